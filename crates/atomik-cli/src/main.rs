@@ -1,0 +1,2 @@
+//! The `atomik` command.
+fn main() {}
