@@ -1,1 +1,26 @@
-//! ATOMiK.
+//! The ATOMiK register file as hardware.
+//!
+//! - [`config`]: which register files there are, their names and latencies
+//! - [`regfile`]: the design itself
+//! - [`expr`], [`circuit`]: run-time-sized signals and modules on rust-hdl's traits
+//! - [`verilog`]: Verilog-2001 for people to read
+//! - [`design`]: [`generate`], the Verilog with its header and its [`Manifest`]
+//!
+//! ```
+//! let config = atomik_hdl::Config::new(64, 512, 4)?;
+//! let design = atomik_hdl::generate(&config);
+//! assert!(design.verilog.contains("module atomik_regfile_w64_d512_l4 ("));
+//! assert_eq!(design.manifest.latency, config.latency());
+//! # Ok::<(), atomik_hdl::ConfigError>(())
+//! ```
+
+pub mod circuit;
+pub mod config;
+pub mod design;
+mod evaluate;
+pub mod expr;
+pub mod regfile;
+pub mod verilog;
+
+pub use config::{Config, ConfigError};
+pub use design::{Design, Manifest, REFERENCE, generate};

@@ -1,0 +1,188 @@
+//! Which register files can be generated.
+
+use std::fmt;
+
+/// Data widths that can be generated, in bits.
+pub const WIDTHS: [u32; 7] = [1, 8, 16, 32, 64, 128, 256];
+/// Lane counts that can be generated.
+pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
+/// The largest number of address bits: depths are the powers of two up to 2^14.
+pub const MAX_ADDRESS_BITS: u32 = 14;
+
+/// One configuration of the register file: data width, depth and lanes, all within what can be
+/// generated. Latency and names follow from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Config {
+    width: u32,
+    address_bits: u32,
+    lanes: u32,
+}
+
+/// Why a configuration cannot be generated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The width is not in [`WIDTHS`].
+    #[error("cannot generate width {0}: possible widths are {list}", list = Listed(&WIDTHS))]
+    Width(u32),
+    /// The depth is not a power of two up to 2^[`MAX_ADDRESS_BITS`].
+    #[error(
+        "cannot generate depth {0}: possible depths are the powers of two from 1 to {max}",
+        max = 1usize << MAX_ADDRESS_BITS
+    )]
+    Depth(usize),
+    /// The lane count is not in [`LANES`].
+    #[error("cannot generate {0} lanes: possible lane counts are {list}", list = Listed(&LANES))]
+    Lanes(u32),
+}
+
+struct Listed<'a>(&'a [u32]);
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, v) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{v}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// A register file of `depth` addresses of `width` bits with `lanes` lanes.
+    ///
+    /// # Errors
+    /// When one of the three cannot be generated; the message lists what can.
+    pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Config, ConfigError> {
+        if !WIDTHS.contains(&width) {
+            return Err(ConfigError::Width(width));
+        }
+        if !depth.is_power_of_two() || depth.trailing_zeros() > MAX_ADDRESS_BITS {
+            return Err(ConfigError::Depth(depth));
+        }
+        if !LANES.contains(&lanes) {
+            return Err(ConfigError::Lanes(lanes));
+        }
+        Ok(Config { width, address_bits: depth.trailing_zeros(), lanes })
+    }
+
+    /// Every configuration that can be generated, in order of width, depth and lanes.
+    pub fn all() -> impl Iterator<Item = Config> {
+        WIDTHS.into_iter().flat_map(|width| {
+            (0..=MAX_ADDRESS_BITS).flat_map(move |address_bits| {
+                LANES.into_iter().map(move |lanes| Config { width, address_bits, lanes })
+            })
+        })
+    }
+
+    /// Data width in bits (`W`).
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Number of addresses (`DEPTH`).
+    pub fn depth(&self) -> usize {
+        1 << self.address_bits
+    }
+
+    /// Number of lanes (`L`).
+    pub fn lanes(&self) -> u32 {
+        self.lanes
+    }
+
+    /// Address bits (`A`); 0 for the flat accumulator.
+    pub fn address_bits(&self) -> u32 {
+        self.address_bits
+    }
+
+    /// Name of the top module: `atomik_regfile_w64_d512_l4`.
+    pub fn name(&self) -> String {
+        format!("atomik_regfile_w{}_d{}_l{}", self.width, self.depth(), self.lanes)
+    }
+
+    /// Cycles from a command's acceptance to its response (`LATENCY`).
+    pub fn latency(&self) -> u32 {
+        self.delta_stage() + 1 + self.clean_levels()
+    }
+
+    /// Cycles from the last cycle with `rst` high to the first with `ready` high (`CLEAR`).
+    pub fn clear_cycles(&self) -> u32 {
+        (1 << self.clear_counter_bits()) + 1
+    }
+
+    /// Stage at which the xor of all lanes' accumulators, as the command saw it, is registered.
+    pub(crate) fn total_stage(&self) -> u32 {
+        if self.address_bits == 0 {
+            // Inputs, pairs of lanes masked and merged, then the merge tree.
+            2 + merge_levels(self.lanes.div_ceil(2))
+        } else {
+            LANE_READ_STAGE + merge_levels(self.lanes)
+        }
+    }
+
+    /// Stage at which the delta `D` and the state `S` that the command saw are registered.
+    pub(crate) fn delta_stage(&self) -> u32 {
+        if self.address_bits == 0 { self.total_stage() + 1 } else { self.total_stage() + 3 }
+    }
+
+    /// Registered levels of the zero detector ahead of the output register.
+    pub(crate) fn clean_levels(&self) -> u32 {
+        let mut groups = self.width.div_ceil(4);
+        let mut levels = 1;
+        while groups > 4 {
+            groups = groups.div_ceil(4);
+            levels += 1;
+        }
+        levels
+    }
+
+    /// Bits of the clear counter. It runs at least 32 cycles, so that whatever was in flight when
+    /// the reset came has left the pipeline before the clear ends.
+    pub(crate) fn clear_counter_bits(&self) -> u32 {
+        self.address_bits.max(5)
+    }
+}
+
+/// Stage at which a lane's accumulator, read out for lane 0's command, is registered.
+pub(crate) const LANE_READ_STAGE: u32 = 7;
+
+/// Levels of a four-way merge of `inputs` words into one.
+pub(crate) fn merge_levels(inputs: u32) -> u32 {
+    let (mut n, mut levels) = (inputs, 0);
+    while n > 1 {
+        n = n.div_ceil(4);
+        levels += 1;
+    }
+    levels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_other_configuration_is_refused_with_what_is_possible() {
+        for (bad, hint) in [
+            (Config::new(24, 512, 1), "1, 8, 16, 32, 64, 128, 256"),
+            (Config::new(64, 500, 1), "powers of two from 1 to 16384"),
+            (Config::new(64, 1 << 15, 1), "powers of two from 1 to 16384"),
+            (Config::new(64, 0, 1), "powers of two from 1 to 16384"),
+            (Config::new(64, 512, 3), "1, 2, 4, 8, 16, 32"),
+        ] {
+            let message = bad.unwrap_err().to_string();
+            assert!(message.contains(hint), "{message}");
+        }
+        assert_eq!(Config::all().count(), 7 * 15 * 6);
+        for c in Config::all() {
+            assert_eq!(Config::new(c.width(), c.depth(), c.lanes()), Ok(c));
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_flight_leaves_the_pipeline_before_a_clear_ends() {
+        for c in Config::all() {
+            assert!(c.latency() + 2 < c.clear_cycles(), "{c:?}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! From a configuration to its files: the Verilog with its header, and the manifest.
+
+use crate::circuit::{Child, Circuit, vector};
+use crate::config::{Config, ConfigError};
+use crate::{regfile, verilog};
+use atomik_algebra::Op;
+use rust_hdl::core::atom::AtomKind;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// Width, depth and lanes of the reference configurations whose Verilog is checked in.
+pub const REFERENCE: &[(u32, usize, u32)] =
+    &[(64, 512, 1), (64, 512, 4), (32, 1024, 8), (64, 1, 16), (8, 16, 2)];
+
+/// The reference configurations as [`Config`]s.
+pub fn reference_configs() -> Result<Vec<Config>, ConfigError> {
+    REFERENCE.iter().map(|&(w, d, l)| Config::new(w, d, l)).collect()
+}
+
+/// A generated design: the text of `NAME.v` and what `NAME.json` says of it.
+#[derive(Clone, Debug)]
+pub struct Design {
+    /// Verilog-2001, the top module first.
+    pub verilog: String,
+    /// The manifest.
+    pub manifest: Manifest,
+}
+
+/// What is written beside the Verilog as `NAME.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Name of the top module.
+    pub name: String,
+    /// Generator and version.
+    pub generator: String,
+    /// The command that made the Verilog.
+    pub command: String,
+    /// Data width in bits.
+    pub width: u32,
+    /// Number of addresses.
+    pub depth: usize,
+    /// Number of lanes.
+    pub lanes: u32,
+    /// What the memories are made for.
+    pub target: String,
+    /// Cycles from a command to its response.
+    pub latency: u32,
+    /// Cycles from the last cycle with `rst` high to the first with `ready` high.
+    pub clear_cycles: u32,
+    /// Op codes by name.
+    pub ops: BTreeMap<String, u8>,
+    /// Ports of the top module, in order.
+    pub ports: Vec<Port>,
+    /// Memories, one entry per use.
+    pub memories: Vec<MemoryEntry>,
+    /// SHA-256 of the Verilog file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// One port of the top module.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// Name.
+    pub name: String,
+    /// `in` or `out`.
+    pub direction: String,
+    /// Number of bits.
+    pub bits: u32,
+    /// One line of text.
+    pub text: String,
+}
+
+/// Memories of one kind and purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryEntry {
+    /// Instance name; with a lane's number left out where every lane has one.
+    pub name: String,
+    /// Bits of a word.
+    pub width: u32,
+    /// Number of words.
+    pub depth: usize,
+    /// How many of them there are.
+    pub copies: u32,
+    /// What synthesis is asked to make of them: `block` or `distributed` RAM.
+    pub kind: String,
+}
+
+/// Generates the register file of `config`. The same configuration gives the same bytes.
+pub fn generate(config: &Config) -> Design {
+    let circuit = regfile::circuit(config);
+    let mut manifest = Manifest {
+        name: config.name(),
+        generator: format!("atomik-hdl {}", env!("CARGO_PKG_VERSION")),
+        command: format!(
+            "atomik hdl generate --width {} --depth {} --lanes {}",
+            config.width(),
+            config.depth(),
+            config.lanes()
+        ),
+        width: config.width(),
+        depth: config.depth(),
+        lanes: config.lanes(),
+        target: "generic".into(),
+        latency: config.latency(),
+        clear_cycles: config.clear_cycles(),
+        ops: Op::ALL.iter().map(|op| (op.name().to_string(), op.code())).collect(),
+        ports: circuit
+            .nets
+            .iter()
+            .filter(|n| n.kind.is_parameter())
+            .map(|n| Port {
+                name: n.name.clone(),
+                direction: if n.kind == AtomKind::InputParameter { "in" } else { "out" }.into(),
+                bits: n.width,
+                text: n.comment.clone(),
+            })
+            .collect(),
+        memories: memories(&circuit),
+        sha256: String::new(),
+    };
+    let mut verilog = header(&manifest);
+    for (i, (name, text)) in verilog::modules(&circuit).iter().enumerate() {
+        if i > 0 {
+            // Each module stands under the name of the file that it would have to itself.
+            let _ = write!(verilog, "\n`line 1 \"{name}.v\" 0");
+        }
+        verilog.push('\n');
+        verilog.push_str(text);
+    }
+    verilog.push_str("\n`default_nettype wire\n");
+    manifest.sha256 = Sha256::digest(&verilog).iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    Design { verilog, manifest }
+}
+
+impl Manifest {
+    /// The text of `NAME.json`.
+    ///
+    /// # Errors
+    /// None in practice: every field is plain text or a number.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        Ok(serde_json::to_string_pretty(self)? + "\n")
+    }
+}
+
+fn memories(circuit: &Circuit) -> Vec<MemoryEntry> {
+    let mut found: Vec<MemoryEntry> = vec![];
+    collect_memories(circuit, &mut found);
+    found
+}
+
+fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
+    for (name, child) in &circuit.children {
+        match child {
+            Child::Memory(m) => match found.iter_mut().find(|e| e.name == *name) {
+                Some(entry) => entry.copies += 1,
+                None => found.push(MemoryEntry {
+                    name: name.clone(),
+                    width: m.width,
+                    depth: 1 << m.address_bits,
+                    copies: 1,
+                    kind: m.ram_style().into(),
+                }),
+            },
+            Child::Circuit(c) => collect_memories(c, found),
+            Child::Register(_) => {}
+        }
+    }
+}
+
+fn header(manifest: &Manifest) -> String {
+    let Manifest { name, width, depth, lanes, latency, clear_cycles, .. } = manifest;
+    let mut out = String::new();
+    let mut line = |text: &str| {
+        let _ = writeln!(out, "{}", format!("// {text}").trim_end());
+    };
+    line(&format!("{name}: XOR accumulator register file"));
+    line("SPDX-License-Identifier: MIT OR Apache-2.0");
+    line("");
+    line("Generated; do not edit. Regenerate with:");
+    line(&format!("    {}", manifest.command));
+    line("");
+    let plural = |n: u64, one: &str, many: &str| format!("{n} {}", if n == 1 { one } else { many });
+    line(&format!(
+        "{} of {}, {}.",
+        plural(*depth as u64, "address", "addresses"),
+        plural(u64::from(*width), "bit", "bits"),
+        plural(u64::from(*lanes), "lane", "lanes")
+    ));
+    line("Every lane accepts one command in every cycle, whatever the addresses.");
+    line(&format!("LATENCY = {latency}: a response comes exactly {latency} cycles after its command."));
+    line(&format!(
+        "CLEAR = {clear_cycles}: ready rises {clear_cycles} cycles after the last cycle with rst high."
+    ));
+    line("Commands take effect in the order (cycle, lane); lane 0 takes every op, the others ACCUM:");
+    for (op, text) in [
+        (Op::Nop, "nothing"),
+        (Op::Load, "reference := cmd_data, delta := 0"),
+        (Op::Accum, "delta := delta ^ cmd_data"),
+        (Op::Read, "responds with the state, reference ^ delta"),
+        (Op::Swap, "responds with the state; reference := state, delta := 0"),
+        (Op::Delta, "responds with the delta"),
+        (Op::Drain, "responds with the delta; reference := state, delta := 0"),
+    ] {
+        line(&format!("    {} {:<5} {text}", op.code(), op.name().to_uppercase()));
+    }
+    line("");
+    line("Ports:");
+    for port in &manifest.ports {
+        let kind = format!("{:<3} {}", port.direction, vector(port.bits));
+        line(&format!("    {:<10} {kind:<13} {}", port.name, port.text));
+    }
+    out.push_str("\n`default_nettype none\n");
+    out
+}

@@ -1,0 +1,226 @@
+//! Expressions over run-time-sized signals: rust-hdl's expression tree together with its width.
+
+use rust_hdl::core::ast::{VerilogExpression, VerilogOp, VerilogOpUnary};
+use std::ops::{BitAnd, BitOr, BitXor, Not};
+
+/// A combinational value: rust-hdl's [`VerilogExpression`] and the number of bits it has.
+///
+/// Every constructor checks widths, so an expression that exists is well formed: both sides of
+/// `^`, `&` and `|` are equally wide, comparisons are one bit, slices lie inside their signal.
+///
+/// # Panics
+/// The operators and methods panic when widths do not fit. That is an error in the description of
+/// the hardware, never in a user's input.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    ast: VerilogExpression,
+    width: u32,
+}
+
+impl Expr {
+    /// The signal called `name`, `width` bits wide.
+    pub(crate) fn signal(name: impl Into<String>, width: u32) -> Expr {
+        assert!(width > 0, "a signal has at least one bit");
+        Expr { ast: VerilogExpression::Signal(name.into()), width }
+    }
+
+    /// The constant `value` in `width` bits.
+    pub fn constant(value: u64, width: u32) -> Expr {
+        assert!(width >= 64 || value >> width == 0, "{value} does not fit in {width} bits");
+        Expr { ast: VerilogExpression::Literal(value.into()), width }
+    }
+
+    /// All zeros, `width` bits wide.
+    pub fn zero(width: u32) -> Expr {
+        Expr::constant(0, width)
+    }
+
+    /// Number of bits.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// The rust-hdl tree behind this expression.
+    pub fn ast(&self) -> &VerilogExpression {
+        &self.ast
+    }
+
+    fn binary(&self, op: VerilogOp, other: &Expr, width: u32) -> Expr {
+        assert_eq!(self.width, other.width, "operands of unequal width: {self:?} {op:?} {other:?}");
+        Expr {
+            ast: VerilogExpression::Binary(
+                Box::new(self.operand()),
+                op,
+                Box::new(other.operand()),
+            ),
+            width,
+        }
+    }
+
+    fn unary(&self, op: VerilogOpUnary, width: u32) -> Expr {
+        Expr { ast: VerilogExpression::Unary(op, Box::new(self.operand())), width }
+    }
+
+    /// rust-hdl's writer prints a tree without parentheses of its own, so nesting is made explicit.
+    fn operand(&self) -> VerilogExpression {
+        match &self.ast {
+            e @ (VerilogExpression::Binary(..) | VerilogExpression::Unary(..)) => {
+                VerilogExpression::Paren(Box::new(e.clone()))
+            }
+            e => e.clone(),
+        }
+    }
+
+    /// One bit: are both sides equal?
+    pub fn equals(&self, other: &Expr) -> Expr {
+        self.binary(VerilogOp::Eq, other, 1)
+    }
+
+    /// The sum, modulo 2^width.
+    pub fn plus(&self, other: &Expr) -> Expr {
+        self.binary(VerilogOp::Add, other, self.width)
+    }
+
+    /// One bit: is any bit set?
+    pub fn any(&self) -> Expr {
+        if self.width == 1 { self.clone() } else { self.unary(VerilogOpUnary::Any, 1) }
+    }
+
+    /// One bit: are all bits set?
+    pub fn all(&self) -> Expr {
+        if self.width == 1 { self.clone() } else { self.unary(VerilogOpUnary::All, 1) }
+    }
+
+    /// `width` bits from bit `low` up. Only signals can be sliced, as in Verilog.
+    pub fn slice(&self, low: u32, width: u32) -> Expr {
+        assert!(width > 0 && low + width <= self.width, "slice [{low} +: {width}] of {self:?}");
+        assert!(matches!(self.ast, VerilogExpression::Signal(_)), "slice of {self:?}");
+        if width == self.width {
+            return self.clone();
+        }
+        let offset = VerilogExpression::Literal(low.into());
+        let ast = if width == 1 {
+            VerilogExpression::Index(Box::new(self.ast.clone()), Box::new(offset))
+        } else {
+            VerilogExpression::Slice(
+                Box::new(self.ast.clone()),
+                width as usize,
+                Box::new(offset),
+            )
+        };
+        Expr { ast, width }
+    }
+
+    /// Bit `index` of a signal.
+    pub fn bit(&self, index: u32) -> Expr {
+        self.slice(index, 1)
+    }
+}
+
+macro_rules! bitwise {
+    ($trait:ident, $method:ident, $op:ident) => {
+        impl $trait<&Expr> for &Expr {
+            type Output = Expr;
+            fn $method(self, other: &Expr) -> Expr {
+                self.binary(VerilogOp::$op, other, self.width)
+            }
+        }
+        impl $trait<Expr> for Expr {
+            type Output = Expr;
+            fn $method(self, other: Expr) -> Expr {
+                (&self).$method(&other)
+            }
+        }
+        impl $trait<&Expr> for Expr {
+            type Output = Expr;
+            fn $method(self, other: &Expr) -> Expr {
+                (&self).$method(other)
+            }
+        }
+        impl $trait<Expr> for &Expr {
+            type Output = Expr;
+            fn $method(self, other: Expr) -> Expr {
+                self.$method(&other)
+            }
+        }
+    };
+}
+bitwise!(BitXor, bitxor, BitXor);
+bitwise!(BitAnd, bitand, BitAnd);
+bitwise!(BitOr, bitor, BitOr);
+
+impl Not for &Expr {
+    type Output = Expr;
+    fn not(self) -> Expr {
+        self.unary(VerilogOpUnary::Not, self.width)
+    }
+}
+
+impl Not for Expr {
+    type Output = Expr;
+    fn not(self) -> Expr {
+        !&self
+    }
+}
+
+/// What a wire or a register takes: a value, or a choice between two.
+///
+/// rust-hdl's expressions have no conditional operator; a choice is its `if` statement.
+#[derive(Clone, Debug)]
+pub enum Drive {
+    /// This value.
+    Value(Expr),
+    /// `then` where the one-bit condition holds, `otherwise` elsewhere.
+    If {
+        /// One-bit condition.
+        condition: Expr,
+        /// Taken when the condition is 1.
+        then: Box<Drive>,
+        /// Taken when the condition is 0.
+        otherwise: Box<Drive>,
+    },
+    /// A register keeps its value (a wire cannot).
+    Hold,
+}
+
+impl From<Expr> for Drive {
+    fn from(value: Expr) -> Drive {
+        Drive::Value(value)
+    }
+}
+
+impl From<&Expr> for Drive {
+    fn from(value: &Expr) -> Drive {
+        Drive::Value(value.clone())
+    }
+}
+
+/// `then` where `condition` holds, else `otherwise`.
+///
+/// # Panics
+/// If the condition is not one bit wide.
+pub fn select(condition: &Expr, then: impl Into<Drive>, otherwise: impl Into<Drive>) -> Drive {
+    assert_eq!(condition.width(), 1, "a condition is one bit: {condition:?}");
+    Drive::If {
+        condition: condition.clone(),
+        then: Box::new(then.into()),
+        otherwise: Box::new(otherwise.into()),
+    }
+}
+
+impl Drive {
+    /// The width of what is driven, where any branch says it.
+    pub(crate) fn width(&self) -> Option<u32> {
+        match self {
+            Drive::Value(e) => Some(e.width()),
+            Drive::If { then, otherwise, .. } => {
+                let (a, b) = (then.width(), otherwise.width());
+                if let (Some(a), Some(b)) = (a, b) {
+                    assert_eq!(a, b, "branches of unequal width: {self:?}");
+                }
+                a.or(b)
+            }
+            Drive::Hold => None,
+        }
+    }
+}

@@ -1,0 +1,528 @@
+//! Writes a [`Circuit`] as Verilog-2001 for people to read.
+//!
+//! The logic comes from the same rust-hdl statement tree that rust-hdl's own writer prints; what
+//! differs is the form: ANSI ports with comments, registers as plain `always @(posedge clk)`
+//! blocks, choices as `?:` or `if`, slices with constant bounds, each distinct module once.
+
+use crate::circuit::{Child, Circuit, Memory, vector};
+use crate::evaluate::literal_value;
+use rust_hdl::core::ast::{
+    VerilogBlockOrConditional, VerilogConditional, VerilogExpression, VerilogOp, VerilogOpUnary,
+    VerilogStatement,
+};
+use rust_hdl::core::atom::AtomKind;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+/// The modules of `top`, the top module first, then sub-modules in the order of their first use,
+/// each once.
+///
+/// # Panics
+/// When two different modules carry one name, or on a construct that no description here uses.
+pub fn modules(top: &Circuit) -> Vec<(String, String)> {
+    let mut done: Vec<(String, String)> = vec![];
+    let mut add = |name: &str, text: String| match done.iter().find(|(n, _)| n == name) {
+        Some((_, known)) => assert_eq!(*known, text, "two modules are called {name}"),
+        None => done.push((name.into(), text)),
+    };
+    let mut queue = std::collections::VecDeque::from([top]);
+    while let Some(circuit) = queue.pop_front() {
+        add(&circuit.module, Writer::new(circuit).module());
+        for (_, child) in &circuit.children {
+            match child {
+                Child::Circuit(c) => queue.push_back(c),
+                Child::Memory(m) => add(&m.module, memory_module(m)),
+                Child::Register(_) => {}
+            }
+        }
+    }
+    done
+}
+
+/// The longest line written.
+const COLUMNS: usize = 100;
+
+struct Port<'a> {
+    direction: &'a str,
+    width: u32,
+    name: &'a str,
+    comment: &'a str,
+}
+
+fn module_header(out: &mut String, name: &str, summary: &[String], ports: &[Port]) {
+    for line in summary {
+        let _ = writeln!(out, "{}", format!("// {line}").trim_end());
+    }
+    let _ = writeln!(out, "module {name} (");
+    let vectors: Vec<String> = ports.iter().map(|p| vector(p.width).trim_end().into()).collect();
+    let vector_width = vectors.iter().map(String::len).max().unwrap_or(0);
+    let name_width = ports.iter().map(|p| p.name.len()).max().unwrap_or(0) + 1;
+    for (i, (port, vector)) in ports.iter().zip(&vectors).enumerate() {
+        let comma = if i + 1 < ports.len() { "," } else { "" };
+        let pad = if vector_width > 0 { 1 } else { 0 };
+        let _ = writeln!(
+            out,
+            "    {:<11} {vector:<vector_width$}{:pad$}{:<name_width$} // {}",
+            port.direction,
+            "",
+            format!("{}{comma}", port.name),
+            port.comment,
+        );
+    }
+    out.push_str(");\n");
+}
+
+fn memory_module(memory: &Memory) -> String {
+    let mut out = String::new();
+    let depth = 1u32 << memory.address_bits;
+    let summary = [
+        format!("Memory of {depth} x {} bits, one write port and one read port.", memory.width),
+        "A read takes two cycles: the array is read into array_q, which is registered again, as in"
+            .into(),
+        "block RAM with its output register. Nothing relies on what a read returns at the edge that"
+            .into(),
+        "writes the same address, so no_rw_check holds: every reader replaces that word.".into(),
+    ];
+    let ports: Vec<Port> = memory
+        .nets()
+        .iter()
+        .map(|net| Port {
+            direction: if net.kind == AtomKind::InputParameter { "input  wire" } else { "output reg" },
+            width: net.width,
+            name: &net.name,
+            comment: &net.comment,
+        })
+        .collect();
+    module_header(&mut out, &memory.module, &summary, &ports);
+    for line in memory.body("read_data").lines() {
+        let _ = writeln!(out, "{}", format!("    {line}").trim_end());
+    }
+    out.push_str("endmodule\n");
+    out
+}
+
+/// A register assignment, or a choice between lists of them.
+#[derive(Debug)]
+enum Clocked {
+    Assign(String),
+    If { condition: String, then: Vec<Clocked>, otherwise: Vec<Clocked> },
+}
+
+struct Writer<'a> {
+    circuit: &'a Circuit,
+    out: String,
+    /// Input connections of every memory and sub-circuit: instance, then port, then value.
+    connections: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(circuit: &'a Circuit) -> Writer<'a> {
+        Writer { circuit, out: String::new(), connections: BTreeMap::new() }
+    }
+
+    fn module(mut self) -> String {
+        let circuit = self.circuit;
+        let ports: Vec<Port> = circuit
+            .nets
+            .iter()
+            .filter(|n| n.kind.is_parameter())
+            .map(|net| Port {
+                direction: match net.kind {
+                    AtomKind::InputParameter => "input  wire",
+                    _ => "output wire",
+                },
+                width: net.width,
+                name: &net.name,
+                comment: &net.comment,
+            })
+            .collect();
+        module_header(&mut self.out, &circuit.module, &circuit.summary, &ports);
+        self.collect_connections();
+        let mut section: Vec<&VerilogStatement> = vec![];
+        let mut title: Option<&str> = None;
+        for statement in circuit.body.iter() {
+            if let VerilogStatement::Comment(text) = statement {
+                self.section(title, &section);
+                title = Some(text);
+                section.clear();
+            } else {
+                section.push(statement);
+            }
+        }
+        self.section(title, &section);
+        self.out.push_str("endmodule\n");
+        self.out
+    }
+
+    fn collect_connections(&mut self) {
+        for statement in self.circuit.body.iter() {
+            if let VerilogStatement::Assignment(VerilogExpression::Signal(target), value) = statement
+                && let Some((child, port)) = target.split_once('$')
+                && !matches!(self.child(child), Child::Register(_))
+            {
+                let width = self.width_of(target);
+                let value = self.expression(value, width);
+                self.connections.entry(child).or_default().insert(port, value);
+            }
+        }
+    }
+
+    fn child(&self, name: &str) -> &'a Child {
+        match self.circuit.children.iter().find(|(n, _)| n == name) {
+            Some((_, child)) => child,
+            None => panic!("{}: no child {name}", self.circuit.module),
+        }
+    }
+
+    fn width_of(&self, name: &str) -> u32 {
+        match self.circuit.net_by_name(name) {
+            Some(net) => net.width,
+            None => panic!("{}: no signal {name}", self.circuit.module),
+        }
+    }
+
+    /// `NAME$q` of a register is NAME; the output `PORT` of an instance is INSTANCE_PORT.
+    fn identifier(&self, name: &str) -> String {
+        match name.split_once('$') {
+            None => name.into(),
+            Some((child, port)) => match self.child(child) {
+                Child::Register(_) => child.into(),
+                _ => format!("{child}_{port}"),
+            },
+        }
+    }
+
+    fn section(&mut self, title: Option<&str>, statements: &[&'a VerilogStatement]) {
+        if statements.iter().all(|s| matches!(s, VerilogStatement::Comment(_))) {
+            return;
+        }
+        self.out.push('\n');
+        for line in title.into_iter().flat_map(str::lines) {
+            let _ = writeln!(self.out, "    // {line}");
+        }
+        self.declare_registers(statements);
+        let mut clocked: Vec<Clocked> = vec![];
+        let mut done = 0;
+        for (i, statement) in statements.iter().enumerate() {
+            if i < done {
+                continue;
+            }
+            if let Some(child) = child_start(statement) {
+                self.instance(child);
+                continue;
+            }
+            match statement {
+                VerilogStatement::SliceAssignment { base: VerilogExpression::Signal(target), .. } => {
+                    let parts: Vec<_> = statements[i..]
+                        .iter()
+                        .map_while(|s| match s {
+                            VerilogStatement::SliceAssignment {
+                                base: VerilogExpression::Signal(t),
+                                width,
+                                replacement,
+                                ..
+                            } if t == target => Some((replacement, *width as u32)),
+                            _ => None,
+                        })
+                        .collect();
+                    done = i + parts.len();
+                    let parts: Vec<String> =
+                        parts.iter().rev().map(|(e, w)| self.expression(e, *w)).collect();
+                    let one_line = format!("{{{}}}", parts.join(", "));
+                    let value = if one_line.len() < 70 {
+                        one_line
+                    } else {
+                        format!("{{\n        {}\n    }}", parts.join(",\n        "))
+                    };
+                    self.net_assignment(target, &value);
+                }
+                _ => match target(statement) {
+                    Some(name) if name.ends_with("$d") => self.clocked(statement, &mut clocked),
+                    Some(name) if name.contains('$') => {}
+                    Some(name) => {
+                        let value = self.choice(statement, self.width_of(name));
+                        self.net_assignment(name, &value);
+                    }
+                    None => panic!("{}: {statement:?}", self.circuit.module),
+                },
+            }
+        }
+        if !clocked.is_empty() {
+            self.out.push_str("    always @(posedge clk) begin\n");
+            let text = clocked_text(&clocked, 2);
+            self.out.push_str(&text);
+            self.out.push_str("    end\n");
+        }
+    }
+
+    /// Registers of one width that follow each other share a declaration.
+    fn declare_registers(&mut self, statements: &[&'a VerilogStatement]) {
+        let mut line = String::new();
+        let mut line_width = 0;
+        for child in statements.iter().filter_map(|s| child_start(s)) {
+            let Child::Register(register) = self.child(child) else { continue };
+            if line_width == register.width() && line.len() + child.len() + 3 <= COLUMNS {
+                let _ = write!(line, ", {child}");
+            } else {
+                if !line.is_empty() {
+                    let _ = writeln!(self.out, "{line};");
+                }
+                line_width = register.width();
+                line = format!("    reg {}{child}", vector(line_width));
+            }
+        }
+        if !line.is_empty() {
+            let _ = writeln!(self.out, "{line};");
+        }
+    }
+
+    fn net_assignment(&mut self, name: &str, value: &str) {
+        let net = self.circuit.nets.iter().find(|n| n.name == name);
+        let keyword = match net {
+            Some(n) if n.kind == AtomKind::LocalSignal => format!("wire {}", vector(n.width)),
+            _ => "assign ".into(),
+        };
+        let _ = writeln!(self.out, "    {keyword}{name} = {value};");
+    }
+
+    fn instance(&mut self, name: &str) {
+        let child = self.child(name);
+        let module = match child {
+            Child::Register(_) => return,
+            Child::Memory(m) => &m.module,
+            Child::Circuit(c) => &c.module,
+        };
+        let ports: Vec<_> = child.nets().iter().filter(|n| n.kind.is_parameter()).collect();
+        for port in ports.iter().filter(|p| p.kind == AtomKind::OutputParameter) {
+            let _ = writeln!(self.out, "    wire {}{name}_{};", vector(port.width), port.name);
+        }
+        let _ = writeln!(self.out, "    {module} {name} (");
+        let name_width = ports.iter().map(|p| p.name.len()).max().unwrap_or(0);
+        for (i, port) in ports.iter().enumerate() {
+            let value = if port.kind == AtomKind::OutputParameter {
+                format!("{name}_{}", port.name)
+            } else {
+                match self.connections.get(name).and_then(|c| c.get(port.name.as_str())) {
+                    Some(value) => value.clone(),
+                    None => panic!("{}: {name}.{} is open", self.circuit.module, port.name),
+                }
+            };
+            let comma = if i + 1 < ports.len() { "," } else { "" };
+            let _ = writeln!(self.out, "        .{:<name_width$} ({value}){comma}", port.name);
+        }
+        self.out.push_str("    );\n");
+    }
+
+    /// The value of a wire: an assignment as it is, a choice as `?:`.
+    fn choice(&self, statement: &VerilogStatement, width: u32) -> String {
+        match statement {
+            VerilogStatement::Assignment(_, value) => self.expression(value, width),
+            VerilogStatement::If(VerilogConditional { test, then, otherwise }) => {
+                let otherwise = match otherwise {
+                    VerilogBlockOrConditional::Block(b) => &b[0],
+                    VerilogBlockOrConditional::Conditional(s) => s,
+                    VerilogBlockOrConditional::None => panic!("a wire that holds its value"),
+                };
+                format!(
+                    "{} ? {} : {}",
+                    self.operand(test, 1),
+                    self.choice(&then[0], width),
+                    self.choice(otherwise, width)
+                )
+            }
+            other => panic!("{}: {other:?}", self.circuit.module),
+        }
+    }
+
+    fn clocked(&self, statement: &VerilogStatement, into: &mut Vec<Clocked>) {
+        match statement {
+            VerilogStatement::Assignment(VerilogExpression::Signal(target), value) => {
+                let register = target.trim_end_matches("$d");
+                let holds = matches!(value, VerilogExpression::Signal(q)
+                    if q.strip_suffix("$q") == Some(register));
+                if !holds {
+                    let value = self.expression(value, self.width_of(target));
+                    into.push(Clocked::Assign(format!("{register} <= {value};")));
+                }
+            }
+            VerilogStatement::If(VerilogConditional { test, then, otherwise }) => {
+                let condition = self.expression(test, 1);
+                let (mut yes, mut no) = (vec![], vec![]);
+                then.iter().for_each(|s| self.clocked(s, &mut yes));
+                match otherwise {
+                    VerilogBlockOrConditional::Block(b) => {
+                        b.iter().for_each(|s| self.clocked(s, &mut no));
+                    }
+                    VerilogBlockOrConditional::Conditional(s) => self.clocked(s, &mut no),
+                    VerilogBlockOrConditional::None => {}
+                }
+                push_clocked(into, Clocked::If { condition, then: yes, otherwise: no });
+            }
+            other => panic!("{}: {other:?}", self.circuit.module),
+        }
+    }
+
+    /// `width` is the context's: a literal is printed in that many bits.
+    fn expression(&self, e: &VerilogExpression, width: u32) -> String {
+        use VerilogExpression as E;
+        match e {
+            E::Signal(name) => self.identifier(name),
+            E::Literal(literal) => format!("{width}'d{}", literal_value(literal)),
+            E::Paren(inner) => self.expression(inner, width),
+            E::Binary(left, op, right) => {
+                let symbol = match op {
+                    VerilogOp::BitXor => "^",
+                    VerilogOp::BitAnd => "&",
+                    VerilogOp::BitOr => "|",
+                    VerilogOp::Add => "+",
+                    VerilogOp::Eq => "==",
+                    other => panic!("operator outside the subset in use: {other:?}"),
+                };
+                let inner = self.natural_width(left).or(self.natural_width(right));
+                let inner = if matches!(op, VerilogOp::Eq) { inner.unwrap_or(width) } else { width };
+                let left_text = match strip(left) {
+                    // a ^ b ^ c reads better than (a ^ b) ^ c, and means the same.
+                    E::Binary(_, o, _) if same(o, op) => self.expression(left, inner),
+                    _ => self.operand(left, inner),
+                };
+                format!("{left_text} {symbol} {}", self.operand(right, inner))
+            }
+            E::Unary(op, inner) => {
+                let symbol = match op {
+                    VerilogOpUnary::Not => "~",
+                    VerilogOpUnary::Any => "|",
+                    VerilogOpUnary::All => "&",
+                    other => panic!("operator outside the subset in use: {other:?}"),
+                };
+                let inner_width = self.natural_width(inner).unwrap_or(width);
+                let text = match strip(inner) {
+                    E::Binary(..) | E::Unary(..) => format!("({})", self.expression(inner, inner_width)),
+                    _ => self.expression(inner, inner_width),
+                };
+                format!("{symbol}{text}")
+            }
+            E::Index(base, index) => {
+                format!("{}[{}]", self.expression(base, width), constant(index))
+            }
+            E::Slice(base, bits, low) => {
+                let low = constant(low);
+                format!("{}[{}:{low}]", self.expression(base, width), low + *bits as u64 - 1)
+            }
+            other => panic!("expression outside the subset in use: {other:?}"),
+        }
+    }
+
+    /// An expression inside another: in parentheses unless it binds tighter than any operator.
+    fn operand(&self, e: &VerilogExpression, width: u32) -> String {
+        let text = self.expression(e, width);
+        match strip(e) {
+            VerilogExpression::Binary(..)
+            | VerilogExpression::Unary(VerilogOpUnary::Any | VerilogOpUnary::All, _) => {
+                format!("({text})")
+            }
+            _ => text,
+        }
+    }
+
+    /// The width that an expression has by itself; none for a literal.
+    fn natural_width(&self, e: &VerilogExpression) -> Option<u32> {
+        use VerilogExpression as E;
+        match e {
+            E::Signal(name) => Some(self.width_of(name)),
+            E::Paren(inner) => self.natural_width(inner),
+            E::Binary(_, VerilogOp::Eq, _) => Some(1),
+            E::Binary(left, _, right) => self.natural_width(left).or(self.natural_width(right)),
+            E::Unary(VerilogOpUnary::Any | VerilogOpUnary::All, _) | E::Index(..) => Some(1),
+            E::Unary(_, inner) => self.natural_width(inner),
+            E::Slice(_, bits, _) => Some(*bits as u32),
+            _ => None,
+        }
+    }
+}
+
+/// Adds a statement; registers under one condition share one `if`, as nonblocking assignments to
+/// different registers do not see each other.
+fn push_clocked(list: &mut Vec<Clocked>, statement: Clocked) {
+    match (list.last_mut(), statement) {
+        (
+            Some(Clocked::If { condition: known, then, otherwise }),
+            Clocked::If { condition, then: yes, otherwise: no },
+        ) if *known == condition => {
+            yes.into_iter().for_each(|s| push_clocked(then, s));
+            no.into_iter().for_each(|s| push_clocked(otherwise, s));
+        }
+        (_, statement) => list.push(statement),
+    }
+}
+
+/// The child whose clock this statement connects, which is where the child was made.
+fn child_start(statement: &VerilogStatement) -> Option<&str> {
+    match statement {
+        VerilogStatement::Assignment(VerilogExpression::Signal(target), _) => {
+            target.strip_suffix("$clk")
+        }
+        _ => None,
+    }
+}
+
+fn target(statement: &VerilogStatement) -> Option<&str> {
+    match statement {
+        VerilogStatement::Assignment(VerilogExpression::Signal(name), _) => Some(name),
+        VerilogStatement::If(c) => c.then.first().and_then(target).or(match &c.otherwise {
+            VerilogBlockOrConditional::Block(b) => b.first().and_then(target),
+            VerilogBlockOrConditional::Conditional(s) => target(s),
+            VerilogBlockOrConditional::None => None,
+        }),
+        _ => None,
+    }
+}
+
+fn strip(e: &VerilogExpression) -> &VerilogExpression {
+    match e {
+        VerilogExpression::Paren(inner) => strip(inner),
+        e => e,
+    }
+}
+
+/// Is it the same associative operator?
+fn same(a: &VerilogOp, b: &VerilogOp) -> bool {
+    use VerilogOp::{BitAnd, BitOr, BitXor};
+    matches!((a, b), (BitXor, BitXor) | (BitAnd, BitAnd) | (BitOr, BitOr))
+}
+
+fn constant(e: &VerilogExpression) -> u64 {
+    match e {
+        VerilogExpression::Literal(literal) => literal_value(literal),
+        other => panic!("slices start at a constant: {other:?}"),
+    }
+}
+
+fn clocked_text(statements: &[Clocked], indent: usize) -> String {
+    let pad = "    ".repeat(indent);
+    let mut out = String::new();
+    for statement in statements {
+        match statement {
+            Clocked::Assign(text) => {
+                let _ = writeln!(out, "{pad}{text}");
+            }
+            Clocked::If { condition, then, otherwise } => {
+                let _ = writeln!(out, "{pad}if ({condition}) begin");
+                out.push_str(&clocked_text(then, indent + 1));
+                match otherwise.as_slice() {
+                    [] => {}
+                    [Clocked::If { .. }] => {
+                        let _ = write!(out, "{pad}end else ");
+                        out.push_str(clocked_text(otherwise, indent).trim_start());
+                        continue;
+                    }
+                    _ => {
+                        let _ = writeln!(out, "{pad}end else begin");
+                        out.push_str(&clocked_text(otherwise, indent + 1));
+                    }
+                }
+                let _ = writeln!(out, "{pad}end");
+            }
+        }
+    }
+    out
+}
