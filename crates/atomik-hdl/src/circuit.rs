@@ -674,7 +674,14 @@ impl Logic for Circuit {
         }
     }
     fn hdl(&self) -> Verilog {
-        Verilog::Combinatorial((*self.body).clone())
+        // rust-hdl's writer puts `//` in front of a comment's first line only.
+        let one_line = |statement: &VerilogStatement| match statement {
+            VerilogStatement::Comment(text) => {
+                text.lines().map(|line| VerilogStatement::Comment(line.into())).collect()
+            }
+            other => vec![other.clone()],
+        };
+        Verilog::Combinatorial(self.body.iter().flat_map(one_line).collect())
     }
 }
 

@@ -229,7 +229,8 @@ impl<'a> Writer<'a> {
                     let parts: Vec<String> =
                         parts.iter().rev().map(|(e, w)| self.expression(e, *w)).collect();
                     let one_line = format!("{{{}}}", parts.join(", "));
-                    let value = if one_line.len() < 70 {
+                    let prefix = format!("    wire {}{target} = ;", vector(self.width_of(target)));
+                    let value = if prefix.len() + one_line.len() <= COLUMNS {
                         one_line
                     } else {
                         format!("{{\n        {}\n    }}", parts.join(",\n        "))

@@ -1,0 +1,475 @@
+//! How fast the software model is, beside the bare loops that do the same without it.
+//!
+//! `cargo bench -p atomik-algebra` ends with a table of rates and of ratios to the bare loop of the
+//! same group. Both are of the fastest sample that criterion took in that run, the one that other
+//! load on the machine disturbed least. Every row runs in a rayon pool of one thread, bare loops
+//! included, save for the rows that say `all threads`.
+
+#![allow(
+    clippy::expect_used,
+    reason = "a benchmark whose set-up fails has nothing to measure"
+)]
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::time::{Instant, SystemTime};
+
+use atomik_algebra::{
+    Accumulator, DynRegisterFile, Error as Refused, Op, RegisterFile, W512, Wide, Word, xor_fold,
+};
+use criterion::{Criterion, Throughput};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+/// Addresses of the table that takes single accumulates: 128 KiB of accumulators.
+const DEPTH: usize = 16 << 10;
+/// Bytes of accumulators in a table that stays in a second-level cache together with another.
+const IN_CACHE: usize = 128 << 10;
+/// Bytes of accumulators in a table that no cache holds together with another.
+const OUT_OF_CACHE: usize = 256 << 20;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut suite = Suite::new()?;
+    single_accumulates(&mut suite)?;
+    one_context(&mut suite);
+    run_time_width(&mut suite)?;
+    dense_merge(&mut suite, "merge in cache", IN_CACHE)?;
+    merge_of_width::<u8>(&mut suite, "merge_from a bank, w8")?;
+    merge_of_width::<u16>(&mut suite, "merge_from a bank, w16")?;
+    merge_of_width::<u128>(&mut suite, "merge_from a bank, w128")?;
+    merge_of_width::<Wide<3>>(&mut suite, "merge_from a bank, w192")?;
+    merge_of_width::<W512>(&mut suite, "merge_from a bank, w512")?;
+    dense_merge(&mut suite, "merge out of cache", OUT_OF_CACHE)?;
+    merge_of_many(&mut suite)?;
+    for (group, bytes) in [
+        ("fold in cache", IN_CACHE),
+        ("fold out of cache", OUT_OF_CACHE),
+    ] {
+        fold(&mut suite, group, bytes);
+    }
+    suite.finish()
+}
+
+fn single_accumulates(suite: &mut Suite) -> Result<(), Refused> {
+    let group = "accum, random address, 64 x 16384";
+    let batch: Vec<(usize, u64)> = random(2 * DEPTH)
+        .chunks(2)
+        .map(|pair| (pair[0] as usize % DEPTH, pair[1]))
+        .collect();
+    let accumulates = Throughput::Elements(batch.len() as u64);
+
+    let mut table = vec![0_u64; DEPTH];
+    suite.measure(
+        group,
+        "bare table[i] ^= d",
+        Threads::One,
+        accumulates.clone(),
+        || {
+            let (table, batch) = black_box((&mut table[..], &batch[..]));
+            for &(addr, delta) in batch {
+                table[addr] ^= delta;
+            }
+        },
+    );
+    let mut file = RegisterFile::<u64>::new(DEPTH)?;
+    suite.measure(
+        group,
+        "RegisterFile::accum",
+        Threads::One,
+        accumulates.clone(),
+        || {
+            let (file, batch) = black_box((&mut file, &batch[..]));
+            let result = batch
+                .iter()
+                .try_for_each(|&(addr, delta)| file.accum(addr, delta));
+            result.expect("all addresses are below the depth");
+        },
+    );
+    suite.measure(
+        group,
+        "RegisterFile::accum_batch",
+        Threads::One,
+        accumulates.clone(),
+        || {
+            let (file, batch) = black_box((&mut file, &batch[..]));
+            file.accum_batch(batch)
+                .expect("all addresses are below the depth");
+        },
+    );
+    let mut file = DynRegisterFile::new(64, DEPTH)?;
+    suite.measure(
+        group,
+        "DynRegisterFile::accum",
+        Threads::One,
+        accumulates,
+        || {
+            let (file, batch) = black_box((&mut file, &batch[..]));
+            let result = batch
+                .iter()
+                .try_for_each(|&(addr, delta)| file.accum(addr, &[delta]));
+            result.expect("all addresses are below the depth");
+        },
+    );
+    Ok(())
+}
+
+/// One delta at a time: each is hidden from the optimiser, which would fold the list otherwise.
+fn one_context(suite: &mut Suite) {
+    let group = "accum, one context";
+    let deltas = random(DEPTH);
+    let accumulates = Throughput::Elements(deltas.len() as u64);
+    let mut bare = 0;
+    suite.measure(
+        group,
+        "bare d ^= x",
+        Threads::One,
+        accumulates.clone(),
+        || {
+            for delta in &deltas {
+                bare ^= black_box(*delta);
+            }
+        },
+    );
+    let mut accumulator = Accumulator::<u64>::new();
+    suite.measure(
+        group,
+        "Accumulator::accum",
+        Threads::One,
+        accumulates,
+        || {
+            for delta in &deltas {
+                accumulator.accum(black_box(*delta));
+            }
+        },
+    );
+    black_box((bare, accumulator));
+}
+
+/// Every operation in turn at random addresses, as the golden model of the simulator calls it.
+/// There is no bare loop that does the same.
+fn run_time_width(suite: &mut Suite) -> Result<(), Refused> {
+    let group = "DynRegisterFile::apply, all ops";
+    for (name, width) in [("w64", 64), ("w65", 65), ("w256", 256), ("w512", 512)] {
+        let mut file = DynRegisterFile::new(width, 512)?;
+        let commands: Vec<(Op, usize)> = random(DEPTH)
+            .into_iter()
+            .map(|bits| (Op::from_code(bits as u8), (bits >> 8) as usize % 512))
+            .collect();
+        let mut arg = vec![0; file.limbs()];
+        arg[0] = 0x5a;
+        let mut out = vec![0; file.limbs()];
+        let applied = Throughput::Elements(commands.len() as u64);
+        suite.measure(group, name, Threads::One, applied, || {
+            for &(op, addr) in black_box(&commands) {
+                let clean = file.apply(op, addr, &arg, &mut out);
+                black_box(clean.expect("all addresses are below the depth"));
+            }
+        });
+    }
+    Ok(())
+}
+
+fn dense_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<(), Refused> {
+    let depth = bytes / size_of::<u64>();
+    let moved = Throughput::Bytes(bytes as u64);
+
+    let mut target = random(depth);
+    let source = random(depth);
+    suite.measure(
+        group,
+        "bare xor of two slices",
+        Threads::One,
+        moved.clone(),
+        || {
+            let (target, source) = black_box((&mut target[..], &source[..]));
+            for (word, source) in target.iter_mut().zip(source) {
+                *word ^= *source;
+            }
+        },
+    );
+    drop((target, source));
+
+    let mut file = filled::<u64>(depth)?;
+    let mut bank = file.bank();
+    bank.merge_from(&file)?;
+    let merge = |file: &mut RegisterFile<u64>, bank: &RegisterFile<u64>| {
+        let (file, bank) = black_box((file, bank));
+        file.merge_from(bank)
+            .expect("a bank has the references of its table");
+    };
+    suite.measure(
+        group,
+        "merge_from a bank",
+        Threads::One,
+        moved.clone(),
+        || {
+            merge(&mut file, &bank);
+        },
+    );
+    suite.measure(
+        group,
+        "merge_from a bank, all threads",
+        Threads::All,
+        moved.clone(),
+        || {
+            merge(&mut file, &bank);
+        },
+    );
+    // A reference that was written makes the tables strangers until a merge has compared them.
+    bank.load(0, 0)?;
+    suite.measure(
+        group,
+        "merge_from a stranger",
+        Threads::One,
+        moved.clone(),
+        || {
+            merge(&mut file, &bank);
+        },
+    );
+    suite.measure(
+        group,
+        "merge_from a stranger, all threads",
+        Threads::All,
+        moved,
+        || {
+            merge(&mut file, &bank);
+        },
+    );
+    Ok(())
+}
+
+/// As many bytes as the group in cache, in words of another width, beside the same bare loop.
+fn merge_of_width<W: Word>(suite: &mut Suite, name: &'static str) -> Result<(), Refused> {
+    let mut file = filled::<W>(IN_CACHE / size_of::<W>())?;
+    let mut bank = file.bank();
+    bank.merge_from(&file)?;
+    suite.measure(
+        "merge in cache",
+        name,
+        Threads::One,
+        Throughput::Bytes(IN_CACHE as u64),
+        || {
+            let (file, bank) = black_box((&mut file, &bank));
+            file.merge_from(bank)
+                .expect("a bank has the references of its table");
+        },
+    );
+    Ok(())
+}
+
+fn merge_of_many(suite: &mut Suite) -> Result<(), Refused> {
+    let group = "merge of 8 tables out of cache";
+    let depth = OUT_OF_CACHE / 8 / size_of::<u64>();
+    let moved = Throughput::Bytes(OUT_OF_CACHE as u64);
+
+    let mut target = random(depth);
+    let sources: Vec<Vec<u64>> = (0..8).map(|_| random(depth)).collect();
+    suite.measure(
+        group,
+        "bare xor, one slice after the other",
+        Threads::One,
+        moved.clone(),
+        || {
+            for source in black_box(&sources) {
+                for (word, source) in target.iter_mut().zip(source) {
+                    *word ^= *source;
+                }
+            }
+        },
+    );
+    drop((target, sources));
+
+    let mut file = RegisterFile::<u64>::new(depth)?;
+    let banks = (0..8)
+        .map(|_| filled(depth))
+        .collect::<Result<Vec<RegisterFile<u64>>, _>>()?;
+    let banks: Vec<&RegisterFile<u64>> = banks.iter().collect();
+    suite.measure(group, "merge_from_all", Threads::One, moved.clone(), || {
+        file.merge_from_all(black_box(&banks))
+            .expect("all references are 0");
+    });
+    suite.measure(
+        group,
+        "merge_from_all, all threads",
+        Threads::All,
+        moved,
+        || {
+            file.merge_from_all(black_box(&banks))
+                .expect("all references are 0");
+        },
+    );
+    Ok(())
+}
+
+fn fold(suite: &mut Suite, group: &'static str, bytes: usize) {
+    let deltas = random(bytes / size_of::<u64>());
+    let moved = Throughput::Bytes(bytes as u64);
+    suite.measure(group, "bare fold", Threads::One, moved.clone(), || {
+        black_box(black_box(&deltas).iter().fold(0, |sum, delta| sum ^ delta));
+    });
+    suite.measure(group, "xor_fold", Threads::One, moved.clone(), || {
+        black_box(xor_fold(black_box(&deltas)));
+    });
+    suite.measure(group, "xor_fold, all threads", Threads::All, moved, || {
+        black_box(xor_fold(black_box(&deltas)));
+    });
+}
+
+/// Pseudo-random words by the SplitMix64 generator.
+fn random(count: usize) -> Vec<u64> {
+    let mut state = 0_u64;
+    let mut next = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    };
+    (0..count).map(|_| next()).collect()
+}
+
+/// A table with references of 0 and an accumulator of 1 at every second address.
+fn filled<W: Word>(depth: usize) -> Result<RegisterFile<W>, Refused> {
+    let mut one = vec![0; W::LIMBS];
+    one[0] = 1;
+    let one = W::from_limbs(&one).expect("1 fits in every word");
+    let mut file = RegisterFile::new(depth)?;
+    for addr in (0..depth).step_by(2) {
+        file.accum(addr, one)?;
+    }
+    Ok(file)
+}
+
+#[derive(Clone, Copy)]
+enum Threads {
+    One,
+    All,
+}
+
+/// Criterion, and what is needed to make a table of its estimates afterwards.
+struct Suite {
+    criterion: Criterion,
+    output: PathBuf,
+    started: SystemTime,
+    one_thread: ThreadPool,
+    all_threads: ThreadPool,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    group: &'static str,
+    name: &'static str,
+    per_iteration: Throughput,
+}
+
+impl Suite {
+    fn new() -> Result<Self, Box<dyn Error>> {
+        let output = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("criterion");
+        Ok(Self {
+            criterion: Criterion::default()
+                .sample_size(40)
+                .output_directory(&output)
+                .configure_from_args(),
+            output,
+            started: SystemTime::now(),
+            one_thread: ThreadPoolBuilder::new().num_threads(1).build()?,
+            all_threads: ThreadPoolBuilder::new().build()?,
+            rows: Vec::new(),
+        })
+    }
+
+    fn measure(
+        &mut self,
+        group: &'static str,
+        name: &'static str,
+        threads: Threads,
+        per_iteration: Throughput,
+        mut work: impl FnMut() + Send,
+    ) {
+        let pool = match threads {
+            Threads::One => &self.one_thread,
+            Threads::All => &self.all_threads,
+        };
+        let mut benchmarks = self.criterion.benchmark_group(group);
+        benchmarks
+            .throughput(per_iteration.clone())
+            .bench_function(name, |bencher| {
+                bencher.iter_custom(|iterations| {
+                    pool.install(|| {
+                        let start = Instant::now();
+                        for _ in 0..iterations {
+                            work();
+                        }
+                        start.elapsed()
+                    })
+                });
+            });
+        benchmarks.finish();
+        self.rows.push(Row {
+            group,
+            name,
+            per_iteration,
+        });
+    }
+
+    /// Prints the table, in the order of measurement. The first row of a group is the bare loop
+    /// that the others are compared with.
+    fn finish(self) -> Result<(), Box<dyn Error>> {
+        let mut group = "";
+        let mut bare = None;
+        for row in &self.rows {
+            // A row that was filtered out has no estimate, or one of an earlier run.
+            let Some(nanoseconds) = self.fastest(row)? else {
+                continue;
+            };
+            if row.group != group {
+                group = row.group;
+                bare = row.name.starts_with("bare").then_some(nanoseconds);
+                println!("\n{group:<40} {:>15}  ratio to bare", "rate");
+            }
+            let rate = match row.per_iteration {
+                Throughput::Bytes(bytes) => format!("{:.2} GB/s", bytes as f64 / nanoseconds),
+                Throughput::Elements(count) => {
+                    format!("{:.1} M/s", count as f64 / nanoseconds * 1e3)
+                }
+                _ => format!("{nanoseconds:.0} ns"),
+            };
+            let ratio = bare.map_or(String::new(), |bare: f64| {
+                format!("{:.2}", bare / nanoseconds)
+            });
+            println!("  {:<38} {rate:>15}  {ratio:>13}", row.name);
+        }
+        Ok(())
+    }
+
+    /// The time of an iteration of the fastest sample in nanoseconds, if this run measured the row.
+    fn fastest(&self, row: &Row) -> Result<Option<f64>, Box<dyn Error>> {
+        // Criterion makes directories of names by replacing what some file system may not take.
+        let directory =
+            |name: &str| name.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_");
+        let path = self
+            .output
+            .join(directory(row.group))
+            .join(directory(row.name));
+        let path = path.join("new").join("sample.json");
+        match fs::metadata(&path) {
+            Ok(metadata) if metadata.modified()? >= self.started => {
+                let samples: Samples = serde_json::from_reader(File::open(path)?)?;
+                let times = samples.times.iter().zip(&samples.iters);
+                Ok(times
+                    .map(|(time, iterations)| time / iterations)
+                    .min_by(f64::total_cmp))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The part of criterion's `sample.json` that is needed here.
+#[derive(serde::Deserialize)]
+struct Samples {
+    /// Iterations in each sample.
+    iters: Vec<f64>,
+    /// Nanoseconds that each sample took.
+    times: Vec<f64>,
+}

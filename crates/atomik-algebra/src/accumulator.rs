@@ -1,0 +1,135 @@
+use crate::pair::{self, Pair};
+use crate::{Error, Op, Response, Word};
+
+/// One address: a reference `R` and an accumulator `D`, with the current state `S = R xor D`.
+///
+/// ```
+/// use atomik_algebra::{Accumulator, Error};
+///
+/// let mut left = Accumulator::with_reference(0x10_u32);
+/// let mut right = left;
+/// left.accum(0x01);
+/// right.accum(0x02);
+/// left.merge(&right)?;
+/// assert_eq!(left.read().data, 0x13);
+///
+/// right.swap();
+/// assert_eq!(left.merge(&right), Err(Error::References));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Accumulator<W> {
+    reference: W,
+    accumulator: W,
+}
+
+impl<W: Word> Accumulator<W> {
+    /// The state after reset: `R = 0`, `D = 0`.
+    pub const fn new() -> Self {
+        Self::with_reference(W::ZERO)
+    }
+
+    /// `R = reference`, `D = 0`.
+    pub const fn with_reference(reference: W) -> Self {
+        Self {
+            reference,
+            accumulator: W::ZERO,
+        }
+    }
+
+    /// The reference `R`.
+    pub const fn reference(&self) -> W {
+        self.reference
+    }
+
+    /// The accumulator `D`.
+    pub const fn accumulator(&self) -> W {
+        self.accumulator
+    }
+
+    /// Performs `op` with `arg`, which counts for the operations that [take data](Op::takes_data)
+    /// only. Answers for the operations that [respond](Op::responds).
+    #[inline]
+    pub fn apply(&mut self, op: Op, arg: W) -> Option<Response<W>> {
+        match op {
+            Op::Nop => None,
+            Op::Load => {
+                self.load(arg);
+                None
+            }
+            Op::Accum => {
+                self.accum(arg);
+                None
+            }
+            Op::Read => Some(self.read()),
+            Op::Swap => Some(self.swap()),
+            Op::Delta => Some(self.delta()),
+            Op::Drain => Some(self.drain()),
+        }
+    }
+
+    /// LOAD: `R := value`, `D := 0`.
+    #[inline]
+    pub fn load(&mut self, value: W) {
+        self.pair().load(value);
+    }
+
+    /// ACCUM: `D := D xor delta`.
+    #[inline]
+    pub fn accum(&mut self, delta: W) {
+        self.accumulator ^= delta;
+    }
+
+    /// Takes back a delta that was accumulated before. The same as [`accum`](Self::accum): a delta
+    /// is its own inverse.
+    #[inline]
+    pub fn rollback(&mut self, delta: W) {
+        self.accum(delta);
+    }
+
+    /// READ: answers `S`.
+    #[inline]
+    pub fn read(&self) -> Response<W> {
+        pair::read(self.reference, self.accumulator)
+    }
+
+    /// SWAP: answers `S`, then `R := S`, `D := 0`.
+    #[inline]
+    pub fn swap(&mut self) -> Response<W> {
+        self.pair().swap()
+    }
+
+    /// DELTA: answers `D`.
+    #[inline]
+    pub fn delta(&self) -> Response<W> {
+        pair::delta(self.accumulator)
+    }
+
+    /// DRAIN: answers `D`, then `R := S`, `D := 0`.
+    #[inline]
+    pub fn drain(&mut self) -> Response<W> {
+        self.pair().drain()
+    }
+
+    /// Takes over the deltas of `other`, a bank of the same reference: `D := D xor other.D`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::References`] when the references differ.
+    #[inline]
+    pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
+        if self.reference != other.reference {
+            return Err(Error::References);
+        }
+        self.accum(other.accumulator);
+        Ok(())
+    }
+
+    #[inline]
+    fn pair(&mut self) -> Pair<'_, W> {
+        Pair {
+            reference: &mut self.reference,
+            accumulator: &mut self.accumulator,
+        }
+    }
+}

@@ -1,0 +1,375 @@
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hash::{Hash, Hasher};
+
+use crate::pair::{self, Pair};
+use crate::{Error, Op, Response, Word, bulk};
+
+/// An addressed set of accumulators: two dense tables, one of references and one of accumulators.
+///
+/// After [`new`](Self::new) every reference and every accumulator is 0, as in hardware after reset.
+/// An error leaves everything as it was.
+///
+/// ```
+/// use atomik_algebra::{Error, RegisterFile, W256, Wide};
+///
+/// let mut table = RegisterFile::<W256>::new(16)?;
+/// table.accum(7, Wide([1, 0, 0, 1 << 63]))?;
+/// assert_eq!(table.drain(7)?.data, Wide([1, 0, 0, 1 << 63]));
+/// assert!(table.delta(7)?.clean);
+/// assert_eq!(table.read(16), Err(Error::Address { addr: 16, depth: 16 }));
+/// # Ok::<(), Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct RegisterFile<W> {
+    references: Vec<W>,
+    accumulators: Vec<W>,
+    lineage: Lineage,
+}
+
+/// What is known about the references without looking at them.
+///
+/// A dense merge is bound by memory bandwidth, and comparing two tables of references moves as much
+/// memory again. Two tables whose references are known to be equal skip it. Only what changes a
+/// reference pays for this knowledge.
+#[derive(Clone, Debug)]
+enum Lineage {
+    /// All references are 0, as after reset.
+    Reset,
+    /// The references are those of every other table with the same token.
+    Shared(Arc<()>),
+    /// Nothing is known.
+    Own,
+}
+
+impl Lineage {
+    fn proves_equality(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Reset, Self::Reset) => true,
+            (Self::Shared(this), Self::Shared(other)) => Arc::ptr_eq(this, other),
+            _ => false,
+        }
+    }
+}
+
+/// The whole contents of a [`RegisterFile`] at one moment; see [`RegisterFile::snapshot`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Snapshot<W: Word>(RegisterFile<W>);
+
+impl<W: Word> RegisterFile<W> {
+    /// A register file of `depth` addresses, all 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDepth`] for a depth of 0, [`Error::OutOfMemory`] when the tables cannot be
+    /// allocated.
+    pub fn new(depth: usize) -> Result<Self, Error> {
+        if depth == 0 {
+            return Err(Error::NoDepth);
+        }
+        let zeroed = || {
+            let mut table = Vec::new();
+            match table.try_reserve_exact(depth) {
+                Ok(()) => table.resize(depth, W::ZERO),
+                Err(_) => {
+                    return Err(Error::OutOfMemory {
+                        depth,
+                        width: W::BITS,
+                    });
+                }
+            }
+            Ok(table)
+        };
+        Ok(Self {
+            references: zeroed()?,
+            accumulators: zeroed()?,
+            lineage: Lineage::Reset,
+        })
+    }
+
+    /// A bank of this register file: the same references, and accumulators that are all 0.
+    ///
+    /// Deltas may go to any bank and be [merged](Self::merge_from) later. A bank remembers where
+    /// its references came from (hence `&mut self`), so merging need not compare them until one
+    /// side changes a reference.
+    #[must_use]
+    pub fn bank(&mut self) -> Self {
+        if let Lineage::Own = self.lineage {
+            self.lineage = Lineage::Shared(Arc::new(()));
+        }
+        let mut bank = self.clone();
+        bank.accumulators.fill(W::ZERO);
+        bank
+    }
+
+    /// The number of addresses.
+    #[inline]
+    pub fn depth(&self) -> usize {
+        self.accumulators.len()
+    }
+
+    /// The reference `R` of every address.
+    pub fn references(&self) -> &[W] {
+        &self.references
+    }
+
+    /// The accumulator `D` of every address.
+    pub fn accumulators(&self) -> &[W] {
+        &self.accumulators
+    }
+
+    /// Performs `op` on address `addr` with `arg`, which counts for the operations that [take
+    /// data](Op::takes_data) only. Answers for the operations that [respond](Op::responds). A NOP
+    /// has no address, so any will do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn apply(&mut self, op: Op, addr: usize, arg: W) -> Result<Option<Response<W>>, Error> {
+        match op {
+            Op::Nop => Ok(None),
+            Op::Load => self.load(addr, arg).map(|()| None),
+            Op::Accum => self.accum(addr, arg).map(|()| None),
+            Op::Read => self.read(addr).map(Some),
+            Op::Swap => self.swap(addr).map(Some),
+            Op::Delta => self.delta(addr).map(Some),
+            Op::Drain => self.drain(addr).map(Some),
+        }
+    }
+
+    /// LOAD: `R := value`, `D := 0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn load(&mut self, addr: usize, value: W) -> Result<(), Error> {
+        self.pair(addr)?.load(value);
+        Ok(())
+    }
+
+    /// ACCUM: `D := D xor delta`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn accum(&mut self, addr: usize, delta: W) -> Result<(), Error> {
+        match self.accumulators.get_mut(addr) {
+            Some(accumulator) => {
+                *accumulator ^= delta;
+                Ok(())
+            }
+            None => Err(Error::address(addr, self.depth())),
+        }
+    }
+
+    /// Takes back a delta that was accumulated before. The same as [`accum`](Self::accum): a delta
+    /// is its own inverse.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn rollback(&mut self, addr: usize, delta: W) -> Result<(), Error> {
+        self.accum(addr, delta)
+    }
+
+    /// READ: answers `S`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn read(&self, addr: usize) -> Result<Response<W>, Error> {
+        match (self.references.get(addr), self.accumulators.get(addr)) {
+            (Some(reference), Some(accumulator)) => Ok(pair::read(*reference, *accumulator)),
+            _ => Err(Error::address(addr, self.depth())),
+        }
+    }
+
+    /// SWAP: answers `S`, then `R := S`, `D := 0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn swap(&mut self, addr: usize) -> Result<Response<W>, Error> {
+        Ok(self.pair(addr)?.swap())
+    }
+
+    /// DELTA: answers `D`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn delta(&self, addr: usize) -> Result<Response<W>, Error> {
+        match self.accumulators.get(addr) {
+            Some(accumulator) => Ok(pair::delta(*accumulator)),
+            None => Err(Error::address(addr, self.depth())),
+        }
+    }
+
+    /// DRAIN: answers `D`, then `R := S`, `D := 0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Address`] for an address outside the register file.
+    #[inline]
+    pub fn drain(&mut self, addr: usize) -> Result<Response<W>, Error> {
+        Ok(self.pair(addr)?.drain())
+    }
+
+    /// Accumulates every `(address, delta)` of a list. An address may occur any number of times.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Entry`] with the [`Error::Address`] of the first entry that is outside the register
+    /// file.
+    pub fn accum_batch(&mut self, batch: &[(usize, W)]) -> Result<(), Error> {
+        for (index, &(addr, delta)) in batch.iter().enumerate() {
+            if let Err(error) = self.accum(addr, delta) {
+                // Deltas are their own inverses: applying what was applied so far once more takes
+                // it back.
+                for &(addr, delta) in &batch[..index] {
+                    self.rollback(addr, delta)?;
+                }
+                return Err(error.in_entry(index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over the deltas of every address of `other`, a [bank](Self::bank) of the same
+    /// references: `D := D xor other.D`.
+    ///
+    /// With the feature `std`, large tables are merged by all threads of the current rayon pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Depths`] when the depths differ, [`Error::ReferencesAt`] when the references do.
+    pub fn merge_from(&mut self, other: &Self) -> Result<(), Error> {
+        self.check_merge(other)?;
+        bulk::xor_into(&mut self.accumulators, &[&other.accumulators]);
+        Ok(())
+    }
+
+    /// Takes over the deltas of a whole list of banks, in one pass over this table.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Entry`] with the reason why [`merge_from`](Self::merge_from) would refuse the first
+    /// bad entry.
+    pub fn merge_from_all(&mut self, others: &[&Self]) -> Result<(), Error> {
+        for (index, other) in others.iter().enumerate() {
+            self.check_merge(other)
+                .map_err(|error| error.in_entry(index))?;
+        }
+        let sources: Vec<&[W]> = others.iter().map(|other| other.accumulators()).collect();
+        bulk::xor_into(&mut self.accumulators, &sources);
+        Ok(())
+    }
+
+    /// A copy of the whole contents.
+    pub fn snapshot(&self) -> Snapshot<W> {
+        Snapshot(self.clone())
+    }
+
+    /// Goes back to the contents of a snapshot, which may be of another register file of this
+    /// depth.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Depths`] when the depths differ.
+    pub fn restore(&mut self, snapshot: &Snapshot<W>) -> Result<(), Error> {
+        let Snapshot(file) = snapshot;
+        self.copy_from(file)
+    }
+
+    pub(crate) fn copy_from(&mut self, other: &Self) -> Result<(), Error> {
+        self.check_depth(other)?;
+        self.references.copy_from_slice(&other.references);
+        self.accumulators.copy_from_slice(&other.accumulators);
+        self.lineage = other.lineage.clone();
+        Ok(())
+    }
+
+    fn check_depth(&self, other: &Self) -> Result<(), Error> {
+        if self.depth() == other.depth() {
+            Ok(())
+        } else {
+            Err(Error::Depths {
+                this: self.depth(),
+                other: other.depth(),
+            })
+        }
+    }
+
+    fn check_merge(&self, other: &Self) -> Result<(), Error> {
+        self.check_depth(other)?;
+        if self.lineage.proves_equality(&other.lineage) {
+            return Ok(());
+        }
+        match bulk::first_difference(&self.references, &other.references) {
+            None => Ok(()),
+            Some(addr) => Err(Error::ReferencesAt { addr }),
+        }
+    }
+
+    /// Both words of an address, for a caller that is about to change the reference.
+    #[inline]
+    fn pair(&mut self, addr: usize) -> Result<Pair<'_, W>, Error> {
+        let depth = self.depth();
+        match (
+            self.references.get_mut(addr),
+            self.accumulators.get_mut(addr),
+        ) {
+            (Some(reference), Some(accumulator)) => {
+                // Tested first because a plain store would have to drop the old value.
+                if !matches!(self.lineage, Lineage::Own) {
+                    self.lineage = Lineage::Own;
+                }
+                Ok(Pair {
+                    reference,
+                    accumulator,
+                })
+            }
+            _ => Err(Error::address(addr, depth)),
+        }
+    }
+}
+
+impl<W: Word> PartialEq for RegisterFile<W> {
+    /// Whether every reference and every accumulator is the same.
+    fn eq(&self, other: &Self) -> bool {
+        self.references == other.references && self.accumulators == other.accumulators
+    }
+}
+
+impl<W: Word> Eq for RegisterFile<W> {}
+
+impl<W: Word> Hash for RegisterFile<W> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.references.hash(state);
+        self.accumulators.hash(state);
+    }
+}
+
+impl<W: Word> Snapshot<W> {
+    /// The number of addresses.
+    pub fn depth(&self) -> usize {
+        self.0.depth()
+    }
+
+    /// The reference `R` of every address.
+    pub fn references(&self) -> &[W] {
+        self.0.references()
+    }
+
+    /// The accumulator `D` of every address.
+    pub fn accumulators(&self) -> &[W] {
+        self.0.accumulators()
+    }
+}

@@ -1,0 +1,142 @@
+//! The golden model: what every output port must show in every cycle.
+//!
+//! It is the software model of `atomik-algebra`, plus the two numbers that the manifest states: a
+//! response appears `latency` cycles after its command, and `ready` rises `clear_cycles` cycles
+//! after the last cycle with `rst` high. It knows nothing of pipelines, hazards or memories.
+
+use crate::record::Layout;
+use atomik_algebra::{DynRegisterFile, Op};
+
+/// The two numbers by which configurations of one shape differ in time, from the manifest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// Cycles from a command to its response (`LATENCY`), at least 1.
+    pub latency: u32,
+    /// Cycles from the last cycle with `rst` high to the first with `ready` high (`CLEAR`), at least 1.
+    pub clear_cycles: u32,
+}
+
+/// Cycle-accurate expectation of the output ports.
+///
+/// It starts in reset: until the first cycle with `rst` high outputs mean nothing, and a
+/// check compares from the cycle after that.
+#[derive(Clone, Debug)]
+pub struct Golden {
+    layout: Layout,
+    timing: Timing,
+    file: DynRegisterFile,
+    /// Response records that are due, one slot for each of the next `latency` cycles.
+    due: Vec<u64>,
+    /// The slot due in this cycle, as a word offset into `due`.
+    slot: usize,
+    /// Cycles until `ready` is high; 0 when it is.
+    wait: u32,
+    /// Whether the file is as the last reset left it.
+    untouched: bool,
+    /// Commands accepted since the model was made.
+    accepted: u64,
+    /// Limbs of the value on a lane.
+    value: Vec<u64>,
+}
+
+impl Golden {
+    /// A golden model of the shape `layout`.
+    ///
+    /// # Errors
+    /// When the tables cannot be allocated.
+    pub fn new(layout: Layout, timing: Timing) -> Result<Golden, atomik_algebra::Error> {
+        Ok(Golden {
+            layout,
+            timing,
+            file: DynRegisterFile::new(layout.width(), layout.depth())?,
+            due: vec![0; layout.rsp_words() * timing.latency.max(1) as usize],
+            slot: 0,
+            wait: timing.clear_cycles,
+            untouched: true,
+            accepted: 0,
+            value: vec![0; layout.limbs()],
+        })
+    }
+
+    /// Whether commands are accepted in the coming cycle (unless `rst` is high in it).
+    pub fn ready(&self) -> bool {
+        self.wait == 0
+    }
+
+    /// Commands accepted on all lanes since the model was made, NOPs included.
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// The state of the register file, as of all commands accepted so far.
+    pub fn file(&self) -> &DynRegisterFile {
+        &self.file
+    }
+
+    /// Runs as many cycles as `cmds` has records; the expected outputs go to `rsps`.
+    ///
+    /// # Errors
+    /// An address or a value outside the configuration, which well-formed records cannot hold.
+    ///
+    /// # Panics
+    /// When `rsps` does not hold as many records as `cmds`.
+    pub fn run(&mut self, cmds: &[u64], rsps: &mut [u64]) -> Result<(), atomik_algebra::Error> {
+        let layout = self.layout;
+        let commands = cmds.chunks_exact(layout.cmd_words());
+        let responses = rsps.chunks_exact_mut(layout.rsp_words());
+        assert_eq!(commands.len(), responses.len(), "as many responses as commands");
+        for (cmd, rsp) in commands.zip(responses) {
+            self.step(cmd, rsp)?;
+        }
+        Ok(())
+    }
+
+    /// Runs one cycle: `cmd` is its command record, and its expected outputs go to `rsp`.
+    ///
+    /// # Errors
+    /// As for [`Golden::run`].
+    #[inline]
+    pub fn step(&mut self, cmd: &[u64], rsp: &mut [u64]) -> Result<(), atomik_algebra::Error> {
+        let layout = self.layout;
+        let words = layout.rsp_words();
+        let ready = self.wait == 0;
+        let due = &mut self.due[self.slot..self.slot + words];
+        rsp.copy_from_slice(due);
+        due.fill(0);
+        let mut rsp = layout.response_mut(rsp, 0);
+        rsp.set_flags(ready, rsp.valid(), rsp.clean());
+
+        let cmd = layout.command(cmd, 0);
+        if cmd.reset() {
+            self.due.fill(0);
+            self.wait = self.timing.clear_cycles - 1;
+            if !self.untouched {
+                self.file = DynRegisterFile::new(layout.width(), layout.depth())?;
+                self.untouched = true;
+            }
+        } else if ready {
+            let mut lanes = cmd.valid_lanes();
+            self.untouched &= lanes == 0;
+            self.accepted += u64::from(lanes.count_ones());
+            while lanes != 0 {
+                let lane = lanes.trailing_zeros();
+                lanes &= lanes - 1;
+                let op = if lane == 0 { Op::from_code(cmd.op()) } else { Op::Accum };
+                cmd.data(lane, &mut self.value);
+                let mut due = layout.response_mut(&mut self.due[self.slot..self.slot + words], 0);
+                let answer =
+                    self.file.apply(op, cmd.addr(lane), &self.value, due.data_mut())?;
+                if let Some(clean) = answer {
+                    due.set_flags(false, true, clean);
+                }
+            }
+        } else {
+            self.wait -= 1;
+        }
+        self.slot += words;
+        if self.slot == self.due.len() {
+            self.slot = 0;
+        }
+        Ok(())
+    }
+}

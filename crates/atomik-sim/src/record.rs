@@ -1,0 +1,673 @@
+//! The words that cross the border to a compiled model: one command record and one response record per cycle.
+//!
+//! Both are runs of `u64` words, little endian, so that many cycles are one slice each way.
+//!
+//! | record | word | contents |
+//! |---|---|---|
+//! | command | 0 | bit 0 `rst`, bits 8..=10 `cmd_op`, bits 32..=63 `cmd_valid` (lane `l` at bit `32 + l`) |
+//! | | 1.. | `cmd_addr` as the port is packed, `ceil(lanes * addr_bits / 64)` words; none when the depth is 1 |
+//! | | then | `cmd_data` as the port is packed, `ceil(lanes * width / 64)` words |
+//! | response | 0 | bit 0 `ready`, bit 1 `rsp_valid`, bit 2 `rsp_clean` |
+//! | | 1.. | `rsp_data`, `ceil(width / 64)` words |
+//!
+//! Lane 0 sits in the low bits and lanes follow without padding, so the field of one lane may straddle two words.
+//! Bits that no field covers are 0.
+
+use std::ops::{Deref, DerefMut, Range};
+
+use thiserror::Error;
+
+/// The widest word that a record can carry, in bits.
+pub const MAX_WIDTH: u32 = 512;
+/// The most lanes that word 0 of a command record has room for.
+pub const MAX_LANES: u32 = 32;
+/// The deepest register file whose addresses a record can carry.
+pub const MAX_DEPTH: usize = 1 << 31;
+
+const RST: u64 = 1;
+const OP_SHIFT: u32 = 8;
+const OP_MASK: u64 = 7 << OP_SHIFT;
+const VALID_SHIFT: u32 = 32;
+
+const READY: u64 = 1;
+const RSP_VALID: u64 = 1 << 1;
+const RSP_CLEAN: u64 = 1 << 2;
+
+/// A size that records cannot describe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LayoutError {
+    /// The word width is 0 or too large.
+    #[error("a width of {0} bits does not fit a record: choose 1 to {MAX_WIDTH}")]
+    Width(u32),
+    /// The depth is no power of two, or too large.
+    #[error("a depth of {0} does not fit a record: choose a power of two up to {MAX_DEPTH}")]
+    Depth(usize),
+    /// There is no lane, or too many.
+    #[error("{0} lanes do not fit a record: choose 1 to {MAX_LANES}")]
+    Lanes(u32),
+}
+
+/// Where the fields of one configuration lie in its records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Layout {
+    width: u32,
+    depth: usize,
+    lanes: u32,
+    addr_bits: u32,
+    addr_words: usize,
+    data_words: usize,
+    limbs: usize,
+}
+
+impl Layout {
+    /// The layout for words of `width` bits, `depth` addresses and `lanes` lanes.
+    ///
+    /// # Errors
+    /// When `width` is not in `1..=512`, `depth` is no power of two, or `lanes` is not in `1..=32`.
+    pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Self, LayoutError> {
+        if !(1..=MAX_WIDTH).contains(&width) {
+            return Err(LayoutError::Width(width));
+        }
+        if !depth.is_power_of_two() || depth > MAX_DEPTH {
+            return Err(LayoutError::Depth(depth));
+        }
+        if !(1..=MAX_LANES).contains(&lanes) {
+            return Err(LayoutError::Lanes(lanes));
+        }
+        let addr_bits = depth.trailing_zeros();
+        Ok(Self {
+            width,
+            depth,
+            lanes,
+            addr_bits,
+            addr_words: words_for(lanes * addr_bits),
+            data_words: words_for(lanes * width),
+            limbs: words_for(width),
+        })
+    }
+
+    /// Bits in a word of the register file.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Addresses in the register file.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Commands that one cycle can carry.
+    #[must_use]
+    pub fn lanes(&self) -> u32 {
+        self.lanes
+    }
+
+    /// Bits in the address of one lane; 0 when the depth is 1.
+    #[must_use]
+    pub fn addr_bits(&self) -> u32 {
+        self.addr_bits
+    }
+
+    /// `u64` limbs that hold one value: `ceil(width / 64)`.
+    #[must_use]
+    pub fn limbs(&self) -> usize {
+        self.limbs
+    }
+
+    /// Words in one command record.
+    #[must_use]
+    pub fn cmd_words(&self) -> usize {
+        1 + self.addr_words + self.data_words
+    }
+
+    /// Words in one response record.
+    #[must_use]
+    pub fn rsp_words(&self) -> usize {
+        1 + self.limbs
+    }
+
+    /// The words of a command record that hold `cmd_addr`.
+    #[must_use]
+    pub fn addr_range(&self) -> Range<usize> {
+        1..1 + self.addr_words
+    }
+
+    /// The words of a command record that hold `cmd_data`.
+    #[must_use]
+    pub fn data_range(&self) -> Range<usize> {
+        1 + self.addr_words..self.cmd_words()
+    }
+
+    /// The words of a response record that hold `rsp_data`.
+    #[must_use]
+    pub fn rsp_data_range(&self) -> Range<usize> {
+        1..self.rsp_words()
+    }
+
+    /// The command record of cycle `cycle` in a buffer of whole records.
+    ///
+    /// # Panics
+    /// When the buffer holds no such record.
+    #[must_use]
+    pub fn command<'a>(&self, cmds: &'a [u64], cycle: usize) -> CommandRecord<&'a [u64]> {
+        let n = self.cmd_words();
+        CommandRecord {
+            layout: *self,
+            words: &cmds[cycle * n..(cycle + 1) * n],
+        }
+    }
+
+    /// As [`Layout::command`], to write into.
+    ///
+    /// # Panics
+    /// When the buffer holds no such record.
+    #[must_use]
+    pub fn command_mut<'a>(
+        &self,
+        cmds: &'a mut [u64],
+        cycle: usize,
+    ) -> CommandRecord<&'a mut [u64]> {
+        let n = self.cmd_words();
+        CommandRecord {
+            layout: *self,
+            words: &mut cmds[cycle * n..(cycle + 1) * n],
+        }
+    }
+
+    /// The response record of cycle `cycle` in a buffer of whole records.
+    ///
+    /// # Panics
+    /// When the buffer holds no such record.
+    #[must_use]
+    pub fn response<'a>(&self, rsps: &'a [u64], cycle: usize) -> ResponseRecord<&'a [u64]> {
+        let n = self.rsp_words();
+        ResponseRecord {
+            layout: *self,
+            words: &rsps[cycle * n..(cycle + 1) * n],
+        }
+    }
+
+    /// As [`Layout::response`], to write into.
+    ///
+    /// # Panics
+    /// When the buffer holds no such record.
+    #[must_use]
+    pub fn response_mut<'a>(
+        &self,
+        rsps: &'a mut [u64],
+        cycle: usize,
+    ) -> ResponseRecord<&'a mut [u64]> {
+        let n = self.rsp_words();
+        ResponseRecord {
+            layout: *self,
+            words: &mut rsps[cycle * n..(cycle + 1) * n],
+        }
+    }
+}
+
+/// The inputs of one cycle, over words that are borrowed (`&[u64]`, `&mut [u64]`) or owned (`Vec<u64>`).
+///
+/// All zero is an idle cycle.
+#[derive(Clone, Debug)]
+pub struct CommandRecord<S> {
+    layout: Layout,
+    words: S,
+}
+
+impl CommandRecord<Vec<u64>> {
+    /// An idle cycle in words of its own.
+    #[must_use]
+    pub fn idle(layout: &Layout) -> Self {
+        Self {
+            layout: *layout,
+            words: vec![0; layout.cmd_words()],
+        }
+    }
+}
+
+impl<S: Deref<Target = [u64]>> CommandRecord<S> {
+    /// The words of the record.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Whether `rst` is high.
+    #[must_use]
+    #[inline]
+    pub fn reset(&self) -> bool {
+        self.words[0] & RST != 0
+    }
+
+    /// The code on `cmd_op`, 0 to 7.
+    #[must_use]
+    #[inline]
+    pub fn op(&self) -> u8 {
+        ((self.words[0] & OP_MASK) >> OP_SHIFT) as u8
+    }
+
+    /// `cmd_valid`: bit `l` belongs to lane `l`.
+    #[must_use]
+    #[inline]
+    pub fn valid_lanes(&self) -> u32 {
+        (self.words[0] >> VALID_SHIFT) as u32
+    }
+
+    /// Whether `lane` offers a command.
+    ///
+    /// # Panics
+    /// When there is no such lane.
+    #[must_use]
+    #[inline]
+    pub fn valid(&self, lane: u32) -> bool {
+        check_lane(&self.layout, lane);
+        self.valid_lanes() >> lane & 1 != 0
+    }
+
+    /// The address on `lane`; 0 when the depth is 1.
+    ///
+    /// # Panics
+    /// When there is no such lane.
+    #[must_use]
+    #[inline]
+    pub fn addr(&self, lane: u32) -> usize {
+        check_lane(&self.layout, lane);
+        let bits = self.layout.addr_bits;
+        if bits == 0 {
+            return 0;
+        }
+        get_bits(
+            &self.words[self.layout.addr_range()],
+            (lane * bits) as usize,
+            bits,
+        ) as usize
+    }
+
+    /// Copies the value on `lane` into `out`, little-endian limbs, zero above the width.
+    ///
+    /// # Panics
+    /// When there is no such lane, or `out` is not [`Layout::limbs`] long.
+    #[inline]
+    pub fn data(&self, lane: u32, out: &mut [u64]) {
+        check_lane(&self.layout, lane);
+        check_limbs(&self.layout, out.len());
+        get_field(
+            &self.words[self.layout.data_range()],
+            (lane * self.layout.width) as usize,
+            self.layout.width,
+            out,
+        );
+    }
+}
+
+impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
+    /// Makes the cycle idle: every bit 0.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.words.fill(0);
+    }
+
+    /// Drives `rst`.
+    #[inline]
+    pub fn set_reset(&mut self, high: bool) {
+        self.words[0] = self.words[0] & !RST | u64::from(high);
+    }
+
+    /// Drives `cmd_op` with the low three bits of `code`.
+    #[inline]
+    pub fn set_op(&mut self, code: u8) {
+        self.words[0] = self.words[0] & !OP_MASK | u64::from(code) << OP_SHIFT & OP_MASK;
+    }
+
+    /// Drives the whole of `lane`: its valid bit, address and value.
+    ///
+    /// Bits of `addr` and `data` that the ports do not have are dropped, so that no lane can spill into its neighbour.
+    ///
+    /// # Panics
+    /// When there is no such lane, or `data` is not [`Layout::limbs`] long.
+    #[inline]
+    pub fn set_lane(&mut self, lane: u32, valid: bool, addr: usize, data: &[u64]) {
+        check_lane(&self.layout, lane);
+        check_limbs(&self.layout, data.len());
+        let bit = VALID_SHIFT + lane;
+        self.words[0] = self.words[0] & !(1 << bit) | u64::from(valid) << bit;
+        let Layout {
+            width, addr_bits, ..
+        } = self.layout;
+        if addr_bits != 0 {
+            let range = self.layout.addr_range();
+            set_bits(
+                &mut self.words[range],
+                (lane * addr_bits) as usize,
+                addr_bits,
+                addr as u64,
+            );
+        }
+        let range = self.layout.data_range();
+        set_field(&mut self.words[range], (lane * width) as usize, width, data);
+    }
+}
+
+/// The outputs of one cycle, over words that are borrowed or owned.
+#[derive(Clone, Debug)]
+pub struct ResponseRecord<S> {
+    layout: Layout,
+    words: S,
+}
+
+impl ResponseRecord<Vec<u64>> {
+    /// A cycle in which every output is low, in words of its own.
+    #[must_use]
+    pub fn low(layout: &Layout) -> Self {
+        Self {
+            layout: *layout,
+            words: vec![0; layout.rsp_words()],
+        }
+    }
+}
+
+impl<S: Deref<Target = [u64]>> ResponseRecord<S> {
+    /// The words of the record.
+    #[must_use]
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Whether `ready` is high.
+    #[must_use]
+    #[inline]
+    pub fn ready(&self) -> bool {
+        self.words[0] & READY != 0
+    }
+
+    /// Whether `rsp_valid` is high.
+    #[must_use]
+    #[inline]
+    pub fn valid(&self) -> bool {
+        self.words[0] & RSP_VALID != 0
+    }
+
+    /// Whether `rsp_clean` is high.
+    #[must_use]
+    #[inline]
+    pub fn clean(&self) -> bool {
+        self.words[0] & RSP_CLEAN != 0
+    }
+
+    /// `rsp_data`, [`Layout::limbs`] little-endian limbs.
+    #[must_use]
+    #[inline]
+    pub fn data(&self) -> &[u64] {
+        &self.words[self.layout.rsp_data_range()]
+    }
+}
+
+impl<S: DerefMut<Target = [u64]>> ResponseRecord<S> {
+    /// Sets `ready`, `rsp_valid` and `rsp_clean`; the data stays.
+    #[inline]
+    pub fn set_flags(&mut self, ready: bool, valid: bool, clean: bool) {
+        self.words[0] =
+            u64::from(ready) * READY | u64::from(valid) * RSP_VALID | u64::from(clean) * RSP_CLEAN;
+    }
+
+    /// `rsp_data`, to write into. Bits above the width must stay 0.
+    #[inline]
+    pub fn data_mut(&mut self) -> &mut [u64] {
+        let range = self.layout.rsp_data_range();
+        &mut self.words[range]
+    }
+}
+
+fn words_for(bits: u32) -> usize {
+    bits.div_ceil(u64::BITS) as usize
+}
+
+#[inline]
+fn check_lane(layout: &Layout, lane: u32) {
+    assert!(lane < layout.lanes, "lane {lane} of {}", layout.lanes);
+}
+
+#[inline]
+fn check_limbs(layout: &Layout, limbs: usize) {
+    assert!(
+        limbs == layout.limbs,
+        "{limbs} limbs for a value of {} bits",
+        layout.width
+    );
+}
+
+/// The low `bits` bits set, for 1 to 64 bits.
+#[inline]
+fn low_mask(bits: u32) -> u64 {
+    u64::MAX >> (u64::BITS - bits)
+}
+
+/// Reads `bits` (1 to 64) bits that start at bit `at`.
+#[inline]
+fn get_bits(words: &[u64], at: usize, bits: u32) -> u64 {
+    let (word, shift) = (at / 64, (at % 64) as u32);
+    let mut value = words[word] >> shift;
+    if shift + bits > u64::BITS {
+        value |= words[word + 1] << (u64::BITS - shift);
+    }
+    value & low_mask(bits)
+}
+
+/// Writes the low `bits` (1 to 64) bits of `value` at bit `at` and leaves every other bit as it is.
+#[inline]
+fn set_bits(words: &mut [u64], at: usize, bits: u32, value: u64) {
+    let (word, shift) = (at / 64, (at % 64) as u32);
+    let mask = low_mask(bits);
+    let value = value & mask;
+    words[word] = words[word] & !(mask << shift) | value << shift;
+    if shift + bits > u64::BITS {
+        let back = u64::BITS - shift;
+        words[word + 1] = words[word + 1] & !(mask >> back) | value >> back;
+    }
+}
+
+/// Reads a field of any width into limbs.
+#[inline]
+fn get_field(words: &[u64], at: usize, width: u32, out: &mut [u64]) {
+    for (i, limb) in out.iter_mut().enumerate() {
+        *limb = get_bits(words, at + 64 * i, limb_bits(width, i));
+    }
+}
+
+/// Writes a field of any width from limbs.
+#[inline]
+fn set_field(words: &mut [u64], at: usize, width: u32, limbs: &[u64]) {
+    if at.is_multiple_of(64) && width.is_multiple_of(u64::BITS) {
+        words[at / 64..at / 64 + limbs.len()].copy_from_slice(limbs);
+        return;
+    }
+    for (i, &limb) in limbs.iter().enumerate() {
+        set_bits(words, at + 64 * i, limb_bits(width, i), limb);
+    }
+}
+
+/// Bits of limb `i` that a value of `width` bits uses.
+#[inline]
+fn limb_bits(width: u32, i: usize) -> u32 {
+    (width - 64 * i as u32).min(u64::BITS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One lane as a test describes it: valid, address, value.
+    type Lane = (bool, usize, Vec<u64>);
+
+    fn sizes() -> impl Strategy<Value = Layout> {
+        let width = prop_oneof![
+            1..=MAX_WIDTH,
+            Just(1),
+            Just(8),
+            Just(63),
+            Just(64),
+            Just(65),
+            Just(256),
+            Just(512)
+        ];
+        (width, 0u32..=16, 1..=MAX_LANES).prop_map(|(w, a, l)| Layout::new(w, 1 << a, l).unwrap())
+    }
+
+    fn masked(mut limbs: Vec<u64>, width: u32) -> Vec<u64> {
+        let top = limbs.len() - 1;
+        limbs[top] &= low_mask(limb_bits(width, top));
+        limbs
+    }
+
+    fn lane(layout: Layout) -> impl Strategy<Value = Lane> {
+        (
+            any::<bool>(),
+            0..layout.depth(),
+            prop::collection::vec(any::<u64>(), layout.limbs()),
+        )
+            .prop_map(move |(valid, addr, data)| (valid, addr, masked(data, layout.width())))
+    }
+
+    fn case() -> impl Strategy<Value = (Layout, bool, u8, Vec<Lane>)> {
+        sizes().prop_flat_map(|layout| {
+            (
+                Just(layout),
+                any::<bool>(),
+                0u8..8,
+                prop::collection::vec(lane(layout), layout.lanes() as usize),
+            )
+        })
+    }
+
+    /// The record as the table in the module's documentation reads, one bit at a time.
+    fn bit_by_bit(layout: &Layout, reset: bool, op: u8, lanes: &[Lane]) -> Vec<u64> {
+        let mut head = vec![reset, false, false, false, false, false, false, false];
+        head.extend((0..3).map(|b| op >> b & 1 == 1));
+        head.resize(32, false);
+        head.extend(lanes.iter().map(|l| l.0));
+        let addr = lanes
+            .iter()
+            .flat_map(|l| (0..layout.addr_bits()).map(|b| l.1 >> b & 1 == 1));
+        let data = lanes
+            .iter()
+            .flat_map(|l| (0..layout.width() as usize).map(|b| l.2[b / 64] >> (b % 64) & 1 == 1));
+        let mut words = pack(head);
+        words.extend(pack(addr.collect()));
+        words.extend(pack(data.collect()));
+        words
+    }
+
+    fn pack(bits: Vec<bool>) -> Vec<u64> {
+        bits.chunks(64)
+            .map(|c| {
+                c.iter()
+                    .enumerate()
+                    .fold(0, |word, (i, &b)| word | u64::from(b) << i)
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn records_pack_as_a_bit_by_bit_packer_does((layout, reset, op, lanes) in case(), order in any::<u64>()) {
+            // Start from all ones, so that a setter that fails to clear a bit shows; unused bits are cleared first.
+            let mut words = vec![u64::MAX; layout.cmd_words()];
+            let all = (true, layout.depth() - 1, masked(vec![u64::MAX; layout.limbs()], layout.width()));
+            words.copy_from_slice(&bit_by_bit(&layout, true, 7, &vec![all; lanes.len()]));
+            let mut record = layout.command_mut(&mut words, 0);
+            record.set_reset(reset);
+            record.set_op(op);
+            let n = lanes.len();
+            for i in 0..n {
+                let l = (i + order as usize % n) % n;
+                let (valid, addr, data) = &lanes[l];
+                record.set_lane(l as u32, *valid, *addr, data);
+            }
+            prop_assert_eq!(&words, &bit_by_bit(&layout, reset, op, &lanes));
+        }
+
+        #[test]
+        fn what_was_set_reads_back((layout, reset, op, lanes) in case()) {
+            let mut record = CommandRecord::idle(&layout);
+            record.set_reset(reset);
+            record.set_op(op);
+            for (l, (valid, addr, data)) in lanes.iter().enumerate() {
+                record.set_lane(l as u32, *valid, *addr, data);
+            }
+            prop_assert_eq!(record.reset(), reset);
+            prop_assert_eq!(record.op(), op);
+            for (l, (valid, addr, data)) in lanes.iter().enumerate() {
+                let mut out = vec![u64::MAX; layout.limbs()];
+                record.data(l as u32, &mut out);
+                prop_assert_eq!((record.valid(l as u32), record.addr(l as u32), &out), (*valid, *addr, data));
+            }
+            record.clear();
+            prop_assert_eq!(record.words(), vec![0; layout.cmd_words()]);
+        }
+
+        #[test]
+        fn a_value_wider_than_its_port_leaves_the_other_lanes_alone((layout, reset, op, lanes) in case(), at in any::<u32>()) {
+            let mut record = CommandRecord::idle(&layout);
+            record.set_reset(reset);
+            record.set_op(op | 0xf8);
+            for (l, (valid, addr, data)) in lanes.iter().enumerate() {
+                record.set_lane(l as u32, *valid, *addr, data);
+            }
+            let at = (at % layout.lanes()) as usize;
+            record.set_lane(at as u32, true, usize::MAX, &vec![u64::MAX; layout.limbs()]);
+            let mut expected = lanes.clone();
+            expected[at] = (true, layout.depth() - 1, masked(vec![u64::MAX; layout.limbs()], layout.width()));
+            prop_assert_eq!(record.words(), &bit_by_bit(&layout, reset, op, &expected));
+        }
+    }
+
+    #[test]
+    fn sizes_match_the_table_of_the_format() {
+        for (width, depth, lanes, cmd, rsp) in [
+            (64, 512, 1, 3, 2),
+            (64, 512, 4, 6, 2),
+            (32, 1024, 8, 1 + 2 + 4, 2),
+            (64, 1, 16, 17, 2),
+            (8, 16, 2, 3, 2),
+            (1, 2, 1, 3, 2),
+            (256, 2, 32, 1 + 1 + 128, 5),
+            (65, 1, 1, 3, 3),
+        ] {
+            let layout = Layout::new(width, depth, lanes).unwrap();
+            assert_eq!(
+                (layout.cmd_words(), layout.rsp_words()),
+                (cmd, rsp),
+                "w{width} d{depth} l{lanes}"
+            );
+        }
+    }
+
+    #[test]
+    fn impossible_sizes_are_refused() {
+        assert_eq!(Layout::new(0, 1, 1), Err(LayoutError::Width(0)));
+        assert_eq!(Layout::new(513, 1, 1), Err(LayoutError::Width(513)));
+        assert_eq!(Layout::new(1, 0, 1), Err(LayoutError::Depth(0)));
+        assert_eq!(Layout::new(1, 12, 1), Err(LayoutError::Depth(12)));
+        assert_eq!(Layout::new(1, 1, 0), Err(LayoutError::Lanes(0)));
+        assert_eq!(Layout::new(1, 1, 33), Err(LayoutError::Lanes(33)));
+    }
+
+    #[test]
+    fn responses_read_back_as_written() {
+        let layout = Layout::new(100, 4, 1).unwrap();
+        let mut buffer = vec![0; 2 * layout.rsp_words()];
+        let mut record = layout.response_mut(&mut buffer, 1);
+        record.set_flags(true, true, false);
+        record.data_mut().copy_from_slice(&[5, 6]);
+        assert_eq!(buffer, [0, 0, 0, 3, 5, 6]);
+        let record = layout.response(&buffer, 1);
+        assert!(record.ready() && record.valid() && !record.clean());
+        assert_eq!(record.data(), [5, 6]);
+        let mut low = ResponseRecord::low(&layout);
+        low.set_flags(false, false, true);
+        assert_eq!(low.words(), [4, 0, 0]);
+    }
+}

@@ -1,0 +1,217 @@
+//! The scoreboard: runs stimulus through the compiled RTL and the golden model side by side and
+//! compares every output port in every cycle.
+
+use crate::coverage::Coverage;
+use crate::golden::{Golden, Timing};
+use crate::model::{Model, ModelError};
+use crate::record::Layout;
+use crate::stimulus::{Cycle, Stimulus, fill};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Cycles that go through model and golden model at a time: few enough for the buffers to stay in cache.
+const CHUNK: usize = 1024;
+
+/// The first cycle in which the RTL and the golden model differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mismatch {
+    /// The cycle, counted from the first of the run.
+    pub cycle: u64,
+    /// The output port that differs; the first, where several do.
+    pub port: String,
+    /// What the golden model expects on it, in hexadecimal.
+    pub expected: String,
+    /// What the RTL shows.
+    pub got: String,
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Mismatch { cycle, port, expected, got } = self;
+        write!(f, "cycle {cycle}: {port} expected {expected}, got {got}")
+    }
+}
+
+/// What a run has shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Cycles compared.
+    pub cycles: u64,
+    /// Commands accepted, all lanes.
+    pub commands: u64,
+    /// Responses compared.
+    pub responses: u64,
+    /// The first difference, where there is one; the run stops there.
+    pub mismatch: Option<Mismatch>,
+}
+
+/// Why a run could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreboardError {
+    /// The compiled model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The golden model failed.
+    #[error("golden model: {0}")]
+    Golden(#[from] atomik_algebra::Error),
+}
+
+/// RTL and golden model side by side.
+#[derive(Debug)]
+pub struct Scoreboard {
+    layout: Layout,
+    model: Model,
+    golden: Golden,
+    tally: Tally,
+    in_reset_once: bool,
+    cmds: Vec<u64>,
+    expected: Vec<u64>,
+    got: Vec<u64>,
+}
+
+impl Scoreboard {
+    /// Compares `model` with a golden model of the same shape.
+    ///
+    /// # Errors
+    /// When the golden model's tables cannot be allocated.
+    pub fn new(model: Model, timing: Timing) -> Result<Scoreboard, ScoreboardError> {
+        let layout = *model.layout();
+        Ok(Scoreboard {
+            layout,
+            model,
+            golden: Golden::new(layout, timing)?,
+            tally: Tally::default(),
+            in_reset_once: false,
+            cmds: vec![0; CHUNK * layout.cmd_words()],
+            expected: vec![0; CHUNK * layout.rsp_words()],
+            got: vec![0; CHUNK * layout.rsp_words()],
+        })
+    }
+
+    /// Runs up to `cycles` further cycles of `stimulus` and compares; stops at a mismatch, when the stimulus has
+    /// finished, or when `keep_on` says no. Returns what all runs of this scoreboard have shown.
+    ///
+    /// Comparison starts in the cycle after the first with `rst` high.
+    ///
+    /// # Errors
+    /// When the model or the golden model fails.
+    pub fn run(
+        &mut self,
+        stimulus: &mut (impl Stimulus + ?Sized),
+        cycles: u64,
+        mut coverage: Option<&mut Coverage>,
+        mut keep_on: impl FnMut(&Tally) -> bool,
+    ) -> Result<&Tally, ScoreboardError> {
+        let (cmd_words, rsp_words) = (self.layout.cmd_words(), self.layout.rsp_words());
+        let end = self.tally.cycles.saturating_add(cycles);
+        while self.tally.cycles < end
+            && self.tally.mismatch.is_none()
+            && !stimulus.finished()
+            && keep_on(&self.tally)
+        {
+            let n = CHUNK.min((end - self.tally.cycles) as usize);
+            let cmds = &mut self.cmds[..n * cmd_words];
+            let expected = &mut self.expected[..n * rsp_words];
+            let got = &mut self.got[..n * rsp_words];
+            fill(stimulus, &self.layout, cmds);
+            if let Some(coverage) = coverage.as_deref_mut() {
+                coverage.observe(cmds)?;
+            }
+            self.golden.run(cmds, expected)?;
+            self.model.run(cmds, got)?;
+            if !self.in_reset_once {
+                // Up to and in the first cycle of the first reset outputs mean nothing.
+                for cycle in 0..n {
+                    let words = cycle * rsp_words..(cycle + 1) * rsp_words;
+                    got[words.clone()].copy_from_slice(&expected[words]);
+                    if self.layout.command(cmds, cycle).reset() {
+                        self.in_reset_once = true;
+                        break;
+                    }
+                }
+            }
+            self.tally.responses += expected
+                .chunks_exact(rsp_words)
+                .map(|words| words[0] >> 1 & 1)
+                .sum::<u64>();
+            if expected != got {
+                self.tally.mismatch = first_difference(&self.layout, expected, got)
+                    .map(|m| Mismatch { cycle: self.tally.cycles + m.cycle, ..m });
+            }
+            self.tally.cycles += n as u64;
+            self.tally.commands = self.golden.accepted();
+        }
+        Ok(&self.tally)
+    }
+}
+
+fn first_difference(layout: &Layout, expected: &[u64], got: &[u64]) -> Option<Mismatch> {
+    let words = layout.rsp_words();
+    let cycle =
+        expected.chunks_exact(words).zip(got.chunks_exact(words)).position(|(e, g)| e != g)?;
+    let (e, g) = (layout.response(expected, cycle), layout.response(got, cycle));
+    let bit = |b: bool| u8::from(b).to_string();
+    let (port, expected, got) = if e.ready() != g.ready() {
+        ("ready", bit(e.ready()), bit(g.ready()))
+    } else if e.valid() != g.valid() {
+        ("rsp_valid", bit(e.valid()), bit(g.valid()))
+    } else if e.data() != g.data() {
+        ("rsp_data", crate::sequence::hex(e.data()), crate::sequence::hex(g.data()))
+    } else {
+        ("rsp_clean", bit(e.clean()), bit(g.clean()))
+    };
+    Some(Mismatch { cycle: cycle as u64, port: port.into(), expected, got })
+}
+
+/// A recorded sequence as stimulus: a reset, the wait for `ready`, the sequence, then idle until
+/// every response is out.
+#[derive(Clone, Debug)]
+pub struct Playback<'a> {
+    cycles: &'a [Cycle],
+    /// Cycles before the sequence: one with `rst` high, then idle ones.
+    lead: u64,
+    /// Idle cycles after it.
+    tail: u64,
+    at: u64,
+}
+
+impl<'a> Playback<'a> {
+    /// Plays `cycles` from the first cycle with `ready` high.
+    pub fn new(cycles: &'a [Cycle], timing: Timing) -> Playback<'a> {
+        Playback {
+            cycles,
+            lead: u64::from(timing.clear_cycles),
+            tail: u64::from(timing.latency) + 2,
+            at: 0,
+        }
+    }
+
+    /// Cycles before the sequence starts.
+    pub fn lead(&self) -> u64 {
+        self.lead
+    }
+
+    /// Cycles altogether.
+    pub fn length(&self) -> u64 {
+        self.lead + self.cycles.len() as u64 + self.tail
+    }
+}
+
+impl Stimulus for Playback<'_> {
+    fn drive(&mut self, record: &mut crate::record::CommandRecord<&mut [u64]>) {
+        record.clear();
+        match self.at.checked_sub(self.lead).map(|i| i as usize) {
+            Some(i) => {
+                if let Some(cycle) = self.cycles.get(i) {
+                    cycle.drive(record);
+                }
+            }
+            None => record.set_reset(self.at == 0),
+        }
+        self.at += 1;
+    }
+
+    fn finished(&self) -> bool {
+        self.at >= self.length()
+    }
+}

@@ -1,0 +1,105 @@
+//! The C++ that stands between a Verilated model and a process that loads it.
+//!
+//! `shim.cpp` is the same for every configuration: it takes the size from a few definitions and the type of each
+//! port from the model itself. [`preamble`] writes those definitions and includes the model's sources, so that model
+//! and shim are one translation unit and the compiler can inline across the border.
+
+use std::fmt::Write as _;
+
+use crate::record::Layout;
+
+/// Version of the functions below: it changes whenever their types or the records do.
+pub(crate) const VERSION: u64 = 1;
+
+/// The class that Verilator makes of the design, whatever the design is called.
+pub(crate) const MODEL: &str = "Vmodel";
+
+/// Symbol: fills seven `u64` with version, width, depth, lanes, words per command, words per response, traced.
+pub(crate) const SHAPE: &str = "atomik_shape";
+/// Symbol: creates an instance.
+pub(crate) const CREATE: &str = "atomik_create";
+/// Symbol: runs cycles over records.
+pub(crate) const RUN: &str = "atomik_run";
+/// Symbol: runs cycles in a loop of its own.
+pub(crate) const BARE: &str = "atomik_bare";
+/// Symbol: cycles run so far.
+pub(crate) const CYCLES: &str = "atomik_cycles";
+/// Symbol: why the instance has stopped, or null.
+pub(crate) const ERROR: &str = "atomik_error";
+/// Symbol: destroys an instance.
+pub(crate) const DESTROY: &str = "atomik_destroy";
+
+/// The part of the shim that is the same for every configuration.
+pub(crate) const TEXT: &str = include_str!("shim.cpp");
+
+/// The lines that go above [`TEXT`] for one configuration.
+///
+/// `sources` are the model's C++ files. `direct` says that the model's evaluation function may be called without the
+/// wrapper around it; see [`enters_directly`].
+pub(crate) fn preamble<'a>(
+    layout: &Layout,
+    traced: bool,
+    direct: bool,
+    sources: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let mut text = String::new();
+    let definitions = [
+        ("VERSION", VERSION),
+        ("WIDTH", u64::from(layout.width())),
+        ("DEPTH", layout.depth() as u64),
+        ("LANES", u64::from(layout.lanes())),
+        ("TRACED", u64::from(traced)),
+        ("DIRECT", u64::from(direct)),
+    ];
+    for (name, value) in definitions {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "#define ATOMIK_{name} {value}");
+    }
+    if traced {
+        text.push_str("#include \"verilated_vcd_c.h\"\n");
+    }
+    for source in sources {
+        let _ = writeln!(text, "#include \"{source}\"");
+    }
+    text.push('\n');
+    text
+}
+
+/// Whether the model's own evaluation function can be called in place of the wrapper `eval()`.
+///
+/// The wrapper does work on every call that a design without classes, direct programming interface and threads never
+/// needs: thread-local look-ups and, in newer releases, two mutexes, which together cost several times as much as a
+/// small design. The function behind it has had one name and type since Verilator 5.006; where `main`, the text of
+/// the model's main C++ file, or `header`, that of its class, does not show it, the shim calls the wrapper.
+pub(crate) fn enters_directly(main: &str, header: &str) -> bool {
+    let function = format!("void {MODEL}___024root___eval({MODEL}___024root* vlSelf);");
+    let member = format!("{MODEL}___024root* const rootp;");
+    main.contains(&function) && header.contains(&member)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preamble_defines_the_size_and_includes_the_model() {
+        let layout = Layout::new(32, 1024, 8).unwrap();
+        let text = preamble(&layout, true, false, ["obj/Vmodel.cpp"]);
+        let expected = "#define ATOMIK_VERSION 1\n#define ATOMIK_WIDTH 32\n#define ATOMIK_DEPTH 1024\n\
+                        #define ATOMIK_LANES 8\n#define ATOMIK_TRACED 1\n#define ATOMIK_DIRECT 0\n\
+                        #include \"verilated_vcd_c.h\"\n#include \"obj/Vmodel.cpp\"\n\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn the_wrapper_is_used_when_the_function_behind_it_is_not_the_known_one() {
+        let main = "void Vmodel___024root___eval(Vmodel___024root* vlSelf);\n";
+        let header = "    Vmodel___024root* const rootp;\n";
+        assert!(enters_directly(main, header));
+        assert!(!enters_directly(
+            "bool Vmodel___024root___eval(Vmodel___024root* vlSelf);\n",
+            header
+        ));
+        assert!(!enters_directly(main, ""));
+    }
+}

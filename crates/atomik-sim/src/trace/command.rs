@@ -1,0 +1,253 @@
+use std::fmt;
+
+use atomik_algebra::{MAX_WIDTH, Op};
+use thiserror::Error;
+
+const LIMBS: usize = MAX_WIDTH as usize / 64;
+
+/// A value or a delta: up to [`MAX_WIDTH`] bits, held in place as little-endian limbs of 64 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Data([u64; LIMBS]);
+
+/// Why a text is not a [`Data`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum DataError {
+    /// Neither `0x` with hex digits nor decimal digits.
+    #[error("write it as 0x and hex digits, or as decimal digits")]
+    Form,
+    /// The value has more bits than any word can have.
+    #[error("the value has more than {MAX_WIDTH} bits")]
+    TooWide,
+}
+
+impl Data {
+    /// All bits 0.
+    pub const ZERO: Self = Self([0; LIMBS]);
+
+    /// The limbs of a word of `width` bits: `ceil(width / 64)` of them, lowest first.
+    ///
+    /// # Panics
+    /// When `width` is above [`MAX_WIDTH`].
+    pub fn limbs(&self, width: u32) -> &[u64] {
+        &self.0[..width.div_ceil(64) as usize]
+    }
+
+    /// [`Data::limbs`], to write to. Bits from `width` up must stay 0.
+    ///
+    /// # Panics
+    /// When `width` is above [`MAX_WIDTH`].
+    pub fn limbs_mut(&mut self, width: u32) -> &mut [u64] {
+        &mut self.0[..width.div_ceil(64) as usize]
+    }
+
+    /// The number of bits that the value needs: one more than the place of its highest 1, and 0 for 0.
+    pub fn bits(&self) -> u32 {
+        let zeros: u32 = match self.0.iter().rposition(|&limb| limb != 0) {
+            Some(top) => (LIMBS - 1 - top) as u32 * 64 + self.0[top].leading_zeros(),
+            None => MAX_WIDTH,
+        };
+        MAX_WIDTH - zeros
+    }
+
+    /// Reads `0x` with hex digits of either case, or decimal digits. The value decides whether it fits,
+    /// not the number of digits.
+    ///
+    /// # Errors
+    /// [`DataError`] when the text has another form, or needs more than [`MAX_WIDTH`] bits.
+    pub fn parse(text: &str) -> Result<Self, DataError> {
+        match text.strip_prefix("0x") {
+            Some(digits) => Self::from_hex(digits.as_bytes()),
+            None => Self::from_decimal(text.as_bytes()),
+        }
+    }
+
+    fn from_hex(digits: &[u8]) -> Result<Self, DataError> {
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(DataError::Form);
+        }
+        let significant = digits.iter().position(|&digit| digit != b'0');
+        let digits = &digits[significant.unwrap_or(digits.len())..];
+        if digits.len() > LIMBS * 16 {
+            return Err(DataError::TooWide);
+        }
+        let mut data = Self::ZERO;
+        for (limb, digits) in data.0.iter_mut().zip(digits.rchunks(16)) {
+            for &digit in digits {
+                // '0'..='9' have their value in the low four bits, letters of either case nine less.
+                let value = (digit & 0xf) + 9 * (digit >> 6);
+                *limb = *limb << 4 | u64::from(value);
+            }
+        }
+        Ok(data)
+    }
+
+    fn from_decimal(digits: &[u8]) -> Result<Self, DataError> {
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return Err(DataError::Form);
+        }
+        let mut data = Self::ZERO;
+        // 10^19 is the largest power of ten in 64 bits, so the digits go in 19 at a time.
+        for chunk in digits.chunks(19) {
+            let scale = 10u64.pow(chunk.len() as u32);
+            let mut carry = chunk
+                .iter()
+                .fold(0u64, |value, digit| value * 10 + u64::from(digit - b'0'));
+            for limb in &mut data.0 {
+                let product = u128::from(*limb) * u128::from(scale) + u128::from(carry);
+                *limb = product as u64;
+                carry = (product >> 64) as u64;
+            }
+            if carry != 0 {
+                return Err(DataError::TooWide);
+            }
+        }
+        Ok(data)
+    }
+
+    /// Appends `0x` and the value in `ceil(width / 4)` lower-case hex digits.
+    ///
+    /// # Panics
+    /// When `width` is above [`MAX_WIDTH`].
+    pub fn push_hex(&self, width: u32, text: &mut Vec<u8>) {
+        text.extend_from_slice(b"0x");
+        for digit in (0..width.div_ceil(4)).rev() {
+            let nibble = self.0[digit as usize / 16] >> (digit % 16 * 4) & 0xf;
+            text.push(b"0123456789abcdef"[nibble as usize]);
+        }
+    }
+}
+
+impl From<u64> for Data {
+    fn from(value: u64) -> Self {
+        let mut data = Self::ZERO;
+        data.0[0] = value;
+        data
+    }
+}
+
+/// The shortest form: `0x` and hex digits without leading zeros.
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::with_capacity(2 + LIMBS * 16);
+        self.push_hex(self.bits().max(1), &mut text);
+        f.write_str(&String::from_utf8_lossy(&text))
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One command of a trace, checked against the trace's [`Geometry`](super::Geometry).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Command {
+    /// The cycle in which the command is offered.
+    pub cycle: u64,
+    /// The lane on which it is offered.
+    pub lane: u32,
+    /// What to do; `Accum` on every lane but 0.
+    pub op: Op,
+    /// Where to do it; 0 for a `nop` that named no address.
+    pub addr: usize,
+    /// The value or delta; 0 for an op that takes none.
+    pub data: Data,
+}
+
+/// What a register file answers to one command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Response {
+    /// The cycle of the command, not that of the answer.
+    pub cycle: u64,
+    /// The command's op, one that responds.
+    pub op: Op,
+    /// The command's address.
+    pub addr: usize,
+    /// The current state or the accumulator, by the op.
+    pub data: Data,
+    /// Whether the accumulator was 0 just before the command.
+    pub clean: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(data: &Data, width: u32) -> String {
+        let mut text = Vec::new();
+        data.push_hex(width, &mut text);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn hex_digits_of_either_case_are_read() {
+        assert_eq!(Data::parse("0xabcdef"), Ok(Data::from(0xabcdef)));
+        assert_eq!(Data::parse("0xABCDEF"), Ok(Data::from(0xabcdef)));
+        assert_eq!(Data::parse("0x0123456789"), Ok(Data::from(0x0123456789)));
+    }
+
+    #[test]
+    fn only_digits_make_a_number() {
+        for text in [
+            "", "0x", "0X1", "x1", "0x_1", "0xg", "+1", "-1", "1.0", "1e3", " 1", "1 ", "0x 1", "٣",
+        ] {
+            assert_eq!(Data::parse(text), Err(DataError::Form), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn leading_zeros_do_not_count() {
+        let long = format!("0x{}1", "0".repeat(1000));
+        assert_eq!(Data::parse(&long), Ok(Data::from(1)));
+        let long = format!("{}7", "0".repeat(1000));
+        assert_eq!(Data::parse(&long), Ok(Data::from(7)));
+    }
+
+    #[test]
+    fn the_widest_value_is_512_ones_in_hex_and_in_decimal() {
+        let ones = Data([u64::MAX; LIMBS]);
+        assert_eq!(Data::parse(&format!("0x{}", "f".repeat(128))), Ok(ones));
+        assert_eq!(
+            Data::parse(&format!("0x1{}", "0".repeat(128))),
+            Err(DataError::TooWide)
+        );
+        // 2^512 - 1 and 2^512.
+        let decimal = "13407807929942597099574024998205846127479365820592393377723561443721764030073\
+                       546976801874298166903427690031858186486050853753882811946569946433649006084095";
+        assert_eq!(Data::parse(decimal), Ok(ones));
+        let next = decimal.replace("084095", "084096");
+        assert_eq!(Data::parse(&next), Err(DataError::TooWide));
+        assert_eq!(Data::parse(&"9".repeat(10_000)), Err(DataError::TooWide));
+    }
+
+    #[test]
+    fn decimals_cross_limbs() {
+        let two_to_64 = Data::parse("18446744073709551616").unwrap();
+        assert_eq!(two_to_64.limbs(128), [0, 1]);
+        assert_eq!(
+            Data::parse("340282366920938463463374607431768211455"),
+            Data::parse("0xffffffffffffffffffffffffffffffff")
+        );
+    }
+
+    #[test]
+    fn bits_is_the_length_of_the_value() {
+        assert_eq!(Data::ZERO.bits(), 0);
+        assert_eq!(Data::from(1).bits(), 1);
+        assert_eq!(Data::from(0xff).bits(), 8);
+        assert_eq!(Data::parse("0x10000000000000000").unwrap().bits(), 65);
+        assert_eq!(Data([u64::MAX; LIMBS]).bits(), 512);
+    }
+
+    #[test]
+    fn hex_is_padded_to_the_width() {
+        assert_eq!(hex(&Data::from(1), 1), "0x1");
+        assert_eq!(hex(&Data::from(0x1f), 5), "0x1f");
+        assert_eq!(hex(&Data::from(0xff), 16), "0x00ff");
+        assert_eq!(hex(&Data::from(0xff), 65), "0x000000000000000ff");
+        assert_eq!(hex(&Data::ZERO, 512).len(), 2 + 128);
+        assert_eq!(Data::ZERO.to_string(), "0x0");
+        assert_eq!(Data::from(0xabc).to_string(), "0xabc");
+    }
+}

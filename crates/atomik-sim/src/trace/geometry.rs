@@ -1,0 +1,83 @@
+use atomik_algebra::MAX_WIDTH;
+use thiserror::Error;
+
+/// Largest number of lanes.
+pub const MAX_LANES: u32 = 32;
+
+/// The register file that a trace is for: what its addresses, data and lanes are checked against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Geometry {
+    width: u32,
+    depth: usize,
+    lanes: u32,
+}
+
+/// Why a [`Geometry`] is impossible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum GeometryError {
+    /// The width is 0 or above [`MAX_WIDTH`].
+    #[error("a width of {0} bits is not possible; choose 1 to {MAX_WIDTH}")]
+    Width(u32),
+    /// The depth is not a power of two.
+    #[error("a depth of {0} words is not possible; choose a power of two (1, 2, 4, ...)")]
+    Depth(usize),
+    /// There are no lanes or more than [`MAX_LANES`].
+    #[error("{0} lanes are not possible; choose 1 to {MAX_LANES}")]
+    Lanes(u32),
+}
+
+impl Geometry {
+    /// A register file of `depth` words of `width` bits with `lanes` lanes.
+    ///
+    /// # Errors
+    /// When `width` is not in 1..=[`MAX_WIDTH`], `depth` is not a power of two, or `lanes` is not in
+    /// 1..=[`MAX_LANES`].
+    pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Self, GeometryError> {
+        if !(1..=MAX_WIDTH).contains(&width) {
+            return Err(GeometryError::Width(width));
+        }
+        if !depth.is_power_of_two() {
+            return Err(GeometryError::Depth(depth));
+        }
+        if !(1..=MAX_LANES).contains(&lanes) {
+            return Err(GeometryError::Lanes(lanes));
+        }
+        Ok(Self {
+            width,
+            depth,
+            lanes,
+        })
+    }
+
+    /// Bits of a word.
+    pub fn width(&self) -> u32 {
+        self.width
+    }
+
+    /// Words, a power of two.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// Lanes; lane 0 takes every op, the others `accum` alone.
+    pub fn lanes(&self) -> u32 {
+        self.lanes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds_are_exact() {
+        assert!(Geometry::new(1, 1, 1).is_ok());
+        assert!(Geometry::new(512, 1 << 14, 32).is_ok());
+        assert_eq!(Geometry::new(0, 1, 1), Err(GeometryError::Width(0)));
+        assert_eq!(Geometry::new(513, 1, 1), Err(GeometryError::Width(513)));
+        assert_eq!(Geometry::new(8, 0, 1), Err(GeometryError::Depth(0)));
+        assert_eq!(Geometry::new(8, 48, 1), Err(GeometryError::Depth(48)));
+        assert_eq!(Geometry::new(8, 16, 0), Err(GeometryError::Lanes(0)));
+        assert_eq!(Geometry::new(8, 16, 33), Err(GeometryError::Lanes(33)));
+    }
+}

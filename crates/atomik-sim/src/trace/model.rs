@@ -1,0 +1,42 @@
+use atomik_algebra::DynRegisterFile;
+
+use super::checked::Trace;
+use super::command::{Data, Response};
+use super::error::Error;
+
+/// Runs `trace` on the software model and hands each response to `sink`, in order.
+///
+/// # Errors
+/// Those of the model and of reading the trace, as [`Error`], and those of `sink`, which end the run.
+pub fn run_model<E: From<Error>>(
+    trace: &mut Trace,
+    mut sink: impl FnMut(&Response) -> Result<(), E>,
+) -> Result<(), E> {
+    let geometry = trace.geometry();
+    let width = geometry.width();
+    let mut file = DynRegisterFile::new(width, geometry.depth()).map_err(Error::from)?;
+    let mut cycles = trace.cycles()?;
+    while let Some(commands) = cycles.next_cycle()? {
+        for command in commands {
+            let mut data = Data::ZERO;
+            let clean = file
+                .apply(
+                    command.op,
+                    command.addr,
+                    command.data.limbs(width),
+                    data.limbs_mut(width),
+                )
+                .map_err(Error::from)?;
+            if let Some(clean) = clean {
+                sink(&Response {
+                    cycle: command.cycle,
+                    op: command.op,
+                    addr: command.addr,
+                    data,
+                    clean,
+                })?;
+            }
+        }
+    }
+    Ok(())
+}

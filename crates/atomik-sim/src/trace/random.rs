@@ -1,0 +1,131 @@
+use atomik_algebra::Op;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use super::command::{Command, Data};
+use super::geometry::Geometry;
+
+/// An endless random trace, fixed by its geometry and its seed: the same on every machine.
+///
+/// It mixes what a register file finds hard: addresses come back at once or soon, deltas cancel, lanes meet
+/// at one address, and cycles stay idle. Lane 0 gets every op, one half of them `accum`.
+#[derive(Debug, Clone)]
+pub struct Random {
+    geometry: Geometry,
+    source: Xoshiro256PlusPlus,
+    /// The next cycle that gets commands.
+    cycle: u64,
+    /// The next lane of that cycle that may get one.
+    lane: u32,
+    addr: usize,
+    data: Data,
+}
+
+impl Random {
+    /// The trace for `geometry` that belongs to `seed`.
+    pub fn new(geometry: Geometry, seed: u64) -> Self {
+        Self {
+            geometry,
+            source: Xoshiro256PlusPlus::seed_from_u64(seed),
+            cycle: 0,
+            lane: 0,
+            addr: 0,
+            data: Data::ZERO,
+        }
+    }
+
+    /// A number below `bound`, by the high half of a product (Lemire, "Fast random integer generation in an
+    /// interval", 2019, without its rejection step: the bias is at most `bound / 2^64`).
+    fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.source.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+
+    fn op(&mut self) -> Op {
+        match self.below(32) {
+            0..16 => Op::Accum,
+            16..20 => Op::Load,
+            20..24 => Op::Read,
+            24..26 => Op::Swap,
+            26..28 => Op::Delta,
+            28..31 => Op::Drain,
+            _ => Op::Nop,
+        }
+    }
+
+    /// A quarter the address before, a quarter one of the first four, else any.
+    fn addr(&mut self) -> usize {
+        let depth = self.geometry.depth() as u64;
+        match self.below(4) {
+            0 => self.addr,
+            1 => self.below(depth.min(4)) as usize,
+            _ => self.below(depth) as usize,
+        }
+    }
+
+    /// An eighth 0, an eighth the value before (a delta that cancels), an eighth all ones, else any.
+    fn data(&mut self) -> Data {
+        let width = self.geometry.width();
+        let mut data = match self.below(8) {
+            0 => return Data::ZERO,
+            1 => return self.data,
+            kind => {
+                let mut data = Data::ZERO;
+                for limb in data.limbs_mut(width) {
+                    *limb = if kind == 2 {
+                        u64::MAX
+                    } else {
+                        self.source.next_u64()
+                    };
+                }
+                data
+            }
+        };
+        if let (Some(top), 1..) = (data.limbs_mut(width).last_mut(), width % 64) {
+            *top &= (1 << (width % 64)) - 1;
+        }
+        data
+    }
+}
+
+impl Iterator for Random {
+    type Item = Command;
+
+    fn next(&mut self) -> Option<Command> {
+        // Lane 0 is idle in one cycle of eight, every other lane in one of two.
+        let lane = loop {
+            if self.lane == self.geometry.lanes() {
+                self.lane = 0;
+                let idle = match self.below(8) {
+                    0 => self.below(8),
+                    _ => 0,
+                };
+                self.cycle = self.cycle.checked_add(1 + idle)?;
+            }
+            let lane = self.lane;
+            self.lane += 1;
+            let busy = if lane == 0 {
+                self.below(8) != 0
+            } else {
+                self.below(2) != 0
+            };
+            if busy {
+                break lane;
+            }
+        };
+        let op = if lane == 0 { self.op() } else { Op::Accum };
+        self.addr = self.addr();
+        let data = if op.takes_data() {
+            self.data = self.data();
+            self.data
+        } else {
+            Data::ZERO
+        };
+        Some(Command {
+            cycle: self.cycle,
+            lane,
+            op,
+            addr: self.addr,
+            data,
+        })
+    }
+}

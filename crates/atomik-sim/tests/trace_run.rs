@@ -1,0 +1,296 @@
+//! Traces on the software model, against a second, much simpler reading of the specification.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::collections::HashMap;
+
+use atomik_algebra::Op;
+use atomik_sim::trace::{
+    Command, CommandWriter, Data, Error, Geometry, Random, Reader, ResponseWriter, Trace, run_model,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use serde_json::Value;
+
+fn text(commands: &[Command], width: u32) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut writer = CommandWriter::new(&mut text, width);
+    for command in commands {
+        writer.write(command).unwrap();
+    }
+    text
+}
+
+fn run(text: &[u8], geometry: Geometry, cycles: bool) -> String {
+    let mut trace = Trace::spool("t", text, geometry).unwrap();
+    let mut out = Vec::new();
+    let mut writer = ResponseWriter::new(&mut out, geometry.width());
+    if cycles {
+        writer = writer.with_cycles();
+    }
+    run_model::<Error>(&mut trace, |response| writer.write(response)).unwrap();
+    assert_eq!(
+        trace.summary().responses,
+        out.iter().filter(|&&byte| byte == b'\n').count() as u64
+    );
+    String::from_utf8(out).unwrap()
+}
+
+/// The specification's table of ops, on words that are strings of hex digits. It takes the whole text, sorts
+/// it by (cycle, lane), and shares nothing with the crate: not the parser, not the words, not the model.
+fn interpret(text: &[u8], width: u32) -> String {
+    let digits = width.div_ceil(4) as usize;
+    let zero = "0".repeat(digits);
+    let xor = |a: &str, b: &str| -> String {
+        let value = |digit: char| digit.to_digit(16).unwrap();
+        let pairs = a.chars().zip(b.chars());
+        pairs
+            .map(|(a, b)| char::from_digit(value(a) ^ value(b), 16).unwrap())
+            .collect()
+    };
+    let mut lines = Vec::new();
+    let mut next_cycle = 0;
+    for line in std::str::from_utf8(text).unwrap().lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let cycle = line["cycle"].as_u64().unwrap_or(next_cycle);
+        next_cycle = cycle + 1;
+        lines.push((cycle, line["lane"].as_u64().unwrap_or(0), line));
+    }
+    lines.sort_by_key(|(cycle, lane, _)| (*cycle, *lane));
+
+    let mut memory: HashMap<u64, (String, String)> = HashMap::new();
+    let mut out = String::new();
+    for (cycle, _, line) in lines {
+        let op = line["op"].as_str().unwrap();
+        let addr = line["addr"].as_u64().unwrap_or(0);
+        let data = line["data"]
+            .as_str()
+            .map(|data| format!("{:0>digits$}", &data[2..]));
+        let (r, d) = memory.entry(addr).or_insert((zero.clone(), zero.clone()));
+        let s = xor(r, d);
+        let clean = *d == zero;
+        let (new_r, new_d, answer) = match (op, data) {
+            ("nop", None) => (r.clone(), d.clone(), None),
+            ("load", Some(v)) => (v, zero.clone(), None),
+            ("accum" | "rollback", Some(v)) => (r.clone(), xor(d, &v), None),
+            ("read", None) => (r.clone(), d.clone(), Some(s)),
+            ("swap", None) => (s.clone(), zero.clone(), Some(s)),
+            ("delta", None) => (r.clone(), d.clone(), Some(d.clone())),
+            ("drain", None) => (s, zero.clone(), Some(d.clone())),
+            other => panic!("{other:?}"),
+        };
+        (*r, *d) = (new_r, new_d);
+        if let Some(answer) = answer {
+            out += &format!(
+                "{{\"op\":\"{op}\",\"addr\":{addr},\"data\":\"0x{answer}\",\"clean\":{clean},\"cycle\":{cycle}}}\n"
+            );
+        }
+    }
+    out
+}
+
+fn without_cycles(lines: &str) -> String {
+    let cut = |line: &str| format!("{}}}\n", &line[..line.find(",\"cycle\"").unwrap()]);
+    lines.lines().map(cut).collect()
+}
+
+fn geometries() -> impl Strategy<Value = Geometry> {
+    let width = prop_oneof![1..=512u32, select(vec![1, 8, 16, 32, 64, 65, 128, 512])];
+    (width, 0..=5u32, 1..=32u32)
+        .prop_map(|(width, depth, lanes)| Geometry::new(width, 1 << depth, lanes).unwrap())
+}
+
+/// Commands by cycle, in any order within each: gap to the cycle before, a command or none for lane 0,
+/// accumulates for other lanes.
+fn traces() -> impl Strategy<Value = (Geometry, Vec<Command>)> {
+    let lane_0 =
+        proptest::option::of((select(Op::ALL.to_vec()), any::<Index>(), any::<[u64; 8]>()));
+    let others = vec((any::<Index>(), any::<Index>(), any::<[u64; 8]>()), 0..6);
+    let cycles = vec((1..4u64, lane_0, others, any::<Index>()), 0..40);
+    (geometries(), cycles).prop_map(|(geometry, cycles)| {
+        let masked = |limbs: [u64; 8]| {
+            let mut data = Data::ZERO;
+            let width = geometry.width();
+            for (at, limb) in data.limbs_mut(width).iter_mut().enumerate() {
+                let bits = (width - 64 * at as u32).min(64);
+                *limb = limbs[at] & (u64::MAX >> (64 - bits));
+            }
+            data
+        };
+        let mut commands = Vec::new();
+        let mut cycle = 0;
+        for (gap, first, others, turn) in cycles {
+            cycle += gap;
+            let mut now = Vec::new();
+            if let Some((op, addr, limbs)) = first {
+                let data = if op.takes_data() {
+                    masked(limbs)
+                } else {
+                    Data::ZERO
+                };
+                let addr = addr.index(geometry.depth());
+                now.push(Command {
+                    cycle,
+                    lane: 0,
+                    op,
+                    addr,
+                    data,
+                });
+            }
+            for (lane, addr, limbs) in others {
+                let lane = lane.index(geometry.lanes() as usize) as u32;
+                if now.iter().all(|command: &Command| command.lane != lane) {
+                    let (op, addr) = (Op::Accum, addr.index(geometry.depth()));
+                    now.push(Command {
+                        cycle,
+                        lane,
+                        op,
+                        addr,
+                        data: masked(limbs),
+                    });
+                }
+            }
+            if !now.is_empty() {
+                let middle = turn.index(now.len());
+                now.rotate_left(middle);
+            }
+            commands.extend(now);
+        }
+        (geometry, commands)
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read_back((geometry, commands) in traces()) {
+        let text = text(&commands, geometry.width());
+        let read: Result<Vec<Command>, Error> = Reader::new("t", text.as_slice(), geometry).collect();
+        prop_assert_eq!(read.unwrap(), commands);
+    }
+
+    #[test]
+    fn the_model_answers_as_the_specification_says((geometry, commands) in traces()) {
+        let text = text(&commands, geometry.width());
+        let expected = interpret(&text, geometry.width());
+        prop_assert_eq!(&run(&text, geometry, true), &expected);
+        prop_assert_eq!(run(&text, geometry, false), without_cycles(&expected));
+    }
+
+    #[test]
+    fn random_traces_are_traces(geometry in geometries(), seed in any::<u64>()) {
+        let commands: Vec<Command> = Random::new(geometry, seed).take(300).collect();
+        let text = text(&commands, geometry.width());
+        let read: Result<Vec<Command>, Error> = Reader::new("t", text.as_slice(), geometry).collect();
+        prop_assert_eq!(read.unwrap(), commands);
+        prop_assert_eq!(run(&text, geometry, true), interpret(&text, geometry.width()));
+    }
+}
+
+#[test]
+fn responses_have_exactly_this_form() {
+    let lines = concat!(
+        "{\"op\":\"load\",\"addr\":3,\"data\":\"0xF0\"}\n",
+        "{\"op\":\"read\",\"addr\":3}\n",
+        "{\"op\":\"accum\",\"addr\":3,\"data\":255}\n",
+        "{\"op\":\"delta\",\"addr\":3}\n",
+        "{\"op\":\"swap\",\"addr\":3}\n",
+        "{\"op\":\"drain\",\"addr\":3,\"cycle\":18446744073709551615}\n",
+    );
+    let geometry = Geometry::new(13, 8, 1).unwrap();
+    assert_eq!(
+        run(lines.as_bytes(), geometry, false),
+        concat!(
+            "{\"op\":\"read\",\"addr\":3,\"data\":\"0x00f0\",\"clean\":true}\n",
+            "{\"op\":\"delta\",\"addr\":3,\"data\":\"0x00ff\",\"clean\":false}\n",
+            "{\"op\":\"swap\",\"addr\":3,\"data\":\"0x000f\",\"clean\":false}\n",
+            "{\"op\":\"drain\",\"addr\":3,\"data\":\"0x0000\",\"clean\":true}\n",
+        )
+    );
+    assert!(run(lines.as_bytes(), geometry, true).ends_with(
+        "{\"op\":\"drain\",\"addr\":3,\"data\":\"0x0000\",\"clean\":true,\"cycle\":18446744073709551615}\n"
+    ));
+}
+
+#[test]
+fn a_read_sees_earlier_cycles_and_nothing_of_its_own() {
+    let lines = concat!(
+        "{\"op\":\"accum\",\"addr\":0,\"data\":\"0x1\"}\n",
+        "{\"op\":\"accum\",\"addr\":0,\"data\":\"0x2\",\"lane\":1,\"cycle\":1}\n",
+        "{\"op\":\"read\",\"addr\":0,\"cycle\":1}\n",
+        "{\"op\":\"read\",\"addr\":0}\n",
+    );
+    assert_eq!(
+        run(lines.as_bytes(), Geometry::new(4, 2, 2).unwrap(), false),
+        concat!(
+            "{\"op\":\"read\",\"addr\":0,\"data\":\"0x1\",\"clean\":false}\n",
+            "{\"op\":\"read\",\"addr\":0,\"data\":\"0x3\",\"clean\":false}\n",
+        )
+    );
+}
+
+#[test]
+fn a_sink_that_fails_ends_the_run() {
+    let lines = "{\"op\":\"read\",\"addr\":0}\n".repeat(5);
+    let mut trace = Trace::spool("t", lines.as_bytes(), Geometry::new(4, 2, 2).unwrap()).unwrap();
+    let mut seen = 0;
+    let result = run_model(&mut trace, |_| {
+        seen += 1;
+        if seen == 2 {
+            Err(Error::Write(std::io::ErrorKind::StorageFull.into()))
+        } else {
+            Ok(())
+        }
+    });
+    assert!(matches!(result, Err(Error::Write(_))));
+    assert_eq!(seen, 2);
+}
+
+#[test]
+fn a_seed_means_the_same_trace_for_ever() {
+    let geometry = Geometry::new(20, 8, 2).unwrap();
+    let commands: Vec<Command> = Random::new(geometry, 42).take(12).collect();
+    assert_eq!(
+        String::from_utf8(text(&commands, 20)).unwrap(),
+        include_str!("trace_random_42.jsonl")
+    );
+    assert_ne!(
+        commands,
+        Random::new(geometry, 43).take(12).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_random_trace_reaches_every_op_lane_and_address_and_cancels_deltas() {
+    let geometry = Geometry::new(70, 8, 3).unwrap();
+    let commands: Vec<Command> = Random::new(geometry, 1).take(3000).collect();
+    for op in Op::ALL {
+        assert!(commands.iter().any(|command| command.op == op), "{op}");
+    }
+    for lane in 0..3 {
+        for addr in 0..8 {
+            assert!(
+                commands
+                    .iter()
+                    .any(|command| command.lane == lane && command.addr == addr),
+                "lane {lane}, address {addr}"
+            );
+        }
+    }
+    let answers = run(&text(&commands, 70), geometry, false);
+    for op in ["read", "swap", "delta", "drain"] {
+        for clean in ["true", "false"] {
+            let clean = format!("\"clean\":{clean}");
+            assert!(
+                answers
+                    .lines()
+                    .any(|line| line.contains(op) && line.contains(&clean)),
+                "{op} {clean}"
+            );
+        }
+    }
+}
