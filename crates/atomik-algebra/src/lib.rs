@@ -12,7 +12,7 @@
 //! | [`Word`] | a machine word: `u8` to `u128`, or [`Wide`] for a multiple of 64 bits |
 //! | [`Accumulator`] | one address |
 //! | [`RegisterFile`], [`Snapshot`] | many addresses, of a width known at compile time |
-//! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses, of a width from 1 to 512 bits, at run time |
+//! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses, of 1 to 512 bits chosen at run time |
 //! | [`xor_fold`] | the reduction of a list of deltas to one |
 //! | [`Error`] | everything that can be refused; whatever returns it has changed nothing |
 //!

@@ -118,16 +118,24 @@ impl Golden {
             let mut lanes = cmd.valid_lanes();
             self.untouched &= lanes == 0;
             self.accepted += u64::from(lanes.count_ones());
+            if lanes & 1 != 0 {
+                lanes &= !1;
+                cmd.data(0, &mut self.value);
+                let mut due = layout.response_mut(&mut self.due[self.slot..self.slot + words], 0);
+                let op = Op::from_code(cmd.op());
+                let answer = self.file.apply(op, cmd.addr(0), &self.value, due.data_mut())?;
+                if let Some(clean) = answer {
+                    due.set_flags(false, true, clean);
+                }
+            }
             while lanes != 0 {
                 let lane = lanes.trailing_zeros();
                 lanes &= lanes - 1;
-                let op = if lane == 0 { Op::from_code(cmd.op()) } else { Op::Accum };
-                cmd.data(lane, &mut self.value);
-                let mut due = layout.response_mut(&mut self.due[self.slot..self.slot + words], 0);
-                let answer =
-                    self.file.apply(op, cmd.addr(lane), &self.value, due.data_mut())?;
-                if let Some(clean) = answer {
-                    due.set_flags(false, true, clean);
+                if layout.limbs() == 1 {
+                    self.file.accum(cmd.addr(lane), &[cmd.data_word(lane)])?;
+                } else {
+                    cmd.data(lane, &mut self.value);
+                    self.file.accum(cmd.addr(lane), &self.value)?;
                 }
             }
         } else {

@@ -14,3 +14,4 @@ pub mod sequence;
 pub mod shrink;
 pub mod case;
 pub mod regress;
+pub mod bench;

@@ -300,6 +300,19 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
             out,
         );
     }
+
+    /// The value on `lane`, for words of at most 64 bits.
+    ///
+    /// # Panics
+    /// When there is no such lane, or words are wider.
+    #[must_use]
+    #[inline]
+    pub fn data_word(&self, lane: u32) -> u64 {
+        check_lane(&self.layout, lane);
+        check_limbs(&self.layout, 1);
+        let at = self.layout.data_range().start * 64 + (lane * self.layout.width) as usize;
+        get_bits(&self.words, at, self.layout.width)
+    }
 }
 
 impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
@@ -346,7 +359,12 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
             );
         }
         let range = self.layout.data_range();
-        set_field(&mut self.words[range], (lane * width) as usize, width, data);
+        let at = (lane * width) as usize;
+        match data {
+            // A copy of unknown length is a call; one limb is the common case.
+            [limb] => set_bits(&mut self.words[range], at, width, *limb),
+            _ => set_field(&mut self.words[range], at, width, data),
+        }
     }
 }
 

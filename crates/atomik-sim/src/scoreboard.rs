@@ -54,6 +54,9 @@ pub enum ScoreboardError {
     /// The golden model failed.
     #[error("golden model: {0}")]
     Golden(#[from] atomik_algebra::Error),
+    /// RTL and golden model differ where they must not.
+    #[error("RTL and golden model differ in {0}")]
+    Mismatch(Mismatch),
 }
 
 /// RTL and golden model side by side.

@@ -229,8 +229,10 @@ impl Stimulus for Random {
         self.burst -= 1;
         let draw = self.rng.next_u64();
         record.set_op(self.ops[(draw & 255) as usize]);
-        let mask = self.layout.depth() as u64 - 1;
-        for lane in 0..self.layout.lanes() {
+        // The layout and the value are copied out, so that the compiler need not expect them to change.
+        let (layout, limbs) = (self.layout, self.layout.limbs());
+        let mask = layout.depth() as u64 - 1;
+        for lane in 0..layout.lanes() {
             let draw = self.rng.next_u64();
             if draw & 255 >= self.busy_below {
                 continue;
@@ -244,12 +246,16 @@ impl Stimulus for Random {
                 }
                 Locality::Uniform => (draw >> 8) & mask,
             };
+            if self.data == 0 && limbs == 1 {
+                record.set_lane(lane, true, addr as usize, &[self.rng.next_u64()]);
+                continue;
+            }
             match self.data {
                 0 => self.value.iter_mut().for_each(|limb| *limb = self.rng.next_u64()),
                 1 => self.value.fill(0),
                 2 => self.value.fill(u64::MAX),
                 3 => {
-                    self.walk = (self.walk + 1) % self.layout.width();
+                    self.walk = (self.walk + 1) % layout.width();
                     self.value.fill(0);
                     self.value[self.walk as usize / 64] = 1 << (self.walk % 64);
                 }

@@ -1,0 +1,59 @@
+# `make run` and `make test` see to everything they need; `make help` lists the rest.
+# The project's path must hold no spaces.
+
+CARGO ?= cargo
+ATOMIK = $(CARGO) run --quiet --release -p atomik-cli --
+
+# The main job: the regression over all reference configurations, then a real file through model and RTL.
+RUN_REGRESS ?= sim regress
+RUN_DIFF ?= trace diff docs/spec.md docs/architecture.md --check
+
+# Where `make hdl` writes the reference configurations.
+HDL_DIR ?= hdl
+
+.DEFAULT_GOAL := help
+# Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
+.NOTPARALLEL:
+.PHONY: help setup run test test-verilated bench lint doc hdl ci clean distclean
+
+help: ## this list
+	@echo "ATOMiK. Targets:"
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | \
+	    while read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
+
+setup: ## check for Rust and a C++ compiler; find or install Verilator and Yosys
+	@sh scripts/setup-tools.sh
+
+run: setup ## the main job: check the generated hardware against the software model, cycle for cycle
+	$(ATOMIK) $(RUN_REGRESS)
+	$(ATOMIK) $(RUN_DIFF)
+
+test: setup ## all tests
+	$(CARGO) test --workspace
+	@sh scripts/verilated-harness.sh
+
+test-verilated: setup ## of these, the second harness alone (crate verilated)
+	@sh scripts/verilated-harness.sh
+
+bench: setup ## benchmarks, software model and simulation
+	$(CARGO) bench --workspace
+
+lint: ## formatting and lints, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc: ## documentation of the crates, warnings are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+
+hdl: ## regenerate the checked-in Verilog of the reference configurations
+	$(ATOMIK) hdl generate --reference -o $(HDL_DIR)
+
+ci: ## what the continuous integration runs
+	@.ci/run
+
+clean: ## remove what was built
+	$(CARGO) clean
+	rm -rf hdl/build
+
+distclean: clean ## remove the installed tools, too
+	rm -rf .tools

@@ -1,0 +1,122 @@
+//! Verilates the reference configuration and compiles the model.
+//!
+//! The builder of the crate `verilator` is not used for that: it names the files that Verilator 4 wrote, and Verilator 5
+//! splits a model over others. So Verilator is called here, and every C++ file that it writes is compiled.
+
+fn main() {
+    #[cfg(feature = "verilator")]
+    if let Err(message) = model::build() {
+        println!("cargo::error={message}");
+    }
+}
+
+#[cfg(feature = "verilator")]
+mod model {
+    use std::{
+        env, fs,
+        path::{Path, PathBuf},
+        process::Command,
+    };
+
+    /// The configuration, one of those in `hdl/`.
+    const NAME: &str = "atomik_regfile_w64_d512_l1";
+
+    pub fn build() -> Result<(), String> {
+        let manifest_dir = variable("CARGO_MANIFEST_DIR")?;
+        let verilog = manifest_dir
+            .join("../../hdl")
+            .join(NAME)
+            .with_extension("v");
+        for input in [&verilog, &manifest_dir.join("src/model.cpp")] {
+            println!("cargo::rerun-if-changed={}", input.display());
+        }
+        for name in ["PATH", "VERILATOR_ROOT"] {
+            println!("cargo::rerun-if-env-changed={name}");
+        }
+        println!(
+            "cargo::rustc-env=VERILATED_DESIGN={}",
+            verilog.with_extension("").display()
+        );
+
+        // The very search that the crate `verilated` does: model and run-time library must be of one Verilator.
+        let root = verilator::find_verilator_root()
+            .ok_or("no Verilator on PATH: run this through `make test-verilated`, which finds or installs one")?;
+        let out = variable("OUT_DIR")?.join("model");
+        // Files of an earlier run must not be compiled again.
+        if out.exists() {
+            fs::remove_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
+        }
+        verilate(&root, &verilog, &out)?;
+        compile(&root, &manifest_dir, &out)
+    }
+
+    fn variable(name: &str) -> Result<PathBuf, String> {
+        env::var_os(name)
+            .map(PathBuf::from)
+            .ok_or_else(|| format!("{name} is not set: cargo sets it"))
+    }
+
+    fn verilate(root: &Path, verilog: &Path, out: &Path) -> Result<(), String> {
+        let mut command = Command::new("verilator_bin");
+        // `--x-initial unique` leaves the start value of every register to the run-time library's reset mode.
+        command
+            .env("VERILATOR_ROOT", root)
+            .args([
+                "--cc",
+                "--trace",
+                "--x-initial",
+                "unique",
+                "-Wall",
+                "--prefix",
+                "Vmodel",
+                "--top-module",
+                NAME,
+                "-Mdir",
+            ])
+            .args([out, verilog]);
+        let output = command
+            .output()
+            .map_err(|error| format!("verilator_bin does not start: {error}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        // One line: cargo takes a message to end with its line.
+        let messages = String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .replace('\n', " | ");
+        Err(format!("verilator_bin, {}: {messages}", output.status))
+    }
+
+    fn compile(root: &Path, manifest_dir: &Path, out: &Path) -> Result<(), String> {
+        let include = root.join("include");
+        let mut files = vec![
+            manifest_dir.join("src/model.cpp"),
+            // The run-time library needs it since Verilator 5; `verilated` compiles all other parts and not this one.
+            include.join("verilated_threads.cpp"),
+        ];
+        for entry in fs::read_dir(out).map_err(|error| format!("{}: {error}", out.display()))? {
+            let path = entry
+                .map_err(|error| format!("{}: {error}", out.display()))?
+                .path();
+            if path.extension().is_some_and(|extension| extension == "cpp") {
+                files.push(path);
+            }
+        }
+        // The order of a folder's entries is the file system's: sorted, a build can be repeated.
+        files.sort();
+        cc::Build::new()
+            .cpp(true)
+            .std("c++17")
+            .warnings(false)
+            .define("VM_TRACE", "1")
+            .define("VM_TRACE_VCD", "1")
+            .include(&include)
+            .include(include.join("vltstd"))
+            .include(out)
+            .files(files)
+            // Model and run-time library call each other, which a linker that passes over archives once does not see.
+            .link_lib_modifier("+whole-archive")
+            .try_compile("atomik_model")
+            .map_err(|error| error.to_string().replace('\n', " | "))
+    }
+}

@@ -1,0 +1,317 @@
+//! The second harness against the software model and against the main harness, in every cycle and on every port.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what the tests share ends the test that calls it"
+)]
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    ops::Range,
+    path::Path,
+};
+
+use atomik_sim::{
+    model::Model as MainModel,
+    record::Layout,
+    trace::{CommandWriter, Error, Geometry, Random, Trace, run_model},
+    verilate::{Builder, Options, Source},
+};
+use serde::Deserialize;
+use verilated_harness::{DESIGN, Inputs, Model, Outputs, RandomMode};
+
+/// What these tests take from the design's manifest.
+#[derive(Deserialize)]
+struct Manifest {
+    name: String,
+    width: u32,
+    depth: usize,
+    lanes: u32,
+    latency: usize,
+    clear_cycles: usize,
+}
+
+impl Manifest {
+    fn read() -> Self {
+        serde_json::from_str(&fs::read_to_string(format!("{DESIGN}.json")).unwrap()).unwrap()
+    }
+}
+
+/// The inputs of every cycle, and what the software model and the manifest ask of the outputs.
+struct Run {
+    manifest: Manifest,
+    inputs: Vec<Inputs>,
+    /// The cycles in which every output is low, by the last resets.
+    low: Vec<Range<usize>>,
+    /// The responses, by the cycle in which they appear.
+    due: BTreeMap<usize, Outputs>,
+}
+
+impl Run {
+    /// Two traces of `commands` commands, each after a reset; the second reset falls upon responses in flight.
+    fn new(commands: usize) -> Self {
+        let mut run = Self {
+            manifest: Manifest::read(),
+            inputs: Vec::new(),
+            low: Vec::new(),
+            due: BTreeMap::new(),
+        };
+        run.reset();
+        run.trace(1, commands);
+        assert!(
+            run.due.keys().next_back() > Some(&run.inputs.len()),
+            "nothing is in flight"
+        );
+        run.reset();
+        run.trace(2, commands);
+        run.inputs.resize(
+            run.inputs.len() + run.manifest.latency + 1,
+            Inputs::default(),
+        );
+        run
+    }
+
+    /// Three cycles of reset, then all those that the memories take to clear. A command is offered in every one.
+    fn reset(&mut self) {
+        const CYCLES: usize = 3;
+        let first = self.inputs.len();
+        let ready = first + CYCLES - 1 + self.manifest.clear_cycles;
+        for cycle in first..ready {
+            let rst = u8::from(cycle < first + CYCLES);
+            self.inputs.push(Inputs {
+                rst,
+                cmd_valid: 1,
+                cmd_op: 2,
+                cmd_addr: 1,
+                cmd_data: !0,
+                clk: 0,
+            });
+        }
+        self.low.push(first + 1..ready);
+        self.due.split_off(&(first + 1));
+    }
+
+    /// The trace of `atomik trace random` for `seed`, and the responses of `atomik model run`.
+    fn trace(&mut self, seed: u64, commands: usize) {
+        let Manifest {
+            width,
+            depth,
+            lanes,
+            latency,
+            ..
+        } = self.manifest;
+        let geometry = Geometry::new(width, depth, lanes).unwrap();
+        let mut trace = Trace::generate("random", geometry, |out| {
+            let mut writer = CommandWriter::new(out, width);
+            for command in Random::new(geometry, seed).take(commands) {
+                writer.write(&command).unwrap();
+            }
+            writer.flush().unwrap();
+            Ok::<(), Error>(())
+        })
+        .unwrap();
+
+        let first = self.inputs.len();
+        let mut cycles = trace.cycles().unwrap();
+        while let Some(commands) = cycles.next_cycle().unwrap() {
+            let [command] = commands else {
+                panic!("one lane takes one command a cycle")
+            };
+            self.inputs
+                .resize(first + command.cycle as usize, Inputs::default());
+            self.inputs.push(Inputs {
+                cmd_valid: 1,
+                cmd_op: command.op.code(),
+                cmd_addr: command.addr as u16,
+                cmd_data: command.data.limbs(width)[0],
+                ..Inputs::default()
+            });
+        }
+        drop(cycles);
+        run_model(&mut trace, |response| {
+            let outputs = Outputs {
+                ready: 1,
+                rsp_valid: 1,
+                rsp_clean: u8::from(response.clean),
+                rsp_data: response.data.limbs(width)[0],
+            };
+            self.due
+                .insert(first + response.cycle as usize + latency, outputs);
+            Ok::<(), Error>(())
+        })
+        .unwrap();
+    }
+
+    /// The outputs that cycle `cycle` must show; none in the first, which no clock edge has reset yet.
+    fn expected(&self, cycle: usize) -> Option<Outputs> {
+        if cycle == 0 {
+            None
+        } else if self.low.iter().any(|low| low.contains(&cycle)) {
+            Some(Outputs::default())
+        } else {
+            Some(self.due.get(&cycle).copied().unwrap_or(Outputs {
+                ready: 1,
+                ..Outputs::default()
+            }))
+        }
+    }
+
+    fn drive(&self, model: &mut Model) -> Vec<Outputs> {
+        self.inputs
+            .iter()
+            .map(|&inputs| model.cycle(inputs))
+            .collect()
+    }
+
+    fn check(&self, source: &str, outputs: &[Outputs]) {
+        assert_eq!(outputs.len(), self.inputs.len(), "{source}: cycles");
+        for (cycle, &got) in outputs.iter().enumerate() {
+            if let Some(expected) = self.expected(cycle) {
+                let name = &self.manifest.name;
+                assert!(
+                    got == expected,
+                    "{source}, {name}, cycle {cycle}:\n     got {got:x?}\nexpected {expected:x?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_port_is_as_the_software_model_says_in_every_cycle_whatever_the_start_values() {
+    let run = Run::new(20_000);
+    for start in [
+        RandomMode::AllZeros,
+        RandomMode::AllBits,
+        RandomMode::Randomize,
+    ] {
+        let outputs = run.drive(&mut Model::new(start));
+        run.check(&format!("start values {start:?}"), &outputs);
+    }
+}
+
+/// Without this the test above could run from the same start values three times.
+#[test]
+fn start_values_reach_the_registers() {
+    let first = |start| Model::new(start).cycle(Inputs::default());
+    assert_ne!(first(RandomMode::AllZeros), first(RandomMode::AllBits));
+}
+
+#[test]
+fn the_main_harness_answers_the_same_stimulus_alike() {
+    let run = Run::new(5_000);
+    let Manifest {
+        ref name,
+        width,
+        depth,
+        lanes,
+        ..
+    } = run.manifest;
+    let layout = Layout::new(width, depth, lanes).unwrap();
+    let mut cmds = vec![0; run.inputs.len() * layout.cmd_words()];
+    for (cycle, inputs) in run.inputs.iter().enumerate() {
+        let mut record = layout.command_mut(&mut cmds, cycle);
+        record.set_reset(inputs.rst != 0);
+        record.set_op(inputs.cmd_op);
+        record.set_lane(
+            0,
+            inputs.cmd_valid != 0,
+            inputs.cmd_addr.into(),
+            &[inputs.cmd_data],
+        );
+    }
+    let verilog = fs::read_to_string(format!("{DESIGN}.v")).unwrap();
+    let source = Source {
+        name: name.clone(),
+        verilog,
+        layout,
+    };
+    let built = Builder::from_env()
+        .unwrap()
+        .build(&source, Options::default())
+        .unwrap();
+    let mut rsps = vec![0; run.inputs.len() * layout.rsp_words()];
+    MainModel::load(&built, layout, 1, None)
+        .unwrap()
+        .run(&cmds, &mut rsps)
+        .unwrap();
+
+    let ours = run.drive(&mut Model::new(RandomMode::Randomize));
+    for (cycle, ours) in ours.iter().enumerate().skip(1) {
+        let record = layout.response(&rsps, cycle);
+        let main = Outputs {
+            ready: record.ready().into(),
+            rsp_valid: record.valid().into(),
+            rsp_clean: record.clean().into(),
+            rsp_data: record.data()[0],
+        };
+        assert!(
+            *ours == main,
+            "{name}, cycle {cycle}:\nthis harness {ours:x?}\nthe main one {main:x?}"
+        );
+    }
+}
+
+#[test]
+fn the_waveform_shows_the_outputs_of_every_cycle() {
+    let run = Run::new(500);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("register_file.vcd");
+    let mut model = Model::new(RandomMode::Randomize);
+    model.trace(&path).unwrap();
+    let driven = run.drive(&mut model);
+    drop(model);
+    let shown = outputs_in_vcd(&fs::read_to_string(&path).unwrap(), driven.len());
+    assert_eq!(shown[0], driven[0], "before the first reset");
+    run.check("waveform", &shown);
+}
+
+/// The outputs at time `2 n` for every cycle `n`, as IEEE 1364-2005, section 18, writes them down.
+fn outputs_in_vcd(text: &str, cycles: usize) -> Vec<Outputs> {
+    let mut ports: HashMap<&str, &str> = HashMap::new();
+    let mut values: HashMap<&str, u64> = HashMap::new();
+    let mut outputs = Vec::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        match words[..] {
+            // The top module's ports come before the signals of the modules in it.
+            ["$var", _, _, code, name, ..] => {
+                ports.entry(name).or_insert(code);
+            }
+            [time] if time.starts_with('#') => {
+                // Values stand until the next time that is named.
+                let time: usize = time[1..].parse().unwrap();
+                fill(&mut outputs, time.div_ceil(2), &ports, &values);
+            }
+            [value, code] if value.starts_with('b') => {
+                values.insert(code, u64::from_str_radix(&value[1..], 2).unwrap());
+            }
+            [bit] if bit.starts_with(['0', '1']) => {
+                values.insert(&bit[1..], u64::from(bit.starts_with('1')));
+            }
+            _ => {}
+        }
+    }
+    fill(&mut outputs, cycles, &ports, &values);
+    outputs
+}
+
+/// Extends `outputs` to `cycles` cycles by what the signals show now.
+fn fill(
+    outputs: &mut Vec<Outputs>,
+    cycles: usize,
+    ports: &HashMap<&str, &str>,
+    values: &HashMap<&str, u64>,
+) {
+    if outputs.len() < cycles {
+        let port = |name| values[ports[name]];
+        let now = Outputs {
+            ready: port("ready") as u8,
+            rsp_valid: port("rsp_valid") as u8,
+            rsp_clean: port("rsp_clean") as u8,
+            rsp_data: port("rsp_data"),
+        };
+        outputs.resize(cycles, now);
+    }
+}

@@ -1,0 +1,734 @@
+// atomik_regfile_w32_d1024_l8: XOR accumulator register file
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//
+// Generated; do not edit. Regenerate with:
+//     atomik hdl generate --width 32 --depth 1024 --lanes 8
+//
+// 1024 addresses of 32 bits, 8 lanes.
+// Every lane accepts one command in every cycle, whatever the addresses.
+// LATENCY = 15: a response comes exactly 15 cycles after its command.
+// CLEAR = 1025: ready rises 1025 cycles after the last cycle with rst high.
+// Commands take effect in the order (cycle, lane); lane 0 takes every op, the others ACCUM:
+//     0 NOP   nothing
+//     1 LOAD  reference := cmd_data, delta := 0
+//     2 ACCUM delta := delta ^ cmd_data
+//     3 READ  responds with the state, reference ^ delta
+//     4 SWAP  responds with the state; reference := state, delta := 0
+//     5 DELTA responds with the delta
+//     6 DRAIN responds with the delta; reference := state, delta := 0
+//
+// Ports:
+//     clk        in            clock, rising edge
+//     rst        in            synchronous reset, active high
+//     ready      out           memories are clear, commands are accepted
+//     cmd_valid  in  [7:0]     lane l offers a command in this cycle
+//     cmd_op     in  [2:0]     op of lane 0; the other lanes always accumulate
+//     cmd_addr   in  [79:0]    address of each lane, lane 0 in the low bits
+//     cmd_data   in  [255:0]   value or delta of each lane, lane 0 low
+//     rsp_valid  out           a response is on the port
+//     rsp_data   out [31:0]    state or delta, by the op; 0 when rsp_valid is 0
+//     rsp_clean  out           the delta was 0 before the op; 0 when rsp_valid is 0
+
+`default_nettype none
+
+module atomik_regfile_w32_d1024_l8 (
+    input  wire         clk,       // clock, rising edge
+    input  wire         rst,       // synchronous reset, active high
+    output wire         ready,     // memories are clear, commands are accepted
+    input  wire [7:0]   cmd_valid, // lane l offers a command in this cycle
+    input  wire [2:0]   cmd_op,    // op of lane 0; the other lanes always accumulate
+    input  wire [79:0]  cmd_addr,  // address of each lane, lane 0 in the low bits
+    input  wire [255:0] cmd_data,  // value or delta of each lane, lane 0 low
+    output wire         rsp_valid, // a response is on the port
+    output wire [31:0]  rsp_data,  // state or delta, by the op; 0 when rsp_valid is 0
+    output wire         rsp_clean  // the delta was 0 before the op; 0 when rsp_valid is 0
+);
+
+    // Reset: clears every address, holding ready low.
+    wire clear_ready;
+    wire clear_active;
+    wire [9:0] clear_addr;
+    atomik_regfile_w32_d1024_l8_clear clear (
+        .clk    (clk),
+        .rst    (rst),
+        .ready  (clear_ready),
+        .active (clear_active),
+        .addr   (clear_addr)
+    );
+    assign ready = clear_ready;
+
+    // Stage 1: lane 0's op, one bit per effect.
+    reg load_s1, freeze_s1, state_s1, respond_s1, accum_s1;
+    wire accepted = cmd_valid[0] & clear_ready;
+    wire is_load = cmd_op == 3'd1;
+    wire is_accum = cmd_op == 3'd2;
+    wire is_read = cmd_op == 3'd3;
+    wire is_swap = cmd_op == 3'd4;
+    wire is_delta = cmd_op == 3'd5;
+    wire is_drain = cmd_op == 3'd6;
+    always @(posedge clk) begin
+        load_s1 <= accepted & is_load;
+        freeze_s1 <= accepted & (is_load | is_swap | is_drain);
+        state_s1 <= accepted & (is_read | is_swap);
+        respond_s1 <= accepted & (is_read | is_swap | is_delta | is_drain);
+        accum_s1 <= accepted & is_accum;
+    end
+
+    // Stage 1: the lanes' commands.
+    reg [9:0] addr0_s1, addr1_s1, addr2_s1, addr3_s1, addr4_s1, addr5_s1, addr6_s1, addr7_s1;
+    reg [31:0] data0_s1, data1_s1, data2_s1, data3_s1, data4_s1, data5_s1, data6_s1, data7_s1;
+    reg valid1_s1, valid2_s1, valid3_s1, valid4_s1, valid5_s1, valid6_s1, valid7_s1;
+    always @(posedge clk) begin
+        addr0_s1 <= cmd_addr[9:0];
+        addr1_s1 <= cmd_addr[19:10];
+        addr2_s1 <= cmd_addr[29:20];
+        addr3_s1 <= cmd_addr[39:30];
+        addr4_s1 <= cmd_addr[49:40];
+        addr5_s1 <= cmd_addr[59:50];
+        addr6_s1 <= cmd_addr[69:60];
+        addr7_s1 <= cmd_addr[79:70];
+        data0_s1 <= cmd_data[31:0];
+        data1_s1 <= cmd_data[63:32];
+        data2_s1 <= cmd_data[95:64];
+        data3_s1 <= cmd_data[127:96];
+        data4_s1 <= cmd_data[159:128];
+        data5_s1 <= cmd_data[191:160];
+        data6_s1 <= cmd_data[223:192];
+        data7_s1 <= cmd_data[255:224];
+        valid1_s1 <= cmd_valid[1] & clear_ready;
+        valid2_s1 <= cmd_valid[2] & clear_ready;
+        valid3_s1 <= cmd_valid[3] & clear_ready;
+        valid4_s1 <= cmd_valid[4] & clear_ready;
+        valid5_s1 <= cmd_valid[5] & clear_ready;
+        valid6_s1 <= cmd_valid[6] & clear_ready;
+        valid7_s1 <= cmd_valid[7] & clear_ready;
+    end
+
+    // Lane 0's command, beside the lanes.
+    reg [9:0] addr_s2, addr_s3, addr_s4, addr_s5, addr_s6, addr_s7, addr_s8, addr_s9;
+    reg [31:0] value_s2, value_s3, value_s4, value_s5, value_s6, value_s7, value_s8, value_s9;
+    reg load_s2, load_s3, load_s4, load_s5, load_s6, load_s7, load_s8, load_s9, freeze_s2;
+    reg freeze_s3, freeze_s4, freeze_s5, freeze_s6, freeze_s7, freeze_s8, freeze_s9, respond_s2;
+    reg respond_s3, respond_s4, respond_s5, respond_s6, respond_s7, respond_s8, respond_s9;
+    reg respond_s10, respond_s11, respond_s12, state_op_s2, state_op_s3, state_op_s4, state_op_s5;
+    reg state_op_s6, state_op_s7, state_op_s8, state_op_s9, state_op_s10, state_op_s11;
+    reg state_op_s12;
+    always @(posedge clk) begin
+        addr_s2 <= addr0_s1;
+        addr_s3 <= addr_s2;
+        addr_s4 <= addr_s3;
+        addr_s5 <= addr_s4;
+        addr_s6 <= addr_s5;
+        addr_s7 <= addr_s6;
+        addr_s8 <= addr_s7;
+        addr_s9 <= addr_s8;
+        value_s2 <= data0_s1;
+        value_s3 <= value_s2;
+        value_s4 <= value_s3;
+        value_s5 <= value_s4;
+        value_s6 <= value_s5;
+        value_s7 <= value_s6;
+        value_s8 <= value_s7;
+        value_s9 <= value_s8;
+        load_s2 <= load_s1;
+        load_s3 <= load_s2;
+        load_s4 <= load_s3;
+        load_s5 <= load_s4;
+        load_s6 <= load_s5;
+        load_s7 <= load_s6;
+        load_s8 <= load_s7;
+        load_s9 <= load_s8;
+        freeze_s2 <= freeze_s1;
+        freeze_s3 <= freeze_s2;
+        freeze_s4 <= freeze_s3;
+        freeze_s5 <= freeze_s4;
+        freeze_s6 <= freeze_s5;
+        freeze_s7 <= freeze_s6;
+        freeze_s8 <= freeze_s7;
+        freeze_s9 <= freeze_s8;
+        respond_s2 <= respond_s1;
+        respond_s3 <= respond_s2;
+        respond_s4 <= respond_s3;
+        respond_s5 <= respond_s4;
+        respond_s6 <= respond_s5;
+        respond_s7 <= respond_s6;
+        respond_s8 <= respond_s7;
+        respond_s9 <= respond_s8;
+        respond_s10 <= respond_s9;
+        respond_s11 <= respond_s10;
+        respond_s12 <= respond_s11;
+        state_op_s2 <= state_s1;
+        state_op_s3 <= state_op_s2;
+        state_op_s4 <= state_op_s3;
+        state_op_s5 <= state_op_s4;
+        state_op_s6 <= state_op_s5;
+        state_op_s7 <= state_op_s6;
+        state_op_s8 <= state_op_s7;
+        state_op_s9 <= state_op_s8;
+        state_op_s10 <= state_op_s9;
+        state_op_s11 <= state_op_s10;
+        state_op_s12 <= state_op_s11;
+    end
+
+    // The lanes.
+    wire [31:0] lane0_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane0 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (accum_s1),
+        .addr_s1      (addr0_s1),
+        .data_s1      (data0_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane0_word_s7)
+    );
+    wire [31:0] lane1_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane1 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid1_s1),
+        .addr_s1      (addr1_s1),
+        .data_s1      (data1_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane1_word_s7)
+    );
+    wire [31:0] lane2_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane2 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid2_s1),
+        .addr_s1      (addr2_s1),
+        .data_s1      (data2_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane2_word_s7)
+    );
+    wire [31:0] lane3_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane3 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid3_s1),
+        .addr_s1      (addr3_s1),
+        .data_s1      (data3_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane3_word_s7)
+    );
+    wire [31:0] lane4_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane4 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid4_s1),
+        .addr_s1      (addr4_s1),
+        .data_s1      (data4_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane4_word_s7)
+    );
+    wire [31:0] lane5_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane5 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid5_s1),
+        .addr_s1      (addr5_s1),
+        .data_s1      (data5_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane5_word_s7)
+    );
+    wire [31:0] lane6_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane6 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid6_s1),
+        .addr_s1      (addr6_s1),
+        .data_s1      (data6_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane6_word_s7)
+    );
+    wire [31:0] lane7_word_s7;
+    atomik_regfile_w32_d1024_l8_lane lane7 (
+        .clk          (clk),
+        .clearing     (clear_active),
+        .clear_addr   (clear_addr),
+        .valid_s1     (valid7_s1),
+        .addr_s1      (addr7_s1),
+        .data_s1      (data7_s1),
+        .read_addr_s1 (addr0_s1),
+        .read_addr_s4 (addr_s4),
+        .word_s7      (lane7_word_s7)
+    );
+
+    // Stage 8: merge, four words at a time.
+    reg [31:0] merge0_s8, merge1_s8;
+    always @(posedge clk) begin
+        merge0_s8 <= lane0_word_s7 ^ lane1_word_s7 ^ lane2_word_s7 ^ lane3_word_s7;
+        merge1_s8 <= lane4_word_s7 ^ lane5_word_s7 ^ lane6_word_s7 ^ lane7_word_s7;
+    end
+
+    // Stage 9: merge, four words at a time.
+    reg [31:0] merge0_s9;
+    always @(posedge clk) begin
+        merge0_s9 <= merge0_s8 ^ merge1_s8;
+    end
+
+    // Reference side.
+    wire [31:0] reference_delta_s12;
+    wire [31:0] reference_state_s12;
+    atomik_regfile_w32_d1024_l8_reference reference (
+        .clk        (clk),
+        .clearing   (clear_active),
+        .clear_addr (clear_addr),
+        .addr_s8    (addr_s8),
+        .addr_s9    (addr_s9),
+        .load_s9    (load_s9),
+        .freeze_s9  (freeze_s9),
+        .value_s9   (value_s9),
+        .total_s9   (merge0_s9),
+        .delta_s12  (reference_delta_s12),
+        .state_s12  (reference_state_s12)
+    );
+
+    // Response.
+    wire respond_rsp_valid;
+    wire [31:0] respond_rsp_data;
+    wire respond_rsp_clean;
+    atomik_regfile_w32_d1024_l8_respond respond (
+        .clk          (clk),
+        .rst          (rst),
+        .clearing     (clear_active),
+        .respond_s12  (respond_s12),
+        .state_op_s12 (state_op_s12),
+        .delta_s12    (reference_delta_s12),
+        .state_s12    (reference_state_s12),
+        .rsp_valid    (respond_rsp_valid),
+        .rsp_data     (respond_rsp_data),
+        .rsp_clean    (respond_rsp_clean)
+    );
+    assign rsp_valid = respond_rsp_valid;
+    assign rsp_data = respond_rsp_data;
+    assign rsp_clean = respond_rsp_clean;
+endmodule
+
+`line 1 "atomik_regfile_w32_d1024_l8_clear.v" 0
+// Clear sequencer. While active is high, every write port writes zeros to addr.
+// It runs for 1024 cycles after a reset: all addresses, and long enough for whatever
+// was in flight to leave the pipeline without effect.
+module atomik_regfile_w32_d1024_l8_clear (
+    input  wire       clk,    // clock, rising edge
+    input  wire       rst,    // synchronous reset, active high
+    output wire       ready,  // the clear has finished
+    output wire       active, // write zeros
+    output wire [9:0] addr    // where to write them
+);
+
+    // Position in the clear; last is high in its last cycle.
+    reg [9:0] count;
+    reg last, active_q, ready_q;
+    wire [9:0] count_next = count + 10'd1;
+    assign ready = ready_q;
+    assign active = active_q;
+    assign addr = count;
+    always @(posedge clk) begin
+        if (rst) begin
+            count <= 10'd0;
+            last <= 1'd0;
+            active_q <= 1'd1;
+            ready_q <= 1'd0;
+        end else begin
+            count <= count_next;
+            last <= &count_next;
+            if (last) begin
+                active_q <= 1'd0;
+                ready_q <= 1'd1;
+            end
+        end
+    end
+endmodule
+
+`line 1 "atomik_regfile_w32_d1024_l8_lane.v" 0
+// One lane: accumulates a delta into its own memory in every cycle, and reads the word at
+// lane 0's address as every earlier command, and no later one, left it.
+// x_s3 and x_s5, read in one cycle, belong to commands two cycles apart.
+module atomik_regfile_w32_d1024_l8_lane (
+    input  wire        clk,          // clock, rising edge
+    input  wire        clearing,     // write zeros to clear_addr instead
+    input  wire [9:0]  clear_addr,   // address to clear
+    input  wire        valid_s1,     // accumulate
+    input  wire [9:0]  addr_s1,      // where
+    input  wire [31:0] data_s1,      // delta
+    input  wire [9:0]  read_addr_s1, // lane 0's address
+    input  wire [9:0]  read_addr_s4, // the same, three cycles later
+    output wire [31:0] word_s7       // this lane's word at lane 0's address
+);
+
+    // The command on its way to the memory.
+    reg [9:0] addr_s2, addr_s3, addr_s4;
+    reg [31:0] data_s2, data_s3, data_s4, data_s5;
+    reg valid_s2, valid_s3, valid_s4;
+    always @(posedge clk) begin
+        addr_s2 <= addr_s1;
+        addr_s3 <= addr_s2;
+        addr_s4 <= addr_s3;
+        data_s2 <= data_s1;
+        data_s3 <= data_s2;
+        data_s4 <= data_s3;
+        data_s5 <= data_s4;
+        valid_s2 <= valid_s1;
+        valid_s3 <= valid_s2;
+        valid_s4 <= valid_s3;
+    end
+
+    // Stage 2: same address as the command 1, 2, 3 cycles before? First step, by slices.
+    reg [3:0] equal1_s2, equal2_s2, equal3_s2;
+    wire [3:0] equal1_s2_next = {
+        addr_s1[9] == addr_s2[9],
+        addr_s1[8:6] == addr_s2[8:6],
+        addr_s1[5:3] == addr_s2[5:3],
+        addr_s1[2:0] == addr_s2[2:0]
+    };
+    wire [3:0] equal2_s2_next = {
+        addr_s1[9] == addr_s3[9],
+        addr_s1[8:6] == addr_s3[8:6],
+        addr_s1[5:3] == addr_s3[5:3],
+        addr_s1[2:0] == addr_s3[2:0]
+    };
+    wire [3:0] equal3_s2_next = {
+        addr_s1[9] == addr_s4[9],
+        addr_s1[8:6] == addr_s4[8:6],
+        addr_s1[5:3] == addr_s4[5:3],
+        addr_s1[2:0] == addr_s4[2:0]
+    };
+    always @(posedge clk) begin
+        equal1_s2 <= equal1_s2_next;
+        equal2_s2 <= equal2_s2_next;
+        equal3_s2 <= equal3_s2_next;
+    end
+
+    // Local copies of the clear, which drives every write register.
+    reg clear_q;
+    reg [9:0] clear_addr_q;
+    always @(posedge clk) begin
+        clear_q <= clearing;
+        clear_addr_q <= clear_addr;
+    end
+
+    // Stage 5: write port, declared here because later commands look at it.
+    reg write_en_s5;
+    reg [9:0] write_addr_s5;
+    reg [31:0] sum_s5, sum_s6;
+    always @(posedge clk) begin
+        sum_s6 <= sum_s5;
+    end
+
+    // Stage 3: second step, and only if that command was one.
+    reg hit1_s3, hit2_s3, hit3_s3;
+    always @(posedge clk) begin
+        hit1_s3 <= (&equal1_s2) & valid_s3;
+        hit2_s3 <= (&equal2_s2) & valid_s4;
+        hit3_s3 <= (&equal3_s2) & write_en_s5;
+    end
+
+    // Stage 4: what the memory does not hold yet.
+    reg [31:0] own_s4, earlier_s4;
+    reg replace_s4;
+    wire [31:0] in_flight1_s3 = hit1_s3 ? data_s4 : 32'd0;
+    wire [31:0] in_flight2_s3 = hit2_s3 ? data_s5 : 32'd0;
+    wire [31:0] in_flight3_s3 = hit3_s3 ? sum_s6 : 32'd0;
+    always @(posedge clk) begin
+        own_s4 <= data_s3 ^ in_flight1_s3;
+        earlier_s4 <= in_flight2_s3 ^ in_flight3_s3;
+        replace_s4 <= hit3_s3;
+    end
+
+    // The loop's memory.
+    wire [31:0] loop_memory_read_data;
+    atomik_regfile_w32_d1024_l8_memory loop_memory (
+        .clk        (clk),
+        .write_en   (write_en_s5),
+        .write_addr (write_addr_s5),
+        .write_data (sum_s5),
+        .read_addr  (addr_s2),
+        .read_data  (loop_memory_read_data)
+    );
+
+    // Stage 5: one level of logic behind the memory, then the write registers.
+    wire [31:0] kept_s4 = replace_s4 ? 32'd0 : loop_memory_read_data;
+    always @(posedge clk) begin
+        write_en_s5 <= clear_q | valid_s4;
+        if (clear_q) begin
+            write_addr_s5 <= clear_addr_q;
+            sum_s5 <= 32'd0;
+        end else begin
+            write_addr_s5 <= addr_s4;
+            sum_s5 <= kept_s4 ^ own_s4 ^ earlier_s4;
+        end
+    end
+
+    // Readout: did the command before lane 0's write the address that lane 0 reads?
+    reg [3:0] read_equal_s2;
+    reg read_hit_s3, read_hit_s4, read_hit_s5, read_hit_s6;
+    reg [31:0] fresh_s6;
+    wire [3:0] read_equal_s2_next = {
+        read_addr_s1[9] == addr_s2[9],
+        read_addr_s1[8:6] == addr_s2[8:6],
+        read_addr_s1[5:3] == addr_s2[5:3],
+        read_addr_s1[2:0] == addr_s2[2:0]
+    };
+    always @(posedge clk) begin
+        read_equal_s2 <= read_equal_s2_next;
+        read_hit_s3 <= (&read_equal_s2) & valid_s3;
+        read_hit_s4 <= read_hit_s3;
+        read_hit_s5 <= read_hit_s4;
+        read_hit_s6 <= read_hit_s5;
+        if (read_hit_s5) begin
+            fresh_s6 <= sum_s6;
+        end else begin
+            fresh_s6 <= 32'd0;
+        end
+    end
+
+    // The copy that lane 0 reads.
+    wire [31:0] read_memory_read_data;
+    atomik_regfile_w32_d1024_l8_memory read_memory (
+        .clk        (clk),
+        .write_en   (write_en_s5),
+        .write_addr (write_addr_s5),
+        .write_data (sum_s5),
+        .read_addr  (read_addr_s4),
+        .read_data  (read_memory_read_data)
+    );
+
+    // Stage 7: the lane's word.
+    reg [31:0] out_s7;
+    wire [31:0] stored_s6 = read_hit_s6 ? 32'd0 : read_memory_read_data;
+    assign word_s7 = out_s7;
+    always @(posedge clk) begin
+        out_s7 <= stored_s6 ^ fresh_s6;
+    end
+endmodule
+
+`line 1 "atomik_regfile_w32_d1024_l8_memory.v" 0
+// Memory of 1024 x 32 bits, one write port and one read port.
+// A read takes two cycles: the array is read into array_q, which is registered again, as in
+// block RAM with its output register. Nothing relies on what a read returns at the edge that
+// writes the same address, so no_rw_check holds: every reader replaces that word.
+module atomik_regfile_w32_d1024_l8_memory (
+    input  wire        clk,        // clock, rising edge
+    input  wire        write_en,   // write write_data at this edge
+    input  wire [9:0]  write_addr, // where to write
+    input  wire [31:0] write_data, // what to write
+    input  wire [9:0]  read_addr,  // where to read
+    output reg  [31:0] read_data   // the word at read_addr, two edges later
+);
+    (* no_rw_check, ram_style = "block" *)
+    reg [31:0] mem [0:1023];
+    reg [31:0] array_q;
+
+    always @(posedge clk) begin
+        if (write_en)
+            mem[write_addr] <= write_data;
+        array_q <= mem[read_addr];
+        read_data <= array_q;
+    end
+endmodule
+
+`line 1 "atomik_regfile_w32_d1024_l8_reference.v" 0
+// Reference side: base (the total at the last LOAD, SWAP or DRAIN) and offset (reference
+// xor base) of every address. Delta = base ^ total, state = offset ^ total; SWAP and DRAIN
+// change neither total nor state, so only LOAD writes the offset.
+module atomik_regfile_w32_d1024_l8_reference (
+    input  wire        clk,        // clock, rising edge
+    input  wire        clearing,   // write zeros to clear_addr instead
+    input  wire [9:0]  clear_addr, // address to clear
+    input  wire [9:0]  addr_s8,    // lane 0's address
+    input  wire [9:0]  addr_s9,    // the same, a cycle later
+    input  wire        load_s9,    // LOAD: set the reference to the value
+    input  wire        freeze_s9,  // LOAD, SWAP, DRAIN: clear the delta
+    input  wire [31:0] value_s9,   // LOAD's value
+    input  wire [31:0] total_s9,   // xor of all lanes' words before the command
+    output wire [31:0] delta_s12,  // delta before the command
+    output wire [31:0] state_s12   // state before the command
+);
+
+    // Local copies of the clear.
+    reg clear_q;
+    reg [9:0] clear_addr_q;
+    always @(posedge clk) begin
+        clear_q <= clearing;
+        clear_addr_q <= clear_addr;
+    end
+
+    // Stage 10: write ports.
+    reg [9:0] write_addr_s10;
+    reg base_en_s10, offset_en_s10;
+    reg [31:0] base_s10, offset_s10;
+    always @(posedge clk) begin
+        if (clear_q) begin
+            write_addr_s10 <= clear_addr_q;
+            base_en_s10 <= 1'd1;
+            offset_en_s10 <= 1'd1;
+            base_s10 <= 32'd0;
+            offset_s10 <= 32'd0;
+        end else begin
+            write_addr_s10 <= addr_s9;
+            base_en_s10 <= freeze_s9;
+            offset_en_s10 <= load_s9;
+            base_s10 <= total_s9;
+            offset_s10 <= total_s9 ^ value_s9;
+        end
+    end
+
+    // The command one cycle before writes at the edge at which this one reads: its words
+    // replace those read.
+    reg [31:0] base_s11, offset_s11;
+    reg [3:0] equal_s9;
+    reg base_hit_s10, offset_hit_s10, base_hit_s11, offset_hit_s11;
+    wire [3:0] equal_s9_next = {
+        addr_s8[9] == addr_s9[9],
+        addr_s8[8:6] == addr_s9[8:6],
+        addr_s8[5:3] == addr_s9[5:3],
+        addr_s8[2:0] == addr_s9[2:0]
+    };
+    always @(posedge clk) begin
+        base_s11 <= base_s10;
+        offset_s11 <= offset_s10;
+        equal_s9 <= equal_s9_next;
+        base_hit_s10 <= (&equal_s9) & base_en_s10;
+        offset_hit_s10 <= (&equal_s9) & offset_en_s10;
+        base_hit_s11 <= base_hit_s10;
+        offset_hit_s11 <= offset_hit_s10;
+    end
+
+    // Stage 11: total (which base_s10 still is) with the words that replace those read.
+    reg [31:0] delta_part_s11, state_part_s11;
+    wire [31:0] new_base_s10 = base_hit_s10 ? base_s11 : 32'd0;
+    wire [31:0] new_offset_s10 = offset_hit_s10 ? offset_s11 : 32'd0;
+    always @(posedge clk) begin
+        delta_part_s11 <= base_s10 ^ new_base_s10;
+        state_part_s11 <= base_s10 ^ new_offset_s10;
+    end
+
+    // The memories.
+    wire [31:0] base_memory_read_data;
+    atomik_regfile_w32_d1024_l8_memory base_memory (
+        .clk        (clk),
+        .write_en   (base_en_s10),
+        .write_addr (write_addr_s10),
+        .write_data (base_s10),
+        .read_addr  (addr_s9),
+        .read_data  (base_memory_read_data)
+    );
+    wire [31:0] offset_memory_read_data;
+    atomik_regfile_w32_d1024_l8_memory offset_memory (
+        .clk        (clk),
+        .write_en   (offset_en_s10),
+        .write_addr (write_addr_s10),
+        .write_data (offset_s10),
+        .read_addr  (addr_s9),
+        .read_data  (offset_memory_read_data)
+    );
+
+    // Stage 12: delta and state before the command.
+    reg [31:0] delta_q, state_q;
+    wire [31:0] old_base_s11 = base_hit_s11 ? 32'd0 : base_memory_read_data;
+    wire [31:0] old_offset_s11 = offset_hit_s11 ? 32'd0 : offset_memory_read_data;
+    assign delta_s12 = delta_q;
+    assign state_s12 = state_q;
+    always @(posedge clk) begin
+        delta_q <= old_base_s11 ^ delta_part_s11;
+        state_q <= old_offset_s11 ^ state_part_s11;
+    end
+endmodule
+
+`line 1 "atomik_regfile_w32_d1024_l8_respond.v" 0
+// Response: state or delta, and whether the delta was zero, found four bits at a time.
+// The outputs are registers and are 0 whenever there is no response.
+module atomik_regfile_w32_d1024_l8_respond (
+    input  wire        clk,          // clock, rising edge
+    input  wire        rst,          // synchronous reset, active high
+    input  wire        clearing,     // a clear is running: nothing responds
+    input  wire        respond_s12,  // the command has a response
+    input  wire        state_op_s12, // it is the state, not the delta
+    input  wire [31:0] delta_s12,    // delta before the command
+    input  wire [31:0] state_s12,    // state before the command
+    output wire        rsp_valid,    // a response is on the port
+    output wire [31:0] rsp_data,     // state or delta
+    output wire        rsp_clean     // the delta was 0
+);
+
+    // Stage 13: choose.
+    reg [31:0] chosen_s13, chosen_s14;
+    always @(posedge clk) begin
+        if (state_op_s12) begin
+            chosen_s13 <= state_s12;
+        end else begin
+            chosen_s13 <= delta_s12;
+        end
+        chosen_s14 <= chosen_s13;
+    end
+
+    // Stage 13: is any bit of the delta set?
+    reg [7:0] any_s13;
+    wire [7:0] any_next_s13 = {
+        |delta_s12[31:28],
+        |delta_s12[27:24],
+        |delta_s12[23:20],
+        |delta_s12[19:16],
+        |delta_s12[15:12],
+        |delta_s12[11:8],
+        |delta_s12[7:4],
+        |delta_s12[3:0]
+    };
+    always @(posedge clk) begin
+        any_s13 <= any_next_s13;
+    end
+
+    // Stage 14: is any bit of the delta set?
+    reg [1:0] any_s14;
+    wire [1:0] any_next_s14 = {|any_s13[7:4], |any_s13[3:0]};
+    always @(posedge clk) begin
+        any_s14 <= any_next_s14;
+    end
+
+    // Responses due during a reset or a clear are dropped.
+    reg respond_s13, respond_s14;
+    wire keep = ~(rst | clearing);
+    always @(posedge clk) begin
+        respond_s13 <= respond_s12;
+        respond_s14 <= respond_s13 & keep;
+    end
+
+    // Stage 15: output registers.
+    reg valid_s15, clean_s15;
+    reg [31:0] data_s15;
+    assign rsp_valid = valid_s15;
+    assign rsp_data = data_s15;
+    assign rsp_clean = clean_s15;
+    always @(posedge clk) begin
+        if (rst) begin
+            valid_s15 <= 1'd0;
+            clean_s15 <= 1'd0;
+            data_s15 <= 32'd0;
+        end else begin
+            valid_s15 <= respond_s14;
+            clean_s15 <= respond_s14 & ~(|any_s14);
+            if (respond_s14) begin
+                data_s15 <= chosen_s14;
+            end else begin
+                data_s15 <= 32'd0;
+            end
+        end
+    end
+endmodule
+
+`default_nettype wire

