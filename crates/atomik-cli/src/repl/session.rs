@@ -1,0 +1,288 @@
+use std::collections::VecDeque;
+use std::fmt::{self, Write as _};
+
+use atomik_algebra::{DynRegisterFile, Op};
+use atomik_sim::trace::{
+    Command, Data, Decoder, Fields, Geometry, Quote, Reason, Response, ResponseWriter,
+};
+use thiserror::Error;
+
+/// How many commands can be undone.
+const UNDO_LIMIT: usize = 1000;
+
+/// How many addresses `show` lists.
+const SHOW_LIMIT: usize = 64;
+
+/// The words that a line can begin with, as completion offers them.
+pub const COMMANDS: &[&str] = &[
+    "accum", "delta", "drain", "help", "load", "nop", "quit", "read", "reset", "rollback", "show",
+    "swap", "undo",
+];
+
+const HELP: &str = r#"  load ADDR VALUE      reference = VALUE, accumulator = 0
+  accum ADDR DELTA     accumulator = accumulator xor DELTA
+  rollback ADDR DELTA  the same: a delta undoes itself
+  read ADDR            answers the state: reference xor accumulator
+  swap ADDR            answers the state and makes it the reference
+  delta ADDR           answers the accumulator
+  drain ADDR           answers the accumulator and makes the state the reference
+  nop                  does nothing
+  show [ADDR]          shows reference, accumulator and state; of all that are not 0
+  undo                 takes back the last command that changed anything
+  reset                sets everything to 0
+  help                 shows this
+  quit                 leaves, like the end of input
+
+Values are 0x and hex digits, or decimal digits. An answer ends in "clean" when the
+accumulator was 0 before, otherwise in "dirty". With a depth of 1, ADDR may be left out.
+A line of a trace, {"op":"read","addr":3}, is answered as one. Lines that begin with #
+are comments.
+"#;
+
+/// A register file and what can be said to it.
+pub struct Session {
+    geometry: Geometry,
+    file: DynRegisterFile,
+    decoder: Decoder,
+    /// The cycle of the last command.
+    last: Option<u64>,
+    changed: VecDeque<Address>,
+}
+
+/// What an address held.
+struct Address {
+    addr: usize,
+    reference: Data,
+    accumulator: Data,
+}
+
+/// What a line leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Text to print as it is, often none.
+    Text(String),
+    /// The end of the session.
+    Quit,
+}
+
+/// What is wrong with a line.
+#[derive(Debug, PartialEq, Eq, Error)]
+pub enum Problem {
+    #[error(transparent)]
+    Command(#[from] Reason),
+    #[error(transparent)]
+    Model(#[from] atomik_algebra::Error),
+    #[error("unknown command \"{0}\"; type help for the list")]
+    Unknown(Quote),
+    #[error("write it as: {0}")]
+    Form(&'static str),
+    #[error("nothing to undo")]
+    NothingToUndo,
+    #[error("cycle {0} has a command already; a session runs one a cycle, so leave \"cycle\" out")]
+    SameCycle(u64),
+}
+
+impl Session {
+    pub fn new(geometry: Geometry) -> Result<Self, atomik_algebra::Error> {
+        Ok(Self {
+            geometry,
+            file: DynRegisterFile::new(geometry.width(), geometry.depth())?,
+            decoder: Decoder::new(geometry),
+            last: None,
+            changed: VecDeque::new(),
+        })
+    }
+
+    /// Does what a line says. A line that is refused changes nothing.
+    pub fn line(&mut self, line: &[u8]) -> Result<Answer, Problem> {
+        let text = std::str::from_utf8(line).map_err(|error| Reason::NotUtf8 {
+            byte: error.valid_up_to() + 1,
+        })?;
+        let mut words = text.split_whitespace();
+        let rest = match words.next() {
+            None => return Ok(Answer::Text(String::new())),
+            Some(first) if first.starts_with('#') => return Ok(Answer::Text(String::new())),
+            Some(first) if first.starts_with('{') => {
+                let command = self.decoder.json(line)?;
+                return Ok(Answer::Text(self.answer_as_trace(&command)?));
+            }
+            Some(first) => (first, words.next(), words.next(), words.next()),
+        };
+        let text = match rest {
+            ("quit" | "exit", None, ..) => return Ok(Answer::Quit),
+            ("help", ..) => HELP.to_owned(),
+            ("show", addr, None, _) => self.show(addr)?,
+            ("show", ..) => return Err(Problem::Form("show [ADDR]")),
+            ("undo", None, ..) => self.undo()?,
+            ("reset", None, ..) => {
+                *self = Self::new(self.geometry)?;
+                String::new()
+            }
+            ("quit" | "exit" | "undo" | "reset", ..) => {
+                return Err(Problem::Form("the command alone on its line"));
+            }
+            (op, first, second, third) => self.op(op, [first, second, third])?,
+        };
+        Ok(Answer::Text(text))
+    }
+
+    /// Runs `op ADDR`, `op ADDR DATA`, or with a depth of 1 either without the address.
+    fn op(&mut self, name: &str, words: [Option<&str>; 3]) -> Result<String, Problem> {
+        let takes_data = match (name, Op::from_name(name)) {
+            ("rollback", _) => true,
+            (_, Some(op)) => op.takes_data(),
+            (_, None) => return Err(Problem::Unknown(Quote::new(name))),
+        };
+        let (addr, data) = match (takes_data, words) {
+            (true, [Some(data), None, None]) if self.geometry.depth() == 1 => (None, Some(data)),
+            (true, [addr, data, None]) => (addr, data),
+            (false, [addr, None, None]) => (addr, None),
+            (true, _) => return Err(Problem::Form("the op, an address and a value")),
+            (false, _) => return Err(Problem::Form("the op and an address")),
+        };
+        let command = self.decoder.fields(&Fields {
+            op: name,
+            addr,
+            data,
+            ..Fields::default()
+        })?;
+        let Some(response) = self.run(&command)? else {
+            return Ok(String::new());
+        };
+        let clean = if response.clean { "clean" } else { "dirty" };
+        Ok(format!("{} {clean}\n", self.hex(response.data)))
+    }
+
+    fn answer_as_trace(&mut self, command: &Command) -> Result<String, Problem> {
+        let Some(response) = self.run(command)? else {
+            return Ok(String::new());
+        };
+        let mut text = Vec::new();
+        let mut writer = ResponseWriter::new(&mut text, self.geometry.width());
+        // A vector takes every write.
+        let _ = writer.write(&response);
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn run(&mut self, command: &Command) -> Result<Option<Response>, Problem> {
+        // Commands of one cycle take effect by lane, but here each line takes effect as it comes.
+        if self.last == Some(command.cycle) {
+            return Err(Problem::SameCycle(command.cycle));
+        }
+        let before = self.address(command.addr)?;
+        let data = command.data;
+        let response = self.apply(command.op, command.addr, data)?;
+        self.last = Some(command.cycle);
+        if matches!(command.op, Op::Load | Op::Accum | Op::Swap | Op::Drain) {
+            if self.changed.len() == UNDO_LIMIT {
+                self.changed.pop_front();
+            }
+            self.changed.push_back(before);
+        }
+        Ok(response.map(|(data, clean)| Response {
+            cycle: command.cycle,
+            op: command.op,
+            addr: command.addr,
+            data,
+            clean,
+        }))
+    }
+
+    fn apply(
+        &mut self,
+        op: Op,
+        addr: usize,
+        data: Data,
+    ) -> Result<Option<(Data, bool)>, atomik_algebra::Error> {
+        let width = self.geometry.width();
+        let mut out = Data::ZERO;
+        let clean = self
+            .file
+            .apply(op, addr, data.limbs(width), out.limbs_mut(width))?;
+        Ok(clean.map(|clean| (out, clean)))
+    }
+
+    fn address(&mut self, addr: usize) -> Result<Address, atomik_algebra::Error> {
+        let state = self.apply(Op::Read, addr, Data::ZERO)?;
+        let accumulator = self.apply(Op::Delta, addr, Data::ZERO)?;
+        let (state, _) = state.unwrap_or_default();
+        let (accumulator, _) = accumulator.unwrap_or_default();
+        Ok(Address {
+            addr,
+            reference: self.xor(state, accumulator),
+            accumulator,
+        })
+    }
+
+    fn xor(&self, mut a: Data, b: Data) -> Data {
+        let width = self.geometry.width();
+        for (a, b) in a.limbs_mut(width).iter_mut().zip(b.limbs(width)) {
+            *a ^= b;
+        }
+        a
+    }
+
+    fn undo(&mut self) -> Result<String, Problem> {
+        let before = self.changed.pop_back().ok_or(Problem::NothingToUndo)?;
+        self.apply(Op::Load, before.addr, before.reference)?;
+        self.apply(Op::Accum, before.addr, before.accumulator)?;
+        let after = self.address(before.addr)?;
+        Ok(self.row(&after))
+    }
+
+    fn show(&mut self, addr: Option<&str>) -> Result<String, Problem> {
+        if let Some(addr) = addr {
+            // The decoder knows what an address is; a copy, because nothing is run.
+            let command = self.decoder.clone().fields(&Fields {
+                op: Op::Read.name(),
+                addr: Some(addr),
+                ..Fields::default()
+            })?;
+            let address = self.address(command.addr)?;
+            return Ok(self.row(&address));
+        }
+        let mut text = String::new();
+        let mut used = 0;
+        for addr in 0..self.geometry.depth() {
+            let address = self.address(addr)?;
+            if address.reference == Data::ZERO && address.accumulator == Data::ZERO {
+                continue;
+            }
+            used += 1;
+            if used <= SHOW_LIMIT {
+                text += &self.row(&address);
+            }
+        }
+        match used {
+            0 => text += "everything is 0\n",
+            1..=SHOW_LIMIT => {}
+            // Writing to a string cannot fail.
+            _ => drop(writeln!(text, "... and {} more", used - SHOW_LIMIT)),
+        }
+        Ok(text)
+    }
+
+    fn row(&self, address: &Address) -> String {
+        let state = self.xor(address.reference, address.accumulator);
+        format!(
+            "{}: reference {} accumulator {} state {}\n",
+            address.addr,
+            self.hex(address.reference),
+            self.hex(address.accumulator),
+            self.hex(state)
+        )
+    }
+
+    fn hex(&self, data: Data) -> String {
+        let mut text = Vec::new();
+        data.push_hex(self.geometry.width(), &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (width, depth) = (self.geometry.width(), self.geometry.depth());
+        write!(f, "ATOMiK register file of {depth} words of {width} bits.")
+    }
+}

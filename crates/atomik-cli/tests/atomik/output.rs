@@ -1,0 +1,96 @@
+//! What happens when nobody reads, or nothing can be written.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use crate::{Folder, Run, command};
+
+/// Runs the binary with an output that is closed after its first line.
+fn head(args: &[&str]) -> Run {
+    let mut child = command(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = String::new();
+    let mut reader = BufReader::with_capacity(64, child.stdout.take().unwrap());
+    reader.read_line(&mut out).unwrap();
+    drop(reader);
+    let output = child.wait_with_output().unwrap();
+    Run {
+        status: output.status.code().unwrap(),
+        out,
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn long_files(folder: &Folder) -> [String; 3] {
+    [
+        folder.file(
+            "trace.jsonl",
+            "{\"op\":\"read\",\"addr\":0}\n".repeat(100_000),
+        ),
+        folder.file("old", vec![1; 200_000]),
+        folder.file("new", vec![2; 200_000]),
+    ]
+}
+
+#[test]
+fn a_closed_output_ends_every_command_quietly() {
+    let folder = Folder::new();
+    let [trace, old, new] = &long_files(&folder);
+    for args in [
+        vec!["model", "run", trace],
+        vec!["trace", "random", "--count", "100000000"],
+        vec!["trace", "diff", old, new],
+    ] {
+        let run = head(&args);
+        assert!(run.out.starts_with("{\"op\":"), "{run:?}");
+        assert_eq!((run.status, run.err.as_str()), (0, ""), "{args:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_status_3_with_a_message() {
+    let folder = Folder::new();
+    let [trace, old, new] = &long_files(&folder);
+    for args in [
+        vec!["model", "run", trace],
+        vec!["trace", "random"],
+        vec!["trace", "diff", old, new],
+        vec!["trace", "diff", "--check", "model", old, new],
+        vec!["completions", "bash"],
+        vec!["man"],
+    ] {
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let output = command(&args)
+            .stdin(Stdio::null())
+            .stdout(full)
+            .output()
+            .unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {err}");
+        assert!(err.contains("atomik: cannot write "), "{args:?}: {err}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_trace_that_cannot_be_spooled_is_status_3_with_the_next_step() {
+    let folder = Folder::new();
+    let nowhere = folder.path("nowhere");
+    let output = command(&["model", "run", "-"])
+        .env("TMPDIR", &nowhere)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(
+        err.starts_with("atomik: <stdin>: cannot keep a copy"),
+        "{err}"
+    );
+    assert!(err.contains("set TMPDIR"), "{err}");
+}
