@@ -1,0 +1,130 @@
+//! The generated Verilog is clean, without a waiver, for Verilator and for Yosys.
+
+mod hdl_tools;
+
+use atomik_hdl::config::{LANES, WIDTHS};
+use atomik_hdl::design::reference_configs;
+use atomik_hdl::{Config, generate, regfile, verilog};
+use atomik_sim::tools::ToolKind;
+use hdl_tools::{run, tool, yosys};
+use std::collections::BTreeSet;
+
+/// The reference configurations, every width and every lane count in both structures (without and
+/// with memories), and the largest of all.
+fn configurations() -> BTreeSet<Config> {
+    let depths = [2, 16, 16384];
+    let spread = WIDTHS.into_iter().enumerate().flat_map(|(i, width)| {
+        let lanes = |n: usize| LANES[n % LANES.len()];
+        [
+            (width, 1, lanes(i)),
+            (width, depths[i % depths.len()], lanes(i + 3)),
+        ]
+    });
+    let spread = spread.chain([(256, 16384, 32)]);
+    let spread = spread.map(|(width, depth, lanes)| Config::new(width, depth, lanes).unwrap());
+    reference_configs()
+        .unwrap()
+        .into_iter()
+        .chain(spread)
+        .collect()
+}
+
+fn verilator_lint(top: &str, files: &[(String, &str)]) -> Result<(), String> {
+    let top = format!("{top}.v");
+    run(
+        &tool(ToolKind::Verilator),
+        &["--lint-only", "-Wall", "-y", ".", &top],
+        files,
+    )
+}
+
+fn yosys_check(top: &str, verilog: &str) -> Result<(), String> {
+    let file = format!("{top}.v");
+    let script = format!("read_verilog {file}; hierarchy -check -top {top}; proc; check -assert");
+    yosys(&script, &[(file, verilog)])
+}
+
+#[test]
+fn verilator_finds_nothing_in_a_design_in_one_file() {
+    for config in configurations() {
+        let name = config.name();
+        let design = generate(&config);
+        if let Err(printed) = verilator_lint(&name, &[(format!("{name}.v"), &design.verilog)]) {
+            panic!("{name}:\n{printed}");
+        }
+    }
+}
+
+#[test]
+fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
+    for config in configurations() {
+        let modules = verilog::modules(&regfile::circuit(&config));
+        let files: Vec<(String, String)> = modules
+            .into_iter()
+            .map(|(name, text)| {
+                (
+                    format!("{name}.v"),
+                    format!("`default_nettype none\n{text}"),
+                )
+            })
+            .collect();
+        let files: Vec<_> = files
+            .iter()
+            .map(|(name, text)| (name.clone(), &**text))
+            .collect();
+        if let Err(printed) = verilator_lint(&config.name(), &files) {
+            panic!("{}:\n{printed}", config.name());
+        }
+    }
+}
+
+#[test]
+fn yosys_finds_nothing() {
+    for config in configurations() {
+        if let Err(printed) = yosys_check(&config.name(), &generate(&config).verilog) {
+            panic!("{}:\n{printed}", config.name());
+        }
+    }
+}
+
+#[test]
+fn both_tools_find_what_is_planted() {
+    let config = Config::new(8, 2, 2).unwrap();
+    let (name, text) = (config.name(), generate(&config).verilog);
+    let file = || format!("{name}.v");
+    let plant = |old: &str, new: &str| {
+        assert_eq!(text.matches(old).count(), 1, "{old}");
+        text.replace(old, new)
+    };
+
+    // A port that is one bit too narrow: Verilator warns of the width.
+    let narrow = plant("valid_s1,     //", "[1:0] valid_s1, //");
+    let printed = verilator_lint(&name, &[(file(), &narrow)]).unwrap_err();
+    assert!(
+        printed.contains("%Warning-WIDTH") && printed.contains("valid_s1"),
+        "{printed}"
+    );
+    // Two drivers: Yosys sees them.
+    let ready = "    assign ready = clear_ready;\n";
+    let driven_twice = plant(ready, &format!("{ready}    assign ready = rst;\n"));
+    let printed = yosys_check(&name, &driven_twice).unwrap_err();
+    assert!(
+        printed.contains("multiple conflicting drivers for"),
+        "{printed}"
+    );
+    // A name without a declaration is an error for both, not a wire of one bit.
+    let undeclared = plant(
+        "wire keep = ~(rst | clearing)",
+        "wire keep = ~(rst | claering)",
+    );
+    assert!(
+        verilator_lint(&name, &[(file(), &undeclared)])
+            .unwrap_err()
+            .contains("claering")
+    );
+    assert!(
+        yosys_check(&name, &undeclared)
+            .unwrap_err()
+            .contains("claering")
+    );
+}
