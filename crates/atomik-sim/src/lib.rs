@@ -15,3 +15,5 @@ pub mod shrink;
 pub mod case;
 pub mod regress;
 pub mod bench;
+pub mod rtl;
+pub mod junit;

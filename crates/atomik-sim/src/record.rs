@@ -426,8 +426,9 @@ impl<S: DerefMut<Target = [u64]>> ResponseRecord<S> {
     /// Sets `ready`, `rsp_valid` and `rsp_clean`; the data stays.
     #[inline]
     pub fn set_flags(&mut self, ready: bool, valid: bool, clean: bool) {
-        self.words[0] =
-            u64::from(ready) * READY | u64::from(valid) * RSP_VALID | u64::from(clean) * RSP_CLEAN;
+        self.words[0] = (u64::from(ready) * READY)
+            | (u64::from(valid) * RSP_VALID)
+            | (u64::from(clean) * RSP_CLEAN);
     }
 
     /// `rsp_data`, to write into. Bits above the width must stay 0.

@@ -283,6 +283,14 @@ impl Report {
             && !(self.gate_coverage && self.configs.iter().any(|c| !c.holes.is_empty()))
     }
 
+    /// The jobs of one configuration, in the plan's order.
+    pub fn jobs_of<'a>(&'a self, config: &'a ConfigReport) -> impl Iterator<Item = &'a JobReport> {
+        let of_config = |job: &&JobReport| {
+            job.name.split_once('/').is_some_and(|(name, _)| name == config.config)
+        };
+        self.jobs.iter().filter(of_config)
+    }
+
     /// Mismatches, over all jobs.
     pub fn mismatches(&self) -> usize {
         self.jobs.iter().filter(|j| j.mismatch.is_some()).count()
@@ -337,6 +345,11 @@ pub fn regress(
             };
             let (report, coverage) = match outcome {
                 Ok((report, coverage)) => (report, Some(coverage)),
+                // A signal that stops the regression ends its tools, too: that is no error of theirs.
+                Err(_) if stop.load(Ordering::Relaxed) => {
+                    let report = job_report(job, &Tally::default(), 0.0, None);
+                    (JobReport { stopped: true, ..report }, None)
+                }
                 Err(error) => (job_report(job, &Tally::default(), 0.0, Some(error)), None),
             };
             observer.finished(&report);

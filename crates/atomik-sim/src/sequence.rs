@@ -112,7 +112,7 @@ impl Sequence {
     /// # Errors
     /// When the events are out of order or do not fit `layout`.
     pub fn cycles(&self, layout: &Layout) -> Result<Vec<Cycle>, SequenceError> {
-        let length = self.events.last().map_or(0, |e| e.cycle.saturating_add(1));
+        let length = self.events.iter().map(|e| e.cycle).max().map_or(0, |c| c.saturating_add(1));
         if length > MAX_CYCLES {
             return Err(SequenceError::Long(length));
         }

@@ -3,6 +3,13 @@
 //! The designs are written here by hand (by a few lines of Rust), with the ports of a register file and a latency of
 //! one cycle, so that these tests need no generator.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 use std::{
     collections::{BTreeSet, VecDeque},
     fmt::Write as _,
@@ -779,15 +786,29 @@ fn a_model_is_built_once_and_again_when_anything_it_is_made_from_changes() {
         .into();
     assert_eq!(dirs.len(), 3);
 
-    // Another release of a tool is another model, even where it would make the same one.
-    let mut verilator = builder.verilator().clone();
-    verilator.version_text.push_str(" patched");
-    let other = Builder::new(
-        verilator,
-        failing_compiler(cache.path()),
-        cache.path().to_path_buf(),
+    // With a compiler that fails in the place of the real one, only what is in the cache succeeds.
+    let broken = TempDir::new().unwrap();
+    let mut compiler = builder.compiler().clone();
+    compiler.path = failing_compiler(broken.path()).path;
+    let rebuild = |verilator: Tool, compiler: Tool| {
+        let builder = Builder::new(verilator, compiler, cache.path().to_path_buf());
+        builder.build(&source, Options::default())
+    };
+    let patched = |tool: &Tool| {
+        let version_text = format!("{} patched", tool.version_text);
+        Tool {
+            version_text,
+            ..tool.clone()
+        }
+    };
+    let verilator = builder.verilator();
+    assert!(
+        rebuild(verilator.clone(), compiler.clone())
+            .unwrap()
+            .reused()
     );
-    other.build(&source, Options::default()).unwrap_err();
+    rebuild(patched(verilator), compiler.clone()).unwrap_err();
+    rebuild(verilator.clone(), patched(&compiler)).unwrap_err();
 }
 
 #[test]
