@@ -271,7 +271,7 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
     /// # Panics
     /// When there is no such lane.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn addr(&self, lane: u32) -> usize {
         check_lane(&self.layout, lane);
         let bits = self.layout.addr_bits;
@@ -306,11 +306,15 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
     /// # Panics
     /// When there is no such lane, or words are wider.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn data_word(&self, lane: u32) -> u64 {
         check_lane(&self.layout, lane);
         check_limbs(&self.layout, 1);
-        let at = self.layout.data_range().start * 64 + (lane * self.layout.width) as usize;
+        let start = self.layout.data_range().start;
+        if self.layout.width == u64::BITS {
+            return self.words[start + lane as usize];
+        }
+        let at = start * 64 + (lane * self.layout.width) as usize;
         get_bits(&self.words, at, self.layout.width)
     }
 }
@@ -340,7 +344,7 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
     ///
     /// # Panics
     /// When there is no such lane, or `data` is not [`Layout::limbs`] long.
-    #[inline]
+    #[inline(always)]
     pub fn set_lane(&mut self, lane: u32, valid: bool, addr: usize, data: &[u64]) {
         check_lane(&self.layout, lane);
         check_limbs(&self.layout, data.len());
@@ -359,11 +363,16 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
             );
         }
         let range = self.layout.data_range();
-        let at = (lane * width) as usize;
         match data {
-            // A copy of unknown length is a call; one limb is the common case.
-            [limb] => set_bits(&mut self.words[range], at, width, *limb),
-            _ => set_field(&mut self.words[range], at, width, data),
+            // The common cases: a lane is a word, or at least fits one.
+            [limb] if width == u64::BITS => self.words[range.start + lane as usize] = *limb,
+            [limb] => set_bits(
+                &mut self.words[range],
+                (lane * width) as usize,
+                width,
+                *limb,
+            ),
+            _ => set_field(&mut self.words[range], (lane * width) as usize, width, data),
         }
     }
 }

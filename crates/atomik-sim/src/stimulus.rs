@@ -229,11 +229,11 @@ impl Stimulus for Random {
         self.burst -= 1;
         let draw = self.rng.next_u64();
         record.set_op(self.ops[(draw & 255) as usize]);
-        // The layout and the value are copied out, so that the compiler need not expect them to change.
-        let (layout, limbs) = (self.layout, self.layout.limbs());
+        // Copied out, so that they live in registers while the lanes are driven.
+        let (layout, limbs, mut rng) = (self.layout, self.layout.limbs(), self.rng.clone());
         let mask = layout.depth() as u64 - 1;
         for lane in 0..layout.lanes() {
-            let draw = self.rng.next_u64();
+            let draw = rng.next_u64();
             if draw & 255 >= self.busy_below {
                 continue;
             }
@@ -247,11 +247,11 @@ impl Stimulus for Random {
                 Locality::Uniform => (draw >> 8) & mask,
             };
             if self.data == 0 && limbs == 1 {
-                record.set_lane(lane, true, addr as usize, &[self.rng.next_u64()]);
+                record.set_lane(lane, true, addr as usize, &[rng.next_u64()]);
                 continue;
             }
             match self.data {
-                0 => self.value.iter_mut().for_each(|limb| *limb = self.rng.next_u64()),
+                0 => self.value.iter_mut().for_each(|limb| *limb = rng.next_u64()),
                 1 => self.value.fill(0),
                 2 => self.value.fill(u64::MAX),
                 3 => {
@@ -263,6 +263,7 @@ impl Stimulus for Random {
             }
             record.set_lane(lane, true, addr as usize, &self.value);
         }
+        self.rng = rng;
     }
 }
 
