@@ -7,9 +7,14 @@
 //! rust-hdl writes a register `x` as a module of its own with an output `q`, where we write
 //! `reg x`. The list of such renames comes from a walk over the circuit with rust-hdl's probe.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod hdl_tools;
 
-use atomik_hdl::circuit::Circuit;
 use atomik_hdl::{Config, generate, regfile};
 use hdl_tools::yosys;
 use rust_hdl::core::atom::Atom;

@@ -2,6 +2,12 @@
 //! a word is read at the edge that writes it: the design must not rely on either the old or the new
 //! word. It runs in rust-hdl's own simulator, and as Verilog with another memory under Verilator.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 use atomik_algebra::Op;
 use atomik_hdl::circuit::Circuit;
 use atomik_hdl::{Config, regfile, verilog};

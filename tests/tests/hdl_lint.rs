@@ -1,10 +1,17 @@
 //! The generated Verilog is clean, without a waiver, for Verilator and for Yosys.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
 mod hdl_tools;
 
 use atomik_hdl::config::{LANES, WIDTHS};
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::{Config, generate, regfile, verilog};
+use atomik_hdl::files::{Arrangement, files};
+use atomik_hdl::{Config, generate};
 use atomik_sim::tools::ToolKind;
 use hdl_tools::{run, tool, yosys};
 use std::collections::BTreeSet;
@@ -58,19 +65,10 @@ fn verilator_finds_nothing_in_a_design_in_one_file() {
 #[test]
 fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
     for config in configurations() {
-        let modules = verilog::modules(&regfile::circuit(&config));
-        let files: Vec<(String, String)> = modules
-            .into_iter()
-            .map(|(name, text)| {
-                (
-                    format!("{name}.v"),
-                    format!("`default_nettype none\n{text}"),
-                )
-            })
-            .collect();
-        let files: Vec<_> = files
-            .iter()
-            .map(|(name, text)| (name.clone(), &**text))
+        let files = files(&config, Arrangement::Split).unwrap();
+        let verilog = files.iter().filter(|file| file.name.ends_with(".v"));
+        let files: Vec<_> = verilog
+            .map(|file| (file.name.clone(), &*file.text))
             .collect();
         if let Err(printed) = verilator_lint(&config.name(), &files) {
             panic!("{}:\n{printed}", config.name());

@@ -57,6 +57,9 @@ pub struct Manifest {
     pub memories: Vec<MemoryEntry>,
     /// SHA-256 of the Verilog file, in hexadecimal.
     pub sha256: String,
+    /// Where every module has a file of its own: the SHA-256 of the other modules' files, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 /// One port of the top module.
@@ -119,6 +122,7 @@ pub fn generate(config: &Config) -> Design {
             .collect(),
         memories: memories(&circuit),
         sha256: String::new(),
+        files: BTreeMap::new(),
     };
     let mut verilog = header(&manifest);
     for (i, (name, text)) in verilog::modules(&circuit).iter().enumerate() {
@@ -130,11 +134,16 @@ pub fn generate(config: &Config) -> Design {
         verilog.push_str(text);
     }
     verilog.push_str("\n`default_nettype wire\n");
-    manifest.sha256 = Sha256::digest(&verilog).iter().fold(String::new(), |mut hex, byte| {
+    manifest.sha256 = sha256(&verilog);
+    Design { verilog, manifest }
+}
+
+/// The SHA-256 of a text, in hexadecimal.
+pub(crate) fn sha256(text: &str) -> String {
+    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex
-    });
-    Design { verilog, manifest }
+    })
 }
 
 impl Manifest {
@@ -172,7 +181,8 @@ fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
     }
 }
 
-fn header(manifest: &Manifest) -> String {
+/// What stands above the modules: what they are, and how to get them again.
+pub(crate) fn header(manifest: &Manifest) -> String {
     let Manifest { name, width, depth, lanes, latency, clear_cycles, .. } = manifest;
     let mut out = String::new();
     let mut line = |text: &str| {

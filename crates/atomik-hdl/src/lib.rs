@@ -5,6 +5,7 @@
 //! - [`expr`], [`circuit`]: run-time-sized signals and modules on rust-hdl's traits
 //! - [`verilog`]: Verilog-2001 for people to read
 //! - [`design`]: [`generate`], the Verilog with its header and its [`Manifest`]
+//! - [`files`]: a design as files
 //!
 //! ```
 //! let config = atomik_hdl::Config::new(64, 512, 4)?;
@@ -19,6 +20,7 @@ pub mod config;
 pub mod design;
 mod evaluate;
 pub mod expr;
+pub mod files;
 pub mod regfile;
 pub mod verilog;
 

@@ -1,0 +1,229 @@
+//! A design as files: `NAME.v` with its manifest `NAME.json`, or a file for every module.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::design::{self, generate};
+use crate::{regfile, verilog};
+
+/// How the modules of a design are spread over files.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Arrangement {
+    /// All in `NAME.v`.
+    #[default]
+    Together,
+    /// Each in a file that is called as the module is.
+    Split,
+}
+
+/// The name and the text of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextFile {
+    /// Its name, without a folder.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// Why files could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The manifest has no JSON form.
+    #[error("cannot write the manifest as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A file or its folder could not be written.
+    #[error("{}: {source}; name a folder that can be written to", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+/// The files of the register file of `config`: Verilog, that of the top module first, then the manifest.
+///
+/// # Errors
+/// None in practice: every field of a manifest has a JSON form.
+pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>, Error> {
+    let design = generate(config);
+    let mut manifest = design.manifest;
+    let mut files = match arrangement {
+        Arrangement::Together => vec![TextFile {
+            name: format!("{}.v", manifest.name),
+            text: design.verilog,
+        }],
+        Arrangement::Split => {
+            manifest.command.push_str(" --split");
+            let modules = verilog::modules(&regfile::circuit(config));
+            let files = modules.into_iter().map(|(module, text)| {
+                let header = if module == manifest.name {
+                    design::header(&manifest)
+                } else {
+                    part_header(&module, &manifest)
+                };
+                TextFile {
+                    name: format!("{module}.v"),
+                    text: format!("{header}\n{text}\n`default_nettype wire\n"),
+                }
+            });
+            files.collect()
+        }
+    };
+    let mut digests = files
+        .iter()
+        .map(|file| (file.name.clone(), design::sha256(&file.text)));
+    manifest.sha256 = digests.next().map(|(_, digest)| digest).unwrap_or_default();
+    manifest.files = digests.collect();
+    files.push(TextFile {
+        name: format!("{}.json", manifest.name),
+        text: manifest.to_json()?,
+    });
+    Ok(files)
+}
+
+/// What stands above a module that is not the top one, in a file of its own.
+fn part_header(module: &str, manifest: &design::Manifest) -> String {
+    format!(
+        "// {module}: part of {}\n\
+         // SPDX-License-Identifier: MIT OR Apache-2.0\n\
+         //\n\
+         // Generated; do not edit. Regenerate with:\n\
+         //     {}\n\
+         \n\
+         `default_nettype none\n",
+        manifest.name, manifest.command
+    )
+}
+
+/// Writes `files` into `folder`, which is made if need be, and returns their paths.
+///
+/// Each is written under another name and renamed, so that a file is there whole or as it was before; and none is
+/// renamed before all are written.
+///
+/// # Errors
+/// When the folder or a file cannot be written.
+pub fn write(files: &[TextFile], folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let failed = |path: &Path, source| Error::Write {
+        path: path.into(),
+        source,
+    };
+    fs::create_dir_all(folder).map_err(|e| failed(folder, e))?;
+    let mut written = vec![];
+    for file in files {
+        let path = folder.join(&file.name);
+        let unfinished = Unfinished(folder.join(format!(".{}.{}", file.name, std::process::id())));
+        File::create(&unfinished.0)
+            .and_then(|mut out| out.write_all(file.text.as_bytes()))
+            .map_err(|e| failed(&path, e))?;
+        written.push((unfinished, path));
+    }
+    for (unfinished, path) in &written {
+        fs::rename(&unfinished.0, path).map_err(|e| failed(path, e))?;
+    }
+    Ok(written.into_iter().map(|(_, path)| path).collect())
+}
+
+/// A file that goes away again unless it is renamed.
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Gone already when all went well; otherwise the error that is on its way says more than another.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::design::Manifest;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn together_is_what_generate_says() {
+        let config = Config::new(8, 16, 2).unwrap();
+        let design = generate(&config);
+        let files = files(&config, Arrangement::Together).unwrap();
+        let json = design.manifest.to_json().unwrap();
+        let [verilog, manifest] = &files[..] else {
+            panic!("{files:?}")
+        };
+        assert_eq!(
+            (verilog.name.as_str(), &verilog.text),
+            ("atomik_regfile_w8_d16_l2.v", &design.verilog)
+        );
+        assert_eq!(
+            (manifest.name.as_str(), &manifest.text),
+            ("atomik_regfile_w8_d16_l2.json", &json)
+        );
+    }
+
+    #[test]
+    fn split_gives_each_module_a_file_that_stands_alone_and_a_digest() {
+        let config = Config::new(8, 16, 2).unwrap();
+        let mut files = files(&config, Arrangement::Split).unwrap();
+        let manifest: Manifest = serde_json::from_str(&files.pop().unwrap().text).unwrap();
+        assert_eq!(
+            manifest.command,
+            "atomik hdl generate --width 8 --depth 16 --lanes 2 --split"
+        );
+        assert!(files.len() > 3, "{}", files.len());
+        let together = generate(&config).verilog;
+        let mut modules = BTreeSet::new();
+        for file in &files {
+            let module = file.name.strip_suffix(".v").unwrap();
+            assert!(modules.insert(module), "{module} twice");
+            assert_eq!(file.text.matches("\nmodule ").count(), 1, "{module}");
+            assert!(
+                file.text.contains(&format!("\nmodule {module} (")),
+                "{module}"
+            );
+            assert!(file.text.contains("\n`default_nettype none\n"), "{module}");
+            assert!(
+                file.text
+                    .ends_with("\nendmodule\n\n`default_nettype wire\n"),
+                "{module}"
+            );
+            assert!(!file.text.contains("`line"), "{module}");
+            assert!(file.text.contains(&manifest.command), "{module}");
+            let (_, body) = file.text.split_once("`default_nettype none\n").unwrap();
+            let body = body.strip_suffix("\n`default_nettype wire\n").unwrap();
+            assert!(together.contains(body), "{module}");
+            let digest = if module == manifest.name {
+                &manifest.sha256
+            } else {
+                &manifest.files[&file.name]
+            };
+            assert_eq!(*digest, design::sha256(&file.text), "{module}");
+        }
+        assert_eq!(manifest.files.len() + 1, files.len());
+        assert_eq!(files[0].name, format!("{}.v", manifest.name));
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_of_its_own_behind() {
+        let folder = std::env::temp_dir().join(format!("atomik-files-{}", std::process::id()));
+        let file = |name: &str| TextFile {
+            name: name.into(),
+            text: "new".into(),
+        };
+        // A folder stands where the second file belongs.
+        fs::create_dir_all(folder.join("b.v")).unwrap();
+        let error = write(&[file("c/x.v"), file("a.v")], &folder).unwrap_err();
+        assert!(error.to_string().contains("c/x.v: "), "{error}");
+        let error = write(&[file("a.v"), file("b.v")], &folder).unwrap_err();
+        assert!(error.to_string().contains("b.v: "), "{error}");
+        let mut left: Vec<_> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["a.v", "b.v"]);
+        write(&[file("a.v")], &folder).unwrap();
+        assert_eq!(fs::read_to_string(folder.join("a.v")).unwrap(), "new");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}
