@@ -1,6 +1,9 @@
 //! The checker is worth what it catches: bugs are planted in the generated Verilog one at a time,
 //! and the same stimulus that the unmodified design passes must find every one of them.
 
+// A test that cannot go on fails; helper functions included.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use atomik_hdl::Config;
 use atomik_sim::case::{Case, Dut, reduce};
 use atomik_sim::coverage::Coverage;
@@ -107,43 +110,125 @@ const ADDRESSED: &[Bug] = &[
         "old_offset_s10 = offset_hit_s10 ? 8'd0 : offset_memory_read_data",
         "old_offset_s10 = offset_memory_read_data",
     ),
-    bug("DRAIN responds with the state", "is_read | is_swap);", "is_read | is_swap | is_drain);"),
-    bug("DELTA does not respond", "(is_read | is_swap | is_delta | is_drain)", "(is_read | is_swap | is_drain)"),
-    bug("the reserved op loads", "is_load = cmd_op == 3'd1", "is_load = cmd_op[1:0] == 2'd3 & cmd_op[2] | cmd_op == 3'd1"),
-    bug("responses come a cycle early", ".respond_s11  (respond_s11)", ".respond_s11  (respond_s10)"),
-    bug("the response stage that the reset must clear is missed", "if (rst) begin
-            valid_s13 <= 1'd0;", "if (1'd0) begin
-            valid_s13 <= 1'd0;"),
-    bug("a response in flight survives the first cycle of a reset", "keep = ~(rst | clearing)", "keep = ~clearing"),
-    bug("the clear leaves odd addresses alone", "write_addr_s5 <= clear_addr_q", "write_addr_s5 <= clear_addr_q & 4'd14"),
-    bug("ready rises a cycle early", "last <= &count_next", "last <= &count_next[4:1]"),
-    bug("commands are accepted before ready", "accepted = cmd_valid[0] & clear_ready", "accepted = cmd_valid[0]"),
-    bug("clean looks at half of the delta", "any_next_s12 = {|delta_s11[7:4],", "any_next_s12 = {1'd0,"),
-    bug("data is left on the port without a response", "if (respond_s12) begin", "if (1'd1) begin"),
-    bug("lane 1 takes lane 0's address", "addr1_s1 <= cmd_addr[7:4]", "addr1_s1 <= cmd_addr[3:0]"),
-    bug("the top bit of a sum is stuck", "sum_s5 <= kept_s4 ^ own_s4 ^ earlier_s4", "sum_s5 <= (kept_s4 ^ own_s4 ^ earlier_s4) & 8'd127"),
+    bug(
+        "DRAIN responds with the state",
+        "is_read | is_swap);",
+        "is_read | is_swap | is_drain);",
+    ),
+    bug(
+        "DELTA does not respond",
+        "(is_read | is_swap | is_delta | is_drain)",
+        "(is_read | is_swap | is_drain)",
+    ),
+    bug(
+        "the reserved op loads",
+        "is_load = cmd_op == 3'd1",
+        "is_load = cmd_op[1:0] == 2'd3 & cmd_op[2] | cmd_op == 3'd1",
+    ),
+    bug(
+        "responses come a cycle early",
+        ".respond_s11  (respond_s11)",
+        ".respond_s11  (respond_s10)",
+    ),
+    bug(
+        "the response stage that the reset must clear is missed",
+        "if (rst) begin
+            valid_s13 <= 1'd0;",
+        "if (1'd0) begin
+            valid_s13 <= 1'd0;",
+    ),
+    bug(
+        "a response in flight survives the first cycle of a reset",
+        "keep = ~(rst | clearing)",
+        "keep = ~clearing",
+    ),
+    bug(
+        "the clear leaves odd addresses alone",
+        "write_addr_s5 <= clear_addr_q",
+        "write_addr_s5 <= clear_addr_q & 4'd14",
+    ),
+    bug(
+        "ready rises a cycle early",
+        "last <= &count_next",
+        "last <= &count_next[4:1]",
+    ),
+    bug(
+        "commands are accepted before ready",
+        "accepted = cmd_valid[0] & clear_ready",
+        "accepted = cmd_valid[0]",
+    ),
+    bug(
+        "clean looks at half of the delta",
+        "any_next_s12 = {|delta_s11[7:4],",
+        "any_next_s12 = {1'd0,",
+    ),
+    bug(
+        "data is left on the port without a response",
+        "if (respond_s12) begin",
+        "if (1'd1) begin",
+    ),
+    bug(
+        "lane 1 takes lane 0's address",
+        "addr1_s1 <= cmd_addr[7:4]",
+        "addr1_s1 <= cmd_addr[3:0]",
+    ),
+    bug(
+        "the top bit of a sum is stuck",
+        "sum_s5 <= kept_s4 ^ own_s4 ^ earlier_s4",
+        "sum_s5 <= (kept_s4 ^ own_s4 ^ earlier_s4) & 8'd127",
+    ),
 ];
 
 /// Bugs in w8 d1 l4.
 const FLAT: &[Bug] = &[
-    bug("a lane without a delta is merged", "offered2_s1 = valid2_s1 ? data2_s1 : 8'd0", "offered2_s1 = data2_s1"),
-    bug("the second pair of lanes is left out", "merge0_s3 <= pair0_s2 ^ pair1_s2", "merge0_s3 <= pair0_s2"),
-    bug("a reset leaves the base alone", "total <= 8'd0;
-            base <= 8'd0;", "total <= 8'd0;"),
-    bug("SWAP sees the deltas of its own cycle", "base <= total;", "base <= total ^ merge0_s3;"),
-    bug("LOAD takes the value of the command before", "offset <= total ^ value_s3", "offset <= total ^ value_s2"),
+    bug(
+        "a lane without a delta is merged",
+        "offered2_s1 = valid2_s1 ? data2_s1 : 8'd0",
+        "offered2_s1 = data2_s1",
+    ),
+    bug(
+        "the second pair of lanes is left out",
+        "merge0_s3 <= pair0_s2 ^ pair1_s2",
+        "merge0_s3 <= pair0_s2",
+    ),
+    bug(
+        "a reset leaves the base alone",
+        "total <= 8'd0;
+            base <= 8'd0;",
+        "total <= 8'd0;",
+    ),
+    bug(
+        "SWAP sees the deltas of its own cycle",
+        "base <= total;",
+        "base <= total ^ merge0_s3;",
+    ),
+    bug(
+        "LOAD takes the value of the command before",
+        "offset <= total ^ value_s3",
+        "offset <= total ^ value_s2",
+    ),
 ];
 
 /// Runs the stimulus of the reference regression, in short.
 fn check(dut: &Dut) -> Option<(String, u64, Mismatch)> {
-    let stimuli: [(&str, u64); 4] =
-        [("directed", 1 << 20), ("mixed", 20_000), ("hazard", 20_000), ("reset", 20_000)];
+    let stimuli: [(&str, u64); 4] = [
+        ("directed", 1 << 20),
+        ("mixed", 20_000),
+        ("hazard", 20_000),
+        ("reset", 20_000),
+    ];
     stimuli.into_iter().find_map(|(name, cycles)| {
         let mut board = dut.scoreboard(1).unwrap();
         let mut stimulus = stimulus(dut, name);
         let tally = board.run(&mut *stimulus, cycles, None, |_| true).unwrap();
-        assert!(tally.responses > 0 || tally.mismatch.is_some(), "{name} compared nothing");
-        tally.mismatch.clone().map(|m| (name.to_string(), tally.cycles, m))
+        assert!(
+            tally.responses > 0 || tally.mismatch.is_some(),
+            "{name} compared nothing"
+        );
+        tally
+            .mismatch
+            .clone()
+            .map(|m| (name.to_string(), tally.cycles, m))
     })
 }
 
@@ -166,7 +251,13 @@ fn every_bug_is_caught(config: Config, bugs: &[Bug]) {
     let missed: Vec<&str> = bugs
         .par_iter()
         .filter(|bug| {
-            assert_eq!(right.matches(bug.right).count(), 1, "{}: {}", bug.what, bug.right);
+            assert_eq!(
+                right.matches(bug.right).count(),
+                1,
+                "{}: {}",
+                bug.what,
+                bug.right
+            );
             let wrong = right.replacen(bug.right, bug.wrong, 1);
             let dut = Dut::build_verilog(&builder, config, wrong, Lint::Allow)
                 .unwrap_or_else(|e| panic!("{}: {e}", bug.what));
@@ -197,13 +288,25 @@ fn every_bug_planted_in_a_flat_register_file_is_caught() {
 /// The case that a planted bug boils down to, from a failure deep in a random run.
 fn boiled_down(bug: &Bug) -> (Dut, Case) {
     let config = Config::new(8, 16, 2).unwrap();
-    let wrong = atomik_hdl::generate(&config).verilog.replacen(bug.right, bug.wrong, 1);
+    let wrong = atomik_hdl::generate(&config)
+        .verilog
+        .replacen(bug.right, bug.wrong, 1);
     let dut = Dut::build_verilog(&builder(), config, wrong, Lint::Allow).unwrap();
     let mut board = dut.scoreboard(7).unwrap();
     let mut random = stimulus(&dut, "mixed");
-    let tally = board.run(&mut *random, 100_000, None, |_| true).unwrap().clone();
+    let tally = board
+        .run(&mut *random, 100_000, None, |_| true)
+        .unwrap()
+        .clone();
     let mismatch = tally.mismatch.expect("a mismatch");
-    let case = reduce(&dut, 7, stimulus(&dut, "mixed"), &mismatch, "mixed/1".into()).unwrap();
+    let case = reduce(
+        &dut,
+        7,
+        stimulus(&dut, "mixed"),
+        &mismatch,
+        "mixed/1".into(),
+    )
+    .unwrap();
     (dut, case.expect("a case"))
 }
 
@@ -212,10 +315,20 @@ fn a_failure_is_shrunk_to_the_commands_that_make_it() {
     // Two deltas to one address, two cycles apart, and a read: nothing less shows this bug.
     let (dut, case) = boiled_down(&ADDRESSED[1]);
     assert_eq!(case.sequence.events.len(), 3, "{case}");
-    assert_eq!(case.sequence.events[1].cycle - case.sequence.events[0].cycle, 2, "{case}");
-    assert!(case.to_string().contains("last commands to address 0"), "{case}");
+    assert_eq!(
+        case.sequence.events[1].cycle - case.sequence.events[0].cycle,
+        2,
+        "{case}"
+    );
+    assert!(
+        case.to_string().contains("last commands to address 0"),
+        "{case}"
+    );
     let path = std::path::Path::new("recorded");
-    let replayed = dut.play(&case.cycles(path).unwrap(), case.seed).unwrap().mismatch;
+    let replayed = dut
+        .play(&case.cycles(path).unwrap(), case.seed)
+        .unwrap()
+        .mismatch;
     assert_eq!(replayed.as_ref(), Some(&case.mismatch));
 }
 
@@ -227,9 +340,14 @@ fn a_case_survives_its_file_and_its_waveform_shows_the_clock() {
     case.write(&path).unwrap();
     assert_eq!(Case::read(&path).unwrap(), case);
     let waves = folder.path().join("one.vcd");
-    dut.play_with_waves(&builder(), &case.cycles(&path).unwrap(), case.seed, &waves).unwrap();
+    dut.play_with_waves(&builder(), &case.cycles(&path).unwrap(), case.seed, &waves)
+        .unwrap();
     let vcd = std::fs::read_to_string(&waves).unwrap();
-    assert!(vcd.contains("rsp_valid") && vcd.contains("sum_s5"), "{}", &vcd[..500]);
+    assert!(
+        vcd.contains("rsp_valid") && vcd.contains("sum_s5"),
+        "{}",
+        &vcd[..500]
+    );
 }
 
 #[test]
@@ -238,12 +356,24 @@ fn coverage_without_resets_in_flight_has_holes() {
     let dut = Dut::build(&builder(), config).unwrap();
     let mut coverage = Coverage::new(dut.layout(), dut.timing()).unwrap();
     let mut board = dut.scoreboard(1).unwrap();
-    let profile = Profile { reset_every: 0, ..Profile::mixed() };
+    let profile = Profile {
+        reset_every: 0,
+        ..Profile::mixed()
+    };
     let mut random = Random::new(dut.layout(), dut.timing(), profile, 1);
-    board.run(&mut random, 50_000, Some(&mut coverage), |_| true).unwrap();
-    assert!(coverage.holes().iter().any(|hole| hole.contains("before rst")));
+    board
+        .run(&mut random, 50_000, Some(&mut coverage), |_| true)
+        .unwrap();
+    assert!(
+        coverage
+            .holes()
+            .iter()
+            .any(|hole| hole.contains("before rst"))
+    );
     let mut board = dut.scoreboard(1).unwrap();
     let mut directed = Directed::new(dut.layout(), dut.timing(), 1);
-    board.run(&mut directed, 1 << 20, Some(&mut coverage), |_| true).unwrap();
+    board
+        .run(&mut directed, 1 << 20, Some(&mut coverage), |_| true)
+        .unwrap();
     assert_eq!(coverage.holes(), Vec::<String>::new());
 }

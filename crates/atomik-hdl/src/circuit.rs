@@ -61,11 +61,19 @@ impl Net {
     }
 
     pub(crate) fn read(&self) -> &BigUint {
-        if self.kind == AtomKind::InputParameter { &self.latched } else { &self.next }
+        if self.kind == AtomKind::InputParameter {
+            &self.latched
+        } else {
+            &self.next
+        }
     }
 
     fn write(&mut self, value: BigUint) {
-        debug_assert!(value.bits() <= u64::from(self.width), "{} is too narrow", self.name);
+        debug_assert!(
+            value.bits() <= u64::from(self.width),
+            "{} is too narrow",
+            self.name
+        );
         self.next = value;
     }
 
@@ -97,7 +105,13 @@ impl Atom for Net {
         }
     }
     fn vcd(&self) -> VCDValue {
-        let bit = |i| if self.latched.bit(i) { vcd::Value::V1 } else { vcd::Value::V0 };
+        let bit = |i| {
+            if self.latched.bit(i) {
+                vcd::Value::V1
+            } else {
+                vcd::Value::V0
+            }
+        };
         VCDValue::Vector((0..u64::from(self.width)).rev().map(bit).collect())
     }
     fn id(&self) -> usize {
@@ -110,7 +124,6 @@ impl Atom for Net {
         vec![]
     }
 }
-
 
 /// A rising-edge register: rust-hdl's `DFF` with a run-time width.
 #[derive(Clone, Debug)]
@@ -214,7 +227,11 @@ impl Memory {
 
     /// Shallow memories are cheaper in LUT RAM, deep ones in block RAM.
     pub(crate) fn ram_style(&self) -> &'static str {
-        if self.address_bits <= 5 { "distributed" } else { "block" }
+        if self.address_bits <= 5 {
+            "distributed"
+        } else {
+            "block"
+        }
     }
 
     /// The statements of the module, in our style. rust-hdl takes them verbatim.
@@ -238,7 +255,11 @@ impl Memory {
 
 /// `[7:0] ` for a width of 8, nothing for one bit.
 pub(crate) fn vector(width: u32) -> String {
-    if width == 1 { String::new() } else { format!("[{}:0] ", width - 1) }
+    if width == 1 {
+        String::new()
+    } else {
+        format!("[{}:0] ", width - 1)
+    }
 }
 
 impl Logic for Memory {
@@ -269,7 +290,9 @@ impl Logic for Memory {
         vec![TimingInfo {
             name: "memory".into(),
             clock: "clk".into(),
-            inputs: ["write_en", "write_addr", "write_data", "read_addr"].map(Into::into).into(),
+            inputs: ["write_en", "write_addr", "write_data", "read_addr"]
+                .map(Into::into)
+                .into(),
             outputs: vec!["read_data".into()],
         }]
     }
@@ -360,7 +383,11 @@ impl Circuit {
 
     fn add_slot(&mut self, name: String, slot: Slot) {
         let old = self.slots.insert(name.clone(), slot);
-        assert!(old.is_none(), "{}: two things are called {name}", self.module);
+        assert!(
+            old.is_none(),
+            "{}: two things are called {name}",
+            self.module
+        );
     }
 
     fn add_net(&mut self, name: &str, width: u32, kind: AtomKind, comment: &str) -> Expr {
@@ -374,7 +401,11 @@ impl Circuit {
             if net.kind.is_parameter() {
                 let slot = Slot::Child(self.children.len(), i);
                 let old = self.slots.insert(format!("{name}${}", net.name), slot);
-                assert!(old.is_none(), "{}: two things are called {name}", self.module);
+                assert!(
+                    old.is_none(),
+                    "{}: two things are called {name}",
+                    self.module
+                );
             }
         }
         self.children.push((name.into(), child));
@@ -424,7 +455,9 @@ impl Circuit {
     /// A named combinational value.
     pub fn wire(&mut self, name: &str, drive: impl Into<Drive>) -> Expr {
         let drive = drive.into();
-        let width = drive.width().expect("a wire is driven by a value, never held");
+        let width = drive
+            .width()
+            .expect("a wire is driven by a value, never held");
         let wire = self.add_net(name, width, AtomKind::LocalSignal, "");
         self.drive(name, drive);
         wire
@@ -453,7 +486,9 @@ impl Circuit {
     /// A register that takes `next` at every rising edge; its value is returned.
     pub fn register(&mut self, name: &str, next: impl Into<Drive>) -> Expr {
         let next = next.into();
-        let width = next.width().expect("a register that only holds has no width");
+        let width = next
+            .width()
+            .expect("a register that only holds has no width");
         let q = self.declare_register(name, width);
         self.set_next(name, next);
         q
@@ -461,7 +496,11 @@ impl Circuit {
 
     /// A register whose next value is given later, by [`Circuit::set_next`]: for feedback.
     pub fn declare_register(&mut self, name: &str, width: u32) -> Expr {
-        assert!(!self.slots.contains_key(name), "{}: two things are called {name}", self.module);
+        assert!(
+            !self.slots.contains_key(name),
+            "{}: two things are called {name}",
+            self.module
+        );
         self.add_child(name, Child::Register(Register::new(width)));
         Expr::signal(format!("{name}$q"), width)
     }
@@ -473,7 +512,10 @@ impl Circuit {
             Child::Register(r) if n == name => Some(r.width()),
             _ => None,
         });
-        assert!(width.is_some() && next.width().is_none_or(|w| Some(w) == width), "{name}");
+        assert!(
+            width.is_some() && next.width().is_none_or(|w| Some(w) == width),
+            "{name}"
+        );
         let d = format!("{name}$d");
         if may_hold(&next) {
             self.push(VerilogStatement::Assignment(
@@ -521,8 +563,17 @@ impl Circuit {
     /// with [`Circuit::output_of`].
     pub fn instance(&mut self, name: &str, circuit: &Circuit, inputs: &[(&str, &Expr)]) {
         self.add_child(name, Child::Circuit(circuit.clone()));
-        let wanted = circuit.nets.iter().filter(|n| n.kind == AtomKind::InputParameter).count();
-        assert_eq!(wanted, inputs.len() + 1, "{name}: all inputs of {} at once", circuit.module);
+        let wanted = circuit
+            .nets
+            .iter()
+            .filter(|n| n.kind == AtomKind::InputParameter)
+            .count();
+        assert_eq!(
+            wanted,
+            inputs.len() + 1,
+            "{name}: all inputs of {} at once",
+            circuit.module
+        );
         for (port, value) in inputs {
             self.connect_port(name, port, value);
         }
@@ -609,7 +660,9 @@ impl Staged {
 fn may_hold(drive: &Drive) -> bool {
     match drive {
         Drive::Value(_) => false,
-        Drive::If { then, otherwise, .. } => may_hold(then) || may_hold(otherwise),
+        Drive::If {
+            then, otherwise, ..
+        } => may_hold(then) || may_hold(otherwise),
         Drive::Hold => true,
     }
 }
@@ -617,11 +670,14 @@ fn may_hold(drive: &Drive) -> bool {
 /// The statement that gives `target` what `drive` says; none for holding.
 fn statement(target: &str, drive: &Drive) -> Option<VerilogStatement> {
     Some(match drive {
-        Drive::Value(e) => VerilogStatement::Assignment(
-            VerilogExpression::Signal(target.into()),
-            e.ast().clone(),
-        ),
-        Drive::If { condition, then, otherwise } => VerilogStatement::If(VerilogConditional {
+        Drive::Value(e) => {
+            VerilogStatement::Assignment(VerilogExpression::Signal(target.into()), e.ast().clone())
+        }
+        Drive::If {
+            condition,
+            then,
+            otherwise,
+        } => VerilogStatement::If(VerilogConditional {
             test: condition.ast().clone(),
             then: statement(target, then).into_iter().collect(),
             otherwise: match statement(target, otherwise) {
@@ -642,7 +698,8 @@ fn assigned(block: &VerilogBlock, names: &mut Vec<String>) {
         match statement {
             VerilogStatement::Assignment(VerilogExpression::Signal(name), _)
             | VerilogStatement::SliceAssignment {
-                base: VerilogExpression::Signal(name), ..
+                base: VerilogExpression::Signal(name),
+                ..
             } => names.push(name.clone()),
             VerilogStatement::If(c) => {
                 assigned(&c.then, names);
@@ -676,9 +733,10 @@ impl Logic for Circuit {
     fn hdl(&self) -> Verilog {
         // rust-hdl's writer puts `//` in front of a comment's first line only.
         let one_line = |statement: &VerilogStatement| match statement {
-            VerilogStatement::Comment(text) => {
-                text.lines().map(|line| VerilogStatement::Comment(line.into())).collect()
-            }
+            VerilogStatement::Comment(text) => text
+                .lines()
+                .map(|line| VerilogStatement::Comment(line.into()))
+                .collect(),
             other => vec![other.clone()],
         };
         Verilog::Combinatorial(self.body.iter().flat_map(one_line).collect())

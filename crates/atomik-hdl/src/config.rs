@@ -64,14 +64,22 @@ impl Config {
         if !LANES.contains(&lanes) {
             return Err(ConfigError::Lanes(lanes));
         }
-        Ok(Config { width, address_bits: depth.trailing_zeros(), lanes })
+        Ok(Config {
+            width,
+            address_bits: depth.trailing_zeros(),
+            lanes,
+        })
     }
 
     /// Every configuration that can be generated, in order of width, depth and lanes.
     pub fn all() -> impl Iterator<Item = Config> {
         WIDTHS.into_iter().flat_map(|width| {
             (0..=MAX_ADDRESS_BITS).flat_map(move |address_bits| {
-                LANES.into_iter().map(move |lanes| Config { width, address_bits, lanes })
+                LANES.into_iter().map(move |lanes| Config {
+                    width,
+                    address_bits,
+                    lanes,
+                })
             })
         })
     }
@@ -98,7 +106,12 @@ impl Config {
 
     /// Name of the top module: `atomik_regfile_w64_d512_l4`.
     pub fn name(&self) -> String {
-        format!("atomik_regfile_w{}_d{}_l{}", self.width, self.depth(), self.lanes)
+        format!(
+            "atomik_regfile_w{}_d{}_l{}",
+            self.width,
+            self.depth(),
+            self.lanes
+        )
     }
 
     /// Cycles from a command's acceptance to its response (`LATENCY`).
@@ -123,7 +136,11 @@ impl Config {
 
     /// Stage at which the delta `D` and the state `S` that the command saw are registered.
     pub(crate) fn delta_stage(&self) -> u32 {
-        if self.address_bits == 0 { self.total_stage() + 1 } else { self.total_stage() + 3 }
+        if self.address_bits == 0 {
+            self.total_stage() + 1
+        } else {
+            self.total_stage() + 3
+        }
     }
 
     /// Registered levels of the zero detector ahead of the output register.

@@ -11,12 +11,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// Width, depth and lanes of the reference configurations whose Verilog is checked in.
-pub const REFERENCE: &[(u32, usize, u32)] =
-    &[(64, 512, 1), (64, 512, 4), (32, 1024, 8), (64, 1, 16), (8, 16, 2)];
+pub const REFERENCE: &[(u32, usize, u32)] = &[
+    (64, 512, 1),
+    (64, 512, 4),
+    (32, 1024, 8),
+    (64, 1, 16),
+    (8, 16, 2),
+];
 
 /// The reference configurations as [`Config`]s.
 pub fn reference_configs() -> Result<Vec<Config>, ConfigError> {
-    REFERENCE.iter().map(|&(w, d, l)| Config::new(w, d, l)).collect()
+    REFERENCE
+        .iter()
+        .map(|&(w, d, l)| Config::new(w, d, l))
+        .collect()
 }
 
 /// A generated design: the text of `NAME.v` and what `NAME.json` says of it.
@@ -108,14 +116,22 @@ pub fn generate(config: &Config) -> Design {
         target: "generic".into(),
         latency: config.latency(),
         clear_cycles: config.clear_cycles(),
-        ops: Op::ALL.iter().map(|op| (op.name().to_string(), op.code())).collect(),
+        ops: Op::ALL
+            .iter()
+            .map(|op| (op.name().to_string(), op.code()))
+            .collect(),
         ports: circuit
             .nets
             .iter()
             .filter(|n| n.kind.is_parameter())
             .map(|n| Port {
                 name: n.name.clone(),
-                direction: if n.kind == AtomKind::InputParameter { "in" } else { "out" }.into(),
+                direction: if n.kind == AtomKind::InputParameter {
+                    "in"
+                } else {
+                    "out"
+                }
+                .into(),
                 bits: n.width,
                 text: n.comment.clone(),
             })
@@ -140,10 +156,12 @@ pub fn generate(config: &Config) -> Design {
 
 /// The SHA-256 of a text, in hexadecimal.
 pub(crate) fn sha256(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(text)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 impl Manifest {
@@ -183,7 +201,15 @@ fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
 
 /// What stands above the modules: what they are, and how to get them again.
 pub(crate) fn header(manifest: &Manifest) -> String {
-    let Manifest { name, width, depth, lanes, latency, clear_cycles, .. } = manifest;
+    let Manifest {
+        name,
+        width,
+        depth,
+        lanes,
+        latency,
+        clear_cycles,
+        ..
+    } = manifest;
     let mut out = String::new();
     let mut line = |text: &str| {
         let _ = writeln!(out, "{}", format!("// {text}").trim_end());
@@ -202,21 +228,35 @@ pub(crate) fn header(manifest: &Manifest) -> String {
         plural(u64::from(*lanes), "lane", "lanes")
     ));
     line("Every lane accepts one command in every cycle, whatever the addresses.");
-    line(&format!("LATENCY = {latency}: a response comes exactly {latency} cycles after its command."));
+    line(&format!(
+        "LATENCY = {latency}: a response comes exactly {latency} cycles after its command."
+    ));
     line(&format!(
         "CLEAR = {clear_cycles}: ready rises {clear_cycles} cycles after the last cycle with rst high."
     ));
-    line("Commands take effect in the order (cycle, lane); lane 0 takes every op, the others ACCUM:");
+    line(
+        "Commands take effect in the order (cycle, lane); lane 0 takes every op, the others ACCUM:",
+    );
     for (op, text) in [
         (Op::Nop, "nothing"),
         (Op::Load, "reference := cmd_data, delta := 0"),
         (Op::Accum, "delta := delta ^ cmd_data"),
         (Op::Read, "responds with the state, reference ^ delta"),
-        (Op::Swap, "responds with the state; reference := state, delta := 0"),
+        (
+            Op::Swap,
+            "responds with the state; reference := state, delta := 0",
+        ),
         (Op::Delta, "responds with the delta"),
-        (Op::Drain, "responds with the delta; reference := state, delta := 0"),
+        (
+            Op::Drain,
+            "responds with the delta; reference := state, delta := 0",
+        ),
     ] {
-        line(&format!("    {} {:<5} {text}", op.code(), op.name().to_uppercase()));
+        line(&format!(
+            "    {} {:<5} {text}",
+            op.code(),
+            op.name().to_uppercase()
+        ));
     }
     line("");
     line("Ports:");

@@ -38,7 +38,11 @@ fn execute_statement(statement: &VerilogStatement, circuit: &mut Circuit) {
             }
             circuit.write_net(target, value);
         }
-        VerilogStatement::If(VerilogConditional { test, then, otherwise }) => {
+        VerilogStatement::If(VerilogConditional {
+            test,
+            then,
+            otherwise,
+        }) => {
             if evaluate(test, circuit).0.bit(0) {
                 execute(then, circuit);
             } else {
@@ -106,7 +110,10 @@ fn evaluate(expression: &VerilogExpression, circuit: &Circuit) -> (BigUint, u32)
         }
         E::Slice(base, width, low) => {
             let width = *width as u32;
-            ((evaluate(base, circuit).0 >> offset(low)) & ones(width), width)
+            (
+                (evaluate(base, circuit).0 >> offset(low)) & ones(width),
+                width,
+            )
         }
         other => panic!("expression outside the subset in use: {other:?}"),
     }

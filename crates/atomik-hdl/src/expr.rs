@@ -21,13 +21,22 @@ impl Expr {
     /// The signal called `name`, `width` bits wide.
     pub(crate) fn signal(name: impl Into<String>, width: u32) -> Expr {
         assert!(width > 0, "a signal has at least one bit");
-        Expr { ast: VerilogExpression::Signal(name.into()), width }
+        Expr {
+            ast: VerilogExpression::Signal(name.into()),
+            width,
+        }
     }
 
     /// The constant `value` in `width` bits.
     pub fn constant(value: u64, width: u32) -> Expr {
-        assert!(width >= 64 || value >> width == 0, "{value} does not fit in {width} bits");
-        Expr { ast: VerilogExpression::Literal(value.into()), width }
+        assert!(
+            width >= 64 || value >> width == 0,
+            "{value} does not fit in {width} bits"
+        );
+        Expr {
+            ast: VerilogExpression::Literal(value.into()),
+            width,
+        }
     }
 
     /// All zeros, `width` bits wide.
@@ -46,19 +55,21 @@ impl Expr {
     }
 
     fn binary(&self, op: VerilogOp, other: &Expr, width: u32) -> Expr {
-        assert_eq!(self.width, other.width, "operands of unequal width: {self:?} {op:?} {other:?}");
+        assert_eq!(
+            self.width, other.width,
+            "operands of unequal width: {self:?} {op:?} {other:?}"
+        );
         Expr {
-            ast: VerilogExpression::Binary(
-                Box::new(self.operand()),
-                op,
-                Box::new(other.operand()),
-            ),
+            ast: VerilogExpression::Binary(Box::new(self.operand()), op, Box::new(other.operand())),
             width,
         }
     }
 
     fn unary(&self, op: VerilogOpUnary, width: u32) -> Expr {
-        Expr { ast: VerilogExpression::Unary(op, Box::new(self.operand())), width }
+        Expr {
+            ast: VerilogExpression::Unary(op, Box::new(self.operand())),
+            width,
+        }
     }
 
     /// rust-hdl's writer prints a tree without parentheses of its own, so nesting is made explicit.
@@ -83,18 +94,32 @@ impl Expr {
 
     /// One bit: is any bit set?
     pub fn any(&self) -> Expr {
-        if self.width == 1 { self.clone() } else { self.unary(VerilogOpUnary::Any, 1) }
+        if self.width == 1 {
+            self.clone()
+        } else {
+            self.unary(VerilogOpUnary::Any, 1)
+        }
     }
 
     /// One bit: are all bits set?
     pub fn all(&self) -> Expr {
-        if self.width == 1 { self.clone() } else { self.unary(VerilogOpUnary::All, 1) }
+        if self.width == 1 {
+            self.clone()
+        } else {
+            self.unary(VerilogOpUnary::All, 1)
+        }
     }
 
     /// `width` bits from bit `low` up. Only signals can be sliced, as in Verilog.
     pub fn slice(&self, low: u32, width: u32) -> Expr {
-        assert!(width > 0 && low + width <= self.width, "slice [{low} +: {width}] of {self:?}");
-        assert!(matches!(self.ast, VerilogExpression::Signal(_)), "slice of {self:?}");
+        assert!(
+            width > 0 && low + width <= self.width,
+            "slice [{low} +: {width}] of {self:?}"
+        );
+        assert!(
+            matches!(self.ast, VerilogExpression::Signal(_)),
+            "slice of {self:?}"
+        );
         if width == self.width {
             return self.clone();
         }
@@ -102,11 +127,7 @@ impl Expr {
         let ast = if width == 1 {
             VerilogExpression::Index(Box::new(self.ast.clone()), Box::new(offset))
         } else {
-            VerilogExpression::Slice(
-                Box::new(self.ast.clone()),
-                width as usize,
-                Box::new(offset),
-            )
+            VerilogExpression::Slice(Box::new(self.ast.clone()), width as usize, Box::new(offset))
         };
         Expr { ast, width }
     }
@@ -200,7 +221,11 @@ impl From<&Expr> for Drive {
 /// # Panics
 /// If the condition is not one bit wide.
 pub fn select(condition: &Expr, then: impl Into<Drive>, otherwise: impl Into<Drive>) -> Drive {
-    assert_eq!(condition.width(), 1, "a condition is one bit: {condition:?}");
+    assert_eq!(
+        condition.width(),
+        1,
+        "a condition is one bit: {condition:?}"
+    );
     Drive::If {
         condition: condition.clone(),
         then: Box::new(then.into()),
@@ -213,7 +238,9 @@ impl Drive {
     pub(crate) fn width(&self) -> Option<u32> {
         match self {
             Drive::Value(e) => Some(e.width()),
-            Drive::If { then, otherwise, .. } => {
+            Drive::If {
+                then, otherwise, ..
+            } => {
                 let (a, b) = (then.width(), otherwise.width());
                 if let (Some(a), Some(b)) = (a, b) {
                     assert_eq!(a, b, "branches of unequal width: {self:?}");

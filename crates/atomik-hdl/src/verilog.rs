@@ -54,7 +54,10 @@ fn module_header(out: &mut String, name: &str, summary: &[String], ports: &[Port
         let _ = writeln!(out, "{}", format!("// {line}").trim_end());
     }
     let _ = writeln!(out, "module {name} (");
-    let vectors: Vec<String> = ports.iter().map(|p| vector(p.width).trim_end().into()).collect();
+    let vectors: Vec<String> = ports
+        .iter()
+        .map(|p| vector(p.width).trim_end().into())
+        .collect();
     let vector_width = vectors.iter().map(String::len).max().unwrap_or(0);
     let name_width = ports.iter().map(|p| p.name.len()).max().unwrap_or(0) + 1;
     for (i, (port, vector)) in ports.iter().zip(&vectors).enumerate() {
@@ -87,7 +90,11 @@ fn memory_module(memory: &Memory) -> String {
         .nets()
         .iter()
         .map(|net| Port {
-            direction: if net.kind == AtomKind::InputParameter { "input  wire" } else { "output reg" },
+            direction: if net.kind == AtomKind::InputParameter {
+                "input  wire"
+            } else {
+                "output reg"
+            },
             width: net.width,
             name: &net.name,
             comment: &net.comment,
@@ -105,7 +112,11 @@ fn memory_module(memory: &Memory) -> String {
 #[derive(Debug)]
 enum Clocked {
     Assign(String),
-    If { condition: String, then: Vec<Clocked>, otherwise: Vec<Clocked> },
+    If {
+        condition: String,
+        then: Vec<Clocked>,
+        otherwise: Vec<Clocked>,
+    },
 }
 
 struct Writer<'a> {
@@ -117,7 +128,11 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(circuit: &'a Circuit) -> Writer<'a> {
-        Writer { circuit, out: String::new(), connections: BTreeMap::new() }
+        Writer {
+            circuit,
+            out: String::new(),
+            connections: BTreeMap::new(),
+        }
     }
 
     fn module(mut self) -> String {
@@ -156,13 +171,17 @@ impl<'a> Writer<'a> {
 
     fn collect_connections(&mut self) {
         for statement in self.circuit.body.iter() {
-            if let VerilogStatement::Assignment(VerilogExpression::Signal(target), value) = statement
+            if let VerilogStatement::Assignment(VerilogExpression::Signal(target), value) =
+                statement
                 && let Some((child, port)) = target.split_once('$')
                 && !matches!(self.child(child), Child::Register(_))
             {
                 let width = self.width_of(target);
                 let value = self.expression(value, width);
-                self.connections.entry(child).or_default().insert(port, value);
+                self.connections
+                    .entry(child)
+                    .or_default()
+                    .insert(port, value);
             }
         }
     }
@@ -193,7 +212,10 @@ impl<'a> Writer<'a> {
     }
 
     fn section(&mut self, title: Option<&str>, statements: &[&'a VerilogStatement]) {
-        if statements.iter().all(|s| matches!(s, VerilogStatement::Comment(_))) {
+        if statements
+            .iter()
+            .all(|s| matches!(s, VerilogStatement::Comment(_)))
+        {
             return;
         }
         self.out.push('\n');
@@ -212,7 +234,10 @@ impl<'a> Writer<'a> {
                 continue;
             }
             match statement {
-                VerilogStatement::SliceAssignment { base: VerilogExpression::Signal(target), .. } => {
+                VerilogStatement::SliceAssignment {
+                    base: VerilogExpression::Signal(target),
+                    ..
+                } => {
                     let parts: Vec<_> = statements[i..]
                         .iter()
                         .map_while(|s| match s {
@@ -226,8 +251,11 @@ impl<'a> Writer<'a> {
                         })
                         .collect();
                     done = i + parts.len();
-                    let parts: Vec<String> =
-                        parts.iter().rev().map(|(e, w)| self.expression(e, *w)).collect();
+                    let parts: Vec<String> = parts
+                        .iter()
+                        .rev()
+                        .map(|(e, w)| self.expression(e, *w))
+                        .collect();
                     let one_line = format!("{{{}}}", parts.join(", "));
                     let prefix = format!("    wire {}{target} = ;", vector(self.width_of(target)));
                     let value = if prefix.len() + one_line.len() <= COLUMNS {
@@ -261,7 +289,9 @@ impl<'a> Writer<'a> {
         let mut line = String::new();
         let mut line_width = 0;
         for child in statements.iter().filter_map(|s| child_start(s)) {
-            let Child::Register(register) = self.child(child) else { continue };
+            let Child::Register(register) = self.child(child) else {
+                continue;
+            };
             if line_width == register.width() && line.len() + child.len() + 3 <= COLUMNS {
                 let _ = write!(line, ", {child}");
             } else {
@@ -293,9 +323,18 @@ impl<'a> Writer<'a> {
             Child::Memory(m) => &m.module,
             Child::Circuit(c) => &c.module,
         };
-        let ports: Vec<_> = child.nets().iter().filter(|n| n.kind.is_parameter()).collect();
+        let ports: Vec<_> = child
+            .nets()
+            .iter()
+            .filter(|n| n.kind.is_parameter())
+            .collect();
         for port in ports.iter().filter(|p| p.kind == AtomKind::OutputParameter) {
-            let _ = writeln!(self.out, "    wire {}{name}_{};", vector(port.width), port.name);
+            let _ = writeln!(
+                self.out,
+                "    wire {}{name}_{};",
+                vector(port.width),
+                port.name
+            );
         }
         let _ = writeln!(self.out, "    {module} {name} (");
         let name_width = ports.iter().map(|p| p.name.len()).max().unwrap_or(0);
@@ -303,13 +342,21 @@ impl<'a> Writer<'a> {
             let value = if port.kind == AtomKind::OutputParameter {
                 format!("{name}_{}", port.name)
             } else {
-                match self.connections.get(name).and_then(|c| c.get(port.name.as_str())) {
+                match self
+                    .connections
+                    .get(name)
+                    .and_then(|c| c.get(port.name.as_str()))
+                {
                     Some(value) => value.clone(),
                     None => panic!("{}: {name}.{} is open", self.circuit.module, port.name),
                 }
             };
             let comma = if i + 1 < ports.len() { "," } else { "" };
-            let _ = writeln!(self.out, "        .{:<name_width$} ({value}){comma}", port.name);
+            let _ = writeln!(
+                self.out,
+                "        .{:<name_width$} ({value}){comma}",
+                port.name
+            );
         }
         self.out.push_str("    );\n");
     }
@@ -318,7 +365,11 @@ impl<'a> Writer<'a> {
     fn choice(&self, statement: &VerilogStatement, width: u32) -> String {
         match statement {
             VerilogStatement::Assignment(_, value) => self.expression(value, width),
-            VerilogStatement::If(VerilogConditional { test, then, otherwise }) => {
+            VerilogStatement::If(VerilogConditional {
+                test,
+                then,
+                otherwise,
+            }) => {
                 let otherwise = match otherwise {
                     VerilogBlockOrConditional::Block(b) => &b[0],
                     VerilogBlockOrConditional::Conditional(s) => s,
@@ -346,7 +397,11 @@ impl<'a> Writer<'a> {
                     into.push(Clocked::Assign(format!("{register} <= {value};")));
                 }
             }
-            VerilogStatement::If(VerilogConditional { test, then, otherwise }) => {
+            VerilogStatement::If(VerilogConditional {
+                test,
+                then,
+                otherwise,
+            }) => {
                 let condition = self.expression(test, 1);
                 let (mut yes, mut no) = (vec![], vec![]);
                 then.iter().for_each(|s| self.clocked(s, &mut yes));
@@ -357,7 +412,14 @@ impl<'a> Writer<'a> {
                     VerilogBlockOrConditional::Conditional(s) => self.clocked(s, &mut no),
                     VerilogBlockOrConditional::None => {}
                 }
-                push_clocked(into, Clocked::If { condition, then: yes, otherwise: no });
+                push_clocked(
+                    into,
+                    Clocked::If {
+                        condition,
+                        then: yes,
+                        otherwise: no,
+                    },
+                );
             }
             other => panic!("{}: {other:?}", self.circuit.module),
         }
@@ -380,7 +442,11 @@ impl<'a> Writer<'a> {
                     other => panic!("operator outside the subset in use: {other:?}"),
                 };
                 let inner = self.natural_width(left).or(self.natural_width(right));
-                let inner = if matches!(op, VerilogOp::Eq) { inner.unwrap_or(width) } else { width };
+                let inner = if matches!(op, VerilogOp::Eq) {
+                    inner.unwrap_or(width)
+                } else {
+                    width
+                };
                 let left_text = match strip(left) {
                     // a ^ b ^ c reads better than (a ^ b) ^ c, and means the same.
                     E::Binary(_, o, _) if same(o, op) => self.expression(left, inner),
@@ -397,7 +463,9 @@ impl<'a> Writer<'a> {
                 };
                 let inner_width = self.natural_width(inner).unwrap_or(width);
                 let text = match strip(inner) {
-                    E::Binary(..) | E::Unary(..) => format!("({})", self.expression(inner, inner_width)),
+                    E::Binary(..) | E::Unary(..) => {
+                        format!("({})", self.expression(inner, inner_width))
+                    }
                     _ => self.expression(inner, inner_width),
                 };
                 format!("{symbol}{text}")
@@ -407,7 +475,11 @@ impl<'a> Writer<'a> {
             }
             E::Slice(base, bits, low) => {
                 let low = constant(low);
-                format!("{}[{}:{low}]", self.expression(base, width), low + *bits as u64 - 1)
+                format!(
+                    "{}[{}:{low}]",
+                    self.expression(base, width),
+                    low + *bits as u64 - 1
+                )
             }
             other => panic!("expression outside the subset in use: {other:?}"),
         }
@@ -446,8 +518,16 @@ impl<'a> Writer<'a> {
 fn push_clocked(list: &mut Vec<Clocked>, statement: Clocked) {
     match (list.last_mut(), statement) {
         (
-            Some(Clocked::If { condition: known, then, otherwise }),
-            Clocked::If { condition, then: yes, otherwise: no },
+            Some(Clocked::If {
+                condition: known,
+                then,
+                otherwise,
+            }),
+            Clocked::If {
+                condition,
+                then: yes,
+                otherwise: no,
+            },
         ) if *known == condition => {
             yes.into_iter().for_each(|s| push_clocked(then, s));
             no.into_iter().for_each(|s| push_clocked(otherwise, s));
@@ -506,7 +586,11 @@ fn clocked_text(statements: &[Clocked], indent: usize) -> String {
             Clocked::Assign(text) => {
                 let _ = writeln!(out, "{pad}{text}");
             }
-            Clocked::If { condition, then, otherwise } => {
+            Clocked::If {
+                condition,
+                then,
+                otherwise,
+            } => {
                 let _ = writeln!(out, "{pad}if ({condition}) begin");
                 out.push_str(&clocked_text(then, indent + 1));
                 match otherwise.as_slice() {

@@ -58,7 +58,12 @@ pub fn measure(dut: &Dut, cycles: u64, turns: usize) -> Result<Speed, CaseError>
         layout.command_mut(&mut cmds, cycle).set_reset(false);
     }
     // Past the clear, so that every command counts.
-    board.run(&mut stimulus, u64::from(timing.clear_cycles) + 8, None, |_| true)?;
+    board.run(
+        &mut stimulus,
+        u64::from(timing.clear_cycles) + 8,
+        None,
+        |_| true,
+    )?;
     let passes = cycles.div_ceil(BUFFER as u64);
     let cycles = passes * BUFFER as u64;
     let mut turns_seen = vec![];

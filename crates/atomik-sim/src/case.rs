@@ -75,7 +75,12 @@ impl Dut {
     /// # Errors
     /// When a tool is missing or refuses the Verilog.
     pub fn build(builder: &Builder, config: Config) -> Result<Dut, CaseError> {
-        Dut::build_verilog(builder, config, atomik_hdl::generate(&config).verilog, Lint::Deny)
+        Dut::build_verilog(
+            builder,
+            config,
+            atomik_hdl::generate(&config).verilog,
+            Lint::Deny,
+        )
     }
 
     /// Builds `verilog`, which has the ports and promises the timing of `config`, in place of what the generator
@@ -90,9 +95,24 @@ impl Dut {
         lint: Lint,
     ) -> Result<Dut, CaseError> {
         let layout = Layout::new(config.width(), config.depth(), config.lanes())?;
-        let source = Source { name: config.name(), verilog, layout };
-        let built = builder.build(&source, Options { lint, waves: Waves::None })?;
-        Ok(Dut { config, source, timing: timing(&config), built })
+        let source = Source {
+            name: config.name(),
+            verilog,
+            layout,
+        };
+        let built = builder.build(
+            &source,
+            Options {
+                lint,
+                waves: Waves::None,
+            },
+        )?;
+        Ok(Dut {
+            config,
+            source,
+            timing: timing(&config),
+            built,
+        })
     }
 
     /// The configuration.
@@ -153,7 +173,10 @@ impl Dut {
         seed: u64,
         waves: &Path,
     ) -> Result<(), CaseError> {
-        let options = Options { lint: Lint::Allow, waves: Waves::Vcd };
+        let options = Options {
+            lint: Lint::Allow,
+            waves: Waves::Vcd,
+        };
         let built = builder.build(&self.source, options)?;
         let mut model = Model::load(&built, self.layout(), seed, Some(waves))?;
         let mut playback = Playback::new(cycles, self.timing);
@@ -169,7 +192,10 @@ impl Dut {
 
 /// What the manifest of `config` says about time.
 pub fn timing(config: &Config) -> Timing {
-    Timing { latency: config.latency(), clear_cycles: config.clear_cycles() }
+    Timing {
+        latency: config.latency(),
+        clear_cycles: config.clear_cycles(),
+    }
 }
 
 /// A recorded failure.
@@ -199,10 +225,14 @@ impl Case {
     /// # Errors
     /// When the file cannot be read or is no case.
     pub fn read(path: &Path) -> Result<Case, CaseError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| CaseError::File { path: path.into(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|e| CaseError::Format { path: path.into(), reason: e.to_string() })
+        let text = std::fs::read_to_string(path).map_err(|source| CaseError::File {
+            path: path.into(),
+            source,
+        })?;
+        serde_json::from_str(&text).map_err(|e| CaseError::Format {
+            path: path.into(),
+            reason: e.to_string(),
+        })
     }
 
     /// Writes the case as JSON.
@@ -210,12 +240,17 @@ impl Case {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), CaseError> {
-        let error = |source| CaseError::File { path: path.into(), source };
+        let error = |source| CaseError::File {
+            path: path.into(),
+            source,
+        };
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(error)?;
         }
-        let text = serde_json::to_string_pretty(self)
-            .map_err(|e| CaseError::Format { path: path.into(), reason: e.to_string() })?;
+        let text = serde_json::to_string_pretty(self).map_err(|e| CaseError::Format {
+            path: path.into(),
+            reason: e.to_string(),
+        })?;
         std::fs::write(path, text + "\n").map_err(error)
     }
 
@@ -235,7 +270,10 @@ impl Case {
         let layout = Layout::new(self.width, self.depth, self.lanes)?;
         self.sequence
             .cycles(&layout)
-            .map_err(|source| CaseError::Sequence { path: path.into(), source })
+            .map_err(|source| CaseError::Sequence {
+                path: path.into(),
+                source,
+            })
     }
 
     /// The address that the mismatch is about, where it is about a response: that of the
@@ -255,9 +293,24 @@ const SHOWN: usize = 8;
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Case { width, depth, lanes, seed, found, mismatch, .. } = self;
-        writeln!(f, "mismatch on w{width} d{depth} l{lanes}, seed {seed}: {found}")?;
-        writeln!(f, "  cycle     {} after the first with ready high", mismatch.cycle)?;
+        let Case {
+            width,
+            depth,
+            lanes,
+            seed,
+            found,
+            mismatch,
+            ..
+        } = self;
+        writeln!(
+            f,
+            "mismatch on w{width} d{depth} l{lanes}, seed {seed}: {found}"
+        )?;
+        writeln!(
+            f,
+            "  cycle     {} after the first with ready high",
+            mismatch.cycle
+        )?;
         writeln!(f, "  port      {}", mismatch.port)?;
         writeln!(f, "  lane      0 (the one that responds)")?;
         writeln!(f, "  expected  {}", mismatch.expected)?;
@@ -279,8 +332,17 @@ impl fmt::Display for Case {
         for event in touched.iter().skip(touched.len().saturating_sub(SHOWN)) {
             match &event.input {
                 Input::Reset => writeln!(f, "    cycle {:>6}  rst", event.cycle)?,
-                Input::Offer { lane, op, addr, data } => {
-                    let op = if *op == 7 { "op 7" } else { Op::from_code(*op).name() };
+                Input::Offer {
+                    lane,
+                    op,
+                    addr,
+                    data,
+                } => {
+                    let op = if *op == 7 {
+                        "op 7"
+                    } else {
+                        Op::from_code(*op).name()
+                    };
                     writeln!(
                         f,
                         "    cycle {:>6}  lane {lane:>2}  {op:<5}  addr {addr}  data {data}",
@@ -372,7 +434,11 @@ pub struct Fails<'a> {
 impl<'a> Fails<'a> {
     /// For sequences on `dut`, whose registers and memories start with contents drawn from `seed`.
     pub fn new(dut: &'a Dut, seed: u64) -> Fails<'a> {
-        Fails { dut, seed, seen: RefCell::default() }
+        Fails {
+            dut,
+            seed,
+            seen: RefCell::default(),
+        }
     }
 
     /// Whether `cycles` show a mismatch. After an error, nothing does.

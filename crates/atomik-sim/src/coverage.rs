@@ -28,20 +28,34 @@ struct Command {
 
 /// Lane 0's eight codes, then one command for each other lane.
 fn command_index(lane: u32, op: u8) -> usize {
-    if lane == 0 { usize::from(op) } else { 7 + lane as usize }
+    if lane == 0 {
+        usize::from(op)
+    } else {
+        7 + lane as usize
+    }
 }
 
 fn command_at(index: usize) -> Command {
     if index < 8 {
-        Command { lane: 0, op: index as u8 }
+        Command {
+            lane: 0,
+            op: index as u8,
+        }
     } else {
-        Command { lane: index as u32 - 7, op: Op::Accum.code() }
+        Command {
+            lane: index as u32 - 7,
+            op: Op::Accum.code(),
+        }
     }
 }
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.op == 7 { "op 7" } else { Op::from_code(self.op).name() };
+        let name = if self.op == 7 {
+            "op 7"
+        } else {
+            Op::from_code(self.op).name()
+        };
         write!(f, "{name} on lane {}", self.lane)
     }
 }
@@ -130,7 +144,9 @@ impl Coverage {
 
     /// Whether the design can be in this situation at all.
     fn reachable(&self, earlier: Command, later: Command, distance: usize, dirty: bool) -> bool {
-        let freezes = [Op::Load, Op::Swap, Op::Drain].map(Op::code).contains(&earlier.op);
+        let freezes = [Op::Load, Op::Swap, Op::Drain]
+            .map(Op::code)
+            .contains(&earlier.op);
         // Who could have made the address dirty after the freeze? Another lane of its own cycle or
         // of a later one. The later command's own lane could not: its latest command would then
         // be nearer, unless that lane is the earlier one's; and at distance 0 only a lane between.
@@ -180,7 +196,11 @@ impl Coverage {
             }
             for lane in 0..layout.lanes() {
                 if cmd.valid(lane) {
-                    let op = if lane == 0 { cmd.op() } else { Op::Accum.code() };
+                    let op = if lane == 0 {
+                        cmd.op()
+                    } else {
+                        Op::Accum.code()
+                    };
                     if ready {
                         cmd.data(lane, &mut self.value);
                         self.accepted(lane, op, cmd.addr(lane))?;
@@ -213,8 +233,12 @@ impl Coverage {
                 }
             }
         }
-        self.latest[addr * lanes + lane as usize] = Some(Latest { cycle: self.cycle, op });
-        self.file.apply(Op::from_code(op), addr, &self.value, &mut self.scratch)?;
+        self.latest[addr * lanes + lane as usize] = Some(Latest {
+            cycle: self.cycle,
+            op,
+        });
+        self.file
+            .apply(Op::from_code(op), addr, &self.value, &mut self.scratch)?;
         Ok(())
     }
 
@@ -223,7 +247,11 @@ impl Coverage {
     /// # Panics
     /// When the shapes differ.
     pub fn merge_from(&mut self, other: &Coverage) {
-        assert_eq!((self.layout, self.timing), (other.layout, other.timing), "coverage of one shape");
+        assert_eq!(
+            (self.layout, self.timing),
+            (other.layout, other.timing),
+            "coverage of one shape"
+        );
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         add(&mut self.hazard, &other.hazard);
         add(&mut self.reset, &other.reset);
@@ -243,7 +271,11 @@ impl Coverage {
                         let hits = self.hazard[self.hazard_index(earlier, later, distance, dirty)];
                         let state = if dirty { "dirty" } else { "clean" };
                         self.reachable(e, l, distance, dirty).then(|| {
-                            ("hazard", format!("{e}, then {l} {distance} cycles later, {state}"), hits)
+                            (
+                                "hazard",
+                                format!("{e}, then {l} {distance} cycles later, {state}"),
+                                hits,
+                            )
                         })
                     })
                 })
@@ -252,16 +284,35 @@ impl Coverage {
         let flight = self.timing.latency as usize + 2;
         let reset = self.reset.iter().enumerate().map(move |(i, &hits)| {
             let command = command_at(i / flight);
-            ("reset", format!("{command}, {} cycles before rst", i % flight), hits)
+            (
+                "reset",
+                format!("{command}, {} cycles before rst", i % flight),
+                hits,
+            )
         });
         let ready = self.ready.iter().enumerate().map(|(i, &hits)| {
-            ("ready", format!("{}, {} cycles after ready rose", command_at(i / 2), i % 2), hits)
+            (
+                "ready",
+                format!("{}, {} cycles after ready rose", command_at(i / 2), i % 2),
+                hits,
+            )
         });
         let deaf = self.deaf.iter().enumerate().map(|(i, &hits)| {
-            ("deaf", format!("{}, while ready is low", command_at(i)), hits)
+            (
+                "deaf",
+                format!("{}, while ready is low", command_at(i)),
+                hits,
+            )
         });
-        let names = ["reset during a clear", "reset of one cycle", "reset of several cycles"];
-        let clear = names.into_iter().zip(self.clear).map(|(name, hits)| ("clear", name.to_string(), hits));
+        let names = [
+            "reset during a clear",
+            "reset of one cycle",
+            "reset of several cycles",
+        ];
+        let clear = names
+            .into_iter()
+            .zip(self.clear)
+            .map(|(name, hits)| ("clear", name.to_string(), hits));
         hazard.chain(reset).chain(ready).chain(deaf).chain(clear)
     }
 
@@ -269,10 +320,17 @@ impl Coverage {
     pub fn groups(&self) -> Vec<Group> {
         let mut groups: Vec<Group> = vec![];
         for (name, _, hits) in self.bins() {
-            let at = groups.iter().position(|g| g.name == name).unwrap_or_else(|| {
-                groups.push(Group { name: name.into(), bins: 0, hit: 0 });
-                groups.len() - 1
-            });
+            let at = groups
+                .iter()
+                .position(|g| g.name == name)
+                .unwrap_or_else(|| {
+                    groups.push(Group {
+                        name: name.into(),
+                        bins: 0,
+                        hit: 0,
+                    });
+                    groups.len() - 1
+                });
             groups[at].bins += 1;
             groups[at].hit += u64::from(hits > 0);
         }
@@ -281,6 +339,9 @@ impl Coverage {
 
     /// What was never reached.
     pub fn holes(&self) -> Vec<String> {
-        self.bins().filter(|(_, _, hits)| *hits == 0).map(|(_, what, _)| what).collect()
+        self.bins()
+            .filter(|(_, _, hits)| *hits == 0)
+            .map(|(_, what, _)| what)
+            .collect()
     }
 }

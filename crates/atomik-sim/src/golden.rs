@@ -84,7 +84,11 @@ impl Golden {
         let layout = self.layout;
         let commands = cmds.chunks_exact(layout.cmd_words());
         let responses = rsps.chunks_exact_mut(layout.rsp_words());
-        assert_eq!(commands.len(), responses.len(), "as many responses as commands");
+        assert_eq!(
+            commands.len(),
+            responses.len(),
+            "as many responses as commands"
+        );
         for (cmd, rsp) in commands.zip(responses) {
             self.step(cmd, rsp)?;
         }
@@ -123,7 +127,9 @@ impl Golden {
                 cmd.data(0, &mut self.value);
                 let mut due = layout.response_mut(&mut self.due[self.slot..self.slot + words], 0);
                 let op = Op::from_code(cmd.op());
-                let answer = self.file.apply(op, cmd.addr(0), &self.value, due.data_mut())?;
+                let answer = self
+                    .file
+                    .apply(op, cmd.addr(0), &self.value, due.data_mut())?;
                 if let Some(clean) = answer {
                     due.set_flags(false, true, clean);
                 }

@@ -45,7 +45,12 @@ fn status(job: &JobReport) -> TestCaseStatus {
     let (kind, what, message, text) = match (&job.mismatch, &job.error) {
         (Some(mismatch), _) => {
             let text = job.case.as_ref().map(ToString::to_string);
-            (NonSuccessKind::Failure, "mismatch", mismatch.to_string(), text)
+            (
+                NonSuccessKind::Failure,
+                "mismatch",
+                mismatch.to_string(),
+                text,
+            )
         }
         (None, _) if job.stopped => {
             let mut status = TestCaseStatus::skipped();
@@ -148,8 +153,14 @@ mod tests {
         let [first, second] = &read.test_suites[..] else {
             panic!("{xml}");
         };
-        assert_eq!((first.name.as_str(), first.test_cases.len()), ("w8_d16_l2", 3));
-        assert_eq!((second.name.as_str(), second.test_cases.len()), ("w8_d16_l2x", 2));
+        assert_eq!(
+            (first.name.as_str(), first.test_cases.len()),
+            ("w8_d16_l2", 3)
+        );
+        assert_eq!(
+            (second.name.as_str(), second.test_cases.len()),
+            ("w8_d16_l2x", 2)
+        );
         for text in [
             "cycle 20: rsp_data expected 0x1, got 0x3",
             "mismatch on w8 d16 l2, seed 1",
@@ -174,8 +185,7 @@ mod tests {
             gate_coverage: false,
             stopped: true,
         };
-        let read =
-            quick_junit::Report::deserialize_from_str(&to_xml(&report).unwrap()).unwrap();
+        let read = quick_junit::Report::deserialize_from_str(&to_xml(&report).unwrap()).unwrap();
         assert_eq!((read.tests, read.failures, read.skipped), (1, 0, 1));
     }
 }

@@ -84,7 +84,14 @@ struct Job {
 impl Job {
     fn name(&self) -> String {
         let c = self.config;
-        format!("w{}_d{}_l{}/{}/{}", c.width(), c.depth(), c.lanes(), self.profile, self.seed)
+        format!(
+            "w{}_d{}_l{}/{}/{}",
+            c.width(),
+            c.depth(),
+            c.lanes(),
+            self.profile,
+            self.seed
+        )
     }
 }
 
@@ -131,7 +138,10 @@ pub enum PlanError {
 /// # Errors
 /// When the text is not of that form or the configuration cannot be generated.
 pub fn parse_config(text: &str) -> Result<Config, PlanError> {
-    let error = |reason: String| PlanError::Config { text: text.into(), reason };
+    let error = |reason: String| PlanError::Config {
+        text: text.into(),
+        reason,
+    };
     fn number<T: FromStr>(field: Option<&str>, letter: char) -> Option<T> {
         field?.strip_prefix(letter)?.parse().ok()
     }
@@ -156,21 +166,27 @@ impl Plan {
     /// # Errors
     /// When the file cannot be read or is no plan.
     pub fn read(path: &Path) -> Result<Plan, PlanError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| PlanError::Read { path: path.into(), source })?;
-        toml::from_str(&text)
-            .map_err(|e| PlanError::Format { path: path.into(), reason: e.to_string() })
+        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
+            path: path.into(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|e| PlanError::Format {
+            path: path.into(),
+            reason: e.to_string(),
+        })
     }
 
     fn jobs(&self, choice: &Choice) -> Result<Vec<Job>, PlanError> {
         let mut jobs = vec![];
         for run in &self.run {
-            let seeds = choice.seed.map_or_else(|| run.seeds.clone(), |seed| vec![seed]);
+            let seeds = choice
+                .seed
+                .map_or_else(|| run.seeds.clone(), |seed| vec![seed]);
             for config in &run.configs {
                 let config = parse_config(config)?;
                 for profile in &run.profiles {
-                    let drive = Drive::named(profile)
-                        .ok_or_else(|| PlanError::Profile(profile.clone()))?;
+                    let drive =
+                        Drive::named(profile).ok_or_else(|| PlanError::Profile(profile.clone()))?;
                     jobs.extend(seeds.iter().map(|&seed| Job {
                         config,
                         profile: profile.clone(),
@@ -286,7 +302,9 @@ impl Report {
     /// The jobs of one configuration, in the plan's order.
     pub fn jobs_of<'a>(&'a self, config: &'a ConfigReport) -> impl Iterator<Item = &'a JobReport> {
         let of_config = |job: &&JobReport| {
-            job.name.split_once('/').is_some_and(|(name, _)| name == config.config)
+            job.name
+                .split_once('/')
+                .is_some_and(|(name, _)| name == config.config)
         };
         self.jobs.iter().filter(of_config)
     }
@@ -348,7 +366,13 @@ pub fn regress(
                 // A signal that stops the regression ends its tools, too: that is no error of theirs.
                 Err(_) if stop.load(Ordering::Relaxed) => {
                     let report = job_report(job, &Tally::default(), 0.0, None);
-                    (JobReport { stopped: true, ..report }, None)
+                    (
+                        JobReport {
+                            stopped: true,
+                            ..report
+                        },
+                        None,
+                    )
                 }
                 Err(error) => (job_report(job, &Tally::default(), 0.0, Some(error)), None),
             };
@@ -360,8 +384,11 @@ pub fn regress(
     let configs = configs
         .iter()
         .map(|&config| {
-            let of_config =
-                jobs.iter().zip(&done).filter(|(job, _)| job.config == config).map(|(_, d)| d);
+            let of_config = jobs
+                .iter()
+                .zip(&done)
+                .filter(|(job, _)| job.config == config)
+                .map(|(_, d)| d);
             config_report(config, of_config)
         })
         .collect();
@@ -380,7 +407,12 @@ fn config_report<'a>(
     jobs: impl Iterator<Item = &'a (JobReport, Option<Coverage>)>,
 ) -> ConfigReport {
     let mut report = ConfigReport {
-        config: format!("w{}_d{}_l{}", config.width(), config.depth(), config.lanes()),
+        config: format!(
+            "w{}_d{}_l{}",
+            config.width(),
+            config.depth(),
+            config.lanes()
+        ),
         latency: config.latency(),
         ..ConfigReport::default()
     };
@@ -428,12 +460,18 @@ fn run_job(
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<(JobReport, Coverage), CaseError> {
-    let mut coverage =
-        Coverage::new(dut.layout(), dut.timing()).map_err(crate::scoreboard::ScoreboardError::from)?;
+    let mut coverage = Coverage::new(dut.layout(), dut.timing())
+        .map_err(crate::scoreboard::ScoreboardError::from)?;
     let start = Instant::now();
     if job.drive == Drive::Proptest {
         let report = run_sequences(dut, job, observer, stop)?;
-        return Ok((JobReport { seconds: start.elapsed().as_secs_f64(), ..report }, coverage));
+        return Ok((
+            JobReport {
+                seconds: start.elapsed().as_secs_f64(),
+                ..report
+            },
+            coverage,
+        ));
     }
     let mut board = dut.scoreboard(job.seed)?;
     let mut stimulus = job.drive.stimulus(dut, job.seed);

@@ -204,9 +204,7 @@ impl<'a> Run<'a> {
         if self.filled == CHUNK {
             self.flush(sink)?;
         }
-        self.layout
-            .command_mut(&mut self.cmds, self.filled)
-            .clear();
+        self.layout.command_mut(&mut self.cmds, self.filled).clear();
         self.filled += 1;
         Ok(self.filled - 1)
     }
@@ -217,9 +215,7 @@ impl<'a> Run<'a> {
         sink: &mut impl FnMut(&Response) -> Result<(), E>,
     ) -> Result<(), E> {
         let at = self.slot(sink)?;
-        self.layout
-            .command_mut(&mut self.cmds, at)
-            .set_reset(true);
+        self.layout.command_mut(&mut self.cmds, at).set_reset(true);
         let clear = u64::from(self.dut.timing().clear_cycles);
         self.idle(clear - 1, sink)?;
         self.spans.push_back((clear, 0));
@@ -295,7 +291,9 @@ impl<'a> Run<'a> {
                     return Err(self.violation(port, cycle, got).into());
                 }
             }
-            if let Some((_, Asked { op, addr, cycle })) = self.due.pop_front_if(|(when, _)| *when == cycle) {
+            if let Some((_, Asked { op, addr, cycle })) =
+                self.due.pop_front_if(|(when, _)| *when == cycle)
+            {
                 let mut data = Data::ZERO;
                 data.limbs_mut(self.layout.width())
                     .copy_from_slice(rsp.data());
@@ -310,7 +308,11 @@ impl<'a> Run<'a> {
         }
         self.done += self.filled as u64;
         self.filled = 0;
-        while self.spans.get(1).is_some_and(|(from, _)| *from <= self.done) {
+        while self
+            .spans
+            .get(1)
+            .is_some_and(|(from, _)| *from <= self.done)
+        {
             self.spans.pop_front();
         }
         Ok(())

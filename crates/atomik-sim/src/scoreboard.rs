@@ -27,7 +27,12 @@ pub struct Mismatch {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mismatch { cycle, port, expected, got } = self;
+        let Mismatch {
+            cycle,
+            port,
+            expected,
+            got,
+        } = self;
         write!(f, "cycle {cycle}: {port} expected {expected}, got {got}")
     }
 }
@@ -138,8 +143,11 @@ impl Scoreboard {
                 .map(|words| words[0] >> 1 & 1)
                 .sum::<u64>();
             if expected != got {
-                self.tally.mismatch = first_difference(&self.layout, expected, got)
-                    .map(|m| Mismatch { cycle: self.tally.cycles + m.cycle, ..m });
+                self.tally.mismatch =
+                    first_difference(&self.layout, expected, got).map(|m| Mismatch {
+                        cycle: self.tally.cycles + m.cycle,
+                        ..m
+                    });
             }
             self.tally.cycles += n as u64;
             self.tally.commands = self.golden.accepted();
@@ -150,20 +158,34 @@ impl Scoreboard {
 
 fn first_difference(layout: &Layout, expected: &[u64], got: &[u64]) -> Option<Mismatch> {
     let words = layout.rsp_words();
-    let cycle =
-        expected.chunks_exact(words).zip(got.chunks_exact(words)).position(|(e, g)| e != g)?;
-    let (e, g) = (layout.response(expected, cycle), layout.response(got, cycle));
+    let cycle = expected
+        .chunks_exact(words)
+        .zip(got.chunks_exact(words))
+        .position(|(e, g)| e != g)?;
+    let (e, g) = (
+        layout.response(expected, cycle),
+        layout.response(got, cycle),
+    );
     let bit = |b: bool| u8::from(b).to_string();
     let (port, expected, got) = if e.ready() != g.ready() {
         ("ready", bit(e.ready()), bit(g.ready()))
     } else if e.valid() != g.valid() {
         ("rsp_valid", bit(e.valid()), bit(g.valid()))
     } else if e.data() != g.data() {
-        ("rsp_data", crate::sequence::hex(e.data()), crate::sequence::hex(g.data()))
+        (
+            "rsp_data",
+            crate::sequence::hex(e.data()),
+            crate::sequence::hex(g.data()),
+        )
     } else {
         ("rsp_clean", bit(e.clean()), bit(g.clean()))
     };
-    Some(Mismatch { cycle: cycle as u64, port: port.into(), expected, got })
+    Some(Mismatch {
+        cycle: cycle as u64,
+        port: port.into(),
+        expected,
+        got,
+    })
 }
 
 /// A recorded sequence as stimulus: a reset, the wait for `ready`, the sequence, then idle until

@@ -46,7 +46,11 @@ pub struct Sequence {
 
 /// `limbs` as `0x...`, at least one digit.
 pub(crate) fn hex(limbs: &[u64]) -> String {
-    let digits: String = limbs.iter().rev().map(|limb| format!("{limb:016x}")).collect();
+    let digits: String = limbs
+        .iter()
+        .rev()
+        .map(|limb| format!("{limb:016x}"))
+        .collect();
     let short = digits.trim_start_matches('0');
     format!("0x{}", if short.is_empty() { "0" } else { short })
 }
@@ -92,7 +96,10 @@ impl Sequence {
         let mut events = vec![];
         for (cycle, inputs) in (0..).zip(cycles) {
             if inputs.reset {
-                events.push(Event { cycle, input: Input::Reset });
+                events.push(Event {
+                    cycle,
+                    input: Input::Reset,
+                });
             }
             events.extend(inputs.offers.iter().map(|o| Event {
                 cycle,
@@ -112,7 +119,12 @@ impl Sequence {
     /// # Errors
     /// When the events are out of order or do not fit `layout`.
     pub fn cycles(&self, layout: &Layout) -> Result<Vec<Cycle>, SequenceError> {
-        let length = self.events.iter().map(|e| e.cycle).max().map_or(0, |c| c.saturating_add(1));
+        let length = self
+            .events
+            .iter()
+            .map(|e| e.cycle)
+            .max()
+            .map_or(0, |c| c.saturating_add(1));
         if length > MAX_CYCLES {
             return Err(SequenceError::Long(length));
         }
@@ -126,8 +138,19 @@ impl Sequence {
             let cycle = &mut cycles[event.cycle as usize];
             match &event.input {
                 Input::Reset => cycle.reset = true,
-                Input::Offer { lane, op, addr, data } => {
-                    let check = |ok, what| if ok { Ok(()) } else { Err(SequenceError::Range(i, what)) };
+                Input::Offer {
+                    lane,
+                    op,
+                    addr,
+                    data,
+                } => {
+                    let check = |ok, what| {
+                        if ok {
+                            Ok(())
+                        } else {
+                            Err(SequenceError::Range(i, what))
+                        }
+                    };
                     check(*lane < layout.lanes(), "lane")?;
                     check(if *lane == 0 { *op < 8 } else { *op == 2 }, "op")?;
                     check(*addr < layout.depth(), "address")?;
@@ -136,7 +159,12 @@ impl Sequence {
                     if cycle.offers.iter().any(|o| o.lane == *lane) {
                         return Err(SequenceError::Twice(i));
                     }
-                    cycle.offers.push(Offer { lane: *lane, op: *op, addr: *addr, data });
+                    cycle.offers.push(Offer {
+                        lane: *lane,
+                        op: *op,
+                        addr: *addr,
+                        data,
+                    });
                 }
             }
         }

@@ -35,12 +35,16 @@ impl Strategy for Sequences {
         let mut record = vec![0; self.layout.cmd_words()];
         // The stimulus opens with a reset, which every playback makes for itself.
         let lead = u64::from(self.timing.clear_cycles);
-        let cycles = (1..=self.max_cycles.max(1) as u64).new_tree(runner)?.current();
+        let cycles = (1..=self.max_cycles.max(1) as u64)
+            .new_tree(runner)?
+            .current();
         let cycles = (0..lead + cycles).map(|_| {
             stimulus.drive(&mut self.layout.command_mut(&mut record, 0));
             from_record(&self.layout, &record)
         });
-        Ok(SequenceTree::new(&cycles.skip(lead as usize).collect::<Vec<_>>()))
+        Ok(SequenceTree::new(
+            &cycles.skip(lead as usize).collect::<Vec<_>>(),
+        ))
     }
 }
 
@@ -52,10 +56,18 @@ pub fn from_record(layout: &Layout, record: &[u64]) -> Cycle {
         .map(|lane| {
             let mut data = vec![0; layout.limbs()];
             cmd.data(lane, &mut data);
-            Offer { lane, op: if lane == 0 { cmd.op() } else { 2 }, addr: cmd.addr(lane), data }
+            Offer {
+                lane,
+                op: if lane == 0 { cmd.op() } else { 2 },
+                addr: cmd.addr(lane),
+                data,
+            }
         })
         .collect();
-    Cycle { reset: cmd.reset(), offers }
+    Cycle {
+        reset: cmd.reset(),
+        offers,
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,13 +115,27 @@ impl SequenceTree {
         let mut last = 0;
         for (at, cycle) in (0..).zip(cycles) {
             let resets = cycle.reset.then_some(Input::Reset);
-            for input in resets.into_iter().chain(cycle.offers.iter().cloned().map(Input::Offer)) {
-                best.push(Timed { gap: at - last, input });
+            for input in resets
+                .into_iter()
+                .chain(cycle.offers.iter().cloned().map(Input::Offer))
+            {
+                best.push(Timed {
+                    gap: at - last,
+                    input,
+                });
                 last = at;
             }
         }
-        let step = Step::Remove { size: best.len().div_ceil(2).max(1), from: 0 };
-        SequenceTree { best, candidate: None, step, progress: false }
+        let step = Step::Remove {
+            size: best.len().div_ceil(2).max(1),
+            from: 0,
+        };
+        SequenceTree {
+            best,
+            candidate: None,
+            step,
+            progress: false,
+        }
     }
 
     /// The step to try after `step`; none when a whole pass brought nothing.
@@ -117,21 +143,40 @@ impl SequenceTree {
         let n = self.best.len();
         let start = |progress: &mut bool| {
             *progress = false;
-            Step::Remove { size: n.div_ceil(2).max(1), from: 0 }
+            Step::Remove {
+                size: n.div_ceil(2).max(1),
+                from: 0,
+            }
         };
         Some(match step {
-            Step::Remove { size, from } if from + size < n => Step::Remove { size, from: from + size },
-            Step::Remove { size, .. } if size > 1 => Step::Remove { size: size / 2, from: 0 },
+            Step::Remove { size, from } if from + size < n => Step::Remove {
+                size,
+                from: from + size,
+            },
+            Step::Remove { size, .. } if size > 1 => Step::Remove {
+                size: size / 2,
+                from: 0,
+            },
             Step::Remove { .. } => Step::Close { index: 0, how: 0 },
-            Step::Close { index, how } if how < 2 => Step::Close { index, how: how + 1 },
-            Step::Close { index, .. } if index + 1 < n => Step::Close { index: index + 1, how: 0 },
+            Step::Close { index, how } if how < 2 => Step::Close {
+                index,
+                how: how + 1,
+            },
+            Step::Close { index, .. } if index + 1 < n => Step::Close {
+                index: index + 1,
+                how: 0,
+            },
             Step::Close { .. } => Step::Rename { index: 0, to: 0 },
-            Step::Rename { index, .. } if index + 1 < self.addresses().len() => {
-                Step::Rename { index: index + 1, to: index + 1 }
-            }
+            Step::Rename { index, .. } if index + 1 < self.addresses().len() => Step::Rename {
+                index: index + 1,
+                to: index + 1,
+            },
             Step::Rename { .. } => Step::Value { index: 0, value: 0 },
             Step::Value { index, value: 0 } => Step::Value { index, value: 1 },
-            Step::Value { index, .. } if index + 1 < n => Step::Value { index: index + 1, value: 0 },
+            Step::Value { index, .. } if index + 1 < n => Step::Value {
+                index: index + 1,
+                value: 0,
+            },
             Step::Value { .. } if self.progress => start(&mut self.progress),
             Step::Value { .. } => return None,
         })
@@ -290,7 +335,11 @@ fn runner(cases: u32, seed: u64) -> TestRunner {
 /// says false for `cycles` itself.
 pub fn shrink(cycles: &[Cycle], fails: impl Fn(&[Cycle]) -> bool) -> Option<Vec<Cycle>> {
     let test = |cycles: Vec<Cycle>| {
-        if fails(&cycles) { Err(TestCaseError::fail("differs")) } else { Ok(()) }
+        if fails(&cycles) {
+            Err(TestCaseError::fail("differs"))
+        } else {
+            Ok(())
+        }
     };
     match runner(1, 0).run_one(SequenceTree::new(cycles), test) {
         Err(TestError::Fail(_, small)) => Some(small),
@@ -306,7 +355,11 @@ pub fn search(
     fails: impl Fn(&[Cycle]) -> bool,
 ) -> Option<Vec<Cycle>> {
     let test = |cycles: Vec<Cycle>| {
-        if fails(&cycles) { Err(TestCaseError::fail("differs")) } else { Ok(()) }
+        if fails(&cycles) {
+            Err(TestCaseError::fail("differs"))
+        } else {
+            Ok(())
+        }
     };
     match runner(cases, seed).run(sequences, test) {
         Err(TestError::Fail(_, small)) => Some(small),
@@ -319,13 +372,21 @@ mod tests {
     use super::*;
 
     fn offer(lane: u32, op: u8, addr: usize, data: u64) -> Offer {
-        Offer { lane, op, addr, data: vec![data] }
+        Offer {
+            lane,
+            op,
+            addr,
+            data: vec![data],
+        }
     }
 
     #[test]
     fn a_failure_that_needs_two_commands_two_cycles_apart_shrinks_to_them() {
         let layout = Layout::new(8, 16, 2).unwrap();
-        let timing = Timing { latency: 4, clear_cycles: 33 };
+        let timing = Timing {
+            latency: 4,
+            clear_cycles: 33,
+        };
         let sequences = Sequences {
             layout,
             timing,
@@ -336,7 +397,10 @@ mod tests {
             cycles.windows(3).any(|w| {
                 w[0].offers.iter().any(|a| {
                     a.lane == 1
-                        && w[2].offers.iter().any(|b| b.lane == 0 && b.op == 4 && b.addr == a.addr)
+                        && w[2]
+                            .offers
+                            .iter()
+                            .any(|b| b.lane == 0 && b.op == 4 && b.addr == a.addr)
                 })
             })
         };
@@ -344,9 +408,15 @@ mod tests {
         assert_eq!(
             small,
             [
-                Cycle { reset: false, offers: vec![offer(1, 2, 0, 0)] },
+                Cycle {
+                    reset: false,
+                    offers: vec![offer(1, 2, 0, 0)]
+                },
                 Cycle::default(),
-                Cycle { reset: false, offers: vec![offer(0, 4, 0, 0)] },
+                Cycle {
+                    reset: false,
+                    offers: vec![offer(0, 4, 0, 0)]
+                },
             ]
         );
     }

@@ -84,10 +84,15 @@ impl Profile {
                 reset_every: 0,
                 ..Profile::mixed()
             },
-            "reset" => {
-                Profile { reset_every: 60, locality: [2, 4, 0, 1], ..Profile::mixed() }
-            }
-            "sparse" => Profile { occupancy: [0, 1, 2, 4, 4], ..Profile::mixed() },
+            "reset" => Profile {
+                reset_every: 60,
+                locality: [2, 4, 0, 1],
+                ..Profile::mixed()
+            },
+            "sparse" => Profile {
+                occupancy: [0, 1, 2, 4, 4],
+                ..Profile::mixed()
+            },
             _ => return None,
         })
     }
@@ -148,7 +153,12 @@ pub struct Random {
 impl Random {
     /// Stimulus for the shape `layout`. The first cycle has `rst` high.
     pub fn new(layout: Layout, timing: Timing, profile: Profile, seed: u64) -> Random {
-        let total: u64 = profile.ops.iter().map(|&w| u64::from(w)).sum::<u64>().max(1);
+        let total: u64 = profile
+            .ops
+            .iter()
+            .map(|&w| u64::from(w))
+            .sum::<u64>()
+            .max(1);
         let mut ops = [0u8; 256];
         let (mut code, mut weight) = (0usize, 0u64);
         for (i, op) in ops.iter_mut().enumerate() {
@@ -181,9 +191,12 @@ impl Random {
         let rng = &mut self.rng;
         let depth = self.layout.depth() as u64;
         self.burst = 1 + below(rng, 48);
-        self.locality =
-            [Locality::Same, Locality::PingPong, Locality::Stride, Locality::Uniform]
-                [weighted(rng, &self.profile.locality)];
+        self.locality = [
+            Locality::Same,
+            Locality::PingPong,
+            Locality::Stride,
+            Locality::Uniform,
+        ][weighted(rng, &self.profile.locality)];
         self.data = weighted(rng, &self.profile.data);
         self.busy_below = [256, 192, 128, 32, 0][weighted(rng, &self.profile.occupancy)];
         if self.busy_below == 0 {
@@ -251,7 +264,10 @@ impl Stimulus for Random {
                 continue;
             }
             match self.data {
-                0 => self.value.iter_mut().for_each(|limb| *limb = rng.next_u64()),
+                0 => self
+                    .value
+                    .iter_mut()
+                    .for_each(|limb| *limb = rng.next_u64()),
                 1 => self.value.fill(0),
                 2 => self.value.fill(u64::MAX),
                 3 => {
@@ -323,10 +339,24 @@ pub struct Directed {
 #[derive(Clone, Copy, Debug)]
 enum Scene {
     Start,
-    Hazard { earlier: (u32, u8), later: (u32, u8), distance: u32, dirty: bool },
-    Reset { op: u8, before: u32 },
-    AfterReset { lane: u32, op: u8, after: u32 },
-    ResetInClear { wait: u32 },
+    Hazard {
+        earlier: (u32, u8),
+        later: (u32, u8),
+        distance: u32,
+        dirty: bool,
+    },
+    Reset {
+        op: u8,
+        before: u32,
+    },
+    AfterReset {
+        lane: u32,
+        op: u8,
+        after: u32,
+    },
+    ResetInClear {
+        wait: u32,
+    },
 }
 
 /// What a directed command carries. An odd and an even value never cancel.
@@ -364,7 +394,13 @@ impl Directed {
     fn value(&mut self, kind: Value) -> Vec<u64> {
         let width = self.layout.width();
         let mut value: Vec<u64> = (0..self.layout.limbs())
-            .map(|_| if kind == Value::Zero { 0 } else { self.rng.next_u64() })
+            .map(|_| {
+                if kind == Value::Zero {
+                    0
+                } else {
+                    self.rng.next_u64()
+                }
+            })
             .collect();
         if !width.is_multiple_of(64)
             && let Some(top) = value.last_mut()
@@ -376,7 +412,12 @@ impl Directed {
     }
 
     fn offer(&mut self, (lane, op): (u32, u8), kind: Value) -> Offer {
-        Offer { lane, op, addr: self.address, data: self.value(kind) }
+        Offer {
+            lane,
+            op,
+            addr: self.address,
+            data: self.value(kind),
+        }
     }
 
     fn idle(&mut self, cycles: u32) {
@@ -397,13 +438,19 @@ impl Directed {
     fn look(&mut self) {
         for op in [Op::Read, Op::Delta] {
             let offer = self.offer((0, op.code()), Value::Zero);
-            self.queue.push_back(Cycle { reset: false, offers: vec![offer] });
+            self.queue.push_back(Cycle {
+                reset: false,
+                offers: vec![offer],
+            });
         }
     }
 
     fn reset(&mut self, cycles: u32) {
         for _ in 0..cycles {
-            self.queue.push_back(Cycle { reset: true, offers: vec![] });
+            self.queue.push_back(Cycle {
+                reset: true,
+                offers: vec![],
+            });
         }
     }
 
@@ -414,7 +461,12 @@ impl Directed {
                 self.reset(1);
                 self.idle(self.timing.clear_cycles);
             }
-            Scene::Hazard { earlier, later, distance, dirty } => {
+            Scene::Hazard {
+                earlier,
+                later,
+                distance,
+                dirty,
+            } => {
                 // A known start, settled: delta 0, or one delta on lane 0.
                 let load = self.offer((0, Op::Load.code()), Value::Odd);
                 self.put(0, load);
@@ -426,7 +478,9 @@ impl Directed {
                 let kind = if dirty { Value::Even } else { Value::Zero };
                 let first = self.offer(earlier, kind);
                 self.put(start, first);
-                let freezes = [Op::Load, Op::Swap, Op::Drain].map(Op::code).contains(&earlier.1);
+                let freezes = [Op::Load, Op::Swap, Op::Drain]
+                    .map(Op::code)
+                    .contains(&earlier.1);
                 let free = self.layout.lanes() > 1 && (distance > 0 || later.0 > 1);
                 if dirty && freezes && earlier.0 == 0 && free {
                     // Dirty again, by a delta that takes effect after the freeze of its own cycle.
@@ -459,7 +513,10 @@ impl Directed {
                 // Commands that nobody may hear, to the end of the clear.
                 for _ in 0..self.timing.clear_cycles - 1 {
                     let deaf = self.offer((0, op), Value::Odd);
-                    self.queue.push_back(Cycle { reset: false, offers: vec![deaf] });
+                    self.queue.push_back(Cycle {
+                        reset: false,
+                        offers: vec![deaf],
+                    });
                 }
                 self.look();
             }
@@ -467,7 +524,10 @@ impl Directed {
                 self.reset(1);
                 self.idle(self.timing.clear_cycles - 1 + after);
                 let command = self.offer((lane, op), Value::Odd);
-                self.queue.push_back(Cycle { reset: false, offers: vec![command] });
+                self.queue.push_back(Cycle {
+                    reset: false,
+                    offers: vec![command],
+                });
                 self.look();
                 self.idle(MAX_DISTANCE);
                 self.look();
@@ -488,15 +548,34 @@ impl Directed {
         let flight = self.timing.latency + 1;
         let first = (0, 0);
         match scene {
-            Scene::Start => {
-                Some(Scene::Hazard { earlier: first, later: first, distance: 1, dirty: false })
-            }
-            Scene::Hazard { earlier, later, distance, dirty: false } => {
-                Some(Scene::Hazard { earlier, later, distance, dirty: true })
-            }
-            Scene::Hazard { earlier, later, distance, .. } if distance < MAX_DISTANCE => {
-                Some(Scene::Hazard { earlier, later, distance: distance + 1, dirty: false })
-            }
+            Scene::Start => Some(Scene::Hazard {
+                earlier: first,
+                later: first,
+                distance: 1,
+                dirty: false,
+            }),
+            Scene::Hazard {
+                earlier,
+                later,
+                distance,
+                dirty: false,
+            } => Some(Scene::Hazard {
+                earlier,
+                later,
+                distance,
+                dirty: true,
+            }),
+            Scene::Hazard {
+                earlier,
+                later,
+                distance,
+                ..
+            } if distance < MAX_DISTANCE => Some(Scene::Hazard {
+                earlier,
+                later,
+                distance: distance + 1,
+                dirty: false,
+            }),
             Scene::Hazard { earlier, later, .. } => {
                 let (earlier, later) = match next_command(later, lanes) {
                     Some(later) => (earlier, later),
@@ -507,13 +586,26 @@ impl Directed {
                 };
                 // Two commands of one cycle are on different lanes, the earlier one on the lower.
                 let distance = u32::from(earlier.0 >= later.0);
-                Some(Scene::Hazard { earlier, later, distance, dirty: false })
+                Some(Scene::Hazard {
+                    earlier,
+                    later,
+                    distance,
+                    dirty: false,
+                })
             }
-            Scene::Reset { op, before } if before < flight => {
-                Some(Scene::Reset { op, before: before + 1 })
-            }
-            Scene::Reset { op, .. } if op < 7 => Some(Scene::Reset { op: op + 1, before: 0 }),
-            Scene::Reset { .. } => Some(Scene::AfterReset { lane: 0, op: 0, after: 0 }),
+            Scene::Reset { op, before } if before < flight => Some(Scene::Reset {
+                op,
+                before: before + 1,
+            }),
+            Scene::Reset { op, .. } if op < 7 => Some(Scene::Reset {
+                op: op + 1,
+                before: 0,
+            }),
+            Scene::Reset { .. } => Some(Scene::AfterReset {
+                lane: 0,
+                op: 0,
+                after: 0,
+            }),
             Scene::AfterReset { lane, op, after: 0 } => {
                 Some(Scene::AfterReset { lane, op, after: 1 })
             }

@@ -492,7 +492,7 @@ fn output(command: &mut Command) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
     /// A folder that holds scripts in the place of tools.
@@ -503,11 +503,20 @@ mod tests {
             Self(TempDir::new().unwrap())
         }
 
+        /// A file that this process had open for writing may refuse to start while other threads start processes,
+        /// which inherit it for a moment; so a shell writes it.
         fn script(&self, path: &str, body: &str) -> PathBuf {
             let path = self.0.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args([
+                    "-c",
+                    "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\"",
+                ])
+                .arg(&path)
+                .arg(body);
+            assert!(shell.status().unwrap().success());
             path
         }
 

@@ -1,22 +1,39 @@
 //! The golden model's time: when responses and `ready` appear, written out by hand.
 
+// A test that cannot go on fails; helper functions included.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use atomik_algebra::Op;
 use atomik_sim::golden::{Golden, Timing};
 use atomik_sim::record::Layout;
 use atomik_sim::stimulus::{Cycle, Offer};
 
-const TIMING: Timing = Timing { latency: 3, clear_cycles: 5 };
+const TIMING: Timing = Timing {
+    latency: 3,
+    clear_cycles: 5,
+};
 
 fn offer(lane: u32, op: Op, addr: usize, data: u64) -> Offer {
-    Offer { lane, op: op.code(), addr, data: vec![data] }
+    Offer {
+        lane,
+        op: op.code(),
+        addr,
+        data: vec![data],
+    }
 }
 
 fn reset() -> Cycle {
-    Cycle { reset: true, offers: vec![] }
+    Cycle {
+        reset: true,
+        offers: vec![],
+    }
 }
 
 fn offers(offers: Vec<Offer>) -> Cycle {
-    Cycle { reset: false, offers }
+    Cycle {
+        reset: false,
+        offers,
+    }
 }
 
 /// `(ready, rsp_valid, rsp_data, rsp_clean)` in each cycle.
@@ -44,7 +61,10 @@ fn ready_rises_clear_cycles_after_the_last_cycle_with_rst_high() {
     let cycles = [vec![reset(), reset()], idle(7)].concat();
     let ready: Vec<bool> = run(&cycles).iter().map(|r| r.0).collect();
     // The last reset is in cycle 1, so ready is first high in cycle 1 + 5.
-    assert_eq!(ready, [false, false, false, false, false, false, true, true, true]);
+    assert_eq!(
+        ready,
+        [false, false, false, false, false, false, true, true, true]
+    );
 }
 
 #[test]
@@ -53,7 +73,10 @@ fn a_response_comes_latency_cycles_after_its_command_and_sees_no_lane_of_its_own
         vec![reset()],
         idle(4),
         vec![
-            offers(vec![offer(0, Op::Load, 1, 0x0f), offer(1, Op::Accum, 1, 0xf0)]),
+            offers(vec![
+                offer(0, Op::Load, 1, 0x0f),
+                offer(1, Op::Accum, 1, 0xf0),
+            ]),
             offers(vec![offer(0, Op::Read, 1, 0), offer(1, Op::Accum, 1, 0x01)]),
             offers(vec![offer(0, Op::Delta, 1, 0)]),
             offers(vec![offer(0, Op::Drain, 1, 0)]),
@@ -76,7 +99,10 @@ fn a_response_comes_latency_cycles_after_its_command_and_sees_no_lane_of_its_own
 #[test]
 fn a_reset_drops_what_is_in_flight_but_not_what_is_on_the_port() {
     let read = || offers(vec![offer(0, Op::Read, 0, 0)]);
-    let with_reset = Cycle { reset: true, ..read() };
+    let with_reset = Cycle {
+        reset: true,
+        ..read()
+    };
     let cycles = [
         vec![reset()],
         idle(4),
@@ -86,16 +112,28 @@ fn a_reset_drops_what_is_in_flight_but_not_what_is_on_the_port() {
         idle(4),
     ]
     .concat();
-    let valid: Vec<usize> = (0..).zip(run(&cycles)).filter(|(_, r)| r.1).map(|(i, _)| i).collect();
+    let valid: Vec<usize> = (0..)
+        .zip(run(&cycles))
+        .filter(|(_, r)| r.1)
+        .map(|(i, _)| i)
+        .collect();
     // The read of cycle 5 answers in cycle 8, in which rst is high; those of 6, 7 and 8 are gone.
     assert_eq!(valid, [8, 15 + 3]);
 }
 
 #[test]
 fn commands_before_ready_and_together_with_rst_change_nothing() {
-    let load = || offers(vec![offer(0, Op::Load, 2, 0xaa), offer(1, Op::Accum, 2, 0x55)]);
+    let load = || {
+        offers(vec![
+            offer(0, Op::Load, 2, 0xaa),
+            offer(1, Op::Accum, 2, 0x55),
+        ])
+    };
     let cycles = [
-        vec![Cycle { reset: true, ..load() }],
+        vec![Cycle {
+            reset: true,
+            ..load()
+        }],
         vec![load(), load(), load(), load()],
         vec![offers(vec![offer(0, Op::Read, 2, 0)])],
         idle(3),

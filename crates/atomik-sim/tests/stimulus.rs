@@ -8,7 +8,10 @@ use atomik_sim::shrink::from_record;
 use atomik_sim::stimulus::{Directed, Profile, Random, Stimulus, fill};
 use proptest::prelude::*;
 
-const TIMING: Timing = Timing { latency: 13, clear_cycles: 33 };
+const TIMING: Timing = Timing {
+    latency: 13,
+    clear_cycles: 33,
+};
 
 fn layout() -> Layout {
     Layout::new(40, 16, 3).unwrap()
@@ -22,20 +25,31 @@ fn records(stimulus: &mut impl Stimulus, cycles: usize) -> Vec<u64> {
 
 /// FNV-1a over the words.
 fn fingerprint(words: &[u64]) -> u64 {
-    words.iter().flat_map(|w| w.to_le_bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    words
+        .iter()
+        .flat_map(|w| w.to_le_bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
 }
 
 #[test]
 fn the_same_seed_gives_the_same_stimulus_on_every_machine() {
     let random = |name: &str| {
         let profile = Profile::named(name).unwrap();
-        fingerprint(&records(&mut Random::new(layout(), TIMING, profile, 42), 5000))
+        fingerprint(&records(
+            &mut Random::new(layout(), TIMING, profile, 42),
+            5000,
+        ))
     };
-    let mut seen: Vec<(&str, u64)> =
-        Profile::NAMES.iter().map(|name| (*name, random(name))).collect();
-    seen.push(("directed", fingerprint(&records(&mut Directed::new(layout(), TIMING, 42), 5000))));
+    let mut seen: Vec<(&str, u64)> = Profile::NAMES
+        .iter()
+        .map(|name| (*name, random(name)))
+        .collect();
+    seen.push((
+        "directed",
+        fingerprint(&records(&mut Directed::new(layout(), TIMING, 42), 5000)),
+    ));
     assert_eq!(seen, PINNED);
 }
 
@@ -54,8 +68,10 @@ fn chunks_of_any_size_give_the_same_stream() {
     let new = || Random::new(layout(), TIMING, Profile::mixed(), 3);
     let whole = records(&mut new(), 1000);
     let mut one = new();
-    let pieces: Vec<u64> =
-        [1, 7, 92, 900].iter().flat_map(|&n| records(&mut one, n)).collect();
+    let pieces: Vec<u64> = [1, 7, 92, 900]
+        .iter()
+        .flat_map(|&n| records(&mut one, n))
+        .collect();
     assert_eq!(whole, pieces);
 }
 
@@ -63,7 +79,9 @@ fn chunks_of_any_size_give_the_same_stream() {
 fn accumulate_offers_a_command_on_every_lane_in_every_cycle() {
     let profile = Profile::named("accumulate").unwrap();
     let cmds = records(&mut Random::new(layout(), TIMING, profile, 1), 2000);
-    let busy = (0..2000).map(|i| layout().command(&cmds, i).valid_lanes().count_ones()).sum::<u32>();
+    let busy = (0..2000)
+        .map(|i| layout().command(&cmds, i).valid_lanes().count_ones())
+        .sum::<u32>();
     assert_eq!(busy, 3 * 2000);
 }
 
@@ -73,7 +91,11 @@ fn every_profile_starts_with_a_reset_and_only_some_reset_again() {
         let profile = Profile::named(name).unwrap();
         let again = profile.reset_every > 0;
         let cmds = records(&mut Random::new(layout(), TIMING, profile, 5), 100_000);
-        let resets = |from: usize| (from..100_000).filter(|&i| layout().command(&cmds, i).reset()).count();
+        let resets = |from: usize| {
+            (from..100_000)
+                .filter(|&i| layout().command(&cmds, i).reset())
+                .count()
+        };
         assert!(layout().command(&cmds, 0).reset(), "{name}");
         assert_eq!(resets(10) > 0, again, "{name}");
     }
@@ -114,21 +136,48 @@ proptest! {
 fn a_sequence_that_does_not_fit_is_refused_by_event() {
     let offer = |cycle, lane, op, addr, data: &str| Event {
         cycle,
-        input: Input::Offer { lane, op, addr, data: data.into() },
+        input: Input::Offer {
+            lane,
+            op,
+            addr,
+            data: data.into(),
+        },
     };
     let check = |events: Vec<Event>| Sequence { events }.cycles(&layout()).unwrap_err();
     let good = || offer(5, 0, 1, 0, "0x1");
-    assert_eq!(check(vec![good(), offer(4, 0, 1, 0, "0x1")]), SequenceError::Order(1));
+    assert_eq!(
+        check(vec![good(), offer(4, 0, 1, 0, "0x1")]),
+        SequenceError::Order(1)
+    );
     assert_eq!(check(vec![good(), good()]), SequenceError::Twice(1));
-    assert_eq!(check(vec![offer(0, 3, 2, 0, "0x1")]), SequenceError::Range(0, "lane"));
-    assert_eq!(check(vec![offer(0, 1, 1, 0, "0x1")]), SequenceError::Range(0, "op"));
-    assert_eq!(check(vec![offer(0, 0, 8, 0, "0x1")]), SequenceError::Range(0, "op"));
-    assert_eq!(check(vec![offer(0, 0, 2, 16, "0x1")]), SequenceError::Range(0, "address"));
+    assert_eq!(
+        check(vec![offer(0, 3, 2, 0, "0x1")]),
+        SequenceError::Range(0, "lane")
+    );
+    assert_eq!(
+        check(vec![offer(0, 1, 1, 0, "0x1")]),
+        SequenceError::Range(0, "op")
+    );
+    assert_eq!(
+        check(vec![offer(0, 0, 8, 0, "0x1")]),
+        SequenceError::Range(0, "op")
+    );
+    assert_eq!(
+        check(vec![offer(0, 0, 2, 16, "0x1")]),
+        SequenceError::Range(0, "address")
+    );
     for data in ["1", "0xg", "0x10000000000"] {
-        assert_eq!(check(vec![offer(0, 0, 2, 0, data)]), SequenceError::Range(0, "data"), "{data}");
+        assert_eq!(
+            check(vec![offer(0, 0, 2, 0, data)]),
+            SequenceError::Range(0, "data"),
+            "{data}"
+        );
     }
     assert_eq!(
-        check(vec![Event { cycle: u64::MAX, input: Input::Reset }]),
+        check(vec![Event {
+            cycle: u64::MAX,
+            input: Input::Reset
+        }]),
         SequenceError::Long(u64::MAX)
     );
 }
@@ -136,9 +185,22 @@ fn a_sequence_that_does_not_fit_is_refused_by_event() {
 #[test]
 fn configurations_are_written_in_one_way() {
     let config = parse_config("w64 d512 l4").unwrap();
-    assert_eq!((config.width(), config.depth(), config.lanes()), (64, 512, 4));
-    for bad in ["", "64 512 4", "w64 d512", "w64 d512 l4 x", "d512 w64 l4", "w63 d512 l4"] {
-        assert!(matches!(parse_config(bad), Err(PlanError::Config { .. })), "{bad}");
+    assert_eq!(
+        (config.width(), config.depth(), config.lanes()),
+        (64, 512, 4)
+    );
+    for bad in [
+        "",
+        "64 512 4",
+        "w64 d512",
+        "w64 d512 l4 x",
+        "d512 w64 l4",
+        "w63 d512 l4",
+    ] {
+        assert!(
+            matches!(parse_config(bad), Err(PlanError::Config { .. })),
+            "{bad}"
+        );
     }
 }
 
@@ -148,7 +210,12 @@ fn a_plan_with_an_unknown_field_is_refused_with_its_file() {
     let path = folder.path().join("plan.toml");
     std::fs::write(&path, "name = \"x\"\nruns = []\n").unwrap();
     let message = Plan::read(&path).unwrap_err().to_string();
-    assert!(message.contains("plan.toml") && message.contains("runs"), "{message}");
-    let message = Plan::read(&folder.path().join("none.toml")).unwrap_err().to_string();
+    assert!(
+        message.contains("plan.toml") && message.contains("runs"),
+        "{message}"
+    );
+    let message = Plan::read(&folder.path().join("none.toml"))
+        .unwrap_err()
+        .to_string();
     assert!(message.contains("none.toml"), "{message}");
 }

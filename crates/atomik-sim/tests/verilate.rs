@@ -14,7 +14,6 @@ use std::{
     collections::{BTreeSet, VecDeque},
     fmt::Write as _,
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::Barrier,
@@ -714,12 +713,14 @@ fn a_warning_is_an_error_unless_it_is_allowed() {
 
 /// A compiler that says its version and then fails.
 fn failing_compiler(dir: &Path) -> Tool {
-    let script = dir.join("c++");
-    fs::write(&script, "#!/bin/sh\n[ \"$1\" = --version ] && echo 'c++ 99.1' && exit\necho out of registers >&2\nexit 1\n")
-        .unwrap();
-    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = dir.join("c++.sh");
+    let text =
+        "[ \"$1\" = --version ] && echo 'c++ 99.1' && exit\necho out of registers >&2\nexit 1\n";
+    fs::write(&script, text).unwrap();
+    // The shell reads the script. To start a file that was just written may fail while other threads start processes.
+    let compiler = Some(format!("/bin/sh {}", script.display()).into());
     Search {
-        compiler: Some(script.into()),
+        compiler,
         ..Search::default()
     }
     .find(ToolKind::Compiler)
@@ -787,9 +788,8 @@ fn a_model_is_built_once_and_again_when_anything_it_is_made_from_changes() {
     assert_eq!(dirs.len(), 3);
 
     // With a compiler that fails in the place of the real one, only what is in the cache succeeds.
-    let broken = TempDir::new().unwrap();
     let mut compiler = builder.compiler().clone();
-    compiler.path = failing_compiler(broken.path()).path;
+    compiler.path = "/bin/false".into();
     let rebuild = |verilator: Tool, compiler: Tool| {
         let builder = Builder::new(verilator, compiler, cache.path().to_path_buf());
         builder.build(&source, Options::default())

@@ -15,10 +15,14 @@ pub(super) fn circuit(config: &Config) -> Circuit {
 
     m.section("Stage 1: the lanes' commands.");
     let lanes = 0..config.lanes() as usize;
-    let addr_s1: Vec<Expr> =
-        lanes.clone().map(|l| m.register(&format!("addr{l}_s1"), &p.addr[l])).collect();
-    let data_s1: Vec<Expr> =
-        lanes.clone().map(|l| m.register(&format!("data{l}_s1"), &p.data[l])).collect();
+    let addr_s1: Vec<Expr> = lanes
+        .clone()
+        .map(|l| m.register(&format!("addr{l}_s1"), &p.addr[l]))
+        .collect();
+    let data_s1: Vec<Expr> = lanes
+        .clone()
+        .map(|l| m.register(&format!("data{l}_s1"), &p.data[l]))
+        .collect();
     let mut valid_s1 = vec![control.accum.clone()];
     for l in lanes.clone().skip(1) {
         valid_s1.push(m.register(&format!("valid{l}_s1"), p.valid.bit(l as u32) & &ready));
@@ -74,6 +78,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
     let delta = m.output_of("reference", &s("delta", z + 3));
     let state = m.output_of("reference", &s("state", z + 3));
-    respond(&mut m, config, [&p.rst, &clearing, &delta, &state], (&responds, &state_op));
+    respond(
+        &mut m,
+        config,
+        [&p.rst, &clearing, &delta, &state],
+        (&responds, &state_op),
+    );
     m
 }

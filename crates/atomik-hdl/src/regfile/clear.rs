@@ -33,8 +33,14 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let one = || Drive::from(Expr::constant(1, 1));
     m.set_next("count", select(&rst, Expr::zero(bits), &next));
     m.set_next("last", select(&rst, zero(), next.all()));
-    m.set_next("active_q", select(&rst, one(), select(&last, zero(), Drive::Hold)));
-    m.set_next("ready_q", select(&rst, zero(), select(&last, one(), Drive::Hold)));
+    m.set_next(
+        "active_q",
+        select(&rst, one(), select(&last, zero(), Drive::Hold)),
+    );
+    m.set_next(
+        "ready_q",
+        select(&rst, zero(), select(&last, one(), Drive::Hold)),
+    );
     m.assign("ready", &ready);
     m.assign("active", &active);
     if config.address_bits() > 0 {

@@ -31,7 +31,10 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         .chunks(2)
         .enumerate()
         .map(|(i, pair)| {
-            let sum = pair.iter().skip(1).fold(pair[0].clone(), |sum, word| sum ^ word);
+            let sum = pair
+                .iter()
+                .skip(1)
+                .fold(pair[0].clone(), |sum, word| sum ^ word);
             m.register(&format!("pair{i}_s2"), sum)
         })
         .collect();
@@ -56,15 +59,30 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let offset = m.declare_register("offset", w);
     let zero = || Expr::zero(w);
     m.set_next("total", select(&clearing, zero(), &total ^ &sum));
-    m.set_next("base", select(&clearing, zero(), select(freeze.at(z), &total, Drive::Hold)));
+    m.set_next(
+        "base",
+        select(&clearing, zero(), select(freeze.at(z), &total, Drive::Hold)),
+    );
     m.set_next(
         "offset",
-        select(&clearing, zero(), select(load.at(z), &total ^ value.at(z), Drive::Hold)),
+        select(
+            &clearing,
+            zero(),
+            select(load.at(z), &total ^ value.at(z), Drive::Hold),
+        ),
     );
 
-    m.section(&format!("Stage {}: delta and state before the command.", z + 1));
+    m.section(&format!(
+        "Stage {}: delta and state before the command.",
+        z + 1
+    ));
     let delta = m.register(&format!("delta_s{}", z + 1), &base ^ &total);
     let state = m.register(&format!("state_s{}", z + 1), &offset ^ &total);
-    respond(&mut m, config, [&p.rst, &clearing, &delta, &state], (&responds, &state_op));
+    respond(
+        &mut m,
+        config,
+        [&p.rst, &clearing, &delta, &state],
+        (&responds, &state_op),
+    );
     m
 }

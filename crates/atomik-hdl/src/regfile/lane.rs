@@ -34,7 +34,11 @@ pub(super) fn equal_slices(m: &mut Circuit, name: &str, a: &Expr, b: &Expr) -> E
 }
 
 pub(super) fn memory(config: &Config) -> Memory {
-    Memory::new(format!("{}_memory", config.name()), config.width(), config.address_bits())
+    Memory::new(
+        format!("{}_memory", config.name()),
+        config.width(),
+        config.address_bits(),
+    )
 }
 
 pub(super) fn circuit(config: &Config) -> Circuit {
@@ -81,9 +85,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         .into_iter()
         .zip(&equal)
         .enumerate()
-        .map(|(i, (valid, equal))| {
-            m.register(&format!("hit{}_s3", i + 1), equal.all() & valid)
-        })
+        .map(|(i, (valid, equal))| m.register(&format!("hit{}_s3", i + 1), equal.all() & valid))
         .collect();
 
     m.section("Stage 4: what the memory does not hold yet.");
@@ -96,14 +98,20 @@ pub(super) fn circuit(config: &Config) -> Circuit {
 
     m.section("The loop's memory.");
     let memory = memory(config);
-    let loop_word =
-        m.memory("loop_memory", &memory, [&write_en, &write_addr, &sum, addr.at(2)]);
+    let loop_word = m.memory(
+        "loop_memory",
+        &memory,
+        [&write_en, &write_addr, &sum, addr.at(2)],
+    );
 
     m.section("Stage 5: one level of logic behind the memory, then the write registers.");
     let kept = m.wire("kept_s4", gate_not(&replace, &loop_word));
     m.set_next("write_en_s5", &clear | valid.at(4));
     m.set_next("write_addr_s5", select(&clear, &clear_addr, addr.at(4)));
-    m.set_next("sum_s5", select(&clear, Expr::zero(w), kept ^ own ^ earlier));
+    m.set_next(
+        "sum_s5",
+        select(&clear, Expr::zero(w), kept ^ own ^ earlier),
+    );
 
     m.section("Readout: did the command before lane 0's write the address that lane 0 reads?");
     let same = equal_slices(&mut m, "read_equal_s2", &read_addr_s1, addr.at(2));
@@ -112,8 +120,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let fresh = m.register("fresh_s6", gate(read_hit.at(5), &sum_s6));
 
     m.section("The copy that lane 0 reads.");
-    let read_word =
-        m.memory("read_memory", &memory, [&write_en, &write_addr, &sum, &read_addr_s4]);
+    let read_word = m.memory(
+        "read_memory",
+        &memory,
+        [&write_en, &write_addr, &sum, &read_addr_s4],
+    );
 
     m.section("Stage 7: the lane's word.");
     let stored = m.wire("stored_s6", gate_not(read_hit.at(6), &read_word));

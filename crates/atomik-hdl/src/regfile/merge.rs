@@ -13,7 +13,10 @@ pub(super) fn merge(m: &mut Circuit, mut words: Vec<Expr>, mut stage: u32) -> (E
             .chunks(4)
             .enumerate()
             .map(|(i, group)| {
-                let all = group.iter().skip(1).fold(group[0].clone(), |sum, word| sum ^ word);
+                let all = group
+                    .iter()
+                    .skip(1)
+                    .fold(group[0].clone(), |sum, word| sum ^ word);
                 m.register(&format!("merge{i}_s{stage}"), all)
             })
             .collect();

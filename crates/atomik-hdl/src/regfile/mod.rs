@@ -20,7 +20,11 @@ use atomik_algebra::Op;
 
 /// The register file for `config`: a rust-hdl block with the native ports of the specification.
 pub fn circuit(config: &Config) -> Circuit {
-    if config.address_bits() == 0 { flat::circuit(config) } else { addressed::circuit(config) }
+    if config.address_bits() == 0 {
+        flat::circuit(config)
+    } else {
+        addressed::circuit(config)
+    }
 }
 
 /// The ports that every register file has, ahead of the logic.
@@ -39,18 +43,50 @@ fn ports(m: &mut Circuit, config: &Config) -> Ports {
     let rst = m.input("rst", 1, "synchronous reset, active high");
     m.output("ready", 1, "memories are clear, commands are accepted");
     let valid = m.input("cmd_valid", l, "lane l offers a command in this cycle");
-    let op = m.input("cmd_op", 3, "op of lane 0; the other lanes always accumulate");
-    let lanes = |bus: &Expr, bits| (0..l).map(|i| bus.slice(i * bits, bits)).collect::<Vec<_>>();
+    let op = m.input(
+        "cmd_op",
+        3,
+        "op of lane 0; the other lanes always accumulate",
+    );
+    let lanes = |bus: &Expr, bits| {
+        (0..l)
+            .map(|i| bus.slice(i * bits, bits))
+            .collect::<Vec<_>>()
+    };
     let addr = if a > 0 {
-        lanes(&m.input("cmd_addr", l * a, "address of each lane, lane 0 in the low bits"), a)
+        lanes(
+            &m.input(
+                "cmd_addr",
+                l * a,
+                "address of each lane, lane 0 in the low bits",
+            ),
+            a,
+        )
     } else {
         vec![]
     };
-    let data = lanes(&m.input("cmd_data", l * w, "value or delta of each lane, lane 0 low"), w);
+    let data = lanes(
+        &m.input("cmd_data", l * w, "value or delta of each lane, lane 0 low"),
+        w,
+    );
     m.output("rsp_valid", 1, "a response is on the port");
-    m.output("rsp_data", w, "state or delta, by the op; 0 when rsp_valid is 0");
-    m.output("rsp_clean", 1, "the delta was 0 before the op; 0 when rsp_valid is 0");
-    Ports { rst, valid, op, addr, data }
+    m.output(
+        "rsp_data",
+        w,
+        "state or delta, by the op; 0 when rsp_valid is 0",
+    );
+    m.output(
+        "rsp_clean",
+        1,
+        "the delta was 0 before the op; 0 when rsp_valid is 0",
+    );
+    Ports {
+        rst,
+        valid,
+        op,
+        addr,
+        data,
+    }
 }
 
 /// Lane 0's op as one bit per effect, registered at stage 1, 0 when no command was accepted.
@@ -71,10 +107,20 @@ fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr) -> Control {
     m.section("Stage 1: lane 0's op, one bit per effect.");
     let accepted = m.wire("accepted", ports.valid.bit(0) & ready);
     let is_op = |m: &mut Circuit, op: Op| {
-        m.wire(&format!("is_{}", op.name()), ports.op.equals(&Expr::constant(op.code().into(), 3)))
+        m.wire(
+            &format!("is_{}", op.name()),
+            ports.op.equals(&Expr::constant(op.code().into(), 3)),
+        )
     };
-    let [load, accum, read, swap, delta, drain] =
-        [Op::Load, Op::Accum, Op::Read, Op::Swap, Op::Delta, Op::Drain].map(|op| is_op(m, op));
+    let [load, accum, read, swap, delta, drain] = [
+        Op::Load,
+        Op::Accum,
+        Op::Read,
+        Op::Swap,
+        Op::Delta,
+        Op::Drain,
+    ]
+    .map(|op| is_op(m, op));
     let mut effect = |name: &str, op: Expr| m.register(&format!("{name}_s1"), &accepted & op);
     Control {
         load: effect("load", load.clone()),

@@ -33,7 +33,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let load = m.input(&s("load", z), 1, "LOAD: set the reference to the value");
     let freeze = m.input(&s("freeze", z), 1, "LOAD, SWAP, DRAIN: clear the delta");
     let value = m.input(&s("value", z), w, "LOAD's value");
-    let total = m.input(&s("total", z), w, "xor of all lanes' words before the command");
+    let total = m.input(
+        &s("total", z),
+        w,
+        "xor of all lanes' words before the command",
+    );
     m.output(&s("delta", z + 3), w, "delta before the command");
     m.output(&s("state", z + 3), w, "state before the command");
 
@@ -74,13 +78,26 @@ pub(super) fn circuit(config: &Config) -> Circuit {
 
     m.section("The memories.");
     let memory = memory(config);
-    let base_word = m.memory("base_memory", &memory, [&base_en, &write_addr, &base, &addr]);
-    let offset_word =
-        m.memory("offset_memory", &memory, [&offset_en, &write_addr, &offset, &addr]);
+    let base_word = m.memory(
+        "base_memory",
+        &memory,
+        [&base_en, &write_addr, &base, &addr],
+    );
+    let offset_word = m.memory(
+        "offset_memory",
+        &memory,
+        [&offset_en, &write_addr, &offset, &addr],
+    );
 
-    m.section(&format!("Stage {}: delta and state before the command.", z + 3));
+    m.section(&format!(
+        "Stage {}: delta and state before the command.",
+        z + 3
+    ));
     let old_base = m.wire(&s("old_base", z + 2), gate_not(&base_replace, &base_word));
-    let old_offset = m.wire(&s("old_offset", z + 2), gate_not(&offset_replace, &offset_word));
+    let old_offset = m.wire(
+        &s("old_offset", z + 2),
+        gate_not(&offset_replace, &offset_word),
+    );
     let delta = m.register("delta_q", old_base ^ delta_part);
     let state = m.register("state_q", old_offset ^ state_part);
     m.assign(&s("delta", z + 3), &delta);
