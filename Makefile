@@ -4,9 +4,11 @@
 CARGO ?= cargo
 ATOMIK = $(CARGO) run --quiet --release -p atomik-cli --
 
-# The main job: the regression over all reference configurations, then a real file through model and RTL.
+# The main job: the regression over all reference configurations, then a real file, two versions of it, through model
+# and RTL.
 RUN_REGRESS ?= sim regress
-RUN_DIFF ?= trace diff docs/spec.md docs/architecture.md --check
+RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
+    hdl/atomik_regfile_w64_d512_l1.v hdl/atomik_regfile_w64_d512_l4.v
 
 # Where `make hdl` writes the reference configurations.
 HDL_DIR ?= hdl
@@ -14,7 +16,7 @@ HDL_DIR ?= hdl
 .DEFAULT_GOAL := help
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
 .NOTPARALLEL:
-.PHONY: help setup run test test-verilated bench lint doc hdl ci clean distclean
+.PHONY: help setup run campaign test test-verilated bench lint doc hdl ci clean distclean
 
 help: ## this list
 	@echo "ATOMiK. Targets:"
@@ -28,6 +30,9 @@ run: setup ## the main job: check the generated hardware against the software mo
 	$(ATOMIK) $(RUN_REGRESS)
 	$(ATOMIK) $(RUN_DIFF)
 
+campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds, and long
+	$(ATOMIK) sim regress sim/campaign.toml
+
 test: setup ## all tests
 	$(CARGO) test --workspace
 	@sh scripts/verilated-harness.sh
@@ -36,7 +41,8 @@ test-verilated: setup ## of these, the second harness alone (crate verilated)
 	@sh scripts/verilated-harness.sh
 
 bench: setup ## benchmarks, software model and simulation
-	$(CARGO) bench --workspace
+	$(CARGO) bench -p atomik-algebra
+	$(ATOMIK) sim bench
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check

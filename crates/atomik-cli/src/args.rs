@@ -8,10 +8,11 @@ use clap_complete::Shell;
 
 const EXIT_STATUS: &str = "\
 Exit status:
-  0  fine
-  1  a check failed
-  2  bad input or use
-  3  a tool is missing or failed, or an output could not be written";
+  0    fine
+  1    a check failed
+  2    bad input or use
+  3    a tool is missing or failed, or an output could not be written
+  130  stopped by Ctrl-C";
 
 const RUN_EXAMPLES: &str = r#"A trace has one command a line, a JSON object:
   {"op":"accum","addr":3,"data":"0xff"}
@@ -44,7 +45,7 @@ What the trace needs to run, and the lengths, are said on the standard error.
 Examples:
   atomik trace diff old.bin new.bin > change.jsonl
   atomik trace diff --check model old.bin new.bin
-  atomik trace diff --width 32 --depth 1024 --lanes 8 --check model old.bin new.bin";
+  atomik trace diff --width 32 --depth 1024 --lanes 8 --check both old.bin new.bin";
 
 const RANDOM_EXAMPLES: &str = "\
 Half of what lane 0 does is accum, the rest is every other op; the other lanes accumulate in
@@ -54,6 +55,68 @@ options give the same trace on every machine.
 Examples:
   atomik trace random --seed 7 --count 20
   atomik trace random --lanes 4 --count 1000000 | atomik model run --lanes 4 -";
+
+const GENERATE_EXAMPLES: &str = "\
+Writes NAME.v, and NAME.json with its latency, ports, memories and digest. The same options
+give the same bytes. `atomik hdl list` shows what can be generated.
+
+Examples:
+  atomik hdl generate --width 64 --depth 512 --lanes 4 -o build
+  atomik hdl generate --width 8 --depth 16 --split -o build
+  atomik hdl generate --reference -o hdl";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  atomik hdl list
+  atomik hdl list --json";
+
+const SIM_RUN_EXAMPLES: &str = "\
+A trace is as for `atomik model run`, and so are the answers but for the cycle of the command,
+which comes last. The generated Verilog is compiled by Verilator once and then kept.
+
+Every answer must come exactly the latency after its command, and none otherwise: status 1 if
+not. A gap between commands that is longer than the latency and 32 cycles is cut to that, as
+nothing changes in idle cycles.
+
+Examples:
+  atomik sim run trace.jsonl
+  atomik trace random --lanes 4 | atomik sim run --lanes 4 -";
+
+const REGRESS_EXAMPLES: &str = "\
+A job is a configuration with a stimulus profile and a seed, and is called like
+w64_d512_l1/mixed/1. Every output port is compared with the software model in every cycle.
+Of a mismatch a short case is written, with its waveform; `atomik sim replay` runs it again.
+With --filter or --cycles, coverage bins that stay empty are no failure.
+
+Status 1: a mismatch, or an empty coverage bin where the plan asks for none. Status 3: a model
+could not be built. Ctrl-C ends it with a summary of what ran, and status 130; a second one at
+once.
+
+Examples:
+  atomik sim regress
+  atomik sim regress sim/campaign.toml --junit regress.xml
+  atomik sim regress --filter l4/mixed --seed 7 --cycles 1000000";
+
+const REPLAY_EXAMPLES: &str = "\
+Status 1 if the case still fails, 0 if it passes.
+
+Examples:
+  atomik sim replay target/atomik-failures/w64_d512_l1-mixed-1.json
+  atomik sim replay case.json --waves case.vcd";
+
+const BENCH_EXAMPLES: &str = "\
+Three contestants take turns, on one core: a bare C++ loop around the compiled model, the shim
+that is fed with commands, and the whole cross-check. Every lane is busy in every cycle.
+
+Examples:
+  atomik sim bench
+  atomik sim bench \"w64 d512 l1\" \"w32 d1024 l8\"";
+
+const DOCTOR_EXAMPLES: &str = "\
+Status 3 if a tool is missing.
+
+Examples:
+  atomik doctor";
 
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
@@ -85,6 +148,15 @@ pub enum Command {
     /// Make traces
     #[command(subcommand)]
     Trace(TraceCommand),
+    /// Generate Verilog
+    #[command(subcommand)]
+    Hdl(HdlCommand),
+    /// Run the generated Verilog in simulation
+    #[command(subcommand)]
+    Sim(SimCommand),
+    /// Show which tools were found, and what is missing
+    #[command(after_help = DOCTOR_EXAMPLES)]
+    Doctor,
     /// Print the completions for a shell
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -119,6 +191,36 @@ pub enum TraceCommand {
     /// Print a random trace
     #[command(after_help = RANDOM_EXAMPLES)]
     Random(RandomArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum HdlCommand {
+    /// Write the Verilog of a register file, and its manifest
+    #[command(after_help = GENERATE_EXAMPLES)]
+    Generate(GenerateArgs),
+    /// Show what can be generated, and the reference configurations
+    #[command(after_help = LIST_EXAMPLES)]
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SimCommand {
+    /// Run a trace on the compiled Verilog and print the responses
+    #[command(after_help = SIM_RUN_EXAMPLES)]
+    Run(RunArgs),
+    /// Check the generated Verilog against the software model, cycle for cycle
+    #[command(after_help = REGRESS_EXAMPLES)]
+    Regress(RegressArgs),
+    /// Run a recorded case on the Verilog of today's generator
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(ReplayArgs),
+    /// Measure how fast simulation and cross-check are
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchArgs),
 }
 
 /// The register file that a command is about.
@@ -168,7 +270,8 @@ pub struct DiffArgs {
     /// Lanes to spread the deltas over, 1 to 32
     #[arg(long, value_name = "LANES", default_value = "1", value_parser = lanes)]
     pub lanes: u32,
-    /// Instead of printing the trace, run it here and compare the words that are read with NEW
+    /// Instead of printing the trace, run it here and compare the words that are read with NEW; the RTL is
+    /// that of --width, --depth and --lanes, which it must be possible to generate
     #[arg(long, value_name = "WHERE")]
     pub check: Option<Engine>,
     /// The old file
@@ -184,6 +287,87 @@ pub struct DiffArgs {
 pub enum Engine {
     /// The software model
     Model,
+    /// The generated Verilog, compiled
+    Rtl,
+    /// The one, then the other
+    Both,
+}
+
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    #[command(flatten)]
+    pub geometry: GeometryArgs,
+    /// What the memories are made for
+    #[arg(long, value_name = "TARGET", default_value = "generic")]
+    pub target: Target,
+    /// Write each module to a file of its own
+    #[arg(long)]
+    pub split: bool,
+    /// Write all reference configurations
+    #[arg(long, conflicts_with_all = ["width", "depth", "lanes"])]
+    pub reference: bool,
+    /// The folder to write to, made if need be
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+}
+
+/// What the memories of generated Verilog are made for.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Target {
+    /// Any: memories are written so that synthesis infers them
+    Generic,
+}
+
+#[derive(Debug, Args)]
+pub struct RegressArgs {
+    /// The plan; without it, sim/reference.toml of the project
+    #[arg(value_name = "PLAN.toml", value_hint = ValueHint::FilePath)]
+    pub plan: Option<PathBuf>,
+    /// Use this seed instead of the plan's
+    #[arg(long, value_name = "NUMBER")]
+    pub seed: Option<u64>,
+    /// Run so many cycles in each job, instead of the plan's
+    #[arg(long, value_name = "CYCLES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub cycles: Option<u64>,
+    /// Run only the jobs whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub filter: Option<String>,
+    /// Write the result as JUnit XML to this file, too
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub junit: Option<PathBuf>,
+    /// Print the result as JSON instead of a summary
+    #[arg(long)]
+    pub json: bool,
+    /// The folder to write the cases of failures to, made if need be; without it, target/atomik-failures of
+    /// the project
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub failures: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// The recorded case, as `atomik sim regress` writes it
+    #[arg(value_name = "CASE", value_hint = ValueHint::FilePath)]
+    pub case: PathBuf,
+    /// Write a waveform of the case to this file
+    #[arg(long, value_name = "FILE.vcd", value_hint = ValueHint::FilePath)]
+    pub waves: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Configurations, written as "w64 d512 l1"; without any, the reference configurations
+    #[arg(value_name = "CONFIG")]
+    pub configs: Vec<String>,
+    /// Cycles that each contestant runs in a turn
+    #[arg(long, value_name = "CYCLES", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
+    pub cycles: u64,
+    /// How often each contestant has its turn; medians are shown
+    #[arg(long, value_name = "TURNS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub turns: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,13 @@
+use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
-use atomik_sim::trace;
+use atomik_hdl::ConfigError;
+use atomik_sim::case::CaseError;
+use atomik_sim::regress::PlanError;
+use atomik_sim::scoreboard::ScoreboardError;
+use atomik_sim::verilate::BuildError;
+use atomik_sim::{rtl, trace};
 use thiserror::Error;
 
 /// Why a command ended early.
@@ -15,6 +21,34 @@ pub enum Failure {
     Geometry(#[from] trace::GeometryError),
     #[error(transparent)]
     Model(#[from] atomik_algebra::Error),
+    #[error("{0}; `atomik hdl list` shows what can be generated")]
+    Config(#[from] ConfigError),
+    #[error(
+        "the RTL cannot check this: {0}; choose --width, --depth and --lanes from those, or --check model"
+    )]
+    NoRtl(#[source] ConfigError),
+    #[error(transparent)]
+    Hdl(#[from] atomik_hdl::files::Error),
+    #[error(transparent)]
+    Rtl(#[from] rtl::Error),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error(transparent)]
+    Case(Box<CaseError>),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(
+        "this is no project, and so without a plan of its own: name a plan, or set ATOMIK_ROOT"
+    )]
+    NoPlan,
+    #[error("cannot catch Ctrl-C: {0}")]
+    Signal(#[from] ctrlc::Error),
+    #[error("cannot write the result as JSON: {0}")]
+    Json(#[source] serde_json::Error),
+    #[error("cannot write the result as JUnit XML: {0}")]
+    Junit(String),
+    #[error("cannot record the case: {0}; name a folder that can be written to with --failures")]
+    Record(#[source] Box<CaseError>),
     #[error("<stdin>:{line}: {reason}")]
     Script { line: u64, reason: String },
     #[error("<stdin>: {0}")]
@@ -23,23 +57,60 @@ pub enum Failure {
     Terminal(#[from] rustyline::error::ReadlineError),
     #[error("cannot write to the standard output: {0}")]
     Output(#[source] io::Error),
+    #[error("{}: {source}; name a file that can be written", .path.display())]
+    File { path: PathBuf, source: io::Error },
     #[error("{}: {source}; name a folder that can be written to", .path.display())]
     Folder { path: PathBuf, source: io::Error },
 }
 
+impl From<CaseError> for Failure {
+    fn from(error: CaseError) -> Self {
+        Self::Case(error.into())
+    }
+}
+
 impl Failure {
+    /// The message: what went wrong, and what the system said where the library leaves that to its cause.
+    pub fn text(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let reason = error.to_string();
+            if !text.contains(&reason) {
+                text += ": ";
+                text += &reason;
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// The exit status, as `atomik --help` documents it.
     pub fn status(&self) -> u8 {
         match self {
-            Self::Trace(trace::Error::Spool { .. } | trace::Error::Write(_))
-            | Self::Diff(trace::diff::Error::Spool { .. } | trace::diff::Error::Write(_))
+            Self::Trace(error) | Self::Rtl(rtl::Error::Trace(error)) => trace_status(error),
+            Self::Rtl(rtl::Error::Load(error)) | Self::Case(error) => case_status(error),
+            Self::Rtl(rtl::Error::Violation { .. }) => 1,
+            Self::Diff(trace::diff::Error::Spool { .. } | trace::diff::Error::Write(_))
+            | Self::Rtl(rtl::Error::Model(_))
+            | Self::Hdl(_)
+            | Self::Build(_)
+            | Self::Signal(_)
+            | Self::Json(_)
+            | Self::Junit(_)
+            | Self::Record(_)
             | Self::Terminal(_)
             | Self::Output(_)
+            | Self::File { .. }
             | Self::Folder { .. } => 3,
-            Self::Trace(_)
+            Self::Rtl(rtl::Error::Geometry { .. })
             | Self::Diff(_)
             | Self::Geometry(_)
             | Self::Model(_)
+            | Self::Config(_)
+            | Self::NoRtl(_)
+            | Self::Plan(_)
+            | Self::NoPlan
             | Self::Script { .. }
             | Self::Input(_) => 2,
         }
@@ -53,5 +124,24 @@ impl Failure {
             | Self::Output(source) => source.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
+    }
+}
+
+fn trace_status(error: &trace::Error) -> u8 {
+    match error {
+        trace::Error::Spool { .. } | trace::Error::Write(_) => 3,
+        _ => 2,
+    }
+}
+
+fn case_status(error: &CaseError) -> u8 {
+    match error {
+        CaseError::Scoreboard(ScoreboardError::Mismatch(_)) => 1,
+        CaseError::Build(_) | CaseError::Scoreboard(_) | CaseError::Model(_) => 3,
+        CaseError::Config(_)
+        | CaseError::Layout(_)
+        | CaseError::File { .. }
+        | CaseError::Format { .. }
+        | CaseError::Sequence { .. } => 2,
     }
 }

@@ -1,10 +1,15 @@
 //! The `atomik` command: parses its arguments, calls the libraries, prints what they say.
 
 mod args;
+mod doctor;
 mod failure;
+mod hdl;
 mod model;
 mod pages;
+mod regress;
 mod repl;
+mod sim;
+mod table;
 mod trace;
 
 use std::io::{self, BufWriter, StdoutLock, Write as _};
@@ -12,13 +17,16 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use args::{Cli, Command, ModelCommand, TraceCommand};
+use args::{Cli, Command, HdlCommand, ModelCommand, SimCommand, TraceCommand};
+use failure::Failure;
 
 /// How a command ended that did what it was asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Fine,
     CheckFailed,
+    ToolFailed,
+    Stopped,
 }
 
 impl Outcome {
@@ -27,6 +35,8 @@ impl Outcome {
         match self {
             Self::Fine => 0,
             Self::CheckFailed => 1,
+            Self::ToolFailed => 3,
+            Self::Stopped => 130,
         }
     }
 }
@@ -37,6 +47,13 @@ fn main() -> ExitCode {
         Command::Model(ModelCommand::Repl(args)) => repl::run(&args),
         Command::Trace(TraceCommand::Diff(args)) => trace::diff(&args),
         Command::Trace(TraceCommand::Random(args)) => trace::random(&args),
+        Command::Hdl(HdlCommand::Generate(args)) => hdl::generate(&args),
+        Command::Hdl(HdlCommand::List { json }) => hdl::list(json),
+        Command::Sim(SimCommand::Run(args)) => sim::run(&args),
+        Command::Sim(SimCommand::Regress(args)) => regress::regress(&args),
+        Command::Sim(SimCommand::Replay(args)) => sim::replay(&args),
+        Command::Sim(SimCommand::Bench(args)) => sim::bench(&args),
+        Command::Doctor => doctor::run(),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),
     };
@@ -45,7 +62,7 @@ fn main() -> ExitCode {
         // Whoever closed our output has seen enough.
         Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
         Err(failure) => {
-            say(&failure);
+            say(failure.text());
             ExitCode::from(failure.status())
         }
     }
@@ -54,6 +71,19 @@ fn main() -> ExitCode {
 /// Puts one message on the standard error. There is nobody left to tell when that fails.
 fn say(message: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "atomik: {message}");
+}
+
+/// Prints to the standard output, to its end.
+fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
+    let mut out = stdout();
+    write!(out, "{text}").map_err(Failure::Output)?;
+    out.flush().map_err(Failure::Output)
+}
+
+/// Prints `value` as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(Failure::Json)?;
+    print(text + "\n")
 }
 
 /// The standard output, for much to be written. The caller flushes it, to see the last errors.

@@ -1,5 +1,4 @@
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use clap::CommandFactory as _;
@@ -7,13 +6,14 @@ use clap_complete::Shell;
 
 use crate::args::Cli;
 use crate::failure::Failure;
-use crate::{Outcome, stdout};
+use crate::{Outcome, print};
 
 pub fn completions(shell: Shell) -> Result<Outcome, Failure> {
     // The generator panics on an output that fails, so it gets one that cannot.
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "atomik", &mut text);
-    print(&text)
+    print(String::from_utf8_lossy(&text))?;
+    Ok(Outcome::Fine)
 }
 
 pub fn man(folder: Option<&Path>) -> Result<Outcome, Failure> {
@@ -22,7 +22,8 @@ pub fn man(folder: Option<&Path>) -> Result<Outcome, Failure> {
         clap_mangen::Man::new(Cli::command())
             .render(&mut text)
             .map_err(Failure::Output)?;
-        return print(&text);
+        print(String::from_utf8_lossy(&text))?;
+        return Ok(Outcome::Fine);
     };
     let failed = |source| Failure::Folder {
         path: folder.into(),
@@ -30,12 +31,5 @@ pub fn man(folder: Option<&Path>) -> Result<Outcome, Failure> {
     };
     fs::create_dir_all(folder).map_err(failed)?;
     clap_mangen::generate_to(Cli::command(), folder).map_err(failed)?;
-    Ok(Outcome::Fine)
-}
-
-fn print(text: &[u8]) -> Result<Outcome, Failure> {
-    let mut out = stdout();
-    out.write_all(text).map_err(Failure::Output)?;
-    out.flush().map_err(Failure::Output)?;
     Ok(Outcome::Fine)
 }

@@ -3,14 +3,14 @@
 mod editor;
 mod session;
 
-use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use atomik_sim::trace::{LINE_LIMIT, Reason};
 use rustyline::error::ReadlineError;
 
 use crate::args::ReplArgs;
 use crate::failure::Failure;
-use crate::{Outcome, say};
+use crate::{Outcome, print, say};
 use session::{Answer, Session};
 
 pub fn run(args: &ReplArgs) -> Result<Outcome, Failure> {
@@ -78,12 +78,4 @@ fn follow(mut session: Session) -> Result<Outcome, Failure> {
         }
     }
     Ok(Outcome::Fine)
-}
-
-/// Prints at once, so that a program at the other end of a pipe gets its answer.
-fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    write!(out, "{text}")
-        .and_then(|()| out.flush())
-        .map_err(Failure::Output)
 }

@@ -1,11 +1,14 @@
 use std::io::Write;
 
+use atomik_hdl::Config;
+use atomik_sim::rtl::run_rtl;
 use atomik_sim::trace::diff::{Counts, Diff, Verdict};
 use atomik_sim::trace::{CommandWriter, Random, Trace, run_model};
+use atomik_sim::verilate::Builder;
 
 use crate::args::{DiffArgs, Engine, RandomArgs};
 use crate::failure::Failure;
-use crate::{Outcome, say, stdout};
+use crate::{Outcome, say, sim, stdout};
 
 pub fn diff(args: &DiffArgs) -> Result<Outcome, Failure> {
     let mut diff = Diff::open(&args.old, &args.new, args.width, args.depth, args.lanes)?;
@@ -22,20 +25,27 @@ pub fn diff(args: &DiffArgs) -> Result<Outcome, Failure> {
         ));
         return Ok(Outcome::Fine);
     };
-    let (counts, verdict) = check(&mut diff, engine)?;
+    let (counts, verdicts) = check(&mut diff, engine)?;
     say(format_args!("{old} -> {new}: {}", describe(&diff, counts)));
-    conclude(&new.to_string(), &verdict, stdout())
+    conclude(&new.to_string(), &verdicts, stdout())
 }
 
-/// Says how the check of the file `new` ended: on `out` that it is right, on the standard error that it is not.
-fn conclude(new: &str, verdict: &Verdict, mut out: impl Write) -> Result<Outcome, Failure> {
-    if !verdict.is_equal() {
-        say(format_args!("{new}: {verdict}"));
-        return Ok(Outcome::CheckFailed);
+/// What ran the trace, and how the words that it read compare with the new file.
+type Checked = (&'static str, Verdict);
+
+/// Says how the checks of the file `new` ended: on `out` that it is right, on the standard error that it is not.
+fn conclude(new: &str, checked: &[Checked], mut out: impl Write) -> Result<Outcome, Failure> {
+    let mut outcome = Outcome::Fine;
+    for (engine, verdict) in checked {
+        if verdict.is_equal() {
+            writeln!(out, "{new}: {engine}: {verdict}").map_err(Failure::Output)?;
+        } else {
+            say(format_args!("{new}: {engine}: {verdict}"));
+            outcome = Outcome::CheckFailed;
+        }
     }
-    writeln!(out, "{new}: {verdict}").map_err(Failure::Output)?;
     out.flush().map_err(Failure::Output)?;
-    Ok(Outcome::Fine)
+    Ok(outcome)
 }
 
 fn describe(diff: &Diff, counts: Counts) -> String {
@@ -48,18 +58,37 @@ fn describe(diff: &Diff, counts: Counts) -> String {
     )
 }
 
-fn check(diff: &mut Diff, engine: Engine) -> Result<(Counts, Verdict), Failure> {
+fn check(diff: &mut Diff, engine: Engine) -> Result<(Counts, Vec<Checked>), Failure> {
+    let rtl = match engine {
+        Engine::Model => None,
+        Engine::Rtl | Engine::Both => Some(sim::config(diff.geometry()).map_err(Failure::NoRtl)?),
+    };
     let mut counts = Counts::default();
     let mut trace = Trace::generate("<diff>", diff.geometry(), |out| {
         counts = diff.write_trace(out)?;
         Ok::<_, Failure>(())
     })?;
-    let mut comparison = diff.comparison()?;
-    let compare = |response: &_| Ok::<_, Failure>(comparison.push(response)?);
-    match engine {
-        Engine::Model => run_model(&mut trace, compare)?,
+    let mut checked = Vec::new();
+    if let Engine::Model | Engine::Both = engine {
+        let mut comparison = diff.comparison()?;
+        run_model(&mut trace, |response| {
+            Ok::<_, Failure>(comparison.push(response)?)
+        })?;
+        checked.push(("model", comparison.finish()));
     }
-    Ok((counts, comparison.finish()))
+    if let Some(config) = rtl {
+        checked.push(("RTL", check_rtl(diff, &mut trace, config)?));
+    }
+    Ok((counts, checked))
+}
+
+fn check_rtl(diff: &mut Diff, trace: &mut Trace, config: Config) -> Result<Verdict, Failure> {
+    let dut = sim::build(&Builder::from_env()?, config)?;
+    let mut comparison = diff.comparison()?;
+    run_rtl(&dut, trace, |response| {
+        Ok::<_, Failure>(comparison.push(response)?)
+    })?;
+    Ok(comparison.finish())
 }
 
 pub fn random(args: &RandomArgs) -> Result<Outcome, Failure> {
@@ -90,7 +119,7 @@ mod tests {
         };
         let status = |verdict| {
             let mut out = Vec::new();
-            let outcome = conclude("NEW", &verdict, &mut out).unwrap();
+            let outcome = conclude("NEW", &[("model", verdict)], &mut out).unwrap();
             (outcome.status(), out.is_empty())
         };
         assert_eq!(status(right), (0, false));
@@ -102,5 +131,9 @@ mod tests {
             }),
             (1, true)
         );
+        let mut out = Vec::new();
+        let both = [("model", right), ("RTL", Verdict { wrong: 1, ..right })];
+        assert_eq!(conclude("NEW", &both, &mut out).unwrap().status(), 1);
+        assert!(out.starts_with(b"NEW: model: "));
     }
 }

@@ -40,7 +40,7 @@ pub enum Error {
     Trace(#[from] trace::Error),
     /// The compiled model cannot be loaded.
     #[error(transparent)]
-    Load(#[from] CaseError),
+    Load(Box<CaseError>),
     /// The compiled model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -63,6 +63,12 @@ pub enum Error {
         /// What was wrong.
         violation: Violation,
     },
+}
+
+impl From<CaseError> for Error {
+    fn from(error: CaseError) -> Self {
+        Self::Load(error.into())
+    }
 }
 
 /// An output that was not what it must be, in the first cycle in which one was not.

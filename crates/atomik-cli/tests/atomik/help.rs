@@ -38,10 +38,11 @@ fn all_help() -> Vec<(Vec<String>, String)> {
 fn help_lists_the_commands_and_the_exit_statuses() {
     let help = atomik(&["--help"]).out;
     for text in [
-        "  0  fine",
-        "  1  a check failed",
-        "  2  bad input or use",
-        "  3  a tool is missing or failed",
+        "  0    fine",
+        "  1    a check failed",
+        "  2    bad input or use",
+        "  3    a tool is missing or failed",
+        "  130  stopped by Ctrl-C",
     ] {
         assert!(help.contains(text), "{text}\n{help}");
     }
@@ -51,6 +52,13 @@ fn help_lists_the_commands_and_the_exit_statuses() {
         "model repl",
         "trace diff",
         "trace random",
+        "hdl generate",
+        "hdl list",
+        "sim run",
+        "sim regress",
+        "sim replay",
+        "sim bench",
+        "doctor",
         "completions",
         "man",
     ] {
@@ -73,7 +81,13 @@ fn every_command_shows_an_example_of_itself() {
 
 #[test]
 fn no_command_is_a_wrong_use() {
-    for args in [vec![], vec!["model"], vec!["trace"]] {
+    for args in [
+        vec![],
+        vec!["model"],
+        vec!["trace"],
+        vec!["hdl"],
+        vec!["sim"],
+    ] {
         let run = atomik(&args);
         assert_eq!((run.status, run.out.as_str()), (2, ""), "{args:?}");
         assert!(run.err.contains("Usage: atomik"), "{}", run.err);
@@ -94,7 +108,7 @@ fn every_shell_gets_completions_for_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let Run { status, out, err } = atomik(&["completions", shell]);
         assert_eq!((status, err.as_str()), (0, ""), "{shell}");
-        for word in ["model", "repl", "random", "width"] {
+        for word in ["model", "repl", "random", "width", "regress", "doctor"] {
             assert!(out.contains(word), "{shell}: {word}");
         }
     }

@@ -6,10 +6,14 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod doctor;
+mod hdl;
 mod help;
 mod model;
 mod output;
+mod regress;
 mod repl;
+mod sim;
 mod trace;
 
 use std::io::Write as _;

@@ -303,39 +303,54 @@ fn peak_memory(pid: u32) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// The peak of the resident memory of `run -`, in KiB, for a random trace of `count` commands, and the bytes of its
+/// answers.
+#[cfg(target_os = "linux")]
+fn peak_of(run: &str, geometry: &[&str], count: &str) -> (u64, usize) {
+    let mut source = command(&[&["trace", "random", "--count", count], geometry].concat())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut runner = command(&[&[run, "run", "-"], geometry].concat())
+        .stdin(source.stdout.take().unwrap())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut answers = runner.stdout.take().unwrap();
+    let (mut piece, mut bytes, mut peak) = (vec![0; 1 << 16], 0, None);
+    loop {
+        peak = peak.max(peak_memory(runner.id()));
+        match answers.read(&mut piece).unwrap() {
+            0 => break,
+            more => bytes += more,
+        }
+    }
+    assert!(source.wait().unwrap().success());
+    assert!(runner.wait().unwrap().success());
+    (peak.unwrap(), bytes)
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn two_million_commands_run_in_constant_memory() {
-    let random = ["trace", "random", "--lanes=4", "--count"];
-    let run = ["model", "run", "--lanes=4", "-"];
-    let peak_of = |count: &str| {
-        let mut source = command(&[&random[..], &[count]].concat())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut model = command(&run)
-            .stdin(source.stdout.take().unwrap())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut answers = model.stdout.take().unwrap();
-        let (mut piece, mut bytes, mut peak) = (vec![0; 1 << 16], 0, None);
-        loop {
-            peak = peak.max(peak_memory(model.id()));
-            match answers.read(&mut piece).unwrap() {
-                0 => break,
-                more => bytes += more,
-            }
-        }
-        assert!(source.wait().unwrap().success());
-        assert!(model.wait().unwrap().success());
-        (peak.unwrap(), bytes)
-    };
-    let (small, _) = peak_of("100000");
-    let (large, bytes) = peak_of("2000000");
+    let (small, _) = peak_of("model", &["--lanes=4"], "100000");
+    let (large, bytes) = peak_of("model", &["--lanes=4"], "2000000");
     // Twenty times the trace, some 100 MB of it: the same few megabytes.
     assert!(bytes > 10_000_000, "{bytes} bytes of answers");
     assert!(large < 16 * 1024, "{large} KiB at the peak");
+    assert!(
+        large < small + 1024,
+        "{large} KiB at the peak, {small} KiB for a twentieth"
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_rtl_runs_a_trace_in_constant_memory_too() {
+    let geometry = ["--width=8", "--depth=16", "--lanes=2"];
+    let (small, _) = peak_of("sim", &geometry, "25000");
+    let (large, bytes) = peak_of("sim", &geometry, "500000");
+    assert!(bytes > 5_000_000, "{bytes} bytes of answers");
     assert!(
         large < small + 1024,
         "{large} KiB at the peak, {small} KiB for a twentieth"

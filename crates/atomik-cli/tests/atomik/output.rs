@@ -42,6 +42,7 @@ fn a_closed_output_ends_every_command_quietly() {
     let [trace, old, new] = &long_files(&folder);
     for args in [
         vec!["model", "run", trace],
+        vec!["sim", "run", trace],
         vec!["trace", "random", "--count", "100000000"],
         vec!["trace", "diff", old, new],
     ] {
@@ -58,6 +59,8 @@ fn a_full_disk_is_status_3_with_a_message() {
     let [trace, old, new] = &long_files(&folder);
     for args in [
         vec!["model", "run", trace],
+        vec!["sim", "run", trace],
+        vec!["hdl", "list"],
         vec!["trace", "random"],
         vec!["trace", "diff", old, new],
         vec!["trace", "diff", "--check", "model", old, new],

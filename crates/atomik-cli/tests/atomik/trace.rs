@@ -55,7 +55,7 @@ fn diff_checked_on_the_model_gives_the_new_file() {
         run,
         Run {
             status: 0,
-            out: format!("{new}: words read back: 125, all as in the new file\n"),
+            out: format!("{new}: model: words read back: 125, all as in the new file\n"),
             err: format!("atomik: {old} -> {new}: 1000 and 777 bytes, 125 of 125 words changed\n"),
         }
     );
@@ -100,7 +100,7 @@ fn diff_takes_pipes() {
     );
     assert_eq!(
         run.out,
-        "/dev/stdin: words read back: 1, all as in the new file\n"
+        "/dev/stdin: model: words read back: 1, all as in the new file\n"
     );
     assert!(
         run.err.contains("3 and 5 bytes, 1 of 1 words changed"),
