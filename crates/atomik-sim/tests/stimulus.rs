@@ -1,5 +1,8 @@
 //! Stimulus, sequences and plans: what they promise without a simulator.
 
+// A test that cannot go on fails; helper functions included.
+#![allow(clippy::unwrap_used)]
+
 use atomik_sim::golden::Timing;
 use atomik_sim::record::Layout;
 use atomik_sim::regress::{Plan, PlanError, parse_config};
