@@ -4,7 +4,7 @@
 //! implements the same traits ([`Logic`], [`Block`], and [`Atom`] for its nets), so rust-hdl's
 //! checks, its simulator, its waveform probe and its Verilog writer all work on it unchanged.
 //! The logic is rust-hdl's statement tree ([`VerilogBlock`]), which has three readers: rust-hdl's
-//! writer, our emitter ([`crate::verilog`]) and, in the simulator, [`crate::evaluate`].
+//! writer, our emitter ([`crate::verilog`]) and, in the simulator, `evaluate`.
 //!
 //! A register is a leaf block with nets `d`, `q` and `clk`, as rust-hdl's `DFF` is; logic reads
 //! `NAME$q` and writes `NAME$d`. A memory is a leaf block too.
