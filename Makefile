@@ -3,6 +3,8 @@
 
 CARGO ?= cargo
 ATOMIK = $(CARGO) run --quiet --release -p atomik-cli --
+# Compiling takes minutes the first time, and says so; what runs afterwards speaks for itself.
+BUILD_ATOMIK = $(CARGO) build --release -p atomik-cli
 
 # The main job: the regression over all reference configurations, then a real file, two versions of it, through model
 # and RTL.
@@ -27,10 +29,11 @@ setup: ## check for Rust and a C++ compiler; find or install Verilator and Yosys
 	@sh scripts/setup-tools.sh
 
 run: setup ## the main job: check the generated hardware against the software model, cycle for cycle
+	@$(BUILD_ATOMIK)
 	$(ATOMIK) $(RUN_REGRESS)
 	$(ATOMIK) $(RUN_DIFF)
 
-campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds, and long
+campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds; some ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml
 
 test: setup ## all tests

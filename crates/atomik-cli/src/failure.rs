@@ -1,4 +1,3 @@
-use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -72,17 +71,7 @@ impl From<CaseError> for Failure {
 impl Failure {
     /// The message: what went wrong, and what the system said where the library leaves that to its cause.
     pub fn text(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            let reason = error.to_string();
-            if !text.contains(&reason) {
-                text += ": ";
-                text += &reason;
-            }
-            cause = error.source();
-        }
-        text
+        atomik_sim::with_causes(self)
     }
 
     /// The exit status, as `atomik --help` documents it.

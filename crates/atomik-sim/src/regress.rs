@@ -6,6 +6,7 @@ use crate::scoreboard::{Mismatch, Tally};
 use crate::shrink::{Sequences, search};
 use crate::stimulus::{Directed, Profile, Random, Stimulus};
 use crate::verilate::Builder;
+use crate::with_causes;
 use atomik_hdl::Config;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -349,7 +350,7 @@ pub fn regress(
             if stop.load(Ordering::Relaxed) {
                 return (config, Err("stopped".into()));
             }
-            let dut = Dut::build(builder, config).map_err(|e| e.to_string());
+            let dut = Dut::build(builder, config).map_err(|e| with_causes(&e));
             observer.built(&config.name());
             (config, dut)
         })
@@ -358,7 +359,7 @@ pub fn regress(
         .par_iter()
         .map(|job| {
             let outcome = match &duts[&job.config] {
-                Ok(dut) => run_job(dut, job, observer, stop).map_err(|e| e.to_string()),
+                Ok(dut) => run_job(dut, job, observer, stop).map_err(|e| with_causes(&e)),
                 Err(e) => Err(e.clone()),
             };
             let (report, coverage) = match outcome {
@@ -394,7 +395,7 @@ pub fn regress(
         .collect();
     Ok(Report {
         plan: plan.name.clone(),
-        verilator: builder.verilator().version.to_string(),
+        verilator: builder.verilator().version_text.clone(),
         configs,
         jobs: done.into_iter().map(|(report, _)| report).collect(),
         gate_coverage: plan.gate_coverage && choice.filter.is_none() && choice.cycles.is_none(),
