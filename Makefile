@@ -55,7 +55,7 @@ doc: ## documentation of the crates, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
 hdl: ## regenerate the checked-in Verilog of the reference configurations
-	$(ATOMIK) hdl generate --reference -o $(HDL_DIR)
+	$(CARGO) run --quiet -p atomik-cli -- hdl generate --reference -o $(HDL_DIR)
 
 ci: ## what the continuous integration runs
 	@.ci/run
