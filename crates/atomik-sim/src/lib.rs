@@ -11,7 +11,7 @@
 //! | [`scoreboard`] | RTL and golden model side by side |
 //! | [`shrink`], [`sequence`], [`case`] | failures made small, written down, replayed |
 //! | [`regress`], [`junit`] | plans of many jobs, and their reports |
-//! | [`bench`] | cross-checking against a bare C++ loop |
+//! | [`bench`](mod@bench) | cross-checking against a bare C++ loop |
 
 pub mod bench;
 pub mod case;
