@@ -43,10 +43,8 @@
 //!
 //! # Features
 //!
-//! `std` (default) runs large merges and reductions on the threads of the current [rayon] pool.
+//! `std` (default) runs large merges and reductions on the threads of the current rayon pool.
 //! Without it the crate is `no_std` and needs `alloc` alone; results are the same.
-//!
-//! [rayon]: https://docs.rs/rayon
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
