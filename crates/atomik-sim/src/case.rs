@@ -6,9 +6,8 @@ use crate::record::{Layout, LayoutError};
 use crate::scoreboard::{Mismatch, Playback, Scoreboard, ScoreboardError, Tally};
 use crate::sequence::{Event, Input, Sequence, SequenceError};
 use crate::shrink::{self, from_record};
-use crate::stimulus::{Cycle, Stimulus};
+use crate::stimulus::{Cycle, Stimulus, op_name};
 use crate::verilate::{BuildError, Builder, Built, Lint, Options, Source, Waves};
-use atomik_algebra::Op;
 use atomik_hdl::Config;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
@@ -338,11 +337,7 @@ impl fmt::Display for Case {
                     addr,
                     data,
                 } => {
-                    let op = if *op == 7 {
-                        "op 7"
-                    } else {
-                        Op::from_code(*op).name()
-                    };
+                    let op = op_name(*op);
                     writeln!(
                         f,
                         "    cycle {:>6}  lane {lane:>2}  {op:<5}  addr {addr}  data {data}",

@@ -15,7 +15,7 @@
 
 use crate::golden::Timing;
 use crate::record::Layout;
-use crate::stimulus::MAX_DISTANCE;
+use crate::stimulus::{MAX_DISTANCE, freezes, op_name};
 use atomik_algebra::{DynRegisterFile, Op};
 use std::fmt;
 
@@ -51,12 +51,7 @@ fn command_at(index: usize) -> Command {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = if self.op == 7 {
-            "op 7"
-        } else {
-            Op::from_code(self.op).name()
-        };
-        write!(f, "{name} on lane {}", self.lane)
+        write!(f, "{} on lane {}", op_name(self.op), self.lane)
     }
 }
 
@@ -144,9 +139,7 @@ impl Coverage {
 
     /// Whether the design can be in this situation at all.
     fn reachable(&self, earlier: Command, later: Command, distance: usize, dirty: bool) -> bool {
-        let freezes = [Op::Load, Op::Swap, Op::Drain]
-            .map(Op::code)
-            .contains(&earlier.op);
+        let freezes = freezes(earlier.op);
         // Who could have made the address dirty after the freeze? Another lane of its own cycle or
         // of a later one. The later command's own lane could not: its latest command would then
         // be nearer, unless that lane is the earlier one's; and at distance 0 only a lane between.

@@ -84,16 +84,23 @@ struct Job {
 
 impl Job {
     fn name(&self) -> String {
-        let c = self.config;
         format!(
-            "w{}_d{}_l{}/{}/{}",
-            c.width(),
-            c.depth(),
-            c.lanes(),
+            "{}/{}/{}",
+            config_name(self.config),
             self.profile,
             self.seed
         )
     }
+}
+
+/// `w64_d512_l1`, as jobs and reports name a configuration.
+fn config_name(config: Config) -> String {
+    format!(
+        "w{}_d{}_l{}",
+        config.width(),
+        config.depth(),
+        config.lanes()
+    )
 }
 
 /// Why a plan cannot be run.
@@ -408,12 +415,7 @@ fn config_report<'a>(
     jobs: impl Iterator<Item = &'a (JobReport, Option<Coverage>)>,
 ) -> ConfigReport {
     let mut report = ConfigReport {
-        config: format!(
-            "w{}_d{}_l{}",
-            config.width(),
-            config.depth(),
-            config.lanes()
-        ),
+        config: config_name(config),
         latency: config.latency(),
         ..ConfigReport::default()
     };

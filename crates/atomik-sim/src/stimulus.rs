@@ -367,6 +367,20 @@ enum Value {
     Even,
 }
 
+/// Whether the op with this code clears the delta.
+pub(crate) fn freezes(code: u8) -> bool {
+    matches!(Op::from_code(code), Op::Load | Op::Swap | Op::Drain)
+}
+
+/// The name that reports give the op with this code; the reserved one has none of its own.
+pub(crate) fn op_name(code: u8) -> &'static str {
+    if code == 7 {
+        "op 7"
+    } else {
+        Op::from_code(code).name()
+    }
+}
+
 const ACCUM: u8 = Op::Accum as u8;
 
 /// Lane 0's op codes in order, then ACCUM on every other lane.
@@ -478,11 +492,8 @@ impl Directed {
                 let kind = if dirty { Value::Even } else { Value::Zero };
                 let first = self.offer(earlier, kind);
                 self.put(start, first);
-                let freezes = [Op::Load, Op::Swap, Op::Drain]
-                    .map(Op::code)
-                    .contains(&earlier.1);
                 let free = self.layout.lanes() > 1 && (distance > 0 || later.0 > 1);
-                if dirty && freezes && earlier.0 == 0 && free {
+                if dirty && freezes(earlier.1) && earlier.0 == 0 && free {
                     // Dirty again, by a delta that takes effect after the freeze of its own cycle.
                     let delta = self.offer((1, ACCUM), Value::Odd);
                     self.put(start, delta);
