@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use atomik_hdl::Target;
 use atomik_sim::trace::{Geometry, GeometryError};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -112,8 +113,50 @@ Examples:
   atomik sim bench
   atomik sim bench \"w64 d512 l1\" \"w32 d1024 l8\"";
 
+const FPGA_REPORT_EXAMPLES: &str = "\
+The design is placed in a harness that registers every input and output, so that no path to a
+pin counts. What the tools make is kept, and not made again. A frequency is marked with * where
+nextpnr times no path out of a memory, and with + where it leaves out other paths.
+
+Status 1: the design does not fit the device. Status 3: a tool is missing or failed.
+
+Examples:
+  atomik fpga report --device ecp5-25k --width 64 --depth 512 --lanes 4
+  atomik fpga report --device gw1nr-9 --width 8 --depth 16 --lanes 2 --seeds 1 --json
+  atomik fpga report --device ecp5-25k --verilog other.v --top other";
+
+const FPGA_SWEEP_EXAMPLES: &str = "\
+The file lists devices, widths, depths and lanes, and every combination is placed:
+  devices = [\"ecp5-25k\"]
+  widths = [64]
+  depths = [1, 512]
+  lanes = [1, 2, 4]
+  seeds = 1                # when left out
+  freq = 300               # MHz to ask for; without it, as suits the device
+  targets = [\"generic\"]  # what memories are made for; without it, as suits the device
+
+Writes sweep.csv, sweep.json and sweep.svg.
+
+Examples:
+  atomik fpga sweep hdl/fpga/sweep.toml -o target/sweep";
+
+const FPGA_GOALS_EXAMPLES: &str = "\
+Examples:
+  atomik fpga goals
+  atomik fpga goals hdl/fpga/goals.toml --strict";
+
+const FPGA_BUILD_EXAMPLES: &str = "\
+Without a board, the register file is packed in its harness, to see how big that is. A board is
+a folder with a board.toml, or the name of one in hdl/boards of the project.
+
+Status 1: the design does not fit, or is slower than the board's clock.
+
+Examples:
+  atomik fpga build --board tangnano9k -o target/tangnano9k
+  atomik fpga build --device ice40-hx8k --width 8 --depth 16 --lanes 2 -o target/bitstream";
+
 const DOCTOR_EXAMPLES: &str = "\
-Status 3 if a tool is missing.
+Status 3 if a tool is missing, unless it is only for FPGAs.
 
 Examples:
   atomik doctor";
@@ -154,6 +197,9 @@ pub enum Command {
     /// Run the generated Verilog in simulation
     #[command(subcommand)]
     Sim(SimCommand),
+    /// Place the generated Verilog on FPGAs
+    #[command(subcommand)]
+    Fpga(FpgaCommand),
     /// Show which tools were found, and what is missing
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor,
@@ -221,6 +267,22 @@ pub enum SimCommand {
     /// Measure how fast simulation and cross-check are
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FpgaCommand {
+    /// Place a register file, and show its clock, size and critical path
+    #[command(after_help = FPGA_REPORT_EXAMPLES)]
+    Report(ReportArgs),
+    /// Place many register files, and write CSV, JSON and a plot
+    #[command(after_help = FPGA_SWEEP_EXAMPLES)]
+    Sweep(SweepArgs),
+    /// Place the designs of a file of goals, and show which goals are reached
+    #[command(after_help = FPGA_GOALS_EXAMPLES)]
+    Goals(GoalsArgs),
+    /// Make a bitstream
+    #[command(after_help = FPGA_BUILD_EXAMPLES)]
+    Build(BuildArgs),
 }
 
 /// The register file that a command is about.
@@ -298,7 +360,7 @@ pub struct GenerateArgs {
     #[command(flatten)]
     pub geometry: GeometryArgs,
     /// What the memories are made for
-    #[arg(long, value_name = "TARGET", default_value = "generic")]
+    #[arg(long, value_name = "TARGET", default_value = "generic", value_parser = target())]
     pub target: Target,
     /// Write each module to a file of its own
     #[arg(long)]
@@ -311,11 +373,10 @@ pub struct GenerateArgs {
     pub out: PathBuf,
 }
 
-/// What the memories of generated Verilog are made for.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Target {
-    /// Any: memories are written so that synthesis infers them
-    Generic,
+/// A target by its name, with all names in the help and in completions.
+fn target() -> impl clap::builder::TypedValueParser<Value = Target> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser};
+    PossibleValuesParser::new(Target::ALL.map(Target::name)).try_map(|name| name.parse::<Target>())
 }
 
 #[derive(Debug, Args)]
@@ -380,6 +441,120 @@ pub struct RandomArgs {
     /// How many commands to print
     #[arg(long, value_name = "COMMANDS", default_value_t = 1000)]
     pub count: u64,
+}
+
+/// How many things are done at once.
+#[derive(Debug, Args)]
+pub struct ThreadsArgs {
+    /// Run so many tools at once; without it, as many as there are cores
+    #[arg(short, long, value_name = "COUNT")]
+    jobs: Option<std::num::NonZeroUsize>,
+}
+
+impl ThreadsArgs {
+    pub fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().ok();
+        self.jobs.or_else(cores).map_or(1, usize::from)
+    }
+}
+
+/// How a design is placed.
+#[derive(Debug, Args)]
+pub struct PlaceArgs {
+    /// Place with so many seeds, from 1 on
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    pub seeds: u32,
+    /// The frequency in MHz that the tools are asked for; without it, as suits the device
+    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..))]
+    pub freq: Option<u32>,
+    /// What nextpnr's timing is made to see: timed is every cell; plain leaves Gowin's netlist as Yosys makes
+    /// it, of which nextpnr times a part
+    #[arg(long, value_name = "WHAT", default_value = "timed")]
+    pub cells: atomik_fpga::device::Cells,
+    #[command(flatten)]
+    pub threads: ThreadsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The device
+    #[arg(long, value_name = "DEVICE", value_parser = clap::builder::PossibleValuesParser::new(crate::fpga::device_names()))]
+    pub device: String,
+    #[command(flatten)]
+    pub geometry: GeometryArgs,
+    /// What the memories are made for; without it, the device
+    #[arg(long, value_name = "TARGET", value_parser = target())]
+    pub target: Option<Target>,
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Place a module of this file, whose clock is clk, instead of a generated register file
+    #[arg(long, value_name = "FILE.v", value_hint = ValueHint::FilePath, requires = "top")]
+    #[arg(conflicts_with_all = ["width", "depth", "lanes", "target"])]
+    pub verilog: Option<PathBuf>,
+    /// The module
+    #[arg(long, value_name = "MODULE", requires = "verilog")]
+    pub top: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SweepArgs {
+    /// What to place
+    #[arg(value_name = "SWEEP.toml", value_hint = ValueHint::FilePath)]
+    pub plan: PathBuf,
+    /// The folder to write to, made if need be
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub threads: ThreadsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct GoalsArgs {
+    /// The goals; without it, hdl/fpga/goals.toml of the project
+    #[arg(value_name = "GOALS.toml", value_hint = ValueHint::FilePath)]
+    pub plan: Option<PathBuf>,
+    /// The folder to write bitstreams to, made if need be; without it, target/atomik-fpga of the project
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: Option<PathBuf>,
+    /// Status 1 where a goal is not reached
+    #[arg(long)]
+    pub strict: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub threads: ThreadsArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct BuildArgs {
+    /// The board
+    #[arg(long, value_name = "BOARD", required_unless_present = "device")]
+    #[arg(conflicts_with_all = ["device", "width", "depth", "lanes", "target", "freq"])]
+    pub board: Option<String>,
+    /// The device
+    #[arg(long, value_name = "DEVICE", value_parser = clap::builder::PossibleValuesParser::new(crate::fpga::device_names()))]
+    pub device: Option<String>,
+    #[command(flatten)]
+    pub geometry: GeometryArgs,
+    /// What the memories are made for; without it, the device
+    #[arg(long, value_name = "TARGET", value_parser = target())]
+    pub target: Option<Target>,
+    /// The frequency in MHz that the tools are asked for; without it, as suits the device
+    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..))]
+    pub freq: Option<u32>,
+    /// The seed of the placer
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u32,
+    /// The folder to write to, made if need be
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 fn width(text: &str) -> Result<u32, String> {

@@ -4,26 +4,21 @@ use std::fmt::Write as _;
 use atomik_hdl::config::{LANES, MAX_ADDRESS_BITS, WIDTHS};
 use atomik_hdl::design::{MemoryEntry, reference_configs};
 use atomik_hdl::files::{self, Arrangement};
-use atomik_hdl::{Config, generate as design};
+use atomik_hdl::{Config, Target, generate as design};
 use serde::Serialize;
 
-use crate::args::{GenerateArgs, Target};
+use crate::args::GenerateArgs;
 use crate::failure::Failure;
 use crate::table::table;
 use crate::{Outcome, print, print_json};
 
 pub fn generate(args: &GenerateArgs) -> Result<Outcome, Failure> {
-    // The one target that there is.
-    let Target::Generic = args.target;
     let configs = if args.reference {
         reference_configs()?
     } else {
         let geometry = args.geometry.geometry()?;
-        vec![Config::new(
-            geometry.width(),
-            geometry.depth(),
-            geometry.lanes(),
-        )?]
+        let config = Config::new(geometry.width(), geometry.depth(), geometry.lanes())?;
+        vec![config.with_target(args.target)]
     };
     let arrangement = if args.split {
         Arrangement::Split
@@ -83,7 +78,7 @@ pub fn list(json: bool) -> Result<Outcome, Failure> {
         widths: WIDTHS.to_vec(),
         depths: (0..=MAX_ADDRESS_BITS).map(|bits| 1 << bits).collect(),
         lanes: LANES.to_vec(),
-        targets: vec!["generic"],
+        targets: Target::ALL.map(Target::name).to_vec(),
         reference: reference_configs()?.iter().map(Reference::of).collect(),
     };
     if json {

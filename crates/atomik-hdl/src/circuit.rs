@@ -9,8 +9,10 @@
 //! A register is a leaf block with nets `d`, `q` and `clk`, as rust-hdl's `DFF` is; logic reads
 //! `NAME$q` and writes `NAME$d`. A memory is a leaf block too.
 
+use crate::config::Target;
 use crate::evaluate::execute;
 use crate::expr::{Drive, Expr};
+use crate::storage::Storage;
 use num_bigint::BigUint;
 use rust_hdl::core::ast::{
     Verilog, VerilogBlock, VerilogBlockOrConditional, VerilogConditional, VerilogExpression,
@@ -190,19 +192,26 @@ pub struct Memory {
     pub(crate) module: String,
     pub(crate) width: u32,
     pub(crate) address_bits: u32,
+    target: Target,
     nets: Vec<Net>,
     array: Vec<BigUint>,
     array_q: BigUint,
 }
 
 impl Memory {
-    /// A memory module called `module` of 2^`address_bits` words of `width` bits.
-    pub fn new(module: impl Into<String>, width: u32, address_bits: u32) -> Memory {
+    /// A memory module called `module` of 2^`address_bits` words of `width` bits, made for `target`.
+    pub fn new(
+        module: impl Into<String>,
+        width: u32,
+        address_bits: u32,
+        target: Target,
+    ) -> Memory {
         let input = |name, width, comment| Net::new(name, width, AtomKind::InputParameter, comment);
         Memory {
             module: module.into(),
             width,
             address_bits,
+            target,
             nets: vec![
                 input("clk", 1, "clock, rising edge"),
                 input("write_en", 1, "write write_data at this edge"),
@@ -225,31 +234,14 @@ impl Memory {
         &self.nets
     }
 
-    /// Shallow memories are cheaper in LUT RAM, deep ones in block RAM.
-    pub(crate) fn ram_style(&self) -> &'static str {
-        if self.address_bits <= 5 {
-            "distributed"
-        } else {
-            "block"
-        }
+    /// What the memory is made of.
+    pub(crate) fn storage(&self) -> Storage {
+        Storage::new(self.target, self.address_bits)
     }
 
     /// The statements of the module, in our style. rust-hdl takes them verbatim.
     pub(crate) fn body(&self, output: &str) -> String {
-        let word = vector(self.width);
-        let last = (1u32 << self.address_bits) - 1;
-        format!(
-            "(* no_rw_check, ram_style = \"{style}\" *)\n\
-             reg {word}mem [0:{last}];\n\
-             reg {word}array_q;\n\n\
-             always @(posedge clk) begin\n    \
-                 if (write_en)\n        \
-                     mem[write_addr] <= write_data;\n    \
-                 array_q <= mem[read_addr];\n    \
-                 {output} <= array_q;\n\
-             end\n",
-            style = self.ram_style(),
-        )
+        self.storage().body(self.width, self.address_bits, output)
     }
 }
 
@@ -360,6 +352,7 @@ enum Slot {
 pub struct Circuit {
     pub(crate) module: String,
     pub(crate) summary: Vec<String>,
+    pub(crate) keeps_hierarchy: bool,
     pub(crate) nets: Vec<Net>,
     pub(crate) body: Arc<VerilogBlock>,
     pub(crate) children: Vec<(String, Child)>,
@@ -372,6 +365,7 @@ impl Circuit {
         let mut circuit = Circuit {
             module: module.into(),
             summary: summary.iter().map(|s| s.to_string()).collect(),
+            keeps_hierarchy: false,
             nets: vec![],
             body: Arc::default(),
             children: vec![],
@@ -379,6 +373,12 @@ impl Circuit {
         };
         circuit.input("clk", 1, "clock, rising edge");
         circuit
+    }
+
+    /// Asks synthesis to leave the module whole: registers of two instances that hold the same are
+    /// copies on purpose, each close to what it drives, and would be merged otherwise.
+    pub fn keep_hierarchy(&mut self) {
+        self.keeps_hierarchy = true;
     }
 
     fn add_slot(&mut self, name: String, slot: Slot) {

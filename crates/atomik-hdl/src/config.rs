@@ -1,6 +1,7 @@
 //! Which register files can be generated.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Data widths that can be generated, in bits.
 pub const WIDTHS: [u32; 7] = [1, 8, 16, 32, 64, 128, 256];
@@ -9,13 +10,69 @@ pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// The largest number of address bits: depths are the powers of two up to 2^14.
 pub const MAX_ADDRESS_BITS: u32 = 14;
 
+/// What the memories of a register file are made for. Ports, latency and behaviour do not depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// Any device: memories are written so that synthesis infers them.
+    #[default]
+    Generic,
+    /// Lattice ECP5: block RAM is instantiated, for the sake of its output register.
+    Ecp5,
+    /// Lattice iCE40: block RAM at every depth, there is no distributed RAM.
+    Ice40,
+    /// Gowin GW1N: block RAM is instantiated, for the sake of its output register.
+    Gowin,
+    /// AMD (Xilinx) 7 series and later: inferred, steered by the attributes of Vivado.
+    Xilinx,
+}
+
+impl Target {
+    /// Every target.
+    pub const ALL: [Target; 5] = [
+        Target::Generic,
+        Target::Ecp5,
+        Target::Ice40,
+        Target::Gowin,
+        Target::Xilinx,
+    ];
+
+    /// `generic`, `ecp5`, `ice40`, `gowin` or `xilinx`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Target::Generic => "generic",
+            Target::Ecp5 => "ecp5",
+            Target::Ice40 => "ice40",
+            Target::Gowin => "gowin",
+            Target::Xilinx => "xilinx",
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Target {
+    type Err = ConfigError;
+
+    fn from_str(name: &str) -> Result<Target, ConfigError> {
+        Target::ALL
+            .into_iter()
+            .find(|target| target.name() == name)
+            .ok_or_else(|| ConfigError::Target(name.into()))
+    }
+}
+
 /// One configuration of the register file: data width, depth and lanes, all within what can be
-/// generated. Latency and names follow from it.
+/// generated, and what its memories are made for. Latency and names follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Config {
     width: u32,
     address_bits: u32,
     lanes: u32,
+    target: Target,
 }
 
 /// Why a configuration cannot be generated.
@@ -33,6 +90,12 @@ pub enum ConfigError {
     /// The lane count is not in [`LANES`].
     #[error("cannot generate {0} lanes: possible lane counts are {list}", list = Listed(&LANES))]
     Lanes(u32),
+    /// There is no such target.
+    #[error(
+        "cannot generate for target {0:?}: possible targets are {list}",
+        list = Target::ALL.map(Target::name).join(", ")
+    )]
+    Target(String),
 }
 
 struct Listed<'a>(&'a [u32]);
@@ -50,7 +113,7 @@ impl fmt::Display for Listed<'_> {
 }
 
 impl Config {
-    /// A register file of `depth` addresses of `width` bits with `lanes` lanes.
+    /// A register file of `depth` addresses of `width` bits with `lanes` lanes, for any target.
     ///
     /// # Errors
     /// When one of the three cannot be generated; the message lists what can.
@@ -68,10 +131,17 @@ impl Config {
             width,
             address_bits: depth.trailing_zeros(),
             lanes,
+            target: Target::Generic,
         })
     }
 
-    /// Every configuration that can be generated, in order of width, depth and lanes.
+    /// The same register file with memories made for `target`.
+    #[must_use]
+    pub fn with_target(self, target: Target) -> Config {
+        Config { target, ..self }
+    }
+
+    /// Every configuration that can be generated, in order of width, depth and lanes, for any target.
     pub fn all() -> impl Iterator<Item = Config> {
         WIDTHS.into_iter().flat_map(|width| {
             (0..=MAX_ADDRESS_BITS).flat_map(move |address_bits| {
@@ -79,6 +149,7 @@ impl Config {
                     width,
                     address_bits,
                     lanes,
+                    target: Target::Generic,
                 })
             })
         })
@@ -104,10 +175,24 @@ impl Config {
         self.address_bits
     }
 
-    /// Name of the top module: `atomik_regfile_w64_d512_l4`.
+    /// What the memories are made for.
+    pub fn target(&self) -> Target {
+        self.target
+    }
+
+    /// Name of the top module: `atomik_regfile_w64_d512_l4`, or `atomik_regfile_w64_d512_l4_ecp5`.
     pub fn name(&self) -> String {
+        format!("atomik_regfile_{}", self.label())
+    }
+
+    /// The configuration in short: `w64_d512_l4`, or `w64_d512_l4_ecp5`.
+    pub fn label(&self) -> String {
+        let target = match self.target {
+            Target::Generic => String::new(),
+            target => format!("_{target}"),
+        };
         format!(
-            "atomik_regfile_w{}_d{}_l{}",
+            "w{}_d{}_l{}{target}",
             self.width,
             self.depth(),
             self.lanes
@@ -121,7 +206,45 @@ impl Config {
 
     /// Cycles from the last cycle with `rst` high to the first with `ready` high (`CLEAR`).
     pub fn clear_cycles(&self) -> u32 {
-        (1 << self.clear_counter_bits()) + 1
+        (1 << self.clear_counter_bits()) + 10
+    }
+
+    /// Registers between a memory's own output register and the logic behind it. They let what
+    /// uses the word lie away from the memory, and cost a stage in every loop.
+    pub(crate) fn word_registers(&self) -> u32 {
+        match self.target {
+            Target::Ecp5 | Target::Xilinx => 1,
+            Target::Generic | Target::Ice40 | Target::Gowin => 0,
+        }
+    }
+
+    /// Stage whose end writes a lane's memory (`T`); its read is at the end of stage 2.
+    pub(crate) fn write_stage(&self) -> u32 {
+        5 + self.word_registers()
+    }
+
+    /// How many cycles before a command the last one is that its memory read does not show (`D`).
+    pub(crate) fn loop_distance(&self) -> u32 {
+        self.write_stage() - 2
+    }
+
+    /// Stage at which a lane hands on the deltas that it was given.
+    pub(crate) fn passed_stage(&self) -> u32 {
+        self.loop_distance() + 2
+    }
+
+    /// Stage at which a lane's accumulator, read out for lane 0's command, is registered.
+    pub(crate) fn lane_read_stage(&self) -> u32 {
+        self.write_stage() + 2 + self.word_registers()
+    }
+
+    /// Bits of a word that share control registers.
+    pub(crate) fn slice_width(&self) -> u32 {
+        match self.target {
+            Target::Generic => self.width,
+            _ if self.address_bits == 0 => self.width.min(16),
+            _ => self.width.min(32),
+        }
     }
 
     /// Stage at which the xor of all lanes' accumulators, as the command saw it, is registered.
@@ -130,7 +253,7 @@ impl Config {
             // Inputs, pairs of lanes masked and merged, then the merge tree.
             2 + merge_levels(self.lanes.div_ceil(2))
         } else {
-            LANE_READ_STAGE + merge_levels(self.lanes)
+            self.lane_read_stage() + merge_levels(self.lanes)
         }
     }
 
@@ -139,7 +262,7 @@ impl Config {
         if self.address_bits == 0 {
             self.total_stage() + 1
         } else {
-            self.total_stage() + 3
+            self.total_stage() + 3 + self.word_registers()
         }
     }
 
@@ -160,9 +283,6 @@ impl Config {
         self.address_bits.max(5)
     }
 }
-
-/// Stage at which a lane's accumulator, read out for lane 0's command, is registered.
-pub(crate) const LANE_READ_STAGE: u32 = 7;
 
 /// Levels of a four-way merge of `inputs` words into one.
 pub(crate) fn merge_levels(inputs: u32) -> u32 {

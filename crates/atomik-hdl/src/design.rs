@@ -1,7 +1,7 @@
 //! From a configuration to its files: the Verilog with its header, and the manifest.
 
 use crate::circuit::{Child, Circuit, vector};
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, Target};
 use crate::{regfile, verilog};
 use atomik_algebra::Op;
 use rust_hdl::core::atom::AtomKind;
@@ -34,6 +34,20 @@ pub struct Design {
     pub verilog: String,
     /// The manifest.
     pub manifest: Manifest,
+    /// Models of the device's cells that the Verilog instantiates: name of the cell, text. Simulators
+    /// need them, synthesis must not see them.
+    pub models: Vec<(&'static str, &'static str)>,
+}
+
+impl Design {
+    /// The Verilog, with the models of the cells that it instantiates behind it.
+    pub fn simulation_verilog(&self) -> String {
+        let mut text = self.verilog.clone();
+        for (cell, model) in &self.models {
+            let _ = write!(text, "\n`line 1 \"{cell}.v\" 0\n{model}");
+        }
+        text
+    }
 }
 
 /// What is written beside the Verilog as `NAME.json`.
@@ -94,7 +108,7 @@ pub struct MemoryEntry {
     pub depth: usize,
     /// How many of them there are.
     pub copies: u32,
-    /// What synthesis is asked to make of them: `block` or `distributed` RAM.
+    /// What they are made of: `block` or `distributed` RAM, with the name of the cell where it is instantiated.
     pub kind: String,
 }
 
@@ -105,15 +119,19 @@ pub fn generate(config: &Config) -> Design {
         name: config.name(),
         generator: format!("atomik-hdl {}", env!("CARGO_PKG_VERSION")),
         command: format!(
-            "atomik hdl generate --width {} --depth {} --lanes {}",
+            "atomik hdl generate --width {} --depth {} --lanes {}{}",
             config.width(),
             config.depth(),
-            config.lanes()
+            config.lanes(),
+            match config.target() {
+                Target::Generic => String::new(),
+                target => format!(" --target {target}"),
+            }
         ),
         width: config.width(),
         depth: config.depth(),
         lanes: config.lanes(),
-        target: "generic".into(),
+        target: config.target().to_string(),
         latency: config.latency(),
         clear_cycles: config.clear_cycles(),
         ops: Op::ALL
@@ -151,7 +169,11 @@ pub fn generate(config: &Config) -> Design {
     }
     verilog.push_str("\n`default_nettype wire\n");
     manifest.sha256 = sha256(&verilog);
-    Design { verilog, manifest }
+    Design {
+        verilog,
+        manifest,
+        models: models(&circuit),
+    }
 }
 
 /// The SHA-256 of a text, in hexadecimal.
@@ -180,6 +202,23 @@ fn memories(circuit: &Circuit) -> Vec<MemoryEntry> {
     found
 }
 
+fn models(circuit: &Circuit) -> Vec<(&'static str, &'static str)> {
+    let mut found = vec![];
+    for (_, child) in &circuit.children {
+        let models = match child {
+            Child::Memory(m) => m.storage().model().into_iter().collect(),
+            Child::Circuit(c) => models(c),
+            Child::Register(_) => vec![],
+        };
+        for model in models {
+            if !found.contains(&model) {
+                found.push(model);
+            }
+        }
+    }
+    found
+}
+
 fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
     for (name, child) in &circuit.children {
         match child {
@@ -190,7 +229,7 @@ fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
                     width: m.width,
                     depth: 1 << m.address_bits,
                     copies: 1,
-                    kind: m.ram_style().into(),
+                    kind: m.storage().kind(),
                 }),
             },
             Child::Circuit(c) => collect_memories(c, found),

@@ -1,5 +1,6 @@
 //! Expressions over run-time-sized signals: rust-hdl's expression tree together with its width.
 
+use crate::evaluate::literal_value;
 use rust_hdl::core::ast::{VerilogExpression, VerilogOp, VerilogOpUnary};
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
@@ -116,18 +117,26 @@ impl Expr {
             width > 0 && low + width <= self.width,
             "slice [{low} +: {width}] of {self:?}"
         );
-        assert!(
-            matches!(self.ast, VerilogExpression::Signal(_)),
-            "slice of {self:?}"
-        );
         if width == self.width {
             return self.clone();
         }
+        // A slice of a slice is a slice of the signal.
+        let (signal, low) = match &self.ast {
+            VerilogExpression::Signal(_) => (Box::new(self.ast.clone()), u64::from(low)),
+            VerilogExpression::Slice(signal, _, offset) => match &**offset {
+                VerilogExpression::Literal(offset) => {
+                    let base = literal_value(offset);
+                    (signal.clone(), base + u64::from(low))
+                }
+                offset => panic!("slice at {offset:?}"),
+            },
+            other => panic!("slice of {other:?}"),
+        };
         let offset = VerilogExpression::Literal(low.into());
         let ast = if width == 1 {
-            VerilogExpression::Index(Box::new(self.ast.clone()), Box::new(offset))
+            VerilogExpression::Index(signal, Box::new(offset))
         } else {
-            VerilogExpression::Slice(Box::new(self.ast.clone()), width as usize, Box::new(offset))
+            VerilogExpression::Slice(signal, width as usize, Box::new(offset))
         };
         Expr { ast, width }
     }

@@ -26,7 +26,8 @@ mod evaluate;
 pub mod expr;
 pub mod files;
 pub mod regfile;
+mod storage;
 pub mod verilog;
 
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Target};
 pub use design::{Design, Manifest, REFERENCE, generate};

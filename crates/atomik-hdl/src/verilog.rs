@@ -49,9 +49,18 @@ struct Port<'a> {
     comment: &'a str,
 }
 
-fn module_header(out: &mut String, name: &str, summary: &[String], ports: &[Port]) {
+fn module_header(
+    out: &mut String,
+    name: &str,
+    summary: &[String],
+    keep_hierarchy: bool,
+    ports: &[Port],
+) {
     for line in summary {
         let _ = writeln!(out, "{}", format!("// {line}").trim_end());
+    }
+    if keep_hierarchy {
+        out.push_str("(* keep_hierarchy *)\n");
     }
     let _ = writeln!(out, "module {name} (");
     let vectors: Vec<String> = ports
@@ -78,29 +87,29 @@ fn module_header(out: &mut String, name: &str, summary: &[String], ports: &[Port
 fn memory_module(memory: &Memory) -> String {
     let mut out = String::new();
     let depth = 1u32 << memory.address_bits;
-    let summary = [
-        format!("Memory of {depth} x {} bits, one write port and one read port.", memory.width),
-        "A read takes two cycles: the array is read into array_q, which is registered again, as in"
-            .into(),
-        "block RAM with its output register. Nothing relies on what a read returns at the edge that"
-            .into(),
-        "writes the same address, so no_rw_check holds: every reader replaces that word.".into(),
-    ];
+    let storage = memory.storage();
+    let mut summary = vec![format!(
+        "Memory of {depth} x {} bits, one write port and one read port.",
+        memory.width
+    )];
+    summary.extend(storage.summary().map(String::from));
     let ports: Vec<Port> = memory
         .nets()
         .iter()
         .map(|net| Port {
             direction: if net.kind == AtomKind::InputParameter {
                 "input  wire"
-            } else {
+            } else if storage.output_is_register() {
                 "output reg"
+            } else {
+                "output wire"
             },
             width: net.width,
             name: &net.name,
             comment: &net.comment,
         })
         .collect();
-    module_header(&mut out, &memory.module, &summary, &ports);
+    module_header(&mut out, &memory.module, &summary, false, &ports);
     for line in memory.body("read_data").lines() {
         let _ = writeln!(out, "{}", format!("    {line}").trim_end());
     }
@@ -124,6 +133,8 @@ struct Writer<'a> {
     out: String,
     /// Input connections of every memory and sub-circuit: instance, then port, then value.
     connections: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
+    /// The statements in their debugging form, to look for names in.
+    reads: String,
 }
 
 impl<'a> Writer<'a> {
@@ -132,6 +143,7 @@ impl<'a> Writer<'a> {
             circuit,
             out: String::new(),
             connections: BTreeMap::new(),
+            reads: format!("{:?}", circuit.body),
         }
     }
 
@@ -151,7 +163,13 @@ impl<'a> Writer<'a> {
                 comment: &net.comment,
             })
             .collect();
-        module_header(&mut self.out, &circuit.module, &circuit.summary, &ports);
+        module_header(
+            &mut self.out,
+            &circuit.module,
+            &circuit.summary,
+            circuit.keeps_hierarchy,
+            &ports,
+        );
         self.collect_connections();
         let mut section: Vec<&VerilogStatement> = vec![];
         let mut title: Option<&str> = None;
@@ -328,19 +346,24 @@ impl<'a> Writer<'a> {
             .iter()
             .filter(|n| n.kind.is_parameter())
             .collect();
+        // An output that nobody reads says so in its name.
+        let output = |port: &str| {
+            let read = self.reads.contains(&format!("Signal(\"{name}${port}\")"));
+            format!("{}{name}_{port}", if read { "" } else { "unused_" })
+        };
         for port in ports.iter().filter(|p| p.kind == AtomKind::OutputParameter) {
             let _ = writeln!(
                 self.out,
-                "    wire {}{name}_{};",
+                "    wire {}{};",
                 vector(port.width),
-                port.name
+                output(&port.name)
             );
         }
         let _ = writeln!(self.out, "    {module} {name} (");
         let name_width = ports.iter().map(|p| p.name.len()).max().unwrap_or(0);
         for (i, port) in ports.iter().enumerate() {
             let value = if port.kind == AtomKind::OutputParameter {
-                format!("{name}_{}", port.name)
+                output(&port.name)
             } else {
                 match self
                     .connections

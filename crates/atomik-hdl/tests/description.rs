@@ -4,7 +4,7 @@
 
 use atomik_hdl::circuit::{Circuit, Memory};
 use atomik_hdl::config::{LANES, WIDTHS};
-use atomik_hdl::{Config, regfile};
+use atomik_hdl::{Config, Target, regfile};
 use rust_hdl::core::block::Block;
 use rust_hdl::core::check_error::{CheckError, check_all};
 use rust_hdl::core::simulate::simulate;
@@ -96,7 +96,7 @@ fn a_read_at_the_edge_that_writes_the_address_returns_neither_the_old_word_nor_t
     circuit.output("read", 8, "the word read");
     let read = circuit.memory(
         "memory",
-        &Memory::new("memory", 8, 2),
+        &Memory::new("memory", 8, 2, Target::Generic),
         [&en, &to, &word, &from],
     );
     circuit.assign("read", &read);

@@ -8,7 +8,7 @@ use crate::sequence::{Event, Input, Sequence, SequenceError};
 use crate::shrink::{self, from_record};
 use crate::stimulus::{Cycle, Stimulus, op_name};
 use crate::verilate::{BuildError, Builder, Built, Lint, Options, Source, Waves};
-use atomik_hdl::Config;
+use atomik_hdl::{Config, Target};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -74,12 +74,8 @@ impl Dut {
     /// # Errors
     /// When a tool is missing or refuses the Verilog.
     pub fn build(builder: &Builder, config: Config) -> Result<Dut, CaseError> {
-        Dut::build_verilog(
-            builder,
-            config,
-            atomik_hdl::generate(&config).verilog,
-            Lint::Deny,
-        )
+        let verilog = atomik_hdl::generate(&config).simulation_verilog();
+        Dut::build_verilog(builder, config, verilog, Lint::Deny)
     }
 
     /// Builds `verilog`, which has the ports and promises the timing of `config`, in place of what the generator
@@ -207,6 +203,9 @@ pub struct Case {
     pub depth: usize,
     /// Number of lanes.
     pub lanes: u32,
+    /// What the memories are made for, where it is not `generic`.
+    #[serde(default, skip_serializing_if = "is_generic")]
+    pub target: String,
     /// What registers and memories start with is drawn from this.
     pub seed: u64,
     /// How the failure was found.
@@ -216,6 +215,10 @@ pub struct Case {
     /// The sequence.
     #[serde(flatten)]
     pub sequence: Sequence,
+}
+
+fn is_generic(target: &str) -> bool {
+    target.is_empty() || target == Target::Generic.name()
 }
 
 impl Case {
@@ -258,7 +261,11 @@ impl Case {
     /// # Errors
     /// When it cannot be generated.
     pub fn config(&self) -> Result<Config, CaseError> {
-        Ok(Config::new(self.width, self.depth, self.lanes)?)
+        let target = match self.target.as_str() {
+            "" => Target::Generic,
+            target => target.parse()?,
+        };
+        Ok(Config::new(self.width, self.depth, self.lanes)?.with_target(target))
     }
 
     /// The inputs of every cycle; `path` is named in errors.
@@ -296,6 +303,7 @@ impl fmt::Display for Case {
             width,
             depth,
             lanes,
+            target,
             seed,
             found,
             mismatch,
@@ -303,7 +311,8 @@ impl fmt::Display for Case {
         } = self;
         writeln!(
             f,
-            "mismatch on w{width} d{depth} l{lanes}, seed {seed}: {found}"
+            "mismatch on w{width} d{depth} l{lanes}{}{target}, seed {seed}: {found}",
+            if target.is_empty() { "" } else { " " }
         )?;
         writeln!(
             f,
@@ -408,6 +417,7 @@ pub fn shrink_to_case(
                 width: dut.config.width(),
                 depth: dut.config.depth(),
                 lanes: dut.config.lanes(),
+                target: dut.config.target().to_string(),
                 seed,
                 found,
                 mismatch,

@@ -7,7 +7,7 @@ use crate::shrink::{Sequences, search};
 use crate::stimulus::{Directed, Profile, Random, Stimulus};
 use crate::verilate::Builder;
 use crate::with_causes;
-use atomik_hdl::Config;
+use atomik_hdl::{Config, Target};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// Configurations: `w64 d512 l4`.
+    /// Configurations: `w64 d512 l4`, with a target behind it if it is not the generic one.
     pub configs: Vec<String>,
     /// Profiles: `directed`, `proptest` or one of [`Profile::NAMES`].
     pub profiles: Vec<String>,
@@ -86,21 +86,11 @@ impl Job {
     fn name(&self) -> String {
         format!(
             "{}/{}/{}",
-            config_name(self.config),
+            self.config.label(),
             self.profile,
             self.seed
         )
     }
-}
-
-/// `w64_d512_l1`, as jobs and reports name a configuration.
-fn config_name(config: Config) -> String {
-    format!(
-        "w{}_d{}_l{}",
-        config.width(),
-        config.depth(),
-        config.lanes()
-    )
 }
 
 /// Why a plan cannot be run.
@@ -141,7 +131,7 @@ pub enum PlanError {
     Empty,
 }
 
-/// A configuration written as `w64 d512 l4`.
+/// A configuration written as `w64 d512 l4`, or `w64 d512 l4 ecp5` for a target.
 ///
 /// # Errors
 /// When the text is not of that form or the configuration cannot be generated.
@@ -158,13 +148,13 @@ pub fn parse_config(text: &str) -> Result<Config, PlanError> {
         number(fields.next(), 'w'),
         number(fields.next(), 'd'),
         number(fields.next(), 'l'),
-        fields.next(),
     );
-    match numbers {
-        (Some(width), Some(depth), Some(lanes), None) => {
-            Config::new(width, depth, lanes).map_err(|e| error(e.to_string()))
-        }
-        _ => Err(error("write it as w64 d512 l4".into())),
+    let target = fields.next().unwrap_or(Target::Generic.name());
+    match (numbers, fields.next()) {
+        ((Some(width), Some(depth), Some(lanes)), None) => Config::new(width, depth, lanes)
+            .and_then(|config| Ok(config.with_target(target.parse()?)))
+            .map_err(|e| error(e.to_string())),
+        _ => Err(error("write it as w64 d512 l4, or w64 d512 l4 ecp5".into())),
     }
 }
 
@@ -415,7 +405,7 @@ fn config_report<'a>(
     jobs: impl Iterator<Item = &'a (JobReport, Option<Coverage>)>,
 ) -> ConfigReport {
     let mut report = ConfigReport {
-        config: config_name(config),
+        config: config.label(),
         latency: config.latency(),
         ..ConfigReport::default()
     };

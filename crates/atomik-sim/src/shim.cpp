@@ -140,8 +140,11 @@ struct Instance {
             evaluate(m);
             dump(2 * cycles);
             rsp[0] = static_cast<std::uint64_t>(m.ready) | static_cast<std::uint64_t>(m.rsp_valid) << 1
-                     | static_cast<std::uint64_t>(m.rsp_clean) << 2;
+                     | static_cast<std::uint64_t>(m.rsp_clean & m.rsp_valid) << 2;
             sample(m.rsp_data, rsp + 1);
+            // What the other ports hold without a response has no meaning, and no part in comparisons.
+            if (!m.rsp_valid)
+                for (unsigned w = 0; w < words_for(WIDTH); ++w) rsp[1 + w] = 0;
             m.clk = 1;
             evaluate(m);
             dump(2 * cycles + 1);

@@ -36,11 +36,11 @@ pub(crate) const TEXT: &str = include_str!("shim.cpp");
 ///
 /// `sources` are the model's C++ files. `direct` says that the model's evaluation function may be called without the
 /// wrapper around it; see [`enters_directly`].
-pub(crate) fn preamble<'a>(
+pub(crate) fn preamble(
     layout: &Layout,
     traced: bool,
     direct: bool,
-    sources: impl IntoIterator<Item = &'a str>,
+    sources: &[impl AsRef<str>],
 ) -> String {
     let mut text = String::new();
     let definitions = [
@@ -58,8 +58,16 @@ pub(crate) fn preamble<'a>(
     if traced {
         text.push_str("#include \"verilated_vcd_c.h\"\n");
     }
+    text += &includes(sources);
+    text
+}
+
+/// The lines that include a model's C++ files.
+pub(crate) fn includes(sources: &[impl AsRef<str>]) -> String {
+    let mut text = String::new();
     for source in sources {
-        let _ = writeln!(text, "#include \"{source}\"");
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "#include \"{}\"", source.as_ref());
     }
     text.push('\n');
     text
@@ -84,7 +92,7 @@ mod tests {
     #[test]
     fn a_preamble_defines_the_size_and_includes_the_model() {
         let layout = Layout::new(32, 1024, 8).unwrap();
-        let text = preamble(&layout, true, false, ["obj/Vmodel.cpp"]);
+        let text = preamble(&layout, true, false, &["obj/Vmodel.cpp"]);
         let expected = "#define ATOMIK_VERSION 1\n#define ATOMIK_WIDTH 32\n#define ATOMIK_DEPTH 1024\n\
                         #define ATOMIK_LANES 8\n#define ATOMIK_TRACED 1\n#define ATOMIK_DIRECT 0\n\
                         #include \"verilated_vcd_c.h\"\n#include \"obj/Vmodel.cpp\"\n\n";

@@ -95,6 +95,18 @@ pub struct Source {
     pub layout: Layout,
 }
 
+/// A design whose ports are not those of a register file, with C++ of the caller's own around it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrapped {
+    /// The top module; also the stem of the file that the tools see.
+    pub name: String,
+    /// The Verilog of the top module and of all that it uses.
+    pub verilog: String,
+    /// C++17 that follows the model, whose class is `Vmodel`, in one translation unit. Of its symbols those that
+    /// start with `atomik_` are exported. It defines `vl_fatal` and `vl_finish`.
+    pub wrapper: String,
+}
+
 /// What becomes of Verilator's warnings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lint {
@@ -255,6 +267,24 @@ impl Builder {
         Ok(Built { dir, reused })
     }
 
+    /// Builds a model with the caller's own C++ around it, or finds it in the cache.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn build_wrapped(&self, design: &Wrapped, options: Options) -> Result<Built, BuildError> {
+        check_name(&design.name)?;
+        let mut recipe = Recipe::new(&design.name);
+        recipe.input("verilog", &design.verilog);
+        recipe.input("wrapper", &format!("{}\n{EXPORTS}", design.wrapper));
+        self.add_tools(&mut recipe, &design.name, options);
+        let (dir, reused) = self.entry(&recipe, |dir| {
+            let sources = self.verilate(dir, &design.name, &design.verilog, options)?;
+            let text = format!("{}{}", shim::includes(&sources), design.wrapper);
+            self.link(dir, &design.name, &text, options)
+        })?;
+        Ok(Built { dir, reused })
+    }
+
     fn recipe(&self, source: &Source, options: Options) -> Recipe {
         let mut recipe = Recipe::new(&source.name);
         let layout = source.layout;
@@ -272,13 +302,14 @@ impl Builder {
             "shim",
             &format!("{}\n{}\n{EXPORTS}", shim::VERSION, shim::TEXT),
         );
-        recipe.input("verilator", &self.verilator.version_text);
-        recipe.input(
-            "verilator_flags",
-            &verilator_flags(&source.name, options).join(" "),
-        );
-        self.add_compiler(&mut recipe, options.waves);
+        self.add_tools(&mut recipe, &source.name, options);
         recipe
+    }
+
+    fn add_tools(&self, recipe: &mut Recipe, top: &str, options: Options) {
+        recipe.input("verilator", &self.verilator.version_text);
+        recipe.input("verilator_flags", &verilator_flags(top, options).join(" "));
+        self.add_compiler(recipe, options.waves);
     }
 
     fn add_compiler(&self, recipe: &mut Recipe, waves: Waves) {
@@ -301,39 +332,52 @@ impl Builder {
         source: &Source,
         options: Options,
     ) -> Result<Vec<String>, BuildError> {
-        let verilog = format!("{}.v", source.name);
-        write(&dir.join(&verilog), &source.verilog)?;
-        run(
-            self.verilator
-                .command()
-                .current_dir(dir)
-                .args(verilator_flags(&source.name, options))
-                .arg(&verilog),
-            |message| BuildError::Verilator {
-                name: source.name.clone(),
-                message,
-            },
-        )?;
-
+        let sources = self.verilate(dir, &source.name, &source.verilog, options)?;
         let obj = dir.join(OBJ);
-        let files = list(&obj)?;
-        let sources = files
-            .iter()
-            .filter(|name| name.ends_with(".cpp"))
-            .map(|name| format!("{OBJ}/{name}"));
-        let sources: Vec<String> = sources.collect();
         let main = read(&obj.join(format!("{}.cpp", shim::MODEL)))?;
         let header = read(&obj.join(format!("{}.h", shim::MODEL)))?;
         let direct = shim::enters_directly(&main, &header);
         let traced = options.waves == Waves::Vcd;
-        let preamble = shim::preamble(
-            &source.layout,
-            traced,
-            direct,
-            sources.iter().map(String::as_str),
-        );
-        write(&dir.join(SHIM), &format!("{preamble}{}", shim::TEXT))?;
+        let preamble = shim::preamble(&source.layout, traced, direct, &sources);
+        let text = format!("{preamble}{}", shim::TEXT);
+        self.link(dir, &source.name, &text, options)
+    }
 
+    /// Has Verilator translate a design in `dir`. Returns the C++ files, relative to it.
+    fn verilate(
+        &self,
+        dir: &Path,
+        name: &str,
+        verilog: &str,
+        options: Options,
+    ) -> Result<Vec<String>, BuildError> {
+        let file = verilog_file(name);
+        write(&dir.join(&file), verilog)?;
+        run(
+            self.verilator
+                .command()
+                .current_dir(dir)
+                .args(verilator_flags(name, options))
+                .arg(&file),
+            |message| BuildError::Verilator {
+                name: name.to_owned(),
+                message,
+            },
+        )?;
+        let files = list(&dir.join(OBJ))?;
+        let sources = files.iter().filter(|name| name.ends_with(".cpp"));
+        Ok(sources.map(|name| format!("{OBJ}/{name}")).collect())
+    }
+
+    /// Compiles the shim, which includes the model, into the library. Returns the files that are worth keeping.
+    fn link(
+        &self,
+        dir: &Path,
+        name: &str,
+        shim: &str,
+        options: Options,
+    ) -> Result<Vec<String>, BuildError> {
+        write(&dir.join(SHIM), shim)?;
         let runtime = self.runtime(options.waves)?;
         let mut command = self.compile(dir, options.waves);
         command.args(["-shared", "-I", OBJ, SHIM]);
@@ -344,11 +388,10 @@ impl Builder {
             write(&dir.join("exports.map"), EXPORTS)?;
             command.args(["-Wl,-z,defs", "-Wl,--version-script=exports.map"]);
         }
-        run(&mut command, |message| {
-            self.compiler_error(&source.name, message)
-        })?;
+        run(&mut command, |message| self.compiler_error(name, message))?;
+        let obj = dir.join(OBJ);
         fs::remove_dir_all(&obj).map_err(io_error("remove", &obj))?;
-        Ok(vec![LIBRARY.into(), SHIM.into(), verilog])
+        Ok(vec![LIBRARY.into(), SHIM.into(), verilog_file(name)])
     }
 
     /// The compiled run-time library of Verilator, as a cache entry: it takes several times as long as a model.
@@ -628,6 +671,10 @@ fn check_name(name: &str) -> Result<(), BuildError> {
         return Ok(());
     }
     Err(BuildError::Name(name.to_owned()))
+}
+
+fn verilog_file(name: &str) -> String {
+    format!("{name}.v")
 }
 
 fn verilator_flags(top: &str, options: Options) -> Vec<&str> {

@@ -1,64 +1,86 @@
 //! DEPTH > 1: the lanes, the merge of what they read, and the reference side.
 
-use super::{clear, decode, lane, merge, ports, reference, respond};
+use super::{clear, decode, lane, merge, ports, reference, relay, respond};
 use crate::circuit::Circuit;
-use crate::config::{Config, LANE_READ_STAGE};
-use crate::expr::Expr;
+use crate::config::Config;
+use crate::expr::{Expr, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let z = config.total_stage();
+    let end = config.delta_stage();
     let mut m = Circuit::new(config.name(), &[]);
     let p = ports(&mut m, config);
-    let (ready, clearing, clear_addr) = clear(&mut m, config, &p.rst);
-    let clear_addr = clear_addr.unwrap_or_else(|| Expr::zero(config.address_bits()));
-    let control = decode(&mut m, &p, &ready);
+    let (active, clear_addr) = clear(&mut m, config, &p.rst);
+    let ready = m.output_of("clear", "ready");
+    let hold = m.output_of("clear", "hold");
 
-    m.section("Stage 1: the lanes' commands.");
+    m.section("The clear, and lane 0's address, on their way to the lanes.");
     let lanes = 0..config.lanes() as usize;
-    let addr_s1: Vec<Expr> = lanes
-        .clone()
-        .map(|l| m.register(&format!("addr{l}_s1"), &p.addr[l]))
+    let relay = relay::circuit(config);
+    let groups = lanes.len().div_ceil(relay::LANES);
+    // Lane 0's address at stage 1, made below.
+    let clear_addr = clear_addr.unwrap_or_else(|| Expr::zero(config.address_bits()));
+    let clearing = m.register("clearing", &active);
+    let clearing_addr = m.register("clearing_addr", &clear_addr);
+    let control = decode(&mut m, &p, &ready, &clearing);
+    m.section("Stage 1: lane 0's address.");
+    let addr_s1 = m.register("addr_s1", select(&clearing, &clearing_addr, &p.addr[0]));
+    let relays: Vec<[Expr; 4]> = (0..groups)
+        .map(|g| {
+            let name = format!("relay{g}");
+            m.instance(
+                &name,
+                &relay,
+                &[
+                    ("active", &active),
+                    ("hold", &hold),
+                    ("addr", &clear_addr),
+                    ("read_addr_s1", &addr_s1),
+                ],
+            );
+            ["clearing", "holding", "clear_addr", "read_addr_s2"].map(|port| m.output_of(&name, port))
+        })
         .collect();
-    let data_s1: Vec<Expr> = lanes
-        .clone()
-        .map(|l| m.register(&format!("data{l}_s1"), &p.data[l]))
-        .collect();
-    let mut valid_s1 = vec![control.accum.clone()];
-    for l in lanes.clone().skip(1) {
-        valid_s1.push(m.register(&format!("valid{l}_s1"), p.valid.bit(l as u32) & &ready));
-    }
-
-    m.section("Lane 0's command, beside the lanes.");
-    let addr = m.delay("addr", &addr_s1[0], 1, z);
-    let value = m.delay("value", &data_s1[0], 1, z);
-    let load = m.delay("load", &control.load, 1, z);
-    let freeze = m.delay("freeze", &control.freeze, 1, z);
-    let responds = m.delay("respond", &control.respond, 1, z + 3);
-    let state_op = m.delay("state_op", &control.state, 1, z + 3);
 
     m.section("The lanes.");
     let lane = lane::circuit(config);
     let words = lanes
         .map(|l| {
             let name = format!("lane{l}");
+            let [clearing, holding, clear_addr, read_addr] = &relays[l / relay::LANES];
+            let valid = match l {
+                0 => control.accum.clone(),
+                _ => p.valid.bit(l as u32),
+            };
             m.instance(
                 &name,
                 &lane,
                 &[
-                    ("clearing", &clearing),
-                    ("clear_addr", &clear_addr),
-                    ("valid_s1", &valid_s1[l]),
-                    ("addr_s1", &addr_s1[l]),
-                    ("data_s1", &data_s1[l]),
-                    ("read_addr_s1", addr.at(1)),
-                    ("read_addr_s4", addr.at(4)),
+                    ("clearing", clearing),
+                    ("holding", holding),
+                    ("clear_addr", clear_addr),
+                    ("valid", &valid),
+                    ("addr", &p.addr[l]),
+                    ("data", &p.data[l]),
+                    ("read_addr_s2", read_addr),
                 ],
             );
-            m.output_of(&name, "word_s7")
+            m.output_of(&name, &format!("word_s{}", config.lane_read_stage()))
         })
         .collect();
-    let (total, stage) = merge::merge(&mut m, words, LANE_READ_STAGE);
+    let (total, stage) = merge::merge(&mut m, words, config.lane_read_stage());
     debug_assert_eq!(stage, z);
+
+    m.section("Lane 0's command, beside the lanes.");
+    let passed = config.passed_stage();
+    let value = m.output_of("lane0", &format!("passed_s{passed}"));
+    let value = m.delay("value", &value, passed, z);
+    let addr = m.delay("addr", &addr_s1, 1, z - 1);
+    let load = m.delay("load", &control.load, 2, z);
+    let freeze = m.delay("freeze", &control.freeze, 2, z);
+    let zero = m.delay("zero", &control.zero, 1, z - 1);
+    let responds = m.delay("respond", &control.respond, 1, end);
+    let state_op = m.delay("state_op", &control.state, 1, end - 1);
 
     m.section("Reference side.");
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
@@ -66,23 +88,22 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         "reference",
         &reference::circuit(config),
         &[
-            ("clearing", &clearing),
-            ("clear_addr", &clear_addr),
             (&s("addr", z - 1), addr.at(z - 1)),
-            (&s("addr", z), addr.at(z)),
+            (&s("zero", z - 1), zero.at(z - 1)),
             (&s("load", z), load.at(z)),
             (&s("freeze", z), freeze.at(z)),
             (&s("value", z), value.at(z)),
             (&s("total", z), &total),
+            (&s("state_op", end - 1), state_op.at(end - 1)),
         ],
     );
-    let delta = m.output_of("reference", &s("delta", z + 3));
-    let state = m.output_of("reference", &s("state", z + 3));
+    let delta = m.output_of("reference", &s("delta", end));
+    let chosen = m.output_of("reference", &s("chosen", end + 1));
     respond(
         &mut m,
         config,
-        [&p.rst, &clearing, &delta, &state],
-        (&responds, &state_op),
+        [&p.rst, &active, &delta, &chosen],
+        &responds,
     );
     m
 }

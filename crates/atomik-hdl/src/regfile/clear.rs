@@ -4,47 +4,111 @@ use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Drive, Expr, select};
 
+/// Bits of the counter that a carry runs through.
+const SLICE: u32 = 3;
+
 pub(super) fn circuit(config: &Config) -> Circuit {
     let bits = config.clear_counter_bits();
     let mut m = Circuit::new(
         format!("{}_clear", config.name()),
         &[
-            "Clear sequencer. While active is high, every write port writes zeros to addr.",
+            "Clear sequencer. While active is high, a clear of addr takes the place of every command.",
             &format!(
                 "It runs for {} cycles after a reset: all addresses, and long enough for whatever",
                 1u32 << bits
             ),
-            "was in flight to leave the pipeline without effect.",
+            "was in flight to leave the pipeline without effect. For 8 cycles more nothing is accepted:",
+            "a lane must not read an address whose clear is still on its way to the memory.",
         ],
     );
     let rst = m.input("rst", 1, "synchronous reset, active high");
     m.output("ready", 1, "the clear has finished");
-    m.output("active", 1, "write zeros");
+    m.output("active", 1, "clear addr");
+    m.output("hold", 1, "take no command; falls one cycle before ready rises");
     if config.address_bits() > 0 {
-        m.output("addr", config.address_bits(), "where to write them");
+        m.output("addr", config.address_bits(), "the address to clear");
     }
-    m.section("Position in the clear; last is high in its last cycle.");
-    let count = m.declare_register("count", bits);
+    m.section(&format!(
+        "Position in the clear, in slices of {SLICE} bits, so that no carry is longer than that: all ones in\n\
+         the lowest slice is seen a cycle ahead, all ones in the others, which stand still by\n\
+         then, in a chain of registers."
+    ));
+    let slices: Vec<(u32, u32)> = (0..bits)
+        .step_by(SLICE as usize)
+        .map(|low| (low, SLICE.min(bits - low)))
+        .collect();
+    let count: Vec<Expr> = slices
+        .iter()
+        .enumerate()
+        .map(|(i, &(_, width))| m.declare_register(&format!("count{i}"), width))
+        .collect();
     let last = m.declare_register("last", 1);
     let active = m.declare_register("active_q", 1);
+    let hold = m.declare_register("hold_q", 1);
     let ready = m.declare_register("ready_q", 1);
-    let next = m.wire("count_next", count.plus(&Expr::constant(1, bits)));
     let zero = || Drive::from(Expr::zero(1));
     let one = || Drive::from(Expr::constant(1, 1));
-    m.set_next("count", select(&rst, Expr::zero(bits), &next));
-    m.set_next("last", select(&rst, zero(), next.all()));
+    let nearly = m.wire(
+        "nearly",
+        count[0].equals(&Expr::constant((1 << slices[0].1) - 2, slices[0].1)),
+    );
+    // Carry out of the slices up to this one, in the cycle in which all of them are all ones.
+    let mut full: Option<Expr> = None;
+    let mut wrap: Option<Expr> = None;
+    for (i, &(_, width)) in slices.iter().enumerate() {
+        let step = count[i].plus(&Expr::constant(1, width));
+        let next = match i {
+            0 => Drive::from(step),
+            _ => {
+                let ahead = match &full {
+                    Some(full) => &nearly & full,
+                    None => nearly.clone(),
+                };
+                let carry = m.register(&format!("carry{i}"), select(&rst, zero(), ahead));
+                wrap.get_or_insert(carry.clone());
+                select(&carry, step, Drive::Hold)
+            }
+        };
+        m.set_next(&format!("count{i}"), select(&rst, Expr::zero(width), next));
+        if i > 0 {
+            let all = match &full {
+                Some(full) => count[i].all() & full,
+                None => count[i].all(),
+            };
+            full = Some(m.register(&format!("full{i}"), select(&rst, zero(), all)));
+        }
+    }
+    let ahead = match &full {
+        Some(full) => &nearly & full,
+        None => nearly,
+    };
+    m.set_next("last", select(&rst, zero(), ahead));
     m.set_next(
         "active_q",
         select(&rst, one(), select(&last, zero(), Drive::Hold)),
     );
+    // The counter has at least two slices, so there is a carry out of the lowest.
+    let wrap = wrap.unwrap_or_else(|| Expr::zero(1));
     m.set_next(
-        "ready_q",
-        select(&rst, zero(), select(&last, one(), Drive::Hold)),
+        "hold_q",
+        select(&rst, one(), select(&(!&active & wrap), zero(), Drive::Hold)),
     );
+    m.set_next("ready_q", select(&rst, zero(), !&hold));
     m.assign("ready", &ready);
     m.assign("active", &active);
+    m.assign("hold", &hold);
     if config.address_bits() > 0 {
-        m.assign("addr", &count.slice(0, config.address_bits()));
+        let mut rest = config.address_bits();
+        let mut parts = vec![];
+        for slice in count {
+            let bits = rest.min(slice.width());
+            if bits > 0 {
+                parts.push(slice.slice(0, bits));
+            }
+            rest -= bits;
+        }
+        let addr = m.concat("count", &parts);
+        m.assign("addr", &addr);
     }
     m
 }

@@ -8,24 +8,95 @@ use crate::expr::{Drive, Expr, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let (w, lanes) = (config.width(), config.lanes());
-    let z = config.total_stage();
+    let (z, end) = (config.total_stage(), config.delta_stage());
+    let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(config.name(), &[]);
     let p = ports(&mut m, config);
-    let (ready, clearing, _) = clear(&mut m, config, &p.rst);
-    let control = decode(&mut m, &p, &ready);
+    let _ = clear(&mut m, config, &p.rst);
+    let ready = m.output_of("clear", "ready");
+    m.section("The clear, as a command that leaves nothing.");
+    let hold = m.output_of("clear", "hold");
+    let clearing = m.register("clearing", &hold);
+    let control = decode(&mut m, &p, &ready, &clearing);
+
+    m.section("Lane 0's command, beside the deltas.");
+    let load = m.delay("load", &control.load, 2, z - 1);
+    let freeze = m.delay("freeze", &control.freeze, 2, z - 1);
+    let zero = m.delay("zero", &control.zero, 1, z - 1);
+    let responds = m.delay("respond", &control.respond, 1, end);
+    let state_op = m.delay("state_op", &control.state, 1, end - 1);
+    let mut valid = vec![control.accum];
+    valid.extend((1..lanes).map(|l| p.valid.bit(l)));
+    let valid = m.concat("valid", &valid);
+
+    m.section("The data.");
+    let slice = slice(config);
+    let bits = config.slice_width();
+    let mut deltas = vec![];
+    let mut chosen = vec![];
+    for i in 0..w / bits {
+        let name = format!("slice{i}");
+        let parts: Vec<Expr> = p.data.iter().map(|d| d.slice(i * bits, bits)).collect();
+        let data = m.concat(&format!("data_slice{i}"), &parts);
+        m.instance(
+            &name,
+            &slice,
+            &[
+                ("valid", &valid),
+                ("data", &data),
+                (&s("zero", z - 1), zero.at(z - 1)),
+                (&s("load", z - 1), load.at(z - 1)),
+                (&s("freeze", z - 1), freeze.at(z - 1)),
+                (&s("state_op", end - 1), state_op.at(end - 1)),
+            ],
+        );
+        deltas.push(m.output_of(&name, &s("delta", end)));
+        chosen.push(m.output_of(&name, &s("chosen", end + 1)));
+    }
+    let delta = m.concat("delta", &deltas);
+    let chosen = m.concat("chosen", &chosen);
+    respond(
+        &mut m,
+        config,
+        [&p.rst, &hold, &delta, &chosen],
+        &responds,
+    );
+    m
+}
+
+/// Some bits of everything, with registers of its own for what steers them.
+fn slice(config: &Config) -> Circuit {
+    let (w, lanes) = (config.slice_width(), config.lanes());
+    let (z, end) = (config.total_stage(), config.delta_stage());
+    let s = |name: &str, stage: u32| format!("{name}_s{stage}");
+    let mut m = Circuit::new(
+        format!("{}_slice", config.name()),
+        &[&format!(
+            "{w} bits of the accumulator, with registers of its own for what steers them."
+        )],
+    );
+    m.keep_hierarchy();
+    let valid = m.input("valid", lanes, "lane l has a delta");
+    let data = m.input("data", lanes * w, "the lanes' deltas, lane 0 in the low bits");
+    let zero = m.input(&s("zero", z - 1), 1, "a clear: everything becomes zero");
+    let load = m.input(&s("load", z - 1), 1, "LOAD: set the reference to the value");
+    let freeze = m.input(&s("freeze", z - 1), 1, "LOAD, SWAP, DRAIN: clear the delta");
+    let state_op = m.input(&s("state_op", end - 1), 1, "respond with the state, not the delta");
+    m.output(&s("delta", end), w, "delta before the command");
+    m.output(&s("chosen", end + 1), w, "state or delta before the command");
 
     m.section("Stage 1: the lanes' deltas.");
     let data_s1: Vec<Expr> = (0..lanes)
-        .map(|l| m.register(&format!("data{l}_s1"), &p.data[l as usize]))
+        .map(|l| m.register(&format!("data{l}_s1"), data.slice(l * w, w)))
         .collect();
-    let mut valid_s1 = vec![control.accum.clone()];
-    for l in 1..lanes {
-        valid_s1.push(m.register(&format!("valid{l}_s1"), p.valid.bit(l) & &ready));
-    }
+    let valid_s1 = m.register("valid_s1", &valid);
 
     m.section("Stage 2: merge in pairs, leaving out lanes without a delta.");
-    let offered: Vec<Expr> = (0..lanes as usize)
-        .map(|l| m.wire(&format!("offered{l}_s1"), gate(&valid_s1[l], &data_s1[l])))
+    let offered: Vec<Expr> = (0..lanes)
+        .map(|l| {
+            let delta = gate(&valid_s1.bit(l), &data_s1[l as usize]);
+            m.wire(&format!("offered{l}_s1"), delta)
+        })
         .collect();
     let pairs = offered
         .chunks(2)
@@ -43,10 +114,9 @@ pub(super) fn circuit(config: &Config) -> Circuit {
 
     m.section("Lane 0's command, beside the merge.");
     let value = m.delay("value", &data_s1[0], 1, z);
-    let load = m.delay("load", &control.load, 1, z);
-    let freeze = m.delay("freeze", &control.freeze, 1, z);
-    let responds = m.delay("respond", &control.respond, 1, z + 1);
-    let state_op = m.delay("state_op", &control.state, 1, z + 1);
+    let zero = m.register(&s("zero", z), &zero);
+    let load = m.register(&s("load", z), &load);
+    let freeze = m.register(&s("freeze", z), &freeze);
 
     m.section(&format!(
         "Stage {z}: the registers of the one address, as the command finds them.\n\
@@ -57,32 +127,30 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let total = m.declare_register("total", w);
     let base = m.declare_register("base", w);
     let offset = m.declare_register("offset", w);
-    let zero = || Expr::zero(w);
-    m.set_next("total", select(&clearing, zero(), &total ^ &sum));
+    let none = || Expr::zero(w);
+    m.set_next("total", select(&zero, none(), &total ^ &sum));
     m.set_next(
         "base",
-        select(&clearing, zero(), select(freeze.at(z), &total, Drive::Hold)),
+        select(&zero, none(), select(&freeze, &total, Drive::Hold)),
     );
     m.set_next(
         "offset",
         select(
-            &clearing,
-            zero(),
-            select(load.at(z), &total ^ value.at(z), Drive::Hold),
+            &zero,
+            none(),
+            select(&load, &total ^ value.at(z), Drive::Hold),
         ),
     );
 
     m.section(&format!(
-        "Stage {}: delta and state before the command.",
-        z + 1
+        "Stage {end}: delta and state before the command. Stage {}: the one that is asked for.",
+        end + 1
     ));
-    let delta = m.register(&format!("delta_s{}", z + 1), &base ^ &total);
-    let state = m.register(&format!("state_s{}", z + 1), &offset ^ &total);
-    respond(
-        &mut m,
-        config,
-        [&p.rst, &clearing, &delta, &state],
-        (&responds, &state_op),
-    );
+    let delta = m.register("delta_q", &base ^ &total);
+    let state = m.register("state_q", &offset ^ &total);
+    let state_op = m.register(&s("state_op", end), &state_op);
+    let chosen = m.register("chosen_q", select(&state_op, &state, &delta));
+    m.assign(&s("delta", end), &delta);
+    m.assign(&s("chosen", end + 1), &chosen);
     m
 }

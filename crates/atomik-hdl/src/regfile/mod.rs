@@ -9,8 +9,10 @@ mod addressed;
 mod clear;
 mod flat;
 mod lane;
+mod lane_slice;
 mod merge;
 mod reference;
+mod relay;
 mod respond;
 
 use crate::circuit::{Circuit, Staged};
@@ -73,12 +75,12 @@ fn ports(m: &mut Circuit, config: &Config) -> Ports {
     m.output(
         "rsp_data",
         w,
-        "state or delta, by the op; 0 when rsp_valid is 0",
+        "state or delta, by the op; of no meaning when rsp_valid is 0",
     );
     m.output(
         "rsp_clean",
         1,
-        "the delta was 0 before the op; 0 when rsp_valid is 0",
+        "the delta was 0 before the op; of no meaning when rsp_valid is 0",
     );
     Ports {
         rst,
@@ -89,23 +91,25 @@ fn ports(m: &mut Circuit, config: &Config) -> Ports {
     }
 }
 
-/// Lane 0's op as one bit per effect, registered at stage 1, 0 when no command was accepted.
+/// Lane 0's op as one bit per effect.
 struct Control {
-    /// LOAD: the value becomes the reference.
+    /// LOAD: the value becomes the reference. Stage 2.
     load: Expr,
-    /// LOAD, SWAP, DRAIN: the accumulator restarts from here.
+    /// LOAD, SWAP, DRAIN: the accumulator restarts from here. Stage 2.
     freeze: Expr,
-    /// READ, SWAP: respond with the state. DELTA and DRAIN respond with the delta.
+    /// A clear: everything becomes zero. Stage 1.
+    zero: Expr,
+    /// READ, SWAP: respond with the state. DELTA and DRAIN respond with the delta. Stage 1.
     state: Expr,
-    /// READ, SWAP, DELTA, DRAIN.
+    /// READ, SWAP, DELTA, DRAIN. Stage 1.
     respond: Expr,
-    /// ACCUM.
+    /// ACCUM, in the cycle in which it is offered, accepted or not.
     accum: Expr,
 }
 
-fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr) -> Control {
+fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr, clearing: &Expr) -> Control {
     m.section("Stage 1: lane 0's op, one bit per effect.");
-    let accepted = m.wire("accepted", ports.valid.bit(0) & ready);
+    let offered = ports.valid.bit(0);
     let is_op = |m: &mut Circuit, op: Op| {
         m.wire(
             &format!("is_{}", op.name()),
@@ -121,13 +125,22 @@ fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr) -> Control {
         Op::Drain,
     ]
     .map(|op| is_op(m, op));
-    let mut effect = |name: &str, op: Expr| m.register(&format!("{name}_s1"), &accepted & op);
+    let load_s1 = m.register("load_s1", &offered & &load);
+    let freeze_s1 = m.register("freeze_s1", &offered & (&load | &swap | &drain));
+    let live_s1 = m.register("live_s1", ready);
+    let zero = m.register("zero_s1", clearing);
+    let state = m.register("state_s1", &read | &swap);
+    let responds = &read | &swap | delta | drain;
+    let respond = m.register("respond_s1", ready & &offered & responds);
+    let accum = m.wire("accum", &offered & &accum);
+    m.section("Stage 2: only what was accepted. A clear loads zeros.");
     Control {
-        load: effect("load", load.clone()),
-        freeze: effect("freeze", &load | &swap | &drain),
-        state: effect("state", &read | &swap),
-        respond: effect("respond", read | swap | delta | drain),
-        accum: effect("accum", accum),
+        load: m.register("load_s2", &zero | (load_s1 & &live_s1)),
+        freeze: m.register("freeze_s2", &zero | (freeze_s1 & &live_s1)),
+        zero,
+        state,
+        respond,
+        accum,
     }
 }
 
@@ -141,23 +154,23 @@ fn gate_not(condition: &Expr, value: &Expr) -> crate::expr::Drive {
     select(condition, Expr::zero(value.width()), value)
 }
 
-/// Instantiates the clear sequencer; returns (`ready`, `clearing`, `clear_addr` of A bits).
-fn clear(m: &mut Circuit, config: &Config, rst: &Expr) -> (Expr, Expr, Option<Expr>) {
+/// Instantiates the clear sequencer; returns whether it runs, and the address (of A bits) that it is at.
+fn clear(m: &mut Circuit, config: &Config, rst: &Expr) -> (Expr, Option<Expr>) {
     m.section("Reset: clears every address, holding ready low.");
     m.instance("clear", &clear::circuit(config), &[("rst", rst)]);
     let ready = m.output_of("clear", "ready");
     m.assign("ready", &ready);
-    let clearing = m.output_of("clear", "active");
+    let active = m.output_of("clear", "active");
     let addr = (config.address_bits() > 0).then(|| m.output_of("clear", "addr"));
-    (ready, clearing, addr)
+    (active, addr)
 }
 
-/// Instantiates the response stages behind the delta and the state of a command.
+/// Instantiates the response stages behind the delta of a command and what it responds with.
 fn respond(
     m: &mut Circuit,
     config: &Config,
-    [rst, clearing, delta, state]: [&Expr; 4],
-    control: (&Staged, &Staged),
+    [rst, clearing, delta, chosen]: [&Expr; 4],
+    responds: &Staged,
 ) {
     let stage = config.delta_stage();
     m.section("Response.");
@@ -167,10 +180,9 @@ fn respond(
         &[
             ("rst", rst),
             ("clearing", clearing),
-            (&format!("respond_s{stage}"), control.0.at(stage)),
-            (&format!("state_op_s{stage}"), control.1.at(stage)),
+            (&format!("respond_s{stage}"), responds.at(stage)),
             (&format!("delta_s{stage}"), delta),
-            (&format!("state_s{stage}"), state),
+            (&format!("chosen_s{}", stage + 1), chosen),
         ],
     );
     for port in ["rsp_valid", "rsp_data", "rsp_clean"] {

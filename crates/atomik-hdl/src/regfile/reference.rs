@@ -7,16 +7,17 @@
 //! the state, so they leave the offset alone; both memories are only ever written with functions
 //! of the total and of LOAD's value, never of themselves: there is no loop here.
 
-use super::lane::{equal_slices, memory};
+use super::lane::{equal_bits, equal_slices};
+use super::lane_slice::memory;
 use super::{gate, gate_not};
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Expr, select};
 
-/// `z` is the stage at which the total is registered.
+/// `z` is the stage at which the total is registered, `end` that of delta and state.
 pub(super) fn circuit(config: &Config) -> Circuit {
     let (w, a) = (config.width(), config.address_bits());
-    let z = config.total_stage();
+    let (z, end) = (config.total_stage(), config.delta_stage());
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(
         format!("{}_reference", config.name()),
@@ -26,10 +27,9 @@ pub(super) fn circuit(config: &Config) -> Circuit {
             "change neither total nor state, so only LOAD writes the offset.",
         ],
     );
-    let clearing = m.input("clearing", 1, "write zeros to clear_addr instead");
-    let clear_addr = m.input("clear_addr", a, "address to clear");
+    m.keep_hierarchy();
     let addr_before = m.input(&s("addr", z - 1), a, "lane 0's address");
-    let addr = m.input(&s("addr", z), a, "the same, a cycle later");
+    let zero = m.input(&s("zero", z - 1), 1, "a clear: write zeros");
     let load = m.input(&s("load", z), 1, "LOAD: set the reference to the value");
     let freeze = m.input(&s("freeze", z), 1, "LOAD, SWAP, DRAIN: clear the delta");
     let value = m.input(&s("value", z), w, "LOAD's value");
@@ -38,21 +38,84 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         w,
         "xor of all lanes' words before the command",
     );
-    m.output(&s("delta", z + 3), w, "delta before the command");
-    m.output(&s("state", z + 3), w, "state before the command");
+    let state_op = m.input(&s("state_op", end - 1), 1, "respond with the state, not the delta");
+    m.output(&s("delta", end), w, "delta before the command");
+    m.output(&s("chosen", end + 1), w, "state or delta before the command");
 
-    m.section("Local copies of the clear.");
-    let clear = m.register("clear_q", &clearing);
-    let clear_addr = m.register("clear_addr_q", &clear_addr);
+    m.section(&format!(
+        "Stage {z}: same address as the command before? First step, by groups of bits."
+    ));
+    let addr = m.register(&s("addr", z), &addr_before);
+    let equal = equal_slices(&mut m, &s("equal", z), &addr_before, &addr);
+
+    m.section("The data.");
+    let slice = slice(config);
+    let bits = config.slice_width();
+    let mut deltas = vec![];
+    let mut chosen = vec![];
+    for i in 0..w / bits {
+        let name = format!("slice{i}");
+        m.instance(
+            &name,
+            &slice,
+            &[
+                (&s("addr", z - 1), &addr_before),
+                (&s("zero", z - 1), &zero),
+                (&s("equal", z), &equal),
+                (&s("load", z), &load),
+                (&s("freeze", z), &freeze),
+                (&s("value", z), &value.slice(i * bits, bits)),
+                (&s("total", z), &total.slice(i * bits, bits)),
+                (&s("state_op", end - 1), &state_op),
+            ],
+        );
+        deltas.push(m.output_of(&name, &s("delta", end)));
+        chosen.push(m.output_of(&name, &s("chosen", end + 1)));
+    }
+    let delta = m.concat("delta", &deltas);
+    m.assign(&s("delta", end), &delta);
+    let chosen = m.concat("chosen", &chosen);
+    m.assign(&s("chosen", end + 1), &chosen);
+    m
+}
+
+fn slice(config: &Config) -> Circuit {
+    let (w, a) = (config.slice_width(), config.address_bits());
+    let (z, end) = (config.total_stage(), config.delta_stage());
+    let s = |name: &str, stage: u32| format!("{name}_s{stage}");
+    let mut m = Circuit::new(
+        format!("{}_reference_slice", config.name()),
+        &[&format!(
+            "{w} bits of the reference side, with registers of its own for what steers them."
+        )],
+    );
+    m.keep_hierarchy();
+    let addr_before = m.input(&s("addr", z - 1), a, "lane 0's address");
+    let zero_before = m.input(&s("zero", z - 1), 1, "a clear: write zeros");
+    let equal = m.input(
+        &s("equal", z),
+        equal_bits(config),
+        "address as that of the command before, by groups of bits",
+    );
+    let load = m.input(&s("load", z), 1, "LOAD: set the reference to the value");
+    let freeze = m.input(&s("freeze", z), 1, "LOAD, SWAP, DRAIN: clear the delta");
+    let value = m.input(&s("value", z), w, "LOAD's value");
+    let total = m.input(&s("total", z), w, "xor of all lanes' words");
+    let state_op = m.input(&s("state_op", end - 1), 1, "respond with the state, not the delta");
+    m.output(&s("delta", end), w, "delta before the command");
+    m.output(&s("chosen", end + 1), w, "state or delta before the command");
 
     m.section(&format!("Stage {}: write ports.", z + 1));
-    let one = Expr::constant(1, 1);
-    let zero = || Expr::zero(w);
-    let write_addr = m.register(&s("write_addr", z + 1), select(&clear, &clear_addr, &addr));
-    let base_en = m.register(&s("base_en", z + 1), select(&clear, &one, &freeze));
-    let offset_en = m.register(&s("offset_en", z + 1), select(&clear, &one, &load));
-    let base = m.register(&s("base", z + 1), select(&clear, zero(), &total));
-    let offset = m.register(&s("offset", z + 1), select(&clear, zero(), &total ^ value));
+    let addr = m.register(&s("addr", z), &addr_before);
+    let zero = m.register(&s("zero", z), &zero_before);
+    let write_addr = m.register(&s("write_addr", z + 1), &addr);
+    let base_en = m.register(&s("base_en", z + 1), &freeze);
+    let offset_en = m.register(&s("offset_en", z + 1), &load);
+    let base = m.register(&s("base", z + 1), gate_not(&zero, &total));
+    let offset = m.register(
+        &s("offset", z + 1),
+        select(&zero, Expr::zero(w), &total ^ value),
+    );
 
     m.section(
         "The command one cycle before writes at the edge at which this one reads: its words\n\
@@ -60,11 +123,10 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
     let base_before = m.register(&s("base", z + 2), &base);
     let offset_before = m.register(&s("offset", z + 2), &offset);
-    let equal = equal_slices(&mut m, &s("equal", z), &addr_before, &addr);
     let base_hit = m.register(&s("base_hit", z + 1), equal.all() & &base_en);
     let offset_hit = m.register(&s("offset_hit", z + 1), equal.all() & &offset_en);
-    let base_replace = m.register(&s("base_hit", z + 2), &base_hit);
-    let offset_replace = m.register(&s("offset_hit", z + 2), &offset_hit);
+    let base_replace = m.delay("base_hit", &base_hit, z + 1, end - 1);
+    let offset_replace = m.delay("offset_hit", &offset_hit, z + 1, end - 1);
 
     m.section(&format!(
         "Stage {}: total (which base_s{} still is) with the words that replace those read.",
@@ -75,32 +137,43 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let new_offset = m.wire(&s("new_offset", z + 1), gate(&offset_hit, &offset_before));
     let delta_part = m.register(&s("delta_part", z + 2), &base ^ new_base);
     let state_part = m.register(&s("state_part", z + 2), &base ^ new_offset);
+    let delta_part = m.delay("delta_part", &delta_part, z + 2, end - 1);
+    let state_part = m.delay("state_part", &state_part, z + 2, end - 1);
 
     m.section("The memories.");
     let memory = memory(config);
-    let base_word = m.memory(
+    let mut base_word = m.memory(
         "base_memory",
         &memory,
         [&base_en, &write_addr, &base, &addr],
     );
-    let offset_word = m.memory(
+    let mut offset_word = m.memory(
         "offset_memory",
         &memory,
         [&offset_en, &write_addr, &offset, &addr],
     );
+    if config.word_registers() > 0 {
+        base_word = m.register(&s("base_word", end - 1), &base_word);
+        offset_word = m.register(&s("offset_word", end - 1), &offset_word);
+    }
 
     m.section(&format!(
-        "Stage {}: delta and state before the command.",
-        z + 3
+        "Stage {end}: delta and state before the command. Stage {}: the one that is asked for.",
+        end + 1
     ));
-    let old_base = m.wire(&s("old_base", z + 2), gate_not(&base_replace, &base_word));
-    let old_offset = m.wire(
-        &s("old_offset", z + 2),
-        gate_not(&offset_replace, &offset_word),
+    let old_base = m.wire(
+        &s("old_base", end - 1),
+        gate_not(base_replace.at(end - 1), &base_word),
     );
-    let delta = m.register("delta_q", old_base ^ delta_part);
-    let state = m.register("state_q", old_offset ^ state_part);
-    m.assign(&s("delta", z + 3), &delta);
-    m.assign(&s("state", z + 3), &state);
+    let old_offset = m.wire(
+        &s("old_offset", end - 1),
+        gate_not(offset_replace.at(end - 1), &offset_word),
+    );
+    let delta = m.register("delta_q", old_base ^ delta_part.at(end - 1));
+    let state = m.register("state_q", old_offset ^ state_part.at(end - 1));
+    let state_op = m.register(&s("state_op", end), &state_op);
+    let chosen = m.register("chosen_q", select(&state_op, &state, &delta));
+    m.assign(&s("delta", end), &delta);
+    m.assign(&s("chosen", end + 1), &chosen);
     m
 }

@@ -1,6 +1,5 @@
-//! The response stages: choice of state or delta, zero detector, output registers.
+//! The response stages: zero detector and output registers.
 
-use super::gate;
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Expr, select};
@@ -12,8 +11,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let mut m = Circuit::new(
         format!("{}_respond", config.name()),
         &[
-            "Response: state or delta, and whether the delta was zero, found four bits at a time.",
-            "The outputs are registers and are 0 whenever there is no response.",
+            "Response: the state or delta on its way, and whether the delta was zero, found four bits",
+            "at a time.",
         ],
     );
     let rst = m.input("rst", 1, "synchronous reset, active high");
@@ -23,23 +22,15 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         1,
         "the command has a response",
     );
-    let state_op = m.input(
-        &format!("state_op_s{first}"),
-        1,
-        "it is the state, not the delta",
-    );
     let delta = m.input(&format!("delta_s{first}"), w, "delta before the command");
-    let state = m.input(&format!("state_s{first}"), w, "state before the command");
+    let chosen = m.input(
+        &format!("chosen_s{}", first + 1),
+        w,
+        "what it responds with",
+    );
     m.output("rsp_valid", 1, "a response is on the port");
     m.output("rsp_data", w, "state or delta");
     m.output("rsp_clean", 1, "the delta was 0");
-
-    m.section(&format!("Stage {}: choose.", first + 1));
-    let chosen = m.register(
-        &format!("chosen_s{}", first + 1),
-        select(&state_op, &state, &delta),
-    );
-    let data = m.delay("chosen", &chosen, first + 1, last - 1);
 
     let mut bits = delta;
     for stage in first + 1..last {
@@ -61,16 +52,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
 
     m.section(&format!("Stage {last}: output registers."));
-    let none = |width| Expr::zero(width);
-    let rsp_valid = m.register(&format!("valid_s{last}"), select(&rst, none(1), &valid));
-    let clean = &valid & !bits.any();
-    let rsp_clean = m.register(&format!("clean_s{last}"), select(&rst, none(1), clean));
-    let rsp_data = m.register(
-        &format!("data_s{last}"),
-        select(&rst, none(w), gate(&valid, data.at(last - 1))),
-    );
+    let rsp_valid = m.register(&format!("valid_s{last}"), select(&rst, Expr::zero(1), &valid));
+    let rsp_clean = m.register(&format!("clean_s{last}"), !bits.any());
+    let rsp_data = m.delay("chosen", &chosen, first + 1, last);
     m.assign("rsp_valid", &rsp_valid);
-    m.assign("rsp_data", &rsp_data);
+    m.assign("rsp_data", rsp_data.at(last));
     m.assign("rsp_clean", &rsp_clean);
     m
 }

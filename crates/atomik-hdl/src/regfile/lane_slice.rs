@@ -1,0 +1,151 @@
+//! Some bits of a lane's data, with a memory and registers of their own for what steers them: no
+//! control bit drives more than one slice, and nothing that belongs together lies far apart.
+
+use super::lane::equal_bits;
+use super::{gate, gate_not};
+use crate::circuit::{Circuit, Memory};
+use crate::config::Config;
+use crate::expr::{Expr, select};
+
+/// The memory of a slice.
+pub(super) fn memory(config: &Config) -> Memory {
+    Memory::new(
+        format!("{}_memory", config.name()),
+        config.slice_width(),
+        config.address_bits(),
+        config.target(),
+    )
+}
+
+pub(super) fn circuit(config: &Config) -> Circuit {
+    let (w, a) = (config.slice_width(), config.address_bits());
+    let (t, d) = (config.write_stage(), config.loop_distance());
+    let extra = config.word_registers();
+    let s = |name: &str, stage: u32| format!("{name}_s{stage}");
+    let mut m = Circuit::new(
+        format!("{}_lane_slice", config.name()),
+        &[
+            &format!("{w} bits of a lane: deltas in flight, the accumulator memory and its readout copy."),
+            "The lane compares addresses; what the comparisons say is registered here once more.",
+        ],
+    );
+    m.keep_hierarchy();
+    let addr_s1 = m.input("addr_s1", a, "where to accumulate");
+    let addr_before = m.input(&s("addr", t - 1), a, "the same, later");
+    let clearing = m.input("clearing", 1, "a clear: the word becomes zero");
+    let equal: Vec<Expr> = (1..=d)
+        .map(|d| {
+            let text = format!("address as that of the command {d} before, by groups of bits");
+            m.input(&format!("equal{d}_s2"), equal_bits(config), &text)
+        })
+        .collect();
+    let valid: Vec<Expr> = (3..=t)
+        .map(|stage| m.input(&s("valid", stage), 1, "there is a command"))
+        .collect();
+    let valid_at = |stage: u32| &valid[stage as usize - 3];
+    let read_equal = m.input(
+        "read_equal_s3",
+        equal_bits(config),
+        "lane 0 reads the address of the command before",
+    );
+    let read_addr = m.input(&s("read_addr", t - 2), a, "lane 0's address");
+    let data = m.input("data", w, "delta");
+    let word_out = s("word", config.lane_read_stage());
+    m.output(&word_out, w, "the word at lane 0's address");
+    let passed_out = s("passed", config.passed_stage());
+    m.output(&passed_out, w, "the delta, on its way");
+
+    m.section("The delta on its way to the memory.");
+    let zero_s1 = m.register("zero_s1", &clearing);
+    let zero = m.delay("zero", &zero_s1, 1, 3);
+    let data_s1 = m.register("data_s1", &data);
+    let data_s2 = m.register("data_s2", gate_not(&zero_s1, &data_s1));
+    let data = m.delay("data", &data_s2, 2, d + 2);
+    m.assign(&passed_out, data.at(config.passed_stage()));
+
+    m.section(
+        "Stage 3: same address, and there was a command. A clear looks at none of them, its delta is\n\
+         zero and it replaces the word that it reads.",
+    );
+    let hit: Vec<Expr> = equal
+        .iter()
+        .zip(1..)
+        .map(|(equal, d)| {
+            let same = equal.all() & valid_at(2 + d);
+            m.register(&format!("hit{d}_s3"), gate_not(zero.at(2), &same))
+        })
+        .collect();
+
+    m.section("Write port, declared here because later commands look at it.");
+    let write_en = m.declare_register(&s("write_en", t), 1);
+    let write_addr = m.declare_register(&s("write_addr", t), a);
+    let sum_t = m.declare_register(&s("sum", t), w);
+    let last = config.lane_read_stage();
+    let sum = m.delay("sum", &sum_t, t, last);
+    m.set_next(&s("write_en", t), valid_at(t - 1));
+    m.set_next(&s("write_addr", t), &addr_before);
+
+    m.section("Stage 4: what the memory does not hold yet.");
+    let in_flight: Vec<Expr> = (1..d)
+        .map(|i| {
+            let delta = gate(&hit[i as usize - 1], data.at(3 + i));
+            m.wire(&format!("in_flight{i}_s3"), delta)
+        })
+        .collect();
+    let own = m.register("own_s4", data.at(3) ^ &in_flight[0]);
+    let far_hit = m.delay("far_hit", &hit[d as usize - 1], 3, 3 + extra);
+    let replace_s4 = m.register("replace_s4", &hit[d as usize - 1] | zero.at(3));
+    let replace = m.delay("replace", &replace_s4, 4, t - 1);
+
+    let memory = memory(config);
+    let read_loop = |m: &mut Circuit| {
+        m.section("The loop's memory.");
+        let read_addr = m.register("addr_s2", &addr_s1);
+        m.memory(
+            "loop_memory",
+            &memory,
+            [&write_en, &write_addr, &sum_t, &read_addr],
+        )
+    };
+    let next = if extra == 0 {
+        let far = m.wire("in_flight3_s3", gate(far_hit.at(3), sum.at(t + 1)));
+        let earlier = m.register("earlier_s4", &in_flight[1] ^ far);
+        let word = read_loop(&mut m);
+        m.section("Stage 5: one level of logic behind the memory, then the write registers.");
+        let kept = m.wire("kept_s4", gate_not(replace.at(4), &word));
+        kept ^ own ^ earlier
+    } else {
+        let earlier = m.register("earlier_s4", &in_flight[1] ^ &in_flight[2]);
+        let far = m.wire("in_flight4_s4", gate(far_hit.at(4), sum.at(t + 2)));
+        let all = m.register("all_s5", own ^ earlier ^ far);
+        let word = read_loop(&mut m);
+        m.section("Stage 5: a register close to the memory. Stage 6: the write registers.");
+        let word = m.register("loop_word_s5", &word);
+        let kept = m.wire("kept_s5", gate_not(replace.at(5), &word));
+        kept ^ all
+    };
+    m.set_next(&s("sum", t), next);
+
+    m.section("The copy that lane 0 reads.");
+    let read_addr = m.register(&s("read_addr", t - 1), &read_addr);
+    let mut word = m.memory(
+        "read_memory",
+        &memory,
+        [&write_en, &write_addr, &sum_t, &read_addr],
+    );
+
+    m.section(&format!(
+        "Stage {last}: the word. If the command before wrote it at the edge of the read, what it wrote."
+    ));
+    let read_hit = m.register("read_hit_s4", read_equal.all() & valid_at(4));
+    let read_hit = m.delay("read_hit", &read_hit, 4, last - 1);
+    if extra > 0 {
+        word = m.register(&s("read_word", last - 1), &word);
+    }
+    let out = m.register(
+        &s("out", last),
+        select(read_hit.at(last - 1), sum.at(last), &word),
+    );
+    m.assign(&word_out, &out);
+    m
+}
