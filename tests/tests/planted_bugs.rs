@@ -62,13 +62,13 @@ const ADDRESSED: &[Bug] = &[
     ),
     bug(
         "readout does not see the command one cycle before",
-        "read_hit_s3 <= (&read_equal_s2) & valid_s3",
-        "read_hit_s3 <= 1'd0",
+        "read_hit_s4 <= (&read_equal_s3) & valid_s4",
+        "read_hit_s4 <= 1'd0",
     ),
     bug(
         "readout happens a cycle early",
         ".read_addr  (read_addr_s4)",
-        ".read_addr  (read_addr_s1)",
+        ".read_addr  (read_addr_s3)",
     ),
     bug(
         "one lane is left out of the merge",
@@ -82,23 +82,23 @@ const ADDRESSED: &[Bug] = &[
     ),
     bug(
         "LOAD loses an ACCUM of its own cycle",
-        "valid1_s1 <= cmd_valid[1] & clear_ready",
-        "valid1_s1 <= cmd_valid[1] & clear_ready & ~(accepted & is_load)",
+        ".valid        (cmd_valid[1])",
+        ".valid        (cmd_valid[1] & ~(cmd_valid[0] & is_load))",
     ),
     bug(
         "LOAD does not clear the delta",
-        "accepted & (is_load | is_swap | is_drain)",
-        "accepted & (is_swap | is_drain)",
+        "cmd_valid[0] & (is_load | is_swap | is_drain)",
+        "cmd_valid[0] & (is_swap | is_drain)",
     ),
     bug(
         "SWAP does not clear the delta",
-        "accepted & (is_load | is_swap | is_drain)",
-        "accepted & (is_load | is_drain)",
+        "cmd_valid[0] & (is_load | is_swap | is_drain)",
+        "cmd_valid[0] & (is_load | is_drain)",
     ),
     bug(
         "SWAP moves the reference to the wrong place",
-        "offset_en_s9 <= load_s8",
-        "offset_en_s9 <= freeze_s8",
+        "load_s9 <= load_s8",
+        "load_s9 <= freeze_s8",
     ),
     bug(
         "a base written one cycle before is not seen",
@@ -112,8 +112,8 @@ const ADDRESSED: &[Bug] = &[
     ),
     bug(
         "DRAIN responds with the state",
-        "is_read | is_swap);",
-        "is_read | is_swap | is_drain);",
+        "state_s1 <= is_read | is_swap;",
+        "state_s1 <= is_read | is_swap | is_drain;",
     ),
     bug(
         "DELTA does not respond",
@@ -127,8 +127,8 @@ const ADDRESSED: &[Bug] = &[
     ),
     bug(
         "responses come a cycle early",
-        ".respond_s11  (respond_s11)",
-        ".respond_s11  (respond_s10)",
+        ".respond_s11 (respond_s11)",
+        ".respond_s11 (respond_s10)",
     ),
     bug(
         "the response stage that the reset must clear is missed",
@@ -139,23 +139,23 @@ const ADDRESSED: &[Bug] = &[
     ),
     bug(
         "a response in flight survives the first cycle of a reset",
-        "keep = ~(rst | clearing)",
-        "keep = ~clearing",
+        "keep = ~(rst | rst_q | clearing)",
+        "keep = ~(rst_q | clearing)",
     ),
     bug(
         "the clear leaves odd addresses alone",
-        "write_addr_s5 <= clear_addr_q",
-        "write_addr_s5 <= clear_addr_q & 4'd14",
+        "addr_s1 <= clear_addr;",
+        "addr_s1 <= clear_addr & 4'd14;",
     ),
     bug(
         "ready rises a cycle early",
-        "last <= &count_next",
-        "last <= &count_next[4:1]",
+        "ready_q <= ~hold_q",
+        "ready_q <= ~hold_q | (~active_q & carry1)",
     ),
     bug(
-        "commands are accepted before ready",
-        "accepted = cmd_valid[0] & clear_ready",
-        "accepted = cmd_valid[0]",
+        "a lane accepts commands before ready",
+        "valid_s2 <= clear_s1 | (valid_s1 & live_s1)",
+        "valid_s2 <= clear_s1 | valid_s1",
     ),
     bug(
         "clean looks at half of the delta",
@@ -163,19 +163,46 @@ const ADDRESSED: &[Bug] = &[
         "any_next_s12 = {1'd0,",
     ),
     bug(
-        "data is left on the port without a response",
-        "if (respond_s12) begin",
-        "if (1'd1) begin",
+        "a response comes although nothing was accepted",
+        "respond_s1 <= clear_ready & cmd_valid[0]",
+        "respond_s1 <= cmd_valid[0]",
     ),
     bug(
         "lane 1 takes lane 0's address",
-        "addr1_s1 <= cmd_addr[7:4]",
-        "addr1_s1 <= cmd_addr[3:0]",
+        ".addr         (cmd_addr[7:4])",
+        ".addr         (cmd_addr[3:0])",
     ),
     bug(
         "the top bit of a sum is stuck",
         "sum_s5 <= kept_s4 ^ own_s4 ^ earlier_s4",
         "sum_s5 <= (kept_s4 ^ own_s4 ^ earlier_s4) & 8'd127",
+    ),
+    bug(
+        "LOAD is taken before ready",
+        "load_s2 <= zero_s1 | (load_s1 & live_s1)",
+        "load_s2 <= zero_s1 | load_s1",
+    ),
+    bug(
+        "a clear keeps the delta that stood on the port",
+        "if (zero_s1) begin
+            data_s2 <= 8'd0;",
+        "if (1'd0) begin
+            data_s2 <= 8'd0;",
+    ),
+    bug(
+        "a clear adds to the word that it reads",
+        "replace_s4 <= hit3_s3 | zero_s3",
+        "replace_s4 <= hit3_s3",
+    ),
+    bug(
+        "commands follow a clear before it has reached the memory",
+        "if (~active_q & carry1) begin",
+        "if (~active_q) begin",
+    ),
+    bug(
+        "readout takes what a later command wrote",
+        "out_s7 <= sum_s7",
+        "out_s7 <= sum_s6",
     ),
 ];
 
@@ -183,13 +210,13 @@ const ADDRESSED: &[Bug] = &[
 const FLAT: &[Bug] = &[
     bug(
         "a lane without a delta is merged",
-        "offered2_s1 = valid2_s1 ? data2_s1 : 8'd0",
-        "offered2_s1 = data2_s1",
+        "offered2_s2 = valid_s2[2] ? data2_s2 : 8'd0",
+        "offered2_s2 = data2_s2",
     ),
     bug(
         "the second pair of lanes is left out",
-        "merge0_s3 <= pair0_s2 ^ pair1_s2",
-        "merge0_s3 <= pair0_s2",
+        "merge0_s4 <= pair0_s3 ^ pair1_s3",
+        "merge0_s4 <= pair0_s3",
     ),
     bug(
         "a reset leaves the base alone",
@@ -200,12 +227,12 @@ const FLAT: &[Bug] = &[
     bug(
         "SWAP sees the deltas of its own cycle",
         "base <= total;",
-        "base <= total ^ merge0_s3;",
+        "base <= total ^ merge0_s4;",
     ),
     bug(
         "LOAD takes the value of the command before",
+        "offset <= total ^ value_s4",
         "offset <= total ^ value_s3",
-        "offset <= total ^ value_s2",
     ),
 ];
 

@@ -1,5 +1,6 @@
 //! Which register files can be generated.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -10,8 +11,12 @@ pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// The largest number of address bits: depths are the powers of two up to 2^14.
 pub const MAX_ADDRESS_BITS: u32 = 14;
 
-/// What the memories of a register file are made for. Ports, latency and behaviour do not depend on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// What the memories of a register file are made for, and how much pipeline there is around them. The latency
+/// depends on it; ports and behaviour do not.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Target {
     /// Any device: memories are written so that synthesis infers them.
     #[default]
@@ -206,15 +211,15 @@ impl Config {
 
     /// Cycles from the last cycle with `rst` high to the first with `ready` high (`CLEAR`).
     pub fn clear_cycles(&self) -> u32 {
-        (1 << self.clear_counter_bits()) + 10
+        (1 << self.clear_counter_bits()) + 11
     }
 
     /// Registers between a memory's own output register and the logic behind it. They let what
     /// uses the word lie away from the memory, and cost a stage in every loop.
     pub(crate) fn word_registers(&self) -> u32 {
         match self.target {
-            Target::Ecp5 | Target::Xilinx => 1,
-            Target::Generic | Target::Ice40 | Target::Gowin => 0,
+            Target::Ecp5 | Target::Ice40 | Target::Xilinx => 1,
+            Target::Generic | Target::Gowin => 0,
         }
     }
 
@@ -242,7 +247,7 @@ impl Config {
     pub(crate) fn slice_width(&self) -> u32 {
         match self.target {
             Target::Generic => self.width,
-            _ if self.address_bits == 0 => self.width.min(16),
+            _ if self.address_bits == 0 => self.width.min(8),
             _ => self.width.min(32),
         }
     }
@@ -250,8 +255,9 @@ impl Config {
     /// Stage at which the xor of all lanes' accumulators, as the command saw it, is registered.
     pub(crate) fn total_stage(&self) -> u32 {
         if self.address_bits == 0 {
-            // Inputs, pairs of lanes masked and merged, then the merge tree.
-            2 + merge_levels(self.lanes.div_ceil(2))
+            // Inputs, valid bits brought to every slice, pairs of lanes masked and merged, then the
+            // merge tree.
+            3 + merge_levels(self.lanes.div_ceil(2))
         } else {
             self.lane_read_stage() + merge_levels(self.lanes)
         }
@@ -262,7 +268,7 @@ impl Config {
         if self.address_bits == 0 {
             self.total_stage() + 1
         } else {
-            self.total_stage() + 3 + self.word_registers()
+            self.total_stage() + 3 + 2 * self.word_registers()
         }
     }
 

@@ -205,7 +205,7 @@ pub struct Case {
     pub lanes: u32,
     /// What the memories are made for, where it is not `generic`.
     #[serde(default, skip_serializing_if = "is_generic")]
-    pub target: String,
+    pub target: Target,
     /// What registers and memories start with is drawn from this.
     pub seed: u64,
     /// How the failure was found.
@@ -217,8 +217,8 @@ pub struct Case {
     pub sequence: Sequence,
 }
 
-fn is_generic(target: &str) -> bool {
-    target.is_empty() || target == Target::Generic.name()
+fn is_generic(target: &Target) -> bool {
+    *target == Target::Generic
 }
 
 impl Case {
@@ -261,11 +261,7 @@ impl Case {
     /// # Errors
     /// When it cannot be generated.
     pub fn config(&self) -> Result<Config, CaseError> {
-        let target = match self.target.as_str() {
-            "" => Target::Generic,
-            target => target.parse()?,
-        };
-        Ok(Config::new(self.width, self.depth, self.lanes)?.with_target(target))
+        Ok(Config::new(self.width, self.depth, self.lanes)?.with_target(self.target))
     }
 
     /// The inputs of every cycle; `path` is named in errors.
@@ -311,8 +307,11 @@ impl fmt::Display for Case {
         } = self;
         writeln!(
             f,
-            "mismatch on w{width} d{depth} l{lanes}{}{target}, seed {seed}: {found}",
-            if target.is_empty() { "" } else { " " }
+            "mismatch on w{width} d{depth} l{lanes}{}, seed {seed}: {found}",
+            match target {
+                Target::Generic => String::new(),
+                target => format!(" {target}"),
+            }
         )?;
         writeln!(
             f,
@@ -417,7 +416,7 @@ pub fn shrink_to_case(
                 width: dut.config.width(),
                 depth: dut.config.depth(),
                 lanes: dut.config.lanes(),
-                target: dut.config.target().to_string(),
+                target: dut.config.target(),
                 seed,
                 found,
                 mismatch,

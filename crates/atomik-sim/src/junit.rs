@@ -84,6 +84,7 @@ mod tests {
     use crate::case::Case;
     use crate::scoreboard::Mismatch;
     use crate::sequence::Sequence;
+    use atomik_hdl::Target;
 
     fn job(name: &str) -> JobReport {
         JobReport {

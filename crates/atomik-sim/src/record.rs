@@ -326,6 +326,27 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
         self.words.fill(0);
     }
 
+    /// Makes the cycle idle, with bits drawn from `noise` on all address and data ports: without a command they must
+    /// have no effect.
+    #[inline]
+    pub fn clear_to_noise(&mut self, noise: u64) {
+        self.words[0] = 0;
+        let layout = self.layout;
+        let addr_bits = layout.lanes * layout.addr_bits;
+        let data_bits = layout.lanes * layout.width;
+        for (range, bits) in [
+            (layout.addr_range(), addr_bits),
+            (layout.data_range(), data_bits),
+        ] {
+            let mut left = bits;
+            for (i, word) in self.words[range].iter_mut().enumerate() {
+                let mask = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+                *word = noise.rotate_left(7 * i as u32) & mask;
+                left = left.saturating_sub(64);
+            }
+        }
+    }
+
     /// Drives `rst`.
     #[inline]
     pub fn set_reset(&mut self, high: bool) {

@@ -232,7 +232,7 @@ impl Random {
 impl Stimulus for Random {
     #[inline]
     fn drive(&mut self, record: &mut CommandRecord<&mut [u64]>) {
-        record.clear();
+        record.clear_to_noise(self.rng.next_u64());
         if self.resets() {
             record.set_reset(true);
         }
@@ -309,10 +309,14 @@ pub struct Offer {
     pub data: Vec<u64>,
 }
 
+/// What stands on the ports of lanes without a command, in sequences: the same in every cycle, so that a sequence fails
+/// the same way wherever it is played. Any number with about as many ones as zeros will do.
+const NOISE: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Cycle {
     /// Writes this cycle's inputs into `record`.
     pub fn drive(&self, record: &mut CommandRecord<&mut [u64]>) {
-        record.clear();
+        record.clear_to_noise(NOISE);
         record.set_reset(self.reset);
         for offer in &self.offers {
             if offer.lane == 0 {

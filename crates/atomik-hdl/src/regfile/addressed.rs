@@ -1,6 +1,6 @@
 //! DEPTH > 1: the lanes, the merge of what they read, and the reference side.
 
-use super::{clear, decode, lane, merge, ports, reference, relay, respond};
+use super::{clear, decode, is_accum, lane, merge, ports, reference, relay, respond};
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Expr, select};
@@ -43,13 +43,14 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         .collect();
 
     m.section("The lanes.");
+    let accum = m.wire("accum", p.valid.bit(0) & is_accum(&p.op));
     let lane = lane::circuit(config);
     let words = lanes
         .map(|l| {
             let name = format!("lane{l}");
             let [clearing, holding, clear_addr, read_addr] = &relays[l / relay::LANES];
             let valid = match l {
-                0 => control.accum.clone(),
+                0 => accum.clone(),
                 _ => p.valid.bit(l as u32),
             };
             m.instance(

@@ -23,11 +23,16 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
     let rst = m.input("rst", 1, "synchronous reset, active high");
     m.output("ready", 1, "the clear has finished");
+    m.output("rst_q", 1, "rst, a cycle later");
     m.output("active", 1, "clear addr");
     m.output("hold", 1, "take no command; falls one cycle before ready rises");
     if config.address_bits() > 0 {
         m.output("addr", config.address_bits(), "the address to clear");
     }
+    m.section("Nearly everything takes the reset from a register: its way there may be long.");
+    let raw = rst;
+    let rst = m.register("rst_delayed", &raw);
+    m.assign("rst_q", &rst);
     m.section(&format!(
         "Position in the clear, in slices of {SLICE} bits, so that no carry is longer than that: all ones in\n\
          the lowest slice is seen a cycle ahead, all ones in the others, which stand still by\n\
@@ -93,7 +98,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         "hold_q",
         select(&rst, one(), select(&(!&active & wrap), zero(), Drive::Hold)),
     );
-    m.set_next("ready_q", select(&rst, zero(), !&hold));
+    m.set_next("ready_q", select(&(raw | &rst), zero(), !&hold));
     m.assign("ready", &ready);
     m.assign("active", &active);
     m.assign("hold", &hold);

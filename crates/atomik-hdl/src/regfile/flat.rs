@@ -1,7 +1,7 @@
 //! DEPTH = 1: one address, no memory. All lanes' deltas of a cycle are merged in a pipelined tree
 //! and folded into one running total.
 
-use super::{clear, decode, gate, merge, ports, respond};
+use super::{clear, decode, gate, is_accum, merge, ports, respond};
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Drive, Expr, select};
@@ -19,15 +19,18 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let clearing = m.register("clearing", &hold);
     let control = decode(&mut m, &p, &ready, &clearing);
 
+    m.section("Which lanes have a delta.");
+    let mut valid = vec![p.valid.bit(0) & is_accum(&p.op)];
+    valid.extend((1..lanes).map(|l| p.valid.bit(l)));
+    let valid = m.concat("valid", &valid);
+    let valid_s1 = m.register("valid_s1", &valid);
+
     m.section("Lane 0's command, beside the deltas.");
     let load = m.delay("load", &control.load, 2, z - 1);
     let freeze = m.delay("freeze", &control.freeze, 2, z - 1);
     let zero = m.delay("zero", &control.zero, 1, z - 1);
     let responds = m.delay("respond", &control.respond, 1, end);
     let state_op = m.delay("state_op", &control.state, 1, end - 1);
-    let mut valid = vec![control.accum];
-    valid.extend((1..lanes).map(|l| p.valid.bit(l)));
-    let valid = m.concat("valid", &valid);
 
     m.section("The data.");
     let slice = slice(config);
@@ -42,7 +45,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
             &name,
             &slice,
             &[
-                ("valid", &valid),
+                ("valid_s1", &valid_s1),
                 ("data", &data),
                 (&s("zero", z - 1), zero.at(z - 1)),
                 (&s("load", z - 1), load.at(z - 1)),
@@ -76,7 +79,7 @@ fn slice(config: &Config) -> Circuit {
         )],
     );
     m.keep_hierarchy();
-    let valid = m.input("valid", lanes, "lane l has a delta");
+    let valid = m.input("valid_s1", lanes, "lane l has a delta");
     let data = m.input("data", lanes * w, "the lanes' deltas, lane 0 in the low bits");
     let zero = m.input(&s("zero", z - 1), 1, "a clear: everything becomes zero");
     let load = m.input(&s("load", z - 1), 1, "LOAD: set the reference to the value");
@@ -85,20 +88,23 @@ fn slice(config: &Config) -> Circuit {
     m.output(&s("delta", end), w, "delta before the command");
     m.output(&s("chosen", end + 1), w, "state or delta before the command");
 
-    m.section("Stage 1: the lanes' deltas.");
-    let data_s1: Vec<Expr> = (0..lanes)
-        .map(|l| m.register(&format!("data{l}_s1"), data.slice(l * w, w)))
-        .collect();
-    let valid_s1 = m.register("valid_s1", &valid);
-
-    m.section("Stage 2: merge in pairs, leaving out lanes without a delta.");
-    let offered: Vec<Expr> = (0..lanes)
+    m.section("Stages 1 and 2: the lanes' deltas; in stage 1 the valid bits come from afar.");
+    let data_s2: Vec<Expr> = (0..lanes)
         .map(|l| {
-            let delta = gate(&valid_s1.bit(l), &data_s1[l as usize]);
-            m.wire(&format!("offered{l}_s1"), delta)
+            let data = m.register(&format!("data{l}_s1"), data.slice(l * w, w));
+            m.register(&format!("data{l}_s2"), &data)
         })
         .collect();
-    let pairs = offered
+    let valid_s2 = m.register("valid_s2", &valid);
+
+    m.section("Stage 3: merge in pairs, leaving out lanes without a delta.");
+    let offered: Vec<Expr> = (0..lanes)
+        .map(|l| {
+            let delta = gate(&valid_s2.bit(l), &data_s2[l as usize]);
+            m.wire(&format!("offered{l}_s2"), delta)
+        })
+        .collect();
+    let pairs: Vec<Expr> = offered
         .chunks(2)
         .enumerate()
         .map(|(i, pair)| {
@@ -106,14 +112,14 @@ fn slice(config: &Config) -> Circuit {
                 .iter()
                 .skip(1)
                 .fold(pair[0].clone(), |sum, word| sum ^ word);
-            m.register(&format!("pair{i}_s2"), sum)
+            m.register(&format!("pair{i}_s3"), sum)
         })
         .collect();
-    let (sum, stage) = merge::merge(&mut m, pairs, 2);
+    let (sum, stage) = merge::merge(&mut m, pairs, 3);
     debug_assert_eq!(stage, z);
 
     m.section("Lane 0's command, beside the merge.");
-    let value = m.delay("value", &data_s1[0], 1, z);
+    let value = m.delay("value", &data_s2[0], 2, z);
     let zero = m.register(&s("zero", z), &zero);
     let load = m.register(&s("load", z), &load);
     let freeze = m.register(&s("freeze", z), &freeze);

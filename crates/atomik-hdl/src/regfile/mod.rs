@@ -103,28 +103,15 @@ struct Control {
     state: Expr,
     /// READ, SWAP, DELTA, DRAIN. Stage 1.
     respond: Expr,
-    /// ACCUM, in the cycle in which it is offered, accepted or not.
-    accum: Expr,
 }
 
 fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr, clearing: &Expr) -> Control {
     m.section("Stage 1: lane 0's op, one bit per effect.");
     let offered = ports.valid.bit(0);
-    let is_op = |m: &mut Circuit, op: Op| {
-        m.wire(
-            &format!("is_{}", op.name()),
-            ports.op.equals(&Expr::constant(op.code().into(), 3)),
-        )
-    };
-    let [load, accum, read, swap, delta, drain] = [
-        Op::Load,
-        Op::Accum,
-        Op::Read,
-        Op::Swap,
-        Op::Delta,
-        Op::Drain,
-    ]
-    .map(|op| is_op(m, op));
+    let [load, read, swap, delta, drain] =
+        [Op::Load, Op::Read, Op::Swap, Op::Delta, Op::Drain].map(|op| {
+            m.wire(&format!("is_{}", op.name()), is(op, &ports.op))
+        });
     let load_s1 = m.register("load_s1", &offered & &load);
     let freeze_s1 = m.register("freeze_s1", &offered & (&load | &swap | &drain));
     let live_s1 = m.register("live_s1", ready);
@@ -132,7 +119,6 @@ fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr, clearing: &Expr) -> Cont
     let state = m.register("state_s1", &read | &swap);
     let responds = &read | &swap | delta | drain;
     let respond = m.register("respond_s1", ready & &offered & responds);
-    let accum = m.wire("accum", &offered & &accum);
     m.section("Stage 2: only what was accepted. A clear loads zeros.");
     Control {
         load: m.register("load_s2", &zero | (load_s1 & &live_s1)),
@@ -140,8 +126,17 @@ fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr, clearing: &Expr) -> Cont
         zero,
         state,
         respond,
-        accum,
     }
+}
+
+/// One bit: `code` is that of `op`.
+fn is(op: Op, code: &Expr) -> Expr {
+    code.equals(&Expr::constant(op.code().into(), 3))
+}
+
+/// One bit: `code` is that of ACCUM.
+fn is_accum(code: &Expr) -> Expr {
+    is(Op::Accum, code)
 }
 
 /// `value` where the one-bit condition holds, else 0.
@@ -173,12 +168,14 @@ fn respond(
     responds: &Staged,
 ) {
     let stage = config.delta_stage();
+    let rst_q = m.output_of("clear", "rst_q");
     m.section("Response.");
     m.instance(
         "respond",
         &respond::circuit(config),
         &[
             ("rst", rst),
+            ("rst_q", &rst_q),
             ("clearing", clearing),
             (&format!("respond_s{stage}"), responds.at(stage)),
             (&format!("delta_s{stage}"), delta),

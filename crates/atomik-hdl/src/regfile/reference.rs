@@ -79,9 +79,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m
 }
 
+/// The memories are read at the edge after stage `r`, and written at the one after that.
 fn slice(config: &Config) -> Circuit {
     let (w, a) = (config.slice_width(), config.address_bits());
     let (z, end) = (config.total_stage(), config.delta_stage());
+    let r = z + config.word_registers();
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(
         format!("{}_reference_slice", config.name()),
@@ -105,52 +107,61 @@ fn slice(config: &Config) -> Circuit {
     m.output(&s("delta", end), w, "delta before the command");
     m.output(&s("chosen", end + 1), w, "state or delta before the command");
 
-    m.section(&format!("Stage {}: write ports.", z + 1));
+    m.section(&format!("Stage {}: what the memories are written with.", z + 1));
     let addr = m.register(&s("addr", z), &addr_before);
+    let addr = m.delay("addr", &addr, z, r + 1);
     let zero = m.register(&s("zero", z), &zero_before);
-    let write_addr = m.register(&s("write_addr", z + 1), &addr);
-    let base_en = m.register(&s("base_en", z + 1), &freeze);
-    let offset_en = m.register(&s("offset_en", z + 1), &load);
+    let freeze = m.register(&s("freeze", z + 1), &freeze);
+    let load = m.register(&s("load", z + 1), &load);
     let base = m.register(&s("base", z + 1), gate_not(&zero, &total));
     let offset = m.register(
         &s("offset", z + 1),
         select(&zero, Expr::zero(w), &total ^ value),
     );
+    let same = equal.all();
+    let base_hit = m.register(&s("base_hit", z + 1), &same & &freeze);
+    let offset_hit = m.register(&s("offset_hit", z + 1), &same & &load);
 
     m.section(
         "The command one cycle before writes at the edge at which this one reads: its words\n\
          replace those read.",
     );
-    let base_before = m.register(&s("base", z + 2), &base);
-    let offset_before = m.register(&s("offset", z + 2), &offset);
-    let base_hit = m.register(&s("base_hit", z + 1), equal.all() & &base_en);
-    let offset_hit = m.register(&s("offset_hit", z + 1), equal.all() & &offset_en);
-    let base_replace = m.delay("base_hit", &base_hit, z + 1, end - 1);
-    let offset_replace = m.delay("offset_hit", &offset_hit, z + 1, end - 1);
+    let base_en = m.delay("freeze", &freeze, z + 1, r + 1);
+    let offset_en = m.delay("load", &load, z + 1, r + 1);
+    let base = m.delay("base", &base, z + 1, r + 2);
+    let offset = m.delay("offset", &offset, z + 1, r + 2);
+    let base_hit = m.delay("base_hit", &base_hit, z + 1, end - 1);
+    let offset_hit = m.delay("offset_hit", &offset_hit, z + 1, end - 1);
 
     m.section(&format!(
         "Stage {}: total (which base_s{} still is) with the words that replace those read.",
-        z + 2,
-        z + 1
+        r + 2,
+        r + 1
     ));
-    let new_base = m.wire(&s("new_base", z + 1), gate(&base_hit, &base_before));
-    let new_offset = m.wire(&s("new_offset", z + 1), gate(&offset_hit, &offset_before));
-    let delta_part = m.register(&s("delta_part", z + 2), &base ^ new_base);
-    let state_part = m.register(&s("state_part", z + 2), &base ^ new_offset);
-    let delta_part = m.delay("delta_part", &delta_part, z + 2, end - 1);
-    let state_part = m.delay("state_part", &state_part, z + 2, end - 1);
+    let new_base = m.wire(
+        &s("new_base", r + 1),
+        gate(base_hit.at(r + 1), base.at(r + 2)),
+    );
+    let new_offset = m.wire(
+        &s("new_offset", r + 1),
+        gate(offset_hit.at(r + 1), offset.at(r + 2)),
+    );
+    let delta_part = m.register(&s("delta_part", r + 2), base.at(r + 1) ^ new_base);
+    let state_part = m.register(&s("state_part", r + 2), base.at(r + 1) ^ new_offset);
+    let delta_part = m.delay("delta_part", &delta_part, r + 2, end - 1);
+    let state_part = m.delay("state_part", &state_part, r + 2, end - 1);
 
     m.section("The memories.");
     let memory = memory(config);
     let mut base_word = m.memory(
         "base_memory",
         &memory,
-        [&base_en, &write_addr, &base, &addr],
+        [base_en.at(r + 1), addr.at(r + 1), base.at(r + 1), addr.at(r)],
     );
     let mut offset_word = m.memory(
         "offset_memory",
         &memory,
-        [&offset_en, &write_addr, &offset, &addr],
+        [offset_en.at(r + 1), addr.at(r + 1), offset.at(r + 1), addr.at(r)],
     );
     if config.word_registers() > 0 {
         base_word = m.register(&s("base_word", end - 1), &base_word);
@@ -163,11 +174,11 @@ fn slice(config: &Config) -> Circuit {
     ));
     let old_base = m.wire(
         &s("old_base", end - 1),
-        gate_not(base_replace.at(end - 1), &base_word),
+        gate_not(base_hit.at(end - 1), &base_word),
     );
     let old_offset = m.wire(
         &s("old_offset", end - 1),
-        gate_not(offset_replace.at(end - 1), &offset_word),
+        gate_not(offset_hit.at(end - 1), &offset_word),
     );
     let delta = m.register("delta_q", old_base ^ delta_part.at(end - 1));
     let state = m.register("state_q", old_offset ^ state_part.at(end - 1));

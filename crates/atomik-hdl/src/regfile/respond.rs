@@ -16,6 +16,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         ],
     );
     let rst = m.input("rst", 1, "synchronous reset, active high");
+    let rst_q = m.input("rst_q", 1, "rst, a cycle later");
     let clearing = m.input("clearing", 1, "a clear is running: nothing responds");
     let respond = m.input(
         &format!("respond_s{first}"),
@@ -45,7 +46,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
 
     m.section("Responses due during a reset or a clear are dropped.");
     let live = m.delay("respond", &respond, first, last - 2);
-    let keep = m.wire("keep", !(&rst | &clearing));
+    let keep = m.wire("keep", !(&rst | &rst_q | &clearing));
     let valid = m.register(
         &format!("respond_s{}", last - 1),
         &(live.at(last - 2) & &keep),
