@@ -72,7 +72,8 @@ fn prove(config: &Config, ours: &str) -> Result<(), String> {
     let read = |side: &str, top: &str, renames: &str| {
         // memory_map makes a register of every memory word, named alike on both sides.
         format!(
-            "read_verilog {side}.v; hierarchy -check -top {top}; proc; flatten; \
+            "read_verilog {side}.v; hierarchy -check -top {top}; \
+             setattr -mod -unset keep_hierarchy *; proc; flatten; \
              cd {top}; {renames} cd ..; memory_collect; memory_map; opt_clean; \
              rename {top} {side}; design -stash {side}; "
         )
@@ -126,8 +127,8 @@ fn a_difference_anywhere_is_found_and_named() {
             "own_s4.q",
         ),
         ("cmd_op == 3'd4", "cmd_op == 3'd5", "is_swap"),
-        ("cmd_data[1]", "cmd_data[0]", "data1_s1.q"),
-        ("if (read_hit_s5)", "if (read_hit_s6)", "fresh_s6.q"),
+        ("cmd_data[1]", "cmd_data[0]", "lane1.slice0.data"),
+        ("if (read_hit_s6)", "if (read_hit_s5)", "out_s7.q"),
         ("active_q <= 1'd1", "active_q <= 1'd0", "active_q.q"),
         // A register left out of a chain, and one that became a wire.
         ("addr_s4 <= addr_s3", "addr_s4 <= addr_s2", "addr_s4.q"),
@@ -138,7 +139,7 @@ fn a_difference_anywhere_is_found_and_named() {
             "merge0_s8.q",
         ),
         // A port connected to another lane, and a memory that writes where it reads.
-        ("(data1_s1)", "(data0_s1)", "lane1.data_s1"),
+        ("(cmd_valid[1])", "(cmd_valid[0])", "lane1.valid"),
         ("mem[write_addr]", "mem[read_addr]", "mem[0]"),
     ] {
         assert!(text.contains(old), "{old}");

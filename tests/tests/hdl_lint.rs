@@ -11,13 +11,13 @@ mod hdl_tools;
 use atomik_hdl::config::{LANES, WIDTHS};
 use atomik_hdl::design::reference_configs;
 use atomik_hdl::files::{Arrangement, files};
-use atomik_hdl::{Config, generate};
+use atomik_hdl::{Config, Design, Target, generate};
 use atomik_sim::tools::ToolKind;
 use hdl_tools::{run, tool, yosys};
 use std::collections::BTreeSet;
 
 /// The reference configurations, every width and every lane count in both structures (without and
-/// with memories), and the largest of all.
+/// with memories), the largest of all, and every target with shallow, deep and very deep memories.
 fn configurations() -> BTreeSet<Config> {
     let depths = [2, 16, 16384];
     let spread = WIDTHS.into_iter().enumerate().flat_map(|(i, width)| {
@@ -29,10 +29,29 @@ fn configurations() -> BTreeSet<Config> {
     });
     let spread = spread.chain([(256, 16384, 32)]);
     let spread = spread.map(|(width, depth, lanes)| Config::new(width, depth, lanes).unwrap());
+    let targets = Target::ALL.into_iter().flat_map(|target| {
+        [
+            (64, 16, 2),
+            (64, 512, 4),
+            (8, 1024, 1),
+            (1, 16384, 2),
+            (32, 1, 16),
+        ]
+        .map(|(w, d, l)| Config::new(w, d, l).unwrap().with_target(target))
+    });
     reference_configs()
         .unwrap()
         .into_iter()
         .chain(spread)
+        .chain(targets)
+        .collect()
+}
+
+/// The models of the cells that a design instantiates, as files.
+fn models(design: &Design) -> Vec<(String, &str)> {
+    let models = design.models.iter();
+    models
+        .map(|&(cell, text)| (format!("{cell}.v"), text))
         .collect()
 }
 
@@ -45,10 +64,17 @@ fn verilator_lint(top: &str, files: &[(String, &str)]) -> Result<(), String> {
     )
 }
 
-fn yosys_check(top: &str, verilog: &str) -> Result<(), String> {
+/// Models are read for their ports alone: Yosys has cells of its own.
+fn yosys_check(top: &str, verilog: &str, models: &[(String, &str)]) -> Result<(), String> {
     let file = format!("{top}.v");
-    let script = format!("read_verilog {file}; hierarchy -check -top {top}; proc; check -assert");
-    yosys(&script, &[(file, verilog)])
+    let mut script = String::new();
+    let mut files = vec![(file.clone(), verilog)];
+    for (model, text) in models {
+        script += &format!("read_verilog -lib {model}; ");
+        files.push((model.clone(), text));
+    }
+    script += &format!("read_verilog {file}; hierarchy -check -top {top}; proc; check -assert");
+    yosys(&script, &files)
 }
 
 #[test]
@@ -56,7 +82,9 @@ fn verilator_finds_nothing_in_a_design_in_one_file() {
     for config in configurations() {
         let name = config.name();
         let design = generate(&config);
-        if let Err(printed) = verilator_lint(&name, &[(format!("{name}.v"), &design.verilog)]) {
+        let mut files = models(&design);
+        files.push((format!("{name}.v"), &design.verilog));
+        if let Err(printed) = verilator_lint(&name, &files) {
             panic!("{name}:\n{printed}");
         }
     }
@@ -67,10 +95,10 @@ fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
     for config in configurations() {
         let files = files(&config, Arrangement::Split).unwrap();
         let verilog = files.iter().filter(|file| file.name.ends_with(".v"));
-        let files: Vec<_> = verilog
-            .map(|file| (file.name.clone(), &*file.text))
-            .collect();
-        if let Err(printed) = verilator_lint(&config.name(), &files) {
+        let design = generate(&config);
+        let mut split = models(&design);
+        split.extend(verilog.map(|file| (file.name.clone(), &*file.text)));
+        if let Err(printed) = verilator_lint(&config.name(), &split) {
             panic!("{}:\n{printed}", config.name());
         }
     }
@@ -79,7 +107,9 @@ fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
 #[test]
 fn yosys_finds_nothing() {
     for config in configurations() {
-        if let Err(printed) = yosys_check(&config.name(), &generate(&config).verilog) {
+        let design = generate(&config);
+        let models = models(&design);
+        if let Err(printed) = yosys_check(&config.name(), &design.verilog, &models) {
             panic!("{}:\n{printed}", config.name());
         }
     }
@@ -96,24 +126,24 @@ fn both_tools_find_what_is_planted() {
     };
 
     // A port that is one bit too narrow: Verilator warns of the width.
-    let narrow = plant("valid_s1,     //", "[1:0] valid_s1, //");
+    let narrow = plant("valid,        //", "[1:0] valid, //");
     let printed = verilator_lint(&name, &[(file(), &narrow)]).unwrap_err();
     assert!(
-        printed.contains("%Warning-WIDTH") && printed.contains("valid_s1"),
+        printed.contains("%Warning-WIDTH") && printed.contains("valid"),
         "{printed}"
     );
     // Two drivers: Yosys sees them.
     let ready = "    assign ready = clear_ready;\n";
     let driven_twice = plant(ready, &format!("{ready}    assign ready = rst;\n"));
-    let printed = yosys_check(&name, &driven_twice).unwrap_err();
+    let printed = yosys_check(&name, &driven_twice, &[]).unwrap_err();
     assert!(
         printed.contains("multiple conflicting drivers for"),
         "{printed}"
     );
     // A name without a declaration is an error for both, not a wire of one bit.
     let undeclared = plant(
-        "wire keep = ~(rst | clearing)",
-        "wire keep = ~(rst | claering)",
+        "wire keep = ~(rst | rst_q | clearing)",
+        "wire keep = ~(rst | rst_q | claering)",
     );
     assert!(
         verilator_lint(&name, &[(file(), &undeclared)])
@@ -121,7 +151,7 @@ fn both_tools_find_what_is_planted() {
             .contains("claering")
     );
     assert!(
-        yosys_check(&name, &undeclared)
+        yosys_check(&name, &undeclared, &[])
             .unwrap_err()
             .contains("claering")
     );

@@ -196,12 +196,7 @@ impl Config {
             Target::Generic => String::new(),
             target => format!("_{target}"),
         };
-        format!(
-            "w{}_d{}_l{}{target}",
-            self.width,
-            self.depth(),
-            self.lanes
-        )
+        format!("w{}_d{}_l{}{target}", self.width, self.depth(), self.lanes)
     }
 
     /// Cycles from a command's acceptance to its response (`LATENCY`).

@@ -303,7 +303,10 @@ fn dp16kd(bits: u32, total: u32) -> String {
         pins.push(format!(".DO{port}{pin}({value})"));
     }
     debug_assert_eq!(unused + bits, 36);
-    let lines: Vec<String> = pins.chunks(4).map(|l| format!("    {}", l.join(", "))).collect();
+    let lines: Vec<String> = pins
+        .chunks(3)
+        .map(|l| format!("    {}", l.join(", ")))
+        .collect();
     out.push_str(&lines.join(",\n"));
     out.push_str("\n);\n");
     out

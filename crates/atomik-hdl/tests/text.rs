@@ -1,4 +1,4 @@
-//! What the generated text and its manifest promise, for every configuration there is.
+//! What the generated text and its manifest promise, for every configuration there is, and for every target.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,13 +6,25 @@
     reason = "a test that cannot go on fails"
 )]
 
-use atomik_hdl::{Config, Design, Manifest, generate};
+use atomik_hdl::{Config, Design, Manifest, Target, generate};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 static DESIGNS: LazyLock<Vec<(Config, Design)>> = LazyLock::new(|| {
+    let targets = Target::ALL.into_iter().skip(1).flat_map(|target| {
+        [
+            (64, 512, 4),
+            (8, 16, 2),
+            (1, 16384, 1),
+            (128, 1024, 8),
+            (64, 1, 16),
+            (1, 1, 1),
+        ]
+        .map(|(w, d, l)| Config::new(w, d, l).unwrap().with_target(target))
+    });
     Config::all()
+        .chain(targets)
         .map(|config| (config, generate(&config)))
         .collect()
 });
@@ -104,7 +116,7 @@ fn every_module_is_there_once_under_the_prefix_of_the_design() {
         // The shape decides how many there are, the number of lanes does not.
         assert_eq!(
             names.len(),
-            if config.depth() == 1 { 3 } else { 6 },
+            if config.depth() == 1 { 5 } else { 9 },
             "{names:?}"
         );
         let ends = design
@@ -137,7 +149,13 @@ fn every_port_of_every_module_has_a_line_and_a_comment_of_its_own() {
 
 #[test]
 fn the_manifest_lists_the_ports_of_the_module_with_the_bits_of_the_specification() {
-    for (config, Design { verilog, manifest }) in DESIGNS.iter() {
+    for (
+        config,
+        Design {
+            verilog, manifest, ..
+        },
+    ) in DESIGNS.iter()
+    {
         let name = config.name();
         let header: Vec<_> = header_of(verilog, &name)
             .into_iter()
@@ -187,7 +205,13 @@ fn the_manifest_lists_the_ports_of_the_module_with_the_bits_of_the_specification
 
 #[test]
 fn the_manifest_says_what_was_generated_and_how() {
-    for (config, Design { verilog, manifest }) in DESIGNS.iter() {
+    for (
+        config,
+        Design {
+            verilog, manifest, ..
+        },
+    ) in DESIGNS.iter()
+    {
         let name = config.name();
         assert_eq!(manifest.name, name);
         assert_eq!(
@@ -238,7 +262,15 @@ fn the_manifest_says_what_was_generated_and_how() {
 
 #[test]
 fn the_manifest_lists_the_memories_that_the_text_instantiates() {
-    for (config, Design { verilog, manifest }) in DESIGNS.iter() {
+    for (
+        config,
+        Design {
+            verilog,
+            manifest,
+            models,
+        },
+    ) in DESIGNS.iter()
+    {
         let name = config.name();
         let memories: Vec<_> = manifest
             .memories
@@ -250,32 +282,50 @@ fn the_manifest_lists_the_memories_that_the_text_instantiates() {
             continue;
         }
         let lanes = config.lanes();
+        let slice = match config.target() {
+            Target::Generic => config.width(),
+            _ => config.width().min(32),
+        };
+        let slices = config.width() / slice;
         let expected = [
-            ("loop_memory", lanes),
-            ("read_memory", lanes),
-            ("base_memory", 1),
-            ("offset_memory", 1),
+            ("loop_memory", lanes * slices),
+            ("read_memory", lanes * slices),
+            ("base_memory", slices),
+            ("offset_memory", slices),
         ];
         assert_eq!(memories, expected, "{name}");
-        // Instances in the text: of the lane module, times those of a memory inside a lane.
+        // Instances in the text: of the lane module, times those of a slice in it, times those of a memory in that.
         let instances = |line: &str| verilog.lines().filter(|l| l.starts_with(line)).count() as u32;
         assert_eq!(instances(&format!("    {name}_lane lane")), lanes);
-        let array = match config.width() {
+        assert_eq!(instances(&format!("    {name}_lane_slice slice")), slices);
+        let primitive = match (config.target(), config.depth()) {
+            (Target::Ecp5, 64..) => Some("DP16KD"),
+            (Target::Gowin, 64..) => Some("SDPB"),
+            _ => None,
+        };
+        let array = match slice {
             1 => format!("    reg mem [0:{}];", config.depth() - 1),
             w => format!("    reg [{}:0] mem [0:{}];", w - 1, config.depth() - 1),
         };
-        assert_eq!(instances(&array), 1, "{name}: {array}");
+        match primitive {
+            None => assert_eq!(instances(&array), 1, "{name}: {array}"),
+            Some(cell) => assert_eq!(instances(&format!("            {cell} #(")), 1, "{name}"),
+        }
+        let cells: Vec<&str> = models.iter().map(|(cell, _)| *cell).collect();
+        assert_eq!(cells, Vec::from_iter(primitive), "{name}");
         for memory in &manifest.memories {
             assert_eq!(
                 instances(&format!("    {name}_memory {} (", memory.name)),
                 1
             );
-            assert_eq!(
-                (memory.width, memory.depth),
-                (config.width(), config.depth())
-            );
+            assert_eq!((memory.width, memory.depth), (slice, config.depth()));
+            let kind = match primitive {
+                None => format!("ram_style = \"{}\"", memory.kind),
+                Some(cell) => cell.into(),
+            };
+            assert!(verilog.contains(&kind), "{name}");
             assert!(
-                verilog.contains(&format!("ram_style = \"{}\"", memory.kind)),
+                memory.kind.contains(primitive.unwrap_or_default()),
                 "{name}"
             );
         }

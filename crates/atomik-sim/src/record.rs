@@ -340,7 +340,11 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
         ] {
             let mut left = bits;
             for (i, word) in self.words[range].iter_mut().enumerate() {
-                let mask = if left >= 64 { u64::MAX } else { (1 << left) - 1 };
+                let mask = if left >= 64 {
+                    u64::MAX
+                } else {
+                    (1 << left) - 1
+                };
                 *word = noise.rotate_left(7 * i as u32) & mask;
                 left = left.saturating_sub(64);
             }

@@ -84,12 +84,7 @@ struct Job {
 
 impl Job {
     fn name(&self) -> String {
-        format!(
-            "{}/{}/{}",
-            self.config.label(),
-            self.profile,
-            self.seed
-        )
+        format!("{}/{}/{}", self.config.label(), self.profile, self.seed)
     }
 }
 

@@ -38,7 +38,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
                     ("read_addr_s1", &addr_s1),
                 ],
             );
-            ["clearing", "holding", "clear_addr", "read_addr_s2"].map(|port| m.output_of(&name, port))
+            ["clearing", "holding", "clear_addr", "read_addr_s2"]
+                .map(|port| m.output_of(&name, port))
         })
         .collect();
 

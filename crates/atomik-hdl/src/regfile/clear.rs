@@ -25,7 +25,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m.output("ready", 1, "the clear has finished");
     m.output("rst_q", 1, "rst, a cycle later");
     m.output("active", 1, "clear addr");
-    m.output("hold", 1, "take no command; falls one cycle before ready rises");
+    m.output(
+        "hold",
+        1,
+        "take no command; falls one cycle before ready rises",
+    );
     if config.address_bits() > 0 {
         m.output("addr", config.address_bits(), "the address to clear");
     }

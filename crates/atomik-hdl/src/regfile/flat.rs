@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::expr::{Drive, Expr, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
-    let (w, lanes) = (config.width(), config.lanes());
+    let w = config.width();
     let (z, end) = (config.total_stage(), config.delta_stage());
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(config.name(), &[]);
@@ -19,11 +19,17 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let clearing = m.register("clearing", &hold);
     let control = decode(&mut m, &p, &ready, &clearing);
 
-    m.section("Which lanes have a delta.");
-    let mut valid = vec![p.valid.bit(0) & is_accum(&p.op)];
-    valid.extend((1..lanes).map(|l| p.valid.bit(l)));
-    let valid = m.concat("valid", &valid);
-    let valid_s1 = m.register("valid_s1", &valid);
+    m.section("Stage 1: which lanes have a delta.");
+    let bits = config.slice_width();
+    let slices = w / bits;
+    let relay = relay(config);
+    let valid_s1: Vec<Expr> = (0..slices.div_ceil(SLICES))
+        .map(|g| {
+            let name = format!("relay{g}");
+            m.instance(&name, &relay, &[("valid", &p.valid), ("op", &p.op)]);
+            m.output_of(&name, "valid_s1")
+        })
+        .collect();
 
     m.section("Lane 0's command, beside the deltas.");
     let load = m.delay("load", &control.load, 2, z - 1);
@@ -34,10 +40,9 @@ pub(super) fn circuit(config: &Config) -> Circuit {
 
     m.section("The data.");
     let slice = slice(config);
-    let bits = config.slice_width();
     let mut deltas = vec![];
     let mut chosen = vec![];
-    for i in 0..w / bits {
+    for i in 0..slices {
         let name = format!("slice{i}");
         let parts: Vec<Expr> = p.data.iter().map(|d| d.slice(i * bits, bits)).collect();
         let data = m.concat(&format!("data_slice{i}"), &parts);
@@ -45,7 +50,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
             &name,
             &slice,
             &[
-                ("valid_s1", &valid_s1),
+                ("valid_s1", &valid_s1[(i / SLICES) as usize]),
                 ("data", &data),
                 (&s("zero", z - 1), zero.at(z - 1)),
                 (&s("load", z - 1), load.at(z - 1)),
@@ -58,12 +63,32 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     }
     let delta = m.concat("delta", &deltas);
     let chosen = m.concat("chosen", &chosen);
-    respond(
-        &mut m,
-        config,
-        [&p.rst, &hold, &delta, &chosen],
-        &responds,
+    respond(&mut m, config, [&p.rst, &hold, &delta, &chosen], &responds);
+    m
+}
+
+/// Slices that one relay drives.
+const SLICES: u32 = 4;
+
+/// Carries the valid bits to a few of the slices.
+fn relay(config: &Config) -> Circuit {
+    let lanes = config.lanes();
+    let mut m = Circuit::new(
+        format!("{}_relay", config.name()),
+        &[&format!(
+            "Relay: which lanes have a delta, for up to {SLICES} slices."
+        )],
     );
+    m.keep_hierarchy();
+    let valid = m.input("valid", lanes, "lane l offers a command");
+    let op = m.input("op", 3, "op of lane 0");
+    m.output("valid_s1", lanes, "lane l has a delta, a cycle later");
+    m.section("");
+    let mut deltas = vec![valid.bit(0) & is_accum(&op)];
+    deltas.extend((1..lanes).map(|l| valid.bit(l)));
+    let deltas = m.concat("has_delta", &deltas);
+    let q = m.register("valid_q", &deltas);
+    m.assign("valid_s1", &q);
     m
 }
 
@@ -80,13 +105,25 @@ fn slice(config: &Config) -> Circuit {
     );
     m.keep_hierarchy();
     let valid = m.input("valid_s1", lanes, "lane l has a delta");
-    let data = m.input("data", lanes * w, "the lanes' deltas, lane 0 in the low bits");
+    let data = m.input(
+        "data",
+        lanes * w,
+        "the lanes' deltas, lane 0 in the low bits",
+    );
     let zero = m.input(&s("zero", z - 1), 1, "a clear: everything becomes zero");
     let load = m.input(&s("load", z - 1), 1, "LOAD: set the reference to the value");
     let freeze = m.input(&s("freeze", z - 1), 1, "LOAD, SWAP, DRAIN: clear the delta");
-    let state_op = m.input(&s("state_op", end - 1), 1, "respond with the state, not the delta");
+    let state_op = m.input(
+        &s("state_op", end - 1),
+        1,
+        "respond with the state, not the delta",
+    );
     m.output(&s("delta", end), w, "delta before the command");
-    m.output(&s("chosen", end + 1), w, "state or delta before the command");
+    m.output(
+        &s("chosen", end + 1),
+        w,
+        "state or delta before the command",
+    );
 
     m.section("Stages 1 and 2: the lanes' deltas; in stage 1 the valid bits come from afar.");
     let data_s2: Vec<Expr> = (0..lanes)

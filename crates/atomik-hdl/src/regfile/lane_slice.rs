@@ -25,7 +25,9 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let mut m = Circuit::new(
         format!("{}_lane_slice", config.name()),
         &[
-            &format!("{w} bits of a lane: deltas in flight, the accumulator memory and its readout copy."),
+            &format!(
+                "{w} bits of a lane: deltas in flight, the accumulator memory and its readout copy."
+            ),
             "The lane compares addresses; what the comparisons say is registered here once more.",
         ],
     );

@@ -75,12 +75,12 @@ fn ports(m: &mut Circuit, config: &Config) -> Ports {
     m.output(
         "rsp_data",
         w,
-        "state or delta, by the op; of no meaning when rsp_valid is 0",
+        "state or delta, by the op, if rsp_valid is high",
     );
     m.output(
         "rsp_clean",
         1,
-        "the delta was 0 before the op; of no meaning when rsp_valid is 0",
+        "the delta was 0 before the op, if rsp_valid is high",
     );
     Ports {
         rst,
@@ -108,10 +108,8 @@ struct Control {
 fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr, clearing: &Expr) -> Control {
     m.section("Stage 1: lane 0's op, one bit per effect.");
     let offered = ports.valid.bit(0);
-    let [load, read, swap, delta, drain] =
-        [Op::Load, Op::Read, Op::Swap, Op::Delta, Op::Drain].map(|op| {
-            m.wire(&format!("is_{}", op.name()), is(op, &ports.op))
-        });
+    let [load, read, swap, delta, drain] = [Op::Load, Op::Read, Op::Swap, Op::Delta, Op::Drain]
+        .map(|op| m.wire(&format!("is_{}", op.name()), is(op, &ports.op)));
     let load_s1 = m.register("load_s1", &offered & &load);
     let freeze_s1 = m.register("freeze_s1", &offered & (&load | &swap | &drain));
     let live_s1 = m.register("live_s1", ready);

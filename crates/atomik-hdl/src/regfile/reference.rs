@@ -38,9 +38,17 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         w,
         "xor of all lanes' words before the command",
     );
-    let state_op = m.input(&s("state_op", end - 1), 1, "respond with the state, not the delta");
+    let state_op = m.input(
+        &s("state_op", end - 1),
+        1,
+        "respond with the state, not the delta",
+    );
     m.output(&s("delta", end), w, "delta before the command");
-    m.output(&s("chosen", end + 1), w, "state or delta before the command");
+    m.output(
+        &s("chosen", end + 1),
+        w,
+        "state or delta before the command",
+    );
 
     m.section(&format!(
         "Stage {z}: same address as the command before? First step, by groups of bits."
@@ -103,11 +111,22 @@ fn slice(config: &Config) -> Circuit {
     let freeze = m.input(&s("freeze", z), 1, "LOAD, SWAP, DRAIN: clear the delta");
     let value = m.input(&s("value", z), w, "LOAD's value");
     let total = m.input(&s("total", z), w, "xor of all lanes' words");
-    let state_op = m.input(&s("state_op", end - 1), 1, "respond with the state, not the delta");
+    let state_op = m.input(
+        &s("state_op", end - 1),
+        1,
+        "respond with the state, not the delta",
+    );
     m.output(&s("delta", end), w, "delta before the command");
-    m.output(&s("chosen", end + 1), w, "state or delta before the command");
+    m.output(
+        &s("chosen", end + 1),
+        w,
+        "state or delta before the command",
+    );
 
-    m.section(&format!("Stage {}: what the memories are written with.", z + 1));
+    m.section(&format!(
+        "Stage {}: what the memories are written with.",
+        z + 1
+    ));
     let addr = m.register(&s("addr", z), &addr_before);
     let addr = m.delay("addr", &addr, z, r + 1);
     let zero = m.register(&s("zero", z), &zero_before);
@@ -156,12 +175,22 @@ fn slice(config: &Config) -> Circuit {
     let mut base_word = m.memory(
         "base_memory",
         &memory,
-        [base_en.at(r + 1), addr.at(r + 1), base.at(r + 1), addr.at(r)],
+        [
+            base_en.at(r + 1),
+            addr.at(r + 1),
+            base.at(r + 1),
+            addr.at(r),
+        ],
     );
     let mut offset_word = m.memory(
         "offset_memory",
         &memory,
-        [offset_en.at(r + 1), addr.at(r + 1), offset.at(r + 1), addr.at(r)],
+        [
+            offset_en.at(r + 1),
+            addr.at(r + 1),
+            offset.at(r + 1),
+            addr.at(r),
+        ],
     );
     if config.word_registers() > 0 {
         base_word = m.register(&s("base_word", end - 1), &base_word);

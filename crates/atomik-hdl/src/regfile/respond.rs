@@ -53,7 +53,10 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
 
     m.section(&format!("Stage {last}: output registers."));
-    let rsp_valid = m.register(&format!("valid_s{last}"), select(&rst, Expr::zero(1), &valid));
+    let rsp_valid = m.register(
+        &format!("valid_s{last}"),
+        select(&rst, Expr::zero(1), &valid),
+    );
     let rsp_clean = m.register(&format!("clean_s{last}"), !bits.any());
     let rsp_data = m.delay("chosen", &chosen, first + 1, last);
     m.assign("rsp_valid", &rsp_valid);
