@@ -1,9 +1,10 @@
 //! The reference regression is part of the test suite: RTL and golden model agree on every
-//! configuration of `sim/reference.toml`, and no coverage bin stays empty.
+//! configuration of `sim/reference.toml`, and on every target of `sim/targets.toml`, and no coverage bin stays empty.
 
 // A test that cannot go on fails; helper functions included.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use atomik_hdl::Target;
 use atomik_sim::regress::{Choice, Observer, Plan, regress};
 use atomik_sim::verilate::Builder;
 use std::path::Path;
@@ -12,8 +13,12 @@ use std::sync::atomic::AtomicBool;
 struct Quiet;
 impl Observer for Quiet {}
 
+fn read(plan: &str) -> Plan {
+    Plan::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim").join(plan)).unwrap()
+}
+
 fn plan() -> Plan {
-    Plan::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/reference.toml")).unwrap()
+    read("reference.toml")
 }
 
 fn builder() -> Builder {
@@ -22,11 +27,24 @@ fn builder() -> Builder {
 
 #[test]
 fn the_reference_regression_passes_and_leaves_no_coverage_bin_empty() {
-    let plan = plan();
+    passes_and_leaves_no_coverage_bin_empty(&plan());
+}
+
+#[test]
+fn the_same_regression_passes_for_every_target() {
+    let plan = read("targets.toml");
+    for target in Target::ALL.into_iter().skip(1) {
+        let named = |config: &String| config.ends_with(target.name());
+        assert!(plan.run[0].configs.iter().any(named), "{target}");
+    }
+    passes_and_leaves_no_coverage_bin_empty(&plan);
+}
+
+fn passes_and_leaves_no_coverage_bin_empty(plan: &Plan) {
     assert!(plan.gate_coverage);
     let report = regress(
         &builder(),
-        &plan,
+        plan,
         &Choice::default(),
         &Quiet,
         &AtomicBool::new(false),
