@@ -125,6 +125,7 @@ mod tests {
                 width: 8,
                 depth: 16,
                 lanes: 2,
+                target: Target::Generic,
                 seed: 1,
                 found: "w8_d16_l2/mixed/1".into(),
                 mismatch: mismatch(),

@@ -718,9 +718,9 @@ fn failing_compiler(dir: &Path) -> Tool {
         "[ \"$1\" = --version ] && echo 'c++ 99.1' && exit\necho out of registers >&2\nexit 1\n";
     fs::write(&script, text).unwrap();
     // The shell reads the script. To start a file that was just written may fail while other threads start processes.
-    let compiler = Some(format!("/bin/sh {}", script.display()).into());
+    let compiler = format!("/bin/sh {}", script.display());
     Search {
-        compiler,
+        named: [(ToolKind::Compiler, compiler.into())].into(),
         ..Search::default()
     }
     .find(ToolKind::Compiler)
