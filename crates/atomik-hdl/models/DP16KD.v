@@ -3,8 +3,9 @@
 //
 // Written from FPGA-TN-02204, "ECP5 and ECP5-5G Memory Usage Guide", for what generated designs
 // use: one clock, equal widths, port A writes, port B reads, with or without output registers.
-// What is outside of that stops the simulation. A read at the edge that writes the same address
-// returns the complement of the old word: no design may rely on either the old or the new one.
+// What is outside of that stops the simulation. (WRITEMODE is about what a writing port reads; it
+// is not modelled to read.) A read at the edge that writes the same address returns the complement
+// of the old word: no design may rely on either the old or the new one.
 
 `default_nettype none
 
@@ -91,10 +92,10 @@ module DP16KD #(
     };
     wire [13:0] write_addr = ada >> SHIFT;
     wire [13:0] read_addr = adb >> SHIFT;
-    wire write = CEA & WEA & ~(CSA0 | CSA1 | CSA2);
     wire read = CEB & ~(CSB0 | CSB1 | CSB2);
     // One enable for nine bits.
     wire [3:0] bytes = WIDE ? ada[3:0] : DATA_WIDTH_A == 18 ? {2'b00, ada[1:0]} : 4'b0001;
+    wire write = CEA & WEA & ~(CSA0 | CSA1 | CSA2) & (|bytes);
     wire [35:0] mask = {{9{bytes[3]}}, {9{bytes[2]}}, {9{bytes[1]}}, {9{bytes[0]}}};
 
     reg [DATA_WIDTH_A-1:0] mem [0:WORDS-1];
@@ -133,8 +134,6 @@ module DP16KD #(
     // What is not modelled is not used.
     initial begin
         if (DATA_WIDTH_A != DATA_WIDTH_B || (WIDE && REGMODE_A != REGMODE_B) ||
-            RESETMODE != "SYNC" || ASYNC_RESET_RELEASE != "SYNC" ||
-            WRITEMODE_A != "NORMAL" || WRITEMODE_B != "NORMAL" ||
             CSDECODE_A != "0b000" || CSDECODE_B != "0b000" ||
             CLKAMUX != "CLKA" || CLKBMUX != "CLKB") begin
             $display("DP16KD: %m: these parameters are not modelled");
@@ -143,13 +142,14 @@ module DP16KD #(
     end
 `ifndef YOSYS
     always @(posedge CLKB) begin
-        if (WEB || RSTA || (WIDE && !OCEA)) begin
-            $display("DP16KD: %m: WEB, RSTA and OCEA are not modelled");
+        if (WEB || RSTA || (RSTB && RESETMODE != "SYNC") || (WIDE && REGMODE_A == "OUTREG" && !OCEA))
+        begin
+            $display("DP16KD: %m: WEB, RSTA, OCEA and asynchronous resets are not modelled");
             $finish;
         end
     end
 `endif
-    wire unused = &{1'b0, GSR == "", ada, adb, data, mask, padded};
+    wire unused = &{1'b0, GSR == "", WRITEMODE_A == "", WRITEMODE_B == "", ASYNC_RESET_RELEASE == "", ada, adb, data, mask, padded};
 endmodule
 
 `default_nettype wire

@@ -5,7 +5,7 @@
 // Written from UG285, "BSRAM & SSRAM User Guide", for what generated designs use: one clock and
 // equal widths, with or without the output register. What is outside of that stops the simulation.
 // A read at the edge that writes the same address returns the complement of the old word: no
-// design may rely on either the old or the new one.
+// design may rely on either the old or the new one. Resets are synchronous.
 
 `default_nettype none
 
@@ -37,10 +37,10 @@ module SDPB #(
 
     wire [13:0] write_addr = ADA >> SHIFT;
     wire [13:0] read_addr = ADB >> SHIFT;
-    wire write = CEA & (BLKSELA == BLK_SEL_0);
     wire read = CEB & (BLKSELB == BLK_SEL_1);
     wire [3:0] bytes = BIT_WIDTH_0 == 32 ? ADA[3:0]
                      : BIT_WIDTH_0 == 16 ? {2'b00, ADA[1:0]} : 4'b0001;
+    wire write = CEA & (BLKSELA == BLK_SEL_0) & (|bytes);
     wire [31:0] mask = {{8{bytes[3]}}, {8{bytes[2]}}, {8{bytes[1]}}, {8{bytes[0]}}};
 
     reg [BIT_WIDTH_0-1:0] mem [0:WORDS-1];
@@ -71,12 +71,12 @@ module SDPB #(
 
     // What is not modelled is not used.
     initial begin
-        if (BIT_WIDTH_0 != BIT_WIDTH_1 || RESET_MODE != "SYNC") begin
+        if (BIT_WIDTH_0 != BIT_WIDTH_1) begin
             $display("SDPB: %m: these parameters are not modelled");
             $finish;
         end
     end
-    wire unused = &{1'b0, RESETA, ADA, ADB, DI, mask, padded};
+    wire unused = &{1'b0, RESETA, RESET_MODE == "", ADA, ADB, DI, mask, padded};
 endmodule
 
 `default_nettype wire
