@@ -18,7 +18,7 @@ HDL_DIR ?= hdl
 .DEFAULT_GOAL := help
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
 .NOTPARALLEL:
-.PHONY: help setup run campaign test test-verilated bench lint doc hdl ci clean distclean
+.PHONY: help setup setup-fpga run fpga campaign test test-verilated bench lint doc hdl ci clean distclean
 
 help: ## this list
 	@echo "ATOMiK. Targets:"
@@ -32,6 +32,13 @@ run: setup ## the main job: check the generated hardware against the software mo
 	@$(BUILD_ATOMIK)
 	$(ATOMIK) $(RUN_REGRESS)
 	$(ATOMIK) $(RUN_DIFF)
+
+setup-fpga: ## as setup, and find or install Yosys, nextpnr and packers for FPGAs; some 250 MB, once
+	@sh scripts/setup-tools.sh fpga
+
+fpga: setup-fpga ## place the register file on FPGAs and compare with the goals; an hour the first time
+	@$(BUILD_ATOMIK)
+	$(ATOMIK) fpga goals
 
 campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds; some ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml

@@ -26,8 +26,8 @@
 //     cmd_addr   in  [7:0]     address of each lane, lane 0 in the low bits
 //     cmd_data   in  [15:0]    value or delta of each lane, lane 0 low
 //     rsp_valid  out           a response is on the port
-//     rsp_data   out [7:0]     state or delta, by the op; of no meaning when rsp_valid is 0
-//     rsp_clean  out           the delta was 0 before the op; of no meaning when rsp_valid is 0
+//     rsp_data   out [7:0]     state or delta, by the op, if rsp_valid is high
+//     rsp_clean  out           the delta was 0 before the op, if rsp_valid is high
 
 `default_nettype none
 
@@ -40,8 +40,8 @@ module atomik_regfile_w8_d16_l2 (
     input  wire [7:0]  cmd_addr,  // address of each lane, lane 0 in the low bits
     input  wire [15:0] cmd_data,  // value or delta of each lane, lane 0 low
     output wire        rsp_valid, // a response is on the port
-    output wire [7:0]  rsp_data,  // state or delta, by the op; of no meaning when rsp_valid is 0
-    output wire        rsp_clean  // the delta was 0 before the op; of no meaning when rsp_valid is 0
+    output wire [7:0]  rsp_data,  // state or delta, by the op, if rsp_valid is high
+    output wire        rsp_clean  // the delta was 0 before the op, if rsp_valid is high
 );
 
     // Reset: clears every address, holding ready low.

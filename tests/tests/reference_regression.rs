@@ -14,7 +14,12 @@ struct Quiet;
 impl Observer for Quiet {}
 
 fn read(plan: &str) -> Plan {
-    Plan::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim").join(plan)).unwrap()
+    Plan::read(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../sim")
+            .join(plan),
+    )
+    .unwrap()
 }
 
 fn plan() -> Plan {

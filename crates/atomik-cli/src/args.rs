@@ -58,8 +58,10 @@ Examples:
   atomik trace random --lanes 4 --count 1000000 | atomik model run --lanes 4 -";
 
 const GENERATE_EXAMPLES: &str = "\
-Writes NAME.v, and NAME.json with its latency, ports, memories and digest. The same options
-give the same bytes. `atomik hdl list` shows what can be generated.
+Writes NAME.v, and NAME.json with its latency, ports, memories and digest; NAME.core for FuseSoC,
+and NAME.f, the list of its files; and sim/CELL.v, a model to simulate with, for each cell of the
+device that it instantiates. The same options give the same bytes. `atomik hdl list` shows what
+can be generated.
 
 Examples:
   atomik hdl generate --width 64 --depth 512 --lanes 4 -o build
@@ -155,6 +157,36 @@ Examples:
   atomik fpga build --board tangnano9k -o target/tangnano9k
   atomik fpga build --device ice40-hx8k --width 8 --depth 16 --lanes 2 -o target/bitstream";
 
+const DEVICE_RUN_EXAMPLES: &str = "\
+A trace is as for `atomik model run`, and so are the answers. It is checked against the sizes that
+the board reports before anything is sent. The board is cleared first, unless --keep is given.
+
+Requests that are lost or damaged on the line are sent again, and executed once. When the board
+was reset in between, what it had accumulated is gone: the run ends, and says so.
+
+Status 3: no port, no board, or the board was reset.
+
+Examples:
+  atomik device run --port /dev/ttyUSB1 trace.jsonl
+  atomik trace random --lanes 4 | atomik device run --port /dev/ttyUSB1 -";
+
+const DEVICE_INFO_EXAMPLES: &str = "\
+Examples:
+  atomik device info --port /dev/ttyUSB1";
+
+const DEVICE_RESET_EXAMPLES: &str = "\
+Examples:
+  atomik device reset --port /dev/ttyUSB1";
+
+const DEVICE_SIMULATE_EXAMPLES: &str = "\
+Prints the port of the simulated board, for --port of the other commands, and runs until Ctrl-C.
+The whole Verilog of the Tang Nano 9K is simulated, bit by bit of its line; some hundred commands
+a second are what to expect.
+
+Examples:
+  atomik device simulate
+  atomik device simulate --faults 0.001 --seed 7";
+
 const DOCTOR_EXAMPLES: &str = "\
 Status 3 if a tool is missing, unless it is only for FPGAs.
 
@@ -200,6 +232,8 @@ pub enum Command {
     /// Place the generated Verilog on FPGAs
     #[command(subcommand)]
     Fpga(FpgaCommand),
+    /// Use a board, or a simulated one, over its serial line
+    Device(DeviceArgs),
     /// Show which tools were found, and what is missing
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor,
@@ -432,6 +466,58 @@ pub struct BenchArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct DeviceArgs {
+    /// The serial port of the board; of the two of a Tang Nano 9K, the second
+    #[arg(long, global = true, value_name = "PORT", value_hint = ValueHint::FilePath)]
+    pub port: Option<PathBuf>,
+    /// Bits per second, as the board's bitstream has them
+    #[arg(long, global = true, value_name = "BAUD", default_value_t = atomik_device::line::DEFAULT_BAUD, value_parser = clap::value_parser!(u32).range(300..))]
+    pub baud: u32,
+    #[command(subcommand)]
+    pub command: DeviceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DeviceCommand {
+    /// Run a trace on the board and print the responses
+    #[command(after_help = DEVICE_RUN_EXAMPLES)]
+    Run(DeviceRunArgs),
+    /// Show what the board is
+    #[command(after_help = DEVICE_INFO_EXAMPLES)]
+    Info {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Clear the board's register file
+    #[command(after_help = DEVICE_RESET_EXAMPLES)]
+    Reset,
+    /// Simulate a board behind a pseudo-terminal
+    #[command(after_help = DEVICE_SIMULATE_EXAMPLES)]
+    Simulate(DeviceSimulateArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DeviceRunArgs {
+    /// Go on from what is in the register file, instead of clearing it first
+    #[arg(long)]
+    pub keep: bool,
+    /// The file with the trace, or - for the standard input
+    #[arg(value_name = "TRACE", value_hint = ValueHint::FilePath)]
+    pub trace: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DeviceSimulateArgs {
+    /// The probability, for each byte in each direction, of a flipped bit, of its loss, and of garbage before it
+    #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
+    pub faults: f64,
+    /// The number that fixes the faults, and what memories hold at power-up
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub seed: u64,
+}
+
+#[derive(Debug, Args)]
 pub struct RandomArgs {
     #[command(flatten)]
     pub geometry: GeometryArgs,
@@ -567,6 +653,14 @@ fn depth(text: &str) -> Result<usize, String> {
     let depth = text.parse().map_err(|error| format!("{error}"))?;
     Geometry::new(1, depth, 1).map_err(|error| error.to_string())?;
     Ok(depth)
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().map_err(|error| format!("{error}"))?;
+    match (0.0..=1.0).contains(&rate) {
+        true => Ok(rate),
+        false => Err("not a probability; choose 0 to 1".to_owned()),
+    }
 }
 
 fn lanes(text: &str) -> Result<u32, String> {

@@ -1,7 +1,9 @@
 use std::fmt::Write as _;
 
-use atomik_sim::tools::{Search, project_root};
+use atomik_sim::tools::{Search, ToolError, ToolKind, project_root};
 use atomik_sim::verilate::cache_dir;
+
+use comfy_table::Table;
 
 use crate::failure::Failure;
 use crate::table::table;
@@ -10,7 +12,8 @@ use crate::{Outcome, print, say};
 pub fn run() -> Result<Outcome, Failure> {
     let mut tools = table(&["tool", "for", "found", "where", "path"], usize::MAX);
     let mut missing = Vec::new();
-    for (kind, found) in Search::from_env().report() {
+    let search = Search::from_env();
+    for (kind, found) in search.report(&ToolKind::ALL) {
         let row = match found {
             Ok(tool) => [
                 tool.version_text,
@@ -31,7 +34,12 @@ pub fn run() -> Result<Outcome, Failure> {
             path,
         ]);
     }
-    let mut text = format!("{tools}\n\n");
+    let (fpga_tools, all_there) = fpga_tools(&search);
+    let mut text = format!("{tools}\n\n{fpga_tools}\n");
+    if !all_there {
+        text += "What is not there is for `atomik fpga` alone; `make setup-fpga` installs it below .tools.\n";
+    }
+    text.push('\n');
     let root = project_root().map_or("none".into(), |root| root.display().to_string());
     // Writing to a string cannot fail.
     let _ = writeln!(text, "project: {root}");
@@ -45,4 +53,34 @@ pub fn run() -> Result<Outcome, Failure> {
     } else {
         Outcome::ToolFailed
     })
+}
+
+/// What there is for the FPGA flow, and whether that is all.
+fn fpga_tools(search: &Search) -> (Table, bool) {
+    let mut tools = table(&["for FPGAs", "for", "found", "where", "path"], usize::MAX);
+    let mut all_there = true;
+    for (kind, found) in search.report(&ToolKind::FPGA) {
+        let row = match found {
+            Ok(tool) => [
+                tool.version_text,
+                tool.origin.to_string(),
+                tool.path.display().to_string(),
+            ],
+            Err(error) => {
+                all_there = false;
+                let reason = match error {
+                    ToolError::Missing { .. } => "not there".to_owned(),
+                    ToolError::TooOld {
+                        version, minimum, ..
+                    } => format!("{version} is too old, {minimum} is wanted"),
+                    ToolError::Broken { .. } => "does not run".to_owned(),
+                };
+                [reason, "-".into(), "-".into()]
+            }
+        };
+        let [version, origin, path] = row;
+        let [name, purpose] = [kind.name(), kind.purpose()].map(str::to_owned);
+        tools.add_row([name, purpose, version, origin, path]);
+    }
+    (tools, all_there)
 }

@@ -40,6 +40,26 @@ pub enum Failure {
         "this is no project, and so without a plan of its own: name a plan, or set ATOMIK_ROOT"
     )]
     NoPlan,
+    #[error(transparent)]
+    Fpga(#[from] atomik_fpga::FlowError),
+    #[error(transparent)]
+    FpgaPlan(#[from] atomik_fpga::sweep::PlanError),
+    #[error(transparent)]
+    FpgaJob(atomik_fpga::sweep::JobError),
+    #[error("what to build is not known: name a --board or a --device")]
+    NoDevice,
+    #[error("{}: {source}; name a file of Verilog", .path.display())]
+    Verilog { path: PathBuf, source: io::Error },
+    #[error("no board is named: give its serial port with --port, for example --port /dev/ttyUSB1")]
+    NoPort,
+    #[error(transparent)]
+    Port(#[from] atomik_device::line::OpenError),
+    #[error(transparent)]
+    Device(#[from] atomik_device::device::DeviceError),
+    #[error(transparent)]
+    Board(#[from] atomik_device::board::BoardError),
+    #[error(transparent)]
+    Pty(#[from] atomik_device::pty::PtyError),
     #[error("cannot catch Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("cannot write the result as JSON: {0}")]
@@ -84,6 +104,11 @@ impl Failure {
             | Self::Rtl(rtl::Error::Model(_))
             | Self::Hdl(_)
             | Self::Build(_)
+            | Self::Fpga(_)
+            | Self::Port(_)
+            | Self::Device(_)
+            | Self::Board(_)
+            | Self::Pty(_)
             | Self::Signal(_)
             | Self::Json(_)
             | Self::Junit(_)
@@ -100,6 +125,11 @@ impl Failure {
             | Self::NoRtl(_)
             | Self::Plan(_)
             | Self::NoPlan
+            | Self::NoPort
+            | Self::FpgaPlan(_)
+            | Self::FpgaJob(_)
+            | Self::NoDevice
+            | Self::Verilog { .. }
             | Self::Script { .. }
             | Self::Input(_) => 2,
         }

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use atomik_hdl::config::{LANES, MAX_ADDRESS_BITS, WIDTHS};
 use atomik_hdl::design::{MemoryEntry, reference_configs};
-use atomik_hdl::files::{self, Arrangement};
+use atomik_hdl::files::{self, Arrangement, TextFile};
 use atomik_hdl::{Config, Target, generate as design};
 use serde::Serialize;
 
-use crate::args::GenerateArgs;
+use crate::args::{GenerateArgs, GeometryArgs};
 use crate::failure::Failure;
 use crate::table::table;
 use crate::{Outcome, print, print_json};
@@ -16,24 +17,33 @@ pub fn generate(args: &GenerateArgs) -> Result<Outcome, Failure> {
     let configs = if args.reference {
         reference_configs()?
     } else {
-        let geometry = args.geometry.geometry()?;
-        let config = Config::new(geometry.width(), geometry.depth(), geometry.lanes())?;
-        vec![config.with_target(args.target)]
+        vec![config(&args.geometry, args.target)?]
     };
     let arrangement = if args.split {
         Arrangement::Split
     } else {
         Arrangement::Together
     };
-    let mut text = String::new();
     for config in &configs {
-        for path in files::write(&files::files(config, arrangement)?, &args.out)? {
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "wrote {}", path.display());
-        }
+        write(&files::files(config, arrangement)?, &args.out)?;
     }
-    print(text)?;
     Ok(Outcome::Fine)
+}
+
+fn config(geometry: &GeometryArgs, target: Target) -> Result<Config, Failure> {
+    let geometry = geometry.geometry()?;
+    let config = Config::new(geometry.width(), geometry.depth(), geometry.lanes())?;
+    Ok(config.with_target(target))
+}
+
+/// Writes the files, and says so.
+fn write(files: &[TextFile], folder: &Path) -> Result<(), Failure> {
+    let mut text = String::new();
+    for path in files::write(files, folder)? {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "wrote {}", path.display());
+    }
+    print(text)
 }
 
 /// What there is to generate.

@@ -1,8 +1,10 @@
 //! The `atomik` command: parses its arguments, calls the libraries, prints what they say.
 
 mod args;
+mod device;
 mod doctor;
 mod failure;
+mod fpga;
 mod hdl;
 mod model;
 mod pages;
@@ -53,6 +55,8 @@ fn main() -> ExitCode {
         Command::Sim(SimCommand::Regress(args)) => regress::regress(&args),
         Command::Sim(SimCommand::Replay(args)) => sim::replay(&args),
         Command::Sim(SimCommand::Bench(args)) => sim::bench(&args),
+        Command::Fpga(command) => fpga::run(&command),
+        Command::Device(args) => device::run(&args),
         Command::Doctor => doctor::run(),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),

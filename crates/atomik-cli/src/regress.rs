@@ -92,7 +92,7 @@ fn outcome(report: &Report) -> Outcome {
 }
 
 /// A flag that the first Ctrl-C sets; the second ends the process.
-fn stop_at_ctrl_c() -> Result<&'static AtomicBool, Failure> {
+pub fn stop_at_ctrl_c() -> Result<&'static AtomicBool, Failure> {
     static STOP: AtomicBool = AtomicBool::new(false);
     ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::Relaxed) {

@@ -1,4 +1,5 @@
-//! A design as files: `NAME.v` with its manifest `NAME.json`, or a file for every module.
+//! A design as files: `NAME.v`, or a file for every module; the manifest `NAME.json`; for other tools the core
+//! description `NAME.core` and the file list `NAME.f`; and models of the cells that it instantiates.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 use crate::design::{self, generate};
-use crate::{regfile, verilog};
+use crate::{package, regfile, verilog};
 
 /// How the modules of a design are spread over files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub enum Arrangement {
 /// The name and the text of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextFile {
-    /// Its name, without a folder.
+    /// Its name, with `/` behind a folder where it belongs into one.
     pub name: String,
     /// What is in it.
     pub text: String,
@@ -43,7 +44,10 @@ pub enum Error {
     },
 }
 
-/// The files of the register file of `config`: Verilog, that of the top module first, then the manifest.
+/// The files of the register file of `config`: Verilog, that of the top module first; the manifest, `NAME.core` for
+/// FuseSoC and the file list `NAME.f`; then, as `sim/CELL.v`, a model of each cell of the device that is instantiated.
+///
+/// Models are for simulation only and no part of the design, so manifest and file list do not name them.
 ///
 /// # Errors
 /// None in practice: every field of a manifest has a JSON form.
@@ -77,10 +81,30 @@ pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>,
         .map(|file| (file.name.clone(), design::sha256(&file.text)));
     manifest.sha256 = digests.next().map(|(_, digest)| digest).unwrap_or_default();
     manifest.files = digests.collect();
-    files.push(TextFile {
-        name: format!("{}.json", manifest.name),
-        text: manifest.to_json()?,
-    });
+    let rtl: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
+    let models: Vec<TextFile> = design
+        .models
+        .into_iter()
+        .map(|(cell, model)| TextFile {
+            name: format!("{}/{cell}.v", package::MODELS),
+            text: model.into(),
+        })
+        .collect();
+    let model_names: Vec<String> = models.iter().map(|file| file.name.clone()).collect();
+    for (kind, text) in [
+        ("json", manifest.to_json()?),
+        (
+            "core",
+            package::core(config, &manifest.command, &rtl, &model_names),
+        ),
+        ("f", package::file_list(&rtl)),
+    ] {
+        files.push(TextFile {
+            name: format!("{}.{kind}", manifest.name),
+            text,
+        });
+    }
+    files.extend(models);
     Ok(files)
 }
 
@@ -98,7 +122,7 @@ fn part_header(module: &str, manifest: &design::Manifest) -> String {
     )
 }
 
-/// Writes `files` into `folder`, which is made if need be, and returns their paths.
+/// Writes `files` into `folder`, which is made if need be, as folders in their names are, and returns their paths.
 ///
 /// Each is written under another name and renamed, so that a file is there whole or as it was before; and none is
 /// renamed before all are written.
@@ -114,7 +138,10 @@ pub fn write(files: &[TextFile], folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut written = vec![];
     for file in files {
         let path = folder.join(&file.name);
-        let unfinished = Unfinished(folder.join(format!(".{}.{}", file.name, std::process::id())));
+        let (below, name) = file.name.rsplit_once('/').unwrap_or(("", &file.name));
+        let into = folder.join(below);
+        fs::create_dir_all(&into).map_err(|e| failed(&path, e))?;
+        let unfinished = Unfinished(into.join(format!(".{name}.{}", std::process::id())));
         File::create(&unfinished.0)
             .and_then(|mut out| out.write_all(file.text.as_bytes()))
             .map_err(|e| failed(&path, e))?;
@@ -139,6 +166,7 @@ impl Drop for Unfinished {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Target;
     use crate::design::Manifest;
     use std::collections::BTreeSet;
 
@@ -148,9 +176,14 @@ mod tests {
         let design = generate(&config);
         let files = files(&config, Arrangement::Together).unwrap();
         let json = design.manifest.to_json().unwrap();
-        let [verilog, manifest] = &files[..] else {
+        let [verilog, manifest, core, list] = &files[..] else {
             panic!("{files:?}")
         };
+        assert_eq!(core.name, "atomik_regfile_w8_d16_l2.core");
+        assert_eq!(
+            (list.name.as_str(), list.text.as_str()),
+            ("atomik_regfile_w8_d16_l2.f", "atomik_regfile_w8_d16_l2.v\n")
+        );
         assert_eq!(
             (verilog.name.as_str(), &verilog.text),
             ("atomik_regfile_w8_d16_l2.v", &design.verilog)
@@ -165,7 +198,15 @@ mod tests {
     fn split_gives_each_module_a_file_that_stands_alone_and_a_digest() {
         let config = Config::new(8, 16, 2).unwrap();
         let mut files = files(&config, Arrangement::Split).unwrap();
-        let manifest: Manifest = serde_json::from_str(&files.pop().unwrap().text).unwrap();
+        let beside = files.split_off(files.iter().position(|f| !f.name.ends_with(".v")).unwrap());
+        let manifest: Manifest = serde_json::from_str(&beside[0].text).unwrap();
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(beside[2].text.lines().collect::<Vec<_>>(), names);
+        assert!(
+            beside[1]
+                .text
+                .contains(&format!("- {}\n", names.join("\n      - ")))
+        );
         assert_eq!(
             manifest.command,
             "atomik hdl generate --width 8 --depth 16 --lanes 2 --split"
@@ -204,15 +245,53 @@ mod tests {
     }
 
     #[test]
+    fn models_are_in_a_folder_of_their_own_and_only_where_a_core_is_simulated_or_linted() {
+        for (target, model) in [
+            (Target::Generic, None),
+            (Target::Ecp5, Some("sim/DP16KD.v")),
+            (Target::Ice40, None),
+            (Target::Gowin, Some("sim/SDPB.v")),
+            (Target::Xilinx, None),
+        ] {
+            let config = Config::new(8, 512, 1).unwrap().with_target(target);
+            let files = files(&config, Arrangement::Together).unwrap();
+            let text = |kind: &str| {
+                let name = format!("{}.{kind}", config.name());
+                &files.iter().find(|file| file.name == name).unwrap().text
+            };
+            let models: Vec<&str> = files[4..].iter().map(|file| file.name.as_str()).collect();
+            assert_eq!(models, model.into_iter().collect::<Vec<_>>(), "{target}");
+            assert!(!text("f").contains("sim/"), "{target}");
+            assert!(!text("json").contains("sim/"), "{target}");
+            let filesets: Vec<&str> = text("core")
+                .lines()
+                .filter(|line| line.contains("filesets: "))
+                .collect();
+            let expected = match model {
+                None => ["    filesets: [rtl]", "    filesets: [rtl]"],
+                Some(model) => {
+                    assert!(text("core").contains(&format!("\n      - {model}\n")));
+                    [
+                        "    filesets: [rtl, \"target_sim ? (models)\", \"target_lint ? (models)\"]",
+                        "    filesets: [rtl, models]",
+                    ]
+                }
+            };
+            assert_eq!(filesets, expected, "{target}");
+        }
+    }
+
+    #[test]
     fn a_write_that_fails_leaves_nothing_of_its_own_behind() {
         let folder = std::env::temp_dir().join(format!("atomik-files-{}", std::process::id()));
         let file = |name: &str| TextFile {
             name: name.into(),
             text: "new".into(),
         };
-        // A folder stands where the second file belongs.
+        // A folder stands where the second file belongs, and a file where a folder does.
         fs::create_dir_all(folder.join("b.v")).unwrap();
-        let error = write(&[file("c/x.v"), file("a.v")], &folder).unwrap_err();
+        fs::write(folder.join("c"), "").unwrap();
+        let error = write(&[file("a.v"), file("c/x.v")], &folder).unwrap_err();
         assert!(error.to_string().contains("c/x.v: "), "{error}");
         let error = write(&[file("a.v"), file("b.v")], &folder).unwrap_err();
         assert!(error.to_string().contains("b.v: "), "{error}");
@@ -221,9 +300,14 @@ mod tests {
             .map(|e| e.unwrap().file_name())
             .collect();
         left.sort();
-        assert_eq!(left, ["a.v", "b.v"]);
-        write(&[file("a.v")], &folder).unwrap();
+        assert_eq!(left, ["a.v", "b.v", "c"]);
+        write(&[file("a.v"), file("d/x.v")], &folder).unwrap();
         assert_eq!(fs::read_to_string(folder.join("a.v")).unwrap(), "new");
+        let below: Vec<_> = fs::read_dir(folder.join("d"))
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(below, ["x.v"]);
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -5,7 +5,8 @@
 //! - [`expr`], [`circuit`]: run-time-sized signals and modules on rust-hdl's traits
 //! - [`verilog`]: Verilog-2001 for people to read
 //! - [`design`]: [`generate`], the Verilog with its header and its [`Manifest`]
-//! - [`files`]: a design as files
+//! - [`files`]: a design as files, with what FuseSoC and the tools read beside it
+//! - [`waves`]: timing diagrams, out of the simulator
 //!
 //! ```
 //! let config = atomik_hdl::Config::new(64, 512, 4)?;
@@ -25,9 +26,11 @@ pub mod design;
 mod evaluate;
 pub mod expr;
 pub mod files;
+mod package;
 pub mod regfile;
 mod storage;
 pub mod verilog;
+pub mod waves;
 
 pub use config::{Config, ConfigError, Target};
 pub use design::{Design, Manifest, REFERENCE, generate};

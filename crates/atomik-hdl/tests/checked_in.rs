@@ -1,35 +1,93 @@
-//! The Verilog under `hdl/` is what this generator writes.
+//! What is generated under `hdl/` is what this generator writes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Arrangement, files};
+use atomik_hdl::files::{Arrangement, TextFile, files};
+use atomik_hdl::{Config, generate, waves};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-const REMEDY: &str =
-    "`make hdl` regenerates the checked-in Verilog; review the difference like source";
+const REMEDY: &str = "hdl/README.md says how it is regenerated; review the difference like source";
 
-#[test]
-fn the_checked_in_verilog_is_current() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hdl");
-    let mut expected = BTreeMap::new();
-    for config in reference_configs().unwrap() {
-        let files = files(&config, Arrangement::Together).unwrap();
-        expected.extend(files.into_iter().map(|file| (file.name, file.text)));
-    }
+/// Holds the files of the folder that are generated, by the ends of their names, to `expected`.
+fn check(folder: &Path, expected: Vec<TextFile>, kinds: &[&str]) {
+    let expected: BTreeMap<_, _> = expected.into_iter().map(|f| (f.name, f.text)).collect();
     for (file, text) in &expected {
-        match fs::read_to_string(folder.join(file)) {
-            Ok(found) => assert!(found == *text, "hdl/{file} is stale: {REMEDY}"),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => panic!("no hdl/{file}: {REMEDY}"),
-            Err(e) => panic!("hdl/{file}: {e}"),
+        let path = folder.join(file);
+        match fs::read_to_string(&path) {
+            Ok(found) => assert!(found == *text, "{} is stale: {REMEDY}", path.display()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                panic!("no {}: {REMEDY}", path.display())
+            }
+            Err(e) => panic!("{}: {e}", path.display()),
         }
     }
-    for entry in fs::read_dir(&folder).unwrap() {
+    for entry in fs::read_dir(folder).unwrap() {
         let file = entry.unwrap().file_name().into_string().unwrap();
-        let generated = file.ends_with(".v") || file.ends_with(".json");
+        let generated = kinds.iter().any(|kind| file.ends_with(kind));
         assert!(
             !generated || expected.contains_key(&file),
-            "hdl/{file} belongs to no reference configuration: remove it, or add it to REFERENCE"
+            "{file} in {} belongs to no reference configuration: remove it, or add it to REFERENCE",
+            folder.display()
         );
+    }
+}
+
+fn hdl() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../hdl")
+}
+
+#[test]
+fn the_checked_in_designs_are_current() {
+    let configs = reference_configs().unwrap();
+    let expected = configs
+        .iter()
+        .flat_map(|config| files(config, Arrangement::Together).unwrap())
+        .collect();
+    check(&hdl(), expected, &[".v", ".json", ".core", ".f"]);
+}
+
+#[test]
+fn the_checked_in_timing_diagrams_are_current_and_each_is_rendered() {
+    let expected = waves::files(&Config::new(8, 16, 2).unwrap()).unwrap();
+    let folder = hdl().join("waves");
+    let mut rendered: Vec<String> = fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter_map(|file| Some(file.strip_suffix("svg")?.to_string() + "json"))
+        .collect();
+    rendered.sort();
+    let mut sources: Vec<String> = expected.iter().map(|file| file.name.clone()).collect();
+    sources.sort();
+    assert_eq!(
+        rendered, sources,
+        "scripts/render-waves.sh renders hdl/waves"
+    );
+    check(&folder, expected, &[".json"]);
+}
+
+#[test]
+fn the_template_in_the_readme_connects_every_port_and_the_diagrams_are_shown() {
+    let readme = fs::read_to_string(hdl().join("README.md")).unwrap();
+    let (_, template) = readme.split_once("```verilog\n").unwrap();
+    let (template, _) = template.split_once("```").unwrap();
+    let manifest = generate(&Config::new(64, 512, 4).unwrap()).manifest;
+    assert!(template.contains(&format!("    {} ", manifest.name)));
+    let connected: Vec<&str> = template
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix('.')?.split(['(', ' ']).next())
+        .collect();
+    let ports: Vec<&str> = manifest.ports.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(connected, ports);
+    for scene in waves::Scene::all() {
+        let name = scene.name();
+        let image = format!("(waves/atomik_regfile_w8_d16_l2_{name}.svg)");
+        assert!(readme.contains(&image), "{name}");
     }
 }

@@ -6,7 +6,9 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod device;
 mod doctor;
+mod fpga;
 mod hdl;
 mod help;
 mod model;

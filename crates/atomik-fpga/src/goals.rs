@@ -1,0 +1,214 @@
+//! What was set out to be reached on FPGAs, and what was.
+
+use std::path::Path;
+
+use atomik_hdl::{Config, Target};
+use serde::{Deserialize, Serialize};
+
+use crate::design::Design;
+use crate::device::{Cells, Device};
+use crate::flow::Job;
+use crate::report::Report;
+use crate::sweep::{self, JobError, PlanError};
+
+/// A file of goals.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Plan {
+    goal: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    text: String,
+    device: String,
+    width: u32,
+    depth: usize,
+    lanes: u32,
+    target: Option<String>,
+    #[serde(default = "three")]
+    seeds: u32,
+    freq: Option<u32>,
+    mhz: Option<f64>,
+    #[serde(default)]
+    bitstream: bool,
+    #[serde(default)]
+    cells: Cells,
+}
+
+fn three() -> u32 {
+    3
+}
+
+/// A goal: a design to place, and what it is to reach.
+#[derive(Clone, Debug)]
+pub struct Goal {
+    /// What it is, for people.
+    pub text: String,
+    /// The median frequency to reach, in MHz. Without it, the design is to be placed.
+    pub mhz: Option<f64>,
+    /// Whether a bitstream is to be packed, too.
+    pub bitstream: bool,
+    /// What to place.
+    pub job: Job,
+}
+
+impl Goal {
+    /// Reads a file of goals.
+    ///
+    /// # Errors
+    /// When it is not there or no such file, or something in it cannot be placed.
+    pub fn read(path: &Path) -> Result<Vec<Self>, PlanError> {
+        sweep::read(path, |plan: Plan| {
+            plan.goal.into_iter().map(Self::of).collect()
+        })
+    }
+
+    fn of(entry: Entry) -> Result<Self, JobError> {
+        let device = Device::named(&entry.device)?;
+        let target: Target = match &entry.target {
+            Some(name) => name.parse()?,
+            None => device.family.target(),
+        };
+        let config = Config::new(entry.width, entry.depth, entry.lanes)?.with_target(target);
+        Ok(Self {
+            text: entry.text,
+            mhz: entry.mhz,
+            bitstream: entry.bitstream,
+            job: Job {
+                design: Design::generated(&config),
+                device,
+                seeds: sweep::seeds(entry.seeds)?,
+                freq_mhz: entry.freq.unwrap_or(device.freq_mhz),
+                cells: entry.cells,
+            },
+        })
+    }
+
+    /// Whether the report reaches the goal. One whose frequency leaves out what sets it does so only with a note.
+    #[must_use]
+    pub fn verdict(&self, report: &Report) -> Verdict {
+        match (report.fmax_mhz(), self.mhz) {
+            (None, _) => Verdict::NotPlaced,
+            (Some(fmax), Some(mhz)) if fmax.median < mhz => Verdict::Missed,
+            (Some(_), _) if report.misses_memories() => Verdict::MetUncovered,
+            (Some(_), _) => Verdict::Met,
+        }
+    }
+}
+
+/// What became of a goal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// It is reached.
+    Met,
+    /// It is reached by a frequency that does not cover the memories.
+    MetUncovered,
+    /// The median is below it.
+    Missed,
+    /// The design was not placed.
+    NotPlaced,
+}
+
+impl Verdict {
+    /// The verdict in a word or two.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Met => "yes",
+            Self::MetUncovered => "yes*",
+            Self::Missed => "no",
+            Self::NotPlaced => "not placed",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placement::{CriticalPath, Placement};
+    use crate::report::{Outcome, Spread};
+    use crate::timing::Coverage;
+
+    const GOAL: &str = r#"
+        [[goal]]
+        text = "one lane"
+        device = "ecp5-25k"
+        width = 8
+        depth = 16
+        lanes = 1
+        mhz = 300
+    "#;
+
+    fn goals(text: &str) -> Result<Vec<Goal>, String> {
+        let plan: Plan = toml::from_str(text).map_err(|error| error.to_string())?;
+        let goals = plan.goal.into_iter().map(Goal::of);
+        goals
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())
+    }
+
+    fn report(fmax: f64, memory_path_ns: Option<f64>) -> Report {
+        let placement = Placement {
+            seed: 1,
+            fmax_mhz: fmax,
+            asked_mhz: 350.0,
+            critical_path: CriticalPath {
+                from: "a".into(),
+                to: "b".into(),
+                levels: 1,
+                logic_ns: 1.0,
+                routing_ns: 1.0,
+            },
+            coverage: Coverage {
+                endpoints: 10,
+                covered: 10,
+                memories: 2,
+                memory_path_ns,
+                other_path_ns: 1.0,
+            },
+            uses: vec![],
+        };
+        Report {
+            design: "d".into(),
+            shape: None,
+            device: "ecp5-25k".into(),
+            asked_mhz: 350,
+            cells: Cells::Timed,
+            area: None,
+            outcome: Outcome::Placed {
+                fmax_mhz: Spread::of([fmax]).unwrap(),
+                placements: vec![placement],
+            },
+        }
+    }
+
+    #[test]
+    fn a_goal_is_met_by_its_median_and_marked_where_the_memory_is_not_covered() {
+        let goal = &goals(GOAL).unwrap()[0];
+        assert_eq!(goal.job.design.shape.as_ref().unwrap().target, "ecp5");
+        assert_eq!(goal.job.seeds, [1, 2, 3]);
+        assert_eq!(goal.verdict(&report(300.0, Some(2.0))), Verdict::Met);
+        assert_eq!(goal.verdict(&report(300.0, None)), Verdict::MetUncovered);
+        assert_eq!(goal.verdict(&report(299.9, Some(2.0))), Verdict::Missed);
+        let mut none = report(300.0, None);
+        none.outcome = Outcome::TooBig { overfull: vec![] };
+        assert_eq!(goal.verdict(&none), Verdict::NotPlaced);
+    }
+
+    #[test]
+    fn a_goal_that_makes_no_sense_is_refused() {
+        assert!(
+            goals(&GOAL.replace("mhz", "mhhz"))
+                .unwrap_err()
+                .contains("unknown field")
+        );
+        assert!(
+            goals(&GOAL.replace("lanes = 1", "lanes = 3"))
+                .unwrap_err()
+                .contains("lane counts")
+        );
+    }
+}

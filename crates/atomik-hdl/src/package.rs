@@ -1,0 +1,83 @@
+//! A design for other tools to take: a core description for FuseSoC and a list of files.
+//!
+//! Keys and targets are those of FuseSoC's CAPI2 reference
+//! (<https://fusesoc.readthedocs.io/en/stable/ref/capi2.html>).
+
+use std::fmt::Write;
+
+use crate::config::Config;
+
+/// The folder, below that of the design, for models of the device's cells.
+pub(crate) const MODELS: &str = "sim";
+
+/// The text of `NAME.core`: the design as `atomik:regfile:LABEL:VERSION`.
+///
+/// Models of cells are there when a core is simulated or linted, itself or as a part of another. No other
+/// target takes them: synthesis would build them in place of the cells.
+pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[String]) -> String {
+    let mut out = format!(
+        "CAPI=2:\n\
+         # SPDX-License-Identifier: MIT OR Apache-2.0\n\
+         # Generated; do not edit. Regenerate with:\n\
+         #     {command}\n\
+         name: atomik:regfile:{}:{}\n\
+         description: XOR accumulator register file, {} x {} bits, {} lanes, for target {}\n\
+         \n\
+         filesets:\n",
+        config.label(),
+        env!("CARGO_PKG_VERSION"),
+        config.depth(),
+        config.width(),
+        config.lanes(),
+        config.target(),
+    );
+    let mut fileset = |name: &str, files: &[String]| {
+        let _ = write!(out, "  {name}:\n    files:\n");
+        for file in files {
+            let _ = writeln!(out, "      - {file}");
+        }
+        let _ = writeln!(out, "    file_type: verilogSource");
+    };
+    fileset("rtl", rtl);
+    let (default, lint) = if models.is_empty() {
+        ("[rtl]", "[rtl]")
+    } else {
+        fileset("models", models);
+        (
+            "[rtl, \"target_sim ? (models)\", \"target_lint ? (models)\"]",
+            "[rtl, models]",
+        )
+    };
+    let _ = write!(out, "\ntargets:\n");
+    if !models.is_empty() {
+        let _ = write!(
+            out,
+            "  # The models of cells are for simulation and lint only.\n"
+        );
+    }
+    let _ = write!(
+        out,
+        "  default:\n    \
+             filesets: {default}\n    \
+             toplevel: {name}\n  \
+         lint:\n    \
+             description: Verilator with every warning\n    \
+             default_tool: verilator\n    \
+             filesets: {lint}\n    \
+             tools:\n      \
+                 verilator:\n        \
+                     mode: lint-only\n        \
+                     verilator_options: [-Wall]\n    \
+             toplevel: {name}\n",
+        name = config.name(),
+    );
+    out
+}
+
+/// The text of `NAME.f`: the design's files, one a line, for `verilator -f` and `iverilog -c`.
+pub(crate) fn file_list(rtl: &[String]) -> String {
+    rtl.iter().fold(String::new(), |mut list, file| {
+        let _ = writeln!(list, "{file}");
+        list
+    })
+}

@@ -1,0 +1,522 @@
+//! Timing diagrams of a register file, as sources for WaveDrom.
+//!
+//! Each op has a scene of a few commands. The scene is run on the circuit in rust-hdl's simulator, and what the ports
+//! did is drawn: a diagram cannot show what the hardware does not do. Where nothing changes for a while, a gap
+//! mark stands for the cycles that are left out; the row `cycle` goes on counting them.
+//!
+//! The format is WaveJSON, as WaveDrom's tutorial describes it (<https://wavedrom.com/tutorial.html>).
+
+use atomik_algebra::Op;
+use num_bigint::BigUint;
+use rust_hdl::core::simulate::simulate;
+use serde::Serialize;
+
+use crate::circuit::Circuit;
+use crate::config::Config;
+use crate::files::{Error, TextFile};
+use crate::regfile;
+
+/// Fewer cycles without a change than this are drawn and not cut.
+const SHORTEST_GAP: usize = 4;
+
+/// How much wider a cycle is than WaveDrom's own measure: the name of an op must fit into one.
+const SCALE: u32 = 2;
+
+/// Enough for every path through a settled circuit; rust-hdl gives up after so many rounds.
+const ROUNDS: usize = 100;
+
+/// What a diagram is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// One op: the state before it, the op, the state after it.
+    Op(Op),
+    /// A reset with a response in flight, and the clear that follows.
+    Reset,
+}
+
+impl Scene {
+    /// Every scene, ops in the order of their codes.
+    pub fn all() -> impl Iterator<Item = Scene> {
+        Op::ALL.into_iter().map(Scene::Op).chain([Scene::Reset])
+    }
+
+    /// The name of the op in lower case, or `reset`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Scene::Op(op) => op.name(),
+            Scene::Reset => "reset",
+        }
+    }
+
+    /// The commands, cycle by cycle, on a register file that has just been cleared.
+    fn steps(self, config: &Config) -> Vec<Step> {
+        let one = |op, data| Step::commands(&[(op, data)]);
+        let mut steps = vec![
+            Step::default(),
+            one(Op::Load, 0x5a),
+            one(Op::Accum, 0x0f),
+            one(Op::Read, 0),
+        ];
+        match self {
+            Scene::Op(Op::Read) => {
+                if let Some(read) = steps.last_mut() {
+                    read.subject = true;
+                }
+            }
+            Scene::Op(Op::Accum) => {
+                let lanes = config.lanes().min(2) as usize;
+                for deltas in [[0x30, 0xc0], [0x05, 0x81]] {
+                    let commands = deltas.map(|delta| (Op::Accum, delta));
+                    steps.push(Step::commands(&commands[..lanes]).subject());
+                }
+                steps.push(one(Op::Read, 0));
+            }
+            Scene::Op(op) => {
+                // Data that an op does not take are there to show that it does not.
+                steps.push(one(op, 0xc3).subject());
+                steps.push(one(Op::Read, 0));
+            }
+            Scene::Reset => {
+                let reset = Step {
+                    rst: true,
+                    ..Step::default()
+                };
+                steps.extend([Step::default(), reset.clone(), reset]);
+                let ready = steps.len() - 1 + config.clear_cycles() as usize;
+                // Offered too early, and ignored.
+                steps.extend([Step::default(), one(Op::Load, 0xff)]);
+                steps.resize(ready, Step::default());
+                steps.push(one(Op::Read, 0).subject());
+            }
+        }
+        let end = steps.len() + config.latency() as usize + 1;
+        steps.resize(end, Step::default());
+        steps
+    }
+}
+
+/// What the inputs are in one cycle.
+#[derive(Clone, Debug, Default)]
+struct Step {
+    rst: bool,
+    /// The commands of lane 0 and of the lanes behind it, with their data.
+    commands: Vec<(Op, u32)>,
+    /// Whether this is what the diagram is about; it is drawn in colour.
+    subject: bool,
+}
+
+impl Step {
+    fn commands(commands: &[(Op, u32)]) -> Step {
+        Step {
+            commands: commands.to_vec(),
+            ..Step::default()
+        }
+    }
+
+    fn subject(self) -> Step {
+        Step {
+            subject: true,
+            ..self
+        }
+    }
+}
+
+/// What the outputs were in one cycle.
+#[derive(Clone, Debug)]
+struct Outputs {
+    ready: bool,
+    valid: bool,
+    data: BigUint,
+    clean: bool,
+}
+
+/// The circuit in rust-hdl's simulator.
+#[derive(Clone)]
+struct Bench {
+    config: Config,
+    circuit: Circuit,
+}
+
+impl Bench {
+    /// After a reset, in the first cycle with `ready` high.
+    fn cleared(config: &Config) -> Bench {
+        let mut bench = Bench {
+            config: *config,
+            circuit: regfile::circuit(config),
+        };
+        let reset = Step {
+            rst: true,
+            ..Step::default()
+        };
+        bench.cycle(&reset);
+        for _ in 1..config.clear_cycles() {
+            bench.cycle(&Step::default());
+        }
+        bench
+    }
+
+    /// Sets the inputs, looks at the outputs ahead of the rising edge, then makes that edge.
+    fn cycle(&mut self, step: &Step) -> Outputs {
+        let config = self.config;
+        let (width, bits) = (config.width(), config.address_bits());
+        // Every input bit without a meaning is 1, so that one that has an effect is seen.
+        let ones = |n: u32| (BigUint::from(1u32) << n) - 1u32;
+        let mut valid = BigUint::ZERO;
+        let mut data = ones(config.lanes() * width);
+        let mut addr = ones(config.lanes() * bits);
+        for (lane, &(_, word)) in (0u32..).zip(&step.commands) {
+            let place = |value: BigUint, n: u32, all: &mut BigUint| {
+                *all ^= (ones(n) ^ value) << (lane * n);
+            };
+            valid.set_bit(lane.into(), true);
+            place(cut(word, width), width, &mut data);
+            place(address(&config).into(), bits, &mut addr);
+        }
+        let op = step.commands.first().map_or(7, |(op, _)| op.code());
+        self.set("rst", u32::from(step.rst).into());
+        self.set("cmd_valid", valid);
+        self.set("cmd_op", op.into());
+        self.set("cmd_data", data);
+        if bits > 0 {
+            self.set("cmd_addr", addr);
+        }
+        self.set("clk", 0u32.into());
+        self.settle();
+        let outputs = Outputs {
+            ready: self.value("ready").bit(0),
+            valid: self.value("rsp_valid").bit(0),
+            data: self.value("rsp_data").clone(),
+            clean: self.value("rsp_clean").bit(0),
+        };
+        self.set("clk", 1u32.into());
+        self.settle();
+        outputs
+    }
+
+    fn set(&mut self, input: &str, value: BigUint) {
+        assert!(
+            self.circuit.set_input(input, value),
+            "{input} takes no such value"
+        );
+    }
+
+    fn settle(&mut self) {
+        assert!(
+            simulate(&mut self.circuit, ROUNDS),
+            "the circuit does not settle"
+        );
+    }
+
+    fn value(&self, output: &str) -> &BigUint {
+        self.circuit
+            .value(output)
+            .unwrap_or_else(|| panic!("no output {output}"))
+    }
+}
+
+/// The address that every command of a scene goes to.
+fn address(config: &Config) -> u32 {
+    3 & ((1 << config.address_bits()) - 1)
+}
+
+/// The low bits of a word, as many as there are.
+fn cut(word: u32, width: u32) -> BigUint {
+    if width < u32::BITS {
+        (word & ((1 << width) - 1)).into()
+    } else {
+        word.into()
+    }
+}
+
+/// What is drawn of a signal in a cycle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cell {
+    Bit(bool),
+    /// The value as a text, and whether in colour.
+    Value(String, bool),
+    /// What the signal is has no meaning.
+    Meaningless,
+}
+
+/// A signal over all cycles, and names for cycles that arrows begin or end at.
+struct Row {
+    name: String,
+    cells: Vec<Cell>,
+    marks: Vec<(usize, char)>,
+}
+
+/// A row as WaveDrom takes it.
+#[derive(Serialize)]
+struct Lane<'a> {
+    name: &'a str,
+    wave: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    data: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    node: String,
+}
+
+/// The diagrams of every [`Scene`], in their order, on the register file of `config`: `NAME_read.json` and so on.
+///
+/// The arrows in them name the cycles between a command and its response and, in the scene of the reset,
+/// between the last cycle of the reset and `ready`.
+///
+/// The clear is simulated cycle by cycle, and takes minutes for the deepest register files.
+///
+/// # Errors
+/// None in practice: a diagram is plain text.
+///
+/// # Panics
+/// When the circuit does not settle in simulation, which is a bug of this crate.
+pub fn files(config: &Config) -> Result<Vec<TextFile>, Error> {
+    let cleared = Bench::cleared(config);
+    Scene::all()
+        .map(|scene| {
+            Ok(TextFile {
+                name: format!("{}_{}.json", config.name(), scene.name()),
+                text: diagram(scene, cleared.clone())?,
+            })
+        })
+        .collect()
+}
+
+/// The WaveJSON of a scene, played on a register file that has just been cleared.
+fn diagram(scene: Scene, mut bench: Bench) -> Result<String, Error> {
+    let config = &{ bench.config };
+    let steps = scene.steps(config);
+    let outputs: Vec<Outputs> = steps.iter().map(|step| bench.cycle(step)).collect();
+    let groups = groups(config, scene, &steps, &outputs);
+    let (arrows, groups) = arrows(scene, &steps, &outputs, groups);
+
+    let kept = kept(groups.iter().flat_map(|(_, rows)| rows));
+    let counter = Row {
+        name: "cycle".into(),
+        cells: (0..steps.len())
+            .map(|cycle| Cell::Value(cycle.to_string(), false))
+            .collect(),
+        marks: vec![],
+    };
+    let mut clock = kept.iter().map(|cycle| cycle.map_or('|', |_| '.'));
+    let lane = Lane {
+        name: "clk",
+        wave: clock.next().map(|_| 'p').into_iter().chain(clock).collect(),
+        data: String::new(),
+        node: String::new(),
+    };
+    let mut signals = vec![format!("    {}", serde_json::to_string(&lane)?)];
+    for (name, rows) in groups.iter().chain([&(None, vec![counter])]) {
+        let indent = if name.is_some() { 6 } else { 4 };
+        let rows = rows
+            .iter()
+            .map(|row| Ok(format!("{:indent$}{}", "", row.text(&kept)?)))
+            .collect::<Result<Vec<String>, serde_json::Error>>()?
+            .join(",\n");
+        signals.push(match name {
+            Some(name) => format!("    [{},\n{rows}\n    ]", serde_json::to_string(name)?),
+            None => rows,
+        });
+    }
+    let title = format!("{} on {}", scene.name().to_uppercase(), config.name());
+    Ok(format!(
+        "{{\n  \"config\": {{\"hscale\": {SCALE}}},\n  \"head\": {{\"text\": {}}},\n  \"signal\": [\n{}\n  ],\n  \"edge\": {}\n}}\n",
+        serde_json::to_string(&title)?,
+        signals.join(",\n"),
+        serde_json::to_string(&arrows)?,
+    ))
+}
+
+type Groups = Vec<(Option<String>, Vec<Row>)>;
+
+/// The rows: the reset's, those of each lane that has a part in the scene, and the response.
+fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) -> Groups {
+    let cells = |cell: &dyn Fn(usize) -> Cell| (0..steps.len()).map(cell).collect();
+    let row = |name: String, cell: &dyn Fn(usize) -> Cell| Row {
+        name,
+        cells: cells(cell),
+        marks: vec![],
+    };
+    let mut reset = vec![];
+    if scene == Scene::Reset {
+        reset.push(row("rst".into(), &|i| Cell::Bit(steps[i].rst)));
+    }
+    reset.push(row("ready".into(), &|i| Cell::Bit(outputs[i].ready)));
+    let mut groups = vec![(None, reset)];
+
+    let used = steps.iter().map(|step| step.commands.len()).max();
+    for lane in 0..used.unwrap_or(0) {
+        // The part of a port that belongs to the lane.
+        let part = |port: &str, bits: u32| {
+            let (low, high) = (lane as u32 * bits, (lane as u32 + 1) * bits - 1);
+            match (config.lanes(), bits) {
+                (1, _) => port.to_string(),
+                (_, 1) => format!("{port}[{low}]"),
+                _ => format!("{port}[{high}:{low}]"),
+            }
+        };
+        let value = |text: &dyn Fn(Op, u32) -> Option<String>, i: usize| {
+            let Some(&(op, data)) = steps[i].commands.get(lane) else {
+                return Cell::Meaningless;
+            };
+            text(op, data).map_or(Cell::Meaningless, |text| {
+                Cell::Value(text, steps[i].subject)
+            })
+        };
+        let mut rows = vec![row(part("cmd_valid", 1), &|i| {
+            Cell::Bit(steps[i].commands.len() > lane)
+        })];
+        if lane == 0 {
+            rows.push(row("cmd_op".into(), &|i| {
+                value(&|op, _| Some(op.name().to_uppercase()), i)
+            }));
+        }
+        let bits = config.address_bits();
+        if bits > 0 {
+            rows.push(row(part("cmd_addr", bits), &|i| {
+                value(
+                    &|op, _| (op != Op::Nop).then(|| address(config).to_string()),
+                    i,
+                )
+            }));
+        }
+        rows.push(row(part("cmd_data", config.width()), &|i| {
+            value(
+                &|op, data| {
+                    op.takes_data()
+                        .then(|| hex(&cut(data, config.width()), config))
+                },
+                i,
+            )
+        }));
+        groups.push((Some(format!("lane {lane}")), rows));
+    }
+
+    let latency = config.latency() as usize;
+    let coloured = |i: usize| i >= latency && steps[i - latency].subject;
+    let response = vec![
+        row("rsp_valid".into(), &|i| Cell::Bit(outputs[i].valid)),
+        row("rsp_data".into(), &|i| match &outputs[i] {
+            Outputs {
+                valid: true, data, ..
+            } => Cell::Value(hex(data, config), coloured(i)),
+            _ => Cell::Meaningless,
+        }),
+        row("rsp_clean".into(), &|i| match &outputs[i] {
+            Outputs {
+                valid: true, clean, ..
+            } => Cell::Bit(*clean),
+            _ => Cell::Meaningless,
+        }),
+    ];
+    groups.push((Some("response".into()), response));
+    groups
+}
+
+/// The value in hexadecimal, without leading zeros above two digits: words of 256 bits must fit into a cycle.
+fn hex(value: &BigUint, config: &Config) -> String {
+    let digits = config.width().div_ceil(4).min(2) as usize;
+    format!("0x{value:0digits$x}")
+}
+
+/// Arrows from the last command with a response to that response, and from the reset to `ready`; with the
+/// rows, where the cycles that they begin and end at are marked now: in capitals, which WaveDrom does not draw.
+fn arrows(
+    scene: Scene,
+    steps: &[Step],
+    outputs: &[Outputs],
+    mut groups: Groups,
+) -> (Vec<String>, Groups) {
+    let mut arrows = vec![];
+    let mut arrow = |marks: [char; 2], from: (&str, Option<usize>), to: (&str, Option<usize>)| {
+        let (Some(first), Some(last)) = (from.1, to.1) else {
+            return;
+        };
+        for ((name, cycle), mark) in [(from.0, first), (to.0, last)].into_iter().zip(marks) {
+            for row in groups.iter_mut().flat_map(|(_, rows)| rows) {
+                if row.name == name {
+                    row.marks.push((cycle, mark));
+                }
+            }
+        }
+        arrows.push(format!(
+            "{}~>{} {} cycles",
+            marks[0],
+            marks[1],
+            last - first
+        ));
+    };
+    let command = steps.iter().rposition(|step| !step.commands.is_empty());
+    let response = outputs.iter().rposition(|outputs| outputs.valid);
+    arrow(['A', 'B'], ("cmd_op", command), ("rsp_data", response));
+    if scene == Scene::Reset {
+        let reset = steps.iter().rposition(|step| step.rst);
+        let ready = outputs.iter().rposition(|outputs| !outputs.ready);
+        arrow(
+            ['C', 'D'],
+            ("rst", reset),
+            ("ready", ready.map(|last| last + 1)),
+        );
+    }
+    (arrows, groups)
+}
+
+/// The cycles that are drawn, in order, with nothing where a gap mark stands for the cycles between.
+fn kept<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Option<usize>> {
+    let rows: Vec<&Row> = rows.collect();
+    let cycles = rows.first().map_or(0, |row| row.cells.len());
+    let quiet =
+        |i: usize| i > 0 && i < cycles && rows.iter().all(|row| row.cells[i] == row.cells[i - 1]);
+    let mut kept = vec![];
+    let mut i = 0;
+    while i < cycles {
+        let mut end = i;
+        while quiet(end) {
+            end += 1;
+        }
+        if end - i >= SHORTEST_GAP {
+            // One quiet cycle is drawn behind the mark, so that the change that follows does not touch it.
+            kept.push(None);
+            i = end - 1;
+        }
+        kept.push(Some(i));
+        i += 1;
+    }
+    kept
+}
+
+impl Row {
+    fn text(&self, kept: &[Option<usize>]) -> serde_json::Result<String> {
+        let (mut wave, mut node, mut data) = (String::new(), String::new(), vec![]);
+        let mut last = None;
+        for cycle in kept {
+            let Some(cycle) = cycle else {
+                wave.push('|');
+                node.push('.');
+                continue;
+            };
+            let cell = &self.cells[*cycle];
+            wave.push(match cell {
+                // Every command and every response has a box of its own.
+                Cell::Bit(_) | Cell::Meaningless if last == Some(cell) => '.',
+                Cell::Bit(false) => '0',
+                Cell::Bit(true) => '1',
+                Cell::Meaningless => 'x',
+                Cell::Value(text, coloured) => {
+                    data.push(text.as_str());
+                    if *coloured { '3' } else { '=' }
+                }
+            });
+            let mark = self.marks.iter().find(|(marked, _)| marked == cycle);
+            node.push(mark.map_or('.', |(_, mark)| *mark));
+            last = Some(cell);
+        }
+        if self.marks.is_empty() {
+            node.clear();
+        }
+        serde_json::to_string(&Lane {
+            name: &self.name,
+            wave,
+            data: data.join(" "),
+            node,
+        })
+    }
+}

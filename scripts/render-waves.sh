@@ -1,0 +1,25 @@
+#!/bin/sh
+# Draws the timing diagrams of hdl/waves: every NAME.json becomes NAME.svg beside it. Needs Node 20 or later with
+# npm; WaveDrom comes from npm's registry the first time, from npm's cache after that.
+#
+#     sh scripts/render-waves.sh [FOLDER]
+set -eu
+
+WAVEDROM=3.7.0
+
+folder=$(cd "${1:-$(dirname "$0")/../hdl/waves}" && pwd)
+command -v npm >/dev/null || {
+    echo "render-waves: npm is missing: install Node.js 20 or later" >&2
+    exit 3
+}
+
+# One npm for all files: it takes longer to start than WaveDrom takes to draw. A drawing is moved into
+# place when it is whole.
+FOLDER=$folder npm exec --yes --prefer-offline --package="wavedrom@$WAVEDROM" -c '
+set -eu
+for source in "$FOLDER"/*.json; do
+    image=${source%.json}.svg
+    wavedrom --input "$source" > "$image.part"
+    mv "$image.part" "$image"
+    echo "wrote $image"
+done'
