@@ -43,7 +43,7 @@ fpga: setup-fpga ## place the register file on FPGAs and compare with the goals;
 campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds; some ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml
 
-test: setup ## all tests
+test: setup-fpga ## all tests
 	$(CARGO) test --workspace
 	@sh scripts/verilated-harness.sh
 
@@ -61,8 +61,9 @@ lint: ## formatting and lints, warnings are errors
 doc: ## documentation of the crates, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
 
-hdl: ## regenerate the checked-in Verilog of the reference configurations
+hdl: ## regenerate the checked-in Verilog of the reference configurations, and the sources of the diagrams
 	$(CARGO) run --quiet -p atomik-cli -- hdl generate --reference -o $(HDL_DIR)
+	$(CARGO) run --quiet -p atomik-cli -- hdl waves --width 8 --depth 16 --lanes 2 -o $(HDL_DIR)/waves
 
 ci: ## what the continuous integration runs
 	@.ci/run

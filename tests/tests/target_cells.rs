@@ -8,18 +8,14 @@
     reason = "a test that cannot go on fails"
 )]
 
-mod hdl_tools;
-
 use atomik_hdl::{Config, Target, generate};
 use atomik_sim::case::Dut;
 use atomik_sim::scoreboard::Mismatch;
 use atomik_sim::stimulus::{Directed, Profile, Random, Stimulus};
+use atomik_sim::tools::{Search, ToolKind};
 use atomik_sim::verilate::{Builder, Lint};
-use hdl_tools::tool;
 use std::fs;
 use tempfile::TempDir;
-
-use atomik_sim::tools::ToolKind;
 
 /// The design of `config` for any target, its memories mapped by Yosys's `synthesis` command to `cell`.
 fn mapped(config: Config, synthesis: &str, cell: &str) -> String {
@@ -35,7 +31,9 @@ fn mapped(config: Config, synthesis: &str, cell: &str) -> String {
          setparam{unset} -unset INIT_DATA t:{cell}; select -assert-min 2 t:{cell}; \
          select -assert-none t:$mem*; techmap; write_verilog -noattr out.v"
     );
-    let output = tool(ToolKind::Yosys)
+    let yosys = Search::from_env().find(ToolKind::Yosys);
+    let output = yosys
+        .unwrap_or_else(|e| panic!("this test needs it: {e}"))
         .command()
         .current_dir(folder.path())
         .args(["-q", "-l", "log", "-p", &script])

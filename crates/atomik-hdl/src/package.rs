@@ -50,9 +50,9 @@ pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[Str
     };
     let _ = write!(out, "\ntargets:\n");
     if !models.is_empty() {
-        let _ = write!(
+        let _ = writeln!(
             out,
-            "  # The models of cells are for simulation and lint only.\n"
+            "  # The models of cells are for simulation and lint only."
         );
     }
     let _ = write!(

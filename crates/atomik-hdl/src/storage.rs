@@ -189,10 +189,10 @@ fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) ->
         padded_data = padded("write_data", spare),
     );
     if spare > 0 {
-        let _ = write!(out, "wire {}unused_word;\n", vector(spare));
-        let _ = write!(out, "assign {{unused_word, {output}}} = word;\n");
+        let _ = writeln!(out, "wire {}unused_word;", vector(spare));
+        let _ = writeln!(out, "assign {{unused_word, {output}}} = word;");
     } else {
-        let _ = write!(out, "assign {output} = word;\n");
+        let _ = writeln!(out, "assign {output} = word;");
     }
     let _ = write!(
         out,
@@ -243,12 +243,12 @@ fn sdpb(bits: u32, total: u32) -> String {
 fn dp16kd(bits: u32, total: u32) -> String {
     let mut out = String::new();
     let part = |name| slice_of(name, bits, total);
-    let _ = write!(out, "wire {}d = {};\n", vector(bits), part("data"));
-    let _ = write!(out, "wire {}q;\n", vector(bits));
+    let _ = writeln!(out, "wire {}d = {};", vector(bits), part("data"));
+    let _ = writeln!(out, "wire {}q;", vector(bits));
     if bits < 36 {
-        let _ = write!(out, "wire [{}:0] unused;\n", 35 - bits);
+        let _ = writeln!(out, "wire [{}:0] unused;", 35 - bits);
     }
-    let _ = write!(out, "assign {} = q;\n", part("word"));
+    let _ = writeln!(out, "assign {} = q;", part("word"));
     let _ = write!(
         out,
         "DP16KD #(\n    \

@@ -28,7 +28,7 @@ use thiserror::Error;
 use crate::{
     record::Layout,
     shim,
-    tools::{self, Search, Tool, ToolError, ToolKind},
+    tools::{Search, Tool, ToolError, ToolKind},
 };
 
 /// Changes when the contents of a cache entry do.
@@ -528,21 +528,7 @@ impl Builder {
     }
 }
 
-/// The cache that the environment names: `ATOMIK_CACHE`, or `target/atomik-cache` below the project's root, or,
-/// outside of a project, `atomik` in the user's folder for caches.
-#[must_use]
-pub fn cache_dir() -> PathBuf {
-    let variable = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    variable("ATOMIK_CACHE")
-        .or_else(|| Some(tools::project_root()?.join("target").join("atomik-cache")))
-        .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("atomik")))
-        .or_else(|| Some(variable("HOME")?.join(".cache").join("atomik")))
-        .unwrap_or_else(|| std::env::temp_dir().join("atomik-cache"))
-}
+pub use atomik_tools::cache_dir;
 
 /// Everything that an entry is made from.
 struct Recipe {
