@@ -40,6 +40,7 @@ pub fn run(tool: &Tool, arguments: &[&str], files: &[(String, &str)]) -> Result<
 const LOG: &str = "tool.log";
 
 /// Runs a Yosys script over `files`. A warning is an error.
+#[allow(dead_code, reason = "not every test that runs tools runs Yosys")]
 pub fn yosys(script: &str, files: &[(String, &str)]) -> Result<(), String> {
     // Yosys ends without flushing what it printed when an assertion fails; its log is whole.
     let arguments = ["-q", "-l", LOG, "-e", ".*", "-p", script];
