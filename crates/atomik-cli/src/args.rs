@@ -68,6 +68,13 @@ Examples:
   atomik hdl generate --width 8 --depth 16 --split -o build
   atomik hdl generate --reference -o hdl";
 
+const WAVES_EXAMPLES: &str = "\
+Writes NAME_OP.json for each op, and NAME_reset.json: WaveJSON, which WaveDrom draws. What is in them
+was simulated.
+
+Examples:
+  atomik hdl waves --width 8 --depth 16 --lanes 2 -o hdl/waves";
+
 const LIST_EXAMPLES: &str = "\
 Examples:
   atomik hdl list
@@ -168,7 +175,7 @@ Status 3: no port, no board, or the board was reset.
 
 Examples:
   atomik device run --port /dev/ttyUSB1 trace.jsonl
-  atomik trace random --lanes 4 | atomik device run --port /dev/ttyUSB1 -";
+  atomik trace random --lanes 2 | atomik device run --port /dev/ttyUSB1 -";
 
 const DEVICE_INFO_EXAMPLES: &str = "\
 Examples:
@@ -278,6 +285,9 @@ pub enum HdlCommand {
     /// Write the Verilog of a register file, and its manifest
     #[command(after_help = GENERATE_EXAMPLES)]
     Generate(GenerateArgs),
+    /// Write timing diagrams of a register file
+    #[command(after_help = WAVES_EXAMPLES)]
+    Waves(WavesArgs),
     /// Show what can be generated, and the reference configurations
     #[command(after_help = LIST_EXAMPLES)]
     List {
@@ -402,6 +412,18 @@ pub struct GenerateArgs {
     /// Write all reference configurations
     #[arg(long, conflicts_with_all = ["width", "depth", "lanes"])]
     pub reference: bool,
+    /// The folder to write to, made if need be
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct WavesArgs {
+    #[command(flatten)]
+    pub geometry: GeometryArgs,
+    /// What the memories are made for
+    #[arg(long, value_name = "TARGET", default_value = "generic", value_parser = target())]
+    pub target: Target,
     /// The folder to write to, made if need be
     #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
     pub out: PathBuf,

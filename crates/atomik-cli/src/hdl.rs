@@ -5,10 +5,10 @@ use std::path::Path;
 use atomik_hdl::config::{LANES, MAX_ADDRESS_BITS, WIDTHS};
 use atomik_hdl::design::{MemoryEntry, reference_configs};
 use atomik_hdl::files::{self, Arrangement, TextFile};
-use atomik_hdl::{Config, Target, generate as design};
+use atomik_hdl::{Config, Target, generate as design, waves as diagrams};
 use serde::Serialize;
 
-use crate::args::{GenerateArgs, GeometryArgs};
+use crate::args::{GenerateArgs, GeometryArgs, WavesArgs};
 use crate::failure::Failure;
 use crate::table::table;
 use crate::{Outcome, print, print_json};
@@ -27,6 +27,12 @@ pub fn generate(args: &GenerateArgs) -> Result<Outcome, Failure> {
     for config in &configs {
         write(&files::files(config, arrangement)?, &args.out)?;
     }
+    Ok(Outcome::Fine)
+}
+
+pub fn waves(args: &WavesArgs) -> Result<Outcome, Failure> {
+    let config = config(&args.geometry, args.target)?;
+    write(&diagrams::files(&config)?, &args.out)?;
     Ok(Outcome::Fine)
 }
 

@@ -50,6 +50,7 @@ fn main() -> ExitCode {
         Command::Trace(TraceCommand::Diff(args)) => trace::diff(&args),
         Command::Trace(TraceCommand::Random(args)) => trace::random(&args),
         Command::Hdl(HdlCommand::Generate(args)) => hdl::generate(&args),
+        Command::Hdl(HdlCommand::Waves(args)) => hdl::waves(&args),
         Command::Hdl(HdlCommand::List { json }) => hdl::list(json),
         Command::Sim(SimCommand::Run(args)) => sim::run(&args),
         Command::Sim(SimCommand::Regress(args)) => regress::regress(&args),

@@ -40,9 +40,9 @@ impl Drop for Simulated {
 #[test]
 fn a_trace_on_a_board_prints_what_the_model_prints_and_can_be_gone_on_with() {
     let board = Simulated::start();
-    let args = ["trace", "random", "--lanes", "4", "--count", "200"];
+    let args = ["trace", "random", "--lanes", "2", "--count", "200"];
     let trace = atomik(&args).out;
-    let expected = atomik_with(&["model", "run", "--lanes", "4", "-"], trace.clone());
+    let expected = atomik_with(&["model", "run", "--lanes", "2", "-"], trace.clone());
     for _ in 0..2 {
         assert_eq!(board.run(&[], &trace), expected);
     }
@@ -64,7 +64,7 @@ fn a_trace_on_a_board_prints_what_the_model_prints_and_can_be_gone_on_with() {
     );
     let info = atomik(&["device", "info", "--port", &board.port]);
     assert_eq!((info.status, info.err.as_str()), (0, ""));
-    let first = "register file  512 addresses of 64 bits, 4 lanes\n";
+    let first = "register file  512 addresses of 64 bits, 2 lanes\n";
     assert!(info.out.starts_with(first), "{}", info.out);
 }
 

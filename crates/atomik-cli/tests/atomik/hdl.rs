@@ -28,7 +28,7 @@ fn atomik_in(folder: &Path, args: &[&str]) -> Run {
 }
 
 #[test]
-fn generate_writes_verilog_and_manifest_and_says_so() {
+fn generate_writes_a_design_with_what_describes_it_and_says_so() {
     let folder = Folder::new();
     let out = folder.path("deep/down");
     let run = atomik(&[
@@ -42,9 +42,13 @@ fn generate_writes_verilog_and_manifest_and_says_so() {
     ]);
     let name = "atomik_regfile_w8_d16_l2";
     let wrote = |kind| format!("wrote {}\n", out.join(format!("{name}.{kind}")).display());
-    assert_eq!(run, crate::fine(&(wrote("v") + &wrote("json"))));
+    let said: String = ["v", "json", "core", "f"].map(wrote).concat();
+    assert_eq!(run, crate::fine(&said));
     let names: Vec<_> = files(&out).into_keys().collect();
-    assert_eq!(names, [format!("{name}.json"), format!("{name}.v")]);
+    assert_eq!(
+        names,
+        ["core", "f", "json", "v"].map(|kind| format!("{name}.{kind}"))
+    );
 }
 
 #[test]
@@ -163,4 +167,22 @@ fn list_shows_what_can_be_generated_as_text_and_as_json() {
         }
         assert!(text.out.contains(name), "{name}");
     }
+}
+
+#[test]
+fn waves_writes_a_diagram_for_each_op_and_the_reset() {
+    let folder = Folder::new();
+    let out = folder.path("waves");
+    let args = ["hdl", "waves", "--width=8", "--depth=1", "--lanes=2"];
+    let run = atomik(&[&args[..], &["-o", out.to_str().unwrap()]].concat());
+    assert_eq!((run.status, run.err.as_str()), (0, ""));
+    let names: Vec<_> = files(&out).into_keys().collect();
+    let scenes = [
+        "accum", "delta", "drain", "load", "nop", "read", "reset", "swap",
+    ];
+    assert_eq!(
+        names,
+        scenes.map(|scene| format!("atomik_regfile_w8_d1_l2_{scene}.json"))
+    );
+    assert_eq!(run.out.lines().count(), names.len());
 }

@@ -53,6 +53,7 @@ fn help_lists_the_commands_and_the_exit_statuses() {
         "trace diff",
         "trace random",
         "hdl generate",
+        "hdl waves",
         "hdl list",
         "sim run",
         "sim regress",
