@@ -10,7 +10,7 @@ mod board;
 
 use std::collections::BTreeSet;
 
-use atomik_device::board::{Settings, regfile};
+use atomik_device::board::Settings;
 use atomik_device::message::{Kind, REPLY, Refusal};
 
 use board::{
@@ -26,7 +26,7 @@ fn word(value: u64) -> [u8; 8] {
 
 /// Latency of the board's register file, as its generator reports it.
 fn latency() -> u16 {
-    u16::try_from(regfile().unwrap().latency()).unwrap()
+    u16::try_from(board::fast_config().latency()).unwrap()
 }
 
 /// Runs of hex digits in the example of docs/board.md that starts with `title`.

@@ -338,7 +338,7 @@ fn the_host_runs_a_trace_through_a_serial_port_on_the_board_as_it_is_built() {
     let pty = PtyBoard::start(image.start(1).unwrap()).unwrap();
     let line = SerialLine::open(pty.path(), 1_000_000).unwrap();
     let mut device = Device::connect(line, UNHURRIED).unwrap();
-    let mut trace = random_trace(geometry(), 11, 300);
+    let mut trace = random_trace(device.info().geometry, 11, 300);
     let (responses, work) = on_the_board(&mut device, &mut trace);
     work.unwrap();
     assert_eq!(responses, on_the_model(&mut trace));

@@ -102,7 +102,7 @@ pub enum BoardError {
 /// # Errors
 /// When it cannot be generated, which would be a bug.
 pub fn regfile() -> Result<Config, ConfigError> {
-    Ok(Config::new(64, 512, 4)?.with_target(Target::Gowin))
+    Ok(Config::new(64, 512, 2)?.with_target(Target::Gowin))
 }
 
 /// All Verilog of the simulated board, with the register file `config` (of a depth above 1) in the place of

@@ -1,4 +1,4 @@
-// A register file of 512 addresses, 64 bits and 4 lanes on a Sipeed Tang Nano 9K, behind a UART.
+// A register file of 512 addresses, 64 bits and 2 lanes on a Sipeed Tang Nano 9K, behind a UART.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // docs/board.md describes the protocol on the line, the buttons and the LEDs. For another register
@@ -22,7 +22,7 @@ module atomik_board_tangnano9k #(
     localparam WIDTH = 64;
     localparam DEPTH = 512;
     localparam ADDR_BITS = 9;
-    localparam LANES = 4;
+    localparam LANES = 2;
 
     wire clk, lock, rst;
     atomik_pll_27_to_54 pll (
@@ -75,7 +75,7 @@ module atomik_board_tangnano9k #(
         .dirty      (dirty)
     );
 
-    atomik_regfile_w64_d512_l4_gowin regfile (
+    atomik_regfile_w64_d512_l2_gowin regfile (
         .clk       (clk),
         .rst       (core_rst),
         .ready     (core_ready),

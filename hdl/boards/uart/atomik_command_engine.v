@@ -92,7 +92,14 @@ module atomik_command_engine #(
     reg [15:0] bad_frames;
     assign session = epoch != 32'd0;
     assign ready = state != CLEAR;
-    wire again = last_known && number == expected - 8'd1 && frame_crc == last_crc;
+    // How the request compares with it; registers, because the comparisons are wide.
+    reg same_epoch, begun, again, is_next;
+    always @(posedge clk) begin
+        same_epoch <= request_epoch == epoch;
+        begun <= session;
+        again <= last_known && number == expected - 8'd1 && frame_crc == last_crc;
+        is_next <= number == expected;
+    end
 
     // The reply.
     reg [7:0] reply_kind, reply_error, reply_detail;
@@ -292,51 +299,54 @@ module atomik_command_engine #(
                     end
                 end
                 DECIDE: begin
-                    fetched <= 1'b0;
-                    state <= WRITE;
-                    write_start <= 1'b1;
-                    // Unless it turns out to be right below.
-                    reply_kind <= REPLY;
-                    case (kind)
-                        KIND_INFO: begin
-                            reply_error <= ERROR_LENGTH;
-                            if (empty) begin
-                                reply_kind <= KIND_INFO | REPLY;
-                            end
-                        end
-                        KIND_RESET: begin
-                            reply_error <= ERROR_LENGTH;
-                            if (empty && request_epoch == 32'd0) begin
-                                reply_error <= ERROR_NO_EPOCH;
-                            end else if (empty) begin
-                                reply_kind <= KIND_RESET | REPLY;
-                                // Once is enough: this may be a second copy.
-                                if (request_epoch != epoch) begin
-                                    core_rst <= 1'b1;
-                                    epoch <= request_epoch;
-                                    expected <= 8'd0;
-                                    last_known <= 1'b0;
+                    // The first cycle is for the comparisons.
+                    if (fetched) begin
+                        fetched <= 1'b0;
+                        state <= WRITE;
+                        write_start <= 1'b1;
+                        // An error, unless it is found to be right.
+                        reply_kind <= REPLY;
+                        case (kind)
+                            KIND_INFO: begin
+                                reply_error <= ERROR_LENGTH;
+                                if (empty) begin
+                                    reply_kind <= KIND_INFO | REPLY;
                                 end
                             end
-                        end
-                        KIND_BATCH: begin
-                            reply_error <= ERROR_LENGTH;
-                            if (request_epoch != epoch || !session) begin
-                                reply_error <= ERROR_EPOCH;
-                            end else if (again) begin
-                                reply_kind <= KIND_BATCH | REPLY;
-                            end else if (number != expected) begin
-                                reply_error <= ERROR_SEQUENCE;
-                                reply_detail <= expected;
-                            end else if (!empty) begin
-                                state <= RECORDS;
-                                write_start <= 1'b0;
+                            KIND_RESET: begin
+                                reply_error <= ERROR_LENGTH;
+                                if (empty && request_epoch == 32'd0) begin
+                                    reply_error <= ERROR_NO_EPOCH;
+                                end else if (empty) begin
+                                    reply_kind <= KIND_RESET | REPLY;
+                                    // Once is enough: this may be a second copy.
+                                    if (!same_epoch) begin
+                                        core_rst <= 1'b1;
+                                        epoch <= request_epoch;
+                                        expected <= 8'd0;
+                                        last_known <= 1'b0;
+                                    end
+                                end
                             end
-                        end
-                        default: begin
-                            reply_error <= ERROR_KIND;
-                        end
-                    endcase
+                            KIND_BATCH: begin
+                                reply_error <= ERROR_LENGTH;
+                                if (!same_epoch || !begun) begin
+                                    reply_error <= ERROR_EPOCH;
+                                end else if (again) begin
+                                    reply_kind <= KIND_BATCH | REPLY;
+                                end else if (!is_next) begin
+                                    reply_error <= ERROR_SEQUENCE;
+                                    reply_detail <= expected;
+                                end else if (!empty) begin
+                                    state <= RECORDS;
+                                    write_start <= 1'b0;
+                                end
+                            end
+                            default: begin
+                                reply_error <= ERROR_KIND;
+                            end
+                        endcase
+                    end
                 end
                 RECORDS: begin
                     if (fetched) begin

@@ -15,7 +15,15 @@ use atomik_hdl::Config;
 use atomik_sim::trace::{CommandWriter, Error, Geometry, Random, Response, Trace, run_model};
 use atomik_sim::verilate::Builder;
 
-static FAST: LazyLock<Image> = LazyLock::new(|| Image::build(&builder(), Settings::FAST).unwrap());
+/// 512 addresses of 64 bits, 4 lanes.
+pub fn fast_config() -> Config {
+    Config::new(64, 512, 4).unwrap()
+}
+
+static FAST: LazyLock<Image> = LazyLock::new(|| {
+    let text = verilog(Settings::FAST, &fast_config()).unwrap();
+    Image::build_from(&builder(), Settings::FAST, text).unwrap()
+});
 
 /// For the boards of tests.
 pub fn builder() -> Builder {
@@ -25,7 +33,7 @@ pub fn builder() -> Builder {
     }
 }
 
-/// A board with a fast line, powered up with random contents drawn from `seed`.
+/// A board with a fast line and the register file of [`fast_config`], powered up with contents drawn from `seed`.
 pub fn fast(seed: u64) -> Board {
     FAST.start(seed).unwrap()
 }
