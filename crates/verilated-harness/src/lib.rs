@@ -41,13 +41,13 @@ pub struct Inputs {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outputs {
-    /// State or accumulator, 64 bits.
+    /// State or accumulator, 64 bits; 0 without a response.
     pub rsp_data: u64,
     /// Commands are accepted, 1 bit.
     pub ready: u8,
     /// A response is on the port, 1 bit.
     pub rsp_valid: u8,
-    /// The accumulator was 0, 1 bit.
+    /// The accumulator was 0, 1 bit; 0 without a response.
     pub rsp_clean: u8,
 }
 

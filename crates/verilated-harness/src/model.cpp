@@ -62,7 +62,8 @@ void atomik_instance_eval(Instance* instance, const Inputs* in, Outputs* out) no
     model->eval();
     out->ready = model->ready;
     out->rsp_valid = model->rsp_valid;
-    out->rsp_clean = model->rsp_clean;
-    out->rsp_data = model->rsp_data;
+    // Without a response these ports mean nothing, and have no part in comparisons.
+    out->rsp_clean = model->rsp_valid ? model->rsp_clean : 0;
+    out->rsp_data = model->rsp_valid ? model->rsp_data : 0;
 }
 }

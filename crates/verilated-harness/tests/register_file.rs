@@ -306,11 +306,13 @@ fn fill(
 ) {
     if outputs.len() < cycles {
         let port = |name| values[ports[name]];
+        // Without a response the other ports mean nothing, and the model leaves them out.
+        let valid = port("rsp_valid");
         let now = Outputs {
             ready: port("ready") as u8,
-            rsp_valid: port("rsp_valid") as u8,
-            rsp_clean: port("rsp_clean") as u8,
-            rsp_data: port("rsp_data"),
+            rsp_valid: valid as u8,
+            rsp_clean: (port("rsp_clean") & valid) as u8,
+            rsp_data: port("rsp_data") * valid,
         };
         outputs.resize(cycles, now);
     }
