@@ -1,8 +1,8 @@
 // Writes a reply into the buffer of the sender: header, payload and CRC.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Three cycles a byte: the response comes out of its memory in the first, the byte is chosen in the
-// second, written and added to the CRC in the third.
+// Four cycles a byte: a response comes out of its memory in the first, one byte of it is picked in
+// the second, the byte is chosen in the third, written and added to the CRC in the fourth.
 
 `default_nettype none
 
@@ -48,8 +48,9 @@ module atomik_reply_writer #(
     localparam [1:0] CHECK = 2'd3;
 
     localparam [1:0] FETCH = 2'd0;
-    localparam [1:0] CHOOSE = 2'd1;
-    localparam [1:0] COUNT = 2'd2;
+    localparam [1:0] PICK = 2'd1;
+    localparam [1:0] CHOOSE = 2'd2;
+    localparam [1:0] COUNT = 2'd3;
 
     reg active;
     reg [1:0] phase, section;
@@ -119,7 +120,7 @@ module atomik_reply_writer #(
 
     // Clean first, then the data.
     wire [WIDTH-1:0] word = response[WIDTH-1:0];
-    reg [7:0] response_byte;
+    reg [7:0] response_byte, picked;
     integer b;
     always @* begin
         response_byte = {7'd0, response[WIDTH]};
@@ -135,7 +136,7 @@ module atomik_reply_writer #(
         case (section)
             HEADER: next_byte = header_byte;
             PAYLOAD: next_byte = payload_byte;
-            RESPONSES: next_byte = response_byte;
+            RESPONSES: next_byte = picked;
             default: next_byte = ~crc[7:0];
         endcase
     end
@@ -173,7 +174,10 @@ module atomik_reply_writer #(
                 count <= 8'd0;
             end
         end else if (phase == FETCH) begin
+            phase <= PICK;
+        end else if (phase == PICK) begin
             phase <= CHOOSE;
+            picked <= response_byte;
         end else if (phase == CHOOSE) begin
             phase <= COUNT;
             write_en <= 1'b1;
