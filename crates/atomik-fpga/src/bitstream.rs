@@ -6,7 +6,7 @@ use std::{
 };
 
 use atomik_tools::Tool;
-use atomik_tools::cache::CacheError;
+use atomik_tools::cache::{Entry, failed};
 use serde::Serialize;
 
 use crate::design::Design;
@@ -142,16 +142,6 @@ impl Flow<'_> {
             Ok(placement) => placement,
             Err(overfull) => return Ok(Packed::TooBig(overfull)),
         };
-        let failed = |action, path: &Path| {
-            let path = path.to_path_buf();
-            move |source| {
-                StepError::Cache(CacheError {
-                    action,
-                    path,
-                    source,
-                })
-            }
-        };
         fs::create_dir_all(out).map_err(failed("create", out))?;
         // Beside the file that it becomes, so that a rename puts it there whole.
         let work = tempfile::tempdir_in(out).map_err(failed("write to", out))?;
@@ -190,7 +180,7 @@ impl Flow<'_> {
         for (_, text) in &image.verilog {
             recipe.input("verilog", text);
         }
-        let dir = self.cache().entry(&recipe, |dir| {
+        let Entry { dir, .. } = self.cache().entry(&recipe, |dir| {
             self.yosys(dir, &script, &image.verilog, &image.name)?;
             if image.cells == Cells::Timed && image.device.family == Family::Gowin {
                 let path = dir.join(NETLIST);

@@ -4,12 +4,12 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use atomik_tools::cache::{Cache, CacheError, Recipe};
+use atomik_tools::cache::{Cache, CacheError, Entry, Recipe, failed};
 use atomik_tools::{Search, Tool, ToolError};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -285,7 +285,7 @@ impl<'s> Flow<'s> {
             recipe.input(name, text);
         }
         recipe.input("cells", job.cells.name());
-        let dir = self.cache.entry(&recipe, |dir| {
+        let Entry { dir, .. } = self.cache.entry(&recipe, |dir| {
             self.yosys(dir, &script, &files, &job.design.name)?;
             if job.cells == Cells::Timed && job.device.family == Family::Gowin {
                 let path = dir.join(NETLIST);
@@ -306,7 +306,7 @@ impl<'s> Flow<'s> {
             format!("read_verilog {DESIGN}; hierarchy -top {top}; proc; write_json {NETLIST}");
         let mut recipe = self.synthesis_recipe("ports", &script);
         recipe.input(DESIGN, verilog);
-        let dir = self.cache.entry(&recipe, |dir| {
+        let Entry { dir, .. } = self.cache.entry(&recipe, |dir| {
             let files = [(DESIGN, verilog.clone())];
             self.yosys(dir, &script, &files, &job.design.name)?;
             Ok::<_, StepError>(names(&[NETLIST]))
@@ -364,7 +364,7 @@ impl<'s> Flow<'s> {
         recipe.input("arguments", &args.join(" "));
         recipe.input("pins", run.pins.unwrap_or_default());
         recipe.input(NETLIST, &sha256(&netlist));
-        let dir = self.cache.entry(&recipe, |dir| {
+        let Entry { dir, .. } = self.cache.entry(&recipe, |dir| {
             write(&dir.join(NETLIST), &netlist)?;
             drop(netlist);
             if let Some(pins) = run.pins {
@@ -549,20 +549,12 @@ fn in_words(error: impl std::fmt::Display) -> StepError {
     StepError::Failed(error.to_string())
 }
 
-pub(crate) fn read(path: &Path) -> Result<String, StepError> {
-    fs::read_to_string(path).map_err(|source| file_error("read", path, source))
+pub(crate) fn read(path: &Path) -> Result<String, CacheError> {
+    fs::read_to_string(path).map_err(failed("read", path))
 }
 
-pub(crate) fn write(path: &Path, text: &str) -> Result<(), StepError> {
-    fs::write(path, text).map_err(|source| file_error("write", path, source))
-}
-
-fn file_error(action: &'static str, path: &Path, source: io::Error) -> StepError {
-    StepError::Cache(CacheError {
-        action,
-        path: path.to_path_buf(),
-        source,
-    })
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), CacheError> {
+    fs::write(path, text).map_err(failed("write", path))
 }
 
 fn sha256(text: &str) -> String {

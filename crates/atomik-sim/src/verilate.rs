@@ -1,28 +1,17 @@
 //! Verilog in, shared library out, and a cache between.
 //!
 //! A build runs Verilator and then the C++ compiler, and needs neither make nor Perl nor Python. What it makes is
-//! kept in a folder named for the SHA-256 of everything that went in: the Verilog, the size, the shim, the flags, and
-//! the versions of both tools. An entry is written in a folder of its own and renamed when it is complete, so an
-//! entry that is there is whole, and a build that fails or is interrupted leaves no entry.
-//!
-//! Two builds of one entry exclude each other by a file lock, so that the second finds what the first has made. Where
-//! the file system has no locks both build, and the first to rename wins. The lock files (at most 257, empty) stay.
+//! kept in a [`Cache`] under the SHA-256 of everything that went in: the Verilog, the size, the shim, the flags, and
+//! the versions of both tools.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
-    fs::{self, File, TryLockError},
-    io,
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Once,
-        atomic::{AtomicU64, Ordering},
-    },
 };
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use atomik_tools::cache::{Cache, CacheError, Entry, Recipe, failed};
 use thiserror::Error;
 
 use crate::{
@@ -31,19 +20,16 @@ use crate::{
     tools::{Search, Tool, ToolError, ToolKind},
 };
 
+pub use atomik_tools::cache_dir;
+
 /// Changes when the contents of a cache entry do.
-const FORMAT: u32 = 1;
-/// The file that makes a folder an entry: what it was made from, and the digest of each file in it.
-const MANIFEST: &str = "build.json";
+const FORMAT: u32 = 2;
 const LIBRARY: &str = "model.so";
 const SHIM: &str = "shim.cpp";
 /// Where Verilator writes, below the folder of the build.
 const OBJ: &str = "obj";
-const LOCKS: &str = "locks";
 /// What entries of compiled run-time libraries are called; no design can have this name.
 const RUNTIME: &str = "verilator-runtime";
-/// Between the name of an entry and what makes an unfinished build of it unique.
-const UNFINISHED: &str = ".building.";
 
 /// Start values are random, so that a design that relies on its power-up state is found out.
 const VERILATOR_FLAGS: &[&str] = &[
@@ -138,28 +124,25 @@ pub struct Options {
 
 /// A model in the cache, whole and ready to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    dir: PathBuf,
-    reused: bool,
-}
+pub struct Built(Entry);
 
 impl Built {
-    /// The shared library.
+    /// The shared library, by an absolute path: the loader takes a name without a folder for one on the system's path.
     #[must_use]
     pub fn library(&self) -> PathBuf {
-        self.dir.join(LIBRARY)
+        self.0.dir.join(LIBRARY)
     }
 
     /// The folder that also holds the Verilog, the shim and the record of what they were built with.
     #[must_use]
     pub fn dir(&self) -> &Path {
-        &self.dir
+        &self.0.dir
     }
 
     /// Whether the model was in the cache before.
     #[must_use]
     pub fn reused(&self) -> bool {
-        self.reused
+        self.0.reused
     }
 }
 
@@ -191,16 +174,8 @@ pub enum BuildError {
         message: String,
     },
     /// The cache cannot be read or written.
-    #[error("cannot {action} {}; make room, correct its permissions, or set ATOMIK_CACHE to another folder", path.display())]
-    Io {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// Why it did not work.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] CacheError),
 }
 
 /// Builds models with one set of tools into one cache.
@@ -208,8 +183,7 @@ pub enum BuildError {
 pub struct Builder {
     verilator: Tool,
     compiler: Tool,
-    cache: PathBuf,
-    swept: Once,
+    cache: Cache,
 }
 
 impl Builder {
@@ -227,13 +201,10 @@ impl Builder {
     /// A builder with these tools, as [`Search::find`] gives them, and this cache, which is made when it is needed.
     #[must_use]
     pub fn new(verilator: Tool, compiler: Tool, cache: PathBuf) -> Self {
-        // The loader takes a name without a folder for one on the system's library path.
-        let cache = std::path::absolute(&cache).unwrap_or(cache);
         Self {
             verilator,
             compiler,
-            cache,
-            swept: Once::new(),
+            cache: Cache::new(&cache),
         }
     }
 
@@ -252,7 +223,7 @@ impl Builder {
     /// The folder of the cache.
     #[must_use]
     pub fn cache(&self) -> &Path {
-        &self.cache
+        self.cache.dir()
     }
 
     /// Builds a model, or finds it in the cache.
@@ -263,8 +234,10 @@ impl Builder {
     pub fn build(&self, source: &Source, options: Options) -> Result<Built, BuildError> {
         check_name(&source.name)?;
         let recipe = self.recipe(source, options);
-        let (dir, reused) = self.entry(&recipe, |dir| self.make_model(dir, source, options))?;
-        Ok(Built { dir, reused })
+        let entry = self
+            .cache
+            .entry(&recipe, |dir| self.make_model(dir, source, options))?;
+        Ok(Built(entry))
     }
 
     /// Builds a model with the caller's own C++ around it, or finds it in the cache.
@@ -273,20 +246,20 @@ impl Builder {
     /// As [`Builder::build`].
     pub fn build_wrapped(&self, design: &Wrapped, options: Options) -> Result<Built, BuildError> {
         check_name(&design.name)?;
-        let mut recipe = Recipe::new(&design.name);
+        let mut recipe = Recipe::new(&design.name, FORMAT);
         recipe.input("verilog", &design.verilog);
         recipe.input("wrapper", &format!("{}\n{EXPORTS}", design.wrapper));
         self.add_tools(&mut recipe, &design.name, options);
-        let (dir, reused) = self.entry(&recipe, |dir| {
+        let entry = self.cache.entry(&recipe, |dir| {
             let sources = self.verilate(dir, &design.name, &design.verilog, options)?;
             let text = format!("{}{}", shim::includes(&sources), design.wrapper);
             self.link(dir, &design.name, &text, options)
         })?;
-        Ok(Built { dir, reused })
+        Ok(Built(entry))
     }
 
     fn recipe(&self, source: &Source, options: Options) -> Recipe {
-        let mut recipe = Recipe::new(&source.name);
+        let mut recipe = Recipe::new(&source.name, FORMAT);
         let layout = source.layout;
         recipe.input("verilog", &source.verilog);
         recipe.input(
@@ -390,17 +363,19 @@ impl Builder {
         }
         run(&mut command, |message| self.compiler_error(name, message))?;
         let obj = dir.join(OBJ);
-        fs::remove_dir_all(&obj).map_err(io_error("remove", &obj))?;
+        fs::remove_dir_all(&obj).map_err(failed("remove", &obj))?;
         Ok(vec![LIBRARY.into(), SHIM.into(), verilog_file(name)])
     }
 
-    /// The compiled run-time library of Verilator, as a cache entry: it takes several times as long as a model.
+    /// The compiled run-time library of Verilator, a part of models: it takes several times as long as one.
     fn runtime(&self, waves: Waves) -> Result<PathBuf, BuildError> {
-        let mut recipe = Recipe::new(RUNTIME);
+        let mut recipe = Recipe::part(RUNTIME, FORMAT);
         recipe.input("verilator", &self.verilator.version_text);
         self.add_compiler(&mut recipe, waves);
-        let (dir, _) = self.entry(&recipe, |dir| self.make_runtime(dir, waves))?;
-        Ok(dir)
+        let entry = self
+            .cache
+            .entry(&recipe, |dir| self.make_runtime(dir, waves))?;
+        Ok(entry.dir)
     }
 
     fn make_runtime(&self, dir: &Path, waves: Waves) -> Result<Vec<String>, BuildError> {
@@ -446,209 +421,6 @@ impl Builder {
             message,
         }
     }
-
-    /// Finds an entry, or has `make` fill a folder and makes that the entry. Returns the entry's folder and whether
-    /// it was there before. `make` returns the names of the files that belong to the entry; the rest is removed.
-    fn entry(
-        &self,
-        recipe: &Recipe,
-        make: impl FnOnce(&Path) -> Result<Vec<String>, BuildError>,
-    ) -> Result<(PathBuf, bool), BuildError> {
-        let name = recipe.entry_name();
-        let dir = self.cache.join(&name);
-        if is_whole(&dir) {
-            return Ok((dir, true));
-        }
-        create_dir(&self.cache.join(LOCKS))?;
-        self.swept.call_once(|| self.sweep());
-        let _lock = self.lock(&name)?;
-        if is_whole(&dir) {
-            return Ok((dir, true));
-        }
-        let unfinished = Unfinished::new(&self.cache, &name)?;
-        let files = make(&unfinished.dir)?;
-        keep_only(&unfinished.dir, &files)?;
-        let manifest = recipe.manifest(&unfinished.dir, files)?;
-        write(&unfinished.dir.join(MANIFEST), &manifest)?;
-        // Nobody else is at work on this entry, so what is there is damaged.
-        if dir.exists() {
-            fs::remove_dir_all(&dir).map_err(io_error("remove", &dir))?;
-        }
-        match fs::rename(&unfinished.dir, &dir) {
-            Ok(()) => Ok((dir, false)),
-            // Without locks another process may have been faster.
-            Err(_) if is_whole(&dir) => Ok((dir, true)),
-            Err(error) => Err(io_error("create", &dir)(error)),
-        }
-    }
-
-    /// Takes the lock of an entry; `None` where there are no file locks.
-    fn lock(&self, entry: &str) -> Result<Option<File>, BuildError> {
-        let path = self.lock_path(entry);
-        let file = File::create(&path).map_err(io_error("create", &path))?;
-        match file.lock() {
-            Ok(()) => Ok(Some(file)),
-            Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(None),
-            Err(error) => Err(io_error("lock", &path)(error)),
-        }
-    }
-
-    /// The file to lock for an entry. One model in 256 shares a file with another, which costs a wait at worst. The
-    /// run-time libraries have one of their own, because a model's lock is held while its run-time library is built:
-    /// taken always in this order, two locks cannot wait for each other.
-    fn lock_path(&self, entry: &str) -> PathBuf {
-        let digits = entry.len().saturating_sub(2);
-        let file = if entry.starts_with(RUNTIME) {
-            RUNTIME
-        } else {
-            entry.get(digits..).unwrap_or(entry)
-        };
-        self.cache.join(LOCKS).join(file)
-    }
-
-    /// Removes what interrupted builds have left. A build that is still running holds its lock.
-    fn sweep(&self) {
-        for entry in fs::read_dir(&self.cache).into_iter().flatten().flatten() {
-            let file_name = entry.file_name();
-            let Some((name, _)) = file_name
-                .to_str()
-                .and_then(|name| name.split_once(UNFINISHED))
-            else {
-                continue;
-            };
-            let Ok(lock) = File::create(self.lock_path(name)) else {
-                continue;
-            };
-            match lock.try_lock() {
-                // What cannot be removed now may be next time, and is in nobody's way until then.
-                Ok(()) => drop(fs::remove_dir_all(entry.path())),
-                Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
-            }
-        }
-    }
-}
-
-pub use atomik_tools::cache_dir;
-
-/// Everything that an entry is made from.
-struct Recipe {
-    stem: String,
-    inputs: BTreeMap<&'static str, String>,
-    hash: Sha256,
-}
-
-impl Recipe {
-    fn new(stem: &str) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(FORMAT.to_le_bytes());
-        hash.update(stem);
-        Self {
-            stem: stem.to_owned(),
-            inputs: BTreeMap::new(),
-            hash,
-        }
-    }
-
-    /// Adds an input. Long texts are in the entry as files, so the manifest names them by their digest.
-    fn input(&mut self, key: &'static str, value: &str) {
-        for part in [key, value] {
-            self.hash.update((part.len() as u64).to_le_bytes());
-            self.hash.update(part);
-        }
-        let short = if value.lines().nth(1).is_some() {
-            format!("sha256:{}", digest(value))
-        } else {
-            value.to_owned()
-        };
-        self.inputs.insert(key, short);
-    }
-
-    fn entry_name(&self) -> String {
-        let hash = hex(&self.hash.clone().finalize());
-        format!("{}-{}", self.stem, &hash[..20])
-    }
-
-    fn manifest(&self, dir: &Path, files: Vec<String>) -> Result<String, BuildError> {
-        let mut digests = BTreeMap::new();
-        for file in files {
-            let path = dir.join(&file);
-            let bytes = fs::read(&path).map_err(io_error("read", &path))?;
-            digests.insert(
-                file,
-                FileDigest {
-                    size: bytes.len() as u64,
-                    sha256: digest(&bytes),
-                },
-            );
-        }
-        let inputs = self
-            .inputs
-            .iter()
-            .map(|(&key, value)| (key.to_owned(), value.clone()))
-            .collect();
-        let manifest = Manifest {
-            format: FORMAT,
-            inputs,
-            files: digests,
-        };
-        let text = serde_json::to_string_pretty(&manifest).map_err(io::Error::from);
-        Ok(text.map_err(io_error("describe", dir))? + "\n")
-    }
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    inputs: BTreeMap<String, String>,
-    files: BTreeMap<String, FileDigest>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct FileDigest {
-    size: u64,
-    sha256: String,
-}
-
-/// Whether a folder is an entry whose files are as they were written: a disk that ran full or lost power may say no.
-fn is_whole(dir: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(dir.join(MANIFEST)) else {
-        return false;
-    };
-    let Ok(manifest) = serde_json::from_str::<Manifest>(&text) else {
-        return false;
-    };
-    manifest.format == FORMAT
-        && manifest.files.iter().all(|(name, expected)| {
-            let path = dir.join(name);
-            fs::metadata(&path).is_ok_and(|meta| meta.len() == expected.size)
-                && fs::read(&path).is_ok_and(|bytes| digest(bytes) == expected.sha256)
-        })
-}
-
-/// A folder that goes away again unless it is renamed.
-struct Unfinished {
-    dir: PathBuf,
-}
-
-impl Unfinished {
-    fn new(cache: &Path, entry: &str) -> Result<Self, BuildError> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let unique = format!(
-            "{}-{}",
-            std::process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        let dir = cache.join(format!("{entry}{UNFINISHED}{unique}"));
-        create_dir(&dir)?;
-        Ok(Self { dir })
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // Gone already when the build went well; what else stays behind is swept by a later process.
-        let _ = fs::remove_dir_all(&self.dir);
-    }
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -689,7 +461,7 @@ fn compiler_flags(waves: Waves) -> impl Iterator<Item = &'static str> {
 }
 
 /// The object files in the entry of a run-time library.
-fn runtime_objects(dir: &Path) -> Result<Vec<OsString>, BuildError> {
+fn runtime_objects(dir: &Path) -> Result<Vec<OsString>, CacheError> {
     let names = list(dir)?;
     Ok(names
         .iter()
@@ -715,9 +487,9 @@ fn run(command: &mut Command, error: impl FnOnce(String) -> BuildError) -> Resul
 }
 
 /// The names in a folder, sorted.
-fn list(dir: &Path) -> Result<Vec<String>, BuildError> {
+fn list(dir: &Path) -> Result<Vec<String>, CacheError> {
     let entries = fs::read_dir(dir).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
-    let entries = entries.map_err(io_error("read", dir))?;
+    let entries = entries.map_err(failed("read", dir))?;
     let mut names: Vec<String> = entries
         .iter()
         .map(|e| e.file_name().to_string_lossy().into_owned())
@@ -726,43 +498,10 @@ fn list(dir: &Path) -> Result<Vec<String>, BuildError> {
     Ok(names)
 }
 
-fn keep_only(dir: &Path, files: &[String]) -> Result<(), BuildError> {
-    for name in list(dir)?.into_iter().filter(|name| !files.contains(name)) {
-        let path = dir.join(name);
-        let removed = if path.is_dir() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.map_err(io_error("remove", &path))?;
-    }
-    Ok(())
+fn write(path: &Path, text: &str) -> Result<(), CacheError> {
+    fs::write(path, text).map_err(failed("write", path))
 }
 
-fn create_dir(dir: &Path) -> Result<(), BuildError> {
-    fs::create_dir_all(dir).map_err(io_error("create", dir))
-}
-
-fn write(path: &Path, text: &str) -> Result<(), BuildError> {
-    fs::write(path, text).map_err(io_error("write", path))
-}
-
-fn read(path: &Path) -> Result<String, BuildError> {
-    fs::read_to_string(path).map_err(io_error("read", path))
-}
-
-fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BuildError {
-    move |source| BuildError::Io {
-        action,
-        path: path.to_path_buf(),
-        source,
-    }
-}
-
-fn digest(bytes: impl AsRef<[u8]>) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+fn read(path: &Path) -> Result<String, CacheError> {
+    fs::read_to_string(path).map_err(failed("read", path))
 }

@@ -762,7 +762,7 @@ fn a_model_is_built_once_and_again_when_anything_it_is_made_from_changes() {
         fs::read_to_string(first.dir().join("regfile_w8_d2_l1.v")).unwrap(),
         source.verilog
     );
-    let manifest = fs::read_to_string(first.dir().join("build.json")).unwrap();
+    let manifest = fs::read_to_string(first.dir().join("entry.json")).unwrap();
     assert!(
         manifest.contains(&builder.verilator().version_text),
         "{manifest}"
@@ -822,7 +822,7 @@ fn a_damaged_entry_is_built_again() {
         .unwrap()
         .library();
     let good = fs::read(&library).unwrap();
-    let manifest = library.with_file_name("build.json");
+    let manifest = library.with_file_name("entry.json");
 
     // Always a new file: the old one may still be mapped into this process.
     let replace = |bytes: &[u8]| {
@@ -870,7 +870,7 @@ fn what_an_interrupted_build_left_is_swept_and_a_running_one_is_not() {
         fs::write(dir.join("model.so"), "half").unwrap();
     }
     fs::create_dir_all(cache.path().join("locks")).unwrap();
-    let lock = fs::File::create(cache.path().join("locks/a1")).unwrap();
+    let lock = fs::File::create(cache.path().join("locks/01a1")).unwrap();
     lock.lock().unwrap();
     builder_in(cache.path())
         .build(&source, Options::default())

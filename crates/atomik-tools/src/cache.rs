@@ -2,7 +2,10 @@
 //!
 //! An entry is filled in a folder of its own and renamed when it is complete, so an entry that is there is whole, and work
 //! that fails or is interrupted leaves none. Two that want one entry exclude each other by a file lock, so that the second
-//! finds what the first has made; where the file system has no locks both work, and the first to rename wins.
+//! finds what the first has made; where the file system has no locks both work, and the first to rename wins. The lock
+//! files (at most 65537, empty) stay.
+//!
+//! What goes into several entries and takes long to make may be an entry itself, a *part*: see [`Recipe::part`].
 
 use std::{
     collections::BTreeMap,
@@ -27,6 +30,8 @@ const MANIFEST: &str = "entry.json";
 const LOCKS: &str = "locks";
 /// Between the name of an entry and what makes an unfinished one unique.
 const UNFINISHED: &str = ".building.";
+/// What the names of parts end in, and the name of their lock file. Those of other entries are as many hex digits.
+const PART: &str = "part";
 
 /// The cache that the environment names: `ATOMIK_CACHE`, or `target/atomik-cache` below the project's root, or,
 /// outside of a project, `atomik` in the user's folder for caches.
@@ -57,7 +62,8 @@ pub struct CacheError {
     pub source: io::Error,
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CacheError {
+/// For `map_err`: what was tried, as a verb, and with which file or folder.
+pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CacheError {
     move |source| CacheError {
         action,
         path: path.to_path_buf(),
@@ -69,6 +75,7 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CacheE
 #[derive(Clone, Debug)]
 pub struct Recipe {
     stem: String,
+    part: bool,
     hash: Sha256,
     inputs: BTreeMap<&'static str, String>,
 }
@@ -82,8 +89,19 @@ impl Recipe {
         hash.update(stem);
         Self {
             stem: stem.to_owned(),
+            part: false,
             hash,
             inputs: BTreeMap::new(),
+        }
+    }
+
+    /// A recipe for a part, which other entries are made with: what makes an entry may call [`Cache::entry`] for a
+    /// part, but for nothing else, and what makes a part may not call it at all. Parts are made one at a time.
+    #[must_use]
+    pub fn part(stem: &str, format: u32) -> Self {
+        Self {
+            part: true,
+            ..Self::new(stem, format)
         }
     }
 
@@ -105,7 +123,8 @@ impl Recipe {
     #[must_use]
     pub fn name(&self) -> String {
         let hash = hex(&self.hash.clone().finalize());
-        format!("{}-{}", self.stem, &hash[..20])
+        let name = format!("{}-{}", self.stem, &hash[..20]);
+        if self.part { name + "-" + PART } else { name }
     }
 }
 
@@ -114,6 +133,15 @@ impl Recipe {
 struct Manifest {
     inputs: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
+}
+
+/// An entry that is whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its folder, as an absolute path.
+    pub dir: PathBuf,
+    /// Whether it was there before.
+    pub reused: bool,
 }
 
 /// A folder of entries.
@@ -133,7 +161,7 @@ impl Cache {
         }
     }
 
-    /// The folder.
+    /// The folder, as an absolute path.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -146,7 +174,7 @@ impl Cache {
     }
 
     /// The entry of a recipe: as it is there, or made by `make`, which fills a folder and returns the names of the
-    /// files in it that are to be kept.
+    /// files in it that are to be kept. Of other entries `make` may ask only for parts.
     ///
     /// # Errors
     /// What `make` returns, or that the cache cannot be written. There is no entry then.
@@ -154,9 +182,9 @@ impl Cache {
         &self,
         recipe: &Recipe,
         make: impl FnOnce(&Path) -> Result<Vec<String>, E>,
-    ) -> Result<PathBuf, E> {
+    ) -> Result<Entry, E> {
         if let Some(dir) = self.get(recipe) {
-            return Ok(dir);
+            return Ok(Entry { dir, reused: true });
         }
         let name = recipe.name();
         let dir = self.dir.join(&name);
@@ -165,12 +193,12 @@ impl Cache {
         self.swept.call_once(|| self.sweep());
         let _lock = self.lock(&name)?;
         if is_whole(&dir) {
-            return Ok(dir);
+            return Ok(Entry { dir, reused: true });
         }
         let unfinished = Unfinished::new(&self.dir, &name)?;
         let files = make(&unfinished.dir)?;
-        publish(recipe, &unfinished.dir, &files, &dir)?;
-        Ok(dir)
+        let reused = !publish(recipe, &unfinished.dir, &files, &dir)?;
+        Ok(Entry { dir, reused })
     }
 
     /// Takes the lock of an entry; `None` where there are no file locks.
@@ -184,12 +212,14 @@ impl Cache {
         }
     }
 
-    /// One entry in 65536 shares a lock with another, which costs a wait at worst: nobody holds two.
+    /// The file to lock for an entry. One in 65536 shares it with another, which costs a wait at worst. Parts have
+    /// one of their own, because an entry's lock is held while its parts are made: who holds theirs waits for no other,
+    /// so two cannot wait for each other.
     fn lock_path(&self, entry: &str) -> PathBuf {
-        let digits = entry.len().saturating_sub(4);
+        let last = entry.len().saturating_sub(PART.len());
         self.dir
             .join(LOCKS)
-            .join(entry.get(digits..).unwrap_or(entry))
+            .join(entry.get(last..).unwrap_or(entry))
     }
 
     /// Removes what interrupted work has left. Work that goes on holds its lock.
@@ -214,8 +244,9 @@ impl Cache {
     }
 }
 
-/// Leaves only `files` in the folder `from`, describes them, and renames it to `to`.
-fn publish(recipe: &Recipe, from: &Path, files: &[String], to: &Path) -> Result<(), CacheError> {
+/// Leaves only `files` in the folder `from`, describes them, and renames it to `to`. Returns whether it was this
+/// folder that became the entry.
+fn publish(recipe: &Recipe, from: &Path, files: &[String], to: &Path) -> Result<bool, CacheError> {
     for found in fs::read_dir(from).map_err(failed("read", from))? {
         let path = found.map_err(failed("read", from))?.path();
         let keep = files.iter().any(|name| path.ends_with(name));
@@ -247,9 +278,9 @@ fn publish(recipe: &Recipe, from: &Path, files: &[String], to: &Path) -> Result<
         fs::remove_dir_all(to).map_err(failed("remove", to))?;
     }
     match fs::rename(from, to) {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
         // Without locks another process may have been faster.
-        Err(_) if is_whole(to) => Ok(()),
+        Err(_) if is_whole(to) => Ok(false),
         Err(error) => Err(failed("create", to)(error)),
     }
 }
@@ -298,7 +329,16 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
+    use std::{
+        cell::Cell,
+        sync::{
+            Barrier,
+            atomic::AtomicUsize,
+            mpsc::{RecvTimeoutError, channel},
+        },
+        thread,
+        time::Duration,
+    };
     use tempfile::TempDir;
 
     fn recipe(value: &str) -> Recipe {
@@ -309,13 +349,15 @@ mod tests {
 
     /// Gets the entry whose file says `text`, and counts how often it had to be made.
     fn get(cache: &Cache, text: &str, made: &Cell<u32>) -> String {
+        let before = made.get();
         let entry = cache.entry(&recipe(text), |dir| {
-            made.set(made.get() + 1);
+            made.set(before + 1);
             fs::write(dir.join("kept"), text).unwrap();
             fs::write(dir.join("scratch"), text).unwrap();
             Ok::<_, CacheError>(vec!["kept".into()])
         });
-        let dir = entry.unwrap();
+        let Entry { dir, reused } = entry.unwrap();
+        assert_eq!(reused, made.get() == before);
         assert!(!dir.join("scratch").exists());
         fs::read_to_string(dir.join("kept")).unwrap()
     }
@@ -352,6 +394,8 @@ mod tests {
             name("a", 1, &[("k", "x"), ("l", "w")]),
             name("a", 1, &[("m", "v"), ("l", "w")]),
             name("a", 1, &[("k", "vl"), ("l", "w")]),
+            Recipe::part("a", 1).name(),
+            Recipe::new("a", 1).name(),
         ];
         for (i, one) in names.iter().enumerate() {
             assert!(names[i + 1..].iter().all(|other| one != other), "{names:?}");
@@ -361,17 +405,82 @@ mod tests {
     #[test]
     fn work_that_fails_leaves_no_entry_and_what_a_killed_process_left_is_swept() {
         let folder = TempDir::new().unwrap();
-        let left = folder.path().join("thing-0123.building.999-0");
-        fs::create_dir(&left).unwrap();
+        let left = ["thing-0123", "thing-4567-part"]
+            .map(|name| folder.path().join(format!("{name}.building.999-0")));
+        for dir in &left {
+            fs::create_dir(dir).unwrap();
+        }
         let cache = Cache::new(folder.path());
         let result = cache.entry(&recipe("a"), |dir| {
             fs::write(dir.join("kept"), "half").unwrap();
             Err(failed("make", dir)(io::Error::other("no")))
         });
         assert!(result.is_err());
-        assert!(!left.exists());
+        assert!(left.iter().all(|dir| !dir.exists()));
         let names: Vec<_> = fs::read_dir(folder.path()).unwrap().flatten().collect();
         assert_eq!(names.len(), 1, "{names:?}");
         assert_eq!(names[0].file_name(), LOCKS);
+    }
+
+    #[test]
+    fn threads_that_want_one_entry_at_once_make_it_and_its_part_once() {
+        let folder = TempDir::new().unwrap();
+        let (wholes, parts) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let barrier = Barrier::new(8);
+        let make = |dir: &Path, made: &AtomicUsize| {
+            made.fetch_add(1, Ordering::Relaxed);
+            // Long enough for the others to come.
+            thread::sleep(Duration::from_millis(50));
+            fs::write(dir.join("kept"), "x").map_err(failed("write", dir))?;
+            Ok::<_, CacheError>(vec!["kept".to_owned()])
+        };
+        let get = |i: usize| {
+            let cache = Cache::new(folder.path());
+            barrier.wait();
+            let whole = cache.entry(&recipe(["a", "b"][i % 2]), |dir| {
+                cache.entry(&Recipe::part("part", 1), |dir| make(dir, &parts))?;
+                make(dir, &wholes)
+            });
+            !whole.unwrap().reused
+        };
+        let made: usize = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|i| scope.spawn(move || get(i))).collect();
+            let made = threads.into_iter().map(|thread| thread.join().unwrap());
+            made.map(usize::from).sum()
+        });
+        assert_eq!((wholes.into_inner(), parts.into_inner(), made), (2, 1, 2));
+    }
+
+    #[test]
+    fn a_part_is_made_for_an_entry_whose_digits_it_has() {
+        let whole = recipe("whole");
+        let name = whole.name();
+        let digits = &name[name.len() - 4..];
+        let mut parts = (0..2_000_000).map(|i| {
+            let mut part = Recipe::part("part", 1);
+            part.input("value", &i.to_string());
+            part
+        });
+        let part = parts.find(|part| {
+            let name = part.name();
+            name.trim_end_matches("-part").ends_with(digits)
+        });
+        let part = part.unwrap();
+        let (sender, receiver) = channel();
+        // Not joined: if it waited for itself it would for ever.
+        thread::spawn(move || {
+            let folder = TempDir::new().unwrap();
+            let cache = Cache::new(folder.path());
+            let made = cache.entry(&whole, |_| {
+                cache.entry(&part, |_| Ok::<_, CacheError>(Vec::new()))?;
+                Ok::<_, CacheError>(Vec::new())
+            });
+            sender.send(made.map(|entry| entry.reused)).unwrap();
+        });
+        match receiver.recv_timeout(Duration::from_secs(60)) {
+            Ok(made) => assert!(!made.unwrap()),
+            Err(RecvTimeoutError::Timeout) => panic!("the entry and its part have one lock"),
+            Err(error) => panic!("{error}"),
+        }
     }
 }
