@@ -1,0 +1,188 @@
+//! What one origin did to one key: version, accumulator, and what it had seen.
+
+use crate::codec::{Encode, Malformed, Reader};
+use crate::origin::OriginId;
+use crate::value::Value;
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = 1024;
+
+/// The most other origins that an entry names as seen. Beyond it (65 writers of one key between two compactions) overlap may be
+/// reported where a writer knew what it did; states are not affected.
+pub const MAX_SEEN: usize = 64;
+
+/// 128 bits of a keyed hash: of an entry, or of a node in the tree over a frame's entries.
+pub(crate) type Tag = [u8; 16];
+
+/// What an origin knew of another origin's changes to a key when it made its own latest one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Seen {
+    pub(crate) origin: OriginId,
+    pub(crate) version: u64,
+    pub(crate) accumulator: Value,
+}
+
+/// An origin's changes to a key, as they travel: the last of them stands for all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Change {
+    /// How many changes the origin has made to the key.
+    pub(crate) version: u64,
+    /// The xor of all of them.
+    pub(crate) accumulator: Value,
+    /// Other origins' changes that the origin knew at the last of them.
+    pub(crate) seen: Box<[Seen]>,
+}
+
+impl Change {
+    /// The bytes that are hashed, signed and sent.
+    pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
+        out.blob(key);
+        out.varint(self.version);
+        out.value(&self.accumulator);
+        out.varint(self.seen.len() as u64);
+        for seen in &self.seen {
+            out.extend_from_slice(&seen.origin.0);
+            out.varint(seen.version);
+            out.value(&seen.accumulator);
+        }
+    }
+
+    /// Reads one; also returns its key.
+    pub(crate) fn decode<'a>(
+        reader: &mut Reader<'a>,
+        words: usize,
+    ) -> Result<(&'a [u8], Self), Malformed> {
+        let key = reader.blob(MAX_KEY)?;
+        let version = reader.varint()?;
+        if version == 0 {
+            return Err(Malformed);
+        }
+        let accumulator = reader.value(words)?;
+        let count = reader.count(17 + 8 * words, MAX_SEEN)?;
+        let mut seen = Vec::with_capacity(count);
+        for _ in 0..count {
+            seen.push(Seen {
+                origin: OriginId(reader.array()?),
+                version: reader.varint()?,
+                accumulator: reader.value(words)?,
+            });
+        }
+        Ok((
+            key,
+            Self {
+                version,
+                accumulator,
+                seen: seen.into(),
+            },
+        ))
+    }
+
+    /// What this change's origin knew of `origin`: version and accumulator; nothing is version 0.
+    fn knew(&self, origin: OriginId) -> (u64, Option<&Value>) {
+        self.seen
+            .iter()
+            .find(|seen| seen.origin == origin)
+            .map_or((0, None), |seen| (seen.version, Some(&seen.accumulator)))
+    }
+
+    /// The bits that both origins changed, each without knowing of the other's change; `None` if one knew everything
+    /// of the other, or no bit is common.
+    ///
+    /// The changes of `a` that `b` does not know and those of `b` that `a` does not know are pairwise concurrent: knowledge only grows,
+    /// so what an origin did not know at its last change it never knew. What is compared is the net effect
+    /// of each group; bits that an origin changed and changed back do not count.
+    pub(crate) fn overlap(a: (&Self, OriginId), b: (&Self, OriginId)) -> Option<Value> {
+        let (a_knew, a_saw) = a.0.knew(b.1);
+        let (b_knew, b_saw) = b.0.knew(a.1);
+        if a_knew >= b.0.version || b_knew >= a.0.version {
+            return None;
+        }
+        let net = |own: &Value, known: Option<&Value>| {
+            known.map_or_else(|| own.clone(), |known| own.xor(known))
+        };
+        let bits = net(&a.0.accumulator, b_saw).and(&net(&b.0.accumulator, a_saw));
+        (!bits.is_zero()).then_some(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const A: OriginId = OriginId([1; 16]);
+    const B: OriginId = OriginId([2; 16]);
+
+    fn change(version: u64, accumulator: u64, seen: &[(OriginId, u64, u64)]) -> Change {
+        let seen = seen.iter().map(|&(origin, version, accumulator)| Seen {
+            origin,
+            version,
+            accumulator: accumulator.into(),
+        });
+        Change {
+            version,
+            accumulator: accumulator.into(),
+            seen: seen.collect(),
+        }
+    }
+
+    fn overlap(a: &Change, b: &Change) -> Option<Value> {
+        let bits = Change::overlap((a, A), (b, B));
+        assert_eq!(
+            bits,
+            Change::overlap((b, B), (a, A)),
+            "overlap has no direction"
+        );
+        bits
+    }
+
+    #[test]
+    fn changes_that_do_not_know_of_each_other_overlap_in_their_common_bits() {
+        assert_eq!(
+            overlap(&change(1, 5, &[]), &change(1, 3, &[])),
+            Some(1.into())
+        );
+        assert_eq!(overlap(&change(1, 4, &[]), &change(1, 3, &[])), None);
+    }
+
+    #[test]
+    fn a_change_made_in_knowledge_of_the_other_does_not_overlap() {
+        assert_eq!(
+            overlap(&change(1, 5, &[]), &change(1, 3, &[(A, 1, 5)])),
+            None
+        );
+    }
+
+    #[test]
+    fn only_what_the_other_did_not_know_counts() {
+        // A: 5, then 8. B knew the 5 only and changed 9: in common with the unknown part are 8.
+        assert_eq!(
+            overlap(&change(2, 13, &[]), &change(1, 9, &[(A, 1, 5)])),
+            Some(8.into())
+        );
+        assert_eq!(
+            overlap(&change(2, 13, &[]), &change(1, 9, &[])),
+            Some(9.into())
+        );
+    }
+
+    #[test]
+    fn a_change_comes_back_from_its_bytes() {
+        let change = change(300, u64::MAX, &[(B, 7, 9), (A, 1 << 60, 0)]);
+        let mut bytes = Vec::new();
+        change.encode(b"key", &mut bytes);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(
+            Change::decode(&mut reader, 1).unwrap(),
+            (&b"key"[..], change)
+        );
+        assert!(reader.is_empty());
+        for cut in 0..bytes.len() {
+            assert!(
+                Change::decode(&mut Reader::new(&bytes[..cut]), 1).is_err(),
+                "cut at {cut}"
+            );
+        }
+    }
+}

@@ -1,0 +1,434 @@
+//! Signed batches of changes.
+//!
+//! A frame is a list of one origin's changes under one signature. The signature covers the root of a hash tree over the
+//! changes, so that a part of a frame, an *excerpt*, can be forwarded and still be verified: the changes themselves,
+//! and the hashes of the subtrees that are left out. A whole frame is the excerpt that leaves nothing out.
+
+use crate::codec::{Encode, Malformed, Reader};
+use crate::entry::{Change, Tag};
+use crate::origin::{Author, OriginId, Sealed, Trust, truncated};
+
+/// The most changes in one frame.
+pub(crate) const MAX_LEAVES: usize = 1000;
+
+/// Bytes of a frame that are not its changes: an upper bound.
+pub(crate) const FRAME_OVERHEAD: usize = 32 + 16 + 64 + 10 + 3 + 3 + 1;
+
+/// Keys derived from a keyspace's secret, its name and its number of words; a message of another keyspace fits none.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    leaf: [u8; 32],
+    node: [u8; 32],
+    frame: [u8; 32],
+    message: [u8; 32],
+    base: [u8; 32],
+}
+
+impl Secrets {
+    pub(crate) fn new(secret: &[u8; 32], keyspace: &str, words: usize) -> Self {
+        let derive = |purpose: &str| {
+            let mut hasher = blake3::Hasher::new_derive_key(purpose);
+            hasher
+                .update(secret)
+                .update(&(words as u64).to_le_bytes())
+                .update(keyspace.as_bytes());
+            *hasher.finalize().as_bytes()
+        };
+        Self {
+            leaf: derive("atomik 1 leaf"),
+            node: derive("atomik 1 node"),
+            frame: derive("atomik 1 frame"),
+            message: derive("atomik 1 message"),
+            base: derive("atomik 1 base"),
+        }
+    }
+
+    /// The tag of one encoded change.
+    pub(crate) fn leaf(&self, encoded: &[u8]) -> Tag {
+        truncated(blake3::keyed_hash(&self.leaf, encoded))
+    }
+
+    fn node(&self, left: &Tag, right: &Tag) -> Tag {
+        let mut both = [0; 32];
+        both[..16].copy_from_slice(left);
+        both[16..].copy_from_slice(right);
+        truncated(blake3::keyed_hash(&self.node, &both))
+    }
+
+    /// The code that authenticates a message as one of a member.
+    pub(crate) fn authenticate(&self, message: &[u8]) -> Tag {
+        truncated(blake3::keyed_hash(&self.message, message))
+    }
+
+    /// The hash of a folded value of one key.
+    pub(crate) fn base(&self, encoded: &[u8]) -> Tag {
+        truncated(blake3::keyed_hash(&self.base, encoded))
+    }
+
+    /// What an author signs for a frame or a statement about itself.
+    pub(crate) fn statement(&self, purpose: &str, content: &[u8]) -> Vec<u8> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.frame);
+        hasher
+            .update(&(purpose.len() as u64).to_le_bytes())
+            .update(purpose.as_bytes())
+            .update(content);
+        let mut message = b"atomik 1 ".to_vec();
+        message.extend_from_slice(hasher.finalize().as_bytes());
+        message
+    }
+}
+
+/// Who signed a frame, as its how-manyeth, and over how many changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Header {
+    pub(crate) author: Author,
+    pub(crate) number: u64,
+    pub(crate) leaves: u16,
+}
+
+impl Header {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.author.key);
+        out.extend_from_slice(&self.author.incarnation);
+        out.varint(self.number);
+        out.varint(u64::from(self.leaves));
+    }
+
+    fn statement(&self, secrets: &Secrets, root: &Tag) -> Vec<u8> {
+        let mut content = Vec::with_capacity(80);
+        self.encode(&mut content);
+        content.extend_from_slice(root);
+        secrets.statement("frame", &content)
+    }
+}
+
+/// The hash of the leaves `from..to` of a frame, from tags of those in `have` and, left to right, hashes of the
+/// largest subtrees without any. `None` if the hashes do not suffice.
+fn hash(
+    secrets: &Secrets,
+    from: u16,
+    to: u16,
+    have: &[(u16, Tag)],
+    hashes: &mut core::slice::Iter<'_, Tag>,
+) -> Option<Tag> {
+    match have {
+        [] => hashes.next().copied(),
+        [(_, tag)] if to - from == 1 => Some(*tag),
+        _ => {
+            let middle = middle(from, to);
+            let (left, right) = have.split_at(have.partition_point(|&(index, _)| index < middle));
+            let left = hash(secrets, from, middle, left, hashes)?;
+            let right = hash(secrets, middle, to, right, hashes)?;
+            Some(secrets.node(&left, &right))
+        }
+    }
+}
+
+/// Where a tree over `from..to` (two leaves at least) splits: the left part is the largest power of two below the whole.
+fn middle(from: u16, to: u16) -> u16 {
+    from + (to - from).next_power_of_two() / 2
+}
+
+/// What proves that changes are their origin's: the signature, and of the tree what is needed to come to its root.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Evidence {
+    pub(crate) header: Header,
+    seal: Sealed,
+    /// Index and tag of every change, in the order of the indices.
+    leaves: Vec<(u16, Tag)>,
+    hashes: Vec<Tag>,
+}
+
+impl Evidence {
+    /// Signs changes that encode to `encoded`, all of them. Returns the tags in the same order.
+    pub(crate) fn sign(
+        secrets: &Secrets,
+        trust: &Trust,
+        author: Author,
+        number: u64,
+        encoded: &[Vec<u8>],
+    ) -> Self {
+        debug_assert!((1..=MAX_LEAVES).contains(&encoded.len()));
+        let leaves: Vec<_> = encoded
+            .iter()
+            .zip(0..)
+            .map(|(bytes, index)| (index, secrets.leaf(bytes)))
+            .collect();
+        let header = Header {
+            author,
+            number,
+            leaves: leaves.len() as u16,
+        };
+        // All leaves are there, so the hash exists; the default is never taken.
+        let root = hash(secrets, 0, header.leaves, &leaves, &mut [].iter()).unwrap_or_default();
+        let seal = trust.sign(&header.statement(secrets, &root));
+        Self {
+            header,
+            seal,
+            leaves,
+            hashes: Vec::new(),
+        }
+    }
+
+    pub(crate) fn tags(&self) -> impl ExactSizeIterator<Item = (u16, Tag)> {
+        self.leaves.iter().copied()
+    }
+
+    pub(crate) fn has(&self, leaf: u16) -> bool {
+        self.leaves
+            .binary_search_by_key(&leaf, |(index, _)| *index)
+            .is_ok()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.leaves.len()
+    }
+
+    /// The evidence for some of the leaves only; `keep` is ascending and holds indices of this evidence.
+    pub(crate) fn restrict(&self, secrets: &Secrets, keep: &[u16]) -> Self {
+        fn walk(
+            s: &Secrets,
+            from: u16,
+            to: u16,
+            have: &[(u16, Tag)],
+            keep: &[u16],
+            hashes: &mut core::slice::Iter<'_, Tag>,
+            out: &mut Vec<Tag>,
+        ) {
+            if keep.is_empty() {
+                out.extend(hash(s, from, to, have, hashes));
+            } else if to - from > 1 {
+                let middle = middle(from, to);
+                let (left, right) =
+                    have.split_at(have.partition_point(|&(index, _)| index < middle));
+                let (keep_left, keep_right) =
+                    keep.split_at(keep.partition_point(|&index| index < middle));
+                walk(s, from, middle, left, keep_left, hashes, out);
+                walk(s, middle, to, right, keep_right, hashes, out);
+            }
+        }
+        let mut hashes = Vec::new();
+        walk(
+            secrets,
+            0,
+            self.header.leaves,
+            &self.leaves,
+            keep,
+            &mut self.hashes.iter(),
+            &mut hashes,
+        );
+        let leaves = self
+            .leaves
+            .iter()
+            .copied()
+            .filter(|(index, _)| keep.binary_search(index).is_ok())
+            .collect();
+        Self {
+            header: self.header.clone(),
+            seal: self.seal,
+            leaves,
+            hashes,
+        }
+    }
+
+    /// Writes everything but the changes.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.header.encode(out);
+        out.extend_from_slice(&self.seal);
+        out.varint(self.leaves.len() as u64);
+        if self.leaves.len() < usize::from(self.header.leaves) {
+            let mut next = 0;
+            for &(index, _) in &self.leaves {
+                out.varint(u64::from(index - next));
+                next = index + 1;
+            }
+            out.varint(self.hashes.len() as u64);
+            out.extend(self.hashes.iter().flatten());
+        }
+    }
+
+    /// Reads what [`encode`](Self::encode) writes; the tags are still to be filled in, from the changes.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let author = Author {
+            key: reader.array()?,
+            incarnation: reader.array()?,
+        };
+        let number = reader.varint()?;
+        let total = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        if total == 0 || usize::from(total) > MAX_LEAVES {
+            return Err(Malformed);
+        }
+        let seal = reader.array()?;
+        let count = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        if count == 0 || count > total {
+            return Err(Malformed);
+        }
+        let mut leaves = Vec::with_capacity(usize::from(count));
+        let mut hashes = Vec::new();
+        if count == total {
+            leaves.extend((0..total).map(|index| (index, Tag::default())));
+        } else {
+            let mut next = 0_u64;
+            for _ in 0..count {
+                let index = next
+                    .checked_add(reader.varint()?)
+                    .filter(|&index| index < u64::from(total))
+                    .ok_or(Malformed)?;
+                leaves.push((index as u16, Tag::default()));
+                next = index + 1;
+            }
+            for _ in 0..reader.count(16, MAX_LEAVES)? {
+                hashes.push(reader.array()?);
+            }
+        }
+        Ok(Self {
+            header: Header {
+                author,
+                number,
+                leaves: total,
+            },
+            seal,
+            leaves,
+            hashes,
+        })
+    }
+
+    /// Fills in one tag.
+    pub(crate) fn set_tag(&mut self, position: usize, tag: Tag) {
+        if let Some(leaf) = self.leaves.get_mut(position) {
+            leaf.1 = tag;
+        }
+    }
+
+    /// Whether the author signed exactly these leaves at these places.
+    pub(crate) fn holds(&self, secrets: &Secrets, trust: &Trust) -> bool {
+        let mut hashes = self.hashes.iter();
+        let root = hash(secrets, 0, self.header.leaves, &self.leaves, &mut hashes);
+        root.is_some_and(|root| {
+            hashes.next().is_none()
+                && trust.verify(
+                    &self.header.author.key,
+                    &self.header.statement(secrets, &root),
+                    &self.seal,
+                )
+        })
+    }
+
+    pub(crate) fn origin(&self) -> OriginId {
+        self.header.author.origin()
+    }
+}
+
+/// Writes an excerpt: evidence, then the encoded changes in the order of their indices.
+pub(crate) fn encode_excerpt<'a>(
+    evidence: &Evidence,
+    changes: impl Iterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) {
+    evidence.encode(out);
+    changes.for_each(|change| out.extend_from_slice(change));
+}
+
+/// Reads an excerpt and computes its tags. The signature is not checked yet: see [`Evidence::holds`].
+pub(crate) fn decode_excerpt<'a>(
+    reader: &mut Reader<'a>,
+    secrets: &Secrets,
+    words: usize,
+) -> Result<(Evidence, Vec<(&'a [u8], Change)>), Malformed> {
+    let mut evidence = Evidence::decode(reader)?;
+    let mut changes = Vec::with_capacity(evidence.len());
+    for position in 0..evidence.len() {
+        let before = reader.rest();
+        changes.push(Change::decode(reader, words)?);
+        let encoded = &before[..before.len() - reader.rest().len()];
+        evidence.set_tag(position, secrets.leaf(encoded));
+    }
+    Ok((evidence, changes))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use ed25519_dalek::SigningKey;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn signer() -> Trust {
+        let key = SigningKey::from_bytes(&[7; 32]);
+        let allowed = vec![key.verifying_key().to_bytes()];
+        Trust::Signed {
+            key: Box::new(key),
+            allowed,
+        }
+    }
+
+    fn encoded(count: usize) -> Vec<Vec<u8>> {
+        (0..count as u64)
+            .map(|i| {
+                let mut bytes = Vec::new();
+                Change {
+                    version: i + 1,
+                    accumulator: (i * 3).into(),
+                    seen: Box::default(),
+                }
+                .encode(&i.to_le_bytes(), &mut bytes);
+                bytes
+            })
+            .collect()
+    }
+
+    fn frame(count: usize) -> (Secrets, Trust, Evidence, Vec<Vec<u8>>) {
+        let (secrets, trust) = (Secrets::new(&[1; 32], "test", 1), signer());
+        let author = Author {
+            key: trust.key(),
+            incarnation: [9; 16],
+        };
+        let encoded = encoded(count);
+        let evidence = Evidence::sign(&secrets, &trust, author, 5, &encoded);
+        (secrets, trust, evidence, encoded)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn every_excerpt_of_an_excerpt_is_verified_and_no_other(count in 1..70_usize, first: u128, second: u128, flip: prop::sample::Index) {
+            let (secrets, trust, whole, encoded) = frame(count);
+            prop_assert!(whole.holds(&secrets, &trust));
+            let chosen = |mask: u128, of: &Evidence| {
+                let all: Vec<u16> = of.tags().map(|(index, _)| index).collect();
+                let some: Vec<u16> = all.iter().copied().filter(|index| mask >> index & 1 == 1).collect();
+                if some.is_empty() { all } else { some }
+            };
+            let part = whole.restrict(&secrets, &chosen(first, &whole));
+            let part = part.restrict(&secrets, &chosen(second, &part));
+            prop_assert!(part.holds(&secrets, &trust));
+
+            let mut bytes = Vec::new();
+            encode_excerpt(&part, part.tags().map(|(index, _)| &encoded[usize::from(index)][..]), &mut bytes);
+            let mut reader = Reader::new(&bytes);
+            let (read, changes) = decode_excerpt(&mut reader, &secrets, 1).unwrap();
+            prop_assert!(reader.is_empty());
+            prop_assert_eq!(&read, &part);
+            prop_assert_eq!(changes.len(), part.len());
+
+            // One flipped bit anywhere: not readable, not verified, or it was never part of the message.
+            let at = flip.index(bytes.len() * 8);
+            bytes[at / 8] ^= 1 << (at % 8);
+            let mut reader = Reader::new(&bytes);
+            if let Ok((read, _)) = decode_excerpt(&mut reader, &secrets, 1) {
+                prop_assert!(!read.holds(&secrets, &trust) || !reader.is_empty(), "bit {} does not matter", at);
+            }
+        }
+    }
+
+    #[test]
+    fn a_frame_of_another_keyspace_or_key_is_not_verified() {
+        let (_, trust, evidence, _) = frame(3);
+        assert!(!evidence.holds(&Secrets::new(&[1; 32], "other", 1), &trust));
+        let mut other = evidence;
+        other.header.author.key = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
+        assert!(!other.holds(&Secrets::new(&[1; 32], "test", 1), &trust));
+    }
+}

@@ -1,0 +1,272 @@
+//! Taking over what others did: the higher version wins, per key and origin.
+
+use core::cmp::Ordering;
+
+use crate::codec::{Malformed, Reader};
+use crate::entry::{Change, Tag};
+use crate::frame::{Evidence, decode_excerpt, encode_excerpt};
+use crate::interface::{Effect, Notice, Overlap, PeerId, Refusal};
+use crate::origin::OriginId;
+use crate::replica::Replica;
+use crate::table::{Entry, OURS, UNPUBLISHED};
+use crate::value::Value;
+
+/// The most origins that a replica knows, folded ones among them: a member could otherwise invent incarnations without end.
+const MAX_ORIGINS: usize = 4096;
+
+impl Replica {
+    pub(crate) fn take_changes(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        while !reader.is_empty() {
+            let (evidence, changes) = decode_excerpt(reader, &self.secrets, self.config.words)?;
+            if let Err(reason) = self.take_excerpt(&evidence, changes, effects) {
+                self.refuse(from, reason, effects);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_excerpt(
+        &mut self,
+        evidence: &Evidence,
+        changes: Vec<(&[u8], Change)>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let author = evidence.header.author;
+        let origin = evidence.origin();
+        if !self.config.trust.allowed().contains(&author.key) {
+            return Err(Refusal::UnknownKey {
+                origin,
+                key: author.key,
+            });
+        }
+        let known = self.origin_places.get(&origin).copied();
+        if let Some(place) = known {
+            let known = &self.origins[place as usize];
+            if known.quarantined {
+                return Err(Refusal::Quarantined { origin });
+            }
+            if known.folded {
+                self.counters.stale += changes.len() as u64;
+                return Ok(());
+            }
+        } else if self.origins.len() >= MAX_ORIGINS {
+            return Err(Refusal::TooManyOrigins { origin });
+        }
+        // What brings nothing new needs no proof. What contradicts needs it before it may accuse anybody.
+        let news = changes.iter().any(|(key, change)| {
+            let place = known.and_then(|place| self.held_change(key, place));
+            place.is_none_or(|held| {
+                change.version > held.version || change.version == held.version && change != held
+            })
+        });
+        if !news {
+            self.counters.stale += changes.len() as u64;
+            return Ok(());
+        }
+        if !evidence.holds(&self.secrets, &self.config.trust) {
+            return Err(Refusal::Forged { origin });
+        }
+        let place = self.place_of(author);
+        let frame = &mut self.origins[place as usize].frame;
+        *frame = (*frame).max(evidence.header.number);
+        if place == self.own {
+            // Ours, and news to us: we have forgotten it, or somebody uses our key. It is then an origin like others.
+            self.lose_memory(effects);
+            if place == self.own {
+                return Ok(());
+            }
+        }
+        let at_hand = self.is_ours(place);
+        let mut accepted: Vec<(u16, u32)> = Vec::with_capacity(changes.len());
+        let mut fault = None;
+        for ((index, tag), (key, change)) in evidence.tags().zip(changes) {
+            match self.merge(place, key, change, index, tag, effects) {
+                Ok(Some(at)) => accepted.push((index, at)),
+                Ok(None) => self.counters.stale += 1,
+                Err(version) => {
+                    fault = Some((key.to_vec(), index, version));
+                    break;
+                }
+            }
+        }
+        // One frame may name one key twice, if its author is broken; the later then replaced the earlier.
+        accepted.retain(|&(index, at)| {
+            let slot = &self.table.slots[at as usize];
+            slot.position(place)
+                .is_some_and(|position| slot.entries[position].leaf == index)
+        });
+        if !accepted.is_empty() && !at_hand {
+            let live: Vec<u16> = accepted.iter().map(|(index, _)| *index).collect();
+            let held = self.table.hold(evidence.clone(), live);
+            for (_, at) in &accepted {
+                let slot = self.table.slot(*at);
+                if let Some(position) = slot.position(place) {
+                    slot.entries[position].evidence = held;
+                }
+            }
+            self.table.prune(&self.secrets, held);
+        }
+        match fault {
+            None => Ok(()),
+            Some((key, index, version)) => {
+                Err(self.quarantine(place, &key, version, (evidence, index)))
+            }
+        }
+    }
+
+    fn held_change(&self, key: &[u8], origin: u32) -> Option<&Change> {
+        let slot = self.table.slots.get(key)?;
+        slot.position(origin)
+            .map(|position| &slot.entries[position].change)
+    }
+
+    /// Takes over one change if it is newer; returns its slot. `Err` with the version if it contradicts what is held.
+    fn merge(
+        &mut self,
+        place: u32,
+        key: &[u8],
+        change: Change,
+        index: u16,
+        tag: Tag,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<u32>, u64> {
+        if let Some(held) = self.held_change(key, place) {
+            match change.version.cmp(&held.version) {
+                Ordering::Less => return Ok(None),
+                Ordering::Equal if change == *held => return Ok(None),
+                Ordering::Equal => return Err(change.version),
+                Ordering::Greater => {}
+            }
+        }
+        let at = self.table.slot_of(key);
+        self.remember(at);
+        self.counters.merged += 1;
+        let slot = self.table.slot(at);
+        let mut delta = change.accumulator.clone();
+        let before = match slot.position(place) {
+            Some(position) => {
+                let entry = &mut slot.entries[position];
+                let before = core::mem::replace(&mut entry.change, change);
+                let evidence = core::mem::replace(&mut entry.evidence, OURS);
+                let leaf = core::mem::replace(&mut entry.leaf, index);
+                delta.accumulate(&before.accumulator);
+                self.table.release(evidence, leaf);
+                self.table.prune(&self.secrets, evidence);
+                Some(before)
+            }
+            None => {
+                slot.entries.push(Entry {
+                    origin: place,
+                    evidence: OURS,
+                    leaf: index,
+                    tag: UNPUBLISHED,
+                    change,
+                });
+                None
+            }
+        };
+        let slot = self.table.slot(at);
+        slot.state.accumulate(&delta);
+        let writers = slot.entries.len();
+        if let Some(position) = slot.position(place) {
+            self.table.publish(at, position, tag);
+        }
+        self.table.touch(at);
+        let origin = self.origins[place as usize].id;
+        if writers > 1 {
+            self.tell_overlaps(at, place, before.as_ref(), effects);
+            if writers == 2 && before.is_none() {
+                self.tell_second_writer(at, effects);
+            }
+        }
+        self.tell_change(at, &delta, Some(origin), effects);
+        Ok(Some(at))
+    }
+
+    /// Compares the entry of `place`, which has just been replaced, with every other.
+    fn tell_overlaps(
+        &mut self,
+        at: u32,
+        place: u32,
+        before: Option<&Change>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some((key, slot)) = self.table.slots.get_index(at as usize) else {
+            return;
+        };
+        let Some(position) = slot.position(place) else {
+            return;
+        };
+        let id = |place: u32| -> OriginId { self.origins[place as usize].id };
+        let new = &slot.entries[position].change;
+        let overlaps = slot
+            .entries
+            .iter()
+            .filter(|entry| entry.origin != place)
+            .filter_map(|other| {
+                let other_side = (&other.change, id(other.origin));
+                let bits = Change::overlap((new, id(place)), other_side)?;
+                // What was told of the version before is not told again.
+                let told =
+                    before.and_then(|before| Change::overlap((before, id(place)), other_side));
+                let news: Value = told.map_or_else(|| bits.clone(), |told| bits.and_not(&told));
+                let origins = [
+                    (id(place), new.version),
+                    (id(other.origin), other.change.version),
+                ];
+                (!news.is_zero()).then(|| Overlap {
+                    key: key.clone(),
+                    bits,
+                    state: slot.state.clone(),
+                    origins,
+                })
+            });
+        let told = effects.len();
+        effects.extend(overlaps.map(|overlap| Effect::Notify(Notice::Overlap(overlap))));
+        self.counters.overlaps += (effects.len() - told) as u64;
+    }
+
+    fn quarantine(
+        &mut self,
+        place: u32,
+        key: &[u8],
+        version: u64,
+        found: (&Evidence, u16),
+    ) -> Refusal {
+        let excerpt = |evidence: &Evidence, leaf: u16, change: &Change| {
+            let (mut bytes, mut encoded) = (Vec::new(), Vec::new());
+            change.encode(key, &mut encoded);
+            encode_excerpt(
+                &evidence.restrict(&self.secrets, &[leaf]),
+                [&encoded[..]].into_iter(),
+                &mut bytes,
+            );
+            bytes
+        };
+        let held = self.table.slots.get(key).and_then(|slot| {
+            let entry = &slot.entries[slot.position(place)?];
+            let evidence = self.table.held(entry.evidence)?;
+            Some(excerpt(&evidence.evidence, entry.leaf, &entry.change))
+        });
+        let mut second = Vec::new();
+        found
+            .0
+            .restrict(&self.secrets, &[found.1])
+            .encode(&mut second);
+        let evidence = [held.unwrap_or_default(), second];
+        let origin = &mut self.origins[place as usize];
+        origin.quarantined = true;
+        self.unstored_origins.insert(place);
+        Refusal::Equivocation {
+            origin: origin.id,
+            key: key.into(),
+            version,
+            evidence,
+        }
+    }
+}

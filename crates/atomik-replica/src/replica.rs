@@ -1,0 +1,947 @@
+//! The state machine: local operations, storage, and who does what with an event.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use atomik_algebra::{Op, Response};
+use smallvec::SmallVec;
+
+use crate::entry::MAX_SEEN;
+use crate::entry::{Change, MAX_KEY, Seen, Tag};
+use crate::fold::Retiring;
+use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, Secrets, encode_excerpt};
+use crate::interface::{
+    Action, Config, Counters, Effect, Event, LocalOp, Notice, OpError, OpenError, Outcome, PeerId,
+    Record, View,
+};
+use crate::message::Kind;
+use crate::origin::{Author, OriginId};
+use crate::sketch::Sketch;
+use crate::sync::Exchange;
+use crate::table::{Entry, OURS, Slot, Table, UNPUBLISHED};
+use crate::value::{MAX_WORDS, Value};
+
+/// An origin that has been heard of.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) id: OriginId,
+    pub(crate) author: Author,
+    /// It signed two contents as one version.
+    pub(crate) quarantined: bool,
+    /// The highest number of a frame of its that came.
+    pub(crate) frame: u64,
+    /// It is part of the base.
+    pub(crate) folded: bool,
+    pub(crate) retiring: Retiring,
+}
+
+/// One of this replica's own batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    /// The batch that this one took back.
+    pub(crate) undoes: Option<u64>,
+    pub(crate) deltas: SmallVec<[(u32, Value); 1]>,
+}
+
+/// What was handed to storage and not confirmed yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Flight {
+    pub(crate) ticket: u64,
+    /// Slots whose own entry is published with it, with the tag and, before, the change.
+    pub(crate) own: Vec<(u32, Tag, Option<Change>)>,
+    pub(crate) frames: Vec<(u64, Vec<u8>)>,
+}
+
+/// A replica of one keyspace.
+///
+/// It does nothing by itself: it has no clock, no randomness, no files and no sockets. Whoever runs it gives it [`Event`]s and does what the
+/// [`Effect`]s say. Given the same events it does the same.
+#[derive(Clone, Debug)]
+pub struct Replica {
+    pub(crate) config: Config,
+    pub(crate) secrets: SecretsBox,
+    pub(crate) table: Table,
+    pub(crate) origins: Vec<Origin>,
+    pub(crate) origin_places: HashMap<OriginId, u32>,
+    /// This replica's own place in `origins`.
+    pub(crate) own: u32,
+    pub(crate) retired: bool,
+    /// Origins whose record is to be stored.
+    pub(crate) unstored_origins: BTreeSet<u32>,
+    /// Slots with an own entry to be published, with the change as published before.
+    pub(crate) unpublished: Vec<(u32, Option<Change>)>,
+    pub(crate) flight: Option<Flight>,
+    pub(crate) tickets: u64,
+    /// The last ticket that storage has confirmed.
+    pub(crate) durable: u64,
+    pub(crate) frames: u64,
+    pub(crate) batches: VecDeque<Batch>,
+    pub(crate) next_batch: u64,
+    /// Batches of number `.0` and later are not stored yet; stored records by their first batch and number of batches.
+    pub(crate) stored_batches: (u64, VecDeque<(u64, u64)>),
+    pub(crate) forgotten_records: Vec<u64>,
+    pub(crate) undone: BTreeSet<u64>,
+    pub(crate) checkpoints: Vec<(u32, String)>,
+    pub(crate) next_checkpoint: u32,
+    /// Meta data have changed without any slot.
+    pub(crate) unstored_meta: bool,
+    /// Grows with everything local that has to be stored.
+    activity: u64,
+    subscriptions: Vec<(u32, Box<[u8]>)>,
+    next_subscription: u32,
+    pub(crate) peers: Vec<PeerId>,
+    pub(crate) next_peer: usize,
+    pub(crate) ticks: u32,
+    pub(crate) exchange: Option<Exchange>,
+    pub(crate) base_sum: u128,
+    pub(crate) counters: Counters,
+}
+
+/// Keys that no debug output shows.
+#[derive(Clone)]
+pub(crate) struct SecretsBox(Secrets);
+
+impl core::fmt::Debug for SecretsBox {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+impl core::ops::Deref for SecretsBox {
+    type Target = Secrets;
+
+    fn deref(&self) -> &Secrets {
+        &self.0
+    }
+}
+
+impl Replica {
+    /// A replica with the memory that `records` holds: all that was ever persisted, in any order; none for a new one.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`], which says what to do.
+    pub fn open(
+        config: Config,
+        records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+    ) -> Result<Self, OpenError> {
+        check(&config)?;
+        let secrets = Secrets::new(&config.secret, &config.keyspace, config.words);
+        let table = Table::new(config.words, config.digest_cells);
+        let author = Author {
+            key: config.trust.key(),
+            incarnation: config.incarnation,
+        };
+        let mut replica = Self {
+            config,
+            secrets: SecretsBox(secrets),
+            table,
+            origins: Vec::new(),
+            origin_places: HashMap::new(),
+            own: 0,
+            retired: false,
+            unstored_origins: BTreeSet::new(),
+            unpublished: Vec::new(),
+            flight: None,
+            tickets: 0,
+            durable: 0,
+            frames: 0,
+            batches: VecDeque::new(),
+            next_batch: 1,
+            stored_batches: (1, VecDeque::new()),
+            forgotten_records: Vec::new(),
+            undone: BTreeSet::new(),
+            checkpoints: Vec::new(),
+            next_checkpoint: 1,
+            unstored_meta: true,
+            activity: 0,
+            subscriptions: Vec::new(),
+            next_subscription: 0,
+            peers: Vec::new(),
+            next_peer: 0,
+            ticks: 0,
+            exchange: None,
+            base_sum: 0,
+            counters: Counters::default(),
+        };
+        let kept = replica.load(records)?;
+        replica.durable = replica.tickets;
+        replica.own = match kept {
+            Some(own) if replica.config.kept_memory && !replica.retired => own,
+            former => {
+                // It may have been stopped between leaving and saying so.
+                if let Some(former) =
+                    former.filter(|_| replica.config.kept_memory && replica.retired)
+                    && !replica.origins[former as usize].retiring.is_known()
+                {
+                    replica.announce_retirement(former);
+                }
+                replica.retired = false;
+                replica.unstored_meta = true;
+                replica.place_of(author)
+            }
+        };
+        Ok(replica)
+    }
+
+    /// Takes an event, appends what has to be done to `effects`, and returns what local operations answered.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError`] if a local event was refused; then nothing has changed and there are no effects. What peers send wrongly is no error here but
+    /// a [`Notice::Refused`].
+    pub fn step(
+        &mut self,
+        event: Event<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Outcome, OpError> {
+        match event {
+            Event::Op(op) => return self.batch(core::slice::from_ref(op), effects),
+            Event::Batch(ops) => return self.batch(ops, effects),
+            Event::Undo(number) => return self.undo(number, effects),
+            Event::Checkpoint(name) => return Ok(self.checkpoint(name)),
+            Event::DropCheckpoint(number) => return self.drop_checkpoint(number),
+            Event::Retire => {
+                self.retired = true;
+                self.unstored_meta = true;
+                let ticket = self.next_durable();
+                self.origins[self.own as usize].retiring.complete = Some(ticket);
+                return Ok(self.pending(None));
+            }
+            Event::Flush => self.flush(effects),
+            Event::Persisted(ticket) => self.persisted(ticket, effects),
+            Event::Tick => self.tick(effects),
+            Event::Message { from, bytes } => self.receive(from, bytes, effects),
+            Event::PeerUp(peer) => {
+                if !self.peers.contains(&peer) {
+                    self.peers.push(peer);
+                }
+                self.summarise(peer, effects);
+            }
+            Event::PeerDown(peer) => {
+                self.peers.retain(|known| *known != peer);
+                self.exchange.take_if(|exchange| exchange.peer == peer);
+            }
+        }
+        Ok(Outcome::default())
+    }
+
+    /// The state of a key: base xor all accumulators; 0 for a key that nobody has changed.
+    pub fn state(&self, key: &[u8]) -> Value {
+        self.table
+            .slots
+            .get(key)
+            .map_or_else(|| Value::zero(self.config.words), |slot| slot.state.clone())
+    }
+
+    /// All keys that were ever changed, with their states, in the order in which this replica met them.
+    pub fn states(&self) -> impl ExactSizeIterator<Item = (&[u8], &Value)> {
+        self.table
+            .slots
+            .iter()
+            .map(|(key, slot)| (&**key, &slot.state))
+    }
+
+    /// Who changed a key, how often, and to what effect: origin, version, accumulator. Folded origins are not listed.
+    pub fn writers(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
+        let entries = self
+            .table
+            .slots
+            .get(key)
+            .map_or(&[][..], |slot| &slot.entries);
+        entries
+            .iter()
+            .map(|entry| {
+                (
+                    self.origins[entry.origin as usize].id,
+                    entry.change.version,
+                    entry.change.accumulator.clone(),
+                )
+            })
+            .collect()
+    }
+
+    /// The origin of this replica's changes. It changes if the replica loses its memory.
+    pub fn origin(&self) -> OriginId {
+        self.origins[self.own as usize].id
+    }
+
+    /// All origins that this replica knows, with their state.
+    pub fn origins(&self) -> impl Iterator<Item = OriginStatus> + '_ {
+        self.origins.iter().map(|origin| OriginStatus {
+            origin: origin.id,
+            author: origin.author,
+            frame: origin.frame,
+            quarantined: origin.quarantined,
+            retiring: origin.retiring.is_known(),
+            folded: origin.folded,
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// What has been counted since the replica was opened.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// How many published entries this replica holds, and a digest of them. Equal digests mean equal entries, unless a member
+    /// who knows the secret forged them.
+    pub fn digest(&self) -> (u64, u128) {
+        (self.table.digest.count, self.table.digest.sum)
+    }
+
+    /// Whether something is not durable yet: to be flushed, or on its way to storage.
+    pub fn is_dirty(&self) -> bool {
+        self.flight.is_some() || self.is_unflushed()
+    }
+
+    /// Keys that wait for the next flush.
+    pub fn unflushed(&self) -> usize {
+        self.table.unstored.len()
+    }
+
+    /// Has [`Notice::Changed`] told for every change of a key with this prefix. Subscriptions are not stored.
+    pub fn subscribe(&mut self, prefix: &[u8]) -> u32 {
+        let number = self.next_subscription;
+        self.next_subscription += 1;
+        self.subscriptions.push((number, prefix.into()));
+        number
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&mut self, subscription: u32) {
+        self.subscriptions
+            .retain(|(number, _)| *number != subscription);
+    }
+
+    /// The checkpoints, oldest first: number and name.
+    pub fn checkpoints(&self) -> &[(u32, String)] {
+        &self.checkpoints
+    }
+
+    /// The state that a key had here when the checkpoint was made. It takes one search among the checkpoints before which the key
+    /// changed, however often that was.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError::NoCheckpoint`].
+    pub fn state_at(&self, key: &[u8], checkpoint: u32) -> Result<Value, OpError> {
+        self.has_checkpoint(checkpoint)?;
+        Ok(self.table.slots.get(key).map_or_else(
+            || Value::zero(self.config.words),
+            |slot| slot.at(checkpoint).clone(),
+        ))
+    }
+
+    /// What changed in a key between two checkpoints: the xor of both states, whatever lies between.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError::NoCheckpoint`].
+    pub fn delta_between(&self, key: &[u8], first: u32, second: u32) -> Result<Value, OpError> {
+        Ok(self.state_at(key, first)?.xor(&self.state_at(key, second)?))
+    }
+
+    /// The keys whose state is not what it was at a checkpoint, with the xor of both.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError::NoCheckpoint`].
+    pub fn delta_since(
+        &self,
+        checkpoint: u32,
+    ) -> Result<impl Iterator<Item = (&[u8], Value)>, OpError> {
+        self.has_checkpoint(checkpoint)?;
+        Ok(self.table.slots.iter().filter_map(move |(key, slot)| {
+            let delta = slot.at(checkpoint).xor(&slot.state);
+            (!delta.is_zero()).then_some((&**key, delta))
+        }))
+    }
+
+    fn has_checkpoint(&self, number: u32) -> Result<(), OpError> {
+        let known = self.checkpoints.iter().any(|(known, _)| *known == number);
+        known.then_some(()).ok_or(OpError::NoCheckpoint(number))
+    }
+
+    fn checkpoint(&mut self, name: &str) -> Outcome {
+        let number = self.next_checkpoint;
+        self.next_checkpoint += 1;
+        self.checkpoints.push((number, name.to_owned()));
+        self.unstored_meta = true;
+        self.pending(Some(u64::from(number)))
+    }
+
+    fn drop_checkpoint(&mut self, number: u32) -> Result<Outcome, OpError> {
+        self.has_checkpoint(number)?;
+        self.checkpoints.retain(|(known, _)| *known != number);
+        self.unstored_meta = true;
+        let mut changed = Vec::new();
+        for (slot, at) in self.table.slots.values_mut().zip(0..) {
+            let Some(rare) = &mut slot.rare else { continue };
+            let (mut from, before) = (0, rare.history.len());
+            // An entry stays while there is a checkpoint that it holds for.
+            rare.history.retain(|&(upto, _)| {
+                let needed = self
+                    .checkpoints
+                    .iter()
+                    .any(|(known, _)| (from..=upto).contains(known));
+                from = upto + 1;
+                needed
+            });
+            if rare.history.len() < before {
+                changed.push(at);
+            }
+        }
+        changed.into_iter().for_each(|at| self.table.touch(at));
+        Ok(self.pending(None))
+    }
+
+    /// What is not durable yet will be with this ticket.
+    fn pending(&self, number: Option<u64>) -> Outcome {
+        Outcome {
+            ticket: self.tickets + 1,
+            number,
+            responses: SmallVec::new(),
+        }
+    }
+
+    fn validate(&self, op: &LocalOp<'_>) -> Result<(), OpError> {
+        if op.key.is_empty() || op.key.len() > MAX_KEY {
+            return Err(OpError::Key {
+                length: op.key.len(),
+            });
+        }
+        let view = self.config.view;
+        let allowed = match &op.action {
+            Action::Op(op, _) => view == View::Raw || !matches!(op, Op::Load | Op::Accum),
+            Action::Toggle(_) | Action::SetFlag(..) => view != View::Cell,
+            Action::Put(_) => view != View::Flags,
+        };
+        if !allowed {
+            return Err(OpError::View { view });
+        }
+        match &op.action {
+            Action::Op(Op::Load | Op::Accum, value) | Action::Put(value)
+                if value.words().len() != self.config.words =>
+            {
+                Err(OpError::Words {
+                    found: value.words().len(),
+                    wanted: self.config.words,
+                })
+            }
+            Action::Toggle(flag) | Action::SetFlag(flag, _) if *flag >= 64 * self.config.words => {
+                Err(OpError::Flag {
+                    flag: *flag,
+                    last: 64 * self.config.words - 1,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn batch(
+        &mut self,
+        ops: &[LocalOp<'_>],
+        effects: &mut Vec<Effect>,
+    ) -> Result<Outcome, OpError> {
+        if self.retired {
+            return Err(OpError::Retired);
+        }
+        ops.iter().try_for_each(|op| self.validate(op))?;
+        let before = self.activity;
+        let mut deltas = SmallVec::new();
+        let responses = ops
+            .iter()
+            .map(|op| self.operate(op, &mut deltas, effects))
+            .collect();
+        let number = self.record_batch(deltas, None);
+        let ticket = if self.activity > before {
+            self.tickets + 1
+        } else {
+            0
+        };
+        Ok(Outcome {
+            ticket,
+            number,
+            responses,
+        })
+    }
+
+    fn operate(
+        &mut self,
+        op: &LocalOp<'_>,
+        deltas: &mut SmallVec<[(u32, Value); 1]>,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Response<Value>> {
+        let words = self.config.words;
+        let reads = matches!(op.action, Action::Op(Op::Nop | Op::Read | Op::Delta, _));
+        if reads && !self.table.slots.contains_key(op.key) {
+            // Reading makes no key.
+            let nop = matches!(op.action, Action::Op(Op::Nop, _));
+            return (!nop).then(|| Response {
+                data: Value::zero(words),
+                clean: true,
+            });
+        }
+        let at = self.table.slot_of(op.key);
+        let slot = self.table.slot(at);
+        let mark = |slot: &Slot| {
+            slot.rare
+                .as_ref()
+                .map_or_else(|| Value::zero(words), |rare| rare.mark.clone())
+        };
+        let (delta, new_mark, response) = match &op.action {
+            Action::Op(Op::Accum, delta) => (delta.clone(), None, None),
+            Action::Op(Op::Load, value) => (slot.state.xor(value), Some(value.clone()), None),
+            Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
+                let since = slot.state.xor(&mark(slot));
+                let clean = since.is_zero();
+                let frozen = matches!(op, Op::Swap | Op::Drain).then(|| slot.state.clone());
+                let data = if matches!(op, Op::Read | Op::Swap) {
+                    slot.state.clone()
+                } else {
+                    since
+                };
+                (Value::zero(words), frozen, Some(Response { data, clean }))
+            }
+            Action::Op(Op::Nop, _) => return None,
+            Action::Toggle(flag) => (Value::bit(words, *flag), None, None),
+            Action::SetFlag(flag, on) if slot.state.has(*flag) == *on => return None,
+            Action::SetFlag(flag, _) => (Value::bit(words, *flag), None, None),
+            Action::Put(value) => (slot.state.xor(value), None, None),
+        };
+        if let Some(new_mark) = new_mark
+            && new_mark != mark(slot)
+        {
+            slot.rare().mark = new_mark;
+            self.table.touch(at);
+            self.activity += 1;
+        }
+        self.change_own(at, &delta, effects);
+        if !delta.is_zero() && self.config.undo_batches > 0 {
+            deltas.push((at, delta));
+        }
+        response
+    }
+
+    /// Applies an own delta to a slot.
+    pub(crate) fn change_own(&mut self, at: u32, delta: &Value, effects: &mut Vec<Effect>) {
+        if delta.is_zero() {
+            return;
+        }
+        self.counters.changes += 1;
+        self.activity += 1;
+        self.remember(at);
+        let own = self.own;
+        let slot = self.table.slot(at);
+        slot.state.accumulate(delta);
+        let position = slot.position(own).unwrap_or_else(|| {
+            let change = Change {
+                version: 0,
+                accumulator: Value::zero(delta.words().len()),
+                seen: Box::default(),
+            };
+            slot.entries.push(Entry {
+                origin: own,
+                evidence: OURS,
+                leaf: 0,
+                tag: UNPUBLISHED,
+                change,
+            });
+            slot.entries.len() - 1
+        });
+        if !slot.unpublished {
+            slot.unpublished = true;
+            let before = &slot.entries[position].change;
+            self.unpublished
+                .push((at, (before.version > 0).then(|| before.clone())));
+        }
+        if slot.entries.len() > 1 {
+            let seen = slot
+                .entries
+                .iter()
+                .filter(|entry| entry.origin != own)
+                .take(MAX_SEEN)
+                .map(|entry| Seen {
+                    origin: self.origins[entry.origin as usize].id,
+                    version: entry.change.version,
+                    accumulator: entry.change.accumulator.clone(),
+                });
+            slot.entries[position].change.seen = seen.collect();
+        }
+        let change = &mut slot.entries[position].change;
+        change.version += 1;
+        change.accumulator.accumulate(delta);
+        let first_of_two = change.version == 1 && slot.entries.len() == 2;
+        self.table.touch(at);
+        if first_of_two {
+            self.tell_second_writer(at, effects);
+        }
+        self.tell_change(at, delta, Some(self.origin()), effects);
+    }
+
+    /// Keeps the state that the last checkpoint has, before it changes.
+    pub(crate) fn remember(&mut self, at: u32) {
+        let Some(&(last, _)) = self.checkpoints.last() else {
+            return;
+        };
+        let slot = self.table.slot(at);
+        if slot
+            .rare
+            .as_ref()
+            .and_then(|rare| rare.history.last())
+            .is_none_or(|&(upto, _)| upto < last)
+        {
+            let state = slot.state.clone();
+            slot.rare().history.push((last, state));
+        }
+    }
+
+    pub(crate) fn tell_change(
+        &self,
+        at: u32,
+        delta: &Value,
+        origin: Option<OriginId>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.subscriptions.is_empty() || delta.is_zero() {
+            return;
+        }
+        let Some((key, slot)) = self.table.slots.get_index(at as usize) else {
+            return;
+        };
+        let subscriptions: SmallVec<_> = self
+            .subscriptions
+            .iter()
+            .filter(|(_, prefix)| key.starts_with(prefix))
+            .map(|(number, _)| *number)
+            .collect();
+        if !subscriptions.is_empty() {
+            effects.push(Effect::Notify(Notice::Changed {
+                key: key.clone(),
+                state: slot.state.clone(),
+                delta: delta.clone(),
+                origin,
+                subscriptions,
+            }));
+        }
+    }
+
+    /// To be called when a slot has just got its second entry.
+    pub(crate) fn tell_second_writer(&self, at: u32, effects: &mut Vec<Effect>) {
+        if self.config.view != View::Cell {
+            return;
+        }
+        if let Some((key, slot)) = self.table.slots.get_index(at as usize)
+            && let [first, second, ..] = &slot.entries[..]
+        {
+            let origins = [first, second].map(|entry| self.origins[entry.origin as usize].id);
+            effects.push(Effect::Notify(Notice::SecondWriter {
+                key: key.clone(),
+                origins,
+            }));
+        }
+    }
+
+    fn record_batch(
+        &mut self,
+        deltas: SmallVec<[(u32, Value); 1]>,
+        undoes: Option<u64>,
+    ) -> Option<u64> {
+        if deltas.is_empty() {
+            return None;
+        }
+        let number = self.next_batch;
+        self.next_batch += 1;
+        self.batches.push_back(Batch {
+            number,
+            undoes,
+            deltas,
+        });
+        while self.batches.len() > self.config.undo_batches {
+            if let Some(forgotten) = self.batches.pop_front() {
+                self.undone.remove(&forgotten.number);
+                let records = &mut self.stored_batches.1;
+                if let Some(&(first, count)) = records.front()
+                    && forgotten.number + 1 == first + count
+                {
+                    records.pop_front();
+                    self.forgotten_records.push(first);
+                }
+            }
+        }
+        Some(number)
+    }
+
+    fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
+        if self.retired {
+            return Err(OpError::Retired);
+        }
+        let missing = OpError::NoBatch(number, self.config.undo_batches);
+        let first = self.batches.front().map_or(u64::MAX, |batch| batch.number);
+        let place = number
+            .checked_sub(first)
+            .and_then(|place| usize::try_from(place).ok());
+        let Some(batch) = place.and_then(|place| self.batches.get(place)) else {
+            return Err(missing);
+        };
+        if self.undone.contains(&number) {
+            return Err(OpError::Undone(number));
+        }
+        let Batch { undoes, deltas, .. } = batch.clone();
+        for (at, delta) in &deltas {
+            self.change_own(*at, delta, effects);
+        }
+        self.undone.insert(number);
+        if let Some(redone) = undoes {
+            self.undone.remove(&redone);
+        }
+        let undo = self.record_batch(deltas, Some(number));
+        Ok(self.pending(undo))
+    }
+
+    pub(crate) fn is_unflushed(&self) -> bool {
+        !self.table.unstored.is_empty() || self.unstored_meta || !self.unstored_origins.is_empty()
+    }
+
+    fn flush(&mut self, effects: &mut Vec<Effect>) {
+        if self.flight.is_some() || !self.is_unflushed() {
+            return;
+        }
+        let own = self.own;
+        let mut published = Vec::with_capacity(self.unpublished.len());
+        let mut encoded = Vec::with_capacity(self.unpublished.len());
+        for (at, before) in core::mem::take(&mut self.unpublished) {
+            let Some((key, slot)) = self.table.slots.get_index_mut(at as usize) else {
+                continue;
+            };
+            slot.unpublished = false;
+            let Some(position) = slot.position(own) else {
+                continue;
+            };
+            let mut bytes = Vec::with_capacity(key.len() + 24);
+            slot.entries[position].change.encode(key, &mut bytes);
+            encoded.push(bytes);
+            published.push((at, before));
+        }
+        self.counters.published += encoded.len() as u64;
+        let signed = self.sign(self.own, &encoded, true);
+        let tags = signed
+            .iter()
+            .flat_map(|(evidence, _)| evidence.tags())
+            .map(|(_, tag)| tag);
+        let own: Vec<_> = published
+            .into_iter()
+            .zip(tags)
+            .map(|((at, before), tag)| (at, tag, before))
+            .collect();
+        let frames = signed
+            .into_iter()
+            .map(|(evidence, excerpt)| (evidence.header.number, self.seal(Kind::Changes, &excerpt)))
+            .collect();
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let tags: HashMap<u32, Tag> = own.iter().map(|&(at, tag, _)| (at, tag)).collect();
+        let records = self.store(&tags);
+        self.flight = Some(Flight {
+            ticket,
+            own,
+            frames,
+        });
+        effects.push(Effect::Persist { ticket, records });
+    }
+
+    /// Signs changes of an origin with our key, in as many frames as it takes; each with its excerpt. Numbers are new for what is `new`.
+    pub(crate) fn sign(
+        &mut self,
+        origin: u32,
+        encoded: &[Vec<u8>],
+        new: bool,
+    ) -> Vec<(Evidence, Vec<u8>)> {
+        let room = self.config.message_bytes - FRAME_OVERHEAD - crate::message::OVERHEAD;
+        let author = self.origins[origin as usize].author;
+        let mut signed = Vec::new();
+        let mut rest = encoded;
+        while !rest.is_empty() {
+            let mut bytes = 0;
+            let fitting = rest.iter().take(MAX_LEAVES).take_while(|leaf| {
+                bytes += leaf.len();
+                bytes <= room
+            });
+            let count = fitting.count().max(1);
+            let (leaves, later) = rest.split_at(count);
+            rest = later;
+            if new {
+                self.frames += 1;
+                self.counters.frames += 1;
+            }
+            let evidence = Evidence::sign(
+                &self.secrets,
+                &self.config.trust,
+                author,
+                self.frames,
+                leaves,
+            );
+            let mut excerpt = Vec::with_capacity(bytes + FRAME_OVERHEAD);
+            encode_excerpt(&evidence, leaves.iter().map(|leaf| &leaf[..]), &mut excerpt);
+            signed.push((evidence, excerpt));
+        }
+        signed
+    }
+
+    fn persisted(&mut self, ticket: u64, effects: &mut Vec<Effect>) {
+        let Some(flight) = self.flight.take_if(|flight| flight.ticket == ticket) else {
+            return;
+        };
+        self.durable = ticket;
+        for (at, tag, _) in flight.own {
+            if let Some(position) = self.table.slot(at).position(self.own) {
+                self.table.publish(at, position, tag);
+            }
+        }
+        for (number, bytes) in flight.frames {
+            self.broadcast(number, bytes, effects);
+        }
+        self.attend_retirements(effects);
+    }
+
+    /// The place of an origin, made if it is new.
+    pub(crate) fn place_of(&mut self, author: Author) -> u32 {
+        let id = author.origin();
+        if let Some(&place) = self.origin_places.get(&id) {
+            return place;
+        }
+        let place = self.origins.len() as u32;
+        self.origins.push(Origin {
+            id,
+            author,
+            quarantined: false,
+            frame: 0,
+            folded: false,
+            retiring: Retiring::default(),
+        });
+        self.origin_places.insert(id, place);
+        self.unstored_origins.insert(place);
+        place
+    }
+
+    /// Whether we can sign for an origin: it has our key, perhaps in an earlier life.
+    pub(crate) fn is_ours(&self, origin: u32) -> bool {
+        self.origins[origin as usize].author.key == self.origins[self.own as usize].author.key
+    }
+
+    /// Goes on as a new origin. What is published stays with the old one; what is not moves to the new one.
+    pub(crate) fn lose_memory(&mut self, effects: &mut Vec<Effect>) {
+        let old = self.origin();
+        let author = Author {
+            key: self.config.trust.key(),
+            incarnation: self.config.incarnation,
+        };
+        if author.origin() == old {
+            // The spare incarnation is in use already: only a new start brings another. Nothing more is written under this one.
+            self.retired = true;
+            return;
+        }
+        let mut moved = HashMap::new();
+        for (at, before) in core::mem::take(&mut self.unpublished) {
+            moved.insert(at, before);
+        }
+        // What is on its way to storage has not been sent: it must not be, under the old name. It was before what is unpublished.
+        for (at, _, before) in self
+            .flight
+            .take()
+            .map(|flight| flight.own)
+            .unwrap_or_default()
+        {
+            moved.insert(at, before);
+        }
+        let own = self.own;
+        let mut deltas: Vec<(u32, Value)> = Vec::new();
+        for (at, before) in moved {
+            let slot = self.table.slot(at);
+            slot.unpublished = false;
+            let Some(position) = slot.position(own) else {
+                continue;
+            };
+            let entry = &mut slot.entries[position];
+            let delta = match before {
+                Some(before) => {
+                    let delta = entry.change.accumulator.xor(&before.accumulator);
+                    entry.change = before;
+                    delta
+                }
+                None => slot.entries.remove(position).change.accumulator,
+            };
+            slot.state.accumulate(&delta);
+            deltas.push((at, delta));
+        }
+        deltas.sort_unstable_by_key(|(at, _)| *at);
+        self.own = self.place_of(author);
+        self.unstored_meta = true;
+        let new = self.origin();
+        for (at, delta) in deltas {
+            self.table.touch(at);
+            self.change_own(at, &delta, effects);
+        }
+        effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
+    }
+}
+
+/// One origin as [`Replica::origins`] lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginStatus {
+    /// The origin.
+    pub origin: OriginId,
+    /// Key and incarnation.
+    pub author: Author,
+    /// The highest number of its frames that has come here.
+    pub frame: u64,
+    /// It equivocated, and is not heard.
+    pub quarantined: bool,
+    /// It has said that it leaves.
+    pub retiring: bool,
+    /// It is part of the base.
+    pub folded: bool,
+}
+
+fn check(config: &Config) -> Result<(), OpenError> {
+    let wrong = |text: String| Err(OpenError::Config(text));
+    if !(1..=MAX_WORDS).contains(&config.words) {
+        return wrong(format!(
+            "a value has {} words; it must have 1 to {MAX_WORDS}",
+            config.words
+        ));
+    }
+    if config.keyspace.is_empty() {
+        return wrong("the keyspace has no name".to_owned());
+    }
+    if config.message_bytes < 16_384 {
+        return wrong(format!(
+            "messages of {} bytes are too small for the largest entry: allow 16384 at least",
+            config.message_bytes
+        ));
+    }
+    if !Sketch::is_size(config.digest_cells) {
+        return wrong(format!(
+            "{} digest cells: take {}, or a divisor of it that is 8 at least",
+            config.digest_cells,
+            Config::DIGEST_CELLS
+        ));
+    }
+    if config.sync_ticks == 0 {
+        return wrong("sync_ticks is 0; a comparison every tick is 1".to_owned());
+    }
+    if !config.trust.allowed().contains(&config.trust.key()) {
+        return wrong("this replica's own public key is not on the keyspace's list: add it there, on every member".to_owned());
+    }
+    Ok(())
+}
+
+/// What a record of a slot or a message cannot do without: how records and messages are told apart is in `record` and `message`.
+pub(crate) fn record(key: Vec<u8>, value: Vec<u8>) -> Record {
+    (key, Some(value))
+}

@@ -1,0 +1,477 @@
+//! Anti-entropy: finding out whether two replicas agree, and if not, repairing with bytes in proportion to what differs.
+//!
+//! ```text
+//! A                                  B
+//! Summary ────────────────────────>      equal: done, in O(1) bytes
+//!         <──────────────────────── Sketch of 48 cells, which tells a few differences, or how many there are
+//! SketchRequest for more cells ───>      (if these were too few)
+//!         <──────────────────────── Sketch
+//! Changes that only A has ────────>
+//! Fetch of what only B has ───────>
+//!         <──────────────────────── Changes
+//! ```
+//!
+//! Where more differs than cells can tell, each side that misses something goes through the other's whole table with `Pull` and `Chunk`.
+//! Nothing here needs to arrive: the next tick begins anew.
+
+use std::collections::HashMap;
+
+use crate::codec::{Encode, Malformed, Reader};
+use crate::entry::MAX_KEY;
+use crate::frame::encode_excerpt;
+use crate::interface::{Effect, Notice, PeerId};
+use crate::message::{Kind, OVERHEAD};
+use crate::replica::Replica;
+use crate::sketch::Sketch;
+use crate::table::OURS;
+use crate::value::Value;
+
+/// Cells of a subtable in the first answer: decodes some 25 differences, and estimates more.
+const FIRST_SIZE: usize = 16;
+
+/// Entries looked at for one chunk.
+const CHUNK_ENTRIES: usize = 4096;
+
+/// Ticks after which an exchange that does not go on is given up.
+const PATIENCE: u32 = 4;
+
+/// An exchange of several messages that this replica leads.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) peer: PeerId,
+    /// The tick at which it last went on.
+    active: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Debug)]
+enum Stage {
+    /// Cells of the peer up to `next` have come.
+    Cells { cells: Sketch, next: usize },
+    /// Everything before `next` has been pulled; `bases` of the same folded set as `folded`.
+    Pull {
+        next: u64,
+        folded: u128,
+        bases: Vec<(Box<[u8]>, Value)>,
+    },
+}
+
+impl Replica {
+    pub(crate) fn tick(&mut self, effects: &mut Vec<Effect>) {
+        self.ticks = self.ticks.wrapping_add(1);
+        let ticks = self.ticks;
+        self.attend_retirements(effects);
+        self.exchange
+            .take_if(|exchange| ticks.wrapping_sub(exchange.active) > PATIENCE);
+        if !ticks.is_multiple_of(self.config.sync_ticks) || self.peers.is_empty() {
+            return;
+        }
+        self.next_peer = (self.next_peer + 1) % self.peers.len();
+        let peer = self.peers[self.next_peer];
+        match &self.exchange {
+            // Lost on the way, perhaps: ask again.
+            Some(Exchange {
+                peer,
+                stage: Stage::Pull { next, folded, .. },
+                ..
+            }) => {
+                let (peer, next, folded) = (*peer, *next, *folded);
+                self.pull(peer, next, folded, effects);
+            }
+            Some(Exchange { peer: busy, .. }) if *busy == peer => {}
+            _ => self.summarise(peer, effects),
+        }
+    }
+
+    pub(crate) fn summarise(&mut self, to: PeerId, effects: &mut Vec<Effect>) {
+        let mut body = Vec::with_capacity(96);
+        body.varint(self.table.digest.count);
+        for sum in [
+            self.table.digest.sum,
+            self.folded_sum(),
+            self.base_sum,
+            self.ledger_sum(),
+        ] {
+            body.extend_from_slice(&sum.to_le_bytes());
+        }
+        self.send(to, Kind::Summary, &body, effects);
+    }
+
+    pub(crate) fn take_summary(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let count = reader.varint()?;
+        let [sum, folded, base, ledger] = [
+            reader.u128()?,
+            reader.u128()?,
+            reader.u128()?,
+            reader.u128()?,
+        ];
+        let same_ledger = ledger == self.ledger_sum();
+        let same_folded = folded == self.folded_sum();
+        let same_entries = (count, sum) == self.digest();
+        if !same_ledger {
+            self.send_ledger(from, effects);
+        }
+        if same_folded && base != self.base_sum {
+            effects.push(Effect::Notify(Notice::BaseDiverged { from }));
+        }
+        if same_entries {
+            self.counters.agreements += 1;
+            if same_ledger && same_folded {
+                effects.push(Effect::Notify(Notice::InSync { from }));
+            }
+        } else if self
+            .exchange
+            .as_ref()
+            .is_none_or(|exchange| exchange.peer != from)
+        {
+            self.send_sketch(from, FIRST_SIZE, 0, effects);
+        }
+        // Who has folded what is incomplete here has forgotten the entries that are missing here; its base has them.
+        if !same_folded && same_ledger && self.exchange.is_none() && self.lacks_folded() {
+            self.pull(from, 0, folded, effects);
+        }
+        Ok(())
+    }
+
+    fn send_sketch(
+        &mut self,
+        to: PeerId,
+        size: usize,
+        from_cell: usize,
+        effects: &mut Vec<Effect>,
+    ) {
+        let full = self.table.digest.sketch.size();
+        let size = if full.is_multiple_of(size) {
+            size
+        } else {
+            full
+        };
+        let mut body = Vec::new();
+        body.varint(size as u64);
+        body.varint(from_cell as u64);
+        let room = self.config.message_bytes - OVERHEAD - body.len();
+        self.table
+            .digest
+            .sketch
+            .folded(size)
+            .encode(from_cell, room, &mut body);
+        self.send(to, Kind::Sketch, &body, effects);
+    }
+
+    pub(crate) fn take_sketch_request(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let (size, cell) = read_place(reader)?;
+        self.send_sketch(from, size, cell, effects);
+        Ok(())
+    }
+
+    pub(crate) fn take_sketch(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let (size, first) = read_place(reader)?;
+        let full = self.table.digest.sketch.size();
+        if !full.is_multiple_of(size) {
+            return reader.bytes(reader.rest().len()).map(drop);
+        }
+        let mut cells = match self.exchange.take() {
+            Some(Exchange {
+                peer,
+                stage: Stage::Cells { cells, next },
+                ..
+            }) if peer == from && cells.size() == size && next == first => cells,
+            None if first == 0 => Sketch::new(size),
+            Some(Exchange {
+                peer,
+                stage: Stage::Cells { cells, .. },
+                ..
+            }) if peer == from && cells.size() != size && first == 0 => Sketch::new(size),
+            // Late, repeated or not asked for.
+            other => {
+                self.exchange = other;
+                return reader.bytes(reader.rest().len()).map(drop);
+            }
+        };
+        let next = cells.decode(first, reader)?;
+        if next < cells.len() {
+            if next > first {
+                self.ask_cells(from, cells, next, effects);
+            }
+            return Ok(());
+        }
+        let difference = self.table.digest.sketch.folded(size).difference(&cells);
+        let found = difference.ours.len() + difference.theirs.len();
+        self.counters.repaired += found as u64;
+        let mut ours = difference.ours;
+        ours.sort_unstable();
+        let places = self.table.find(&ours);
+        self.send_entries(from, places, effects);
+        self.fetch(from, &difference.theirs, effects);
+        // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
+        if !difference.complete && found * 2 < difference.estimate.max(2) {
+            let wanted = Sketch::size_for(difference.estimate, size);
+            match wanted.filter(|&wanted| full.is_multiple_of(wanted)) {
+                Some(wanted) => self.ask_cells(from, Sketch::new(wanted), 0, effects),
+                // The members agree on a table that is none of the usual sizes.
+                None if size < full && difference.estimate < full => {
+                    self.ask_cells(from, Sketch::new(full), 0, effects);
+                }
+                None => {
+                    let folded = self.folded_sum();
+                    self.pull(from, 0, folded, effects);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ask_cells(&mut self, peer: PeerId, cells: Sketch, next: usize, effects: &mut Vec<Effect>) {
+        let mut body = Vec::new();
+        body.varint(cells.size() as u64);
+        body.varint(next as u64);
+        self.exchange = Some(Exchange {
+            peer,
+            active: self.ticks,
+            stage: Stage::Cells { cells, next },
+        });
+        self.send(peer, Kind::SketchRequest, &body, effects);
+    }
+
+    fn fetch(&mut self, from: PeerId, ids: &[u64], effects: &mut Vec<Effect>) {
+        for ids in ids.chunks((self.config.message_bytes - OVERHEAD) / 8) {
+            let body: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+            self.send(from, Kind::Fetch, &body, effects);
+        }
+    }
+
+    pub(crate) fn take_fetch(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let mut ids = Vec::with_capacity(reader.rest().len() / 8);
+        while !reader.is_empty() {
+            ids.push(reader.u64()?);
+        }
+        ids.sort_unstable();
+        let places = self.table.find(&ids);
+        self.send_entries(from, places, effects);
+        Ok(())
+    }
+
+    /// Sends entries: our own under a new signature, those of others as excerpts of the frames that they came in. An own entry that has changed
+    /// since it was published is left out: it is going to be published.
+    fn send_entries(&mut self, to: PeerId, places: Vec<(u32, usize)>, effects: &mut Vec<Effect>) {
+        let mut own: HashMap<u32, Vec<Vec<u8>>> = HashMap::new();
+        let mut others: HashMap<u32, Vec<(u16, Vec<u8>)>> = HashMap::new();
+        let (mut own_order, mut other_order) = (Vec::new(), Vec::new());
+        for (at, position) in places {
+            let Some((key, slot)) = self.table.slots.get_index(at as usize) else {
+                continue;
+            };
+            let entry = &slot.entries[position];
+            let mut encoded = Vec::new();
+            entry.change.encode(key, &mut encoded);
+            if entry.evidence == OURS {
+                if self.secrets.leaf(&encoded) == entry.tag {
+                    own.entry(entry.origin)
+                        .or_insert_with(|| {
+                            own_order.push(entry.origin);
+                            Vec::new()
+                        })
+                        .push(encoded);
+                }
+            } else {
+                others
+                    .entry(entry.evidence)
+                    .or_insert_with(|| {
+                        other_order.push(entry.evidence);
+                        Vec::new()
+                    })
+                    .push((entry.leaf, encoded));
+            }
+        }
+        let mut excerpts: Vec<Vec<u8>> = Vec::new();
+        for origin in own_order {
+            let signed = self.sign(origin, &own[&origin], false);
+            excerpts.extend(signed.into_iter().map(|(_, excerpt)| excerpt));
+        }
+        for at in other_order {
+            if let Some(mut leaves) = others.remove(&at) {
+                leaves.sort_unstable();
+                self.excerpts(at, &leaves, &mut excerpts);
+            }
+        }
+        let room = self.config.message_bytes - OVERHEAD;
+        let mut body = Vec::new();
+        for excerpt in excerpts {
+            if !body.is_empty() && body.len() + excerpt.len() > room {
+                self.send(to, Kind::Changes, &body, effects);
+                body.clear();
+            }
+            body.extend_from_slice(&excerpt);
+        }
+        if !body.is_empty() {
+            self.send(to, Kind::Changes, &body, effects);
+        }
+    }
+
+    /// Excerpts with these leaves, each small enough for a message.
+    fn excerpts(&self, held: u32, leaves: &[(u16, Vec<u8>)], out: &mut Vec<Vec<u8>>) {
+        let Some(evidence) = self.table.held(held) else {
+            return;
+        };
+        let keep: Vec<u16> = leaves.iter().map(|(index, _)| *index).collect();
+        let mut excerpt = Vec::new();
+        let part = evidence.evidence.restrict(&self.secrets, &keep);
+        encode_excerpt(
+            &part,
+            leaves.iter().map(|(_, encoded)| &encoded[..]),
+            &mut excerpt,
+        );
+        if excerpt.len() <= self.config.message_bytes - OVERHEAD || leaves.len() == 1 {
+            out.push(excerpt);
+        } else {
+            let (first, second) = leaves.split_at(leaves.len() / 2);
+            self.excerpts(held, first, out);
+            self.excerpts(held, second, out);
+        }
+    }
+
+    fn pull(&mut self, peer: PeerId, next: u64, folded: u128, effects: &mut Vec<Effect>) {
+        let mut body = Vec::new();
+        body.varint(next);
+        let stage = match self.exchange.take() {
+            Some(Exchange {
+                stage: stage @ Stage::Pull { .. },
+                ..
+            }) if next > 0 => stage,
+            _ => Stage::Pull {
+                next,
+                folded,
+                bases: Vec::new(),
+            },
+        };
+        // What is asked again and again without an answer is given up by patience: only progress counts as activity.
+        self.exchange.get_or_insert(Exchange {
+            peer,
+            active: self.ticks,
+            stage,
+        });
+        self.send(peer, Kind::Pull, &body, effects);
+    }
+
+    pub(crate) fn take_pull(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let first = reader.varint()?;
+        let mut body = Vec::new();
+        let mut bases = Vec::new();
+        let mut places = Vec::new();
+        let mut at = first;
+        while let Some((key, slot)) = usize::try_from(at)
+            .ok()
+            .and_then(|at| self.table.slots.get_index(at))
+        {
+            if places.len() >= CHUNK_ENTRIES
+                || bases.len() + MAX_KEY + 2 + 8 * self.config.words + 64
+                    > self.config.message_bytes - OVERHEAD
+            {
+                break;
+            }
+            places.extend((0..slot.entries.len()).map(|position| (at as u32, position)));
+            if let Some(rare) = &slot.rare
+                && !rare.base.is_zero()
+            {
+                bases.blob(key);
+                bases.value(&rare.base);
+            }
+            at += 1;
+        }
+        let done = at >= self.table.slots.len() as u64;
+        self.send_entries(from, places, effects);
+        body.varint(first);
+        body.varint(if done { 0 } else { at });
+        body.extend_from_slice(&self.folded_sum().to_le_bytes());
+        body.extend_from_slice(&bases);
+        self.send(from, Kind::Chunk, &body, effects);
+        Ok(())
+    }
+
+    pub(crate) fn take_chunk(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let first = reader.varint()?;
+        let next = reader.varint()?;
+        let folded = reader.u128()?;
+        let mut bases: Vec<(Box<[u8]>, Value)> = Vec::new();
+        while !reader.is_empty() {
+            bases.push((
+                reader.blob(MAX_KEY)?.into(),
+                reader.value(self.config.words)?,
+            ));
+        }
+        match self.exchange.take() {
+            Some(Exchange {
+                peer,
+                stage:
+                    Stage::Pull {
+                        next: expected,
+                        folded: before,
+                        bases: mut all,
+                    },
+                ..
+            }) if peer == from && expected == first => {
+                if folded != before && first > 0 {
+                    // The peer has folded in between: its earlier bases are of another set.
+                    self.pull(from, 0, folded, effects);
+                    return Ok(());
+                }
+                all.extend(bases);
+                if next > first {
+                    self.exchange = Some(Exchange {
+                        peer,
+                        active: self.ticks,
+                        stage: Stage::Pull {
+                            next,
+                            folded,
+                            bases: all,
+                        },
+                    });
+                    self.pull(from, next, folded, effects);
+                } else if folded != self.folded_sum() {
+                    self.adopt_base(from, folded, all, effects);
+                }
+            }
+            other => self.exchange = other,
+        }
+        Ok(())
+    }
+}
+
+/// A size of a subtable, and a cell.
+fn read_place(reader: &mut Reader<'_>) -> Result<(usize, usize), Malformed> {
+    let size = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    let cell = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+    (Sketch::is_size(size) && cell < 3 * size)
+        .then_some((size, cell))
+        .ok_or(Malformed)
+}

@@ -1,0 +1,286 @@
+//! Keys, their entries, and what is derived from all of them: digest and evidence.
+
+use foldhash::fast::RandomState;
+use indexmap::IndexMap;
+use smallvec::SmallVec;
+
+use crate::entry::{Change, Tag};
+use crate::frame::{Evidence, Secrets};
+use crate::sketch::{Sketch, id};
+use crate::value::Value;
+
+/// The tag of an entry that has not been published yet.
+pub(crate) const UNPUBLISHED: Tag = [0; 16];
+
+/// No evidence is held: the entry's origin has our own key, so that we can sign it anew.
+pub(crate) const OURS: u32 = u32::MAX;
+
+/// One origin's changes to one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Entry {
+    /// Index into the replica's origins.
+    pub(crate) origin: u32,
+    /// Index into the evidence, or [`OURS`].
+    pub(crate) evidence: u32,
+    /// Which leaf of the evidence's frame.
+    pub(crate) leaf: u16,
+    /// The tag that digests have: of the published version, which for an own entry may be an earlier one.
+    pub(crate) tag: Tag,
+    pub(crate) change: Change,
+}
+
+/// What most keys do not have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Rare {
+    /// The xor of the accumulators of folded origins.
+    pub(crate) base: Value,
+    /// The state at the last LOAD, SWAP or DRAIN here: the machine's reference.
+    pub(crate) mark: Value,
+    /// States at checkpoints, oldest first: each holds for the checkpoints after the one before it, up to its own number.
+    pub(crate) history: Vec<(u32, Value)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Slot {
+    /// Base xor all accumulators.
+    pub(crate) state: Value,
+    pub(crate) entries: SmallVec<[Entry; 1]>,
+    pub(crate) rare: Option<Box<Rare>>,
+    /// On the list of slots to be stored.
+    pub(crate) unstored: bool,
+    /// On the list of own entries to be published.
+    pub(crate) unpublished: bool,
+}
+
+impl Slot {
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        let words = self.state.words().len();
+        self.rare.get_or_insert_with(|| {
+            Box::new(Rare {
+                base: Value::zero(words),
+                mark: Value::zero(words),
+                history: Vec::new(),
+            })
+        })
+    }
+
+    pub(crate) fn position(&self, origin: u32) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.origin == origin)
+    }
+
+    /// The state at checkpoint `number`.
+    pub(crate) fn at(&self, number: u32) -> &Value {
+        let history = self.rare.as_ref().map_or(&[][..], |rare| &rare.history);
+        history
+            .get(history.partition_point(|&(upto, _)| upto < number))
+            .map_or(&self.state, |(_, state)| state)
+    }
+
+    /// The xor of the base and all accumulators, computed anew.
+    pub(crate) fn sum(&self) -> Value {
+        let mut sum = self.rare.as_ref().map_or_else(
+            || Value::zero(self.state.words().len()),
+            |rare| rare.base.clone(),
+        );
+        for entry in &self.entries {
+            sum.accumulate(&entry.change.accumulator);
+        }
+        sum
+    }
+}
+
+/// A set of tags: how many, their sum, and a table that tells differences.
+#[derive(Clone, Debug)]
+pub(crate) struct Digest {
+    pub(crate) count: u64,
+    pub(crate) sum: u128,
+    pub(crate) sketch: Sketch,
+}
+
+impl Digest {
+    fn insert(&mut self, tag: &Tag) {
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(u128::from_le_bytes(*tag));
+        self.sketch.insert(tag);
+    }
+
+    fn remove(&mut self, tag: &Tag) {
+        self.count -= 1;
+        self.sum = self.sum.wrapping_sub(u128::from_le_bytes(*tag));
+        self.sketch.remove(tag);
+    }
+}
+
+/// Evidence that entries refer to, with which of its leaves still are.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) evidence: Evidence,
+    /// Indices of the leaves that entries refer to, ascending.
+    pub(crate) live: Vec<u16>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    pub(crate) words: usize,
+    pub(crate) slots: IndexMap<Box<[u8]>, Slot, RandomState>,
+    pub(crate) digest: Digest,
+    evidence: Vec<Option<Held>>,
+    free: Vec<u32>,
+    /// Slots to be stored.
+    pub(crate) unstored: Vec<u32>,
+    /// Evidence to be stored, or deleted if it is gone; may name one several times.
+    pub(crate) unstored_evidence: Vec<u32>,
+}
+
+impl Table {
+    pub(crate) fn new(words: usize, digest_cells: usize) -> Self {
+        Self {
+            words,
+            slots: IndexMap::default(),
+            digest: Digest {
+                count: 0,
+                sum: 0,
+                sketch: Sketch::new(digest_cells),
+            },
+            evidence: Vec::new(),
+            free: Vec::new(),
+            unstored: Vec::new(),
+            unstored_evidence: Vec::new(),
+        }
+    }
+
+    /// The slot of a key, made if it is not there.
+    pub(crate) fn slot_of(&mut self, key: &[u8]) -> u32 {
+        let at = self.slots.get_index_of(key).unwrap_or_else(|| {
+            let slot = Slot {
+                state: Value::zero(self.words),
+                entries: SmallVec::new(),
+                rare: None,
+                unstored: false,
+                unpublished: false,
+            };
+            self.slots.insert_full(key.into(), slot).0
+        });
+        at as u32
+    }
+
+    pub(crate) fn slot(&mut self, at: u32) -> &mut Slot {
+        &mut self.slots[at as usize]
+    }
+
+    /// Puts the slot on the list of those to be stored.
+    pub(crate) fn touch(&mut self, at: u32) {
+        let slot = &mut self.slots[at as usize];
+        if !slot.unstored {
+            slot.unstored = true;
+            self.unstored.push(at);
+        }
+    }
+
+    /// Gives an entry its published tag.
+    pub(crate) fn publish(&mut self, at: u32, position: usize, tag: Tag) {
+        let entry = &mut self.slots[at as usize].entries[position];
+        let old = core::mem::replace(&mut entry.tag, tag);
+        if old != UNPUBLISHED {
+            self.digest.remove(&old);
+        }
+        if tag != UNPUBLISHED {
+            self.digest.insert(&tag);
+        }
+    }
+
+    /// Removes an entry, from digest and evidence, too. The state is left alone.
+    pub(crate) fn remove(&mut self, at: u32, position: usize) -> Entry {
+        self.publish(at, position, UNPUBLISHED);
+        let entry = self.slots[at as usize].entries.remove(position);
+        self.release(entry.evidence, entry.leaf);
+        entry
+    }
+
+    /// Keeps evidence of which the given leaves (ascending) are about to be referred to.
+    pub(crate) fn hold(&mut self, evidence: Evidence, live: Vec<u16>) -> u32 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.evidence.push(None);
+            (self.evidence.len() - 1) as u32
+        });
+        self.restore(at, Held { evidence, live });
+        self.unstored_evidence.push(at);
+        at
+    }
+
+    /// Puts evidence at a place that is free.
+    pub(crate) fn restore(&mut self, at: u32, held: Held) {
+        let place = at as usize;
+        if self.evidence.len() <= place {
+            let first = self.evidence.len() as u32;
+            self.free.extend(first..at);
+            self.evidence.resize_with(place + 1, || None);
+        }
+        self.evidence[place] = Some(held);
+    }
+
+    pub(crate) fn held(&self, at: u32) -> Option<&Held> {
+        self.evidence.get(at as usize)?.as_ref()
+    }
+
+    /// Marks a leaf as referred to, to be sorted later; whether there is such evidence with such a leaf.
+    pub(crate) fn refer(&mut self, at: u32, leaf: u16) -> bool {
+        let Some(Some(held)) = self.evidence.get_mut(at as usize) else {
+            return false;
+        };
+        held.live.push(leaf);
+        held.evidence.has(leaf)
+    }
+
+    /// All evidence there is, with its places.
+    pub(crate) fn all_evidence(&mut self) -> impl Iterator<Item = (u32, &mut Held)> {
+        self.evidence
+            .iter_mut()
+            .zip(0..)
+            .filter_map(|(held, at)| Some((at, held.as_mut()?)))
+    }
+
+    /// An entry does not refer to this leaf any more.
+    pub(crate) fn release(&mut self, at: u32, leaf: u16) {
+        let Some(place) = self.evidence.get_mut(at as usize) else {
+            return;
+        };
+        let Some(held) = place else { return };
+        if let Ok(position) = held.live.binary_search(&leaf) {
+            held.live.remove(position);
+        }
+        if held.live.is_empty() {
+            *place = None;
+            self.free.push(at);
+            self.unstored_evidence.push(at);
+        }
+    }
+
+    /// Drops what evidence holds of leaves that nobody refers to, where these are three of four or more: so a live entry never
+    /// keeps more than a path of the tree and four tags.
+    pub(crate) fn prune(&mut self, secrets: &Secrets, at: u32) {
+        let Some(Some(held)) = self.evidence.get_mut(at as usize) else {
+            return;
+        };
+        if held.live.len() * 4 <= held.evidence.len() {
+            held.evidence = held.evidence.restrict(secrets, &held.live);
+            self.unstored_evidence.push(at);
+        }
+    }
+
+    /// Where the entries with these ids (ascending) are.
+    pub(crate) fn find(&self, ids: &[u64]) -> Vec<(u32, usize)> {
+        let mut found = Vec::new();
+        if ids.is_empty() {
+            return found;
+        }
+        for (slot, at) in self.slots.values().zip(0..) {
+            for (position, entry) in slot.entries.iter().enumerate() {
+                if entry.tag != UNPUBLISHED && ids.binary_search(&id(&entry.tag)).is_ok() {
+                    found.push((at, position));
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,761 @@
+//! Replicas among themselves: what they converge to, whatever the network does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::collections::BTreeMap;
+
+use atomik_algebra::DynRegisterFile;
+use atomik_replica::{
+    Action, Config, Effect, Event, LocalOp, Notice, Op, OpError, Outcome, PeerId, Refusal, Replica,
+    Trust, Value, View,
+};
+use ed25519_dalek::SigningKey;
+use proptest::prelude::*;
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n + 1; 32])
+}
+
+fn config(n: u8, members: u8) -> Config {
+    let allowed = (0..members)
+        .map(|n| key(n).verifying_key().to_bytes())
+        .collect();
+    let trust = Trust::Signed {
+        key: Box::new(key(n)),
+        allowed,
+    };
+    let mut config = Config::new("test", 1, [9; 32], trust, [n; 16]);
+    config.digest_cells = 96;
+    config
+}
+
+/// Replicas with a store each, and the messages under way.
+struct Cluster {
+    replicas: Vec<Replica>,
+    stores: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
+    wire: Vec<(usize, usize, Vec<u8>)>,
+    notices: Vec<(usize, Notice)>,
+    sent: usize,
+    /// These neither send nor receive.
+    cut: Vec<usize>,
+}
+
+fn peer(n: usize) -> PeerId {
+    [n as u8; 16]
+}
+
+impl Cluster {
+    fn new(members: u8) -> Self {
+        Self::with((0..members).map(|n| config(n, members)).collect())
+    }
+
+    fn with(configs: Vec<Config>) -> Self {
+        let count = configs.len();
+        let replicas: Vec<_> = configs
+            .into_iter()
+            .map(|config| Replica::open(config, []).unwrap())
+            .collect();
+        let mut cluster = Self {
+            replicas,
+            stores: vec![BTreeMap::new(); count],
+            wire: Vec::new(),
+            notices: Vec::new(),
+            sent: 0,
+            cut: Vec::new(),
+        };
+        for n in 0..count {
+            for other in (0..count).filter(|&other| other != n) {
+                cluster.step(n, Event::PeerUp(peer(other)));
+            }
+        }
+        cluster
+    }
+
+    fn step(&mut self, n: usize, event: Event<'_>) -> Outcome {
+        self.try_step(n, event).unwrap()
+    }
+
+    fn try_step(&mut self, n: usize, event: Event<'_>) -> Result<Outcome, OpError> {
+        let mut effects = Vec::new();
+        let outcome = self.replicas[n].step(event, &mut effects)?;
+        for effect in effects {
+            match effect {
+                Effect::Send { to, bytes } => {
+                    self.sent += bytes.len();
+                    self.wire.push((n, usize::from(to[0]), bytes));
+                }
+                Effect::Broadcast { bytes, .. } => {
+                    for other in (0..self.replicas.len()).filter(|&other| other != n) {
+                        self.wire.push((n, other, bytes.clone()));
+                    }
+                }
+                Effect::Persist { ticket, records } => {
+                    for (key, value) in records {
+                        match value {
+                            Some(value) => self.stores[n].insert(key, value),
+                            None => self.stores[n].remove(&key),
+                        };
+                    }
+                    self.step(n, Event::Persisted(ticket));
+                }
+                Effect::Notify(notice) => self.notices.push((n, notice)),
+            }
+        }
+        Ok(outcome)
+    }
+
+    fn accum(&mut self, n: usize, key: &[u8], delta: u64) -> Outcome {
+        self.step(n, Event::Op(&LocalOp::accum(key, delta.into())))
+    }
+
+    fn flush(&mut self) {
+        (0..self.replicas.len()).for_each(|n| drop(self.step(n, Event::Flush)));
+    }
+
+    fn deliver(&mut self) {
+        let mut budget = 100_000;
+        while !self.wire.is_empty() {
+            let (from, to, bytes) = self.wire.remove(0);
+            if self.cut.contains(&from) || self.cut.contains(&to) {
+                continue;
+            }
+            self.step(
+                to,
+                Event::Message {
+                    from: peer(from),
+                    bytes: &bytes,
+                },
+            );
+            budget -= 1;
+            assert!(budget > 0, "messages without end");
+        }
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..3 * self.replicas.len() + 6 {
+            self.flush();
+            self.deliver();
+            (0..self.replicas.len()).for_each(|n| drop(self.step(n, Event::Tick)));
+            self.deliver();
+        }
+        self.flush();
+        self.deliver();
+    }
+
+    /// Starts a replica again from its store.
+    fn restart(&mut self, n: usize, change: impl FnOnce(&mut Config)) {
+        let mut config = self.replicas[n].config().clone();
+        config.incarnation[15] += 1;
+        change(&mut config);
+        let records: Vec<_> = self.stores[n].clone().into_iter().collect();
+        self.replicas[n] = Replica::open(config, records).unwrap();
+        for other in (0..self.replicas.len()).filter(|&other| other != n) {
+            self.step(n, Event::PeerUp(peer(other)));
+        }
+    }
+
+    fn states(&self, n: usize) -> BTreeMap<Vec<u8>, Value> {
+        self.replicas[n]
+            .states()
+            .filter(|(_, state)| !state.is_zero())
+            .map(|(key, state)| (key.to_vec(), state.clone()))
+            .collect()
+    }
+
+    fn assert_equal(&self) {
+        for n in 1..self.replicas.len() {
+            assert_eq!(self.states(0), self.states(n), "replicas 0 and {n}");
+            assert_eq!(self.replicas[0].digest(), self.replicas[n].digest());
+        }
+    }
+
+    fn said(&self, mut what: impl FnMut(&Notice) -> bool) -> usize {
+        self.notices
+            .iter()
+            .filter(|(_, notice)| what(notice))
+            .count()
+    }
+}
+
+#[test]
+fn what_is_lost_is_repaired_and_what_comes_twice_counts_once() {
+    let mut cluster = Cluster::new(3);
+    cluster.deliver();
+    for round in 0..40_u64 {
+        for n in 0..3 {
+            cluster.accum(
+                n,
+                format!("key {}", round % 13).as_bytes(),
+                1 << n << (round % 50),
+            );
+        }
+        cluster.flush();
+        // Every third message is lost, every fifth comes twice, and all come in the opposite order.
+        let mut wire = core::mem::take(&mut cluster.wire);
+        wire.retain({
+            let mut n = 0;
+            move |_| {
+                n += 1;
+                n % 3 != 0
+            }
+        });
+        let twice: Vec<_> = wire.iter().step_by(5).cloned().collect();
+        wire.extend(twice);
+        wire.reverse();
+        cluster.wire = wire;
+        cluster.deliver();
+    }
+    cluster.settle();
+    cluster.assert_equal();
+    let mut expected = BTreeMap::new();
+    for round in 0..40_u64 {
+        for n in 0..3 {
+            *expected
+                .entry(format!("key {}", round % 13).into_bytes())
+                .or_insert(0) ^= 1_u64 << n << (round % 50);
+        }
+    }
+    expected.retain(|_, state| *state != 0);
+    let got: BTreeMap<_, _> = cluster
+        .states(1)
+        .into_iter()
+        .map(|(key, state)| (key, state.words()[0]))
+        .collect();
+    assert_eq!(got, expected);
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::Refused { .. } | Notice::MemoryLost { .. })),
+        0
+    );
+}
+
+#[test]
+fn a_comparison_repairs_thousands_of_differences_in_both_directions() {
+    let mut cluster = Cluster::with(
+        (0..2)
+            .map(|n| Config {
+                digest_cells: Config::DIGEST_CELLS,
+                ..config(n, 2)
+            })
+            .collect(),
+    );
+    cluster.deliver();
+    for i in 0..3000_u64 {
+        cluster.accum(i as usize % 2, &i.to_le_bytes(), i + 1);
+    }
+    cluster.flush();
+    cluster.wire.clear();
+    cluster.sent = 0;
+    cluster.step(0, Event::Tick);
+    cluster.deliver();
+    cluster.assert_equal();
+    assert_eq!(cluster.states(0).len(), 3000);
+    assert!(cluster.sent < 3 * 3000 * 24, "{} bytes", cluster.sent);
+}
+
+#[test]
+fn a_late_joiner_gets_everything_even_from_those_who_did_not_write_it() {
+    let mut cluster = Cluster::new(3);
+    cluster.deliver();
+    for i in 0..2000_u64 {
+        cluster.accum(0, &i.to_le_bytes(), i + 1);
+    }
+    cluster.flush();
+    // Only replica 1 hears of it; then 0 is gone for ever.
+    cluster.cut = vec![2];
+    cluster.deliver();
+    cluster.cut = vec![0];
+    assert_eq!(cluster.states(2).len(), 0);
+    cluster.settle();
+    assert_eq!(cluster.states(2), cluster.states(1));
+    assert_eq!(cluster.states(2).len(), 2000);
+}
+
+#[test]
+fn a_restarted_replica_goes_on_where_it_was() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    for i in 0..300_u64 {
+        cluster.accum(0, &(i % 20).to_le_bytes(), i);
+        cluster.accum(1, &(i % 30).to_le_bytes(), i << 20);
+        if i % 7 == 0 {
+            cluster.flush();
+            cluster.deliver();
+        }
+    }
+    cluster.settle();
+    let before = (
+        cluster.states(0),
+        cluster.replicas[0].digest(),
+        cluster.replicas[0].origin(),
+    );
+    cluster.restart(0, |_| {});
+    assert_eq!(
+        before,
+        (
+            cluster.states(0),
+            cluster.replicas[0].digest(),
+            cluster.replicas[0].origin()
+        )
+    );
+    cluster.accum(0, b"after", 1);
+    cluster.settle();
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_replica_that_lost_its_memory_takes_a_new_origin_and_loses_nothing() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    cluster.accum(0, b"x", 5);
+    cluster.settle();
+    let before = cluster.replicas[0].origin();
+    // It comes back with an empty disk, and an incarnation that it had before: as if from a copy.
+    cluster.stores[0].clear();
+    let config = Config {
+        incarnation: [0; 16],
+        ..config(0, 2)
+    };
+    cluster.replicas[0] = Replica::open(config, []).unwrap();
+    assert_eq!(cluster.replicas[0].origin(), before);
+    cluster.restart(0, |config| config.kept_memory = false);
+    assert_ne!(cluster.replicas[0].origin(), before);
+    cluster.accum(0, b"x", 2);
+    cluster.settle();
+    cluster.assert_equal();
+    assert_eq!(cluster.replicas[0].state(b"x"), 7.into());
+}
+
+#[test]
+fn a_replica_put_back_to_an_older_state_notices_and_goes_on_as_another() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    let backup = cluster.stores[0].clone();
+    cluster.accum(0, b"x", 2);
+    cluster.settle();
+    let before = cluster.replicas[0].origin();
+    cluster.stores[0] = backup;
+    cluster.restart(0, |_| {});
+    cluster.accum(0, b"y", 4);
+    cluster.settle();
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::MemoryLost { .. })),
+        1
+    );
+    assert_ne!(cluster.replicas[0].origin(), before);
+    cluster.assert_equal();
+    assert_eq!(cluster.replicas[0].state(b"x"), 3.into());
+    assert_eq!(cluster.replicas[1].state(b"y"), 4.into());
+}
+
+#[test]
+fn concurrent_changes_of_one_bit_are_reported_and_others_are_not() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    cluster.accum(0, b"x", 5);
+    cluster.accum(1, b"x", 3);
+    cluster.accum(0, b"y", 4);
+    cluster.accum(1, b"y", 3);
+    cluster.settle();
+    assert_eq!(cluster.replicas[0].state(b"x"), 6.into());
+    let overlaps: Vec<_> = cluster
+        .notices
+        .iter()
+        .filter_map(|(_, notice)| match notice {
+            Notice::Overlap(overlap) => Some((overlap.key.to_vec(), overlap.bits.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(overlaps, vec![(b"x".to_vec(), 1.into()); 2]);
+    // What is done in knowledge of the other is no conflict.
+    cluster.notices.clear();
+    cluster.accum(1, b"x", 1);
+    cluster.settle();
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::Overlap(_))),
+        0
+    );
+}
+
+#[test]
+fn an_origin_is_folded_when_all_have_attested_and_not_before() {
+    let mut cluster = Cluster::new(3);
+    cluster.deliver();
+    for i in 0..50_u64 {
+        cluster.accum(0, &i.to_le_bytes(), i + 1);
+        cluster.accum(1, &i.to_le_bytes(), (i + 1) << 32);
+    }
+    cluster.settle();
+    let before = cluster.states(1);
+    cluster.step(0, Event::Retire);
+    // Replica 2 is cut off: nobody may fold.
+    cluster.cut = vec![2];
+    cluster.settle();
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::Folded(_))),
+        0
+    );
+    assert_eq!(
+        cluster.replicas[1]
+            .origins()
+            .filter(|origin| origin.retiring)
+            .count(),
+        1
+    );
+    cluster.cut.clear();
+    cluster.settle();
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::Folded(_))),
+        2
+    );
+    assert_eq!(cluster.states(1), before);
+    assert_eq!(cluster.states(2), before);
+    assert_eq!(cluster.replicas[1].digest(), cluster.replicas[2].digest());
+    assert_eq!(
+        cluster.replicas[1].digest().0,
+        50,
+        "the entries of the origin are gone"
+    );
+    assert!(matches!(
+        cluster.try_step(0, Event::Op(&LocalOp::accum(b"x", 1.into()))),
+        Err(OpError::Retired)
+    ));
+    // The same after a restart, and for one that comes with nothing.
+    cluster.restart(1, |_| {});
+    assert_eq!(cluster.states(1), before);
+    cluster.cut = vec![0];
+    cluster.stores[2].clear();
+    cluster.restart(2, |config| config.kept_memory = false);
+    cluster.settle();
+    assert_eq!(cluster.states(2), before);
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::BaseAdopted { .. })),
+        1
+    );
+}
+
+#[test]
+fn a_changed_or_foreign_message_changes_nothing() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    cluster.accum(0, b"x", 5);
+    cluster.flush();
+    let (_, _, message) = cluster.wire.pop().unwrap();
+    for bit in 0..message.len() * 8 {
+        let mut changed = message.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        cluster.step(
+            1,
+            Event::Message {
+                from: peer(0),
+                bytes: &changed,
+            },
+        );
+        assert_eq!(cluster.states(1).len(), 0, "bit {bit}");
+    }
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::Refused { .. })),
+        message.len() * 8
+    );
+    // One who knows the secret but is not on the list.
+    let mut stranger = config(2, 3);
+    stranger.incarnation = [77; 16];
+    let mut outsider = Cluster::with(vec![stranger, config(0, 3)]);
+    outsider.wire.clear();
+    outsider.accum(0, b"x", 1);
+    outsider.flush();
+    let (_, _, message) = outsider.wire.pop().unwrap();
+    cluster.notices.clear();
+    cluster.step(
+        1,
+        Event::Message {
+            from: peer(0),
+            bytes: &message,
+        },
+    );
+    assert!(
+        matches!(
+            cluster.notices[..],
+            [(
+                1,
+                Notice::Refused {
+                    reason: Refusal::UnknownKey { .. },
+                    ..
+                }
+            )]
+        ),
+        "{:?}",
+        cluster.notices
+    );
+    assert_eq!(cluster.states(1).len(), 0);
+}
+
+#[test]
+fn an_origin_that_signs_two_contents_as_one_version_is_found_out() {
+    let mut cluster = Cluster::new(2);
+    let mut twin = Cluster::new(2);
+    cluster.deliver();
+    twin.deliver();
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    twin.accum(0, b"x", 2);
+    twin.flush();
+    let (_, _, message) = twin.wire.pop().unwrap();
+    cluster.notices.clear();
+    cluster.step(
+        1,
+        Event::Message {
+            from: peer(0),
+            bytes: &message,
+        },
+    );
+    let [
+        (
+            1,
+            Notice::Refused {
+                reason:
+                    Refusal::Equivocation {
+                        version: 1,
+                        evidence,
+                        ..
+                    },
+                ..
+            },
+        ),
+    ] = &cluster.notices[..]
+    else {
+        panic!("{:?}", cluster.notices);
+    };
+    assert!(evidence.iter().all(|excerpt| !excerpt.is_empty()));
+    assert_eq!(cluster.replicas[1].state(b"x"), 1.into());
+    // It is not heard any more, not even after a restart.
+    cluster.flush();
+    cluster.restart(1, |_| {});
+    cluster.accum(0, b"z", 1);
+    cluster.settle();
+    assert_eq!(cluster.replicas[1].state(b"z"), 0.into());
+}
+
+#[test]
+fn batches_are_undone_and_redone_also_after_a_restart() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    let ops = [
+        LocalOp::accum(b"x", 5.into()),
+        LocalOp::accum(b"y", 6.into()),
+    ];
+    let first = cluster.step(0, Event::Batch(&ops)).number.unwrap();
+    cluster.accum(0, b"x", 8);
+    cluster.accum(1, b"x", 16);
+    cluster.settle();
+    cluster.restart(0, |_| {});
+    let undo = cluster.step(0, Event::Undo(first)).number.unwrap();
+    cluster.settle();
+    assert_eq!(cluster.replicas[1].state(b"x"), 24.into());
+    assert_eq!(cluster.replicas[1].state(b"y"), 0.into());
+    assert_eq!(
+        cluster.try_step(0, Event::Undo(first)),
+        Err(OpError::Undone(first))
+    );
+    cluster.restart(0, |_| {});
+    assert_eq!(
+        cluster.try_step(0, Event::Undo(first)),
+        Err(OpError::Undone(first))
+    );
+    cluster.step(0, Event::Undo(undo));
+    assert_eq!(cluster.replicas[0].state(b"x"), 29.into());
+    cluster.step(0, Event::Undo(first));
+    assert_eq!(cluster.replicas[0].state(b"x"), 24.into());
+    assert!(matches!(
+        cluster.try_step(0, Event::Undo(99)),
+        Err(OpError::NoBatch(99, _))
+    ));
+}
+
+#[test]
+fn a_batch_with_one_bad_operation_changes_nothing() {
+    let mut cluster = Cluster::new(1);
+    let long = [0; 1025];
+    for bad in [
+        LocalOp::accum(b"", 1.into()),
+        LocalOp::accum(&long, 1.into()),
+        LocalOp::accum(b"y", Value::zero(2)),
+    ] {
+        let ops = [LocalOp::accum(b"x", 5.into()), bad];
+        assert!(cluster.try_step(0, Event::Batch(&ops)).is_err());
+        assert_eq!(cluster.states(0).len(), 0);
+        assert_eq!(cluster.replicas[0].counters().changes, 0);
+    }
+}
+
+#[test]
+fn the_delta_of_two_checkpoints_is_the_xor_of_both_states() {
+    let mut cluster = Cluster::new(1);
+    cluster.accum(0, b"x", 1);
+    let p1 = cluster.step(0, Event::Checkpoint("one")).number.unwrap() as u32;
+    cluster.accum(0, b"x", 2);
+    cluster.accum(0, b"y", 7);
+    let p2 = cluster.step(0, Event::Checkpoint("two")).number.unwrap() as u32;
+    let p3 = cluster.step(0, Event::Checkpoint("three")).number.unwrap() as u32;
+    cluster.accum(0, b"x", 4);
+    cluster.flush();
+    cluster.restart(0, |_| {});
+    let replica = &cluster.replicas[0];
+    let at = |key: &[u8], checkpoint| replica.state_at(key, checkpoint).unwrap().words()[0];
+    assert_eq!(
+        [
+            at(b"x", p1),
+            at(b"x", p2),
+            at(b"x", p3),
+            at(b"y", p1),
+            at(b"y", p2),
+            at(b"z", p1)
+        ],
+        [1, 3, 3, 0, 7, 0]
+    );
+    assert_eq!(replica.delta_between(b"x", p1, p3).unwrap(), 2.into());
+    let since: Vec<_> = replica
+        .delta_since(p1)
+        .unwrap()
+        .map(|(key, delta)| (key.to_vec(), delta.words()[0]))
+        .collect();
+    assert_eq!(since, [(b"x".to_vec(), 6), (b"y".to_vec(), 7)]);
+    assert_eq!(replica.state_at(b"x", 9), Err(OpError::NoCheckpoint(9)));
+    cluster.step(0, Event::DropCheckpoint(p2));
+    let replica = &cluster.replicas[0];
+    assert_eq!(replica.state_at(b"x", p3).unwrap(), 3.into());
+    assert_eq!(replica.state_at(b"x", p1).unwrap(), 1.into());
+    cluster.step(0, Event::DropCheckpoint(p1));
+    assert_eq!(cluster.replicas[0].state_at(b"x", p3).unwrap(), 3.into());
+}
+
+#[test]
+fn flags_put_on_twice_are_off_and_reported_as_such() {
+    let mut cluster = Cluster::with(
+        (0..2)
+            .map(|n| Config {
+                view: View::Flags,
+                ..config(n, 2)
+            })
+            .collect(),
+    );
+    cluster.deliver();
+    let set = |on| LocalOp {
+        key: b"f",
+        action: Action::SetFlag(3, on),
+    };
+    for n in 0..2 {
+        cluster.step(n, Event::Op(&set(true)));
+        // Once it is on, putting it on is nothing.
+        assert_eq!(cluster.step(n, Event::Op(&set(true))).ticket, 0);
+    }
+    cluster.settle();
+    assert!(!cluster.replicas[0].state(b"f").has(3));
+    let both_on = cluster.said(|notice| matches!(notice, Notice::Overlap(overlap) if overlap.both_on() == 8.into() && overlap.both_off().is_zero()));
+    assert_eq!(both_on, 2);
+    let put = LocalOp {
+        key: b"f",
+        action: Action::Put(1.into()),
+    };
+    assert!(matches!(
+        cluster.try_step(0, Event::Op(&put)),
+        Err(OpError::View { .. })
+    ));
+}
+
+#[test]
+fn a_second_writer_of_a_cell_is_reported_once_on_each_side() {
+    let mut cluster = Cluster::with(
+        (0..2)
+            .map(|n| Config {
+                view: View::Cell,
+                ..config(n, 2)
+            })
+            .collect(),
+    );
+    cluster.deliver();
+    let put = |value: u64| LocalOp {
+        key: b"c",
+        action: Action::Put(value.into()),
+    };
+    cluster.step(0, Event::Op(&put(7)));
+    cluster.step(0, Event::Op(&put(9)));
+    cluster.settle();
+    assert_eq!(cluster.replicas[1].state(b"c"), 9.into());
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::SecondWriter { .. })),
+        0
+    );
+    cluster.step(1, Event::Op(&put(12)));
+    cluster.step(1, Event::Op(&put(13)));
+    cluster.settle();
+    assert_eq!(cluster.replicas[0].state(b"c"), 13.into());
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::SecondWriter { .. })),
+        2
+    );
+}
+
+#[test]
+fn subscribers_hear_of_local_and_remote_changes_of_their_prefix() {
+    let mut cluster = Cluster::new(2);
+    cluster.deliver();
+    let subscription = cluster.replicas[1].subscribe(b"a/");
+    cluster.accum(0, b"a/1", 5);
+    cluster.accum(0, b"b/1", 5);
+    cluster.accum(1, b"a/2", 6);
+    cluster.settle();
+    let heard: Vec<_> = cluster
+        .notices
+        .iter()
+        .filter_map(|(n, notice)| match notice {
+            Notice::Changed {
+                key,
+                state,
+                subscriptions,
+                ..
+            } => Some((*n, key.to_vec(), state.words()[0], subscriptions.to_vec())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        heard,
+        [
+            (1, b"a/2".to_vec(), 6, vec![subscription]),
+            (1, b"a/1".to_vec(), 5, vec![subscription])
+        ]
+    );
+    cluster.replicas[1].unsubscribe(subscription);
+    cluster.notices.clear();
+    cluster.accum(1, b"a/2", 6);
+    assert!(cluster.notices.is_empty());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn a_replica_alone_is_the_register_file(ops in prop::collection::vec((0..7_usize, 0..4_usize, any::<u64>()), 0..60)) {
+        let mut cluster = Cluster::new(1);
+        let mut model = DynRegisterFile::new(64, 4).unwrap();
+        for (op, addr, data) in ops {
+            let op = Op::ALL[op];
+            let local = LocalOp { key: &[addr as u8], action: Action::Op(op, data.into()) };
+            let answer = cluster.step(0, Event::Op(&local)).responses.pop().unwrap();
+            let data = if op.takes_data() { vec![data] } else { vec![] };
+            let mut out = [0];
+            let expected = model.apply(op, addr, &data, &mut out).unwrap();
+            prop_assert_eq!(
+                answer.map(|answer| (answer.data.words()[0], answer.clean)),
+                expected.map(|clean| (out[0], clean))
+            );
+        }
+    }
+}
