@@ -67,8 +67,8 @@ impl Replica {
     fn inventory(&self, place: u32) -> (u64, [u8; 32]) {
         let entries = self.table.slots.values().flat_map(|slot| &slot.entries);
         let mut tags: Vec<_> = entries
-            .filter(|entry| entry.origin == place && entry.tag != UNPUBLISHED)
-            .map(|entry| entry.tag)
+            .filter(|entry| entry.origin == place && entry.published != UNPUBLISHED)
+            .map(|entry| entry.published.tag)
             .collect();
         tags.sort_unstable();
         let mut hasher = blake3::Hasher::new_derive_key("atomik 1 inventory");

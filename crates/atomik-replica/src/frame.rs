@@ -4,6 +4,10 @@
 //! changes, so that a part of a frame, an *excerpt*, can be forwarded and still be verified: the changes themselves,
 //! and the hashes of the subtrees that are left out. A whole frame is the excerpt that leaves nothing out.
 
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, Tag};
 use crate::origin::{Author, OriginId, Sealed, Trust, truncated};
@@ -22,6 +26,7 @@ pub(crate) struct Secrets {
     frame: [u8; 32],
     message: [u8; 32],
     base: [u8; 32],
+    place: [u8; 16],
 }
 
 impl Secrets {
@@ -34,12 +39,14 @@ impl Secrets {
                 .update(keyspace.as_bytes());
             *hasher.finalize().as_bytes()
         };
+        let place = derive("atomik 1 place");
         Self {
             leaf: derive("atomik 1 leaf"),
             node: derive("atomik 1 node"),
             frame: derive("atomik 1 frame"),
             message: derive("atomik 1 message"),
             base: derive("atomik 1 base"),
+            place: core::array::from_fn(|i| place[i]),
         }
     }
 
@@ -53,6 +60,14 @@ impl Secrets {
         both[..16].copy_from_slice(left);
         both[16..].copy_from_slice(right);
         truncated(blake3::keyed_hash(&self.node, &both))
+    }
+
+    /// The id of an entry in digests.
+    pub(crate) fn id(&self, origin: OriginId, key: &[u8], version: u64, tag: &Tag) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.place);
+        hasher.write(&origin.0);
+        hasher.write(key);
+        crate::sketch::id(hasher.finish() as u32, version, tag)
     }
 
     /// The code that authenticates a message as one of a member.

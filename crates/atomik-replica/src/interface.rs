@@ -49,8 +49,8 @@ pub struct Config {
     pub message_bytes: usize,
     /// Every how many [`Event::Tick`]s a peer is asked whether it agrees.
     pub sync_ticks: u32,
-    /// Cells of a subtable of the digest: [`Config::DIGEST_CELLS`], or a divisor of it. It takes 48 bytes of memory a cell, and tells up to
-    /// two differences a cell apart in one exchange; more are settled by a pass over everything.
+    /// Cells of a subtable of the digest: [`Config::DIGEST_CELLS`], or a divisor of it that is 8 at least, the same for all members. It takes 48 bytes
+    /// of memory a cell, and tells up to two differences a cell apart in one exchange; more are settled by a pass over everything.
     pub digest_cells: usize,
 }
 

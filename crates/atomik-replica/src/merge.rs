@@ -8,7 +8,7 @@ use crate::frame::{Evidence, decode_excerpt, encode_excerpt};
 use crate::interface::{Effect, Notice, Overlap, PeerId, Refusal};
 use crate::origin::OriginId;
 use crate::replica::Replica;
-use crate::table::{Entry, OURS, UNPUBLISHED};
+use crate::table::{Entry, OURS, Published, UNPUBLISHED};
 use crate::value::Value;
 
 /// The most origins that a replica knows, folded ones among them: a member could otherwise invent incarnations without end.
@@ -143,6 +143,9 @@ impl Replica {
                 Ordering::Greater => {}
             }
         }
+        let id = self
+            .secrets
+            .id(self.origins[place as usize].id, key, change.version, &tag);
         let at = self.table.slot_of(key);
         self.remember(at);
         self.counters.merged += 1;
@@ -164,7 +167,7 @@ impl Replica {
                     origin: place,
                     evidence: OURS,
                     leaf: index,
-                    tag: UNPUBLISHED,
+                    published: UNPUBLISHED,
                     change,
                 });
                 None
@@ -174,7 +177,7 @@ impl Replica {
         slot.state.accumulate(&delta);
         let writers = slot.entries.len();
         if let Some(position) = slot.position(place) {
-            self.table.publish(at, position, tag);
+            self.table.publish(at, position, Published { tag, id });
         }
         self.table.touch(at);
         let origin = self.origins[place as usize].id;

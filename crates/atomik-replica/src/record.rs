@@ -9,16 +9,15 @@
 //! | `b` number | own batches, from this number on |
 
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 use crate::codec::{Encode, Malformed, Reader};
-use crate::entry::{Change, Tag};
+use crate::entry::Change;
 use crate::fold::{Retirement, Retiring};
 use crate::frame::Evidence;
 use crate::interface::{OpenError, Record, damaged};
 use crate::origin::Author;
 use crate::replica::{Batch, Origin, Replica, record};
-use crate::table::{Entry, Held, OURS, UNPUBLISHED};
+use crate::table::{Entry, Held, OURS, Published, UNPUBLISHED};
 
 /// The version of the records.
 const FORMAT: u8 = 1;
@@ -36,9 +35,8 @@ fn batch_key(number: u64) -> Vec<u8> {
 }
 
 impl Replica {
-    /// The records of everything that has changed since the last call. `publishing` has the tags of own entries that
-    /// count as published once these records are stored.
-    pub(crate) fn store(&mut self, publishing: &HashMap<u32, Tag>) -> Vec<Record> {
+    /// The records of everything that has changed since the last call.
+    pub(crate) fn store(&mut self) -> Vec<Record> {
         let mut records = vec![record(vec![b'm'], self.meta())];
         self.unstored_meta = false;
         for place in core::mem::take(&mut self.unstored_origins) {
@@ -47,8 +45,7 @@ impl Replica {
         }
         for at in core::mem::take(&mut self.table.unstored) {
             self.table.slot(at).unstored = false;
-            let tag = publishing.get(&at).copied();
-            if let Some((key, value)) = self.slot_record(at, tag) {
+            if let Some((key, value)) = self.slot_record(at) {
                 records.push(record(key, value));
             }
         }
@@ -109,7 +106,7 @@ impl Replica {
         value
     }
 
-    fn slot_record(&self, at: u32, publishing: Option<Tag>) -> Option<(Vec<u8>, Vec<u8>)> {
+    fn slot_record(&self, at: u32) -> Option<(Vec<u8>, Vec<u8>)> {
         let (key, slot) = self.table.slots.get_index(at as usize)?;
         let mut value = Vec::with_capacity(64);
         // The place in the table: so that it is the same after reading, in whatever order.
@@ -128,9 +125,6 @@ impl Replica {
             }
         }
         for entry in &slot.entries {
-            let tag = publishing
-                .filter(|_| entry.origin == self.own)
-                .unwrap_or(entry.tag);
             value.varint(u64::from(entry.origin));
             value.varint(if entry.evidence == OURS {
                 0
@@ -138,7 +132,6 @@ impl Replica {
                 u64::from(entry.evidence) + 1
             });
             value.varint(u64::from(entry.leaf));
-            value.extend_from_slice(&tag);
             entry.change.encode(&[], &mut value);
         }
         let mut name = vec![b'k'];
@@ -305,7 +298,6 @@ impl Replica {
             let origin = small(reader)?;
             let evidence = small(reader)?.checked_sub(1).unwrap_or(OURS);
             let leaf = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
-            let tag: Tag = reader.array()?;
             let (_, change) = Change::decode(reader, words)?;
             if origin as usize >= self.origins.len() {
                 return Err(Malformed);
@@ -313,16 +305,24 @@ impl Replica {
             if evidence != OURS && !self.table.refer(evidence, leaf) {
                 return Err(Malformed);
             }
+            let (key, _) = self.table.slots.get_index(at as usize).ok_or(Malformed)?;
+            let mut encoded = Vec::new();
+            change.encode(key, &mut encoded);
+            let tag = self.secrets.leaf(&encoded);
+            let id = self
+                .secrets
+                .id(self.origins[origin as usize].id, key, change.version, &tag);
+            let published = Published { tag, id };
             let slot = self.table.slot(at);
             slot.entries.push(Entry {
                 origin,
                 evidence,
                 leaf,
-                tag: UNPUBLISHED,
+                published: UNPUBLISHED,
                 change,
             });
             let position = slot.entries.len() - 1;
-            self.table.publish(at, position, tag);
+            self.table.publish(at, position, published);
         }
         let slot = self.table.slot(at);
         slot.state = slot.sum();

@@ -6,7 +6,7 @@ use atomik_algebra::{Op, Response};
 use smallvec::SmallVec;
 
 use crate::entry::MAX_SEEN;
-use crate::entry::{Change, MAX_KEY, Seen, Tag};
+use crate::entry::{Change, MAX_KEY, Seen};
 use crate::fold::Retiring;
 use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, Secrets, encode_excerpt};
 use crate::interface::{
@@ -17,7 +17,7 @@ use crate::message::Kind;
 use crate::origin::{Author, OriginId};
 use crate::sketch::Sketch;
 use crate::sync::Exchange;
-use crate::table::{Entry, OURS, Slot, Table, UNPUBLISHED};
+use crate::table::{Entry, OURS, Published, Slot, Table, UNPUBLISHED};
 use crate::value::{MAX_WORDS, Value};
 
 /// An origin that has been heard of.
@@ -47,8 +47,8 @@ pub(crate) struct Batch {
 #[derive(Clone, Debug)]
 pub(crate) struct Flight {
     pub(crate) ticket: u64,
-    /// Slots whose own entry is published with it, with the tag and, before, the change.
-    pub(crate) own: Vec<(u32, Tag, Option<Change>)>,
+    /// Slots whose own entry is published with it, as what, and the change as published before.
+    pub(crate) own: Vec<(u32, Published, Option<Change>)>,
     pub(crate) frames: Vec<(u64, Vec<u8>)>,
 }
 
@@ -549,7 +549,7 @@ impl Replica {
                 origin: own,
                 evidence: OURS,
                 leaf: 0,
-                tag: UNPUBLISHED,
+                published: UNPUBLISHED,
                 change,
             });
             slot.entries.len() - 1
@@ -734,10 +734,16 @@ impl Replica {
             .iter()
             .flat_map(|(evidence, _)| evidence.tags())
             .map(|(_, tag)| tag);
+        let origin = self.origin();
         let own: Vec<_> = published
             .into_iter()
             .zip(tags)
-            .map(|((at, before), tag)| (at, tag, before))
+            .filter_map(|((at, before), tag)| {
+                let (key, slot) = self.table.slots.get_index(at as usize)?;
+                let version = slot.entries[slot.position(own)?].change.version;
+                let id = self.secrets.id(origin, key, version, &tag);
+                Some((at, Published { tag, id }, before))
+            })
             .collect();
         let frames = signed
             .into_iter()
@@ -745,8 +751,7 @@ impl Replica {
             .collect();
         self.tickets += 1;
         let ticket = self.tickets;
-        let tags: HashMap<u32, Tag> = own.iter().map(|&(at, tag, _)| (at, tag)).collect();
-        let records = self.store(&tags);
+        let records = self.store();
         self.flight = Some(Flight {
             ticket,
             own,
@@ -798,9 +803,9 @@ impl Replica {
             return;
         };
         self.durable = ticket;
-        for (at, tag, _) in flight.own {
+        for (at, published, _) in flight.own {
             if let Some(position) = self.table.slot(at).position(self.own) {
-                self.table.publish(at, position, tag);
+                self.table.publish(at, position, published);
             }
         }
         for (number, bytes) in flight.frames {

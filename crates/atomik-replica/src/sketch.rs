@@ -1,12 +1,14 @@
-//! What differs between two sets of tags, from a few cells of each: an invertible Bloom look-up table.
+//! What differs between two sets of ids, from a few cells of each: an invertible Bloom look-up table.
 //!
 //! The table is kept up to date with every change of the set, in three cells a change. It has [`Sketch::FULL`] cells
 //! a subtable or less; since a cell's place is a remainder, a table of any divisor's size is the same
 //! table folded, and costs no pass over the set. Difference and decoding are those of Eppstein, Goodrich, Uyeda and Varghese,
 //! "What's the Difference? Efficient Set Reconciliation without Prior Context", SIGCOMM 2011.
 //!
-//! Tags come from a hash under the keyspace's secret, so who does not know it cannot choose tags that collide. Who does
+//! Ids come from a hash under the keyspace's secret, so who does not know it cannot choose ids that collide. Who does
 //! know it, a member, can make two replicas believe that they agree; it cannot make either accept a wrong change.
+
+use std::collections::HashMap;
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::Tag;
@@ -21,15 +23,31 @@ pub(crate) struct Cell {
     ids: u64,
 }
 
-/// What stands for a tag in the cells: its first 64 bits.
-pub(crate) fn id(tag: &Tag) -> u64 {
-    let [low, _] = halves(tag);
-    low
+/// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 16 of the version, 16 of the entry's tag.
+///
+/// So of two ids of one entry it shows which is newer, and only that one has to travel. Two entries may share the first part, one pair in 2^32;
+/// then one of both is taken for an old version of the other, once: at the next comparison the other is gone from the difference.
+pub(crate) fn id(place: u32, version: u64, tag: &Tag) -> u64 {
+    u64::from(place) << 32
+        | (version & 0xffff) << 16
+        | u64::from(u16::from_le_bytes([tag[0], tag[1]]))
 }
 
-fn halves(tag: &Tag) -> [u64; 2] {
-    let all = u128::from_le_bytes(*tag);
-    [all as u64, (all >> 64) as u64]
+/// Of ids that differ between two replicas: which of ours to send, and which of theirs to ask for.
+pub(crate) fn newer(ours: &[u64], theirs: &[u64]) -> (Vec<u64>, Vec<u64>) {
+    let place = |id: u64| (id >> 32) as u32;
+    let version = |id: u64| (id >> 16) as u16;
+    let latest = |ids: &[u64], others: &[u64]| {
+        let others: HashMap<u32, u16> = others.iter().map(|&id| (place(id), version(id))).collect();
+        let wanted = ids.iter().copied().filter(|&id| {
+            // Serial numbers: the difference as a signed number tells which is ahead. Equal ones contradict each other; both travel.
+            others
+                .get(&place(id))
+                .is_none_or(|&other| version(id).wrapping_sub(other) as i16 >= 0)
+        });
+        wanted.collect()
+    };
+    (latest(ours, theirs), latest(theirs, ours))
 }
 
 /// The finalizer of splitmix64 (Steele, Lea, Flood 2014) on the id and a number for the purpose.
@@ -52,8 +70,8 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
-    /// The size of a subtable from which all smaller ones can be folded.
-    pub(crate) const FULL: usize = 3 << 13;
+    /// The size of a subtable from which all smaller ones can be folded: a number with 90 divisors, so that there is one near every wish.
+    pub(crate) const FULL: usize = 25_200;
 
     /// An empty table; `size` divides [`FULL`](Self::FULL).
     pub(crate) fn new(size: usize) -> Self {
@@ -86,12 +104,12 @@ impl Sketch {
         }
     }
 
-    pub(crate) fn insert(&mut self, tag: &Tag) {
-        self.touch(id(tag), 1);
+    pub(crate) fn insert(&mut self, id: u64) {
+        self.touch(id, 1);
     }
 
-    pub(crate) fn remove(&mut self, tag: &Tag) {
-        self.touch(id(tag), -1);
+    pub(crate) fn remove(&mut self, id: u64) {
+        self.touch(id, -1);
     }
 
     /// The same set in a table of another size, which divides this one's.
@@ -107,16 +125,12 @@ impl Sketch {
         folded
     }
 
-    /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest with 1.5 cells for each and some
-    /// to spare (three subtables decode from 1.23 on, for many differences; fewer need more to spare). `None` if no table is large enough.
-    pub(crate) fn size_for(differences: usize, tried: usize) -> Option<usize> {
-        let wanted = differences
-            .saturating_add(differences / 2)
-            .saturating_add(24);
-        let sizes = (3..=13).flat_map(|shift| [1 << shift, 3 << (shift - 1)]);
-        sizes
-            .chain([Self::FULL])
-            .find(|&size| size > tried && TABLES * size >= wanted)
+    /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest divisor of `full` with 1.35 cells for
+    /// each and some to spare (three subtables decode from 1.23 on, for many differences; fewer need more to spare). `None` if no
+    /// table is large enough.
+    pub(crate) fn size_for(differences: usize, tried: usize, full: usize) -> Option<usize> {
+        let wanted = differences.saturating_mul(27) / 20 + 24;
+        (tried + 1..=full).find(|&size| full.is_multiple_of(size) && TABLES * size >= wanted)
     }
 
     /// Whether a peer may ask for this size.
@@ -130,8 +144,7 @@ impl Sketch {
         let mut cell_bytes = Vec::with_capacity(20);
         for cell in self.cells.iter().skip(from) {
             cell_bytes.clear();
-            // Zigzag: counts are small on either side of 0.
-            cell_bytes.varint(u64::from((cell.count << 1 ^ cell.count >> 31) as u32));
+            cell_bytes.varint(u64::from(cell.count as u32));
             cell_bytes.extend_from_slice(&cell.check.to_le_bytes());
             cell_bytes.extend_from_slice(&cell.ids.to_le_bytes());
             if out.len() + cell_bytes.len() > limit {
@@ -152,7 +165,7 @@ impl Sketch {
             let count = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
             let cell = self.cells.get_mut(at).ok_or(Malformed)?;
             *cell = Cell {
-                count: (count >> 1) as i32 ^ -((count & 1) as i32),
+                count: count as i32,
                 check: reader.u32()?,
                 ids: reader.u64()?,
             };
@@ -242,17 +255,13 @@ mod tests {
 
     use super::*;
 
-    fn tag(seed: u64) -> Tag {
-        let half = |purpose| mix(seed, purpose).to_le_bytes();
-        let mut tag = Tag::default();
-        tag[..8].copy_from_slice(&half(100));
-        tag[8..].copy_from_slice(&half(101));
-        tag
+    fn id(seed: u64) -> u64 {
+        mix(seed, 100)
     }
 
     fn sketch(seeds: impl Iterator<Item = u64>) -> Sketch {
         let mut sketch = Sketch::new(Sketch::FULL);
-        seeds.for_each(|seed| sketch.insert(&tag(seed)));
+        seeds.for_each(|seed| sketch.insert(id(seed)));
         sketch
     }
 
@@ -266,9 +275,9 @@ mod tests {
             let first = a.folded(16).difference(&b.folded(16));
             let actual = (ours + theirs) as usize;
             prop_assert!(first.complete || first.estimate * 3 > actual && first.estimate < 3 * actual + 16, "{} for {}", first.estimate, actual);
-            let size = Sketch::size_for(actual, 0).unwrap();
+            let size = Sketch::size_for(actual, 0, Sketch::FULL).unwrap();
             let found = a.folded(size).difference(&b.folded(size));
-            let all = |range: core::ops::Range<u64>| salted(range).map(|s| id(&tag(s))).collect::<std::collections::HashSet<_>>();
+            let all = |range: core::ops::Range<u64>| salted(range).map(id).collect::<std::collections::HashSet<_>>();
             let (expected_ours, expected_theirs) = (all(common..common + ours), all(10_000..10_000 + theirs));
             prop_assert!(found.ours.iter().all(|id| expected_ours.contains(id)));
             prop_assert!(found.theirs.iter().all(|id| expected_theirs.contains(id)));
@@ -281,9 +290,9 @@ mod tests {
     #[test]
     fn folding_gives_the_table_that_the_smaller_size_would_have() {
         let full = sketch(0..500);
-        for size in [8, 12, 16, 24, 3 << 12] {
+        for size in [8, 12, 16, 24, 12_600] {
             let mut direct = Sketch::new(size);
-            (0..500).for_each(|seed| direct.insert(&tag(seed)));
+            (0..500).for_each(|seed| direct.insert(id(seed)));
             assert_eq!(full.folded(size), direct);
         }
     }
@@ -301,7 +310,24 @@ mod tests {
             at = back.decode(at, &mut Reader::new(&part)).unwrap();
         }
         assert_eq!(back, folded);
-        (0..100).for_each(|seed| table.remove(&tag(seed)));
+        (0..100).for_each(|seed| table.remove(id(seed)));
         assert_eq!(table, Sketch::new(Sketch::FULL));
+    }
+
+    #[test]
+    fn of_two_versions_of_one_entry_only_the_newer_travels() {
+        let id = |place, version| super::id(place, version, &[7; 16]);
+        let ours = [id(1, 5), id(2, 70_000), id(3, 1)];
+        let theirs = [id(1, 6), id(2, 65_535), id(4, 1)];
+        assert_eq!(
+            newer(&ours, &theirs),
+            (vec![ours[1], ours[2]], vec![theirs[0], theirs[2]])
+        );
+        let (a, b) = (super::id(1, 5, &[7; 16]), super::id(1, 5, &[8; 16]));
+        assert_eq!(
+            newer(&[a], &[b]),
+            (vec![a], vec![b]),
+            "a contradiction has to be seen by both"
+        );
     }
 }

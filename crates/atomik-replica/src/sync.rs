@@ -22,7 +22,7 @@ use crate::frame::encode_excerpt;
 use crate::interface::{Effect, Notice, PeerId};
 use crate::message::{Kind, OVERHEAD};
 use crate::replica::Replica;
-use crate::sketch::Sketch;
+use crate::sketch::{Sketch, newer};
 use crate::table::OURS;
 use crate::value::Value;
 
@@ -213,20 +213,15 @@ impl Replica {
         let difference = self.table.digest.sketch.folded(size).difference(&cells);
         let found = difference.ours.len() + difference.theirs.len();
         self.counters.repaired += found as u64;
-        let mut ours = difference.ours;
+        let (mut ours, theirs) = newer(&difference.ours, &difference.theirs);
         ours.sort_unstable();
         let places = self.table.find(&ours);
         self.send_entries(from, places, effects);
-        self.fetch(from, &difference.theirs, effects);
+        self.fetch(from, &theirs, effects);
         // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
         if !difference.complete && found * 2 < difference.estimate.max(2) {
-            let wanted = Sketch::size_for(difference.estimate, size);
-            match wanted.filter(|&wanted| full.is_multiple_of(wanted)) {
+            match Sketch::size_for(difference.estimate, size, full) {
                 Some(wanted) => self.ask_cells(from, Sketch::new(wanted), 0, effects),
-                // The members agree on a table that is none of the usual sizes.
-                None if size < full && difference.estimate < full => {
-                    self.ask_cells(from, Sketch::new(full), 0, effects);
-                }
                 None => {
                     let folded = self.folded_sum();
                     self.pull(from, 0, folded, effects);
@@ -285,7 +280,7 @@ impl Replica {
             let mut encoded = Vec::new();
             entry.change.encode(key, &mut encoded);
             if entry.evidence == OURS {
-                if self.secrets.leaf(&encoded) == entry.tag {
+                if self.secrets.leaf(&encoded) == entry.published.tag {
                     own.entry(entry.origin)
                         .or_insert_with(|| {
                             own_order.push(entry.origin);

@@ -6,11 +6,21 @@ use smallvec::SmallVec;
 
 use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, Secrets};
-use crate::sketch::{Sketch, id};
+use crate::sketch::Sketch;
 use crate::value::Value;
 
-/// The tag of an entry that has not been published yet.
-pub(crate) const UNPUBLISHED: Tag = [0; 16];
+/// How digests know an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Published {
+    pub(crate) tag: Tag,
+    pub(crate) id: u64,
+}
+
+/// Of an entry that digests do not know yet.
+pub(crate) const UNPUBLISHED: Published = Published {
+    tag: [0; 16],
+    id: 0,
+};
 
 /// No evidence is held: the entry's origin has our own key, so that we can sign it anew.
 pub(crate) const OURS: u32 = u32::MAX;
@@ -24,8 +34,8 @@ pub(crate) struct Entry {
     pub(crate) evidence: u32,
     /// Which leaf of the evidence's frame.
     pub(crate) leaf: u16,
-    /// The tag that digests have: of the published version, which for an own entry may be an earlier one.
-    pub(crate) tag: Tag,
+    /// What digests have: of the published version, which for an own entry may be an earlier one.
+    pub(crate) published: Published,
     pub(crate) change: Change,
 }
 
@@ -89,7 +99,7 @@ impl Slot {
     }
 }
 
-/// A set of tags: how many, their sum, and a table that tells differences.
+/// A set of entries: how many, the sum of their tags, and a table of their ids that tells differences.
 #[derive(Clone, Debug)]
 pub(crate) struct Digest {
     pub(crate) count: u64,
@@ -98,16 +108,16 @@ pub(crate) struct Digest {
 }
 
 impl Digest {
-    fn insert(&mut self, tag: &Tag) {
+    fn insert(&mut self, entry: &Published) {
         self.count += 1;
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(*tag));
-        self.sketch.insert(tag);
+        self.sum = self.sum.wrapping_add(u128::from_le_bytes(entry.tag));
+        self.sketch.insert(entry.id);
     }
 
-    fn remove(&mut self, tag: &Tag) {
+    fn remove(&mut self, entry: &Published) {
         self.count -= 1;
-        self.sum = self.sum.wrapping_sub(u128::from_le_bytes(*tag));
-        self.sketch.remove(tag);
+        self.sum = self.sum.wrapping_sub(u128::from_le_bytes(entry.tag));
+        self.sketch.remove(entry.id);
     }
 }
 
@@ -177,15 +187,15 @@ impl Table {
         }
     }
 
-    /// Gives an entry its published tag.
-    pub(crate) fn publish(&mut self, at: u32, position: usize, tag: Tag) {
+    /// Has digests know an entry as this, in the place of what they knew before.
+    pub(crate) fn publish(&mut self, at: u32, position: usize, published: Published) {
         let entry = &mut self.slots[at as usize].entries[position];
-        let old = core::mem::replace(&mut entry.tag, tag);
+        let old = core::mem::replace(&mut entry.published, published);
         if old != UNPUBLISHED {
             self.digest.remove(&old);
         }
-        if tag != UNPUBLISHED {
-            self.digest.insert(&tag);
+        if published != UNPUBLISHED {
+            self.digest.insert(&published);
         }
     }
 
@@ -276,7 +286,8 @@ impl Table {
         }
         for (slot, at) in self.slots.values().zip(0..) {
             for (position, entry) in slot.entries.iter().enumerate() {
-                if entry.tag != UNPUBLISHED && ids.binary_search(&id(&entry.tag)).is_ok() {
+                if entry.published != UNPUBLISHED && ids.binary_search(&entry.published.id).is_ok()
+                {
                     found.push((at, position));
                 }
             }
