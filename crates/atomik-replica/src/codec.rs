@@ -46,8 +46,13 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
-        self.array().map(u32::from_le_bytes)
+    /// A number of `count` bytes, 8 at most.
+    pub(crate) fn low_bytes(&mut self, count: usize) -> Result<u64, Malformed> {
+        let bytes = self.bytes(count)?;
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {

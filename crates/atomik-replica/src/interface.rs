@@ -254,7 +254,7 @@ pub struct Overlap {
     pub bits: Value,
     /// The state that came of it.
     pub state: Value,
-    /// Both origins, with the version up to which their changes are meant.
+    /// The other origin and this replica's, with the version up to which their changes are meant.
     pub origins: [(OriginId, u64); 2],
 }
 
@@ -287,7 +287,8 @@ pub enum Notice {
         /// The subscriptions whose prefix fits.
         subscriptions: SmallVec<[u32; 2]>,
     },
-    /// Two origins changed the same bits concurrently. Of every such pair at least one of both writers hears.
+    /// This replica and another changed the same bits concurrently. Of every such pair at least one of both writers hears; third parties
+    /// do not.
     Overlap(Overlap),
     /// A key of [`View::Cell`] has a second writer.
     SecondWriter {

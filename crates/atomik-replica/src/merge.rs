@@ -6,27 +6,39 @@ use crate::codec::{Malformed, Reader};
 use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, decode_excerpt, encode_excerpt};
 use crate::interface::{Effect, Notice, Overlap, PeerId, Refusal};
+use crate::message::Kind;
 use crate::origin::OriginId;
 use crate::replica::Replica;
 use crate::table::{Entry, OURS, Published, UNPUBLISHED};
-use crate::value::Value;
 
 /// The most origins that a replica knows, folded ones among them: a member could otherwise invent incarnations without end.
 const MAX_ORIGINS: usize = 4096;
 
 impl Replica {
+    /// Takes over what excerpts bring; where `answer`, sends back what is newer here.
     pub(crate) fn take_changes(
         &mut self,
         from: PeerId,
         reader: &mut Reader<'_>,
+        answer: bool,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
+        let mut newer = Vec::new();
         while !reader.is_empty() {
             let (evidence, changes) = decode_excerpt(reader, &self.secrets, self.config.words)?;
+            if answer && let Some(&place) = self.origin_places.get(&evidence.origin()) {
+                newer.extend(changes.iter().filter_map(|(key, change)| {
+                    let (at, _, slot) = self.table.slots.get_full(*key)?;
+                    let position = slot.position(place)?;
+                    (slot.entries[position].change.version > change.version)
+                        .then_some((at as u32, position))
+                }));
+            }
             if let Err(reason) = self.take_excerpt(&evidence, changes, effects) {
                 self.refuse(from, reason, effects);
             }
         }
+        self.send_entries(from, Kind::Changes, newer, effects);
         Ok(())
     }
 
@@ -182,7 +194,9 @@ impl Replica {
         self.table.touch(at);
         let origin = self.origins[place as usize].id;
         if writers > 1 {
-            self.tell_overlaps(at, place, before.as_ref(), effects);
+            if !self.retired {
+                self.tell_overlap(at, place, before.as_ref(), effects);
+            }
             if writers == 2 && before.is_none() {
                 self.tell_second_writer(at, effects);
             }
@@ -191,8 +205,10 @@ impl Replica {
         Ok(Some(at))
     }
 
-    /// Compares the entry of `place`, which has just been replaced, with every other.
-    fn tell_overlaps(
+    /// Compares the entry of `place`, which has just been replaced, with our own. Comparing third parties' entries with each other would
+    /// tell nothing that neither of them hears, and after a fold it would tell what is not so: changes made since do not
+    /// name the folded origin as seen.
+    fn tell_overlap(
         &mut self,
         at: u32,
         place: u32,
@@ -202,36 +218,27 @@ impl Replica {
         let Some((key, slot)) = self.table.slots.get_index(at as usize) else {
             return;
         };
-        let Some(position) = slot.position(place) else {
+        let (Some(theirs), Some(ours)) = (slot.position(place), slot.position(self.own)) else {
             return;
         };
         let id = |place: u32| -> OriginId { self.origins[place as usize].id };
-        let new = &slot.entries[position].change;
-        let overlaps = slot
-            .entries
-            .iter()
-            .filter(|entry| entry.origin != place)
-            .filter_map(|other| {
-                let other_side = (&other.change, id(other.origin));
-                let bits = Change::overlap((new, id(place)), other_side)?;
-                // What was told of the version before is not told again.
-                let told =
-                    before.and_then(|before| Change::overlap((before, id(place)), other_side));
-                let news: Value = told.map_or_else(|| bits.clone(), |told| bits.and_not(&told));
-                let origins = [
-                    (id(place), new.version),
-                    (id(other.origin), other.change.version),
-                ];
-                (!news.is_zero()).then(|| Overlap {
-                    key: key.clone(),
-                    bits,
-                    state: slot.state.clone(),
-                    origins,
-                })
-            });
-        let told = effects.len();
-        effects.extend(overlaps.map(|overlap| Effect::Notify(Notice::Overlap(overlap))));
-        self.counters.overlaps += (effects.len() - told) as u64;
+        let (new, own) = (&slot.entries[theirs].change, &slot.entries[ours].change);
+        let overlap = |theirs: &Change| Change::overlap((theirs, id(place)), (own, id(self.own)));
+        let Some(bits) = overlap(new) else { return };
+        // What was told of the version before is not told again.
+        let told = before.and_then(overlap);
+        if told.is_some_and(|told| bits.and_not(&told).is_zero()) {
+            return;
+        }
+        let origins = [(id(place), new.version), (id(self.own), own.version)];
+        let overlap = Overlap {
+            key: key.clone(),
+            bits,
+            state: slot.state.clone(),
+            origins,
+        };
+        effects.push(Effect::Notify(Notice::Overlap(overlap)));
+        self.counters.overlaps += 1;
     }
 
     fn quarantine(

@@ -28,10 +28,12 @@ pub(crate) enum Kind {
     Chunk = 6,
     /// Retirements and attestations.
     Ledger = 7,
+    /// Excerpts that the receiver is thought to lack; what it has newer it sends back.
+    Repair = 8,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Changes,
         Self::Summary,
         Self::Sketch,
@@ -40,6 +42,7 @@ impl Kind {
         Self::Pull,
         Self::Chunk,
         Self::Ledger,
+        Self::Repair,
     ];
 }
 
@@ -114,7 +117,8 @@ impl Replica {
             .ok_or(Refusal::Malformed)?;
         let reader = &mut Reader::new(body);
         let read = match kind {
-            Kind::Changes => self.take_changes(from, reader, effects),
+            Kind::Changes => self.take_changes(from, reader, false, effects),
+            Kind::Repair => self.take_changes(from, reader, true, effects),
             Kind::Summary => self.take_summary(from, reader, effects),
             Kind::Sketch => self.take_sketch(from, reader, effects),
             Kind::SketchRequest => self.take_sketch_request(from, reader, effects),

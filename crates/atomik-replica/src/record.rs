@@ -236,6 +236,10 @@ impl Replica {
                 .and_then(|at| self.read_slot(at, &value));
             read.map_err(|Malformed| damaged(&[b"k", &name[..]].concat()))?;
         }
+        // Reading made them, so they are stored.
+        for at in core::mem::take(&mut self.table.unstored) {
+            self.table.slot(at).unstored = false;
+        }
         batches.sort_unstable();
         for (number, value) in batches {
             self.read_batches(number, &value)

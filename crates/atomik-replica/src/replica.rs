@@ -17,7 +17,7 @@ use crate::message::Kind;
 use crate::origin::{Author, OriginId};
 use crate::sketch::Sketch;
 use crate::sync::Exchange;
-use crate::table::{Entry, OURS, Published, Slot, Table, UNPUBLISHED};
+use crate::table::{Entry, OURS, Published, Table, UNPUBLISHED};
 use crate::value::{MAX_WORDS, Value};
 
 /// An origin that has been heard of.
@@ -478,46 +478,41 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Option<Response<Value>> {
         let words = self.config.words;
-        let reads = matches!(op.action, Action::Op(Op::Nop | Op::Read | Op::Delta, _));
-        if reads && !self.table.slots.contains_key(op.key) {
-            // Reading makes no key.
-            let nop = matches!(op.action, Action::Op(Op::Nop, _));
-            return (!nop).then(|| Response {
-                data: Value::zero(words),
-                clean: true,
-            });
-        }
-        let at = self.table.slot_of(op.key);
-        let slot = self.table.slot(at);
-        let mark = |slot: &Slot| {
-            slot.rare
-                .as_ref()
-                .map_or_else(|| Value::zero(words), |rare| rare.mark.clone())
-        };
+        let zero = || Value::zero(words);
+        let slot = self.table.slots.get(op.key);
+        let state = slot.map_or_else(zero, |slot| slot.state.clone());
+        let mark = slot
+            .and_then(|slot| slot.rare.as_ref())
+            .map_or_else(zero, |rare| rare.mark.clone());
         let (delta, new_mark, response) = match &op.action {
+            Action::Op(Op::Nop, _) => return None,
             Action::Op(Op::Accum, delta) => (delta.clone(), None, None),
-            Action::Op(Op::Load, value) => (slot.state.xor(value), Some(value.clone()), None),
+            Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
             Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
-                let since = slot.state.xor(&mark(slot));
+                let since = state.xor(&mark);
                 let clean = since.is_zero();
-                let frozen = matches!(op, Op::Swap | Op::Drain).then(|| slot.state.clone());
+                let frozen = matches!(op, Op::Swap | Op::Drain).then(|| state.clone());
                 let data = if matches!(op, Op::Read | Op::Swap) {
-                    slot.state.clone()
+                    state
                 } else {
                     since
                 };
-                (Value::zero(words), frozen, Some(Response { data, clean }))
+                (zero(), frozen, Some(Response { data, clean }))
             }
-            Action::Op(Op::Nop, _) => return None,
-            Action::Toggle(flag) => (Value::bit(words, *flag), None, None),
-            Action::SetFlag(flag, on) if slot.state.has(*flag) == *on => return None,
-            Action::SetFlag(flag, _) => (Value::bit(words, *flag), None, None),
-            Action::Put(value) => (slot.state.xor(value), None, None),
+            Action::SetFlag(flag, on) if state.has(*flag) == *on => return None,
+            Action::Toggle(flag) | Action::SetFlag(flag, _) => {
+                (Value::bit(words, *flag), None, None)
+            }
+            Action::Put(value) => (state.xor(value), None, None),
         };
-        if let Some(new_mark) = new_mark
-            && new_mark != mark(slot)
-        {
-            slot.rare().mark = new_mark;
+        let new_mark = new_mark.filter(|new_mark| *new_mark != mark);
+        // What changes nothing makes no key.
+        if delta.is_zero() && new_mark.is_none() {
+            return response;
+        }
+        let at = self.table.slot_of(op.key);
+        if let Some(new_mark) = new_mark {
+            self.table.slot(at).rare().mark = new_mark;
             self.table.touch(at);
             self.activity += 1;
         }

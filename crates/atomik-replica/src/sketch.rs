@@ -15,6 +15,10 @@ use crate::entry::Tag;
 
 const TABLES: usize = 3;
 
+/// From so many differences on they are estimated twice, the second time from subtables of [`REFINED`] cells.
+const MANY: usize = 5000;
+const REFINED: usize = 280;
+
 /// One cell: how many, the xor of their ids, and the xor of their checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cell {
@@ -23,20 +27,25 @@ pub(crate) struct Cell {
     ids: u64,
 }
 
-/// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 16 of the version, 16 of the entry's tag.
+/// Bytes of an id.
+pub(crate) const ID_BYTES: usize = 7;
+
+/// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 12 of the version, 12 of the entry's tag.
 ///
-/// So of two ids of one entry it shows which is newer, and only that one has to travel. Two entries may share the first part, one pair in 2^32;
-/// then one of both is taken for an old version of the other, once: at the next comparison the other is gone from the difference.
+/// So of two ids of one entry it shows which is newer, and only that one has to travel. It may err: where versions are more than 2047
+/// apart, or two entries share the first part. Then what travels is older than what is there, and is answered with that (`Kind::Repair`). Two versions of an entry with one
+/// id do not show in the cells, but in the sum that comes with them.
 pub(crate) fn id(place: u32, version: u64, tag: &Tag) -> u64 {
-    u64::from(place) << 32
-        | (version & 0xffff) << 16
-        | u64::from(u16::from_le_bytes([tag[0], tag[1]]))
+    u64::from(place) << 24
+        | (version & 0xfff) << 12
+        | u64::from(u16::from_le_bytes([tag[0], tag[1]]) & 0xfff)
 }
 
 /// Of ids that differ between two replicas: which of ours to send, and which of theirs to ask for.
 pub(crate) fn newer(ours: &[u64], theirs: &[u64]) -> (Vec<u64>, Vec<u64>) {
-    let place = |id: u64| (id >> 32) as u32;
-    let version = |id: u64| (id >> 16) as u16;
+    let place = |id: u64| (id >> 24) as u32;
+    // In the high bits of 16, so that a difference keeps its sign.
+    let version = |id: u64| ((id >> 12) as u16) << 4;
     let latest = |ids: &[u64], others: &[u64]| {
         let others: HashMap<u32, u16> = others.iter().map(|&id| (place(id), version(id))).collect();
         let wanted = ids.iter().copied().filter(|&id| {
@@ -58,8 +67,9 @@ fn mix(id: u64, purpose: u64) -> u64 {
     z ^ z >> 31
 }
 
+/// 24 bits: a cell of several elements passes for one of a single element once in 2^24, and then some ids are found that nobody has.
 fn check(id: u64) -> u32 {
-    (mix(id, 17) >> 32) as u32
+    (mix(id, 17) >> 40) as u32
 }
 
 /// A table of `TABLES` times [`size`](Self::size) cells.
@@ -70,8 +80,8 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
-    /// The size of a subtable from which all smaller ones can be folded: a number with 90 divisors, so that there is one near every wish.
-    pub(crate) const FULL: usize = 25_200;
+    /// The size of a subtable from which all smaller ones can be folded: a number with 120 divisors, so that there is one near every wish.
+    pub(crate) const FULL: usize = 55_440;
 
     /// An empty table; `size` divides [`FULL`](Self::FULL).
     pub(crate) fn new(size: usize) -> Self {
@@ -125,11 +135,21 @@ impl Sketch {
         folded
     }
 
-    /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest divisor of `full` with 1.35 cells for
-    /// each and some to spare (three subtables decode from 1.23 on, for many differences; fewer need more to spare). `None` if no
-    /// table is large enough.
+    /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest divisor of `full` with enough cells,
+    /// which is 1.23 for each of many differences, and more for few. `None` if no table is large enough.
+    ///
+    /// An estimate from `n` cells is off by some sqrt(2/n) of itself. So many differences are estimated once more, from a table of a size that does not
+    /// count then, before a large table is asked for that might be too small.
     pub(crate) fn size_for(differences: usize, tried: usize, full: usize) -> Option<usize> {
-        let wanted = differences.saturating_mul(27) / 20 + 24;
+        let percent = match differences {
+            MANY.. if tried < REFINED => {
+                return (tried + 1..=full)
+                    .find(|&size| full.is_multiple_of(size) && size >= REFINED);
+            }
+            MANY.. => 138,
+            _ => 150,
+        };
+        let wanted = differences.saturating_mul(percent) / 100 + 24;
         (tried + 1..=full).find(|&size| full.is_multiple_of(size) && TABLES * size >= wanted)
     }
 
@@ -145,8 +165,8 @@ impl Sketch {
         for cell in self.cells.iter().skip(from) {
             cell_bytes.clear();
             cell_bytes.varint(u64::from(cell.count as u32));
-            cell_bytes.extend_from_slice(&cell.check.to_le_bytes());
-            cell_bytes.extend_from_slice(&cell.ids.to_le_bytes());
+            cell_bytes.extend_from_slice(&cell.check.to_le_bytes()[..3]);
+            cell_bytes.extend_from_slice(&cell.ids.to_le_bytes()[..ID_BYTES]);
             if out.len() + cell_bytes.len() > limit {
                 break;
             }
@@ -166,8 +186,8 @@ impl Sketch {
             let cell = self.cells.get_mut(at).ok_or(Malformed)?;
             *cell = Cell {
                 count: count as i32,
-                check: reader.u32()?,
-                ids: reader.u64()?,
+                check: reader.low_bytes(3)? as u32,
+                ids: reader.low_bytes(ID_BYTES)?,
             };
             at += 1;
         }
@@ -256,7 +276,7 @@ mod tests {
     use super::*;
 
     fn id(seed: u64) -> u64 {
-        mix(seed, 100)
+        mix(seed, 100) >> 8
     }
 
     fn sketch(seeds: impl Iterator<Item = u64>) -> Sketch {
@@ -272,9 +292,9 @@ mod tests {
             let salted = |range: core::ops::Range<u64>| range.map(move |i| salt.wrapping_add(i));
             let a = sketch(salted(0..common + ours));
             let b = sketch(salted(0..common).chain(salted(10_000..10_000 + theirs)));
-            let first = a.folded(16).difference(&b.folded(16));
+            let first = a.folded(80).difference(&b.folded(80));
             let actual = (ours + theirs) as usize;
-            prop_assert!(first.complete || first.estimate * 3 > actual && first.estimate < 3 * actual + 16, "{} for {}", first.estimate, actual);
+            prop_assert!(first.complete || first.estimate * 2 > actual && first.estimate < 2 * actual + 16, "{} for {}", first.estimate, actual);
             let size = Sketch::size_for(actual, 0, Sketch::FULL).unwrap();
             let found = a.folded(size).difference(&b.folded(size));
             let all = |range: core::ops::Range<u64>| salted(range).map(id).collect::<std::collections::HashSet<_>>();
@@ -290,7 +310,7 @@ mod tests {
     #[test]
     fn folding_gives_the_table_that_the_smaller_size_would_have() {
         let full = sketch(0..500);
-        for size in [8, 12, 16, 24, 12_600] {
+        for size in [8, 12, 16, 48, 13_860] {
             let mut direct = Sketch::new(size);
             (0..500).for_each(|seed| direct.insert(id(seed)));
             assert_eq!(full.folded(size), direct);
@@ -317,8 +337,8 @@ mod tests {
     #[test]
     fn of_two_versions_of_one_entry_only_the_newer_travels() {
         let id = |place, version| super::id(place, version, &[7; 16]);
-        let ours = [id(1, 5), id(2, 70_000), id(3, 1)];
-        let theirs = [id(1, 6), id(2, 65_535), id(4, 1)];
+        let ours = [id(1, 5), id(2, 4_100), id(3, 1)];
+        let theirs = [id(1, 6), id(2, 4_095), id(4, 1)];
         assert_eq!(
             newer(&ours, &theirs),
             (vec![ours[1], ours[2]], vec![theirs[0], theirs[2]])

@@ -3,10 +3,10 @@
 //! ```text
 //! A                                  B
 //! Summary ────────────────────────>      equal: done, in O(1) bytes
-//!         <──────────────────────── Sketch of 48 cells, which tells a few differences, or how many there are
+//!         <──────────────────────── Sketch of 240 cells, which tells a few differences, or how many there are
 //! SketchRequest for more cells ───>      (if these were too few)
 //!         <──────────────────────── Sketch
-//! Changes that only A has ────────>
+//! Repair: what only A has ────────>
 //! Fetch of what only B has ───────>
 //!         <──────────────────────── Changes
 //! ```
@@ -22,12 +22,12 @@ use crate::frame::encode_excerpt;
 use crate::interface::{Effect, Notice, PeerId};
 use crate::message::{Kind, OVERHEAD};
 use crate::replica::Replica;
-use crate::sketch::{Sketch, newer};
+use crate::sketch::{ID_BYTES, Sketch, newer};
 use crate::table::OURS;
 use crate::value::Value;
 
-/// Cells of a subtable in the first answer: decodes some 25 differences, and estimates more.
-const FIRST_SIZE: usize = 16;
+/// Cells of a subtable in the first answer: decodes some 150 differences, and estimates more.
+const FIRST_SIZE: usize = 80;
 
 /// Entries looked at for one chunk.
 const CHUNK_ENTRIES: usize = 4096;
@@ -154,6 +154,7 @@ impl Replica {
         let mut body = Vec::new();
         body.varint(size as u64);
         body.varint(from_cell as u64);
+        body.extend_from_slice(&self.table.digest.sum.to_le_bytes());
         let room = self.config.message_bytes - OVERHEAD - body.len();
         self.table
             .digest
@@ -181,6 +182,7 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         let (size, first) = read_place(reader)?;
+        let sum = reader.u128()?;
         let full = self.table.digest.sketch.size();
         if !full.is_multiple_of(size) {
             return reader.bytes(reader.rest().len()).map(drop);
@@ -212,22 +214,27 @@ impl Replica {
         }
         let difference = self.table.digest.sketch.folded(size).difference(&cells);
         let found = difference.ours.len() + difference.theirs.len();
+        // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
+        if !difference.complete && found * 8 < difference.estimate * 7 || found == 0 {
+            let wanted =
+                Sketch::size_for(difference.estimate, size, full).filter(|_| !difference.complete);
+            match wanted {
+                Some(wanted) => self.ask_cells(from, Sketch::new(wanted), 0, effects),
+                // Too many, or two versions with one id: a pass over everything finds them.
+                None if !difference.complete || sum != self.table.digest.sum => {
+                    let folded = self.folded_sum();
+                    self.pull(from, 0, folded, effects);
+                }
+                None => {}
+            }
+            return Ok(());
+        }
         self.counters.repaired += found as u64;
         let (mut ours, theirs) = newer(&difference.ours, &difference.theirs);
         ours.sort_unstable();
         let places = self.table.find(&ours);
-        self.send_entries(from, places, effects);
+        self.send_entries(from, Kind::Repair, places, effects);
         self.fetch(from, &theirs, effects);
-        // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
-        if !difference.complete && found * 2 < difference.estimate.max(2) {
-            match Sketch::size_for(difference.estimate, size, full) {
-                Some(wanted) => self.ask_cells(from, Sketch::new(wanted), 0, effects),
-                None => {
-                    let folded = self.folded_sum();
-                    self.pull(from, 0, folded, effects);
-                }
-            }
-        }
         Ok(())
     }
 
@@ -244,8 +251,11 @@ impl Replica {
     }
 
     fn fetch(&mut self, from: PeerId, ids: &[u64], effects: &mut Vec<Effect>) {
-        for ids in ids.chunks((self.config.message_bytes - OVERHEAD) / 8) {
-            let body: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+        for ids in ids.chunks((self.config.message_bytes - OVERHEAD) / ID_BYTES) {
+            let body: Vec<u8> = ids
+                .iter()
+                .flat_map(|id| id.to_le_bytes().into_iter().take(ID_BYTES))
+                .collect();
             self.send(from, Kind::Fetch, &body, effects);
         }
     }
@@ -256,19 +266,25 @@ impl Replica {
         reader: &mut Reader<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
-        let mut ids = Vec::with_capacity(reader.rest().len() / 8);
+        let mut ids = Vec::with_capacity(reader.rest().len() / ID_BYTES);
         while !reader.is_empty() {
-            ids.push(reader.u64()?);
+            ids.push(reader.low_bytes(ID_BYTES)?);
         }
         ids.sort_unstable();
         let places = self.table.find(&ids);
-        self.send_entries(from, places, effects);
+        self.send_entries(from, Kind::Changes, places, effects);
         Ok(())
     }
 
     /// Sends entries: our own under a new signature, those of others as excerpts of the frames that they came in. An own entry that has changed
     /// since it was published is left out: it is going to be published.
-    fn send_entries(&mut self, to: PeerId, places: Vec<(u32, usize)>, effects: &mut Vec<Effect>) {
+    pub(crate) fn send_entries(
+        &mut self,
+        to: PeerId,
+        kind: Kind,
+        places: Vec<(u32, usize)>,
+        effects: &mut Vec<Effect>,
+    ) {
         let mut own: HashMap<u32, Vec<Vec<u8>>> = HashMap::new();
         let mut others: HashMap<u32, Vec<(u16, Vec<u8>)>> = HashMap::new();
         let (mut own_order, mut other_order) = (Vec::new(), Vec::new());
@@ -313,13 +329,13 @@ impl Replica {
         let mut body = Vec::new();
         for excerpt in excerpts {
             if !body.is_empty() && body.len() + excerpt.len() > room {
-                self.send(to, Kind::Changes, &body, effects);
+                self.send(to, kind, &body, effects);
                 body.clear();
             }
             body.extend_from_slice(&excerpt);
         }
         if !body.is_empty() {
-            self.send(to, Kind::Changes, &body, effects);
+            self.send(to, kind, &body, effects);
         }
     }
 
@@ -399,7 +415,7 @@ impl Replica {
             at += 1;
         }
         let done = at >= self.table.slots.len() as u64;
-        self.send_entries(from, places, effects);
+        self.send_entries(from, Kind::Changes, places, effects);
         body.varint(first);
         body.varint(if done { 0 } else { at });
         body.extend_from_slice(&self.folded_sum().to_le_bytes());

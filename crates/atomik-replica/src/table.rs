@@ -159,19 +159,21 @@ impl Table {
         }
     }
 
-    /// The slot of a key, made if it is not there.
+    /// The slot of a key, made if it is not there. A new one is to be stored at once: places have no holes.
     pub(crate) fn slot_of(&mut self, key: &[u8]) -> u32 {
-        let at = self.slots.get_index_of(key).unwrap_or_else(|| {
-            let slot = Slot {
-                state: Value::zero(self.words),
-                entries: SmallVec::new(),
-                rare: None,
-                unstored: false,
-                unpublished: false,
-            };
-            self.slots.insert_full(key.into(), slot).0
-        });
-        at as u32
+        if let Some(at) = self.slots.get_index_of(key) {
+            return at as u32;
+        }
+        let slot = Slot {
+            state: Value::zero(self.words),
+            entries: SmallVec::new(),
+            rare: None,
+            unstored: true,
+            unpublished: false,
+        };
+        let at = self.slots.insert_full(key.into(), slot).0 as u32;
+        self.unstored.push(at);
+        at
     }
 
     pub(crate) fn slot(&mut self, at: u32) -> &mut Slot {

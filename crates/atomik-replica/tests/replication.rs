@@ -29,7 +29,7 @@ fn config(n: u8, members: u8) -> Config {
         allowed,
     };
     let mut config = Config::new("test", 1, [9; 32], trust, [n; 16]);
-    config.digest_cells = 100;
+    config.digest_cells = 99;
     config
 }
 
