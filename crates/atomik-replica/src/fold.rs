@@ -7,7 +7,7 @@
 //! A member that lost its memory after it attested finds the others with a base that contains what it lacks: it takes their base over, on the strength
 //! of the attestations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::interface::{Effect, Notice, PeerId};
@@ -178,6 +178,10 @@ impl Replica {
                             seal,
                         });
                         self.unstored_origins.insert(place);
+                        if place == self.own && !self.retired {
+                            // It has left, and has been put back to before that.
+                            self.lose_memory(effects);
+                        }
                     }
                 }
                 ATTESTATION => {
@@ -239,7 +243,14 @@ impl Replica {
         }
         for place in 0..self.origins.len() as u32 {
             let origin = &self.origins[place as usize];
-            if place == self.own || origin.folded || origin.quarantined {
+            if origin.folded || origin.quarantined {
+                continue;
+            }
+            if place == self.own {
+                // One that has left and runs on does as the others do: it may be the only one that has a base.
+                if self.retired && published && self.is_attested(place, false) {
+                    self.fold(place, effects);
+                }
                 continue;
             }
             let (id, Some(retirement)) = (origin.id, origin.retiring.retirement.clone()) else {
@@ -259,12 +270,11 @@ impl Replica {
             if complete > self.durable {
                 continue;
             }
-            if !retiring.attestations.contains_key(&key) {
+            if let Entry::Vacant(ours) = retiring.attestations.entry(key) {
                 let statement = self
                     .secrets
                     .statement("attestation", &attestation(id, &retirement));
-                let seal = self.config.trust.sign(&statement);
-                retiring.attestations.insert(key, seal);
+                ours.insert(self.config.trust.sign(&statement));
                 self.unstored_origins.insert(place);
                 news = true;
             }
@@ -322,7 +332,11 @@ impl Replica {
         for at in 0..self.table.slots.len() as u32 {
             let slot = self.table.slot(at);
             if let Some(position) = slot.position(place) {
-                let accumulator = self.table.remove(at, position).change.accumulator;
+                let accumulator = self
+                    .table
+                    .remove(&self.secrets, at, position)
+                    .change
+                    .accumulator;
                 self.table.slot(at).rare().base.accumulate(&accumulator);
                 self.table.touch(at);
             }
@@ -387,7 +401,7 @@ impl Replica {
         for at in 0..self.table.slots.len() as u32 {
             for &place in &late {
                 if let Some(position) = self.table.slot(at).position(place) {
-                    self.table.remove(at, position);
+                    self.table.remove(&self.secrets, at, position);
                     self.table.touch(at);
                 }
             }
@@ -395,23 +409,23 @@ impl Replica {
                 continue;
             };
             let base = bases
-                .remove(key)
+                .remove(&key[..])
                 .unwrap_or_else(|| Value::zero(self.config.words));
             let old = slot
                 .rare
                 .as_ref()
                 .map_or_else(|| Value::zero(self.config.words), |rare| rare.base.clone());
-            let before = slot.state.clone();
-            self.remember(at);
-            let slot = self.table.slot(at);
             if base != old {
-                slot.rare().base = base;
+                self.table.slot(at).rare().base = base;
                 self.table.touch(at);
             }
             let slot = self.table.slot(at);
-            slot.state = slot.sum();
-            let delta = before.xor(&slot.state);
-            self.tell_change(at, &delta, None, effects);
+            let delta = slot.sum().xor(&slot.state);
+            if !delta.is_zero() {
+                self.remember(at);
+                self.table.slot(at).state.accumulate(&delta);
+                self.tell_change(at, &delta, None, effects);
+            }
         }
         for &place in &late {
             self.origins[place as usize].folded = true;

@@ -7,6 +7,7 @@
 use core::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, Tag};
@@ -19,6 +20,7 @@ pub(crate) const MAX_LEAVES: usize = 1000;
 pub(crate) const FRAME_OVERHEAD: usize = 32 + 16 + 64 + 10 + 3 + 3 + 1;
 
 /// Keys derived from a keyspace's secret, its name and its number of words; a message of another keyspace fits none.
+/// Debug output shows none of them.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     leaf: [u8; 32],
@@ -27,6 +29,12 @@ pub(crate) struct Secrets {
     message: [u8; 32],
     base: [u8; 32],
     place: [u8; 16],
+}
+
+impl core::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secrets")
+    }
 }
 
 impl Secrets {
@@ -50,16 +58,16 @@ impl Secrets {
         }
     }
 
-    /// The tag of one encoded change.
-    pub(crate) fn leaf(&self, encoded: &[u8]) -> Tag {
-        truncated(blake3::keyed_hash(&self.leaf, encoded))
+    /// The tag of one encoded change of an origin.
+    pub(crate) fn leaf(&self, origin: OriginId, encoded: &[u8]) -> Tag {
+        let mut input = SmallVec::<[u8; 128]>::from_slice(&origin.0);
+        input.extend_from_slice(encoded);
+        truncated(blake3::keyed_hash(&self.leaf, &input))
     }
 
-    fn node(&self, left: &Tag, right: &Tag) -> Tag {
-        let mut both = [0; 32];
-        both[..16].copy_from_slice(left);
-        both[16..].copy_from_slice(right);
-        truncated(blake3::keyed_hash(&self.node, &both))
+    /// The tag of two to four subtrees: one block of the hash.
+    fn node(&self, children: &[Tag]) -> Tag {
+        truncated(blake3::keyed_hash(&self.node, children.as_flattened()))
     }
 
     /// The id of an entry in digests.
@@ -123,25 +131,36 @@ fn hash(
     secrets: &Secrets,
     from: u16,
     to: u16,
-    have: &[(u16, Tag)],
+    mut have: &[(u16, Tag)],
     hashes: &mut core::slice::Iter<'_, Tag>,
 ) -> Option<Tag> {
     match have {
         [] => hashes.next().copied(),
         [(_, tag)] if to - from == 1 => Some(*tag),
         _ => {
-            let middle = middle(from, to);
-            let (left, right) = have.split_at(have.partition_point(|&(index, _)| index < middle));
-            let left = hash(secrets, from, middle, left, hashes)?;
-            let right = hash(secrets, middle, to, right, hashes)?;
-            Some(secrets.node(&left, &right))
+            let mut children = [Tag::default(); 4];
+            let mut count = 0;
+            for (from, to) in split(from, to) {
+                let (child, rest) = have.split_at(have.partition_point(|&(index, _)| index < to));
+                have = rest;
+                children[count] = hash(secrets, from, to, child, hashes)?;
+                count += 1;
+            }
+            Some(secrets.node(&children[..count]))
         }
     }
 }
 
-/// Where a tree over `from..to` (two leaves at least) splits: the left part is the largest power of two below the whole.
-fn middle(from: u16, to: u16) -> u16 {
-    from + (to - from).next_power_of_two() / 2
+/// How a tree over `from..to` (two leaves at least) splits: into as many as four subtrees of the largest power of four below the whole; the
+/// last may be smaller.
+fn split(from: u16, to: u16) -> impl Iterator<Item = (u16, u16)> {
+    let mut size = 1;
+    while size * 4 < to - from {
+        size *= 4;
+    }
+    (from..to)
+        .step_by(usize::from(size))
+        .map(move |start| (start, to.min(start + size)))
 }
 
 /// What proves that changes are their origin's: the signature, and of the tree what is needed to come to its root.
@@ -155,20 +174,16 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Signs changes that encode to `encoded`, all of them. Returns the tags in the same order.
+    /// Signs changes, given by their tags: all of them, in order.
     pub(crate) fn sign(
         secrets: &Secrets,
         trust: &Trust,
         author: Author,
         number: u64,
-        encoded: &[Vec<u8>],
+        tags: &[Tag],
     ) -> Self {
-        debug_assert!((1..=MAX_LEAVES).contains(&encoded.len()));
-        let leaves: Vec<_> = encoded
-            .iter()
-            .zip(0..)
-            .map(|(bytes, index)| (index, secrets.leaf(bytes)))
-            .collect();
+        debug_assert!((1..=MAX_LEAVES).contains(&tags.len()));
+        let leaves: Vec<_> = (0..).zip(tags.iter().copied()).collect();
         let header = Header {
             author,
             number,
@@ -205,21 +220,22 @@ impl Evidence {
             s: &Secrets,
             from: u16,
             to: u16,
-            have: &[(u16, Tag)],
-            keep: &[u16],
+            mut have: &[(u16, Tag)],
+            mut keep: &[u16],
             hashes: &mut core::slice::Iter<'_, Tag>,
             out: &mut Vec<Tag>,
         ) {
             if keep.is_empty() {
                 out.extend(hash(s, from, to, have, hashes));
             } else if to - from > 1 {
-                let middle = middle(from, to);
-                let (left, right) =
-                    have.split_at(have.partition_point(|&(index, _)| index < middle));
-                let (keep_left, keep_right) =
-                    keep.split_at(keep.partition_point(|&index| index < middle));
-                walk(s, from, middle, left, keep_left, hashes, out);
-                walk(s, middle, to, right, keep_right, hashes, out);
+                for (from, to) in split(from, to) {
+                    let (child, rest) =
+                        have.split_at(have.partition_point(|&(index, _)| index < to));
+                    have = rest;
+                    let (kept, rest) = keep.split_at(keep.partition_point(|&index| index < to));
+                    keep = rest;
+                    walk(s, from, to, child, kept, hashes, out);
+                }
             }
         }
         let mut hashes = Vec::new();
@@ -344,19 +360,23 @@ pub(crate) fn encode_excerpt<'a>(
     changes.for_each(|change| out.extend_from_slice(change));
 }
 
+/// Changes with their keys.
+pub(crate) type KeyedChanges<'a> = Vec<(&'a [u8], Change)>;
+
 /// Reads an excerpt and computes its tags. The signature is not checked yet: see [`Evidence::holds`].
 pub(crate) fn decode_excerpt<'a>(
     reader: &mut Reader<'a>,
     secrets: &Secrets,
     words: usize,
-) -> Result<(Evidence, Vec<(&'a [u8], Change)>), Malformed> {
+) -> Result<(Evidence, KeyedChanges<'a>), Malformed> {
     let mut evidence = Evidence::decode(reader)?;
+    let origin = evidence.origin();
     let mut changes = Vec::with_capacity(evidence.len());
     for position in 0..evidence.len() {
         let before = reader.rest();
         changes.push(Change::decode(reader, words)?);
         let encoded = &before[..before.len() - reader.rest().len()];
-        evidence.set_tag(position, secrets.leaf(encoded));
+        evidence.set_tag(position, secrets.leaf(origin, encoded));
     }
     Ok((evidence, changes))
 }
@@ -401,7 +421,11 @@ mod tests {
             incarnation: [9; 16],
         };
         let encoded = encoded(count);
-        let evidence = Evidence::sign(&secrets, &trust, author, 5, &encoded);
+        let tags: Vec<_> = encoded
+            .iter()
+            .map(|bytes| secrets.leaf(author.origin(), bytes))
+            .collect();
+        let evidence = Evidence::sign(&secrets, &trust, author, 5, &tags);
         (secrets, trust, evidence, encoded)
     }
 

@@ -1,10 +1,11 @@
 //! Taking over what others did: the higher version wins, per key and origin.
 
 use core::cmp::Ordering;
+use std::collections::HashMap;
 
 use crate::codec::{Malformed, Reader};
 use crate::entry::{Change, Tag};
-use crate::frame::{Evidence, decode_excerpt, encode_excerpt};
+use crate::frame::{Evidence, KeyedChanges, decode_excerpt, encode_excerpt};
 use crate::interface::{Effect, Notice, Overlap, PeerId, Refusal};
 use crate::message::Kind;
 use crate::origin::OriginId;
@@ -45,7 +46,7 @@ impl Replica {
     fn take_excerpt(
         &mut self,
         evidence: &Evidence,
-        changes: Vec<(&[u8], Change)>,
+        changes: KeyedChanges<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
         let author = evidence.header.author;
@@ -70,12 +71,30 @@ impl Replica {
             return Err(Refusal::TooManyOrigins { origin });
         }
         // What brings nothing new needs no proof. What contradicts needs it before it may accuse anybody.
-        let news = changes.iter().any(|(key, change)| {
-            let place = known.and_then(|place| self.held_change(key, place));
-            place.is_none_or(|held| {
+        let unknown = |change: &Change, held: Option<&Change>| {
+            held.is_none_or(|held| {
                 change.version > held.version || change.version == held.version && change != held
             })
-        });
+        };
+        let news = if known == Some(self.own) {
+            // What we have not sent nobody else can know.
+            let pending = self.unsent();
+            changes.iter().any(|(key, change)| {
+                let held = self
+                    .table
+                    .slots
+                    .get_index_of(*key)
+                    .and_then(|at| pending.get(&(at as u32)).copied());
+                unknown(
+                    change,
+                    held.unwrap_or_else(|| self.held_change(key, self.own)),
+                )
+            })
+        } else {
+            changes.iter().any(|(key, change)| {
+                unknown(change, known.and_then(|place| self.held_change(key, place)))
+            })
+        };
         if !news {
             self.counters.stale += changes.len() as u64;
             return Ok(());
@@ -93,35 +112,24 @@ impl Replica {
                 return Ok(());
             }
         }
-        let at_hand = self.is_ours(place);
-        let mut accepted: Vec<(u16, u32)> = Vec::with_capacity(changes.len());
+        let held = if self.is_ours(place) {
+            OURS
+        } else {
+            self.table.hold(evidence.clone())
+        };
         let mut fault = None;
         for ((index, tag), (key, change)) in evidence.tags().zip(changes) {
-            match self.merge(place, key, change, index, tag, effects) {
-                Ok(Some(at)) => accepted.push((index, at)),
-                Ok(None) => self.counters.stale += 1,
-                Err(version) => {
-                    fault = Some((key.to_vec(), index, version));
-                    break;
-                }
+            let taken = fault.is_none()
+                && self
+                    .merge(place, key, change, (held, index, tag), effects)
+                    .unwrap_or_else(|version| {
+                        fault = Some((key.to_vec(), index, version));
+                        false
+                    });
+            if !taken {
+                self.counters.stale += 1;
+                self.table.release(&self.secrets, held, index);
             }
-        }
-        // One frame may name one key twice, if its author is broken; the later then replaced the earlier.
-        accepted.retain(|&(index, at)| {
-            let slot = &self.table.slots[at as usize];
-            slot.position(place)
-                .is_some_and(|position| slot.entries[position].leaf == index)
-        });
-        if !accepted.is_empty() && !at_hand {
-            let live: Vec<u16> = accepted.iter().map(|(index, _)| *index).collect();
-            let held = self.table.hold(evidence.clone(), live);
-            for (_, at) in &accepted {
-                let slot = self.table.slot(*at);
-                if let Some(position) = slot.position(place) {
-                    slot.entries[position].evidence = held;
-                }
-            }
-            self.table.prune(&self.secrets, held);
         }
         match fault {
             None => Ok(()),
@@ -131,34 +139,55 @@ impl Replica {
         }
     }
 
+    /// Own changes that have not been sent, by slot: what was sent before them.
+    fn unsent(&self) -> HashMap<u32, Option<&Change>> {
+        let waiting = self
+            .unpublished
+            .iter()
+            .map(|(at, before)| (*at, before.as_ref()));
+        let flying = self
+            .flight
+            .iter()
+            .flat_map(|flight| &flight.own)
+            .map(|(at, _, before)| (*at, before.as_ref()));
+        // What is on its way to storage is older than what waits for it.
+        waiting.chain(flying).collect()
+    }
+
     fn held_change(&self, key: &[u8], origin: u32) -> Option<&Change> {
         let slot = self.table.slots.get(key)?;
         slot.position(origin)
             .map(|position| &slot.entries[position].change)
     }
 
-    /// Takes over one change if it is newer; returns its slot. `Err` with the version if it contradicts what is held.
+    /// Takes over one change, with its evidence, leaf and tag, if it is newer; whether it was. `Err` with the version if it contradicts what
+    /// is held.
     fn merge(
         &mut self,
         place: u32,
         key: &[u8],
         change: Change,
-        index: u16,
-        tag: Tag,
+        (held, leaf, tag): (u32, u16, Tag),
         effects: &mut Vec<Effect>,
-    ) -> Result<Option<u32>, u64> {
-        if let Some(held) = self.held_change(key, place) {
-            match change.version.cmp(&held.version) {
-                Ordering::Less => return Ok(None),
-                Ordering::Equal if change == *held => return Ok(None),
-                Ordering::Equal => return Err(change.version),
-                Ordering::Greater => {}
+    ) -> Result<bool, u64> {
+        let at = match self.table.slots.get_full(key) {
+            None => self.table.slot_of(key),
+            Some((at, _, slot)) => {
+                if let Some(position) = slot.position(place) {
+                    let known = &slot.entries[position].change;
+                    match change.version.cmp(&known.version) {
+                        Ordering::Less => return Ok(false),
+                        Ordering::Equal if change == *known => return Ok(false),
+                        Ordering::Equal => return Err(change.version),
+                        Ordering::Greater => {}
+                    }
+                }
+                at as u32
             }
-        }
+        };
         let id = self
             .secrets
             .id(self.origins[place as usize].id, key, change.version, &tag);
-        let at = self.table.slot_of(key);
         self.remember(at);
         self.counters.merged += 1;
         let slot = self.table.slot(at);
@@ -167,18 +196,19 @@ impl Replica {
             Some(position) => {
                 let entry = &mut slot.entries[position];
                 let before = core::mem::replace(&mut entry.change, change);
-                let evidence = core::mem::replace(&mut entry.evidence, OURS);
-                let leaf = core::mem::replace(&mut entry.leaf, index);
+                let old = (
+                    core::mem::replace(&mut entry.evidence, held),
+                    core::mem::replace(&mut entry.leaf, leaf),
+                );
                 delta.accumulate(&before.accumulator);
-                self.table.release(evidence, leaf);
-                self.table.prune(&self.secrets, evidence);
+                self.table.release(&self.secrets, old.0, old.1);
                 Some(before)
             }
             None => {
                 slot.entries.push(Entry {
                     origin: place,
-                    evidence: OURS,
-                    leaf: index,
+                    evidence: held,
+                    leaf,
                     published: UNPUBLISHED,
                     change,
                 });
@@ -202,7 +232,7 @@ impl Replica {
             }
         }
         self.tell_change(at, &delta, Some(origin), effects);
-        Ok(Some(at))
+        Ok(true)
     }
 
     /// Compares the entry of `place`, which has just been replaced, with our own. Comparing third parties' entries with each other would
@@ -232,7 +262,7 @@ impl Replica {
         }
         let origins = [(id(place), new.version), (id(self.own), own.version)];
         let overlap = Overlap {
-            key: key.clone(),
+            key: key[..].into(),
             bits,
             state: slot.state.clone(),
             origins,

@@ -154,70 +154,20 @@ impl Replica {
         &mut self,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Option<u32>, OpenError> {
-        let mut own = None;
-        let (mut origins, mut slots, mut batches) = (Vec::new(), Vec::new(), Vec::new());
+        let mut found = Found::default();
         for (key, value) in records {
-            let mut reader = Reader::new(&value);
-            let read = match key.split_first() {
-                Some((b'm', [])) => {
-                    match value.first() {
-                        Some(&FORMAT) => {}
-                        Some(&found) if found > FORMAT => {
-                            return Err(OpenError::Format {
-                                found,
-                                wanted: FORMAT,
-                            });
-                        }
-                        _ => return Err(damaged(&key)),
-                    }
-                    let wanted = self.identity();
-                    let found = value
-                        .get(1..)
-                        .and_then(|value| Reader::new(value).blob(usize::MAX).ok())
-                        .map(String::from_utf8_lossy);
-                    if let Some(found) = found
-                        && found != wanted
-                    {
-                        return Err(OpenError::Keyspace {
-                            found: found.into_owned(),
-                            wanted,
-                        });
-                    }
-                    self.read_meta(&mut reader).map(|place| own = Some(place))
-                }
-                Some((b'o', place)) => place_of(place)
-                    .and_then(|place| Ok(origins.push((place, read_origin(&mut reader)?)))),
-                Some((b'e', place)) => place_of(place).and_then(|place| {
-                    let evidence = read_evidence(&mut reader)?;
-                    self.table.restore(
-                        place,
-                        Held {
-                            evidence,
-                            live: Vec::new(),
-                        },
-                    );
-                    Ok(())
-                }),
-                // These refer to the others and wait for them.
-                Some((b'k', name)) => reader.varint().and_then(|at| {
-                    let rest = reader.bytes(reader.rest().len())?.to_vec();
-                    Ok(slots.push((at, name.to_vec(), rest)))
-                }),
-                Some((b'b', number)) => {
-                    let number = number
-                        .try_into()
-                        .map(u64::from_be_bytes)
-                        .map_err(|_| Malformed);
-                    let read = number.and_then(|number| {
-                        Ok(batches.push((number, reader.bytes(reader.rest().len())?.to_vec())))
-                    });
-                    read
-                }
-                _ => Err(Malformed),
-            };
-            read.and_then(|()| reader.end())
+            if key == b"m" {
+                self.check_meta(&value)?;
+            }
+            self.read_record(&key, &value, &mut found)
                 .map_err(|Malformed| damaged(&key))?;
         }
+        let Found {
+            own,
+            mut origins,
+            mut slots,
+            mut batches,
+        } = found;
         origins.sort_unstable_by_key(|(place, _)| *place);
         for (expected, (place, origin)) in origins.into_iter().enumerate() {
             if place as usize != expected {
@@ -246,12 +196,9 @@ impl Replica {
                 .map_err(|Malformed| damaged(&batch_key(number)))?;
         }
         self.stored_batches.0 = self.next_batch;
+        self.forget_batches();
         // Evidence that nothing refers to is left over from nothing: it is deleted in the batch that frees it.
-        let damaged_evidence = self.table.all_evidence().find_map(|(place, held)| {
-            held.live.sort_unstable();
-            held.live.is_empty().then_some(place)
-        });
-        if let Some(place) = damaged_evidence {
+        if let Some(place) = self.table.idle_evidence() {
             return Err(damaged(&place_key(b'e', place)));
         }
         if own.is_some_and(|own| own as usize >= self.origins.len())
@@ -261,6 +208,66 @@ impl Replica {
         }
         self.sum_bases();
         Ok(own)
+    }
+
+    fn check_meta(&self, value: &[u8]) -> Result<(), OpenError> {
+        match value.first() {
+            Some(&FORMAT) => {}
+            Some(&found) if found > FORMAT => {
+                return Err(OpenError::Format {
+                    found,
+                    wanted: FORMAT,
+                });
+            }
+            _ => return Err(damaged(b"m")),
+        }
+        let wanted = self.identity();
+        let found = Reader::new(&value[1..])
+            .blob(usize::MAX)
+            .map_err(|Malformed| damaged(b"m"))?;
+        if found != wanted.as_bytes() {
+            return Err(OpenError::Keyspace {
+                found: String::from_utf8_lossy(found).into_owned(),
+                wanted,
+            });
+        }
+        Ok(())
+    }
+
+    fn read_record(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        found: &mut Found,
+    ) -> Result<(), Malformed> {
+        let reader = &mut Reader::new(value);
+        match key.split_first() {
+            Some((b'm', [])) => found.own = Some(self.read_meta(reader)?),
+            Some((b'o', place)) => found.origins.push((place_of(place)?, read_origin(reader)?)),
+            Some((b'e', place)) => self
+                .table
+                .restore(place_of(place)?, Held::new(read_evidence(reader)?)),
+            // These refer to the others and wait for them.
+            Some((b'k', name)) => {
+                let at = reader.varint()?;
+                found.slots.push((
+                    at,
+                    name.to_vec(),
+                    reader.bytes(reader.rest().len())?.to_vec(),
+                ));
+            }
+            Some((b'b', number)) => {
+                let number = number
+                    .try_into()
+                    .map(u64::from_be_bytes)
+                    .map_err(|_| Malformed)?;
+                found
+                    .batches
+                    .push((number, reader.bytes(reader.rest().len())?.to_vec()));
+            }
+            _ => return Err(Malformed),
+        }
+        reader.end()
     }
 
     fn read_meta(&mut self, reader: &mut Reader<'_>) -> Result<u32, Malformed> {
@@ -312,10 +319,9 @@ impl Replica {
             let (key, _) = self.table.slots.get_index(at as usize).ok_or(Malformed)?;
             let mut encoded = Vec::new();
             change.encode(key, &mut encoded);
-            let tag = self.secrets.leaf(&encoded);
-            let id = self
-                .secrets
-                .id(self.origins[origin as usize].id, key, change.version, &tag);
+            let author = self.origins[origin as usize].id;
+            let tag = self.secrets.leaf(author, &encoded);
+            let id = self.secrets.id(author, key, change.version, &tag);
             let published = Published { tag, id };
             let slot = self.table.slot(at);
             slot.entries.push(Entry {
@@ -365,6 +371,15 @@ impl Replica {
         self.stored_batches.1.push_back((first, count));
         Ok(())
     }
+}
+
+/// What records say, as far as it needs others to be understood.
+#[derive(Default)]
+struct Found {
+    own: Option<u32>,
+    origins: Vec<(u32, Origin)>,
+    slots: Vec<(u64, Vec<u8>, Vec<u8>)>,
+    batches: Vec<(u64, Vec<u8>)>,
 }
 
 fn small(reader: &mut Reader<'_>) -> Result<u32, Malformed> {

@@ -6,7 +6,7 @@ use atomik_algebra::{Op, Response};
 use smallvec::SmallVec;
 
 use crate::entry::MAX_SEEN;
-use crate::entry::{Change, MAX_KEY, Seen};
+use crate::entry::{Change, MAX_KEY, Seen, Tag};
 use crate::fold::Retiring;
 use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, Secrets, encode_excerpt};
 use crate::interface::{
@@ -52,6 +52,30 @@ pub(crate) struct Flight {
     pub(crate) frames: Vec<(u64, Vec<u8>)>,
 }
 
+/// Encoded changes one after the other, with their tags.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Leaves {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    tags: Vec<Tag>,
+}
+
+impl Leaves {
+    /// Appends what `encode` writes; its tag has to follow.
+    fn add(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
+        let start = self.bytes.len();
+        encode(&mut self.bytes);
+        self.ends.push(self.bytes.len());
+        &self.bytes[start..]
+    }
+
+    pub(crate) fn push(&mut self, tag: Tag, encode: impl FnOnce(&mut Vec<u8>)) {
+        self.add(encode);
+        self.tags.push(tag);
+    }
+}
+
 /// A replica of one keyspace.
 ///
 /// It does nothing by itself: it has no clock, no randomness, no files and no sockets. Whoever runs it gives it [`Event`]s and does what the
@@ -59,7 +83,7 @@ pub(crate) struct Flight {
 #[derive(Clone, Debug)]
 pub struct Replica {
     pub(crate) config: Config,
-    pub(crate) secrets: SecretsBox,
+    pub(crate) secrets: Secrets,
     pub(crate) table: Table,
     pub(crate) origins: Vec<Origin>,
     pub(crate) origin_places: HashMap<OriginId, u32>,
@@ -97,24 +121,6 @@ pub struct Replica {
     pub(crate) counters: Counters,
 }
 
-/// Keys that no debug output shows.
-#[derive(Clone)]
-pub(crate) struct SecretsBox(Secrets);
-
-impl core::fmt::Debug for SecretsBox {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("(secret)")
-    }
-}
-
-impl core::ops::Deref for SecretsBox {
-    type Target = Secrets;
-
-    fn deref(&self) -> &Secrets {
-        &self.0
-    }
-}
-
 impl Replica {
     /// A replica with the memory that `records` holds: all that was ever persisted, in any order; none for a new one.
     ///
@@ -134,7 +140,7 @@ impl Replica {
         };
         let mut replica = Self {
             config,
-            secrets: SecretsBox(secrets),
+            secrets,
             table,
             origins: Vec::new(),
             origin_places: HashMap::new(),
@@ -478,6 +484,17 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Option<Response<Value>> {
         let words = self.config.words;
+        // The one that has to be fast needs nothing of what the others look at.
+        if let Action::Op(Op::Accum, delta) = &op.action {
+            if !delta.is_zero() {
+                let at = self.table.slot_of(op.key);
+                self.change_own(at, delta, effects);
+                if self.config.undo_batches > 0 {
+                    deltas.push((at, delta.clone()));
+                }
+            }
+            return None;
+        }
         let zero = || Value::zero(words);
         let slot = self.table.slots.get(op.key);
         let state = slot.map_or_else(zero, |slot| slot.state.clone());
@@ -485,8 +502,7 @@ impl Replica {
             .and_then(|slot| slot.rare.as_ref())
             .map_or_else(zero, |rare| rare.mark.clone());
         let (delta, new_mark, response) = match &op.action {
-            Action::Op(Op::Nop, _) => return None,
-            Action::Op(Op::Accum, delta) => (delta.clone(), None, None),
+            Action::Op(Op::Nop | Op::Accum, _) => return None,
             Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
             Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
                 let since = state.xor(&mark);
@@ -516,24 +532,38 @@ impl Replica {
             self.table.touch(at);
             self.activity += 1;
         }
-        self.change_own(at, &delta, effects);
-        if !delta.is_zero() && self.config.undo_batches > 0 {
-            deltas.push((at, delta));
+        if !delta.is_zero() {
+            self.change_own(at, &delta, effects);
+            if self.config.undo_batches > 0 {
+                deltas.push((at, delta));
+            }
         }
         response
     }
 
-    /// Applies an own delta to a slot.
+    /// Applies an own delta, which is not 0, to a slot.
     pub(crate) fn change_own(&mut self, at: u32, delta: &Value, effects: &mut Vec<Effect>) {
-        if delta.is_zero() {
-            return;
-        }
         self.counters.changes += 1;
         self.activity += 1;
         self.remember(at);
+        self.table.slot(at).state.accumulate(delta);
+        self.enter(at, delta);
+        let (own, slot) = (self.own, self.table.slot(at));
+        if slot.entries.len() == 2
+            && slot
+                .entries
+                .iter()
+                .any(|entry| entry.origin == own && entry.change.version == 1)
+        {
+            self.tell_second_writer(at, effects);
+        }
+        self.tell_change(at, delta, Some(self.origin()), effects);
+    }
+
+    /// Makes a delta part of the own entry of a slot, whose state has it already.
+    fn enter(&mut self, at: u32, delta: &Value) {
         let own = self.own;
         let slot = self.table.slot(at);
-        slot.state.accumulate(delta);
         let position = slot.position(own).unwrap_or_else(|| {
             let change = Change {
                 version: 0,
@@ -571,12 +601,7 @@ impl Replica {
         let change = &mut slot.entries[position].change;
         change.version += 1;
         change.accumulator.accumulate(delta);
-        let first_of_two = change.version == 1 && slot.entries.len() == 2;
         self.table.touch(at);
-        if first_of_two {
-            self.tell_second_writer(at, effects);
-        }
-        self.tell_change(at, delta, Some(self.origin()), effects);
     }
 
     /// Keeps the state that the last checkpoint has, before it changes.
@@ -617,7 +642,7 @@ impl Replica {
             .collect();
         if !subscriptions.is_empty() {
             effects.push(Effect::Notify(Notice::Changed {
-                key: key.clone(),
+                key: key[..].into(),
                 state: slot.state.clone(),
                 delta: delta.clone(),
                 origin,
@@ -636,7 +661,7 @@ impl Replica {
         {
             let origins = [first, second].map(|entry| self.origins[entry.origin as usize].id);
             effects.push(Effect::Notify(Notice::SecondWriter {
-                key: key.clone(),
+                key: key[..].into(),
                 origins,
             }));
         }
@@ -657,19 +682,25 @@ impl Replica {
             undoes,
             deltas,
         });
+        self.forget_batches();
+        Some(number)
+    }
+
+    /// Forgets the oldest batches beyond those that can be undone.
+    pub(crate) fn forget_batches(&mut self) {
         while self.batches.len() > self.config.undo_batches {
-            if let Some(forgotten) = self.batches.pop_front() {
-                self.undone.remove(&forgotten.number);
-                let records = &mut self.stored_batches.1;
-                if let Some(&(first, count)) = records.front()
-                    && forgotten.number + 1 == first + count
-                {
-                    records.pop_front();
-                    self.forgotten_records.push(first);
-                }
+            let Some(forgotten) = self.batches.pop_front() else {
+                return;
+            };
+            self.undone.remove(&forgotten.number);
+            let records = &mut self.stored_batches.1;
+            if let Some(&(first, count)) = records.front()
+                && forgotten.number + 1 == first + count
+            {
+                records.pop_front();
+                self.forgotten_records.push(first);
             }
         }
-        Some(number)
     }
 
     fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
@@ -708,8 +739,9 @@ impl Replica {
             return;
         }
         let own = self.own;
+        let origin = self.origin();
         let mut published = Vec::with_capacity(self.unpublished.len());
-        let mut encoded = Vec::with_capacity(self.unpublished.len());
+        let mut leaves = Leaves::default();
         for (at, before) in core::mem::take(&mut self.unpublished) {
             let Some((key, slot)) = self.table.slots.get_index_mut(at as usize) else {
                 continue;
@@ -718,77 +750,57 @@ impl Replica {
             let Some(position) = slot.position(own) else {
                 continue;
             };
-            let mut bytes = Vec::with_capacity(key.len() + 24);
-            slot.entries[position].change.encode(key, &mut bytes);
-            encoded.push(bytes);
-            published.push((at, before));
+            let change = &slot.entries[position].change;
+            let encoded = leaves.add(|bytes| change.encode(key, bytes));
+            let tag = self.secrets.leaf(origin, encoded);
+            leaves.tags.push(tag);
+            let id = self.secrets.id(origin, key, change.version, &tag);
+            published.push((at, Published { tag, id }, before));
         }
-        self.counters.published += encoded.len() as u64;
-        let signed = self.sign(self.own, &encoded, true);
-        let tags = signed
-            .iter()
-            .flat_map(|(evidence, _)| evidence.tags())
-            .map(|(_, tag)| tag);
-        let origin = self.origin();
-        let own: Vec<_> = published
+        self.counters.published += published.len() as u64;
+        let frames = self.sign(self.own, &leaves, true);
+        let frames = frames
             .into_iter()
-            .zip(tags)
-            .filter_map(|((at, before), tag)| {
-                let (key, slot) = self.table.slots.get_index(at as usize)?;
-                let version = slot.entries[slot.position(own)?].change.version;
-                let id = self.secrets.id(origin, key, version, &tag);
-                Some((at, Published { tag, id }, before))
-            })
-            .collect();
-        let frames = signed
-            .into_iter()
-            .map(|(evidence, excerpt)| (evidence.header.number, self.seal(Kind::Changes, &excerpt)))
+            .map(|(number, excerpt)| (number, self.seal(Kind::Changes, &excerpt)))
             .collect();
         self.tickets += 1;
         let ticket = self.tickets;
         let records = self.store();
         self.flight = Some(Flight {
             ticket,
-            own,
+            own: published,
             frames,
         });
         effects.push(Effect::Persist { ticket, records });
     }
 
-    /// Signs changes of an origin with our key, in as many frames as it takes; each with its excerpt. Numbers are new for what is `new`.
-    pub(crate) fn sign(
-        &mut self,
-        origin: u32,
-        encoded: &[Vec<u8>],
-        new: bool,
-    ) -> Vec<(Evidence, Vec<u8>)> {
+    /// Signs changes of an origin with our key, in as many frames as it takes; their numbers and excerpts. Numbers are new for what is `new`.
+    pub(crate) fn sign(&mut self, origin: u32, leaves: &Leaves, new: bool) -> Vec<(u64, Vec<u8>)> {
         let room = self.config.message_bytes - FRAME_OVERHEAD - crate::message::OVERHEAD;
         let author = self.origins[origin as usize].author;
         let mut signed = Vec::new();
-        let mut rest = encoded;
-        while !rest.is_empty() {
-            let mut bytes = 0;
-            let fitting = rest.iter().take(MAX_LEAVES).take_while(|leaf| {
-                bytes += leaf.len();
-                bytes <= room
-            });
-            let count = fitting.count().max(1);
-            let (leaves, later) = rest.split_at(count);
-            rest = later;
+        let (mut first, mut start) = (0, 0);
+        while first < leaves.tags.len() {
+            let ends = &leaves.ends[first..];
+            let count = ends
+                .partition_point(|end| end - start <= room)
+                .clamp(1, MAX_LEAVES);
+            let end = ends[count - 1];
             if new {
                 self.frames += 1;
                 self.counters.frames += 1;
             }
-            let evidence = Evidence::sign(
-                &self.secrets,
-                &self.config.trust,
-                author,
-                self.frames,
-                leaves,
+            let tags = &leaves.tags[first..first + count];
+            let evidence =
+                Evidence::sign(&self.secrets, &self.config.trust, author, self.frames, tags);
+            let mut excerpt = Vec::with_capacity(end - start + FRAME_OVERHEAD);
+            encode_excerpt(
+                &evidence,
+                core::iter::once(&leaves.bytes[start..end]),
+                &mut excerpt,
             );
-            let mut excerpt = Vec::with_capacity(bytes + FRAME_OVERHEAD);
-            encode_excerpt(&evidence, leaves.iter().map(|leaf| &leaf[..]), &mut excerpt);
-            signed.push((evidence, excerpt));
+            signed.push((self.frames, excerpt));
+            (first, start) = (first + count, end);
         }
         signed
     }
@@ -862,6 +874,8 @@ impl Replica {
         let own = self.own;
         let mut deltas: Vec<(u32, Value)> = Vec::new();
         for (at, before) in moved {
+            // Storage may have what is taken back here.
+            self.table.touch(at);
             let slot = self.table.slot(at);
             slot.unpublished = false;
             let Some(position) = slot.position(own) else {
@@ -876,16 +890,16 @@ impl Replica {
                 }
                 None => slot.entries.remove(position).change.accumulator,
             };
-            slot.state.accumulate(&delta);
-            deltas.push((at, delta));
+            if !delta.is_zero() {
+                deltas.push((at, delta));
+            }
         }
         deltas.sort_unstable_by_key(|(at, _)| *at);
         self.own = self.place_of(author);
         self.unstored_meta = true;
         let new = self.origin();
         for (at, delta) in deltas {
-            self.table.touch(at);
-            self.change_own(at, &delta, effects);
+            self.enter(at, &delta);
         }
         effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
     }

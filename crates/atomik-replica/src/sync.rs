@@ -21,7 +21,7 @@ use crate::entry::MAX_KEY;
 use crate::frame::encode_excerpt;
 use crate::interface::{Effect, Notice, PeerId};
 use crate::message::{Kind, OVERHEAD};
-use crate::replica::Replica;
+use crate::replica::{Leaves, Replica};
 use crate::sketch::{ID_BYTES, Sketch, newer};
 use crate::table::OURS;
 use crate::value::Value;
@@ -285,7 +285,7 @@ impl Replica {
         places: Vec<(u32, usize)>,
         effects: &mut Vec<Effect>,
     ) {
-        let mut own: HashMap<u32, Vec<Vec<u8>>> = HashMap::new();
+        let mut own: HashMap<u32, Leaves> = HashMap::new();
         let mut others: HashMap<u32, Vec<(u16, Vec<u8>)>> = HashMap::new();
         let (mut own_order, mut other_order) = (Vec::new(), Vec::new());
         for (at, position) in places {
@@ -296,28 +296,34 @@ impl Replica {
             let mut encoded = Vec::new();
             entry.change.encode(key, &mut encoded);
             if entry.evidence == OURS {
-                if self.secrets.leaf(&encoded) == entry.published.tag {
-                    own.entry(entry.origin)
-                        .or_insert_with(|| {
-                            own_order.push(entry.origin);
-                            Vec::new()
-                        })
-                        .push(encoded);
+                if self
+                    .secrets
+                    .leaf(self.origins[entry.origin as usize].id, &encoded)
+                    == entry.published.tag
+                {
+                    let leaves = own.entry(entry.origin).or_insert_with(|| {
+                        own_order.push(entry.origin);
+                        Leaves::default()
+                    });
+                    leaves.push(entry.published.tag, |bytes| {
+                        bytes.extend_from_slice(&encoded)
+                    });
                 }
             } else {
-                others
-                    .entry(entry.evidence)
-                    .or_insert_with(|| {
-                        other_order.push(entry.evidence);
-                        Vec::new()
-                    })
-                    .push((entry.leaf, encoded));
+                let leaves = others.entry(entry.evidence).or_insert_with(|| {
+                    other_order.push(entry.evidence);
+                    Vec::new()
+                });
+                leaves.push((entry.leaf, encoded));
             }
         }
         let mut excerpts: Vec<Vec<u8>> = Vec::new();
         for origin in own_order {
-            let signed = self.sign(origin, &own[&origin], false);
-            excerpts.extend(signed.into_iter().map(|(_, excerpt)| excerpt));
+            excerpts.extend(
+                self.sign(origin, &own[&origin], false)
+                    .into_iter()
+                    .map(|(_, excerpt)| excerpt),
+            );
         }
         for at in other_order {
             if let Some(mut leaves) = others.remove(&at) {

@@ -9,6 +9,9 @@ use crate::frame::{Evidence, Secrets};
 use crate::sketch::Sketch;
 use crate::value::Value;
 
+/// Short keys are stored in place: one cache line less to wait for.
+pub(crate) type Key = SmallVec<[u8; 16]>;
+
 /// How digests know an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Published {
@@ -125,14 +128,47 @@ impl Digest {
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) evidence: Evidence,
-    /// Indices of the leaves that entries refer to, ascending.
-    pub(crate) live: Vec<u16>,
+    /// One bit a leaf of the whole frame.
+    live: Vec<u64>,
+    count: usize,
+}
+
+impl Held {
+    /// None of the leaves is referred to yet.
+    pub(crate) fn new(evidence: Evidence) -> Self {
+        let live = vec![0; usize::from(evidence.header.leaves).div_ceil(64)];
+        Self {
+            evidence,
+            live,
+            count: 0,
+        }
+    }
+
+    fn refer(&mut self, leaf: u16) {
+        let word = &mut self.live[usize::from(leaf / 64)];
+        self.count += usize::from(*word >> (leaf % 64) & 1 == 0);
+        *word |= 1 << (leaf % 64);
+    }
+
+    fn release(&mut self, leaf: u16) {
+        let word = &mut self.live[usize::from(leaf / 64)];
+        self.count -= usize::from(*word >> (leaf % 64) & 1 == 1);
+        *word &= !(1 << (leaf % 64));
+    }
+
+    fn live(&self) -> Vec<u16> {
+        self.evidence
+            .tags()
+            .map(|(index, _)| index)
+            .filter(|index| self.live[usize::from(index / 64)] >> (index % 64) & 1 == 1)
+            .collect()
+    }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) words: usize,
-    pub(crate) slots: IndexMap<Box<[u8]>, Slot, RandomState>,
+    pub(crate) slots: IndexMap<Key, Slot, RandomState>,
     pub(crate) digest: Digest,
     evidence: Vec<Option<Held>>,
     free: Vec<u32>,
@@ -202,20 +238,25 @@ impl Table {
     }
 
     /// Removes an entry, from digest and evidence, too. The state is left alone.
-    pub(crate) fn remove(&mut self, at: u32, position: usize) -> Entry {
+    pub(crate) fn remove(&mut self, secrets: &Secrets, at: u32, position: usize) -> Entry {
         self.publish(at, position, UNPUBLISHED);
         let entry = self.slots[at as usize].entries.remove(position);
-        self.release(entry.evidence, entry.leaf);
+        self.release(secrets, entry.evidence, entry.leaf);
         entry
     }
 
-    /// Keeps evidence of which the given leaves (ascending) are about to be referred to.
-    pub(crate) fn hold(&mut self, evidence: Evidence, live: Vec<u16>) -> u32 {
+    /// Keeps evidence, all of whose leaves are about to be referred to; those that are not have to be released.
+    pub(crate) fn hold(&mut self, evidence: Evidence) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             self.evidence.push(None);
             (self.evidence.len() - 1) as u32
         });
-        self.restore(at, Held { evidence, live });
+        let mut held = Held::new(evidence);
+        for word in &mut held.live {
+            *word = u64::MAX;
+        }
+        held.count = held.evidence.len();
+        self.restore(at, held);
         self.unstored_evidence.push(at);
         at
     }
@@ -235,47 +276,41 @@ impl Table {
         self.evidence.get(at as usize)?.as_ref()
     }
 
-    /// Marks a leaf as referred to, to be sorted later; whether there is such evidence with such a leaf.
+    /// An entry refers to this leaf; whether there is such evidence with such a leaf.
     pub(crate) fn refer(&mut self, at: u32, leaf: u16) -> bool {
         let Some(Some(held)) = self.evidence.get_mut(at as usize) else {
             return false;
         };
-        held.live.push(leaf);
-        held.evidence.has(leaf)
+        held.evidence.has(leaf) && {
+            held.refer(leaf);
+            true
+        }
     }
 
-    /// All evidence there is, with its places.
-    pub(crate) fn all_evidence(&mut self) -> impl Iterator<Item = (u32, &mut Held)> {
-        self.evidence
-            .iter_mut()
-            .zip(0..)
-            .filter_map(|(held, at)| Some((at, held.as_mut()?)))
+    /// Evidence that no entry refers to.
+    pub(crate) fn idle_evidence(&self) -> Option<u32> {
+        let mut all = self.evidence.iter().zip(0..);
+        all.find_map(|(held, at)| {
+            held.as_ref()
+                .is_some_and(|held| held.count == 0)
+                .then_some(at)
+        })
     }
 
-    /// An entry does not refer to this leaf any more.
-    pub(crate) fn release(&mut self, at: u32, leaf: u16) {
+    /// An entry does not refer to this leaf any more. Evidence that nothing refers to goes; of what has three of four leaves or more that
+    /// nothing refers to, these are dropped: so an entry never keeps more than its path in the tree and four tags.
+    pub(crate) fn release(&mut self, secrets: &Secrets, at: u32, leaf: u16) {
         let Some(place) = self.evidence.get_mut(at as usize) else {
             return;
         };
         let Some(held) = place else { return };
-        if let Ok(position) = held.live.binary_search(&leaf) {
-            held.live.remove(position);
-        }
-        if held.live.is_empty() {
+        held.release(leaf);
+        if held.count == 0 {
             *place = None;
             self.free.push(at);
             self.unstored_evidence.push(at);
-        }
-    }
-
-    /// Drops what evidence holds of leaves that nobody refers to, where these are three of four or more: so a live entry never
-    /// keeps more than a path of the tree and four tags.
-    pub(crate) fn prune(&mut self, secrets: &Secrets, at: u32) {
-        let Some(Some(held)) = self.evidence.get_mut(at as usize) else {
-            return;
-        };
-        if held.live.len() * 4 <= held.evidence.len() {
-            held.evidence = held.evidence.restrict(secrets, &held.live);
+        } else if held.count * 4 <= held.evidence.len() {
+            held.evidence = held.evidence.restrict(secrets, &held.live());
             self.unstored_evidence.push(at);
         }
     }

@@ -413,7 +413,8 @@ fn an_origin_is_folded_when_all_have_attested_and_not_before() {
     cluster.settle();
     assert_eq!(
         cluster.said(|notice| matches!(notice, Notice::Folded(_))),
-        2
+        3,
+        "the one that has left does as the others do"
     );
     assert_eq!(cluster.states(1), before);
     assert_eq!(cluster.states(2), before);
