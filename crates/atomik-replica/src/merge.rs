@@ -76,25 +76,28 @@ impl Replica {
                 change.version > held.version || change.version == held.version && change != held
             })
         };
-        let news = if known == Some(self.own) {
-            // What we have not sent nobody else can know.
-            let pending = self.unsent();
-            changes.iter().any(|(key, change)| {
-                let held = self
-                    .table
-                    .slots
-                    .get_index_of(*key)
-                    .and_then(|at| pending.get(&(at as u32)).copied());
-                unknown(
-                    change,
-                    held.unwrap_or_else(|| self.held_change(key, self.own)),
-                )
-            })
+        // Look-ups in a row wait for memory together; in `merge` each would wait for itself. For the same reason this does not stop at the
+        // first news.
+        let slots: Vec<Option<u32>> = changes
+            .iter()
+            .map(|(key, _)| self.table.slots.get_index_of(*key).map(|at| at as u32))
+            .collect();
+        // What we have not sent nobody else can know.
+        let pending = if known == Some(self.own) {
+            self.unsent()
         } else {
-            changes.iter().any(|(key, change)| {
-                unknown(change, known.and_then(|place| self.held_change(key, place)))
-            })
+            HashMap::new()
         };
+        let mut news = false;
+        for ((_, change), at) in changes.iter().zip(&slots) {
+            let held = at.zip(known).and_then(|(at, place)| {
+                pending
+                    .get(&at)
+                    .copied()
+                    .unwrap_or_else(|| self.table.slots[at as usize].change_of(place))
+            });
+            news |= unknown(change, held);
+        }
         if !news {
             self.counters.stale += changes.len() as u64;
             return Ok(());
@@ -118,10 +121,10 @@ impl Replica {
             self.table.hold(evidence.clone())
         };
         let mut fault = None;
-        for ((index, tag), (key, change)) in evidence.tags().zip(changes) {
+        for (((index, tag), (key, change)), at) in evidence.tags().zip(changes).zip(slots) {
             let taken = fault.is_none()
                 && self
-                    .merge(place, key, change, (held, index, tag), effects)
+                    .merge(place, (key, at), change, (held, index, tag), effects)
                     .unwrap_or_else(|version| {
                         fault = Some((key.to_vec(), index, version));
                         false
@@ -154,37 +157,25 @@ impl Replica {
         waiting.chain(flying).collect()
     }
 
-    fn held_change(&self, key: &[u8], origin: u32) -> Option<&Change> {
-        let slot = self.table.slots.get(key)?;
-        slot.position(origin)
-            .map(|position| &slot.entries[position].change)
-    }
-
     /// Takes over one change, with its evidence, leaf and tag, if it is newer; whether it was. `Err` with the version if it contradicts what
-    /// is held.
+    /// is held. The slot is given if it is there.
     fn merge(
         &mut self,
         place: u32,
-        key: &[u8],
+        (key, at): (&[u8], Option<u32>),
         change: Change,
         (held, leaf, tag): (u32, u16, Tag),
         effects: &mut Vec<Effect>,
     ) -> Result<bool, u64> {
-        let at = match self.table.slots.get_full(key) {
-            None => self.table.slot_of(key),
-            Some((at, _, slot)) => {
-                if let Some(position) = slot.position(place) {
-                    let known = &slot.entries[position].change;
-                    match change.version.cmp(&known.version) {
-                        Ordering::Less => return Ok(false),
-                        Ordering::Equal if change == *known => return Ok(false),
-                        Ordering::Equal => return Err(change.version),
-                        Ordering::Greater => {}
-                    }
-                }
-                at as u32
+        let at = at.unwrap_or_else(|| self.table.slot_of(key));
+        if let Some(known) = self.table.slot(at).change_of(place) {
+            match change.version.cmp(&known.version) {
+                Ordering::Less => return Ok(false),
+                Ordering::Equal if change == *known => return Ok(false),
+                Ordering::Equal => return Err(change.version),
+                Ordering::Greater => {}
             }
-        };
+        }
         let id = self
             .secrets
             .id(self.origins[place as usize].id, key, change.version, &tag);

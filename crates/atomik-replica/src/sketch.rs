@@ -80,8 +80,8 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
-    /// The size of a subtable from which all smaller ones can be folded: a number with 120 divisors, so that there is one near every wish.
-    pub(crate) const FULL: usize = 55_440;
+    /// The size of a subtable from which all smaller ones can be folded: a number with 144 divisors, so that there is one near every wish.
+    pub(crate) const FULL: usize = 110_880;
 
     /// An empty table; `size` divides [`FULL`](Self::FULL).
     pub(crate) fn new(size: usize) -> Self {
