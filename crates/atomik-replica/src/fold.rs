@@ -7,7 +7,7 @@
 //! A member that lost its memory after it attested finds the others with a base that contains what it lacks: it takes their base over, on the strength
 //! of the attestations.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::interface::{Effect, Notice, PeerId};
@@ -88,18 +88,23 @@ impl Replica {
 
     /// A sum over the folded origins.
     pub(crate) fn folded_sum(&self) -> u128 {
-        self.folded_sum_with(&[])
-    }
-
-    fn folded_sum_with(&self, more: &[u32]) -> u128 {
-        let folded = self
-            .origins
-            .iter()
-            .zip(0..)
-            .filter(|(origin, place)| origin.folded || more.contains(place));
-        folded.fold(0, |sum, (origin, _)| {
+        let folded = self.origins.iter().filter(|origin| origin.folded);
+        folded.fold(0, |sum, origin| {
             sum.wrapping_add(u128::from_le_bytes(self.secrets.base(&origin.id.0)))
         })
+    }
+
+    /// The folded origins, by short names.
+    pub(crate) fn folded_names(&self) -> BTreeSet<u64> {
+        self.origins
+            .iter()
+            .filter(|origin| origin.folded)
+            .map(|origin| self.name(origin.id))
+            .collect()
+    }
+
+    fn name(&self, origin: OriginId) -> u64 {
+        u128::from_le_bytes(self.secrets.base(&origin.0)) as u64
     }
 
     /// Retirements and attestations, each as it is sent; a retirement before its attestations.
@@ -385,13 +390,19 @@ impl Replica {
     pub(crate) fn adopt_base(
         &mut self,
         from: PeerId,
-        folded: u128,
+        folded: &BTreeSet<u64>,
         bases: Vec<(Box<[u8]>, Value)>,
         effects: &mut Vec<Effect>,
     ) {
-        let late = self.late_origins();
-        // The peer may be behind in folding some: then it will catch up, and the next comparison fits.
-        if late.is_empty() || self.folded_sum_with(&late) != folded {
+        let mut late = self.late_origins();
+        late.retain(|&place| folded.contains(&self.name(self.origins[place as usize].id)));
+        let mut covered = self.folded_names();
+        covered.extend(
+            late.iter()
+                .map(|&place| self.name(self.origins[place as usize].id)),
+        );
+        // What the peer has folded must be what we have and what all others have attested; it may be behind, and then it will catch up.
+        if late.is_empty() || covered != *folded {
             return;
         }
         let mut bases: BTreeMap<Box<[u8]>, Value> = bases.into_iter().collect();

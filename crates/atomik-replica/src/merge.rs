@@ -12,8 +12,9 @@ use crate::origin::OriginId;
 use crate::replica::Replica;
 use crate::table::{Entry, OURS, Published, UNPUBLISHED};
 
-/// The most origins that a replica knows, folded ones among them: a member could otherwise invent incarnations without end.
-const MAX_ORIGINS: usize = 4096;
+/// The most origins that a replica knows, folded ones among them: a member could otherwise invent incarnations without end. So many names of
+/// 8 bytes fit into the smallest message.
+const MAX_ORIGINS: usize = 1800;
 
 impl Replica {
     /// Takes over what excerpts bring; where `answer`, sends back what is newer here.

@@ -1,6 +1,7 @@
 //! The state machine: local operations, storage, and who does what with an event.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use core::hash::{Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use atomik_algebra::{Op, Response};
 use smallvec::SmallVec;
@@ -21,7 +22,7 @@ use crate::table::{Entry, OURS, Published, Table, UNPUBLISHED};
 use crate::value::{MAX_WORDS, Value};
 
 /// An origin that has been heard of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Origin {
     pub(crate) id: OriginId,
     pub(crate) author: Author,
@@ -35,7 +36,7 @@ pub(crate) struct Origin {
 }
 
 /// One of this replica's own batches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Batch {
     pub(crate) number: u64,
     /// The batch that this one took back.
@@ -44,7 +45,7 @@ pub(crate) struct Batch {
 }
 
 /// What was handed to storage and not confirmed yet.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Flight {
     pub(crate) ticket: u64,
     /// Slots whose own entry is published with it, as what, and the change as published before.
@@ -858,7 +859,8 @@ impl Replica {
             self.retired = true;
             return;
         }
-        let mut moved = HashMap::new();
+        // In the order of the slots: the same events lead to the same.
+        let mut moved = BTreeMap::new();
         for (at, before) in core::mem::take(&mut self.unpublished) {
             moved.insert(at, before);
         }
@@ -894,7 +896,6 @@ impl Replica {
                 deltas.push((at, delta));
             }
         }
-        deltas.sort_unstable_by_key(|(at, _)| *at);
         self.own = self.place_of(author);
         self.unstored_meta = true;
         let new = self.origin();
@@ -902,6 +903,40 @@ impl Replica {
             self.enter(at, &delta);
         }
         effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
+    }
+}
+
+/// Everything that what a replica does later can depend on, without what it only counts. For model checkers, which have to know a state
+/// again; the configuration is taken to be the same.
+impl Hash for Replica {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.table.hash(state);
+        self.origins.hash(state);
+        (
+            self.own,
+            self.retired,
+            &self.unstored_origins,
+            &self.unpublished,
+            &self.flight,
+        )
+            .hash(state);
+        (
+            self.tickets,
+            self.durable,
+            self.frames,
+            &self.batches,
+            self.next_batch,
+        )
+            .hash(state);
+        (&self.stored_batches, &self.forgotten_records, &self.undone).hash(state);
+        (
+            &self.checkpoints,
+            self.next_checkpoint,
+            self.unstored_meta,
+            &self.subscriptions,
+        )
+            .hash(state);
+        (&self.peers, self.next_peer, &self.exchange).hash(state);
     }
 }
 

@@ -14,7 +14,7 @@
 //! Where more differs than cells can tell, each side that misses something goes through the other's whole table with `Pull` and `Chunk`.
 //! Nothing here needs to arrive: the next tick begins anew.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::MAX_KEY;
@@ -36,7 +36,7 @@ const CHUNK_ENTRIES: usize = 4096;
 const PATIENCE: u32 = 4;
 
 /// An exchange of several messages that this replica leads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Exchange {
     pub(crate) peer: PeerId,
     /// The tick at which it last went on.
@@ -44,7 +44,7 @@ pub(crate) struct Exchange {
     stage: Stage,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 enum Stage {
     /// Cells of the peer up to `next` have come.
     Cells { cells: Sketch, next: usize },
@@ -406,7 +406,7 @@ impl Replica {
             .and_then(|at| self.table.slots.get_index(at))
         {
             if places.len() >= CHUNK_ENTRIES
-                || bases.len() + MAX_KEY + 2 + 8 * self.config.words + 64
+                || bases.len() + MAX_KEY + 2 + 8 * self.config.words + 64 + 8 * self.origins.len()
                     > self.config.message_bytes - OVERHEAD
             {
                 break;
@@ -425,6 +425,16 @@ impl Replica {
         body.varint(first);
         body.varint(if done { 0 } else { at });
         body.extend_from_slice(&self.folded_sum().to_le_bytes());
+        // The last chunk says which origins the bases hold.
+        let folded = if done {
+            self.folded_names()
+        } else {
+            BTreeSet::new()
+        };
+        body.varint(folded.len() as u64);
+        folded
+            .iter()
+            .for_each(|name| body.extend_from_slice(&name.to_le_bytes()));
         body.extend_from_slice(&bases);
         self.send(from, Kind::Chunk, &body, effects);
         Ok(())
@@ -439,6 +449,10 @@ impl Replica {
         let first = reader.varint()?;
         let next = reader.varint()?;
         let folded = reader.u128()?;
+        let mut names = BTreeSet::new();
+        for _ in 0..reader.count(8, usize::MAX)? {
+            names.insert(reader.u64()?);
+        }
         let mut bases: Vec<(Box<[u8]>, Value)> = Vec::new();
         while !reader.is_empty() {
             bases.push((
@@ -475,7 +489,7 @@ impl Replica {
                     });
                     self.pull(from, next, folded, effects);
                 } else if folded != self.folded_sum() {
-                    self.adopt_base(from, folded, all, effects);
+                    self.adopt_base(from, &names, all, effects);
                 }
             }
             other => self.exchange = other,

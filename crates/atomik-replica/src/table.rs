@@ -1,5 +1,7 @@
 //! Keys, their entries, and what is derived from all of them: digest and evidence.
 
+use core::hash::{Hash, Hasher};
+
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
 use smallvec::SmallVec;
@@ -132,7 +134,7 @@ impl Digest {
 }
 
 /// Evidence that entries refer to, with which of its leaves still are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Hash)]
 pub(crate) struct Held {
     pub(crate) evidence: Evidence,
     /// One bit a leaf of the whole frame.
@@ -183,6 +185,20 @@ pub(crate) struct Table {
     pub(crate) unstored: Vec<u32>,
     /// Evidence to be stored, or deleted if it is gone; may name one several times.
     pub(crate) unstored_evidence: Vec<u32>,
+}
+
+impl Hash for Table {
+    /// Without the digest, which follows from the entries.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.slots.iter().for_each(|entry| entry.hash(state));
+        (
+            &self.evidence,
+            &self.free,
+            &self.unstored,
+            &self.unstored_evidence,
+        )
+            .hash(state);
+    }
 }
 
 impl Table {
