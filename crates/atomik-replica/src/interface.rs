@@ -312,6 +312,12 @@ pub enum Notice {
         /// The origin from now on.
         new: OriginId,
     },
+    /// As [`MemoryLost`](Self::MemoryLost), for the second time since it was opened, or its key is in use elsewhere under the very same
+    /// incarnation. It takes no more operations: open it again with another incarnation, and see to it that no copy of it runs.
+    Stopped {
+        /// The origin that is known better elsewhere.
+        origin: OriginId,
+    },
     /// An origin has been folded into the base.
     Folded(OriginId),
     /// This replica came too late to fold these origins itself and has taken a peer's base.

@@ -136,3 +136,218 @@ impl Replica {
 fn equal(a: &[u8; 16], b: &[u8; 16]) -> bool {
     a.iter().zip(b).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use ed25519_dalek::SigningKey;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sketch::ID_BYTES;
+    use crate::{Config, Event, LocalOp, Trust};
+
+    const PEER: PeerId = [1; 16];
+
+    fn open(n: u8) -> Replica {
+        let key = |n: u8| SigningKey::from_bytes(&[n + 1; 32]);
+        let allowed = (0..2).map(|n| key(n).verifying_key().to_bytes()).collect();
+        let trust = Trust::Signed {
+            key: Box::new(key(n)),
+            allowed,
+        };
+        let mut config = Config::new("fuzz", 1, [5; 32], trust, [n; 16]);
+        config.digest_cells = 16;
+        let mut replica = Replica::open(config, []).unwrap();
+        let mut effects = Vec::new();
+        for key in 0..40_u8 {
+            replica
+                .step(Event::Op(&LocalOp::accum(&[key], 1.into())), &mut effects)
+                .unwrap();
+        }
+        replica.step(Event::PeerUp(PEER), &mut effects).unwrap();
+        settle(&mut replica, &mut effects);
+        replica
+    }
+
+    fn settle(replica: &mut Replica, effects: &mut Vec<Effect>) {
+        replica.step(Event::Flush, effects).unwrap();
+        let ticket = effects.iter().rev().find_map(|effect| match effect {
+            Effect::Persist { ticket, .. } => Some(*ticket),
+            _ => None,
+        });
+        if let Some(ticket) = ticket {
+            replica.step(Event::Persisted(ticket), effects).unwrap();
+        }
+    }
+
+    /// Messages of every kind, as replicas send them.
+    fn samples() -> Vec<Vec<u8>> {
+        let (mut a, mut b) = (open(0), open(1));
+        let mut samples = Vec::new();
+        let mut effects = Vec::new();
+        a.step(Event::Retire, &mut effects).unwrap();
+        settle(&mut a, &mut effects);
+        a.step(Event::Tick, &mut effects).unwrap();
+        let pull = a.seal(Kind::Pull, &[0]);
+        let request = a.seal(Kind::SketchRequest, &[8, 0]);
+        b.step(
+            Event::Message {
+                from: PEER,
+                bytes: &pull,
+            },
+            &mut effects,
+        )
+        .unwrap();
+        b.step(
+            Event::Message {
+                from: PEER,
+                bytes: &request,
+            },
+            &mut effects,
+        )
+        .unwrap();
+        let ids = b
+            .table
+            .slots
+            .values()
+            .flat_map(|slot| &slot.entries)
+            .map(|entry| entry.published.id);
+        let fetch = a.seal(
+            Kind::Fetch,
+            &ids.flat_map(|id| id.to_le_bytes().into_iter().take(ID_BYTES))
+                .collect::<Vec<_>>(),
+        );
+        b.step(
+            Event::Message {
+                from: PEER,
+                bytes: &fetch,
+            },
+            &mut effects,
+        )
+        .unwrap();
+        samples.extend([pull, request, fetch]);
+        for _ in 0..6 {
+            for effect in core::mem::take(&mut effects) {
+                if let Effect::Send { bytes, .. } | Effect::Broadcast { bytes, .. } = effect {
+                    b.step(
+                        Event::Message {
+                            from: PEER,
+                            bytes: &bytes,
+                        },
+                        &mut effects,
+                    )
+                    .unwrap();
+                    a.step(
+                        Event::Message {
+                            from: PEER,
+                            bytes: &bytes,
+                        },
+                        &mut effects,
+                    )
+                    .unwrap();
+                    samples.push(bytes);
+                }
+            }
+        }
+        let changes = samples
+            .iter()
+            .filter(|sample| sample[1] == Kind::Changes as u8);
+        let repairs: Vec<_> = changes
+            .map(|sample| a.seal(Kind::Repair, &sample[2..sample.len() - 16]))
+            .collect();
+        samples.extend(repairs);
+        for kind in Kind::ALL {
+            assert!(
+                samples.iter().any(|sample| sample[1] == kind as u8),
+                "no sample of {kind:?}"
+            );
+        }
+        samples
+    }
+
+    type Entries = Vec<Vec<(crate::OriginId, u64, crate::Value)>>;
+
+    fn entries(replica: &Replica) -> Entries {
+        (0..40_u8).map(|key| replica.writers(&[key])).collect()
+    }
+
+    #[test]
+    fn authentic_messages_with_any_content_neither_panic_nor_forge_nor_flood() {
+        let samples = samples();
+        let (writer, reader) = (open(0), open(1));
+        let (genuine, own) = (entries(&writer), entries(&reader));
+        let cases = std::env::var("PROPTEST_CASES")
+            .ok()
+            .and_then(|cases| cases.parse().ok())
+            .unwrap_or(20_000);
+        let config = ProptestConfig {
+            cases,
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        };
+        let edits =
+            prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..6_u8), 0..6);
+        let noise = prop::collection::vec(any::<u8>(), 0..80);
+        let strategy = (
+            any::<prop::sample::Index>(),
+            edits,
+            noise,
+            prop::option::weighted(0.1, 0..9_usize),
+        );
+        proptest::test_runner::TestRunner::new(config)
+            .run(&strategy, |(which, edits, noise, of_noise)| {
+                let sample = which.get(&samples);
+                let mut kind = Kind::ALL[usize::from(sample[1])];
+                let mut body = sample[2..sample.len() - 16].to_vec();
+                if let Some(other) = of_noise {
+                    (kind, body) = (Kind::ALL[other], noise.clone());
+                }
+                for (at, byte, how) in edits {
+                    if body.is_empty() {
+                        break;
+                    }
+                    let at = at.index(body.len());
+                    match how {
+                        0 => body[at] = byte,
+                        1 => body[at] ^= 1 << (byte % 8),
+                        2 => body.truncate(at),
+                        3 => body.insert(at, byte),
+                        4 => body.extend_from_within(at..),
+                        _ => drop(body.splice(at.., noise.iter().copied())),
+                    }
+                }
+                let mut replica = reader.clone();
+                let message = replica.seal(kind, &body);
+                let mut effects = Vec::new();
+                replica
+                    .step(
+                        Event::Message {
+                            from: PEER,
+                            bytes: &message,
+                        },
+                        &mut effects,
+                    )
+                    .unwrap();
+                prop_assert!(
+                    effects.len() <= body.len() / 4 + 8,
+                    "{} effects of {} bytes",
+                    effects.len(),
+                    body.len()
+                );
+                for ((after, own), genuine) in entries(&replica).iter().zip(&own).zip(&genuine) {
+                    prop_assert!(
+                        after
+                            .iter()
+                            .all(|entry| own.contains(entry) || genuine.contains(entry)),
+                        "{:?}",
+                        after
+                    );
+                    prop_assert!(own.iter().all(|entry| after.contains(entry)));
+                }
+                Ok(())
+            })
+            .unwrap();
+    }
+}

@@ -82,7 +82,7 @@ impl Replica {
 
     fn identity(&self) -> String {
         format!(
-            "{}, {} words, {:?}",
+            "{}, 64 x {} bits, {:?}",
             self.config.keyspace, self.config.words, self.config.view
         )
     }

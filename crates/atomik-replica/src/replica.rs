@@ -275,14 +275,21 @@ impl Replica {
 
     /// All origins that this replica knows, with their state.
     pub fn origins(&self) -> impl Iterator<Item = OriginStatus> + '_ {
-        self.origins.iter().map(|origin| OriginStatus {
-            origin: origin.id,
-            author: origin.author,
-            frame: origin.frame,
-            quarantined: origin.quarantined,
-            retiring: origin.retiring.is_known(),
-            folded: origin.folded,
-        })
+        self.origins
+            .iter()
+            .zip(0..)
+            .map(|(origin, place)| OriginStatus {
+                origin: origin.id,
+                author: origin.author,
+                frame: if place == self.own {
+                    self.frames
+                } else {
+                    origin.frame
+                },
+                quarantined: origin.quarantined,
+                retiring: origin.retiring.is_known(),
+                folded: origin.folded,
+            })
     }
 
     /// The configuration.
@@ -857,6 +864,7 @@ impl Replica {
         if author.origin() == old {
             // The spare incarnation is in use already: only a new start brings another. Nothing more is written under this one.
             self.retired = true;
+            effects.push(Effect::Notify(Notice::Stopped { origin: old }));
             return;
         }
         // In the order of the slots: the same events lead to the same.
@@ -947,7 +955,7 @@ pub struct OriginStatus {
     pub origin: OriginId,
     /// Key and incarnation.
     pub author: Author,
-    /// The highest number of its frames that has come here.
+    /// The highest number of its frames that has come here; of this replica itself, how many it has made.
     pub frame: u64,
     /// It equivocated, and is not heard.
     pub quarantined: bool,

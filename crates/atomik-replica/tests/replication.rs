@@ -759,4 +759,57 @@ proptest! {
             );
         }
     }
+
+    #[test]
+    fn merge_is_a_join(
+        ops in prop::collection::vec((0..3_usize, 0..6_u8, any::<u64>(), any::<bool>()), 1..60),
+        first in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
+        second in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
+    ) {
+        // Frames of three writers, which hear of each other now and then, with every version in between.
+        let mut writers = Cluster::with((0..3).map(|n| config(n, 4)).collect());
+        writers.deliver();
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        for (n, key, delta, heard) in ops {
+            writers.accum(n, &[key], delta);
+            writers.step(n, Event::Flush);
+            frames.extend(writers.wire.iter().map(|(_, _, bytes)| bytes.clone()));
+            if heard { writers.deliver() } else { writers.wire.clear() }
+        }
+        let fresh = || Replica::open(config(3, 4), []).unwrap();
+        let versions = |replica: &Replica| -> BTreeMap<_, _> {
+            let keys = (0..6_u8).flat_map(|key| replica.writers(&[key]).into_iter().map(move |(origin, version, _)| ((key, origin), version)));
+            keys.collect()
+        };
+        let take = |replica: &mut Replica, which: &[prop::sample::Index]| {
+            for index in which.iter().filter(|_| !frames.is_empty()) {
+                let before = versions(replica);
+                replica.step(Event::Message { from: peer(0), bytes: &frames[index.index(frames.len())] }, &mut Vec::new()).unwrap();
+                let after = versions(replica);
+                // Monotone: nothing that was known becomes unknown or older.
+                prop_assert!(before.iter().all(|(entry, version)| after.get(entry).is_some_and(|after| after >= version)));
+            }
+            Ok(())
+        };
+        // Commutative and associative: any order of any parts. Idempotent: any of them any number of times.
+        let (mut ab, mut ba) = (fresh(), fresh());
+        take(&mut ab, &first)?;
+        take(&mut ab, &second)?;
+        take(&mut ba, &second)?;
+        take(&mut ba, &first)?;
+        take(&mut ba, &second)?;
+        prop_assert_eq!(ab.digest(), ba.digest());
+        let states = |replica: &Replica| -> BTreeMap<_, _> { replica.states().map(|(key, state)| (key.to_vec(), state.clone())).collect() };
+        prop_assert_eq!(states(&ab), states(&ba));
+        // The least upper bound: of every entry the highest version of both parts, and no other.
+        let (mut a, mut b) = (fresh(), fresh());
+        take(&mut a, &first)?;
+        take(&mut b, &second)?;
+        let mut highest = versions(&a);
+        for (entry, version) in versions(&b) {
+            let known = highest.entry(entry).or_insert(version);
+            *known = version.max(*known);
+        }
+        prop_assert_eq!(versions(&ab), highest);
+    }
 }
