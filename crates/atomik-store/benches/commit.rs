@@ -3,7 +3,8 @@
 //! `cargo bench -p atomik-store` ends with a table of rates and of ratios to the bare batch of the same
 //! group, of the fastest and of the median sample that criterion took in that run, and of what a record costs
 //! on disk. Records have keys of 8 bytes and values of 40; a batch writes 1000 of 100,000 that are there,
-//! chosen at random. The files lie below the target folder.
+//! chosen at random. The row `replica` is 1000 operations of a replica on as many keys, from the operation to the signed
+//! frame that may be sent, which stores 1000 records of about that size and three more. The files lie below the target folder.
 
 #![allow(
     clippy::expect_used,
@@ -16,8 +17,10 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use atomik_replica::{Config, Effect, Event, LocalOp, Replica, Trust};
 use atomik_store::{FsyncPolicy, Options, RedbStore, Store, Write};
 use criterion::{Criterion, Throughput};
+use ed25519_dalek::SigningKey;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use redb::{Database, Durability, TableDefinition};
@@ -47,6 +50,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut stored = Stored::new(fsync)?;
         group.bench_function("RedbStore", |bencher| bencher.iter(|| stored.commit()));
         drop(stored);
+        let mut replicated = Replicated::new(fsync)?;
+        group.bench_function("replica", |bencher| bencher.iter(|| replicated.commit()));
+        drop(replicated);
         group.finish();
         groups.push(name);
     }
@@ -56,7 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "fastest", "median"
         );
         let mut bare = None;
-        for name in ["bare", "RedbStore"] {
+        for name in ["bare", "RedbStore", "replica"] {
             let path = output.join(&group).join(name).join("new/sample.json");
             // A row that was filtered out has no sample, or one of an earlier run.
             let Ok(true) = fs::metadata(&path)
@@ -184,6 +190,81 @@ impl Stored {
     fn commit(&mut self) {
         let batch = self.draw.batch();
         write(&mut self.store, &batch);
+    }
+}
+
+/// A replica whose batches are committed as they come.
+struct Replicated {
+    draw: Draw,
+    replica: Replica,
+    store: RedbStore,
+    _dir: TempDir,
+}
+
+impl Replicated {
+    fn new(fsync: FsyncPolicy) -> Result<Self, Box<dyn Error>> {
+        let dir = folder()?;
+        let options = Options {
+            fsync,
+            ..Options::default()
+        };
+        let store = RedbStore::open(dir.path(), &options)?;
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let allowed = vec![key.verifying_key().to_bytes()];
+        let trust = Trust::Signed {
+            key: Box::new(key),
+            allowed,
+        };
+        let replica = Replica::open(Config::new("bench", 1, [7; 32], trust, [1; 16]), [])?;
+        let mut replicated = Self {
+            draw: Draw::new(),
+            replica,
+            store,
+            _dir: dir,
+        };
+        for batch in all() {
+            replicated.write(&batch);
+        }
+        replicated.store.sync()?;
+        Ok(replicated)
+    }
+
+    fn commit(&mut self) {
+        let batch = self.draw.batch();
+        self.write(&batch);
+    }
+
+    fn write(&mut self, batch: &[Record]) {
+        let mut effects = Vec::new();
+        for (key, value) in batch {
+            let op = LocalOp::accum(key, u64::from(value[0] | 1).into());
+            self.replica
+                .step(Event::Op(&op), &mut effects)
+                .expect("a good operation");
+        }
+        self.replica
+            .step(Event::Flush, &mut effects)
+            .expect("flush");
+        for effect in core::mem::take(&mut effects) {
+            let Effect::Persist { ticket, records } = effect else {
+                continue;
+            };
+            let writes: Vec<Write<'_>> = records
+                .iter()
+                .map(|(key, value)| Write {
+                    key,
+                    value: value.as_deref(),
+                })
+                .collect();
+            self.store.commit(&writes).expect("the disk works");
+            self.replica
+                .step(Event::Persisted(ticket), &mut effects)
+                .expect("persisted");
+        }
+        assert!(
+            matches!(effects[..], [Effect::Broadcast { .. }]),
+            "the frame may be sent"
+        );
     }
 }
 
