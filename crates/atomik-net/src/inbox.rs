@@ -1,0 +1,382 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::tally::Tally;
+use crate::{MAX_MESSAGE, MAX_PEERS, PeerId, Received};
+
+/// Told once a message was handed over.
+pub(crate) type Receipt = Box<dyn FnOnce() + Send>;
+
+/// What came in and was not handed over yet: a bounded queue of messages, and the changes of peers.
+///
+/// Changes are not queued but compared: of any number of changes of one peer, what is handed over is at most a down and an up,
+/// so a peer that flaps takes no room. A peer that went down and came up unseen is handed over as both, since whoever
+/// waits for a peer to come up wants to talk to it again.
+pub(crate) struct Inbox {
+    me: PeerId,
+    limit: usize,
+    tally: Arc<Tally>,
+    state: Mutex<State>,
+    /// Something can be handed over, or the inbox was closed.
+    filled: Notify,
+    /// A full queue has room again, or the inbox was closed.
+    room: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    messages: VecDeque<Waiting>,
+    peers: BTreeMap<PeerId, Peer>,
+    /// Peers with a change to be handed over, each at most once.
+    changed: VecDeque<PeerId>,
+    up: usize,
+    closed: bool,
+}
+
+struct Waiting {
+    from: PeerId,
+    bytes: Vec<u8>,
+    receipt: Option<Receipt>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Peer {
+    /// As handed over last.
+    reported: bool,
+    now: bool,
+    /// Went down since it was reported up.
+    fell: bool,
+    queued: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(me: PeerId, limit: usize, tally: Arc<Tally>) -> Self {
+        Self {
+            me,
+            limit,
+            tally,
+            state: Mutex::default(),
+            filled: Notify::new(),
+            room: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a message in, or drops and counts it. What this replica sent itself is passed over.
+    pub(crate) fn put(&self, from: PeerId, bytes: Vec<u8>) {
+        if let Err(_full) = self.try_put(Waiting {
+            from,
+            bytes,
+            receipt: None,
+        }) {
+            self.tally.overflowed();
+        }
+    }
+
+    /// Takes a message in as soon as there is room, and lets `receipt` know when it was handed over (or will never be).
+    #[cfg(feature = "nats")]
+    pub(crate) async fn put_when_room(&self, from: PeerId, bytes: Vec<u8>, receipt: Receipt) {
+        let mut waiting = Waiting {
+            from,
+            bytes,
+            receipt: Some(receipt),
+        };
+        loop {
+            match self.try_put(waiting) {
+                Ok(()) => return,
+                Err(back) => waiting = back,
+            }
+            self.room.notified().await;
+        }
+    }
+
+    fn try_put(&self, mut waiting: Waiting) -> Result<(), Waiting> {
+        if waiting.from == self.me || waiting.bytes.len() > MAX_MESSAGE {
+            if waiting.from != self.me {
+                self.tally.invalid();
+            }
+            if let Some(receipt) = waiting.receipt.take() {
+                receipt();
+            }
+            return Ok(());
+        }
+        let mut state = self.state();
+        if state.closed {
+            return Ok(());
+        }
+        if state.messages.len() >= self.limit {
+            return Err(waiting);
+        }
+        state.messages.push_back(waiting);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Notes that a peer is up or down. The replica itself is passed over.
+    pub(crate) fn set_peer(&self, peer: PeerId, up: bool) {
+        if peer == self.me {
+            return;
+        }
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        let full = state.peers.len() >= MAX_PEERS;
+        let mut entry = match state.peers.get(&peer) {
+            Some(entry) => *entry,
+            None if !up => return,
+            None if full => {
+                self.tally.invalid();
+                return;
+            }
+            None => Peer::default(),
+        };
+        if entry.now != up {
+            state.up = if up { state.up + 1 } else { state.up - 1 };
+            self.tally.peers(state.up);
+            entry.fell |= !up && entry.reported;
+            entry.now = up;
+            if !entry.queued {
+                entry.queued = true;
+                state.changed.push_back(peer);
+            }
+            state.peers.insert(peer, entry);
+        }
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    /// Nothing comes in any more; what waits is dropped.
+    pub(crate) fn close(&self) {
+        let mut state = self.state();
+        *state = State {
+            closed: true,
+            ..State::default()
+        };
+        drop(state);
+        self.tally.peers(0);
+        self.filled.notify_one();
+        self.room.notify_one();
+    }
+
+    /// The next change or message; `None` once closed.
+    pub(crate) async fn next(&self) -> Option<Received> {
+        loop {
+            {
+                let mut state = self.state();
+                if let Some(change) = state.next_change() {
+                    return Some(change);
+                }
+                if let Some(Waiting {
+                    from,
+                    bytes,
+                    receipt,
+                }) = state.messages.pop_front()
+                {
+                    drop(state);
+                    self.room.notify_one();
+                    self.tally.received(bytes.len());
+                    if let Some(receipt) = receipt {
+                        receipt();
+                    }
+                    return Some(Received::Message { from, bytes });
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            self.filled.notified().await;
+        }
+    }
+}
+
+impl State {
+    fn next_change(&mut self) -> Option<Received> {
+        while let Some(id) = self.changed.pop_front() {
+            let Some(peer) = self.peers.get_mut(&id) else {
+                continue;
+            };
+            peer.queued = false;
+            let (reported, now) = (peer.reported, peer.now);
+            peer.reported = now;
+            if reported && (peer.fell || !now) {
+                peer.fell = false;
+                if now {
+                    (peer.reported, peer.queued) = (false, true);
+                    self.changed.push_front(id);
+                } else {
+                    self.peers.remove(&id);
+                }
+                return Some(Received::PeerDown(id));
+            }
+            if now && !reported {
+                return Some(Received::PeerUp(id));
+            }
+            if !now {
+                self.peers.remove(&id);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ME: PeerId = [0; 16];
+    const A: PeerId = [1; 16];
+    const B: PeerId = [2; 16];
+
+    fn inbox(limit: usize) -> (Inbox, Arc<Tally>) {
+        let tally = Arc::new(Tally::default());
+        (Inbox::new(ME, limit, Arc::clone(&tally)), tally)
+    }
+
+    /// All that can be had without waiting.
+    async fn all(inbox: &Inbox) -> Vec<Received> {
+        let mut got = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                next = inbox.next() => match next {
+                    Some(received) => got.push(received),
+                    None => return got,
+                },
+                () = tokio::task::yield_now() => return got,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_flapped_unseen_is_reported_down_and_up_once() {
+        let (inbox, _) = inbox(4);
+        inbox.set_peer(A, true);
+        assert_eq!(all(&inbox).await, [Received::PeerUp(A)]);
+        for _ in 0..3 {
+            inbox.set_peer(A, false);
+            inbox.set_peer(A, true);
+        }
+        assert_eq!(
+            all(&inbox).await,
+            [Received::PeerDown(A), Received::PeerUp(A)]
+        );
+        assert_eq!(all(&inbox).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_came_and_went_unseen_is_not_reported_and_not_remembered() {
+        let (inbox, tally) = inbox(4);
+        inbox.set_peer(A, true);
+        inbox.set_peer(A, false);
+        assert_eq!(all(&inbox).await, []);
+        assert!(inbox.state().peers.is_empty());
+        assert_eq!(tally.read().peers, 0);
+    }
+
+    #[tokio::test]
+    async fn an_announcement_that_repeats_itself_is_reported_once() {
+        let (inbox, tally) = inbox(4);
+        for peer in [A, A, B, ME, A] {
+            inbox.set_peer(peer, true);
+        }
+        assert_eq!(
+            all(&inbox).await,
+            [Received::PeerUp(A), Received::PeerUp(B)]
+        );
+        assert_eq!(tally.read().peers, 2);
+        inbox.set_peer(B, false);
+        inbox.set_peer(B, false);
+        assert_eq!(all(&inbox).await, [Received::PeerDown(B)]);
+        assert_eq!(tally.read().peers, 1);
+    }
+
+    #[tokio::test]
+    async fn peers_beyond_the_bound_are_ignored_and_counted_until_others_leave() {
+        let (inbox, tally) = inbox(4);
+        let peer = |n: usize| -> PeerId { (n as u128 + 1).to_be_bytes() };
+        (0..MAX_PEERS + 3).for_each(|n| inbox.set_peer(peer(n), true));
+        assert_eq!(all(&inbox).await.len(), MAX_PEERS);
+        assert_eq!(tally.read().dropped_invalid, 3);
+        inbox.set_peer(peer(0), false);
+        all(&inbox).await;
+        inbox.set_peer(peer(MAX_PEERS), true);
+        assert_eq!(all(&inbox).await, [Received::PeerUp(peer(MAX_PEERS))]);
+    }
+
+    #[tokio::test]
+    async fn messages_beyond_the_limit_are_dropped_and_counted_and_then_fit_again() {
+        let (inbox, tally) = inbox(2);
+        (0..5).for_each(|n| inbox.put(A, vec![n]));
+        assert_eq!(tally.read().dropped_full, 3);
+        let message = |n| Received::Message {
+            from: A,
+            bytes: vec![n],
+        };
+        assert_eq!(all(&inbox).await, [message(0), message(1)]);
+        inbox.put(A, vec![9]);
+        assert_eq!(all(&inbox).await, [message(9)]);
+        assert_eq!((tally.read().messages_in, tally.read().bytes_in), (3, 3));
+    }
+
+    #[tokio::test]
+    async fn own_messages_and_those_too_long_do_not_come_in() {
+        let (inbox, tally) = inbox(2);
+        inbox.put(ME, vec![1]);
+        assert_eq!(tally.read().dropped(), 0);
+        inbox.put(A, vec![1; MAX_MESSAGE + 1]);
+        assert_eq!(tally.read().dropped_invalid, 1);
+        assert_eq!(all(&inbox).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_closed_inbox_ends() {
+        let (inbox, _) = inbox(2);
+        inbox.put(A, vec![1]);
+        inbox.close();
+        inbox.put(A, vec![2]);
+        inbox.set_peer(A, true);
+        assert_eq!(inbox.next().await, None);
+        assert_eq!(inbox.next().await, None);
+    }
+
+    #[cfg(feature = "nats")]
+    #[tokio::test]
+    async fn one_that_waits_for_room_gets_in_and_its_receipt_comes_when_it_is_handed_over() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        let (inbox, tally) = inbox(1);
+        let inbox = Arc::new(inbox);
+        let handed = Arc::new(AtomicUsize::new(0));
+        let writer = tokio::spawn({
+            let (inbox, handed) = (Arc::clone(&inbox), Arc::clone(&handed));
+            async move {
+                for n in 0..3 {
+                    let handed = Arc::clone(&handed);
+                    let receipt = Box::new(move || {
+                        handed.fetch_add(1, Relaxed);
+                    });
+                    inbox.put_when_room(A, vec![n], receipt).await;
+                }
+            }
+        });
+        for n in 0..3 {
+            tokio::task::yield_now().await;
+            assert_eq!(handed.load(Relaxed), usize::from(n));
+            let guard = std::time::Duration::from_secs(60);
+            let next = tokio::time::timeout(guard, inbox.next())
+                .await
+                .expect("it hangs");
+            let bytes = vec![n];
+            assert_eq!(next, Some(Received::Message { from: A, bytes }));
+        }
+        writer.await.unwrap();
+        assert_eq!(handed.load(Relaxed), 3);
+        assert_eq!(tally.read().dropped(), 0);
+    }
+}

@@ -1,0 +1,320 @@
+//! What every engine does: the same tests over each, through the trait alone.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use atomik_net::{Counters, Engine, MAX_MESSAGE, MessageId, PeerId, Received, SendError};
+use tokio::time::{sleep, timeout};
+
+/// The `incoming_messages` with which a lab opens its engines.
+pub const INCOMING: usize = 64;
+
+/// Against hanging alone: far longer than anything here takes.
+const GUARD: Duration = Duration::from_secs(60);
+
+/// Somewhere that replicas of one keyspace can be opened, as often as a test likes.
+pub trait Lab {
+    type Engine: Engine;
+    async fn open(&self, me: PeerId) -> Self::Engine;
+}
+
+pub fn peer(n: u8) -> PeerId {
+    [n; 16]
+}
+
+fn id(n: u8, number: u64) -> MessageId {
+    MessageId {
+        origin: peer(n),
+        number,
+    }
+}
+
+/// What the engine hands over next.
+pub async fn next(engine: &mut impl Engine) -> Received {
+    timeout(GUARD, engine.receive())
+        .await
+        .expect("nothing was received")
+        .expect("it is closed")
+}
+
+/// The next message, whatever happens to peers before it.
+pub async fn message(engine: &mut impl Engine) -> (PeerId, Vec<u8>) {
+    loop {
+        if let Received::Message { from, bytes } = next(engine).await {
+            return (from, bytes);
+        }
+    }
+}
+
+/// Waits until `what` is handed over, over everything before it.
+pub async fn until(engine: &mut impl Engine, what: Received) {
+    while next(engine).await != what {}
+}
+
+/// Waits until each engine has seen as many peers come up as there are others.
+pub async fn meet<E: Engine>(engines: &mut [&mut E]) {
+    let others = engines.len() - 1;
+    for engine in engines.iter_mut() {
+        let mut up = BTreeSet::new();
+        while up.len() < others {
+            match next(*engine).await {
+                Received::PeerUp(peer) => drop(up.insert(peer)),
+                Received::PeerDown(peer) => drop(up.remove(&peer)),
+                Received::Message { .. } => panic!("a message before anybody sent one"),
+            }
+        }
+        assert_eq!(engine.counters().peers, others as u64);
+    }
+}
+
+/// Waits until so many messages have left, or failed.
+pub async fn settle(engine: &impl Engine, messages: u64) {
+    let left = async {
+        loop {
+            let counters = engine.counters();
+            if counters.messages_out + counters.duplicates_out + counters.failed_out >= messages {
+                return;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(GUARD, left)
+        .await
+        .expect("what was taken does not leave");
+}
+
+/// Waits until so much was dropped as invalid.
+pub async fn counted(engine: &impl Engine, invalid: u64) {
+    let wait = async {
+        while engine.counters().dropped_invalid < invalid {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(GUARD, wait)
+        .await
+        .expect("it was not dropped, or not counted");
+    assert_eq!(engine.counters().dropped_invalid, invalid);
+}
+
+/// Messages that are there already, or come before nothing came for the time given.
+async fn drain(engine: &mut impl Engine, quiet: Duration) -> Vec<Vec<u8>> {
+    let mut got = Vec::new();
+    while let Ok(received) = timeout(quiet, engine.receive()).await {
+        if let Received::Message { bytes, .. } = received.expect("it is closed") {
+            got.push(bytes);
+        }
+    }
+    got
+}
+
+pub async fn three_peers_see_each_other_come_up(lab: impl Lab) {
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    let mut c = lab.open(peer(3)).await;
+    meet(&mut [&mut a, &mut b, &mut c]).await;
+}
+
+pub async fn a_broadcast_reaches_the_others_and_not_its_sender(lab: impl Lab) {
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    let mut c = lab.open(peer(3)).await;
+    meet(&mut [&mut a, &mut b, &mut c]).await;
+    for durable in [None, Some(id(1, 7))] {
+        a.broadcast(b"from a".to_vec(), durable).unwrap();
+        assert_eq!(message(&mut b).await, (peer(1), b"from a".to_vec()));
+        assert_eq!(message(&mut c).await, (peer(1), b"from a".to_vec()));
+    }
+    // Had `a` heard itself, that would come before the answer.
+    b.broadcast(b"from b".to_vec(), Some(id(2, 1))).unwrap();
+    assert_eq!(message(&mut a).await, (peer(2), b"from b".to_vec()));
+    assert_eq!(message(&mut c).await, (peer(2), b"from b".to_vec()));
+    // A server's acknowledgement may come after the message.
+    settle(&a, 2).await;
+    settle(&b, 1).await;
+    let wanted_a = Counters {
+        messages_out: 2,
+        bytes_out: 12,
+        messages_in: 1,
+        bytes_in: 6,
+        peers: 2,
+        ..Counters::default()
+    };
+    let wanted_b = Counters {
+        messages_out: 1,
+        bytes_out: 6,
+        messages_in: 2,
+        bytes_in: 12,
+        peers: 2,
+        ..Counters::default()
+    };
+    assert_eq!((a.counters(), b.counters()), (wanted_a, wanted_b));
+}
+
+pub async fn a_directed_message_reaches_one_peer(lab: impl Lab) {
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    let mut c = lab.open(peer(3)).await;
+    meet(&mut [&mut a, &mut b, &mut c]).await;
+    a.send(peer(2), b"for b".to_vec()).unwrap();
+    assert_eq!(message(&mut b).await, (peer(1), b"for b".to_vec()));
+    a.send(peer(3), b"for c".to_vec()).unwrap();
+    assert_eq!(message(&mut c).await, (peer(1), b"for c".to_vec()));
+    a.broadcast(b"for all".to_vec(), None).unwrap();
+    assert_eq!(message(&mut b).await, (peer(1), b"for all".to_vec()));
+    assert_eq!(message(&mut c).await, (peer(1), b"for all".to_vec()));
+}
+
+pub async fn a_closed_peer_goes_down_and_comes_up_when_it_is_back(lab: impl Lab) {
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    meet(&mut [&mut a, &mut b]).await;
+    b.send(peer(1), b"last words".to_vec()).unwrap();
+    let counters = timeout(GUARD, b.close()).await.expect("close hangs");
+    assert_eq!((counters.messages_out, counters.failed_out), (1, 0));
+    // The two come on separate ways, in any order.
+    let mut left = vec![
+        Received::Message {
+            from: peer(2),
+            bytes: b"last words".to_vec(),
+        },
+        Received::PeerDown(peer(2)),
+    ];
+    while !left.is_empty() {
+        let received = next(&mut a).await;
+        let at = left
+            .iter()
+            .position(|wanted| *wanted == received)
+            .expect("one of the two");
+        left.remove(at);
+    }
+    assert_eq!(a.counters().peers, 0);
+
+    let mut b = lab.open(peer(2)).await;
+    until(&mut a, Received::PeerUp(peer(2))).await;
+    until(&mut b, Received::PeerUp(peer(1))).await;
+    a.broadcast(b"again".to_vec(), None).unwrap();
+    assert_eq!(message(&mut b).await, (peer(1), b"again".to_vec()));
+}
+
+pub async fn a_peer_that_is_dropped_goes_down(lab: impl Lab) {
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    meet(&mut [&mut a, &mut b]).await;
+    drop(b);
+    until(&mut a, Received::PeerDown(peer(2))).await;
+}
+
+pub async fn a_message_of_full_length_arrives_whole_and_a_longer_one_is_refused(lab: impl Lab) {
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    meet(&mut [&mut a, &mut b]).await;
+    let long: Vec<u8> = (0..MAX_MESSAGE).map(|i| ((i * 31) >> 3) as u8).collect();
+    let too_long = vec![0; MAX_MESSAGE + 1];
+    let refusal = Err(SendError::TooLong {
+        length: MAX_MESSAGE + 1,
+    });
+    for (n, durable) in [None, Some(id(1, 1))].into_iter().enumerate() {
+        a.broadcast(long.clone(), durable).unwrap();
+        assert!(
+            message(&mut b).await == (peer(1), long.clone()),
+            "broadcast {n} is not whole"
+        );
+        assert_eq!(a.broadcast(too_long.clone(), durable), refusal);
+    }
+    b.send(peer(1), long.clone()).unwrap();
+    assert!(message(&mut a).await == (peer(2), long));
+    assert_eq!(b.send(peer(1), too_long), refusal);
+    assert_eq!(
+        (a.counters().refused_too_long, b.counters().refused_too_long),
+        (2, 1)
+    );
+    a.send(peer(2), Vec::new()).unwrap();
+    assert_eq!(message(&mut b).await, (peer(1), Vec::new()));
+}
+
+pub async fn a_flood_into_a_peer_that_does_not_receive_is_bounded_and_then_traffic_flows(
+    lab: impl Lab,
+) {
+    const FLOOD: u64 = 20_000;
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    meet(&mut [&mut a, &mut b]).await;
+    let mut refused = 0;
+    for n in 0..FLOOD {
+        let mut bytes = n.to_be_bytes().to_vec();
+        bytes.resize(1024, 0);
+        match a.broadcast(bytes, None) {
+            Ok(()) => {}
+            Err(SendError::Full) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+        if n % 64 == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_eq!(a.counters().refused_full, refused);
+    // So that the answer below is not behind it.
+    settle(&a, FLOOD - refused).await;
+    timeout(GUARD, async {
+        while b.counters().dropped_full == 0 {
+            sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await
+    .expect("nothing was dropped, or not counted");
+
+    // What is waiting came early in the flood, and is no more than the queue holds.
+    sleep(Duration::from_millis(500)).await;
+    let dropped = b.counters().dropped_full;
+    let got = drain(&mut b, Duration::from_millis(500)).await;
+    assert!(
+        (1..=INCOMING).contains(&got.len()),
+        "{} messages were held",
+        got.len()
+    );
+    assert!(got.len() as u64 + dropped <= FLOOD - refused);
+    a.send(peer(2), b"after the flood".to_vec()).unwrap();
+    assert_eq!(
+        message(&mut b).await,
+        (peer(1), b"after the flood".to_vec())
+    );
+    b.send(peer(1), b"still here".to_vec()).unwrap();
+    assert_eq!(message(&mut a).await, (peer(2), b"still here".to_vec()));
+}
+
+pub async fn close_sends_or_counts_whatever_was_taken_and_does_not_hang(lab: impl Lab) {
+    const FLOOD: u64 = 3000;
+    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
+    meet(&mut [&mut a, &mut b]).await;
+    let mut refused = 0;
+    for n in 0..FLOOD {
+        // Large, so that many are still in the queue.
+        let durable = (n % 2 == 0).then_some(id(1, n));
+        refused += u64::from(a.broadcast(vec![0; 32 * 1024], durable).is_err());
+    }
+    let counters = timeout(GUARD, a.close()).await.expect("close hangs");
+    assert_eq!(counters.refused_full, refused);
+    assert_eq!(counters.messages_out + counters.failed_out + refused, FLOOD);
+    assert_eq!(counters.bytes_out, counters.messages_out * 32 * 1024);
+    until(&mut b, Received::PeerDown(peer(1))).await;
+    timeout(GUARD, b.close()).await.expect("close hangs");
+}
+
+/// The conformance tests over the labs that `$lab` opens; where it gives none they are skipped, and it says why.
+macro_rules! tests {
+    ($lab:ident) => {
+        conformance::tests!($lab:
+            three_peers_see_each_other_come_up
+            a_broadcast_reaches_the_others_and_not_its_sender
+            a_directed_message_reaches_one_peer
+            a_closed_peer_goes_down_and_comes_up_when_it_is_back
+            a_peer_that_is_dropped_goes_down
+            a_message_of_full_length_arrives_whole_and_a_longer_one_is_refused
+            a_flood_into_a_peer_that_does_not_receive_is_bounded_and_then_traffic_flows
+            close_sends_or_counts_whatever_was_taken_and_does_not_hang
+        );
+    };
+    ($lab:ident: $($name:ident)*) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            if let Some(lab) = $lab().await {
+                conformance::$name(lab).await;
+            }
+        })*
+    };
+}
+pub(crate) use tests;
