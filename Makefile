@@ -12,13 +12,16 @@ RUN_REGRESS ?= sim regress
 RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
     hdl/atomik_regfile_w64_d512_l1.v hdl/atomik_regfile_w64_d512_l4.v
 
+# Schedules of `make soak`, from seed 1 on.
+SOAK ?= 1000000
+
 # Where `make hdl` writes the reference configurations.
 HDL_DIR ?= hdl
 
 .DEFAULT_GOAL := help
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga campaign test test-verilated bench lint doc hdl ci clean distclean
+.PHONY: help setup setup-fpga run fpga campaign test test-verilated test-engines node demo-cluster soak mutants-replica bench lint doc hdl ci clean distclean
 
 help: ## this list
 	@echo "ATOMiK. Targets:"
@@ -43,23 +46,45 @@ fpga: setup-fpga ## place the register file on FPGAs and compare with the goals;
 campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds; some ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml
 
-test: setup-fpga ## all tests
-	$(CARGO) test --workspace
+test: setup-fpga ## all tests but those with engines
+	$(CARGO) test --workspace --exclude atomik-node
+	$(CARGO) test -p atomik-node --no-default-features
 	@sh scripts/verilated-harness.sh
 
 test-verilated: setup ## of these, the second harness alone (crate verilated)
 	@sh scripts/verilated-harness.sh
 
-bench: setup ## benchmarks, software model and simulation
+test-engines: ## nodes on zenoh and NATS, over real links where root may make them; builds zenoh, many minutes the first time
+	$(CARGO) test -p atomik-net --features zenoh,nats
+	$(CARGO) test -p atomik-node -- --nocapture --test-threads=1
+
+soak: ## a million schedules of faults through simulated replicas; some ten minutes
+	@$(BUILD_ATOMIK)
+	$(ATOMIK) replica simulate --schedules $(SOAK) --minimise
+
+mutants-replica: ## plant faults into the replica, one at a time; the simulation must find each; some ten minutes
+	$(CARGO) run --quiet -p atomik-replica-sim --example mutants
+
+node: ## build atomik-node, which `atomik node` runs; many minutes the first time
+	$(CARGO) build --release -p atomik-node
+
+demo-cluster: node ## three nodes on this machine: cut apart, and healed
+	@sh scripts/demo-cluster.sh $${CARGO_TARGET_DIR:-target}/release/atomik-node
+
+bench: setup ## benchmarks: software model, simulation, replication
 	$(CARGO) bench -p atomik-algebra
+	$(CARGO) bench -p atomik-replica
+	$(CARGO) bench -p atomik-store
 	$(ATOMIK) sim bench
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --exclude atomik-node --all-targets -- -D warnings
+	$(CARGO) clippy -p atomik-node --no-default-features --all-targets -- -D warnings
 
 doc: ## documentation of the crates, warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude atomik-node --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p atomik-node --no-default-features --no-deps
 
 hdl: ## regenerate the checked-in Verilog of the reference configurations, and the sources of the diagrams
 	$(CARGO) run --quiet -p atomik-cli -- hdl generate --reference -o $(HDL_DIR)

@@ -1,5 +1,6 @@
 //! What can be asked for, and the help that says so.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use atomik_hdl::Target;
@@ -194,6 +195,28 @@ Examples:
   atomik device simulate
   atomik device simulate --faults 0.001 --seed 7";
 
+const REPLICA_SIMULATE_EXAMPLES: &str = "\
+A seed decides on everything: replicas, keys, operations, flushes, ticks; messages that are lost,
+doubled, late; links that are cut, one way or both; crashes, disks that are lost or put back;
+members that leave and come back. At the end all is well, and all must be equal, bit by bit.
+The same seed gives the same run on every machine.
+
+Status 1 if a schedule fails; the command that shows it is printed.
+
+Examples:
+  atomik replica simulate
+  atomik replica simulate --schedules 1000000 --seed 7 --minimise
+  atomik replica simulate --replay 4711";
+
+const NODE_EXAMPLES: &str = "\
+The program is atomik-node, beside this one or on PATH; `make node` builds it.
+
+Examples:
+  atomik node --help
+  atomik node --config node.toml
+  atomik node put greeting 0x68656c6c6f --data DIR
+  atomik node status --data DIR";
+
 const DOCTOR_EXAMPLES: &str = "\
 Status 3 if a tool is missing, unless it is only for FPGAs.
 
@@ -241,6 +264,20 @@ pub enum Command {
     Fpga(FpgaCommand),
     /// Use a board, or a simulated one, over its serial line
     Device(DeviceArgs),
+    /// Check replicas under faults, in simulation
+    #[command(subcommand)]
+    Replica(ReplicaCommand),
+    /// Run a replica of a keyspace, or ask one that runs
+    #[command(after_help = NODE_EXAMPLES, disable_help_flag = true, disable_version_flag = true)]
+    Node {
+        /// What atomik-node is told; --help shows all of it
+        #[arg(
+            value_name = "ARGUMENTS",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        args: Vec<OsString>,
+    },
     /// Show which tools were found, and what is missing
     #[command(after_help = DOCTOR_EXAMPLES)]
     Doctor,
@@ -258,6 +295,29 @@ pub enum Command {
         #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         out: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReplicaCommand {
+    /// Run replicas through schedules of operations and faults, with an oracle beside every step
+    #[command(after_help = REPLICA_SIMULATE_EXAMPLES)]
+    Simulate(ReplicaSimulateArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ReplicaSimulateArgs {
+    /// Schedules to run
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
+    pub schedules: u64,
+    /// The seed of the first; the others have the next seeds
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Run the schedule of this seed alone, and print what happens in it
+    #[arg(long, value_name = "SEED", conflicts_with_all = ["schedules", "seed"])]
+    pub replay: Option<u64>,
+    /// Of a schedule that fails, search and print the smallest that fails in the same way
+    #[arg(long)]
+    pub minimise: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -7,7 +7,7 @@ use comfy_table::Table;
 
 use crate::failure::Failure;
 use crate::table::table;
-use crate::{Outcome, print, say};
+use crate::{Outcome, node, print, say};
 
 pub fn run() -> Result<Outcome, Failure> {
     let mut tools = table(&["tool", "for", "found", "where", "path"], usize::MAX);
@@ -40,8 +40,13 @@ pub fn run() -> Result<Outcome, Failure> {
         text += "What is not there is for `atomik fpga` alone; `make setup-fpga` installs it below .tools.\n";
     }
     text.push('\n');
-    let root = project_root().map_or("none".into(), |root| root.display().to_string());
+    let node = node::find().map_or(
+        "none; `make node` builds what `atomik node` runs".into(),
+        |path| path.display().to_string(),
+    );
     // Writing to a string cannot fail.
+    let _ = writeln!(text, "atomik-node: {node}");
+    let root = project_root().map_or("none".into(), |root| root.display().to_string());
     let _ = writeln!(text, "project: {root}");
     let _ = writeln!(text, "compiled models: {}", cache_dir().display());
     print(text)?;

@@ -60,6 +60,12 @@ pub enum Failure {
     Board(#[from] atomik_device::board::BoardError),
     #[error(transparent)]
     Pty(#[from] atomik_device::pty::PtyError),
+    #[error(
+        "there is no atomik-node beside this program or on PATH: `make node` builds it beside the release of this one (many minutes the first time)"
+    )]
+    NoNode,
+    #[error("{}: {source}; build it again with `make node`", .path.display())]
+    Node { path: PathBuf, source: io::Error },
     #[error("cannot catch Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("cannot write the result as JSON: {0}")]
@@ -110,6 +116,8 @@ impl Failure {
             | Self::Board(_)
             | Self::Pty(_)
             | Self::Signal(_)
+            | Self::NoNode
+            | Self::Node { .. }
             | Self::Json(_)
             | Self::Junit(_)
             | Self::Record(_)

@@ -7,9 +7,11 @@ mod failure;
 mod fpga;
 mod hdl;
 mod model;
+mod node;
 mod pages;
 mod regress;
 mod repl;
+mod replica;
 mod sim;
 mod table;
 mod trace;
@@ -58,6 +60,8 @@ fn main() -> ExitCode {
         Command::Sim(SimCommand::Bench(args)) => sim::bench(&args),
         Command::Fpga(command) => fpga::run(&command),
         Command::Device(args) => device::run(&args),
+        Command::Replica(command) => replica::run_command(&command),
+        Command::Node { args } => node::run(&args),
         Command::Doctor => doctor::run(),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),

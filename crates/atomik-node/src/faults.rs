@@ -1,0 +1,185 @@
+//! Faults between engine and replica, for tests and demonstrations: what TCP never does, done on purpose.
+//!
+//! Every incoming message is lost, doubled and delayed by chance, drawn from a seed; reordering is a delay that others do not have.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use atomik_net::PeerId;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// Messages that may be held back at a time; one more is lost.
+const MOST_HELD: usize = 4096;
+
+/// What happens to incoming messages. As text: `seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50`, every part optional, chances from 0 to
+/// 1, the delay in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Faults {
+    /// What every fate is drawn from.
+    pub seed: u64,
+    /// Chance that a message is lost.
+    pub loss: f64,
+    /// Chance that it comes twice.
+    pub dup: f64,
+    /// Chance that it is held back for three times the delay and 20 ms more.
+    pub reorder: f64,
+    /// The longest delay, in milliseconds; every message has one between 0 and this.
+    pub delay: u64,
+}
+
+/// The text describes no [`Faults`].
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} describes no faults: write for example seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50 (chances 0 to 1, milliseconds)"
+)]
+pub struct FaultsError(String);
+
+impl FromStr for Faults {
+    type Err = FaultsError;
+
+    fn from_str(text: &str) -> Result<Self, FaultsError> {
+        let wrong = || FaultsError(text.to_owned());
+        let mut faults = Self::default();
+        for part in text.split(',').filter(|part| !part.is_empty()) {
+            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
+            let chance = || {
+                let chance: f64 = value.parse().map_err(|_| wrong())?;
+                (0.0..=1.0)
+                    .contains(&chance)
+                    .then_some(chance)
+                    .ok_or_else(wrong)
+            };
+            match name {
+                "seed" => faults.seed = value.parse().map_err(|_| wrong())?,
+                "delay" => faults.delay = value.parse().map_err(|_| wrong())?,
+                "loss" => faults.loss = chance()?,
+                "dup" => faults.dup = chance()?,
+                "reorder" => faults.reorder = chance()?,
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(faults)
+    }
+}
+
+/// Messages that wait for their time.
+#[derive(Debug)]
+pub(crate) struct Delays {
+    faults: Faults,
+    rng: Xoshiro256PlusPlus,
+    held: BinaryHeap<Reverse<Held>>,
+    /// Breaks ties, so that messages without a delay keep their order.
+    next: u64,
+    /// Messages that were lost on purpose, or for want of room.
+    pub(crate) lost: u64,
+}
+
+type Held = (Instant, u64, PeerId, Vec<u8>);
+
+impl Delays {
+    pub(crate) fn new(faults: Faults) -> Self {
+        Self {
+            faults,
+            rng: Xoshiro256PlusPlus::seed_from_u64(faults.seed),
+            held: BinaryHeap::new(),
+            next: 0,
+            lost: 0,
+        }
+    }
+
+    /// Other faults from now on; what is held back keeps its time.
+    pub(crate) fn set(&mut self, faults: Faults) {
+        self.faults = faults;
+        self.rng = Xoshiro256PlusPlus::seed_from_u64(faults.seed);
+    }
+
+    pub(crate) fn put(&mut self, from: PeerId, bytes: Vec<u8>) {
+        if self.happens(self.faults.loss) {
+            self.lost += 1;
+            return;
+        }
+        if self.happens(self.faults.dup) {
+            self.hold(from, bytes.clone());
+        }
+        self.hold(from, bytes);
+    }
+
+    fn hold(&mut self, from: PeerId, bytes: Vec<u8>) {
+        if self.held.len() >= MOST_HELD {
+            self.lost += 1;
+            return;
+        }
+        let longest = self.faults.delay;
+        let mut delay = self.rng.next_u64() % (longest + 1);
+        if self.happens(self.faults.reorder) {
+            delay += 3 * longest + 20;
+        }
+        let due = Instant::now() + Duration::from_millis(delay);
+        self.next += 1;
+        self.held.push(Reverse((due, self.next, from, bytes)));
+    }
+
+    fn happens(&mut self, chance: f64) -> bool {
+        ((self.rng.next_u64() >> 11) as f64) < chance * (1_u64 << 53) as f64
+    }
+
+    /// When the next message is due.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.held.peek().map(|Reverse(held)| held.0)
+    }
+
+    pub(crate) fn take(&mut self) -> Option<(PeerId, Vec<u8>)> {
+        self.held
+            .pop()
+            .map(|Reverse((_, _, from, bytes))| (from, bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_read_part_by_part_and_nonsense_is_refused() {
+        let faults: Faults = "seed=3,dup=0.5,delay=20".parse().unwrap();
+        assert_eq!(
+            (faults.seed, faults.dup, faults.loss, faults.delay),
+            (3, 0.5, 0.0, 20)
+        );
+        assert_eq!("".parse::<Faults>().unwrap(), Faults::default());
+        for text in ["dup", "dup=2", "dup=-0.1", "dup=NaN", "late=1", "delay=1.5"] {
+            assert!(text.parse::<Faults>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_faults_messages_keep_their_order() {
+        let mut delays = Delays::new(Faults::default());
+        (0..100).for_each(|n| delays.put([n; 16], vec![n]));
+        let order: Vec<u8> = std::iter::from_fn(|| delays.take())
+            .map(|(from, _)| from[0])
+            .collect();
+        assert_eq!(order, (0..100).collect::<Vec<u8>>());
+    }
+
+    #[tokio::test]
+    async fn duplicates_and_late_ones_come_by_the_seed() {
+        let run = |text: &str| {
+            let mut delays = Delays::new(text.parse().unwrap());
+            (0..100).for_each(|n| delays.put([n; 16], vec![n]));
+            std::iter::from_fn(move || delays.take())
+                .map(|(from, _)| from[0])
+                .collect::<Vec<u8>>()
+        };
+        assert!(run("seed=1,dup=0.2").len() > 100);
+        assert!(run("seed=1,loss=0.2").len() < 100);
+        let late = run("seed=1,reorder=0.2");
+        assert_eq!(late.len(), 100);
+        assert!(!late.is_sorted());
+    }
+}

@@ -1,0 +1,324 @@
+//! The engine as the node sees it: any of those that are built in, perhaps not open yet, with faults between it and the replica.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::future::pending;
+
+use atomik_net::channel::ChannelEngine;
+#[cfg(feature = "nats")]
+use atomik_net::nats::NatsEngine;
+#[cfg(feature = "zenoh")]
+use atomik_net::zenoh::ZenohEngine;
+use atomik_net::{Counters, Engine, MessageId, PeerId, Received, SendError, hex};
+use tokio::time::sleep_until;
+#[cfg(feature = "nats")]
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::faults::{Delays, Faults};
+
+/// An engine of any kind.
+pub enum AnyEngine {
+    /// None: a replica by itself.
+    Alone,
+    /// In-process, for tests.
+    Channel(ChannelEngine),
+    /// Embedded zenoh.
+    #[cfg(feature = "zenoh")]
+    Zenoh(ZenohEngine),
+    /// NATS JetStream.
+    #[cfg(feature = "nats")]
+    Nats(Box<NatsEngine>),
+}
+
+macro_rules! engine {
+    ($any:expr, $engine:ident => $call:expr, alone: $alone:expr) => {
+        match $any {
+            AnyEngine::Alone => $alone,
+            AnyEngine::Channel($engine) => $call,
+            #[cfg(feature = "zenoh")]
+            AnyEngine::Zenoh($engine) => $call,
+            #[cfg(feature = "nats")]
+            AnyEngine::Nats($engine) => $call,
+        }
+    };
+}
+
+impl AnyEngine {
+    fn broadcast(&self, bytes: Vec<u8>, id: MessageId) -> Result<(), SendError> {
+        engine!(self, engine => engine.broadcast(bytes, Some(id)), alone: Ok(()))
+    }
+
+    fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
+        engine!(self, engine => engine.send(to, bytes), alone: Ok(()))
+    }
+
+    async fn receive(&mut self) -> Option<Received> {
+        engine!(self, engine => engine.receive().await, alone: pending().await)
+    }
+
+    fn counters(&self) -> Counters {
+        engine!(self, engine => engine.counters(), alone: Counters::default())
+    }
+
+    async fn close(self) -> Counters {
+        engine!(self, engine => engine.close().await, alone: Counters::default())
+    }
+}
+
+/// Opens an engine in the background, until it succeeds.
+#[cfg(feature = "nats")]
+pub(crate) struct Opening {
+    pub(crate) task: JoinHandle<()>,
+    pub(crate) engine: oneshot::Receiver<AnyEngine>,
+}
+
+enum State {
+    #[cfg(feature = "nats")]
+    Opening(Opening),
+    Open(AnyEngine),
+    Closed,
+}
+
+/// What the node sends through and receives from.
+pub(crate) struct Link {
+    state: State,
+    delays: Delays,
+    faulty: bool,
+    /// Peers that the engine says are up.
+    up: BTreeSet<PeerId>,
+    /// Peers that are treated as if there were no way to or from them.
+    cut: BTreeSet<PeerId>,
+    /// Changes of peers to be told before anything else.
+    changes: VecDeque<Received>,
+    /// Messages of and to peers that are cut off.
+    pub(crate) cut_off: u64,
+    /// Messages for an engine that is not open yet.
+    pub(crate) unopened: u64,
+}
+
+impl Link {
+    pub(crate) fn new(engine: AnyEngine, faults: Option<Faults>) -> Self {
+        Self::with(State::Open(engine), faults)
+    }
+
+    #[cfg(feature = "nats")]
+    pub(crate) fn opening(opening: Opening, faults: Option<Faults>) -> Self {
+        Self::with(State::Opening(opening), faults)
+    }
+
+    fn with(state: State, faults: Option<Faults>) -> Self {
+        Self {
+            state,
+            delays: Delays::new(faults.unwrap_or_default()),
+            faulty: faults.is_some(),
+            up: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            changes: VecDeque::new(),
+            cut_off: 0,
+            unopened: 0,
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.state, State::Open(_))
+    }
+
+    /// Sends to all. Whatever is not taken is counted where it was refused, and repaired by the replicas.
+    pub(crate) fn broadcast(&mut self, bytes: Vec<u8>, id: MessageId) {
+        match &self.state {
+            State::Open(engine) => drop(engine.broadcast(bytes, id)),
+            _ => self.unopened += 1,
+        }
+    }
+
+    pub(crate) fn send(&mut self, to: PeerId, bytes: Vec<u8>) {
+        if self.cut.contains(&to) {
+            self.cut_off += 1;
+            return;
+        }
+        match &self.state {
+            State::Open(engine) => drop(engine.send(to, bytes)),
+            _ => self.unopened += 1,
+        }
+    }
+
+    /// The next thing that comes in. Cancelling it loses nothing.
+    pub(crate) async fn receive(&mut self) -> Received {
+        loop {
+            if let Some(change) = self.changes.pop_front() {
+                return change;
+            }
+            let due = self.delays.due();
+            tokio::select! {
+                () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
+                    if let Some((from, bytes)) = self.delays.take() && !self.is_cut(from) {
+                        return Received::Message { from, bytes };
+                    }
+                }
+                received = self.state.next() => match received {
+                    Received::Message { from, .. } if self.is_cut(from) => {}
+                    Received::Message { from, bytes } if self.faulty => self.delays.put(from, bytes),
+                    Received::PeerUp(peer) => {
+                        self.up.insert(peer);
+                        if !self.cut.contains(&peer) {
+                            return Received::PeerUp(peer);
+                        }
+                    }
+                    Received::PeerDown(peer) => {
+                        self.up.remove(&peer);
+                        if !self.cut.contains(&peer) {
+                            return Received::PeerDown(peer);
+                        }
+                    }
+                    message => return message,
+                },
+            }
+        }
+    }
+
+    fn is_cut(&mut self, peer: PeerId) -> bool {
+        let cut = self.cut.contains(&peer);
+        self.cut_off += u64::from(cut);
+        cut
+    }
+
+    /// Cuts off just these peers.
+    pub(crate) fn cut(&mut self, peers: impl IntoIterator<Item = PeerId>) {
+        let peers: BTreeSet<PeerId> = peers.into_iter().collect();
+        let down = peers
+            .difference(&self.cut)
+            .filter(|peer| self.up.contains(*peer));
+        self.changes
+            .extend(down.map(|&peer| Received::PeerDown(peer)));
+        let up = self
+            .cut
+            .difference(&peers)
+            .filter(|peer| self.up.contains(*peer));
+        self.changes.extend(up.map(|&peer| Received::PeerUp(peer)));
+        self.cut = peers;
+    }
+
+    pub(crate) fn set_faults(&mut self, faults: Faults) {
+        self.faulty = faults != Faults::default();
+        self.delays.set(faults);
+    }
+
+    /// Messages that faults have lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.delays.lost
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        match &self.state {
+            State::Open(engine) => engine.counters(),
+            _ => Counters::default(),
+        }
+    }
+
+    pub(crate) async fn close(&mut self) -> Counters {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Open(engine) => engine.close().await,
+            #[cfg(feature = "nats")]
+            State::Opening(opening) => {
+                opening.task.abort();
+                Counters::default()
+            }
+            State::Closed => Counters::default(),
+        }
+    }
+}
+
+impl State {
+    async fn next(&mut self) -> Received {
+        loop {
+            match self {
+                #[cfg(feature = "nats")]
+                Self::Opening(opening) => match (&mut opening.engine).await {
+                    Ok(engine) => *self = Self::Open(engine),
+                    // Only its own end stops the task that opens.
+                    Err(_) => *self = Self::Closed,
+                },
+                Self::Open(engine) => match engine.receive().await {
+                    Some(received) => return received,
+                    None => {
+                        tracing::error!(
+                            "the engine has closed by itself: no peer can be reached until the node is started again"
+                        );
+                        *self = Self::Closed;
+                    }
+                },
+                Self::Closed => return pending().await,
+            }
+        }
+    }
+}
+
+/// A peer's id for people.
+pub(crate) fn name(peer: &PeerId) -> String {
+    hex(peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use atomik_net::channel::{ChannelNetwork, ChannelOptions};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const A: PeerId = [1; 16];
+    const B: PeerId = [2; 16];
+
+    fn message(bytes: &[u8]) -> Received {
+        Received::Message {
+            from: B,
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_cut_off_goes_down_is_not_heard_nor_sent_to_and_comes_back() {
+        let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+        let mut link = Link::new(AnyEngine::Channel(network.join(A).unwrap()), None);
+        let mut peer = network.join(B).unwrap();
+        assert_eq!(link.receive().await, Received::PeerUp(B));
+        assert_eq!(peer.receive().await, Some(Received::PeerUp(A)));
+        link.cut([B]);
+        assert_eq!(link.receive().await, Received::PeerDown(B));
+        peer.send(A, b"lost".to_vec()).unwrap();
+        link.send(B, b"lost".to_vec());
+        let nothing = timeout(Duration::from_millis(100), link.receive()).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        link.cut([]);
+        assert_eq!(link.receive().await, Received::PeerUp(B));
+        peer.send(A, b"heard".to_vec()).unwrap();
+        assert_eq!(link.receive().await, message(b"heard"));
+        link.send(B, b"heard".to_vec());
+        let heard = peer.receive().await;
+        assert!(
+            matches!(&heard, Some(Received::Message { bytes, .. }) if bytes == b"heard"),
+            "{heard:?}"
+        );
+        assert_eq!(link.cut_off, 2);
+    }
+
+    #[tokio::test]
+    async fn faults_may_be_set_and_taken_away_while_messages_come() {
+        let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+        let mut link = Link::new(AnyEngine::Channel(network.join(A).unwrap()), None);
+        let peer = network.join(B).unwrap();
+        assert_eq!(link.receive().await, Received::PeerUp(B));
+        link.set_faults("dup=1,delay=20".parse().unwrap());
+        peer.send(A, b"twice".to_vec()).unwrap();
+        assert_eq!(link.receive().await, message(b"twice"));
+        assert_eq!(link.receive().await, message(b"twice"));
+        link.set_faults("loss=1".parse().unwrap());
+        peer.send(A, b"lost".to_vec()).unwrap();
+        let nothing = timeout(Duration::from_millis(100), link.receive()).await;
+        assert!(nothing.is_err(), "{nothing:?}");
+        assert_eq!(link.lost(), 1);
+        link.set_faults(Faults::default());
+        peer.send(A, b"once".to_vec()).unwrap();
+        assert_eq!(link.receive().await, message(b"once"));
+    }
+}

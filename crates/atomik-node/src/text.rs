@@ -1,0 +1,165 @@
+//! Keys and values as text: what stands in requests, answers and logs.
+
+use atomik_replica::Value;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// The text is no key or value.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// `0x` and something that is not pairs of hex digits.
+    #[error(
+        "{0:?} is no key: after 0x come pairs of hex digits; a key that begins with 0x is written in hex itself"
+    )]
+    Key(String),
+    /// Not a number.
+    #[error("{0:?} is no value: write 0x and hex digits, or a non-negative integer")]
+    Value(String),
+    /// Too wide.
+    #[error("{text} does not fit into the {bits} bits of a value of this keyspace")]
+    Wide {
+        /// The value.
+        text: String,
+        /// What there is room for.
+        bits: usize,
+    },
+}
+
+/// A key's text: itself if that is plain, else `0x` and its bytes in hex.
+#[must_use]
+pub fn key_text(key: &[u8]) -> String {
+    match std::str::from_utf8(key) {
+        Ok(text) if !text.starts_with("0x") && !text.chars().any(char::is_control) => {
+            text.to_owned()
+        }
+        _ => {
+            let digits: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("0x{digits}")
+        }
+    }
+}
+
+/// The key that a text means.
+///
+/// # Errors
+/// [`TextError::Key`].
+pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
+    let Some(digits) = text.strip_prefix("0x") else {
+        return Ok(text.as_bytes().to_vec());
+    };
+    let wrong = || TextError::Key(text.to_owned());
+    if digits.len() % 2 != 0 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    (0..digits.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).map_err(|_| wrong()))
+        .collect()
+}
+
+/// A value in a request: a non-negative integer, or text as [`parse_value`] takes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Number {
+    /// Up to 64 bits.
+    Small(u64),
+    /// `0x` and hex digits, or an integer.
+    Text(String),
+}
+
+impl Number {
+    /// The value, of so many words.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub fn value(&self, words: usize) -> Result<Value, TextError> {
+        match self {
+            Self::Small(number) => Ok(small(*number, words)),
+            Self::Text(text) => parse_value(text, words),
+        }
+    }
+}
+
+fn small(number: u64, words: usize) -> Value {
+    let mut all = vec![0; words];
+    if let Some(first) = all.first_mut() {
+        *first = number;
+    }
+    Value::from_words(&all)
+}
+
+/// The value that a text means: `0x` and hex digits, the highest first, or a non-negative integer of 64 bits at most.
+///
+/// # Errors
+/// [`TextError`].
+pub fn parse_value(text: &str, words: usize) -> Result<Value, TextError> {
+    let wrong = || TextError::Value(text.to_owned());
+    let Some(digits) = text.strip_prefix("0x") else {
+        let plain = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
+        return match text.parse() {
+            Ok(number) if plain => Ok(small(number, words)),
+            _ => Err(wrong()),
+        };
+    };
+    if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(wrong());
+    }
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > 16 * words {
+        return Err(TextError::Wide {
+            text: text.to_owned(),
+            bits: 64 * words,
+        });
+    }
+    let mut all = vec![0; words];
+    for (word, chunk) in all.iter_mut().zip(digits.as_bytes().rchunks(16)) {
+        let chunk = std::str::from_utf8(chunk).map_err(|_| wrong())?;
+        *word = u64::from_str_radix(chunk, 16).map_err(|_| wrong())?;
+    }
+    Ok(Value::from_words(&all))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_back_from_their_text() {
+        for key in [
+            &b"a/b"[..],
+            b"0x",
+            b"0xyz",
+            "k\u{e4}se".as_bytes(),
+            b"\xff\x00",
+            b"a\nb",
+        ] {
+            assert_eq!(parse_key(&key_text(key)).unwrap(), key);
+        }
+        assert_eq!(key_text(b"plain"), "plain");
+        assert_eq!(key_text(b"\xff"), "0xff");
+        for text in ["0x1", "0xgg", "0x1é"] {
+            assert!(parse_key(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_read_back_from_their_text_and_must_fit() {
+        for (text, words) in [
+            ("0xff", vec![255]),
+            ("7", vec![7]),
+            ("0x10000000000000002", vec![2, 1]),
+        ] {
+            let value = parse_value(text, words.len()).unwrap();
+            assert_eq!(value.words(), words);
+            assert_eq!(parse_value(&value.to_string(), words.len()).unwrap(), value);
+        }
+        assert!(matches!(
+            parse_value("0x10000000000000000", 1),
+            Err(TextError::Wide { bits: 64, .. })
+        ));
+        assert!(parse_value("0x00000000000000000001", 1).is_ok());
+        for text in ["", "0x", "-1", "+1", "1.5", "0xg", "18446744073709551616"] {
+            assert!(parse_value(text, 1).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,590 @@
+//! A real process without peers: its options, its control connection, its end by SIGTERM and by SIGKILL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::process::{Command, Stdio};
+
+use process::{Members, PATIENCE, PROGRAM, Running, is_private, run, said};
+use serde_json::{Value as Json, json};
+
+fn alone() -> (Members, Running) {
+    let members = Members::new(1);
+    let node = members.start(0, &[], &["--engine", "none"]);
+    (members, node)
+}
+
+/// The exit status of a node that does not start, and what it said.
+fn refused(members: &Members, args: &[&str]) -> (i32, String) {
+    let output = members.command(0, &[], args).output().unwrap();
+    (output.status.code().unwrap(), said(&output))
+}
+
+#[test]
+fn what_a_node_cannot_begin_with_is_said_with_the_next_step() {
+    let members = Members::new(1);
+    let data = members.data(0);
+    let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
+    let none = ["--engine", "none"];
+    let with = |more: &[&str]| refused(&members, &[&none[..], more].concat());
+    let cases: Vec<((i32, String), i32, &str)> = vec![
+        (
+            refused(&members, &[]),
+            2,
+            "choose with --engine zenoh, nats or none",
+        ),
+        (
+            with(&["--key", &path("nowhere")]),
+            2,
+            "`atomik-node keygen -o FILE` makes one",
+        ),
+        (
+            with(&["--secret", &path("nowhere")]),
+            2,
+            "copy it from another member",
+        ),
+        (
+            with(&["--secret", &path("node.key")]),
+            2,
+            "not one line of `atomik-secret-1`",
+        ),
+        (
+            with(&["--words", "17"]),
+            2,
+            "words = 17: it must be 1 to 16",
+        ),
+        (
+            with(&["--message-bytes", "70000"]),
+            2,
+            "it must be 16384 to 65536",
+        ),
+        (
+            with(&["--control", "0.0.0.0:0"]),
+            2,
+            "it listens on loopback only",
+        ),
+        (
+            with(&["--fsync", "sometimes"]),
+            2,
+            "write `always`, `never`, or `interval:",
+        ),
+        (with(&["--member", "twin"]), 2, "write NAME=KEY"),
+        (
+            with(&["--member", &members.list[0].replace("n0=", "twin=")]),
+            2,
+            "have the same key",
+        ),
+        (with(&["--keyspace", "a/b"]), 2, "cannot name a keyspace"),
+        (
+            with(&["--listen", "tcp/127.0.0.1:1"]),
+            2,
+            "leave it out, or choose another engine",
+        ),
+        (with(&["--log", "=loud="]), 2, "write for example info"),
+        (
+            with(&["--config", &path("nowhere.toml")]),
+            2,
+            "name a file of options with --config",
+        ),
+    ];
+    for ((status, text), expected, next) in cases {
+        assert_eq!(status, expected, "{next}: {text}");
+        assert!(text.contains(next), "{next} is not said: {text}");
+    }
+    let missing = run(&["--engine", "none"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(
+        said(&missing).contains("name it with --keyspace"),
+        "{}",
+        said(&missing)
+    );
+    // A key of somebody else.
+    let other = Members::new(1);
+    let stranger = other.data(0).join("node.key");
+    let (status, text) = with(&["--key", stranger.to_str().unwrap()]);
+    assert_eq!(status, 2);
+    assert!(
+        text.contains("is not on the list of members: add it"),
+        "{text}"
+    );
+    // A key that others may read.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    fs::set_permissions(data.join("node.key"), open).unwrap();
+    let (status, text) = with(&[]);
+    assert_eq!(status, 2);
+    assert!(text.contains("`chmod 600` it"), "{text}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_named_with_the_next_step() {
+    let members = Members::new(1);
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (option, next) in [
+        ("--http", "choose a free address with --http"),
+        ("--control", "choose a free port with --control"),
+    ] {
+        let (status, text) = refused(&members, &["--engine", "none", option, &address]);
+        assert_eq!(status, 3, "{text}");
+        assert!(text.contains(next) && text.contains(&address), "{text}");
+    }
+}
+
+#[test]
+fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
+    let members = Members::new(1);
+    let (name, key) = members.list[0].split_once('=').unwrap();
+    let file = members.folder.path().join("node.toml");
+    let text = format!(
+        "keyspace = \"filed\"\ndata = \"n0\"\nengine = \"none\"\nwords = 2\nview = \"flags\"\nfsync = \"interval:50ms\"\n\
+         undo_batches = 7\nsync_interval_ms = 200\nmessage_bytes = 20000\nunflushed_keys = 10\nwaiting_changes = 10\nconnections = 3\n\
+         key = \"n0/node.key\"\nsecret = \"n0/keyspace.secret\"\nlog = \"debug\"\nlog_format = \"json\"\nlisten = []\nconnect = []\n\
+         http = \"127.0.0.1:0\"\n[[member]]\nname = \"{name}\"\nkey = \"{key}\"\n"
+    );
+    fs::write(&file, &text).unwrap();
+    let start = |more: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("--config")
+            .arg(&file)
+            .args(more)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null());
+        command.spawn().unwrap()
+    };
+    let mut node = start(&["--words", "3"]);
+    let mut log = BufReader::new(node.stderr.take().unwrap()).lines();
+    let serving = log
+        .find_map(|line| {
+            let line: Json = serde_json::from_str(&line.unwrap()).unwrap();
+            (line["message"] == "serving").then_some(line)
+        })
+        .unwrap();
+    assert_eq!(serving["keyspace"], "filed");
+    let data = members.data(0);
+    let status = run(&["status", "--json", "--data", data.to_str().unwrap()]);
+    let status: Json = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["status"]["words"], 3);
+    assert_eq!(status["status"]["view"], "flags");
+    process::signal(node.id(), "INT");
+    assert!(node.wait().unwrap().success());
+
+    fs::write(&file, text.replace("words = 2", "word = 2")).unwrap();
+    let output = Command::new(PROGRAM)
+        .arg("--config")
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said(&output).contains("word"), "{}", said(&output));
+}
+
+#[test]
+fn keys_and_secrets_are_private_and_never_overwritten() {
+    let members = Members::new(1);
+    for (command, name) in [("keygen", "node.key"), ("secret", "keyspace.secret")] {
+        let path = members.data(0).join(name);
+        assert!(is_private(&path));
+        let before = fs::read(&path).unwrap();
+        let again = run(&[command, "-o", path.to_str().unwrap()]);
+        assert_eq!(again.status.code(), Some(2));
+        assert!(said(&again).contains("is not replaced"), "{}", said(&again));
+        assert_eq!(fs::read(&path).unwrap(), before);
+    }
+}
+
+#[test]
+fn every_command_does_what_it_says() {
+    let (_members, node) = alone();
+    let data = node.data.to_str().unwrap().to_owned();
+    let tell = |args: &[&str]| {
+        let output = run(&[args, &["--data", &data]].concat());
+        (
+            output.status.code().unwrap(),
+            String::from_utf8(output.stdout.clone()).unwrap(),
+            said(&output),
+        )
+    };
+    let fine = |args: &[&str]| {
+        let (status, out, err) = tell(args);
+        assert_eq!(status, 0, "{args:?}: {err}");
+        out.trim_end().to_owned()
+    };
+    assert_eq!(fine(&["get", "a"]), "0x0000000000000000");
+    assert_eq!(fine(&["put", "a", "0xf0"]), "batch 1");
+    assert_eq!(fine(&["accum", "a", "3"]), "batch 2");
+    assert_eq!(fine(&["toggle", "a", "8"]), "batch 3");
+    assert_eq!(fine(&["set", "a", "8", "on"]), "unchanged");
+    assert_eq!(fine(&["get", "a"]), "0x00000000000001f3");
+    assert_eq!(fine(&["get", "0x61"]), "0x00000000000001f3");
+    assert_eq!(fine(&["checkpoint", "create", "one"]), "1");
+    assert_eq!(fine(&["undo", "2"]), "batch 4");
+    assert_eq!(fine(&["put", "0x00ff", "1"]), "batch 5");
+    assert_eq!(
+        fine(&["list"]),
+        "a 0x00000000000001f0\n0x00ff 0x0000000000000001"
+    );
+    assert_eq!(fine(&["list", "a"]), "a 0x00000000000001f0");
+    assert_eq!(fine(&["checkpoint", "create", "two"]), "2");
+    assert_eq!(fine(&["checkpoint", "list"]), "1 one\n2 two");
+    assert_eq!(
+        fine(&["checkpoint", "diff", "1", "2", "a"]),
+        "0x0000000000000003"
+    );
+    assert_eq!(
+        fine(&["checkpoint", "export", "1"]),
+        "a 0x0000000000000003\n0x00ff 0x0000000000000001"
+    );
+    assert_eq!(fine(&["checkpoint", "drop", "1"]), "");
+    assert!(fine(&["status", "--hash"]).contains("keys           2"));
+    assert_eq!(fine(&["peers"]), "");
+    for (args, next) in [
+        (&["undo", "2"][..], "undo the undo"),
+        (&["checkpoint", "export", "1"], "there is no checkpoint 1"),
+        (&["put", "a", "0x10000000000000000"], "does not fit"),
+        (&["get", "0xabc"], "pairs of hex digits"),
+        (&["toggle", "a", "64"], "flags 0 to 63"),
+    ] {
+        let (status, _, text) = tell(args);
+        assert_eq!(status, 2, "{args:?}");
+        assert!(text.contains(next), "{text}");
+    }
+    assert!(fine(&["retire"]).contains("folded"));
+    let (status, _, text) = tell(&["put", "a", "1"]);
+    assert_eq!(status, 2);
+    assert!(text.contains("has retired"), "{text}");
+    assert!(node.stop().success());
+    let (status, _, text) = tell(&["get", "a"]);
+    assert_eq!(status, 3);
+    assert!(text.contains("no node answers at"), "{text}");
+}
+
+#[test]
+fn pages_of_a_list_join_without_gap_or_repetition() {
+    let (_members, node) = alone();
+    let ops: Vec<Json> = (0..2500)
+        .map(|n| json!({"op": "accum", "key": format!("k{n}"), "value": n + 1}))
+        .collect();
+    node.ask(json!({"op": "batch", "ops": ops}));
+    let mut seen = BTreeMap::new();
+    node.client()
+        .pages(json!({"op": "list", "limit": 700}), |entry| {
+            assert!(
+                seen.insert(entry["key"].to_string(), entry["value"].clone())
+                    .is_none()
+            );
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(seen.len(), 2500);
+}
+
+#[test]
+fn requests_of_one_connection_take_effect_and_are_answered_in_order() {
+    let (_members, node) = alone();
+    let mut stream = UnixStream::connect(atomik_node::serve::socket(&node.data)).unwrap();
+    let mut text = String::new();
+    for n in 1..=1000 {
+        text += &format!("{}\n", json!({"op": "put", "key": "x", "value": n}));
+        if n % 100 == 0 {
+            text += &format!("{}\n{{\"op\":\"fly\"}}\n", json!({"op": "get", "key": "x"}));
+        }
+    }
+    let mut sender = stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || sender.write_all(text.as_bytes()).unwrap());
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(&mut stream).lines();
+    let mut answer = || -> Json { serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap() };
+    for n in 1..=1000 {
+        assert_eq!(answer()["batch"], n);
+        if n % 100 == 0 {
+            assert_eq!(
+                answer()["value"],
+                format!("{n:#018x}"),
+                "a look sees the changes before it and none after"
+            );
+            assert_eq!(answer()["ok"], false);
+        }
+    }
+    writer.join().unwrap();
+}
+
+#[test]
+fn a_line_without_end_ends_the_connection_and_not_the_node() {
+    let (_members, node) = alone();
+    let mut stream = UnixStream::connect(atomik_node::serve::socket(&node.data)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    // The node may close before all of it was written.
+    let _ = stream.write_all(&vec![b' '; (1 << 20) + 65_536 * 4]);
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    assert!(
+        answer.is_empty() || answer.contains("longer than 1048576 bytes"),
+        "{answer}"
+    );
+    assert_eq!(
+        node.ask(json!({"op": "put", "key": "x", "value": 1}))["batch"],
+        1
+    );
+}
+
+#[test]
+fn connections_beyond_the_limit_are_refused_and_let_in_when_one_leaves() {
+    let members = Members::new(1);
+    let node = members.start(0, &[], &["--engine", "none", "--connections", "2"]);
+    let mut first = node.client();
+    let mut second = node.client();
+    for client in [&mut first, &mut second] {
+        client.ask(&json!({"op": "peers"})).unwrap();
+    }
+    let refused = node
+        .try_ask(&json!({"op": "peers"}))
+        .unwrap_err()
+        .to_string();
+    assert!(refused.contains("raise `connections`"), "{refused}");
+    drop(first);
+    let start = std::time::Instant::now();
+    while node.try_ask(&json!({"op": "peers"})).is_err() {
+        assert!(start.elapsed() < PATIENCE);
+    }
+}
+
+#[test]
+fn a_watcher_sees_the_changes_of_its_prefix_and_leaves_no_trace() {
+    let members = Members::new(1);
+    let node = members.start(0, &[], &["--engine", "none", "--connections", "2"]);
+    let mut watcher = node.client();
+    watcher
+        .ask(&json!({"op": "watch", "prefix": "a/"}))
+        .unwrap();
+    node.ask(json!({"op": "put", "key": "b/1", "value": 9}));
+    node.ask(json!({"op": "put", "key": "a/1", "value": 5}));
+    let line = watcher.line().unwrap().unwrap();
+    assert_eq!(
+        (&line["event"], &line["key"]),
+        (&json!("changed"), &json!("a/1"))
+    );
+    assert_eq!(line["value"], "0x0000000000000005");
+    drop(watcher);
+    // Its place is free again although nothing happens that it could be told.
+    let _held = node.client().ask(&json!({"op": "peers"})).unwrap();
+    let mut clients = Vec::new();
+    let start = std::time::Instant::now();
+    while clients.len() < 2 {
+        let mut client = node.client();
+        if client.ask(&json!({"op": "peers"})).is_ok() {
+            clients.push(client);
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "the watcher still holds its connection"
+        );
+    }
+}
+
+#[test]
+fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
+    let members = Members::new(1);
+    let free = || {
+        TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .to_string()
+    };
+    let (http, control) = (free(), free());
+    let mut command = members.command(
+        0,
+        &[],
+        &["--engine", "none", "--http", &http, "--control", &control],
+    );
+    let mut process = command.stderr(Stdio::null()).spawn().unwrap();
+    let start = std::time::Instant::now();
+    while !run(&["put", "x", "1", "--control", &control])
+        .status
+        .success()
+    {
+        assert!(start.elapsed() < PATIENCE);
+    }
+    let fetch = |path: &str| {
+        let mut stream = TcpStream::connect(&http).unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    };
+    let health = fetch("/health");
+    assert!(
+        health.starts_with("HTTP/1.1 200") && health.contains("\"serving\":true"),
+        "{health}"
+    );
+    let metrics = fetch("/metrics");
+    for line in [
+        "atomik_ops_total 1",
+        "atomik_changes_total 1",
+        "atomik_published_total 1",
+        "atomik_keys 1",
+        "atomik_unflushed_keys 0",
+        "atomik_dropped_total{reason=\"queue_full\"} 0",
+        "# TYPE atomik_commit_seconds histogram",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(line), "{line} is missing:\n{metrics}");
+    }
+    assert!(fetch("/other").starts_with("HTTP/1.1 404"));
+    process::signal(process.id(), "TERM");
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn a_data_folder_in_use_or_of_another_keyspace_is_refused() {
+    let (members, node) = alone();
+    let (status, text) = refused(&members, &["--engine", "none"]);
+    assert_eq!(status, 3);
+    assert!(
+        text.contains(&format!("in use by process {}", node.id())),
+        "{text}"
+    );
+    // The first one was not disturbed, its socket least of all.
+    node.ask(json!({"op": "put", "key": "x", "value": 1}));
+    assert!(node.stop().success());
+    let (status, text) = refused(&members, &["--engine", "none", "--keyspace", "other"]);
+    assert_eq!(status, 2, "{text}");
+    assert!(text.contains("give the right folder"), "{text}");
+}
+
+#[test]
+fn sigterm_under_load_ends_well_and_every_acknowledged_change_is_there() {
+    let (members, node) = alone();
+    let stream = UnixStream::connect(atomik_node::serve::socket(&node.data)).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut sender = stream.try_clone().unwrap();
+    let writer = std::thread::spawn(move || {
+        (1..1_000_000_u64).find(|n| {
+            let request = json!({"op": "put", "key": format!("k{n}"), "value": n});
+            writeln!(sender, "{request}").is_err()
+        })
+    });
+    let mut acknowledged = 0_u64;
+    for line in BufReader::new(stream).lines() {
+        // A connection with unread requests may end in a reset.
+        let Ok(line) = line else { break };
+        let answer: Json = serde_json::from_str(&line).unwrap();
+        if answer["ok"] != true {
+            assert!(
+                answer["error"].as_str().unwrap().contains("stopping"),
+                "{answer}"
+            );
+            break;
+        }
+        acknowledged += 1;
+        if acknowledged == 300 {
+            process::signal(node.id(), "TERM");
+        }
+    }
+    assert!(node.wait().success());
+    assert!(
+        writer.join().unwrap().is_some(),
+        "the connection was closed"
+    );
+    assert!(acknowledged >= 300);
+    let node = members.start(0, &[], &["--engine", "none"]);
+    assert!(
+        node.log().contains("the store was closed cleanly"),
+        "{}",
+        node.log()
+    );
+    for n in 1..=acknowledged {
+        assert_eq!(node.get(&format!("k{n}")), format!("{n:#018x}"));
+    }
+}
+
+#[test]
+fn every_acknowledged_change_survives_sigkill() {
+    let members = Members::new(1);
+    let mut written: BTreeMap<String, u64> = BTreeMap::new();
+    let mut origin = Json::Null;
+    for round in 0..8_u64 {
+        let node = members.start(0, &[], &["--engine", "none"]);
+        let status = node.status();
+        if round > 0 {
+            assert_eq!(
+                status["origin"], origin,
+                "with fsync = always it goes on under its old origin"
+            );
+        }
+        origin = status["origin"].clone();
+        for (key, value) in &written {
+            assert_eq!(
+                node.get(key),
+                format!("{value:#018x}"),
+                "round {round}, key {key}"
+            );
+        }
+        let mut client = node.client();
+        let key = |n: u64| format!("k{}", n % 17);
+        let value = |n: u64| round << 32 | (n + 1);
+        for n in 0..400 {
+            client
+                .send(&json!({"op": "put", "key": key(n), "value": value(n)}))
+                .unwrap();
+        }
+        let until = 20 + 37 * round;
+        for n in 0..until {
+            client.answer().unwrap();
+            written.insert(key(n), value(n));
+        }
+        node.kill();
+        // What was on its way may have made it; no key may be older than acknowledged, and each holds something that was put.
+        let node = members.start(0, &[], &["--engine", "none"]);
+        for (key, value) in &mut written {
+            let now = u64::from_str_radix(&node.get(key)[2..], 16).unwrap();
+            assert!(
+                now >= *value,
+                "round {round}: {key} has {now:#x}, {value:#x} was acknowledged"
+            );
+            *value = now;
+        }
+        node.kill();
+    }
+}
+
+#[test]
+fn after_a_crash_without_fsync_a_node_goes_on_as_a_new_origin_and_says_so() {
+    let members = Members::new(1);
+    let args = ["--engine", "none", "--fsync", "never"];
+    let node = members.start(0, &[], &args);
+    node.ask(json!({"op": "put", "key": "x", "value": 1}));
+    let origin = node.status()["origin"].clone();
+    assert!(node.stop().success());
+    let node = members.start(0, &[], &args);
+    assert_eq!(node.status()["origin"], origin, "it was stopped cleanly");
+    node.ask(json!({"op": "put", "key": "x", "value": 2}));
+    node.kill();
+    let node = members.start(0, &[], &args);
+    assert_ne!(node.status()["origin"], origin);
+    assert!(
+        node.log().contains("going on as a new origin"),
+        "{}",
+        node.log()
+    );
+    let second = node.status()["origin"].clone();
+    assert!(node.stop().success());
+    // And when it is asked to.
+    let node = members.start(0, &[], &["--engine", "none", "--new-identity"]);
+    assert_ne!(node.status()["origin"], second);
+}

@@ -1,0 +1,424 @@
+//! Nodes within one process, on stores that stall and fail on request, joined by channels.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use atomik_net::PeerId;
+use atomik_net::channel::{ChannelNetwork, ChannelOptions, Faults};
+use atomik_node::node::{Node, Parts, load};
+use atomik_node::options::Limits;
+use atomik_node::replica::{Action, Config, Op, Trust, Value};
+use atomik_node::{AnyEngine, Change, Done, Handle, KeyOp, NodeError, Refused};
+use atomik_store::{FsyncPolicy, MemoryDisk, Opened, Store, StoreError, Write};
+use tokio::time::{sleep, timeout};
+
+/// Guards against hanging; nothing is expected to take this long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Holds commits up, or lets them fail.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<GateState>, Condvar)>);
+
+#[derive(Default)]
+struct GateState {
+    shut: bool,
+    broken: bool,
+    commits: usize,
+}
+
+impl Gate {
+    fn set(&self, change: impl FnOnce(&mut GateState)) {
+        change(&mut self.0.0.lock().unwrap());
+        self.0.1.notify_all();
+    }
+
+    fn commits(&self) -> usize {
+        self.0.0.lock().unwrap().commits
+    }
+}
+
+struct GatedStore {
+    store: Box<dyn Store>,
+    gate: Gate,
+}
+
+impl Store for GatedStore {
+    fn load(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        self.store.load(each)
+    }
+
+    fn commit(&mut self, writes: &[Write<'_>]) -> Result<(), StoreError> {
+        let (state, changed) = &*self.gate.0;
+        let mut state = changed
+            .wait_while(state.lock().unwrap(), |state| state.shut)
+            .unwrap();
+        state.commits += 1;
+        if state.broken {
+            return Err(StoreError::Full {
+                path: "disk".into(),
+                source: std::io::ErrorKind::StorageFull.into(),
+            });
+        }
+        drop(state);
+        self.store.commit(writes)
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        self.store.sync()
+    }
+
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        self.store.close()
+    }
+
+    fn opened(&self) -> Opened {
+        self.store.opened()
+    }
+
+    fn kept_memory(&self) -> bool {
+        self.store.kept_memory()
+    }
+}
+
+fn config(n: u8) -> Config {
+    let trust = Trust::Unsigned {
+        key: [n; 32],
+        allowed: (0..4).map(|n| [n; 32]).collect(),
+    };
+    let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
+    config.digest_cells = 80;
+    config
+}
+
+struct Lab {
+    disk: MemoryDisk,
+    gate: Gate,
+    n: u8,
+    limits: Limits,
+    faults: Option<atomik_node::faults::Faults>,
+}
+
+impl Lab {
+    fn new(n: u8) -> Self {
+        Self {
+            disk: MemoryDisk::new(),
+            gate: Gate::default(),
+            n,
+            limits: Limits::default(),
+            faults: None,
+        }
+    }
+
+    fn start(&self, network: Option<&ChannelNetwork>) -> (Node, PeerId) {
+        let store = GatedStore {
+            store: Box::new(self.disk.open(FsyncPolicy::Always).unwrap()),
+            gate: self.gate.clone(),
+        };
+        let replica = load(config(self.n), &store).unwrap();
+        let peer = replica.origin().0;
+        let engine = match network {
+            Some(network) => AnyEngine::Channel(network.join(peer).unwrap()),
+            None => AnyEngine::Alone,
+        };
+        let parts = Parts {
+            replica,
+            store: Box::new(store),
+            fsync: FsyncPolicy::Always,
+            engine,
+            faults: self.faults,
+            limits: self.limits,
+            sync_interval: Duration::from_millis(20),
+            names: Default::default(),
+        };
+        (Node::start(parts).unwrap(), peer)
+    }
+}
+
+fn accum(key: impl AsRef<[u8]>, delta: u64) -> Change {
+    Change::Batch(vec![KeyOp {
+        key: key.as_ref().to_vec(),
+        action: Action::Op(Op::Accum, delta.into()),
+    }])
+}
+
+async fn state(handle: &Handle, key: impl AsRef<[u8]>) -> u64 {
+    handle.state(key.as_ref()).await.unwrap().words()[0]
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn same_states(nodes: &[&Handle]) -> bool {
+    let mut states = Vec::new();
+    for node in nodes {
+        let status = node.status().await.unwrap();
+        states.push((
+            status["states"].clone(),
+            status["digest"].clone(),
+            status["entries"].clone(),
+        ));
+    }
+    states.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_acknowledged_and_sent_only_after_its_commit() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let lab = Lab::new(0);
+    let (node, _) = lab.start(Some(&network));
+    let (other, _) = Lab::new(1).start(Some(&network));
+    let handle = node.handle();
+    handle.change(accum("before", 1)).await.unwrap();
+    lab.gate.set(|gate| gate.shut = true);
+    let pending = handle.submit(accum("x", 5)).await.unwrap();
+    let mut done = tokio::spawn(pending.done());
+    // It is applied, and it stays unacknowledged and unsent while storage is busy.
+    until("applied", async || state(&handle, "x").await == 5).await;
+    let early = timeout(Duration::from_millis(300), &mut done).await;
+    assert!(early.is_err(), "acknowledged before its commit: {early:?}");
+    assert_eq!(state(&other.handle(), "x").await, 0);
+    lab.gate.set(|gate| gate.shut = false);
+    assert!(timeout(PATIENCE, done).await.unwrap().unwrap().is_ok());
+    until("sent", async || state(&other.handle(), "x").await == 5).await;
+    node.stop().await.unwrap();
+    other.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn changes_that_come_while_storage_is_busy_share_one_commit() {
+    let lab = Lab::new(0);
+    let (node, _) = lab.start(None);
+    let handle = node.handle();
+    handle.change(accum("before", 1)).await.unwrap();
+    lab.gate.set(|gate| gate.shut = true);
+    let mut pending = Vec::new();
+    for n in 0..500_u64 {
+        pending.push(handle.submit(accum(n.to_le_bytes(), 1)).await.unwrap());
+    }
+    let before = lab.gate.commits();
+    lab.gate.set(|gate| gate.shut = false);
+    for pending in pending {
+        pending.done().await.unwrap();
+    }
+    let commits = lab.gate.commits() - before;
+    // The one that was stuck, what gathered meanwhile, and what was still in the queue.
+    assert!(commits <= 3, "{commits} commits");
+    node.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writers_wait_while_storage_stalls_and_others_may_look() {
+    let mut lab = Lab::new(0);
+    lab.limits.waiting_changes = 100;
+    let (node, _) = lab.start(None);
+    let handle = node.handle();
+    handle.change(accum("before", 1)).await.unwrap();
+    lab.gate.set(|gate| gate.shut = true);
+    let writer = {
+        let handle = handle.clone();
+        tokio::spawn(async move {
+            let mut pending = Vec::new();
+            for n in 0..5000_u64 {
+                pending.push(handle.submit(accum("x", 1 << (n % 60))).await.unwrap());
+            }
+            for pending in pending {
+                pending.done().await.unwrap();
+            }
+        })
+    };
+    let waiting = async || handle.status().await.unwrap()["waiting"].as_u64().unwrap();
+    until("full", async || waiting().await == 100).await;
+    sleep(Duration::from_millis(200)).await;
+    // Not one more was taken, and the node still answers.
+    assert_eq!(waiting().await, 100);
+    assert!(!writer.is_finished());
+    lab.gate.set(|gate| gate.shut = false);
+    timeout(PATIENCE, writer).await.unwrap().unwrap();
+    let expected = (0..5000_u64).fold(0, |sum, n| sum ^ 1 << (n % 60));
+    assert_eq!(state(&handle, "x").await, expected);
+    node.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_messages_is_held_off_while_storage_stalls_and_repaired_later() {
+    let network = ChannelNetwork::new(&ChannelOptions {
+        incoming_messages: 8,
+        ..ChannelOptions::default()
+    })
+    .unwrap();
+    let mut slow = Lab::new(1);
+    slow.limits.unflushed_keys = 200;
+    let (writer, _) = Lab::new(0).start(Some(&network));
+    let (reader, _) = slow.start(Some(&network));
+    let (from, to) = (writer.handle(), reader.handle());
+    from.change(accum("before", 1)).await.unwrap();
+    until("met", async || state(&to, "before").await == 1).await;
+    slow.gate.set(|gate| gate.shut = true);
+    for n in 0..3000_u64 {
+        from.change(accum(n.to_le_bytes(), n + 1)).await.unwrap();
+    }
+    let status = to.status().await.unwrap();
+    let unflushed = status["unflushed"].as_u64().unwrap();
+    // A message of this test adds one key, an answer to a comparison some more.
+    assert!(unflushed < 1500, "{unflushed} keys wait for storage");
+    until("drops are counted", async || {
+        to.status().await.unwrap()["dropped"].as_u64().unwrap() > 0
+    })
+    .await;
+    slow.gate.set(|gate| gate.shut = false);
+    until("the same", async || same_states(&[&from, &to]).await).await;
+    assert_eq!(state(&to, 2999_u64.to_le_bytes()).await, 3000);
+    writer.stop().await.unwrap();
+    reader.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopping_finishes_what_was_handed_in_and_loses_nothing() {
+    let lab = Lab::new(0);
+    let (node, _) = lab.start(None);
+    let handle = node.handle();
+    let mut pending = Vec::new();
+    for n in 0..200_u64 {
+        pending.push(handle.submit(accum(n.to_le_bytes(), n + 1)).await.unwrap());
+    }
+    node.stop().await.unwrap();
+    for pending in pending {
+        assert!(pending.done().await.is_ok());
+    }
+    assert_eq!(
+        handle.change(accum("late", 1)).await,
+        Err(Refused::Stopping)
+    );
+    let store = lab.disk.open(FsyncPolicy::Always).unwrap();
+    assert_eq!(store.opened(), Opened::Clean);
+    let replica = load(config(0), &store).unwrap();
+    for n in 0..200_u64 {
+        assert_eq!(replica.state(&n.to_le_bytes()), Value::from(n + 1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_storage_fails_nothing_is_acknowledged_and_the_node_ends() {
+    let lab = Lab::new(0);
+    let (node, _) = lab.start(None);
+    let handle = node.handle();
+    handle.change(accum("x", 1)).await.unwrap();
+    lab.gate.set(|gate| gate.broken = true);
+    let refused = handle.change(accum("x", 2)).await.unwrap_err();
+    assert!(
+        matches!(&refused, Refused::Storage(reason) if reason.contains("free some space")),
+        "{refused}"
+    );
+    assert!(matches!(node.stop().await, Err(NodeError::Store(_))));
+    let store = lab.disk.open(FsyncPolicy::Always).unwrap();
+    assert_eq!(
+        store.opened(),
+        Opened::Unclean,
+        "a failed store is not closed as if all were well"
+    );
+    assert_eq!(load(config(0), &store).unwrap().state(b"x"), 1.into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_change_is_answered_at_once_and_changes_nothing() {
+    let lab = Lab::new(0);
+    let (node, _) = lab.start(None);
+    let handle = node.handle();
+    handle.change(accum("x", 1)).await.unwrap();
+    lab.gate.set(|gate| gate.shut = true);
+    let both = Change::Batch(vec![
+        KeyOp {
+            key: b"x".to_vec(),
+            action: Action::Toggle(7),
+        },
+        KeyOp {
+            key: b"x".to_vec(),
+            action: Action::Toggle(64),
+        },
+    ]);
+    let refused = timeout(PATIENCE, handle.change(both)).await.unwrap();
+    assert!(matches!(refused, Err(Refused::Op(_))), "{refused:?}");
+    // What changes nothing needs no storage.
+    let read = Change::Batch(vec![KeyOp {
+        key: b"x".to_vec(),
+        action: Action::Op(Op::Read, 0.into()),
+    }]);
+    let Done { number, responses } = timeout(PATIENCE, handle.change(read))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(number, None);
+    assert_eq!(responses[0].as_ref().unwrap().data, 1.into());
+    lab.gate.set(|gate| gate.shut = false);
+    node.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_agree_after_loss_duplicates_reordering_and_a_partition() {
+    let network = ChannelNetwork::new(&ChannelOptions {
+        seed: 5,
+        faults: Faults {
+            loss: 0.2,
+            duplication: 0.2,
+            reorder: 0.2,
+            refusal: 0.05,
+        },
+        ..ChannelOptions::default()
+    })
+    .unwrap();
+    let started: Vec<_> = (0..3_u8)
+        .map(|n| {
+            let mut lab = Lab::new(n);
+            // The faults between engine and replica, on top of those of the network.
+            lab.faults = Some(
+                format!("seed={n},loss=0.1,dup=0.2,reorder=0.2,delay=5")
+                    .parse()
+                    .unwrap(),
+            );
+            lab.start(Some(&network))
+        })
+        .collect();
+    let handles: Vec<_> = started.iter().map(|(node, _)| node.handle()).collect();
+    let peers: Vec<_> = started.iter().map(|(_, peer)| *peer).collect();
+    let mut expected = std::collections::BTreeMap::<u64, u64>::new();
+    for n in 0..600_u64 {
+        if n == 200 {
+            network.partition(&[&peers[..1], &peers[1..]]);
+        }
+        if n == 400 {
+            network.heal();
+        }
+        let (key, delta) = (n % 50, 1 << (n % 64));
+        handles[n as usize % 3]
+            .change(accum(key.to_le_bytes(), delta))
+            .await
+            .unwrap();
+        *expected.entry(key).or_default() ^= delta;
+    }
+    network.set_faults(Faults::default()).unwrap();
+    until("the same everywhere", async || {
+        same_states(&handles.iter().collect::<Vec<_>>()).await
+            && state(&handles[0], 0_u64.to_le_bytes()).await == expected[&0]
+    })
+    .await;
+    for handle in &handles {
+        for (key, value) in &expected {
+            assert_eq!(state(handle, key.to_le_bytes()).await, *value, "key {key}");
+        }
+    }
+    assert!(network.faults().lost > 0 && network.faults().cut > 0);
+    for (node, _) in started {
+        node.stop().await.unwrap();
+    }
+}

@@ -1,0 +1,60 @@
+//! The network between replicas: links that can be cut one way, and a fate for every message.
+
+use crate::draw::fate;
+use crate::schedule::{HORIZON, Weather};
+
+/// Links and weather.
+#[derive(Clone, Debug)]
+pub(crate) struct Network {
+    seed: u64,
+    weather: Weather,
+    /// Links that are cut, from and to.
+    cut: Vec<Vec<bool>>,
+    /// The time of the last message, and how many there were at that time.
+    burst: (u64, u64),
+}
+
+impl Network {
+    pub(crate) fn new(seed: u64, replicas: usize, weather: Weather) -> Self {
+        Self {
+            seed,
+            weather,
+            cut: vec![vec![false; replicas]; replicas],
+            burst: (0, 0),
+        }
+    }
+
+    pub(crate) fn set_link(&mut self, from: usize, to: usize, works: bool) {
+        self.cut[from][to] = !works;
+    }
+
+    /// From now on nothing is lost, doubled or late.
+    pub(crate) fn heal(&mut self) {
+        self.weather = Weather {
+            delay: 1,
+            ..Weather::default()
+        };
+        self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
+    }
+
+    /// When a message that is sent at `now` comes: never, once or twice.
+    pub(crate) fn send(&mut self, now: u64, from: usize, to: usize) -> impl Iterator<Item = u64> {
+        if self.burst.0 != now {
+            self.burst = (now, 0);
+        }
+        self.burst.1 += 1;
+        let weather = self.weather;
+        let base = fate(self.seed, &[now, from as u64, to as u64, self.burst.1]);
+        let lost = self.cut[from][to] || fate(base, &[0]) % 1000 < weather.loss;
+        let copies = if lost {
+            0
+        } else {
+            1 + u64::from(fate(base, &[1]) % 1000 < weather.duplicates)
+        };
+        (0..copies).map(move |copy| {
+            let late = fate(base, &[2, copy]) % 1000 < weather.stragglers;
+            let most = if late { HORIZON / 2 } else { weather.delay };
+            now + 1 + fate(base, &[3, copy]) % most.max(1)
+        })
+    }
+}

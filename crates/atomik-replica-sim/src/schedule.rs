@@ -1,0 +1,606 @@
+//! What happens in a run, as an explicit list, and how a seed becomes one.
+
+use core::cmp::Ordering;
+use core::fmt;
+
+use atomik_replica::{Action, Config, Op, Value, View};
+
+use crate::draw::Draw;
+
+/// When actions end; healing begins.
+pub(crate) const HORIZON: u64 = 1000;
+
+/// The most words of a value here.
+pub(crate) const WORDS: usize = 3;
+
+/// What stays the same in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The seed that fates of messages, times of storage and incarnations come from.
+    pub seed: u64,
+    /// Members of the keyspace, 2 to 5.
+    pub replicas: usize,
+    /// Keys that are operated on.
+    pub keys: usize,
+    /// Keys of about 1000 bytes, so that messages fill up.
+    pub long_keys: bool,
+    /// Words of a value.
+    pub words: usize,
+    /// The keyspace's view.
+    pub view: View,
+    /// Real signatures.
+    pub signed: bool,
+    /// Cells of the replicas' digests.
+    pub digest_cells: usize,
+    /// Batches that can be undone.
+    pub undo_batches: usize,
+    /// Ticks between comparisons.
+    pub sync_ticks: u32,
+    /// Storage confirms within this time.
+    pub storage_delay: u64,
+    /// What the network does to messages.
+    pub weather: Weather,
+}
+
+impl Setup {
+    /// So many replicas and keys, of one word, with a network and disks that do nothing wrong.
+    pub fn calm(replicas: usize, keys: usize) -> Self {
+        Self {
+            seed: 1,
+            replicas,
+            keys,
+            long_keys: false,
+            words: 1,
+            view: View::Raw,
+            signed: false,
+            digest_cells: 8,
+            undo_batches: 40,
+            sync_ticks: 1,
+            storage_delay: 0,
+            weather: Weather {
+                delay: 1,
+                ..Weather::default()
+            },
+        }
+    }
+
+    /// Rounds, of a flush and a tick everywhere, after which all replicas must be equal once nothing fails any more.
+    pub fn most_rounds(&self) -> u64 {
+        200
+    }
+}
+
+/// What the network does to messages, in thousandths and units of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Weather {
+    /// Messages that are lost.
+    pub loss: u64,
+    /// Messages that come twice.
+    pub duplicates: u64,
+    /// The longest usual delay; at different delays messages overtake each other.
+    pub delay: u64,
+    /// Messages that take very long: up to half of the run.
+    pub stragglers: u64,
+}
+
+/// What is left of a replica's memory when it starts again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// All that was confirmed.
+    Kept,
+    /// Nothing: a new disk.
+    Lost,
+    /// All but this many of the last batches, although they had been confirmed: storage never waited for the disk.
+    Without(usize),
+    /// As `Without`, but nobody knows: an old copy was put back.
+    PutBack(usize),
+}
+
+/// An operation on one key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// An operation of the machine.
+    Op(Op, [u64; WORDS]),
+    /// Turns a flag over.
+    Toggle(usize),
+    /// Puts a flag on or off.
+    SetFlag(usize, bool),
+    /// Replaces the value.
+    Put([u64; WORDS]),
+}
+
+impl Operation {
+    /// For a keyspace of so many words.
+    pub(crate) fn action(&self, words: usize) -> Action {
+        match self {
+            Self::Op(op, value) => Action::Op(*op, Value::from_words(&value[..words])),
+            Self::Toggle(flag) => Action::Toggle(*flag),
+            Self::SetFlag(flag, on) => Action::SetFlag(*flag, *on),
+            Self::Put(value) => Action::Put(Value::from_words(&value[..words])),
+        }
+    }
+}
+
+/// One thing that happens; an action that does not fit (work of a replica that is down) does nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Operations, on keys by number; a batch if there are several.
+    Work(usize, Vec<(usize, Operation)>),
+    /// Undoes the batch this many before the last.
+    Undo(usize, u64),
+    /// Makes a checkpoint.
+    Checkpoint(usize),
+    /// Drops a checkpoint, by its place among those that there are.
+    DropCheckpoint(usize, usize),
+    /// Subscribes to all keys, or ends that.
+    Subscribe(usize, bool),
+    /// Leaves for good.
+    Retire(usize),
+    /// Hands over to storage.
+    Flush(usize),
+    /// Time passes.
+    Tick(usize),
+    /// Storage repeats what it confirmed last.
+    ConfirmAgain(usize),
+    /// The engine says, rightly or not, that a peer is there or gone.
+    Peer(usize, usize, bool),
+    /// A link, one way, carries messages or not.
+    Link(usize, usize, bool),
+    /// The replica stops; whether the batch that storage was busy with is there afterwards.
+    Crash(usize, bool),
+    /// The replica starts (again).
+    Start(usize, Memory),
+}
+
+impl Step {
+    /// The replicas that have to do with it.
+    fn replicas(&mut self) -> [Option<&mut usize>; 2] {
+        match self {
+            Self::Work(n, _)
+            | Self::Undo(n, _)
+            | Self::Checkpoint(n)
+            | Self::DropCheckpoint(n, _)
+            | Self::Subscribe(n, _)
+            | Self::Retire(n)
+            | Self::Flush(n)
+            | Self::Tick(n)
+            | Self::ConfirmAgain(n)
+            | Self::Crash(n, _)
+            | Self::Start(n, _) => [Some(n), None],
+            Self::Peer(n, m, _) | Self::Link(n, m, _) => [Some(n), Some(m)],
+        }
+    }
+
+    /// The step without a replica, those after it moved up; `None` if it has to do with it.
+    pub(crate) fn without(mut self, replica: usize) -> Option<Self> {
+        for n in self.replicas().into_iter().flatten() {
+            match replica.cmp(n) {
+                Ordering::Less => *n -= 1,
+                Ordering::Equal => return None,
+                Ordering::Greater => {}
+            }
+        }
+        Some(self)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work(n, ops) => {
+                write!(f, "r{n} does")?;
+                ops.iter().try_for_each(|(key, op)| match op {
+                    Operation::Op(op, value) if op.takes_data() => {
+                        write!(f, " {op:?} {:x?} to k{key};", value)
+                    }
+                    Operation::Op(op, _) => write!(f, " {op:?} of k{key};"),
+                    other => write!(f, " {other:x?} of k{key};"),
+                })
+            }
+            Self::Undo(n, 0) => write!(f, "r{n} undoes its last batch"),
+            Self::Undo(n, back) => write!(f, "r{n} undoes the batch {back} before its last"),
+            Self::Checkpoint(n) => write!(f, "r{n} makes a checkpoint"),
+            Self::DropCheckpoint(n, which) => write!(f, "r{n} drops checkpoint at place {which}"),
+            Self::Subscribe(n, true) => write!(f, "r{n} gets a subscriber"),
+            Self::Subscribe(n, false) => write!(f, "r{n} loses its subscribers"),
+            Self::Retire(n) => write!(f, "r{n} retires"),
+            Self::Flush(n) => write!(f, "r{n} flushes"),
+            Self::Tick(n) => write!(f, "r{n} ticks"),
+            Self::ConfirmAgain(n) => write!(f, "r{n}: storage repeats its last confirmation"),
+            Self::Peer(n, peer, true) => write!(f, "r{n} is told that r{peer} is there"),
+            Self::Peer(n, peer, false) => write!(f, "r{n} is told that r{peer} is gone"),
+            Self::Link(from, to, true) => write!(f, "link r{from} to r{to} works"),
+            Self::Link(from, to, false) => write!(f, "link r{from} to r{to} is cut"),
+            Self::Crash(n, true) => {
+                write!(f, "r{n} crashes; what storage was busy with is stored")
+            }
+            Self::Crash(n, false) => write!(f, "r{n} crashes; what storage was busy with is gone"),
+            Self::Start(n, Memory::Kept) => write!(f, "r{n} starts with what it stored"),
+            Self::Start(n, Memory::Lost) => write!(f, "r{n} starts with a new disk"),
+            Self::Start(n, Memory::Without(batches)) => {
+                write!(
+                    f,
+                    "r{n} starts without its last {batches} batches, and knows"
+                )
+            }
+            Self::Start(n, Memory::PutBack(batches)) => write!(
+                f,
+                "r{n} starts from a copy that is {batches} batches old, and does not know"
+            ),
+        }
+    }
+}
+
+/// A run before it is run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// What stays the same.
+    pub setup: Setup,
+    /// What happens, by time.
+    pub steps: Vec<(u64, Step)>,
+}
+
+impl Schedule {
+    /// The schedule of a seed.
+    pub fn generate(seed: u64) -> Self {
+        let mut draw = Draw::new(seed);
+        let setup = setup(&mut draw);
+        let mut writer = Writer {
+            limits: Limits::draw(&mut draw, &setup),
+            setup: &setup,
+            draw,
+            steps: Vec::new(),
+        };
+        writer.write();
+        let mut steps = writer.steps;
+        // Stable: what is at one time stays in the order in which it was drawn.
+        steps.sort_by_key(|(time, _)| *time);
+        Self { setup, steps }
+    }
+}
+
+/// Sizes of digests that a replica takes, up to some hundred cells.
+pub(crate) fn digest_sizes() -> Vec<usize> {
+    let sizes = 8..=128;
+    sizes
+        .filter(|&size| Config::DIGEST_CELLS.is_multiple_of(size))
+        .collect()
+}
+
+/// Most features are off in most schedules, so that each is also seen without the others.
+fn setup(draw: &mut Draw) -> Setup {
+    let signed = draw.percent(5);
+    let replicas = if signed {
+        draw.between(2, 3)
+    } else {
+        [2, 2, 3, 3, 3, 4, 4, 5][draw.index(8)]
+    } as usize;
+    let long_keys = !signed && draw.percent(2);
+    let keys = if long_keys {
+        draw.between(18, 24)
+    } else if draw.percent(60) {
+        draw.between(1, 3)
+    } else {
+        draw.between(4, 20)
+    } as usize;
+    let words = [1, 1, 1, 2, 3][draw.index(5)];
+    let view = [View::Raw, View::Raw, View::Flags, View::Cell][draw.index(4)];
+    let wind = |draw: &mut Draw, most: u64| {
+        if draw.percent(50) {
+            0
+        } else {
+            draw.between(1, most)
+        }
+    };
+    let weather = Weather {
+        // Now and then next to nothing arrives, so that all is left to the comparisons at the end.
+        loss: if draw.percent(10) {
+            draw.between(800, 1000)
+        } else {
+            wind(draw, 400)
+        },
+        duplicates: wind(draw, 400),
+        delay: draw.between(1, 60),
+        stragglers: wind(draw, 100),
+    };
+    Setup {
+        seed: draw.word(),
+        replicas,
+        keys,
+        long_keys,
+        words,
+        view,
+        signed,
+        // Often the smallest, so that there is more than it can tell.
+        digest_cells: if draw.percent(30) {
+            digest_sizes()[0]
+        } else {
+            let sizes = digest_sizes();
+            sizes[draw.index(sizes.len())]
+        },
+        undo_batches: [0, 1, 2, 5, 40][draw.index(5)],
+        sync_ticks: [1, 1, 1, 2][draw.index(4)],
+        storage_delay: if draw.percent(40) {
+            0
+        } else {
+            draw.between(1, 80)
+        },
+        weather,
+    }
+}
+
+/// How much of what a schedule has.
+struct Limits {
+    work: u64,
+    batches: bool,
+    undo: bool,
+    checkpoints: bool,
+    subscriptions: bool,
+    crashes: u64,
+    losses: bool,
+    put_back: bool,
+    partitions: u64,
+    one_way: bool,
+    retirements: u64,
+    wrong_notices: u64,
+    wide: bool,
+    late: bool,
+    flags: usize,
+}
+
+impl Limits {
+    fn draw(draw: &mut Draw, setup: &Setup) -> Self {
+        let some = |draw: &mut Draw, most: u64| {
+            if draw.percent(50) {
+                0
+            } else {
+                draw.between(1, most)
+            }
+        };
+        Self {
+            work: if setup.signed {
+                draw.between(3, 10)
+            } else if draw.percent(15) {
+                draw.between(40, 90)
+            } else {
+                draw.between(2, 40)
+            },
+            batches: draw.percent(40),
+            undo: draw.percent(30),
+            checkpoints: draw.percent(25),
+            subscriptions: draw.percent(25),
+            crashes: some(draw, 5),
+            losses: draw.percent(50),
+            put_back: draw.percent(20),
+            partitions: some(draw, 3),
+            one_way: draw.percent(30),
+            retirements: if draw.percent(60) {
+                0
+            } else {
+                draw.between(1, 2)
+            },
+            wrong_notices: some(draw, 4),
+            wide: draw.percent(20),
+            late: draw.percent(15),
+            flags: draw.between(1, 4) as usize,
+        }
+    }
+}
+
+struct Writer<'a> {
+    setup: &'a Setup,
+    limits: Limits,
+    draw: Draw,
+    steps: Vec<(u64, Step)>,
+}
+
+impl Writer<'_> {
+    fn at(&mut self, time: u64, step: Step) {
+        if time < HORIZON {
+            self.steps.push((time, step));
+        }
+    }
+
+    fn replica(&mut self) -> usize {
+        self.draw.index(self.setup.replicas)
+    }
+
+    fn time(&mut self) -> u64 {
+        self.draw.below(HORIZON)
+    }
+
+    fn write(&mut self) {
+        let late = self.replica();
+        for n in 0..self.setup.replicas {
+            let start = if self.limits.late && n == late {
+                self.draw.between(100, 900)
+            } else {
+                0
+            };
+            self.start(start, n, Memory::Kept);
+            self.routine(n);
+        }
+        for _ in 0..self.limits.work {
+            let (time, n) = (self.time(), self.replica());
+            let step = self.work(n);
+            self.at(time, step);
+        }
+        for _ in 0..self.limits.crashes {
+            self.crash();
+        }
+        for _ in 0..self.limits.partitions {
+            self.partition();
+        }
+        for _ in 0..self.limits.retirements {
+            self.retirement();
+        }
+        for _ in 0..self.limits.wrong_notices {
+            let (time, n, peer) = (self.time(), self.replica(), self.replica());
+            if n != peer {
+                let up = self.draw.percent(50);
+                self.at(time, Step::Peer(n, peer, up));
+            }
+        }
+    }
+
+    /// Ticks and flushes, at rates of the replica's own.
+    fn routine(&mut self, n: usize) {
+        let (tick, flush) = (self.draw.between(20, 120), self.draw.between(10, 70));
+        let mut time = self.draw.below(tick);
+        while time < HORIZON {
+            self.at(time, Step::Tick(n));
+            time += tick + self.draw.below(tick / 4 + 1);
+        }
+        let mut time = self.draw.below(flush);
+        while time < HORIZON {
+            self.at(time, Step::Flush(n));
+            if self.draw.percent(10) {
+                self.at(time + 1, Step::ConfirmAgain(n));
+            }
+            time += flush + self.draw.below(flush / 2 + 1);
+        }
+    }
+
+    fn value(&mut self) -> [u64; WORDS] {
+        let mut value = [0; WORDS];
+        for word in &mut value {
+            // Few bits, so that changes meet and cancel.
+            *word = match self.draw.below(8) {
+                0 => 0,
+                1 => self.draw.word(),
+                _ => self.draw.between(1, 7),
+            };
+        }
+        if self.limits.wide {
+            value[0] = self.draw.word();
+        }
+        value
+    }
+
+    fn operation(&mut self) -> Operation {
+        // Now and then one that the view does not have.
+        let view = if self.draw.percent(2) {
+            [View::Raw, View::Flags, View::Cell][self.draw.index(3)]
+        } else {
+            self.setup.view
+        };
+        let read = [Op::Nop, Op::Read, Op::Swap, Op::Delta, Op::Drain][self.draw.index(5)];
+        if self.draw.percent(20) {
+            return Operation::Op(read, [0; WORDS]);
+        }
+        let flag = self.draw.index(self.limits.flags);
+        let flag = flag + 64 * self.draw.index(self.setup.words);
+        match view {
+            View::Flags | View::Raw if view == View::Flags || self.draw.percent(15) => {
+                if self.draw.percent(50) {
+                    Operation::Toggle(flag)
+                } else {
+                    Operation::SetFlag(flag, self.draw.percent(50))
+                }
+            }
+            View::Raw if self.draw.percent(75) => Operation::Op(Op::Accum, self.value()),
+            View::Raw if self.draw.percent(60) => Operation::Op(Op::Load, self.value()),
+            _ => Operation::Put(self.value()),
+        }
+    }
+
+    fn work(&mut self, n: usize) -> Step {
+        let limits = &self.limits;
+        let rare = [
+            (limits.undo, 20),
+            (limits.checkpoints, 15),
+            (limits.checkpoints, 10),
+            (limits.subscriptions, 10),
+        ];
+        for (kind, (enabled, percent)) in rare.into_iter().enumerate() {
+            if enabled && self.draw.percent(percent) {
+                return match kind {
+                    0 => Step::Undo(n, self.draw.below(4)),
+                    1 => Step::Checkpoint(n),
+                    2 => Step::DropCheckpoint(n, self.draw.index(3)),
+                    _ => Step::Subscribe(n, self.draw.percent(80)),
+                };
+            }
+        }
+        let ops = if self.limits.batches && self.draw.percent(50) {
+            self.draw.between(2, 5)
+        } else {
+            1
+        };
+        let ops = (0..ops)
+            .map(|_| (self.draw.index(self.setup.keys), self.operation()))
+            .collect();
+        Step::Work(n, ops)
+    }
+
+    /// A start, and the engines' notices of it: in time, late, or never.
+    fn start(&mut self, time: u64, n: usize, memory: Memory) {
+        self.at(time, Step::Start(n, memory));
+        for peer in (0..self.setup.replicas).filter(|&peer| peer != n) {
+            for (of, whom) in [(n, peer), (peer, n)] {
+                if self.draw.percent(90) {
+                    let late = if self.draw.percent(80) {
+                        0
+                    } else {
+                        self.draw.below(150)
+                    };
+                    self.at(time + late, Step::Peer(of, whom, true));
+                }
+            }
+        }
+    }
+
+    fn crash(&mut self) {
+        let (time, n) = (self.time(), self.replica());
+        let stored = self.draw.percent(50);
+        self.at(time, Step::Crash(n, stored));
+        for peer in (0..self.setup.replicas).filter(|&peer| peer != n) {
+            if self.draw.percent(50) {
+                let late = self.draw.below(150);
+                self.at(time + late, Step::Peer(peer, n, false));
+            }
+        }
+        let batches = self.draw.between(1, 3) as usize;
+        let memory = if self.limits.put_back && self.draw.percent(60) {
+            Memory::PutBack(batches)
+        } else if self.limits.losses && self.draw.percent(60) {
+            if self.draw.percent(50) {
+                Memory::Lost
+            } else {
+                Memory::Without(batches)
+            }
+        } else {
+            Memory::Kept
+        };
+        let back = time + self.draw.between(1, 250);
+        self.start(back, n, memory);
+    }
+
+    fn partition(&mut self) {
+        let (from, side) = (self.time(), self.draw.word());
+        let to = from + self.draw.between(20, 400);
+        let one_way = self.limits.one_way && self.draw.percent(60);
+        for a in 0..self.setup.replicas {
+            for b in (0..self.setup.replicas).filter(|&b| b != a) {
+                let crosses = side >> a & 1 != side >> b & 1;
+                if crosses && (!one_way || side >> a & 1 == 1) {
+                    self.at(from, Step::Link(a, b, false));
+                    self.at(to, Step::Link(a, b, true));
+                }
+            }
+        }
+    }
+
+    /// Leaves, and comes back after a while, or stays on as one who has left.
+    fn retirement(&mut self) {
+        let (time, n) = (self.draw.below(HORIZON * 6 / 10), self.replica());
+        self.at(time, Step::Retire(n));
+        if self.draw.percent(50) {
+            let stop = time + self.draw.between(10, 300);
+            let stored = self.draw.percent(50);
+            self.at(stop, Step::Crash(n, stored));
+            let back = stop + self.draw.between(1, 200);
+            self.start(back, n, Memory::Kept);
+        }
+    }
+}

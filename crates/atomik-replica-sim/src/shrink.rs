@@ -1,0 +1,178 @@
+//! Making a failing schedule small: delta debugging over its steps, then over what stays the same.
+//!
+//! Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 2002. A message's fate depends on when it is sent and not on
+//! what came before, so that leaving out one step leaves the others as they are.
+
+use crate::report::{Failure, Report};
+use crate::schedule::{Operation, Schedule, Setup, Step, digest_sizes};
+use crate::world::run;
+
+/// Runs in all beyond which what is left is small enough.
+const MOST_RUNS: usize = 20_000;
+
+/// The smallest schedule found in which the same invariant fails, with its failure (traced) and how many runs that took. `None` if the
+/// schedule does not fail.
+pub fn minimise(schedule: &Schedule) -> Option<(Schedule, Failure, usize)> {
+    let (best, _, runs) = minimise_with(schedule, |schedule| run(schedule, false))?;
+    let failure = run(&best, true).err()?;
+    Some((best, failure, runs))
+}
+
+/// The same, for another way to run a schedule.
+pub fn minimise_with(
+    schedule: &Schedule,
+    run: impl Fn(&Schedule) -> Result<Report, Failure>,
+) -> Option<(Schedule, Failure, usize)> {
+    let failure = run(schedule).err()?;
+    let mut search = Search {
+        run,
+        best: schedule.clone(),
+        failure,
+        runs: 1,
+    };
+    loop {
+        let before = search.best.clone();
+        search.steps();
+        search.setup();
+        search.operations();
+        if search.best == before || search.runs >= MOST_RUNS {
+            break;
+        }
+    }
+    Some((search.best, search.failure, search.runs))
+}
+
+struct Search<R> {
+    run: R,
+    best: Schedule,
+    failure: Failure,
+    runs: usize,
+}
+
+impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
+    /// Takes a candidate if it fails in the same way.
+    fn take(&mut self, candidate: Schedule) -> bool {
+        if self.runs >= MOST_RUNS || candidate == self.best {
+            return false;
+        }
+        self.runs += 1;
+        match (self.run)(&candidate) {
+            Err(failure) if failure.invariant == self.failure.invariant => {
+                (self.best, self.failure) = (candidate, failure);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Leaves out steps: halves first, then ever smaller parts.
+    fn steps(&mut self) {
+        let mut size = self.best.steps.len().div_ceil(2).max(1);
+        loop {
+            let mut from = 0;
+            while from < self.best.steps.len() {
+                let to = (from + size).min(self.best.steps.len());
+                let mut candidate = self.best.clone();
+                candidate.steps.drain(from..to);
+                if !self.take(candidate) {
+                    from = to;
+                }
+            }
+            if size == 1 {
+                break;
+            }
+            size = size.div_ceil(2);
+        }
+    }
+
+    fn setup(&mut self) {
+        let simpler: [fn(&mut Setup); 12] = [
+            |setup| setup.signed = false,
+            |setup| setup.weather.stragglers = 0,
+            |setup| setup.weather.duplicates = 0,
+            |setup| setup.weather.loss = 0,
+            |setup| setup.weather.delay = 1,
+            |setup| setup.storage_delay = 0,
+            |setup| setup.long_keys = false,
+            |setup| setup.words = 1,
+            |setup| setup.sync_ticks = 1,
+            |setup| setup.digest_cells = digest_sizes().pop().unwrap_or(8),
+            |setup| setup.undo_batches = 0,
+            |setup| setup.undo_batches = 40,
+        ];
+        for simplify in simpler {
+            let mut candidate = self.best.clone();
+            simplify(&mut candidate.setup);
+            self.take(candidate);
+        }
+        for replica in (0..self.best.setup.replicas).rev() {
+            let mut candidate = self.best.clone();
+            candidate.setup.replicas -= 1;
+            let steps = core::mem::take(&mut candidate.steps).into_iter();
+            candidate.steps = steps
+                .filter_map(|(time, step)| Some((time, step.without(replica)?)))
+                .collect();
+            if candidate.setup.replicas >= 2 {
+                self.take(candidate);
+            }
+        }
+        for key in (1..self.best.setup.keys).rev() {
+            let mut candidate = self.best.clone();
+            for (_, step) in &mut candidate.steps {
+                if let Step::Work(_, ops) = step {
+                    ops.iter_mut()
+                        .filter(|(k, _)| *k == key)
+                        .for_each(|(k, _)| *k = 0);
+                }
+            }
+            self.take(candidate);
+        }
+        let used = self.best.steps.iter().filter_map(|(_, step)| match step {
+            Step::Work(_, ops) => ops.iter().map(|(key, _)| *key).max(),
+            _ => None,
+        });
+        let mut candidate = self.best.clone();
+        candidate.setup.keys = used.max().unwrap_or(0) + 1;
+        self.take(candidate);
+    }
+
+    /// Leaves out operations of batches, and makes values small.
+    fn operations(&mut self) {
+        for place in 0..self.best.steps.len() {
+            let ops = match &self.best.steps[place].1 {
+                Step::Work(_, ops) => ops.len(),
+                _ => 0,
+            };
+            for op in (0..ops).rev() {
+                if ops > 1 {
+                    self.change(place, |ops| {
+                        if ops.len() > 1 && op < ops.len() {
+                            ops.remove(op);
+                        }
+                    });
+                }
+                for value in [[1, 0, 0], [2, 0, 0], [3, 0, 0]] {
+                    let changed = self.change(place, |ops| {
+                        if let Some((_, Operation::Op(_, old) | Operation::Put(old))) =
+                            ops.get_mut(op)
+                            && *old > value
+                        {
+                            *old = value;
+                        }
+                    });
+                    if changed {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn change(&mut self, place: usize, change: impl Fn(&mut Vec<(usize, Operation)>)) -> bool {
+        let mut candidate = self.best.clone();
+        if let Step::Work(_, ops) = &mut candidate.steps[place].1 {
+            change(ops);
+        }
+        self.take(candidate)
+    }
+}

@@ -1,0 +1,28 @@
+//! The list of faults fits the code that they are planted into.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../examples/mutants/list.rs"]
+mod list;
+
+#[test]
+fn every_mutant_changes_code_that_is_there() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../atomik-replica/src");
+    for mutant in list::MUTANTS {
+        for (file, from, _) in mutant.edits {
+            let text = std::fs::read_to_string(format!("{source}/{file}")).unwrap();
+            assert_eq!(
+                text.matches(from).count(),
+                1,
+                "{}: `{from}` in {file}",
+                mutant.name
+            );
+        }
+    }
+    assert!(
+        list::MUTANTS
+            .iter()
+            .filter(|mutant| mutant.equivalent.is_none())
+            .count()
+            > 20
+    );
+}

@@ -1,0 +1,128 @@
+//! What the simulator finds, and what it does not.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+use std::sync::atomic::AtomicBool;
+
+use atomik_replica_sim::{Schedule, Step, Weather, minimise_with, run, run_naive, simulate_many};
+
+/// Schedules that every test run plays. `make soak` plays a million.
+const SCHEDULES: u64 = 10_000;
+
+#[test]
+fn ten_thousand_schedules_hold_every_invariant_and_reach_every_kind_of_event() {
+    let outcome = simulate_many(1, SCHEDULES, &AtomicBool::new(false), |_| {});
+    if let Some((seed, failure)) = outcome.failures.first() {
+        panic!("{failure}\nto see it: atomik replica simulate --replay {seed} --minimise");
+    }
+    let report = outcome.report;
+    println!("{report}");
+    assert_eq!(report.schedules, SCHEDULES);
+    for (name, count) in report.counts() {
+        assert!(count > SCHEDULES / 100, "{name}: only {count}");
+    }
+}
+
+#[test]
+fn one_seed_gives_one_run() {
+    let mut prints = std::collections::BTreeSet::new();
+    for seed in 0..400 {
+        let schedule = Schedule::generate(seed);
+        assert_eq!(schedule, Schedule::generate(seed));
+        let first = run(&schedule, false).unwrap();
+        assert_eq!(first, run(&schedule, false).unwrap(), "seed {seed}");
+        assert!(prints.insert(first.print), "seed {seed}");
+    }
+}
+
+#[test]
+fn tracing_changes_nothing() {
+    for seed in 0..20 {
+        let schedule = Schedule::generate(seed);
+        let (plain, traced) = (
+            run(&schedule, false).unwrap(),
+            run(&schedule, true).unwrap(),
+        );
+        assert_eq!(traced.print, plain.print);
+        assert!(plain.trace.is_empty());
+        assert!(traced.trace.len() as u64 > plain.delivered);
+    }
+}
+
+/// The schedule of a seed, with steps that raw deltas understand, under this weather.
+fn naive(seed: u64, weather: Weather) -> Schedule {
+    let mut schedule = Schedule::generate(seed);
+    schedule.setup.weather = weather;
+    schedule
+        .steps
+        .retain(|(_, step)| matches!(step, Step::Work(..)));
+    schedule
+}
+
+fn fails_within(seeds: std::ops::Range<u64>, weather: Weather) -> bool {
+    seeds
+        .into_iter()
+        .any(|seed| run_naive(&naive(seed, weather)).is_err())
+}
+
+#[test]
+fn raw_deltas_do_not_survive_a_lost_message() {
+    assert!(fails_within(
+        1..6,
+        Weather {
+            loss: 50,
+            delay: 20,
+            ..Weather::default()
+        }
+    ));
+}
+
+#[test]
+fn raw_deltas_do_not_survive_a_message_that_comes_twice() {
+    assert!(fails_within(
+        1..6,
+        Weather {
+            duplicates: 50,
+            delay: 20,
+            ..Weather::default()
+        }
+    ));
+}
+
+#[test]
+fn raw_deltas_survive_reordering_and_delay_so_that_the_comparison_is_fair() {
+    assert!(!fails_within(
+        1..200,
+        Weather {
+            delay: 60,
+            stragglers: 300,
+            ..Weather::default()
+        }
+    ));
+}
+
+#[test]
+fn a_failing_schedule_is_made_as_small_as_its_fault() {
+    let weather = Weather {
+        duplicates: 300,
+        delay: 20,
+        ..Weather::default()
+    };
+    let seed = (1..)
+        .find(|&seed| run_naive(&naive(seed, weather)).is_err())
+        .unwrap();
+    let schedule = naive(seed, weather);
+    let (small, failure, runs) = minimise_with(&schedule, run_naive).unwrap();
+    assert_eq!(run_naive(&small).unwrap_err(), failure);
+    assert_eq!(
+        small.steps.len(),
+        1,
+        "one delta that comes twice: {small:?}"
+    );
+    assert!(schedule.steps.len() > 1 && runs > 1);
+    assert_eq!((small.setup.keys, small.setup.words), (1, 1));
+}
