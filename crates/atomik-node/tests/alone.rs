@@ -14,8 +14,10 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use process::{Members, PATIENCE, PROGRAM, Running, is_private, run, said};
+use process::{Ended, Members, PATIENCE, PROGRAM, Running, is_private, run, said};
 use serde_json::{Value as Json, json};
 
 fn alone() -> (Members, Running) {
@@ -26,7 +28,17 @@ fn alone() -> (Members, Running) {
 
 /// The exit status of a node that does not start, and what it said.
 fn refused(members: &Members, args: &[&str]) -> (i32, String) {
-    let output = members.command(0, &[], args).output().unwrap();
+    let mut command = members.command(0, &[], args);
+    let mut node = command.stderr(Stdio::piped()).spawn().unwrap();
+    let start = Instant::now();
+    while node.try_wait().unwrap().is_none() {
+        if start.elapsed() > PATIENCE {
+            node.kill().unwrap();
+            panic!("a node runs that must not start: {args:?}");
+        }
+        sleep(Duration::from_millis(5));
+    }
+    let output = node.wait_with_output().unwrap();
     (output.status.code().unwrap(), said(&output))
 }
 
@@ -160,10 +172,10 @@ fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
             .args(more)
             .stderr(Stdio::piped())
             .stdin(Stdio::null());
-        command.spawn().unwrap()
+        Ended(command.spawn().unwrap())
     };
     let mut node = start(&["--words", "3"]);
-    let mut log = BufReader::new(node.stderr.take().unwrap()).lines();
+    let mut log = BufReader::new(node.0.stderr.take().unwrap()).lines();
     let serving = log
         .find_map(|line| {
             let line: Json = serde_json::from_str(&line.unwrap()).unwrap();
@@ -176,8 +188,8 @@ fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
     let status: Json = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["status"]["words"], 3);
     assert_eq!(status["status"]["view"], "flags");
-    process::signal(node.id(), "INT");
-    assert!(node.wait().unwrap().success());
+    process::signal(node.0.id(), "INT");
+    assert!(node.0.wait().unwrap().success());
 
     fs::write(&file, text.replace("words = 2", "word = 2")).unwrap();
     let output = Command::new(PROGRAM)
@@ -353,7 +365,7 @@ fn connections_beyond_the_limit_are_refused_and_let_in_when_one_leaves() {
         .to_string();
     assert!(refused.contains("raise `connections`"), "{refused}");
     drop(first);
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while node.try_ask(&json!({"op": "peers"})).is_err() {
         assert!(start.elapsed() < PATIENCE);
     }
@@ -379,7 +391,7 @@ fn a_watcher_sees_the_changes_of_its_prefix_and_leaves_no_trace() {
     // Its place is free again although nothing happens that it could be told.
     let _held = node.client().ask(&json!({"op": "peers"})).unwrap();
     let mut clients = Vec::new();
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while clients.len() < 2 {
         let mut client = node.client();
         if client.ask(&json!({"op": "peers"})).is_ok() {
@@ -408,8 +420,8 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
         &[],
         &["--engine", "none", "--http", &http, "--control", &control],
     );
-    let mut process = command.stderr(Stdio::null()).spawn().unwrap();
-    let start = std::time::Instant::now();
+    let mut process = Ended(command.stderr(Stdio::null()).spawn().unwrap());
+    let start = Instant::now();
     while !run(&["put", "x", "1", "--control", &control])
         .status
         .success()
@@ -446,8 +458,8 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
         assert!(metrics.contains(line), "{line} is missing:\n{metrics}");
     }
     assert!(fetch("/other").starts_with("HTTP/1.1 404"));
-    process::signal(process.id(), "TERM");
-    assert!(process.wait().unwrap().success());
+    process::signal(process.0.id(), "TERM");
+    assert!(process.0.wait().unwrap().success());
 }
 
 #[test]

@@ -285,14 +285,22 @@ async fn a_flood_of_messages_is_held_off_while_storage_stalls_and_repaired_later
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopping_finishes_what_was_handed_in_and_loses_nothing() {
-    let lab = Lab::new(0);
+    let mut lab = Lab::new(0);
+    lab.limits.waiting_changes = 10;
     let (node, _) = lab.start(None);
     let handle = node.handle();
+    handle.change(accum("before", 1)).await.unwrap();
+    lab.gate.set(|gate| gate.shut = true);
     let mut pending = Vec::new();
     for n in 0..200_u64 {
         pending.push(handle.submit(accum(n.to_le_bytes(), n + 1)).await.unwrap());
     }
-    node.stop().await.unwrap();
+    // Some were applied, the rest is in the queue, none is durable.
+    let stopping = tokio::spawn(node.stop());
+    sleep(Duration::from_millis(100)).await;
+    assert!(!stopping.is_finished());
+    lab.gate.set(|gate| gate.shut = false);
+    timeout(PATIENCE, stopping).await.unwrap().unwrap().unwrap();
     for pending in pending {
         assert!(pending.done().await.is_ok());
     }

@@ -59,6 +59,8 @@ report! {
     lost,
     /// Messages that came twice.
     doubled,
+    /// Requests for a whole table, where comparisons do not suffice.
+    pulls,
     /// Entries taken over.
     merged,
     /// Starts and restarts.

@@ -408,6 +408,7 @@ impl<'a> World<'a> {
         {
             *kind += 1;
         }
+        self.report.pulls += u64::from(bytes.get(1) == Some(&PULL));
         hold(
             bytes.len() <= MESSAGE_BYTES,
             "a message is as short as configured",
@@ -831,6 +832,9 @@ impl<'a> World<'a> {
         Ok(())
     }
 }
+
+/// The kind of message that asks for a whole table.
+const PULL: u8 = 5;
 
 /// The largest message: the smallest that a replica allows.
 const MESSAGE_BYTES: usize = 16_384;

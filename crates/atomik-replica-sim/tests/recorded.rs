@@ -219,3 +219,34 @@ fn a_base_is_taken_although_another_origin_is_lost_for_good() {
         ],
     );
 }
+
+#[test]
+fn what_is_sent_back_is_looked_up_after_a_loss_of_memory_has_moved_it() {
+    let cut = |time, from, to| (time, Link(from, to, false));
+    passes(
+        Setup::calm(4, 1),
+        [
+            start(0),
+            start(1),
+            start(2),
+            start(3),
+            cut(0, 0, 1),
+            cut(0, 0, 3),
+            cut(0, 3, 0),
+            cut(0, 3, 1),
+            (20, Flush(0)),
+            (52, toggle(0, 0)),
+            (74, Flush(0)),
+            (81, Crash(0, true)),
+            (85, Start(0, Memory::PutBack(1))),
+            (600, toggle(0, 0)),
+            (637, toggle(3, 0)),
+            (653, Flush(3)),
+            (819, toggle(0, 0)),
+            (957, toggle(3, 0)),
+            cut(960, 3, 2),
+            (960, Link(3, 1, true)),
+            (970, Flush(3)),
+        ],
+    );
+}

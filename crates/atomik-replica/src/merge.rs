@@ -32,14 +32,18 @@ impl Replica {
                 newer.extend(changes.iter().filter_map(|(key, change)| {
                     let (at, _, slot) = self.table.slots.get_full(*key)?;
                     let position = slot.position(place)?;
-                    (slot.entries[position].change.version > change.version)
-                        .then_some((at as u32, position))
+                    (slot.entries[position].change.version > change.version).then_some((at, place))
                 }));
             }
             if let Err(reason) = self.take_excerpt(&evidence, changes, effects) {
                 self.refuse(from, reason, effects);
             }
         }
+        // Only now: an excerpt that shows that memory was lost moves entries.
+        let newer = newer
+            .into_iter()
+            .filter_map(|(at, place)| Some((at as u32, self.table.slots[at].position(place)?)));
+        let newer = newer.collect();
         self.send_entries(from, Kind::Changes, newer, effects);
         Ok(())
     }

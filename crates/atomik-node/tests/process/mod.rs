@@ -201,6 +201,16 @@ impl Drop for Running {
     }
 }
 
+/// A process that does not outlive the test.
+pub struct Ended(pub Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Sends a signal by its name.
 pub fn signal(process: u32, name: &str) {
     let sent = Command::new("kill")
