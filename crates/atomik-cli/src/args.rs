@@ -209,10 +209,10 @@ Examples:
   atomik replica simulate --replay 4711";
 
 const NODE_EXAMPLES: &str = "\
-The program is atomik-node, beside this one or on PATH; `make node` builds it.
+The program is atomik-node, beside this one or on PATH; `make node` builds it. `atomik-node --help` lists its options and commands.
 
 Examples:
-  atomik node --help
+  atomik node status --help
   atomik node --config node.toml
   atomik node put greeting 0x68656c6c6f --data DIR
   atomik node status --data DIR";
@@ -268,9 +268,9 @@ pub enum Command {
     #[command(subcommand)]
     Replica(ReplicaCommand),
     /// Run a replica of a keyspace, or ask one that runs
-    #[command(after_help = NODE_EXAMPLES, disable_help_flag = true, disable_version_flag = true)]
+    #[command(after_help = NODE_EXAMPLES, disable_version_flag = true)]
     Node {
-        /// What atomik-node is told; --help shows all of it
+        /// What atomik-node is told
         #[arg(
             value_name = "ARGUMENTS",
             trailing_var_arg = true,

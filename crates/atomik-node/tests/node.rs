@@ -204,7 +204,8 @@ async fn changes_that_come_while_storage_is_busy_share_one_commit() {
     lab.gate.set(|gate| gate.shut = true);
     let mut pending = Vec::new();
     for n in 0..500_u64 {
-        pending.push(handle.submit(accum(n.to_le_bytes(), 1)).await.unwrap());
+        let submitted = timeout(PATIENCE, handle.submit(accum(n.to_le_bytes(), 1))).await;
+        pending.push(submitted.expect("changes gather").unwrap());
     }
     let before = lab.gate.commits();
     lab.gate.set(|gate| gate.shut = false);

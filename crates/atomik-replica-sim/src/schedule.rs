@@ -68,7 +68,7 @@ impl Setup {
     ///
     /// The longest chain is: an exchange that was cut off is given up (5 ticks); the last entry of a retired origin arrives, is
     /// stored, attested, and folded (3 rounds); who has lost it meanwhile asks every peer in turn for its base. A million schedules took
-    /// six rounds at most.
+    /// nine rounds at most.
     pub fn most_rounds(&self) -> u64 {
         (10 + self.replicas as u64) * u64::from(self.sync_ticks)
     }
