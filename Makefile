@@ -55,8 +55,7 @@ test-verilated: setup ## of these, the second harness alone (crate verilated)
 	@sh scripts/verilated-harness.sh
 
 test-engines: ## nodes on zenoh and NATS, over real links where root may make them; builds zenoh, many minutes the first time
-	$(CARGO) test -p atomik-net --features zenoh,nats
-	$(CARGO) test -p atomik-node -- --nocapture --test-threads=1
+	$(CARGO) test -p atomik-net -p atomik-node --features zenoh,nats -- --nocapture --test-threads=1
 
 soak: ## a million schedules of faults through simulated replicas; some ten minutes
 	@$(BUILD_ATOMIK)
