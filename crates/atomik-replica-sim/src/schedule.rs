@@ -370,7 +370,7 @@ impl Limits {
                 draw.between(2, 40)
             },
             batches: draw.percent(40),
-            undo: draw.percent(30),
+            undo: draw.percent(35),
             checkpoints: draw.percent(25),
             subscriptions: draw.percent(25),
             crashes: some(draw, 5),
@@ -511,7 +511,7 @@ impl Writer<'_> {
     fn work(&mut self, n: usize) -> Step {
         let limits = &self.limits;
         let rare = [
-            (limits.undo, 20),
+            (limits.undo, 35),
             (limits.checkpoints, 15),
             (limits.checkpoints, 10),
             (limits.subscriptions, 10),
@@ -519,7 +519,7 @@ impl Writer<'_> {
         for (kind, (enabled, percent)) in rare.into_iter().enumerate() {
             if enabled && self.draw.percent(percent) {
                 return match kind {
-                    0 => Step::Undo(n, self.draw.below(4)),
+                    0 => Step::Undo(n, self.draw.below(7)),
                     1 => Step::Checkpoint(n),
                     2 => Step::DropCheckpoint(n, self.draw.index(3)),
                     _ => Step::Subscribe(n, self.draw.percent(80)),
