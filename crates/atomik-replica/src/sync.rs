@@ -71,13 +71,9 @@ impl Replica {
         match &self.exchange {
             // Lost on the way, perhaps: ask again.
             Some(Exchange {
-                peer,
-                stage: Stage::Pull { next, folded, .. },
+                stage: Stage::Pull { .. },
                 ..
-            }) => {
-                let (peer, next, folded) = (*peer, *next, *folded);
-                self.pull(peer, next, folded, effects);
-            }
+            }) => self.ask_chunk(effects),
             Some(Exchange { peer: busy, .. }) if *busy == peer => {}
             _ => self.summarise(peer, effects),
         }
@@ -133,7 +129,7 @@ impl Replica {
         }
         // Who has folded what is incomplete here has forgotten the entries that are missing here; its base has them.
         if !same_folded && same_ledger && self.exchange.is_none() && self.lacks_folded() {
-            self.pull(from, 0, folded, effects);
+            self.pull(from, effects);
         }
         Ok(())
     }
@@ -222,8 +218,7 @@ impl Replica {
                 Some(wanted) => self.ask_cells(from, Sketch::new(wanted), 0, effects),
                 // Too many, or two versions with one id: a pass over everything finds them.
                 None if !difference.complete || sum != self.table.digest.sum => {
-                    let folded = self.folded_sum();
-                    self.pull(from, 0, folded, effects);
+                    self.pull(from, effects)
                 }
                 None => {}
             }
@@ -367,27 +362,33 @@ impl Replica {
         }
     }
 
-    fn pull(&mut self, peer: PeerId, next: u64, folded: u128, effects: &mut Vec<Effect>) {
-        let mut body = Vec::new();
-        body.varint(next);
-        let stage = match self.exchange.take() {
-            Some(Exchange {
-                stage: stage @ Stage::Pull { .. },
-                ..
-            }) if next > 0 => stage,
-            _ => Stage::Pull {
-                next,
-                folded,
-                bases: Vec::new(),
-            },
+    /// Begins to go through everything that a peer has.
+    fn pull(&mut self, peer: PeerId, effects: &mut Vec<Effect>) {
+        let stage = Stage::Pull {
+            next: 0,
+            folded: 0,
+            bases: Vec::new(),
         };
-        // What is asked again and again without an answer is given up by patience: only progress counts as activity.
-        self.exchange.get_or_insert(Exchange {
+        self.exchange = Some(Exchange {
             peer,
             active: self.ticks,
             stage,
         });
-        self.send(peer, Kind::Pull, &body, effects);
+        self.ask_chunk(effects);
+    }
+
+    /// Asks for the next chunk of what is being pulled. Asking again is no progress, so a peer that never answers is given up.
+    fn ask_chunk(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(Exchange {
+            peer,
+            stage: Stage::Pull { next, .. },
+            ..
+        }) = self.exchange
+        {
+            let mut body = Vec::new();
+            body.varint(next);
+            self.send(peer, Kind::Pull, &body, effects);
+        }
     }
 
     pub(crate) fn take_pull(
@@ -473,7 +474,7 @@ impl Replica {
             }) if peer == from && expected == first => {
                 if folded != before && first > 0 {
                     // The peer has folded in between: its earlier bases are of another set.
-                    self.pull(from, 0, folded, effects);
+                    self.pull(from, effects);
                     return Ok(());
                 }
                 all.extend(bases);
@@ -487,7 +488,7 @@ impl Replica {
                             bases: all,
                         },
                     });
-                    self.pull(from, next, folded, effects);
+                    self.ask_chunk(effects);
                 } else if folded != self.folded_sum() {
                     self.adopt_base(from, &names, all, effects);
                 }

@@ -275,6 +275,52 @@ fn a_late_joiner_gets_everything_even_from_those_who_did_not_write_it() {
 }
 
 #[test]
+fn a_peer_that_never_answers_does_not_keep_others_from_being_asked() {
+    const PULL: u8 = 5;
+    let mut cluster = Cluster::new(3);
+    cluster.cut = vec![0];
+    for i in 0..2000_u64 {
+        cluster.accum(1, &i.to_le_bytes(), i + 1);
+    }
+    cluster.settle();
+    cluster.cut.clear();
+    // Too much differs for any table: replica 0 begins to go through everything that replica 1 has, which falls silent just then.
+    cluster.step(0, Event::PeerDown(peer(2)));
+    for _ in 0..200 {
+        if cluster
+            .wire
+            .iter()
+            .any(|(from, to, bytes)| (*from, *to, bytes[1]) == (0, 1, PULL))
+        {
+            break;
+        }
+        if cluster.wire.is_empty() {
+            cluster.step(0, Event::Tick);
+        }
+        let (from, to, bytes) = cluster.wire.remove(0);
+        cluster.step(
+            to,
+            Event::Message {
+                from: peer(from),
+                bytes: &bytes,
+            },
+        );
+    }
+    assert!(
+        cluster
+            .wire
+            .iter()
+            .any(|(from, to, bytes)| (*from, *to, bytes[1]) == (0, 1, PULL))
+    );
+    cluster.cut = vec![1];
+    cluster.step(0, Event::PeerUp(peer(2)));
+    cluster.settle();
+    cluster.settle();
+    assert_eq!(cluster.states(0), cluster.states(2));
+    assert_eq!(cluster.states(0).len(), 2000);
+}
+
+#[test]
 fn a_restarted_replica_goes_on_where_it_was() {
     let mut cluster = Cluster::new(2);
     cluster.deliver();
