@@ -1,0 +1,10 @@
+//! `atomik eval scale`.
+
+use super::{Failure, Outcome};
+
+#[derive(clap::Args, Debug)]
+pub struct Args {}
+
+pub fn run(_args: &Args) -> Result<Outcome, Failure> {
+    Ok(Outcome::Fine)
+}

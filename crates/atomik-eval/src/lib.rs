@@ -1,0 +1,24 @@
+//! Does a workload fit xor deltas? Measured on its own trace, against Raft, CRDTs and event stores.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`workload`] | traces: the format, its reader, a whole one in memory |
+//! | [`content`] | what the operations mean, one after the other |
+//! | [`import`], [`generate`] | traces from data, and from seeds |
+//! | [`fit`] | the verdict |
+//! | [`system`] | what a replicated system looks like to the simulator |
+//! | [`peers`] | the systems that are compared |
+//! | [`figures`] | what is measured |
+//! | [`report`] | how it is shown: terminal, HTML |
+
+#![forbid(unsafe_code)]
+
+pub mod content;
+pub mod figures;
+pub mod fit;
+pub mod generate;
+pub mod import;
+pub mod peers;
+pub mod report;
+pub mod system;
+pub mod workload;

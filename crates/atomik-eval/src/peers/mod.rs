@@ -1,0 +1,45 @@
+//! The columns of the comparison.
+
+mod atomik;
+#[cfg(feature = "automerge")]
+mod automerge;
+#[cfg(feature = "cqrs")]
+mod cqrs;
+#[cfg(feature = "crdts")]
+mod crdts;
+#[cfg(feature = "sqlite")]
+mod event_log;
+#[cfg(feature = "loro")]
+mod loro;
+#[cfg(feature = "openraft")]
+pub mod openraft;
+#[cfg(feature = "raft")]
+mod raft;
+#[cfg(feature = "yrs")]
+mod yrs;
+
+use crate::system::Kind;
+
+/// Every column that this build has, ours first.
+pub fn all() -> Vec<Box<dyn Kind>> {
+    [
+        atomik::kinds(),
+        #[cfg(feature = "raft")]
+        raft::kinds(),
+        #[cfg(feature = "crdts")]
+        crdts::kinds(),
+        #[cfg(feature = "yrs")]
+        yrs::kinds(),
+        #[cfg(feature = "loro")]
+        loro::kinds(),
+        #[cfg(feature = "automerge")]
+        automerge::kinds(),
+        #[cfg(feature = "sqlite")]
+        event_log::kinds(),
+        #[cfg(feature = "cqrs")]
+        cqrs::kinds(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,665 @@
+//! Workloads: what clients of a cluster did to its state, one JSON object a line.
+//!
+//! ```json
+//! {"t":1200,"node":0,"key":"N14228","op":"toggle","field":"airborne"}
+//! ```
+//!
+//! | member | | what it is |
+//! |---|---|---|
+//! | `t` | required | milliseconds since the first moment of the trace; never decreases |
+//! | `node` | required | the node whose client does it, from 0 |
+//! | `key` | required | 1 to 512 bytes of UTF-8 |
+//! | `op` | required | see [`Action`] |
+//! | `field` | optional | a part of the key's state, at most 255 bytes; left out, it is the part with the empty name |
+//! | `value` | by the op | a boolean, an integer of 64 bits, a string; for text an object |
+//!
+//! | op | value | effect on the field |
+//! |---|---|---|
+//! | `toggle` | none | turns a flag over |
+//! | `set` | boolean, integer or string | replaces what is there |
+//! | `add` | integer | adds to a counter |
+//! | `insert`, `remove` | boolean, integer or string | puts an element into a set, takes it out |
+//! | `insert` | `{"at":5,"text":"abc"}` | inserts text, positions in Unicode scalar values of what the writer sees |
+//! | `remove` | `{"at":5,"count":3}` | removes text |
+//! | `append` | boolean, integer or string | adds to the end of a list |
+//!
+//! A field has one [`Class`] in the whole trace. A bad line stops the reader with file, line and reason.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, BufRead, Write};
+use std::path::{Path, PathBuf};
+
+use indexmap::IndexSet;
+use serde::{Deserialize, Serialize};
+
+/// The longest key, in bytes.
+pub const MAX_KEY: usize = 512;
+/// The longest name of a field, in bytes.
+pub const MAX_FIELD: usize = 255;
+/// Nodes are numbered below this.
+pub const MAX_NODES: u32 = 65_536;
+
+/// A value that is written at once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Scalar {
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A string.
+    Text(String),
+}
+
+impl Scalar {
+    /// Bytes of the value itself: 1, 8, or the string's.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Bool(_) => 1,
+            Self::Int(_) => 8,
+            Self::Text(text) => text.len(),
+        }
+    }
+}
+
+impl fmt::Display for Scalar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Text(value) => write!(f, "{value:?}"),
+        }
+    }
+}
+
+/// What a client does to a field of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// Turns a flag over.
+    Toggle,
+    /// Replaces the value.
+    Set(Scalar),
+    /// Adds to a counter.
+    Add(i64),
+    /// Puts an element into a set.
+    Insert(Scalar),
+    /// Takes an element out of a set.
+    Remove(Scalar),
+    /// Adds to the end of a list.
+    Append(Scalar),
+    /// Inserts text.
+    InsertText {
+        /// Before which character, as the writer sees the text.
+        at: usize,
+        /// What is inserted.
+        text: String,
+    },
+    /// Removes text.
+    RemoveText {
+        /// The first character to go.
+        at: usize,
+        /// How many go.
+        count: usize,
+    },
+}
+
+impl Action {
+    /// Its name in a trace.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Toggle => "toggle",
+            Self::Set(_) => "set",
+            Self::Add(_) => "add",
+            Self::Insert(_) | Self::InsertText { .. } => "insert",
+            Self::Remove(_) | Self::RemoveText { .. } => "remove",
+            Self::Append(_) => "append",
+        }
+    }
+
+    /// The class that a field must have for it; a boolean that is set fits a flag as well as a register.
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Toggle | Self::Set(Scalar::Bool(_)) => Class::Flag,
+            Self::Set(_) => Class::Register,
+            Self::Add(_) => Class::Counter,
+            Self::Insert(_) | Self::Remove(_) => Class::Set,
+            Self::Append(_) => Class::List,
+            Self::InsertText { .. } | Self::RemoveText { .. } => Class::Text,
+        }
+    }
+
+    /// Bytes of information in its value, without names and framing: what no encoding can do without.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Toggle => 0,
+            Self::Set(value) | Self::Insert(value) | Self::Remove(value) | Self::Append(value) => {
+                value.bytes()
+            }
+            Self::Add(_) => 8,
+            Self::InsertText { text, .. } => 4 + text.len(),
+            Self::RemoveText { .. } => 8,
+        }
+    }
+}
+
+/// What kind of thing a field is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Class {
+    /// `toggle`, and `set` of booleans.
+    Flag,
+    /// `set`.
+    Register,
+    /// `add`, and `set` of integers.
+    Counter,
+    /// `insert` and `remove` of elements.
+    Set,
+    /// `append`.
+    List,
+    /// `insert` and `remove` at positions.
+    Text,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Flag,
+        Self::Register,
+        Self::Counter,
+        Self::Set,
+        Self::List,
+        Self::Text,
+    ];
+
+    /// The class of a field that had this one and gets an action of the other.
+    fn join(self, other: Self) -> Option<Self> {
+        match (self, other) {
+            (a, b) if a == b => Some(a),
+            (Self::Flag, Self::Register) | (Self::Register, Self::Flag) => Some(Self::Register),
+            (Self::Register, Self::Counter) | (Self::Counter, Self::Register) => {
+                Some(Self::Counter)
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Flag => "flag",
+            Self::Register => "register",
+            Self::Counter => "counter",
+            Self::Set => "set",
+            Self::List => "list",
+            Self::Text => "text",
+        })
+    }
+}
+
+/// One line of a trace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Milliseconds since the first moment of the trace.
+    pub t: u64,
+    /// The node whose client does it.
+    pub node: u32,
+    /// The key.
+    pub key: String,
+    /// The part of the key's state.
+    pub field: String,
+    /// What is done.
+    pub action: Action,
+}
+
+/// Why a trace was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceError {
+    /// The file could not be read.
+    #[error("{}: {source}", .file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A line is not as the format has it.
+    #[error("{}:{line}: {reason}", .file.display())]
+    Line {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong, and what would be right.
+        reason: String,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire<'a> {
+    t: u64,
+    node: u32,
+    #[serde(borrow)]
+    key: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    op: std::borrow::Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    field: Option<std::borrow::Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    value: Option<serde_json::Value>,
+}
+
+impl Line {
+    /// Reads one line, without its end.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
+            // serde_json counts lines within this one.
+            let text = error.to_string();
+            text.replace(&format!(" at line 1 column {}", error.column()), "")
+        })?;
+        if wire.node >= MAX_NODES {
+            return Err(format!("node {} is not below {MAX_NODES}", wire.node));
+        }
+        if wire.key.is_empty() || wire.key.len() > MAX_KEY {
+            return Err(format!(
+                "the key has {} bytes; it must have 1 to {MAX_KEY}",
+                wire.key.len()
+            ));
+        }
+        let field = wire.field.unwrap_or_default();
+        if field.len() > MAX_FIELD {
+            return Err(format!(
+                "the field's name has {} bytes; it may have {MAX_FIELD}",
+                field.len()
+            ));
+        }
+        Ok(Self {
+            t: wire.t,
+            node: wire.node,
+            action: action(&wire.op, wire.value)?,
+            key: wire.key.into_owned(),
+            field: field.into_owned(),
+        })
+    }
+
+    /// Writes it as one line, with its end.
+    ///
+    /// # Errors
+    ///
+    /// What the writer says.
+    pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
+        let wire = Wire {
+            t: self.t,
+            node: self.node,
+            key: self.key.as_str().into(),
+            op: self.action.name().into(),
+            field: (!self.field.is_empty()).then(|| self.field.as_str().into()),
+            value: value_of(&self.action),
+        };
+        serde_json::to_writer(&mut *to, &wire)?;
+        to.write_all(b"\n")
+    }
+}
+
+fn action(op: &str, value: Option<serde_json::Value>) -> Result<Action, String> {
+    if op == "toggle" {
+        return match value {
+            None => Ok(Action::Toggle),
+            Some(_) => Err("toggle takes no value".into()),
+        };
+    }
+    let known = ["set", "add", "insert", "remove", "append"];
+    if !known.contains(&op) {
+        return Err(format!(
+            "unknown op {op:?}: there are toggle, {}",
+            known.join(", ")
+        ));
+    }
+    let value = value.ok_or_else(|| format!("{op} needs a value"))?;
+    if let serde_json::Value::Object(members) = &value {
+        return text_action(op, members);
+    }
+    let value = scalar(value)?;
+    Ok(match (op, value) {
+        ("set", value) => Action::Set(value),
+        ("insert", value) => Action::Insert(value),
+        ("remove", value) => Action::Remove(value),
+        ("append", value) => Action::Append(value),
+        (_, Scalar::Int(value)) => Action::Add(value),
+        (_, value) => return Err(format!("add takes an integer, not {value}")),
+    })
+}
+
+fn scalar(value: serde_json::Value) -> Result<Scalar, String> {
+    match value {
+        serde_json::Value::Bool(value) => Ok(Scalar::Bool(value)),
+        serde_json::Value::Number(number) => number.as_i64().map(Scalar::Int).ok_or_else(|| {
+            format!(
+                "{number} is not an integer of 64 bits with a sign: scale fractions to integers, or give them as strings"
+            )
+        }),
+        serde_json::Value::String(text) => Ok(Scalar::Text(text)),
+        other => Err(format!(
+            "{other} is no value: it must be a boolean, an integer or a string"
+        )),
+    }
+}
+
+fn text_action(
+    op: &str,
+    members: &serde_json::Map<String, serde_json::Value>,
+) -> Result<Action, String> {
+    let number = |name: &str| {
+        members
+            .get(name)
+            .and_then(serde_json::Value::as_u64)
+            .and_then(|number| usize::try_from(number).ok())
+            .ok_or_else(|| format!("a value of {op} at a position needs {name:?}, a number"))
+    };
+    let only = |names: [&str; 2]| match members.keys().find(|name| !names.contains(&name.as_str()))
+    {
+        Some(name) => Err(format!("unknown member {name:?} in the value")),
+        None => Ok(()),
+    };
+    match op {
+        "insert" => {
+            only(["at", "text"])?;
+            let text = members
+                .get("text")
+                .and_then(serde_json::Value::as_str)
+                .filter(|text| !text.is_empty())
+                .ok_or("a value of insert at a position needs \"text\", a string of one character at least")?;
+            Ok(Action::InsertText {
+                at: number("at")?,
+                text: text.to_owned(),
+            })
+        }
+        "remove" => {
+            only(["at", "count"])?;
+            Ok(Action::RemoveText {
+                at: number("at")?,
+                count: number("count")?,
+            })
+        }
+        _ => Err(format!("{op} takes no object as its value")),
+    }
+}
+
+fn value_of(action: &Action) -> Option<serde_json::Value> {
+    Some(match action {
+        Action::Toggle => return None,
+        Action::Add(value) => (*value).into(),
+        Action::Set(value)
+        | Action::Insert(value)
+        | Action::Remove(value)
+        | Action::Append(value) => match value {
+            Scalar::Bool(value) => (*value).into(),
+            Scalar::Int(value) => (*value).into(),
+            Scalar::Text(value) => value.as_str().into(),
+        },
+        Action::InsertText { at, text } => serde_json::json!({"at": at, "text": text}),
+        Action::RemoveText { at, count } => serde_json::json!({"at": at, "count": count}),
+    })
+}
+
+/// Reads a trace line by line, in constant memory but for the classes of its fields.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    file: PathBuf,
+    line: u64,
+    last: u64,
+    buffer: Vec<u8>,
+    classes: BTreeMap<String, (Class, u64)>,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// A reader of `input`, which messages call `file`.
+    pub fn new(input: R, file: &Path) -> Self {
+        Self {
+            input,
+            file: file.to_owned(),
+            line: 0,
+            last: 0,
+            buffer: Vec::new(),
+            classes: BTreeMap::new(),
+        }
+    }
+
+    /// The number of the line that was read last, from 1.
+    pub fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// The fields so far and their classes.
+    pub fn classes(&self) -> impl Iterator<Item = (&str, Class)> {
+        self.classes
+            .iter()
+            .map(|(name, (class, _))| (name.as_str(), *class))
+    }
+
+    fn accept(&mut self) -> Result<Option<Line>, String> {
+        let text = std::str::from_utf8(&self.buffer).map_err(|_| "not UTF-8".to_owned())?;
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let line = Line::parse(text)?;
+        if line.t < self.last {
+            return Err(format!(
+                "t is {}, less than {} on a line before: sort the trace by t",
+                line.t, self.last
+            ));
+        }
+        self.last = line.t;
+        let class = line.action.class();
+        match self.classes.get_mut(&line.field) {
+            None => {
+                self.classes.insert(line.field.clone(), (class, self.line));
+            }
+            Some((known, first)) => match known.join(class) {
+                Some(joined) => *known = joined,
+                None => {
+                    return Err(format!(
+                        "{} makes the field {:?} a {class}, but line {first} made it a {known}: give it another name",
+                        line.action.name(),
+                        line.field
+                    ));
+                }
+            },
+        }
+        Ok(Some(line))
+    }
+}
+
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = Result<Line, TraceError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            self.buffer.clear();
+            match self.input.read_until(b'\n', &mut self.buffer) {
+                Ok(0) => return None,
+                Ok(_) => self.line += 1,
+                Err(source) => {
+                    let file = self.file.clone();
+                    return Some(Err(TraceError::Io { file, source }));
+                }
+            }
+            match self.accept() {
+                Ok(None) => {}
+                Ok(Some(line)) => return Some(Ok(line)),
+                Err(reason) => {
+                    return Some(Err(TraceError::Line {
+                        file: self.file.clone(),
+                        line: self.line,
+                        reason,
+                    }));
+                }
+            }
+        }
+    }
+}
+
+/// A field of a workload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its name; empty for the part without a name.
+    pub name: String,
+    /// What it is.
+    pub class: Class,
+    /// Bytes of the longest string in it, 0 if there is none.
+    pub longest: usize,
+    /// The elements that ever come up, in order, if it is a [`Class::Set`] of at most [`MAX_UNIVERSE`] of them.
+    pub universe: Option<Vec<Scalar>>,
+}
+
+/// The largest set of elements that counts as closed: as many as a replicated value has bits.
+pub const MAX_UNIVERSE: usize = 1024;
+
+/// An operation of a workload, names as numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Milliseconds since the first moment of the trace.
+    pub t: u64,
+    /// The node whose client does it.
+    pub node: u32,
+    /// Its place in [`Workload::keys`].
+    pub key: u32,
+    /// Its place in [`Workload::fields`].
+    pub field: u16,
+    /// What is done.
+    pub action: Action,
+}
+
+/// A whole trace in memory.
+#[derive(Clone, Debug, Default)]
+pub struct Workload {
+    /// What it is called: the file's name, or the generator's words.
+    pub name: String,
+    /// The keys, in the order in which they come up.
+    pub keys: IndexSet<String>,
+    /// The fields, in the order in which they come up.
+    pub fields: Vec<Field>,
+    /// The operations, in order.
+    pub steps: Vec<Step>,
+    /// One more than the highest node.
+    pub nodes: u32,
+}
+
+impl Workload {
+    /// Takes over lines that a [`Reader`] or a generator gives, `limit` at most.
+    ///
+    /// # Errors
+    ///
+    /// The first that a line brings; and more than 65,535 fields.
+    pub fn collect(
+        name: &str,
+        lines: impl IntoIterator<Item = Result<Line, TraceError>>,
+        limit: usize,
+    ) -> Result<Self, TraceError> {
+        let mut workload = Self {
+            name: name.to_owned(),
+            ..Self::default()
+        };
+        let mut places: BTreeMap<String, u16> = BTreeMap::new();
+        let mut universes: Vec<Option<IndexSet<Scalar>>> = Vec::new();
+        for (number, line) in lines.into_iter().take(limit).enumerate() {
+            let line = line?;
+            let class = line.action.class();
+            let field = match places.get(&line.field) {
+                Some(&field) => field,
+                None => {
+                    let field =
+                        u16::try_from(workload.fields.len()).map_err(|_| TraceError::Line {
+                            file: name.into(),
+                            line: number as u64 + 1,
+                            reason: "more than 65,535 fields: use keys for what is many".into(),
+                        })?;
+                    workload.fields.push(Field {
+                        name: line.field.clone(),
+                        class,
+                        longest: 0,
+                        universe: None,
+                    });
+                    universes.push(Some(IndexSet::new()));
+                    places.insert(line.field, field);
+                    field
+                }
+            };
+            let known = &mut workload.fields[usize::from(field)];
+            known.class = known.class.join(class).ok_or_else(|| TraceError::Line {
+                file: name.into(),
+                line: number as u64 + 1,
+                reason: format!("field {:?} is a {} and a {class}", known.name, known.class),
+            })?;
+            if let Action::Set(value) | Action::Insert(value) | Action::Append(value) = &line.action
+                && let Scalar::Text(text) = value
+            {
+                known.longest = known.longest.max(text.len());
+            }
+            let universe = &mut universes[usize::from(field)];
+            if let (Action::Insert(value) | Action::Remove(value), Some(elements)) =
+                (&line.action, universe.as_mut())
+            {
+                elements.insert(value.clone());
+                if elements.len() > MAX_UNIVERSE {
+                    *universe = None;
+                }
+            }
+            workload.nodes = workload.nodes.max(line.node + 1);
+            let (key, _) = workload.keys.insert_full(line.key);
+            workload.steps.push(Step {
+                t: line.t,
+                node: line.node,
+                key: key as u32,
+                field,
+                action: line.action,
+            });
+        }
+        for (field, universe) in workload.fields.iter_mut().zip(universes) {
+            if field.class == Class::Set {
+                field.universe = universe.map(|elements| elements.into_iter().collect());
+            }
+        }
+        Ok(workload)
+    }
+
+    /// Reads a file, `limit` lines at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader`].
+    pub fn read(file: &Path, limit: usize) -> Result<Self, TraceError> {
+        let input = std::fs::File::open(file).map_err(|source| TraceError::Io {
+            file: file.to_owned(),
+            source,
+        })?;
+        let reader = Reader::new(io::BufReader::with_capacity(1 << 16, input), file);
+        let name = file.file_stem().unwrap_or(file.as_os_str());
+        Self::collect(&name.to_string_lossy(), reader, limit)
+    }
+
+    /// The key of a step.
+    ///
+    /// # Panics
+    ///
+    /// If the step is of another workload.
+    pub fn key(&self, step: &Step) -> &str {
+        &self.keys[step.key as usize]
+    }
+
+    /// The field of a step.
+    ///
+    /// # Panics
+    ///
+    /// If the step is of another workload.
+    pub fn field(&self, step: &Step) -> &Field {
+        &self.fields[usize::from(step.field)]
+    }
+}
