@@ -340,13 +340,13 @@ impl Row<'_> {
     }
 }
 
-/// The first instant after `from` at which clocks in a zone show `clock`.
+/// The first instant from `from` on at which clocks in a zone show `clock`. A time that daylight saving skips is read as if it had not begun: the data has one.
 fn first_at(clock: i64, from: i64, zone: Zone) -> i64 {
     let next = |offset: i64| from + (clock - from - offset).rem_euclid(DAY);
     let guess = next(zone.offset(from));
-    // The offset may have changed on the way.
+    // The offset may have changed on the way, by an hour; more means that the time has no instant there on that day.
     let checked = next(zone.offset(guess));
-    if (checked + zone.offset(checked)).rem_euclid(DAY) == clock {
+    if (checked - guess).abs() <= 60 {
         checked
     } else {
         guess
