@@ -93,10 +93,7 @@ fn flag(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Re
             HumanCount(decisive.ms),
         ));
     }
-    let (odd, left_on) = (
-        fit.odd.unwrap_or_default(),
-        fit.left_on.unwrap_or_default(),
-    );
+    let (odd, left_on) = (fit.odd.unwrap_or_default(), fit.left_on.unwrap_or_default());
     if odd > 0 {
         reasons.conditions.push(format!(
             "{} were toggled an odd number of times, and {} are on at the end. If a toggle stands for coming and going, each may be an event that was missed or told twice, and is inverted from then on: set the flag where its value is known.",
@@ -109,12 +106,7 @@ fn flag(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Re
         .push("Toggles commute: xor gives their parity whatever came when.".into());
 }
 
-fn register(
-    fit: &FieldFit,
-    evidence: &Evidence,
-    thresholds: &Thresholds,
-    reasons: &mut Reasons,
-) {
+fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
     let width = &fit.width;
     if width.most > thresholds.value_bytes {
         reasons.against.push(format!(
@@ -210,7 +202,7 @@ fn concurrency(
     let several = of_things(evidence.several_writers, fit.keys, "keys");
     if overlapping > thresholds.overlap_fits || fit.wrong_operations > 0 {
         reasons.conditions.push(format!(
-            "{several} have several writers, and whoever is told of an overlap sets the value again: {} overlapped within {ms} ms, and {} left what nobody meant.",
+            "{several} have several writers, and whoever is told of an overlap sets the value again: {} overlapped within {ms} ms, and {} left a state that was not meant.",
             of(evidence.overlapping, evidence.total),
             HumanCount(fit.wrong_operations),
         ));

@@ -113,9 +113,9 @@ impl Thresholds {
     /// One in a hundred. Each overlap is told to a writer, which has to decide and write again. As an exception that is code that is hardly ever run; as one in a hundred it is a part of
     /// how the service works, and a system whose merge says what is meant is the better place for it.
     pub const OVERLAP_FAILS: f64 = 0.01;
-    /// One in a thousand. Stricter than overlaps, because a wrong state is served to readers until it is repaired, and not every one is told: where one of two writers saw nothing to
-    /// change, no bits overlap.
-    pub const WRONG_FAILS: f64 = 0.001;
+    /// One in a hundred, too: where values are set, most overlaps leave a wrong state. It is judged apart because one kind of them is told to nobody (where one of two writers saw nothing to
+    /// change, no bits overlap), and because a state stays wrong until somebody sets it: each operation that leaves it so counts.
+    pub const WRONG_FAILS: f64 = 0.01;
     /// What a replicated value holds: 16 words of 64 bits (`atomik_replica::MAX_WORDS`). There is no more to be had, only less.
     pub const VALUE_BYTES: u64 = bits::CAPACITY as u64;
     /// Nine words of ten: a tenth is about what a list of the changed words would take by itself.

@@ -135,7 +135,11 @@ impl Study {
         self.unswept += 1;
         if self.unswept >= self.cells.max(SWEEP) {
             self.unswept = 0;
-            for cell in self.fields.values_mut().flat_map(|field| field.cells.values_mut()) {
+            for cell in self
+                .fields
+                .values_mut()
+                .flat_map(|field| field.cells.values_mut())
+            {
                 cell.sweep(t, windows_ms);
             }
         }
@@ -293,7 +297,10 @@ impl FieldStudy {
             })
             .collect();
         let then = if seen == made {
-            format!("It wants {} and sees that, so it changes nothing", show(&made))
+            format!(
+                "It wants {} and sees that, so it changes nothing",
+                show(&made)
+            )
         } else {
             format!(
                 "It sees {} and makes it {}: that difference, on top of {}, gives {}",
@@ -356,8 +363,9 @@ impl FieldStudy {
             ..width
         };
         let keys = self.cells.len() as u64;
-        let of_cells =
-            |which: fn(&Cell) -> bool| self.cells.values().filter(|cell| which(cell)).count() as u64;
+        let of_cells = |which: fn(&Cell) -> bool| {
+            self.cells.values().filter(|cell| which(cell)).count() as u64
+        };
         let words = width.most.div_ceil(8).max(1);
         let last = self.counts.last().copied().unwrap_or_default();
         let is_flag = class == Class::Flag;

@@ -115,7 +115,10 @@ impl Unseen {
     pub(super) fn forget(&mut self, now: u64, windows_ms: &[u64]) {
         self.nodes.retain_mut(|recent| {
             recent.forget(now, windows_ms);
-            recent.windows.last().is_some_and(|widest| !widest.is_empty())
+            recent
+                .windows
+                .last()
+                .is_some_and(|widest| !widest.is_empty())
         });
     }
 
@@ -140,14 +143,13 @@ impl Unseen {
     }
 
     /// What `node` has not seen, by window.
-    pub(super) fn hidden_from(
-        &mut self,
-        node: u32,
-        now: u64,
-        windows_ms: &[u64],
-    ) -> Vec<Changes> {
+    pub(super) fn hidden_from(&mut self, node: u32, now: u64, windows_ms: &[u64]) -> Vec<Changes> {
         let mut hidden = vec![Changes::default(); windows_ms.len()];
-        for recent in self.nodes.iter_mut().filter(|recent| recent.last.node != node) {
+        for recent in self
+            .nodes
+            .iter_mut()
+            .filter(|recent| recent.last.node != node)
+        {
             recent.split(now, windows_ms);
             for (hidden, changes) in hidden.iter_mut().zip(&recent.windows) {
                 changes.add_to(hidden);
@@ -161,7 +163,10 @@ impl Unseen {
         if deltas.iter().all(Bits::is_zero) {
             return;
         }
-        let known = self.nodes.iter().position(|recent| recent.last.node == moment.node);
+        let known = self
+            .nodes
+            .iter()
+            .position(|recent| recent.last.node == moment.node);
         let place = known.unwrap_or(self.nodes.len());
         if known.is_none() {
             self.nodes.push(Recent {
