@@ -199,7 +199,7 @@ impl Log {
         Ok(())
     }
 
-    /// Applies a committed entry; says whose operations it had, and which.
+    /// Applies a committed entry; says whose operations it had, and their request numbers.
     pub(super) fn apply(
         &mut self,
         fields: &[Field],

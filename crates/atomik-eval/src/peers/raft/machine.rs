@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
-use crate::system::{Broken, OpId};
+use crate::system::Broken;
 use crate::workload::{Action, Field};
 
 /// The data of a log entry: operations that one node proposes at once.
@@ -16,8 +16,8 @@ use crate::workload::{Action, Field};
 pub(super) struct Batch<'a> {
     /// Whose clients they are of.
     pub(super) node: u32,
-    /// The lowest operation that the node still waits for: below it, all are done or given up.
-    pub(super) floor: OpId,
+    /// The lowest request number that the node still waits for: below it, all are done or given up.
+    pub(super) floor: u64,
     /// The operations.
     #[serde(borrow)]
     pub(super) ops: Vec<Operation<'a>>,
@@ -25,7 +25,7 @@ pub(super) struct Batch<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Operation<'a> {
-    /// Its id, as the distance from the operation before it, or from [`Batch::floor`]: one byte mostly.
+    /// Its request number, as the distance from the operation before it, or from [`Batch::floor`]: one byte mostly.
     pub(super) gap: u64,
     #[serde(borrow)]
     pub(super) key: Cow<'a, str>,
@@ -37,9 +37,9 @@ pub(super) struct Operation<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
     /// Nothing below is applied any more.
-    floor: OpId,
+    floor: u64,
     /// What is applied from there on.
-    done: BTreeSet<OpId>,
+    done: BTreeSet<u64>,
 }
 
 /// The state, equal on all nodes that have applied the same entries.
@@ -56,12 +56,12 @@ impl Machine {
         self.version
     }
 
-    /// Applies the data of an entry; says whose operations it had, and which.
+    /// Applies the data of an entry; says whose operations it had, and their request numbers.
     pub(super) fn apply(
         &mut self,
         fields: &[Field],
         data: &[u8],
-    ) -> Result<(u32, Vec<OpId>), Broken> {
+    ) -> Result<(u32, Vec<u64>), Broken> {
         let batch: Batch<'_> = postcard::from_bytes(data)
             .map_err(|error| Broken::new("reading the data of a log entry", error))?;
         let session = self.sessions.entry(batch.node).or_default();
@@ -69,20 +69,18 @@ impl Machine {
             session.floor = batch.floor;
             session.done = session.done.split_off(&batch.floor);
         }
-        let mut ids = Vec::with_capacity(batch.ops.len());
-        let mut id = batch.floor;
+        let mut numbers = Vec::with_capacity(batch.ops.len());
+        let mut number = batch.floor;
         for operation in batch.ops {
-            id += operation.gap;
-            ids.push(id);
-            if id < session.floor || !session.done.insert(id) {
+            number += operation.gap;
+            numbers.push(number);
+            if number < session.floor || !session.done.insert(number) {
                 continue;
             }
             self.version += 1;
             let class = fields
                 .get(usize::from(operation.field))
-                .ok_or_else(|| {
-                    Broken(format!("a log entry names field {}", operation.field))
-                })?
+                .ok_or_else(|| Broken(format!("a log entry names field {}", operation.field)))?
                 .class;
             let held = match self.keys.get_mut(&*operation.key) {
                 Some(held) => held,
@@ -97,14 +95,14 @@ impl Machine {
                 });
             held[place].1.apply(&operation.action);
         }
-        Ok((batch.node, ids))
+        Ok((batch.node, numbers))
     }
 
     /// Whether an operation of a node has been applied; of operations that the node still waits for, this is exact.
-    pub(super) fn applied(&self, node: u32, id: OpId) -> bool {
+    pub(super) fn applied(&self, node: u32, number: u64) -> bool {
         self.sessions
             .get(&node)
-            .is_some_and(|session| session.done.contains(&id))
+            .is_some_and(|session| session.done.contains(&number))
     }
 
     /// What a field holds, if it was ever written.

@@ -84,6 +84,7 @@ impl Kind for Raft {
 /// An operation that is not applied yet.
 #[derive(Debug)]
 struct Pending {
+    id: OpId,
     key: Box<str>,
     field: u16,
     action: Action,
@@ -121,7 +122,11 @@ struct Node {
     unsent: VecDeque<Unsent>,
     /// When what need not be synced is written anyway.
     write_by: Option<Micros>,
-    pending: BTreeMap<OpId, Pending>,
+    /// By request number.
+    pending: BTreeMap<u64, Pending>,
+    /// The last request number. Those of a life are above those of the lives before it, without anything being stored for that: they start from the clock, and no node
+    /// takes an operation every microsecond.
+    number: u64,
     /// Not after any [`Pending::due`].
     due: Micros,
     retry: Micros,
@@ -170,6 +175,7 @@ impl Node {
             unsent: VecDeque::new(),
             write_by: None,
             pending: BTreeMap::new(),
+            number: 0,
             due: Micros::MAX,
             // To the leader and to the followers, and back both ways, is two round trips; twice that is for certain.
             retry: 4 * round_trip,
@@ -211,14 +217,14 @@ impl Node {
         }
         let committed = ready.take_committed_entries();
         for entry in &committed {
-            let done = self.raft.mut_store().apply(&self.fields, entry)?;
-            if let Some((node, ids)) = done
+            let batch = self.raft.mut_store().apply(&self.fields, entry)?;
+            if let Some((node, done)) = batch
                 && node as usize == self.me
             {
-                for id in ids {
-                    if self.pending.remove(&id).is_some() {
+                for number in done {
+                    if let Some(pending) = self.pending.remove(&number) {
                         self.backoff = 0;
-                        out.ack(id);
+                        out.ack(pending.id);
                     }
                 }
             }
@@ -267,12 +273,7 @@ impl Node {
         self.ticket
     }
 
-    fn send(
-        &mut self,
-        now: Micros,
-        messages: Vec<Message>,
-        out: &mut Out,
-    ) -> Result<(), Broken> {
+    fn send(&mut self, now: Micros, messages: Vec<Message>, out: &mut Out) -> Result<(), Broken> {
         for message in messages {
             if message.get_msg_type() == MessageType::MsgSnapshot {
                 let first = self.tick * ELECTION_TICKS as Micros;
@@ -294,10 +295,10 @@ impl Node {
     fn acknowledge_applied(&mut self, out: &mut Out) {
         let machine = self.raft.store().machine();
         let me = self.me as u32;
-        self.pending.retain(|&id, _| {
-            let applied = machine.applied(me, id);
+        self.pending.retain(|&number, pending| {
+            let applied = machine.applied(me, number);
             if applied {
-                out.ack(id);
+                out.ack(pending.id);
             }
             !applied
         });
@@ -317,7 +318,7 @@ impl Node {
         let mut size = 0;
         let mut before = floor;
         self.due = again;
-        for (&id, pending) in &mut self.pending {
+        for (&number, pending) in &mut self.pending {
             if pending.due > now {
                 self.due = self.due.min(pending.due);
                 continue;
@@ -325,12 +326,12 @@ impl Node {
             pending.due = again;
             size += pending.key.len() + pending.action.bytes() + 8;
             batch.push(Operation {
-                gap: id - before,
+                gap: number - before,
                 key: Cow::Borrowed(&*pending.key),
                 field: pending.field,
                 action: Cow::Borrowed(&pending.action),
             });
-            before = id;
+            before = number;
             if size as u64 >= MAX_MESSAGE / 2 {
                 proposals.push(encoded(self.me, floor, std::mem::take(&mut batch))?);
                 size = 0;
@@ -404,7 +405,7 @@ impl Node {
     }
 }
 
-fn encoded(me: NodeId, floor: OpId, ops: Vec<Operation<'_>>) -> Result<Vec<u8>, Broken> {
+fn encoded(me: NodeId, floor: u64, ops: Vec<Operation<'_>>) -> Result<Vec<u8>, Broken> {
     let batch = Batch {
         node: me as u32,
         floor,
@@ -416,9 +417,11 @@ fn encoded(me: NodeId, floor: OpId, ops: Vec<Operation<'_>>) -> Result<Vec<u8>, 
 impl System for Node {
     fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
         for op in ops {
+            self.number += 1;
             self.pending.insert(
-                op.id,
+                self.number,
                 Pending {
+                    id: op.id,
                     key: op.key.into(),
                     field: op.field,
                     action: op.action.clone(),
@@ -453,7 +456,13 @@ impl System for Node {
     }
 
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
-        let mut next = self.next_tick.unwrap_or(now + self.tick);
+        let mut next = match self.next_tick {
+            Some(next) => next,
+            None => {
+                self.number = now;
+                now + self.tick
+            }
+        };
         while next <= now {
             self.tick(now, out)?;
             next += self.tick;

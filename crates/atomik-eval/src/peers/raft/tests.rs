@@ -200,7 +200,9 @@ impl Cluster {
             self.now = at;
             match event {
                 Event::Arrive { to, from, bytes } => {
-                    self.call(to, |system, now, out| system.receive(now, from, &bytes, out));
+                    self.call(to, |system, now, out| {
+                        system.receive(now, from, &bytes, out)
+                    });
                 }
                 Event::Stored {
                     node,
@@ -325,7 +327,11 @@ impl Cluster {
     }
 
     fn list(&self, node: usize) -> Vec<OpId> {
-        let Content::List(list) = self.nodes[node].as_ref().unwrap().read("key", LIST).unwrap()
+        let Content::List(list) = self.nodes[node]
+            .as_ref()
+            .unwrap()
+            .read("key", LIST)
+            .unwrap()
         else {
             panic!("not a list");
         };
