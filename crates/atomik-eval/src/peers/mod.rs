@@ -3,6 +3,8 @@
 mod atomik;
 #[cfg(feature = "automerge")]
 mod automerge;
+#[cfg(feature = "crdts")]
+mod causal;
 #[cfg(feature = "cqrs")]
 mod cqrs;
 #[cfg(feature = "crdts")]
