@@ -22,6 +22,9 @@ const ANSWER_BYTES: usize = 256 << 10;
 /// Batches that wait for others before them. Beyond that they are dropped, and asked for again when their turn comes.
 const MOST_WAITING: usize = 1 << 16;
 
+/// A payload whose turn has come, as it was given to [`Log::append`].
+pub(crate) type Payload = Arc<[u8]>;
+
 /// First byte of the keys of stored batches.
 const BATCH: u8 = b'b';
 
@@ -54,14 +57,6 @@ enum Message {
     },
     /// The sender lacks these: origin, first, last.
     Ask(Vec<(u32, u64, u64)>),
-}
-
-/// A payload whose turn has come.
-pub(crate) struct Delivered {
-    /// Who made it.
-    pub(crate) origin: NodeId,
-    /// What it is, as it was given to [`Log::append`].
-    pub(crate) payload: Arc<[u8]>,
 }
 
 /// What one origin made, as far as this node keeps it.
@@ -128,7 +123,7 @@ impl Log {
         node: NodeId,
         covered: &[u64],
         records: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
-    ) -> Result<(Self, Vec<Delivered>), Broken> {
+    ) -> Result<(Self, Vec<Payload>), Broken> {
         let mut log = Self::new(setup, node);
         for (line, &covered) in log.lines.iter_mut().zip(covered) {
             line.delivered = covered;
@@ -266,7 +261,7 @@ impl Log {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<Vec<Delivered>, Broken> {
+    ) -> Result<Vec<Payload>, Broken> {
         let (message, mut rest) = postcard::take_from_bytes::<Message>(bytes)
             .map_err(|error| Broken::new("reading a message", error))?;
         match message {
@@ -423,7 +418,7 @@ impl Log {
     }
 
     /// Delivers what waits and has all before it.
-    fn deliver(&mut self) -> Result<Vec<Delivered>, Broken> {
+    fn deliver(&mut self) -> Result<Vec<Payload>, Broken> {
         let mut delivered = Vec::new();
         loop {
             let before = delivered.len();
@@ -447,10 +442,7 @@ impl Log {
                     line.delivered = batch.number;
                     self.records
                         .push((key(origin, batch.number), Some(bytes.to_vec())));
-                    delivered.push(Delivered {
-                        origin,
-                        payload: batch.payload.into(),
-                    });
+                    delivered.push(batch.payload.into());
                     line.kept.push_back(bytes);
                 }
             }
@@ -487,7 +479,7 @@ impl Log {
             };
             let mut first = line.delivered + 1;
             let mut ranges = Vec::new();
-            for (&number, _) in &line.waiting {
+            for &number in line.waiting.keys() {
                 if first < number {
                     ranges.push((origin as u32, first, number - 1));
                 }

@@ -190,18 +190,16 @@ impl Value {
         })
     }
 
+    /// Causal delivery: the era that a change names has begun here, and may be over.
     fn apply(&mut self, change: Change) {
         match (self, change) {
-            (Self::Flag { start, toggles }, Change::Toggle(dot)) => {
-                if start.is_none() {
-                    toggles.apply(dot);
-                }
+            (Self::Flag { start, toggles }, Change::Toggle(dot)) if start.is_none() => {
+                toggles.apply(dot);
             }
-            (Self::Flag { start, toggles }, Change::ToggleSince(since, dot)) => {
-                // Causal delivery: the era has begun here, and may be over.
-                if era(start.as_deref()) == since {
-                    toggles.apply(dot);
-                }
+            (Self::Flag { start, toggles }, Change::ToggleSince(since, dot))
+                if era(start.as_deref()) == since =>
+            {
+                toggles.apply(dot);
             }
             (Self::Flag { start, toggles }, Change::SetFlag(set)) => {
                 if set.marker > era(start.as_deref()) {
@@ -209,15 +207,11 @@ impl Value {
                 }
                 start.get_or_insert_default().apply(set);
             }
-            (Self::Counter { start, sum }, Change::Add(op)) => {
-                if start.is_none() {
-                    sum.apply(op);
-                }
-            }
-            (Self::Counter { start, sum }, Change::AddSince(since, op)) => {
-                if era(start.as_deref()) == since {
-                    sum.apply(op);
-                }
+            (Self::Counter { start, sum }, Change::Add(op)) if start.is_none() => sum.apply(op),
+            (Self::Counter { start, sum }, Change::AddSince(since, op))
+                if era(start.as_deref()) == since =>
+            {
+                sum.apply(op);
             }
             (Self::Counter { start, sum }, Change::SetCounter(set)) => {
                 if set.marker > era(start.as_deref()) {
@@ -228,7 +222,7 @@ impl Value {
             (Self::Register(register), Change::SetRegister(set)) => register.apply(set),
             (Self::Set(set), Change::Member(op)) => set.apply(op),
             (Self::List(list), Change::Append(op)) => list.apply(op),
-            // All nodes have the same schema.
+            // Of an era that is over. All nodes have the same schema, so classes do not differ.
             _ => {}
         }
     }
@@ -343,7 +337,7 @@ impl Kind for Crdts {
             }
         }
         for batch in delivered {
-            replica.take(&batch.payload)?;
+            replica.take(&batch)?;
         }
         Ok(Box::new(replica))
     }
@@ -551,7 +545,7 @@ impl System for Replica {
         out: &mut Out,
     ) -> Result<(), Broken> {
         for batch in self.log.receive(now, from, bytes, out)? {
-            self.take(&batch.payload)?;
+            self.take(&batch)?;
         }
         self.flush(out)
     }
@@ -599,5 +593,69 @@ impl System for Replica {
 
     fn bytes_read(&self) -> u64 {
         self.bytes_read
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::adversary::{ALL, Faults, Run, all_counts, converges, sequential};
+    use super::*;
+
+    const CLASSES: [Class; 5] = [
+        Class::Flag,
+        Class::Register,
+        Class::Counter,
+        Class::Set,
+        Class::List,
+    ];
+
+    #[test]
+    fn acknowledged_operations_count_once() {
+        all_counts(&Crdts, &CLASSES, 0..40, ALL);
+        let no_crash = Faults { crash: 0, ..ALL };
+        all_counts(&Crdts, &CLASSES, 40..80, no_crash);
+    }
+
+    #[test]
+    fn nodes_become_the_same() {
+        converges(&Crdts, &CLASSES, 100..160);
+    }
+
+    #[test]
+    fn in_sequence_operations_mean_what_traces_mean() {
+        sequential(&Crdts, &CLASSES, 200..210);
+    }
+
+    #[test]
+    fn the_last_insertion_of_an_element_stays() {
+        let mut judged = 0;
+        for seed in 300..340 {
+            let mut run = Run::new(&Crdts, &[Class::Set], 3, seed);
+            run.chaos(60, ALL, false);
+            for ((key, field), content) in run.contents() {
+                let Content::Set(elements) = content else {
+                    panic!("{content:?}");
+                };
+                for element in (0..4).map(Scalar::Int) {
+                    let last = run
+                        .on(&key, field)
+                        .filter(|(_, _, action)| {
+                            matches!(action, Action::Insert(of) | Action::Remove(of) if *of == element)
+                        })
+                        .last();
+                    // No removal can have seen it.
+                    if let Some((id, _, Action::Insert(_))) = last
+                        && run.acknowledged.contains(&id)
+                    {
+                        assert!(
+                            elements.contains(&element),
+                            "seed {seed}: {element} of {key}"
+                        );
+                        judged += 1;
+                    }
+                }
+            }
+        }
+        assert!(judged > 0);
     }
 }

@@ -1,5 +1,7 @@
 //! The columns of the comparison.
 
+#[cfg(test)]
+mod adversary;
 mod atomik;
 #[cfg(feature = "automerge")]
 mod automerge;
@@ -9,6 +11,8 @@ mod causal;
 mod cqrs;
 #[cfg(feature = "crdts")]
 mod crdts;
+#[cfg(any(feature = "automerge", feature = "loro", feature = "yrs"))]
+mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;
 #[cfg(feature = "loro")]
