@@ -21,6 +21,8 @@ mod loro;
 pub mod openraft;
 #[cfg(feature = "raft")]
 mod raft;
+#[cfg(feature = "sqlite")]
+mod store_protocol;
 #[cfg(feature = "yrs")]
 mod yrs;
 
