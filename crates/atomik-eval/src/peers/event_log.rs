@@ -86,8 +86,12 @@ impl Kind for EventLog {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
-        let (log, recovered) =
-            SqliteLog::open(&storage.folder, self.snapshots, node == PRIMARY, &setup.fields)?;
+        let (log, recovered) = SqliteLog::open(
+            &storage.folder,
+            self.snapshots,
+            node == PRIMARY,
+            &setup.fields,
+        )?;
         Ok(if node == PRIMARY {
             Box::new(Primary::new(setup, log, recovered))
         } else {
@@ -485,7 +489,11 @@ impl EventStore for SqliteLog {
             .query_row("PRAGMA page_count", [], |row| row.get(0))
             .optional()
             .unwrap_or(None);
-        cached(pages.and_then(|pages| u64::try_from(pages).ok()).unwrap_or(0))
+        cached(
+            pages
+                .and_then(|pages| u64::try_from(pages).ok())
+                .unwrap_or(0),
+        )
     }
 }
 
@@ -532,7 +540,9 @@ fn insert(begun: &Begun<'_>, transaction: &Transaction<'_>, named: u64) -> Resul
 /// Keeps the snapshots and what each client did last.
 fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> {
     let mut snapshot = begun
-        .prepare_cached("INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)")
+        .prepare_cached(
+            "INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)",
+        )
         .map_err(sql)?;
     for taken in transaction.snapshots {
         snapshot
