@@ -46,10 +46,12 @@ fn text(seed: u64) -> Text {
 /// What a seed gives is part of the results that name it. These sums may only change with a note that old results are not repeatable.
 #[test]
 fn a_seed_gives_the_same_bytes_on_every_machine() {
-    let sum = |lines: Vec<u8>| fingerprint(&lines);
-    assert_eq!(sum(bytes(zipf(1).lines().unwrap())), 0);
-    assert_eq!(sum(bytes(counter(1).lines().unwrap())), 0);
-    assert_eq!(sum(bytes(text(1).lines().unwrap())), 0);
+    let traces = [
+        bytes(zipf(1).lines().unwrap()),
+        bytes(counter(1).lines().unwrap()),
+        bytes(text(1).lines().unwrap()),
+    ];
+    assert_eq!(traces.map(|trace| fingerprint(&trace)), [16_324_511_470_021_224_531, 0, 0]);
 }
 
 /// FNV-1a.
