@@ -8,12 +8,16 @@
 //! | set | 1 an element, in the order in which they come up in the field |
 //! | list, text | 8 a byte, filled up with zeros; an element of a list is a line |
 //!
+//! A string of [`LONGEST`] bytes at most, so that there is room for its kind and its length, which tell it from its padding. They are not simulated: an example shows what becomes of the value.
 //! The last row is no way to replicate a list or a text. It is here to show what becomes of one.
 
 use indexmap::IndexSet;
 
 use super::bits::{Bits, CAPACITY};
 use crate::workload::{Action, Class, MAX_UNIVERSE, Scalar};
+
+/// The longest string: a value without two bits for its kind and sixteen for its length.
+pub(super) const LONGEST: usize = CAPACITY - 3;
 
 /// What an operation makes of bits.
 #[derive(Debug)]
@@ -127,7 +131,7 @@ fn put(value: &Scalar) -> Option<Bits> {
     match value {
         Scalar::Bool(value) => Some(Bits::Word(u64::from(*value))),
         Scalar::Int(value) => Some(Bits::Word(value.cast_unsigned())),
-        Scalar::Text(text) => (text.len() <= CAPACITY).then(|| Bits::from_bytes(text.as_bytes())),
+        Scalar::Text(text) => (text.len() <= LONGEST).then(|| Bits::from_bytes(text.as_bytes())),
     }
 }
 
