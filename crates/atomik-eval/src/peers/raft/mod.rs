@@ -459,7 +459,7 @@ impl System for Node {
         let mut next = match self.next_tick {
             Some(next) => next,
             None => {
-                self.number = now;
+                self.number = self.number.max(now);
                 now + self.tick
             }
         };

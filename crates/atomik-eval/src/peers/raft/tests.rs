@@ -63,6 +63,8 @@ struct Cluster {
     cut: BTreeSet<usize>,
     ops: BTreeMap<OpId, Operated>,
     snapshots_sent: u64,
+    /// The most between two submissions.
+    pause: Micros,
 }
 
 const LATENCY: Micros = 500;
@@ -105,6 +107,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             ops: BTreeMap::new(),
             snapshots_sent: 0,
+            pause: 4 * LATENCY,
         };
         for node in 0..nodes {
             cluster.start(node);
@@ -269,7 +272,7 @@ impl Cluster {
             let node = self.draw(self.setup.nodes as u64) as usize;
             let count = 1 + self.draw(4);
             self.submit(node, count);
-            let pause = self.draw(4 * LATENCY);
+            let pause = self.draw(self.pause);
             self.run(self.now + pause);
             let victim = self.draw(self.setup.nodes as u64) as usize;
             let back = self.now + self.draw(2 * election);
@@ -416,10 +419,11 @@ fn crashes_of_any_nodes_lose_nothing_that_was_acknowledged() {
             blackout: seed % 2 == 1,
         };
         let mut cluster = Cluster::new(3, 100 + seed, faults);
+        cluster.pause = 24 * LATENCY;
         cluster.live(250);
         cluster.check();
         assert!(
-            cluster.acknowledged() * 2 > cluster.ops.len(),
+            cluster.acknowledged() * 4 > cluster.ops.len(),
             "seed {seed}: {} of {}",
             cluster.acknowledged(),
             cluster.ops.len()
