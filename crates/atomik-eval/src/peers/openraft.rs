@@ -173,7 +173,10 @@ async fn cluster(
     }
     held(&peers.0).clear();
     let (waits, elapsed) = measured?;
-    let states: Vec<_> = machines.iter().map(|machine| held(&machine.state)).collect();
+    let states: Vec<_> = machines
+        .iter()
+        .map(|machine| held(&machine.state))
+        .collect();
     let Some(first) = states.first() else {
         return Err(Broken("a cluster without nodes".into()));
     };
