@@ -31,11 +31,8 @@ const LIFE: u8 = b'l';
 
 /// What a library does for a replica.
 pub(crate) trait Document {
-    /// Carries out operations here: key, field, action.
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<(), Broken>;
-
-    /// What was edited here since this was called before, as an update for others.
-    fn take_update(&mut self) -> Result<Vec<u8>, Broken>;
+    /// Carries out operations here (key, field, action), and gives what others need to do the same.
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken>;
 
     /// Takes over others' updates or differences. Any order, any number of times.
     fn apply(&mut self, update: &[u8]) -> Result<(), Broken>;
@@ -335,8 +332,7 @@ impl<D: Document> Replica<D> {
                 .iter()
                 .map(|(_, key, field, action)| (key.as_str(), *field, action))
                 .collect();
-            self.document.edit(&operations)?;
-            let update = self.document.take_update()?;
+            let update = self.document.edit(&operations)?;
             let tally = &mut self.tallies[self.node];
             let number = tally.upto + 1;
             tally.raise(number);

@@ -19,7 +19,7 @@ use ::yrs::updates::decoder::Decode;
 use ::yrs::updates::encoder::Encode;
 use ::yrs::{
     Any, Array, Doc, GetString, Map, MapRef, Options, Out as Value, ReadTxn, StateVector, Text,
-    Transact, TransactionMut, Update, WriteTxn, merge_updates_v1,
+    Transact, TransactionMut, Update, WriteTxn,
 };
 
 use super::document::{Document, Replica, client_id};
@@ -78,7 +78,6 @@ struct Shared {
     node: u64,
     nodes: u64,
     columns: Vec<Column>,
-    updates: Vec<Vec<u8>>,
 }
 
 /// Where in the era's order an entry stands: (era, what it holds).
@@ -103,7 +102,6 @@ impl Shared {
             node: node as u64,
             nodes: setup.nodes as u64,
             columns,
-            updates: Vec::new(),
         }
     }
 
@@ -274,7 +272,7 @@ impl Shared {
 }
 
 impl Document for Shared {
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<(), Broken> {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
         let mut txn = self
             .doc
             .try_transact_mut()
@@ -284,18 +282,7 @@ impl Document for Shared {
         }
         // Values that were overwritten within it go with the commit.
         txn.commit();
-        let update = txn.encode_update_v1();
-        drop(txn);
-        self.updates.push(update);
-        Ok(())
-    }
-
-    fn take_update(&mut self) -> Result<Vec<u8>, Broken> {
-        let mut updates = std::mem::take(&mut self.updates);
-        match updates.len() {
-            1 => Ok(updates.remove(0)),
-            _ => merge_updates_v1(updates).map_err(|error| Broken::new("merging updates", error)),
-        }
+        Ok(txn.encode_update_v1())
     }
 
     fn apply(&mut self, update: &[u8]) -> Result<(), Broken> {
