@@ -43,8 +43,8 @@ pub(crate) trait Document {
     /// All that is here and not there, where `vector` comes from.
     fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken>;
 
-    /// The whole document, to be given to [`Document::apply`] of an empty one.
-    fn whole(&self) -> Result<Vec<u8>, Broken>;
+    /// The whole document, to be given to [`Document::apply`] of an empty one; none if it has updates that it cannot write down so, because they wait for others.
+    fn whole(&self) -> Result<Option<Vec<u8>>, Broken>;
 
     /// What a field of a key holds.
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
@@ -366,9 +366,12 @@ impl<D: Document> Replica<D> {
 
     /// Stores the whole document in place of its updates.
     fn compact(&mut self) -> Result<(), Broken> {
+        let Some(whole) = self.document.whole()? else {
+            return Ok(());
+        };
         let mut value = postcard::to_allocvec(&self.tallies)
             .map_err(|error| Broken::new("encoding tallies", error))?;
-        value.extend_from_slice(&self.document.whole()?);
+        value.extend_from_slice(&whole);
         self.whole = value.len();
         self.tail = 0;
         self.records.retain(|(key, _)| key.first() != Some(&UPDATE));
