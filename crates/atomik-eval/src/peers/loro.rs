@@ -52,16 +52,7 @@ impl Kind for Loro {
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
         let replica = Replica::open(setup, node, storage, |life| {
-            let doc = LoroDoc::new();
-            // The highest id is reserved.
-            doc.set_peer_id(client_id(setup, node, life) >> 1)
-                .map_err(|error| Broken::new("setting a peer id", error))?;
-            Ok(Shared {
-                doc,
-                node: node as i64,
-                nodes: setup.nodes as i64,
-                classes: setup.fields.iter().map(|field| field.class).collect(),
-            })
+            Shared::new(setup, node, client_id(setup, node, life))
         })?;
         Ok(Box::new(replica))
     }
@@ -125,6 +116,18 @@ fn element(name: &str) -> Option<Scalar> {
 }
 
 impl Shared {
+    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, Broken> {
+        let doc = LoroDoc::new();
+        // The highest id is reserved.
+        doc.set_peer_id(id >> 1)?;
+        Ok(Self {
+            doc,
+            node: node as i64,
+            nodes: setup.nodes as i64,
+            classes: setup.fields.iter().map(|field| field.class).collect(),
+        })
+    }
+
     fn class(&self, field: u16) -> Result<Class, Broken> {
         self.classes
             .get(usize::from(field))
@@ -238,16 +241,8 @@ impl Document for Shared {
         self.export(ExportMode::updates(&vector))
     }
 
-    fn whole(&self) -> Result<Option<Vec<u8>>, Broken> {
-        let waiting = self
-            .doc
-            .export_pending_updates()
-            .map_err(|error| Broken::new("exporting from a Loro document", error))?;
-        // A snapshot has only what had all before it.
-        match waiting {
-            Some(_) => Ok(None),
-            None => self.export(ExportMode::Snapshot).map(Some),
-        }
+    fn whole(&self) -> Result<Vec<u8>, Broken> {
+        self.export(ExportMode::Snapshot)
     }
 
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
@@ -284,7 +279,7 @@ impl Document for Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::adversary::{ALL, Faults, all_counts, converges, sequential};
+    use super::super::adversary::{ALL, Faults, all_counts, any_order, converges, sequential};
     use super::*;
 
     #[test]
@@ -293,6 +288,13 @@ mod tests {
         all_counts(&Loro, &classes, 0..40, ALL);
         let no_crash = Faults { crash: 0, ..ALL };
         all_counts(&Loro, &classes, 40..80, no_crash);
+    }
+
+    #[test]
+    fn updates_may_come_in_any_order_any_number_of_times() {
+        any_order(200..240, &Class::ALL, false, |setup, node| {
+            Shared::new(setup, node, client_id(setup, node, 0)).unwrap()
+        });
     }
 
     #[test]
