@@ -306,11 +306,9 @@ impl Document for Shared {
         Ok(self.doc.transact().encode_state_as_update_v1(&vector))
     }
 
-    fn whole(&self) -> Result<Option<Vec<u8>>, Broken> {
+    fn whole(&self) -> Result<Vec<u8>, Broken> {
         let nothing = StateVector::default();
-        Ok(Some(
-            self.doc.transact().encode_state_as_update_v1(&nothing),
-        ))
+        Ok(self.doc.transact().encode_state_as_update_v1(&nothing))
     }
 
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
