@@ -49,7 +49,7 @@ impl Kind for EventLog {
     fn describe(&self) -> Description {
         let (name, usage) = match self.snapshots {
             None => (
-                "event log",
+                "Event log",
                 "Events in binary, one transaction for all that came while the last was written, prepared statements, WAL; state is rebuilt by replay of the \
                  whole log. One primary, catch-up subscriptions that keep their own checkpoint, reads of 500 events, live queue of 10,000: defaults of EventStoreDB's \
                  clients (EventStoreCatchUpSubscription: DefaultReadBatchSize, DefaultMaxPushQueueSize; \"Catch-up subscriptions\", developers.eventstore.com). Appends are idempotent by \
@@ -57,8 +57,8 @@ impl Kind for EventLog {
                  cache. synchronous=OFF: the simulated disk syncs. Memory of SQLite: no more than its page cache may take.",
             ),
             Some(_) => (
-                "event log, snapshots",
-                "As the event log, and a snapshot of each stream after every 100 of its events, of which the last is kept; state is rebuilt from snapshots and the \
+                "Event log, snapshots",
+                "As \"Event log\", and a snapshot of each stream after every 100 of its events, of which the last is kept; state is rebuilt from snapshots and the \
                  events behind them. 100 is the example in cqrs-es's PersistedEventStore::new_snapshot_store and the default of Ecotone \
                  (DEFAULT_SNAPSHOT_TRIGGER_THRESHOLD); snapshots are made outside the append, as Axon's reference advises (\"Event Snapshots\").",
             ),
@@ -86,8 +86,12 @@ impl Kind for EventLog {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
-        let (log, recovered) =
-            SqliteLog::open(&storage.folder, self.snapshots, node == PRIMARY, &setup.fields)?;
+        let (log, recovered) = SqliteLog::open(
+            &storage.folder,
+            self.snapshots,
+            node == PRIMARY,
+            &setup.fields,
+        )?;
         Ok(if node == PRIMARY {
             Box::new(Primary::new(setup, log, recovered))
         } else {
@@ -485,7 +489,11 @@ impl EventStore for SqliteLog {
             .query_row("PRAGMA page_count", [], |row| row.get(0))
             .optional()
             .unwrap_or(None);
-        cached(pages.and_then(|pages| u64::try_from(pages).ok()).unwrap_or(0))
+        cached(
+            pages
+                .and_then(|pages| u64::try_from(pages).ok())
+                .unwrap_or(0),
+        )
     }
 }
 
@@ -532,7 +540,9 @@ fn insert(begun: &Begun<'_>, transaction: &Transaction<'_>, named: u64) -> Resul
 /// Keeps the snapshots and what each client did last.
 fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> {
     let mut snapshot = begun
-        .prepare_cached("INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)")
+        .prepare_cached(
+            "INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)",
+        )
         .map_err(sql)?;
     for taken in transaction.snapshots {
         snapshot
