@@ -259,7 +259,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         serde_json::to_writer_pretty(&mut out, &run).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", report::table(&run))?;
+        write!(out, "{}", report::terminal::run(&run, super::width()))?;
     }
     Ok(outcome(&run))
 }

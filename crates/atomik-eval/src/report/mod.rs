@@ -1,8 +1,39 @@
-//! How figures are shown.
+//! How figures are shown: in a terminal, in Markdown, and as one page of HTML that asks nobody for anything.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`units`] | numbers as a person reads them |
+//! | [`metrics`] | the rows of a comparison, each with what it means and when a cell of it may be called the least |
+//! | [`terminal`] | tables of text |
+//! | [`markdown`] | the tables of the README |
+//! | [`chart`] | bars and curves, as SVG |
+//! | [`page`] | the page |
+//!
+//! All three show the same cells: what one of them says, the others say, too.
 
-use crate::figures::Run;
+pub mod chart;
+pub mod markdown;
+pub mod metrics;
+pub mod page;
+pub mod terminal;
+pub mod units;
 
-/// A table for the terminal.
-pub fn table(run: &Run) -> String {
-    format!("{run:#?}\n")
+pub use markdown::overview;
+pub use page::page;
+pub use terminal::terminal;
+
+/// The version of [`crate::figures::Review`] that is shown here.
+pub const FORMAT: u32 = 1;
+
+/// A report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// A chart could not be drawn.
+    #[error("the chart \"{chart}\" cannot be drawn: {reason}; `--format table` shows its figures")]
+    Chart {
+        /// What it shows.
+        chart: String,
+        /// What the drawing library says.
+        reason: String,
+    },
 }

@@ -1,0 +1,170 @@
+//! The tables of the README.
+
+use std::fmt::Write as _;
+
+use crate::figures::{Column, Review, Run};
+
+use super::metrics::{self, Measured, Metric, caveats};
+use super::units::counted;
+
+/// Rows of several figures each, for a table that a README can hold.
+const COMPACT: &[(&str, &[&Metric])] = &[
+    (
+        "Write latency, median / p99",
+        &[&metrics::LATENCY_MEDIAN, &metrics::LATENCY_P99],
+    ),
+    (
+        "CPU per write, writer's median / all nodes",
+        &[&metrics::SUBMIT_MEDIAN, &metrics::CPU],
+    ),
+    (
+        "Sync bandwidth per write, bytes / messages",
+        &[&metrics::WIRE, &metrics::MESSAGES],
+    ),
+    (
+        "Fields wrong / of these reported / not judged",
+        &[
+            &metrics::WRONG,
+            &metrics::WRONG_REPORTED,
+            &metrics::NOT_JUDGED,
+        ],
+    ),
+    (
+        "State reconstruction, CPU / bytes read",
+        &[&metrics::REBUILD_CPU, &metrics::REBUILD_BYTES],
+    ),
+    (
+        "Bytes beyond the values, memory / disk / wire",
+        &[&metrics::MEMORY, &metrics::DISK, &metrics::ON_WIRE],
+    ),
+    (
+        "Partition recovery, time / bytes",
+        &[&metrics::RECOVERY_TIME, &metrics::RECOVERY_BYTES],
+    ),
+];
+
+/// The verdict, and a compact table for every run, with what each column promises and the command that prints it.
+pub fn overview(review: &Review) -> String {
+    let mut text = format!(
+        "**{}: {}**\n\n",
+        plain(&review.fit.trace),
+        review.fit.verdict
+    );
+    for reason in &review.fit.reasons {
+        let _ = writeln!(text, "- {}", plain(reason));
+    }
+    for run in &review.runs {
+        let _ = write!(
+            text,
+            "\n{}, {}, {}, faults: {}, seed {}:\n\n",
+            plain(&run.trace.name),
+            counted(run.trace.operations, "operation"),
+            counted(run.world.nodes, "node"),
+            plain(&run.world.faults),
+            run.world.seed
+        );
+        table(&mut text, run);
+    }
+    let _ = write!(
+        text,
+        "\natomik-eval {}, {}, {}.\n",
+        plain(&review.program),
+        plain(&review.date),
+        plain(&review.machine)
+    );
+    text
+}
+
+fn table(text: &mut String, run: &Run) {
+    if run.columns.is_empty() {
+        text.push_str("No column ran.\n");
+    } else {
+        let names: Vec<String> = run.columns.iter().map(heading).collect();
+        let _ = writeln!(text, "| | {} |", names.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---:|".repeat(names.len()));
+        for (name, metrics) in COMPACT {
+            let cells: Vec<String> = run
+                .columns
+                .iter()
+                .map(|column| cell(column, metrics))
+                .collect();
+            let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
+        }
+        text.push('\n');
+    }
+    for column in &run.columns {
+        let _ = writeln!(
+            text,
+            "- **{}** ({}): {} Machine-checked: {} {}",
+            plain(&column.name),
+            plain(&column.library),
+            sentence(&metrics::PROMISES.measure(column).text()),
+            sentence(&metrics::PROOFS.measure(column).text()),
+            code(&column.command)
+        );
+    }
+    for (name, why) in &run.absent {
+        let _ = writeln!(text, "- {} is not here: {}", plain(name), plain(why));
+    }
+}
+
+fn heading(column: &Column) -> String {
+    let mut heading = plain(&column.name);
+    for caveat in caveats(column) {
+        let _ = write!(heading, "<br>({caveat})");
+    }
+    heading
+}
+
+/// Several figures in one cell; what is missing for one reason is said once.
+fn cell(column: &Column, metrics: &[&Metric]) -> String {
+    let mut measured: Vec<Measured> = metrics.iter().map(|m| m.measure(column)).collect();
+    measured.dedup_by(|a, b| a == b && matches!(a, Measured::Missing(_)));
+    let texts: Vec<String> = measured.iter().map(|m| plain(&m.text())).collect();
+    texts.join(" / ")
+}
+
+fn sentence(text: &str) -> String {
+    let text = plain(text.trim());
+    if text.ends_with('.') {
+        text
+    } else {
+        format!("{text}.")
+    }
+}
+
+/// Text that Markdown takes for nothing else, on one line.
+fn plain(text: &str) -> String {
+    let mut escaped = String::new();
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' => {
+                escaped.push('\\');
+                escaped.push(c);
+            }
+            c if c.is_control() => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Code, between more backticks than it has in a row.
+fn code(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let longest = text
+        .split(|c| c != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default();
+    let fence = "`".repeat(longest + 1);
+    let space = if text.starts_with('`') || text.ends_with('`') {
+        " "
+    } else {
+        ""
+    };
+    format!("{fence}{space}{text}{space}{fence}")
+}

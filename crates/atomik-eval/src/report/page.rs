@@ -1,0 +1,679 @@
+//! The page: one file of HTML, with its style and its charts in it. It loads nothing and runs nothing.
+
+use std::collections::BTreeMap;
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use crate::figures::{Column, Live, Review, Run, Scaling};
+use crate::fit::{FieldFit, Fit, Verdict};
+
+use super::ReportError;
+use super::chart::{self, Bar, Curve};
+use super::metrics::{self, Measured, Metric, caveats};
+use super::units::{Unit, bytes, count, counted};
+
+/// Nothing may be loaded, from anywhere; the style is in the page.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The first rows of a long table are shown at once, the others on demand.
+const FIELDS_AT_ONCE: usize = 12;
+
+/// What the bars of a run show: a figure, where a thin line ends beside it, and a title.
+const BARS: &[(&Metric, Option<&Metric>, &str, &str)] = &[
+    (
+        &metrics::LATENCY_MEDIAN,
+        Some(&metrics::LATENCY_P99),
+        "Write latency",
+        "virtual time to acknowledgement; bar to the median, line to p99",
+    ),
+    (
+        &metrics::CPU,
+        None,
+        "CPU per write",
+        "all nodes, over the whole run",
+    ),
+    (
+        &metrics::WIRE,
+        None,
+        "Sync bandwidth",
+        "bytes on all links per write, framing included",
+    ),
+    (
+        &metrics::REBUILD_CPU,
+        None,
+        "State reconstruction",
+        "CPU of a node after a restart",
+    ),
+    (
+        &metrics::MEMORY,
+        None,
+        "Memory beyond the values",
+        "median node, at the end",
+    ),
+    (
+        &metrics::DISK,
+        None,
+        "Disk beyond the values",
+        "median node, at the end",
+    ),
+    (
+        &metrics::RECOVERY_TIME,
+        None,
+        "Partition recovery",
+        "virtual time until all nodes are identical",
+    ),
+    (
+        &metrics::RECOVERY_BYTES,
+        None,
+        "Bytes of partition recovery",
+        "on all links, framing included",
+    ),
+];
+
+/// What is drawn of a scaling series.
+const CURVES: &[(&Metric, &str)] = &[
+    (&metrics::LATENCY_MEDIAN, "Write latency, median"),
+    (&metrics::WIRE, "Bytes on all links per write"),
+    (&metrics::CPU, "CPU of all nodes per write"),
+    (&metrics::REBUILD_CPU, "CPU to rebuild state"),
+    (&metrics::MEMORY, "Memory beyond the values"),
+    (&metrics::DISK, "Disk beyond the values"),
+];
+
+/// The page.
+///
+/// # Errors
+///
+/// When a chart cannot be drawn.
+pub fn page(review: &Review) -> Result<String, ReportError> {
+    let fit = &review.fit;
+    let runs = review
+        .runs
+        .iter()
+        .enumerate()
+        .map(|(place, figures)| run(place, figures))
+        .collect::<Result<Vec<_>, _>>()?;
+    let series = review
+        .scaling
+        .iter()
+        .enumerate()
+        .map(|(place, figures)| scaling(place, figures))
+        .collect::<Result<Vec<_>, _>>()?;
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta name="referrer" content="no-referrer";
+                title { (fit.trace) ": " (fit.verdict) " – do xor deltas fit?" }
+                style { (PreEscaped(include_str!("page.css"))) }
+            }
+            body {
+                (top(review))
+                main {
+                    (why(fit))
+                    @if !runs.is_empty() {
+                        h2 id="measured" { "Measured against other systems" }
+                        p { "The same operations through every system, over the same simulated network and disks. Times named virtual are those of the simulated world; CPU times were measured on the machine named below." }
+                        @for run in &runs { (run) }
+                    }
+                    @if !series.is_empty() {
+                        h2 id="growth" { "How cost grows" }
+                        p { "Both axes are logarithmic: a straight line at 45° is cost in proportion, a flat one is cost that does not grow." }
+                        @for series in &series { (series) }
+                    }
+                    @if !review.live.is_empty() { (live(&review.live)) }
+                    (method(review))
+                    (origin(review))
+                }
+                footer {
+                    "Made by atomik-eval " (review.program) " on " (review.date) ". This page loads nothing from anywhere."
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn top(review: &Review) -> Markup {
+    let fit = &review.fit;
+    html! {
+        header {
+            h1 {
+                "Do xor deltas fit “" (fit.trace) "”?"
+                strong class=(class(fit.verdict)) { (fit.verdict) }
+            }
+            ul.facts {
+                li { b { (count(fit.operations)) } " operations" }
+                li { b { (count(fit.keys)) } " keys" }
+                li { b { (count(fit.nodes)) } " nodes" }
+                li { b { (count(fit.fields.len() as u64)) } " fields" }
+                li { "over " b { (Unit::Micros.show(fit.recorded_ms as f64 * 1e3)) } }
+            }
+            @if !fit.reasons.is_empty() {
+                ul.reasons {
+                    @for reason in &fit.reasons { li { (reason) } }
+                }
+            }
+            nav aria-label="Sections" {
+                ul {
+                    li { a href="#why" { "Field by field" } }
+                    @if !review.runs.is_empty() { li { a href="#measured" { "Measured" } } }
+                    @if !review.scaling.is_empty() { li { a href="#growth" { "Growth" } } }
+                    @if !review.live.is_empty() { li { a href="#live" { "Live" } } }
+                    li { a href="#method" { "Method" } }
+                    li { a href="#origin" { "Machine and commands" } }
+                }
+            }
+        }
+    }
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Fits => "fits",
+        Verdict::FitsWithConditions => "fits-with-conditions",
+        Verdict::DoesNotFit => "does-not-fit",
+    }
+}
+
+/// A field has an empty name where a trace names none.
+fn field_name(name: &str) -> Markup {
+    html! { @if name.is_empty() { span.muted { "(no name)" } } @else { (name) } }
+}
+
+/// A table that scrolls by itself where it is wider than the page.
+fn scrolled(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
+}
+
+fn why(fit: &Fit) -> Markup {
+    // What does not fit comes first.
+    let mut fields: Vec<&FieldFit> = fit.fields.iter().collect();
+    fields.sort_by_key(|field| std::cmp::Reverse(field.verdict));
+    let (first, rest) = fields.split_at(fields.len().min(FIELDS_AT_ONCE));
+    let examples = fit.fields.iter().any(|field| !field.wrong.is_empty());
+    html! {
+        h2 id="why" { "Field by field" }
+        @if fit.fields.is_empty() {
+            p { "The trace has no field." }
+        } @else {
+            (scrolled("Fields", &field_table(first)))
+            @if !rest.is_empty() {
+                details {
+                    summary { (counted(rest.len() as u64, "more field")) }
+                    (scrolled("More fields", &field_table(rest)))
+                }
+            }
+            ul.cards {
+                @for field in first { @if !field.reasons.is_empty() {
+                    li {
+                        b { (field_name(&field.name)) } ": "
+                        span class=(class(field.verdict)) { (field.verdict) }
+                        @for reason in &field.reasons { p { (reason) } }
+                    }
+                } }
+            }
+        }
+        h3 { "What xor would have got wrong" }
+        @if examples {
+            @for field in &fields { @if !field.wrong.is_empty() {
+                h4 {
+                    (field_name(&field.name)) ": " (counted(field.wrong_operations, "operation"))
+                    @if (field.wrong.len() as u64) < field.wrong_operations { ", for example" }
+                }
+                ul.cards {
+                    @for wrong in &field.wrong {
+                        li {
+                            b { (wrong.key) }
+                            span.muted { ", " (lines(&wrong.lines)) }
+                            p { (wrong.why) }
+                            dl.pairs {
+                                dt { "meant" } dd { (wrong.meant) }
+                                dt { "xor gives" } dd { (wrong.got) }
+                            }
+                        }
+                    }
+                }
+            } }
+        } @else {
+            p { "Nothing in this trace." }
+        }
+        h3 { "Concurrency" }
+        p { "Two operations of different nodes are concurrent if they are at most a window apart. They overlap if they change the same bits of one key. If a node sends a key once in each window in which it changed it, one entry stands for several operations." }
+        @if fit.fields.iter().any(|field| !field.windows.is_empty()) {
+            (scrolled("Concurrency", &window_table(&fields)))
+        }
+        details {
+            summary { "Limits that the verdict goes by" }
+            dl.pairs {
+                dt { "windows" }
+                dd { (joined(fit.thresholds.windows_ms.iter().map(|&ms| window(ms)))) "; each is measured, the last decides" }
+                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(fit.thresholds.overlap_fits)) " of the operations" }
+                dt { "overlap that does not" } dd { "beyond " (Unit::Share.show(fit.thresholds.overlap_fails)) " of the operations" }
+                dt { "value of fixed width" } dd { "at most " (bytes(fit.thresholds.value_bytes)) }
+            }
+        }
+        pre { code { (fit.command) } }
+    }
+}
+
+fn field_table(fields: &[&FieldFit]) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                @for heading in ["Field", "Verdict", "Class", "Operations", "Keys", "Keys with one writer", "Words changed", "Width of values", "Wrong by xor"] {
+                    th scope="col" { (heading) }
+                }
+            } }
+            tbody {
+                @for field in fields {
+                    tr {
+                        th scope="row" { (field_name(&field.name)) }
+                        td class=(class(field.verdict)) { (field.verdict) }
+                        td { (field.class) }
+                        td { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
+                        td { (count(field.keys)) }
+                        td { (Unit::Share.show(field.single_writer_share)) }
+                        td { (Unit::Share.show(field.changed_word_ratio)) }
+                        td {
+                            @if field.width.least == field.width.most { (bytes(field.width.most)) }
+                            @else { (bytes(field.width.least)) " to " (bytes(field.width.most)) }
+                            @if field.width.fixed { ", fixed" } @else { ", not fixed" }
+                        }
+                        td { (count(field.wrong_operations)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn window_table(fields: &[&FieldFit]) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Operations by entry sent"] {
+                    th scope="col" { (heading) }
+                }
+            } }
+            tbody {
+                @for field in fields {
+                    @for measured in &field.windows {
+                        tr {
+                            th scope="row" { (field_name(&field.name)) }
+                            td { (window(measured.ms)) }
+                            td { (Unit::Share.show(measured.concurrent)) }
+                            td { (Unit::Share.show(measured.overlapping)) }
+                            td { (Unit::Number.show(measured.coalescing)) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn window(ms: u64) -> String {
+    Unit::Micros.mark(ms as f64 * 1e3)
+}
+
+fn joined(parts: impl Iterator<Item = String>) -> String {
+    parts.collect::<Vec<_>>().join(", ")
+}
+
+fn lines(lines: &[u64]) -> String {
+    let noun = if lines.len() == 1 { "line" } else { "lines" };
+    format!("{noun} {}", joined(lines.iter().map(|&line| count(line))))
+}
+
+fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
+    let charts = if run.columns.is_empty() {
+        Vec::new()
+    } else {
+        bar_charts(place, run)?
+    };
+    let hollow = run.columns.iter().any(|column| !caveats(column).is_empty());
+    let least = metrics::ALL
+        .iter()
+        .any(|metric| metric.least(&run.columns).contains(&true));
+    Ok(html! {
+        h3 id=(format!("run-{place}")) { "Faults: " (run.world.faults) }
+        ul.facts {
+            li { (run.trace.name) }
+            li { b { (count(run.trace.operations)) } " operations" }
+            li { b { (count(run.trace.keys)) } " keys" }
+            li { b { (count(run.world.nodes)) } " nodes" }
+            li { "seed " b { (run.world.seed) } }
+            @if run.trace.acceleration != 1.0 {
+                li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as recorded" }
+            }
+        }
+        @if run.columns.is_empty() {
+            p { "No column ran." }
+        } @else {
+            (scrolled(&format!("Figures, faults: {}", run.world.faults), &comparison(place, run)))
+            p.note {
+                @if least { "“least” marks the lowest figure of those systems that did everything: left nothing out, acknowledged all, ended with identical nodes and nothing wrong. What they promise differs (last rows), so less is not always the same for less. " }
+                @if hollow { "Hollow bars belong to systems that did not do everything; the reason stands below their names in the table." }
+            }
+        }
+        @if !run.absent.is_empty() {
+            p.note { "Not here: " (joined(run.absent.iter().map(|(name, why)| format!("{name} ({why})")))) "." }
+        }
+        @if !charts.is_empty() {
+            div.charts { @for chart in &charts { (chart) } }
+        }
+        @if run.columns.iter().any(|column| !column.conflicts.examples.is_empty()) {
+            h4 { "Fields that ended wrong" }
+            ul {
+                @for column in &run.columns {
+                    @for example in &column.conflicts.examples { li { b { (column.name) } ": " (example) } }
+                }
+            }
+        }
+        @if !run.columns.is_empty() {
+            h4 { "How each column was run" }
+            ul.cards {
+                @for (number, column) in run.columns.iter().enumerate() { (card(place, number, column)) }
+            }
+        }
+    })
+}
+
+fn card(run: usize, number: usize, column: &Column) -> Markup {
+    html! {
+        li id=(format!("run-{run}-column-{number}")) {
+            b { (column.name) } span.muted { ", " (column.library) ", seed " (column.seed) }
+            p { small { (column.usage) } }
+            @if !column.inexpressible.is_empty() {
+                p { small { "Left out, because it cannot be expressed:" } }
+                dl.pairs {
+                    @for field in &column.inexpressible {
+                        dt { (field_name(&field.field)) }
+                        dd { (counted(field.operations, "operation")) ": " (field.reason) }
+                    }
+                }
+            }
+            pre { code { (column.command) } }
+        }
+    }
+}
+
+fn comparison(place: usize, run: &Run) -> Markup {
+    let mut groups: Vec<(&str, Vec<&Metric>)> = Vec::new();
+    for metric in metrics::ALL {
+        match groups.last_mut() {
+            Some((group, rows)) if *group == metric.group => rows.push(metric),
+            _ => groups.push((metric.group, vec![metric])),
+        }
+    }
+    html! {
+        table.systems {
+            thead { tr {
+                th scope="col" { "Figure" }
+                @for (number, column) in run.columns.iter().enumerate() {
+                    th scope="col" {
+                        (column.name)
+                        small { (column.library) }
+                        @for caveat in caveats(column) { small.caveat { (caveat) } }
+                        small { a href=(format!("#run-{place}-column-{number}")) aria-label=(format!("command of {}", column.name)) { "command" } }
+                    }
+                }
+            } }
+            @for (group, rows) in &groups {
+                tbody {
+                    tr { th scope="rowgroup" colspan=(run.columns.len() + 1) { span { (group) } } }
+                    @for metric in rows { (row(metric, &run.columns)) }
+                }
+            }
+        }
+    }
+}
+
+fn row(metric: &Metric, columns: &[Column]) -> Markup {
+    let least = metric.least(columns);
+    html! {
+        tr {
+            th scope="row" { (metric.name) }
+            @for (column, least) in columns.iter().zip(least) {
+                @match metric.measure(column) {
+                    Measured::Missing(why) => { td.missing { (why) } },
+                    Measured::Words(words) if words.len() > 40 => { td.words { (words) } },
+                    measured if least => { td.least { (measured.text()) small { "least" } } },
+                    measured => { td { (measured.text()) } },
+                }
+            }
+        }
+    }
+}
+
+fn bar_charts(place: usize, run: &Run) -> Result<Vec<Markup>, ReportError> {
+    let mut charts = Vec::new();
+    for (number, (metric, whisker, title, what)) in BARS.iter().enumerate() {
+        let bars: Vec<Bar> = run
+            .columns
+            .iter()
+            .map(|column| bar(metric, *whisker, column))
+            .collect();
+        if bars.iter().all(|bar| bar.value.is_none()) {
+            continue;
+        }
+        let id = format!("run-{place}-chart-{number}");
+        let title = *title;
+        let drawn = chart::bars(&id, title, &bars, unit(metric, run.columns.iter()))?;
+        charts.push(html! {
+            figure { figcaption { (title) small { (what) } } (drawn) }
+        });
+    }
+    Ok(charts)
+}
+
+fn bar(metric: &Metric, whisker: Option<&Metric>, column: &Column) -> Bar {
+    let measured = metric.measure(column);
+    let whisker = whisker.map(|metric| metric.measure(column));
+    let whisker_to = whisker.as_ref().and_then(Measured::number);
+    let text = match &whisker {
+        Some(measured_too) if whisker_to.is_some() => {
+            format!("{} · {}", measured.text(), measured_too.text())
+        }
+        _ => measured.text(),
+    };
+    Bar {
+        name: column.name.clone(),
+        value: measured.number(),
+        whisker: whisker_to,
+        text,
+        hollow: !caveats(column).is_empty(),
+    }
+}
+
+fn unit<'a>(metric: &Metric, columns: impl Iterator<Item = &'a Column>) -> Unit {
+    columns
+        .map(|column| (metric.of)(column))
+        .find_map(|measured| match measured {
+            Measured::Number(_, unit) => Some(unit),
+            _ => None,
+        })
+        .unwrap_or(Unit::Number)
+}
+
+fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
+    // In the order in which they come first, which is that of the tables.
+    let mut names: Vec<&str> = Vec::new();
+    for point in &scaling.points {
+        if !names.contains(&point.column.name.as_str()) {
+            names.push(&point.column.name);
+        }
+    }
+    let mut charts = Vec::new();
+    for (number, (metric, title)) in CURVES.iter().enumerate() {
+        let mut left_out = 0;
+        let curves: Vec<Curve> = names
+            .iter()
+            .enumerate()
+            .map(|(style, name)| {
+                let mut points = Vec::new();
+                for point in scaling.points.iter().filter(|p| p.column.name == *name) {
+                    match metric.measure(&point.column).number() {
+                        Some(value) if value > 0.0 && point.x > 0 => {
+                            points.push((point.x as f64, value));
+                        }
+                        _ => left_out += 1,
+                    }
+                }
+                Curve {
+                    name: (*name).to_owned(),
+                    style,
+                    points,
+                }
+            })
+            .collect();
+        let unit = unit(metric, scaling.points.iter().map(|p| &p.column));
+        let id = format!("scaling-{place}-chart-{number}");
+        if let Some(drawn) = chart::curves(&id, title, &curves, &scaling.axis, unit)? {
+            charts.push(html! {
+                figure {
+                    figcaption { (title) }
+                    (drawn)
+                    @if left_out > 0 {
+                        p.note { (counted(left_out, "point")) " not drawn: not above zero, or not measured (see the figures)." }
+                    }
+                }
+            });
+        }
+    }
+    Ok(html! {
+        h3 id=(format!("scaling-{place}")) { "With " (scaling.axis) }
+        @if scaling.points.is_empty() { p { "Nothing was measured." } }
+        @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
+        @if !scaling.points.is_empty() {
+            details {
+                summary { "Figures, commands and seeds of the points" }
+                (scrolled(&format!("Figures with {}", scaling.axis), &point_table(scaling)))
+            }
+        }
+        pre { code { (scaling.command) } }
+    })
+}
+
+fn point_table(scaling: &Scaling) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (scaling.axis) }
+                th scope="col" { "System" }
+                @for (_, title) in CURVES { th scope="col" { (title) } }
+                th scope="col" { "Command and seed" }
+            } }
+            tbody {
+                @for point in &scaling.points {
+                    tr {
+                        th scope="row" { (count(point.x)) }
+                        td.left {
+                            (point.column.name)
+                            @for caveat in caveats(&point.column) { " " small { "(" (caveat) ")" } }
+                        }
+                        @for (metric, _) in CURVES {
+                            @match metric.measure(&point.column) {
+                                Measured::Missing(why) => { td.missing { (why) } },
+                                measured => { td { (measured.text()) } },
+                            }
+                        }
+                        td.left { code { (point.column.command) } " " small { "seed " (point.column.seed) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn live(lives: &[Live]) -> Markup {
+    html! {
+        h2 id="live" { "Live" }
+        p { "Systems in their own runtime, in wall-clock time on the machine named below. Not comparable with the simulated figures digit by digit." }
+        (scrolled("Live measurements", &html! {
+            table {
+                thead { tr {
+                    @for heading in ["System", "Operations", "Latency, median", "p99", "most", "Operations a second"] {
+                        th scope="col" { (heading) }
+                    }
+                } }
+                tbody {
+                    @for live in lives {
+                        tr {
+                            th scope="row" { (live.name) " " small { (live.library) } }
+                            td { (count(live.operations)) }
+                            td { (Unit::Micros.show(live.latency_us.median)) }
+                            td { (Unit::Micros.show(live.latency_us.p99)) }
+                            td { (Unit::Micros.show(live.latency_us.most)) }
+                            td { (Unit::Number.show(live.per_second)) }
+                        }
+                    }
+                }
+            }
+        }))
+        ul.cards {
+            @for live in lives {
+                li { b { (live.name) } p { small { (live.usage) } } pre { code { (live.command) } } }
+            }
+        }
+    }
+}
+
+fn method(review: &Review) -> Markup {
+    html! {
+        h2 id="method" { "Method" }
+        h3 { "What each row means" }
+        dl.pairs {
+            @for metric in metrics::ALL {
+                dt { (metric.group) ": " (metric.name) }
+                dd { (metric.what) }
+            }
+        }
+        @if !review.runs.is_empty() {
+            h3 { "The simulated world" }
+            @for run in &review.runs {
+                h4 { "Faults: " (run.world.faults) }
+                ul {
+                    li { (counted(run.world.nodes, "node")) ", seed " (run.world.seed) }
+                    @for setting in &run.world.settings { li { (setting) } }
+                }
+            }
+        }
+    }
+}
+
+fn origin(review: &Review) -> Markup {
+    // By name and version, so that each is there once.
+    let mut versions: BTreeMap<(&str, &str), ()> = BTreeMap::new();
+    let columns = review.runs.iter().flat_map(|run| &run.columns);
+    let points = review
+        .scaling
+        .iter()
+        .flat_map(|s| &s.points)
+        .map(|p| &p.column);
+    for column in columns.chain(points) {
+        versions.insert((&column.name, &column.library), ());
+    }
+    for live in &review.live {
+        versions.insert((&live.name, &live.library), ());
+    }
+    html! {
+        h2 id="origin" { "Machine and commands" }
+        dl.pairs {
+            dt { "machine" } dd { (review.machine) }
+            dt { "made on" } dd { (review.date) }
+            dt { "atomik-eval" } dd { (review.program) ", format " (review.format) }
+            @for (name, library) in versions.keys() { dt { (name) } dd { (library) } }
+        }
+        @if !review.commands.is_empty() {
+            h3 { "Commands" }
+            ol.commands { @for command in &review.commands { li { code { (command) } } } }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Tables of text.
+
+use std::fmt::Write as _;
+
+use comfy_table::{CellAlignment, Table, presets};
+
+use crate::figures::{Column, Review, Run};
+use crate::fit::Fit;
+
+use super::metrics::{self, Metric, caveats};
+use super::units::{Unit, count, counted};
+
+/// The whole review, in lines of at most `width` characters where names and figures allow it.
+pub fn terminal(review: &Review, width: usize) -> String {
+    let mut text = verdict(&review.fit);
+    for figures in &review.runs {
+        text.push('\n');
+        text += &run(figures, width);
+    }
+    for scaling in &review.scaling {
+        let _ = write!(
+            text,
+            "\ngrowth with {}\n$ {}\n",
+            scaling.axis, scaling.command
+        );
+        let mut table = table(&[
+            scaling.axis.as_str(),
+            "column",
+            "latency, median",
+            "bytes per write",
+            "CPU per write",
+            "rebuild",
+            "memory",
+            "disk",
+        ]);
+        for point in &scaling.points {
+            let cell = |metric: &Metric| metric.measure(&point.column).text();
+            table.add_row([
+                count(point.x),
+                name(&point.column),
+                cell(&metrics::LATENCY_MEDIAN),
+                cell(&metrics::WIRE),
+                cell(&metrics::CPU),
+                cell(&metrics::REBUILD_CPU),
+                cell(&metrics::MEMORY),
+                cell(&metrics::DISK),
+            ]);
+        }
+        let _ = writeln!(text, "{table}");
+    }
+    if !review.live.is_empty() {
+        text += "\nlive, in wall-clock time: not comparable with simulated columns\n";
+        let mut table = table(&[
+            "system",
+            "runs",
+            "operations",
+            "median",
+            "p99",
+            "per second",
+        ]);
+        for live in &review.live {
+            table.add_row([
+                live.name.clone(),
+                live.library.clone(),
+                count(live.operations),
+                Unit::Micros.show(live.latency_us.median),
+                Unit::Micros.show(live.latency_us.p99),
+                Unit::Number.show(live.per_second),
+            ]);
+        }
+        let _ = writeln!(text, "{table}");
+        for live in &review.live {
+            let _ = writeln!(text, "$ {}", live.command);
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\natomik-eval {}, {}, {}",
+        review.program, review.date, review.machine
+    );
+    text
+}
+
+/// The verdict, its reasons, and the first example of what xor would have got wrong.
+fn verdict(fit: &Fit) -> String {
+    let mut text = format!("{}: {}\n", fit.trace, fit.verdict);
+    for reason in &fit.reasons {
+        let _ = writeln!(text, "- {reason}");
+    }
+    if let Some(wrong) = fit.fields.iter().flat_map(|field| &field.wrong).next() {
+        let lines: Vec<String> = wrong.lines.iter().map(u64::to_string).collect();
+        let _ = writeln!(
+            text,
+            "example: lines {}: {:?}: {}: meant {}, xor gives {}",
+            lines.join(", "),
+            wrong.key,
+            wrong.why,
+            wrong.meant,
+            wrong.got
+        );
+    }
+    let _ = writeln!(text, "$ {}", fit.command);
+    text
+}
+
+/// One run: columns side by side, as many as fit into `width`; below them what is too long for a cell.
+pub fn run(run: &Run, width: usize) -> String {
+    let mut text = format!(
+        "{}, faults: {}, {}, seed {}, {}\n",
+        run.trace.name,
+        run.world.faults,
+        counted(run.world.nodes, "node"),
+        run.world.seed,
+        counted(run.trace.operations, "operation"),
+    );
+    let mut from = 0;
+    while from < run.columns.len() {
+        // The widest table that fits; a single column is printed however wide it is.
+        let (to, table) = (from + 1..=run.columns.len())
+            .map(|to| (to, side_by_side(run, from, to)))
+            .take_while(|(to, table)| *to == from + 1 || widest(table) <= width)
+            .last()
+            .unwrap_or((run.columns.len(), String::new()));
+        text += &table;
+        text.push('\n');
+        from = to;
+    }
+    if metrics::ALL
+        .iter()
+        .any(|metric| metric.least(&run.columns).contains(&true))
+    {
+        text += "* least of the columns that did everything; what they promise differs\n";
+    }
+    for column in &run.columns {
+        let _ = writeln!(text, "{} ({})", name(column), column.library);
+        for caveat in caveats(column) {
+            let _ = writeln!(text, "  ! {caveat}");
+        }
+        for field in &column.inexpressible {
+            let _ = writeln!(
+                text,
+                "  left out: {:?}, {}: {}",
+                field.field,
+                counted(field.operations, "operation"),
+                field.reason
+            );
+        }
+        for example in &column.conflicts.examples {
+            let _ = writeln!(text, "  wrong: {example}");
+        }
+        for metric in [&metrics::PROMISES, &metrics::PROOFS] {
+            let _ = writeln!(text, "  {}: {}", metric.name, metric.measure(column).text());
+        }
+        let _ = writeln!(text, "  $ {}", column.command);
+    }
+    for (name, why) in &run.absent {
+        let _ = writeln!(text, "{name} is not here: {why}");
+    }
+    text
+}
+
+/// The name, with a mark if something stands beside it.
+fn name(column: &Column) -> String {
+    let mark = if caveats(column).is_empty() { "" } else { " !" };
+    format!("{}{mark}", column.name)
+}
+
+fn side_by_side(run: &Run, from: usize, to: usize) -> String {
+    let columns = run.columns.get(from..to).unwrap_or_default();
+    let mut headings = vec![String::new()];
+    headings.extend(columns.iter().map(name));
+    let mut table = table(&headings);
+    for metric in metrics::ALL {
+        if metric.name == metrics::PROMISES.name || metric.name == metrics::PROOFS.name {
+            continue;
+        }
+        let least = metric.least(&run.columns);
+        let mut row = vec![format!("{}: {}", metric.group, metric.name)];
+        row.extend(
+            columns
+                .iter()
+                .zip(least.iter().skip(from))
+                .map(|(column, &least)| {
+                    let mark = if least { "* " } else { "" };
+                    format!("{mark}{}", metric.measure(column).text())
+                }),
+        );
+        table.add_row(row);
+    }
+    table.to_string()
+}
+
+fn widest(table: &str) -> usize {
+    table
+        .lines()
+        .map(|line| line.chars().count())
+        .max()
+        .unwrap_or(0)
+}
+
+/// A table with these headings, which reads as Markdown, too. All but the first column are aligned to the right.
+fn table<T: AsRef<str>>(headings: &[T]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(headings.iter().map(AsRef::as_ref));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table
+}
