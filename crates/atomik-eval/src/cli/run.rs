@@ -259,7 +259,11 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         serde_json::to_writer_pretty(&mut out, &run).map_err(std::io::Error::from)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", report::terminal::run(&run, super::width()))?;
+        write!(
+            out,
+            "{}",
+            report::terminal::run(&run, super::report::width())
+        )?;
     }
     Ok(outcome(&run))
 }

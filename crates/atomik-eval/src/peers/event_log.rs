@@ -567,3 +567,77 @@ fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::adversary::{ALL, Faults, Run, all_counts, converges, sequential};
+    use super::*;
+    use crate::workload::Class;
+
+    const REPLAYED: EventLog = EventLog { snapshots: None };
+    const SNAPSHOTS: EventLog = EventLog { snapshots: Some(4) };
+
+    #[test]
+    fn acknowledged_operations_count_once() {
+        for kind in [REPLAYED, SNAPSHOTS] {
+            all_counts(&kind, &Class::ALL, 0..25, ALL);
+            let no_crash = Faults { crash: 0, ..ALL };
+            all_counts(&kind, &Class::ALL, 25..50, no_crash);
+        }
+    }
+
+    #[test]
+    fn nodes_become_the_same() {
+        converges(&REPLAYED, &Class::ALL, 100..130);
+        converges(&SNAPSHOTS, &Class::ALL, 130..160);
+    }
+
+    #[test]
+    fn in_sequence_operations_mean_what_traces_mean() {
+        sequential(&REPLAYED, &Class::ALL, 200..203);
+        sequential(&SNAPSHOTS, &Class::ALL, 203..206);
+    }
+
+    #[test]
+    fn snapshots_and_the_events_behind_them_are_the_replay_of_all_events() {
+        for seed in 300..320 {
+            let mut run = Run::new(&SNAPSHOTS, &Class::ALL, 3, seed);
+            run.chaos(120, ALL, true);
+            let contents = run.contents();
+            for node in 0..3 {
+                let disk = run.disk(node);
+                let restored = SNAPSHOTS.open(&run.setup, node, disk).unwrap();
+                // A replay takes no notice of snapshots.
+                let replayed = REPLAYED.open(&run.setup, node, disk).unwrap();
+                assert_eq!(restored.progress(), replayed.progress());
+                assert!(restored.bytes_read() < replayed.bytes_read());
+                for ((key, field), content) in &contents {
+                    let what = format!("seed {seed}, node {node}, {key}/{field}");
+                    assert_eq!(replayed.read(key, *field).unwrap(), *content, "{what}");
+                    assert_eq!(restored.read(key, *field).unwrap(), *content, "{what}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn integers_take_what_sqlites_format_says() {
+        let widths = [
+            (0, 1),
+            (1, 1),
+            (-1, 2),
+            (2, 2),
+            (127, 2),
+            (128, 3),
+            (-129, 3),
+            (1 << 15, 4),
+            (1 << 23, 5),
+            (1 << 31, 7),
+            (1 << 47, 9),
+            (i64::MIN, 9),
+        ];
+        for (value, bytes) in widths {
+            assert_eq!(stored(value), bytes, "{value}");
+        }
+    }
+}
