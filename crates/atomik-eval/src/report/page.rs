@@ -25,7 +25,7 @@ const BARS: &[(&Metric, Option<&Metric>, &str, &str)] = &[
         &metrics::LATENCY_MEDIAN,
         Some(&metrics::LATENCY_P99),
         "Write latency",
-        "virtual time to acknowledgement; bar to the median, line to p99",
+        "virtual time to acknowledgement; median, line to p99",
     ),
     (
         &metrics::CPU,
@@ -123,7 +123,7 @@ pub fn page(review: &Review) -> Result<String, ReportError> {
                     }
                     @if !series.is_empty() {
                         h2 id="growth" { "How cost grows" }
-                        p { "Both axes are logarithmic: a straight line at 45° is cost in proportion, a flat one is cost that does not grow." }
+                        p { "Both axes are logarithmic: equal steps are equal factors, and a flat line is a cost that does not grow." }
                         @for series in &series { (series) }
                     }
                     @if !review.live.is_empty() { (live(&review.live)) }
@@ -148,10 +148,10 @@ fn top(review: &Review) -> Markup {
                 strong class=(class(fit.verdict)) { (fit.verdict) }
             }
             ul.facts {
-                li { b { (count(fit.operations)) } " operations" }
-                li { b { (count(fit.keys)) } " keys" }
-                li { b { (count(fit.nodes)) } " nodes" }
-                li { b { (count(fit.fields.len() as u64)) } " fields" }
+                li { (number(fit.operations, "operation")) }
+                li { (number(fit.keys, "key")) }
+                li { (number(fit.nodes, "node")) }
+                li { (number(fit.fields.len() as u64, "field")) }
                 li { "over " b { (Unit::Micros.show(fit.recorded_ms as f64 * 1e3)) } }
             }
             @if !fit.reasons.is_empty() {
@@ -179,6 +179,13 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::FitsWithConditions => "fits-with-conditions",
         Verdict::DoesNotFit => "does-not-fit",
     }
+}
+
+/// A number that stands out, and what it counts.
+fn number(value: u64, noun: &str) -> Markup {
+    let text = counted(value, noun);
+    let (digits, noun) = text.split_once(' ').unwrap_or((&text, ""));
+    html! { b { (digits) } " " (noun) }
 }
 
 /// A field has an empty name where a trace names none.
@@ -266,7 +273,9 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
     html! {
         table {
             thead { tr {
-                @for heading in ["Field", "Verdict", "Class", "Operations", "Keys", "Keys with one writer", "Words changed", "Width of values", "Wrong by xor"] {
+                th scope="col" { "Field" }
+                @for heading in ["Verdict", "Class", "Operations"] { th.left scope="col" { (heading) } }
+                @for heading in ["Keys", "Keys with one writer", "Words changed", "Width of values", "Wrong by xor"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -274,9 +283,9 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                 @for field in fields {
                     tr {
                         th scope="row" { (field_name(&field.name)) }
-                        td class=(class(field.verdict)) { (field.verdict) }
-                        td { (field.class) }
-                        td { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
+                        td.left class=(class(field.verdict)) { (field.verdict) }
+                        td.left { (field.class) }
+                        td.left { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
                         td { (count(field.keys)) }
                         td { (Unit::Share.show(field.single_writer_share)) }
                         td { (Unit::Share.show(field.changed_word_ratio)) }
@@ -345,9 +354,9 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
         h3 id=(format!("run-{place}")) { "Faults: " (run.world.faults) }
         ul.facts {
             li { (run.trace.name) }
-            li { b { (count(run.trace.operations)) } " operations" }
-            li { b { (count(run.trace.keys)) } " keys" }
-            li { b { (count(run.world.nodes)) } " nodes" }
+            li { (number(run.trace.operations, "operation")) }
+            li { (number(run.trace.keys, "key")) }
+            li { (number(run.world.nodes, "node")) }
             li { "seed " b { (run.world.seed) } }
             @if run.trace.acceleration != 1.0 {
                 li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as recorded" }
@@ -437,14 +446,26 @@ fn comparison(place: usize, run: &Run) -> Markup {
 
 fn row(metric: &Metric, columns: &[Column]) -> Markup {
     let least = metric.least(columns);
+    let cells: Vec<Measured> = columns
+        .iter()
+        .map(|column| metric.measure(column))
+        .collect();
+    // What is missing everywhere for one reason is said once.
+    if let Some(Measured::Missing(why)) = cells.first()
+        && cells.iter().all(|cell| *cell == Measured::Missing(why))
+    {
+        return html! {
+            tr { th scope="row" { (metric.name) } td.missing colspan=(cells.len()) { (why) } }
+        };
+    }
     html! {
         tr {
             th scope="row" { (metric.name) }
-            @for (column, least) in columns.iter().zip(least) {
-                @match metric.measure(column) {
+            @for (cell, least) in cells.into_iter().zip(least) {
+                @match cell {
                     Measured::Missing(why) => { td.missing { (why) } },
                     Measured::Words(words) if words.len() > 40 => { td.words { (words) } },
-                    measured if least => { td.least { (measured.text()) small { "least" } } },
+                    measured if least => { td.least { small { "least" } (measured.text()) } },
                     measured => { td { (measured.text()) } },
                 }
             }

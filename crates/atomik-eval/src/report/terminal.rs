@@ -24,7 +24,7 @@ pub fn terminal(review: &Review, width: usize) -> String {
             scaling.axis, scaling.command
         );
         let mut table = table(&[
-            scaling.axis.as_str(),
+            "at",
             "column",
             "latency, median",
             "bytes per write",
