@@ -217,6 +217,14 @@ Examples:
   atomik node put greeting 0x68656c6c6f --data DIR
   atomik node status --data DIR";
 
+const EVAL_EXAMPLES: &str = "\
+The program is atomik-eval, beside this one or on PATH; `make atomik-eval` builds it. `atomik-eval --help` lists its commands.
+
+Examples:
+  atomik eval fit trace.jsonl
+  atomik eval run trace.jsonl --ops 20000 --faults partition
+  atomik eval review trace.jsonl -o report.html";
+
 const DOCTOR_EXAMPLES: &str = "\
 Status 3 if a tool is missing, unless it is only for FPGAs.
 
@@ -271,6 +279,17 @@ pub enum Command {
     #[command(after_help = NODE_EXAMPLES, disable_version_flag = true)]
     Node {
         /// What atomik-node is told
+        #[arg(
+            value_name = "ARGUMENTS",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        args: Vec<OsString>,
+    },
+    /// Measure whether a workload fits xor deltas, against Raft, CRDTs and event stores
+    #[command(after_help = EVAL_EXAMPLES, disable_version_flag = true)]
+    Eval {
+        /// What atomik-eval is told
         #[arg(
             value_name = "ARGUMENTS",
             trailing_var_arg = true,

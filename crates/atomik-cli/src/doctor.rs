@@ -5,9 +5,10 @@ use atomik_sim::verilate::cache_dir;
 
 use comfy_table::Table;
 
+use crate::companion::Companion;
 use crate::failure::Failure;
 use crate::table::table;
-use crate::{Outcome, node, print, say};
+use crate::{Outcome, print, say};
 
 pub fn run() -> Result<Outcome, Failure> {
     let mut tools = table(&["tool", "for", "found", "where", "path"], usize::MAX);
@@ -40,12 +41,17 @@ pub fn run() -> Result<Outcome, Failure> {
         text += "What is not there is for `atomik fpga` alone; `make setup-fpga` installs it below .tools.\n";
     }
     text.push('\n');
-    let node = node::find().map_or(
-        "none; `make node` builds what `atomik node` runs".into(),
-        |path| path.display().to_string(),
-    );
-    // Writing to a string cannot fail.
-    let _ = writeln!(text, "atomik-node: {node}");
+    for companion in Companion::ALL {
+        let place = companion.find().map_or_else(
+            || {
+                let (target, subcommand) = (companion.target(), companion.subcommand());
+                format!("none; `{target}` builds what `{subcommand}` runs")
+            },
+            |path| path.display().to_string(),
+        );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}: {place}", companion.program());
+    }
     let root = project_root().map_or("none".into(), |root| root.display().to_string());
     let _ = writeln!(text, "project: {root}");
     let _ = writeln!(text, "compiled models: {}", cache_dir().display());

@@ -9,6 +9,8 @@ use atomik_sim::verilate::BuildError;
 use atomik_sim::{rtl, trace};
 use thiserror::Error;
 
+use crate::companion::Companion;
+
 /// Why a command ended early.
 #[derive(Debug, Error)]
 pub enum Failure {
@@ -61,11 +63,16 @@ pub enum Failure {
     #[error(transparent)]
     Pty(#[from] atomik_device::pty::PtyError),
     #[error(
-        "there is no atomik-node beside this program or on PATH: `make node` builds it beside the release of this one (many minutes the first time)"
+        "there is no {} beside this program or on PATH: `{}` builds it beside the release of this one (minutes the first time)",
+        .0.program(), .0.target()
     )]
-    NoNode,
-    #[error("{}: {source}; build it again with `make node`", .path.display())]
-    Node { path: PathBuf, source: io::Error },
+    NoCompanion(Companion),
+    #[error("{}: {source}; build it again with `{}`", .path.display(), .companion.target())]
+    Companion {
+        path: PathBuf,
+        source: io::Error,
+        companion: Companion,
+    },
     #[error("cannot catch Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("cannot write the result as JSON: {0}")]
@@ -116,8 +123,8 @@ impl Failure {
             | Self::Board(_)
             | Self::Pty(_)
             | Self::Signal(_)
-            | Self::NoNode
-            | Self::Node { .. }
+            | Self::NoCompanion(_)
+            | Self::Companion { .. }
             | Self::Json(_)
             | Self::Junit(_)
             | Self::Record(_)

@@ -1,13 +1,13 @@
 //! The `atomik` command: parses its arguments, calls the libraries, prints what they say.
 
 mod args;
+mod companion;
 mod device;
 mod doctor;
 mod failure;
 mod fpga;
 mod hdl;
 mod model;
-mod node;
 mod pages;
 mod regress;
 mod repl;
@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use args::{Cli, Command, HdlCommand, ModelCommand, SimCommand, TraceCommand};
+use companion::Companion;
 use failure::Failure;
 
 /// How a command ended that did what it was asked to do.
@@ -61,7 +62,8 @@ fn main() -> ExitCode {
         Command::Fpga(command) => fpga::run(&command),
         Command::Device(args) => device::run(&args),
         Command::Replica(command) => replica::run_command(&command),
-        Command::Node { args } => node::run(&args),
+        Command::Node { args } => Companion::Node.run(&args),
+        Command::Eval { args } => Companion::Eval.run(&args),
         Command::Doctor => doctor::run(),
         Command::Completions { shell } => pages::completions(shell),
         Command::Man { out } => pages::man(out.as_deref()),

@@ -8,6 +8,9 @@
 //! | [`fit`] | the verdict |
 //! | [`system`] | what a replicated system looks like to the simulator |
 //! | [`peers`] | the systems that are compared |
+//! | [`world`], [`network`] | clients, links, disks, faults, virtual time |
+//! | [`judge`] | what can be explained, and what is wrong |
+//! | [`run`] | a workload through the systems |
 //! | [`figures`] | what is measured |
 //! | [`report`] | how it is shown: terminal, HTML |
 
@@ -18,7 +21,11 @@ pub mod figures;
 pub mod fit;
 pub mod generate;
 pub mod import;
+pub mod judge;
+pub mod network;
 pub mod peers;
 pub mod report;
+pub mod run;
 pub mod system;
 pub mod workload;
+pub mod world;

@@ -6,7 +6,7 @@
 //!
 //! | member | | what it is |
 //! |---|---|---|
-//! | `t` | required | milliseconds since the first moment of the trace; never decreases |
+//! | `t` | required | milliseconds since the first moment of the trace, at most 2^53; never decreases |
 //! | `node` | required | the node whose client does it, from 0 |
 //! | `key` | required | 1 to 512 bytes of UTF-8 |
 //! | `op` | required | see [`Action`] |
@@ -23,7 +23,7 @@
 //! | `remove` | `{"at":5,"count":3}` | removes text |
 //! | `append` | boolean, integer or string | adds to the end of a list |
 //!
-//! A field has one [`Class`] in the whole trace. A bad line stops the reader with file, line and reason.
+//! A field has one [`Class`] in the whole trace. A bad line stops the reader with file, line and reason. Empty lines are skipped; they count.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,6 +39,8 @@ pub const MAX_KEY: usize = 512;
 pub const MAX_FIELD: usize = 255;
 /// Nodes are numbered below this.
 pub const MAX_NODES: u32 = 65_536;
+/// The last moment, in milliseconds: whole numbers up to here are exact in every JSON reader, and microseconds do not overflow 64 bits.
+pub const MAX_T: u64 = 1 << 53;
 
 /// A value that is written at once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -148,7 +150,7 @@ impl Action {
 pub enum Class {
     /// `toggle`, and `set` of booleans.
     Flag,
-    /// `set`.
+    /// `set`, and `toggle` of what is set to booleans and other values.
     Register,
     /// `add`, and `set` of integers.
     Counter,
@@ -170,17 +172,54 @@ impl Class {
         Self::List,
         Self::Text,
     ];
+}
 
-    /// The class of a field that had this one and gets an action of the other.
-    fn join(self, other: Self) -> Option<Self> {
-        match (self, other) {
-            (a, b) if a == b => Some(a),
-            (Self::Flag, Self::Register) | (Self::Register, Self::Flag) => Some(Self::Register),
-            (Self::Register, Self::Counter) | (Self::Counter, Self::Register) => {
-                Some(Self::Counter)
-            }
-            _ => None,
+/// What was done to a field so far, which decides its class. The order in which it was done does not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Uses(u16);
+
+impl Uses {
+    const TOGGLE: Self = Self(1);
+    const SET_BOOL: Self = Self(1 << 1);
+    const SET_INT: Self = Self(1 << 2);
+    const SET_TEXT: Self = Self(1 << 3);
+    const ADD: Self = Self(1 << 4);
+    const ELEMENT: Self = Self(1 << 5);
+    const APPEND: Self = Self(1 << 6);
+    const POSITION: Self = Self(1 << 7);
+
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::Toggle => Self::TOGGLE,
+            Action::Set(Scalar::Bool(_)) => Self::SET_BOOL,
+            Action::Set(Scalar::Int(_)) => Self::SET_INT,
+            Action::Set(Scalar::Text(_)) => Self::SET_TEXT,
+            Action::Add(_) => Self::ADD,
+            Action::Insert(_) | Action::Remove(_) => Self::ELEMENT,
+            Action::Append(_) => Self::APPEND,
+            Action::InsertText { .. } | Action::RemoveText { .. } => Self::POSITION,
         }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The first class that has all of these.
+    fn class(self) -> Option<Class> {
+        let sets = Self::SET_BOOL.and(Self::SET_INT).and(Self::SET_TEXT);
+        let classes = [
+            (Class::Flag, Self::TOGGLE.and(Self::SET_BOOL)),
+            (Class::Register, Self::TOGGLE.and(sets)),
+            (Class::Counter, Self::ADD.and(Self::SET_INT)),
+            (Class::Set, Self::ELEMENT),
+            (Class::List, Self::APPEND),
+            (Class::Text, Self::POSITION),
+        ];
+        classes
+            .into_iter()
+            .find(|(_, has)| self.and(*has) == *has)
+            .map(|(class, _)| class)
     }
 }
 
@@ -262,6 +301,12 @@ impl Line {
             let text = error.to_string();
             text.replace(&format!(" at line 1 column {}", error.column()), "")
         })?;
+        if wire.t > MAX_T {
+            return Err(format!(
+                "t is {}; it may be {MAX_T}: give milliseconds since the first moment of the trace",
+                wire.t
+            ));
+        }
         if wire.node >= MAX_NODES {
             return Err(format!("node {} is not below {MAX_NODES}", wire.node));
         }
@@ -415,7 +460,9 @@ pub struct Reader<R> {
     line: u64,
     last: u64,
     buffer: Vec<u8>,
-    classes: BTreeMap<String, (Class, u64)>,
+    /// What was done to each field, and the line that did it first.
+    uses: BTreeMap<String, (Uses, u64)>,
+    stopped: bool,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -427,7 +474,8 @@ impl<R: BufRead> Reader<R> {
             line: 0,
             last: 0,
             buffer: Vec::new(),
-            classes: BTreeMap::new(),
+            uses: BTreeMap::new(),
+            stopped: false,
         }
     }
 
@@ -438,9 +486,9 @@ impl<R: BufRead> Reader<R> {
 
     /// The fields so far and their classes.
     pub fn classes(&self) -> impl Iterator<Item = (&str, Class)> {
-        self.classes
+        self.uses
             .iter()
-            .map(|(name, (class, _))| (name.as_str(), *class))
+            .filter_map(|(name, (uses, _))| Some((name.as_str(), uses.class()?)))
     }
 
     fn accept(&mut self) -> Result<Option<Line>, String> {
@@ -457,21 +505,23 @@ impl<R: BufRead> Reader<R> {
             ));
         }
         self.last = line.t;
-        let class = line.action.class();
-        match self.classes.get_mut(&line.field) {
+        let new = Uses::of(&line.action);
+        match self.uses.get_mut(&line.field) {
             None => {
-                self.classes.insert(line.field.clone(), (class, self.line));
+                self.uses.insert(line.field.clone(), (new, self.line));
             }
-            Some((known, first)) => match known.join(class) {
-                Some(joined) => *known = joined,
-                None => {
+            Some((uses, first)) => {
+                let all = uses.and(new);
+                if let (Some(known), None) = (uses.class(), all.class()) {
                     return Err(format!(
-                        "{} makes the field {:?} a {class}, but line {first} made it a {known}: give it another name",
+                        "{} makes the field {:?} a {}, but since line {first} it is a {known}: give it another name",
                         line.action.name(),
-                        line.field
+                        line.field,
+                        line.action.class()
                     ));
                 }
-            },
+                *uses = all;
+            }
         }
         Ok(Some(line))
     }
@@ -481,12 +531,13 @@ impl<R: BufRead> Iterator for Reader<R> {
     type Item = Result<Line, TraceError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
+        while !self.stopped {
             self.buffer.clear();
             match self.input.read_until(b'\n', &mut self.buffer) {
                 Ok(0) => return None,
                 Ok(_) => self.line += 1,
                 Err(source) => {
+                    self.stopped = true;
                     let file = self.file.clone();
                     return Some(Err(TraceError::Io { file, source }));
                 }
@@ -495,6 +546,7 @@ impl<R: BufRead> Iterator for Reader<R> {
                 Ok(None) => {}
                 Ok(Some(line)) => return Some(Ok(line)),
                 Err(reason) => {
+                    self.stopped = true;
                     return Some(Err(TraceError::Line {
                         file: self.file.clone(),
                         line: self.line,
@@ -503,6 +555,7 @@ impl<R: BufRead> Iterator for Reader<R> {
                 }
             }
         }
+        None
     }
 }
 
@@ -569,6 +622,7 @@ impl Workload {
         };
         let mut places: BTreeMap<String, u16> = BTreeMap::new();
         let mut universes: Vec<Option<IndexSet<Scalar>>> = Vec::new();
+        let mut uses: Vec<Uses> = Vec::new();
         for (number, line) in lines.into_iter().take(limit).enumerate() {
             let line = line?;
             let class = line.action.class();
@@ -588,12 +642,15 @@ impl Workload {
                         universe: None,
                     });
                     universes.push(Some(IndexSet::new()));
+                    uses.push(Uses::default());
                     places.insert(line.field, field);
                     field
                 }
             };
             let known = &mut workload.fields[usize::from(field)];
-            known.class = known.class.join(class).ok_or_else(|| TraceError::Line {
+            let all = uses[usize::from(field)].and(Uses::of(&line.action));
+            uses[usize::from(field)] = all;
+            known.class = all.class().ok_or_else(|| TraceError::Line {
                 file: name.into(),
                 line: number as u64 + 1,
                 reason: format!("field {:?} is a {} and a {class}", known.name, known.class),

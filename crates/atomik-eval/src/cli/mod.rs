@@ -3,6 +3,7 @@
 pub mod fit;
 pub mod generate;
 pub mod import;
+pub mod output;
 pub mod report;
 pub mod review;
 pub mod run;

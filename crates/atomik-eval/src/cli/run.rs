@@ -1,10 +1,274 @@
-//! `atomik eval run`.
+//! `atomik eval run`: a trace through all systems under one simulated network.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use atomik_eval::figures::Run;
+use atomik_eval::network::Weather;
+use atomik_eval::system::Kind;
+use atomik_eval::workload::Workload;
+use atomik_eval::world::{Faults, Settings};
+use atomik_eval::{peers, report, run};
+use clap::builder::TypedValueParser as _;
 
 use super::{Failure, Outcome};
 
-#[derive(clap::Args, Debug)]
-pub struct Args {}
+const EXAMPLES: &str = "\
+Examples:
+  atomik eval run flights.jsonl --ops 20000
+  atomik eval run flights.jsonl --ops 20000 --peers atomik,raft --faults partition --seed 7
+  atomik eval run counter.jsonl --faults loss,crash --json > run.json";
 
-pub fn run(_args: &Args) -> Result<Outcome, Failure> {
-    Ok(Outcome::Fine)
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The trace
+    pub trace: PathBuf,
+    #[command(flatten)]
+    pub choice: Choice,
+    #[command(flatten)]
+    pub world: World,
+    /// What goes wrong: none, or some of loss, partition, crash
+    #[arg(long, value_delimiter = ',', default_value = "none")]
+    pub faults: Vec<Fault>,
+    /// Print figures as JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which systems, and how much of the trace.
+#[derive(clap::Args, Debug, Clone)]
+pub struct Choice {
+    /// The systems to run, by the beginning of their names; all that this build has if left out
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    pub peers: Vec<String>,
+    /// Run the first N operations only
+    #[arg(long, value_name = "N")]
+    pub ops: Option<usize>,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    None,
+    Loss,
+    Partition,
+    Crash,
+}
+
+/// The simulated world. The defaults are those of a cluster over some data centres.
+#[derive(clap::Args, Debug, Clone)]
+pub struct World {
+    /// Nodes; those that the trace has, if that is more
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000).map(usize::from))]
+    pub nodes: usize,
+    /// Where all randomness comes from
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Operations a second, on average, of virtual time; `recorded` plays the trace as it was recorded
+    #[arg(long, default_value = "1000", value_parser = rate)]
+    pub rate: Rate,
+    /// Milliseconds from node to node
+    #[arg(long, default_value_t = 5.0, value_parser = positive)]
+    pub latency_ms: f64,
+    /// Milliseconds that come on top on average, exponentially distributed
+    #[arg(long, default_value_t = 0.5, value_parser = positive)]
+    pub jitter_ms: f64,
+    /// Uplink of a node in Mbit/s
+    #[arg(long, default_value_t = 100.0, value_parser = positive)]
+    pub mbits: f64,
+    /// Milliseconds of an fsync
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    pub fsync_ms: f64,
+    /// Clients of a node hand over together what came within so many milliseconds
+    #[arg(long, default_value_t = 2.0, value_parser = positive)]
+    pub batch_ms: f64,
+    /// Seconds between comparisons, where a system compares nodes periodically
+    #[arg(long, default_value_t = 1.0, value_parser = positive)]
+    pub sync_s: f64,
+    /// Percent of messages lost under `--faults loss`
+    #[arg(long, default_value_t = 5.0, value_parser = percent)]
+    pub loss: f64,
+    /// Percent of messages that come twice under `--faults loss`
+    #[arg(long, default_value_t = 1.0, value_parser = percent)]
+    pub duplicates: f64,
+    /// Percent of messages that are overtaken under `--faults loss`
+    #[arg(long, default_value_t = 1.0, value_parser = percent)]
+    pub reorder: f64,
+    /// Seconds of a partition or a crash; a third of the run at most
+    #[arg(long, default_value_t = 15.0, value_parser = positive)]
+    pub outage_s: f64,
+}
+
+/// How fast a trace is played.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate(Option<f64>);
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "recorded" {
+        return Ok(Rate(None));
+    }
+    match text.parse() {
+        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(Rate(Some(rate))),
+        _ => Err("give a number above 0, or `recorded`".into()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..1e9).contains(&number) => Ok(number),
+        _ => Err("give a number, not below 0".into()),
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (0.0..=100.0).contains(&number) => Ok(number),
+        _ => Err("give a number from 0 to 100".into()),
+    }
+}
+
+impl World {
+    /// The settings of a run of this workload.
+    pub fn settings(&self, workload: &Workload, faults: &[Fault]) -> Result<Settings, Failure> {
+        let micros = |ms: f64| (ms * 1e3) as u64;
+        let nodes = self.nodes.max(workload.nodes as usize);
+        let has = |fault| faults.contains(&fault);
+        if has(Fault::None) && faults.len() > 1 {
+            return Err(Failure::Input(
+                "--faults none goes with no other fault: leave it out".into(),
+            ));
+        }
+        if !has(Fault::None) && nodes < 3 && (has(Fault::Partition) || has(Fault::Crash)) {
+            return Err(Failure::Input(format!(
+                "partitions and crashes need 3 nodes at least, so that a majority stays; there are {nodes}: give --nodes 3"
+            )));
+        }
+        Ok(Settings {
+            nodes,
+            seed: self.seed,
+            weather: Weather {
+                latency: micros(self.latency_ms),
+                jitter: micros(self.jitter_ms),
+                bandwidth: (self.mbits * 1e6 / 8.0) as u64,
+                loss: 0.0,
+                duplicates: 0.0,
+                reorder: 0.0,
+            },
+            faults: Faults {
+                loss: has(Fault::Loss),
+                partition: has(Fault::Partition),
+                crash: has(Fault::Crash),
+            },
+            lossy: [self.loss, self.duplicates, self.reorder].map(|percent| percent / 100.0),
+            fsync: micros(self.fsync_ms),
+            batch: micros(self.batch_ms),
+            sync_interval: micros(self.sync_s * 1e3).max(1),
+            rate: self.rate.0,
+            outage: micros(self.outage_s * 1e3),
+            ..Settings::default()
+        })
+    }
+}
+
+impl Choice {
+    /// The systems that were asked for.
+    pub fn kinds(&self) -> Result<Vec<Box<dyn Kind>>, Failure> {
+        let all = peers::all();
+        let names: Vec<_> = all.iter().map(|kind| kind.describe().name).collect();
+        let fits = |name: &str, wanted: &str| {
+            name.to_lowercase()
+                .starts_with(&wanted.trim().to_lowercase())
+        };
+        if let Some(unknown) = self
+            .peers
+            .iter()
+            .find(|wanted| !names.iter().any(|name| fits(name, wanted)))
+        {
+            return Err(Failure::Input(format!(
+                "there is no system {unknown:?} in this build: there are {}",
+                names.join(", ")
+            )));
+        }
+        Ok(all
+            .into_iter()
+            .filter(|kind| {
+                let name = kind.describe().name;
+                self.peers.is_empty() || self.peers.iter().any(|wanted| fits(name, wanted))
+            })
+            .collect())
+    }
+
+    /// The trace, as far as it was asked for.
+    pub fn read(&self, trace: &std::path::Path) -> Result<Workload, Failure> {
+        let workload = Workload::read(trace, self.ops.unwrap_or(usize::MAX))?;
+        if workload.steps.is_empty() {
+            return Err(Failure::Input(format!(
+                "{}: no operations in it",
+                trace.display()
+            )));
+        }
+        Ok(workload)
+    }
+}
+
+/// The command that makes a column alone: this one, with other `--peers` and `--faults`.
+pub fn command(subcommand: &str, column: &str, faults: &str, leave_out: &[&str]) -> String {
+    let mut words = vec!["atomik eval".to_owned(), subcommand.to_owned()];
+    let mut args = std::env::args().skip(2).peekable();
+    while let Some(word) = args.next() {
+        let name = word.split('=').next().unwrap_or_default();
+        if name == "--peers" || name == "--faults" || leave_out.contains(&name) {
+            if !word.contains('=') && args.peek().is_some_and(|next| !next.starts_with("--")) {
+                args.next();
+            }
+        } else if name != "--json" {
+            words.push(quoted(&word));
+        }
+    }
+    words.push(format!("--faults {faults}"));
+    if !column.is_empty() {
+        words.push(format!("--peers {}", quoted(column)));
+    }
+    words.join(" ")
+}
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./=,:@+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+pub fn run(args: &Args) -> Result<Outcome, Failure> {
+    let workload = args.choice.read(&args.trace)?;
+    let settings = args.world.settings(&workload, &args.faults)?;
+    let kinds = args.choice.kinds()?;
+    let faults = run::name_of(settings.faults);
+    let run = run::run(
+        &workload,
+        &settings,
+        &kinds,
+        |column| command("run", column, &faults, &[]),
+        |name| eprintln!("atomik eval: {name}"),
+    )?;
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &run).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", report::terminal::run(&run, super::width()))?;
+    }
+    Ok(outcome(&run))
+}
+
+/// A system whose nodes differ at the end has failed.
+pub fn outcome(run: &Run) -> Outcome {
+    if run.columns.iter().all(|column| column.converged) {
+        Outcome::Fine
+    } else {
+        Outcome::CheckFailed
+    }
 }

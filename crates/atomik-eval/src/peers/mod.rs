@@ -1,12 +1,18 @@
 //! The columns of the comparison.
 
+#[cfg(test)]
+mod adversary;
 mod atomik;
 #[cfg(feature = "automerge")]
 mod automerge;
+#[cfg(feature = "crdts")]
+mod causal;
 #[cfg(feature = "cqrs")]
 mod cqrs;
 #[cfg(feature = "crdts")]
 mod crdts;
+#[cfg(any(feature = "automerge", feature = "loro", feature = "yrs"))]
+mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;
 #[cfg(feature = "loro")]
@@ -15,6 +21,8 @@ mod loro;
 pub mod openraft;
 #[cfg(feature = "raft")]
 mod raft;
+#[cfg(feature = "sqlite")]
+mod store_protocol;
 #[cfg(feature = "yrs")]
 mod yrs;
 

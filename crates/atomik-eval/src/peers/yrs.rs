@@ -1,8 +1,393 @@
-//! A column of the comparison; see [`crate::system`].
+//! One document of Yrs (Yjs in Rust) for all keys, its shared types at the root.
+//!
+//! | class | in the document |
+//! |---|---|
+//! | flag | map of the field: for each key and node that node's own bit; the flag is their xor, so concurrent toggles all count |
+//! | register | map of the field: key → value |
+//! | counter | map of the field: for each key and node that node's own sum; the counter is their sum |
+//! | set | a map for the field of the key: element → true |
+//! | list | an array for the field of the key |
+//! | text | a text for the field of the key |
+//!
+//! An entry for each writer is how counters are made of Yjs maps; a shared number that is read, changed and written loses concurrent changes. Types stand at the root, because two
+//! nodes that put a new shared type under one key of a map at once keep only one of them, while "root level types sharing the same name across different peers are considered to be replicas of the same logical entity" (docs of the crate `yrs`).
+//!
+//! A `set` of a flag or a counter starts an *era*, which has a number of its own: one more entry holds it and the value at its start. Bits and sums say in which era they are, and count in no other.
 
-use crate::system::Kind;
+use ::yrs::block::ClientID;
+use ::yrs::updates::decoder::Decode;
+use ::yrs::updates::encoder::Encode;
+use ::yrs::{
+    Any, Array, Doc, GetString, Map, MapRef, Options, Out as Value, ReadTxn, StateVector, Text,
+    Transact, TransactionMut, Update, WriteTxn, merge_updates_v1,
+};
+
+use super::document::{Document, Replica, client_id};
+use crate::content::Content;
+use crate::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
+use crate::workload::{Action, Class, Field, Scalar};
 
 /// Its columns.
 pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
-    Vec::new()
+    vec![Box::new(Yrs)]
+}
+
+struct Yrs;
+
+impl Kind for Yrs {
+    fn describe(&self) -> Description {
+        Description {
+            name: "Yrs",
+            library: "yrs 0.28.1".into(),
+            semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions and text edits all count; of two concurrent writes of one register \
+                that of the higher client id stays, and nothing is reported; an element that is inserted while another removes it stays, unless a third inserted it, too, and the removal saw that one.",
+            usage: "One document; types at the root and known beforehand (docs of crate `yrs`). Flags and counters have an entry for each writer. A transaction for each batch; updates are broadcast in encoding v1, and whoever comes back gets a difference by state vector \
+                (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Client ids are new in every life (docs.yjs.dev, FAQ). Updates are stored one by one and merged into the whole document now and then (yrs-kvstore, docs: every 64 updates; \
+                here when they are as many bytes as the document, which writes less). Y.Map keeps a tombstone for every value that was overwritten; y-utility's README advises YKeyValue for that, which there is for JavaScript only: it finds entries by their place in an array, and \
+                Yrs has to walk from the start for a place.",
+            proofs: "None known. The crate's own randomised tests compare replicas after exchanges in random order (fuzzy tests in src/types/{text,array,map,xml}.rs).",
+        }
+    }
+
+    fn expresses(&self, _: &Field) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn open(
+        &self,
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+    ) -> Result<Box<dyn System>, Broken> {
+        let replica = Replica::open(setup, node, storage, |life| {
+            Ok(Shared::new(setup, node, client_id(setup, node, life)))
+        })?;
+        Ok(Box::new(replica))
+    }
+}
+
+/// A field as the document has it.
+struct Column {
+    class: Class,
+    /// Entries of all keys, if it is not a type for each key.
+    map: MapRef,
+}
+
+struct Shared {
+    doc: Doc,
+    node: u64,
+    nodes: u64,
+    columns: Vec<Column>,
+    updates: Vec<Vec<u8>>,
+}
+
+/// Where in the era's order an entry stands: (era, what it holds).
+type InEra = (i64, i64);
+
+impl Shared {
+    fn new(setup: &Setup, node: NodeId, id: u64) -> Self {
+        // 53 bits, as docs of `yrs` have it.
+        let id = ClientID::new(id >> 11);
+        let doc = Doc::with_options(Options::with_guid_and_client_id("atomik".into(), id));
+        let columns = setup
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(field, of)| Column {
+                class: of.class,
+                map: doc.get_or_insert_map(field.to_string()),
+            })
+            .collect();
+        Self {
+            doc,
+            node: node as u64,
+            nodes: setup.nodes as u64,
+            columns,
+            updates: Vec::new(),
+        }
+    }
+
+    fn column(&self, field: u16) -> Result<&Column, Broken> {
+        self.columns
+            .get(usize::from(field))
+            .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
+    }
+
+    /// What all nodes' entries of a flag or a counter come to: the era, the value at its start, the entry of each node.
+    fn entries(&self, txn: &impl ReadTxn, map: &MapRef, key: &str) -> (InEra, Vec<InEra>) {
+        let get = |name: &str| map.get(txn, name).map_or((0, 0), |value| in_era(&value));
+        let start = get(&format!("{key}/"));
+        let own = (0..self.nodes)
+            .map(|node| get(&format!("{key}/{node}")))
+            .collect();
+        (start, own)
+    }
+}
+
+/// The name of a type that belongs to one key.
+fn root(field: u16, key: &str) -> String {
+    format!("{field}/{key}")
+}
+
+fn in_era(value: &Value) -> InEra {
+    match value {
+        Value::Any(Any::Array(parts)) => match &**parts {
+            [Any::Number(era), Any::Number(value)] => {
+                (era.as_i64().unwrap_or(0), value.as_i64().unwrap_or(0))
+            }
+            _ => (0, 0),
+        },
+        Value::Any(Any::Number(value)) => (0, value.as_i64().unwrap_or(0)),
+        Value::Any(Any::Bool(value)) => (0, i64::from(*value)),
+        _ => (0, 0),
+    }
+}
+
+/// An entry that says in which era it is, unless that is the first.
+fn entry(era: i64, value: Any) -> Any {
+    match era {
+        0 => value,
+        era => Any::from(vec![
+            Any::from(era),
+            match value {
+                Any::Bool(value) => Any::from(i64::from(value)),
+                value => value,
+            },
+        ]),
+    }
+}
+
+fn any(value: &Scalar) -> Any {
+    match value {
+        Scalar::Bool(value) => Any::from(*value),
+        Scalar::Int(value) => Any::from(*value),
+        Scalar::Text(value) => Any::from(value.as_str()),
+    }
+}
+
+fn scalar(value: &Any) -> Option<Scalar> {
+    Some(match value {
+        Any::Bool(value) => Scalar::Bool(*value),
+        Any::Number(value) => Scalar::Int(value.as_i64()?),
+        Any::String(value) => Scalar::Text(value.to_string()),
+        _ => return None,
+    })
+}
+
+/// The name of an element in a map.
+fn name(element: &Scalar) -> String {
+    match element {
+        Scalar::Bool(value) => format!("b{value}"),
+        Scalar::Int(value) => format!("i{value}"),
+        Scalar::Text(value) => format!("t{value}"),
+    }
+}
+
+fn element(name: &str) -> Option<Scalar> {
+    let (kind, value) = name.split_at_checked(1)?;
+    Some(match kind {
+        "b" => Scalar::Bool(value == "true"),
+        "i" => Scalar::Int(value.parse().ok()?),
+        _ => Scalar::Text(value.to_owned()),
+    })
+}
+
+/// The byte at which the `at`th character starts: Yrs counts UTF-8 bytes (`OffsetKind::Bytes`), traces characters.
+fn byte(text: &str, at: usize) -> u32 {
+    text.char_indices()
+        .nth(at)
+        .map_or(text.len(), |(byte, _)| byte) as u32
+}
+
+impl Shared {
+    fn change(
+        &self,
+        txn: &mut TransactionMut<'_>,
+        key: &str,
+        field: u16,
+        action: &Action,
+    ) -> Result<(), Broken> {
+        let column = self.column(field)?;
+        let map = &column.map;
+        match (column.class, action) {
+            (Class::Flag, Action::Toggle) => {
+                let ((era, _), own) = self.entries(txn, map, key);
+                let (of, bit) = own[self.node as usize];
+                let bit = (of == era && bit != 0) ^ true;
+                map.insert(txn, format!("{key}/{}", self.node), entry(era, bit.into()));
+            }
+            (Class::Counter, Action::Add(value)) => {
+                let ((era, _), own) = self.entries(txn, map, key);
+                let (of, sum) = own[self.node as usize];
+                let sum = if of == era { sum } else { 0 }.wrapping_add(*value);
+                map.insert(txn, format!("{key}/{}", self.node), entry(era, sum.into()));
+            }
+            (Class::Flag, Action::Set(Scalar::Bool(_)))
+            | (Class::Counter, Action::Set(Scalar::Int(_))) => {
+                let Action::Set(value) = action else {
+                    return Ok(());
+                };
+                let ((era, _), _) = self.entries(txn, map, key);
+                let nodes = self.nodes as i64;
+                let next = (era / nodes + 1) * nodes + self.node as i64;
+                map.insert(txn, format!("{key}/"), entry(next, any(value)));
+            }
+            (Class::Register, Action::Set(value)) => {
+                map.insert(txn, key, any(value));
+            }
+            (Class::Register, Action::Toggle) => {
+                let on = matches!(map.get(txn, key), Some(Value::Any(Any::Bool(true))));
+                map.insert(txn, key, Any::from(!on));
+            }
+            (Class::Set, Action::Insert(value)) => {
+                let set = txn.get_or_insert_map(root(field, key));
+                set.insert(txn, name(value), true);
+            }
+            (Class::Set, Action::Remove(value)) => {
+                let set = txn.get_or_insert_map(root(field, key));
+                set.remove(txn, &name(value));
+            }
+            (Class::List, Action::Append(value)) => {
+                let list = txn.get_or_insert_array(root(field, key));
+                list.push_back(txn, any(value));
+            }
+            (Class::Text, Action::InsertText { at, text: new }) => {
+                let text = txn.get_or_insert_text(root(field, key));
+                let at = byte(&text.get_string(txn), *at);
+                text.insert(txn, at, new);
+            }
+            (Class::Text, Action::RemoveText { at, count }) => {
+                let text = txn.get_or_insert_text(root(field, key));
+                let now = text.get_string(txn);
+                let first = byte(&now, *at);
+                let count = byte(&now[first as usize..], *count);
+                if count > 0 {
+                    text.remove_range(txn, first, count);
+                }
+            }
+            (class, action) => {
+                return Err(Broken(format!("{} does not fit a {class}", action.name())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Document for Shared {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<(), Broken> {
+        let mut txn = self
+            .doc
+            .try_transact_mut()
+            .map_err(|error| Broken::new("opening a transaction", error))?;
+        for (key, field, action) in operations {
+            self.change(&mut txn, key, *field, action)?;
+        }
+        // Values that were overwritten within it go with the commit.
+        txn.commit();
+        let update = txn.encode_update_v1();
+        drop(txn);
+        self.updates.push(update);
+        Ok(())
+    }
+
+    fn take_update(&mut self) -> Result<Vec<u8>, Broken> {
+        let mut updates = std::mem::take(&mut self.updates);
+        match updates.len() {
+            1 => Ok(updates.remove(0)),
+            _ => merge_updates_v1(updates).map_err(|error| Broken::new("merging updates", error)),
+        }
+    }
+
+    fn apply(&mut self, update: &[u8]) -> Result<(), Broken> {
+        let update =
+            Update::decode_v1(update).map_err(|error| Broken::new("reading an update", error))?;
+        let mut txn = self
+            .doc
+            .try_transact_mut()
+            .map_err(|error| Broken::new("opening a transaction", error))?;
+        txn.apply_update(update)
+            .map_err(|error| Broken::new("applying an update", error))
+    }
+
+    fn vector(&self) -> Result<Vec<u8>, Broken> {
+        Ok(self.doc.transact().state_vector().encode_v1())
+    }
+
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken> {
+        let vector = StateVector::decode_v1(vector)
+            .map_err(|error| Broken::new("reading a state vector", error))?;
+        Ok(self.doc.transact().encode_state_as_update_v1(&vector))
+    }
+
+    fn whole(&self) -> Result<Vec<u8>, Broken> {
+        let nothing = StateVector::default();
+        Ok(self.doc.transact().encode_state_as_update_v1(&nothing))
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        let column = self.column(field)?;
+        let map = &column.map;
+        let txn = self.doc.transact();
+        Ok(match column.class {
+            Class::Flag => {
+                let ((era, start), own) = self.entries(&txn, map, key);
+                let bits = own.iter().filter(|(of, _)| *of == era);
+                Content::Flag(bits.fold(start != 0, |flag, (_, bit)| flag ^ (*bit != 0)))
+            }
+            Class::Counter => {
+                let ((era, start), own) = self.entries(&txn, map, key);
+                let sums = own.iter().filter(|(of, _)| *of == era);
+                Content::Counter(sums.fold(start, |all, (_, sum)| all.wrapping_add(*sum)))
+            }
+            Class::Register => Content::Register(match map.get(&txn, key) {
+                Some(Value::Any(value)) => scalar(&value),
+                _ => None,
+            }),
+            Class::Set => Content::Set(
+                txn.get_map(root(field, key))
+                    .map_or_else(Default::default, |set| {
+                        set.keys(&txn).filter_map(element).collect()
+                    }),
+            ),
+            Class::List => Content::List(txn.get_array(root(field, key)).map_or_else(
+                Vec::new,
+                |list| {
+                    list.iter(&txn)
+                        .filter_map(|value| match value {
+                            Value::Any(value) => scalar(&value),
+                            _ => None,
+                        })
+                        .collect()
+                },
+            )),
+            Class::Text => Content::Text(
+                txn.get_text(root(field, key))
+                    .map_or_else(String::new, |text| text.get_string(&txn)),
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::adversary::{ALL, Faults, all_counts, converges, sequential};
+    use super::*;
+
+    #[test]
+    fn acknowledged_operations_count_once() {
+        let classes = [Class::Flag, Class::Register, Class::Counter, Class::List];
+        all_counts(&Yrs, &classes, 0..40, ALL);
+        let no_crash = Faults { crash: 0, ..ALL };
+        all_counts(&Yrs, &classes, 40..80, no_crash);
+    }
+
+    #[test]
+    fn nodes_become_the_same() {
+        converges(&Yrs, &Class::ALL, 100..160);
+    }
+
+    #[test]
+    fn in_sequence_operations_mean_what_traces_mean() {
+        sequential(&Yrs, &Class::ALL, 200..210);
+    }
 }

@@ -1,0 +1,200 @@
+//! How a field is put into bits, and what an operation makes of the bits that its writer sees.
+//!
+//! | class | bits |
+//! |---|---|
+//! | flag | 1 |
+//! | counter | 64, two's complement |
+//! | register | booleans 1, integers 64, strings 8 a byte, filled up with zeros |
+//! | set | 1 an element, in the order in which they come up in the field |
+//! | list, text | 8 a byte, filled up with zeros; an element of a list is a line |
+//!
+//! The last row is no way to replicate a list or a text. It is here to show what becomes of one.
+
+use indexmap::IndexSet;
+
+use super::bits::{Bits, CAPACITY};
+use crate::workload::{Action, Class, MAX_UNIVERSE, Scalar};
+
+/// What an operation makes of bits.
+#[derive(Debug)]
+pub(super) enum Effect<'a> {
+    Toggle,
+    Put(Bits),
+    Add(i64),
+    Element { bit: usize, present: bool },
+    Append(String),
+    InsertText { at: usize, text: &'a str },
+    RemoveText { at: usize, count: usize },
+}
+
+impl<'a> Effect<'a> {
+    /// What `action` does; an element that is new gets the next bit of `universe`. `None` if there are no bits for it: a string that is too long, an element too many.
+    pub(super) fn of(
+        action: &'a Action,
+        universe: &mut IndexSet<Scalar, foldhash::fast::FixedState>,
+    ) -> Option<Self> {
+        Some(match action {
+            Action::Toggle => Self::Toggle,
+            Action::Set(value) => Self::Put(put(value)?),
+            Action::Add(value) => Self::Add(*value),
+            Action::Insert(value) | Action::Remove(value) => Self::Element {
+                bit: match universe.get_index_of(value) {
+                    Some(bit) => bit,
+                    None if universe.len() < MAX_UNIVERSE => universe.insert_full(value.clone()).0,
+                    None => return None,
+                },
+                present: matches!(action, Action::Insert(_)),
+            },
+            Action::Append(value) => Self::Append(match value {
+                Scalar::Text(text) => format!("{text}\n"),
+                other => format!("{other}\n"),
+            }),
+            Action::InsertText { at, text } => Self::InsertText { at: *at, text },
+            Action::RemoveText { at, count } => Self::RemoveText {
+                at: *at,
+                count: *count,
+            },
+        })
+    }
+
+    /// What a writer that sees these bits wants there to be. Only text and lists can become longer than there are bits; then it is `None`.
+    pub(super) fn apply(&self, seen: &Bits) -> Option<Bits> {
+        match self {
+            Self::Toggle => Some(Bits::Word(u64::from(*seen != Bits::Word(1)))),
+            Self::Put(bits) => Some(bits.clone()),
+            Self::Add(value) => Some(Bits::Word(seen.low().wrapping_add_signed(*value))),
+            Self::Element { bit, present } => {
+                let mut bits = seen.clone();
+                if bits.has(*bit) != *present {
+                    bits.flip(*bit);
+                }
+                Some(bits)
+            }
+            edit => {
+                let bytes = edit.edit(seen);
+                (bytes.len() <= CAPACITY).then(|| Bits::from_bytes(&bytes))
+            }
+        }
+    }
+
+    /// The same, cut off where the bits end: what xor has garbled may be longer than what was meant.
+    pub(super) fn apply_and_cut(&self, seen: &Bits) -> Bits {
+        self.apply(seen)
+            .unwrap_or_else(|| Bits::from_bytes(&self.edit(seen)))
+    }
+
+    /// Whether it is one of those whose values have no width that is known beforehand.
+    pub(super) fn is_edit(&self) -> bool {
+        matches!(
+            self,
+            Self::Append(_) | Self::InsertText { .. } | Self::RemoveText { .. }
+        )
+    }
+
+    /// Characters of a text of so many, afterwards; of anything else, as many.
+    pub(super) fn characters_after(&self, characters: u64) -> u64 {
+        match self {
+            Self::Append(line) => characters + line.chars().count() as u64,
+            Self::InsertText { text, .. } => characters + text.chars().count() as u64,
+            Self::RemoveText { at, count } => {
+                let behind = characters.saturating_sub(*at as u64);
+                characters - behind.min(*count as u64)
+            }
+            _ => characters,
+        }
+    }
+
+    fn edit(&self, seen: &Bits) -> Vec<u8> {
+        let mut bytes = seen.to_bytes();
+        match self {
+            Self::Append(line) => bytes.extend(line.as_bytes()),
+            Self::InsertText { at, text } => {
+                let place = place(&bytes, *at);
+                bytes.splice(place..place, text.bytes());
+            }
+            Self::RemoveText { at, count } => {
+                let first = place(&bytes, *at);
+                let last = place(&bytes, at.saturating_add(*count));
+                bytes.drain(first..last);
+            }
+            _ => {}
+        }
+        bytes
+    }
+}
+
+fn put(value: &Scalar) -> Option<Bits> {
+    match value {
+        Scalar::Bool(value) => Some(Bits::Word(u64::from(*value))),
+        Scalar::Int(value) => Some(Bits::Word(value.cast_unsigned())),
+        Scalar::Text(text) => (text.len() <= CAPACITY).then(|| Bits::from_bytes(text.as_bytes())),
+    }
+}
+
+/// Where characters start in UTF-8, or in what xor made of it.
+fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
+    (0..bytes.len()).filter(|&place| bytes[place] & 0xc0 != 0x80)
+}
+
+/// Where the `at`th character starts.
+fn place(bytes: &[u8], at: usize) -> usize {
+    starts(bytes).nth(at).unwrap_or(bytes.len())
+}
+
+/// How many characters there are.
+pub(super) fn characters(bytes: &[u8]) -> u64 {
+    starts(bytes).count() as u64
+}
+
+/// How many characters of a long value are shown.
+const SHOWN: usize = 48;
+
+/// A value as people read it; `like` is a value of its kind, where the class leaves that open. Of a set, elements whose bits are in `within`.
+pub(super) fn show(
+    bits: &Bits,
+    class: Class,
+    like: &Action,
+    universe: &IndexSet<Scalar, foldhash::fast::FixedState>,
+    within: &Bits,
+) -> String {
+    let text = match class {
+        Class::Flag => flag(bits),
+        Class::Counter => bits.low().cast_signed().to_string(),
+        Class::Register => match like {
+            Action::Set(Scalar::Int(_)) => bits.low().cast_signed().to_string(),
+            Action::Set(Scalar::Text(_)) => quoted(bits),
+            _ => flag(bits),
+        },
+        Class::Set => {
+            let elements: Vec<String> = bits
+                .ones()
+                .filter(|&bit| within.has(bit))
+                .filter_map(|bit| universe.get_index(bit))
+                .map(Scalar::to_string)
+                .collect();
+            format!("{{{}}}", elements.join(", "))
+        }
+        Class::List | Class::Text => quoted(bits),
+    };
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn flag(bits: &Bits) -> String {
+    match bits.low() {
+        0 => "off".to_owned(),
+        1 => "on".to_owned(),
+        // A flag among values of other kinds.
+        other => other.cast_signed().to_string(),
+    }
+}
+
+fn quoted(bits: &Bits) -> String {
+    let bytes = bits.to_bytes();
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => format!("{text:?}"),
+        Err(_) => format!("\"{}\" (no UTF-8)", bytes.escape_ascii()),
+    }
+}

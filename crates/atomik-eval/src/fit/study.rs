@@ -1,0 +1,463 @@
+//! Measures a trace, line by line.
+
+use std::collections::BTreeMap;
+
+use foldhash::fast::FixedState;
+use indexmap::{IndexMap, IndexSet};
+
+use super::bits::Bits;
+use super::cell::{Cell, Counts, Incident, Step};
+use super::encoding::{Effect, show};
+use super::judge::{self, Evidence};
+use super::unseen::Moment;
+use super::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
+use crate::workload::{Action, Class, Line, Scalar};
+
+/// Measures a trace in one pass. It keeps every key and, per field of a key, one state of at most 1024 bits and who wrote it when last; beside that only what was
+/// changed within the widest window.
+#[derive(Debug)]
+pub struct Study {
+    thresholds: Thresholds,
+    examples: usize,
+    keys: IndexMap<String, Key, FixedState>,
+    fields: IndexMap<String, FieldStudy, FixedState>,
+    operations: u64,
+    nodes: Vec<bool>,
+    first_t: Option<u64>,
+    last_t: u64,
+    /// Cells, and operations since memory was last given back.
+    cells: u64,
+    unswept: u64,
+}
+
+/// What is kept of a key.
+#[derive(Debug)]
+struct Key {
+    first_node: u32,
+    several: bool,
+    /// The last write, and the last of another node than that one's.
+    last: (u64, u32),
+    before: Option<u64>,
+}
+
+/// What is kept of a field.
+#[derive(Debug, Default)]
+struct FieldStudy {
+    operations: BTreeMap<&'static str, u64>,
+    total: u64,
+    cells: IndexMap<u32, Cell, FixedState>,
+    counts: Vec<Counts>,
+    universe: IndexSet<Scalar, FixedState>,
+    /// Whether there are more elements than `universe` may hold.
+    open_universe: bool,
+    positions: bool,
+    /// Whether booleans, integers, strings are set.
+    kinds: [bool; 3],
+    widths: Widths,
+    changed_words: u64,
+    simulated: u64,
+    blind_toggles: u64,
+    blind_example: Option<String>,
+    wrong: Vec<Wrong>,
+}
+
+/// How often memory is given back, at least: a sweep looks at every cell, so it pays from as many operations on.
+const SWEEP: u64 = 1 << 16;
+
+impl Study {
+    /// Of a trace by these limits; up to `examples` of what xor gets wrong are kept a field.
+    pub fn new(mut thresholds: Thresholds, examples: usize) -> Self {
+        thresholds.windows_ms.sort_unstable();
+        thresholds.windows_ms.dedup();
+        if thresholds.windows_ms.is_empty() {
+            thresholds.windows_ms = Thresholds::default().windows_ms;
+        }
+        Self {
+            thresholds,
+            examples,
+            keys: IndexMap::default(),
+            fields: IndexMap::default(),
+            operations: 0,
+            nodes: Vec::new(),
+            first_t: None,
+            last_t: 0,
+            cells: 0,
+            unswept: 0,
+        }
+    }
+
+    /// Takes the next operation, which is on line `number` of the trace. Lines are as a [`Reader`](crate::workload::Reader) gives them: `t` never decreases, and a field has one class.
+    pub fn see(&mut self, number: u64, line: Line) {
+        let Line {
+            t,
+            node,
+            key,
+            field,
+            action,
+        } = line;
+        let moment = Moment {
+            t,
+            node,
+            line: number,
+        };
+        self.operations += 1;
+        self.first_t.get_or_insert(t);
+        self.last_t = t;
+        let place = node as usize;
+        if self.nodes.len() <= place {
+            self.nodes.resize(place + 1, false);
+        }
+        self.nodes[place] = true;
+
+        let entry = self.keys.entry(key);
+        let place = entry.index();
+        let state = entry.or_insert(Key {
+            first_node: node,
+            several: false,
+            last: (t, node),
+            before: None,
+        });
+        let other = state.note(node, t);
+        let field = match self.fields.get_mut(&field) {
+            Some(field) => field,
+            None => self.fields.entry(field).or_insert(FieldStudy {
+                counts: vec![Counts::default(); self.thresholds.windows_ms.len()],
+                ..FieldStudy::default()
+            }),
+        };
+        let known = field.cells.len();
+        let windows_ms = &self.thresholds.windows_ms;
+        let step = field.see(moment, &action, place as u32, other, windows_ms);
+        if let Some((key, _)) = self.keys.get_index(place) {
+            field.remember(step, moment, &action, key, self.examples);
+        }
+        self.cells += (field.cells.len() - known) as u64;
+        self.unswept += 1;
+        if self.unswept >= self.cells.max(SWEEP) {
+            self.unswept = 0;
+            for cell in self
+                .fields
+                .values_mut()
+                .flat_map(|field| field.cells.values_mut())
+            {
+                cell.sweep(t, windows_ms);
+            }
+        }
+    }
+
+    /// The verdict. `trace` and `command` are only passed on.
+    pub fn judge(self, trace: &str, command: &str) -> Fit {
+        let windows_ms = &self.thresholds.windows_ms;
+        let mut counts = vec![Counts::default(); windows_ms.len()];
+        for field in self.fields.values() {
+            for (sum, count) in counts.iter_mut().zip(&field.counts) {
+                sum.concurrent += count.concurrent;
+                sum.overlapping += count.overlapping;
+                sum.wrong += count.wrong;
+                sum.entries += count.entries;
+            }
+        }
+        let keys = self.keys.len() as u64;
+        let single = self.keys.values().filter(|key| !key.several).count() as u64;
+        let fields = self.fields.into_iter();
+        let fields: Vec<FieldFit> = fields
+            .map(|(name, field)| field.judge(name, &self.thresholds))
+            .collect();
+        let mut fit = Fit {
+            trace: trace.to_owned(),
+            operations: self.operations,
+            keys,
+            nodes: self.nodes.iter().filter(|&&seen| seen).count() as u64,
+            recorded_ms: self.last_t - self.first_t.unwrap_or(self.last_t),
+            single_writer_share: share(single, keys),
+            windows: windows(windows_ms, &counts, self.operations),
+            wrong_operations: counts.last().map_or(0, |count| count.wrong),
+            fields,
+            verdict: Verdict::DoesNotFit,
+            reasons: Vec::new(),
+            command: command.to_owned(),
+            thresholds: self.thresholds,
+        };
+        (fit.verdict, fit.reasons) = judge::overall(&fit);
+        fit
+    }
+}
+
+impl Key {
+    /// Takes a write, and gives the moment of the last one by another node.
+    fn note(&mut self, node: u32, t: u64) -> Option<u64> {
+        self.several |= node != self.first_node;
+        if self.last.1 != node {
+            self.before = Some(self.last.0);
+        }
+        self.last = (t, node);
+        self.before
+    }
+}
+
+impl FieldStudy {
+    fn see(
+        &mut self,
+        moment: Moment,
+        action: &Action,
+        key: u32,
+        other: Option<u64>,
+        windows_ms: &[u64],
+    ) -> Step {
+        self.total += 1;
+        *self.operations.entry(action.name()).or_default() += 1;
+        self.positions |= matches!(
+            action,
+            Action::InsertText { .. } | Action::RemoveText { .. }
+        );
+        if let Action::Set(value) = action {
+            self.widths.note(value.bytes() as u64);
+            self.kinds[match value {
+                Scalar::Bool(_) => 0,
+                Scalar::Int(_) => 1,
+                Scalar::Text(_) => 2,
+            }] = true;
+        }
+
+        let cell = self.cells.entry(key).or_default();
+        let since = other.map(|other| moment.t - other);
+        let last = cell.writers.note(moment.node, moment.t);
+        for (count, &ms) in self.counts.iter_mut().zip(windows_ms) {
+            count.concurrent += u64::from(since.is_some_and(|since| since < ms));
+            count.entries += u64::from(!one_window(last, moment.t, ms));
+        }
+        cell.odd ^= *action == Action::Toggle;
+
+        let Some(effect) = Effect::of(action, &mut self.universe) else {
+            self.open_universe |= matches!(action, Action::Insert(_) | Action::Remove(_));
+            return Step::default();
+        };
+        let step = cell.step(moment, &effect, windows_ms, &mut self.counts);
+        if let Some(length) = cell.length(&effect) {
+            self.widths.note(length);
+        }
+        if let Some(step) = &step {
+            self.simulated += 1;
+            self.changed_words += step.changed_words;
+            self.blind_toggles += u64::from(*action == Action::Toggle && !step.blind_to.is_empty());
+        }
+        step.unwrap_or_default()
+    }
+
+    /// Keeps what is worth an example.
+    fn remember(
+        &mut self,
+        step: Step,
+        moment: Moment,
+        action: &Action,
+        key: &str,
+        examples: usize,
+    ) {
+        if let (Action::Toggle, Some(other), None) =
+            (action, step.blind_to.first(), &self.blind_example)
+        {
+            self.blind_example = Some(format!(
+                "lines {} and {}, key {key:?}: nodes {} and {} within {} ms",
+                other.line,
+                moment.line,
+                other.node,
+                moment.node,
+                moment.t - other.t
+            ));
+        }
+        if let Some(incident) = step.incident
+            && self.wrong.len() < examples
+        {
+            let example = self.example(incident, moment, action, key);
+            self.wrong.push(example);
+        }
+    }
+
+    fn example(&self, incident: Incident, moment: Moment, action: &Action, key: &str) -> Wrong {
+        let class = self.class();
+        let Incident {
+            unseen,
+            before,
+            seen,
+            made,
+            meant,
+            got,
+        } = incident;
+        let within = &meant ^ &got;
+        let show = |bits: &Bits| show(bits, class, action, &self.universe, &within);
+        let others: Vec<String> = unseen
+            .iter()
+            .map(|other| {
+                format!(
+                    "node {}'s change of {} ms before (line {})",
+                    other.node,
+                    moment.t - other.t,
+                    other.line
+                )
+            })
+            .collect();
+        let then = if seen == made {
+            format!(
+                "It wants {} and sees that, so it changes nothing",
+                show(&made)
+            )
+        } else {
+            format!(
+                "It sees {} and makes it {}: that difference, on top of {}, gives {}",
+                show(&seen),
+                show(&made),
+                show(&before),
+                show(&got)
+            )
+        };
+        let mut lines: Vec<u64> = unseen.iter().map(|other| other.line).collect();
+        lines.sort_unstable();
+        lines.push(moment.line);
+        Wrong {
+            lines,
+            key: key.to_owned(),
+            meant: show(&meant),
+            got: show(&got),
+            why: format!(
+                "node {} has not seen {}. {then}.",
+                moment.node,
+                others.join(", nor ")
+            ),
+        }
+    }
+
+    /// The class, by what was done so far. As the classes of a [`Reader`](crate::workload::Reader).
+    fn class(&self) -> Class {
+        let has = |name| self.operations.contains_key(name);
+        if self.positions {
+            Class::Text
+        } else if has("append") {
+            Class::List
+        } else if has("insert") || has("remove") {
+            Class::Set
+        } else if has("add") {
+            Class::Counter
+        } else if self.kinds[1] || self.kinds[2] {
+            Class::Register
+        } else {
+            Class::Flag
+        }
+    }
+
+    fn judge(self, name: String, thresholds: &Thresholds) -> FieldFit {
+        let class = self.class();
+        let elements = self.universe.len() as u64 + u64::from(self.open_universe);
+        let width = match class {
+            Class::Flag => Width::fixed(1),
+            Class::Counter => Width::fixed(8),
+            Class::Set => Width::fixed(elements.div_ceil(8)),
+            Class::Register | Class::List | Class::Text => self.widths.width(),
+        };
+        let width = Width {
+            fixed: match class {
+                Class::Flag | Class::Counter => true,
+                Class::Register => width.fixed || !self.kinds[2],
+                Class::Set => !self.open_universe,
+                Class::List | Class::Text => false,
+            },
+            ..width
+        };
+        let keys = self.cells.len() as u64;
+        let of_cells = |which: fn(&Cell) -> bool| {
+            self.cells.values().filter(|cell| which(cell)).count() as u64
+        };
+        let words = width.most.div_ceil(8).max(1);
+        let last = self.counts.last().copied().unwrap_or_default();
+        let is_flag = class == Class::Flag;
+        let mut fit = FieldFit {
+            name,
+            class,
+            keys,
+            single_writer_share: share(of_cells(|cell| cell.writers.is_one()), keys),
+            windows: windows(&thresholds.windows_ms, &self.counts, self.total),
+            words,
+            changed_word_ratio: share(self.changed_words, self.simulated * words),
+            width,
+            inexpressible: self.total - self.simulated,
+            wrong: self.wrong,
+            wrong_operations: last.wrong,
+            blind_toggles: self.blind_toggles,
+            left_on: is_flag.then(|| of_cells(|cell| !cell.meant().is_zero())),
+            odd: is_flag.then(|| of_cells(|cell| cell.odd)),
+            elements: (class == Class::Set).then_some(elements),
+            verdict: Verdict::DoesNotFit,
+            reasons: Vec::new(),
+            operations: self
+                .operations
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+        };
+        let evidence = Evidence {
+            total: self.total,
+            overlapping: last.overlapping - self.blind_toggles,
+            several_writers: of_cells(|cell| !cell.writers.is_one()),
+            kinds: self.kinds.iter().filter(|&&kind| kind).count(),
+            blind_example: self.blind_example,
+        };
+        (fit.verdict, fit.reasons) = judge::field(&fit, &evidence, thresholds);
+        fit
+    }
+}
+
+/// Whether a node's last change before, if there was one, is sent together with one at `t`.
+fn one_window(last: Option<u64>, t: u64, ms: u64) -> bool {
+    ms > 0 && last.is_some_and(|last| last == t || last / ms == t / ms)
+}
+
+fn windows(windows_ms: &[u64], counts: &[Counts], operations: u64) -> Vec<Window> {
+    windows_ms
+        .iter()
+        .zip(counts)
+        .map(|(&ms, count)| Window {
+            ms,
+            concurrent: share(count.concurrent, operations),
+            overlapping: share(count.overlapping, operations),
+            coalescing: share(operations, count.entries),
+            wrong: count.wrong,
+        })
+        .collect()
+}
+
+/// A part of a whole; of nothing, 0.
+pub(super) fn share(part: u64, whole: u64) -> f64 {
+    match whole {
+        0 => 0.0,
+        whole => part as f64 / whole as f64,
+    }
+}
+
+/// Widths of values, as they come.
+#[derive(Debug, Default)]
+struct Widths {
+    least: u64,
+    most: u64,
+    sum: u64,
+    count: u64,
+}
+
+impl Widths {
+    fn note(&mut self, bytes: u64) {
+        self.least = match self.count {
+            0 => bytes,
+            _ => self.least.min(bytes),
+        };
+        self.most = self.most.max(bytes);
+        self.sum += bytes;
+        self.count += 1;
+    }
+
+    fn width(&self) -> Width {
+        Width {
+            least: self.least,
+            most: self.most,
+            mean: share(self.sum, self.count),
+            fixed: self.least == self.most,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What the nodes have changed in a value so recently that the others cannot have seen it.
+
+use super::bits::Bits;
+
+/// The xor of some changes, and all bits that any of them touched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes {
+    pub(super) sum: Bits,
+    pub(super) mask: Bits,
+}
+
+impl Changes {
+    fn join(&mut self, other: &Self) {
+        self.sum.xor(&other.sum);
+        self.mask.or(&other.mask);
+    }
+}
+
+/// The changes of the last so many milliseconds, taken together, in amortised constant time: two stacks, because a mask cannot give a change back.
+///
+/// Changes of one moment share an entry, so there are never more entries than milliseconds in the window.
+#[derive(Clone, Debug, Default)]
+struct Sliding {
+    /// From the newest to the oldest; each with all that are newer on this stack.
+    old: Vec<(u64, Changes)>,
+    /// From the oldest to the newest, each by itself.
+    new: Vec<(u64, Changes)>,
+    new_together: Changes,
+}
+
+impl Sliding {
+    fn push(&mut self, t: u64, delta: &Bits) {
+        let changes = Changes {
+            sum: delta.clone(),
+            mask: delta.clone(),
+        };
+        self.new_together.join(&changes);
+        match self.new.last_mut() {
+            Some((last, known)) if *last == t => known.join(&changes),
+            _ => self.new.push((t, changes)),
+        }
+    }
+
+    /// Forgets what is `window` milliseconds old at `now`, or older.
+    fn forget(&mut self, now: u64, window: u64) {
+        let seen = |t: u64| t.saturating_add(window) <= now;
+        loop {
+            while self.old.pop_if(|(t, _)| seen(*t)).is_some() {}
+            if !self.old.is_empty() || !self.new.first().is_some_and(|(t, _)| seen(*t)) {
+                return;
+            }
+            let mut together = Changes::default();
+            while let Some((t, changes)) = self.new.pop() {
+                together.join(&changes);
+                self.old.push((t, together.clone()));
+            }
+            self.new_together = Changes::default();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.old.is_empty() && self.new.is_empty()
+    }
+
+    fn add_to(&self, changes: &mut Changes) {
+        if let Some((_, together)) = self.old.last() {
+            changes.join(together);
+        }
+        changes.join(&self.new_together);
+    }
+}
+
+/// When, where and on which line something was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) t: u64,
+    pub(super) node: u32,
+    pub(super) line: u64,
+}
+
+/// What one node has changed.
+#[derive(Debug)]
+struct Recent {
+    /// When it changed something last.
+    last: Moment,
+    /// By window; or one alone, the widest, as long as the node's changes are the same in all.
+    windows: Vec<Sliding>,
+}
+
+impl Recent {
+    fn split(&mut self, now: u64, windows_ms: &[u64]) {
+        if self.windows.len() < windows_ms.len() {
+            self.windows = vec![std::mem::take(&mut self.windows[0]); windows_ms.len()];
+            self.forget(now, windows_ms);
+        }
+    }
+
+    fn forget(&mut self, now: u64, windows_ms: &[u64]) {
+        // What is kept for all windows is kept for the last, the widest.
+        let first = windows_ms.len() - self.windows.len();
+        for (changes, &ms) in self.windows.iter_mut().zip(&windows_ms[first..]) {
+            changes.forget(now, ms);
+        }
+    }
+}
+
+/// Recent changes of one value, by node and window. Windows are given in increasing order, one at least, the same at every call.
+#[derive(Debug, Default)]
+pub(super) struct Unseen {
+    nodes: Vec<Recent>,
+}
+
+impl Unseen {
+    /// Forgets what every node has seen by now.
+    pub(super) fn forget(&mut self, now: u64, windows_ms: &[u64]) {
+        self.nodes.retain_mut(|recent| {
+            recent.forget(now, windows_ms);
+            recent
+                .windows
+                .last()
+                .is_some_and(|widest| !widest.is_empty())
+        });
+    }
+
+    /// Whether nobody has changed anything within the widest window, as far as was not forgotten.
+    pub(super) fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    /// Whether there is nothing that `node` has not seen, in any window, and nothing that differs by window.
+    pub(super) fn hides_nothing_from(&self, node: u32) -> bool {
+        self.nodes
+            .iter()
+            .all(|recent| recent.last.node == node && recent.windows.len() == 1)
+    }
+
+    /// The last change of each node but `node`, of those who made one within the widest window.
+    pub(super) fn others(&self, node: u32) -> impl Iterator<Item = Moment> {
+        self.nodes
+            .iter()
+            .map(|recent| recent.last)
+            .filter(move |last| last.node != node)
+    }
+
+    /// What `node` has not seen, by window.
+    pub(super) fn hidden_from(&mut self, node: u32, now: u64, windows_ms: &[u64]) -> Vec<Changes> {
+        let mut hidden = vec![Changes::default(); windows_ms.len()];
+        for recent in self
+            .nodes
+            .iter_mut()
+            .filter(|recent| recent.last.node != node)
+        {
+            recent.split(now, windows_ms);
+            for (hidden, changes) in hidden.iter_mut().zip(&recent.windows) {
+                changes.add_to(hidden);
+            }
+        }
+        hidden
+    }
+
+    /// Takes a change: one delta for each window, or one for all.
+    pub(super) fn note(&mut self, moment: Moment, deltas: &[Bits], windows_ms: &[u64]) {
+        if deltas.iter().all(Bits::is_zero) {
+            return;
+        }
+        let known = self
+            .nodes
+            .iter()
+            .position(|recent| recent.last.node == moment.node);
+        let place = known.unwrap_or(self.nodes.len());
+        if known.is_none() {
+            self.nodes.push(Recent {
+                last: moment,
+                windows: vec![Sliding::default(); deltas.len()],
+            });
+        }
+        let recent = &mut self.nodes[place];
+        recent.last = moment;
+        if deltas.len() > recent.windows.len() {
+            recent.split(moment.t, windows_ms);
+        }
+        for (place, changes) in recent.windows.iter_mut().enumerate() {
+            changes.push(moment.t, deltas.get(place).unwrap_or(&deltas[0]));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn two_stacks_say_what_a_list_says(
+            window in 0_u64..20,
+            changes in prop::collection::vec((0_u64..8, 0_u64..16), 1..60),
+        ) {
+            let mut sliding = Sliding::default();
+            let mut list: Vec<(u64, u64)> = Vec::new();
+            let mut now = 0;
+            for (later, delta) in changes {
+                now += later;
+                sliding.forget(now, window);
+                list.retain(|(t, _)| now - t < window);
+                let mut found = Changes::default();
+                sliding.add_to(&mut found);
+                let sum = list.iter().fold(0, |sum, (_, delta)| sum ^ delta);
+                let mask = list.iter().fold(0, |mask, (_, delta)| mask | delta);
+                prop_assert_eq!(found.sum, Bits::Word(sum));
+                prop_assert_eq!(found.mask, Bits::Word(mask));
+                prop_assert_eq!(sliding.is_empty(), list.is_empty());
+                sliding.push(now, &Bits::Word(delta));
+                list.push((now, delta));
+            }
+        }
+    }
+
+    #[test]
+    fn changes_of_one_moment_take_one_entry() {
+        let mut sliding = Sliding::default();
+        for bit in 0..60 {
+            sliding.push(7, &Bits::Word(1 << bit));
+        }
+        assert_eq!(sliding.new.len(), 1);
+    }
+}

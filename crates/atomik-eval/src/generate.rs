@@ -1,1 +1,0 @@
-//! Traces from seeds.

@@ -1,0 +1,460 @@
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
+
+use foldhash::fast::FixedState;
+
+use super::draw::{Draw, exp, ln, scatter};
+use super::{MAX_RATE, MIN_RATE, SEED, SettingsError, within};
+use crate::workload::{Action, Line, MAX_NODES, Scalar};
+
+/// Elements that a generated set may have.
+const ELEMENTS: u64 = 64;
+
+/// Ranks from 0, of which rank r comes up in proportion to (r + 1)^-exponent (Zipf).
+#[derive(Clone, Debug)]
+pub(super) struct Ranks {
+    /// Sums of the weights of all ranks up to each.
+    sums: Vec<f64>,
+}
+
+impl Ranks {
+    pub(super) fn new(count: u32, exponent: f64) -> Result<Self, SettingsError> {
+        within("the number of keys", count.into(), 1.0..=1e8)?;
+        within("the exponent", exponent, 0.0..=10.0)?;
+        let mut sum = 0.0;
+        let sums = (1..=count)
+            .map(|rank| {
+                sum += exp(-exponent * ln(rank.into()));
+                sum
+            })
+            .collect();
+        Ok(Self { sums })
+    }
+
+    pub(super) fn draw(&self, draw: &mut Draw) -> u32 {
+        let total = self.sums.last().copied().unwrap_or_default();
+        let at = draw.unit() * total;
+        let rank = self.sums.partition_point(|sum| *sum <= at);
+        rank.min(self.sums.len() - 1) as u32
+    }
+}
+
+/// A kind of operation, as [`Mix`] weighs them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Turns a flag over.
+    Toggle,
+    /// Sets an integer of 64 bits.
+    Set,
+    /// Adds to a counter.
+    Add,
+    /// Puts one of 64 elements into a set.
+    Insert,
+    /// Takes one of 64 elements out of a set.
+    Remove,
+    /// Adds to a list.
+    Append,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Toggle,
+        Self::Set,
+        Self::Add,
+        Self::Insert,
+        Self::Remove,
+        Self::Append,
+    ];
+
+    /// Its name in a trace.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Toggle => "toggle",
+            Self::Set => "set",
+            Self::Add => "add",
+            Self::Insert => "insert",
+            Self::Remove => "remove",
+            Self::Append => "append",
+        }
+    }
+
+    /// What its fields are called, a number follows. A field has one class, so each class has fields of its own.
+    fn field(self) -> &'static str {
+        match self {
+            Self::Toggle => "flag",
+            Self::Set => "word",
+            Self::Add => "count",
+            Self::Insert | Self::Remove => "tags",
+            Self::Append => "log",
+        }
+    }
+
+    /// Whether it touches one element of its field only.
+    fn has_elements(self) -> bool {
+        matches!(self, Self::Insert | Self::Remove)
+    }
+}
+
+/// How often each kind of operation comes up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mix(Vec<(Kind, u32)>);
+
+impl Mix {
+    /// Weights; what is not named does not come up.
+    ///
+    /// # Errors
+    ///
+    /// A kind is named twice, or all weights are 0.
+    pub fn new(weights: Vec<(Kind, u32)>) -> Result<Self, SettingsError> {
+        for (place, (kind, _)) in weights.iter().enumerate() {
+            if weights[..place].iter().any(|(other, _)| other == kind) {
+                return Err(SettingsError(format!("{} has two weights", kind.name())));
+            }
+        }
+        if weights.iter().all(|(_, weight)| *weight == 0) {
+            return Err(SettingsError("all weights are 0".into()));
+        }
+        Ok(Self(weights))
+    }
+
+    fn draw(&self, draw: &mut Draw) -> Kind {
+        let total = self.0.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let mut at = draw.below(total);
+        for (kind, weight) in &self.0 {
+            match at.checked_sub((*weight).into()) {
+                Some(rest) => at = rest,
+                None => return *kind,
+            }
+        }
+        Kind::Toggle
+    }
+}
+
+impl FromStr for Mix {
+    type Err = SettingsError;
+
+    /// `toggle=3,set=1`; a weight that is left out is 1.
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        let mut weights = Vec::new();
+        for part in text.split(',') {
+            let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
+            let kind = Kind::ALL
+                .into_iter()
+                .find(|kind| kind.name() == name.trim())
+                .ok_or_else(|| {
+                    let names = Kind::ALL.map(Kind::name).join(", ");
+                    SettingsError(format!("unknown operation {name:?}: there are {names}"))
+                })?;
+            let weight = weight.trim().parse().map_err(|_| {
+                SettingsError(format!(
+                    "the weight {weight:?} of {name} is no whole number"
+                ))
+            })?;
+            weights.push((kind, weight));
+        }
+        Self::new(weights)
+    }
+}
+
+impl fmt::Display for Mix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, (kind, weight)) in self.0.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}{}={weight}", kind.name())?;
+        }
+        Ok(())
+    }
+}
+
+/// State spread over keys of different popularity, with knobs for what decides whether xor fits: how many keys have several writers, and
+/// how often these touch the same bits at about the same time.
+///
+/// A key has `fields` fields of each class. Each has an owner; those of a single-writer key have the same, those of a key with several writers
+/// different ones, in turn. An operation is the owner's, unless it is to overlap: then another node repeats what was done to the same bits
+/// within the window before. The generator counts overlapping operations as they come and makes one overlap whenever their share is below `overlap`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zipf {
+    /// The seed.
+    pub seed: u64,
+    /// Operations.
+    pub operations: u64,
+    /// Operations a second, all nodes together; they come independently of each other.
+    pub rate: f64,
+    /// Nodes.
+    pub nodes: u32,
+    /// Keys.
+    pub keys: u32,
+    /// Exponent of the Zipf distribution of the keys; 0 is uniform.
+    pub exponent: f64,
+    /// Fields of each class and key.
+    pub fields: u32,
+    /// Keys with several writers, as a share; they are spread evenly over the ranks.
+    pub multi_writer: f64,
+    /// Operations for which another node touches the same bits within the window, before or after, as a share. Where operations are so rare that
+    /// none is within the window of another, the second of a pair comes earlier than `rate` says.
+    pub overlap: f64,
+    /// The window, in milliseconds.
+    pub window_ms: u64,
+    /// Kinds of operations.
+    pub mix: Mix,
+}
+
+impl Default for Zipf {
+    fn default() -> Self {
+        Self {
+            seed: SEED,
+            operations: 100_000,
+            rate: 1000.0,
+            nodes: 3,
+            keys: 10_000,
+            exponent: 0.99,
+            fields: 4,
+            multi_writer: 0.1,
+            overlap: 0.0,
+            window_ms: 1000,
+            mix: Mix(vec![(Kind::Toggle, 1), (Kind::Set, 1)]),
+        }
+    }
+}
+
+impl Zipf {
+    /// The operations, in order. Memory goes with the number of keys and of operations within a window, not with that of operations.
+    ///
+    /// # Errors
+    ///
+    /// A setting is out of its limits, or overlap is asked for where there is one node, or no key with several writers.
+    pub fn lines(&self) -> Result<ZipfLines, SettingsError> {
+        within("the rate", self.rate, MIN_RATE..=MAX_RATE)?;
+        within(
+            "the number of nodes",
+            self.nodes.into(),
+            1.0..=MAX_NODES.into(),
+        )?;
+        within("the number of fields", self.fields.into(), 1.0..=1000.0)?;
+        within(
+            "the share of keys with several writers",
+            self.multi_writer,
+            0.0..=1.0,
+        )?;
+        within("the overlap", self.overlap, 0.0..=1.0)?;
+        within("the window", self.window_ms as f64, 0.0..=1e12)?;
+        let lines = ZipfLines {
+            ranks: Ranks::new(self.keys, self.exponent)?,
+            settings: self.clone(),
+            emitted: 0,
+            overlapping: 0,
+            clock: 0.0,
+            recent: VecDeque::new(),
+            writers: HashMap::default(),
+            draw: Draw::new(self.seed),
+        };
+        if self.overlap > 0.0 {
+            if self.nodes < 2 {
+                return Err(SettingsError(
+                    "one node alone cannot overlap: take two nodes, or an overlap of 0".into(),
+                ));
+            }
+            if !(0..self.keys).any(|key| lines.has_several_writers(key)) {
+                return Err(SettingsError(format!(
+                    "of {} keys, a share of {} makes none with several writers, and only these overlap: raise one of the two, or take an overlap of 0",
+                    self.keys, self.multi_writer
+                )));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// What two operations of different nodes have in common if they overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Bits {
+    key: u32,
+    kind: Kind,
+    field: u32,
+    element: u8,
+}
+
+impl Bits {
+    /// The same for all kinds that touch the same bits.
+    fn target(self) -> Self {
+        let kind = match self.kind {
+            Kind::Remove => Kind::Insert,
+            kind => kind,
+        };
+        Self { kind, ..self }
+    }
+}
+
+/// Who touched some bits within the window.
+#[derive(Clone, Debug, Default)]
+struct Writers {
+    /// Operations of each node.
+    nodes: Vec<(u32, u64)>,
+    /// Operations of all.
+    total: u64,
+    /// Operations that overlap no other. These are the last ones, and all of one node: when another comes, all before it overlap.
+    alone: u64,
+}
+
+/// What [`Zipf::lines`] gives.
+#[derive(Clone, Debug)]
+pub struct ZipfLines {
+    settings: Zipf,
+    ranks: Ranks,
+    emitted: u64,
+    overlapping: u64,
+    clock: f64,
+    /// Operations within the window on keys that have several writers, with time and node.
+    recent: VecDeque<(u64, u32, Bits)>,
+    /// Never iterated over, so its order does not matter.
+    writers: HashMap<Bits, Writers, FixedState>,
+    draw: Draw,
+}
+
+impl ZipfLines {
+    /// How many of the operations so far overlap one another.
+    pub fn overlapping(&self) -> u64 {
+        self.overlapping
+    }
+
+    fn has_several_writers(&self, key: u32) -> bool {
+        let share = self.settings.multi_writer;
+        let phase = (scatter(self.settings.seed, u64::MAX) >> 11) as f64 / (1u64 << 53) as f64;
+        let before = f64::from(key) + phase;
+        (before * share + share).floor() > (before * share).floor()
+    }
+
+    fn owner(&self, key: u32, field: u32) -> u32 {
+        let first = scatter(self.settings.seed, key.into());
+        let turn = if self.has_several_writers(key) {
+            field
+        } else {
+            0
+        };
+        (first.wrapping_add(turn.into()) % u64::from(self.settings.nodes)) as u32
+    }
+
+    /// The key after this one, around, that has several writers; itself if it has. There is one, or there would be no overlap.
+    fn with_several_writers(&self, key: u32) -> u32 {
+        (key..self.settings.keys)
+            .chain(0..key)
+            .find(|key| self.has_several_writers(*key))
+            .unwrap_or(key)
+    }
+
+    fn forget_before(&mut self, t: u64) {
+        while let Some((when, node, bits)) = self.recent.front().copied()
+            && when + self.settings.window_ms < t
+        {
+            self.recent.pop_front();
+            let bits = bits.target();
+            if let Some(writers) = self.writers.get_mut(&bits) {
+                // Those that are alone are the last ones.
+                writers.alone = writers.alone.min(writers.total - 1);
+                writers.total -= 1;
+                for (other, count) in &mut writers.nodes {
+                    *count -= u64::from(*other == node);
+                }
+                writers.nodes.retain(|(_, count)| *count > 0);
+                if writers.total == 0 {
+                    self.writers.remove(&bits);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, t: u64, node: u32, bits: Bits) {
+        if !self.has_several_writers(bits.key) {
+            return;
+        }
+        self.recent.push_back((t, node, bits));
+        let writers = self.writers.entry(bits.target()).or_default();
+        writers.total += 1;
+        let own = match writers.nodes.iter_mut().find(|(other, _)| *other == node) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                writers.nodes.push((node, 1));
+                1
+            }
+        };
+        if writers.total > own {
+            self.overlapping += 1 + writers.alone;
+            writers.alone = 0;
+        } else {
+            writers.alone += 1;
+        }
+    }
+
+    /// What its owner does next; to a key with several writers, if so wanted.
+    fn of_an_owner(&mut self, several_writers: bool) -> (u32, Bits) {
+        let mut key = self.ranks.draw(&mut self.draw);
+        if several_writers {
+            key = self.with_several_writers(key);
+        }
+        let kind = self.settings.mix.draw(&mut self.draw);
+        let field = self.draw.below(self.settings.fields.into()) as u32;
+        let element = if kind.has_elements() {
+            self.draw.below(ELEMENTS) as u8
+        } else {
+            0
+        };
+        let bits = Bits {
+            key,
+            kind,
+            field,
+            element,
+        };
+        (self.owner(key, field), bits)
+    }
+}
+
+impl Iterator for ZipfLines {
+    type Item = Line;
+
+    fn next(&mut self) -> Option<Line> {
+        if self.emitted == self.settings.operations {
+            return None;
+        }
+        let t = self.clock as u64;
+        self.forget_before(t);
+        let wanted = (self.overlapping as f64) < self.settings.overlap * (self.emitted + 1) as f64;
+        let first_of_pair = wanted && self.recent.is_empty();
+        let window = self.settings.window_ms as f64;
+        let (node, bits) = if wanted && !first_of_pair {
+            let (_, other, bits) = self.recent[self.draw.index(self.recent.len())];
+            let nodes = u64::from(self.settings.nodes);
+            let distance = self.draw.between(1, nodes - 1);
+            (((u64::from(other) + distance) % nodes) as u32, bits)
+        } else {
+            self.of_an_owner(wanted)
+        };
+        self.count(t, node, bits);
+        self.emitted += 1;
+        let mut gap = self.draw.gap_ms(self.settings.rate);
+        if first_of_pair && gap > window {
+            gap = self.draw.unit() * window - self.clock.fract();
+        }
+        self.clock += gap.max(0.0);
+        let value = self.draw.word();
+        let element = Scalar::Int(bits.element.into());
+        Some(Line {
+            t,
+            node,
+            key: format!("key-{:06}", bits.key),
+            field: format!("{}{}", bits.kind.field(), bits.field),
+            action: match bits.kind {
+                Kind::Toggle => Action::Toggle,
+                Kind::Set => Action::Set(Scalar::Int(value as i64)),
+                Kind::Add => Action::Add((value % 100) as i64 + 1),
+                Kind::Insert => Action::Insert(element),
+                Kind::Remove => Action::Remove(element),
+                Kind::Append => Action::Append(Scalar::Int((value % 1000) as i64)),
+            },
+        })
+    }
+}

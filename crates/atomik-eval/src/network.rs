@@ -1,0 +1,230 @@
+//! The simulated network: the same for every column, drawn from one seed.
+//!
+//! A node has one uplink of limited bandwidth; a message leaves when those before it have left, and comes after a latency. Messages of one link keep their order, as on a
+//! TCP connection, unless one is drawn to be reordered. Loss is per message: what a broken connection or a full queue takes.
+
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+use crate::system::{Micros, NodeId};
+
+/// Bytes of headers of one packet: Ethernet with its checksum (18), IPv4 (20, RFC 791), TCP (20, RFC 9293) with the timestamp option padded (12, RFC 7323).
+pub const PACKET_HEADERS: u64 = 70;
+/// Bytes of a packet that carry the message: an Ethernet payload of 1500 less the headers of IP and TCP.
+pub const PACKET_PAYLOAD: u64 = 1448;
+/// Bytes that say how long a message is.
+pub const LENGTH_PREFIX: u64 = 4;
+
+/// Bytes that a message takes on a link, its packets' headers included. Acknowledgements of TCP are not counted.
+pub fn wire_bytes(payload: u64) -> u64 {
+    let framed = payload + LENGTH_PREFIX;
+    framed + framed.div_ceil(PACKET_PAYLOAD) * PACKET_HEADERS
+}
+
+/// What the network is like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weather {
+    /// The least time from node to node, in microseconds.
+    pub latency: Micros,
+    /// The mean of what comes on top, exponentially distributed, in microseconds.
+    pub jitter: Micros,
+    /// Bytes a second that a node can send.
+    pub bandwidth: u64,
+    /// Messages lost, as a share.
+    pub loss: f64,
+    /// Messages that come twice, as a share.
+    pub duplicates: f64,
+    /// Messages that come up to ten latencies late, so that later ones overtake them, as a share.
+    pub reorder: f64,
+}
+
+#[derive(Debug)]
+struct Link {
+    draws: Xoshiro256PlusPlus,
+    /// When the last message that keeps its order comes.
+    last: Micros,
+    cut: bool,
+}
+
+/// All links between nodes.
+#[derive(Debug)]
+pub(crate) struct Network {
+    weather: Weather,
+    nodes: usize,
+    links: Vec<Link>,
+    /// When each node's uplink is free.
+    free: Vec<Micros>,
+}
+
+impl Network {
+    pub(crate) fn new(weather: Weather, nodes: usize, seed: u64) -> Self {
+        let links = (0..nodes * nodes).map(|link| Link {
+            draws: Xoshiro256PlusPlus::seed_from_u64(seed ^ (link as u64 + 1) << 32),
+            last: 0,
+            cut: false,
+        });
+        Self {
+            weather,
+            nodes,
+            links: links.collect(),
+            free: vec![0; nodes],
+        }
+    }
+
+    /// From now on nothing is lost, doubled or reordered.
+    pub(crate) fn calm(&mut self) {
+        self.weather = Weather {
+            loss: 0.0,
+            duplicates: 0.0,
+            reorder: 0.0,
+            ..self.weather
+        };
+    }
+
+    /// Cuts or mends all links between a node and the others.
+    pub(crate) fn isolate(&mut self, node: NodeId, cut: bool) {
+        for other in 0..self.nodes {
+            self.links[node * self.nodes + other].cut = cut;
+            self.links[other * self.nodes + node].cut = cut;
+        }
+    }
+
+    /// Whether a message on the link would be swallowed now.
+    pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
+        self.links[from * self.nodes + to].cut
+    }
+
+    /// When a message that is sent now comes: never, once or twice.
+    pub(crate) fn send(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        to: NodeId,
+        wire: u64,
+    ) -> [Option<Micros>; 2] {
+        let Weather {
+            latency,
+            jitter,
+            bandwidth,
+            loss,
+            duplicates,
+            reorder,
+        } = self.weather;
+        let free = &mut self.free[from];
+        let sending = wire.saturating_mul(1_000_000).div_ceil(bandwidth.max(1));
+        *free = (*free).max(now) + sending;
+        let left = *free;
+        let link = &mut self.links[from * self.nodes + to];
+        // All are drawn for each message, so that its fate does not hang on the settings of others.
+        let [lost, doubled, late] = [loss, duplicates, reorder].map(|share| link.chance(share));
+        let on_time = left + latency + link.exponential(jitter);
+        let behind = link.draws.next_u64() % (10 * latency).max(1);
+        if link.cut || lost {
+            return [None, None];
+        }
+        let arrival = if late {
+            on_time + behind
+        } else {
+            link.last = link.last.max(on_time);
+            link.last
+        };
+        [Some(arrival), doubled.then_some(arrival + behind)]
+    }
+}
+
+impl Link {
+    /// A uniform draw of [0, 1).
+    fn unit(&mut self) -> f64 {
+        (self.draws.next_u64() >> 11) as f64 * 2f64.powi(-53)
+    }
+
+    fn chance(&mut self, share: f64) -> bool {
+        self.unit() < share
+    }
+
+    fn exponential(&mut self, mean: Micros) -> Micros {
+        (-(1.0 - self.unit()).ln() * mean as f64) as Micros
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALM: Weather = Weather {
+        latency: 1000,
+        jitter: 0,
+        bandwidth: 1_000_000,
+        loss: 0.0,
+        duplicates: 0.0,
+        reorder: 0.0,
+    };
+
+    #[test]
+    fn a_message_pays_for_every_packet() {
+        assert_eq!(wire_bytes(0), 74);
+        assert_eq!(wire_bytes(1444), 1448 + 70);
+        assert_eq!(wire_bytes(1445), 1449 + 140);
+    }
+
+    #[test]
+    fn messages_wait_for_the_uplink() {
+        let mut network = Network::new(CALM, 3, 1);
+        assert_eq!(network.send(0, 0, 1, 500), [Some(1500), None]);
+        assert_eq!(network.send(0, 0, 2, 500), [Some(2000), None]);
+        assert_eq!(network.send(0, 1, 2, 500), [Some(1500), None]);
+    }
+
+    #[test]
+    fn shares_are_as_set_and_order_is_kept_but_for_those_reordered() {
+        let weather = Weather {
+            jitter: 700,
+            bandwidth: u64::MAX,
+            loss: 0.1,
+            duplicates: 0.05,
+            reorder: 0.02,
+            ..CALM
+        };
+        let mut network = Network::new(weather, 2, 7);
+        let fates: Vec<_> = (0..100_000u64)
+            .map(|n| network.send(n * 10, 0, 1, 100))
+            .collect();
+        let share = |count: usize| count as f64 / fates.len() as f64;
+        let lost = share(fates.iter().filter(|fate| fate[0].is_none()).count());
+        let doubled = share(fates.iter().filter(|fate| fate[1].is_some()).count());
+        assert!((lost - 0.1).abs() < 0.005, "{lost}");
+        assert!((doubled - 0.045).abs() < 0.005, "{doubled}");
+        let mut latest = 0;
+        let mut overtaken = 0;
+        for arrival in fates.iter().filter_map(|fate| fate[0]) {
+            overtaken += usize::from(arrival < latest);
+            latest = latest.max(arrival);
+        }
+        let overtakers = share(overtaken);
+        assert!(
+            overtakers > 0.1,
+            "{overtakers}: late messages are overtaken by many"
+        );
+
+        let calm = Weather {
+            reorder: 0.0,
+            ..weather
+        };
+        let mut network = Network::new(calm, 2, 7);
+        let arrivals: Vec<_> = (0..10_000u64)
+            .filter_map(|n| network.send(n * 10, 0, 1, 100)[0])
+            .collect();
+        assert!(arrivals.is_sorted());
+    }
+
+    #[test]
+    fn a_node_that_is_isolated_neither_sends_nor_gets() {
+        let mut network = Network::new(CALM, 3, 1);
+        network.isolate(1, true);
+        assert_eq!(network.send(0, 0, 1, 1)[0], None);
+        assert_eq!(network.send(0, 1, 2, 1)[0], None);
+        assert!(network.send(0, 0, 2, 1)[0].is_some());
+        network.isolate(1, false);
+        assert!(network.send(0, 1, 2, 1)[0].is_some());
+    }
+}

@@ -1,0 +1,654 @@
+//! Replication of a document, as the authors of Yjs do it and those of Loro advise: changes are broadcast as they are made, and whoever comes back says what it has
+//! (a state vector) and gets what it lacks in one piece.
+//!
+//! Providers of these libraries run over streams, which repeat single lost packets by themselves. Here is no stream, so updates have numbers, an origin keeps its latest ones
+//! as a stream's send buffer would, and a gap is asked for by number. Only what is not there any more, or was missed while a link was down, takes the
+//! exchange of state vectors. How many updates of each origin a node has is its *tally*; two nodes with the same tallies have the same document. Tallies are compared with one peer in turn at every interval, which costs a few bytes,
+//! while a difference by state vector always carries all deletions of a Yjs document.
+//!
+//! Clients' operations wait until the disk is free, then they change the document and are stored as one update; it is sent when it is durable. So at that moment all of the
+//! document is durable, and then questions are answered.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::content::Content;
+use crate::system::{Broken, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System};
+use crate::workload::Action;
+
+/// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send buffer.
+const SEND_BUFFER: usize = 256 << 10;
+
+/// The document is stored as a whole when the updates since then have as many bytes as it had, and this many at least.
+const LEAST_TAIL: usize = 64 << 10;
+
+/// Keys of records: the whole document, one update, the number of this life.
+const WHOLE: u8 = b's';
+const UPDATE: u8 = b'u';
+const LIFE: u8 = b'l';
+
+/// What a library does for a replica.
+pub(crate) trait Document {
+    /// Carries out operations here: key, field, action.
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<(), Broken>;
+
+    /// What was edited here since this was called before, as an update for others.
+    fn take_update(&mut self) -> Result<Vec<u8>, Broken>;
+
+    /// Takes over others' updates or differences. Any order, any number of times.
+    fn apply(&mut self, update: &[u8]) -> Result<(), Broken>;
+
+    /// What of all changes is there.
+    fn vector(&self) -> Result<Vec<u8>, Broken>;
+
+    /// All that is here and not there, where `vector` comes from.
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken>;
+
+    /// The whole document, to be given to [`Document::apply`] of an empty one.
+    fn whole(&self) -> Result<Vec<u8>, Broken>;
+
+    /// What a field of a key holds.
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
+}
+
+/// Bits for the id of a node in one of its lives, at random from the seed: libraries ask that an id is not used again after a restart.
+pub(crate) fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for part in [setup.seed, node as u64, life] {
+        hasher.update(&part.to_le_bytes());
+    }
+    let mut bytes = [0; 8];
+    hasher.finalize_xof().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Which updates of one origin are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Tally {
+    /// All up to this number,
+    upto: u64,
+    /// and these.
+    beyond: BTreeSet<u64>,
+}
+
+impl Tally {
+    /// Whether it is new.
+    fn add(&mut self, number: u64) -> bool {
+        let new = number > self.upto && self.beyond.insert(number);
+        self.settle();
+        new
+    }
+
+    /// All up to `number` are there.
+    fn raise(&mut self, number: u64) {
+        self.upto = self.upto.max(number);
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        while let Some(&first) = self.beyond.first()
+            && first <= self.upto + 1
+        {
+            self.beyond.pop_first();
+            self.upto = self.upto.max(first);
+        }
+    }
+
+    /// The ranges up to `last` that are not there.
+    fn gaps(&self, last: u64) -> Vec<(u64, u64)> {
+        let mut gaps = Vec::new();
+        let mut first = self.upto + 1;
+        for &number in &self.beyond {
+            if first < number {
+                gaps.push((first, number - 1));
+            }
+            first = number + 1;
+        }
+        if first <= last {
+            gaps.push((first, last));
+        }
+        gaps
+    }
+}
+
+/// What a stored update is; its bytes follow.
+#[derive(Serialize, Deserialize)]
+enum Stored {
+    /// An update of an origin.
+    One { origin: u32, number: u64 },
+    /// A difference that brought all up to these numbers.
+    Upto(Vec<u64>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Message {
+    /// An update of the sender follows.
+    Update { number: u64 },
+    /// The sender lacks these of the receiver's updates.
+    Missing(Vec<(u64, u64)>),
+    /// The sender's tallies.
+    Have {
+        answer: bool,
+        fresh: bool,
+        upto: Vec<u64>,
+    },
+    /// The sender lacks something; its state vector follows.
+    Step1 { upto: Vec<u64> },
+    /// What the sender's document has beyond the state vector follows; with it all these are there.
+    Step2 { upto: Vec<u64> },
+}
+
+/// A question that waits for the disk.
+struct Question {
+    from: NodeId,
+    upto: Vec<u64>,
+    vector: Vec<u8>,
+}
+
+/// What is being stored.
+struct Writing {
+    ticket: u64,
+    /// This node's update in it, and its number.
+    own: Option<(u64, Vec<u8>)>,
+    done: Vec<OpId>,
+}
+
+/// A node with a document.
+pub(crate) struct Replica<D> {
+    document: D,
+    node: NodeId,
+    latency: Micros,
+    interval: Micros,
+    life: u64,
+    life_stored: bool,
+    tallies: Vec<Tally>,
+    /// The highest number of each origin that is known to exist, and who has all up to it.
+    known: Vec<(u64, NodeId)>,
+    up: Vec<bool>,
+    /// Operations of clients that wait for the disk.
+    queue: Vec<(OpId, String, u16, Action)>,
+    /// Others' updates that are not stored yet.
+    records: Vec<Record>,
+    questions: Vec<Question>,
+    writing: Option<Writing>,
+    /// Own updates that were sent, the last being the latest.
+    sent: VecDeque<Arc<[u8]>>,
+    sent_bytes: usize,
+    ticket: u64,
+    next_record: u64,
+    /// Records of updates that are stored.
+    updates: BTreeSet<u64>,
+    tail: usize,
+    whole: usize,
+    turn: usize,
+    next_compare: Micros,
+    next_ask: Option<Micros>,
+    /// An answer is on its way until then.
+    patient_until: Micros,
+    /// Requests since nothing was missing.
+    requests: u64,
+    bytes_read: u64,
+}
+
+impl<D: Document> Replica<D> {
+    /// A node with what its earlier lives left. `empty` makes an empty document for this life.
+    ///
+    /// # Errors
+    ///
+    /// If stored bytes cannot be read.
+    pub(crate) fn open(
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+        empty: impl FnOnce(u64) -> Result<D, Broken>,
+    ) -> Result<Self, Broken> {
+        let broken = |error| Broken::new("reading a stored document", error);
+        let mut life = 0;
+        if let Some(bytes) = storage.records.get(&[LIFE][..]) {
+            life = postcard::from_bytes::<u64>(bytes).map_err(broken)? + 1;
+        }
+        let mut tallies = vec![Tally::default(); setup.nodes];
+        let mut document = empty(life)?;
+        let mut bytes_read = 0;
+        let mut whole = 0;
+        if let Some(bytes) = storage.records.get(&[WHOLE][..]) {
+            let (stored, rest) = postcard::take_from_bytes(bytes).map_err(broken)?;
+            tallies = stored;
+            document.apply(rest)?;
+            whole = bytes.len();
+        }
+        let mut tail = 0;
+        let mut updates = BTreeSet::new();
+        for (key, value) in &storage.records {
+            bytes_read += (key.len() + value.len()) as u64;
+            let Some(number) = key.strip_prefix(&[UPDATE]) else {
+                continue;
+            };
+            let number = u64::from_be_bytes(
+                number
+                    .try_into()
+                    .map_err(|error| Broken::new("reading the key of an update", error))?,
+            );
+            updates.insert(number);
+            tail += key.len() + value.len();
+            let (stored, rest) = postcard::take_from_bytes(value).map_err(broken)?;
+            match stored {
+                Stored::One { origin, number } => {
+                    if let Some(tally) = tallies.get_mut(origin as usize) {
+                        tally.add(number);
+                    }
+                }
+                Stored::Upto(upto) => {
+                    for (tally, upto) in tallies.iter_mut().zip(upto) {
+                        tally.raise(upto);
+                    }
+                }
+            }
+            document.apply(rest)?;
+        }
+        Ok(Self {
+            document,
+            node,
+            latency: setup.latency.max(1),
+            interval: setup.sync_interval.max(1),
+            life,
+            life_stored: false,
+            known: tallies.iter().map(|tally| (tally.upto, node)).collect(),
+            tallies,
+            up: vec![true; setup.nodes],
+            queue: Vec::new(),
+            records: Vec::new(),
+            questions: Vec::new(),
+            writing: None,
+            sent: VecDeque::new(),
+            sent_bytes: 0,
+            ticket: 0,
+            next_record: updates.last().map_or(0, |last| last + 1),
+            updates,
+            tail,
+            whole,
+            turn: node,
+            next_compare: 0,
+            next_ask: None,
+            patient_until: 0,
+            requests: 0,
+            bytes_read,
+        })
+    }
+
+    fn upto(&self) -> Vec<u64> {
+        self.tallies.iter().map(|tally| tally.upto).collect()
+    }
+
+    fn lacks(&self) -> bool {
+        self.tallies
+            .iter()
+            .zip(&self.known)
+            .any(|(tally, known)| tally.upto < known.0)
+    }
+
+    fn note(&mut self, origin: NodeId, number: u64, holder: NodeId) {
+        if let Some(known) = self.known.get_mut(origin)
+            && number > known.0
+        {
+            *known = (number, holder);
+        }
+    }
+
+    /// Keeps what has come from elsewhere for the next flush.
+    fn keep(&mut self, stored: &Stored, update: &[u8]) -> Result<(), Broken> {
+        let mut value = postcard::to_allocvec(stored)
+            .map_err(|error| Broken::new("encoding an update", error))?;
+        value.extend_from_slice(update);
+        let mut key = vec![UPDATE];
+        key.extend_from_slice(&self.next_record.to_be_bytes());
+        self.updates.insert(self.next_record);
+        self.next_record += 1;
+        self.tail += key.len() + value.len();
+        self.records.push((key, Some(value)));
+        Ok(())
+    }
+
+    /// Answers questions and stores what has come meanwhile, if the disk is free.
+    fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        for question in std::mem::take(&mut self.questions) {
+            let upto = self.upto();
+            if upto
+                .iter()
+                .zip(&question.upto)
+                .any(|(here, there)| here > there)
+            {
+                let difference = self.document.difference(&question.vector)?;
+                let message = encode(&Message::Step2 { upto }, &difference)?;
+                out.send(question.from, message);
+            }
+        }
+        let queue = std::mem::take(&mut self.queue);
+        let mut own = None;
+        if !queue.is_empty() {
+            let operations: Vec<_> = queue
+                .iter()
+                .map(|(_, key, field, action)| (key.as_str(), *field, action))
+                .collect();
+            self.document.edit(&operations)?;
+            let update = self.document.take_update()?;
+            let tally = &mut self.tallies[self.node];
+            let number = tally.upto + 1;
+            tally.raise(number);
+            self.note(self.node, number, self.node);
+            let origin = self.node as u32;
+            self.keep(&Stored::One { origin, number }, &update)?;
+            own = Some((number, update));
+        }
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        if !self.life_stored {
+            self.life_stored = true;
+            let life = postcard::to_allocvec(&self.life)
+                .map_err(|error| Broken::new("encoding a number", error))?;
+            self.records.push((vec![LIFE], Some(life)));
+        }
+        if self.tail >= LEAST_TAIL.max(self.whole) {
+            self.compact()?;
+        }
+        self.ticket += 1;
+        out.persist(self.ticket, std::mem::take(&mut self.records));
+        let done = queue.into_iter().map(|(id, ..)| id).collect();
+        self.writing = Some(Writing {
+            ticket: self.ticket,
+            own,
+            done,
+        });
+        Ok(())
+    }
+
+    /// Stores the whole document in place of its updates.
+    fn compact(&mut self) -> Result<(), Broken> {
+        let mut value = postcard::to_allocvec(&self.tallies)
+            .map_err(|error| Broken::new("encoding tallies", error))?;
+        value.extend_from_slice(&self.document.whole()?);
+        self.whole = value.len();
+        self.tail = 0;
+        self.records.retain(|(key, _)| key.first() != Some(&UPDATE));
+        self.records.push((vec![WHOLE], Some(value)));
+        for number in std::mem::take(&mut self.updates) {
+            let mut key = vec![UPDATE];
+            key.extend_from_slice(&number.to_be_bytes());
+            self.records.push((key, None));
+        }
+        Ok(())
+    }
+
+    fn say(&self, to: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), Broken> {
+        let message = Message::Have {
+            answer,
+            fresh,
+            upto: self.upto(),
+        };
+        out.send(to, encode(&message, &[])?);
+        Ok(())
+    }
+
+    fn ask_at(&mut self, at: Micros, out: &mut Out) {
+        let at = at.max(self.patient_until);
+        let at = self.next_ask.map_or(at, |before| before.min(at));
+        self.next_ask = Some(at);
+        out.wake(at);
+    }
+
+    /// Asks for what is missing: first the origins for single updates, then one node for all.
+    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        self.next_ask = None;
+        if !self.lacks() {
+            self.requests = 0;
+            return Ok(());
+        }
+        let mut missing = BTreeMap::new();
+        let mut holders = Vec::new();
+        for (origin, (tally, &(last, holder))) in self.tallies.iter().zip(&self.known).enumerate() {
+            if tally.upto < last {
+                missing.insert(origin, tally.gaps(last));
+                holders.extend([holder, origin]);
+            }
+        }
+        holders.retain(|&holder| holder != self.node && self.up[holder]);
+        let origins_up = missing.keys().all(|&origin| self.up[origin]);
+        if self.requests == 0 && origins_up {
+            for (origin, gaps) in missing {
+                out.send(origin, encode(&Message::Missing(gaps), &[])?);
+            }
+        } else if !holders.is_empty() {
+            let holder = holders[self.requests as usize % holders.len()];
+            let vector = self.document.vector()?;
+            let message = Message::Step1 { upto: self.upto() };
+            out.send(holder, encode(&message, &vector)?);
+        }
+        self.requests += 1;
+        self.patient_until = now + 4 * self.latency + self.interval;
+        self.ask_at(self.patient_until, out);
+        Ok(())
+    }
+
+    fn satisfied(&mut self) {
+        if !self.lacks() {
+            self.requests = 0;
+            self.patient_until = 0;
+            self.next_ask = None;
+        }
+    }
+}
+
+impl<D: Document> System for Replica<D> {
+    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        for op in ops {
+            let action = op.action.clone();
+            self.queue
+                .push((op.id, op.key.to_owned(), op.field, action));
+        }
+        self.flush(out)
+    }
+
+    fn receive(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let (message, rest) = postcard::take_from_bytes::<Message>(bytes)
+            .map_err(|error| Broken::new("reading a message", error))?;
+        match message {
+            Message::Update { number } => {
+                let origin = from as u32;
+                self.note(from, number, from);
+                if self.tallies[from].add(number) {
+                    self.document.apply(rest)?;
+                    self.keep(&Stored::One { origin, number }, rest)?;
+                }
+                self.satisfied();
+                if self.lacks() {
+                    // Late, perhaps, not lost.
+                    self.ask_at(now + 2 * self.latency, out);
+                }
+            }
+            Message::Missing(gaps) => {
+                // What is being stored is not sent yet.
+                let unsent = self
+                    .writing
+                    .as_ref()
+                    .and_then(|writing| writing.own.as_ref());
+                let last = self.tallies[self.node].upto - u64::from(unsent.is_some());
+                let first = last + 1 - self.sent.len() as u64;
+                let mut gone = false;
+                for number in gaps.into_iter().flat_map(|(a, b)| a..=b.min(last)) {
+                    match number.checked_sub(first) {
+                        Some(place) => {
+                            let message = Message::Update { number };
+                            out.send(from, encode(&message, &self.sent[place as usize])?);
+                        }
+                        None => gone = true,
+                    }
+                }
+                if gone {
+                    self.say(from, true, true, out)?;
+                }
+            }
+            Message::Have {
+                answer,
+                fresh,
+                upto,
+            } => {
+                let behind = self
+                    .tallies
+                    .iter()
+                    .zip(&upto)
+                    .any(|(tally, &there)| there < tally.upto);
+                for (origin, &number) in upto.iter().enumerate() {
+                    self.note(origin, number, from);
+                }
+                if behind && !answer {
+                    self.say(from, true, fresh, out)?;
+                }
+                if self.lacks() {
+                    if fresh {
+                        // Too much, or too old, to be asked for one by one.
+                        self.requests = self.requests.max(1);
+                    }
+                    let patience = if fresh { 0 } else { 2 * self.latency };
+                    self.ask_at(now + patience, out);
+                }
+            }
+            Message::Step1 { upto } => {
+                for (origin, &number) in upto.iter().enumerate() {
+                    self.note(origin, number, from);
+                }
+                self.questions.push(Question {
+                    from,
+                    upto,
+                    vector: rest.to_vec(),
+                });
+                if self.lacks() {
+                    self.ask_at(now + 2 * self.latency, out);
+                }
+            }
+            Message::Step2 { upto } => {
+                if upto
+                    .iter()
+                    .zip(&self.tallies)
+                    .any(|(&there, tally)| there > tally.upto)
+                {
+                    self.document.apply(rest)?;
+                    for (tally, &upto) in self.tallies.iter_mut().zip(&upto) {
+                        tally.raise(upto);
+                    }
+                    for (origin, &number) in upto.iter().enumerate() {
+                        self.note(origin, number, from);
+                    }
+                    self.keep(&Stored::Upto(upto), rest)?;
+                }
+                self.patient_until = 0;
+                self.satisfied();
+                if self.lacks() {
+                    self.ask_at(now + 2 * self.latency, out);
+                }
+            }
+        }
+        self.flush(out)
+    }
+
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        if now >= self.next_compare {
+            let nodes = self.tallies.len();
+            // Nodes do not compare in step.
+            let phase = self.interval * self.node as u64 / nodes as u64;
+            self.next_compare = now - now % self.interval + self.interval + phase;
+            let peer = (1..=nodes)
+                .map(|step| (self.turn + step) % nodes)
+                .find(|&peer| peer != self.node && self.up[peer]);
+            if let Some(peer) = peer
+                && now > 0
+            {
+                self.turn = peer;
+                self.say(peer, false, false, out)?;
+            }
+        }
+        if self.next_ask.is_some_and(|at| now >= at) {
+            self.ask(now, out)?;
+        }
+        out.wake(self.next_compare);
+        if let Some(at) = self.next_ask {
+            out.wake(at);
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+        if let Some(writing) = self.writing.take_if(|writing| writing.ticket == ticket) {
+            if let Some((number, update)) = writing.own {
+                let message: Arc<[u8]> = encode(&Message::Update { number }, &update)?.into();
+                for peer in 0..self.tallies.len() {
+                    if peer != self.node && self.up[peer] {
+                        out.send(peer, message.clone());
+                    }
+                }
+                self.sent_bytes += update.len();
+                self.sent.push_back(update.into());
+                while self.sent_bytes > SEND_BUFFER
+                    && let Some(oldest) = self.sent.pop_front()
+                {
+                    self.sent_bytes -= oldest.len();
+                }
+            }
+            for id in writing.done {
+                out.ack(id);
+            }
+        }
+        self.flush(out)
+    }
+
+    fn link(&mut self, _: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+        self.up[peer] = up;
+        if up {
+            self.say(peer, false, true, out)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for tally in &self.tallies {
+            bytes.extend_from_slice(&tally.upto.to_le_bytes());
+            for number in &tally.beyond {
+                bytes.push(1);
+                bytes.extend_from_slice(&number.to_le_bytes());
+            }
+            bytes.push(0);
+        }
+        // What waits for the disk is known here alone.
+        if let Some((id, ..)) = self.queue.last() {
+            bytes.extend_from_slice(&id.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        self.document.read(key, field)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+}
+
+fn encode(message: &Message, rest: &[u8]) -> Result<Vec<u8>, Broken> {
+    let mut bytes =
+        postcard::to_allocvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+    bytes.extend_from_slice(rest);
+    Ok(bytes)
+}

