@@ -203,7 +203,7 @@ pub fn curves(
     let y = |value: f64| bottom - (y_range.share(value) * f64::from(bottom - TOP)).round() as i32;
 
     let body = draw(height, |area| {
-        for value in thinned(y_range.marks(), |value| y(value), |_| LINE + 4) {
+        for value in thinned(y_range.marks(), y, |_| LINE + 4) {
             line(area, &[(LEFT, y(value)), (RIGHT, y(value))], GRID, 1)?;
             let label = fitting(&unit.mark(value), LEFT - 10);
             centred(area, &label, (LEFT - 9, y(value)), HPos::Right, MUTED)?;
@@ -212,7 +212,7 @@ pub fn curves(
         let measured: BTreeMap<u64, f64> = points().map(|p| (p.0.to_bits(), p.0)).collect();
         let measured = sorted(measured.into_values().map(|x| (x, 0.0)));
         let width = |value: f64| estimate(&Unit::Count.mark(value)) + 8;
-        for value in thinned(measured.iter().map(|p| p.0).collect(), |v| x(v), width) {
+        for value in thinned(measured.iter().map(|p| p.0).collect(), x, width) {
             line(
                 area,
                 &[(x(value), bottom), (x(value), bottom + 4)],
