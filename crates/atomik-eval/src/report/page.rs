@@ -203,6 +203,7 @@ fn why(fit: &Fit) -> Markup {
     let mut fields: Vec<&FieldFit> = fit.fields.iter().collect();
     fields.sort_by_key(|field| std::cmp::Reverse(field.verdict));
     let (first, rest) = fields.split_at(fields.len().min(FIELDS_AT_ONCE));
+    let limits = &fit.thresholds;
     let examples = fit.fields.iter().any(|field| !field.wrong.is_empty());
     html! {
         h2 id="why" { "Field by field" }
@@ -216,15 +217,7 @@ fn why(fit: &Fit) -> Markup {
                     (scrolled("More fields", &field_table(rest)))
                 }
             }
-            ul.cards {
-                @for field in first { @if !field.reasons.is_empty() {
-                    li {
-                        b { (field_name(&field.name)) } ": "
-                        span class=(class(field.verdict)) { (field.verdict) }
-                        @for reason in &field.reasons { p { (reason) } }
-                    }
-                } }
-            }
+            ul.cards { @for field in first { (field_card(field)) } }
         }
         h3 { "What xor would have got wrong" }
         @if examples {
@@ -251,18 +244,21 @@ fn why(fit: &Fit) -> Markup {
             p { "Nothing in this trace." }
         }
         h3 { "Concurrency" }
-        p { "Two operations of different nodes are concurrent if they are at most a window apart. They overlap if they change the same bits of one key. If a node sends a key once in each window in which it changed it, one entry stands for several operations." }
-        @if fit.fields.iter().any(|field| !field.windows.is_empty()) {
-            (scrolled("Concurrency", &window_table(&fields)))
+        p { "An operation is concurrent with those of other nodes on the same key that came less than a window before it. They overlap if they change the same bits. If a node sends a field of a key once in each window in which it changed it, one entry stands for several operations." }
+        @if !fit.windows.is_empty() {
+            (scrolled("Concurrency", &window_table(fit, first)))
         }
         details {
             summary { "Limits that the verdict goes by" }
             dl.pairs {
                 dt { "windows" }
-                dd { (joined(fit.thresholds.windows_ms.iter().map(|&ms| window(ms)))) "; each is measured, the last decides" }
-                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(fit.thresholds.overlap_fits)) " of the operations" }
-                dt { "overlap that does not" } dd { "beyond " (Unit::Share.show(fit.thresholds.overlap_fails)) " of the operations" }
-                dt { "value of fixed width" } dd { "at most " (bytes(fit.thresholds.value_bytes)) }
+                dd { (joined(limits.windows_ms.iter().map(|&ms| window(ms)))) "; each is measured, the widest decides" }
+                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(limits.overlap_fits)) " of the operations" }
+                dt { "overlap that does not" } dd { "beyond " (Unit::Share.show(limits.overlap_fails)) " of the operations" }
+                dt { "wrong operations" } dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) " of all" }
+                dt { "longest value" } dd { (bytes(limits.value_bytes)) "; a set has at most as many elements as that has bits" }
+                dt { "the whole value" } dd { "counts as replaced from " (Unit::Share.show(limits.whole_value)) " of its words on" }
+                dt { "coalescing" } dd { "counts as saving something from " (Unit::Number.show(limits.coalescing_saves)) " operations by entry on" }
             }
         }
         pre { code { (fit.command) } }
@@ -288,7 +284,7 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                         td.left { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
                         td { (count(field.keys)) }
                         td { (Unit::Share.show(field.single_writer_share)) }
-                        td { (Unit::Share.show(field.changed_word_ratio)) }
+                        td { (Unit::Share.show(field.changed_word_ratio)) " of " (count(field.words)) }
                         td {
                             @if field.width.least == field.width.most { (bytes(field.width.most)) }
                             @else { (bytes(field.width.least)) " to " (bytes(field.width.most)) }
@@ -302,25 +298,66 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
     }
 }
 
-fn window_table(fields: &[&FieldFit]) -> Markup {
+fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
+    let mut rows = Vec::new();
+    if fit.fields.len() != 1 {
+        rows.push((html! { "all fields" }, &fit.windows));
+    }
+    rows.extend(
+        fields
+            .iter()
+            .map(|field| (field_name(&field.name), &field.windows)),
+    );
     html! {
         table {
             thead { tr {
-                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Operations by entry sent"] {
+                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong by xor", "Operations by entry sent"] {
                     th scope="col" { (heading) }
                 }
             } }
             tbody {
-                @for field in fields {
-                    @for measured in &field.windows {
+                @for (name, windows) in &rows {
+                    @for measured in *windows {
                         tr {
-                            th scope="row" { (field_name(&field.name)) }
+                            th scope="row" { (name) }
                             td { (window(measured.ms)) }
                             td { (Unit::Share.show(measured.concurrent)) }
                             td { (Unit::Share.show(measured.overlapping)) }
+                            td { (count(measured.wrong)) }
                             td { (Unit::Number.show(measured.coalescing)) }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Why a field has its verdict, and what of it has no column in the table.
+fn field_card(field: &FieldFit) -> Markup {
+    let numbers = [
+        (
+            "too wide to be said",
+            (field.inexpressible > 0).then_some(field.inexpressible),
+        ),
+        (
+            "toggles that did not see another's",
+            (field.blind_toggles > 0).then_some(field.blind_toggles),
+        ),
+        ("flags on at the end", field.left_on),
+        ("flags toggled an odd number of times", field.odd),
+        ("elements", field.elements),
+    ];
+    html! {
+        li {
+            b { (field_name(&field.name)) } ": "
+            span class=(class(field.verdict)) { (field.verdict) }
+            @for reason in &field.reasons { p { (reason) } }
+            @if numbers.iter().any(|(_, number)| number.is_some()) {
+                dl.pairs {
+                    @for (name, number) in numbers { @if let Some(number) = number {
+                        dt { (name) } dd { (count(number)) }
+                    } }
                 }
             }
         }

@@ -85,6 +85,7 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
         concurrent: 0.012_3,
         overlapping: 0.000_456,
         coalescing: 1.78,
+        wrong: ms / 200,
     };
     FieldFit {
         name: name.into(),
@@ -93,10 +94,12 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
         keys: 4_043,
         single_writer_share: 0.73,
         windows: vec![window(100), window(1_000), window(60_000)],
+        words: 1,
         changed_word_ratio: 1.0,
         width: Width {
             least: 1,
             most: if class == Class::Text { 4_096 } else { 1 },
+            mean: 1.5,
             fixed: class != Class::Text,
         },
         wrong: vec![Wrong {
@@ -107,6 +110,11 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
             why: "nodes 0 and 2 both turned it over within 1 s of each other, and the second meant what the first did".into(),
         }],
         wrong_operations: 307,
+        inexpressible: if class == Class::Text { 5 } else { 0 },
+        blind_toggles: 12,
+        left_on: (class == Class::Flag).then_some(2_020),
+        odd: (class == Class::Flag).then_some(2_031),
+        elements: (class == Class::Set).then_some(17),
         verdict,
         reasons: vec!["0.0456 % of the operations overlap within 1 min, over the limit of 0.01 %".into()],
     }
@@ -178,11 +186,17 @@ pub fn sound() -> Review {
             keys: 4_043,
             nodes: 3,
             recorded_ms: 31_536_000_000,
+            single_writer_share: 0.73,
+            windows: field("", Class::Flag, Verdict::Fits).windows,
+            wrong_operations: 307,
             thresholds: Thresholds {
                 windows_ms: vec![100, 1_000, 60_000],
                 overlap_fits: 0.000_1,
                 overlap_fails: 0.01,
+                wrong_fails: 0.001,
                 value_bytes: 64,
+                whole_value: 0.75,
+                coalescing_saves: 1.1,
             },
             fields: vec![field("airborne", Class::Flag, Verdict::FitsWithConditions)],
             verdict: Verdict::FitsWithConditions,
