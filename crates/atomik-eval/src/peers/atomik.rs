@@ -51,7 +51,11 @@ const UNSIGNED: &str = "As ATOMiK, without signatures: members trust each other,
 impl Kind for Atomik {
     fn describe(&self) -> Description {
         Description {
-            name: if self.signed { "ATOMiK" } else { "ATOMiK unsigned" },
+            name: if self.signed {
+                "ATOMiK"
+            } else {
+                "ATOMiK unsigned"
+            },
             library: format!("atomik-replica {}", env!("CARGO_PKG_VERSION")),
             semantics: "Every node takes reads and writes by itself, also when cut off. Nodes that have exchanged their changes have the same bits. No order between nodes: \
                 concurrent changes of the same bits are combined by xor, into what perhaps nobody wrote; one of both writers is told. No linearizability, no compare-and-swap.",
