@@ -357,7 +357,7 @@ impl Replica {
     /// Computes the sum over all bases anew.
     pub(crate) fn sum_bases(&mut self) {
         let mut sum = 0_u128;
-        for (key, slot) in &self.table.slots {
+        for (key, slot) in self.table.slots.iter() {
             if let Some(rare) = &slot.rare
                 && !rare.base.is_zero()
             {

@@ -321,8 +321,7 @@ impl Replica {
             change.encode(key, &mut encoded);
             let author = self.origins[origin as usize].id;
             let tag = self.secrets.leaf(author, &encoded);
-            let id = self.secrets.id(author, key, change.version, &tag);
-            let published = Published { tag, id };
+            let published = Published::new(&self.secrets, author, key, change.version, tag);
             let slot = self.table.slot(at);
             slot.entries.push(Entry {
                 origin,

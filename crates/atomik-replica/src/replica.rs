@@ -7,7 +7,7 @@ use atomik_algebra::{Op, Response};
 use smallvec::SmallVec;
 
 use crate::entry::MAX_SEEN;
-use crate::entry::{Change, MAX_KEY, Seen, Tag};
+use crate::entry::{Change, MAX_KEY, Seen, SeenList, Tag};
 use crate::fold::Retiring;
 use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, Secrets, encode_excerpt};
 use crate::interface::{
@@ -576,7 +576,7 @@ impl Replica {
             let change = Change {
                 version: 0,
                 accumulator: Value::zero(delta.words().len()),
-                seen: Box::default(),
+                seen: SeenList::default(),
             };
             slot.entries.push(Entry {
                 origin: own,
@@ -762,8 +762,8 @@ impl Replica {
             let encoded = leaves.add(|bytes| change.encode(key, bytes));
             let tag = self.secrets.leaf(origin, encoded);
             leaves.tags.push(tag);
-            let id = self.secrets.id(origin, key, change.version, &tag);
-            published.push((at, Published { tag, id }, before));
+            let new = Published::new(&self.secrets, origin, key, change.version, tag);
+            published.push((at, new, before));
         }
         self.counters.published += published.len() as u64;
         let frames = self.sign(self.own, &leaves, true);

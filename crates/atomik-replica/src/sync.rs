@@ -141,7 +141,7 @@ impl Replica {
         from_cell: usize,
         effects: &mut Vec<Effect>,
     ) {
-        let full = self.table.digest.sketch.size();
+        let full = self.table.digest.size();
         let size = if full.is_multiple_of(size) {
             size
         } else {
@@ -154,7 +154,7 @@ impl Replica {
         let room = self.config.message_bytes - OVERHEAD - body.len();
         self.table
             .digest
-            .sketch
+            .sketch()
             .folded(size)
             .encode(from_cell, room, &mut body);
         self.send(to, Kind::Sketch, &body, effects);
@@ -179,7 +179,7 @@ impl Replica {
     ) -> Result<(), Malformed> {
         let (size, first) = read_place(reader)?;
         let sum = reader.u128()?;
-        let full = self.table.digest.sketch.size();
+        let full = self.table.digest.size();
         if !full.is_multiple_of(size) {
             return reader.bytes(reader.rest().len()).map(drop);
         }
@@ -208,7 +208,7 @@ impl Replica {
             }
             return Ok(());
         }
-        let difference = self.table.digest.sketch.folded(size).difference(&cells);
+        let difference = self.table.digest.sketch().folded(size).difference(&cells);
         let found = difference.ours.len() + difference.theirs.len();
         // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
         if !difference.complete && found * 8 < difference.estimate * 7 || found == 0 {

@@ -225,7 +225,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the digest's table keeps old ids",
-        &[("table.rs", "        self.sketch.remove(entry.id);\n", "")],
+        &[("table.rs", "                self.sketch.remove(id);\n", "")],
     ),
     mutant(
         "the digest's sum keeps old tags",
@@ -327,8 +327,8 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "table.rs",
-                "        self.unstored.push(at);\n        at",
-                "        at",
+                "            self.unstored.push(at);\n        }\n        at",
+                "        }\n        at",
             ),
         ],
     ),
