@@ -207,6 +207,7 @@ impl Replica {
             return Err(damaged(b"m"));
         }
         self.sum_bases();
+        self.ledger_sum = self.sum_ledger();
         Ok(own)
     }
 

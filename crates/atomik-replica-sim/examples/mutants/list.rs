@@ -354,6 +354,22 @@ pub const MUTANTS: &[Mutant] = &[
         ),
     },
     mutant(
+        "what is found as wanted is acknowledged at once",
+        &[(
+            "replica.rs",
+            "            relied\n        };",
+            "            0\n        };",
+        )],
+    ),
+    mutant(
+        "what is found as wanted does not wait for what is on its way to storage",
+        &[(
+            "replica.rs",
+            "slot.unstored || self.durable < self.tickets",
+            "slot.unstored",
+        )],
+    ),
+    mutant(
         "a tick compares with nobody",
         &[("sync.rs", "_ => self.summarise(peer, effects),", "_ => {}")],
     ),
