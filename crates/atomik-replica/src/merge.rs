@@ -28,6 +28,7 @@ impl Replica {
         let mut newer = Vec::new();
         while !reader.is_empty() {
             let (evidence, changes) = decode_excerpt(reader, &self.secrets, self.config.words)?;
+            self.note_arrival(from, changes.len());
             if answer && let Some(&place) = self.origin_places.get(&evidence.origin()) {
                 newer.extend(changes.iter().filter_map(|(key, change)| {
                     let at = self.table.slots.get_index_of(key)?;

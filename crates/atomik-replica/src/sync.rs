@@ -13,6 +13,10 @@
 //!
 //! Where more differs than cells can tell, each side that misses something goes through the other's whole table with `Pull` and `Chunk`.
 //! Nothing here needs to arrive: the next tick begins anew.
+//!
+//! Who has fewer entries leads (A above: B, which has more, answers its summary; a summary of B is answered with A's own). It leads one exchange at
+//! a time, until what it fetched is there or its peer has been silent for some ticks. So one that comes late or was away takes what it lacks
+//! from one peer, and not from all at once.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -54,6 +58,8 @@ enum Stage {
         folded: u128,
         bases: Vec<(Box<[u8]>, Value)>,
     },
+    /// So many of the entries that the peer was asked for have not come yet.
+    Fetch { missing: usize },
 }
 
 impl Replica {
@@ -119,6 +125,11 @@ impl Replica {
             self.counters.agreements += 1;
             if same_ledger && same_folded {
                 effects.push(Effect::Notify(Notice::InSync { from }));
+            }
+        } else if count > self.table.digest.count {
+            // Ours to lead. If another exchange is under way, that one may bring it all.
+            if self.exchange.is_none() {
+                self.summarise(from, effects);
             }
         } else if self
             .exchange
@@ -194,8 +205,10 @@ impl Replica {
                 peer,
                 stage: Stage::Cells { cells, .. },
                 ..
-            }) if peer == from && cells.size() != size && first == 0 => Sketch::new(size),
-            // Late, repeated or not asked for.
+            }) if peer == from && cells.size() != size && size != FIRST_SIZE && first == 0 => {
+                Sketch::new(size)
+            }
+            // Late, repeated or not asked for. A first answer comes twice if two summaries crossed; it must not begin anew what is under way.
             other => {
                 self.exchange = other;
                 return reader.bytes(reader.rest().len()).map(drop);
@@ -230,6 +243,15 @@ impl Replica {
         let places = self.table.find(&ours);
         self.send_entries(from, Kind::Repair, places, effects);
         self.fetch(from, &theirs, effects);
+        if !theirs.is_empty() {
+            self.exchange = Some(Exchange {
+                peer: from,
+                active: self.ticks,
+                stage: Stage::Fetch {
+                    missing: theirs.len(),
+                },
+            });
+        }
         Ok(())
     }
 
@@ -253,6 +275,23 @@ impl Replica {
                 .collect();
             self.send(from, Kind::Fetch, &body, effects);
         }
+    }
+
+    /// Entries have come from a peer; those that were fetched may be among them. Others count, too: what was fetched may have become them meanwhile, and
+    /// ids may be of entries that nobody has.
+    pub(crate) fn note_arrival(&mut self, from: PeerId, entries: usize) {
+        let ticks = self.ticks;
+        self.exchange.take_if(|exchange| {
+            let Stage::Fetch { missing } = &mut exchange.stage else {
+                return false;
+            };
+            if exchange.peer != from {
+                return false;
+            }
+            exchange.active = ticks;
+            *missing = missing.saturating_sub(entries);
+            *missing == 0
+        });
     }
 
     pub(crate) fn take_fetch(

@@ -341,6 +341,106 @@ fn records_of_another_key_are_not_gone_on_with() {
     assert_eq!(cluster.replicas[1].state(b"key"), 3.into());
 }
 
+/// What a message is, by its second byte.
+const CHANGES: u8 = 0;
+const FETCH: u8 = 4;
+const REPAIR: u8 = 8;
+
+#[test]
+fn a_late_joiner_takes_everything_once_from_one_peer_at_a_time() {
+    // As many as the first cells tell, as more cells tell, and more than all of them do.
+    for keys in [40, 300, 2000_u64] {
+        let mut configs: Vec<_> = (0..5).map(|n| config(n, 5)).collect();
+        configs
+            .iter_mut()
+            .for_each(|config| config.digest_cells = 240);
+        let mut cluster = Cluster::with(configs);
+        cluster.cut = vec![4];
+        for i in 0..keys {
+            let writer = (i % 4) as usize;
+            cluster.accum(writer, &i.to_le_bytes(), i + 1);
+        }
+        cluster.settle();
+        cluster.cut.clear();
+        for n in 0..4 {
+            cluster.step(n, Event::PeerUp(peer(4)));
+            cluster.step(4, Event::PeerUp(peer(n)));
+        }
+        let (mut there, mut back) = (0, 0);
+        for _ in 0..20 {
+            while !cluster.wire.is_empty() {
+                let (from, to, bytes) = cluster.wire.remove(0);
+                if matches!(bytes[1], CHANGES | REPAIR) {
+                    there += if to == 4 { bytes.len() } else { 0 };
+                    back += if from == 4 { bytes.len() } else { 0 };
+                }
+                let from = peer(from);
+                cluster.step(
+                    to,
+                    Event::Message {
+                        from,
+                        bytes: &bytes,
+                    },
+                );
+            }
+            for n in 0..5 {
+                cluster.step(n, Event::Tick);
+            }
+        }
+        cluster.assert_equal();
+        assert_eq!(cluster.states(4).len() as u64, keys);
+        // 19 bytes an entry, and the proofs of four frames.
+        let once = keys as usize * 20 + 4 * 150;
+        assert!(
+            there <= once,
+            "{keys} keys: {there} bytes, {once} are enough"
+        );
+        assert_eq!(back, 0, "{keys} keys");
+    }
+}
+
+#[test]
+fn what_was_fetched_from_a_peer_that_falls_silent_comes_from_another() {
+    let mut cluster = Cluster::new(3);
+    cluster.cut = vec![0];
+    for i in 0..40_u64 {
+        cluster.accum(1, &i.to_le_bytes(), i + 1);
+    }
+    cluster.settle();
+    cluster.cut.clear();
+    cluster.step(0, Event::Tick);
+    for _ in 0..200 {
+        if cluster
+            .wire
+            .iter()
+            .any(|(from, _, bytes)| (*from, bytes[1]) == (0, FETCH))
+        {
+            break;
+        }
+        if cluster.wire.is_empty() {
+            cluster.step(0, Event::Tick);
+        }
+        let (from, to, bytes) = cluster.wire.remove(0);
+        let from = peer(from);
+        cluster.step(
+            to,
+            Event::Message {
+                from,
+                bytes: &bytes,
+            },
+        );
+    }
+    let asked = cluster
+        .wire
+        .iter()
+        .find(|(from, _, bytes)| (*from, bytes[1]) == (0, FETCH));
+    let asked = asked.expect("replica 0 fetches").1;
+    cluster.wire.clear();
+    cluster.cut = vec![asked];
+    cluster.settle();
+    assert_eq!(cluster.states(0), cluster.states(3 - asked));
+}
+
 #[test]
 fn a_peer_that_never_answers_does_not_keep_others_from_being_asked() {
     const PULL: u8 = 5;

@@ -340,19 +340,24 @@ pub const MUTANTS: &[Mutant] = &[
             "value.push(0);",
         )],
     ),
-    Mutant {
-        name: "a fetch is not answered",
-        edits: &[(
+    mutant(
+        "a fetch is not answered",
+        &[(
             "sync.rs",
             "        self.send_entries(from, Kind::Changes, places, effects);
         Ok(())",
             "        let _ = (from, places, effects);
         Ok(())",
         )],
-        equivalent: Some(
-            "the comparison that the other side begins brings the same, a round later at most",
-        ),
-    },
+    ),
+    mutant(
+        "who waits for what it fetched waits for ever",
+        &[(
+            "sync.rs",
+            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > PATIENCE);",
+            ".take_if(|_| false);",
+        )],
+    ),
     mutant(
         "what is found as wanted is acknowledged at once",
         &[(
