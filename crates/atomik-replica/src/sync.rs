@@ -15,7 +15,7 @@
 //! Nothing here needs to arrive: the next tick begins anew.
 //!
 //! Who has fewer entries leads (A above: B, which has more, answers its summary; a summary of B is answered with A's own). It leads one exchange at
-//! a time, until what it fetched is there or its peer has been silent for some ticks. So one that comes late or was away takes what it lacks
+//! a time, until what it fetched is there or its peer has been silent for a while. So one that comes late or was away takes what it lacks
 //! from one peer, and not from all at once.
 
 use std::collections::{BTreeSet, HashMap};
@@ -62,13 +62,24 @@ enum Stage {
     Fetch { missing: usize },
 }
 
+impl Exchange {
+    /// Ticks for which it may stand still. What was fetched comes without being asked again, so a whole tick without any of it says that no more
+    /// comes: it was lost, or has changed meanwhile and is going to be published.
+    fn patience(&self) -> u32 {
+        match self.stage {
+            Stage::Cells { .. } | Stage::Pull { .. } => PATIENCE,
+            Stage::Fetch { .. } => 1,
+        }
+    }
+}
+
 impl Replica {
     pub(crate) fn tick(&mut self, effects: &mut Vec<Effect>) {
         self.ticks = self.ticks.wrapping_add(1);
         let ticks = self.ticks;
         self.attend_retirements(effects);
         self.exchange
-            .take_if(|exchange| ticks.wrapping_sub(exchange.active) > PATIENCE);
+            .take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience());
         if !ticks.is_multiple_of(self.config.sync_ticks) || self.peers.is_empty() {
             return;
         }

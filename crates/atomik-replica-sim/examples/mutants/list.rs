@@ -354,8 +354,8 @@ pub const MUTANTS: &[Mutant] = &[
         "who waits for what it fetched waits for ever",
         &[(
             "sync.rs",
-            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > PATIENCE);",
-            ".take_if(|_| false);",
+            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience());",
+            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience() << 20);",
         )],
     ),
     mutant(
