@@ -277,8 +277,9 @@ fn a_small_difference_costs_little_whatever_the_size_of_the_digest() {
         cluster.sent = 0;
         cluster.settle();
         cluster.assert_equal();
+        // A first answer has 240 cells of some 12 bytes at most, and either side may begin a few times.
         assert!(
-            cluster.sent < 6_000,
+            cluster.sent < 12_000,
             "{cells} cells: {} bytes",
             cluster.sent
         );
