@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cpu_time::ThreadTime;
+use cpu_time::ProcessTime;
 
 use crate::content::Content;
 use crate::figures::{
@@ -188,7 +188,7 @@ fn inexpressible(workload: &Workload, kind: &dyn Kind) -> Vec<Inexpressible> {
 }
 
 /// Median, 99th percentile and maximum, by nearest rank.
-fn quantiles(mut values: Vec<f64>) -> Quantiles {
+pub(crate) fn quantiles(mut values: Vec<f64>) -> Quantiles {
     values.sort_by(f64::total_cmp);
     let rank = |share: f64| {
         let rank = (share * values.len() as f64).ceil() as usize;
@@ -349,7 +349,7 @@ fn rebuild(
     let mut times = Vec::new();
     let mut read = Vec::new();
     for (node, storage) in ended.storages.iter().enumerate().take(REBUILDS) {
-        let before = ThreadTime::now();
+        let before = ProcessTime::now();
         let again = kind.open(&ended.setup, node, storage)?;
         times.push(before.elapsed().as_nanos() as f64 / 1e3);
         read.push(again.bytes_read() as f64);

@@ -19,7 +19,7 @@ pub type Micros = u64;
 /// A node of the cluster, from 0.
 pub type NodeId = usize;
 
-/// A client's operation: its place among all operations of the run, so unique in it.
+/// A client's operation: its place among all that were handed over in the run, so unique in it.
 pub type OpId = u64;
 
 /// What every node of a run knows from the start.

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
 use std::sync::Arc;
 
-use cpu_time::ThreadTime;
+use cpu_time::ProcessTime;
 
 use crate::network::{Network, Weather, wire_bytes};
 use crate::system::{
@@ -252,8 +252,8 @@ struct Node {
     system: Option<Box<dyn System>>,
     storage: Storage,
     life: u64,
-    /// Operations that clients will hand over together.
-    pending: Vec<OpId>,
+    /// Operations that clients will hand over together, by their places in the workload.
+    pending: Vec<usize>,
     /// Operations not acknowledged yet.
     open: BTreeSet<OpId>,
     /// When it is to be woken; `None`: never.
@@ -275,6 +275,8 @@ struct World<'a> {
     sequence: u64,
     now: Micros,
     next_op: usize,
+    /// The place in the workload of each operation that was handed over, by its id.
+    handed: Vec<usize>,
     acceleration: f64,
     end_of_ops: Micros,
     calm: bool,
@@ -381,6 +383,7 @@ impl<'a> World<'a> {
             sequence: 0,
             now: 0,
             next_op: 0,
+            handed: Vec::with_capacity(workload.steps.len()),
             acceleration,
             end_of_ops: 0,
             calm: false,
@@ -457,7 +460,8 @@ impl<'a> World<'a> {
             return Ok(());
         };
         let mut out = Out::default();
-        let before = ThreadTime::now();
+        // Of all threads: a system may have some of its own, as sqlx has.
+        let before = ProcessTime::now();
         call(system.as_mut(), self.now, &mut out)?;
         self.ended.total_cpu += before.elapsed().as_nanos() as f64;
         self.settle(node, out)
@@ -485,8 +489,9 @@ impl<'a> World<'a> {
                     "node {node} acknowledges operation {id}, which is not waiting there"
                 )));
             }
-            let submitted = self.ended.submissions[id as usize].1;
-            self.ended.fates[id as usize] = Fate::Acknowledged(self.now - submitted);
+            let place = self.handed[id as usize];
+            let submitted = self.ended.submissions[place].1;
+            self.ended.fates[place] = Fate::Acknowledged(self.now - submitted);
         }
         self.ended.conflicts.extend(out.conflicts);
         if let Some(at) = out.wake {
@@ -577,7 +582,7 @@ impl<'a> World<'a> {
         }
         self.ended.submissions[place] = (node, self.now);
         let pending = &mut self.nodes[node].pending;
-        pending.push(place as OpId);
+        pending.push(place);
         if pending.len() == 1 {
             self.enqueue(self.now + self.settings.batch, Happening::Submit(node));
         }
@@ -646,16 +651,19 @@ impl<'a> World<'a> {
     }
 
     fn submit(&mut self, node: NodeId) -> Result<(), Broken> {
-        let ids = std::mem::take(&mut self.nodes[node].pending);
-        if ids.is_empty() {
+        let places = std::mem::take(&mut self.nodes[node].pending);
+        if places.is_empty() {
             return Ok(());
         }
-        self.nodes[node].open.extend(&ids);
+        let first = self.handed.len();
+        self.handed.extend(&places);
+        let ids = first as OpId..self.handed.len() as OpId;
+        self.nodes[node].open.extend(ids.clone());
         let workload = self.workload;
         let ops: Vec<_> = ids
-            .iter()
-            .map(|&id| {
-                let step = &workload.steps[id as usize];
+            .zip(&places)
+            .map(|(id, &place)| {
+                let step = &workload.steps[place];
                 Submitted {
                     id,
                     key: workload.key(step),
@@ -693,13 +701,13 @@ impl<'a> World<'a> {
         node.queue.clear();
         node.syncing = 0;
         for id in std::mem::take(&mut node.open) {
-            self.ended.fates[id as usize] = Fate::Uncertain;
+            self.ended.fates[self.handed[id as usize]] = Fate::Uncertain;
         }
         // What clients had not handed over yet, they hand to the next node.
         let waiting = std::mem::take(&mut node.pending);
         let next = (self.settings.casualty() + 1) % self.nodes.len();
-        for &id in &waiting {
-            self.ended.submissions[id as usize].0 = next;
+        for &place in &waiting {
+            self.ended.submissions[place].0 = next;
         }
         if !waiting.is_empty() {
             let first = self.nodes[next].pending.is_empty();

@@ -56,7 +56,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
 }
 
 /// As many characters as the terminal has.
-fn width() -> usize {
+pub fn width() -> usize {
     comfy_table::Table::new()
         .width()
         .map_or(WIDTH, |width| usize::from(width).max(40))

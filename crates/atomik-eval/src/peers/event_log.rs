@@ -49,7 +49,7 @@ impl Kind for EventLog {
     fn describe(&self) -> Description {
         let (name, usage) = match self.snapshots {
             None => (
-                "event log",
+                "Event log",
                 "Events in binary, one transaction for all that came while the last was written, prepared statements, WAL; state is rebuilt by replay of the \
                  whole log. One primary, catch-up subscriptions that keep their own checkpoint, reads of 500 events, live queue of 10,000: defaults of EventStoreDB's \
                  clients (EventStoreCatchUpSubscription: DefaultReadBatchSize, DefaultMaxPushQueueSize; \"Catch-up subscriptions\", developers.eventstore.com). Appends are idempotent by \
@@ -57,8 +57,8 @@ impl Kind for EventLog {
                  cache. synchronous=OFF: the simulated disk syncs. Memory of SQLite: no more than its page cache may take.",
             ),
             Some(_) => (
-                "event log, snapshots",
-                "As the event log, and a snapshot of each stream after every 100 of its events, of which the last is kept; state is rebuilt from snapshots and the \
+                "Event log, snapshots",
+                "As \"Event log\", and a snapshot of each stream after every 100 of its events, of which the last is kept; state is rebuilt from snapshots and the \
                  events behind them. 100 is the example in cqrs-es's PersistedEventStore::new_snapshot_store and the default of Ecotone \
                  (DEFAULT_SNAPSHOT_TRIGGER_THRESHOLD); snapshots are made outside the append, as Axon's reference advises (\"Event Snapshots\").",
             ),
@@ -86,8 +86,12 @@ impl Kind for EventLog {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
-        let (log, recovered) =
-            SqliteLog::open(&storage.folder, self.snapshots, node == PRIMARY, &setup.fields)?;
+        let (log, recovered) = SqliteLog::open(
+            &storage.folder,
+            self.snapshots,
+            node == PRIMARY,
+            &setup.fields,
+        )?;
         Ok(if node == PRIMARY {
             Box::new(Primary::new(setup, log, recovered))
         } else {
@@ -485,7 +489,11 @@ impl EventStore for SqliteLog {
             .query_row("PRAGMA page_count", [], |row| row.get(0))
             .optional()
             .unwrap_or(None);
-        cached(pages.and_then(|pages| u64::try_from(pages).ok()).unwrap_or(0))
+        cached(
+            pages
+                .and_then(|pages| u64::try_from(pages).ok())
+                .unwrap_or(0),
+        )
     }
 }
 
@@ -532,7 +540,9 @@ fn insert(begun: &Begun<'_>, transaction: &Transaction<'_>, named: u64) -> Resul
 /// Keeps the snapshots and what each client did last.
 fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> {
     let mut snapshot = begun
-        .prepare_cached("INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)")
+        .prepare_cached(
+            "INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)",
+        )
         .map_err(sql)?;
     for taken in transaction.snapshots {
         snapshot
@@ -556,4 +566,78 @@ fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> 
             .map_err(sql)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file_adversary::{ALL, Faults, Run, all_counts, converges, sequential};
+    use super::*;
+    use crate::workload::Class;
+
+    const REPLAYED: EventLog = EventLog { snapshots: None };
+    const SNAPSHOTS: EventLog = EventLog { snapshots: Some(4) };
+
+    #[test]
+    fn acknowledged_operations_count_once() {
+        for kind in [REPLAYED, SNAPSHOTS] {
+            all_counts(&kind, &Class::ALL, 0..25, ALL);
+            let no_crash = Faults { crash: 0, ..ALL };
+            all_counts(&kind, &Class::ALL, 25..50, no_crash);
+        }
+    }
+
+    #[test]
+    fn nodes_become_the_same() {
+        converges(&REPLAYED, &Class::ALL, 100..130);
+        converges(&SNAPSHOTS, &Class::ALL, 130..160);
+    }
+
+    #[test]
+    fn in_sequence_operations_mean_what_traces_mean() {
+        sequential(&REPLAYED, &Class::ALL, 200..203);
+        sequential(&SNAPSHOTS, &Class::ALL, 203..206);
+    }
+
+    #[test]
+    fn snapshots_and_the_events_behind_them_are_the_replay_of_all_events() {
+        for seed in 300..320 {
+            let mut run = Run::new(&SNAPSHOTS, &Class::ALL, 3, seed);
+            run.chaos(120, ALL, true);
+            let contents = run.contents();
+            for node in 0..3 {
+                let disk = run.disk(node);
+                let restored = SNAPSHOTS.open(&run.setup, node, disk).unwrap();
+                // A replay takes no notice of snapshots.
+                let replayed = REPLAYED.open(&run.setup, node, disk).unwrap();
+                assert_eq!(restored.progress(), replayed.progress());
+                assert!(restored.bytes_read() < replayed.bytes_read());
+                for ((key, field), content) in &contents {
+                    let what = format!("seed {seed}, node {node}, {key}/{field}");
+                    assert_eq!(replayed.read(key, *field).unwrap(), *content, "{what}");
+                    assert_eq!(restored.read(key, *field).unwrap(), *content, "{what}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn integers_take_what_sqlites_format_says() {
+        let widths = [
+            (0, 1),
+            (1, 1),
+            (-1, 2),
+            (2, 2),
+            (127, 2),
+            (128, 3),
+            (-129, 3),
+            (1 << 15, 4),
+            (1 << 23, 5),
+            (1 << 31, 7),
+            (1 << 47, 9),
+            (i64::MIN, 9),
+        ];
+        for (value, bytes) in widths {
+            assert_eq!(stored(value), bytes, "{value}");
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod adversary;
+#[cfg(all(test, feature = "sqlite"))]
+mod file_adversary;
 mod atomik;
 #[cfg(feature = "automerge")]
 mod automerge;

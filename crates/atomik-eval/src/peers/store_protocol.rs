@@ -160,7 +160,9 @@ impl Projection {
         if let Some(index) = self.streams.get_index_of(key) {
             return index as u64;
         }
-        self.streams.insert_full(key.to_owned(), Stream::default()).0 as u64
+        self.streams
+            .insert_full(key.to_owned(), Stream::default())
+            .0 as u64
     }
 
     fn entry(&mut self, stream: u64) -> Result<&mut Stream, Broken> {
@@ -388,10 +390,7 @@ impl<S: EventStore> Primary<S> {
         let last = self.accepted.get(&client).copied();
         if let Some(previous) = previous.filter(|&previous| last.is_none_or(|last| previous > last))
         {
-            let held = self
-                .early
-                .range((client, 0)..=(client, OpId::MAX))
-                .count();
+            let held = self.early.range((client, 0)..=(client, OpId::MAX)).count();
             if held < EARLY {
                 self.early.insert((client, previous), operations);
             }
@@ -527,9 +526,9 @@ impl<S: EventStore> System for Primary<S> {
                 let events = self.store.read(after, through)?;
                 self.deliver(&[(from, None)], after + 1, &events, out)
             }
-            (Message::Delivery { .. }, _) => {
-                Err(Broken(format!("node {from} delivers events to the primary")))
-            }
+            (Message::Delivery { .. }, _) => Err(Broken(format!(
+                "node {from} delivers events to the primary"
+            ))),
         }
     }
 
@@ -562,8 +561,14 @@ impl<S: EventStore> System for Primary<S> {
             let Operation {
                 op, field, action, ..
             } = &row.event.operation;
-            self.projection
-                .apply(row.stream, row.version, *field, action, &self.fields, interval)?;
+            self.projection.apply(
+                row.stream,
+                row.version,
+                *field,
+                action,
+                &self.fields,
+                interval,
+            )?;
             self.durable.insert(row.event.client, *op);
             writers.insert(row.event.client);
             if row.event.client == client(PRIMARY)? {
@@ -667,8 +672,7 @@ impl Appends {
             let room = self.window - self.sent;
             let unsent = self.pending.range(self.sent..).take(room);
             let count = fitting(unsent.map(Operation::weight));
-            let batch: Vec<&Operation> =
-                self.pending.range(self.sent..self.sent + count).collect();
+            let batch: Vec<&Operation> = self.pending.range(self.sent..self.sent + count).collect();
             let body = encode_body(&batch)?;
             out.send(PRIMARY, encode(&Message::Append { previous }, &body)?);
             self.sent += count;
@@ -761,8 +765,14 @@ impl<S: EventStore> Subscriber<S> {
         let row = self.projection.admit(position, event)?;
         let Operation { field, action, .. } = &row.event.operation;
         let interval = self.copy.snapshot_interval();
-        self.projection
-            .apply(row.stream, row.version, *field, action, &self.fields, interval)?;
+        self.projection.apply(
+            row.stream,
+            row.version,
+            *field,
+            action,
+            &self.fields,
+            interval,
+        )?;
         self.projection.set_position(position);
         self.waiting.push(row);
         Ok(())
@@ -873,7 +883,9 @@ impl<S: EventStore> System for Subscriber<S> {
             first,
         } = message
         else {
-            return Err(Broken(format!("node {from} takes this node for the primary")));
+            return Err(Broken(format!(
+                "node {from} takes this node for the primary"
+            )));
         };
         if let Some(through) = appended {
             self.appends.acknowledge(now, through, out)?;

@@ -56,13 +56,13 @@ impl Kind for Raft {
         Description {
             name: "Raft",
             library: "raft 0.7.0".into(),
-            semantics: "Linearizable writes, each applied once, in one order on all nodes. No writes without a majority that can reach each other. Reads here are of the node's own state and may be stale; \
+            semantics: "Linearizable writes, each applied once, in one order on all nodes, which keeps each node's own. No writes without a majority that can reach each other. Reads here are of the node's own state and may be stale; \
                 linearizable reads (ReadIndex) are not measured.",
             usage: "Asynchronous Ready, so that disk and network work at the same time (raft 0.7 docs, \"Processing the Ready State\"); pre-vote, check-quorum, batch-append; \
                 operations submitted at once share an entry; heartbeat about one round trip, election timeout ten to twenty of them (etcd tuning guide, \"Time parameters\"; raft-rs `Config::election_tick`); \
                 messages of at most 1 MiB, 256 in flight (TiKV `raft-max-size-per-msg`, `raft-max-inflight-msgs`); \
                 a snapshot every 10,000 entries, 5,000 kept behind it (etcd `DefaultSnapshotCount`, `DefaultSnapshotCatchUpEntries`), and not before the log has outgrown the last one (Ongaro's dissertation, section 5.1.3); \
-                repeated proposals are found by a session table (same, section 6.3).",
+                a session table finds repeated proposals (same, section 6.3) and keeps each node's operations in order.",
             proofs: "Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's dissertation, appendix B), safety and linearizability in Coq for another implementation (Verdi; Woos et al., CPP 2016). Of raft-rs: none known.",
         }
     }
@@ -213,20 +213,13 @@ impl Node {
         self.send(now, messages, out)?;
         if !ready.snapshot().is_empty() {
             self.raft.mut_store().install(ready.snapshot())?;
-            self.acknowledge_applied(out);
+            self.acknowledge(out);
         }
         let committed = ready.take_committed_entries();
         for entry in &committed {
-            let batch = self.raft.mut_store().apply(&self.fields, entry)?;
-            if let Some((node, done)) = batch
-                && node as usize == self.me
-            {
-                for number in done {
-                    if let Some(pending) = self.pending.remove(&number) {
-                        self.backoff = 0;
-                        out.ack(pending.id);
-                    }
-                }
+            let node = self.raft.mut_store().apply(&self.fields, entry)?;
+            if node == Some(self.me as u32) {
+                self.acknowledge(out);
             }
         }
         self.raft.mut_store().append(ready.entries())?;
@@ -291,17 +284,15 @@ impl Node {
         Ok(())
     }
 
-    /// Acknowledges what a snapshot, instead of entries, has brought.
-    fn acknowledge_applied(&mut self, out: &mut Out) {
-        let machine = self.raft.store().machine();
-        let me = self.me as u32;
-        self.pending.retain(|&number, pending| {
-            let applied = machine.applied(me, number);
-            if applied {
-                out.ack(pending.id);
-            }
-            !applied
-        });
+    /// Acknowledges what has been applied, be it by entries or by a snapshot.
+    fn acknowledge(&mut self, out: &mut Out) {
+        let through = self.raft.store().machine().through(self.me as u32);
+        while let Some(first) = self.pending.first_entry()
+            && *first.key() <= through
+        {
+            self.backoff = 0;
+            out.ack(first.remove().id);
+        }
     }
 
     /// Proposes operations that are due, as one entry if they fit; says whether there were any, and a leader to take them.
@@ -459,7 +450,7 @@ impl System for Node {
         let mut next = match self.next_tick {
             Some(next) => next,
             None => {
-                self.number = now;
+                self.number = self.number.max(now);
                 now + self.tick
             }
         };
