@@ -1001,7 +1001,13 @@ fn a_pipe_is_written_to_and_a_link_leads_to_its_file() {
     let flights = sample("flights.csv");
     // A pipe in the place of a device: a real one would be gone if this failed.
     let pipe = folder.path().join("pipe");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
     let reader = std::thread::spawn({
         let pipe = pipe.clone();
         move || fs::read_to_string(pipe).unwrap().lines().count()

@@ -1,6 +1,6 @@
 //! `atomik eval import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 

@@ -122,7 +122,7 @@ impl World {
             ("outage-s", self.outage_s.to_string()),
         ]
         .into_iter()
-        .filter(|(name, value)| *name == "seed" || DEFAULTS.iter().all(|d| d != &(name, value)))
+        .filter(|(name, value)| *name == "seed" || !DEFAULTS.contains(&(*name, value)))
         .map(|(name, value)| format!("--{name} {value}"))
         .collect()
     }

@@ -58,7 +58,7 @@ pub fn terminal(review: &Review, width: usize) -> String {
 pub fn scaling(scaling: &Scaling) -> String {
     let mut text = format!("growth with {}\n$ {}\n", scaling.axis, scaling.command);
     let mut table = table(&[
-        scaling.axis.as_str(),
+        "at",
         "column",
         "latency, median",
         "bytes per write",
