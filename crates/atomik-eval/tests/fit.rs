@@ -1,5 +1,7 @@
 //! The verdict against hand-made traces, a naive model of replication, and the command line.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
