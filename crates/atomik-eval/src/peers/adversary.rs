@@ -519,7 +519,7 @@ pub(super) fn converges(kind: &dyn Kind, classes: &[Class], seeds: std::ops::Ran
 }
 
 /// Updates of three documents come to each other in any order, or at least in that of each origin, some twice; differences now and then.
-#[cfg(any(feature = "automerge", feature = "loro", feature = "yrs"))]
+#[cfg(feature = "yrs")]
 pub(super) fn any_order<D: super::document::Document>(
     seeds: std::ops::Range<u64>,
     classes: &[Class],

@@ -1,6 +1,6 @@
 //! The columns of the comparison.
 
-#[cfg(test)]
+#[cfg(all(test, any(feature = "crdts", feature = "yrs")))]
 mod adversary;
 mod atomik;
 #[cfg(feature = "automerge")]
@@ -11,7 +11,7 @@ mod causal;
 mod cqrs;
 #[cfg(feature = "crdts")]
 mod crdts;
-#[cfg(any(feature = "automerge", feature = "loro", feature = "yrs"))]
+#[cfg(feature = "yrs")]
 mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;

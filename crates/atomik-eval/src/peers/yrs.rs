@@ -42,10 +42,10 @@ impl Kind for Yrs {
             semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions and text edits all count; of two concurrent writes of one register \
                 that of the higher client id stays, and nothing is reported; an element that is inserted while another removes it stays, unless a third inserted it, too, and the removal saw that one.",
             usage: "One document; types at the root and known beforehand (docs of crate `yrs`). Flags and counters have an entry for each writer. A transaction for each batch; updates are broadcast in encoding v1, and whoever comes back gets a difference by state vector \
-                (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates are applied in causal order (of 0.28.1 we saw documents differ where one overtook another of its origin, which the streams of providers do not let happen). Client ids are new in every life (docs.yjs.dev, FAQ). Updates are stored one by one and merged into the whole document now and then (yrs-kvstore, docs: every 64 updates; \
+                (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates are applied in causal order (of 0.28.1 we saw documents differ where one overtook another of its origin, which the streams of providers do not let happen). Client ids are new in every life (docs.yjs.dev, FAQ). Updates are stored one by one and merged into the whole document now and then (docs of yrs-rocksdb, Example: every 64 updates; \
                 here when they are as many bytes as the document, which writes less). Y.Map keeps a tombstone for every value that was overwritten; y-utility's README advises YKeyValue for that, which there is for JavaScript only: it finds entries by their place in an array, and \
                 Yrs has to walk from the start for a place.",
-            proofs: "None known. The crate's own randomised tests compare replicas after exchanges in random order (fuzzy tests in src/types/{text,array,map,xml}.rs).",
+            proofs: "None known. The crate's own randomised tests compare replicas after exchanges in random order (fuzzy tests in src/types/{array,map,text}.rs).",
         }
     }
 
