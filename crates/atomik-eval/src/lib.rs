@@ -10,7 +10,7 @@
 //! | [`peers`] | the systems that are compared |
 //! | [`world`], [`network`] | clients, links, disks, faults, virtual time |
 //! | [`judge`] | what can be explained, and what is wrong |
-//! | [`run`] | a workload through the systems |
+//! | [`run`], [`scaling`] | a workload through the systems; how cost grows |
 //! | [`figures`] | what is measured |
 //! | [`report`] | how it is shown: terminal, HTML |
 
@@ -26,6 +26,7 @@ pub mod network;
 pub mod peers;
 pub mod report;
 pub mod run;
+pub mod scaling;
 pub mod system;
 pub mod workload;
 pub mod world;

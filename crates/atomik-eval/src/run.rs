@@ -188,7 +188,7 @@ fn inexpressible(workload: &Workload, kind: &dyn Kind) -> Vec<Inexpressible> {
 }
 
 /// Median, 99th percentile and maximum, by nearest rank.
-fn quantiles(mut values: Vec<f64>) -> Quantiles {
+pub(crate) fn quantiles(mut values: Vec<f64>) -> Quantiles {
     values.sort_by(f64::total_cmp);
     let rank = |share: f64| {
         let rank = (share * values.len() as f64).ceil() as usize;

@@ -184,6 +184,8 @@ pub(crate) struct Plan {
     deltas: Vec<(usize, Value)>,
     marks: BTreeMap<usize, Value>,
     undoes: Option<u64>,
+    /// Keys that an operation was to leave as it found them.
+    relied: Vec<usize>,
     /// Whether the batch goes on the list of those that can be undone.
     batch: bool,
     outcome: Expected,
@@ -583,6 +585,7 @@ impl Oracle {
             deltas: Vec::new(),
             marks: BTreeMap::new(),
             undoes: None,
+            relied: Vec::new(),
             batch: self.undo_batches > 0,
             outcome: Expected {
                 durable: false,
@@ -625,6 +628,13 @@ impl Oracle {
                 Operation::Op(Op::Swap | Op::Drain, _) => Some(state.clone()),
                 _ => None,
             };
+            let looks = matches!(
+                op,
+                Operation::Op(Op::Nop | Op::Read | Op::Delta | Op::Accum, _)
+            );
+            if !looks && delta.is_zero() && new_mark.as_ref().is_none_or(|new| *new == mark) {
+                plan.relied.push(key);
+            }
             if let Some(new_mark) = new_mark
                 && new_mark != mark
             {
@@ -665,6 +675,7 @@ impl Oracle {
             deltas: batch.deltas.clone(),
             marks: BTreeMap::new(),
             undoes: Some(number),
+            relied: Vec::new(),
             batch: true,
             outcome: Expected {
                 durable: true,
@@ -680,6 +691,7 @@ impl Oracle {
         n: usize,
         plan: Result<Plan, OpError>,
         result: Result<Outcome, OpError>,
+        stored: Option<&Snapshot>,
     ) -> Check {
         let (plan, outcome) = match (plan, result) {
             (Ok(plan), Ok(outcome)) => (plan, outcome),
@@ -706,7 +718,9 @@ impl Oracle {
             },
         )?;
         hold(
-            outcome.number == expected.number && (outcome.ticket > 0) == expected.durable,
+            outcome.number == expected.number
+                && (outcome.ticket > 0 || !expected.durable)
+                && (outcome.ticket == 0 || expected.durable || !plan.relied.is_empty()),
             "every change has a ticket, and every batch its number",
             || {
                 format!(
@@ -715,6 +729,21 @@ impl Oracle {
                 )
             },
         )?;
+        if outcome.ticket == 0 {
+            let mind = self.known(n)?;
+            let zero = Value::zero(self.words);
+            for &key in &plan.relied {
+                let now = (&mind.view.keys[key].state, &mind.local.marks[key]);
+                let then = stored.map_or((&zero, &zero), |stored| {
+                    (&stored.view.keys[key].state, &stored.local.marks[key])
+                });
+                hold(
+                    now == then,
+                    "what is acknowledged at once is durable",
+                    || format!("r{n}: key {key} is {now:?}, storage has {then:?}"),
+                )?;
+            }
+        }
         let own = self.known(n)?.local.origin;
         for (key, delta) in &plan.deltas {
             let mind = self.known(n)?;
@@ -733,7 +762,7 @@ impl Oracle {
         }
         let undo_batches = self.undo_batches;
         let mind = self.mind(n)?;
-        if outcome.ticket > 0 {
+        if plan.outcome.durable {
             mind.promised.push(outcome.ticket);
         }
         let local = &mut mind.local;

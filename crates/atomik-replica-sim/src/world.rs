@@ -494,7 +494,8 @@ impl<'a> World<'a> {
                 let (result, fed) = self.feed(n, event)?;
                 self.report.operations += ops.len() as u64;
                 self.report.refused += u64::from(result.is_err());
-                self.oracle.worked(n, plan, result)?;
+                let stored = self.nodes[n].disk.last_confirmed();
+                self.oracle.worked(n, plan, result, stored.as_deref())?;
                 self.settle(n, fed, true)
             }
             Step::Undo(_, back) => {
@@ -502,7 +503,8 @@ impl<'a> World<'a> {
                 let plan = self.oracle.plan_undo(n, number)?;
                 let (result, fed) = self.feed(n, Event::Undo(number))?;
                 self.report.undone += u64::from(result.is_ok());
-                self.oracle.worked(n, plan, result)?;
+                let stored = self.nodes[n].disk.last_confirmed();
+                self.oracle.worked(n, plan, result, stored.as_deref())?;
                 self.settle(n, fed, true)
             }
             Step::Checkpoint(_) => {

@@ -96,6 +96,9 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn value(&mut self, words: usize) -> Result<Value, Malformed> {
+        if words == 1 {
+            return self.u64().map(Value::from);
+        }
         let mut value = smallvec::SmallVec::<[u64; 2]>::new();
         for _ in 0..words {
             value.push(self.u64()?);

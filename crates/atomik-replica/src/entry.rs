@@ -30,7 +30,34 @@ pub(crate) struct Change {
     /// The xor of all of them.
     pub(crate) accumulator: Value,
     /// Other origins' changes that the origin knew at the last of them.
-    pub(crate) seen: Box<[Seen]>,
+    pub(crate) seen: SeenList,
+}
+
+/// What was seen, which is nothing for most entries: these hold one word for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(crate) struct SeenList(Option<Box<Listed>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Listed(Box<[Seen]>);
+
+impl core::ops::Deref for SeenList {
+    type Target = [Seen];
+
+    fn deref(&self) -> &[Seen] {
+        self.0.as_ref().map_or(&[], |listed| &listed.0)
+    }
+}
+
+impl From<Vec<Seen>> for SeenList {
+    fn from(seen: Vec<Seen>) -> Self {
+        Self((!seen.is_empty()).then(|| Box::new(Listed(seen.into()))))
+    }
+}
+
+impl FromIterator<Seen> for SeenList {
+    fn from_iter<I: IntoIterator<Item = Seen>>(seen: I) -> Self {
+        seen.into_iter().collect::<Vec<_>>().into()
+    }
 }
 
 impl Change {
@@ -40,7 +67,7 @@ impl Change {
         out.varint(self.version);
         out.value(&self.accumulator);
         out.varint(self.seen.len() as u64);
-        for seen in &self.seen {
+        for seen in self.seen.iter() {
             out.extend_from_slice(&seen.origin.0);
             out.varint(seen.version);
             out.value(&seen.accumulator);

@@ -7,7 +7,7 @@
 //! A member that lost its memory after it attested finds the others with a base that contains what it lacks: it takes their base over, on the strength
 //! of the attestations.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::interface::{Effect, Notice, PeerId};
@@ -49,6 +49,26 @@ impl Retirement {
         content.extend_from_slice(hash);
         content
     }
+
+    /// As it is sent.
+    fn record(&self, author: Author) -> Vec<u8> {
+        let mut record = vec![RETIREMENT];
+        record.extend_from_slice(&author.key);
+        record.extend_from_slice(&author.incarnation);
+        record.varint(self.entries);
+        record.extend_from_slice(&self.hash);
+        record.extend_from_slice(&self.seal);
+        record
+    }
+}
+
+/// An attestation as it is sent.
+fn attestation_record(origin: OriginId, by: &PublicKey, seal: &Sealed) -> Vec<u8> {
+    let mut record = vec![ATTESTATION];
+    record.extend_from_slice(&origin.0);
+    record.extend_from_slice(by);
+    record.extend_from_slice(seal);
+    record
 }
 
 fn attestation(origin: OriginId, retirement: &Retirement) -> Vec<u8> {
@@ -80,10 +100,38 @@ impl Replica {
 
     /// Whether every message of the ledger is the same at two replicas shows in this sum of keyed hashes. The hashes are only
     /// compared to decide whether to send; what is sent is signed.
-    pub(crate) fn ledger_sum(&self) -> u128 {
+    pub(crate) fn sum_ledger(&self) -> u128 {
         self.ledger().iter().fold(0, |sum, record| {
             sum.wrapping_add(u128::from_le_bytes(self.secrets.base(record)))
         })
+    }
+
+    /// The same sum, kept.
+    pub(crate) fn ledger_sum(&self) -> u128 {
+        debug_assert_eq!(self.ledger_sum, self.sum_ledger());
+        self.ledger_sum
+    }
+
+    fn add_to_ledger(&mut self, place: u32, record: &[u8]) {
+        let tag = self.secrets.base(record);
+        self.ledger_sum = self.ledger_sum.wrapping_add(u128::from_le_bytes(tag));
+        self.unstored_origins.insert(place);
+    }
+
+    /// Notes the retirement of an origin of which none is known.
+    fn enter_retirement(&mut self, place: u32, retirement: Retirement) {
+        let origin = &mut self.origins[place as usize];
+        let record = retirement.record(origin.author);
+        origin.retiring.retirement = Some(retirement);
+        self.add_to_ledger(place, &record);
+    }
+
+    /// Notes an attestation, which is not known yet, of a retirement that is.
+    fn enter_attestation(&mut self, place: u32, by: PublicKey, seal: Sealed) {
+        let origin = &mut self.origins[place as usize];
+        origin.retiring.attestations.insert(by, seal);
+        let record = attestation_record(origin.id, &by, &seal);
+        self.add_to_ledger(place, &record);
     }
 
     /// A sum over the folded origins.
@@ -114,19 +162,9 @@ impl Replica {
             let Some(retirement) = &origin.retiring.retirement else {
                 continue;
             };
-            let mut record = vec![RETIREMENT];
-            record.extend_from_slice(&origin.author.key);
-            record.extend_from_slice(&origin.author.incarnation);
-            record.varint(retirement.entries);
-            record.extend_from_slice(&retirement.hash);
-            record.extend_from_slice(&retirement.seal);
-            records.push(record);
+            records.push(retirement.record(origin.author));
             for (key, seal) in &origin.retiring.attestations {
-                let mut record = vec![ATTESTATION];
-                record.extend_from_slice(&origin.id.0);
-                record.extend_from_slice(key);
-                record.extend_from_slice(seal);
-                records.push(record);
+                records.push(attestation_record(origin.id, key, seal));
             }
         }
         records
@@ -177,12 +215,12 @@ impl Replica {
                         .statement("retirement", &Retirement::statement(author, entries, &hash));
                     if self.config.trust.verify(&author.key, &statement, &seal) {
                         let place = self.place_of(author);
-                        self.origins[place as usize].retiring.retirement = Some(Retirement {
+                        let retirement = Retirement {
                             entries,
                             hash,
                             seal,
-                        });
-                        self.unstored_origins.insert(place);
+                        };
+                        self.enter_retirement(place, retirement);
                         if place == self.own && !self.retired {
                             // It has left, and has been put back to before that.
                             self.lose_memory(effects);
@@ -209,11 +247,7 @@ impl Replica {
                         .secrets
                         .statement("attestation", &attestation(origin, retirement));
                     if self.config.trust.verify(&key, &statement, &seal) {
-                        self.origins[place as usize]
-                            .retiring
-                            .attestations
-                            .insert(key, seal);
-                        self.unstored_origins.insert(place);
+                        self.enter_attestation(place, key, seal);
                     }
                 }
                 _ => return Err(Malformed),
@@ -275,12 +309,12 @@ impl Replica {
             if complete > self.durable {
                 continue;
             }
-            if let Entry::Vacant(ours) = retiring.attestations.entry(key) {
+            if !retiring.attestations.contains_key(&key) {
                 let statement = self
                     .secrets
                     .statement("attestation", &attestation(id, &retirement));
-                ours.insert(self.config.trust.sign(&statement));
-                self.unstored_origins.insert(place);
+                let seal = self.config.trust.sign(&statement);
+                self.enter_attestation(place, key, seal);
                 news = true;
             }
             if self.is_attested(place, true) {
@@ -302,12 +336,12 @@ impl Replica {
             .secrets
             .statement("retirement", &Retirement::statement(author, entries, &hash));
         let seal = self.config.trust.sign(&statement);
-        self.origins[place as usize].retiring.retirement = Some(Retirement {
+        let retirement = Retirement {
             entries,
             hash,
             seal,
-        });
-        self.unstored_origins.insert(place);
+        };
+        self.enter_retirement(place, retirement);
     }
 
     /// The ticket with which everything that is here now is durable.
@@ -357,7 +391,7 @@ impl Replica {
     /// Computes the sum over all bases anew.
     pub(crate) fn sum_bases(&mut self) {
         let mut sum = 0_u128;
-        for (key, slot) in &self.table.slots {
+        for (key, slot) in self.table.slots.iter() {
             if let Some(rare) = &slot.rare
                 && !rare.base.is_zero()
             {

@@ -406,7 +406,7 @@ mod tests {
                 Change {
                     version: i + 1,
                     accumulator: (i * 3).into(),
-                    seen: Box::default(),
+                    seen: crate::entry::SeenList::default(),
                 }
                 .encode(&i.to_le_bytes(), &mut bytes);
                 bytes

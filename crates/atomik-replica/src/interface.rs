@@ -42,6 +42,11 @@ pub struct Config {
     pub incarnation: Incarnation,
     /// Whether the records given to [`Replica::open`](crate::Replica::open) are provably all that were ever acknowledged as
     /// persisted. If not, the replica goes on as a new origin.
+    ///
+    /// Nothing but the first stored batch says that it did: a replica that ends before that, and is opened again, has the same records as
+    /// before and must be opened with `false` again, or it goes on as the origin whose memory was lost. So whoever finds a loss keeps saying so until
+    /// then (`atomik-store` does), or has the first [`Event::Flush`], which always has something to store, persisted before anything
+    /// else. Records of another key than the configuration's are never gone on with, whatever is said here.
     pub kept_memory: bool,
     /// How many of its own batches the replica remembers for [`Event::Undo`].
     pub undo_batches: usize,

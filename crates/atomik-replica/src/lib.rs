@@ -55,6 +55,7 @@ mod origin;
 mod record;
 mod replica;
 mod sketch;
+mod slots;
 mod sync;
 mod table;
 mod value;

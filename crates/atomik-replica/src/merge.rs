@@ -28,9 +28,11 @@ impl Replica {
         let mut newer = Vec::new();
         while !reader.is_empty() {
             let (evidence, changes) = decode_excerpt(reader, &self.secrets, self.config.words)?;
+            self.note_arrival(from, changes.len());
             if answer && let Some(&place) = self.origin_places.get(&evidence.origin()) {
                 newer.extend(changes.iter().filter_map(|(key, change)| {
-                    let (at, _, slot) = self.table.slots.get_full(*key)?;
+                    let at = self.table.slots.get_index_of(key)?;
+                    let slot = &self.table.slots[at];
                     let position = slot.position(place)?;
                     (slot.entries[position].change.version > change.version).then_some((at, place))
                 }));
@@ -83,10 +85,7 @@ impl Replica {
         };
         // Look-ups in a row wait for memory together; in `merge` each would wait for itself. For the same reason this does not stop at the
         // first news.
-        let slots: Vec<Option<u32>> = changes
-            .iter()
-            .map(|(key, _)| self.table.slots.get_index_of(*key).map(|at| at as u32))
-            .collect();
+        let slots = self.table.slots.find_all(&changes, |(key, _)| key);
         // What we have not sent nobody else can know.
         let pending = if known == Some(self.own) {
             self.unsent()
@@ -181,16 +180,19 @@ impl Replica {
                 Ordering::Greater => {}
             }
         }
-        let id = self
-            .secrets
-            .id(self.origins[place as usize].id, key, change.version, &tag);
+        let origin = self.origins[place as usize].id;
         self.remember(at);
         self.counters.merged += 1;
-        let slot = self.table.slot(at);
         let mut delta = change.accumulator.clone();
-        let before = match slot.position(place) {
+        let slot = self.table.slot(at);
+        let (position, published, before) = match slot.position(place) {
             Some(position) => {
                 let entry = &mut slot.entries[position];
+                let published = if entry.published == UNPUBLISHED {
+                    Published::new(&self.secrets, origin, key, change.version, tag)
+                } else {
+                    entry.published.next(change.version, tag)
+                };
                 let before = core::mem::replace(&mut entry.change, change);
                 let old = (
                     core::mem::replace(&mut entry.evidence, held),
@@ -198,9 +200,10 @@ impl Replica {
                 );
                 delta.accumulate(&before.accumulator);
                 self.table.release(&self.secrets, old.0, old.1);
-                Some(before)
+                (position, published, Some(before))
             }
             None => {
+                let published = Published::new(&self.secrets, origin, key, change.version, tag);
                 slot.entries.push(Entry {
                     origin: place,
                     evidence: held,
@@ -208,17 +211,14 @@ impl Replica {
                     published: UNPUBLISHED,
                     change,
                 });
-                None
+                (slot.entries.len() - 1, published, None)
             }
         };
         let slot = self.table.slot(at);
         slot.state.accumulate(&delta);
         let writers = slot.entries.len();
-        if let Some(position) = slot.position(place) {
-            self.table.publish(at, position, Published { tag, id });
-        }
+        self.table.publish(at, position, published);
         self.table.touch(at);
-        let origin = self.origins[place as usize].id;
         if writers > 1 {
             if !self.retired {
                 self.tell_overlap(at, place, before.as_ref(), effects);

@@ -213,7 +213,7 @@ mod tests {
             .slots
             .values()
             .flat_map(|slot| &slot.entries)
-            .map(|entry| entry.published.id);
+            .map(|entry| entry.published.id());
         let fetch = a.seal(
             Kind::Fetch,
             &ids.flat_map(|id| id.to_le_bytes().into_iter().take(ID_BYTES))

@@ -207,6 +207,7 @@ impl Replica {
             return Err(damaged(b"m"));
         }
         self.sum_bases();
+        self.ledger_sum = self.sum_ledger();
         Ok(own)
     }
 
@@ -321,8 +322,7 @@ impl Replica {
             change.encode(key, &mut encoded);
             let author = self.origins[origin as usize].id;
             let tag = self.secrets.leaf(author, &encoded);
-            let id = self.secrets.id(author, key, change.version, &tag);
-            let published = Published { tag, id };
+            let published = Published::new(&self.secrets, author, key, change.version, tag);
             let slot = self.table.slot(at);
             slot.entries.push(Entry {
                 origin,

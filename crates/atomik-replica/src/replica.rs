@@ -7,7 +7,7 @@ use atomik_algebra::{Op, Response};
 use smallvec::SmallVec;
 
 use crate::entry::MAX_SEEN;
-use crate::entry::{Change, MAX_KEY, Seen, Tag};
+use crate::entry::{Change, MAX_KEY, Seen, SeenList, Tag};
 use crate::fold::Retiring;
 use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, Secrets, encode_excerpt};
 use crate::interface::{
@@ -119,11 +119,15 @@ pub struct Replica {
     pub(crate) ticks: u32,
     pub(crate) exchange: Option<Exchange>,
     pub(crate) base_sum: u128,
+    /// A sum over the ledger.
+    pub(crate) ledger_sum: u128,
     pub(crate) counters: Counters,
 }
 
 impl Replica {
     /// A replica with the memory that `records` holds: all that was ever persisted, in any order; none for a new one.
+    ///
+    /// Opened with [`Config::kept_memory`] false, it is a new origin that the records do not know before the first batch is stored: see there.
     ///
     /// # Errors
     ///
@@ -169,9 +173,13 @@ impl Replica {
             ticks: 0,
             exchange: None,
             base_sum: 0,
+            ledger_sum: 0,
             counters: Counters::default(),
         };
-        let kept = replica.load(records)?;
+        // What was written under another key cannot be gone on with: nobody would believe the signatures.
+        let kept = replica
+            .load(records)?
+            .filter(|&own| replica.origins[own as usize].author.key == replica.config.trust.key());
         replica.durable = replica.tickets;
         replica.own = match kept {
             Some(own) if replica.config.kept_memory && !replica.retired => own,
@@ -468,15 +476,16 @@ impl Replica {
         ops.iter().try_for_each(|op| self.validate(op))?;
         let before = self.activity;
         let mut deltas = SmallVec::new();
+        let mut relied = 0;
         let responses = ops
             .iter()
-            .map(|op| self.operate(op, &mut deltas, effects))
+            .map(|op| self.operate(op, &mut deltas, &mut relied, effects))
             .collect();
         let number = self.record_batch(deltas, None);
         let ticket = if self.activity > before {
             self.tickets + 1
         } else {
-            0
+            relied
         };
         Ok(Outcome {
             ticket,
@@ -485,10 +494,12 @@ impl Replica {
         })
     }
 
+    /// Carries an operation out. `relied` becomes the ticket, if it is later, with which what was found already as wanted is durable.
     fn operate(
         &mut self,
         op: &LocalOp<'_>,
         deltas: &mut SmallVec<[(u32, Value); 1]>,
+        relied: &mut u64,
         effects: &mut Vec<Effect>,
     ) -> Option<Response<Value>> {
         let words = self.config.words;
@@ -523,7 +534,7 @@ impl Replica {
                 };
                 (zero(), frozen, Some(Response { data, clean }))
             }
-            Action::SetFlag(flag, on) if state.has(*flag) == *on => return None,
+            Action::SetFlag(flag, on) if state.has(*flag) == *on => (zero(), None, None),
             Action::Toggle(flag) | Action::SetFlag(flag, _) => {
                 (Value::bit(words, *flag), None, None)
             }
@@ -532,6 +543,9 @@ impl Replica {
         let new_mark = new_mark.filter(|new_mark| *new_mark != mark);
         // What changes nothing makes no key.
         if delta.is_zero() && new_mark.is_none() {
+            if !matches!(op.action, Action::Op(Op::Read | Op::Delta, _)) {
+                *relied = (*relied).max(self.stored_with(op.key));
+            }
             return response;
         }
         let at = self.table.slot_of(op.key);
@@ -547,6 +561,18 @@ impl Replica {
             }
         }
         response
+    }
+
+    /// The ticket with which everything known of a key is durable; 0 if it is. Tickets never go down from one call to the next, so this may be later
+    /// than it has to be.
+    fn stored_with(&self, key: &[u8]) -> u64 {
+        let slot = self.table.slots.get(key);
+        // What was handed to storage and is not confirmed may hold the key, even if nobody waits for it any more (`lose_memory`).
+        if slot.is_some_and(|slot| slot.unstored || self.durable < self.tickets) {
+            self.next_durable()
+        } else {
+            0
+        }
     }
 
     /// Applies an own delta, which is not 0, to a slot.
@@ -576,7 +602,7 @@ impl Replica {
             let change = Change {
                 version: 0,
                 accumulator: Value::zero(delta.words().len()),
-                seen: Box::default(),
+                seen: SeenList::default(),
             };
             slot.entries.push(Entry {
                 origin: own,
@@ -762,8 +788,8 @@ impl Replica {
             let encoded = leaves.add(|bytes| change.encode(key, bytes));
             let tag = self.secrets.leaf(origin, encoded);
             leaves.tags.push(tag);
-            let id = self.secrets.id(origin, key, change.version, &tag);
-            published.push((at, Published { tag, id }, before));
+            let new = Published::new(&self.secrets, origin, key, change.version, tag);
+            published.push((at, new, before));
         }
         self.counters.published += published.len() as u64;
         let frames = self.sign(self.own, &leaves, true);

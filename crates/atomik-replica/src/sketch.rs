@@ -30,15 +30,21 @@ pub(crate) struct Cell {
 /// Bytes of an id.
 pub(crate) const ID_BYTES: usize = 7;
 
+/// Low bits of an id that are those of the tag.
+pub(crate) const TAG_BITS: u32 = 12;
+
+/// The low bits of an id that come from the tag.
+pub(crate) fn tag_bits(tag: &Tag) -> u64 {
+    u64::from(u16::from_le_bytes([tag[0], tag[1]])) & ((1 << TAG_BITS) - 1)
+}
+
 /// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 12 of the version, 12 of the entry's tag.
 ///
 /// So of two ids of one entry it shows which is newer, and only that one has to travel. It may err: where versions are more than 2047
 /// apart, or two entries share the first part. Then what travels is older than what is there, and is answered with that (`Kind::Repair`). Two versions of an entry with one
 /// id do not show in the cells, but in the sum that comes with them.
 pub(crate) fn id(place: u32, version: u64, tag: &Tag) -> u64 {
-    u64::from(place) << 24
-        | (version & 0xfff) << 12
-        | u64::from(u16::from_le_bytes([tag[0], tag[1]]) & 0xfff)
+    u64::from(place) << 24 | (version & 0xfff) << 12 | tag_bits(tag)
 }
 
 /// Of ids that differ between two replicas: which of ours to send, and which of theirs to ask for.
@@ -102,12 +108,23 @@ impl Sketch {
         self.cells.len()
     }
 
+    /// The cell of an id in one of the subtables.
+    fn place(&self, id: u64, table: usize) -> usize {
+        // FULL, not size: the place in a smaller table is the remainder of the place in the full one.
+        let place = mix(id, table as u64) as usize % Self::FULL;
+        // The division by a number that the compiler does not know takes as long as all the rest.
+        if self.size == Self::FULL {
+            place
+        } else {
+            place % self.size
+        }
+    }
+
     fn touch(&mut self, id: u64, count: i32) {
         let check = check(id);
         for table in 0..TABLES {
-            // FULL, not size: the place in a smaller table is the remainder of the place in the full one.
-            let place = mix(id, table as u64) as usize % Self::FULL % self.size;
-            let cell = &mut self.cells[table * self.size + place];
+            let place = table * self.size + self.place(id, table);
+            let cell = &mut self.cells[place];
             cell.count = cell.count.wrapping_add(count);
             cell.check ^= check;
             cell.ids ^= id;
@@ -133,6 +150,15 @@ impl Sketch {
             into.ids ^= cell.ids;
         }
         folded
+    }
+
+    /// The size of the first answer from a table of `full`: decodes some 150 differences, and estimates more. Not every size of a table divides by the 80 that are wished for.
+    pub(crate) fn first_size(full: usize) -> usize {
+        const WISHED: usize = 80;
+        (1..=WISHED)
+            .rev()
+            .find(|&size| full.is_multiple_of(size))
+            .unwrap_or(full)
     }
 
     /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest divisor of `full` with enough cells,
@@ -232,9 +258,7 @@ impl Sketch {
             .push(ids);
             rest.touch(ids, -count);
             for table in 0..TABLES {
-                queue.push(
-                    table * rest.size + mix(ids, table as u64) as usize % Self::FULL % rest.size,
-                );
+                queue.push(table * rest.size + rest.place(ids, table));
             }
         }
         difference.complete = rest.cells.iter().all(|cell| *cell == Cell::default());

@@ -13,6 +13,10 @@
 //!
 //! Where more differs than cells can tell, each side that misses something goes through the other's whole table with `Pull` and `Chunk`.
 //! Nothing here needs to arrive: the next tick begins anew.
+//!
+//! Who has fewer entries leads (A above: B, which has more, answers its summary; a summary of B is answered with A's own). It leads one exchange at
+//! a time, until what it fetched is there or its peer has been silent for a while. So one that comes late or was away takes what it lacks
+//! from one peer, and not from all at once.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -25,9 +29,6 @@ use crate::replica::{Leaves, Replica};
 use crate::sketch::{ID_BYTES, Sketch, newer};
 use crate::table::OURS;
 use crate::value::Value;
-
-/// Cells of a subtable in the first answer: decodes some 150 differences, and estimates more.
-const FIRST_SIZE: usize = 80;
 
 /// Entries looked at for one chunk.
 const CHUNK_ENTRIES: usize = 4096;
@@ -54,6 +55,19 @@ enum Stage {
         folded: u128,
         bases: Vec<(Box<[u8]>, Value)>,
     },
+    /// So many of the entries that the peer was asked for have not come yet.
+    Fetch { missing: usize },
+}
+
+impl Exchange {
+    /// Ticks for which it may stand still. What was fetched comes without being asked again, so a whole tick without any of it says that no more
+    /// comes: it was lost, or has changed meanwhile and is going to be published.
+    fn patience(&self) -> u32 {
+        match self.stage {
+            Stage::Cells { .. } | Stage::Pull { .. } => PATIENCE,
+            Stage::Fetch { .. } => 1,
+        }
+    }
 }
 
 impl Replica {
@@ -62,7 +76,7 @@ impl Replica {
         let ticks = self.ticks;
         self.attend_retirements(effects);
         self.exchange
-            .take_if(|exchange| ticks.wrapping_sub(exchange.active) > PATIENCE);
+            .take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience());
         if !ticks.is_multiple_of(self.config.sync_ticks) || self.peers.is_empty() {
             return;
         }
@@ -120,12 +134,18 @@ impl Replica {
             if same_ledger && same_folded {
                 effects.push(Effect::Notify(Notice::InSync { from }));
             }
+        } else if count > self.table.digest.count {
+            // Ours to lead. If another exchange is under way, that one may bring it all.
+            if self.exchange.is_none() {
+                self.summarise(from, effects);
+            }
         } else if self
             .exchange
             .as_ref()
             .is_none_or(|exchange| exchange.peer != from)
         {
-            self.send_sketch(from, FIRST_SIZE, 0, effects);
+            let first = Sketch::first_size(self.table.digest.size());
+            self.send_sketch(from, first, 0, effects);
         }
         // Who has folded what is incomplete here has forgotten the entries that are missing here; its base has them.
         if !same_folded && same_ledger && self.exchange.is_none() && self.lacks_folded() {
@@ -141,7 +161,7 @@ impl Replica {
         from_cell: usize,
         effects: &mut Vec<Effect>,
     ) {
-        let full = self.table.digest.sketch.size();
+        let full = self.table.digest.size();
         let size = if full.is_multiple_of(size) {
             size
         } else {
@@ -154,7 +174,7 @@ impl Replica {
         let room = self.config.message_bytes - OVERHEAD - body.len();
         self.table
             .digest
-            .sketch
+            .sketch()
             .folded(size)
             .encode(from_cell, room, &mut body);
         self.send(to, Kind::Sketch, &body, effects);
@@ -179,7 +199,7 @@ impl Replica {
     ) -> Result<(), Malformed> {
         let (size, first) = read_place(reader)?;
         let sum = reader.u128()?;
-        let full = self.table.digest.sketch.size();
+        let full = self.table.digest.size();
         if !full.is_multiple_of(size) {
             return reader.bytes(reader.rest().len()).map(drop);
         }
@@ -194,8 +214,14 @@ impl Replica {
                 peer,
                 stage: Stage::Cells { cells, .. },
                 ..
-            }) if peer == from && cells.size() != size && first == 0 => Sketch::new(size),
-            // Late, repeated or not asked for.
+            }) if peer == from
+                && cells.size() != size
+                && size != Sketch::first_size(full)
+                && first == 0 =>
+            {
+                Sketch::new(size)
+            }
+            // Late, repeated or not asked for. A first answer comes twice if two summaries crossed; it must not begin anew what is under way.
             other => {
                 self.exchange = other;
                 return reader.bytes(reader.rest().len()).map(drop);
@@ -208,7 +234,7 @@ impl Replica {
             }
             return Ok(());
         }
-        let difference = self.table.digest.sketch.folded(size).difference(&cells);
+        let difference = self.table.digest.sketch().folded(size).difference(&cells);
         let found = difference.ours.len() + difference.theirs.len();
         // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
         if !difference.complete && found * 8 < difference.estimate * 7 || found == 0 {
@@ -230,6 +256,15 @@ impl Replica {
         let places = self.table.find(&ours);
         self.send_entries(from, Kind::Repair, places, effects);
         self.fetch(from, &theirs, effects);
+        if !theirs.is_empty() {
+            self.exchange = Some(Exchange {
+                peer: from,
+                active: self.ticks,
+                stage: Stage::Fetch {
+                    missing: theirs.len(),
+                },
+            });
+        }
         Ok(())
     }
 
@@ -253,6 +288,23 @@ impl Replica {
                 .collect();
             self.send(from, Kind::Fetch, &body, effects);
         }
+    }
+
+    /// Entries have come from a peer; those that were fetched may be among them. Others count, too: what was fetched may have become them meanwhile, and
+    /// ids may be of entries that nobody has.
+    pub(crate) fn note_arrival(&mut self, from: PeerId, entries: usize) {
+        let ticks = self.ticks;
+        self.exchange.take_if(|exchange| {
+            let Stage::Fetch { missing } = &mut exchange.stage else {
+                return false;
+            };
+            if exchange.peer != from {
+                return false;
+            }
+            exchange.active = ticks;
+            *missing = missing.saturating_sub(entries);
+            *missing == 0
+        });
     }
 
     pub(crate) fn take_fetch(

@@ -2,13 +2,13 @@
 
 use core::hash::{Hash, Hasher};
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
 use smallvec::SmallVec;
 
 use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, Secrets};
-use crate::sketch::Sketch;
+use crate::origin::OriginId;
+use crate::sketch::{Sketch, TAG_BITS, tag_bits};
+use crate::slots::Slots;
 use crate::value::Value;
 
 /// Short keys are stored in place: one cache line less to wait for.
@@ -18,13 +18,44 @@ pub(crate) type Key = SmallVec<[u8; 16]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Published {
     pub(crate) tag: Tag,
-    pub(crate) id: u64,
+    /// The id without its last 12 bits, which are the tag's first: two bytes less, for the sake of which an entry is a cache line.
+    id: [u8; 6],
+}
+
+impl Published {
+    pub(crate) fn new(
+        secrets: &Secrets,
+        origin: OriginId,
+        key: &[u8],
+        version: u64,
+        tag: Tag,
+    ) -> Self {
+        Self::with_id(secrets.id(origin, key, version, &tag), tag)
+    }
+
+    /// The same entry in a later version: what stands for key and origin in the id stays.
+    pub(crate) fn next(&self, version: u64, tag: Tag) -> Self {
+        Self::with_id(
+            crate::sketch::id((self.id() >> 24) as u32, version, &tag),
+            tag,
+        )
+    }
+
+    fn with_id(id: u64, tag: Tag) -> Self {
+        let [id @ .., _, _] = (id >> TAG_BITS).to_le_bytes();
+        Self { tag, id }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        let [a, b, c, d, e, f] = self.id;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) << TAG_BITS | tag_bits(&self.tag)
+    }
 }
 
 /// Of an entry that digests do not know yet.
 pub(crate) const UNPUBLISHED: Published = Published {
     tag: [0; 16],
-    id: 0,
+    id: [0; 6],
 };
 
 /// No evidence is held: the entry's origin has our own key, so that we can sign it anew.
@@ -116,20 +147,52 @@ impl Slot {
 pub(crate) struct Digest {
     pub(crate) count: u64,
     pub(crate) sum: u128,
-    pub(crate) sketch: Sketch,
+    sketch: Sketch,
+    /// Ids that the sketch lacks (`true`) or still has. Its cells are far apart in memory: changes in a row wait for them together.
+    waiting: Vec<(u64, bool)>,
 }
 
 impl Digest {
+    const MOST_WAITING: usize = 1024;
+
     fn insert(&mut self, entry: &Published) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(u128::from_le_bytes(entry.tag));
-        self.sketch.insert(entry.id);
+        self.wait(entry.id(), true);
     }
 
     fn remove(&mut self, entry: &Published) {
         self.count -= 1;
         self.sum = self.sum.wrapping_sub(u128::from_le_bytes(entry.tag));
-        self.sketch.remove(entry.id);
+        self.wait(entry.id(), false);
+    }
+
+    fn wait(&mut self, id: u64, inserted: bool) {
+        self.waiting.push((id, inserted));
+        if self.waiting.len() >= Self::MOST_WAITING {
+            self.settle();
+        }
+    }
+
+    fn settle(&mut self) {
+        for (id, inserted) in self.waiting.drain(..) {
+            if inserted {
+                self.sketch.insert(id);
+            } else {
+                self.sketch.remove(id);
+            }
+        }
+    }
+
+    /// The table of ids, brought up to date.
+    pub(crate) fn sketch(&mut self) -> &Sketch {
+        self.settle();
+        &self.sketch
+    }
+
+    /// Cells of a subtable of the table of ids.
+    pub(crate) fn size(&self) -> usize {
+        self.sketch.size()
     }
 }
 
@@ -177,7 +240,7 @@ impl Held {
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     pub(crate) words: usize,
-    pub(crate) slots: IndexMap<Key, Slot, RandomState>,
+    pub(crate) slots: Slots,
     pub(crate) digest: Digest,
     evidence: Vec<Option<Held>>,
     free: Vec<u32>,
@@ -190,8 +253,8 @@ pub(crate) struct Table {
 impl Hash for Table {
     /// Without the digest, which follows from the entries.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.slots.iter().for_each(|entry| entry.hash(state));
         (
+            &self.slots,
             &self.evidence,
             &self.free,
             &self.unstored,
@@ -205,11 +268,12 @@ impl Table {
     pub(crate) fn new(words: usize, digest_cells: usize) -> Self {
         Self {
             words,
-            slots: IndexMap::default(),
+            slots: Slots::default(),
             digest: Digest {
                 count: 0,
                 sum: 0,
                 sketch: Sketch::new(digest_cells),
+                waiting: Vec::new(),
             },
             evidence: Vec::new(),
             free: Vec::new(),
@@ -220,18 +284,18 @@ impl Table {
 
     /// The slot of a key, made if it is not there. A new one is to be stored at once: places have no holes.
     pub(crate) fn slot_of(&mut self, key: &[u8]) -> u32 {
-        if let Some(at) = self.slots.get_index_of(key) {
-            return at as u32;
-        }
-        let slot = Slot {
-            state: Value::zero(self.words),
+        let words = self.words;
+        let (at, new) = self.slots.place_or_insert(key, || Slot {
+            state: Value::zero(words),
             entries: SmallVec::new(),
             rare: None,
             unstored: true,
             unpublished: false,
-        };
-        let at = self.slots.insert_full(key.into(), slot).0 as u32;
-        self.unstored.push(at);
+        });
+        let at = at as u32;
+        if new {
+            self.unstored.push(at);
+        }
         at
     }
 
@@ -346,7 +410,8 @@ impl Table {
         }
         for (slot, at) in self.slots.values().zip(0..) {
             for (position, entry) in slot.entries.iter().enumerate() {
-                if entry.published != UNPUBLISHED && ids.binary_search(&entry.published.id).is_ok()
+                if entry.published != UNPUBLISHED
+                    && ids.binary_search(&entry.published.id()).is_ok()
                 {
                     found.push((at, position));
                 }

@@ -1,8 +1,7 @@
 //! Words of one key.
 
+use core::cmp::Ordering;
 use core::fmt;
-
-use smallvec::SmallVec;
 
 /// The most words that a value may have: 1024 bits.
 ///
@@ -12,24 +11,65 @@ pub const MAX_WORDS: usize = 16;
 
 /// A fixed number of 64-bit words: a state, a delta or an accumulator.
 ///
-/// Every value of a keyspace has the same number of words. One or two words are stored in place.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct Value(SmallVec<[u64; 2]>);
+/// Every value of a keyspace has the same number of words. One word is stored in place.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Value(Words);
+
+/// Two words of memory, so that a key's slot is two cache lines.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Words {
+    One(u64),
+    /// Any other number: one word has one form.
+    Other(Box<[u64]>),
+}
 
 impl Value {
     /// The identity: `words` words of 0.
     pub fn zero(words: usize) -> Self {
-        Self(SmallVec::from_elem(0, words))
+        match words {
+            1 => Self(Words::One(0)),
+            _ => Self(Words::Other(vec![0; words].into())),
+        }
     }
 
     /// A value of these words, the lowest bits first.
     pub fn from_words(words: &[u64]) -> Self {
-        Self(SmallVec::from_slice(words))
+        match words {
+            [word] => Self(Words::One(*word)),
+            _ => Self(Words::Other(words.into())),
+        }
     }
 
     /// The words, the lowest bits first.
     pub fn words(&self) -> &[u64] {
-        &self.0
+        match &self.0 {
+            Words::One(word) => core::slice::from_ref(word),
+            Words::Other(words) => words,
+        }
+    }
+
+    fn words_mut(&mut self) -> &mut [u64] {
+        match &mut self.0 {
+            Words::One(word) => core::slice::from_mut(word),
+            Words::Other(words) => words,
+        }
+    }
+
+    fn combine(&self, other: &Self, with: impl Fn(u64, u64) -> u64) -> Self {
+        let mut result = self.clone();
+        result.combine_with(other, with);
+        result
+    }
+
+    fn combine_with(&mut self, other: &Self, with: impl Fn(u64, u64) -> u64) {
+        // The common case apart: no loop.
+        if let (Words::One(word), Words::One(other)) = (&mut self.0, &other.0) {
+            *word = with(*word, *other);
+            return;
+        }
+        for (word, other) in self.words_mut().iter_mut().zip(other.words()) {
+            *word = with(*word, *other);
+        }
     }
 
     /// A value of `words` words in which only `bit` is set.
@@ -39,47 +79,63 @@ impl Value {
     /// If `bit` is not below `64 * words`.
     pub fn bit(words: usize, bit: usize) -> Self {
         let mut value = Self::zero(words);
-        value.0[bit / 64] = 1 << (bit % 64);
+        value.words_mut()[bit / 64] = 1 << (bit % 64);
         value
     }
 
     /// Whether `bit` is set; bits beyond the words are not.
     pub fn has(&self, bit: usize) -> bool {
-        self.0
+        self.words()
             .get(bit / 64)
             .is_some_and(|word| word >> (bit % 64) & 1 == 1)
     }
 
     /// Whether every word is 0.
     pub fn is_zero(&self) -> bool {
-        self.0.iter().all(|&word| word == 0)
+        self.words().iter().all(|&word| word == 0)
     }
 
     /// Xor, in place.
     pub fn accumulate(&mut self, delta: &Self) {
-        for (word, delta) in self.0.iter_mut().zip(&delta.0) {
-            *word ^= delta;
-        }
+        self.combine_with(delta, |word, delta| word ^ delta);
     }
 
     /// Xor.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Self {
-        let mut result = self.clone();
-        result.accumulate(other);
-        result
+        self.combine(other, |a, b| a ^ b)
     }
 
     /// Bits that are set in both.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(a, b)| a & b).collect())
+        self.combine(other, |a, b| a & b)
     }
 
     /// Bits that are set here and not in `other`.
     #[must_use]
     pub fn and_not(&self, other: &Self) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(a, b)| a & !b).collect())
+        self.combine(other, |a, b| a & !b)
+    }
+}
+
+impl Default for Value {
+    /// A value of no words.
+    fn default() -> Self {
+        Self::zero(0)
+    }
+}
+
+impl PartialOrd for Value {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Value {
+    /// As the words, the lowest first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.words().cmp(other.words())
     }
 }
 
@@ -87,7 +143,7 @@ impl fmt::Display for Value {
     /// `0x` and the words in hexadecimal, the highest first, zero-padded to the width.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("0x")?;
-        self.0
+        self.words()
             .iter()
             .rev()
             .try_for_each(|word| write!(f, "{word:016x}"))

@@ -257,6 +257,36 @@ fn a_comparison_repairs_thousands_of_differences_in_both_directions() {
 }
 
 #[test]
+fn a_small_difference_costs_little_whatever_the_size_of_the_digest() {
+    // Not all of these divide by the size that a first answer is wished to have.
+    for cells in [8, 264, 1120, 11_088, Config::DIGEST_CELLS] {
+        let configs = (0..2).map(|n| Config {
+            digest_cells: cells,
+            ..config(n, 2)
+        });
+        let mut cluster = Cluster::with(configs.collect());
+        for i in 0..500_u64 {
+            cluster.accum(0, &i.to_le_bytes(), i + 1);
+        }
+        cluster.flush();
+        cluster.settle();
+        cluster.assert_equal();
+        cluster.accum(0, b"lost", 1);
+        cluster.flush();
+        cluster.wire.clear();
+        cluster.sent = 0;
+        cluster.settle();
+        cluster.assert_equal();
+        // A first answer has 240 cells of some 12 bytes at most, and either side may begin a few times.
+        assert!(
+            cluster.sent < 12_000,
+            "{cells} cells: {} bytes",
+            cluster.sent
+        );
+    }
+}
+
+#[test]
 fn a_late_joiner_gets_everything_even_from_those_who_did_not_write_it() {
     let mut cluster = Cluster::new(3);
     cluster.deliver();
@@ -272,6 +302,173 @@ fn a_late_joiner_gets_everything_even_from_those_who_did_not_write_it() {
     cluster.settle();
     assert_eq!(cluster.states(2), cluster.states(1));
     assert_eq!(cluster.states(2).len(), 2000);
+}
+
+#[test]
+fn what_is_found_as_wanted_is_acknowledged_once_that_is_durable() {
+    let actions = [
+        Action::SetFlag(3, true),
+        Action::Put(8.into()),
+        Action::Op(Op::Load, 8.into()),
+    ];
+    for action in actions {
+        let mut replica = Replica::open(config(0, 1), []).unwrap();
+        let mut effects = Vec::new();
+        let mut ticket = |replica: &mut Replica| {
+            let op = LocalOp {
+                key: b"key",
+                action: action.clone(),
+            };
+            replica.step(Event::Op(&op), &mut effects).unwrap().ticket
+        };
+        let first = ticket(&mut replica);
+        assert!(first > 0, "{action:?}");
+        assert_eq!(ticket(&mut replica), first, "{action:?}, before the flush");
+        replica.step(Event::Flush, &mut Vec::new()).unwrap();
+        assert_eq!(
+            ticket(&mut replica),
+            first,
+            "{action:?}, on its way to storage"
+        );
+        replica
+            .step(Event::Persisted(first), &mut Vec::new())
+            .unwrap();
+        assert_eq!(ticket(&mut replica), 0, "{action:?}, stored");
+    }
+}
+
+#[test]
+fn a_flag_that_another_has_set_is_acknowledged_once_that_is_durable_here() {
+    let mut cluster = Cluster::new(2);
+    cluster.accum(0, b"key", 8);
+    cluster.step(0, Event::Flush);
+    cluster.deliver();
+    let set = LocalOp {
+        key: b"key",
+        action: Action::SetFlag(3, true),
+    };
+    assert!(cluster.step(1, Event::Op(&set)).ticket > 0);
+    cluster.step(1, Event::Flush);
+    assert_eq!(cluster.step(1, Event::Op(&set)).ticket, 0);
+}
+
+#[test]
+fn records_of_another_key_are_not_gone_on_with() {
+    let mut cluster = Cluster::with(vec![config(0, 3), config(1, 3)]);
+    cluster.accum(0, b"key", 1);
+    cluster.settle();
+    let before = cluster.replicas[0].origin();
+    // The file with the key was lost, and who made a new one did not say that memory was, too.
+    cluster.restart(0, |config| {
+        if let Trust::Signed { key: own, .. } = &mut config.trust {
+            **own = key(2);
+        }
+    });
+    assert_ne!(cluster.replicas[0].origin(), before);
+    cluster.accum(0, b"key", 2);
+    cluster.settle();
+    cluster.assert_equal();
+    assert_eq!(cluster.replicas[1].state(b"key"), 3.into());
+}
+
+/// What a message is, by its second byte.
+const CHANGES: u8 = 0;
+const FETCH: u8 = 4;
+const REPAIR: u8 = 8;
+
+#[test]
+fn a_late_joiner_takes_everything_once_from_one_peer_at_a_time() {
+    // As many as the first cells tell, as more cells tell, and more than all of them do.
+    for keys in [40, 300, 2000_u64] {
+        let mut configs: Vec<_> = (0..5).map(|n| config(n, 5)).collect();
+        configs
+            .iter_mut()
+            .for_each(|config| config.digest_cells = 240);
+        let mut cluster = Cluster::with(configs);
+        cluster.cut = vec![4];
+        for i in 0..keys {
+            let writer = (i % 4) as usize;
+            cluster.accum(writer, &i.to_le_bytes(), i + 1);
+        }
+        cluster.settle();
+        cluster.cut.clear();
+        for n in 0..4 {
+            cluster.step(n, Event::PeerUp(peer(4)));
+            cluster.step(4, Event::PeerUp(peer(n)));
+        }
+        let (mut there, mut back) = (0, 0);
+        for _ in 0..20 {
+            while !cluster.wire.is_empty() {
+                let (from, to, bytes) = cluster.wire.remove(0);
+                if matches!(bytes[1], CHANGES | REPAIR) {
+                    there += if to == 4 { bytes.len() } else { 0 };
+                    back += if from == 4 { bytes.len() } else { 0 };
+                }
+                let from = peer(from);
+                cluster.step(
+                    to,
+                    Event::Message {
+                        from,
+                        bytes: &bytes,
+                    },
+                );
+            }
+            for n in 0..5 {
+                cluster.step(n, Event::Tick);
+            }
+        }
+        cluster.assert_equal();
+        assert_eq!(cluster.states(4).len() as u64, keys);
+        // 19 bytes an entry, and the proofs of four frames.
+        let once = keys as usize * 20 + 4 * 150;
+        assert!(
+            there <= once,
+            "{keys} keys: {there} bytes, {once} are enough"
+        );
+        assert_eq!(back, 0, "{keys} keys");
+    }
+}
+
+#[test]
+fn what_was_fetched_from_a_peer_that_falls_silent_comes_from_another() {
+    let mut cluster = Cluster::new(3);
+    cluster.cut = vec![0];
+    for i in 0..40_u64 {
+        cluster.accum(1, &i.to_le_bytes(), i + 1);
+    }
+    cluster.settle();
+    cluster.cut.clear();
+    cluster.step(0, Event::Tick);
+    for _ in 0..200 {
+        if cluster
+            .wire
+            .iter()
+            .any(|(from, _, bytes)| (*from, bytes[1]) == (0, FETCH))
+        {
+            break;
+        }
+        if cluster.wire.is_empty() {
+            cluster.step(0, Event::Tick);
+        }
+        let (from, to, bytes) = cluster.wire.remove(0);
+        let from = peer(from);
+        cluster.step(
+            to,
+            Event::Message {
+                from,
+                bytes: &bytes,
+            },
+        );
+    }
+    let asked = cluster
+        .wire
+        .iter()
+        .find(|(from, _, bytes)| (*from, bytes[1]) == (0, FETCH));
+    let asked = asked.expect("replica 0 fetches").1;
+    cluster.wire.clear();
+    cluster.cut = vec![asked];
+    cluster.settle();
+    assert_eq!(cluster.states(0), cluster.states(3 - asked));
 }
 
 #[test]
@@ -699,9 +896,10 @@ fn flags_put_on_twice_are_off_and_reported_as_such() {
         action: Action::SetFlag(3, on),
     };
     for n in 0..2 {
-        cluster.step(n, Event::Op(&set(true)));
-        // Once it is on, putting it on is nothing.
-        assert_eq!(cluster.step(n, Event::Op(&set(true))).ticket, 0);
+        let first = cluster.step(n, Event::Op(&set(true)));
+        // Once it is on, putting it on changes nothing, and waits for the same batch.
+        let again = cluster.step(n, Event::Op(&set(true)));
+        assert_eq!((again.ticket, again.number), (first.ticket, None));
     }
     cluster.settle();
     assert!(!cluster.replicas[0].state(b"f").has(3));

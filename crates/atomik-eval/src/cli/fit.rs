@@ -51,9 +51,9 @@ pub struct Args {
     /// Operations that leave a wrong state, beyond which it does not fit
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::WRONG_FAILS, value_parser = share)]
     wrong_fails: f64,
-    /// The most bytes of a value, 1 to 128
+    /// The most bytes of a value, 8 to 128
     #[arg(long, value_name = "BYTES", default_value_t = Thresholds::VALUE_BYTES,
-          value_parser = clap::value_parser!(u64).range(1..=Thresholds::VALUE_BYTES))]
+          value_parser = clap::value_parser!(u64).range(8..=Thresholds::VALUE_BYTES))]
     value_bytes: u64,
     /// Share of a value's words that operations change from which they count as replacing all of it
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::WHOLE_VALUE, value_parser = share)]

@@ -1,6 +1,6 @@
 //! `atomik eval import`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -127,6 +127,22 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         }
         Source::Versions { paths, page, .. } => versions::import(paths, *page, &mut sink),
     };
+    finish(name, imported, output)?;
+    Ok(Outcome::Fine)
+}
+
+/// Imports the flights into a file, and says what came of it.
+pub fn import_flights(input: &Path, change: flights::Change, to: &Path) -> Result<(), Failure> {
+    let mut output = Output::open(Some(to), None)?;
+    let imported = flights::import(input, change, &mut |line: Line| output.write(&line));
+    finish("flights", imported, output)
+}
+
+fn finish(
+    name: &str,
+    imported: Result<Report, ImportError>,
+    output: Output,
+) -> Result<(), Failure> {
     let report = imported.map_err(|error| match error {
         ImportError::Sink(error) => output.failure(error),
         error => Failure::Input(error.to_string()),
@@ -136,7 +152,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     for note in &report.notes {
         eprintln!("  {note}");
     }
-    Ok(Outcome::Fine)
+    Ok(())
 }
 
 fn left_out(report: &Report) -> String {

@@ -3,6 +3,8 @@
 pub mod fit;
 pub mod generate;
 pub mod import;
+#[cfg(feature = "openraft")]
+pub mod live;
 pub mod output;
 pub mod report;
 pub mod review;

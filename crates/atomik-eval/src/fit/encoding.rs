@@ -8,12 +8,16 @@
 //! | set | 1 an element, in the order in which they come up in the field |
 //! | list, text | 8 a byte, filled up with zeros; an element of a list is a line |
 //!
+//! A string of [`LONGEST`] bytes at most, so that there is room for its kind and its length, which tell it from its padding. They are not simulated: an example shows what becomes of the value.
 //! The last row is no way to replicate a list or a text. It is here to show what becomes of one.
 
 use indexmap::IndexSet;
 
 use super::bits::{Bits, CAPACITY};
 use crate::workload::{Action, Class, MAX_UNIVERSE, Scalar};
+
+/// The longest string: a value without two bits for its kind and sixteen for its length.
+pub(super) const LONGEST: usize = CAPACITY - 3;
 
 /// What an operation makes of bits.
 #[derive(Debug)]
@@ -127,7 +131,7 @@ fn put(value: &Scalar) -> Option<Bits> {
     match value {
         Scalar::Bool(value) => Some(Bits::Word(u64::from(*value))),
         Scalar::Int(value) => Some(Bits::Word(value.cast_unsigned())),
-        Scalar::Text(text) => (text.len() <= CAPACITY).then(|| Bits::from_bytes(text.as_bytes())),
+        Scalar::Text(text) => (text.len() <= LONGEST).then(|| Bits::from_bytes(text.as_bytes())),
     }
 }
 
@@ -196,5 +200,79 @@ fn quoted(bits: &Bits) -> String {
     match std::str::from_utf8(&bytes) {
         Ok(text) => format!("{text:?}"),
         Err(_) => format!("\"{}\" (no UTF-8)", bytes.escape_ascii()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::content::Content;
+
+    fn edit() -> impl Strategy<Value = Action> {
+        prop_oneof![
+            2 => (0_usize..12, "[aé漢]{1,4}").prop_map(|(at, text)| Action::InsertText { at, text }),
+            1 => (0_usize..12, 0_usize..5).prop_map(|(at, count)| Action::RemoveText { at, count }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn edits_mean_what_they_mean_in_a_trace(edits in prop::collection::vec(edit(), 1..20)) {
+            let mut content = Content::empty(Class::Text);
+            let mut bits = Bits::ZERO;
+            let mut long = 0;
+            for action in &edits {
+                content.apply(action);
+                let Content::Text(text) = &content else { unreachable!("it is a text") };
+                let effect = Effect::of(action, &mut IndexSet::default()).unwrap();
+                long = effect.characters_after(long);
+                prop_assert_eq!(long, text.chars().count() as u64);
+                match effect.apply(&bits) {
+                    None => {
+                        prop_assert!(text.len() > CAPACITY);
+                        break;
+                    }
+                    Some(new) => bits = new,
+                }
+                prop_assert_eq!(&bits.to_bytes(), text.as_bytes());
+            }
+        }
+
+        #[test]
+        fn bits_are_flipped_one_by_one(bits in prop::collection::vec(0_usize..1024, 0..40)) {
+            let mut flipped = Bits::ZERO;
+            let mut ones = std::collections::BTreeSet::new();
+            for bit in bits {
+                flipped.flip(bit);
+                if !ones.remove(&bit) {
+                    ones.insert(bit);
+                }
+                prop_assert!(flipped.ones().eq(ones.iter().copied()));
+                prop_assert_eq!(&Bits::from_bytes(&flipped.to_bytes()), &flipped);
+            }
+        }
+    }
+
+    #[test]
+    fn the_universe_is_closed_when_a_value_has_no_more_bits() {
+        let mut universe = IndexSet::default();
+        let bit = |element, universe: &mut _| match Effect::of(
+            &Action::Remove(Scalar::Int(element)),
+            universe,
+        ) {
+            Some(Effect::Element {
+                bit,
+                present: false,
+            }) => Some(bit),
+            _ => None,
+        };
+        assert_eq!(bit(-1, &mut universe), Some(0));
+        for element in 0..1023 {
+            assert_eq!(bit(element, &mut universe), Some(element as usize + 1));
+        }
+        assert_eq!(bit(5000, &mut universe), None);
+        assert_eq!(bit(7, &mut universe), Some(8));
     }
 }

@@ -2,6 +2,8 @@
 
 use indicatif::HumanCount;
 
+use super::bits::CAPACITY;
+use super::encoding::LONGEST;
 use super::study::share;
 use super::{FieldFit, Fit, Thresholds, Verdict, Window};
 use crate::workload::Class;
@@ -56,7 +58,7 @@ pub(super) fn field(
         return reasons.verdict();
     };
     match fit.class {
-        Class::Flag => flag(fit, evidence, decisive, &mut reasons),
+        Class::Flag => flag(fit, evidence, thresholds, &mut reasons),
         Class::Register => register(fit, evidence, thresholds, &mut reasons),
         Class::Counter => counter(fit, evidence, decisive, &mut reasons),
         Class::Set => set(fit, thresholds, &mut reasons),
@@ -80,17 +82,17 @@ pub(super) fn field(
     reasons.verdict()
 }
 
-fn flag(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Reasons) {
+fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
     let toggles = fit.operations.get("toggle").copied().unwrap_or_default();
     if toggles == 0 {
         return;
     }
-    if fit.blind_toggles > 0 {
+    if share(fit.blind_toggles, evidence.total) > thresholds.overlap_fits {
         let example = evidence.blind_example.as_deref().unwrap_or_default();
         reasons.conditions.push(format!(
             "{} were made less than {} ms after another node's toggle of the same flag ({example}). Xor gives what both together say, twice over; if both meant the same, on or off, it is not what they meant, and the flag stays inverted.",
             of(fit.blind_toggles, toggles),
-            HumanCount(decisive.ms),
+            HumanCount(fit.windows.last().map_or(0, |window| window.ms)),
         ));
     }
     let (odd, left_on) = (fit.odd.unwrap_or_default(), fit.left_on.unwrap_or_default());
@@ -108,11 +110,13 @@ fn flag(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Re
 
 fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
     let width = &fit.width;
-    if width.most > thresholds.value_bytes {
+    // An integer fits into any number of words.
+    let header = (CAPACITY - LONGEST) as u64;
+    if width.most > 8 && width.most + header > thresholds.value_bytes {
         reasons.against.push(format!(
-            "Values have up to {} bytes; a replicated value has {} at most. Keep them elsewhere and replicate a hash, or split them over keys.",
+            "Values have up to {} bytes. With {header} for kind and length, {} at most have a place in a replicated value. Keep them elsewhere and replicate a hash, or split them over keys.",
             HumanCount(width.most),
-            thresholds.value_bytes,
+            thresholds.value_bytes.saturating_sub(header),
         ));
     } else if !width.fixed {
         reasons.conditions.push(format!(
@@ -139,7 +143,7 @@ fn counter(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut
                 .into(),
         ),
         several => reasons.against.push(format!(
-            "{} are added to by more than one node. An addition is a read, a sum and a write: of two at once, xor keeps neither sum, and no later addition repairs it. {} after an operation that left a wrong sum, with what is less than {} ms old unseen. Use a PN-counter, or a counter for each node that readers add up.",
+            "{} are added to by more than one node. An addition is a read, a sum and a write: of two at once, xor keeps neither sum, and no later addition repairs it. {} leave a wrong sum, if what is less than {} ms old is unseen. Use a PN-counter, or a counter for each node that readers add up.",
             of_things(several, fit.keys, "counters"),
             of(fit.wrong_operations, evidence.total),
             HumanCount(decisive.ms),
@@ -309,7 +313,7 @@ pub fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
         small if small < 0.01 => "<0.01 %".to_owned(),
-        whole if whole == 100.0 => "100 %".to_owned(),
+        100.0 => "100 %".to_owned(),
         percent => format!("{percent:.2} %"),
     }
 }

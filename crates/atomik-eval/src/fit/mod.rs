@@ -96,7 +96,7 @@ pub struct Thresholds {
     pub overlap_fails: f64,
     /// Wrong operations, as a share of all, beyond which it does not fit.
     pub wrong_fails: f64,
-    /// The most bytes of a value; its bits are the most elements of a set.
+    /// The most bytes of a value, of which a string needs three to say that it is one and how long; its bits are the most elements of a set.
     pub value_bytes: u64,
     /// Changed words, as a share of a value's, from which operations count as replacing all of it.
     pub whole_value: f64,
@@ -184,7 +184,7 @@ pub struct FieldFit {
     pub single_writer_share: f64,
     /// Concurrency, for each window.
     pub windows: Vec<Window>,
-    /// Words of 64 bits that the longest value takes, or that the set's elements take as flags.
+    /// Words of 64 bits that the longest value takes without its kind and length, or that the set's elements take as flags.
     pub words: u64,
     /// Words that an operation changes, as a share of `words`, on average.
     pub changed_word_ratio: f64,
@@ -219,7 +219,7 @@ pub struct Window {
     pub concurrent: f64,
     /// Operations for which another node changed the same bits less than `ms` before, as a share.
     pub overlapping: f64,
-    /// Operations by entry sent, if each node sends a field of a key once in each window in which it changed it. Windows are cut at multiples of `ms` here; of 0, every operation is sent.
+    /// Operations by entry sent, if each node sends a key (of a field: that field of it) once in each window in which it changed it. Windows are cut at multiples of `ms` here; of 0, every operation is sent.
     pub coalescing: f64,
     /// How many operations xor would have got wrong.
     pub wrong: u64,

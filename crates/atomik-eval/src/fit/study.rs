@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
 
 use super::bits::Bits;
-use super::cell::{Cell, Counts, Incident, Step};
+use super::cell::{Cell, Counts, Incident, Step, Writers};
 use super::encoding::{Effect, show};
 use super::judge::{self, Evidence};
 use super::unseen::Moment;
@@ -21,6 +21,8 @@ pub struct Study {
     examples: usize,
     keys: IndexMap<String, Key, FixedState>,
     fields: IndexMap<String, FieldStudy, FixedState>,
+    /// By window, if an entry is a whole key.
+    entries: Vec<u64>,
     operations: u64,
     nodes: Vec<bool>,
     first_t: Option<u64>,
@@ -33,9 +35,8 @@ pub struct Study {
 /// What is kept of a key.
 #[derive(Debug)]
 struct Key {
-    first_node: u32,
-    several: bool,
-    /// The last write, and the last of another node than that one's.
+    writers: Writers,
+    /// Moment and node of the last write, and the moment of the last one of another node than that.
     last: (u64, u32),
     before: Option<u64>,
 }
@@ -73,8 +74,9 @@ impl Study {
             thresholds.windows_ms = Thresholds::default().windows_ms;
         }
         Self {
-            thresholds,
             examples,
+            entries: vec![0; thresholds.windows_ms.len()],
+            thresholds,
             keys: IndexMap::default(),
             fields: IndexMap::default(),
             operations: 0,
@@ -112,12 +114,15 @@ impl Study {
         let entry = self.keys.entry(key);
         let place = entry.index();
         let state = entry.or_insert(Key {
-            first_node: node,
-            several: false,
+            writers: Writers::default(),
             last: (t, node),
             before: None,
         });
         let other = state.note(node, t);
+        let last = state.writers.note(node, t);
+        for (entries, &ms) in self.entries.iter_mut().zip(&self.thresholds.windows_ms) {
+            *entries += u64::from(!one_window(last, t, ms));
+        }
         let field = match self.fields.get_mut(&field) {
             Some(field) => field,
             None => self.fields.entry(field).or_insert(FieldStudy {
@@ -154,11 +159,17 @@ impl Study {
                 sum.concurrent += count.concurrent;
                 sum.overlapping += count.overlapping;
                 sum.wrong += count.wrong;
-                sum.entries += count.entries;
             }
         }
+        for (sum, entries) in counts.iter_mut().zip(self.entries) {
+            sum.entries = entries;
+        }
         let keys = self.keys.len() as u64;
-        let single = self.keys.values().filter(|key| !key.several).count() as u64;
+        let single = self
+            .keys
+            .values()
+            .filter(|key| key.writers.is_one())
+            .count() as u64;
         let fields = self.fields.into_iter();
         let fields: Vec<FieldFit> = fields
             .map(|(name, field)| field.judge(name, &self.thresholds))
@@ -186,7 +197,6 @@ impl Study {
 impl Key {
     /// Takes a write, and gives the moment of the last one by another node.
     fn note(&mut self, node: u32, t: u64) -> Option<u64> {
-        self.several |= node != self.first_node;
         if self.last.1 != node {
             self.before = Some(self.last.0);
         }

@@ -17,6 +17,12 @@ pub const SEED: u64 = 1;
 #[error("{0}")]
 pub struct SettingsError(String);
 
+impl SettingsError {
+    pub(crate) fn new(reason: String) -> Self {
+        Self(reason)
+    }
+}
+
 /// Refuses what is not within limits.
 fn within(
     name: &str,

@@ -2,9 +2,6 @@
 //! their disk had made durable. At the end all is well for long enough, and the system must be as it promises.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -32,37 +29,92 @@ pub(super) const ALL: Faults = Faults {
     cut: 10,
 };
 
-/// The files of a node that keeps some.
-type Files = BTreeMap<OsString, Vec<u8>>;
-
-/// SQLite's shared memory is none of them: it is rebuilt.
-fn files(folder: &Path) -> Files {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| !entry.file_name().to_string_lossy().ends_with("-shm"))
-        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
-        .collect()
-}
-
 struct Node {
-    system: Option<Box<dyn System>>,
+    system: Box<dyn System>,
     disk: Storage,
-    /// The files as they were when the last durable write was handed over.
-    durable: Files,
-    /// What is on its way to the disk, in order, with the files as they were then.
-    writing: Vec<(crate::system::Persist, Arc<Files>)>,
+    /// What is on its way to the disk, in order.
+    writing: Vec<crate::system::Persist>,
     wake: Option<Micros>,
     /// Submitted here and not acknowledged.
     open: BTreeSet<OpId>,
 }
 
+/// Seeded randomness.
+pub(super) struct Draws {
+    random: Xoshiro256PlusPlus,
+    /// How many operations were drawn.
+    drawn: i64,
+}
+
+impl Draws {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            drawn: 0,
+        }
+    }
+
+    pub(super) fn chance(&mut self, of_1000: u64) -> bool {
+        self.random.next_u64() % 1000 < of_1000
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        (self.random.next_u64() % bound as u64) as usize
+    }
+
+    fn operation(&mut self, setup: &Setup, node: NodeId, sets: bool) -> (String, u16, Action) {
+        let key = format!("k{}", self.below(3));
+        let field = self.below(setup.fields.len());
+        self.drawn += 1;
+        let number = self.drawn;
+        let some = Scalar::Int(self.below(4) as i64);
+        let class = setup.fields[field].class;
+        let action = match class {
+            Class::Flag if sets && self.chance(200) => Action::Set(Scalar::Bool(self.chance(500))),
+            Class::Flag => Action::Toggle,
+            Class::Register => Action::Set(Scalar::Text(format!("{node} {number}"))),
+            Class::Counter if sets && self.chance(200) => Action::Set(Scalar::Int(number)),
+            Class::Counter => Action::Add(self.below(2000) as i64 - 1000),
+            Class::Set if self.chance(600) => Action::Insert(some),
+            Class::Set => Action::Remove(some),
+            Class::List => Action::Append(Scalar::Text(format!("{node} {number}"))),
+            Class::Text if self.chance(700) => Action::InsertText {
+                at: self.below(12),
+                text: ["a", "ß", "語b", "\u{1f600}c"][self.below(4)].into(),
+            },
+            Class::Text => Action::RemoveText {
+                at: self.below(12),
+                count: 1 + self.below(3),
+            },
+        };
+        (key, field as u16, action)
+    }
+}
+
+fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
+    let fields: Vec<Field> = classes
+        .iter()
+        .map(|&class| Field {
+            name: class.to_string(),
+            class,
+            longest: 0,
+            universe: None,
+        })
+        .collect();
+    Setup {
+        nodes,
+        seed,
+        fields: fields.into(),
+        latency: LATENCY,
+        fsync: 500,
+        sync_interval: 20_000,
+    }
+}
+
 pub(super) struct Run<'a> {
     kind: &'a dyn Kind,
     pub(super) setup: Setup,
-    _folder: tempfile::TempDir,
-    drawn: u64,
-    random: Xoshiro256PlusPlus,
+    pub(super) draws: Draws,
     nodes: Vec<Node>,
     now: Micros,
     flying: Vec<(NodeId, NodeId, Arc<[u8]>)>,
@@ -77,33 +129,10 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(kind: &'a dyn Kind, classes: &[Class], nodes: usize, seed: u64) -> Self {
-        let fields: Vec<Field> = classes
-            .iter()
-            .map(|&class| Field {
-                name: class.to_string(),
-                class,
-                longest: 0,
-                universe: None,
-            })
-            .collect();
-        let setup = Setup {
-            nodes,
-            seed,
-            fields: fields.into(),
-            latency: LATENCY,
-            fsync: 500,
-            sync_interval: 20_000,
-        };
-        let folder = tempfile::tempdir().unwrap();
-        let disks: Vec<_> = (0..nodes)
-            .map(|node| folder.path().join(node.to_string()))
-            .collect();
         let mut run = Self {
             kind,
-            setup,
-            _folder: folder,
-            drawn: 0,
-            random: Xoshiro256PlusPlus::seed_from_u64(seed),
+            setup: setup(classes, nodes, seed),
+            draws: Draws::new(seed),
             nodes: Vec::new(),
             now: 0,
             flying: Vec::new(),
@@ -112,16 +141,11 @@ impl<'a> Run<'a> {
             acknowledged: BTreeSet::new(),
             uncertain: BTreeSet::new(),
         };
-        for (node, folder) in disks.into_iter().enumerate() {
-            fs::create_dir(&folder).unwrap();
-            let disk = Storage {
-                folder,
-                ..Storage::default()
-            };
+        for node in 0..nodes {
+            let disk = Storage::default();
             let system = run.kind.open(&run.setup, node, &disk).unwrap();
             run.nodes.push(Node {
-                system: Some(system),
-                durable: files(&disk.folder),
+                system,
                 disk,
                 writing: Vec::new(),
                 wake: None,
@@ -134,31 +158,17 @@ impl<'a> Run<'a> {
         run
     }
 
-    pub(super) fn chance(&mut self, of_1000: u64) -> bool {
-        self.random.next_u64() % 1000 < of_1000
-    }
-
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        (self.random.next_u64() % bound as u64) as usize
-    }
-
     fn step(&mut self, node: NodeId, call: impl FnOnce(&mut dyn System, Micros, &mut Out)) {
         let mut out = Out::default();
         let place = &mut self.nodes[node];
-        call(place.system.as_deref_mut().unwrap(), self.now, &mut out);
+        call(place.system.as_mut(), self.now, &mut out);
         for (to, bytes) in out.sent {
             assert_ne!(to, node, "a message to itself");
             if !self.cut.contains(&(node, to)) {
                 self.flying.push((node, to, bytes));
             }
         }
-        if !out.persisted.is_empty() {
-            let files = Arc::new(files(&place.disk.folder));
-            let writes = out.persisted.into_iter();
-            place
-                .writing
-                .extend(writes.map(|write| (write, files.clone())));
-        }
+        place.writing.extend(out.persisted);
         for id in out.acknowledged {
             assert!(
                 place.open.remove(&id),
@@ -195,41 +205,41 @@ impl<'a> Run<'a> {
 
     /// One thing happens.
     pub(super) fn happen(&mut self, faults: Faults) {
-        self.now += self.random.next_u64() % LATENCY;
+        self.now += self.draws.below(LATENCY as usize) as Micros;
         let nodes = self.nodes.len();
-        if self.chance(faults.crash) {
-            let node = self.below(nodes);
+        if self.draws.chance(faults.crash) {
+            let node = self.draws.below(nodes);
             self.crash(node);
             return;
         }
-        if self.chance(faults.cut) {
-            let (a, b) = (self.below(nodes), self.below(nodes));
+        if self.draws.chance(faults.cut) {
+            let (a, b) = (self.draws.below(nodes), self.draws.below(nodes));
             if a != b {
                 self.link(a, b, self.cut.contains(&(a, b)));
             }
             return;
         }
-        match self.below(3) {
+        match self.draws.below(3) {
             0 if !self.flying.is_empty() => {
-                let place = self.below(self.flying.len());
-                let (from, to, bytes) = match self.chance(faults.repeat) {
+                let place = self.draws.below(self.flying.len());
+                let (from, to, bytes) = match self.draws.chance(faults.repeat) {
                     true => self.flying[place].clone(),
                     false => self.flying.swap_remove(place),
                 };
-                if !self.chance(faults.lose) {
+                if !self.draws.chance(faults.lose) {
                     self.step(to, |system, now, out| {
                         system.receive(now, from, &bytes, out).unwrap();
                     });
                 }
             }
             1 => {
-                let node = self.below(nodes);
+                let node = self.draws.below(nodes);
                 let most = self.nodes[node].writing.len();
-                let count = self.below(most + 1);
+                let count = self.draws.below(most + 1);
                 self.sync(node, count);
             }
             _ => {
-                let node = self.below(nodes);
+                let node = self.draws.below(nodes);
                 if self.nodes[node].wake.is_some_and(|at| at <= self.now) {
                     self.nodes[node].wake = None;
                     self.step(node, |system, now, out| system.wake(now, out).unwrap());
@@ -242,9 +252,8 @@ impl<'a> Run<'a> {
     fn sync(&mut self, node: NodeId, count: usize) {
         let place = &mut self.nodes[node];
         let mut tickets = Vec::new();
-        for (write, files) in place.writing.drain(..count) {
+        for write in place.writing.drain(..count) {
             tickets.push(write.ticket);
-            place.durable = Arc::unwrap_or_clone(files);
             for (key, value) in write.records {
                 match value {
                     Some(value) => place.disk.records.insert(key, value),
@@ -264,15 +273,7 @@ impl<'a> Run<'a> {
         place.writing.clear();
         place.wake = None;
         self.uncertain.extend(std::mem::take(&mut place.open));
-        // Who keeps files has closed them before they are as they were.
-        place.system = None;
-        fs::remove_dir_all(&place.disk.folder).unwrap();
-        fs::create_dir(&place.disk.folder).unwrap();
-        for (name, content) in &place.durable {
-            fs::write(place.disk.folder.join(name), content).unwrap();
-        }
-        let system = self.kind.open(&self.setup, node, &place.disk).unwrap();
-        place.system = Some(system);
+        place.system = self.kind.open(&self.setup, node, &place.disk).unwrap();
         self.step(node, |system, now, out| system.wake(now, out).unwrap());
         for peer in 0..self.nodes.len() {
             if peer == node {
@@ -317,10 +318,7 @@ impl<'a> Run<'a> {
         let deadline = self.now + 100 * self.setup.sync_interval * self.nodes.len() as u64;
         let mut quiet = 0;
         while quiet < 3 {
-            assert!(
-                self.now < deadline,
-                "not the same, or not all acknowledged, after a long time"
-            );
+            assert!(self.now < deadline, "not the same after a long time");
             while !self.flying.is_empty() || self.nodes.iter().any(|node| !node.writing.is_empty())
             {
                 for (from, to, bytes) in std::mem::take(&mut self.flying) {
@@ -333,8 +331,8 @@ impl<'a> Run<'a> {
                     self.sync(node, count);
                 }
             }
-            let same = (1..self.nodes.len()).all(|node| self.progress(node) == self.progress(0))
-                && self.nodes.iter().all(|node| node.open.is_empty());
+            let same = (1..self.nodes.len())
+                .all(|node| self.nodes[node].system.progress() == self.nodes[0].system.progress());
             quiet = if same { quiet + 1 } else { 0 };
             let next = self.nodes.iter().filter_map(|node| node.wake).min();
             self.now = self.now.max(next.expect("nobody wants to be woken"));
@@ -345,22 +343,17 @@ impl<'a> Run<'a> {
                 }
             }
         }
-    }
-
-    pub(super) fn disk(&self, node: NodeId) -> &Storage {
-        &self.nodes[node].disk
-    }
-
-    fn system(&self, node: NodeId) -> &dyn System {
-        self.nodes[node].system.as_deref().unwrap()
-    }
-
-    fn progress(&self, node: NodeId) -> Vec<u8> {
-        self.system(node).progress()
+        for (node, place) in self.nodes.iter().enumerate() {
+            assert!(
+                place.open.is_empty(),
+                "node {node} never acknowledged {:?}",
+                place.open
+            );
+        }
     }
 
     pub(super) fn read(&self, node: NodeId, key: &str, field: u16) -> Content {
-        self.system(node).read(key, field).unwrap()
+        self.nodes[node].system.read(key, field).unwrap()
     }
 
     /// What every node holds now, which must be the same, and what its disk alone gives back.
@@ -377,7 +370,8 @@ impl<'a> Run<'a> {
                 assert_eq!(
                     content,
                     self.read(node, &key, field),
-                    "nodes 0 and {node} at {key}/{field}"
+                    "seed {}: nodes 0 and {node} at {key}/{field}",
+                    self.setup.seed
                 );
             }
             contents.insert((key, field), content);
@@ -393,7 +387,7 @@ impl<'a> Run<'a> {
             }
             assert_eq!(
                 again.progress(),
-                self.progress(node),
+                place.system.progress(),
                 "node {node} from its disk"
             );
             assert!(again.bytes_read() > 0 || self.history.is_empty());
@@ -404,48 +398,17 @@ impl<'a> Run<'a> {
     /// Random operations among random faults, and then peace.
     pub(super) fn chaos(&mut self, operations: usize, faults: Faults, sets: bool) {
         while self.history.len() < operations {
-            if self.chance(300) {
-                let node = self.below(self.nodes.len());
-                let count = 1 + self.below(3);
-                let actions = (0..count).map(|_| self.operation(node, sets)).collect();
+            if self.draws.chance(300) {
+                let node = self.draws.below(self.nodes.len());
+                let count = 1 + self.draws.below(3);
+                let actions = (0..count)
+                    .map(|_| self.draws.operation(&self.setup, node, sets))
+                    .collect();
                 self.submit(node, actions);
             }
             self.happen(faults);
         }
         self.heal();
-    }
-
-    /// A number that no operation has yet.
-    fn draw(&mut self) -> u64 {
-        self.drawn += 1;
-        self.drawn
-    }
-
-    fn operation(&mut self, node: NodeId, sets: bool) -> (String, u16, Action) {
-        let key = format!("k{}", self.below(3));
-        let field = self.below(self.setup.fields.len());
-        let number = self.draw() as i64;
-        let some = Scalar::Int(self.below(4) as i64);
-        let class = self.setup.fields[field].class;
-        let action = match class {
-            Class::Flag if sets && self.chance(200) => Action::Set(Scalar::Bool(self.chance(500))),
-            Class::Flag => Action::Toggle,
-            Class::Register => Action::Set(Scalar::Text(format!("{node} {number}"))),
-            Class::Counter if sets && self.chance(200) => Action::Set(Scalar::Int(number)),
-            Class::Counter => Action::Add(self.below(2000) as i64 - 1000),
-            Class::Set if self.chance(600) => Action::Insert(some),
-            Class::Set => Action::Remove(some),
-            Class::List => Action::Append(Scalar::Text(format!("{node} {number}"))),
-            Class::Text if self.chance(700) => Action::InsertText {
-                at: self.below(12),
-                text: ["a", "ß", "語b", "\u{1f600}c"][self.below(4)].into(),
-            },
-            Class::Text => Action::RemoveText {
-                at: self.below(12),
-                count: 1 + self.below(3),
-            },
-        };
-        (key, field as u16, action)
     }
 
     /// Operations on a field in order of submission, with their ids.
@@ -555,14 +518,71 @@ pub(super) fn converges(kind: &dyn Kind, classes: &[Class], seeds: std::ops::Ran
     }
 }
 
+/// Updates of three documents come to each other in any order, or at least in that of each origin, some twice; differences now and then.
+#[cfg(any(feature = "automerge", feature = "loro", feature = "yrs"))]
+pub(super) fn any_order<D: super::document::Document>(
+    seeds: std::ops::Range<u64>,
+    classes: &[Class],
+    in_order: bool,
+    empty: impl Fn(&Setup, NodeId) -> D,
+) {
+    for seed in seeds {
+        let mut draws = Draws::new(seed);
+        let setup = setup(classes, 3, seed);
+        let mut documents: Vec<D> = (0..3).map(|node| empty(&setup, node)).collect();
+        // From, to, update; in the order in which they were made.
+        let mut flying: Vec<(NodeId, NodeId, Vec<u8>)> = Vec::new();
+        let mut places = BTreeSet::new();
+        for step in 0.. {
+            if step < 80 {
+                let node = draws.below(3);
+                let (key, field, action) = draws.operation(&setup, node, true);
+                let update = documents[node].edit(&[(&key, field, &action)]).unwrap();
+                places.insert((key, field));
+                for peer in (0..3).filter(|&peer| peer != node) {
+                    flying.push((node, peer, update.clone()));
+                }
+            } else if flying.is_empty() {
+                break;
+            }
+            for _ in 0..draws.below(4).min(flying.len()) {
+                let mut place = draws.below(flying.len());
+                let (from, to, _) = flying[place];
+                if in_order {
+                    let first = |(a, b, _): &(NodeId, NodeId, _)| (*a, *b) == (from, to);
+                    place = flying.iter().position(first).unwrap();
+                }
+                let update = flying[place].2.clone();
+                documents[to].apply(&update).unwrap();
+                if !draws.chance(200) {
+                    flying.remove(place);
+                }
+            }
+            if draws.chance(100) {
+                let (from, to) = (draws.below(3), draws.below(3));
+                let vector = documents[to].vector().unwrap();
+                let difference = documents[from].difference(&vector).unwrap();
+                documents[to].apply(&difference).unwrap();
+            }
+        }
+        for (key, field) in places {
+            let content = documents[0].read(&key, field).unwrap();
+            for document in &documents[1..] {
+                let other = document.read(&key, field).unwrap();
+                assert_eq!(content, other, "seed {seed}: {key}/{field}");
+            }
+        }
+    }
+}
+
 /// One after the other, each after all nodes know what was before: as [`Content::apply`] has it.
 pub(super) fn sequential(kind: &dyn Kind, classes: &[Class], seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut run = Run::new(kind, classes, 3, seed);
         let mut expected: BTreeMap<(String, u16), Content> = BTreeMap::new();
         for _ in 0..60 {
-            let node = run.below(3);
-            let (key, field, action) = run.operation(node, true);
+            let node = run.draws.below(3);
+            let (key, field, action) = run.draws.operation(&run.setup, node, true);
             let class = run.setup.fields[usize::from(field)].class;
             expected
                 .entry((key.clone(), field))

@@ -33,7 +33,7 @@ pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
 }
 
 /// Bytes of stored batches after which the fields that they changed are stored, so that a restart need not apply them again.
-const CHECKPOINT_BYTES: usize = 128 << 10;
+const CHECKPOINT_BYTES: usize = if cfg!(test) { 500 } else { 128 << 10 };
 
 /// First bytes of the keys of what is stored beside batches.
 const VALUE: u8 = b'k';

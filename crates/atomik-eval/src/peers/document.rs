@@ -3,7 +3,7 @@
 //!
 //! Providers of these libraries run over streams, which repeat single lost packets by themselves. Here is no stream, so updates have numbers, an origin keeps its latest ones
 //! as a stream's send buffer would, and a gap is asked for by number. Only what is not there any more, or was missed while a link was down, takes the
-//! exchange of state vectors. How many updates of each origin a node has is its *tally*; two nodes with the same tallies have the same document. Tallies are compared with one peer in turn at every interval, which costs a few bytes,
+//! exchange of state vectors. How many updates of each origin a node has, its *tallies*, says what its document holds. Tallies are compared with one peer in turn at every interval, which costs a few bytes,
 //! while a difference by state vector always carries all deletions of a Yjs document.
 //!
 //! Clients' operations wait until the disk is free, then they change the document and are stored as one update; it is sent when it is durable. So at that moment all of the
@@ -19,10 +19,13 @@ use crate::system::{Broken, Micros, NodeId, OpId, Out, Record, Setup, Storage, S
 use crate::workload::Action;
 
 /// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send buffer.
-const SEND_BUFFER: usize = 256 << 10;
+const SEND_BUFFER: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 
 /// The document is stored as a whole when the updates since then have as many bytes as it had, and this many at least.
-const LEAST_TAIL: usize = 64 << 10;
+const LEAST_TAIL: usize = if cfg!(test) { 2 << 10 } else { 64 << 10 };
+
+/// Updates of one origin that wait for others before them. Beyond that they are dropped, and asked for again when their turn comes.
+const MOST_WAITING: usize = 1 << 12;
 
 /// Keys of records: the whole document, one update, the number of this life.
 const WHOLE: u8 = b's';
@@ -31,13 +34,10 @@ const LIFE: u8 = b'l';
 
 /// What a library does for a replica.
 pub(crate) trait Document {
-    /// Carries out operations here: key, field, action.
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<(), Broken>;
+    /// Carries out operations here (key, field, action), and gives what others need to do the same.
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken>;
 
-    /// What was edited here since this was called before, as an update for others.
-    fn take_update(&mut self) -> Result<Vec<u8>, Broken>;
-
-    /// Takes over others' updates or differences. Any order, any number of times.
+    /// Takes over others' updates or differences, after all that they build on.
     fn apply(&mut self, update: &[u8]) -> Result<(), Broken>;
 
     /// What of all changes is there.
@@ -64,43 +64,30 @@ pub(crate) fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
     u64::from_le_bytes(bytes)
 }
 
-/// Which updates of one origin are there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Tally {
-    /// All up to this number,
+/// An update that waits: what must be in the document before it, and the update.
+type Waiting = (Vec<(u32, u64)>, Vec<u8>);
+
+/// What one origin made, as far as it is here. Its updates are taken over in its order, as a stream would bring them.
+#[derive(Debug, Default)]
+struct Line {
+    /// All up to this number are in the document.
     upto: u64,
-    /// and these.
-    beyond: BTreeSet<u64>,
+    /// Those that came too early.
+    waiting: BTreeMap<u64, Waiting>,
 }
 
-impl Tally {
-    /// Whether it is new.
-    fn add(&mut self, number: u64) -> bool {
-        let new = number > self.upto && self.beyond.insert(number);
-        self.settle();
-        new
-    }
-
-    /// All up to `number` are there.
+impl Line {
+    /// All up to `number` are in the document.
     fn raise(&mut self, number: u64) {
         self.upto = self.upto.max(number);
-        self.settle();
+        self.waiting = self.waiting.split_off(&(self.upto + 1));
     }
 
-    fn settle(&mut self) {
-        while let Some(&first) = self.beyond.first()
-            && first <= self.upto + 1
-        {
-            self.beyond.pop_first();
-            self.upto = self.upto.max(first);
-        }
-    }
-
-    /// The ranges up to `last` that are not there.
+    /// The ranges up to `last` that are not here.
     fn gaps(&self, last: u64) -> Vec<(u64, u64)> {
         let mut gaps = Vec::new();
         let mut first = self.upto + 1;
-        for &number in &self.beyond {
+        for &number in self.waiting.keys() {
             if first < number {
                 gaps.push((first, number - 1));
             }
@@ -124,8 +111,8 @@ enum Stored {
 
 #[derive(Serialize, Deserialize)]
 enum Message {
-    /// An update of the sender follows.
-    Update { number: u64 },
+    /// An update of the sender follows. It came after all of `after`: what of other origins had come to the sender since its update before.
+    Update { number: u64, after: Vec<(u32, u64)> },
     /// The sender lacks these of the receiver's updates.
     Missing(Vec<(u64, u64)>),
     /// The sender's tallies.
@@ -136,8 +123,8 @@ enum Message {
     },
     /// The sender lacks something; its state vector follows.
     Step1 { upto: Vec<u64> },
-    /// What the sender's document has beyond the state vector follows; with it all these are there.
-    Step2 { upto: Vec<u64> },
+    /// What the sender's document has beyond the state vector follows: whoever still has all up to `base`, as he said with the vector, has all up to `upto` with it.
+    Step2 { base: Vec<u64>, upto: Vec<u64> },
 }
 
 /// A question that waits for the disk.
@@ -150,8 +137,8 @@ struct Question {
 /// What is being stored.
 struct Writing {
     ticket: u64,
-    /// This node's update in it, and its number.
-    own: Option<(u64, Vec<u8>)>,
+    /// The message that takes this node's update in it to others.
+    own: Option<Arc<[u8]>>,
     done: Vec<OpId>,
 }
 
@@ -163,7 +150,7 @@ pub(crate) struct Replica<D> {
     interval: Micros,
     life: u64,
     life_stored: bool,
-    tallies: Vec<Tally>,
+    lines: Vec<Line>,
     /// The highest number of each origin that is known to exist, and who has all up to it.
     known: Vec<(u64, NodeId)>,
     up: Vec<bool>,
@@ -173,7 +160,9 @@ pub(crate) struct Replica<D> {
     records: Vec<Record>,
     questions: Vec<Question>,
     writing: Option<Writing>,
-    /// Own updates that were sent, the last being the latest.
+    /// What the last own update came after.
+    told: Vec<u64>,
+    /// Messages with own updates, the last being the latest.
     sent: VecDeque<Arc<[u8]>>,
     sent_bytes: usize,
     ticket: u64,
@@ -209,13 +198,15 @@ impl<D: Document> Replica<D> {
         if let Some(bytes) = storage.records.get(&[LIFE][..]) {
             life = postcard::from_bytes::<u64>(bytes).map_err(broken)? + 1;
         }
-        let mut tallies = vec![Tally::default(); setup.nodes];
+        let mut lines: Vec<Line> = (0..setup.nodes).map(|_| Line::default()).collect();
         let mut document = empty(life)?;
         let mut bytes_read = 0;
         let mut whole = 0;
         if let Some(bytes) = storage.records.get(&[WHOLE][..]) {
-            let (stored, rest) = postcard::take_from_bytes(bytes).map_err(broken)?;
-            tallies = stored;
+            let (stored, rest) = postcard::take_from_bytes::<Vec<u64>>(bytes).map_err(broken)?;
+            for (line, upto) in lines.iter_mut().zip(stored) {
+                line.upto = upto;
+            }
             document.apply(rest)?;
             whole = bytes.len();
         }
@@ -236,13 +227,13 @@ impl<D: Document> Replica<D> {
             let (stored, rest) = postcard::take_from_bytes(value).map_err(broken)?;
             match stored {
                 Stored::One { origin, number } => {
-                    if let Some(tally) = tallies.get_mut(origin as usize) {
-                        tally.add(number);
+                    if let Some(line) = lines.get_mut(origin as usize) {
+                        line.raise(number);
                     }
                 }
                 Stored::Upto(upto) => {
-                    for (tally, upto) in tallies.iter_mut().zip(upto) {
-                        tally.raise(upto);
+                    for (line, upto) in lines.iter_mut().zip(upto) {
+                        line.raise(upto);
                     }
                 }
             }
@@ -255,13 +246,14 @@ impl<D: Document> Replica<D> {
             interval: setup.sync_interval.max(1),
             life,
             life_stored: false,
-            known: tallies.iter().map(|tally| (tally.upto, node)).collect(),
-            tallies,
+            known: lines.iter().map(|line| (line.upto, node)).collect(),
+            lines,
             up: vec![true; setup.nodes],
             queue: Vec::new(),
             records: Vec::new(),
             questions: Vec::new(),
             writing: None,
+            told: vec![0; setup.nodes],
             sent: VecDeque::new(),
             sent_bytes: 0,
             ticket: 0,
@@ -279,14 +271,14 @@ impl<D: Document> Replica<D> {
     }
 
     fn upto(&self) -> Vec<u64> {
-        self.tallies.iter().map(|tally| tally.upto).collect()
+        self.lines.iter().map(|line| line.upto).collect()
     }
 
     fn lacks(&self) -> bool {
-        self.tallies
+        self.lines
             .iter()
             .zip(&self.known)
-            .any(|(tally, known)| tally.upto < known.0)
+            .any(|(line, known)| line.upto < known.0)
     }
 
     fn note(&mut self, origin: NodeId, number: u64, holder: NodeId) {
@@ -311,6 +303,33 @@ impl<D: Document> Replica<D> {
         Ok(())
     }
 
+    /// Applies the updates that wait and have all before them. Libraries can hold back what came early, too; but Yrs 0.28.1 does not always
+    /// get it right, and what is held back is missing from a document that is written down.
+    fn take_over(&mut self) -> Result<(), Broken> {
+        while let Some(from) = (0..self.lines.len()).find(|&from| {
+            let line = &self.lines[from];
+            line.waiting
+                .get(&(line.upto + 1))
+                .is_some_and(|(after, _)| {
+                    after.iter().all(|&(origin, number)| {
+                        self.lines
+                            .get(origin as usize)
+                            .is_some_and(|line| line.upto >= number)
+                    })
+                })
+        }) {
+            let line = &mut self.lines[from];
+            let number = line.upto + 1;
+            if let Some((_, update)) = line.waiting.remove(&number) {
+                self.document.apply(&update)?;
+                self.lines[from].upto = number;
+                let origin = from as u32;
+                self.keep(&Stored::One { origin, number }, &update)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Answers questions and stores what has come meanwhile, if the disk is free.
     fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
         if self.writing.is_some() {
@@ -324,7 +343,8 @@ impl<D: Document> Replica<D> {
                 .any(|(here, there)| here > there)
             {
                 let difference = self.document.difference(&question.vector)?;
-                let message = encode(&Message::Step2 { upto }, &difference)?;
+                let base = question.upto;
+                let message = encode(&Message::Step2 { base, upto }, &difference)?;
                 out.send(question.from, message);
             }
         }
@@ -335,15 +355,21 @@ impl<D: Document> Replica<D> {
                 .iter()
                 .map(|(_, key, field, action)| (key.as_str(), *field, action))
                 .collect();
-            self.document.edit(&operations)?;
-            let update = self.document.take_update()?;
-            let tally = &mut self.tallies[self.node];
-            let number = tally.upto + 1;
-            tally.raise(number);
+            let update = self.document.edit(&operations)?;
+            let line = &mut self.lines[self.node];
+            let number = line.upto + 1;
+            line.raise(number);
             self.note(self.node, number, self.node);
             let origin = self.node as u32;
             self.keep(&Stored::One { origin, number }, &update)?;
-            own = Some((number, update));
+            let now = self.upto();
+            let after = (0..)
+                .zip(now.iter().zip(&self.told))
+                .filter(|(other, (now, told))| *other != origin && now > told)
+                .map(|(other, (now, _))| (other, *now))
+                .collect();
+            self.told = now;
+            own = Some(encode(&Message::Update { number, after }, &update)?.into());
         }
         if self.records.is_empty() {
             return Ok(());
@@ -370,7 +396,7 @@ impl<D: Document> Replica<D> {
 
     /// Stores the whole document in place of its updates.
     fn compact(&mut self) -> Result<(), Broken> {
-        let mut value = postcard::to_allocvec(&self.tallies)
+        let mut value = postcard::to_allocvec(&self.upto())
             .map_err(|error| Broken::new("encoding tallies", error))?;
         value.extend_from_slice(&self.document.whole()?);
         self.whole = value.len();
@@ -411,9 +437,9 @@ impl<D: Document> Replica<D> {
         }
         let mut missing = BTreeMap::new();
         let mut holders = Vec::new();
-        for (origin, (tally, &(last, holder))) in self.tallies.iter().zip(&self.known).enumerate() {
-            if tally.upto < last {
-                missing.insert(origin, tally.gaps(last));
+        for (origin, (line, &(last, holder))) in self.lines.iter().zip(&self.known).enumerate() {
+            if line.upto < last {
+                missing.insert(origin, line.gaps(last));
                 holders.extend([holder, origin]);
             }
         }
@@ -464,13 +490,16 @@ impl<D: Document> System for Replica<D> {
         let (message, rest) = postcard::take_from_bytes::<Message>(bytes)
             .map_err(|error| Broken::new("reading a message", error))?;
         match message {
-            Message::Update { number } => {
-                let origin = from as u32;
+            Message::Update { number, after } => {
                 self.note(from, number, from);
-                if self.tallies[from].add(number) {
-                    self.document.apply(rest)?;
-                    self.keep(&Stored::One { origin, number }, rest)?;
+                for &(origin, number) in &after {
+                    self.note(origin as usize, number, from);
                 }
+                let line = &mut self.lines[from];
+                if number > line.upto && line.waiting.len() < MOST_WAITING {
+                    line.waiting.insert(number, (after, rest.to_vec()));
+                }
+                self.take_over()?;
                 self.satisfied();
                 if self.lacks() {
                     // Late, perhaps, not lost.
@@ -483,15 +512,12 @@ impl<D: Document> System for Replica<D> {
                     .writing
                     .as_ref()
                     .and_then(|writing| writing.own.as_ref());
-                let last = self.tallies[self.node].upto - u64::from(unsent.is_some());
+                let last = self.lines[self.node].upto - u64::from(unsent.is_some());
                 let first = last + 1 - self.sent.len() as u64;
                 let mut gone = false;
                 for number in gaps.into_iter().flat_map(|(a, b)| a..=b.min(last)) {
                     match number.checked_sub(first) {
-                        Some(place) => {
-                            let message = Message::Update { number };
-                            out.send(from, encode(&message, &self.sent[place as usize])?);
-                        }
+                        Some(place) => out.send(from, self.sent[place as usize].clone()),
                         None => gone = true,
                     }
                 }
@@ -505,10 +531,10 @@ impl<D: Document> System for Replica<D> {
                 upto,
             } => {
                 let behind = self
-                    .tallies
+                    .upto()
                     .iter()
                     .zip(&upto)
-                    .any(|(tally, &there)| there < tally.upto);
+                    .any(|(here, there)| there < here);
                 for (origin, &number) in upto.iter().enumerate() {
                     self.note(origin, number, from);
                 }
@@ -537,20 +563,27 @@ impl<D: Document> System for Replica<D> {
                     self.ask_at(now + 2 * self.latency, out);
                 }
             }
-            Message::Step2 { upto } => {
-                if upto
+            Message::Step2 { base, upto } => {
+                // An answer to an earlier life, which had more than its disk.
+                let stale = base
                     .iter()
-                    .zip(&self.tallies)
-                    .any(|(&there, tally)| there > tally.upto)
+                    .zip(self.upto())
+                    .any(|(&there, here)| there > here);
+                if !stale
+                    && upto
+                        .iter()
+                        .zip(self.upto())
+                        .any(|(&there, here)| there > here)
                 {
                     self.document.apply(rest)?;
-                    for (tally, &upto) in self.tallies.iter_mut().zip(&upto) {
-                        tally.raise(upto);
+                    for (line, &upto) in self.lines.iter_mut().zip(&upto) {
+                        line.raise(upto);
                     }
                     for (origin, &number) in upto.iter().enumerate() {
                         self.note(origin, number, from);
                     }
                     self.keep(&Stored::Upto(upto), rest)?;
+                    self.take_over()?;
                 }
                 self.patient_until = 0;
                 self.satisfied();
@@ -564,7 +597,7 @@ impl<D: Document> System for Replica<D> {
 
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
         if now >= self.next_compare {
-            let nodes = self.tallies.len();
+            let nodes = self.lines.len();
             // Nodes do not compare in step.
             let phase = self.interval * self.node as u64 / nodes as u64;
             self.next_compare = now - now % self.interval + self.interval + phase;
@@ -590,15 +623,14 @@ impl<D: Document> System for Replica<D> {
 
     fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
         if let Some(writing) = self.writing.take_if(|writing| writing.ticket == ticket) {
-            if let Some((number, update)) = writing.own {
-                let message: Arc<[u8]> = encode(&Message::Update { number }, &update)?.into();
-                for peer in 0..self.tallies.len() {
+            if let Some(message) = writing.own {
+                for peer in 0..self.lines.len() {
                     if peer != self.node && self.up[peer] {
                         out.send(peer, message.clone());
                     }
                 }
-                self.sent_bytes += update.len();
-                self.sent.push_back(update.into());
+                self.sent_bytes += message.len();
+                self.sent.push_back(message);
                 while self.sent_bytes > SEND_BUFFER
                     && let Some(oldest) = self.sent.pop_front()
                 {
@@ -621,15 +653,7 @@ impl<D: Document> System for Replica<D> {
     }
 
     fn progress(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        for tally in &self.tallies {
-            bytes.extend_from_slice(&tally.upto.to_le_bytes());
-            for number in &tally.beyond {
-                bytes.push(1);
-                bytes.extend_from_slice(&number.to_le_bytes());
-            }
-            bytes.push(0);
-        }
+        let mut bytes: Vec<u8> = self.upto().into_iter().flat_map(u64::to_le_bytes).collect();
         // What waits for the disk is known here alone.
         if let Some((id, ..)) = self.queue.last() {
             bytes.extend_from_slice(&id.to_le_bytes());

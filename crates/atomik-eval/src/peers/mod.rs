@@ -15,6 +15,8 @@ mod crdts;
 mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;
+#[cfg(all(test, feature = "sqlite"))]
+mod file_adversary;
 #[cfg(feature = "loro")]
 mod loro;
 #[cfg(feature = "openraft")]

@@ -18,9 +18,9 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 const WIDTH: i32 = 360;
 /// plotters divides sizes by this to get what it writes as `font-size`.
 const POINTS: f64 = 1.24;
-const TEXT: f64 = 11.0;
+const TEXT: f64 = 12.0;
 /// Lines of text this far apart do not touch.
-const LINE: i32 = 14;
+const LINE: i32 = 15;
 
 /// Stand-ins: plotters knows colours, not variables, so each of these is replaced with the variable that the page defines for light and for dark.
 const INK: RGBColor = RGBColor(1, 0, 0);
@@ -66,7 +66,7 @@ pub struct Curve {
 ///
 /// When the drawing library fails.
 pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, ReportError> {
-    const PITCH: i32 = 34;
+    const PITCH: i32 = 38;
     const THICK: i32 = 9;
     let height = bars.len() as i32 * PITCH + 24;
     let ends = || {
@@ -142,11 +142,12 @@ pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, R
         }
         // Where the bars start, unless the label of an end is there.
         let zero = x(0.0);
-        let at = match zero {
-            ..3 => Some(HPos::Left),
-            70..290 => Some(HPos::Center),
-            358.. => Some(HPos::Right),
-            _ => None,
+        let at = if least == 0.0 {
+            Some(HPos::Left)
+        } else if most == 0.0 {
+            Some(HPos::Right)
+        } else {
+            (70..290).contains(&zero).then_some(HPos::Center)
         };
         if let Some(at) = at {
             text(area, "0", (zero, bottom + 5), at, MUTED)?;
@@ -174,8 +175,8 @@ pub fn curves(
     along: &str,
     unit: Unit,
 ) -> Result<Option<Markup>, ReportError> {
-    const LEFT: i32 = 52;
-    const RIGHT: i32 = WIDTH - 122;
+    const LEFT: i32 = 60;
+    const RIGHT: i32 = WIDTH - 140;
     const TOP: i32 = 10;
     let drawn: Vec<Curve> = curves
         .iter()
@@ -202,16 +203,16 @@ pub fn curves(
     let y = |value: f64| bottom - (y_range.share(value) * f64::from(bottom - TOP)).round() as i32;
 
     let body = draw(height, |area| {
-        for value in thinned(y_range.marks(), |value| y(value), |_| LINE + 4) {
+        for value in thinned(y_range.marks(), y, |_| LINE + 4) {
             line(area, &[(LEFT, y(value)), (RIGHT, y(value))], GRID, 1)?;
-            let label = unit.mark(value);
-            centred(area, &label, (LEFT - 5, y(value)), HPos::Right, MUTED)?;
+            let label = fitting(&unit.mark(value), LEFT - 10);
+            centred(area, &label, (LEFT - 9, y(value)), HPos::Right, MUTED)?;
         }
         // Marks stand where it was measured.
         let measured: BTreeMap<u64, f64> = points().map(|p| (p.0.to_bits(), p.0)).collect();
         let measured = sorted(measured.into_values().map(|x| (x, 0.0)));
         let width = |value: f64| estimate(&Unit::Count.mark(value)) + 8;
-        for value in thinned(measured.iter().map(|p| p.0).collect(), |v| x(v), width) {
+        for value in thinned(measured.iter().map(|p| p.0).collect(), x, width) {
             line(
                 area,
                 &[(x(value), bottom), (x(value), bottom + 4)],

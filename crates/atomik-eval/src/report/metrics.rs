@@ -128,7 +128,7 @@ fn bytes(value: u64) -> Measured {
 
 fn acknowledged(column: &Column, value: f64, unit: Unit) -> Measured {
     if column.acknowledged == 0 {
-        Measured::Missing("nothing was acknowledged")
+        Measured::Missing("none acknowledged")
     } else {
         Measured::Number(value, unit)
     }
@@ -145,8 +145,8 @@ fn rebuilt(column: &Column, value: Measured) -> Measured {
 fn recovered(column: &Column, of: fn(&crate::figures::Recovery) -> Measured) -> Measured {
     match &column.recovery {
         Some(recovery) => of(recovery),
-        None if column.converged => Measured::Missing("no partition or crash in this run"),
-        None => Measured::Missing("nodes never were identical"),
+        None if column.converged => Measured::Missing("no partition or crash"),
+        None => Measured::Missing("never identical"),
     }
 }
 
@@ -245,7 +245,7 @@ metrics! {
         "Virtual time from the last operation or the end of the last fault until all nodes know the same.",
         |c| match c.settle_us {
             Some(time) => Measured::Number(time as f64, Unit::Micros),
-            None => Measured::Missing("nodes not identical at the end"),
+            None => Measured::Missing("never identical"),
         };
     DONE: "Operations", "acknowledged", false,
         "Operations that were acknowledged by the end, of those submitted.",

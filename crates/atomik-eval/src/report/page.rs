@@ -25,7 +25,7 @@ const BARS: &[(&Metric, Option<&Metric>, &str, &str)] = &[
         &metrics::LATENCY_MEDIAN,
         Some(&metrics::LATENCY_P99),
         "Write latency",
-        "virtual time to acknowledgement; bar to the median, line to p99",
+        "virtual time to acknowledgement; median, line to p99",
     ),
     (
         &metrics::CPU,
@@ -123,7 +123,7 @@ pub fn page(review: &Review) -> Result<String, ReportError> {
                     }
                     @if !series.is_empty() {
                         h2 id="growth" { "How cost grows" }
-                        p { "Both axes are logarithmic: a straight line at 45° is cost in proportion, a flat one is cost that does not grow." }
+                        p { "Both axes are logarithmic: equal steps are equal factors, and a flat line is a cost that does not grow." }
                         @for series in &series { (series) }
                     }
                     @if !review.live.is_empty() { (live(&review.live)) }
@@ -148,10 +148,10 @@ fn top(review: &Review) -> Markup {
                 strong class=(class(fit.verdict)) { (fit.verdict) }
             }
             ul.facts {
-                li { b { (count(fit.operations)) } " operations" }
-                li { b { (count(fit.keys)) } " keys" }
-                li { b { (count(fit.nodes)) } " nodes" }
-                li { b { (count(fit.fields.len() as u64)) } " fields" }
+                li { (number(fit.operations, "operation")) }
+                li { (number(fit.keys, "key")) }
+                li { (number(fit.nodes, "node")) }
+                li { (number(fit.fields.len() as u64, "field")) }
                 li { "over " b { (Unit::Micros.show(fit.recorded_ms as f64 * 1e3)) } }
             }
             @if !fit.reasons.is_empty() {
@@ -181,6 +181,13 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
+/// A number that stands out, and what it counts.
+fn number(value: u64, noun: &str) -> Markup {
+    let text = counted(value, noun);
+    let (digits, noun) = text.split_once(' ').unwrap_or((&text, ""));
+    html! { b { (digits) } " " (noun) }
+}
+
 /// A field has an empty name where a trace names none.
 fn field_name(name: &str) -> Markup {
     html! { @if name.is_empty() { span.muted { "(no name)" } } @else { (name) } }
@@ -196,6 +203,7 @@ fn why(fit: &Fit) -> Markup {
     let mut fields: Vec<&FieldFit> = fit.fields.iter().collect();
     fields.sort_by_key(|field| std::cmp::Reverse(field.verdict));
     let (first, rest) = fields.split_at(fields.len().min(FIELDS_AT_ONCE));
+    let limits = &fit.thresholds;
     let examples = fit.fields.iter().any(|field| !field.wrong.is_empty());
     html! {
         h2 id="why" { "Field by field" }
@@ -209,15 +217,7 @@ fn why(fit: &Fit) -> Markup {
                     (scrolled("More fields", &field_table(rest)))
                 }
             }
-            ul.cards {
-                @for field in first { @if !field.reasons.is_empty() {
-                    li {
-                        b { (field_name(&field.name)) } ": "
-                        span class=(class(field.verdict)) { (field.verdict) }
-                        @for reason in &field.reasons { p { (reason) } }
-                    }
-                } }
-            }
+            ul.cards { @for field in first { (field_card(field)) } }
         }
         h3 { "What xor would have got wrong" }
         @if examples {
@@ -244,18 +244,21 @@ fn why(fit: &Fit) -> Markup {
             p { "Nothing in this trace." }
         }
         h3 { "Concurrency" }
-        p { "Two operations of different nodes are concurrent if they are at most a window apart. They overlap if they change the same bits of one key. If a node sends a key once in each window in which it changed it, one entry stands for several operations." }
-        @if fit.fields.iter().any(|field| !field.windows.is_empty()) {
-            (scrolled("Concurrency", &window_table(&fields)))
+        p { "An operation is concurrent with those of other nodes on the same key that came less than a window before it. They overlap if they change the same bits. If a node sends a field of a key once in each window in which it changed it, one entry stands for several operations." }
+        @if !fit.windows.is_empty() {
+            (scrolled("Concurrency", &window_table(fit, first)))
         }
         details {
             summary { "Limits that the verdict goes by" }
             dl.pairs {
                 dt { "windows" }
-                dd { (joined(fit.thresholds.windows_ms.iter().map(|&ms| window(ms)))) "; each is measured, the last decides" }
-                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(fit.thresholds.overlap_fits)) " of the operations" }
-                dt { "overlap that does not" } dd { "beyond " (Unit::Share.show(fit.thresholds.overlap_fails)) " of the operations" }
-                dt { "value of fixed width" } dd { "at most " (bytes(fit.thresholds.value_bytes)) }
+                dd { (joined(limits.windows_ms.iter().map(|&ms| window(ms)))) "; each is measured, the widest decides" }
+                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(limits.overlap_fits)) " of the operations" }
+                dt { "overlap that does not" } dd { "beyond " (Unit::Share.show(limits.overlap_fails)) " of the operations" }
+                dt { "wrong operations" } dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) " of all" }
+                dt { "longest value" } dd { (bytes(limits.value_bytes)) "; a set has at most as many elements as that has bits" }
+                dt { "the whole value" } dd { "counts as replaced from " (Unit::Share.show(limits.whole_value)) " of its words on" }
+                dt { "coalescing" } dd { "counts as saving something from " (Unit::Number.show(limits.coalescing_saves)) " operations by entry on" }
             }
         }
         pre { code { (fit.command) } }
@@ -266,7 +269,9 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
     html! {
         table {
             thead { tr {
-                @for heading in ["Field", "Verdict", "Class", "Operations", "Keys", "Keys with one writer", "Words changed", "Width of values", "Wrong by xor"] {
+                th scope="col" { "Field" }
+                @for heading in ["Verdict", "Class", "Operations"] { th.left scope="col" { (heading) } }
+                @for heading in ["Keys", "Keys with one writer", "Words changed", "Width of values", "Wrong by xor"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -274,12 +279,12 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                 @for field in fields {
                     tr {
                         th scope="row" { (field_name(&field.name)) }
-                        td class=(class(field.verdict)) { (field.verdict) }
-                        td { (field.class) }
-                        td { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
+                        td.left class=(class(field.verdict)) { (field.verdict) }
+                        td.left { (field.class) }
+                        td.left { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
                         td { (count(field.keys)) }
                         td { (Unit::Share.show(field.single_writer_share)) }
-                        td { (Unit::Share.show(field.changed_word_ratio)) }
+                        td { (Unit::Share.show(field.changed_word_ratio)) " of " (count(field.words)) }
                         td {
                             @if field.width.least == field.width.most { (bytes(field.width.most)) }
                             @else { (bytes(field.width.least)) " to " (bytes(field.width.most)) }
@@ -293,25 +298,66 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
     }
 }
 
-fn window_table(fields: &[&FieldFit]) -> Markup {
+fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
+    let mut rows = Vec::new();
+    if fit.fields.len() != 1 {
+        rows.push((html! { "all fields" }, &fit.windows));
+    }
+    rows.extend(
+        fields
+            .iter()
+            .map(|field| (field_name(&field.name), &field.windows)),
+    );
     html! {
         table {
             thead { tr {
-                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Operations by entry sent"] {
+                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong by xor", "Operations by entry sent"] {
                     th scope="col" { (heading) }
                 }
             } }
             tbody {
-                @for field in fields {
-                    @for measured in &field.windows {
+                @for (name, windows) in &rows {
+                    @for measured in *windows {
                         tr {
-                            th scope="row" { (field_name(&field.name)) }
+                            th scope="row" { (name) }
                             td { (window(measured.ms)) }
                             td { (Unit::Share.show(measured.concurrent)) }
                             td { (Unit::Share.show(measured.overlapping)) }
+                            td { (count(measured.wrong)) }
                             td { (Unit::Number.show(measured.coalescing)) }
                         }
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Why a field has its verdict, and what of it has no column in the table.
+fn field_card(field: &FieldFit) -> Markup {
+    let numbers = [
+        (
+            "too wide to be said",
+            (field.inexpressible > 0).then_some(field.inexpressible),
+        ),
+        (
+            "toggles that did not see another's",
+            (field.blind_toggles > 0).then_some(field.blind_toggles),
+        ),
+        ("flags on at the end", field.left_on),
+        ("flags toggled an odd number of times", field.odd),
+        ("elements", field.elements),
+    ];
+    html! {
+        li {
+            b { (field_name(&field.name)) } ": "
+            span class=(class(field.verdict)) { (field.verdict) }
+            @for reason in &field.reasons { p { (reason) } }
+            @if numbers.iter().any(|(_, number)| number.is_some()) {
+                dl.pairs {
+                    @for (name, number) in numbers { @if let Some(number) = number {
+                        dt { (name) } dd { (count(number)) }
+                    } }
                 }
             }
         }
@@ -345,9 +391,9 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
         h3 id=(format!("run-{place}")) { "Faults: " (run.world.faults) }
         ul.facts {
             li { (run.trace.name) }
-            li { b { (count(run.trace.operations)) } " operations" }
-            li { b { (count(run.trace.keys)) } " keys" }
-            li { b { (count(run.world.nodes)) } " nodes" }
+            li { (number(run.trace.operations, "operation")) }
+            li { (number(run.trace.keys, "key")) }
+            li { (number(run.world.nodes, "node")) }
             li { "seed " b { (run.world.seed) } }
             @if run.trace.acceleration != 1.0 {
                 li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as recorded" }
@@ -437,14 +483,26 @@ fn comparison(place: usize, run: &Run) -> Markup {
 
 fn row(metric: &Metric, columns: &[Column]) -> Markup {
     let least = metric.least(columns);
+    let cells: Vec<Measured> = columns
+        .iter()
+        .map(|column| metric.measure(column))
+        .collect();
+    // What is missing everywhere for one reason is said once.
+    if let Some(Measured::Missing(why)) = cells.first()
+        && cells.iter().all(|cell| *cell == Measured::Missing(why))
+    {
+        return html! {
+            tr { th scope="row" { (metric.name) } td.missing colspan=(cells.len()) { (why) } }
+        };
+    }
     html! {
         tr {
             th scope="row" { (metric.name) }
-            @for (column, least) in columns.iter().zip(least) {
-                @match metric.measure(column) {
+            @for (cell, least) in cells.into_iter().zip(least) {
+                @match cell {
                     Measured::Missing(why) => { td.missing { (why) } },
                     Measured::Words(words) if words.len() > 40 => { td.words { (words) } },
-                    measured if least => { td.least { (measured.text()) small { "least" } } },
+                    measured if least => { td.least { small { "least" } (measured.text()) } },
                     measured => { td { (measured.text()) } },
                 }
             }

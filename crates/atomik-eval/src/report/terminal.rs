@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::figures::{Column, Review, Run};
+use crate::figures::{Column, Review, Run, Scaling};
 use crate::fit::Fit;
 
 use super::metrics::{self, Metric, caveats};
@@ -17,36 +17,9 @@ pub fn terminal(review: &Review, width: usize) -> String {
         text.push('\n');
         text += &run(figures, width);
     }
-    for scaling in &review.scaling {
-        let _ = write!(
-            text,
-            "\ngrowth with {}\n$ {}\n",
-            scaling.axis, scaling.command
-        );
-        let mut table = table(&[
-            scaling.axis.as_str(),
-            "column",
-            "latency, median",
-            "bytes per write",
-            "CPU per write",
-            "rebuild",
-            "memory",
-            "disk",
-        ]);
-        for point in &scaling.points {
-            let cell = |metric: &Metric| metric.measure(&point.column).text();
-            table.add_row([
-                count(point.x),
-                name(&point.column),
-                cell(&metrics::LATENCY_MEDIAN),
-                cell(&metrics::WIRE),
-                cell(&metrics::CPU),
-                cell(&metrics::REBUILD_CPU),
-                cell(&metrics::MEMORY),
-                cell(&metrics::DISK),
-            ]);
-        }
-        let _ = writeln!(text, "{table}");
+    for figures in &review.scaling {
+        text.push('\n');
+        text += &scaling(figures);
     }
     if !review.live.is_empty() {
         text += "\nlive, in wall-clock time: not comparable with simulated columns\n";
@@ -78,6 +51,36 @@ pub fn terminal(review: &Review, width: usize) -> String {
         "\natomik-eval {}, {}, {}",
         review.program, review.date, review.machine
     );
+    text
+}
+
+/// One series, a line for each measurement.
+pub fn scaling(scaling: &Scaling) -> String {
+    let mut text = format!("growth with {}\n$ {}\n", scaling.axis, scaling.command);
+    let mut table = table(&[
+        "at",
+        "column",
+        "latency, median",
+        "bytes per write",
+        "CPU per write",
+        "rebuild",
+        "memory",
+        "disk",
+    ]);
+    for point in &scaling.points {
+        let cell = |metric: &Metric| metric.measure(&point.column).text();
+        table.add_row([
+            count(point.x),
+            name(&point.column),
+            cell(&metrics::LATENCY_MEDIAN),
+            cell(&metrics::WIRE),
+            cell(&metrics::CPU),
+            cell(&metrics::REBUILD_CPU),
+            cell(&metrics::MEMORY),
+            cell(&metrics::DISK),
+        ]);
+    }
+    let _ = writeln!(text, "{table}");
     text
 }
 

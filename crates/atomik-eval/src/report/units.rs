@@ -28,6 +28,18 @@ const TIMES: [(f64, &str); 7] = [
     (3_600e9, "h"),
     (86_400e9, "d"),
 ];
+/// As [`TIMES`], of microseconds.
+const MICROS: [(f64, &str); 7] = [
+    (1e-3, "ns"),
+    (1.0, "µs"),
+    (1e3, "ms"),
+    (1e6, "s"),
+    (60e6, "min"),
+    (3_600e6, "h"),
+    (86_400e6, "d"),
+];
+/// Units of time that are decimal, for marks that are.
+const DECIMAL: usize = 4;
 const BYTES: [(f64, &str); 6] = [
     (1.0, "B"),
     (1e3, "kB"),
@@ -54,7 +66,9 @@ impl Unit {
             return "not a number".into();
         }
         match self {
-            Self::Micros => scaled(value * 1e3, &TIMES, short),
+            Self::Micros if short => scaled(value, &MICROS[..DECIMAL], short),
+            Self::Nanos if short => scaled(value, &TIMES[..DECIMAL], short),
+            Self::Micros => scaled(value, &MICROS, short),
             Self::Nanos => scaled(value, &TIMES, short),
             Self::Bytes => scaled(value, &BYTES, short),
             Self::Count | Self::Number if short => scaled(
@@ -111,9 +125,9 @@ fn scaled(value: f64, units: &[(f64, &str)], short: bool) -> String {
         .or(units.first())
         .copied()
         .unwrap_or((1.0, ""));
-    let exact = factor == 1.0 && value.fract() == 0.0 && value.abs() < 1e3;
+    let exact = factor <= 1.0 && (value / factor).fract() == 0.0 && value.abs() < 1e3;
     let mut text = if exact {
-        whole(value)
+        whole(value / factor)
     } else {
         significant(rounded / factor)
     };
@@ -129,7 +143,9 @@ fn scaled(value: f64, units: &[(f64, &str)], short: bool) -> String {
 
 /// To three significant digits.
 fn round(value: f64) -> f64 {
-    format!("{value:.2e}").parse().unwrap_or(value)
+    let rounded: f64 = format!("{value:.2e}").parse().unwrap_or(value);
+    // The largest numbers would be rounded up to infinity.
+    if rounded.is_finite() { rounded } else { value }
 }
 
 fn significant(value: f64) -> String {
@@ -190,6 +206,7 @@ mod tests {
             (Unit::Share, 0.123_4),
             (Unit::Share, 1.0),
             (Unit::Bytes, f64::NAN),
+            (Unit::Nanos, f64::MAX),
         ]
         .map(|(unit, value)| unit.show(value));
         assert_eq!(
@@ -212,7 +229,8 @@ mod tests {
                 "3.21×",
                 "12.3 %",
                 "100 %",
-                "not a number"
+                "not a number",
+                "2.08×10²⁹⁴ d"
             ]
         );
         assert_eq!(
@@ -220,8 +238,8 @@ mod tests {
             ["1 k", "5 k", "2 M", "50"]
         );
         assert_eq!(
-            [0.1, 5e4].map(|x| Unit::Micros.mark(x)),
-            ["100 ns", "50 ms"]
+            [0.1, 5e4, 1e8].map(|x| Unit::Micros.mark(x)),
+            ["100 ns", "50 ms", "100 s"]
         );
     }
 

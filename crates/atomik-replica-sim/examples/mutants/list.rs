@@ -225,7 +225,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the digest's table keeps old ids",
-        &[("table.rs", "        self.sketch.remove(entry.id);\n", "")],
+        &[("table.rs", "                self.sketch.remove(id);\n", "")],
     ),
     mutant(
         "the digest's sum keeps old tags",
@@ -327,8 +327,8 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "table.rs",
-                "        self.unstored.push(at);\n        at",
-                "        at",
+                "            self.unstored.push(at);\n        }\n        at",
+                "        }\n        at",
             ),
         ],
     ),
@@ -340,19 +340,40 @@ pub const MUTANTS: &[Mutant] = &[
             "value.push(0);",
         )],
     ),
-    Mutant {
-        name: "a fetch is not answered",
-        edits: &[(
+    mutant(
+        "a fetch is not answered",
+        &[(
             "sync.rs",
             "        self.send_entries(from, Kind::Changes, places, effects);
         Ok(())",
             "        let _ = (from, places, effects);
         Ok(())",
         )],
-        equivalent: Some(
-            "the comparison that the other side begins brings the same, a round later at most",
-        ),
-    },
+    ),
+    mutant(
+        "who waits for what it fetched waits for ever",
+        &[(
+            "sync.rs",
+            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience());",
+            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience() << 20);",
+        )],
+    ),
+    mutant(
+        "what is found as wanted is acknowledged at once",
+        &[(
+            "replica.rs",
+            "            relied\n        };",
+            "            0\n        };",
+        )],
+    ),
+    mutant(
+        "what is found as wanted does not wait for what is on its way to storage",
+        &[(
+            "replica.rs",
+            "slot.unstored || self.durable < self.tickets",
+            "slot.unstored",
+        )],
+    ),
     mutant(
         "a tick compares with nobody",
         &[("sync.rs", "_ => self.summarise(peer, effects),", "_ => {}")],

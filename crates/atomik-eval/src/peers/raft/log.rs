@@ -199,12 +199,8 @@ impl Log {
         Ok(())
     }
 
-    /// Applies a committed entry; says whose operations it had, and their request numbers.
-    pub(super) fn apply(
-        &mut self,
-        fields: &[Field],
-        entry: &Entry,
-    ) -> Result<Option<(u32, Vec<u64>)>, Broken> {
+    /// Applies a committed entry; says whose operations it had, if any.
+    pub(super) fn apply(&mut self, fields: &[Field], entry: &Entry) -> Result<Option<u32>, Broken> {
         if entry.index != self.applied.0 + 1 {
             return Err(Broken(format!(
                 "entry {} is to be applied after {}",
@@ -212,14 +208,14 @@ impl Log {
             )));
         }
         // A leader's first entry is empty.
-        let done = if entry.data.is_empty() {
+        let node = if entry.data.is_empty() {
             None
         } else {
             Some(self.machine.apply(fields, &entry.data)?)
         };
         self.applied = (entry.index, entry.term);
         self.applied_bytes += entry.data.len();
-        Ok(done)
+        Ok(node)
     }
 
     /// Writes a snapshot and drops entries before it, if it is time: after [`SNAPSHOT_ENTRIES`], and not before the log since the last one is as long as that one

@@ -1,7 +1,7 @@
 //! The replicated state machine: what committed log entries do to the state, and how that becomes a snapshot and a state again.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
@@ -33,13 +33,14 @@ pub(super) struct Operation<'a> {
     pub(super) action: Cow<'a, Action>,
 }
 
-/// What is remembered of a node's operations so that none is applied twice (Ongaro, "Consensus: Bridging Theory and Practice", section 6.3).
+/// What is remembered of a node's requests so that each is applied once (Ongaro, "Consensus: Bridging Theory and Practice", section 6.3), and in the order in which
+/// they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
-    /// Nothing below is applied any more.
-    floor: u64,
-    /// What is applied from there on.
-    done: BTreeSet<u64>,
+    /// All up to this number are applied or given up.
+    through: u64,
+    /// What came before a request that it has to follow; empty but after a loss.
+    early: BTreeMap<u64, (String, u16, Action)>,
 }
 
 /// The state, equal on all nodes that have applied the same entries.
@@ -56,53 +57,85 @@ impl Machine {
         self.version
     }
 
-    /// Applies the data of an entry; says whose operations it had, and their request numbers.
-    pub(super) fn apply(
-        &mut self,
-        fields: &[Field],
-        data: &[u8],
-    ) -> Result<(u32, Vec<u64>), Broken> {
+    /// Applies the data of an entry; says whose operations it had.
+    pub(super) fn apply(&mut self, fields: &[Field], data: &[u8]) -> Result<u32, Broken> {
         let batch: Batch<'_> = postcard::from_bytes(data)
             .map_err(|error| Broken::new("reading the data of a log entry", error))?;
-        let session = self.sessions.entry(batch.node).or_default();
-        if batch.floor > session.floor {
-            session.floor = batch.floor;
-            session.done = session.done.split_off(&batch.floor);
+        let mut session = self.sessions.remove(&batch.node).unwrap_or_default();
+        if batch.floor > session.through + 1 {
+            session.through = batch.floor - 1;
+            session.early = session.early.split_off(&batch.floor);
         }
-        let mut numbers = Vec::with_capacity(batch.ops.len());
         let mut number = batch.floor;
-        for operation in batch.ops {
-            number += operation.gap;
-            numbers.push(number);
-            if number < session.floor || !session.done.insert(number) {
-                continue;
+        for Operation {
+            gap,
+            key,
+            field,
+            action,
+        } in batch.ops
+        {
+            number += gap;
+            if number == session.through + 1 {
+                self.act(fields, key, field, &action)?;
+                session.through = number;
+            } else if number > session.through {
+                let operation = (key.into_owned(), field, action.into_owned());
+                session.early.insert(number, operation);
             }
-            self.version += 1;
-            let class = fields
-                .get(usize::from(operation.field))
-                .ok_or_else(|| Broken(format!("a log entry names field {}", operation.field)))?
-                .class;
-            let held = match self.keys.get_mut(&*operation.key) {
-                Some(held) => held,
-                None => self.keys.entry(operation.key.into_owned()).or_default(),
-            };
-            let place = held
-                .iter()
-                .position(|(field, _)| *field == operation.field)
-                .unwrap_or_else(|| {
-                    held.push((operation.field, Content::empty(class)));
-                    held.len() - 1
-                });
-            held[place].1.apply(&operation.action);
         }
-        Ok((batch.node, numbers))
+        while let Some((key, field, action)) = session.early.remove(&(session.through + 1)) {
+            self.act(fields, key.into(), field, &action)?;
+            session.through += 1;
+        }
+        self.sessions.insert(batch.node, session);
+        Ok(batch.node)
     }
 
-    /// Whether an operation of a node has been applied; of operations that the node still waits for, this is exact.
-    pub(super) fn applied(&self, node: u32, number: u64) -> bool {
+    fn act(
+        &mut self,
+        fields: &[Field],
+        key: Cow<'_, str>,
+        field: u16,
+        action: &Action,
+    ) -> Result<(), Broken> {
+        self.version += 1;
+        let class = fields
+            .get(usize::from(field))
+            .ok_or_else(|| Broken(format!("a log entry names field {field}")))?
+            .class;
+        let held = match self.keys.get_mut(&*key) {
+            Some(held) => held,
+            None => self.keys.entry(key.into_owned()).or_default(),
+        };
+        let place = held
+            .iter()
+            .position(|(known, _)| *known == field)
+            .unwrap_or_else(|| {
+                held.push((field, Content::empty(class)));
+                held.len() - 1
+            });
+        held[place].1.apply(action);
+        Ok(())
+    }
+
+    /// The number up to which a node's requests are applied or given up.
+    pub(super) fn through(&self, node: u32) -> u64 {
         self.sessions
             .get(&node)
-            .is_some_and(|session| session.done.contains(&number))
+            .map_or(0, |session| session.through)
+    }
+
+    /// The last of a node's requests that has come before one that it has to follow.
+    pub(super) fn latest_early(&self, node: u32) -> Option<u64> {
+        let (latest, _) = self.sessions.get(&node)?.early.last_key_value()?;
+        Some(*latest)
+    }
+
+    /// Whether a node's request is in the log, applied or waiting for those before it.
+    pub(super) fn has_come(&self, node: u32, number: u64) -> bool {
+        self.sessions
+            .get(&node)
+            .is_some_and(|session| number <= session.through || session.early.contains_key(&number))
     }
 
     /// What a field holds, if it was ever written.

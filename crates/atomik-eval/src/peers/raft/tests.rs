@@ -44,6 +44,7 @@ enum Event {
 
 #[derive(Default)]
 struct Operated {
+    node: usize,
     submitted: Micros,
     acknowledged: Option<Micros>,
 }
@@ -63,6 +64,8 @@ struct Cluster {
     cut: BTreeSet<usize>,
     ops: BTreeMap<OpId, Operated>,
     snapshots_sent: u64,
+    /// The most between two submissions.
+    pause: Micros,
 }
 
 const LATENCY: Micros = 500;
@@ -105,6 +108,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             ops: BTreeMap::new(),
             snapshots_sent: 0,
+            pause: 4 * LATENCY,
         };
         for node in 0..nodes {
             cluster.start(node);
@@ -245,6 +249,7 @@ impl Cluster {
             self.ops.insert(
                 id,
                 Operated {
+                    node,
                     submitted,
                     acknowledged: None,
                 },
@@ -269,7 +274,7 @@ impl Cluster {
             let node = self.draw(self.setup.nodes as u64) as usize;
             let count = 1 + self.draw(4);
             self.submit(node, count);
-            let pause = self.draw(4 * LATENCY);
+            let pause = self.draw(self.pause);
             self.run(self.now + pause);
             let victim = self.draw(self.setup.nodes as u64) as usize;
             let back = self.now + self.draw(2 * election);
@@ -377,6 +382,12 @@ impl Cluster {
             assert!(op.submitted <= earliest, "{id} is out of order");
             earliest = earliest.min(op.acknowledged.unwrap_or(Micros::MAX));
         }
+        // And after all that its node had been given before.
+        let mut latest = vec![None; self.setup.nodes];
+        for &id in &list {
+            let before = latest[self.ops[&id].node].replace(id);
+            assert!(before < Some(id), "{id} comes after {before:?}");
+        }
     }
 
     fn acknowledged(&self) -> usize {
@@ -416,10 +427,11 @@ fn crashes_of_any_nodes_lose_nothing_that_was_acknowledged() {
             blackout: seed % 2 == 1,
         };
         let mut cluster = Cluster::new(3, 100 + seed, faults);
+        cluster.pause = 24 * LATENCY;
         cluster.live(250);
         cluster.check();
         assert!(
-            cluster.acknowledged() * 2 > cluster.ops.len(),
+            cluster.acknowledged() * 4 > cluster.ops.len(),
             "seed {seed}: {} of {}",
             cluster.acknowledged(),
             cluster.ops.len()
@@ -515,40 +527,45 @@ fn sixty_three_nodes_elect_a_leader_and_agree() {
 }
 
 #[test]
-fn a_session_remembers_only_what_its_node_still_waits_for() {
+fn a_session_applies_requests_once_and_in_order_and_then_forgets_them() {
     let fields = [Field {
         name: String::new(),
-        class: Class::Counter,
+        class: Class::List,
         longest: 0,
         universe: None,
     }];
-    let batch = |floor: OpId, ids: &[OpId]| {
+    let batch = |floor: u64, numbers: &[u64]| {
         let mut before = floor;
-        let action = Action::Add(1);
-        let ops = ids
+        let ops = numbers
             .iter()
-            .map(|&id| Operation {
-                gap: id - std::mem::replace(&mut before, id),
+            .map(|&number| Operation {
+                gap: number - std::mem::replace(&mut before, number),
                 key: "k".into(),
                 field: 0,
-                action: Cow::Borrowed(&action),
+                action: Cow::Owned(Action::Append(Scalar::Int(number as i64))),
             })
             .collect();
         encoded(4, floor, ops).unwrap()
     };
     let mut machine = machine::Machine::default();
-    for data in [
-        batch(3, &[3, 7, 9]),
-        batch(3, &[3, 7, 9]),
-        batch(9, &[11]),
-        batch(3, &[7]),
-    ] {
-        machine.apply(&fields, &data).unwrap();
-    }
-    assert_eq!(machine.version(), 4);
-    assert_eq!(machine.get("k", 0), Some(&Content::Counter(4)));
-    assert!(!machine.applied(4, 7) && machine.applied(4, 9) && machine.applied(4, 11));
-    let again = machine::Machine::decode(&machine.encode().unwrap()).unwrap();
-    assert_eq!(again.encode().unwrap(), machine.encode().unwrap());
-    assert_eq!(again.get("k", 0), machine.get("k", 0));
+    let mut apply = |floor, numbers: &[u64], through, list: &[i64]| {
+        machine.apply(&fields, &batch(floor, numbers)).unwrap();
+        let values = list.iter().map(|value| Scalar::Int(*value)).collect();
+        assert_eq!(machine.get("k", 0), Some(&Content::List(values)));
+        assert_eq!(machine.through(4), through);
+        let bytes = machine.encode().unwrap();
+        machine = machine::Machine::decode(&bytes).unwrap();
+        assert_eq!(machine.encode().unwrap(), bytes);
+        bytes.len()
+    };
+    let small = apply(3, &[3], 3, &[3]);
+    apply(3, &[3, 5, 6], 3, &[3]);
+    apply(3, &[5], 3, &[3]);
+    let large = apply(4, &[4], 6, &[3, 4, 5, 6]);
+    assert!(large <= small + 6, "{small} and {large} bytes");
+    apply(4, &[4, 5], 6, &[3, 4, 5, 6]);
+    apply(4, &[8], 6, &[3, 4, 5, 6]);
+    // A new life of the node, which knows nothing of 7 and 8.
+    apply(20, &[20], 20, &[3, 4, 5, 6, 20]);
+    apply(4, &[7, 8], 20, &[3, 4, 5, 6, 20]);
 }

@@ -1,0 +1,146 @@
+// Looks at a report that stands in a frame and says what a reader would stumble over. The page itself stays as it is: no script could run in it.
+"use strict";
+
+// What is measured of one frame.
+function look(frame, fold) {
+  const view = frame.contentWindow, page = view.document, root = page.documentElement;
+  const problems = new Map();
+  const problem = (kind, text) => {
+    if (!problems.has(kind)) problems.set(kind, []);
+    problems.get(kind).push(text);
+  };
+  const named = (element) =>
+    `<${element.localName}${element.id ? "#" + element.id : ""}${element.classList.length ? "." + [...element.classList].join(".") : ""}> ${element.textContent.trim().slice(0, 40)}`;
+  for (const details of page.querySelectorAll("details")) details.open = true;
+  frame.style.height = root.scrollHeight + "px";
+  const width = view.innerWidth;
+
+  // Nothing is wider than the page, unless it scrolls by itself.
+  if (root.scrollWidth > width) problem("page scrolls sideways", `${root.scrollWidth} px in ${width}`);
+  for (const element of page.body.querySelectorAll("*")) {
+    if (element.closest(".scroll") && !element.matches(".scroll")) continue;
+    if (element.closest("svg") && element.localName !== "svg") continue;
+    const box = element.getBoundingClientRect();
+    if (box.width > 0 && (box.right > width + 1 || box.left < -1)) problem("beyond the page", `${named(element)}: ${box.left} to ${box.right}`);
+    const style = view.getComputedStyle(element);
+    if (["hidden", "clip"].includes(style.overflowX) && element.localName !== "svg" && element.scrollWidth > element.clientWidth + 1) problem("cut off", named(element));
+  }
+
+  // The names of rows stay when a table is scrolled.
+  let scrollers = 0;
+  for (const box of page.querySelectorAll(".scroll")) {
+    if (box.scrollWidth <= box.clientWidth) continue;
+    scrollers += 1;
+    box.scrollLeft = 60;
+    const name = box.querySelector("tbody th[scope=row]");
+    if (Math.abs(name.getBoundingClientRect().left - box.getBoundingClientRect().left) > 3) problem("names of rows scroll away", named(box));
+    if (name.getBoundingClientRect().width > box.clientWidth * 0.6) problem("names of rows leave no room", named(name));
+    box.scrollLeft = 0;
+  }
+
+  // Contrast (WCAG 2.2, 1.4.3 and 1.4.11).
+  const colour = (text) => {
+    const numbers = (text.match(/[\d.]+/g) || []).map(Number);
+    return text.startsWith("rgb") ? { rgb: numbers.slice(0, 3), alpha: numbers.length > 3 ? numbers[3] : 1 } : null;
+  };
+  const luminance = (rgb) => {
+    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const contrast = (a, b) => {
+    const [high, low] = [luminance(a), luminance(b)].sort((x, y) => y - x);
+    return (high + 0.05) / (low + 0.05);
+  };
+  const dark = view.matchMedia("(prefers-color-scheme: dark)").matches;
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const found = colour(view.getComputedStyle(at).backgroundColor);
+      if (found && found.alpha === 1) return found.rgb;
+      if (found && found.alpha > 0) return [127, 127, 127];
+    }
+    return dark ? [18, 18, 18] : [255, 255, 255];
+  };
+
+  // Every line of every text, within what scrolls by itself.
+  const lines = [];
+  const walker = page.createTreeWalker(page.body, view.NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement;
+    if (!node.data.trim() || element.closest("title, desc")) continue;
+    const style = view.getComputedStyle(element);
+    const svg = element.closest("svg");
+    const ink = colour(svg ? style.fill : style.color);
+    let size = parseFloat(style.fontSize);
+    if (svg) size *= svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const seen = ink && ink.alpha === 1 ? contrast(ink.rgb, behind(element)) : 0;
+    if (seen < (large ? 3 : 4.5)) problem("contrast of text", `${seen.toFixed(2)}: ${named(element)}`);
+    if (size < 9.5) problem("text too small", `${size.toFixed(1)} px: ${named(element)}`);
+    const range = page.createRange();
+    range.selectNodeContents(node);
+    const clip = (element.closest(".scroll") || root).getBoundingClientRect();
+    for (const box of range.getClientRects()) {
+      const [left, right] = [Math.max(box.left + 1, clip.left), Math.min(box.right - 1, clip.right)];
+      const inset = box.height * 0.15;
+      if (right > left) lines.push({ left, right, top: box.top + inset, bottom: box.bottom - inset, node, element });
+      if (svg) {
+        const frame = svg.getBoundingClientRect();
+        if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 2 || box.bottom > frame.bottom + 2)
+          problem("label outside its chart", `${named(element)} in ${svg.getAttribute("aria-labelledby")}`);
+      }
+    }
+  }
+  lines.sort((a, b) => a.top - b.top);
+  lines.forEach((one, i) => {
+    for (let j = i + 1; j < lines.length && lines[j].top < one.bottom; j++) {
+      const other = lines[j];
+      if (other.node !== one.node && other.left < one.right && one.left < other.right)
+        problem("texts on top of each other", `${named(one.element)} and ${named(other.element)}`);
+    }
+  });
+
+  // Charts: what is drawn can be seen.
+  const charts = [];
+  for (const svg of page.querySelectorAll("svg")) {
+    const box = svg.getBoundingClientRect();
+    const colours = new Set();
+    for (const shape of svg.querySelectorAll("rect, circle, polygon, polyline, line")) {
+      const style = view.getComputedStyle(shape);
+      const paint = [shape.getAttribute("fill"), shape.getAttribute("stroke")].filter((p) => p && p !== "none");
+      // A grid may be faint: it is not needed to read the figures.
+      if (paint.includes("var(--grid)")) continue;
+      for (const text of [style.fill, style.stroke]) {
+        if (text === "none") continue;
+        const drawn = colour(text);
+        const seen = drawn ? contrast(drawn.rgb, behind(svg)) : 0;
+        if (seen < 3) problem("contrast of a chart", `${seen.toFixed(2)}: ${text} (${paint}) in ${svg.getAttribute("aria-labelledby")}`);
+        const extent = shape.getBBox();
+        if (shape.localName !== "polyline" && extent.width >= 3 && extent.height >= 3 && drawn) colours.add(drawn.rgb.join());
+      }
+    }
+    charts.push({ left: box.left, top: box.top, right: box.right, bottom: box.bottom, colours: [...colours] });
+  }
+
+  const verdict = page.querySelector("h1 strong"), reason = page.querySelector(".reasons li");
+  const below = (element) => (element ? element.getBoundingClientRect().bottom : 0);
+  if (below(verdict) > fold) problem("verdict is not at the top", `${below(verdict)} of ${fold} px`);
+  if (reason && reason.getBoundingClientRect().top > fold) problem("reasons are not at the top", `${reason.getBoundingClientRect().top} of ${fold} px`);
+  return {
+    width, dark, scrollers, charts, lines: lines.length, height: root.scrollHeight,
+    verdict: verdict.textContent,
+    background: (colour(view.getComputedStyle(page.body).backgroundColor) || { rgb: [] }).rgb.join(),
+    requests: view.performance.getEntriesByType("resource").map((entry) => entry.name),
+    problems: [...problems].map(([kind, found]) => `${kind} (${found.length}): ${found.slice(0, 4).join("; ")}`),
+  };
+}
+
+window.onload = () => {
+  const found = [...document.querySelectorAll("iframe")].map((frame) => {
+    try {
+      return look(frame, Number(frame.dataset.fold));
+    } catch (error) {
+      return { problems: [`the probe failed: ${error.stack}`], charts: [], requests: [] };
+    }
+  });
+  document.getElementById("findings").textContent = JSON.stringify(found);
+};
