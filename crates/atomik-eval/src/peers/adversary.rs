@@ -2,6 +2,9 @@
 //! their disk had made durable. At the end all is well for long enough, and the system must be as it promises.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -29,11 +32,26 @@ pub(super) const ALL: Faults = Faults {
     cut: 10,
 };
 
+/// The files of a node that keeps some.
+type Files = BTreeMap<OsString, Vec<u8>>;
+
+/// SQLite's shared memory is none of them: it is rebuilt.
+fn files(folder: &Path) -> Files {
+    fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| !entry.file_name().to_string_lossy().ends_with("-shm"))
+        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
+        .collect()
+}
+
 struct Node {
-    system: Box<dyn System>,
+    system: Option<Box<dyn System>>,
     disk: Storage,
-    /// What is on its way to the disk, in order.
-    writing: Vec<crate::system::Persist>,
+    /// The files as they were when the last durable write was handed over.
+    durable: Files,
+    /// What is on its way to the disk, in order, with the files as they were then.
+    writing: Vec<(crate::system::Persist, Arc<Files>)>,
     wake: Option<Micros>,
     /// Submitted here and not acknowledged.
     open: BTreeSet<OpId>,
@@ -114,6 +132,7 @@ fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
 pub(super) struct Run<'a> {
     kind: &'a dyn Kind,
     pub(super) setup: Setup,
+    _folder: tempfile::TempDir,
     pub(super) draws: Draws,
     nodes: Vec<Node>,
     now: Micros,
@@ -129,9 +148,14 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(kind: &'a dyn Kind, classes: &[Class], nodes: usize, seed: u64) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let disks: Vec<_> = (0..nodes)
+            .map(|node| folder.path().join(node.to_string()))
+            .collect();
         let mut run = Self {
             kind,
             setup: setup(classes, nodes, seed),
+            _folder: folder,
             draws: Draws::new(seed),
             nodes: Vec::new(),
             now: 0,
@@ -141,11 +165,16 @@ impl<'a> Run<'a> {
             acknowledged: BTreeSet::new(),
             uncertain: BTreeSet::new(),
         };
-        for node in 0..nodes {
-            let disk = Storage::default();
+        for (node, folder) in disks.into_iter().enumerate() {
+            fs::create_dir(&folder).unwrap();
+            let disk = Storage {
+                folder,
+                ..Storage::default()
+            };
             let system = run.kind.open(&run.setup, node, &disk).unwrap();
             run.nodes.push(Node {
-                system,
+                system: Some(system),
+                durable: files(&disk.folder),
                 disk,
                 writing: Vec::new(),
                 wake: None,
@@ -161,14 +190,20 @@ impl<'a> Run<'a> {
     fn step(&mut self, node: NodeId, call: impl FnOnce(&mut dyn System, Micros, &mut Out)) {
         let mut out = Out::default();
         let place = &mut self.nodes[node];
-        call(place.system.as_mut(), self.now, &mut out);
+        call(place.system.as_deref_mut().unwrap(), self.now, &mut out);
         for (to, bytes) in out.sent {
             assert_ne!(to, node, "a message to itself");
             if !self.cut.contains(&(node, to)) {
                 self.flying.push((node, to, bytes));
             }
         }
-        place.writing.extend(out.persisted);
+        if !out.persisted.is_empty() {
+            let files = Arc::new(files(&place.disk.folder));
+            let writes = out.persisted.into_iter();
+            place
+                .writing
+                .extend(writes.map(|write| (write, files.clone())));
+        }
         for id in out.acknowledged {
             assert!(
                 place.open.remove(&id),
@@ -252,8 +287,9 @@ impl<'a> Run<'a> {
     fn sync(&mut self, node: NodeId, count: usize) {
         let place = &mut self.nodes[node];
         let mut tickets = Vec::new();
-        for write in place.writing.drain(..count) {
+        for (write, files) in place.writing.drain(..count) {
             tickets.push(write.ticket);
+            place.durable = Arc::unwrap_or_clone(files);
             for (key, value) in write.records {
                 match value {
                     Some(value) => place.disk.records.insert(key, value),
@@ -273,7 +309,15 @@ impl<'a> Run<'a> {
         place.writing.clear();
         place.wake = None;
         self.uncertain.extend(std::mem::take(&mut place.open));
-        place.system = self.kind.open(&self.setup, node, &place.disk).unwrap();
+        // Who keeps files has closed them before they are as they were.
+        place.system = None;
+        fs::remove_dir_all(&place.disk.folder).unwrap();
+        fs::create_dir(&place.disk.folder).unwrap();
+        for (name, content) in &place.durable {
+            fs::write(place.disk.folder.join(name), content).unwrap();
+        }
+        let system = self.kind.open(&self.setup, node, &place.disk).unwrap();
+        place.system = Some(system);
         self.step(node, |system, now, out| system.wake(now, out).unwrap());
         for peer in 0..self.nodes.len() {
             if peer == node {
@@ -318,7 +362,10 @@ impl<'a> Run<'a> {
         let deadline = self.now + 100 * self.setup.sync_interval * self.nodes.len() as u64;
         let mut quiet = 0;
         while quiet < 3 {
-            assert!(self.now < deadline, "not the same after a long time");
+            assert!(
+                self.now < deadline,
+                "not the same, or not all acknowledged, after a long time"
+            );
             while !self.flying.is_empty() || self.nodes.iter().any(|node| !node.writing.is_empty())
             {
                 for (from, to, bytes) in std::mem::take(&mut self.flying) {
@@ -331,8 +378,8 @@ impl<'a> Run<'a> {
                     self.sync(node, count);
                 }
             }
-            let same = (1..self.nodes.len())
-                .all(|node| self.nodes[node].system.progress() == self.nodes[0].system.progress());
+            let same = (1..self.nodes.len()).all(|node| self.progress(node) == self.progress(0))
+                && self.nodes.iter().all(|node| node.open.is_empty());
             quiet = if same { quiet + 1 } else { 0 };
             let next = self.nodes.iter().filter_map(|node| node.wake).min();
             self.now = self.now.max(next.expect("nobody wants to be woken"));
@@ -343,17 +390,23 @@ impl<'a> Run<'a> {
                 }
             }
         }
-        for (node, place) in self.nodes.iter().enumerate() {
-            assert!(
-                place.open.is_empty(),
-                "node {node} never acknowledged {:?}",
-                place.open
-            );
-        }
+    }
+
+    #[cfg(feature = "sqlite")]
+    pub(super) fn disk(&self, node: NodeId) -> &Storage {
+        &self.nodes[node].disk
+    }
+
+    fn system(&self, node: NodeId) -> &dyn System {
+        self.nodes[node].system.as_deref().unwrap()
+    }
+
+    fn progress(&self, node: NodeId) -> Vec<u8> {
+        self.system(node).progress()
     }
 
     pub(super) fn read(&self, node: NodeId, key: &str, field: u16) -> Content {
-        self.nodes[node].system.read(key, field).unwrap()
+        self.system(node).read(key, field).unwrap()
     }
 
     /// What every node holds now, which must be the same, and what its disk alone gives back.
@@ -387,7 +440,7 @@ impl<'a> Run<'a> {
             }
             assert_eq!(
                 again.progress(),
-                place.system.progress(),
+                self.progress(node),
                 "node {node} from its disk"
             );
             assert!(again.bytes_read() > 0 || self.history.is_empty());
