@@ -464,3 +464,57 @@ fn the_page_is_readable_in_a_browser() {
         }
     }
 }
+
+/// The eyes of the test above: each of these bugs is planted, and must be seen, in light and in dark.
+#[test]
+fn a_page_that_is_not_readable_is_found_out() {
+    let Some(program) = browser::find() else {
+        return;
+    };
+    const BROKEN: &str = r##"
+        <div style="width: 2000px">wider than the page</div>
+        <p style="color: #777; background: #666">grey on grey</p>
+        <p>a line</p><p style="margin-top: -2.2em">a line on top of it</p>
+        <p style="overflow: hidden; white-space: nowrap; width: 60px">a line that is cut off</p>
+        <svg viewBox="0 0 360 20"><text x="350" y="14" font-size="12">beyond its chart</text></svg>
+        <img src="https://example.org/x.png" alt="">
+    "##;
+    let mut page = page(&fixture::sound()).unwrap();
+    for (sound, broken) in [
+        ("</main>", &format!("{BROKEN}</main>") as &str),
+        ("<h1>", "<h1 style=\"padding-top: 900px\">"),
+        ("position: sticky", "position: static"),
+        ("font-size=\"12\"", "font-size=\"8\""),
+        // Black, as long as nobody says otherwise, and white: each is lost in one of the schemes.
+        ("fill=\"var(--ink)\"", "fill=\"#000000\""),
+        ("fill=\"var(--muted)\"", "fill=\"#ffffff\""),
+        ("stroke=\"var(--muted)\"", "stroke=\"#000000\""),
+        ("stroke=\"var(--ink)\"", "stroke=\"#ffffff\""),
+    ] {
+        assert!(page.contains(sound), "{sound}");
+        page = page.replace(sound, broken);
+    }
+    let seen = browser::look(&program, "broken", &page, 390, 844);
+    for (findings, _) in seen.frames() {
+        assert_eq!(findings.requests, ["https://example.org/x.png"]);
+        for kind in [
+            "page scrolls sideways",
+            "beyond the page",
+            "contrast of text",
+            "texts on top of each other",
+            "cut off",
+            "label outside its chart",
+            "verdict is not at the top",
+            "reasons are not at the top",
+            "names of rows scroll away",
+            "contrast of a chart",
+            "text too small",
+        ] {
+            let found = findings
+                .problems
+                .iter()
+                .any(|p| p.starts_with(&format!("{kind} (")));
+            assert!(found, "{kind}: {:#?}", findings.problems);
+        }
+    }
+}
