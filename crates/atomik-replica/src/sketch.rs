@@ -152,6 +152,15 @@ impl Sketch {
         folded
     }
 
+    /// The size of the first answer from a table of `full`: decodes some 150 differences, and estimates more. Not every size of a table divides by the 80 that are wished for.
+    pub(crate) fn first_size(full: usize) -> usize {
+        const WISHED: usize = 80;
+        (1..=WISHED)
+            .rev()
+            .find(|&size| full.is_multiple_of(size))
+            .unwrap_or(full)
+    }
+
     /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest divisor of `full` with enough cells,
     /// which is 1.23 for each of many differences, and more for few. `None` if no table is large enough.
     ///

@@ -30,9 +30,6 @@ use crate::sketch::{ID_BYTES, Sketch, newer};
 use crate::table::OURS;
 use crate::value::Value;
 
-/// Cells of a subtable in the first answer: decodes some 150 differences, and estimates more.
-const FIRST_SIZE: usize = 80;
-
 /// Entries looked at for one chunk.
 const CHUNK_ENTRIES: usize = 4096;
 
@@ -147,7 +144,8 @@ impl Replica {
             .as_ref()
             .is_none_or(|exchange| exchange.peer != from)
         {
-            self.send_sketch(from, FIRST_SIZE, 0, effects);
+            let first = Sketch::first_size(self.table.digest.size());
+            self.send_sketch(from, first, 0, effects);
         }
         // Who has folded what is incomplete here has forgotten the entries that are missing here; its base has them.
         if !same_folded && same_ledger && self.exchange.is_none() && self.lacks_folded() {
@@ -216,7 +214,11 @@ impl Replica {
                 peer,
                 stage: Stage::Cells { cells, .. },
                 ..
-            }) if peer == from && cells.size() != size && size != FIRST_SIZE && first == 0 => {
+            }) if peer == from
+                && cells.size() != size
+                && size != Sketch::first_size(full)
+                && first == 0 =>
+            {
                 Sketch::new(size)
             }
             // Late, repeated or not asked for. A first answer comes twice if two summaries crossed; it must not begin anew what is under way.

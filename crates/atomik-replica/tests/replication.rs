@@ -257,6 +257,36 @@ fn a_comparison_repairs_thousands_of_differences_in_both_directions() {
 }
 
 #[test]
+fn a_small_difference_costs_little_whatever_the_size_of_the_digest() {
+    // Not all of these divide by the size that a first answer is wished to have.
+    for cells in [8, 264, 1120, 11_088, Config::DIGEST_CELLS] {
+        let configs = (0..2).map(|n| Config {
+            digest_cells: cells,
+            ..config(n, 2)
+        });
+        let mut cluster = Cluster::with(configs.collect());
+        for i in 0..500_u64 {
+            cluster.accum(0, &i.to_le_bytes(), i + 1);
+        }
+        cluster.flush();
+        cluster.settle();
+        cluster.assert_equal();
+        cluster.accum(0, b"lost", 1);
+        cluster.flush();
+        cluster.wire.clear();
+        cluster.sent = 0;
+        cluster.settle();
+        cluster.assert_equal();
+        // A first answer has 240 cells of some 12 bytes at most, and either side may begin a few times.
+        assert!(
+            cluster.sent < 12_000,
+            "{cells} cells: {} bytes",
+            cluster.sent
+        );
+    }
+}
+
+#[test]
 fn a_late_joiner_gets_everything_even_from_those_who_did_not_write_it() {
     let mut cluster = Cluster::new(3);
     cluster.deliver();

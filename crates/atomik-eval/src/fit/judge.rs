@@ -58,7 +58,7 @@ pub(super) fn field(
         return reasons.verdict();
     };
     match fit.class {
-        Class::Flag => flag(fit, evidence, decisive, &mut reasons),
+        Class::Flag => flag(fit, evidence, thresholds, &mut reasons),
         Class::Register => register(fit, evidence, thresholds, &mut reasons),
         Class::Counter => counter(fit, evidence, decisive, &mut reasons),
         Class::Set => set(fit, thresholds, &mut reasons),
@@ -82,17 +82,17 @@ pub(super) fn field(
     reasons.verdict()
 }
 
-fn flag(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Reasons) {
+fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
     let toggles = fit.operations.get("toggle").copied().unwrap_or_default();
     if toggles == 0 {
         return;
     }
-    if fit.blind_toggles > 0 {
+    if share(fit.blind_toggles, evidence.total) > thresholds.overlap_fits {
         let example = evidence.blind_example.as_deref().unwrap_or_default();
         reasons.conditions.push(format!(
             "{} were made less than {} ms after another node's toggle of the same flag ({example}). Xor gives what both together say, twice over; if both meant the same, on or off, it is not what they meant, and the flag stays inverted.",
             of(fit.blind_toggles, toggles),
-            HumanCount(decisive.ms),
+            HumanCount(fit.windows.last().map_or(0, |window| window.ms)),
         ));
     }
     let (odd, left_on) = (fit.odd.unwrap_or_default(), fit.left_on.unwrap_or_default());

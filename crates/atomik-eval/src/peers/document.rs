@@ -123,8 +123,8 @@ enum Message {
     },
     /// The sender lacks something; its state vector follows.
     Step1 { upto: Vec<u64> },
-    /// What the sender's document has beyond the state vector follows; with it all these are there.
-    Step2 { upto: Vec<u64> },
+    /// What the sender's document has beyond the state vector follows: whoever still has all up to `base`, as he said with the vector, has all up to `upto` with it.
+    Step2 { base: Vec<u64>, upto: Vec<u64> },
 }
 
 /// A question that waits for the disk.
@@ -343,7 +343,8 @@ impl<D: Document> Replica<D> {
                 .any(|(here, there)| here > there)
             {
                 let difference = self.document.difference(&question.vector)?;
-                let message = encode(&Message::Step2 { upto }, &difference)?;
+                let base = question.upto;
+                let message = encode(&Message::Step2 { base, upto }, &difference)?;
                 out.send(question.from, message);
             }
         }
@@ -562,11 +563,17 @@ impl<D: Document> System for Replica<D> {
                     self.ask_at(now + 2 * self.latency, out);
                 }
             }
-            Message::Step2 { upto } => {
-                if upto
+            Message::Step2 { base, upto } => {
+                // An answer to an earlier life, which had more than its disk.
+                let stale = base
                     .iter()
                     .zip(self.upto())
-                    .any(|(&there, here)| there > here)
+                    .any(|(&there, here)| there > here);
+                if !stale
+                    && upto
+                        .iter()
+                        .zip(self.upto())
+                        .any(|(&there, here)| there > here)
                 {
                     self.document.apply(rest)?;
                     for (line, &upto) in self.lines.iter_mut().zip(&upto) {

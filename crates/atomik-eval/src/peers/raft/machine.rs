@@ -125,6 +125,19 @@ impl Machine {
             .map_or(0, |session| session.through)
     }
 
+    /// The last of a node's requests that has come before one that it has to follow.
+    pub(super) fn latest_early(&self, node: u32) -> Option<u64> {
+        let (latest, _) = self.sessions.get(&node)?.early.last_key_value()?;
+        Some(*latest)
+    }
+
+    /// Whether a node's request is in the log, applied or waiting for those before it.
+    pub(super) fn has_come(&self, node: u32, number: u64) -> bool {
+        self.sessions
+            .get(&node)
+            .is_some_and(|session| number <= session.through || session.early.contains_key(&number))
+    }
+
     /// What a field holds, if it was ever written.
     pub(super) fn get(&self, key: &str, field: u16) -> Option<&Content> {
         let held = self.keys.get(key)?;

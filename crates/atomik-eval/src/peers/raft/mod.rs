@@ -38,8 +38,8 @@ const MAX_INFLIGHT: usize = 256;
 const HEARTBEAT_TICKS: usize = 2;
 /// Ticks without a leader until an election: "We suggest election_tick = 10 * HeartbeatTick", raft-rs's `Config`; at least ten round trips, etcd's tuning guide.
 const ELECTION_TICKS: usize = 10 * HEARTBEAT_TICKS;
-/// The most that proposing again waits longer and longer, as a power of two.
-const MAX_BACKOFF: u32 = 6;
+/// How often the wait until an operation is proposed again is doubled.
+const MAX_DOUBLINGS: u32 = 6;
 
 /// Its columns.
 pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
@@ -88,8 +88,11 @@ struct Pending {
     key: Box<str>,
     field: u16,
     action: Action,
-    /// When it is proposed again.
+    /// When it is proposed again, unless it is in the log by then.
     due: Micros,
+    /// When it was proposed last, and how often.
+    proposed: Micros,
+    times: u32,
 }
 
 /// Messages that wait for the disk.
@@ -127,10 +130,11 @@ struct Node {
     /// The last request number. Those of a life are above those of the lives before it, without anything being stored for that: they start from the clock, and no node
     /// takes an operation every microsecond.
     number: u64,
-    /// Not after any [`Pending::due`].
+    /// What is pending from this number on has not been proposed yet.
+    fresh: u64,
+    /// Not after [`Pending::due`] of any that has.
     due: Micros,
     retry: Micros,
-    backoff: u32,
     snapshots: BTreeMap<u64, Sending>,
     bytes_read: u64,
 }
@@ -176,10 +180,10 @@ impl Node {
             write_by: None,
             pending: BTreeMap::new(),
             number: 0,
+            fresh: 0,
             due: Micros::MAX,
             // To the leader and to the followers, and back both ways, is two round trips; twice that is for certain.
             retry: 4 * round_trip,
-            backoff: 0,
             snapshots: BTreeMap::new(),
             bytes_read,
         })
@@ -220,6 +224,7 @@ impl Node {
             let node = self.raft.mut_store().apply(&self.fields, entry)?;
             if node == Some(self.me as u32) {
                 self.acknowledge(out);
+                self.miss(now);
             }
         }
         self.raft.mut_store().append(ready.entries())?;
@@ -290,31 +295,59 @@ impl Node {
         while let Some(first) = self.pending.first_entry()
             && *first.key() <= through
         {
-            self.backoff = 0;
             out.ack(first.remove().id);
+        }
+    }
+
+    /// Looks for proposals that have been overtaken by later ones, so are lost: as TCP does (RFC 8985), they are made again without waiting for their time.
+    fn miss(&mut self, now: Micros) {
+        let me = self.me as u32;
+        let machine = self.raft.store().machine();
+        let Some(latest) = machine.latest_early(me) else {
+            return;
+        };
+        let Some(proposed) = self.pending.get(&latest).map(|pending| pending.proposed) else {
+            return;
+        };
+        for (&number, pending) in self.pending.range_mut(..latest) {
+            if pending.proposed < proposed && !machine.has_come(me, number) {
+                pending.due = now;
+                self.due = now;
+            }
         }
     }
 
     /// Proposes operations that are due, as one entry if they fit; says whether there were any, and a leader to take them.
     fn propose(&mut self, now: Micros) -> Result<bool, Broken> {
-        if now < self.due || self.pending.is_empty() || self.raft.raft.leader_id == 0 {
-            return Ok(false);
-        }
-        let again = now + (self.retry << self.backoff);
         let Some((&floor, _)) = self.pending.first_key_value() else {
             return Ok(false);
         };
+        let all = now >= self.due;
+        let from = if all { floor } else { self.fresh };
+        if self.raft.raft.leader_id == 0 || self.pending.range(from..).next().is_none() {
+            return Ok(false);
+        }
         let mut proposals = Vec::new();
         let mut batch = Vec::new();
         let mut size = 0;
         let mut before = floor;
-        self.due = again;
-        for (&number, pending) in &mut self.pending {
-            if pending.due > now {
-                self.due = self.due.min(pending.due);
+        if all {
+            self.due = Micros::MAX;
+        }
+        self.fresh = self.number + 1;
+        let machine = self.raft.store().machine();
+        for (&number, pending) in self.pending.range_mut(from..) {
+            let is_due = pending.due <= now;
+            if is_due {
+                // Longer each time, as it may be waiting and not lost.
+                pending.due = now + (self.retry << pending.times.min(MAX_DOUBLINGS));
+                pending.times += 1;
+            }
+            self.due = self.due.min(pending.due);
+            if !is_due || machine.has_come(self.me as u32, number) {
                 continue;
             }
-            pending.due = again;
+            pending.proposed = now;
             size += pending.key.len() + pending.action.bytes() + 8;
             batch.push(Operation {
                 gap: number - before,
@@ -357,13 +390,6 @@ impl Node {
             self.elections += 1;
         }
         self.check_snapshots(now);
-        // Waiting for what was lost: longer each time that nothing came of it.
-        if now >= self.due && !self.pending.is_empty() && self.raft.raft.leader_id != 0 {
-            let lost = self.pending.values().any(|pending| pending.due <= now);
-            if lost {
-                self.backoff = (self.backoff + 1).min(MAX_BACKOFF);
-            }
-        }
         self.work(now, out)?;
         if self.write_by.is_some_and(|by| by <= now) {
             self.write(out);
@@ -417,10 +443,11 @@ impl System for Node {
                     field: op.field,
                     action: op.action.clone(),
                     due: now,
+                    proposed: now,
+                    times: 0,
                 },
             );
         }
-        self.due = now;
         self.work(now, out)
     }
 
