@@ -437,7 +437,7 @@ fn fitting(text: &str, room: i32) -> String {
     let mut short = String::new();
     for c in text.chars() {
         short.push(c);
-        if estimate(&short) + 12 > room {
+        if estimate(&format!("{short}…")) > room {
             short.pop();
             break;
         }

@@ -175,10 +175,10 @@ macro_rules! metrics {
 }
 
 metrics! {
-    LATENCY_MEDIAN: "Write latency", "to acknowledgement, median", true,
+    LATENCY_MEDIAN: "Write latency", "until acknowledged, median", true,
         "Virtual time from the moment a client hands an operation to its node until the node says that it is done: half of the operations take at most this.",
         |c| acknowledged(c, c.latency.virtual_us.median, Unit::Micros);
-    LATENCY_P99: "Write latency", "to acknowledgement, p99", true,
+    LATENCY_P99: "Write latency", "until acknowledged, p99", true,
         "The same; 99 of 100 operations take at most this.",
         |c| acknowledged(c, c.latency.virtual_us.p99, Unit::Micros);
     SUBMIT_MEDIAN: "Write latency", "CPU at the writer, median", true,

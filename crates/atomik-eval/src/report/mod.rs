@@ -4,10 +4,10 @@
 //! |---|---|
 //! | [`units`] | numbers as a person reads them |
 //! | [`metrics`] | the rows of a comparison, each with what it means and when a cell of it may be called the least |
-//! | [`terminal`] | tables of text |
+//! | [`terminal`](mod@terminal) | tables of text |
 //! | [`markdown`] | the tables of the README |
 //! | [`chart`] | bars and curves, as SVG |
-//! | [`page`] | the page |
+//! | [`page`](mod@page) | the page |
 //!
 //! All three show the same cells: what one of them says, the others say, too.
 

@@ -279,7 +279,7 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                 @for field in fields {
                     tr {
                         th scope="row" { (field_name(&field.name)) }
-                        td.left class=(class(field.verdict)) { (field.verdict) }
+                        td class=(format!("left {}", class(field.verdict))) { (field.verdict) }
                         td.left { (field.class) }
                         td.left { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
                         td { (count(field.keys)) }

@@ -116,7 +116,7 @@ fn whole(value: f64) -> String {
 
 /// The value in the largest unit that is not larger than it.
 fn scaled(value: f64, units: &[(f64, &str)], short: bool) -> String {
-    // Rounded first, so that 999.6 is "1.00 k" and never "1000".
+    // Rounded for the choice, so that 999.6 is "1.00 k" and never "1000".
     let rounded = round(value);
     let (factor, unit) = units
         .iter()
@@ -129,7 +129,7 @@ fn scaled(value: f64, units: &[(f64, &str)], short: bool) -> String {
     let mut text = if exact {
         whole(value / factor)
     } else {
-        significant(rounded / factor)
+        significant(round(value / factor))
     };
     if short && text.contains('.') && !text.contains('×') {
         text = text.trim_end_matches('0').trim_end_matches('.').to_owned();

@@ -51,6 +51,10 @@ pub fn tags(page: &str) -> Vec<Tag> {
                 "attribute {attribute:?} of {name}"
             );
             let (value, after) = after.split_once('"').expect("a value ends");
+            assert!(
+                attributes.iter().all(|(other, _)| other != attribute),
+                "{attribute} of {name} twice"
+            );
             attributes.push((attribute.to_owned(), unescaped(value)));
             rest = after;
         }
