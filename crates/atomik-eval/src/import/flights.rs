@@ -89,11 +89,11 @@ fn find(input: &Path) -> Result<PathBuf, ImportError> {
         })
 }
 
+/// Takes a table; the path is what messages call it.
+type Take<'a> = dyn FnMut(&Path, &mut csv::Reader<&mut dyn Read>) -> Result<(), ImportError> + 'a;
+
 /// Opens a table, in an archive or not.
-fn read(
-    file: &Path,
-    take: &mut dyn FnMut(&Path, &mut csv::Reader<&mut dyn Read>) -> Result<(), ImportError>,
-) -> Result<(), ImportError> {
+fn read(file: &Path, take: &mut Take<'_>) -> Result<(), ImportError> {
     let opened = std::fs::File::open(file).map_err(ImportError::io(file))?;
     let mut opened = io::BufReader::with_capacity(1 << 16, opened);
     if file.extension().is_none_or(|extension| extension != "zip") {

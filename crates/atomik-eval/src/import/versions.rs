@@ -39,7 +39,7 @@ pub fn import(paths: &[PathBuf], page: usize, sink: &mut Sink<'_>) -> Result<Rep
             "one version says nothing about change: give two or more",
         ));
     };
-    if page % WORD != 0 || !(WORD..=MAX_PAGE).contains(&page) {
+    if !page.is_multiple_of(WORD) || !(WORD..=MAX_PAGE).contains(&page) {
         return Err(ImportError::file(
             first,
             format!("a page of {page} bytes: it must be a multiple of {WORD}, up to {MAX_PAGE}"),

@@ -1,6 +1,9 @@
 //! A network and disks that do what they like, for short runs of one system: messages are lost, repeated and reordered, links fail, nodes crash between any two steps and keep what
 //! their disk had made durable. At the end all is well for long enough, and the system must be as it promises.
 
+// It is for tests alone; clippy knows that only of modules with `#[cfg(test)]` by itself.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;

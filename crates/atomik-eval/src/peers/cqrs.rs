@@ -428,7 +428,7 @@ impl Drop for CqrsStore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::file_adversary::{ALL, Run, all_counts, converges, sequential};
+    use super::super::adversary::{ALL, Run, all_counts, converges, sequential};
     use super::*;
 
     const SMALL: CqrsEs = CqrsEs { snapshots: 4 };

@@ -639,10 +639,9 @@ mod tests {
                 for element in (0..4).map(Scalar::Int) {
                     let last = run
                         .on(&key, field)
-                        .filter(|(_, _, action)| {
+                        .rfind(|(_, _, action)| {
                             matches!(action, Action::Insert(of) | Action::Remove(of) if *of == element)
-                        })
-                        .last();
+                        });
                     // No removal can have seen it.
                     if let Some((id, _, Action::Insert(_))) = last
                         && run.acknowledged.contains(&id)

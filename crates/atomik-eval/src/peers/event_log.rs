@@ -570,7 +570,7 @@ fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::file_adversary::{ALL, Faults, Run, all_counts, converges, sequential};
+    use super::super::adversary::{ALL, Faults, Run, all_counts, converges, sequential};
     use super::*;
     use crate::workload::Class;
 

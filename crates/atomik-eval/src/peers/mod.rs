@@ -1,6 +1,6 @@
 //! The columns of the comparison.
 
-#[cfg(all(test, any(feature = "crdts", feature = "yrs")))]
+#[cfg(all(test, any(feature = "crdts", feature = "yrs", feature = "sqlite")))]
 mod adversary;
 mod atomik;
 #[cfg(feature = "automerge")]
@@ -15,8 +15,6 @@ mod crdts;
 mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;
-#[cfg(all(test, feature = "sqlite"))]
-mod file_adversary;
 #[cfg(feature = "loro")]
 mod loro;
 #[cfg(feature = "openraft")]

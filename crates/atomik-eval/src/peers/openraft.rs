@@ -283,6 +283,7 @@ enum Record<'a> {
     Purge(&'a LogId<u64>),
 }
 
+#[allow(clippy::result_large_err)] // The size is openraft's.
 fn encoded(record: &Record<'_>, bytes: Vec<u8>) -> Result<Vec<u8>, Failed> {
     postcard::to_extend(record, bytes).map_err(|error| StorageIOError::write_logs(&error).into())
 }
@@ -321,6 +322,7 @@ impl Log {
         })
     }
 
+    #[allow(clippy::result_large_err)] // The size is openraft's.
     fn write(&self, bytes: Vec<u8>, waiting: Option<Waiting>) -> Result<(), Failed> {
         self.disk
             .send((bytes, waiting))

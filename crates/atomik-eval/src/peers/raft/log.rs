@@ -271,8 +271,10 @@ impl Log {
 
     /// The machine as it is, as a snapshot.
     fn image(&self) -> Result<Snapshot, Broken> {
-        let mut snapshot = Snapshot::default();
-        snapshot.data = self.machine.encode()?.into();
+        let mut snapshot = Snapshot {
+            data: self.machine.encode()?.into(),
+            ..Snapshot::default()
+        };
         let metadata = snapshot.mut_metadata();
         metadata.index = self.applied.0;
         metadata.term = self.applied.1;
