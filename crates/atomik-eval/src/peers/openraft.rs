@@ -6,7 +6,11 @@
 //!
 //! As openraft's documentation has it ("Getting Started", storage-v2): the log store calls back when entries are durable, so that the next are taken meanwhile; a client that meets a
 //! follower goes to the leader that it names; the state machine keeps the last serial number of each client, so that nothing is applied twice (`Raft::client_write`).
-//! Batching is openraft's own: it gathers what many clients have in flight, which is how its authors measure it ("Performance" in its README, 1 to 256 clients).
+//! Clients go through their node, which puts what they ask for while its last entry is under way into the next one: openraft 0.9 waits for the leader's disk with every
+//! `client_write` (`RaftCore::append_to_log`), so that single operations would take an fsync each.
+
+// The size of openraft's own error, which its traits prescribe.
+#![allow(clippy::result_large_err)]
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -42,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 openraft::declare_raft_types!(
     Types:
-        D = Request,
+        D = Batch,
         R = (),
         NodeId = u64,
         Node = EmptyNode,
@@ -51,6 +55,13 @@ openraft::declare_raft_types!(
 type Entry = openraft::Entry<Types>;
 type Failed = StorageError<u64>;
 type Contents = BTreeMap<(String, u16), Content>;
+
+/// What goes into one log entry.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Batch(Vec<Request>);
+
+/// The most operations in one log entry.
+const MOST_TOGETHER: usize = 1_000;
 
 /// An operation of a client.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,7 +111,7 @@ fn run(
         name: "openraft, live".into(),
         library: "openraft 0.9.25".into(),
         usage: format!(
-            "{nodes} nodes in one process on tokio, {clients} clients a node, each with one operation in flight; a log file a node, with an fsync for all that waits; \
+            "{nodes} nodes in one process on tokio, {clients} clients a node, each with one operation in flight, which share log entries; a log file a node, with an fsync for all that waits; \
              messages handed over in memory. Wall-clock time of this machine: not comparable digit by digit with the simulated columns."
         ),
         operations,
@@ -111,18 +122,17 @@ fn run(
     Ok((live, contents))
 }
 
-/// The operations of each client: those of a node go to its clients in turn.
-fn requests(workload: &Workload, clients: usize) -> Vec<Vec<Request>> {
-    let mut requests: Vec<Vec<Request>> = Vec::new();
+/// The operations by node and client: those of a node go to its clients in turn.
+fn requests(workload: &Workload, clients: usize) -> Vec<Vec<Vec<Request>>> {
+    let mut requests = vec![vec![Vec::new(); clients]; workload.nodes as usize];
     let mut turns = vec![0; workload.nodes as usize];
-    requests.resize_with(turns.len() * clients, Vec::new);
     for step in &workload.steps {
-        let turn = &mut turns[step.node as usize];
-        let client = step.node as usize * clients + *turn % clients;
-        *turn += 1;
-        let of_client = &mut requests[client];
+        let node = step.node as usize;
+        let client = turns[node] % clients;
+        turns[node] += 1;
+        let of_client = &mut requests[node][client];
         of_client.push(Request {
-            client: client as u32,
+            client: (node * clients + client) as u32,
             serial: of_client.len() as u64 + 1,
             key: workload.key(step).to_owned(),
             field: step.field,
@@ -133,7 +143,7 @@ fn requests(workload: &Workload, clients: usize) -> Vec<Vec<Request>> {
 }
 
 async fn cluster(
-    requests: Vec<Vec<Request>>,
+    requests: Vec<Vec<Vec<Request>>>,
     fields: Arc<[Field]>,
     nodes: usize,
     folder: &Path,
@@ -196,7 +206,7 @@ async fn cluster(
 /// Forms the cluster, runs all clients, and waits until all nodes have applied everything.
 async fn drive(
     rafts: &[Raft<Types>],
-    requests: Vec<Vec<Request>>,
+    requests: Vec<Vec<Vec<Request>>>,
 ) -> Result<(Vec<f64>, Duration), Broken> {
     let Some(first) = rafts.first() else {
         return Err(Broken("a cluster without nodes".into()));
@@ -215,18 +225,30 @@ async fn drive(
         .map_err(|error| Broken::new("waiting for openraft's leader", error))?;
     let leader = elected.current_leader.unwrap_or_default();
     let before = Instant::now();
-    let clients: Vec<_> = requests
-        .into_iter()
-        .map(|requests| tokio::spawn(client(rafts.to_vec(), leader, requests)))
-        .collect();
-    let mut waits = Vec::new();
+    let mut gateways = Vec::new();
+    let mut clients = Vec::new();
+    for of_node in requests {
+        let (ask, asked) = tokio::sync::mpsc::unbounded_channel();
+        gateways.push(tokio::spawn(gateway(rafts.to_vec(), leader, asked)));
+        for of_client in of_node {
+            clients.push(tokio::spawn(client(ask.clone(), of_client)));
+        }
+    }
+    let mut ended = Vec::new();
     for client in clients {
-        let of_client = client
-            .await
-            .map_err(|error| Broken::new("a client of openraft", error))?;
-        waits.extend(of_client?);
+        ended.push(client.await);
     }
     let elapsed = before.elapsed();
+    // Before the clients' errors, because theirs are the cause.
+    for gateway in gateways {
+        gateway
+            .await
+            .map_err(|error| Broken::new("a node of openraft's clients", error))??;
+    }
+    let mut waits = Vec::new();
+    for of_client in ended {
+        waits.extend(of_client.map_err(|error| Broken::new("a client of openraft", error))??);
+    }
     let mut last = None;
     for raft in rafts {
         last = last.max(raft.metrics().borrow().last_log_index);
@@ -240,20 +262,24 @@ async fn drive(
     Ok((waits, elapsed))
 }
 
-/// Microseconds that each of a client's operations took.
-async fn client(
+/// An operation, and whom to tell when it is done.
+type Asked = (Request, tokio::sync::oneshot::Sender<()>);
+
+/// Takes what the clients of a node ask for to the leader, all that waits at once.
+async fn gateway(
     rafts: Vec<Raft<Types>>,
     mut leader: u64,
-    requests: Vec<Request>,
-) -> Result<Vec<f64>, Broken> {
-    let mut waits = Vec::with_capacity(requests.len());
-    for request in requests {
-        let before = Instant::now();
+    mut asked: tokio::sync::mpsc::UnboundedReceiver<Asked>,
+) -> Result<(), Broken> {
+    let mut together = Vec::new();
+    while asked.recv_many(&mut together, MOST_TOGETHER).await > 0 {
+        let (requests, answers): (Vec<_>, Vec<_>) = together.drain(..).unzip();
+        let batch = Batch(requests);
         loop {
             let raft = rafts
                 .get(leader as usize)
                 .ok_or_else(|| Broken(format!("openraft names node {leader} its leader")))?;
-            let Err(error) = raft.client_write(request.clone()).await else {
+            let Err(error) = raft.client_write(batch.clone()).await else {
                 break;
             };
             let Some(forward) = error.forward_to_leader() else {
@@ -264,6 +290,26 @@ async fn client(
                 None => tokio::time::sleep(Duration::from_millis(10)).await,
             }
         }
+        for answer in answers {
+            // A client waits until it is told, or ends with an error of its own.
+            let _: Result<(), ()> = answer.send(());
+        }
+    }
+    Ok(())
+}
+
+/// Microseconds that each of a client's operations took.
+async fn client(
+    node: tokio::sync::mpsc::UnboundedSender<Asked>,
+    requests: Vec<Request>,
+) -> Result<Vec<f64>, Broken> {
+    let gone = || Broken("openraft's node has gone".into());
+    let mut waits = Vec::with_capacity(requests.len());
+    for request in requests {
+        let before = Instant::now();
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        node.send((request, answer)).map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?;
         waits.push(before.elapsed().as_secs_f64() * 1e6);
     }
     Ok(waits)
@@ -535,7 +581,11 @@ impl RaftStateMachine<Types> for Machine {
             state.applied = Some(entry.log_id);
             match entry.payload {
                 EntryPayload::Blank => {}
-                EntryPayload::Normal(request) => state.apply(&self.fields, request),
+                EntryPayload::Normal(Batch(requests)) => {
+                    for request in requests {
+                        state.apply(&self.fields, request);
+                    }
+                }
                 EntryPayload::Membership(members) => {
                     state.members = StoredMembership::new(Some(entry.log_id), members);
                 }
