@@ -9,7 +9,8 @@ use std::process::{Command, Output};
 use atomik_eval::content::Content;
 use atomik_eval::import::caniuse::{self, Detail};
 use atomik_eval::import::flights::{self, Change};
-use atomik_eval::import::{ImportError, Report, versions};
+use atomik_eval::import::versions::{self, Form};
+use atomik_eval::import::{ImportError, Report};
 use atomik_eval::workload::{Action, Line, Scalar, Workload};
 use proptest::prelude::*;
 
@@ -769,44 +770,50 @@ fn lay_out(folder: &Path, files: &Files) {
 /// The files that a trace up to some moment makes.
 fn replay(lines: &[Line], until: u64, page: usize) -> Files {
     let mut sizes: BTreeMap<&str, i64> = BTreeMap::new();
-    let mut words: BTreeMap<(&str, usize), i64> = BTreeMap::new();
+    // Words or pages, by file and place in it.
+    let mut parts: BTreeMap<(&str, usize), Vec<u8>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.t <= until) {
-        let (name, part) = line.key.rsplit_once('#').unwrap();
-        let Action::Set(Scalar::Int(value)) = line.action else {
-            panic!("{line:?}")
+        let (name, number) = line.key.rsplit_once('#').unwrap();
+        let (at, bytes) = match (&line.action, line.field.as_str()) {
+            (Action::Set(Scalar::Int(size)), "bytes") => {
+                assert_eq!(number, "size");
+                let before = sizes.insert(name, *size);
+                assert_ne!(before, Some(*size), "a size is set to what it is");
+                continue;
+            }
+            (Action::Set(Scalar::Int(word)), field) => {
+                let place: usize = field.strip_prefix('w').unwrap().parse().unwrap();
+                (8 * place, word.to_le_bytes().to_vec())
+            }
+            (Action::Set(Scalar::Text(digits)), "page") => {
+                assert_eq!(digits.len(), 2 * page);
+                let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
+                (0, (0..digits.len()).step_by(2).map(byte).collect())
+            }
+            _ => panic!("{line:?}"),
         };
-        if part == "size" {
-            assert_eq!(line.field, "bytes");
-            assert_ne!(
-                sizes.insert(name, value),
-                Some(value),
-                "a size is set to what it is"
-            );
-        } else {
-            let place = part.parse::<usize>().unwrap() * page
-                + 8 * line
-                    .field
-                    .strip_prefix('w')
-                    .unwrap()
-                    .parse::<usize>()
-                    .unwrap();
-            assert_ne!(
-                words.insert((name, place), value).unwrap_or(0),
-                value,
-                "a word is set to what it is"
-            );
-        }
+        let zeros = vec![0; bytes.len()];
+        let place = number.parse::<usize>().unwrap() * page + at;
+        let before = parts.insert((name, place), bytes.clone()).unwrap_or(zeros);
+        assert_ne!(before, bytes, "a part is set to what it is");
     }
     let mut files = Files::new();
     for (name, size) in sizes {
         if size >= 0 {
-            let mut content = vec![0; (size as usize).next_multiple_of(8)];
-            for ((_, place), word) in words.range((name, 0)..=(name, usize::MAX)) {
-                match content.get_mut(*place..place + 8) {
-                    Some(bytes) => bytes.copy_from_slice(&word.to_le_bytes()),
-                    None => assert_eq!(*word, 0, "beyond the end of {name}"),
+            let mut content = vec![0; (size as usize).next_multiple_of(page)];
+            for ((_, place), part) in parts.range((name, 0)..=(name, usize::MAX)) {
+                match content.get_mut(*place..place + part.len()) {
+                    Some(bytes) => bytes.copy_from_slice(part),
+                    None => assert!(
+                        part.iter().all(|byte| *byte == 0),
+                        "beyond the end of {name}"
+                    ),
                 }
             }
+            assert!(
+                content[size as usize..].iter().all(|byte| *byte == 0),
+                "not filled up with zeros"
+            );
             content.truncate(size as usize);
             files.insert(name.to_owned(), content);
         } else {
@@ -822,14 +829,15 @@ proptest! {
     #[test]
     fn a_trace_gives_back_every_version_to_the_byte(
         contents in proptest::collection::vec(files(), 2..5),
-        page in prop_oneof![Just(8usize), Just(64), Just(versions::PAGE), Just(4096)],
+        form in prop_oneof![Just(Form::Pages), Just(Form::Words)],
+        page in prop_oneof![Just(8usize), Just(64), Just(128), Just(4096)],
     ) {
         let folder = tempfile::tempdir().unwrap();
         let paths: Vec<PathBuf> = (0..contents.len()).map(|version| folder.path().join(version.to_string())).collect();
         for (path, files) in paths.iter().zip(&contents) {
             lay_out(path, files);
         }
-        let (lines, report) = collect(|sink| versions::import(&paths, page, sink)).unwrap();
+        let (lines, report) = collect(|sink| versions::import(&paths, form, page, sink)).unwrap();
         prop_assert!(report.left_out.is_empty());
         prop_assert_eq!(report.notes.len(), contents.len());
         for (version, files) in contents.iter().enumerate() {
@@ -849,7 +857,7 @@ fn changed_words_of_two_versions_are_counted_and_named() {
     content[299] = 4;
     fs::write(&new, &content).unwrap();
     let paths = [old, new];
-    let (lines, report) = collect(|sink| versions::import(&paths, versions::PAGE, sink)).unwrap();
+    let (lines, report) = collect(|sink| versions::import(&paths, Form::Words, 128, sink)).unwrap();
     let changes: Vec<(&str, &str, &Action)> = lines
         .iter()
         .filter(|line| line.t > 0)
@@ -880,7 +888,7 @@ fn versions_that_cannot_be_compared_are_refused() {
     fs::write(&file, "x").unwrap();
     let dir = folder.path().to_owned();
     let refusal = |paths: &[PathBuf], page: usize| {
-        collect(|sink| versions::import(paths, page, sink))
+        collect(|sink| versions::import(paths, Form::Pages, page, sink))
             .unwrap_err()
             .to_string()
     };
@@ -909,7 +917,7 @@ fn links_and_paths_too_long_for_a_key_are_left_out_and_counted() {
         lay_out(path, &files);
         std::os::unix::fs::symlink("f", path.join("link")).unwrap();
     }
-    let (lines, report) = collect(|sink| versions::import(&paths, versions::PAGE, sink)).unwrap();
+    let (lines, report) = collect(|sink| versions::import(&paths, Form::Words, 128, sink)).unwrap();
     assert_eq!(
         lines
             .iter()

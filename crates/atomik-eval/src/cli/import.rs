@@ -57,20 +57,24 @@ enum Source {
         #[command(flatten)]
         to: To,
     },
-    /// Versions of a file or a folder: which words change
+    /// Versions of a file or a folder: which pages change, and how much of them
     ///
-    /// Key: `path#page`. Fields: `w0`, `w1`, …, the page's words of 64 bits, each `set` when it differs from the version before. `path#size` has the length in bytes
-    /// in its field `bytes`, -1 once the file is gone. The first version is written in full, zeros left out. One writer; versions are a day apart.
+    /// Key: `path#page`. Field: `page`, set to the page's bytes in hexadecimal when any differs from the version before; or `w0`, `w1`, …, its words of 64
+    /// bits, each set to an integer when it differs. `path#size` has the length in bytes in its field `bytes`, -1 once the file is gone. The first version
+    /// is written in full, zeros left out. One writer; versions are a day apart.
     #[command(after_help = "Examples:
-  atomik eval import versions target/eval-data/tzdata-202{5.2,5.3,6.1}/tzdata/zoneinfo -o tzdata.jsonl
-  atomik eval import versions firmware-1.bin firmware-2.bin --page 4096 -o firmware.jsonl")]
+  atomik eval import versions target/eval-data/tzdata-202{5.1,5.2,5.3,6.1}/tzdata/zoneinfo -o tzdata.jsonl
+  atomik eval import versions firmware-1.bin firmware-2.bin --as words -o firmware.jsonl")]
     Versions {
         /// Files, or folders, the oldest first
         #[arg(value_name = "PATH", required = true, num_args = 2..)]
         paths: Vec<PathBuf>,
-        /// Bytes of a page, a multiple of 8; of more than 128, a page does not fit into one replicated value
-        #[arg(long, value_name = "BYTES", default_value_t = versions::PAGE)]
-        page: usize,
+        /// How a change is written
+        #[arg(long = "as", value_enum, default_value_t = Form::Pages)]
+        form: Form,
+        /// Bytes of a page, a multiple of 8. If left out, 64, or 128 as words: as much as one replicated value holds
+        #[arg(long, value_name = "BYTES")]
+        page: Option<usize>,
         #[command(flatten)]
         to: To,
     },
@@ -90,6 +94,14 @@ enum Change {
     Toggle,
     /// Set it to true at departure, to false at arrival
     Set,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug)]
+enum Form {
+    /// Whole pages, in hexadecimal
+    Pages,
+    /// Words of 64 bits, as integers
+    Words,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -125,7 +137,15 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             };
             caniuse::import(releases, detail, &mut sink)
         }
-        Source::Versions { paths, page, .. } => versions::import(paths, *page, &mut sink),
+        Source::Versions {
+            paths, form, page, ..
+        } => {
+            let form = match form {
+                Form::Pages => versions::Form::Pages,
+                Form::Words => versions::Form::Words,
+            };
+            versions::import(paths, form, page.unwrap_or(form.page()), &mut sink)
+        }
     };
     finish(name, imported, output)?;
     Ok(Outcome::Fine)

@@ -1,10 +1,15 @@
-//! Versions of a file or a folder: which words of 64 bits change from one to the next.
+//! Versions of a file or a folder: what changes from one to the next.
 //!
-//! A file is cut into pages. A page is a key, `path#number`; its words are the fields `w0`, `w1`, …, integers in little-endian order, the last filled up
-//! with zeros. Each word that differs from the version before is one `set`. By default a page has 16 words, which is what one replicated value may hold.
+//! A file is cut into pages, the last filled up with zeros; a page is a key, `path#number`. What is written is what differs from the version before:
+//!
+//! - as [`Form::Pages`], the whole page: its field `page` is `set` to the bytes in hexadecimal. That is a store that is handed pages, and `fit` measures
+//!   how much of a page changes when any of it does; its words of eight digits are four bytes of the file;
+//! - as [`Form::Words`], each word of 64 bits by itself: the fields `w0`, `w1`, … are `set` to integers in little-endian order. That is a store that is told
+//!   what changed.
+//!
 //! `path#size` is a key, too: its field `bytes` is the length of the file, or -1 once it is gone, so that the trace gives back every version to the byte.
 //!
-//! Before the first version nothing is there and all words are zero: the first version is written in full, but for words that are zero. One writer,
+//! Before the first version nothing is there and all pages are zero: the first version is written in full, but for what is zero in it. One writer,
 //! node 0; versions are a day apart, since neither files nor archives can be trusted to know when they were made.
 
 use std::collections::BTreeMap;
@@ -15,8 +20,25 @@ use std::path::{Path, PathBuf};
 use super::{ImportError, Report, Sink};
 use crate::workload::{Action, Line, MAX_KEY, Scalar};
 
-/// Bytes of a page where nothing else is said: 16 words.
-pub const PAGE: usize = 128;
+/// How a change of a page is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// The whole page, in hexadecimal.
+    Pages,
+    /// Each word that differs, as an integer.
+    Words,
+}
+
+impl Form {
+    /// Bytes of a page where nothing else is said: as many as make 128 bytes of values, the most that one replicated value holds.
+    pub fn page(self) -> usize {
+        match self {
+            Self::Pages => 64,
+            Self::Words => 128,
+        }
+    }
+}
+
 /// The largest page, in bytes.
 pub const MAX_PAGE: usize = 1 << 16;
 /// Versions are so many milliseconds apart.
@@ -25,13 +47,19 @@ pub const APART_MS: u64 = 86_400_000;
 pub const GONE: i64 = -1;
 
 const WORD: usize = 8;
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Imports versions, the oldest first: all files, or all folders. `page` is in bytes.
 ///
 /// # Errors
 ///
 /// Fewer than two versions, files among folders, a page that is not 8 to [`MAX_PAGE`] bytes in whole words, a file that cannot be read.
-pub fn import(paths: &[PathBuf], page: usize, sink: &mut Sink<'_>) -> Result<Report, ImportError> {
+pub fn import(
+    paths: &[PathBuf],
+    form: Form,
+    page: usize,
+    sink: &mut Sink<'_>,
+) -> Result<Report, ImportError> {
     let (Some(first), true) = (paths.first(), paths.len() > 1) else {
         let file = paths.first().cloned().unwrap_or_default();
         return Err(ImportError::file(
@@ -73,6 +101,7 @@ pub fn import(paths: &[PathBuf], page: usize, sink: &mut Sink<'_>) -> Result<Rep
 
         let mut writer = Writer {
             t: version as u64 * APART_MS,
+            form,
             page,
             words: 0,
             changed: 0,
@@ -139,6 +168,7 @@ fn walk(
 
 struct Writer<'a, 'b> {
     t: u64,
+    form: Form,
     page: usize,
     /// Words of this version.
     words: u64,
@@ -150,13 +180,13 @@ struct Writer<'a, 'b> {
 }
 
 impl Writer<'_, '_> {
-    fn set(&mut self, key: String, field: String, value: i64) -> Result<(), ImportError> {
+    fn set(&mut self, key: String, field: String, value: Scalar) -> Result<(), ImportError> {
         let line = Line {
             t: self.t,
             node: 0,
             key,
             field,
-            action: Action::Set(Scalar::Int(value)),
+            action: Action::Set(value),
         };
         (self.sink)(line).map_err(ImportError::Sink)
     }
@@ -182,24 +212,43 @@ impl Writer<'_, '_> {
             let words = old.page.chunks_exact(WORD).zip(new.page.chunks_exact(WORD));
             for (place, (old, new)) in words.enumerate() {
                 if old != new {
-                    let value = new
-                        .iter()
-                        .rev()
-                        .fold(0, |word, byte| word << 8 | u64::from(*byte));
-                    self.set(
-                        format!("{name}#{number}"),
-                        format!("w{place}"),
-                        value as i64,
-                    )?;
+                    if self.form == Form::Words {
+                        let value = new
+                            .iter()
+                            .rev()
+                            .fold(0, |word, byte| word << 8 | u64::from(*byte));
+                        self.set(
+                            format!("{name}#{number}"),
+                            format!("w{place}"),
+                            Scalar::Int(value as i64),
+                        )?;
+                    }
                     self.changed += 1;
                     page_changed = true;
                 }
+            }
+            if page_changed && self.form == Form::Pages {
+                let mut digits = String::with_capacity(2 * self.page);
+                for byte in &new.page {
+                    digits.extend(
+                        [byte >> 4, byte & 15].map(|digit| char::from(DIGITS[usize::from(digit)])),
+                    );
+                }
+                self.set(
+                    format!("{name}#{number}"),
+                    "page".into(),
+                    Scalar::Text(digits),
+                )?;
             }
             self.changed_pages += u64::from(page_changed);
             changed |= page_changed;
         }
         if old.bytes() != new.bytes() {
-            self.set(format!("{name}#size"), "bytes".into(), new.bytes())?;
+            self.set(
+                format!("{name}#size"),
+                "bytes".into(),
+                Scalar::Int(new.bytes()),
+            )?;
             changed = true;
         }
         Ok(changed)
