@@ -1,5 +1,8 @@
 //! Traces from seeds: that the knobs do what they say, and that a seed says it all.
 
+// clippy knows only of functions with `#[test]` that they are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;

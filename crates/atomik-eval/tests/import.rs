@@ -1,5 +1,8 @@
 //! Importers, on small data whose traces are known.
 
+// clippy knows only of functions with `#[test]` that they are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
@@ -66,7 +69,8 @@ fn flights_of_the_sample_depart_and_arrive_when_they_did() {
             })
             .collect()
     };
-    let expected: [(&str, &[(u64, u32, bool)]); 9] = [
+    type Turns = &'static [(u64, u32, bool)];
+    let expected: [(&str, Turns); 9] = [
         // The first departure; San Juan is an hour ahead of New York in winter.
         (
             "N794JB",
@@ -332,10 +336,13 @@ fn flights_of_elsewhere_without_tail_number_or_with_contradicting_clocks_are_lef
 
 // Support of features.
 
+/// Versions of a browser and when they came out.
+type Versions = Vec<(String, Option<u64>)>;
+
 /// Invented support data: browsers with versions and days, and for each feature a number of a kind of support for each version.
 #[derive(Clone, Debug)]
 struct Support {
-    browsers: Vec<(String, Vec<(String, Option<u64>)>)>,
+    browsers: Vec<(String, Versions)>,
     /// Numbers by feature, browser, version.
     features: Vec<Vec<Vec<u16>>>,
 }
@@ -351,7 +358,7 @@ fn support() -> impl Strategy<Value = Support> {
         1usize..4,
     )
         .prop_flat_map(|(ranges, unreleased, features)| {
-            let browsers: Vec<(String, Vec<(String, Option<u64>)>)> = BROWSERS
+            let browsers: Vec<(String, Versions)> = BROWSERS
                 .iter()
                 .zip(ranges)
                 .map(|(name, range)| {

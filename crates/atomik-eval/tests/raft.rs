@@ -1,4 +1,7 @@
 //! Raft through the simulated world.
+
+// clippy knows only of functions with `#[test]` that they are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![cfg(feature = "raft")]
 
 use atomik_eval::figures::Column;

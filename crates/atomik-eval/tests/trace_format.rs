@@ -1,5 +1,8 @@
 //! The format of traces: what is refused, with which words, and that what is written is read back.
 
+// clippy knows only of functions with `#[test]` that they are tests.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
