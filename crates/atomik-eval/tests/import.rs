@@ -69,8 +69,8 @@ fn flights_of_the_sample_depart_and_arrive_when_they_did() {
             })
             .collect()
     };
-    type Turns = &'static [(u64, u32, bool)];
-    let expected: [(&str, Turns); 9] = [
+    type Turns<'a> = &'a [(u64, u32, bool)];
+    let expected: [(&str, Turns<'_>); 9] = [
         // The first departure; San Juan is an hour ahead of New York in winter.
         (
             "N794JB",
