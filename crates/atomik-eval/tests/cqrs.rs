@@ -33,7 +33,7 @@ fn workload(operations: u64) -> Workload {
 fn measured(workload: &Workload, settings: &Settings) -> Column {
     let kind = peers::all()
         .into_iter()
-        .find(|kind| kind.describe().name == "Event sourcing, cqrs-es")
+        .find(|kind| kind.describe().name == "cqrs-es")
         .expect("the column");
     column(workload, settings, kind.as_ref(), String::new()).expect("a run")
 }

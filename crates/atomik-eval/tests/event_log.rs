@@ -38,7 +38,7 @@ fn measured(name: &str, workload: &Workload, settings: &Settings) -> Column {
     column(workload, settings, kind.as_ref(), String::new()).expect("a run")
 }
 
-const NAMES: [&str; 2] = ["Event log", "Event log, snapshots"];
+const NAMES: [&str; 2] = ["Event log", "Event log with snapshots"];
 
 #[test]
 fn every_acknowledged_operation_counts_once_whatever_fails() {

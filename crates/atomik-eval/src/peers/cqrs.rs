@@ -39,7 +39,7 @@ struct CqrsEs {
 impl Kind for CqrsEs {
     fn describe(&self) -> Description {
         Description {
-            name: "Event sourcing, cqrs-es",
+            name: "cqrs-es",
             library: format!(
                 "cqrs-es 0.5.0, sqlite-es 0.5.0 (sqlx 0.8.6), SQLite {}; protocol of this program",
                 rusqlite::version()
@@ -50,7 +50,7 @@ impl Kind for CqrsEs {
                     advises snapshots for aggregates of many events). An aggregate is a key. The library commits once a command; the connection is as sqlite_es::default_sqlite_pool makes it, where \
                     WAL with synchronous=NORMAL does not sync at every commit, so all commits since the last fsync share the next. Commands are not put together \
                     into one: sqlite-es 0.5 records a snapshot under the number of the last event of a commit, even if the snapshot ends before that. Payloads are JSON, as the store has it. Other \
-                    nodes: as \"Event log, snapshots\".",
+                    nodes: as \"Event log with snapshots\".",
             proofs: "none known; SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", sqlite.org)",
         }
     }

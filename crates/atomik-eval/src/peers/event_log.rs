@@ -57,7 +57,7 @@ impl Kind for EventLog {
                  cache. synchronous=OFF: the simulated disk syncs. Memory of SQLite: no more than its page cache may take.",
             ),
             Some(_) => (
-                "Event log, snapshots",
+                "Event log with snapshots",
                 "As \"Event log\", and a snapshot of each stream after every 100 of its events, of which the last is kept; state is rebuilt from snapshots and the \
                  events behind them. 100 is the example in cqrs-es's PersistedEventStore::new_snapshot_store and the default of Ecotone \
                  (DEFAULT_SNAPSHOT_TRIGGER_THRESHOLD); snapshots are made outside the append, as Axon's reference advises (\"Event Snapshots\").",

@@ -128,7 +128,7 @@ pub fn sound() -> Review {
         "CRDT (crdts)",
         "CRDT (yrs)",
         "Event log",
-        "Event log, snapshots",
+        "Event log with snapshots",
         "cqrs-es",
     ];
     let scales = [1.0, 9.3, 2.1, 3.3, 6.0, 1.4, 31.0];
