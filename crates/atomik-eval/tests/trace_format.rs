@@ -334,7 +334,7 @@ fn a_field_of_two_classes_is_refused_and_the_first_line_is_named() {
     }
 }
 
-/// Found by the property below: a toggle, a set of an integer and an add made a counter, which has no toggle.
+/// A toggle, a set of an integer and an add made a counter, which has no toggle.
 #[test]
 fn an_integer_that_is_set_makes_no_counter_of_a_flag() {
     let trace = [
