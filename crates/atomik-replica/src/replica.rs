@@ -118,6 +118,8 @@ pub struct Replica {
     pub(crate) next_peer: usize,
     pub(crate) ticks: u32,
     pub(crate) exchange: Option<Exchange>,
+    /// Up peers that were found to differ while another exchange was under way, with the sums of their entries.
+    pub(crate) put_off: BTreeMap<PeerId, u128>,
     pub(crate) base_sum: u128,
     /// A sum over the ledger.
     pub(crate) ledger_sum: u128,
@@ -172,6 +174,7 @@ impl Replica {
             next_peer: 0,
             ticks: 0,
             exchange: None,
+            put_off: BTreeMap::new(),
             base_sum: 0,
             ledger_sum: 0,
             counters: Counters::default(),
@@ -236,8 +239,10 @@ impl Replica {
             Event::PeerDown(peer) => {
                 self.peers.retain(|known| *known != peer);
                 self.exchange.take_if(|exchange| exchange.peer == peer);
+                self.put_off.remove(&peer);
             }
         }
+        self.go_on(effects);
         Ok(Outcome::default())
     }
 
@@ -970,7 +975,8 @@ impl Hash for Replica {
             &self.subscriptions,
         )
             .hash(state);
-        (&self.peers, self.next_peer, &self.exchange).hash(state);
+        (&self.peers, self.next_peer).hash(state);
+        (&self.exchange, &self.put_off).hash(state);
     }
 }
 

@@ -17,6 +17,10 @@
 //! Who has fewer entries leads (A above: B, which has more, answers its summary; a summary of B is answered with A's own). It leads one exchange at
 //! a time, until what it fetched is there or its peer has been silent for a while. So one that comes late or was away takes what it lacks
 //! from one peer, and not from all at once.
+//!
+//! Peers that are found to differ meanwhile are put off, and compared with as soon as the exchange is over: most of them agree then, or lack what only
+//! A had. What only A has goes at once to those with the same sum as B, since they lack the same. This ends without a clock: of those put off one
+//! is led with next, the others are fewer, and who was put off says nothing by itself.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -49,14 +53,19 @@ pub(crate) struct Exchange {
 enum Stage {
     /// Cells of the peer up to `next` have come.
     Cells { cells: Sketch, next: usize },
-    /// Everything before `next` has been pulled; `bases` of the same folded set as `folded`.
+    /// Everything before `next` has been pulled, beginning when our entries had the sum `began`; `bases` of the same folded set as `folded`.
     Pull {
+        began: u128,
         next: u64,
         folded: u128,
         bases: Vec<(Box<[u8]>, Value)>,
     },
-    /// So many of the entries that the peer was asked for have not come yet.
-    Fetch { missing: usize },
+    /// So many of the entries that the peer was asked for have not come yet. Its entries had this sum, and lacked these of ours.
+    Fetch {
+        missing: usize,
+        sum: u128,
+        ours: Vec<u64>,
+    },
 }
 
 impl Exchange {
@@ -93,7 +102,39 @@ impl Replica {
         }
     }
 
+    /// Compares with the peers that were put off, once nothing else is under way.
+    pub(crate) fn go_on(&mut self, effects: &mut Vec<Effect>) {
+        if self.exchange.is_none() {
+            for peer in core::mem::take(&mut self.put_off).into_keys() {
+                self.summarise(peer, effects);
+            }
+        }
+    }
+
+    /// If an exchange with another peer is under way, notes that this one, whose entries have the sum `sum`, is to be gone on with afterwards.
+    /// What it certainly lacks it gets at once, but not twice.
+    fn put_off(&mut self, peer: PeerId, sum: u128, effects: &mut Vec<Effect>) {
+        let Some(exchange) = self.exchange.as_ref().filter(|busy| busy.peer != peer) else {
+            return;
+        };
+        // One that is not up is compared with when it comes up, and cannot make us remember it.
+        if !self.peers.contains(&peer) || self.put_off.insert(peer, sum) == Some(sum) {
+            return;
+        }
+        if let Stage::Fetch {
+            sum: same, ours, ..
+        } = &exchange.stage
+            && *same == sum
+        {
+            let places = self.table.find(ours);
+            self.send_entries(peer, Kind::Repair, places, effects);
+        }
+    }
+
     pub(crate) fn summarise(&mut self, to: PeerId, effects: &mut Vec<Effect>) {
+        if self.exchange.is_none() {
+            self.put_off.remove(&to);
+        }
         let mut body = Vec::with_capacity(96);
         body.varint(self.table.digest.count);
         for sum in [
@@ -138,6 +179,8 @@ impl Replica {
             // Ours to lead. If another exchange is under way, that one may bring it all.
             if self.exchange.is_none() {
                 self.summarise(from, effects);
+            } else {
+                self.put_off(from, sum, effects);
             }
         } else if self
             .exchange
@@ -224,6 +267,7 @@ impl Replica {
             // Late, repeated or not asked for. A first answer comes twice if two summaries crossed; it must not begin anew what is under way.
             other => {
                 self.exchange = other;
+                self.put_off(from, sum, effects);
                 return reader.bytes(reader.rest().len()).map(drop);
             }
         };
@@ -253,8 +297,12 @@ impl Replica {
         self.counters.repaired += found as u64;
         let (mut ours, theirs) = newer(&difference.ours, &difference.theirs);
         ours.sort_unstable();
-        let places = self.table.find(&ours);
-        self.send_entries(from, Kind::Repair, places, effects);
+        let alike = self.put_off.iter().filter(|(_, put_off)| **put_off == sum);
+        let alike: Vec<PeerId> = alike.map(|(peer, _)| *peer).collect();
+        for peer in core::iter::once(from).chain(alike) {
+            let places = self.table.find(&ours);
+            self.send_entries(peer, Kind::Repair, places, effects);
+        }
         self.fetch(from, &theirs, effects);
         if !theirs.is_empty() {
             self.exchange = Some(Exchange {
@@ -262,6 +310,8 @@ impl Replica {
                 active: self.ticks,
                 stage: Stage::Fetch {
                     missing: theirs.len(),
+                    sum,
+                    ours,
                 },
             });
         }
@@ -295,7 +345,7 @@ impl Replica {
     pub(crate) fn note_arrival(&mut self, from: PeerId, entries: usize) {
         let ticks = self.ticks;
         self.exchange.take_if(|exchange| {
-            let Stage::Fetch { missing } = &mut exchange.stage else {
+            let Stage::Fetch { missing, .. } = &mut exchange.stage else {
                 return false;
             };
             if exchange.peer != from {
@@ -417,6 +467,7 @@ impl Replica {
     /// Begins to go through everything that a peer has.
     fn pull(&mut self, peer: PeerId, effects: &mut Vec<Effect>) {
         let stage = Stage::Pull {
+            began: self.table.digest.sum,
             next: 0,
             folded: 0,
             bases: Vec::new(),
@@ -518,6 +569,7 @@ impl Replica {
                 peer,
                 stage:
                     Stage::Pull {
+                        began,
                         next: expected,
                         folded: before,
                         bases: mut all,
@@ -535,14 +587,22 @@ impl Replica {
                         peer,
                         active: self.ticks,
                         stage: Stage::Pull {
+                            began,
                             next,
                             folded,
                             bases: all,
                         },
                     });
                     self.ask_chunk(effects);
-                } else if folded != self.folded_sum() {
-                    self.adopt_base(from, &names, all, effects);
+                } else {
+                    if folded != self.folded_sum() {
+                        self.adopt_base(from, &names, all, effects);
+                    }
+                    // A pass over everything does not show what the peer lacks: now that we have more, it leads. If this pass brought nothing,
+                    // another would not either.
+                    if self.table.digest.sum != began {
+                        self.summarise(from, effects);
+                    }
                 }
             }
             other => self.exchange = other,

@@ -429,6 +429,83 @@ fn a_late_joiner_takes_everything_once_from_one_peer_at_a_time() {
     }
 }
 
+/// Cuts off what is on the wire, and has every two replicas meet again.
+fn meet_again(cluster: &mut Cluster) {
+    cluster.wire.clear();
+    cluster.cut.clear();
+    let count = cluster.replicas.len();
+    for n in 0..count {
+        for other in (0..count).filter(|&other| other != n) {
+            cluster.step(n, Event::PeerUp(peer(other)));
+        }
+    }
+}
+
+/// Delivers everything; the bytes of entries that came to each replica.
+fn deliver_counting(cluster: &mut Cluster) -> Vec<usize> {
+    let mut came = vec![0; cluster.replicas.len()];
+    for _ in 0..10_000 {
+        if cluster.wire.is_empty() {
+            return came;
+        }
+        let (from, to, bytes) = cluster.wire.remove(0);
+        if matches!(bytes[1], CHANGES | REPAIR) {
+            came[to] += bytes.len();
+        }
+        cluster.step(
+            to,
+            Event::Message {
+                from: peer(from),
+                bytes: &bytes,
+            },
+        );
+    }
+    panic!("messages without end");
+}
+
+#[test]
+fn one_that_was_away_and_all_others_agree_without_a_tick_when_it_is_back() {
+    // As many as the first cells tell, as more cells tell, and more than all of them do.
+    for keys in [20, 100, 1000_u64] {
+        for away in 0..3 {
+            let configs = (0..3).map(|n| Config {
+                digest_cells: 240,
+                ..config(n, 3)
+            });
+            let mut cluster = Cluster::with(configs.collect());
+            cluster.deliver();
+            cluster.cut = vec![away];
+            for other in (0..3).filter(|&other| other != away) {
+                cluster.step(away, Event::PeerDown(peer(other)));
+                cluster.step(other, Event::PeerDown(peer(away)));
+            }
+            for i in 0..3 * keys {
+                cluster.accum(i as usize % 3, &i.to_le_bytes(), i + 1);
+            }
+            cluster.flush();
+            cluster.deliver();
+            meet_again(&mut cluster);
+            let came = deliver_counting(&mut cluster);
+            cluster.assert_equal();
+            assert_eq!(cluster.states(away).len() as u64, 3 * keys);
+            // 20 bytes an entry, and the proofs of a few frames. The others lack half as many as the one that was away; where no
+            // table tells which, they go through all.
+            for (n, came) in came.into_iter().enumerate() {
+                let lacked = match (n == away, keys) {
+                    (true, _) => 2 * keys,
+                    (false, 1000) => 3 * keys,
+                    (false, _) => keys,
+                };
+                let once = lacked as usize * 20 + 4 * 150;
+                assert!(
+                    came <= once,
+                    "{keys} keys each, {away} was away: {came} bytes to {n}, {once} are enough"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn what_was_fetched_from_a_peer_that_falls_silent_comes_from_another() {
     let mut cluster = Cluster::new(3);
