@@ -142,7 +142,7 @@ fn columns_with_one_order_of_all_writes_never_end_with_what_no_order_explains() 
     let mut checked = 0;
     for kind in peers::all() {
         let name = kind.describe().name;
-        let ordered = ["Raft", "event log", "cqrs-es"];
+        let ordered = ["Raft", "Event log", "cqrs-es"];
         if !ordered.iter().any(|start| name.starts_with(start)) {
             continue;
         }

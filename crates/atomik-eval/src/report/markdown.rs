@@ -1,5 +1,6 @@
 //! The tables of the README.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::figures::{Column, Review, Run};
@@ -43,7 +44,7 @@ const COMPACT: &[(&str, &[&Metric])] = &[
     ),
 ];
 
-/// The verdict, and a compact table for every run, with what each column promises and the command that prints it.
+/// The verdict, a compact table for every run with the command that prints it, and what each column promises.
 pub fn overview(review: &Review) -> String {
     let mut text = format!(
         "**{}: {}**\n\n",
@@ -64,6 +65,20 @@ pub fn overview(review: &Review) -> String {
             run.world.seed
         );
         table(&mut text, run);
+    }
+    let mut told = BTreeSet::new();
+    text.push('\n');
+    for column in review.runs.iter().flat_map(|run| &run.columns) {
+        if told.insert(column.name.as_str()) {
+            let _ = writeln!(
+                text,
+                "- **{}** ({}): {} Machine-checked: {}",
+                plain(&column.name),
+                plain(&column.library),
+                sentence(&metrics::PROMISES.measure(column).text()),
+                sentence(&metrics::PROOFS.measure(column).text()),
+            );
+        }
     }
     let _ = write!(
         text,
@@ -93,15 +108,7 @@ fn table(text: &mut String, run: &Run) {
         text.push('\n');
     }
     for column in &run.columns {
-        let _ = writeln!(
-            text,
-            "- **{}** ({}): {} Machine-checked: {} {}",
-            plain(&column.name),
-            plain(&column.library),
-            sentence(&metrics::PROMISES.measure(column).text()),
-            sentence(&metrics::PROOFS.measure(column).text()),
-            code(&column.command)
-        );
+        let _ = writeln!(text, "- {}: {}", plain(&column.name), code(&column.command));
     }
     for (name, why) in &run.absent {
         let _ = writeln!(text, "- {} is not here: {}", plain(name), plain(why));
