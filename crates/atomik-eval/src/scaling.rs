@@ -14,7 +14,7 @@ pub enum Axis {
     History,
     /// Nodes, with the same operations.
     Nodes,
-    /// Keys, with one operation each.
+    /// Keys, with one operation each on average.
     Keys,
 }
 
@@ -40,10 +40,10 @@ impl Axis {
         }
     }
 
-    /// Where it is measured if nobody says.
+    /// Where it is measured if nobody says: what takes minutes for all systems together. Further out, name the systems.
     pub fn values(self) -> &'static [u64] {
         match self {
-            Self::History => &[10_000, 100_000, 1_000_000],
+            Self::History => &[10_000, 30_000, 100_000],
             Self::Nodes => &[3, 7, 15, 31, 63],
             Self::Keys => &[1_000, 10_000, 100_000],
         }
@@ -71,13 +71,13 @@ impl Axis {
                 ..base
             },
             Self::Nodes => Zipf {
-                operations: 5_000,
+                operations: 2_000,
                 keys: 1000,
                 nodes: small(x),
                 ..base
             },
             Self::Keys => Zipf {
-                operations: 3 * x,
+                operations: x,
                 keys: small(x),
                 exponent: 0.0,
                 ..base

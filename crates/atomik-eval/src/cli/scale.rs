@@ -11,12 +11,12 @@ use super::run::{Choice, World, quoted};
 use super::{Failure, Outcome};
 
 const EXAMPLES: &str = "\
-The workload is generated: flags of 1000 keys that are turned over, by all nodes alike. Along the nodes it is 5000 operations,
-along the keys three operations a key.
+The workload is generated: flags of 1000 keys that are turned over, by all nodes alike. Along the nodes it is 2000 operations,
+along the keys one operation a key on average.
 
 Examples:
   atomik eval scale
-  atomik eval scale --axis history --values 10000,100000,1000000,10000000
+  atomik eval scale --axis history --values 1000000,10000000 --peers ATOMiK,CRDT      long
   atomik eval scale --axis nodes --values 1000 --peers ATOMiK";
 
 #[derive(clap::Args, Debug)]
