@@ -91,10 +91,12 @@ eval: atomik-eval eval-data ## does the flights' workload fit? Verdict, comparis
 eval-scale: ## as eval, and how cost grows with history, nodes and keys; long
 	@$(MAKE) --no-print-directory eval EVAL_OPTIONS="$(EVAL_OPTIONS) --scale"
 
-eval-example: eval-scale ## regenerate the example report in docs/eval
+eval-example: eval-scale ## regenerate the example report in docs/eval, and its tables in the README
 	@mkdir -p docs/eval
 	cp $(EVAL_DIR)/flights.html $(EVAL_DIR)/flights.json docs/eval/
 	$(RELEASE)/atomik eval report docs/eval/flights.json --format markdown > docs/eval/flights.md
+	sh scripts/readme-eval.sh > $(EVAL_DIR)/README.md
+	cp $(EVAL_DIR)/README.md README.md
 
 bench: setup ## benchmarks: software model, simulation, replication
 	$(CARGO) bench -p atomik-algebra

@@ -72,7 +72,7 @@ enum Source {
         /// How a change is written
         #[arg(long = "as", value_enum, default_value_t = Form::Pages)]
         form: Form,
-        /// Bytes of a page, a multiple of 8. If left out, 64, or 128 as words: as much as one replicated value holds
+        /// Bytes of a page, a multiple of 8. If left out, 56, or 120 as words: as much as one replicated value holds
         #[arg(long, value_name = "BYTES")]
         page: Option<usize>,
         #[command(flatten)]

@@ -30,11 +30,11 @@ pub enum Form {
 }
 
 impl Form {
-    /// Bytes of a page where nothing else is said: as many as make 128 bytes of values, the most that one replicated value holds.
+    /// Bytes of a page where nothing else is said: as many as have a place in one replicated value of 1024 bits, with what tells kinds and lengths.
     pub fn page(self) -> usize {
         match self {
-            Self::Pages => 64,
-            Self::Words => 128,
+            Self::Pages => 56,
+            Self::Words => 120,
         }
     }
 }
