@@ -3,8 +3,6 @@
 #[cfg(all(test, any(feature = "crdts", feature = "yrs", feature = "sqlite")))]
 mod adversary;
 mod atomik;
-#[cfg(feature = "automerge")]
-mod automerge;
 #[cfg(feature = "crdts")]
 mod causal;
 #[cfg(feature = "cqrs")]
@@ -15,8 +13,6 @@ mod crdts;
 mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;
-#[cfg(feature = "loro")]
-mod loro;
 #[cfg(feature = "openraft")]
 pub mod openraft;
 #[cfg(feature = "raft")]
@@ -38,10 +34,6 @@ pub fn all() -> Vec<Box<dyn Kind>> {
         crdts::kinds(),
         #[cfg(feature = "yrs")]
         yrs::kinds(),
-        #[cfg(feature = "loro")]
-        loro::kinds(),
-        #[cfg(feature = "automerge")]
-        automerge::kinds(),
         #[cfg(feature = "sqlite")]
         event_log::kinds(),
         #[cfg(feature = "cqrs")]
