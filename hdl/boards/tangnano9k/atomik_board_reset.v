@@ -16,9 +16,14 @@ module atomik_board_reset #(
 );
 
     // The configuration of the FPGA sets these; the reset cannot wait for a reset.
-    reg [2:0] good_sync = 3'd0;
-    reg [SETTLE_BITS-1:0] settled = {SETTLE_BITS{1'b0}};
-    reg rst_q = 1'b1;
+    reg [2:0] good_sync;
+    reg [SETTLE_BITS-1:0] settled;
+    reg rst_q;
+    initial begin
+        good_sync = 3'd0;
+        settled = {SETTLE_BITS{1'b0}};
+        rst_q = 1'b1;
+    end
     assign rst = rst_q;
     always @(posedge clk) begin
         good_sync <= {good_sync[1:0], lock && button_n};

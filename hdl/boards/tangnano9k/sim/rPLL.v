@@ -41,7 +41,8 @@ module rPLL #(
 
     // The setting is fixed; what would change it while running must be tied to 0.
     wire tied = {CLKFB, FBDSEL, IDSEL, ODSEL, PSDA, DUTYDA, FDLY} == 31'd0;
-    reg [7:0] edges = 8'd0;
+    reg [7:0] edges;
+    initial edges = 8'd0;
     always @(posedge CLKIN) begin
         if (RESET || RESET_P) begin
             edges <= 8'd0;
