@@ -219,7 +219,7 @@ impl Log {
     }
 
     /// Writes a snapshot and drops entries before it, if it is time: after [`SNAPSHOT_ENTRIES`], and not before the log since the last one is as long as that one
-    /// was, so that writing state stays in proportion to writing the log (Ongaro, as above, section 5.1.3).
+    /// was, so that writing state stays in proportion to writing the log (Ongaro, as above, section 5.1.2).
     pub(super) fn compact(&mut self) -> Result<(), Broken> {
         if self.applied.0 - self.snapshot_index < self.compaction.snapshot_entries
             || self.applied_bytes < self.snapshot_bytes

@@ -61,7 +61,7 @@ impl Kind for Raft {
             usage: "Asynchronous Ready, so that disk and network work at the same time (raft 0.7 docs, \"Processing the Ready State\"); pre-vote, check-quorum, batch-append; \
                 operations submitted at once share an entry; heartbeat about one round trip, election timeout ten to twenty of them (etcd tuning guide, \"Time parameters\"; raft-rs `Config::election_tick`); \
                 messages of at most 1 MiB, 256 in flight (TiKV `raft-max-size-per-msg`, `raft-max-inflight-msgs`); \
-                a snapshot every 10,000 entries, 5,000 kept behind it (etcd `DefaultSnapshotCount`, `DefaultSnapshotCatchUpEntries`), and not before the log has outgrown the last one (Ongaro's dissertation, section 5.1.3); \
+                a snapshot every 10,000 entries, 5,000 kept behind it (etcd `DefaultSnapshotCount`, `DefaultSnapshotCatchUpEntries`), and not before the log has outgrown the last one (Ongaro's dissertation, section 5.1.2); \
                 a session table finds repeated proposals (same, section 6.3) and keeps each node's operations in order.",
             proofs: "Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's dissertation, appendix B), safety and linearizability in Coq for another implementation (Verdi; Woos et al., CPP 2016). Of raft-rs: none known.",
         }
