@@ -37,6 +37,9 @@ use crate::value::Value;
 /// Entries looked at for one chunk.
 const CHUNK_ENTRIES: usize = 4096;
 
+/// Differences from which on an eighth of them may be left to the next comparison.
+const FEW: usize = 64;
+
 /// Ticks after which an exchange that does not go on is given up.
 const PATIENCE: u32 = 4;
 
@@ -280,8 +283,10 @@ impl Replica {
         }
         let difference = self.table.digest.sketch().folded(size).difference(&cells);
         let found = difference.ours.len() + difference.theirs.len();
-        // Cells of a table that changed between its parts leave a few differences open: the next comparison has them.
-        if !difference.complete && found * 8 < difference.estimate * 7 || found == 0 {
+        // Cells of a table that changed between its parts leave a few of many differences open: the next comparison has them. Of few, those that are open
+        // may be all that is new, so that the next would find the same again: two entries with all cells in common do not show.
+        let few = found < FEW || found * 8 < difference.estimate * 7;
+        if !difference.complete && few || found == 0 {
             let wanted =
                 Sketch::size_for(difference.estimate, size, full).filter(|_| !difference.complete);
             match wanted {

@@ -321,7 +321,10 @@ fn entries_that_hide_each_other_in_the_digest_are_found() {
         }
         hidden += usize::from(comparisons > 1);
     }
-    assert!(hidden > 0, "no entries hid each other: this has shown nothing");
+    assert!(
+        hidden > 0,
+        "no entries hid each other: this has shown nothing"
+    );
     cluster.assert_equal();
 }
 
