@@ -16,7 +16,7 @@ use crate::disk::Files;
 use crate::system::{Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System};
 use crate::workload::{Action, Class, Field, Scalar};
 
-const LATENCY: Micros = 1000;
+pub(super) const LATENCY: Micros = 1000;
 
 /// How bad it gets: chances in 1000 at every step.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             random: Xoshiro256PlusPlus::seed_from_u64(seed),
             drawn: 0,
@@ -98,7 +98,7 @@ impl Draws {
     }
 }
 
-fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
+pub(super) fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
     let fields: Vec<Field> = classes
         .iter()
         .map(|&class| Field {
