@@ -15,9 +15,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Pool, Row as _, Sqlite};
 use tokio::runtime::{Builder, Runtime};
 
-use super::event_log::{SNAPSHOT_INTERVAL, SqliteLog, WalGauge, cached, folder_bytes};
+use super::event_log::{
+    PROOFS, SEMANTICS, SNAPSHOT_INTERVAL, WalGauge, cached, folder_bytes, subscriber,
+};
 use super::store_protocol::{
-    Event, EventStore, Operation, PRIMARY, Primary, Recovered, Subscriber, Transaction,
+    Event, EventStore, Operation, PRIMARY, Primary, Recovered, Transaction,
 };
 use crate::content::Content;
 use crate::system::{Broken, Description, Kind, NodeId, OpId, Setup, Storage, System};
@@ -44,14 +46,13 @@ impl Kind for CqrsEs {
                 "cqrs-es 0.5.0, sqlite-es 0.5.0 (sqlx 0.8.6), SQLite {}; protocol of this program",
                 rusqlite::version()
             ),
-            semantics: "Total order of all writes at one primary (node 0), each exactly once; acknowledged when durable there. Reads at other nodes may be old. No failover: while the \
-                        primary is down or out of reach, writes wait.",
+            semantics: SEMANTICS,
             usage: "At the primary CqrsFramework over PersistedEventStore::new_snapshot_store, a snapshot after every 100 events of an aggregate (the example of its documentation, which \
                     advises snapshots for aggregates of many events). An aggregate is a key. The library commits once a command; the connection is as sqlite_es::default_sqlite_pool makes it, where \
                     WAL with synchronous=NORMAL does not sync at every commit, so all commits since the last fsync share the next. Commands are not put together \
                     into one: sqlite-es 0.5 records a snapshot under the number of the last event of a commit, even if the snapshot ends before that. Payloads are JSON, as the store has it. Other \
                     nodes: as \"Event log with snapshots\".",
-            proofs: "none known; SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", sqlite.org)",
+            proofs: PROOFS,
         }
     }
 
@@ -65,13 +66,11 @@ impl Kind for CqrsEs {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
-        let folder = &storage.folder;
-        if node == PRIMARY {
-            let (store, recovered) = CqrsStore::open(folder, self.snapshots, &setup.fields)?;
-            return Ok(Box::new(Primary::new(setup, store, recovered)));
+        if node != PRIMARY {
+            return subscriber(setup, storage, Some(self.snapshots));
         }
-        let (log, recovered) = SqliteLog::open(folder, Some(self.snapshots), false, &setup.fields)?;
-        Ok(Box::new(Subscriber::new(setup, log, recovered)))
+        let (store, recovered) = CqrsStore::open(&storage.folder, self.snapshots, &setup.fields)?;
+        Ok(Box::new(Primary::new(setup, store, recovered)))
     }
 }
 
