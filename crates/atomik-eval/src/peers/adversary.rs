@@ -433,7 +433,7 @@ impl<'a> Run<'a> {
         contents
     }
 
-    /// Random operations among random faults, and then peace.
+    /// Random operations among random faults, which go on for a while when no operation comes that would make up for what is lost, and then peace.
     pub(super) fn chaos(&mut self, operations: usize, faults: Faults, sets: bool) {
         while self.history.len() < operations {
             if self.draws.chance(300) {
@@ -444,6 +444,9 @@ impl<'a> Run<'a> {
                     .collect();
                 self.submit(node, actions);
             }
+            self.happen(faults);
+        }
+        for _ in 0..200 {
             self.happen(faults);
         }
         self.heal();

@@ -427,7 +427,8 @@ impl Drop for CqrsStore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::adversary::{ALL, Run, all_counts, converges, sequential};
+    use super::super::adversary::{ALL, Run, all_counts, converges, sequential, setup};
+    use super::super::store_protocol::Row;
     use super::*;
 
     const SMALL: CqrsEs = CqrsEs { snapshots: 4 };
@@ -445,6 +446,42 @@ mod tests {
     #[test]
     fn in_sequence_operations_mean_what_traces_mean() {
         sequential(&SMALL, &Class::ALL, 200..203);
+    }
+
+    #[test]
+    fn a_command_that_came_before_makes_no_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let fields = setup(&[Class::Counter], 1, 0).fields;
+        let (mut store, _) = CqrsStore::open(folder.path(), 4, &fields).unwrap();
+        let event = Event {
+            client: 1,
+            operation: Operation {
+                op: 7,
+                key: "k".into(),
+                field: 0,
+                action: Action::Add(1),
+            },
+        };
+        let row = Row {
+            position: 1,
+            stream: 0,
+            version: 1,
+            event: event.clone(),
+        };
+        for _ in 0..2 {
+            let transaction = Transaction {
+                rows: std::slice::from_ref(&row),
+                snapshots: &[],
+                marks: &BTreeMap::new(),
+            };
+            store.commit(&transaction).unwrap();
+        }
+        assert_eq!(store.read(0, 1).unwrap(), [event]);
+        assert!(store.read(0, 2).is_err());
+        drop(store);
+        let (_, recovered) = CqrsStore::open(folder.path(), 4, &fields).unwrap();
+        assert_eq!(recovered.marks, [(1, 7)].into());
+        assert_eq!(recovered.projection.position(), 1);
     }
 
     #[test]
