@@ -17,6 +17,7 @@
 #![forbid(unsafe_code)]
 
 pub mod content;
+mod disk;
 pub mod figures;
 pub mod fit;
 pub mod generate;

@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use cpu_time::ProcessTime;
 
+use crate::disk::Files;
 use crate::network::{Network, Weather, wire_bytes};
 use crate::system::{
-    Broken, Conflict, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    Broken, Conflict, Kind, Micros, NodeId, OpId, Out, Persist, Setup, Storage, Submitted, System,
 };
 use crate::workload::Workload;
 
@@ -22,7 +23,7 @@ pub struct Faults {
     pub loss: bool,
     /// One node is cut off from the others; the cut ends with the last operation.
     pub partition: bool,
-    /// One node is killed, keeps its disk, and is started again with the last operation. Its clients go to the next node.
+    /// One node loses power, and with it what its disk had not synced; it is started again with the last operation. Its clients go to the next node.
     pub crash: bool,
 }
 
@@ -133,7 +134,7 @@ impl Settings {
         }
         if self.faults.crash {
             lines.push(format!(
-                "node {} is killed, keeps its disk, and is started again with the last operation, {} s later at most, a third of the run at most; its clients go to the next node",
+                "node {} loses power and what its disk had not synced, and is started again with the last operation, {} s later at most, a third of the run at most; its clients go to the next node",
                 self.casualty(),
                 ms(self.outage) / 1e3
             ));
@@ -211,6 +212,8 @@ enum Happening {
     Wake(NodeId, u64),
     Synced(NodeId, u64),
     Cut,
+    /// A crash is near.
+    Brace,
     Crash,
     /// The end of operations and faults.
     Calm,
@@ -258,10 +261,40 @@ struct Node {
     open: BTreeSet<OpId>,
     /// When it is to be woken; `None`: never.
     wake: Option<Micros>,
-    /// Tickets that wait for the next fsync, and their bytes.
-    queue: VecDeque<(u64, u64)>,
+    /// What waits for the next fsync.
+    queue: VecDeque<Write>,
     /// How many of them the running fsync covers; none runs if 0.
     syncing: usize,
+    /// The node's own files as a crash would leave them; only of a node that is about to crash.
+    durable: Option<Files>,
+}
+
+/// What was handed to a disk.
+struct Write {
+    persist: Persist,
+    /// The node's own files as they were then; only of a node that is about to crash.
+    files: Option<Files>,
+}
+
+impl Node {
+    /// What was handed over first is on the disk.
+    fn store(&mut self, write: Write) -> u64 {
+        for (key, value) in write.persist.records {
+            match value {
+                Some(value) => self.storage.records.insert(key, value),
+                None => self.storage.records.remove(&key),
+            };
+        }
+        if write.files.is_some() {
+            self.durable = write.files;
+        }
+        write.persist.ticket
+    }
+
+    fn files(&self) -> Result<Files, Broken> {
+        Files::read(&self.storage.folder)
+            .map_err(|error| Broken::new("reading the files of a node's disk", error))
+    }
 }
 
 struct World<'a> {
@@ -370,6 +403,7 @@ impl<'a> World<'a> {
                 wake: None,
                 queue: VecDeque::new(),
                 syncing: 0,
+                durable: None,
             });
         }
         let acceleration = acceleration(workload, settings);
@@ -416,6 +450,8 @@ impl<'a> World<'a> {
             world.enqueue(start, Happening::Cut);
         }
         if settings.faults.crash {
+            // What was handed to the disk so long before has reached it, synced or not.
+            world.enqueue(start.saturating_sub(20 * settings.fsync), Happening::Brace);
             world.enqueue(start, Happening::Crash);
         }
         let end = world.end_of_ops;
@@ -468,16 +504,11 @@ impl<'a> World<'a> {
     }
 
     fn settle(&mut self, node: NodeId, out: Out) -> Result<(), Broken> {
+        let disk = &mut self.nodes[node];
         for persist in out.persisted {
-            let disk = &mut self.nodes[node];
-            for (key, value) in persist.records {
-                match value {
-                    Some(value) => disk.storage.records.insert(key, value),
-                    None => disk.storage.records.remove(&key),
-                };
-            }
-            disk.queue.push_back((persist.ticket, persist.bytes));
             self.ended.disk_written += persist.bytes;
+            let files = disk.durable.is_some().then(|| disk.files()).transpose()?;
+            disk.queue.push_back(Write { persist, files });
         }
         self.sync(node);
         for (to, bytes) in out.sent {
@@ -512,7 +543,7 @@ impl<'a> World<'a> {
             return;
         }
         disk.syncing = disk.queue.len();
-        let bytes: u64 = disk.queue.iter().map(|(_, bytes)| bytes).sum();
+        let bytes: u64 = disk.queue.iter().map(|write| write.persist.bytes).sum();
         let life = disk.life;
         let writing = bytes.saturating_mul(1_000_000) / self.settings.disk_bandwidth.max(1);
         self.ended.fsyncs += 1;
@@ -610,7 +641,8 @@ impl<'a> World<'a> {
                     let disk = &mut self.nodes[node];
                     let done: Vec<_> = disk.queue.drain(..disk.syncing).collect();
                     disk.syncing = 0;
-                    for (ticket, _) in done {
+                    let tickets: Vec<_> = done.into_iter().map(|write| disk.store(write)).collect();
+                    for ticket in tickets {
                         self.call(node, |system, now, out| system.stored(now, ticket, out))?;
                     }
                     self.sync(node);
@@ -621,10 +653,14 @@ impl<'a> World<'a> {
                 self.network.isolate(victim, true);
                 self.announce(victim, false);
             }
+            Happening::Brace => {
+                let node = &mut self.nodes[self.settings.casualty()];
+                node.durable = Some(node.files()?);
+            }
             Happening::Crash => {
                 let node = self.settings.casualty();
                 self.down = Some(node);
-                self.kill(node);
+                self.kill(node)?;
                 self.announce(node, false);
             }
             Happening::Calm => self.calm_down()?,
@@ -693,9 +729,16 @@ impl<'a> World<'a> {
         }
     }
 
-    fn kill(&mut self, node: NodeId) {
+    /// Takes a node's power away.
+    fn kill(&mut self, node: NodeId) -> Result<(), Broken> {
         let node = &mut self.nodes[node];
+        // Who keeps files has closed them before they are as they were.
         node.system = None;
+        if let Some(files) = node.durable.take() {
+            files
+                .restore(&node.storage.folder)
+                .map_err(|error| Broken::new("restoring the files of a node's disk", error))?;
+        }
         node.life += 1;
         node.wake = None;
         node.queue.clear();
@@ -717,6 +760,7 @@ impl<'a> World<'a> {
                 self.enqueue(self.now + self.settings.batch, Happening::Submit(next));
             }
         }
+        Ok(())
     }
 
     /// Ends all faults; from here on the run only waits for the nodes to be the same.
@@ -778,7 +822,11 @@ impl<'a> World<'a> {
                 self.happen(due.what)?;
             }
         }
-        for node in self.nodes {
+        for mut node in self.nodes {
+            // No crash comes any more.
+            for write in std::mem::take(&mut node.queue) {
+                node.store(write);
+            }
             self.ended.nodes.extend(node.system);
             self.ended.storages.push(node.storage);
         }

@@ -399,6 +399,155 @@ fn the_limits_of_overlap_decide() {
     assert_eq!(by(0.01, 0.009).verdict, Verdict::DoesNotFit);
 }
 
+/// The verdict and the reasons by thresholds that `change` makes of a window of 10 ms.
+fn by(lines: &[Line], change: impl FnOnce(&mut Thresholds)) -> (Verdict, String) {
+    let mut thresholds = Thresholds {
+        windows_ms: vec![10],
+        ..Thresholds::default()
+    };
+    change(&mut thresholds);
+    let fit = fit_with(lines, thresholds);
+    (fit.verdict, reasons(&fit))
+}
+
+#[test]
+fn an_overlap_that_did_no_harm_is_told_of_beyond_its_limit() {
+    // On and off again, and on by a node that saw neither: the same bit three times, as it was meant.
+    let lines = [
+        at(0, 0, "k", "", set(1)),
+        at(1, 0, "k", "", set(0)),
+        at(2, 1, "k", "", set(1)),
+    ];
+    assert_eq!(found(&lines, 10), (1.0 / 3.0, 1.0 / 3.0, 0));
+    let told = "whoever is told of an overlap";
+    for (overlap_fits, is_told) in [(0.0, true), (0.3, true), (0.5, false)] {
+        let (verdict, reasons) = by(&lines, |thresholds| {
+            thresholds.overlap_fits = overlap_fits;
+            thresholds.overlap_fails = 1.0;
+        });
+        assert_eq!(verdict, Verdict::FitsWithConditions, "{reasons}");
+        assert_eq!(reasons.contains(told), is_told, "{reasons}");
+    }
+}
+
+#[test]
+fn toggles_that_did_not_know_of_each_other_are_a_condition_beyond_the_limit() {
+    let toggle = |t, node| at(t, node, "k", "", Action::Toggle);
+    let lines = [toggle(0, 0), toggle(3, 1)];
+    for (overlap_fits, expected) in [
+        (0.0, Verdict::FitsWithConditions),
+        (0.4, Verdict::FitsWithConditions),
+        (0.5, Verdict::Fits),
+    ] {
+        let (verdict, reasons) = by(&lines, |thresholds| thresholds.overlap_fits = overlap_fits);
+        assert_eq!(verdict, expected, "{reasons}");
+    }
+}
+
+#[test]
+fn the_limit_of_a_value_is_that_of_a_sets_elements() {
+    let lines: Vec<Line> = (0..9)
+        .map(|n| {
+            at(
+                n,
+                n as u32 % 2,
+                ["k", "l"][n as usize % 2],
+                "",
+                Action::Insert(int(n as i64)),
+            )
+        })
+        .collect();
+    let one_byte = |thresholds: &mut Thresholds| thresholds.value_bytes = 1;
+    assert_eq!(by(&lines[..8], one_byte).0, Verdict::FitsWithConditions);
+    assert_eq!(by(&lines, one_byte).0, Verdict::DoesNotFit);
+}
+
+#[test]
+fn the_share_of_single_writers_is_of_keys_whatever_they_have_of_operations() {
+    let mut lines = vec![at(0, 0, "k", "", set(1)), at(1, 1, "k", "", set(2))];
+    lines.extend((2..8).map(|t| at(t, 0, "l", "", set(t as i64))));
+    let fit = fit_by(&lines, &[1]);
+    let shares = (fit.single_writer_share, fit.fields[0].single_writer_share);
+    assert_eq!(shares, (0.5, 0.5));
+}
+
+#[test]
+fn values_of_several_kinds_need_a_tag() {
+    let put = |node, key, value| at(0, node, key, "", Action::Set(value));
+    let lines = [put(0, "k", int(1)), put(1, "l", Scalar::Bool(true))];
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::FitsWithConditions);
+    assert!(reasons.contains("several kinds"), "{reasons}");
+    let (verdict, _) = by(&[put(0, "k", int(1)), put(1, "l", int(2))], |_| {});
+    assert_eq!(verdict, Verdict::Fits);
+}
+
+#[test]
+fn as_many_examples_are_kept_as_were_asked_for_and_name_their_lines_in_order() {
+    let mut lines = Vec::new();
+    for round in 0..5 {
+        let t = round * 100;
+        lines.push(at(t, 0, "k", "", set(16)));
+        lines.push(at(t + 1, 1, "l", "", set(1)));
+        lines.push(at(t + 50, 0, "l", "", set(2)));
+        lines.push(at(t + 51, 1, "l", "", set(4)));
+        lines.push(at(t + 90, 1, "l", "", set(0)));
+        lines.push(at(t + 90, 0, "k", "", set(0)));
+    }
+    let bytes = written(&lines);
+    for examples in [0, 2, 9] {
+        let reader = Reader::new(&bytes[..], Path::new("test"));
+        let fit = fit::fit(
+            reader,
+            Thresholds {
+                windows_ms: vec![10],
+                ..Thresholds::default()
+            },
+            examples,
+            "test",
+            "",
+        )
+        .unwrap();
+        assert_eq!(fit.wrong_operations, 5);
+        assert_eq!(fit.fields[0].wrong.len(), examples.min(5));
+        for (round, wrong) in fit.fields[0].wrong.iter().enumerate() {
+            let first = round as u64 * 6 + 3;
+            assert_eq!(wrong.lines, [first, first + 1]);
+        }
+    }
+    // Node 0 comes before node 1, and its last change after that of node 1.
+    let put = |t, node, value| at(t, node, "k", "", Action::Insert(int(value)));
+    let lines = [put(0, 0, 1), put(1, 1, 2), put(2, 0, 3), put(3, 2, 1)];
+    assert_eq!(field_by(&lines, &[10]).wrong[0].lines, [2, 3, 4]);
+}
+
+#[test]
+fn a_rare_field_decides_as_any_other_and_many_fields_are_named_together() {
+    let mut lines: Vec<Line> = (0..600)
+        .map(|n| {
+            let node = n as u32 % 2;
+            at(
+                n,
+                node,
+                ["k", "l"][node as usize],
+                &format!("f{}", n / 2 % 7),
+                set(n as i64),
+            )
+        })
+        .collect();
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::Fits, "{reasons}");
+    assert!(reasons.contains("2 fields more"), "{reasons}");
+    lines.push(at(600, 0, "k", "rare", Action::Add(1)));
+    lines.push(at(700, 1, "k", "rare", Action::Add(1)));
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::DoesNotFit);
+    assert!(
+        reasons.starts_with("\"rare\", 0.33 % of the operations"),
+        "{reasons}"
+    );
+}
+
 #[test]
 fn wide_values_that_are_replaced_whole_and_alone_gain_nothing() {
     let put = |t: u64, fill: &str| {
@@ -423,6 +572,12 @@ fn wide_values_that_are_replaced_whole_and_alone_gain_nothing() {
         "{}",
         reasons(&fit)
     );
+    for limit in [
+        |thresholds: &mut Thresholds| thresholds.whole_value = 1.01,
+        |thresholds: &mut Thresholds| thresholds.coalescing_saves = 1.0,
+    ] {
+        assert_eq!(by(&rare, limit).0, Verdict::Fits);
+    }
     // The same, ten at a time.
     let often: Vec<Line> = (0..40)
         .map(|n| put(n / 10 * 100_000, ["a", "b"][n as usize % 2]))

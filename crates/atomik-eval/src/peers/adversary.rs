@@ -5,19 +5,18 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::content::Content;
+use crate::disk::Files;
 use crate::system::{Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System};
 use crate::workload::{Action, Class, Field, Scalar};
 
-const LATENCY: Micros = 1000;
+pub(super) const LATENCY: Micros = 1000;
 
 /// How bad it gets: chances in 1000 at every step.
 #[derive(Clone, Copy, Debug)]
@@ -34,19 +33,6 @@ pub(super) const ALL: Faults = Faults {
     crash: 10,
     cut: 10,
 };
-
-/// The files of a node that keeps some.
-type Files = BTreeMap<OsString, Vec<u8>>;
-
-/// SQLite's shared memory is none of them: it is rebuilt.
-fn files(folder: &Path) -> Files {
-    fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| !entry.file_name().to_string_lossy().ends_with("-shm"))
-        .map(|entry| (entry.file_name(), fs::read(entry.path()).unwrap()))
-        .collect()
-}
 
 struct Node {
     system: Option<Box<dyn System>>,
@@ -68,7 +54,7 @@ pub(super) struct Draws {
 }
 
 impl Draws {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         Self {
             random: Xoshiro256PlusPlus::seed_from_u64(seed),
             drawn: 0,
@@ -112,7 +98,7 @@ impl Draws {
     }
 }
 
-fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
+pub(super) fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
     let fields: Vec<Field> = classes
         .iter()
         .map(|&class| Field {
@@ -177,7 +163,7 @@ impl<'a> Run<'a> {
             let system = run.kind.open(&run.setup, node, &disk).unwrap();
             run.nodes.push(Node {
                 system: Some(system),
-                durable: files(&disk.folder),
+                durable: Files::read(&disk.folder).unwrap(),
                 disk,
                 writing: Vec::new(),
                 wake: None,
@@ -201,7 +187,7 @@ impl<'a> Run<'a> {
             }
         }
         if !out.persisted.is_empty() {
-            let files = Arc::new(files(&place.disk.folder));
+            let files = Arc::new(Files::read(&place.disk.folder).unwrap());
             let writes = out.persisted.into_iter();
             place
                 .writing
@@ -314,11 +300,7 @@ impl<'a> Run<'a> {
         self.uncertain.extend(std::mem::take(&mut place.open));
         // Who keeps files has closed them before they are as they were.
         place.system = None;
-        fs::remove_dir_all(&place.disk.folder).unwrap();
-        fs::create_dir(&place.disk.folder).unwrap();
-        for (name, content) in &place.durable {
-            fs::write(place.disk.folder.join(name), content).unwrap();
-        }
+        place.durable.restore(&place.disk.folder).unwrap();
         let system = self.kind.open(&self.setup, node, &place.disk).unwrap();
         place.system = Some(system);
         self.step(node, |system, now, out| system.wake(now, out).unwrap());
@@ -451,7 +433,7 @@ impl<'a> Run<'a> {
         contents
     }
 
-    /// Random operations among random faults, and then peace.
+    /// Random operations among random faults, which go on for a while when no operation comes that would make up for what is lost, and then peace.
     pub(super) fn chaos(&mut self, operations: usize, faults: Faults, sets: bool) {
         while self.history.len() < operations {
             if self.draws.chance(300) {
@@ -462,6 +444,9 @@ impl<'a> Run<'a> {
                     .collect();
                 self.submit(node, actions);
             }
+            self.happen(faults);
+        }
+        for _ in 0..200 {
             self.happen(faults);
         }
         self.heal();

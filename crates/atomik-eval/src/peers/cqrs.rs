@@ -15,9 +15,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions as _, Pool, Row as _, Sqlite};
 use tokio::runtime::{Builder, Runtime};
 
-use super::event_log::{SNAPSHOT_INTERVAL, SqliteLog, WalGauge, cached, folder_bytes};
+use super::event_log::{
+    PROOFS, SEMANTICS, SNAPSHOT_INTERVAL, WalGauge, cached, folder_bytes, subscriber,
+};
 use super::store_protocol::{
-    Event, EventStore, Operation, PRIMARY, Primary, Recovered, Subscriber, Transaction,
+    Event, EventStore, Operation, PRIMARY, Primary, Recovered, Transaction,
 };
 use crate::content::Content;
 use crate::system::{Broken, Description, Kind, NodeId, OpId, Setup, Storage, System};
@@ -44,14 +46,13 @@ impl Kind for CqrsEs {
                 "cqrs-es 0.5.0, sqlite-es 0.5.0 (sqlx 0.8.6), SQLite {}; protocol of this program",
                 rusqlite::version()
             ),
-            semantics: "Total order of all writes at one primary (node 0), each exactly once; acknowledged when durable there. Reads at other nodes may be old. No failover: while the \
-                        primary is down or out of reach, writes wait.",
+            semantics: SEMANTICS,
             usage: "At the primary CqrsFramework over PersistedEventStore::new_snapshot_store, a snapshot after every 100 events of an aggregate (the example of its documentation, which \
                     advises snapshots for aggregates of many events). An aggregate is a key. The library commits once a command; the connection is as sqlite_es::default_sqlite_pool makes it, where \
                     WAL with synchronous=NORMAL does not sync at every commit, so all commits since the last fsync share the next. Commands are not put together \
                     into one: sqlite-es 0.5 records a snapshot under the number of the last event of a commit, even if the snapshot ends before that. Payloads are JSON, as the store has it. Other \
                     nodes: as \"Event log with snapshots\".",
-            proofs: "none known; SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", sqlite.org)",
+            proofs: PROOFS,
         }
     }
 
@@ -65,13 +66,11 @@ impl Kind for CqrsEs {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
-        let folder = &storage.folder;
-        if node == PRIMARY {
-            let (store, recovered) = CqrsStore::open(folder, self.snapshots, &setup.fields)?;
-            return Ok(Box::new(Primary::new(setup, store, recovered)));
+        if node != PRIMARY {
+            return subscriber(setup, storage, Some(self.snapshots));
         }
-        let (log, recovered) = SqliteLog::open(folder, Some(self.snapshots), false, &setup.fields)?;
-        Ok(Box::new(Subscriber::new(setup, log, recovered)))
+        let (store, recovered) = CqrsStore::open(&storage.folder, self.snapshots, &setup.fields)?;
+        Ok(Box::new(Primary::new(setup, store, recovered)))
     }
 }
 
@@ -428,7 +427,8 @@ impl Drop for CqrsStore {
 
 #[cfg(test)]
 mod tests {
-    use super::super::adversary::{ALL, Run, all_counts, converges, sequential};
+    use super::super::adversary::{ALL, Run, all_counts, converges, sequential, setup};
+    use super::super::store_protocol::Row;
     use super::*;
 
     const SMALL: CqrsEs = CqrsEs { snapshots: 4 };
@@ -446,6 +446,42 @@ mod tests {
     #[test]
     fn in_sequence_operations_mean_what_traces_mean() {
         sequential(&SMALL, &Class::ALL, 200..203);
+    }
+
+    #[test]
+    fn a_command_that_came_before_makes_no_event() {
+        let folder = tempfile::tempdir().unwrap();
+        let fields = setup(&[Class::Counter], 1, 0).fields;
+        let (mut store, _) = CqrsStore::open(folder.path(), 4, &fields).unwrap();
+        let event = Event {
+            client: 1,
+            operation: Operation {
+                op: 7,
+                key: "k".into(),
+                field: 0,
+                action: Action::Add(1),
+            },
+        };
+        let row = Row {
+            position: 1,
+            stream: 0,
+            version: 1,
+            event: event.clone(),
+        };
+        for _ in 0..2 {
+            let transaction = Transaction {
+                rows: std::slice::from_ref(&row),
+                snapshots: &[],
+                marks: &BTreeMap::new(),
+            };
+            store.commit(&transaction).unwrap();
+        }
+        assert_eq!(store.read(0, 1).unwrap(), [event]);
+        assert!(store.read(0, 2).is_err());
+        drop(store);
+        let (_, recovered) = CqrsStore::open(folder.path(), 4, &fields).unwrap();
+        assert_eq!(recovered.marks, [(1, 7)].into());
+        assert_eq!(recovered.projection.position(), 1);
     }
 
     #[test]

@@ -598,7 +598,11 @@ impl System for Replica {
 
 #[cfg(test)]
 mod tests {
-    use super::super::adversary::{ALL, Faults, Run, all_counts, converges, sequential};
+    use std::sync::Arc;
+
+    use super::super::adversary::{
+        ALL, Draws, Faults, LATENCY, Run, all_counts, converges, sequential, setup,
+    };
     use super::*;
 
     const CLASSES: [Class; 5] = [
@@ -656,5 +660,123 @@ mod tests {
             }
         }
         assert!(judged > 0);
+    }
+
+    /// What [`Log`] delivered to one node, as its payloads tell it: how many batches of each origin.
+    struct Reader {
+        log: Log,
+        delivered: Vec<u64>,
+    }
+
+    impl Reader {
+        fn new(setup: &Setup, node: NodeId) -> Self {
+            Self {
+                log: Log::new(setup, node),
+                delivered: vec![0; setup.nodes],
+            }
+        }
+
+        /// The payload says what its origin had, itself included.
+        fn append(&mut self, node: NodeId) {
+            self.delivered[node] += 1;
+            let payload = postcard::to_allocvec(&(node, &self.delivered)).unwrap();
+            self.log.append(&payload).unwrap();
+        }
+
+        fn receive(&mut self, now: Micros, from: NodeId, bytes: &[u8], out: &mut Out) {
+            for payload in self.log.receive(now, from, bytes, out).unwrap() {
+                let (origin, had): (NodeId, Vec<u64>) = postcard::from_bytes(&payload).unwrap();
+                self.delivered[origin] += 1;
+                assert_eq!(
+                    self.delivered[origin], had[origin],
+                    "the next of its origin"
+                );
+                for (mine, theirs) in self.delivered.iter().zip(had) {
+                    assert!(*mine >= theirs, "after what its origin had");
+                }
+            }
+        }
+
+        /// All that is to be stored is stored at once.
+        fn sync(&mut self, out: &mut Out) {
+            let vector = self.log.vector();
+            self.log.flush();
+            self.log.stored(&vector, out).unwrap();
+            assert_eq!(vector, self.delivered);
+        }
+    }
+
+    #[test]
+    fn batches_are_delivered_once_and_after_what_their_origin_had() {
+        for seed in 0..40 {
+            let setup = setup(&[], 4, seed);
+            let mut draws = Draws::new(seed);
+            let mut nodes: Vec<_> = (0..4).map(|node| Reader::new(&setup, node)).collect();
+            let mut flying: Vec<(NodeId, NodeId, Arc<[u8]>)> = Vec::new();
+            let mut now = 0;
+            for step in 0.. {
+                let calm = step > 400;
+                let node = draws.below(4);
+                let mut out = Out::default();
+                now += draws.below(200) as Micros;
+                match draws.below(4) {
+                    0 if !calm => nodes[node].append(node),
+                    1 => nodes[node].log.wake(now, &mut out).unwrap(),
+                    _ if flying.is_empty() => {}
+                    _ => {
+                        let place = draws.below(flying.len());
+                        let (from, to, bytes) = flying[place].clone();
+                        if calm || !draws.chance(200) {
+                            flying.swap_remove(place);
+                        }
+                        if calm || !draws.chance(200) {
+                            nodes[to].receive(now, from, &bytes, &mut out);
+                            nodes[to].sync(&mut out);
+                        }
+                        flying.extend(out.sent.drain(..).map(|(peer, bytes)| (to, peer, bytes)));
+                    }
+                }
+                nodes[node].sync(&mut out);
+                flying.extend(out.sent.drain(..).map(|(to, bytes)| (node, to, bytes)));
+                if calm
+                    && nodes
+                        .iter()
+                        .all(|other| other.delivered == nodes[0].delivered)
+                {
+                    break;
+                }
+                assert!(step < 100_000, "seed {seed}: no end");
+            }
+            assert!(nodes[0].delivered.iter().sum::<u64>() > 50);
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_when_it_can_be_late_no_longer() {
+        let setup = setup(&[], 2, 1);
+        let [mut zero, mut one] = [0, 1].map(|node| Reader::new(&setup, node));
+        let mut out = Out::default();
+        for _ in 0..2 {
+            zero.append(0);
+            zero.sync(&mut out);
+        }
+        let (_, second) = out.sent.pop().unwrap();
+        let mut out = Out::default();
+        let now = LATENCY;
+        one.receive(now, 0, &second, &mut out);
+        assert_eq!(one.delivered, [0, 0]);
+        assert!(out.sent.is_empty(), "it may be on its way");
+        let at = out.wake.unwrap();
+        assert_eq!(at, now + 2 * LATENCY);
+        one.log.wake(at, &mut out).unwrap();
+        let mut answer = Out::default();
+        for (to, bytes) in out.sent {
+            assert_eq!(to, 0);
+            zero.receive(at + LATENCY, 1, &bytes, &mut answer);
+        }
+        for (_, bytes) in answer.sent {
+            one.receive(at + 2 * LATENCY, 0, &bytes, &mut Out::default());
+        }
+        assert_eq!(one.delivered, [2, 0]);
     }
 }

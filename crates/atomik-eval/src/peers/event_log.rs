@@ -26,6 +26,12 @@ use crate::workload::{Action, Field};
 /// After how many events of a stream a snapshot of it is made.
 pub(super) const SNAPSHOT_INTERVAL: u64 = 100;
 
+/// What all stores here promise.
+pub(super) const SEMANTICS: &str = "Total order of all writes at one primary (node 0), each exactly once; acknowledged when durable there. Reads at other nodes may be old. No failover: while the \
+     primary is down or out of reach, writes wait.";
+/// What is proven of them.
+pub(super) const PROOFS: &str = "none known; SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", sqlite.org)";
+
 /// Frames of the write-ahead log after which it is checkpointed: SQLite's own default.
 const CHECKPOINT_FRAMES: u64 = 1000;
 
@@ -69,10 +75,9 @@ impl Kind for EventLog {
                 "SQLite {} through rusqlite 0.32, schema and protocol of this program",
                 rusqlite::version()
             ),
-            semantics: "Total order of all writes at one primary (node 0), each exactly once; acknowledged when durable there. Reads at other nodes may be old. No failover: while the \
-                        primary is down or out of reach, writes wait.",
+            semantics: SEMANTICS,
             usage,
-            proofs: "none known; SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", sqlite.org)",
+            proofs: PROOFS,
         }
     }
 
@@ -86,18 +91,23 @@ impl Kind for EventLog {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn System>, Broken> {
-        let (log, recovered) = SqliteLog::open(
-            &storage.folder,
-            self.snapshots,
-            node == PRIMARY,
-            &setup.fields,
-        )?;
-        Ok(if node == PRIMARY {
-            Box::new(Primary::new(setup, log, recovered))
-        } else {
-            Box::new(Subscriber::new(setup, log, recovered))
-        })
+        if node != PRIMARY {
+            return subscriber(setup, storage, self.snapshots);
+        }
+        let (log, recovered) =
+            SqliteLog::open(&storage.folder, self.snapshots, true, &setup.fields)?;
+        Ok(Box::new(Primary::new(setup, log, recovered)))
     }
+}
+
+/// A node that is not the primary, with its copy of the log.
+pub(super) fn subscriber(
+    setup: &Setup,
+    storage: &Storage,
+    snapshots: Option<u64>,
+) -> Result<Box<dyn System>, Broken> {
+    let (log, recovered) = SqliteLog::open(&storage.folder, snapshots, false, &setup.fields)?;
+    Ok(Box::new(Subscriber::new(setup, log, recovered)))
 }
 
 /// How much has been written to a write-ahead log.

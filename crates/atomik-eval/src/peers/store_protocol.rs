@@ -955,3 +955,25 @@ impl<S: EventStore> System for Subscriber<S> {
         self.copy.disk()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::adversary::setup;
+    use super::*;
+
+    #[test]
+    fn an_event_that_is_not_the_next_of_its_stream_is_refused() {
+        let fields = setup(&[Class::Counter], 1, 0).fields;
+        let mut projection = Projection::default();
+        let stream = projection.stream("k");
+        let mut apply =
+            |version| projection.apply(stream, version, 0, &Action::Add(1), &fields, None);
+        apply(1).unwrap();
+        for version in [0, 1, 3] {
+            assert!(apply(version).is_err(), "{version}");
+        }
+        apply(2).unwrap();
+        let read = projection.read("k", 0, &fields).unwrap();
+        assert_eq!(read, Content::Counter(2));
+    }
+}

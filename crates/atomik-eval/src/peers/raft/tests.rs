@@ -4,6 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use raft::Storage as _;
+use raft::eraftpb::{Entry, HardState};
+
 use crate::workload::{Class, Scalar};
 
 use super::*;
@@ -528,12 +531,7 @@ fn sixty_three_nodes_elect_a_leader_and_agree() {
 
 #[test]
 fn a_session_applies_requests_once_and_in_order_and_then_forgets_them() {
-    let fields = [Field {
-        name: String::new(),
-        class: Class::List,
-        longest: 0,
-        universe: None,
-    }];
+    let fields = list_field();
     let batch = |floor: u64, numbers: &[u64]| {
         let mut before = floor;
         let ops = numbers
@@ -568,4 +566,136 @@ fn a_session_applies_requests_once_and_in_order_and_then_forgets_them() {
     // A new life of the node, which knows nothing of 7 and 8.
     apply(20, &[20], 20, &[3, 4, 5, 6, 20]);
     apply(4, &[7, 8], 20, &[3, 4, 5, 6, 20]);
+}
+
+fn list_field() -> [Field; 1] {
+    [Field {
+        name: String::new(),
+        class: Class::List,
+        longest: 0,
+        universe: None,
+    }]
+}
+
+fn members() -> ConfState {
+    ConfState {
+        voters: vec![1, 2, 3],
+        ..ConfState::default()
+    }
+}
+
+/// An entry that appends to a list what no other does.
+fn entry(index: u64, term: u64, unique: u64) -> Entry {
+    let operation = Operation {
+        gap: 0,
+        key: "k".into(),
+        field: 0,
+        action: Cow::Owned(Action::Append(Scalar::Int(unique as i64))),
+    };
+    Entry {
+        index,
+        term,
+        data: encoded(0, index, vec![operation]).unwrap().into(),
+        ..Entry::default()
+    }
+}
+
+/// All that raft can ask of a log, and the state.
+fn all_of(log: &Log) -> impl PartialEq + std::fmt::Debug {
+    let (first, last) = (log.first_index().unwrap(), log.last_index().unwrap());
+    let context = raft::GetEntriesContext::empty(false);
+    let entries = log.entries(first, last + 1, None, context).unwrap();
+    let terms: Vec<u64> = (first - 1..=last)
+        .map(|index| log.term(index).unwrap())
+        .collect();
+    let hard = log.initial_state().unwrap().hard_state;
+    let state = log.machine().encode().unwrap();
+    (hard, first, terms, entries, log.applied(), state)
+}
+
+#[test]
+fn a_disk_gives_back_the_log_that_was_written_to_it() {
+    let fields = list_field();
+    let compaction = Compaction {
+        snapshot_entries: 5,
+        catch_up_entries: 2,
+    };
+    for seed in 0..100 {
+        let mut drawn = 0;
+        let mut draw = |below: u64| {
+            drawn += 1;
+            FixedState::with_seed(seed).hash_one(drawn) % below
+        };
+        let mut disk = BTreeMap::new();
+        let (mut log, _) = Log::open(members(), &fields, compaction, &disk).unwrap();
+        let mut hard = HardState {
+            term: 1,
+            ..HardState::default()
+        };
+        for unique in 0..60 {
+            let last = log.last_index().unwrap();
+            match draw(6) {
+                0 | 1 => {
+                    // A new leader's entries replace those that are not committed, as many as they are.
+                    let first = hard.commit + 1 + draw(last - hard.commit + 1);
+                    hard.term += u64::from(first <= last);
+                    let entries: Vec<Entry> = (first..=first + draw(3))
+                        .map(|index| entry(index, hard.term, 100 * unique + index))
+                        .collect();
+                    log.append(&entries).unwrap();
+                    log.set_hard_state(hard.clone()).unwrap();
+                }
+                2 if hard.commit < last => {
+                    let first = hard.commit + 1;
+                    hard.commit += 1 + draw(last - hard.commit);
+                    let context = raft::GetEntriesContext::empty(false);
+                    let committed = log.entries(first, hard.commit + 1, None, context).unwrap();
+                    for entry in &committed {
+                        log.apply(&fields, entry).unwrap();
+                    }
+                    log.set_hard_state(hard.clone()).unwrap();
+                }
+                3 => {
+                    hard.term += 1;
+                    hard.vote = 1 + draw(3);
+                    log.set_hard_state(hard.clone()).unwrap();
+                }
+                4 if draw(5) == 0 => {
+                    let mut snapshot = log.snapshot(0, 0).unwrap();
+                    hard.commit = last + 1 + draw(3);
+                    let metadata = snapshot.mut_metadata();
+                    metadata.index = hard.commit;
+                    metadata.term = hard.term;
+                    log.install(&snapshot).unwrap();
+                    log.set_hard_state(hard.clone()).unwrap();
+                }
+                _ => log.compact().unwrap(),
+            }
+            for (key, value) in log.take_records() {
+                match value {
+                    Some(value) => disk.insert(key, value),
+                    None => disk.remove(&key),
+                };
+            }
+            let (again, _) = Log::open(members(), &fields, compaction, &disk).unwrap();
+            assert_eq!(all_of(&again), all_of(&log), "seed {seed}, step {unique}");
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_leaves_the_entries_that_a_follower_a_little_behind_needs() {
+    let fields = list_field();
+    let compaction = Compaction {
+        snapshot_entries: 25,
+        catch_up_entries: 8,
+    };
+    let (mut log, _) = Log::open(members(), &fields, compaction, &BTreeMap::new()).unwrap();
+    let entries: Vec<Entry> = (1..=30).map(|index| entry(index, 1, index)).collect();
+    log.append(&entries).unwrap();
+    for entry in &entries {
+        log.apply(&fields, entry).unwrap();
+    }
+    log.compact().unwrap();
+    assert_eq!(log.first_index().unwrap(), 30 - 8 + 1);
 }
