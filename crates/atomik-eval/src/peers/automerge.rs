@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 
 use ::automerge::transaction::{CommitOptions, Transactable};
 use ::automerge::{
-    ActorId, Automerge, AutomergeError, ChangeHash, LoadOptions, ObjId, ObjType, ROOT, ReadDoc,
-    ScalarValue, ScalarValueRef, TextEncoding, Value, ValueRef,
+    ActorId, Automerge as Doc, AutomergeError, ChangeHash, LoadOptions, ObjId, ObjType, ROOT,
+    ReadDoc, ScalarValue, ScalarValueRef, TextEncoding, Value, ValueRef,
 };
 
 use super::document::{Document, Replica, client_id, element, element_name};
@@ -29,12 +29,12 @@ use crate::workload::{Action, Class, Field, Scalar};
 
 /// Its columns.
 pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Merging)]
+    vec![Box::new(Automerge)]
 }
 
-struct Merging;
+struct Automerge;
 
-impl Kind for Merging {
+impl Kind for Automerge {
     fn describe(&self) -> Description {
         Description {
             name: "Automerge",
@@ -45,7 +45,7 @@ impl Kind for Merging {
                 Versioning: a change on the fly with hard-coded actor id and timestamp). A transaction for each batch; its changes are broadcast, as `save_after` gives them. The crate's sync protocol asks for a reliable in-order stream and finds by Bloom filters what a peer lacks, with false positives (docs of module `sync`); here whoever comes back \
                 sends hashes of each actor's latest changes, further back in doubling steps, and gets all changes that these do not depend on. Actor ids are new in every life. Changes are stored one by one, and the compacted document replaces them now and then (automerge.org, Storage: under the hood); here when they are as many bytes as the document. \
                 Native counters, one for each writer, because those that two nodes create under one key at once do not add up. Text is counted in Unicode code points (`TextEncoding::UnicodeCodePoint`), as in traces.",
-            proofs: "None known of the crate, whose tests have properties and fuzzed cases. Of list and counter algorithms as in it (RGA, increment-decrement counter) Gomes, Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong Eventual Consistency in Distributed Systems, 2017; Archive of Formal Proofs, CRDT).",
+            proofs: "None known of the crate, whose tests have properties and fuzzed cases. Of algorithms of its kind, a replicated growable array and an increment-decrement counter, Gomes, Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong Eventual Consistency in Distributed Systems, 2017).",
         }
     }
 
@@ -81,7 +81,7 @@ struct Column {
 }
 
 struct Shared {
-    doc: Automerge,
+    doc: Doc,
     node: NodeId,
     columns: Vec<Column>,
 }
@@ -93,8 +93,8 @@ impl From<AutomergeError> for Broken {
 }
 
 /// A document with a map for each of so many fields, by the change that all nodes start from.
-fn first(fields: usize) -> Result<(Automerge, Vec<ObjId>), Broken> {
-    let mut doc = Automerge::new_with_encoding(ENCODING).with_actor(ActorId::from(&FIRST[..]));
+fn first(fields: usize) -> Result<(Doc, Vec<ObjId>), Broken> {
+    let mut doc = Doc::new_with_encoding(ENCODING).with_actor(ActorId::from(&FIRST[..]));
     let mut change = doc.transaction();
     let maps = (0..fields)
         .map(|field| change.put_object(ROOT, field.to_string(), ObjType::Map))
@@ -348,7 +348,7 @@ impl Document for Shared {
     fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
         let actor = self.doc.get_actor().clone();
         let options = LoadOptions::new().text_encoding(ENCODING);
-        self.doc = Automerge::load_with_options(whole, options)?.with_actor(actor);
+        self.doc = Doc::load_with_options(whole, options)?.with_actor(actor);
         Ok(())
     }
 
@@ -358,7 +358,7 @@ impl Document for Shared {
     }
 }
 
-fn read(doc: &Automerge, column: &Column, key: &str) -> Result<Content, Broken> {
+fn read(doc: &Doc, column: &Column, key: &str) -> Result<Content, Broken> {
     let map = &column.map;
     // The rest of the names in the field's map that begin so, with what is counted there.
     let named = |prefix: String| {
@@ -419,7 +419,7 @@ mod tests {
         Shared::new(setup, node, client_id(setup, node, 0)).unwrap()
     }
 
-    adversary::document_tests!(Merging, empty);
+    adversary::document_tests!(Automerge, empty);
 
     #[test]
     fn updates_may_come_in_any_order_any_number_of_times() {
