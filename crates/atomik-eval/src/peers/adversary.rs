@@ -609,7 +609,7 @@ pub(super) fn any_order<D: super::document::Document>(
                     place = flying.iter().position(first).unwrap();
                 }
                 let update = flying[place].2.clone();
-                documents[to].apply(&update).unwrap();
+                documents[to].apply(&[&update]).unwrap();
                 if !draws.chance(200) {
                     flying.remove(place);
                 }
@@ -618,7 +618,7 @@ pub(super) fn any_order<D: super::document::Document>(
                 let (from, to) = (draws.below(3), draws.below(3));
                 let vector = documents[to].vector().unwrap();
                 let difference = documents[from].difference(&vector).unwrap();
-                documents[to].apply(&difference).unwrap();
+                documents[to].apply(&[&difference]).unwrap();
             }
         }
         for (key, field) in places {
@@ -650,8 +650,8 @@ pub(super) fn sums<D: super::document::Document>(
                 sum.apply(&action);
                 documents[node].edit(&[("k", 0, &action)]).unwrap()
             });
-            documents[1].apply(&updates[0]).unwrap();
-            documents[0].apply(&updates[1]).unwrap();
+            documents[1].apply(&[&updates[0]]).unwrap();
+            documents[0].apply(&[&updates[1]]).unwrap();
             for document in &documents {
                 assert_eq!(document.read("k", 0).unwrap(), sum, "seed {seed}");
             }
@@ -681,12 +681,12 @@ pub(super) fn sets<D: super::document::Document>(
         let updates = here.map(|operation| one.edit(&[operation]).unwrap());
         let there = [("k", 0, &number(2)), ("k", 1, &bit(true))];
         let update = other.edit(&there).unwrap();
-        for update in &updates {
-            other.apply(update).unwrap();
-        }
-        one.apply(&update).unwrap();
+        other
+            .apply(&updates.each_ref().map(|update| &update[..]))
+            .unwrap();
+        one.apply(&[&update]).unwrap();
         let update = one.edit(&there).unwrap();
-        other.apply(&update).unwrap();
+        other.apply(&[&update]).unwrap();
         for document in [&one, &other] {
             let held = [0, 1].map(|field| document.read("k", field).unwrap());
             assert_eq!(

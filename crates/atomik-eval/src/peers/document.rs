@@ -38,8 +38,8 @@ pub(crate) trait Document {
     /// Carries out operations here (key, field, action), and gives what others need to do the same.
     fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken>;
 
-    /// Takes over others' updates or differences, after all that they build on.
-    fn apply(&mut self, update: &[u8]) -> Result<(), Broken>;
+    /// Takes over updates or differences, in this order, after all that they build on.
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken>;
 
     /// What of all changes is there.
     fn vector(&self) -> Result<Vec<u8>, Broken>;
@@ -52,7 +52,7 @@ pub(crate) trait Document {
 
     /// Becomes what [`Document::whole`] gave, being empty.
     fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
-        self.apply(whole)
+        self.apply(&[whole])
     }
 
     /// What a field of a key holds.
@@ -220,6 +220,7 @@ impl<D: Document> Replica<D> {
         }
         let mut tail = 0;
         let mut updates = BTreeSet::new();
+        let mut later = Vec::new();
         for (key, value) in &storage.records {
             bytes_read += (key.len() + value.len()) as u64;
             let Some(number) = key.strip_prefix(&[UPDATE]) else {
@@ -245,8 +246,9 @@ impl<D: Document> Replica<D> {
                     }
                 }
             }
-            document.apply(rest)?;
+            later.push(rest);
         }
+        document.apply(&later)?;
         Ok(Self {
             document,
             node,
@@ -313,6 +315,7 @@ impl<D: Document> Replica<D> {
     /// Applies the updates that wait and have all before them. Libraries can hold back what came early, too; but Yrs 0.28.1 does not always
     /// get it right, and what is held back is missing from a document that is written down.
     fn take_over(&mut self) -> Result<(), Broken> {
+        let mut ready = Vec::new();
         while let Some(from) = (0..self.lines.len()).find(|&from| {
             let line = &self.lines[from];
             line.waiting
@@ -328,11 +331,17 @@ impl<D: Document> Replica<D> {
             let line = &mut self.lines[from];
             let number = line.upto + 1;
             if let Some((_, update)) = line.waiting.remove(&number) {
-                self.document.apply(&update)?;
-                self.lines[from].upto = number;
+                line.upto = number;
                 let origin = from as u32;
-                self.keep(&Stored::One { origin, number }, &update)?;
+                ready.push((Stored::One { origin, number }, update));
             }
+        }
+        if !ready.is_empty() {
+            let updates: Vec<_> = ready.iter().map(|(_, update)| &update[..]).collect();
+            self.document.apply(&updates)?;
+        }
+        for (stored, update) in ready {
+            self.keep(&stored, &update)?;
         }
         Ok(())
     }
@@ -578,7 +587,7 @@ impl<D: Document> System for Replica<D> {
                         .zip(self.upto())
                         .any(|(&there, here)| there > here)
                 {
-                    self.document.apply(rest)?;
+                    self.document.apply(&[rest])?;
                     for (line, &upto) in self.lines.iter_mut().zip(&upto) {
                         line.raise(upto);
                     }
@@ -682,8 +691,8 @@ mod tests {
             Ok(operations[0].0.as_bytes().to_vec())
         }
 
-        fn apply(&mut self, update: &[u8]) -> Result<(), Broken> {
-            self.0.push(update.to_vec());
+        fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+            self.0.extend(updates.iter().map(|update| update.to_vec()));
             Ok(())
         }
 

@@ -42,7 +42,7 @@ impl Kind for Loro {
                 one element, the one with the higher Lamport time stays, then that of the higher peer id, and nothing is reported; inserting an element that is there writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
             usage: "One document; root maps for fields, and under them mergeable children (docs of crate `loro`, LoroMap: for peers that may lazily initialise the same child). Native counters; they are floats (LoroCounter), so values are added in 32-bit halves. A commit for each batch; \
                 `export(ExportMode::updates)` since the version vector before it is broadcast, and whoever comes back sends its version vector and gets what it lacks (README of `loro`, Real-time Collaboration). Peer ids are new in every life (docs, `set_peer_id`: pitfalls). Updates are stored one by one, \
-                and a snapshot replaces them now and then (loro.dev, Persistence); here when they are as many bytes as the document. The snapshot keeps all history: a shallow one could not take updates from before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
+                imported together after a restart (docs, `import_batch`), and replaced by a snapshot now and then (loro.dev, Persistence); here when they are as many bytes as the document. The snapshot keeps all history: a shallow one could not take updates from before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
             proofs: "None known of the crate, whose own property tests compare replicas (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview), of whose variant FugueMax Weidner and Kleppmann prove on paper that it interleaves concurrent insertions as little as can be (arXiv:2305.00583).",
         }
     }
@@ -260,10 +260,15 @@ impl Document for Shared {
             .map_err(broken("encoding an update"))
     }
 
-    fn apply(&mut self, update: &[u8]) -> Result<(), Broken> {
-        self.doc
-            .import(update)
-            .map_err(broken("applying an update"))?;
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+        match updates {
+            [update] => self.doc.import(update),
+            _ => {
+                let updates: Vec<_> = updates.iter().map(|update| update.to_vec()).collect();
+                self.doc.import_batch(&updates)
+            }
+        }
+        .map_err(broken("applying updates"))?;
         Ok(())
     }
 

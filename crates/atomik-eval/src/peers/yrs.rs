@@ -273,15 +273,18 @@ impl Document for Shared {
         Ok(txn.encode_update_v1())
     }
 
-    fn apply(&mut self, update: &[u8]) -> Result<(), Broken> {
-        let update =
-            Update::decode_v1(update).map_err(|error| Broken::new("reading an update", error))?;
-        let mut txn = self
-            .doc
-            .try_transact_mut()
-            .map_err(|error| Broken::new("opening a transaction", error))?;
-        txn.apply_update(update)
-            .map_err(|error| Broken::new("applying an update", error))
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+        for update in updates {
+            let update = Update::decode_v1(update)
+                .map_err(|error| Broken::new("reading an update", error))?;
+            let mut txn = self
+                .doc
+                .try_transact_mut()
+                .map_err(|error| Broken::new("opening a transaction", error))?;
+            txn.apply_update(update)
+                .map_err(|error| Broken::new("applying an update", error))?;
+        }
+        Ok(())
     }
 
     fn vector(&self) -> Result<Vec<u8>, Broken> {
