@@ -1,4 +1,4 @@
-//! Replication of a document, as the authors of Yjs do it and those of Loro advise: changes are broadcast as they are made, and whoever comes back says what it has
+//! Replication of a document, as the authors of Yjs do it and those of Loro and Automerge advise or allow: changes are broadcast as they are made, and whoever comes back says what it has
 //! (a state vector) and gets what it lacks in one piece.
 //!
 //! Providers of these libraries run over streams, which repeat single lost packets by themselves. Here is no stream, so updates have numbers, an origin keeps its latest ones
