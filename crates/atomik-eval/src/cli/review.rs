@@ -130,13 +130,15 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     for &fault in &args.faults {
         let settings = args.world.settings(&workload, &[fault])?;
         let name = run::name_of(settings.faults);
-        runs.push(run::run(
+        let mut run = run::run(
             &workload,
             &settings,
             &kinds,
             |column| command(trace, &choice, &args.world, settings.faults, Some(column)),
             |column| progress.next(&format!("faults {name}: {column}")),
-        )?);
+        )?;
+        run.absent.extend(choice.left_out());
+        runs.push(run);
         commands.push(command(trace, &choice, &args.world, settings.faults, None));
     }
     let live = live(trace, &workload, &choice, &progress)?;

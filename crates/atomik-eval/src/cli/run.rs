@@ -229,8 +229,13 @@ impl Choice {
             .iter()
             .find(|wanted| !names.iter().any(|name| fits(name, wanted)))
         {
+            let without = peers::left_out()
+                .find(|(name, _)| fits(name, unknown))
+                .map_or(String::new(), |(name, feature)| {
+                    format!("; {name} needs a build with --features {feature}")
+                });
             return Err(Failure::Input(format!(
-                "there is no system {unknown:?} in this build: there are {}",
+                "there is no system {unknown:?} in this build: there are {}{without}",
                 names.join(", ")
             )));
         }
@@ -241,6 +246,17 @@ impl Choice {
                 self.peers.is_empty() || self.peers.iter().any(|wanted| fits(name, wanted))
             })
             .collect())
+    }
+
+    /// The systems that would have been meant, too, if this build had them, and why it has not.
+    pub fn left_out(&self) -> impl Iterator<Item = (String, String)> {
+        let all = self.peers.is_empty();
+        peers::left_out()
+            .filter(move |_| all)
+            .map(|(name, feature)| {
+                let why = format!("this build leaves it out (--features {feature})");
+                (name.to_owned(), why)
+            })
     }
 
     /// The trace, as far as it was asked for.
@@ -295,7 +311,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let workload = args.choice.read(&args.trace)?;
     let settings = args.world.settings(&workload, &args.faults)?;
     let kinds = args.choice.kinds()?;
-    let run = run::run(
+    let mut run = run::run(
         &workload,
         &settings,
         &kinds,
@@ -305,6 +321,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         },
         |name| eprintln!("atomik eval: {name}"),
     )?;
+    run.absent.extend(args.choice.left_out());
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &run).map_err(std::io::Error::from)?;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::anti_entropy::{Rounds, gaps, grown};
 use crate::system::{Broken, Micros, NodeId, Out, Record, Setup};
 
 /// Bytes of batches that one request is answered with; the rest is asked for when they have come.
@@ -88,8 +89,7 @@ pub(crate) struct Log {
     told: Vec<u64>,
     /// Records to be stored with the next flush.
     records: Vec<Record>,
-    turn: usize,
-    next_compare: Micros,
+    rounds: Rounds,
     next_ask: Option<Micros>,
 }
 
@@ -106,8 +106,7 @@ impl Log {
             up: vec![true; nodes],
             told: vec![0; nodes],
             records: Vec::new(),
-            turn: node,
-            next_compare: 0,
+            rounds: Rounds::new(node, setup.sync_interval.max(1)),
             next_ask: None,
         }
     }
@@ -170,13 +169,7 @@ impl Log {
     /// If it cannot be encoded.
     pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), Broken> {
         let vector = self.vector();
-        let after = vector
-            .iter()
-            .zip(&self.told)
-            .enumerate()
-            .filter(|&(origin, (now, told))| origin != self.node && now > told)
-            .map(|(origin, (&now, _))| (origin as u32, now))
-            .collect();
+        let after = grown(self.node, &vector, &self.told);
         self.told = vector;
         let line = &mut self.lines[self.node];
         line.delivered += 1;
@@ -346,29 +339,17 @@ impl Log {
     ///
     /// If a message cannot be encoded.
     pub(crate) fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
-        if now >= self.next_compare {
-            let nodes = self.lines.len();
-            // Nodes do not compare in step.
-            let phase = self.interval * self.node as u64 / nodes as u64;
-            self.next_compare = now - now % self.interval + self.interval + phase;
-            let peer = (1..=nodes)
-                .map(|step| (self.turn + step) % nodes)
-                .find(|&peer| peer != self.node && self.up[peer]);
-            if let Some(peer) = peer
-                && now > 0
-            {
-                self.turn = peer;
-                self.say(peer, false, false, out)?;
-            }
+        if let Some(peer) = self.rounds.due(now, &self.up) {
+            self.say(peer, false, false, out)?;
         }
         if self.next_ask.is_some_and(|at| now >= at) {
             self.next_ask = None;
             self.ask(now, out)?;
         }
-        out.wake(
-            self.next_ask
-                .map_or(self.next_compare, |at| at.min(self.next_compare)),
-        );
+        out.wake(self.rounds.next());
+        if let Some(at) = self.next_ask {
+            out.wake(at);
+        }
         Ok(())
     }
 
@@ -477,21 +458,12 @@ impl Log {
             let Some(holder) = holder.filter(|&holder| holder != self.node) else {
                 continue;
             };
-            let mut first = line.delivered + 1;
-            let mut ranges = Vec::new();
-            for &number in line.waiting.keys() {
-                if first < number {
-                    ranges.push((origin as u32, first, number - 1));
-                }
-                first = number + 1;
-            }
-            if first <= last {
-                ranges.push((origin as u32, first, last));
-            }
-            if !ranges.is_empty() {
-                asked.entry(holder).or_default().extend(ranges);
-            }
+            let ranges = gaps(line.delivered, line.waiting.keys(), last)
+                .into_iter()
+                .map(|(first, last)| (origin as u32, first, last));
+            asked.entry(holder).or_default().extend(ranges);
         }
+        asked.retain(|_, ranges| !ranges.is_empty());
         for (holder, ranges) in asked {
             out.send(holder, encode(&Message::Ask(ranges), [].iter())?);
         }

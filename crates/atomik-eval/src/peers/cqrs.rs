@@ -246,7 +246,7 @@ impl CqrsStore {
         let (pool, opened_with, recovered) = runtime.block_on(async {
             let pool = pool.connect_with(options).await.map_err(sql)?;
             let (opened_with, recovered) = recover(&pool, interval).await?;
-            Ok((pool, opened_with, recovered))
+            Ok::<_, Broken>((pool, opened_with, recovered))
         })?;
         let repository = SqliteEventRepository::new(pool.clone());
         let store = PersistedEventStore::new_snapshot_store(repository, interval);
@@ -341,7 +341,7 @@ impl EventStore for CqrsStore {
                     .await
                     .map_err(|error| Broken::new("a command", error))?;
             }
-            Ok(())
+            Ok::<_, Broken>(())
         })?;
         let written = self.wal.grown();
         if self.wal.full() {

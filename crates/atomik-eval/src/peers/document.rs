@@ -1,4 +1,4 @@
-//! Replication of a document, as the authors of Yjs do it and those of Loro advise: changes are broadcast as they are made, and whoever comes back says what it has
+//! Replication of a document, as the authors of Yjs do it and those of Loro and Automerge advise or allow: changes are broadcast as they are made, and whoever comes back says what it has
 //! (a state vector) and gets what it lacks in one piece.
 //!
 //! Providers of these libraries run over streams, which repeat single lost packets by themselves. Here is no stream, so updates have numbers, an origin keeps its latest ones
@@ -14,9 +14,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::anti_entropy::{Rounds, gaps, grown};
 use crate::content::Content;
 use crate::system::{Broken, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System};
-use crate::workload::Action;
+use crate::workload::{Action, Scalar};
 
 /// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send buffer.
 const SEND_BUFFER: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
@@ -37,8 +38,8 @@ pub(crate) trait Document {
     /// Carries out operations here (key, field, action), and gives what others need to do the same.
     fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken>;
 
-    /// Takes over others' updates or differences, after all that they build on.
-    fn apply(&mut self, update: &[u8]) -> Result<(), Broken>;
+    /// Takes over updates or differences, in this order, after all that they build on.
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken>;
 
     /// What of all changes is there.
     fn vector(&self) -> Result<Vec<u8>, Broken>;
@@ -46,8 +47,13 @@ pub(crate) trait Document {
     /// All that is here and not there, where `vector` comes from.
     fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken>;
 
-    /// The whole document, to be given to [`Document::apply`] of an empty one.
+    /// The whole document.
     fn whole(&self) -> Result<Vec<u8>, Broken>;
+
+    /// Becomes what [`Document::whole`] gave, being empty.
+    fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
+        self.apply(&[whole])
+    }
 
     /// What a field of a key holds.
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
@@ -62,6 +68,25 @@ pub(crate) fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
     let mut bytes = [0; 8];
     hasher.finalize_xof().fill(&mut bytes);
     u64::from_le_bytes(bytes)
+}
+
+/// The name of an element of a set in a map.
+pub(crate) fn element_name(element: &Scalar) -> String {
+    match element {
+        Scalar::Bool(value) => format!("b{value}"),
+        Scalar::Int(value) => format!("i{value}"),
+        Scalar::Text(value) => format!("t{value}"),
+    }
+}
+
+/// The element that has this name.
+pub(crate) fn element(name: &str) -> Option<Scalar> {
+    let (kind, value) = name.split_at_checked(1)?;
+    Some(match kind {
+        "b" => Scalar::Bool(value == "true"),
+        "i" => Scalar::Int(value.parse().ok()?),
+        _ => Scalar::Text(value.to_owned()),
+    })
 }
 
 /// An update that waits: what must be in the document before it, and the update.
@@ -81,22 +106,6 @@ impl Line {
     fn raise(&mut self, number: u64) {
         self.upto = self.upto.max(number);
         self.waiting = self.waiting.split_off(&(self.upto + 1));
-    }
-
-    /// The ranges up to `last` that are not here.
-    fn gaps(&self, last: u64) -> Vec<(u64, u64)> {
-        let mut gaps = Vec::new();
-        let mut first = self.upto + 1;
-        for &number in self.waiting.keys() {
-            if first < number {
-                gaps.push((first, number - 1));
-            }
-            first = number + 1;
-        }
-        if first <= last {
-            gaps.push((first, last));
-        }
-        gaps
     }
 }
 
@@ -171,8 +180,7 @@ pub(crate) struct Replica<D> {
     updates: BTreeSet<u64>,
     tail: usize,
     whole: usize,
-    turn: usize,
-    next_compare: Micros,
+    rounds: Rounds,
     next_ask: Option<Micros>,
     /// An answer is on its way until then.
     patient_until: Micros,
@@ -207,11 +215,12 @@ impl<D: Document> Replica<D> {
             for (line, upto) in lines.iter_mut().zip(stored) {
                 line.upto = upto;
             }
-            document.apply(rest)?;
+            document.restore(rest)?;
             whole = bytes.len();
         }
         let mut tail = 0;
         let mut updates = BTreeSet::new();
+        let mut later = Vec::new();
         for (key, value) in &storage.records {
             bytes_read += (key.len() + value.len()) as u64;
             let Some(number) = key.strip_prefix(&[UPDATE]) else {
@@ -237,8 +246,9 @@ impl<D: Document> Replica<D> {
                     }
                 }
             }
-            document.apply(rest)?;
+            later.push(rest);
         }
+        document.apply(&later)?;
         Ok(Self {
             document,
             node,
@@ -261,8 +271,7 @@ impl<D: Document> Replica<D> {
             updates,
             tail,
             whole,
-            turn: node,
-            next_compare: 0,
+            rounds: Rounds::new(node, setup.sync_interval.max(1)),
             next_ask: None,
             patient_until: 0,
             requests: 0,
@@ -306,6 +315,7 @@ impl<D: Document> Replica<D> {
     /// Applies the updates that wait and have all before them. Libraries can hold back what came early, too; but Yrs 0.28.1 does not always
     /// get it right, and what is held back is missing from a document that is written down.
     fn take_over(&mut self) -> Result<(), Broken> {
+        let mut ready = Vec::new();
         while let Some(from) = (0..self.lines.len()).find(|&from| {
             let line = &self.lines[from];
             line.waiting
@@ -321,11 +331,17 @@ impl<D: Document> Replica<D> {
             let line = &mut self.lines[from];
             let number = line.upto + 1;
             if let Some((_, update)) = line.waiting.remove(&number) {
-                self.document.apply(&update)?;
-                self.lines[from].upto = number;
+                line.upto = number;
                 let origin = from as u32;
-                self.keep(&Stored::One { origin, number }, &update)?;
+                ready.push((Stored::One { origin, number }, update));
             }
+        }
+        if !ready.is_empty() {
+            let updates: Vec<_> = ready.iter().map(|(_, update)| &update[..]).collect();
+            self.document.apply(&updates)?;
+        }
+        for (stored, update) in ready {
+            self.keep(&stored, &update)?;
         }
         Ok(())
     }
@@ -363,11 +379,7 @@ impl<D: Document> Replica<D> {
             let origin = self.node as u32;
             self.keep(&Stored::One { origin, number }, &update)?;
             let now = self.upto();
-            let after = (0..)
-                .zip(now.iter().zip(&self.told))
-                .filter(|(other, (now, told))| *other != origin && now > told)
-                .map(|(other, (now, _))| (other, *now))
-                .collect();
+            let after = grown(self.node, &now, &self.told);
             self.told = now;
             own = Some(encode(&Message::Update { number, after }, &update)?.into());
         }
@@ -439,7 +451,7 @@ impl<D: Document> Replica<D> {
         let mut holders = Vec::new();
         for (origin, (line, &(last, holder))) in self.lines.iter().zip(&self.known).enumerate() {
             if line.upto < last {
-                missing.insert(origin, line.gaps(last));
+                missing.insert(origin, gaps(line.upto, line.waiting.keys(), last));
                 holders.extend([holder, origin]);
             }
         }
@@ -575,7 +587,7 @@ impl<D: Document> System for Replica<D> {
                         .zip(self.upto())
                         .any(|(&there, here)| there > here)
                 {
-                    self.document.apply(rest)?;
+                    self.document.apply(&[rest])?;
                     for (line, &upto) in self.lines.iter_mut().zip(&upto) {
                         line.raise(upto);
                     }
@@ -596,25 +608,13 @@ impl<D: Document> System for Replica<D> {
     }
 
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
-        if now >= self.next_compare {
-            let nodes = self.lines.len();
-            // Nodes do not compare in step.
-            let phase = self.interval * self.node as u64 / nodes as u64;
-            self.next_compare = now - now % self.interval + self.interval + phase;
-            let peer = (1..=nodes)
-                .map(|step| (self.turn + step) % nodes)
-                .find(|&peer| peer != self.node && self.up[peer]);
-            if let Some(peer) = peer
-                && now > 0
-            {
-                self.turn = peer;
-                self.say(peer, false, false, out)?;
-            }
+        if let Some(peer) = self.rounds.due(now, &self.up) {
+            self.say(peer, false, false, out)?;
         }
         if self.next_ask.is_some_and(|at| now >= at) {
             self.ask(now, out)?;
         }
-        out.wake(self.next_compare);
+        out.wake(self.rounds.next());
         if let Some(at) = self.next_ask {
             out.wake(at);
         }
@@ -675,4 +675,190 @@ fn encode(message: &Message, rest: &[u8]) -> Result<Vec<u8>, Broken> {
         postcard::to_allocvec(message).map_err(|error| Broken::new("encoding a message", error))?;
     bytes.extend_from_slice(rest);
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Class;
+
+    /// A document that is nothing but the updates that it was given.
+    #[derive(Default)]
+    struct Updates(Vec<Vec<u8>>);
+
+    impl Document for Updates {
+        fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+            Ok(operations[0].0.as_bytes().to_vec())
+        }
+
+        fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+            self.0.extend(updates.iter().map(|update| update.to_vec()));
+            Ok(())
+        }
+
+        fn vector(&self) -> Result<Vec<u8>, Broken> {
+            Ok(Vec::new())
+        }
+
+        fn difference(&self, _: &[u8]) -> Result<Vec<u8>, Broken> {
+            Ok(Vec::new())
+        }
+
+        fn whole(&self) -> Result<Vec<u8>, Broken> {
+            Ok(Vec::new())
+        }
+
+        fn read(&self, _: &str, _: u16) -> Result<Content, Broken> {
+            Ok(Content::empty(Class::Flag))
+        }
+    }
+
+    const LATENCY: Micros = 1000;
+
+    fn open(node: NodeId, storage: &Storage) -> (Replica<Updates>, u64) {
+        let setup = Setup {
+            nodes: 3,
+            seed: 1,
+            fields: Arc::new([]),
+            latency: LATENCY,
+            fsync: 500,
+            sync_interval: 1_000_000,
+        };
+        let mut life = 0;
+        let replica = Replica::open(&setup, node, storage, |of| {
+            life = of;
+            Ok(Updates::default())
+        });
+        (replica.unwrap(), life)
+    }
+
+    fn submit(replica: &mut Replica<Updates>, id: OpId, key: &str) -> Out {
+        let mut out = Out::default();
+        let op = Submitted {
+            id,
+            key,
+            field: 0,
+            action: &Action::Toggle,
+        };
+        replica.submit(0, &[op], &mut out).unwrap();
+        out
+    }
+
+    /// The disk does what it was told; gives what comes of it.
+    fn sync(replica: &mut Replica<Updates>, out: Out, storage: &mut Storage) -> Out {
+        let mut then = Out::default();
+        for write in out.persisted {
+            for (key, value) in write.records {
+                match value {
+                    Some(value) => storage.records.insert(key, value),
+                    None => storage.records.remove(&key),
+                };
+            }
+            replica.stored(0, write.ticket, &mut then).unwrap();
+        }
+        then
+    }
+
+    fn update(number: u64, after: &[(u32, u64)], bytes: &[u8]) -> Vec<u8> {
+        let after = after.to_vec();
+        encode(&Message::Update { number, after }, bytes).unwrap()
+    }
+
+    #[test]
+    fn nothing_leaves_a_node_before_its_disk_has_it() {
+        let (mut replica, _) = open(0, &Storage::default());
+        let first = submit(&mut replica, 1, "a");
+        let second = submit(&mut replica, 2, "b");
+        for out in [&first, &second] {
+            assert!(out.sent.is_empty() && out.acknowledged.is_empty());
+        }
+        // Nor for who asks.
+        let mut out = Out::default();
+        for message in [
+            encode(&Message::Missing(vec![(1, 2)]), &[]).unwrap(),
+            encode(&Message::Step1 { upto: vec![0; 3] }, &[]).unwrap(),
+        ] {
+            replica.receive(0, 1, &message, &mut out).unwrap();
+        }
+        assert!(out.sent.is_empty() && out.acknowledged.is_empty());
+        let mut storage = Storage::default();
+        let out = sync(&mut replica, first, &mut storage);
+        assert_eq!(out.acknowledged, [1]);
+        let to: Vec<_> = out.sent.iter().map(|(to, _)| *to).collect();
+        assert_eq!(
+            to,
+            [1, 2, 1],
+            "the update to all, the difference to who asked"
+        );
+    }
+
+    #[test]
+    fn a_life_that_stored_something_is_not_lived_again() {
+        let mut storage = Storage::default();
+        for life in [0, 1, 2] {
+            // Of a life that stored nothing, nobody knows.
+            assert_eq!(open(0, &storage).1, life);
+            let (mut replica, of) = open(0, &storage);
+            assert_eq!(of, life);
+            let out = submit(&mut replica, life, "a");
+            sync(&mut replica, out, &mut storage);
+        }
+    }
+
+    #[test]
+    fn updates_are_taken_over_once_and_after_all_that_they_came_after() {
+        let (mut replica, _) = open(0, &Storage::default());
+        let mut out = Out::default();
+        for (from, message, there) in [
+            (1, update(2, &[], b"1.2"), 0),
+            (2, update(1, &[(1, 2)], b"2.1"), 0),
+            (1, update(1, &[], b"1.1"), 3),
+            (1, update(1, &[], b"1.1"), 3),
+            (2, update(1, &[(1, 2)], b"2.1"), 3),
+        ] {
+            replica.receive(0, from, &message, &mut out).unwrap();
+            assert_eq!(replica.document.0.len(), there);
+        }
+        assert_eq!(replica.document.0, [b"1.1", b"1.2", b"2.1"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_until_it_comes() {
+        let (mut replica, _) = open(0, &Storage::default());
+        let mut out = Out::default();
+        let late = update(3, &[(2, 1)], b"1.3");
+        replica.receive(0, 1, &late, &mut out).unwrap();
+        assert!(out.sent.is_empty(), "it may only be late");
+        // What it asks for when it next asks.
+        let asked = |replica: &mut Replica<Updates>, mut out: Out| {
+            loop {
+                let now = out.wake.unwrap();
+                out = Out::default();
+                replica.wake(now, &mut out).unwrap();
+                let decode = |(to, bytes): &(NodeId, Arc<[u8]>)| {
+                    let message = postcard::take_from_bytes::<Message>(bytes).unwrap().0;
+                    match message {
+                        Message::Missing(gaps) => Some((*to, gaps)),
+                        Message::Step1 { .. } => Some((*to, Vec::new())),
+                        _ => None,
+                    }
+                };
+                let asked: Vec<_> = out.sent.iter().filter_map(decode).collect();
+                if !asked.is_empty() || now > 10_000_000 {
+                    return (asked, out);
+                }
+            }
+        };
+        let (first, out) = asked(&mut replica, out);
+        assert_eq!(first, [(1, vec![(1, 2)]), (2, vec![(1, 1)])]);
+        let (second, mut out) = asked(&mut replica, out);
+        assert_eq!(second, [(1, vec![])], "all of it, from whoever has it");
+        for message in [update(1, &[], b"1.1"), update(2, &[], b"1.2")] {
+            replica.receive(0, 1, &message, &mut out).unwrap();
+        }
+        let there = update(1, &[], b"2.1");
+        replica.receive(0, 2, &there, &mut out).unwrap();
+        assert!(!replica.lacks());
+        assert_eq!(replica.document.0.len(), 4);
+    }
 }

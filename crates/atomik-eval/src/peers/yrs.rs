@@ -12,7 +12,9 @@
 //! An entry for each writer is how counters are made of Yjs maps; a shared number that is read, changed and written loses concurrent changes. Types stand at the root, because two
 //! nodes that put a new shared type under one key of a map at once keep only one of them, while "root level types sharing the same name across different peers are considered to be replicas of the same logical entity" (docs of the crate `yrs`).
 //!
-//! A `set` of a flag or a counter starts an *era*, which has a number of its own: one more entry holds it and the value at its start. Bits and sums say in which era they are, and count in no other.
+//! A `set` of a flag or a counter starts an *era*: one more entry holds the value at its start and its name, which nobody else will choose. Bits and sums say in which era they are, and count in no other.
+
+use std::cell::Cell;
 
 use ::yrs::block::ClientID;
 use ::yrs::updates::decoder::Decode;
@@ -22,7 +24,7 @@ use ::yrs::{
     Transact, TransactionMut, Update, WriteTxn,
 };
 
-use super::document::{Document, Replica, client_id};
+use super::document::{Document, Replica, client_id, element, element_name};
 use crate::content::Content;
 use crate::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
 use crate::workload::{Action, Class, Field, Scalar};
@@ -78,10 +80,15 @@ struct Shared {
     node: u64,
     nodes: u64,
     columns: Vec<Column>,
+    /// Eras that were started in this life.
+    eras: Cell<i64>,
 }
 
-/// Where in the era's order an entry stands: (era, what it holds).
-type InEra = (i64, i64);
+/// The name of an era: the client id of who started it, and a number from 1. The first of all is (0, 0).
+type Era = (i64, i64);
+
+/// An era, and what an entry holds in it.
+type InEra = (Era, i64);
 
 impl Shared {
     fn new(setup: &Setup, node: NodeId, id: u64) -> Self {
@@ -102,6 +109,7 @@ impl Shared {
             node: node as u64,
             nodes: setup.nodes as u64,
             columns,
+            eras: Cell::new(0),
         }
     }
 
@@ -113,7 +121,10 @@ impl Shared {
 
     /// What all nodes' entries of a flag or a counter come to: the era, the value at its start, the entry of each node.
     fn entries(&self, txn: &impl ReadTxn, map: &MapRef, key: &str) -> (InEra, Vec<InEra>) {
-        let get = |name: &str| map.get(txn, name).map_or((0, 0), |value| in_era(&value));
+        let get = |name: &str| {
+            map.get(txn, name)
+                .map_or(((0, 0), 0), |value| in_era(&value))
+        };
         let start = get(&format!("{key}/"));
         let own = (0..self.nodes)
             .map(|node| get(&format!("{key}/{node}")))
@@ -128,30 +139,26 @@ fn root(field: u16, key: &str) -> String {
 }
 
 fn in_era(value: &Value) -> InEra {
+    let number = |value: &Any| match value {
+        Any::Number(value) => value.as_i64().unwrap_or(0),
+        Any::Bool(value) => i64::from(*value),
+        _ => 0,
+    };
     match value {
         Value::Any(Any::Array(parts)) => match &**parts {
-            [Any::Number(era), Any::Number(value)] => {
-                (era.as_i64().unwrap_or(0), value.as_i64().unwrap_or(0))
-            }
-            _ => (0, 0),
+            [client, count, value] => ((number(client), number(count)), number(value)),
+            _ => ((0, 0), 0),
         },
-        Value::Any(Any::Number(value)) => (0, value.as_i64().unwrap_or(0)),
-        Value::Any(Any::Bool(value)) => (0, i64::from(*value)),
-        _ => (0, 0),
+        Value::Any(value) => ((0, 0), number(value)),
+        _ => ((0, 0), 0),
     }
 }
 
 /// An entry that says in which era it is, unless that is the first.
-fn entry(era: i64, value: Any) -> Any {
+fn entry(era: Era, value: Any) -> Any {
     match era {
-        0 => value,
-        era => Any::from(vec![
-            Any::from(era),
-            match value {
-                Any::Bool(value) => Any::from(i64::from(value)),
-                value => value,
-            },
-        ]),
+        (0, 0) => value,
+        (client, count) => Any::from(vec![Any::from(client), Any::from(count), value]),
     }
 }
 
@@ -169,24 +176,6 @@ fn scalar(value: &Any) -> Option<Scalar> {
         Any::Number(value) => Scalar::Int(value.as_i64()?),
         Any::String(value) => Scalar::Text(value.to_string()),
         _ => return None,
-    })
-}
-
-/// The name of an element in a map.
-fn name(element: &Scalar) -> String {
-    match element {
-        Scalar::Bool(value) => format!("b{value}"),
-        Scalar::Int(value) => format!("i{value}"),
-        Scalar::Text(value) => format!("t{value}"),
-    }
-}
-
-fn element(name: &str) -> Option<Scalar> {
-    let (kind, value) = name.split_at_checked(1)?;
-    Some(match kind {
-        "b" => Scalar::Bool(value == "true"),
-        "i" => Scalar::Int(value.parse().ok()?),
-        _ => Scalar::Text(value.to_owned()),
     })
 }
 
@@ -225,10 +214,9 @@ impl Shared {
                 let Action::Set(value) = action else {
                     return Ok(());
                 };
-                let ((era, _), _) = self.entries(txn, map, key);
-                let nodes = self.nodes as i64;
-                let next = (era / nodes + 1) * nodes + self.node as i64;
-                map.insert(txn, format!("{key}/"), entry(next, any(value)));
+                self.eras.set(self.eras.get() + 1);
+                let era = (self.doc.client_id().get() as i64, self.eras.get());
+                map.insert(txn, format!("{key}/"), entry(era, any(value)));
             }
             (Class::Register, Action::Set(value)) => {
                 map.insert(txn, key, any(value));
@@ -239,11 +227,11 @@ impl Shared {
             }
             (Class::Set, Action::Insert(value)) => {
                 let set = txn.get_or_insert_map(root(field, key));
-                set.insert(txn, name(value), true);
+                set.insert(txn, element_name(value), true);
             }
             (Class::Set, Action::Remove(value)) => {
                 let set = txn.get_or_insert_map(root(field, key));
-                set.remove(txn, &name(value));
+                set.remove(txn, &element_name(value));
             }
             (Class::List, Action::Append(value)) => {
                 let list = txn.get_or_insert_array(root(field, key));
@@ -285,15 +273,18 @@ impl Document for Shared {
         Ok(txn.encode_update_v1())
     }
 
-    fn apply(&mut self, update: &[u8]) -> Result<(), Broken> {
-        let update =
-            Update::decode_v1(update).map_err(|error| Broken::new("reading an update", error))?;
-        let mut txn = self
-            .doc
-            .try_transact_mut()
-            .map_err(|error| Broken::new("opening a transaction", error))?;
-        txn.apply_update(update)
-            .map_err(|error| Broken::new("applying an update", error))
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+        for update in updates {
+            let update = Update::decode_v1(update)
+                .map_err(|error| Broken::new("reading an update", error))?;
+            let mut txn = self
+                .doc
+                .try_transact_mut()
+                .map_err(|error| Broken::new("opening a transaction", error))?;
+            txn.apply_update(update)
+                .map_err(|error| Broken::new("applying an update", error))?;
+        }
+        Ok(())
     }
 
     fn vector(&self) -> Result<Vec<u8>, Broken> {
@@ -357,32 +348,18 @@ impl Document for Shared {
 
 #[cfg(test)]
 mod tests {
-    use super::super::adversary::{ALL, Faults, all_counts, any_order, converges, sequential};
+    use super::super::adversary;
     use super::*;
 
-    #[test]
-    fn acknowledged_operations_count_once() {
-        let classes = [Class::Flag, Class::Register, Class::Counter, Class::List];
-        all_counts(&Yrs, &classes, 0..40, ALL);
-        let no_crash = Faults { crash: 0, ..ALL };
-        all_counts(&Yrs, &classes, 40..80, no_crash);
+    fn empty(setup: &Setup, node: NodeId) -> Shared {
+        Shared::new(setup, node, client_id(setup, node, 0))
     }
+
+    adversary::document_tests!(Yrs, empty);
 
     /// Only in their origin's order: where an update overtakes one before it, documents of yrs 0.28.1 end up different now and then.
     #[test]
     fn updates_may_come_in_their_origins_order_any_number_of_times() {
-        any_order(200..240, &Class::ALL, true, |setup, node| {
-            Shared::new(setup, node, client_id(setup, node, 0))
-        });
-    }
-
-    #[test]
-    fn nodes_become_the_same() {
-        converges(&Yrs, &Class::ALL, 100..160);
-    }
-
-    #[test]
-    fn in_sequence_operations_mean_what_traces_mean() {
-        sequential(&Yrs, &Class::ALL, 200..210);
+        adversary::any_order(200..240, &Class::ALL, true, empty);
     }
 }

@@ -1,8 +1,13 @@
-//! The column CRDT through the simulated world.
+//! The columns whose nodes acknowledge alone and come to agree, through the simulated world: the same tests for each that this build has.
 
 // clippy knows only of functions with `#[test]` that they are tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![cfg(feature = "crdts")]
+#![cfg(any(
+    feature = "crdts",
+    feature = "yrs",
+    feature = "loro",
+    feature = "automerge"
+))]
 
 use atomik_eval::figures::Column;
 use atomik_eval::peers;
@@ -11,11 +16,39 @@ use atomik_eval::system::{Kind, inexpressible};
 use atomik_eval::workload::{Action, Class, Line, Scalar, Workload};
 use atomik_eval::world::{Faults, Settings};
 
-fn kind() -> Box<dyn Kind> {
+/// The tests of a column, in a module of its name, and the classes that it cannot express.
+macro_rules! tests {
+    ($feature:literal, $module:ident, $name:literal, $inexpressible:expr) => {
+        #[cfg(feature = $feature)]
+        mod $module {
+            #[test]
+            fn every_acknowledged_operation_counts_once_whatever_fails() {
+                super::every_acknowledged_operation_counts_once($name);
+            }
+
+            #[test]
+            fn one_writer_a_key_finds_what_traces_mean_whatever_fails() {
+                super::one_writer_a_key_finds_what_traces_mean($name);
+            }
+
+            #[test]
+            fn it_expresses_all_but_what_it_says() {
+                super::expresses_all_but($name, &$inexpressible);
+            }
+        }
+    };
+}
+
+tests!("crdts", crdt, "CRDT", [super::Class::Text]);
+tests!("yrs", yrs, "Yrs", []);
+tests!("loro", loro, "Loro", []);
+tests!("automerge", automerge, "Automerge", []);
+
+fn kind(name: &str) -> Box<dyn Kind> {
     peers::all()
         .into_iter()
-        .find(|kind| kind.describe().name == "CRDT")
-        .expect("the column")
+        .find(|kind| kind.describe().name == name)
+        .unwrap_or_else(|| panic!("no column {name}"))
 }
 
 fn workload(lines: impl Iterator<Item = Line>) -> Workload {
@@ -65,14 +98,15 @@ fn one_writer_a_key(operations: u64) -> Workload {
     }))
 }
 
-fn measured(workload: &Workload, faults: Faults, seed: u64) -> Column {
+fn measured(name: &str, workload: &Workload, faults: Faults, seed: u64) -> Column {
     let settings = Settings {
         faults,
         seed,
         outage: 1_000_000,
         ..Settings::default()
     };
-    column(workload, &settings, kind().as_ref(), String::new()).expect("a run")
+    column(workload, &settings, kind(name).as_ref(), String::new())
+        .unwrap_or_else(|error| panic!("{name}, seed {seed}, {faults:?}: {error}"))
 }
 
 /// The node that is cut off and the one that is killed follow from the seed, so each has its turn.
@@ -87,39 +121,37 @@ fn all_faults() -> impl Iterator<Item = (u64, Faults)> {
     })
 }
 
-#[test]
-fn every_acknowledged_operation_counts_once_whatever_fails() {
+fn every_acknowledged_operation_counts_once(name: &str) {
     for (seed, faults) in all_faults() {
-        let column = measured(&counting(1_500), faults, seed);
-        let what = format!("seed {seed}, {faults:?}: {column:?}");
+        let column = measured(name, &counting(1_500), faults, seed);
+        let what = format!("{name}, seed {seed}, {faults:?}: {column:?}");
         assert!(column.converged, "{what}");
         assert_eq!(column.conflicts.wrong, 0, "{what}");
         assert!(column.conflicts.compared > 0, "{what}");
     }
 }
 
-#[test]
-fn one_writer_a_key_finds_what_traces_mean_whatever_fails() {
+fn one_writer_a_key_finds_what_traces_mean(name: &str) {
     for (seed, faults) in all_faults().filter(|(_, faults)| !faults.crash) {
-        let column = measured(&one_writer_a_key(1_500), faults, seed);
-        let what = format!("seed {seed}, {faults:?}: {column:?}");
+        let column = measured(name, &one_writer_a_key(1_500), faults, seed);
+        let what = format!("{name}, seed {seed}, {faults:?}: {column:?}");
         assert!(column.converged, "{what}");
         assert_eq!(column.conflicts.wrong, 0, "{what}");
         assert!(column.conflicts.compared > 40, "{what}");
     }
 }
 
-#[test]
-fn text_is_all_that_it_cannot_express() {
-    let classes: Vec<Class> = inexpressible(kind().as_ref())
+fn expresses_all_but(name: &str, expected: &[Class]) {
+    let classes: Vec<Class> = inexpressible(kind(name).as_ref())
         .into_iter()
         .map(|(class, _)| class)
         .collect();
-    assert_eq!(classes, [Class::Text]);
+    assert_eq!(classes, expected, "{name}");
 }
 
+#[cfg(feature = "crdts")]
 #[test]
-fn a_restart_reads_state_and_a_bounded_tail_however_long_the_history() {
+fn crdt_restarts_from_state_and_a_bounded_tail_however_long_the_history() {
     let toggles = |operations| {
         workload((0..operations).map(|t| Line {
             t: t / 10,
@@ -137,7 +169,7 @@ fn a_restart_reads_state_and_a_bounded_tail_however_long_the_history() {
         column(
             &toggles(operations),
             &settings,
-            kind().as_ref(),
+            kind("CRDT").as_ref(),
             String::new(),
         )
         .expect("a run")
