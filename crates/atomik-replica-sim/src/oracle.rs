@@ -1308,6 +1308,21 @@ impl Oracle {
         let Some(branch) = self.minds[n].as_mut().and_then(|mind| mind.branch.take()) else {
             return false;
         };
+        // Whose entries name what is forgotten as seen mean other changes than those that have the numbers now.
+        let histories = self.origins.iter_mut().map(|origin| &mut origin.history);
+        let branches = self
+            .minds
+            .iter_mut()
+            .flatten()
+            .filter_map(|mind| mind.branch.as_mut())
+            .map(|branch| &mut branch.history);
+        for history in histories.chain(branches) {
+            for (changes, base) in history.iter_mut().zip(&branch.base) {
+                for change in changes {
+                    change.exact &= change.knew.get(own).is_none_or(|knew| knew <= base);
+                }
+            }
+        }
         let retired = self.has_retired(n);
         let origin = &mut self.origins[own];
         origin.history = branch.history;

@@ -250,3 +250,40 @@ fn what_is_sent_back_is_looked_up_after_a_loss_of_memory_has_moved_it() {
         ],
     );
 }
+
+/// An old copy of one replica was put back and nobody holds what it has forgotten, so it writes other changes under the same versions. Another's entry still names
+/// a forgotten one as seen. What is compared with that is neither right nor wrong.
+#[test]
+fn what_names_forgotten_changes_as_seen_tells_nothing_about_overlap() {
+    let down = |from, to| (1, Link(from, to, false));
+    // What is asked of this one until all is released: it changes a key of its own again, and does not publish that.
+    let other = || Work(1, vec![(1, Operation::Toggle(0))]);
+    passes(
+        Setup::calm(3, 2),
+        [
+            start(0),
+            start(1),
+            start(2),
+            (0, Flush(0)),
+            down(0, 2),
+            down(1, 0),
+            down(1, 2),
+            down(2, 0),
+            down(2, 1),
+            (5, other()),
+            (6, Flush(1)),
+            (10, toggle(0, 0)),
+            (20, Flush(0)),
+            (40, toggle(1, 0)),
+            (45, Link(1, 2, true)),
+            (50, Flush(1)),
+            (80, Crash(0, true)),
+            (81, Crash(1, true)),
+            (90, Start(1, Memory::PutBack(1))),
+            (91, Start(0, Memory::PutBack(1))),
+            (92, toggle(0, 1)),
+            (93, toggle(0, 2)),
+            (94, other()),
+        ],
+    );
+}
