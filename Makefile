@@ -28,7 +28,7 @@ HDL_DIR ?= hdl
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign test test-verilated test-engines node demo-cluster soak mutants-replica \
-    atomik-eval eval-data eval eval-scale eval-example bench lint doc hdl ci clean distclean
+    atomik-eval eval-data eval eval-scale eval-example test-documents bench lint doc hdl ci clean distclean
 
 help: ## this list
 	@echo "ATOMiK. Targets:"
@@ -63,6 +63,9 @@ test-verilated: setup ## of these, the second harness alone (crate verilated)
 
 test-engines: ## nodes on zenoh and NATS, over real links where root may make them; builds zenoh, many minutes the first time
 	$(CARGO) test -p atomik-net -p atomik-node --features zenoh,nats -- --nocapture --test-threads=1
+
+test-documents: ## the evaluator's optional columns Loro and Automerge; builds them, some minutes the first time
+	$(CARGO) test -p atomik-eval --features loro,automerge --lib --test convergent --test columns
 
 soak: ## a million schedules of faults through simulated replicas; some ten minutes
 	@$(BUILD_ATOMIK)
@@ -106,7 +109,7 @@ bench: setup ## benchmarks: software model, simulation, replication
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --exclude atomik-node --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --exclude atomik-node --all-targets --features atomik-eval/loro,atomik-eval/automerge -- -D warnings
 	$(CARGO) clippy -p atomik-node --no-default-features --all-targets -- -D warnings
 
 doc: ## documentation of the crates, warnings are errors
