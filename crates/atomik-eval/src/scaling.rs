@@ -7,6 +7,9 @@ use crate::system::{Broken, Kind};
 use crate::workload::Workload;
 use crate::world::Settings;
 
+/// Operations along the nodes.
+const OPERATIONS_OF_NODES: u64 = 2_000;
+
 /// What grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
@@ -49,6 +52,14 @@ impl Axis {
         }
     }
 
+    /// About how much there is to do at a point: operations, as if on three nodes.
+    pub fn work(self, x: u64) -> u64 {
+        match self {
+            Self::History | Self::Keys => x,
+            Self::Nodes => OPERATIONS_OF_NODES * x / 3,
+        }
+    }
+
     /// The workload of a point, and how many nodes run it: flags that are turned over, all nodes alike, keys by Zipf's law with exponent 0.99; along the keys
     /// evenly, so that nearly all come up.
     ///
@@ -71,7 +82,7 @@ impl Axis {
                 ..base
             },
             Self::Nodes => Zipf {
-                operations: 2_000,
+                operations: OPERATIONS_OF_NODES,
                 keys: 1000,
                 nodes: small(x),
                 ..base

@@ -56,28 +56,29 @@ pub struct Args {
     scale: bool,
 }
 
-/// How far it is, on standard error.
+/// How far it is, on standard error: in operations on three nodes, since steps differ a thousandfold.
 struct Progress {
     bar: ProgressBar,
-    started: Cell<u64>,
+    /// Where the bar is when the current step is done.
+    next: Cell<u64>,
 }
 
 impl Progress {
-    fn new(steps: usize) -> Self {
-        let bar = ProgressBar::new(steps as u64);
-        let template = "{bar:30} {pos} of {len}, {elapsed} gone, about {eta} left: {msg}";
+    fn new(work: u64) -> Self {
+        let bar = ProgressBar::new(work);
+        let template = "{bar:30} {percent} %, {elapsed} gone, about {eta} left: {msg}";
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
         bar.enable_steady_tick(Duration::from_millis(200));
-        let started = Cell::new(0);
-        Self { bar, started }
+        let next = Cell::new(0);
+        Self { bar, next }
     }
 
-    /// The step before is done, and the next one starts.
-    fn next(&self, what: &str) {
-        self.bar.set_position(self.started.get());
-        self.started.set(self.started.get() + 1);
+    /// The step before is done, and the next one starts, with so much to do.
+    fn next(&self, work: u64, what: &str) {
+        self.bar.set_position(self.next.get());
+        self.next.set(self.next.get() + work);
         if self.bar.is_hidden() {
             eprintln!("atomik eval: {what}");
         } else {
@@ -118,11 +119,16 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     };
     let kinds = choice.kinds()?;
     let axes: &[Axis] = if args.scale { &Axis::ALL } else { &[] };
-    let points: usize = axes.iter().map(|axis| axis.values().len()).sum();
-    let steps = 1 + kinds.len() * (args.faults.len() + points) + usize::from(LIVE);
-    let progress = Progress::new(steps);
+    let ops = choice.ops.unwrap_or(OPS) as u64;
+    let points: u64 = axes
+        .iter()
+        .flat_map(|axis| axis.values().iter().map(|&x| axis.work(x)))
+        .sum();
+    let columns = kinds.len() as u64;
+    let runs = columns * args.faults.len() as u64 + 1 + u64::from(LIVE);
+    let progress = Progress::new(runs * ops + columns * points);
 
-    progress.next("fit");
+    progress.next(ops, "fit");
     let fit = judge(trace)?;
     commands.push(fit.command.clone());
     let workload = choice.read(trace)?;
@@ -135,7 +141,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             &settings,
             &kinds,
             |column| command(trace, &choice, &args.world, settings.faults, Some(column)),
-            |column| progress.next(&format!("faults {name}: {column}")),
+            |column| progress.next(ops, &format!("faults {name}: {column}")),
         )?;
         run.absent.extend(choice.left_out());
         runs.push(run);
@@ -146,7 +152,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let mut scaling = Vec::new();
     for &axis in axes {
         let series = scale::series(axis, axis.values(), &choice, &args.world, |x, name| {
-            progress.next(&format!("{x} {}: {name}", axis.label()));
+            progress.next(axis.work(x), &format!("{x} {}: {name}", axis.label()));
         })?;
         commands.push(series.command.clone());
         scaling.push(series);
@@ -218,7 +224,7 @@ fn live(
 ) -> Result<Vec<Live>, Failure> {
     use atomik_eval::peers::openraft;
 
-    progress.next("openraft, live");
+    progress.next(choice.ops.unwrap_or(OPS) as u64, "openraft, live");
     let nodes = 3.max(workload.nodes as usize);
     let command = super::live::command(trace, choice, nodes, super::live::CLIENTS);
     let live = openraft::measure(workload, nodes, super::live::CLIENTS, command)?;
