@@ -201,6 +201,16 @@ pub struct Scaling {
     pub command: String,
     /// Every measurement.
     pub points: Vec<Point>,
+    /// What could not be measured, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<String>,
+}
+
+impl Scaling {
+    /// Whether everything was measured, and converged.
+    pub fn is_fine(&self) -> bool {
+        self.failed.is_empty() && self.points.iter().all(|point| point.column.converged)
+    }
 }
 
 /// One measurement of a scaling series.

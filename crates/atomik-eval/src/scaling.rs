@@ -3,7 +3,7 @@
 use crate::figures::{Point, Scaling};
 use crate::generate::{Kind as Op, Mix, SettingsError, Zipf};
 use crate::run;
-use crate::system::{Broken, Kind};
+use crate::system::Kind;
 use crate::workload::Workload;
 use crate::world::Settings;
 
@@ -101,25 +101,14 @@ impl Axis {
     }
 }
 
-/// Why a point could not be measured.
-#[derive(Debug, thiserror::Error)]
-pub enum ScalingError {
-    /// The generator does not take a number.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-    /// A system broke.
-    #[error(transparent)]
-    Broken(#[from] Broken),
-}
-
 /// Measures systems along an axis.
 ///
 /// `settings` has everything but the number of nodes; `command` gives the command for a point and a column, or for the whole series; `started` hears of each
-/// measurement before it starts.
+/// measurement before it starts. A system that breaks at a point is noted in [`Scaling::failed`], and the others go on.
 ///
 /// # Errors
 ///
-/// [`ScalingError`].
+/// [`SettingsError`] for numbers that the generator does not take.
 pub fn series(
     axis: Axis,
     values: &[u64],
@@ -127,8 +116,8 @@ pub fn series(
     kinds: &[Box<dyn Kind>],
     command: impl Fn(Option<(u64, &str)>) -> String,
     mut started: impl FnMut(u64, &str),
-) -> Result<Scaling, ScalingError> {
-    let mut points = Vec::new();
+) -> Result<Scaling, SettingsError> {
+    let (mut points, mut failed) = (Vec::new(), Vec::new());
     for &x in values {
         let (workload, nodes) = axis.workload(x, settings.seed)?;
         let settings = Settings {
@@ -139,14 +128,70 @@ pub fn series(
             let name = kind.describe().name;
             started(x, name);
             let command = command(Some((x, name)));
-            let column = run::column(&workload, &settings, kind.as_ref(), command)
-                .map_err(|error| Broken(format!("{name}, {} {x}: {error}", axis.label())))?;
-            points.push(Point { x, column });
+            match run::column(&workload, &settings, kind.as_ref(), command) {
+                Ok(column) => points.push(Point { x, column }),
+                Err(error) => failed.push(format!("{name}, {x} {}: {error}", axis.label())),
+            }
         }
     }
     Ok(Scaling {
         axis: axis.label().to_owned(),
         command: command(None),
         points,
+        failed,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::peers;
+    use crate::system::{Broken, Description, NodeId, Setup, Storage, System};
+    use crate::workload::Field;
+
+    struct Breaks;
+
+    impl Kind for Breaks {
+        fn describe(&self) -> Description {
+            Description {
+                name: "breaks",
+                library: String::new(),
+                semantics: "",
+                usage: "",
+                proofs: "",
+            }
+        }
+
+        fn expresses(&self, _: &Field) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn open(&self, _: &Setup, _: NodeId, _: &Storage) -> Result<Box<dyn System>, Broken> {
+            Err(Broken("it is out of order".into()))
+        }
+    }
+
+    #[test]
+    fn what_was_measured_outlives_a_system_that_breaks() {
+        let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(Breaks)];
+        kinds.extend(peers::all().into_iter().take(1));
+        let settings = Settings::default();
+        let series = series(
+            Axis::History,
+            &[100, 200],
+            &settings,
+            &kinds,
+            |_| String::new(),
+            |_, _| {},
+        )
+        .unwrap();
+        let measured: Vec<u64> = series.points.iter().map(|point| point.x).collect();
+        assert_eq!(measured, [100, 200]);
+        assert_eq!(series.failed.len(), 2);
+        assert!(
+            series.failed[0].contains("breaks, 100") && series.failed[0].contains("out of order")
+        );
+    }
 }

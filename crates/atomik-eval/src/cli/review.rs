@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atomik_eval::figures::{Live, Review};
+use atomik_eval::figures::{Live, Review, Scaling};
 use atomik_eval::fit::{self, Fit, Thresholds};
 use atomik_eval::import::flights;
 use atomik_eval::report;
@@ -182,7 +182,8 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let text = report::terminal(&review, super::report::width());
     io::stdout().lock().write_all(text.as_bytes())?;
     let all = review.runs.iter().flat_map(|run| &run.columns);
-    Ok(if all.into_iter().all(|column| column.converged) {
+    let grown = review.scaling.iter().all(Scaling::is_fine);
+    Ok(if grown && all.into_iter().all(|column| column.converged) {
         Outcome::Fine
     } else {
         Outcome::CheckFailed

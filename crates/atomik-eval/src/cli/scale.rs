@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use atomik_eval::figures::Scaling;
 use atomik_eval::report;
-use atomik_eval::scaling::{self, Axis, ScalingError};
+use atomik_eval::scaling::{self, Axis};
 use atomik_eval::workload::Workload;
 
 use super::run::{Choice, World, quoted};
@@ -76,8 +76,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             write!(out, "{}", report::terminal::scaling(scaling))?;
         }
     }
-    let points = || all.iter().flat_map(|scaling| &scaling.points);
-    Ok(if points().all(|point| point.column.converged) {
+    Ok(if all.iter().all(Scaling::is_fine) {
         Outcome::Fine
     } else {
         Outcome::CheckFailed
@@ -110,10 +109,6 @@ pub fn series(
         }
         words.join(" ")
     };
-    scaling::series(axis, values, &settings, &choice.kinds()?, command, started).map_err(|error| {
-        match error {
-            ScalingError::Settings(error) => Failure::Input(error.to_string()),
-            ScalingError::Broken(error) => Failure::Broken(error),
-        }
-    })
+    scaling::series(axis, values, &settings, &choice.kinds()?, command, started)
+        .map_err(|error| Failure::Input(error.to_string()))
 }

@@ -608,6 +608,7 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
     Ok(html! {
         h3 id=(format!("scaling-{place}")) { "With " (scaling.axis) }
         @if scaling.points.is_empty() { p { "Nothing was measured." } }
+        @for failed in &scaling.failed { p { "Not measured: " (failed) } }
         @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
         @if !scaling.points.is_empty() {
             details {

@@ -81,6 +81,9 @@ pub fn scaling(scaling: &Scaling) -> String {
         ]);
     }
     let _ = writeln!(text, "{table}");
+    for failed in &scaling.failed {
+        let _ = writeln!(text, "- not measured: {failed}");
+    }
     text
 }
 

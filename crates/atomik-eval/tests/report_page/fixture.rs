@@ -174,6 +174,7 @@ pub fn sound() -> Review {
         axis: axis.into(),
         command: format!("atomik eval scale --axis {axis:?} --seed 7"),
         points: points(xs),
+        failed: Vec::new(),
     };
     Review {
         format: FORMAT,
@@ -334,6 +335,7 @@ pub fn rare() -> Review {
         axis: "nothing".into(),
         command: "atomik eval scale".into(),
         points: vec![],
+        failed: vec![wide.clone()],
     });
     review.commands.push(wide);
     review
