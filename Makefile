@@ -21,8 +21,9 @@ EVAL_DATA ?= target/eval-data
 EVAL_DIR ?= target/eval
 EVAL_OPTIONS ?=
 
-# Where `make hdl` writes the reference configurations.
+# Where `make hdl` writes the reference configurations, and what writes them.
 HDL_DIR ?= hdl
+GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 
 .DEFAULT_GOAL := help
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
@@ -117,8 +118,8 @@ doc: ## documentation of the crates, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p atomik-node --no-default-features --no-deps
 
 hdl: ## regenerate the checked-in Verilog of the reference configurations, and the sources of the diagrams
-	$(CARGO) run --quiet -p atomik-cli -- hdl generate --reference -o $(HDL_DIR)
-	$(CARGO) run --quiet -p atomik-cli -- hdl waves --width 8 --depth 16 --lanes 2 -o $(HDL_DIR)/waves
+	$(GENERATOR) hdl generate --reference -o $(HDL_DIR)
+	$(GENERATOR) hdl waves --width 8 --depth 16 --lanes 2 -o $(HDL_DIR)/waves
 
 ci: ## what the continuous integration runs
 	@.ci/run

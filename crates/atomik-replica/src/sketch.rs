@@ -79,7 +79,7 @@ fn mix(id: u64, purpose: u64) -> u64 {
 fn spread(id: u64) -> ([usize; TABLES], u32) {
     let (first, second) = (mix(id, 0), mix(id, 1));
     // The high half of a product instead of a remainder, which takes longer: as even, to one part in 2^15.
-    let place = |hash: u64| ((hash & 0xffff_ffff) * Sketch::FULL as u64 >> 32) as usize;
+    let place = |hash: u64| (((hash & 0xffff_ffff) * Sketch::FULL as u64) >> 32) as usize;
     let places = [place(first), place(first >> 32), place(second)];
     (places, (second >> 40) as u32)
 }
