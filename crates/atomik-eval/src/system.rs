@@ -64,6 +64,18 @@ pub struct Storage {
     pub folder: PathBuf,
 }
 
+impl Storage {
+    /// Writes and deletes records, in their order.
+    pub(crate) fn store(&mut self, records: impl IntoIterator<Item = Record>) {
+        for (key, value) in records {
+            match value {
+                Some(value) => self.records.insert(key, value),
+                None => self.records.remove(&key),
+            };
+        }
+    }
+}
+
 /// How a system describes itself in the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {
@@ -84,12 +96,14 @@ pub trait Kind {
     /// How it describes itself.
     fn describe(&self) -> Description;
 
-    /// Whether a field of this kind can be expressed.
+    /// Whether a field of this kind can be expressed. Every one, if a column does not say otherwise.
     ///
     /// # Errors
     ///
     /// Why not, in a few words. Operations on such fields are left out of this column, and it says so.
-    fn expresses(&self, field: &Field) -> Result<(), String>;
+    fn expresses(&self, _field: &Field) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Starts node `node`, with what its earlier lives left in `storage`. Called before the run, after a crash, and at the end to measure
     /// how long it takes to have the state back; it must have it all back when it returns, as far as the node's own disk goes.
@@ -115,6 +129,12 @@ impl Broken {
     pub fn new(doing: &str, error: impl std::fmt::Display) -> Self {
         Self(format!("{doing}: {error}"))
     }
+}
+
+/// What there is for each field of the schema, for one of them.
+pub(crate) fn of_field<T>(all: &[T], field: u16) -> Result<&T, Broken> {
+    all.get(usize::from(field))
+        .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
 }
 
 /// A node. After every call the simulator does what [`Out`] was told.

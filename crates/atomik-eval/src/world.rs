@@ -279,12 +279,7 @@ struct Write {
 impl Node {
     /// What was handed over first is on the disk.
     fn store(&mut self, write: Write) -> u64 {
-        for (key, value) in write.persist.records {
-            match value {
-                Some(value) => self.storage.records.insert(key, value),
-                None => self.storage.records.remove(&key),
-            };
-        }
+        self.storage.store(write.persist.records);
         if write.files.is_some() {
             self.durable = write.files;
         }

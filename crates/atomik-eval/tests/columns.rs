@@ -12,7 +12,7 @@ use atomik_eval::run::{column, name_of};
 use atomik_eval::system::{
     Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
 };
-use atomik_eval::workload::{Action, Field, Line, Scalar, Workload};
+use atomik_eval::workload::{Action, Line, Scalar, Workload};
 use atomik_eval::world::{Faults, Settings};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -236,10 +236,6 @@ impl Kind for Raw {
             usage: "",
             proofs: "",
         }
-    }
-
-    fn expresses(&self, _field: &Field) -> Result<(), String> {
-        Ok(())
     }
 
     fn open(

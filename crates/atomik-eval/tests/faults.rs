@@ -1,4 +1,4 @@
-//! What faults do to links, nodes and disks, as systems see it that only watch and write down; and a power cut through every column.
+//! What faults do to links, nodes and disks, as systems see it that only watch and write down; a power cut through every column; and a system that breaks among others.
 
 // clippy knows only of functions with `#[test]` that they are tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -12,10 +12,11 @@ use std::rc::Rc;
 use atomik_eval::content::Content;
 use atomik_eval::peers;
 use atomik_eval::run::column;
+use atomik_eval::scaling::{self, Axis};
 use atomik_eval::system::{
     Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
 };
-use atomik_eval::workload::{Action, Field, Line, Scalar, Workload};
+use atomik_eval::workload::{Action, Line, Scalar, Workload};
 use atomik_eval::world::{Ended, Fate, Faults, Settings, run};
 
 const NONE: Faults = Faults {
@@ -89,10 +90,6 @@ struct Watcher {
 impl Kind for Watch {
     fn describe(&self) -> Description {
         description("watch")
-    }
-
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
     }
 
     fn open(&self, setup: &Setup, node: NodeId, _: &Storage) -> Result<Box<dyn System>, Broken> {
@@ -375,10 +372,6 @@ impl Kind for Ledger {
         description("ledger")
     }
 
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
-    }
-
     fn open(&self, _: &Setup, _: NodeId, storage: &Storage) -> Result<Box<dyn System>, Broken> {
         let file = storage.folder.join("ledger");
         let file = File::options().append(true).create(true).open(file);
@@ -525,4 +518,36 @@ fn what_a_column_acknowledges_outlives_a_power_cut() {
             kind.describe().name
         );
     }
+}
+
+/// A system that does not start.
+struct Breaks;
+
+impl Kind for Breaks {
+    fn describe(&self) -> Description {
+        description("breaks")
+    }
+
+    fn open(&self, _: &Setup, _: NodeId, _: &Storage) -> Result<Box<dyn System>, Broken> {
+        Err(Broken("it is out of order".into()))
+    }
+}
+
+#[test]
+fn what_was_measured_outlives_a_system_that_breaks() {
+    let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(Breaks)];
+    kinds.extend(peers::all().into_iter().take(1));
+    let series = scaling::series(
+        Axis::History,
+        &[100, 200],
+        &Settings::default(),
+        &kinds,
+        |_| String::new(),
+        |_, _| {},
+    )
+    .expect("settings that the generator takes");
+    let measured: Vec<u64> = series.points.iter().map(|point| point.x).collect();
+    assert_eq!(measured, [100, 200]);
+    assert_eq!(series.failed.len(), 2);
+    assert!(series.failed[0].contains("breaks, 100") && series.failed[0].contains("out of order"));
 }

@@ -84,10 +84,6 @@ fn spread(id: u64) -> ([usize; TABLES], u32) {
     (places, (second >> 40) as u32)
 }
 
-fn check(id: u64) -> u32 {
-    spread(id).1
-}
-
 /// A table of `TABLES` times [`size`](Self::size) cells.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sketch {
@@ -129,8 +125,7 @@ impl Sketch {
         table * self.size + place
     }
 
-    fn touch(&mut self, id: u64, count: i32) {
-        let (places, check) = spread(id);
+    fn touch(&mut self, id: u64, (places, check): ([usize; TABLES], u32), count: i32) {
         for (table, place) in places.into_iter().enumerate() {
             let at = self.cell(table, place);
             let cell = &mut self.cells[at];
@@ -141,11 +136,11 @@ impl Sketch {
     }
 
     pub(crate) fn insert(&mut self, id: u64) {
-        self.touch(id, 1);
+        self.touch(id, spread(id), 1);
     }
 
     pub(crate) fn remove(&mut self, id: u64) {
-        self.touch(id, -1);
+        self.touch(id, spread(id), -1);
     }
 
     /// The same set in a table of another size, which divides this one's.
@@ -252,7 +247,11 @@ impl Sketch {
                 check: found,
                 ids,
             } = rest.cells[at];
-            if !matches!(count, 1 | -1) || found != check(ids) {
+            if !matches!(count, 1 | -1) {
+                continue;
+            }
+            let spread = spread(ids);
+            if found != spread.1 {
                 continue;
             }
             if budget == 0 {
@@ -265,8 +264,8 @@ impl Sketch {
                 &mut difference.theirs
             }
             .push(ids);
-            rest.touch(ids, -count);
-            for (table, place) in spread(ids).0.into_iter().enumerate() {
+            rest.touch(ids, spread, -count);
+            for (table, place) in spread.0.into_iter().enumerate() {
                 queue.push(rest.cell(table, place));
             }
         }

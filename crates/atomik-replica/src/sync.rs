@@ -285,8 +285,8 @@ impl Replica {
         let found = difference.ours.len() + difference.theirs.len();
         // Cells of a table that changed between its parts leave a few of many differences open: the next comparison has them. Of few, those that are open
         // may be all that is new, so that the next would find the same again: two entries with all cells in common do not show.
-        let few = found < FEW || found * 8 < difference.estimate * 7;
-        if !difference.complete && few || found == 0 {
+        let enough = found >= FEW && found * 8 >= difference.estimate * 7;
+        if !(difference.complete || enough) || found == 0 {
             let wanted =
                 Sketch::size_for(difference.estimate, size, full).filter(|_| !difference.complete);
             match wanted {

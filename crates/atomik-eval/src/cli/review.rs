@@ -15,7 +15,7 @@ use atomik_eval::scaling::Axis;
 use atomik_eval::workload::{Reader, TraceError, Workload};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::run::{Choice, Fault, World, command, quoted};
+use super::run::{Choice, Fault, World, command, measure, quoted};
 use super::{Failure, Outcome, import, scale};
 
 /// Operations that are run if nobody says: the verdict is on the whole trace, the simulation on its beginning.
@@ -113,18 +113,18 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     } else {
         &args.trace
     };
+    let ops = args.choice.ops.unwrap_or(OPS);
     let choice = Choice {
-        ops: Some(args.choice.ops.unwrap_or(OPS)),
+        ops: Some(ops),
         ..args.choice.clone()
     };
-    let kinds = choice.kinds()?;
+    let columns = choice.kinds()?.len() as u64;
     let axes: &[Axis] = if args.scale { &Axis::ALL } else { &[] };
-    let ops = choice.ops.unwrap_or(OPS) as u64;
+    let ops = ops as u64;
     let points: u64 = axes
         .iter()
         .flat_map(|axis| axis.values().iter().map(|&x| axis.work(x)))
         .sum();
-    let columns = kinds.len() as u64;
     let runs = columns * args.faults.len() as u64 + 1 + u64::from(LIVE);
     let progress = Progress::new(runs * ops + columns * points);
 
@@ -136,18 +136,19 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     for &fault in &args.faults {
         let settings = args.world.settings(&workload, &[fault])?;
         let name = run::name_of(settings.faults);
-        let mut run = run::run(
+        runs.push(measure(
+            trace,
             &workload,
             &settings,
-            &kinds,
-            |column| command(trace, &choice, &args.world, settings.faults, Some(column)),
+            (&choice, &args.world),
             |column| progress.next(ops, &format!("faults {name}: {column}")),
-        )?;
-        run.absent.extend(choice.left_out());
-        runs.push(run);
+        )?);
         commands.push(command(trace, &choice, &args.world, settings.faults, None));
     }
-    let live = live(trace, &workload, &choice, &progress)?;
+    if LIVE {
+        progress.next(ops, "openraft, live");
+    }
+    let live = live(trace, &workload, &choice)?;
     commands.extend(live.iter().map(|live| live.command.clone()));
     let mut scaling = Vec::new();
     for &axis in axes {
@@ -217,15 +218,9 @@ fn judge(trace: &Path) -> Result<Fit, Failure> {
 const LIVE: bool = cfg!(feature = "openraft");
 
 #[cfg(feature = "openraft")]
-fn live(
-    trace: &Path,
-    workload: &Workload,
-    choice: &Choice,
-    progress: &Progress,
-) -> Result<Vec<Live>, Failure> {
+fn live(trace: &Path, workload: &Workload, choice: &Choice) -> Result<Vec<Live>, Failure> {
     use atomik_eval::peers::openraft;
 
-    progress.next(choice.ops.unwrap_or(OPS) as u64, "openraft, live");
     let nodes = 3.max(workload.nodes as usize);
     let command = super::live::command(trace, choice, nodes, super::live::CLIENTS);
     let live = openraft::measure(workload, nodes, super::live::CLIENTS, command)?;
@@ -233,12 +228,7 @@ fn live(
 }
 
 #[cfg(not(feature = "openraft"))]
-fn live(
-    _trace: &Path,
-    _workload: &Workload,
-    _choice: &Choice,
-    _progress: &Progress,
-) -> Result<Vec<Live>, Failure> {
+fn live(_trace: &Path, _workload: &Workload, _choice: &Choice) -> Result<Vec<Live>, Failure> {
     Ok(Vec::new())
 }
 

@@ -249,7 +249,7 @@ impl Choice {
     }
 
     /// The systems that would have been meant, too, if this build had them, and why it has not.
-    pub fn left_out(&self) -> impl Iterator<Item = (String, String)> {
+    fn left_out(&self) -> impl Iterator<Item = (String, String)> {
         let all = self.peers.is_empty();
         peers::left_out()
             .filter(move |_| all)
@@ -310,18 +310,13 @@ pub fn quoted(word: &str) -> String {
 pub fn run(args: &Args) -> Result<Outcome, Failure> {
     let workload = args.choice.read(&args.trace)?;
     let settings = args.world.settings(&workload, &args.faults)?;
-    let kinds = args.choice.kinds()?;
-    let mut run = run::run(
+    let run = measure(
+        &args.trace,
         &workload,
         &settings,
-        &kinds,
-        |column| {
-            let (choice, world) = (&args.choice, &args.world);
-            command(&args.trace, choice, world, settings.faults, Some(column))
-        },
+        (&args.choice, &args.world),
         |name| eprintln!("atomik eval: {name}"),
     )?;
-    run.absent.extend(args.choice.left_out());
     let mut out = std::io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &run).map_err(std::io::Error::from)?;
@@ -334,6 +329,25 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         )?;
     }
     Ok(outcome(&run))
+}
+
+/// Runs a trace's workload through the chosen systems.
+pub fn measure(
+    trace: &Path,
+    workload: &Workload,
+    settings: &Settings,
+    (choice, world): (&Choice, &World),
+    started: impl FnMut(&str),
+) -> Result<Run, Failure> {
+    let mut run = run::run(
+        workload,
+        settings,
+        &choice.kinds()?,
+        |column| command(trace, choice, world, settings.faults, Some(column)),
+        started,
+    )?;
+    run.absent.extend(choice.left_out());
+    Ok(run)
 }
 
 /// A system whose nodes differ at the end has failed.

@@ -14,7 +14,7 @@ use ed25519_dalek::SigningKey;
 use crate::content::Content;
 use crate::system::{
     Broken, Conflict, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted,
-    System,
+    System, of_field,
 };
 use crate::workload::{Action, Class, Field, Scalar};
 
@@ -211,10 +211,7 @@ impl Layout {
     }
 
     fn place(&self, field: u16) -> Result<(usize, usize), Broken> {
-        self.places
-            .get(usize::from(field))
-            .copied()
-            .flatten()
+        of_field(&self.places, field)?
             .ok_or_else(|| Broken(format!("field {field} cannot be expressed")))
     }
 

@@ -22,47 +22,32 @@ use ::automerge::{
     ReadDoc, ScalarValue, ScalarValueRef, TextEncoding, Value, ValueRef,
 };
 
-use super::document::{Document, Replica, client_id, element, element_name};
+use super::document::{Document, Documents, element, element_name};
 use crate::content::Content;
-use crate::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
-use crate::workload::{Action, Class, Field, Scalar};
+use crate::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use crate::workload::{Action, Class, Scalar};
 
 /// Its columns.
 pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Automerge)]
+    vec![Box::new(AUTOMERGE)]
 }
 
-struct Automerge;
+const AUTOMERGE: Documents<Shared> = Documents {
+    describe,
+    empty: Shared::new,
+};
 
-impl Kind for Automerge {
-    fn describe(&self) -> Description {
-        Description {
-            name: "Automerge",
-            library: "automerge 0.12.0".into(),
-            semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register one stays, the same everywhere; the other can be asked for \
-                (`get_all`), which nothing here does, so nothing is reported; an element that is inserted while another removes it stays, unless it was there before, because inserting it then writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
-            usage: "One document; every node starts from the same first change, which makes a map for each field, and lists and texts are made by changes with an actor, time and predecessor that all nodes derive alike (automerge.org, Modeling Data: setting up an initial document structure; \
-                Versioning: a change on the fly with hard-coded actor id and timestamp). A transaction for each batch; its changes are broadcast, as `save_after` gives them. The crate's sync protocol asks for a reliable in-order stream and finds what a peer lacks by Bloom filters, which have false positives (docs of module `sync`, `BloomFilter`); here whoever comes back \
-                sends hashes of each actor's latest changes, further back in doubling steps, and gets all changes that these do not depend on. Actor ids are new in every life. Changes are stored one by one, and the compacted document replaces them now and then (automerge.org, Storage: under the hood); here when they are as many bytes as the document. \
-                Native counters, one for each writer, because those that two nodes create under one key at once do not add up. Text is counted in Unicode code points (`TextEncoding::UnicodeCodePoint`), as in traces.",
-            proofs: "None known of the crate, whose tests have properties and fuzzed cases. Of algorithms of its kind, a replicated growable array and an increment-decrement counter, Gomes, Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong Eventual Consistency in Distributed Systems, 2017).",
-        }
-    }
-
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn open(
-        &self,
-        setup: &Setup,
-        node: NodeId,
-        storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
-        let replica = Replica::open(setup, node, storage, |life| {
-            Shared::new(setup, node, client_id(setup, node, life))
-        })?;
-        Ok(Box::new(replica))
+fn describe() -> Description {
+    Description {
+        name: "Automerge",
+        library: "automerge 0.12.0".into(),
+        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register one stays, the same everywhere; the other can be asked for \
+            (`get_all`), which nothing here does, so nothing is reported; an element that is inserted while another removes it stays, unless it was there before, because inserting it then writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
+        usage: "One document; every node starts from the same first change, which makes a map for each field, and lists and texts are made by changes with an actor, time and predecessor that all nodes derive alike (automerge.org, Modeling Data: setting up an initial document structure; \
+            Versioning: a change on the fly with hard-coded actor id and timestamp). A transaction for each batch; its changes are broadcast, as `save_after` gives them. The crate's sync protocol asks for a reliable in-order stream and finds what a peer lacks by Bloom filters, which have false positives (docs of module `sync`, `BloomFilter`); here whoever comes back \
+            sends hashes of each actor's latest changes, further back in doubling steps, and gets all changes that these do not depend on. Actor ids are new in every life. Changes are stored one by one, and the compacted document replaces them now and then (automerge.org, Storage: under the hood); here when they are as many bytes as the document. \
+            Native counters, one for each writer, because those that two nodes create under one key at once do not add up. Text is counted in Unicode code points (`TextEncoding::UnicodeCodePoint`), as in traces.",
+        proofs: "None known of the crate, whose tests have properties and fuzzed cases. Of algorithms of its kind, a replicated growable array and an increment-decrement counter, Gomes, Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong Eventual Consistency in Distributed Systems, 2017).",
     }
 }
 
@@ -119,13 +104,9 @@ impl Shared {
         })
     }
 
-    fn column(&self, field: u16) -> Result<&Column, Broken> {
-        column(&self.columns, field)
-    }
-
     /// Makes the list or text of a key if it is not there, by the change that every node would make.
     fn make(&mut self, key: &str, field: u16) -> Result<(), Broken> {
-        let column = self.column(field)?;
+        let column = of_field(&self.columns, field)?;
         let kind = match column.class {
             Class::List => ObjType::List,
             Class::Text => ObjType::Text,
@@ -146,12 +127,6 @@ impl Shared {
         self.doc.apply_changes(doc.get_last_local_change())?;
         Ok(())
     }
-}
-
-fn column(columns: &[Column], field: u16) -> Result<&Column, Broken> {
-    columns
-        .get(usize::from(field))
-        .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
 }
 
 /// The beginning of the names of all that belongs to a key, and to no other.
@@ -302,7 +277,7 @@ impl Document for Shared {
         }
         let mut change = self.doc.transaction();
         for (key, field, action) in operations {
-            let column = column(&self.columns, *field)?;
+            let column = of_field(&self.columns, *field)?;
             act(&mut change, column, key, self.node, action)?;
         }
         change.commit_with(CommitOptions::default().with_time(0));
@@ -357,7 +332,7 @@ impl Document for Shared {
     }
 
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
-        let column = self.column(field)?;
+        let column = of_field(&self.columns, field)?;
         read(&self.doc, column, key)
     }
 }
@@ -417,16 +392,13 @@ fn read(doc: &Doc, column: &Column, key: &str) -> Result<Content, Broken> {
 #[cfg(test)]
 mod tests {
     use super::super::adversary;
+    use super::super::document::laws;
     use super::*;
 
-    fn empty(setup: &Setup, node: NodeId) -> Shared {
-        Shared::new(setup, node, client_id(setup, node, 0)).unwrap()
-    }
-
-    adversary::document_tests!(Automerge, empty);
+    laws::document_tests!(AUTOMERGE);
 
     #[test]
     fn updates_may_come_in_any_order_any_number_of_times() {
-        adversary::any_order(200..240, &Class::ALL, false, empty);
+        laws::any_order(200..240, &Class::ALL, false, &AUTOMERGE);
     }
 }

@@ -22,7 +22,7 @@ use super::store_protocol::{
     Event, EventStore, Operation, PRIMARY, Primary, Recovered, Transaction,
 };
 use crate::content::Content;
-use crate::system::{Broken, Description, Kind, NodeId, OpId, Setup, Storage, System};
+use crate::system::{Broken, Description, Kind, NodeId, OpId, Setup, Storage, System, of_field};
 use crate::workload::{Action, Class, Field};
 
 /// Its columns.
@@ -54,10 +54,6 @@ impl Kind for CqrsEs {
                     nodes: as \"Event log with snapshots\".",
             proofs: PROOFS,
         }
-    }
-
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
     }
 
     fn open(
@@ -325,10 +321,7 @@ impl EventStore for CqrsStore {
                     field,
                     action,
                 } = &row.event.operation;
-                let class = self
-                    .classes
-                    .get(usize::from(*field))
-                    .ok_or_else(|| Broken(format!("field {field} is not in the schema")))?;
+                let class = of_field(&self.classes, *field)?;
                 let change = Change {
                     client: row.event.client,
                     op: *op,

@@ -23,7 +23,8 @@ use serde::{Deserialize, Serialize};
 use super::causal::Log;
 use crate::content::Content;
 use crate::system::{
-    Broken, Description, Kind, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
+    Broken, Description, Kind, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted,
+    System, of_field,
 };
 use crate::workload::{Action, Class, Field, Scalar};
 
@@ -426,11 +427,7 @@ impl Replica {
     }
 
     fn class(&self, field: u16) -> Result<Class, Broken> {
-        self.setup
-            .fields
-            .get(usize::from(field))
-            .map(|field| field.class)
-            .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
+        of_field(&self.setup.fields, field).map(|field| field.class)
     }
 
     /// Stores what has come meanwhile, if the disk is not busy with what came before: one batch for each fsync.

@@ -81,10 +81,6 @@ impl Kind for EventLog {
         }
     }
 
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
-    }
-
     fn open(
         &self,
         setup: &Setup,

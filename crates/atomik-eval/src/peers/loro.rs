@@ -21,46 +21,31 @@ use ::loro::{
     VersionVector,
 };
 
-use super::document::{Document, Replica, client_id, element, element_name};
+use super::document::{Document, Documents, element, element_name};
 use crate::content::Content;
-use crate::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
-use crate::workload::{Action, Class, Field, Scalar};
+use crate::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use crate::workload::{Action, Class, Scalar};
 
 /// Its columns.
 pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Loro)]
+    vec![Box::new(LORO)]
 }
 
-struct Loro;
+const LORO: Documents<Shared> = Documents {
+    describe,
+    empty: Shared::new,
+};
 
-impl Kind for Loro {
-    fn describe(&self) -> Description {
-        Description {
-            name: "Loro",
-            library: "loro 1.17.1".into(),
-            semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register, and of a concurrent insertion and removal of \
-                one element, the one with the higher Lamport time stays, then that of the higher peer id, and nothing is reported; inserting an element that is there writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
-            usage: "One document; root maps for fields, and under them mergeable children (docs of crate `loro`, LoroMap: for peers that may lazily initialise the same child). Native counters; they are floats (LoroCounter), so values are added in 32-bit halves. A commit for each batch; \
-                `export(ExportMode::updates)` since the version vector before it is broadcast, and whoever comes back sends its version vector and gets what it lacks (README of `loro`, Real-time Collaboration). Peer ids are new in every life (docs, `set_peer_id`: pitfalls). Updates are stored one by one, \
-                imported together after a restart (docs, `import_batch`), and replaced by a snapshot now and then (loro.dev, Persistence); here when they are as many bytes as the document. The snapshot keeps all history: a shallow one could not take updates from before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
-            proofs: "None known of the crate, whose own property tests compare replicas (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview), of whose variant FugueMax Weidner and Kleppmann prove on paper that it interleaves concurrent insertions as little as can be (arXiv:2305.00583).",
-        }
-    }
-
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn open(
-        &self,
-        setup: &Setup,
-        node: NodeId,
-        storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
-        let replica = Replica::open(setup, node, storage, |life| {
-            Shared::new(setup, client_id(setup, node, life))
-        })?;
-        Ok(Box::new(replica))
+fn describe() -> Description {
+    Description {
+        name: "Loro",
+        library: "loro 1.17.1".into(),
+        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register, and of a concurrent insertion and removal of \
+            one element, the one with the higher Lamport time stays, then that of the higher peer id, and nothing is reported; inserting an element that is there writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
+        usage: "One document; root maps for fields, and under them mergeable children (docs of crate `loro`, LoroMap: for peers that may lazily initialise the same child). Native counters; they are floats (LoroCounter), so values are added in 32-bit halves. A commit for each batch; \
+            `export(ExportMode::updates)` since the version vector before it is broadcast, and whoever comes back sends its version vector and gets what it lacks (README of `loro`, Real-time Collaboration). Peer ids are new in every life (docs, `set_peer_id`: pitfalls). Updates are stored one by one, \
+            imported together after a restart (docs, `import_batch`), and replaced by a snapshot now and then (loro.dev, Persistence); here when they are as many bytes as the document. The snapshot keeps all history: a shallow one could not take updates from before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
+        proofs: "None known of the crate, whose own property tests compare replicas (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview), of whose variant FugueMax Weidner and Kleppmann prove on paper that it interleaves concurrent insertions as little as can be (arXiv:2305.00583).",
     }
 }
 
@@ -81,7 +66,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn new(setup: &Setup, id: u64) -> Result<Self, Broken> {
+    fn new(setup: &Setup, _: NodeId, id: u64) -> Result<Self, Broken> {
         let doc = LoroDoc::new();
         doc.set_peer_id(id).map_err(broken("setting the peer id"))?;
         let columns = setup
@@ -99,12 +84,6 @@ impl Shared {
             columns,
             eras: 0,
         })
-    }
-
-    fn column(&self, field: u16) -> Result<&Column, Broken> {
-        self.columns
-            .get(usize::from(field))
-            .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
     }
 }
 
@@ -182,7 +161,7 @@ fn scalar(value: &LoroValue) -> Option<Scalar> {
 
 impl Shared {
     fn change(&mut self, key: &str, field: u16, action: &Action) -> Result<(), Broken> {
-        let column = self.column(field)?;
+        let column = of_field(&self.columns, field)?;
         let map = &column.map;
         match (column.class, action) {
             (Class::Flag, Action::Toggle) => {
@@ -290,7 +269,7 @@ impl Document for Shared {
     }
 
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
-        let column = self.column(field)?;
+        let column = of_field(&self.columns, field)?;
         let entry = || column.map.get(key);
         Ok(match column.class {
             Class::Flag => {
@@ -328,16 +307,13 @@ impl Document for Shared {
 #[cfg(test)]
 mod tests {
     use super::super::adversary;
+    use super::super::document::laws;
     use super::*;
 
-    fn empty(setup: &Setup, node: NodeId) -> Shared {
-        Shared::new(setup, client_id(setup, node, 0)).unwrap()
-    }
-
-    adversary::document_tests!(Loro, empty);
+    laws::document_tests!(LORO);
 
     #[test]
     fn updates_may_come_in_any_order_any_number_of_times() {
-        adversary::any_order(200..240, &Class::ALL, false, empty);
+        laws::any_order(200..240, &Class::ALL, false, &LORO);
     }
 }

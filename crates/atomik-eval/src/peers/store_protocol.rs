@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
-use crate::system::{Broken, Micros, NodeId, OpId, Out, Setup, Submitted, System};
+use crate::system::{Broken, Micros, NodeId, OpId, Out, Setup, Submitted, System, of_field};
 use crate::workload::{Action, Class, Field};
 
 /// The node that hosts the store.
@@ -261,10 +261,7 @@ impl Projection {
 }
 
 fn class(fields: &[Field], field: u16) -> Result<Class, Broken> {
-    fields
-        .get(usize::from(field))
-        .map(|field| field.class)
-        .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
+    of_field(fields, field).map(|field| field.class)
 }
 
 /// Applies an action to one of the fields of a stream, which are sorted by field.

@@ -24,47 +24,32 @@ use ::yrs::{
     Transact, TransactionMut, Update, WriteTxn,
 };
 
-use super::document::{Document, Replica, client_id, element, element_name};
+use super::document::{Document, Documents, element, element_name};
 use crate::content::Content;
-use crate::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
-use crate::workload::{Action, Class, Field, Scalar};
+use crate::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use crate::workload::{Action, Class, Scalar};
 
 /// Its columns.
 pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
-    vec![Box::new(Yrs)]
+    vec![Box::new(YRS)]
 }
 
-struct Yrs;
+const YRS: Documents<Shared> = Documents {
+    describe,
+    empty: Shared::new,
+};
 
-impl Kind for Yrs {
-    fn describe(&self) -> Description {
-        Description {
-            name: "Yrs",
-            library: "yrs 0.28.1".into(),
-            semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions and text edits all count; of two concurrent writes of one register \
-                that of the higher client id stays, and nothing is reported; an element that is inserted while another removes it stays, unless a third inserted it, too, and the removal saw that one.",
-            usage: "One document; types at the root and known beforehand (docs of crate `yrs`). Flags and counters have an entry for each writer. A transaction for each batch; updates are broadcast in encoding v1, and whoever comes back gets a difference by state vector \
-                (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates are applied in causal order (of 0.28.1 we saw documents differ where one overtook another of its origin, which the streams of providers do not let happen). Client ids are new in every life (docs.yjs.dev, FAQ). Updates are stored one by one and merged into the whole document now and then (docs of yrs-rocksdb, Example: every 64 updates; \
-                here when they are as many bytes as the document, which writes less). Y.Map keeps a tombstone for every value that was overwritten; y-utility's README advises YKeyValue for that, which there is for JavaScript only: it finds entries by their place in an array, and \
-                Yrs has to walk from the start for a place.",
-            proofs: "None known. The crate's own randomised tests compare replicas after exchanges in random order (fuzzy tests in src/types/{array,map,text}.rs).",
-        }
-    }
-
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn open(
-        &self,
-        setup: &Setup,
-        node: NodeId,
-        storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
-        let replica = Replica::open(setup, node, storage, |life| {
-            Ok(Shared::new(setup, node, client_id(setup, node, life)))
-        })?;
-        Ok(Box::new(replica))
+fn describe() -> Description {
+    Description {
+        name: "Yrs",
+        library: "yrs 0.28.1".into(),
+        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions and text edits all count; of two concurrent writes of one register \
+            that of the higher client id stays, and nothing is reported; an element that is inserted while another removes it stays, unless a third inserted it, too, and the removal saw that one.",
+        usage: "One document; types at the root and known beforehand (docs of crate `yrs`). Flags and counters have an entry for each writer. A transaction for each batch; updates are broadcast in encoding v1, and whoever comes back gets a difference by state vector \
+            (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates are applied in causal order (of 0.28.1 we saw documents differ where one overtook another of its origin, which the streams of providers do not let happen). Client ids are new in every life (docs.yjs.dev, FAQ). Updates are stored one by one and merged into the whole document now and then (docs of yrs-rocksdb, Example: every 64 updates; \
+            here when they are as many bytes as the document, which writes less). Y.Map keeps a tombstone for every value that was overwritten; y-utility's README advises YKeyValue for that, which there is for JavaScript only: it finds entries by their place in an array, and \
+            Yrs has to walk from the start for a place.",
+        proofs: "None known. The crate's own randomised tests compare replicas after exchanges in random order (fuzzy tests in src/types/{array,map,text}.rs).",
     }
 }
 
@@ -91,7 +76,7 @@ type Era = (i64, i64);
 type InEra = (Era, i64);
 
 impl Shared {
-    fn new(setup: &Setup, node: NodeId, id: u64) -> Self {
+    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, Broken> {
         // 53 bits, as docs of `yrs` have it.
         let id = ClientID::new(id >> 11);
         let doc = Doc::with_options(Options::with_guid_and_client_id("atomik".into(), id));
@@ -104,19 +89,13 @@ impl Shared {
                 map: doc.get_or_insert_map(field.to_string()),
             })
             .collect();
-        Self {
+        Ok(Self {
             doc,
             node: node as u64,
             nodes: setup.nodes as u64,
             columns,
             eras: Cell::new(0),
-        }
-    }
-
-    fn column(&self, field: u16) -> Result<&Column, Broken> {
-        self.columns
-            .get(usize::from(field))
-            .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
+        })
     }
 
     /// What all nodes' entries of a flag or a counter come to: the era, the value at its start, the entry of each node.
@@ -194,7 +173,7 @@ impl Shared {
         field: u16,
         action: &Action,
     ) -> Result<(), Broken> {
-        let column = self.column(field)?;
+        let column = of_field(&self.columns, field)?;
         let map = &column.map;
         match (column.class, action) {
             (Class::Flag, Action::Toggle) => {
@@ -303,7 +282,7 @@ impl Document for Shared {
     }
 
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
-        let column = self.column(field)?;
+        let column = of_field(&self.columns, field)?;
         let map = &column.map;
         let txn = self.doc.transact();
         Ok(match column.class {
@@ -349,17 +328,14 @@ impl Document for Shared {
 #[cfg(test)]
 mod tests {
     use super::super::adversary;
+    use super::super::document::laws;
     use super::*;
 
-    fn empty(setup: &Setup, node: NodeId) -> Shared {
-        Shared::new(setup, node, client_id(setup, node, 0))
-    }
-
-    adversary::document_tests!(Yrs, empty);
+    laws::document_tests!(YRS);
 
     /// Only in their origin's order: where an update overtakes one before it, documents of yrs 0.28.1 end up different now and then.
     #[test]
     fn updates_may_come_in_their_origins_order_any_number_of_times() {
-        adversary::any_order(200..240, &Class::ALL, true, empty);
+        laws::any_order(200..240, &Class::ALL, true, &YRS);
     }
 }

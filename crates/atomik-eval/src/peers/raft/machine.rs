@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::content::Content;
-use crate::system::Broken;
+use crate::system::{Broken, of_field};
 use crate::workload::{Action, Field};
 
 /// The data of a log entry: operations that one node proposes at once.
@@ -99,10 +99,7 @@ impl Machine {
         action: &Action,
     ) -> Result<(), Broken> {
         self.version += 1;
-        let class = fields
-            .get(usize::from(field))
-            .ok_or_else(|| Broken(format!("a log entry names field {field}")))?
-            .class;
+        let class = of_field(fields, field)?.class;
         let held = match self.keys.get_mut(&*key) {
             Some(held) => held,
             None => self.keys.entry(key.into_owned()).or_default(),

@@ -24,6 +24,7 @@ use raft::{Config, RawNode, SnapshotStatus, StateRole};
 use crate::content::Content;
 use crate::system::{
     Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    of_field,
 };
 use crate::workload::{Action, Field};
 
@@ -65,10 +66,6 @@ impl Kind for Raft {
                 a session table finds repeated proposals (same, section 6.3) and keeps each node's operations in order.",
             proofs: "Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's dissertation, appendix B), safety and linearizability in Coq for another implementation (Verdi; Woos et al., CPP 2016). Of raft-rs: none known.",
         }
-    }
-
-    fn expresses(&self, _: &Field) -> Result<(), String> {
-        Ok(())
     }
 
     fn open(
@@ -537,12 +534,7 @@ impl System for Node {
         if let Some(content) = self.raft.store().machine().get(key, field) {
             return Ok(content.clone());
         }
-        let class = self
-            .fields
-            .get(usize::from(field))
-            .ok_or_else(|| Broken(format!("there is no field {field}")))?
-            .class;
-        Ok(Content::empty(class))
+        Ok(Content::empty(of_field(&self.fields, field)?.class))
     }
 
     fn bytes_read(&self) -> u64 {

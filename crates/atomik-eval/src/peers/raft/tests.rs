@@ -217,12 +217,7 @@ impl Cluster {
                     ticket,
                     records,
                 } if life == self.lives[node] => {
-                    for (key, value) in records {
-                        match value {
-                            Some(value) => self.disks[node].records.insert(key, value),
-                            None => self.disks[node].records.remove(&key),
-                        };
-                    }
+                    self.disks[node].store(records);
                     self.call(node, |system, now, out| system.stored(now, ticket, out));
                 }
                 Event::Wake { node, life } if life == self.lives[node] => {
@@ -626,8 +621,8 @@ fn a_disk_gives_back_the_log_that_was_written_to_it() {
             drawn += 1;
             FixedState::with_seed(seed).hash_one(drawn) % below
         };
-        let mut disk = BTreeMap::new();
-        let (mut log, _) = Log::open(members(), &fields, compaction, &disk).unwrap();
+        let mut disk = Storage::default();
+        let (mut log, _) = Log::open(members(), &fields, compaction, &disk.records).unwrap();
         let mut hard = HardState {
             term: 1,
             ..HardState::default()
@@ -671,13 +666,8 @@ fn a_disk_gives_back_the_log_that_was_written_to_it() {
                 }
                 _ => log.compact().unwrap(),
             }
-            for (key, value) in log.take_records() {
-                match value {
-                    Some(value) => disk.insert(key, value),
-                    None => disk.remove(&key),
-                };
-            }
-            let (again, _) = Log::open(members(), &fields, compaction, &disk).unwrap();
+            disk.store(log.take_records());
+            let (again, _) = Log::open(members(), &fields, compaction, &disk.records).unwrap();
             assert_eq!(all_of(&again), all_of(&log), "seed {seed}, step {unique}");
         }
     }

@@ -9,6 +9,9 @@
 //! Clients' operations wait until the disk is free, then they change the document and are stored as one update; it is sent when it is durable. So at that moment all of the
 //! document is durable, and then questions are answered.
 
+#[cfg(test)]
+pub(super) mod laws;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -16,7 +19,9 @@ use serde::{Deserialize, Serialize};
 
 use super::anti_entropy::{Rounds, gaps, grown};
 use crate::content::Content;
-use crate::system::{Broken, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System};
+use crate::system::{
+    Broken, Description, Kind, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
+};
 use crate::workload::{Action, Scalar};
 
 /// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send buffer.
@@ -59,8 +64,33 @@ pub(crate) trait Document {
     fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
 }
 
+/// A column of a library: every node has a document.
+pub(crate) struct Documents<D> {
+    pub(crate) describe: fn() -> Description,
+    /// Makes an empty document of a node, with the id of its life.
+    pub(crate) empty: fn(&Setup, NodeId, u64) -> Result<D, Broken>,
+}
+
+impl<D: Document + 'static> Kind for Documents<D> {
+    fn describe(&self) -> Description {
+        (self.describe)()
+    }
+
+    fn open(
+        &self,
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+    ) -> Result<Box<dyn System>, Broken> {
+        let replica = Replica::open(setup, node, storage, |life| {
+            (self.empty)(setup, node, client_id(setup, node, life))
+        })?;
+        Ok(Box::new(replica))
+    }
+}
+
 /// Bits for the id of a node in one of its lives, at random from the seed: libraries ask that an id is not used again after a restart.
-pub(crate) fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
+fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     for part in [setup.seed, node as u64, life] {
         hasher.update(&part.to_le_bytes());
@@ -748,12 +778,7 @@ mod tests {
     fn sync(replica: &mut Replica<Updates>, out: Out, storage: &mut Storage) -> Out {
         let mut then = Out::default();
         for write in out.persisted {
-            for (key, value) in write.records {
-                match value {
-                    Some(value) => storage.records.insert(key, value),
-                    None => storage.records.remove(&key),
-                };
-            }
+            storage.store(write.records);
             replica.stored(0, write.ticket, &mut then).unwrap();
         }
         then
