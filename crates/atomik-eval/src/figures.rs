@@ -201,16 +201,32 @@ pub struct Scaling {
     pub command: String,
     /// Every measurement.
     pub points: Vec<Point>,
+    /// What was not measured because it would have taken too long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// What could not be measured, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
 }
 
 impl Scaling {
-    /// Whether everything was measured, and converged.
+    /// Whether all that was tried was measured, and converged.
     pub fn is_fine(&self) -> bool {
         self.failed.is_empty() && self.points.iter().all(|point| point.column.converged)
     }
+}
+
+/// A measurement that was left out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Where on the axis.
+    pub x: u64,
+    /// The system.
+    pub name: String,
+    /// Seconds that it would have taken, going by what smaller ones took.
+    pub expected_s: u64,
+    /// Seconds that it might have taken.
+    pub patience_s: u64,
 }
 
 /// One measurement of a scaling series.

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::rc::Rc;
+use std::time::Duration;
 
 use atomik_eval::content::Content;
 use atomik_eval::peers;
@@ -538,8 +539,8 @@ fn what_was_measured_outlives_a_system_that_breaks() {
     let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(Breaks)];
     kinds.extend(peers::all().into_iter().take(1));
     let series = scaling::series(
-        Axis::History,
-        &[100, 200],
+        (Axis::History, &[100, 200]),
+        Duration::MAX,
         &Settings::default(),
         &kinds,
         |_| String::new(),
@@ -550,4 +551,24 @@ fn what_was_measured_outlives_a_system_that_breaks() {
     assert_eq!(measured, [100, 200]);
     assert_eq!(series.failed.len(), 2);
     assert!(series.failed[0].contains("breaks, 100") && series.failed[0].contains("out of order"));
+}
+
+#[test]
+fn what_would_take_too_long_is_left_out() {
+    let kinds: Vec<Box<dyn Kind>> = peers::all().into_iter().take(2).collect();
+    let mut measured = Vec::new();
+    let series = scaling::series(
+        (Axis::History, &[100, 200]),
+        Duration::ZERO,
+        &Settings::default(),
+        &kinds,
+        |_| String::new(),
+        |x, _| measured.push(x),
+    )
+    .expect("settings that the generator takes");
+    assert_eq!(measured, [100, 100]);
+    assert_eq!(series.points.len(), 2);
+    let left_out: Vec<_> = series.left_out.iter().map(|point| point.x).collect();
+    assert_eq!(left_out, [200, 200]);
+    assert!(series.is_fine());
 }

@@ -314,6 +314,16 @@ fn all_forms_show_the_same_cells() {
         for form in [&terminal, &markdown] {
             assert!(form.contains(&review.fit.verdict.to_string()));
         }
+        for point in review.scaling.iter().flat_map(|series| &series.left_out) {
+            let here = |text: &str| text.contains("Not measured") && text.contains(&point.name);
+            assert!(cells.iter().any(|cell| here(cell)), "{name}: {point:?}");
+            let line = format!("not measured: {}, ", point.name);
+            assert!(terminal.contains(&line), "{name}: {point:?}");
+        }
+        if name == "sound" {
+            let text = "10,000,000 operations in the history: would have taken about 47.0 min, more than the 5.00 min that it might";
+            assert!(cells.iter().any(|cell| cell.contains(text)) && terminal.contains(text));
+        }
     }
 }
 

@@ -51,9 +51,11 @@ pub struct Args {
         default_value = "none,loss,partition,crash"
     )]
     faults: Vec<Fault>,
-    /// Also measure how cost grows with history, nodes and keys; many minutes
+    /// Also measure how cost grows with history, nodes and keys; half an hour
     #[arg(long)]
     scale: bool,
+    #[command(flatten)]
+    patience: scale::Patience,
 }
 
 /// How far it is, on standard error: in operations on three nodes, since steps differ a thousandfold.
@@ -84,6 +86,11 @@ impl Progress {
         } else {
             self.bar.set_message(what.to_owned());
         }
+    }
+
+    /// So much needs not be done.
+    fn less(&self, work: u64) {
+        self.bar.dec_length(work);
     }
 }
 
@@ -152,9 +159,14 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     commands.extend(live.iter().map(|live| live.command.clone()));
     let mut scaling = Vec::new();
     for &axis in axes {
-        let series = scale::series(axis, axis.values(), &choice, &args.world, |x, name| {
-            progress.next(axis.work(x), &format!("{x} {}: {name}", axis.label()));
-        })?;
+        let series = scale::series(
+            (axis, axis.values()),
+            args.patience,
+            &choice,
+            &args.world,
+            |x, name| progress.next(axis.work(x), &format!("{x} {}: {name}", axis.label())),
+        )?;
+        progress.less(series.left_out.iter().map(|point| axis.work(point.x)).sum());
         commands.push(series.command.clone());
         scaling.push(series);
     }

@@ -158,7 +158,7 @@ fn rate(text: &str) -> Result<Rate, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+pub fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if (0.0..1e9).contains(&number) => Ok(number),
         _ => Err("give a number, not below 0".into()),

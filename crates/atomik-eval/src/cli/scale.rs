@@ -1,13 +1,14 @@
 //! `atomik eval scale`: how cost grows with history, nodes and keys.
 
 use std::io::Write as _;
+use std::time::Duration;
 
 use atomik_eval::figures::Scaling;
 use atomik_eval::report;
 use atomik_eval::scaling::{self, Axis};
 use atomik_eval::workload::Workload;
 
-use super::run::{Choice, World, quoted};
+use super::run::{Choice, World, positive, quoted};
 use super::{Failure, Outcome};
 
 const EXAMPLES: &str = "\
@@ -16,7 +17,8 @@ along the keys one operation a key on average.
 
 Examples:
   atomik eval scale
-  atomik eval scale --axis history --values 1000000,10000000 --peers ATOMiK,CRDT      long
+  atomik eval scale --axis history --values 1000,10000
+  atomik eval scale --axis history --peers ATOMiK,CRDT --patience-min 60      long
   atomik eval scale --axis nodes --values 1000 --peers ATOMiK";
 
 #[derive(clap::Args, Debug)]
@@ -32,10 +34,19 @@ pub struct Args {
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     peers: Vec<String>,
     #[command(flatten)]
+    patience: Patience,
+    #[command(flatten)]
     world: World,
     /// Print figures as JSON instead of tables
     #[arg(long)]
     json: bool,
+}
+
+#[derive(clap::Args, Clone, Copy, Debug)]
+pub struct Patience {
+    /// Minutes that a system may take for one measurement of growth; what would take longer is left out, going by what smaller ones took
+    #[arg(long, default_value_t = 5.0, value_name = "MIN", value_parser = positive)]
+    patience_min: f64,
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
@@ -63,9 +74,14 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         } else {
             &args.values
         };
-        all.push(series(axis, values, &choice, &args.world, |x, name| {
-            eprintln!("atomik eval: {x} {}: {name}", axis.label());
-        })?);
+        let started = |x, name: &str| eprintln!("atomik eval: {x} {}: {name}", axis.label());
+        all.push(series(
+            (axis, values),
+            args.patience,
+            &choice,
+            &args.world,
+            started,
+        )?);
     }
     let mut out = std::io::stdout().lock();
     if args.json {
@@ -85,8 +101,8 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
 
 /// Measures along one axis.
 pub fn series(
-    axis: Axis,
-    values: &[u64],
+    (axis, values): (Axis, &[u64]),
+    Patience { patience_min }: Patience,
     choice: &Choice,
     world: &World,
     started: impl FnMut(u64, &str),
@@ -102,13 +118,24 @@ pub fn series(
         words.push(format!("--values {}", values.join(",")));
         match point {
             Some((_, name)) => words.push(format!("--peers {}", quoted(name))),
-            None if !choice.peers.is_empty() => {
-                words.push(format!("--peers {}", quoted(&choice.peers.join(","))));
+            None => {
+                if !choice.peers.is_empty() {
+                    words.push(format!("--peers {}", quoted(&choice.peers.join(","))));
+                }
+                words.push(format!("--patience-min {patience_min}"));
             }
-            None => {}
         }
         words.join(" ")
     };
-    scaling::series(axis, values, &settings, &choice.kinds()?, command, started)
-        .map_err(|error| Failure::Input(error.to_string()))
+    let patience = Duration::try_from_secs_f64(patience_min * 60.0).unwrap_or(Duration::MAX);
+    let kinds = choice.kinds()?;
+    scaling::series(
+        (axis, values),
+        patience,
+        &settings,
+        &kinds,
+        command,
+        started,
+    )
+    .map_err(|error| Failure::Input(error.to_string()))
 }

@@ -22,8 +22,23 @@ pub use markdown::overview;
 pub use page::page;
 pub use terminal::terminal;
 
+use crate::figures::LeftOut;
+use units::Unit;
+
 /// The version of [`crate::figures::Review`] that is shown here.
 pub const FORMAT: u32 = 1;
+
+/// What was left out, and why.
+fn left_out(point: &LeftOut, axis: &str) -> String {
+    let time = |seconds: u64| Unit::Nanos.show(seconds as f64 * 1e9);
+    format!(
+        "{}, {} {axis}: would have taken about {}, more than the {} that it might",
+        point.name,
+        units::count(point.x),
+        time(point.expected_s),
+        time(point.patience_s)
+    )
+}
 
 /// A report could not be made.
 #[derive(Debug, thiserror::Error)]

@@ -7,10 +7,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use crate::figures::{Column, Live, Review, Run, Scaling};
 use crate::fit::{FieldFit, Fit, Verdict};
 
-use super::ReportError;
 use super::chart::{self, Bar, Curve};
 use super::metrics::{self, Measured, Metric, caveats};
 use super::units::{Unit, bytes, count, counted};
+use super::{ReportError, left_out};
 
 /// Nothing may be loaded, from anywhere; the style is in the page.
 const POLICY: &str =
@@ -608,6 +608,7 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
     Ok(html! {
         h3 id=(format!("scaling-{place}")) { "With " (scaling.axis) }
         @if scaling.points.is_empty() { p { "Nothing was measured." } }
+        @for point in &scaling.left_out { p.note { "Not measured: " (left_out(point, &scaling.axis)) } }
         @for failed in &scaling.failed { p { "Not measured: " (failed) } }
         @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
         @if !scaling.points.is_empty() {

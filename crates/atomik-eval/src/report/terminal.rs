@@ -7,6 +7,7 @@ use comfy_table::{CellAlignment, Table, presets};
 use crate::figures::{Column, Review, Run, Scaling};
 use crate::fit::Fit;
 
+use super::left_out;
 use super::metrics::{self, Metric, caveats};
 use super::units::{Unit, count, counted};
 
@@ -81,6 +82,9 @@ pub fn scaling(scaling: &Scaling) -> String {
         ]);
     }
     let _ = writeln!(text, "{table}");
+    for point in &scaling.left_out {
+        let _ = writeln!(text, "- not measured: {}", left_out(point, &scaling.axis));
+    }
     for failed in &scaling.failed {
         let _ = writeln!(text, "- not measured: {failed}");
     }

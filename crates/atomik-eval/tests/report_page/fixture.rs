@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use atomik_eval::figures::{
-    Bandwidth, Column, Conflicts, Inexpressible, Latency, Live, Overhead, Point, Quantiles,
-    Rebuild, Recovery, Review, Run, Scaling, TraceFigures, WorldFigures,
+    Bandwidth, Column, Conflicts, Inexpressible, Latency, LeftOut, Live, Overhead, Point,
+    Quantiles, Rebuild, Recovery, Review, Run, Scaling, TraceFigures, WorldFigures,
 };
 use atomik_eval::fit::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
 use atomik_eval::report::FORMAT;
@@ -174,8 +174,20 @@ pub fn sound() -> Review {
         axis: axis.into(),
         command: format!("atomik eval scale --axis {axis:?} --seed 7"),
         points: points(xs),
+        left_out: Vec::new(),
         failed: Vec::new(),
     };
+    let mut history = scaling(
+        "operations in the history",
+        &[10_000, 100_000, 1_000_000, 10_000_000],
+    );
+    history.points.pop();
+    history.left_out.push(LeftOut {
+        x: 10_000_000,
+        name: names[names.len() - 1].into(),
+        expected_s: 2_820,
+        patience_s: 300,
+    });
     Review {
         format: FORMAT,
         program: "0.1.0".into(),
@@ -221,7 +233,7 @@ pub fn sound() -> Review {
             command: "atomik eval run flights.jsonl --live --seed 7".into(),
         }],
         scaling: vec![
-            scaling("operations in the history", &[10_000, 100_000, 1_000_000, 10_000_000]),
+            history,
             scaling("nodes", &[3, 7, 15, 31, 63]),
             scaling("keys", &[1_000, 10_000, 100_000, 1_000_000]),
         ],
@@ -335,6 +347,12 @@ pub fn rare() -> Review {
         axis: "nothing".into(),
         command: "atomik eval scale".into(),
         points: vec![],
+        left_out: vec![LeftOut {
+            x: u64::MAX,
+            name: wide.clone(),
+            expected_s: u64::MAX,
+            patience_s: 1,
+        }],
         failed: vec![wide.clone()],
     });
     review.commands.push(wide);
