@@ -314,15 +314,30 @@ fn all_forms_show_the_same_cells() {
         for form in [&terminal, &markdown] {
             assert!(form.contains(&review.fit.verdict.to_string()));
         }
+        for point in review.scaling.iter().flat_map(|series| &series.points) {
+            for (metric, _) in metrics::GROWTH {
+                let text = metric.measure(&point.column).text();
+                assert!(
+                    cells.contains(&text.as_str())
+                        && terminal.contains(&text)
+                        && markdown.contains(&text),
+                    "{name}: {text}"
+                );
+            }
+        }
         for point in review.scaling.iter().flat_map(|series| &series.left_out) {
             let here = |text: &str| text.contains("Not measured") && text.contains(&point.name);
             assert!(cells.iter().any(|cell| here(cell)), "{name}: {point:?}");
             let line = format!("not measured: {}, ", point.name);
-            assert!(terminal.contains(&line), "{name}: {point:?}");
+            assert!(
+                terminal.contains(&line) && markdown.contains(&line),
+                "{name}: {point:?}"
+            );
         }
         if name == "sound" {
             let text = "10,000,000 operations in the history: would have taken about 47.0 min, more than the 5.00 min that it might";
-            assert!(cells.iter().any(|cell| cell.contains(text)) && terminal.contains(text));
+            assert!(cells.iter().any(|cell| cell.contains(text)));
+            assert!(terminal.contains(text) && markdown.contains(text));
         }
     }
 }
@@ -331,11 +346,13 @@ fn all_forms_show_the_same_cells() {
 fn a_table_of_the_readme_has_the_same_cells_in_every_row() {
     for (name, review) in reviews() {
         let text = overview(&review);
+        let grown = review.scaling.iter().filter(|s| !s.points.is_empty());
         let mut columns = review
             .runs
             .iter()
             .map(|run| run.columns.len())
-            .filter(|&n| n > 0);
+            .filter(|&n| n > 0)
+            .chain(grown.map(|_| metrics::GROWTH.len() + 1));
         let mut inside = 0;
         for line in text.lines() {
             if !line.starts_with('|') {

@@ -224,6 +224,7 @@ impl Choice {
             name.to_lowercase()
                 .starts_with(&wanted.trim().to_lowercase())
         };
+        let is = |name: &str, wanted: &str| name.eq_ignore_ascii_case(wanted.trim());
         if let Some(unknown) = self
             .peers
             .iter()
@@ -243,7 +244,12 @@ impl Choice {
             .into_iter()
             .filter(|kind| {
                 let name = kind.describe().name;
-                self.peers.is_empty() || self.peers.iter().any(|wanted| fits(name, wanted))
+                // A name is that of one system, also where another's begins with it.
+                let meant = |wanted: &String| {
+                    is(name, wanted)
+                        || fits(name, wanted) && !names.iter().any(|name| is(name, wanted))
+                };
+                self.peers.is_empty() || self.peers.iter().any(meant)
             })
             .collect())
     }
@@ -388,5 +394,26 @@ mod tests {
             parsed(&["x", "--rate", "recorded"]),
             ["--seed 1", "--rate recorded"]
         );
+    }
+
+    #[test]
+    fn a_name_is_of_one_system_and_a_beginning_of_all_that_begin_so() {
+        let names = |peers: &str| {
+            let peers = peers.split(',').map(str::to_owned).collect();
+            let kinds = Choice { peers, ops: None }.kinds().ok()?;
+            Some(
+                kinds
+                    .iter()
+                    .map(|kind| kind.describe().name)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(names("atomik").unwrap(), ["ATOMiK"]);
+        assert_eq!(names("ATOM").unwrap(), ["ATOMiK", "ATOMiK unsigned"]);
+        assert_eq!(
+            names("atomik, atomik u").unwrap(),
+            ["ATOMiK", "ATOMiK unsigned"]
+        );
+        assert_eq!(names("atomik,nobody"), None);
     }
 }

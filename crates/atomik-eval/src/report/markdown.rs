@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::figures::{Column, Review, Run};
+use crate::figures::{Column, Point, Review, Run, Scaling};
 
-use super::metrics::{self, Measured, Metric, caveats};
-use super::units::counted;
+use super::left_out;
+use super::metrics::{self, GROWTH, Measured, Metric, caveats};
+use super::units::{count, counted};
 
 /// Rows of several figures each, for a table that a README can hold.
 const COMPACT: &[(&str, &[&Metric])] = &[
@@ -44,7 +45,7 @@ const COMPACT: &[(&str, &[&Metric])] = &[
     ),
 ];
 
-/// The verdict, a compact table for every run with the command that prints it, and what each column promises.
+/// The verdict, a compact table for every run with the command that prints it, tables of growth, and what each column promises.
 pub fn overview(review: &Review) -> String {
     let mut text = format!(
         "**{}: {}**\n\n",
@@ -65,6 +66,9 @@ pub fn overview(review: &Review) -> String {
             run.world.seed
         );
         table(&mut text, run);
+    }
+    for scaling in &review.scaling {
+        growth(&mut text, scaling);
     }
     let mut told = BTreeSet::new();
     text.push('\n');
@@ -113,6 +117,38 @@ fn table(text: &mut String, run: &Run) {
     for (name, why) in &run.absent {
         let _ = writeln!(text, "- {} is not here: {}", plain(name), plain(why));
     }
+}
+
+fn growth(text: &mut String, scaling: &Scaling) {
+    let axis = plain(&scaling.axis);
+    let _ = write!(text, "\nGrowth with {axis}:\n\n");
+    if !scaling.points.is_empty() {
+        let titles: Vec<&str> = GROWTH.iter().map(|(_, title)| *title).collect();
+        let _ = writeln!(text, "| {axis} | | {} |", titles.join(" | "));
+        let _ = writeln!(text, "|---:|---|{}", "---:|".repeat(titles.len()));
+        for Point { x, column } in &scaling.points {
+            let cells: Vec<String> = GROWTH
+                .iter()
+                .map(|(metric, _)| cell(column, &[metric]))
+                .collect();
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} |",
+                count(*x),
+                heading(column),
+                cells.join(" | ")
+            );
+        }
+        text.push('\n');
+    }
+    for point in &scaling.left_out {
+        let why = left_out(point, &scaling.axis);
+        let _ = writeln!(text, "- not measured: {}", plain(&why));
+    }
+    for failed in &scaling.failed {
+        let _ = writeln!(text, "- not measured: {}", plain(failed));
+    }
+    let _ = writeln!(text, "- {}", code(&scaling.command));
 }
 
 fn heading(column: &Column) -> String {

@@ -163,6 +163,16 @@ fn beyond(all: u64, needed: u64) -> Measured {
     Measured::Number(all as f64 - needed as f64, Unit::Bytes)
 }
 
+/// What is shown of growth, by its titles there.
+pub const GROWTH: &[(&Metric, &str)] = &[
+    (&LATENCY_MEDIAN, "Write latency, median"),
+    (&WIRE, "Bytes on all links per write"),
+    (&CPU, "CPU of all nodes per write"),
+    (&REBUILD_CPU, "CPU to rebuild state"),
+    (&MEMORY, "Memory beyond the values"),
+    (&DISK, "Disk beyond the values"),
+];
+
 macro_rules! metrics {
     ($($id:ident: $group:literal, $name:literal, $ranked:literal, $what:literal, $of:expr;)*) => {
         $(

@@ -8,7 +8,7 @@ use crate::figures::{Column, Live, Review, Run, Scaling};
 use crate::fit::{FieldFit, Fit, Verdict};
 
 use super::chart::{self, Bar, Curve};
-use super::metrics::{self, Measured, Metric, caveats};
+use super::metrics::{self, GROWTH, Measured, Metric, caveats};
 use super::units::{Unit, bytes, count, counted};
 use super::{ReportError, left_out};
 
@@ -69,16 +69,6 @@ const BARS: &[(&Metric, Option<&Metric>, &str, &str)] = &[
         "Bytes of partition recovery",
         "on all links, framing included",
     ),
-];
-
-/// What is drawn of a scaling series.
-const CURVES: &[(&Metric, &str)] = &[
-    (&metrics::LATENCY_MEDIAN, "Write latency, median"),
-    (&metrics::WIRE, "Bytes on all links per write"),
-    (&metrics::CPU, "CPU of all nodes per write"),
-    (&metrics::REBUILD_CPU, "CPU to rebuild state"),
-    (&metrics::MEMORY, "Memory beyond the values"),
-    (&metrics::DISK, "Disk beyond the values"),
 ];
 
 /// The page.
@@ -569,7 +559,7 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
         }
     }
     let mut charts = Vec::new();
-    for (number, (metric, title)) in CURVES.iter().enumerate() {
+    for (number, (metric, title)) in GROWTH.iter().enumerate() {
         let mut left_out = 0;
         let curves: Vec<Curve> = names
             .iter()
@@ -627,7 +617,7 @@ fn point_table(scaling: &Scaling) -> Markup {
             thead { tr {
                 th scope="col" { (scaling.axis) }
                 th scope="col" { "System" }
-                @for (_, title) in CURVES { th scope="col" { (title) } }
+                @for (_, title) in GROWTH { th scope="col" { (title) } }
                 th scope="col" { "Command and seed" }
             } }
             tbody {
@@ -638,7 +628,7 @@ fn point_table(scaling: &Scaling) -> Markup {
                             (point.column.name)
                             @for caveat in caveats(&point.column) { " " small { "(" (caveat) ")" } }
                         }
-                        @for (metric, _) in CURVES {
+                        @for (metric, _) in GROWTH {
                             @match metric.measure(&point.column) {
                                 Measured::Missing(why) => { td.missing { (why) } },
                                 measured => { td { (measured.text()) } },
