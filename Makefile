@@ -21,6 +21,13 @@ EVAL_DATA ?= target/eval-data
 EVAL_DIR ?= target/eval
 EVAL_OPTIONS ?=
 
+# All crates as one build, so that no dependency is compiled twice for other features; atomik-node without its engines, which take many minutes.
+ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default
+WITH_DOCUMENTS = $(ALL),atomik-eval/loro,atomik-eval/automerge
+
+# With them. Their own tests take turns, since Zenoh's peers on one machine hear each other; nodes are tested in networks of their own.
+ENGINES = -p atomik-net -p atomik-node --features zenoh,nats
+
 # Where `make hdl` writes the reference configurations, and what writes them.
 HDL_DIR ?= hdl
 GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
@@ -28,7 +35,7 @@ GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 .DEFAULT_GOAL := help
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga campaign test test-verilated test-engines node demo-cluster soak mutants-replica \
+.PHONY: help setup setup-fpga run fpga campaign test test-build test-verilated test-engines node demo-cluster soak mutants-replica \
     atomik-eval eval-data eval eval-scale eval-example test-documents bench lint doc hdl ci clean distclean
 
 help: ## this list
@@ -54,16 +61,19 @@ fpga: setup-fpga ## place the register file on FPGAs and compare with the goals;
 campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds; some ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml
 
+test-build: ## compile what `make test` runs
+	$(CARGO) test $(ALL) --no-run
+
 test: setup-fpga ## all tests but those with engines
-	$(CARGO) test --workspace --exclude atomik-node
-	$(CARGO) test -p atomik-node --no-default-features
+	$(CARGO) test $(ALL)
 	@sh scripts/verilated-harness.sh
 
 test-verilated: setup ## of these, the second harness alone (crate verilated)
 	@sh scripts/verilated-harness.sh
 
 test-engines: ## nodes on zenoh and NATS, over real links where root may make them; builds zenoh, many minutes the first time
-	$(CARGO) test -p atomik-net -p atomik-node --features zenoh,nats -- --nocapture --test-threads=1
+	$(CARGO) test $(ENGINES) --test channel --test nats --test zenoh -- --nocapture --test-threads=1
+	$(CARGO) test $(ENGINES) --lib --bins --test alone --test engines --test node -- --nocapture
 
 test-documents: ## the evaluator's optional columns Loro and Automerge; builds them, some minutes the first time
 	$(CARGO) test -p atomik-eval --features loro,automerge --lib --test convergent --test columns
@@ -111,12 +121,10 @@ bench: setup ## benchmarks: software model, simulation, replication
 
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --exclude atomik-node --all-targets --features atomik-eval/loro,atomik-eval/automerge -- -D warnings
-	$(CARGO) clippy -p atomik-node --no-default-features --all-targets -- -D warnings
+	$(CARGO) clippy $(WITH_DOCUMENTS) --all-targets -- -D warnings
 
 doc: ## documentation of the crates, warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --exclude atomik-node --no-deps
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc -p atomik-node --no-default-features --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(WITH_DOCUMENTS) --no-deps
 
 hdl: ## regenerate the checked-in Verilog of the reference configurations, and the sources of the diagrams
 	$(GENERATOR) hdl generate --reference -o $(HDL_DIR)
