@@ -106,7 +106,7 @@ eval-scale: ## as eval, and how cost grows with history, nodes and keys; half an
 	@$(MAKE) --no-print-directory eval EVAL_OPTIONS="$(EVAL_OPTIONS) --scale"
 
 eval-example: EVAL_OPTIONS += --patience-min 20
-eval-example: eval-scale ## regenerate the example report in docs/eval, and its tables in the README; two hours
+eval-example: eval-scale ## regenerate the example report in docs/eval, and its tables in the README; an hour and a half
 	@mkdir -p docs/eval
 	cp $(EVAL_DIR)/flights.html $(EVAL_DIR)/flights.json docs/eval/
 	$(RELEASE)/atomik eval report docs/eval/flights.json --format markdown > docs/eval/flights.md
