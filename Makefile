@@ -25,7 +25,11 @@ EVAL_OPTIONS ?=
 ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default
 WITH_DOCUMENTS = $(ALL),atomik-eval/loro,atomik-eval/automerge
 
-# With them. Their own tests take turns, since Zenoh's peers on one machine hear each other; nodes are tested in networks of their own.
+# The second harness, in an environment of its own.
+WITH_VERILATED = sh scripts/verilated-harness.sh
+TEST_VERILATED = $(WITH_VERILATED) test $(ALL),verilated-harness/verilator --test verilated_register_file
+
+# The nodes with engines. The engines' own tests take turns, since Zenoh's peers on one machine hear each other; nodes are tested in networks of their own.
 ENGINES = -p atomik-net -p atomik-node --features zenoh,nats
 
 # Where `make hdl` writes the reference configurations, and what writes them.
@@ -66,10 +70,10 @@ test-build: ## compile what `make test` runs
 
 test: setup-fpga ## all tests but those with engines
 	$(CARGO) test $(ALL)
-	@sh scripts/verilated-harness.sh
+	@$(TEST_VERILATED)
 
 test-verilated: setup ## of these, the second harness alone (crate verilated)
-	@sh scripts/verilated-harness.sh
+	@$(TEST_VERILATED)
 
 test-engines: ## nodes on zenoh and NATS, over real links where root may make them; builds zenoh, many minutes the first time
 	$(CARGO) test $(ENGINES) --test channel --test nats --test zenoh -- --nocapture --test-threads=1
@@ -122,6 +126,7 @@ bench: setup ## benchmarks: software model, simulation, replication
 lint: ## formatting and lints, warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WITH_DOCUMENTS) --all-targets -- -D warnings
+	$(WITH_VERILATED) clippy $(WITH_DOCUMENTS),verilated-harness/verilator --all-targets -- -D warnings
 
 doc: ## documentation of the crates, warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(WITH_DOCUMENTS) --no-deps

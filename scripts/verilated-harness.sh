@@ -1,10 +1,10 @@
 #!/bin/sh
-# Runs the second harness (crates/verilated-harness): verilated-harness.sh [CARGO-COMMAND [ARGUMENT...]], by default
-# `test`. Where there is no Verilator that it can serve, it says so and ends well.
+# Runs cargo where the second harness (crates/verilated-harness) can be built: verilated-harness.sh COMMAND ARGUMENT...,
+# as `make test-verilated` does. Where there is no Verilator that it can serve, it says so and ends well.
 #
 # The crate `verilated` is from the days of Verilator 4 and decides by itself which Verilator it compiles against: the
-# `verilator_bin` on PATH. So PATH is arranged here, and CXXFLAGS brings the names that it misses; nothing else in the
-# workspace is built with these flags.
+# `verilator_bin` on PATH. So PATH is arranged here, and CXXFLAGS brings the names that it misses; no other C++ is
+# compiled in the builds that come through here.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -22,9 +22,7 @@ for dir in "$(dirname "$(command -v verilator_bin || echo /nowhere)")" "$PWD/.to
         PATH=$dir:$PATH
         export CXXFLAGS PATH
         unset VERILATOR_ROOT
-        command=${1:-test}
-        [ $# -eq 0 ] || shift
-        exec "${CARGO:-cargo}" "$command" -p verilated-harness --features verilator "$@"
+        exec "${CARGO:-cargo}" "$@"
     fi
 done
 echo "verilated-harness: skipped: no Verilator on PATH or in .tools/py that it can serve, which is 5.006 to 5.048" \
