@@ -315,7 +315,7 @@ fn all_forms_show_the_same_cells() {
             assert!(form.contains(&review.fit.verdict.to_string()));
         }
         for point in review.scaling.iter().flat_map(|series| &series.points) {
-            for (metric, _) in metrics::GROWTH {
+            for (metric, ..) in metrics::GROWTH {
                 let text = metric.measure(&point.column).text();
                 assert!(
                     cells.contains(&text.as_str())

@@ -123,13 +123,13 @@ fn growth(text: &mut String, scaling: &Scaling) {
     let axis = plain(&scaling.axis);
     let _ = write!(text, "\nGrowth with {axis}:\n\n");
     if !scaling.points.is_empty() {
-        let titles: Vec<&str> = GROWTH.iter().map(|(_, title)| *title).collect();
+        let titles: Vec<&str> = GROWTH.iter().map(|(_, title, _)| *title).collect();
         let _ = writeln!(text, "| {axis} | | {} |", titles.join(" | "));
         let _ = writeln!(text, "|---:|---|{}", "---:|".repeat(titles.len()));
         for Point { x, column } in &scaling.points {
             let cells: Vec<String> = GROWTH
                 .iter()
-                .map(|(metric, _)| cell(column, &[metric]))
+                .map(|(metric, ..)| cell(column, &[metric]))
                 .collect();
             let _ = writeln!(
                 text,

@@ -163,14 +163,14 @@ fn beyond(all: u64, needed: u64) -> Measured {
     Measured::Number(all as f64 - needed as f64, Unit::Bytes)
 }
 
-/// What is shown of growth, by its titles there.
-pub const GROWTH: &[(&Metric, &str)] = &[
-    (&LATENCY_MEDIAN, "Write latency, median"),
-    (&WIRE, "Bytes on all links per write"),
-    (&CPU, "CPU of all nodes per write"),
-    (&REBUILD_CPU, "CPU to rebuild state"),
-    (&MEMORY, "Memory beyond the values"),
-    (&DISK, "Disk beyond the values"),
+/// What is shown of growth, with its titles on a page and in a terminal.
+pub const GROWTH: &[(&Metric, &str, &str)] = &[
+    (&LATENCY_MEDIAN, "Write latency, median", "latency, median"),
+    (&WIRE, "Bytes on all links per write", "bytes per write"),
+    (&CPU, "CPU of all nodes per write", "CPU per write"),
+    (&REBUILD_CPU, "CPU to rebuild state", "rebuild"),
+    (&MEMORY, "Memory beyond the values", "memory"),
+    (&DISK, "Disk beyond the values", "disk"),
 ];
 
 macro_rules! metrics {

@@ -559,7 +559,7 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
         }
     }
     let mut charts = Vec::new();
-    for (number, (metric, title)) in GROWTH.iter().enumerate() {
+    for (number, (metric, title, _)) in GROWTH.iter().enumerate() {
         let mut left_out = 0;
         let curves: Vec<Curve> = names
             .iter()
@@ -617,7 +617,7 @@ fn point_table(scaling: &Scaling) -> Markup {
             thead { tr {
                 th scope="col" { (scaling.axis) }
                 th scope="col" { "System" }
-                @for (_, title) in GROWTH { th scope="col" { (title) } }
+                @for (_, title, _) in GROWTH { th scope="col" { (title) } }
                 th scope="col" { "Command and seed" }
             } }
             tbody {
@@ -628,7 +628,7 @@ fn point_table(scaling: &Scaling) -> Markup {
                             (point.column.name)
                             @for caveat in caveats(&point.column) { " " small { "(" (caveat) ")" } }
                         }
-                        @for (metric, _) in GROWTH {
+                        @for (metric, ..) in GROWTH {
                             @match metric.measure(&point.column) {
                                 Measured::Missing(why) => { td.missing { (why) } },
                                 measured => { td { (measured.text()) } },

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::figures::{Column, Review, Run, Scaling};
+use crate::figures::{Column, Point, Review, Run, Scaling};
 use crate::fit::Fit;
 
 use super::left_out;
-use super::metrics::{self, Metric, caveats};
+use super::metrics::{self, GROWTH, caveats};
 use super::units::{Unit, count, counted};
 
 /// The whole review, in lines of at most `width` characters where names and figures allow it.
@@ -58,28 +58,18 @@ pub fn terminal(review: &Review, width: usize) -> String {
 /// One series, a line for each measurement.
 pub fn scaling(scaling: &Scaling) -> String {
     let mut text = format!("growth with {}\n$ {}\n", scaling.axis, scaling.command);
-    let mut table = table(&[
-        "at",
-        "column",
-        "latency, median",
-        "bytes per write",
-        "CPU per write",
-        "rebuild",
-        "memory",
-        "disk",
-    ]);
-    for point in &scaling.points {
-        let cell = |metric: &Metric| metric.measure(&point.column).text();
-        table.add_row([
-            count(point.x),
-            name(&point.column),
-            cell(&metrics::LATENCY_MEDIAN),
-            cell(&metrics::WIRE),
-            cell(&metrics::CPU),
-            cell(&metrics::REBUILD_CPU),
-            cell(&metrics::MEMORY),
-            cell(&metrics::DISK),
-        ]);
+    let titles = GROWTH.iter().map(|(_, _, title)| *title);
+    let mut table = table(
+        &["at", "column"]
+            .into_iter()
+            .chain(titles)
+            .collect::<Vec<_>>(),
+    );
+    for Point { x, column } in &scaling.points {
+        let cells = GROWTH
+            .iter()
+            .map(|(metric, ..)| metric.measure(column).text());
+        table.add_row([count(*x), name(column)].into_iter().chain(cells));
     }
     let _ = writeln!(text, "{table}");
     for point in &scaling.left_out {
