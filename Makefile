@@ -6,8 +6,8 @@ ATOMIK = $(CARGO) run --quiet --release -p atomik-cli --
 # Compiling takes minutes the first time, and says so; what runs afterwards speaks for itself.
 BUILD_ATOMIK = $(CARGO) build --release -p atomik-cli
 
-# The main job: the regression over all reference configurations, then a real file, two versions of it, through model
-# and RTL.
+# The main job: the regression over all reference configurations, then a real file, two versions of
+# it, through model and RTL.
 RUN_REGRESS ?= sim regress
 RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
     hdl/atomik_regfile_w64_d512_l1.v hdl/atomik_regfile_w64_d512_l4.v
@@ -15,13 +15,15 @@ RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
 # Schedules of `make soak`, from seed 1 on.
 SOAK ?= 1000000
 
-# Where built programs are; where the evaluator's data and reports go; more options of `atomik eval review`.
+# Where built programs are; where the evaluator's data and reports go; more options of `atomik eval
+# review`.
 RELEASE = $${CARGO_TARGET_DIR:-target}/release
 EVAL_DATA ?= target/eval-data
 EVAL_DIR ?= target/eval
 EVAL_OPTIONS ?=
 
-# All crates as one build, so that no dependency is compiled twice for other features; atomik-node without its engines, which take many minutes.
+# All crates as one build, so that no dependency is compiled twice for other features; atomik-node
+# without its engines, which take many minutes.
 ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default
 WITH_DOCUMENTS = $(ALL),atomik-eval/loro,atomik-eval/automerge
 
@@ -29,7 +31,8 @@ WITH_DOCUMENTS = $(ALL),atomik-eval/loro,atomik-eval/automerge
 WITH_VERILATED = sh scripts/verilated-harness.sh
 TEST_VERILATED = $(WITH_VERILATED) test $(ALL),verilated-harness/verilator --test verilated_register_file
 
-# The nodes with engines. The engines' own tests take turns, since Zenoh's peers on one machine hear each other; nodes are tested in networks of their own.
+# The nodes with engines. The engines' own tests take turns, since Zenoh's peers on one machine hear
+# each other; nodes are tested in networks of their own.
 ENGINES = -p atomik-net -p atomik-node --features zenoh,nats
 
 # Where `make hdl` writes the reference configurations, and what writes them.
@@ -37,7 +40,8 @@ HDL_DIR ?= hdl
 GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 
 .DEFAULT_GOAL := help
-# Cargo uses every core by itself; two at once would only wait for each other's lock and mix their output.
+# Cargo uses every core by itself; two at once would only wait for each other's lock and mix their
+# output.
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign test test-build test-verilated test-engines node demo-cluster soak mutants-replica \
     atomik-eval eval-data eval eval-scale eval-example test-documents bench lint doc hdl ci clean distclean

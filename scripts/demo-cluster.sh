@@ -1,7 +1,9 @@
 #!/bin/sh
-# Three nodes on this machine: they agree, are cut apart, go different ways, and agree again. Leaves nothing behind.
+# Three nodes on this machine: they agree, are cut apart, go different ways, and agree again. Leaves
+# nothing behind.
 #
-#   scripts/demo-cluster.sh [PROGRAM]    PROGRAM is atomik-node; ENGINE=nats takes a nats-server in the place of zenoh
+#   scripts/demo-cluster.sh [PROGRAM]    PROGRAM is atomik-node; ENGINE=nats takes a nats-server in
+#   the place of zenoh
 set -eu
 
 program=${1:-target/release/atomik-node}

@@ -3,11 +3,11 @@
 #
 #   scripts/eval-data.sh [DIR]    DIR is target/eval-data if left out
 #
-# What is there already is left alone, so this works offline once all is there. A package appears whole or not at all.
-# Without npm, caniuse-lite is left out, with a message.
+# What is there already is left alone, so this works offline once all is there. A package appears
+# whole or not at all. Without npm, caniuse-lite is left out, with a message.
 #
-# Environment: PYTHON  the interpreter to use (python3), with pip.
-# Exit status: 0 all is there, or all but what needs npm; 3 something is missing; what to do is on standard error.
+# Environment: PYTHON  the interpreter to use (python3), with pip. Exit status: 0 all is there, or
+# all but what needs npm; 3 something is missing; what to do is on standard error.
 set -eu
 
 folder=${1:-target/eval-data}
@@ -40,7 +40,8 @@ stage=$(mktemp -d "$folder/.stage-XXXXXX")
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT TERM
 
-# check_and_unpack SHA256 NAME-VERSION: unpacks the one file in $stage/download to $folder/NAME-VERSION.
+# check_and_unpack SHA256 NAME-VERSION: unpacks the one file in $stage/download to
+# $folder/NAME-VERSION.
 check_and_unpack() {
     "$python" - "$stage" "$1" "$folder/$2" <<'PYTHON' || fail "$2 could not be unpacked; remove $folder/$2 if it is there, and try again"
 import hashlib

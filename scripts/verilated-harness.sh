@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs cargo where the second harness (crates/verilated-harness) can be built: verilated-harness.sh COMMAND ARGUMENT...,
-# as `make test-verilated` does. Where there is no Verilator that it can serve, it says so and ends well.
+# Runs cargo where the second harness (crates/verilated-harness) can be built: verilated-harness.sh
+# COMMAND ARGUMENT..., as `make test-verilated` does. Where there is no Verilator that it can serve,
+# it says so and ends well.
 #
-# The crate `verilated` is from the days of Verilator 4 and decides by itself which Verilator it compiles against: the
-# `verilator_bin` on PATH. So PATH is arranged here, and CXXFLAGS brings the names that it misses; no other C++ is
-# compiled in the builds that come through here.
+# The crate `verilated` is from the days of Verilator 4 and decides by itself which Verilator it
+# compiles against: the `verilator_bin` on PATH. So PATH is arranged here, and CXXFLAGS brings the
+# names that it misses; no other C++ is compiled in the builds that come through here.
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -1,7 +1,8 @@
 //! Verilates the reference configuration and compiles the model.
 //!
-//! The builder of the crate `verilator` is not used for that: it names the files that Verilator 4 wrote, and Verilator 5
-//! splits a model over others. So Verilator is called here, and every C++ file that it writes is compiled.
+//! The builder of the crate `verilator` is not used for that: it names the files that Verilator 4
+//! wrote, and Verilator 5 splits a model over others. So Verilator is called here, and every C++
+//! file that it writes is compiled.
 
 fn main() {
     #[cfg(feature = "verilator")]
@@ -38,7 +39,8 @@ mod model {
             verilog.with_extension("").display()
         );
 
-        // The very search that the crate `verilated` does: model and run-time library must be of one Verilator.
+        // The very search that the crate `verilated` does: model and run-time library must be of
+        // one Verilator.
         let root = verilator::find_verilator_root()
             .ok_or("no Verilator on PATH: run this through `make test-verilated`, which finds or installs one")?;
         let out = variable("OUT_DIR")?.join("model");
@@ -58,7 +60,8 @@ mod model {
 
     fn verilate(root: &Path, verilog: &Path, out: &Path) -> Result<(), String> {
         let mut command = Command::new("verilator_bin");
-        // `--x-initial unique` leaves the start value of every register to the run-time library's reset mode.
+        // `--x-initial unique` leaves the start value of every register to the run-time library's
+        // reset mode.
         command
             .env("VERILATOR_ROOT", root)
             .args([
@@ -91,7 +94,8 @@ mod model {
         let include = root.join("include");
         let mut files = vec![
             manifest_dir.join("src/model.cpp"),
-            // The run-time library needs it since Verilator 5; `verilated` compiles all other parts and not this one.
+            // The run-time library needs it since Verilator 5; `verilated` compiles all other parts
+            // and not this one.
             include.join("verilated_threads.cpp"),
         ];
         for entry in fs::read_dir(out).map_err(|error| format!("{}: {error}", out.display()))? {
@@ -114,7 +118,8 @@ mod model {
             .include(include.join("vltstd"))
             .include(out)
             .files(files)
-            // Model and run-time library call each other, which a linker that passes over archives once does not see.
+            // Model and run-time library call each other, which a linker that passes over archives
+            // once does not see.
             .link_lib_modifier("+whole-archive")
             .try_compile("atomik_model")
             .map_err(|error| error.to_string().replace('\n', " | "))

@@ -44,8 +44,8 @@ fn verilator_finds_nothing_in_any_module_of_the_board() {
         .chain([(format!("{}.v", config.name()), &*design.verilog)])
         .collect();
     for (path, _) in SOURCES {
-        // Each as a top of its own, with the sizes that its parameters have by default. The PLL model is inside the
-        // board.
+        // Each as a top of its own, with the sizes that its parameters have by default. The PLL
+        // model is inside the board.
         let file = file_name(path);
         if file == "rPLL.v" {
             continue;

@@ -57,7 +57,8 @@ fn the_worked_example_of_the_documentation_is_what_travels() {
     board.queue(&wire);
     run_until_quiet(&mut board);
     let reply = board.take_received();
-    // The cycle count holds the latency of the register file, so that the example is one for a latency of 14.
+    // The cycle count holds the latency of the register file, so that the example is one for a
+    // latency of 14.
     if latency() == 14 {
         assert_eq!(reply, example("The reply:"), "{reply:02x?}");
     }
@@ -385,7 +386,8 @@ fn the_largest_batch_uses_every_lane_in_one_cycle_and_the_next_cycle_follows_at_
         responses(&reply),
         (16 + latency(), vec![(false, 0xf_ffff); 16])
     );
-    // The most payload that a frame holds: 242 bytes, the last two of them one too few for a record.
+    // The most payload that a frame holds: 242 bytes, the last two of them one too few for a
+    // record.
     let mut payload = record(ACCUM, 1, 5, false, &word(1)).repeat(16);
     payload.extend(record(ACCUM, 1, 5, false, &word(1)).repeat(6));
     assert_eq!(payload.len(), 242);
@@ -440,7 +442,8 @@ fn frames_that_come_while_another_is_answered_are_answered_or_passed_over_whole(
     }
     let replies = send(&mut board, &wire);
     assert_eq!(replies[0].kind, Kind::Batch.reply());
-    // The board takes longer to send the first reply than the others take to come, so some are lost; none is garbled.
+    // The board takes longer to send the first reply than the others take to come, so some are
+    // lost; none is garbled.
     assert!(replies.len() > 1 && replies.len() < 20, "{}", replies.len());
     assert!(
         replies[1..]
@@ -460,7 +463,8 @@ fn a_reset_at_any_byte_of_a_frame_forgets_the_frame_and_the_session() {
         begin(&mut board, EPOCH);
         assert!(board.lights().session);
         board.reset_after(place as u64);
-        // What follows the reset is a piece of a frame, nothing, or all of the frame but the zero before it.
+        // What follows the reset is a piece of a frame, nothing, or all of the frame but the zero
+        // before it.
         for reply in send(&mut board, &accum) {
             let (code, _) = refusal(&reply);
             let expected = if place == 1 { 0x12 } else { code & 0x0f };

@@ -1,5 +1,5 @@
-//! Traces on the simulated board give what the software model gives, on a good line and on a bad one, and the host
-//! notices when the board has lost what was accumulated.
+//! Traces on the simulated board give what the software model gives, on a good line and on a bad
+//! one, and the host notices when the board has lost what was accumulated.
 
 #![allow(
     clippy::unwrap_used,

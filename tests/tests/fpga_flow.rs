@@ -1,4 +1,5 @@
-//! The FPGA flow with scripts in the place of Yosys and nextpnr: order, cache, failures, and what nextpnr does not time.
+//! The FPGA flow with scripts in the place of Yosys and nextpnr: order, cache, failures, and what
+//! nextpnr does not time.
 
 #![allow(
     clippy::unwrap_used,
@@ -55,7 +56,8 @@ struct Bench {
 }
 
 impl Bench {
-    /// Tools that work. nextpnr reaches 100 MHz and one for each of the seed, sooner with higher seeds.
+    /// Tools that work. nextpnr reaches 100 MHz and one for each of the seed, sooner with higher
+    /// seeds.
     fn new() -> Self {
         let bench = Self {
             folder: TempDir::new().unwrap(),
@@ -98,8 +100,9 @@ impl Bench {
         self.script("bin/nextpnr-ecp5", "echo '(Version nextpnr-0.11.1)'", &body);
     }
 
-    /// A script that says its version, or notes that it runs and does `body`. A shell writes it, because a file that this
-    /// process had open for writing may refuse to start while another thread starts a process.
+    /// A script that says its version, or notes that it runs and does `body`. A shell writes it,
+    /// because a file that this process had open for writing may refuse to start while another
+    /// thread starts a process.
     fn script(&self, name: &str, version: &str, body: &str) {
         let here = self.here();
         let text = format!(
@@ -207,7 +210,8 @@ fn a_tool_is_called_again_only_for_what_is_new() {
     };
     bench.run(&[faster]);
     assert_eq!((bench.calls("yosys"), bench.calls("nextpnr-ecp5")), (1, 4));
-    // The stand-in for Yosys makes the same netlist of every design, and nextpnr is called for netlists.
+    // The stand-in for Yosys makes the same netlist of every design, and nextpnr is called for
+    // netlists.
     let mut other = job("one", &[1]);
     other.design.verilog += " // changed";
     bench.run(&[other]);

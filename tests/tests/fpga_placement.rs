@@ -1,7 +1,7 @@
 //! The FPGA flow with the real tools, on the smallest reference configuration.
 //!
-//! The tools are large and `make setup-fpga` installs them, so where they are missing these tests say so and pass; in
-//! continuous integration (`CI` is set) they fail instead.
+//! The tools are large and `make setup-fpga` installs them, so where they are missing these tests
+//! say so and pass; in continuous integration (`CI` is set) they fail instead.
 
 #![allow(
     clippy::unwrap_used,
@@ -152,7 +152,8 @@ fn yosys(tool: &Tool, dir: &Path, script: &str) -> Result<(), String> {
     Err(String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Whether Yosys proves two netlists for Gowin equal, register by register, with its models of the cells.
+/// Whether Yosys proves two netlists for Gowin equal, register by register, with its models of the
+/// cells.
 fn proved_equal(tool: &Tool, dir: &Path, netlists: [&str; 2]) -> Result<(), String> {
     for (name, text) in ["gold", "gate"].into_iter().zip(netlists) {
         let mut netlist: serde_json::Value = serde_json::from_str(text).unwrap();

@@ -87,8 +87,8 @@ struct Effort {
 }
 
 /// Runs random sequences through `run` and through the golden model, and compares every output in
-/// every cycle after the first, before which outputs mean nothing. The sequences are the same in every
-/// run of the test. `Err` is a mismatch and what led to it.
+/// every cycle after the first, before which outputs mean nothing. The sequences are the same in
+/// every run of the test. `Err` is a mismatch and what led to it.
 fn check(
     config: &Config,
     timing: Timing,
@@ -265,8 +265,8 @@ fn a_wrong_latency_or_clear_is_found_in_the_simulator_of_rust_hdl() {
     }
 }
 
-/// The text of a design after `change` has seen each of its modules: the part of the name behind that
-/// of the design, and the text.
+/// The text of a design after `change` has seen each of its modules: the part of the name behind
+/// that of the design, and the text.
 fn changed(config: &Config, change: impl Fn(&str, String) -> String) -> String {
     let top = config.name();
     let modules = verilog::modules(&regfile::circuit(config)).into_iter();

@@ -1,5 +1,6 @@
 //! The reference regression is part of the test suite: RTL and golden model agree on every
-//! configuration of `sim/reference.toml`, and on every target of `sim/targets.toml`, and no coverage bin stays empty.
+//! configuration of `sim/reference.toml`, and on every target of `sim/targets.toml`, and no
+//! coverage bin stays empty.
 
 // A test that cannot go on fails; helper functions included.
 #![allow(clippy::unwrap_used, clippy::panic)]

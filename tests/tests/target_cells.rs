@@ -1,6 +1,7 @@
-//! The models of block RAM cells mean by their pins what Yosys means by them: Yosys maps the arrays of the
-//! generic design to the same cells, and that netlist, simulated on our models, does what the golden
-//! model says. (Gowin's SDPB cannot be checked so: Yosys uses SDPX9B and DPB for these designs.)
+//! The models of block RAM cells mean by their pins what Yosys means by them: Yosys maps the arrays
+//! of the generic design to the same cells, and that netlist, simulated on our models, does what
+//! the golden model says. (Gowin's SDPB cannot be checked so: Yosys uses SDPX9B and DPB for these
+//! designs.)
 
 #![allow(
     clippy::unwrap_used,
@@ -17,7 +18,8 @@ use atomik_sim::verilate::{Builder, Lint};
 use std::fs;
 use tempfile::TempDir;
 
-/// The design of `config` for any target, its memories mapped by Yosys's `synthesis` command to `cell`.
+/// The design of `config` for any target, its memories mapped by Yosys's `synthesis` command to
+/// `cell`.
 fn mapped(config: Config, synthesis: &str, cell: &str) -> String {
     let name = config.name();
     let folder = TempDir::new().unwrap();
@@ -69,7 +71,8 @@ fn check(config: Config, netlist: &str, model: &str) -> Option<Mismatch> {
     })
 }
 
-/// Width, depth, Yosys's command: shapes in which Yosys uses the very cell, with words over both data ports and over one.
+/// Width, depth, Yosys's command: shapes in which Yosys uses the very cell, with words over both
+/// data ports and over one.
 const SHAPES: [(Target, u32, usize, &str); 2] = [
     (Target::Ecp5, 64, 512, "synth_ecp5"),
     (Target::Ecp5, 8, 2048, "synth_ecp5"),

@@ -243,8 +243,8 @@ Examples:
 
 /// The ATOMiK delta-state register file: software model, traces and hardware
 ///
-/// A register file keeps a reference and an accumulator at each address. Deltas are accumulated by xor; the
-/// current state is reference xor accumulator.
+/// A register file keeps a reference and an accumulator at each address. Deltas are accumulated by
+/// xor; the current state is reference xor accumulator.
 #[derive(Debug, Parser)]
 #[command(name = "atomik", version, after_help = EXIT_STATUS, propagate_version = true)]
 #[command(arg_required_else_help = true)]
@@ -309,8 +309,8 @@ pub enum Command {
     /// Print the manual page, or write one for each command
     #[command(after_help = MAN_EXAMPLES)]
     Man {
-        /// The folder to write the pages to, made if need be; without it, the page of atomik itself goes to
-        /// the standard output
+        /// The folder to write the pages to, made if need be; without it, the page of atomik itself
+        /// goes to the standard output
         #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
         out: Option<PathBuf>,
     },
@@ -448,15 +448,15 @@ pub struct DiffArgs {
     /// Bits of a word, a multiple of 8, up to 512
     #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
     pub width: u32,
-    /// Words of the register file, a power of two; without it, the smallest that holds the longer file,
-    /// at most 16384
+    /// Words of the register file, a power of two; without it, the smallest that holds the longer
+    /// file, at most 16384
     #[arg(long, value_name = "WORDS", value_parser = depth)]
     pub depth: Option<usize>,
     /// Lanes to spread the deltas over, 1 to 32
     #[arg(long, value_name = "LANES", default_value = "1", value_parser = lanes)]
     pub lanes: u32,
-    /// Instead of printing the trace, run it here and compare the words that are read with NEW; the RTL is
-    /// that of --width, --depth and --lanes, which it must be possible to generate
+    /// Instead of printing the trace, run it here and compare the words that are read with NEW; the
+    /// RTL is that of --width, --depth and --lanes, which it must be possible to generate
     #[arg(long, value_name = "WHERE")]
     pub check: Option<Engine>,
     /// The old file
@@ -534,8 +534,8 @@ pub struct RegressArgs {
     /// Print the result as JSON instead of a summary
     #[arg(long)]
     pub json: bool,
-    /// The folder to write the cases of failures to, made if need be; without it, target/atomik-failures of
-    /// the project
+    /// The folder to write the cases of failures to, made if need be; without it,
+    /// target/atomik-failures of the project
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub failures: Option<PathBuf>,
 }
@@ -610,7 +610,8 @@ pub struct DeviceRunArgs {
 
 #[derive(Debug, Args)]
 pub struct DeviceSimulateArgs {
-    /// The probability, for each byte in each direction, of a flipped bit, of its loss, and of garbage before it
+    /// The probability, for each byte in each direction, of a flipped bit, of its loss, and of
+    /// garbage before it
     #[arg(long, value_name = "RATE", default_value_t = 0.0, value_parser = rate)]
     pub faults: f64,
     /// The number that fixes the faults, and what memories hold at power-up
@@ -654,8 +655,8 @@ pub struct PlaceArgs {
     /// The frequency in MHz that the tools are asked for; without it, as suits the device
     #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..))]
     pub freq: Option<u32>,
-    /// What nextpnr's timing is made to see: timed is every cell; plain leaves Gowin's netlist as Yosys makes
-    /// it, of which nextpnr times a part
+    /// What nextpnr's timing is made to see: timed is every cell; plain leaves Gowin's netlist as
+    /// Yosys makes it, of which nextpnr times a part
     #[arg(long, value_name = "WHAT", default_value = "timed")]
     pub cells: atomik_fpga::device::Cells,
     #[command(flatten)]
@@ -703,7 +704,8 @@ pub struct GoalsArgs {
     /// The goals; without it, hdl/fpga/goals.toml of the project
     #[arg(value_name = "GOALS.toml", value_hint = ValueHint::FilePath)]
     pub plan: Option<PathBuf>,
-    /// The folder to write bitstreams to, made if need be; without it, target/atomik-fpga of the project
+    /// The folder to write bitstreams to, made if need be; without it, target/atomik-fpga of the
+    /// project
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub out: Option<PathBuf>,
     /// Status 1 where a goal is not reached

@@ -1,4 +1,5 @@
-//! Programs of their own beside this one: what takes minutes to compile, and nothing else here needs.
+//! Programs of their own beside this one: what takes minutes to compile, and nothing else here
+//! needs.
 
 use std::env;
 use std::ffi::OsString;

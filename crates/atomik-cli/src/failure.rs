@@ -102,7 +102,8 @@ impl From<CaseError> for Failure {
 }
 
 impl Failure {
-    /// The message: what went wrong, and what the system said where the library leaves that to its cause.
+    /// The message: what went wrong, and what the system said where the library leaves that to its
+    /// cause.
     pub fn text(&self) -> String {
         atomik_sim::with_causes(self)
     }

@@ -82,7 +82,8 @@ fn device(name: &str) -> Result<&'static Device, Failure> {
     Device::named(name).map_err(|error| Failure::FpgaJob(error.into()))
 }
 
-// ---------------------------------------------------------------------------------------------------- report
+// ----------------------------------------------------------------------------------------------------
+// report
 
 fn report(args: &ReportArgs) -> Result<Outcome, Failure> {
     let device = device(&args.device)?;
@@ -241,7 +242,8 @@ fn describe(report: &Report, device: &Device) -> String {
     text
 }
 
-/// What nextpnr does not know of Gowin's block memories. Delays: Apicula's data for the GW1N-9C, C6/I5.
+/// What nextpnr does not know of Gowin's block memories. Delays: Apicula's data for the GW1N-9C,
+/// C6/I5.
 const GOWIN_MEMORIES: &str = "Gowin: nextpnr takes 3.46 ns from the clock to the data of every block memory; where \
     its output register is used\n(target gowin), Apicula's data say 0.83 ns, so paths from a memory are shown up to \
     2.63 ns too slow\n";
@@ -291,7 +293,8 @@ fn notes(reports: &[Report]) -> String {
     text
 }
 
-// ----------------------------------------------------------------------------------------------------- sweep
+// -----------------------------------------------------------------------------------------------------
+// sweep
 
 fn sweep(args: &SweepArgs) -> Result<Outcome, Failure> {
     let jobs = Sweep::read(&args.plan)?;
@@ -367,7 +370,8 @@ fn sweep_row(report: &Report) -> Vec<String> {
     row
 }
 
-// ----------------------------------------------------------------------------------------------------- goals
+// -----------------------------------------------------------------------------------------------------
+// goals
 
 /// A goal and what became of it, for JSON.
 #[derive(Serialize)]
@@ -543,7 +547,8 @@ impl Display for GoalTable<'_> {
     }
 }
 
-// ----------------------------------------------------------------------------------------------------- build
+// -----------------------------------------------------------------------------------------------------
+// build
 
 fn pack(flow: &Flow<'_>, image: &Image, seed: u32, out: &Path) -> Result<Packed, Failure> {
     let packer = Search::from_env()
@@ -634,7 +639,8 @@ fn board_folder(name: &str) -> Result<PathBuf, Failure> {
     Ok(root.join("hdl/boards").join(name))
 }
 
-// -------------------------------------------------------------------------------------------------- progress
+// --------------------------------------------------------------------------------------------------
+// progress
 
 /// A bar on the standard error if that is a terminal, lines if it is not: steps take minutes.
 struct Progress {

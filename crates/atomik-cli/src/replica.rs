@@ -62,7 +62,8 @@ fn tell(seed: u64, broken: &Broken) {
 /// Prints what happens in one schedule, or in the smallest that fails in the same way.
 fn replay(seed: u64, smallest: bool) -> Result<Outcome, Failure> {
     let schedule = Schedule::generate(seed);
-    // A panic of a replica is a finding like others, and has its place in the trace; here it may come hundreds of times.
+    // A panic of a replica is a finding like others, and has its place in the trace; here it may
+    // come hundreds of times.
     std::panic::set_hook(Box::new(|_| {}));
     let found = if smallest {
         minimise(&schedule)

@@ -36,7 +36,8 @@ pub fn config(geometry: Geometry) -> Result<Config, atomik_hdl::ConfigError> {
     Config::new(geometry.width(), geometry.depth(), geometry.lanes())
 }
 
-/// The compiled Verilog of `config`. Building it takes some seconds the first time, so a terminal is told.
+/// The compiled Verilog of `config`. Building it takes some seconds the first time, so a terminal
+/// is told.
 pub fn build(builder: &Builder, config: Config) -> Result<Dut, Failure> {
     let progress = ProgressBar::new_spinner();
     progress.set_message(format!("compiling {}", config.name()));

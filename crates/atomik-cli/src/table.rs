@@ -1,6 +1,7 @@
 use comfy_table::{CellAlignment, Table, presets};
 
-/// A table with these headings, which reads as Markdown, too. Columns from `numbers` on are aligned to the right.
+/// A table with these headings, which reads as Markdown, too. Columns from `numbers` on are aligned
+/// to the right.
 pub fn table(headings: &[&str], numbers: usize) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);

@@ -33,7 +33,8 @@ pub fn diff(args: &DiffArgs) -> Result<Outcome, Failure> {
 /// What ran the trace, and how the words that it read compare with the new file.
 type Checked = (&'static str, Verdict);
 
-/// Says how the checks of the file `new` ended: on `out` that it is right, on the standard error that it is not.
+/// Says how the checks of the file `new` ended: on `out` that it is right, on the standard error
+/// that it is not.
 fn conclude(new: &str, checked: &[Checked], mut out: impl Write) -> Result<Outcome, Failure> {
     let mut outcome = Outcome::Fine;
     for (engine, verdict) in checked {

@@ -44,8 +44,8 @@ struct Board {
         model.reset();
     }
 
-    // Runs n cycles with inputs as they are. Writes the number of each cycle after which uart_txd differs from the
-    // cycle before; there is room for n. Returns how many.
+    // Runs n cycles with inputs as they are. Writes the number of each cycle after which uart_txd
+    // differs from the cycle before; there is room for n. Returns how many.
     std::uint64_t run(std::uint64_t n, std::uint64_t inputs, std::uint64_t* changes) {
         Vmodel& m = *model;
         m.uart_rxd = inputs & 1;

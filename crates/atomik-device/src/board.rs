@@ -1,11 +1,12 @@
 //! The Tang Nano 9K in simulation: the whole top module under Verilator, driven by its pins.
 //!
-//! Of the board's Verilog everything is compiled but two primitives of the FPGA. The PLL is replaced by a model that
-//! passes the clock on: one cycle here is one cycle of its output. The block memory is replaced by the generator's
-//! model of it. The register file is what the generator writes now.
+//! Of the board's Verilog everything is compiled but two primitives of the FPGA. The PLL is
+//! replaced by a model that passes the clock on: one cycle here is one cycle of its output. The
+//! block memory is replaced by the generator's model of it. The register file is what the generator
+//! writes now.
 //!
-//! Time is counted in cycles. A [`Board`] is a [`Line`] by itself: whoever waits for a reply on it lets the board run,
-//! so that nothing depends on how fast the simulation is.
+//! Time is counted in cycles. A [`Board`] is a [`Line`] by itself: whoever waits for a reply on it
+//! lets the board run, so that nothing depends on how fast the simulation is.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -75,7 +76,8 @@ impl Settings {
         settle_bits: 19,
         blink_bits: 25,
     };
-    /// With a line that is seven times as fast, and less waiting for buttons and for lights: for tests.
+    /// With a line that is seven times as fast, and less waiting for buttons and for lights: for
+    /// tests.
     pub const FAST: Self = Self {
         cycles_per_bit: 8,
         settle_bits: 6,
@@ -105,8 +107,8 @@ pub fn regfile() -> Result<Config, ConfigError> {
     Ok(Config::new(64, 512, 2)?.with_target(Target::Gowin))
 }
 
-/// All Verilog of the simulated board, with the register file `config` (of a depth above 1) in the place of
-/// [`regfile`].
+/// All Verilog of the simulated board, with the register file `config` (of a depth above 1) in the
+/// place of [`regfile`].
 ///
 /// # Errors
 /// When a register file cannot be generated.
@@ -202,8 +204,8 @@ impl Image {
         Ok(Self { built, settings })
     }
 
-    /// Powers a board up: its registers and memories hold values drawn from `seed` but for those that the
-    /// configuration of an FPGA sets. Returns when its reset has ended.
+    /// Powers a board up: its registers and memories hold values drawn from `seed` but for those
+    /// that the configuration of an FPGA sets. Returns when its reset has ended.
     ///
     /// # Errors
     /// When the compiled board does not run.
@@ -314,8 +316,8 @@ impl Board {
         self.lose = 2 * count;
     }
 
-    /// Presses the reset button when so many more bytes have gone to the board: in the middle of a frame, if the
-    /// number says so.
+    /// Presses the reset button when so many more bytes have gone to the board: in the middle of a
+    /// frame, if the number says so.
     pub fn reset_after(&mut self, bytes: u64) {
         self.reset_at = Some(self.bytes_in + bytes);
     }
@@ -344,7 +346,8 @@ impl Board {
 
     /// Until the reset has ended and the register file is clear.
     fn settle(&mut self) -> Result<(), ModelError> {
-        // The PLL model locks after 100 cycles; clearing takes a cycle for each address and a few more.
+        // The PLL model locks after 100 cycles; clearing takes a cycle for each address and a few
+        // more.
         self.run((1 << self.settings.settle_bits) + 2000, true)
     }
 
@@ -412,7 +415,8 @@ impl Board {
         Ok(())
     }
 
-    /// Lets the board run: for as long as the next byte to it takes, or for `cycles` if there is none.
+    /// Lets the board run: for as long as the next byte to it takes, or for `cycles` if there is
+    /// none.
     ///
     /// # Errors
     /// When the simulation stops.
@@ -440,7 +444,8 @@ impl Board {
         self.received.drain(..).collect()
     }
 
-    /// Whether nothing is under way: no bytes, and none for longer than a request takes to be executed.
+    /// Whether nothing is under way: no bytes, and none for longer than a request takes to be
+    /// executed.
     pub fn is_quiet(&self) -> bool {
         self.sending.is_empty()
             && !self.sampler.is_busy()

@@ -77,7 +77,8 @@ pub struct Work {
     pub batches: u64,
     /// Cycles of the board's clock in which commands were issued.
     pub issue_cycles: u64,
-    /// Cycles of the board's clock from the first command of each batch to its end, as the board has counted them.
+    /// Cycles of the board's clock from the first command of each batch to its end, as the board
+    /// has counted them.
     pub board_cycles: u64,
 }
 
@@ -133,7 +134,8 @@ impl<L: Line> Device<L> {
         self.link.counters()
     }
 
-    /// Whether there is a session: whether [`Device::execute`] can go on from what has been accumulated.
+    /// Whether there is a session: whether [`Device::execute`] can go on from what has been
+    /// accumulated.
     pub fn has_session(&self) -> bool {
         self.epoch != 0
     }
@@ -168,12 +170,12 @@ impl<L: Line> Device<L> {
         }
     }
 
-    /// Executes a batch, once, and returns the clock cycles that it took and its responses. An empty batch does
-    /// nothing.
+    /// Executes a batch, once, and returns the clock cycles that it took and its responses. An
+    /// empty batch does nothing.
     ///
     /// # Errors
-    /// When the board was reset since the session was begun: nothing is executed then. When nobody answers: the
-    /// batch may have been executed or not, and the session is not to be gone on with.
+    /// When the board was reset since the session was begun: nothing is executed then. When nobody
+    /// answers: the batch may have been executed or not, and the session is not to be gone on with.
     pub fn execute(&mut self, batch: &Batch) -> Result<(u16, Vec<Response>), DeviceError> {
         if batch.commands() == 0 {
             return Ok((0, Vec::new()));
@@ -210,7 +212,8 @@ impl<L: Line> Device<L> {
             }
             Answer::Refused { refusal, .. } => {
                 let sent = self.number;
-                // What is on its way belongs to this session; nothing of it must be taken for something else.
+                // What is on its way belongs to this session; nothing of it must be taken for
+                // something else.
                 self.epoch = 0;
                 match refusal {
                     Refusal::Sequence(expected) => Err(DeviceError::Shared { sent, expected }),
@@ -222,8 +225,9 @@ impl<L: Line> Device<L> {
 
     /// Runs `trace` in the session as it is, and hands each response to `sink`, in order.
     ///
-    /// Commands of one cycle of the trace are issued in one cycle of the board's clock, and the cycles of a batch one
-    /// after the other; between batches the board is idle, which changes no response.
+    /// Commands of one cycle of the trace are issued in one cycle of the board's clock, and the
+    /// cycles of a batch one after the other; between batches the board is idle, which changes no
+    /// response.
     ///
     /// # Errors
     /// As [`Device::execute`], those of reading the trace, and those of `sink`.
@@ -269,8 +273,9 @@ impl<L: Line> Device<L> {
     }
 }
 
-/// The commands of one cycle, in pieces that fit into a batch. They are in the order of their lanes, which is that in
-/// which they take effect, so that pieces that are issued one after the other do the same.
+/// The commands of one cycle, in pieces that fit into a batch. They are in the order of their
+/// lanes, which is that in which they take effect, so that pieces that are issued one after the
+/// other do the same.
 fn parts(commands: &[Command], info: Info) -> impl Iterator<Item = &[Command]> {
     let longest = crate::message::RECORD_BYTES + info.data_bytes();
     commands.chunks((usize::from(info.max_payload) / longest).max(1))
@@ -294,8 +299,8 @@ fn next_token(token: &mut u8) -> u8 {
     *token
 }
 
-/// A number that another call, another process or another machine hardly ever gets: the keys that the standard
-/// library draws for its hash maps.
+/// A number that another call, another process or another machine hardly ever gets: the keys that
+/// the standard library draws for its hash maps.
 fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }

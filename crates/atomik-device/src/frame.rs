@@ -1,8 +1,8 @@
 //! Frames on the wire.
 //!
-//! A frame is a header of seven bytes, a payload and a CRC-32, coded with COBS (Cheshire and Baker, "Consistent
-//! Overhead Byte Stuffing", 1999) between two zero bytes. Nothing inside is zero, so whatever went before, the next
-//! zero byte starts a new frame.
+//! A frame is a header of seven bytes, a payload and a CRC-32, coded with COBS (Cheshire and Baker,
+//! "Consistent Overhead Byte Stuffing", 1999) between two zero bytes. Nothing inside is zero, so
+//! whatever went before, the next zero byte starts a new frame.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use thiserror::Error;
@@ -129,7 +129,8 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes the next byte of the stream; when it ends a frame, gives that frame, or why it is none.
+    /// Takes the next byte of the stream; when it ends a frame, gives that frame, or why it is
+    /// none.
     pub fn push(&mut self, byte: u8) -> Option<Result<Frame, Damage>> {
         if byte != 0 {
             if self.bytes.len() < MAX_WIRE {

@@ -15,8 +15,8 @@ pub trait Line {
     /// What the system says.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits until something has come, but no longer than `wait`. Returns how many bytes it has put into
-    /// `buffer`; 0 when nothing came.
+    /// Waits until something has come, but no longer than `wait`. Returns how many bytes it has put
+    /// into `buffer`; 0 when nothing came.
     ///
     /// # Errors
     /// What the system says.

@@ -1,9 +1,10 @@
 //! One request, one reply: repeated until it arrives.
 //!
-//! There is one request at a time. It is sent again when the board could not read it, when its reply was damaged, and
-//! when nothing comes. That is safe because the board keeps the number of the last batch: a batch that comes a second
-//! time is answered from memory. Frames that answer something else, such as the second reply to a request that was
-//! sent twice without need, are passed over.
+//! There is one request at a time. It is sent again when the board could not read it, when its
+//! reply was damaged, and when nothing comes. That is safe because the board keeps the number of
+//! the last batch: a batch that comes a second time is answered from memory. Frames that answer
+//! something else, such as the second reply to a request that was sent twice without need, are
+//! passed over.
 
 use std::collections::VecDeque;
 use std::io;
@@ -25,8 +26,9 @@ pub struct Patience {
 }
 
 impl Patience {
-    /// For a line of `baud` bits per second: the time that the longest request and the longest reply spend on the
-    /// line, and a quarter of a second for buffers and for USB, whose latency is some milliseconds each way.
+    /// For a line of `baud` bits per second: the time that the longest request and the longest
+    /// reply spend on the line, and a quarter of a second for buffers and for USB, whose latency is
+    /// some milliseconds each way.
     #[must_use]
     pub fn for_baud(baud: u32) -> Self {
         let bits = 2 * 10 * MAX_WIRE as u32;
@@ -171,7 +173,8 @@ impl<L: Line> Link<L> {
         heard: &mut Heard,
     ) -> Result<Option<Answer>, LinkError> {
         let mut deadline = self.line.now() + self.patience.timeout;
-        // After a damaged frame the reply may still come, if what was damaged came before it; a short wait tells.
+        // After a damaged frame the reply may still come, if what was damaged came before it; a
+        // short wait tells.
         let short = self.patience.timeout / 4;
         let mut damaged = false;
         loop {

@@ -57,7 +57,8 @@ pub enum Refusal {
     /// 0x12: the session is another one, or there is none since a reset of the board.
     #[error("the board is not in this session")]
     Epoch,
-    /// 0x13: neither the next batch nor the last one again; the detail is the number of the next one.
+    /// 0x13: neither the next batch nor the last one again; the detail is the number of the next
+    /// one.
     #[error("the batch is neither the next one, which is {0}, nor the last one again")]
     Sequence(u8),
     /// 0x14: a session cannot have the epoch 0.
@@ -144,7 +145,8 @@ impl Refusal {
         }
     }
 
-    /// Whether the board could not read the frame, and so does not know what it answers: send it again.
+    /// Whether the board could not read the frame, and so does not know what it answers: send it
+    /// again.
     #[must_use]
     pub fn is_damage(self) -> bool {
         matches!(self, Self::Line | Self::Long | Self::Shape | Self::Crc)
@@ -302,8 +304,8 @@ impl Batch {
         }
     }
 
-    /// Adds `commands`, which are issued in one cycle: each on a lane of its own. They are within the board's
-    /// [`Geometry`]. Returns whether they fit; if not, the batch is as before.
+    /// Adds `commands`, which are issued in one cycle: each on a lane of its own. They are within
+    /// the board's [`Geometry`]. Returns whether they fit; if not, the batch is as before.
     pub fn push(&mut self, commands: &[Command]) -> bool {
         let data_bytes = self.info.data_bytes();
         let bytes = |command: &Command| match command.op.takes_data() {
@@ -360,7 +362,8 @@ impl Batch {
         self.asked.clear();
     }
 
-    /// Reads the reply to this batch: the clock cycles that it took on the board, and the responses.
+    /// Reads the reply to this batch: the clock cycles that it took on the board, and the
+    /// responses.
     ///
     /// # Errors
     /// When the reply has not as many responses as the batch asks for.

@@ -1,5 +1,5 @@
-//! The compiled board, loaded into this process. All of the crate's `unsafe` is here: it rests on the C functions of
-//! `board.cpp`, which is compiled together with the model that it drives.
+//! The compiled board, loaded into this process. All of the crate's `unsafe` is here: it rests on
+//! the C functions of `board.cpp`, which is compiled together with the model that it drives.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
@@ -40,8 +40,9 @@ pub struct Model {
     _library: Library,
 }
 
-// SAFETY: the handle owns everything that it points to (a Verilated context of its own included) and the C functions
-// keep nothing per thread, so the instance may be used by whichever thread holds the `Model`.
+// SAFETY: the handle owns everything that it points to (a Verilated context of its own included)
+// and the C functions keep nothing per thread, so the instance may be used by whichever thread
+// holds the `Model`.
 unsafe impl Send for Model {}
 
 impl Model {
@@ -50,11 +51,11 @@ impl Model {
             path: path.to_path_buf(),
             source,
         };
-        // SAFETY: the library was built from `board.cpp`; its static initialisers are those of the Verilated run-time
-        // library, which only set up their own data.
+        // SAFETY: the library was built from `board.cpp`; its static initialisers are those of the
+        // Verilated run-time library, which only set up their own data.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        // SAFETY: `board.cpp` defines these symbols with these types, and the pointers are kept no longer than the
-        // library.
+        // SAFETY: `board.cpp` defines these symbols with these types, and the pointers are kept no
+        // longer than the library.
         unsafe {
             let create = library
                 .get::<unsafe extern "C" fn(u64, *mut c_char, u64) -> *mut c_void>(
@@ -82,14 +83,16 @@ impl Model {
         }
     }
 
-    /// Runs as many cycles as `changes` has room for. Returns how many of `changes` it has written: the cycles, from
-    /// the first one that ever ran, after which the line from the board is another than before.
+    /// Runs as many cycles as `changes` has room for. Returns how many of `changes` it has written:
+    /// the cycles, from the first one that ever ran, after which the line from the board is another
+    /// than before.
     pub fn run(&mut self, inputs: u64, changes: &mut [u64]) -> Result<usize, ModelError> {
         let cycles = changes.len() as u64;
         // SAFETY: there is room for one change in every cycle.
         let count =
             unsafe { (self.run)(self.handle.as_ptr(), cycles, inputs, changes.as_mut_ptr()) };
-        // SAFETY: the text lives as long as the instance, and is copied before anything else is called.
+        // SAFETY: the text lives as long as the instance, and is copied before anything else is
+        // called.
         let error = unsafe { (self.error)(self.handle.as_ptr()) };
         if error.is_null() {
             return Ok(count as usize);

@@ -32,7 +32,8 @@ pub enum PtyError {
 /// How long the thread waits for bytes when nothing is under way; a stop takes no longer.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 
-/// A board that runs in a thread of its own, from [`PtyBoard::start`] until it is stopped or dropped.
+/// A board that runs in a thread of its own, from [`PtyBoard::start`] until it is stopped or
+/// dropped.
 #[derive(Debug)]
 pub struct PtyBoard {
     path: PathBuf,

@@ -8,7 +8,8 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 /// How often each kind of fault strikes, as a probability for each byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// One bit of the byte is inverted; on the way to the board this may be its start or its stop bit.
+    /// One bit of the byte is inverted; on the way to the board this may be its start or its stop
+    /// bit.
     pub flip: f64,
     /// The byte is lost.
     pub drop: f64,

@@ -1,4 +1,5 @@
-//! A link takes for the reply only what answers its request, and a batch keeps to the limits of its board.
+//! A link takes for the reply only what answers its request, and a batch keeps to the limits of its
+//! board.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What a field holds, and what each action does to it when actions come one after the other: the meaning that traces have.
+//! What a field holds, and what each action does to it when actions come one after the other: the
+//! meaning that traces have.
 
 use std::collections::BTreeSet;
 
@@ -48,8 +49,8 @@ impl Content {
         }
     }
 
-    /// Applies an action. Positions in text beyond its end mean its end. An action that the class does not have changes nothing:
-    /// traces are checked for that when they are read.
+    /// Applies an action. Positions in text beyond its end mean its end. An action that the class
+    /// does not have changes nothing: traces are checked for that when they are read.
     pub fn apply(&mut self, action: &Action) {
         match (self, action) {
             (Self::Flag(flag), Action::Toggle) => *flag = !*flag,

@@ -1,4 +1,5 @@
-//! The files of a node that keeps some, as they were at one moment: what is there again after a power cut is what was synced.
+//! The files of a node that keeps some, as they were at one moment: what is there again after a
+//! power cut is what was synced.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -11,7 +12,8 @@ use std::path::Path;
 pub(crate) struct Files(BTreeMap<OsString, Vec<u8>>);
 
 impl Files {
-    /// Those that are in a folder now. SQLite's shared memory is none of them: it goes with the process, and is rebuilt.
+    /// Those that are in a folder now. SQLite's shared memory is none of them: it goes with the
+    /// process, and is rebuilt.
     ///
     /// # Errors
     ///

@@ -70,7 +70,8 @@ pub struct Column {
     pub submitted: u64,
     /// Operations acknowledged by the end.
     pub acknowledged: u64,
-    /// Operations whose node crashed before it acknowledged them: done or not, nobody knows. Their fields are left out of the comparison with the oracle.
+    /// Operations whose node crashed before it acknowledged them: done or not, nobody knows. Their
+    /// fields are left out of the comparison with the oracle.
     pub uncertain: u64,
     /// From submission to acknowledgement.
     pub latency: Latency,
@@ -82,11 +83,13 @@ pub struct Column {
     pub rebuild: Rebuild,
     /// What is kept and sent beyond the values.
     pub overhead: Overhead,
-    /// From the end of the partition or the restart to identical nodes; none if there was no such fault.
+    /// From the end of the partition or the restart to identical nodes; none if there was no such
+    /// fault.
     pub recovery: Option<Recovery>,
     /// Whether all nodes were identical at the end.
     pub converged: bool,
-    /// Microseconds of virtual time from the last operation or the end of the last fault to identical nodes.
+    /// Microseconds of virtual time from the last operation or the end of the last fault to
+    /// identical nodes.
     pub settle_us: Option<u64>,
 }
 
@@ -106,7 +109,8 @@ pub struct Inexpressible {
 pub struct Latency {
     /// Virtual time to acknowledgement, in microseconds.
     pub virtual_us: Quantiles,
-    /// CPU time that the writer's node spent in submitting an operation, in nanoseconds; of a batch, its share.
+    /// CPU time that the writer's node spent in submitting an operation, in nanoseconds; of a
+    /// batch, its share.
     pub submit_cpu_ns: Quantiles,
     /// CPU time of all nodes over all calls, per operation, in nanoseconds.
     pub total_cpu_ns: f64,
@@ -143,13 +147,15 @@ pub struct Bandwidth {
 pub struct Conflicts {
     /// Fields of keys that were compared.
     pub compared: u64,
-    /// Fields that end with what no order of the acknowledged operations that respects their acknowledgements explains.
+    /// Fields that end with what no order of the acknowledged operations that respects their
+    /// acknowledgements explains.
     pub wrong: u64,
     /// Of these, fields that the system reported.
     pub wrong_reported: u64,
     /// Fields that the system reported, wrong or not.
     pub reported: u64,
-    /// Fields that were not compared, because concurrent edits have no single right result (text), or operations are uncertain.
+    /// Fields that were not compared, because concurrent edits have no single right result (text),
+    /// or operations are uncertain.
     pub not_judged: u64,
     /// Some of the wrong ones, in words.
     pub examples: Vec<String>,
@@ -168,10 +174,12 @@ pub struct Rebuild {
     pub history: u64,
 }
 
-/// What is kept and sent beyond the values; totals, of one node where not said otherwise (the median node).
+/// What is kept and sent beyond the values; totals, of one node where not said otherwise (the
+/// median node).
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Overhead {
-    /// Bytes of names of keys and fields and of the values at the end: what no system can do without.
+    /// Bytes of names of keys and fields and of the values at the end: what no system can do
+    /// without.
     pub value_bytes: u64,
     /// Bytes in memory.
     pub memory_bytes: Option<u64>,
@@ -179,7 +187,8 @@ pub struct Overhead {
     pub disk_bytes: u64,
     /// Bytes written to disk over the run.
     pub disk_written: u64,
-    /// Bytes that the operations themselves would take on the wire: key, field, value, once for each other node.
+    /// Bytes that the operations themselves would take on the wire: key, field, value, once for
+    /// each other node.
     pub needed_wire_bytes: u64,
 }
 
@@ -261,7 +270,8 @@ pub struct Review {
     pub commands: Vec<String>,
 }
 
-/// A measurement of a system in its own runtime, in wall-clock time, so not comparable with simulated columns digit by digit.
+/// A measurement of a system in its own runtime, in wall-clock time, so not comparable with
+/// simulated columns digit by digit.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Live {
     /// Its name.

@@ -1,7 +1,9 @@
-//! Whether what a field ends with can be explained: by some order of the acknowledged operations in which each comes after all that were acknowledged before it
-//! was submitted, and each client's stay in order.
+//! Whether what a field ends with can be explained: by some order of the acknowledged operations in
+//! which each comes after all that were acknowledged before it was submitted, and each client's
+//! stay in order.
 //!
-//! This is what a linearizable store gives. Systems that take writes on both sides of a cut promise less, and here it shows what that costs on this trace.
+//! This is what a linearizable store gives. Systems that take writes on both sides of a cut promise
+//! less, and here it shows what that costs on this trace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,7 +43,8 @@ pub enum Judgement {
     NotJudged(&'static str),
 }
 
-/// Judges what a field ended with. Operations are in the order of submission; those of one node that were submitted at one moment are taken as concurrent.
+/// Judges what a field ended with. Operations are in the order of submission; those of one node
+/// that were submitted at one moment are taken as concurrent.
 pub fn judge(class: Class, ops: &[Done<'_>], end: &Content) -> Judgement {
     match end {
         Content::Flag(end) => flag(ops, *end),
@@ -222,7 +225,8 @@ mod tests {
                 Judgement::Explained
             );
         }
-        // Of one client's the order is known, though the second was done before the first was answered.
+        // Of one client's the order is known, though the second was done before the first was
+        // answered.
         let of_one_client = [done(0, 0, 20, &on), done(0, 5, 10, &toggle)];
         for ops in [after, of_one_client] {
             assert_eq!(
@@ -307,7 +311,8 @@ mod tests {
     }
 
     proptest! {
-        /// Without concurrency there is one order, and what another history would leave is wrong: one that lost an operation or did it twice.
+        /// Without concurrency there is one order, and what another history would leave is wrong:
+        /// one that lost an operation or did it twice.
         #[test]
         fn of_one_after_the_other_only_the_one_result_is_explained(
             (class, history) in history(),
@@ -336,7 +341,8 @@ mod tests {
             }
         }
 
-        /// Whatever order the operations really took between submission and acknowledgement, what comes of it is explained.
+        /// Whatever order the operations really took between submission and acknowledgement, what
+        /// comes of it is explained.
         #[test]
         fn every_linearizable_result_is_explained((class, history) in history()) {
             // One client a node, one operation at a time.

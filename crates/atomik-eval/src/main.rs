@@ -1,4 +1,5 @@
-//! The `atomik-eval` command, which `atomik eval` runs: parses its arguments, calls the library, prints what it says.
+//! The `atomik-eval` command, which `atomik eval` runs: parses its arguments, calls the library,
+//! prints what it says.
 
 mod cli;
 

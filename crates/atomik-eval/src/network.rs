@@ -1,21 +1,25 @@
 //! The simulated network: the same for every column, drawn from one seed.
 //!
-//! A node has one uplink of limited bandwidth; a message leaves when those before it have left, and comes after a latency. Messages of one link keep their order, as on a
-//! TCP connection, unless one is drawn to be reordered. Loss is per message: what a broken connection or a full queue takes.
+//! A node has one uplink of limited bandwidth; a message leaves when those before it have left, and
+//! comes after a latency. Messages of one link keep their order, as on a TCP connection, unless one
+//! is drawn to be reordered. Loss is per message: what a broken connection or a full queue takes.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::system::{Micros, NodeId};
 
-/// Bytes of headers of one packet: Ethernet with its checksum (18), IPv4 (20, RFC 791), TCP (20, RFC 9293) with the timestamp option padded (12, RFC 7323).
+/// Bytes of headers of one packet: Ethernet with its checksum (18), IPv4 (20, RFC 791), TCP (20,
+/// RFC 9293) with the timestamp option padded (12, RFC 7323).
 pub const PACKET_HEADERS: u64 = 70;
-/// Bytes of a packet that carry the message: an Ethernet payload of 1500 less the headers of IP and TCP.
+/// Bytes of a packet that carry the message: an Ethernet payload of 1500 less the headers of IP and
+/// TCP.
 pub const PACKET_PAYLOAD: u64 = 1448;
 /// Bytes that say how long a message is.
 pub const LENGTH_PREFIX: u64 = 4;
 
-/// Bytes that a message takes on a link, its packets' headers included. Acknowledgements of TCP are not counted.
+/// Bytes that a message takes on a link, its packets' headers included. Acknowledgements of TCP are
+/// not counted.
 pub fn wire_bytes(payload: u64) -> u64 {
     let framed = payload + LENGTH_PREFIX;
     framed + framed.div_ceil(PACKET_PAYLOAD) * PACKET_HEADERS

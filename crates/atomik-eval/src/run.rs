@@ -21,7 +21,8 @@ const EXAMPLES: usize = 3;
 
 /// Runs a workload through each of these systems.
 ///
-/// `started` is called with the name of each system before it runs; `commands` gives the command that makes a column of that name.
+/// `started` is called with the name of each system before it runs; `commands` gives the command
+/// that makes a column of that name.
 ///
 /// # Errors
 ///
@@ -216,7 +217,8 @@ impl Fields {
         Self(fields)
     }
 
-    /// Compares what all nodes ended with, with what the operations explain. Also returns the bytes of names and values.
+    /// Compares what all nodes ended with, with what the operations explain. Also returns the bytes
+    /// of names and values.
     fn judge(
         &self,
         workload: &Workload,

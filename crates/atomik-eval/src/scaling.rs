@@ -62,8 +62,9 @@ impl Axis {
         }
     }
 
-    /// The workload of a point, and how many nodes run it: flags that are turned over, all nodes alike, keys by Zipf's law with exponent 0.99; along the keys
-    /// evenly, so that nearly all come up.
+    /// The workload of a point, and how many nodes run it: flags that are turned over, all nodes
+    /// alike, keys by Zipf's law with exponent 0.99; along the keys evenly, so that nearly all come
+    /// up.
     ///
     /// # Errors
     ///
@@ -128,9 +129,11 @@ impl Pace {
 
 /// Measures systems along an axis.
 ///
-/// `settings` has everything but the number of nodes; `command` gives the command for a point and a column, or for the whole series; `started` hears of each
-/// measurement before it starts. What would take a system longer than `patience`, going by what it took before, is noted in [`Scaling::left_out`]; a system
-/// that breaks at a point in [`Scaling::failed`]; and the others go on.
+/// `settings` has everything but the number of nodes; `command` gives the command for a point and a
+/// column, or for the whole series; `started` hears of each measurement before it starts. What
+/// would take a system longer than `patience`, going by what it took before, is noted in
+/// [`Scaling::left_out`]; a system that breaks at a point in [`Scaling::failed`]; and the others go
+/// on.
 ///
 /// # Errors
 ///

@@ -1,8 +1,10 @@
-//! What a replicated system looks like to the simulator: a state machine with a disk, a network and a clock that are not its own.
+//! What a replicated system looks like to the simulator: a state machine with a disk, a network and
+//! a clock that are not its own.
 //!
-//! All columns of the comparison are [`System`]s under one simulated network and one simulated disk, so messages, bytes, fsyncs and virtual
-//! time are counted by one piece of code and in the same way for all. A system does no input or output, reads no clock and draws nothing at random but from
-//! [`Setup::seed`]; what it wants done it says to [`Out`].
+//! All columns of the comparison are [`System`]s under one simulated network and one simulated
+//! disk, so messages, bytes, fsyncs and virtual time are counted by one piece of code and in the
+//! same way for all. A system does no input or output, reads no clock and draws nothing at random
+//! but from [`Setup::seed`]; what it wants done it says to [`Out`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,13 +31,16 @@ pub struct Setup {
     pub nodes: usize,
     /// Where all randomness comes from. Systems mix it with their node's number.
     pub seed: u64,
-    /// The fields of the workload: their classes, widths and universes, as a schema would have them.
+    /// The fields of the workload: their classes, widths and universes, as a schema would have
+    /// them.
     pub fields: Arc<[Field]>,
-    /// How long a message takes from node to node, about: half a round trip. Timeouts are set in multiples of it, as each system's authors advise.
+    /// How long a message takes from node to node, about: half a round trip. Timeouts are set in
+    /// multiples of it, as each system's authors advise.
     pub latency: Micros,
     /// How long an fsync takes, about.
     pub fsync: Micros,
-    /// How often a system may expect to be asked to compare itself with its peers where it does that periodically.
+    /// How often a system may expect to be asked to compare itself with its peers where it does
+    /// that periodically.
     pub sync_interval: Micros,
 }
 
@@ -87,7 +92,8 @@ pub struct Description {
     pub semantics: &'static str,
     /// How it is used here, and where its authors advise that, with the source's name.
     pub usage: &'static str,
-    /// What of it is machine-checked, by whom, with the source's name; "none known" where none was found.
+    /// What of it is machine-checked, by whom, with the source's name; "none known" where none was
+    /// found.
     pub proofs: &'static str,
 }
 
@@ -96,17 +102,20 @@ pub trait Kind {
     /// How it describes itself.
     fn describe(&self) -> Description;
 
-    /// Whether a field of this kind can be expressed. Every one, if a column does not say otherwise.
+    /// Whether a field of this kind can be expressed. Every one, if a column does not say
+    /// otherwise.
     ///
     /// # Errors
     ///
-    /// Why not, in a few words. Operations on such fields are left out of this column, and it says so.
+    /// Why not, in a few words. Operations on such fields are left out of this column, and it says
+    /// so.
     fn expresses(&self, _field: &Field) -> Result<(), String> {
         Ok(())
     }
 
-    /// Starts node `node`, with what its earlier lives left in `storage`. Called before the run, after a crash, and at the end to measure
-    /// how long it takes to have the state back; it must have it all back when it returns, as far as the node's own disk goes.
+    /// Starts node `node`, with what its earlier lives left in `storage`. Called before the run,
+    /// after a crash, and at the end to measure how long it takes to have the state back; it must
+    /// have it all back when it returns, as far as the node's own disk goes.
     ///
     /// # Errors
     ///
@@ -139,15 +148,17 @@ pub(crate) fn of_field<T>(all: &[T], field: u16) -> Result<&T, Broken> {
 
 /// A node. After every call the simulator does what [`Out`] was told.
 pub trait System {
-    /// Clients of this node submit operations, all at the same moment. Each must be acknowledged ([`Out::ack`]) exactly once, when it is durable as far as this
-    /// system promises; until then the system tries again by itself, for as long as the node lives.
+    /// Clients of this node submit operations, all at the same moment. Each must be acknowledged
+    /// ([`Out::ack`]) exactly once, when it is durable as far as this system promises; until then
+    /// the system tries again by itself, for as long as the node lives.
     ///
     /// # Errors
     ///
     /// [`Broken`].
     fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken>;
 
-    /// A message has come. It may be late, out of order, the second of its kind, or the first after a lost one.
+    /// A message has come. It may be late, out of order, the second of its kind, or the first after
+    /// a lost one.
     ///
     /// # Errors
     ///
@@ -160,7 +171,8 @@ pub trait System {
         out: &mut Out,
     ) -> Result<(), Broken>;
 
-    /// A moment that [`Out::wake`] asked for has come. The first call comes at the start, without having been asked for.
+    /// A moment that [`Out::wake`] asked for has come. The first call comes at the start, without
+    /// having been asked for.
     ///
     /// # Errors
     ///
@@ -174,7 +186,8 @@ pub trait System {
     /// [`Broken`].
     fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken>;
 
-    /// The transport has noticed that a peer can be reached again, or not any more. Single lost messages are not noticed. All peers are up at the start.
+    /// The transport has noticed that a peer can be reached again, or not any more. Single lost
+    /// messages are not noticed. All peers are up at the start.
     ///
     /// # Errors
     ///
@@ -184,11 +197,13 @@ pub trait System {
         Ok(())
     }
 
-    /// What this node knows of the changes of all nodes, in any form: two nodes of one run that know the same have equal bytes, and two that do not have different ones. Cheap, because it
+    /// What this node knows of the changes of all nodes, in any form: two nodes of one run that
+    /// know the same have equal bytes, and two that do not have different ones. Cheap, because it
     /// is asked for often.
     fn progress(&self) -> Vec<u8>;
 
-    /// What a client that reads here sees in a field of a key; as [`Content::empty`] if nothing was ever written.
+    /// What a client that reads here sees in a field of a key; as [`Content::empty`] if nothing was
+    /// ever written.
     ///
     /// # Errors
     ///
@@ -241,8 +256,8 @@ impl Out {
         self.sent.push((to, bytes.into()));
     }
 
-    /// Stores records, all or none; [`System::stored`] says when they are durable. The disk works at one fsync at a time and takes all that has come meanwhile
-    /// into the next (group commit).
+    /// Stores records, all or none; [`System::stored`] says when they are durable. The disk works
+    /// at one fsync at a time and takes all that has come meanwhile into the next (group commit).
     ///
     /// Tickets are the system's own, in increasing order.
     pub fn persist(&mut self, ticket: u64, records: Vec<Record>) {
@@ -257,7 +272,8 @@ impl Out {
         });
     }
 
-    /// As [`Out::persist`] for a system that has written its own files, `bytes` of them, and waits for them to be durable.
+    /// As [`Out::persist`] for a system that has written its own files, `bytes` of them, and waits
+    /// for them to be durable.
     pub fn persist_files(&mut self, ticket: u64, bytes: u64) {
         self.persisted.push(Persist {
             ticket,
@@ -276,7 +292,8 @@ impl Out {
         self.conflicts.push(conflict);
     }
 
-    /// Asks for [`System::wake`] at that moment, or at an earlier one that was asked for before; once.
+    /// Asks for [`System::wake`] at that moment, or at an earlier one that was asked for before;
+    /// once.
     pub fn wake(&mut self, at: Micros) {
         self.wake = Some(self.wake.map_or(at, |before| before.min(at)));
     }

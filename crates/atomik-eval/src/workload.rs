@@ -23,7 +23,8 @@
 //! | `remove` | `{"at":5,"count":3}` | removes text |
 //! | `append` | boolean, integer or string | adds to the end of a list |
 //!
-//! A field has one [`Class`] in the whole trace. A bad line stops the reader with file, line and reason. Empty lines are skipped; they count.
+//! A field has one [`Class`] in the whole trace. A bad line stops the reader with file, line and
+//! reason. Empty lines are skipped; they count.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -39,7 +40,8 @@ pub const MAX_KEY: usize = 512;
 pub const MAX_FIELD: usize = 255;
 /// Nodes are numbered below this.
 pub const MAX_NODES: u32 = 65_536;
-/// The last moment, in milliseconds: whole numbers up to here are exact in every JSON reader, and microseconds do not overflow 64 bits.
+/// The last moment, in milliseconds: whole numbers up to here are exact in every JSON reader, and
+/// microseconds do not overflow 64 bits.
 pub const MAX_T: u64 = 1 << 53;
 
 /// A value that is written at once.
@@ -118,7 +120,8 @@ impl Action {
         }
     }
 
-    /// The class that a field must have for it; a boolean that is set fits a flag as well as a register.
+    /// The class that a field must have for it; a boolean that is set fits a flag as well as a
+    /// register.
     pub fn class(&self) -> Class {
         match self {
             Self::Toggle | Self::Set(Scalar::Bool(_)) => Class::Flag,
@@ -130,7 +133,8 @@ impl Action {
         }
     }
 
-    /// Bytes of information in its value, without names and framing: what no encoding can do without.
+    /// Bytes of information in its value, without names and framing: what no encoding can do
+    /// without.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Toggle => 0,
@@ -174,7 +178,8 @@ impl Class {
     ];
 }
 
-/// What was done to a field so far, which decides its class. The order in which it was done does not.
+/// What was done to a field so far, which decides its class. The order in which it was done does
+/// not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Uses(u16);
 
@@ -568,7 +573,8 @@ pub struct Field {
     pub class: Class,
     /// Bytes of the longest string in it, 0 if there is none.
     pub longest: usize,
-    /// The elements that ever come up, in order, if it is a [`Class::Set`] of at most [`MAX_UNIVERSE`] of them.
+    /// The elements that ever come up, in order, if it is a [`Class::Set`] of at most
+    /// [`MAX_UNIVERSE`] of them.
     pub universe: Option<Vec<Scalar>>,
 }
 

@@ -1,7 +1,8 @@
-//! The simulated world: clients, network, disks, faults and virtual time around the nodes of one system.
+//! The simulated world: clients, network, disks, faults and virtual time around the nodes of one
+//! system.
 //!
-//! Everything that is counted is counted here, so it is counted for all systems alike. A run is a pure function of workload, settings and system; only
-//! CPU times differ from run to run.
+//! Everything that is counted is counted here, so it is counted for all systems alike. A run is a
+//! pure function of workload, settings and system; only CPU times differ from run to run.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, VecDeque};
@@ -23,7 +24,8 @@ pub struct Faults {
     pub loss: bool,
     /// One node is cut off from the others; the cut ends with the last operation.
     pub partition: bool,
-    /// One node loses power, and with it what its disk had not synced; it is started again with the last operation. Its clients go to the next node.
+    /// One node loses power, and with it what its disk had not synced; it is started again with the
+    /// last operation. Its clients go to the next node.
     pub crash: bool,
 }
 
@@ -54,7 +56,8 @@ pub struct Settings {
     pub outage: Micros,
     /// How long it takes a transport to notice that a peer is gone.
     pub notice: Micros,
-    /// How long nodes may take to be identical after the last operation and the last fault before the run gives up.
+    /// How long nodes may take to be identical after the last operation and the last fault before
+    /// the run gives up.
     pub patience: Micros,
 }
 
@@ -178,7 +181,8 @@ pub struct Ended {
     pub fates: Vec<Fate>,
     /// The node at which each operation was submitted, and when.
     pub submissions: Vec<(NodeId, Micros)>,
-    /// CPU time of submissions at their nodes, in nanoseconds: for each operation its share of the call, in the order of the calls.
+    /// CPU time of submissions at their nodes, in nanoseconds: for each operation its share of the
+    /// call, in the order of the calls.
     pub submit_cpu: Vec<f64>,
     /// CPU time of all calls to all nodes, in nanoseconds.
     pub total_cpu: f64,
@@ -457,7 +461,8 @@ impl<'a> World<'a> {
         Ok(world)
     }
 
-    /// The virtual time of a recorded one. The run starts three seconds late, so that systems that need it have found each other.
+    /// The virtual time of a recorded one. The run starts three seconds late, so that systems that
+    /// need it have found each other.
     fn due(&self, t: u64) -> Micros {
         let first = self.workload.steps.first().map_or(0, |step| step.t);
         const START: Micros = 3_000_000;
@@ -710,7 +715,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// Tells both ends of all links of a node that they are up or down, when their transport would notice.
+    /// Tells both ends of all links of a node that they are up or down, when their transport would
+    /// notice.
     fn announce(&mut self, node: NodeId, up: bool) {
         let delay = if up {
             2 * self.settings.weather.latency

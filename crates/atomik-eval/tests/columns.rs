@@ -1,4 +1,5 @@
-//! All columns of this build through the simulated world, and systems with planted bugs that the world has to find.
+//! All columns of this build through the simulated world, and systems with planted bugs that the
+//! world has to find.
 
 // clippy knows only of functions with `#[test]` that they are tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

@@ -1,4 +1,5 @@
-//! The verdict on the workloads that the importers and generators make: what must be rejected is, and what need not be is not.
+//! The verdict on the workloads that the importers and generators make: what must be rejected is,
+//! and what need not be is not.
 // clippy knows only of functions with `#[test]` that they are tests.
 #![allow(clippy::expect_used)]
 

@@ -1,4 +1,5 @@
-//! The columns whose nodes acknowledge alone and come to agree, through the simulated world: the same tests for each that this build has.
+//! The columns whose nodes acknowledge alone and come to agree, through the simulated world: the
+//! same tests for each that this build has.
 
 // clippy knows only of functions with `#[test]` that they are tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]

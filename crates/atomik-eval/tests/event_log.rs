@@ -10,7 +10,8 @@ use atomik_eval::run::column;
 use atomik_eval::workload::{Action, Line, Scalar, Workload};
 use atomik_eval::world::{Faults, Settings};
 
-/// Each operation adds one to a counter, appends its own number to a list or sets it, so that one that is lost, done twice or out of order shows.
+/// Each operation adds one to a counter, appends its own number to a list or sets it, so that one
+/// that is lost, done twice or out of order shows.
 fn workload(operations: u64) -> Workload {
     let line = |t: u64| {
         let (field, action) = match t % 3 {
@@ -43,7 +44,8 @@ const NAMES: [&str; 2] = ["Event log", "Event log with snapshots"];
 #[test]
 fn every_acknowledged_operation_counts_once_whatever_fails() {
     for name in NAMES {
-        // The node that is cut off and the one that is killed follow from the seed, so each is the primary in some of these.
+        // The node that is cut off and the one that is killed follow from the seed, so each is the
+        // primary in some of these.
         for seed in 0..12 {
             let faults = Faults {
                 loss: seed % 2 == 1,
@@ -81,10 +83,12 @@ fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
         let column = measured(NAMES[0], &workload(60_000), &settings);
         assert!(column.converged);
         assert_eq!(column.conflicts.wrong, 0, "{:?}", column.conflicts);
-        // Some 20,000 operations were missed, and 7,000 waited to be appended: a few round trips of 10 ms, no timeouts of a second.
+        // Some 20,000 operations were missed, and 7,000 waited to be appended: a few round trips of
+        // 10 ms, no timeouts of a second.
         let recovery = column.recovery.expect("a partition has an end");
         assert!(recovery.virtual_us < 500_000, "{recovery:?}");
-        // What is sent again is little: ops and events of the cut-off node's share, once each, and some.
+        // What is sent again is little: ops and events of the cut-off node's share, once each, and
+        // some.
         assert!(recovery.wire_bytes < 3_000_000, "{recovery:?}");
     }
 }
@@ -93,7 +97,8 @@ fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
 fn a_calm_run_costs_a_message_for_each_batch_and_each_push_and_nothing_is_repeated() {
     let settings = Settings::default();
     let column = measured(NAMES[0], &workload(3_000), &settings);
-    // Two of three nodes send their batches; each transaction is pushed to two nodes; polls are few.
+    // Two of three nodes send their batches; each transaction is pushed to two nodes; polls are
+    // few.
     assert!(
         column.bandwidth.messages_per_op < 3.0,
         "{:?}",
@@ -127,6 +132,7 @@ fn snapshots_bound_what_a_restart_reads() {
         column.rebuild.bytes_read
     };
     assert!(read(NAMES[0], 20_000) > 9 * read(NAMES[0], 2_000));
-    // No more than the snapshots and a hundred and some events of each of the five keys, whatever came before.
+    // No more than the snapshots and a hundred and some events of each of the five keys, whatever
+    // came before.
     assert!(read(NAMES[1], 20_000) < 5 * 300 * 10);
 }

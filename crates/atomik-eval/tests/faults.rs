@@ -1,4 +1,5 @@
-//! What faults do to links, nodes and disks, as systems see it that only watch and write down; a power cut through every column; and a system that breaks among others.
+//! What faults do to links, nodes and disks, as systems see it that only watch and write down; a
+//! power cut through every column; and a system that breaks among others.
 
 // clippy knows only of functions with `#[test]` that they are tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -30,7 +31,8 @@ const CRASH: Faults = Faults {
     ..NONE
 };
 
-/// As many operations, a millisecond apart, each on a key of its own, so that each is judged by itself.
+/// As many operations, a millisecond apart, each on a key of its own, so that each is judged by
+/// itself.
 fn apart(operations: u64, action: impl Fn(u64) -> Action) -> Workload {
     let line = |t| Line {
         t,
@@ -219,7 +221,8 @@ impl Watched {
         self.start < at && at < self.end
     }
 
-    /// The links of a node are told to both their ends: that they are down, and that they are up again.
+    /// The links of a node are told to both their ends: that they are down, and that they are up
+    /// again.
     fn assert_announced(&self, node: NodeId, told_itself: bool) {
         let mut told: Vec<Seen> = self.seen.clone();
         told.retain(|seen| matches!(seen, Seen::Link { .. }));
@@ -444,7 +447,8 @@ fn busy(seed: u64) -> Settings {
     }
 }
 
-/// Operations that are not on the disk of their node after a power cut: how many are acknowledged, how many uncertain; and uncertain ones that are there.
+/// Operations that are not on the disk of their node after a power cut: how many are acknowledged,
+/// how many uncertain; and uncertain ones that are there.
 fn missing(ledger: Ledger, seed: u64) -> [usize; 3] {
     let settings = busy(seed);
     let folder = tempfile::tempdir().expect("a folder");

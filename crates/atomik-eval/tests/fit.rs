@@ -412,7 +412,8 @@ fn by(lines: &[Line], change: impl FnOnce(&mut Thresholds)) -> (Verdict, String)
 
 #[test]
 fn an_overlap_that_did_no_harm_is_told_of_beyond_its_limit() {
-    // On and off again, and on by a node that saw neither: the same bit three times, as it was meant.
+    // On and off again, and on by a node that saw neither: the same bit three times, as it was
+    // meant.
     let lines = [
         at(0, 0, "k", "", set(1)),
         at(1, 0, "k", "", set(0)),
@@ -610,7 +611,8 @@ fn the_worst_field_decides_and_the_others_are_told() {
 
 #[test]
 fn memory_is_given_back_without_forgetting_what_is_unseen() {
-    // After one operation by itself, pairs of concurrent puts, so that a sweep falls between the two of a pair.
+    // After one operation by itself, pairs of concurrent puts, so that a sweep falls between the
+    // two of a pair.
     let mut lines = vec![at(0, 0, "first", "", set(1))];
     for pair in 0..70_000_u64 {
         let key = format!("k{pair}");
@@ -708,7 +710,8 @@ fn lists_do_not_fit() {
     assert_eq!(fit.fields[0].wrong[0].meant, "\"7\\n7\\n\"");
 }
 
-/// Aircraft leave and arrive at three airports, each of which is a node; some of their events are missing.
+/// Aircraft leave and arrive at three airports, each of which is a node; some of their events are
+/// missing.
 #[test]
 fn presence_of_aircraft_fits_with_the_conditions_of_its_data() {
     let mut draws = Draws::new(3);
@@ -767,7 +770,8 @@ fn feature_flags_fit_with_the_conditions_of_their_data() {
     assert!(reasons(&fit).contains("several writers"));
 }
 
-// A naive model: every node's view is made anew from all changes, and contents are those of `content`.
+// A naive model: every node's view is made anew from all changes, and contents are those of
+// `content`.
 
 type Words = [u64; 16];
 

@@ -46,7 +46,8 @@ fn text(seed: u64) -> Text {
     }
 }
 
-/// What a seed gives is part of the results that name it. These sums may only change with a note that old results are not repeatable.
+/// What a seed gives is part of the results that name it. These sums may only change with a note
+/// that old results are not repeatable.
 #[test]
 fn a_seed_gives_the_same_bytes_on_every_machine() {
     let traces = [
@@ -136,7 +137,8 @@ fn bits(line: &Line) -> (&str, &str, Option<&Scalar>) {
     (&line.key, &line.field, element)
 }
 
-/// How many lines there are whose bits another node touches at most `window` ms before or after. By the definition, pair by pair.
+/// How many lines there are whose bits another node touches at most `window` ms before or after. By
+/// the definition, pair by pair.
 fn overlapping(lines: &[Line], window: u64) -> u64 {
     let mut by_bits: BTreeMap<_, Vec<&Line>> = BTreeMap::new();
     for line in lines {

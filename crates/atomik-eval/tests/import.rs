@@ -48,7 +48,8 @@ fn import_flights(input: &Path, change: Change) -> Result<(Vec<Line>, Report), I
     collect(|sink| flights::import(input, change, sink))
 }
 
-/// Milliseconds from the first departure of the sample, 2013-01-01 11:15 UTC, to a time of a day of that year (UTC, from 1).
+/// Milliseconds from the first departure of the sample, 2013-01-01 11:15 UTC, to a time of a day of
+/// that year (UTC, from 1).
 fn at(day: u64, hour: u64, minute: u64) -> u64 {
     (((day - 1) * 24 + hour) * 60 + minute - (11 * 60 + 15)) * 60_000
 }
@@ -339,7 +340,8 @@ fn flights_of_elsewhere_without_tail_number_or_with_contradicting_clocks_are_lef
 /// Versions of a browser and when they came out.
 type Versions = Vec<(String, Option<u64>)>;
 
-/// Invented support data: browsers with versions and days, and for each feature a number of a kind of support for each version.
+/// Invented support data: browsers with versions and days, and for each feature a number of a kind
+/// of support for each version.
 #[derive(Clone, Debug)]
 struct Support {
     browsers: Vec<(String, Versions)>,
@@ -552,7 +554,8 @@ impl Support {
         });
     }
 
-    /// As since the second half of 2026. `whole`: one string for all browsers, or one each, the first as lists.
+    /// As since the second half of 2026. `whole`: one string for all browsers, or one each, the
+    /// first as lists.
     fn write_runs(&self, folder: &Path, whole: bool) {
         let mut numbers: Vec<u16> = vec![1, 2];
         for number in self.features.iter().flatten().flatten() {
@@ -669,7 +672,8 @@ proptest! {
                 prop_assert_eq!(on.len(), lines.len());
                 prop_assert_eq!(&on, &support.expected(detail), "{}", release.display());
             }
-            // Nothing changes from one to the next, so nothing is written; each is placed after the one before.
+            // Nothing changes from one to the next, so nothing is written; each is placed after the
+            // one before.
             let (lines, report) = import_caniuse(&packed, detail).unwrap();
             prop_assert_eq!(lines.len(), support.expected(detail).len());
             prop_assert_eq!(report.notes.iter().filter(|note| note.contains("placed a day after")).count(), 3);

@@ -21,7 +21,8 @@ fn a_live_run_acknowledges_everything_and_says_how_long_it_took() {
         assert_eq!(live.operations, 600);
         let waits = live.latency_us;
         assert!(0.0 < waits.median && waits.median <= waits.p99 && waits.p99 <= waits.most);
-        // Sixteen clients with one operation in flight each cannot do more than that in a median's time, for half of their operations.
+        // Sixteen clients with one operation in flight each cannot do more than that in a median's
+        // time, for half of their operations.
         let most = 2.0 * 16.0 * 1e6 / waits.median;
         assert!(0.0 < live.per_second && live.per_second <= most, "{live:?}");
     }

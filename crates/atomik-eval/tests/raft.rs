@@ -10,7 +10,8 @@ use atomik_eval::run::column;
 use atomik_eval::workload::{Action, Line, Scalar, Workload};
 use atomik_eval::world::{Faults, Settings};
 
-/// Each operation adds one to a counter or appends its own number to a list, so that one that is lost or applied twice shows.
+/// Each operation adds one to a counter or appends its own number to a list, so that one that is
+/// lost or applied twice shows.
 fn workload(operations: u64, nodes: u64) -> Workload {
     let line = |t: u64| {
         let (field, action) = match t % 3 {
@@ -66,7 +67,8 @@ fn every_acknowledged_operation_counts_once_whatever_fails() {
 fn a_calm_write_takes_its_round_trips_and_fsyncs_and_no_more() {
     let column = run(&workload(2_000, 3), &Settings::default());
     let waits = column.latency.virtual_us;
-    // At the leader: there and back and a follower's fsync. Elsewhere: to the leader and back as well. The clients' batch comes on top.
+    // At the leader: there and back and a follower's fsync. Elsewhere: to the leader and back as
+    // well. The clients' batch comes on top.
     assert!((11_000.0..30_000.0).contains(&waits.median), "{waits:?}");
     assert!(waits.most < 60_000.0, "{waits:?}");
 }

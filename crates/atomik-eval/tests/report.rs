@@ -170,7 +170,8 @@ fn the_page_loads_nothing_and_runs_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Names come from data. Whatever is in them, the page has the same elements, and shows the name as it is.
+    /// Names come from data. Whatever is in them, the page has the same elements, and shows the
+    /// name as it is.
     #[test]
     fn no_text_changes_what_the_page_is_made_of(
         text in prop_oneof![Just(fixture::HOSTILE.to_owned()), "\\PC*[<>&\"'`=/a-z-]{1,40}[^ \\PC]"],
@@ -370,7 +371,8 @@ fn a_table_of_the_readme_has_the_same_cells_in_every_row() {
             assert_eq!(bars, inside, "{name}: {line}");
         }
         assert_eq!(columns.next(), None, "{name}");
-        // Outside code (commands stand between two backticks here, because they have one) every `<` of a name is escaped.
+        // Outside code (commands stand between two backticks here, because they have one) every `<`
+        // of a name is escaped.
         for prose in text.split("``").step_by(2) {
             let prose = prose.replace("<br>", "").replace("\\<", "");
             assert!(!prose.contains('<'), "{name}: {prose}");
@@ -448,7 +450,8 @@ fn the_command_writes_what_the_library_makes_and_refuses_another_format() {
     }
 }
 
-/// Phones and desks, light and dark: nothing is cut off, hidden, on top of each other, too faint or too small.
+/// Phones and desks, light and dark: nothing is cut off, hidden, on top of each other, too faint or
+/// too small.
 #[test]
 fn the_page_is_readable_in_a_browser() {
     let Some(program) = browser::find() else {
@@ -506,7 +509,8 @@ fn the_page_is_readable_in_a_browser() {
     }
 }
 
-/// The eyes of the test above: each of these bugs is planted, and must be seen, in light and in dark.
+/// The eyes of the test above: each of these bugs is planted, and must be seen, in light and in
+/// dark.
 #[test]
 fn a_page_that_is_not_readable_is_found_out() {
     let Some(program) = browser::find() else {

@@ -39,8 +39,8 @@ pub struct Image {
 }
 
 impl Image {
-    /// A register file in its harness, on pins that mean nothing: to see that it can be packed, and how big it is.
-    /// `None` for a design whose ports are not known.
+    /// A register file in its harness, on pins that mean nothing: to see that it can be packed, and
+    /// how big it is. `None` for a design whose ports are not known.
     #[must_use]
     pub fn of(job: &Job) -> Option<Self> {
         let Design {
@@ -98,7 +98,8 @@ impl Flow<'_> {
     /// Synthesises, places and packs `image` into the folder `out`, which is made if need be.
     ///
     /// # Errors
-    /// When it is stopped, or a file cannot be written. What goes wrong with the design is in the result.
+    /// When it is stopped, or a file cannot be written. What goes wrong with the design is in the
+    /// result.
     pub fn pack(
         &self,
         packer: &Tool,

@@ -1,4 +1,5 @@
-//! Boards: designs with a top module and pins of their own, as a `board.toml` beside their Verilog describes them.
+//! Boards: designs with a top module and pins of their own, as a `board.toml` beside their Verilog
+//! describes them.
 
 use std::path::Path;
 

@@ -87,7 +87,8 @@ impl Design {
     }
 }
 
-/// A configuration as it is called in reports: `w64 d512 l4`, with the target where it is not that of any device.
+/// A configuration as it is called in reports: `w64 d512 l4`, with the target where it is not that
+/// of any device.
 fn label(config: &Config) -> String {
     let mut text = format!(
         "w{} d{} l{}",

@@ -38,7 +38,8 @@ impl Family {
         }
     }
 
-    /// The memories that a register file for the family is generated with, unless others are asked for.
+    /// The memories that a register file for the family is generated with, unless others are asked
+    /// for.
     #[must_use]
     pub fn target(self) -> Target {
         match self {
@@ -73,7 +74,8 @@ pub struct Device {
     pub family: Family,
     /// What it has.
     pub resources: Resources,
-    /// The frequency in MHz that nextpnr is asked for, unless another is. Without any it would try for 12 MHz only.
+    /// The frequency in MHz that nextpnr is asked for, unless another is. Without any it would try
+    /// for 12 MHz only.
     pub freq_mhz: u32,
     /// The Yosys command, without the top module.
     pub synthesis: &'static str,
@@ -165,7 +167,8 @@ pub static DEVICES: [Device; 5] = [
     },
 ];
 
-/// Pins of the harness where nextpnr wants them named: the 27 MHz oscillator and two free pins of a Tang Nano 9K.
+/// Pins of the harness where nextpnr wants them named: the 27 MHz oscillator and two free pins of a
+/// Tang Nano 9K.
 pub(crate) const GOWIN_HARNESS_PINS: &str =
     "IO_LOC \"clk\" 52;\nIO_LOC \"si\" 25;\nIO_LOC \"so\" 26;\n";
 
@@ -197,8 +200,9 @@ impl Device {
         let command = self.synthesis;
         match self.family {
             Family::Ecp5 | Family::Ice40 => format!("{command} -top {top} -json {file}"),
-            // It would put pads on the ports of every module that is kept whole, not of the top alone. And flip-flops
-            // are to be seen together with the tables that feed them across modules; see `netlist::time_every_cell`.
+            // It would put pads on the ports of every module that is kept whole, not of the top
+            // alone. And flip-flops are to be seen together with the tables that feed them across
+            // modules; see `netlist::time_every_cell`.
             Family::Gowin => format!(
                 "{command} -noiopads -top {top}; setattr -mod -unset keep_hierarchy; flatten; clean; \
                  iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -toutpad TBUF ~OEN:I:O -tinoutpad IOBUF ~OEN:O:I:IO \
@@ -220,9 +224,10 @@ impl fmt::Display for Device {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Cells {
-    /// Every path. On Gowin this takes a netlist of four-input tables alone: nextpnr knows no delays of the smaller ones,
-    /// nor of the tables that it adds ahead of registers, and leaves every path through one out of its report. The
-    /// circuit stays the same, and so does its size on the device.
+    /// Every path. On Gowin this takes a netlist of four-input tables alone: nextpnr knows no
+    /// delays of the smaller ones, nor of the tables that it adds ahead of registers, and leaves
+    /// every path through one out of its report. The circuit stays the same, and so does its size
+    /// on the device.
     #[default]
     Timed,
     /// The netlist as Yosys makes it, for comparison with figures that were measured so.

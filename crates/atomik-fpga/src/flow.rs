@@ -1,6 +1,8 @@
-//! From Verilog to a placed design: Yosys once for each design and device, nextpnr once for each seed.
+//! From Verilog to a placed design: Yosys once for each design and device, nextpnr once for each
+//! seed.
 //!
-//! What the tools make is kept in the cache under a hash of the Verilog, of the tools' versions and of their arguments.
+//! What the tools make is kept in the cache under a hash of the Verilog, of the tools' versions and
+//! of their arguments.
 
 use std::{
     collections::BTreeMap,
@@ -131,8 +133,8 @@ pub(crate) struct Synthesised {
 }
 
 impl<'s> Flow<'s> {
-    /// A flow for devices of these families, with the tools that `search` finds and results kept in `fpga` below `cache`.
-    /// It ends soon after `stop` is set.
+    /// A flow for devices of these families, with the tools that `search` finds and results kept in
+    /// `fpga` below `cache`. It ends soon after `stop` is set.
     ///
     /// # Errors
     /// When a tool is missing.
@@ -179,10 +181,12 @@ impl<'s> Flow<'s> {
             .ok_or_else(|| StepError::Failed(format!("no {} was looked for", family.nextpnr())))
     }
 
-    /// Places every job with every seed, `threads` at a time. Reports come in the order of the jobs.
+    /// Places every job with every seed, `threads` at a time. Reports come in the order of the
+    /// jobs.
     ///
     /// # Errors
-    /// When it is stopped, or the cache cannot be written. A tool that fails at a design fails that report alone.
+    /// When it is stopped, or the cache cannot be written. A tool that fails at a design fails that
+    /// report alone.
     pub fn run(
         &self,
         jobs: &[Job],
@@ -398,8 +402,8 @@ impl<'s> Flow<'s> {
         Ok((dir, placed))
     }
 
-    /// Places a netlist and keeps what nextpnr wrote for the packer. Returns where that is, and the placement; or what
-    /// the device has too little of.
+    /// Places a netlist and keeps what nextpnr wrote for the packer. Returns where that is, and the
+    /// placement; or what the device has too little of.
     pub(crate) fn place_for_packing(
         &self,
         run: &Run<'_>,

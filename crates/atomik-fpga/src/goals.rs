@@ -86,7 +86,8 @@ impl Goal {
         })
     }
 
-    /// Whether the report reaches the goal. One whose frequency leaves out what sets it does so only with a note.
+    /// Whether the report reaches the goal. One whose frequency leaves out what sets it does so
+    /// only with a note.
     #[must_use]
     pub fn verdict(&self, report: &Report) -> Verdict {
         match (report.fmax_mhz(), self.mhz) {

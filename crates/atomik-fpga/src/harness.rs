@@ -1,9 +1,9 @@
-//! The registers around a design that is placed for its speed: without them, paths to and from pins would hide those inside,
-//! and there are fewer pins than ports.
+//! The registers around a design that is placed for its speed: without them, paths to and from pins
+//! would hide those inside, and there are fewer pins than ports.
 //!
-//! Every input comes from one shift register with one bit in, every output goes into a register and through a tree of
-//! four-input xors with a register behind each, to one bit out. So no path of the harness has more than one level of
-//! logic, and none of the design's logic can be optimised away.
+//! Every input comes from one shift register with one bit in, every output goes into a register and
+//! through a tree of four-input xors with a register behind each, to one bit out. So no path of the
+//! harness has more than one level of logic, and none of the design's logic can be optimised away.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,5 @@
-//! Places the generated register files on FPGAs with Yosys and nextpnr, and says what came out: clock, area, critical path.
+//! Places the generated register files on FPGAs with Yosys and nextpnr, and says what came out:
+//! clock, area, critical path.
 //!
 //! | module | what is in it |
 //! |---|---|

@@ -23,7 +23,8 @@ pub struct Area {
     pub ffs: u32,
     /// Block memories.
     pub block_memories: u32,
-    /// Distributed memories of 16 words by 4 bits, made of look-up tables that `luts` does not count.
+    /// Distributed memories of 16 words by 4 bits, made of look-up tables that `luts` does not
+    /// count.
     pub lut_memories: u32,
 }
 
@@ -127,10 +128,12 @@ const GOWIN_FFS: [&str; 10] = [
 /// A table that passes on its input I3.
 const PASS: &str = "1111111100000000";
 
-/// Turns a netlist for Gowin into one in which nextpnr times every path; see [`crate::device::Cells::Timed`].
+/// Turns a netlist for Gowin into one in which nextpnr times every path; see
+/// [`crate::device::Cells::Timed`].
 ///
-/// Tables of fewer than four inputs become tables of four. A flip-flop is fed through the table in front of it, so where
-/// it is not fed by a table of its own anyway, nextpnr adds one, of which its timing knows nothing: it is added here.
+/// Tables of fewer than four inputs become tables of four. A flip-flop is fed through the table in
+/// front of it, so where it is not fed by a table of its own anyway, nextpnr adds one, of which its
+/// timing knows nothing: it is added here.
 ///
 /// # Errors
 /// When the text is no netlist of one module.
@@ -191,14 +194,16 @@ fn bits(cell: &Value) -> impl Iterator<Item = u64> + '_ {
         .filter_map(Value::as_u64)
 }
 
-/// Puts a table in front of each flip-flop that has none to itself. `next` is a number that no net has.
+/// Puts a table in front of each flip-flop that has none to itself. `next` is a number that no net
+/// has.
 fn feed_through_tables(cells: &mut Map<String, Value>, mut next: u64) {
     let mut loads: HashMap<u64, u32> = HashMap::new();
     for net in cells.values().flat_map(bits) {
         *loads.entry(net).or_default() += 1;
     }
-    // The nets of tables whose flip-flop has not been met. An adder is a table, too, but nextpnr puts a flip-flop to it
-    // only if its sum leads nowhere else; a net is counted at the cell that drives it as well.
+    // The nets of tables whose flip-flop has not been met. An adder is a table, too, but nextpnr
+    // puts a flip-flop to it only if its sum leads nowhere else; a net is counted at the cell that
+    // drives it as well.
     let mut tables: HashSet<u64> = cells
         .values()
         .filter_map(|cell| match cell["type"].as_str()? {

@@ -14,7 +14,8 @@ use crate::timing::Coverage;
 pub struct Placement {
     /// The seed of the placer.
     pub seed: u32,
-    /// The frequency that is reached after routing, in MHz; of several clocks, that of the one with the least room.
+    /// The frequency that is reached after routing, in MHz; of several clocks, that of the one with
+    /// the least room.
     pub fmax_mhz: f64,
     /// The frequency that was asked for, in MHz.
     pub asked_mhz: f64,
@@ -237,7 +238,8 @@ fn with_port(signal: String, port: &str) -> String {
     format!("{signal} ({what})")
 }
 
-/// Whether a port is one bit of `bus`: `DI7`. Registers of ECP5 have a `DI` that is all of their data.
+/// Whether a port is one bit of `bus`: `DI7`. Registers of ECP5 have a `DI` that is all of their
+/// data.
 fn is_bit(port: &str, bus: &str) -> bool {
     let digits = port.strip_prefix(bus).unwrap_or_default();
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
@@ -252,7 +254,8 @@ fn net_name(net: &str) -> String {
     }
 }
 
-/// The signal that a cell keeps. Yosys names cells after the nets at them: `dut.lane0.sum_s5_TRELLIS_FF_Q_3`.
+/// The signal that a cell keeps. Yosys names cells after the nets at them:
+/// `dut.lane0.sum_s5_TRELLIS_FF_Q_3`.
 fn signal(cell: &str) -> String {
     const MARKS: [&str; 8] = [
         "_TRELLIS_FF_",
@@ -269,8 +272,9 @@ fn signal(cell: &str) -> String {
     net_name(if name.is_empty() { cell } else { name })
 }
 
-/// The resources that a design needs too much of, by the table that nextpnr prints before it places: more than there are,
-/// or so much that it found no place for every cell. Empty if it failed for another reason.
+/// The resources that a design needs too much of, by the table that nextpnr prints before it
+/// places: more than there are, or so much that it found no place for every cell. Empty if it
+/// failed for another reason.
 #[must_use]
 pub fn overfull(log: &str) -> Vec<Use> {
     let table = log.lines().filter_map(|line| {
@@ -291,7 +295,8 @@ pub fn overfull(log: &str) -> Vec<Use> {
     over
 }
 
-/// Whether little is left of a resource that there are many of: of the few clock buffers all may well be used.
+/// Whether little is left of a resource that there are many of: of the few clock buffers all may
+/// well be used.
 fn is_crowded(found: &Use) -> bool {
     found.percent() > 80.0 && found.available >= 20
 }

@@ -26,8 +26,8 @@ pub(crate) enum RunError {
     Failed(String),
 }
 
-/// Runs a tool in the folder `dir`, which is all that the WebAssembly builds see: so `args` name files relative to it.
-/// `log` is the file there that the tool writes its log to.
+/// Runs a tool in the folder `dir`, which is all that the WebAssembly builds see: so `args` name
+/// files relative to it. `log` is the file there that the tool writes its log to.
 pub(crate) fn run(
     tool: &Tool,
     dir: &Path,

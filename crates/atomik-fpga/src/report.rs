@@ -96,7 +96,8 @@ impl Report {
         }
     }
 
-    /// Of an odd number of seeds the one in the middle; of an even number the slower of the two there.
+    /// Of an odd number of seeds the one in the middle; of an even number the slower of the two
+    /// there.
     #[must_use]
     pub fn median(&self) -> Option<&Placement> {
         let mut placements: Vec<&Placement> = self.placements().iter().collect();
@@ -106,8 +107,8 @@ impl Report {
             .copied()
     }
 
-    /// Accumulates per second: lanes times the median frequency. Every lane takes one command in every cycle, which is
-    /// what simulation counts; the frequency is that of the placed design.
+    /// Accumulates per second: lanes times the median frequency. Every lane takes one command in
+    /// every cycle, which is what simulation counts; the frequency is that of the placed design.
     #[must_use]
     pub fn accumulates_per_second(&self) -> Option<f64> {
         let lanes = self.shape.as_ref()?.lanes;

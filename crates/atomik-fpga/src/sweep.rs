@@ -107,7 +107,8 @@ pub fn seeds(count: u32) -> Result<Vec<u32>, JobError> {
 }
 
 impl Sweep {
-    /// Reads a sweep and makes its jobs, device by device, with the last of the lists changing fastest.
+    /// Reads a sweep and makes its jobs, device by device, with the last of the lists changing
+    /// fastest.
     ///
     /// # Errors
     /// When the file is not there or no sweep, or something in it cannot be placed.

@@ -1,9 +1,10 @@
 //! What nextpnr's timing analysis covers, and the slowest path through a memory.
 //!
-//! nextpnr times a path only as far as it knows the delays of the cells on it, and says nothing of the others: a path through
-//! a cell without delays is left out of the report, and of the frequency in it. So the delays are read from the SDF file
-//! that nextpnr writes, and the paths are followed here: a register input that a path without delays leads to is not covered.
-//! The same walk gives the slowest path out of a memory, which the report shows only where it is the slowest of all.
+//! nextpnr times a path only as far as it knows the delays of the cells on it, and says nothing of
+//! the others: a path through a cell without delays is left out of the report, and of the frequency
+//! in it. So the delays are read from the SDF file that nextpnr writes, and the paths are followed
+//! here: a register input that a path without delays leads to is not covered. The same walk gives
+//! the slowest path out of a memory, which the report shows only where it is the slowest of all.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,8 +20,8 @@ pub struct Coverage {
     pub covered: u32,
     /// Memory cells.
     pub memories: u32,
-    /// The slowest path that starts in a memory or goes through one, with the setup time at its end. None if the
-    /// delays of all of them are unknown.
+    /// The slowest path that starts in a memory or goes through one, with the setup time at its
+    /// end. None if the delays of all of them are unknown.
     pub memory_path_ns: Option<f64>,
     /// The slowest path that has nothing to do with a memory's contents.
     pub other_path_ns: f64,
@@ -197,7 +198,8 @@ fn pin(name: &str) -> Result<Pin<'_>, SdfError> {
 /// What leads to a pin.
 #[derive(Clone, Copy, Debug, Default)]
 struct Arrival {
-    /// The longest path from a register, in picoseconds. There is none from constants and pins of the device.
+    /// The longest path from a register, in picoseconds. There is none from constants and pins of
+    /// the device.
     time: Option<i64>,
     /// The longest path that starts in a memory or goes through one.
     through_memory: Option<i64>,

@@ -199,7 +199,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// A memory module called `module` of 2^`address_bits` words of `width` bits, made for `target`.
+    /// A memory module called `module` of 2^`address_bits` words of `width` bits, made for
+    /// `target`.
     pub fn new(module: impl Into<String>, width: u32, address_bits: u32, target: Target) -> Memory {
         let input = |name, width, comment| Net::new(name, width, AtomKind::InputParameter, comment);
         Memory {

@@ -11,8 +11,8 @@ pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// The largest number of address bits: depths are the powers of two up to 2^14.
 pub const MAX_ADDRESS_BITS: u32 = 14;
 
-/// What the memories of a register file are made for, and how much pipeline there is around them. The latency
-/// depends on it; ports and behaviour do not.
+/// What the memories of a register file are made for, and how much pipeline there is around them.
+/// The latency depends on it; ports and behaviour do not.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
@@ -146,7 +146,8 @@ impl Config {
         Config { target, ..self }
     }
 
-    /// Every configuration that can be generated, in order of width, depth and lanes, for any target.
+    /// Every configuration that can be generated, in order of width, depth and lanes, for any
+    /// target.
     pub fn all() -> impl Iterator<Item = Config> {
         WIDTHS.into_iter().flat_map(|width| {
             (0..=MAX_ADDRESS_BITS).flat_map(move |address_bits| {

@@ -34,8 +34,8 @@ pub struct Design {
     pub verilog: String,
     /// The manifest.
     pub manifest: Manifest,
-    /// Models of the device's cells that the Verilog instantiates: name of the cell, text. Simulators
-    /// need them, synthesis must not see them.
+    /// Models of the device's cells that the Verilog instantiates: name of the cell, text.
+    /// Simulators need them, synthesis must not see them.
     pub models: Vec<(&'static str, &'static str)>,
 }
 
@@ -108,7 +108,8 @@ pub struct MemoryEntry {
     pub depth: usize,
     /// How many of them there are.
     pub copies: u32,
-    /// What they are made of: `block` or `distributed` RAM, with the name of the cell where it is instantiated.
+    /// What they are made of: `block` or `distributed` RAM, with the name of the cell where it is
+    /// instantiated.
     pub kind: String,
 }
 

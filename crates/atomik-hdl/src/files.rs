@@ -1,5 +1,6 @@
-//! A design as files: `NAME.v`, or a file for every module; the manifest `NAME.json`; for other tools the core
-//! description `NAME.core` and the file list `NAME.f`; and models of the cells that it instantiates.
+//! A design as files: `NAME.v`, or a file for every module; the manifest `NAME.json`; for other
+//! tools the core description `NAME.core` and the file list `NAME.f`; and models of the cells that
+//! it instantiates.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -44,10 +45,12 @@ pub enum Error {
     },
 }
 
-/// The files of the register file of `config`: Verilog, that of the top module first; the manifest, `NAME.core` for
-/// FuseSoC and the file list `NAME.f`; then, as `sim/CELL.v`, a model of each cell of the device that is instantiated.
+/// The files of the register file of `config`: Verilog, that of the top module first; the manifest,
+/// `NAME.core` for FuseSoC and the file list `NAME.f`; then, as `sim/CELL.v`, a model of each cell
+/// of the device that is instantiated.
 ///
-/// Models are for simulation only and no part of the design, so manifest and file list do not name them.
+/// Models are for simulation only and no part of the design, so manifest and file list do not name
+/// them.
 ///
 /// # Errors
 /// None in practice: every field of a manifest has a JSON form.
@@ -122,10 +125,11 @@ fn part_header(module: &str, manifest: &design::Manifest) -> String {
     )
 }
 
-/// Writes `files` into `folder`, which is made if need be, as folders in their names are, and returns their paths.
+/// Writes `files` into `folder`, which is made if need be, as folders in their names are, and
+/// returns their paths.
 ///
-/// Each is written under another name and renamed, so that a file is there whole or as it was before; and none is
-/// renamed before all are written.
+/// Each is written under another name and renamed, so that a file is there whole or as it was
+/// before; and none is renamed before all are written.
 ///
 /// # Errors
 /// When the folder or a file cannot be written.
@@ -158,7 +162,8 @@ struct Unfinished(PathBuf);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Gone already when all went well; otherwise the error that is on its way says more than another.
+        // Gone already when all went well; otherwise the error that is on its way says more than
+        // another.
         let _ = fs::remove_file(&self.0);
     }
 }

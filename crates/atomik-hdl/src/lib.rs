@@ -16,8 +16,8 @@
 //! # Ok::<(), atomik_hdl::ConfigError>(())
 //! ```
 
-// A description of hardware that makes no sense is a bug of this crate, found when it is described, not something
-// that a user's input can cause: configurations are checked before (see `config`).
+// A description of hardware that makes no sense is a bug of this crate, found when it is described,
+// not something that a user's input can cause: configurations are checked before (see `config`).
 #![allow(clippy::panic, clippy::expect_used)]
 
 pub mod circuit;

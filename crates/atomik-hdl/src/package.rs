@@ -12,8 +12,8 @@ pub(crate) const MODELS: &str = "sim";
 
 /// The text of `NAME.core`: the design as `atomik:regfile:LABEL:VERSION`.
 ///
-/// Models of cells are there when a core is simulated or linted, itself or as a part of another. No other
-/// target takes them: synthesis would build them in place of the cells.
+/// Models of cells are there when a core is simulated or linted, itself or as a part of another. No
+/// other target takes them: synthesis would build them in place of the cells.
 pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[String]) -> String {
     let mut out = format!(
         "CAPI=2:\n\

@@ -1,10 +1,12 @@
 //! Timing diagrams of a register file, as sources for WaveDrom.
 //!
-//! Each op has a scene of a few commands. The scene is run on the circuit in rust-hdl's simulator, and what the ports
-//! did is drawn: a diagram cannot show what the hardware does not do. Where nothing changes for a while, a gap
-//! mark stands for the cycles that are left out; the row `cycle` goes on counting them.
+//! Each op has a scene of a few commands. The scene is run on the circuit in rust-hdl's simulator,
+//! and what the ports did is drawn: a diagram cannot show what the hardware does not do. Where
+//! nothing changes for a while, a gap mark stands for the cycles that are left out; the row `cycle`
+//! goes on counting them.
 //!
-//! The format is WaveJSON, as WaveDrom's tutorial describes it (<https://wavedrom.com/tutorial.html>).
+//! The format is WaveJSON, as WaveDrom's tutorial describes it
+//! (<https://wavedrom.com/tutorial.html>).
 
 use atomik_algebra::Op;
 use num_bigint::BigUint;
@@ -256,10 +258,11 @@ struct Lane<'a> {
     node: String,
 }
 
-/// The diagrams of every [`Scene`], in their order, on the register file of `config`: `NAME_read.json` and so on.
+/// The diagrams of every [`Scene`], in their order, on the register file of `config`:
+/// `NAME_read.json` and so on.
 ///
-/// The arrows in them name the cycles between a command and its response and, in the scene of the reset,
-/// between the last cycle of the reset and `ready`.
+/// The arrows in them name the cycles between a command and its response and, in the scene of the
+/// reset, between the last cycle of the reset and `ready`.
 ///
 /// The clear is simulated cycle by cycle, and takes minutes for the deepest register files.
 ///
@@ -411,14 +414,16 @@ fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) ->
     groups
 }
 
-/// The value in hexadecimal, without leading zeros above two digits: words of 256 bits must fit into a cycle.
+/// The value in hexadecimal, without leading zeros above two digits: words of 256 bits must fit
+/// into a cycle.
 fn hex(value: &BigUint, config: &Config) -> String {
     let digits = config.width().div_ceil(4).min(2) as usize;
     format!("0x{value:0digits$x}")
 }
 
-/// Arrows from the last command with a response to that response, and from the reset to `ready`; with the
-/// rows, where the cycles that they begin and end at are marked now: in capitals, which WaveDrom does not draw.
+/// Arrows from the last command with a response to that response, and from the reset to `ready`;
+/// with the rows, where the cycles that they begin and end at are marked now: in capitals, which
+/// WaveDrom does not draw.
 fn arrows(
     scene: Scene,
     steps: &[Step],
@@ -459,7 +464,8 @@ fn arrows(
     (arrows, groups)
 }
 
-/// The cycles that are drawn, in order, with nothing where a gap mark stands for the cycles between.
+/// The cycles that are drawn, in order, with nothing where a gap mark stands for the cycles
+/// between.
 fn kept<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Option<usize>> {
     let rows: Vec<&Row> = rows.collect();
     let cycles = rows.first().map_or(0, |row| row.cells.len());
@@ -473,7 +479,8 @@ fn kept<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Option<usize>> {
             end += 1;
         }
         if end - i >= SHORTEST_GAP {
-            // One quiet cycle is drawn behind the mark, so that the change that follows does not touch it.
+            // One quiet cycle is drawn behind the mark, so that the change that follows does not
+            // touch it.
             kept.push(None);
             i = end - 1;
         }

@@ -1,4 +1,5 @@
-//! What the generated text and its manifest promise, for every configuration there is, and for every target.
+//! What the generated text and its manifest promise, for every configuration there is, and for
+//! every target.
 
 #![allow(
     clippy::unwrap_used,
@@ -294,7 +295,8 @@ fn the_manifest_lists_the_memories_that_the_text_instantiates() {
             ("offset_memory", slices),
         ];
         assert_eq!(memories, expected, "{name}");
-        // Instances in the text: of the lane module, times those of a slice in it, times those of a memory in that.
+        // Instances in the text: of the lane module, times those of a slice in it, times those of a
+        // memory in that.
         let instances = |line: &str| verilog.lines().filter(|l| l.starts_with(line)).count() as u32;
         assert_eq!(instances(&format!("    {name}_lane lane")), lanes);
         assert_eq!(instances(&format!("    {name}_lane_slice slice")), slices);

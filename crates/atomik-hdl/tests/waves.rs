@@ -1,4 +1,5 @@
-//! Timing diagrams, read back and held against the specification: the software model, the latency and the clear time.
+//! Timing diagrams, read back and held against the specification: the software model, the latency
+//! and the clear time.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +16,8 @@ use std::collections::BTreeMap;
 
 /// A diagram as a reader understands it.
 struct Drawn {
-    /// For each signal its state in every cycle that is drawn: `0`, `1`, `x`, or the text of its box.
+    /// For each signal its state in every cycle that is drawn: `0`, `1`, `x`, or the text of its
+    /// box.
     signals: BTreeMap<String, BTreeMap<usize, String>>,
     /// The text of every coloured box, by signal.
     coloured: BTreeMap<String, Vec<String>>,

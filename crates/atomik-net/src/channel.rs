@@ -1,7 +1,9 @@
-//! Engines inside one process, for tests: a [`ChannelNetwork`] that its engines join, with faults from a seed.
+//! Engines inside one process, for tests: a [`ChannelNetwork`] that its engines join, with faults
+//! from a seed.
 //!
-//! Every message's fate is drawn from the seed in the order in which messages are sent. With one thread a test is the same
-//! in every run; with several the order of the sends, and so the fates, are the scheduler's.
+//! Every message's fate is drawn from the seed in the order in which messages are sent. With one
+//! thread a test is the same in every run; with several the order of the sends, and so the fates,
+//! are the scheduler's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,7 +16,8 @@ use crate::inbox::Inbox;
 use crate::tally::Tally;
 use crate::{Counters, Engine, MessageId, OpenError, PeerId, Received, SendError, hex};
 
-/// How an in-process network treats messages, each toward each receiver. All zero unless said otherwise: nothing happens.
+/// How an in-process network treats messages, each toward each receiver. All zero unless said
+/// otherwise: nothing happens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -22,7 +25,8 @@ pub struct Faults {
     pub loss: f64,
     /// Chance that a message arrives twice, 0 to 1. Default 0.
     pub duplication: f64,
-    /// Chance that a message is held back and arrives after 1 to 8 later ones to the same receiver, 0 to 1. Default 0.
+    /// Chance that a message is held back and arrives after 1 to 8 later ones to the same receiver,
+    /// 0 to 1. Default 0.
     pub reorder: f64,
     /// Chance that a sender is told [`SendError::Full`], 0 to 1. Default 0.
     pub refusal: f64,
@@ -180,7 +184,8 @@ impl ChannelNetwork {
         })
     }
 
-    /// Changes the faults from now on. What was held back and is not any more by `reorder: 0` arrives now.
+    /// Changes the faults from now on. What was held back and is not any more by `reorder: 0`
+    /// arrives now.
     ///
     /// # Errors
     ///
@@ -201,8 +206,8 @@ impl ChannelNetwork {
         self.lock().counts
     }
 
-    /// Splits the network: members of different groups lose each other and see each other go down. Members that no
-    /// group names keep all their paths.
+    /// Splits the network: members of different groups lose each other and see each other go down.
+    /// Members that no group names keep all their paths.
     pub fn partition(&self, groups: &[&[PeerId]]) {
         let mut network = self.lock();
         for (i, group) in groups.iter().enumerate() {
@@ -256,7 +261,8 @@ impl Network {
     }
 
     fn happens(&mut self, chance: f64) -> bool {
-        // 53 random bits fill the mantissa; drawn even for chance 0, so that changing one fault leaves the others' fates.
+        // 53 random bits fill the mantissa; drawn even for chance 0, so that changing one fault
+        // leaves the others' fates.
         ((self.rng.next_u64() >> 11) as f64) < chance * (1_u64 << 53) as f64
     }
 

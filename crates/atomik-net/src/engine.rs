@@ -86,11 +86,12 @@ impl FromStr for Keyspace {
     }
 }
 
-/// The name of a durable update, `ORIGIN:NUMBER`: the origin's [`hex`] and the number of the frame among those of that origin.
+/// The name of a durable update, `ORIGIN:NUMBER`: the origin's [`hex`] and the number of the frame
+/// among those of that origin.
 ///
-/// An engine that stores updates drops a second one of the same name within its duplicate window. Hence an origin must
-/// never give a number twice to different frames, not even after a restart: the second would vanish
-/// (counted in [`Counters::duplicates_out`]).
+/// An engine that stores updates drops a second one of the same name within its duplicate window.
+/// Hence an origin must never give a number twice to different frames, not even after a restart:
+/// the second would vanish (counted in [`Counters::duplicates_out`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct MessageId {
     /// The replica that made the update.
@@ -201,13 +202,14 @@ pub(crate) fn check_queue(option: &'static str, messages: usize) -> Result<(), O
 
 /// One replica's connection to the other replicas of its keyspace.
 ///
-/// Sending never waits: it takes the message into a bounded queue, or refuses. What was taken is sent as well as the
-/// engine can, once.
+/// Sending never waits: it takes the message into a bounded queue, or refuses. What was taken is
+/// sent as well as the engine can, once.
 pub trait Engine: Send + Sync + 'static {
     /// Sends `bytes` to every other replica of the keyspace that can be reached.
     ///
-    /// `durable` names an update that should reach also those that cannot be reached now, if the engine can store it (NATS); the
-    /// others treat it as any broadcast. Summaries, requests and replies go without.
+    /// `durable` names an update that should reach also those that cannot be reached now, if the
+    /// engine can store it (NATS); the others treat it as any broadcast. Summaries, requests and
+    /// replies go without.
     ///
     /// # Errors
     ///
@@ -221,7 +223,8 @@ pub trait Engine: Send + Sync + 'static {
     /// See [`SendError`].
     fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError>;
 
-    /// The next message or change of a peer; changes of peers come first. `None` once the engine is closed.
+    /// The next message or change of a peer; changes of peers come first. `None` once the engine is
+    /// closed.
     ///
     /// Cancelling it loses nothing, so it may stand in a `select!`.
     fn receive(&mut self) -> impl Future<Output = Option<Received>> + Send;
@@ -229,8 +232,9 @@ pub trait Engine: Send + Sync + 'static {
     /// What went through since the engine was opened.
     fn counters(&self) -> Counters;
 
-    /// Sends what is queued, for two seconds at most, tells the peers and leaves. What is left then is counted as failed,
-    /// in the counters that it returns. An engine that is dropped instead leaves without a farewell.
+    /// Sends what is queued, for two seconds at most, tells the peers and leaves. What is left then
+    /// is counted as failed, in the counters that it returns. An engine that is dropped instead
+    /// leaves without a farewell.
     fn close(self) -> impl Future<Output = Counters> + Send;
 }
 

@@ -11,9 +11,10 @@ pub(crate) type Receipt = Box<dyn FnOnce() + Send>;
 
 /// What came in and was not handed over yet: a bounded queue of messages, and the changes of peers.
 ///
-/// Changes are not queued but compared: of any number of changes of one peer, what is handed over is at most a down and an up,
-/// so a peer that flaps takes no room. A peer that went down and came up unseen is handed over as both, since whoever
-/// waits for a peer to come up wants to talk to it again.
+/// Changes are not queued but compared: of any number of changes of one peer, what is handed over
+/// is at most a down and an up, so a peer that flaps takes no room. A peer that went down and came
+/// up unseen is handed over as both, since whoever waits for a peer to come up wants to talk to it
+/// again.
 pub(crate) struct Inbox {
     me: PeerId,
     limit: usize,
@@ -78,7 +79,8 @@ impl Inbox {
         }
     }
 
-    /// Takes a message in as soon as there is room, and lets `receipt` know when it was handed over (or will never be).
+    /// Takes a message in as soon as there is room, and lets `receipt` know when it was handed over
+    /// (or will never be).
     #[cfg(feature = "nats")]
     pub(crate) async fn put_when_room(&self, from: PeerId, bytes: Vec<u8>, receipt: Receipt) {
         let mut waiting = Waiting {

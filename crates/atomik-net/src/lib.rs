@@ -1,9 +1,10 @@
 //! Carries opaque messages between the replicas of a keyspace.
 //!
-//! An *engine* moves byte strings of at most [`MAX_MESSAGE`] bytes from one replica to another, or to all others, as well as the
-//! network lets it. It knows nothing of what they mean. Whatever it loses, repeats, reorders or delays is repaired by the
-//! replication above it, so no engine here tries again by itself; in return each counts what it dropped and why, never blocks
-//! a sender, and holds a bounded number of messages.
+//! An *engine* moves byte strings of at most [`MAX_MESSAGE`] bytes from one replica to another, or
+//! to all others, as well as the network lets it. It knows nothing of what they mean. Whatever it
+//! loses, repeats, reorders or delays is repaired by the replication above it, so no engine here
+//! tries again by itself; in return each counts what it dropped and why, never blocks a sender, and
+//! holds a bounded number of messages.
 //!
 //! | item | what it is |
 //! |---|---|
@@ -30,16 +31,18 @@
 //! | a peer that went silent is down after | at once | the lease (10 s), at once if its socket closed | 3.5 heartbeats (3.5 s) |
 //! | losses that nobody counts | none (see `ChannelNetwork::faults`) | what zenoh drops on a congested link, and what was under way when a link broke | what was under way when a connection broke; stream messages beyond its size and age |
 //!
-//! None promises that a message arrives, that [`Received::PeerUp`] comes before a peer's first message or
-//! [`Received::PeerDown`] after its last, or that the sender is who it says: `from` is a claim. Trust begins with the signatures
-//! of the layer above.
+//! None promises that a message arrives, that [`Received::PeerUp`] comes before a peer's first
+//! message or [`Received::PeerDown`] after its last, or that the sender is who it says: `from` is a
+//! claim. Trust begins with the signatures of the layer above.
 //!
 //! # Bounds
 //!
-//! At most `outgoing_messages` wait to be sent and `incoming_messages` wait for [`Engine::receive`], 1024 each unless said
-//! otherwise: with messages of full size that is 64 MiB each way, beside what the engine's library holds in queues of its own: zenoh
-//! 16 batches of 64 KiB for each link; NATS as many messages as the incoming queue, and at least 400, for each of its four
-//! subscriptions, which are emptied at once, and 64 outgoing ones. At most [`MAX_PEERS`] peers are remembered.
+//! At most `outgoing_messages` wait to be sent and `incoming_messages` wait for
+//! [`Engine::receive`], 1024 each unless said otherwise: with messages of full size that is 64 MiB
+//! each way, beside what the engine's library holds in queues of its own: zenoh 16 batches of 64
+//! KiB for each link; NATS as many messages as the incoming queue, and at least 400, for each of
+//! its four subscriptions, which are emptied at once, and 64 outgoing ones. At most [`MAX_PEERS`]
+//! peers are remembered.
 
 pub mod channel;
 mod engine;

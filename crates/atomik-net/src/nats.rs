@@ -1,4 +1,5 @@
-//! NATS: a server between the replicas, and JetStream, which keeps the updates for those that are away.
+//! NATS: a server between the replicas, and JetStream, which keeps the updates for those that are
+//! away.
 //!
 //! | subject | what travels there |
 //! |---|---|
@@ -7,15 +8,18 @@
 //! | `atomik.KEYSPACE.to.PEER` | messages to one replica |
 //! | `atomik.KEYSPACE.alive` | heartbeats, and farewells |
 //!
-//! Every message names its sender in the header `Atomik-From`; an update carries its [`MessageId`] in `Nats-Msg-Id`, by which the
-//! server drops a second one within the duplicate window. The stream belongs to all: the first replica makes it with its
-//! options, those of later ones do not change it (`nats stream edit` does).
+//! Every message names its sender in the header `Atomik-From`; an update carries its [`MessageId`]
+//! in `Nats-Msg-Id`, by which the server drops a second one within the duplicate window. The stream
+//! belongs to all: the first replica makes it with its options, those of later ones do not change
+//! it (`nats stream edit` does).
 //!
-//! Every replica has a durable consumer, named by its id. A stream message is acknowledged when `receive` has handed it
-//! over; until then it waits in the queue, and the stream waits behind it, so a slow replica loses no updates before the stream's
-//! own limits do. What it lost by crashing right after `receive` is repaired by the layer above, as any loss.
+//! Every replica has a durable consumer, named by its id. A stream message is acknowledged when
+//! `receive` has handed it over; until then it waits in the queue, and the stream waits behind it,
+//! so a slow replica loses no updates before the stream's own limits do. What it lost by crashing
+//! right after `receive` is repaired by the layer above, as any loss.
 //!
-//! The connection comes back by itself. While it is away sending is refused as disconnected, and peers go down.
+//! The connection comes back by itself. While it is away sending is refused as disconnected, and
+//! peers go down.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -61,12 +65,14 @@ const ACKNOWLEDGE: Duration = Duration::from_secs(30);
 /// Updates that may wait for the server's acknowledgement at a time.
 const UNACKNOWLEDGED: usize = 256;
 
-/// Stream messages that are asked for at a time. The library asks for more when half of them are there, and drops what its
-/// queue of a subscription does not hold: that has room for four times as many.
+/// Stream messages that are asked for at a time. The library asks for more when half of them are
+/// there, and drops what its queue of a subscription does not hold: that has room for four times as
+/// many.
 const BATCH: usize = 100;
 
-/// How often the connection is tried, which is lost with the third ping that is not answered; and how often a consumer that waits for
-/// messages must hear from the server, or it is made anew after the second time.
+/// How often the connection is tried, which is lost with the third ping that is not answered; and
+/// how often a consumer that waits for messages must hear from the server, or it is made anew after
+/// the second time.
 const PING: Duration = Duration::from_secs(5);
 
 /// The room that headers and subject need beside a message, in bytes.
@@ -76,26 +82,29 @@ const ENVELOPE: usize = 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NatsOptions {
-    /// The servers of one cluster, `nats://HOST:PORT` or `nats://USER:PASSWORD@HOST:PORT`; any of them is used. Default
-    /// `nats://127.0.0.1:4222`.
+    /// The servers of one cluster, `nats://HOST:PORT` or `nats://USER:PASSWORD@HOST:PORT`; any of
+    /// them is used. Default `nats://127.0.0.1:4222`.
     pub servers: Vec<String>,
-    /// The most that the stream holds, in bytes, 1 MiB or more; the oldest messages go first. Default 1 GiB.
+    /// The most that the stream holds, in bytes, 1 MiB or more; the oldest messages go first.
+    /// Default 1 GiB.
     pub stream_max_bytes: u64,
     /// How long the stream holds a message, in seconds, 1 or more. Default 86,400, a day.
     pub stream_max_age_s: u64,
-    /// For how long the server knows a message id again, in seconds, 1 to `stream_max_age_s`. Default 120.
+    /// For how long the server knows a message id again, in seconds, 1 to `stream_max_age_s`.
+    /// Default 120.
     pub duplicate_window_s: u64,
     /// The servers that keep a copy of the stream, 1 to 5. Default 1.
     pub stream_replicas: usize,
-    /// After how long without its replica the server forgets a consumer, in seconds, 60 or more; the replica is given the
-    /// whole stream again if it comes back later. Default 604,800, a week.
+    /// After how long without its replica the server forgets a consumer, in seconds, 60 or more;
+    /// the replica is given the whole stream again if it comes back later. Default 604,800, a week.
     pub consumer_expiry_s: u64,
-    /// How often a replica says that it is alive, in milliseconds, 50 to 60,000. A peer is down after 3.5 times its own value, so all
-    /// replicas should have the same. Default 1000.
+    /// How often a replica says that it is alive, in milliseconds, 50 to 60,000. A peer is down
+    /// after 3.5 times its own value, so all replicas should have the same. Default 1000.
     pub heartbeat_ms: u64,
     /// Messages that wait to be sent; those beyond are refused. 1 to 65,536, default 1024.
     pub outgoing_messages: usize,
-    /// Messages that wait for `receive`; those beyond are dropped, or stay in the stream. 1 to 65,536, default 1024.
+    /// Messages that wait for `receive`; those beyond are dropped, or stay in the stream. 1 to
+    /// 65,536, default 1024.
     pub incoming_messages: usize,
 }
 
@@ -223,7 +232,8 @@ impl NatsOptions {
     }
 }
 
-/// The longest time that an option may give, in seconds: a hundred years. The server counts in nanoseconds, in 63 bits.
+/// The longest time that an option may give, in seconds: a hundred years. The server counts in
+/// nanoseconds, in 63 bits.
 const SECONDS: u64 = 100 * 365 * 86_400;
 
 /// Checks the address of a server. What an error shows of it is without user and password.
@@ -284,8 +294,8 @@ impl NatsEngine {
     ///
     /// # Errors
     ///
-    /// [`OpenError::Option`] for an option that does not make sense, [`OpenError::Engine`] when no server answers, has no JetStream, or refuses.
-    /// A server that goes away later is waited for.
+    /// [`OpenError::Option`] for an option that does not make sense, [`OpenError::Engine`] when no
+    /// server answers, has no JetStream, or refuses. A server that goes away later is waited for.
     pub async fn open(
         keyspace: &Keyspace,
         me: PeerId,
@@ -480,7 +490,8 @@ impl Engine for NatsEngine {
             client
                 .publish_with_headers(subject, farewell, LEAVING.into())
                 .await?;
-            // Until the connection is closed the server may give it updates, and then waits for their acknowledgement.
+            // Until the connection is closed the server may give it updates, and then waits for
+            // their acknowledgement.
             client.drain().await?;
             let _ = connected.wait_for(|up| !*up).await;
             Ok::<(), async_nats::Error>(())
@@ -593,7 +604,8 @@ impl Sender {
     }
 }
 
-/// The task that reads the stream. Whatever goes wrong with stream or consumer, it makes them anew and goes on.
+/// The task that reads the stream. Whatever goes wrong with stream or consumer, it makes them anew
+/// and goes on.
 struct Updates {
     stream: stream::Config,
     consumer: pull::Config,

@@ -2,10 +2,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{MAX_MESSAGE, SendError};
 
-/// What went through an engine since it was opened. Bytes are those of the messages, without what the engine adds.
+/// What went through an engine since it was opened. Bytes are those of the messages, without what
+/// the engine adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Messages that the engine's library took, or, if they go into a stream, the server acknowledged. A broadcast counts once.
+    /// Messages that the engine's library took, or, if they go into a stream, the server
+    /// acknowledged. A broadcast counts once.
     pub messages_out: u64,
     /// Their bytes.
     pub bytes_out: u64,
@@ -19,14 +21,15 @@ pub struct Counters {
     pub refused_disconnected: u64,
     /// Refused with [`SendError::TooLong`].
     pub refused_too_long: u64,
-    /// Not known to have been sent: the library or server refused, did not acknowledge, or the engine ended first.
+    /// Not known to have been sent: the library or server refused, did not acknowledge, or the
+    /// engine ended first.
     pub failed_out: u64,
     /// Durable updates that the server knew already by their id, and did not store again.
     pub duplicates_out: u64,
     /// Messages that came in while the incoming queue was full, and were dropped.
     pub dropped_full: u64,
-    /// Messages and announcements that no engine of ours sends (no sender, too long), and announcements of peers beyond
-    /// [`MAX_PEERS`](crate::MAX_PEERS); dropped.
+    /// Messages and announcements that no engine of ours sends (no sender, too long), and
+    /// announcements of peers beyond [`MAX_PEERS`](crate::MAX_PEERS); dropped.
     pub dropped_invalid: u64,
     /// Peers that are up now.
     pub peers: u64,

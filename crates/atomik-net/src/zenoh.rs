@@ -1,4 +1,5 @@
-//! Zenoh, embedded: replicas find each other by multicast and gossip and talk directly over TCP; no server is needed.
+//! Zenoh, embedded: replicas find each other by multicast and gossip and talk directly over TCP; no
+//! server is needed.
 //!
 //! | key expression | what travels there |
 //! |---|---|
@@ -6,11 +7,13 @@
 //! | `atomik/KEYSPACE/to/PEER` | messages to one replica |
 //! | `atomik/KEYSPACE/alive/PEER` | a liveliness token: the replica can be reached |
 //!
-//! A message's attachment is the sender's id, 16 bytes. Messages are never retransmitted and never block: a link that cannot keep up
-//! loses them inside zenoh, which does not say so. How long such a link is waited for before that, and so how soon the queue
-//! here fills and refuses instead, is [`PATIENCE_US`].
+//! A message's attachment is the sender's id, 16 bytes. Messages are never retransmitted and never
+//! block: a link that cannot keep up loses them inside zenoh, which does not say so. How long such
+//! a link is waited for before that, and so how soon the queue here fills and refuses instead, is
+//! [`PATIENCE_US`].
 //!
-//! A thread of its own gives the messages to zenoh and closes the session, since both may take a while.
+//! A thread of its own gives the messages to zenoh and closes the session, since both may take a
+//! while.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock};
@@ -33,8 +36,9 @@ use crate::{
     hex, parse_hex,
 };
 
-/// How long a message waits for room on a congested link before zenoh drops it, in microseconds. Once a link has dropped one,
-/// zenoh drops the following without a wait, until the link moves again: one stuck peer does not slow the others for long.
+/// How long a message waits for room on a congested link before zenoh drops it, in microseconds.
+/// Once a link has dropped one, zenoh drops the following without a wait, until the link moves
+/// again: one stuck peer does not slow the others for long.
 pub const PATIENCE_US: u64 = 10_000;
 
 /// What queued messages have to be sent before a close goes on without them.
@@ -47,21 +51,21 @@ const CLOSING: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ZenohOptions {
-    /// Where to accept connections: endpoints `tcp/HOST:PORT`, port 0 for any free one, IPv6 in brackets. Default none, which is
-    /// any free port on all addresses.
+    /// Where to accept connections: endpoints `tcp/HOST:PORT`, port 0 for any free one, IPv6 in
+    /// brackets. Default none, which is any free port on all addresses.
     pub listen: Vec<String>,
-    /// Peers or routers to connect to, `tcp/HOST:PORT`; tried again until they answer, at most every 4 s. Default none: those
-    /// found by multicast.
+    /// Peers or routers to connect to, `tcp/HOST:PORT`; tried again until they answer, at most
+    /// every 4 s. Default none: those found by multicast.
     pub connect: Vec<String>,
     /// Whether to look for peers by multicast. Peers of peers are found either way. Default true.
     pub multicast_scouting: bool,
-    /// The group and port of the search, `A.B.C.D:PORT`. Default `224.0.0.224:7446`, which all of zenoh shares: another one
-    /// makes a network of its own.
+    /// The group and port of the search, `A.B.C.D:PORT`. Default `224.0.0.224:7446`, which all of
+    /// zenoh shares: another one makes a network of its own.
     pub multicast_address: String,
     /// The network interface of the search, by name. Default `auto`.
     pub multicast_interface: String,
-    /// A peer that was not heard of for so long is down, in milliseconds, 100 to 3,600,000; this is told to the peers, who use it for this
-    /// replica. Default 10,000.
+    /// A peer that was not heard of for so long is down, in milliseconds, 100 to 3,600,000; this is
+    /// told to the peers, who use it for this replica. Default 10,000.
     pub lease_ms: u64,
     /// Messages that wait to be sent; those beyond are refused. 1 to 65,536, default 1024.
     pub outgoing_messages: usize,
@@ -225,12 +229,14 @@ struct Outgoing {
 }
 
 impl ZenohEngine {
-    /// Joins the keyspace as replica `me`. Waits up to half a second for peers to be found; those found later come up later.
+    /// Joins the keyspace as replica `me`. Waits up to half a second for peers to be found; those
+    /// found later come up later.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Option`] for an option that does not make sense, [`OpenError::Runtime`] outside a multi-threaded tokio runtime,
-    /// [`OpenError::Engine`] when zenoh cannot start, most often because an address of `listen` is taken.
+    /// [`OpenError::Option`] for an option that does not make sense, [`OpenError::Runtime`] outside
+    /// a multi-threaded tokio runtime, [`OpenError::Engine`] when zenoh cannot start, most often
+    /// because an address of `listen` is taken.
     pub async fn open(
         keyspace: &Keyspace,
         me: PeerId,
@@ -373,7 +379,8 @@ impl Drop for ZenohEngine {
     }
 }
 
-/// The thread that gives messages to zenoh, and at the end closes the session. Outside of any runtime, where zenoh may wait.
+/// The thread that gives messages to zenoh, and at the end closes the session. Outside of any
+/// runtime, where zenoh may wait.
 struct Sender {
     me: PeerId,
     keys: Keys,

@@ -25,7 +25,8 @@ struct Server {
 }
 
 impl Server {
-    /// `None`, with a message, where no server is installed; a failure where that is continuous integration.
+    /// `None`, with a message, where no server is installed; a failure where that is continuous
+    /// integration.
     fn start() -> Option<Self> {
         let mut folders: Vec<PathBuf> =
             std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();

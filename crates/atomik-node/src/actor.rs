@@ -1,8 +1,9 @@
 //! The one task that owns the replica: it feeds it events and does what it asks for.
 //!
-//! Changes are applied as they come and handed to storage together, whenever storage is idle: while one batch is being written the next
-//! gathers. A change is acknowledged when its batch is committed. Whoever asks comes through one of two bounded queues: changes,
-//! which are left waiting while too much waits for storage, and looks, which are not.
+//! Changes are applied as they come and handed to storage together, whenever storage is idle: while
+//! one batch is being written the next gathers. A change is acknowledged when its batch is
+//! committed. Whoever asks comes through one of two bounded queues: changes, which are left waiting
+//! while too much waits for storage, and looks, which are not.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -142,7 +143,8 @@ impl Pending {
 }
 
 impl Handle {
-    /// Hands a change in; waits while the node takes none. Changes take effect in the order in which they were handed in.
+    /// Hands a change in; waits while the node takes none. Changes take effect in the order in
+    /// which they were handed in.
     ///
     /// # Errors
     /// [`Refused::Stopping`].
@@ -225,7 +227,8 @@ pub(crate) struct Inside {
     pub(crate) events: Events,
     pub(crate) peers: BTreeMap<PeerId, Peer>,
     pub(crate) tally: Tally,
-    /// The highest number of a frame that this node has sent under its present origin; 0 before the first of this run.
+    /// The highest number of a frame that this node has sent under its present origin; 0 before the
+    /// first of this run.
     pub(crate) own_frame: u64,
     /// Changes that wait for their acknowledgement.
     pub(crate) waiting: usize,
@@ -238,7 +241,8 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
-    /// A report for people and tests. `hash` goes over all states, which takes time in proportion to the number of keys.
+    /// A report for people and tests. `hash` goes over all states, which takes time in proportion
+    /// to the number of keys.
     pub(crate) fn status(&self, hash: bool) -> Json {
         let config = self.replica.config();
         let counters = self.replica.counters();
@@ -287,7 +291,8 @@ impl Inside {
         status
     }
 
-    /// Equal for equal states, in whatever order the keys came. Keys whose state is 0 count as absent.
+    /// Equal for equal states, in whatever order the keys came. Keys whose state is 0 count as
+    /// absent.
     fn states_hash(&self) -> String {
         let mut sum = [0_u64; 4];
         for (key, state) in self.replica.states().filter(|(_, state)| !state.is_zero()) {
@@ -701,7 +706,8 @@ impl Actor {
                     peer.heard = Instant::now();
                     return Ok(());
                 }
-                // An engine may be late to say that a peer is up, and may take one for down that was only silent.
+                // An engine may be late to say that a peer is up, and may take one for down that
+                // was only silent.
                 let unannounced = self
                     .inside
                     .peers

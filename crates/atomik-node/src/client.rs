@@ -207,7 +207,8 @@ impl Client {
         }
     }
 
-    /// Passes the lines of the standard input on and prints the answers, in order. Returns whether all were carried out.
+    /// Passes the lines of the standard input on and prints the answers, in order. Returns whether
+    /// all were carried out.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -38,7 +38,8 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
-    /// On the socket of a data folder, whose lock the caller holds: one that is there is of a node that is gone.
+    /// On the socket of a data folder, whose lock the caller holds: one that is there is of a node
+    /// that is gone.
     pub(crate) fn unix(data: &Path) -> io::Result<Self> {
         let path = data.join(SOCKET);
         match std::fs::remove_file(&path) {
@@ -161,8 +162,9 @@ impl Connection {
         let ahead = Arc::new(Semaphore::new(AHEAD));
         let writer = write_lines(write, queue, Arc::clone(&ahead), self.stop.clone());
         let reader = self.read_lines(BufReader::with_capacity(1 << 16, read), lines, ahead);
-        // The writer ends when the reader has dropped its end, or when nobody reads; the reader when there is nothing to read, or when the
-        // node stops. Whoever ends first because of the peer ends the other.
+        // The writer ends when the reader has dropped its end, or when nobody reads; the reader
+        // when there is nothing to read, or when the node stops. Whoever ends first because of the
+        // peer ends the other.
         tokio::pin!(writer, reader);
         tokio::select! {
             () = &mut reader => writer.await,

@@ -1,6 +1,7 @@
 //! The two files that make a member: its own key, and the keyspace's secret.
 //!
-//! Each is one line, a word that says what it is and 64 hex digits. Both are made with mode 0600, and refused if others may read them.
+//! Each is one line, a word that says what it is and 64 hex digits. Both are made with mode 0600,
+//! and refused if others may read them.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};

@@ -33,7 +33,8 @@ struct Gate {
 }
 
 impl Events {
-    /// Takes a notice in; `None` for those that are no event. Returns the event as it is told to watchers, with the key that it is about.
+    /// Takes a notice in; `None` for those that are no event. Returns the event as it is told to
+    /// watchers, with the key that it is about.
     pub(crate) fn take(&mut self, notice: &Notice, view: View) -> Option<Json> {
         let event = describe(notice, view)?;
         let kind = kind(notice);

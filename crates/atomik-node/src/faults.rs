@@ -1,6 +1,8 @@
-//! Faults between engine and replica, for tests and demonstrations: what TCP never does, done on purpose.
+//! Faults between engine and replica, for tests and demonstrations: what TCP never does, done on
+//! purpose.
 //!
-//! Every incoming message is lost, doubled and delayed by chance, drawn from a seed; reordering is a delay that others do not have.
+//! Every incoming message is lost, doubled and delayed by chance, drawn from a seed; reordering is
+//! a delay that others do not have.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,8 +18,8 @@ use tokio::time::Instant;
 /// Messages that may be held back at a time; one more is lost.
 const MOST_HELD: usize = 4096;
 
-/// What happens to incoming messages. As text: `seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50`, every part optional, chances from 0 to
-/// 1, the delay in milliseconds.
+/// What happens to incoming messages. As text: `seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50`,
+/// every part optional, chances from 0 to 1, the delay in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
     /// What every fate is drawn from.

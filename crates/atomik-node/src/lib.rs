@@ -1,4 +1,5 @@
-//! A replica as a process: the pure state machine of [`atomik_replica`], its store, an engine, a control socket, HTTP.
+//! A replica as a process: the pure state machine of [`atomik_replica`], its store, an engine, a
+//! control socket, HTTP.
 //!
 //! | module | what it is |
 //! |---|---|
@@ -20,8 +21,9 @@
 //! timer ──────────────────────────────────────────>┘            └──> engine, watchers, answers
 //! ```
 //!
-//! One task owns the replica. Whenever storage is idle and something has changed it hands over all that has, as one batch; meanwhile the next batch
-//! gathers. A change is acknowledged when its batch is committed, and only then is it sent to peers.
+//! One task owns the replica. Whenever storage is idle and something has changed it hands over all
+//! that has, as one batch; meanwhile the next batch gathers. A change is acknowledged when its
+//! batch is committed, and only then is it sent to peers.
 //!
 //! # What is bounded
 //!
@@ -39,8 +41,9 @@
 //!
 //! # A crash, and what comes after
 //!
-//! With `fsync = always` every acknowledged change is on disk, and a node that was killed goes on under its old origin. Otherwise a
-//! node that was not stopped cleanly cannot know what it had told others, and goes on as a new origin; the log says so. A node whose storage fails stops with
+//! With `fsync = always` every acknowledged change is on disk, and a node that was killed goes on
+//! under its old origin. Otherwise a node that was not stopped cleanly cannot know what it had told
+//! others, and goes on as a new origin; the log says so. A node whose storage fails stops with
 //! status 3: what was acknowledged is safe, what was not is unknown, and the next start finds out.
 
 #![forbid(unsafe_code)]

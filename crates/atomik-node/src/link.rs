@@ -1,4 +1,5 @@
-//! The engine as the node sees it: any of those that are built in, perhaps not open yet, with faults between it and the replica.
+//! The engine as the node sees it: any of those that are built in, perhaps not open yet, with
+//! faults between it and the replica.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
@@ -122,7 +123,8 @@ impl Link {
         matches!(self.state, State::Open(_))
     }
 
-    /// Sends to all. Whatever is not taken is counted where it was refused, and repaired by the replicas.
+    /// Sends to all. Whatever is not taken is counted where it was refused, and repaired by the
+    /// replicas.
     pub(crate) fn broadcast(&mut self, bytes: Vec<u8>, id: MessageId) {
         match &self.state {
             State::Open(engine) => drop(engine.broadcast(bytes, id)),

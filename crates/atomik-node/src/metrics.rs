@@ -1,7 +1,8 @@
 //! What /metrics says, in the text format that Prometheus reads.
 //!
-//! Counters are those of this run of the node. The coalescing factor is `atomik_changes_total / atomik_published_total`; how far a node is behind an origin is
-//! the difference between `atomik_origin_frame` of that origin there and here.
+//! Counters are those of this run of the node. The coalescing factor is `atomik_changes_total /
+//! atomik_published_total`; how far a node is behind an origin is the difference between
+//! `atomik_origin_frame` of that origin there and here.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

@@ -47,7 +47,8 @@ pub enum LoadError {
     Replica(#[from] OpenError),
 }
 
-/// The replica whose memory a store holds. It goes on as a new origin if the store cannot prove that it holds everything.
+/// The replica whose memory a store holds. It goes on as a new origin if the store cannot prove
+/// that it holds everything.
 ///
 /// # Errors
 /// [`LoadError`].

@@ -100,14 +100,17 @@ pub enum LogFormat {
     Json,
 }
 
-/// Everything that a node can be told. Each is an option of the command line and, with underscores, an entry of the file; the command line wins.
+/// Everything that a node can be told. Each is an option of the command line and, with underscores,
+/// an entry of the file; the command line wins.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// The keyspace: 1 to 64 of a-z, A-Z, 0-9, _ and -. All members agree on it, on words, view and secret
+    /// The keyspace: 1 to 64 of a-z, A-Z, 0-9, _ and -. All members agree on it, on words, view and
+    /// secret
     #[arg(long, value_name = "NAME")]
     pub keyspace: Option<Keyspace>,
-    /// The folder of this node's store and control socket, made if need be; one node at a time uses it
+    /// The folder of this node's store and control socket, made if need be; one node at a time uses
+    /// it
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data: Option<PathBuf>,
     /// What connects the members
@@ -116,8 +119,8 @@ pub struct Options {
     /// zenoh: where to accept connections, tcp/HOST:PORT; again for more [default: any free port]
     #[arg(long, value_name = "ENDPOINT")]
     pub listen: Vec<String>,
-    /// zenoh: members or routers to connect to, tcp/HOST:PORT [default: those found by multicast]; nats: the servers,
-    /// nats://HOST:PORT [default: nats://127.0.0.1:4222]
+    /// zenoh: members or routers to connect to, tcp/HOST:PORT [default: those found by multicast];
+    /// nats: the servers, nats://HOST:PORT [default: nats://127.0.0.1:4222]
     #[arg(long, value_name = "ENDPOINT")]
     pub connect: Vec<String>,
     /// The file with this node's key [default: DIR/node.key]
@@ -126,7 +129,8 @@ pub struct Options {
     /// The file with the keyspace's secret [default: DIR/keyspace.secret]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub secret: Option<PathBuf>,
-    /// A member's name and public key, this node's own too; again for each. In the file: tables `member` with name and key
+    /// A member's name and public key, this node's own too; again for each. In the file: tables
+    /// `member` with name and key
     #[arg(long, value_name = "NAME=KEY")]
     pub member: Vec<Member>,
     /// 64-bit words of a value, 1 to 16 [default: 1]
@@ -135,8 +139,9 @@ pub struct Options {
     /// What the words mean [default: raw]
     #[arg(long, value_name = "VIEW")]
     pub view: Option<ViewName>,
-    /// When an acknowledged change is on disk: always, interval:MILLISECONDSms (at most so much later) or never (when the node is
-    /// stopped). After a crash under the last two a node goes on as a new origin [default: always]
+    /// When an acknowledged change is on disk: always, interval:MILLISECONDSms (at most so much
+    /// later) or never (when the node is stopped). After a crash under the last two a node goes on
+    /// as a new origin [default: always]
     #[arg(long, value_name = "POLICY")]
     pub fsync: Option<FsyncPolicy>,
     /// How many of its own batches the node can undo, 0 or more [default: 4096]
@@ -148,7 +153,8 @@ pub struct Options {
     /// The largest message to a peer, in bytes, 16384 to 65536 [default: 60000]
     #[arg(long, value_name = "BYTES")]
     pub message_bytes: Option<usize>,
-    /// Keys that may wait for storage, 1 or more; then writers and peers have to wait [default: 100000]
+    /// Keys that may wait for storage, 1 or more; then writers and peers have to wait [default:
+    /// 100000]
     #[arg(long, value_name = "KEYS")]
     pub unflushed_keys: Option<usize>,
     /// Changes that may wait for storage, 1 or more; then writers have to wait [default: 10000]
@@ -160,17 +166,19 @@ pub struct Options {
     /// Where /health and /metrics are served, ADDRESS:PORT [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub http: Option<SocketAddr>,
-    /// Be controlled over TCP at this loopback ADDRESS:PORT (anybody on this machine may then) [default: the socket
-    /// DIR/control.sock, for this user]
+    /// Be controlled over TCP at this loopback ADDRESS:PORT (anybody on this machine may then)
+    /// [default: the socket DIR/control.sock, for this user]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub control: Option<SocketAddr>,
-    /// What is logged: error, warn, info, debug, trace, or for each module as in info,zenoh=warn [default: info,zenoh=warn]
+    /// What is logged: error, warn, info, debug, trace, or for each module as in info,zenoh=warn
+    /// [default: info,zenoh=warn]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
     /// How log lines look [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<LogFormat>,
-    /// For tests: treat incoming messages so, for example seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50
+    /// For tests: treat incoming messages so, for example
+    /// seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50
     #[arg(long, value_name = "FAULTS", hide = true)]
     #[serde(skip)]
     pub faults: Option<Faults>,

@@ -1,7 +1,8 @@
 //! What is said on the control connection: one JSON object a line, each way.
 //!
-//! Keys are text, or `0x` and hex digits; a key that itself begins with `0x` is written in hex. Values are `0x` and hex digits, or integers up to 64
-//! bits; answers have them in hex, zero-padded.
+//! Keys are text, or `0x` and hex digits; a key that itself begins with `0x` is written in hex.
+//! Values are `0x` and hex digits, or integers up to 64 bits; answers have them in hex,
+//! zero-padded.
 //!
 //! | request | answer, beside `"ok":true` |
 //! |---|---|
@@ -24,12 +25,14 @@
 //! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: `key` and `delta` since then of each that differs; `next` |
 //! | `{"op":"retire"}` | |
 //!
-//! A request that is not carried out is answered with `"ok":false` and `error`, and has changed nothing; but an answer that says that the
-//! node is stopping or that storage failed leaves open whether the change is durable.
+//! A request that is not carried out is answered with `"ok":false` and `error`, and has changed
+//! nothing; but an answer that says that the node is stopping or that storage failed leaves open
+//! whether the change is durable.
 //!
-//! Requests on one connection take effect in their order, and are answered in it. Several may be sent ahead: at most 256 are taken
-//! before an answer has left. A request that only looks is answered after all changes before it on its connection are acknowledged;
-//! it may see changes of others that are not durable yet. A line is at most 1 MiB, and a page at most 10,000 keys.
+//! Requests on one connection take effect in their order, and are answered in it. Several may be
+//! sent ahead: at most 256 are taken before an answer has left. A request that only looks is
+//! answered after all changes before it on its connection are acknowledged; it may see changes of
+//! others that are not durable yet. A line is at most 1 MiB, and a page at most 10,000 keys.
 
 use atomik_replica::{Action, Op, Value};
 use serde::Deserialize;

@@ -64,8 +64,8 @@ pub enum ServeError {
     Node(#[from] NodeError),
 }
 
-/// Runs a node until SIGTERM or SIGINT, or until it fails. `new_identity` makes it go on as a new origin, which it must after its folder was
-/// restored from a copy.
+/// Runs a node until SIGTERM or SIGINT, or until it fails. `new_identity` makes it go on as a new
+/// origin, which it must after its folder was restored from a copy.
 ///
 /// # Errors
 /// [`ServeError`].

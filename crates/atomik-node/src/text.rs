@@ -88,7 +88,8 @@ fn small(number: u64, words: usize) -> Value {
     Value::from_words(&all)
 }
 
-/// The value that a text means: `0x` and hex digits, the highest first, or a non-negative integer of 64 bits at most.
+/// The value that a text means: `0x` and hex digits, the highest first, or a non-negative integer
+/// of 64 bits at most.
 ///
 /// # Errors
 /// [`TextError`].

@@ -1,4 +1,5 @@
-//! A real process without peers: its options, its control connection, its end by SIGTERM and by SIGKILL.
+//! A real process without peers: its options, its control connection, its end by SIGTERM and by
+//! SIGKILL.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -561,7 +562,8 @@ fn every_acknowledged_change_survives_sigkill() {
             written.insert(key(n), value(n));
         }
         node.kill();
-        // What was on its way may have made it; no key may be older than acknowledged, and each holds something that was put.
+        // What was on its way may have made it; no key may be older than acknowledged, and each
+        // holds something that was put.
         let node = members.start(0, &[], &["--engine", "none"]);
         for (key, value) in &mut written {
             let now = u64::from_str_radix(&node.get(key)[2..], 16).unwrap();

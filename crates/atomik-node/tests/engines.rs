@@ -1,7 +1,9 @@
-//! Real nodes on real links: processes in network namespaces, joined by a bridge that the test pulls cables from.
+//! Real nodes on real links: processes in network namespaces, joined by a bridge that the test
+//! pulls cables from.
 //!
-//! Needs root, `ip` (Debian: iproute2) and `iptables`; without them it is skipped with a message, unless `CI` is set. Namespaces are called `atk-PID-…`
-//! and removed at the end; a test that was killed leaves them behind (`ip netns list`, `ip netns delete NAME`).
+//! Needs root, `ip` (Debian: iproute2) and `iptables`; without them it is skipped with a message,
+//! unless `CI` is set. Namespaces are called `atk-PID-…` and removed at the end; a test that was
+//! killed leaves them behind (`ip netns list`, `ip netns delete NAME`).
 #![cfg(any(feature = "zenoh", feature = "nats"))]
 #![allow(
     clippy::unwrap_used,
@@ -205,7 +207,8 @@ impl Writer {
     }
 }
 
-/// The whole of a test: a network, members, those of them that run, and what their states have to be.
+/// The whole of a test: a network, members, those of them that run, and what their states have to
+/// be.
 struct Lab {
     engine: &'static str,
     network: Network,
@@ -286,7 +289,8 @@ impl Lab {
             .sum()
     }
 
-    /// Waits until all nodes that run are the same, and what they have to be; a row of the table says how long after `start` that was.
+    /// Waits until all nodes that run are the same, and what they have to be; a row of the table
+    /// says how long after `start` that was.
     fn converge(&mut self, scenario: &str, writes: u64, before: &[Json], start: Instant) {
         let differed = match before.len() {
             all if all < self.running().len() => "new",
@@ -391,7 +395,8 @@ impl Lab {
     }
 }
 
-/// Everything that goes wrong between machines, one after the other; after each all nodes are the same to the last bit.
+/// Everything that goes wrong between machines, one after the other; after each all nodes are the
+/// same to the last bit.
 fn all_heals(lab: &mut Lab) {
     (0..3).for_each(|n| lab.start(n));
     lab.peers_see_each_other();

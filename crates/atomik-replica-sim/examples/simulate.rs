@@ -1,5 +1,5 @@
-//! The smallest runner: `simulate COUNT [FIRST SEED]`. Status 1 if a schedule fails. With a COUNT of 0, prints the smallest schedule that fails as that of
-//! the seed does.
+//! The smallest runner: `simulate COUNT [FIRST SEED]`. Status 1 if a schedule fails. With a COUNT
+//! of 0, prints the smallest schedule that fails as that of the seed does.
 
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;

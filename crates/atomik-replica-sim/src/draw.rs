@@ -36,8 +36,9 @@ impl Draw {
     }
 }
 
-/// A word that depends on all of these and on nothing else, so that an event keeps its fate when others are left out of
-/// the schedule. The mixing step is the finalizer of splitmix64 (Steele, Lea, Flood 2014).
+/// A word that depends on all of these and on nothing else, so that an event keeps its fate when
+/// others are left out of the schedule. The mixing step is the finalizer of splitmix64 (Steele,
+/// Lea, Flood 2014).
 pub(crate) fn fate(seed: u64, circumstances: &[u64]) -> u64 {
     circumstances.iter().fold(mix(seed), |word, circumstance| {
         mix(word ^ mix(circumstance.wrapping_add(0x9e37_79b9_7f4a_7c15)))

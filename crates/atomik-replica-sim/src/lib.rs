@@ -1,9 +1,11 @@
 //! Deterministic simulation of replicas: one seed, one schedule, an oracle beside every step.
 //!
-//! A seed becomes a [`Schedule`]: an explicit list of operations, ticks, flushes, crashes, restarts, cut links and wrong notices. [`run`] plays it in
-//! virtual time on real [`atomik_replica::Replica`]s, whose disks and network it simulates: messages are lost, doubled, late and out of order; storage confirms late, and after a crash
-//! it has what it confirmed, and of the rest a prefix, each batch whole or not at all. There are no threads, no clock and no randomness but the seed's, so a
-//! seed that fails fails again.
+//! A seed becomes a [`Schedule`]: an explicit list of operations, ticks, flushes, crashes,
+//! restarts, cut links and wrong notices. [`run`] plays it in virtual time on real
+//! [`atomik_replica::Replica`]s, whose disks and network it simulates: messages are lost, doubled,
+//! late and out of order; storage confirms late, and after a crash it has what it confirmed, and of
+//! the rest a prefix, each batch whole or not at all. There are no threads, no clock and no
+//! randomness but the seed's, so a seed that fails fails again.
 //!
 //! | what must hold | at |
 //! |---|---|
@@ -18,8 +20,9 @@
 //! | what was acknowledged is there, unless its disk was lost | end |
 //! | replicas that agree exchange summaries alone | end |
 //!
-//! What the oracle expects it computes from the operations and from when replicas have heard of what, never from what they computed. [`minimise`] makes a failing schedule
-//! small. [`run_naive`] plays the same schedules with raw deltas on the wire, which is what replicas are there to avoid.
+//! What the oracle expects it computes from the operations and from when replicas have heard of
+//! what, never from what they computed. [`minimise`] makes a failing schedule small. [`run_naive`]
+//! plays the same schedules with raw deltas on the wire, which is what replicas are there to avoid.
 //!
 //! ```
 //! let report = atomik_replica_sim::simulate(7)?;

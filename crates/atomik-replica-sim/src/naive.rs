@@ -20,12 +20,13 @@ impl NaiveReplica {
     }
 }
 
-/// Plays the accumulations of a schedule (of their values, the first words) with replicas that send raw deltas, over the same network; nothing
-/// crashes. The trace is not written.
+/// Plays the accumulations of a schedule (of their values, the first words) with replicas that send
+/// raw deltas, over the same network; nothing crashes. The trace is not written.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the replicas differ from each other, or from what was done, once every message has arrived.
+/// [`Failure`] if the replicas differ from each other, or from what was done, once every message
+/// has arrived.
 pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
     let setup = &schedule.setup;
     let mut network = Network::new(setup.seed, setup.replicas, setup.weather);

@@ -1,7 +1,9 @@
-//! What every replica must hold and say, computed from what was done to it and from nothing that it computed itself.
+//! What every replica must hold and say, computed from what was done to it and from nothing that it
+//! computed itself.
 //!
-//! The oracle keeps, for every origin and key, all changes that the origin ever made, with what their maker knew of the others. From this follow:
-//! what an entry of a given version must contain, what a state must be, which pairs of changes are concurrent and in which bits they meet.
+//! The oracle keeps, for every origin and key, all changes that the origin ever made, with what
+//! their maker knew of the others. From this follow: what an entry of a given version must contain,
+//! what a state must be, which pairs of changes are concurrent and in which bits they meet.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -161,7 +163,8 @@ struct Subscription {
     shadow: Vec<Value>,
 }
 
-/// Changes of an origin that a replica makes after an old copy of it was put back, while others may know later ones.
+/// Changes of an origin that a replica makes after an old copy of it was put back, while others may
+/// know later ones.
 #[derive(Clone, Debug)]
 struct Branch {
     history: Vec<Vec<Change>>,
@@ -293,7 +296,8 @@ impl Oracle {
             .is_some_and(|mind| mind.local.retired)
     }
 
-    /// The changes of an origin to a key, as replica `n` may know them: its own branch is known to itself alone.
+    /// The changes of an origin to a key, as replica `n` may know them: its own branch is known to
+    /// itself alone.
     fn history(&self, n: usize, origin: usize, key: usize) -> &[Change] {
         if let Some(mind) = &self.minds[n]
             && let Some(branch) = &mind.branch
@@ -320,8 +324,8 @@ impl Oracle {
         change.map(|change| change.accumulator.clone())
     }
 
-    /// The bits in which changes of `a` that the maker of `b`'s did not know, and the other way round, meet in their net effects;
-    /// and whether all knowledge involved is exact.
+    /// The bits in which changes of `a` that the maker of `b`'s did not know, and the other way
+    /// round, meet in their net effects; and whether all knowledge involved is exact.
     fn overlap(
         &self,
         n: usize,
@@ -336,7 +340,8 @@ impl Oracle {
         let (first, second) = (change(a)?, change(b)?);
         let knew = |change: &Change, origin: usize| change.knew.get(origin).copied().unwrap_or(0);
         let (of_b, of_a) = (knew(first, b.0), knew(second, a.0));
-        // Who knows what an old copy has forgotten is compared with what the copy did instead: neither right nor wrong, until it notices.
+        // Who knows what an old copy has forgotten is compared with what the copy did instead:
+        // neither right nor wrong, until it notices.
         let forgotten = self.minds[n].as_ref().is_some_and(|mind| {
             mind.branch.as_ref().is_some_and(|branch| {
                 let own = mind.local.origin;
@@ -411,7 +416,8 @@ impl Oracle {
         }
     }
 
-    /// Takes note of origins that have retired and that member `n` holds completely in what storage has confirmed.
+    /// Takes note of origins that have retired and that member `n` holds completely in what storage
+    /// has confirmed.
     pub(crate) fn note_complete(&mut self, n: usize, confirmed: Option<&Snapshot>) {
         let Some(confirmed) = confirmed else { return };
         for (place, origin) in self.origins.iter_mut().enumerate() {
@@ -917,7 +923,8 @@ impl Oracle {
         Ok(snapshot)
     }
 
-    /// Compares what a replica shows after an event with what it must, and what it told with what there was to tell.
+    /// Compares what a replica shows after an event with what it must, and what it told with what
+    /// there was to tell.
     pub(crate) fn check(&mut self, n: usize, replica: &Replica, notices: &[Notice]) -> Check<Seen> {
         let mut seen = Seen::default();
         for notice in notices {
@@ -1092,7 +1099,8 @@ impl Oracle {
             match notice {
                 Notice::Overlap(overlap) => {
                     seen.overlaps += 1;
-                    // In the message that shows an old copy what it is, the copy's changes are compared before they move.
+                    // In the message that shows an old copy what it is, the copy's changes are
+                    // compared before they move.
                     if !seen.memory_lost {
                         self.check_overlap(n, view, overlap, &mut expected)?;
                     }
@@ -1192,7 +1200,8 @@ impl Oracle {
             })
     }
 
-    /// What this replica, as a writer, must be told of what it has just learned: key, other origin, its version, bits.
+    /// What this replica, as a writer, must be told of what it has just learned: key, other origin,
+    /// its version, bits.
     fn expected_overlaps(
         &self,
         n: usize,
@@ -1279,8 +1288,9 @@ impl Oracle {
         )
     }
 
-    /// An old copy of `n` was put back, and it turns out that nobody knows more of its origin: what was lost is lost, and
-    /// its new changes count. False if somebody does, or knows that its origin has retired.
+    /// An old copy of `n` was put back, and it turns out that nobody knows more of its origin: what
+    /// was lost is lost, and its new changes count. False if somebody does, or knows that its
+    /// origin has retired.
     pub(crate) fn release(&mut self, n: usize, announced: &BTreeSet<OriginId>) -> bool {
         let Some(mind) = &self.minds[n] else {
             return false;
@@ -1308,7 +1318,8 @@ impl Oracle {
         let Some(branch) = self.minds[n].as_mut().and_then(|mind| mind.branch.take()) else {
             return false;
         };
-        // Whose entries name what is forgotten as seen mean other changes than those that have the numbers now.
+        // Whose entries name what is forgotten as seen mean other changes than those that have the
+        // numbers now.
         let histories = self.origins.iter_mut().map(|origin| &mut origin.history);
         let branches = self
             .minds
@@ -1404,7 +1415,8 @@ impl Oracle {
             .map(|(place, _)| place)
     }
 
-    /// Origins that everybody must fold: they are known to have retired, and everything of them is there.
+    /// Origins that everybody must fold: they are known to have retired, and everything of them is
+    /// there.
     pub(crate) fn to_fold(&self, announced: &BTreeSet<OriginId>) -> Vec<usize> {
         let highest = self.highest();
         let complete = |place: &usize| {

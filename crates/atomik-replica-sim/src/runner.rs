@@ -32,7 +32,8 @@ pub fn simulate(seed: u64) -> Result<Report, Failure> {
     run(&Schedule::generate(seed), false)
 }
 
-/// Runs `count` seeds from `first` on, in order, on all cores, until one has failed or `stop` is set; tells `advanced` of every one.
+/// Runs `count` seeds from `first` on, in order, on all cores, until one has failed or `stop` is
+/// set; tells `advanced` of every one.
 pub fn simulate_many(
     first: u64,
     count: u64,

@@ -64,11 +64,13 @@ impl Setup {
         }
     }
 
-    /// Rounds, of a flush and a tick everywhere, after which all replicas must be equal once nothing fails any more.
+    /// Rounds, of a flush and a tick everywhere, after which all replicas must be equal once
+    /// nothing fails any more.
     ///
-    /// The longest chain is: an exchange that was cut off is given up (5 ticks); the last entry of a retired origin arrives, is
-    /// stored, attested, and folded (3 rounds); who has lost it meanwhile asks every peer in turn for its base. A million schedules took
-    /// nine rounds at most.
+    /// The longest chain is: an exchange that was cut off is given up (5 ticks); the last entry of
+    /// a retired origin arrives, is stored, attested, and folded (3 rounds); who has lost it
+    /// meanwhile asks every peer in turn for its base. A million schedules took nine rounds at
+    /// most.
     pub fn most_rounds(&self) -> u64 {
         (10 + self.replicas as u64) * u64::from(self.sync_ticks)
     }
@@ -94,7 +96,8 @@ pub enum Memory {
     Kept,
     /// Nothing: a new disk.
     Lost,
-    /// All but this many of the last batches, although they had been confirmed: storage never waited for the disk.
+    /// All but this many of the last batches, although they had been confirmed: storage never
+    /// waited for the disk.
     Without(usize),
     /// As `Without`, but nobody knows: an old copy was put back.
     PutBack(usize),
@@ -125,7 +128,8 @@ impl Operation {
     }
 }
 
-/// One thing that happens; an action that does not fit (work of a replica that is down) does nothing.
+/// One thing that happens; an action that does not fit (work of a replica that is down) does
+/// nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Operations, on keys by number; a batch if there are several.

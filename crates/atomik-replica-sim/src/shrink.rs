@@ -1,7 +1,8 @@
 //! Making a failing schedule small: delta debugging over its steps, then over what stays the same.
 //!
-//! Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 2002. A message's fate depends on when it is sent and not on
-//! what came before, so that leaving out one step leaves the others as they are.
+//! Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 2002. A
+//! message's fate depends on when it is sent and not on what came before, so that leaving out one
+//! step leaves the others as they are.
 
 use crate::report::{Failure, Report};
 use crate::schedule::{Operation, Schedule, Setup, Step, digest_sizes};
@@ -10,8 +11,8 @@ use crate::world::run;
 /// Runs in all beyond which what is left is small enough.
 const MOST_RUNS: usize = 20_000;
 
-/// The smallest schedule found in which the same invariant fails, with its failure (traced) and how many runs that took. `None` if the
-/// schedule does not fail.
+/// The smallest schedule found in which the same invariant fails, with its failure (traced) and how
+/// many runs that took. `None` if the schedule does not fail.
 pub fn minimise(schedule: &Schedule) -> Option<(Schedule, Failure, usize)> {
     let (best, _, runs) = minimise_with(schedule, |schedule| run(schedule, false))?;
     let failure = run(&best, true).err()?;

@@ -1,4 +1,5 @@
-//! Replicas with their hosts: disks, network, virtual time. Runs a schedule, then lets everything heal.
+//! Replicas with their hosts: disks, network, virtual time. Runs a schedule, then lets everything
+//! heal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -19,7 +20,8 @@ use crate::schedule::{HORIZON, Memory, Schedule, Setup, Step};
 /// Events in a run beyond which messages are said to have no end.
 const MOST_EVENTS: u64 = 100_000;
 
-/// Why a run ends early in a way that is the simulator's own: an invariant that no replica can break.
+/// Why a run ends early in a way that is the simulator's own: an invariant that no replica can
+/// break.
 const BROKEN: &str = "simulator";
 
 enum Happening {
@@ -44,7 +46,8 @@ struct Node {
     life: u64,
     /// The batch that storage is busy with.
     flight: Option<u64>,
-    /// Storage does not confirm: an old copy was put back, and what the replica does with it must not become known.
+    /// Storage does not confirm: an old copy was put back, and what the replica does with it must
+    /// not become known.
     withheld: bool,
     /// The last ticket that storage confirmed in this life.
     last: Option<u64>,
@@ -355,7 +358,8 @@ impl<'a> World<'a> {
             self.report.memory_lost += 1;
             let node = &mut self.nodes[n];
             node.withheld = false;
-            // What storage is busy with carries the old name: it is abandoned, whatever storage says of it.
+            // What storage is busy with carries the old name: it is abandoned, whatever storage
+            // says of it.
             node.disk.abandon();
             if let Some(ticket) = node.flight.take() {
                 self.confirm_later(n, ticket);

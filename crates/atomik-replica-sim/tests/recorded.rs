@@ -251,12 +251,14 @@ fn what_is_sent_back_is_looked_up_after_a_loss_of_memory_has_moved_it() {
     );
 }
 
-/// An old copy of one replica was put back and nobody holds what it has forgotten, so it writes other changes under the same versions. Another's entry still names
-/// a forgotten one as seen. What is compared with that is neither right nor wrong.
+/// An old copy of one replica was put back and nobody holds what it has forgotten, so it writes
+/// other changes under the same versions. Another's entry still names a forgotten one as seen. What
+/// is compared with that is neither right nor wrong.
 #[test]
 fn what_names_forgotten_changes_as_seen_tells_nothing_about_overlap() {
     let down = |from, to| (1, Link(from, to, false));
-    // What is asked of this one until all is released: it changes a key of its own again, and does not publish that.
+    // What is asked of this one until all is released: it changes a key of its own again, and does
+    // not publish that.
     let other = || Work(1, vec![(1, Operation::Toggle(0))]);
     passes(
         Setup::calm(3, 2),

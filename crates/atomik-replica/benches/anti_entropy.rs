@@ -1,8 +1,10 @@
-//! What it costs to make two replicas agree again, in bytes and in time, against two published ways: rateless IBLTs (crate `riblt`) and
-//! range-based set reconciliation (crate `negentropy`); and what an entry takes on the wire and in memory.
+//! What it costs to make two replicas agree again, in bytes and in time, against two published
+//! ways: rateless IBLTs (crate `riblt`) and range-based set reconciliation (crate `negentropy`);
+//! and what an entry takes on the wire and in memory.
 //!
-//! The rivals only find the differing ids; what they would need to ask for the entries and to send them is added in the same
-//! measure as for ours: 8 bytes an id that is asked for, and the entries as ours sends them.
+//! The rivals only find the differing ids; what they would need to ask for the entries and to send
+//! them is added in the same measure as for ours: 8 bytes an id that is asked for, and the entries
+//! as ours sends them.
 //!
 //! `ANTI_ENTROPY_KEYS` sets the number of keys (1,000,000).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
@@ -57,7 +59,8 @@ fn accum(replica: &mut Replica, key: u64, delta: u64) {
         .unwrap();
 }
 
-/// Runs messages between two replicas until none is left; returns bytes, messages, and the time spent in both.
+/// Runs messages between two replicas until none is left; returns bytes, messages, and the time
+/// spent in both.
 fn exchange(a: &mut Replica, b: &mut Replica) -> (usize, usize, Duration) {
     let (mut bytes, mut messages, mut spent) = (0, 0, Duration::ZERO);
     let mut effects = Vec::new();
@@ -128,8 +131,9 @@ impl riblt::Symbol for Symbol {
     }
 }
 
-/// Bytes of coded symbols until all of `differ` ids are found, and the time of both sides: 8 bytes of ids, 4 of check as ours, and the count as a varint of 3 bytes for the
-/// first symbols and fewer later, taken as 2.
+/// Bytes of coded symbols until all of `differ` ids are found, and the time of both sides: 8 bytes
+/// of ids, 4 of check as ours, and the count as a varint of 3 bytes for the first symbols and fewer
+/// later, taken as 2.
 fn rateless(ours: &[u64], theirs: &[u64], differ: usize) -> (usize, Duration) {
     let start = Instant::now();
     let set = |ids: &[u64]| {
@@ -148,7 +152,8 @@ fn rateless(ours: &[u64], theirs: &[u64], differ: usize) -> (usize, Duration) {
         ours.coded_symbols.truncate(count);
         let mut rest = ours.collapse(&remote);
         rest.coded_symbols.truncate(count);
-        // The type of what it finds is not exported, so differing symbols are told apart by what they print.
+        // The type of what it finds is not exported, so differing symbols are told apart by what
+        // they print.
         let found: HashSet<String> = rest
             .peel_all_symbols()
             .iter()

@@ -1,7 +1,8 @@
-//! How fast one core applies local operations, takes over the changes of others, and signs and verifies them.
+//! How fast one core applies local operations, takes over the changes of others, and signs and
+//! verifies them.
 //!
-//! Beside each stands what could not be done without: a bare hash map for local operations, the same hash map filled from received
-//! entries for merging.
+//! Beside each stands what could not be done without: a bare hash map for local operations, the
+//! same hash map filled from received entries for merging.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use std::collections::HashMap;
@@ -24,7 +25,8 @@ fn open(n: u8) -> Replica {
     Replica::open(Config::new("bench", 1, [7; 32], trust, [n; 16]), []).expect("a fresh replica")
 }
 
-/// Keys in an order that no cache likes: multiplication by an odd number permutes the numbers below a power of two.
+/// Keys in an order that no cache likes: multiplication by an odd number permutes the numbers below
+/// a power of two.
 fn scattered(i: u64) -> u64 {
     i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % KEYS
 }

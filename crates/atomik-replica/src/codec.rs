@@ -1,5 +1,5 @@
-//! Bytes of messages and records: varints, byte strings, words. Reading allocates nothing that the input does not
-//! hold byte for byte.
+//! Bytes of messages and records: varints, byte strings, words. Reading allocates nothing that the
+//! input does not hold byte for byte.
 
 use crate::value::Value;
 
@@ -63,7 +63,8 @@ impl<'a> Reader<'a> {
         self.array().map(u128::from_le_bytes)
     }
 
-    /// LEB128, in its only shortest form: one number has one encoding, so that what is hashed is unique.
+    /// LEB128, in its only shortest form: one number has one encoding, so that what is hashed is
+    /// unique.
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

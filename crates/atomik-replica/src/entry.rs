@@ -7,8 +7,8 @@ use crate::value::Value;
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 1024;
 
-/// The most other origins that an entry names as seen. Beyond it (65 writers of one key between two compactions) overlap may be
-/// reported where a writer knew what it did; states are not affected.
+/// The most other origins that an entry names as seen. Beyond it (65 writers of one key between two
+/// compactions) overlap may be reported where a writer knew what it did; states are not affected.
 pub const MAX_SEEN: usize = 64;
 
 /// 128 bits of a keyed hash: of an entry, or of a node in the tree over a frame's entries.
@@ -112,12 +112,13 @@ impl Change {
             .map_or((0, None), |seen| (seen.version, Some(&seen.accumulator)))
     }
 
-    /// The bits that both origins changed, each without knowing of the other's change; `None` if one knew everything
-    /// of the other, or no bit is common.
+    /// The bits that both origins changed, each without knowing of the other's change; `None` if
+    /// one knew everything of the other, or no bit is common.
     ///
-    /// The changes of `a` that `b` does not know and those of `b` that `a` does not know are pairwise concurrent: knowledge only grows,
-    /// so what an origin did not know at its last change it never knew. What is compared is the net effect
-    /// of each group; bits that an origin changed and changed back do not count.
+    /// The changes of `a` that `b` does not know and those of `b` that `a` does not know are
+    /// pairwise concurrent: knowledge only grows, so what an origin did not know at its last change
+    /// it never knew. What is compared is the net effect of each group; bits that an origin changed
+    /// and changed back do not count.
     pub(crate) fn overlap(a: (&Self, OriginId), b: (&Self, OriginId)) -> Option<Value> {
         let (a_knew, a_saw) = a.0.knew(b.1);
         let (b_knew, b_saw) = b.0.knew(a.1);

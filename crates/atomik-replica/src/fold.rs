@@ -1,11 +1,13 @@
 //! Leaving for good: retirement, attestation, folding into the base.
 //!
-//! An origin that leaves signs how many entries it has and a hash of all of them. A member that holds exactly these, durably, attests it.
-//! Once every key on the list but the leaver's has attested, nobody can ever need an entry of that origin again: everything in it is known
-//! everywhere. Each member then xors its accumulators into the base and forgets them; late frames of it are stale by definition.
+//! An origin that leaves signs how many entries it has and a hash of all of them. A member that
+//! holds exactly these, durably, attests it. Once every key on the list but the leaver's has
+//! attested, nobody can ever need an entry of that origin again: everything in it is known
+//! everywhere. Each member then xors its accumulators into the base and forgets them; late frames
+//! of it are stale by definition.
 //!
-//! A member that lost its memory after it attested finds the others with a base that contains what it lacks: it takes their base over, on the strength
-//! of the attestations.
+//! A member that lost its memory after it attested finds the others with a base that contains what
+//! it lacks: it takes their base over, on the strength of the attestations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,8 +84,8 @@ const RETIREMENT: u8 = 0;
 const ATTESTATION: u8 = 1;
 
 impl Replica {
-    /// Number and hash of all published entries of an origin. A plain hash of their sorted tags: unlike sums it cannot be forged by linear
-    /// algebra even by who knows the secret.
+    /// Number and hash of all published entries of an origin. A plain hash of their sorted tags:
+    /// unlike sums it cannot be forged by linear algebra even by who knows the secret.
     fn inventory(&self, place: u32) -> (u64, [u8; 32]) {
         let entries = self.table.slots.values().flat_map(|slot| &slot.entries);
         let mut tags: Vec<_> = entries
@@ -98,8 +100,8 @@ impl Replica {
         (tags.len() as u64, *hasher.finalize().as_bytes())
     }
 
-    /// Whether every message of the ledger is the same at two replicas shows in this sum of keyed hashes. The hashes are only
-    /// compared to decide whether to send; what is sent is signed.
+    /// Whether every message of the ledger is the same at two replicas shows in this sum of keyed
+    /// hashes. The hashes are only compared to decide whether to send; what is sent is signed.
     pub(crate) fn sum_ledger(&self) -> u128 {
         self.ledger().iter().fold(0, |sum, record| {
             sum.wrapping_add(u128::from_le_bytes(self.secrets.base(record)))
@@ -257,8 +259,8 @@ impl Replica {
         Ok(())
     }
 
-    /// Announces our own retirement once everything is published, attests those of others that we know completely and durably, and folds
-    /// those that everybody has attested.
+    /// Announces our own retirement once everything is published, attests those of others that we
+    /// know completely and durably, and folds those that everybody has attested.
     pub(crate) fn attend_retirements(&mut self, effects: &mut Vec<Effect>) {
         let key = self.config.trust.key();
         let mut news = false;
@@ -267,7 +269,8 @@ impl Replica {
                 .flight
                 .as_ref()
                 .is_none_or(|flight| flight.own.is_empty());
-        // A replica that announced it and then forgot would go on making changes that nobody expects.
+        // A replica that announced it and then forgot would go on making changes that nobody
+        // expects.
         let own = &self.origins[self.own as usize];
         if self.retired
             && published
@@ -286,7 +289,8 @@ impl Replica {
                 continue;
             }
             if place == self.own {
-                // One that has left and runs on does as the others do: it may be the only one that has a base.
+                // One that has left and runs on does as the others do: it may be the only one that
+                // has a base.
                 if self.retired && published && self.is_attested(place, false) {
                     self.fold(place, effects);
                 }
@@ -355,7 +359,8 @@ impl Replica {
         }
     }
 
-    /// Whether every member has attested an origin's retirement; the leaver's key need not, and ours only if `with_us`.
+    /// Whether every member has attested an origin's retirement; the leaver's key need not, and
+    /// ours only if `with_us`.
     fn is_attested(&self, place: u32, with_us: bool) -> bool {
         let origin = &self.origins[place as usize];
         let us = self.config.trust.key();
@@ -404,7 +409,8 @@ impl Replica {
         self.base_sum = sum;
     }
 
-    /// Whether all other members have attested an origin that we do not know completely: they may have folded it.
+    /// Whether all other members have attested an origin that we do not know completely: they may
+    /// have folded it.
     pub(crate) fn lacks_folded(&self) -> bool {
         !self.late_origins().is_empty()
     }
@@ -419,8 +425,8 @@ impl Replica {
         .collect()
     }
 
-    /// Takes a peer's base in the place of ours, if the origins that it has folded beyond ours are just those that all other members
-    /// have attested.
+    /// Takes a peer's base in the place of ours, if the origins that it has folded beyond ours are
+    /// just those that all other members have attested.
     pub(crate) fn adopt_base(
         &mut self,
         from: PeerId,
@@ -435,7 +441,8 @@ impl Replica {
             late.iter()
                 .map(|&place| self.name(self.origins[place as usize].id)),
         );
-        // What the peer has folded must be what we have and what all others have attested; it may be behind, and then it will catch up.
+        // What the peer has folded must be what we have and what all others have attested; it may
+        // be behind, and then it will catch up.
         if late.is_empty() || covered != *folded {
             return;
         }

@@ -1,8 +1,9 @@
 //! Signed batches of changes.
 //!
-//! A frame is a list of one origin's changes under one signature. The signature covers the root of a hash tree over the
-//! changes, so that a part of a frame, an *excerpt*, can be forwarded and still be verified: the changes themselves,
-//! and the hashes of the subtrees that are left out. A whole frame is the excerpt that leaves nothing out.
+//! A frame is a list of one origin's changes under one signature. The signature covers the root of
+//! a hash tree over the changes, so that a part of a frame, an *excerpt*, can be forwarded and
+//! still be verified: the changes themselves, and the hashes of the subtrees that are left out. A
+//! whole frame is the excerpt that leaves nothing out.
 
 use core::hash::Hasher;
 
@@ -19,8 +20,8 @@ pub(crate) const MAX_LEAVES: usize = 1000;
 /// Bytes of a frame that are not its changes: an upper bound.
 pub(crate) const FRAME_OVERHEAD: usize = 32 + 16 + 64 + 10 + 3 + 3 + 1;
 
-/// Keys derived from a keyspace's secret, its name and its number of words; a message of another keyspace fits none.
-/// Debug output shows none of them.
+/// Keys derived from a keyspace's secret, its name and its number of words; a message of another
+/// keyspace fits none. Debug output shows none of them.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     leaf: [u8; 32],
@@ -125,8 +126,8 @@ impl Header {
     }
 }
 
-/// The hash of the leaves `from..to` of a frame, from tags of those in `have` and, left to right, hashes of the
-/// largest subtrees without any. `None` if the hashes do not suffice.
+/// The hash of the leaves `from..to` of a frame, from tags of those in `have` and, left to right,
+/// hashes of the largest subtrees without any. `None` if the hashes do not suffice.
 fn hash(
     secrets: &Secrets,
     from: u16,
@@ -151,8 +152,8 @@ fn hash(
     }
 }
 
-/// How a tree over `from..to` (two leaves at least) splits: into as many as four subtrees of the largest power of four below the whole; the
-/// last may be smaller.
+/// How a tree over `from..to` (two leaves at least) splits: into as many as four subtrees of the
+/// largest power of four below the whole; the last may be smaller.
 fn split(from: u16, to: u16) -> impl Iterator<Item = (u16, u16)> {
     let mut size = 1;
     while size * 4 < to - from {
@@ -163,7 +164,8 @@ fn split(from: u16, to: u16) -> impl Iterator<Item = (u16, u16)> {
         .map(move |start| (start, to.min(start + size)))
 }
 
-/// What proves that changes are their origin's: the signature, and of the tree what is needed to come to its root.
+/// What proves that changes are their origin's: the signature, and of the tree what is needed to
+/// come to its root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Evidence {
     pub(crate) header: Header,
@@ -214,7 +216,8 @@ impl Evidence {
         self.leaves.len()
     }
 
-    /// The evidence for some of the leaves only; `keep` is ascending and holds indices of this evidence.
+    /// The evidence for some of the leaves only; `keep` is ascending and holds indices of this
+    /// evidence.
     pub(crate) fn restrict(&self, secrets: &Secrets, keep: &[u16]) -> Self {
         fn walk(
             s: &Secrets,
@@ -278,7 +281,8 @@ impl Evidence {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) writes; the tags are still to be filled in, from the changes.
+    /// Reads what [`encode`](Self::encode) writes; the tags are still to be filled in, from the
+    /// changes.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let author = Author {
             key: reader.array()?,
@@ -363,7 +367,8 @@ pub(crate) fn encode_excerpt<'a>(
 /// Changes with their keys.
 pub(crate) type KeyedChanges<'a> = Vec<(&'a [u8], Change)>;
 
-/// Reads an excerpt and computes its tags. The signature is not checked yet: see [`Evidence::holds`].
+/// Reads an excerpt and computes its tags. The signature is not checked yet: see
+/// [`Evidence::holds`].
 pub(crate) fn decode_excerpt<'a>(
     reader: &mut Reader<'a>,
     secrets: &Secrets,
@@ -452,7 +457,8 @@ mod tests {
             prop_assert_eq!(&read, &part);
             prop_assert_eq!(changes.len(), part.len());
 
-            // One flipped bit anywhere: not readable, not verified, or it was never part of the message.
+            // One flipped bit anywhere: not readable, not verified, or it was never part of the
+            // message.
             let at = flip.index(bytes.len() * 8);
             bytes[at / 8] ^= 1 << (at % 8);
             let mut reader = Reader::new(&bytes);

@@ -9,18 +9,22 @@ use crate::value::Value;
 /// What an engine calls a peer: opaque here, compared only.
 pub type PeerId = [u8; 16];
 
-/// What the words of a keyspace mean, and so which operations it takes and which conflicts it reports.
+/// What the words of a keyspace mean, and so which operations it takes and which conflicts it
+/// reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum View {
     /// Words under the operations of the machine; all [`Action`]s.
     #[default]
     Raw,
-    /// Independent bits: [`Action::Toggle`] and [`Action::SetFlag`] beside the operations that read.
+    /// Independent bits: [`Action::Toggle`] and [`Action::SetFlag`] beside the operations that
+    /// read.
     ///
-    /// Two origins that set one flag concurrently both toggle it, so that it ends where it began: the overlap report names
-    /// the flags that were put on twice and are off, and the other way round.
+    /// Two origins that set one flag concurrently both toggle it, so that it ends where it began:
+    /// the overlap report names the flags that were put on twice and are off, and the other way
+    /// round.
     Flags,
-    /// One writer a key: [`Action::Put`] beside the operations that read. A second writer is reported, once a key.
+    /// One writer a key: [`Action::Put`] beside the operations that read. A second writer is
+    /// reported, once a key.
     Cell,
 }
 
@@ -33,20 +37,23 @@ pub struct Config {
     pub words: usize,
     /// What they mean.
     pub view: View,
-    /// 256 bits that only members know: authenticates messages and keys digests. Whoever has it and no key on the list can
-    /// read, and can waste bandwidth; it can change nothing.
+    /// 256 bits that only members know: authenticates messages and keys digests. Whoever has it and
+    /// no key on the list can read, and can waste bandwidth; it can change nothing.
     pub secret: [u8; 32],
     /// Who signs, and who is heard.
     pub trust: Trust,
-    /// 128 random bits, drawn anew at every start. Used where the replica has no memory, or lost it.
+    /// 128 random bits, drawn anew at every start. Used where the replica has no memory, or lost
+    /// it.
     pub incarnation: Incarnation,
-    /// Whether the records given to [`Replica::open`](crate::Replica::open) are provably all that were ever acknowledged as
-    /// persisted. If not, the replica goes on as a new origin.
+    /// Whether the records given to [`Replica::open`](crate::Replica::open) are provably all that
+    /// were ever acknowledged as persisted. If not, the replica goes on as a new origin.
     ///
-    /// Nothing but the first stored batch says that it did: a replica that ends before that, and is opened again, has the same records as
-    /// before and must be opened with `false` again, or it goes on as the origin whose memory was lost. So whoever finds a loss keeps saying so until
-    /// then (`atomik-store` does), or has the first [`Event::Flush`], which always has something to store, persisted before anything
-    /// else. Records of another key than the configuration's are never gone on with, whatever is said here.
+    /// Nothing but the first stored batch says that it did: a replica that ends before that, and is
+    /// opened again, has the same records as before and must be opened with `false` again, or it
+    /// goes on as the origin whose memory was lost. So whoever finds a loss keeps saying so until
+    /// then (`atomik-store` does), or has the first [`Event::Flush`], which always has something to
+    /// store, persisted before anything else. Records of another key than the configuration's are
+    /// never gone on with, whatever is said here.
     pub kept_memory: bool,
     /// How many of its own batches the replica remembers for [`Event::Undo`].
     pub undo_batches: usize,
@@ -54,8 +61,9 @@ pub struct Config {
     pub message_bytes: usize,
     /// Every how many [`Event::Tick`]s a peer is asked whether it agrees.
     pub sync_ticks: u32,
-    /// Cells of a subtable of the digest: [`Config::DIGEST_CELLS`], or a divisor of it that is 8 at least, the same for all members. It takes 48 bytes
-    /// of memory a cell, and tells up to two differences a cell apart in one exchange; more are settled by a pass over everything.
+    /// Cells of a subtable of the digest: [`Config::DIGEST_CELLS`], or a divisor of it that is 8 at
+    /// least, the same for all members. It takes 48 bytes of memory a cell, and tells up to two
+    /// differences a cell apart in one exchange; more are settled by a pass over everything.
     pub digest_cells: usize,
 }
 
@@ -63,8 +71,8 @@ impl Config {
     /// The default of [`digest_cells`](Self::digest_cells).
     pub const DIGEST_CELLS: usize = crate::sketch::Sketch::FULL;
 
-    /// A keyspace of raw words with the default limits: 4096 batches of undo, messages of 60,000 bytes, a
-    /// comparison with every tick.
+    /// A keyspace of raw words with the default limits: 4096 batches of undo, messages of 60,000
+    /// bytes, a comparison with every tick.
     pub fn new(
         keyspace: &str,
         words: usize,
@@ -94,8 +102,9 @@ pub type Record = (Vec<u8>, Option<Vec<u8>>);
 /// What an operation does to its key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// An operation of the machine; see `docs/spec.md`, section 1. The reference is this replica's own mark of the key, which does
-    /// not travel; what `LOAD` and `ACCUM` change in the state does.
+    /// An operation of the machine; see `docs/spec.md`, section 1. The reference is this replica's
+    /// own mark of the key, which does not travel; what `LOAD` and `ACCUM` change in the state
+    /// does.
     Op(Op, Value),
     /// Turns a flag over.
     Toggle(usize),
@@ -129,18 +138,18 @@ impl<'a> LocalOp<'a> {
 pub enum Event<'a> {
     /// One operation; a batch of its own.
     Op(&'a LocalOp<'a>),
-    /// Operations in order, all or, if any is refused, none. They are persisted together. Peers may see some keys of a batch
-    /// before others.
+    /// Operations in order, all or, if any is refused, none. They are persisted together. Peers may
+    /// see some keys of a batch before others.
     Batch(&'a [LocalOp<'a>]),
-    /// Applies the deltas of an earlier batch of this replica again, which takes them back. An undo is a batch, too: undoing it
-    /// is redo.
+    /// Applies the deltas of an earlier batch of this replica again, which takes them back. An undo
+    /// is a batch, too: undoing it is redo.
     Undo(u64),
     /// Remembers the state of every key under a new number.
     Checkpoint(&'a str),
     /// Forgets a checkpoint.
     DropCheckpoint(u32),
-    /// Leaves for good: no more operations. Once all members have attested that they know everything of this origin, they
-    /// fold it into the base.
+    /// Leaves for good: no more operations. Once all members have attested that they know
+    /// everything of this origin, they fold it into the base.
     Retire,
     /// Hands what changed to storage, unless that is still busy with the last such batch.
     Flush,
@@ -192,9 +201,11 @@ pub enum Effect {
 /// What an accepted event led to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// The operation is acknowledged once this ticket has been persisted. 0: there was nothing to persist.
+    /// The operation is acknowledged once this ticket has been persisted. 0: there was nothing to
+    /// persist.
     pub ticket: u64,
-    /// The number of the batch, for [`Event::Undo`]; `None` if it changed nothing or undo is off. For a new checkpoint, its number.
+    /// The number of the batch, for [`Event::Undo`]; `None` if it changed nothing or undo is off.
+    /// For a new checkpoint, its number.
     pub number: Option<u64>,
     /// One response for each operation, as `docs/spec.md`, section 1, has them.
     pub responses: SmallVec<[Option<Response<Value>>; 1]>,
@@ -264,7 +275,8 @@ pub struct Overlap {
 }
 
 impl Overlap {
-    /// Of [`View::Flags`]: flags that both put on, and that are off because of it (unless a third writer touched them).
+    /// Of [`View::Flags`]: flags that both put on, and that are off because of it (unless a third
+    /// writer touched them).
     pub fn both_on(&self) -> Value {
         self.bits.and_not(&self.state)
     }
@@ -292,8 +304,8 @@ pub enum Notice {
         /// The subscriptions whose prefix fits.
         subscriptions: SmallVec<[u32; 2]>,
     },
-    /// This replica and another changed the same bits concurrently. Of every such pair at least one of both writers hears; third parties
-    /// do not.
+    /// This replica and another changed the same bits concurrently. Of every such pair at least one
+    /// of both writers hears; third parties do not.
     Overlap(Overlap),
     /// A key of [`View::Cell`] has a second writer.
     SecondWriter {
@@ -309,16 +321,17 @@ pub enum Notice {
         /// Why.
         reason: Refusal,
     },
-    /// Others know changes of this origin that the replica itself does not: its memory was lost, or its key is in use
-    /// elsewhere. It goes on as a new origin.
+    /// Others know changes of this origin that the replica itself does not: its memory was lost, or
+    /// its key is in use elsewhere. It goes on as a new origin.
     MemoryLost {
         /// The origin up to now.
         old: OriginId,
         /// The origin from now on.
         new: OriginId,
     },
-    /// As [`MemoryLost`](Self::MemoryLost), for the second time since it was opened, or its key is in use elsewhere under the very same
-    /// incarnation. It takes no more operations: open it again with another incarnation, and see to it that no copy of it runs.
+    /// As [`MemoryLost`](Self::MemoryLost), for the second time since it was opened, or its key is
+    /// in use elsewhere under the very same incarnation. It takes no more operations: open it again
+    /// with another incarnation, and see to it that no copy of it runs.
     Stopped {
         /// The origin that is known better elsewhere.
         origin: OriginId,
@@ -332,7 +345,8 @@ pub enum Notice {
         /// The origins in it that were not folded here before.
         origins: Vec<OriginId>,
     },
-    /// A peer has folded the same origins to another base: one of both is broken. Compare with a third.
+    /// A peer has folded the same origins to another base: one of both is broken. Compare with a
+    /// third.
     BaseDiverged {
         /// The peer.
         from: PeerId,
@@ -387,7 +401,8 @@ pub enum Refusal {
         key: Box<[u8]>,
         /// The version.
         version: u64,
-        /// Both signed excerpts, the one held first. The first is empty if it was made by this replica itself.
+        /// Both signed excerpts, the one held first. The first is empty if it was made by this
+        /// replica itself.
         evidence: [Vec<u8>; 2],
     },
     /// It equivocated before.
@@ -413,7 +428,8 @@ fn hex(bytes: &[u8]) -> String {
 pub struct Counters {
     /// Local operations that changed a state.
     pub changes: u64,
-    /// Entries published for them: one a dirty key and flush. `changes / published` is the coalescing factor.
+    /// Entries published for them: one a dirty key and flush. `changes / published` is the
+    /// coalescing factor.
     pub published: u64,
     /// Frames they were published in.
     pub frames: u64,

@@ -1,8 +1,10 @@
 //! Replicated xor state that survives loss, duplicates, reordering, partitions and crashes.
 //!
-//! Raw xor deltas are unsafe between machines: one that arrives twice cancels itself, one that is lost is lost for ever. So none travels. A replica
-//! keeps, per key and *origin*, the xor of all of that origin's changes and their number, the *version*; it sends these, signed, and of two
-//! versions the higher wins. `docs/replication.md` has the promises, the format and the argument; `docs/spec.md`, section 4, is normative.
+//! Raw xor deltas are unsafe between machines: one that arrives twice cancels itself, one that is
+//! lost is lost for ever. So none travels. A replica keeps, per key and *origin*, the xor of all of
+//! that origin's changes and their number, the *version*; it sends these, signed, and of two
+//! versions the higher wins. `docs/replication.md` has the promises, the format and the argument;
+//! `docs/spec.md`, section 4, is normative.
 //!
 //! | item | what it is |
 //! |---|---|

@@ -12,8 +12,8 @@ use crate::origin::OriginId;
 use crate::replica::Replica;
 use crate::table::{Entry, OURS, Published, UNPUBLISHED};
 
-/// The most origins that a replica knows, folded ones among them: a member could otherwise invent incarnations without end. So many names of
-/// 8 bytes fit into the smallest message.
+/// The most origins that a replica knows, folded ones among them: a member could otherwise invent
+/// incarnations without end. So many names of 8 bytes fit into the smallest message.
 const MAX_ORIGINS: usize = 1800;
 
 impl Replica {
@@ -77,14 +77,15 @@ impl Replica {
         } else if self.origins.len() >= MAX_ORIGINS {
             return Err(Refusal::TooManyOrigins { origin });
         }
-        // What brings nothing new needs no proof. What contradicts needs it before it may accuse anybody.
+        // What brings nothing new needs no proof. What contradicts needs it before it may accuse
+        // anybody.
         let unknown = |change: &Change, held: Option<&Change>| {
             held.is_none_or(|held| {
                 change.version > held.version || change.version == held.version && change != held
             })
         };
-        // Look-ups in a row wait for memory together; in `merge` each would wait for itself. For the same reason this does not stop at the
-        // first news.
+        // Look-ups in a row wait for memory together; in `merge` each would wait for itself. For
+        // the same reason this does not stop at the first news.
         let slots = self.table.slots.find_all(&changes, |(key, _)| key);
         // What we have not sent nobody else can know.
         let pending = if known == Some(self.own) {
@@ -113,7 +114,8 @@ impl Replica {
         let frame = &mut self.origins[place as usize].frame;
         *frame = (*frame).max(evidence.header.number);
         if place == self.own {
-            // Ours, and news to us: we have forgotten it, or somebody uses our key. It is then an origin like others.
+            // Ours, and news to us: we have forgotten it, or somebody uses our key. It is then an
+            // origin like others.
             self.lose_memory(effects);
             if place == self.own {
                 return Ok(());
@@ -161,8 +163,8 @@ impl Replica {
         waiting.chain(flying).collect()
     }
 
-    /// Takes over one change, with its evidence, leaf and tag, if it is newer; whether it was. `Err` with the version if it contradicts what
-    /// is held. The slot is given if it is there.
+    /// Takes over one change, with its evidence, leaf and tag, if it is newer; whether it was.
+    /// `Err` with the version if it contradicts what is held. The slot is given if it is there.
     fn merge(
         &mut self,
         place: u32,
@@ -231,9 +233,9 @@ impl Replica {
         Ok(true)
     }
 
-    /// Compares the entry of `place`, which has just been replaced, with our own. Comparing third parties' entries with each other would
-    /// tell nothing that neither of them hears, and after a fold it would tell what is not so: changes made since do not
-    /// name the folded origin as seen.
+    /// Compares the entry of `place`, which has just been replaced, with our own. Comparing third
+    /// parties' entries with each other would tell nothing that neither of them hears, and after a
+    /// fold it would tell what is not so: changes made since do not name the folded origin as seen.
     fn tell_overlap(
         &mut self,
         at: u32,

@@ -75,7 +75,8 @@ impl Replica {
 
     pub(crate) fn refuse(&mut self, from: PeerId, reason: Refusal, effects: &mut Vec<Effect>) {
         self.counters.refused += 1;
-        // Who holds a quarantined origin's entries offers them at every comparison: it has been told once.
+        // Who holds a quarantined origin's entries offers them at every comparison: it has been
+        // told once.
         if !matches!(reason, Refusal::Quarantined { .. }) {
             effects.push(Effect::Notify(Notice::Refused { from, reason }));
         }

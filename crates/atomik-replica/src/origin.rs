@@ -7,14 +7,15 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 /// An ed25519 public key, as its 32 bytes.
 pub type PublicKey = [u8; 32];
 
-/// What tells two lives of one key apart: 128 random bits, drawn anew whenever a replica cannot prove that it kept
-/// its memory.
+/// What tells two lives of one key apart: 128 random bits, drawn anew whenever a replica cannot
+/// prove that it kept its memory.
 pub type Incarnation = [u8; 16];
 
-/// An origin of changes: the first 128 bits of BLAKE3's key derivation over public key and incarnation.
+/// An origin of changes: the first 128 bits of BLAKE3's key derivation over public key and
+/// incarnation.
 ///
-/// Whoever claims to be an origin must show the key and sign with it; finding another key or incarnation for a given
-/// origin takes some 2^128 hashes.
+/// Whoever claims to be an origin must show the key and sign with it; finding another key or
+/// incarnation for a given origin takes some 2^128 hashes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OriginId(pub [u8; 16]);
 
@@ -59,15 +60,16 @@ pub(crate) fn truncated(hash: blake3::Hash) -> [u8; 16] {
 /// How the changes of a keyspace are authenticated.
 #[derive(Clone)]
 pub enum Trust {
-    /// Every frame is signed, and only keys on the list are heard. The list holds this replica's own key, too.
+    /// Every frame is signed, and only keys on the list are heard. The list holds this replica's
+    /// own key, too.
     Signed {
         /// This replica's key.
         key: Box<SigningKey>,
         /// The keys of all members.
         allowed: Vec<PublicKey>,
     },
-    /// Nothing is signed and any key is heard. For simulations and model checking, which have no adversary and run
-    /// millions of steps; a signed keyspace refuses such frames.
+    /// Nothing is signed and any key is heard. For simulations and model checking, which have no
+    /// adversary and run millions of steps; a signed keyspace refuses such frames.
     Unsigned {
         /// Stands for the public key.
         key: PublicKey,

@@ -197,7 +197,8 @@ impl Replica {
         }
         self.stored_batches.0 = self.next_batch;
         self.forget_batches();
-        // Evidence that nothing refers to is left over from nothing: it is deleted in the batch that frees it.
+        // Evidence that nothing refers to is left over from nothing: it is deleted in the batch
+        // that frees it.
         if let Some(place) = self.table.idle_evidence() {
             return Err(damaged(&place_key(b'e', place)));
         }

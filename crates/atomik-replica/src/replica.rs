@@ -79,8 +79,9 @@ impl Leaves {
 
 /// A replica of one keyspace.
 ///
-/// It does nothing by itself: it has no clock, no randomness, no files and no sockets. Whoever runs it gives it [`Event`]s and does what the
-/// [`Effect`]s say. Given the same events it does the same.
+/// It does nothing by itself: it has no clock, no randomness, no files and no sockets. Whoever runs
+/// it gives it [`Event`]s and does what the [`Effect`]s say. Given the same events it does the
+/// same.
 #[derive(Clone, Debug)]
 pub struct Replica {
     pub(crate) config: Config,
@@ -102,7 +103,8 @@ pub struct Replica {
     pub(crate) frames: u64,
     pub(crate) batches: VecDeque<Batch>,
     pub(crate) next_batch: u64,
-    /// Batches of number `.0` and later are not stored yet; stored records by their first batch and number of batches.
+    /// Batches of number `.0` and later are not stored yet; stored records by their first batch and
+    /// number of batches.
     pub(crate) stored_batches: (u64, VecDeque<(u64, u64)>),
     pub(crate) forgotten_records: Vec<u64>,
     pub(crate) undone: BTreeSet<u64>,
@@ -118,7 +120,8 @@ pub struct Replica {
     pub(crate) next_peer: usize,
     pub(crate) ticks: u32,
     pub(crate) exchange: Option<Exchange>,
-    /// Up peers that were found to differ while another exchange was under way, with the sums of their entries.
+    /// Up peers that were found to differ while another exchange was under way, with the sums of
+    /// their entries.
     pub(crate) put_off: BTreeMap<PeerId, u128>,
     pub(crate) base_sum: u128,
     /// A sum over the ledger.
@@ -127,9 +130,11 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A replica with the memory that `records` holds: all that was ever persisted, in any order; none for a new one.
+    /// A replica with the memory that `records` holds: all that was ever persisted, in any order;
+    /// none for a new one.
     ///
-    /// Opened with [`Config::kept_memory`] false, it is a new origin that the records do not know before the first batch is stored: see there.
+    /// Opened with [`Config::kept_memory`] false, it is a new origin that the records do not know
+    /// before the first batch is stored: see there.
     ///
     /// # Errors
     ///
@@ -179,7 +184,8 @@ impl Replica {
             ledger_sum: 0,
             counters: Counters::default(),
         };
-        // What was written under another key cannot be gone on with: nobody would believe the signatures.
+        // What was written under another key cannot be gone on with: nobody would believe the
+        // signatures.
         let kept = replica
             .load(records)?
             .filter(|&own| replica.origins[own as usize].author.key == replica.config.trust.key());
@@ -202,12 +208,13 @@ impl Replica {
         Ok(replica)
     }
 
-    /// Takes an event, appends what has to be done to `effects`, and returns what local operations answered.
+    /// Takes an event, appends what has to be done to `effects`, and returns what local operations
+    /// answered.
     ///
     /// # Errors
     ///
-    /// [`OpError`] if a local event was refused; then nothing has changed and there are no effects. What peers send wrongly is no error here but
-    /// a [`Notice::Refused`].
+    /// [`OpError`] if a local event was refused; then nothing has changed and there are no effects.
+    /// What peers send wrongly is no error here but a [`Notice::Refused`].
     pub fn step(
         &mut self,
         event: Event<'_>,
@@ -254,7 +261,8 @@ impl Replica {
             .map_or_else(|| Value::zero(self.config.words), |slot| slot.state.clone())
     }
 
-    /// All keys that were ever changed, with their states, in the order in which this replica met them.
+    /// All keys that were ever changed, with their states, in the order in which this replica met
+    /// them.
     pub fn states(&self) -> impl ExactSizeIterator<Item = (&[u8], &Value)> {
         self.table
             .slots
@@ -262,7 +270,8 @@ impl Replica {
             .map(|(key, slot)| (&**key, &slot.state))
     }
 
-    /// Who changed a key, how often, and to what effect: origin, version, accumulator. Folded origins are not listed.
+    /// Who changed a key, how often, and to what effect: origin, version, accumulator. Folded
+    /// origins are not listed.
     pub fn writers(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
         let entries = self
             .table
@@ -315,8 +324,8 @@ impl Replica {
         self.counters
     }
 
-    /// How many published entries this replica holds, and a digest of them. Equal digests mean equal entries, unless a member
-    /// who knows the secret forged them.
+    /// How many published entries this replica holds, and a digest of them. Equal digests mean
+    /// equal entries, unless a member who knows the secret forged them.
     pub fn digest(&self) -> (u64, u128) {
         (self.table.digest.count, self.table.digest.sum)
     }
@@ -331,7 +340,8 @@ impl Replica {
         self.table.unstored.len()
     }
 
-    /// Has [`Notice::Changed`] told for every change of a key with this prefix. Subscriptions are not stored.
+    /// Has [`Notice::Changed`] told for every change of a key with this prefix. Subscriptions are
+    /// not stored.
     pub fn subscribe(&mut self, prefix: &[u8]) -> u32 {
         let number = self.next_subscription;
         self.next_subscription += 1;
@@ -350,8 +360,8 @@ impl Replica {
         &self.checkpoints
     }
 
-    /// The state that a key had here when the checkpoint was made. It takes one search among the checkpoints before which the key
-    /// changed, however often that was.
+    /// The state that a key had here when the checkpoint was made. It takes one search among the
+    /// checkpoints before which the key changed, however often that was.
     ///
     /// # Errors
     ///
@@ -364,7 +374,8 @@ impl Replica {
         ))
     }
 
-    /// What changed in a key between two checkpoints: the xor of both states, whatever lies between.
+    /// What changed in a key between two checkpoints: the xor of both states, whatever lies
+    /// between.
     ///
     /// # Errors
     ///
@@ -499,7 +510,8 @@ impl Replica {
         })
     }
 
-    /// Carries an operation out. `relied` becomes the ticket, if it is later, with which what was found already as wanted is durable.
+    /// Carries an operation out. `relied` becomes the ticket, if it is later, with which what was
+    /// found already as wanted is durable.
     fn operate(
         &mut self,
         op: &LocalOp<'_>,
@@ -568,11 +580,12 @@ impl Replica {
         response
     }
 
-    /// The ticket with which everything known of a key is durable; 0 if it is. Tickets never go down from one call to the next, so this may be later
-    /// than it has to be.
+    /// The ticket with which everything known of a key is durable; 0 if it is. Tickets never go
+    /// down from one call to the next, so this may be later than it has to be.
     fn stored_with(&self, key: &[u8]) -> u64 {
         let slot = self.table.slots.get(key);
-        // What was handed to storage and is not confirmed may hold the key, even if nobody waits for it any more (`lose_memory`).
+        // What was handed to storage and is not confirmed may hold the key, even if nobody waits
+        // for it any more (`lose_memory`).
         if slot.is_some_and(|slot| slot.unstored || self.durable < self.tickets) {
             self.next_durable()
         } else {
@@ -813,7 +826,8 @@ impl Replica {
         effects.push(Effect::Persist { ticket, records });
     }
 
-    /// Signs changes of an origin with our key, in as many frames as it takes; their numbers and excerpts. Numbers are new for what is `new`.
+    /// Signs changes of an origin with our key, in as many frames as it takes; their numbers and
+    /// excerpts. Numbers are new for what is `new`.
     pub(crate) fn sign(&mut self, origin: u32, leaves: &Leaves, new: bool) -> Vec<(u64, Vec<u8>)> {
         let room = self.config.message_bytes - FRAME_OVERHEAD - crate::message::OVERHEAD;
         let author = self.origins[origin as usize].author;
@@ -885,7 +899,8 @@ impl Replica {
         self.origins[origin as usize].author.key == self.origins[self.own as usize].author.key
     }
 
-    /// Goes on as a new origin. What is published stays with the old one; what is not moves to the new one.
+    /// Goes on as a new origin. What is published stays with the old one; what is not moves to the
+    /// new one.
     pub(crate) fn lose_memory(&mut self, effects: &mut Vec<Effect>) {
         let old = self.origin();
         let author = Author {
@@ -893,7 +908,8 @@ impl Replica {
             incarnation: self.config.incarnation,
         };
         if author.origin() == old {
-            // The spare incarnation is in use already: only a new start brings another. Nothing more is written under this one.
+            // The spare incarnation is in use already: only a new start brings another. Nothing
+            // more is written under this one.
             self.retired = true;
             effects.push(Effect::Notify(Notice::Stopped { origin: old }));
             return;
@@ -903,7 +919,8 @@ impl Replica {
         for (at, before) in core::mem::take(&mut self.unpublished) {
             moved.insert(at, before);
         }
-        // What is on its way to storage has not been sent: it must not be, under the old name. It was before what is unpublished.
+        // What is on its way to storage has not been sent: it must not be, under the old name. It
+        // was before what is unpublished.
         for (at, _, before) in self
             .flight
             .take()
@@ -945,8 +962,8 @@ impl Replica {
     }
 }
 
-/// Everything that what a replica does later can depend on, without what it only counts. For model checkers, which have to know a state
-/// again; the configuration is taken to be the same.
+/// Everything that what a replica does later can depend on, without what it only counts. For model
+/// checkers, which have to know a state again; the configuration is taken to be the same.
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.table.hash(state);
@@ -987,7 +1004,8 @@ pub struct OriginStatus {
     pub origin: OriginId,
     /// Key and incarnation.
     pub author: Author,
-    /// The highest number of its frames that has come here; of this replica itself, how many it has made.
+    /// The highest number of its frames that has come here; of this replica itself, how many it has
+    /// made.
     pub frame: u64,
     /// It equivocated, and is not heard.
     pub quarantined: bool,
@@ -1030,7 +1048,8 @@ fn check(config: &Config) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// What a record of a slot or a message cannot do without: how records and messages are told apart is in `record` and `message`.
+/// What a record of a slot or a message cannot do without: how records and messages are told apart
+/// is in `record` and `message`.
 pub(crate) fn record(key: Vec<u8>, value: Vec<u8>) -> Record {
     (key, Some(value))
 }

@@ -1,12 +1,15 @@
-//! What differs between two sets of ids, from a few cells of each: an invertible Bloom look-up table.
+//! What differs between two sets of ids, from a few cells of each: an invertible Bloom look-up
+//! table.
 //!
-//! The table is kept up to date with every change of the set, in three cells a change. It has [`Sketch::FULL`] cells
-//! a subtable or less; since a cell's place is a remainder, a table of any divisor's size is the same
-//! table folded, and costs no pass over the set. Difference and decoding are those of Eppstein, Goodrich, Uyeda and Varghese,
-//! "What's the Difference? Efficient Set Reconciliation without Prior Context", SIGCOMM 2011.
+//! The table is kept up to date with every change of the set, in three cells a change. It has
+//! [`Sketch::FULL`] cells a subtable or less; since a cell's place is a remainder, a table of any
+//! divisor's size is the same table folded, and costs no pass over the set. Difference and decoding
+//! are those of Eppstein, Goodrich, Uyeda and Varghese, "What's the Difference? Efficient Set
+//! Reconciliation without Prior Context", SIGCOMM 2011.
 //!
-//! Ids come from a hash under the keyspace's secret, so who does not know it cannot choose ids that collide. Who does
-//! know it, a member, can make two replicas believe that they agree; it cannot make either accept a wrong change.
+//! Ids come from a hash under the keyspace's secret, so who does not know it cannot choose ids that
+//! collide. Who does know it, a member, can make two replicas believe that they agree; it cannot
+//! make either accept a wrong change.
 
 use std::collections::HashMap;
 
@@ -15,7 +18,8 @@ use crate::entry::Tag;
 
 const TABLES: usize = 3;
 
-/// From so many differences on they are estimated twice, the second time from subtables of [`REFINED`] cells.
+/// From so many differences on they are estimated twice, the second time from subtables of
+/// [`REFINED`] cells.
 const MANY: usize = 5000;
 const REFINED: usize = 280;
 
@@ -38,11 +42,13 @@ pub(crate) fn tag_bits(tag: &Tag) -> u64 {
     u64::from(u16::from_le_bytes([tag[0], tag[1]])) & ((1 << TAG_BITS) - 1)
 }
 
-/// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 12 of the version, 12 of the entry's tag.
+/// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 12 of the
+/// version, 12 of the entry's tag.
 ///
-/// So of two ids of one entry it shows which is newer, and only that one has to travel. It may err: where versions are more than 2047
-/// apart, or two entries share the first part. Then what travels is older than what is there, and is answered with that (`Kind::Repair`). Two versions of an entry with one
-/// id do not show in the cells, but in the sum that comes with them.
+/// So of two ids of one entry it shows which is newer, and only that one has to travel. It may err:
+/// where versions are more than 2047 apart, or two entries share the first part. Then what travels
+/// is older than what is there, and is answered with that (`Kind::Repair`). Two versions of an
+/// entry with one id do not show in the cells, but in the sum that comes with them.
 pub(crate) fn id(place: u32, version: u64, tag: &Tag) -> u64 {
     u64::from(place) << 24 | (version & 0xfff) << 12 | tag_bits(tag)
 }
@@ -55,7 +61,8 @@ pub(crate) fn newer(ours: &[u64], theirs: &[u64]) -> (Vec<u64>, Vec<u64>) {
     let latest = |ids: &[u64], others: &[u64]| {
         let others: HashMap<u32, u16> = others.iter().map(|&id| (place(id), version(id))).collect();
         let wanted = ids.iter().copied().filter(|&id| {
-            // Serial numbers: the difference as a signed number tells which is ahead. Equal ones contradict each other; both travel.
+            // Serial numbers: the difference as a signed number tells which is ahead. Equal ones
+            // contradict each other; both travel.
             others
                 .get(&place(id))
                 .is_none_or(|&other| version(id).wrapping_sub(other) as i16 >= 0)
@@ -73,12 +80,15 @@ fn mix(id: u64, purpose: u64) -> u64 {
     z ^ z >> 31
 }
 
-/// The cells of an id in the subtables of the largest table, and its check, from two hashes of 64 bits: 32 a subtable, 24 for the check.
+/// The cells of an id in the subtables of the largest table, and its check, from two hashes of 64
+/// bits: 32 a subtable, 24 for the check.
 ///
-/// A cell of several elements passes for one of a single element once in 2^24, and then some ids are found that nobody has.
+/// A cell of several elements passes for one of a single element once in 2^24, and then some ids
+/// are found that nobody has.
 fn spread(id: u64) -> ([usize; TABLES], u32) {
     let (first, second) = (mix(id, 0), mix(id, 1));
-    // The high half of a product instead of a remainder, which takes longer: as even, to one part in 2^15.
+    // The high half of a product instead of a remainder, which takes longer: as even, to one part
+    // in 2^15.
     let place = |hash: u64| (((hash & 0xffff_ffff) * Sketch::FULL as u64) >> 32) as usize;
     let places = [place(first), place(first >> 32), place(second)];
     (places, (second >> 40) as u32)
@@ -92,7 +102,8 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
-    /// The size of a subtable from which all smaller ones can be folded: a number with 144 divisors, so that there is one near every wish.
+    /// The size of a subtable from which all smaller ones can be folded: a number with 144
+    /// divisors, so that there is one near every wish.
     pub(crate) const FULL: usize = 110_880;
 
     /// An empty table; `size` divides [`FULL`](Self::FULL).
@@ -156,7 +167,8 @@ impl Sketch {
         folded
     }
 
-    /// The size of the first answer from a table of `full`: decodes some 150 differences, and estimates more. Not every size of a table divides by the 80 that are wished for.
+    /// The size of the first answer from a table of `full`: decodes some 150 differences, and
+    /// estimates more. Not every size of a table divides by the 80 that are wished for.
     pub(crate) fn first_size(full: usize) -> usize {
         const WISHED: usize = 80;
         (1..=WISHED)
@@ -165,11 +177,13 @@ impl Sketch {
             .unwrap_or(full)
     }
 
-    /// The size to ask for when some `differences` are expected and `tried` was too small: the smallest divisor of `full` with enough cells,
-    /// which is 1.23 for each of many differences, and more for few. `None` if no table is large enough.
+    /// The size to ask for when some `differences` are expected and `tried` was too small: the
+    /// smallest divisor of `full` with enough cells, which is 1.23 for each of many differences,
+    /// and more for few. `None` if no table is large enough.
     ///
-    /// An estimate from `n` cells is off by some sqrt(2/n) of itself. So many differences are estimated once more, from a table of a size that does not
-    /// count then, before a large table is asked for that might be too small.
+    /// An estimate from `n` cells is off by some sqrt(2/n) of itself. So many differences are
+    /// estimated once more, from a table of a size that does not count then, before a large table
+    /// is asked for that might be too small.
     pub(crate) fn size_for(differences: usize, tried: usize, full: usize) -> Option<usize> {
         let percent = match differences {
             MANY.. if tried < REFINED => {
@@ -204,7 +218,8 @@ impl Sketch {
         }
     }
 
-    /// Reads cells from number `from` on into this table; returns the number of the first that is still missing.
+    /// Reads cells from number `from` on into this table; returns the number of the first that is
+    /// still missing.
     pub(crate) fn decode(
         &mut self,
         from: usize,
@@ -273,7 +288,8 @@ impl Sketch {
         difference
     }
 
-    /// About how many elements differ: the variance of the cells' counts, which is right for any mixture of both directions.
+    /// About how many elements differ: the variance of the cells' counts, which is right for any
+    /// mixture of both directions.
     fn estimate(&self) -> usize {
         let mut sum = 0.0;
         for table in self.cells.chunks_exact(self.size) {

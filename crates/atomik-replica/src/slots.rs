@@ -1,7 +1,8 @@
 //! The slots of a table, by key and by place.
 //!
-//! Almost all of a local operation's time is spent waiting for memory, so this is made for few cache lines: a cell of the index holds half of a
-//! key's hash and the place of its slot, and is found in one line; key and slot lie side by side in two. A slot is never removed, and its place
+//! Almost all of a local operation's time is spent waiting for memory, so this is made for few
+//! cache lines: a cell of the index holds half of a key's hash and the place of its slot, and is
+//! found in one line; key and slot lie side by side in two. A slot is never removed, and its place
 //! never changes: the index needs no marks of what was deleted.
 
 use core::hash::{BuildHasher, Hash, Hasher};
@@ -25,8 +26,8 @@ const _: () = assert!(size_of::<Keyed>() == 128);
 /// A map from keys to slots, in the order in which they were made.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    /// 0, or the low half of a key's hash above the place of its slot plus one. Probed linearly from the hash's high bits on; a power of two
-    /// in length.
+    /// 0, or the low half of a key's hash above the place of its slot plus one. Probed linearly
+    /// from the hash's high bits on; a power of two in length.
     index: Vec<u64>,
     slots: Vec<Keyed>,
     /// Seeded at random: who chooses keys does not choose cells.
@@ -41,7 +42,8 @@ impl Slots {
     }
 
     fn first_cell(&self, hash: u64) -> usize {
-        // Zero cells have no bits; 1 << 64 does not exist, but nothing is looked up in an empty index.
+        // Zero cells have no bits; 1 << 64 does not exist, but nothing is looked up in an empty
+        // index.
         (hash >> (64 - self.index.len().trailing_zeros())) as usize
     }
 
@@ -49,8 +51,8 @@ impl Slots {
         self.find(key, self.hasher.hash_one(key)).ok()
     }
 
-    /// The places of the slots of many keys. In each pass the loads do not depend on each other, so that they wait for memory together: first for
-    /// the cells, then for what these name.
+    /// The places of the slots of many keys. In each pass the loads do not depend on each other, so
+    /// that they wait for memory together: first for the cells, then for what these name.
     pub(crate) fn find_all<T>(&self, items: &[T], key: impl Fn(&T) -> &[u8]) -> Vec<Option<u32>> {
         if self.index.is_empty() {
             return vec![None; items.len()];

@@ -1,4 +1,5 @@
-//! Anti-entropy: finding out whether two replicas agree, and if not, repairing with bytes in proportion to what differs.
+//! Anti-entropy: finding out whether two replicas agree, and if not, repairing with bytes in
+//! proportion to what differs.
 //!
 //! ```text
 //! A                                  B
@@ -11,16 +12,18 @@
 //!         <──────────────────────── Changes
 //! ```
 //!
-//! Where more differs than cells can tell, each side that misses something goes through the other's whole table with `Pull` and `Chunk`.
-//! Nothing here needs to arrive: the next tick begins anew.
+//! Where more differs than cells can tell, each side that misses something goes through the other's
+//! whole table with `Pull` and `Chunk`. Nothing here needs to arrive: the next tick begins anew.
 //!
-//! Who has fewer entries leads (A above: B, which has more, answers its summary; a summary of B is answered with A's own). It leads one exchange at
-//! a time, until what it fetched is there or its peer has been silent for a while. So one that comes late or was away takes what it lacks
-//! from one peer, and not from all at once.
+//! Who has fewer entries leads (A above: B, which has more, answers its summary; a summary of B is
+//! answered with A's own). It leads one exchange at a time, until what it fetched is there or its
+//! peer has been silent for a while. So one that comes late or was away takes what it lacks from
+//! one peer, and not from all at once.
 //!
-//! Peers that are found to differ meanwhile are put off, and compared with as soon as the exchange is over: most of them agree then, or lack what only
-//! A had. What only A has goes at once to those with the same sum as B, since they lack the same. This ends without a clock: of those put off one
-//! is led with next, the others are fewer, and who was put off says nothing by itself.
+//! Peers that are found to differ meanwhile are put off, and compared with as soon as the exchange
+//! is over: most of them agree then, or lack what only A had. What only A has goes at once to those
+//! with the same sum as B, since they lack the same. This ends without a clock: of those put off
+//! one is led with next, the others are fewer, and who was put off says nothing by itself.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -56,14 +59,16 @@ pub(crate) struct Exchange {
 enum Stage {
     /// Cells of the peer up to `next` have come.
     Cells { cells: Sketch, next: usize },
-    /// Everything before `next` has been pulled, beginning when our entries had the sum `began`; `bases` of the same folded set as `folded`.
+    /// Everything before `next` has been pulled, beginning when our entries had the sum `began`;
+    /// `bases` of the same folded set as `folded`.
     Pull {
         began: u128,
         next: u64,
         folded: u128,
         bases: Vec<(Box<[u8]>, Value)>,
     },
-    /// So many of the entries that the peer was asked for have not come yet. Its entries had this sum, and lacked these of ours.
+    /// So many of the entries that the peer was asked for have not come yet. Its entries had this
+    /// sum, and lacked these of ours.
     Fetch {
         missing: usize,
         sum: u128,
@@ -72,8 +77,9 @@ enum Stage {
 }
 
 impl Exchange {
-    /// Ticks for which it may stand still. What was fetched comes without being asked again, so a whole tick without any of it says that no more
-    /// comes: it was lost, or has changed meanwhile and is going to be published.
+    /// Ticks for which it may stand still. What was fetched comes without being asked again, so a
+    /// whole tick without any of it says that no more comes: it was lost, or has changed meanwhile
+    /// and is going to be published.
     fn patience(&self) -> u32 {
         match self.stage {
             Stage::Cells { .. } | Stage::Pull { .. } => PATIENCE,
@@ -114,8 +120,9 @@ impl Replica {
         }
     }
 
-    /// If an exchange with another peer is under way, notes that this one, whose entries have the sum `sum`, is to be gone on with afterwards.
-    /// What it certainly lacks it gets at once, but not twice.
+    /// If an exchange with another peer is under way, notes that this one, whose entries have the
+    /// sum `sum`, is to be gone on with afterwards. What it certainly lacks it gets at once, but
+    /// not twice.
     fn put_off(&mut self, peer: PeerId, sum: u128, effects: &mut Vec<Effect>) {
         let Some(exchange) = self.exchange.as_ref().filter(|busy| busy.peer != peer) else {
             return;
@@ -193,7 +200,8 @@ impl Replica {
             let first = Sketch::first_size(self.table.digest.size());
             self.send_sketch(from, first, 0, effects);
         }
-        // Who has folded what is incomplete here has forgotten the entries that are missing here; its base has them.
+        // Who has folded what is incomplete here has forgotten the entries that are missing here;
+        // its base has them.
         if !same_folded && same_ledger && self.exchange.is_none() && self.lacks_folded() {
             self.pull(from, effects);
         }
@@ -267,7 +275,8 @@ impl Replica {
             {
                 Sketch::new(size)
             }
-            // Late, repeated or not asked for. A first answer comes twice if two summaries crossed; it must not begin anew what is under way.
+            // Late, repeated or not asked for. A first answer comes twice if two summaries crossed;
+            // it must not begin anew what is under way.
             other => {
                 self.exchange = other;
                 self.put_off(from, sum, effects);
@@ -283,8 +292,9 @@ impl Replica {
         }
         let difference = self.table.digest.sketch().folded(size).difference(&cells);
         let found = difference.ours.len() + difference.theirs.len();
-        // Cells of a table that changed between its parts leave a few of many differences open: the next comparison has them. Of few, those that are open
-        // may be all that is new, so that the next would find the same again: two entries with all cells in common do not show.
+        // Cells of a table that changed between its parts leave a few of many differences open: the
+        // next comparison has them. Of few, those that are open may be all that is new, so that the
+        // next would find the same again: two entries with all cells in common do not show.
         let enough = found >= FEW && found * 8 >= difference.estimate * 7;
         if !(difference.complete || enough) || found == 0 {
             let wanted =
@@ -345,8 +355,8 @@ impl Replica {
         }
     }
 
-    /// Entries have come from a peer; those that were fetched may be among them. Others count, too: what was fetched may have become them meanwhile, and
-    /// ids may be of entries that nobody has.
+    /// Entries have come from a peer; those that were fetched may be among them. Others count, too:
+    /// what was fetched may have become them meanwhile, and ids may be of entries that nobody has.
     pub(crate) fn note_arrival(&mut self, from: PeerId, entries: usize) {
         let ticks = self.ticks;
         self.exchange.take_if(|exchange| {
@@ -378,8 +388,9 @@ impl Replica {
         Ok(())
     }
 
-    /// Sends entries: our own under a new signature, those of others as excerpts of the frames that they came in. An own entry that has changed
-    /// since it was published is left out: it is going to be published.
+    /// Sends entries: our own under a new signature, those of others as excerpts of the frames that
+    /// they came in. An own entry that has changed since it was published is left out: it is going
+    /// to be published.
     pub(crate) fn send_entries(
         &mut self,
         to: PeerId,
@@ -485,7 +496,8 @@ impl Replica {
         self.ask_chunk(effects);
     }
 
-    /// Asks for the next chunk of what is being pulled. Asking again is no progress, so a peer that never answers is given up.
+    /// Asks for the next chunk of what is being pulled. Asking again is no progress, so a peer that
+    /// never answers is given up.
     fn ask_chunk(&mut self, effects: &mut Vec<Effect>) {
         if let Some(Exchange {
             peer,
@@ -603,8 +615,8 @@ impl Replica {
                     if folded != self.folded_sum() {
                         self.adopt_base(from, &names, all, effects);
                     }
-                    // A pass over everything does not show what the peer lacks: now that we have more, it leads. If this pass brought nothing,
-                    // another would not either.
+                    // A pass over everything does not show what the peer lacks: now that we have
+                    // more, it leads. If this pass brought nothing, another would not either.
                     if self.table.digest.sum != began {
                         self.summarise(from, effects);
                     }

@@ -18,7 +18,8 @@ pub(crate) type Key = SmallVec<[u8; 16]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Published {
     pub(crate) tag: Tag,
-    /// The id without its last 12 bits, which are the tag's first: two bytes less, for the sake of which an entry is a cache line.
+    /// The id without its last 12 bits, which are the tag's first: two bytes less, for the sake of
+    /// which an entry is a cache line.
     id: [u8; 6],
 }
 
@@ -82,7 +83,8 @@ pub(crate) struct Rare {
     pub(crate) base: Value,
     /// The state at the last LOAD, SWAP or DRAIN here: the machine's reference.
     pub(crate) mark: Value,
-    /// States at checkpoints, oldest first: each holds for the checkpoints after the one before it, up to its own number.
+    /// States at checkpoints, oldest first: each holds for the checkpoints after the one before it,
+    /// up to its own number.
     pub(crate) history: Vec<(u32, Value)>,
 }
 
@@ -142,13 +144,15 @@ impl Slot {
     }
 }
 
-/// A set of entries: how many, the sum of their tags, and a table of their ids that tells differences.
+/// A set of entries: how many, the sum of their tags, and a table of their ids that tells
+/// differences.
 #[derive(Clone, Debug)]
 pub(crate) struct Digest {
     pub(crate) count: u64,
     pub(crate) sum: u128,
     sketch: Sketch,
-    /// Ids that the sketch lacks (`true`) or still has. Its cells are far apart in memory: changes in a row wait for them together.
+    /// Ids that the sketch lacks (`true`) or still has. Its cells are far apart in memory: changes
+    /// in a row wait for them together.
     waiting: Vec<(u64, bool)>,
 }
 
@@ -282,7 +286,8 @@ impl Table {
         }
     }
 
-    /// The slot of a key, made if it is not there. A new one is to be stored at once: places have no holes.
+    /// The slot of a key, made if it is not there. A new one is to be stored at once: places have
+    /// no holes.
     pub(crate) fn slot_of(&mut self, key: &[u8]) -> u32 {
         let words = self.words;
         let (at, new) = self.slots.place_or_insert(key, || Slot {
@@ -332,7 +337,8 @@ impl Table {
         entry
     }
 
-    /// Keeps evidence, all of whose leaves are about to be referred to; those that are not have to be released.
+    /// Keeps evidence, all of whose leaves are about to be referred to; those that are not have to
+    /// be released.
     pub(crate) fn hold(&mut self, evidence: Evidence) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             self.evidence.push(None);
@@ -384,8 +390,9 @@ impl Table {
         })
     }
 
-    /// An entry does not refer to this leaf any more. Evidence that nothing refers to goes; of what has three of four leaves or more that
-    /// nothing refers to, these are dropped: so an entry never keeps more than its path in the tree and four tags.
+    /// An entry does not refer to this leaf any more. Evidence that nothing refers to goes; of what
+    /// has three of four leaves or more that nothing refers to, these are dropped: so an entry
+    /// never keeps more than its path in the tree and four tags.
     pub(crate) fn release(&mut self, secrets: &Secrets, at: u32, leaf: u16) {
         let Some(place) = self.evidence.get_mut(at as usize) else {
             return;

@@ -5,8 +5,8 @@ use core::fmt;
 
 /// The most words that a value may have: 1024 bits.
 ///
-/// With [`MAX_KEY`](crate::MAX_KEY) and [`MAX_SEEN`](crate::MAX_SEEN) it bounds what one entry takes on the wire to
-/// a fifth of a message.
+/// With [`MAX_KEY`](crate::MAX_KEY) and [`MAX_SEEN`](crate::MAX_SEEN) it bounds what one entry
+/// takes on the wire to a fifth of a message.
 pub const MAX_WORDS: usize = 16;
 
 /// A fixed number of 64-bit words: a state, a delta or an accumulator.

@@ -1,5 +1,6 @@
-//! Every order of events of a small cluster, by the model checker `stateright`: the naive scheme, which sends raw deltas, fails in both of
-//! the ways that it must fail; ours is exhausted without a failure.
+//! Every order of events of a small cluster, by the model checker `stateright`: the naive scheme,
+//! which sends raw deltas, fails in both of the ways that it must fail; ours is exhausted without a
+//! failure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -162,7 +163,8 @@ fn the_naive_scheme_never_repairs_a_delta_that_is_lost() {
 // Ours
 // ---------------------------------------------------------------------------------------------------------------------------------
 
-/// Replicas whose messages stay on the wire for ever: each may come at any time, any number of times, in any order, or never.
+/// Replicas whose messages stay on the wire for ever: each may come at any time, any number of
+/// times, in any order, or never.
 struct Cluster {
     replicas: usize,
     ops: usize,
@@ -178,7 +180,8 @@ struct Node {
     done: usize,
     /// How many of its changes are certainly durable.
     durable: usize,
-    /// What each of its versions must contain; forgotten versions are replaced by those that come after a crash.
+    /// What each of its versions must contain; forgotten versions are replaced by those that come
+    /// after a crash.
     versions: Vec<u64>,
 }
 
@@ -285,7 +288,8 @@ impl Cluster {
         })
     }
 
-    /// What happens when at last everything works; the number of rounds that it takes is bounded here.
+    /// What happens when at last everything works; the number of rounds that it takes is bounded
+    /// here.
     fn healed(&self, state: &State) -> State {
         let mut state = state.clone();
         for n in 0..self.replicas {

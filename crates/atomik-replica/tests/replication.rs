@@ -277,7 +277,8 @@ fn a_small_difference_costs_little_whatever_the_size_of_the_digest() {
         cluster.sent = 0;
         cluster.settle();
         cluster.assert_equal();
-        // A first answer has 240 cells of some 12 bytes at most, and either side may begin a few times.
+        // A first answer has 240 cells of some 12 bytes at most, and either side may begin a few
+        // times.
         assert!(
             cluster.sent < 12_000,
             "{cells} cells: {} bytes",
@@ -286,8 +287,9 @@ fn a_small_difference_costs_little_whatever_the_size_of_the_digest() {
     }
 }
 
-/// Two entries of which each replica lacks one may have all their cells in common, and then neither shows. What else differs must not keep the comparison from
-/// looking on: here an old version of the first, which the one who leads has itself.
+/// Two entries of which each replica lacks one may have all their cells in common, and then neither
+/// shows. What else differs must not keep the comparison from looking on: here an old version of
+/// the first, which the one who leads has itself.
 #[test]
 fn entries_that_hide_each_other_in_the_digest_are_found() {
     let mut cluster = Cluster::with(
@@ -530,8 +532,8 @@ fn one_that_was_away_and_all_others_agree_without_a_tick_when_it_is_back() {
             let came = deliver_counting(&mut cluster);
             cluster.assert_equal();
             assert_eq!(cluster.states(away).len() as u64, 3 * keys);
-            // 20 bytes an entry, and the proofs of a few frames. The others lack half as many as the one that was away; where no
-            // table tells which, they go through all.
+            // 20 bytes an entry, and the proofs of a few frames. The others lack half as many as
+            // the one that was away; where no table tells which, they go through all.
             for (n, came) in came.into_iter().enumerate() {
                 let lacked = match (n == away, keys) {
                     (true, _) => 2 * keys,
@@ -600,7 +602,8 @@ fn a_peer_that_never_answers_does_not_keep_others_from_being_asked() {
     }
     cluster.settle();
     cluster.cut.clear();
-    // Too much differs for any table: replica 0 begins to go through everything that replica 1 has, which falls silent just then.
+    // Too much differs for any table: replica 0 begins to go through everything that replica 1 has,
+    // which falls silent just then.
     cluster.step(0, Event::PeerDown(peer(2)));
     for _ in 0..200 {
         if cluster
@@ -1129,7 +1132,8 @@ proptest! {
         first in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
         second in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
     ) {
-        // Frames of three writers, which hear of each other now and then, with every version in between.
+        // Frames of three writers, which hear of each other now and then, with every version in
+        // between.
         let mut writers = Cluster::with((0..3).map(|n| config(n, 4)).collect());
         writers.deliver();
         let mut frames: Vec<Vec<u8>> = Vec::new();
@@ -1158,7 +1162,8 @@ proptest! {
             }
             Ok(())
         };
-        // Commutative and associative: any order of any parts. Idempotent: any of them any number of times.
+        // Commutative and associative: any order of any parts. Idempotent: any of them any number
+        // of times.
         let (mut ab, mut ba) = (fresh(), fresh());
         take(&mut ab, &first)?;
         take(&mut ab, &second)?;

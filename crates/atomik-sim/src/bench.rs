@@ -31,8 +31,8 @@ const BUFFER: usize = 4096;
 
 /// Measures `dut` in `turns` turns of `cycles` cycles each for every contestant.
 ///
-/// Every lane is busy in every cycle, at uniformly random addresses with random data, one command in 16 on lane 0
-/// reads; so does the bare loop.
+/// Every lane is busy in every cycle, at uniformly random addresses with random data, one command
+/// in 16 on lane 0 reads; so does the bare loop.
 ///
 /// # Errors
 /// When the model fails, or a mismatch shows up, which is no state to measure in.

@@ -78,8 +78,8 @@ impl Dut {
         Dut::build_verilog(builder, config, verilog, Lint::Deny)
     }
 
-    /// Builds `verilog`, which has the ports and promises the timing of `config`, in place of what the generator
-    /// writes: for designs that are wrong on purpose.
+    /// Builds `verilog`, which has the ports and promises the timing of `config`, in place of what
+    /// the generator writes: for designs that are wrong on purpose.
     ///
     /// # Errors
     /// When a tool is missing or refuses the Verilog.
@@ -125,7 +125,8 @@ impl Dut {
         self.timing
     }
 
-    /// A scoreboard around a fresh model, whose registers and memories start with contents drawn from `seed`.
+    /// A scoreboard around a fresh model, whose registers and memories start with contents drawn
+    /// from `seed`.
     ///
     /// # Errors
     /// When the model cannot be loaded.
@@ -142,7 +143,8 @@ impl Dut {
         Ok(Model::load(&self.built, self.layout(), seed, None)?)
     }
 
-    /// Plays `cycles` after a reset and compares. The cycle of a mismatch is counted from the first of `cycles`.
+    /// Plays `cycles` after a reset and compares. The cycle of a mismatch is counted from the first
+    /// of `cycles`.
     ///
     /// # Errors
     /// When the model fails.
@@ -361,9 +363,9 @@ impl fmt::Display for Case {
 /// Windows of this many cycles before a failure are tried, the shortest first.
 const WINDOWS: [usize; 4] = [64, 1024, 16_384, 262_144];
 
-/// Boils the failure at `mismatch` down: plays the last cycles of `stimulus` (the same stream from its start)
-/// up to the failure on a fresh model, in ever longer windows until one fails too, and shrinks that. None when no
-/// window fails by itself.
+/// Boils the failure at `mismatch` down: plays the last cycles of `stimulus` (the same stream from
+/// its start) up to the failure on a fresh model, in ever longer windows until one fails too, and
+/// shrinks that. None when no window fails by itself.
 ///
 /// # Errors
 /// When the model fails.
@@ -427,7 +429,8 @@ pub fn shrink_to_case(
     Ok(None)
 }
 
-/// Whether a sequence fails on a design, for a search; counts what was run and keeps the first error.
+/// Whether a sequence fails on a design, for a search; counts what was run and keeps the first
+/// error.
 #[derive(Debug)]
 pub struct Fails<'a> {
     dut: &'a Dut,

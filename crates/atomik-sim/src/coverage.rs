@@ -8,10 +8,10 @@
 //! | deaf | command offered while `ready` is low |
 //! | clear | a reset while a clear is running; of one cycle; of several |
 //!
-//! A command is a lane with what it does: the eight op codes on lane 0, ACCUM on the others. The earlier
-//! command of a hazard is the latest one that its lane sent to the address. Only bins that can be
-//! reached exist: two commands of one cycle are on different lanes, and on a single lane nothing makes an
-//! address dirty between a LOAD, SWAP or DRAIN and the next command.
+//! A command is a lane with what it does: the eight op codes on lane 0, ACCUM on the others. The
+//! earlier command of a hazard is the latest one that its lane sent to the address. Only bins that
+//! can be reached exist: two commands of one cycle are on different lanes, and on a single lane
+//! nothing makes an address dirty between a LOAD, SWAP or DRAIN and the next command.
 
 use crate::golden::Timing;
 use crate::record::Layout;

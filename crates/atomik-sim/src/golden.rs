@@ -12,7 +12,8 @@ use atomik_algebra::{DynRegisterFile, Op};
 pub struct Timing {
     /// Cycles from a command to its response (`LATENCY`), at least 1.
     pub latency: u32,
-    /// Cycles from the last cycle with `rst` high to the first with `ready` high (`CLEAR`), at least 1.
+    /// Cycles from the last cycle with `rst` high to the first with `ready` high (`CLEAR`), at
+    /// least 1.
     pub clear_cycles: u32,
 }
 

@@ -6,11 +6,11 @@ use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, Test
 
 use crate::regress::{ConfigReport, JobReport, Report};
 
-/// The report as JUnit XML: a suite for each configuration with a case for each job, and, where coverage is gated,
-/// one more case, `coverage`.
+/// The report as JUnit XML: a suite for each configuration with a case for each job, and, where
+/// coverage is gated, one more case, `coverage`.
 ///
-/// A mismatch is a failure, with the report of the small case as its text; a job that could not be run is an error,
-/// and one that was stopped counts as skipped.
+/// A mismatch is a failure, with the report of the small case as its text; a job that could not be
+/// run is an error, and one that was stopped counts as skipped.
 ///
 /// # Errors
 /// None in practice: the text is written to memory.

@@ -80,7 +80,8 @@ pub enum ModelError {
         /// Words in a record.
         record: usize,
     },
-    /// The Verilated code stopped itself, for instance because a combinational loop does not settle.
+    /// The Verilated code stopped itself, for instance because a combinational loop does not
+    /// settle.
     #[error(
         "the model stopped in cycle {cycle}: {message}; it cannot go on from there, load it afresh"
     )]
@@ -155,8 +156,8 @@ struct Functions {
 
 /// One running instance of a compiled model.
 ///
-/// Instances share no state, also not those of one shared library; each may move to another thread, but is used by
-/// one thread at a time. Dropping it closes its waveform.
+/// Instances share no state, also not those of one shared library; each may move to another thread,
+/// but is used by one thread at a time. Dropping it closes its waveform.
 pub struct Model {
     handle: NonNull<c_void>,
     functions: Functions,
@@ -165,16 +166,18 @@ pub struct Model {
     _library: Library,
 }
 
-// SAFETY: the handle owns everything that it points to (a Verilated context of its own included) and the shim keeps
-// nothing per thread, so the instance may be used by whichever thread holds the `Model`.
+// SAFETY: the handle owns everything that it points to (a Verilated context of its own included)
+// and the shim keeps nothing per thread, so the instance may be used by whichever thread holds the
+// `Model`.
 unsafe impl Send for Model {}
 
 impl Model {
     /// Loads `built` and creates one instance.
     ///
-    /// Registers and memories start with values drawn from `seed`, so that a design that relies on its power-up
-    /// state is found out. With `waves` every cycle is written to that VCD file, which needs a model that was built
-    /// with [`crate::verilate::Waves::Vcd`]; cycle `c` spans times `2c` (inputs change, `clk` low) and `2c + 1`.
+    /// Registers and memories start with values drawn from `seed`, so that a design that relies on
+    /// its power-up state is found out. With `waves` every cycle is written to that VCD file, which
+    /// needs a model that was built with [`crate::verilate::Waves::Vcd`]; cycle `c` spans times
+    /// `2c` (inputs change, `clk` low) and `2c + 1`.
     ///
     /// # Errors
     /// When the library does not load, is not for `layout`, cannot trace or cannot write `waves`.
@@ -189,8 +192,8 @@ impl Model {
             path: path.to_path_buf(),
             source,
         };
-        // SAFETY: the library was written by `verilate` from the shim; its static initialisers are those of the
-        // Verilated run-time library, which only set up their own data.
+        // SAFETY: the library was written by `verilate` from the shim; its static initialisers are
+        // those of the Verilated run-time library, which only set up their own data.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
         // SAFETY: the shim defines this symbol with this type in every version.
         let shape = unsafe { library.get::<unsafe extern "C" fn(*mut u64)>(shim::SHAPE) }
@@ -218,8 +221,8 @@ impl Model {
         if waves.is_some() && traced == 0 {
             return Err(ModelError::NotTraced(path.to_path_buf()));
         }
-        // SAFETY: the version matches, and `shim::VERSION` changes whenever one of these types does. The pointers
-        // are used only while `library` is loaded, because `Model` keeps both.
+        // SAFETY: the version matches, and `shim::VERSION` changes whenever one of these types
+        // does. The pointers are used only while `library` is loaded, because `Model` keeps both.
         let functions = unsafe {
             Functions {
                 create: *library.get(shim::CREATE).map_err(failed)?,
@@ -233,7 +236,8 @@ impl Model {
         let wave_path = waves.map(prepare_wave).transpose()?;
         let wave_ptr = wave_path.as_ref().map_or(std::ptr::null(), |p| p.as_ptr());
         let mut message = [0u8; 1024];
-        // SAFETY: the path is null or ends in NUL and outlives the call; the message buffer is as long as said.
+        // SAFETY: the path is null or ends in NUL and outlives the call; the message buffer is as
+        // long as said.
         let handle = unsafe {
             (functions.create)(
                 seed,
@@ -270,14 +274,15 @@ impl Model {
         unsafe { (self.functions.cycles)(self.handle.as_ptr()) }
     }
 
-    /// Runs one cycle per command record and writes one response record for each; returns the number of cycles.
+    /// Runs one cycle per command record and writes one response record for each; returns the
+    /// number of cycles.
     ///
-    /// A response record holds the outputs as they are in the cycle whose inputs the command record drives, before
-    /// that cycle's rising edge.
+    /// A response record holds the outputs as they are in the cycle whose inputs the command record
+    /// drives, before that cycle's rising edge.
     ///
     /// # Errors
-    /// When the buffers do not hold whole records, as many of one as of the other (nothing has run then), or when
-    /// the Verilated code stops itself.
+    /// When the buffers do not hold whole records, as many of one as of the other (nothing has run
+    /// then), or when the Verilated code stops itself.
     pub fn run(&mut self, cmds: &[u64], rsps: &mut [u64]) -> Result<usize, ModelError> {
         let (cmd, rsp) = (self.layout.cmd_words(), self.layout.rsp_words());
         if !cmds.len().is_multiple_of(cmd) {
@@ -295,8 +300,9 @@ impl Model {
             });
         }
         self.check()?;
-        // SAFETY: `load` checked that the shim's record sizes are those of the layout, so it reads `cycles` command
-        // records and writes `cycles` response records, which is what the two slices hold.
+        // SAFETY: `load` checked that the shim's record sizes are those of the layout, so it reads
+        // `cycles` command records and writes `cycles` response records, which is what the two
+        // slices hold.
         unsafe {
             (self.functions.run)(
                 self.handle.as_ptr(),
@@ -311,10 +317,10 @@ impl Model {
 
     /// Runs `cycles` cycles in a loop of the shim's own and returns a checksum of the outputs.
     ///
-    /// This is the yardstick for speed: no records, a random command on every lane in every cycle (from an
-    /// in-line xorshift seeded with `seed`), two evaluations a cycle, nothing checked. Lane 0 accumulates and, in
-    /// one cycle out of eight, reads; the other lanes accumulate. `rst` stays low and no waveform is written, so
-    /// run a reset until `ready` first.
+    /// This is the yardstick for speed: no records, a random command on every lane in every cycle
+    /// (from an in-line xorshift seeded with `seed`), two evaluations a cycle, nothing checked.
+    /// Lane 0 accumulates and, in one cycle out of eight, reads; the other lanes accumulate. `rst`
+    /// stays low and no waveform is written, so run a reset until `ready` first.
     ///
     /// # Errors
     /// When the Verilated code stops itself.
@@ -333,7 +339,8 @@ impl Model {
         if message.is_null() {
             return Ok(());
         }
-        // SAFETY: a message that is not null ends in NUL and stays as it is until the handle's next run.
+        // SAFETY: a message that is not null ends in NUL and stays as it is until the handle's next
+        // run.
         let message = unsafe { CStr::from_ptr(message) }
             .to_string_lossy()
             .into_owned();

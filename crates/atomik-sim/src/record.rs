@@ -1,4 +1,5 @@
-//! The words that cross the border to a compiled model: one command record and one response record per cycle.
+//! The words that cross the border to a compiled model: one command record and one response record
+//! per cycle.
 //!
 //! Both are runs of `u64` words, little endian, so that many cycles are one slice each way.
 //!
@@ -10,8 +11,8 @@
 //! | response | 0 | bit 0 `ready`, bit 1 `rsp_valid`, bit 2 `rsp_clean` |
 //! | | 1.. | `rsp_data`, `ceil(width / 64)` words |
 //!
-//! Lane 0 sits in the low bits and lanes follow without padding, so the field of one lane may straddle two words.
-//! Bits that no field covers are 0.
+//! Lane 0 sits in the low bits and lanes follow without padding, so the field of one lane may
+//! straddle two words. Bits that no field covers are 0.
 
 use std::ops::{Deref, DerefMut, Range};
 
@@ -207,7 +208,8 @@ impl Layout {
     }
 }
 
-/// The inputs of one cycle, over words that are borrowed (`&[u64]`, `&mut [u64]`) or owned (`Vec<u64>`).
+/// The inputs of one cycle, over words that are borrowed (`&[u64]`, `&mut [u64]`) or owned
+/// (`Vec<u64>`).
 ///
 /// All zero is an idle cycle.
 #[derive(Clone, Debug)]
@@ -326,8 +328,8 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
         self.words.fill(0);
     }
 
-    /// Makes the cycle idle, with bits drawn from `noise` on all address and data ports: without a command they must
-    /// have no effect.
+    /// Makes the cycle idle, with bits drawn from `noise` on all address and data ports: without a
+    /// command they must have no effect.
     #[inline]
     pub fn clear_to_noise(&mut self, noise: u64) {
         self.words[0] = 0;
@@ -365,7 +367,8 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
 
     /// Drives the whole of `lane`: its valid bit, address and value.
     ///
-    /// Bits of `addr` and `data` that the ports do not have are dropped, so that no lane can spill into its neighbour.
+    /// Bits of `addr` and `data` that the ports do not have are dropped, so that no lane can spill
+    /// into its neighbour.
     ///
     /// # Panics
     /// When there is no such lane, or `data` is not [`Layout::limbs`] long.
@@ -626,7 +629,8 @@ mod tests {
     proptest! {
         #[test]
         fn records_pack_as_a_bit_by_bit_packer_does((layout, reset, op, lanes) in case(), order in any::<u64>()) {
-            // Start from all ones, so that a setter that fails to clear a bit shows; unused bits are cleared first.
+            // Start from all ones, so that a setter that fails to clear a bit shows; unused bits
+            // are cleared first.
             let mut words = vec![u64::MAX; layout.cmd_words()];
             let all = (true, layout.depth() - 1, masked(vec![u64::MAX; layout.limbs()], layout.width()));
             words.copy_from_slice(&bit_by_bit(&layout, true, 7, &vec![all; lanes.len()]));

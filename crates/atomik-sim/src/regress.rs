@@ -259,7 +259,8 @@ pub struct ConfigReport {
     pub responses: u64,
     /// Jobs that did not agree or could not be run.
     pub failures: u64,
-    /// Cross-checked cycles a second on one core: stimulus, RTL, golden model, comparison and coverage.
+    /// Cross-checked cycles a second on one core: stimulus, RTL, golden model, comparison and
+    /// coverage.
     pub cycles_per_second: f64,
     /// Coverage by group.
     pub coverage: Vec<Group>,
@@ -320,7 +321,8 @@ pub trait Observer: Sync {
     fn finished(&self, _job: &JobReport) {}
 }
 
-/// Runs `plan`. A `stop` that becomes true ends it at the next opportunity; what was found until then is reported.
+/// Runs `plan`. A `stop` that becomes true ends it at the next opportunity; what was found until
+/// then is reported.
 ///
 /// # Errors
 /// When the plan or the choice makes no sense. Jobs that fail are in the report.
@@ -356,7 +358,8 @@ pub fn regress(
             };
             let (report, coverage) = match outcome {
                 Ok((report, coverage)) => (report, Some(coverage)),
-                // A signal that stops the regression ends its tools, too: that is no error of theirs.
+                // A signal that stops the regression ends its tools, too: that is no error of
+                // theirs.
                 Err(_) if stop.load(Ordering::Relaxed) => {
                     let report = job_report(job, &Tally::default(), 0.0, None);
                     (

@@ -1,13 +1,16 @@
-//! Traces on the compiled RTL: what [`run_model`](crate::trace::run_model) is for the software model.
+//! Traces on the compiled RTL: what [`run_model`](crate::trace::run_model) is for the software
+//! model.
 //!
-//! The model is reset, and the trace's cycle 0 is the first cycle with `ready` high. Every later cycle is driven as
-//! the trace says, idle ones included, with one exception: of a gap between two commands that is longer than
-//! `LATENCY` + [`MARGIN`] cycles, only so many are run. By then the last command has been answered and has left the
-//! pipeline, and a register file at rest does not change, so the rest of the gap would show nothing; a trace may
-//! thus name cycle 10^18. The answers carry the cycles of the trace.
+//! The model is reset, and the trace's cycle 0 is the first cycle with `ready` high. Every later
+//! cycle is driven as the trace says, idle ones included, with one exception: of a gap between two
+//! commands that is longer than `LATENCY` + [`MARGIN`] cycles, only so many are run. By then the
+//! last command has been answered and has left the pipeline, and a register file at rest does not
+//! change, so the rest of the gap would show nothing; a trace may thus name cycle 10^18. The
+//! answers carry the cycles of the trace.
 //!
-//! `ready` and `rsp_valid` are checked in every cycle that is run: an answer must come exactly `LATENCY` cycles after
-//! its command, and none may come otherwise. What an answer says is for the caller to compare.
+//! `ready` and `rsp_valid` are checked in every cycle that is run: an answer must come exactly
+//! `LATENCY` cycles after its command, and none may come otherwise. What an answer says is for the
+//! caller to compare.
 //!
 //! Memory is constant: two buffers of [`CHUNK`] cycles, and what is in flight.
 
@@ -22,14 +25,15 @@ use crate::model::{Model, ModelError};
 use crate::record::Layout;
 use crate::trace::{self, Command, Data, Geometry, Response, Trace};
 
-/// Cycles that a gap is run for beyond the latency before the rest of it is skipped. Nothing stays in a pipeline
-/// for longer than its latency; the margin is there to see it if something did.
+/// Cycles that a gap is run for beyond the latency before the rest of it is skipped. Nothing stays
+/// in a pipeline for longer than its latency; the margin is there to see it if something did.
 pub const MARGIN: u64 = 32;
 
 /// Cycles that go through the model at a time: few enough for the buffers to stay in cache.
 pub const CHUNK: usize = 1024;
 
-/// What registers and memories start with is drawn from this. A trace begins with a reset, so it must not matter.
+/// What registers and memories start with is drawn from this. A trace begins with a reset, so it
+/// must not matter.
 const POWER_UP: u64 = 1;
 
 /// Why a trace was not run to its end.
@@ -123,12 +127,13 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Runs `trace` on `dut` and hands each response to `sink`, in order, with the cycle that its command has in the
-/// trace.
+/// Runs `trace` on `dut` and hands each response to `sink`, in order, with the cycle that its
+/// command has in the trace.
 ///
 /// # Errors
 /// When the trace is for another register file or cannot be read, when the model fails, and
-/// [`Error::Violation`] when `ready` or `rsp_valid` is not what it must be; then those of `sink`, which end the run.
+/// [`Error::Violation`] when `ready` or `rsp_valid` is not what it must be; then those of `sink`,
+/// which end the run.
 pub fn run_rtl<E: From<Error>>(
     dut: &Dut,
     trace: &mut Trace,
@@ -168,8 +173,8 @@ struct Run<'a> {
     done: u64,
     /// Answers to come, each with the cycle in which it must: counted as `done` is.
     due: VecDeque<(u64, Asked)>,
-    /// Where the trace's cycles lie: from this cycle, counted as `done` is, to the next entry's, they run on from
-    /// the one beside it.
+    /// Where the trace's cycles lie: from this cycle, counted as `done` is, to the next entry's,
+    /// they run on from the one beside it.
     spans: VecDeque<(u64, u64)>,
 }
 

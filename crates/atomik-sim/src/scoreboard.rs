@@ -9,7 +9,8 @@ use crate::stimulus::{Cycle, Stimulus, fill};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Cycles that go through model and golden model at a time: few enough for the buffers to stay in cache.
+/// Cycles that go through model and golden model at a time: few enough for the buffers to stay in
+/// cache.
 const CHUNK: usize = 1024;
 
 /// The first cycle in which the RTL and the golden model differ.
@@ -96,8 +97,9 @@ impl Scoreboard {
         })
     }
 
-    /// Runs up to `cycles` further cycles of `stimulus` and compares; stops at a mismatch, when the stimulus has
-    /// finished, or when `keep_on` says no. Returns what all runs of this scoreboard have shown.
+    /// Runs up to `cycles` further cycles of `stimulus` and compares; stops at a mismatch, when the
+    /// stimulus has finished, or when `keep_on` says no. Returns what all runs of this scoreboard
+    /// have shown.
     ///
     /// Comparison starts in the cycle after the first with `rst` high.
     ///

@@ -1,7 +1,7 @@
 //! Short command sequences: what a failure is boiled down to, recorded, and replayed.
 //!
-//! A [`Sequence`] starts at the first cycle with `ready` high after a reset. It is sparse: events by
-//! cycle. As JSON it is part of a [`crate::case::Case`].
+//! A [`Sequence`] starts at the first cycle with `ready` high after a reset. It is sparse: events
+//! by cycle. As JSON it is part of a [`crate::case::Case`].
 
 use crate::record::Layout;
 use crate::stimulus::{Cycle, Offer};

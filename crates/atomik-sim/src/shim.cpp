@@ -1,4 +1,5 @@
-// The border between a Verilated model and the process that drives it: plain C functions over buffers of records.
+// The border between a Verilated model and the process that drives it: plain C functions over
+// buffers of records.
 //
 // The lines above this file's text, which the build writes, define
 //   ATOMIK_VERSION  version of this interface        ATOMIK_WIDTH  bits in a word
@@ -59,7 +60,8 @@ inline void sample(const VlWide<N>& port, std::uint64_t* words) {
     std::memcpy(words, port.m_storage, sizeof port.m_storage);
 }
 
-// A traced model notes in the wrapper that its signals may have changed, so there the wrapper stays.
+// A traced model notes in the wrapper that its signals may have changed, so there the wrapper
+// stays.
 #if ATOMIK_DIRECT && !ATOMIK_TRACED
 using Design = Vmodel___024root;
 inline Design& design_of(Vmodel& model) { return *model.rootp; }
@@ -94,7 +96,8 @@ struct Instance {
         // Start values are drawn from the context of the thread.
         Verilated::threadContextp(&context);
         model.reset(new Vmodel{&context, "atomik"});
-        // The first evaluation runs the initial blocks. It goes through the wrapper, which knows that it is the first.
+        // The first evaluation runs the initial blocks. It goes through the wrapper, which knows
+        // that it is the first.
         model->clk = 0;
         model->eval();
 #if ATOMIK_TRACED
@@ -142,7 +145,8 @@ struct Instance {
             rsp[0] = static_cast<std::uint64_t>(m.ready) | static_cast<std::uint64_t>(m.rsp_valid) << 1
                      | static_cast<std::uint64_t>(m.rsp_clean & m.rsp_valid) << 2;
             sample(m.rsp_data, rsp + 1);
-            // What the other ports hold without a response has no meaning, and no part in comparisons.
+            // What the other ports hold without a response has no meaning, and no part in
+            // comparisons.
             if (!m.rsp_valid)
                 for (unsigned w = 0; w < words_for(WIDTH); ++w) rsp[1 + w] = 0;
             m.clk = 1;
@@ -155,7 +159,8 @@ struct Instance {
 #endif
     }
 
-    // Everything here that is not the model costs the yardstick, so it is no more than a user's own loop would hold.
+    // Everything here that is not the model costs the yardstick, so it is no more than a user's own
+    // loop would hold.
     std::uint64_t bare(std::uint64_t n, std::uint64_t seed) {
         Design& m = design_of(*model);
         std::uint64_t sum = 0;

@@ -1,8 +1,9 @@
 //! The C++ that stands between a Verilated model and a process that loads it.
 //!
-//! `shim.cpp` is the same for every configuration: it takes the size from a few definitions and the type of each
-//! port from the model itself. [`preamble`] writes those definitions and includes the model's sources, so that model
-//! and shim are one translation unit and the compiler can inline across the border.
+//! `shim.cpp` is the same for every configuration: it takes the size from a few definitions and the
+//! type of each port from the model itself. [`preamble`] writes those definitions and includes the
+//! model's sources, so that model and shim are one translation unit and the compiler can inline
+//! across the border.
 
 use std::fmt::Write as _;
 
@@ -14,7 +15,8 @@ pub(crate) const VERSION: u64 = 1;
 /// The class that Verilator makes of the design, whatever the design is called.
 pub(crate) const MODEL: &str = "Vmodel";
 
-/// Symbol: fills seven `u64` with version, width, depth, lanes, words per command, words per response, traced.
+/// Symbol: fills seven `u64` with version, width, depth, lanes, words per command, words per
+/// response, traced.
 pub(crate) const SHAPE: &str = "atomik_shape";
 /// Symbol: creates an instance.
 pub(crate) const CREATE: &str = "atomik_create";
@@ -34,8 +36,8 @@ pub(crate) const TEXT: &str = include_str!("shim.cpp");
 
 /// The lines that go above [`TEXT`] for one configuration.
 ///
-/// `sources` are the model's C++ files. `direct` says that the model's evaluation function may be called without the
-/// wrapper around it; see [`enters_directly`].
+/// `sources` are the model's C++ files. `direct` says that the model's evaluation function may be
+/// called without the wrapper around it; see [`enters_directly`].
 pub(crate) fn preamble(
     layout: &Layout,
     traced: bool,
@@ -75,10 +77,11 @@ pub(crate) fn includes(sources: &[impl AsRef<str>]) -> String {
 
 /// Whether the model's own evaluation function can be called in place of the wrapper `eval()`.
 ///
-/// The wrapper does work on every call that a design without classes, direct programming interface and threads never
-/// needs: thread-local look-ups and, in newer releases, two mutexes, which together cost several times as much as a
-/// small design. The function behind it has had one name and type since Verilator 5.006; where `main`, the text of
-/// the model's main C++ file, or `header`, that of its class, does not show it, the shim calls the wrapper.
+/// The wrapper does work on every call that a design without classes, direct programming interface
+/// and threads never needs: thread-local look-ups and, in newer releases, two mutexes, which
+/// together cost several times as much as a small design. The function behind it has had one name
+/// and type since Verilator 5.006; where `main`, the text of the model's main C++ file, or
+/// `header`, that of its class, does not show it, the shim calls the wrapper.
 pub(crate) fn enters_directly(main: &str, header: &str) -> bool {
     let function = format!("void {MODEL}___024root___eval({MODEL}___024root* vlSelf);");
     let member = format!("{MODEL}___024root* const rootp;");

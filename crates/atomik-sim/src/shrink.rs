@@ -1,8 +1,8 @@
 //! Random sequences for proptest, and how a failing one is made small.
 //!
 //! [`Sequences`] is a proptest strategy; its [`SequenceTree`] proposes ever simpler sequences as
-//! long as they still fail. A sequence that failed elsewhere, in a regression, is shrunk by the same
-//! tree.
+//! long as they still fail. A sequence that failed elsewhere, in a regression, is shrunk by the
+//! same tree.
 
 use crate::golden::Timing;
 use crate::record::Layout;
@@ -331,8 +331,8 @@ fn runner(cases: u32, seed: u64) -> TestRunner {
     )
 }
 
-/// The smallest sequence found, starting from `cycles`, for which `fails` still says true; none when it
-/// says false for `cycles` itself.
+/// The smallest sequence found, starting from `cycles`, for which `fails` still says true; none
+/// when it says false for `cycles` itself.
 pub fn shrink(cycles: &[Cycle], fails: impl Fn(&[Cycle]) -> bool) -> Option<Vec<Cycle>> {
     let test = |cycles: Vec<Cycle>| {
         if fails(&cycles) {

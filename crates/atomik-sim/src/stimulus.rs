@@ -1,8 +1,8 @@
 //! Stimulus: seeded streams of command records, the same on every machine.
 //!
-//! [`Random`] follows a [`Profile`]: a mix of ops, addresses, data, occupancy and resets, redrawn every few
-//! cycles so that bursts of one character follow each other. [`Directed`] enumerates every
-//! hazard: each pair of commands on each pair of lanes at each distance, clean and dirty, and
+//! [`Random`] follows a [`Profile`]: a mix of ops, addresses, data, occupancy and resets, redrawn
+//! every few cycles so that bursts of one character follow each other. [`Directed`] enumerates
+//! every hazard: each pair of commands on each pair of lanes at each distance, clean and dirty, and
 //! every op at every distance from a reset.
 
 use crate::golden::Timing;
@@ -31,7 +31,8 @@ pub fn fill(stimulus: &mut (impl Stimulus + ?Sized), layout: &Layout, cmds: &mut
     }
 }
 
-/// What a random stimulus is made of. Weights are relative to each other; a weight of 0 never happens.
+/// What a random stimulus is made of. Weights are relative to each other; a weight of 0 never
+/// happens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -41,7 +42,8 @@ pub struct Profile {
     pub locality: [u32; 4],
     /// Data: random, all zeros, all ones, one walking bit, the value before once more.
     pub data: [u32; 5],
-    /// How many of the lanes offer a command: all, three of four, half, one of eight, none (an idle gap).
+    /// How many of the lanes offer a command: all, three of four, half, one of eight, none (an idle
+    /// gap).
     pub occupancy: [u32; 5],
     /// Mean number of ready cycles between resets; 0 for no reset after the first.
     pub reset_every: u32,
@@ -283,8 +285,8 @@ impl Stimulus for Random {
     }
 }
 
-/// The largest distance, in cycles, at which two commands to one address are covered. Nothing in the pipeline
-/// stays in flight for longer between a lane's read and its write.
+/// The largest distance, in cycles, at which two commands to one address are covered. Nothing in
+/// the pipeline stays in flight for longer between a lane's read and its write.
 pub const MAX_DISTANCE: u32 = 8;
 
 /// The inputs of one cycle, in a form made for building sequences.
@@ -309,8 +311,9 @@ pub struct Offer {
     pub data: Vec<u64>,
 }
 
-/// What stands on the ports of lanes without a command, in sequences: the same in every cycle, so that a sequence fails
-/// the same way wherever it is played. Any number with about as many ones as zeros will do.
+/// What stands on the ports of lanes without a command, in sequences: the same in every cycle, so
+/// that a sequence fails the same way wherever it is played. Any number with about as many ones as
+/// zeros will do.
 const NOISE: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Cycle {
@@ -327,8 +330,8 @@ impl Cycle {
     }
 }
 
-/// Every hazard once: each earlier and later command, each pair of lanes, each distance, on a clean and on a
-/// dirty address; then every op at every distance before, in and after a reset.
+/// Every hazard once: each earlier and later command, each pair of lanes, each distance, on a clean
+/// and on a dirty address; then every op at every distance before, in and after a reset.
 #[derive(Clone, Debug)]
 pub struct Directed {
     layout: Layout,
@@ -397,7 +400,8 @@ fn next_command((lane, op): (u32, u8), lanes: u32) -> Option<(u32, u8)> {
 }
 
 impl Directed {
-    /// The directed stimulus for the shape `layout`; `seed` only chooses data. The first cycle has `rst` high.
+    /// The directed stimulus for the shape `layout`; `seed` only chooses data. The first cycle has
+    /// `rst` high.
     pub fn new(layout: Layout, timing: Timing, seed: u64) -> Directed {
         Directed {
             layout,

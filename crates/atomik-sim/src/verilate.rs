@@ -1,8 +1,8 @@
 //! Verilog in, shared library out, and a cache between.
 //!
-//! A build runs Verilator and then the C++ compiler, and needs neither make nor Perl nor Python. What it makes is
-//! kept in a [`Cache`] under the SHA-256 of everything that went in: the Verilog, the size, the shim, the flags, and
-//! the versions of both tools.
+//! A build runs Verilator and then the C++ compiler, and needs neither make nor Perl nor Python.
+//! What it makes is kept in a [`Cache`] under the SHA-256 of everything that went in: the Verilog,
+//! the size, the shim, the flags, and the versions of both tools.
 
 use std::{
     ffi::OsString,
@@ -46,8 +46,8 @@ const VERILATOR_FLAGS: &[&str] = &[
     OBJ,
 ];
 
-/// `-O3` is never slower than `-O2` and up to a tenth faster on small designs, for the same time to compile;
-/// `-march=native` gains nothing measurable and would tie an entry to a machine.
+/// `-O3` is never slower than `-O2` and up to a tenth faster on small designs, for the same time to
+/// compile; `-march=native` gains nothing measurable and would tie an entry to a machine.
 const COMPILER_FLAGS: &[&str] = &[
     "-std=c++17",
     "-O3",
@@ -56,7 +56,8 @@ const COMPILER_FLAGS: &[&str] = &[
     "-fvisibility=hidden",
 ];
 
-/// What Verilator's own makefile defines, plus two hooks that let the shim turn the end of the process into an error.
+/// What Verilator's own makefile defines, plus two hooks that let the shim turn the end of the
+/// process into an error.
 const DEFINITIONS: &[&str] = &[
     "-DVL_TIME_CONTEXT",
     "-DVL_USER_FATAL",
@@ -67,7 +68,8 @@ const DEFINITIONS: &[&str] = &[
     "-DVM_TRACE_SAIF=0",
 ];
 
-/// A shared library that exports nothing but the shim, so that models in one process share no state by accident.
+/// A shared library that exports nothing but the shim, so that models in one process share no state
+/// by accident.
 const EXPORTS: &str = "{ global: atomik_*; local: *; };\n";
 
 /// A design to build.
@@ -88,8 +90,8 @@ pub struct Wrapped {
     pub name: String,
     /// The Verilog of the top module and of all that it uses.
     pub verilog: String,
-    /// C++17 that follows the model, whose class is `Vmodel`, in one translation unit. Of its symbols those that
-    /// start with `atomik_` are exported. It defines `vl_fatal` and `vl_finish`.
+    /// C++17 that follows the model, whose class is `Vmodel`, in one translation unit. Of its
+    /// symbols those that start with `atomik_` are exported. It defines `vl_fatal` and `vl_finish`.
     pub wrapper: String,
 }
 
@@ -127,13 +129,15 @@ pub struct Options {
 pub struct Built(Entry);
 
 impl Built {
-    /// The shared library, by an absolute path: the loader takes a name without a folder for one on the system's path.
+    /// The shared library, by an absolute path: the loader takes a name without a folder for one on
+    /// the system's path.
     #[must_use]
     pub fn library(&self) -> PathBuf {
         self.0.dir.join(LIBRARY)
     }
 
-    /// The folder that also holds the Verilog, the shim and the record of what they were built with.
+    /// The folder that also holds the Verilog, the shim and the record of what they were built
+    /// with.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.0.dir
@@ -187,7 +191,8 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with the tools and the cache that the environment names; see [`crate::tools`] and [`cache_dir`].
+    /// A builder with the tools and the cache that the environment names; see [`crate::tools`] and
+    /// [`cache_dir`].
     ///
     /// # Errors
     /// When there is no usable Verilator or no C++ compiler.
@@ -198,7 +203,8 @@ impl Builder {
         Ok(Self::new(verilator, compiler, cache_dir()))
     }
 
-    /// A builder with these tools, as [`Search::find`] gives them, and this cache, which is made when it is needed.
+    /// A builder with these tools, as [`Search::find`] gives them, and this cache, which is made
+    /// when it is needed.
     #[must_use]
     pub fn new(verilator: Tool, compiler: Tool, cache: PathBuf) -> Self {
         Self {
@@ -229,8 +235,8 @@ impl Builder {
     /// Builds a model, or finds it in the cache.
     ///
     /// # Errors
-    /// When Verilator or the compiler fails, with what it printed, or when the cache cannot be written. The cache is
-    /// as before then.
+    /// When Verilator or the compiler fails, with what it printed, or when the cache cannot be
+    /// written. The cache is as before then.
     pub fn build(&self, source: &Source, options: Options) -> Result<Built, BuildError> {
         check_name(&source.name)?;
         let recipe = self.recipe(source, options);
@@ -342,7 +348,8 @@ impl Builder {
         Ok(sources.map(|name| format!("{OBJ}/{name}")).collect())
     }
 
-    /// Compiles the shim, which includes the model, into the library. Returns the files that are worth keeping.
+    /// Compiles the shim, which includes the model, into the library. Returns the files that are
+    /// worth keeping.
     fn link(
         &self,
         dir: &Path,
@@ -367,7 +374,8 @@ impl Builder {
         Ok(vec![LIBRARY.into(), SHIM.into(), verilog_file(name)])
     }
 
-    /// The compiled run-time library of Verilator, a part of models: it takes several times as long as one.
+    /// The compiled run-time library of Verilator, a part of models: it takes several times as long
+    /// as one.
     fn runtime(&self, waves: Waves) -> Result<PathBuf, BuildError> {
         let mut recipe = Recipe::part(RUNTIME, FORMAT);
         recipe.input("verilator", &self.verilator.version_text);
@@ -384,7 +392,8 @@ impl Builder {
         let waves_stem = (waves == Waves::Vcd).then_some("verilated_vcd_c");
         for stem in stems.into_iter().chain(waves_stem) {
             let source = self.include().join(format!("{stem}.cpp"));
-            // Releases differ in which parts have a file of their own; a part that is truly missing fails the link.
+            // Releases differ in which parts have a file of their own; a part that is truly missing
+            // fails the link.
             if !source.is_file() {
                 continue;
             }

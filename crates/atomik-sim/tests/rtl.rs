@@ -1,5 +1,5 @@
-//! Traces on the compiled RTL answer as on the software model, and a design that answers at the wrong time is
-//! found out.
+//! Traces on the compiled RTL answer as on the software model, and a design that answers at the
+//! wrong time is found out.
 
 #![allow(
     clippy::unwrap_used,
@@ -99,7 +99,8 @@ fn gaps_of_every_length_change_nothing_but_the_cycles() {
     let huge = [CHUNK as u64 - 1, CHUNK as u64, 1_000_000_000_000_000_000];
     for (step, gap) in (0..longest + 5).chain(huge).enumerate() {
         let (addr, data) = (step % 3, step % 251);
-        // A read right behind an accumulate, so that there is something to get wrong when a gap is skipped.
+        // A read right behind an accumulate, so that there is something to get wrong when a gap is
+        // skipped.
         writeln!(
             text,
             r#"{{"op":"accum","addr":{addr},"data":{data},"cycle":{cycle}}}"#

@@ -41,8 +41,9 @@ fn run(text: &[u8], geometry: Geometry, cycles: bool) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The specification's table of ops, on words that are strings of hex digits. It takes the whole text, sorts
-/// it by (cycle, lane), and shares nothing with the crate: not the parser, not the words, not the model.
+/// The specification's table of ops, on words that are strings of hex digits. It takes the whole
+/// text, sorts it by (cycle, lane), and shares nothing with the crate: not the parser, not the
+/// words, not the model.
 fn interpret(text: &[u8], width: u32) -> String {
     let digits = width.div_ceil(4) as usize;
     let zero = "0".repeat(digits);
@@ -105,8 +106,8 @@ fn geometries() -> impl Strategy<Value = Geometry> {
         .prop_map(|(width, depth, lanes)| Geometry::new(width, 1 << depth, lanes).unwrap())
 }
 
-/// Commands by cycle, in any order within each: gap to the cycle before, a command or none for lane 0,
-/// accumulates for other lanes.
+/// Commands by cycle, in any order within each: gap to the cycle before, a command or none for lane
+/// 0, accumulates for other lanes.
 fn traces() -> impl Strategy<Value = (Geometry, Vec<Command>)> {
     let lane_0 =
         proptest::option::of((select(Op::ALL.to_vec()), any::<Index>(), any::<[u64; 8]>()));

@@ -1,7 +1,8 @@
-//! Builds small designs with the real tools, runs them, and pins what the cache does when things go wrong.
+//! Builds small designs with the real tools, runs them, and pins what the cache does when things go
+//! wrong.
 //!
-//! The designs are written here by hand (by a few lines of Rust), with the ports of a register file and a latency of
-//! one cycle, so that these tests need no generator.
+//! The designs are written here by hand (by a few lines of Rust), with the ports of a register file
+//! and a latency of one cycle, so that these tests need no generator.
 
 #![allow(
     clippy::unwrap_used,
@@ -95,7 +96,8 @@ fn models(cache: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A register file with a latency of one cycle: one memory per lane, and a base that `LOAD`, `SWAP` and `DRAIN` move.
+/// A register file with a latency of one cycle: one memory per lane, and a base that `LOAD`, `SWAP`
+/// and `DRAIN` move.
 fn design(layout: Layout) -> Source {
     let (w, depth, lanes, a) = (
         layout.width(),
@@ -319,7 +321,8 @@ impl Numbers {
     }
 }
 
-/// Commands for `cycles` cycles: a reset first, then every op on a few addresses, with another reset now and then.
+/// Commands for `cycles` cycles: a reset first, then every op on a few addresses, with another
+/// reset now and then.
 fn stimulus(layout: &Layout, cycles: usize, seed: u64) -> Vec<u64> {
     let mut numbers = Numbers(seed);
     let mut cmds = vec![0; cycles * layout.cmd_words()];
@@ -353,7 +356,8 @@ fn run(model: &mut Model, cmds: &[u64]) -> Vec<u64> {
     rsps
 }
 
-/// Runs a design with a stimulus of every op, lane and reset, and compares every output in every cycle.
+/// Runs a design with a stimulus of every op, lane and reset, and compares every output in every
+/// cycle.
 fn check(builder: &Builder, source: &Source, clear: usize, latency: usize) {
     let layout = source.layout;
     let built = builder.build(source, Options::default()).unwrap();
@@ -381,7 +385,8 @@ fn check(builder: &Builder, source: &Source, clear: usize, latency: usize) {
 #[test]
 fn responses_are_those_of_the_machine_for_every_kind_of_port() {
     let builder = builder();
-    // Ports of 1, 8, 16, 32 and 64 bits and of more, values across word borders, and no address port.
+    // Ports of 1, 8, 16, 32 and 64 bits and of more, values across word borders, and no address
+    // port.
     for (width, depth, lanes) in [
         (64, 512, 1),
         (32, 1024, 3),
@@ -717,7 +722,8 @@ fn failing_compiler(dir: &Path) -> Tool {
     let text =
         "[ \"$1\" = --version ] && echo 'c++ 99.1' && exit\necho out of registers >&2\nexit 1\n";
     fs::write(&script, text).unwrap();
-    // The shell reads the script. To start a file that was just written may fail while other threads start processes.
+    // The shell reads the script. To start a file that was just written may fail while other
+    // threads start processes.
     let compiler = format!("/bin/sh {}", script.display());
     Search {
         named: [(ToolKind::Compiler, compiler.into())].into(),

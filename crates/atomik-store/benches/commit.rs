@@ -1,10 +1,11 @@
 //! What a commit costs, beside the same batch written to redb by hand.
 //!
-//! `cargo bench -p atomik-store` ends with a table of rates and of ratios to the bare batch of the same
-//! group, of the fastest and of the median sample that criterion took in that run, and of what a record costs
-//! on disk. Records have keys of 8 bytes and values of 40; a batch writes 1000 of 100,000 that are there,
-//! chosen at random. The row `replica` is 1000 operations of a replica on as many keys, from the operation to the signed
-//! frame that may be sent, which stores 1000 records of about that size and three more. The files lie below the target folder.
+//! `cargo bench -p atomik-store` ends with a table of rates and of ratios to the bare batch of the
+//! same group, of the fastest and of the median sample that criterion took in that run, and of what
+//! a record costs on disk. Records have keys of 8 bytes and values of 40; a batch writes 1000 of
+//! 100,000 that are there, chosen at random. The row `replica` is 1000 operations of a replica on
+//! as many keys, from the operation to the signed frame that may be sent, which stores 1000 records
+//! of about that size and three more. The files lie below the target folder.
 
 #![allow(
     clippy::expect_used,

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{FsyncPolicy, Opened, Store, StoreError, Write};
 
-/// What a [`MemoryStore`] is on: it outlives the store, as a disk outlives a process. Clones share one disk.
+/// What a [`MemoryStore`] is on: it outlives the store, as a disk outlives a process. Clones share
+/// one disk.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
     state: Arc<Mutex<Disk>>,
@@ -13,8 +14,8 @@ pub struct MemoryDisk {
 #[derive(Debug, Default)]
 struct Disk {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Whether the run before closed the store, and which policy it had; `None` before the first commit.
-    /// Never ahead of a sync.
+    /// Whether the run before closed the store, and which policy it had; `None` before the first
+    /// commit. Never ahead of a sync.
     mark: Option<(bool, FsyncPolicy)>,
     /// What undoes the commits since the last sync, to be taken from its end.
     undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -71,8 +72,8 @@ impl MemoryDisk {
         })
     }
 
-    /// Loses everything since the last sync. A store that is open is dead from now on, and another can be
-    /// opened.
+    /// Loses everything since the last sync. A store that is open is dead from now on, and another
+    /// can be opened.
     pub fn crash(&self) {
         let mut disk = self.lock();
         while let Some((key, value)) = disk.undo.pop() {
@@ -97,8 +98,8 @@ impl MemoryDisk {
 const NAME: &str = "(memory)";
 
 /// A [`Store`] for tests and simulations: nothing but memory, no clock of its own, everything as
-/// [`RedbStore`](crate::RedbStore) promises it. A crash loses all that was not synced, the worst that is
-/// allowed.
+/// [`RedbStore`](crate::RedbStore) promises it. A crash loses all that was not synced, the worst
+/// that is allowed.
 #[derive(Debug)]
 pub struct MemoryStore {
     disk: MemoryDisk,

@@ -4,15 +4,17 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// When a commit is on disk. As text and in configuration files: `always`, `interval:100ms`, `never`.
+/// When a commit is on disk. As text and in configuration files: `always`, `interval:100ms`,
+/// `never`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FsyncPolicy {
     /// When it returns.
     #[default]
     Always,
-    /// Milliseconds: the first commit that begins this long or longer after the last sync is on disk when it
-    /// returns, with all before it. No timer runs: a store that nobody commits to is not synced.
+    /// Milliseconds: the first commit that begins this long or longer after the last sync is on
+    /// disk when it returns, with all before it. No timer runs: a store that nobody commits to is
+    /// not synced.
     Interval(u64),
     /// When [`sync`](crate::Store::sync) or [`close`](crate::Store::close) was called.
     Never,

@@ -35,7 +35,8 @@ const LOCK: &str = "LOCK";
 pub struct Options {
     /// When a commit is on disk. Default: [`FsyncPolicy::Always`].
     pub fsync: FsyncPolicy,
-    /// Bytes of memory for pages of the file, and for what was committed and is not synced. Default: 256 MiB.
+    /// Bytes of memory for pages of the file, and for what was committed and is not synced.
+    /// Default: 256 MiB.
     pub cache_bytes: usize,
 }
 
@@ -48,8 +49,8 @@ impl Default for Options {
     }
 }
 
-/// Whether a run is over, and what may be missing if it is not. Written with the run's first commit and with
-/// its close.
+/// Whether a run is over, and what may be missing if it is not. Written with the run's first commit
+/// and with its close.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mark {
     Closed,
@@ -84,8 +85,8 @@ impl Mark {
 
 /// A [`Store`] in one file of a data folder, on redb.
 ///
-/// The folder holds `store.redb` and `LOCK`. One store at a time has it open; the lock is the system's, so
-/// that of a process that is gone is gone, too.
+/// The folder holds `store.redb` and `LOCK`. One store at a time has it open; the lock is the
+/// system's, so that of a process that is gone is gone, too.
 #[derive(Debug)]
 pub struct RedbStore {
     db: Database,
@@ -105,8 +106,8 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the store in the folder `dir`, which is created if it is not there.
     ///
-    /// An unclean store is repaired, and all checksums are verified; both take time in proportion to its
-    /// size.
+    /// An unclean store is repaired, and all checksums are verified; both take time in proportion
+    /// to its size.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`Newer`](StoreError::Newer), [`Damaged`](StoreError::Damaged),
@@ -173,8 +174,8 @@ impl RedbStore {
         })
     }
 
-    /// Gives space that deleted and replaced records took back to the file system. Syncs; takes time in
-    /// proportion to the size of the store.
+    /// Gives space that deleted and replaced records took back to the file system. Syncs; takes
+    /// time in proportion to the size of the store.
     ///
     /// # Errors
     /// As [`Store::sync`].
@@ -208,9 +209,9 @@ impl RedbStore {
         }
     }
 
-    /// A transaction that holds `writes` and the mark, if one is given. Once one has failed to reach the
-    /// disk, redb refuses every other until the file is opened again, which finds out what the failed one has
-    /// left.
+    /// A transaction that holds `writes` and the mark, if one is given. Once one has failed to
+    /// reach the disk, redb refuses every other until the file is opened again, which finds out
+    /// what the failed one has left.
     fn transact(
         &self,
         writes: &[Write<'_>],
@@ -250,8 +251,8 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, writes: &[Write<'_>]) -> Result<(), StoreError> {
-        // The mark goes with the first batch: before it nothing was acknowledged in this run, and the finding
-        // of the run before must stand until the replica has acted on it.
+        // The mark goes with the first batch: before it nothing was acknowledged in this run, and
+        // the finding of the run before must stand until the replica has acted on it.
         let mark = (!self.marked).then(|| Mark::of_run(self.fsync));
         let due = mark.is_some() || self.is_due();
         let began = Instant::now();
@@ -283,8 +284,8 @@ impl Store for RedbStore {
 
     fn close(self: Box<Self>) -> Result<(), StoreError> {
         if self.marked {
-            // One transaction, which takes every commit before it to disk, too: the mark is never there
-            // without them.
+            // One transaction, which takes every commit before it to disk, too: the mark is never
+            // there without them.
             self.transact(&[], Some(Mark::Closed), Durability::Immediate)
                 .map_err(|error| self.error(error))?;
         }
@@ -360,8 +361,8 @@ fn lock_folder(dir: &Path) -> Result<File, StoreError> {
     Ok(file)
 }
 
-/// Creates the database beside its place, so that a crash never leaves half of one under its name. The folder
-/// is locked.
+/// Creates the database beside its place, so that a crash never leaves half of one under its name.
+/// The folder is locked.
 fn create(dir: &Path, path: &Path) -> Result<(), StoreError> {
     let new = dir.join(FILE_NEW);
     let refused = |error| StoreError::io(&new, error);
@@ -446,7 +447,8 @@ fn no_panic<T>(path: &Path, open: impl FnOnce() -> Result<T, StoreError>) -> Res
 mod tests {
     use super::*;
 
-    // No damage is known on which this version of redb panics at an open that checks, so one is staged.
+    // No damage is known on which this version of redb panics at an open that checks, so one is
+    // staged.
     #[test]
     fn a_panic_of_the_database_at_an_open_is_an_error_that_says_what_it_said() {
         for staged in [|| panic!("page {}", 7), || panic!("page 7")] {

@@ -5,7 +5,8 @@ use crate::StoreError;
 pub struct Write<'a> {
     /// The key: any bytes, ordered as byte strings.
     pub key: &'a [u8],
-    /// The new value, or `None` to delete the record. Deleting a record that is not there is no error.
+    /// The new value, or `None` to delete the record. Deleting a record that is not there is no
+    /// error.
     pub value: Option<&'a [u8]>,
 }
 
@@ -38,21 +39,21 @@ pub enum Opened {
 
 /// An ordered key-value store of opaque records with atomic batches.
 ///
-/// After an error of [`commit`](Self::commit) or [`sync`](Self::sync) it is not known whether the last batch
-/// is on disk, and every later `commit` and [`close`](Self::close) fails with [`StoreError::Failed`]: the
-/// store has to be opened again, which settles it. [`StoreError::TooLarge`] is the exception: nothing was
-/// done, and the store goes on.
+/// After an error of [`commit`](Self::commit) or [`sync`](Self::sync) it is not known whether the
+/// last batch is on disk, and every later `commit` and [`close`](Self::close) fails with
+/// [`StoreError::Failed`]: the store has to be opened again, which settles it.
+/// [`StoreError::TooLarge`] is the exception: nothing was done, and the store goes on.
 pub trait Store: Send {
-    /// Hands all records to `each` as key and value, in the order of the keys. Commits that are not synced
-    /// are included.
+    /// Hands all records to `each` as key and value, in the order of the keys. Commits that are not
+    /// synced are included.
     ///
     /// # Errors
     /// If the storage cannot be read; `each` may have been called for some records by then.
     fn load(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
 
     /// Applies a batch in its order, all of it or nothing. When it is on disk,
-    /// [`FsyncPolicy`](crate::FsyncPolicy) decides; the first commit of a run always is when this returns,
-    /// together with the mark that the store is in use.
+    /// [`FsyncPolicy`](crate::FsyncPolicy) decides; the first commit of a run always is when this
+    /// returns, together with the mark that the store is in use.
     ///
     /// # Errors
     /// If the batch cannot be written.
@@ -64,18 +65,19 @@ pub trait Store: Send {
     /// If that cannot be achieved.
     fn sync(&mut self) -> Result<(), StoreError>;
 
-    /// Syncs, and marks the store as closed cleanly, in one step. A run that committed nothing leaves the
-    /// mark as it found it. A store that is dropped instead stays marked as in use.
+    /// Syncs, and marks the store as closed cleanly, in one step. A run that committed nothing
+    /// leaves the mark as it found it. A store that is dropped instead stays marked as in use.
     ///
     /// # Errors
-    /// If the store failed before, or the mark cannot be written; it is [`Opened::Unclean`] then at the next
-    /// open.
+    /// If the store failed before, or the mark cannot be written; it is [`Opened::Unclean`] then at
+    /// the next open.
     fn close(self: Box<Self>) -> Result<(), StoreError>;
 
     /// How the store was left by the run before this one.
     fn opened(&self) -> Opened;
 
     /// Whether every commit that ever returned is there: always unless the store was left
-    /// [`Opened::Unclean`] by a run whose policy was not [`FsyncPolicy::Always`](crate::FsyncPolicy::Always).
+    /// [`Opened::Unclean`] by a run whose policy was not
+    /// [`FsyncPolicy::Always`](crate::FsyncPolicy::Always).
     fn kept_memory(&self) -> bool;
 }

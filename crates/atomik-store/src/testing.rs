@@ -1,8 +1,9 @@
-//! A file for crash tests: it records what is written, and tells what a crash at any point may leave of it.
+//! A file for crash tests: it records what is written, and tells what a crash at any point may
+//! leave of it.
 //!
-//! What is synced is there. Of the writes since the last sync any subset is there, in any order, whole or
-//! torn: the one in flight at any byte, earlier ones between sectors of 512 bytes. The length is as after
-//! some prefix of its changes: file systems journal it in order.
+//! What is synced is there. Of the writes since the last sync any subset is there, in any order,
+//! whole or torn: the one in flight at any byte, earlier ones between sectors of 512 bytes. The
+//! length is as after some prefix of its changes: file systems journal it in order.
 
 use std::io;
 use std::path::Path;
@@ -19,8 +20,8 @@ use crate::{Options, RedbStore, StoreError};
 const NAME: &str = "(faulty file)";
 const SECTOR: usize = 512;
 
-/// What was done to the file, in order. Its index in the log is the *point*: a crash at point `n` has seen
-/// the first `n` done or in flight.
+/// What was done to the file, in order. Its index in the log is the *point*: a crash at point `n`
+/// has seen the first `n` done or in flight.
 #[derive(Clone, Debug)]
 enum Done {
     Write { offset: usize, data: Vec<u8> },
@@ -96,8 +97,8 @@ impl FaultyFile {
         self.lock().log.len()
     }
 
-    /// From `point` on every write, change of length and sync fails, and does nothing. `usize::MAX` for
-    /// never.
+    /// From `point` on every write, change of length and sync fails, and does nothing. `usize::MAX`
+    /// for never.
     pub fn fail_from(&self, point: usize, kind: io::ErrorKind) {
         self.lock().failing = Some((point, kind));
     }
@@ -107,9 +108,9 @@ impl FaultyFile {
         self.lock().current.clone()
     }
 
-    /// What a crash at `point` leaves of the file, by `seed`. The first seeds are the extremes: 0, nothing
-    /// that was not synced; 1, everything; 2, everything but a part of the write in flight; 3, that write
-    /// alone; 4, everything but that write.
+    /// What a crash at `point` leaves of the file, by `seed`. The first seeds are the extremes: 0,
+    /// nothing that was not synced; 1, everything; 2, everything but a part of the write in flight;
+    /// 3, that write alone; 4, everything but that write.
     pub fn after_crash(&self, point: usize, seed: u64) -> Vec<u8> {
         let disk = self.lock();
         let done = &disk.log[..point.min(disk.log.len())];

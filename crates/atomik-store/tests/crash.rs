@@ -17,8 +17,8 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 const POLICIES: [FsyncPolicy; 3] = [
     FsyncPolicy::Always,
-    // Longer than any test: synced by its first commit, `sync` and `close` only, so that every run is the
-    // same.
+    // Longer than any test: synced by its first commit, `sync` and `close` only, so that every run
+    // is the same.
     FsyncPolicy::Interval(3_600_000),
     FsyncPolicy::Never,
 ];
@@ -78,8 +78,8 @@ fn workload(seed: u64) -> (Vec<Batch>, Vec<Records>) {
         let mut batch: Batch = vec![(COUNTER.to_vec(), Some(number.to_be_bytes().to_vec()))];
         for _ in 0..4 + below(24) {
             let key = below(60).to_be_bytes().to_vec();
-            // A few larger than a page, and every thirteenth batch empties the store for the compaction to
-            // find something.
+            // A few larger than a page, and every thirteenth batch empties the store for the
+            // compaction to find something.
             let len =
                 [8, 40, 300, 6000][below(4) as usize].min(if below(8) == 0 { 6000 } else { 300 });
             let delete = below(4) == 0 || number % 13 == 7;
@@ -229,8 +229,8 @@ impl History {
             ));
         }
         let opened = store.opened();
-        // In the middle of a close it may be either; a state that was begun since the last close can only be
-        // unclean.
+        // In the middle of a close it may be either; a state that was begun since the last close
+        // can only be unclean.
         let closed = self.closes.iter().filter(|(_, end)| *end <= point).count();
         let closing = self
             .closes
@@ -273,7 +273,8 @@ impl History {
         Ok(images)
     }
 
-    /// A crash in the repair, or after it, must not go back behind the state that the first open showed.
+    /// A crash in the repair, or after it, must not go back behind the state that the first open
+    /// showed.
     fn check_second_crash(
         &self,
         file: &FaultyFile,

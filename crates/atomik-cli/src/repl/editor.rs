@@ -36,7 +36,8 @@ pub fn open() -> Result<Editor, ReadlineError> {
     editor.set_helper(Some(Names));
     let history = history_file();
     if let Some(path) = &history {
-        // Nothing to load is the first session, not an error; what cannot be written is said at the end.
+        // Nothing to load is the first session, not an error; what cannot be written is said at the
+        // end.
         let _ = editor.load_history(path);
     }
     Ok(Editor { editor, history })

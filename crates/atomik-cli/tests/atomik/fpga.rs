@@ -48,8 +48,8 @@ impl Bench {
         bench
     }
 
-    /// A shell writes the script, because a file that this process had open for writing may refuse to start while another
-    /// thread starts a process.
+    /// A shell writes the script, because a file that this process had open for writing may refuse
+    /// to start while another thread starts a process.
     fn tool(&self, name: &str, body: &str) {
         let path = self.0.path(name);
         let mut shell = Command::new("/bin/sh");

@@ -303,8 +303,8 @@ fn peak_memory(pid: u32) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The peak of the resident memory of `run -`, in KiB, for a random trace of `count` commands, and the bytes of its
-/// answers.
+/// The peak of the resident memory of `run -`, in KiB, for a random trace of `count` commands, and
+/// the bytes of its answers.
 #[cfg(target_os = "linux")]
 fn peak_of(run: &str, geometry: &[&str], count: &str) -> (u64, usize) {
     let mut source = command(&[&["trace", "random", "--count", count], geometry].concat())

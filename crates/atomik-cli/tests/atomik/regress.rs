@@ -209,8 +209,8 @@ fn a_file_that_is_no_case_is_status_2() {
 
 /// A Verilator that plants a bug: bit 0 of an answer is wrong when the address was clean.
 ///
-/// It stands before the real one and changes the Verilog that it is given. Its models have a cache of their own, as
-/// they are not those of the Verilog.
+/// It stands before the real one and changes the Verilog that it is given. Its models have a cache
+/// of their own, as they are not those of the Verilog.
 struct Planted {
     program: PathBuf,
     cache: PathBuf,

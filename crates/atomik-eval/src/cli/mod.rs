@@ -22,7 +22,8 @@ use atomik_eval::workload::TraceError;
 pub enum Outcome {
     /// It did.
     Fine,
-    /// What was checked does not hold: a workload that does not fit where `--strict` asks for one, a column that did not converge.
+    /// What was checked does not hold: a workload that does not fit where `--strict` asks for one,
+    /// a column that did not converge.
     CheckFailed,
 }
 

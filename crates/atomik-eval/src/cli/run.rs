@@ -39,7 +39,8 @@ pub struct Args {
 /// Which systems, and how much of the trace.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Choice {
-    /// The systems to run, by their names or the beginnings of these; all that this build has if left out
+    /// The systems to run, by their names or the beginnings of these; all that this build has if
+    /// left out
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     pub peers: Vec<String>,
     /// Run the first N operations only
@@ -64,7 +65,8 @@ pub struct World {
     /// Where all randomness comes from
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Operations a second, on average, of virtual time; `recorded` plays the trace as it was recorded
+    /// Operations a second, on average, of virtual time; `recorded` plays the trace as it was
+    /// recorded
     #[arg(long, default_value = "1000", value_parser = rate)]
     pub rate: Rate,
     /// Milliseconds from node to node

@@ -30,7 +30,8 @@ pub struct Args {
     /// Where it is measured
     #[arg(long, value_delimiter = ',', value_name = "N", requires = "axis", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     values: Vec<u64>,
-    /// The systems to run, by their names or the beginnings of these; all that this build has if left out
+    /// The systems to run, by their names or the beginnings of these; all that this build has if
+    /// left out
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     peers: Vec<String>,
     #[command(flatten)]
@@ -44,7 +45,8 @@ pub struct Args {
 
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct Patience {
-    /// Minutes that a system may take for one measurement of growth; what would take longer is left out, going by what smaller ones took
+    /// Minutes that a system may take for one measurement of growth; what would take longer is left
+    /// out, going by what smaller ones took
     #[arg(long, default_value_t = 5.0, value_name = "MIN", value_parser = positive)]
     patience_min: f64,
 }

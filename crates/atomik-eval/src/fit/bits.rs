@@ -5,7 +5,8 @@ use atomik_replica::MAX_WORDS;
 /// As many bytes as the widest value has.
 pub(super) const CAPACITY: usize = 8 * MAX_WORDS;
 
-/// A state or a delta of up to [`MAX_WORDS`] words, zeros beyond what was put into it. Nearly all are one word, which takes no memory of its own.
+/// A state or a delta of up to [`MAX_WORDS`] words, zeros beyond what was put into it. Nearly all
+/// are one word, which takes no memory of its own.
 #[derive(Clone, Debug)]
 pub(super) enum Bits {
     Word(u64),

@@ -1,8 +1,10 @@
 //! One field of one key, under xor and as it was meant.
 //!
-//! The model: a node sees its own changes at once and another node's changes once they are a window old. An operation is carried out on what its writer sees, and the xor of what it saw and
-//! what it made of it is what travels; the state that all come to hold is the xor of all of these. Beside it stands what the operations mean one after the other, in the
-//! order of the trace. All windows are followed at once.
+//! The model: a node sees its own changes at once and another node's changes once they are a window
+//! old. An operation is carried out on what its writer sees, and the xor of what it saw and what it
+//! made of it is what travels; the state that all come to hold is the xor of all of these. Beside
+//! it stands what the operations mean one after the other, in the order of the trace. All windows
+//! are followed at once.
 
 use super::bits::Bits;
 use super::encoding::{Effect, characters};
@@ -28,7 +30,8 @@ pub(super) struct Cell {
 pub(super) struct Step {
     /// Words that change, as it was meant.
     pub(super) changed_words: u64,
-    /// If it changes bits that another node changed within the widest window: the last changes of all other nodes therein.
+    /// If it changes bits that another node changed within the widest window: the last changes of
+    /// all other nodes therein.
     pub(super) blind_to: Vec<Moment>,
     /// How the state went wrong by it in the widest window, if it did.
     pub(super) incident: Option<Incident>,
@@ -66,7 +69,8 @@ impl Cell {
         &self.meant
     }
 
-    /// Carries an operation out. `None`, and nothing changes, if there are no bits for what was meant.
+    /// Carries an operation out. `None`, and nothing changes, if there are no bits for what was
+    /// meant.
     pub(super) fn step(
         &mut self,
         moment: Moment,
@@ -138,7 +142,8 @@ impl Cell {
         Some(step)
     }
 
-    /// Bytes of a text or list after `effect`, which was applied; if it is longer than there are bits, characters. `None` for what has no length of its own.
+    /// Bytes of a text or list after `effect`, which was applied; if it is longer than there are
+    /// bits, characters. `None` for what has no length of its own.
     pub(super) fn length(&self, effect: &Effect<'_>) -> Option<u64> {
         effect.is_edit().then(|| {
             self.overflow

@@ -8,7 +8,8 @@
 //! | set | 1 an element, in the order in which they come up in the field |
 //! | list, text | 8 a byte, filled up with zeros; an element of a list is a line |
 //!
-//! A string of [`LONGEST`] bytes at most, so that there is room for its kind and its length, which tell it from its padding. They are not simulated: an example shows what becomes of the value.
+//! A string of [`LONGEST`] bytes at most, so that there is room for its kind and its length, which
+//! tell it from its padding. They are not simulated: an example shows what becomes of the value.
 //! The last row is no way to replicate a list or a text. It is here to show what becomes of one.
 
 use indexmap::IndexSet;
@@ -32,7 +33,8 @@ pub(super) enum Effect<'a> {
 }
 
 impl<'a> Effect<'a> {
-    /// What `action` does; an element that is new gets the next bit of `universe`. `None` if there are no bits for it: a string that is too long, an element too many.
+    /// What `action` does; an element that is new gets the next bit of `universe`. `None` if there
+    /// are no bits for it: a string that is too long, an element too many.
     pub(super) fn of(
         action: &'a Action,
         universe: &mut IndexSet<Scalar, foldhash::fast::FixedState>,
@@ -61,7 +63,8 @@ impl<'a> Effect<'a> {
         })
     }
 
-    /// What a writer that sees these bits wants there to be. Only text and lists can become longer than there are bits; then it is `None`.
+    /// What a writer that sees these bits wants there to be. Only text and lists can become longer
+    /// than there are bits; then it is `None`.
     pub(super) fn apply(&self, seen: &Bits) -> Option<Bits> {
         match self {
             Self::Toggle => Some(Bits::Word(u64::from(*seen != Bits::Word(1)))),
@@ -81,7 +84,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// The same, cut off where the bits end: what xor has garbled may be longer than what was meant.
+    /// The same, cut off where the bits end: what xor has garbled may be longer than what was
+    /// meant.
     pub(super) fn apply_and_cut(&self, seen: &Bits) -> Bits {
         self.apply(seen)
             .unwrap_or_else(|| Bits::from_bytes(&self.edit(seen)))
@@ -153,7 +157,8 @@ pub(super) fn characters(bytes: &[u8]) -> u64 {
 /// How many characters of a long value are shown.
 const SHOWN: usize = 48;
 
-/// A value as people read it; `like` is a value of its kind, where the class leaves that open. Of a set, elements whose bits are in `within`.
+/// A value as people read it; `like` is a value of its kind, where the class leaves that open. Of a
+/// set, elements whose bits are in `within`.
 pub(super) fn show(
     bits: &Bits,
     class: Class,

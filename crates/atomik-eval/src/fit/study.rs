@@ -13,8 +13,9 @@ use super::unseen::Moment;
 use super::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
 use crate::workload::{Action, Class, Line, Scalar};
 
-/// Measures a trace in one pass. It keeps every key and, per field of a key, one state of at most 1024 bits and who wrote it when last; beside that only what was
-/// changed within the widest window.
+/// Measures a trace in one pass. It keeps every key and, per field of a key, one state of at most
+/// 1024 bits and who wrote it when last; beside that only what was changed within the widest
+/// window.
 #[derive(Debug)]
 pub struct Study {
     thresholds: Thresholds,
@@ -62,7 +63,8 @@ struct FieldStudy {
     wrong: Vec<Wrong>,
 }
 
-/// How often memory is given back, at least: a sweep looks at every cell, so it pays from as many operations on.
+/// How often memory is given back, at least: a sweep looks at every cell, so it pays from as many
+/// operations on.
 const SWEEP: u64 = 1 << 16;
 
 impl Study {
@@ -88,7 +90,9 @@ impl Study {
         }
     }
 
-    /// Takes the next operation, which is on line `number` of the trace. Lines are as a [`Reader`](crate::workload::Reader) gives them: `t` never decreases, and a field has one class.
+    /// Takes the next operation, which is on line `number` of the trace. Lines are as a
+    /// [`Reader`](crate::workload::Reader) gives them: `t` never decreases, and a field has one
+    /// class.
     pub fn see(&mut self, number: u64, line: Line) {
         let Line {
             t,

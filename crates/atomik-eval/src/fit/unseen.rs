@@ -16,9 +16,11 @@ impl Changes {
     }
 }
 
-/// The changes of the last so many milliseconds, taken together, in amortised constant time: two stacks, because a mask cannot give a change back.
+/// The changes of the last so many milliseconds, taken together, in amortised constant time: two
+/// stacks, because a mask cannot give a change back.
 ///
-/// Changes of one moment share an entry, so there are never more entries than milliseconds in the window.
+/// Changes of one moment share an entry, so there are never more entries than milliseconds in the
+/// window.
 #[derive(Clone, Debug, Default)]
 struct Sliding {
     /// From the newest to the oldest; each with all that are newer on this stack.
@@ -104,7 +106,8 @@ impl Recent {
     }
 }
 
-/// Recent changes of one value, by node and window. Windows are given in increasing order, one at least, the same at every call.
+/// Recent changes of one value, by node and window. Windows are given in increasing order, one at
+/// least, the same at every call.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
     nodes: Vec<Recent>,
@@ -127,7 +130,8 @@ impl Unseen {
         self.nodes.is_empty()
     }
 
-    /// Whether there is nothing that `node` has not seen, in any window, and nothing that differs by window.
+    /// Whether there is nothing that `node` has not seen, in any window, and nothing that differs
+    /// by window.
     pub(super) fn hides_nothing_from(&self, node: u32) -> bool {
         self.nodes
             .iter()

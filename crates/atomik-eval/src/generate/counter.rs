@@ -3,7 +3,8 @@ use super::zipf::Ranks;
 use super::{MAX_RATE, MIN_RATE, SEED, SettingsError, within};
 use crate::workload::{Action, Line, MAX_NODES};
 
-/// Counters that several nodes change at once, such as views and stock: every node adds to every counter. A workload that xor gets wrong.
+/// Counters that several nodes change at once, such as views and stock: every node adds to every
+/// counter. A workload that xor gets wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
     /// The seed.

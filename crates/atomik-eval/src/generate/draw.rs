@@ -1,7 +1,8 @@
 //! Random draws, and the two functions that they need.
 //!
-//! `f64::ln` and `f64::exp` may differ between platforms in the last bit, by their documentation; one bit moves an operation into the next
-//! millisecond. So both are computed here from operations that IEEE 754 fixes to the bit.
+//! `f64::ln` and `f64::exp` may differ between platforms in the last bit, by their documentation;
+//! one bit moves an operation into the next millisecond. So both are computed here from operations
+//! that IEEE 754 fixes to the bit.
 
 use std::f64::consts::{LN_2, SQRT_2};
 
@@ -21,7 +22,8 @@ impl Draw {
         self.0.next_u64()
     }
 
-    /// One of `0..bound`; 0 if that is empty. The high half of a product, so no bound is favoured by more than `bound` in 2^64.
+    /// One of `0..bound`; 0 if that is empty. The high half of a product, so no bound is favoured
+    /// by more than `bound` in 2^64.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.word()) * u128::from(bound)) >> 64) as u64
     }
@@ -46,13 +48,15 @@ impl Draw {
         self.below(100) < percent
     }
 
-    /// Milliseconds to the next of events that come independently of each other, so many a second: exponentially distributed.
+    /// Milliseconds to the next of events that come independently of each other, so many a second:
+    /// exponentially distributed.
     pub(super) fn gap_ms(&mut self, per_second: f64) -> f64 {
         -ln(1.0 - self.unit()) * 1000.0 / per_second
     }
 }
 
-/// A word that depends on both and on nothing else: the finalizer of splitmix64 (Steele, Lea, Flood 2014).
+/// A word that depends on both and on nothing else: the finalizer of splitmix64 (Steele, Lea, Flood
+/// 2014).
 pub(super) fn scatter(seed: u64, number: u64) -> u64 {
     let mut z = seed ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -69,7 +73,8 @@ pub(super) fn ln(x: f64) -> f64 {
         mantissa /= 2.0;
         exponent += 1;
     }
-    // ln m = 2 artanh((m - 1) / (m + 1)); the quotient is at most 0.172, so the 12th term is below 2^-60.
+    // ln m = 2 artanh((m - 1) / (m + 1)); the quotient is at most 0.172, so the 12th term is below
+    // 2^-60.
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
     let series = (0..12)

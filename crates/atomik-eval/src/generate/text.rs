@@ -2,7 +2,8 @@ use super::draw::Draw;
 use super::{SEED, SettingsError, within};
 use crate::workload::{Action, Line, MAX_NODES};
 
-/// What is typed: frequent English words, some with letters beyond ASCII, so that characters and bytes differ.
+/// What is typed: frequent English words, some with letters beyond ASCII, so that characters and
+/// bytes differ.
 const WORDS: [&str; 96] = [
     "the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "was", "on", "are", "as",
     "with", "they", "be", "at", "one", "have", "this", "from", "or", "had", "by", "not", "but",
@@ -14,8 +15,9 @@ const WORDS: [&str; 96] = [
     "call", "first", "who", "may", "down", "side", "been", "café", "naïve", "→",
 ];
 
-/// People writing documents together: bursts of typing at a cursor that moves along, mistakes taken back at once, pauses, jumps to other places,
-/// cuts and pastes. A workload that xor gets wrong. Its figures are plausible, not fitted to data.
+/// People writing documents together: bursts of typing at a cursor that moves along, mistakes taken
+/// back at once, pauses, jumps to other places, cuts and pastes. A workload that xor gets wrong.
+/// Its figures are plausible, not fitted to data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     /// The seed.
@@ -43,7 +45,8 @@ impl Default for Text {
 }
 
 impl Text {
-    /// The operations, in order. Positions are those of the text after all operations before, so one after the other they make sense.
+    /// The operations, in order. Positions are those of the text after all operations before, so
+    /// one after the other they make sense.
     ///
     /// # Errors
     ///
@@ -195,7 +198,8 @@ impl TextLines {
         self.decide(author)
     }
 
-    /// Moves cursors as editors do: those behind a change go with the text, that of its author goes to its end.
+    /// Moves cursors as editors do: those behind a change go with the text, that of its author goes
+    /// to its end.
     fn apply(&mut self, author: usize, action: &Action) {
         let document = self.authors[author].document;
         let others = self

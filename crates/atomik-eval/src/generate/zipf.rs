@@ -80,7 +80,8 @@ impl Kind {
         }
     }
 
-    /// What its fields are called, a number follows. A field has one class, so each class has fields of its own.
+    /// What its fields are called, a number follows. A field has one class, so each class has
+    /// fields of its own.
     fn field(self) -> &'static str {
         match self {
             Self::Toggle => "flag",
@@ -168,12 +169,15 @@ impl fmt::Display for Mix {
     }
 }
 
-/// State spread over keys of different popularity, with knobs for what decides whether xor fits: how many keys have several writers, and
-/// how often these touch the same bits at about the same time.
+/// State spread over keys of different popularity, with knobs for what decides whether xor fits:
+/// how many keys have several writers, and how often these touch the same bits at about the same
+/// time.
 ///
-/// A key has `fields` fields of each class. Each has an owner; those of a single-writer key have the same, those of a key with several writers
-/// different ones, in turn. An operation is the owner's, unless it is to overlap: then another node repeats what was done to the same bits
-/// within the window before. The generator counts overlapping operations as they come and makes one overlap whenever their share is below `overlap`.
+/// A key has `fields` fields of each class. Each has an owner; those of a single-writer key have
+/// the same, those of a key with several writers different ones, in turn. An operation is the
+/// owner's, unless it is to overlap: then another node repeats what was done to the same bits
+/// within the window before. The generator counts overlapping operations as they come and makes one
+/// overlap whenever their share is below `overlap`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zipf {
     /// The seed.
@@ -192,8 +196,9 @@ pub struct Zipf {
     pub fields: u32,
     /// Keys with several writers, as a share; they are spread evenly over the ranks.
     pub multi_writer: f64,
-    /// Operations for which another node touches the same bits within the window, before or after, as a share. Where operations are so rare that
-    /// none is within the window of another, the second of a pair comes earlier than `rate` says.
+    /// Operations for which another node touches the same bits within the window, before or after,
+    /// as a share. Where operations are so rare that none is within the window of another, the
+    /// second of a pair comes earlier than `rate` says.
     pub overlap: f64,
     /// The window, in milliseconds.
     pub window_ms: u64,
@@ -220,11 +225,13 @@ impl Default for Zipf {
 }
 
 impl Zipf {
-    /// The operations, in order. Memory goes with the number of keys and of operations within a window, not with that of operations.
+    /// The operations, in order. Memory goes with the number of keys and of operations within a
+    /// window, not with that of operations.
     ///
     /// # Errors
     ///
-    /// A setting is out of its limits, or overlap is asked for where there is one node, or no key with several writers.
+    /// A setting is out of its limits, or overlap is asked for where there is one node, or no key
+    /// with several writers.
     pub fn lines(&self) -> Result<ZipfLines, SettingsError> {
         within("the rate", self.rate, MIN_RATE..=MAX_RATE)?;
         within(
@@ -294,7 +301,8 @@ struct Writers {
     nodes: Vec<(u32, u64)>,
     /// Operations of all.
     total: u64,
-    /// Operations that overlap no other. These are the last ones, and all of one node: when another comes, all before it overlap.
+    /// Operations that overlap no other. These are the last ones, and all of one node: when another
+    /// comes, all before it overlap.
     alone: u64,
 }
 
@@ -336,7 +344,8 @@ impl ZipfLines {
         (first.wrapping_add(turn.into()) % u64::from(self.settings.nodes)) as u32
     }
 
-    /// The key after this one, around, that has several writers; itself if it has. There is one, or there would be no overlap.
+    /// The key after this one, around, that has several writers; itself if it has. There is one, or
+    /// there would be no overlap.
     fn with_several_writers(&self, key: u32) -> u32 {
         (key..self.settings.keys)
             .chain(0..key)

@@ -1,15 +1,20 @@
 //! Releases of caniuse-lite: which browsers support which features of the web.
 //!
-//! A key is a feature, a field a browser or one version of one, a flag that says whether it supports the feature fully. From each release to the next, the flags
-//! that changed are turned over. Nobody knows who wrote what; here each vendor writes about its own browsers, so keys have several writers and bits have one:
-//! see [`VENDORS`].
+//! A key is a feature, a field a browser or one version of one, a flag that says whether it
+//! supports the feature fully. From each release to the next, the flags that changed are turned
+//! over. Nobody knows who wrote what; here each vendor writes about its own browsers, so keys have
+//! several writers and bits have one: see [`VENDORS`].
 //!
-//! A release carries no date. It is taken to come out with the newest version of a browser that it has a date for, but not before the release given before it.
+//! A release carries no date. It is taken to come out with the newest version of a browser that it
+//! has a date for, but not before the release given before it.
 //!
 //! The package has packed its data in three ways so far. All are read here:
-//! - up to 2025, a feature maps numbers to lists of codes of versions, which `browserVersions.js` resolves; bit 0 of the number is full support;
-//! - in the first half of 2026, codes that start with `_` stand for further lists, in `versionGroups.js`;
-//! - since then, a feature is a string of run lengths over the versions in `agents.js`, and `featureSupport.js` has the numbers.
+//! - up to 2025, a feature maps numbers to lists of codes of versions, which `browserVersions.js`
+//!   resolves; bit 0 of the number is full support;
+//! - in the first half of 2026, codes that start with `_` stand for further lists, in
+//!   `versionGroups.js`;
+//! - since then, a feature is a string of run lengths over the versions in `agents.js`, and
+//!   `featureSupport.js` has the numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,7 +23,8 @@ use super::literal::Literal;
 use super::{ImportError, Report, Sink};
 use crate::workload::{Action, Line};
 
-/// Which nodes write about which browsers, by number: Google, Apple, Mozilla, Microsoft, Opera. All other browsers are the last node's.
+/// Which nodes write about which browsers, by number: Google, Apple, Mozilla, Microsoft, Opera. All
+/// other browsers are the last node's.
 pub const VENDORS: [&[&str]; 5] = [
     &["chrome", "and_chr", "android"],
     &["safari", "ios_saf"],
@@ -102,7 +108,8 @@ struct Browser {
     /// Its code in packed data.
     code: String,
     name: String,
-    /// Versions, the oldest first, each with the day on which it came out, from 1970-01-01; none if it is not out.
+    /// Versions, the oldest first, each with the day on which it came out, from 1970-01-01; none if
+    /// it is not out.
     versions: Vec<(String, Option<u64>)>,
 }
 
@@ -328,7 +335,8 @@ impl Packing {
     }
 }
 
-/// Whether a number of a kind of support says that it is full; other bits say that it is partial, prefixed, behind a flag, or has notes.
+/// Whether a number of a kind of support says that it is full; other bits say that it is partial,
+/// prefixed, behind a flag, or has notes.
 fn full(number: i64) -> bool {
     number & 1 == 1
 }
@@ -345,7 +353,8 @@ fn versions(agent: &Literal, codes: &Codes) -> Result<Vec<(String, Option<u64>)>
         .ok_or("no versions (C)")?
     {
         match item {
-            // So many places are empty: announced versions stand behind the current one, aligned over all browsers.
+            // So many places are empty: announced versions stand behind the current one, aligned
+            // over all browsers.
             Literal::Number(_) => plain = true,
             Literal::Text(list) => names.push(list.as_str()),
             _ => return Err("versions (C) that are neither text nor number".into()),
@@ -397,9 +406,10 @@ fn versions(agent: &Literal, codes: &Codes) -> Result<Vec<(String, Option<u64>)>
 
 /// Kinds of support in a row, browser after browser.
 ///
-/// A character is a number from 0 to 92: printable ASCII without the quotation mark and the backslash. Below 35 it is a place in `featureSupport.js`; from
-/// 35 to 37 it starts a place of two characters; from 38 on it is a digit, from 1 to 55, of a number of versions (bijective, base 55). A place without
-/// digits goes for all versions that are left of the browser.
+/// A character is a number from 0 to 92: printable ASCII without the quotation mark and the
+/// backslash. Below 35 it is a place in `featureSupport.js`; from 35 to 37 it starts a place of two
+/// characters; from 38 on it is a digit, from 1 to 55, of a number of versions (bijective, base
+/// 55). A place without digits goes for all versions that are left of the browser.
 struct Runs {
     tokens: Vec<Option<usize>>,
     at: usize,

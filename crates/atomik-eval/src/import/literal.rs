@@ -1,4 +1,5 @@
-//! Object literals of JavaScript, as far as packed data uses them: what `module.exports=` is followed by.
+//! Object literals of JavaScript, as far as packed data uses them: what `module.exports=` is
+//! followed by.
 
 use std::iter::Peekable;
 use std::str::CharIndices;

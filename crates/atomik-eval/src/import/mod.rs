@@ -1,6 +1,7 @@
 //! Traces from public data, and from versions of files.
 //!
-//! Each importer hands its lines to a function as they come, in the order of a trace, and says afterwards what it left out. Nothing is repaired silently.
+//! Each importer hands its lines to a function as they come, in the order of a trace, and says
+//! afterwards what it left out. Nothing is repaired silently.
 
 pub mod caniuse;
 pub mod flights;

@@ -1,16 +1,20 @@
 //! Versions of a file or a folder: what changes from one to the next.
 //!
-//! A file is cut into pages, the last filled up with zeros; a page is a key, `path#number`. What is written is what differs from the version before:
+//! A file is cut into pages, the last filled up with zeros; a page is a key, `path#number`. What is
+//! written is what differs from the version before:
 //!
-//! - as [`Form::Pages`], the whole page: its field `page` is `set` to the bytes in hexadecimal. That is a store that is handed pages, and `fit` measures
-//!   how much of a page changes when any of it does; its words of eight digits are four bytes of the file;
-//! - as [`Form::Words`], each word of 64 bits by itself: the fields `w0`, `w1`, … are `set` to integers in little-endian order. That is a store that is told
-//!   what changed.
+//! - as [`Form::Pages`], the whole page: its field `page` is `set` to the bytes in hexadecimal.
+//!   That is a store that is handed pages, and `fit` measures how much of a page changes when any
+//!   of it does; its words of eight digits are four bytes of the file;
+//! - as [`Form::Words`], each word of 64 bits by itself: the fields `w0`, `w1`, … are `set` to
+//!   integers in little-endian order. That is a store that is told what changed.
 //!
-//! `path#size` is a key, too: its field `bytes` is the length of the file, or -1 once it is gone, so that the trace gives back every version to the byte.
+//! `path#size` is a key, too: its field `bytes` is the length of the file, or -1 once it is gone,
+//! so that the trace gives back every version to the byte.
 //!
-//! Before the first version nothing is there and all pages are zero: the first version is written in full, but for what is zero in it. One writer,
-//! node 0; versions are a day apart, since neither files nor archives can be trusted to know when they were made.
+//! Before the first version nothing is there and all pages are zero: the first version is written
+//! in full, but for what is zero in it. One writer, node 0; versions are a day apart, since neither
+//! files nor archives can be trusted to know when they were made.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -30,7 +34,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// Bytes of a page where nothing else is said: as many as have a place in one replicated value of 1024 bits, with what tells kinds and lengths.
+    /// Bytes of a page where nothing else is said: as many as have a place in one replicated value
+    /// of 1024 bits, with what tells kinds and lengths.
     pub fn page(self) -> usize {
         match self {
             Self::Pages => 56,
@@ -53,7 +58,8 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 ///
 /// # Errors
 ///
-/// Fewer than two versions, files among folders, a page that is not 8 to [`MAX_PAGE`] bytes in whole words, a file that cannot be read.
+/// Fewer than two versions, files among folders, a page that is not 8 to [`MAX_PAGE`] bytes in
+/// whole words, a file that cannot be read.
 pub fn import(
     paths: &[PathBuf],
     form: Form,

@@ -1,5 +1,6 @@
-//! A network and disks that do what they like, for short runs of one system: messages are lost, repeated and reordered, links fail, nodes crash between any two steps and keep what
-//! their disk had made durable. At the end all is well for long enough, and the system must be as it promises.
+//! A network and disks that do what they like, for short runs of one system: messages are lost,
+//! repeated and reordered, links fail, nodes crash between any two steps and keep what their disk
+//! had made durable. At the end all is well for long enough, and the system must be as it promises.
 
 // It is for tests alone; clippy knows that only of modules with `#[cfg(test)]` by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -433,7 +434,8 @@ impl<'a> Run<'a> {
         contents
     }
 
-    /// Random operations among random faults, which go on for a while when no operation comes that would make up for what is lost, and then peace.
+    /// Random operations among random faults, which go on for a while when no operation comes that
+    /// would make up for what is lost, and then peace.
     pub(super) fn chaos(&mut self, operations: usize, faults: Faults, sets: bool) {
         while self.history.len() < operations {
             if self.draws.chance(300) {
@@ -472,7 +474,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Toggles, additions and appended elements: what was acknowledged is there once, and nothing else but, perhaps, what is uncertain.
+/// Toggles, additions and appended elements: what was acknowledged is there once, and nothing else
+/// but, perhaps, what is uncertain.
 pub(super) fn all_counts(
     kind: &dyn Kind,
     classes: &[Class],
@@ -550,7 +553,8 @@ pub(super) fn all_counts(
     assert!(judged > 0, "nothing was certain: fewer faults");
 }
 
-/// Whatever is done, nodes come to be the same, and their disks give it back (which [`Run::contents`] checks).
+/// Whatever is done, nodes come to be the same, and their disks give it back (which
+/// [`Run::contents`] checks).
 pub(super) fn converges(kind: &dyn Kind, classes: &[Class], seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut run = Run::new(kind, classes, 3, seed);

@@ -1,4 +1,5 @@
-//! What replicas that number their updates find out what they lack with: gaps in the numbers, what an update came after, and whom to compare with next.
+//! What replicas that number their updates find out what they lack with: gaps in the numbers, what
+//! an update came after, and whom to compare with next.
 
 use crate::system::{Micros, NodeId};
 

@@ -1,7 +1,8 @@
 //! ATOMiK: a replica of `atomik-replica` at every node, signed, as `atomik-node` runs it.
 //!
-//! A key's value holds all its fields side by side: a flag is a bit, a number 64 and two that tell what it is, a string its longest
-//! length. If a key's fields do not fit into a value together, every field is a key of its own.
+//! A key's value holds all its fields side by side: a flag is a bit, a number 64 and two that tell
+//! what it is, a string its longest length. If a key's fields do not fit into a value together,
+//! every field is a key of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,8 +39,9 @@ struct Atomik {
     signed: bool,
 }
 
-/// Cells of the digest: some 10,000 keys that differ are told apart in one exchange, for half a megabyte of memory. The library's default is ten times that, for keyspaces of
-/// millions. Beyond 100 nodes, where every node's digest is in the memory of this one program, a few hundred.
+/// Cells of the digest: some 10,000 keys that differ are told apart in one exchange, for half a
+/// megabyte of memory. The library's default is ten times that, for keyspaces of millions. Beyond
+/// 100 nodes, where every node's digest is in the memory of this one program, a few hundred.
 fn digest_cells(nodes: usize) -> usize {
     if nodes > 100 { 240 } else { 11_088 }
 }

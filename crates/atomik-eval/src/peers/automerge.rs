@@ -9,10 +9,14 @@
 //! | list | map of the field: key → a list |
 //! | text | map of the field: key → a text |
 //!
-//! Two nodes that put an object, or a counter, under one key of a map at once have made two, of which one is seen. So each node has counters of its own, elements of sets stand side by side in the field's map, and what cannot be taken apart, lists and
-//! texts, is made by a change that is the same whoever makes it: with an actor that follows from field and key, at time 0, after the change that made the maps and nothing else. A document takes the same change once.
+//! Two nodes that put an object, or a counter, under one key of a map at once have made two, of
+//! which one is seen. So each node has counters of its own, elements of sets stand side by side in
+//! the field's map, and what cannot be taken apart, lists and texts, is made by a change that is
+//! the same whoever makes it: with an actor that follows from field and key, at time 0, after the
+//! change that made the maps and nothing else. A document takes the same change once.
 //!
-//! A `set` of a flag or a counter starts an *era*: the id of the operation that wrote the start value is its name, and counters are of one era each.
+//! A `set` of a flag or a counter starts an *era*: the id of the operation that wrote the start
+//! value is its name, and counters are of one era each.
 
 use std::collections::BTreeMap;
 
@@ -53,7 +57,8 @@ fn describe() -> Description {
 
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
 
-/// The actor of the first change. Actors of writers have eight bytes, those that make an object sixteen.
+/// The actor of the first change. Actors of writers have eight bytes, those that make an object
+/// sixteen.
 const FIRST: [u8; 1] = [0];
 
 /// Beyond this a counter is not incremented but replaced, so that its sum does not overflow.
@@ -104,7 +109,8 @@ impl Shared {
         })
     }
 
-    /// Makes the list or text of a key if it is not there, by the change that every node would make.
+    /// Makes the list or text of a key if it is not there, by the change that every node would
+    /// make.
     fn make(&mut self, key: &str, field: u16) -> Result<(), Broken> {
         let column = of_field(&self.columns, field)?;
         let kind = match column.class {
@@ -293,7 +299,8 @@ impl Document for Shared {
         Ok(())
     }
 
-    /// Hashes of each writer's latest change, the one before it, the second before that, and so on: whoever is behind this node knows some of them.
+    /// Hashes of each writer's latest change, the one before it, the second before that, and so on:
+    /// whoever is behind this node knows some of them.
     fn vector(&self) -> Result<Vec<u8>, Broken> {
         let mut writers: BTreeMap<ActorId, Vec<[u8; 32]>> = BTreeMap::new();
         for change in self.doc.get_changes_meta(&[]) {

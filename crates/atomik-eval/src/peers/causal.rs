@@ -1,13 +1,17 @@
-//! Reliable causal broadcast: every batch of operations reaches every node exactly once, and after all that its origin had seen when it made it.
-//! This is what operation-based CRDTs ask of their transport.
+//! Reliable causal broadcast: every batch of operations reaches every node exactly once, and after
+//! all that its origin had seen when it made it. This is what operation-based CRDTs ask of their
+//! transport.
 //!
-//! Each origin numbers its batches from 1. What a node has of all origins is a version vector; a batch says which entries of its origin's vector
-//! have changed since that origin's batch before (Singhal and Kshemkalyani's way to keep vector timestamps short). A batch is stored before it is
-//! sent, and what was delivered from others is stored before anything that came after it. So whoever sees a batch may conclude that its
-//! origin holds all that the batch depends on, durably: dependencies are acknowledgements, too.
+//! Each origin numbers its batches from 1. What a node has of all origins is a version vector; a
+//! batch says which entries of its origin's vector have changed since that origin's batch before
+//! (Singhal and Kshemkalyani's way to keep vector timestamps short). A batch is stored before it is
+//! sent, and what was delivered from others is stored before anything that came after it. So
+//! whoever sees a batch may conclude that its origin holds all that the batch depends on, durably:
+//! dependencies are acknowledgements, too.
 //!
-//! Losses are found by gaps in the numbers, and by comparing version vectors: with one peer in turn at every interval, and with a peer whose link
-//! comes back. What is missing is asked for by number. A batch is forgotten when every node is known to hold it.
+//! Losses are found by gaps in the numbers, and by comparing version vectors: with one peer in turn
+//! at every interval, and with a peer whose link comes back. What is missing is asked for by
+//! number. A batch is forgotten when every node is known to hold it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -20,7 +24,8 @@ use crate::system::{Broken, Micros, NodeId, Out, Record, Setup};
 /// Bytes of batches that one request is answered with; the rest is asked for when they have come.
 const ANSWER_BYTES: usize = if cfg!(test) { 200 } else { 256 << 10 };
 
-/// Batches that wait for others before them. Beyond that they are dropped, and asked for again when their turn comes.
+/// Batches that wait for others before them. Beyond that they are dropped, and asked for again when
+/// their turn comes.
 const MOST_WAITING: usize = 1 << 16;
 
 /// A payload whose turn has come, as it was given to [`Log::append`].
@@ -52,7 +57,8 @@ enum Message {
     Have {
         /// It answers another.
         answer: bool,
-        /// The link has just come up: nothing is on its way, what is missing may be asked for at once.
+        /// The link has just come up: nothing is on its way, what is missing may be asked for at
+        /// once.
         fresh: bool,
         vector: Vec<u64>,
     },
@@ -67,7 +73,8 @@ struct Line {
     delivered: u64,
     /// Those that are durable here.
     stored: u64,
-    /// Encoded batches, the last being number `delivered`. Own ones and those that some node may still lack.
+    /// Encoded batches, the last being number `delivered`. Own ones and those that some node may
+    /// still lack.
     kept: VecDeque<Arc<[u8]>>,
     /// Encoded batches that came too early, by number.
     waiting: BTreeMap<u64, Arc<[u8]>>,
@@ -111,8 +118,9 @@ impl Log {
         }
     }
 
-    /// A log whose batches up to `covered` are part of a state that was stored, and which finds the later ones in `records`, the stored batches of
-    /// an earlier life. Gives those back that are not covered, in causal order.
+    /// A log whose batches up to `covered` are part of a state that was stored, and which finds the
+    /// later ones in `records`, the stored batches of an earlier life. Gives those back that are
+    /// not covered, in causal order.
     ///
     /// # Errors
     ///
@@ -162,7 +170,8 @@ impl Log {
         self.lines.iter().map(|line| line.delivered).collect()
     }
 
-    /// Numbers a payload of this node and puts it behind all that was delivered; it is sent when it is stored.
+    /// Numbers a payload of this node and puts it behind all that was delivered; it is sent when it
+    /// is stored.
     ///
     /// # Errors
     ///
@@ -187,7 +196,8 @@ impl Log {
         Ok(())
     }
 
-    /// Records to be stored now, together; [`Log::stored`] must be called when they are durable, and before the next flush.
+    /// Records to be stored now, together; [`Log::stored`] must be called when they are durable,
+    /// and before the next flush.
     pub(crate) fn flush(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.records)
     }
@@ -197,7 +207,8 @@ impl Log {
         !self.records.is_empty()
     }
 
-    /// What was flushed is durable: own batches go to all peers that can be reached. `flushed` is [`Log::vector`] at the flush.
+    /// What was flushed is durable: own batches go to all peers that can be reached. `flushed` is
+    /// [`Log::vector`] at the flush.
     pub(crate) fn stored(&mut self, flushed: &[u64], out: &mut Out) -> Result<(), Broken> {
         let own = &self.lines[self.node];
         let new = (flushed[self.node] - own.stored) as usize;
@@ -219,7 +230,8 @@ impl Log {
         Ok(())
     }
 
-    /// Numbers up to which every node holds the batches of each origin durably: their records may go.
+    /// Numbers up to which every node holds the batches of each origin durably: their records may
+    /// go.
     pub(crate) fn held_by_all(&self) -> Vec<u64> {
         (0..self.lines.len())
             .map(|origin| {

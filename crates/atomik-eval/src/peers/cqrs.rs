@@ -1,6 +1,8 @@
-//! Event sourcing as the library `cqrs-es` does it, with its SQLite store: an aggregate for each key, a command for each operation, an event for each command.
+//! Event sourcing as the library `cqrs-es` does it, with its SQLite store: an aggregate for each
+//! key, a command for each operation, an event for each command.
 //!
-//! Node 0 runs the library; clients, subscribers and their copies of the log are those of the event log.
+//! Node 0 runs the library; clients, subscribers and their copies of the log are those of the event
+//! log.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -148,7 +150,8 @@ impl Aggregate for Key {
     }
 
     fn apply(&mut self, event: Changed) {
-        // Once only: with cqrs-es 0.5 an event that a command writes to its sink is applied there, and again when a snapshot is made of the same aggregate.
+        // Once only: with cqrs-es 0.5 an event that a command writes to its sink is applied there,
+        // and again when a snapshot is made of the same aggregate.
         if self.has(event.client, event.op) {
             return;
         }
@@ -160,7 +163,8 @@ impl Aggregate for Key {
     }
 }
 
-/// The library's store on the disk of node 0. A position in the log is SQLite's number of the row, which grows by one with each event, because none is ever deleted.
+/// The library's store on the disk of node 0. A position in the log is SQLite's number of the row,
+/// which grows by one with each event, because none is ever deleted.
 struct CqrsStore {
     runtime: Runtime,
     pool: Pool<Sqlite>,
@@ -222,8 +226,9 @@ impl CqrsStore {
             .build()
             .map_err(|error| Broken::new("starting a runtime", error))?;
         let file = folder.join("cqrs.sqlite");
-        // As sqlite_es::default_sqlite_pool, but: the simulated disk syncs; checkpoints are made where they can be counted; one connection, because there is one writer;
-        // nothing is done by the clock.
+        // As sqlite_es::default_sqlite_pool, but: the simulated disk syncs; checkpoints are made
+        // where they can be counted; one connection, because there is one writer; nothing is done
+        // by the clock.
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .create_if_missing(true)
@@ -389,7 +394,8 @@ impl EventStore for CqrsStore {
         if self.opened_with == 0 {
             return 0;
         }
-        // Asked here and not at opening, where it would count as time to have the state back. A store that answers nothing now fails at its next command.
+        // Asked here and not at opening, where it would count as time to have the state back. A
+        // store that answers nothing now fails at its next command.
         self.number(READ_BYTES, self.opened_with)
             .ok()
             .and_then(|bytes| u64::try_from(bytes).ok())
@@ -413,7 +419,8 @@ impl EventStore for CqrsStore {
 
 impl Drop for CqrsStore {
     fn drop(&mut self) {
-        // The connection lives in a thread of its own, which must be done with the file before somebody opens it again.
+        // The connection lives in a thread of its own, which must be done with the file before
+        // somebody opens it again.
         self.runtime.block_on(self.pool.close());
     }
 }

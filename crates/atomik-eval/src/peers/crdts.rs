@@ -9,8 +9,10 @@
 //! | list | [`GList`] | elements carry who appended them and when, or equal ones at one place would be one |
 //! | text | none | |
 //!
-//! A `set` of a flag or a counter starts an *era*: an [`LWWReg`] holds the value at its start, and toggles and additions count within the era in which they were made.
-//! Those of an era that has ended are overwritten with it. So the outcome is always one that some order of the operations explains.
+//! A `set` of a flag or a counter starts an *era*: an [`LWWReg`] holds the value at its start, and
+//! toggles and additions count within the era in which they were made. Those of an era that has
+//! ended are overwritten with it. So the outcome is always one that some order of the operations
+//! explains.
 
 use std::collections::BTreeSet;
 
@@ -33,14 +35,16 @@ pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
     vec![Box::new(Crdts)]
 }
 
-/// Bytes of stored batches after which the fields that they changed are stored, so that a restart need not apply them again.
+/// Bytes of stored batches after which the fields that they changed are stored, so that a restart
+/// need not apply them again.
 const CHECKPOINT_BYTES: usize = if cfg!(test) { 500 } else { 128 << 10 };
 
 /// First bytes of the keys of what is stored beside batches.
 const VALUE: u8 = b'k';
 const COVERED: u8 = b'v';
 
-/// Who acts: a node. A node takes the next free number (its own, and then a cluster's size further each time) when a counter of 64 bits is full.
+/// Who acts: a node. A node takes the next free number (its own, and then a cluster's size further
+/// each time) when a counter of 64 bits is full.
 type Actor = u32;
 
 /// A Lamport clock, and the node to break ties.
@@ -84,7 +88,8 @@ enum Change {
 }
 
 impl Change {
-    /// Whether whoever applies `self` need not apply `earlier`, the change of the same field by the same node just before.
+    /// Whether whoever applies `self` need not apply `earlier`, the change of the same field by the
+    /// same node just before.
     fn covers(&self, earlier: &Self) -> bool {
         match (self, earlier) {
             // Dots count all of an actor's steps, so the later one says what the earlier did.
@@ -109,7 +114,8 @@ fn era<V>(start: Option<&LWWReg<V, Marker>>) -> Marker {
     start.map_or_else(Marker::default, |start| start.marker)
 }
 
-/// A marker above one that this node has seen: unique, because a node never forgets what it marked and sent.
+/// A marker above one that this node has seen: unique, because a node never forgets what it marked
+/// and sent.
 fn above(seen: Marker, actor: Actor) -> Marker {
     (seen.0 + 1, actor)
 }
@@ -430,7 +436,8 @@ impl Replica {
         of_field(&self.setup.fields, field).map(|field| field.class)
     }
 
-    /// Stores what has come meanwhile, if the disk is not busy with what came before: one batch for each fsync.
+    /// Stores what has come meanwhile, if the disk is not busy with what came before: one batch for
+    /// each fsync.
     fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
         if self.writing.is_some() {
             return Ok(());
@@ -659,7 +666,8 @@ mod tests {
         assert!(judged > 0);
     }
 
-    /// What [`Log`] delivered to one node, as its payloads tell it: how many batches of each origin.
+    /// What [`Log`] delivered to one node, as its payloads tell it: how many batches of each
+    /// origin.
     struct Reader {
         log: Log,
         delivered: Vec<u64>,

@@ -1,4 +1,5 @@
-//! An event store in SQLite: its own columns without and with snapshots, and the copies of the log that subscribers of any event store here keep.
+//! An event store in SQLite: its own columns without and with snapshots, and the copies of the log
+//! that subscribers of any event store here keep.
 //!
 //! | table | |
 //! |---|---|
@@ -7,8 +8,10 @@
 //! | `snapshots` | the last snapshot of a stream: version, fields. Only with snapshots |
 //! | `clients` | the last operation of each client. Only with snapshots: without, it is known from the replay |
 //!
-//! The simulated disk adds the fsync that makes a transaction durable, so SQLite itself runs with `synchronous=OFF`: with it on, a run would wait for the machine's own disk, too, and
-//! measure nothing more. Reported as written is what a commit adds to the write-ahead log; that a checkpoint writes pages once more, at most, is not counted.
+//! The simulated disk adds the fsync that makes a transaction durable, so SQLite itself runs with
+//! `synchronous=OFF`: with it on, a run would wait for the machine's own disk, too, and measure
+//! nothing more. Reported as written is what a commit adds to the write-ahead log; that a
+//! checkpoint writes pages once more, at most, is not counted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -185,7 +188,8 @@ fn unsigned(value: i64) -> Result<u64, Broken> {
     u64::try_from(value).map_err(|error| Broken::new("reading the log", error))
 }
 
-/// Bytes that an integer takes in a record ("Database File Format", section 2.1, sqlite.org), with its type.
+/// Bytes that an integer takes in a record ("Database File Format", section 2.1, sqlite.org), with
+/// its type.
 fn stored(value: i64) -> u64 {
     let magnitude = if value < 0 { !value } else { value };
     match 64 - magnitude.leading_zeros() {
@@ -420,7 +424,8 @@ fn create(connection: &Connection, snapshots: bool, primary: bool) -> rusqlite::
     connection.execute_batch("COMMIT;")
 }
 
-/// Empties the write-ahead log into the database. That somebody still reads is no failure: the next one gets it.
+/// Empties the write-ahead log into the database. That somebody still reads is no failure: the next
+/// one gets it.
 fn checkpoint(connection: &Connection) -> Result<(), Broken> {
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))

@@ -9,12 +9,16 @@
 //! | list | a list for each key |
 //! | text | a text for each key |
 //!
-//! What belongs to a key is a *mergeable* child of the field's map: nodes that make it at once have made the same one, where of ordinary children only one would stay in the map.
+//! What belongs to a key is a *mergeable* child of the field's map: nodes that make it at once have
+//! made the same one, where of ordinary children only one would stay in the map.
 //!
-//! Counters of Loro are 64-bit floats, which are exact up to 2^53. Values are therefore added as 32-bit halves, the high one only if it is not 0. That is exact for four million additions of the largest values, and for
-//! all that are likely.
+//! Counters of Loro are 64-bit floats, which are exact up to 2^53. Values are therefore added as
+//! 32-bit halves, the high one only if it is not 0. That is exact for four million additions of the
+//! largest values, and for all that are likely.
 //!
-//! A `set` of a flag or a counter starts an *era*: it puts its value and a name that nobody else will choose into a second map of the field, and toggles and additions go to counters of that name.
+//! A `set` of a flag or a counter starts an *era*: it puts its value and a name that nobody else
+//! will choose into a second map of the field, and toggles and additions go to counters of that
+//! name.
 
 use ::loro::{
     Container, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroValue, ValueOrContainer,

@@ -1,13 +1,18 @@
 //! A live run of openraft: its own runtime, real time, real fsyncs, all nodes in this process.
 //!
-//! What comes out are figures of this machine at this moment. They stand beside those of the simulated columns to show what a second Raft does in its own
-//! runtime, and are not comparable with them digit by digit: here messages take no time and are not serialized, an fsync takes what the disk takes, all nodes share
-//! the processor, and clients wait for one operation before they send the next.
+//! What comes out are figures of this machine at this moment. They stand beside those of the
+//! simulated columns to show what a second Raft does in its own runtime, and are not comparable
+//! with them digit by digit: here messages take no time and are not serialized, an fsync takes what
+//! the disk takes, all nodes share the processor, and clients wait for one operation before they
+//! send the next.
 //!
-//! As openraft's documentation has it ("Getting Started", storage-v2): the log store calls back when entries are durable, so that the next are taken meanwhile; a client that meets a
-//! follower goes to the leader that it names; the state machine keeps the last serial number of each client, so that nothing is applied twice (`Raft::client_write`).
-//! Clients go through their node, which puts what they ask for while its last entry is under way into the next one: openraft 0.9 waits for the leader's disk with every
-//! `client_write` (`RaftCore::append_to_log`), so that single operations would take an fsync each.
+//! As openraft's documentation has it ("Getting Started", storage-v2): the log store calls back
+//! when entries are durable, so that the next are taken meanwhile; a client that meets a follower
+//! goes to the leader that it names; the state machine keeps the last serial number of each client,
+//! so that nothing is applied twice (`Raft::client_write`). Clients go through their node, which
+//! puts what they ask for while its last entry is under way into the next one: openraft 0.9 waits
+//! for the leader's disk with every `client_write` (`RaftCore::append_to_log`), so that single
+//! operations would take an fsync each.
 
 // The size of openraft's own error, which its traits prescribe.
 #![allow(clippy::result_large_err)]
@@ -74,8 +79,9 @@ struct Request {
     action: Action,
 }
 
-/// Runs a workload's operations through a cluster of `nodes` nodes, with `clients` clients for each node of the workload, each of which sends an operation when the one
-/// before it is acknowledged. Times of the trace do not matter.
+/// Runs a workload's operations through a cluster of `nodes` nodes, with `clients` clients for each
+/// node of the workload, each of which sends an operation when the one before it is acknowledged.
+/// Times of the trace do not matter.
 ///
 /// # Errors
 ///
@@ -178,7 +184,8 @@ async fn cluster(
     let rafts: Vec<Raft<Types>> = held(&peers.0).values().cloned().collect();
     let measured = drive(&rafts, requests).await;
     for raft in &rafts {
-        // A node that has failed already has nothing more to say here; what it did to the run is in `measured`.
+        // A node that has failed already has nothing more to say here; what it did to the run is in
+        // `measured`.
         drop(raft.shutdown().await);
     }
     held(&peers.0).clear();
@@ -320,7 +327,8 @@ fn held<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is written to the log file. It is written for its cost: nodes of a live run are not started again, so nothing reads it.
+/// What is written to the log file. It is written for its cost: nodes of a live run are not started
+/// again, so nothing reads it.
 #[derive(Serialize)]
 enum Record<'a> {
     Vote(&'a Vote<u64>),
@@ -340,7 +348,8 @@ enum Waiting {
     Task(tokio::sync::oneshot::Sender<io::Result<()>>),
 }
 
-/// A log in memory and, written by a thread of its own that takes all that waits into one fsync, in a file.
+/// A log in memory and, written by a thread of its own that takes all that waits into one fsync, in
+/// a file.
 #[derive(Clone)]
 struct Log {
     held: Arc<Mutex<Held>>,

@@ -1,12 +1,16 @@
-//! What the event-sourcing columns share: node 0 is the primary, which orders and stores events; the other nodes are its clients and subscribers.
+//! What the event-sourcing columns share: node 0 is the primary, which orders and stores events;
+//! the other nodes are its clients and subscribers.
 //!
-//! Clients append through a pipeline: operations in order, many on their way at once, sent again until they are acknowledged. Each batch names the operation before its
-//! first, so that the primary appends in the client's order whatever the network does, and knows by the last operation appended for each client
-//! what it has already. The primary commits one transaction at a time; what comes meanwhile goes into the next.
-//! When an fsync has made a transaction durable, and not before, its events are pushed to every subscriber and its clients are told.
+//! Clients append through a pipeline: operations in order, many on their way at once, sent again
+//! until they are acknowledged. Each batch names the operation before its first, so that the
+//! primary appends in the client's order whatever the network does, and knows by the last operation
+//! appended for each client what it has already. The primary commits one transaction at a time;
+//! what comes meanwhile goes into the next. When an fsync has made a transaction durable, and not
+//! before, its events are pushed to every subscriber and its clients are told.
 //!
-//! Subscriptions are catch-up subscriptions: all state is the subscriber's. It knows the position up to which it has everything, reads what it misses
-//! in bounded batches, keeps a bounded number of pushed events that came too early, and asks from time to time whether there is more.
+//! Subscriptions are catch-up subscriptions: all state is the subscriber's. It knows the position
+//! up to which it has everything, reads what it misses in bounded batches, keeps a bounded number
+//! of pushed events that came too early, and asks from time to time whether there is more.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,13 +25,16 @@ use crate::workload::{Action, Class, Field};
 
 /// The node that hosts the store.
 pub(super) const PRIMARY: NodeId = 0;
-/// Events or operations in a message. The read batch of EventStoreDB's catch-up subscriptions by default.
+/// Events or operations in a message. The read batch of EventStoreDB's catch-up subscriptions by
+/// default.
 const BATCH: usize = 500;
 /// Bytes of keys and actions in a message beyond which it takes no more.
 const BATCH_BYTES: usize = 60_000;
-/// Events or operations that are on their way to one node at once. The largest read that EventStoreDB's clients make.
+/// Events or operations that are on their way to one node at once. The largest read that
+/// EventStoreDB's clients make.
 const WINDOW: usize = 4096;
-/// Pushed events that a subscriber keeps while it waits for those before them. EventStoreDB's clients keep as many.
+/// Pushed events that a subscriber keeps while it waits for those before them. EventStoreDB's
+/// clients keep as many.
 const LIVE_QUEUE: usize = 10_000;
 /// Batches of one client that the primary keeps while it waits for the one before them.
 const EARLY: usize = 64;
@@ -284,11 +291,13 @@ fn change(
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Message {
-    /// To the primary: operations to append behind `previous`, the one before them of this client in this life. The operations follow.
+    /// To the primary: operations to append behind `previous`, the one before them of this client
+    /// in this life. The operations follow.
     Append { previous: Option<OpId> },
     /// To the primary: send the events behind `after` up to `through`, as far as they are there.
     Read { after: u64, through: u64 },
-    /// From the primary: events from position `first` follow; the log ends at `head`; the receiver's operations up to `appended` are in it.
+    /// From the primary: events from position `first` follow; the log ends at `head`; the
+    /// receiver's operations up to `appended` are in it.
     Delivery {
         appended: Option<OpId>,
         head: u64,
@@ -530,7 +539,8 @@ impl<S: EventStore> System for Primary<S> {
     }
 
     fn wake(&mut self, _: Micros, out: &mut Out) -> Result<(), Broken> {
-        // Subscribers hear that the primary is back, and where the log ends. Each asks by itself if this is lost.
+        // Subscribers hear that the primary is back, and where the log ends. Each asks by itself if
+        // this is lost.
         let position = self.projection.position();
         if position == 0 {
             return Ok(());
@@ -616,7 +626,8 @@ impl<S: EventStore> System for Primary<S> {
     }
 }
 
-/// Any other node: a client of the primary, a subscriber with a read model, and a copy of the log on its own disk, so that it restarts from that.
+/// Any other node: a client of the primary, a subscriber with a read model, and a copy of the log
+/// on its own disk, so that it restarts from that.
 pub(super) struct Subscriber<S> {
     copy: S,
     fields: Arc<[Field]>,
@@ -697,7 +708,8 @@ impl Appends {
         self.pump(now, out)
     }
 
-    /// Sends all again from the first that is not acknowledged: `window` at once, more when that proves to arrive.
+    /// Sends all again from the first that is not acknowledged: `window` at once, more when that
+    /// proves to arrive.
     fn restart(&mut self, now: Micros, window: usize, out: &mut Out) -> Result<(), Broken> {
         self.sent = 0;
         self.window = window;

@@ -9,10 +9,15 @@
 //! | list | an array for the field of the key |
 //! | text | a text for the field of the key |
 //!
-//! An entry for each writer is how counters are made of Yjs maps; a shared number that is read, changed and written loses concurrent changes. Types stand at the root, because two
-//! nodes that put a new shared type under one key of a map at once keep only one of them, while "root level types sharing the same name across different peers are considered to be replicas of the same logical entity" (docs of the crate `yrs`).
+//! An entry for each writer is how counters are made of Yjs maps; a shared number that is read,
+//! changed and written loses concurrent changes. Types stand at the root, because two nodes that
+//! put a new shared type under one key of a map at once keep only one of them, while "root level
+//! types sharing the same name across different peers are considered to be replicas of the same
+//! logical entity" (docs of the crate `yrs`).
 //!
-//! A `set` of a flag or a counter starts an *era*: one more entry holds the value at its start and its name, which nobody else will choose. Bits and sums say in which era they are, and count in no other.
+//! A `set` of a flag or a counter starts an *era*: one more entry holds the value at its start and
+//! its name, which nobody else will choose. Bits and sums say in which era they are, and count in
+//! no other.
 
 use std::cell::Cell;
 
@@ -69,7 +74,8 @@ struct Shared {
     eras: Cell<i64>,
 }
 
-/// The name of an era: the client id of who started it, and a number from 1. The first of all is (0, 0).
+/// The name of an era: the client id of who started it, and a number from 1. The first of all is
+/// (0, 0).
 type Era = (i64, i64);
 
 /// An era, and what an entry holds in it.
@@ -98,7 +104,8 @@ impl Shared {
         })
     }
 
-    /// What all nodes' entries of a flag or a counter come to: the era, the value at its start, the entry of each node.
+    /// What all nodes' entries of a flag or a counter come to: the era, the value at its start, the
+    /// entry of each node.
     fn entries(&self, txn: &impl ReadTxn, map: &MapRef, key: &str) -> (InEra, Vec<InEra>) {
         let get = |name: &str| {
             map.get(txn, name)
@@ -158,7 +165,8 @@ fn scalar(value: &Any) -> Option<Scalar> {
     })
 }
 
-/// The byte at which the `at`th character starts: Yrs counts UTF-8 bytes (`OffsetKind::Bytes`), traces characters.
+/// The byte at which the `at`th character starts: Yrs counts UTF-8 bytes (`OffsetKind::Bytes`),
+/// traces characters.
 fn byte(text: &str, at: usize) -> u32 {
     text.char_indices()
         .nth(at)
@@ -333,7 +341,8 @@ mod tests {
 
     laws::document_tests!(YRS);
 
-    /// Only in their origin's order: where an update overtakes one before it, documents of yrs 0.28.1 end up different now and then.
+    /// Only in their origin's order: where an update overtakes one before it, documents of yrs
+    /// 0.28.1 end up different now and then.
     #[test]
     fn updates_may_come_in_their_origins_order_any_number_of_times() {
         laws::any_order(200..240, &Class::ALL, true, &YRS);

@@ -1,6 +1,8 @@
-//! Bars and curves, as SVG that stands in a page: it takes its colours from the page's style, and its text is searched and read aloud with the page.
+//! Bars and curves, as SVG that stands in a page: it takes its colours from the page's style, and
+//! its text is searched and read aloud with the page.
 //!
-//! All charts are drawn 360 units wide, about as wide as a phone, so that their text is never scaled down to what nobody can read.
+//! All charts are drawn 360 units wide, about as wide as a phone, so that their text is never
+//! scaled down to what nobody can read.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -22,7 +24,8 @@ const TEXT: f64 = 12.0;
 /// Lines of text this far apart do not touch.
 const LINE: i32 = 15;
 
-/// Stand-ins: plotters knows colours, not variables, so each of these is replaced with the variable that the page defines for light and for dark.
+/// Stand-ins: plotters knows colours, not variables, so each of these is replaced with the variable
+/// that the page defines for light and for dark.
 const INK: RGBColor = RGBColor(1, 0, 0);
 const MUTED: RGBColor = RGBColor(2, 0, 0);
 const GRID: RGBColor = RGBColor(3, 0, 0);
@@ -60,7 +63,8 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Horizontal bars from zero, name and figures above each. Bars to the left of zero are drawn when there are values below it.
+/// Horizontal bars from zero, name and figures above each. Bars to the left of zero are drawn when
+/// there are values below it.
 ///
 /// # Errors
 ///
@@ -163,7 +167,8 @@ pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, R
     Ok(svg(id, title, &desc, height, &body))
 }
 
-/// Curves, both axes logarithmic, each with its name at its end. None if there is nothing above zero.
+/// Curves, both axes logarithmic, each with its name at its end. None if there is nothing above
+/// zero.
 ///
 /// # Errors
 ///
@@ -328,7 +333,8 @@ fn thinned(marks: Vec<f64>, at: impl Fn(f64) -> i32, room: impl Fn(f64) -> i32) 
     kept
 }
 
-/// Places for labels near those wanted, in order, a line apart and between the limits as far as there is room.
+/// Places for labels near those wanted, in order, a line apart and between the limits as far as
+/// there is room.
 fn apart(wanted: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|&i| wanted.get(i).copied());
@@ -393,7 +399,8 @@ fn label(area: &Area<'_>, text: &str, at: (i32, i32), pos: Pos, colour: RGBColor
     area.draw(&Text::new(text.to_owned(), at, style))
 }
 
-/// A mark of a series: five shapes and seven colours, so two series look alike only from the 36th on.
+/// A mark of a series: five shapes and seven colours, so two series look alike only from the 36th
+/// on.
 fn mark(area: &Area<'_>, at: (i32, i32), place: usize) -> Drawn {
     let (x, y) = at;
     let colour = series(place);

@@ -45,7 +45,8 @@ const COMPACT: &[(&str, &[&Metric])] = &[
     ),
 ];
 
-/// The verdict, a compact table for every run with the command that prints it, tables of growth, and what each column promises.
+/// The verdict, a compact table for every run with the command that prints it, tables of growth,
+/// and what each column promises.
 pub fn overview(review: &Review) -> String {
     let mut text = format!(
         "**{}: {}**\n\n",

@@ -58,7 +58,8 @@ impl Metric {
         }
     }
 
-    /// The columns that have the least value of those that [did everything](caveats), if these differ. Values that are shown alike are alike.
+    /// The columns that have the least value of those that [did everything](caveats), if these
+    /// differ. Values that are shown alike are alike.
     pub fn least(&self, columns: &[Column]) -> Vec<bool> {
         let none = vec![false; columns.len()];
         if !self.ranked {
@@ -94,7 +95,8 @@ impl Metric {
     }
 }
 
-/// Why a column's figures do not compare with those of a column that did everything: what stands beside its name.
+/// Why a column's figures do not compare with those of a column that did everything: what stands
+/// beside its name.
 pub fn caveats(column: &Column) -> Vec<String> {
     let mut caveats = Vec::new();
     let left_out: u64 = column.inexpressible.iter().map(|f| f.operations).sum();

@@ -1,4 +1,5 @@
-//! How figures are shown: in a terminal, in Markdown, and as one page of HTML that asks nobody for anything.
+//! How figures are shown: in a terminal, in Markdown, and as one page of HTML that asks nobody for
+//! anything.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The page: one file of HTML, with its style and its charts in it. It loads nothing and runs nothing.
+//! The page: one file of HTML, with its style and its charts in it. It loads nothing and runs
+//! nothing.
 
 use std::collections::BTreeMap;
 

@@ -103,7 +103,8 @@ fn verdict(fit: &Fit) -> String {
     text
 }
 
-/// One run: columns side by side, as many as fit into `width`; below them what is too long for a cell.
+/// One run: columns side by side, as many as fit into `width`; below them what is too long for a
+/// cell.
 pub fn run(run: &Run, width: usize) -> String {
     let mut text = format!(
         "{}, faults: {}, {}, seed {}, {}\n",
@@ -198,7 +199,8 @@ fn widest(table: &str) -> usize {
         .unwrap_or(0)
 }
 
-/// A table with these headings, which reads as Markdown, too. All but the first column are aligned to the right.
+/// A table with these headings, which reads as Markdown, too. All but the first column are aligned
+/// to the right.
 fn table<T: AsRef<str>>(headings: &[T]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);

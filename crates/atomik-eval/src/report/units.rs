@@ -51,12 +51,14 @@ const BYTES: [(f64, &str); 6] = [
 const PLAIN: [(f64, &str); 1] = [(1.0, "")];
 
 impl Unit {
-    /// The value with its unit, three significant digits; whole bytes, nanoseconds and things below 1000 have no decimals.
+    /// The value with its unit, three significant digits; whole bytes, nanoseconds and things below
+    /// 1000 have no decimals.
     pub fn show(self, value: f64) -> String {
         self.shown(value, false)
     }
 
-    /// As [`Unit::show`], without zeros at the end, and counts in thousands and millions: for the marks of an axis.
+    /// As [`Unit::show`], without zeros at the end, and counts in thousands and millions: for the
+    /// marks of an axis.
     pub fn mark(self, value: f64) -> String {
         self.shown(value, true)
     }

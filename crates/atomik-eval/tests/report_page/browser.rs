@@ -1,4 +1,5 @@
-//! A page in headless Chromium: laid out at a width, in light and in dark, looked at by `probe.js` from outside, and photographed.
+//! A page in headless Chromium: laid out at a width, in light and in dark, looked at by `probe.js`
+//! from outside, and photographed.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -79,7 +80,8 @@ pub fn find() -> Option<PathBuf> {
     found
 }
 
-/// Shows the page in windows of this size and says what there is to see. `name` names the screenshot.
+/// Shows the page in windows of this size and says what there is to see. `name` names the
+/// screenshot.
 pub fn look(browser: &Path, name: &str, page: &str, width: u32, height: u32) -> Seen {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report");
     fs::create_dir_all(&folder).unwrap();
@@ -169,7 +171,8 @@ impl Seen {
         [(&self.light, 0), (&self.dark, self.light.width as usize)]
     }
 
-    /// Charts of the picture and in how many of them every colour that is drawn is there to be seen.
+    /// Charts of the picture and in how many of them every colour that is drawn is there to be
+    /// seen.
     pub fn charts_that_show(&self, findings: &Findings, offset: usize) -> (usize, Vec<String>) {
         let mut looked_at = 0;
         let mut missing = Vec::new();

@@ -244,7 +244,8 @@ pub fn sound() -> Review {
     }
 }
 
-/// A review of everything that is rare: hostile and long names, extreme numbers, columns that did little or nothing, a run without columns.
+/// A review of everything that is rare: hostile and long names, extreme numbers, columns that did
+/// little or nothing, a run without columns.
 pub fn rare() -> Review {
     let mut review = sound();
     let long = "a_name_without_any_space_".repeat(8);

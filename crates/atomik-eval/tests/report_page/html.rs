@@ -1,5 +1,6 @@
-//! A reader of HTML that takes only what the report writes: every attribute in double quotes, every `<`, `>`, `&` of a text escaped. What a lenient reader would
-//! guess is an error here, so a text that slips out of its place is found.
+//! A reader of HTML that takes only what the report writes: every attribute in double quotes, every
+//! `<`, `>`, `&` of a text escaped. What a lenient reader would guess is an error here, so a text
+//! that slips out of its place is found.
 
 /// A tag, as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,4 +1,5 @@
-//! Screenshots: the PNG that Chromium writes (8 bits a sample, RGB or RGBA, not interlaced; PNG specification, sections 4.1 and 9).
+//! Screenshots: the PNG that Chromium writes (8 bits a sample, RGB or RGBA, not interlaced; PNG
+//! specification, sections 4.1 and 9).
 
 use std::io::Read;
 

@@ -8,8 +8,8 @@
 //! - D cycles back: written at the very edge of the read, so the word read is replaced by the word
 //!   written (which holds everything up to there).
 //!
-//! The readout copy is read at the edge after stage T - 1, which is the edge that writes the command
-//! one cycle back; again that word is replaced. So no memory is ever relied on to return
+//! The readout copy is read at the edge after stage T - 1, which is the edge that writes the
+//! command one cycle back; again that word is replaced. So no memory is ever relied on to return
 //! anything in particular at an edge that also writes the address.
 //!
 //! A clear is a command like any other: it writes, and its word is zero whatever was there. No

@@ -147,7 +147,8 @@ fn gate_not(condition: &Expr, value: &Expr) -> crate::expr::Drive {
     select(condition, Expr::zero(value.width()), value)
 }
 
-/// Instantiates the clear sequencer; returns whether it runs, and the address (of A bits) that it is at.
+/// Instantiates the clear sequencer; returns whether it runs, and the address (of A bits) that it
+/// is at.
 fn clear(m: &mut Circuit, config: &Config, rst: &Expr) -> (Expr, Option<Expr>) {
     m.section("Reset: clears every address, holding ready low.");
     m.instance("clear", &clear::circuit(config), &[("rst", rst)]);

@@ -1,11 +1,11 @@
 //! The reference side: per address a base and an offset, which turn the lanes' total into the
 //! delta and the state.
 //!
-//! total: xor of every delta an address ever took (never cleared between resets).
-//! base: the total at the last LOAD, SWAP or DRAIN. offset: reference xor base.
-//! Then delta = base ^ total and state = offset ^ total. SWAP and DRAIN change neither the total nor
-//! the state, so they leave the offset alone; both memories are only ever written with functions
-//! of the total and of LOAD's value, never of themselves: there is no loop here.
+//! total: xor of every delta an address ever took (never cleared between resets). base: the total
+//! at the last LOAD, SWAP or DRAIN. offset: reference xor base. Then delta = base ^ total and state
+//! = offset ^ total. SWAP and DRAIN change neither the total nor the state, so they leave the
+//! offset alone; both memories are only ever written with functions of the total and of LOAD's
+//! value, never of themselves: there is no loop here.
 
 use super::lane::{equal_bits, equal_slices};
 use super::lane_slice::memory;

@@ -294,7 +294,8 @@ pub async fn close_sends_or_counts_whatever_was_taken_and_does_not_hang(lab: imp
     timeout(GUARD, b.close()).await.expect("close hangs");
 }
 
-/// The conformance tests over the labs that `$lab` opens; where it gives none they are skipped, and it says why.
+/// The conformance tests over the labs that `$lab` opens; where it gives none they are skipped, and
+/// it says why.
 macro_rules! tests {
     ($lab:ident) => {
         conformance::tests!($lab:

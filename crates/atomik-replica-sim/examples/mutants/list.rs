@@ -1,10 +1,12 @@
-//! Faults to plant into `atomik-replica`, each of which the simulator must find, or which can be shown to change nothing.
+//! Faults to plant into `atomik-replica`, each of which the simulator must find, or which can be
+//! shown to change nothing.
 
 /// A fault: what is replaced by what, and what the simulator makes of it.
 pub struct Mutant {
     /// What is wrong with it.
     pub name: &'static str,
-    /// Files of `atomik-replica`, below `src`; texts that occur exactly once there; their replacements.
+    /// Files of `atomik-replica`, below `src`; texts that occur exactly once there; their
+    /// replacements.
     pub edits: &'static [Edit],
     /// Why it changes nothing that the simulator may complain of, if so.
     pub equivalent: Option<&'static str>,

@@ -1,7 +1,9 @@
-//! Plants faults into copies of `atomik-replica`, one at a time, and has the simulator look for them: `mutants [SCHEDULES] [NAME]`.
+//! Plants faults into copies of `atomik-replica`, one at a time, and has the simulator look for
+//! them: `mutants [SCHEDULES] [NAME]`.
 //!
-//! The crates are copied to a folder of their own, and built into `mutants` below the target folder, some ten seconds a fault. Status 1 if a fault is
-//! not found, or one is found that should change nothing.
+//! The crates are copied to a folder of their own, and built into `mutants` below the target
+//! folder, some ten seconds a fault. Status 1 if a fault is not found, or one is found that should
+//! change nothing.
 
 mod list;
 

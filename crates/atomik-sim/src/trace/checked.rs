@@ -8,9 +8,10 @@ use super::read::{Cycles, Reader};
 
 /// A trace of which every line was read and found good.
 ///
-/// It can be read any number of times. A regular file is read in place, so it must not change meanwhile:
-/// lines are checked again as they are read, but a line that turned bad then stops a run half way. Anything
-/// else (a pipe, a terminal) is copied to an unnamed temporary file during the check.
+/// It can be read any number of times. A regular file is read in place, so it must not change
+/// meanwhile: lines are checked again as they are read, but a line that turned bad then stops a run
+/// half way. Anything else (a pipe, a terminal) is copied to an unnamed temporary file during the
+/// check.
 #[derive(Debug)]
 pub struct Trace {
     name: Box<str>,
@@ -49,8 +50,8 @@ impl Trace {
         Self::from_file(&name, file, geometry)
     }
 
-    /// Checks the trace in a regular file that is open for reading, from where it stands. Error messages
-    /// call it `name`.
+    /// Checks the trace in a regular file that is open for reading, from where it stands. Error
+    /// messages call it `name`.
     fn from_file(name: &str, file: File, geometry: Geometry) -> Result<Self, Error> {
         let summary = check(name, &file, geometry, |_| Ok(()))?;
         Ok(Self {
@@ -92,8 +93,8 @@ impl Trace {
         Self::spool("<stdin>", io::stdin().lock(), geometry)
     }
 
-    /// Checks the trace in `input`, which error messages call `name`, and copies it to an unnamed temporary
-    /// file.
+    /// Checks the trace in `input`, which error messages call `name`, and copies it to an unnamed
+    /// temporary file.
     ///
     /// # Errors
     /// As [`Trace::open`].

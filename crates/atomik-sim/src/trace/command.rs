@@ -40,7 +40,8 @@ impl Data {
         &mut self.0[..width.div_ceil(64) as usize]
     }
 
-    /// The number of bits that the value needs: one more than the place of its highest 1, and 0 for 0.
+    /// The number of bits that the value needs: one more than the place of its highest 1, and 0 for
+    /// 0.
     pub fn bits(&self) -> u32 {
         let zeros: u32 = match self.0.iter().rposition(|&limb| limb != 0) {
             Some(top) => (LIMBS - 1 - top) as u32 * 64 + self.0[top].leading_zeros(),
@@ -49,8 +50,8 @@ impl Data {
         MAX_WIDTH - zeros
     }
 
-    /// Reads `0x` with hex digits of either case, or decimal digits. The value decides whether it fits,
-    /// not the number of digits.
+    /// Reads `0x` with hex digits of either case, or decimal digits. The value decides whether it
+    /// fits, not the number of digits.
     ///
     /// # Errors
     /// [`DataError`] when the text has another form, or needs more than [`MAX_WIDTH`] bits.
@@ -73,7 +74,8 @@ impl Data {
         let mut data = Self::ZERO;
         for (limb, digits) in data.0.iter_mut().zip(digits.rchunks(16)) {
             for &digit in digits {
-                // '0'..='9' have their value in the low four bits, letters of either case nine less.
+                // '0'..='9' have their value in the low four bits, letters of either case nine
+                // less.
                 let value = (digit & 0xf) + 9 * (digit >> 6);
                 *limb = *limb << 4 | u64::from(value);
             }

@@ -228,8 +228,8 @@ struct Object<'a> {
     data: Option<&'a RawValue>,
     lane: Option<&'a RawValue>,
     cycle: Option<&'a RawValue>,
-    /// The first field that should not be there. It waits for the end of the line: a line that is not JSON
-    /// is refused for that.
+    /// The first field that should not be there. It waits for the end of the line: a line that is
+    /// not JSON is refused for that.
     problem: Option<Reason>,
 }
 

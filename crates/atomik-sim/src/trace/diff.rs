@@ -1,10 +1,10 @@
 //! The trace that turns one file into another, and the check that a register file did.
 //!
-//! Word `i` of a file is its bytes `i * width / 8` and on, the first of them in the low bits; the last word
-//! of a file, and the shorter of two files, is filled up with zeros. The files are cut into pieces of `depth`
-//! words, one piece after the other through the same addresses: `load` of every old word, `accum` of old
-//! xor new where that is not 0, `read` of every word. So any two files fit any register file, and the
-//! responses are the words of the new file, in order.
+//! Word `i` of a file is its bytes `i * width / 8` and on, the first of them in the low bits; the
+//! last word of a file, and the shorter of two files, is filled up with zeros. The files are cut
+//! into pieces of `depth` words, one piece after the other through the same addresses: `load` of
+//! every old word, `accum` of old xor new where that is not 0, `read` of every word. So any two
+//! files fit any register file, and the responses are the words of the new file, in order.
 
 use std::fmt;
 use std::fs::File;
@@ -74,14 +74,15 @@ pub struct Counts {
 }
 
 impl Diff {
-    /// Opens both files for words of `width` bits and a register file with `lanes` lanes. Without a `depth`,
-    /// the smallest that holds the longer file in one piece is chosen, at most [`LARGEST_DEFAULT_DEPTH`].
+    /// Opens both files for words of `width` bits and a register file with `lanes` lanes. Without a
+    /// `depth`, the smallest that holds the longer file in one piece is chosen, at most
+    /// [`LARGEST_DEFAULT_DEPTH`].
     ///
     /// Regular files must not change afterwards; others are copied to temporary files.
     ///
     /// # Errors
-    /// When the register file is not possible, its words do not hold whole bytes, or a file cannot be read
-    /// or copied.
+    /// When the register file is not possible, its words do not hold whole bytes, or a file cannot
+    /// be read or copied.
     pub fn open(
         old: &Path,
         new: &Path,

@@ -30,8 +30,8 @@ impl Geometry {
     /// A register file of `depth` words of `width` bits with `lanes` lanes.
     ///
     /// # Errors
-    /// When `width` is not in 1..=[`MAX_WIDTH`], `depth` is not a power of two, or `lanes` is not in
-    /// 1..=[`MAX_LANES`].
+    /// When `width` is not in 1..=[`MAX_WIDTH`], `depth` is not a power of two, or `lanes` is not
+    /// in 1..=[`MAX_LANES`].
     pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Self, GeometryError> {
         if !(1..=MAX_WIDTH).contains(&width) {
             return Err(GeometryError::Width(width));

@@ -19,8 +19,9 @@
 //! | `cycle` of the first line, by default | 0 |
 //! | the reserved op code 7 | has no name, so no line can say it |
 //!
-//! A [`Trace`] is a file that was read to its end and found good, so a run cannot stop half way because of
-//! a bad line. Everything streams: memory depends on the number of lanes, never on the number of lines.
+//! A [`Trace`] is a file that was read to its end and found good, so a run cannot stop half way
+//! because of a bad line. Everything streams: memory depends on the number of lanes, never on the
+//! number of lines.
 //!
 //! ```
 //! use atomik_sim::trace::{Geometry, ResponseWriter, Trace, run_model};

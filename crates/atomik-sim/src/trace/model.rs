@@ -7,7 +7,8 @@ use super::error::Error;
 /// Runs `trace` on the software model and hands each response to `sink`, in order.
 ///
 /// # Errors
-/// Those of the model and of reading the trace, as [`Error`], and those of `sink`, which end the run.
+/// Those of the model and of reading the trace, as [`Error`], and those of `sink`, which end the
+/// run.
 pub fn run_model<E: From<Error>>(
     trace: &mut Trace,
     mut sink: impl FnMut(&Response) -> Result<(), E>,

@@ -7,8 +7,8 @@ use super::geometry::Geometry;
 
 /// An endless random trace, fixed by its geometry and its seed: the same on every machine.
 ///
-/// It mixes what a register file finds hard: addresses come back at once or soon, deltas cancel, lanes meet
-/// at one address, and cycles stay idle. Lane 0 gets every op, one half of them `accum`.
+/// It mixes what a register file finds hard: addresses come back at once or soon, deltas cancel,
+/// lanes meet at one address, and cycles stay idle. Lane 0 gets every op, one half of them `accum`.
 #[derive(Debug, Clone)]
 pub struct Random {
     geometry: Geometry,
@@ -34,8 +34,9 @@ impl Random {
         }
     }
 
-    /// A number below `bound`, by the high half of a product (Lemire, "Fast random integer generation in an
-    /// interval", 2019, without its rejection step: the bias is at most `bound / 2^64`).
+    /// A number below `bound`, by the high half of a product (Lemire, "Fast random integer
+    /// generation in an interval", 2019, without its rejection step: the bias is at most `bound /
+    /// 2^64`).
     fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.source.next_u64()) * u128::from(bound)) >> 64) as u64
     }
@@ -62,7 +63,8 @@ impl Random {
         }
     }
 
-    /// An eighth 0, an eighth the value before (a delta that cancels), an eighth all ones, else any.
+    /// An eighth 0, an eighth the value before (a delta that cancels), an eighth all ones, else
+    /// any.
     fn data(&mut self) -> Data {
         let width = self.geometry.width();
         let mut data = match self.below(8) {

@@ -21,7 +21,8 @@ pub struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// A reader of `input`, which error messages call `file`, for a register file of this `geometry`.
+    /// A reader of `input`, which error messages call `file`, for a register file of this
+    /// `geometry`.
     pub fn new(file: &str, input: R, geometry: Geometry) -> Self {
         Self {
             input,
@@ -71,8 +72,8 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
-/// Reads commands cycle by cycle, those of one cycle in the order of their lanes: the order in which they
-/// take effect.
+/// Reads commands cycle by cycle, those of one cycle in the order of their lanes: the order in
+/// which they take effect.
 ///
 /// It keeps the commands of one cycle in memory, at most one for each lane, and one more.
 #[derive(Debug)]

@@ -15,8 +15,8 @@ pub struct ResponseWriter<W> {
 }
 
 impl<W: Write> ResponseWriter<W> {
-    /// A writer of responses of `width` bits, without the cycle. It writes a line at a time, so `out` should
-    /// be buffered.
+    /// A writer of responses of `width` bits, without the cycle. It writes a line at a time, so
+    /// `out` should be buffered.
     pub fn new(out: W, width: u32) -> Self {
         Self {
             out,
@@ -79,8 +79,8 @@ pub struct CommandWriter<W> {
 }
 
 impl<W: Write> CommandWriter<W> {
-    /// A writer at the start of a trace for words of `width` bits. It writes a line at a time, so `out`
-    /// should be buffered.
+    /// A writer at the start of a trace for words of `width` bits. It writes a line at a time, so
+    /// `out` should be buffered.
     pub fn new(out: W, width: u32) -> Self {
         Self {
             out,
@@ -90,8 +90,8 @@ impl<W: Write> CommandWriter<W> {
         }
     }
 
-    /// Writes one command. The caller sees to it that the commands make a trace: cycles never decrease, and
-    /// the commands of one cycle are on different lanes.
+    /// Writes one command. The caller sees to it that the commands make a trace: cycles never
+    /// decrease, and the commands of one cycle are on different lanes.
     ///
     /// # Errors
     /// What `out` says.

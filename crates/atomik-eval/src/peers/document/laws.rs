@@ -19,7 +19,8 @@ fn empty<D>(kind: &Documents<D>, setup: &Setup, node: NodeId) -> D {
     (kind.empty)(setup, node, client_id(setup, node, 0)).unwrap()
 }
 
-/// Updates of three documents come to each other in any order, or at least in that of each origin, some twice; differences now and then.
+/// Updates of three documents come to each other in any order, or at least in that of each origin,
+/// some twice; differences now and then.
 pub(crate) fn any_order<D: Document>(
     seeds: Range<u64>,
     classes: &[Class],
@@ -99,7 +100,8 @@ pub(crate) fn sums<D: Document>(seeds: Range<u64>, kind: &Documents<D>) {
     }
 }
 
-/// After a `set` that has seen all others a flag or counter holds what was set, whichever of those at once had stayed before.
+/// After a `set` that has seen all others a flag or counter holds what was set, whichever of those
+/// at once had stayed before.
 pub(crate) fn sets<D: Document>(seeds: Range<u64>, kind: &Documents<D>) {
     let number = |value| Action::Set(Scalar::Int(value));
     let bit = |value| Action::Set(Scalar::Bool(value));

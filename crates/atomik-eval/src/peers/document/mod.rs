@@ -1,13 +1,18 @@
-//! Replication of a document, as the authors of Yjs do it and those of Loro and Automerge advise or allow: changes are broadcast as they are made, and whoever comes back says what it has
-//! (a state vector) and gets what it lacks in one piece.
+//! Replication of a document, as the authors of Yjs do it and those of Loro and Automerge advise or
+//! allow: changes are broadcast as they are made, and whoever comes back says what it has (a state
+//! vector) and gets what it lacks in one piece.
 //!
-//! Providers of these libraries run over streams, which repeat single lost packets by themselves. Here is no stream, so updates have numbers, an origin keeps its latest ones
-//! as a stream's send buffer would, and a gap is asked for by number. Only what is not there any more, or was missed while a link was down, takes the
-//! exchange of state vectors. How many updates of each origin a node has, its *tallies*, says what its document holds. Tallies are compared with one peer in turn at every interval, which costs a few bytes,
-//! while a difference by state vector always carries all deletions of a Yjs document.
+//! Providers of these libraries run over streams, which repeat single lost packets by themselves.
+//! Here is no stream, so updates have numbers, an origin keeps its latest ones as a stream's send
+//! buffer would, and a gap is asked for by number. Only what is not there any more, or was missed
+//! while a link was down, takes the exchange of state vectors. How many updates of each origin a
+//! node has, its *tallies*, says what its document holds. Tallies are compared with one peer in
+//! turn at every interval, which costs a few bytes, while a difference by state vector always
+//! carries all deletions of a Yjs document.
 //!
-//! Clients' operations wait until the disk is free, then they change the document and are stored as one update; it is sent when it is durable. So at that moment all of the
-//! document is durable, and then questions are answered.
+//! Clients' operations wait until the disk is free, then they change the document and are stored as
+//! one update; it is sent when it is durable. So at that moment all of the document is durable, and
+//! then questions are answered.
 
 #[cfg(test)]
 pub(super) mod laws;
@@ -24,13 +29,16 @@ use crate::system::{
 };
 use crate::workload::{Action, Scalar};
 
-/// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send buffer.
+/// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send
+/// buffer.
 const SEND_BUFFER: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 
-/// The document is stored as a whole when the updates since then have as many bytes as it had, and this many at least.
+/// The document is stored as a whole when the updates since then have as many bytes as it had, and
+/// this many at least.
 const LEAST_TAIL: usize = if cfg!(test) { 2 << 10 } else { 64 << 10 };
 
-/// Updates of one origin that wait for others before them. Beyond that they are dropped, and asked for again when their turn comes.
+/// Updates of one origin that wait for others before them. Beyond that they are dropped, and asked
+/// for again when their turn comes.
 const MOST_WAITING: usize = 1 << 12;
 
 /// Keys of records: the whole document, one update, the number of this life.
@@ -89,7 +97,8 @@ impl<D: Document + 'static> Kind for Documents<D> {
     }
 }
 
-/// Bits for the id of a node in one of its lives, at random from the seed: libraries ask that an id is not used again after a restart.
+/// Bits for the id of a node in one of its lives, at random from the seed: libraries ask that an id
+/// is not used again after a restart.
 fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     for part in [setup.seed, node as u64, life] {
@@ -122,7 +131,8 @@ pub(crate) fn element(name: &str) -> Option<Scalar> {
 /// An update that waits: what must be in the document before it, and the update.
 type Waiting = (Vec<(u32, u64)>, Vec<u8>);
 
-/// What one origin made, as far as it is here. Its updates are taken over in its order, as a stream would bring them.
+/// What one origin made, as far as it is here. Its updates are taken over in its order, as a stream
+/// would bring them.
 #[derive(Debug, Default)]
 struct Line {
     /// All up to this number are in the document.
@@ -150,7 +160,8 @@ enum Stored {
 
 #[derive(Serialize, Deserialize)]
 enum Message {
-    /// An update of the sender follows. It came after all of `after`: what of other origins had come to the sender since its update before.
+    /// An update of the sender follows. It came after all of `after`: what of other origins had
+    /// come to the sender since its update before.
     Update { number: u64, after: Vec<(u32, u64)> },
     /// The sender lacks these of the receiver's updates.
     Missing(Vec<(u64, u64)>),
@@ -162,7 +173,8 @@ enum Message {
     },
     /// The sender lacks something; its state vector follows.
     Step1 { upto: Vec<u64> },
-    /// What the sender's document has beyond the state vector follows: whoever still has all up to `base`, as he said with the vector, has all up to `upto` with it.
+    /// What the sender's document has beyond the state vector follows: whoever still has all up to
+    /// `base`, as he said with the vector, has all up to `upto` with it.
     Step2 { base: Vec<u64>, upto: Vec<u64> },
 }
 
@@ -342,8 +354,9 @@ impl<D: Document> Replica<D> {
         Ok(())
     }
 
-    /// Applies the updates that wait and have all before them. Libraries can hold back what came early, too; but Yrs 0.28.1 does not always
-    /// get it right, and what is held back is missing from a document that is written down.
+    /// Applies the updates that wait and have all before them. Libraries can hold back what came
+    /// early, too; but Yrs 0.28.1 does not always get it right, and what is held back is missing
+    /// from a document that is written down.
     fn take_over(&mut self) -> Result<(), Broken> {
         let mut ready = Vec::new();
         while let Some(from) = (0..self.lines.len()).find(|&from| {

@@ -22,9 +22,11 @@ use super::machine::Machine;
 const HARD_STATE: &[u8] = b"h";
 const SNAPSHOT: &[u8] = b"s";
 
-/// A snapshot is taken after so many entries: `DefaultSnapshotCount` in etcd's server/etcdserver/server.go; "Snapshot tuning" in its tuning guide.
+/// A snapshot is taken after so many entries: `DefaultSnapshotCount` in etcd's
+/// server/etcdserver/server.go; "Snapshot tuning" in its tuning guide.
 const SNAPSHOT_ENTRIES: u64 = 10_000;
-/// So many entries before a snapshot stay, for followers that are only a little behind: `DefaultSnapshotCatchUpEntries`, same file.
+/// So many entries before a snapshot stay, for followers that are only a little behind:
+/// `DefaultSnapshotCatchUpEntries`, same file.
 const CATCH_UP_ENTRIES: u64 = 5_000;
 
 fn entry_key(index: u64) -> Vec<u8> {
@@ -116,7 +118,8 @@ impl Log {
         if let Some(first) = log.entries.front()
             && first.index <= log.base.0
         {
-            // Kept for slow followers: its own term answers for what raft asks of the one before the first.
+            // Kept for slow followers: its own term answers for what raft asks of the one before
+            // the first.
             log.base = (first.index, first.term);
             log.entries.pop_front();
         }
@@ -218,8 +221,9 @@ impl Log {
         Ok(node)
     }
 
-    /// Writes a snapshot and drops entries before it, if it is time: after [`SNAPSHOT_ENTRIES`], and not before the log since the last one is as long as that one
-    /// was, so that writing state stays in proportion to writing the log (Ongaro, as above, section 5.1.2).
+    /// Writes a snapshot and drops entries before it, if it is time: after [`SNAPSHOT_ENTRIES`],
+    /// and not before the log since the last one is as long as that one was, so that writing state
+    /// stays in proportion to writing the log (Ongaro, as above, section 5.1.2).
     pub(super) fn compact(&mut self) -> Result<(), Broken> {
         if self.applied.0 - self.snapshot_index < self.compaction.snapshot_entries
             || self.applied_bytes < self.snapshot_bytes
@@ -235,7 +239,8 @@ impl Log {
             .applied
             .0
             .saturating_sub(self.compaction.catch_up_entries);
-        // The entry at `base` stays on disk for its term, unless there never was one or a snapshot stands for it.
+        // The entry at `base` stays on disk for its term, unless there never was one or a snapshot
+        // stands for it.
         while self.base.0 < keep
             && let Some(entry) = self.entries.pop_front()
         {

@@ -1,4 +1,5 @@
-//! The replicated state machine: what committed log entries do to the state, and how that becomes a snapshot and a state again.
+//! The replicated state machine: what committed log entries do to the state, and how that becomes a
+//! snapshot and a state again.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -25,7 +26,8 @@ pub(super) struct Batch<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Operation<'a> {
-    /// Its request number, as the distance from the operation before it, or from [`Batch::floor`]: one byte mostly.
+    /// Its request number, as the distance from the operation before it, or from [`Batch::floor`]:
+    /// one byte mostly.
     pub(super) gap: u64,
     #[serde(borrow)]
     pub(super) key: Cow<'a, str>,
@@ -33,8 +35,8 @@ pub(super) struct Operation<'a> {
     pub(super) action: Cow<'a, Action>,
 }
 
-/// What is remembered of a node's requests so that each is applied once (Ongaro, "Consensus: Bridging Theory and Practice", section 6.3), and in the order in which
-/// they were made.
+/// What is remembered of a node's requests so that each is applied once (Ongaro, "Consensus:
+/// Bridging Theory and Practice", section 6.3), and in the order in which they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
     /// All up to this number are applied or given up.

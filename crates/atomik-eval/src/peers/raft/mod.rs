@@ -1,10 +1,14 @@
-//! Raft, as raft-rs has it: one replicated log, a leader that orders it, a majority that holds every acknowledged operation.
+//! Raft, as raft-rs has it: one replicated log, a leader that orders it, a majority that holds
+//! every acknowledged operation.
 //!
-//! A node's clients hand their operations to it; it proposes all that came at once as one log entry, which raft-rs forwards to the leader, and acknowledges them when it
-//! has applied them itself. Until then it proposes them again now and then; the state machine applies none twice.
+//! A node's clients hand their operations to it; it proposes all that came at once as one log
+//! entry, which raft-rs forwards to the leader, and acknowledges them when it has applied them
+//! itself. Until then it proposes them again now and then; the state machine applies none twice.
 //!
-//! Where advice is followed, it is from: the documentation of the crate `raft` 0.7 ("Processing the Ready State", `Config`); etcd's tuning guide (etcd.io/docs/v3.5/tuning); etcd's
-//! server/etcdserver/server.go; TiKV's configuration; Diego Ongaro's dissertation "Consensus: Bridging Theory and Practice" (2014).
+//! Where advice is followed, it is from: the documentation of the crate `raft` 0.7 ("Processing the
+//! Ready State", `Config`); etcd's tuning guide (etcd.io/docs/v3.5/tuning); etcd's
+//! server/etcdserver/server.go; TiKV's configuration; Diego Ongaro's dissertation "Consensus:
+//! Bridging Theory and Practice" (2014).
 
 mod log;
 mod machine;
@@ -37,7 +41,8 @@ const MAX_MESSAGE: u64 = 1 << 20;
 const MAX_INFLIGHT: usize = 256;
 /// Ticks between heartbeats: the default of raft-rs.
 const HEARTBEAT_TICKS: usize = 2;
-/// Ticks without a leader until an election: "We suggest election_tick = 10 * HeartbeatTick", raft-rs's `Config`; at least ten round trips, etcd's tuning guide.
+/// Ticks without a leader until an election: "We suggest election_tick = 10 * HeartbeatTick",
+/// raft-rs's `Config`; at least ten round trips, etcd's tuning guide.
 const ELECTION_TICKS: usize = 10 * HEARTBEAT_TICKS;
 /// How often the wait until an operation is proposed again is doubled.
 const MAX_DOUBLINGS: u32 = 6;
@@ -124,8 +129,9 @@ struct Node {
     write_by: Option<Micros>,
     /// By request number.
     pending: BTreeMap<u64, Pending>,
-    /// The last request number. Those of a life are above those of the lives before it, without anything being stored for that: they start from the clock, and no node
-    /// takes an operation every microsecond.
+    /// The last request number. Those of a life are above those of the lives before it, without
+    /// anything being stored for that: they start from the clock, and no node takes an operation
+    /// every microsecond.
     number: u64,
     /// What is pending from this number on has not been proposed yet.
     fresh: u64,
@@ -161,7 +167,8 @@ impl Node {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raft = RawNode::new(&config, log, &logger)
             .map_err(|error| Broken::new("starting raft", error))?;
-        // A round trip is there and back and, as followers answer from disk, an fsync: "each request and response may be impacted by slow disks", etcd's tuning guide.
+        // A round trip is there and back and, as followers answer from disk, an fsync: "each
+        // request and response may be impacted by slow disks", etcd's tuning guide.
         let round_trip = 2 * setup.latency + setup.fsync;
         Ok(Self {
             raft,
@@ -179,7 +186,8 @@ impl Node {
             number: 0,
             fresh: 0,
             due: Micros::MAX,
-            // To the leader and to the followers, and back both ways, is two round trips; twice that is for certain.
+            // To the leader and to the followers, and back both ways, is two round trips; twice
+            // that is for certain.
             retry: 4 * round_trip,
             snapshots: BTreeMap::new(),
             bytes_read,
@@ -253,7 +261,8 @@ impl Node {
                 messages,
             });
         }
-        // A commit index alone "is permissible" to be written later (`Ready::must_sync`): with the next entries, or after a heartbeat's time.
+        // A commit index alone "is permissible" to be written later (`Ready::must_sync`): with the
+        // next entries, or after a heartbeat's time.
         if self.raft.store().is_dirty() && self.write_by.is_none() {
             self.write_by = Some(now + self.tick * HEARTBEAT_TICKS as Micros);
         }
@@ -296,7 +305,8 @@ impl Node {
         }
     }
 
-    /// Looks for proposals that have been overtaken by later ones, so are lost: as TCP does (RFC 8985), they are made again without waiting for their time.
+    /// Looks for proposals that have been overtaken by later ones, so are lost: as TCP does (RFC
+    /// 8985), they are made again without waiting for their time.
     fn miss(&mut self, now: Micros) {
         let me = self.me as u32;
         let machine = self.raft.store().machine();
@@ -314,7 +324,8 @@ impl Node {
         }
     }
 
-    /// Proposes operations that are due, as one entry if they fit; says whether there were any, and a leader to take them.
+    /// Proposes operations that are due, as one entry if they fit; says whether there were any, and
+    /// a leader to take them.
     fn propose(&mut self, now: Micros) -> Result<bool, Broken> {
         let Some((&floor, _)) = self.pending.first_key_value() else {
             return Ok(false);
@@ -372,7 +383,8 @@ impl Node {
     }
 
     fn tick(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
-        // raft-rs draws from the thread's generator when it resets its timer. A draw from the seed takes its place, new for each term and each election called for.
+        // raft-rs draws from the thread's generator when it resets its timer. A draw from the seed
+        // takes its place, new for each term and each election called for.
         let range = ELECTION_TICKS as u64;
         let draw = FixedState::with_seed(self.seed).hash_one((
             self.me as u64,
@@ -394,7 +406,9 @@ impl Node {
         Ok(())
     }
 
-    /// Tells raft of snapshots that have not arrived in time ("the application MUST report back", `Ready::messages`). The time doubles for each that is lost, so that one that is merely slow arrives.
+    /// Tells raft of snapshots that have not arrived in time ("the application MUST report back",
+    /// `Ready::messages`). The time doubles for each that is lost, so that one that is merely slow
+    /// arrives.
     fn check_snapshots(&mut self, now: Micros) {
         let raft = &mut self.raft;
         let leads = raft.raft.state == StateRole::Leader;
@@ -464,7 +478,8 @@ impl System for Node {
             )));
         }
         match self.raft.step(message) {
-            // A proposal that came where there is no leader is as good as lost; its node proposes it again.
+            // A proposal that came where there is no leader is as good as lost; its node proposes
+            // it again.
             Ok(()) | Err(raft::Error::ProposalDropped) => self.work(now, out),
             Err(error) => Err(Broken::new("handing a message to raft", error)),
         }
@@ -500,7 +515,8 @@ impl System for Node {
         self.send(now, messages, out)?;
         if let Some(ready) = durable {
             self.raft.on_persist_ready(ready);
-            // A snapshot counts as applied only now: raft-rs refuses to go beyond what is persisted.
+            // A snapshot counts as applied only now: raft-rs refuses to go beyond what is
+            // persisted.
             let applied = self.raft.store().applied();
             let raft_log = &self.raft.raft.raft_log;
             if applied > raft_log.applied() && applied <= raft_log.persisted {

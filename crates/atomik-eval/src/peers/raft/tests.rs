@@ -1,4 +1,5 @@
-//! A network and disks that do their worst, by seed; histories are checked against what Raft promises.
+//! A network and disks that do their worst, by seed; histories are checked against what Raft
+//! promises.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -265,7 +266,8 @@ impl Cluster {
         self.call(node, |system, now, out| system.submit(now, &ops, out));
     }
 
-    /// Lets clients and faults have their way for a while, then heals everything and waits until all nodes are the same.
+    /// Lets clients and faults have their way for a while, then heals everything and waits until
+    /// all nodes are the same.
     fn live(&mut self, rounds: u64) {
         let election = 40 * (2 * LATENCY + FSYNC);
         for _ in 0..rounds {
@@ -353,7 +355,8 @@ impl Cluster {
         }
     }
 
-    /// All nodes hold one sequence, with every acknowledged operation in it once and in an order that the clients' moments allow.
+    /// All nodes hold one sequence, with every acknowledged operation in it once and in an order
+    /// that the clients' moments allow.
     fn check(&self) {
         let list = self.list(0);
         for node in 1..self.setup.nodes {
@@ -487,7 +490,8 @@ fn the_disk_alone_brings_the_state_back() {
                 cluster.nodes[node].as_ref().unwrap().progress()
             );
         }
-        // Compaction keeps the log short: entries since the last snapshot, and those kept behind it.
+        // Compaction keeps the log short: entries since the last snapshot, and those kept behind
+        // it.
         let entries = cluster.disks[0]
             .records
             .keys()
@@ -631,7 +635,8 @@ fn a_disk_gives_back_the_log_that_was_written_to_it() {
             let last = log.last_index().unwrap();
             match draw(6) {
                 0 | 1 => {
-                    // A new leader's entries replace those that are not committed, as many as they are.
+                    // A new leader's entries replace those that are not committed, as many as they
+                    // are.
                     let first = hard.commit + 1 + draw(last - hard.commit + 1);
                     hard.term += u64::from(first <= last);
                     let entries: Vec<Entry> = (first..=first + draw(3))
