@@ -43,7 +43,7 @@ GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 # Cargo uses every core by itself; two at once would only wait for each other's lock and mix their
 # output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga campaign test test-build test-verilated test-engines node demo-cluster soak mutants-replica \
+.PHONY: help setup setup-fpga run fpga campaign check test test-build test-verilated test-engines node demo-cluster soak mutants-replica \
     atomik-eval eval-data eval eval-scale eval-example test-documents bench lint doc hdl ci clean distclean
 
 help: ## this list
@@ -68,6 +68,9 @@ fpga: setup-fpga ## place the register file on FPGAs and compare with the goals;
 
 campaign: setup ## the regression of sim/campaign.toml: more configurations and seeds; some ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml
+
+check: ## whether everything compiles
+	$(CARGO) check $(ALL) --all-targets
 
 test-build: ## compile what `make test` runs
 	$(CARGO) test $(ALL) --no-run
