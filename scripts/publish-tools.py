@@ -7,6 +7,7 @@ The launchers find the wheels relative to themselves, which is what lets the fol
 project; pip's own launchers, and those of a venv, hold the path of the day they were made.
 """
 
+import fcntl
 import importlib.metadata
 import os
 import pathlib
@@ -83,7 +84,10 @@ FIRST_RUNS = (
 
 
 def first_run(stage):
-    """Run each tool once: it shows that it runs here, and WebAssembly is compiled before anything runs it in parallel."""
+    """Run each tool once.
+
+    That shows that it runs here, and compiles its WebAssembly before anything runs it in parallel.
+    """
     for name, argument, word in FIRST_RUNS:
         tool = stage / "bin" / name
         if tool.exists():
@@ -94,14 +98,20 @@ def first_run(stage):
 
 
 def publish(stage, dest):
-    """Put stage in the place of dest, unless another run has put the same there: its tools may be in use by now."""
-    try:
-        if (dest / "stamp").read_text() == (stage / "stamp").read_text():
-            return
-        os.rename(dest, stage.with_name("old"))
-    except FileNotFoundError:
-        pass
-    os.rename(stage, dest)
+    """Rename stage to dest, unless another setup has put the same tools or more there.
+
+    Two setups may run at once, and what the other installed may be in use already.
+    """
+    with open(dest.parent / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            there, ours = ((folder / "stamp").read_text().splitlines() for folder in (dest, stage))
+            if set(ours) <= set(there):
+                return
+            os.rename(dest, stage.with_name("old"))
+        except FileNotFoundError:
+            pass
+        os.rename(stage, dest)
 
 
 def main():
@@ -112,4 +122,5 @@ def main():
     publish(stage, dest)
 
 
-main()
+if __name__ == "__main__":
+    main()
