@@ -20,7 +20,7 @@ use atomik_device::message::Batch;
 use atomik_device::pty::PtyBoard;
 use atomik_device::wire::Rates;
 
-use atomik_sim::trace::{self, Command, Data, Geometry, Response, Trace};
+use atomik_trace::{Command, Data, Geometry, Response, Trace};
 use board::{PATIENCE, builder, fast, narrow, on_the_model, random_trace};
 
 fn geometry() -> Geometry {
@@ -31,7 +31,7 @@ fn geometry() -> Geometry {
 #[derive(Debug)]
 enum Failed {
     Device(DeviceError),
-    Trace(trace::Error),
+    Trace(atomik_trace::Error),
 }
 
 impl From<DeviceError> for Failed {
@@ -40,8 +40,8 @@ impl From<DeviceError> for Failed {
     }
 }
 
-impl From<trace::Error> for Failed {
-    fn from(error: trace::Error) -> Self {
+impl From<atomik_trace::Error> for Failed {
+    fn from(error: atomik_trace::Error) -> Self {
         Self::Trace(error)
     }
 }

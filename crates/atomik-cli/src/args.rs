@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use atomik_hdl::Target;
-use atomik_sim::trace::{Geometry, GeometryError};
+use atomik_trace::{Geometry, GeometryError};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 

@@ -8,8 +8,8 @@ use atomik_device::line::SerialLine;
 use atomik_device::link::Patience;
 use atomik_device::pty::PtyBoard;
 use atomik_device::wire::Rates;
-use atomik_sim::trace::ResponseWriter;
 use atomik_sim::verilate::Builder;
+use atomik_trace::ResponseWriter;
 use indicatif::ProgressBar;
 
 use crate::args::{DeviceArgs, DeviceCommand, DeviceRunArgs, DeviceSimulateArgs};

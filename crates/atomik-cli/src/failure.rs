@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use atomik_hdl::ConfigError;
 use atomik_sim::case::CaseError;
 use atomik_sim::regress::PlanError;
+use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
 use atomik_sim::verilate::BuildError;
-use atomik_sim::{rtl, trace};
 use thiserror::Error;
 
 use crate::companion::Companion;
@@ -15,11 +15,11 @@ use crate::companion::Companion;
 #[derive(Debug, Error)]
 pub enum Failure {
     #[error(transparent)]
-    Trace(#[from] trace::Error),
+    Trace(#[from] atomik_trace::Error),
     #[error(transparent)]
-    Diff(#[from] trace::diff::Error),
+    Diff(#[from] atomik_trace::diff::Error),
     #[error(transparent)]
-    Geometry(#[from] trace::GeometryError),
+    Geometry(#[from] atomik_trace::GeometryError),
     #[error(transparent)]
     Model(#[from] atomik_algebra::Error),
     #[error("{0}; `atomik hdl list` shows what can be generated")]
@@ -114,7 +114,9 @@ impl Failure {
             Self::Trace(error) | Self::Rtl(rtl::Error::Trace(error)) => trace_status(error),
             Self::Rtl(rtl::Error::Load(error)) | Self::Case(error) => case_status(error),
             Self::Rtl(rtl::Error::Violation { .. }) => 1,
-            Self::Diff(trace::diff::Error::Spool { .. } | trace::diff::Error::Write(_))
+            Self::Diff(
+                atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),
+            )
             | Self::Rtl(rtl::Error::Model(_))
             | Self::Hdl(_)
             | Self::Build(_)
@@ -154,17 +156,17 @@ impl Failure {
     /// Whether the reader of the standard output went away, as `head` does.
     pub fn is_closed_output(&self) -> bool {
         match self {
-            Self::Trace(trace::Error::Write(source))
-            | Self::Diff(trace::diff::Error::Write(source))
+            Self::Trace(atomik_trace::Error::Write(source))
+            | Self::Diff(atomik_trace::diff::Error::Write(source))
             | Self::Output(source) => source.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
     }
 }
 
-fn trace_status(error: &trace::Error) -> u8 {
+fn trace_status(error: &atomik_trace::Error) -> u8 {
     match error {
-        trace::Error::Spool { .. } | trace::Error::Write(_) => 3,
+        atomik_trace::Error::Spool { .. } | atomik_trace::Error::Write(_) => 3,
         _ => 2,
     }
 }

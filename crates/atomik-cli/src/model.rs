@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use atomik_sim::trace::{Geometry, ResponseWriter, Trace, run_model};
+use atomik_trace::{Geometry, ResponseWriter, Trace, run_model};
 
 use crate::args::RunArgs;
 use crate::failure::Failure;

@@ -5,7 +5,7 @@ mod session;
 
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
-use atomik_sim::trace::{LINE_LIMIT, Reason};
+use atomik_trace::{LINE_LIMIT, Reason};
 use rustyline::error::ReadlineError;
 
 use crate::args::ReplArgs;

@@ -6,8 +6,8 @@ use atomik_sim::bench::{Speed, measure};
 use atomik_sim::case::{Case, Dut};
 use atomik_sim::regress::parse_config;
 use atomik_sim::rtl::run_rtl;
-use atomik_sim::trace::{Geometry, ResponseWriter};
 use atomik_sim::verilate::Builder;
+use atomik_trace::{Geometry, ResponseWriter};
 use indicatif::{HumanCount, ProgressBar};
 use serde::Serialize;
 

@@ -2,9 +2,9 @@ use std::io::Write;
 
 use atomik_hdl::Config;
 use atomik_sim::rtl::run_rtl;
-use atomik_sim::trace::diff::{Counts, Diff, Verdict};
-use atomik_sim::trace::{CommandWriter, Random, Trace, run_model};
 use atomik_sim::verilate::Builder;
+use atomik_trace::diff::{Counts, Diff, Verdict};
+use atomik_trace::{CommandWriter, Random, Trace, run_model};
 
 use crate::args::{DiffArgs, Engine, RandomArgs};
 use crate::failure::Failure;

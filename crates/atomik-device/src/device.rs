@@ -3,7 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 
-use atomik_sim::trace::{self, Command, Geometry, Response, Trace};
+use atomik_trace::{Command, Geometry, Response, Trace};
 use thiserror::Error;
 
 use crate::frame::Frame;
@@ -231,7 +231,7 @@ impl<L: Line> Device<L> {
     ///
     /// # Errors
     /// As [`Device::execute`], those of reading the trace, and those of `sink`.
-    pub fn run<E: From<DeviceError> + From<trace::Error>>(
+    pub fn run<E: From<DeviceError> + From<atomik_trace::Error>>(
         &mut self,
         trace: &mut Trace,
         mut sink: impl FnMut(&Response) -> Result<(), E>,

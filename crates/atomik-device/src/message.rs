@@ -1,6 +1,6 @@
 //! What frames say: requests, replies, the records of a batch, error codes.
 
-use atomik_sim::trace::{Command, Data, Geometry, GeometryError, Response};
+use atomik_trace::{Command, Data, Geometry, GeometryError, Response};
 use thiserror::Error;
 
 use crate::frame::{Frame, MAX_PAYLOAD};

@@ -16,7 +16,7 @@ use atomik_device::frame::Frame;
 use atomik_device::line::Line;
 use atomik_device::link::{Answer, Counters, Heard, Link, LinkError, Patience};
 use atomik_device::message::{Batch, ERROR, Info, Kind, Refusal};
-use atomik_sim::trace::{Command, Data, Geometry};
+use atomik_trace::{Command, Data, Geometry};
 
 /// A line on which each request is answered with what the script has next for it.
 struct Script {

@@ -2,7 +2,6 @@
 //!
 //! | module | what is in it |
 //! |---|---|
-//! | [`trace`] | traces: reading, checking, writing, running on the software model |
 //! | [`rtl`] | traces through the compiled RTL |
 //! | [`tools`] | finding Verilator, the C++ compiler and Yosys |
 //! | [`verilate`], [`model`], [`record`] | Verilog to a shared library, loaded, fed with records |
@@ -28,7 +27,6 @@ mod shim;
 pub mod shrink;
 pub mod stimulus;
 pub mod tools;
-pub mod trace;
 pub mod verilate;
 
 /// An error's message, and behind it those of its causes that it does not repeat already.

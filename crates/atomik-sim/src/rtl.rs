@@ -1,4 +1,4 @@
-//! Traces on the compiled RTL: what [`run_model`](crate::trace::run_model) is for the software
+//! Traces on the compiled RTL: what [`run_model`](atomik_trace::run_model) is for the software
 //! model.
 //!
 //! The model is reset, and the trace's cycle 0 is the first cycle with `ready` high. Every later
@@ -23,7 +23,7 @@ use thiserror::Error;
 use crate::case::{CaseError, Dut};
 use crate::model::{Model, ModelError};
 use crate::record::Layout;
-use crate::trace::{self, Command, Data, Geometry, Response, Trace};
+use atomik_trace::{Command, Data, Geometry, Response, Trace};
 
 /// Cycles that a gap is run for beyond the latency before the rest of it is skipped. Nothing stays
 /// in a pipeline for longer than its latency; the margin is there to see it if something did.
@@ -41,7 +41,7 @@ const POWER_UP: u64 = 1;
 pub enum Error {
     /// The trace cannot be read.
     #[error(transparent)]
-    Trace(#[from] trace::Error),
+    Trace(#[from] atomik_trace::Error),
     /// The compiled model cannot be loaded.
     #[error(transparent)]
     Load(Box<CaseError>),

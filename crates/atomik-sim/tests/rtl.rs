@@ -12,8 +12,8 @@ use std::fmt::Write as _;
 use atomik_hdl::{Config, generate};
 use atomik_sim::case::Dut;
 use atomik_sim::rtl::{Asked, CHUNK, Error, MARGIN, Moment, Violation, run_rtl};
-use atomik_sim::trace::{CommandWriter, Geometry, Random, Response, Trace, run_model};
 use atomik_sim::verilate::{Builder, Lint};
+use atomik_trace::{CommandWriter, Geometry, Random, Response, Trace, run_model};
 
 fn builder() -> Builder {
     Builder::from_env().unwrap_or_else(|error| panic!("this test needs it: {error}"))
@@ -42,7 +42,7 @@ fn on_model(trace: &mut Trace) -> Vec<Response> {
     let mut responses = vec![];
     run_model(trace, |&response| {
         responses.push(response);
-        Ok::<_, atomik_sim::trace::Error>(())
+        Ok::<_, atomik_trace::Error>(())
     })
     .unwrap();
     responses

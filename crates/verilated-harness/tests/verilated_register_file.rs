@@ -17,9 +17,9 @@ use std::{
 use atomik_sim::{
     model::Model as MainModel,
     record::Layout,
-    trace::{CommandWriter, Error, Geometry, Random, Trace, run_model},
     verilate::{Builder, Options, Source},
 };
+use atomik_trace::{CommandWriter, Error, Geometry, Random, Trace, run_model};
 use serde::Deserialize;
 use verilated_harness::{DESIGN, Inputs, Model, Outputs, RandomMode};
 

@@ -12,8 +12,8 @@ use atomik_device::frame::{Damage, Decoder, Frame};
 use atomik_device::link::Patience;
 use atomik_device::message::{ERROR, Kind};
 use atomik_hdl::Config;
-use atomik_sim::trace::{CommandWriter, Error, Geometry, Random, Response, Trace, run_model};
 use atomik_sim::verilate::Builder;
+use atomik_trace::{CommandWriter, Error, Geometry, Random, Response, Trace, run_model};
 
 /// 512 addresses of 64 bits, 4 lanes.
 pub fn fast_config() -> Config {

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 
 use atomik_algebra::{DynRegisterFile, Op};
-use atomik_sim::trace::{
+use atomik_trace::{
     Command, Data, Decoder, Fields, Geometry, Quote, Reason, Response, ResponseWriter,
 };
 use thiserror::Error;

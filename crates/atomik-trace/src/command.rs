@@ -142,7 +142,7 @@ impl fmt::Debug for Data {
     }
 }
 
-/// One command of a trace, checked against the trace's [`Geometry`](super::Geometry).
+/// One command of a trace, checked against the trace's [`Geometry`](crate::Geometry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Command {
     /// The cycle in which the command is offered.

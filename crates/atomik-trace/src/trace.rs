@@ -2,9 +2,9 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use std::path::Path;
 
-use super::error::Error;
-use super::geometry::Geometry;
-use super::read::{Cycles, Reader};
+use crate::error::Error;
+use crate::geometry::Geometry;
+use crate::read::{Cycles, Reader};
 
 /// A trace of which every line was read and found good.
 ///

@@ -6,9 +6,9 @@ use serde::de::{Deserialize, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::command::{Command, Data, DataError};
-use super::error::{Quote, Reason};
-use super::geometry::Geometry;
+use crate::command::{Command, Data, DataError};
+use crate::error::{Quote, Reason};
+use crate::geometry::Geometry;
 
 /// The fields of a command as text, before they are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

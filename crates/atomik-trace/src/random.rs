@@ -2,8 +2,8 @@ use atomik_algebra::Op;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use super::command::{Command, Data};
-use super::geometry::Geometry;
+use crate::command::{Command, Data};
+use crate::geometry::Geometry;
 
 /// An endless random trace, fixed by its geometry and its seed: the same on every machine.
 ///

@@ -24,7 +24,7 @@
 //! number of lines.
 //!
 //! ```
-//! use atomik_sim::trace::{Geometry, ResponseWriter, Trace, run_model};
+//! use atomik_trace::{Geometry, ResponseWriter, Trace, run_model};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let text = r#"{"op":"accum","addr":3,"data":"0xff"}
@@ -39,24 +39,24 @@
 //! # }
 //! ```
 
-mod checked;
 mod command;
 mod decode;
 pub mod diff;
 mod error;
 mod geometry;
-mod model;
 mod random;
 mod read;
+mod run;
+mod trace;
 mod write;
 
 pub use atomik_algebra::MAX_WIDTH;
-pub use checked::{Summary, Trace};
 pub use command::{Command, Data, DataError, Response};
 pub use decode::{Decoder, Fields};
-pub use error::{Error, Quote, Reason};
+pub use error::{Error, LINE_LIMIT, Quote, Reason};
 pub use geometry::{Geometry, GeometryError, MAX_LANES};
-pub use model::run_model;
 pub use random::Random;
-pub use read::{Cycles, LINE_LIMIT, Reader};
+pub use read::{Cycles, Reader};
+pub use run::run_model;
+pub use trace::{Summary, Trace};
 pub use write::{CommandWriter, ResponseWriter};

@@ -1,13 +1,7 @@
 //! What a line of a trace may say, and what every other line is refused with.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
 use atomik_algebra::Op;
-use atomik_sim::trace::{
+use atomik_trace::{
     Command, Cycles, Data, Decoder, Error, Geometry, LINE_LIMIT, Reader, Reason, Trace,
 };
 use proptest::prelude::*;

@@ -1,15 +1,9 @@
 //! Traces on the software model, against a second, much simpler reading of the specification.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
 use std::collections::HashMap;
 
 use atomik_algebra::Op;
-use atomik_sim::trace::{
+use atomik_trace::{
     Command, CommandWriter, Data, Error, Geometry, Random, Reader, ResponseWriter, Trace, run_model,
 };
 use proptest::collection::vec;
@@ -257,7 +251,7 @@ fn a_seed_means_the_same_trace_for_ever() {
     let commands: Vec<Command> = Random::new(geometry, 42).take(12).collect();
     assert_eq!(
         String::from_utf8(text(&commands, 20)).unwrap(),
-        include_str!("trace_random_42.jsonl")
+        include_str!("random_42.jsonl")
     );
     assert_ne!(
         commands,

@@ -1,15 +1,9 @@
 //! `trace diff`: the trace of two files gives the new one, byte for byte.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
 use std::io::Write as _;
 
-use atomik_sim::trace::diff::{Counts, Diff, Error};
-use atomik_sim::trace::{Data, ResponseWriter, Trace, run_model};
+use atomik_trace::diff::{Counts, Diff, Error};
+use atomik_trace::{Data, ResponseWriter, Trace, run_model};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -85,7 +79,7 @@ proptest! {
         let mut comparison = diff.comparison().unwrap();
         run_model(&mut trace, |response| {
             comparison.push(response).unwrap();
-            Ok::<_, atomik_sim::trace::Error>(())
+            Ok::<_, atomik_trace::Error>(())
         }).unwrap();
         let verdict = comparison.finish();
         prop_assert!(verdict.is_equal(), "{}", verdict);
@@ -209,7 +203,7 @@ fn a_comparison_sees_wrong_data_wrong_addresses_and_missing_or_extra_words() {
     let mut good = Vec::new();
     run_model(&mut trace, |response| {
         good.push(*response);
-        Ok::<_, atomik_sim::trace::Error>(())
+        Ok::<_, atomik_trace::Error>(())
     })
     .unwrap();
     assert_eq!(good.len(), 8);

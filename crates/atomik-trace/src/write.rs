@@ -2,8 +2,8 @@ use std::io::Write;
 
 use atomik_algebra::Op;
 
-use super::command::{Command, Response};
-use super::error::Error;
+use crate::command::{Command, Response};
+use crate::error::Error;
 
 /// Writes responses as lines of JSON.
 #[derive(Debug)]

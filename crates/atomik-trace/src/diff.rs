@@ -11,12 +11,12 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Take, Write};
 use std::path::Path;
 
-use atomik_algebra::Op;
+use atomik_algebra::{MAX_WIDTH, Op};
 use thiserror::Error;
 
-use super::command::{Command, Data, Response};
-use super::geometry::{Geometry, GeometryError};
-use super::write::CommandWriter;
+use crate::command::{Command, Data, Response};
+use crate::geometry::{Geometry, GeometryError};
+use crate::write::CommandWriter;
 
 /// The largest depth that is chosen when none is asked for, in words.
 pub const LARGEST_DEFAULT_DEPTH: usize = 1 << 14;
@@ -395,7 +395,7 @@ struct Words<'a> {
 
 impl Words<'_> {
     fn next_word(&mut self) -> Result<Data, Error> {
-        let mut bytes = [0; super::MAX_WIDTH as usize / 8];
+        let mut bytes = [0; MAX_WIDTH as usize / 8];
         let whole = (self.width / 8) as usize;
         let here = self.left.min(whole as u64) as usize;
         self.left -= here as u64;

@@ -4,7 +4,8 @@ use std::io;
 use atomik_algebra::MAX_WIDTH;
 use thiserror::Error;
 
-use super::read::LINE_LIMIT;
+/// The longest line of a trace in bytes, without its line end.
+pub const LINE_LIMIT: usize = 64 * 1024;
 
 /// Why a trace could not be read, run or written.
 #[derive(Debug, Error)]

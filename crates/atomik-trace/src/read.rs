@@ -1,12 +1,9 @@
 use std::io::{BufRead, Read as _};
 
-use super::command::Command;
-use super::decode::Decoder;
-use super::error::{Error, Reason};
-use super::geometry::Geometry;
-
-/// The longest line of a trace, in bytes, its line end not counted.
-pub const LINE_LIMIT: usize = 64 * 1024;
+use crate::command::Command;
+use crate::decode::Decoder;
+use crate::error::{Error, LINE_LIMIT, Reason};
+use crate::geometry::Geometry;
 
 /// Reads commands one after the other, in the order of the lines.
 ///

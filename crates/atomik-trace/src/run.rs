@@ -1,8 +1,8 @@
 use atomik_algebra::DynRegisterFile;
 
-use super::checked::Trace;
-use super::command::{Data, Response};
-use super::error::Error;
+use crate::command::{Data, Response};
+use crate::error::Error;
+use crate::trace::Trace;
 
 /// Runs `trace` on the software model and hands each response to `sink`, in order.
 ///
