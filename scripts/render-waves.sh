@@ -1,6 +1,7 @@
 #!/bin/sh
-# Draws the timing diagrams of hdl/waves: every NAME.json becomes NAME.svg beside it. Needs Node 20
-# or later with npm; WaveDrom comes from npm's registry the first time, from npm's cache after that.
+# Draws the timing diagrams of hdl/waves: writes NAME.svg beside every NAME.json. Needs Node 20 or
+# later with npm. WaveDrom is downloaded from the npm registry the first time, and taken from npm's
+# cache after that.
 #
 #     sh scripts/render-waves.sh [FOLDER]
 set -eu
@@ -13,8 +14,8 @@ command -v npm >/dev/null || {
     exit 3
 }
 
-# One npm for all files: it takes longer to start than WaveDrom takes to draw. A drawing is moved
-# into place when it is whole.
+# One npm process draws all files, because npm takes longer to start than WaveDrom to draw. A
+# drawing is moved into place once it is complete.
 FOLDER=$folder npm exec --yes --prefer-offline --package="wavedrom@$WAVEDROM" -c '
 set -eu
 for source in "$FOLDER"/*.json; do
