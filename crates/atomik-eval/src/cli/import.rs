@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use atomik_eval::import::{ImportError, Report, caniuse, flights, versions};
-use atomik_eval::workload::Line;
+use atomik_workload::import::{ImportError, Report, caniuse, flights, versions};
+use atomik_workload::workload::Line;
 
 use super::output::Output;
 use super::{Failure, Outcome};

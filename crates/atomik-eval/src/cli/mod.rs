@@ -3,8 +3,6 @@
 pub mod fit;
 pub mod generate;
 pub mod import;
-#[cfg(feature = "openraft")]
-pub mod live;
 pub mod output;
 pub mod report;
 pub mod review;
@@ -14,8 +12,8 @@ pub mod scale;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atomik_eval::system::Broken;
-use atomik_eval::workload::TraceError;
+use atomik_arena::system::Broken;
+use atomik_workload::workload::TraceError;
 
 /// How a command ended that did what it was asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use foldhash::fast::FixedState;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 use tempfile::NamedTempFile;
 
-use atomik_eval::workload::Line;
+use atomik_workload::workload::Line;
 
 use super::Failure;
 

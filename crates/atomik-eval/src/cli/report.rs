@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use atomik_eval::figures::Review;
+use atomik_arena::figures::Review;
 use atomik_eval::report;
 use serde::Deserialize;
 

@@ -6,13 +6,13 @@ use std::io::{self, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atomik_eval::figures::{Live, Review, Scaling};
-use atomik_eval::fit::{self, Fit, Thresholds};
-use atomik_eval::import::flights;
+use atomik_arena::figures::{Review, Scaling};
+use atomik_arena::run;
+use atomik_arena::scaling::Axis;
 use atomik_eval::report;
-use atomik_eval::run;
-use atomik_eval::scaling::Axis;
-use atomik_eval::workload::{Reader, TraceError, Workload};
+use atomik_workload::fit::{self, Fit, Thresholds};
+use atomik_workload::import::flights;
+use atomik_workload::workload::{Reader, TraceError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::run::{Choice, Fault, World, command, measure, quoted};
@@ -135,7 +135,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         .iter()
         .flat_map(|axis| axis.values().iter().map(|&x| axis.work(x)))
         .sum();
-    let runs = columns * args.faults.len() as u64 + 1 + u64::from(LIVE);
+    let runs = columns * args.faults.len() as u64 + 1;
     let progress = Progress::new(runs * ops + columns * points);
 
     progress.next(ops, "fit");
@@ -155,11 +155,6 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         )?);
         commands.push(command(trace, &choice, &args.world, settings.faults, None));
     }
-    if LIVE {
-        progress.next(ops, "openraft, live");
-    }
-    let live = live(trace, &workload, &choice)?;
-    commands.extend(live.iter().map(|live| live.command.clone()));
     let mut scaling = Vec::new();
     for &axis in axes {
         let series = scale::series(
@@ -182,7 +177,6 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         machine: machine(),
         fit,
         runs,
-        live,
         scaling,
         commands,
     };
@@ -227,24 +221,6 @@ fn judge(trace: &Path) -> Result<Fit, Failure> {
         &command,
     )?;
     Ok(fit)
-}
-
-/// Whether this build has a system that runs live.
-const LIVE: bool = cfg!(feature = "openraft");
-
-#[cfg(feature = "openraft")]
-fn live(trace: &Path, workload: &Workload, choice: &Choice) -> Result<Vec<Live>, Failure> {
-    use atomik_eval::peers::openraft;
-
-    let nodes = 3.max(workload.nodes as usize);
-    let command = super::live::command(trace, choice, nodes, super::live::CLIENTS);
-    let live = openraft::measure(workload, nodes, super::live::CLIENTS, command)?;
-    Ok(vec![live])
-}
-
-#[cfg(not(feature = "openraft"))]
-fn live(_trace: &Path, _workload: &Workload, _choice: &Choice) -> Result<Vec<Live>, Failure> {
-    Ok(Vec::new())
 }
 
 /// Today, in UTC.

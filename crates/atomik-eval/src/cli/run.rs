@@ -3,12 +3,13 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use atomik_eval::figures::Run;
-use atomik_eval::network::Weather;
-use atomik_eval::system::Kind;
-use atomik_eval::workload::Workload;
-use atomik_eval::world::{Faults, Settings};
-use atomik_eval::{peers, report, run};
+use atomik_arena::figures::Run;
+use atomik_arena::network::Weather;
+use atomik_arena::run;
+use atomik_arena::system::Kind;
+use atomik_arena::world::{Faults, Settings};
+use atomik_eval::report;
+use atomik_workload::workload::Workload;
 use clap::builder::TypedValueParser as _;
 
 use super::{Failure, Outcome};
@@ -220,7 +221,7 @@ impl World {
 impl Choice {
     /// The systems that were asked for.
     pub fn kinds(&self) -> Result<Vec<Box<dyn Kind>>, Failure> {
-        let all = peers::all();
+        let all = atomik_systems::all();
         let names: Vec<_> = all.iter().map(|kind| kind.describe().name).collect();
         let fits = |name: &str, wanted: &str| {
             name.to_lowercase()
@@ -232,7 +233,7 @@ impl Choice {
             .iter()
             .find(|wanted| !names.iter().any(|name| fits(name, wanted)))
         {
-            let without = peers::left_out()
+            let without = atomik_systems::left_out()
                 .find(|(name, _)| fits(name, unknown))
                 .map_or(String::new(), |(name, feature)| {
                     format!("; {name} needs a build with --features {feature}")
@@ -259,7 +260,7 @@ impl Choice {
     /// The systems that would have been meant, too, if this build had them, and why it has not.
     fn left_out(&self) -> impl Iterator<Item = (String, String)> {
         let all = self.peers.is_empty();
-        peers::left_out()
+        atomik_systems::left_out()
             .filter(move |_| all)
             .map(|(name, feature)| {
                 let why = format!("this build leaves it out (--features {feature})");

@@ -3,10 +3,10 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use atomik_eval::figures::Scaling;
+use atomik_arena::figures::Scaling;
+use atomik_arena::scaling::{self, Axis};
 use atomik_eval::report;
-use atomik_eval::scaling::{self, Axis};
-use atomik_eval::workload::Workload;
+use atomik_workload::workload::Workload;
 
 use super::run::{Choice, World, positive, quoted};
 use super::{Failure, Outcome};

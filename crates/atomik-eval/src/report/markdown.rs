@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use crate::figures::{Column, Point, Review, Run, Scaling};
+use atomik_arena::figures::{Column, Point, Review, Run, Scaling};
 
 use super::left_out;
 use super::metrics::{self, GROWTH, Measured, Metric, caveats};

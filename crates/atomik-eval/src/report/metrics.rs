@@ -1,6 +1,6 @@
 //! The rows of a comparison.
 
-use crate::figures::Column;
+use atomik_arena::figures::Column;
 
 use super::units::{Unit, count, counted};
 
@@ -144,7 +144,7 @@ fn rebuilt(column: &Column, value: Measured) -> Measured {
     }
 }
 
-fn recovered(column: &Column, of: fn(&crate::figures::Recovery) -> Measured) -> Measured {
+fn recovered(column: &Column, of: fn(&atomik_arena::figures::Recovery) -> Measured) -> Measured {
     match &column.recovery {
         Some(recovery) => of(recovery),
         None if column.converged => Measured::Missing("no partition or crash"),

@@ -23,10 +23,10 @@ pub use markdown::overview;
 pub use page::page;
 pub use terminal::terminal;
 
-use crate::figures::LeftOut;
+use atomik_arena::figures::LeftOut;
 use units::Unit;
 
-/// The version of [`crate::figures::Review`] that is shown here.
+/// The version of [`atomik_arena::figures::Review`] that is shown here.
 pub const FORMAT: u32 = 1;
 
 /// What was left out, and why.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use crate::figures::{Column, Live, Review, Run, Scaling};
-use crate::fit::{FieldFit, Fit, Verdict};
+use atomik_arena::figures::{Column, Review, Run, Scaling};
+use atomik_workload::fit::{FieldFit, Fit, Verdict};
 
 use super::chart::{self, Bar, Curve};
 use super::metrics::{self, GROWTH, Measured, Metric, caveats};
@@ -117,7 +117,6 @@ pub fn page(review: &Review) -> Result<String, ReportError> {
                         p { "Both axes are logarithmic: equal steps are equal factors, and a flat line is a cost that does not grow." }
                         @for series in &series { (series) }
                     }
-                    @if !review.live.is_empty() { (live(&review.live)) }
                     (method(review))
                     (origin(review))
                 }
@@ -155,7 +154,6 @@ fn top(review: &Review) -> Markup {
                     li { a href="#why" { "Field by field" } }
                     @if !review.runs.is_empty() { li { a href="#measured" { "Measured" } } }
                     @if !review.scaling.is_empty() { li { a href="#growth" { "Growth" } } }
-                    @if !review.live.is_empty() { li { a href="#live" { "Live" } } }
                     li { a href="#method" { "Method" } }
                     li { a href="#origin" { "Machine and commands" } }
                 }
@@ -643,39 +641,6 @@ fn point_table(scaling: &Scaling) -> Markup {
     }
 }
 
-fn live(lives: &[Live]) -> Markup {
-    html! {
-        h2 id="live" { "Live" }
-        p { "Systems in their own runtime, in wall-clock time on the machine named below. Not comparable with the simulated figures digit by digit." }
-        (scrolled("Live measurements", &html! {
-            table {
-                thead { tr {
-                    @for heading in ["System", "Operations", "Latency, median", "p99", "most", "Operations a second"] {
-                        th scope="col" { (heading) }
-                    }
-                } }
-                tbody {
-                    @for live in lives {
-                        tr {
-                            th scope="row" { (live.name) " " small { (live.library) } }
-                            td { (count(live.operations)) }
-                            td { (Unit::Micros.show(live.latency_us.median)) }
-                            td { (Unit::Micros.show(live.latency_us.p99)) }
-                            td { (Unit::Micros.show(live.latency_us.most)) }
-                            td { (Unit::Number.show(live.per_second)) }
-                        }
-                    }
-                }
-            }
-        }))
-        ul.cards {
-            @for live in lives {
-                li { b { (live.name) } p { small { (live.usage) } } pre { code { (live.command) } } }
-            }
-        }
-    }
-}
-
 fn method(review: &Review) -> Markup {
     html! {
         h2 id="method" { "Method" }
@@ -710,9 +675,6 @@ fn origin(review: &Review) -> Markup {
         .map(|p| &p.column);
     for column in columns.chain(points) {
         versions.insert((&column.name, &column.library), ());
-    }
-    for live in &review.live {
-        versions.insert((&live.name, &live.library), ());
     }
     html! {
         h2 id="origin" { "Machine and commands" }

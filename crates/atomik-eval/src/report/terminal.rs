@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use crate::figures::{Column, Point, Review, Run, Scaling};
-use crate::fit::Fit;
+use atomik_arena::figures::{Column, Point, Review, Run, Scaling};
+use atomik_workload::fit::Fit;
 
 use super::left_out;
 use super::metrics::{self, GROWTH, caveats};
-use super::units::{Unit, count, counted};
+use super::units::{count, counted};
 
 /// The whole review, in lines of at most `width` characters where names and figures allow it.
 pub fn terminal(review: &Review, width: usize) -> String {
@@ -21,31 +21,6 @@ pub fn terminal(review: &Review, width: usize) -> String {
     for figures in &review.scaling {
         text.push('\n');
         text += &scaling(figures);
-    }
-    if !review.live.is_empty() {
-        text += "\nlive, in wall-clock time: not comparable with simulated columns\n";
-        let mut table = table(&[
-            "system",
-            "runs",
-            "operations",
-            "median",
-            "p99",
-            "per second",
-        ]);
-        for live in &review.live {
-            table.add_row([
-                live.name.clone(),
-                live.library.clone(),
-                count(live.operations),
-                Unit::Micros.show(live.latency_us.median),
-                Unit::Micros.show(live.latency_us.p99),
-                Unit::Number.show(live.per_second),
-            ]);
-        }
-        let _ = writeln!(text, "{table}");
-        for live in &review.live {
-            let _ = writeln!(text, "$ {}", live.command);
-        }
     }
     let _ = writeln!(
         text,

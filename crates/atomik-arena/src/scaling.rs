@@ -1,0 +1,223 @@
+//! How cost grows with the history, the nodes and the keys.
+
+use std::time::{Duration, Instant};
+
+use crate::figures::{LeftOut, Point, Scaling};
+use crate::run;
+use crate::system::Kind;
+use crate::world::Settings;
+use atomik_workload::generate::{Kind as Op, Mix, SettingsError, Zipf};
+use atomik_workload::workload::{TraceError, Workload};
+
+/// Operations along the nodes.
+const OPERATIONS_OF_NODES: u64 = 2_000;
+
+/// Why the workload of a point cannot be generated.
+#[derive(Debug, thiserror::Error)]
+pub enum ScalingError {
+    /// The generator refuses the settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The generated trace is not a workload.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+}
+
+/// What grows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Axis {
+    /// Operations, on the same keys.
+    History,
+    /// Nodes, with the same operations.
+    Nodes,
+    /// Keys, with one operation each on average.
+    Keys,
+}
+
+impl Axis {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::History, Self::Nodes, Self::Keys];
+
+    /// What is counted along it.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::History => "operations in the history",
+            Self::Nodes => "nodes",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::History => "history",
+            Self::Nodes => "nodes",
+            Self::Keys => "keys",
+        }
+    }
+
+    /// Where it is measured if nobody says.
+    pub fn values(self) -> &'static [u64] {
+        match self {
+            Self::History => &[10_000, 100_000, 1_000_000, 10_000_000],
+            Self::Nodes => &[3, 7, 15, 31, 63],
+            Self::Keys => &[1_000, 10_000, 100_000, 1_000_000],
+        }
+    }
+
+    /// About how much there is to do at a point: operations, as if on three nodes.
+    pub fn work(self, x: u64) -> u64 {
+        match self {
+            Self::History | Self::Keys => x,
+            Self::Nodes => OPERATIONS_OF_NODES * x / 3,
+        }
+    }
+
+    /// The workload of a point, and how many nodes run it: flags that are turned over, all nodes
+    /// alike, keys by Zipf's law with exponent 0.99; along the keys evenly, so that nearly all come
+    /// up.
+    ///
+    /// # Errors
+    ///
+    /// [`ScalingError`] for numbers that the generator does not take.
+    pub fn workload(self, x: u64, seed: u64) -> Result<(Workload, usize), ScalingError> {
+        let small = |x: u64| u32::try_from(x).unwrap_or(u32::MAX);
+        let base = Zipf {
+            seed,
+            fields: 1,
+            mix: Mix::new(vec![(Op::Toggle, 1)])?,
+            multi_writer: 1.0,
+            ..Zipf::default()
+        };
+        let zipf = match self {
+            Self::History => Zipf {
+                operations: x,
+                keys: 1000,
+                ..base
+            },
+            Self::Nodes => Zipf {
+                operations: OPERATIONS_OF_NODES,
+                keys: 1000,
+                nodes: small(x),
+                ..base
+            },
+            Self::Keys => Zipf {
+                operations: x,
+                keys: small(x),
+                exponent: 0.0,
+                ..base
+            },
+        };
+        let name = format!("{} {x}", self.label());
+        let workload = Workload::collect(&name, zipf.lines()?.map(Ok), usize::MAX)?;
+        Ok((workload, zipf.nodes as usize))
+    }
+}
+
+/// How long the measurements of a system took along an axis, and what that lets expect of the next.
+#[derive(Default)]
+struct Pace(Vec<(f64, f64)>);
+
+impl Pace {
+    /// As a power of `x` through the last two measurements, and no less than in proportion to it.
+    fn expected(&self, x: u64) -> Option<Duration> {
+        let &(last, took) = self.0.last()?;
+        let exponent = match self.0[..] {
+            [.., (before, less), _] => (took / less).ln() / (last / before).ln(),
+            _ => 1.0,
+        };
+        // Two measurements at one place say nothing of the slope.
+        let exponent = if exponent.is_finite() { exponent } else { 1.0 };
+        let seconds = took * (x as f64 / last).powf(exponent.max(1.0));
+        Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    }
+
+    fn took(&mut self, x: u64, time: Duration) {
+        self.0.push((x as f64, time.as_secs_f64()));
+    }
+}
+
+/// Measures systems along an axis.
+///
+/// `settings` has everything but the number of nodes; `command` gives the command for a point and a
+/// column, or for the whole series; `started` hears of each measurement before it starts. What
+/// would take a system longer than `patience`, going by what it took before, is noted in
+/// [`Scaling::left_out`]; a system that breaks at a point in [`Scaling::failed`]; and the others go
+/// on.
+///
+/// # Errors
+///
+/// [`ScalingError`] for numbers that the generator does not take.
+pub fn series(
+    (axis, values): (Axis, &[u64]),
+    patience: Duration,
+    settings: &Settings,
+    kinds: &[Box<dyn Kind>],
+    command: impl Fn(Option<(u64, &str)>) -> String,
+    mut started: impl FnMut(u64, &str),
+) -> Result<Scaling, ScalingError> {
+    let mut scaling = Scaling {
+        axis: axis.label().to_owned(),
+        command: command(None),
+        points: Vec::new(),
+        left_out: Vec::new(),
+        failed: Vec::new(),
+    };
+    let mut paces: Vec<Pace> = kinds.iter().map(|_| Pace::default()).collect();
+    for &x in values {
+        let (workload, nodes) = axis.workload(x, settings.seed)?;
+        let settings = Settings {
+            nodes,
+            ..settings.clone()
+        };
+        for (kind, pace) in kinds.iter().zip(&mut paces) {
+            let name = kind.describe().name;
+            let expected = pace.expected(axis.work(x)).unwrap_or_default();
+            if expected > patience {
+                scaling.left_out.push(LeftOut {
+                    x,
+                    name: name.to_owned(),
+                    expected_s: expected.as_secs(),
+                    patience_s: patience.as_secs(),
+                });
+                continue;
+            }
+            started(x, name);
+            let command = command(Some((x, name)));
+            let start = Instant::now();
+            match run::column(&workload, &settings, kind.as_ref(), command) {
+                Ok(column) => scaling.points.push(Point { x, column }),
+                Err(error) => {
+                    let place = format!("{name}, {x} {}", axis.label());
+                    scaling.failed.push(format!("{place}: {error}"));
+                }
+            }
+            pace.took(axis.work(x), start.elapsed());
+        }
+    }
+    Ok(scaling)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expected(measured: &[(u64, u64)], x: u64) -> Option<u64> {
+        let mut pace = Pace::default();
+        for &(x, seconds) in measured {
+            pace.took(x, Duration::from_secs(seconds));
+        }
+        pace.expected(x)
+            .map(|time| time.as_secs_f64().round() as u64)
+    }
+
+    #[test]
+    fn time_goes_on_as_it_went() {
+        assert_eq!(expected(&[], 10), None);
+        assert_eq!(expected(&[(10, 3)], 100), Some(30));
+        assert_eq!(expected(&[(10, 3), (100, 300)], 1000), Some(30_000));
+        assert_eq!(expected(&[(10, 3), (100, 3)], 1000), Some(30));
+        assert_eq!(expected(&[(10, 3), (10, 4)], 20), Some(8));
+        assert_eq!(expected(&[(1, 0), (10, 1)], 20), Some(2));
+    }
+}

@@ -1,0 +1,128 @@
+//! `atomik eval fit`.
+
+use std::process::{Command, Output};
+
+use atomik_workload::fit::{Fit, Verdict};
+use atomik_workload::workload::{Action, Line, Scalar};
+
+fn at(t: u64, node: u32, key: &str, field: &str, action: Action) -> Line {
+    Line {
+        t,
+        node,
+        key: key.into(),
+        field: field.into(),
+        action,
+    }
+}
+
+fn set(value: i64) -> Action {
+    Action::Set(Scalar::Int(value))
+}
+
+fn written(lines: &[Line]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        line.write(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+fn atomik_eval(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
+        .args(args)
+        .output()
+        .unwrap()
+}
+
+fn file(lines: &[Line]) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), written(lines)).unwrap();
+    file
+}
+
+#[test]
+fn strict_fails_unless_it_fits() {
+    let good = file(&[at(0, 0, "k", "", set(5)), at(0, 1, "l", "", set(3))]);
+    let bad = file(&[
+        at(0, 0, "k", "", Action::Add(5)),
+        at(0, 1, "k", "", Action::Add(3)),
+    ]);
+    let status = |args: &[&str]| atomik_eval(args).status.code();
+    for (file, status_if_strict) in [(&good, 0), (&bad, 1)] {
+        let path = file.path().to_str().unwrap();
+        assert_eq!(status(&["fit", path]), Some(0));
+        assert_eq!(status(&["fit", "--strict", path]), Some(status_if_strict));
+    }
+}
+
+#[test]
+fn the_verdict_comes_first_and_examples_are_shown() {
+    let bad = file(&[
+        at(0, 0, "k", "n", Action::Add(5)),
+        at(0, 1, "k", "n", Action::Add(3)),
+    ]);
+    let output = atomik_eval(&["fit", bad.path().to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("DOES NOT FIT\n"), "{text}");
+    assert!(
+        text.contains("lines 1, 2, key \"k\", field \"n\": meant 8, xor gives 6."),
+        "{text}"
+    );
+}
+
+#[test]
+fn json_is_a_fit_and_its_command_prints_the_same() {
+    let trace = file(&[at(0, 0, "k", "", set(5)), at(0, 1, "k", "", set(3))]);
+    let path = trace.path().to_str().unwrap();
+    let args = [
+        "fit",
+        "--json",
+        "--window",
+        "7",
+        "--window",
+        "3",
+        "--overlap-fails",
+        "0.75",
+        "--wrong-fails",
+        "1",
+        "--value-bytes",
+        "64",
+        path,
+    ];
+    let output = atomik_eval(&args);
+    let fit: Fit = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(fit.thresholds.windows_ms, [3, 7]);
+    assert_eq!(fit.thresholds.overlap_fails, 0.75);
+    assert_eq!(fit.verdict, Verdict::FitsWithConditions);
+    let mut words: Vec<&str> = fit.command.split(' ').skip(2).collect();
+    words.push("--json");
+    let again = atomik_eval(&words);
+    assert_eq!(
+        String::from_utf8(again.stdout).unwrap(),
+        String::from_utf8(output.stdout).unwrap()
+    );
+}
+
+#[test]
+fn bad_input_is_refused_with_its_place() {
+    let trace = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        trace.path(),
+        "{\"t\":0,\"node\":0,\"key\":\"k\",\"op\":\"toggle\"}\n{}\n",
+    )
+    .unwrap();
+    let path = trace.path().to_str().unwrap();
+    let output = atomik_eval(&["fit", path]);
+    assert_eq!(output.status.code(), Some(2));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains(&format!("{path}:2: ")), "{message}");
+    assert!(output.stdout.is_empty());
+    std::fs::write(trace.path(), "").unwrap();
+    assert_eq!(atomik_eval(&["fit", path]).status.code(), Some(2));
+    assert_eq!(
+        atomik_eval(&["fit", "--overlap-fits", "2", path])
+            .status
+            .code(),
+        Some(2)
+    );
+}

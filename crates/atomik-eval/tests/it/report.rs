@@ -1,0 +1,557 @@
+//! How figures are shown: what is written, and what is seen of it in a browser.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use atomik_arena::figures::{Column, Review};
+use atomik_eval::report::metrics::{self, caveats};
+use atomik_eval::report::{FORMAT, overview, page, terminal};
+use proptest::prelude::*;
+
+use crate::report_page::html::{Tag, tags};
+use crate::report_page::{browser, fixture};
+
+fn reviews() -> [(&'static str, Review); 3] {
+    [
+        ("sound", fixture::sound()),
+        ("rare", fixture::rare()),
+        ("bare", fixture::bare()),
+    ]
+}
+
+/// Names of tags and attributes, in order. Classes may depend on what a text is.
+fn structure(tags: &[Tag]) -> Vec<(&str, Vec<&str>)> {
+    tags.iter()
+        .map(|tag| {
+            let attributes = tag.attributes.iter().map(|(name, _)| name.as_str());
+            (
+                tag.name.as_str(),
+                attributes.filter(|name| *name != "class").collect(),
+            )
+        })
+        .collect()
+}
+
+/// Panics if anything in the page could load or run something.
+fn asks_nobody(tags: &[Tag]) {
+    const KNOWN: &[&str] = &[
+        "html",
+        "head",
+        "meta",
+        "title",
+        "style",
+        "body",
+        "header",
+        "main",
+        "footer",
+        "nav",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "p",
+        "ul",
+        "ol",
+        "li",
+        "dl",
+        "dt",
+        "dd",
+        "b",
+        "strong",
+        "small",
+        "span",
+        "div",
+        "a",
+        "code",
+        "pre",
+        "details",
+        "summary",
+        "figure",
+        "figcaption",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "svg",
+        "desc",
+        "text",
+        "rect",
+        "circle",
+        "line",
+        "polygon",
+        "polyline",
+    ];
+    const HARMLESS: &[&str] = &[
+        "lang",
+        "charset",
+        "name",
+        "content",
+        "http-equiv",
+        "class",
+        "id",
+        "href",
+        "role",
+        "aria-label",
+        "aria-labelledby",
+        "tabindex",
+        "scope",
+        "colspan",
+        "viewBox",
+        "x",
+        "y",
+        "dx",
+        "dy",
+        "x1",
+        "x2",
+        "y1",
+        "y2",
+        "cx",
+        "cy",
+        "r",
+        "width",
+        "height",
+        "points",
+        "fill",
+        "stroke",
+        "stroke-width",
+        "opacity",
+        "text-anchor",
+        "font-family",
+        "font-size",
+    ];
+    for tag in tags {
+        assert!(KNOWN.contains(&tag.name.trim_start_matches('/')), "{tag:?}");
+        for (name, value) in &tag.attributes {
+            assert!(HARMLESS.contains(&name.as_str()), "{name} of {tag:?}");
+            match name.as_str() {
+                "href" => assert!(value.starts_with('#'), "{tag:?}"),
+                "fill" | "stroke" => {
+                    assert!(value == "none" || value.starts_with("var(--"), "{tag:?}")
+                }
+                "content" => assert!(!value.contains("//"), "{tag:?}"),
+                _ => {}
+            }
+        }
+    }
+    let css = &tags.iter().find(|tag| tag.name == "style").unwrap().text;
+    for loads in ["url(", "@import", "image-set(", "//", "src("] {
+        assert!(!css.contains(loads), "the style has {loads:?}");
+    }
+    let policy = tags
+        .iter()
+        .find(|tag| tag.get("http-equiv") == Some("Content-Security-Policy"))
+        .and_then(|tag| tag.get("content"))
+        .unwrap();
+    let mut parts: Vec<&str> = policy.split(';').map(str::trim).collect();
+    parts.retain(|part| *part != "style-src 'unsafe-inline'" && !part.ends_with(" 'none'"));
+    assert!(
+        policy.starts_with("default-src 'none'") && parts.is_empty(),
+        "{policy}"
+    );
+}
+
+#[test]
+fn the_page_loads_nothing_and_runs_nothing() {
+    for (_, review) in reviews() {
+        asks_nobody(&tags(&page(&review).unwrap()));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Names come from data. Whatever is in them, the page has the same elements, and shows the
+    /// name as it is.
+    #[test]
+    fn no_text_changes_what_the_page_is_made_of(
+        text in prop_oneof![Just(fixture::HOSTILE.to_owned()), "\\PC*[<>&\"'`=/a-z-]{1,40}[^ \\PC]"],
+    ) {
+        let review = fixture::sound();
+        let plain = page(&fixture::with_every_string(&review, "plain")).unwrap();
+        let written = page(&fixture::with_every_string(&review, &text)).unwrap();
+        let (plain, written) = (tags(&plain), tags(&written));
+        prop_assert_eq!(structure(&plain), structure(&written));
+        asks_nobody(&written);
+        let heading = written.iter().find(|tag| tag.name == "h1").unwrap();
+        prop_assert_eq!(&heading.text, &format!("Do xor deltas fit “{text}”?"));
+    }
+
+    /// Only a column that did everything may be called the least, and never if all are equal.
+    #[test]
+    fn the_least_is_one_that_did_everything(
+        made in prop::collection::vec((0.5..3.0f64, 0..6u8), 0..6),
+    ) {
+        let columns: Vec<Column> = made
+            .iter()
+            .map(|&(scale, flaw)| {
+                let mut column = fixture::column("c", scale);
+                match flaw {
+                    0 => column.conflicts.wrong = 1,
+                    1 => column.converged = false,
+                    2 => column.acknowledged -= 1,
+                    3 => column.inexpressible = vec![atomik_arena::figures::Inexpressible {
+                        field: "f".into(), operations: 1, reason: "r".into(),
+                    }],
+                    _ => {}
+                }
+                column
+            })
+            .collect();
+        for metric in metrics::ALL {
+            let least = metric.least(&columns);
+            prop_assert_eq!(least.len(), columns.len());
+            let whole: Vec<_> = columns.iter().filter(|c| caveats(c).is_empty()).collect();
+            for (column, _) in columns.iter().zip(&least).filter(|(_, least)| **least) {
+                prop_assert!(metric.ranked && caveats(column).is_empty());
+                let value = metric.measure(column);
+                prop_assert!(whole.iter().any(|other| metric.measure(other).text() != value.text()));
+                for other in &whole {
+                    let (a, b) = (value.number().unwrap(), metric.measure(other).number().unwrap());
+                    prop_assert!(a <= b || metric.measure(other).text() == value.text());
+                }
+            }
+        }
+        // Two sound columns that differ do have a least.
+        let sound = |scale| fixture::column("c", scale);
+        prop_assert_eq!(metrics::WIRE.least(&[sound(1.0), sound(2.0)]), vec![true, false]);
+    }
+}
+
+#[test]
+fn the_page_is_built_for_readers_of_all_kinds() {
+    for (name, review) in reviews() {
+        let page = page(&review).unwrap();
+        let tags = tags(&page);
+        let mut ids = BTreeSet::new();
+        for id in tags.iter().filter_map(|tag| tag.get("id")) {
+            assert!(ids.insert(id), "{name}: the id {id} twice");
+        }
+        for tag in &tags {
+            if let Some(target) = tag.get("href") {
+                assert!(ids.contains(&target[1..]), "{name}: no {target}");
+            }
+            for id in tag
+                .get("aria-labelledby")
+                .unwrap_or_default()
+                .split_whitespace()
+            {
+                assert!(ids.contains(id), "{name}: no {id}");
+            }
+            match tag.name.as_str() {
+                "th" => assert!(tag.get("scope").is_some(), "{name}: {tag:?}"),
+                "svg" => assert_eq!(
+                    (tag.get("role"), tag.get("aria-labelledby").is_some()),
+                    (Some("img"), true)
+                ),
+                "html" => assert_eq!(tag.get("lang"), Some("en")),
+                _ => {}
+            }
+        }
+        let levels: Vec<u32> = tags
+            .iter()
+            .filter_map(|tag| tag.name.strip_prefix('h')?.parse().ok())
+            .collect();
+        assert_eq!(
+            levels.iter().filter(|&&level| level == 1).count(),
+            1,
+            "{name}"
+        );
+        assert_eq!(levels[0], 1, "{name}");
+        assert!(
+            levels.windows(2).all(|two| two[1] <= two[0] + 1),
+            "{name}: {levels:?}"
+        );
+    }
+}
+
+/// All that is said of a column is said in all three forms.
+#[test]
+fn all_forms_show_the_same_cells() {
+    for (name, review) in reviews() {
+        let page = tags(&page(&review).unwrap());
+        let cells: Vec<&str> = page.iter().map(|tag| tag.text.as_str()).collect();
+        let (terminal, markdown) = (terminal(&review, 140), overview(&review));
+        for column in review.runs.iter().flat_map(|run| &run.columns) {
+            for metric in metrics::ALL {
+                let text = metric.measure(column).text();
+                assert!(
+                    cells.contains(&text.as_str()),
+                    "{name}: the page lacks {text}"
+                );
+                assert!(
+                    terminal.contains(&text),
+                    "{name}: the terminal lacks {text}"
+                );
+            }
+            assert!(cells.contains(&column.command.as_str()));
+            assert!(terminal.contains(&column.command) && markdown.contains(&column.command));
+            for caveat in caveats(column) {
+                assert!(cells.contains(&caveat.as_str()), "{name}: {caveat}");
+                assert!(
+                    terminal.contains(&caveat) && markdown.contains(&caveat),
+                    "{name}: {caveat}"
+                );
+            }
+            for metric in [
+                &metrics::WIRE,
+                &metrics::RECOVERY_TIME,
+                &metrics::WRONG,
+                &metrics::REBUILD_CPU,
+            ] {
+                let text = metric.measure(column).text();
+                assert!(markdown.contains(&text), "{name}: the README lacks {text}");
+            }
+        }
+        for form in [&terminal, &markdown] {
+            assert!(form.contains(&review.fit.verdict.to_string()));
+        }
+        for point in review.scaling.iter().flat_map(|series| &series.points) {
+            for (metric, ..) in metrics::GROWTH {
+                let text = metric.measure(&point.column).text();
+                assert!(
+                    cells.contains(&text.as_str())
+                        && terminal.contains(&text)
+                        && markdown.contains(&text),
+                    "{name}: {text}"
+                );
+            }
+        }
+        for point in review.scaling.iter().flat_map(|series| &series.left_out) {
+            let here = |text: &str| text.contains("Not measured") && text.contains(&point.name);
+            assert!(cells.iter().any(|cell| here(cell)), "{name}: {point:?}");
+            let line = format!("not measured: {}, ", point.name);
+            assert!(
+                terminal.contains(&line) && markdown.contains(&line),
+                "{name}: {point:?}"
+            );
+        }
+        if name == "sound" {
+            let text = "10,000,000 operations in the history: would have taken about 47.0 min, more than the 5.00 min that it might";
+            assert!(cells.iter().any(|cell| cell.contains(text)));
+            assert!(terminal.contains(text) && markdown.contains(text));
+        }
+    }
+}
+
+#[test]
+fn a_table_of_the_readme_has_the_same_cells_in_every_row() {
+    for (name, review) in reviews() {
+        let text = overview(&review);
+        let grown = review.scaling.iter().filter(|s| !s.points.is_empty());
+        let mut columns = review
+            .runs
+            .iter()
+            .map(|run| run.columns.len())
+            .filter(|&n| n > 0)
+            .chain(grown.map(|_| metrics::GROWTH.len() + 1));
+        let mut inside = 0;
+        for line in text.lines() {
+            if !line.starts_with('|') {
+                inside = 0;
+                continue;
+            }
+            if inside == 0 {
+                inside = columns.next().expect("a table more than there are runs") + 2;
+            }
+            let bars = line
+                .replace("\\\\", "")
+                .replace("\\|", "")
+                .matches('|')
+                .count();
+            assert_eq!(bars, inside, "{name}: {line}");
+        }
+        assert_eq!(columns.next(), None, "{name}");
+        // Outside code (commands stand between two backticks here, because they have one) every `<`
+        // of a name is escaped.
+        for prose in text.split("``").step_by(2) {
+            let prose = prose.replace("<br>", "").replace("\\<", "");
+            assert!(!prose.contains('<'), "{name}: {prose}");
+        }
+    }
+}
+
+#[test]
+fn tables_of_the_terminal_keep_to_its_width() {
+    for width in [100, 140, 400] {
+        for run in &fixture::sound().runs {
+            let text = terminal::run(run, width);
+            let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+            assert!(!rows.is_empty());
+            for row in &rows {
+                assert!(row.chars().count() <= width, "{width}: {row}");
+            }
+            // Each column is there once.
+            for column in &run.columns {
+                let headings = rows.iter().filter(|row| {
+                    row.split('|')
+                        .any(|cell| cell.trim().trim_end_matches(" !") == column.name)
+                });
+                assert_eq!(headings.count(), 1, "{width}: {}", column.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_command_writes_what_the_library_makes_and_refuses_another_format() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let command = |args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
+            .arg("report")
+            .args(args)
+            .current_dir(folder.path())
+            .output()
+            .unwrap()
+    };
+    let review = fixture::rare();
+    std::fs::write(file("review.json"), serde_json::to_string(&review).unwrap()).unwrap();
+    let done = command(&["review.json", "-o", "page.html"]);
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(
+        std::fs::read_to_string(file("page.html")).unwrap(),
+        page(&review).unwrap()
+    );
+    let done = command(&["review.json", "--format", "markdown"]);
+    assert_eq!(String::from_utf8(done.stdout).unwrap(), overview(&review));
+    let done = command(&["review.json"]);
+    assert!(
+        String::from_utf8(done.stdout)
+            .unwrap()
+            .contains("DOES NOT FIT")
+    );
+
+    let mut other = review;
+    other.format = FORMAT + 1;
+    std::fs::write(file("other.json"), serde_json::to_string(&other).unwrap()).unwrap();
+    std::fs::write(file("none.json"), "{\"t\":1}").unwrap();
+    for (name, reason) in [
+        ("other.json", "format 2"),
+        ("none.json", "not a review"),
+        ("gone.json", "gone.json"),
+    ] {
+        let done = command(&[name, "-o", "none.html"]);
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(2), "{said}");
+        assert!(
+            said.contains(reason) && !file("none.html").exists(),
+            "{said}"
+        );
+    }
+}
+
+/// Phones and desks, light and dark: nothing is cut off, hidden, on top of each other, too faint or
+/// too small.
+#[test]
+fn the_page_is_readable_in_a_browser() {
+    let Some(program) = browser::find() else {
+        return;
+    };
+    const PHONES: [(u32, u32); 2] = [(320, 640), (390, 844)];
+    const DESK: (u32, u32) = (1280, 800);
+    for (name, review) in reviews() {
+        let page = page(&review).unwrap();
+        let windows: &[(u32, u32)] = match name {
+            "sound" => &[PHONES[0], PHONES[1], DESK],
+            "rare" => &[PHONES[0], DESK],
+            _ => &[PHONES[1]],
+        };
+        for &(width, height) in windows {
+            let seen = browser::look(&program, name, &page, width, height);
+            let here = format!("{name} at {width}, see {}", seen.file.display());
+            assert_eq!((seen.light.dark, seen.dark.dark), (false, true), "{here}");
+            assert_ne!(seen.light.background, seen.dark.background, "{here}");
+            for (findings, offset) in seen.frames() {
+                let here = format!("{here}, {}", if findings.dark { "dark" } else { "light" });
+                assert_eq!(findings.problems, [""; 0], "{here}");
+                assert_eq!(findings.requests, [""; 0], "{here}");
+                assert_eq!(findings.width, width, "{here}");
+                assert_eq!(findings.verdict, review.fit.verdict.to_string(), "{here}");
+                assert!(findings.lines > 50, "{here}: {} lines", findings.lines);
+                let drawn = !review.scaling.is_empty();
+                assert_eq!(findings.charts.is_empty(), !drawn, "{here}");
+                // What the picture shows, not what the styles promise.
+                let background: Vec<u8> = findings
+                    .background
+                    .split(',')
+                    .map(|c| c.parse().unwrap())
+                    .collect();
+                assert_eq!(
+                    seen.picture.at(offset + 2, 2).to_vec(),
+                    background,
+                    "{here}"
+                );
+                let (looked_at, missing) = seen.charts_that_show(findings, offset);
+                assert_eq!(missing, [""; 0], "{here}");
+                // The charts of the other reviews are below where screenshots end.
+                assert!(
+                    looked_at >= 6 || name != "sound",
+                    "{here}: {looked_at} charts"
+                );
+                if drawn && width < 400 {
+                    assert!(
+                        findings.scrollers > 0,
+                        "{here}: wide tables scroll by themselves"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// The eyes of the test above: each of these bugs is planted, and must be seen, in light and in
+/// dark.
+#[test]
+fn a_page_that_is_not_readable_is_found_out() {
+    let Some(program) = browser::find() else {
+        return;
+    };
+    const BROKEN: &str = r##"
+        <div style="width: 2000px">wider than the page</div>
+        <p style="color: #777; background: #666">grey on grey</p>
+        <p>a line</p><p style="margin-top: -2.2em">a line on top of it</p>
+        <p style="overflow: hidden; white-space: nowrap; width: 60px">a line that is cut off</p>
+        <svg viewBox="0 0 360 20"><text x="350" y="14" font-size="12">beyond its chart</text></svg>
+        <img src="https://example.org/x.png" alt="">
+    "##;
+    let mut page = page(&fixture::sound()).unwrap();
+    for (sound, broken) in [
+        ("</main>", &format!("{BROKEN}</main>") as &str),
+        ("<h1>", "<h1 style=\"padding-top: 900px\">"),
+        ("position: sticky", "position: static"),
+        ("font-size=\"12\"", "font-size=\"8\""),
+        // Black, as long as nobody says otherwise, and white: each is lost in one of the schemes.
+        ("fill=\"var(--ink)\"", "fill=\"#000000\""),
+        ("fill=\"var(--muted)\"", "fill=\"#ffffff\""),
+        ("stroke=\"var(--muted)\"", "stroke=\"#000000\""),
+        ("stroke=\"var(--ink)\"", "stroke=\"#ffffff\""),
+    ] {
+        assert!(page.contains(sound), "{sound}");
+        page = page.replace(sound, broken);
+    }
+    let seen = browser::look(&program, "broken", &page, 390, 844);
+    for (findings, _) in seen.frames() {
+        assert_eq!(findings.requests, ["https://example.org/x.png"]);
+        for kind in [
+            "page scrolls sideways",
+            "beyond the page",
+            "contrast of text",
+            "texts on top of each other",
+            "cut off",
+            "label outside its chart",
+            "verdict is not at the top",
+            "reasons are not at the top",
+            "names of rows scroll away",
+            "contrast of a chart",
+            "text too small",
+        ] {
+            let found = findings
+                .problems
+                .iter()
+                .any(|p| p.starts_with(&format!("{kind} (")));
+            assert!(found, "{kind}: {:#?}", findings.problems);
+        }
+    }
+}

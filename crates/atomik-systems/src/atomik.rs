@@ -1,0 +1,590 @@
+//! ATOMiK: a replica of `atomik-replica` at every node, signed, as `atomik-node` runs it.
+//!
+//! A key's value holds all its fields side by side: a flag is a bit, a number 64 and two that tell
+//! what it is, a string its longest length. If a key's fields do not fit into a value together,
+//! every field is a key of its own.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use atomik_replica::{
+    Config, Effect, Event, LocalOp, MAX_WORDS, Notice, PeerId, Replica, Trust, Value,
+};
+use ed25519_dalek::SigningKey;
+
+use atomik_arena::system::{
+    Broken, Conflict, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted,
+    System, of_field,
+};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Class, Field, Scalar};
+
+/// Its columns.
+pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+    [true, false]
+        .map(|signed| Box::new(Atomik { signed }) as Box<dyn Kind>)
+        .into()
+}
+
+const MAX_BITS: usize = MAX_WORDS * 64;
+/// Two bits say what a register holds: nothing, a boolean, an integer, a string.
+const TAG: usize = 2;
+/// Bits of a string's length.
+const LENGTH: usize = 16;
+/// Separates a key from the number of its field where every field is a key of its own.
+const SEPARATOR: u8 = 0xff;
+
+struct Atomik {
+    /// The other systems trust every node of their cluster; without signatures ours does, too.
+    signed: bool,
+}
+
+/// Cells of the digest: some 10,000 keys that differ are told apart in one exchange, for half a
+/// megabyte of memory. The library's default is ten times that, for keyspaces of millions. Beyond
+/// 100 nodes, where every node's digest is in the memory of this one program, a few hundred.
+fn digest_cells(nodes: usize) -> usize {
+    if nodes > 100 { 240 } else { 11_088 }
+}
+
+const SIGNED: &str = "Every frame is signed with ed25519, so no member can speak for another. A flush as soon as storage is free; a comparison of digests with one peer every \
+    sync interval, and when a link comes up (docs/replication.md). Numbers are put as old xor new. Integers take 66 bits, strings the length of the longest.";
+const UNSIGNED: &str = "As ATOMiK, without signatures: members trust each other, as those of the other systems do. The frames keep their format, with zeros for the signature.";
+
+impl Kind for Atomik {
+    fn describe(&self) -> Description {
+        Description {
+            name: if self.signed {
+                "ATOMiK"
+            } else {
+                "ATOMiK unsigned"
+            },
+            library: format!("atomik-replica {}", env!("CARGO_PKG_VERSION")),
+            semantics: "Every node takes reads and writes by itself, also when cut off. Nodes that have exchanged their changes have the same bits. No order between nodes: \
+                concurrent changes of the same bits are combined by xor, into what perhaps nobody wrote; one of both writers is told. No linearizability, no compare-and-swap.",
+            usage: if self.signed { SIGNED } else { UNSIGNED },
+            proofs: "Every order of events of 2 replicas with 2 operations each and of 3 with one, with one crash, by stateright (crates/atomik-replica/tests/model_checking.rs); \
+                the rest by simulation (make soak). The Rust code is not proved.",
+        }
+    }
+
+    fn expresses(&self, field: &Field) -> Result<(), String> {
+        width(field).map(|_| ())
+    }
+
+    fn open(
+        &self,
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+    ) -> Result<Box<dyn System>, Broken> {
+        let layout = Layout::new(&setup.fields);
+        let key = |node: NodeId| SigningKey::from_bytes(&seeded(setup.seed, 1, node));
+        let allowed: Vec<_> = (0..setup.nodes)
+            .map(|node| key(node).verifying_key().to_bytes())
+            .collect();
+        let trust = if self.signed {
+            let key = Box::new(key(node));
+            Trust::Signed { key, allowed }
+        } else {
+            let key = allowed[node];
+            Trust::Unsigned { key, allowed }
+        };
+        let [incarnation, _] = halves(seeded(setup.seed, 2, node));
+        let config = Config {
+            undo_batches: 0,
+            digest_cells: digest_cells(setup.nodes),
+            ..Config::new(
+                "eval",
+                layout.words,
+                seeded(setup.seed, 3, 0),
+                trust,
+                incarnation,
+            )
+        };
+        let records = storage.records.iter();
+        let bytes_read = records
+            .clone()
+            .map(|(key, value)| (key.len() + value.len()) as u64)
+            .sum();
+        let replica = Replica::open(config, records.map(|(k, v)| (k.clone(), v.clone())))
+            .map_err(|error| Broken::new("opening a replica", error))?;
+        Ok(Box::new(Member {
+            replica,
+            layout: Arc::new(layout),
+            node,
+            nodes: setup.nodes,
+            interval: setup.sync_interval,
+            started: false,
+            next_tick: 0,
+            waiting: VecDeque::new(),
+            newest: 0,
+            durable: 0,
+            bytes_read,
+            effects: Vec::new(),
+        }))
+    }
+}
+
+/// 256 bits that depend on these and nothing else.
+fn seeded(seed: u64, purpose: u64, node: NodeId) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("atomik-eval seeds 1");
+    for word in [seed, purpose, node as u64] {
+        hasher.update(&word.to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+fn halves(bytes: [u8; 32]) -> [[u8; 16]; 2] {
+    [0, 16].map(|at| std::array::from_fn(|i| bytes[at + i]))
+}
+
+/// Bits that a field takes.
+fn width(field: &Field) -> Result<usize, String> {
+    let bits = match field.class {
+        Class::Flag => 1,
+        Class::Counter => 64,
+        Class::Register if field.longest == 0 => TAG + 64,
+        Class::Register => TAG + (LENGTH + 8 * field.longest).max(64),
+        Class::Set => match &field.universe {
+            Some(universe) => universe.len(),
+            None => {
+                return Err(format!(
+                    "a set without a closed universe of at most {MAX_BITS} elements has no fixed width"
+                ));
+            }
+        },
+        Class::List => return Err("a list grows; a value has a fixed width".into()),
+        Class::Text => return Err("text grows and shifts; a value has a fixed width".into()),
+    };
+    if bits > MAX_BITS {
+        return Err(format!(
+            "it takes {bits} bits; a value has {MAX_BITS} at most"
+        ));
+    }
+    Ok(bits)
+}
+
+/// Where fields lie in values.
+struct Layout {
+    fields: Arc<[Field]>,
+    /// First bit and number of bits of each field; `None` if it cannot be expressed.
+    places: Vec<Option<(usize, usize)>>,
+    words: usize,
+    /// Every field is a key of its own.
+    apart: bool,
+}
+
+impl Layout {
+    fn new(fields: &Arc<[Field]>) -> Self {
+        let widths: Vec<_> = fields.iter().map(|field| width(field).ok()).collect();
+        let together: usize = widths.iter().flatten().sum();
+        let apart = together > MAX_BITS;
+        let mut next = 0;
+        let places = widths
+            .iter()
+            .map(|width| {
+                let width = (*width)?;
+                let first = if apart { 0 } else { next };
+                next += width;
+                Some((first, width))
+            })
+            .collect();
+        let bits = if apart {
+            widths.iter().flatten().copied().max().unwrap_or(1)
+        } else {
+            together
+        };
+        Self {
+            fields: Arc::clone(fields),
+            places,
+            words: bits.div_ceil(64).max(1),
+            apart,
+        }
+    }
+
+    fn key(&self, key: &str, field: u16) -> Vec<u8> {
+        let mut bytes = key.as_bytes().to_vec();
+        if self.apart {
+            // No UTF-8 has this byte.
+            bytes.push(SEPARATOR);
+            bytes.extend_from_slice(&field.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn place(&self, field: u16) -> Result<(usize, usize), Broken> {
+        of_field(&self.places, field)?
+            .ok_or_else(|| Broken(format!("field {field} cannot be expressed")))
+    }
+
+    /// The fields of a key that have one of these bits.
+    fn touched(&self, key: &[u8], bits: &Value) -> Vec<Conflict> {
+        let (name, only) = match key.iter().position(|&byte| byte == SEPARATOR) {
+            Some(end) => {
+                let number = key[end + 1..].first_chunk().map(|b| u16::from_le_bytes(*b));
+                (&key[..end], number)
+            }
+            None => (key, None),
+        };
+        let name = String::from_utf8_lossy(name);
+        (0..self.fields.len() as u16)
+            .filter(|field| only.is_none_or(|only| only == *field))
+            .filter(|&field| {
+                self.places[usize::from(field)]
+                    .is_some_and(|(first, width)| (first..first + width).any(|bit| bits.has(bit)))
+            })
+            .map(|field| Conflict {
+                key: name.clone().into_owned(),
+                field: Some(field),
+            })
+            .collect()
+    }
+
+    /// What an action changes, given the value that it finds.
+    fn delta(&self, field: u16, action: &Action, value: &Value) -> Result<Value, Broken> {
+        let (first, width) = self.place(field)?;
+        let schema = &self.fields[usize::from(field)];
+        let mut delta = vec![0u64; self.words];
+        match (schema.class, action) {
+            (Class::Flag, Action::Toggle) => flip(&mut delta, first),
+            (Class::Flag, Action::Set(Scalar::Bool(on))) => {
+                if value.has(first) != *on {
+                    flip(&mut delta, first);
+                }
+            }
+            (Class::Set, Action::Insert(element) | Action::Remove(element)) => {
+                let place = schema
+                    .universe
+                    .as_ref()
+                    .and_then(|universe| universe.iter().position(|known| known == element))
+                    .ok_or_else(|| Broken(format!("{element} is not in the universe")))?;
+                if value.has(first + place) != matches!(action, Action::Insert(_)) {
+                    flip(&mut delta, first + place);
+                }
+            }
+            _ => {
+                let mut content = self.decode(field, value)?;
+                content.apply(action);
+                let new = encode(&content, width);
+                for bit in 0..width {
+                    if value.has(first + bit) != (new[bit / 64] >> (bit % 64) & 1 == 1) {
+                        flip(&mut delta, first + bit);
+                    }
+                }
+            }
+        }
+        Ok(Value::from_words(&delta))
+    }
+
+    fn decode(&self, field: u16, value: &Value) -> Result<Content, Broken> {
+        let (first, width) = self.place(field)?;
+        let schema = &self.fields[usize::from(field)];
+        let word = |from: usize, bits: usize| {
+            (0..bits).fold(0u64, |word, bit| {
+                word | u64::from(value.has(first + from + bit)) << bit
+            })
+        };
+        Ok(match schema.class {
+            Class::Flag => Content::Flag(value.has(first)),
+            Class::Counter => Content::Counter(word(0, 64) as i64),
+            Class::Set => {
+                let universe = schema.universe.iter().flatten().enumerate();
+                let present = universe.filter(|(place, _)| value.has(first + place));
+                Content::Set(present.map(|(_, element)| element.clone()).collect())
+            }
+            Class::Register => Content::Register(match word(0, TAG) {
+                0 => None,
+                1 => Some(Scalar::Bool(word(TAG, 1) == 1)),
+                2 => Some(Scalar::Int(word(TAG, 64) as i64)),
+                _ => {
+                    let most = (width - TAG - LENGTH) / 8;
+                    let length = (word(TAG, LENGTH) as usize).min(most);
+                    let bytes: Vec<u8> = (0..length)
+                        .map(|byte| word(TAG + LENGTH + 8 * byte, 8) as u8)
+                        .collect();
+                    Some(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned()))
+                }
+            }),
+            Class::List | Class::Text => return Err(Broken("a field of no fixed width".into())),
+        })
+    }
+}
+
+fn flip(words: &mut [u64], bit: usize) {
+    words[bit / 64] ^= 1 << (bit % 64);
+}
+
+/// A counter or register as bits.
+fn encode(content: &Content, width: usize) -> Vec<u64> {
+    let mut words = vec![0; width.div_ceil(64)];
+    let mut put = |from: usize, bits: usize, word: u64| {
+        for bit in (0..bits).filter(|bit| word >> bit & 1 == 1) {
+            flip(&mut words, from + bit);
+        }
+    };
+    match content {
+        Content::Counter(sum) => put(0, 64, *sum as u64),
+        Content::Register(Some(Scalar::Bool(value))) => {
+            put(0, TAG, 1);
+            put(TAG, 1, u64::from(*value));
+        }
+        Content::Register(Some(Scalar::Int(value))) => {
+            put(0, TAG, 2);
+            put(TAG, 64, *value as u64);
+        }
+        Content::Register(Some(Scalar::Text(text))) => {
+            put(0, TAG, 3);
+            put(TAG, LENGTH, text.len() as u64);
+            for (place, byte) in text.bytes().enumerate() {
+                put(TAG + LENGTH + 8 * place, 8, u64::from(byte));
+            }
+        }
+        _ => {}
+    }
+    words
+}
+
+struct Member {
+    replica: Replica,
+    layout: Arc<Layout>,
+    node: NodeId,
+    nodes: usize,
+    interval: Micros,
+    started: bool,
+    next_tick: Micros,
+    /// Operations that wait for a ticket, in order.
+    waiting: VecDeque<(u64, OpId)>,
+    /// The highest ticket that an operation was ever told to wait for.
+    newest: u64,
+    durable: u64,
+    bytes_read: u64,
+    effects: Vec<Effect>,
+}
+
+fn peer_id(node: NodeId) -> PeerId {
+    let mut id = [0; 16];
+    for (byte, part) in id.iter_mut().zip((node as u64).to_le_bytes()) {
+        *byte = part;
+    }
+    id
+}
+
+fn node_of(peer: PeerId) -> NodeId {
+    peer.first_chunk()
+        .map_or(0, |word| u64::from_le_bytes(*word) as NodeId)
+}
+
+impl Member {
+    fn step(&mut self, event: Event<'_>) -> Result<u64, Broken> {
+        let outcome = self
+            .replica
+            .step(event, &mut self.effects)
+            .map_err(|error| Broken::new("a replica refuses", error))?;
+        Ok(outcome.ticket)
+    }
+
+    fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
+        self.step(Event::Flush)?;
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Send { to, bytes } => out.send(node_of(to), bytes),
+                Effect::Broadcast { bytes, .. } => {
+                    let bytes: Arc<[u8]> = bytes.into();
+                    for peer in (0..self.nodes).filter(|&peer| peer != self.node) {
+                        out.send(peer, Arc::clone(&bytes));
+                    }
+                }
+                Effect::Persist { ticket, records } => out.persist(ticket, records),
+                Effect::Notify(notice) => self.tell(notice, out)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self, notice: Notice, out: &mut Out) -> Result<(), Broken> {
+        match notice {
+            Notice::Overlap(overlap) => {
+                for conflict in self.layout.touched(&overlap.key, &overlap.bits) {
+                    out.report(conflict);
+                }
+                Ok(())
+            }
+            Notice::InSync { .. } => Ok(()),
+            other => Err(Broken(format!("node {} tells {other:?}", self.node))),
+        }
+    }
+}
+
+impl System for Member {
+    fn submit(&mut self, _now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        for op in ops {
+            let key = self.layout.key(op.key, op.field);
+            let found = self.replica.state(&key);
+            let delta = self.layout.delta(op.field, op.action, &found)?;
+            let ticket = self.step(Event::Op(&LocalOp::accum(&key, delta)))?;
+            // What changes nothing relies on what was there, which may not be durable yet.
+            self.newest = self.newest.max(ticket);
+            self.waiting.push_back((self.newest, op.id));
+        }
+        self.flush(out)?;
+        self.acknowledge(out);
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        _now: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let from = peer_id(from);
+        self.step(Event::Message { from, bytes })?;
+        self.flush(out)
+    }
+
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        if !self.started {
+            self.started = true;
+            let this = self.node;
+            for peer in (0..self.nodes).filter(|&peer| peer != this) {
+                self.step(Event::PeerUp(peer_id(peer)))?;
+            }
+            // Nodes do not all compare at one moment.
+            self.next_tick = now + self.interval * (self.node as u64 + 1) / self.nodes as u64;
+        }
+        if now >= self.next_tick {
+            self.next_tick = now + self.interval;
+            self.step(Event::Tick)?;
+        }
+        out.wake(self.next_tick);
+        self.flush(out)
+    }
+
+    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+        self.step(Event::Persisted(ticket))?;
+        self.durable = ticket;
+        self.acknowledge(out);
+        self.flush(out)
+    }
+
+    fn link(&mut self, _now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+        let peer = peer_id(peer);
+        self.step(if up {
+            Event::PeerUp(peer)
+        } else {
+            Event::PeerDown(peer)
+        })?;
+        self.flush(out)
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        let (count, sum) = self.replica.digest();
+        let mut bytes = count.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&sum.to_le_bytes());
+        bytes
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        let value = self.replica.state(&self.layout.key(key, field));
+        self.layout.decode(field, &value)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+}
+
+impl Member {
+    fn acknowledge(&mut self, out: &mut Out) {
+        while let Some((ticket, id)) = self.waiting.front().copied()
+            && ticket <= self.durable
+        {
+            self.waiting.pop_front();
+            out.ack(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn field(class: Class, longest: usize, universe: Option<Vec<Scalar>>) -> Field {
+        Field {
+            name: format!("{class}"),
+            class,
+            longest,
+            universe,
+        }
+    }
+
+    fn scalar() -> impl Strategy<Value = Scalar> {
+        prop_oneof![
+            any::<bool>().prop_map(Scalar::Bool),
+            any::<i64>().prop_map(Scalar::Int),
+            "[a-zäö]{0,5}".prop_map(Scalar::Text),
+        ]
+    }
+
+    fn step() -> impl Strategy<Value = (u16, Action)> {
+        let element = || (0..9i64).prop_map(Scalar::Int);
+        prop_oneof![
+            Just((0, Action::Toggle)),
+            any::<bool>().prop_map(|on| (0, Action::Set(Scalar::Bool(on)))),
+            scalar().prop_map(|value| (1, Action::Set(value))),
+            any::<i64>().prop_map(|value| (2, Action::Add(value))),
+            element().prop_map(|value| (3, Action::Insert(value))),
+            element().prop_map(|value| (3, Action::Remove(value))),
+        ]
+    }
+
+    proptest! {
+        /// With one writer, bits mean what the operations mean.
+        #[test]
+        fn deltas_of_one_writer_do_what_the_actions_do(
+            steps in prop::collection::vec(step(), 0..40),
+            apart in any::<bool>(),
+        ) {
+            let mut fields = vec![
+                field(Class::Flag, 0, None),
+                field(Class::Register, 10, None),
+                field(Class::Counter, 0, None),
+                field(Class::Set, 0, Some((0..9).map(Scalar::Int).collect())),
+            ];
+            if apart {
+                fields.push(field(Class::Register, 120, None));
+            }
+            let layout = Layout::new(&fields.into());
+            prop_assert_eq!(layout.apart, apart);
+            let mut contents: Vec<_> =
+                layout.fields.iter().map(|field| Content::empty(field.class)).collect();
+            let mut values = std::collections::BTreeMap::new();
+            for (field, action) in &steps {
+                let value = values
+                    .entry(layout.key("k", *field))
+                    .or_insert_with(|| Value::zero(layout.words));
+                let delta = layout.delta(*field, action, value).unwrap();
+                value.accumulate(&delta);
+                contents[usize::from(*field)].apply(action);
+                prop_assert_eq!(
+                    &layout.decode(*field, value).unwrap(),
+                    &contents[usize::from(*field)]
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_fixed_width_is_refused() {
+        let refused: Vec<_> = atomik_arena::system::inexpressible(&Atomik { signed: true })
+            .into_iter()
+            .map(|(class, _)| class)
+            .collect();
+        assert_eq!(refused, [Class::Set, Class::List, Class::Text]);
+        assert!(width(&field(Class::Register, 126, None)).is_err());
+        assert_eq!(width(&field(Class::Register, 125, None)), Ok(1018));
+    }
+}

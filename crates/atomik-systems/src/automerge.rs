@@ -1,0 +1,434 @@
+//! One document of Automerge for all keys, a map at the root for each field.
+//!
+//! | class | in the document |
+//! |---|---|
+//! | flag | map of the field: for each key and node a counter of that node's toggles; the flag is their sum's parity |
+//! | register | map of the field: key → value |
+//! | counter | map of the field: for each key and node that node's counter; their sum |
+//! | set | map of the field: key and element → true |
+//! | list | map of the field: key → a list |
+//! | text | map of the field: key → a text |
+//!
+//! Two nodes that put an object, or a counter, under one key of a map at once have made two, of
+//! which one is seen. So each node has counters of its own, elements of sets stand side by side in
+//! the field's map, and what cannot be taken apart, lists and texts, is made by a change that is
+//! the same whoever makes it: with an actor that follows from field and key, at time 0, after the
+//! change that made the maps and nothing else. A document takes the same change once.
+//!
+//! A `set` of a flag or a counter starts an *era*: the id of the operation that wrote the start
+//! value is its name, and counters are of one era each.
+
+use std::collections::BTreeMap;
+
+use ::automerge::transaction::{CommitOptions, Transactable};
+use ::automerge::{
+    ActorId, Automerge as Doc, AutomergeError, ChangeHash, LoadOptions, ObjId, ObjType, ROOT,
+    ReadDoc, ScalarValue, ScalarValueRef, TextEncoding, Value, ValueRef,
+};
+
+use super::document::{Document, Documents, element, element_name};
+use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Class, Scalar};
+
+/// Its columns.
+pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![Box::new(AUTOMERGE)]
+}
+
+const AUTOMERGE: Documents<Shared> = Documents {
+    describe,
+    empty: Shared::new,
+};
+
+fn describe() -> Description {
+    Description {
+        name: "Automerge",
+        library: "automerge 0.12.0".into(),
+        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register one stays, the same everywhere; the other can be asked for \
+            (`get_all`), which nothing here does, so nothing is reported; an element that is inserted while another removes it stays, unless it was there before, because inserting it then writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
+        usage: "One document; every node starts from the same first change, which makes a map for each field, and lists and texts are made by changes with an actor, time and predecessor that all nodes derive alike (automerge.org, Modeling Data: setting up an initial document structure; \
+            Versioning: a change on the fly with hard-coded actor id and timestamp). A transaction for each batch; its changes are broadcast, as `save_after` gives them. The crate's sync protocol asks for a reliable in-order stream and finds what a peer lacks by Bloom filters, which have false positives (docs of module `sync`, `BloomFilter`); here whoever comes back \
+            sends hashes of each actor's latest changes, further back in doubling steps, and gets all changes that these do not depend on. Actor ids are new in every life. Changes are stored one by one, and the compacted document replaces them now and then (automerge.org, Storage: under the hood); here when they are as many bytes as the document. \
+            Native counters, one for each writer, because those that two nodes create under one key at once do not add up. Text is counted in Unicode code points (`TextEncoding::UnicodeCodePoint`), as in traces.",
+        proofs: "None known of the crate, whose tests have properties and fuzzed cases. Of algorithms of its kind, a replicated growable array and an increment-decrement counter, Gomes, Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong Eventual Consistency in Distributed Systems, 2017).",
+    }
+}
+
+const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
+
+/// The actor of the first change. Actors of writers have eight bytes, those that make an object
+/// sixteen.
+const FIRST: [u8; 1] = [0];
+
+/// Beyond this a counter is not incremented but replaced, so that its sum does not overflow.
+const LARGEST: u64 = 1 << 62;
+
+/// A field as the document has it.
+struct Column {
+    class: Class,
+    map: ObjId,
+}
+
+struct Shared {
+    doc: Doc,
+    node: NodeId,
+    columns: Vec<Column>,
+}
+
+/// Why an operation on a document failed.
+enum DocumentError {
+    Library(AutomergeError),
+    Adapter(Broken),
+}
+
+impl From<AutomergeError> for DocumentError {
+    fn from(error: AutomergeError) -> Self {
+        Self::Library(error)
+    }
+}
+
+impl From<Broken> for DocumentError {
+    fn from(error: Broken) -> Self {
+        Self::Adapter(error)
+    }
+}
+
+impl From<DocumentError> for Broken {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::Library(error) => Self::new("working on an Automerge document", error),
+            DocumentError::Adapter(error) => error,
+        }
+    }
+}
+
+/// A document with a map for each of so many fields, by the change that all nodes start from.
+fn first(fields: usize) -> Result<(Doc, Vec<ObjId>), AutomergeError> {
+    let mut doc = Doc::new_with_encoding(ENCODING).with_actor(ActorId::from(&FIRST[..]));
+    let mut change = doc.transaction();
+    let maps = (0..fields)
+        .map(|field| change.put_object(ROOT, field.to_string(), ObjType::Map))
+        .collect::<Result<_, AutomergeError>>()?;
+    change.commit_with(CommitOptions::default().with_time(0));
+    Ok((doc, maps))
+}
+
+impl Shared {
+    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, Broken> {
+        let (doc, maps) = first(setup.fields.len()).map_err(DocumentError::Library)?;
+        let columns = setup.fields.iter().zip(maps);
+        Ok(Self {
+            doc: doc.with_actor(ActorId::from(&id.to_be_bytes()[..])),
+            node,
+            columns: columns
+                .map(|(of, map)| Column {
+                    class: of.class,
+                    map,
+                })
+                .collect(),
+        })
+    }
+
+    /// Makes the list or text of a key if it is not there, by the change that every node would
+    /// make.
+    fn make(&mut self, key: &str, field: u16) -> Result<(), DocumentError> {
+        let column = of_field(&self.columns, field)?;
+        let kind = match column.class {
+            Class::List => ObjType::List,
+            Class::Text => ObjType::Text,
+            _ => return Ok(()),
+        };
+        if object(&self.doc, &column.map, key)?.is_some() {
+            return Ok(());
+        }
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&field.to_le_bytes());
+        hasher.update(key.as_bytes());
+        let actor = ActorId::from(&hasher.finalize().as_bytes()[..16]);
+        let (doc, _) = first(self.columns.len())?;
+        let mut doc = doc.with_actor(actor);
+        let mut change = doc.transaction();
+        change.put_object(&column.map, key, kind)?;
+        change.commit_with(CommitOptions::default().with_time(0));
+        self.doc.apply_changes(doc.get_last_local_change())?;
+        Ok(())
+    }
+}
+
+/// The beginning of the names of all that belongs to a key, and to no other.
+fn prefix(key: &str) -> String {
+    format!("{}:{key}", key.len())
+}
+
+fn object(doc: &impl ReadDoc, map: &ObjId, key: &str) -> Result<Option<ObjId>, AutomergeError> {
+    Ok(match doc.get(map, key)? {
+        Some((Value::Object(_), id)) => Some(id),
+        _ => None,
+    })
+}
+
+/// The value at the start of a key's era, and the beginning of the names of that era's counters.
+fn start(
+    doc: &impl ReadDoc,
+    map: &ObjId,
+    key: &str,
+) -> Result<(Option<Scalar>, String), AutomergeError> {
+    let prefix = prefix(key);
+    Ok(match doc.get(map, &prefix)? {
+        Some((value, id)) => (scalar(&value), format!("{prefix}{id}/")),
+        None => (None, format!("{prefix}/")),
+    })
+}
+
+/// Writes a value even if it stands there already.
+fn replace(
+    change: &mut impl Transactable,
+    map: &ObjId,
+    name: &str,
+    value: ScalarValue,
+) -> Result<(), AutomergeError> {
+    change.delete(map, name)?;
+    change.put(map, name, value)
+}
+
+fn automerge(value: &Scalar) -> ScalarValue {
+    match value {
+        Scalar::Bool(value) => ScalarValue::from(*value),
+        Scalar::Int(value) => ScalarValue::from(*value),
+        Scalar::Text(value) => ScalarValue::from(value.as_str()),
+    }
+}
+
+fn scalar(value: &Value<'_>) -> Option<Scalar> {
+    let Value::Scalar(value) = value else {
+        return None;
+    };
+    Some(match &**value {
+        ScalarValue::Boolean(value) => Scalar::Bool(*value),
+        ScalarValue::Int(value) => Scalar::Int(*value),
+        ScalarValue::Str(value) => Scalar::Text(value.to_string()),
+        _ => return None,
+    })
+}
+
+fn counted(value: &Value<'_>) -> Option<i64> {
+    match value {
+        Value::Scalar(value) => match &**value {
+            ScalarValue::Counter(counter) => Some(i64::from(counter)),
+            _ => None,
+        },
+        Value::Object(_) => None,
+    }
+}
+
+/// Adds to this node's counter of the key's era.
+fn add(
+    change: &mut impl Transactable,
+    map: &ObjId,
+    key: &str,
+    node: NodeId,
+    value: i64,
+) -> Result<(), AutomergeError> {
+    let (_, era) = start(change, map, key)?;
+    let name = format!("{era}{node}");
+    let sum = change
+        .get(map, &name)?
+        .and_then(|(value, _)| counted(&value));
+    let new = sum.unwrap_or(0).wrapping_add(value);
+    match sum {
+        Some(sum) if sum.unsigned_abs().max(new.unsigned_abs()) < LARGEST => {
+            change.increment(map, name, value)
+        }
+        _ => replace(change, map, &name, ScalarValue::counter(new)),
+    }
+}
+
+/// Carries out an operation. The list or text is there.
+fn act(
+    change: &mut impl Transactable,
+    column: &Column,
+    key: &str,
+    node: NodeId,
+    action: &Action,
+) -> Result<(), DocumentError> {
+    let map = &column.map;
+    let made = |object: Option<ObjId>| {
+        object.ok_or_else(|| Broken(format!("the {} of {key} was not made", column.class)))
+    };
+    match (column.class, action) {
+        (Class::Flag, Action::Toggle) => add(change, map, key, node, 1)?,
+        (Class::Counter, Action::Add(value)) => add(change, map, key, node, *value)?,
+        (Class::Flag, Action::Set(value @ Scalar::Bool(_)))
+        | (Class::Counter, Action::Set(value @ Scalar::Int(_))) => {
+            replace(change, map, &prefix(key), automerge(value))?;
+        }
+        (Class::Register, Action::Set(value)) => change.put(map, key, automerge(value))?,
+        (Class::Register, Action::Toggle) => {
+            let now = change.get(map, key)?.and_then(|(value, _)| scalar(&value));
+            change.put(map, key, now != Some(Scalar::Bool(true)))?;
+        }
+        (Class::Set, Action::Insert(value)) => {
+            change.put(map, prefix(key) + &element_name(value), true)?;
+        }
+        (Class::Set, Action::Remove(value)) => {
+            change.delete(map, prefix(key) + &element_name(value))?;
+        }
+        (Class::List, Action::Append(value)) => {
+            let list = made(object(change, map, key)?)?;
+            change.insert(&list, change.length(&list), automerge(value))?;
+        }
+        (Class::Text, Action::InsertText { at, text: new }) => {
+            let text = made(object(change, map, key)?)?;
+            let at = (*at).min(change.length(&text));
+            change.splice_text(&text, at, 0, new)?;
+        }
+        (Class::Text, Action::RemoveText { at, count }) => {
+            let text = made(object(change, map, key)?)?;
+            let long = change.length(&text);
+            let at = (*at).min(long);
+            change.splice_text(&text, at, (*count).min(long - at) as isize, "")?;
+        }
+        (class, action) => {
+            return Err(Broken(format!("{} does not fit a {class}", action.name())).into());
+        }
+    }
+    Ok(())
+}
+
+impl Document for Shared {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+        let before = self.doc.get_heads();
+        for (key, field, _) in operations {
+            self.make(key, *field)?;
+        }
+        let mut change = self.doc.transaction();
+        for (key, field, action) in operations {
+            let column = of_field(&self.columns, *field)?;
+            act(&mut change, column, key, self.node, action)?;
+        }
+        change.commit_with(CommitOptions::default().with_time(0));
+        Ok(self.doc.save_after(&before))
+    }
+
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+        // Changes stand one after the other; many at once are taken over faster.
+        match updates {
+            [update] => self.doc.load_incremental(update),
+            _ => self.doc.load_incremental(&updates.concat()),
+        }
+        .map_err(DocumentError::Library)?;
+        Ok(())
+    }
+
+    /// Hashes of each writer's latest change, the one before it, the second before that, and so on:
+    /// whoever is behind this node knows some of them.
+    fn vector(&self) -> Result<Vec<u8>, Broken> {
+        let mut writers: BTreeMap<ActorId, Vec<[u8; 32]>> = BTreeMap::new();
+        for change in self.doc.get_changes_meta(&[]) {
+            if change.actor.to_bytes().len() == 8 {
+                let hashes = writers.entry(change.actor.into_owned()).or_default();
+                hashes.push(change.hash.0);
+            }
+        }
+        let mut known = Vec::new();
+        for hashes in writers.values() {
+            let mut back = 1;
+            while let Some(place) = hashes.len().checked_sub(back) {
+                known.push(hashes[place]);
+                back *= 2;
+            }
+        }
+        postcard::to_allocvec(&known).map_err(|error| Broken::new("encoding hashes", error))
+    }
+
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken> {
+        let known = postcard::from_bytes::<Vec<[u8; 32]>>(vector)
+            .map_err(|error| Broken::new("reading hashes", error))?;
+        let known: Vec<_> = known.into_iter().map(ChangeHash).collect();
+        Ok(self.doc.save_after(&known))
+    }
+
+    fn whole(&self) -> Result<Vec<u8>, Broken> {
+        Ok(self.doc.save())
+    }
+
+    fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
+        let actor = self.doc.get_actor().clone();
+        let options = LoadOptions::new().text_encoding(ENCODING);
+        let doc = Doc::load_with_options(whole, options).map_err(DocumentError::Library)?;
+        self.doc = doc.with_actor(actor);
+        Ok(())
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        let column = of_field(&self.columns, field)?;
+        Ok(read(&self.doc, column, key)?)
+    }
+}
+
+fn read(doc: &Doc, column: &Column, key: &str) -> Result<Content, DocumentError> {
+    let map = &column.map;
+    // The rest of the names in the field's map that begin so, with what is counted there.
+    let named = |prefix: String| {
+        doc.map_range(map, prefix.clone()..)
+            .map_while(move |entry| {
+                let rest = entry.key.strip_prefix(&prefix)?.to_owned();
+                let count = match entry.value {
+                    ValueRef::Scalar(ScalarValueRef::Counter(count)) => Some(count),
+                    _ => None,
+                };
+                Some((rest, count))
+            })
+    };
+    Ok(match column.class {
+        Class::Flag => {
+            let (start, era) = start(doc, map, key)?;
+            let counts = named(era).filter_map(|(_, count)| count);
+            let toggled = counts.fold(false, |odd, count| odd ^ (count % 2 != 0));
+            Content::Flag((start == Some(Scalar::Bool(true))) ^ toggled)
+        }
+        Class::Counter => {
+            let (start, era) = start(doc, map, key)?;
+            let start = match start {
+                Some(Scalar::Int(value)) => value,
+                _ => 0,
+            };
+            let sums = named(era).filter_map(|(_, count)| count);
+            Content::Counter(sums.fold(start, i64::wrapping_add))
+        }
+        Class::Register => {
+            Content::Register(doc.get(map, key)?.and_then(|(value, _)| scalar(&value)))
+        }
+        Class::Set => Content::Set(
+            named(prefix(key))
+                .filter_map(|(name, _)| element(&name))
+                .collect(),
+        ),
+        Class::List => Content::List(match object(doc, map, key)? {
+            Some(list) => doc
+                .values(&list)
+                .filter_map(|(value, _)| scalar(&value))
+                .collect(),
+            None => Vec::new(),
+        }),
+        Class::Text => Content::Text(match object(doc, map, key)? {
+            Some(text) => doc.text(&text)?,
+            None => String::new(),
+        }),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adversary;
+    use crate::document::laws;
+
+    laws::document_tests!(AUTOMERGE);
+
+    #[test]
+    fn updates_may_come_in_any_order_any_number_of_times() {
+        laws::any_order(200..240, &Class::ALL, false, &AUTOMERGE);
+    }
+}

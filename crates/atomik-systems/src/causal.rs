@@ -1,0 +1,531 @@
+//! Reliable causal broadcast: every batch of operations reaches every node exactly once, and after
+//! all that its origin had seen when it made it. This is what operation-based CRDTs ask of their
+//! transport.
+//!
+//! Each origin numbers its batches from 1. What a node has of all origins is a version vector; a
+//! batch says which entries of its origin's vector have changed since that origin's batch before
+//! (Singhal and Kshemkalyani's way to keep vector timestamps short). A batch is stored before it is
+//! sent, and what was delivered from others is stored before anything that came after it. So
+//! whoever sees a batch may conclude that its origin holds all that the batch depends on, durably:
+//! dependencies are acknowledgements, too.
+//!
+//! Losses are found by gaps in the numbers, and by comparing version vectors: with one peer in turn
+//! at every interval, and with a peer whose link comes back. What is missing is asked for by
+//! number. A batch is forgotten when every node is known to hold it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::anti_entropy::{Rounds, gaps, grown};
+use atomik_arena::system::{Broken, Micros, NodeId, Out, Record, Setup};
+
+/// Bytes of batches that one request is answered with; the rest is asked for when they have come.
+const ANSWER_BYTES: usize = if cfg!(test) { 200 } else { 256 << 10 };
+
+/// Batches that wait for others before them. Beyond that they are dropped, and asked for again when
+/// their turn comes.
+const MOST_WAITING: usize = 1 << 16;
+
+/// A payload whose turn has come, as it was given to [`Log::append`].
+pub(crate) type Payload = Arc<[u8]>;
+
+/// First byte of the keys of stored batches.
+const BATCH: u8 = b'b';
+
+/// A batch as it is sent and stored.
+#[derive(Serialize, Deserialize)]
+struct Batch<'a> {
+    origin: u32,
+    /// From 1, without gaps.
+    number: u64,
+    /// Entries of the origin's version vector that grew since its batch before.
+    after: Vec<(u32, u64)>,
+    #[serde(borrow)]
+    payload: &'a [u8],
+}
+
+#[derive(Serialize, Deserialize)]
+enum Message {
+    /// Encoded batches follow to the end.
+    Batches {
+        /// They answer a request; what is still missing may be asked for at once.
+        answer: bool,
+    },
+    /// What the sender holds durably.
+    Have {
+        /// It answers another.
+        answer: bool,
+        /// The link has just come up: nothing is on its way, what is missing may be asked for at
+        /// once.
+        fresh: bool,
+        vector: Vec<u64>,
+    },
+    /// The sender lacks these: origin, first, last.
+    Ask(Vec<(u32, u64, u64)>),
+}
+
+/// What one origin made, as far as this node keeps it.
+#[derive(Debug, Default)]
+struct Line {
+    /// Batches that were delivered here: all up to this number.
+    delivered: u64,
+    /// Those that are durable here.
+    stored: u64,
+    /// Encoded batches, the last being number `delivered`. Own ones and those that some node may
+    /// still lack.
+    kept: VecDeque<Arc<[u8]>>,
+    /// Encoded batches that came too early, by number.
+    waiting: BTreeMap<u64, Arc<[u8]>>,
+    /// The highest number that is known to exist, and who is known to hold it.
+    known: (u64, NodeId),
+}
+
+/// One node's end of the broadcast.
+#[derive(Debug)]
+pub(crate) struct Log {
+    node: NodeId,
+    latency: Micros,
+    interval: Micros,
+    lines: Vec<Line>,
+    /// What each node holds durably, as far as it has said so.
+    holds: Vec<Vec<u64>>,
+    up: Vec<bool>,
+    /// The vector that this node's last batch came after.
+    told: Vec<u64>,
+    /// Records to be stored with the next flush.
+    records: Vec<Record>,
+    rounds: Rounds,
+    next_ask: Option<Micros>,
+}
+
+impl Log {
+    /// A log without batches.
+    pub(crate) fn new(setup: &Setup, node: NodeId) -> Self {
+        let nodes = setup.nodes;
+        Self {
+            node,
+            latency: setup.latency.max(1),
+            interval: setup.sync_interval.max(1),
+            lines: (0..nodes).map(|_| Line::default()).collect(),
+            holds: vec![vec![0; nodes]; nodes],
+            up: vec![true; nodes],
+            told: vec![0; nodes],
+            records: Vec::new(),
+            rounds: Rounds::new(node, setup.sync_interval.max(1)),
+            next_ask: None,
+        }
+    }
+
+    /// A log whose batches up to `covered` are part of a state that was stored, and which finds the
+    /// later ones in `records`, the stored batches of an earlier life. Gives those back that are
+    /// not covered, in causal order.
+    ///
+    /// # Errors
+    ///
+    /// If the records cannot be read, or batches are missing.
+    pub(crate) fn open<'a>(
+        setup: &Setup,
+        node: NodeId,
+        covered: &[u64],
+        records: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
+    ) -> Result<(Self, Vec<Payload>), Broken> {
+        let mut log = Self::new(setup, node);
+        for (line, &covered) in log.lines.iter_mut().zip(covered) {
+            line.delivered = covered;
+        }
+        for (_, bytes) in records {
+            let batch = decode(bytes)?;
+            let line = log.line(batch.origin)?;
+            let bytes: Arc<[u8]> = bytes.as_slice().into();
+            if batch.number <= line.delivered {
+                line.kept.push_back(bytes);
+            } else {
+                line.waiting.insert(batch.number, bytes);
+            }
+        }
+        let delivered = log.deliver()?;
+        // They are stored already.
+        log.records.clear();
+        for line in &mut log.lines {
+            if !line.waiting.is_empty() {
+                return Err(Broken(
+                    "a stored batch depends on one that is not stored".into(),
+                ));
+            }
+            line.stored = line.delivered;
+        }
+        log.holds[node] = log.vector();
+        Ok((log, delivered))
+    }
+
+    /// Whether the key of a record is that of a batch.
+    pub(crate) fn is_batch(key: &[u8]) -> bool {
+        key.first() == Some(&BATCH)
+    }
+
+    /// What has been delivered here, of each origin.
+    pub(crate) fn vector(&self) -> Vec<u64> {
+        self.lines.iter().map(|line| line.delivered).collect()
+    }
+
+    /// Numbers a payload of this node and puts it behind all that was delivered; it is sent when it
+    /// is stored.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be encoded.
+    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), Broken> {
+        let vector = self.vector();
+        let after = grown(self.node, &vector, &self.told);
+        self.told = vector;
+        let line = &mut self.lines[self.node];
+        line.delivered += 1;
+        let batch = Batch {
+            origin: self.node as u32,
+            number: line.delivered,
+            after,
+            payload,
+        };
+        let bytes = postcard::to_allocvec(&batch)
+            .map_err(|error| Broken::new("encoding a batch", error))?;
+        self.records
+            .push((key(self.node, line.delivered), Some(bytes.clone())));
+        line.kept.push_back(bytes.into());
+        Ok(())
+    }
+
+    /// Records to be stored now, together; [`Log::stored`] must be called when they are durable,
+    /// and before the next flush.
+    pub(crate) fn flush(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
+    }
+
+    /// Whether there is something to flush.
+    pub(crate) fn is_dirty(&self) -> bool {
+        !self.records.is_empty()
+    }
+
+    /// What was flushed is durable: own batches go to all peers that can be reached. `flushed` is
+    /// [`Log::vector`] at the flush.
+    pub(crate) fn stored(&mut self, flushed: &[u64], out: &mut Out) -> Result<(), Broken> {
+        let own = &self.lines[self.node];
+        let new = (flushed[self.node] - own.stored) as usize;
+        let first = own.kept.len() - (own.delivered - own.stored) as usize;
+        if new > 0 {
+            let batches = own.kept.iter().skip(first).take(new);
+            let message: Arc<[u8]> = encode(&Message::Batches { answer: false }, batches)?.into();
+            for peer in 0..self.lines.len() {
+                if peer != self.node && self.up[peer] {
+                    out.send(peer, message.clone());
+                }
+            }
+        }
+        for (line, &flushed) in self.lines.iter_mut().zip(flushed) {
+            line.stored = flushed;
+        }
+        self.holds[self.node] = flushed.to_vec();
+        self.forget();
+        Ok(())
+    }
+
+    /// Numbers up to which every node holds the batches of each origin durably: their records may
+    /// go.
+    pub(crate) fn held_by_all(&self) -> Vec<u64> {
+        (0..self.lines.len())
+            .map(|origin| {
+                self.holds
+                    .iter()
+                    .map(|holds| holds[origin])
+                    .min()
+                    .unwrap_or(0)
+            })
+            .collect()
+    }
+
+    /// The key under which a batch is stored.
+    pub(crate) fn key(origin: NodeId, number: u64) -> Vec<u8> {
+        key(origin, number)
+    }
+
+    /// The number of the batch that is stored under a key, if it is one of `origin`.
+    pub(crate) fn number(stored: &[u8], origin: NodeId) -> Option<u64> {
+        let number = stored.strip_prefix(&key(origin, 0)[..5])?;
+        Some(u64::from_be_bytes(number.try_into().ok()?))
+    }
+
+    /// A message has come. Gives what can be delivered now, in order.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub(crate) fn receive(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<Vec<Payload>, Broken> {
+        let (message, mut rest) = postcard::take_from_bytes::<Message>(bytes)
+            .map_err(|error| Broken::new("reading a message", error))?;
+        match message {
+            Message::Batches { answer } => {
+                while !rest.is_empty() {
+                    let (batch, after) = postcard::take_from_bytes::<Batch<'_>>(rest)
+                        .map_err(|error| Broken::new("reading a batch", error))?;
+                    let encoded = &rest[..rest.len() - after.len()];
+                    rest = after;
+                    self.take(&batch, encoded, from)?;
+                }
+                let delivered = self.deliver()?;
+                if self.lacks() {
+                    if answer {
+                        self.next_ask = None;
+                        self.ask(now, out)?;
+                    } else {
+                        // What is missing may be late, not lost.
+                        self.ask_at(now + 2 * self.latency, out);
+                    }
+                }
+                Ok(delivered)
+            }
+            Message::Have {
+                answer,
+                fresh,
+                vector,
+            } => {
+                if vector.len() != self.lines.len() {
+                    return Err(Broken("a version vector of another cluster".into()));
+                }
+                let mut behind = false;
+                for (origin, &number) in vector.iter().enumerate() {
+                    let line = &mut self.lines[origin];
+                    if number > line.known.0 {
+                        line.known = (number, from);
+                    }
+                    behind |= number < line.stored;
+                    let holds = &mut self.holds[from][origin];
+                    *holds = number.max(*holds);
+                }
+                self.forget();
+                if behind && !answer {
+                    self.say(from, true, fresh, out)?;
+                }
+                if self.lacks() {
+                    let patience = if fresh { 0 } else { 2 * self.latency };
+                    self.ask_at(now + patience, out);
+                }
+                Ok(Vec::new())
+            }
+            Message::Ask(ranges) => {
+                let mut found = Vec::new();
+                let mut size = 0;
+                'all: for (origin, first, last) in ranges {
+                    let line = self.line(origin)?;
+                    let gone = line.delivered - line.kept.len() as u64;
+                    // Only what is durable leaves: of own batches, no others may have been seen.
+                    for number in first.max(gone + 1)..=last.min(line.stored) {
+                        let bytes = line.kept[(number - gone - 1) as usize].clone();
+                        size += bytes.len();
+                        found.push(bytes);
+                        if size >= ANSWER_BYTES {
+                            break 'all;
+                        }
+                    }
+                }
+                if !found.is_empty() {
+                    out.send(
+                        from,
+                        encode(&Message::Batches { answer: true }, found.iter())?,
+                    );
+                }
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// A moment has come that was asked for, or the start.
+    ///
+    /// # Errors
+    ///
+    /// If a message cannot be encoded.
+    pub(crate) fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        if let Some(peer) = self.rounds.due(now, &self.up) {
+            self.say(peer, false, false, out)?;
+        }
+        if self.next_ask.is_some_and(|at| now >= at) {
+            self.next_ask = None;
+            self.ask(now, out)?;
+        }
+        out.wake(self.rounds.next());
+        if let Some(at) = self.next_ask {
+            out.wake(at);
+        }
+        Ok(())
+    }
+
+    /// A link went up or down.
+    ///
+    /// # Errors
+    ///
+    /// If a message cannot be encoded.
+    pub(crate) fn link(&mut self, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+        self.up[peer] = up;
+        if up {
+            self.say(peer, false, true, out)?;
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, origin: u32) -> Result<&mut Line, Broken> {
+        self.lines
+            .get_mut(origin as usize)
+            .ok_or_else(|| Broken(format!("a batch of node {origin}, which is not there")))
+    }
+
+    fn take(&mut self, batch: &Batch<'_>, encoded: &[u8], from: NodeId) -> Result<(), Broken> {
+        let origin = batch.origin as usize;
+        self.line(batch.origin)?;
+        for &(other, number) in &batch.after {
+            let line = self.line(other)?;
+            if number > line.known.0 {
+                line.known = (number, from);
+            }
+            // Its origin stored these before the batch.
+            let holds = &mut self.holds[origin][other as usize];
+            *holds = number.max(*holds);
+        }
+        let holds = &mut self.holds[origin][origin];
+        *holds = batch.number.max(*holds);
+        let line = &mut self.lines[origin];
+        if batch.number > line.known.0 {
+            line.known = (batch.number, from);
+        }
+        if batch.number > line.delivered && line.waiting.len() < MOST_WAITING {
+            line.waiting
+                .entry(batch.number)
+                .or_insert_with(|| encoded.into());
+        }
+        Ok(())
+    }
+
+    /// Delivers what waits and has all before it.
+    fn deliver(&mut self) -> Result<Vec<Payload>, Broken> {
+        let mut delivered = Vec::new();
+        loop {
+            let before = delivered.len();
+            for origin in 0..self.lines.len() {
+                while let Some(bytes) = self.lines[origin]
+                    .waiting
+                    .get(&(self.lines[origin].delivered + 1))
+                    .cloned()
+                {
+                    let batch = decode(&bytes)?;
+                    let ready = batch.after.iter().all(|&(other, number)| {
+                        self.lines
+                            .get(other as usize)
+                            .is_some_and(|line| line.delivered >= number)
+                    });
+                    if !ready {
+                        break;
+                    }
+                    let line = &mut self.lines[origin];
+                    line.waiting.remove(&batch.number);
+                    line.delivered = batch.number;
+                    self.records
+                        .push((key(origin, batch.number), Some(bytes.to_vec())));
+                    delivered.push(batch.payload.into());
+                    line.kept.push_back(bytes);
+                }
+            }
+            if delivered.len() == before {
+                return Ok(delivered);
+            }
+        }
+    }
+
+    fn lacks(&self) -> bool {
+        self.lines.iter().any(|line| line.known.0 > line.delivered)
+    }
+
+    fn ask_at(&mut self, at: Micros, out: &mut Out) {
+        let at = self.next_ask.map_or(at, |before| before.min(at));
+        self.next_ask = Some(at);
+        out.wake(at);
+    }
+
+    /// Asks those who hold it for what is missing, and again later, in case that is lost.
+    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        let mut asked: BTreeMap<NodeId, Vec<(u32, u64, u64)>> = BTreeMap::new();
+        for origin in 0..self.lines.len() {
+            let line = &self.lines[origin];
+            let (last, holder) = line.known;
+            let holder = if self.up[holder] {
+                Some(holder)
+            } else {
+                (0..self.lines.len())
+                    .find(|&peer| self.up[peer] && self.holds[peer][origin] > line.delivered)
+            };
+            let Some(holder) = holder.filter(|&holder| holder != self.node) else {
+                continue;
+            };
+            let ranges = gaps(line.delivered, line.waiting.keys(), last)
+                .into_iter()
+                .map(|(first, last)| (origin as u32, first, last));
+            asked.entry(holder).or_default().extend(ranges);
+        }
+        asked.retain(|_, ranges| !ranges.is_empty());
+        for (holder, ranges) in asked {
+            out.send(holder, encode(&Message::Ask(ranges), [].iter())?);
+        }
+        if self.lacks() {
+            self.ask_at(now + 4 * self.latency + self.interval, out);
+        }
+        Ok(())
+    }
+
+    fn say(&self, peer: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), Broken> {
+        let vector = self.lines.iter().map(|line| line.stored).collect();
+        let message = Message::Have {
+            answer,
+            fresh,
+            vector,
+        };
+        out.send(peer, encode(&message, [].iter())?);
+        Ok(())
+    }
+
+    /// Drops from memory what every node holds.
+    fn forget(&mut self) {
+        let held = self.held_by_all();
+        for (line, held) in self.lines.iter_mut().zip(held) {
+            let gone = line.delivered - line.kept.len() as u64;
+            let more = held.saturating_sub(gone) as usize;
+            line.kept.drain(..more.min(line.kept.len()));
+        }
+    }
+}
+
+fn key(origin: NodeId, number: u64) -> Vec<u8> {
+    let mut key = vec![BATCH];
+    key.extend_from_slice(&(origin as u32).to_be_bytes());
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn decode(bytes: &[u8]) -> Result<Batch<'_>, Broken> {
+    postcard::from_bytes(bytes).map_err(|error| Broken::new("reading a batch", error))
+}
+
+fn encode<'a>(
+    message: &Message,
+    batches: impl Iterator<Item = &'a Arc<[u8]>>,
+) -> Result<Vec<u8>, Broken> {
+    let mut bytes =
+        postcard::to_allocvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+    for batch in batches {
+        bytes.extend_from_slice(batch);
+    }
+    Ok(bytes)
+}

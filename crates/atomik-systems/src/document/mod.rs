@@ -1,0 +1,902 @@
+//! Replication of a document, as the authors of Yjs do it and those of Loro and Automerge advise or
+//! allow: changes are broadcast as they are made, and whoever comes back says what it has (a state
+//! vector) and gets what it lacks in one piece.
+//!
+//! Providers of these libraries run over streams, which repeat single lost packets by themselves.
+//! Here is no stream, so updates have numbers, an origin keeps its latest ones as a stream's send
+//! buffer would, and a gap is asked for by number. Only what is not there any more, or was missed
+//! while a link was down, takes the exchange of state vectors. How many updates of each origin a
+//! node has, its *tallies*, says what its document holds. Tallies are compared with one peer in
+//! turn at every interval, which costs a few bytes, while a difference by state vector always
+//! carries all deletions of a Yjs document.
+//!
+//! Clients' operations wait until the disk is free, then they change the document and are stored as
+//! one update; it is sent when it is durable. So at that moment all of the document is durable, and
+//! then questions are answered.
+
+#[cfg(test)]
+pub(super) mod laws;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::anti_entropy::{Rounds, gaps, grown};
+use atomik_arena::system::{
+    Broken, Description, Kind, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
+};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Scalar};
+
+/// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send
+/// buffer.
+const SEND_BUFFER: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
+
+/// The document is stored as a whole when the updates since then have as many bytes as it had, and
+/// this many at least.
+const LEAST_TAIL: usize = if cfg!(test) { 2 << 10 } else { 64 << 10 };
+
+/// Updates of one origin that wait for others before them. Beyond that they are dropped, and asked
+/// for again when their turn comes.
+const MOST_WAITING: usize = 1 << 12;
+
+/// Keys of records: the whole document, one update, the number of this life.
+const WHOLE: u8 = b's';
+const UPDATE: u8 = b'u';
+const LIFE: u8 = b'l';
+
+/// What a library does for a replica.
+pub(crate) trait Document {
+    /// Carries out operations here (key, field, action), and gives what others need to do the same.
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken>;
+
+    /// Takes over updates or differences, in this order, after all that they build on.
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken>;
+
+    /// What of all changes is there.
+    fn vector(&self) -> Result<Vec<u8>, Broken>;
+
+    /// All that is here and not there, where `vector` comes from.
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken>;
+
+    /// The whole document.
+    fn whole(&self) -> Result<Vec<u8>, Broken>;
+
+    /// Becomes what [`Document::whole`] gave, being empty.
+    fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
+        self.apply(&[whole])
+    }
+
+    /// What a field of a key holds.
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
+}
+
+/// A column of a library: every node has a document.
+pub(crate) struct Documents<D> {
+    pub(crate) describe: fn() -> Description,
+    /// Makes an empty document of a node, with the id of its life.
+    pub(crate) empty: fn(&Setup, NodeId, u64) -> Result<D, Broken>,
+}
+
+impl<D: Document + 'static> Kind for Documents<D> {
+    fn describe(&self) -> Description {
+        (self.describe)()
+    }
+
+    fn open(
+        &self,
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+    ) -> Result<Box<dyn System>, Broken> {
+        let replica = Replica::open(setup, node, storage, |life| {
+            (self.empty)(setup, node, client_id(setup, node, life))
+        })?;
+        Ok(Box::new(replica))
+    }
+}
+
+/// Bits for the id of a node in one of its lives, at random from the seed: libraries ask that an id
+/// is not used again after a restart.
+fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    for part in [setup.seed, node as u64, life] {
+        hasher.update(&part.to_le_bytes());
+    }
+    let mut bytes = [0; 8];
+    hasher.finalize_xof().fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// The name of an element of a set in a map.
+pub(crate) fn element_name(element: &Scalar) -> String {
+    match element {
+        Scalar::Bool(value) => format!("b{value}"),
+        Scalar::Int(value) => format!("i{value}"),
+        Scalar::Text(value) => format!("t{value}"),
+    }
+}
+
+/// The element that has this name.
+pub(crate) fn element(name: &str) -> Option<Scalar> {
+    let (kind, value) = name.split_at_checked(1)?;
+    Some(match kind {
+        "b" => Scalar::Bool(value == "true"),
+        "i" => Scalar::Int(value.parse().ok()?),
+        _ => Scalar::Text(value.to_owned()),
+    })
+}
+
+/// An update that waits: what must be in the document before it, and the update.
+type Waiting = (Vec<(u32, u64)>, Vec<u8>);
+
+/// What one origin made, as far as it is here. Its updates are taken over in its order, as a stream
+/// would bring them.
+#[derive(Debug, Default)]
+struct Line {
+    /// All up to this number are in the document.
+    upto: u64,
+    /// Those that came too early.
+    waiting: BTreeMap<u64, Waiting>,
+}
+
+impl Line {
+    /// All up to `number` are in the document.
+    fn raise(&mut self, number: u64) {
+        self.upto = self.upto.max(number);
+        self.waiting = self.waiting.split_off(&(self.upto + 1));
+    }
+}
+
+/// What a stored update is; its bytes follow.
+#[derive(Serialize, Deserialize)]
+enum Stored {
+    /// An update of an origin.
+    One { origin: u32, number: u64 },
+    /// A difference that brought all up to these numbers.
+    Upto(Vec<u64>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Message {
+    /// An update of the sender follows. It came after all of `after`: what of other origins had
+    /// come to the sender since its update before.
+    Update { number: u64, after: Vec<(u32, u64)> },
+    /// The sender lacks these of the receiver's updates.
+    Missing(Vec<(u64, u64)>),
+    /// The sender's tallies.
+    Have {
+        answer: bool,
+        fresh: bool,
+        upto: Vec<u64>,
+    },
+    /// The sender lacks something; its state vector follows.
+    Step1 { upto: Vec<u64> },
+    /// What the sender's document has beyond the state vector follows: whoever still has all up to
+    /// `base`, as he said with the vector, has all up to `upto` with it.
+    Step2 { base: Vec<u64>, upto: Vec<u64> },
+}
+
+/// A question that waits for the disk.
+struct Question {
+    from: NodeId,
+    upto: Vec<u64>,
+    vector: Vec<u8>,
+}
+
+/// What is being stored.
+struct Writing {
+    ticket: u64,
+    /// The message that takes this node's update in it to others.
+    own: Option<Arc<[u8]>>,
+    done: Vec<OpId>,
+}
+
+/// A node with a document.
+pub(crate) struct Replica<D> {
+    document: D,
+    node: NodeId,
+    latency: Micros,
+    interval: Micros,
+    life: u64,
+    life_stored: bool,
+    lines: Vec<Line>,
+    /// The highest number of each origin that is known to exist, and who has all up to it.
+    known: Vec<(u64, NodeId)>,
+    up: Vec<bool>,
+    /// Operations of clients that wait for the disk.
+    queue: Vec<(OpId, String, u16, Action)>,
+    /// Others' updates that are not stored yet.
+    records: Vec<Record>,
+    questions: Vec<Question>,
+    writing: Option<Writing>,
+    /// What the last own update came after.
+    told: Vec<u64>,
+    /// Messages with own updates, the last being the latest.
+    sent: VecDeque<Arc<[u8]>>,
+    sent_bytes: usize,
+    ticket: u64,
+    next_record: u64,
+    /// Records of updates that are stored.
+    updates: BTreeSet<u64>,
+    tail: usize,
+    whole: usize,
+    rounds: Rounds,
+    next_ask: Option<Micros>,
+    /// An answer is on its way until then.
+    patient_until: Micros,
+    /// Requests since nothing was missing.
+    requests: u64,
+    bytes_read: u64,
+}
+
+impl<D: Document> Replica<D> {
+    /// A node with what its earlier lives left. `empty` makes an empty document for this life.
+    ///
+    /// # Errors
+    ///
+    /// If stored bytes cannot be read.
+    pub(crate) fn open(
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+        empty: impl FnOnce(u64) -> Result<D, Broken>,
+    ) -> Result<Self, Broken> {
+        let broken = |error| Broken::new("reading a stored document", error);
+        let mut life = 0;
+        if let Some(bytes) = storage.records.get(&[LIFE][..]) {
+            life = postcard::from_bytes::<u64>(bytes).map_err(broken)? + 1;
+        }
+        let mut lines: Vec<Line> = (0..setup.nodes).map(|_| Line::default()).collect();
+        let mut document = empty(life)?;
+        let mut bytes_read = 0;
+        let mut whole = 0;
+        if let Some(bytes) = storage.records.get(&[WHOLE][..]) {
+            let (stored, rest) = postcard::take_from_bytes::<Vec<u64>>(bytes).map_err(broken)?;
+            for (line, upto) in lines.iter_mut().zip(stored) {
+                line.upto = upto;
+            }
+            document.restore(rest)?;
+            whole = bytes.len();
+        }
+        let mut tail = 0;
+        let mut updates = BTreeSet::new();
+        let mut later = Vec::new();
+        for (key, value) in &storage.records {
+            bytes_read += (key.len() + value.len()) as u64;
+            let Some(number) = key.strip_prefix(&[UPDATE]) else {
+                continue;
+            };
+            let number = u64::from_be_bytes(
+                number
+                    .try_into()
+                    .map_err(|error| Broken::new("reading the key of an update", error))?,
+            );
+            updates.insert(number);
+            tail += key.len() + value.len();
+            let (stored, rest) = postcard::take_from_bytes(value).map_err(broken)?;
+            match stored {
+                Stored::One { origin, number } => {
+                    if let Some(line) = lines.get_mut(origin as usize) {
+                        line.raise(number);
+                    }
+                }
+                Stored::Upto(upto) => {
+                    for (line, upto) in lines.iter_mut().zip(upto) {
+                        line.raise(upto);
+                    }
+                }
+            }
+            later.push(rest);
+        }
+        document.apply(&later)?;
+        Ok(Self {
+            document,
+            node,
+            latency: setup.latency.max(1),
+            interval: setup.sync_interval.max(1),
+            life,
+            life_stored: false,
+            known: lines.iter().map(|line| (line.upto, node)).collect(),
+            lines,
+            up: vec![true; setup.nodes],
+            queue: Vec::new(),
+            records: Vec::new(),
+            questions: Vec::new(),
+            writing: None,
+            told: vec![0; setup.nodes],
+            sent: VecDeque::new(),
+            sent_bytes: 0,
+            ticket: 0,
+            next_record: updates.last().map_or(0, |last| last + 1),
+            updates,
+            tail,
+            whole,
+            rounds: Rounds::new(node, setup.sync_interval.max(1)),
+            next_ask: None,
+            patient_until: 0,
+            requests: 0,
+            bytes_read,
+        })
+    }
+
+    fn upto(&self) -> Vec<u64> {
+        self.lines.iter().map(|line| line.upto).collect()
+    }
+
+    fn lacks(&self) -> bool {
+        self.lines
+            .iter()
+            .zip(&self.known)
+            .any(|(line, known)| line.upto < known.0)
+    }
+
+    fn note(&mut self, origin: NodeId, number: u64, holder: NodeId) {
+        if let Some(known) = self.known.get_mut(origin)
+            && number > known.0
+        {
+            *known = (number, holder);
+        }
+    }
+
+    /// Keeps what has come from elsewhere for the next flush.
+    fn keep(&mut self, stored: &Stored, update: &[u8]) -> Result<(), Broken> {
+        let mut value = postcard::to_allocvec(stored)
+            .map_err(|error| Broken::new("encoding an update", error))?;
+        value.extend_from_slice(update);
+        let mut key = vec![UPDATE];
+        key.extend_from_slice(&self.next_record.to_be_bytes());
+        self.updates.insert(self.next_record);
+        self.next_record += 1;
+        self.tail += key.len() + value.len();
+        self.records.push((key, Some(value)));
+        Ok(())
+    }
+
+    /// Applies the updates that wait and have all before them. Libraries can hold back what came
+    /// early, too; but Yrs 0.28.1 does not always get it right, and what is held back is missing
+    /// from a document that is written down.
+    fn take_over(&mut self) -> Result<(), Broken> {
+        let mut ready = Vec::new();
+        while let Some(from) = (0..self.lines.len()).find(|&from| {
+            let line = &self.lines[from];
+            line.waiting
+                .get(&(line.upto + 1))
+                .is_some_and(|(after, _)| {
+                    after.iter().all(|&(origin, number)| {
+                        self.lines
+                            .get(origin as usize)
+                            .is_some_and(|line| line.upto >= number)
+                    })
+                })
+        }) {
+            let line = &mut self.lines[from];
+            let number = line.upto + 1;
+            if let Some((_, update)) = line.waiting.remove(&number) {
+                line.upto = number;
+                let origin = from as u32;
+                ready.push((Stored::One { origin, number }, update));
+            }
+        }
+        if !ready.is_empty() {
+            let updates: Vec<_> = ready.iter().map(|(_, update)| &update[..]).collect();
+            self.document.apply(&updates)?;
+        }
+        for (stored, update) in ready {
+            self.keep(&stored, &update)?;
+        }
+        Ok(())
+    }
+
+    /// Answers questions and stores what has come meanwhile, if the disk is free.
+    fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        for question in std::mem::take(&mut self.questions) {
+            let upto = self.upto();
+            if upto
+                .iter()
+                .zip(&question.upto)
+                .any(|(here, there)| here > there)
+            {
+                let difference = self.document.difference(&question.vector)?;
+                let base = question.upto;
+                let message = encode(&Message::Step2 { base, upto }, &difference)?;
+                out.send(question.from, message);
+            }
+        }
+        let queue = std::mem::take(&mut self.queue);
+        let mut own = None;
+        if !queue.is_empty() {
+            let operations: Vec<_> = queue
+                .iter()
+                .map(|(_, key, field, action)| (key.as_str(), *field, action))
+                .collect();
+            let update = self.document.edit(&operations)?;
+            let line = &mut self.lines[self.node];
+            let number = line.upto + 1;
+            line.raise(number);
+            self.note(self.node, number, self.node);
+            let origin = self.node as u32;
+            self.keep(&Stored::One { origin, number }, &update)?;
+            let now = self.upto();
+            let after = grown(self.node, &now, &self.told);
+            self.told = now;
+            own = Some(encode(&Message::Update { number, after }, &update)?.into());
+        }
+        if self.records.is_empty() {
+            return Ok(());
+        }
+        if !self.life_stored {
+            self.life_stored = true;
+            let life = postcard::to_allocvec(&self.life)
+                .map_err(|error| Broken::new("encoding a number", error))?;
+            self.records.push((vec![LIFE], Some(life)));
+        }
+        if self.tail >= LEAST_TAIL.max(self.whole) {
+            self.compact()?;
+        }
+        self.ticket += 1;
+        out.persist(self.ticket, std::mem::take(&mut self.records));
+        let done = queue.into_iter().map(|(id, ..)| id).collect();
+        self.writing = Some(Writing {
+            ticket: self.ticket,
+            own,
+            done,
+        });
+        Ok(())
+    }
+
+    /// Stores the whole document in place of its updates.
+    fn compact(&mut self) -> Result<(), Broken> {
+        let mut value = postcard::to_allocvec(&self.upto())
+            .map_err(|error| Broken::new("encoding tallies", error))?;
+        value.extend_from_slice(&self.document.whole()?);
+        self.whole = value.len();
+        self.tail = 0;
+        self.records.retain(|(key, _)| key.first() != Some(&UPDATE));
+        self.records.push((vec![WHOLE], Some(value)));
+        for number in std::mem::take(&mut self.updates) {
+            let mut key = vec![UPDATE];
+            key.extend_from_slice(&number.to_be_bytes());
+            self.records.push((key, None));
+        }
+        Ok(())
+    }
+
+    fn say(&self, to: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), Broken> {
+        let message = Message::Have {
+            answer,
+            fresh,
+            upto: self.upto(),
+        };
+        out.send(to, encode(&message, &[])?);
+        Ok(())
+    }
+
+    fn ask_at(&mut self, at: Micros, out: &mut Out) {
+        let at = at.max(self.patient_until);
+        let at = self.next_ask.map_or(at, |before| before.min(at));
+        self.next_ask = Some(at);
+        out.wake(at);
+    }
+
+    /// Asks for what is missing: first the origins for single updates, then one node for all.
+    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        self.next_ask = None;
+        if !self.lacks() {
+            self.requests = 0;
+            return Ok(());
+        }
+        let mut missing = BTreeMap::new();
+        let mut holders = Vec::new();
+        for (origin, (line, &(last, holder))) in self.lines.iter().zip(&self.known).enumerate() {
+            if line.upto < last {
+                missing.insert(origin, gaps(line.upto, line.waiting.keys(), last));
+                holders.extend([holder, origin]);
+            }
+        }
+        holders.retain(|&holder| holder != self.node && self.up[holder]);
+        let origins_up = missing.keys().all(|&origin| self.up[origin]);
+        if self.requests == 0 && origins_up {
+            for (origin, gaps) in missing {
+                out.send(origin, encode(&Message::Missing(gaps), &[])?);
+            }
+        } else if !holders.is_empty() {
+            let holder = holders[self.requests as usize % holders.len()];
+            let vector = self.document.vector()?;
+            let message = Message::Step1 { upto: self.upto() };
+            out.send(holder, encode(&message, &vector)?);
+        }
+        self.requests += 1;
+        self.patient_until = now + 4 * self.latency + self.interval;
+        self.ask_at(self.patient_until, out);
+        Ok(())
+    }
+
+    fn satisfied(&mut self) {
+        if !self.lacks() {
+            self.requests = 0;
+            self.patient_until = 0;
+            self.next_ask = None;
+        }
+    }
+}
+
+impl<D: Document> System for Replica<D> {
+    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        for op in ops {
+            let action = op.action.clone();
+            self.queue
+                .push((op.id, op.key.to_owned(), op.field, action));
+        }
+        self.flush(out)
+    }
+
+    fn receive(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let (message, rest) = postcard::take_from_bytes::<Message>(bytes)
+            .map_err(|error| Broken::new("reading a message", error))?;
+        match message {
+            Message::Update { number, after } => {
+                self.note(from, number, from);
+                for &(origin, number) in &after {
+                    self.note(origin as usize, number, from);
+                }
+                let line = &mut self.lines[from];
+                if number > line.upto && line.waiting.len() < MOST_WAITING {
+                    line.waiting.insert(number, (after, rest.to_vec()));
+                }
+                self.take_over()?;
+                self.satisfied();
+                if self.lacks() {
+                    // Late, perhaps, not lost.
+                    self.ask_at(now + 2 * self.latency, out);
+                }
+            }
+            Message::Missing(gaps) => {
+                // What is being stored is not sent yet.
+                let unsent = self
+                    .writing
+                    .as_ref()
+                    .and_then(|writing| writing.own.as_ref());
+                let last = self.lines[self.node].upto - u64::from(unsent.is_some());
+                let first = last + 1 - self.sent.len() as u64;
+                let mut gone = false;
+                for number in gaps.into_iter().flat_map(|(a, b)| a..=b.min(last)) {
+                    match number.checked_sub(first) {
+                        Some(place) => out.send(from, self.sent[place as usize].clone()),
+                        None => gone = true,
+                    }
+                }
+                if gone {
+                    self.say(from, true, true, out)?;
+                }
+            }
+            Message::Have {
+                answer,
+                fresh,
+                upto,
+            } => {
+                let behind = self
+                    .upto()
+                    .iter()
+                    .zip(&upto)
+                    .any(|(here, there)| there < here);
+                for (origin, &number) in upto.iter().enumerate() {
+                    self.note(origin, number, from);
+                }
+                if behind && !answer {
+                    self.say(from, true, fresh, out)?;
+                }
+                if self.lacks() {
+                    if fresh {
+                        // Too much, or too old, to be asked for one by one.
+                        self.requests = self.requests.max(1);
+                    }
+                    let patience = if fresh { 0 } else { 2 * self.latency };
+                    self.ask_at(now + patience, out);
+                }
+            }
+            Message::Step1 { upto } => {
+                for (origin, &number) in upto.iter().enumerate() {
+                    self.note(origin, number, from);
+                }
+                self.questions.push(Question {
+                    from,
+                    upto,
+                    vector: rest.to_vec(),
+                });
+                if self.lacks() {
+                    self.ask_at(now + 2 * self.latency, out);
+                }
+            }
+            Message::Step2 { base, upto } => {
+                // An answer to an earlier life, which had more than its disk.
+                let stale = base
+                    .iter()
+                    .zip(self.upto())
+                    .any(|(&there, here)| there > here);
+                if !stale
+                    && upto
+                        .iter()
+                        .zip(self.upto())
+                        .any(|(&there, here)| there > here)
+                {
+                    self.document.apply(&[rest])?;
+                    for (line, &upto) in self.lines.iter_mut().zip(&upto) {
+                        line.raise(upto);
+                    }
+                    for (origin, &number) in upto.iter().enumerate() {
+                        self.note(origin, number, from);
+                    }
+                    self.keep(&Stored::Upto(upto), rest)?;
+                    self.take_over()?;
+                }
+                self.patient_until = 0;
+                self.satisfied();
+                if self.lacks() {
+                    self.ask_at(now + 2 * self.latency, out);
+                }
+            }
+        }
+        self.flush(out)
+    }
+
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        if let Some(peer) = self.rounds.due(now, &self.up) {
+            self.say(peer, false, false, out)?;
+        }
+        if self.next_ask.is_some_and(|at| now >= at) {
+            self.ask(now, out)?;
+        }
+        out.wake(self.rounds.next());
+        if let Some(at) = self.next_ask {
+            out.wake(at);
+        }
+        Ok(())
+    }
+
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+        if let Some(writing) = self.writing.take_if(|writing| writing.ticket == ticket) {
+            if let Some(message) = writing.own {
+                for peer in 0..self.lines.len() {
+                    if peer != self.node && self.up[peer] {
+                        out.send(peer, message.clone());
+                    }
+                }
+                self.sent_bytes += message.len();
+                self.sent.push_back(message);
+                while self.sent_bytes > SEND_BUFFER
+                    && let Some(oldest) = self.sent.pop_front()
+                {
+                    self.sent_bytes -= oldest.len();
+                }
+            }
+            for id in writing.done {
+                out.ack(id);
+            }
+        }
+        self.flush(out)
+    }
+
+    fn link(&mut self, _: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+        self.up[peer] = up;
+        if up {
+            self.say(peer, false, true, out)?;
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.upto().into_iter().flat_map(u64::to_le_bytes).collect();
+        // What waits for the disk is known here alone.
+        if let Some((id, ..)) = self.queue.last() {
+            bytes.extend_from_slice(&id.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        self.document.read(key, field)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+}
+
+fn encode(message: &Message, rest: &[u8]) -> Result<Vec<u8>, Broken> {
+    let mut bytes =
+        postcard::to_allocvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+    bytes.extend_from_slice(rest);
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atomik_workload::workload::Class;
+
+    /// A document that is nothing but the updates that it was given.
+    #[derive(Default)]
+    struct Updates(Vec<Vec<u8>>);
+
+    impl Document for Updates {
+        fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+            Ok(operations[0].0.as_bytes().to_vec())
+        }
+
+        fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+            self.0.extend(updates.iter().map(|update| update.to_vec()));
+            Ok(())
+        }
+
+        fn vector(&self) -> Result<Vec<u8>, Broken> {
+            Ok(Vec::new())
+        }
+
+        fn difference(&self, _: &[u8]) -> Result<Vec<u8>, Broken> {
+            Ok(Vec::new())
+        }
+
+        fn whole(&self) -> Result<Vec<u8>, Broken> {
+            Ok(Vec::new())
+        }
+
+        fn read(&self, _: &str, _: u16) -> Result<Content, Broken> {
+            Ok(Content::empty(Class::Flag))
+        }
+    }
+
+    const LATENCY: Micros = 1000;
+
+    fn open(node: NodeId, storage: &Storage) -> (Replica<Updates>, u64) {
+        let setup = Setup {
+            nodes: 3,
+            seed: 1,
+            fields: Arc::new([]),
+            latency: LATENCY,
+            fsync: 500,
+            sync_interval: 1_000_000,
+        };
+        let mut life = 0;
+        let replica = Replica::open(&setup, node, storage, |of| {
+            life = of;
+            Ok(Updates::default())
+        });
+        (replica.unwrap(), life)
+    }
+
+    fn submit(replica: &mut Replica<Updates>, id: OpId, key: &str) -> Out {
+        let mut out = Out::default();
+        let op = Submitted {
+            id,
+            key,
+            field: 0,
+            action: &Action::Toggle,
+        };
+        replica.submit(0, &[op], &mut out).unwrap();
+        out
+    }
+
+    /// The disk does what it was told; gives what comes of it.
+    fn sync(replica: &mut Replica<Updates>, out: Out, storage: &mut Storage) -> Out {
+        let mut then = Out::default();
+        for write in out.persisted {
+            storage.store(write.records);
+            replica.stored(0, write.ticket, &mut then).unwrap();
+        }
+        then
+    }
+
+    fn update(number: u64, after: &[(u32, u64)], bytes: &[u8]) -> Vec<u8> {
+        let after = after.to_vec();
+        encode(&Message::Update { number, after }, bytes).unwrap()
+    }
+
+    #[test]
+    fn nothing_leaves_a_node_before_its_disk_has_it() {
+        let (mut replica, _) = open(0, &Storage::default());
+        let first = submit(&mut replica, 1, "a");
+        let second = submit(&mut replica, 2, "b");
+        for out in [&first, &second] {
+            assert!(out.sent.is_empty() && out.acknowledged.is_empty());
+        }
+        // Nor for who asks.
+        let mut out = Out::default();
+        for message in [
+            encode(&Message::Missing(vec![(1, 2)]), &[]).unwrap(),
+            encode(&Message::Step1 { upto: vec![0; 3] }, &[]).unwrap(),
+        ] {
+            replica.receive(0, 1, &message, &mut out).unwrap();
+        }
+        assert!(out.sent.is_empty() && out.acknowledged.is_empty());
+        let mut storage = Storage::default();
+        let out = sync(&mut replica, first, &mut storage);
+        assert_eq!(out.acknowledged, [1]);
+        let to: Vec<_> = out.sent.iter().map(|(to, _)| *to).collect();
+        assert_eq!(
+            to,
+            [1, 2, 1],
+            "the update to all, the difference to who asked"
+        );
+    }
+
+    #[test]
+    fn a_life_that_stored_something_is_not_lived_again() {
+        let mut storage = Storage::default();
+        for life in [0, 1, 2] {
+            // Of a life that stored nothing, nobody knows.
+            assert_eq!(open(0, &storage).1, life);
+            let (mut replica, of) = open(0, &storage);
+            assert_eq!(of, life);
+            let out = submit(&mut replica, life, "a");
+            sync(&mut replica, out, &mut storage);
+        }
+    }
+
+    #[test]
+    fn updates_are_taken_over_once_and_after_all_that_they_came_after() {
+        let (mut replica, _) = open(0, &Storage::default());
+        let mut out = Out::default();
+        for (from, message, there) in [
+            (1, update(2, &[], b"1.2"), 0),
+            (2, update(1, &[(1, 2)], b"2.1"), 0),
+            (1, update(1, &[], b"1.1"), 3),
+            (1, update(1, &[], b"1.1"), 3),
+            (2, update(1, &[(1, 2)], b"2.1"), 3),
+        ] {
+            replica.receive(0, from, &message, &mut out).unwrap();
+            assert_eq!(replica.document.0.len(), there);
+        }
+        assert_eq!(replica.document.0, [b"1.1", b"1.2", b"2.1"]);
+    }
+
+    #[test]
+    fn what_is_missing_is_asked_for_until_it_comes() {
+        let (mut replica, _) = open(0, &Storage::default());
+        let mut out = Out::default();
+        let late = update(3, &[(2, 1)], b"1.3");
+        replica.receive(0, 1, &late, &mut out).unwrap();
+        assert!(out.sent.is_empty(), "it may only be late");
+        // What it asks for when it next asks.
+        let asked = |replica: &mut Replica<Updates>, mut out: Out| {
+            loop {
+                let now = out.wake.unwrap();
+                out = Out::default();
+                replica.wake(now, &mut out).unwrap();
+                let decode = |(to, bytes): &(NodeId, Arc<[u8]>)| {
+                    let message = postcard::take_from_bytes::<Message>(bytes).unwrap().0;
+                    match message {
+                        Message::Missing(gaps) => Some((*to, gaps)),
+                        Message::Step1 { .. } => Some((*to, Vec::new())),
+                        _ => None,
+                    }
+                };
+                let asked: Vec<_> = out.sent.iter().filter_map(decode).collect();
+                if !asked.is_empty() || now > 10_000_000 {
+                    return (asked, out);
+                }
+            }
+        };
+        let (first, out) = asked(&mut replica, out);
+        assert_eq!(first, [(1, vec![(1, 2)]), (2, vec![(1, 1)])]);
+        let (second, mut out) = asked(&mut replica, out);
+        assert_eq!(second, [(1, vec![])], "all of it, from whoever has it");
+        for message in [update(1, &[], b"1.1"), update(2, &[], b"1.2")] {
+            replica.receive(0, 1, &message, &mut out).unwrap();
+        }
+        let there = update(1, &[], b"2.1");
+        replica.receive(0, 2, &there, &mut out).unwrap();
+        assert!(!replica.lacks());
+        assert_eq!(replica.document.0.len(), 4);
+    }
+}

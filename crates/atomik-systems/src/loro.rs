@@ -1,0 +1,323 @@
+//! One document of Loro for all keys, a map at the root for each field.
+//!
+//! | class | in the document |
+//! |---|---|
+//! | flag | a counter of toggles for each key: the flag is its parity |
+//! | register | map of the field: key → value |
+//! | counter | two counters for each key, of low and of high halves |
+//! | set | a map for each key: element → true |
+//! | list | a list for each key |
+//! | text | a text for each key |
+//!
+//! What belongs to a key is a *mergeable* child of the field's map: nodes that make it at once have
+//! made the same one, where of ordinary children only one would stay in the map.
+//!
+//! Counters of Loro are 64-bit floats, which are exact up to 2^53. Values are therefore added as
+//! 32-bit halves, the high one only if it is not 0. That is exact for four million additions of the
+//! largest values, and for all that are likely.
+//!
+//! A `set` of a flag or a counter starts an *era*: it puts its value and a name that nobody else
+//! will choose into a second map of the field, and toggles and additions go to counters of that
+//! name.
+
+use ::loro::{
+    Container, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroValue, ValueOrContainer,
+    VersionVector,
+};
+
+use super::document::{Document, Documents, element, element_name};
+use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Class, Scalar};
+
+/// Its columns.
+pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![Box::new(LORO)]
+}
+
+const LORO: Documents<Shared> = Documents {
+    describe,
+    empty: Shared::new,
+};
+
+fn describe() -> Description {
+    Description {
+        name: "Loro",
+        library: "loro 1.17.1".into(),
+        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register, and of a concurrent insertion and removal of \
+            one element, the one with the higher Lamport time stays, then that of the higher peer id, and nothing is reported; inserting an element that is there writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
+        usage: "One document; root maps for fields, and under them mergeable children (docs of crate `loro`, LoroMap: for peers that may lazily initialise the same child). Native counters; they are floats (LoroCounter), so values are added in 32-bit halves. A commit for each batch; \
+            `export(ExportMode::updates)` since the version vector before it is broadcast, and whoever comes back sends its version vector and gets what it lacks (README of `loro`, Real-time Collaboration). Peer ids are new in every life (docs, `set_peer_id`: pitfalls). Updates are stored one by one, \
+            imported together after a restart (docs, `import_batch`), and replaced by a snapshot now and then (loro.dev, Persistence); here when they are as many bytes as the document. The snapshot keeps all history: a shallow one could not take updates from before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
+        proofs: "None known of the crate, whose own property tests compare replicas (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview), of whose variant FugueMax Weidner and Kleppmann prove on paper that it interleaves concurrent insertions as little as can be (arXiv:2305.00583).",
+    }
+}
+
+/// A field as the document has it.
+struct Column {
+    class: Class,
+    /// What belongs to each key; counters with their era.
+    map: LoroMap,
+    /// For each key the value at the start of its era, and the era's name.
+    starts: LoroMap,
+}
+
+struct Shared {
+    doc: LoroDoc,
+    columns: Vec<Column>,
+    /// Eras that were started in this life.
+    eras: u64,
+}
+
+impl Shared {
+    fn new(setup: &Setup, _: NodeId, id: u64) -> Result<Self, Broken> {
+        let doc = LoroDoc::new();
+        doc.set_peer_id(id).map_err(broken("setting the peer id"))?;
+        let columns = setup
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(field, of)| Column {
+                class: of.class,
+                map: doc.get_map(field.to_string()),
+                starts: doc.get_map(format!("{field} starts")),
+            })
+            .collect();
+        Ok(Self {
+            doc,
+            columns,
+            eras: 0,
+        })
+    }
+}
+
+fn broken<E: std::fmt::Display>(doing: &str) -> impl FnOnce(E) -> Broken {
+    move |error| Broken::new(doing, error)
+}
+
+impl Column {
+    /// The value at the start of a key's era, and the era's name.
+    fn start(&self, key: &str) -> (Option<Scalar>, String) {
+        match value(self.starts.get(key)) {
+            Some(LoroValue::List(parts)) => match &parts[..] {
+                [start, LoroValue::String(era)] => (scalar(start), era.to_string()),
+                _ => (None, String::new()),
+            },
+            _ => (None, String::new()),
+        }
+    }
+
+    fn counter(&self, name: &str) -> i64 {
+        match container(self.map.get(name)) {
+            // A float with a whole number in it.
+            Some(Container::Counter(counter)) => counter.get_value() as i64,
+            _ => 0,
+        }
+    }
+
+    fn add(&self, name: &str, value: i64) -> Result<(), Broken> {
+        if value != 0 {
+            let counter: LoroCounter = self
+                .map
+                .ensure_mergeable_counter(name)
+                .map_err(broken("making a counter"))?;
+            counter
+                .increment(value as f64)
+                .map_err(broken("adding to a counter"))?;
+        }
+        Ok(())
+    }
+}
+
+/// The names of an era's counters of a key. No era's name has a slash in it.
+fn low(era: &str, key: &str) -> String {
+    format!("{era}/{key}")
+}
+
+fn high(era: &str, key: &str) -> String {
+    format!("{era}//{key}")
+}
+
+fn value(entry: Option<ValueOrContainer>) -> Option<LoroValue> {
+    entry.and_then(|entry| entry.into_value().ok())
+}
+
+fn container(entry: Option<ValueOrContainer>) -> Option<Container> {
+    entry.and_then(|entry| entry.into_container().ok())
+}
+
+fn loro(value: &Scalar) -> LoroValue {
+    match value {
+        Scalar::Bool(value) => LoroValue::from(*value),
+        Scalar::Int(value) => LoroValue::from(*value),
+        Scalar::Text(value) => LoroValue::from(value.as_str()),
+    }
+}
+
+fn scalar(value: &LoroValue) -> Option<Scalar> {
+    Some(match value {
+        LoroValue::Bool(value) => Scalar::Bool(*value),
+        LoroValue::I64(value) => Scalar::Int(*value),
+        LoroValue::String(value) => Scalar::Text(value.to_string()),
+        _ => return None,
+    })
+}
+
+impl Shared {
+    fn change(&mut self, key: &str, field: u16, action: &Action) -> Result<(), Broken> {
+        let column = of_field(&self.columns, field)?;
+        let map = &column.map;
+        match (column.class, action) {
+            (Class::Flag, Action::Toggle) => {
+                let (_, era) = column.start(key);
+                column.add(&low(&era, key), 1)?;
+            }
+            (Class::Counter, Action::Add(value)) => {
+                let (_, era) = column.start(key);
+                let half = i64::from(*value as i32);
+                column.add(&low(&era, key), half)?;
+                column.add(&high(&era, key), value.wrapping_sub(half) >> 32)?;
+            }
+            (Class::Flag, Action::Set(value @ Scalar::Bool(_)))
+            | (Class::Counter, Action::Set(value @ Scalar::Int(_))) => {
+                let era = format!("{:x}.{:x}", self.doc.peer_id(), self.eras);
+                let start = vec![loro(value), LoroValue::from(era)];
+                column
+                    .starts
+                    .insert(key, start)
+                    .map_err(broken("starting an era"))?;
+                self.eras += 1;
+            }
+            (Class::Register, Action::Set(value)) => map
+                .insert(key, loro(value))
+                .map_err(broken("setting a value"))?,
+            (Class::Register, Action::Toggle) => {
+                let on = value(map.get(key)) == Some(LoroValue::Bool(true));
+                map.insert(key, !on).map_err(broken("setting a value"))?;
+            }
+            (Class::Set, Action::Insert(value)) => map
+                .ensure_mergeable_map(key)
+                .and_then(|set| set.insert(&element_name(value), true))
+                .map_err(broken("inserting an element"))?,
+            (Class::Set, Action::Remove(value)) => {
+                let name = element_name(value);
+                if let Some(Container::Map(set)) = container(map.get(key))
+                    && set.get(&name).is_some()
+                {
+                    set.delete(&name).map_err(broken("removing an element"))?;
+                }
+            }
+            (Class::List, Action::Append(value)) => map
+                .ensure_mergeable_list(key)
+                .and_then(|list| list.push(loro(value)))
+                .map_err(broken("appending a value"))?,
+            (Class::Text, Action::InsertText { at, text: new }) => map
+                .ensure_mergeable_text(key)
+                .and_then(|text| text.insert((*at).min(text.len_unicode()), new))
+                .map_err(broken("inserting text"))?,
+            (Class::Text, Action::RemoveText { at, count }) => {
+                if let Some(Container::Text(text)) = container(map.get(key)) {
+                    let long = text.len_unicode();
+                    let first = (*at).min(long);
+                    let count = (*count).min(long - first);
+                    text.delete(first, count).map_err(broken("removing text"))?;
+                }
+            }
+            (class, action) => {
+                return Err(Broken(format!("{} does not fit a {class}", action.name())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Document for Shared {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+        let before = self.doc.oplog_vv();
+        for (key, field, action) in operations {
+            self.change(key, *field, action)?;
+        }
+        self.doc.commit();
+        self.doc
+            .export(ExportMode::updates(&before))
+            .map_err(broken("encoding an update"))
+    }
+
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+        match updates {
+            [update] => self.doc.import(update),
+            _ => {
+                let updates: Vec<_> = updates.iter().map(|update| update.to_vec()).collect();
+                self.doc.import_batch(&updates)
+            }
+        }
+        .map_err(broken("applying updates"))?;
+        Ok(())
+    }
+
+    fn vector(&self) -> Result<Vec<u8>, Broken> {
+        Ok(self.doc.oplog_vv().encode())
+    }
+
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken> {
+        let vector = VersionVector::decode(vector).map_err(broken("reading a version vector"))?;
+        self.doc
+            .export(ExportMode::updates(&vector))
+            .map_err(broken("encoding a difference"))
+    }
+
+    fn whole(&self) -> Result<Vec<u8>, Broken> {
+        self.doc
+            .export(ExportMode::Snapshot)
+            .map_err(broken("encoding a snapshot"))
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        let column = of_field(&self.columns, field)?;
+        let entry = || column.map.get(key);
+        Ok(match column.class {
+            Class::Flag => {
+                let (start, era) = column.start(key);
+                let toggled = column.counter(&low(&era, key)) % 2 != 0;
+                Content::Flag((start == Some(Scalar::Bool(true))) ^ toggled)
+            }
+            Class::Counter => {
+                let (start, era) = column.start(key);
+                let start = match start {
+                    Some(Scalar::Int(value)) => value,
+                    _ => 0,
+                };
+                let high = column.counter(&high(&era, key)) << 32;
+                let low = column.counter(&low(&era, key));
+                Content::Counter(start.wrapping_add(high).wrapping_add(low))
+            }
+            Class::Register => Content::Register(value(entry()).as_ref().and_then(scalar)),
+            Class::Set => Content::Set(match container(entry()) {
+                Some(Container::Map(set)) => set.keys().filter_map(|name| element(&name)).collect(),
+                _ => Default::default(),
+            }),
+            Class::List => Content::List(match container(entry()) {
+                Some(Container::List(list)) => list.to_vec().iter().filter_map(scalar).collect(),
+                _ => Vec::new(),
+            }),
+            Class::Text => Content::Text(match container(entry()) {
+                Some(Container::Text(text)) => text.to_string(),
+                _ => String::new(),
+            }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adversary;
+    use crate::document::laws;
+
+    laws::document_tests!(LORO);
+
+    #[test]
+    fn updates_may_come_in_any_order_any_number_of_times() {
+        laws::any_order(200..240, &Class::ALL, false, &LORO);
+    }
+}

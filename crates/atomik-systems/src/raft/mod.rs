@@ -1,0 +1,559 @@
+//! Raft, as raft-rs has it: one replicated log, a leader that orders it, a majority that holds
+//! every acknowledged operation.
+//!
+//! A node's clients hand their operations to it; it proposes all that came at once as one log
+//! entry, which raft-rs forwards to the leader, and acknowledges them when it has applied them
+//! itself. Until then it proposes them again now and then; the state machine applies none twice.
+//!
+//! Where advice is followed, it is from: the documentation of the crate `raft` 0.7 ("Processing the
+//! Ready State", `Config`); etcd's tuning guide (etcd.io/docs/v3.5/tuning); etcd's
+//! server/etcdserver/server.go; TiKV's configuration; Diego Ongaro's dissertation "Consensus:
+//! Bridging Theory and Practice" (2014).
+
+mod log;
+mod machine;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use protobuf::Message as _;
+use raft::eraftpb::{ConfState, Message, MessageType};
+use raft::{Config, RawNode, SnapshotStatus, StateRole};
+
+use atomik_arena::system::{
+    Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    of_field,
+};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Field};
+
+use log::{Compaction, Log};
+use machine::{Batch, Operation};
+
+/// `raft-max-size-per-msg` of TiKV.
+const MAX_MESSAGE: u64 = 1 << 20;
+/// `raft-max-inflight-msgs` of TiKV, and the default of raft-rs.
+const MAX_INFLIGHT: usize = 256;
+/// Ticks between heartbeats: the default of raft-rs.
+const HEARTBEAT_TICKS: usize = 2;
+/// Ticks without a leader until an election: "We suggest election_tick = 10 * HeartbeatTick",
+/// raft-rs's `Config`; at least ten round trips, etcd's tuning guide.
+const ELECTION_TICKS: usize = 10 * HEARTBEAT_TICKS;
+/// How often the wait until an operation is proposed again is doubled.
+const MAX_DOUBLINGS: u32 = 6;
+
+/// Its columns.
+pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+    vec![Box::new(Raft::default())]
+}
+
+#[derive(Debug, Default)]
+struct Raft {
+    compaction: Compaction,
+}
+
+impl Kind for Raft {
+    fn describe(&self) -> Description {
+        Description {
+            name: "Raft",
+            library: "raft 0.7.0".into(),
+            semantics: "Linearizable writes, each applied once, in one order on all nodes, which keeps each node's own. No writes without a majority that can reach each other. Reads here are of the node's own state and may be stale; \
+                linearizable reads (ReadIndex) are not measured.",
+            usage: "Asynchronous Ready, so that disk and network work at the same time (raft 0.7 docs, \"Processing the Ready State\"); pre-vote, check-quorum, batch-append; \
+                operations submitted at once share an entry; heartbeat about one round trip, election timeout ten to twenty of them (etcd tuning guide, \"Time parameters\"; raft-rs `Config::election_tick`); \
+                messages of at most 1 MiB, 256 in flight (TiKV `raft-max-size-per-msg`, `raft-max-inflight-msgs`); \
+                a snapshot every 10,000 entries, 5,000 kept behind it (etcd `DefaultSnapshotCount`, `DefaultSnapshotCatchUpEntries`), and not before the log has outgrown the last one (Ongaro's dissertation, section 5.1.2); \
+                a session table finds repeated proposals (same, section 6.3) and keeps each node's operations in order.",
+            proofs: "Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's dissertation, appendix B), safety and linearizability in Coq for another implementation (Verdi; Woos et al., CPP 2016). Of raft-rs: none known.",
+        }
+    }
+
+    fn open(
+        &self,
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+    ) -> Result<Box<dyn System>, Broken> {
+        Ok(Box::new(Node::open(setup, node, storage, self.compaction)?))
+    }
+}
+
+/// An operation that is not applied yet.
+#[derive(Debug)]
+struct Pending {
+    id: OpId,
+    key: Box<str>,
+    field: u16,
+    action: Action,
+    /// When it is proposed again, unless it is in the log by then.
+    due: Micros,
+    /// When it was proposed last, and how often.
+    proposed: Micros,
+    times: u32,
+}
+
+/// Messages that wait for the disk.
+struct Unsent {
+    /// The number of the `Ready` they came in.
+    ready: u64,
+    /// What must be durable before them, beyond what is before them in the queue.
+    ticket: Option<u64>,
+    messages: Vec<Message>,
+}
+
+/// When a snapshot that was sent counts as lost.
+struct Sending {
+    until: Micros,
+    wait: Micros,
+}
+
+struct Node {
+    raft: RawNode<Log>,
+    me: NodeId,
+    seed: u64,
+    fields: Arc<[Field]>,
+    tick: Micros,
+    next_tick: Option<Micros>,
+    /// Elections that this node has called for, so that each has its own timeout.
+    elections: u64,
+    /// Term and leader, as far as known; leader 0 is none.
+    leader: (u64, u64),
+    ticket: u64,
+    unsent: VecDeque<Unsent>,
+    /// When what need not be synced is written anyway.
+    write_by: Option<Micros>,
+    /// By request number.
+    pending: BTreeMap<u64, Pending>,
+    /// The last request number. Those of a life are above those of the lives before it, without
+    /// anything being stored for that: they start from the clock, and no node takes an operation
+    /// every microsecond.
+    number: u64,
+    /// What is pending from this number on has not been proposed yet.
+    fresh: u64,
+    /// Not after [`Pending::due`] of any that has.
+    due: Micros,
+    retry: Micros,
+    snapshots: BTreeMap<u64, Sending>,
+    bytes_read: u64,
+}
+
+impl Node {
+    fn open(
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+        compaction: Compaction,
+    ) -> Result<Self, Broken> {
+        let mut members = ConfState::default();
+        members.set_voters((1..=setup.nodes as u64).collect());
+        let (log, bytes_read) = Log::open(members, &setup.fields, compaction, &storage.records)?;
+        let config = Config {
+            id: node as u64 + 1,
+            heartbeat_tick: HEARTBEAT_TICKS,
+            election_tick: ELECTION_TICKS,
+            applied: log.applied(),
+            max_size_per_msg: MAX_MESSAGE,
+            max_inflight_msgs: MAX_INFLIGHT,
+            check_quorum: true,
+            pre_vote: true,
+            batch_append: true,
+            ..Config::default()
+        };
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let raft = RawNode::new(&config, log, &logger)
+            .map_err(|error| Broken::new("starting raft", error))?;
+        // A round trip is there and back and, as followers answer from disk, an fsync: "each
+        // request and response may be impacted by slow disks", etcd's tuning guide.
+        let round_trip = 2 * setup.latency + setup.fsync;
+        Ok(Self {
+            raft,
+            me: node,
+            seed: setup.seed,
+            fields: Arc::clone(&setup.fields),
+            tick: (round_trip / HEARTBEAT_TICKS as Micros).max(1),
+            next_tick: None,
+            elections: 0,
+            leader: (0, 0),
+            ticket: 0,
+            unsent: VecDeque::new(),
+            write_by: None,
+            pending: BTreeMap::new(),
+            number: 0,
+            fresh: 0,
+            due: Micros::MAX,
+            // To the leader and to the followers, and back both ways, is two round trips; twice
+            // that is for certain.
+            retry: 4 * round_trip,
+            snapshots: BTreeMap::new(),
+            bytes_read,
+        })
+    }
+
+    /// Does all that raft wants done, and proposes what is due, until there is nothing left.
+    fn work(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        loop {
+            while self.raft.has_ready() {
+                self.handle_ready(now, out)?;
+            }
+            let leader = (self.raft.raft.term, self.raft.raft.leader_id);
+            if leader != self.leader {
+                self.leader = leader;
+                // What went to the leader before may have gone with it.
+                for pending in self.pending.values_mut() {
+                    pending.due = now;
+                }
+                self.due = now;
+            }
+            if !self.propose(now)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// One `Ready`, in the order that the documentation of raft-rs gives.
+    fn handle_ready(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        let mut ready = self.raft.ready();
+        let messages = ready.take_messages();
+        self.send(now, messages, out)?;
+        if !ready.snapshot().is_empty() {
+            self.raft.mut_store().install(ready.snapshot())?;
+            self.acknowledge(out);
+        }
+        let committed = ready.take_committed_entries();
+        for entry in &committed {
+            let node = self.raft.mut_store().apply(&self.fields, entry)?;
+            if node == Some(self.me as u32) {
+                self.acknowledge(out);
+                self.miss(now);
+            }
+        }
+        self.raft.mut_store().append(ready.entries())?;
+        if let Some(hard) = ready.hs() {
+            self.raft.mut_store().set_hard_state(hard.clone())?;
+        }
+        self.raft.mut_store().compact()?;
+        let messages = ready.take_persisted_messages();
+        let number = ready.number();
+        let must_sync = ready.must_sync();
+        self.raft.advance_append_async(ready);
+        if !committed.is_empty() {
+            self.raft.advance_apply();
+        }
+        if must_sync {
+            let ticket = self.write(out);
+            self.unsent.push_back(Unsent {
+                ready: number,
+                ticket: Some(ticket),
+                messages,
+            });
+        } else if self.unsent.is_empty() {
+            self.raft.on_persist_ready(number);
+            self.send(now, messages, out)?;
+        } else {
+            self.unsent.push_back(Unsent {
+                ready: number,
+                ticket: None,
+                messages,
+            });
+        }
+        // A commit index alone "is permissible" to be written later (`Ready::must_sync`): with the
+        // next entries, or after a heartbeat's time.
+        if self.raft.store().is_dirty() && self.write_by.is_none() {
+            self.write_by = Some(now + self.tick * HEARTBEAT_TICKS as Micros);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, out: &mut Out) -> u64 {
+        self.ticket += 1;
+        self.write_by = None;
+        let records = self.raft.mut_store().take_records();
+        out.persist(self.ticket, records);
+        self.ticket
+    }
+
+    fn send(&mut self, now: Micros, messages: Vec<Message>, out: &mut Out) -> Result<(), Broken> {
+        for message in messages {
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                let first = self.tick * ELECTION_TICKS as Micros;
+                let sending = self.snapshots.entry(message.to).or_insert(Sending {
+                    until: 0,
+                    wait: first,
+                });
+                sending.until = now + sending.wait;
+            }
+            let bytes = message
+                .write_to_bytes()
+                .map_err(|error| Broken::new("writing a raft message", error))?;
+            out.send(message.to as NodeId - 1, bytes);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges what has been applied, be it by entries or by a snapshot.
+    fn acknowledge(&mut self, out: &mut Out) {
+        let through = self.raft.store().machine().through(self.me as u32);
+        while let Some(first) = self.pending.first_entry()
+            && *first.key() <= through
+        {
+            out.ack(first.remove().id);
+        }
+    }
+
+    /// Looks for proposals that have been overtaken by later ones, so are lost: as TCP does (RFC
+    /// 8985), they are made again without waiting for their time.
+    fn miss(&mut self, now: Micros) {
+        let me = self.me as u32;
+        let machine = self.raft.store().machine();
+        let Some(latest) = machine.latest_early(me) else {
+            return;
+        };
+        let Some(proposed) = self.pending.get(&latest).map(|pending| pending.proposed) else {
+            return;
+        };
+        for (&number, pending) in self.pending.range_mut(..latest) {
+            if pending.proposed < proposed && !machine.has_come(me, number) {
+                pending.due = now;
+                self.due = now;
+            }
+        }
+    }
+
+    /// Proposes operations that are due, as one entry if they fit; says whether there were any, and
+    /// a leader to take them.
+    fn propose(&mut self, now: Micros) -> Result<bool, Broken> {
+        let Some((&floor, _)) = self.pending.first_key_value() else {
+            return Ok(false);
+        };
+        let all = now >= self.due;
+        let from = if all { floor } else { self.fresh };
+        if self.raft.raft.leader_id == 0 || self.pending.range(from..).next().is_none() {
+            return Ok(false);
+        }
+        let mut proposals = Vec::new();
+        let mut batch = Vec::new();
+        let mut size = 0;
+        let mut before = floor;
+        if all {
+            self.due = Micros::MAX;
+        }
+        self.fresh = self.number + 1;
+        let machine = self.raft.store().machine();
+        for (&number, pending) in self.pending.range_mut(from..) {
+            let is_due = pending.due <= now;
+            if is_due {
+                // Longer each time, as it may be waiting and not lost.
+                pending.due = now + (self.retry << pending.times.min(MAX_DOUBLINGS));
+                pending.times += 1;
+            }
+            self.due = self.due.min(pending.due);
+            if !is_due || machine.has_come(self.me as u32, number) {
+                continue;
+            }
+            pending.proposed = now;
+            size += pending.key.len() + pending.action.bytes() + 8;
+            batch.push(Operation {
+                gap: number - before,
+                key: Cow::Borrowed(&*pending.key),
+                field: pending.field,
+                action: Cow::Borrowed(&pending.action),
+            });
+            before = number;
+            if size as u64 >= MAX_MESSAGE / 2 {
+                proposals.push(encoded(self.me, floor, std::mem::take(&mut batch))?);
+                size = 0;
+                before = floor;
+            }
+        }
+        if !batch.is_empty() {
+            proposals.push(encoded(self.me, floor, batch)?);
+        }
+        for data in proposals {
+            match self.raft.propose(Vec::new(), data) {
+                Ok(()) | Err(raft::Error::ProposalDropped) => {}
+                Err(error) => return Err(Broken::new("proposing", error)),
+            }
+        }
+        Ok(true)
+    }
+
+    fn tick(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        // raft-rs draws from the thread's generator when it resets its timer. A draw from the seed
+        // takes its place, new for each term and each election called for.
+        let range = ELECTION_TICKS as u64;
+        let draw = FixedState::with_seed(self.seed).hash_one((
+            self.me as u64,
+            self.raft.raft.term,
+            self.elections,
+        )) % range;
+        self.raft
+            .raft
+            .set_randomized_election_timeout(ELECTION_TICKS + draw as usize);
+        let leads = self.raft.raft.state == StateRole::Leader;
+        if self.raft.tick() && !leads {
+            self.elections += 1;
+        }
+        self.check_snapshots(now);
+        self.work(now, out)?;
+        if self.write_by.is_some_and(|by| by <= now) {
+            self.write(out);
+        }
+        Ok(())
+    }
+
+    /// Tells raft of snapshots that have not arrived in time ("the application MUST report back",
+    /// `Ready::messages`). The time doubles for each that is lost, so that one that is merely slow
+    /// arrives.
+    fn check_snapshots(&mut self, now: Micros) {
+        let raft = &mut self.raft;
+        let leads = raft.raft.state == StateRole::Leader;
+        let mut late = Vec::new();
+        self.snapshots.retain(|&peer, sending| {
+            let waits = raft
+                .raft
+                .prs()
+                .get(peer)
+                .is_some_and(|progress| progress.state == raft::ProgressState::Snapshot);
+            if leads && waits && sending.until <= now {
+                sending.wait = sending.wait.saturating_mul(2);
+                sending.until = Micros::MAX;
+                late.push(peer);
+            }
+            // A peer that is being probed again after a loss is still owed one.
+            leads && (waits || sending.until == Micros::MAX)
+        });
+        for peer in late {
+            raft.report_snapshot(peer, SnapshotStatus::Failure);
+        }
+    }
+}
+
+fn encoded(me: NodeId, floor: u64, ops: Vec<Operation<'_>>) -> Result<Vec<u8>, Broken> {
+    let batch = Batch {
+        node: me as u32,
+        floor,
+        ops,
+    };
+    postcard::to_allocvec(&batch).map_err(|error| Broken::new("writing a log entry", error))
+}
+
+impl System for Node {
+    fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        for op in ops {
+            self.number += 1;
+            self.pending.insert(
+                self.number,
+                Pending {
+                    id: op.id,
+                    key: op.key.into(),
+                    field: op.field,
+                    action: op.action.clone(),
+                    due: now,
+                    proposed: now,
+                    times: 0,
+                },
+            );
+        }
+        self.work(now, out)
+    }
+
+    fn receive(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let message = Message::parse_from_bytes(bytes)
+            .map_err(|error| Broken::new("reading a raft message", error))?;
+        if message.from != from as u64 + 1 && message.get_msg_type() != MessageType::MsgPropose {
+            return Err(Broken(format!(
+                "node {from} has sent a message of raft node {}",
+                message.from
+            )));
+        }
+        match self.raft.step(message) {
+            // A proposal that came where there is no leader is as good as lost; its node proposes
+            // it again.
+            Ok(()) | Err(raft::Error::ProposalDropped) => self.work(now, out),
+            Err(error) => Err(Broken::new("handing a message to raft", error)),
+        }
+    }
+
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        let mut next = match self.next_tick {
+            Some(next) => next,
+            None => {
+                self.number = self.number.max(now);
+                now + self.tick
+            }
+        };
+        while next <= now {
+            self.tick(now, out)?;
+            next += self.tick;
+        }
+        self.next_tick = Some(next);
+        out.wake(next);
+        Ok(())
+    }
+
+    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+        let mut durable = None;
+        let mut messages = Vec::new();
+        while let Some(unsent) = self
+            .unsent
+            .pop_front_if(|unsent| unsent.ticket.is_none_or(|waits| waits <= ticket))
+        {
+            durable = Some(unsent.ready);
+            messages.extend(unsent.messages);
+        }
+        self.send(now, messages, out)?;
+        if let Some(ready) = durable {
+            self.raft.on_persist_ready(ready);
+            // A snapshot counts as applied only now: raft-rs refuses to go beyond what is
+            // persisted.
+            let applied = self.raft.store().applied();
+            let raft_log = &self.raft.raft.raft_log;
+            if applied > raft_log.applied() && applied <= raft_log.persisted {
+                self.raft.advance_apply_to(applied);
+            }
+        }
+        self.work(now, out)
+    }
+
+    fn link(&mut self, now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+        if !up {
+            let id = peer as u64 + 1;
+            self.raft.report_unreachable(id);
+            self.raft.report_snapshot(id, SnapshotStatus::Failure);
+        }
+        self.work(now, out)
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        let mut bytes = self.raft.store().machine().version().to_be_bytes().to_vec();
+        // What only this node knows of.
+        if let Some((first, _)) = self.pending.first_key_value() {
+            bytes.extend_from_slice(&(self.me as u64).to_be_bytes());
+            bytes.extend_from_slice(&first.to_be_bytes());
+            bytes.extend_from_slice(&(self.pending.len() as u64).to_be_bytes());
+        }
+        bytes
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        if let Some(content) = self.raft.store().machine().get(key, field) {
+            return Ok(content.clone());
+        }
+        Ok(Content::empty(of_field(&self.fields, field)?.class))
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes_read
+    }
+}

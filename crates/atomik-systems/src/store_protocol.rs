@@ -1,0 +1,988 @@
+//! What the event-sourcing columns share: node 0 is the primary, which orders and stores events;
+//! the other nodes are its clients and subscribers.
+//!
+//! Clients append through a pipeline: operations in order, many on their way at once, sent again
+//! until they are acknowledged. Each batch names the operation before its first, so that the
+//! primary appends in the client's order whatever the network does, and knows by the last operation
+//! appended for each client what it has already. The primary commits one transaction at a time;
+//! what comes meanwhile goes into the next. When an fsync has made a transaction durable, and not
+//! before, its events are pushed to every subscriber and its clients are told.
+//!
+//! Subscriptions are catch-up subscriptions: all state is the subscriber's. It knows the position
+//! up to which it has everything, reads what it misses in bounded batches, keeps a bounded number
+//! of pushed events that came too early, and asks from time to time whether there is more.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use atomik_arena::system::{Broken, Micros, NodeId, OpId, Out, Setup, Submitted, System, of_field};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Class, Field};
+
+/// The node that hosts the store.
+pub(super) const PRIMARY: NodeId = 0;
+/// Events or operations in a message. The read batch of EventStoreDB's catch-up subscriptions by
+/// default.
+const BATCH: usize = 500;
+/// Bytes of keys and actions in a message beyond which it takes no more.
+const BATCH_BYTES: usize = 60_000;
+/// Events or operations that are on their way to one node at once. The largest read that
+/// EventStoreDB's clients make.
+const WINDOW: usize = 4096;
+/// Pushed events that a subscriber keeps while it waits for those before them. EventStoreDB's
+/// clients keep as many.
+const LIVE_QUEUE: usize = 10_000;
+/// Batches of one client that the primary keeps while it waits for the one before them.
+const EARLY: usize = 64;
+
+/// What a client wants appended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Operation {
+    pub(super) op: OpId,
+    pub(super) key: String,
+    pub(super) field: u16,
+    pub(super) action: Action,
+}
+
+/// An event: what a client did, identified by client and operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Event {
+    pub(super) client: u32,
+    pub(super) operation: Operation,
+}
+
+impl Event {
+    /// Bytes by which messages are bounded: an estimate from below that costs no encoding.
+    fn weight(&self) -> usize {
+        self.operation.weight()
+    }
+}
+
+impl Operation {
+    fn weight(&self) -> usize {
+        8 + self.key.len() + self.action.bytes()
+    }
+}
+
+/// An event with its place in the log and in its stream.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Its place in the log, from 1.
+    pub(super) position: u64,
+    /// The stream's number, in order of first appearance, from 0.
+    pub(super) stream: u64,
+    /// Its place in its stream, from 1.
+    pub(super) version: u64,
+    pub(super) event: Event,
+}
+
+/// The state of a stream at one of its versions.
+pub(super) struct Snapshot {
+    pub(super) stream: u64,
+    pub(super) version: u64,
+    pub(super) fields: Vec<(u16, Content)>,
+}
+
+/// What is written in one transaction.
+pub(super) struct Transaction<'a> {
+    pub(super) rows: &'a [Row],
+    pub(super) snapshots: &'a [Snapshot],
+    /// The last operation of each client that has one among the rows.
+    pub(super) marks: &'a BTreeMap<u32, OpId>,
+}
+
+/// A store of events on a node's own disk.
+pub(super) trait EventStore {
+    /// Commits a transaction and returns how many bytes that wrote.
+    ///
+    /// # Errors
+    ///
+    /// What the database says.
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, Broken>;
+
+    /// Reads events of the log, from the one behind `after` to `through`.
+    ///
+    /// # Errors
+    ///
+    /// What the database says; and events that are not there.
+    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, Broken>;
+
+    /// After how many events of a stream a snapshot is due, if the node is to make them.
+    fn snapshot_interval(&self) -> Option<u64>;
+
+    /// Bytes that opening it read.
+    fn bytes_read(&self) -> u64;
+
+    /// Bytes of its files.
+    fn disk(&self) -> u64;
+
+    /// Bytes of memory that Rust's allocator does not know of.
+    fn memory(&self) -> u64;
+}
+
+/// What a store gave back when it was opened.
+#[derive(Default)]
+pub(super) struct Recovered {
+    pub(super) projection: Projection,
+    /// The last operation of each client that is in the log.
+    pub(super) marks: BTreeMap<u32, OpId>,
+}
+
+#[derive(Debug, Default)]
+struct Stream {
+    /// Events that have a version.
+    admitted: u64,
+    /// Events that are in `fields`.
+    version: u64,
+    /// Sorted by field.
+    fields: Vec<(u16, Content)>,
+}
+
+/// The read model: what every field of every key holds, up to a position of the log.
+#[derive(Debug, Default)]
+pub(super) struct Projection {
+    streams: IndexMap<String, Stream, FixedState>,
+    position: u64,
+    /// Streams of which a snapshot is due.
+    due: BTreeSet<u64>,
+}
+
+impl Projection {
+    /// The position up to which events are applied.
+    pub(super) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Says that all events up to this one are in.
+    pub(super) fn set_position(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// The number of a stream, which is new if it was never heard of.
+    pub(super) fn stream(&mut self, key: &str) -> u64 {
+        if let Some(index) = self.streams.get_index_of(key) {
+            return index as u64;
+        }
+        self.streams
+            .insert_full(key.to_owned(), Stream::default())
+            .0 as u64
+    }
+
+    fn entry(&mut self, stream: u64) -> Result<&mut Stream, Broken> {
+        usize::try_from(stream)
+            .ok()
+            .and_then(|index| self.streams.get_index_mut(index))
+            .map(|(_, entry)| entry)
+            .ok_or_else(|| Broken(format!("the log names stream {stream}, which has no name")))
+    }
+
+    /// Gives an event its place.
+    fn admit(&mut self, position: u64, event: Event) -> Result<Row, Broken> {
+        let stream = self.stream(&event.operation.key);
+        let entry = self.entry(stream)?;
+        entry.admitted += 1;
+        Ok(Row {
+            position,
+            stream,
+            version: entry.admitted,
+            event,
+        })
+    }
+
+    /// Applies the next event of a stream.
+    ///
+    /// # Errors
+    ///
+    /// When it is not the next.
+    pub(super) fn apply(
+        &mut self,
+        stream: u64,
+        version: u64,
+        field: u16,
+        action: &Action,
+        fields: &[Field],
+        interval: Option<u64>,
+    ) -> Result<(), Broken> {
+        let entry = self.entry(stream)?;
+        if version != entry.version + 1 {
+            return Err(Broken(format!(
+                "stream {stream} is at version {}, but the log goes on with {version}",
+                entry.version
+            )));
+        }
+        entry.version = version;
+        entry.admitted = entry.admitted.max(version);
+        change(&mut entry.fields, field, action, fields)?;
+        if interval.is_some_and(|interval| version.is_multiple_of(interval)) {
+            self.due.insert(stream);
+        }
+        Ok(())
+    }
+
+    /// Takes over the state of a stream.
+    ///
+    /// # Errors
+    ///
+    /// When the stream has no name.
+    pub(super) fn restore(
+        &mut self,
+        stream: u64,
+        version: u64,
+        fields: Vec<(u16, Content)>,
+    ) -> Result<(), Broken> {
+        let entry = self.entry(stream)?;
+        entry.admitted = version;
+        entry.version = version;
+        entry.fields = fields;
+        Ok(())
+    }
+
+    fn snapshots(&mut self) -> Vec<Snapshot> {
+        std::mem::take(&mut self.due)
+            .into_iter()
+            .filter_map(|stream| {
+                let (_, entry) = self.streams.get_index(usize::try_from(stream).ok()?)?;
+                Some(Snapshot {
+                    stream,
+                    version: entry.version,
+                    fields: entry.fields.clone(),
+                })
+            })
+            .collect()
+    }
+
+    fn read(&self, key: &str, field: u16, fields: &[Field]) -> Result<Content, Broken> {
+        let content = self.streams.get(key).and_then(|entry| {
+            let place = entry.fields.binary_search_by_key(&field, |entry| entry.0);
+            Some(entry.fields[place.ok()?].1.clone())
+        });
+        match content {
+            Some(content) => Ok(content),
+            None => Ok(Content::empty(class(fields, field)?)),
+        }
+    }
+}
+
+fn class(fields: &[Field], field: u16) -> Result<Class, Broken> {
+    of_field(fields, field).map(|field| field.class)
+}
+
+/// Applies an action to one of the fields of a stream, which are sorted by field.
+fn change(
+    entries: &mut Vec<(u16, Content)>,
+    field: u16,
+    action: &Action,
+    fields: &[Field],
+) -> Result<(), Broken> {
+    let place = match entries.binary_search_by_key(&field, |entry| entry.0) {
+        Ok(place) => place,
+        Err(place) => {
+            entries.insert(place, (field, Content::empty(class(fields, field)?)));
+            place
+        }
+    };
+    entries[place].1.apply(action);
+    Ok(())
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Message {
+    /// To the primary: operations to append behind `previous`, the one before them of this client
+    /// in this life. The operations follow.
+    Append { previous: Option<OpId> },
+    /// To the primary: send the events behind `after` up to `through`, as far as they are there.
+    Read { after: u64, through: u64 },
+    /// From the primary: events from position `first` follow; the log ends at `head`; the
+    /// receiver's operations up to `appended` are in it.
+    Delivery {
+        appended: Option<OpId>,
+        head: u64,
+        first: u64,
+    },
+}
+
+fn encode(message: &Message, body: &[u8]) -> Result<Arc<[u8]>, Broken> {
+    let mut bytes =
+        postcard::to_stdvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+    bytes.extend_from_slice(body);
+    Ok(bytes.into())
+}
+
+fn encode_body<T: Serialize>(items: &[T]) -> Result<Vec<u8>, Broken> {
+    postcard::to_stdvec(items).map_err(|error| Broken::new("encoding a message", error))
+}
+
+fn decode(bytes: &[u8]) -> Result<(Message, &[u8]), Broken> {
+    postcard::take_from_bytes(bytes).map_err(|error| Broken::new("reading a message", error))
+}
+
+fn decode_body<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<Vec<T>, Broken> {
+    postcard::from_bytes(bytes).map_err(|error| Broken::new("reading a message", error))
+}
+
+/// How many of these go into one message: one at least.
+fn fitting(weights: impl Iterator<Item = usize>) -> usize {
+    let mut bytes = 0;
+    let mut count = 0;
+    for weight in weights.take(BATCH) {
+        bytes += weight;
+        if count > 0 && bytes > BATCH_BYTES {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+fn operation(submitted: &Submitted<'_>) -> Operation {
+    Operation {
+        op: submitted.id,
+        key: submitted.key.to_owned(),
+        field: submitted.field,
+        action: submitted.action.clone(),
+    }
+}
+
+fn client(node: NodeId) -> Result<u32, Broken> {
+    u32::try_from(node).map_err(|error| Broken::new("numbering the clients", error))
+}
+
+/// Node 0.
+pub(super) struct Primary<S> {
+    store: S,
+    fields: Arc<[Field]>,
+    projection: Projection,
+    /// The last operation of each client that was taken on.
+    accepted: BTreeMap<u32, OpId>,
+    /// The last operation of each client that is durable.
+    durable: BTreeMap<u32, OpId>,
+    /// Batches whose predecessor has not come, by client and predecessor.
+    early: BTreeMap<(u32, OpId), Vec<Operation>>,
+    /// For the next transaction.
+    waiting: Vec<Event>,
+    /// The transaction that the disk works at.
+    writing: Option<Vec<Row>>,
+    ticket: u64,
+    up: Vec<bool>,
+}
+
+impl<S: EventStore> Primary<S> {
+    pub(super) fn new(setup: &Setup, store: S, recovered: Recovered) -> Self {
+        Self {
+            store,
+            fields: setup.fields.clone(),
+            projection: recovered.projection,
+            accepted: recovered.marks.clone(),
+            durable: recovered.marks,
+            early: BTreeMap::new(),
+            waiting: Vec::new(),
+            writing: None,
+            ticket: 0,
+            up: vec![true; setup.nodes],
+        }
+    }
+
+    /// Takes on a batch of a client if all before it are there.
+    fn accept(
+        &mut self,
+        client: u32,
+        previous: Option<OpId>,
+        operations: Vec<Operation>,
+    ) -> Result<(), Broken> {
+        let last = self.accepted.get(&client).copied();
+        if let Some(previous) = previous.filter(|&previous| last.is_none_or(|last| previous > last))
+        {
+            let held = self.early.range((client, 0)..=(client, OpId::MAX)).count();
+            if held < EARLY {
+                self.early.insert((client, previous), operations);
+            }
+            return Ok(());
+        }
+        self.take_on(client, operations);
+        // What waited for one of these, or for one before, is next.
+        while let Some((&at, _)) = self.early.range((client, 0)..=(client, OpId::MAX)).next() {
+            if self.accepted.get(&client).is_none_or(|&last| at.1 > last) {
+                break;
+            }
+            if let Some(operations) = self.early.remove(&at) {
+                self.take_on(client, operations);
+            }
+        }
+        Ok(())
+    }
+
+    fn take_on(&mut self, client: u32, operations: Vec<Operation>) {
+        for operation in operations {
+            let last = self.accepted.get(&client);
+            if last.is_none_or(|&last| operation.op > last) {
+                self.accepted.insert(client, operation.op);
+                self.waiting.push(Event { client, operation });
+            }
+        }
+    }
+
+    /// Starts a transaction, if none is under way and there is something to write.
+    fn write(&mut self, out: &mut Out) -> Result<(), Broken> {
+        if self.writing.is_some() {
+            return Ok(());
+        }
+        let snapshots = self.projection.snapshots();
+        if self.waiting.is_empty() && snapshots.is_empty() {
+            return Ok(());
+        }
+        let mut rows = Vec::with_capacity(self.waiting.len());
+        let mut marks = BTreeMap::new();
+        let first = self.projection.position() + 1;
+        for (position, event) in (first..).zip(std::mem::take(&mut self.waiting)) {
+            marks.insert(event.client, event.operation.op);
+            rows.push(self.projection.admit(position, event)?);
+        }
+        let bytes = self.store.commit(&Transaction {
+            rows: &rows,
+            snapshots: &snapshots,
+            marks: &marks,
+        })?;
+        self.writing = Some(rows);
+        self.ticket += 1;
+        out.persist_files(self.ticket, bytes);
+        Ok(())
+    }
+
+    /// Sends events to a subscriber in bounded messages.
+    fn deliver(
+        &self,
+        to: &[(NodeId, Option<OpId>)],
+        first: u64,
+        events: &[Event],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let mut first = first;
+        let mut rest = events;
+        loop {
+            let (batch, behind) =
+                rest.split_at(fitting(rest.iter().map(Event::weight)).min(rest.len()));
+            let body = encode_body(batch)?;
+            let message = |appended| {
+                let head = self.projection.position();
+                let message = Message::Delivery {
+                    appended,
+                    head,
+                    first,
+                };
+                encode(&message, &body)
+            };
+            // Most are told nothing but the events, so most get the same bytes.
+            let same = message(None)?;
+            for &(node, appended) in to {
+                let appended = appended.filter(|_| behind.is_empty());
+                out.send(
+                    node,
+                    match appended {
+                        None => same.clone(),
+                        Some(_) => message(appended)?,
+                    },
+                );
+            }
+            first += batch.len() as u64;
+            rest = behind;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl<S: EventStore> System for Primary<S> {
+    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        self.take_on(client(PRIMARY)?, ops.iter().map(operation).collect());
+        self.write(out)
+    }
+
+    fn receive(
+        &mut self,
+        _: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        match decode(bytes)? {
+            (Message::Append { previous }, body) => {
+                let operations: Vec<Operation> = decode_body(body)?;
+                let client = client(from)?;
+                let durable = self.durable.get(&client).copied();
+                if operations.last().map(|last| last.op) <= durable {
+                    // An acknowledgement was lost.
+                    let head = self.projection.position();
+                    self.deliver(&[(from, durable)], head + 1, &[], out)?;
+                }
+                self.accept(client, previous, operations)?;
+                self.write(out)
+            }
+            (Message::Read { after, through }, _) => {
+                let through = through
+                    .min(after.saturating_add(WINDOW as u64))
+                    .min(self.projection.position());
+                if after >= through {
+                    return Ok(());
+                }
+                let events = self.store.read(after, through)?;
+                self.deliver(&[(from, None)], after + 1, &events, out)
+            }
+            (Message::Delivery { .. }, _) => Err(Broken(format!(
+                "node {from} delivers events to the primary"
+            ))),
+        }
+    }
+
+    fn wake(&mut self, _: Micros, out: &mut Out) -> Result<(), Broken> {
+        // Subscribers hear that the primary is back, and where the log ends. Each asks by itself if
+        // this is lost.
+        let position = self.projection.position();
+        if position == 0 {
+            return Ok(());
+        }
+        let mut to = Vec::with_capacity(self.up.len());
+        for node in (0..self.up.len()).filter(|&node| node != PRIMARY) {
+            to.push((node, self.durable.get(&client(node)?).copied()));
+        }
+        self.deliver(&to, position + 1, &[], out)
+    }
+
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+        if ticket != self.ticket {
+            return Err(Broken(format!(
+                "the disk is done with {ticket}, not with {}",
+                self.ticket
+            )));
+        }
+        let rows = self.writing.take().unwrap_or_default();
+        let first = self.projection.position() + 1;
+        let interval = self.store.snapshot_interval();
+        let mut writers = BTreeSet::new();
+        let mut events = Vec::with_capacity(rows.len());
+        for row in rows {
+            let Operation {
+                op, field, action, ..
+            } = &row.event.operation;
+            self.projection.apply(
+                row.stream,
+                row.version,
+                *field,
+                action,
+                &self.fields,
+                interval,
+            )?;
+            self.durable.insert(row.event.client, *op);
+            writers.insert(row.event.client);
+            if row.event.client == client(PRIMARY)? {
+                out.ack(*op);
+            }
+            self.projection.set_position(row.position);
+            events.push(row.event);
+        }
+        if !events.is_empty() {
+            let mut to = Vec::with_capacity(self.up.len());
+            for (node, _) in self.up.iter().enumerate().filter(|&(_, &up)| up) {
+                if node != PRIMARY {
+                    let number = client(node)?;
+                    let appended = self.durable.get(&number).copied();
+                    to.push((node, appended.filter(|_| writers.contains(&number))));
+                }
+            }
+            self.deliver(&to, first, &events, out)?;
+        }
+        self.write(out)
+    }
+
+    fn link(&mut self, _: Micros, peer: NodeId, up: bool, _: &mut Out) -> Result<(), Broken> {
+        if let Some(known) = self.up.get_mut(peer) {
+            *known = up;
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        self.projection.position().to_be_bytes().to_vec()
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        self.projection.read(key, field, &self.fields)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.store.bytes_read()
+    }
+
+    fn foreign_memory(&self) -> u64 {
+        self.store.memory()
+    }
+
+    fn foreign_disk(&self) -> u64 {
+        self.store.disk()
+    }
+}
+
+/// Any other node: a client of the primary, a subscriber with a read model, and a copy of the log
+/// on its own disk, so that it restarts from that.
+pub(super) struct Subscriber<S> {
+    copy: S,
+    fields: Arc<[Field]>,
+    projection: Projection,
+    latency: Micros,
+    sync_interval: Micros,
+    up: bool,
+    appends: Appends,
+    /// The last position that the primary was heard to have.
+    head: u64,
+    /// Events that came before their predecessors, by position.
+    ahead: BTreeMap<u64, Event>,
+    /// The position through which reads are under way; the own position if none are.
+    asked: u64,
+    /// When to ask for what is missing, or whether there is something.
+    ask_at: Micros,
+    /// How long to wait for the answer to a read.
+    patience: Micros,
+    /// Events for the next transaction of the copy.
+    waiting: Vec<Row>,
+    writing: bool,
+    ticket: u64,
+}
+
+/// The pipeline of operations to the primary.
+struct Appends {
+    /// Not acknowledged, in order.
+    pending: VecDeque<Operation>,
+    /// How many of them, from the first, are on their way.
+    sent: usize,
+    /// The last that was acknowledged in this life.
+    acknowledged: Option<OpId>,
+    /// How many may be on their way.
+    window: usize,
+    /// When the first is sent again.
+    resend_at: Option<Micros>,
+    /// How long to wait for an acknowledgement: at first, and now.
+    timeout: Micros,
+    backoff: Micros,
+}
+
+impl Appends {
+    /// Sends what the window has room for.
+    fn pump(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        while self.sent < self.pending.len().min(self.window) {
+            let previous = match self.sent.checked_sub(1) {
+                Some(before) => self.pending.get(before).map(|before| before.op),
+                None => self.acknowledged,
+            };
+            let room = self.window - self.sent;
+            let unsent = self.pending.range(self.sent..).take(room);
+            let count = fitting(unsent.map(Operation::weight));
+            let batch: Vec<&Operation> = self.pending.range(self.sent..self.sent + count).collect();
+            let body = encode_body(&batch)?;
+            out.send(PRIMARY, encode(&Message::Append { previous }, &body)?);
+            self.sent += count;
+            self.resend_at.get_or_insert(now + self.backoff);
+        }
+        Ok(())
+    }
+
+    /// Everything up to `through` is durable.
+    fn acknowledge(&mut self, now: Micros, through: OpId, out: &mut Out) -> Result<(), Broken> {
+        let before = self.pending.len();
+        while let Some(first) = self.pending.front().filter(|first| first.op <= through) {
+            out.ack(first.op);
+            self.acknowledged = Some(first.op);
+            self.pending.pop_front();
+        }
+        let gone = before - self.pending.len();
+        if gone == 0 {
+            return Ok(());
+        }
+        self.sent = self.sent.saturating_sub(gone);
+        self.window = (self.window * 2).min(WINDOW);
+        self.backoff = self.timeout;
+        self.resend_at = (self.sent > 0).then_some(now + self.backoff);
+        self.pump(now, out)
+    }
+
+    /// Sends all again from the first that is not acknowledged: `window` at once, more when that
+    /// proves to arrive.
+    fn restart(&mut self, now: Micros, window: usize, out: &mut Out) -> Result<(), Broken> {
+        self.sent = 0;
+        self.window = window;
+        self.resend_at = None;
+        self.pump(now, out)
+    }
+}
+
+impl<S: EventStore> Subscriber<S> {
+    pub(super) fn new(setup: &Setup, copy: S, recovered: Recovered) -> Self {
+        // There and back, with jitter, and two fsyncs: the one under way and the own.
+        let timeout = 4 * setup.latency + 4 * setup.fsync;
+        let position = recovered.projection.position();
+        Self {
+            copy,
+            fields: setup.fields.clone(),
+            projection: recovered.projection,
+            latency: setup.latency,
+            sync_interval: setup.sync_interval.max(timeout),
+            up: true,
+            appends: Appends {
+                pending: VecDeque::new(),
+                sent: 0,
+                acknowledged: None,
+                window: WINDOW,
+                resend_at: None,
+                timeout,
+                backoff: timeout,
+            },
+            head: position,
+            ahead: BTreeMap::new(),
+            asked: position,
+            ask_at: 0,
+            patience: timeout,
+            waiting: Vec::new(),
+            writing: false,
+            ticket: 0,
+        }
+    }
+
+    fn arrange(&self, out: &mut Out) {
+        let resend = self.appends.resend_at.filter(|_| self.up);
+        out.wake(resend.map_or(self.ask_at, |at| at.min(self.ask_at)));
+    }
+
+    /// Asks for events behind `after`, no more than the window and nothing that is here already.
+    fn ask(&mut self, after: u64, out: &mut Out) -> Result<(), Broken> {
+        let through = match self.ahead.first_key_value() {
+            Some((&first, _)) => first - 1,
+            None => u64::MAX,
+        };
+        let through = through.min(self.projection.position() + WINDOW as u64);
+        if after < through {
+            self.asked = through;
+            out.send(PRIMARY, encode(&Message::Read { after, through }, &[])?);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, event: Event) -> Result<(), Broken> {
+        let position = self.projection.position() + 1;
+        let row = self.projection.admit(position, event)?;
+        let Operation { field, action, .. } = &row.event.operation;
+        let interval = self.copy.snapshot_interval();
+        self.projection.apply(
+            row.stream,
+            row.version,
+            *field,
+            action,
+            &self.fields,
+            interval,
+        )?;
+        self.projection.set_position(position);
+        self.waiting.push(row);
+        Ok(())
+    }
+
+    fn take_delivery(
+        &mut self,
+        now: Micros,
+        head: u64,
+        first: u64,
+        events: Vec<Event>,
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        self.head = self.head.max(head);
+        let before = self.projection.position();
+        for (position, event) in (first..).zip(events) {
+            let next = self.projection.position() + 1;
+            if position == next {
+                self.apply(event)?;
+            } else if position > next && self.ahead.len() < LIVE_QUEUE {
+                self.ahead.insert(position, event);
+            }
+        }
+        loop {
+            let next = self.projection.position() + 1;
+            match self.ahead.first_key_value() {
+                Some((&first, _)) if first <= next => {
+                    if let Some((_, event)) = self.ahead.pop_first()
+                        && first == next
+                    {
+                        self.apply(event)?;
+                    }
+                }
+                _ => break,
+            }
+        }
+        let position = self.projection.position();
+        let progress = position > before;
+        if progress {
+            self.patience = self.appends.timeout;
+        }
+        if position >= self.head {
+            self.asked = position;
+            self.ask_at = now + self.sync_interval;
+        } else if self.asked > position {
+            if progress {
+                self.ask_at = now + self.patience;
+            }
+            // The next read goes out while half of the last is still to come.
+            if self.asked < self.head && self.asked - position <= WINDOW as u64 / 2 {
+                self.ask(self.asked, out)?;
+            }
+        } else {
+            // What is missing may only be late.
+            let soon = now + 2 * self.latency;
+            self.ask_at = if progress {
+                soon
+            } else {
+                self.ask_at.min(soon)
+            };
+        }
+        self.write(out)
+    }
+
+    /// Writes to the copy what has come, if the disk is free.
+    fn write(&mut self, out: &mut Out) -> Result<(), Broken> {
+        if self.writing {
+            return Ok(());
+        }
+        let rows = std::mem::take(&mut self.waiting);
+        let snapshots = self.projection.snapshots();
+        if rows.is_empty() && snapshots.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.copy.commit(&Transaction {
+            rows: &rows,
+            snapshots: &snapshots,
+            marks: &BTreeMap::new(),
+        })?;
+        self.writing = true;
+        self.ticket += 1;
+        out.persist_files(self.ticket, bytes);
+        Ok(())
+    }
+}
+
+impl<S: EventStore> System for Subscriber<S> {
+    fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        self.appends.pending.extend(ops.iter().map(operation));
+        if self.up {
+            self.appends.pump(now, out)?;
+        }
+        self.arrange(out);
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let (message, body) = decode(bytes)?;
+        let Message::Delivery {
+            appended,
+            head,
+            first,
+        } = message
+        else {
+            return Err(Broken(format!(
+                "node {from} takes this node for the primary"
+            )));
+        };
+        if let Some(through) = appended {
+            self.appends.acknowledge(now, through, out)?;
+        }
+        self.take_delivery(now, head, first, decode_body(body)?, out)?;
+        self.arrange(out);
+        Ok(())
+    }
+
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+        if self.up && self.appends.resend_at.is_some_and(|at| at <= now) {
+            self.appends.backoff = (self.appends.backoff * 2).min(self.sync_interval);
+            self.appends.restart(now, BATCH, out)?;
+        }
+        if self.ask_at <= now {
+            if self.up {
+                self.ask(self.projection.position(), out)?;
+            }
+            if self.projection.position() < self.head {
+                self.ask_at = now + self.patience;
+                self.patience = (self.patience * 2).min(self.sync_interval);
+            } else {
+                self.ask_at = now + self.sync_interval;
+            }
+        }
+        self.arrange(out);
+        Ok(())
+    }
+
+    fn stored(&mut self, _: Micros, _: u64, out: &mut Out) -> Result<(), Broken> {
+        self.writing = false;
+        self.write(out)
+    }
+
+    fn link(&mut self, now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+        if peer == PRIMARY {
+            self.up = up;
+            if up {
+                self.appends.backoff = self.appends.timeout;
+                self.appends.restart(now, WINDOW, out)?;
+                self.patience = self.appends.timeout;
+                self.ask(self.projection.position(), out)?;
+                self.ask_at = now + self.patience;
+            }
+            self.arrange(out);
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        self.projection.position().to_be_bytes().to_vec()
+    }
+
+    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+        self.projection.read(key, field, &self.fields)
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.copy.bytes_read()
+    }
+
+    fn foreign_memory(&self) -> u64 {
+        self.copy.memory()
+    }
+
+    fn foreign_disk(&self) -> u64 {
+        self.copy.disk()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adversary::setup;
+
+    #[test]
+    fn an_event_that_is_not_the_next_of_its_stream_is_refused() {
+        let fields = setup(&[Class::Counter], 1, 0).fields;
+        let mut projection = Projection::default();
+        let stream = projection.stream("k");
+        let mut apply =
+            |version| projection.apply(stream, version, 0, &Action::Add(1), &fields, None);
+        apply(1).unwrap();
+        for version in [0, 1, 3] {
+            assert!(apply(version).is_err(), "{version}");
+        }
+        apply(2).unwrap();
+        let read = projection.read("k", 0, &fields).unwrap();
+        assert_eq!(read, Content::Counter(2));
+    }
+}

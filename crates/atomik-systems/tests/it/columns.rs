@@ -1,0 +1,390 @@
+//! All columns of this build through the simulated world, and systems with planted bugs that the
+//! world has to find.
+
+use std::collections::BTreeMap;
+
+use atomik_arena::figures::Column;
+use atomik_arena::run::{column, name_of};
+use atomik_arena::system::{
+    Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+};
+use atomik_arena::world::{Faults, Settings};
+use atomik_workload::content::Content;
+use atomik_workload::workload::{Action, Line, Scalar, Workload};
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+fn workload(name: &str, lines: impl Iterator<Item = Line>) -> Workload {
+    Workload::collect(name, lines.map(Ok), usize::MAX).expect("a good trace")
+}
+
+/// Operations of every class on a few keys from three nodes, a millisecond apart.
+fn mixed(operations: u64, seed: u64) -> Workload {
+    let mut draws = Xoshiro256PlusPlus::seed_from_u64(seed);
+    let mut below = move |bound: u64| draws.next_u64() % bound;
+    let line = |t| {
+        let element = Scalar::Int(below(8) as i64);
+        let (field, action) = match below(8) {
+            0 => ("on", Action::Toggle),
+            1 => ("on", Action::Set(Scalar::Bool(below(2) == 1))),
+            2 => ("name", Action::Set(Scalar::Int(t as i64))),
+            3 => ("sum", Action::Add(below(100) as i64 - 30)),
+            4 => ("members", Action::Insert(element)),
+            5 => ("members", Action::Remove(element)),
+            6 => ("log", Action::Append(Scalar::Int(t as i64))),
+            _ => {
+                let at = below(20) as usize;
+                let text = "añ".into();
+                ("text", Action::InsertText { at, text })
+            }
+        };
+        Line {
+            t,
+            node: below(3) as u32,
+            key: format!("key {}", below(6)),
+            field: field.into(),
+            action,
+        }
+    };
+    workload("mixed", (0..operations).map(line))
+}
+
+/// Flags of a few keys, turned over from three nodes.
+fn toggles(operations: u64) -> Workload {
+    let line = |t| Line {
+        t,
+        node: (t * 7 % 3) as u32,
+        key: format!("{}", t * t % 11),
+        field: String::new(),
+        action: Action::Toggle,
+    };
+    workload("toggles", (0..operations).map(line))
+}
+
+const NONE: Faults = Faults {
+    loss: false,
+    partition: false,
+    crash: false,
+};
+const LOSS: Faults = Faults { loss: true, ..NONE };
+const PARTITION: Faults = Faults {
+    partition: true,
+    ..NONE
+};
+const CRASH: Faults = Faults {
+    crash: true,
+    ..NONE
+};
+const ALL: Faults = Faults {
+    loss: true,
+    partition: true,
+    crash: true,
+};
+
+fn settings(faults: Faults, seed: u64) -> Settings {
+    Settings {
+        faults,
+        seed,
+        outage: 2_000_000,
+        rate: Some(200.0),
+        patience: 120_000_000,
+        ..Settings::default()
+    }
+}
+
+fn measured(workload: &Workload, settings: &Settings, kind: &dyn Kind) -> Column {
+    column(workload, settings, kind, String::new()).unwrap_or_else(|error| {
+        let name = kind.describe().name;
+        let faults = name_of(settings.faults);
+        panic!("{name}, seed {}, faults {faults}: {error}", settings.seed)
+    })
+}
+
+#[test]
+fn every_column_acknowledges_and_converges_under_every_fault() {
+    let workload = mixed(600, 3);
+    for kind in atomik_systems::all() {
+        for (seed, faults) in (1..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
+            let column = measured(&workload, &settings(faults, seed), kind.as_ref());
+            let what = format!("{}, {}", column.name, name_of(faults));
+            assert!(column.converged, "{what}: nodes differ");
+            let answered = column.acknowledged + column.uncertain;
+            assert_eq!(answered, column.submitted, "{what}");
+            assert!(column.uncertain == 0 || faults.crash, "{what}");
+            let left_out: u64 = column.inexpressible.iter().map(|f| f.operations).sum();
+            assert_eq!(column.submitted + left_out, 600, "{what}");
+            assert!(column.conflicts.compared > 0, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_seed_gives_the_same_figures_again_but_for_cpu_time_and_memory() {
+    let workload = mixed(300, 5);
+    for kind in atomik_systems::all() {
+        let [one, two] = [(), ()].map(|()| {
+            let mut column = measured(&workload, &settings(ALL, 9), kind.as_ref());
+            column.latency.submit_cpu_ns = Default::default();
+            column.latency.total_cpu_ns = 0.0;
+            column.rebuild.cpu_us = 0.0;
+            column.overhead.memory_bytes = None;
+            serde_json::to_string_pretty(&column).expect("JSON")
+        });
+        assert_eq!(one, two, "{}", kind.describe().name);
+    }
+}
+
+#[test]
+fn columns_with_one_order_of_all_writes_never_end_with_what_no_order_explains() {
+    let mut checked = 0;
+    for kind in atomik_systems::all() {
+        let name = kind.describe().name;
+        let ordered = ["Raft", "Event log", "cqrs-es"];
+        if !ordered.iter().any(|start| name.starts_with(start)) {
+            continue;
+        }
+        checked += 1;
+        for (seed, faults) in (20..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
+            let column = measured(&mixed(600, seed), &settings(faults, seed), kind.as_ref());
+            let what = format!("{name}, {}", name_of(faults));
+            assert_eq!(column.conflicts.wrong, 0, "{what}: {:?}", column.conflicts);
+        }
+    }
+    let expected = usize::from(cfg!(feature = "raft")) + 2 * usize::from(cfg!(feature = "sqlite"));
+    assert!(checked >= expected, "{checked} of {expected} columns");
+}
+
+#[test]
+fn toggles_are_exact_in_xor_under_every_fault() {
+    for (seed, faults) in (40..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
+        let column = measured(&toggles(900), &settings(faults, seed), atomik().as_ref());
+        assert_eq!(column.conflicts.wrong, 0, "{:?}", column.conflicts);
+        assert!(column.conflicts.compared > 0);
+    }
+}
+
+#[test]
+fn concurrent_sets_go_wrong_in_xor_and_are_told() {
+    let line = |t: u64| Line {
+        t: t / 2,
+        node: (t % 2) as u32,
+        key: format!("{}", t / 4 % 20),
+        field: String::new(),
+        action: Action::Set(Scalar::Int(t as i64)),
+    };
+    let as_recorded = Settings {
+        rate: None,
+        ..settings(NONE, 1)
+    };
+    let sets = workload("sets", (0..400).map(line));
+    let column = measured(&sets, &as_recorded, atomik().as_ref());
+    let conflicts = &column.conflicts;
+    assert!(conflicts.wrong > 10, "{conflicts:?}");
+    assert_eq!(conflicts.wrong_reported, conflicts.wrong, "{conflicts:?}");
+}
+
+#[test]
+fn a_fault_shows_in_the_figures_that_it_is_for() {
+    let kind = atomik();
+    let calm = measured(&toggles(900), &settings(NONE, 1), kind.as_ref());
+    assert!(calm.recovery.is_none());
+    assert!(calm.settle_us.is_some());
+    let cut = measured(&toggles(900), &settings(PARTITION, 1), kind.as_ref());
+    let recovery = cut.recovery.expect("a partition has an end");
+    assert!(recovery.virtual_us >= 10_000, "a round trip at least");
+    assert!(recovery.wire_bytes > 0);
+    // A local write waits for its clients' batch and one or two fsyncs, whatever the network does.
+    assert!(cut.latency.virtual_us.most <= 6_000.0, "{:?}", cut.latency);
+}
+
+fn atomik() -> Box<dyn Kind> {
+    let mut all = atomik_systems::all().into_iter();
+    all.find(|kind| kind.describe().name == "ATOMiK")
+        .expect("our column")
+}
+
+/// Counters by raw deltas, each sent once, with bugs on request.
+#[derive(Clone, Copy, Default)]
+struct Raw {
+    /// Acknowledges twice.
+    twice: bool,
+    /// Claims to know what the others know.
+    liar: bool,
+    /// Keeps nothing on disk.
+    forgetful: bool,
+}
+
+struct RawNode {
+    bugs: Raw,
+    node: NodeId,
+    nodes: usize,
+    sums: BTreeMap<String, i64>,
+    seen: u64,
+    tickets: u64,
+    waiting: Vec<(u64, OpId)>,
+}
+
+impl Kind for Raw {
+    fn describe(&self) -> Description {
+        Description {
+            name: "raw deltas",
+            library: String::new(),
+            semantics: "",
+            usage: "",
+            proofs: "",
+        }
+    }
+
+    fn open(
+        &self,
+        setup: &Setup,
+        node: NodeId,
+        storage: &Storage,
+    ) -> Result<Box<dyn System>, Broken> {
+        let sum = |(key, value): (&Vec<u8>, &Vec<u8>)| {
+            let value = i64::from_le_bytes(*value.first_chunk().expect("a sum"));
+            (String::from_utf8_lossy(key).into_owned(), value)
+        };
+        Ok(Box::new(RawNode {
+            bugs: *self,
+            node,
+            nodes: setup.nodes,
+            sums: storage.records.iter().map(sum).collect(),
+            seen: 0,
+            tickets: 0,
+            waiting: Vec::new(),
+        }))
+    }
+}
+
+impl RawNode {
+    fn add(&mut self, key: &str, value: i64, out: &mut Out) {
+        let sum = self.sums.entry(key.to_owned()).or_default();
+        *sum += value;
+        self.seen += 1;
+        self.tickets += 1;
+        let record = (key.into(), Some(sum.to_le_bytes().to_vec()));
+        let kept = usize::from(!self.bugs.forgetful);
+        out.persist(self.tickets, vec![record; kept]);
+    }
+}
+
+impl System for RawNode {
+    fn submit(&mut self, _now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+        for op in ops {
+            let Action::Add(value) = op.action else {
+                return Err(Broken("counters only".into()));
+            };
+            self.add(op.key, *value, out);
+            self.waiting.push((self.tickets, op.id));
+            let bytes = [&value.to_le_bytes(), op.key.as_bytes()].concat();
+            for peer in (0..self.nodes).filter(|&peer| peer != self.node) {
+                out.send(peer, bytes.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(
+        &mut self,
+        _now: Micros,
+        _from: NodeId,
+        bytes: &[u8],
+        out: &mut Out,
+    ) -> Result<(), Broken> {
+        let (value, key) = bytes.split_first_chunk().expect("a value");
+        let key = String::from_utf8_lossy(key).into_owned();
+        self.add(&key, i64::from_le_bytes(*value), out);
+        Ok(())
+    }
+
+    fn wake(&mut self, _now: Micros, _out: &mut Out) -> Result<(), Broken> {
+        Ok(())
+    }
+
+    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+        for (_, id) in self.waiting.extract_if(.., |(waits, _)| *waits <= ticket) {
+            out.ack(id);
+            if self.bugs.twice {
+                out.ack(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn progress(&self) -> Vec<u8> {
+        if self.bugs.liar {
+            return Vec::new();
+        }
+        self.seen.to_le_bytes().to_vec()
+    }
+
+    fn read(&self, key: &str, _field: u16) -> Result<Content, Broken> {
+        Ok(Content::Counter(self.sums.get(key).copied().unwrap_or(0)))
+    }
+
+    fn bytes_read(&self) -> u64 {
+        0
+    }
+}
+
+fn adds() -> Workload {
+    let line = |t| Line {
+        t,
+        node: (t % 3) as u32,
+        key: format!("{}", t % 5),
+        field: "sum".into(),
+        action: Action::Add(1),
+    };
+    workload("adds", (0..500).map(line))
+}
+
+fn refused(kind: Raw, faults: Faults) -> String {
+    let result = column(&adds(), &settings(faults, 1), &kind, String::new());
+    result.expect_err("a planted bug").0
+}
+
+#[test]
+fn raw_deltas_are_right_while_nothing_is_lost_and_do_not_converge_when_something_is() {
+    let calm = measured(&adds(), &settings(NONE, 1), &Raw::default());
+    assert!(calm.converged);
+    assert_eq!((calm.conflicts.compared, calm.conflicts.wrong), (5, 0));
+    let short = Settings {
+        patience: 5_000_000,
+        ..settings(LOSS, 1)
+    };
+    assert!(!measured(&adds(), &short, &Raw::default()).converged);
+}
+
+#[test]
+fn a_system_that_claims_what_it_does_not_know_is_found_out() {
+    let liar = Raw {
+        liar: true,
+        ..Raw::default()
+    };
+    let error = refused(liar, LOSS);
+    assert!(
+        error.contains("say that they know the same, and differ"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_system_that_comes_back_with_less_is_found_out() {
+    let forgetful = Raw {
+        forgetful: true,
+        ..Raw::default()
+    };
+    let error = refused(forgetful, NONE);
+    assert!(error.contains("started again from its disk"), "{error}");
+}
+
+#[test]
+fn a_system_that_acknowledges_twice_is_found_out() {
+    let twice = Raw {
+        twice: true,
+        ..Raw::default()
+    };
+    let error = refused(twice, NONE);
+    assert!(error.contains("which is not waiting there"), "{error}");
+}

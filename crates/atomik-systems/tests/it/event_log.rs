@@ -1,0 +1,133 @@
+//! The event log, without and with snapshots, through the simulated world.
+
+use atomik_arena::figures::Column;
+use atomik_arena::run::column;
+use atomik_arena::world::{Faults, Settings};
+use atomik_workload::workload::{Action, Line, Scalar, Workload};
+
+/// Each operation adds one to a counter, appends its own number to a list or sets it, so that one
+/// that is lost, done twice or out of order shows.
+fn workload(operations: u64) -> Workload {
+    let line = |t: u64| {
+        let (field, action) = match t % 3 {
+            0 => ("list", Action::Append(Scalar::Int(t as i64))),
+            1 => ("sum", Action::Add(1)),
+            _ => ("last", Action::Set(Scalar::Int(t as i64))),
+        };
+        Line {
+            t,
+            node: (t * 7 % 3) as u32,
+            key: format!("key {}", t % 5),
+            field: field.into(),
+            action,
+        }
+    };
+    let lines = (0..operations).map(|t| Ok(line(t)));
+    Workload::collect("events", lines, usize::MAX).expect("a good trace")
+}
+
+fn measured(name: &str, workload: &Workload, settings: &Settings) -> Column {
+    let kind = atomik_systems::all()
+        .into_iter()
+        .find(|kind| kind.describe().name == name)
+        .expect("the column");
+    column(workload, settings, kind.as_ref(), String::new()).expect("a run")
+}
+
+const NAMES: [&str; 2] = ["Event log", "Event log with snapshots"];
+
+#[test]
+fn every_acknowledged_operation_counts_once_whatever_fails() {
+    for name in NAMES {
+        // The node that is cut off and the one that is killed follow from the seed, so each is the
+        // primary in some of these.
+        for seed in 0..12 {
+            let faults = Faults {
+                loss: seed % 2 == 1,
+                partition: seed / 2 % 2 == 1,
+                crash: seed / 4 % 2 == 1,
+            };
+            let settings = Settings {
+                faults,
+                seed,
+                outage: 1_000_000,
+                ..Settings::default()
+            };
+            let column = measured(name, &workload(2_000), &settings);
+            let what = format!("{name}, seed {seed}, {faults:?}: {column:?}");
+            assert!(column.converged, "{what}");
+            assert_eq!(column.conflicts.wrong, 0, "{what}");
+            assert!(column.conflicts.compared > 0, "{what}");
+            assert_eq!(column.acknowledged + column.uncertain, 2_000, "{what}");
+        }
+    }
+}
+
+#[test]
+fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
+    for seed in [1, 2] {
+        let settings = Settings {
+            faults: Faults {
+                partition: true,
+                ..Faults::default()
+            },
+            seed,
+            rate: Some(20_000.0),
+            ..Settings::default()
+        };
+        let column = measured(NAMES[0], &workload(60_000), &settings);
+        assert!(column.converged);
+        assert_eq!(column.conflicts.wrong, 0, "{:?}", column.conflicts);
+        // Some 20,000 operations were missed, and 7,000 waited to be appended: a few round trips of
+        // 10 ms, no timeouts of a second.
+        let recovery = column.recovery.expect("a partition has an end");
+        assert!(recovery.virtual_us < 500_000, "{recovery:?}");
+        // What is sent again is little: ops and events of the cut-off node's share, once each, and
+        // some.
+        assert!(recovery.wire_bytes < 3_000_000, "{recovery:?}");
+    }
+}
+
+#[test]
+fn a_calm_run_costs_a_message_for_each_batch_and_each_push_and_nothing_is_repeated() {
+    let settings = Settings::default();
+    let column = measured(NAMES[0], &workload(3_000), &settings);
+    // Two of three nodes send their batches; each transaction is pushed to two nodes; polls are
+    // few.
+    assert!(
+        column.bandwidth.messages_per_op < 3.0,
+        "{:?}",
+        column.bandwidth
+    );
+    let latency = column.latency.virtual_us;
+    // The clients' 2 ms, two transactions' fsyncs, a round trip of 10 ms.
+    assert!(latency.median < 16_000.0, "{latency:?}");
+}
+
+#[test]
+fn snapshots_bound_what_a_restart_reads() {
+    let settings = Settings {
+        rate: Some(20_000.0),
+        ..Settings::default()
+    };
+    let line = |t: u64| Line {
+        t,
+        node: (t % 3) as u32,
+        key: format!("key {}", t % 5),
+        field: String::new(),
+        action: Action::Add(1),
+    };
+    let counters = |operations: u64| {
+        let lines = (0..operations).map(|t| Ok(line(t)));
+        Workload::collect("counters", lines, usize::MAX).expect("a good trace")
+    };
+    let read = |name, operations| {
+        let column = measured(name, &counters(operations), &settings);
+        assert!(column.converged);
+        column.rebuild.bytes_read
+    };
+    assert!(read(NAMES[0], 20_000) > 9 * read(NAMES[0], 2_000));
+    // No more than the snapshots and a hundred and some events of each of the five keys, whatever
+    // came before.
+    assert!(read(NAMES[1], 20_000) < 5 * 300 * 10);
+}

@@ -1,0 +1,60 @@
+//! A power cut through every system.
+
+use atomik_arena::run::column;
+use atomik_arena::world::{Faults, Settings};
+use atomik_workload::workload::{Action, Line, Scalar, Workload};
+
+/// As many operations, a millisecond apart, each on a key of its own, so that each is judged by
+/// itself.
+fn apart(operations: u64, action: impl Fn(u64) -> Action) -> Workload {
+    let line = |t| Line {
+        t,
+        node: (t % 3) as u32,
+        key: t.to_string(),
+        field: "field".into(),
+        action: action(t),
+    };
+    let lines = (0..operations).map(|t| Ok(line(t)));
+    Workload::collect("apart", lines, usize::MAX).expect("a good trace")
+}
+
+/// Power is lost at another moment with each seed, and a disk is at work most of the time.
+fn busy(seed: u64) -> Settings {
+    Settings {
+        faults: Faults {
+            crash: true,
+            ..Faults::default()
+        },
+        seed,
+        rate: Some(3_000.0),
+        outage: 100_000 + 370 * seed,
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn what_a_column_acknowledges_outlives_a_power_cut() {
+    for kind in atomik_systems::all() {
+        let actions: [fn(u64) -> Action; 2] = [
+            |t| Action::Add(t as i64 + 1),
+            |t| Action::Set(Scalar::Int(t as i64 + 1)),
+        ];
+        let mut uncertain = 0;
+        for seed in 0..8 {
+            let workload = apart(900, actions[seed as usize % 2]);
+            let column = column(&workload, &busy(seed), kind.as_ref(), String::new())
+                .unwrap_or_else(|error| panic!("{}, seed {seed}: {error}", kind.describe().name));
+            let what = format!("{}, seed {seed}: {:?}", column.name, column.conflicts);
+            assert!(column.converged, "{what}");
+            assert_eq!(column.conflicts.wrong, 0, "{what}");
+            assert_eq!(column.conflicts.compared, column.acknowledged, "{what}");
+            assert_eq!(column.acknowledged + column.uncertain, 900, "{what}");
+            uncertain += column.uncertain;
+        }
+        assert!(
+            uncertain > 0,
+            "{}: nothing was under way",
+            kind.describe().name
+        );
+    }
+}

@@ -1,0 +1,104 @@
+//! Raft through the simulated world.
+
+use atomik_arena::figures::Column;
+use atomik_arena::run::column;
+use atomik_arena::world::{Faults, Settings};
+use atomik_workload::workload::{Action, Line, Scalar, Workload};
+
+/// Each operation adds one to a counter or appends its own number to a list, so that one that is
+/// lost or applied twice shows.
+fn workload(operations: u64, nodes: u64) -> Workload {
+    let line = |t: u64| {
+        let (field, action) = match t % 3 {
+            0 => ("list", Action::Append(Scalar::Int(t as i64))),
+            1 => ("sum", Action::Add(1)),
+            _ => ("last", Action::Set(Scalar::Int(t as i64))),
+        };
+        Line {
+            t,
+            node: (t * 7 % nodes) as u32,
+            key: format!("key {}", t % 5),
+            field: field.into(),
+            action,
+        }
+    };
+    let lines = (0..operations).map(|t| Ok(line(t)));
+    Workload::collect("raft", lines, usize::MAX).expect("a good trace")
+}
+
+fn run(workload: &Workload, settings: &Settings) -> Column {
+    let kind = atomik_systems::all()
+        .into_iter()
+        .find(|kind| kind.describe().name == "Raft")
+        .expect("the Raft column");
+    column(workload, settings, kind.as_ref(), String::new()).expect("a run")
+}
+
+#[test]
+fn every_acknowledged_operation_counts_once_whatever_fails() {
+    for seed in 0..8 {
+        let faults = Faults {
+            loss: seed % 2 == 1,
+            partition: seed / 2 % 2 == 1,
+            crash: seed / 4 % 2 == 1,
+        };
+        let settings = Settings {
+            faults,
+            seed,
+            outage: 3_000_000,
+            ..Settings::default()
+        };
+        let column = run(&workload(4_000, 3), &settings);
+        let what = format!("seed {seed}, {faults:?}: {column:?}");
+        assert!(column.converged, "{what}");
+        assert_eq!(column.conflicts.wrong, 0, "{what}");
+        assert!(column.conflicts.compared > 0, "{what}");
+        assert_eq!(column.acknowledged + column.uncertain, 4_000, "{what}");
+        assert!(column.uncertain <= 40, "{what}");
+    }
+}
+
+#[test]
+fn a_calm_write_takes_its_round_trips_and_fsyncs_and_no_more() {
+    let column = run(&workload(2_000, 3), &Settings::default());
+    let waits = column.latency.virtual_us;
+    // At the leader: there and back and a follower's fsync. Elsewhere: to the leader and back as
+    // well. The clients' batch comes on top.
+    assert!((11_000.0..30_000.0).contains(&waits.median), "{waits:?}");
+    assert!(waits.most < 60_000.0, "{waits:?}");
+}
+
+#[test]
+fn many_nodes_agree() {
+    let settings = Settings {
+        nodes: 31,
+        ..Settings::default()
+    };
+    let column = run(&workload(600, 31), &settings);
+    assert!(column.converged);
+    assert_eq!((column.acknowledged, column.conflicts.wrong), (600, 0));
+}
+
+#[test]
+fn a_long_history_is_read_back_from_a_snapshot_and_a_bounded_log() {
+    let settings = Settings {
+        batch: 1,
+        ..Settings::default()
+    };
+    let sets = |operations: u64| {
+        let lines = (0..operations).map(|t| {
+            Ok(Line {
+                t,
+                node: (t % 3) as u32,
+                key: format!("{}", t % 10),
+                field: String::new(),
+                action: Action::Set(Scalar::Int(t as i64)),
+            })
+        });
+        Workload::collect("sets", lines, usize::MAX).expect("a good trace")
+    };
+    let short = run(&sets(9_000), &settings).rebuild.bytes_read;
+    let long = run(&sets(45_000), &settings).rebuild.bytes_read;
+    // 10,000 entries since the snapshot and 5,000 kept behind it, at most.
+    assert!(long < short * 15 / 9, "{short} and {long}");
+}

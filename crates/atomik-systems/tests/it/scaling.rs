@@ -1,0 +1,65 @@
+//! Growth, with a system that breaks among others, and with one that takes too long.
+
+use std::time::Duration;
+
+use atomik_arena::scaling::{self, Axis};
+use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
+use atomik_arena::world::Settings;
+
+/// A system that does not start.
+struct Breaks;
+
+impl Kind for Breaks {
+    fn describe(&self) -> Description {
+        Description {
+            name: "breaks",
+            library: String::new(),
+            semantics: "",
+            usage: "",
+            proofs: "",
+        }
+    }
+
+    fn open(&self, _: &Setup, _: NodeId, _: &Storage) -> Result<Box<dyn System>, Broken> {
+        Err(Broken("it is out of order".into()))
+    }
+}
+
+#[test]
+fn what_was_measured_outlives_a_system_that_breaks() {
+    let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(Breaks)];
+    kinds.extend(atomik_systems::all().into_iter().take(1));
+    let series = scaling::series(
+        (Axis::History, &[100, 200]),
+        Duration::MAX,
+        &Settings::default(),
+        &kinds,
+        |_| String::new(),
+        |_, _| {},
+    )
+    .expect("settings that the generator takes");
+    let measured: Vec<u64> = series.points.iter().map(|point| point.x).collect();
+    assert_eq!(measured, [100, 200]);
+    assert_eq!(series.failed.len(), 2);
+    assert!(series.failed[0].contains("breaks, 100") && series.failed[0].contains("out of order"));
+}
+
+#[test]
+fn what_would_take_too_long_is_left_out() {
+    let kinds: Vec<Box<dyn Kind>> = atomik_systems::all().into_iter().take(2).collect();
+    let mut measured = Vec::new();
+    let series = scaling::series(
+        (Axis::History, &[100, 200]),
+        Duration::ZERO,
+        &Settings::default(),
+        &kinds,
+        |_| String::new(),
+        |x, _| measured.push(x),
+    )
+    .expect("settings that the generator takes");
+    assert_eq!(measured, [100, 100]);
+    assert_eq!(series.points.len(), 2);
+    let left_out: Vec<_> = series.left_out.iter().map(|point| point.x).collect();
+    assert_eq!(left_out, [200, 200]);
+    assert!(series.is_fine());
+}

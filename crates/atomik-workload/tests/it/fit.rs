@@ -1,0 +1,1023 @@
+//! The verdict against hand-made traces, a naive model of replication, and the command line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use atomik_workload::content::Content;
+use atomik_workload::fit::{self, FieldFit, Fit, Thresholds, Verdict};
+use atomik_workload::workload::{Action, Class, Line, Reader, Scalar};
+use proptest::prelude::*;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+fn at(t: u64, node: u32, key: &str, field: &str, action: Action) -> Line {
+    Line {
+        t,
+        node,
+        key: key.into(),
+        field: field.into(),
+        action,
+    }
+}
+
+fn int(value: i64) -> Scalar {
+    Scalar::Int(value)
+}
+
+fn text(value: &str) -> Scalar {
+    Scalar::Text(value.into())
+}
+
+fn set(value: i64) -> Action {
+    Action::Set(int(value))
+}
+
+fn written(lines: &[Line]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in lines {
+        line.write(&mut bytes).unwrap();
+    }
+    bytes
+}
+
+fn fit_with(lines: &[Line], thresholds: Thresholds) -> Fit {
+    let bytes = written(lines);
+    let reader = Reader::new(&bytes[..], Path::new("test"));
+    fit::fit(reader, thresholds, 10, "test", "").unwrap()
+}
+
+fn fit_by(lines: &[Line], windows_ms: &[u64]) -> Fit {
+    let thresholds = Thresholds {
+        windows_ms: windows_ms.to_vec(),
+        ..Thresholds::default()
+    };
+    fit_with(lines, thresholds)
+}
+
+/// Of a trace that has one field.
+fn field_by(lines: &[Line], windows_ms: &[u64]) -> FieldFit {
+    let mut fit = fit_by(lines, windows_ms);
+    assert_eq!(fit.fields.len(), 1);
+    fit.fields.remove(0)
+}
+
+/// What `field_by` finds in its only window: concurrent, overlapping (shares), wrong.
+fn found(lines: &[Line], ms: u64) -> (f64, f64, u64) {
+    let window = &field_by(lines, &[ms]).windows[0];
+    (window.concurrent, window.overlapping, window.wrong)
+}
+
+fn reasons(fit: &Fit) -> String {
+    fit.reasons.join("\n")
+}
+
+#[test]
+fn two_puts_at_once_give_5_xor_3() {
+    let lines = [at(0, 0, "k", "", set(5)), at(9, 1, "k", "", set(3))];
+    let field = field_by(&lines, &[10]);
+    assert_eq!(field.class, Class::Register);
+    assert_eq!(field.wrong_operations, 1);
+    let wrong = &field.wrong[0];
+    assert_eq!(wrong.lines, [1, 2]);
+    assert_eq!((wrong.meant.as_str(), wrong.got.as_str()), ("3", "6"));
+    assert_eq!(
+        wrong.why,
+        "node 1 has not seen node 0's change of 9 ms before (line 1). It sees 0 and makes it 3: that difference, on top of 5, gives 6."
+    );
+}
+
+#[test]
+fn a_change_is_seen_when_it_is_a_window_old() {
+    let lines = [at(0, 0, "k", "", set(5)), at(10, 1, "k", "", set(3))];
+    assert_eq!(found(&lines, 10), (0.0, 0.0, 0));
+    assert_eq!(found(&lines, 11), (0.5, 0.5, 1));
+}
+
+#[test]
+fn disjoint_bits_are_concurrent_and_no_overlap() {
+    let lines = [at(0, 0, "k", "", set(0b01)), at(0, 1, "k", "", set(0b10))];
+    // Both bits are on, which is not what the second meant.
+    assert_eq!(found(&lines, 1), (0.5, 0.0, 1));
+    let insert = |element| Action::Insert(text(element));
+    let lines = [
+        at(0, 0, "k", "", insert("a")),
+        at(0, 1, "k", "", insert("b")),
+    ];
+    assert_eq!(found(&lines, 1), (0.5, 0.0, 0));
+}
+
+#[test]
+fn another_field_of_the_key_is_concurrent_and_another_key_is_not() {
+    let lines = [
+        at(0, 0, "k", "a", set(1)),
+        at(0, 1, "k", "b", set(1)),
+        at(0, 2, "l", "b", set(1)),
+    ];
+    let fit = fit_by(&lines, &[1]);
+    assert_eq!(fit.fields[1].windows[0].concurrent, 0.5);
+    assert_eq!(fit.fields[1].windows[0].overlapping, 0.0);
+    assert_eq!(fit.windows[0].concurrent, 1.0 / 3.0);
+    assert_eq!(fit.single_writer_share, 0.5);
+}
+
+#[test]
+fn two_equal_puts_at_once_cancel() {
+    let on = || Action::Set(Scalar::Bool(true));
+    let lines = [at(0, 0, "k", "", on()), at(1, 1, "k", "", on())];
+    let field = field_by(&lines, &[10]);
+    let wrong = &field.wrong[0];
+    assert_eq!((wrong.meant.as_str(), wrong.got.as_str()), ("on", "off"));
+    let insert = || Action::Insert(text("x"));
+    let lines = [at(0, 0, "k", "", insert()), at(1, 1, "k", "", insert())];
+    let field = field_by(&lines, &[10]);
+    let wrong = &field.wrong[0];
+    assert_eq!(
+        (wrong.meant.as_str(), wrong.got.as_str()),
+        ("{\"x\"}", "{}")
+    );
+}
+
+#[test]
+fn a_writer_that_sees_nothing_to_change_is_wrong_without_an_overlap() {
+    let put = |value| Action::Set(Scalar::Bool(value));
+    let lines = [at(0, 0, "k", "", put(true)), at(1, 1, "k", "", put(false))];
+    assert_eq!(found(&lines, 10), (0.5, 0.0, 1));
+    let why = &field_by(&lines, &[10]).wrong[0].why;
+    assert!(
+        why.ends_with("It wants off and sees that, so it changes nothing."),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_sum_that_went_wrong_stays_wrong_and_a_register_heals() {
+    let sums = [
+        at(0, 0, "k", "", Action::Add(5)),
+        at(1, 1, "k", "", Action::Add(3)),
+        at(1_000, 0, "k", "", Action::Add(1)),
+        at(2_000, 0, "k", "", Action::Add(1)),
+    ];
+    let field = field_by(&sums, &[10]);
+    assert_eq!(field.wrong_operations, 3);
+    assert_eq!(
+        (field.wrong[0].meant.as_str(), field.wrong[0].got.as_str()),
+        ("8", "6")
+    );
+    // Examples are of what goes wrong, not of what stays so.
+    assert_eq!(field.wrong.len(), 1);
+    let puts = [
+        at(0, 0, "k", "", set(5)),
+        at(1, 1, "k", "", set(3)),
+        at(1_000, 0, "k", "", set(1)),
+    ];
+    assert_eq!(field_by(&puts, &[10]).wrong_operations, 1);
+}
+
+#[test]
+fn an_entry_holds_what_one_node_did_to_a_key_in_one_window() {
+    let toggle = |t, node| at(t, node, "k", "", Action::Toggle);
+    // Windows of 10 ms: node 0 in the first (twice) and the second, node 1 in the second.
+    let lines = [toggle(0, 0), toggle(9, 0), toggle(10, 0), toggle(11, 1)];
+    let field = field_by(&lines, &[0, 10, 100]);
+    let coalescing: Vec<f64> = field
+        .windows
+        .iter()
+        .map(|window| window.coalescing)
+        .collect();
+    assert_eq!(coalescing, [1.0, 4.0 / 3.0, 2.0]);
+}
+
+#[test]
+fn changed_words_are_counted_against_the_longest_value() {
+    let put = |t, value: &str| at(t, 0, "k", "", Action::Set(text(value)));
+    // Three words: all change, then the second, then none, then the first (cleared with the rest).
+    let long = "aaaaaaaabbbbbbbbcccccccc";
+    let lines = [
+        put(0, long),
+        put(1, "aaaaaaaaBbbbbbbbcccccccc"),
+        put(2, "aaaaaaaaBbbbbbbbcccccccc"),
+        put(3, "a"),
+    ];
+    let field = field_by(&lines, &[10]);
+    assert_eq!(field.words, 3);
+    assert_eq!(field.changed_word_ratio, (3.0 + 1.0 + 0.0 + 3.0) / 12.0);
+}
+
+#[test]
+fn widths_are_those_of_the_values() {
+    let put = |value| at(0, 0, "k", "", Action::Set(value));
+    let width = |values: &[Scalar]| {
+        let lines: Vec<Line> = values.iter().cloned().map(put).collect();
+        let width = field_by(&lines, &[10]).width;
+        (width.least, width.most, width.mean, width.fixed)
+    };
+    assert_eq!(width(&[int(1), int(i64::MAX)]), (8, 8, 8.0, true));
+    assert_eq!(width(&[text("ab"), text("cd")]), (2, 2, 2.0, true));
+    assert_eq!(width(&[text(""), text("abcd")]), (0, 4, 2.0, false));
+    assert_eq!(width(&[Scalar::Bool(true)]), (1, 1, 1.0, true));
+    assert_eq!(width(&[Scalar::Bool(true), int(1)]), (1, 8, 4.5, true));
+    let elements: Vec<Line> = (0..9)
+        .map(|element| at(0, 0, "k", "", Action::Insert(int(element))))
+        .collect();
+    let field = field_by(&elements, &[10]);
+    assert_eq!(
+        (field.elements, field.width.most, field.words),
+        (Some(9), 2, 1)
+    );
+}
+
+#[test]
+fn values_of_several_widths_are_padded_up_to_the_limit_and_refused_beyond() {
+    let lines = |longest: usize| {
+        let put = |t, length| at(t, 0, "k", "", Action::Set(text(&"x".repeat(length))));
+        [put(0, 1), put(1_000_000, longest)]
+    };
+    let fit = fit_by(&lines(125), &[10]);
+    assert_eq!(fit.verdict, Verdict::FitsWithConditions);
+    // (1 + 125) / 2 bytes of 128 are used.
+    assert!(
+        reasons(&fit).contains("50.78 % of what is stored and sent is padding"),
+        "{}",
+        reasons(&fit)
+    );
+    let fit = fit_by(&lines(126), &[10]);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    assert_eq!(fit.fields[0].inexpressible, 1);
+    let narrow = Thresholds {
+        value_bytes: 16,
+        ..Thresholds::default()
+    };
+    assert_eq!(
+        fit_with(&lines(14), narrow.clone()).verdict,
+        Verdict::DoesNotFit
+    );
+    assert_eq!(
+        fit_with(&lines(13), narrow).verdict,
+        Verdict::FitsWithConditions
+    );
+}
+
+#[test]
+fn one_writer_a_key_and_one_width_fit() {
+    let lines: Vec<Line> = (0..100)
+        .map(|n| at(n, n as u32 % 4, &format!("k{}", n % 4), "", set(n as i64)))
+        .collect();
+    let fit = fit_by(&lines, &[10_000]);
+    assert_eq!(fit.verdict, Verdict::Fits, "{}", reasons(&fit));
+    assert_eq!((fit.nodes, fit.keys, fit.single_writer_share), (4, 4, 1.0));
+}
+
+#[test]
+fn a_trace_of_one_node_fits_on_that_condition_only() {
+    let fit = fit_by(&[at(0, 7, "k", "", set(1))], &[10]);
+    assert_eq!(fit.verdict, Verdict::FitsWithConditions);
+    assert!(fit.reasons[0].contains("one node"));
+}
+
+#[test]
+fn nothing_speaks_for_an_empty_trace() {
+    assert_eq!(fit_by(&[], &[10]).verdict, Verdict::DoesNotFit);
+}
+
+#[test]
+fn a_counter_of_several_writers_does_not_fit_even_where_they_never_met() {
+    let add = |t, node| at(t, node, "k", "", Action::Add(1));
+    let fit = fit_by(&[add(0, 0), add(1_000_000, 1)], &[10]);
+    assert_eq!(fit.wrong_operations, 0);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    let fit = fit_by(&[add(0, 0), at(0, 1, "l", "", Action::Add(1))], &[10]);
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+}
+
+#[test]
+fn more_elements_than_flags_do_not_fit() {
+    let sets = |count| -> Vec<Line> {
+        (0..count)
+            .map(|n| {
+                at(
+                    n as u64,
+                    n as u32 % 2,
+                    &format!("k{}", n % 2),
+                    "",
+                    Action::Insert(int(n)),
+                )
+            })
+            .collect()
+    };
+    let fit = fit_by(&sets(1024), &[10]);
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+    assert_eq!(fit.fields[0].elements, Some(1024));
+    let fit = fit_by(&sets(1026), &[10]);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    assert_eq!(
+        (fit.fields[0].elements, fit.fields[0].inexpressible),
+        (Some(1025), 2)
+    );
+}
+
+#[test]
+fn toggles_are_never_wrong_and_blind_or_odd_ones_are_a_condition() {
+    let toggle = |t, node, key| at(t, node, key, "", Action::Toggle);
+    let lines = [
+        toggle(0, 0, "k"),
+        toggle(3, 1, "k"),
+        toggle(0, 0, "l").with(4),
+        toggle(5_000, 2, "k"),
+    ];
+    let field = field_by(&lines, &[10]);
+    assert_eq!(field.wrong_operations, 0);
+    assert_eq!(field.blind_toggles, 1);
+    assert_eq!((field.odd, field.left_on), (Some(2), Some(2)));
+    assert_eq!(field.verdict, Verdict::FitsWithConditions);
+    let all = field.reasons.join("\n");
+    assert!(
+        all.contains("lines 1 and 2, key \"k\": nodes 0 and 1 within 3 ms"),
+        "{all}"
+    );
+    assert!(
+        all.contains("2 of 2 flags (100 %) were toggled an odd number of times"),
+        "{all}"
+    );
+    // Neither blind nor odd: nothing to say against several writers.
+    let lines = [toggle(0, 0, "k"), toggle(10, 1, "k")];
+    assert_eq!(field_by(&lines, &[10]).verdict, Verdict::Fits);
+}
+
+trait With {
+    fn with(self, t: u64) -> Line;
+}
+
+impl With for Line {
+    fn with(self, t: u64) -> Line {
+        Line { t, ..self }
+    }
+}
+
+#[test]
+fn the_limits_of_overlap_decide() {
+    // One overlap in a hundred operations, and one wrong state, healed by the next.
+    let mut lines: Vec<Line> = (0..100)
+        .map(|n| at(n * 1_000, 0, "k", "", set(n as i64 + 1)))
+        .collect();
+    lines[50] = at(49_001, 1, "k", "", set(1_000_000));
+    let by = |overlap_fails, wrong_fails| {
+        fit_with(
+            &lines,
+            Thresholds {
+                windows_ms: vec![10],
+                overlap_fails,
+                wrong_fails,
+                ..Thresholds::default()
+            },
+        )
+    };
+    let fit = by(0.01, 0.01);
+    assert_eq!(
+        (fit.windows[0].overlapping, fit.wrong_operations),
+        (0.01, 1)
+    );
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+    assert_eq!(by(0.009, 0.01).verdict, Verdict::DoesNotFit);
+    assert_eq!(by(0.01, 0.009).verdict, Verdict::DoesNotFit);
+}
+
+/// The verdict and the reasons by thresholds that `change` makes of a window of 10 ms.
+fn by(lines: &[Line], change: impl FnOnce(&mut Thresholds)) -> (Verdict, String) {
+    let mut thresholds = Thresholds {
+        windows_ms: vec![10],
+        ..Thresholds::default()
+    };
+    change(&mut thresholds);
+    let fit = fit_with(lines, thresholds);
+    (fit.verdict, reasons(&fit))
+}
+
+#[test]
+fn an_overlap_that_did_no_harm_is_told_of_beyond_its_limit() {
+    // On and off again, and on by a node that saw neither: the same bit three times, as it was
+    // meant.
+    let lines = [
+        at(0, 0, "k", "", set(1)),
+        at(1, 0, "k", "", set(0)),
+        at(2, 1, "k", "", set(1)),
+    ];
+    assert_eq!(found(&lines, 10), (1.0 / 3.0, 1.0 / 3.0, 0));
+    let told = "whoever is told of an overlap";
+    for (overlap_fits, is_told) in [(0.0, true), (0.3, true), (0.5, false)] {
+        let (verdict, reasons) = by(&lines, |thresholds| {
+            thresholds.overlap_fits = overlap_fits;
+            thresholds.overlap_fails = 1.0;
+        });
+        assert_eq!(verdict, Verdict::FitsWithConditions, "{reasons}");
+        assert_eq!(reasons.contains(told), is_told, "{reasons}");
+    }
+}
+
+#[test]
+fn toggles_that_did_not_know_of_each_other_are_a_condition_beyond_the_limit() {
+    let toggle = |t, node| at(t, node, "k", "", Action::Toggle);
+    let lines = [toggle(0, 0), toggle(3, 1)];
+    for (overlap_fits, expected) in [
+        (0.0, Verdict::FitsWithConditions),
+        (0.4, Verdict::FitsWithConditions),
+        (0.5, Verdict::Fits),
+    ] {
+        let (verdict, reasons) = by(&lines, |thresholds| thresholds.overlap_fits = overlap_fits);
+        assert_eq!(verdict, expected, "{reasons}");
+    }
+}
+
+#[test]
+fn the_limit_of_a_value_is_that_of_a_sets_elements() {
+    let lines: Vec<Line> = (0..9)
+        .map(|n| {
+            at(
+                n,
+                n as u32 % 2,
+                ["k", "l"][n as usize % 2],
+                "",
+                Action::Insert(int(n as i64)),
+            )
+        })
+        .collect();
+    let one_byte = |thresholds: &mut Thresholds| thresholds.value_bytes = 1;
+    assert_eq!(by(&lines[..8], one_byte).0, Verdict::FitsWithConditions);
+    assert_eq!(by(&lines, one_byte).0, Verdict::DoesNotFit);
+}
+
+#[test]
+fn the_share_of_single_writers_is_of_keys_whatever_they_have_of_operations() {
+    let mut lines = vec![at(0, 0, "k", "", set(1)), at(1, 1, "k", "", set(2))];
+    lines.extend((2..8).map(|t| at(t, 0, "l", "", set(t as i64))));
+    let fit = fit_by(&lines, &[1]);
+    let shares = (fit.single_writer_share, fit.fields[0].single_writer_share);
+    assert_eq!(shares, (0.5, 0.5));
+}
+
+#[test]
+fn values_of_several_kinds_need_a_tag() {
+    let put = |node, key, value| at(0, node, key, "", Action::Set(value));
+    let lines = [put(0, "k", int(1)), put(1, "l", Scalar::Bool(true))];
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::FitsWithConditions);
+    assert!(reasons.contains("several kinds"), "{reasons}");
+    let (verdict, _) = by(&[put(0, "k", int(1)), put(1, "l", int(2))], |_| {});
+    assert_eq!(verdict, Verdict::Fits);
+}
+
+#[test]
+fn as_many_examples_are_kept_as_were_asked_for_and_name_their_lines_in_order() {
+    let mut lines = Vec::new();
+    for round in 0..5 {
+        let t = round * 100;
+        lines.push(at(t, 0, "k", "", set(16)));
+        lines.push(at(t + 1, 1, "l", "", set(1)));
+        lines.push(at(t + 50, 0, "l", "", set(2)));
+        lines.push(at(t + 51, 1, "l", "", set(4)));
+        lines.push(at(t + 90, 1, "l", "", set(0)));
+        lines.push(at(t + 90, 0, "k", "", set(0)));
+    }
+    let bytes = written(&lines);
+    for examples in [0, 2, 9] {
+        let reader = Reader::new(&bytes[..], Path::new("test"));
+        let fit = fit::fit(
+            reader,
+            Thresholds {
+                windows_ms: vec![10],
+                ..Thresholds::default()
+            },
+            examples,
+            "test",
+            "",
+        )
+        .unwrap();
+        assert_eq!(fit.wrong_operations, 5);
+        assert_eq!(fit.fields[0].wrong.len(), examples.min(5));
+        for (round, wrong) in fit.fields[0].wrong.iter().enumerate() {
+            let first = round as u64 * 6 + 3;
+            assert_eq!(wrong.lines, [first, first + 1]);
+        }
+    }
+    // Node 0 comes before node 1, and its last change after that of node 1.
+    let put = |t, node, value| at(t, node, "k", "", Action::Insert(int(value)));
+    let lines = [put(0, 0, 1), put(1, 1, 2), put(2, 0, 3), put(3, 2, 1)];
+    assert_eq!(field_by(&lines, &[10]).wrong[0].lines, [2, 3, 4]);
+}
+
+#[test]
+fn a_rare_field_decides_as_any_other_and_many_fields_are_named_together() {
+    let mut lines: Vec<Line> = (0..600)
+        .map(|n| {
+            let node = n as u32 % 2;
+            at(
+                n,
+                node,
+                ["k", "l"][node as usize],
+                &format!("f{}", n / 2 % 7),
+                set(n as i64),
+            )
+        })
+        .collect();
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::Fits, "{reasons}");
+    assert!(reasons.contains("2 fields more"), "{reasons}");
+    lines.push(at(600, 0, "k", "rare", Action::Add(1)));
+    lines.push(at(700, 1, "k", "rare", Action::Add(1)));
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::DoesNotFit);
+    assert!(
+        reasons.starts_with("\"rare\", 0.33 % of the operations"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn wide_values_that_are_replaced_whole_and_alone_gain_nothing() {
+    let put = |t: u64, fill: &str| {
+        at(
+            t,
+            (t / 100_000) as u32 % 2,
+            ["k", "l"][(t / 100_000) as usize % 2],
+            "",
+            Action::Set(text(&fill.repeat(32))),
+        )
+    };
+    let rare = [
+        put(0, "a"),
+        put(100_000, "b"),
+        put(200_000, "c"),
+        put(300_000, "d"),
+    ];
+    let fit = fit_by(&rare, &[10]);
+    assert_eq!(fit.verdict, Verdict::FitsWithConditions);
+    assert!(
+        reasons(&fit).contains("sending the value would do"),
+        "{}",
+        reasons(&fit)
+    );
+    for limit in [
+        |thresholds: &mut Thresholds| thresholds.whole_value = 1.01,
+        |thresholds: &mut Thresholds| thresholds.coalescing_saves = 1.0,
+    ] {
+        assert_eq!(by(&rare, limit).0, Verdict::Fits);
+    }
+    // The same, ten at a time.
+    let often: Vec<Line> = (0..40)
+        .map(|n| put(n / 10 * 100_000, ["a", "b"][n as usize % 2]))
+        .collect();
+    assert_eq!(fit_by(&often, &[10]).verdict, Verdict::Fits);
+}
+
+#[test]
+fn the_worst_field_decides_and_the_others_are_told() {
+    let lines = [
+        at(0, 0, "k", "hits", Action::Add(1)),
+        at(0, 1, "k", "hits", Action::Add(1)),
+        at(0, 0, "k", "name", set(1)),
+    ];
+    let fit = fit_by(&lines, &[10]);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    let verdicts: Vec<Verdict> = fit.fields.iter().map(|field| field.verdict).collect();
+    assert_eq!(verdicts, [Verdict::DoesNotFit, Verdict::Fits]);
+    assert!(
+        fit.reasons[0].starts_with("\"hits\", 66.67 % of the operations, a counter: DOES NOT FIT."),
+        "{}",
+        reasons(&fit)
+    );
+    assert!(
+        fit.reasons[1].starts_with("\"name\", 33.33 % of the operations, a register: FITS."),
+        "{}",
+        reasons(&fit)
+    );
+}
+
+#[test]
+fn memory_is_given_back_without_forgetting_what_is_unseen() {
+    // After one operation by itself, pairs of concurrent puts, so that a sweep falls between the
+    // two of a pair.
+    let mut lines = vec![at(0, 0, "first", "", set(1))];
+    for pair in 0..70_000_u64 {
+        let key = format!("k{pair}");
+        lines.push(at(pair, 0, &key, "", set(5)));
+        lines.push(at(pair, 1, &key, "", set(3)));
+    }
+    let field = field_by(&lines, &[10]);
+    assert_eq!(field.wrong_operations, 70_000);
+}
+
+// Negative and positive controls.
+
+/// Draws that follow from a seed.
+struct Draws(Xoshiro256PlusPlus);
+
+impl Draws {
+    fn new(seed: u64) -> Self {
+        Self(Xoshiro256PlusPlus::seed_from_u64(seed))
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0.next_u64() % limit
+    }
+}
+
+#[test]
+fn concurrent_counters_do_not_fit() {
+    let mut draws = Draws::new(1);
+    let lines: Vec<Line> = (0..2_000)
+        .map(|n| {
+            at(
+                n * 5,
+                draws.below(3) as u32,
+                &format!("page{}", draws.below(10)),
+                "hits",
+                Action::Add(1 + draws.below(3) as i64),
+            )
+        })
+        .collect();
+    let fit = fit_by(&lines, &Thresholds::WINDOWS_MS);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    assert!(fit.wrong_operations > 1_000, "{}", fit.wrong_operations);
+    assert!(!fit.fields[0].wrong.is_empty());
+    assert!(reasons(&fit).contains("PN-counter"));
+}
+
+#[test]
+fn text_does_not_fit() {
+    let mut draws = Draws::new(2);
+    let mut lengths = [0_u64; 2];
+    let lines: Vec<Line> = (0..400)
+        .map(|n| {
+            let page = draws.below(2) as usize;
+            let place = draws.below(lengths[page] + 1) as usize;
+            let action = if draws.below(3) == 0 && lengths[page] > 3 {
+                lengths[page] -= 2;
+                Action::RemoveText {
+                    at: place.min(lengths[page] as usize),
+                    count: 2,
+                }
+            } else {
+                lengths[page] += 3;
+                Action::InsertText {
+                    at: place,
+                    text: "été".into(),
+                }
+            };
+            at(
+                n * 50,
+                draws.below(3) as u32,
+                ["a", "b"][page],
+                "body",
+                action,
+            )
+        })
+        .collect();
+    let fit = fit_by(&lines, &Thresholds::WINDOWS_MS);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    let field = &fit.fields[0];
+    assert_eq!(field.class, Class::Text);
+    assert!(!field.wrong.is_empty());
+    assert!(
+        field.inexpressible > 0 && field.width.most > 128,
+        "{:?}",
+        field.width
+    );
+    assert!(reasons(&fit).contains("sequence CRDT"));
+}
+
+#[test]
+fn lists_do_not_fit() {
+    let append = |t, node| at(t, node, "log", "", Action::Append(int(7)));
+    let fit = fit_by(&[append(0, 0), append(1, 1)], &[10]);
+    assert_eq!(fit.verdict, Verdict::DoesNotFit);
+    assert_eq!(fit.fields[0].wrong[0].meant, "\"7\\n7\\n\"");
+}
+
+/// Aircraft leave and arrive at three airports, each of which is a node; some of their events are
+/// missing.
+#[test]
+fn presence_of_aircraft_fits_with_the_conditions_of_its_data() {
+    let mut draws = Draws::new(3);
+    let mut lines = Vec::new();
+    for tail in 0..200 {
+        let mut t = draws.below(3_600_000);
+        for _ in 0..20 {
+            let airport = draws.below(3) as u32;
+            lines.push(at(t, airport, &format!("N{tail}"), "", Action::Toggle));
+            t += 600_000 + draws.below(7_200_000);
+            if draws.below(100) > 0 {
+                lines.push(at(t, airport, &format!("N{tail}"), "", Action::Toggle));
+            }
+            t += 600_000 + draws.below(7_200_000);
+        }
+    }
+    lines.sort_by_key(|line| line.t);
+    let fit = fit_by(&lines, &Thresholds::WINDOWS_MS);
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+    assert_eq!(fit.wrong_operations, 0);
+    assert!(reasons(&fit).contains("odd number of times"));
+}
+
+/// Flags that are set by whoever is at the console of their region, and seldom by another.
+#[test]
+fn feature_flags_fit_with_the_conditions_of_their_data() {
+    let mut draws = Draws::new(4);
+    let lines: Vec<Line> = (0..5_000)
+        .map(|n| {
+            let flag = draws.below(300);
+            let node = match draws.below(50) {
+                0 => draws.below(3),
+                _ => flag % 3,
+            };
+            at(
+                n * 400,
+                node as u32,
+                &format!("flag{flag}"),
+                "",
+                Action::Set(Scalar::Bool(draws.below(2) == 0)),
+            )
+        })
+        .collect();
+    let fit = fit_by(&lines, &Thresholds::WINDOWS_MS);
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+    assert!(reasons(&fit).contains("several writers"));
+}
+
+// A naive model: every node's view is made anew from all changes, and contents are those of
+// `content`.
+
+type Words = [u64; 16];
+
+fn encode(content: &Content, universe: &BTreeSet<Scalar>) -> Words {
+    let mut words = [0; 16];
+    match content {
+        Content::Flag(flag) => words[0] = u64::from(*flag),
+        Content::Counter(sum) => words[0] = *sum as u64,
+        Content::Register(None) => {}
+        Content::Register(Some(Scalar::Bool(value))) => words[0] = u64::from(*value),
+        Content::Register(Some(Scalar::Int(value))) => words[0] = *value as u64,
+        Content::Register(Some(Scalar::Text(text))) => {
+            for (place, byte) in text.bytes().enumerate() {
+                words[place / 8] |= u64::from(byte) << (place % 8 * 8);
+            }
+        }
+        Content::Set(elements) => {
+            for (bit, element) in universe.iter().enumerate() {
+                words[bit / 64] |= u64::from(elements.contains(element)) << (bit % 64);
+            }
+        }
+        Content::List(_) | Content::Text(_) => unreachable!("not drawn"),
+    }
+    words
+}
+
+fn decode(words: &Words, class: Class, universe: &BTreeSet<Scalar>) -> Content {
+    match class {
+        Class::Flag => Content::Flag(words[0] == 1),
+        Class::Counter => Content::Counter(words[0] as i64),
+        // Whatever it holds, it is replaced.
+        Class::Register => Content::Register(None),
+        Class::Set => Content::Set(
+            universe
+                .iter()
+                .enumerate()
+                .filter(|(bit, _)| words[bit / 64] >> (bit % 64) & 1 == 1)
+                .map(|(_, element)| element.clone())
+                .collect(),
+        ),
+        Class::List | Class::Text => unreachable!("not drawn"),
+    }
+}
+
+fn combine(a: &Words, b: &Words, with: fn(u64, u64) -> u64) -> Words {
+    std::array::from_fn(|place| with(a[place], b[place]))
+}
+
+#[derive(Debug, Default, PartialEq, Clone, Copy)]
+struct Naive {
+    operations: u64,
+    concurrent: u64,
+    overlapping: u64,
+    wrong: u64,
+    entries: u64,
+    blind_toggles: u64,
+}
+
+fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
+    let mut universes: BTreeMap<&str, BTreeSet<Scalar>> = BTreeMap::new();
+    let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
+    for line in lines {
+        classes.insert(&line.field, line.action.class());
+        let universe = universes.entry(&line.field).or_default();
+        if let Action::Insert(value) | Action::Remove(value) = &line.action {
+            universe.insert(value.clone());
+        }
+    }
+    let mut found: BTreeMap<String, Naive> = BTreeMap::new();
+    let mut deltas: Vec<Words> = Vec::new();
+    for (place, line) in lines.iter().enumerate() {
+        let universe = &universes[line.field.as_str()];
+        let class = classes[line.field.as_str()];
+        let unseen = |other: &Line| other.node != line.node && line.t - other.t < ms;
+        let same = |other: &Line| (&other.key, &other.field) == (&line.key, &line.field);
+        let before = || lines[..place].iter().zip(&deltas);
+        let sum = |of: &dyn Fn(&Line) -> bool| {
+            before()
+                .filter(|(other, _)| same(other) && of(other))
+                .fold([0; 16], |sum, (_, delta)| {
+                    combine(&sum, delta, |a, b| a ^ b)
+                })
+        };
+        let seen = sum(&|other| !unseen(other));
+        let mut content = decode(&seen, class, universe);
+        content.apply(&line.action);
+        let delta = combine(&seen, &encode(&content, universe), |a, b| a ^ b);
+        let merged = combine(&sum(&|_| true), &delta, |a, b| a ^ b);
+        let mut meant = Content::empty(class);
+        for other in lines[..=place].iter().filter(|other| same(other)) {
+            meant.apply(&other.action);
+        }
+        let overlaps = before().any(|(other, theirs)| {
+            same(other) && unseen(other) && combine(theirs, &delta, |a, b| a & b) != [0; 16]
+        });
+        let naive = found.entry(line.field.clone()).or_default();
+        naive.operations += 1;
+        naive.concurrent += u64::from(
+            lines[..place]
+                .iter()
+                .any(|other| other.key == line.key && unseen(other)),
+        );
+        naive.overlapping += u64::from(overlaps);
+        naive.blind_toggles += u64::from(overlaps && line.action == Action::Toggle);
+        naive.wrong += u64::from(merged != encode(&meant, universe));
+        let first = ms == 0
+            || !lines[..place]
+                .iter()
+                .any(|other| same(other) && other.node == line.node && other.t / ms == line.t / ms);
+        naive.entries += u64::from(first);
+        deltas.push(delta);
+    }
+    found
+}
+
+fn action(field: usize) -> BoxedStrategy<Action> {
+    let element = (0_i64..70).prop_map(int);
+    match field {
+        0 => prop_oneof![
+            2 => Just(Action::Toggle),
+            1 => any::<bool>().prop_map(|value| Action::Set(Scalar::Bool(value))),
+        ]
+        .boxed(),
+        1 => (-4_i64..5).prop_map(set).boxed(),
+        2 => "[a-c]{0,20}"
+            .prop_map(|value| Action::Set(text(&value)))
+            .boxed(),
+        3 => prop_oneof![
+            4 => (-9_i64..10).prop_map(Action::Add),
+            1 => (0_i64..10).prop_map(set),
+        ]
+        .boxed(),
+        _ => prop_oneof![
+            2 => element.clone().prop_map(Action::Insert),
+            1 => element.prop_map(Action::Remove),
+        ]
+        .boxed(),
+    }
+}
+
+const FIELDS: [&str; 5] = ["flag", "number", "name", "count", "tags"];
+
+fn trace(nodes: u32, length: usize) -> impl Strategy<Value = Vec<Line>> {
+    let line = (0_usize..5).prop_flat_map(move |field| {
+        (0_u64..12, 0..nodes, 0_usize..3, action(field)).prop_map(
+            move |(later, node, key, action)| {
+                at(later, node, ["k", "l", "m"][key], FIELDS[field], action)
+            },
+        )
+    });
+    prop::collection::vec(line, 1..length).prop_map(|mut lines| {
+        // A counter whose only operations were sets would be a register.
+        lines.push(at(0, 0, "k", "count", Action::Add(1)));
+        let mut t = 0;
+        for line in &mut lines {
+            t += line.t;
+            line.t = t;
+        }
+        lines
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn figures_are_those_of_a_naive_model(
+        lines in trace(4, 120),
+        windows in prop::collection::btree_set(0_u64..120, 1..4),
+    ) {
+        let windows: Vec<u64> = windows.into_iter().collect();
+        let fit = fit_by(&lines, &windows);
+        let mut wrong = vec![0; windows.len()];
+        for (place, &ms) in windows.iter().enumerate() {
+            let naive = naive(&lines, ms);
+            prop_assert_eq!(naive.len(), fit.fields.len());
+            for field in &fit.fields {
+                let naive = naive[&field.name];
+                wrong[place] += naive.wrong;
+                let window = &field.windows[place];
+                let total = naive.operations as f64;
+                prop_assert_eq!(window.concurrent, naive.concurrent as f64 / total);
+                prop_assert_eq!(window.overlapping, naive.overlapping as f64 / total);
+                prop_assert_eq!(window.wrong, naive.wrong);
+                prop_assert_eq!(window.coalescing, total / naive.entries as f64);
+                if place == windows.len() - 1 {
+                    prop_assert_eq!(field.wrong_operations, naive.wrong);
+                    prop_assert_eq!(field.blind_toggles, naive.blind_toggles);
+                }
+            }
+            prop_assert_eq!(fit.windows[place].wrong, wrong[place]);
+            let sent: BTreeSet<_> = lines
+                .iter()
+                .enumerate()
+                .map(|(number, line)| {
+                    let window = line.t.checked_div(ms);
+                    // Of a window of 0, every operation.
+                    (&line.key, line.node, window, window.map_or(number, |_| 0))
+                })
+                .collect();
+            prop_assert_eq!(fit.windows[place].coalescing, lines.len() as f64 / sent.len() as f64);
+        }
+    }
+
+    #[test]
+    fn nothing_is_wrong_if_all_is_seen_at_once(lines in trace(4, 80)) {
+        let fit = fit_by(&lines, &[0]);
+        prop_assert_eq!(fit.wrong_operations, 0);
+        prop_assert_eq!((fit.windows[0].concurrent, fit.windows[0].overlapping), (0.0, 0.0));
+    }
+
+    #[test]
+    fn nothing_is_wrong_with_one_writer_a_key(mut lines in trace(4, 80), window in 0_u64..1_000) {
+        for line in &mut lines {
+            line.node = u32::from(line.key.as_bytes()[0] - b'k');
+        }
+        let fit = fit_by(&lines, &[window]);
+        prop_assert_eq!(fit.wrong_operations, 0);
+        prop_assert_eq!(fit.windows[0].overlapping, 0.0);
+        prop_assert!(fit.verdict != Verdict::DoesNotFit, "{}", reasons(&fit));
+    }
+
+    #[test]
+    fn two_puts_at_once_give_old_xor_both(old: i64, first: i64, second: i64) {
+        let lines = [
+            at(0, 2, "k", "", set(old)),
+            at(1_000, 0, "k", "", set(first)),
+            at(1_001, 1, "k", "", set(second)),
+        ];
+        let field = field_by(&lines, &[10]);
+        let xor = old ^ first ^ second;
+        prop_assert_eq!(field.wrong.len(), usize::from(xor != second));
+        if let Some(wrong) = field.wrong.first() {
+            prop_assert_eq!(&wrong.got, &xor.to_string());
+            prop_assert_eq!(&wrong.meant, &second.to_string());
+            prop_assert_eq!(&wrong.lines, &[2, 3]);
+        }
+    }
+
+    #[test]
+    fn more_than_a_window_of_quiet_makes_wider_windows_alike(lines in trace(3, 60)) {
+        // Nothing is further apart than this, so all wider windows see the same.
+        let all = lines.last().unwrap().t + 1;
+        let fit = fit_by(&lines, &[all, all * 2, u64::MAX]);
+        let of = |place: usize| {
+            let window = &fit.windows[place];
+            (window.concurrent, window.overlapping, window.wrong)
+        };
+        prop_assert_eq!(of(0), of(1));
+        prop_assert_eq!(of(0), of(2));
+    }
+}
