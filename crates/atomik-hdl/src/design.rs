@@ -1,7 +1,8 @@
 //! From a configuration to its files: the Verilog with its header, and the manifest.
 
-use crate::circuit::{Child, Circuit, vector};
+use crate::circuit::{Child, Circuit};
 use crate::config::{Config, ConfigError, Target};
+use crate::net::range;
 use crate::{regfile, verilog};
 use atomik_algebra::Op;
 use rust_hdl::core::atom::AtomKind;
@@ -142,7 +143,7 @@ pub fn generate(config: &Config) -> Design {
         ports: circuit
             .nets
             .iter()
-            .filter(|n| n.kind.is_parameter())
+            .filter(|n| n.is_port())
             .map(|n| Port {
                 name: n.name.clone(),
                 direction: if n.kind == AtomKind::InputParameter {
@@ -301,7 +302,7 @@ pub(crate) fn header(manifest: &Manifest) -> String {
     line("");
     line("Ports:");
     for port in &manifest.ports {
-        let kind = format!("{:<3} {}", port.direction, vector(port.bits));
+        let kind = format!("{:<3} {}", port.direction, range(port.bits));
         line(&format!("    {:<10} {kind:<13} {}", port.name, port.text));
     }
     out.push_str("\n`default_nettype none\n");

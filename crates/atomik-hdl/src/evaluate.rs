@@ -1,17 +1,18 @@
-//! Executes rust-hdl's statement tree on run-time-sized nets: what `update` does for a
-//! [`Circuit`] in rust-hdl's simulator.
+//! Interprets rust-hdl's statement tree: what `update` does for a [`Circuit`] in rust-hdl's
+//! simulator.
 
 use crate::circuit::Circuit;
+use crate::expr::literal_value;
 use num_bigint::BigUint;
 use rust_hdl::core::ast::{
-    VerilogBlock, VerilogBlockOrConditional, VerilogConditional, VerilogExpression, VerilogLiteral,
-    VerilogOp, VerilogOpUnary, VerilogStatement,
+    VerilogBlock, VerilogBlockOrConditional, VerilogConditional, VerilogExpression, VerilogOp,
+    VerilogOpUnary, VerilogStatement,
 };
 
 /// Runs `block` once, top to bottom, on the nets of `circuit`.
 ///
 /// # Panics
-/// On a statement or an operator that the descriptions of this crate never use.
+/// On statements and operators that this crate's descriptions never use.
 pub(crate) fn execute(block: &VerilogBlock, circuit: &mut Circuit) {
     for statement in block {
         execute_statement(statement, circuit);
@@ -22,7 +23,7 @@ fn execute_statement(statement: &VerilogStatement, circuit: &mut Circuit) {
     match statement {
         VerilogStatement::Assignment(VerilogExpression::Signal(target), value) => {
             let value = evaluate(value, circuit).0;
-            circuit.write_net(target, value);
+            write(target, circuit, value);
         }
         VerilogStatement::SliceAssignment {
             base: VerilogExpression::Signal(target),
@@ -36,7 +37,7 @@ fn execute_statement(statement: &VerilogStatement, circuit: &mut Circuit) {
             for i in 0..*width as u64 {
                 value.set_bit(low as u64 + i, part.bit(i));
             }
-            circuit.write_net(target, value);
+            write(target, circuit, value);
         }
         VerilogStatement::If(VerilogConditional {
             test,
@@ -65,17 +66,13 @@ fn read(name: &str, circuit: &Circuit) -> (BigUint, u32) {
     }
 }
 
-pub(crate) fn literal_value(literal: &VerilogLiteral) -> u64 {
-    // rust-hdl keeps the value private; its hexadecimal form is public.
-    let text = format!("{literal:x}");
-    let digits = text.rsplit('h').next().unwrap_or_default();
-    match u64::from_str_radix(digits, 16) {
-        Ok(value) => value,
-        Err(e) => panic!("literal {text}: {e}"),
+fn write(name: &str, circuit: &mut Circuit, value: BigUint) {
+    if let Some(net) = circuit.net_by_name_mut(name) {
+        net.write(value);
     }
 }
 
-/// Value and width of an expression. A literal has width 0: it takes that of its context.
+/// Value and width of an expression. A literal has width 0 and takes the width of its context.
 fn evaluate(expression: &VerilogExpression, circuit: &Circuit) -> (BigUint, u32) {
     use VerilogExpression as E;
     match expression {

@@ -1,7 +1,6 @@
 //! Expressions over run-time-sized signals: rust-hdl's expression tree together with its width.
 
-use crate::evaluate::literal_value;
-use rust_hdl::core::ast::{VerilogExpression, VerilogOp, VerilogOpUnary};
+use rust_hdl::core::ast::{VerilogExpression, VerilogLiteral, VerilogOp, VerilogOpUnary};
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
 /// A combinational value: rust-hdl's [`VerilogExpression`] and the number of bits it has.
@@ -147,6 +146,17 @@ impl Expr {
     }
 }
 
+/// The value of a literal.
+pub(crate) fn literal_value(literal: &VerilogLiteral) -> u64 {
+    // rust-hdl keeps the value private; its hexadecimal form is public.
+    let text = format!("{literal:x}");
+    let digits = text.rsplit('h').next().unwrap_or_default();
+    match u64::from_str_radix(digits, 16) {
+        Ok(value) => value,
+        Err(e) => panic!("literal {text}: {e}"),
+    }
+}
+
 macro_rules! bitwise {
     ($trait:ident, $method:ident, $op:ident) => {
         impl $trait<&Expr> for &Expr {
@@ -240,6 +250,16 @@ pub fn select(condition: &Expr, then: impl Into<Drive>, otherwise: impl Into<Dri
         then: Box::new(then.into()),
         otherwise: Box::new(otherwise.into()),
     }
+}
+
+/// `value` where the one-bit condition holds, else 0.
+pub(crate) fn gate(condition: &Expr, value: &Expr) -> Drive {
+    select(condition, value, Expr::zero(value.width()))
+}
+
+/// `value` where the one-bit condition does not hold, else 0.
+pub(crate) fn gate_not(condition: &Expr, value: &Expr) -> Drive {
+    select(condition, Expr::zero(value.width()), value)
 }
 
 impl Drive {

@@ -20,14 +20,18 @@
 // not something that a user's input can cause: configurations are checked before (see `config`).
 #![allow(clippy::panic, clippy::expect_used)]
 
+mod block;
 pub mod circuit;
 pub mod config;
 pub mod design;
 mod evaluate;
 pub mod expr;
 pub mod files;
+pub mod memory;
+mod net;
 mod package;
 pub mod regfile;
+mod register;
 mod storage;
 pub mod verilog;
 pub mod waves;

@@ -8,8 +8,8 @@
 //! Pins and parameters are those of Lattice FPGA-TN-02204 ("ECP5 and ECP5-5G Memory Usage Guide")
 //! and Gowin UG285 ("BSRAM & SSRAM User Guide"), as Yosys's own mapping uses them.
 
-use crate::circuit::vector;
 use crate::config::Target;
+use crate::net::range;
 use std::fmt::Write;
 
 /// Up to this many address bits a memory is cheaper in distributed RAM, where the device has any.
@@ -124,7 +124,7 @@ impl Storage {
     pub fn body(self, width: u32, address_bits: u32, output: &str) -> String {
         match self {
             Storage::Array { attributes, .. } => {
-                let word = vector(width);
+                let word = range(width);
                 let last = (1u32 << address_bits) - 1;
                 format!(
                     "(* {attributes} *)\n\
@@ -185,11 +185,11 @@ fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) ->
          wire [13:0] read_pins = {{{high}read_addr{low_read}}};\n\
          wire {data}data = {padded_data};\n\
          wire {data}word;\n",
-        data = vector(total),
+        data = range(total),
         padded_data = padded("write_data", spare),
     );
     if spare > 0 {
-        let _ = writeln!(out, "wire {}unused_word;", vector(spare));
+        let _ = writeln!(out, "wire {}unused_word;", range(spare));
         let _ = writeln!(out, "assign {{unused_word, {output}}} = word;");
     } else {
         let _ = writeln!(out, "assign {output} = word;");
@@ -221,7 +221,7 @@ fn sdpb(bits: u32, total: u32) -> String {
     let (declare, data, word) = if bits < 32 {
         let rest = 32 - bits;
         (
-            format!("wire {}unused;\n", vector(rest)),
+            format!("wire {}unused;\n", range(rest)),
             format!("{{{rest}'b0, {}}}", part("data")),
             format!("{{unused, {}}}", part("word")),
         )
@@ -243,8 +243,8 @@ fn sdpb(bits: u32, total: u32) -> String {
 fn dp16kd(bits: u32, total: u32) -> String {
     let mut out = String::new();
     let part = |name| slice_of(name, bits, total);
-    let _ = writeln!(out, "wire {}d = {};", vector(bits), part("data"));
-    let _ = writeln!(out, "wire {}q;", vector(bits));
+    let _ = writeln!(out, "wire {}d = {};", range(bits), part("data"));
+    let _ = writeln!(out, "wire {}q;", range(bits));
     if bits < 36 {
         let _ = writeln!(out, "wire [{}:0] unused;", 35 - bits);
     }

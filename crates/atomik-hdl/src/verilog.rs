@@ -4,8 +4,10 @@
 //! differs is the form: ANSI ports with comments, registers as plain `always @(posedge clk)`
 //! blocks, choices as `?:` or `if`, slices with constant bounds, each distinct module once.
 
-use crate::circuit::{Child, Circuit, Memory, vector};
-use crate::evaluate::literal_value;
+use crate::circuit::{Child, Circuit};
+use crate::expr::literal_value;
+use crate::memory::Memory;
+use crate::net::range;
 use rust_hdl::core::ast::{
     VerilogBlockOrConditional, VerilogConditional, VerilogExpression, VerilogOp, VerilogOpUnary,
     VerilogStatement,
@@ -65,7 +67,7 @@ fn module_header(
     let _ = writeln!(out, "module {name} (");
     let vectors: Vec<String> = ports
         .iter()
-        .map(|p| vector(p.width).trim_end().into())
+        .map(|p| range(p.width).trim_end().into())
         .collect();
     let vector_width = vectors.iter().map(String::len).max().unwrap_or(0);
     let name_width = ports.iter().map(|p| p.name.len()).max().unwrap_or(0) + 1;
@@ -152,7 +154,7 @@ impl<'a> Writer<'a> {
         let ports: Vec<Port> = circuit
             .nets
             .iter()
-            .filter(|n| n.kind.is_parameter())
+            .filter(|n| n.is_port())
             .map(|net| Port {
                 direction: match net.kind {
                     AtomKind::InputParameter => "input  wire",
@@ -275,7 +277,7 @@ impl<'a> Writer<'a> {
                         .map(|(e, w)| self.expression(e, *w))
                         .collect();
                     let one_line = format!("{{{}}}", parts.join(", "));
-                    let prefix = format!("    wire {}{target} = ;", vector(self.width_of(target)));
+                    let prefix = format!("    wire {}{target} = ;", range(self.width_of(target)));
                     let value = if prefix.len() + one_line.len() <= COLUMNS {
                         one_line
                     } else {
@@ -317,7 +319,7 @@ impl<'a> Writer<'a> {
                     let _ = writeln!(self.out, "{line};");
                 }
                 line_width = register.width();
-                line = format!("    reg {}{child}", vector(line_width));
+                line = format!("    reg {}{child}", range(line_width));
             }
         }
         if !line.is_empty() {
@@ -328,7 +330,7 @@ impl<'a> Writer<'a> {
     fn net_assignment(&mut self, name: &str, value: &str) {
         let net = self.circuit.nets.iter().find(|n| n.name == name);
         let keyword = match net {
-            Some(n) if n.kind == AtomKind::LocalSignal => format!("wire {}", vector(n.width)),
+            Some(n) if n.kind == AtomKind::LocalSignal => format!("wire {}", range(n.width)),
             _ => "assign ".into(),
         };
         let _ = writeln!(self.out, "    {keyword}{name} = {value};");
@@ -341,11 +343,7 @@ impl<'a> Writer<'a> {
             Child::Memory(m) => &m.module,
             Child::Circuit(c) => &c.module,
         };
-        let ports: Vec<_> = child
-            .nets()
-            .iter()
-            .filter(|n| n.kind.is_parameter())
-            .collect();
+        let ports: Vec<_> = child.nets().iter().filter(|n| n.is_port()).collect();
         // An output that nobody reads says so in its name.
         let output = |port: &str| {
             let read = self.reads.contains(&format!("Signal(\"{name}${port}\")"));
@@ -355,7 +353,7 @@ impl<'a> Writer<'a> {
             let _ = writeln!(
                 self.out,
                 "    wire {}{};",
-                vector(port.width),
+                range(port.width),
                 output(&port.name)
             );
         }

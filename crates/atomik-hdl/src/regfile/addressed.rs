@@ -1,6 +1,8 @@
 //! DEPTH > 1: the lanes, the merge of what they read, and the reference side.
 
-use super::{clear, decode, is_accum, lane, merge, ports, reference, relay, respond};
+use super::control::{decode, is_accum};
+use super::ports::ports;
+use super::{clear, lane, merge, reference, relay, respond};
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Expr, select};
@@ -10,7 +12,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let end = config.delta_stage();
     let mut m = Circuit::new(config.name(), &[]);
     let p = ports(&mut m, config);
-    let (active, clear_addr) = clear(&mut m, config, &p.rst);
+    let (active, clear_addr) = clear::instantiate(&mut m, config, &p.rst);
     let ready = m.output_of("clear", "ready");
     let hold = m.output_of("clear", "hold");
 
@@ -101,7 +103,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
     let delta = m.output_of("reference", &s("delta", end));
     let chosen = m.output_of("reference", &s("chosen", end + 1));
-    respond(
+    respond::instantiate(
         &mut m,
         config,
         [&p.rst, &active, &delta, &chosen],

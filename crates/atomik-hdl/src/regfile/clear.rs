@@ -7,6 +7,18 @@ use crate::expr::{Drive, Expr, select};
 /// Bits of the counter that a carry runs through.
 const SLICE: u32 = 3;
 
+/// Instantiates the clear sequencer. Returns `active` and, where there are addresses, the address
+/// being cleared.
+pub(super) fn instantiate(m: &mut Circuit, config: &Config, rst: &Expr) -> (Expr, Option<Expr>) {
+    m.section("Reset: clears every address, holding ready low.");
+    m.instance("clear", &circuit(config), &[("rst", rst)]);
+    let ready = m.output_of("clear", "ready");
+    m.assign("ready", &ready);
+    let active = m.output_of("clear", "active");
+    let addr = (config.address_bits() > 0).then(|| m.output_of("clear", "addr"));
+    (active, addr)
+}
+
 pub(super) fn circuit(config: &Config) -> Circuit {
     let bits = config.clear_counter_bits();
     let mut m = Circuit::new(

@@ -1,10 +1,12 @@
 //! DEPTH = 1: one address, no memory. All lanes' deltas of a cycle are merged in a pipelined tree
 //! and folded into one running total.
 
-use super::{clear, decode, gate, is_accum, merge, ports, respond};
+use super::control::{decode, is_accum};
+use super::ports::ports;
+use super::{clear, merge, respond};
 use crate::circuit::Circuit;
 use crate::config::Config;
-use crate::expr::{Drive, Expr, select};
+use crate::expr::{Drive, Expr, gate, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let w = config.width();
@@ -12,7 +14,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(config.name(), &[]);
     let p = ports(&mut m, config);
-    let _ = clear(&mut m, config, &p.rst);
+    let _ = clear::instantiate(&mut m, config, &p.rst);
     let ready = m.output_of("clear", "ready");
     m.section("The clear, as a command that leaves nothing.");
     let hold = m.output_of("clear", "hold");
@@ -63,7 +65,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     }
     let delta = m.concat("delta", &deltas);
     let chosen = m.concat("chosen", &chosen);
-    respond(&mut m, config, [&p.rst, &hold, &delta, &chosen], &responds);
+    respond::instantiate(&mut m, config, [&p.rst, &hold, &delta, &chosen], &responds);
     m
 }
 

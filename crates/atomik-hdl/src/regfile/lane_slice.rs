@@ -1,21 +1,11 @@
 //! Some bits of a lane's data, with a memory and registers of their own for what steers them: no
 //! control bit drives more than one slice, and nothing that belongs together lies far apart.
 
-use super::lane::equal_bits;
-use super::{gate, gate_not};
-use crate::circuit::{Circuit, Memory};
+use super::compare::equal_bits;
+use super::slice_memory::memory;
+use crate::circuit::Circuit;
 use crate::config::Config;
-use crate::expr::{Expr, select};
-
-/// The memory of a slice.
-pub(super) fn memory(config: &Config) -> Memory {
-    Memory::new(
-        format!("{}_memory", config.name()),
-        config.slice_width(),
-        config.address_bits(),
-        config.target(),
-    )
-}
+use crate::expr::{Expr, gate, gate_not, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let (w, a) = (config.slice_width(), config.address_bits());

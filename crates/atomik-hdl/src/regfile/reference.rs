@@ -7,12 +7,11 @@
 //! offset alone; both memories are only ever written with functions of the total and of LOAD's
 //! value, never of themselves: there is no loop here.
 
-use super::lane::{equal_bits, equal_slices};
-use super::lane_slice::memory;
-use super::{gate, gate_not};
+use super::compare::{equal_bits, equal_slices};
+use super::slice_memory::memory;
 use crate::circuit::Circuit;
 use crate::config::Config;
-use crate::expr::{Expr, select};
+use crate::expr::{Expr, gate, gate_not, select};
 
 /// `z` is the stage at which the total is registered, `end` that of delta and state.
 pub(super) fn circuit(config: &Config) -> Circuit {

@@ -1,8 +1,36 @@
 //! The response stages: zero detector and output registers.
 
-use crate::circuit::Circuit;
+use crate::circuit::{Circuit, Staged};
 use crate::config::Config;
 use crate::expr::{Expr, select};
+
+/// Instantiates the response stages. `delta` is the command's delta, `chosen` what it responds with.
+pub(super) fn instantiate(
+    m: &mut Circuit,
+    config: &Config,
+    [rst, clearing, delta, chosen]: [&Expr; 4],
+    responds: &Staged,
+) {
+    let stage = config.delta_stage();
+    let rst_q = m.output_of("clear", "rst_q");
+    m.section("Response.");
+    m.instance(
+        "respond",
+        &circuit(config),
+        &[
+            ("rst", rst),
+            ("rst_q", &rst_q),
+            ("clearing", clearing),
+            (&format!("respond_s{stage}"), responds.at(stage)),
+            (&format!("delta_s{stage}"), delta),
+            (&format!("chosen_s{}", stage + 1), chosen),
+        ],
+    );
+    for port in ["rsp_valid", "rsp_data", "rsp_clean"] {
+        let value = m.output_of("respond", port);
+        m.assign(port, &value);
+    }
+}
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let w = config.width();

@@ -1,11 +1,5 @@
 //! What is generated under `hdl/` is what this generator writes.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
 use atomik_hdl::design::reference_configs;
 use atomik_hdl::files::{Arrangement, TextFile, files};
 use atomik_hdl::{Config, generate, waves};

@@ -1,12 +1,6 @@
 //! What the generated text and its manifest promise, for every configuration there is, and for
 //! every target.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
 use atomik_hdl::{Config, Design, Manifest, Target, generate};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;

@@ -1,13 +1,6 @@
 //! Timing diagrams, read back and held against the specification: the software model, the latency
 //! and the clear time.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
-
 use atomik_algebra::{DynRegisterFile, Op};
 use atomik_hdl::waves::{self, Scene};
 use atomik_hdl::{Config, Target};

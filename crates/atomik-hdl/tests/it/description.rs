@@ -1,9 +1,8 @@
 //! The description under rust-hdl's own eyes: its checks, and its simulator one step at a time.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-use atomik_hdl::circuit::{Circuit, Memory};
+use atomik_hdl::circuit::Circuit;
 use atomik_hdl::config::{LANES, WIDTHS};
+use atomik_hdl::memory::Memory;
 use atomik_hdl::{Config, Target, regfile};
 use rust_hdl::core::block::Block;
 use rust_hdl::core::check_error::{CheckError, check_all};

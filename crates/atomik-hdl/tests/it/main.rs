@@ -1,0 +1,13 @@
+//! Tests of the crate's public interface, in one program.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+mod checked_in;
+mod description;
+mod text;
+mod waves;
