@@ -11,7 +11,7 @@ mod hdl_tools;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use atomik_device::board::{SOURCES, regfile};
+use atomik_device::simulated::board::{SOURCES, regfile};
 use atomik_hdl::generate;
 use atomik_sim::tools::ToolKind;
 use hdl_tools::{run, tool};
@@ -107,10 +107,10 @@ fn every_pin_of_the_board_is_placed_and_nothing_else() {
         .map(|rest| rest.split('"').next().unwrap())
         .collect();
     let single = ["clk_27m", "button1_n", "button2_n", "uart_rxd", "uart_txd"];
-    let lights = [
+    let leds = [
         "led_n[0]", "led_n[1]", "led_n[2]", "led_n[3]", "led_n[4]", "led_n[5]",
     ];
-    assert_eq!(placed, single.into_iter().chain(lights).collect());
+    assert_eq!(placed, single.into_iter().chain(leds).collect());
     let top = board_file("atomik_board_tangnano9k.v");
     let (_, after) = top.split_once(") (\n").unwrap();
     let (ports, _) = after.split_once("\n);").unwrap();

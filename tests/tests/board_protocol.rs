@@ -10,8 +10,8 @@ mod board;
 
 use std::collections::BTreeSet;
 
-use atomik_device::board::Settings;
-use atomik_device::message::{Kind, REPLY, Refusal};
+use atomik_device::message::{REPLY, Refusal, RequestKind};
+use atomik_device::simulated::board::Settings;
 
 use board::{
     ACCUM, DELTA, LOAD, READ, SWAP, ask, begin, fast, frames, narrow, record, refusal, request,
@@ -50,7 +50,7 @@ fn the_worked_example_of_the_documentation_is_what_travels() {
         record(ACCUM, 1, 3, false, &word(0xf0)),
         record(READ, 0, 3, false, &[]),
     ];
-    let wire = request(Kind::Batch, 0, EPOCH, &payload.concat())
+    let wire = request(RequestKind::Batch, 0, EPOCH, &payload.concat())
         .to_wire()
         .unwrap();
     assert_eq!(wire, example("The request:"), "{wire:02x?}");
@@ -70,20 +70,25 @@ fn the_worked_example_of_the_documentation_is_what_travels() {
 fn info_reports_the_sizes_and_changes_nothing() {
     let mut board = fast(2);
     for _ in 0..2 {
-        let reply = ask(&mut board, &request(Kind::Info, 77, 5, &[]));
+        let reply = ask(&mut board, &request(RequestKind::Info, 77, 5, &[]));
         assert_eq!((reply.kind, reply.number, reply.epoch), (0x81, 77, 0));
         assert_eq!(reply.payload, [1, 64, 0, 0, 2, 4, 242, 16, 16, 0, 0, 0]);
     }
     begin(&mut board, EPOCH);
-    let batch = request(Kind::Batch, 0, EPOCH, &record(READ, 0, 0, false, &[]));
+    let batch = request(
+        RequestKind::Batch,
+        0,
+        EPOCH,
+        &record(READ, 0, 0, false, &[]),
+    );
     ask(&mut board, &batch);
-    let reply = ask(&mut board, &request(Kind::Info, 78, 0, &[]));
+    let reply = ask(&mut board, &request(RequestKind::Info, 78, 0, &[]));
     assert_eq!(
         (reply.number, reply.epoch, reply.payload[9]),
         (78, EPOCH, 1)
     );
     // The reply to the batch is still remembered.
-    assert_eq!(ask(&mut board, &batch).kind, Kind::Batch.reply());
+    assert_eq!(ask(&mut board, &batch).kind, RequestKind::Batch.reply());
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn every_op_does_what_the_specification_says() {
     ];
     let reply = ask(
         &mut board,
-        &request(Kind::Batch, 0, EPOCH, &payload.concat()),
+        &request(RequestKind::Batch, 0, EPOCH, &payload.concat()),
     );
     let (cycles, responses) = responses(&reply);
     let expected = [
@@ -130,19 +135,24 @@ fn a_batch_that_comes_again_is_answered_again_and_executed_once() {
         record(ACCUM, 2, 9, false, &word(0xabc)),
         record(READ, 0, 9, false, &[]),
     ];
-    let batch = request(Kind::Batch, 0, EPOCH, &payload.concat());
+    let batch = request(RequestKind::Batch, 0, EPOCH, &payload.concat());
     board.lose_frames(1);
     assert!(send(&mut board, &batch.to_wire().unwrap()).is_empty());
     let reply = ask(&mut board, &batch);
     assert_eq!(responses(&reply).1, [(false, 0xabc)]);
     // What was refused in between, and bytes that are no frame, do not disturb the memory.
-    let stranger = request(Kind::Batch, 9, EPOCH, &payload.concat());
+    let stranger = request(RequestKind::Batch, 9, EPOCH, &payload.concat());
     assert_eq!(refusal(&ask(&mut board, &stranger)), (0x13, 1));
     assert_eq!(send(&mut board, &[0, 1, 2, 3, 0]).len(), 1);
     for _ in 0..3 {
         assert_eq!(ask(&mut board, &batch), reply);
     }
-    let next = request(Kind::Batch, 1, EPOCH, &record(READ, 0, 9, false, &[]));
+    let next = request(
+        RequestKind::Batch,
+        1,
+        EPOCH,
+        &record(READ, 0, 9, false, &[]),
+    );
     assert_eq!(responses(&ask(&mut board, &next)).1, [(false, 0xabc)]);
     // Now the first one is too old.
     assert_eq!(refusal(&ask(&mut board, &batch)), (0x13, 2));
@@ -154,11 +164,16 @@ fn the_number_of_the_last_batch_with_other_records_is_refused() {
     begin(&mut board, EPOCH);
     let batch = |value| {
         let payload = record(ACCUM, 0, 1, false, &word(value));
-        request(Kind::Batch, 0, EPOCH, &payload)
+        request(RequestKind::Batch, 0, EPOCH, &payload)
     };
-    assert_eq!(ask(&mut board, &batch(1)).kind, Kind::Batch.reply());
+    assert_eq!(ask(&mut board, &batch(1)).kind, RequestKind::Batch.reply());
     assert_eq!(refusal(&ask(&mut board, &batch(2))), (0x13, 1));
-    let read = request(Kind::Batch, 1, EPOCH, &record(READ, 0, 1, false, &[]));
+    let read = request(
+        RequestKind::Batch,
+        1,
+        EPOCH,
+        &record(READ, 0, 1, false, &[]),
+    );
     assert_eq!(responses(&ask(&mut board, &read)).1, [(false, 1)]);
 }
 
@@ -172,7 +187,7 @@ fn numbers_go_round_after_255() {
         record(READ, 0, 1, false, &[]),
     ];
     for turn in 0..300u16 {
-        let batch = request(Kind::Batch, turn as u8, EPOCH, &payload.concat());
+        let batch = request(RequestKind::Batch, turn as u8, EPOCH, &payload.concat());
         let odd = u64::from(turn + 1) % 2;
         assert_eq!(
             responses(&ask(&mut board, &batch)).1,
@@ -187,7 +202,7 @@ fn a_batch_of_another_session_is_refused_and_not_executed() {
     let mut board = fast(7);
     let accum = |epoch| {
         let payload = record(ACCUM, 0, 1, false, &word(1));
-        request(Kind::Batch, 0, epoch, &payload)
+        request(RequestKind::Batch, 0, epoch, &payload)
     };
     // Since power-up there is no session, and epoch 0 is none either.
     for epoch in [0, EPOCH] {
@@ -199,7 +214,12 @@ fn a_batch_of_another_session_is_refused_and_not_executed() {
         let reply = ask(&mut board, &accum(epoch));
         assert_eq!((refusal(&reply), reply.epoch), ((0x12, 0), EPOCH));
     }
-    let read = request(Kind::Batch, 0, EPOCH, &record(READ, 0, 1, false, &[]));
+    let read = request(
+        RequestKind::Batch,
+        0,
+        EPOCH,
+        &record(READ, 0, 1, false, &[]),
+    );
     assert_eq!(responses(&ask(&mut board, &read)).1, [(true, 0)]);
 }
 
@@ -207,10 +227,22 @@ fn a_batch_of_another_session_is_refused_and_not_executed() {
 fn a_new_session_clears_everything_and_the_same_one_again_nothing() {
     let mut board = fast(8);
     begin(&mut board, EPOCH);
-    let accum = request(Kind::Batch, 0, EPOCH, &record(ACCUM, 0, 1, false, &word(5)));
+    let accum = request(
+        RequestKind::Batch,
+        0,
+        EPOCH,
+        &record(ACCUM, 0, 1, false, &word(5)),
+    );
     ask(&mut board, &accum);
     begin(&mut board, EPOCH);
-    let read = |number, epoch| request(Kind::Batch, number, epoch, &record(READ, 0, 1, false, &[]));
+    let read = |number, epoch| {
+        request(
+            RequestKind::Batch,
+            number,
+            epoch,
+            &record(READ, 0, 1, false, &[]),
+        )
+    };
     assert_eq!(responses(&ask(&mut board, &read(1, EPOCH))).1, [(false, 5)]);
     begin(&mut board, EPOCH + 1);
     assert_eq!(
@@ -225,7 +257,14 @@ fn a_new_session_clears_everything_and_the_same_one_again_nothing() {
 /// Requests that are whole frames and refused: code, detail, kind, number, epoch, payload.
 fn refused() -> Vec<(u8, u8, u8, u8, u32, Vec<u8>)> {
     let batch = |code, detail, records: &[Vec<u8>]| {
-        (code, detail, Kind::Batch as u8, 0, EPOCH, records.concat())
+        (
+            code,
+            detail,
+            RequestKind::Batch as u8,
+            0,
+            EPOCH,
+            records.concat(),
+        )
     };
     let read = || record(READ, 0, 0, false, &[]);
     let accum = |lane, more| record(ACCUM, lane, 0, more, &word(1));
@@ -234,13 +273,13 @@ fn refused() -> Vec<(u8, u8, u8, u8, u32, Vec<u8>)> {
         (0x10, 0, 0, 0, EPOCH, vec![]),
         (0x10, 0, 4, 0, EPOCH, vec![]),
         (0x10, 0, REPLY | 3, 0, EPOCH, read()),
-        (0x11, 0, Kind::Info as u8, 0, EPOCH, vec![0]),
-        (0x11, 0, Kind::Reset as u8, 0, EPOCH + 1, vec![0]),
-        (0x11, 0, Kind::Batch as u8, 0, EPOCH, vec![]),
-        (0x12, 0, Kind::Batch as u8, 0, EPOCH + 1, read()),
-        (0x13, 0, Kind::Batch as u8, 1, EPOCH, read()),
-        (0x13, 0, Kind::Batch as u8, 255, EPOCH, read()),
-        (0x14, 0, Kind::Reset as u8, 0, 0, vec![]),
+        (0x11, 0, RequestKind::Info as u8, 0, EPOCH, vec![0]),
+        (0x11, 0, RequestKind::Reset as u8, 0, EPOCH + 1, vec![0]),
+        (0x11, 0, RequestKind::Batch as u8, 0, EPOCH, vec![]),
+        (0x12, 0, RequestKind::Batch as u8, 0, EPOCH + 1, read()),
+        (0x13, 0, RequestKind::Batch as u8, 1, EPOCH, read()),
+        (0x13, 0, RequestKind::Batch as u8, 255, EPOCH, read()),
+        (0x14, 0, RequestKind::Reset as u8, 0, 0, vec![]),
         batch(0x20, 1, &[accum(0, false), record(7, 0, 0, false, &[])]),
         batch(0x21, 1, &[accum(0, false), accum(4, false)]),
         batch(0x21, 0, &[accum(31, false)]),
@@ -273,21 +312,21 @@ fn every_wrong_request_is_refused_with_its_code_and_nothing_is_executed() {
     let mut board = fast(9);
     begin(&mut board, EPOCH);
     for (code, detail, kind, number, epoch, payload) in refused() {
-        let mut wrong = request(Kind::Info, number, epoch, &payload);
+        let mut wrong = request(RequestKind::Info, number, epoch, &payload);
         wrong.kind = kind;
         let reply = ask(&mut board, &wrong);
         assert_eq!(refusal(&reply), (code, detail), "{wrong:?}");
         assert_eq!((reply.number, reply.epoch), (number, EPOCH), "{wrong:?}");
     }
     let payload = record(READ, 0, 0, false, &[]);
-    let reply = ask(&mut board, &request(Kind::Batch, 0, EPOCH, &payload));
+    let reply = ask(&mut board, &request(RequestKind::Batch, 0, EPOCH, &payload));
     assert_eq!(responses(&reply).1, [(true, 0)]);
-    assert!(!board.lights().bad_frame);
+    assert!(!board.leds().bad_frame);
 }
 
 /// Bytes that are no frame, with the code that they get.
 fn unreadable() -> Vec<(u8, Vec<u8>)> {
-    let good = request(Kind::Info, 0, 0, &[]).to_wire().unwrap();
+    let good = request(RequestKind::Info, 0, 0, &[]).to_wire().unwrap();
     let mut bad_crc = good.clone();
     let last = bad_crc.len() - 2;
     bad_crc[last] ^= if bad_crc[last] == 0x40 { 0x20 } else { 0x40 };
@@ -323,12 +362,12 @@ fn every_unreadable_frame_is_answered_with_its_code_and_counted() {
         assert_eq!(refusal(&replies[0]), (code, 0), "{bytes:02x?}");
         assert_eq!(replies[0].number, 0);
         count += 1;
-        let info = ask(&mut board, &request(Kind::Info, 3, 0, &[]));
+        let info = ask(&mut board, &request(RequestKind::Info, 3, 0, &[]));
         assert_eq!(info.payload[10..], [count, 0]);
     }
-    assert!(board.lights().bad_frame);
-    board.press_forget().unwrap();
-    assert!(!board.lights().bad_frame);
+    assert!(board.leds().bad_frame);
+    board.press_clear().unwrap();
+    assert!(!board.leds().bad_frame);
 }
 
 #[test]
@@ -367,7 +406,7 @@ fn the_largest_batch_uses_every_lane_in_one_cycle_and_the_next_cycle_follows_at_
         payload.extend(record(READ, 0, 5, false, &[]));
     }
     assert_eq!(payload.len(), 241);
-    let reply = ask(&mut board, &request(Kind::Batch, 0, EPOCH, &payload));
+    let reply = ask(&mut board, &request(RequestKind::Batch, 0, EPOCH, &payload));
     assert_eq!(
         responses(&reply),
         (12 + latency(), vec![(false, 0xf_ffff); 7])
@@ -380,7 +419,7 @@ fn the_largest_batch_uses_every_lane_in_one_cycle_and_the_next_cycle_follows_at_
     .concat();
     let reply = ask(
         &mut board,
-        &request(Kind::Batch, 1, EPOCH, &payload.repeat(8)),
+        &request(RequestKind::Batch, 1, EPOCH, &payload.repeat(8)),
     );
     assert_eq!(
         responses(&reply),
@@ -391,7 +430,7 @@ fn the_largest_batch_uses_every_lane_in_one_cycle_and_the_next_cycle_follows_at_
     let mut payload = record(ACCUM, 1, 5, false, &word(1)).repeat(16);
     payload.extend(record(ACCUM, 1, 5, false, &word(1)).repeat(6));
     assert_eq!(payload.len(), 242);
-    let reply = ask(&mut board, &request(Kind::Batch, 2, EPOCH, &payload));
+    let reply = ask(&mut board, &request(RequestKind::Batch, 2, EPOCH, &payload));
     assert_eq!(refusal(&reply), (0x25, 16));
 }
 
@@ -401,14 +440,17 @@ fn a_batch_without_responses_ends_with_its_last_command() {
     begin(&mut board, EPOCH);
     for (number, cycles) in [(0, 1u16), (1, 2), (2, 16)] {
         let payload = record(ACCUM, 3, 5, false, &word(1)).repeat(cycles.into());
-        let reply = ask(&mut board, &request(Kind::Batch, number, EPOCH, &payload));
+        let reply = ask(
+            &mut board,
+            &request(RequestKind::Batch, number, EPOCH, &payload),
+        );
         assert_eq!(responses(&reply), (cycles, vec![]));
     }
 }
 
 #[test]
 fn whatever_comes_before_a_frame_the_frame_is_answered() {
-    let info = request(Kind::Info, 42, 0, &[]);
+    let info = request(RequestKind::Info, 42, 0, &[]);
     let wire = info.to_wire().unwrap();
     let mut board = fast(13);
     let mut value = 1u64;
@@ -436,32 +478,40 @@ fn frames_that_come_while_another_is_answered_are_answered_or_passed_over_whole(
     let mut board = fast(14);
     begin(&mut board, EPOCH);
     let read = record(READ, 0, 5, false, &[]).repeat(16);
-    let mut wire = request(Kind::Batch, 0, EPOCH, &read).to_wire().unwrap();
+    let mut wire = request(RequestKind::Batch, 0, EPOCH, &read)
+        .to_wire()
+        .unwrap();
     for number in 1..20 {
-        wire.extend(request(Kind::Info, number, 0, &[]).to_wire().unwrap());
+        wire.extend(
+            request(RequestKind::Info, number, 0, &[])
+                .to_wire()
+                .unwrap(),
+        );
     }
     let replies = send(&mut board, &wire);
-    assert_eq!(replies[0].kind, Kind::Batch.reply());
+    assert_eq!(replies[0].kind, RequestKind::Batch.reply());
     // The board takes longer to send the first reply than the others take to come, so some are
     // lost; none is garbled.
     assert!(replies.len() > 1 && replies.len() < 20, "{}", replies.len());
     assert!(
         replies[1..]
             .iter()
-            .all(|reply| reply.kind == Kind::Info.reply())
+            .all(|reply| reply.kind == RequestKind::Info.reply())
     );
-    let info = ask(&mut board, &request(Kind::Info, 20, 0, &[]));
+    let info = ask(&mut board, &request(RequestKind::Info, 20, 0, &[]));
     assert_eq!(info.payload[10..], [0, 0], "no frame counted as bad");
 }
 
 #[test]
 fn a_reset_at_any_byte_of_a_frame_forgets_the_frame_and_the_session() {
     let payload = record(ACCUM, 0, 1, false, &word(1));
-    let accum = request(Kind::Batch, 0, EPOCH, &payload).to_wire().unwrap();
+    let accum = request(RequestKind::Batch, 0, EPOCH, &payload)
+        .to_wire()
+        .unwrap();
     let mut board = fast(15);
     for place in 1..=accum.len() {
         begin(&mut board, EPOCH);
-        assert!(board.lights().session);
+        assert!(board.leds().session);
         board.reset_after(place as u64);
         // What follows the reset is a piece of a frame, nothing, or all of the frame but the zero
         // before it.
@@ -470,9 +520,9 @@ fn a_reset_at_any_byte_of_a_frame_forgets_the_frame_and_the_session() {
             let expected = if place == 1 { 0x12 } else { code & 0x0f };
             assert_eq!((code, reply.epoch), (expected, 0), "{place}");
         }
-        let lights = board.lights();
-        assert!(lights.ready && !lights.session, "{place}: {lights:?}");
-        let reply = ask(&mut board, &request(Kind::Batch, 0, EPOCH, &payload));
+        let leds = board.leds();
+        assert!(leds.ready && !leds.session, "{place}: {leds:?}");
+        let reply = ask(&mut board, &request(RequestKind::Batch, 0, EPOCH, &payload));
         assert_eq!((refusal(&reply), reply.epoch), ((0x12, 0), 0), "{place}");
     }
 }
@@ -482,7 +532,9 @@ fn a_reset_in_the_middle_of_a_reply_leaves_the_line_idle_and_the_board_ready() {
     let mut board = fast(16);
     begin(&mut board, EPOCH);
     let read = record(READ, 0, 5, false, &[]).repeat(16);
-    let batch = request(Kind::Batch, 0, EPOCH, &read).to_wire().unwrap();
+    let batch = request(RequestKind::Batch, 0, EPOCH, &read)
+        .to_wire()
+        .unwrap();
     for delay in [600, 1000, 3000] {
         begin(&mut board, EPOCH);
         board.queue(&batch);
@@ -493,7 +545,7 @@ fn a_reset_in_the_middle_of_a_reply_leaves_the_line_idle_and_the_board_ready() {
         board.press_reset().unwrap();
         run_until_quiet(&mut board);
         assert!(frames(&board.take_received()).iter().all(Result::is_err));
-        let info = ask(&mut board, &request(Kind::Info, 1, 0, &[]));
+        let info = ask(&mut board, &request(RequestKind::Info, 1, 0, &[]));
         assert_eq!((info.kind, info.epoch), (0x81, 0));
     }
 }
@@ -508,7 +560,7 @@ fn a_stop_bit_that_is_low_loses_the_frame_and_says_so() {
     let replies = send(&mut board, &[0]);
     assert_eq!(replies.iter().map(refusal).collect::<Vec<_>>(), [(0x01, 0)]);
     // In the middle of a frame that is right but for that.
-    let wire = request(Kind::Info, 1, 0, &[]).to_wire().unwrap();
+    let wire = request(RequestKind::Info, 1, 0, &[]).to_wire().unwrap();
     board.queue(&wire[..6]);
     for _ in 0..6 {
         board.step(0).unwrap();
@@ -517,7 +569,10 @@ fn a_stop_bit_that_is_low_loses_the_frame_and_says_so() {
     board.hold(true, 3 * bit).unwrap();
     let replies = send(&mut board, &wire[6..]);
     assert_eq!(replies.iter().map(refusal).collect::<Vec<_>>(), [(0x01, 0)]);
-    assert_eq!(ask(&mut board, &request(Kind::Info, 1, 0, &[])).kind, 0x81);
+    assert_eq!(
+        ask(&mut board, &request(RequestKind::Info, 1, 0, &[])).kind,
+        0x81
+    );
 }
 
 #[test]
@@ -528,39 +583,39 @@ fn spikes_on_the_idle_line_are_no_bytes() {
         board.hold(true, 100).unwrap();
     }
     assert!(send(&mut board, &[0]).is_empty());
-    assert!(!board.lights().bad_frame);
+    assert!(!board.leds().bad_frame);
 }
 
 #[test]
-fn the_lights_mean_what_the_documentation_says() {
+fn the_leds_mean_what_the_documentation_says() {
     let mut board = fast(19);
-    let lights = board.lights();
-    assert!(lights.ready && !lights.session && !lights.bad_frame && !lights.dirty);
+    let leds = board.leds();
+    assert!(leds.ready && !leds.session && !leds.bad_frame && !leds.dirty);
     board.queue(&[0, 0]);
     board.step(0).unwrap();
     board.step(0).unwrap();
     board.hold(true, 20).unwrap();
-    assert!(board.lights().traffic);
+    assert!(board.leds().traffic);
     board.hold(true, 5000).unwrap();
-    assert!(!board.lights().traffic);
+    assert!(!board.leds().traffic);
     begin(&mut board, EPOCH);
-    assert!(board.lights().session);
+    assert!(board.leds().session);
     let batch = |number, op| {
         let payload = [
             record(ACCUM, 0, 1, false, &word(1)),
             record(op, 0, 1, false, &[]),
         ];
-        request(Kind::Batch, number, EPOCH, &payload.concat())
+        request(RequestKind::Batch, number, EPOCH, &payload.concat())
     };
     ask(&mut board, &batch(0, READ));
-    assert!(board.lights().dirty);
+    assert!(board.leds().dirty);
     ask(&mut board, &batch(1, READ));
-    assert!(!board.lights().dirty, "the two deltas cancel");
+    assert!(!board.leds().dirty, "the two deltas cancel");
     // The heartbeat, for a period of 2^10 cycles.
     let beats: BTreeSet<bool> = (0..8)
         .map(|_| {
             board.hold(true, 256).unwrap();
-            board.lights().beat
+            board.leds().heartbeat
         })
         .collect();
     assert_eq!(beats.len(), 2);
@@ -569,19 +624,25 @@ fn the_lights_mean_what_the_documentation_says() {
 #[test]
 fn another_register_file_can_be_put_in_and_limits_its_responses() {
     let mut board = narrow(1);
-    let info = ask(&mut board, &request(Kind::Info, 0, 0, &[]));
+    let info = ask(&mut board, &request(RequestKind::Info, 0, 0, &[]));
     assert_eq!(info.payload, [1, 0, 1, 4, 0, 2, 60, 16, 1, 0, 0, 0]);
     begin(&mut board, EPOCH);
     let data: Vec<u8> = (1..=32).collect();
     let read = record(READ, 0, 3, false, &[]);
     let payload = [record(ACCUM, 1, 3, false, &data), read.clone()].concat();
-    let reply = ask(&mut board, &request(Kind::Batch, 0, EPOCH, &payload));
+    let reply = ask(&mut board, &request(RequestKind::Batch, 0, EPOCH, &payload));
     assert_eq!(reply.payload[2..], [&[0], &data[..]].concat());
-    let reply = ask(&mut board, &request(Kind::Batch, 1, EPOCH, &read.repeat(2)));
+    let reply = ask(
+        &mut board,
+        &request(RequestKind::Batch, 1, EPOCH, &read.repeat(2)),
+    );
     assert_eq!(refusal(&reply), (0x26, 1));
     let outside = record(READ, 0, 4, false, &[]);
     assert_eq!(
-        refusal(&ask(&mut board, &request(Kind::Batch, 1, EPOCH, &outside))),
+        refusal(&ask(
+            &mut board,
+            &request(RequestKind::Batch, 1, EPOCH, &outside)
+        )),
         (0x24, 0)
     );
 }

@@ -12,16 +12,16 @@ mod board;
 use std::time::Duration;
 
 use atomik_algebra::Op;
-use atomik_device::board::{Image, Settings};
-use atomik_device::device::{Device, DeviceError, Work};
+use atomik_device::device::{Device, DeviceError, RunStats};
 use atomik_device::line::{Line, SerialLine};
-use atomik_device::link::Patience;
+use atomik_device::link::RetryPolicy;
 use atomik_device::message::Batch;
-use atomik_device::pty::PtyBoard;
-use atomik_device::wire::Rates;
+use atomik_device::simulated::board::{Image, Settings};
+use atomik_device::simulated::pty::PtyBoard;
+use atomik_device::simulated::wire::FaultRates;
 
 use atomik_trace::{Command, Data, Geometry, Response, Trace};
-use board::{PATIENCE, builder, fast, narrow, on_the_model, random_trace};
+use board::{POLICY, builder, fast, narrow, on_the_model, random_trace};
 
 fn geometry() -> Geometry {
     Geometry::new(64, 512, 4).unwrap()
@@ -50,7 +50,7 @@ impl From<atomik_trace::Error> for Failed {
 fn on_the_board(
     device: &mut Device<impl Line>,
     trace: &mut Trace,
-) -> (Vec<Response>, Result<Work, DeviceError>) {
+) -> (Vec<Response>, Result<RunStats, DeviceError>) {
     let mut responses = Vec::new();
     let result = device.reset().map_err(Failed::Device).and_then(|()| {
         device.run(trace, |response| {
@@ -66,14 +66,14 @@ fn on_the_board(
 }
 
 /// Enough attempts for a line that is seldom good.
-const STUBBORN: Patience = Patience {
+const STUBBORN: RetryPolicy = RetryPolicy {
     attempts: 200,
-    ..PATIENCE
+    ..POLICY
 };
 
 #[test]
 fn a_random_trace_gives_the_responses_of_the_model() {
-    let mut device = Device::connect(fast(1), PATIENCE).unwrap();
+    let mut device = Device::connect(fast(1), POLICY).unwrap();
     let mut trace = random_trace(geometry(), 7, 4000);
     let (responses, work) = on_the_board(&mut device, &mut trace);
     assert_eq!(responses, on_the_model(&mut trace));
@@ -82,7 +82,7 @@ fn a_random_trace_gives_the_responses_of_the_model() {
     assert!(work.board_cycles >= work.issue_cycles && work.issue_cycles < work.commands);
     let counters = device.counters();
     assert_eq!(
-        (counters.repeats, counters.stale, counters.damaged),
+        (counters.retries, counters.stale, counters.damaged),
         (0, 0, 0)
     );
 }
@@ -93,20 +93,23 @@ fn bit_errors_lost_bytes_and_garbage_both_ways_change_no_response() {
         let mut device = Device::connect(fast(seed), STUBBORN).unwrap();
         device
             .line_mut()
-            .set_faults(Rates::all(rate), Rates::all(rate), seed);
+            .set_faults(FaultRates::all(rate), FaultRates::all(rate), seed);
         let mut trace = random_trace(geometry(), seed, 1000);
         let (responses, work) = on_the_board(&mut device, &mut trace);
         work.unwrap();
         assert_eq!(responses, on_the_model(&mut trace), "seed {seed}");
-        let (to, from) = device.line_mut().struck();
-        for struck in [to, from] {
+        let (to, from) = device.line_mut().fault_counts();
+        for counts in [to, from] {
             assert!(
-                struck.flips > 0 && struck.drops > 0 && struck.inserts > 0,
-                "{struck:?}"
+                counts.flips > 0 && counts.drops > 0 && counts.inserts > 0,
+                "{counts:?}"
             );
         }
         let counters = device.counters();
-        assert!(counters.repeats > 0 && counters.unread > 0, "{counters:?}");
+        assert!(
+            counters.retries > 0 && counters.unreadable > 0,
+            "{counters:?}"
+        );
     }
 }
 
@@ -114,21 +117,21 @@ fn bit_errors_lost_bytes_and_garbage_both_ways_change_no_response() {
 fn each_kind_of_fault_alone_changes_no_response() {
     let rate = 0.002;
     let kinds = [
-        Rates {
+        FaultRates {
             flip: rate,
-            ..Rates::NONE
+            ..FaultRates::NONE
         },
-        Rates {
+        FaultRates {
             drop: rate,
-            ..Rates::NONE
+            ..FaultRates::NONE
         },
-        Rates {
+        FaultRates {
             insert: rate,
-            ..Rates::NONE
+            ..FaultRates::NONE
         },
     ];
     for (seed, rates) in (10..).zip(kinds) {
-        for (to, from) in [(rates, Rates::NONE), (Rates::NONE, rates)] {
+        for (to, from) in [(rates, FaultRates::NONE), (FaultRates::NONE, rates)] {
             let mut device = Device::connect(fast(seed), STUBBORN).unwrap();
             device.line_mut().set_faults(to, from, seed);
             let mut trace = random_trace(geometry(), seed, 400);
@@ -168,15 +171,15 @@ fn batch(device: &Device<impl Line>, commands: &[Command]) -> Batch {
 
 #[test]
 fn a_lost_reply_is_asked_for_again_and_the_batch_executed_once() {
-    let mut device = Device::connect(fast(4), PATIENCE).unwrap();
+    let mut device = Device::connect(fast(4), POLICY).unwrap();
     device.reset().unwrap();
     for lost in 1..=6 {
         device.line_mut().lose_frames(lost);
         let work = batch(&device, &[accum(1, 1 << lost)]);
         device.execute(&work).unwrap();
     }
-    assert_eq!(device.counters().silences, 1 + 2 + 3 + 4 + 5 + 6);
-    assert_eq!(device.counters().repeats, 21);
+    assert_eq!(device.counters().timeouts, 1 + 2 + 3 + 4 + 5 + 6);
+    assert_eq!(device.counters().retries, 21);
     let look = batch(&device, &[read(1)]);
     let (_, responses) = device.execute(&look).unwrap();
     assert_eq!(responses[0].data, Data::from(0b111_1110));
@@ -184,7 +187,7 @@ fn a_lost_reply_is_asked_for_again_and_the_batch_executed_once() {
 
 #[test]
 fn a_board_that_stays_silent_is_given_up_and_the_message_says_what_to_check() {
-    let mut device = Device::connect(fast(5), PATIENCE).unwrap();
+    let mut device = Device::connect(fast(5), POLICY).unwrap();
     device.reset().unwrap();
     device.line_mut().lose_frames(1000);
     let work = batch(&device, &[accum(1, 1)]);
@@ -198,7 +201,7 @@ fn a_board_that_stays_silent_is_given_up_and_the_message_says_what_to_check() {
 
 #[test]
 fn a_reset_of_the_board_between_two_batches_is_noticed() {
-    let mut device = Device::connect(fast(6), PATIENCE).unwrap();
+    let mut device = Device::connect(fast(6), POLICY).unwrap();
     device.reset().unwrap();
     let work = batch(&device, &[accum(1, 1), read(1)]);
     device.execute(&work).unwrap();
@@ -229,7 +232,7 @@ fn a_reset_of_the_board_between_two_batches_is_noticed() {
 fn a_reset_of_the_board_at_any_byte_of_a_run_is_noticed_and_ends_it() {
     let mut trace = random_trace(geometry(), 9, 300);
     let expected = on_the_model(&mut trace);
-    let mut device = Device::connect(fast(7), PATIENCE).unwrap();
+    let mut device = Device::connect(fast(7), POLICY).unwrap();
     for place in (1..1500).step_by(149) {
         // 18 bytes are the request that begins the session.
         device.line_mut().reset_after(18 + place);
@@ -246,7 +249,7 @@ fn a_reset_of_the_board_at_any_byte_of_a_run_is_noticed_and_ends_it() {
 
 #[test]
 fn a_reset_after_the_execution_and_before_the_reply_is_noticed() {
-    let mut device = Device::connect(fast(8), PATIENCE).unwrap();
+    let mut device = Device::connect(fast(8), POLICY).unwrap();
     device.reset().unwrap();
     let work = batch(&device, &[accum(1, 1)]);
     let length = (work.payload().len() + 11 + 3) as u64;
@@ -266,12 +269,12 @@ fn a_reset_after_the_execution_and_before_the_reply_is_noticed() {
 
 #[test]
 fn a_second_host_that_takes_over_is_noticed_by_the_first() {
-    let mut first = Device::connect(fast(9), PATIENCE).unwrap();
+    let mut first = Device::connect(fast(9), POLICY).unwrap();
     first.reset().unwrap();
     let work = batch(&first, &[accum(1, 1)]);
     first.execute(&work).unwrap();
     // Somebody else on the same line: goes on with the session.
-    let mut second = Device::connect(Borrowed(first.line_mut()), PATIENCE).unwrap();
+    let mut second = Device::connect(Borrowed(first.line_mut()), POLICY).unwrap();
     assert!(second.has_session());
     let other = batch(&second, &[accum(1, 2)]);
     second.execute(&other).unwrap();
@@ -284,7 +287,7 @@ fn a_second_host_that_takes_over_is_noticed_by_the_first() {
     ));
     // And one who begins a session.
     first.reset().unwrap();
-    Device::connect(Borrowed(first.line_mut()), PATIENCE)
+    Device::connect(Borrowed(first.line_mut()), POLICY)
         .unwrap()
         .reset()
         .unwrap();
@@ -314,7 +317,7 @@ impl<L: Line> Line for Borrowed<'_, L> {
 
 #[test]
 fn cycles_that_do_not_fit_into_a_batch_are_issued_in_pieces() {
-    let mut device = Device::connect(narrow(1), PATIENCE).unwrap();
+    let mut device = Device::connect(narrow(1), POLICY).unwrap();
     assert_eq!(
         device.info().max_payload,
         60,
@@ -327,7 +330,7 @@ fn cycles_that_do_not_fit_into_a_batch_are_issued_in_pieces() {
 }
 
 /// In real time, and so only against hanging.
-const UNHURRIED: Patience = Patience {
+const UNHURRIED: RetryPolicy = RetryPolicy {
     timeout: Duration::from_secs(2),
     attempts: 100,
 };
@@ -349,23 +352,24 @@ fn the_host_runs_a_trace_through_a_serial_port_on_the_board_as_it_is_built() {
 
 #[test]
 fn the_host_gets_through_a_bad_serial_port_and_notices_a_reset() {
-    let patience = Patience {
+    let policy = RetryPolicy {
         // A reply that was only slow is asked for again, which costs time and changes nothing.
         timeout: Duration::from_millis(300),
         ..UNHURRIED
     };
     let pty = PtyBoard::start(fast(2)).unwrap();
     let line = SerialLine::open(pty.path(), 1_000_000).unwrap();
-    let mut device = Device::connect(line, patience).unwrap();
+    let mut device = Device::connect(line, policy).unwrap();
     pty.board()
-        .set_faults(Rates::all(0.001), Rates::all(0.001), 5);
+        .set_faults(FaultRates::all(0.001), FaultRates::all(0.001), 5);
     let mut trace = random_trace(geometry(), 12, 500);
     let (responses, work) = on_the_board(&mut device, &mut trace);
     work.unwrap();
     assert_eq!(responses, on_the_model(&mut trace));
-    assert!(device.counters().repeats > 0, "{:?}", device.counters());
+    assert!(device.counters().retries > 0, "{:?}", device.counters());
 
-    pty.board().set_faults(Rates::NONE, Rates::NONE, 0);
+    pty.board()
+        .set_faults(FaultRates::NONE, FaultRates::NONE, 0);
     device.reset().unwrap();
     pty.board().reset_after(40);
     let work = batch(&device, &[accum(1, 1), accum(2, 1), accum(3, 1)]);

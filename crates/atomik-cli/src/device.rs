@@ -2,12 +2,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atomik_device::board::{Image, Settings};
 use atomik_device::device::Device;
 use atomik_device::line::SerialLine;
-use atomik_device::link::Patience;
-use atomik_device::pty::PtyBoard;
-use atomik_device::wire::Rates;
+use atomik_device::link::RetryPolicy;
+use atomik_device::simulated::board::{Image, Settings};
+use atomik_device::simulated::pty::PtyBoard;
+use atomik_device::simulated::wire::FaultRates;
 use atomik_sim::verilate::Builder;
 use atomik_trace::ResponseWriter;
 use indicatif::ProgressBar;
@@ -28,7 +28,7 @@ pub fn run(args: &DeviceArgs) -> Result<Outcome, Failure> {
 fn connect(args: &DeviceArgs) -> Result<Device<SerialLine>, Failure> {
     let port = args.port.as_deref().ok_or(Failure::NoPort)?;
     let line = SerialLine::open(port, args.baud)?;
-    Ok(Device::connect(line, Patience::for_baud(args.baud))?)
+    Ok(Device::connect(line, RetryPolicy::for_baud(args.baud))?)
 }
 
 fn run_trace(args: &DeviceArgs, run: &DeviceRunArgs) -> Result<Outcome, Failure> {
@@ -45,14 +45,14 @@ fn run_trace(args: &DeviceArgs, run: &DeviceRunArgs) -> Result<Outcome, Failure>
     writer.flush()?;
     result?;
     let counters = device.counters();
-    if counters.repeats > 0 {
+    if counters.retries > 0 {
         say(format_args!(
             "{} of {} requests were sent again over a bad line: {} frames damaged, {} unread by the board, {} lost",
-            counters.repeats,
-            counters.requests + counters.repeats,
+            counters.retries,
+            counters.requests + counters.retries,
             counters.damaged,
-            counters.unread,
-            counters.silences
+            counters.unreadable,
+            counters.timeouts
         ));
     }
     Ok(Outcome::Fine)
@@ -110,7 +110,7 @@ fn simulate(args: &DeviceSimulateArgs) -> Result<Outcome, Failure> {
     let image = Image::build(&Builder::from_env()?, Settings::REAL);
     progress.finish_and_clear();
     let mut board = image?.start(args.seed)?;
-    let rates = Rates::all(args.faults);
+    let rates = FaultRates::all(args.faults);
     board.set_faults(rates, rates, args.seed);
     let pty = PtyBoard::start(board)?;
     print(format_args!("{}\n", pty.path().display()))?;

@@ -59,9 +59,9 @@ pub enum Failure {
     #[error(transparent)]
     Device(#[from] atomik_device::device::DeviceError),
     #[error(transparent)]
-    Board(#[from] atomik_device::board::BoardError),
+    Board(#[from] atomik_device::simulated::board::BoardError),
     #[error(transparent)]
-    Pty(#[from] atomik_device::pty::PtyError),
+    Pty(#[from] atomik_device::simulated::pty::PtyError),
     #[error(
         "there is no {} beside this program or on PATH: `{}` builds it beside the release of this one (minutes the first time)",
         .0.program(), .0.target()

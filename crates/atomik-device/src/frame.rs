@@ -1,8 +1,8 @@
 //! Frames on the wire.
 //!
-//! A frame is a header of seven bytes, a payload and a CRC-32, coded with COBS (Cheshire and Baker,
-//! "Consistent Overhead Byte Stuffing", 1999) between two zero bytes. Nothing inside is zero, so
-//! whatever went before, the next zero byte starts a new frame.
+//! A frame is a header of seven bytes, a payload and a CRC-32, encoded with COBS (Cheshire and
+//! Baker, "Consistent Overhead Byte Stuffing", 1999) and sent between two zero bytes. The encoded
+//! bytes are never zero, so after any garbage the next zero byte starts a new frame.
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use thiserror::Error;
@@ -14,19 +14,19 @@ const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 pub const HEADER_BYTES: usize = 7;
 /// Bytes of a frame after the payload.
 pub const CRC_BYTES: usize = 4;
-/// The most bytes that a frame has before it is coded. One more, and a COBS block could be full.
+/// The maximum length of a frame in bytes, before encoding. One more byte could fill a COBS block.
 pub const MAX_FRAME: usize = 253;
-/// The most bytes that a payload has.
+/// The maximum length of a payload in bytes.
 pub const MAX_PAYLOAD: usize = MAX_FRAME - HEADER_BYTES - CRC_BYTES;
-/// The most bytes that a frame has on the wire: its code bytes and both zeros included.
+/// The maximum length of a frame on the wire in bytes, with the COBS code byte and both zeros.
 pub const MAX_WIRE: usize = MAX_FRAME + 3;
 
-/// A message of either direction.
+/// A request or a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What the message is; see [`crate::message`].
+    /// The kind of message; see [`crate::message`].
     pub kind: u8,
-    /// The sequence number, which a reply repeats.
+    /// The sequence number. A reply repeats that of its request.
     pub number: u8,
     /// The session.
     pub epoch: u32,
@@ -34,18 +34,18 @@ pub struct Frame {
     pub payload: Vec<u8>,
 }
 
-/// A payload that no frame can hold.
+/// A payload of this many bytes is too long for a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("a payload of {0} bytes does not fit into a frame; split it, {MAX_PAYLOAD} bytes fit")]
-pub struct TooLong(pub usize);
+#[error("a payload of {0} bytes does not fit into a frame; split it: the maximum is {MAX_PAYLOAD}")]
+pub struct PayloadTooLong(pub usize);
 
 impl Frame {
-    /// The bytes of the frame on the wire, the zero bytes before and after it included.
+    /// The bytes of the frame on the wire, including the zero bytes before and after it.
     ///
     /// # Errors
-    /// When the payload has more than [`MAX_PAYLOAD`] bytes.
-    pub fn to_wire(&self) -> Result<Vec<u8>, TooLong> {
-        let too_long = TooLong(self.payload.len());
+    /// If the payload is longer than [`MAX_PAYLOAD`].
+    pub fn to_wire(&self) -> Result<Vec<u8>, PayloadTooLong> {
+        let too_long = PayloadTooLong(self.payload.len());
         let length = u8::try_from(self.payload.len()).map_err(|_| too_long)?;
         if self.payload.len() > MAX_PAYLOAD {
             return Err(too_long);
@@ -54,30 +54,30 @@ impl Frame {
         bytes.extend(self.epoch.to_le_bytes());
         bytes.extend(&self.payload);
         bytes.extend(CRC.checksum(&bytes).to_le_bytes());
-        let mut wire = Vec::with_capacity(MAX_WIRE);
-        wire.push(0);
-        // A zero is not sent: the first byte of the block before it says where it stands.
-        for block in bytes.split(|&byte| byte == 0) {
-            wire.push(block.len() as u8 + 1);
-            wire.extend(block);
-        }
+        let mut wire = vec![0];
+        wire.extend(cobs::encode_vec(&bytes));
         wire.push(0);
         Ok(wire)
     }
 
-    /// The frame in the bytes between two zero bytes.
-    fn from_wire(coded: &[u8]) -> Result<Self, Damage> {
-        let bytes = decode(coded)?;
-        let (message, crc) = bytes.split_last_chunk::<CRC_BYTES>().ok_or(Damage::Shape)?;
+    /// Decodes the bytes between two zero bytes.
+    fn from_wire(coded: &[u8]) -> Result<Self, FrameError> {
+        let bytes = cobs::decode_vec(coded).map_err(|_| FrameError::Malformed)?;
+        if bytes.len() > MAX_FRAME {
+            return Err(FrameError::TooLong);
+        }
+        let (message, crc) = bytes
+            .split_last_chunk::<CRC_BYTES>()
+            .ok_or(FrameError::Malformed)?;
         if CRC.checksum(message) != u32::from_le_bytes(*crc) {
-            return Err(Damage::Crc);
+            return Err(FrameError::Crc);
         }
         let (&header, payload) = message
             .split_first_chunk::<HEADER_BYTES>()
-            .ok_or(Damage::Shape)?;
+            .ok_or(FrameError::Malformed)?;
         let [kind, number, length, epoch @ ..] = header;
         if usize::from(length) != payload.len() {
-            return Err(Damage::Shape);
+            return Err(FrameError::Malformed);
         }
         Ok(Self {
             kind,
@@ -88,50 +88,33 @@ impl Frame {
     }
 }
 
-/// Undoes the COBS coding.
-fn decode(mut coded: &[u8]) -> Result<Vec<u8>, Damage> {
-    let mut bytes = Vec::with_capacity(MAX_FRAME);
-    while let Some((&code, rest)) = coded.split_first() {
-        let (block, rest) = rest
-            .split_at_checked(usize::from(code).wrapping_sub(1))
-            .ok_or(Damage::Shape)?;
-        bytes.extend(block);
-        if !rest.is_empty() {
-            bytes.push(0);
-        }
-        coded = rest;
-    }
-    if bytes.len() > MAX_FRAME {
-        return Err(Damage::Long);
-    }
-    Ok(bytes)
-}
-
-/// Why bytes between two zeros are no frame.
+/// Why the bytes between two zeros are not a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Damage {
-    /// More bytes than a frame has.
+pub enum FrameError {
+    /// Longer than [`MAX_FRAME`].
     #[error("longer than a frame can be")]
-    Long,
-    /// A COBS block is cut off, there are too few bytes, or the length field is wrong.
-    #[error("not the shape of a frame")]
-    Shape,
-    /// The CRC is not that of the bytes.
-    #[error("a wrong CRC")]
+    TooLong,
+    /// A COBS block is cut off, there are fewer bytes than a frame has, or the length field is
+    /// wrong.
+    #[error("malformed")]
+    Malformed,
+    /// The CRC does not match.
+    #[error("wrong CRC")]
     Crc,
 }
 
 /// Finds frames in a stream of bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Decoder {
-    /// Since the last zero byte; one more than a frame can have says that it is too long already.
+    /// The bytes since the last zero, up to one more than a frame can have: that many mean that the
+    /// frame is too long.
     bytes: Vec<u8>,
 }
 
 impl Decoder {
-    /// Takes the next byte of the stream; when it ends a frame, gives that frame, or why it is
-    /// none.
-    pub fn push(&mut self, byte: u8) -> Option<Result<Frame, Damage>> {
+    /// Takes the next byte of the stream. If it ends a frame, returns the frame or why the bytes
+    /// are not one.
+    pub fn push(&mut self, byte: u8) -> Option<Result<Frame, FrameError>> {
         if byte != 0 {
             if self.bytes.len() < MAX_WIRE {
                 self.bytes.push(byte);
@@ -143,7 +126,7 @@ impl Decoder {
         }
         let found = match self.bytes.len() < MAX_WIRE {
             true => Frame::from_wire(&self.bytes),
-            false => Err(Damage::Long),
+            false => Err(FrameError::TooLong),
         };
         self.bytes.clear();
         Some(found)
@@ -169,18 +152,18 @@ mod tests {
         };
         assert!(frame(MAX_PAYLOAD).to_wire().is_ok());
         for length in [MAX_PAYLOAD + 1, 256, 1000] {
-            assert_eq!(frame(length).to_wire(), Err(TooLong(length)));
+            assert_eq!(frame(length).to_wire(), Err(PayloadTooLong(length)));
         }
     }
 
     #[test]
-    fn a_length_field_that_lies_under_a_right_crc_is_found_out() {
+    fn a_wrong_length_field_under_a_correct_crc_is_malformed() {
         // Kind, number, a length of 1, epoch, no payload, CRC; none of its bytes is zero.
         let mut bytes = vec![1, 2, 1, 3, 4, 5, 6];
         bytes.extend(CRC.checksum(&bytes).to_le_bytes());
         assert!(!bytes.contains(&0));
         bytes.insert(0, bytes.len() as u8 + 1);
-        assert_eq!(Frame::from_wire(&bytes), Err(Damage::Shape));
+        assert_eq!(Frame::from_wire(&bytes), Err(FrameError::Malformed));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a serial line must be able to do, and the real one.
+//! A line to a board: what the host needs from it, and the serial port.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,63 +7,63 @@ use std::time::{Duration, Instant};
 use serialport::{ClearBuffer, SerialPort as _, TTYPort};
 use thiserror::Error;
 
-/// A line to a board: bytes both ways, and a clock to measure patience with.
+/// A line to a board: bytes in both directions, and a clock for timeouts.
 pub trait Line {
     /// Sends all of `bytes`.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the line fails.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Waits until something has come, but no longer than `wait`. Returns how many bytes it has put
-    /// into `buffer`; 0 when nothing came.
+    /// Waits for bytes, but no longer than `wait`. Returns how many it has put into `buffer`; 0 on
+    /// a timeout.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the line fails.
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize>;
 
-    /// Throws away what has come and was not received.
+    /// Discards the bytes that have arrived but were not received.
     ///
     /// # Errors
-    /// What the system says.
+    /// If the line fails.
     fn discard(&mut self) -> io::Result<()>;
 
-    /// The time, from any start.
+    /// The time since an arbitrary start.
     fn now(&self) -> Duration;
 }
 
-/// The speed of the boards of this project, in bits per second.
+/// The speed of this project's boards, in bits per second.
 pub const DEFAULT_BAUD: u32 = 1_000_000;
 
 /// Why a serial port could not be opened.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    /// There is no such file.
+    /// The port does not exist.
     #[error(
-        "{}: there is no such port; is the board plugged in? `ls /dev/ttyUSB* /dev/ttyACM*` shows what there is, \
-         and of the two ports of a Tang Nano 9K the second one is the UART",
+        "{}: there is no such port; is the board plugged in? `ls /dev/ttyUSB* /dev/ttyACM*` lists \
+         the ports; on a Tang Nano 9K the second of its two ports is the UART",
         .0.display()
     )]
     Missing(PathBuf),
-    /// The user may not open it.
+    /// The user is not allowed to open it.
     #[error(
-        "{}: permission denied; ports mostly belong to the group dialout (`ls -l` shows it): \
-         `sudo usermod -a -G dialout $USER`, then log in again",
+        "{}: permission denied; serial ports usually belong to the group dialout (check with \
+         `ls -l`): run `sudo usermod -a -G dialout $USER`, then log in again",
         .0.display()
     )]
     Permission(PathBuf),
-    /// Another program has it.
-    #[error("{}: the port is in use; end the program that has it open", .0.display())]
+    /// Another program has it open.
+    #[error("{}: the port is in use; quit the program that has it open", .0.display())]
     Busy(PathBuf),
-    /// It is no serial port, it does not know the speed, or anything else.
+    /// It is not a serial port, it does not support the speed, or something else failed.
     #[error(
-        "{}: {source}; name a serial port, and with --baud a speed that it knows",
+        "{}: {source}; name a serial port, and with --baud a speed that it supports",
         path.display()
     )]
     Other {
         /// The port.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: serialport::Error,
     },
 }
@@ -76,10 +76,10 @@ pub struct SerialLine {
 }
 
 impl SerialLine {
-    /// Opens the port at `path`, for this program alone, at `baud` bits per second.
+    /// Opens the port at `path` for exclusive use, at `baud` bits per second.
     ///
     /// # Errors
-    /// When there is none, when it may not be opened, and when it is in use.
+    /// If the port does not exist, may not be opened, or is in use.
     pub fn open(path: &Path, baud: u32) -> Result<Self, OpenError> {
         let failed = |source: serialport::Error| {
             let path = path.to_path_buf();
@@ -102,18 +102,18 @@ impl SerialLine {
 }
 
 /// How long the system may take to accept the bytes of a frame.
-const SEND_PATIENCE: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Line for SerialLine {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.port.set_timeout(SEND_PATIENCE)?;
+        self.port.set_timeout(SEND_TIMEOUT)?;
         self.port.write_all(bytes)
     }
 
     fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> io::Result<usize> {
         self.port.set_timeout(wait)?;
         match self.port.read(buffer) {
-            // The end of the file is how a port says that it was unplugged.
+            // An unplugged port reads as end of file.
             Ok(0) => Err(io::ErrorKind::BrokenPipe.into()),
             Err(error)
                 if matches!(

@@ -1,10 +1,10 @@
-//! One request, one reply: repeated until it arrives.
+//! One request, one reply, with retries.
 //!
-//! There is one request at a time. It is sent again when the board could not read it, when its
-//! reply was damaged, and when nothing comes. That is safe because the board keeps the number of
-//! the last batch: a batch that comes a second time is answered from memory. Frames that answer
-//! something else, such as the second reply to a request that was sent twice without need, are
-//! passed over.
+//! Only one request is outstanding at a time. It is sent again if the board could not read it, if
+//! its reply was damaged, and on a timeout. Retries are safe because the board remembers the number
+//! of its last batch and answers a repeated batch from memory, without executing it again. Frames
+//! that do not answer the request, such as the second reply to a request that was sent twice, are
+//! skipped.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,23 +12,23 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::frame::{Decoder, Frame, MAX_WIRE, TooLong};
+use crate::frame::{Decoder, Frame, MAX_WIRE, PayloadTooLong};
 use crate::line::Line;
-use crate::message::{ERROR, Kind, Refusal};
+use crate::message::{ERROR, Refusal, RequestKind};
 
-/// How patient a [`Link`] is.
+/// When a [`Link`] retries, and when it gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How long a reply may take.
+pub struct RetryPolicy {
+    /// How long to wait for a reply.
     pub timeout: Duration,
     /// How often a request is sent before the link gives up; at least once.
     pub attempts: u32,
 }
 
-impl Patience {
-    /// For a line of `baud` bits per second: the time that the longest request and the longest
-    /// reply spend on the line, and a quarter of a second for buffers and for USB, whose latency is
-    /// some milliseconds each way.
+impl RetryPolicy {
+    /// The policy for a line of `baud` bits per second. The timeout is the time that the longest
+    /// request and the longest reply spend on the line, plus a quarter of a second for buffers and
+    /// for USB, which adds some milliseconds each way.
     #[must_use]
     pub fn for_baud(baud: u32) -> Self {
         let bits = 2 * 10 * MAX_WIRE as u32;
@@ -39,81 +39,82 @@ impl Patience {
     }
 }
 
-/// What a link has seen so far.
+/// Statistics of a link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// Requests.
     pub requests: u64,
-    /// Requests that were sent again, each time counted.
-    pub repeats: u64,
-    /// Frames from the board that were damaged, or garbage.
+    /// Times that a request was sent again.
+    pub retries: u64,
+    /// Damaged frames from the board, and garbage.
     pub damaged: u64,
-    /// Times that the board said that it could not read a frame.
-    pub unread: u64,
-    /// Waits that ended without a reply.
-    pub silences: u64,
-    /// Whole frames that answered something else.
+    /// Frames that the board reported as unreadable.
+    pub unreadable: u64,
+    /// Waits that timed out.
+    pub timeouts: u64,
+    /// Intact frames that did not answer the request.
     pub stale: u64,
 }
 
 /// Why there is no reply.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The line fails.
-    #[error("the line to the board fails: {0}; is it still plugged in?")]
+    /// The line failed.
+    #[error("the line to the board failed: {0}; is the board still plugged in?")]
     Line(#[from] io::Error),
-    /// Nothing came that was a reply.
+    /// The board did not reply.
     #[error(
-        "no reply from the board to {attempts} requests ({heard}); check that its bitstream is loaded and its ready \
-         light on, that this port is its UART, and that --baud is what the bitstream was built for"
+        "no reply from the board to {attempts} requests ({symptom}); check that its bitstream is \
+         loaded and its ready LED is on, that this port is its UART, and that --baud matches the \
+         bitstream"
     )]
     NoReply {
         /// How often the request was sent.
         attempts: u32,
-        /// What came instead.
-        heard: Heard,
+        /// What the board sent instead.
+        symptom: Symptom,
     },
     /// The request does not fit into a frame.
     #[error(transparent)]
-    TooLong(#[from] TooLong),
+    PayloadTooLong(#[from] PayloadTooLong),
 }
 
-/// What came instead of a reply.
+/// What a board sent instead of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Heard {
+pub enum Symptom {
     /// Nothing.
     #[error("it is silent")]
-    Nothing,
-    /// Bytes that are no frames.
-    #[error("what comes is garbage")]
+    Silence,
+    /// Bytes that are not frames.
+    #[error("it sends garbage")]
     Garbage,
-    /// The board says that it cannot read what is sent.
-    #[error("it answers that it cannot read them")]
-    Unread,
-    /// Frames that answer something else.
+    /// Reports that it could not read the request.
+    #[error("it reports that it cannot read them")]
+    Unreadable,
+    /// Frames that do not answer the request.
     #[error("it answers something else")]
-    Other,
+    Unrelated,
 }
 
-/// What a board answers to a request that it could read.
+/// The reply of a board to a request that it could read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It did what was asked.
+pub enum Reply {
+    /// The request was carried out.
     Done(Frame),
-    /// It did not, and says why; the epoch is that of the board.
+    /// The request was refused.
     Refused {
         /// Why.
         refusal: Refusal,
-        /// The session that the board is in; 0 for none.
+        /// The session of the board; 0 for none.
         epoch: u32,
     },
 }
 
-/// One end of a line, with a board at the other.
+/// The host's end of a line to a board.
 #[derive(Debug)]
 pub struct Link<L> {
     line: L,
-    patience: Patience,
+    policy: RetryPolicy,
     decoder: Decoder,
     /// Received and not decoded.
     pending: VecDeque<u8>,
@@ -121,22 +122,22 @@ pub struct Link<L> {
 }
 
 impl<L: Line> Link<L> {
-    /// A link over `line`. What has come before is thrown away.
+    /// A link over `line`. Discards whatever the line has already received.
     ///
     /// # Errors
-    /// What the line says.
-    pub fn new(mut line: L, patience: Patience) -> io::Result<Self> {
+    /// If the line fails.
+    pub fn new(mut line: L, policy: RetryPolicy) -> io::Result<Self> {
         line.discard()?;
         Ok(Self {
             line,
-            patience,
+            policy,
             decoder: Decoder::default(),
             pending: VecDeque::new(),
             counters: Counters::default(),
         })
     }
 
-    /// What it has seen so far.
+    /// The statistics so far.
     pub fn counters(&self) -> Counters {
         self.counters
     }
@@ -146,40 +147,39 @@ impl<L: Line> Link<L> {
         &mut self.line
     }
 
-    /// Sends `request`, as often as it takes, and returns the reply to it.
+    /// Sends `request` and returns its reply. Retries as the policy says.
     ///
     /// # Errors
-    /// When the line fails, or when no reply comes however often the request is sent.
-    pub fn exchange(&mut self, kind: Kind, request: &Frame) -> Result<Answer, LinkError> {
+    /// If the line fails, or if there is no reply after the last attempt.
+    pub fn exchange(&mut self, kind: RequestKind, request: &Frame) -> Result<Reply, LinkError> {
         let wire = request.to_wire()?;
-        let attempts = self.patience.attempts.max(1);
-        let mut heard = Heard::Nothing;
+        let attempts = self.policy.attempts.max(1);
+        let mut symptom = Symptom::Silence;
         self.counters.requests += 1;
         for attempt in 0..attempts {
-            self.counters.repeats += u64::from(attempt > 0);
+            self.counters.retries += u64::from(attempt > 0);
             self.line.send(&wire)?;
-            if let Some(answer) = self.wait(kind, request, &mut heard)? {
-                return Ok(answer);
+            if let Some(reply) = self.wait(kind, request, &mut symptom)? {
+                return Ok(reply);
             }
         }
-        Err(LinkError::NoReply { attempts, heard })
+        Err(LinkError::NoReply { attempts, symptom })
     }
 
-    /// Waits for the reply to what was just sent; `None` says that it must be sent again.
+    /// Waits for the reply to the request just sent. `None` means that it must be sent again.
     fn wait(
         &mut self,
-        kind: Kind,
+        kind: RequestKind,
         request: &Frame,
-        heard: &mut Heard,
-    ) -> Result<Option<Answer>, LinkError> {
-        let mut deadline = self.line.now() + self.patience.timeout;
-        // After a damaged frame the reply may still come, if what was damaged came before it; a
-        // short wait tells.
-        let short = self.patience.timeout / 4;
+        symptom: &mut Symptom,
+    ) -> Result<Option<Reply>, LinkError> {
+        let mut deadline = self.line.now() + self.policy.timeout;
+        // A damaged frame may have been the reply, or garbage before it: wait a little longer.
+        let short = self.policy.timeout / 4;
         let mut damaged = false;
         loop {
             let Some(byte) = self.next_byte(deadline)? else {
-                self.counters.silences += u64::from(!damaged);
+                self.counters.timeouts += u64::from(!damaged);
                 return Ok(None);
             };
             let frame = match self.decoder.push(byte) {
@@ -187,31 +187,31 @@ impl<L: Line> Link<L> {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => {
                     self.counters.damaged += 1;
-                    *heard = Heard::Garbage;
+                    *symptom = Symptom::Garbage;
                     damaged = true;
                     deadline = deadline.min(self.line.now() + short);
                     continue;
                 }
             };
             if frame.kind == kind.reply() && frame.number == request.number {
-                return Ok(Some(Answer::Done(frame)));
+                return Ok(Some(Reply::Done(frame)));
             }
             if let (ERROR, &[code, detail]) = (frame.kind, &frame.payload[..]) {
                 let refusal = Refusal::from_code(code, detail);
-                if refusal.is_damage() {
-                    self.counters.unread += 1;
-                    *heard = Heard::Unread;
+                if refusal.is_unreadable() {
+                    self.counters.unreadable += 1;
+                    *symptom = Symptom::Unreadable;
                     damaged = true;
                     deadline = deadline.min(self.line.now() + short);
                     continue;
                 }
                 if frame.number == request.number {
                     let epoch = frame.epoch;
-                    return Ok(Some(Answer::Refused { refusal, epoch }));
+                    return Ok(Some(Reply::Refused { refusal, epoch }));
                 }
             }
             self.counters.stale += 1;
-            *heard = Heard::Other;
+            *symptom = Symptom::Unrelated;
         }
     }
 

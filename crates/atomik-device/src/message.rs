@@ -1,4 +1,4 @@
-//! What frames say: requests, replies, the records of a batch, error codes.
+//! The contents of frames: requests, replies, the records of a batch, error codes.
 
 use atomik_trace::{Command, Data, Geometry, GeometryError, Response};
 use thiserror::Error;
@@ -8,16 +8,16 @@ use crate::frame::{Frame, MAX_PAYLOAD};
 /// The version of the protocol that this crate speaks.
 pub const PROTOCOL: u8 = 1;
 
-/// Bit of [`Frame::kind`] that makes a reply of a request.
+/// The bit of [`Frame::kind`] that marks a reply.
 pub const REPLY: u8 = 0x80;
-/// [`Frame::kind`] of a reply that says what is wrong.
+/// The [`Frame::kind`] of an error reply.
 pub const ERROR: u8 = REPLY;
 
-/// What a request asks for; the value is its [`Frame::kind`].
+/// What a request asks for. The value is its [`Frame::kind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Kind {
-    /// What the board is. It changes nothing, and the epoch of the request does not matter.
+pub enum RequestKind {
+    /// Describe the board. This changes nothing; the epoch of the request is ignored.
     Info = 1,
     /// Clear the register file and begin the session of the request's epoch.
     Reset = 2,
@@ -25,7 +25,7 @@ pub enum Kind {
     Batch = 3,
 }
 
-impl Kind {
+impl RequestKind {
     /// The [`Frame::kind`] of the reply.
     #[must_use]
     pub fn reply(self) -> u8 {
@@ -33,89 +33,90 @@ impl Kind {
     }
 }
 
-/// Why a board does not do what it was asked to.
+/// Why a board refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// 0x01: a stop bit was 0.
-    #[error("a byte of the frame was lost on the line")]
+    #[error("a byte of the frame was corrupted on the line")]
     Line,
-    /// 0x02: more bytes than a frame has.
-    #[error("the frame is longer than a frame can be")]
+    /// 0x02: the frame is longer than 253 bytes.
+    #[error("the frame is too long")]
     Long,
-    /// 0x03: a COBS block is cut off, there are too few bytes, or the length field is wrong.
-    #[error("the frame has not the shape of a frame")]
-    Shape,
-    /// 0x04: the CRC is not that of the bytes.
-    #[error("the frame has a wrong CRC")]
+    /// 0x03: a COBS block is cut off, there are fewer bytes than a frame has, or the length field
+    /// is wrong.
+    #[error("the frame is malformed")]
+    Malformed,
+    /// 0x04: the CRC does not match.
+    #[error("the CRC of the frame is wrong")]
     Crc,
-    /// 0x10: there is no such kind of request.
-    #[error("there is no such request")]
+    /// 0x10: unknown kind of request.
+    #[error("unknown kind of request")]
     Kind,
-    /// 0x11: the payload is not as long as the kind wants it.
+    /// 0x11: the payload has the wrong length for its kind.
     #[error("the payload has the wrong length")]
     Length,
-    /// 0x12: the session is another one, or there is none since a reset of the board.
+    /// 0x12: the board is in another session, or in none since its last reset.
     #[error("the board is not in this session")]
     Epoch,
-    /// 0x13: neither the next batch nor the last one again; the detail is the number of the next
-    /// one.
-    #[error("the batch is neither the next one, which is {0}, nor the last one again")]
+    /// 0x13: neither the next batch nor a repetition of the last one. The detail is the number of
+    /// the next batch.
+    #[error("the batch is neither batch {0}, which is next, nor a repetition of the last one")]
     Sequence(u8),
     /// 0x14: a session cannot have the epoch 0.
     #[error("a session cannot have the epoch 0")]
     NoEpoch,
-    /// 0x20 to 0x28: a record is wrong.
+    /// 0x20 to 0x28: a record is invalid.
     #[error("record {index} of the batch {problem}")]
     Record {
-        /// Which one, from 0.
+        /// The position of the record, from 0.
         index: u8,
         /// What is wrong with it.
-        problem: Problem,
+        problem: RecordError,
     },
-    /// A code that this version of the protocol does not have.
-    #[error("error code {code:#04x}, detail {detail}")]
+    /// A code that this version of the protocol does not define.
+    #[error("unknown error code {code:#04x}, detail {detail}")]
     Unknown {
         /// The code.
         code: u8,
-        /// What goes with it.
+        /// The detail.
         detail: u8,
     },
 }
 
-/// What is wrong with a record; the text goes on from "record 3 of the batch".
+/// What is wrong with a record. The text continues "record 3 of the batch".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Problem {
+pub enum RecordError {
     /// 0x20: the reserved op.
-    #[error("has no op")]
+    #[error("has the reserved op")]
     Op,
-    /// 0x21: there is no such lane.
-    #[error("names a lane that is not there")]
+    /// 0x21: the board has no such lane.
+    #[error("names a lane that the board does not have")]
     Lane,
-    /// 0x22: a lane other than 0 takes `accum` alone.
+    /// 0x22: lanes other than 0 take only `accum`.
     #[error("has an op that its lane does not take")]
     LaneOp,
-    /// 0x23: its lane has a command in this cycle already.
+    /// 0x23: its lane already has a command in this cycle.
     #[error("names a lane for the second time in one cycle")]
     LaneTwice,
     /// 0x24: the address is not below the depth.
-    #[error("has an address outside of the depth")]
+    #[error("has an address outside the depth")]
     Address,
-    /// 0x25: the batch has more cycles than the board keeps.
-    #[error("begins a cycle too many")]
+    /// 0x25: the batch has more cycles than the board can queue.
+    #[error("begins one cycle too many")]
     Cycles,
-    /// 0x26: the batch has more responses than a reply holds.
-    #[error("asks for a response too many")]
+    /// 0x26: the batch has more responses than fit into a reply.
+    #[error("asks for one response too many")]
     Responses,
-    /// 0x27: the payload ends inside of it.
+    /// 0x27: the payload ends inside the record.
     #[error("is cut off")]
     CutOff,
-    /// 0x28: it says that its cycle goes on, and is the last.
+    /// 0x28: it says that its cycle continues, but it is the last record.
     #[error("leaves its cycle open")]
     Open,
 }
 
 impl Refusal {
-    /// What an error reply means.
+    /// The meaning of an error reply.
     #[must_use]
     pub fn from_code(code: u8, detail: u8) -> Self {
         let record = |problem| Self::Record {
@@ -125,60 +126,63 @@ impl Refusal {
         match code {
             0x01 => Self::Line,
             0x02 => Self::Long,
-            0x03 => Self::Shape,
+            0x03 => Self::Malformed,
             0x04 => Self::Crc,
             0x10 => Self::Kind,
             0x11 => Self::Length,
             0x12 => Self::Epoch,
             0x13 => Self::Sequence(detail),
             0x14 => Self::NoEpoch,
-            0x20 => record(Problem::Op),
-            0x21 => record(Problem::Lane),
-            0x22 => record(Problem::LaneOp),
-            0x23 => record(Problem::LaneTwice),
-            0x24 => record(Problem::Address),
-            0x25 => record(Problem::Cycles),
-            0x26 => record(Problem::Responses),
-            0x27 => record(Problem::CutOff),
-            0x28 => record(Problem::Open),
+            0x20 => record(RecordError::Op),
+            0x21 => record(RecordError::Lane),
+            0x22 => record(RecordError::LaneOp),
+            0x23 => record(RecordError::LaneTwice),
+            0x24 => record(RecordError::Address),
+            0x25 => record(RecordError::Cycles),
+            0x26 => record(RecordError::Responses),
+            0x27 => record(RecordError::CutOff),
+            0x28 => record(RecordError::Open),
             _ => Self::Unknown { code, detail },
         }
     }
 
-    /// Whether the board could not read the frame, and so does not know what it answers: send it
-    /// again.
+    /// Whether the board could not read the frame. It then does not know which request it answers:
+    /// send the request again.
     #[must_use]
-    pub fn is_damage(self) -> bool {
-        matches!(self, Self::Line | Self::Long | Self::Shape | Self::Crc)
+    pub fn is_unreadable(self) -> bool {
+        matches!(self, Self::Line | Self::Long | Self::Malformed | Self::Crc)
     }
 }
 
-/// A reply that cannot be understood: a protocol error of the board.
+/// A reply that breaks the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum Nonsense {
-    /// The payload has another length than the kind of the reply asks for.
-    #[error("the board's reply of kind {kind:#04x} has {found} bytes of payload, not {wanted}")]
+pub enum ProtocolError {
+    /// The payload has the wrong length for its kind.
+    #[error(
+        "the board's reply of kind {kind:#04x} has {found} bytes of payload instead of {wanted}; \
+         load a bitstream of the same version as this program"
+    )]
     Length {
         /// The kind of the reply.
         kind: u8,
-        /// The length that it should have.
+        /// The expected length.
         wanted: usize,
-        /// The length that it has.
+        /// The actual length.
         found: usize,
     },
     /// The board speaks another version of the protocol.
     #[error(
         "the board speaks version {0} of the protocol, this program version {PROTOCOL}; \
-         use a bitstream and an atomik of one version"
+         load a bitstream of the same version as this program"
     )]
     Version(u8),
-    /// The sizes that the board reports are impossible.
-    #[error("the board reports a register file that cannot be: {0}")]
+    /// The reported sizes are impossible.
+    #[error("the board reports an impossible register file: {0}; load its bitstream again")]
     Geometry(#[from] GeometryError),
-    /// Nothing would fit into a batch.
+    /// Not even one command would fit into a batch.
     #[error(
-        "the board reports that batches have {payload} bytes, {cycles} cycles and {responses} responses at most, \
-         too few for one command"
+        "the board reports batches of at most {payload} bytes, {cycles} cycles and {responses} \
+         responses, too few for one command; load its bitstream again"
     )]
     Limits {
         /// Bytes of a payload.
@@ -190,34 +194,34 @@ pub enum Nonsense {
     },
 }
 
-/// What a board says about itself.
+/// A board's description of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
     /// The register file.
     pub geometry: Geometry,
-    /// Bytes that the payload of a request may have.
+    /// The maximum payload of a request in bytes.
     pub max_payload: u8,
-    /// Cycles that a batch may have.
+    /// The maximum number of cycles in a batch.
     pub max_cycles: u8,
-    /// Responses that a batch may ask for.
+    /// The maximum number of responses to a batch.
     pub max_responses: u8,
     /// The sequence number of the next batch.
     pub next_number: u8,
-    /// Frames since the last reset that the board could not read.
+    /// The number of unreadable frames since the last reset.
     pub bad_frames: u16,
-    /// The session; 0 when there has been none since the last reset of the board.
+    /// The session; 0 if none has begun since the last reset of the board.
     pub epoch: u32,
 }
 
 impl Info {
-    /// Reads the reply to [`Kind::Info`].
+    /// Reads the reply to [`RequestKind::Info`].
     ///
     /// # Errors
-    /// When the reply is none, or that of another version of the protocol.
-    pub fn from_frame(frame: &Frame) -> Result<Self, Nonsense> {
+    /// If it breaks the protocol, or belongs to another version of it.
+    pub fn from_frame(frame: &Frame) -> Result<Self, ProtocolError> {
         let version = frame.payload.first().copied().unwrap_or(0);
         if version != PROTOCOL {
-            return Err(Nonsense::Version(version));
+            return Err(ProtocolError::Version(version));
         }
         let payload: &[u8; 12] = exactly(frame)?;
         let [
@@ -249,7 +253,7 @@ impl Info {
             || max_cycles == 0
             || max_responses == 0
         {
-            return Err(Nonsense::Limits {
+            return Err(ProtocolError::Limits {
                 payload: max_payload,
                 cycles: max_cycles,
                 responses: max_responses,
@@ -265,8 +269,8 @@ impl Info {
     }
 }
 
-fn exactly<const N: usize>(frame: &Frame) -> Result<&[u8; N], Nonsense> {
-    let wrong = |_| Nonsense::Length {
+fn exactly<const N: usize>(frame: &Frame) -> Result<&[u8; N], ProtocolError> {
+    let wrong = |_| ProtocolError::Length {
         kind: frame.kind,
         wanted: N,
         found: frame.payload.len(),
@@ -277,17 +281,17 @@ fn exactly<const N: usize>(frame: &Frame) -> Result<&[u8; N], Nonsense> {
 /// Bytes of a record without data.
 pub const RECORD_BYTES: usize = 3;
 
-/// Bit of a record's address that says that the next record belongs to the same cycle.
+/// The bit of a record's address that says that the next record belongs to the same cycle.
 const WITH_NEXT: u16 = 1 << 15;
 
-/// A batch that is being put together, within the limits of a board.
+/// A batch under construction, within the limits of a board.
 #[derive(Clone, Debug)]
 pub struct Batch {
     info: Info,
     payload: Vec<u8>,
     cycles: u8,
     commands: u64,
-    /// The commands that get a response, in order.
+    /// The commands that have a response, in order.
     asked: Vec<Command>,
 }
 
@@ -304,8 +308,8 @@ impl Batch {
         }
     }
 
-    /// Adds `commands`, which are issued in one cycle: each on a lane of its own. They are within
-    /// the board's [`Geometry`]. Returns whether they fit; if not, the batch is as before.
+    /// Adds `commands`, to be issued in one cycle, each on its own lane. They must be within the
+    /// board's [`Geometry`]. Returns whether they fit; if not, the batch is unchanged.
     pub fn push(&mut self, commands: &[Command]) -> bool {
         let data_bytes = self.info.data_bytes();
         let bytes = |command: &Command| match command.op.takes_data() {
@@ -336,25 +340,25 @@ impl Batch {
         true
     }
 
-    /// The records, as they go into a payload.
+    /// The encoded records.
     #[must_use]
     pub fn payload(&self) -> &[u8] {
         &self.payload
     }
 
-    /// How many cycles it has.
+    /// The number of cycles.
     #[must_use]
     pub fn cycles(&self) -> u8 {
         self.cycles
     }
 
-    /// How many commands it has.
+    /// The number of commands.
     #[must_use]
     pub fn commands(&self) -> u64 {
         self.commands
     }
 
-    /// Forgets everything.
+    /// Empties the batch.
     pub fn clear(&mut self) {
         self.payload.clear();
         self.cycles = 0;
@@ -362,16 +366,15 @@ impl Batch {
         self.asked.clear();
     }
 
-    /// Reads the reply to this batch: the clock cycles that it took on the board, and the
-    /// responses.
+    /// Reads the reply to this batch: the clock cycles it took on the board, and the responses.
     ///
     /// # Errors
-    /// When the reply has not as many responses as the batch asks for.
-    pub fn read_reply(&self, frame: &Frame) -> Result<(u16, Vec<Response>), Nonsense> {
+    /// If the reply does not have as many responses as the batch asks for.
+    pub fn read_reply(&self, frame: &Frame) -> Result<(u16, Vec<Response>), ProtocolError> {
         let data_bytes = self.info.data_bytes();
         let width = self.info.geometry.width();
         let wanted = 2 + self.asked.len() * (1 + data_bytes);
-        let wrong = Nonsense::Length {
+        let wrong = ProtocolError::Length {
             kind: frame.kind,
             wanted,
             found: frame.payload.len(),
@@ -402,9 +405,9 @@ impl Batch {
     }
 }
 
-/// A command as a record. `more` says that the next record belongs to the same cycle.
+/// Encodes a command. `more` says that the next record belongs to the same cycle.
 ///
-/// A lane above 31 or an address above 32767, which no board has, loses its upper bits.
+/// No board has lanes above 31 or addresses above 32767; their upper bits are dropped.
 fn record(command: &Command, more: bool, width: u32) -> Vec<u8> {
     let head = command.op.code() | (command.lane as u8) << 3;
     let addr = command.addr as u16 & !WITH_NEXT | if more { WITH_NEXT } else { 0 };

@@ -88,9 +88,9 @@ module atomik_board_tangnano9k #(
         .rsp_clean (rsp_clean)
     );
 
-    atomik_board_lights #(
+    atomik_board_leds #(
         .BLINK_BITS (BLINK_BITS)
-    ) lights (
+    ) leds (
         .clk       (clk),
         .rst       (rst),
         .ready     (ready),

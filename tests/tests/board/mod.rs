@@ -7,10 +7,10 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use atomik_device::board::{Board, Image, Settings, verilog};
-use atomik_device::frame::{Damage, Decoder, Frame};
-use atomik_device::link::Patience;
-use atomik_device::message::{ERROR, Kind};
+use atomik_device::frame::{Decoder, Frame, FrameError};
+use atomik_device::link::RetryPolicy;
+use atomik_device::message::{ERROR, RequestKind};
+use atomik_device::simulated::board::{Board, Image, Settings, verilog};
 use atomik_hdl::Config;
 use atomik_sim::verilate::Builder;
 use atomik_trace::{CommandWriter, Error, Geometry, Random, Response, Trace, run_model};
@@ -56,7 +56,7 @@ pub fn narrow(seed: u64) -> Board {
 }
 
 /// For the fast board, in simulated time: more than the longest request, reply and execution take.
-pub const PATIENCE: Patience = Patience {
+pub const POLICY: RetryPolicy = RetryPolicy {
     timeout: Duration::from_millis(2),
     attempts: 8,
 };
@@ -86,7 +86,7 @@ pub fn on_the_model(trace: &mut Trace) -> Vec<Response> {
 }
 
 /// A request.
-pub fn request(kind: Kind, number: u8, epoch: u32, payload: &[u8]) -> Frame {
+pub fn request(kind: RequestKind, number: u8, epoch: u32, payload: &[u8]) -> Frame {
     Frame {
         kind: kind as u8,
         number,
@@ -116,7 +116,7 @@ pub fn run_until_quiet(board: &mut Board) {
 }
 
 /// The frames in bytes from a board.
-pub fn frames(bytes: &[u8]) -> Vec<Result<Frame, Damage>> {
+pub fn frames(bytes: &[u8]) -> Vec<Result<Frame, FrameError>> {
     let mut decoder = Decoder::default();
     bytes
         .iter()
@@ -153,16 +153,16 @@ pub fn refusal(reply: &Frame) -> (u8, u8) {
 
 /// Begins a session.
 pub fn begin(board: &mut Board, epoch: u32) {
-    let reply = ask(board, &request(Kind::Reset, 0, epoch, &[]));
+    let reply = ask(board, &request(RequestKind::Reset, 0, epoch, &[]));
     assert_eq!(
         (reply.kind, reply.epoch, reply.payload.len()),
-        (Kind::Reset.reply(), epoch, 0)
+        (RequestKind::Reset.reply(), epoch, 0)
     );
 }
 
 /// The cycles and the responses, each clean and a word of 64 bits, of a reply to a batch.
 pub fn responses(reply: &Frame) -> (u16, Vec<(bool, u64)>) {
-    assert_eq!(reply.kind, Kind::Batch.reply(), "{reply:?}");
+    assert_eq!(reply.kind, RequestKind::Batch.reply(), "{reply:?}");
     let (cycles, responses) = reply.payload.split_first_chunk::<2>().unwrap();
     let responses = responses.chunks(9).map(|response| {
         let word = <[u8; 8]>::try_from(&response[1..]).unwrap();

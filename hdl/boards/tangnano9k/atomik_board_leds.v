@@ -3,7 +3,7 @@
 
 `default_nettype none
 
-module atomik_board_lights #(
+module atomik_board_leds #(
     parameter BLINK_BITS = 25 // the heartbeat has a period of 2^25 cycles: 0.6 s at 54 MHz
 ) (
     input  wire       clk,       // clock, rising edge

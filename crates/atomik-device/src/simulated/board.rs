@@ -1,12 +1,11 @@
-//! The Tang Nano 9K in simulation: the whole top module under Verilator, driven by its pins.
+//! The Tang Nano 9K in simulation: the whole top module under Verilator, driven through its pins.
 //!
-//! Of the board's Verilog everything is compiled but two primitives of the FPGA. The PLL is
-//! replaced by a model that passes the clock on: one cycle here is one cycle of its output. The
-//! block memory is replaced by the generator's model of it. The register file is what the generator
-//! writes now.
+//! Everything is compiled from the board's Verilog except two primitives of the FPGA. A model
+//! replaces the PLL and passes the clock through: one cycle here is one cycle of the PLL's output.
+//! The generator's model replaces the block memory. The register file is generated on the spot.
 //!
-//! Time is counted in cycles. A [`Board`] is a [`Line`] by itself: whoever waits for a reply on it
-//! lets the board run, so that nothing depends on how fast the simulation is.
+//! Time is counted in cycles. A [`Board`] is itself a [`Line`]: waiting for a reply on it runs the
+//! board, so nothing depends on the speed of the simulation.
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
@@ -17,29 +16,28 @@ use atomik_hdl::{Config, ConfigError, Target, generate};
 use atomik_sim::verilate::{BuildError, Builder, Built, Lint, Options, Waves, Wrapped};
 use thiserror::Error;
 
-pub use crate::model::ModelError;
-
+use super::model::{Model, ModelError};
+use super::wire::{BITS, FaultCounts, FaultInjector, FaultRates, Sampler, levels};
 use crate::line::Line;
-use crate::model::Model;
-use crate::wire::{BITS, Faults, Rates, Sampler, Struck, levels};
 
 /// The top module.
 const TOP: &str = "atomik_board_tangnano9k";
-/// What the simulator sees as top: the board with the settings of the simulation.
+/// The simulator's top module: the board with the settings of the simulation.
 const SIMULATED: &str = "atomik_board_simulated";
-/// Cycles of the board's clock in a second, with the PLL that it has.
+/// The frequency of the board's clock, behind its PLL.
 pub const CLOCK_HZ: u64 = 54_000_000;
 
 macro_rules! sources {
     ($($path:literal),* $(,)?) => {
-        [$(($path, include_str!(concat!("../../../hdl/boards/", $path)))),*]
+        [$(($path, include_str!(concat!("../../../../hdl/boards/", $path)))),*]
     };
 }
 
-/// The board's Verilog, each file with its path below `hdl/boards`. The register file is generated.
+/// The board's Verilog: the path below `hdl/boards` and the text of each file. The register file is
+/// generated.
 pub const SOURCES: [(&str, &str); 18] = sources![
     "tangnano9k/atomik_board_tangnano9k.v",
-    "tangnano9k/atomik_board_lights.v",
+    "tangnano9k/atomik_board_leds.v",
     "tangnano9k/atomik_board_reset.v",
     "tangnano9k/atomik_pll_27_to_54.v",
     "tangnano9k/sim/rPLL.v",
@@ -58,26 +56,25 @@ pub const SOURCES: [(&str, &str); 18] = sources![
     "uart/atomik_uart_tx.v",
 ];
 
-/// What of the board a simulation may set.
+/// The parameters of the board that a simulation can set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Cycles in a bit of the serial line.
     pub cycles_per_bit: u16,
-    /// The reset button has settled after two to the power of this many cycles.
+    /// The reset button has settled after 2^`settle_bits` cycles.
     pub settle_bits: u8,
-    /// The heartbeat has a period of two to the power of this many cycles.
+    /// The heartbeat LED has a period of 2^`blink_bits` cycles.
     pub blink_bits: u8,
 }
 
 impl Settings {
-    /// As on the real board.
+    /// The parameters of the real board.
     pub const REAL: Self = Self {
         cycles_per_bit: 54,
         settle_bits: 19,
         blink_bits: 25,
     };
-    /// With a line that is seven times as fast, and less waiting for buttons and for lights: for
-    /// tests.
+    /// For tests: the line is seven times as fast, and buttons and LEDs take less time.
     pub const FAST: Self = Self {
         cycles_per_bit: 8,
         settle_bits: 6,
@@ -85,11 +82,11 @@ impl Settings {
     };
 }
 
-/// Why there is no simulated board.
+/// Why the board cannot be simulated.
 #[derive(Debug, Error)]
 pub enum BoardError {
     /// The register file cannot be generated.
-    #[error("the board's register file: {0}")]
+    #[error("the board's register file: {0}; change the regfile of the board")]
     Config(#[from] ConfigError),
     /// The board could not be compiled.
     #[error(transparent)]
@@ -99,19 +96,19 @@ pub enum BoardError {
     Model(#[from] ModelError),
 }
 
-/// The register file that the board's top instantiates.
+/// The register file that the board's top module instantiates.
 ///
 /// # Errors
-/// When it cannot be generated, which would be a bug.
+/// If it cannot be generated, which would be a bug.
 pub fn regfile() -> Result<Config, ConfigError> {
     Ok(Config::new(64, 512, 2)?.with_target(Target::Gowin))
 }
 
-/// All Verilog of the simulated board, with the register file `config` (of a depth above 1) in the
-/// place of [`regfile`].
+/// All Verilog of the simulated board, with the register file `config` (of a depth above 1) instead
+/// of [`regfile`].
 ///
 /// # Errors
-/// When a register file cannot be generated.
+/// If a register file cannot be generated.
 pub fn verilog(settings: Settings, config: &Config) -> Result<String, ConfigError> {
     let mut text = generate(config).simulation_verilog();
     for (_, source) in SOURCES {
@@ -147,15 +144,15 @@ pub fn verilog(settings: Settings, config: &Config) -> Result<String, ConfigErro
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "module {SIMULATED} ({});\n    {TOP} #(.CLKS_PER_BIT({cycles_per_bit}), .SETTLE_BITS({settle_bits}), \
-         .BLINK_BITS({blink_bits})) board ({});\nendmodule\n",
+        "module {SIMULATED} ({});\n    {TOP} #(.CLKS_PER_BIT({cycles_per_bit}), \
+         .SETTLE_BITS({settle_bits}), .BLINK_BITS({blink_bits})) board ({});\nendmodule\n",
         declared.join(", "),
         connected.join(", ")
     );
     Ok(text)
 }
 
-/// The lines of the top that say what register file it has.
+/// The lines of the top module that define the size of its register file.
 fn sizes(config: &Config) -> [String; 4] {
     [
         format!("localparam WIDTH = {};\n", config.width()),
@@ -165,7 +162,7 @@ fn sizes(config: &Config) -> [String; 4] {
     ]
 }
 
-/// The compiled board, from which any number of boards can be started.
+/// The compiled board. Any number of boards can be started from it.
 #[derive(Clone, Debug)]
 pub struct Image {
     built: Built,
@@ -173,15 +170,15 @@ pub struct Image {
 }
 
 impl Image {
-    /// Compiles the board, or finds it in the cache.
+    /// Compiles the board, or takes it from the cache.
     ///
     /// # Errors
-    /// When Verilator or the C++ compiler is missing or fails.
+    /// If Verilator or the C++ compiler is missing or fails.
     pub fn build(builder: &Builder, settings: Settings) -> Result<Self, BoardError> {
         Self::build_from(builder, settings, verilog(settings, &regfile()?)?)
     }
 
-    /// Compiles a board from what [`verilog`] gave, with another register file or changed.
+    /// Compiles a board from the text of [`verilog`], with another register file or modified.
     ///
     /// # Errors
     /// As [`Image::build`].
@@ -195,7 +192,7 @@ impl Image {
             verilog,
             wrapper: include_str!("board.cpp").to_owned(),
         };
-        // Style is checked file by file elsewhere; here all modules are in one file.
+        // Lint runs on each file elsewhere; here all modules are in one file.
         let options = Options {
             lint: Lint::Allow,
             waves: Waves::None,
@@ -204,11 +201,11 @@ impl Image {
         Ok(Self { built, settings })
     }
 
-    /// Powers a board up: its registers and memories hold values drawn from `seed` but for those
-    /// that the configuration of an FPGA sets. Returns when its reset has ended.
+    /// Powers up a board and runs it until its reset has ended. Registers and memories start with
+    /// random values drawn from `seed`, except for those that the FPGA's configuration sets.
     ///
     /// # Errors
-    /// When the compiled board does not run.
+    /// If the compiled board does not run.
     pub fn start(&self, seed: u64) -> Result<Board, BoardError> {
         let model = Model::load(&self.built.library(), seed)?;
         let bit = u64::from(self.settings.cycles_per_bit);
@@ -223,8 +220,8 @@ impl Image {
             received: VecDeque::new(),
             raw: VecDeque::new(),
             sampler: Sampler::new(bit),
-            to_board: Faults::new(Rates::NONE, 0),
-            from_board: Faults::new(Rates::NONE, 0),
+            to_board: FaultInjector::new(FaultRates::NONE, 0),
+            from_board: FaultInjector::new(FaultRates::NONE, 0),
             bytes_in: 0,
             reset_at: None,
             lose: 0,
@@ -235,24 +232,24 @@ impl Image {
     }
 }
 
-/// What the lights of the board show.
+/// The status LEDs of the board; true is lit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lights {
-    /// The register file is clear, and requests are answered.
+pub struct Leds {
+    /// The register file is clear, and the board answers requests.
     pub ready: bool,
     /// A host has begun a session.
     pub session: bool,
-    /// A byte has come a short while ago.
+    /// A byte was received a short while ago.
     pub traffic: bool,
-    /// A frame could not be read since the last reset.
+    /// A frame was unreadable since the last reset, or since button S2 was pressed.
     pub bad_frame: bool,
     /// The last response was not clean.
     pub dirty: bool,
     /// The heartbeat.
-    pub beat: bool,
+    pub heartbeat: bool,
 }
 
-/// A board that is powered up.
+/// A board with its power on.
 pub struct Board {
     model: Model,
     settings: Settings,
@@ -260,72 +257,72 @@ pub struct Board {
     now: u64,
     button1: bool,
     button2: bool,
-    /// On its way to the board, not yet on the wire.
+    /// Bytes to the board that are not yet on the wire.
     sending: VecDeque<u8>,
-    /// From the board, faults applied.
+    /// Bytes from the board, with faults applied.
     received: VecDeque<u8>,
-    /// From the board, as it sent them.
+    /// Bytes from the board as it sent them.
     raw: VecDeque<u8>,
     sampler: Sampler,
-    to_board: Faults,
-    from_board: Faults,
+    to_board: FaultInjector,
+    from_board: FaultInjector,
     bytes_in: u64,
     reset_at: Option<u64>,
     lose: u64,
     quiet_since: u64,
 }
 
-/// The most cycles that are run at once.
+/// The maximum number of cycles in one call of the model.
 const PORTION: usize = 4096;
 
 impl Board {
-    /// The cycles that the board has run.
+    /// The number of cycles that the board has run.
     pub fn now(&self) -> u64 {
         self.now
     }
 
-    /// What the lights show.
-    pub fn lights(&self) -> Lights {
-        // They are lit by 0.
+    /// The state of the status LEDs.
+    pub fn leds(&self) -> Leds {
+        // A LED is lit by 0.
         let outputs = !self.model.outputs();
         let lit = |bit: u32| outputs >> bit & 1 != 0;
-        Lights {
+        Leds {
             ready: lit(0),
             session: lit(1),
             traffic: lit(2),
             bad_frame: lit(3),
             dirty: lit(4),
-            beat: lit(5),
+            heartbeat: lit(5),
         }
     }
 
-    /// Sets the faults of both directions from now on; `seed` fixes where they strike.
-    pub fn set_faults(&mut self, to_board: Rates, from_board: Rates, seed: u64) {
-        self.to_board = Faults::new(to_board, seed);
-        self.from_board = Faults::new(from_board, !seed);
+    /// Sets the fault rates of both directions from now on. `seed` determines where faults occur.
+    pub fn set_faults(&mut self, to_board: FaultRates, from_board: FaultRates, seed: u64) {
+        self.to_board = FaultInjector::new(to_board, seed);
+        self.from_board = FaultInjector::new(from_board, !seed);
     }
 
-    /// The faults that have struck since they were set: to the board, from the board.
-    pub fn struck(&self) -> (Struck, Struck) {
-        (self.to_board.struck, self.from_board.struck)
+    /// The numbers of faults since the rates were set: to the board, from the board.
+    pub fn fault_counts(&self) -> (FaultCounts, FaultCounts) {
+        (self.to_board.counts, self.from_board.counts)
     }
 
-    /// Loses the next `count` frames that the board sends.
+    /// Drops the next `count` frames that the board sends.
     pub fn lose_frames(&mut self, count: u64) {
-        // Each has a zero before and after it.
+        // A frame has a zero byte before and after it.
         self.lose = 2 * count;
     }
 
-    /// Presses the reset button when so many more bytes have gone to the board: in the middle of a
-    /// frame, if the number says so.
+    /// Presses the reset button once `bytes` more bytes have been sent to the board; this may be in
+    /// the middle of a frame.
     pub fn reset_after(&mut self, bytes: u64) {
         self.reset_at = Some(self.bytes_in + bytes);
     }
 
-    /// Presses the reset button, and releases it. Returns when the board is ready again.
+    /// Presses and releases the reset button. Returns when the board is ready again.
     ///
     /// # Errors
-    /// When the simulation stops.
+    /// If the simulation stops.
     pub fn press_reset(&mut self) -> Result<(), ModelError> {
         self.button1 = true;
         self.run(10, true)?;
@@ -333,28 +330,28 @@ impl Board {
         self.settle()
     }
 
-    /// Presses the other button, which makes the board forget that there were bad frames.
+    /// Presses and releases button S2, which turns the bad-frame LED off.
     ///
     /// # Errors
-    /// When the simulation stops.
-    pub fn press_forget(&mut self) -> Result<(), ModelError> {
+    /// If the simulation stops.
+    pub fn press_clear(&mut self) -> Result<(), ModelError> {
         self.button2 = true;
         self.run(10, true)?;
         self.button2 = false;
         self.run(10, true)
     }
 
-    /// Until the reset has ended and the register file is clear.
+    /// Runs until the reset has ended and the register file is clear.
     fn settle(&mut self) -> Result<(), ModelError> {
-        // The PLL model locks after 100 cycles; clearing takes a cycle for each address and a few
-        // more.
+        // The PLL model locks after 100 cycles; clearing takes a little more than one cycle per
+        // address.
         self.run((1 << self.settings.settle_bits) + 2000, true)
     }
 
-    /// Holds the line to the board at a level for `cycles` cycles, whatever waits to be sent.
+    /// Holds the line to the board at a level for `cycles` cycles. Queued bytes wait.
     ///
     /// # Errors
-    /// When the simulation stops.
+    /// If the simulation stops.
     pub fn hold(&mut self, level: bool, cycles: u64) -> Result<(), ModelError> {
         self.quiet_since = self.now + cycles;
         self.run(cycles, level)
@@ -380,17 +377,17 @@ impl Board {
         Ok(())
     }
 
-    /// Passes on what the board has sent, or what faults leave of it.
+    /// Applies faults to the bytes that the board has sent, and delivers them.
     fn deliver(&mut self) {
         while let Some(byte) = self.raw.pop_front() {
             if self.lose > 0 {
                 self.lose -= u64::from(byte == 0);
                 continue;
             }
-            let mishap = self.from_board.next(8);
-            self.received.extend(mishap.insert);
-            if !mishap.drop {
-                let flip = mishap.flip.map_or(0, |bit| 1 << bit);
+            let fault = self.from_board.next(8);
+            self.received.extend(fault.insert);
+            if !fault.drop {
+                let flip = fault.flip.map_or(0, |bit| 1 << bit);
                 self.received.push_back(byte ^ flip);
             }
         }
@@ -402,7 +399,7 @@ impl Board {
         for bit in 0..BITS {
             self.run(self.bit, levels >> bit & 1 != 0)?;
         }
-        // The receiver must find the line idle again, even if the stop bit was inverted.
+        // The receiver must see the line idle again, even if the stop bit was inverted.
         if flip == Some(BITS - 1) {
             self.run(self.bit, true)?;
         }
@@ -415,37 +412,37 @@ impl Board {
         Ok(())
     }
 
-    /// Lets the board run: for as long as the next byte to it takes, or for `cycles` if there is
+    /// Runs the board for the duration of the next queued byte, or for `cycles` cycles if there is
     /// none.
     ///
     /// # Errors
-    /// When the simulation stops.
+    /// If the simulation stops.
     pub fn step(&mut self, cycles: u64) -> Result<(), ModelError> {
         let Some(byte) = self.sending.pop_front() else {
             return self.run(cycles, true);
         };
-        let mishap = self.to_board.next(BITS);
-        if let Some(extra) = mishap.insert {
+        let fault = self.to_board.next(BITS);
+        if let Some(extra) = fault.insert {
             self.shift(extra, None)?;
         }
-        match mishap.drop {
+        match fault.drop {
             true => self.run(self.bit * u64::from(BITS), true),
-            false => self.shift(byte, mishap.flip),
+            false => self.shift(byte, fault.flip),
         }
     }
 
-    /// Sends `bytes` to the board; they go out as time passes.
+    /// Queues `bytes` for the board. They are sent as simulated time passes.
     pub fn queue(&mut self, bytes: &[u8]) {
         self.sending.extend(bytes);
     }
 
-    /// Takes what has come from the board.
+    /// Takes the bytes received from the board.
     pub fn take_received(&mut self) -> Vec<u8> {
         self.received.drain(..).collect()
     }
 
-    /// Whether nothing is under way: no bytes, and none for longer than a request takes to be
-    /// executed.
+    /// Whether the line is quiet: no byte is in flight, and none has been for longer than a request
+    /// takes to execute.
     pub fn is_quiet(&self) -> bool {
         self.sending.is_empty()
             && !self.sampler.is_busy()
@@ -457,7 +454,7 @@ impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Board")
             .field("now", &self.now)
-            .field("lights", &self.lights())
+            .field("leds", &self.leds())
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,4 @@
-//! A link takes for the reply only what answers its request, and a batch keeps to the limits of its
-//! board.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on fails"
-)]
+//! A link accepts only the reply to its request, and a batch keeps within the limits of its board.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,11 +7,11 @@ use std::time::Duration;
 use atomik_algebra::Op;
 use atomik_device::frame::Frame;
 use atomik_device::line::Line;
-use atomik_device::link::{Answer, Counters, Heard, Link, LinkError, Patience};
-use atomik_device::message::{Batch, ERROR, Info, Kind, Refusal};
+use atomik_device::link::{Counters, Link, LinkError, Reply, RetryPolicy, Symptom};
+use atomik_device::message::{Batch, ERROR, Info, Refusal, RequestKind};
 use atomik_trace::{Command, Data, Geometry};
 
-/// A line on which each request is answered with what the script has next for it.
+/// A line that answers each request with the next entry of a script.
 struct Script {
     answers: VecDeque<Vec<u8>>,
     coming: VecDeque<u8>,
@@ -70,7 +63,7 @@ impl Line for Script {
     }
 }
 
-const PATIENCE: Patience = Patience {
+const POLICY: RetryPolicy = RetryPolicy {
     timeout: Duration::from_millis(100),
     attempts: 3,
 };
@@ -84,9 +77,12 @@ fn frame(kind: u8, number: u8, payload: &[u8]) -> Frame {
     }
 }
 
-fn exchange(answers: &[&[Frame]]) -> (Result<Answer, LinkError>, Counters, Script) {
-    let mut link = Link::new(Script::new(answers), PATIENCE).unwrap();
-    let result = link.exchange(Kind::Batch, &frame(Kind::Batch as u8, 7, &[1, 2, 3]));
+fn exchange(answers: &[&[Frame]]) -> (Result<Reply, LinkError>, Counters, Script) {
+    let mut link = Link::new(Script::new(answers), POLICY).unwrap();
+    let result = link.exchange(
+        RequestKind::Batch,
+        &frame(RequestKind::Batch as u8, 7, &[1, 2, 3]),
+    );
     let counters = link.counters();
     let script = std::mem::replace(link.line_mut(), Script::new(&[]));
     (result, counters, script)
@@ -94,32 +90,32 @@ fn exchange(answers: &[&[Frame]]) -> (Result<Answer, LinkError>, Counters, Scrip
 
 #[test]
 fn replies_to_another_number_or_kind_are_passed_over() {
-    let reply = frame(Kind::Batch.reply(), 7, &[9]);
+    let reply = frame(RequestKind::Batch.reply(), 7, &[9]);
     let others = [
-        frame(Kind::Batch.reply(), 6, &[8]),
-        frame(Kind::Info.reply(), 7, &[8]),
-        frame(Kind::Batch as u8, 7, &[8]),
+        frame(RequestKind::Batch.reply(), 6, &[8]),
+        frame(RequestKind::Info.reply(), 7, &[8]),
+        frame(RequestKind::Batch as u8, 7, &[8]),
         frame(ERROR, 6, &[0x12, 0]),
     ];
     let all = [&others[..], std::slice::from_ref(&reply)].concat();
     let (result, counters, script) = exchange(&[&all]);
-    assert_eq!(result.unwrap(), Answer::Done(reply));
-    assert_eq!((counters.stale, counters.repeats), (4, 0));
+    assert_eq!(result.unwrap(), Reply::Done(reply));
+    assert_eq!((counters.stale, counters.retries), (4, 0));
     assert_eq!(script.now, Duration::ZERO);
 }
 
 #[test]
 fn a_request_that_the_board_could_not_read_is_sent_again_as_it_was() {
-    let reply = frame(Kind::Batch.reply(), 7, &[9]);
+    let reply = frame(RequestKind::Batch.reply(), 7, &[9]);
     let unread = frame(ERROR, 0, &[0x04, 0]);
     let (result, counters, script) = exchange(&[&[unread], &[], std::slice::from_ref(&reply)]);
-    assert_eq!(result.unwrap(), Answer::Done(reply));
+    assert_eq!(result.unwrap(), Reply::Done(reply));
     assert_eq!(
-        (counters.unread, counters.silences, counters.repeats),
+        (counters.unreadable, counters.timeouts, counters.retries),
         (1, 1, 2)
     );
     assert!(script.sent.len() == 3 && script.sent.iter().all(|sent| *sent == script.sent[0]));
-    // A quarter of the patience after the first, all of it after the second.
+    // A quarter of the timeout after the first, all of it after the second.
     assert_eq!(script.now, Duration::from_millis(125));
 }
 
@@ -127,21 +123,24 @@ fn a_request_that_the_board_could_not_read_is_sent_again_as_it_was() {
 fn a_refusal_of_this_request_ends_it_at_once() {
     let (result, counters, _) = exchange(&[&[frame(ERROR, 7, &[0x24, 5])]]);
     let refusal = Refusal::from_code(0x24, 5);
-    assert_eq!(result.unwrap(), Answer::Refused { refusal, epoch: 1 });
-    assert_eq!(counters.repeats, 0);
+    assert_eq!(result.unwrap(), Reply::Refused { refusal, epoch: 1 });
+    assert_eq!(counters.retries, 0);
 }
 
 #[test]
-fn a_link_gives_up_after_its_attempts_and_says_what_it_heard() {
-    let heard = |answers: &[&[Frame]]| match exchange(answers).0 {
-        Err(LinkError::NoReply { attempts: 3, heard }) => heard,
+fn a_link_gives_up_after_its_attempts_and_reports_the_symptom() {
+    let symptom = |answers: &[&[Frame]]| match exchange(answers).0 {
+        Err(LinkError::NoReply {
+            attempts: 3,
+            symptom,
+        }) => symptom,
         other => panic!("{other:?}"),
     };
     let unread = [frame(ERROR, 0, &[0x03, 0])];
-    let other = [frame(Kind::Info.reply(), 7, &[])];
-    assert_eq!(heard(&[]), Heard::Nothing);
-    assert_eq!(heard(&[&unread, &unread, &unread]), Heard::Unread);
-    assert_eq!(heard(&[&other, &other, &other]), Heard::Other);
+    let other = [frame(RequestKind::Info.reply(), 7, &[])];
+    assert_eq!(symptom(&[]), Symptom::Silence);
+    assert_eq!(symptom(&[&unread, &unread, &unread]), Symptom::Unreadable);
+    assert_eq!(symptom(&[&other, &other, &other]), Symptom::Unrelated);
 }
 
 fn info() -> Info {
@@ -166,7 +165,7 @@ fn command(op: Op, lane: u32) -> Command {
     }
 }
 
-/// How often `commands` fit into an empty batch.
+/// How many commands and cycles an empty batch takes when `commands` are pushed repeatedly.
 fn fits(commands: &[Command]) -> (u64, u8) {
     let mut batch = Batch::new(info());
     while batch.push(commands) {}
@@ -175,7 +174,7 @@ fn fits(commands: &[Command]) -> (u64, u8) {
 
 #[test]
 fn a_batch_takes_as_much_as_its_board_and_no_more() {
-    // By its cycles, by its responses, by its bytes: 5 cycles of 4 records of 11.
+    // Limited by cycles; by responses; by bytes: 5 cycles of 4 records of 11 bytes.
     assert_eq!(fits(&[command(Op::Nop, 0)]), (16, 16));
     assert_eq!(fits(&[command(Op::Read, 0)]), (5, 5));
     let cycle = [0, 1, 2, 3].map(|lane| command(Op::Accum, lane));

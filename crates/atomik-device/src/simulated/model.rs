@@ -1,5 +1,5 @@
-//! The compiled board, loaded into this process. All of the crate's `unsafe` is here: it rests on
-//! the C functions of `board.cpp`, which is compiled together with the model that it drives.
+//! The compiled board, loaded into this process. All `unsafe` code of the crate is here. It relies
+//! on the C functions of `board.cpp`, which is compiled together with the model it drives.
 
 use std::ffi::{CStr, c_char, c_void};
 use std::path::{Path, PathBuf};
@@ -12,16 +12,19 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// The shared library does not load, or lacks a function.
-    #[error("the compiled board {} does not load; remove that folder and try again", path.display())]
+    #[error(
+        "the compiled board {} does not load; remove its folder and try again",
+        path.display()
+    )]
     Load {
         /// The shared library.
         path: PathBuf,
-        /// What the loader says.
+        /// The loader's error.
         #[source]
         source: libloading::Error,
     },
     /// The model ran out of memory, or its start-up code failed.
-    #[error("the compiled board did not start: {0}")]
+    #[error("the compiled board did not start: {0}; check how much memory is free")]
     Create(String),
     /// The Verilated code stopped itself.
     #[error("the simulated board stopped: {0}; start it again")]
@@ -30,6 +33,7 @@ pub enum ModelError {
 
 type Run = unsafe extern "C" fn(*mut c_void, u64, u64, *mut u64) -> u64;
 
+/// A running board.
 pub struct Model {
     handle: NonNull<c_void>,
     run: Run,
@@ -40,22 +44,22 @@ pub struct Model {
     _library: Library,
 }
 
-// SAFETY: the handle owns everything that it points to (a Verilated context of its own included)
-// and the C functions keep nothing per thread, so the instance may be used by whichever thread
-// holds the `Model`.
+// SAFETY: the handle owns everything it points to, including its own Verilated context, and the C
+// functions keep no per-thread state, so any thread that holds the `Model` may use it.
 unsafe impl Send for Model {}
 
 impl Model {
+    /// Loads the shared library at `path` and powers up a board with contents drawn from `seed`.
     pub fn load(path: &Path, seed: u64) -> Result<Self, ModelError> {
         let failed = |source| ModelError::Load {
             path: path.to_path_buf(),
             source,
         };
-        // SAFETY: the library was built from `board.cpp`; its static initialisers are those of the
+        // SAFETY: the library was built from `board.cpp`. Its static initialisers are those of the
         // Verilated run-time library, which only set up their own data.
         let library = unsafe { Library::new(path) }.map_err(failed)?;
-        // SAFETY: `board.cpp` defines these symbols with these types, and the pointers are kept no
-        // longer than the library.
+        // SAFETY: `board.cpp` defines these symbols with these types, and the library outlives the
+        // pointers.
         unsafe {
             let create = library
                 .get::<unsafe extern "C" fn(u64, *mut c_char, u64) -> *mut c_void>(
@@ -83,21 +87,19 @@ impl Model {
         }
     }
 
-    /// Runs as many cycles as `changes` has room for. Returns how many of `changes` it has written:
-    /// the cycles, from the first one that ever ran, after which the line from the board is another
-    /// than before.
+    /// Runs as many cycles as `changes` has room for. Writes the cycle numbers, counted from
+    /// power-up, at which the line from the board changed, and returns how many there are.
     pub fn run(&mut self, inputs: u64, changes: &mut [u64]) -> Result<usize, ModelError> {
         let cycles = changes.len() as u64;
-        // SAFETY: there is room for one change in every cycle.
+        // SAFETY: there is room for one change per cycle.
         let count =
             unsafe { (self.run)(self.handle.as_ptr(), cycles, inputs, changes.as_mut_ptr()) };
-        // SAFETY: the text lives as long as the instance, and is copied before anything else is
-        // called.
+        // SAFETY: the text lives as long as the instance, and is copied before the next call.
         let error = unsafe { (self.error)(self.handle.as_ptr()) };
         if error.is_null() {
             return Ok(count as usize);
         }
-        // SAFETY: as above; it ends with a zero.
+        // SAFETY: as above; the text ends with a zero byte.
         let text = unsafe { CStr::from_ptr(error) };
         Err(ModelError::Stopped(text.to_string_lossy().into_owned()))
     }

@@ -10,30 +10,32 @@ use std::time::Duration;
 use serialport::{SerialPort as _, TTYPort};
 use thiserror::Error;
 
-use crate::board::{Board, ModelError};
+use super::board::Board;
+use super::model::ModelError;
 
-/// Why the bridge between board and pseudo-terminal does not work.
+/// Why the bridge between the board and its pseudo-terminal failed.
 #[derive(Debug, Error)]
 pub enum PtyError {
-    /// The system gives none.
-    #[error("cannot make a pseudo-terminal: {0}; is /dev/pts mounted, and /dev/ptmx there?")]
+    /// The system has none.
+    #[error(
+        "cannot create a pseudo-terminal: {0}; check that /dev/ptmx exists and /dev/pts is mounted"
+    )]
     Open(#[from] serialport::Error),
-    /// It fails.
-    #[error("the pseudo-terminal fails: {0}")]
+    /// Reading or writing failed.
+    #[error("the pseudo-terminal failed: {0}; start the board again")]
     Io(#[from] io::Error),
     /// The simulation stopped.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// A bug: the thread of the simulation is gone.
-    #[error("the thread of the simulation ended in a panic")]
+    /// A bug: the simulation panicked.
+    #[error("the simulation panicked; please report this bug with the message printed above")]
     Panicked,
 }
 
-/// How long the thread waits for bytes when nothing is under way; a stop takes no longer.
+/// How long the thread waits for bytes while the line is quiet. Stopping takes no longer.
 const IDLE_WAIT: Duration = Duration::from_millis(20);
 
-/// A board that runs in a thread of its own, from [`PtyBoard::start`] until it is stopped or
-/// dropped.
+/// A board that runs in its own thread, from [`PtyBoard::start`] until it is stopped or dropped.
 #[derive(Debug)]
 pub struct PtyBoard {
     path: PathBuf,
@@ -43,10 +45,10 @@ pub struct PtyBoard {
 }
 
 impl PtyBoard {
-    /// Connects `board` to a new pseudo-terminal and lets it run.
+    /// Connects `board` to a new pseudo-terminal and starts it.
     ///
     /// # Errors
-    /// When the system gives no pseudo-terminal or no thread.
+    /// If the system has no pseudo-terminal, or cannot start a thread.
     pub fn start(board: Board) -> Result<Self, PtyError> {
         let (master, slave) = TTYPort::pair()?;
         let path = slave.name().map(PathBuf::from).unwrap_or_default();
@@ -69,18 +71,18 @@ impl PtyBoard {
         })
     }
 
-    /// The serial port at which the board answers.
+    /// The path of the serial port behind which the board runs.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The board, to press its buttons and to spoil its line. It stands still while this is held.
+    /// The board, to press its buttons and inject faults. The board is paused while this is held.
     pub fn board(&self) -> MutexGuard<'_, Board> {
-        // After a panic in the thread the board is as it was between two steps.
+        // If the thread panicked, the board is in the state between two steps.
         self.board.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the board still runs; if not, [`PtyBoard::stop`] says why.
+    /// Whether the board is still running. If not, [`PtyBoard::stop`] returns the reason.
     pub fn is_running(&self) -> bool {
         self.thread
             .as_ref()
@@ -90,7 +92,7 @@ impl PtyBoard {
     /// Stops the board.
     ///
     /// # Errors
-    /// When it had stopped before, for a reason of its own.
+    /// If it had already stopped because of an error.
     pub fn stop(mut self) -> Result<(), PtyError> {
         self.end()
     }
@@ -107,14 +109,14 @@ impl PtyBoard {
 
 impl Drop for PtyBoard {
     fn drop(&mut self) {
-        // Whoever wants to know why it ended calls `stop`.
+        // `stop` reports the error; drop cannot.
         let _ = self.end();
     }
 }
 
 struct Bridge {
     master: TTYPort,
-    /// Open, so that the pseudo-terminal stays when a program closes it.
+    /// Kept open so that the pseudo-terminal survives when a program closes it.
     _slave: TTYPort,
     board: Arc<Mutex<Board>>,
     stop: Arc<AtomicBool>,
@@ -142,7 +144,7 @@ impl Bridge {
             if !bytes.is_empty() {
                 self.master.set_timeout(Duration::from_secs(1))?;
                 match self.master.write_all(&bytes) {
-                    // Nobody reads, and the buffer is full: lost, as on a real line.
+                    // Nobody reads and the buffer is full: the bytes are lost, as on a real line.
                     Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
                     result => result?,
                 }

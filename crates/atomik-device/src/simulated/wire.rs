@@ -1,23 +1,22 @@
-//! Bits on the simulated pins, and what may go wrong with them.
+//! Bits on the simulated pins, and faults on the line.
 
 use std::collections::VecDeque;
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// How often each kind of fault strikes, as a probability for each byte.
+/// The rate of each kind of fault, as a probability per byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Rates {
-    /// One bit of the byte is inverted; on the way to the board this may be its start or its stop
-    /// bit.
+pub struct FaultRates {
+    /// One bit of the byte is inverted. Towards the board this may be its start or stop bit.
     pub flip: f64,
     /// The byte is lost.
     pub drop: f64,
-    /// A byte that nobody has sent comes before it.
+    /// A byte of garbage is inserted before it.
     pub insert: f64,
 }
 
-impl Rates {
+impl FaultRates {
     /// No faults.
     pub const NONE: Self = Self {
         flip: 0.0,
@@ -36,84 +35,85 @@ impl Rates {
     }
 }
 
-/// How many faults of each kind there have been.
+/// How often each kind of fault has occurred.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Struck {
-    /// Bits inverted.
+pub struct FaultCounts {
+    /// Inverted bits.
     pub flips: u64,
-    /// Bytes lost.
+    /// Lost bytes.
     pub drops: u64,
-    /// Bytes added.
+    /// Inserted bytes.
     pub inserts: u64,
 }
 
-/// What faults make of the next byte.
+/// The faults of one byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mishap {
-    /// A byte to send before it.
+pub(super) struct Fault {
+    /// A byte to insert before it.
     pub insert: Option<u8>,
-    /// Do not send it.
+    /// Whether it is lost.
     pub drop: bool,
-    /// Invert this bit, counted from the lowest of `bits`.
+    /// The bit to invert, counted from the lowest.
     pub flip: Option<u32>,
 }
 
-/// A source of faults for one direction: the same for the same seed.
+/// Decides the faults of one direction. The same seed gives the same faults.
 #[derive(Clone, Debug)]
-pub(crate) struct Faults {
-    pub rates: Rates,
-    pub struck: Struck,
-    source: Xoshiro256PlusPlus,
+pub(super) struct FaultInjector {
+    rates: FaultRates,
+    pub counts: FaultCounts,
+    random: Xoshiro256PlusPlus,
 }
 
-impl Faults {
-    pub fn new(rates: Rates, seed: u64) -> Self {
+impl FaultInjector {
+    pub fn new(rates: FaultRates, seed: u64) -> Self {
         Self {
             rates,
-            struck: Struck::default(),
-            source: Xoshiro256PlusPlus::seed_from_u64(seed),
+            counts: FaultCounts::default(),
+            random: Xoshiro256PlusPlus::seed_from_u64(seed),
         }
     }
 
     fn strikes(&mut self, rate: f64) -> bool {
         // 53 bits, so that every value is exact in an f64; a rate of 1 always strikes.
-        let draw = (self.source.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+        let draw = (self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
         draw < rate
     }
 
-    /// The fate of a byte that travels as `bits` bits.
-    pub fn next(&mut self, bits: u32) -> Mishap {
-        let mut mishap = Mishap::default();
+    /// The faults of the next byte, which travels as `bits` bits.
+    pub fn next(&mut self, bits: u32) -> Fault {
+        let mut fault = Fault::default();
         if self.strikes(self.rates.insert) {
-            mishap.insert = Some(self.source.next_u64() as u8);
-            self.struck.inserts += 1;
+            fault.insert = Some(self.random.next_u64() as u8);
+            self.counts.inserts += 1;
         }
         if self.strikes(self.rates.drop) {
-            mishap.drop = true;
-            self.struck.drops += 1;
+            fault.drop = true;
+            self.counts.drops += 1;
         } else if self.strikes(self.rates.flip) {
-            mishap.flip = Some((self.source.next_u64() % u64::from(bits)) as u32);
-            self.struck.flips += 1;
+            fault.flip = Some((self.random.next_u64() % u64::from(bits)) as u32);
+            self.counts.flips += 1;
         }
-        mishap
+        fault
     }
 }
 
-/// Bits of a byte on the line: start bit, data, stop bit.
-pub(crate) const BITS: u32 = 10;
+/// The bits of a byte on the line: start bit, data, stop bit.
+pub(super) const BITS: u32 = 10;
 
-/// The levels of the bits of `byte`, the first one lowest.
-pub(crate) fn levels(byte: u8) -> u16 {
+/// The line levels of `byte`, the first one in the lowest bit.
+pub(super) fn levels(byte: u8) -> u16 {
     u16::from(byte) << 1 | 1 << 9
 }
 
-/// Makes bytes of the levels of a line, sampling each bit in its middle, as any UART does.
+/// A UART receiver: decodes the levels of a line into bytes, sampling each bit in its middle.
 #[derive(Clone, Debug)]
-pub(crate) struct Sampler {
+pub(super) struct Sampler {
     cycles_per_bit: u64,
     level: bool,
-    /// Of the byte under way: when the next bit is sampled, how many have been, and what they were.
+    /// When the next bit of the current byte is sampled; none between bytes.
     next: Option<u64>,
+    /// The number of bits sampled.
     count: u32,
     bits: u16,
 }
@@ -129,12 +129,12 @@ impl Sampler {
         }
     }
 
-    /// Whether a byte is under way.
+    /// Whether a byte is being received.
     pub fn is_busy(&self) -> bool {
         self.next.is_some()
     }
 
-    /// The line has kept its level until the cycle `until`; what that completes goes to `bytes`.
+    /// The line kept its level until cycle `until`. Completed bytes are appended to `bytes`.
     fn keep(&mut self, until: u64, bytes: &mut VecDeque<u8>) {
         while let Some(next) = self.next.filter(|&next| next < until) {
             self.bits |= u16::from(self.level) << self.count;
@@ -142,7 +142,7 @@ impl Sampler {
             self.next = Some(next + self.cycles_per_bit);
             if self.count == BITS {
                 self.next = None;
-                // A byte without a stop bit is none.
+                // Without a stop bit it is not a byte.
                 if self.bits & 1 << 9 != 0 {
                     bytes.push_back((self.bits >> 1) as u8);
                 }
@@ -150,7 +150,7 @@ impl Sampler {
         }
     }
 
-    /// The line has changed at each of `changes`, and has been watched until the cycle `until`.
+    /// The line changed at each of `changes` and was observed until cycle `until`.
     pub fn watch(&mut self, changes: &[u64], until: u64, bytes: &mut VecDeque<u8>) {
         for &change in changes {
             self.keep(change, bytes);
@@ -203,14 +203,14 @@ mod tests {
 
     #[test]
     fn a_rate_of_one_always_strikes_and_none_never_does() {
-        let mut faults = Faults::new(Rates::all(1.0), 1);
-        let mut calm = Faults::new(Rates::NONE, 1);
+        let mut faults = FaultInjector::new(FaultRates::all(1.0), 1);
+        let mut calm = FaultInjector::new(FaultRates::NONE, 1);
         for _ in 0..100 {
-            let mishap = faults.next(BITS);
-            assert!(mishap.insert.is_some() && mishap.drop);
-            assert_eq!(calm.next(BITS), Mishap::default());
+            let fault = faults.next(BITS);
+            assert!(fault.insert.is_some() && fault.drop);
+            assert_eq!(calm.next(BITS), Fault::default());
         }
-        assert_eq!((faults.struck.drops, faults.struck.inserts), (100, 100));
-        assert_eq!(calm.struck, Struck::default());
+        assert_eq!((faults.counts.drops, faults.counts.inserts), (100, 100));
+        assert_eq!(calm.counts, FaultCounts::default());
     }
 }

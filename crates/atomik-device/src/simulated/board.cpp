@@ -1,6 +1,6 @@
-// The border between a Verilated board and the process that drives its pins.
+// The C interface to a Verilated board, for the process that drives its pins.
 //
-// The lines above this file's text include the model, which is called Vmodel.
+// The build puts the #include of the model, Vmodel, in front of this text. Pins are bits of a word:
 //   inputs   bit 0 uart_rxd, bit 1 button1_n, bit 2 button2_n
 //   outputs  bits 0 to 5 led_n, bit 6 uart_txd
 
@@ -27,11 +27,11 @@ struct Board {
     std::string error;
 
     explicit Board(std::uint64_t seed) {
-        // 31 bits and never 0, which would stand for a seed of the library's own choice.
+        // 31 bits and never 0: 0 would let the library choose a seed.
         const std::uint64_t mixed = (seed + 1) * 0x9e3779b97f4a7c15u;
         context.randReset(2);
         context.randSeed(static_cast<int>(mixed >> 33) | 1);
-        // Start values are drawn from the context of the thread.
+        // Initial values are drawn from the context of the thread.
         Verilated::threadContextp(&context);
         model.reset(new Vmodel{&context, "board"});
         model->clk_27m = 0;
@@ -44,8 +44,8 @@ struct Board {
         model.reset();
     }
 
-    // Runs n cycles with inputs as they are. Writes the number of each cycle after which uart_txd
-    // differs from the cycle before; there is room for n. Returns how many.
+    // Runs n cycles with constant inputs. Writes the number of every cycle in which uart_txd
+    // changes to `changes`, which has room for n, and returns how many there were.
     std::uint64_t run(std::uint64_t n, std::uint64_t inputs, std::uint64_t* changes) {
         Vmodel& m = *model;
         m.uart_rxd = inputs & 1;
@@ -69,7 +69,7 @@ struct Board {
 
 }  // namespace
 
-// The run-time library calls these where it would end the process.
+// The run-time library calls these instead of ending the process.
 void vl_fatal(const char* file, int line, const char*, const char* message) {
     throw Stopped{std::string{file} + ":" + std::to_string(line) + ": " + message};
 }
@@ -79,8 +79,9 @@ void vl_finish(const char* file, int line, const char*) {
 
 #define ATOMIK_EXPORT extern "C" __attribute__((visibility("default")))
 
-ATOMIK_EXPORT void* atomik_board_create(std::uint64_t seed, char* message, std::uint64_t room) noexcept {
-    // The random numbers behind start values are state of the whole library.
+ATOMIK_EXPORT void* atomik_board_create(std::uint64_t seed, char* message,
+                                        std::uint64_t room) noexcept {
+    // The random generator of initial values is global to the library.
     static std::mutex creating;
     try {
         const std::lock_guard<std::mutex> lock{creating};
@@ -107,7 +108,8 @@ ATOMIK_EXPORT std::uint64_t atomik_board_run(void* handle, std::uint64_t n, std:
 
 ATOMIK_EXPORT std::uint64_t atomik_board_outputs(const void* handle) noexcept {
     const Board& self = *static_cast<const Board*>(handle);
-    return static_cast<std::uint64_t>(self.model->led_n) | static_cast<std::uint64_t>(self.model->uart_txd) << 6;
+    return static_cast<std::uint64_t>(self.model->led_n) |
+           static_cast<std::uint64_t>(self.model->uart_txd) << 6;
 }
 
 ATOMIK_EXPORT const char* atomik_board_error(const void* handle) noexcept {
@@ -115,4 +117,6 @@ ATOMIK_EXPORT const char* atomik_board_error(const void* handle) noexcept {
     return self.error.empty() ? nullptr : self.error.c_str();
 }
 
-ATOMIK_EXPORT void atomik_board_destroy(void* handle) noexcept { delete static_cast<Board*>(handle); }
+ATOMIK_EXPORT void atomik_board_destroy(void* handle) noexcept {
+    delete static_cast<Board*>(handle);
+}
