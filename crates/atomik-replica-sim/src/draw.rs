@@ -53,9 +53,9 @@ fn mix(mut z: u64) -> u64 {
 
 /// A running hash of what has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Print(pub(crate) u64);
+pub(crate) struct Fingerprint(pub(crate) u64);
 
-impl Print {
+impl Fingerprint {
     pub(crate) fn word(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }

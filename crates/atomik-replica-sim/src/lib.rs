@@ -26,26 +26,30 @@
 //!
 //! ```
 //! let report = atomik_replica_sim::simulate(7)?;
-//! assert_eq!(report.print, atomik_replica_sim::simulate(7)?.print);
+//! assert_eq!(report.fingerprint, atomik_replica_sim::simulate(7)?.fingerprint);
 //! # Ok::<(), atomik_replica_sim::Failure>(())
 //! ```
 
 #![forbid(unsafe_code)]
 
-mod disk;
 mod draw;
+mod minimise;
 mod naive;
 mod network;
 mod oracle;
 mod report;
-mod runner;
 mod schedule;
-mod shrink;
-mod world;
+mod seeds;
+mod setup;
+mod simulation;
+mod step;
+mod violation;
 
+pub use minimise::{minimise, minimise_with};
 pub use naive::run_naive;
 pub use report::{Failure, Report};
-pub use runner::{Outcome, simulate, simulate_many};
-pub use schedule::{Memory, Operation, Schedule, Setup, Step, Weather};
-pub use shrink::{minimise, minimise_with};
-pub use world::run;
+pub use schedule::Schedule;
+pub use seeds::{Outcome, simulate, simulate_many};
+pub use setup::{LinkConditions, Setup};
+pub use simulation::run;
+pub use step::{Memory, Operation, Step};

@@ -6,7 +6,9 @@ use atomik_replica::Op;
 
 use crate::network::Network;
 use crate::report::{Failure, Report};
-use crate::schedule::{Operation, Schedule, Step};
+use crate::schedule::Schedule;
+use crate::setup::HORIZON;
+use crate::step::{Operation, Step};
 
 /// Sends every delta once and adds whatever arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,7 +31,7 @@ impl NaiveReplica {
 /// has arrived.
 pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
     let setup = &schedule.setup;
-    let mut network = Network::new(setup.seed, setup.replicas, setup.weather);
+    let mut network = Network::new(setup.seed, setup.replicas, setup.links);
     let mut replicas = vec![NaiveReplica::default(); setup.replicas];
     let mut expected = NaiveReplica::default();
     // Deltas commute, so that they can be added when they are sent: nobody looks before the end.
@@ -65,9 +67,9 @@ pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
         replica.states.retain(|_, state| *state != 0);
         if *replica != expected {
             return Err(Failure {
-                time: crate::schedule::HORIZON,
+                time: HORIZON,
                 invariant: "what anybody did is everywhere, once",
-                text: format!(
+                detail: format!(
                     "r{n} has {:x?}, should have {:x?}",
                     replica.states, expected.states
                 ),

@@ -1,13 +1,13 @@
 //! The network between replicas: links that can be cut one way, and a fate for every message.
 
 use crate::draw::fate;
-use crate::schedule::{HORIZON, Weather};
+use crate::setup::{HORIZON, LinkConditions};
 
-/// Links and weather.
+/// Links and conditions.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     seed: u64,
-    weather: Weather,
+    conditions: LinkConditions,
     /// Links that are cut, from and to.
     cut: Vec<Vec<bool>>,
     /// The time of the last message, and how many there were at that time.
@@ -15,10 +15,10 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(seed: u64, replicas: usize, weather: Weather) -> Self {
+    pub(crate) fn new(seed: u64, replicas: usize, conditions: LinkConditions) -> Self {
         Self {
             seed,
-            weather,
+            conditions,
             cut: vec![vec![false; replicas]; replicas],
             burst: (0, 0),
         }
@@ -30,9 +30,9 @@ impl Network {
 
     /// From now on nothing is lost, doubled or late.
     pub(crate) fn heal(&mut self) {
-        self.weather = Weather {
+        self.conditions = LinkConditions {
             delay: 1,
-            ..Weather::default()
+            ..LinkConditions::default()
         };
         self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
     }
@@ -43,17 +43,17 @@ impl Network {
             self.burst = (now, 0);
         }
         self.burst.1 += 1;
-        let weather = self.weather;
+        let conditions = self.conditions;
         let base = fate(self.seed, &[now, from as u64, to as u64, self.burst.1]);
-        let lost = self.cut[from][to] || fate(base, &[0]) % 1000 < weather.loss;
+        let lost = self.cut[from][to] || fate(base, &[0]) % 1000 < conditions.loss;
         let copies = if lost {
             0
         } else {
-            1 + u64::from(fate(base, &[1]) % 1000 < weather.duplicates)
+            1 + u64::from(fate(base, &[1]) % 1000 < conditions.duplicates)
         };
         (0..copies).map(move |copy| {
-            let late = fate(base, &[2, copy]) % 1000 < weather.stragglers;
-            let most = if late { HORIZON / 2 } else { weather.delay };
+            let late = fate(base, &[2, copy]) % 1000 < conditions.stragglers;
+            let most = if late { HORIZON / 2 } else { conditions.delay };
             now + 1 + fate(base, &[3, copy]) % most.max(1)
         })
     }

@@ -11,7 +11,7 @@ macro_rules! report {
             /// Rounds of ticks until all replicas were equal, the most of any run.
             pub rounds: u64,
             /// A hash of everything that happened; of many runs, the xor.
-            pub print: u64,
+            pub fingerprint: u64,
             /// What happened, event by event, if that was asked for.
             pub trace: Vec<String>,
         }
@@ -22,7 +22,7 @@ macro_rules! report {
             pub fn and(mut self, other: Self) -> Self {
                 $(self.$field += other.$field;)*
                 self.rounds = self.rounds.max(other.rounds);
-                self.print ^= other.print;
+                self.fingerprint ^= other.fingerprint;
                 self
             }
 
@@ -87,14 +87,14 @@ report! {
 
 /// An invariant does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("at {time}: {invariant}: {text}")]
+#[error("at {time}: {invariant}: {detail}")]
 pub struct Failure {
     /// The virtual time.
     pub time: u64,
     /// What should hold.
     pub invariant: &'static str,
     /// How it does not.
-    pub text: String,
+    pub detail: String,
     /// What happened before, event by event, if that was asked for.
     pub trace: Vec<String>,
 }

@@ -1,28 +1,31 @@
-//! Plants faults into copies of `atomik-replica`, one at a time, and has the simulator look for
-//! them: `mutants [SCHEDULES] [NAME]`.
+//! Mutation testing of the simulator: plants faults into copies of `atomik-replica`, one at a time,
+//! and lets the simulator look for each.
 //!
-//! The crates are copied to a folder of their own, and built into `mutants` below the target
-//! folder, some ten seconds a fault. Status 1 if a fault is not found, or one is found that should
-//! change nothing.
+//! `mutants [SCHEDULES] [NAME]` runs up to SCHEDULES schedules (20,000 by default) against every
+//! mutant whose name contains NAME. The crates are copied to a temporary folder and built into
+//! `mutants` below the target folder, some ten seconds per mutant.
+//!
+//! Exit status: 0 if every mutant is found, and every equivalent one is not; 1 otherwise; 3 if the
+//! mutants cannot be built or run.
 
 mod list;
 
 use std::error::Error;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 use std::{env, fs, io};
 
 use list::{MUTANTS, Mutant};
 
+/// The crates that the simulator is built from.
 const CRATES: [&str; 3] = ["atomik-algebra", "atomik-replica", "atomik-replica-sim"];
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);
     let schedules = arguments.next().unwrap_or_else(|| "20000".to_owned());
     let name = arguments.next().unwrap_or_default();
-    match search(&schedules, &name) {
+    match run_mutants(&schedules, &name) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -32,88 +35,96 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether all came out as listed.
-fn search(schedules: &str, name: &str) -> Result<bool, Box<dyn Error>> {
+/// Runs every mutant whose name contains `name`; returns whether all came out as listed.
+fn run_mutants(schedules: &str, name: &str) -> Result<bool, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .and_then(Path::parent)
-        .ok_or("the project's folder is not there any more")?;
+        .ok_or("the source folder that this program was built from is gone; build it again")?;
     let copy = Copy::make(root)?;
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), |dir| root.join(dir))
         .join("mutants");
-    let program = copy.build(&target)?;
-    let clean = run(&program, schedules)?;
-    if !clean.status.success() {
-        return Err(format!(
-            "the simulator fails without any fault, so this would show nothing: {}",
-            String::from_utf8_lossy(&clean.stdout)
-        )
-        .into());
+    if let Verdict::Found { failure, .. } = simulate(&copy.build(&target)?, schedules)? {
+        let what = "the simulator fails without a mutant, so a failure with one shows nothing";
+        return Err(format!("{what}: {failure}").into());
     }
-    println!("no fault: {schedules} schedules pass");
-    let mut fine = true;
+    println!("no mutant: {schedules} schedules pass");
+    let mut as_listed = true;
     for mutant in MUTANTS.iter().filter(|mutant| mutant.name.contains(name)) {
         let start = Instant::now();
-        copy.plant(mutant)?;
-        let program = copy.build(&target)?;
-        let output = run(&program, schedules)?;
-        copy.restore()?;
-        let text = String::from_utf8_lossy(&output.stdout);
-        let found = text.lines().find(|line| line.starts_with("seed "));
-        let right = found.is_some() != mutant.equivalent.is_some();
-        fine &= right;
-        let what = match (found, mutant.equivalent) {
-            (Some(line), _) => {
-                let passed = text.split(' ').nth(1).unwrap_or_default();
-                format!("found, {passed} schedules passed: {}", first(line, 130))
-            }
-            (None, Some(why)) => format!("not found, as expected: {why}"),
-            (None, None) => format!("NOT FOUND in {schedules} schedules"),
-        };
-        let mark = if right { "ok " } else { "BAD" };
+        let originals = copy.plant(mutant)?;
+        let verdict = simulate(&copy.build(&target)?, schedules)?;
+        restore(originals)?;
+        let right = matches!(verdict, Verdict::Found { .. }) != mutant.equivalent.is_some();
+        as_listed &= right;
         println!(
-            "{mark} {:5.1} s  {}: {what}",
+            "{} {:5.1} s  {}: {}",
+            if right { "ok " } else { "BAD" },
             start.elapsed().as_secs_f64(),
-            mutant.name
+            mutant.name,
+            verdict.describe(mutant, schedules)
         );
     }
-    Ok(fine)
+    Ok(as_listed)
 }
 
-fn first(line: &str, characters: usize) -> String {
-    line.chars().take(characters).collect()
+/// Whether the simulator fails.
+enum Verdict {
+    Passed,
+    Found {
+        /// How many schedules passed.
+        passed: String,
+        /// The first failure, as the simulator prints it.
+        failure: String,
+    },
 }
 
-fn run(program: &Path, schedules: &str) -> io::Result<Output> {
-    Command::new(program).arg(schedules).output()
+impl Verdict {
+    fn describe(&self, mutant: &Mutant, schedules: &str) -> String {
+        match (self, mutant.equivalent) {
+            (Self::Found { passed, failure }, _) => {
+                let failure: String = failure.chars().take(130).collect();
+                format!("found after {passed} schedules: {failure}")
+            }
+            (Self::Passed, Some(why)) => format!("not found, as expected: {why}"),
+            (Self::Passed, None) => format!("NOT FOUND in {schedules} schedules"),
+        }
+    }
 }
 
-/// The crates, in a folder that goes away with this.
+/// Runs the example `simulate`.
+fn simulate(program: &Path, schedules: &str) -> Result<Verdict, Box<dyn Error>> {
+    let output = Command::new(program).arg(schedules).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if output.status.success() {
+        return Ok(Verdict::Passed);
+    }
+    let failure = text.lines().find(|line| line.starts_with("seed "));
+    // The line of counts begins with that of the schedules that passed.
+    let counts = text.strip_prefix("schedules ").unwrap_or_default();
+    match (failure, counts.split_once(',')) {
+        (Some(failure), Some((passed, _))) => Ok(Verdict::Found {
+            passed: passed.to_owned(),
+            failure: failure.to_owned(),
+        }),
+        _ => Err(format!("{} ended with {}", program.display(), output.status).into()),
+    }
+}
+
+/// A copy of the crates in a temporary folder, which is deleted when this is dropped.
 struct Copy {
     folder: PathBuf,
-    /// The files of `atomik-replica`, as they are without a fault.
-    original: Vec<(OsString, Vec<u8>)>,
 }
 
 impl Copy {
     fn make(root: &Path) -> Result<Self, Box<dyn Error>> {
         let folder = env::temp_dir().join(format!("atomik-mutants-{}", std::process::id()));
         fs::create_dir(&folder)?;
-        let mut copy = Self {
-            folder,
-            original: Vec::new(),
-        };
+        let copy = Self { folder };
         for name in CRATES {
-            copy_folder(
-                &root.join("crates").join(name),
-                &copy.folder.join("crates").join(name),
-            )?;
-        }
-        for entry in fs::read_dir(copy.source())? {
-            let entry = entry?;
-            copy.original
-                .push((entry.file_name(), fs::read(entry.path())?));
+            let name = Path::new("crates").join(name);
+            copy_folder(&root.join(&name), &copy.folder.join(&name))?;
         }
         let mut manifest: toml::Table = fs::read_to_string(root.join("Cargo.toml"))?.parse()?;
         let workspace = manifest
@@ -128,7 +139,7 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Builds the runner; returns where it is.
+    /// Builds the example `simulate`; returns its path.
     fn build(&self, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--offline"])
@@ -142,41 +153,36 @@ impl Copy {
         Ok(target.join("debug").join("examples").join("simulate"))
     }
 
-    fn source(&self) -> PathBuf {
-        self.folder.join("crates/atomik-replica/src")
-    }
-
-    fn plant(&self, mutant: &Mutant) -> Result<(), Box<dyn Error>> {
+    /// Makes the edits of a mutant; returns the files as they were before each.
+    fn plant(&self, mutant: &Mutant) -> Result<Vec<(PathBuf, String)>, Box<dyn Error>> {
+        let mut originals = Vec::new();
         for (file, from, to) in mutant.edits {
-            let path = self.source().join(file);
+            let path = self.folder.join("crates/atomik-replica/src").join(file);
             let text = fs::read_to_string(&path)?;
-            if text.matches(from).count() != 1 {
+            let count = text.matches(from).count();
+            if count != 1 {
                 let name = mutant.name;
                 return Err(format!(
-                    "{name}: `{from}` is not there once in {file}: adapt the list"
+                    "{name}: `{from}` occurs {count} times in {file}, not once: update list.rs"
                 )
                 .into());
             }
-            fs::write(path, text.replacen(from, to, 1))?;
+            fs::write(&path, text.replacen(from, to, 1))?;
+            originals.push((path, text));
         }
-        Ok(())
+        Ok(originals)
     }
+}
 
-    /// Makes the source what it was when it was copied.
-    fn restore(&self) -> io::Result<()> {
-        for (name, text) in &self.original {
-            let path = self.source().join(name);
-            if fs::read(&path)? != *text {
-                fs::write(path, text)?;
-            }
-        }
-        Ok(())
-    }
+/// Takes the edits of a mutant back, the last one first.
+fn restore(originals: Vec<(PathBuf, String)>) -> io::Result<()> {
+    let mut originals = originals.into_iter().rev();
+    originals.try_for_each(|(path, text)| fs::write(path, text))
 }
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        // What is left in the folder for temporary files goes away some time.
+        // A folder that cannot be deleted is left to the system, as temporary files are.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -189,7 +195,7 @@ fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
         if entry.file_type()?.is_dir() {
             copy_folder(&entry.path(), &to)?;
         } else {
-            // Not `fs::copy`, which would keep the time: the build must see that the file is new.
+            // Unlike `fs::copy`, this gives the file a new time, which cargo needs to rebuild it.
             fs::write(to, fs::read(entry.path())?)?;
         }
     }

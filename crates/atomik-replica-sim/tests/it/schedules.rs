@@ -1,14 +1,10 @@
 //! What the simulator finds, and what it does not.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
 
 use std::sync::atomic::AtomicBool;
 
-use atomik_replica_sim::{Schedule, Step, Weather, minimise_with, run, run_naive, simulate_many};
+use atomik_replica_sim::{
+    LinkConditions, Schedule, Step, minimise_with, run, run_naive, simulate_many,
+};
 
 /// Schedules that every test run plays. `make soak` plays a million.
 const SCHEDULES: u64 = 10_000;
@@ -35,7 +31,7 @@ fn one_seed_gives_one_run() {
         assert_eq!(schedule, Schedule::generate(seed));
         let first = run(&schedule, false).unwrap();
         assert_eq!(first, run(&schedule, false).unwrap(), "seed {seed}");
-        assert!(prints.insert(first.print), "seed {seed}");
+        assert!(prints.insert(first.fingerprint), "seed {seed}");
     }
 }
 
@@ -47,36 +43,36 @@ fn tracing_changes_nothing() {
             run(&schedule, false).unwrap(),
             run(&schedule, true).unwrap(),
         );
-        assert_eq!(traced.print, plain.print);
+        assert_eq!(traced.fingerprint, plain.fingerprint);
         assert!(plain.trace.is_empty());
         assert!(traced.trace.len() as u64 > plain.delivered);
     }
 }
 
-/// The schedule of a seed, with steps that raw deltas understand, under this weather.
-fn naive(seed: u64, weather: Weather) -> Schedule {
+/// The schedule of a seed, with steps that raw deltas understand, under this links.
+fn naive(seed: u64, links: LinkConditions) -> Schedule {
     let mut schedule = Schedule::generate(seed);
-    schedule.setup.weather = weather;
+    schedule.setup.links = links;
     schedule
         .steps
         .retain(|(_, step)| matches!(step, Step::Work(..)));
     schedule
 }
 
-fn fails_within(seeds: std::ops::Range<u64>, weather: Weather) -> bool {
+fn fails_within(seeds: std::ops::Range<u64>, links: LinkConditions) -> bool {
     seeds
         .into_iter()
-        .any(|seed| run_naive(&naive(seed, weather)).is_err())
+        .any(|seed| run_naive(&naive(seed, links)).is_err())
 }
 
 #[test]
 fn raw_deltas_do_not_survive_a_lost_message() {
     assert!(fails_within(
         1..6,
-        Weather {
+        LinkConditions {
             loss: 50,
             delay: 20,
-            ..Weather::default()
+            ..LinkConditions::default()
         }
     ));
 }
@@ -85,10 +81,10 @@ fn raw_deltas_do_not_survive_a_lost_message() {
 fn raw_deltas_do_not_survive_a_message_that_comes_twice() {
     assert!(fails_within(
         1..6,
-        Weather {
+        LinkConditions {
             duplicates: 50,
             delay: 20,
-            ..Weather::default()
+            ..LinkConditions::default()
         }
     ));
 }
@@ -97,25 +93,25 @@ fn raw_deltas_do_not_survive_a_message_that_comes_twice() {
 fn raw_deltas_survive_reordering_and_delay_so_that_the_comparison_is_fair() {
     assert!(!fails_within(
         1..200,
-        Weather {
+        LinkConditions {
             delay: 60,
             stragglers: 300,
-            ..Weather::default()
+            ..LinkConditions::default()
         }
     ));
 }
 
 #[test]
 fn a_failing_schedule_is_made_as_small_as_its_fault() {
-    let weather = Weather {
+    let links = LinkConditions {
         duplicates: 300,
         delay: 20,
-        ..Weather::default()
+        ..LinkConditions::default()
     };
     let seed = (1..)
-        .find(|&seed| run_naive(&naive(seed, weather)).is_err())
+        .find(|&seed| run_naive(&naive(seed, links)).is_err())
         .unwrap();
-    let schedule = naive(seed, weather);
+    let schedule = naive(seed, links);
     let (small, failure, runs) = minimise_with(&schedule, run_naive).unwrap();
     assert_eq!(run_naive(&small).unwrap_err(), failure);
     assert_eq!(

@@ -1,5 +1,4 @@
 //! Schedules in which the simulation once found a fault, made small.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use atomik_replica_sim::{Memory, Operation, Schedule, Setup, Step, run};
 

@@ -5,8 +5,10 @@
 //! step leaves the others as they are.
 
 use crate::report::{Failure, Report};
-use crate::schedule::{Operation, Schedule, Setup, Step, digest_sizes};
-use crate::world::run;
+use crate::schedule::Schedule;
+use crate::setup::{Setup, digest_sizes};
+use crate::simulation::run;
+use crate::step::{Operation, Step};
 
 /// Runs in all beyond which what is left is small enough.
 const MOST_RUNS: usize = 20_000;
@@ -89,10 +91,10 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
     fn setup(&mut self) {
         let simpler: [fn(&mut Setup); 12] = [
             |setup| setup.signed = false,
-            |setup| setup.weather.stragglers = 0,
-            |setup| setup.weather.duplicates = 0,
-            |setup| setup.weather.loss = 0,
-            |setup| setup.weather.delay = 1,
+            |setup| setup.links.stragglers = 0,
+            |setup| setup.links.duplicates = 0,
+            |setup| setup.links.loss = 0,
+            |setup| setup.links.delay = 1,
             |setup| setup.storage_delay = 0,
             |setup| setup.long_keys = false,
             |setup| setup.words = 1,

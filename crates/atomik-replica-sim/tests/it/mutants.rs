@@ -1,7 +1,6 @@
 //! The list of faults fits the code that they are planted into.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
-#[path = "../examples/mutants/list.rs"]
+#[path = "../../examples/mutants/list.rs"]
 mod list;
 
 #[test]

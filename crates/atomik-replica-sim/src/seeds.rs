@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::report::{Failure, Report};
 use crate::schedule::Schedule;
-use crate::world::run;
+use crate::simulation::run;
 
 /// Seeds that a core takes at once.
 const CHUNK: u64 = 16;

@@ -1,0 +1,146 @@
+//! Checks what a replica holds after an event against the history of all origins.
+
+use super::contents::{ALL, Contents, Entry, KeyContents};
+use super::expected::ExpectedReplica;
+use super::history::History;
+use super::observe::describe;
+use crate::violation::{Check, ensure};
+
+/// Compares `new`, what a replica holds, with the history and with what it held before.
+pub(crate) fn check_contents(
+    history: &History,
+    expected: &ExpectedReplica,
+    new: &Contents,
+) -> Check {
+    let before = &expected.contents;
+    let checker = Checker {
+        history,
+        expected,
+        new,
+    };
+    checker.folded_stays_folded()?;
+    for (key, (new, before)) in new.keys.iter().zip(&before.keys).enumerate() {
+        for entry in &new.entries {
+            checker.entry_is_what_its_origin_did(key, entry)?;
+            checker.entry_is_stored_at_its_origin(key, entry)?;
+            checker.version_has_not_gone_backward(key, entry, before)?;
+            checker.folded_origin_has_no_entry(key, entry)?;
+        }
+        checker.no_entry_is_gone(key, new, before)?;
+        checker.own_changes_are_all_there(key, new)?;
+        checker.state_is_the_xor_of_all_changes(key, new)?;
+    }
+    Ok(())
+}
+
+struct Checker<'a> {
+    history: &'a History,
+    expected: &'a ExpectedReplica,
+    new: &'a Contents,
+}
+
+impl Checker<'_> {
+    fn name(&self, key: usize, entry: &Entry) -> String {
+        let name = self.history.name(entry.origin);
+        format!(
+            "r{}: k{key}: {name} version {}",
+            self.expected.n, entry.version
+        )
+    }
+
+    fn folded_stays_folded(&self) -> Check {
+        let mut folded = self.expected.contents.folded.iter();
+        folded.try_for_each(|origin| {
+            ensure(
+                self.new.folded.contains(origin),
+                "what is folded stays folded",
+                || format!("r{}: {}", self.expected.n, self.history.name(*origin)),
+            )
+        })
+    }
+
+    fn entry_is_what_its_origin_did(&self, key: usize, entry: &Entry) -> Check {
+        let (n, version) = (self.expected.n, entry.version);
+        let done = self.history.accumulator(n, entry.origin, key, version);
+        ensure(
+            done.as_ref() == Some(&entry.accumulator),
+            "an entry is what its origin did",
+            || format!("{}: {}", self.name(key, entry), entry.accumulator),
+        )
+    }
+
+    fn entry_is_stored_at_its_origin(&self, key: usize, entry: &Entry) -> Check {
+        ensure(
+            entry.origin == self.expected.local.origin
+                || entry.version <= self.history.origins[entry.origin].stored[key],
+            "nobody knows what its origin has not stored",
+            || self.name(key, entry),
+        )
+    }
+
+    fn version_has_not_gone_backward(
+        &self,
+        key: usize,
+        entry: &Entry,
+        before: &KeyContents,
+    ) -> Check {
+        let before = before.version(entry.origin);
+        ensure(
+            entry.version >= before,
+            "versions never go backward",
+            || format!("{}, before {before}", self.name(key, entry)),
+        )
+    }
+
+    fn folded_origin_has_no_entry(&self, key: usize, entry: &Entry) -> Check {
+        ensure(
+            !self.new.folded.contains(&entry.origin),
+            "what is folded has no entries",
+            || self.name(key, entry),
+        )
+    }
+
+    fn no_entry_is_gone(&self, key: usize, new: &KeyContents, before: &KeyContents) -> Check {
+        before.entries.iter().try_for_each(|entry| {
+            ensure(
+                new.version(entry.origin) > 0 || self.new.folded.contains(&entry.origin),
+                "versions never go backward",
+                || format!("{} is gone", self.name(key, entry)),
+            )
+        })
+    }
+
+    fn own_changes_are_all_there(&self, key: usize, new: &KeyContents) -> Check {
+        let ExpectedReplica { n, local, .. } = self.expected;
+        let own = local.origin;
+        let done = self.history.changes(*n, own, key).len() as u64;
+        ensure(
+            new.version(own) == done || self.new.folded.contains(&own) && local.retired,
+            "a replica knows all that it did",
+            || format!("r{n}: k{key}: {} of {done}", new.version(own)),
+        )
+    }
+
+    fn state_is_the_xor_of_all_changes(&self, key: usize, new: &KeyContents) -> Check {
+        let n = self.expected.n;
+        let mut sum = new.state.clone();
+        for entry in &new.entries {
+            sum.accumulate(&entry.accumulator);
+        }
+        for &origin in &self.new.folded {
+            if let Some(last) = self.history.accumulator(n, origin, key, ALL) {
+                sum.accumulate(&last);
+            }
+        }
+        ensure(
+            sum.is_zero(),
+            "a state is the xor of what all origins did",
+            || {
+                format!(
+                    "r{n}: k{key}: {}, wrong bits {sum}",
+                    describe(self.history, new)
+                )
+            },
+        )
+    }
+}

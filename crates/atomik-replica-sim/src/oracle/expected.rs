@@ -1,0 +1,109 @@
+//! One replica as it must be: what it holds, and what it must remember beside that.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use atomik_replica::Value;
+
+use super::contents::Contents;
+
+/// A batch that can be undone.
+#[derive(Clone, Debug)]
+pub(crate) struct Batch {
+    pub(crate) number: u64,
+    pub(crate) undoes: Option<u64>,
+    pub(crate) deltas: Vec<(usize, Value)>,
+}
+
+/// What a replica stores and does not share with others.
+#[derive(Clone, Debug)]
+pub(crate) struct Local {
+    pub(crate) origin: usize,
+    pub(crate) retired: bool,
+    /// By key.
+    pub(crate) marks: Vec<Value>,
+    pub(crate) batches: VecDeque<Batch>,
+    pub(crate) undone: BTreeSet<u64>,
+    pub(crate) next_batch: u64,
+    /// Number, and the states of all keys.
+    pub(crate) checkpoints: Vec<(u32, Vec<Value>)>,
+    pub(crate) next_checkpoint: u32,
+}
+
+/// A replica at the moment of a flush: what a start from that batch must bring back.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) local: Local,
+    pub(crate) contents: Contents,
+}
+
+impl Snapshot {
+    pub(crate) fn origin(&self) -> usize {
+        self.local.origin
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) number: u32,
+    /// The states of all keys as the notices add up.
+    pub(crate) heard: Vec<Value>,
+}
+
+/// One replica as it must be.
+#[derive(Clone, Debug)]
+pub(crate) struct ExpectedReplica {
+    /// Its number.
+    pub(crate) n: usize,
+    pub(crate) local: Local,
+    pub(crate) contents: Contents,
+    pub(crate) subscriptions: Vec<Subscription>,
+    /// Tickets that were promised since the last flush.
+    pub(crate) promised: Vec<u64>,
+}
+
+impl ExpectedReplica {
+    /// A replica that starts without records.
+    pub(crate) fn empty(n: usize, origin: usize, keys: usize, words: usize) -> Self {
+        let local = Local {
+            origin,
+            retired: false,
+            marks: vec![Value::zero(words); keys],
+            batches: VecDeque::new(),
+            undone: BTreeSet::new(),
+            next_batch: 1,
+            checkpoints: Vec::new(),
+            next_checkpoint: 1,
+        };
+        let contents = Contents::empty(keys, words);
+        Self::from_snapshot(n, origin, Snapshot { local, contents })
+    }
+
+    /// A replica that starts from what it had stored, as `origin`.
+    pub(crate) fn from_snapshot(n: usize, origin: usize, snapshot: Snapshot) -> Self {
+        let Snapshot { local, contents } = snapshot;
+        Self {
+            n,
+            local: Local {
+                origin,
+                retired: false,
+                ..local
+            },
+            contents,
+            subscriptions: Vec::new(),
+            promised: Vec::new(),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            local: self.local.clone(),
+            contents: self.contents.clone(),
+        }
+    }
+
+    /// The states of all keys.
+    pub(crate) fn states(&self) -> Vec<Value> {
+        let keys = self.contents.keys.iter();
+        keys.map(|key| key.state.clone()).collect()
+    }
+}

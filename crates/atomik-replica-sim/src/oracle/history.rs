@@ -1,0 +1,273 @@
+//! Every change that any origin ever made, with what its maker knew of the others.
+//!
+//! From this follow the contents of an entry of a given version, the state of a key, and which
+//! changes are concurrent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use atomik_replica::{OriginId, Value};
+
+use super::contents::{ALL, Contents};
+use crate::violation::{Check, Violation, ensure};
+
+/// One change of one key, as its origin made it.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// The origin's accumulator after the change.
+    pub(crate) accumulator: Value,
+    /// The version vector of the changes to the key that the maker knew, by origin.
+    pub(crate) knew: Vec<u64>,
+    /// Whether `knew` is exact, and not a lower bound.
+    pub(crate) exact: bool,
+}
+
+/// An origin and everything that it ever did.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) id: OriginId,
+    /// The replica that writes, or wrote, as this origin.
+    pub(crate) owner: usize,
+    /// By key.
+    pub(crate) changes: Vec<Vec<Change>>,
+    /// The versions that its storage has confirmed, by key.
+    pub(crate) stored: Vec<u64>,
+    pub(crate) retired: bool,
+    /// Members that have held all of it in storage since it retired.
+    pub(crate) complete_at: BTreeSet<usize>,
+}
+
+/// Changes that a replica makes under an origin after it was started from a stale copy, while
+/// others may know later ones of the same origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch {
+    pub(crate) origin: usize,
+    /// By key.
+    pub(crate) changes: Vec<Vec<Change>>,
+    /// The versions in the stale copy, by key.
+    pub(crate) base: Vec<u64>,
+}
+
+impl Branch {
+    /// The accumulator of a key at a version; `zero` at version 0.
+    pub(crate) fn accumulator<'a>(
+        &'a self,
+        key: usize,
+        version: u64,
+        zero: &'a Value,
+    ) -> &'a Value {
+        let place = (version as usize).checked_sub(1);
+        place.map_or(zero, |place| &self.changes[key][place].accumulator)
+    }
+}
+
+/// All origins, numbered in the order in which they came to be.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) keys: Vec<Vec<u8>>,
+    words: usize,
+    pub(crate) origins: Vec<Origin>,
+    numbers: BTreeMap<OriginId, usize>,
+    /// By replica.
+    branches: Vec<Option<Branch>>,
+}
+
+impl History {
+    pub(crate) fn new(keys: Vec<Vec<u8>>, words: usize, replicas: usize) -> Self {
+        Self {
+            keys,
+            words,
+            origins: Vec::new(),
+            numbers: BTreeMap::new(),
+            branches: vec![None; replicas],
+        }
+    }
+
+    pub(crate) fn replicas(&self) -> usize {
+        self.branches.len()
+    }
+
+    pub(crate) fn zero(&self) -> Value {
+        Value::zero(self.words)
+    }
+
+    /// The number of a key.
+    pub(crate) fn key(&self, name: &[u8]) -> Check<usize> {
+        self.keys
+            .iter()
+            .position(|key| key[..] == *name)
+            .ok_or_else(|| Violation {
+                invariant: "notices are about keys that there are",
+                detail: format!("{name:?}"),
+            })
+    }
+
+    /// The number of an origin.
+    pub(crate) fn origin(&self, id: OriginId) -> Option<usize> {
+        self.numbers.get(&id).copied()
+    }
+
+    /// A short name of an origin: its replica, and how many origins that replica had before.
+    pub(crate) fn name(&self, origin: usize) -> String {
+        let Origin { owner, .. } = self.origins[origin];
+        let earlier = self.origins[..origin]
+            .iter()
+            .filter(|other| other.owner == owner);
+        format!("r{owner}.{}", earlier.count())
+    }
+
+    /// As [`History::name`]; the id itself if no replica has had it.
+    pub(crate) fn name_of(&self, id: OriginId) -> String {
+        self.origin(id)
+            .map_or_else(|| id.to_string(), |origin| self.name(origin))
+    }
+
+    /// Adds an origin that replica `owner` writes as from now on.
+    pub(crate) fn register(&mut self, id: OriginId, owner: usize) -> Check<usize> {
+        ensure(
+            !self.numbers.contains_key(&id),
+            "a replica that cannot prove its memory takes a new origin",
+            || format!("r{owner} goes on as {}", self.name_of(id)),
+        )?;
+        let number = self.origins.len();
+        self.numbers.insert(id, number);
+        self.origins.push(Origin {
+            id,
+            owner,
+            changes: vec![Vec::new(); self.keys.len()],
+            stored: vec![0; self.keys.len()],
+            retired: false,
+            complete_at: BTreeSet::new(),
+        });
+        Ok(number)
+    }
+
+    /// The changes of an origin to a key, as replica `n` may know them: a branch is known to its
+    /// replica alone.
+    pub(crate) fn changes(&self, n: usize, origin: usize, key: usize) -> &[Change] {
+        match &self.branches[n] {
+            Some(branch) if branch.origin == origin => &branch.changes[key],
+            _ => &self.origins[origin].changes[key],
+        }
+    }
+
+    /// An origin's accumulator of a key at a version, as replica `n` may know it; `None` if there
+    /// is no such version.
+    pub(crate) fn accumulator(
+        &self,
+        n: usize,
+        origin: usize,
+        key: usize,
+        version: u64,
+    ) -> Option<Value> {
+        let changes = self.changes(n, origin, key);
+        let change = match version {
+            0 => return Some(self.zero()),
+            ALL if changes.is_empty() => return Some(self.zero()),
+            ALL => changes.last(),
+            _ => changes.get(version as usize - 1),
+        };
+        change.map(|change| change.accumulator.clone())
+    }
+
+    /// Adds a change that replica `n` makes as `own`.
+    pub(crate) fn append(
+        &mut self,
+        n: usize,
+        own: usize,
+        key: usize,
+        delta: &Value,
+        knew: Vec<u64>,
+    ) {
+        let mut accumulator = self
+            .accumulator(n, own, key, ALL)
+            .unwrap_or_else(|| self.zero());
+        accumulator.accumulate(delta);
+        let changes = match &mut self.branches[n] {
+            Some(branch) => &mut branch.changes[key],
+            None => &mut self.origins[own].changes[key],
+        };
+        changes.push(Change {
+            accumulator,
+            knew,
+            exact: true,
+        });
+    }
+
+    /// Storage has these versions of an origin.
+    pub(crate) fn confirm(&mut self, origin: usize, versions: &[u64]) {
+        let stored = &mut self.origins[origin].stored;
+        for (stored, version) in stored.iter_mut().zip(versions) {
+            *stored = (*stored).max(*version);
+        }
+    }
+
+    /// Forgets the changes of an origin that its storage does not have: a change is sent only once
+    /// it is stored, so nobody has seen them.
+    pub(crate) fn forget_unstored(&mut self, origin: usize) {
+        let origin = &mut self.origins[origin];
+        for (changes, stored) in origin.changes.iter_mut().zip(&origin.stored) {
+            changes.truncate(*stored as usize);
+        }
+    }
+
+    /// Takes note of the retired origins that replica `n` holds completely, by what its storage has
+    /// confirmed.
+    pub(crate) fn note_complete(&mut self, n: usize, confirmed: &Contents) {
+        for (number, origin) in self.origins.iter_mut().enumerate() {
+            let has_all = |(key, changes): (usize, &Vec<Change>)| {
+                confirmed.keys[key].version(number) == changes.len() as u64
+            };
+            let complete = origin.retired
+                && (confirmed.folded.contains(&number)
+                    || origin.changes.iter().enumerate().all(has_all));
+            if complete {
+                origin.complete_at.insert(n);
+            }
+        }
+    }
+
+    pub(crate) fn branch(&self, n: usize) -> Option<&Branch> {
+        self.branches[n].as_ref()
+    }
+
+    pub(crate) fn take_branch(&mut self, n: usize) -> Option<Branch> {
+        self.branches[n].take()
+    }
+
+    /// From now on replica `n` writes as `origin` from the versions `base` of a stale copy.
+    pub(crate) fn branch_off(&mut self, n: usize, origin: usize, base: Vec<u64>) {
+        let mut changes = self.origins[origin].changes.clone();
+        for (changes, version) in changes.iter_mut().zip(&base) {
+            changes.truncate(*version as usize);
+        }
+        self.branches[n] = Some(Branch {
+            origin,
+            changes,
+            base,
+        });
+    }
+
+    /// Makes the branch of replica `n` the history of its origin. What came after its base is lost,
+    /// and its versions now name other changes.
+    pub(crate) fn adopt_branch(&mut self, n: usize, retired: bool) {
+        let Some(branch) = self.branches[n].take() else {
+            return;
+        };
+        let own = branch.origin;
+        // An entry that names a lost change as seen means another change than the one that has the
+        // version now.
+        let histories = self.origins.iter_mut().map(|origin| &mut origin.changes);
+        let branches = self.branches.iter_mut().flatten();
+        for history in histories.chain(branches.map(|branch| &mut branch.changes)) {
+            for (changes, base) in history.iter_mut().zip(&branch.base) {
+                for change in changes {
+                    change.exact &= change.knew.get(own).is_none_or(|knew| knew <= base);
+                }
+            }
+        }
+        let origin = &mut self.origins[own];
+        origin.changes = branch.changes;
+        origin.stored = branch.base;
+        origin.retired = retired;
+    }
+}

@@ -1,0 +1,305 @@
+//! What every replica must hold, answer and report, computed from what was done to it, never from
+//! what it computed itself.
+//!
+//! | file | what it holds or checks |
+//! |---|---|
+//! | [`history`] | every change of every origin, and what its maker knew |
+//! | [`expected`] | one replica as it must be |
+//! | [`contents`], [`observe`] | what a replica holds: as data, and read off a replica |
+//! | [`plan`] | what operations and undos must lead to |
+//! | [`entries`] | entries and states after every event |
+//! | [`notices`] | every notice, and that none is missing |
+//! | [`overlaps`], [`subscriptions`] | of these, overlaps, and what subscribers hear |
+//! | [`checkpoints`] | states at checkpoints |
+//! | [`restarts`], [`stale_copy`] | starts, crashes, and disks that were taken back |
+//! | [`convergence`] | the end of a run |
+
+mod checkpoints;
+mod contents;
+mod convergence;
+mod entries;
+mod expected;
+mod history;
+mod notices;
+mod observe;
+mod overlaps;
+mod plan;
+mod restarts;
+mod stale_copy;
+mod subscriptions;
+
+use std::collections::BTreeSet;
+
+use atomik_replica::{Notice, OpError, OriginId, Outcome, Replica, Value};
+
+use self::expected::ExpectedReplica;
+use self::history::History;
+use self::plan::{Keyspace, check_and_apply, plan_operations, plan_undo};
+use crate::setup::Setup;
+use crate::step::Operation;
+use crate::violation::{Check, Violation, ensure};
+
+pub(crate) use self::convergence::Versions;
+pub(crate) use self::expected::Snapshot;
+pub(crate) use self::notices::Observed;
+pub(crate) use self::plan::Plan;
+pub(crate) use self::restarts::Opening;
+
+pub(crate) struct Oracle {
+    words: usize,
+    keyspace: Keyspace,
+    history: History,
+    /// Those that are up.
+    replicas: Vec<Option<ExpectedReplica>>,
+}
+
+impl Oracle {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let keys = (0..setup.keys).map(|key| {
+            let mut bytes = format!("k{key}").into_bytes();
+            if setup.long_keys {
+                bytes.resize(1000 + key, b'.');
+            }
+            bytes
+        });
+        Self {
+            words: setup.words,
+            keyspace: Keyspace::new(setup),
+            history: History::new(keys.collect(), setup.words, setup.replicas),
+            replicas: vec![None; setup.replicas],
+        }
+    }
+
+    /// The names of the keys.
+    pub(crate) fn keys(&self) -> &[Vec<u8>] {
+        &self.history.keys
+    }
+
+    /// A short name of an origin: its replica, and how many origins that replica had before.
+    pub(crate) fn name(&self, origin: usize) -> String {
+        self.history.name(origin)
+    }
+
+    /// As [`Oracle::name`]; the id itself if no replica has had it.
+    pub(crate) fn name_of(&self, id: OriginId) -> String {
+        self.history.name_of(id)
+    }
+
+    /// Whether replica `n` runs on a stale copy and has not noticed yet.
+    pub(crate) fn is_stale(&self, n: usize) -> bool {
+        self.history.branch(n).is_some()
+    }
+
+    pub(crate) fn has_retired(&self, n: usize) -> bool {
+        let replica = self.replicas[n].as_ref();
+        replica.is_some_and(|replica| replica.local.retired)
+    }
+
+    /// The origins that replica `n` has had so far.
+    pub(crate) fn origins_of(&self, n: usize) -> impl Iterator<Item = usize> {
+        let all = self.history.origins.iter().enumerate();
+        all.filter(move |(_, origin)| origin.owner == n)
+            .map(|(number, _)| number)
+    }
+
+    fn expected(&self, n: usize) -> Check<&ExpectedReplica> {
+        self.replicas[n].as_ref().ok_or_else(|| not_up(n))
+    }
+
+    fn expected_mut(&mut self, n: usize) -> Check<&mut ExpectedReplica> {
+        self.replicas[n].as_mut().ok_or_else(|| not_up(n))
+    }
+}
+
+fn not_up(n: usize) -> Violation {
+    Violation::of_simulator(format!("r{n} is not up"))
+}
+
+/// Starts, storage and crashes.
+impl Oracle {
+    /// Replica `n` was opened.
+    pub(crate) fn opened(&mut self, n: usize, replica: &Replica, opening: &Opening<'_>) -> Check {
+        let expected = restarts::opened(&mut self.history, n, self.words, replica, opening)?;
+        self.replicas[n] = Some(expected);
+        Ok(())
+    }
+
+    /// Replica `n` has handed a batch to storage; returns what is in it.
+    pub(crate) fn flushed(&mut self, n: usize, ticket: u64) -> Check<Snapshot> {
+        let expected = self.expected_mut(n)?;
+        let promised = core::mem::take(&mut expected.promised);
+        ensure(
+            promised.iter().all(|promise| *promise == ticket),
+            "an operation is stored with the ticket that it got",
+            || format!("r{n}: ticket {ticket}, promised were {promised:?}"),
+        )?;
+        Ok(expected.snapshot())
+    }
+
+    /// Storage has confirmed a batch of replica `n`, which is about to learn so.
+    pub(crate) fn confirmed(&mut self, n: usize, snapshot: &Snapshot) {
+        let own = snapshot.origin();
+        let is_own = self.expected(n).is_ok_and(|it| it.local.origin == own);
+        if is_own && !self.is_stale(n) {
+            self.history.confirm(own, &snapshot.contents.versions(own));
+        }
+        self.note_complete(n, Some(snapshot));
+    }
+
+    /// Takes note of the retired origins that replica `n` holds completely in what its storage has
+    /// confirmed.
+    pub(crate) fn note_complete(&mut self, n: usize, confirmed: Option<&Snapshot>) {
+        if let Some(confirmed) = confirmed {
+            self.history.note_complete(n, &confirmed.contents);
+        }
+    }
+
+    /// Replica `n` has stopped; `survivor` is the last batch that is left on its disk.
+    pub(crate) fn crashed(&mut self, n: usize, survivor: Option<&Snapshot>) {
+        if let Some(stopped) = self.replicas[n].take() {
+            restarts::crashed(&mut self.history, &stopped, survivor);
+        }
+    }
+
+    /// Ends the staleness of replica `n` if nobody knows more of its origin than its copy; returns
+    /// whether it did.
+    pub(crate) fn release(&mut self, n: usize, announced: &BTreeSet<OriginId>) -> bool {
+        stale_copy::release(&mut self.history, &self.replicas, n, announced)
+    }
+}
+
+/// Local events.
+impl Oracle {
+    pub(crate) fn plan_operations(
+        &self,
+        n: usize,
+        operations: &[(usize, Operation)],
+    ) -> Check<Result<Plan, OpError>> {
+        Ok(plan_operations(
+            self.expected(n)?,
+            &self.keyspace,
+            operations,
+        ))
+    }
+
+    pub(crate) fn plan_undo(&self, n: usize, number: u64) -> Check<Result<Plan, OpError>> {
+        Ok(plan_undo(self.expected(n)?, &self.keyspace, number))
+    }
+
+    /// The number of the batch this many before the last; it may not exist.
+    pub(crate) fn batch_number(&self, n: usize, back: u64) -> Check<u64> {
+        let next = self.expected(n)?.local.next_batch;
+        Ok((next - 1).saturating_sub(back))
+    }
+
+    /// Compares what replica `n` made of a batch with the plan for it, and carries the plan out.
+    /// `stored` is what its storage has confirmed.
+    pub(crate) fn check_and_apply(
+        &mut self,
+        n: usize,
+        plan: Result<Plan, OpError>,
+        result: Result<Outcome, OpError>,
+        stored: Option<&Snapshot>,
+    ) -> Check {
+        let Self {
+            keyspace,
+            history,
+            replicas,
+            ..
+        } = self;
+        let expected = replicas[n].as_mut().ok_or_else(|| not_up(n))?;
+        check_and_apply(plan, result, stored, expected, history, keyspace)
+    }
+
+    pub(crate) fn checkpoint_made(&mut self, n: usize, result: Result<Outcome, OpError>) -> Check {
+        checkpoints::made(self.expected_mut(n)?, result)
+    }
+
+    pub(crate) fn checkpoint_number(&self, n: usize, place: usize) -> Check<u32> {
+        Ok(checkpoints::number_at(self.expected(n)?, place))
+    }
+
+    pub(crate) fn checkpoint_dropped(
+        &mut self,
+        n: usize,
+        number: u32,
+        result: Result<Outcome, OpError>,
+    ) -> Check {
+        checkpoints::dropped(self.expected_mut(n)?, number, result)
+    }
+
+    pub(crate) fn check_checkpoints(&self, n: usize, replica: &Replica) -> Check {
+        checkpoints::check(&self.history, self.expected(n)?, replica)
+    }
+
+    pub(crate) fn subscribed(&mut self, n: usize, number: u32) -> Check {
+        subscriptions::began(self.expected_mut(n)?, number);
+        Ok(())
+    }
+
+    /// Ends all subscriptions of replica `n`; returns their numbers.
+    pub(crate) fn unsubscribed(&mut self, n: usize) -> Check<Vec<u32>> {
+        Ok(subscriptions::ended(self.expected_mut(n)?))
+    }
+
+    pub(crate) fn retired(&mut self, n: usize, result: Result<Outcome, OpError>) -> Check {
+        let expected = self.replicas[n].as_mut().ok_or_else(|| not_up(n))?;
+        restarts::retired(&mut self.history, expected, result)
+    }
+}
+
+/// After any event, and at the end.
+impl Oracle {
+    /// Checks what replica `n` holds after an event, and its notices.
+    pub(crate) fn check(
+        &mut self,
+        n: usize,
+        replica: &Replica,
+        notices: &[Notice],
+    ) -> Check<Observed> {
+        let expected = self.replicas[n].as_mut().ok_or_else(|| not_up(n))?;
+        let history = &mut self.history;
+        let mut observed = notices::check_identity(history, expected, notices)?;
+        let contents = observe::observe(history, replica)?;
+        entries::check_contents(history, expected, &contents)?;
+        let view = self.keyspace.view;
+        notices::check(history, view, expected, &contents, notices, &mut observed)?;
+        expected.contents = contents;
+        Ok(observed)
+    }
+
+    /// The delta of a key: its state xor its mark.
+    pub(crate) fn since_mark(&self, n: usize, key: usize) -> Check<Value> {
+        let ExpectedReplica {
+            contents, local, ..
+        } = self.expected(n)?;
+        Ok(contents.keys[key].state.xor(&local.marks[key]))
+    }
+
+    /// The highest versions that any replica holds.
+    pub(crate) fn highest(&self) -> Versions {
+        convergence::highest(&self.history, &self.replicas)
+    }
+
+    pub(crate) fn check_converged(&self, wanted: &Versions) -> Check {
+        convergence::check_converged(&self.history, &self.replicas, wanted)
+    }
+
+    pub(crate) fn check_acknowledged(&self, held: &Versions, lost: &BTreeSet<usize>) -> Check {
+        convergence::check_acknowledged(&self.history, held, lost)
+    }
+
+    /// Origins that every replica must fold, given those whose retirement is announced.
+    pub(crate) fn to_fold(&self, announced: &BTreeSet<OriginId>) -> Vec<usize> {
+        convergence::to_fold(&self.history, &self.replicas, announced)
+    }
+
+    pub(crate) fn have_folded(&self, origins: &[usize]) -> bool {
+        convergence::have_folded(&self.replicas, origins)
+    }
+
+    /// Whether all replicas that are up hold the same.
+    pub(crate) fn agree(&self) -> bool {
+        convergence::agree(&self.replicas)
+    }
+}

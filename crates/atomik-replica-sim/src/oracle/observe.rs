@@ -1,0 +1,65 @@
+//! Reads what a replica holds, and puts it into words.
+
+use std::collections::BTreeSet;
+
+use atomik_replica::{OriginId, Replica};
+
+use super::contents::{Contents, Entry, KeyContents};
+use super::history::History;
+use crate::violation::{Check, Violation};
+
+/// What a replica holds now.
+pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
+    let number = |id: OriginId| {
+        history.origin(id).ok_or_else(|| Violation {
+            invariant: "only origins that there are have entries",
+            detail: id.to_string(),
+        })
+    };
+    let mut contents = Contents {
+        keys: Vec::with_capacity(history.keys.len()),
+        folded: BTreeSet::new(),
+    };
+    for key in &history.keys {
+        let mut entries = Vec::new();
+        for (id, version, accumulator) in replica.writers(key) {
+            entries.push(Entry {
+                origin: number(id)?,
+                version,
+                accumulator,
+            });
+        }
+        entries.sort_unstable_by_key(|entry| entry.origin);
+        contents.keys.push(KeyContents {
+            state: replica.state(key),
+            entries,
+        });
+    }
+    for status in replica.origins().filter(|status| status.folded) {
+        contents.folded.insert(number(status.origin)?);
+    }
+    Ok(contents)
+}
+
+/// State and entries of a key in words.
+pub(crate) fn describe(history: &History, key: &KeyContents) -> String {
+    let entry = |entry: &Entry| {
+        let name = history.name(entry.origin);
+        format!("{name} version {} {}", entry.version, entry.accumulator)
+    };
+    let entries: Vec<String> = key.entries.iter().map(entry).collect();
+    format!("{} ({})", key.state, entries.join(", "))
+}
+
+/// The first key that differs, in words.
+pub(crate) fn difference(history: &History, expected: &Contents, found: &Contents) -> String {
+    let mut keys = expected.keys.iter().zip(&found.keys).enumerate();
+    match keys.find(|(_, (expected, found))| expected != found) {
+        Some((key, (expected, found))) => format!(
+            "k{key}: expected {}, found {}",
+            describe(history, expected),
+            describe(history, found)
+        ),
+        None => "folded origins".to_owned(),
+    }
+}

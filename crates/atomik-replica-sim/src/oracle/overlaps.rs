@@ -1,0 +1,173 @@
+//! Checks that concurrent changes of the same bits are reported to one of their writers, and that
+//! nothing else is.
+
+use atomik_replica::{Overlap, Value};
+
+use super::contents::Contents;
+use super::expected::ExpectedReplica;
+use super::history::{Change, History};
+use crate::violation::{Check, ensure};
+
+/// An overlap that a replica, as a writer, must report.
+pub(crate) struct DueOverlap {
+    key: usize,
+    /// The other origin, up to this version.
+    origin: usize,
+    version: u64,
+    bits: Value,
+}
+
+impl DueOverlap {
+    pub(crate) fn describe(&self, history: &History, n: usize) -> String {
+        let Self {
+            key, version, bits, ..
+        } = self;
+        let name = history.name(self.origin);
+        format!("r{n}: k{key}: bits {bits} of {name} version {version}")
+    }
+}
+
+/// The bits in which two origins' changes of a key overlap: the changes that the other side did not
+/// know, each side by its net effect. And whether all version vectors involved are exact. `None` if
+/// a version does not exist.
+fn overlap(
+    history: &History,
+    n: usize,
+    key: usize,
+    a: (usize, u64),
+    b: (usize, u64),
+) -> Option<(Value, bool)> {
+    let change = |(origin, version): (usize, u64)| {
+        let changes = history.changes(n, origin, key);
+        changes.get((version as usize).checked_sub(1)?)
+    };
+    let (last_a, last_b) = (change(a)?, change(b)?);
+    let knew = |change: &Change, origin: usize| change.knew.get(origin).copied().unwrap_or(0);
+    let (b_known, a_known) = (knew(last_a, b.0), knew(last_b, a.0));
+    // Another origin may know changes that a stale copy has forgotten. The replica compares them
+    // with what it has done since under the same versions: neither right nor wrong until it
+    // notices.
+    let forgotten = history.branch(n).is_some_and(|branch| {
+        let (own, base) = (branch.origin, branch.base[key]);
+        own == a.0 && a_known > base || own == b.0 && b_known > base
+    });
+    let exact = last_a.exact && last_b.exact && !forgotten;
+    if forgotten || b_known >= b.1 || a_known >= a.1 {
+        return Some((history.zero(), exact));
+    }
+    let net = |change: &Change, origin: usize, known: u64| {
+        let known = history.accumulator(n, origin, key, known)?;
+        Some(change.accumulator.xor(&known))
+    };
+    let bits = net(last_a, a.0, a_known)?.and(&net(last_b, b.0, b_known)?);
+    Some((bits, exact))
+}
+
+/// How many entries of other origins are newer in `new` than before.
+pub(crate) fn merged(expected: &ExpectedReplica, new: &Contents) -> u64 {
+    let own = expected.local.origin;
+    let keys = new.keys.iter().zip(&expected.contents.keys);
+    keys.flat_map(|(new, before)| {
+        let entries = new.entries.iter();
+        entries.filter(move |entry| {
+            entry.origin != own && entry.version != before.version(entry.origin)
+        })
+    })
+    .count() as u64
+}
+
+/// The overlaps that a replica must report of what it has just learned.
+pub(crate) fn due(
+    history: &History,
+    expected: &ExpectedReplica,
+    new: &Contents,
+) -> Vec<DueOverlap> {
+    let ExpectedReplica {
+        n, local, contents, ..
+    } = expected;
+    let mut due = Vec::new();
+    // Others may have folded a replica that has retired, and then their changes do not say that
+    // they knew its own.
+    if local.retired {
+        return due;
+    }
+    let own = local.origin;
+    for (key, (new, before)) in new.keys.iter().zip(&contents.keys).enumerate() {
+        let mine = before.version(own);
+        for entry in &new.entries {
+            let before = before.version(entry.origin);
+            if entry.origin == own || entry.version == before {
+                continue;
+            }
+            let overlap_up_to = |version| {
+                overlap(history, *n, key, (own, mine), (entry.origin, version))
+                    .unwrap_or_else(|| (history.zero(), true))
+            };
+            let (bits, exact) = overlap_up_to(entry.version);
+            let (reported, reported_exact) = overlap_up_to(before);
+            if exact && reported_exact && !bits.and_not(&reported).is_zero() {
+                due.push(DueOverlap {
+                    key,
+                    origin: entry.origin,
+                    version: entry.version,
+                    bits,
+                });
+            }
+        }
+    }
+    due
+}
+
+/// Checks a report, and takes it off the list of those due.
+pub(crate) fn check_report(
+    history: &History,
+    expected: &ExpectedReplica,
+    new: &Contents,
+    report: &Overlap,
+    due: &mut Vec<DueOverlap>,
+) -> Check {
+    let n = expected.n;
+    let key = history.key(&report.key)?;
+    let origins = report.origins;
+    let [a, b] = origins.map(|(id, version)| Some((history.origin(id)?, version)));
+    let found = match (a, b) {
+        (Some(a), Some(b)) => overlap(history, n, key, a, b),
+        _ => None,
+    };
+    let right = found
+        .as_ref()
+        .is_some_and(|(bits, exact)| !exact || *bits == report.bits && !bits.is_zero());
+    ensure(right, "no overlap is reported that is none", || {
+        let [(a, a_version), (b, b_version)] = origins;
+        format!(
+            "r{n}: k{key}: bits {} of {} version {a_version} and {} version {b_version}; it is \
+             {found:?}",
+            report.bits,
+            history.name_of(a),
+            history.name_of(b)
+        )
+    })?;
+    let own = expected.local.origin;
+    let is_own = |side: Option<(usize, u64)>| side.is_some_and(|(origin, _)| origin == own);
+    let answered = due.iter().position(|due| {
+        let other = Some((due.origin, due.version));
+        due.key == key
+            && due.bits == report.bits
+            && (a == other && is_own(b) || b == other && is_own(a))
+    });
+    if let Some(answered) = answered {
+        due.swap_remove(answered);
+    }
+    // The report is made at the merge of one entry. If no other has changed since, its state is the
+    // one that is held now.
+    let before = &expected.contents.keys[key];
+    let changed = new.keys[key]
+        .entries
+        .iter()
+        .filter(|entry| before.version(entry.origin) != entry.version);
+    ensure(
+        changed.count() != 1 || report.state == new.keys[key].state,
+        "an overlap names the state that came of it",
+        || format!("r{n}: k{key}: {}", report.state),
+    )
+}

@@ -1,0 +1,338 @@
+//! What operations and undos must lead to, worked out before a replica carries them out.
+
+use std::collections::BTreeMap;
+
+use atomik_replica::{Op, OpError, Outcome, Response, Value, View};
+
+use super::expected::{Batch, ExpectedReplica, Snapshot};
+use super::history::History;
+use crate::setup::Setup;
+use crate::step::Operation;
+use crate::violation::{Check, Violation, ensure};
+
+/// The settings that decide what an operation does.
+pub(crate) struct Keyspace {
+    pub(crate) view: View,
+    words: usize,
+    undo_batches: usize,
+}
+
+impl Keyspace {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self {
+            view: setup.view,
+            words: setup.words,
+            undo_batches: setup.undo_batches,
+        }
+    }
+
+    fn takes(&self, operation: &Operation) -> bool {
+        match operation {
+            Operation::Op(op, _) => self.view == View::Raw || !matches!(op, Op::Load | Op::Accum),
+            Operation::Toggle(_) | Operation::SetFlag(..) => self.view != View::Cell,
+            Operation::Put(_) => self.view != View::Flags,
+        }
+    }
+}
+
+/// What a batch must lead to.
+pub(crate) struct Plan {
+    /// By key, in order.
+    deltas: Vec<(usize, Value)>,
+    /// New marks, by key.
+    marks: BTreeMap<usize, Value>,
+    undoes: Option<u64>,
+    /// Keys that an operation found as it would have left them. It is acknowledged once what it
+    /// found is durable.
+    relied: Vec<usize>,
+    /// Whether the batch can be undone later.
+    undoable: bool,
+    /// Whether there is something to store.
+    durable: bool,
+    /// The batch's number, if it has one.
+    number: Option<u64>,
+    responses: Vec<Option<Response<Value>>>,
+}
+
+/// What operations of one batch must lead to, or why they are refused.
+pub(crate) fn plan_operations(
+    expected: &ExpectedReplica,
+    keyspace: &Keyspace,
+    operations: &[(usize, Operation)],
+) -> Result<Plan, OpError> {
+    let ExpectedReplica {
+        local, contents, ..
+    } = expected;
+    if local.retired {
+        return Err(OpError::Retired);
+    }
+    if !operations.iter().all(|(_, op)| keyspace.takes(op)) {
+        let view = keyspace.view;
+        return Err(OpError::View { view });
+    }
+    let mut plan = Plan {
+        deltas: Vec::new(),
+        marks: BTreeMap::new(),
+        undoes: None,
+        relied: Vec::new(),
+        undoable: keyspace.undo_batches > 0,
+        durable: false,
+        number: None,
+        responses: Vec::new(),
+    };
+    let mut states: BTreeMap<usize, Value> = BTreeMap::new();
+    for &(key, operation) in operations {
+        let state = states
+            .entry(key)
+            .or_insert_with(|| contents.keys[key].state.clone());
+        let mark = plan.marks.get(&key).unwrap_or(&local.marks[key]);
+        let effect = Effect::of(operation, state, mark, keyspace.words);
+        state.accumulate(&effect.delta);
+        plan.add(key, operation, effect);
+    }
+    if plan.undoable && !plan.deltas.is_empty() {
+        plan.number = Some(local.next_batch);
+    }
+    Ok(plan)
+}
+
+/// What an undo must lead to, or why it is refused.
+pub(crate) fn plan_undo(
+    expected: &ExpectedReplica,
+    keyspace: &Keyspace,
+    number: u64,
+) -> Result<Plan, OpError> {
+    let local = &expected.local;
+    if local.retired {
+        return Err(OpError::Retired);
+    }
+    let Some(batch) = local.batches.iter().find(|batch| batch.number == number) else {
+        return Err(OpError::NoBatch(number, keyspace.undo_batches));
+    };
+    if local.undone.contains(&number) {
+        return Err(OpError::Undone(number));
+    }
+    Ok(Plan {
+        deltas: batch.deltas.clone(),
+        marks: BTreeMap::new(),
+        undoes: Some(number),
+        relied: Vec::new(),
+        undoable: true,
+        durable: true,
+        number: Some(local.next_batch),
+        responses: Vec::new(),
+    })
+}
+
+/// What one operation does to its key.
+struct Effect {
+    delta: Value,
+    /// Only if it differs from the old one.
+    new_mark: Option<Value>,
+    response: Option<Response<Value>>,
+}
+
+impl Effect {
+    fn of(operation: Operation, state: &Value, mark: &Value, words: usize) -> Self {
+        let value = |value: &[u64]| Value::from_words(&value[..words]);
+        let delta = match operation {
+            Operation::Op(Op::Accum, delta) => value(&delta),
+            Operation::Op(Op::Load, new) | Operation::Put(new) => state.xor(&value(&new)),
+            Operation::Toggle(flag) => Value::bit(words, flag),
+            Operation::SetFlag(flag, on) if state.has(flag) != on => Value::bit(words, flag),
+            _ => Value::zero(words),
+        };
+        let since_mark = state.xor(mark);
+        let clean = since_mark.is_zero();
+        let data = match operation {
+            Operation::Op(Op::Read | Op::Swap, _) => Some(state.clone()),
+            Operation::Op(Op::Delta | Op::Drain, _) => Some(since_mark),
+            _ => None,
+        };
+        let new_mark = match operation {
+            Operation::Op(Op::Load, new) => Some(value(&new)),
+            Operation::Op(Op::Swap | Op::Drain, _) => Some(state.clone()),
+            _ => None,
+        };
+        Self {
+            delta,
+            new_mark: new_mark.filter(|new| new != mark),
+            response: data.map(|data| Response { data, clean }),
+        }
+    }
+}
+
+impl Plan {
+    fn add(&mut self, key: usize, operation: Operation, effect: Effect) {
+        let Effect {
+            delta,
+            new_mark,
+            response,
+        } = effect;
+        self.responses.push(response);
+        let only_reads_or_adds = matches!(
+            operation,
+            Operation::Op(Op::Nop | Op::Read | Op::Delta | Op::Accum, _)
+        );
+        if !only_reads_or_adds && delta.is_zero() && new_mark.is_none() {
+            self.relied.push(key);
+        }
+        if let Some(new_mark) = new_mark {
+            self.marks.insert(key, new_mark);
+            self.durable = true;
+        }
+        if !delta.is_zero() {
+            self.deltas.push((key, delta));
+            self.durable = true;
+        }
+    }
+
+    /// Compares what a replica made of the batch with the plan. `stored` is what its storage has
+    /// confirmed.
+    pub(crate) fn check(
+        &self,
+        outcome: &Outcome,
+        expected: &ExpectedReplica,
+        stored: Option<&Snapshot>,
+    ) -> Check {
+        self.check_responses(outcome, expected.n)?;
+        self.check_ticket(outcome, expected.n)?;
+        if outcome.ticket == 0 {
+            self.check_what_it_relies_on(expected, stored)?;
+        }
+        Ok(())
+    }
+
+    fn check_responses(&self, outcome: &Outcome, n: usize) -> Check {
+        ensure(
+            outcome.responses[..] == self.responses[..],
+            "responses are those of the machine",
+            || {
+                format!(
+                    "r{n}: expected {:?}, found {:?}",
+                    self.responses, outcome.responses
+                )
+            },
+        )
+    }
+
+    fn check_ticket(&self, outcome: &Outcome, n: usize) -> Check {
+        let has_ticket = outcome.ticket > 0;
+        ensure(
+            outcome.number == self.number
+                && (has_ticket || !self.durable)
+                && (!has_ticket || self.durable || !self.relied.is_empty()),
+            "every change has a ticket, and every batch its number",
+            || {
+                format!(
+                    "r{n}: expected batch {:?}, ticket: {}; found {outcome:?}",
+                    self.number, self.durable
+                )
+            },
+        )
+    }
+
+    /// Without a ticket the batch is acknowledged at once, so everything that it relies on must be
+    /// stored.
+    fn check_what_it_relies_on(
+        &self,
+        expected: &ExpectedReplica,
+        stored: Option<&Snapshot>,
+    ) -> Check {
+        let ExpectedReplica {
+            n, local, contents, ..
+        } = expected;
+        for &key in &self.relied {
+            let now = (&contents.keys[key].state, &local.marks[key]);
+            let zero = Value::zero(now.0.words().len());
+            let then = stored.map_or((&zero, &zero), |stored| {
+                (&stored.contents.keys[key].state, &stored.local.marks[key])
+            });
+            ensure(
+                now == then,
+                "what is acknowledged at once is durable",
+                || format!("r{n}: key {key} is {now:?}, storage has {then:?}"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Carries the plan out; `ticket` is what the replica promised for it.
+    pub(crate) fn apply(
+        self,
+        ticket: u64,
+        expected: &mut ExpectedReplica,
+        history: &mut History,
+        keyspace: &Keyspace,
+    ) {
+        let ExpectedReplica { n, contents, .. } = &*expected;
+        for (key, delta) in &self.deltas {
+            let origins = 0..history.origins.len();
+            let knew = origins.map(|origin| contents.knows(*key, origin)).collect();
+            history.append(*n, expected.local.origin, *key, delta, knew);
+        }
+        if self.durable {
+            expected.promised.push(ticket);
+        }
+        for (key, new) in &self.marks {
+            expected.local.marks[*key].clone_from(new);
+        }
+        self.remember(expected, keyspace);
+    }
+
+    /// Puts the batch on the list of those that can be undone.
+    fn remember(self, expected: &mut ExpectedReplica, keyspace: &Keyspace) {
+        let local = &mut expected.local;
+        if let Some(undone) = self.undoes {
+            local.undone.insert(undone);
+            let redone = local
+                .batches
+                .iter()
+                .find(|batch| batch.number == undone)
+                .and_then(|batch| batch.undoes);
+            if let Some(redone) = redone {
+                local.undone.remove(&redone);
+            }
+        }
+        if self.undoable && !self.deltas.is_empty() {
+            local.batches.push_back(Batch {
+                number: local.next_batch,
+                undoes: self.undoes,
+                deltas: self.deltas,
+            });
+            local.next_batch += 1;
+            if local.batches.len() > keyspace.undo_batches
+                && let Some(forgotten) = local.batches.pop_front()
+            {
+                local.undone.remove(&forgotten.number);
+            }
+        }
+    }
+}
+
+/// Compares what a replica answered to a batch with the plan for it, and carries the plan out.
+pub(crate) fn check_and_apply(
+    plan: Result<Plan, OpError>,
+    result: Result<Outcome, OpError>,
+    stored: Option<&Snapshot>,
+    expected: &mut ExpectedReplica,
+    history: &mut History,
+    keyspace: &Keyspace,
+) -> Check {
+    match (plan, result) {
+        (Ok(plan), Ok(outcome)) => {
+            plan.check(&outcome, expected, stored)?;
+            plan.apply(outcome.ticket, expected, history, keyspace);
+            Ok(())
+        }
+        (Err(expected), Err(found)) if expected == found => Ok(()),
+        (plan, result) => Err(Violation {
+            invariant: "what the view has is done, and all else refused",
+            detail: format!(
+                "r{}: expected {:?}, found {result:?}",
+                expected.n,
+                plan.map(|plan| plan.deltas)
+            ),
+        }),
+    }
+}

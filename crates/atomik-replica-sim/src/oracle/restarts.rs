@@ -1,0 +1,95 @@
+//! Checks what a replica finds when it starts, and forgets what it loses when it stops.
+
+use atomik_replica::{OpError, Outcome, Replica};
+
+use super::checkpoints;
+use super::expected::{ExpectedReplica, Snapshot};
+use super::history::History;
+use super::observe::{difference, observe};
+use crate::violation::{Check, ensure};
+
+/// What a replica starts from.
+pub(crate) struct Opening<'a> {
+    /// The last batch on its disk.
+    pub(crate) snapshot: Option<&'a Snapshot>,
+    /// It is told that its disk has everything it was ever told is stored.
+    pub(crate) kept_memory: bool,
+    /// Its disk is a stale copy, and others may know more of its origin.
+    pub(crate) stale: bool,
+}
+
+/// Replica `n` was opened: checks it, and returns what is expected of it from now on.
+pub(crate) fn opened(
+    history: &mut History,
+    n: usize,
+    words: usize,
+    replica: &Replica,
+    opening: &Opening<'_>,
+) -> Check<ExpectedReplica> {
+    let keeps = |snapshot: &&Snapshot| opening.kept_memory && !snapshot.local.retired;
+    let kept = opening.snapshot.filter(keeps);
+    let own = match kept {
+        Some(snapshot) => {
+            let own = snapshot.origin();
+            ensure(
+                replica.origin() == history.origins[own].id,
+                "a replica that kept its memory keeps its origin",
+                || format!("r{n} was {}", history.name(own)),
+            )?;
+            own
+        }
+        None => history.register(replica.origin(), n)?,
+    };
+    let expected = match opening.snapshot {
+        Some(snapshot) => ExpectedReplica::from_snapshot(n, own, snapshot.clone()),
+        None => ExpectedReplica::empty(n, own, history.keys.len(), words),
+    };
+    if opening.stale && kept.is_some() {
+        history.branch_off(n, own, expected.contents.versions(own));
+    }
+    let found = observe(history, replica)?;
+    ensure(
+        found == expected.contents,
+        "what was stored is there after a restart",
+        || format!("r{n}: {}", difference(history, &expected.contents, &found)),
+    )?;
+    checkpoints::check(history, &expected, replica)?;
+    Ok(expected)
+}
+
+/// A replica has stopped; `survivor` is the last batch that is left on its disk.
+pub(crate) fn crashed(
+    history: &mut History,
+    stopped: &ExpectedReplica,
+    survivor: Option<&Snapshot>,
+) {
+    if history.take_branch(stopped.n).is_some() {
+        return;
+    }
+    let own = stopped.local.origin;
+    let survivor = survivor.filter(|survivor| survivor.origin() == own);
+    if let Some(survivor) = survivor {
+        history.confirm(own, &survivor.contents.versions(own));
+    }
+    history.forget_unstored(own);
+    let origin = &mut history.origins[own];
+    origin.retired &= survivor.is_some_and(|survivor| survivor.local.retired);
+    if !origin.retired {
+        origin.complete_at.clear();
+    }
+}
+
+/// A replica was asked to retire.
+pub(crate) fn retired(
+    history: &mut History,
+    expected: &mut ExpectedReplica,
+    result: Result<Outcome, OpError>,
+) -> Check {
+    let local = &mut expected.local;
+    local.retired = true;
+    history.origins[local.origin].retired = true;
+    let result = result.map(|outcome| expected.promised.push(outcome.ticket));
+    ensure(result.is_ok(), "who wants to leave may", || {
+        format!("r{}: {result:?}", expected.n)
+    })
+}

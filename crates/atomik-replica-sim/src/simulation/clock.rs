@@ -1,0 +1,34 @@
+//! Virtual time: takes events from the queue, one after the other.
+
+use super::queue::Event;
+use super::world::World;
+use crate::violation::{Check, ensure};
+
+/// A run with more events is taken for one whose messages never end.
+const MOST_EVENTS: u64 = 100_000;
+
+impl World<'_> {
+    /// Lets every event before `end` happen.
+    pub(crate) fn drain(&mut self, end: u64) -> Check {
+        while let Some((time, event)) = self.queue.pop_before(end) {
+            self.now = time;
+            self.report.events += 1;
+            ensure(
+                self.report.events < MOST_EVENTS,
+                "messages come to an end",
+                || format!("{MOST_EVENTS} events, and more to come"),
+            )?;
+            self.fingerprint.word(time);
+            match event {
+                Event::Step(place) => {
+                    let steps = self.steps;
+                    self.fingerprint.word(place as u64);
+                    self.perform(&steps[place].1)?;
+                }
+                Event::Deliver { from, to, bytes } => self.deliver(from, to, &bytes)?,
+                Event::Persisted { n, life, ticket } => self.confirm(n, life, ticket)?,
+            }
+        }
+        Ok(())
+    }
+}

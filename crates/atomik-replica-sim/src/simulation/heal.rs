@@ -1,0 +1,185 @@
+//! The end of a run: every fault stops, and the replicas must converge and come to rest.
+
+use std::collections::BTreeSet;
+
+use atomik_replica::{Action, Event as Input, LocalOp, Op, OriginId, Replica, Value};
+
+use super::world::{World, peer};
+use crate::oracle::Versions;
+use crate::step::Memory;
+use crate::violation::{Check, ensure};
+
+/// Virtual time between two rounds of ticks.
+const ROUND: u64 = 50;
+
+impl World<'_> {
+    /// Starts every replica, makes the network perfect, and lets time pass until all are equal.
+    pub(crate) fn heal(&mut self) -> Check {
+        self.narrate(|_| "all is well from here on".to_owned());
+        self.network.heal();
+        let replicas = 0..self.hosts.len();
+        for n in replicas.clone() {
+            self.start(n, Memory::Kept)?;
+        }
+        for n in replicas.clone() {
+            for other in replicas.clone().filter(|&other| other != n) {
+                self.handle(n, Input::PeerUp(peer(other)))?;
+            }
+        }
+        let wanted = self.converge()?;
+        self.check_end(&wanted)
+    }
+
+    /// Ticks until all replicas have been equal and at rest for two rounds. Returns the versions
+    /// that they hold.
+    fn converge(&mut self) -> Check<Versions> {
+        let most = self.setup.most_rounds();
+        let mut wanted = None;
+        let mut quiet = 0;
+        let mut round = 0;
+        loop {
+            self.drain(u64::MAX)?;
+            self.release_stale_copies();
+            if wanted.is_none() && !(0..self.hosts.len()).any(|n| self.oracle.is_stale(n)) {
+                let highest = self.oracle.highest();
+                self.oracle.check_acknowledged(&highest, &self.lost)?;
+                wanted = Some(highest);
+            }
+            match &wanted {
+                Some(wanted) if round > 0 && self.is_converged() => {
+                    if self.report.rounds == 0 {
+                        self.report.rounds = round;
+                    }
+                    quiet = if self.is_at_rest() { quiet + 1 } else { 0 };
+                    if quiet == 2 {
+                        return Ok(wanted.clone());
+                    }
+                    ensure(
+                        round < 2 * most,
+                        "replicas that agree exchange summaries alone",
+                        || format!("after {round} rounds: {}", self.what_differs()),
+                    )?;
+                }
+                _ => {
+                    ensure(
+                        self.report.rounds == 0,
+                        "what has converged stays so",
+                        || format!("after {round} rounds: {}", self.what_differs()),
+                    )?;
+                    ensure(round < most, "replicas converge when all is well", || {
+                        format!("not after {round} rounds: {}", self.what_differs())
+                    })?;
+                }
+            }
+            self.tick_everywhere(round)?;
+            round += 1;
+        }
+    }
+
+    /// One round: every replica flushes, and ticks once all of that has arrived.
+    fn tick_everywhere(&mut self, round: u64) -> Check {
+        self.sent = [0; 16];
+        self.now += ROUND;
+        self.narrate(|_| format!("round {round}"));
+        for n in 0..self.hosts.len() {
+            self.flush(n)?;
+        }
+        self.drain(u64::MAX)?;
+        (0..self.hosts.len()).try_for_each(|n| self.handle(n, Input::Tick))
+    }
+
+    /// Lets replicas on stale copies go on where nobody can tell them that they are.
+    fn release_stale_copies(&mut self) {
+        let announced = self.announced();
+        for n in 0..self.hosts.len() {
+            if !self.oracle.release(n, &announced) {
+                continue;
+            }
+            let host = &mut self.hosts[n];
+            let origin = host.replica.as_ref().map(Replica::origin);
+            self.broadcasts.retain(|(id, _), _| Some(*id) != origin);
+            host.stale_origin = None;
+            if core::mem::take(&mut host.withheld)
+                && let Some(ticket) = host.in_flight
+            {
+                self.confirm_later(n, ticket);
+            }
+        }
+    }
+
+    /// Origins that some replica knows to have retired.
+    fn announced(&self) -> BTreeSet<OriginId> {
+        self.replicas()
+            .flat_map(Replica::origins)
+            .filter(|status| status.retiring)
+            .map(|status| status.origin)
+            .collect()
+    }
+
+    fn is_converged(&self) -> bool {
+        let to_fold = self.oracle.to_fold(&self.announced());
+        self.oracle.agree() && self.oracle.have_folded(&to_fold)
+    }
+
+    /// Whether no replica waits for anything, and only summaries were sent in the last round.
+    fn is_at_rest(&self) -> bool {
+        self.queue.is_empty()
+            && !self.replicas().any(Replica::is_dirty)
+            && self.sent_summaries_alone()
+    }
+
+    fn what_differs(&self) -> String {
+        let to_fold = self.oracle.to_fold(&self.announced());
+        let names: Vec<_> = to_fold
+            .iter()
+            .map(|origin| self.oracle.name(*origin))
+            .collect();
+        format!(
+            "same entries: {}, folded {names:?}: {}, messages by kind {:?}, waiting for storage: {}",
+            self.oracle.agree(),
+            self.oracle.have_folded(&to_fold),
+            self.sent,
+            self.replicas().filter(|replica| replica.is_dirty()).count(),
+        )
+    }
+
+    /// Checks every replica once more when all are equal and at rest.
+    fn check_end(&mut self, wanted: &Versions) -> Check {
+        for n in 0..self.hosts.len() {
+            self.check(n, &[])?;
+            self.check_checkpoints(n)?;
+        }
+        self.oracle.check_converged(wanted)?;
+        let digests: BTreeSet<_> = self.replicas().map(Replica::digest).collect();
+        ensure(
+            digests.len() <= 1,
+            "equal entries have equal digests",
+            || format!("{digests:?}"),
+        )?;
+        for n in 0..self.hosts.len() {
+            if !self.oracle.has_retired(n) {
+                self.check_deltas(n)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the delta of every key of a replica.
+    fn check_deltas(&mut self, n: usize) -> Check {
+        let Some(replica) = &mut self.hosts[n].replica else {
+            return Ok(());
+        };
+        for (place, key) in self.keys.iter().enumerate() {
+            let action = Action::Op(Op::Delta, Value::default());
+            let found = replica.step(Input::Op(&LocalOp { key, action }), &mut Vec::new());
+            let expected = self.oracle.since_mark(n, place)?;
+            let fits = found.as_ref().is_ok_and(|outcome| {
+                matches!(&outcome.responses[..], [Some(response)] if response.data == expected)
+            });
+            ensure(fits, "responses are those of the machine", || {
+                format!("r{n}: k{place}: expected {expected}, found {found:?}")
+            })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,23 @@
+//! What a replica runs on: a disk, and what is known of the batch that is being written to it.
+
+use atomik_replica::Replica;
+
+use super::disk::Disk;
+
+#[derive(Default)]
+pub(crate) struct Host {
+    /// `None` while it is down.
+    pub(crate) replica: Option<Replica>,
+    pub(crate) disk: Disk,
+    /// How often the replica was started.
+    pub(crate) life: u64,
+    /// The ticket of the batch that storage is writing.
+    pub(crate) in_flight: Option<u64>,
+    /// Storage does not confirm the batch in flight: the replica runs on a stale copy, and what it
+    /// does must not become known before it notices.
+    pub(crate) withheld: bool,
+    /// The last ticket that storage confirmed in this life.
+    pub(crate) last_confirmed: Option<u64>,
+    /// The origin of which the disk is a stale copy.
+    pub(crate) stale_origin: Option<usize>,
+}

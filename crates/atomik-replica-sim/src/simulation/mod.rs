@@ -1,0 +1,25 @@
+//! Replicas on simulated disks and a simulated network, in virtual time.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | [`queue`] | events to come, by time |
+//! | [`disk`], [`host`] | what a replica runs on |
+//! | [`world`] | hosts and network: feeds replicas, has them checked, does what they ask for |
+//! | [`restart`], [`perform`] | crashes and starts; all other steps of a schedule |
+//! | [`clock`] | takes events from the queue in order |
+//! | [`heal`] | the end of a run: all faults stop, and replicas must converge |
+//! | [`run`] | a whole run |
+//! | [`narration`] | the lines of a trace |
+
+mod clock;
+mod disk;
+mod heal;
+mod host;
+mod narration;
+mod perform;
+mod queue;
+mod restart;
+mod run;
+mod world;
+
+pub use self::run::run;

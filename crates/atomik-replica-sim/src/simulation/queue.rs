@@ -1,0 +1,41 @@
+//! Events to come, by time.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub(crate) enum Event {
+    /// The step at this place of the schedule.
+    Step(usize),
+    Deliver {
+        from: usize,
+        to: usize,
+        bytes: Rc<[u8]>,
+    },
+    /// Storage confirms a batch of replica `n`, if it is still in the same life.
+    Persisted { n: usize, life: u64, ticket: u64 },
+}
+
+/// Events of one time keep the order in which they were put in.
+#[derive(Default)]
+pub(crate) struct Queue {
+    events: BTreeMap<(u64, u64), Event>,
+    sequence: u64,
+}
+
+impl Queue {
+    pub(crate) fn push(&mut self, time: u64, event: Event) {
+        self.sequence += 1;
+        self.events.insert((time, self.sequence), event);
+    }
+
+    /// The next event before `end`, with its time.
+    pub(crate) fn pop_before(&mut self, end: u64) -> Option<(u64, Event)> {
+        let entry = self.events.first_entry()?;
+        let &(time, _) = entry.key();
+        (time < end).then(|| (time, entry.remove()))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+}

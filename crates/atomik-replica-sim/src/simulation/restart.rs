@@ -1,0 +1,138 @@
+//! Crashes and starts.
+
+use atomik_replica::{Config, Replica, Trust};
+use ed25519_dalek::SigningKey;
+
+use super::world::{MESSAGE_BYTES, World};
+use crate::draw::fate;
+use crate::oracle::Opening;
+use crate::setup::Setup;
+use crate::step::{Memory, Step};
+use crate::violation::{Check, Violation};
+
+impl World<'_> {
+    /// Replica `n` stops; with `stored`, the batch in flight has reached the disk.
+    pub(crate) fn crash(&mut self, n: usize, stored: bool) -> Check {
+        let stale = self.oracle.is_stale(n);
+        self.check_checkpoints(n)?;
+        let host = &mut self.hosts[n];
+        host.replica = None;
+        host.in_flight = None;
+        host.withheld = false;
+        let confirmed = host.disk.last_confirmed();
+        host.disk.crash(stored && !stale);
+        let survivor = host.disk.last();
+        self.oracle.note_complete(n, confirmed.as_deref());
+        self.oracle.crashed(n, survivor.as_deref());
+        self.report.crashes += 1;
+        Ok(())
+    }
+
+    /// Replica `n` starts, unless it is up, with what `memory` leaves of its disk.
+    pub(crate) fn start(&mut self, n: usize, memory: Memory) -> Check {
+        if self.is_up(n) {
+            return Ok(());
+        }
+        self.narrate(|_| Step::Start(n, memory).to_string());
+        let loses = self.take_from_disk(n, memory);
+        let host = &mut self.hosts[n];
+        let snapshot = host.disk.last();
+        let origin = snapshot.as_ref().map(|snapshot| snapshot.origin());
+        let restored = loses && matches!(memory, Memory::PutBack(_)) && origin.is_some();
+        if restored {
+            self.report.put_back += 1;
+            host.stale_origin = origin;
+        }
+        let stale = origin.is_some() && host.stale_origin == origin;
+        // After a loss that is known, the disk does not have all that was ever acknowledged until a
+        // batch of the new origin is on it.
+        let lost_before = !stale && origin.is_some_and(|origin| self.lost.contains(&origin));
+        let kept_memory = (!loses || restored) && !lost_before;
+        host.life += 1;
+        host.last_confirmed = None;
+        let config = config(self.setup, n, host.life, kept_memory);
+        let replica = Replica::open(config, host.disk.records()).map_err(|error| Violation {
+            invariant: "what was stored can be read",
+            detail: format!("r{n}: {error}"),
+        })?;
+        let opening = Opening {
+            snapshot: snapshot.as_deref(),
+            kept_memory,
+            stale,
+        };
+        self.oracle.opened(n, &replica, &opening)?;
+        self.report.starts += 1;
+        self.hosts[n].replica = Some(replica);
+        Ok(())
+    }
+
+    /// Leaves on the disk what `memory` says; returns whether something that was confirmed is gone.
+    fn take_from_disk(&mut self, n: usize, memory: Memory) -> bool {
+        let disk = &mut self.hosts[n].disk;
+        // The replica may have attested to what it is about to lose.
+        let confirmed = disk.last_confirmed();
+        self.oracle.note_complete(n, confirmed.as_deref());
+        let loses = match memory {
+            Memory::Kept => false,
+            Memory::Lost => {
+                disk.clear();
+                true
+            }
+            Memory::Without(batches) | Memory::PutBack(batches) => disk.lose(batches) > 0,
+        };
+        if loses {
+            self.lost.extend(self.oracle.origins_of(n));
+            self.report.disks_lost += 1;
+        }
+        loses
+    }
+}
+
+/// The configuration of replica `n` in one of its lives.
+fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
+    let mut incarnation = [0; 16];
+    let word = fate(setup.seed, &[6, n as u64, life]);
+    incarnation[..8].copy_from_slice(&word.to_le_bytes());
+    Config {
+        view: setup.view,
+        kept_memory,
+        undo_batches: setup.undo_batches,
+        message_bytes: MESSAGE_BYTES,
+        sync_ticks: setup.sync_ticks,
+        digest_cells: setup.digest_cells,
+        ..Config::new(
+            "simulated",
+            setup.words,
+            [7; 32],
+            trust(setup, n),
+            incarnation,
+        )
+    }
+}
+
+/// Keys of all members. Without signatures any bytes will do.
+fn trust(setup: &Setup, n: usize) -> Trust {
+    let members = 0..setup.replicas;
+    if setup.signed {
+        let public = |n| signing_key(setup, n).verifying_key().to_bytes();
+        Trust::Signed {
+            key: Box::new(signing_key(setup, n)),
+            allowed: members.map(public).collect(),
+        }
+    } else {
+        let public = |n| [n as u8 + 1; 32];
+        Trust::Unsigned {
+            key: public(n),
+            allowed: members.map(public).collect(),
+        }
+    }
+}
+
+fn signing_key(setup: &Setup, n: usize) -> SigningKey {
+    let words = [0, 1, 2, 3].map(|word| fate(setup.seed, &[4, n as u64, word]).to_le_bytes());
+    let mut bytes = [0; 32];
+    for (chunk, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+        *chunk = word;
+    }
+    SigningKey::from_bytes(&bytes)
+}

@@ -1,0 +1,54 @@
+//! A whole run: the steps of a schedule, then healing.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::world::World;
+use crate::report::{Failure, Report};
+use crate::schedule::Schedule;
+use crate::setup::HORIZON;
+use crate::violation::{Check, Violation};
+
+/// Runs a schedule; with `traced`, the report or failure tells what happened.
+///
+/// # Errors
+///
+/// [`Failure`] with the first invariant that does not hold. A panic of a replica is a failure, too.
+pub fn run(schedule: &Schedule, traced: bool) -> Result<Report, Failure> {
+    let mut world = World::new(schedule, traced);
+    // After a panic only the time and the trace are used.
+    let ended = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
+    let trace = world.trace.unwrap_or_default();
+    match ended.unwrap_or_else(|panic| Err(panicked(&*panic))) {
+        Ok(()) => Ok(Report {
+            schedules: 1,
+            members: world.hosts.len() as u64,
+            fingerprint: world.fingerprint.0,
+            trace,
+            ..world.report
+        }),
+        Err(Violation { invariant, detail }) => Err(Failure {
+            time: world.now,
+            invariant,
+            detail,
+            trace,
+        }),
+    }
+}
+
+fn play(world: &mut World<'_>) -> Check {
+    world.drain(HORIZON)?;
+    world.now = HORIZON;
+    world.heal()
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Violation {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    Violation {
+        invariant: "nothing panics",
+        detail: message.unwrap_or("a panic").to_owned(),
+    }
+}

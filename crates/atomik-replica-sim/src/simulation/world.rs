@@ -1,0 +1,340 @@
+//! Hosts, network and oracle. Feeds events to replicas, has the oracle check every one, and does
+//! what they ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use atomik_replica::{
+    Effect, Event as Input, Notice, OpError, OriginId, Outcome, PeerId, Record, Replica,
+};
+
+use super::host::Host;
+use super::narration;
+use super::queue::{Event, Queue};
+use crate::draw::{Fingerprint, fate};
+use crate::network::Network;
+use crate::oracle::{Observed, Oracle};
+use crate::report::Report;
+use crate::schedule::Schedule;
+use crate::setup::{HORIZON, Setup};
+use crate::step::Step;
+use crate::violation::{Check, Violation, ensure};
+
+/// The largest message: the smallest limit that a replica takes.
+pub(crate) const MESSAGE_BYTES: usize = 16_384;
+
+/// Kinds of messages, as their second byte has them.
+const SUMMARY: usize = 1;
+const PULL: usize = 5;
+
+pub(crate) struct World<'a> {
+    pub(crate) setup: &'a Setup,
+    pub(crate) steps: &'a [(u64, Step)],
+    pub(crate) keys: Rc<[Vec<u8>]>,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) network: Network,
+    pub(crate) oracle: Oracle,
+    pub(crate) queue: Queue,
+    pub(crate) now: u64,
+    pub(crate) fingerprint: Fingerprint,
+    /// A hash of the bytes of every broadcast, by origin and frame number.
+    pub(crate) broadcasts: BTreeMap<(OriginId, u64), u64>,
+    /// Origins of which confirmed changes may have been lost.
+    pub(crate) lost: BTreeSet<usize>,
+    /// Messages of each kind since the last round of healing.
+    pub(crate) sent: [u64; 16],
+    pub(crate) report: Report,
+    pub(crate) trace: Option<Vec<String>>,
+}
+
+/// What came of an event at a replica.
+pub(crate) struct Reaction {
+    effects: Vec<Effect>,
+    /// No entry and no digest has changed.
+    unchanged: bool,
+}
+
+/// What the engine calls a replica.
+pub(crate) fn peer(n: usize) -> PeerId {
+    [n as u8; 16]
+}
+
+impl<'a> World<'a> {
+    pub(crate) fn new(schedule: &'a Schedule, traced: bool) -> Self {
+        let Schedule { setup, steps } = schedule;
+        let oracle = Oracle::new(setup);
+        let mut queue = Queue::default();
+        for (place, (time, _)) in steps.iter().enumerate() {
+            queue.push(*time, Event::Step(place));
+        }
+        Self {
+            setup,
+            steps,
+            keys: oracle.keys().into(),
+            hosts: (0..setup.replicas).map(|_| Host::default()).collect(),
+            network: Network::new(setup.seed, setup.replicas, setup.links),
+            oracle,
+            queue,
+            now: 0,
+            fingerprint: Fingerprint(setup.seed),
+            broadcasts: BTreeMap::new(),
+            lost: BTreeSet::new(),
+            sent: [0; 16],
+            report: Report::default(),
+            trace: traced.then(Vec::new),
+        }
+    }
+
+    /// Adds a line to the trace, if there is one.
+    pub(crate) fn narrate(&mut self, text: impl FnOnce(&Self) -> String) {
+        if self.trace.is_some() {
+            let line = format!("{:>6}  {}", self.now, text(self));
+            if let Some(trace) = &mut self.trace {
+                trace.push(line);
+            }
+        }
+    }
+
+    pub(crate) fn is_up(&self, n: usize) -> bool {
+        self.hosts[n].replica.is_some()
+    }
+
+    /// The replicas that are up.
+    pub(crate) fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.hosts.iter().filter_map(|host| host.replica.as_ref())
+    }
+
+    /// Gives an event to a replica, checks it, and does what it asks for.
+    pub(crate) fn handle(&mut self, n: usize, event: Input<'_>) -> Check {
+        let (_, reaction) = self.feed(n, event)?;
+        self.settle(n, reaction, false)
+    }
+
+    /// Gives an event to a replica. The caller compares the result and passes the reaction to
+    /// [`World::settle`].
+    pub(crate) fn feed(
+        &mut self,
+        n: usize,
+        event: Input<'_>,
+    ) -> Check<(Result<Outcome, OpError>, Reaction)> {
+        let Some(replica) = &mut self.hosts[n].replica else {
+            return Err(Violation::of_simulator(format!("r{n} is down")));
+        };
+        let holds = |replica: &Replica| {
+            let counters = replica.counters();
+            (counters.merged, counters.changes, replica.digest())
+        };
+        let before = holds(replica);
+        let mut effects = Vec::new();
+        let result = replica.step(event, &mut effects);
+        let unchanged = before == holds(replica);
+        if result.is_err() {
+            ensure(effects.is_empty(), "what is refused has no effects", || {
+                format!("r{n}: {effects:?}")
+            })?;
+        }
+        Ok((result, Reaction { effects, unchanged }))
+    }
+
+    /// Checks a replica after an event, then does what it asks for. An event that has changed
+    /// nothing and is not `local` needs no check.
+    pub(crate) fn settle(&mut self, n: usize, reaction: Reaction, local: bool) -> Check {
+        let mut notices = Vec::new();
+        let mut effects = Vec::new();
+        for effect in reaction.effects {
+            match effect {
+                Effect::Notify(notice) => notices.push(notice),
+                other => effects.push(other),
+            }
+        }
+        for notice in &notices {
+            self.narrate(|world| {
+                format!("r{n} tells: {}", narration::notice(&world.oracle, notice))
+            });
+        }
+        let only_in_sync = notices
+            .iter()
+            .all(|notice| matches!(notice, Notice::InSync { .. }));
+        if local || !reaction.unchanged || !only_in_sync {
+            self.check(n, &notices)?;
+        }
+        for effect in effects {
+            match effect {
+                Effect::Send { to, bytes } => self.send(n, usize::from(to[0]), bytes.into())?,
+                Effect::Broadcast { id, bytes } => self.broadcast(n, id, bytes.into())?,
+                Effect::Persist { ticket, records } => self.persist(n, ticket, records)?,
+                Effect::Notify(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the oracle check a replica and its notices.
+    pub(crate) fn check(&mut self, n: usize, notices: &[Notice]) -> Check {
+        let Some(replica) = &self.hosts[n].replica else {
+            return Ok(());
+        };
+        let Observed {
+            overlaps,
+            second_writers,
+            folded,
+            adopted,
+            memory_lost,
+            merged,
+        } = self.oracle.check(n, replica, notices)?;
+        self.report.checks += 1;
+        self.report.overlaps += overlaps;
+        self.report.second_writers += second_writers;
+        self.report.folds += folded;
+        self.report.adoptions += adopted;
+        self.report.merged += merged;
+        if memory_lost {
+            self.report.memory_lost += 1;
+            self.abandon_batch(n);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_checkpoints(&self, n: usize) -> Check {
+        match &self.hosts[n].replica {
+            Some(replica) => self.oracle.check_checkpoints(n, replica),
+            None => Ok(()),
+        }
+    }
+
+    /// The batch in flight carries an origin that the replica has just given up: it is abandoned,
+    /// even if storage confirms it.
+    fn abandon_batch(&mut self, n: usize) {
+        let host = &mut self.hosts[n];
+        host.withheld = false;
+        host.disk.abandon();
+        if let Some(ticket) = host.in_flight.take() {
+            self.confirm_later(n, ticket);
+        }
+    }
+
+    fn persist(&mut self, n: usize, ticket: u64, records: Vec<Record>) -> Check {
+        for (key, value) in &records {
+            self.fingerprint.bytes(key);
+            self.fingerprint.bytes(value.as_deref().unwrap_or_default());
+        }
+        let snapshot = self.oracle.flushed(n, ticket)?;
+        self.narrate(|_| {
+            let count = records.len();
+            format!("r{n} hands batch {ticket}, {count} records, to storage")
+        });
+        let busy = self.hosts[n].in_flight.replace(ticket);
+        ensure(
+            busy.is_none(),
+            "one batch at a time goes to storage",
+            || format!("r{n}: {busy:?} and {ticket}"),
+        )?;
+        self.hosts[n].disk.write(ticket, records, snapshot);
+        if self.oracle.is_stale(n) {
+            self.hosts[n].withheld = true;
+        } else {
+            self.confirm_later(n, ticket);
+        }
+        Ok(())
+    }
+
+    /// Has storage confirm a batch after a delay that follows from the seed; at once when healing.
+    pub(crate) fn confirm_later(&mut self, n: usize, ticket: u64) {
+        let life = self.hosts[n].life;
+        let delay = if self.now >= HORIZON {
+            0
+        } else {
+            fate(self.setup.seed, &[5, self.now, n as u64]) % (self.setup.storage_delay + 1)
+        };
+        let confirmation = Event::Persisted { n, life, ticket };
+        self.queue.push(self.now + delay, confirmation);
+    }
+
+    /// Storage confirms a batch.
+    pub(crate) fn confirm(&mut self, n: usize, life: u64, ticket: u64) -> Check {
+        let host = &mut self.hosts[n];
+        if host.replica.is_none() || host.life != life {
+            return Ok(());
+        }
+        let snapshot = if host.in_flight == Some(ticket) {
+            host.in_flight = None;
+            host.last_confirmed = Some(ticket);
+            host.disk.confirm(ticket)
+        } else {
+            None
+        };
+        self.narrate(|_| format!("r{n}: storage has batch {ticket}"));
+        if let Some(snapshot) = &snapshot {
+            self.oracle.confirmed(n, snapshot);
+        }
+        self.handle(n, Input::Persisted(ticket))
+    }
+
+    /// A message arrives.
+    pub(crate) fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) -> Check {
+        if !self.is_up(to) {
+            self.narrate(|_| format!("r{to} is down: {} is lost", narration::message(from, bytes)));
+            return Ok(());
+        }
+        self.narrate(|_| format!("r{to} gets {}", narration::message(from, bytes)));
+        self.report.delivered += 1;
+        let from = peer(from);
+        self.handle(to, Input::Message { from, bytes })
+    }
+
+    fn send(&mut self, from: usize, to: usize, bytes: Rc<[u8]>) -> Check {
+        self.fingerprint.bytes(&bytes);
+        self.report.messages += 1;
+        self.report.bytes += bytes.len() as u64;
+        let kind = bytes.get(1).map_or(usize::MAX, |&kind| usize::from(kind));
+        if let Some(count) = self.sent.get_mut(kind) {
+            *count += 1;
+        }
+        self.report.pulls += u64::from(kind == PULL);
+        ensure(
+            bytes.len() <= MESSAGE_BYTES,
+            "a message is as short as configured",
+            || format!("r{from} sends {} bytes", bytes.len()),
+        )?;
+        ensure(
+            to < self.hosts.len() && to != from,
+            "messages go to peers",
+            || format!("r{from} sends to r{to}"),
+        )?;
+        let mut copies = 0;
+        for time in self.network.send(self.now, from, to) {
+            copies += 1;
+            let bytes = Rc::clone(&bytes);
+            self.queue.push(time, Event::Deliver { from, to, bytes });
+        }
+        self.report.lost += u64::from(copies == 0);
+        self.report.doubled += u64::from(copies == 2);
+        self.narrate(|_| {
+            let fate = ["lost", "sent", "sent, will come twice"][copies];
+            format!(
+                "r{to} is to get {}: {fate}",
+                narration::message(from, &bytes)
+            )
+        });
+        Ok(())
+    }
+
+    fn broadcast(&mut self, n: usize, id: (OriginId, u64), bytes: Rc<[u8]>) -> Check {
+        let mut hash = Fingerprint(0);
+        hash.bytes(&bytes);
+        let before = self.broadcasts.insert(id, hash.0);
+        ensure(
+            before.is_none_or(|before| before == hash.0),
+            "a broadcast's id names one message",
+            || format!("r{n}: frame {} of {}", id.1, self.oracle.name_of(id.0)),
+        )?;
+        (0..self.hosts.len())
+            .filter(|&to| to != n)
+            .try_for_each(|to| self.send(n, to, Rc::clone(&bytes)))
+    }
+
+    /// Whether summaries were the only messages since the last round of healing.
+    pub(crate) fn sent_summaries_alone(&self) -> bool {
+        self.sent.iter().sum::<u64>() == self.sent[SUMMARY]
+    }
+}
