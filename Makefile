@@ -90,8 +90,8 @@ test-verilated: setup ## run the tests of the second test bench alone (crate ver
 	@$(TEST_VERILATED)
 
 test-engines: ## test nodes on zenoh and NATS; real links if run as root; a long first build
-	$(CARGO) test $(ENGINES) --test channel --test nats --test zenoh -- --nocapture --test-threads=1
-	$(CARGO) test $(ENGINES) --lib --bins --test alone --test engines --test node -- --nocapture
+	$(CARGO) test $(ENGINES) --test engines -- --nocapture --test-threads=1
+	$(CARGO) test $(ENGINES) --lib --bins --test nodes -- --nocapture
 
 test-documents: ## test the optional systems Loro, Automerge and cqrs-es; minutes to build at first
 	$(CARGO) test -p atomik-systems --features loro,automerge,cqrs

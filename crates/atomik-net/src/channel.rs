@@ -1,9 +1,9 @@
-//! Engines inside one process, for tests: a [`ChannelNetwork`] that its engines join, with faults
-//! from a seed.
+//! Engines inside one process, for tests: they join a [`ChannelNetwork`] that injects seeded
+//! faults.
 //!
-//! Every message's fate is drawn from the seed in the order in which messages are sent. With one
-//! thread a test is the same in every run; with several the order of the sends, and so the fates,
-//! are the scheduler's.
+//! The fate of every message is drawn from the seed, in the order in which messages are sent. With
+//! one thread, every run of a test is the same; with several, the scheduler decides the order of
+//! the sends and with it the fates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,23 +12,26 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use serde::Deserialize;
 
+use crate::counters::{Counters, Tally};
+use crate::engine::Engine;
 use crate::inbox::Inbox;
-use crate::tally::Tally;
-use crate::{Counters, Engine, MessageId, OpenError, PeerId, Received, SendError, hex};
+use crate::message::{MessageId, Received, SendError};
+use crate::open_error::OpenError;
+use crate::peer::{PeerId, hex};
 
-/// How an in-process network treats messages, each toward each receiver. All zero unless said
-/// otherwise: nothing happens.
+/// The faults that an in-process network injects, drawn once per message and receiver. The default
+/// is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Chance that a message is lost, 0 to 1. Default 0.
+    /// Probability that a message is lost, 0 to 1. Default 0.
     pub loss: f64,
-    /// Chance that a message arrives twice, 0 to 1. Default 0.
+    /// Probability that a message arrives twice, 0 to 1. Default 0.
     pub duplication: f64,
-    /// Chance that a message is held back and arrives after 1 to 8 later ones to the same receiver,
-    /// 0 to 1. Default 0.
+    /// Probability that a message arrives after 1 to 8 later ones to the same receiver, 0 to 1.
+    /// Default 0.
     pub reorder: f64,
-    /// Chance that a sender is told [`SendError::Full`], 0 to 1. Default 0.
+    /// Probability that a send is refused with [`SendError::Full`], 0 to 1. Default 0.
     pub refusal: f64,
 }
 
@@ -42,11 +45,11 @@ impl Faults {
         ];
         for (name, chance) in chances {
             if !(0.0..=1.0).contains(&chance) {
-                return Err(OpenError::Option {
-                    option: name,
-                    value: chance.to_string(),
-                    next: "a chance is from 0 to 1".to_owned(),
-                });
+                return Err(OpenError::option(
+                    name,
+                    chance,
+                    "use a probability from 0 to 1",
+                ));
             }
         }
         Ok(())
@@ -57,11 +60,11 @@ impl Faults {
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChannelOptions {
-    /// Messages that wait for each engine's `receive`; those beyond are dropped. Default 1024.
+    /// Capacity of each engine's incoming queue, in messages; more are dropped. Default 1024.
     pub incoming_messages: usize,
-    /// What every fate is drawn from. Default 0.
+    /// The seed of all fates. Default 0.
     pub seed: u64,
-    /// The faults at the beginning. Default none.
+    /// The initial faults. Default none.
     pub faults: Faults,
 }
 
@@ -75,20 +78,20 @@ impl Default for ChannelOptions {
     }
 }
 
-/// What an in-process network did to messages, each counted once for each receiver.
+/// The faults that an in-process network has injected, counted once per message and receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
-    /// Lost by chance.
+    /// Lost at random.
     pub lost: u64,
     /// Lost because the path was cut.
     pub cut: u64,
     /// Delivered twice.
     pub duplicated: u64,
-    /// Held back behind later ones.
+    /// Delivered after later ones.
     pub reordered: u64,
 }
 
-/// An in-process network of one keyspace. Clones are the same network.
+/// An in-process network of one keyspace. Clones share the network.
 #[derive(Clone)]
 pub struct ChannelNetwork(Arc<Mutex<Network>>);
 
@@ -98,7 +101,7 @@ struct Network {
     counts: FaultCounts,
     rng: Xoshiro256PlusPlus,
     members: BTreeMap<PeerId, Member>,
-    /// Messages from the first to the second are lost.
+    /// Pairs of sender and receiver whose messages are lost.
     cut: BTreeSet<(PeerId, PeerId)>,
 }
 
@@ -110,11 +113,11 @@ struct Member {
 struct Held {
     from: PeerId,
     bytes: Vec<u8>,
-    /// Arrives after so many more messages.
+    /// Number of messages that still overtake this one.
     behind: u64,
 }
 
-/// One replica's place in a [`ChannelNetwork`].
+/// One replica's engine in a [`ChannelNetwork`].
 pub struct ChannelEngine {
     me: PeerId,
     network: ChannelNetwork,
@@ -123,19 +126,16 @@ pub struct ChannelEngine {
 }
 
 impl ChannelNetwork {
-    /// A network without members.
+    /// Creates a network without members.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Option`] for a chance that is none, or an incoming queue without room.
+    /// [`OpenError::Option`] for a probability outside 0 to 1 or an incoming queue of size 0.
     pub fn new(options: &ChannelOptions) -> Result<Self, OpenError> {
         options.faults.check()?;
         if options.incoming_messages == 0 {
-            return Err(OpenError::Option {
-                option: "incoming_messages",
-                value: "0".to_owned(),
-                next: "nothing could be received, use 1 or more".to_owned(),
-            });
+            let next = "nothing could be received, use 1 or more";
+            return Err(OpenError::option("incoming_messages", 0, next));
         }
         Ok(Self(Arc::new(Mutex::new(Network {
             incoming: options.incoming_messages,
@@ -151,20 +151,16 @@ impl ChannelNetwork {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a replica. All others that it is not cut from see it come up, and it sees them.
+    /// Adds a replica. It and all members that it is not cut off from see each other come up.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Option`] if a replica of this id is there already.
+    /// [`OpenError::Option`] if the network already has a replica with this id.
     pub fn join(&self, me: PeerId) -> Result<ChannelEngine, OpenError> {
         let mut network = self.lock();
         if network.members.contains_key(&me) {
-            return Err(OpenError::Option {
-                option: "peer",
-                value: hex(&me),
-                next: "a replica of this id is in the network, close it or use another id"
-                    .to_owned(),
-            });
+            let next = "the network has a replica with this id, close it or use another id";
+            return Err(OpenError::option("peer", hex(&me), next));
         }
         let tally = Arc::new(Tally::default());
         let inbox = Arc::new(Inbox::new(me, network.incoming, Arc::clone(&tally)));
@@ -184,12 +180,11 @@ impl ChannelNetwork {
         })
     }
 
-    /// Changes the faults from now on. What was held back and is not any more by `reorder: 0`
-    /// arrives now.
+    /// Replaces the faults. With `reorder: 0`, messages that were held back arrive now.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Option`] for a chance that is none.
+    /// [`OpenError::Option`] for a probability outside 0 to 1.
     pub fn set_faults(&self, faults: Faults) -> Result<(), OpenError> {
         faults.check()?;
         let mut network = self.lock();
@@ -200,14 +195,14 @@ impl ChannelNetwork {
         Ok(())
     }
 
-    /// What the faults did so far.
+    /// The faults injected so far.
     #[must_use]
     pub fn faults(&self) -> FaultCounts {
         self.lock().counts
     }
 
-    /// Splits the network: members of different groups lose each other and see each other go down.
-    /// Members that no group names keep all their paths.
+    /// Partitions the network: members of different groups see each other go down and lose each
+    /// other's messages. Members in no group keep all their links.
     pub fn partition(&self, groups: &[&[PeerId]]) {
         let mut network = self.lock();
         for (i, group) in groups.iter().enumerate() {
@@ -223,12 +218,12 @@ impl ChannelNetwork {
         }
     }
 
-    /// Loses all messages from one member to another, in silence: nobody sees anybody go down.
+    /// Silently loses all messages from one member to another: neither sees the other go down.
     pub fn cut(&self, from: PeerId, to: PeerId) {
         self.lock().cut.insert((from, to));
     }
 
-    /// Joins all paths again; members that had lost each other see each other come up.
+    /// Heals all partitions and cuts; separated members see each other come up again.
     pub fn heal(&self) {
         let mut network = self.lock();
         network.cut.clear();
@@ -240,7 +235,7 @@ impl ChannelNetwork {
 }
 
 impl Network {
-    /// Lets a member and all those that have a path from or to it see each other up.
+    /// Reports a member up to all that it can send to, and those up that can send to it.
     fn announce(&self, me: PeerId) {
         for &other in self.members.keys().filter(|&&other| other != me) {
             for (a, b) in [(me, other), (other, me)] {
@@ -251,7 +246,7 @@ impl Network {
         }
     }
 
-    /// Lets `at` see `peer` up or down.
+    /// Reports `peer` up or down at `at`.
     fn set_peer(&self, at: PeerId, peer: PeerId, up: bool) {
         if let Some(member) = self.members.get(&at)
             && (!up || self.members.contains_key(&peer))
@@ -261,8 +256,8 @@ impl Network {
     }
 
     fn happens(&mut self, chance: f64) -> bool {
-        // 53 random bits fill the mantissa; drawn even for chance 0, so that changing one fault
-        // leaves the others' fates.
+        // 53 random bits fill the mantissa. Drawn even for probability 0, so that changing one
+        // fault keeps the fates that the others draw.
         ((self.rng.next_u64() >> 11) as f64) < chance * (1_u64 << 53) as f64
     }
 

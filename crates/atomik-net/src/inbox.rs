@@ -3,24 +3,26 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::tally::Tally;
-use crate::{MAX_MESSAGE, MAX_PEERS, PeerId, Received};
+use crate::counters::Tally;
+use crate::message::{MAX_MESSAGE, Received};
+use crate::peer::{MAX_PEERS, PeerId};
 
-/// Told once a message was handed over.
+/// Called once when a message has been delivered, or is known never to be.
 pub(crate) type Receipt = Box<dyn FnOnce() + Send>;
 
-/// What came in and was not handed over yet: a bounded queue of messages, and the changes of peers.
+/// Everything that arrived and was not delivered yet: a bounded queue of messages, and peer
+/// changes.
 ///
-/// Changes are not queued but compared: of any number of changes of one peer, what is handed over
-/// is at most a down and an up, so a peer that flaps takes no room. A peer that went down and came
-/// up unseen is handed over as both, since whoever waits for a peer to come up wants to talk to it
-/// again.
+/// Peer changes are coalesced rather than queued: any number of changes of one peer is delivered as
+/// at most one down and one up, so a flapping peer takes no room. A peer that went down and came
+/// back between two deliveries is reported as both, because the caller restarts the exchange with a
+/// peer when it comes up.
 pub(crate) struct Inbox {
     me: PeerId,
     limit: usize,
     tally: Arc<Tally>,
     state: Mutex<State>,
-    /// Something can be handed over, or the inbox was closed.
+    /// Something can be delivered, or the inbox was closed.
     filled: Notify,
     /// A full queue has room again, or the inbox was closed.
     room: Notify,
@@ -30,7 +32,7 @@ pub(crate) struct Inbox {
 struct State {
     messages: VecDeque<Waiting>,
     peers: BTreeMap<PeerId, Peer>,
-    /// Peers with a change to be handed over, each at most once.
+    /// Peers with an undelivered change, each at most once.
     changed: VecDeque<PeerId>,
     up: usize,
     closed: bool,
@@ -44,7 +46,7 @@ struct Waiting {
 
 #[derive(Clone, Copy, Default)]
 struct Peer {
-    /// As handed over last.
+    /// The state that was delivered last.
     reported: bool,
     now: bool,
     /// Went down since it was reported up.
@@ -68,7 +70,7 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a message in, or drops and counts it. What this replica sent itself is passed over.
+    /// Queues a message, or drops and counts it. Ignores messages that this replica sent itself.
     pub(crate) fn put(&self, from: PeerId, bytes: Vec<u8>) {
         if let Err(_full) = self.try_put(Waiting {
             from,
@@ -79,8 +81,8 @@ impl Inbox {
         }
     }
 
-    /// Takes a message in as soon as there is room, and lets `receipt` know when it was handed over
-    /// (or will never be).
+    /// Queues a message as soon as there is room, and calls `receipt` when it has been delivered or
+    /// rejected.
     #[cfg(feature = "nats")]
     pub(crate) async fn put_when_room(&self, from: PeerId, bytes: Vec<u8>, receipt: Receipt) {
         let mut waiting = Waiting {
@@ -120,7 +122,7 @@ impl Inbox {
         Ok(())
     }
 
-    /// Notes that a peer is up or down. The replica itself is passed over.
+    /// Records that a peer is up or down. Ignores the replica itself.
     pub(crate) fn set_peer(&self, peer: PeerId, up: bool) {
         if peer == self.me {
             return;
@@ -154,7 +156,7 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// Nothing comes in any more; what waits is dropped.
+    /// Drops what is queued and accepts nothing more.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         *state = State {
@@ -167,7 +169,7 @@ impl Inbox {
         self.room.notify_one();
     }
 
-    /// The next change or message; `None` once closed.
+    /// Waits for the next peer change or message. Returns `None` once closed.
     pub(crate) async fn next(&self) -> Option<Received> {
         loop {
             {
@@ -241,7 +243,7 @@ mod tests {
         (Inbox::new(ME, limit, Arc::clone(&tally)), tally)
     }
 
-    /// All that can be had without waiting.
+    /// Everything that can be received without waiting.
     async fn all(inbox: &Inbox) -> Vec<Received> {
         let mut got = Vec::new();
         loop {
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_announcement_that_repeats_itself_is_reported_once() {
+    async fn a_repeated_announcement_is_reported_once() {
         let (inbox, tally) = inbox(4);
         for peer in [A, A, B, ME, A] {
             inbox.set_peer(peer, true);
@@ -350,18 +352,18 @@ mod tests {
 
     #[cfg(feature = "nats")]
     #[tokio::test]
-    async fn one_that_waits_for_room_gets_in_and_its_receipt_comes_when_it_is_handed_over() {
+    async fn a_message_that_waits_for_room_gets_in_and_its_receipt_comes_on_delivery() {
         use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
         let (inbox, tally) = inbox(1);
         let inbox = Arc::new(inbox);
-        let handed = Arc::new(AtomicUsize::new(0));
+        let delivered = Arc::new(AtomicUsize::new(0));
         let writer = tokio::spawn({
-            let (inbox, handed) = (Arc::clone(&inbox), Arc::clone(&handed));
+            let (inbox, delivered) = (Arc::clone(&inbox), Arc::clone(&delivered));
             async move {
                 for n in 0..3 {
-                    let handed = Arc::clone(&handed);
+                    let delivered = Arc::clone(&delivered);
                     let receipt = Box::new(move || {
-                        handed.fetch_add(1, Relaxed);
+                        delivered.fetch_add(1, Relaxed);
                     });
                     inbox.put_when_room(A, vec![n], receipt).await;
                 }
@@ -369,16 +371,16 @@ mod tests {
         });
         for n in 0..3 {
             tokio::task::yield_now().await;
-            assert_eq!(handed.load(Relaxed), usize::from(n));
+            assert_eq!(delivered.load(Relaxed), usize::from(n));
             let guard = std::time::Duration::from_secs(60);
             let next = tokio::time::timeout(guard, inbox.next())
                 .await
-                .expect("it hangs");
+                .expect("no message in time");
             let bytes = vec![n];
             assert_eq!(next, Some(Received::Message { from: A, bytes }));
         }
         writer.await.unwrap();
-        assert_eq!(handed.load(Relaxed), 3);
+        assert_eq!(delivered.load(Relaxed), 3);
         assert_eq!(tally.read().dropped(), 0);
     }
 }

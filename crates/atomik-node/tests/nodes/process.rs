@@ -1,6 +1,4 @@
 //! Real `atomik-node` processes for tests, ended with the test.
-#![allow(dead_code)]
-
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -1,8 +1,4 @@
-//! NATS JetStream with a real server on loopback: what every engine does, and what the stream adds.
-#![cfg(feature = "nats")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod conformance;
+//! NATS JetStream with a real server on loopback: conformance, and the stream.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -12,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use atomik_net::nats::{NatsEngine, NatsOptions};
 use atomik_net::{Engine, MAX_MESSAGE, MessageId, OpenError, PeerId, Received, SendError};
-use conformance::{INCOMING, Lab, counted, meet, message, peer, settle, until};
 use tempfile::TempDir;
 
-/// A server of the test's own, on a port that is free, with a store that goes with it.
+use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, settle, until};
+
+/// A server for one test, on a free port, with a temporary store.
 struct Server {
     program: PathBuf,
     port: u16,
@@ -25,12 +22,11 @@ struct Server {
 }
 
 impl Server {
-    /// `None`, with a message, where no server is installed; a failure where that is continuous
-    /// integration.
+    /// Returns `None` and prints why if no server is installed; panics in that case in CI.
     fn start() -> Option<Self> {
         let mut folders: Vec<PathBuf> =
             std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
-        // Debian puts it where only root's PATH looks.
+        // Debian installs it in a folder that is only on root's PATH.
         folders.push("/usr/sbin".into());
         let found = folders
             .iter()
@@ -87,8 +83,8 @@ impl Server {
         }
     }
 
-    /// Stops it where it is, its connections open, and waits until no thread of it runs.
-    fn stop(&self) {
+    /// Freezes the server with its connections open, and waits until all its threads have stopped.
+    fn freeze(&self) {
         let pid = self.process.as_ref().unwrap().id().to_string();
         assert!(
             Command::new("kill")
@@ -101,7 +97,7 @@ impl Server {
             std::fs::read_dir(format!("/proc/{pid}/task"))
                 .unwrap()
                 .any(|thread| {
-                    // The state is the first word behind the name, which is in brackets.
+                    // The state is the first word after the name, which is in parentheses.
                     let stat =
                         std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
                     !stat.rsplit_once(") ").unwrap().1.starts_with('T')
@@ -111,7 +107,7 @@ impl Server {
         while runs() {
             assert!(
                 start.elapsed() < Duration::from_secs(30),
-                "the server does not stop"
+                "the server does not freeze"
             );
             sleep(Duration::from_millis(1));
         }
@@ -158,7 +154,7 @@ fn id(n: u8, number: u64) -> Option<MessageId> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_update_of_the_same_id_arrives_once_within_the_window_and_again_after_it() {
+async fn an_update_with_the_same_id_arrives_once_within_the_window_and_again_after_it() {
     let Some(server) = lab().await else { return };
     let options = NatsOptions {
         duplicate_window_s: 2,
@@ -188,7 +184,7 @@ async fn an_update_of_the_same_id_arrives_once_within_the_window_and_again_after
         (2, 2, 0)
     );
 
-    // The window is a promise of the server's only, so the wait is twice as long.
+    // The server may take longer than its window to forget an id, so wait twice as long.
     tokio::time::sleep(Duration::from_secs(4)).await;
     a.broadcast(b"1".to_vec(), id(1, 7)).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), b"1".to_vec()));
@@ -241,7 +237,7 @@ async fn a_flood_of_updates_waits_in_the_stream_for_a_replica_that_does_not_rece
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restart_of_the_server_is_survived_and_what_was_refused_meanwhile_counted() {
+async fn the_engine_survives_a_server_restart_and_counts_refusals_meanwhile() {
     let Some(mut server) = lab().await else {
         return;
     };
@@ -268,14 +264,14 @@ async fn a_restart_of_the_server_is_survived_and_what_was_refused_meanwhile_coun
     until(&mut a, Received::PeerUp(peer(2))).await;
     until(&mut b, Received::PeerUp(peer(1))).await;
     a.broadcast(b"after".to_vec(), id(1, 3)).unwrap();
-    // A server that was killed may have forgotten an acknowledgement.
+    // A killed server may have lost an acknowledgement and redeliver.
     while message(&mut b).await.1 != b"after" {}
     b.send(peer(1), b"answer".to_vec()).unwrap();
     assert_eq!(message(&mut a).await, (peer(2), b"answer".to_vec()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_comes_back_without_its_store_is_given_a_new_stream() {
+async fn a_server_that_returns_without_its_store_gets_a_new_stream() {
     let Some(mut server) = lab().await else {
         return;
     };
@@ -286,7 +282,7 @@ async fn a_server_that_comes_back_without_its_store_is_given_a_new_stream() {
     until(&mut a, Received::PeerDown(peer(2))).await;
     server.run();
     until(&mut a, Received::PeerUp(peer(2))).await;
-    // Until the stream is there again updates fail, and are counted; the layer above repairs that.
+    // Until the stream exists again, updates fail and are counted; the layer above repairs that.
     let mut number = 0;
     loop {
         number += 1;
@@ -305,7 +301,7 @@ async fn a_server_that_comes_back_without_its_store_is_given_a_new_stream() {
 async fn updates_that_a_stuck_server_never_acknowledged_are_counted_as_failed_at_close() {
     let Some(server) = lab().await else { return };
     let a = server.open(peer(1)).await;
-    server.stop();
+    server.freeze();
     for n in 0..100 {
         a.broadcast(vec![1], id(1, n)).unwrap();
     }
@@ -315,7 +311,7 @@ async fn updates_that_a_stuck_server_never_acknowledged_are_counted_as_failed_at
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_no_engine_sends_is_dropped_and_counted() {
+async fn malformed_messages_are_dropped_and_counted() {
     let Some(server) = lab().await else { return };
     let (mut a, mut b) = (server.open(peer(1)).await, server.open(peer(2)).await);
     meet(&mut [&mut a, &mut b]).await;
@@ -357,7 +353,7 @@ async fn what_no_engine_sends_is_dropped_and_counted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_jetstream_is_refused_with_what_to_do() {
+async fn a_server_without_jetstream_is_refused_with_the_next_step() {
     let Some(mut server) = lab().await else {
         return;
     };
@@ -370,7 +366,7 @@ async fn a_server_without_jetstream_is_refused_with_what_to_do() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_server_is_refused_with_what_to_do_and_without_the_password() {
+async fn a_missing_server_is_reported_with_the_next_step_and_without_the_password() {
     let port = TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -395,7 +391,7 @@ async fn no_server_is_refused_with_what_to_do_and_without_the_password() {
 }
 
 #[test]
-fn a_wrong_option_is_named_with_what_to_write_instead() {
+fn an_invalid_option_is_named_with_what_to_write_instead() {
     NatsOptions::default().check().unwrap();
     let with = |server: &str| NatsOptions {
         servers: vec![server.into()],
@@ -403,13 +399,13 @@ fn a_wrong_option_is_named_with_what_to_write_instead() {
     };
     with("nats://me:secret@[::1]:4222").check().unwrap();
     let servers = [
-        ("127.0.0.1:4222", "127.0.0.1:4222", "there is no nats://"),
+        ("127.0.0.1:4222", "127.0.0.1:4222", "nats:// is missing"),
         (
             "tls://me:secret@host:4222",
             "tls://host:4222",
             "tls is not built in",
         ),
-        ("nats://", "nats://", "there is no host"),
+        ("nats://", "nats://", "the host is missing"),
         (
             "nats://host:70000",
             "nats://host:70000",

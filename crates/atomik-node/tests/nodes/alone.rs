@@ -1,14 +1,5 @@
 //! A real process without peers: its options, its control connection, its end by SIGTERM and by
 //! SIGKILL.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod process;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -18,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use process::{Ended, Members, PATIENCE, PROGRAM, Running, is_private, run, said};
+use crate::process::{Ended, Members, PATIENCE, PROGRAM, Running, is_private, run, said};
 use serde_json::{Value as Json, json};
 
 fn alone() -> (Members, Running) {
@@ -189,7 +180,7 @@ fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
     let status: Json = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["status"]["words"], 3);
     assert_eq!(status["status"]["view"], "flags");
-    process::signal(node.0.id(), "INT");
+    crate::process::signal(node.0.id(), "INT");
     assert!(node.0.wait().unwrap().success());
 
     fs::write(&file, text.replace("words = 2", "word = 2")).unwrap();
@@ -459,7 +450,7 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
         assert!(metrics.contains(line), "{line} is missing:\n{metrics}");
     }
     assert!(fetch("/other").starts_with("HTTP/1.1 404"));
-    process::signal(process.0.id(), "TERM");
+    crate::process::signal(process.0.id(), "TERM");
     assert!(process.0.wait().unwrap().success());
 }
 
@@ -506,7 +497,7 @@ fn sigterm_under_load_ends_well_and_every_acknowledged_change_is_there() {
         }
         acknowledged += 1;
         if acknowledged == 300 {
-            process::signal(node.id(), "TERM");
+            crate::process::signal(node.id(), "TERM");
         }
     }
     assert!(node.wait().success());

@@ -1,19 +1,19 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use crate::{MAX_MESSAGE, SendError};
+use crate::message::{MAX_MESSAGE, SendError};
 
-/// What went through an engine since it was opened. Bytes are those of the messages, without what
-/// the engine adds.
+/// An engine's traffic since it was opened. Byte counts are message payloads, without the engine's
+/// own framing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Messages that the engine's library took, or, if they go into a stream, the server
-    /// acknowledged. A broadcast counts once.
+    /// Messages accepted by the engine's library or, for a stream, acknowledged by the server. A
+    /// broadcast counts once.
     pub messages_out: u64,
-    /// Their bytes.
+    /// Payload bytes of `messages_out`.
     pub bytes_out: u64,
-    /// Messages that `receive` handed over.
+    /// Messages that `receive` returned.
     pub messages_in: u64,
-    /// Their bytes.
+    /// Payload bytes of `messages_in`.
     pub bytes_in: u64,
     /// Refused with [`SendError::Full`].
     pub refused_full: u64,
@@ -21,22 +21,22 @@ pub struct Counters {
     pub refused_disconnected: u64,
     /// Refused with [`SendError::TooLong`].
     pub refused_too_long: u64,
-    /// Not known to have been sent: the library or server refused, did not acknowledge, or the
-    /// engine ended first.
+    /// Messages not known to have been sent: the library or server refused or did not acknowledge
+    /// them, or the engine closed first.
     pub failed_out: u64,
-    /// Durable updates that the server knew already by their id, and did not store again.
+    /// Durable updates that the server recognised by their id and did not store again.
     pub duplicates_out: u64,
-    /// Messages that came in while the incoming queue was full, and were dropped.
+    /// Incoming messages dropped because the incoming queue was full.
     pub dropped_full: u64,
-    /// Messages and announcements that no engine of ours sends (no sender, too long), and
-    /// announcements of peers beyond [`MAX_PEERS`](crate::MAX_PEERS); dropped.
+    /// Malformed messages and announcements (no sender, too long) and announcements of peers beyond
+    /// [`MAX_PEERS`](crate::MAX_PEERS), all dropped.
     pub dropped_invalid: u64,
-    /// Peers that are up now.
+    /// Peers that are up at the moment.
     pub peers: u64,
 }
 
 impl Counters {
-    /// All messages that this side refused or dropped, for whatever reason.
+    /// All messages that this side refused or dropped.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.refused_full
@@ -48,7 +48,7 @@ impl Counters {
     }
 }
 
-/// [`Counters`] that are being counted.
+/// The atomics behind [`Counters`], shared by an engine's tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     messages_out: AtomicU64,
@@ -76,7 +76,7 @@ impl Tally {
         self.bytes_in.fetch_add(bytes as u64, Relaxed);
     }
 
-    /// Counts a refusal and gives it back.
+    /// Counts a refusal and returns it.
     pub(crate) fn refused(&self, error: SendError) -> SendError {
         match error {
             SendError::Full => self.refused_full.fetch_add(1, Relaxed),
@@ -87,7 +87,7 @@ impl Tally {
         error
     }
 
-    /// Refuses what is longer than an engine carries.
+    /// Refuses a message that is longer than [`MAX_MESSAGE`].
     pub(crate) fn check_length(&self, bytes: &[u8]) -> Result<(), SendError> {
         if bytes.len() > MAX_MESSAGE {
             return Err(self.refused(SendError::TooLong {

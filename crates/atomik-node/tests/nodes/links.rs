@@ -4,16 +4,6 @@
 //! Needs root, `ip` (Debian: iproute2) and `iptables`; without them it is skipped with a message,
 //! unless `CI` is set. Namespaces are called `atk-PID-…` and removed at the end; a test that was
 //! killed leaves them behind (`ip netns list`, `ip netns delete NAME`).
-#![cfg(any(feature = "zenoh", feature = "nats"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
-mod process;
-
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
@@ -21,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use crate::process::{Members, PATIENCE, Running};
 use atomik_node::client::{Address, Client};
-use process::{Members, PATIENCE, Running};
 use serde_json::{Value as Json, json};
 
 /// Writes of each node in a second.

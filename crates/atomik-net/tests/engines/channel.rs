@@ -1,13 +1,11 @@
-//! What the in-process network does beyond what every engine does: faults from a seed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod conformance;
+//! The in-process network: conformance, and its seeded faults.
 
 use std::time::Duration;
 
 use atomik_net::channel::{ChannelEngine, ChannelNetwork, ChannelOptions, FaultCounts, Faults};
 use atomik_net::{Engine, OpenError, PeerId, Received, SendError};
-use conformance::{INCOMING, Lab, next, peer};
+
+use crate::conformance::{self, INCOMING, Lab, next, peer};
 
 struct Channels(ChannelNetwork);
 
@@ -34,7 +32,7 @@ async fn lab() -> Option<Channels> {
 
 conformance::tests!(lab);
 
-/// Sends 0..=199 from one to the other and gives the numbers that arrive, in their order.
+/// Sends 0..=199 from one replica to another and returns the numbers that arrive, in order.
 async fn deliver(seed: u64, faults: Faults) -> (Vec<u8>, FaultCounts) {
     let options = ChannelOptions {
         incoming_messages: 1024,
@@ -68,7 +66,7 @@ async fn without_faults_everything_arrives_once_and_in_order() {
 }
 
 #[tokio::test]
-async fn loss_loses_as_many_as_it_counts() {
+async fn every_loss_is_counted() {
     let (got, counts) = deliver(
         7,
         Faults {
@@ -83,7 +81,7 @@ async fn loss_loses_as_many_as_it_counts() {
 }
 
 #[tokio::test]
-async fn duplication_doubles_as_many_as_it_counts() {
+async fn every_duplicate_is_counted() {
     let (got, counts) = deliver(
         7,
         Faults {
@@ -113,7 +111,7 @@ async fn reordering_changes_the_order_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_held_back_arrives_behind_a_few_later_ones() {
+async fn a_reordered_message_arrives_after_a_few_later_ones() {
     let options = ChannelOptions {
         seed: 7,
         faults: Faults {
@@ -136,12 +134,12 @@ async fn a_message_that_is_held_back_arrives_behind_a_few_later_ones() {
     {
         got += 1;
     }
-    // Only those of the last few sends can still be held.
+    // Only the last few messages can still be held back.
     assert!((190..200).contains(&got), "{got} arrived");
 }
 
 #[tokio::test]
-async fn one_seed_gives_one_run_and_another_seed_another() {
+async fn the_same_seed_gives_the_same_run_and_another_seed_a_different_one() {
     let faults = Faults {
         loss: 0.1,
         duplication: 0.1,
@@ -154,7 +152,7 @@ async fn one_seed_gives_one_run_and_another_seed_another() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_to_the_sender_and_counted() {
+async fn a_refusal_is_returned_to_the_sender_and_counted() {
     let network = network(
         3,
         Faults {
@@ -209,7 +207,7 @@ async fn a_partition_cuts_both_ways_until_it_is_healed() {
 }
 
 #[tokio::test]
-async fn a_path_cut_one_way_loses_in_silence_and_the_other_way_stays() {
+async fn a_path_cut_one_way_loses_silently_and_the_other_way_still_works() {
     let network = network(1, Faults::default());
     let mut a = network.join(peer(1)).unwrap();
     let mut b = network.join(peer(2)).unwrap();
@@ -236,9 +234,9 @@ async fn a_path_cut_one_way_loses_in_silence_and_the_other_way_stays() {
 }
 
 #[test]
-fn options_are_read_from_toml_and_wrong_ones_name_the_option() {
+fn options_are_read_from_toml_and_an_error_names_the_invalid_option() {
     let options: ChannelOptions =
-        toml::from_str("seed = 3\n[faults]\nloss = 0.5").expect("all others have defaults");
+        toml::from_str("seed = 3\n[faults]\nloss = 0.5").expect("all other options have defaults");
     assert_eq!(
         (options.seed, options.faults.loss, options.incoming_messages),
         (3, 0.5, 1024)
@@ -262,9 +260,8 @@ fn options_are_read_from_toml_and_wrong_ones_name_the_option() {
     }
     let network = network(1, Faults::default());
     let _first = network.join(peer(1)).unwrap();
-    assert!(
-        network
-            .join(peer(1))
-            .is_err_and(|e| e.to_string().contains("is in the network"))
-    );
+    assert!(network.join(peer(1)).is_err_and(|e| {
+        e.to_string()
+            .contains("the network has a replica with this id")
+    }));
 }

@@ -1,11 +1,4 @@
 //! Nodes within one process, on stores that stall and fail on request, joined by channels.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
-
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,26 @@
+use crate::keyspace::Keyspace;
+use crate::peer::{PeerId, hex};
+
+/// The key expressions of a keyspace.
+pub(super) struct Keys {
+    root: String,
+    pub(super) all: String,
+}
+
+impl Keys {
+    pub(super) fn new(keyspace: &Keyspace) -> Self {
+        let root = format!("atomik/{keyspace}");
+        let all = format!("{root}/all");
+        Self { root, all }
+    }
+
+    /// The key of messages to one replica.
+    pub(super) fn to(&self, peer: &PeerId) -> String {
+        format!("{}/to/{}", self.root, hex(peer))
+    }
+
+    /// The liveliness token of a peer, given in hex or as `*`.
+    pub(super) fn alive(&self, peer: &str) -> String {
+        format!("{}/alive/{peer}", self.root)
+    }
+}
