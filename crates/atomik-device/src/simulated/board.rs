@@ -29,7 +29,7 @@ pub const CLOCK_HZ: u64 = 54_000_000;
 
 macro_rules! sources {
     ($($path:literal),* $(,)?) => {
-        [$(($path, include_str!(concat!("../../../../hdl/boards/", $path)))),*]
+        [$(($path, include_str!(concat!("../../boards/", $path)))),*]
     };
 }
 
