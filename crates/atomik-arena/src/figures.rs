@@ -11,8 +11,9 @@ pub struct Run {
     pub trace: TraceFigures,
     /// The simulated world.
     pub world: WorldFigures,
-    /// What runs, one column each.
-    pub columns: Vec<Column>,
+    /// The figures of each system.
+    #[serde(rename = "columns")]
+    pub systems: Vec<SystemFigures>,
     /// Columns that this build or this trace does not have, and why.
     pub absent: Vec<(String, String)>,
 }
@@ -49,7 +50,7 @@ pub struct WorldFigures {
 
 /// One system's figures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Column {
+pub struct SystemFigures {
     /// Its name.
     pub name: String,
     /// What runs, with version.
@@ -221,7 +222,7 @@ pub struct Scaling {
 impl Scaling {
     /// Whether all that was tried was measured, and converged.
     pub fn is_fine(&self) -> bool {
-        self.failed.is_empty() && self.points.iter().all(|point| point.column.converged)
+        self.failed.is_empty() && self.points.iter().all(|point| point.system.converged)
     }
 }
 
@@ -244,7 +245,8 @@ pub struct Point {
     /// Where on the axis.
     pub x: u64,
     /// The system's figures there.
-    pub column: Column,
+    #[serde(rename = "column")]
+    pub system: SystemFigures,
 }
 
 /// All that a report shows.

@@ -4,6 +4,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`system`] | what a replicated system looks like to the simulator |
+//! | [`settings`] | the settings of a run: nodes, links, disks, clients and faults |
 //! | [`world`], [`network`], [`disk`] | clients, links, disks, faults, virtual time |
 //! | [`judge`] | which final states the acknowledged operations explain |
 //! | [`run`], [`scaling`] | a workload through the systems; how cost grows |
@@ -17,5 +18,6 @@ pub mod judge;
 pub mod network;
 pub mod run;
 pub mod scaling;
+pub mod settings;
 pub mod system;
 pub mod world;

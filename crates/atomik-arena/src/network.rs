@@ -27,7 +27,7 @@ pub fn wire_bytes(payload: u64) -> u64 {
 
 /// What the network is like.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Weather {
+pub struct LinkConditions {
     /// The least time from node to node, in microseconds.
     pub latency: Micros,
     /// The mean of what comes on top, exponentially distributed, in microseconds.
@@ -53,7 +53,7 @@ struct Link {
 /// All links between nodes.
 #[derive(Debug)]
 pub(crate) struct Network {
-    weather: Weather,
+    link: LinkConditions,
     nodes: usize,
     links: Vec<Link>,
     /// When each node's uplink is free.
@@ -61,14 +61,14 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    pub(crate) fn new(weather: Weather, nodes: usize, seed: u64) -> Self {
+    pub(crate) fn new(link: LinkConditions, nodes: usize, seed: u64) -> Self {
         let links = (0..nodes * nodes).map(|link| Link {
             draws: Xoshiro256PlusPlus::seed_from_u64(seed ^ (link as u64 + 1) << 32),
             last: 0,
             cut: false,
         });
         Self {
-            weather,
+            link,
             nodes,
             links: links.collect(),
             free: vec![0; nodes],
@@ -77,11 +77,11 @@ impl Network {
 
     /// From now on nothing is lost, doubled or reordered.
     pub(crate) fn calm(&mut self) {
-        self.weather = Weather {
+        self.link = LinkConditions {
             loss: 0.0,
             duplicates: 0.0,
             reorder: 0.0,
-            ..self.weather
+            ..self.link
         };
     }
 
@@ -106,14 +106,14 @@ impl Network {
         to: NodeId,
         wire: u64,
     ) -> [Option<Micros>; 2] {
-        let Weather {
+        let LinkConditions {
             latency,
             jitter,
             bandwidth,
             loss,
             duplicates,
             reorder,
-        } = self.weather;
+        } = self.link;
         let free = &mut self.free[from];
         let sending = wire.saturating_mul(1_000_000).div_ceil(bandwidth.max(1));
         *free = (*free).max(now) + sending;
@@ -155,7 +155,7 @@ impl Link {
 mod tests {
     use super::*;
 
-    const CALM: Weather = Weather {
+    const CALM: LinkConditions = LinkConditions {
         latency: 1000,
         jitter: 0,
         bandwidth: 1_000_000,
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn shares_are_as_set_and_order_is_kept_but_for_those_reordered() {
-        let weather = Weather {
+        let link = LinkConditions {
             jitter: 700,
             bandwidth: u64::MAX,
             loss: 0.1,
@@ -189,7 +189,7 @@ mod tests {
             reorder: 0.02,
             ..CALM
         };
-        let mut network = Network::new(weather, 2, 7);
+        let mut network = Network::new(link, 2, 7);
         let fates: Vec<_> = (0..100_000u64)
             .map(|n| network.send(n * 10, 0, 1, 100))
             .collect();
@@ -210,9 +210,9 @@ mod tests {
             "{overtakers}: late messages are overtaken by many"
         );
 
-        let calm = Weather {
+        let calm = LinkConditions {
             reorder: 0.0,
-            ..weather
+            ..link
         };
         let mut network = Network::new(calm, 2, 7);
         let arrivals: Vec<_> = (0..10_000u64)

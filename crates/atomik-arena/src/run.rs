@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use cpu_time::ProcessTime;
 
 use crate::figures::{
-    Bandwidth, Column, Conflicts, Inexpressible, Latency, Overhead, Quantiles, Rebuild, Recovery,
-    Run, TraceFigures, WorldFigures,
+    Bandwidth, Conflicts, Inexpressible, Latency, Overhead, Quantiles, Rebuild, Recovery, Run,
+    SystemFigures, TraceFigures, WorldFigures,
 };
 use crate::judge::{Done, Judgement, judge};
-use crate::system::{Broken, Kind, System};
-use crate::world::{self, Ended, Fate, Faults, Settings};
+use crate::settings::{Faults, Settings};
+use crate::system::{Node, System, SystemError};
+use crate::world::{self, Ended, Fate};
 use atomik_workload::content::Content;
 use atomik_workload::workload::Workload;
 
@@ -26,28 +27,28 @@ const EXAMPLES: usize = 3;
 ///
 /// # Errors
 ///
-/// [`Broken`], with the system's name.
+/// [`SystemError`], with the system's name.
 pub fn run(
     workload: &Workload,
     settings: &Settings,
-    kinds: &[Box<dyn Kind>],
+    systems: &[Box<dyn System>],
     command: impl Fn(&str) -> String,
     mut started: impl FnMut(&str),
-) -> Result<Run, Broken> {
-    let mut columns = Vec::new();
+) -> Result<Run, SystemError> {
+    let mut measured = Vec::new();
     let mut absent = Vec::new();
-    for kind in kinds {
-        let name = kind.describe().name;
+    for system in systems {
+        let name = system.describe().name;
         if !workload.fields.is_empty()
             && workload
                 .fields
                 .iter()
-                .all(|field| kind.expresses(field).is_err())
+                .all(|field| system.expresses(field).is_err())
         {
             let reasons: BTreeSet<_> = workload
                 .fields
                 .iter()
-                .filter_map(|field| kind.expresses(field).err())
+                .filter_map(|field| system.expresses(field).err())
                 .collect();
             let reasons: Vec<_> = reasons.into_iter().collect();
             absent.push((
@@ -57,9 +58,15 @@ pub fn run(
             continue;
         }
         started(name);
-        let column = column(workload, settings, kind.as_ref(), command(name))
-            .map_err(|error| Broken(format!("{name}, seed {}: {error}", settings.seed)))?;
-        columns.push(column);
+        let figures =
+            measure(workload, settings, system.as_ref(), command(name)).map_err(|error| {
+                SystemError::Run {
+                    name,
+                    seed: settings.seed,
+                    source: Box::new(error),
+                }
+            })?;
+        measured.push(figures);
     }
     Ok(Run {
         trace: TraceFigures {
@@ -76,7 +83,7 @@ pub fn run(
             faults: name_of(settings.faults),
             settings: settings.describe(),
         },
-        columns,
+        systems: measured,
         absent,
     })
 }
@@ -103,16 +110,16 @@ pub fn name_of(faults: Faults) -> String {
 ///
 /// # Errors
 ///
-/// [`Broken`].
-pub fn column(
+/// [`SystemError`].
+pub fn measure(
     workload: &Workload,
     settings: &Settings,
-    kind: &dyn Kind,
+    system: &dyn System,
     command: String,
-) -> Result<Column, Broken> {
+) -> Result<SystemFigures, SystemError> {
     let folder = tempfile::tempdir()
-        .map_err(|error| Broken::new("a folder for the disks of the nodes", error))?;
-    let mut ended = world::run(workload, settings, kind, folder.path())?;
+        .map_err(|error| SystemError::failed("a folder for the disks of the nodes", error))?;
+    let mut ended = world::run(workload, settings, system, folder.path())?;
     let count = |fate: fn(&Fate) -> bool| ended.fates.iter().filter(|f| fate(f)).count() as u64;
     let submitted = count(|fate| *fate != Fate::LeftOut);
     let acknowledged = count(|fate| matches!(fate, Fate::Acknowledged(_)));
@@ -136,9 +143,9 @@ pub fn column(
     };
     let fields = Fields::new(workload, &ended);
     let (conflicts, value_bytes) = fields.judge(workload, settings, &ended)?;
-    let rebuild = rebuild(kind, &ended, &fields, workload, submitted)?;
+    let rebuild = rebuild(system, &ended, &fields, workload, submitted)?;
     let overhead = overhead(workload, &mut ended, value_bytes);
-    let description = kind.describe();
+    let description = system.describe();
     let recovery = (settings.faults.partition || settings.faults.crash)
         .then_some(ended.settled)
         .flatten()
@@ -146,7 +153,7 @@ pub fn column(
             virtual_us,
             wire_bytes: ended.settling_bytes,
         });
-    Ok(Column {
+    Ok(SystemFigures {
         name: description.name.to_owned(),
         library: description.library,
         semantics: description.semantics.to_owned(),
@@ -154,7 +161,7 @@ pub fn column(
         proofs: description.proofs.to_owned(),
         command,
         seed: settings.seed,
-        inexpressible: inexpressible(workload, kind),
+        inexpressible: inexpressible(workload, system),
         submitted,
         acknowledged,
         uncertain,
@@ -169,7 +176,7 @@ pub fn column(
     })
 }
 
-fn inexpressible(workload: &Workload, kind: &dyn Kind) -> Vec<Inexpressible> {
+fn inexpressible(workload: &Workload, system: &dyn System) -> Vec<Inexpressible> {
     let mut operations = vec![0; workload.fields.len()];
     for step in &workload.steps {
         operations[usize::from(step.field)] += 1;
@@ -182,7 +189,7 @@ fn inexpressible(workload: &Workload, kind: &dyn Kind) -> Vec<Inexpressible> {
             Some(Inexpressible {
                 field: field.name.clone(),
                 operations,
-                reason: kind.expresses(field).err()?,
+                reason: system.expresses(field).err()?,
             })
         })
         .collect()
@@ -224,7 +231,7 @@ impl Fields {
         workload: &Workload,
         settings: &Settings,
         ended: &Ended,
-    ) -> Result<(Conflicts, u64), Broken> {
+    ) -> Result<(Conflicts, u64), SystemError> {
         let mut conflicts = Conflicts::default();
         let mut value_bytes = 0;
         let mut last_key = None;
@@ -251,7 +258,7 @@ impl Fields {
                 .map(|node| node.read(name, number))
                 .collect::<Result<Vec<Content>, _>>()?;
             let Some(end) = ends.first() else {
-                return Err(Broken("a run without nodes".into()));
+                return Err(SystemError::invariant("a run without nodes"));
             };
             if last_key.replace(key) != Some(key) {
                 value_bytes += name.len() as u64;
@@ -260,10 +267,12 @@ impl Fields {
             if let Some(node) = ends.iter().position(|other| other != end)
                 && ended.converged
             {
-                return Err(Broken(format!(
-                    "nodes 0 and {node} say that they know the same, and differ in {name:?}, field {:?}: {end:?} and {:?}",
-                    field.name, ends[node]
-                )));
+                return Err(SystemError::Diverged {
+                    node,
+                    place: format!("{name:?}, field {:?}", field.name),
+                    first: format!("{end:?}"),
+                    other: format!("{:?}", ends[node]),
+                });
             }
             let judgement = if ended.converged {
                 judge_field(workload, ended, ops, field.class, end)
@@ -342,17 +351,17 @@ fn numbers(ops: &[u32]) -> String {
 
 /// Starts every node again from its disk, and looks whether it has everything back.
 fn rebuild(
-    kind: &dyn Kind,
+    system: &dyn System,
     ended: &Ended,
     fields: &Fields,
     workload: &Workload,
     history: u64,
-) -> Result<Rebuild, Broken> {
+) -> Result<Rebuild, SystemError> {
     let mut times = Vec::new();
     let mut read = Vec::new();
     for (node, storage) in ended.storages.iter().enumerate().take(REBUILDS) {
         let before = ProcessTime::now();
-        let again = kind.open(&ended.setup, node, storage)?;
+        let again = system.open(&ended.setup, node, storage)?;
         times.push(before.elapsed().as_nanos() as f64 / 1e3);
         read.push(again.bytes_read() as f64);
         if !ended.converged {
@@ -365,12 +374,13 @@ fn rebuild(
                 again.read(name, field)?,
             );
             if before != after {
-                return Err(Broken(format!(
-                    "node {node}, started again from its disk, has {} in {name:?}, field {:?}, and had {}",
-                    short(&after),
-                    workload.fields[usize::from(field)].name,
-                    short(&before)
-                )));
+                let field = &workload.fields[usize::from(field)].name;
+                return Err(SystemError::NotDurable {
+                    node,
+                    place: format!("{name:?}, field {field:?}"),
+                    before: short(&before),
+                    after: short(&after),
+                });
             }
         }
     }
@@ -400,7 +410,7 @@ fn overhead(workload: &Workload, ended: &mut Ended, value_bytes: u64) -> Overhea
         .map(|node| {
             let foreign = node.foreign_memory();
             let before = live_bytes();
-            drop::<Box<dyn System>>(node);
+            drop::<Box<dyn Node>>(node);
             (before - live_bytes()) as f64 + foreign as f64
         })
         .collect();

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::figures::{LeftOut, Point, Scaling};
 use crate::run;
-use crate::system::Kind;
-use crate::world::Settings;
-use atomik_workload::generate::{Kind as Op, Mix, SettingsError, Zipf};
+use crate::settings::Settings;
+use crate::system::System;
+use atomik_workload::generate::{Mix, OpKind, SettingsError, Zipf};
 use atomik_workload::workload::{TraceError, Workload};
 
 /// Operations along the nodes.
@@ -85,7 +85,7 @@ impl Axis {
         let base = Zipf {
             seed,
             fields: 1,
-            mix: Mix::new(vec![(Op::Toggle, 1)])?,
+            mix: Mix::new(vec![(OpKind::Toggle, 1)])?,
             multi_writer: 1.0,
             ..Zipf::default()
         };
@@ -152,7 +152,7 @@ pub fn series(
     (axis, values): (Axis, &[u64]),
     patience: Duration,
     settings: &Settings,
-    kinds: &[Box<dyn Kind>],
+    systems: &[Box<dyn System>],
     command: impl Fn(Option<(u64, &str)>) -> String,
     mut started: impl FnMut(u64, &str),
 ) -> Result<Scaling, ScalingError> {
@@ -163,15 +163,15 @@ pub fn series(
         left_out: Vec::new(),
         failed: Vec::new(),
     };
-    let mut paces: Vec<Pace> = kinds.iter().map(|_| Pace::default()).collect();
+    let mut paces: Vec<Pace> = systems.iter().map(|_| Pace::default()).collect();
     for &x in values {
         let (workload, nodes) = axis.workload(x, settings.seed)?;
         let settings = Settings {
             nodes,
             ..settings.clone()
         };
-        for (kind, pace) in kinds.iter().zip(&mut paces) {
-            let name = kind.describe().name;
+        for (system, pace) in systems.iter().zip(&mut paces) {
+            let name = system.describe().name;
             let expected = pace.expected(axis.work(x)).unwrap_or_default();
             if expected > patience {
                 scaling.left_out.push(LeftOut {
@@ -185,8 +185,8 @@ pub fn series(
             started(x, name);
             let command = command(Some((x, name)));
             let start = Instant::now();
-            match run::column(&workload, &settings, kind.as_ref(), command) {
-                Ok(column) => scaling.points.push(Point { x, column }),
+            match run::measure(&workload, &settings, system.as_ref(), command) {
+                Ok(system) => scaling.points.push(Point { x, system }),
                 Err(error) => {
                     let place = format!("{name}, {x} {}", axis.label());
                     scaling.failed.push(format!("{place}: {error}"));

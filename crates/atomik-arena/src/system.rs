@@ -1,7 +1,7 @@
 //! What a replicated system looks like to the simulator: a state machine with a disk, a network and
 //! a clock that are not its own.
 //!
-//! All columns of the comparison are [`System`]s under one simulated network and one simulated
+//! All columns of the comparison are [`Node`]s under one simulated network and one simulated
 //! disk, so messages, bytes, fsyncs and virtual time are counted by one piece of code and in the
 //! same way for all. A system does no input or output, reads no clock and draws nothing at random
 //! but from [`Setup::seed`]; what it wants done it says to [`Out`].
@@ -98,7 +98,7 @@ pub struct Description {
 }
 
 /// A column: makes the nodes of a run.
-pub trait Kind {
+pub trait System {
     /// How it describes itself.
     fn describe(&self) -> Description;
 
@@ -125,74 +125,188 @@ pub trait Kind {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken>;
+    ) -> Result<Box<dyn Node>, SystemError>;
 }
 
-/// Something that can only be a bug, of the system or its adapter. Ends the run with a message.
+/// A bug of a system or of its adapter. It ends the run.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct Broken(pub String);
+pub enum SystemError {
+    /// A library, a codec or the file system refused an operation.
+    #[error("{doing}: {source}")]
+    Failed {
+        /// What was attempted.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// An operation names a field that the schema does not have.
+    #[error("field {field} is not in the schema")]
+    UnknownField {
+        /// The field's index.
+        field: u16,
+    },
+    /// An operation does not apply to the class of its field.
+    #[error("{op} does not apply to a {class}")]
+    Inapplicable {
+        /// The operation's name.
+        op: &'static str,
+        /// The field's class.
+        class: Class,
+    },
+    /// A node acknowledged an operation that is not pending on it.
+    #[error("node {node} acknowledges operation {op}, which is not pending on it")]
+    UnexpectedAck {
+        /// The node.
+        node: NodeId,
+        /// The operation.
+        op: OpId,
+    },
+    /// A node sent a message to itself or to a node that does not exist.
+    #[error("node {from} sends a message to node {to}")]
+    BadDestination {
+        /// The sender.
+        from: NodeId,
+        /// The destination.
+        to: NodeId,
+    },
+    /// Two nodes report the same progress but hold different values.
+    #[error(
+        "nodes 0 and {node} report the same progress but differ in {place}: {first} and {other}"
+    )]
+    Diverged {
+        /// The node that differs from node 0.
+        node: NodeId,
+        /// The key and the field.
+        place: String,
+        /// The value on node 0.
+        first: String,
+        /// The value on the other node.
+        other: String,
+    },
+    /// A node that was reopened from its storage does not hold what it held before.
+    #[error("node {node}, reopened from its storage, has {after} in {place} instead of {before}")]
+    NotDurable {
+        /// The node.
+        node: NodeId,
+        /// The key and the field.
+        place: String,
+        /// The value before.
+        before: String,
+        /// The value after reopening.
+        after: String,
+    },
+    /// The stored data, a message or the state contradicts the system's own protocol.
+    #[error("{what}")]
+    Invariant {
+        /// The contradiction.
+        what: String,
+    },
+    /// A run of a named system failed.
+    #[error("{name}, seed {seed}: {source}")]
+    Run {
+        /// The system.
+        name: &'static str,
+        /// The seed of the run.
+        seed: u64,
+        /// What failed.
+        source: Box<SystemError>,
+    },
+}
 
-impl Broken {
-    /// From any error, with what was tried.
-    pub fn new(doing: &str, error: impl std::fmt::Display) -> Self {
-        Self(format!("{doing}: {error}"))
+impl SystemError {
+    /// Wraps any error, with what was attempted.
+    pub fn failed(
+        doing: &'static str,
+        error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Failed {
+            doing,
+            source: error.into(),
+        }
+    }
+
+    /// A contradiction to the system's protocol.
+    pub fn invariant(what: impl Into<String>) -> Self {
+        Self::Invariant { what: what.into() }
+    }
+
+    /// An operation that does not apply to the class of its field.
+    pub fn inapplicable(action: &Action, class: Class) -> Self {
+        Self::Inapplicable {
+            op: action.name(),
+            class,
+        }
     }
 }
 
-/// What there is for each field of the schema, for one of them.
-pub fn of_field<T>(all: &[T], field: u16) -> Result<&T, Broken> {
+/// The entry of a schema-ordered list that belongs to a field.
+///
+/// # Errors
+///
+/// [`SystemError::UnknownField`].
+pub fn of_field<T>(all: &[T], field: u16) -> Result<&T, SystemError> {
     all.get(usize::from(field))
-        .ok_or_else(|| Broken(format!("field {field} is not in the schema")))
+        .ok_or(SystemError::UnknownField { field })
 }
 
 /// A node. After every call the simulator does what [`Out`] was told.
-pub trait System {
+pub trait Node {
     /// Clients of this node submit operations, all at the same moment. Each must be acknowledged
     /// ([`Out::ack`]) exactly once, when it is durable as far as this system promises; until then
     /// the system tries again by itself, for as long as the node lives.
     ///
     /// # Errors
     ///
-    /// [`Broken`].
-    fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken>;
+    /// [`SystemError`].
+    fn submit(
+        &mut self,
+        now: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError>;
 
     /// A message has come. It may be late, out of order, the second of its kind, or the first after
     /// a lost one.
     ///
     /// # Errors
     ///
-    /// [`Broken`].
+    /// [`SystemError`].
     fn receive(
         &mut self,
         now: Micros,
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken>;
+    ) -> Result<(), SystemError>;
 
     /// A moment that [`Out::wake`] asked for has come. The first call comes at the start, without
     /// having been asked for.
     ///
     /// # Errors
     ///
-    /// [`Broken`].
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken>;
+    /// [`SystemError`].
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError>;
 
     /// What [`Out::persist`] was given under this ticket is durable. Tickets come back in order.
     ///
     /// # Errors
     ///
-    /// [`Broken`].
-    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken>;
+    /// [`SystemError`].
+    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError>;
 
     /// The transport has noticed that a peer can be reached again, or not any more. Single lost
     /// messages are not noticed. All peers are up at the start.
     ///
     /// # Errors
     ///
-    /// [`Broken`].
-    fn link(&mut self, now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    /// [`SystemError`].
+    fn link(
+        &mut self,
+        now: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         let _ = (now, peer, up, out);
         Ok(())
     }
@@ -207,10 +321,10 @@ pub trait System {
     ///
     /// # Errors
     ///
-    /// [`Broken`].
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
+    /// [`SystemError`].
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError>;
 
-    /// Bytes that [`Kind::open`] read from storage to have the state back.
+    /// Bytes that [`System::open`] read from storage to have the state back.
     fn bytes_read(&self) -> u64;
 
     /// Bytes of its memory that Rust's allocator does not know of, such as those of a C library.
@@ -265,7 +379,7 @@ impl Out {
         self.sent.push((to, bytes.into()));
     }
 
-    /// Stores records, all or none; [`System::stored`] says when they are durable. The disk works
+    /// Stores records, all or none; [`Node::stored`] says when they are durable. The disk works
     /// at one fsync at a time and takes all that has come meanwhile into the next (group commit).
     ///
     /// Tickets are the system's own, in increasing order.
@@ -301,7 +415,7 @@ impl Out {
         self.conflicts.push(conflict);
     }
 
-    /// Asks for [`System::wake`] at that moment, or at an earlier one that was asked for before;
+    /// Asks for [`Node::wake`] at that moment, or at an earlier one that was asked for before;
     /// once.
     pub fn wake(&mut self, at: Micros) {
         self.wake = Some(self.wake.map_or(at, |before| before.min(at)));
@@ -309,7 +423,7 @@ impl Out {
 }
 
 /// The classes that a column cannot express at all, for tests and tables.
-pub fn inexpressible(kind: &dyn Kind) -> Vec<(Class, String)> {
+pub fn inexpressible(system: &dyn System) -> Vec<(Class, String)> {
     let field = |class| Field {
         name: String::new(),
         class,
@@ -318,6 +432,6 @@ pub fn inexpressible(kind: &dyn Kind) -> Vec<(Class, String)> {
     };
     Class::ALL
         .iter()
-        .filter_map(|&class| Some((class, kind.expresses(&field(class)).err()?)))
+        .filter_map(|&class| Some((class, system.expresses(&field(class)).err()?)))
         .collect()
 }

@@ -11,150 +11,13 @@ use std::sync::Arc;
 use cpu_time::ProcessTime;
 
 use crate::disk::Files;
-use crate::network::{Network, Weather, wire_bytes};
+use crate::network::{Network, wire_bytes};
+use crate::settings::Settings;
 use crate::system::{
-    Broken, Conflict, Kind, Micros, NodeId, OpId, Out, Persist, Setup, Storage, Submitted, System,
+    Conflict, Micros, Node, NodeId, OpId, Out, Persist, Setup, Storage, Submitted, System,
+    SystemError,
 };
 use atomik_workload::workload::Workload;
-
-/// What goes wrong during a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Faults {
-    /// Messages are lost, come twice and overtake each other.
-    pub loss: bool,
-    /// One node is cut off from the others; the cut ends with the last operation.
-    pub partition: bool,
-    /// One node loses power, and with it what its disk had not synced; it is started again with the
-    /// last operation. Its clients go to the next node.
-    pub crash: bool,
-}
-
-/// All of a run but the workload and the system.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Nodes; at least as many as the workload has.
-    pub nodes: usize,
-    /// Where all randomness comes from.
-    pub seed: u64,
-    /// The network, loss and the like left to [`Faults`].
-    pub weather: Weather,
-    /// What goes wrong.
-    pub faults: Faults,
-    /// Shares of messages that are lost, doubled and reordered where [`Faults::loss`] is set.
-    pub lossy: [f64; 3],
-    /// How long an fsync takes.
-    pub fsync: Micros,
-    /// Bytes a second that a disk writes.
-    pub disk_bandwidth: u64,
-    /// Clients of a node hand over together what came within this time.
-    pub batch: Micros,
-    /// How often nodes compare themselves where a system does so periodically.
-    pub sync_interval: Micros,
-    /// Operations a second of virtual time, on average; `None`: as recorded.
-    pub rate: Option<f64>,
-    /// How long a fault lasts; the last third of the run if that is shorter.
-    pub outage: Micros,
-    /// How long it takes a transport to notice that a peer is gone.
-    pub notice: Micros,
-    /// How long nodes may take to be identical after the last operation and the last fault before
-    /// the run gives up.
-    pub patience: Micros,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            nodes: 3,
-            seed: 1,
-            weather: Weather {
-                latency: 5_000,
-                jitter: 500,
-                bandwidth: 12_500_000,
-                loss: 0.0,
-                duplicates: 0.0,
-                reorder: 0.0,
-            },
-            faults: Faults::default(),
-            lossy: [0.05, 0.01, 0.01],
-            fsync: 1_000,
-            disk_bandwidth: 200_000_000,
-            batch: 2_000,
-            sync_interval: 1_000_000,
-            rate: Some(1_000.0),
-            outage: 15_000_000,
-            notice: 1_000_000,
-            patience: 600_000_000,
-        }
-    }
-}
-
-impl Settings {
-    /// All settings in words, a line each.
-    pub fn describe(&self) -> Vec<String> {
-        let Weather {
-            latency,
-            jitter,
-            bandwidth,
-            ..
-        } = self.weather;
-        let ms = |micros: Micros| micros as f64 / 1e3;
-        let [loss, duplicates, reorder] = self.lossy.map(|share| share * 100.0);
-        let mut lines = vec![
-            format!("{} nodes, all connected to all", self.nodes),
-            format!(
-                "latency {} ms one way, plus an exponential draw of {} ms on average; uplink {} Mbit/s a node",
-                ms(latency),
-                ms(jitter),
-                bandwidth * 8 / 1_000_000
-            ),
-            format!(
-                "disks: an fsync takes {} ms, writing {} MB/s; a write is acknowledged when it is durable, all that waits goes into one fsync",
-                ms(self.fsync),
-                self.disk_bandwidth / 1_000_000
-            ),
-            format!(
-                "clients of a node hand over together what came within {} ms",
-                ms(self.batch)
-            ),
-            format!(
-                "messages are carried in packets of {} bytes with {} bytes of headers each; they keep their order on a link unless drawn to be reordered",
-                crate::network::PACKET_PAYLOAD,
-                crate::network::PACKET_HEADERS
-            ),
-        ];
-        if self.faults.loss {
-            lines.push(format!(
-                "{loss} % of the messages are lost, {duplicates} % come twice, {reorder} % come up to ten latencies late; while operations come, not after"
-            ));
-        }
-        if self.faults.partition {
-            lines.push(format!(
-                "node {} is cut off for {} s at most, a third of the run at most, until the last operation; noticed after {} ms",
-                self.victim(),
-                ms(self.outage) / 1e3,
-                ms(self.notice)
-            ));
-        }
-        if self.faults.crash {
-            lines.push(format!(
-                "node {} loses power and what its disk had not synced, and is started again with the last operation, {} s later at most, a third of the run at most; its clients go to the next node",
-                self.casualty(),
-                ms(self.outage) / 1e3
-            ));
-        }
-        lines
-    }
-
-    /// The node that is cut off.
-    pub fn victim(&self) -> NodeId {
-        (self.seed % self.nodes.max(1) as u64) as NodeId
-    }
-
-    /// The node that is killed; another than the one cut off.
-    pub fn casualty(&self) -> NodeId {
-        (self.victim() + 1) % self.nodes.max(1)
-    }
-}
 
 /// What became of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,7 +35,7 @@ pub enum Fate {
 /// What a run leaves behind.
 pub struct Ended {
     /// The nodes.
-    pub nodes: Vec<Box<dyn System>>,
+    pub nodes: Vec<Box<dyn Node>>,
     /// Their disks.
     pub storages: Vec<Storage>,
     /// What every node knew.
@@ -206,7 +69,7 @@ pub struct Ended {
     pub settling_bytes: u64,
 }
 
-enum Happening {
+enum Event {
     Submit(NodeId),
     Deliver {
         from: NodeId,
@@ -232,7 +95,7 @@ enum Happening {
 struct Due {
     time: Micros,
     sequence: u64,
-    what: Happening,
+    what: Event,
 }
 
 impl PartialEq for Due {
@@ -255,8 +118,8 @@ impl Ord for Due {
     }
 }
 
-struct Node {
-    system: Option<Box<dyn System>>,
+struct Host {
+    node: Option<Box<dyn Node>>,
     storage: Storage,
     life: u64,
     /// Operations that clients will hand over together, by their places in the workload.
@@ -280,7 +143,7 @@ struct Write {
     files: Option<Files>,
 }
 
-impl Node {
+impl Host {
     /// What was handed over first is on the disk.
     fn store(&mut self, write: Write) -> u64 {
         self.storage.store(write.persist.records);
@@ -290,18 +153,18 @@ impl Node {
         write.persist.ticket
     }
 
-    fn files(&self) -> Result<Files, Broken> {
+    fn files(&self) -> Result<Files, SystemError> {
         Files::read(&self.storage.folder)
-            .map_err(|error| Broken::new("reading the files of a node's disk", error))
+            .map_err(|error| SystemError::failed("reading the files of a node's disk", error))
     }
 }
 
 struct World<'a> {
     workload: &'a Workload,
     settings: &'a Settings,
-    kind: &'a dyn Kind,
+    system: &'a dyn System,
     setup: Setup,
-    nodes: Vec<Node>,
+    nodes: Vec<Host>,
     network: Network,
     queue: BinaryHeap<Reverse<Due>>,
     sequence: u64,
@@ -342,14 +205,14 @@ pub fn recorded_ms(workload: &Workload) -> u64 {
 ///
 /// # Errors
 ///
-/// [`Broken`], if the system or its adapter has a bug, or its folder cannot be made.
+/// [`SystemError`], if the system or its adapter has a bug, or its folder cannot be made.
 pub fn run(
     workload: &Workload,
     settings: &Settings,
-    kind: &dyn Kind,
+    system: &dyn System,
     folder: &std::path::Path,
-) -> Result<Ended, Broken> {
-    let mut world = World::new(workload, settings, kind, folder)?;
+) -> Result<Ended, SystemError> {
+    let mut world = World::new(workload, settings, system, folder)?;
     world.play()?;
     world.finish()
 }
@@ -358,25 +221,25 @@ impl<'a> World<'a> {
     fn new(
         workload: &'a Workload,
         settings: &'a Settings,
-        kind: &'a dyn Kind,
+        system: &'a dyn System,
         folder: &std::path::Path,
-    ) -> Result<Self, Broken> {
+    ) -> Result<Self, SystemError> {
         let setup = Setup {
             nodes: settings.nodes,
             seed: settings.seed,
             fields: workload.fields.clone().into(),
-            latency: settings.weather.latency,
+            latency: settings.link.latency,
             fsync: settings.fsync,
             sync_interval: settings.sync_interval,
         };
-        let mut weather = settings.weather;
+        let mut link = settings.link;
         if settings.faults.loss {
-            [weather.loss, weather.duplicates, weather.reorder] = settings.lossy;
+            [link.loss, link.duplicates, link.reorder] = settings.lossy;
         }
         let expressed: Vec<_> = workload
             .fields
             .iter()
-            .map(|field| kind.expresses(field).is_ok())
+            .map(|field| system.expresses(field).is_ok())
             .collect();
         let fates = workload
             .steps
@@ -389,9 +252,9 @@ impl<'a> World<'a> {
         for node in 0..settings.nodes {
             let folder = folder.join(format!("node-{node}"));
             std::fs::create_dir_all(&folder)
-                .map_err(|error| Broken::new("a folder for a node's disk", error))?;
-            nodes.push(Node {
-                system: None,
+                .map_err(|error| SystemError::failed("a folder for a node's disk", error))?;
+            nodes.push(Host {
+                node: None,
                 storage: Storage {
                     folder,
                     ..Storage::default()
@@ -409,8 +272,8 @@ impl<'a> World<'a> {
         let mut world = Self {
             workload,
             settings,
-            kind,
-            network: Network::new(weather, settings.nodes, settings.seed),
+            system,
+            network: Network::new(link, settings.nodes, settings.seed),
             nodes,
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -446,15 +309,15 @@ impl<'a> World<'a> {
         let outage = settings.outage.min(world.end_of_ops / 3);
         let start = world.end_of_ops - outage;
         if settings.faults.partition {
-            world.enqueue(start, Happening::Cut);
+            world.enqueue(start, Event::Cut);
         }
         if settings.faults.crash {
             // What was handed to the disk so long before has reached it, synced or not.
-            world.enqueue(start.saturating_sub(20 * settings.fsync), Happening::Brace);
-            world.enqueue(start, Happening::Crash);
+            world.enqueue(start.saturating_sub(20 * settings.fsync), Event::Brace);
+            world.enqueue(start, Event::Crash);
         }
         let end = world.end_of_ops;
-        world.enqueue(end, Happening::Calm);
+        world.enqueue(end, Event::Calm);
         for node in 0..settings.nodes {
             world.start(node)?;
         }
@@ -469,7 +332,7 @@ impl<'a> World<'a> {
         START + ((t - first) as f64 * 1e3 / self.acceleration) as Micros
     }
 
-    fn enqueue(&mut self, time: Micros, what: Happening) {
+    fn enqueue(&mut self, time: Micros, what: Event) {
         self.sequence += 1;
         self.queue.push(Reverse(Due {
             time,
@@ -478,32 +341,32 @@ impl<'a> World<'a> {
         }));
     }
 
-    fn start(&mut self, node: NodeId) -> Result<(), Broken> {
-        let system = self
-            .kind
+    fn start(&mut self, node: NodeId) -> Result<(), SystemError> {
+        let opened = self
+            .system
             .open(&self.setup, node, &self.nodes[node].storage)?;
-        self.nodes[node].system = Some(system);
-        self.call(node, |system, now, out| system.wake(now, out))
+        self.nodes[node].node = Some(opened);
+        self.call(node, |node, now, out| node.wake(now, out))
     }
 
     /// Calls a node, times it, and does what it wants done.
     fn call(
         &mut self,
         node: NodeId,
-        call: impl FnOnce(&mut dyn System, Micros, &mut Out) -> Result<(), Broken>,
-    ) -> Result<(), Broken> {
-        let Some(system) = &mut self.nodes[node].system else {
+        call: impl FnOnce(&mut dyn Node, Micros, &mut Out) -> Result<(), SystemError>,
+    ) -> Result<(), SystemError> {
+        let Some(called) = &mut self.nodes[node].node else {
             return Ok(());
         };
         let mut out = Out::default();
         // Of all threads: a system may have some of its own, as sqlx has.
         let before = ProcessTime::now();
-        call(system.as_mut(), self.now, &mut out)?;
+        call(called.as_mut(), self.now, &mut out)?;
         self.ended.total_cpu += before.elapsed().as_nanos() as f64;
         self.settle(node, out)
     }
 
-    fn settle(&mut self, node: NodeId, out: Out) -> Result<(), Broken> {
+    fn settle(&mut self, node: NodeId, out: Out) -> Result<(), SystemError> {
         let disk = &mut self.nodes[node];
         for persist in out.persisted {
             self.ended.disk_written += persist.bytes;
@@ -516,9 +379,7 @@ impl<'a> World<'a> {
         }
         for id in out.acknowledged {
             if !self.nodes[node].open.remove(&id) {
-                return Err(Broken(format!(
-                    "node {node} acknowledges operation {id}, which is not waiting there"
-                )));
+                return Err(SystemError::UnexpectedAck { node, op: id });
             }
             let place = self.handed[id as usize];
             let submitted = self.ended.submissions[place].1;
@@ -530,7 +391,7 @@ impl<'a> World<'a> {
             if self.nodes[node].wake.is_none_or(|before| at < before) {
                 self.nodes[node].wake = Some(at);
                 let life = self.nodes[node].life;
-                self.enqueue(at, Happening::Wake(node, life));
+                self.enqueue(at, Event::Wake(node, life));
             }
         }
         Ok(())
@@ -549,13 +410,13 @@ impl<'a> World<'a> {
         self.ended.fsyncs += 1;
         self.enqueue(
             self.now + self.settings.fsync + writing,
-            Happening::Synced(node, life),
+            Event::Synced(node, life),
         );
     }
 
-    fn send(&mut self, from: NodeId, to: NodeId, bytes: Arc<[u8]>) -> Result<(), Broken> {
+    fn send(&mut self, from: NodeId, to: NodeId, bytes: Arc<[u8]>) -> Result<(), SystemError> {
         if to >= self.nodes.len() || to == from {
-            return Err(Broken(format!("node {from} sends to node {to}")));
+            return Err(SystemError::BadDestination { from, to });
         }
         let wire = wire_bytes(bytes.len() as u64);
         self.ended.messages += 1;
@@ -568,12 +429,12 @@ impl<'a> World<'a> {
             .flatten()
         {
             let bytes = Arc::clone(&bytes);
-            self.enqueue(time, Happening::Deliver { from, to, bytes });
+            self.enqueue(time, Event::Deliver { from, to, bytes });
         }
         Ok(())
     }
 
-    fn play(&mut self) -> Result<(), Broken> {
+    fn play(&mut self) -> Result<(), SystemError> {
         loop {
             let next_op = self
                 .workload
@@ -615,62 +476,60 @@ impl<'a> World<'a> {
         let pending = &mut self.nodes[node].pending;
         pending.push(place);
         if pending.len() == 1 {
-            self.enqueue(self.now + self.settings.batch, Happening::Submit(node));
+            self.enqueue(self.now + self.settings.batch, Event::Submit(node));
         }
     }
 
     /// Whether the run is over.
-    fn happen(&mut self, what: Happening) -> Result<bool, Broken> {
+    fn happen(&mut self, what: Event) -> Result<bool, SystemError> {
         match what {
-            Happening::Submit(node) => self.submit(node)?,
-            Happening::Deliver { from, to, bytes } => {
+            Event::Submit(node) => self.submit(node)?,
+            Event::Deliver { from, to, bytes } => {
                 if !self.network.is_cut(from, to) {
-                    self.call(to, |system, now, out| {
-                        system.receive(now, from, &bytes, out)
-                    })?;
+                    self.call(to, |node, now, out| node.receive(now, from, &bytes, out))?;
                 }
             }
-            Happening::Wake(node, life) => {
+            Event::Wake(node, life) => {
                 if self.nodes[node].life == life && self.nodes[node].wake == Some(self.now) {
                     self.nodes[node].wake = None;
-                    self.call(node, |system, now, out| system.wake(now, out))?;
+                    self.call(node, |node, now, out| node.wake(now, out))?;
                 }
             }
-            Happening::Synced(node, life) => {
+            Event::Synced(node, life) => {
                 if self.nodes[node].life == life {
                     let disk = &mut self.nodes[node];
                     let done: Vec<_> = disk.queue.drain(..disk.syncing).collect();
                     disk.syncing = 0;
                     let tickets: Vec<_> = done.into_iter().map(|write| disk.store(write)).collect();
                     for ticket in tickets {
-                        self.call(node, |system, now, out| system.stored(now, ticket, out))?;
+                        self.call(node, |node, now, out| node.stored(now, ticket, out))?;
                     }
                     self.sync(node);
                 }
             }
-            Happening::Cut => {
+            Event::Cut => {
                 let victim = self.settings.victim();
                 self.network.isolate(victim, true);
                 self.announce(victim, false);
             }
-            Happening::Brace => {
+            Event::Brace => {
                 let node = &mut self.nodes[self.settings.casualty()];
                 node.durable = Some(node.files()?);
             }
-            Happening::Crash => {
+            Event::Crash => {
                 let node = self.settings.casualty();
                 self.down = Some(node);
                 self.kill(node)?;
                 self.announce(node, false);
             }
-            Happening::Calm => self.calm_down()?,
-            Happening::Link { at, peer, up } => {
-                let cut = self.network.is_cut(at, peer) || self.nodes[peer].system.is_none();
+            Event::Calm => self.calm_down()?,
+            Event::Link { at, peer, up } => {
+                let cut = self.network.is_cut(at, peer) || self.nodes[peer].node.is_none();
                 if cut != up {
-                    self.call(at, |system, now, out| system.link(now, peer, up, out))?;
+                    self.call(at, |node, now, out| node.link(now, peer, up, out))?;
                 }
             }
-            Happening::Look => {
+            Event::Look => {
                 if self.is_settled() {
                     self.ended.converged = true;
                     self.ended.settled = Some(self.now - self.end_of_ops);
@@ -686,7 +545,7 @@ impl<'a> World<'a> {
         Ok(false)
     }
 
-    fn submit(&mut self, node: NodeId) -> Result<(), Broken> {
+    fn submit(&mut self, node: NodeId) -> Result<(), SystemError> {
         let places = std::mem::take(&mut self.nodes[node].pending);
         if places.is_empty() {
             return Ok(());
@@ -709,7 +568,7 @@ impl<'a> World<'a> {
             })
             .collect();
         let before = self.ended.total_cpu;
-        self.call(node, |system, now, out| system.submit(now, &ops, out))?;
+        self.call(node, |node, now, out| node.submit(now, &ops, out))?;
         let share = (self.ended.total_cpu - before) / ops.len() as f64;
         self.ended.submit_cpu.extend(ops.iter().map(|_| share));
         Ok(())
@@ -719,26 +578,26 @@ impl<'a> World<'a> {
     /// notice.
     fn announce(&mut self, node: NodeId, up: bool) {
         let delay = if up {
-            2 * self.settings.weather.latency
+            2 * self.settings.link.latency
         } else {
             self.settings.notice
         };
         for peer in (0..self.nodes.len()).filter(|&peer| peer != node) {
             for (at, peer) in [(node, peer), (peer, node)] {
-                self.enqueue(self.now + delay, Happening::Link { at, peer, up });
+                self.enqueue(self.now + delay, Event::Link { at, peer, up });
             }
         }
     }
 
     /// Takes a node's power away.
-    fn kill(&mut self, node: NodeId) -> Result<(), Broken> {
+    fn kill(&mut self, node: NodeId) -> Result<(), SystemError> {
         let node = &mut self.nodes[node];
         // Who keeps files has closed them before they are as they were.
-        node.system = None;
+        node.node = None;
         if let Some(files) = node.durable.take() {
-            files
-                .restore(&node.storage.folder)
-                .map_err(|error| Broken::new("restoring the files of a node's disk", error))?;
+            files.restore(&node.storage.folder).map_err(|error| {
+                SystemError::failed("restoring the files of a node's disk", error)
+            })?;
         }
         node.life += 1;
         node.wake = None;
@@ -758,14 +617,14 @@ impl<'a> World<'a> {
             self.nodes[next].pending.extend(waiting);
             self.nodes[next].pending.sort_unstable();
             if first {
-                self.enqueue(self.now + self.settings.batch, Happening::Submit(next));
+                self.enqueue(self.now + self.settings.batch, Event::Submit(next));
             }
         }
         Ok(())
     }
 
     /// Ends all faults; from here on the run only waits for the nodes to be the same.
-    fn calm_down(&mut self) -> Result<(), Broken> {
+    fn calm_down(&mut self) -> Result<(), SystemError> {
         let faults = self.settings.faults;
         self.calm = true;
         self.calm_bytes = self.ended.wire_bytes;
@@ -783,8 +642,8 @@ impl<'a> World<'a> {
     }
 
     fn look_later(&mut self) {
-        let interval = (self.settings.weather.latency / 10).max(100);
-        self.enqueue(self.now + interval, Happening::Look);
+        let interval = (self.settings.link.latency / 10).max(100);
+        self.enqueue(self.now + interval, Event::Look);
     }
 
     /// Whether all clients have their acknowledgements and all nodes know the same.
@@ -800,7 +659,7 @@ impl<'a> World<'a> {
         let mut progress = self
             .nodes
             .iter()
-            .map(|node| node.system.as_ref().map(|system| system.progress()));
+            .map(|node| node.node.as_ref().map(|node| node.progress()));
         let Some(Some(first)) = progress.next() else {
             return false;
         };
@@ -808,8 +667,8 @@ impl<'a> World<'a> {
     }
 
     /// Lets everything in flight land, so that what nodes know is on their disks, too.
-    fn finish(mut self) -> Result<Ended, Broken> {
-        let end = self.now + 10 * self.settings.weather.latency + 20 * self.settings.fsync;
+    fn finish(mut self) -> Result<Ended, SystemError> {
+        let end = self.now + 10 * self.settings.link.latency + 20 * self.settings.fsync;
         while self
             .queue
             .peek()
@@ -819,7 +678,7 @@ impl<'a> World<'a> {
                 break;
             };
             self.now = due.time;
-            if !matches!(due.what, Happening::Look) {
+            if !matches!(due.what, Event::Look) {
                 self.happen(due.what)?;
             }
         }
@@ -828,7 +687,7 @@ impl<'a> World<'a> {
             for write in std::mem::take(&mut node.queue) {
                 node.store(write);
             }
-            self.ended.nodes.extend(node.system);
+            self.ended.nodes.extend(node.node);
             self.ended.storages.push(node.storage);
         }
         Ok(self.ended)

@@ -13,7 +13,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use atomik_arena::disk::Files;
-use atomik_arena::system::{Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System};
+use atomik_arena::system::{Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field, Scalar};
 
@@ -35,8 +35,8 @@ pub(super) const ALL: Faults = Faults {
     cut: 10,
 };
 
-struct Node {
-    system: Option<Box<dyn System>>,
+struct Host {
+    node: Option<Box<dyn Node>>,
     disk: Storage,
     /// The files as they were when the last durable write was handed over.
     durable: Files,
@@ -125,11 +125,11 @@ pub(super) fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
 }
 
 pub(super) struct Run<'a> {
-    kind: &'a dyn Kind,
+    system: &'a dyn System,
     pub(super) setup: Setup,
     _folder: tempfile::TempDir,
     pub(super) draws: Draws,
-    nodes: Vec<Node>,
+    nodes: Vec<Host>,
     now: Micros,
     flying: Vec<(NodeId, NodeId, Arc<[u8]>)>,
     cut: BTreeSet<(NodeId, NodeId)>,
@@ -142,13 +142,13 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(kind: &'a dyn Kind, classes: &[Class], nodes: usize, seed: u64) -> Self {
+    pub(super) fn new(system: &'a dyn System, classes: &[Class], nodes: usize, seed: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let disks: Vec<_> = (0..nodes)
             .map(|node| folder.path().join(node.to_string()))
             .collect();
         let mut run = Self {
-            kind,
+            system,
             setup: setup(classes, nodes, seed),
             _folder: folder,
             draws: Draws::new(seed),
@@ -166,9 +166,9 @@ impl<'a> Run<'a> {
                 folder,
                 ..Storage::default()
             };
-            let system = run.kind.open(&run.setup, node, &disk).unwrap();
-            run.nodes.push(Node {
-                system: Some(system),
+            let opened = run.system.open(&run.setup, node, &disk).unwrap();
+            run.nodes.push(Host {
+                node: Some(opened),
                 durable: Files::read(&disk.folder).unwrap(),
                 disk,
                 writing: Vec::new(),
@@ -177,15 +177,15 @@ impl<'a> Run<'a> {
             });
         }
         for node in 0..nodes {
-            run.step(node, |system, now, out| system.wake(now, out).unwrap());
+            run.step(node, |node, now, out| node.wake(now, out).unwrap());
         }
         run
     }
 
-    fn step(&mut self, node: NodeId, call: impl FnOnce(&mut dyn System, Micros, &mut Out)) {
+    fn step(&mut self, node: NodeId, call: impl FnOnce(&mut dyn Node, Micros, &mut Out)) {
         let mut out = Out::default();
         let place = &mut self.nodes[node];
-        call(place.system.as_deref_mut().unwrap(), self.now, &mut out);
+        call(place.node.as_deref_mut().unwrap(), self.now, &mut out);
         for (to, bytes) in out.sent {
             assert_ne!(to, node, "a message to itself");
             if !self.cut.contains(&(node, to)) {
@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
             self.history.push((node, key, field, action));
         }
         let history = self.history[first as usize..].to_vec();
-        self.step(node, |system, now, out| {
+        self.step(node, |node, now, out| {
             let ops: Vec<_> = history
                 .iter()
                 .enumerate()
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
                     action,
                 })
                 .collect();
-            system.submit(now, &ops, out).unwrap();
+            node.submit(now, &ops, out).unwrap();
         });
     }
 
@@ -257,8 +257,8 @@ impl<'a> Run<'a> {
                     false => self.flying.swap_remove(place),
                 };
                 if !self.draws.chance(faults.lose) {
-                    self.step(to, |system, now, out| {
-                        system.receive(now, from, &bytes, out).unwrap();
+                    self.step(to, |node, now, out| {
+                        node.receive(now, from, &bytes, out).unwrap();
                     });
                 }
             }
@@ -272,7 +272,7 @@ impl<'a> Run<'a> {
                 let node = self.draws.below(nodes);
                 if self.nodes[node].wake.is_some_and(|at| at <= self.now) {
                     self.nodes[node].wake = None;
-                    self.step(node, |system, now, out| system.wake(now, out).unwrap());
+                    self.step(node, |node, now, out| node.wake(now, out).unwrap());
                 }
             }
         }
@@ -288,8 +288,8 @@ impl<'a> Run<'a> {
             place.disk.store(write.records);
         }
         for ticket in tickets {
-            self.step(node, |system, now, out| {
-                system.stored(now, ticket, out).unwrap();
+            self.step(node, |node, now, out| {
+                node.stored(now, ticket, out).unwrap();
             });
         }
     }
@@ -300,18 +300,18 @@ impl<'a> Run<'a> {
         place.wake = None;
         self.uncertain.extend(std::mem::take(&mut place.open));
         // Who keeps files has closed them before they are as they were.
-        place.system = None;
+        place.node = None;
         place.durable.restore(&place.disk.folder).unwrap();
-        let system = self.kind.open(&self.setup, node, &place.disk).unwrap();
-        place.system = Some(system);
-        self.step(node, |system, now, out| system.wake(now, out).unwrap());
+        let opened = self.system.open(&self.setup, node, &place.disk).unwrap();
+        place.node = Some(opened);
+        self.step(node, |node, now, out| node.wake(now, out).unwrap());
         for peer in 0..self.nodes.len() {
             if peer == node {
                 continue;
             }
             if self.cut.contains(&(node, peer)) {
-                self.step(node, |system, now, out| {
-                    system.link(now, peer, false, out).unwrap();
+                self.step(node, |node, now, out| {
+                    node.link(now, peer, false, out).unwrap();
                 });
             } else {
                 self.link(node, peer, false);
@@ -332,8 +332,8 @@ impl<'a> Run<'a> {
                 .retain(|&(from, to, _)| (from, to) != (a, b) && (from, to) != (b, a));
         }
         for (from, to) in [(a, b), (b, a)] {
-            self.step(from, |system, now, out| {
-                system.link(now, to, up, out).unwrap();
+            self.step(from, |node, now, out| {
+                node.link(now, to, up, out).unwrap();
             });
         }
     }
@@ -355,8 +355,8 @@ impl<'a> Run<'a> {
             while !self.flying.is_empty() || self.nodes.iter().any(|node| !node.writing.is_empty())
             {
                 for (from, to, bytes) in std::mem::take(&mut self.flying) {
-                    self.step(to, |system, now, out| {
-                        system.receive(now, from, &bytes, out).unwrap();
+                    self.step(to, |node, now, out| {
+                        node.receive(now, from, &bytes, out).unwrap();
                     });
                 }
                 for node in 0..self.nodes.len() {
@@ -372,7 +372,7 @@ impl<'a> Run<'a> {
             for node in 0..self.nodes.len() {
                 if self.nodes[node].wake.is_some_and(|at| at <= self.now) {
                     self.nodes[node].wake = None;
-                    self.step(node, |system, now, out| system.wake(now, out).unwrap());
+                    self.step(node, |node, now, out| node.wake(now, out).unwrap());
                 }
             }
         }
@@ -383,16 +383,16 @@ impl<'a> Run<'a> {
         &self.nodes[node].disk
     }
 
-    fn system(&self, node: NodeId) -> &dyn System {
-        self.nodes[node].system.as_deref().unwrap()
+    fn node(&self, node: NodeId) -> &dyn Node {
+        self.nodes[node].node.as_deref().unwrap()
     }
 
     fn progress(&self, node: NodeId) -> Vec<u8> {
-        self.system(node).progress()
+        self.node(node).progress()
     }
 
     pub(super) fn read(&self, node: NodeId, key: &str, field: u16) -> Content {
-        self.system(node).read(key, field).unwrap()
+        self.node(node).read(key, field).unwrap()
     }
 
     /// What every node holds now, which must be the same, and what its disk alone gives back.
@@ -416,7 +416,7 @@ impl<'a> Run<'a> {
             contents.insert((key, field), content);
         }
         for (node, place) in self.nodes.iter().enumerate() {
-            let again = self.kind.open(&self.setup, node, &place.disk).unwrap();
+            let again = self.system.open(&self.setup, node, &place.disk).unwrap();
             for ((key, field), content) in &contents {
                 assert_eq!(
                     content,
@@ -477,14 +477,14 @@ impl<'a> Run<'a> {
 /// Toggles, additions and appended elements: what was acknowledged is there once, and nothing else
 /// but, perhaps, what is uncertain.
 pub(super) fn all_counts(
-    kind: &dyn Kind,
+    system: &dyn System,
     classes: &[Class],
     seeds: std::ops::Range<u64>,
     faults: Faults,
 ) {
     let mut judged = 0;
     for seed in seeds {
-        let mut run = Run::new(kind, classes, 3, seed);
+        let mut run = Run::new(system, classes, 3, seed);
         run.chaos(120, faults, false);
         for ((key, field), content) in run.contents() {
             let certain = run.is_certain(&key, field);
@@ -555,18 +555,18 @@ pub(super) fn all_counts(
 
 /// Whatever is done, nodes come to be the same, and their disks give it back (which
 /// [`Run::contents`] checks).
-pub(super) fn converges(kind: &dyn Kind, classes: &[Class], seeds: std::ops::Range<u64>) {
+pub(super) fn converges(system: &dyn System, classes: &[Class], seeds: std::ops::Range<u64>) {
     for seed in seeds {
-        let mut run = Run::new(kind, classes, 3, seed);
+        let mut run = Run::new(system, classes, 3, seed);
         run.chaos(120, ALL, true);
         run.contents();
     }
 }
 
 /// One after the other, each after all nodes know what was before: as [`Content::apply`] has it.
-pub(super) fn sequential(kind: &dyn Kind, classes: &[Class], seeds: std::ops::Range<u64>) {
+pub(super) fn sequential(system: &dyn System, classes: &[Class], seeds: std::ops::Range<u64>) {
     for seed in seeds {
-        let mut run = Run::new(kind, classes, 3, seed);
+        let mut run = Run::new(system, classes, 3, seed);
         let mut expected: BTreeMap<(String, u16), Content> = BTreeMap::new();
         for _ in 0..60 {
             let node = run.draws.below(3);

@@ -13,16 +13,16 @@ use atomik_replica::{
 use ed25519_dalek::SigningKey;
 
 use atomik_arena::system::{
-    Broken, Conflict, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted,
-    System, of_field,
+    Conflict, Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    SystemError, of_field,
 };
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field, Scalar};
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     [true, false]
-        .map(|signed| Box::new(Atomik { signed }) as Box<dyn Kind>)
+        .map(|signed| Box::new(Atomik { signed }) as Box<dyn System>)
         .into()
 }
 
@@ -50,7 +50,7 @@ const SIGNED: &str = "Every frame is signed with ed25519, so no member can speak
     sync interval, and when a link comes up (docs/replication.md). Numbers are put as old xor new. Integers take 66 bits, strings the length of the longest.";
 const UNSIGNED: &str = "As ATOMiK, without signatures: members trust each other, as those of the other systems do. The frames keep their format, with zeros for the signature.";
 
-impl Kind for Atomik {
+impl System for Atomik {
     fn describe(&self) -> Description {
         Description {
             name: if self.signed {
@@ -76,7 +76,7 @@ impl Kind for Atomik {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
+    ) -> Result<Box<dyn Node>, SystemError> {
         let layout = Layout::new(&setup.fields);
         let key = |node: NodeId| SigningKey::from_bytes(&seeded(setup.seed, 1, node));
         let allowed: Vec<_> = (0..setup.nodes)
@@ -107,7 +107,7 @@ impl Kind for Atomik {
             .map(|(key, value)| (key.len() + value.len()) as u64)
             .sum();
         let replica = Replica::open(config, records.map(|(k, v)| (k.clone(), v.clone())))
-            .map_err(|error| Broken::new("opening a replica", error))?;
+            .map_err(|error| SystemError::failed("opening a replica", error))?;
         Ok(Box::new(Member {
             replica,
             layout: Arc::new(layout),
@@ -212,9 +212,9 @@ impl Layout {
         bytes
     }
 
-    fn place(&self, field: u16) -> Result<(usize, usize), Broken> {
+    fn place(&self, field: u16) -> Result<(usize, usize), SystemError> {
         of_field(&self.places, field)?
-            .ok_or_else(|| Broken(format!("field {field} cannot be expressed")))
+            .ok_or_else(|| SystemError::invariant(format!("field {field} cannot be expressed")))
     }
 
     /// The fields of a key that have one of these bits.
@@ -241,7 +241,7 @@ impl Layout {
     }
 
     /// What an action changes, given the value that it finds.
-    fn delta(&self, field: u16, action: &Action, value: &Value) -> Result<Value, Broken> {
+    fn delta(&self, field: u16, action: &Action, value: &Value) -> Result<Value, SystemError> {
         let (first, width) = self.place(field)?;
         let schema = &self.fields[usize::from(field)];
         let mut delta = vec![0u64; self.words];
@@ -257,7 +257,9 @@ impl Layout {
                     .universe
                     .as_ref()
                     .and_then(|universe| universe.iter().position(|known| known == element))
-                    .ok_or_else(|| Broken(format!("{element} is not in the universe")))?;
+                    .ok_or_else(|| {
+                        SystemError::invariant(format!("{element} is not in the universe"))
+                    })?;
                 if value.has(first + place) != matches!(action, Action::Insert(_)) {
                     flip(&mut delta, first + place);
                 }
@@ -276,7 +278,7 @@ impl Layout {
         Ok(Value::from_words(&delta))
     }
 
-    fn decode(&self, field: u16, value: &Value) -> Result<Content, Broken> {
+    fn decode(&self, field: u16, value: &Value) -> Result<Content, SystemError> {
         let (first, width) = self.place(field)?;
         let schema = &self.fields[usize::from(field)];
         let word = |from: usize, bits: usize| {
@@ -305,7 +307,9 @@ impl Layout {
                     Some(Scalar::Text(String::from_utf8_lossy(&bytes).into_owned()))
                 }
             }),
-            Class::List | Class::Text => return Err(Broken("a field of no fixed width".into())),
+            Class::List | Class::Text => {
+                return Err(SystemError::invariant("a field of no fixed width"));
+            }
         })
     }
 }
@@ -375,15 +379,15 @@ fn node_of(peer: PeerId) -> NodeId {
 }
 
 impl Member {
-    fn step(&mut self, event: Event<'_>) -> Result<u64, Broken> {
+    fn step(&mut self, event: Event<'_>) -> Result<u64, SystemError> {
         let outcome = self
             .replica
             .step(event, &mut self.effects)
-            .map_err(|error| Broken::new("a replica refuses", error))?;
+            .map_err(|error| SystemError::failed("a replica refuses", error))?;
         Ok(outcome.ticket)
     }
 
-    fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
+    fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
         self.step(Event::Flush)?;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
@@ -401,7 +405,7 @@ impl Member {
         Ok(())
     }
 
-    fn tell(&self, notice: Notice, out: &mut Out) -> Result<(), Broken> {
+    fn tell(&self, notice: Notice, out: &mut Out) -> Result<(), SystemError> {
         match notice {
             Notice::Overlap(overlap) => {
                 for conflict in self.layout.touched(&overlap.key, &overlap.bits) {
@@ -410,13 +414,21 @@ impl Member {
                 Ok(())
             }
             Notice::InSync { .. } => Ok(()),
-            other => Err(Broken(format!("node {} tells {other:?}", self.node))),
+            other => Err(SystemError::invariant(format!(
+                "node {} tells {other:?}",
+                self.node
+            ))),
         }
     }
 }
 
-impl System for Member {
-    fn submit(&mut self, _now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl Node for Member {
+    fn submit(
+        &mut self,
+        _now: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for op in ops {
             let key = self.layout.key(op.key, op.field);
             let found = self.replica.state(&key);
@@ -437,13 +449,13 @@ impl System for Member {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let from = peer_id(from);
         self.step(Event::Message { from, bytes })?;
         self.flush(out)
     }
 
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         if !self.started {
             self.started = true;
             let this = self.node;
@@ -461,14 +473,20 @@ impl System for Member {
         self.flush(out)
     }
 
-    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         self.step(Event::Persisted(ticket))?;
         self.durable = ticket;
         self.acknowledge(out);
         self.flush(out)
     }
 
-    fn link(&mut self, _now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    fn link(
+        &mut self,
+        _now: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         let peer = peer_id(peer);
         self.step(if up {
             Event::PeerUp(peer)
@@ -485,7 +503,7 @@ impl System for Member {
         bytes
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
         let value = self.replica.state(&self.layout.key(key, field));
         self.layout.decode(field, &value)
     }

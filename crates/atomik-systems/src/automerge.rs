@@ -27,12 +27,12 @@ use ::automerge::{
 };
 
 use super::document::{Document, Documents, element, element_name};
-use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use atomik_arena::system::{Description, NodeId, Setup, System, SystemError, of_field};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(AUTOMERGE)]
 }
 
@@ -65,7 +65,7 @@ const FIRST: [u8; 1] = [0];
 const LARGEST: u64 = 1 << 62;
 
 /// A field as the document has it.
-struct Column {
+struct FieldMap {
     class: Class,
     map: ObjId,
 }
@@ -73,13 +73,13 @@ struct Column {
 struct Shared {
     doc: Doc,
     node: NodeId,
-    columns: Vec<Column>,
+    field_maps: Vec<FieldMap>,
 }
 
 /// Why an operation on a document failed.
 enum DocumentError {
     Library(AutomergeError),
-    Adapter(Broken),
+    Adapter(SystemError),
 }
 
 impl From<AutomergeError> for DocumentError {
@@ -88,16 +88,18 @@ impl From<AutomergeError> for DocumentError {
     }
 }
 
-impl From<Broken> for DocumentError {
-    fn from(error: Broken) -> Self {
+impl From<SystemError> for DocumentError {
+    fn from(error: SystemError) -> Self {
         Self::Adapter(error)
     }
 }
 
-impl From<DocumentError> for Broken {
+impl From<DocumentError> for SystemError {
     fn from(error: DocumentError) -> Self {
         match error {
-            DocumentError::Library(error) => Self::new("working on an Automerge document", error),
+            DocumentError::Library(error) => {
+                Self::failed("working on an Automerge document", error)
+            }
             DocumentError::Adapter(error) => error,
         }
     }
@@ -115,14 +117,14 @@ fn first(fields: usize) -> Result<(Doc, Vec<ObjId>), AutomergeError> {
 }
 
 impl Shared {
-    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, Broken> {
+    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, SystemError> {
         let (doc, maps) = first(setup.fields.len()).map_err(DocumentError::Library)?;
-        let columns = setup.fields.iter().zip(maps);
+        let field_maps = setup.fields.iter().zip(maps);
         Ok(Self {
             doc: doc.with_actor(ActorId::from(&id.to_be_bytes()[..])),
             node,
-            columns: columns
-                .map(|(of, map)| Column {
+            field_maps: field_maps
+                .map(|(of, map)| FieldMap {
                     class: of.class,
                     map,
                 })
@@ -133,23 +135,23 @@ impl Shared {
     /// Makes the list or text of a key if it is not there, by the change that every node would
     /// make.
     fn make(&mut self, key: &str, field: u16) -> Result<(), DocumentError> {
-        let column = of_field(&self.columns, field)?;
-        let kind = match column.class {
+        let field_map = of_field(&self.field_maps, field)?;
+        let kind = match field_map.class {
             Class::List => ObjType::List,
             Class::Text => ObjType::Text,
             _ => return Ok(()),
         };
-        if object(&self.doc, &column.map, key)?.is_some() {
+        if object(&self.doc, &field_map.map, key)?.is_some() {
             return Ok(());
         }
         let mut hasher = blake3::Hasher::new();
         hasher.update(&field.to_le_bytes());
         hasher.update(key.as_bytes());
         let actor = ActorId::from(&hasher.finalize().as_bytes()[..16]);
-        let (doc, _) = first(self.columns.len())?;
+        let (doc, _) = first(self.field_maps.len())?;
         let mut doc = doc.with_actor(actor);
         let mut change = doc.transaction();
-        change.put_object(&column.map, key, kind)?;
+        change.put_object(&field_map.map, key, kind)?;
         change.commit_with(CommitOptions::default().with_time(0));
         self.doc.apply_changes(doc.get_last_local_change())?;
         Ok(())
@@ -247,16 +249,18 @@ fn add(
 /// Carries out an operation. The list or text is there.
 fn act(
     change: &mut impl Transactable,
-    column: &Column,
+    field_map: &FieldMap,
     key: &str,
     node: NodeId,
     action: &Action,
 ) -> Result<(), DocumentError> {
-    let map = &column.map;
+    let map = &field_map.map;
     let made = |object: Option<ObjId>| {
-        object.ok_or_else(|| Broken(format!("the {} of {key} was not made", column.class)))
+        object.ok_or_else(|| {
+            SystemError::invariant(format!("the {} of {key} was not made", field_map.class))
+        })
     };
-    match (column.class, action) {
+    match (field_map.class, action) {
         (Class::Flag, Action::Toggle) => add(change, map, key, node, 1)?,
         (Class::Counter, Action::Add(value)) => add(change, map, key, node, *value)?,
         (Class::Flag, Action::Set(value @ Scalar::Bool(_)))
@@ -290,28 +294,32 @@ fn act(
             change.splice_text(&text, at, (*count).min(long - at) as isize, "")?;
         }
         (class, action) => {
-            return Err(Broken(format!("{} does not fit a {class}", action.name())).into());
+            return Err(SystemError::invariant(format!(
+                "{} does not fit a {class}",
+                action.name()
+            ))
+            .into());
         }
     }
     Ok(())
 }
 
 impl Document for Shared {
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError> {
         let before = self.doc.get_heads();
         for (key, field, _) in operations {
             self.make(key, *field)?;
         }
         let mut change = self.doc.transaction();
         for (key, field, action) in operations {
-            let column = of_field(&self.columns, *field)?;
-            act(&mut change, column, key, self.node, action)?;
+            let field_map = of_field(&self.field_maps, *field)?;
+            act(&mut change, field_map, key, self.node, action)?;
         }
         change.commit_with(CommitOptions::default().with_time(0));
         Ok(self.doc.save_after(&before))
     }
 
-    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {
         // Changes stand one after the other; many at once are taken over faster.
         match updates {
             [update] => self.doc.load_incremental(update),
@@ -323,7 +331,7 @@ impl Document for Shared {
 
     /// Hashes of each writer's latest change, the one before it, the second before that, and so on:
     /// whoever is behind this node knows some of them.
-    fn vector(&self) -> Result<Vec<u8>, Broken> {
+    fn vector(&self) -> Result<Vec<u8>, SystemError> {
         let mut writers: BTreeMap<ActorId, Vec<[u8; 32]>> = BTreeMap::new();
         for change in self.doc.get_changes_meta(&[]) {
             if change.actor.to_bytes().len() == 8 {
@@ -339,21 +347,21 @@ impl Document for Shared {
                 back *= 2;
             }
         }
-        postcard::to_allocvec(&known).map_err(|error| Broken::new("encoding hashes", error))
+        postcard::to_allocvec(&known).map_err(|error| SystemError::failed("encoding hashes", error))
     }
 
-    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken> {
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, SystemError> {
         let known = postcard::from_bytes::<Vec<[u8; 32]>>(vector)
-            .map_err(|error| Broken::new("reading hashes", error))?;
+            .map_err(|error| SystemError::failed("reading hashes", error))?;
         let known: Vec<_> = known.into_iter().map(ChangeHash).collect();
         Ok(self.doc.save_after(&known))
     }
 
-    fn whole(&self) -> Result<Vec<u8>, Broken> {
+    fn whole(&self) -> Result<Vec<u8>, SystemError> {
         Ok(self.doc.save())
     }
 
-    fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
+    fn restore(&mut self, whole: &[u8]) -> Result<(), SystemError> {
         let actor = self.doc.get_actor().clone();
         let options = LoadOptions::new().text_encoding(ENCODING);
         let doc = Doc::load_with_options(whole, options).map_err(DocumentError::Library)?;
@@ -361,14 +369,14 @@ impl Document for Shared {
         Ok(())
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
-        let column = of_field(&self.columns, field)?;
-        Ok(read(&self.doc, column, key)?)
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
+        let field_map = of_field(&self.field_maps, field)?;
+        Ok(read(&self.doc, field_map, key)?)
     }
 }
 
-fn read(doc: &Doc, column: &Column, key: &str) -> Result<Content, DocumentError> {
-    let map = &column.map;
+fn read(doc: &Doc, field_map: &FieldMap, key: &str) -> Result<Content, DocumentError> {
+    let map = &field_map.map;
     // The rest of the names in the field's map that begin so, with what is counted there.
     let named = |prefix: String| {
         doc.map_range(map, prefix.clone()..)
@@ -381,7 +389,7 @@ fn read(doc: &Doc, column: &Column, key: &str) -> Result<Content, DocumentError>
                 Some((rest, count))
             })
     };
-    Ok(match column.class {
+    Ok(match field_map.class {
         Class::Flag => {
             let (start, era) = start(doc, map, key)?;
             let counts = named(era).filter_map(|(_, count)| count);

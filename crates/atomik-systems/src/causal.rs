@@ -19,7 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::anti_entropy::{Rounds, gaps, grown};
-use atomik_arena::system::{Broken, Micros, NodeId, Out, Record, Setup};
+use atomik_arena::system::{Micros, NodeId, Out, Record, Setup, SystemError};
 
 /// Bytes of batches that one request is answered with; the rest is asked for when they have come.
 const ANSWER_BYTES: usize = if cfg!(test) { 200 } else { 256 << 10 };
@@ -130,7 +130,7 @@ impl Log {
         node: NodeId,
         covered: &[u64],
         records: impl Iterator<Item = (&'a Vec<u8>, &'a Vec<u8>)>,
-    ) -> Result<(Self, Vec<Payload>), Broken> {
+    ) -> Result<(Self, Vec<Payload>), SystemError> {
         let mut log = Self::new(setup, node);
         for (line, &covered) in log.lines.iter_mut().zip(covered) {
             line.delivered = covered;
@@ -150,8 +150,8 @@ impl Log {
         log.records.clear();
         for line in &mut log.lines {
             if !line.waiting.is_empty() {
-                return Err(Broken(
-                    "a stored batch depends on one that is not stored".into(),
+                return Err(SystemError::invariant(
+                    "a stored batch depends on one that is not stored",
                 ));
             }
             line.stored = line.delivered;
@@ -176,7 +176,7 @@ impl Log {
     /// # Errors
     ///
     /// If it cannot be encoded.
-    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), Broken> {
+    pub(crate) fn append(&mut self, payload: &[u8]) -> Result<(), SystemError> {
         let vector = self.vector();
         let after = grown(self.node, &vector, &self.told);
         self.told = vector;
@@ -189,7 +189,7 @@ impl Log {
             payload,
         };
         let bytes = postcard::to_allocvec(&batch)
-            .map_err(|error| Broken::new("encoding a batch", error))?;
+            .map_err(|error| SystemError::failed("encoding a batch", error))?;
         self.records
             .push((key(self.node, line.delivered), Some(bytes.clone())));
         line.kept.push_back(bytes.into());
@@ -209,7 +209,7 @@ impl Log {
 
     /// What was flushed is durable: own batches go to all peers that can be reached. `flushed` is
     /// [`Log::vector`] at the flush.
-    pub(crate) fn stored(&mut self, flushed: &[u64], out: &mut Out) -> Result<(), Broken> {
+    pub(crate) fn stored(&mut self, flushed: &[u64], out: &mut Out) -> Result<(), SystemError> {
         let own = &self.lines[self.node];
         let new = (flushed[self.node] - own.stored) as usize;
         let first = own.kept.len() - (own.delivered - own.stored) as usize;
@@ -266,14 +266,14 @@ impl Log {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<Vec<Payload>, Broken> {
+    ) -> Result<Vec<Payload>, SystemError> {
         let (message, mut rest) = postcard::take_from_bytes::<Message>(bytes)
-            .map_err(|error| Broken::new("reading a message", error))?;
+            .map_err(|error| SystemError::failed("reading a message", error))?;
         match message {
             Message::Batches { answer } => {
                 while !rest.is_empty() {
                     let (batch, after) = postcard::take_from_bytes::<Batch<'_>>(rest)
-                        .map_err(|error| Broken::new("reading a batch", error))?;
+                        .map_err(|error| SystemError::failed("reading a batch", error))?;
                     let encoded = &rest[..rest.len() - after.len()];
                     rest = after;
                     self.take(&batch, encoded, from)?;
@@ -296,7 +296,9 @@ impl Log {
                 vector,
             } => {
                 if vector.len() != self.lines.len() {
-                    return Err(Broken("a version vector of another cluster".into()));
+                    return Err(SystemError::invariant(
+                        "a version vector of another cluster",
+                    ));
                 }
                 let mut behind = false;
                 for (origin, &number) in vector.iter().enumerate() {
@@ -350,7 +352,7 @@ impl Log {
     /// # Errors
     ///
     /// If a message cannot be encoded.
-    pub(crate) fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    pub(crate) fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         if let Some(peer) = self.rounds.due(now, &self.up) {
             self.say(peer, false, false, out)?;
         }
@@ -370,7 +372,12 @@ impl Log {
     /// # Errors
     ///
     /// If a message cannot be encoded.
-    pub(crate) fn link(&mut self, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    pub(crate) fn link(
+        &mut self,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         self.up[peer] = up;
         if up {
             self.say(peer, false, true, out)?;
@@ -378,13 +385,13 @@ impl Log {
         Ok(())
     }
 
-    fn line(&mut self, origin: u32) -> Result<&mut Line, Broken> {
-        self.lines
-            .get_mut(origin as usize)
-            .ok_or_else(|| Broken(format!("a batch of node {origin}, which is not there")))
+    fn line(&mut self, origin: u32) -> Result<&mut Line, SystemError> {
+        self.lines.get_mut(origin as usize).ok_or_else(|| {
+            SystemError::invariant(format!("a batch of node {origin}, which is not there"))
+        })
     }
 
-    fn take(&mut self, batch: &Batch<'_>, encoded: &[u8], from: NodeId) -> Result<(), Broken> {
+    fn take(&mut self, batch: &Batch<'_>, encoded: &[u8], from: NodeId) -> Result<(), SystemError> {
         let origin = batch.origin as usize;
         self.line(batch.origin)?;
         for &(other, number) in &batch.after {
@@ -411,7 +418,7 @@ impl Log {
     }
 
     /// Delivers what waits and has all before it.
-    fn deliver(&mut self) -> Result<Vec<Payload>, Broken> {
+    fn deliver(&mut self) -> Result<Vec<Payload>, SystemError> {
         let mut delivered = Vec::new();
         loop {
             let before = delivered.len();
@@ -456,7 +463,7 @@ impl Log {
     }
 
     /// Asks those who hold it for what is missing, and again later, in case that is lost.
-    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         let mut asked: BTreeMap<NodeId, Vec<(u32, u64, u64)>> = BTreeMap::new();
         for origin in 0..self.lines.len() {
             let line = &self.lines[origin];
@@ -485,7 +492,13 @@ impl Log {
         Ok(())
     }
 
-    fn say(&self, peer: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), Broken> {
+    fn say(
+        &self,
+        peer: NodeId,
+        answer: bool,
+        fresh: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         let vector = self.lines.iter().map(|line| line.stored).collect();
         let message = Message::Have {
             answer,
@@ -514,16 +527,16 @@ fn key(origin: NodeId, number: u64) -> Vec<u8> {
     key
 }
 
-fn decode(bytes: &[u8]) -> Result<Batch<'_>, Broken> {
-    postcard::from_bytes(bytes).map_err(|error| Broken::new("reading a batch", error))
+fn decode(bytes: &[u8]) -> Result<Batch<'_>, SystemError> {
+    postcard::from_bytes(bytes).map_err(|error| SystemError::failed("reading a batch", error))
 }
 
 fn encode<'a>(
     message: &Message,
     batches: impl Iterator<Item = &'a Arc<[u8]>>,
-) -> Result<Vec<u8>, Broken> {
-    let mut bytes =
-        postcard::to_allocvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+) -> Result<Vec<u8>, SystemError> {
+    let mut bytes = postcard::to_allocvec(message)
+        .map_err(|error| SystemError::failed("encoding a message", error))?;
     for batch in batches {
         bytes.extend_from_slice(batch);
     }

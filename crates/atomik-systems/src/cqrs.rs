@@ -24,13 +24,13 @@ use super::store_protocol::{
     Event, EventStore, Operation, PRIMARY, Primary, Recovered, Transaction,
 };
 use atomik_arena::system::{
-    Broken, Description, Kind, NodeId, OpId, Setup, Storage, System, of_field,
+    Description, Node, NodeId, OpId, Setup, Storage, System, SystemError, of_field,
 };
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field};
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(CqrsEs {
         snapshots: SNAPSHOT_INTERVAL,
     })]
@@ -42,7 +42,7 @@ struct CqrsEs {
     snapshots: u64,
 }
 
-impl Kind for CqrsEs {
+impl System for CqrsEs {
     fn describe(&self) -> Description {
         Description {
             name: "cqrs-es",
@@ -65,7 +65,7 @@ impl Kind for CqrsEs {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
+    ) -> Result<Box<dyn Node>, SystemError> {
         if node != PRIMARY {
             return subscriber(setup, storage, Some(self.snapshots));
         }
@@ -178,8 +178,8 @@ struct CqrsStore {
     opened_with: i64,
 }
 
-fn sql(error: sqlx::Error) -> Broken {
-    Broken::new("SQLite", error)
+fn sql(error: sqlx::Error) -> SystemError {
+    SystemError::failed("SQLite", error)
 }
 
 /// The tables, as sqlite-es's migrations have them.
@@ -222,11 +222,15 @@ const READ_BYTES: &str = "
             WHERE e.rowid <= ?1 AND e.sequence > coalesce(s.last_sequence, 0))";
 
 impl CqrsStore {
-    fn open(folder: &Path, snapshots: u64, fields: &[Field]) -> Result<(Self, Recovered), Broken> {
+    fn open(
+        folder: &Path,
+        snapshots: u64,
+        fields: &[Field],
+    ) -> Result<(Self, Recovered), SystemError> {
         let runtime = Builder::new_current_thread()
             .enable_time()
             .build()
-            .map_err(|error| Broken::new("starting a runtime", error))?;
+            .map_err(|error| SystemError::failed("starting a runtime", error))?;
         let file = folder.join("cqrs.sqlite");
         // As sqlite_es::default_sqlite_pool, but: the simulated disk syncs; checkpoints are made
         // where they can be counted; one connection, because there is one writer; nothing is done
@@ -245,11 +249,11 @@ impl CqrsStore {
             .max_lifetime(None)
             .test_before_acquire(false);
         let interval = usize::try_from(snapshots)
-            .map_err(|error| Broken::new("the snapshot interval", error))?;
+            .map_err(|error| SystemError::failed("the snapshot interval", error))?;
         let (pool, opened_with, recovered) = runtime.block_on(async {
             let pool = pool.connect_with(options).await.map_err(sql)?;
             let (opened_with, recovered) = recover(&pool, interval).await?;
-            Ok::<_, Broken>((pool, opened_with, recovered))
+            Ok::<_, SystemError>((pool, opened_with, recovered))
         })?;
         let repository = SqliteEventRepository::new(pool.clone());
         let store = PersistedEventStore::new_snapshot_store(repository, interval);
@@ -266,7 +270,7 @@ impl CqrsStore {
     }
 
     /// The first column of the only row of a query.
-    fn number(&self, query: &str, argument: i64) -> Result<i64, Broken> {
+    fn number(&self, query: &str, argument: i64) -> Result<i64, SystemError> {
         self.runtime
             .block_on(
                 sqlx::query_scalar(query)
@@ -278,7 +282,7 @@ impl CqrsStore {
 }
 
 /// Loads every aggregate: from its snapshot and the events behind that.
-async fn recover(pool: &Pool<Sqlite>, interval: usize) -> Result<(i64, Recovered), Broken> {
+async fn recover(pool: &Pool<Sqlite>, interval: usize) -> Result<(i64, Recovered), SystemError> {
     let mut recovered = Recovered::default();
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
         .fetch_one(pool)
@@ -303,7 +307,7 @@ async fn recover(pool: &Pool<Sqlite>, interval: usize) -> Result<(i64, Recovered
         let loaded = store
             .load_aggregate(&id)
             .await
-            .map_err(|error| Broken::new("loading an aggregate", error))?;
+            .map_err(|error| SystemError::failed("loading an aggregate", error))?;
         for (client, op) in loaded.aggregate.clients {
             let mark = recovered.marks.entry(client).or_insert(op);
             *mark = op.max(*mark);
@@ -313,13 +317,14 @@ async fn recover(pool: &Pool<Sqlite>, interval: usize) -> Result<(i64, Recovered
         let version = loaded.current_sequence as u64;
         recovered.projection.restore(stream, version, fields)?;
     }
-    let position = u64::try_from(last).map_err(|error| Broken::new("reading the log", error))?;
+    let position =
+        u64::try_from(last).map_err(|error| SystemError::failed("reading the log", error))?;
     recovered.projection.set_position(position);
     Ok((last, recovered))
 }
 
 impl EventStore for CqrsStore {
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, Broken> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, SystemError> {
         self.runtime.block_on(async {
             for row in transaction.rows {
                 let Operation {
@@ -339,9 +344,9 @@ impl EventStore for CqrsStore {
                 self.framework
                     .execute(key, change)
                     .await
-                    .map_err(|error| Broken::new("a command", error))?;
+                    .map_err(|error| SystemError::failed("a command", error))?;
             }
-            Ok::<_, Broken>(())
+            Ok::<_, SystemError>(())
         })?;
         let written = self.wal.grown();
         if self.wal.full() {
@@ -352,9 +357,10 @@ impl EventStore for CqrsStore {
         Ok(written)
     }
 
-    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, Broken> {
+    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, SystemError> {
         let bound = |position| {
-            i64::try_from(position).map_err(|error| Broken::new("SQLite counts to 2^63", error))
+            i64::try_from(position)
+                .map_err(|error| SystemError::failed("SQLite counts to 2^63", error))
         };
         let rows = sqlx::query(
             "SELECT aggregate_id, payload FROM events WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid",
@@ -364,7 +370,7 @@ impl EventStore for CqrsStore {
         .fetch_all(&self.pool);
         let rows = self.runtime.block_on(rows).map_err(sql)?;
         if rows.len() as u64 != through - after {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "the log has {} events from {after} to {through}",
                 rows.len()
             )));
@@ -373,7 +379,7 @@ impl EventStore for CqrsStore {
             .map(|row| {
                 let payload: String = row.try_get(1).map_err(sql)?;
                 let event: Changed = serde_json::from_str(&payload)
-                    .map_err(|error| Broken::new("reading an event", error))?;
+                    .map_err(|error| SystemError::failed("reading an event", error))?;
                 Ok(Event {
                     client: event.client,
                     operation: Operation {

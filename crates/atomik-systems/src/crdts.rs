@@ -24,14 +24,14 @@ use serde::{Deserialize, Serialize};
 
 use super::causal::Log;
 use atomik_arena::system::{
-    Broken, Description, Kind, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted,
-    System, of_field,
+    Description, Micros, Node, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
+    SystemError, of_field,
 };
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field, Scalar};
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(Crdts)]
 }
 
@@ -267,7 +267,7 @@ impl Value {
 
 struct Crdts;
 
-impl Kind for Crdts {
+impl System for Crdts {
     fn describe(&self) -> Description {
         Description {
             name: "CRDT",
@@ -294,18 +294,18 @@ impl Kind for Crdts {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
+    ) -> Result<Box<dyn Node>, SystemError> {
         let mut covered = vec![0; setup.nodes];
         let mut values = Values::default();
         let mut bytes_read = 0;
         for (key, value) in &storage.records {
             bytes_read += (key.len() + value.len()) as u64;
-            let broken = |error| Broken::new("reading a stored field", error);
+            let broken = |error| SystemError::failed("reading a stored field", error);
             match key.split_first() {
                 Some((&COVERED, _)) => covered = postcard::from_bytes(value).map_err(broken)?,
                 Some((&VALUE, [high, low, name @ ..])) => {
                     let name = std::str::from_utf8(name)
-                        .map_err(|error| Broken::new("reading a stored key", error))?;
+                        .map_err(|error| SystemError::failed("reading a stored key", error))?;
                     let field = u16::from_be_bytes([*high, *low]);
                     let value = postcard::from_bytes(value).map_err(broken)?;
                     values.put(name, field, value);
@@ -419,9 +419,9 @@ struct Replica {
 
 impl Replica {
     /// Applies another node's batch.
-    fn take(&mut self, payload: &[u8]) -> Result<(), Broken> {
+    fn take(&mut self, payload: &[u8]) -> Result<(), SystemError> {
         let changes: Vec<(&str, u16, Change)> = postcard::from_bytes(payload)
-            .map_err(|error| Broken::new("reading operations", error))?;
+            .map_err(|error| SystemError::failed("reading operations", error))?;
         for (key, field, change) in changes {
             let class = self.class(field)?;
             if let Some((index, value)) = self.values.entry(key, field, class) {
@@ -432,13 +432,13 @@ impl Replica {
         Ok(())
     }
 
-    fn class(&self, field: u16) -> Result<Class, Broken> {
+    fn class(&self, field: u16) -> Result<Class, SystemError> {
         of_field(&self.setup.fields, field).map(|field| field.class)
     }
 
     /// Stores what has come meanwhile, if the disk is not busy with what came before: one batch for
     /// each fsync.
-    fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
+    fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing.is_some() {
             return Ok(());
         }
@@ -452,7 +452,7 @@ impl Replica {
                 })
                 .collect();
             let payload = postcard::to_allocvec(&changes)
-                .map_err(|error| Broken::new("encoding operations", error))?;
+                .map_err(|error| SystemError::failed("encoding operations", error))?;
             self.log.append(&payload)?;
             self.pending.clear();
             self.last.clear();
@@ -480,7 +480,7 @@ impl Replica {
     }
 
     /// Adds the fields that have changed, and removes the batches that nobody needs any more.
-    fn checkpoint(&mut self, vector: &[u64], records: &mut Vec<Record>) -> Result<(), Broken> {
+    fn checkpoint(&mut self, vector: &[u64], records: &mut Vec<Record>) -> Result<(), SystemError> {
         for (index, field) in std::mem::take(&mut self.dirty) {
             let Some((key, value)) = self
                 .values
@@ -494,11 +494,11 @@ impl Replica {
             name.extend_from_slice(&field.to_be_bytes());
             name.extend_from_slice(key.as_bytes());
             let value = postcard::to_allocvec(value)
-                .map_err(|error| Broken::new("encoding a field", error))?;
+                .map_err(|error| SystemError::failed("encoding a field", error))?;
             records.push((name, Some(value)));
         }
         let covered = postcard::to_allocvec(vector)
-            .map_err(|error| Broken::new("encoding a version vector", error))?;
+            .map_err(|error| SystemError::failed("encoding a version vector", error))?;
         records.push((vec![COVERED], Some(covered)));
         for (origin, held) in self.log.held_by_all().into_iter().enumerate() {
             for number in self.deleted[origin] + 1..=held {
@@ -511,19 +511,24 @@ impl Replica {
     }
 }
 
-impl System for Replica {
-    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl Node for Replica {
+    fn submit(
+        &mut self,
+        _: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for op in ops {
             let class = self.class(op.field)?;
             let nodes = self.setup.nodes as u32;
             let Some((index, value)) = self.values.entry(op.key, op.field, class) else {
-                return Err(Broken(format!("field {} is not expressible", op.field)));
+                return Err(SystemError::invariant(format!(
+                    "field {} is not expressible",
+                    op.field
+                )));
             };
             let Some(change) = value.change(op.action, self.node, nodes) else {
-                return Err(Broken(format!(
-                    "{} does not fit a {class}",
-                    op.action.name()
-                )));
+                return Err(SystemError::inapplicable(op.action, class));
             };
             value.apply(change.clone());
             self.dirty.insert((index, op.field));
@@ -547,18 +552,18 @@ impl System for Replica {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         for batch in self.log.receive(now, from, bytes, out)? {
             self.take(&batch)?;
         }
         self.flush(out)
     }
 
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         self.log.wake(now, out)
     }
 
-    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         if let Some(writing) = self.writing.take_if(|writing| writing.ticket == ticket) {
             self.log.stored(&writing.vector, out)?;
             for id in writing.acknowledged {
@@ -568,7 +573,13 @@ impl System for Replica {
         self.flush(out)
     }
 
-    fn link(&mut self, _: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    fn link(
+        &mut self,
+        _: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         self.log.link(peer, up, out)
     }
 
@@ -587,7 +598,7 @@ impl System for Replica {
         bytes
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
         let class = self.class(field)?;
         Ok(self
             .values

@@ -22,7 +22,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction as Begun, params};
 use super::store_protocol::{
     Event, EventStore, Operation, PRIMARY, Primary, Recovered, Subscriber, Transaction,
 };
-use atomik_arena::system::{Broken, Description, Kind, NodeId, OpId, Setup, Storage, System};
+use atomik_arena::system::{Description, Node, NodeId, OpId, Setup, Storage, System, SystemError};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Field};
 
@@ -39,7 +39,7 @@ pub(super) const PROOFS: &str = "none known; SQLite is tested to 100% branch and
 const CHECKPOINT_FRAMES: u64 = 1000;
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![
         Box::new(EventLog { snapshots: None }),
         Box::new(EventLog {
@@ -54,7 +54,7 @@ struct EventLog {
     snapshots: Option<u64>,
 }
 
-impl Kind for EventLog {
+impl System for EventLog {
     fn describe(&self) -> Description {
         let (name, usage) = match self.snapshots {
             None => (
@@ -89,7 +89,7 @@ impl Kind for EventLog {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
+    ) -> Result<Box<dyn Node>, SystemError> {
         if node != PRIMARY {
             return subscriber(setup, storage, self.snapshots);
         }
@@ -104,7 +104,7 @@ pub(super) fn subscriber(
     setup: &Setup,
     storage: &Storage,
     snapshots: Option<u64>,
-) -> Result<Box<dyn System>, Broken> {
+) -> Result<Box<dyn Node>, SystemError> {
     let (log, recovered) = SqliteLog::open(&storage.folder, snapshots, false, &setup.fields)?;
     Ok(Box::new(Subscriber::new(setup, log, recovered)))
 }
@@ -176,16 +176,16 @@ pub(super) struct SqliteLog {
     bytes_read: u64,
 }
 
-fn sql(error: rusqlite::Error) -> Broken {
-    Broken::new("SQLite", error)
+fn sql(error: rusqlite::Error) -> SystemError {
+    SystemError::failed("SQLite", error)
 }
 
-fn number(value: u64) -> Result<i64, Broken> {
-    i64::try_from(value).map_err(|error| Broken::new("SQLite counts to 2^63", error))
+fn number(value: u64) -> Result<i64, SystemError> {
+    i64::try_from(value).map_err(|error| SystemError::failed("SQLite counts to 2^63", error))
 }
 
-fn unsigned(value: i64) -> Result<u64, Broken> {
-    u64::try_from(value).map_err(|error| Broken::new("reading the log", error))
+fn unsigned(value: i64) -> Result<u64, SystemError> {
+    u64::try_from(value).map_err(|error| SystemError::failed("reading the log", error))
 }
 
 /// Bytes that an integer takes in a record ("Database File Format", section 2.1, sqlite.org), with
@@ -208,12 +208,12 @@ fn stored_blob(bytes: &[u8]) -> u64 {
     bytes.len() as u64 + if bytes.len() < 58 { 1 } else { 2 }
 }
 
-fn decode<T: for<'a> serde::Deserialize<'a>>(bytes: &[u8]) -> Result<T, Broken> {
-    postcard::from_bytes(bytes).map_err(|error| Broken::new("reading the log", error))
+fn decode<T: for<'a> serde::Deserialize<'a>>(bytes: &[u8]) -> Result<T, SystemError> {
+    postcard::from_bytes(bytes).map_err(|error| SystemError::failed("reading the log", error))
 }
 
-fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Broken> {
-    postcard::to_stdvec(value).map_err(|error| Broken::new("writing the log", error))
+fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, SystemError> {
+    postcard::to_stdvec(value).map_err(|error| SystemError::failed("writing the log", error))
 }
 
 impl SqliteLog {
@@ -227,7 +227,7 @@ impl SqliteLog {
         snapshots: Option<u64>,
         primary: bool,
         fields: &[Field],
-    ) -> Result<(Self, Recovered), Broken> {
+    ) -> Result<(Self, Recovered), SystemError> {
         let file = folder.join("events.sqlite");
         let connection = Connection::open(&file).map_err(sql)?;
         connection
@@ -254,7 +254,7 @@ impl SqliteLog {
         Ok((log, recovered))
     }
 
-    fn recover(&mut self, primary: bool, fields: &[Field]) -> Result<Recovered, Broken> {
+    fn recover(&mut self, primary: bool, fields: &[Field]) -> Result<Recovered, SystemError> {
         let mut recovered = Recovered::default();
         let mut bytes = 0;
         let mut statement = self
@@ -267,7 +267,9 @@ impl SqliteLog {
             let name: String = row.get(1).map_err(sql)?;
             bytes += stored_blob(name.as_bytes()) + 1;
             if recovered.projection.stream(&name) != id {
-                return Err(Broken(format!("stream {id} is missing in the log")));
+                return Err(SystemError::invariant(format!(
+                    "stream {id} is missing in the log"
+                )));
             }
             self.named = id + 1;
         }
@@ -281,7 +283,7 @@ impl SqliteLog {
     }
 
     /// Applies every event in order.
-    fn replay(&self, fields: &[Field], recovered: &mut Recovered) -> Result<u64, Broken> {
+    fn replay(&self, fields: &[Field], recovered: &mut Recovered) -> Result<u64, SystemError> {
         let mut bytes = 0;
         let mut statement = self
             .connection
@@ -290,8 +292,8 @@ impl SqliteLog {
         let mut rows = statement.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
             let mut numbers = [0; 6];
-            for (column, number) in numbers.iter_mut().enumerate() {
-                *number = row.get(column).map_err(sql)?;
+            for (system, number) in numbers.iter_mut().enumerate() {
+                *number = row.get(system).map_err(sql)?;
                 bytes += stored(*number);
             }
             let action = row.get_ref(6).map_err(sql)?;
@@ -300,7 +302,9 @@ impl SqliteLog {
             let [position, stream, version, client, op, field] = numbers;
             let position = unsigned(position)?;
             if position != recovered.projection.position() + 1 {
-                return Err(Broken(format!("no event before {position} in the log")));
+                return Err(SystemError::invariant(format!(
+                    "no event before {position} in the log"
+                )));
             }
             recovered.projection.apply(
                 unsigned(stream)?,
@@ -322,7 +326,7 @@ impl SqliteLog {
         primary: bool,
         fields: &[Field],
         recovered: &mut Recovered,
-    ) -> Result<u64, Broken> {
+    ) -> Result<u64, SystemError> {
         let mut bytes = 0;
         let mut statement = self
             .connection
@@ -390,8 +394,9 @@ impl SqliteLog {
     }
 }
 
-fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, Broken> {
-    T::try_from(value).map_err(|_| Broken(format!("{value} in the log is out of its range")))
+fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, SystemError> {
+    T::try_from(value)
+        .map_err(|_| SystemError::invariant(format!("{value} in the log is out of its range")))
 }
 
 fn create(connection: &Connection, snapshots: bool, primary: bool) -> rusqlite::Result<()> {
@@ -426,14 +431,14 @@ fn create(connection: &Connection, snapshots: bool, primary: bool) -> rusqlite::
 
 /// Empties the write-ahead log into the database. That somebody still reads is no failure: the next
 /// one gets it.
-fn checkpoint(connection: &Connection) -> Result<(), Broken> {
+fn checkpoint(connection: &Connection) -> Result<(), SystemError> {
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
         .map_err(sql)
 }
 
 impl EventStore for SqliteLog {
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, Broken> {
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, SystemError> {
         let begun = self.connection.transaction().map_err(sql)?;
         self.named = insert(&begun, transaction, self.named)?;
         if self.snapshots.is_some() {
@@ -448,7 +453,7 @@ impl EventStore for SqliteLog {
         Ok(written)
     }
 
-    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, Broken> {
+    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, SystemError> {
         let mut statement = self
             .connection
             .prepare_cached(
@@ -474,7 +479,7 @@ impl EventStore for SqliteLog {
             });
         }
         if events.len() as u64 != through - after {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "the log has {} events from {after} to {through}",
                 events.len()
             )));
@@ -509,7 +514,11 @@ impl EventStore for SqliteLog {
 }
 
 /// Appends the events and names their streams; returns how many have names then.
-fn insert(begun: &Begun<'_>, transaction: &Transaction<'_>, named: u64) -> Result<u64, Broken> {
+fn insert(
+    begun: &Begun<'_>,
+    transaction: &Transaction<'_>,
+    named: u64,
+) -> Result<u64, SystemError> {
     let mut named = named;
     let mut stream = begun
         .prepare_cached("INSERT INTO streams (id, name) VALUES (?1, ?2)")
@@ -549,7 +558,7 @@ fn insert(begun: &Begun<'_>, transaction: &Transaction<'_>, named: u64) -> Resul
 }
 
 /// Keeps the snapshots and what each client did last.
-fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), Broken> {
+fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), SystemError> {
     let mut snapshot = begun
         .prepare_cached(
             "INSERT OR REPLACE INTO snapshots (stream, version, state) VALUES (?1, ?2, ?3)",
@@ -590,10 +599,10 @@ mod tests {
 
     #[test]
     fn acknowledged_operations_count_once() {
-        for kind in [REPLAYED, SNAPSHOTS] {
-            all_counts(&kind, &Class::ALL, 0..25, ALL);
+        for system in [REPLAYED, SNAPSHOTS] {
+            all_counts(&system, &Class::ALL, 0..25, ALL);
             let no_crash = Faults { crash: 0, ..ALL };
-            all_counts(&kind, &Class::ALL, 25..50, no_crash);
+            all_counts(&system, &Class::ALL, 25..50, no_crash);
         }
     }
 

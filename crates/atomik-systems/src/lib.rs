@@ -43,26 +43,26 @@ mod store_protocol;
 #[cfg(feature = "yrs")]
 mod yrs;
 
-use atomik_arena::system::Kind;
+use atomik_arena::system::System;
 
 /// Every column that this build has, ours first.
-pub fn all() -> Vec<Box<dyn Kind>> {
+pub fn all() -> Vec<Box<dyn System>> {
     [
-        atomik::kinds(),
+        atomik::systems(),
         #[cfg(feature = "raft")]
-        raft::kinds(),
+        raft::systems(),
         #[cfg(feature = "crdts")]
-        crdts::kinds(),
+        crdts::systems(),
         #[cfg(feature = "yrs")]
-        yrs::kinds(),
+        yrs::systems(),
         #[cfg(feature = "loro")]
-        loro::kinds(),
+        loro::systems(),
         #[cfg(feature = "automerge")]
-        automerge::kinds(),
+        automerge::systems(),
         #[cfg(feature = "sqlite")]
-        event_log::kinds(),
+        event_log::systems(),
         #[cfg(feature = "cqrs")]
-        cqrs::kinds(),
+        cqrs::systems(),
     ]
     .into_iter()
     .flatten()
@@ -102,7 +102,7 @@ mod tests {
             "cqrs-es",
         ];
         for name in names {
-            let is_there = there.iter().any(|kind| kind.describe().name == name);
+            let is_there = there.iter().any(|system| system.describe().name == name);
             let is_left_out = left_out().any(|(left_out, _)| left_out == name);
             assert!(is_there != is_left_out, "{name}");
         }

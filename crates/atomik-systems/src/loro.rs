@@ -26,12 +26,12 @@ use ::loro::{
 };
 
 use super::document::{Document, Documents, element, element_name};
-use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use atomik_arena::system::{Description, NodeId, Setup, System, SystemError, of_field};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(LORO)]
 }
 
@@ -54,7 +54,7 @@ fn describe() -> Description {
 }
 
 /// A field as the document has it.
-struct Column {
+struct FieldMap {
     class: Class,
     /// What belongs to each key; counters with their era.
     map: LoroMap,
@@ -64,20 +64,20 @@ struct Column {
 
 struct Shared {
     doc: LoroDoc,
-    columns: Vec<Column>,
+    field_maps: Vec<FieldMap>,
     /// Eras that were started in this life.
     eras: u64,
 }
 
 impl Shared {
-    fn new(setup: &Setup, _: NodeId, id: u64) -> Result<Self, Broken> {
+    fn new(setup: &Setup, _: NodeId, id: u64) -> Result<Self, SystemError> {
         let doc = LoroDoc::new();
         doc.set_peer_id(id).map_err(broken("setting the peer id"))?;
-        let columns = setup
+        let field_maps = setup
             .fields
             .iter()
             .enumerate()
-            .map(|(field, of)| Column {
+            .map(|(field, of)| FieldMap {
                 class: of.class,
                 map: doc.get_map(field.to_string()),
                 starts: doc.get_map(format!("{field} starts")),
@@ -85,17 +85,19 @@ impl Shared {
             .collect();
         Ok(Self {
             doc,
-            columns,
+            field_maps,
             eras: 0,
         })
     }
 }
 
-fn broken<E: std::fmt::Display>(doing: &str) -> impl FnOnce(E) -> Broken {
-    move |error| Broken::new(doing, error)
+fn broken<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    doing: &'static str,
+) -> impl FnOnce(E) -> SystemError {
+    move |error| SystemError::failed(doing, error)
 }
 
-impl Column {
+impl FieldMap {
     /// The value at the start of a key's era, and the era's name.
     fn start(&self, key: &str) -> (Option<Scalar>, String) {
         match value(self.starts.get(key)) {
@@ -115,7 +117,7 @@ impl Column {
         }
     }
 
-    fn add(&self, name: &str, value: i64) -> Result<(), Broken> {
+    fn add(&self, name: &str, value: i64) -> Result<(), SystemError> {
         if value != 0 {
             let counter: LoroCounter = self
                 .map
@@ -164,25 +166,25 @@ fn scalar(value: &LoroValue) -> Option<Scalar> {
 }
 
 impl Shared {
-    fn change(&mut self, key: &str, field: u16, action: &Action) -> Result<(), Broken> {
-        let column = of_field(&self.columns, field)?;
-        let map = &column.map;
-        match (column.class, action) {
+    fn change(&mut self, key: &str, field: u16, action: &Action) -> Result<(), SystemError> {
+        let field_map = of_field(&self.field_maps, field)?;
+        let map = &field_map.map;
+        match (field_map.class, action) {
             (Class::Flag, Action::Toggle) => {
-                let (_, era) = column.start(key);
-                column.add(&low(&era, key), 1)?;
+                let (_, era) = field_map.start(key);
+                field_map.add(&low(&era, key), 1)?;
             }
             (Class::Counter, Action::Add(value)) => {
-                let (_, era) = column.start(key);
+                let (_, era) = field_map.start(key);
                 let half = i64::from(*value as i32);
-                column.add(&low(&era, key), half)?;
-                column.add(&high(&era, key), value.wrapping_sub(half) >> 32)?;
+                field_map.add(&low(&era, key), half)?;
+                field_map.add(&high(&era, key), value.wrapping_sub(half) >> 32)?;
             }
             (Class::Flag, Action::Set(value @ Scalar::Bool(_)))
             | (Class::Counter, Action::Set(value @ Scalar::Int(_))) => {
                 let era = format!("{:x}.{:x}", self.doc.peer_id(), self.eras);
                 let start = vec![loro(value), LoroValue::from(era)];
-                column
+                field_map
                     .starts
                     .insert(key, start)
                     .map_err(broken("starting an era"))?;
@@ -224,7 +226,10 @@ impl Shared {
                 }
             }
             (class, action) => {
-                return Err(Broken(format!("{} does not fit a {class}", action.name())));
+                return Err(SystemError::invariant(format!(
+                    "{} does not fit a {class}",
+                    action.name()
+                )));
             }
         }
         Ok(())
@@ -232,7 +237,7 @@ impl Shared {
 }
 
 impl Document for Shared {
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError> {
         let before = self.doc.oplog_vv();
         for (key, field, action) in operations {
             self.change(key, *field, action)?;
@@ -243,7 +248,7 @@ impl Document for Shared {
             .map_err(broken("encoding an update"))
     }
 
-    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {
         match updates {
             [update] => self.doc.import(update),
             _ => {
@@ -255,40 +260,40 @@ impl Document for Shared {
         Ok(())
     }
 
-    fn vector(&self) -> Result<Vec<u8>, Broken> {
+    fn vector(&self) -> Result<Vec<u8>, SystemError> {
         Ok(self.doc.oplog_vv().encode())
     }
 
-    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken> {
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, SystemError> {
         let vector = VersionVector::decode(vector).map_err(broken("reading a version vector"))?;
         self.doc
             .export(ExportMode::updates(&vector))
             .map_err(broken("encoding a difference"))
     }
 
-    fn whole(&self) -> Result<Vec<u8>, Broken> {
+    fn whole(&self) -> Result<Vec<u8>, SystemError> {
         self.doc
             .export(ExportMode::Snapshot)
             .map_err(broken("encoding a snapshot"))
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
-        let column = of_field(&self.columns, field)?;
-        let entry = || column.map.get(key);
-        Ok(match column.class {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
+        let field_map = of_field(&self.field_maps, field)?;
+        let entry = || field_map.map.get(key);
+        Ok(match field_map.class {
             Class::Flag => {
-                let (start, era) = column.start(key);
-                let toggled = column.counter(&low(&era, key)) % 2 != 0;
+                let (start, era) = field_map.start(key);
+                let toggled = field_map.counter(&low(&era, key)) % 2 != 0;
                 Content::Flag((start == Some(Scalar::Bool(true))) ^ toggled)
             }
             Class::Counter => {
-                let (start, era) = column.start(key);
+                let (start, era) = field_map.start(key);
                 let start = match start {
                     Some(Scalar::Int(value)) => value,
                     _ => 0,
                 };
-                let high = column.counter(&high(&era, key)) << 32;
-                let low = column.counter(&low(&era, key));
+                let high = field_map.counter(&high(&era, key)) << 32;
+                let low = field_map.counter(&low(&era, key));
                 Content::Counter(start.wrapping_add(high).wrapping_add(low))
             }
             Class::Register => Content::Register(value(entry()).as_ref().and_then(scalar)),

@@ -19,7 +19,9 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use atomik_arena::system::{Broken, Micros, NodeId, OpId, Out, Setup, Submitted, System, of_field};
+use atomik_arena::system::{
+    Micros, Node, NodeId, OpId, Out, Setup, Submitted, SystemError, of_field,
+};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field};
 
@@ -102,14 +104,14 @@ pub(super) trait EventStore {
     /// # Errors
     ///
     /// What the database says.
-    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, Broken>;
+    fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, SystemError>;
 
     /// Reads events of the log, from the one behind `after` to `through`.
     ///
     /// # Errors
     ///
     /// What the database says; and events that are not there.
-    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, Broken>;
+    fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, SystemError>;
 
     /// After how many events of a stream a snapshot is due, if the node is to make them.
     fn snapshot_interval(&self) -> Option<u64>;
@@ -172,16 +174,18 @@ impl Projection {
             .0 as u64
     }
 
-    fn entry(&mut self, stream: u64) -> Result<&mut Stream, Broken> {
+    fn entry(&mut self, stream: u64) -> Result<&mut Stream, SystemError> {
         usize::try_from(stream)
             .ok()
             .and_then(|index| self.streams.get_index_mut(index))
             .map(|(_, entry)| entry)
-            .ok_or_else(|| Broken(format!("the log names stream {stream}, which has no name")))
+            .ok_or_else(|| {
+                SystemError::invariant(format!("the log names stream {stream}, which has no name"))
+            })
     }
 
     /// Gives an event its place.
-    fn admit(&mut self, position: u64, event: Event) -> Result<Row, Broken> {
+    fn admit(&mut self, position: u64, event: Event) -> Result<Row, SystemError> {
         let stream = self.stream(&event.operation.key);
         let entry = self.entry(stream)?;
         entry.admitted += 1;
@@ -206,10 +210,10 @@ impl Projection {
         action: &Action,
         fields: &[Field],
         interval: Option<u64>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let entry = self.entry(stream)?;
         if version != entry.version + 1 {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "stream {stream} is at version {}, but the log goes on with {version}",
                 entry.version
             )));
@@ -233,7 +237,7 @@ impl Projection {
         stream: u64,
         version: u64,
         fields: Vec<(u16, Content)>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let entry = self.entry(stream)?;
         entry.admitted = version;
         entry.version = version;
@@ -255,7 +259,7 @@ impl Projection {
             .collect()
     }
 
-    fn read(&self, key: &str, field: u16, fields: &[Field]) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16, fields: &[Field]) -> Result<Content, SystemError> {
         let content = self.streams.get(key).and_then(|entry| {
             let place = entry.fields.binary_search_by_key(&field, |entry| entry.0);
             Some(entry.fields[place.ok()?].1.clone())
@@ -267,7 +271,7 @@ impl Projection {
     }
 }
 
-fn class(fields: &[Field], field: u16) -> Result<Class, Broken> {
+fn class(fields: &[Field], field: u16) -> Result<Class, SystemError> {
     of_field(fields, field).map(|field| field.class)
 }
 
@@ -277,7 +281,7 @@ fn change(
     field: u16,
     action: &Action,
     fields: &[Field],
-) -> Result<(), Broken> {
+) -> Result<(), SystemError> {
     let place = match entries.binary_search_by_key(&field, |entry| entry.0) {
         Ok(place) => place,
         Err(place) => {
@@ -305,23 +309,24 @@ enum Message {
     },
 }
 
-fn encode(message: &Message, body: &[u8]) -> Result<Arc<[u8]>, Broken> {
-    let mut bytes =
-        postcard::to_stdvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+fn encode(message: &Message, body: &[u8]) -> Result<Arc<[u8]>, SystemError> {
+    let mut bytes = postcard::to_stdvec(message)
+        .map_err(|error| SystemError::failed("encoding a message", error))?;
     bytes.extend_from_slice(body);
     Ok(bytes.into())
 }
 
-fn encode_body<T: Serialize>(items: &[T]) -> Result<Vec<u8>, Broken> {
-    postcard::to_stdvec(items).map_err(|error| Broken::new("encoding a message", error))
+fn encode_body<T: Serialize>(items: &[T]) -> Result<Vec<u8>, SystemError> {
+    postcard::to_stdvec(items).map_err(|error| SystemError::failed("encoding a message", error))
 }
 
-fn decode(bytes: &[u8]) -> Result<(Message, &[u8]), Broken> {
-    postcard::take_from_bytes(bytes).map_err(|error| Broken::new("reading a message", error))
+fn decode(bytes: &[u8]) -> Result<(Message, &[u8]), SystemError> {
+    postcard::take_from_bytes(bytes)
+        .map_err(|error| SystemError::failed("reading a message", error))
 }
 
-fn decode_body<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<Vec<T>, Broken> {
-    postcard::from_bytes(bytes).map_err(|error| Broken::new("reading a message", error))
+fn decode_body<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<Vec<T>, SystemError> {
+    postcard::from_bytes(bytes).map_err(|error| SystemError::failed("reading a message", error))
 }
 
 /// How many of these go into one message: one at least.
@@ -347,8 +352,8 @@ fn operation(submitted: &Submitted<'_>) -> Operation {
     }
 }
 
-fn client(node: NodeId) -> Result<u32, Broken> {
-    u32::try_from(node).map_err(|error| Broken::new("numbering the clients", error))
+fn client(node: NodeId) -> Result<u32, SystemError> {
+    u32::try_from(node).map_err(|error| SystemError::failed("numbering the clients", error))
 }
 
 /// Node 0.
@@ -392,7 +397,7 @@ impl<S: EventStore> Primary<S> {
         client: u32,
         previous: Option<OpId>,
         operations: Vec<Operation>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let last = self.accepted.get(&client).copied();
         if let Some(previous) = previous.filter(|&previous| last.is_none_or(|last| previous > last))
         {
@@ -426,7 +431,7 @@ impl<S: EventStore> Primary<S> {
     }
 
     /// Starts a transaction, if none is under way and there is something to write.
-    fn write(&mut self, out: &mut Out) -> Result<(), Broken> {
+    fn write(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing.is_some() {
             return Ok(());
         }
@@ -459,7 +464,7 @@ impl<S: EventStore> Primary<S> {
         first: u64,
         events: &[Event],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let mut first = first;
         let mut rest = events;
         loop {
@@ -496,8 +501,13 @@ impl<S: EventStore> Primary<S> {
     }
 }
 
-impl<S: EventStore> System for Primary<S> {
-    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl<S: EventStore> Node for Primary<S> {
+    fn submit(
+        &mut self,
+        _: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         self.take_on(client(PRIMARY)?, ops.iter().map(operation).collect());
         self.write(out)
     }
@@ -508,7 +518,7 @@ impl<S: EventStore> System for Primary<S> {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         match decode(bytes)? {
             (Message::Append { previous }, body) => {
                 let operations: Vec<Operation> = decode_body(body)?;
@@ -532,13 +542,13 @@ impl<S: EventStore> System for Primary<S> {
                 let events = self.store.read(after, through)?;
                 self.deliver(&[(from, None)], after + 1, &events, out)
             }
-            (Message::Delivery { .. }, _) => Err(Broken(format!(
+            (Message::Delivery { .. }, _) => Err(SystemError::invariant(format!(
                 "node {from} delivers events to the primary"
             ))),
         }
     }
 
-    fn wake(&mut self, _: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, _: Micros, out: &mut Out) -> Result<(), SystemError> {
         // Subscribers hear that the primary is back, and where the log ends. Each asks by itself if
         // this is lost.
         let position = self.projection.position();
@@ -552,9 +562,9 @@ impl<S: EventStore> System for Primary<S> {
         self.deliver(&to, position + 1, &[], out)
     }
 
-    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         if ticket != self.ticket {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "the disk is done with {ticket}, not with {}",
                 self.ticket
             )));
@@ -598,7 +608,7 @@ impl<S: EventStore> System for Primary<S> {
         self.write(out)
     }
 
-    fn link(&mut self, _: Micros, peer: NodeId, up: bool, _: &mut Out) -> Result<(), Broken> {
+    fn link(&mut self, _: Micros, peer: NodeId, up: bool, _: &mut Out) -> Result<(), SystemError> {
         if let Some(known) = self.up.get_mut(peer) {
             *known = up;
         }
@@ -609,7 +619,7 @@ impl<S: EventStore> System for Primary<S> {
         self.projection.position().to_be_bytes().to_vec()
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
         self.projection.read(key, field, &self.fields)
     }
 
@@ -671,7 +681,7 @@ struct Appends {
 
 impl Appends {
     /// Sends what the window has room for.
-    fn pump(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn pump(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         while self.sent < self.pending.len().min(self.window) {
             let previous = match self.sent.checked_sub(1) {
                 Some(before) => self.pending.get(before).map(|before| before.op),
@@ -690,7 +700,12 @@ impl Appends {
     }
 
     /// Everything up to `through` is durable.
-    fn acknowledge(&mut self, now: Micros, through: OpId, out: &mut Out) -> Result<(), Broken> {
+    fn acknowledge(
+        &mut self,
+        now: Micros,
+        through: OpId,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         let before = self.pending.len();
         while let Some(first) = self.pending.front().filter(|first| first.op <= through) {
             out.ack(first.op);
@@ -710,7 +725,7 @@ impl Appends {
 
     /// Sends all again from the first that is not acknowledged: `window` at once, more when that
     /// proves to arrive.
-    fn restart(&mut self, now: Micros, window: usize, out: &mut Out) -> Result<(), Broken> {
+    fn restart(&mut self, now: Micros, window: usize, out: &mut Out) -> Result<(), SystemError> {
         self.sent = 0;
         self.window = window;
         self.resend_at = None;
@@ -756,7 +771,7 @@ impl<S: EventStore> Subscriber<S> {
     }
 
     /// Asks for events behind `after`, no more than the window and nothing that is here already.
-    fn ask(&mut self, after: u64, out: &mut Out) -> Result<(), Broken> {
+    fn ask(&mut self, after: u64, out: &mut Out) -> Result<(), SystemError> {
         let through = match self.ahead.first_key_value() {
             Some((&first, _)) => first - 1,
             None => u64::MAX,
@@ -769,7 +784,7 @@ impl<S: EventStore> Subscriber<S> {
         Ok(())
     }
 
-    fn apply(&mut self, event: Event) -> Result<(), Broken> {
+    fn apply(&mut self, event: Event) -> Result<(), SystemError> {
         let position = self.projection.position() + 1;
         let row = self.projection.admit(position, event)?;
         let Operation { field, action, .. } = &row.event.operation;
@@ -794,7 +809,7 @@ impl<S: EventStore> Subscriber<S> {
         first: u64,
         events: Vec<Event>,
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         self.head = self.head.max(head);
         let before = self.projection.position();
         for (position, event) in (first..).zip(events) {
@@ -847,7 +862,7 @@ impl<S: EventStore> Subscriber<S> {
     }
 
     /// Writes to the copy what has come, if the disk is free.
-    fn write(&mut self, out: &mut Out) -> Result<(), Broken> {
+    fn write(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing {
             return Ok(());
         }
@@ -868,8 +883,13 @@ impl<S: EventStore> Subscriber<S> {
     }
 }
 
-impl<S: EventStore> System for Subscriber<S> {
-    fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl<S: EventStore> Node for Subscriber<S> {
+    fn submit(
+        &mut self,
+        now: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         self.appends.pending.extend(ops.iter().map(operation));
         if self.up {
             self.appends.pump(now, out)?;
@@ -884,7 +904,7 @@ impl<S: EventStore> System for Subscriber<S> {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let (message, body) = decode(bytes)?;
         let Message::Delivery {
             appended,
@@ -892,7 +912,7 @@ impl<S: EventStore> System for Subscriber<S> {
             first,
         } = message
         else {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "node {from} takes this node for the primary"
             )));
         };
@@ -904,7 +924,7 @@ impl<S: EventStore> System for Subscriber<S> {
         Ok(())
     }
 
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         if self.up && self.appends.resend_at.is_some_and(|at| at <= now) {
             self.appends.backoff = (self.appends.backoff * 2).min(self.sync_interval);
             self.appends.restart(now, BATCH, out)?;
@@ -924,12 +944,18 @@ impl<S: EventStore> System for Subscriber<S> {
         Ok(())
     }
 
-    fn stored(&mut self, _: Micros, _: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _: Micros, _: u64, out: &mut Out) -> Result<(), SystemError> {
         self.writing = false;
         self.write(out)
     }
 
-    fn link(&mut self, now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    fn link(
+        &mut self,
+        now: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         if peer == PRIMARY {
             self.up = up;
             if up {
@@ -948,7 +974,7 @@ impl<S: EventStore> System for Subscriber<S> {
         self.projection.position().to_be_bytes().to_vec()
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
         self.projection.read(key, field, &self.fields)
     }
 

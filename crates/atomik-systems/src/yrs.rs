@@ -30,12 +30,12 @@ use ::yrs::{
 };
 
 use super::document::{Document, Documents, element, element_name};
-use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, of_field};
+use atomik_arena::system::{Description, NodeId, Setup, System, SystemError, of_field};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(YRS)]
 }
 
@@ -59,7 +59,7 @@ fn describe() -> Description {
 }
 
 /// A field as the document has it.
-struct Column {
+struct FieldMap {
     class: Class,
     /// Entries of all keys, if it is not a type for each key.
     map: MapRef,
@@ -69,7 +69,7 @@ struct Shared {
     doc: Doc,
     node: u64,
     nodes: u64,
-    columns: Vec<Column>,
+    field_maps: Vec<FieldMap>,
     /// Eras that were started in this life.
     eras: Cell<i64>,
 }
@@ -82,15 +82,15 @@ type Era = (i64, i64);
 type InEra = (Era, i64);
 
 impl Shared {
-    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, Broken> {
+    fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, SystemError> {
         // 53 bits, as docs of `yrs` have it.
         let id = ClientID::new(id >> 11);
         let doc = Doc::with_options(Options::with_guid_and_client_id("atomik".into(), id));
-        let columns = setup
+        let field_maps = setup
             .fields
             .iter()
             .enumerate()
-            .map(|(field, of)| Column {
+            .map(|(field, of)| FieldMap {
                 class: of.class,
                 map: doc.get_or_insert_map(field.to_string()),
             })
@@ -99,7 +99,7 @@ impl Shared {
             doc,
             node: node as u64,
             nodes: setup.nodes as u64,
-            columns,
+            field_maps,
             eras: Cell::new(0),
         })
     }
@@ -180,10 +180,10 @@ impl Shared {
         key: &str,
         field: u16,
         action: &Action,
-    ) -> Result<(), Broken> {
-        let column = of_field(&self.columns, field)?;
-        let map = &column.map;
-        match (column.class, action) {
+    ) -> Result<(), SystemError> {
+        let field_map = of_field(&self.field_maps, field)?;
+        let map = &field_map.map;
+        match (field_map.class, action) {
             (Class::Flag, Action::Toggle) => {
                 let ((era, _), own) = self.entries(txn, map, key);
                 let (of, bit) = own[self.node as usize];
@@ -239,7 +239,10 @@ impl Shared {
                 }
             }
             (class, action) => {
-                return Err(Broken(format!("{} does not fit a {class}", action.name())));
+                return Err(SystemError::invariant(format!(
+                    "{} does not fit a {class}",
+                    action.name()
+                )));
             }
         }
         Ok(())
@@ -247,11 +250,11 @@ impl Shared {
 }
 
 impl Document for Shared {
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError> {
         let mut txn = self
             .doc
             .try_transact_mut()
-            .map_err(|error| Broken::new("opening a transaction", error))?;
+            .map_err(|error| SystemError::failed("opening a transaction", error))?;
         for (key, field, action) in operations {
             self.change(&mut txn, key, *field, action)?;
         }
@@ -260,40 +263,40 @@ impl Document for Shared {
         Ok(txn.encode_update_v1())
     }
 
-    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {
         for update in updates {
             let update = Update::decode_v1(update)
-                .map_err(|error| Broken::new("reading an update", error))?;
+                .map_err(|error| SystemError::failed("reading an update", error))?;
             let mut txn = self
                 .doc
                 .try_transact_mut()
-                .map_err(|error| Broken::new("opening a transaction", error))?;
+                .map_err(|error| SystemError::failed("opening a transaction", error))?;
             txn.apply_update(update)
-                .map_err(|error| Broken::new("applying an update", error))?;
+                .map_err(|error| SystemError::failed("applying an update", error))?;
         }
         Ok(())
     }
 
-    fn vector(&self) -> Result<Vec<u8>, Broken> {
+    fn vector(&self) -> Result<Vec<u8>, SystemError> {
         Ok(self.doc.transact().state_vector().encode_v1())
     }
 
-    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken> {
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, SystemError> {
         let vector = StateVector::decode_v1(vector)
-            .map_err(|error| Broken::new("reading a state vector", error))?;
+            .map_err(|error| SystemError::failed("reading a state vector", error))?;
         Ok(self.doc.transact().encode_state_as_update_v1(&vector))
     }
 
-    fn whole(&self) -> Result<Vec<u8>, Broken> {
+    fn whole(&self) -> Result<Vec<u8>, SystemError> {
         let nothing = StateVector::default();
         Ok(self.doc.transact().encode_state_as_update_v1(&nothing))
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
-        let column = of_field(&self.columns, field)?;
-        let map = &column.map;
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
+        let field_map = of_field(&self.field_maps, field)?;
+        let map = &field_map.map;
         let txn = self.doc.transact();
-        Ok(match column.class {
+        Ok(match field_map.class {
             Class::Flag => {
                 let ((era, start), own) = self.entries(&txn, map, key);
                 let bits = own.iter().filter(|(of, _)| *of == era);

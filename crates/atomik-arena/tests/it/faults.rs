@@ -7,10 +7,11 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::rc::Rc;
 
+use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{
-    Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
 };
-use atomik_arena::world::{Ended, Fate, Faults, Settings, run};
+use atomik_arena::world::{Ended, Fate, run};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Line, Workload};
 
@@ -83,12 +84,12 @@ struct Watcher {
     nodes: usize,
 }
 
-impl Kind for Watch {
+impl System for Watch {
     fn describe(&self) -> Description {
         description("watch")
     }
 
-    fn open(&self, setup: &Setup, node: NodeId, _: &Storage) -> Result<Box<dyn System>, Broken> {
+    fn open(&self, setup: &Setup, node: NodeId, _: &Storage) -> Result<Box<dyn Node>, SystemError> {
         self.0.borrow_mut().push(Seen::Open(node));
         Ok(Box::new(Watcher {
             sight: Rc::clone(&self.0),
@@ -98,8 +99,13 @@ impl Kind for Watch {
     }
 }
 
-impl System for Watcher {
-    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl Node for Watcher {
+    fn submit(
+        &mut self,
+        _: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         ops.iter().for_each(|op| out.ack(op.id));
         Ok(())
     }
@@ -110,7 +116,7 @@ impl System for Watcher {
         from: NodeId,
         bytes: &[u8],
         _: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let sent = Micros::from_le_bytes(bytes.try_into().expect("a time"));
         let (to, at) = (self.node, now);
         let came = Seen::Came { from, to, sent, at };
@@ -118,7 +124,7 @@ impl System for Watcher {
         Ok(())
     }
 
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         for to in (0..self.nodes).filter(|&peer| peer != self.node) {
             out.send(to, now.to_le_bytes());
             let (from, at) = (self.node, now);
@@ -128,11 +134,17 @@ impl System for Watcher {
         Ok(())
     }
 
-    fn stored(&mut self, _: Micros, _: u64, _: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _: Micros, _: u64, _: &mut Out) -> Result<(), SystemError> {
         Ok(())
     }
 
-    fn link(&mut self, now: Micros, peer: NodeId, up: bool, _: &mut Out) -> Result<(), Broken> {
+    fn link(
+        &mut self,
+        now: Micros,
+        peer: NodeId,
+        up: bool,
+        _: &mut Out,
+    ) -> Result<(), SystemError> {
         let (at, when) = (self.node, now);
         let link = Seen::Link { at, peer, up, when };
         self.sight.borrow_mut().push(link);
@@ -143,7 +155,7 @@ impl System for Watcher {
         Vec::new()
     }
 
-    fn read(&self, _: &str, _: u16) -> Result<Content, Broken> {
+    fn read(&self, _: &str, _: u16) -> Result<Content, SystemError> {
         Ok(Content::Flag(false))
     }
 
@@ -222,7 +234,7 @@ impl Watched {
         let mut expected = Vec::new();
         let [down, up] = [
             self.start + self.settings.notice,
-            self.end + 2 * self.settings.weather.latency,
+            self.end + 2 * self.settings.link.latency,
         ];
         for (up, when) in [(false, down), (true, up)] {
             for peer in (0..3).filter(|&peer| peer != node) {
@@ -243,7 +255,7 @@ fn without_faults_every_message_comes_once_and_in_order() {
     let mut last = BTreeMap::new();
     for (from, to, sent, came) in run.messages() {
         assert_eq!(came.len(), 1, "{from} to {to} at {sent}");
-        assert!(came[0] >= sent + run.settings.weather.latency);
+        assert!(came[0] >= sent + run.settings.link.latency);
         let before = last.insert((from, to), came[0]);
         assert!(before <= Some(came[0]), "{from} to {to} at {sent}");
     }
@@ -297,7 +309,7 @@ fn a_node_that_is_cut_off_hears_nobody_and_is_heard_by_nobody_until_the_last_ope
             continue;
         }
         assert!(!came.iter().any(|&at| run.is_between(at)), "{what}");
-        let late = sent + run.settings.weather.latency;
+        let late = sent + run.settings.link.latency;
         if run.is_between(sent) || run.is_between(late) {
             assert!(came.is_empty(), "{what}");
             swallowed += 1;
@@ -364,12 +376,12 @@ impl Ledger {
     }
 }
 
-impl Kind for Ledger {
+impl System for Ledger {
     fn describe(&self) -> Description {
         description("ledger")
     }
 
-    fn open(&self, _: &Setup, _: NodeId, storage: &Storage) -> Result<Box<dyn System>, Broken> {
+    fn open(&self, _: &Setup, _: NodeId, storage: &Storage) -> Result<Box<dyn Node>, SystemError> {
         let file = storage.folder.join("ledger");
         let file = File::options().append(true).create(true).open(file);
         Ok(Box::new(Page {
@@ -381,8 +393,13 @@ impl Kind for Ledger {
     }
 }
 
-impl System for Page {
-    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl Node for Page {
+    fn submit(
+        &mut self,
+        _: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         self.ticket += 1;
         if self.ledger.in_a_file {
             let lines: String = ops.iter().map(|op| format!("{}\n", op.key)).collect();
@@ -401,15 +418,15 @@ impl System for Page {
         Ok(())
     }
 
-    fn receive(&mut self, _: Micros, _: NodeId, _: &[u8], _: &mut Out) -> Result<(), Broken> {
+    fn receive(&mut self, _: Micros, _: NodeId, _: &[u8], _: &mut Out) -> Result<(), SystemError> {
         Ok(())
     }
 
-    fn wake(&mut self, _: Micros, _: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, _: Micros, _: &mut Out) -> Result<(), SystemError> {
         Ok(())
     }
 
-    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         for (_, id) in self.waiting.extract_if(.., |(waits, _)| *waits <= ticket) {
             out.ack(id);
         }
@@ -420,7 +437,7 @@ impl System for Page {
         Vec::new()
     }
 
-    fn read(&self, _: &str, _: u16) -> Result<Content, Broken> {
+    fn read(&self, _: &str, _: u16) -> Result<Content, SystemError> {
         Ok(Content::Flag(false))
     }
 

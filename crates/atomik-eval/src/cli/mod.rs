@@ -12,7 +12,7 @@ pub mod scale;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atomik_arena::system::Broken;
+use atomik_arena::system::SystemError;
 use atomik_workload::workload::TraceError;
 
 /// How a command ended that did what it was asked to do.
@@ -40,7 +40,7 @@ pub enum Failure {
     #[error(
         "{0}; this is a bug, of the column or its adapter: run it again with the same seed, it will show again"
     )]
-    Broken(#[from] Broken),
+    System(#[from] SystemError),
 }
 
 impl Failure {
@@ -54,7 +54,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Trace(_) | Self::Input(_) | Self::File { .. } => 2,
-            Self::Output(_) | Self::Broken(_) => 3,
+            Self::Output(_) | Self::System(_) => 3,
         }
     }
 }

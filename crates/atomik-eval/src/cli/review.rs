@@ -128,15 +128,15 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         ops: Some(ops),
         ..args.choice.clone()
     };
-    let columns = choice.kinds()?.len() as u64;
+    let systems = choice.systems()?.len() as u64;
     let axes: &[Axis] = if args.scale { &Axis::ALL } else { &[] };
     let ops = ops as u64;
     let points: u64 = axes
         .iter()
         .flat_map(|axis| axis.values().iter().map(|&x| axis.work(x)))
         .sum();
-    let runs = columns * args.faults.len() as u64 + 1;
-    let progress = Progress::new(runs * ops + columns * points);
+    let runs = systems * args.faults.len() as u64 + 1;
+    let progress = Progress::new(runs * ops + systems * points);
 
     progress.next(ops, "fit");
     let fit = judge(trace)?;
@@ -151,7 +151,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             &workload,
             &settings,
             (&choice, &args.world),
-            |column| progress.next(ops, &format!("faults {name}: {column}")),
+            |system| progress.next(ops, &format!("faults {name}: {system}")),
         )?);
         commands.push(command(trace, &choice, &args.world, settings.faults, None));
     }
@@ -191,9 +191,9 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
     }
     let text = report::terminal(&review, super::report::width());
     io::stdout().lock().write_all(text.as_bytes())?;
-    let all = review.runs.iter().flat_map(|run| &run.columns);
+    let all = review.runs.iter().flat_map(|run| &run.systems);
     let grown = review.scaling.iter().all(Scaling::is_fine);
-    Ok(if grown && all.into_iter().all(|column| column.converged) {
+    Ok(if grown && all.into_iter().all(|system| system.converged) {
         Outcome::Fine
     } else {
         Outcome::CheckFailed

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use atomik_arena::figures::Run;
-use atomik_arena::network::Weather;
+use atomik_arena::network::LinkConditions;
 use atomik_arena::run;
-use atomik_arena::system::Kind;
-use atomik_arena::world::{Faults, Settings};
+use atomik_arena::settings::{Faults, Settings};
+use atomik_arena::system::System;
 use atomik_eval::report;
 use atomik_workload::workload::Workload;
 use clap::builder::TypedValueParser as _;
@@ -17,7 +17,7 @@ use super::{Failure, Outcome};
 const EXAMPLES: &str = "\
 Examples:
   atomik eval run flights.jsonl --ops 20000
-  atomik eval run flights.jsonl --ops 20000 --peers atomik,raft --faults partition --seed 7
+  atomik eval run flights.jsonl --ops 20000 --systems atomik,raft --faults partition --seed 7
   atomik eval run counter.jsonl --faults loss,crash --json > run.json";
 
 #[derive(clap::Args, Debug)]
@@ -42,8 +42,8 @@ pub struct Args {
 pub struct Choice {
     /// The systems to run, by their names or the beginnings of these; all that this build has if
     /// left out
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    pub peers: Vec<String>,
+    #[arg(long, alias = "peers", value_delimiter = ',', value_name = "NAME")]
+    pub systems: Vec<String>,
     /// Run the first N operations only
     #[arg(long, value_name = "N")]
     pub ops: Option<usize>,
@@ -194,7 +194,7 @@ impl World {
         Ok(Settings {
             nodes,
             seed: self.seed,
-            weather: Weather {
+            link: LinkConditions {
                 latency: micros(self.latency_ms),
                 jitter: micros(self.jitter_ms),
                 bandwidth: (self.mbits * 1e6 / 8.0) as u64,
@@ -220,16 +220,16 @@ impl World {
 
 impl Choice {
     /// The systems that were asked for.
-    pub fn kinds(&self) -> Result<Vec<Box<dyn Kind>>, Failure> {
+    pub fn systems(&self) -> Result<Vec<Box<dyn System>>, Failure> {
         let all = atomik_systems::all();
-        let names: Vec<_> = all.iter().map(|kind| kind.describe().name).collect();
+        let names: Vec<_> = all.iter().map(|system| system.describe().name).collect();
         let fits = |name: &str, wanted: &str| {
             name.to_lowercase()
                 .starts_with(&wanted.trim().to_lowercase())
         };
         let is = |name: &str, wanted: &str| name.eq_ignore_ascii_case(wanted.trim());
         if let Some(unknown) = self
-            .peers
+            .systems
             .iter()
             .find(|wanted| !names.iter().any(|name| fits(name, wanted)))
         {
@@ -245,21 +245,21 @@ impl Choice {
         }
         Ok(all
             .into_iter()
-            .filter(|kind| {
-                let name = kind.describe().name;
+            .filter(|system| {
+                let name = system.describe().name;
                 // A name is that of one system, also where another's begins with it.
                 let meant = |wanted: &String| {
                     is(name, wanted)
                         || fits(name, wanted) && !names.iter().any(|name| is(name, wanted))
                 };
-                self.peers.is_empty() || self.peers.iter().any(meant)
+                self.systems.is_empty() || self.systems.iter().any(meant)
             })
             .collect())
     }
 
     /// The systems that would have been meant, too, if this build had them, and why it has not.
     fn left_out(&self) -> impl Iterator<Item = (String, String)> {
-        let all = self.peers.is_empty();
+        let all = self.systems.is_empty();
         atomik_systems::left_out()
             .filter(move |_| all)
             .map(|(name, feature)| {
@@ -287,7 +287,7 @@ pub fn command(
     choice: &Choice,
     world: &World,
     faults: Faults,
-    column: Option<&str>,
+    system: Option<&str>,
 ) -> String {
     let mut words = vec![format!(
         "atomik eval run {}",
@@ -296,10 +296,10 @@ pub fn command(
     words.extend(choice.ops.map(|ops| format!("--ops {ops}")));
     words.extend(world.options());
     words.push(format!("--faults {}", run::name_of(faults)));
-    match column {
-        Some(column) => words.push(format!("--peers {}", quoted(column))),
-        None if !choice.peers.is_empty() => {
-            words.push(format!("--peers {}", quoted(&choice.peers.join(","))));
+    match system {
+        Some(system) => words.push(format!("--systems {}", quoted(system))),
+        None if !choice.systems.is_empty() => {
+            words.push(format!("--systems {}", quoted(&choice.systems.join(","))));
         }
         None => {}
     }
@@ -351,8 +351,8 @@ pub fn measure(
     let mut run = run::run(
         workload,
         settings,
-        &choice.kinds()?,
-        |column| command(trace, choice, world, settings.faults, Some(column)),
+        &choice.systems()?,
+        |system| command(trace, choice, world, settings.faults, Some(system)),
         started,
     )?;
     run.absent.extend(choice.left_out());
@@ -361,7 +361,7 @@ pub fn measure(
 
 /// A system whose nodes differ at the end has failed.
 pub fn outcome(run: &Run) -> Outcome {
-    if run.columns.iter().all(|column| column.converged) {
+    if run.systems.iter().all(|system| system.converged) {
         Outcome::Fine
     } else {
         Outcome::CheckFailed
@@ -401,13 +401,13 @@ mod tests {
 
     #[test]
     fn a_name_is_of_one_system_and_a_beginning_of_all_that_begin_so() {
-        let names = |peers: &str| {
-            let peers = peers.split(',').map(str::to_owned).collect();
-            let kinds = Choice { peers, ops: None }.kinds().ok()?;
+        let names = |systems: &str| {
+            let systems = systems.split(',').map(str::to_owned).collect();
+            let systems = Choice { systems, ops: None }.systems().ok()?;
             Some(
-                kinds
+                systems
                     .iter()
-                    .map(|kind| kind.describe().name)
+                    .map(|system| system.describe().name)
                     .collect::<Vec<_>>(),
             )
         };

@@ -18,8 +18,8 @@ along the keys one operation a key on average.
 Examples:
   atomik eval scale
   atomik eval scale --axis history --values 1000,10000
-  atomik eval scale --axis history --peers ATOMiK,CRDT --patience-min 60      long
-  atomik eval scale --axis nodes --values 1000 --peers ATOMiK";
+  atomik eval scale --axis history --systems ATOMiK,CRDT --patience-min 60      long
+  atomik eval scale --axis nodes --values 1000 --systems ATOMiK";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -32,8 +32,8 @@ pub struct Args {
     values: Vec<u64>,
     /// The systems to run, by their names or the beginnings of these; all that this build has if
     /// left out
-    #[arg(long, value_delimiter = ',', value_name = "NAME")]
-    peers: Vec<String>,
+    #[arg(long, alias = "peers", value_delimiter = ',', value_name = "NAME")]
+    systems: Vec<String>,
     #[command(flatten)]
     patience: Patience,
     #[command(flatten)]
@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         Some(Along::Keys) => &[Axis::Keys],
     };
     let choice = Choice {
-        peers: args.peers.clone(),
+        systems: args.systems.clone(),
         ops: None,
     };
     let mut all = Vec::new();
@@ -119,10 +119,10 @@ pub fn series(
         };
         words.push(format!("--values {}", values.join(",")));
         match point {
-            Some((_, name)) => words.push(format!("--peers {}", quoted(name))),
+            Some((_, name)) => words.push(format!("--systems {}", quoted(name))),
             None => {
-                if !choice.peers.is_empty() {
-                    words.push(format!("--peers {}", quoted(&choice.peers.join(","))));
+                if !choice.systems.is_empty() {
+                    words.push(format!("--systems {}", quoted(&choice.systems.join(","))));
                 }
                 words.push(format!("--patience-min {patience_min}"));
             }
@@ -130,12 +130,12 @@ pub fn series(
         words.join(" ")
     };
     let patience = Duration::try_from_secs_f64(patience_min * 60.0).unwrap_or(Duration::MAX);
-    let kinds = choice.kinds()?;
+    let systems = choice.systems()?;
     scaling::series(
         (axis, values),
         patience,
         &settings,
-        &kinds,
+        &systems,
         command,
         started,
     )

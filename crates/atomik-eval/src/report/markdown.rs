@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use atomik_arena::figures::{Column, Point, Review, Run, Scaling};
+use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
 
 use super::left_out;
 use super::metrics::{self, GROWTH, Measured, Metric, caveats};
@@ -73,15 +73,15 @@ pub fn overview(review: &Review) -> String {
     }
     let mut told = BTreeSet::new();
     text.push('\n');
-    for column in review.runs.iter().flat_map(|run| &run.columns) {
-        if told.insert(column.name.as_str()) {
+    for system in review.runs.iter().flat_map(|run| &run.systems) {
+        if told.insert(system.name.as_str()) {
             let _ = writeln!(
                 text,
                 "- **{}** ({}): {} Machine-checked: {}",
-                plain(&column.name),
-                plain(&column.library),
-                sentence(&metrics::PROMISES.measure(column).text()),
-                sentence(&metrics::PROOFS.measure(column).text()),
+                plain(&system.name),
+                plain(&system.library),
+                sentence(&metrics::PROMISES.measure(system).text()),
+                sentence(&metrics::PROOFS.measure(system).text()),
             );
         }
     }
@@ -96,24 +96,24 @@ pub fn overview(review: &Review) -> String {
 }
 
 fn table(text: &mut String, run: &Run) {
-    if run.columns.is_empty() {
+    if run.systems.is_empty() {
         text.push_str("No column ran.\n");
     } else {
-        let names: Vec<String> = run.columns.iter().map(heading).collect();
+        let names: Vec<String> = run.systems.iter().map(heading).collect();
         let _ = writeln!(text, "| | {} |", names.join(" | "));
         let _ = writeln!(text, "|---|{}", "---:|".repeat(names.len()));
         for (name, metrics) in COMPACT {
             let cells: Vec<String> = run
-                .columns
+                .systems
                 .iter()
-                .map(|column| cell(column, metrics))
+                .map(|system| cell(system, metrics))
                 .collect();
             let _ = writeln!(text, "| {name} | {} |", cells.join(" | "));
         }
         text.push('\n');
     }
-    for column in &run.columns {
-        let _ = writeln!(text, "- {}: {}", plain(&column.name), code(&column.command));
+    for system in &run.systems {
+        let _ = writeln!(text, "- {}: {}", plain(&system.name), code(&system.command));
     }
     for (name, why) in &run.absent {
         let _ = writeln!(text, "- {} is not here: {}", plain(name), plain(why));
@@ -127,16 +127,16 @@ fn growth(text: &mut String, scaling: &Scaling) {
         let titles: Vec<&str> = GROWTH.iter().map(|(_, title, _)| *title).collect();
         let _ = writeln!(text, "| {axis} | | {} |", titles.join(" | "));
         let _ = writeln!(text, "|---:|---|{}", "---:|".repeat(titles.len()));
-        for Point { x, column } in &scaling.points {
+        for Point { x, system } in &scaling.points {
             let cells: Vec<String> = GROWTH
                 .iter()
-                .map(|(metric, ..)| cell(column, &[metric]))
+                .map(|(metric, ..)| cell(system, &[metric]))
                 .collect();
             let _ = writeln!(
                 text,
                 "| {} | {} | {} |",
                 count(*x),
-                heading(column),
+                heading(system),
                 cells.join(" | ")
             );
         }
@@ -152,17 +152,17 @@ fn growth(text: &mut String, scaling: &Scaling) {
     let _ = writeln!(text, "- {}", code(&scaling.command));
 }
 
-fn heading(column: &Column) -> String {
-    let mut heading = plain(&column.name);
-    for caveat in caveats(column) {
+fn heading(system: &SystemFigures) -> String {
+    let mut heading = plain(&system.name);
+    for caveat in caveats(system) {
         let _ = write!(heading, "<br>({caveat})");
     }
     heading
 }
 
 /// Several figures in one cell; what is missing for one reason is said once.
-fn cell(column: &Column, metrics: &[&Metric]) -> String {
-    let mut measured: Vec<Measured> = metrics.iter().map(|m| m.measure(column)).collect();
+fn cell(system: &SystemFigures, metrics: &[&Metric]) -> String {
+    let mut measured: Vec<Measured> = metrics.iter().map(|m| m.measure(system)).collect();
     measured.dedup_by(|a, b| a == b && matches!(a, Measured::Missing(_)));
     let texts: Vec<String> = measured.iter().map(|m| plain(&m.text())).collect();
     texts.join(" / ")

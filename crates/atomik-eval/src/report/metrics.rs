@@ -1,6 +1,6 @@
 //! The rows of a comparison.
 
-use atomik_arena::figures::Column;
+use atomik_arena::figures::SystemFigures;
 
 use super::units::{Unit, count, counted};
 
@@ -16,7 +16,7 @@ pub struct Metric {
     /// Whether less is better, so that the least may be marked.
     pub ranked: bool,
     /// The value of a column.
-    pub of: fn(&Column) -> Measured,
+    pub of: fn(&SystemFigures) -> Measured,
 }
 
 /// What a cell holds.
@@ -51,32 +51,32 @@ impl Measured {
 
 impl Metric {
     /// The cell of a column. A column in which nothing ran has no figures.
-    pub fn measure(&self, column: &Column) -> Measured {
-        match (self.of)(column) {
-            Measured::Number(..) if column.submitted == 0 => Measured::Missing("nothing ran"),
+    pub fn measure(&self, system: &SystemFigures) -> Measured {
+        match (self.of)(system) {
+            Measured::Number(..) if system.submitted == 0 => Measured::Missing("nothing ran"),
             measured => measured,
         }
     }
 
     /// The columns that have the least value of those that [did everything](caveats), if these
     /// differ. Values that are shown alike are alike.
-    pub fn least(&self, columns: &[Column]) -> Vec<bool> {
-        let none = vec![false; columns.len()];
+    pub fn least(&self, systems: &[SystemFigures]) -> Vec<bool> {
+        let none = vec![false; systems.len()];
         if !self.ranked {
             return none;
         }
-        let candidates: Vec<Option<f64>> = columns
+        let candidates: Vec<Option<f64>> = systems
             .iter()
-            .map(|column| {
-                self.measure(column)
+            .map(|system| {
+                self.measure(system)
                     .number()
-                    .filter(|_| caveats(column).is_empty())
+                    .filter(|_| caveats(system).is_empty())
             })
             .collect();
         let Some(least) = candidates.iter().flatten().copied().reduce(f64::min) else {
             return none;
         };
-        let shown = |value: f64| match columns.first().map(|column| (self.of)(column)) {
+        let shown = |value: f64| match systems.first().map(|system| (self.of)(system)) {
             Some(Measured::Number(_, unit)) => unit.show(value),
             _ => value.to_string(),
         };
@@ -97,28 +97,28 @@ impl Metric {
 
 /// Why a column's figures do not compare with those of a column that did everything: what stands
 /// beside its name.
-pub fn caveats(column: &Column) -> Vec<String> {
+pub fn caveats(system: &SystemFigures) -> Vec<String> {
     let mut caveats = Vec::new();
-    let left_out: u64 = column.inexpressible.iter().map(|f| f.operations).sum();
-    if column.submitted == 0 {
+    let left_out: u64 = system.inexpressible.iter().map(|f| f.operations).sum();
+    if system.submitted == 0 {
         caveats.push("expresses nothing of this trace".into());
-    } else if left_out > 0 || !column.inexpressible.is_empty() {
+    } else if left_out > 0 || !system.inexpressible.is_empty() {
         caveats.push(format!("leaves out {}", counted(left_out, "operation")));
     }
-    if column.conflicts.wrong > 0 {
+    if system.conflicts.wrong > 0 {
         caveats.push(format!(
             "{} wrong",
-            counted(column.conflicts.wrong, "field")
+            counted(system.conflicts.wrong, "field")
         ));
     }
-    let lost = column
+    let lost = system
         .submitted
-        .saturating_sub(column.acknowledged)
-        .saturating_sub(column.uncertain);
+        .saturating_sub(system.acknowledged)
+        .saturating_sub(system.uncertain);
     if lost > 0 {
         caveats.push(format!("{} not acknowledged", count(lost)));
     }
-    if !column.converged && column.submitted > 0 {
+    if !system.converged && system.submitted > 0 {
         caveats.push("nodes not identical at the end".into());
     }
     caveats
@@ -128,26 +128,29 @@ fn bytes(value: u64) -> Measured {
     Measured::Number(value as f64, Unit::Bytes)
 }
 
-fn acknowledged(column: &Column, value: f64, unit: Unit) -> Measured {
-    if column.acknowledged == 0 {
+fn acknowledged(system: &SystemFigures, value: f64, unit: Unit) -> Measured {
+    if system.acknowledged == 0 {
         Measured::Missing("none acknowledged")
     } else {
         Measured::Number(value, unit)
     }
 }
 
-fn rebuilt(column: &Column, value: Measured) -> Measured {
-    if column.rebuild.samples == 0 {
+fn rebuilt(system: &SystemFigures, value: Measured) -> Measured {
+    if system.rebuild.samples == 0 {
         Measured::Missing("not measured")
     } else {
         value
     }
 }
 
-fn recovered(column: &Column, of: fn(&atomik_arena::figures::Recovery) -> Measured) -> Measured {
-    match &column.recovery {
+fn recovered(
+    system: &SystemFigures,
+    of: fn(&atomik_arena::figures::Recovery) -> Measured,
+) -> Measured {
+    match &system.recovery {
         Some(recovery) => of(recovery),
-        None if column.converged => Measured::Missing("no partition or crash"),
+        None if system.converged => Measured::Missing("no partition or crash"),
         None => Measured::Missing("never identical"),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use atomik_arena::figures::{Column, Review, Run, Scaling};
+use atomik_arena::figures::{Review, Run, Scaling, SystemFigures};
 use atomik_workload::fit::{FieldFit, Fit, Verdict};
 
 use super::chart::{self, Bar, Curve};
@@ -367,15 +367,15 @@ fn lines(lines: &[u64]) -> String {
 }
 
 fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
-    let charts = if run.columns.is_empty() {
+    let charts = if run.systems.is_empty() {
         Vec::new()
     } else {
         bar_charts(place, run)?
     };
-    let hollow = run.columns.iter().any(|column| !caveats(column).is_empty());
+    let hollow = run.systems.iter().any(|system| !caveats(system).is_empty());
     let least = metrics::ALL
         .iter()
-        .any(|metric| metric.least(&run.columns).contains(&true));
+        .any(|metric| metric.least(&run.systems).contains(&true));
     Ok(html! {
         h3 id=(format!("run-{place}")) { "Faults: " (run.world.faults) }
         ul.facts {
@@ -388,7 +388,7 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
                 li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as recorded" }
             }
         }
-        @if run.columns.is_empty() {
+        @if run.systems.is_empty() {
             p { "No column ran." }
         } @else {
             (scrolled(&format!("Figures, faults: {}", run.world.faults), &comparison(place, run)))
@@ -403,38 +403,38 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
         @if !charts.is_empty() {
             div.charts { @for chart in &charts { (chart) } }
         }
-        @if run.columns.iter().any(|column| !column.conflicts.examples.is_empty()) {
+        @if run.systems.iter().any(|system| !system.conflicts.examples.is_empty()) {
             h4 { "Fields that ended wrong" }
             ul {
-                @for column in &run.columns {
-                    @for example in &column.conflicts.examples { li { b { (column.name) } ": " (example) } }
+                @for system in &run.systems {
+                    @for example in &system.conflicts.examples { li { b { (system.name) } ": " (example) } }
                 }
             }
         }
-        @if !run.columns.is_empty() {
+        @if !run.systems.is_empty() {
             h4 { "How each column was run" }
             ul.cards {
-                @for (number, column) in run.columns.iter().enumerate() { (card(place, number, column)) }
+                @for (number, system) in run.systems.iter().enumerate() { (card(place, number, system)) }
             }
         }
     })
 }
 
-fn card(run: usize, number: usize, column: &Column) -> Markup {
+fn card(run: usize, number: usize, system: &SystemFigures) -> Markup {
     html! {
         li id=(format!("run-{run}-column-{number}")) {
-            b { (column.name) } span.muted { ", " (column.library) ", seed " (column.seed) }
-            p { small { (column.usage) } }
-            @if !column.inexpressible.is_empty() {
+            b { (system.name) } span.muted { ", " (system.library) ", seed " (system.seed) }
+            p { small { (system.usage) } }
+            @if !system.inexpressible.is_empty() {
                 p { small { "Left out, because it cannot be expressed:" } }
                 dl.pairs {
-                    @for field in &column.inexpressible {
+                    @for field in &system.inexpressible {
                         dt { (field_name(&field.field)) }
                         dd { (counted(field.operations, "operation")) ": " (field.reason) }
                     }
                 }
             }
-            pre { code { (column.command) } }
+            pre { code { (system.command) } }
         }
     }
 }
@@ -451,30 +451,30 @@ fn comparison(place: usize, run: &Run) -> Markup {
         table.systems {
             thead { tr {
                 th scope="col" { "Figure" }
-                @for (number, column) in run.columns.iter().enumerate() {
+                @for (number, system) in run.systems.iter().enumerate() {
                     th scope="col" {
-                        (column.name)
-                        small { (column.library) }
-                        @for caveat in caveats(column) { small.caveat { (caveat) } }
-                        small { a href=(format!("#run-{place}-column-{number}")) aria-label=(format!("command of {}", column.name)) { "command" } }
+                        (system.name)
+                        small { (system.library) }
+                        @for caveat in caveats(system) { small.caveat { (caveat) } }
+                        small { a href=(format!("#run-{place}-column-{number}")) aria-label=(format!("command of {}", system.name)) { "command" } }
                     }
                 }
             } }
             @for (group, rows) in &groups {
                 tbody {
-                    tr { th scope="rowgroup" colspan=(run.columns.len() + 1) { span { (group) } } }
-                    @for metric in rows { (row(metric, &run.columns)) }
+                    tr { th scope="rowgroup" colspan=(run.systems.len() + 1) { span { (group) } } }
+                    @for metric in rows { (row(metric, &run.systems)) }
                 }
             }
         }
     }
 }
 
-fn row(metric: &Metric, columns: &[Column]) -> Markup {
-    let least = metric.least(columns);
-    let cells: Vec<Measured> = columns
+fn row(metric: &Metric, systems: &[SystemFigures]) -> Markup {
+    let least = metric.least(systems);
+    let cells: Vec<Measured> = systems
         .iter()
-        .map(|column| metric.measure(column))
+        .map(|system| metric.measure(system))
         .collect();
     // What is missing everywhere for one reason is said once.
     if let Some(Measured::Missing(why)) = cells.first()
@@ -503,16 +503,16 @@ fn bar_charts(place: usize, run: &Run) -> Result<Vec<Markup>, ReportError> {
     let mut charts = Vec::new();
     for (number, (metric, whisker, title, what)) in BARS.iter().enumerate() {
         let bars: Vec<Bar> = run
-            .columns
+            .systems
             .iter()
-            .map(|column| bar(metric, *whisker, column))
+            .map(|system| bar(metric, *whisker, system))
             .collect();
         if bars.iter().all(|bar| bar.value.is_none()) {
             continue;
         }
         let id = format!("run-{place}-chart-{number}");
         let title = *title;
-        let drawn = chart::bars(&id, title, &bars, unit(metric, run.columns.iter()))?;
+        let drawn = chart::bars(&id, title, &bars, unit(metric, run.systems.iter()))?;
         charts.push(html! {
             figure { figcaption { (title) small { (what) } } (drawn) }
         });
@@ -520,9 +520,9 @@ fn bar_charts(place: usize, run: &Run) -> Result<Vec<Markup>, ReportError> {
     Ok(charts)
 }
 
-fn bar(metric: &Metric, whisker: Option<&Metric>, column: &Column) -> Bar {
-    let measured = metric.measure(column);
-    let whisker = whisker.map(|metric| metric.measure(column));
+fn bar(metric: &Metric, whisker: Option<&Metric>, system: &SystemFigures) -> Bar {
+    let measured = metric.measure(system);
+    let whisker = whisker.map(|metric| metric.measure(system));
     let whisker_to = whisker.as_ref().and_then(Measured::number);
     let text = match &whisker {
         Some(measured_too) if whisker_to.is_some() => {
@@ -531,17 +531,17 @@ fn bar(metric: &Metric, whisker: Option<&Metric>, column: &Column) -> Bar {
         _ => measured.text(),
     };
     Bar {
-        name: column.name.clone(),
+        name: system.name.clone(),
         value: measured.number(),
         whisker: whisker_to,
         text,
-        hollow: !caveats(column).is_empty(),
+        hollow: !caveats(system).is_empty(),
     }
 }
 
-fn unit<'a>(metric: &Metric, columns: impl Iterator<Item = &'a Column>) -> Unit {
-    columns
-        .map(|column| (metric.of)(column))
+fn unit<'a>(metric: &Metric, systems: impl Iterator<Item = &'a SystemFigures>) -> Unit {
+    systems
+        .map(|system| (metric.of)(system))
         .find_map(|measured| match measured {
             Measured::Number(_, unit) => Some(unit),
             _ => None,
@@ -553,8 +553,8 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
     // In the order in which they come first, which is that of the tables.
     let mut names: Vec<&str> = Vec::new();
     for point in &scaling.points {
-        if !names.contains(&point.column.name.as_str()) {
-            names.push(&point.column.name);
+        if !names.contains(&point.system.name.as_str()) {
+            names.push(&point.system.name);
         }
     }
     let mut charts = Vec::new();
@@ -565,8 +565,8 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
             .enumerate()
             .map(|(style, name)| {
                 let mut points = Vec::new();
-                for point in scaling.points.iter().filter(|p| p.column.name == *name) {
-                    match metric.measure(&point.column).number() {
+                for point in scaling.points.iter().filter(|p| p.system.name == *name) {
+                    match metric.measure(&point.system).number() {
                         Some(value) if value > 0.0 && point.x > 0 => {
                             points.push((point.x as f64, value));
                         }
@@ -580,7 +580,7 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
                 }
             })
             .collect();
-        let unit = unit(metric, scaling.points.iter().map(|p| &p.column));
+        let unit = unit(metric, scaling.points.iter().map(|p| &p.system));
         let id = format!("scaling-{place}-chart-{number}");
         if let Some(drawn) = chart::curves(&id, title, &curves, &scaling.axis, unit)? {
             charts.push(html! {
@@ -624,16 +624,16 @@ fn point_table(scaling: &Scaling) -> Markup {
                     tr {
                         th scope="row" { (count(point.x)) }
                         td.left {
-                            (point.column.name)
-                            @for caveat in caveats(&point.column) { " " small { "(" (caveat) ")" } }
+                            (point.system.name)
+                            @for caveat in caveats(&point.system) { " " small { "(" (caveat) ")" } }
                         }
                         @for (metric, ..) in GROWTH {
-                            @match metric.measure(&point.column) {
+                            @match metric.measure(&point.system) {
                                 Measured::Missing(why) => { td.missing { (why) } },
                                 measured => { td { (measured.text()) } },
                             }
                         }
-                        td.left { code { (point.column.command) } " " small { "seed " (point.column.seed) } }
+                        td.left { code { (point.system.command) } " " small { "seed " (point.system.seed) } }
                     }
                 }
             }
@@ -667,14 +667,14 @@ fn method(review: &Review) -> Markup {
 fn origin(review: &Review) -> Markup {
     // By name and version, so that each is there once.
     let mut versions: BTreeMap<(&str, &str), ()> = BTreeMap::new();
-    let columns = review.runs.iter().flat_map(|run| &run.columns);
+    let systems = review.runs.iter().flat_map(|run| &run.systems);
     let points = review
         .scaling
         .iter()
         .flat_map(|s| &s.points)
-        .map(|p| &p.column);
-    for column in columns.chain(points) {
-        versions.insert((&column.name, &column.library), ());
+        .map(|p| &p.system);
+    for system in systems.chain(points) {
+        versions.insert((&system.name, &system.library), ());
     }
     html! {
         h2 id="origin" { "Machine and commands" }

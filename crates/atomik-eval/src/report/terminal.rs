@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
 
-use atomik_arena::figures::{Column, Point, Review, Run, Scaling};
+use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
 use atomik_workload::fit::Fit;
 
 use super::left_out;
@@ -40,11 +40,11 @@ pub fn scaling(scaling: &Scaling) -> String {
             .chain(titles)
             .collect::<Vec<_>>(),
     );
-    for Point { x, column } in &scaling.points {
+    for Point { x, system } in &scaling.points {
         let cells = GROWTH
             .iter()
-            .map(|(metric, ..)| metric.measure(column).text());
-        table.add_row([count(*x), name(column)].into_iter().chain(cells));
+            .map(|(metric, ..)| metric.measure(system).text());
+        table.add_row([count(*x), name(system)].into_iter().chain(cells));
     }
     let _ = writeln!(text, "{table}");
     for point in &scaling.left_out {
@@ -90,29 +90,29 @@ pub fn run(run: &Run, width: usize) -> String {
         counted(run.trace.operations, "operation"),
     );
     let mut from = 0;
-    while from < run.columns.len() {
+    while from < run.systems.len() {
         // The widest table that fits; a single column is printed however wide it is.
-        let (to, table) = (from + 1..=run.columns.len())
+        let (to, table) = (from + 1..=run.systems.len())
             .map(|to| (to, side_by_side(run, from, to)))
             .take_while(|(to, table)| *to == from + 1 || widest(table) <= width)
             .last()
-            .unwrap_or((run.columns.len(), String::new()));
+            .unwrap_or((run.systems.len(), String::new()));
         text += &table;
         text.push('\n');
         from = to;
     }
     if metrics::ALL
         .iter()
-        .any(|metric| metric.least(&run.columns).contains(&true))
+        .any(|metric| metric.least(&run.systems).contains(&true))
     {
         text += "* least of the columns that did everything; what they promise differs\n";
     }
-    for column in &run.columns {
-        let _ = writeln!(text, "{} ({})", name(column), column.library);
-        for caveat in caveats(column) {
+    for system in &run.systems {
+        let _ = writeln!(text, "{} ({})", name(system), system.library);
+        for caveat in caveats(system) {
             let _ = writeln!(text, "  ! {caveat}");
         }
-        for field in &column.inexpressible {
+        for field in &system.inexpressible {
             let _ = writeln!(
                 text,
                 "  left out: {:?}, {}: {}",
@@ -121,13 +121,13 @@ pub fn run(run: &Run, width: usize) -> String {
                 field.reason
             );
         }
-        for example in &column.conflicts.examples {
+        for example in &system.conflicts.examples {
             let _ = writeln!(text, "  wrong: {example}");
         }
         for metric in [&metrics::PROMISES, &metrics::PROOFS] {
-            let _ = writeln!(text, "  {}: {}", metric.name, metric.measure(column).text());
+            let _ = writeln!(text, "  {}: {}", metric.name, metric.measure(system).text());
         }
-        let _ = writeln!(text, "  $ {}", column.command);
+        let _ = writeln!(text, "  $ {}", system.command);
     }
     for (name, why) in &run.absent {
         let _ = writeln!(text, "{name} is not here: {why}");
@@ -136,29 +136,29 @@ pub fn run(run: &Run, width: usize) -> String {
 }
 
 /// The name, with a mark if something stands beside it.
-fn name(column: &Column) -> String {
-    let mark = if caveats(column).is_empty() { "" } else { " !" };
-    format!("{}{mark}", column.name)
+fn name(system: &SystemFigures) -> String {
+    let mark = if caveats(system).is_empty() { "" } else { " !" };
+    format!("{}{mark}", system.name)
 }
 
 fn side_by_side(run: &Run, from: usize, to: usize) -> String {
-    let columns = run.columns.get(from..to).unwrap_or_default();
+    let systems = run.systems.get(from..to).unwrap_or_default();
     let mut headings = vec![String::new()];
-    headings.extend(columns.iter().map(name));
+    headings.extend(systems.iter().map(name));
     let mut table = table(&headings);
     for metric in metrics::ALL {
         if metric.name == metrics::PROMISES.name || metric.name == metrics::PROOFS.name {
             continue;
         }
-        let least = metric.least(&run.columns);
+        let least = metric.least(&run.systems);
         let mut row = vec![format!("{}: {}", metric.group, metric.name)];
         row.extend(
-            columns
+            systems
                 .iter()
                 .zip(least.iter().skip(from))
-                .map(|(column, &least)| {
+                .map(|(system, &least)| {
                     let mark = if least { "* " } else { "" };
-                    format!("{mark}{}", metric.measure(column).text())
+                    format!("{mark}{}", metric.measure(system).text())
                 }),
         );
         table.add_row(row);
@@ -180,8 +180,8 @@ fn table<T: AsRef<str>>(headings: &[T]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::ASCII_MARKDOWN);
     table.set_header(headings.iter().map(AsRef::as_ref));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for system in table.column_iter_mut().skip(1) {
+        system.set_cell_alignment(CellAlignment::Right);
     }
     table
 }

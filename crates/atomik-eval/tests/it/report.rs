@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use atomik_arena::figures::{Column, Review};
+use atomik_arena::figures::{Review, SystemFigures};
 use atomik_eval::report::metrics::{self, caveats};
 use atomik_eval::report::{FORMAT, overview, page, terminal};
 use proptest::prelude::*;
@@ -183,29 +183,29 @@ proptest! {
     fn the_least_is_one_that_did_everything(
         made in prop::collection::vec((0.5..3.0f64, 0..6u8), 0..6),
     ) {
-        let columns: Vec<Column> = made
+        let systems: Vec<SystemFigures> = made
             .iter()
             .map(|&(scale, flaw)| {
-                let mut column = fixture::column("c", scale);
+                let mut system = fixture::measure("c", scale);
                 match flaw {
-                    0 => column.conflicts.wrong = 1,
-                    1 => column.converged = false,
-                    2 => column.acknowledged -= 1,
-                    3 => column.inexpressible = vec![atomik_arena::figures::Inexpressible {
+                    0 => system.conflicts.wrong = 1,
+                    1 => system.converged = false,
+                    2 => system.acknowledged -= 1,
+                    3 => system.inexpressible = vec![atomik_arena::figures::Inexpressible {
                         field: "f".into(), operations: 1, reason: "r".into(),
                     }],
                     _ => {}
                 }
-                column
+                system
             })
             .collect();
         for metric in metrics::ALL {
-            let least = metric.least(&columns);
-            prop_assert_eq!(least.len(), columns.len());
-            let whole: Vec<_> = columns.iter().filter(|c| caveats(c).is_empty()).collect();
-            for (column, _) in columns.iter().zip(&least).filter(|(_, least)| **least) {
-                prop_assert!(metric.ranked && caveats(column).is_empty());
-                let value = metric.measure(column);
+            let least = metric.least(&systems);
+            prop_assert_eq!(least.len(), systems.len());
+            let whole: Vec<_> = systems.iter().filter(|c| caveats(c).is_empty()).collect();
+            for (system, _) in systems.iter().zip(&least).filter(|(_, least)| **least) {
+                prop_assert!(metric.ranked && caveats(system).is_empty());
+                let value = metric.measure(system);
                 prop_assert!(whole.iter().any(|other| metric.measure(other).text() != value.text()));
                 for other in &whole {
                     let (a, b) = (value.number().unwrap(), metric.measure(other).number().unwrap());
@@ -214,7 +214,7 @@ proptest! {
             }
         }
         // Two sound columns that differ do have a least.
-        let sound = |scale| fixture::column("c", scale);
+        let sound = |scale| fixture::measure("c", scale);
         prop_assert_eq!(metrics::WIRE.least(&[sound(1.0), sound(2.0)]), vec![true, false]);
     }
 }
@@ -273,9 +273,9 @@ fn all_forms_show_the_same_cells() {
         let page = tags(&page(&review).unwrap());
         let cells: Vec<&str> = page.iter().map(|tag| tag.text.as_str()).collect();
         let (terminal, markdown) = (terminal(&review, 140), overview(&review));
-        for column in review.runs.iter().flat_map(|run| &run.columns) {
+        for system in review.runs.iter().flat_map(|run| &run.systems) {
             for metric in metrics::ALL {
-                let text = metric.measure(column).text();
+                let text = metric.measure(system).text();
                 assert!(
                     cells.contains(&text.as_str()),
                     "{name}: the page lacks {text}"
@@ -285,9 +285,9 @@ fn all_forms_show_the_same_cells() {
                     "{name}: the terminal lacks {text}"
                 );
             }
-            assert!(cells.contains(&column.command.as_str()));
-            assert!(terminal.contains(&column.command) && markdown.contains(&column.command));
-            for caveat in caveats(column) {
+            assert!(cells.contains(&system.command.as_str()));
+            assert!(terminal.contains(&system.command) && markdown.contains(&system.command));
+            for caveat in caveats(system) {
                 assert!(cells.contains(&caveat.as_str()), "{name}: {caveat}");
                 assert!(
                     terminal.contains(&caveat) && markdown.contains(&caveat),
@@ -300,7 +300,7 @@ fn all_forms_show_the_same_cells() {
                 &metrics::WRONG,
                 &metrics::REBUILD_CPU,
             ] {
-                let text = metric.measure(column).text();
+                let text = metric.measure(system).text();
                 assert!(markdown.contains(&text), "{name}: the README lacks {text}");
             }
         }
@@ -309,7 +309,7 @@ fn all_forms_show_the_same_cells() {
         }
         for point in review.scaling.iter().flat_map(|series| &series.points) {
             for (metric, ..) in metrics::GROWTH {
-                let text = metric.measure(&point.column).text();
+                let text = metric.measure(&point.system).text();
                 assert!(
                     cells.contains(&text.as_str())
                         && terminal.contains(&text)
@@ -340,10 +340,10 @@ fn a_table_of_the_readme_has_the_same_cells_in_every_row() {
     for (name, review) in reviews() {
         let text = overview(&review);
         let grown = review.scaling.iter().filter(|s| !s.points.is_empty());
-        let mut columns = review
+        let mut systems = review
             .runs
             .iter()
-            .map(|run| run.columns.len())
+            .map(|run| run.systems.len())
             .filter(|&n| n > 0)
             .chain(grown.map(|_| metrics::GROWTH.len() + 1));
         let mut inside = 0;
@@ -353,7 +353,7 @@ fn a_table_of_the_readme_has_the_same_cells_in_every_row() {
                 continue;
             }
             if inside == 0 {
-                inside = columns.next().expect("a table more than there are runs") + 2;
+                inside = systems.next().expect("a table more than there are runs") + 2;
             }
             let bars = line
                 .replace("\\\\", "")
@@ -362,7 +362,7 @@ fn a_table_of_the_readme_has_the_same_cells_in_every_row() {
                 .count();
             assert_eq!(bars, inside, "{name}: {line}");
         }
-        assert_eq!(columns.next(), None, "{name}");
+        assert_eq!(systems.next(), None, "{name}");
         // Outside code (commands stand between two backticks here, because they have one) every `<`
         // of a name is escaped.
         for prose in text.split("``").step_by(2) {
@@ -383,12 +383,12 @@ fn tables_of_the_terminal_keep_to_its_width() {
                 assert!(row.chars().count() <= width, "{width}: {row}");
             }
             // Each column is there once.
-            for column in &run.columns {
+            for system in &run.systems {
                 let headings = rows.iter().filter(|row| {
                     row.split('|')
-                        .any(|cell| cell.trim().trim_end_matches(" !") == column.name)
+                        .any(|cell| cell.trim().trim_end_matches(" !") == system.name)
                 });
-                assert_eq!(headings.count(), 1, "{width}: {}", column.name);
+                assert_eq!(headings.count(), 1, "{width}: {}", system.name);
             }
         }
     }

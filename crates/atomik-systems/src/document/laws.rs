@@ -15,8 +15,8 @@ use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
 /// An empty document of a node in its first life.
-fn empty<D>(kind: &Documents<D>, setup: &Setup, node: NodeId) -> D {
-    (kind.empty)(setup, node, client_id(setup, node, 0)).unwrap()
+fn empty<D>(system: &Documents<D>, setup: &Setup, node: NodeId) -> D {
+    (system.empty)(setup, node, client_id(setup, node, 0)).unwrap()
 }
 
 /// Updates of three documents come to each other in any order, or at least in that of each origin,
@@ -25,12 +25,12 @@ pub(crate) fn any_order<D: Document>(
     seeds: Range<u64>,
     classes: &[Class],
     in_order: bool,
-    kind: &Documents<D>,
+    system: &Documents<D>,
 ) {
     for seed in seeds {
         let mut draws = Draws::new(seed);
         let setup = setup(classes, 3, seed);
-        let mut documents: Vec<D> = (0..3).map(|node| empty(kind, &setup, node)).collect();
+        let mut documents: Vec<D> = (0..3).map(|node| empty(system, &setup, node)).collect();
         // From, to, update; in the order in which they were made.
         let mut flying: Vec<(NodeId, NodeId, Vec<u8>)> = Vec::new();
         let mut places = BTreeSet::new();
@@ -77,11 +77,11 @@ pub(crate) fn any_order<D: Document>(
 }
 
 /// Whatever is added where, a sum is what traces have it to be: it wraps around at 64 bits.
-pub(crate) fn sums<D: Document>(seeds: Range<u64>, kind: &Documents<D>) {
+pub(crate) fn sums<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
     for seed in seeds {
         let mut draws = Draws::new(seed);
         let setup = setup(&[Class::Counter], 2, seed);
-        let mut documents = [empty(kind, &setup, 0), empty(kind, &setup, 1)];
+        let mut documents = [empty(system, &setup, 0), empty(system, &setup, 1)];
         let mut sum = Content::empty(Class::Counter);
         for _ in 0..20 {
             // At both nodes at once.
@@ -102,12 +102,12 @@ pub(crate) fn sums<D: Document>(seeds: Range<u64>, kind: &Documents<D>) {
 
 /// After a `set` that has seen all others a flag or counter holds what was set, whichever of those
 /// at once had stayed before.
-pub(crate) fn sets<D: Document>(seeds: Range<u64>, kind: &Documents<D>) {
+pub(crate) fn sets<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
     let number = |value| Action::Set(Scalar::Int(value));
     let bit = |value| Action::Set(Scalar::Bool(value));
     for seed in seeds {
         let setup = setup(&[Class::Counter, Class::Flag], 2, seed);
-        let (mut one, mut other) = (empty(kind, &setup, 0), empty(kind, &setup, 1));
+        let (mut one, mut other) = (empty(system, &setup, 0), empty(system, &setup, 1));
         let here = [
             ("k", 0, &number(1)),
             ("k", 0, &number(2)),
@@ -138,36 +138,36 @@ pub(crate) fn sets<D: Document>(seeds: Range<u64>, kind: &Documents<D>) {
 
 /// The tests that each column with a document passes.
 macro_rules! document_tests {
-    ($kind:expr) => {
+    ($system:expr) => {
         #[test]
         fn acknowledged_operations_count_once() {
             let classes = [Class::Flag, Class::Register, Class::Counter, Class::List];
-            adversary::all_counts(&$kind, &classes, 0..40, adversary::ALL);
+            adversary::all_counts(&$system, &classes, 0..40, adversary::ALL);
             let no_crash = adversary::Faults {
                 crash: 0,
                 ..adversary::ALL
             };
-            adversary::all_counts(&$kind, &classes, 40..80, no_crash);
+            adversary::all_counts(&$system, &classes, 40..80, no_crash);
         }
 
         #[test]
         fn nodes_become_the_same() {
-            adversary::converges(&$kind, &Class::ALL, 100..160);
+            adversary::converges(&$system, &Class::ALL, 100..160);
         }
 
         #[test]
         fn in_sequence_operations_mean_what_traces_mean() {
-            adversary::sequential(&$kind, &Class::ALL, 200..210);
+            adversary::sequential(&$system, &Class::ALL, 200..210);
         }
 
         #[test]
         fn sums_wrap_around_as_those_of_traces() {
-            laws::sums(300..320, &$kind);
+            laws::sums(300..320, &$system);
         }
 
         #[test]
         fn a_set_drops_all_that_it_has_seen() {
-            laws::sets(400..420, &$kind);
+            laws::sets(400..420, &$system);
         }
     };
 }

@@ -24,7 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use super::anti_entropy::{Rounds, gaps, grown};
 use atomik_arena::system::{
-    Broken, Description, Kind, Micros, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
+    Description, Micros, Node, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
+    SystemError,
 };
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Scalar};
@@ -49,37 +50,37 @@ const LIFE: u8 = b'l';
 /// What a library does for a replica.
 pub(crate) trait Document {
     /// Carries out operations here (key, field, action), and gives what others need to do the same.
-    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken>;
+    fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError>;
 
     /// Takes over updates or differences, in this order, after all that they build on.
-    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken>;
+    fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError>;
 
     /// What of all changes is there.
-    fn vector(&self) -> Result<Vec<u8>, Broken>;
+    fn vector(&self) -> Result<Vec<u8>, SystemError>;
 
     /// All that is here and not there, where `vector` comes from.
-    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, Broken>;
+    fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, SystemError>;
 
     /// The whole document.
-    fn whole(&self) -> Result<Vec<u8>, Broken>;
+    fn whole(&self) -> Result<Vec<u8>, SystemError>;
 
     /// Becomes what [`Document::whole`] gave, being empty.
-    fn restore(&mut self, whole: &[u8]) -> Result<(), Broken> {
+    fn restore(&mut self, whole: &[u8]) -> Result<(), SystemError> {
         self.apply(&[whole])
     }
 
     /// What a field of a key holds.
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken>;
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError>;
 }
 
 /// A column of a library: every node has a document.
 pub(crate) struct Documents<D> {
     pub(crate) describe: fn() -> Description,
     /// Makes an empty document of a node, with the id of its life.
-    pub(crate) empty: fn(&Setup, NodeId, u64) -> Result<D, Broken>,
+    pub(crate) empty: fn(&Setup, NodeId, u64) -> Result<D, SystemError>,
 }
 
-impl<D: Document + 'static> Kind for Documents<D> {
+impl<D: Document + 'static> System for Documents<D> {
     fn describe(&self) -> Description {
         (self.describe)()
     }
@@ -89,7 +90,7 @@ impl<D: Document + 'static> Kind for Documents<D> {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
+    ) -> Result<Box<dyn Node>, SystemError> {
         let replica = Replica::open(setup, node, storage, |life| {
             (self.empty)(setup, node, client_id(setup, node, life))
         })?;
@@ -241,9 +242,9 @@ impl<D: Document> Replica<D> {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-        empty: impl FnOnce(u64) -> Result<D, Broken>,
-    ) -> Result<Self, Broken> {
-        let broken = |error| Broken::new("reading a stored document", error);
+        empty: impl FnOnce(u64) -> Result<D, SystemError>,
+    ) -> Result<Self, SystemError> {
+        let broken = |error| SystemError::failed("reading a stored document", error);
         let mut life = 0;
         if let Some(bytes) = storage.records.get(&[LIFE][..]) {
             life = postcard::from_bytes::<u64>(bytes).map_err(broken)? + 1;
@@ -271,7 +272,7 @@ impl<D: Document> Replica<D> {
             let number = u64::from_be_bytes(
                 number
                     .try_into()
-                    .map_err(|error| Broken::new("reading the key of an update", error))?,
+                    .map_err(|error| SystemError::failed("reading the key of an update", error))?,
             );
             updates.insert(number);
             tail += key.len() + value.len();
@@ -341,9 +342,9 @@ impl<D: Document> Replica<D> {
     }
 
     /// Keeps what has come from elsewhere for the next flush.
-    fn keep(&mut self, stored: &Stored, update: &[u8]) -> Result<(), Broken> {
+    fn keep(&mut self, stored: &Stored, update: &[u8]) -> Result<(), SystemError> {
         let mut value = postcard::to_allocvec(stored)
-            .map_err(|error| Broken::new("encoding an update", error))?;
+            .map_err(|error| SystemError::failed("encoding an update", error))?;
         value.extend_from_slice(update);
         let mut key = vec![UPDATE];
         key.extend_from_slice(&self.next_record.to_be_bytes());
@@ -357,7 +358,7 @@ impl<D: Document> Replica<D> {
     /// Applies the updates that wait and have all before them. Libraries can hold back what came
     /// early, too; but Yrs 0.28.1 does not always get it right, and what is held back is missing
     /// from a document that is written down.
-    fn take_over(&mut self) -> Result<(), Broken> {
+    fn take_over(&mut self) -> Result<(), SystemError> {
         let mut ready = Vec::new();
         while let Some(from) = (0..self.lines.len()).find(|&from| {
             let line = &self.lines[from];
@@ -390,7 +391,7 @@ impl<D: Document> Replica<D> {
     }
 
     /// Answers questions and stores what has come meanwhile, if the disk is free.
-    fn flush(&mut self, out: &mut Out) -> Result<(), Broken> {
+    fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing.is_some() {
             return Ok(());
         }
@@ -432,7 +433,7 @@ impl<D: Document> Replica<D> {
         if !self.life_stored {
             self.life_stored = true;
             let life = postcard::to_allocvec(&self.life)
-                .map_err(|error| Broken::new("encoding a number", error))?;
+                .map_err(|error| SystemError::failed("encoding a number", error))?;
             self.records.push((vec![LIFE], Some(life)));
         }
         if self.tail >= LEAST_TAIL.max(self.whole) {
@@ -450,9 +451,9 @@ impl<D: Document> Replica<D> {
     }
 
     /// Stores the whole document in place of its updates.
-    fn compact(&mut self) -> Result<(), Broken> {
+    fn compact(&mut self) -> Result<(), SystemError> {
         let mut value = postcard::to_allocvec(&self.upto())
-            .map_err(|error| Broken::new("encoding tallies", error))?;
+            .map_err(|error| SystemError::failed("encoding tallies", error))?;
         value.extend_from_slice(&self.document.whole()?);
         self.whole = value.len();
         self.tail = 0;
@@ -466,7 +467,7 @@ impl<D: Document> Replica<D> {
         Ok(())
     }
 
-    fn say(&self, to: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), Broken> {
+    fn say(&self, to: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), SystemError> {
         let message = Message::Have {
             answer,
             fresh,
@@ -484,7 +485,7 @@ impl<D: Document> Replica<D> {
     }
 
     /// Asks for what is missing: first the origins for single updates, then one node for all.
-    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         self.next_ask = None;
         if !self.lacks() {
             self.requests = 0;
@@ -525,8 +526,13 @@ impl<D: Document> Replica<D> {
     }
 }
 
-impl<D: Document> System for Replica<D> {
-    fn submit(&mut self, _: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl<D: Document> Node for Replica<D> {
+    fn submit(
+        &mut self,
+        _: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for op in ops {
             let action = op.action.clone();
             self.queue
@@ -541,9 +547,9 @@ impl<D: Document> System for Replica<D> {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let (message, rest) = postcard::take_from_bytes::<Message>(bytes)
-            .map_err(|error| Broken::new("reading a message", error))?;
+            .map_err(|error| SystemError::failed("reading a message", error))?;
         match message {
             Message::Update { number, after } => {
                 self.note(from, number, from);
@@ -650,7 +656,7 @@ impl<D: Document> System for Replica<D> {
         self.flush(out)
     }
 
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         if let Some(peer) = self.rounds.due(now, &self.up) {
             self.say(peer, false, false, out)?;
         }
@@ -664,7 +670,7 @@ impl<D: Document> System for Replica<D> {
         Ok(())
     }
 
-    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         if let Some(writing) = self.writing.take_if(|writing| writing.ticket == ticket) {
             if let Some(message) = writing.own {
                 for peer in 0..self.lines.len() {
@@ -687,7 +693,13 @@ impl<D: Document> System for Replica<D> {
         self.flush(out)
     }
 
-    fn link(&mut self, _: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    fn link(
+        &mut self,
+        _: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         self.up[peer] = up;
         if up {
             self.say(peer, false, true, out)?;
@@ -704,7 +716,7 @@ impl<D: Document> System for Replica<D> {
         bytes
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
         self.document.read(key, field)
     }
 
@@ -713,9 +725,9 @@ impl<D: Document> System for Replica<D> {
     }
 }
 
-fn encode(message: &Message, rest: &[u8]) -> Result<Vec<u8>, Broken> {
-    let mut bytes =
-        postcard::to_allocvec(message).map_err(|error| Broken::new("encoding a message", error))?;
+fn encode(message: &Message, rest: &[u8]) -> Result<Vec<u8>, SystemError> {
+    let mut bytes = postcard::to_allocvec(message)
+        .map_err(|error| SystemError::failed("encoding a message", error))?;
     bytes.extend_from_slice(rest);
     Ok(bytes)
 }
@@ -730,28 +742,28 @@ mod tests {
     struct Updates(Vec<Vec<u8>>);
 
     impl Document for Updates {
-        fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, Broken> {
+        fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError> {
             Ok(operations[0].0.as_bytes().to_vec())
         }
 
-        fn apply(&mut self, updates: &[&[u8]]) -> Result<(), Broken> {
+        fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {
             self.0.extend(updates.iter().map(|update| update.to_vec()));
             Ok(())
         }
 
-        fn vector(&self) -> Result<Vec<u8>, Broken> {
+        fn vector(&self) -> Result<Vec<u8>, SystemError> {
             Ok(Vec::new())
         }
 
-        fn difference(&self, _: &[u8]) -> Result<Vec<u8>, Broken> {
+        fn difference(&self, _: &[u8]) -> Result<Vec<u8>, SystemError> {
             Ok(Vec::new())
         }
 
-        fn whole(&self) -> Result<Vec<u8>, Broken> {
+        fn whole(&self) -> Result<Vec<u8>, SystemError> {
             Ok(Vec::new())
         }
 
-        fn read(&self, _: &str, _: u16) -> Result<Content, Broken> {
+        fn read(&self, _: &str, _: u16) -> Result<Content, SystemError> {
             Ok(Content::empty(Class::Flag))
         }
     }

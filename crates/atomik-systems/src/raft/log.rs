@@ -14,7 +14,7 @@ use protobuf::Message as _;
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 
-use atomik_arena::system::{Broken, Record};
+use atomik_arena::system::{Record, SystemError};
 use atomik_workload::workload::Field;
 
 use super::machine::Machine;
@@ -36,14 +36,14 @@ fn entry_key(index: u64) -> Vec<u8> {
     key
 }
 
-fn bytes_of(message: &impl protobuf::Message) -> Result<Vec<u8>, Broken> {
+fn bytes_of(message: &impl protobuf::Message) -> Result<Vec<u8>, SystemError> {
     message
         .write_to_bytes()
-        .map_err(|error| Broken::new("writing a raft record", error))
+        .map_err(|error| SystemError::failed("writing a raft record", error))
 }
 
-fn parsed<M: protobuf::Message>(bytes: &[u8]) -> Result<M, Broken> {
-    M::parse_from_bytes(bytes).map_err(|error| Broken::new("reading a raft record", error))
+fn parsed<M: protobuf::Message>(bytes: &[u8]) -> Result<M, SystemError> {
+    M::parse_from_bytes(bytes).map_err(|error| SystemError::failed("reading a raft record", error))
 }
 
 /// How many entries are kept: before the next snapshot, and behind the last.
@@ -88,7 +88,7 @@ impl Log {
         fields: &[Field],
         compaction: Compaction,
         records: &BTreeMap<Vec<u8>, Vec<u8>>,
-    ) -> Result<(Self, u64), Broken> {
+    ) -> Result<(Self, u64), SystemError> {
         let mut read = 0;
         let mut log = Self {
             hard: HardState::default(),
@@ -129,7 +129,7 @@ impl Log {
             .enumerate()
             .find(|(place, entry)| entry.index != log.base.0 + 1 + *place as u64);
         if let Some((_, entry)) = behind {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "the log on disk has a gap before entry {}",
                 entry.index
             )));
@@ -170,7 +170,7 @@ impl Log {
         std::mem::take(&mut self.unwritten).into_iter().collect()
     }
 
-    pub(super) fn set_hard_state(&mut self, hard: HardState) -> Result<(), Broken> {
+    pub(super) fn set_hard_state(&mut self, hard: HardState) -> Result<(), SystemError> {
         self.unwritten
             .insert(HARD_STATE.to_vec(), Some(bytes_of(&hard)?));
         self.hard = hard;
@@ -178,13 +178,13 @@ impl Log {
     }
 
     /// Takes entries over; what was there from the first of them on is replaced.
-    pub(super) fn append(&mut self, entries: &[Entry]) -> Result<(), Broken> {
+    pub(super) fn append(&mut self, entries: &[Entry]) -> Result<(), SystemError> {
         let Some(first) = entries.first() else {
             return Ok(());
         };
         let before = self.last();
         if first.index <= self.base.0 || first.index > before + 1 {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "entry {} does not follow a log of {} to {before}",
                 first.index, self.base.0
             )));
@@ -203,9 +203,13 @@ impl Log {
     }
 
     /// Applies a committed entry; says whose operations it had, if any.
-    pub(super) fn apply(&mut self, fields: &[Field], entry: &Entry) -> Result<Option<u32>, Broken> {
+    pub(super) fn apply(
+        &mut self,
+        fields: &[Field],
+        entry: &Entry,
+    ) -> Result<Option<u32>, SystemError> {
         if entry.index != self.applied.0 + 1 {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "entry {} is to be applied after {}",
                 entry.index, self.applied.0
             )));
@@ -224,7 +228,7 @@ impl Log {
     /// Writes a snapshot and drops entries before it, if it is time: after [`SNAPSHOT_ENTRIES`],
     /// and not before the log since the last one is as long as that one was, so that writing state
     /// stays in proportion to writing the log (Ongaro, as above, section 5.1.2).
-    pub(super) fn compact(&mut self) -> Result<(), Broken> {
+    pub(super) fn compact(&mut self) -> Result<(), SystemError> {
         if self.applied.0 - self.snapshot_index < self.compaction.snapshot_entries
             || self.applied_bytes < self.snapshot_bytes
         {
@@ -251,7 +255,7 @@ impl Log {
     }
 
     /// Replaces everything by a snapshot that the leader sent.
-    pub(super) fn install(&mut self, snapshot: &Snapshot) -> Result<(), Broken> {
+    pub(super) fn install(&mut self, snapshot: &Snapshot) -> Result<(), SystemError> {
         for index in self.base.0..=self.last() {
             self.unwritten.insert(entry_key(index), None);
         }
@@ -261,7 +265,7 @@ impl Log {
         Ok(())
     }
 
-    fn restore(&mut self, snapshot: &Snapshot, bytes: usize) -> Result<(), Broken> {
+    fn restore(&mut self, snapshot: &Snapshot, bytes: usize) -> Result<(), SystemError> {
         let metadata = snapshot.get_metadata();
         self.machine = Machine::decode(&snapshot.data)?;
         self.members = metadata.get_conf_state().clone();
@@ -275,7 +279,7 @@ impl Log {
     }
 
     /// The machine as it is, as a snapshot.
-    fn image(&self) -> Result<Snapshot, Broken> {
+    fn image(&self) -> Result<Snapshot, SystemError> {
         let mut snapshot = Snapshot {
             data: self.machine.encode()?.into(),
             ..Snapshot::default()

@@ -8,7 +8,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use atomik_arena::system::{Broken, of_field};
+use atomik_arena::system::{SystemError, of_field};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Field};
 
@@ -60,9 +60,9 @@ impl Machine {
     }
 
     /// Applies the data of an entry; says whose operations it had.
-    pub(super) fn apply(&mut self, fields: &[Field], data: &[u8]) -> Result<u32, Broken> {
+    pub(super) fn apply(&mut self, fields: &[Field], data: &[u8]) -> Result<u32, SystemError> {
         let batch: Batch<'_> = postcard::from_bytes(data)
-            .map_err(|error| Broken::new("reading the data of a log entry", error))?;
+            .map_err(|error| SystemError::failed("reading the data of a log entry", error))?;
         let mut session = self.sessions.remove(&batch.node).unwrap_or_default();
         if batch.floor > session.through + 1 {
             session.through = batch.floor - 1;
@@ -99,7 +99,7 @@ impl Machine {
         key: Cow<'_, str>,
         field: u16,
         action: &Action,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         self.version += 1;
         let class = of_field(fields, field)?.class;
         let held = match self.keys.get_mut(&*key) {
@@ -144,8 +144,8 @@ impl Machine {
     }
 
     /// All of it, as bytes.
-    pub(super) fn encode(&self) -> Result<Vec<u8>, Broken> {
-        let write = |error| Broken::new("writing a snapshot", error);
+    pub(super) fn encode(&self) -> Result<Vec<u8>, SystemError> {
+        let write = |error| SystemError::failed("writing a snapshot", error);
         let head = (self.version, &self.sessions, self.keys.len() as u64);
         let mut bytes = postcard::to_allocvec(&head).map_err(write)?;
         for item in &self.keys {
@@ -155,8 +155,8 @@ impl Machine {
     }
 
     /// As [`Machine::encode`] gave it.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Broken> {
-        let read = |error| Broken::new("reading a snapshot", error);
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, SystemError> {
+        let read = |error| SystemError::failed("reading a snapshot", error);
         let ((version, sessions, count), mut rest): ((u64, _, u64), _) =
             postcard::take_from_bytes(bytes).map_err(read)?;
         let mut keys = IndexMap::default();

@@ -26,7 +26,7 @@ use raft::eraftpb::{ConfState, Message, MessageType};
 use raft::{Config, RawNode, SnapshotStatus, StateRole};
 
 use atomik_arena::system::{
-    Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
     of_field,
 };
 use atomik_workload::content::Content;
@@ -48,7 +48,7 @@ const ELECTION_TICKS: usize = 10 * HEARTBEAT_TICKS;
 const MAX_DOUBLINGS: u32 = 6;
 
 /// Its columns.
-pub(crate) fn kinds() -> Vec<Box<dyn Kind>> {
+pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(Raft::default())]
 }
 
@@ -57,7 +57,7 @@ struct Raft {
     compaction: Compaction,
 }
 
-impl Kind for Raft {
+impl System for Raft {
     fn describe(&self) -> Description {
         Description {
             name: "Raft",
@@ -78,8 +78,13 @@ impl Kind for Raft {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
-        Ok(Box::new(Node::open(setup, node, storage, self.compaction)?))
+    ) -> Result<Box<dyn Node>, SystemError> {
+        Ok(Box::new(Member::open(
+            setup,
+            node,
+            storage,
+            self.compaction,
+        )?))
     }
 }
 
@@ -112,7 +117,7 @@ struct Sending {
     wait: Micros,
 }
 
-struct Node {
+struct Member {
     raft: RawNode<Log>,
     me: NodeId,
     seed: u64,
@@ -142,13 +147,13 @@ struct Node {
     bytes_read: u64,
 }
 
-impl Node {
+impl Member {
     fn open(
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
         compaction: Compaction,
-    ) -> Result<Self, Broken> {
+    ) -> Result<Self, SystemError> {
         let mut members = ConfState::default();
         members.set_voters((1..=setup.nodes as u64).collect());
         let (log, bytes_read) = Log::open(members, &setup.fields, compaction, &storage.records)?;
@@ -166,7 +171,7 @@ impl Node {
         };
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raft = RawNode::new(&config, log, &logger)
-            .map_err(|error| Broken::new("starting raft", error))?;
+            .map_err(|error| SystemError::failed("starting raft", error))?;
         // A round trip is there and back and, as followers answer from disk, an fsync: "each
         // request and response may be impacted by slow disks", etcd's tuning guide.
         let round_trip = 2 * setup.latency + setup.fsync;
@@ -195,7 +200,7 @@ impl Node {
     }
 
     /// Does all that raft wants done, and proposes what is due, until there is nothing left.
-    fn work(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn work(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         loop {
             while self.raft.has_ready() {
                 self.handle_ready(now, out)?;
@@ -216,7 +221,7 @@ impl Node {
     }
 
     /// One `Ready`, in the order that the documentation of raft-rs gives.
-    fn handle_ready(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn handle_ready(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         let mut ready = self.raft.ready();
         let messages = ready.take_messages();
         self.send(now, messages, out)?;
@@ -277,7 +282,12 @@ impl Node {
         self.ticket
     }
 
-    fn send(&mut self, now: Micros, messages: Vec<Message>, out: &mut Out) -> Result<(), Broken> {
+    fn send(
+        &mut self,
+        now: Micros,
+        messages: Vec<Message>,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for message in messages {
             if message.get_msg_type() == MessageType::MsgSnapshot {
                 let first = self.tick * ELECTION_TICKS as Micros;
@@ -289,7 +299,7 @@ impl Node {
             }
             let bytes = message
                 .write_to_bytes()
-                .map_err(|error| Broken::new("writing a raft message", error))?;
+                .map_err(|error| SystemError::failed("writing a raft message", error))?;
             out.send(message.to as NodeId - 1, bytes);
         }
         Ok(())
@@ -326,7 +336,7 @@ impl Node {
 
     /// Proposes operations that are due, as one entry if they fit; says whether there were any, and
     /// a leader to take them.
-    fn propose(&mut self, now: Micros) -> Result<bool, Broken> {
+    fn propose(&mut self, now: Micros) -> Result<bool, SystemError> {
         let Some((&floor, _)) = self.pending.first_key_value() else {
             return Ok(false);
         };
@@ -376,13 +386,13 @@ impl Node {
         for data in proposals {
             match self.raft.propose(Vec::new(), data) {
                 Ok(()) | Err(raft::Error::ProposalDropped) => {}
-                Err(error) => return Err(Broken::new("proposing", error)),
+                Err(error) => return Err(SystemError::failed("proposing", error)),
             }
         }
         Ok(true)
     }
 
-    fn tick(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn tick(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         // raft-rs draws from the thread's generator when it resets its timer. A draw from the seed
         // takes its place, new for each term and each election called for.
         let range = ELECTION_TICKS as u64;
@@ -433,17 +443,22 @@ impl Node {
     }
 }
 
-fn encoded(me: NodeId, floor: u64, ops: Vec<Operation<'_>>) -> Result<Vec<u8>, Broken> {
+fn encoded(me: NodeId, floor: u64, ops: Vec<Operation<'_>>) -> Result<Vec<u8>, SystemError> {
     let batch = Batch {
         node: me as u32,
         floor,
         ops,
     };
-    postcard::to_allocvec(&batch).map_err(|error| Broken::new("writing a log entry", error))
+    postcard::to_allocvec(&batch).map_err(|error| SystemError::failed("writing a log entry", error))
 }
 
-impl System for Node {
-    fn submit(&mut self, now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl Node for Member {
+    fn submit(
+        &mut self,
+        now: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for op in ops {
             self.number += 1;
             self.pending.insert(
@@ -468,11 +483,11 @@ impl System for Node {
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let message = Message::parse_from_bytes(bytes)
-            .map_err(|error| Broken::new("reading a raft message", error))?;
+            .map_err(|error| SystemError::failed("reading a raft message", error))?;
         if message.from != from as u64 + 1 && message.get_msg_type() != MessageType::MsgPropose {
-            return Err(Broken(format!(
+            return Err(SystemError::invariant(format!(
                 "node {from} has sent a message of raft node {}",
                 message.from
             )));
@@ -481,11 +496,11 @@ impl System for Node {
             // A proposal that came where there is no leader is as good as lost; its node proposes
             // it again.
             Ok(()) | Err(raft::Error::ProposalDropped) => self.work(now, out),
-            Err(error) => Err(Broken::new("handing a message to raft", error)),
+            Err(error) => Err(SystemError::failed("handing a message to raft", error)),
         }
     }
 
-    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         let mut next = match self.next_tick {
             Some(next) => next,
             None => {
@@ -502,7 +517,7 @@ impl System for Node {
         Ok(())
     }
 
-    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         let mut durable = None;
         let mut messages = Vec::new();
         while let Some(unsent) = self
@@ -526,7 +541,13 @@ impl System for Node {
         self.work(now, out)
     }
 
-    fn link(&mut self, now: Micros, peer: NodeId, up: bool, out: &mut Out) -> Result<(), Broken> {
+    fn link(
+        &mut self,
+        now: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         if !up {
             let id = peer as u64 + 1;
             self.raft.report_unreachable(id);
@@ -546,7 +567,7 @@ impl System for Node {
         bytes
     }
 
-    fn read(&self, key: &str, field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
         if let Some(content) = self.raft.store().machine().get(key, field) {
             return Ok(content.clone());
         }

@@ -54,14 +54,14 @@ struct Operated {
 }
 
 struct Cluster {
-    kind: Raft,
+    system: Raft,
     setup: Setup,
     faults: Faults,
     now: Micros,
     drawn: u64,
     count: u64,
     queue: BTreeMap<(Micros, u64), Event>,
-    nodes: Vec<Option<Box<dyn System>>>,
+    nodes: Vec<Option<Box<dyn Node>>>,
     lives: Vec<u32>,
     disks: Vec<Storage>,
     disk_free: Vec<Micros>,
@@ -86,7 +86,7 @@ impl Cluster {
             universe: None,
         };
         let mut cluster = Self {
-            kind: Raft {
+            system: Raft {
                 compaction: Compaction {
                     snapshot_entries: 25,
                     catch_up_entries: 8,
@@ -131,11 +131,11 @@ impl Cluster {
     }
 
     fn start(&mut self, node: usize) {
-        let system = self
-            .kind
+        let opened = self
+            .system
             .open(&self.setup, node, &self.disks[node])
             .unwrap();
-        self.nodes[node] = Some(system);
+        self.nodes[node] = Some(opened);
         let life = self.lives[node];
         self.push(self.now, Event::Wake { node, life });
     }
@@ -151,14 +151,14 @@ impl Cluster {
     fn call(
         &mut self,
         node: usize,
-        call: impl FnOnce(&mut dyn System, Micros, &mut Out) -> Result<(), Broken>,
+        call: impl FnOnce(&mut dyn Node, Micros, &mut Out) -> Result<(), SystemError>,
     ) {
         let mut out = Out::default();
         let now = self.now;
-        let Some(system) = &mut self.nodes[node] else {
+        let Some(called) = &mut self.nodes[node] else {
             return;
         };
-        call(system.as_mut(), now, &mut out).unwrap();
+        call(called.as_mut(), now, &mut out).unwrap();
         for (to, bytes) in out.sent {
             let message = Message::parse_from_bytes(&bytes).unwrap();
             if message.get_msg_type() == MessageType::MsgSnapshot {
@@ -208,9 +208,7 @@ impl Cluster {
             self.now = at;
             match event {
                 Event::Arrive { to, from, bytes } => {
-                    self.call(to, |system, now, out| {
-                        system.receive(now, from, &bytes, out)
-                    });
+                    self.call(to, |node, now, out| node.receive(now, from, &bytes, out));
                 }
                 Event::Stored {
                     node,
@@ -219,10 +217,10 @@ impl Cluster {
                     records,
                 } if life == self.lives[node] => {
                     self.disks[node].store(records);
-                    self.call(node, |system, now, out| system.stored(now, ticket, out));
+                    self.call(node, |node, now, out| node.stored(now, ticket, out));
                 }
                 Event::Wake { node, life } if life == self.lives[node] => {
-                    self.call(node, |system, now, out| system.wake(now, out));
+                    self.call(node, |node, now, out| node.wake(now, out));
                 }
                 Event::Restart(node) => self.start(node),
                 Event::Stored { .. } | Event::Wake { .. } => {}
@@ -263,7 +261,7 @@ impl Cluster {
                 action,
             })
             .collect();
-        self.call(node, |system, now, out| system.submit(now, &ops, out));
+        self.call(node, |node, now, out| node.submit(now, &ops, out));
     }
 
     /// Lets clients and faults have their way for a while, then heals everything and waits until
@@ -302,8 +300,8 @@ impl Cluster {
 
     fn link(&mut self, a: usize, b: usize, up: bool) {
         if a != b {
-            self.call(a, |system, now, out| system.link(now, b, up, out));
-            self.call(b, |system, now, out| system.link(now, a, up, out));
+            self.call(a, |node, now, out| node.link(now, b, up, out));
+            self.call(b, |node, now, out| node.link(now, a, up, out));
         }
     }
 
@@ -471,8 +469,8 @@ fn the_disk_alone_brings_the_state_back() {
         cluster.settle();
         for node in 0..3 {
             let list = cluster.list(node);
-            let system = cluster
-                .kind
+            let opened = cluster
+                .system
                 .open(&cluster.setup, node, &cluster.disks[node])
                 .unwrap();
             let stored: usize = cluster.disks[node]
@@ -480,13 +478,13 @@ fn the_disk_alone_brings_the_state_back() {
                 .iter()
                 .map(|(key, value)| key.len() + value.len())
                 .sum();
-            assert_eq!(system.bytes_read(), stored as u64);
-            let Content::List(again) = system.read("key", LIST).unwrap() else {
+            assert_eq!(opened.bytes_read(), stored as u64);
+            let Content::List(again) = opened.read("key", LIST).unwrap() else {
                 panic!("not a list");
             };
             assert_eq!(again.len(), list.len(), "{operations} on node {node}");
             assert_eq!(
-                system.progress(),
+                opened.progress(),
                 cluster.nodes[node].as_ref().unwrap().progress()
             );
         }

@@ -1,10 +1,10 @@
 //! The columns whose nodes acknowledge alone and come to agree, through the simulated world: the
 //! same tests for each that this build has.
 
-use atomik_arena::figures::Column;
-use atomik_arena::run::column;
-use atomik_arena::system::{Kind, inexpressible};
-use atomik_arena::world::{Faults, Settings};
+use atomik_arena::figures::SystemFigures;
+use atomik_arena::run::measure;
+use atomik_arena::settings::{Faults, Settings};
+use atomik_arena::system::{System, inexpressible};
 use atomik_workload::workload::{Action, Class, Line, Scalar, Workload};
 
 /// The tests of a column, in a module of its name, and the classes that it cannot express.
@@ -35,10 +35,10 @@ tests!("yrs", yrs, "Yrs", []);
 tests!("loro", loro, "Loro", []);
 tests!("automerge", automerge, "Automerge", []);
 
-fn kind(name: &str) -> Box<dyn Kind> {
+fn system(name: &str) -> Box<dyn System> {
     atomik_systems::all()
         .into_iter()
-        .find(|kind| kind.describe().name == name)
+        .find(|system| system.describe().name == name)
         .unwrap_or_else(|| panic!("no column {name}"))
 }
 
@@ -89,14 +89,14 @@ fn one_writer_a_key(operations: u64) -> Workload {
     }))
 }
 
-fn measured(name: &str, workload: &Workload, faults: Faults, seed: u64) -> Column {
+fn measured(name: &str, workload: &Workload, faults: Faults, seed: u64) -> SystemFigures {
     let settings = Settings {
         faults,
         seed,
         outage: 1_000_000,
         ..Settings::default()
     };
-    column(workload, &settings, kind(name).as_ref(), String::new())
+    measure(workload, &settings, system(name).as_ref(), String::new())
         .unwrap_or_else(|error| panic!("{name}, seed {seed}, {faults:?}: {error}"))
 }
 
@@ -114,26 +114,26 @@ fn all_faults() -> impl Iterator<Item = (u64, Faults)> {
 
 fn every_acknowledged_operation_counts_once(name: &str) {
     for (seed, faults) in all_faults() {
-        let column = measured(name, &counting(1_500), faults, seed);
-        let what = format!("{name}, seed {seed}, {faults:?}: {column:?}");
-        assert!(column.converged, "{what}");
-        assert_eq!(column.conflicts.wrong, 0, "{what}");
-        assert!(column.conflicts.compared > 0, "{what}");
+        let figures = measured(name, &counting(1_500), faults, seed);
+        let what = format!("{name}, seed {seed}, {faults:?}: {figures:?}");
+        assert!(figures.converged, "{what}");
+        assert_eq!(figures.conflicts.wrong, 0, "{what}");
+        assert!(figures.conflicts.compared > 0, "{what}");
     }
 }
 
 fn one_writer_a_key_finds_what_traces_mean(name: &str) {
     for (seed, faults) in all_faults().filter(|(_, faults)| !faults.crash) {
-        let column = measured(name, &one_writer_a_key(1_500), faults, seed);
-        let what = format!("{name}, seed {seed}, {faults:?}: {column:?}");
-        assert!(column.converged, "{what}");
-        assert_eq!(column.conflicts.wrong, 0, "{what}");
-        assert!(column.conflicts.compared > 40, "{what}");
+        let figures = measured(name, &one_writer_a_key(1_500), faults, seed);
+        let what = format!("{name}, seed {seed}, {faults:?}: {figures:?}");
+        assert!(figures.converged, "{what}");
+        assert_eq!(figures.conflicts.wrong, 0, "{what}");
+        assert!(figures.conflicts.compared > 40, "{what}");
     }
 }
 
 fn expresses_all_but(name: &str, expected: &[Class]) {
-    let classes: Vec<Class> = inexpressible(kind(name).as_ref())
+    let classes: Vec<Class> = inexpressible(system(name).as_ref())
         .into_iter()
         .map(|(class, _)| class)
         .collect();
@@ -157,10 +157,10 @@ fn crdt_restarts_from_state_and_a_bounded_tail_however_long_the_history() {
         ..Settings::default()
     };
     let [short, long] = [40_000, 160_000].map(|operations| {
-        column(
+        measure(
             &toggles(operations),
             &settings,
-            kind("CRDT").as_ref(),
+            system("CRDT").as_ref(),
             String::new(),
         )
         .expect("a run")

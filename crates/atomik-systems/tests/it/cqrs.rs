@@ -1,8 +1,8 @@
 //! Event sourcing by `cqrs-es` through the simulated world.
 
-use atomik_arena::figures::Column;
-use atomik_arena::run::column;
-use atomik_arena::world::{Faults, Settings};
+use atomik_arena::figures::SystemFigures;
+use atomik_arena::run::measure;
+use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
 fn workload(operations: u64) -> Workload {
@@ -25,12 +25,12 @@ fn workload(operations: u64) -> Workload {
     Workload::collect("commands", lines, usize::MAX).expect("a good trace")
 }
 
-fn measured(workload: &Workload, settings: &Settings) -> Column {
-    let kind = atomik_systems::all()
+fn measured(workload: &Workload, settings: &Settings) -> SystemFigures {
+    let system = atomik_systems::all()
         .into_iter()
-        .find(|kind| kind.describe().name == "cqrs-es")
+        .find(|system| system.describe().name == "cqrs-es")
         .expect("the column");
-    column(workload, settings, kind.as_ref(), String::new()).expect("a run")
+    measure(workload, settings, system.as_ref(), String::new()).expect("a run")
 }
 
 #[test]
@@ -47,22 +47,22 @@ fn every_acknowledged_command_counts_once_whatever_fails() {
             outage: 100_000,
             ..Settings::default()
         };
-        let column = measured(&workload(400), &settings);
-        let what = format!("seed {seed}, {faults:?}: {column:?}");
-        assert!(column.converged, "{what}");
-        assert_eq!(column.conflicts.wrong, 0, "{what}");
-        assert!(column.conflicts.compared > 0, "{what}");
-        assert_eq!(column.acknowledged + column.uncertain, 400, "{what}");
+        let figures = measured(&workload(400), &settings);
+        let what = format!("seed {seed}, {faults:?}: {figures:?}");
+        assert!(figures.converged, "{what}");
+        assert_eq!(figures.conflicts.wrong, 0, "{what}");
+        assert!(figures.conflicts.compared > 0, "{what}");
+        assert_eq!(figures.acknowledged + figures.uncertain, 400, "{what}");
     }
 }
 
 #[test]
 fn cpu_time_of_the_databases_thread_is_counted() {
-    let column = measured(&workload(200), &Settings::default());
+    let figures = measured(&workload(200), &Settings::default());
     // A command is five statements of SQLite and some JSON: never less than this on any machine.
     assert!(
-        column.latency.total_cpu_ns > 20_000.0,
+        figures.latency.total_cpu_ns > 20_000.0,
         "{:?}",
-        column.latency
+        figures.latency
     );
 }

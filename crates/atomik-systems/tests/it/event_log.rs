@@ -1,8 +1,8 @@
 //! The event log, without and with snapshots, through the simulated world.
 
-use atomik_arena::figures::Column;
-use atomik_arena::run::column;
-use atomik_arena::world::{Faults, Settings};
+use atomik_arena::figures::SystemFigures;
+use atomik_arena::run::measure;
+use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
 /// Each operation adds one to a counter, appends its own number to a list or sets it, so that one
@@ -26,12 +26,12 @@ fn workload(operations: u64) -> Workload {
     Workload::collect("events", lines, usize::MAX).expect("a good trace")
 }
 
-fn measured(name: &str, workload: &Workload, settings: &Settings) -> Column {
-    let kind = atomik_systems::all()
+fn measured(name: &str, workload: &Workload, settings: &Settings) -> SystemFigures {
+    let system = atomik_systems::all()
         .into_iter()
-        .find(|kind| kind.describe().name == name)
+        .find(|system| system.describe().name == name)
         .expect("the column");
-    column(workload, settings, kind.as_ref(), String::new()).expect("a run")
+    measure(workload, settings, system.as_ref(), String::new()).expect("a run")
 }
 
 const NAMES: [&str; 2] = ["Event log", "Event log with snapshots"];
@@ -53,12 +53,12 @@ fn every_acknowledged_operation_counts_once_whatever_fails() {
                 outage: 1_000_000,
                 ..Settings::default()
             };
-            let column = measured(name, &workload(2_000), &settings);
-            let what = format!("{name}, seed {seed}, {faults:?}: {column:?}");
-            assert!(column.converged, "{what}");
-            assert_eq!(column.conflicts.wrong, 0, "{what}");
-            assert!(column.conflicts.compared > 0, "{what}");
-            assert_eq!(column.acknowledged + column.uncertain, 2_000, "{what}");
+            let figures = measured(name, &workload(2_000), &settings);
+            let what = format!("{name}, seed {seed}, {faults:?}: {figures:?}");
+            assert!(figures.converged, "{what}");
+            assert_eq!(figures.conflicts.wrong, 0, "{what}");
+            assert!(figures.conflicts.compared > 0, "{what}");
+            assert_eq!(figures.acknowledged + figures.uncertain, 2_000, "{what}");
         }
     }
 }
@@ -75,12 +75,12 @@ fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
             rate: Some(20_000.0),
             ..Settings::default()
         };
-        let column = measured(NAMES[0], &workload(60_000), &settings);
-        assert!(column.converged);
-        assert_eq!(column.conflicts.wrong, 0, "{:?}", column.conflicts);
+        let figures = measured(NAMES[0], &workload(60_000), &settings);
+        assert!(figures.converged);
+        assert_eq!(figures.conflicts.wrong, 0, "{:?}", figures.conflicts);
         // Some 20,000 operations were missed, and 7,000 waited to be appended: a few round trips of
         // 10 ms, no timeouts of a second.
-        let recovery = column.recovery.expect("a partition has an end");
+        let recovery = figures.recovery.expect("a partition has an end");
         assert!(recovery.virtual_us < 500_000, "{recovery:?}");
         // What is sent again is little: ops and events of the cut-off node's share, once each, and
         // some.
@@ -91,15 +91,15 @@ fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
 #[test]
 fn a_calm_run_costs_a_message_for_each_batch_and_each_push_and_nothing_is_repeated() {
     let settings = Settings::default();
-    let column = measured(NAMES[0], &workload(3_000), &settings);
+    let figures = measured(NAMES[0], &workload(3_000), &settings);
     // Two of three nodes send their batches; each transaction is pushed to two nodes; polls are
     // few.
     assert!(
-        column.bandwidth.messages_per_op < 3.0,
+        figures.bandwidth.messages_per_op < 3.0,
         "{:?}",
-        column.bandwidth
+        figures.bandwidth
     );
-    let latency = column.latency.virtual_us;
+    let latency = figures.latency.virtual_us;
     // The clients' 2 ms, two transactions' fsyncs, a round trip of 10 ms.
     assert!(latency.median < 16_000.0, "{latency:?}");
 }
@@ -122,9 +122,9 @@ fn snapshots_bound_what_a_restart_reads() {
         Workload::collect("counters", lines, usize::MAX).expect("a good trace")
     };
     let read = |name, operations| {
-        let column = measured(name, &counters(operations), &settings);
-        assert!(column.converged);
-        column.rebuild.bytes_read
+        let figures = measured(name, &counters(operations), &settings);
+        assert!(figures.converged);
+        figures.rebuild.bytes_read
     };
     assert!(read(NAMES[0], 20_000) > 9 * read(NAMES[0], 2_000));
     // No more than the snapshots and a hundred and some events of each of the five keys, whatever

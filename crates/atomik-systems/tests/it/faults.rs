@@ -1,7 +1,7 @@
 //! A power cut through every system.
 
-use atomik_arena::run::column;
-use atomik_arena::world::{Faults, Settings};
+use atomik_arena::run::measure;
+use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
 /// As many operations, a millisecond apart, each on a key of its own, so that each is judged by
@@ -34,7 +34,7 @@ fn busy(seed: u64) -> Settings {
 
 #[test]
 fn what_a_column_acknowledges_outlives_a_power_cut() {
-    for kind in atomik_systems::all() {
+    for system in atomik_systems::all() {
         let actions: [fn(u64) -> Action; 2] = [
             |t| Action::Add(t as i64 + 1),
             |t| Action::Set(Scalar::Int(t as i64 + 1)),
@@ -42,19 +42,19 @@ fn what_a_column_acknowledges_outlives_a_power_cut() {
         let mut uncertain = 0;
         for seed in 0..8 {
             let workload = apart(900, actions[seed as usize % 2]);
-            let column = column(&workload, &busy(seed), kind.as_ref(), String::new())
-                .unwrap_or_else(|error| panic!("{}, seed {seed}: {error}", kind.describe().name));
-            let what = format!("{}, seed {seed}: {:?}", column.name, column.conflicts);
-            assert!(column.converged, "{what}");
-            assert_eq!(column.conflicts.wrong, 0, "{what}");
-            assert_eq!(column.conflicts.compared, column.acknowledged, "{what}");
-            assert_eq!(column.acknowledged + column.uncertain, 900, "{what}");
-            uncertain += column.uncertain;
+            let figures = measure(&workload, &busy(seed), system.as_ref(), String::new())
+                .unwrap_or_else(|error| panic!("{}, seed {seed}: {error}", system.describe().name));
+            let what = format!("{}, seed {seed}: {:?}", figures.name, figures.conflicts);
+            assert!(figures.converged, "{what}");
+            assert_eq!(figures.conflicts.wrong, 0, "{what}");
+            assert_eq!(figures.conflicts.compared, figures.acknowledged, "{what}");
+            assert_eq!(figures.acknowledged + figures.uncertain, 900, "{what}");
+            uncertain += figures.uncertain;
         }
         assert!(
             uncertain > 0,
             "{}: nothing was under way",
-            kind.describe().name
+            system.describe().name
         );
     }
 }

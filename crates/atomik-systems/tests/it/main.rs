@@ -7,7 +7,6 @@
     reason = "a test that cannot go on fails"
 )]
 
-mod columns;
 #[cfg(any(
     feature = "crdts",
     feature = "yrs",
@@ -23,3 +22,4 @@ mod faults;
 #[cfg(feature = "raft")]
 mod raft;
 mod scaling;
+mod world;

@@ -1,8 +1,8 @@
 //! Raft through the simulated world.
 
-use atomik_arena::figures::Column;
-use atomik_arena::run::column;
-use atomik_arena::world::{Faults, Settings};
+use atomik_arena::figures::SystemFigures;
+use atomik_arena::run::measure;
+use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
 /// Each operation adds one to a counter or appends its own number to a list, so that one that is
@@ -26,12 +26,12 @@ fn workload(operations: u64, nodes: u64) -> Workload {
     Workload::collect("raft", lines, usize::MAX).expect("a good trace")
 }
 
-fn run(workload: &Workload, settings: &Settings) -> Column {
-    let kind = atomik_systems::all()
+fn run(workload: &Workload, settings: &Settings) -> SystemFigures {
+    let system = atomik_systems::all()
         .into_iter()
-        .find(|kind| kind.describe().name == "Raft")
+        .find(|system| system.describe().name == "Raft")
         .expect("the Raft column");
-    column(workload, settings, kind.as_ref(), String::new()).expect("a run")
+    measure(workload, settings, system.as_ref(), String::new()).expect("a run")
 }
 
 #[test]
@@ -48,20 +48,20 @@ fn every_acknowledged_operation_counts_once_whatever_fails() {
             outage: 3_000_000,
             ..Settings::default()
         };
-        let column = run(&workload(4_000, 3), &settings);
-        let what = format!("seed {seed}, {faults:?}: {column:?}");
-        assert!(column.converged, "{what}");
-        assert_eq!(column.conflicts.wrong, 0, "{what}");
-        assert!(column.conflicts.compared > 0, "{what}");
-        assert_eq!(column.acknowledged + column.uncertain, 4_000, "{what}");
-        assert!(column.uncertain <= 40, "{what}");
+        let figures = run(&workload(4_000, 3), &settings);
+        let what = format!("seed {seed}, {faults:?}: {figures:?}");
+        assert!(figures.converged, "{what}");
+        assert_eq!(figures.conflicts.wrong, 0, "{what}");
+        assert!(figures.conflicts.compared > 0, "{what}");
+        assert_eq!(figures.acknowledged + figures.uncertain, 4_000, "{what}");
+        assert!(figures.uncertain <= 40, "{what}");
     }
 }
 
 #[test]
 fn a_calm_write_takes_its_round_trips_and_fsyncs_and_no_more() {
-    let column = run(&workload(2_000, 3), &Settings::default());
-    let waits = column.latency.virtual_us;
+    let figures = run(&workload(2_000, 3), &Settings::default());
+    let waits = figures.latency.virtual_us;
     // At the leader: there and back and a follower's fsync. Elsewhere: to the leader and back as
     // well. The clients' batch comes on top.
     assert!((11_000.0..30_000.0).contains(&waits.median), "{waits:?}");
@@ -74,9 +74,9 @@ fn many_nodes_agree() {
         nodes: 31,
         ..Settings::default()
     };
-    let column = run(&workload(600, 31), &settings);
-    assert!(column.converged);
-    assert_eq!((column.acknowledged, column.conflicts.wrong), (600, 0));
+    let figures = run(&workload(600, 31), &settings);
+    assert!(figures.converged);
+    assert_eq!((figures.acknowledged, figures.conflicts.wrong), (600, 0));
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use atomik_arena::scaling::{self, Axis};
-use atomik_arena::system::{Broken, Description, Kind, NodeId, Setup, Storage, System};
-use atomik_arena::world::Settings;
+use atomik_arena::settings::Settings;
+use atomik_arena::system::{Description, Node, NodeId, Setup, Storage, System, SystemError};
 
 /// A system that does not start.
 struct Breaks;
 
-impl Kind for Breaks {
+impl System for Breaks {
     fn describe(&self) -> Description {
         Description {
             name: "breaks",
@@ -20,20 +20,20 @@ impl Kind for Breaks {
         }
     }
 
-    fn open(&self, _: &Setup, _: NodeId, _: &Storage) -> Result<Box<dyn System>, Broken> {
-        Err(Broken("it is out of order".into()))
+    fn open(&self, _: &Setup, _: NodeId, _: &Storage) -> Result<Box<dyn Node>, SystemError> {
+        Err(SystemError::invariant("it is out of order"))
     }
 }
 
 #[test]
 fn what_was_measured_outlives_a_system_that_breaks() {
-    let mut kinds: Vec<Box<dyn Kind>> = vec![Box::new(Breaks)];
-    kinds.extend(atomik_systems::all().into_iter().take(1));
+    let mut systems: Vec<Box<dyn System>> = vec![Box::new(Breaks)];
+    systems.extend(atomik_systems::all().into_iter().take(1));
     let series = scaling::series(
         (Axis::History, &[100, 200]),
         Duration::MAX,
         &Settings::default(),
-        &kinds,
+        &systems,
         |_| String::new(),
         |_, _| {},
     )
@@ -46,13 +46,13 @@ fn what_was_measured_outlives_a_system_that_breaks() {
 
 #[test]
 fn what_would_take_too_long_is_left_out() {
-    let kinds: Vec<Box<dyn Kind>> = atomik_systems::all().into_iter().take(2).collect();
+    let systems: Vec<Box<dyn System>> = atomik_systems::all().into_iter().take(2).collect();
     let mut measured = Vec::new();
     let series = scaling::series(
         (Axis::History, &[100, 200]),
         Duration::ZERO,
         &Settings::default(),
-        &kinds,
+        &systems,
         |_| String::new(),
         |x, _| measured.push(x),
     )

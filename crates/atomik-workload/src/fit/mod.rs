@@ -34,9 +34,9 @@
 mod bits;
 mod cell;
 mod encoding;
-mod judge;
 mod study;
 mod unseen;
+mod verdict;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,8 +46,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::{Class, Reader, TraceError};
 
-pub use judge::percent;
 pub use study::Study;
+pub use verdict::percent;
 
 /// Measures what `reader` gives, to its end, and judges it. Up to `examples` of what xor gets wrong
 /// are kept a field; `trace` and `command` are only passed on.

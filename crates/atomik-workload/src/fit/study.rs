@@ -8,8 +8,8 @@ use indexmap::{IndexMap, IndexSet};
 use super::bits::Bits;
 use super::cell::{Cell, Counts, Incident, Step, Writers};
 use super::encoding::{Effect, show};
-use super::judge::{self, Evidence};
 use super::unseen::Moment;
+use super::verdict::{self, Evidence};
 use super::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
 use crate::workload::{Action, Class, Line, Scalar};
 
@@ -193,7 +193,7 @@ impl Study {
             command: command.to_owned(),
             thresholds: self.thresholds,
         };
-        (fit.verdict, fit.reasons) = judge::overall(&fit);
+        (fit.verdict, fit.reasons) = verdict::overall(&fit);
         fit
     }
 }
@@ -414,7 +414,7 @@ impl FieldStudy {
             kinds: self.kinds.iter().filter(|&&kind| kind).count(),
             blind_example: self.blind_example,
         };
-        (fit.verdict, fit.reasons) = judge::field(&fit, &evidence, thresholds);
+        (fit.verdict, fit.reasons) = verdict::field(&fit, &evidence, thresholds);
         fit
     }
 }

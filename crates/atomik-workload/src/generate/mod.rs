@@ -7,7 +7,7 @@ mod zipf;
 
 pub use counter::{Counter, CounterLines};
 pub use text::{Text, TextLines};
-pub use zipf::{Kind, Mix, Zipf, ZipfLines};
+pub use zipf::{Mix, OpKind, Zipf, ZipfLines};
 
 /// The seed that is used where none is given.
 pub const SEED: u64 = 1;

@@ -42,7 +42,7 @@ impl Ranks {
 
 /// A kind of operation, as [`Mix`] weighs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum OpKind {
     /// Turns a flag over.
     Toggle,
     /// Sets an integer of 64 bits.
@@ -57,7 +57,7 @@ pub enum Kind {
     Append,
 }
 
-impl Kind {
+impl OpKind {
     /// All of them.
     pub const ALL: [Self; 6] = [
         Self::Toggle,
@@ -100,7 +100,7 @@ impl Kind {
 
 /// How often each kind of operation comes up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mix(Vec<(Kind, u32)>);
+pub struct Mix(Vec<(OpKind, u32)>);
 
 impl Mix {
     /// Weights; what is not named does not come up.
@@ -108,7 +108,7 @@ impl Mix {
     /// # Errors
     ///
     /// A kind is named twice, or all weights are 0.
-    pub fn new(weights: Vec<(Kind, u32)>) -> Result<Self, SettingsError> {
+    pub fn new(weights: Vec<(OpKind, u32)>) -> Result<Self, SettingsError> {
         for (place, (kind, _)) in weights.iter().enumerate() {
             if weights[..place].iter().any(|(other, _)| other == kind) {
                 return Err(SettingsError(format!("{} has two weights", kind.name())));
@@ -120,7 +120,7 @@ impl Mix {
         Ok(Self(weights))
     }
 
-    fn draw(&self, draw: &mut Draw) -> Kind {
+    fn draw(&self, draw: &mut Draw) -> OpKind {
         let total = self.0.iter().map(|(_, weight)| u64::from(*weight)).sum();
         let mut at = draw.below(total);
         for (kind, weight) in &self.0 {
@@ -129,7 +129,7 @@ impl Mix {
                 None => return *kind,
             }
         }
-        Kind::Toggle
+        OpKind::Toggle
     }
 }
 
@@ -141,11 +141,11 @@ impl FromStr for Mix {
         let mut weights = Vec::new();
         for part in text.split(',') {
             let (name, weight) = part.split_once('=').unwrap_or((part, "1"));
-            let kind = Kind::ALL
+            let kind = OpKind::ALL
                 .into_iter()
                 .find(|kind| kind.name() == name.trim())
                 .ok_or_else(|| {
-                    let names = Kind::ALL.map(Kind::name).join(", ");
+                    let names = OpKind::ALL.map(OpKind::name).join(", ");
                     SettingsError(format!("unknown operation {name:?}: there are {names}"))
                 })?;
             let weight = weight.trim().parse().map_err(|_| {
@@ -219,7 +219,7 @@ impl Default for Zipf {
             multi_writer: 0.1,
             overlap: 0.0,
             window_ms: 1000,
-            mix: Mix(vec![(Kind::Toggle, 1), (Kind::Set, 1)]),
+            mix: Mix(vec![(OpKind::Toggle, 1), (OpKind::Set, 1)]),
         }
     }
 }
@@ -278,7 +278,7 @@ impl Zipf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Bits {
     key: u32,
-    kind: Kind,
+    kind: OpKind,
     field: u32,
     element: u8,
 }
@@ -287,7 +287,7 @@ impl Bits {
     /// The same for all kinds that touch the same bits.
     fn target(self) -> Self {
         let kind = match self.kind {
-            Kind::Remove => Kind::Insert,
+            OpKind::Remove => OpKind::Insert,
             kind => kind,
         };
         Self { kind, ..self }
@@ -457,12 +457,12 @@ impl Iterator for ZipfLines {
             key: format!("key-{:06}", bits.key),
             field: format!("{}{}", bits.kind.field(), bits.field),
             action: match bits.kind {
-                Kind::Toggle => Action::Toggle,
-                Kind::Set => Action::Set(Scalar::Int(value as i64)),
-                Kind::Add => Action::Add((value % 100) as i64 + 1),
-                Kind::Insert => Action::Insert(element),
-                Kind::Remove => Action::Remove(element),
-                Kind::Append => Action::Append(Scalar::Int((value % 1000) as i64)),
+                OpKind::Toggle => Action::Toggle,
+                OpKind::Set => Action::Set(Scalar::Int(value as i64)),
+                OpKind::Add => Action::Add((value % 100) as i64 + 1),
+                OpKind::Insert => Action::Insert(element),
+                OpKind::Remove => Action::Remove(element),
+                OpKind::Append => Action::Append(Scalar::Int((value % 1000) as i64)),
             },
         })
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use atomik_arena::figures::{
-    Bandwidth, Column, Conflicts, Inexpressible, Latency, LeftOut, Overhead, Point, Quantiles,
-    Rebuild, Recovery, Review, Run, Scaling, TraceFigures, WorldFigures,
+    Bandwidth, Conflicts, Inexpressible, Latency, LeftOut, Overhead, Point, Quantiles, Rebuild,
+    Recovery, Review, Run, Scaling, SystemFigures, TraceFigures, WorldFigures,
 };
 use atomik_eval::report::FORMAT;
 use atomik_workload::fit::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
@@ -14,8 +14,8 @@ use atomik_workload::workload::Class;
 pub const HOSTILE: &str = "</style></title><script>alert(1)</script><img src=https://example.org/x.png onerror=alert(2)> \"' & | ` * _ \\ 日本語";
 
 /// A column with everything in order; `scale` sets its figures apart from others'.
-pub fn column(name: &str, scale: f64) -> Column {
-    Column {
+pub fn measure(name: &str, scale: f64) -> SystemFigures {
+    SystemFigures {
         name: name.into(),
         library: format!("{} 1.2.3", name.to_lowercase()),
         semantics: "Every node accepts writes at any time; nodes that can exchange messages come to hold the same state.".into(),
@@ -54,7 +54,7 @@ pub fn column(name: &str, scale: f64) -> Column {
     }
 }
 
-fn run(faults: &str, columns: Vec<Column>, absent: Vec<(String, String)>) -> Run {
+fn run(faults: &str, systems: Vec<SystemFigures>, absent: Vec<(String, String)>) -> Run {
     Run {
         trace: TraceFigures {
             name: "flights.jsonl".into(),
@@ -74,7 +74,7 @@ fn run(faults: &str, columns: Vec<Column>, absent: Vec<(String, String)>) -> Run
                 "100 Mbit/s on each link; 66 bytes of headers a packet of 1448".into(),
             ],
         },
-        columns,
+        systems,
         absent,
     }
 }
@@ -132,16 +132,16 @@ pub fn sound() -> Review {
         "cqrs-es",
     ];
     let scales = [1.0, 9.3, 2.1, 3.3, 6.0, 1.4, 31.0];
-    let columns = || -> Vec<Column> {
+    let systems = || -> Vec<SystemFigures> {
         names
             .iter()
             .zip(scales)
-            .map(|(name, scale)| column(name, scale))
+            .map(|(name, scale)| measure(name, scale))
             .collect()
     };
-    let mut parted = columns();
-    for (column, scale) in parted.iter_mut().zip(scales) {
-        column.recovery = Some(Recovery {
+    let mut parted = systems();
+    for (system, scale) in parted.iter_mut().zip(scales) {
+        system.recovery = Some(Recovery {
             virtual_us: (310_000.0 * scale) as u64,
             wire_bytes: (812_345.0 * scale) as u64,
         });
@@ -165,7 +165,7 @@ pub fn sound() -> Review {
             .flat_map(|(i, name)| {
                 xs.iter().map(move |&x| Point {
                     x,
-                    column: column(name, (x as f64 / 1e3).powf(0.2 * i as f64)),
+                    system: measure(name, (x as f64 / 1e3).powf(0.2 * i as f64)),
                 })
             })
             .collect()
@@ -220,7 +220,7 @@ pub fn sound() -> Review {
             command: "atomik eval fit flights.jsonl".into(),
         },
         runs: vec![
-            run("none", columns(), vec![("loro".into(), "this build leaves it out (--features loro)".into())]),
+            run("none", systems(), vec![("loro".into(), "this build leaves it out (--features loro)".into())]),
             run("partition", parted, vec![]),
         ],
         scaling: vec![
@@ -242,7 +242,7 @@ pub fn rare() -> Review {
     let long = "a_name_without_any_space_".repeat(8);
     let wide = "W".repeat(90);
 
-    let mut nothing = column("Expresses nothing", 1.0);
+    let mut nothing = measure("Expresses nothing", 1.0);
     nothing.submitted = 0;
     nothing.acknowledged = 0;
     nothing.inexpressible = vec![Inexpressible {
@@ -257,14 +257,14 @@ pub fn rare() -> Review {
     nothing.semantics = String::new();
     nothing.proofs = " ".into();
 
-    let mut parted = column("Never agreed", 1e-7);
+    let mut parted = measure("Never agreed", 1e-7);
     parted.converged = false;
     parted.settle_us = None;
     parted.acknowledged = 0;
     parted.uncertain = 12;
     parted.overhead.memory_bytes = None;
 
-    let mut huge = column(HOSTILE, 1.0);
+    let mut huge = measure(HOSTILE, 1.0);
     huge.library = HOSTILE.into();
     huge.command = HOSTILE.repeat(4);
     huge.latency.virtual_us = Quantiles {
@@ -280,17 +280,17 @@ pub fn rare() -> Review {
     huge.conflicts.examples = vec![HOSTILE.into(), wide.clone()];
     huge.semantics = wide.clone();
 
-    let mut tiny = column(&long, 1e-12);
+    let mut tiny = measure(&long, 1e-12);
     tiny.library = wide.clone();
     tiny.proofs = "none known".into();
     tiny.recovery = Some(Recovery::default());
 
-    let mut columns = vec![nothing, parted, huge, tiny, column("", 1.0)];
-    columns.extend((0..8).map(|i| column(&format!("system {i}"), f64::from(i) + 0.5)));
+    let mut systems = vec![nothing, parted, huge, tiny, measure("", 1.0)];
+    systems.extend((0..8).map(|i| measure(&format!("system {i}"), f64::from(i) + 0.5)));
     review.runs = vec![
         run(
             &format!("crash {HOSTILE}"),
-            columns,
+            systems,
             vec![(wide.clone(), HOSTILE.into())],
         ),
         run(
@@ -298,7 +298,7 @@ pub fn rare() -> Review {
             vec![],
             vec![("all".into(), "this build leaves them out".into())],
         ),
-        run("none", vec![column("alone", 1.0)], vec![]),
+        run("none", vec![measure("alone", 1.0)], vec![]),
     ];
     review.fit.trace = format!("{long}{HOSTILE}");
     review.fit.verdict = Verdict::DoesNotFit;
@@ -330,9 +330,9 @@ pub fn rare() -> Review {
     review.scaling[0].axis = format!("{HOSTILE} {wide}");
     // Zero has no place on a logarithmic axis; a single point has no line.
     for point in &mut review.scaling[1].points {
-        point.column.latency.virtual_us.median = 0.0;
-        point.column.bandwidth.wire_bytes_per_op = 1e-9 * point.x as f64;
-        point.column.name = format!("{} {}", wide, point.column.name);
+        point.system.latency.virtual_us.median = 0.0;
+        point.system.bandwidth.wire_bytes_per_op = 1e-9 * point.x as f64;
+        point.system.name = format!("{} {}", wide, point.system.name);
     }
     review.scaling[2].points.truncate(1);
     review.scaling.push(Scaling {

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use atomik_arena::figures::Column;
-use atomik_arena::run::{column, name_of};
+use atomik_arena::figures::SystemFigures;
+use atomik_arena::run::{measure, name_of};
+use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{
-    Broken, Description, Kind, Micros, NodeId, OpId, Out, Setup, Storage, Submitted, System,
+    Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
 };
-use atomik_arena::world::{Faults, Settings};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -92,9 +92,9 @@ fn settings(faults: Faults, seed: u64) -> Settings {
     }
 }
 
-fn measured(workload: &Workload, settings: &Settings, kind: &dyn Kind) -> Column {
-    column(workload, settings, kind, String::new()).unwrap_or_else(|error| {
-        let name = kind.describe().name;
+fn measured(workload: &Workload, settings: &Settings, system: &dyn System) -> SystemFigures {
+    measure(workload, settings, system, String::new()).unwrap_or_else(|error| {
+        let name = system.describe().name;
         let faults = name_of(settings.faults);
         panic!("{name}, seed {}, faults {faults}: {error}", settings.seed)
     })
@@ -103,17 +103,17 @@ fn measured(workload: &Workload, settings: &Settings, kind: &dyn Kind) -> Column
 #[test]
 fn every_column_acknowledges_and_converges_under_every_fault() {
     let workload = mixed(600, 3);
-    for kind in atomik_systems::all() {
+    for system in atomik_systems::all() {
         for (seed, faults) in (1..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
-            let column = measured(&workload, &settings(faults, seed), kind.as_ref());
-            let what = format!("{}, {}", column.name, name_of(faults));
-            assert!(column.converged, "{what}: nodes differ");
-            let answered = column.acknowledged + column.uncertain;
-            assert_eq!(answered, column.submitted, "{what}");
-            assert!(column.uncertain == 0 || faults.crash, "{what}");
-            let left_out: u64 = column.inexpressible.iter().map(|f| f.operations).sum();
-            assert_eq!(column.submitted + left_out, 600, "{what}");
-            assert!(column.conflicts.compared > 0, "{what}");
+            let figures = measured(&workload, &settings(faults, seed), system.as_ref());
+            let what = format!("{}, {}", figures.name, name_of(faults));
+            assert!(figures.converged, "{what}: nodes differ");
+            let answered = figures.acknowledged + figures.uncertain;
+            assert_eq!(answered, figures.submitted, "{what}");
+            assert!(figures.uncertain == 0 || faults.crash, "{what}");
+            let left_out: u64 = figures.inexpressible.iter().map(|f| f.operations).sum();
+            assert_eq!(figures.submitted + left_out, 600, "{what}");
+            assert!(figures.conflicts.compared > 0, "{what}");
         }
     }
 }
@@ -121,33 +121,37 @@ fn every_column_acknowledges_and_converges_under_every_fault() {
 #[test]
 fn a_seed_gives_the_same_figures_again_but_for_cpu_time_and_memory() {
     let workload = mixed(300, 5);
-    for kind in atomik_systems::all() {
+    for system in atomik_systems::all() {
         let [one, two] = [(), ()].map(|()| {
-            let mut column = measured(&workload, &settings(ALL, 9), kind.as_ref());
-            column.latency.submit_cpu_ns = Default::default();
-            column.latency.total_cpu_ns = 0.0;
-            column.rebuild.cpu_us = 0.0;
-            column.overhead.memory_bytes = None;
-            serde_json::to_string_pretty(&column).expect("JSON")
+            let mut figures = measured(&workload, &settings(ALL, 9), system.as_ref());
+            figures.latency.submit_cpu_ns = Default::default();
+            figures.latency.total_cpu_ns = 0.0;
+            figures.rebuild.cpu_us = 0.0;
+            figures.overhead.memory_bytes = None;
+            serde_json::to_string_pretty(&figures).expect("JSON")
         });
-        assert_eq!(one, two, "{}", kind.describe().name);
+        assert_eq!(one, two, "{}", system.describe().name);
     }
 }
 
 #[test]
 fn columns_with_one_order_of_all_writes_never_end_with_what_no_order_explains() {
     let mut checked = 0;
-    for kind in atomik_systems::all() {
-        let name = kind.describe().name;
+    for system in atomik_systems::all() {
+        let name = system.describe().name;
         let ordered = ["Raft", "Event log", "cqrs-es"];
         if !ordered.iter().any(|start| name.starts_with(start)) {
             continue;
         }
         checked += 1;
         for (seed, faults) in (20..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
-            let column = measured(&mixed(600, seed), &settings(faults, seed), kind.as_ref());
+            let figures = measured(&mixed(600, seed), &settings(faults, seed), system.as_ref());
             let what = format!("{name}, {}", name_of(faults));
-            assert_eq!(column.conflicts.wrong, 0, "{what}: {:?}", column.conflicts);
+            assert_eq!(
+                figures.conflicts.wrong, 0,
+                "{what}: {:?}",
+                figures.conflicts
+            );
         }
     }
     let expected = usize::from(cfg!(feature = "raft")) + 2 * usize::from(cfg!(feature = "sqlite"));
@@ -157,9 +161,9 @@ fn columns_with_one_order_of_all_writes_never_end_with_what_no_order_explains() 
 #[test]
 fn toggles_are_exact_in_xor_under_every_fault() {
     for (seed, faults) in (40..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
-        let column = measured(&toggles(900), &settings(faults, seed), atomik().as_ref());
-        assert_eq!(column.conflicts.wrong, 0, "{:?}", column.conflicts);
-        assert!(column.conflicts.compared > 0);
+        let figures = measured(&toggles(900), &settings(faults, seed), atomik().as_ref());
+        assert_eq!(figures.conflicts.wrong, 0, "{:?}", figures.conflicts);
+        assert!(figures.conflicts.compared > 0);
     }
 }
 
@@ -177,19 +181,19 @@ fn concurrent_sets_go_wrong_in_xor_and_are_told() {
         ..settings(NONE, 1)
     };
     let sets = workload("sets", (0..400).map(line));
-    let column = measured(&sets, &as_recorded, atomik().as_ref());
-    let conflicts = &column.conflicts;
+    let figures = measured(&sets, &as_recorded, atomik().as_ref());
+    let conflicts = &figures.conflicts;
     assert!(conflicts.wrong > 10, "{conflicts:?}");
     assert_eq!(conflicts.wrong_reported, conflicts.wrong, "{conflicts:?}");
 }
 
 #[test]
 fn a_fault_shows_in_the_figures_that_it_is_for() {
-    let kind = atomik();
-    let calm = measured(&toggles(900), &settings(NONE, 1), kind.as_ref());
+    let system = atomik();
+    let calm = measured(&toggles(900), &settings(NONE, 1), system.as_ref());
     assert!(calm.recovery.is_none());
     assert!(calm.settle_us.is_some());
-    let cut = measured(&toggles(900), &settings(PARTITION, 1), kind.as_ref());
+    let cut = measured(&toggles(900), &settings(PARTITION, 1), system.as_ref());
     let recovery = cut.recovery.expect("a partition has an end");
     assert!(recovery.virtual_us >= 10_000, "a round trip at least");
     assert!(recovery.wire_bytes > 0);
@@ -197,9 +201,9 @@ fn a_fault_shows_in_the_figures_that_it_is_for() {
     assert!(cut.latency.virtual_us.most <= 6_000.0, "{:?}", cut.latency);
 }
 
-fn atomik() -> Box<dyn Kind> {
+fn atomik() -> Box<dyn System> {
     let mut all = atomik_systems::all().into_iter();
-    all.find(|kind| kind.describe().name == "ATOMiK")
+    all.find(|system| system.describe().name == "ATOMiK")
         .expect("our column")
 }
 
@@ -224,7 +228,7 @@ struct RawNode {
     waiting: Vec<(u64, OpId)>,
 }
 
-impl Kind for Raw {
+impl System for Raw {
     fn describe(&self) -> Description {
         Description {
             name: "raw deltas",
@@ -240,7 +244,7 @@ impl Kind for Raw {
         setup: &Setup,
         node: NodeId,
         storage: &Storage,
-    ) -> Result<Box<dyn System>, Broken> {
+    ) -> Result<Box<dyn Node>, SystemError> {
         let sum = |(key, value): (&Vec<u8>, &Vec<u8>)| {
             let value = i64::from_le_bytes(*value.first_chunk().expect("a sum"));
             (String::from_utf8_lossy(key).into_owned(), value)
@@ -269,11 +273,16 @@ impl RawNode {
     }
 }
 
-impl System for RawNode {
-    fn submit(&mut self, _now: Micros, ops: &[Submitted<'_>], out: &mut Out) -> Result<(), Broken> {
+impl Node for RawNode {
+    fn submit(
+        &mut self,
+        _now: Micros,
+        ops: &[Submitted<'_>],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for op in ops {
             let Action::Add(value) = op.action else {
-                return Err(Broken("counters only".into()));
+                return Err(SystemError::invariant("counters only"));
             };
             self.add(op.key, *value, out);
             self.waiting.push((self.tickets, op.id));
@@ -291,18 +300,18 @@ impl System for RawNode {
         _from: NodeId,
         bytes: &[u8],
         out: &mut Out,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), SystemError> {
         let (value, key) = bytes.split_first_chunk().expect("a value");
         let key = String::from_utf8_lossy(key).into_owned();
         self.add(&key, i64::from_le_bytes(*value), out);
         Ok(())
     }
 
-    fn wake(&mut self, _now: Micros, _out: &mut Out) -> Result<(), Broken> {
+    fn wake(&mut self, _now: Micros, _out: &mut Out) -> Result<(), SystemError> {
         Ok(())
     }
 
-    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), Broken> {
+    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         for (_, id) in self.waiting.extract_if(.., |(waits, _)| *waits <= ticket) {
             out.ack(id);
             if self.bugs.twice {
@@ -319,7 +328,7 @@ impl System for RawNode {
         self.seen.to_le_bytes().to_vec()
     }
 
-    fn read(&self, key: &str, _field: u16) -> Result<Content, Broken> {
+    fn read(&self, key: &str, _field: u16) -> Result<Content, SystemError> {
         Ok(Content::Counter(self.sums.get(key).copied().unwrap_or(0)))
     }
 
@@ -339,9 +348,9 @@ fn adds() -> Workload {
     workload("adds", (0..500).map(line))
 }
 
-fn refused(kind: Raw, faults: Faults) -> String {
-    let result = column(&adds(), &settings(faults, 1), &kind, String::new());
-    result.expect_err("a planted bug").0
+fn refused(system: Raw, faults: Faults) -> String {
+    let result = measure(&adds(), &settings(faults, 1), &system, String::new());
+    result.expect_err("a planted bug").to_string()
 }
 
 #[test]
@@ -364,7 +373,7 @@ fn a_system_that_claims_what_it_does_not_know_is_found_out() {
     };
     let error = refused(liar, LOSS);
     assert!(
-        error.contains("say that they know the same, and differ"),
+        error.contains("report the same progress but differ"),
         "{error}"
     );
 }
@@ -376,7 +385,7 @@ fn a_system_that_comes_back_with_less_is_found_out() {
         ..Raw::default()
     };
     let error = refused(forgetful, NONE);
-    assert!(error.contains("started again from its disk"), "{error}");
+    assert!(error.contains("reopened from its storage"), "{error}");
 }
 
 #[test]
@@ -386,5 +395,5 @@ fn a_system_that_acknowledges_twice_is_found_out() {
         ..Raw::default()
     };
     let error = refused(twice, NONE);
-    assert!(error.contains("which is not waiting there"), "{error}");
+    assert!(error.contains("which is not pending on it"), "{error}");
 }
