@@ -1,7 +1,6 @@
 use std::fmt::Write as _;
 
-use atomik_sim::tools::{Search, ToolError, ToolKind, project_root};
-use atomik_sim::verilate::cache_dir;
+use atomik_tools::{Search, ToolError, ToolKind, cache_dir, project_root};
 
 use comfy_table::Table;
 

@@ -12,8 +12,8 @@ use atomik_sim::junit;
 use atomik_sim::regress::{
     Choice, ConfigReport, JobReport, Observer, Plan, Report, regress as run_plan,
 };
-use atomik_sim::tools::project_root;
 use atomik_sim::verilate::Builder;
+use atomik_tools::project_root;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use crate::args::RegressArgs;

@@ -3,7 +3,6 @@
 //! | module | what is in it |
 //! |---|---|
 //! | [`rtl`] | traces through the compiled RTL |
-//! | [`tools`] | finding Verilator, the C++ compiler and Yosys |
 //! | [`verilate`], [`model`], [`record`] | Verilog to a shared library, loaded, fed with records |
 //! | [`golden`] | what every output must show in every cycle |
 //! | [`stimulus`], [`coverage`] | what is driven, and what that has reached |
@@ -26,7 +25,6 @@ pub mod sequence;
 mod shim;
 pub mod shrink;
 pub mod stimulus;
-pub mod tools;
 pub mod verilate;
 
 /// An error's message, and behind it those of its causes that it does not repeat already.

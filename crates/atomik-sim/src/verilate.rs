@@ -12,15 +12,11 @@ use std::{
 };
 
 use atomik_tools::cache::{Cache, CacheError, Entry, Recipe, failed};
+use atomik_tools::{Search, Tool, ToolError, ToolKind, cache_dir};
 use thiserror::Error;
 
-use crate::{
-    record::Layout,
-    shim,
-    tools::{Search, Tool, ToolError, ToolKind},
-};
-
-pub use atomik_tools::cache_dir;
+use crate::record::Layout;
+use crate::shim;
 
 /// Changes when the contents of a cache entry do.
 const FORMAT: u32 = 2;
@@ -191,8 +187,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with the tools and the cache that the environment names; see [`crate::tools`] and
-    /// [`cache_dir`].
+    /// A builder that finds its tools with [`Search::from_env`] and caches in [`cache_dir`].
     ///
     /// # Errors
     /// When there is no usable Verilator or no C++ compiler.

@@ -1,14 +1,32 @@
-//! Results that are kept, each in a folder that is named for the SHA-256 of everything that went
-//! into it.
+//! A cache of results, each in a folder named after the SHA-256 of everything it was made from.
 //!
-//! An entry is filled in a folder of its own and renamed when it is complete, so an entry that is
-//! there is whole, and work that fails or is interrupted leaves none. Two that want one entry
-//! exclude each other by a file lock, so that the second finds what the first has made; where the
-//! file system has no locks both work, and the first to rename wins. The lock files (at most 65537,
-//! empty) stay.
+//! An entry is built in a temporary folder and renamed when it is complete, so every entry is
+//! whole, and failed or interrupted work leaves none behind. A file lock keeps two processes from
+//! building the same entry, so the second finds what the first has built. On a file system without
+//! locks both build it, and the first to rename wins. The empty lock files, at most 65537, are
+//! never removed.
 //!
-//! What goes into several entries and takes long to make may be an entry itself, a *part*: see
-//! [`Recipe::part`].
+//! A result that is slow to build and goes into several entries can be an entry itself, a *part*:
+//! see [`Recipe::part`].
+//!
+//! ```
+//! use atomik_tools::cache::{Cache, CacheError, Recipe, failed};
+//!
+//! # fn main() -> Result<(), CacheError> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! let cache = Cache::new(folder.path());
+//! let mut recipe = Recipe::new("greeting", 1);
+//! recipe.input("name", "world");
+//! let make = |dir: &std::path::Path| -> Result<Vec<String>, CacheError> {
+//!     let file = dir.join("text");
+//!     std::fs::write(&file, "hello, world").map_err(failed("write", &file))?;
+//!     Ok(vec!["text".into()])
+//! };
+//! assert!(!cache.entry(&recipe, make)?.reused);
+//! assert!(cache.entry(&recipe, make)?.reused);
+//! # Ok(())
+//! # }
+//! ```
 
 use std::{
     collections::BTreeMap,
@@ -26,19 +44,19 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::find::project_root;
+use crate::root::project_root;
 
-/// The file that makes a folder an entry.
+/// The file in every entry that lists its inputs and the digests of its files.
 const MANIFEST: &str = "entry.json";
 const LOCKS: &str = "locks";
-/// Between the name of an entry and what makes an unfinished one unique.
+/// In the name of an unfinished entry, the text between the entry's name and a unique number.
 const UNFINISHED: &str = ".building.";
-/// What the names of parts end in, and the name of their lock file. Those of other entries are as
-/// many hex digits.
+/// The suffix of every part's name, and the name of the one lock file of all parts. It is as long
+/// as the hex digits that name the lock file of any other entry.
 const PART: &str = "part";
 
-/// The cache that the environment names: `ATOMIK_CACHE`, or `target/atomik-cache` below the
-/// project's root, or, outside of a project, `atomik` in the user's folder for caches.
+/// The cache folder: `ATOMIK_CACHE` if it is set, otherwise `target/atomik-cache` in the project's
+/// root, or outside a project `atomik` in the user's cache folder.
 #[must_use]
 pub fn cache_dir() -> PathBuf {
     let variable = |name| {
@@ -55,18 +73,23 @@ pub fn cache_dir() -> PathBuf {
 
 /// The cache cannot be read or written.
 #[derive(Debug, Error)]
-#[error("cannot {action} {}; make room, correct its permissions, or set ATOMIK_CACHE to another folder", path.display())]
+#[error(
+    "cannot {action} {}; free disk space, fix its permissions, \
+     or set ATOMIK_CACHE to another folder",
+    path.display()
+)]
 pub struct CacheError {
-    /// What was tried, as a verb.
+    /// The operation that failed, as a verb.
     pub action: &'static str,
     /// The file or folder.
     pub path: PathBuf,
-    /// Why it did not work.
+    /// The cause.
     #[source]
     pub source: io::Error,
 }
 
-/// For `map_err`: what was tried, as a verb, and with which file or folder.
+/// Makes a [`CacheError`] of an I/O error, for `map_err`. `action` is the verb of the operation on
+/// `path` that failed.
 pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> CacheError {
     move |source| CacheError {
         action,
@@ -75,7 +98,7 @@ pub fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Ca
     }
 }
 
-/// Everything that an entry is made from.
+/// Everything an entry is made from.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     stem: String,
@@ -85,8 +108,8 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// A recipe for an entry whose name starts with `stem`. `format` changes when the contents of
-    /// such entries do.
+    /// A recipe for an entry whose name starts with `stem`. `format` is a version number: increase
+    /// it when the contents of such entries change.
     #[must_use]
     pub fn new(stem: &str, format: u32) -> Self {
         let mut hash = Sha256::new();
@@ -100,9 +123,9 @@ impl Recipe {
         }
     }
 
-    /// A recipe for a part, which other entries are made with: what makes an entry may call
-    /// [`Cache::entry`] for a part, but for nothing else, and what makes a part may not call it at
-    /// all. Parts are made one at a time.
+    /// A recipe for a part, an entry that other entries are built from. While an entry is built,
+    /// [`Cache::entry`] may be called for parts only; while a part is built, it may not be called.
+    /// Parts are built one at a time.
     #[must_use]
     pub fn part(stem: &str, format: u32) -> Self {
         Self {
@@ -111,7 +134,7 @@ impl Recipe {
         }
     }
 
-    /// Adds an input. The entry says it in words; of a text of several lines, the digest.
+    /// Adds an input. The entry records the value itself, or its digest if it has several lines.
     pub fn input(&mut self, key: &'static str, value: &str) {
         for part in [key, value] {
             self.hash.update((part.len() as u64).to_le_bytes());
@@ -125,7 +148,7 @@ impl Recipe {
         self.inputs.insert(key, short);
     }
 
-    /// The name of the entry, which differs whenever an input does.
+    /// The name of the entry: the stem and a hash of the format and all inputs.
     #[must_use]
     pub fn name(&self) -> String {
         let hash = hex(&self.hash.clone().finalize());
@@ -134,19 +157,19 @@ impl Recipe {
     }
 }
 
-/// What is written into an entry beside its files.
+/// The record of an entry: its inputs and the digests of its files.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest {
     inputs: BTreeMap<String, String>,
     files: BTreeMap<String, String>,
 }
 
-/// An entry that is whole.
+/// A complete entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its folder, as an absolute path.
+    /// Its folder, an absolute path.
     pub dir: PathBuf,
-    /// Whether it was there before.
+    /// Whether it was in the cache already.
     pub reused: bool,
 }
 
@@ -158,7 +181,7 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// The cache in this folder, which is made when it is needed.
+    /// The cache in the folder `dir`, which is created when it is first needed.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -167,24 +190,24 @@ impl Cache {
         }
     }
 
-    /// The folder, as an absolute path.
+    /// The folder of the cache, an absolute path.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The entry of a recipe, if it is there and as it was written.
+    /// The folder of the recipe's entry, if it is in the cache and undamaged.
     #[must_use]
     pub fn get(&self, recipe: &Recipe) -> Option<PathBuf> {
         Some(self.dir.join(recipe.name())).filter(|dir| is_whole(dir))
     }
 
-    /// The entry of a recipe: as it is there, or made by `make`, which fills a folder and returns
-    /// the names of the files in it that are to be kept. Of other entries `make` may ask only for
-    /// parts.
+    /// The recipe's entry, from the cache or built by `make`. `make` fills the folder it is given
+    /// and returns the names of the files to keep. It may call this function for parts only.
     ///
     /// # Errors
-    /// What `make` returns, or that the cache cannot be written. There is no entry then.
+    /// The error of `make`, or a [`CacheError`] when the cache cannot be written. No entry is
+    /// created then.
     pub fn entry<E: From<CacheError>>(
         &self,
         recipe: &Recipe,
@@ -208,7 +231,7 @@ impl Cache {
         Ok(Entry { dir, reused })
     }
 
-    /// Takes the lock of an entry; `None` where there are no file locks.
+    /// Locks an entry; `None` on a file system without file locks.
     fn lock(&self, entry: &str) -> Result<Option<File>, CacheError> {
         let path = self.lock_path(entry);
         let file = File::create(&path).map_err(failed("create", &path))?;
@@ -219,9 +242,10 @@ impl Cache {
         }
     }
 
-    /// The file to lock for an entry. One in 65536 shares it with another, which costs a wait at
-    /// worst. Parts have one of their own, because an entry's lock is held while its parts are
-    /// made: who holds theirs waits for no other, so two cannot wait for each other.
+    /// The lock file of an entry, named by the last digits of the entry's name. Two entries share
+    /// one with a probability of 1 in 65536, which costs a wait at worst. Parts have a lock file of
+    /// their own, because an entry's lock is held while its parts are built. The holder of that lock
+    /// takes no other, so there is no deadlock.
     fn lock_path(&self, entry: &str) -> PathBuf {
         let last = entry.len().saturating_sub(PART.len());
         self.dir
@@ -229,7 +253,7 @@ impl Cache {
             .join(entry.get(last..).unwrap_or(entry))
     }
 
-    /// Removes what interrupted work has left. Work that goes on holds its lock.
+    /// Removes what interrupted processes left behind. Running ones hold their locks.
     fn sweep(&self) {
         for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
             let file_name = entry.file_name();
@@ -243,7 +267,7 @@ impl Cache {
                 continue;
             };
             match lock.try_lock() {
-                // What cannot be removed now may be next time, and is in nobody's way until then.
+                // If this fails, the folder does no harm and a later process tries again.
                 Ok(()) => drop(fs::remove_dir_all(entry.path())),
                 Err(TryLockError::WouldBlock | TryLockError::Error(_)) => {}
             }
@@ -251,8 +275,8 @@ impl Cache {
     }
 }
 
-/// Leaves only `files` in the folder `from`, describes them, and renames it to `to`. Returns
-/// whether it was this folder that became the entry.
+/// Removes everything but `files` from the folder `from`, records their digests, and renames the
+/// folder to `to`. Returns whether this folder became the entry.
 fn publish(recipe: &Recipe, from: &Path, files: &[String], to: &Path) -> Result<bool, CacheError> {
     for found in fs::read_dir(from).map_err(failed("read", from))? {
         let path = found.map_err(failed("read", from))?.path();
@@ -280,19 +304,19 @@ fn publish(recipe: &Recipe, from: &Path, files: &[String], to: &Path) -> Result<
         .map_err(io::Error::from)
         .and_then(|text| fs::write(&path, text))
         .map_err(failed("write", &path))?;
-    // Nobody else is at work on this entry, so what is there is damaged.
+    // The lock is held and the entry was not whole, so this folder is damaged.
     if to.exists() {
         fs::remove_dir_all(to).map_err(failed("remove", to))?;
     }
     match fs::rename(from, to) {
         Ok(()) => Ok(true),
-        // Without locks another process may have been faster.
+        // Without locks another process may have renamed its folder first.
         Err(_) if is_whole(to) => Ok(false),
         Err(error) => Err(failed("create", to)(error)),
     }
 }
 
-/// Whether a folder is an entry whose files are as they were written.
+/// Whether a folder is an entry whose files match their digests.
 fn is_whole(dir: &Path) -> bool {
     let text = fs::read_to_string(dir.join(MANIFEST));
     let manifest = text.map(|text| serde_json::from_str::<Manifest>(&text));
@@ -304,7 +328,7 @@ fn is_whole(dir: &Path) -> bool {
     })
 }
 
-/// A folder that goes away again unless it is renamed.
+/// A folder that is removed on drop, unless it was renamed.
 struct Unfinished {
     dir: PathBuf,
 }
@@ -324,7 +348,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Gone already when the work went well; what else stays behind is swept by a later process.
+        // After a success the folder is gone already. After a failure here, a later process sweeps it.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
@@ -354,7 +378,7 @@ mod tests {
         recipe
     }
 
-    /// Gets the entry whose file says `text`, and counts how often it had to be made.
+    /// Gets the entry whose file contains `text`, and counts how often it was made.
     fn get(cache: &Cache, text: &str, made: &Cell<u32>) -> String {
         let before = made.get();
         let entry = cache.entry(&recipe(text), |dir| {
@@ -370,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_made_once_for_each_recipe_and_again_when_it_was_damaged() {
+    fn an_entry_is_made_once_per_recipe_and_again_after_damage() {
         let folder = TempDir::new().unwrap();
         let cache = Cache::new(folder.path());
         let made = Cell::new(0);
@@ -386,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn recipes_differ_by_stem_format_key_value_and_where_one_value_ends() {
+    fn names_differ_by_stem_format_key_value_and_the_border_between_values() {
         let name = |stem, format, inputs: &[(&'static str, &str)]| {
             let mut recipe = Recipe::new(stem, format);
             for (key, value) in inputs {
@@ -410,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn work_that_fails_leaves_no_entry_and_what_a_killed_process_left_is_swept() {
+    fn failed_work_leaves_no_entry_and_leftovers_of_killed_processes_are_swept() {
         let folder = TempDir::new().unwrap();
         let left = ["thing-0123", "thing-4567-part"]
             .map(|name| folder.path().join(format!("{name}.building.999-0")));
@@ -430,13 +454,13 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_want_one_entry_at_once_make_it_and_its_part_once() {
+    fn concurrent_threads_make_an_entry_and_its_part_once() {
         let folder = TempDir::new().unwrap();
         let (wholes, parts) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let barrier = Barrier::new(8);
         let make = |dir: &Path, made: &AtomicUsize| {
             made.fetch_add(1, Ordering::Relaxed);
-            // Long enough for the others to come.
+            // Long enough for the other threads to arrive.
             thread::sleep(Duration::from_millis(50));
             fs::write(dir.join("kept"), "x").map_err(failed("write", dir))?;
             Ok::<_, CacheError>(vec!["kept".to_owned()])
@@ -459,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_made_for_an_entry_whose_digits_it_has() {
+    fn a_part_whose_hash_ends_like_its_entry_does_not_deadlock() {
         let whole = recipe("whole");
         let name = whole.name();
         let digits = &name[name.len() - 4..];
@@ -474,7 +498,7 @@ mod tests {
         });
         let part = part.unwrap();
         let (sender, receiver) = channel();
-        // Not joined: if it waited for itself it would for ever.
+        // Not joined: if it deadlocked, the join would hang.
         thread::spawn(move || {
             let folder = TempDir::new().unwrap();
             let cache = Cache::new(folder.path());
@@ -486,7 +510,7 @@ mod tests {
         });
         match receiver.recv_timeout(Duration::from_secs(60)) {
             Ok(made) => assert!(!made.unwrap()),
-            Err(RecvTimeoutError::Timeout) => panic!("the entry and its part have one lock"),
+            Err(RecvTimeoutError::Timeout) => panic!("the entry and its part share a lock"),
             Err(error) => panic!("{error}"),
         }
     }

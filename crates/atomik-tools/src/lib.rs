@@ -1,10 +1,33 @@
-//! The programs that the project calls, and what it keeps of their work.
+//! Finds the external programs that ATOMiK runs, and caches what they produce.
 //!
-//! - [`find`]: where a program is found, which versions will do, and what to do when there is none
-//! - [`cache`]: results kept under a hash of everything that went into them
+//! | module | contents |
+//! |---|---|
+//! | [`kind`] | the programs: names, oldest usable versions, how to install each |
+//! | [`search`] | where a program is looked for, and the tool that was found |
+//! | [`probe`] | starts a program to learn its version and whether it works |
+//! | [`version`] | version numbers, compared as numbers |
+//! | [`root`] | the project's root folder |
+//! | [`cache`] | results stored under a hash of everything they were made from |
+//!
+//! ```
+//! use atomik_tools::{Search, ToolKind};
+//!
+//! // Nothing is on this search's PATH, so the error says how to install the tool.
+//! let error = Search::default().find(ToolKind::Verilator).unwrap_err();
+//! assert!(error.to_string().contains("run `make setup`"));
+//! ```
 
 pub mod cache;
-pub mod find;
+pub mod kind;
+pub mod probe;
+pub mod root;
+pub mod search;
+pub mod tool;
+pub mod version;
 
 pub use cache::cache_dir;
-pub use find::{Origin, Search, Tool, ToolError, ToolKind, Version, project_root};
+pub use kind::ToolKind;
+pub use root::project_root;
+pub use search::Search;
+pub use tool::{Origin, Tool, ToolError};
+pub use version::Version;

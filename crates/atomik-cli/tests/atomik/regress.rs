@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use atomik_sim::tools::{Search, ToolKind};
+use atomik_tools::{Search, ToolKind};
 use serde_json::Value;
 
 use crate::{Folder, Run, atomik, command};

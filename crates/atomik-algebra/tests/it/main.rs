@@ -1,0 +1,14 @@
+//! Properties of the algebra, each for every width of word.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, and so do its helper functions"
+)]
+
+#[macro_use]
+mod oracle;
+mod dyn_register_file;
+mod laws;
+mod register_file;

@@ -1,0 +1,371 @@
+//! Traces on the simulated board give what the software model gives, on a good line and on a bad
+//! one, and the host notices when the board has lost what was accumulated.
+
+use std::time::Duration;
+
+use atomik_algebra::Op;
+use atomik_device::device::{Device, DeviceError, RunStats};
+use atomik_device::line::{Line, SerialLine};
+use atomik_device::link::RetryPolicy;
+use atomik_device::message::Batch;
+use atomik_device::simulated::board::{Image, Settings};
+use atomik_device::simulated::pty::PtyBoard;
+use atomik_device::simulated::wire::FaultRates;
+
+use super::simulated::{POLICY, builder, fast, narrow, on_the_model, random_trace};
+use atomik_trace::{Command, Data, Geometry, Response, Trace};
+
+fn geometry() -> Geometry {
+    Geometry::new(64, 512, 4).unwrap()
+}
+
+/// Why a run on the board ended.
+#[derive(Debug)]
+enum Failed {
+    Device(DeviceError),
+    Trace(atomik_trace::Error),
+}
+
+impl From<DeviceError> for Failed {
+    fn from(error: DeviceError) -> Self {
+        Self::Device(error)
+    }
+}
+
+impl From<atomik_trace::Error> for Failed {
+    fn from(error: atomik_trace::Error) -> Self {
+        Self::Trace(error)
+    }
+}
+
+/// Runs a trace in a new session; what was responded, and how it ended.
+fn on_the_board(
+    device: &mut Device<impl Line>,
+    trace: &mut Trace,
+) -> (Vec<Response>, Result<RunStats, DeviceError>) {
+    let mut responses = Vec::new();
+    let result = device.reset().map_err(Failed::Device).and_then(|()| {
+        device.run(trace, |response| {
+            responses.push(*response);
+            Ok::<_, Failed>(())
+        })
+    });
+    let result = result.map_err(|failed| match failed {
+        Failed::Device(error) => error,
+        Failed::Trace(error) => panic!("{error}"),
+    });
+    (responses, result)
+}
+
+/// Enough attempts for a line that is seldom good.
+const STUBBORN: RetryPolicy = RetryPolicy {
+    attempts: 200,
+    ..POLICY
+};
+
+#[test]
+fn a_random_trace_gives_the_responses_of_the_model() {
+    let mut device = Device::connect(fast(1), POLICY).unwrap();
+    let mut trace = random_trace(geometry(), 7, 4000);
+    let (responses, work) = on_the_board(&mut device, &mut trace);
+    assert_eq!(responses, on_the_model(&mut trace));
+    let work = work.unwrap();
+    assert_eq!(work.commands, 4000);
+    assert!(work.board_cycles >= work.issue_cycles && work.issue_cycles < work.commands);
+    let counters = device.counters();
+    assert_eq!(
+        (counters.retries, counters.stale, counters.damaged),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn bit_errors_lost_bytes_and_garbage_both_ways_change_no_response() {
+    for (seed, rate) in [(1, 0.001), (2, 0.0015)] {
+        let mut device = Device::connect(fast(seed), STUBBORN).unwrap();
+        device
+            .line_mut()
+            .set_faults(FaultRates::all(rate), FaultRates::all(rate), seed);
+        let mut trace = random_trace(geometry(), seed, 1000);
+        let (responses, work) = on_the_board(&mut device, &mut trace);
+        work.unwrap();
+        assert_eq!(responses, on_the_model(&mut trace), "seed {seed}");
+        let (to, from) = device.line_mut().fault_counts();
+        for counts in [to, from] {
+            assert!(
+                counts.flips > 0 && counts.drops > 0 && counts.inserts > 0,
+                "{counts:?}"
+            );
+        }
+        let counters = device.counters();
+        assert!(
+            counters.retries > 0 && counters.unreadable > 0,
+            "{counters:?}"
+        );
+    }
+}
+
+#[test]
+fn each_kind_of_fault_alone_changes_no_response() {
+    let rate = 0.002;
+    let kinds = [
+        FaultRates {
+            flip: rate,
+            ..FaultRates::NONE
+        },
+        FaultRates {
+            drop: rate,
+            ..FaultRates::NONE
+        },
+        FaultRates {
+            insert: rate,
+            ..FaultRates::NONE
+        },
+    ];
+    for (seed, rates) in (10..).zip(kinds) {
+        for (to, from) in [(rates, FaultRates::NONE), (FaultRates::NONE, rates)] {
+            let mut device = Device::connect(fast(seed), STUBBORN).unwrap();
+            device.line_mut().set_faults(to, from, seed);
+            let mut trace = random_trace(geometry(), seed, 400);
+            let (responses, work) = on_the_board(&mut device, &mut trace);
+            work.unwrap();
+            assert_eq!(responses, on_the_model(&mut trace), "{to:?} {from:?}");
+        }
+    }
+}
+
+fn accum(addr: usize, delta: u64) -> Command {
+    Command {
+        cycle: 0,
+        lane: 0,
+        op: Op::Accum,
+        addr,
+        data: Data::from(delta),
+    }
+}
+
+fn read(addr: usize) -> Command {
+    Command {
+        op: Op::Read,
+        data: Data::ZERO,
+        ..accum(addr, 0)
+    }
+}
+
+/// A batch of one command a cycle.
+fn batch(device: &Device<impl Line>, commands: &[Command]) -> Batch {
+    let mut batch = Batch::new(device.info());
+    for command in commands {
+        assert!(batch.push(std::slice::from_ref(command)));
+    }
+    batch
+}
+
+#[test]
+fn a_lost_reply_is_asked_for_again_and_the_batch_executed_once() {
+    let mut device = Device::connect(fast(4), POLICY).unwrap();
+    device.reset().unwrap();
+    for lost in 1..=6 {
+        device.line_mut().lose_frames(lost);
+        let work = batch(&device, &[accum(1, 1 << lost)]);
+        device.execute(&work).unwrap();
+    }
+    assert_eq!(device.counters().timeouts, 1 + 2 + 3 + 4 + 5 + 6);
+    assert_eq!(device.counters().retries, 21);
+    let look = batch(&device, &[read(1)]);
+    let (_, responses) = device.execute(&look).unwrap();
+    assert_eq!(responses[0].data, Data::from(0b111_1110));
+}
+
+#[test]
+fn a_board_that_stays_silent_is_given_up_and_the_message_says_what_to_check() {
+    let mut device = Device::connect(fast(5), POLICY).unwrap();
+    device.reset().unwrap();
+    device.line_mut().lose_frames(1000);
+    let work = batch(&device, &[accum(1, 1)]);
+    let error = device.execute(&work).unwrap_err().to_string();
+    assert!(
+        error.contains("no reply from the board to 8 requests (it is silent)"),
+        "{error}"
+    );
+    assert!(error.contains("--baud"), "{error}");
+}
+
+#[test]
+fn a_reset_of_the_board_between_two_batches_is_noticed() {
+    let mut device = Device::connect(fast(6), POLICY).unwrap();
+    device.reset().unwrap();
+    let work = batch(&device, &[accum(1, 1), read(1)]);
+    device.execute(&work).unwrap();
+    device.line_mut().press_reset().unwrap();
+    let error = device.execute(&work).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DeviceError::BoardReset {
+                acknowledged: 2,
+                pending: 2
+            }
+        ),
+        "{error}"
+    );
+    assert!(error.to_string().contains("the board was reset"), "{error}");
+    // From here on there is no session until one is begun.
+    assert!(matches!(
+        device.execute(&work).unwrap_err(),
+        DeviceError::NoSession
+    ));
+    device.reset().unwrap();
+    let (_, responses) = device.execute(&work).unwrap();
+    assert_eq!(responses[0].data, Data::from(1));
+}
+
+#[test]
+fn a_reset_of_the_board_at_any_byte_of_a_run_is_noticed_and_ends_it() {
+    let mut trace = random_trace(geometry(), 9, 300);
+    let expected = on_the_model(&mut trace);
+    let mut device = Device::connect(fast(7), POLICY).unwrap();
+    for place in (1..1500).step_by(149) {
+        // 18 bytes are the request that begins the session.
+        device.line_mut().reset_after(18 + place);
+        let (responses, result) = on_the_board(&mut device, &mut trace);
+        match result {
+            Err(DeviceError::BoardReset { acknowledged, .. }) => {
+                assert!(acknowledged < 300);
+                assert!(expected.starts_with(&responses), "after byte {place}");
+            }
+            other => panic!("after byte {place}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_reset_after_the_execution_and_before_the_reply_is_noticed() {
+    let mut device = Device::connect(fast(8), POLICY).unwrap();
+    device.reset().unwrap();
+    let work = batch(&device, &[accum(1, 1)]);
+    let length = (work.payload().len() + 11 + 3) as u64;
+    device.line_mut().reset_after(length);
+    let error = device.execute(&work).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DeviceError::BoardReset {
+                acknowledged: 0,
+                pending: 1
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_second_host_that_takes_over_is_noticed_by_the_first() {
+    let mut first = Device::connect(fast(9), POLICY).unwrap();
+    first.reset().unwrap();
+    let work = batch(&first, &[accum(1, 1)]);
+    first.execute(&work).unwrap();
+    // Somebody else on the same line: goes on with the session.
+    let mut second = Device::connect(Borrowed(first.line_mut()), POLICY).unwrap();
+    assert!(second.has_session());
+    let other = batch(&second, &[accum(1, 2)]);
+    second.execute(&other).unwrap();
+    assert!(matches!(
+        first.execute(&work).unwrap_err(),
+        DeviceError::Shared {
+            sent: 1,
+            expected: 2
+        }
+    ));
+    // And one who begins a session.
+    first.reset().unwrap();
+    Device::connect(Borrowed(first.line_mut()), POLICY)
+        .unwrap()
+        .reset()
+        .unwrap();
+    assert!(matches!(
+        first.execute(&work).unwrap_err(),
+        DeviceError::Taken
+    ));
+}
+
+/// A line that somebody else owns.
+struct Borrowed<'a, L>(&'a mut L);
+
+impl<L: Line> Line for Borrowed<'_, L> {
+    fn send(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.0.send(bytes)
+    }
+    fn receive(&mut self, buffer: &mut [u8], wait: Duration) -> std::io::Result<usize> {
+        self.0.receive(buffer, wait)
+    }
+    fn discard(&mut self) -> std::io::Result<()> {
+        self.0.discard()
+    }
+    fn now(&self) -> Duration {
+        self.0.now()
+    }
+}
+
+#[test]
+fn cycles_that_do_not_fit_into_a_batch_are_issued_in_pieces() {
+    let mut device = Device::connect(narrow(1), POLICY).unwrap();
+    assert_eq!(
+        device.info().max_payload,
+        60,
+        "and two deltas have 70 bytes"
+    );
+    let mut trace = random_trace(device.info().geometry, 3, 600);
+    let (responses, work) = on_the_board(&mut device, &mut trace);
+    assert_eq!(work.unwrap().commands, 600);
+    assert_eq!(responses, on_the_model(&mut trace));
+}
+
+/// In real time, and so only against hanging.
+const UNHURRIED: RetryPolicy = RetryPolicy {
+    timeout: Duration::from_secs(2),
+    attempts: 100,
+};
+
+#[test]
+fn the_host_runs_a_trace_through_a_serial_port_on_the_board_as_it_is_built() {
+    let image = Image::build(&builder(), Settings::REAL).unwrap();
+    let pty = PtyBoard::start(image.start(1).unwrap()).unwrap();
+    let line = SerialLine::open(pty.path(), 1_000_000).unwrap();
+    let mut device = Device::connect(line, UNHURRIED).unwrap();
+    let mut trace = random_trace(device.info().geometry, 11, 300);
+    let (responses, work) = on_the_board(&mut device, &mut trace);
+    work.unwrap();
+    assert_eq!(responses, on_the_model(&mut trace));
+    drop(device);
+    assert!(pty.is_running());
+    pty.stop().unwrap();
+}
+
+#[test]
+fn the_host_gets_through_a_bad_serial_port_and_notices_a_reset() {
+    let policy = RetryPolicy {
+        // A reply that was only slow is asked for again, which costs time and changes nothing.
+        timeout: Duration::from_millis(300),
+        ..UNHURRIED
+    };
+    let pty = PtyBoard::start(fast(2)).unwrap();
+    let line = SerialLine::open(pty.path(), 1_000_000).unwrap();
+    let mut device = Device::connect(line, policy).unwrap();
+    pty.board()
+        .set_faults(FaultRates::all(0.001), FaultRates::all(0.001), 5);
+    let mut trace = random_trace(geometry(), 12, 500);
+    let (responses, work) = on_the_board(&mut device, &mut trace);
+    work.unwrap();
+    assert_eq!(responses, on_the_model(&mut trace));
+    assert!(device.counters().retries > 0, "{:?}", device.counters());
+
+    pty.board()
+        .set_faults(FaultRates::NONE, FaultRates::NONE, 0);
+    device.reset().unwrap();
+    pty.board().reset_after(40);
+    let work = batch(&device, &[accum(1, 1), accum(2, 1), accum(3, 1)]);
+    let error = device.execute(&work).unwrap_err();
+    assert!(matches!(error, DeviceError::BoardReset { .. }), "{error}");
+    pty.stop().unwrap();
+}

@@ -1,0 +1,152 @@
+//! The generated Verilog is clean, without a waiver, for Verilator and for Yosys.
+
+use crate::tools::{run, tool, yosys};
+use atomik_hdl::config::{LANES, WIDTHS};
+use atomik_hdl::design::reference_configs;
+use atomik_hdl::files::{Arrangement, files};
+use atomik_hdl::{Config, Design, Target, generate};
+use atomik_tools::ToolKind;
+use std::collections::BTreeSet;
+
+/// The reference configurations, every width and every lane count in both structures (without and
+/// with memories), the largest of all, and every target with shallow, deep and very deep memories.
+fn configurations() -> BTreeSet<Config> {
+    let depths = [2, 16, 16384];
+    let spread = WIDTHS.into_iter().enumerate().flat_map(|(i, width)| {
+        let lanes = |n: usize| LANES[n % LANES.len()];
+        [
+            (width, 1, lanes(i)),
+            (width, depths[i % depths.len()], lanes(i + 3)),
+        ]
+    });
+    let spread = spread.chain([(256, 16384, 32)]);
+    let spread = spread.map(|(width, depth, lanes)| Config::new(width, depth, lanes).unwrap());
+    let targets = Target::ALL.into_iter().flat_map(|target| {
+        [
+            (64, 16, 2),
+            (64, 512, 4),
+            (8, 1024, 1),
+            (1, 16384, 2),
+            (32, 1, 16),
+        ]
+        .map(|(w, d, l)| Config::new(w, d, l).unwrap().with_target(target))
+    });
+    reference_configs()
+        .unwrap()
+        .into_iter()
+        .chain(spread)
+        .chain(targets)
+        .collect()
+}
+
+/// The models of the cells that a design instantiates, as files.
+fn models(design: &Design) -> Vec<(String, &str)> {
+    let models = design.models.iter();
+    models
+        .map(|&(cell, text)| (format!("{cell}.v"), text))
+        .collect()
+}
+
+fn verilator_lint(top: &str, files: &[(String, &str)]) -> Result<(), String> {
+    let top = format!("{top}.v");
+    run(
+        &tool(ToolKind::Verilator),
+        &["--lint-only", "-Wall", "-y", ".", &top],
+        files,
+    )
+}
+
+/// Models are read for their ports alone: Yosys has cells of its own.
+fn yosys_check(top: &str, verilog: &str, models: &[(String, &str)]) -> Result<(), String> {
+    let file = format!("{top}.v");
+    let mut script = String::new();
+    let mut files = vec![(file.clone(), verilog)];
+    for (model, text) in models {
+        script += &format!("read_verilog -lib {model}; ");
+        files.push((model.clone(), text));
+    }
+    script += &format!("read_verilog {file}; hierarchy -check -top {top}; proc; check -assert");
+    yosys(&script, &files)
+}
+
+#[test]
+fn verilator_finds_nothing_in_a_design_in_one_file() {
+    for config in configurations() {
+        let name = config.name();
+        let design = generate(&config);
+        let mut files = models(&design);
+        files.push((format!("{name}.v"), &design.verilog));
+        if let Err(printed) = verilator_lint(&name, &files) {
+            panic!("{name}:\n{printed}");
+        }
+    }
+}
+
+#[test]
+fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
+    for config in configurations() {
+        let files = files(&config, Arrangement::Split).unwrap();
+        // Models stand in a folder of their own; here they are beside the rest.
+        let is_part = |name: &str| name.ends_with(".v") && !name.contains('/');
+        let verilog = files.iter().filter(|file| is_part(&file.name));
+        let design = generate(&config);
+        let mut split = models(&design);
+        split.extend(verilog.map(|file| (file.name.clone(), &*file.text)));
+        if let Err(printed) = verilator_lint(&config.name(), &split) {
+            panic!("{}:\n{printed}", config.name());
+        }
+    }
+}
+
+#[test]
+fn yosys_finds_nothing() {
+    for config in configurations() {
+        let design = generate(&config);
+        let models = models(&design);
+        if let Err(printed) = yosys_check(&config.name(), &design.verilog, &models) {
+            panic!("{}:\n{printed}", config.name());
+        }
+    }
+}
+
+#[test]
+fn both_tools_find_what_is_planted() {
+    let config = Config::new(8, 2, 2).unwrap();
+    let (name, text) = (config.name(), generate(&config).verilog);
+    let file = || format!("{name}.v");
+    let plant = |old: &str, new: &str| {
+        assert_eq!(text.matches(old).count(), 1, "{old}");
+        text.replace(old, new)
+    };
+
+    // A port that is one bit too narrow: Verilator warns of the width.
+    let narrow = plant("valid,        //", "[1:0] valid, //");
+    let printed = verilator_lint(&name, &[(file(), &narrow)]).unwrap_err();
+    assert!(
+        printed.contains("%Warning-WIDTH") && printed.contains("valid"),
+        "{printed}"
+    );
+    // Two drivers: Yosys sees them.
+    let ready = "    assign ready = clear_ready;\n";
+    let driven_twice = plant(ready, &format!("{ready}    assign ready = rst;\n"));
+    let printed = yosys_check(&name, &driven_twice, &[]).unwrap_err();
+    assert!(
+        printed.contains("multiple conflicting drivers for"),
+        "{printed}"
+    );
+    // A name without a declaration is an error for both, not a wire of one bit.
+    let undeclared = plant(
+        "wire keep = ~(rst | rst_q | clearing)",
+        "wire keep = ~(rst | rst_q | claering)",
+    );
+    assert!(
+        verilator_lint(&name, &[(file(), &undeclared)])
+            .unwrap_err()
+            .contains("claering")
+    );
+    assert!(
+        yosys_check(&name, &undeclared, &[])
+            .unwrap_err()
+            .contains("claering")
+    );
+}

@@ -1,0 +1,39 @@
+//! Tests that cross crates: one test binary with a module per subject.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, and so do its helper functions"
+)]
+
+/// The board: its Verilog, its serial protocol, and traces on the simulated board.
+mod board {
+    mod files;
+    mod protocol;
+    mod simulated;
+    mod trace;
+}
+
+/// The FPGA flow: with scripts in place of the tools, and with the real ones.
+mod fpga {
+    mod flow;
+    mod placement;
+}
+
+/// The generated Verilog: lint, equivalence with rust-hdl's own, behaviour cycle by cycle.
+mod hdl {
+    mod equivalence;
+    mod execution;
+    mod lint;
+}
+
+/// The cross-check: the reference plans, recorded cases, and bugs planted to test the checker.
+mod sim {
+    mod planted_bugs;
+    mod recorded_cases;
+    mod reference_regression;
+    mod target_cells;
+}
+
+mod tools;
