@@ -1,13 +1,13 @@
-//! How fast the software model is, beside the bare loops that do the same without it.
+//! The speed of the software model, compared with bare loops that do the same work.
 //!
-//! `cargo bench -p atomik-algebra` ends with a table of rates and of ratios to the bare loop of the
-//! same group. Both are of the fastest sample that criterion took in that run, the one that other
-//! load on the machine disturbed least. Every row runs in a rayon pool of one thread, bare loops
-//! included, save for the rows that say `all threads`.
+//! `cargo bench -p atomik-algebra` ends with a table of rates and their ratios to the bare loop of
+//! the same group. Both come from the fastest of criterion's samples, the one least disturbed by
+//! other load on the machine. Every row, bare loops included, runs in a rayon pool of one thread,
+//! except for the rows marked `all threads`.
 
 #![allow(
     clippy::expect_used,
-    reason = "a benchmark whose set-up fails has nothing to measure"
+    reason = "a benchmark whose setup fails has nothing to measure"
 )]
 
 use std::error::Error;
@@ -22,11 +22,11 @@ use atomik_algebra::{
 use criterion::{Criterion, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-/// Addresses of the table that takes single accumulates: 128 KiB of accumulators.
+/// Addresses of the table for single accumulates: 128 KiB of accumulators.
 const DEPTH: usize = 16 << 10;
-/// Bytes of accumulators in a table that stays in a second-level cache together with another.
+/// Bytes of accumulators in a table small enough for two of them to fit in the L2 cache.
 const IN_CACHE: usize = 128 << 10;
-/// Bytes of accumulators in a table that no cache holds together with another.
+/// Bytes of accumulators in a table too large for two of them to fit in any cache.
 const OUT_OF_CACHE: usize = 256 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -114,7 +114,7 @@ fn single_accumulates(suite: &mut Suite) -> Result<(), Refused> {
     Ok(())
 }
 
-/// One delta at a time: each is hidden from the optimiser, which would fold the list otherwise.
+/// One delta at a time. Each is hidden from the optimiser, which would otherwise fold the list.
 fn one_context(suite: &mut Suite) {
     let group = "accum, one context";
     let deltas = random(DEPTH);
@@ -146,8 +146,8 @@ fn one_context(suite: &mut Suite) {
     black_box((bare, accumulator));
 }
 
-/// Every operation in turn at random addresses, as the golden model of the simulator calls it.
-/// There is no bare loop that does the same.
+/// All operations in random order at random addresses, as the simulator's golden model calls them.
+/// No bare loop does the same.
 fn run_time_width(suite: &mut Suite) -> Result<(), Refused> {
     let group = "DynRegisterFile::apply, all ops";
     for (name, width) in [("w64", 64), ("w65", 65), ("w256", 256), ("w512", 512)] {
@@ -196,7 +196,7 @@ fn dense_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<(
     let merge = |file: &mut RegisterFile<u64>, bank: &RegisterFile<u64>| {
         let (file, bank) = black_box((file, bank));
         file.merge_from(bank)
-            .expect("a bank has the references of its table");
+            .expect("a bank has the same references as its table");
     };
     suite.measure(
         group,
@@ -216,30 +216,25 @@ fn dense_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<(
             merge(&mut file, &bank);
         },
     );
-    // A reference that was written makes the tables strangers until a merge has compared them.
+    // After a write to a reference, every merge must compare the references.
     bank.load(0, 0)?;
     suite.measure(
         group,
-        "merge_from a stranger",
+        "merge_from, references compared",
         Threads::One,
         moved.clone(),
         || {
             merge(&mut file, &bank);
         },
     );
-    suite.measure(
-        group,
-        "merge_from a stranger, all threads",
-        Threads::All,
-        moved,
-        || {
-            merge(&mut file, &bank);
-        },
-    );
+    suite.measure(group, "the same, all threads", Threads::All, moved, || {
+        merge(&mut file, &bank);
+    });
     Ok(())
 }
 
-/// As many bytes as the group in cache, in words of another width, beside the same bare loop.
+/// The same number of bytes as the in-cache group and the same bare loop, in words of another
+/// width.
 fn merge_of_width<W: Word>(suite: &mut Suite, name: &'static str) -> Result<(), Refused> {
     let mut file = filled::<W>(IN_CACHE / size_of::<W>())?;
     let mut bank = file.bank();
@@ -252,7 +247,7 @@ fn merge_of_width<W: Word>(suite: &mut Suite, name: &'static str) -> Result<(), 
         || {
             let (file, bank) = black_box((&mut file, &bank));
             file.merge_from(bank)
-                .expect("a bank has the references of its table");
+                .expect("a bank has the same references as its table");
         },
     );
     Ok(())
@@ -328,7 +323,7 @@ fn random(count: usize) -> Vec<u64> {
     (0..count).map(|_| next()).collect()
 }
 
-/// A table with references of 0 and an accumulator of 1 at every second address.
+/// A table with all references 0, and with accumulator 1 at every second address.
 fn filled<W: Word>(depth: usize) -> Result<RegisterFile<W>, Refused> {
     let mut one = vec![0; W::LIMBS];
     one[0] = 1;
@@ -346,7 +341,7 @@ enum Threads {
     All,
 }
 
-/// Criterion, and what is needed to make a table of its estimates afterwards.
+/// Criterion, and the rows of the table that is printed at the end.
 struct Suite {
     criterion: Criterion,
     output: PathBuf,
@@ -412,13 +407,13 @@ impl Suite {
         });
     }
 
-    /// Prints the table, in the order of measurement. The first row of a group is the bare loop
-    /// that the others are compared with.
+    /// Prints the table in the order of measurement. The first row of a group is the bare loop that
+    /// the other rows are compared with.
     fn finish(self) -> Result<(), Box<dyn Error>> {
         let mut group = "";
         let mut bare = None;
         for row in &self.rows {
-            // A row that was filtered out has no estimate, or one of an earlier run.
+            // A row that was filtered out has no estimate, or one from an earlier run.
             let Some(nanoseconds) = self.fastest(row)? else {
                 continue;
             };
@@ -442,9 +437,9 @@ impl Suite {
         Ok(())
     }
 
-    /// The time of an iteration of the fastest sample in nanoseconds, if this run measured the row.
+    /// Nanoseconds per iteration in the fastest sample, if this run measured the row.
     fn fastest(&self, row: &Row) -> Result<Option<f64>, Box<dyn Error>> {
-        // Criterion makes directories of names by replacing what some file system may not take.
+        // Criterion replaces the characters that some file system forbids in names.
         let directory =
             |name: &str| name.replace(['?', '"', '/', '\\', '*', '<', '>', ':', '|', '^'], "_");
         let path = self
@@ -465,11 +460,11 @@ impl Suite {
     }
 }
 
-/// The part of criterion's `sample.json` that is needed here.
+/// The fields of criterion's `sample.json` that are used here.
 #[derive(serde::Deserialize)]
 struct Samples {
     /// Iterations in each sample.
     iters: Vec<f64>,
-    /// Nanoseconds that each sample took.
+    /// Nanoseconds of each sample.
     times: Vec<f64>,
 }

@@ -24,12 +24,12 @@ pub struct Accumulator<W> {
 }
 
 impl<W: Word> Accumulator<W> {
-    /// The state after reset: `R = 0`, `D = 0`.
+    /// An accumulator after reset: `R = 0`, `D = 0`.
     pub const fn new() -> Self {
         Self::with_reference(W::ZERO)
     }
 
-    /// `R = reference`, `D = 0`.
+    /// An accumulator with `R = reference` and `D = 0`.
     pub const fn with_reference(reference: W) -> Self {
         Self {
             reference,
@@ -47,8 +47,8 @@ impl<W: Word> Accumulator<W> {
         self.accumulator
     }
 
-    /// Performs `op` with `arg`, which counts for the operations that [take data](Op::takes_data)
-    /// only. Answers for the operations that [respond](Op::responds).
+    /// Performs `op`. `arg` is used only by operations that [take data](Op::takes_data). Returns a
+    /// response if the operation [responds](Op::responds).
     #[inline]
     pub fn apply(&mut self, op: Op, arg: W) -> Option<Response<W>> {
         match op {
@@ -80,38 +80,38 @@ impl<W: Word> Accumulator<W> {
         self.accumulator ^= delta;
     }
 
-    /// Takes back a delta that was accumulated before. The same as [`accum`](Self::accum): a delta
-    /// is its own inverse.
+    /// Undoes an earlier [`accum`](Self::accum) of the same delta. It is the same operation,
+    /// because a delta is its own inverse.
     #[inline]
     pub fn rollback(&mut self, delta: W) {
         self.accum(delta);
     }
 
-    /// READ: answers `S`.
+    /// READ: returns `S`.
     #[inline]
     pub fn read(&self) -> Response<W> {
         pair::read(self.reference, self.accumulator)
     }
 
-    /// SWAP: answers `S`, then `R := S`, `D := 0`.
+    /// SWAP: returns `S`, then sets `R := S`, `D := 0`.
     #[inline]
     pub fn swap(&mut self) -> Response<W> {
         self.pair().swap()
     }
 
-    /// DELTA: answers `D`.
+    /// DELTA: returns `D`.
     #[inline]
     pub fn delta(&self) -> Response<W> {
         pair::delta(self.accumulator)
     }
 
-    /// DRAIN: answers `D`, then `R := S`, `D := 0`.
+    /// DRAIN: returns `D`, then sets `R := S`, `D := 0`.
     #[inline]
     pub fn drain(&mut self) -> Response<W> {
         self.pair().drain()
     }
 
-    /// Takes over the deltas of `other`, a bank of the same reference: `D := D xor other.D`.
+    /// Adds the deltas of `other`, a bank with the same reference: `D := D xor other.D`.
     ///
     /// # Errors
     ///

@@ -1,18 +1,18 @@
-//! Xor over whole slices: in blocks, and on all cores when there is enough to do.
+//! Xor over whole slices: in blocks, and on all cores when the slices are large.
 
 use crate::Word;
 
-/// Bytes of the destination that are worked on at a time, so that they stay in the first-level
-/// cache while several sources go by.
+/// Bytes of the destination that are processed at a time, so that they stay in the L1 cache while
+/// several sources are xored into them.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// Bytes of a slice from which the work is shared between threads. Handing tasks to a pool was
-/// measured to cost 3 to 8 microseconds whatever the size; xoring this much on one thread takes 16
-/// to 40, so that two threads gain and a pool whose other threads are busy loses little.
+/// The smallest slice, in bytes, that is split between threads. Handing tasks to a pool costs 3 to
+/// 8 microseconds whatever the size (measured); xoring this much on one thread takes 16 to 40, so
+/// two threads gain, and little is lost if the pool's other threads are busy.
 #[cfg(feature = "std")]
 const PARALLEL_BYTES: usize = 1 << 20;
 
-/// Bytes of a slice that one task takes.
+/// Bytes of a slice that one task processes.
 #[cfg(feature = "std")]
 const TASK_BYTES: usize = 256 << 10;
 
@@ -28,8 +28,8 @@ fn is_worth_sharing<W>(slice: &[W]) -> bool {
     size_of_val(slice) >= PARALLEL_BYTES && rayon::current_num_threads() > 1
 }
 
-/// The xor of all `deltas`: the one delta that has the effect of the whole list, in whatever order
-/// it is applied. Of an empty list it is [`Word::ZERO`].
+/// The xor of all `deltas`: one delta with the effect of the whole list applied in any order. For
+/// an empty list it is [`Word::ZERO`].
 ///
 /// ```
 /// assert_eq!(atomik_algebra::xor_fold(&[0b001_u8, 0b011, 0b100, 0b001]), 0b111);
@@ -46,7 +46,7 @@ pub fn xor_fold<W: Word>(deltas: &[W]) -> W {
     fold(deltas)
 }
 
-/// Xors every one of `sources` into `target`, element by element. All are as long as `target`.
+/// Xors each of `sources` into `target`, element by element. All slices have the same length.
 pub(crate) fn xor_into<W: Word>(target: &mut [W], sources: &[&[W]]) {
     debug_assert!(sources.iter().all(|source| source.len() == target.len()));
     #[cfg(feature = "std")]
@@ -64,7 +64,7 @@ pub(crate) fn xor_into<W: Word>(target: &mut [W], sources: &[&[W]]) {
     xor_blocks(target, sources, 0);
 }
 
-/// The index of the first element in which two slices of one length differ.
+/// The index of the first element in which two slices of equal length differ.
 pub(crate) fn first_difference<W: Word>(left: &[W], right: &[W]) -> Option<usize> {
     #[cfg(feature = "std")]
     if is_worth_sharing(left) {
@@ -81,8 +81,8 @@ pub(crate) fn first_difference<W: Word>(left: &[W], right: &[W]) -> Option<usize
     first_difference_here(left, right)
 }
 
-/// Whole slices compare much faster than a search for the element runs, and they are nearly always
-/// equal.
+/// Compares the slices as a whole first: that is much faster than a search for the element, and
+/// they are nearly always equal.
 fn first_difference_here<W: Word>(left: &[W], right: &[W]) -> Option<usize> {
     if left == right {
         return None;
@@ -112,8 +112,8 @@ fn xor_slice<W: Word>(target: &mut [W], source: &[W]) {
     if size_of::<W>() < 16 {
         return xor(target, source);
     }
-    // The compiler vectorises a loop over small words, but falls back on single limbs in one over
-    // `u128` or an odd number of limbs. Four of those at a time are whole vectors again.
+    // The compiler vectorises a loop over small words, but falls back to single limbs for `u128` or
+    // an odd number of limbs. Groups of four such words fill whole vectors again.
     let (target_groups, target_rest) = target.as_chunks_mut::<4>();
     let (source_groups, source_rest) = source.as_chunks::<4>();
     for (target, source) in target_groups.iter_mut().zip(source_groups) {

@@ -1,14 +1,11 @@
 use crate::{Error, Op, RegisterFile, Response, Wide, Word};
 
-/// The largest width of a [`DynRegisterFile`] in bits.
-pub const MAX_WIDTH: u32 = 512;
-
 /// A register file whose width is chosen at run time.
 ///
-/// Values are slices of exactly [`limbs`](Self::limbs) limbs of 64 bits, lowest first; the bits
-/// above the width are 0 in every answer and refused in every argument. Arguments and addresses are
-/// checked before anything changes, so an error leaves everything as it was, output buffers
-/// included.
+/// Values are slices of exactly [`limbs`](Self::limbs) limbs of 64 bits, lowest first. Bits above
+/// the width are 0 in every response; an argument that sets one is an error. Arguments and
+/// addresses are checked before anything changes, so an error leaves the table and the output
+/// buffers as they were.
 ///
 /// ```
 /// use atomik_algebra::{DynRegisterFile, Error, Op};
@@ -24,16 +21,16 @@ pub const MAX_WIDTH: u32 = 512;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DynRegisterFile {
     width: u32,
-    /// The bits of the highest limb that no value may have set.
+    /// The bits of the highest limb that lie above the width.
     excess: u64,
     table: Table,
 }
 
-/// The whole contents of a [`DynRegisterFile`] at one moment; see [`DynRegisterFile::snapshot`].
+/// A copy of a [`DynRegisterFile`], made by [`DynRegisterFile::snapshot`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DynSnapshot(DynRegisterFile);
 
-/// A register file for each number of limbs, so that every loop over limbs has a constant length.
+/// One register file type per number of limbs, so that loops over limbs have a constant length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Table {
     L1(RegisterFile<u64>),
@@ -46,7 +43,7 @@ enum Table {
     L8(RegisterFile<Wide<8>>),
 }
 
-/// Evaluates `$body` with `$file` bound to the register file in `$table`, whatever its word.
+/// Evaluates `$body` with `$file` bound to the register file in `$table`, for any word type.
 macro_rules! with_file {
     ($table:expr, $file:ident => $body:expr) => {
         match $table {
@@ -62,8 +59,8 @@ macro_rules! with_file {
     };
 }
 
-/// Evaluates `$body` with `$left` and `$right` bound to two register files of one word; does
-/// nothing when the words differ.
+/// Evaluates `$body` with `$left` and `$right` bound to the register files in two tables of the
+/// same word type; does nothing if the types differ.
 macro_rules! with_both {
     ($left_table:expr, $right_table:expr, ($left:ident, $right:ident) => $body:expr) => {
         match ($left_table, $right_table) {
@@ -85,8 +82,9 @@ impl DynRegisterFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Width`] unless the width is 1 to [`MAX_WIDTH`], [`Error::NoDepth`] for a depth of
-    /// 0, [`Error::OutOfMemory`] when the tables cannot be allocated.
+    /// [`Error::Width`] unless the width is 1 to [`MAX_WIDTH`](crate::MAX_WIDTH),
+    /// [`Error::NoDepth`] for a depth of 0, [`Error::OutOfMemory`] when the tables cannot be
+    /// allocated.
     pub fn new(width: u32, depth: usize) -> Result<Self, Error> {
         let table = match width.div_ceil(64) {
             1 => Table::L1(RegisterFile::new(depth)?),
@@ -110,7 +108,7 @@ impl DynRegisterFile {
         })
     }
 
-    /// A bank of this register file: the same references, and accumulators that are all 0; see
+    /// A bank of this register file: a copy with the same references and all accumulators 0. See
     /// [`RegisterFile::bank`].
     #[must_use]
     pub fn bank(&mut self) -> Self {
@@ -145,18 +143,17 @@ impl DynRegisterFile {
         self.width.div_ceil(64) as usize
     }
 
-    /// Performs `op` on address `addr`. `Some(clean)` says that the operation
-    /// [responds](Op::responds) and that its data is in `out`; otherwise `out` is not touched.
+    /// Performs `op` on address `addr`. If the operation [responds](Op::responds), the data goes to
+    /// `out` and the result is `Some(clean)`; otherwise `out` is not touched.
     ///
-    /// `arg` counts for the operations that [take data](Op::takes_data) only and `out` for those
-    /// that respond only; for the others they may have any length and contents. A NOP has no
-    /// address, so any will do.
+    /// `arg` is used only by operations that [take data](Op::takes_data), `out` only by those that
+    /// respond; other operations ignore their length and contents. A NOP ignores the address.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] for an address outside the register file, [`Error::Limbs`] when an `arg`
-    /// or `out` that counts has not exactly [`limbs`](Self::limbs) limbs, [`Error::TooWide`] when
-    /// `arg` has a bit set above the width.
+    /// or `out` that is used does not have exactly [`limbs`](Self::limbs) limbs, [`Error::TooWide`]
+    /// when `arg` has a bit set above the width.
     #[inline]
     pub fn apply(
         &mut self,
@@ -171,7 +168,7 @@ impl DynRegisterFile {
         }
     }
 
-    /// Kept out of line so that the path for one limb stays small where [`apply`](Self::apply) is
+    /// Out of line, so that the path for one limb stays small where [`apply`](Self::apply) is
     /// inlined.
     #[inline(never)]
     fn apply_wide(
@@ -204,8 +201,8 @@ impl DynRegisterFile {
         self.apply(Op::Accum, addr, delta, &mut []).map(|_| ())
     }
 
-    /// Takes back a delta that was accumulated before. The same as [`accum`](Self::accum): a delta
-    /// is its own inverse.
+    /// Undoes an earlier [`accum`](Self::accum) of the same delta. It is the same operation,
+    /// because a delta is its own inverse.
     ///
     /// # Errors
     ///
@@ -215,7 +212,7 @@ impl DynRegisterFile {
         self.accum(addr, delta)
     }
 
-    /// READ: `S` into `out`. Returns whether `D` was 0.
+    /// READ: writes `S` to `out`. Returns whether `D` was 0.
     ///
     /// # Errors
     ///
@@ -224,11 +221,11 @@ impl DynRegisterFile {
     pub fn read(&self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
         with_file!(&self.table, file => {
             check_out(file, out)?;
-            Ok(answer(file.read(addr)?, out))
+            Ok(write_response(file.read(addr)?, out))
         })
     }
 
-    /// SWAP: `S` into `out`, then `R := S`, `D := 0`. Returns whether `D` was 0.
+    /// SWAP: writes `S` to `out`, then sets `R := S`, `D := 0`. Returns whether `D` was 0.
     ///
     /// # Errors
     ///
@@ -237,11 +234,11 @@ impl DynRegisterFile {
     pub fn swap(&mut self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
         with_file!(&mut self.table, file => {
             check_out(file, out)?;
-            Ok(answer(file.swap(addr)?, out))
+            Ok(write_response(file.swap(addr)?, out))
         })
     }
 
-    /// DELTA: `D` into `out`. Returns whether `D` was 0.
+    /// DELTA: writes `D` to `out`. Returns whether `D` was 0.
     ///
     /// # Errors
     ///
@@ -250,11 +247,11 @@ impl DynRegisterFile {
     pub fn delta(&self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
         with_file!(&self.table, file => {
             check_out(file, out)?;
-            Ok(answer(file.delta(addr)?, out))
+            Ok(write_response(file.delta(addr)?, out))
         })
     }
 
-    /// DRAIN: `D` into `out`, then `R := S`, `D := 0`. Returns whether `D` was 0.
+    /// DRAIN: writes `D` to `out`, then sets `R := S`, `D := 0`. Returns whether `D` was 0.
     ///
     /// # Errors
     ///
@@ -263,12 +260,12 @@ impl DynRegisterFile {
     pub fn drain(&mut self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
         with_file!(&mut self.table, file => {
             check_out(file, out)?;
-            Ok(answer(file.drain(addr)?, out))
+            Ok(write_response(file.drain(addr)?, out))
         })
     }
 
     /// Accumulates a list of deltas: delta `i` is limbs `i * limbs() .. (i + 1) * limbs()` of
-    /// `deltas` and goes to address `addrs[i]`. An address may occur any number of times.
+    /// `deltas` and goes to address `addrs[i]`. An address may occur more than once.
     ///
     /// # Errors
     ///
@@ -286,8 +283,7 @@ impl DynRegisterFile {
         let entries = || addrs.iter().zip(deltas.chunks_exact(limbs));
         for (index, (&addr, delta)) in entries().enumerate() {
             if let Err(error) = self.accum(addr, delta) {
-                // Deltas are their own inverses: applying what was applied so far once more takes
-                // it back.
+                // Deltas are their own inverses, so applying the earlier entries again undoes them.
                 for (&addr, delta) in entries().take(index) {
                     self.rollback(addr, delta)?;
                 }
@@ -297,9 +293,8 @@ impl DynRegisterFile {
         Ok(())
     }
 
-    /// Takes over the deltas of every address of `other`, a [bank](Self::bank) of the same
-    /// references; see
-    /// [`RegisterFile::merge_from`].
+    /// Adds the deltas of every address of `other`, a [bank](Self::bank) with the same references.
+    /// See [`RegisterFile::merge_from`].
     ///
     /// # Errors
     ///
@@ -317,13 +312,13 @@ impl DynRegisterFile {
         })
     }
 
-    /// A copy of the whole contents.
+    /// A copy of all references and accumulators.
     pub fn snapshot(&self) -> DynSnapshot {
         DynSnapshot(self.clone())
     }
 
-    /// Goes back to the contents of a snapshot, which may be of another register file of this width
-    /// and depth.
+    /// Replaces the contents with those of a snapshot, which may come from another register file of
+    /// the same width and depth.
     ///
     /// # Errors
     ///
@@ -373,11 +368,11 @@ fn apply<W: Word>(
     }
     Ok(file
         .apply(op, addr, value)?
-        .map(|response| answer(response, out)))
+        .map(|response| write_response(response, out)))
 }
 
-/// The word in `limbs`, which must be as many as it takes and clear in the `excess` bits of the
-/// highest.
+/// The word made of `limbs`. There must be exactly as many as the word has, and the `excess` bits
+/// of the highest must be 0.
 #[inline]
 fn argument<W: Word>(limbs: &[u64], excess: u64) -> Result<W, Error> {
     match (W::from_limbs(limbs), limbs.last()) {
@@ -413,7 +408,7 @@ fn check_out<W: Word>(_: &RegisterFile<W>, out: &[u64]) -> Result<(), Error> {
 }
 
 #[inline]
-fn answer<W: Word>(response: Response<W>, out: &mut [u64]) -> bool {
+fn write_response<W: Word>(response: Response<W>, out: &mut [u64]) -> bool {
     for (index, limb) in out.iter_mut().enumerate() {
         *limb = response.data.limb(index);
     }

@@ -1,41 +1,40 @@
 use alloc::boxed::Box;
 
+use crate::word::MAX_WIDTH;
+
 /// Why an operation was refused.
 ///
-/// An operation that returns an error has changed nothing: neither the table it was called on nor
-/// an output buffer.
+/// An operation that returns an error has changed neither the table it was called on nor an output
+/// buffer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A register file without addresses was asked for.
+    /// A depth of 0 was requested.
     #[error("a register file needs at least one address; give a depth of 1 or more")]
     NoDepth,
 
     /// The tables could not be allocated.
     #[error("no memory for {depth} addresses of {width} bits; choose a smaller depth or width")]
     OutOfMemory {
-        /// The depth that was asked for.
+        /// The requested depth.
         depth: usize,
         /// The width of a word in bits.
         width: u32,
     },
 
-    /// A run-time width that no [`DynRegisterFile`](crate::DynRegisterFile) has.
-    #[error(
-        "a width of {width} bits is not supported; choose one of 1 to {}",
-        crate::MAX_WIDTH
-    )]
+    /// A width outside 1 to [`MAX_WIDTH`].
+    #[error("a width of {width} bits is not supported; choose one of 1 to {MAX_WIDTH}")]
     Width {
-        /// The width that was asked for.
+        /// The requested width.
         width: u32,
     },
 
     /// An address outside the register file.
     #[error("address {addr} is outside a register file of {depth}; use an address below {depth}")]
     Address {
-        /// The address that was given.
+        /// The address.
         addr: usize,
-        /// The number of addresses there are.
+        /// The depth of the register file.
         depth: usize,
     },
 
@@ -51,7 +50,7 @@ pub enum Error {
         width: u32,
     },
 
-    /// A buffer of limbs that is not exactly as long as the values need.
+    /// A buffer of limbs of the wrong length.
     #[error(
         "{found} limbs were given where {expected} are needed; \
          a value has ceil(width / 64) limbs of 64 bits"
@@ -63,46 +62,44 @@ pub enum Error {
         found: usize,
     },
 
-    /// Two register files of different depths were to be merged, or restored from one another.
+    /// A merge or restore between register files of different depths.
     #[error(
         "a register file of {this} addresses cannot take one of {other}; both need the same depth"
     )]
     Depths {
-        /// The depth of the register file that was called.
+        /// The depth of the register file that was called on.
         this: usize,
-        /// The depth of the one that was handed in.
+        /// The depth of the argument.
         other: usize,
     },
 
-    /// Two register files of different widths were to be merged, or restored from one another.
+    /// A merge or restore between register files of different widths.
     #[error("a register file of {this} bits cannot take one of {other}; both need the same width")]
     Widths {
-        /// The width of the register file that was called.
+        /// The width of the register file that was called on.
         this: u32,
-        /// The width of the one that was handed in.
+        /// The width of the argument.
         other: u32,
     },
 
-    /// Two single accumulators with different references were to be merged: their deltas do not
-    /// mean the same.
+    /// A merge of two accumulators with different references: their deltas are not comparable.
     #[error(
         "the references differ, so the deltas do not add up; \
          load or swap both to the same reference first"
     )]
     References,
 
-    /// Two register files with different references were to be merged: their deltas do not mean the
-    /// same.
+    /// A merge of two register files with different references: their deltas are not comparable.
     #[error(
         "the references differ, first at address {addr}, so the deltas do not add up; \
          load or swap both to the same reference first"
     )]
     ReferencesAt {
-        /// The lowest address at which they differ.
+        /// The lowest address at which the references differ.
         addr: usize,
     },
 
-    /// One entry of a list was refused, and the whole list with it.
+    /// One entry of a list was refused, so none of the list was applied.
     #[error("entry {index} of the list: {reason} (nothing of the list was applied)")]
     Entry {
         /// The position of the entry, from 0.

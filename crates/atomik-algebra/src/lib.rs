@@ -1,24 +1,24 @@
-//! The ATOMiK delta-state algebra in software.
+//! The ATOMiK delta-state algebra in software: the model that the hardware is checked against.
 //!
-//! The state of one address is a pair of words: a *reference* `R` and an *accumulator* `D`. Its
+//! The state of an address is a pair of words: a *reference* `R` and an *accumulator* `D`. Its
 //! current state is `S = R xor D`. Words under xor form an Abelian group in which every element is
 //! its own inverse, so deltas may arrive in any order, be split over any number of banks, and be
-//! undone by being applied once more. `docs/spec.md`, section 1, is normative for everything here.
+//! undone by applying them again. `docs/spec.md`, section 1, is normative for this crate.
 //!
 //! | item | what it is |
 //! |---|---|
 //! | [`Op`] | the seven operations, with their codes and names |
-//! | [`Response`] | what an operation that answers gives back: a word, and whether `D` was 0 |
-//! | [`Word`] | a machine word: `u8` to `u128`, or [`Wide`] for a multiple of 64 bits |
+//! | [`Response`] | the result of READ, SWAP, DELTA or DRAIN: a word, and whether `D` was 0 |
+//! | [`Word`] | a word type: `u8` to `u128`, or [`Wide`] for a multiple of 64 bits |
 //! | [`Accumulator`] | one address |
-//! | [`RegisterFile`], [`Snapshot`] | many addresses, of a width known at compile time |
-//! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses, of 1 to 512 bits chosen at run time |
-//! | [`xor_fold`] | the reduction of a list of deltas to one |
-//! | [`Error`] | everything that can be refused; whatever returns it has changed nothing |
+//! | [`RegisterFile`], [`Snapshot`] | many addresses, with a width known at compile time |
+//! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses of 1 to 512 bits, chosen at run time |
+//! | [`xor_fold`] | reduces a list of deltas to one |
+//! | [`Error`] | why an operation was refused; a refused operation changes nothing |
 //!
 //! # Example
 //!
-//! Two banks of one table take deltas apart from each other and are merged:
+//! A table and its bank accumulate deltas separately and are then merged:
 //!
 //! ```
 //! use atomik_algebra::{Error, RegisterFile};
@@ -43,8 +43,29 @@
 //!
 //! # Features
 //!
-//! `std` (default) runs large merges and reductions on the threads of the current rayon pool.
-//! Without it the crate is `no_std` and needs `alloc` alone; results are the same.
+//! `std` (default) runs large merges and folds on the threads of the current rayon pool. Without it
+//! the crate is `no_std` and needs only `alloc`; the results are the same.
+//!
+//! # Speed
+//!
+//! `cargo bench -p atomik-algebra` on a 2-core virtual machine. Rates are those of the fastest
+//! sample; the last column is the ratio to a bare loop that does the same in the same run.
+//!
+//! | | rate | of bare |
+//! |---|---|---|
+//! | `accum`, random address, 16384 words of 64 bits | 955 M/s | 1.01 |
+//! | `accum` on one [`Accumulator`] | 444 M/s | 1.00 |
+//! | `accum`, width chosen at run time (64 bits) | 786 M/s | 0.83 |
+//! | dense merge of a bank, in cache | 32.7 GB/s | 0.98 |
+//! | dense merge of a bank, 2 x 256 MiB, one thread | 5.7 GB/s | 0.91 |
+//! | the same, both cores | 11.5 GB/s | 1.83 |
+//! | dense merge that must compare references, in cache | 20.3 GB/s | 0.61 |
+//! | the same, out of cache | 3.3 GB/s | 0.53 |
+//! | fold of deltas, out of cache, one thread | 9.9 GB/s | 0.99 |
+//! | the same, both cores | 19.9 GB/s | 2.00 |
+//!
+//! For comparison, ATOMiK's original Python package reached 6.6 M/s on one context and 2.3 M/s on a
+//! table of 256 entries, on one core (measured separately, before this project).
 
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
@@ -62,8 +83,8 @@ mod word;
 
 pub use accumulator::Accumulator;
 pub use bulk::xor_fold;
-pub use dyn_register_file::{DynRegisterFile, DynSnapshot, MAX_WIDTH};
+pub use dyn_register_file::{DynRegisterFile, DynSnapshot};
 pub use error::Error;
 pub use op::{Op, Response};
 pub use register_file::{RegisterFile, Snapshot};
-pub use word::{W256, W512, Wide, Word};
+pub use word::{MAX_WIDTH, W256, W512, Wide, Word};

@@ -1,6 +1,6 @@
 use core::fmt;
 
-/// An operation on one address, as it is coded in the three bits of `cmd_op`.
+/// An operation on one address, encoded in the three bits of `cmd_op`.
 ///
 /// `R` is the reference, `D` the accumulator and `S = R xor D` the current state of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -10,15 +10,15 @@ pub enum Op {
     Nop = 0,
     /// `R := value`, `D := 0`.
     Load = 1,
-    /// `D := D xor delta`. A rollback of a delta is this operation with the same delta.
+    /// `D := D xor delta`. Rolling a delta back is this operation with the same delta.
     Accum = 2,
-    /// Answers `S`.
+    /// Returns `S`.
     Read = 3,
-    /// Answers `S`, then `R := S`, `D := 0`.
+    /// Returns `S`, then sets `R := S`, `D := 0`.
     Swap = 4,
-    /// Answers `D`.
+    /// Returns `D`.
     Delta = 5,
-    /// Answers `D`, then `R := S`, `D := 0`.
+    /// Returns `D`, then sets `R := S`, `D := 0`.
     Drain = 6,
 }
 
@@ -40,8 +40,8 @@ impl Op {
         self as u8
     }
 
-    /// The operation that hardware performs for a code: the low three bits count, and the reserved
-    /// code 7 is a NOP.
+    /// The operation that the hardware performs for a code: only the low three bits count, and the
+    /// reserved code 7 is a NOP.
     #[inline]
     pub const fn from_code(code: u8) -> Self {
         match code & 7 {
@@ -68,8 +68,9 @@ impl Op {
         }
     }
 
-    /// The operation of that [`name`](Self::name), or `None`. `rollback` is a name of the software
-    /// interface and of traces for [`Op::Accum`], not one of an operation, so it is not found here.
+    /// The operation with this [`name`](Self::name), or `None`. `rollback` is an alias of
+    /// [`Op::Accum`] in traces and in the software interface, not the name of an operation, so the
+    /// result for it is `None`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|op| op.name() == name)
     }
@@ -80,7 +81,7 @@ impl Op {
         matches!(self, Self::Load | Self::Accum)
     }
 
-    /// Whether the operation answers with a [`Response`].
+    /// Whether the operation returns a [`Response`].
     #[inline]
     pub const fn responds(self) -> bool {
         matches!(self, Self::Read | Self::Swap | Self::Delta | Self::Drain)
@@ -93,7 +94,7 @@ impl fmt::Display for Op {
     }
 }
 
-/// The answer to READ, SWAP, DELTA and DRAIN.
+/// The response to READ, SWAP, DELTA or DRAIN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Response<W> {
     /// `S` for READ and SWAP, `D` for DELTA and DRAIN.

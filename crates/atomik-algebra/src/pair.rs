@@ -1,8 +1,8 @@
-//! What the operations do to the two words of an address, written once for every container.
+//! The operations on the two words of an address, shared by all containers.
 
 use crate::{Response, Word};
 
-/// The two words of one address, wherever they are kept.
+/// The two words of one address.
 pub(crate) struct Pair<'a, W> {
     pub reference: &'a mut W,
     pub accumulator: &'a mut W,

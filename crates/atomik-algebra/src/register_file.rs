@@ -5,10 +5,10 @@ use core::hash::{Hash, Hasher};
 use crate::pair::{self, Pair};
 use crate::{Error, Op, Response, Word, bulk};
 
-/// An addressed set of accumulators: two dense tables, one of references and one of accumulators.
+/// A table of accumulators: two dense arrays, one of references and one of accumulators.
 ///
 /// After [`new`](Self::new) every reference and every accumulator is 0, as in hardware after reset.
-/// An error leaves everything as it was.
+/// An error leaves the table unchanged.
 ///
 /// ```
 /// use atomik_algebra::{Error, RegisterFile, W256, Wide};
@@ -27,16 +27,16 @@ pub struct RegisterFile<W> {
     lineage: Lineage,
 }
 
-/// What is known about the references without looking at them.
+/// What is known about the references without reading them.
 ///
 /// A dense merge is bound by memory bandwidth, and comparing two tables of references moves as much
-/// memory again. Two tables whose references are known to be equal skip it. Only what changes a
-/// reference pays for this knowledge.
+/// memory again. Tables whose references are known to be equal skip the comparison. Only operations
+/// that change a reference pay for this knowledge.
 #[derive(Clone, Debug)]
 enum Lineage {
     /// All references are 0, as after reset.
     Reset,
-    /// The references are those of every other table with the same token.
+    /// The references equal those of every other table with the same token.
     Shared(Arc<()>),
     /// Nothing is known.
     Own,
@@ -52,7 +52,7 @@ impl Lineage {
     }
 }
 
-/// The whole contents of a [`RegisterFile`] at one moment; see [`RegisterFile::snapshot`].
+/// A copy of a [`RegisterFile`], made by [`RegisterFile::snapshot`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot<W: Word>(RegisterFile<W>);
 
@@ -87,11 +87,11 @@ impl<W: Word> RegisterFile<W> {
         })
     }
 
-    /// A bank of this register file: the same references, and accumulators that are all 0.
+    /// A bank of this register file: a copy with the same references and all accumulators 0.
     ///
-    /// Deltas may go to any bank and be [merged](Self::merge_from) later. A bank remembers where
-    /// its references came from (hence `&mut self`), so merging need not compare them until one
-    /// side changes a reference.
+    /// Deltas may go to any bank and be [merged](Self::merge_from) later. Table and bank both
+    /// record that their references are equal (hence `&mut self`), so a merge compares them only
+    /// after one side has changed a reference.
     #[must_use]
     pub fn bank(&mut self) -> Self {
         if let Lineage::Own = self.lineage {
@@ -118,9 +118,9 @@ impl<W: Word> RegisterFile<W> {
         &self.accumulators
     }
 
-    /// Performs `op` on address `addr` with `arg`, which counts for the operations that [take
-    /// data](Op::takes_data) only. Answers for the operations that [respond](Op::responds). A NOP
-    /// has no address, so any will do.
+    /// Performs `op` on address `addr`. `arg` is used only by operations that [take
+    /// data](Op::takes_data). Returns a response if the operation [responds](Op::responds). A NOP
+    /// ignores the address.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ impl<W: Word> RegisterFile<W> {
         }
     }
 
-    /// Takes back a delta that was accumulated before. The same as [`accum`](Self::accum): a delta
-    /// is its own inverse.
+    /// Undoes an earlier [`accum`](Self::accum) of the same delta. It is the same operation,
+    /// because a delta is its own inverse.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl<W: Word> RegisterFile<W> {
         self.accum(addr, delta)
     }
 
-    /// READ: answers `S`.
+    /// READ: returns `S`.
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl<W: Word> RegisterFile<W> {
         }
     }
 
-    /// SWAP: answers `S`, then `R := S`, `D := 0`.
+    /// SWAP: returns `S`, then sets `R := S`, `D := 0`.
     ///
     /// # Errors
     ///
@@ -199,7 +199,7 @@ impl<W: Word> RegisterFile<W> {
         Ok(self.pair(addr)?.swap())
     }
 
-    /// DELTA: answers `D`.
+    /// DELTA: returns `D`.
     ///
     /// # Errors
     ///
@@ -212,7 +212,7 @@ impl<W: Word> RegisterFile<W> {
         }
     }
 
-    /// DRAIN: answers `D`, then `R := S`, `D := 0`.
+    /// DRAIN: returns `D`, then sets `R := S`, `D := 0`.
     ///
     /// # Errors
     ///
@@ -222,7 +222,7 @@ impl<W: Word> RegisterFile<W> {
         Ok(self.pair(addr)?.drain())
     }
 
-    /// Accumulates every `(address, delta)` of a list. An address may occur any number of times.
+    /// Accumulates every `(address, delta)` of a list. An address may occur more than once.
     ///
     /// # Errors
     ///
@@ -231,8 +231,7 @@ impl<W: Word> RegisterFile<W> {
     pub fn accum_batch(&mut self, batch: &[(usize, W)]) -> Result<(), Error> {
         for (index, &(addr, delta)) in batch.iter().enumerate() {
             if let Err(error) = self.accum(addr, delta) {
-                // Deltas are their own inverses: applying what was applied so far once more takes
-                // it back.
+                // Deltas are their own inverses, so applying the earlier entries again undoes them.
                 for &(addr, delta) in &batch[..index] {
                     self.rollback(addr, delta)?;
                 }
@@ -242,25 +241,26 @@ impl<W: Word> RegisterFile<W> {
         Ok(())
     }
 
-    /// Takes over the deltas of every address of `other`, a [bank](Self::bank) of the same
-    /// references: `D := D xor other.D`.
+    /// Adds the deltas of every address of `other`, a [bank](Self::bank) with the same references:
+    /// `D := D xor other.D`.
     ///
     /// With the feature `std`, large tables are merged by all threads of the current rayon pool.
     ///
     /// # Errors
     ///
-    /// [`Error::Depths`] when the depths differ, [`Error::ReferencesAt`] when the references do.
+    /// [`Error::Depths`] when the depths differ, [`Error::ReferencesAt`] when the references
+    /// differ.
     pub fn merge_from(&mut self, other: &Self) -> Result<(), Error> {
         self.check_merge(other)?;
         bulk::xor_into(&mut self.accumulators, &[&other.accumulators]);
         Ok(())
     }
 
-    /// Takes over the deltas of a whole list of banks, in one pass over this table.
+    /// Adds the deltas of several banks in one pass over this table.
     ///
     /// # Errors
     ///
-    /// [`Error::Entry`] with the reason why [`merge_from`](Self::merge_from) would refuse the first
+    /// [`Error::Entry`] with the error that [`merge_from`](Self::merge_from) returns for the first
     /// bad entry.
     pub fn merge_from_all(&mut self, others: &[&Self]) -> Result<(), Error> {
         for (index, other) in others.iter().enumerate() {
@@ -272,13 +272,13 @@ impl<W: Word> RegisterFile<W> {
         Ok(())
     }
 
-    /// A copy of the whole contents.
+    /// A copy of all references and accumulators.
     pub fn snapshot(&self) -> Snapshot<W> {
         Snapshot(self.clone())
     }
 
-    /// Goes back to the contents of a snapshot, which may be of another register file of this
-    /// depth.
+    /// Replaces the contents with those of a snapshot, which may come from another register file of
+    /// the same depth.
     ///
     /// # Errors
     ///
@@ -318,7 +318,7 @@ impl<W: Word> RegisterFile<W> {
         }
     }
 
-    /// Both words of an address, for a caller that is about to change the reference.
+    /// Both words of an address, to change the reference.
     #[inline]
     fn pair(&mut self, addr: usize) -> Result<Pair<'_, W>, Error> {
         let depth = self.depth();
@@ -327,7 +327,7 @@ impl<W: Word> RegisterFile<W> {
             self.accumulators.get_mut(addr),
         ) {
             (Some(reference), Some(accumulator)) => {
-                // Tested first because a plain store would have to drop the old value.
+                // Tested first: an unconditional store would have to drop the old value.
                 if !matches!(self.lineage, Lineage::Own) {
                     self.lineage = Lineage::Own;
                 }
@@ -342,7 +342,7 @@ impl<W: Word> RegisterFile<W> {
 }
 
 impl<W: Word> PartialEq for RegisterFile<W> {
-    /// Whether every reference and every accumulator is the same.
+    /// Whether all references and all accumulators are equal.
     fn eq(&self, other: &Self) -> bool {
         self.references == other.references && self.accumulators == other.accumulators
     }

@@ -2,10 +2,13 @@ use core::fmt;
 use core::hash::Hash;
 use core::ops::{BitXor, BitXorAssign};
 
-/// A word of a fixed number of bits: an element of the group that deltas live in.
+/// The largest width, in bits, of a register file whose width is chosen at run time.
+pub const MAX_WIDTH: u32 = 512;
+
+/// A word of a fixed number of bits: an element of the group of deltas.
 ///
-/// Implemented for `u8`, `u16`, `u32`, `u64`, `u128` and [`Wide`]. Words meet the outside as
-/// *limbs*: 64-bit pieces, lowest first, `ceil(BITS / 64)` of them.
+/// Implemented for `u8`, `u16`, `u32`, `u64`, `u128` and [`Wide`]. Words convert to and from
+/// *limbs*: `ceil(BITS / 64)` pieces of 64 bits, lowest first.
 pub trait Word:
     Copy
     + Eq
@@ -31,11 +34,11 @@ pub trait Word:
         self == Self::ZERO
     }
 
-    /// The word with these limbs, or `None` when there are not exactly [`LIMBS`](Self::LIMBS) of
-    /// them or a bit at or above [`BITS`](Self::BITS) is set.
+    /// The word with these limbs, or `None` if their number is not [`LIMBS`](Self::LIMBS) or a bit
+    /// at or above [`BITS`](Self::BITS) is set.
     fn from_limbs(limbs: &[u64]) -> Option<Self>;
 
-    /// Limb `index` of the word, 0 being the lowest; 0 when the word has no such limb.
+    /// Limb `index` of the word, with 0 the lowest. Limbs beyond the highest are 0.
     fn limb(self, index: usize) -> u64;
 }
 
@@ -85,8 +88,7 @@ impl Word for u128 {
     }
 }
 
-/// A word of `64 * LIMBS` bits, lowest limb first. `LIMBS` of 0 does not compile where it is used
-/// as a [`Word`].
+/// A word of `64 * LIMBS` bits, lowest limb first. Using `Wide<0>` as a [`Word`] does not compile.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Wide<const LIMBS: usize>(
     /// The limbs, lowest first.

@@ -244,8 +244,8 @@ impl Cache {
 
     /// The lock file of an entry, named by the last digits of the entry's name. Two entries share
     /// one with a probability of 1 in 65536, which costs a wait at worst. Parts have a lock file of
-    /// their own, because an entry's lock is held while its parts are built. The holder of that lock
-    /// takes no other, so there is no deadlock.
+    /// their own, because an entry's lock is held while its parts are built. The holder of that
+    /// lock takes no other, so there is no deadlock.
     fn lock_path(&self, entry: &str) -> PathBuf {
         let last = entry.len().saturating_sub(PART.len());
         self.dir
@@ -348,7 +348,8 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // After a success the folder is gone already. After a failure here, a later process sweeps it.
+        // After a success the folder is gone already. After a failure here, a later process sweeps
+        // it.
         let _ = fs::remove_dir_all(&self.dir);
     }
 }

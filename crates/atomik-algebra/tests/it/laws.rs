@@ -14,7 +14,7 @@ for_every_word! {
     any_bank_split_equals_one_accumulator,
     any_bank_split_equals_one_register_file,
     swap_and_drain_leave_the_state,
-    swap_answers_the_state_and_drain_the_delta,
+    swap_returns_the_state_and_drain_the_delta,
     rolling_back_any_sub_multiset_equals_never_applying_it,
     clean_says_whether_the_accumulator_was_zero,
     merge_adds_deltas_of_equal_references_and_refuses_others,
@@ -177,7 +177,7 @@ fn swap_and_drain_leave_the_state<W: Word>() {
     });
 }
 
-fn swap_answers_the_state_and_drain_the_delta<W: Word>() {
+fn swap_returns_the_state_and_drain_the_delta<W: Word>() {
     check(state(W::BITS), |before| {
         let before = accumulator::<W>(&before);
         let state = before.reference() ^ before.accumulator();
@@ -256,7 +256,7 @@ fn merge_adds_deltas_of_equal_references_and_refuses_others<W: Word>() {
 }
 
 #[test]
-fn codes_and_names_are_those_of_the_spec() {
+fn codes_and_names_match_the_spec() {
     let table = [
         (0, "nop", false, false),
         (1, "load", true, false),
@@ -276,7 +276,7 @@ fn codes_and_names_are_those_of_the_spec() {
 }
 
 #[test]
-fn code_seven_is_a_nop_and_only_three_bits_count() {
+fn code_seven_is_a_nop_and_only_the_low_three_bits_count() {
     for code in 0..=u8::MAX {
         let expected = match code % 8 {
             7 => Op::Nop,
@@ -287,7 +287,7 @@ fn code_seven_is_a_nop_and_only_three_bits_count() {
 }
 
 #[test]
-fn limbs_that_are_too_many_too_few_or_too_wide_are_no_word() {
+fn too_many_too_few_or_too_wide_limbs_make_no_word() {
     assert_eq!(u8::from_limbs(&[0xff]), Some(0xff));
     assert_eq!(u8::from_limbs(&[0x100]), None);
     assert_eq!(u64::from_limbs(&[]), None);

@@ -1,7 +1,6 @@
-//! What the register file means, written a second time from the table in `docs/spec.md`, section 1:
-//! bit by bit, over a map of the addresses that were ever touched, and with nothing taken from the
-//! crate but the names of the operations. Beside it the strategies that all tests draw words and
-//! commands from.
+//! A naive second implementation of the register file, written from the table in `docs/spec.md`,
+//! section 1: it works bit by bit, on a map of the addresses used so far, and shares only the names
+//! of the operations with the crate. The strategies that generate words and commands are here too.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -106,7 +105,7 @@ impl Oracle {
         to_limbs(&self.cell(addr).accumulator)
     }
 
-    /// The same references, no deltas.
+    /// A copy with the same references and no deltas.
     pub fn bank(&self) -> Self {
         let mut bank = self.clone();
         for cell in bank.cells.values_mut() {
@@ -115,7 +114,7 @@ impl Oracle {
         bank
     }
 
-    /// Adds the deltas of `other` or says at which address the references first differ.
+    /// Adds the deltas of `other`. The error is the first address at which the references differ.
     pub fn merge(&mut self, other: &Self, depth: usize) -> Result<(), usize> {
         let mut other = other.clone();
         for addr in 0..depth {
@@ -154,8 +153,8 @@ pub struct Command {
     pub value: Vec<u64>,
 }
 
-/// Limbs of a value of `width` bits. Few distinct values are common, so that deltas cancel and
-/// references meet.
+/// Limbs of a value of `width` bits. A few values are frequent, so that deltas cancel and
+/// references coincide.
 pub fn limbs(width: u32) -> BoxedStrategy<Limbs> {
     let count = width.div_ceil(64) as usize;
     let high = u64::MAX >> (64 * count as u32 - width);
@@ -182,13 +181,13 @@ pub fn limbs(width: u32) -> BoxedStrategy<Limbs> {
     .boxed()
 }
 
-/// Limbs of a list of fewer than `count` values of `width` bits.
+/// A list of fewer than `count` values of `width` bits, as limbs.
 pub fn list(width: u32, count: usize) -> BoxedStrategy<Vec<Limbs>> {
     prop::collection::vec(limbs(width), 0..count).boxed()
 }
 
-/// Runs a property. Everything here depends on the type of the input alone, and inputs are limbs
-/// for every width: drawing the words themselves would compile proptest once more for each width.
+/// Runs a property. Inputs are limbs for every width: if they were words, proptest would be
+/// compiled once per width.
 pub fn check<T: Debug>(
     strategy: impl Strategy<Value = T> + 'static,
     property: impl Fn(T) -> TestCaseResult,
@@ -220,7 +219,7 @@ fn run<T: Debug>(
 }
 
 pub fn from_limbs<W: Word>(limbs: &[u64]) -> W {
-    W::from_limbs(limbs).expect("the strategy makes words of the right width")
+    W::from_limbs(limbs).expect("the strategy generates words of the right width")
 }
 
 pub fn limbs_of<W: Word>(word: W) -> Vec<u64> {
@@ -237,12 +236,12 @@ pub fn commands(width: u32, depth: usize) -> BoxedStrategy<Vec<Command>> {
     prop::collection::vec(command, 0..80).boxed()
 }
 
-/// One address, two, a few, and more than a block.
+/// Depths of one address, two, a few, and more than a block.
 pub fn depth() -> BoxedStrategy<usize> {
     prop_oneof![Just(1), Just(2), 3..20_usize, Just(300)].boxed()
 }
 
-/// Instantiates `$test::<W>()`, which runs a property, for every word width.
+/// Defines a test per word type that calls `$test::<W>()`, which runs a property.
 macro_rules! for_every_word {
     ($($test:ident),+ $(,)?) => {
         for_every_word! { @widths [$($test),+]

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 for_every_word! {
-    every_implementation_answers_as_the_oracle_does,
+    every_implementation_matches_the_oracle,
     merging_tables_with_any_history_is_right_or_refused,
     a_batch_equals_its_entries_one_by_one,
     a_batch_with_a_bad_entry_changes_nothing,
@@ -35,7 +35,7 @@ fn batch<W: Word>(entries: &[(usize, Limbs)]) -> Vec<(usize, W)> {
         .collect()
 }
 
-/// A depth, two lists of commands and a batch that fit it.
+/// A depth, and two lists of commands and a batch for that depth.
 type Run = (usize, Vec<Command>, Vec<Command>, Vec<(usize, Limbs)>);
 
 fn runs(width: u32) -> BoxedStrategy<Run> {
@@ -52,12 +52,12 @@ fn runs(width: u32) -> BoxedStrategy<Run> {
         .boxed()
 }
 
-/// How far an address lies outside.
+/// The distance of an address from the end of the table.
 fn beyond() -> BoxedStrategy<usize> {
     prop_oneof![0..3_usize, Just(usize::MAX / 2)].boxed()
 }
 
-fn every_implementation_answers_as_the_oracle_does<W: Word>() {
+fn every_implementation_matches_the_oracle<W: Word>() {
     check(runs(W::BITS), |(depth, commands, ..)| {
         let mut oracle = Oracle::new(W::BITS);
         let mut file = RegisterFile::<W>::new(depth)?;
@@ -100,7 +100,7 @@ fn equals_oracle<W: Word>(
     Ok(())
 }
 
-/// What a test does with a few tables that are copied from each other, changed and merged.
+/// A step of a test that copies, changes and merges a few tables.
 #[derive(Clone, Debug)]
 enum Step {
     Command(usize, Command),
@@ -127,8 +127,7 @@ fn steps(width: u32, depth: usize) -> BoxedStrategy<Vec<Step>> {
     prop::collection::vec(step, 0..60).boxed()
 }
 
-/// A merge may skip comparing references that it knows to be equal; this is the test that it knows
-/// rightly.
+/// A merge skips comparing references that are known to be equal. This checks that knowledge.
 fn merging_tables_with_any_history_is_right_or_refused<W: Word>() {
     const DEPTH: usize = 3;
     check(steps(W::BITS, DEPTH), |steps| {
@@ -287,7 +286,7 @@ fn restore_goes_back_to_the_snapshot<W: Word>() {
     });
 }
 
-/// Words without a pattern, by the SplitMix64 generator: there are too many for a strategy to draw.
+/// Pseudo-random words by the SplitMix64 generator; there are too many for a proptest strategy.
 fn words<W: Word>(seed: u64, count: usize) -> Vec<W> {
     let mut state = seed;
     let mut next = || {
@@ -304,7 +303,7 @@ fn words<W: Word>(seed: u64, count: usize) -> Vec<W> {
     (0..count).map(|_| word()).collect()
 }
 
-/// Sizes that end inside and at the ends of blocks and tasks, on one thread and on several.
+/// Sizes at and around the boundaries of blocks and tasks, on one thread and on several.
 fn large_merges_and_folds_equal_the_plain_loop<W: Word>() {
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -347,7 +346,7 @@ fn large_merges_and_folds_equal_the_plain_loop_here<W: Word>() {
             at_once.merge_from_all(&[b, c])?;
             prop_assert!(at_once == one_by_one);
 
-            // References that differ at an address and everywhere after it: the first is named.
+            // References that differ from an address on: the error names the first.
             let addr = at.index(depth);
             let mut one = vec![0; W::LIMBS];
             one[W::LIMBS - 1] = 1;
