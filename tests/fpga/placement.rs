@@ -7,8 +7,9 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use atomik_fpga::bitstream::{Image, Packed};
+use atomik_fpga::bitstream::Packed;
 use atomik_fpga::device::Cells;
+use atomik_fpga::image::Image;
 use atomik_fpga::placement::Placement;
 use atomik_fpga::{Design, Device, Flow, Job, Outcome, Report};
 use atomik_hdl::Config;
@@ -179,7 +180,7 @@ fn the_netlist_that_is_timed_to_the_last_cell_is_proved_equal_to_the_plain_one()
     );
     yosys(&tool, dir, &script).unwrap();
     let plain = fs::read_to_string(dir.join("plain.json")).unwrap();
-    let timed = atomik_fpga::netlist::time_every_cell(&plain).unwrap();
+    let timed = atomik_fpga::gowin::time_every_cell(&plain).unwrap();
     assert!(timed.matches("_pass").count() > 50, "nothing was added");
     assert_eq!(proved_equal(&tool, dir, [&plain, &timed]), Ok(()));
     // And the proof is one: a table that inverts what it is to pass on is found.

@@ -45,9 +45,9 @@ pub enum Failure {
     #[error(transparent)]
     Fpga(#[from] atomik_fpga::FlowError),
     #[error(transparent)]
-    FpgaPlan(#[from] atomik_fpga::sweep::PlanError),
+    FpgaPlan(#[from] atomik_fpga::plan::PlanError),
     #[error(transparent)]
-    FpgaJob(atomik_fpga::sweep::JobError),
+    FpgaJob(atomik_fpga::plan::JobError),
     #[error("what to build is not known: name a --board or a --device")]
     NoDevice,
     #[error("{}: {source}; name a file of Verilog", .path.display())]

@@ -5,12 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use atomik_fpga::bitstream::{Bitstream, Image, Packed};
+use atomik_fpga::bitstream::{Bitstream, Packed};
 use atomik_fpga::device::{Cells, DEVICES};
 use atomik_fpga::goals::{Goal, Verdict};
-use atomik_fpga::placement::Use;
+use atomik_fpga::image::Image;
+use atomik_fpga::plan;
 use atomik_fpga::report::Spread;
 use atomik_fpga::sweep::{self, Sweep};
+use atomik_fpga::utilization::Use;
 use atomik_fpga::{
     Design, Device, Family, Flow, FlowError, Job, Observer, Outcome as Result_, Report, board, plot,
 };
@@ -72,7 +74,7 @@ fn job(place: &PlaceArgs, design: Design, device: &'static Device) -> Result<Job
     Ok(Job {
         design,
         device,
-        seeds: sweep::seeds(place.seeds).map_err(Failure::FpgaJob)?,
+        seeds: plan::seeds(place.seeds).map_err(Failure::FpgaJob)?,
         freq_mhz: place.freq.unwrap_or(device.freq_mhz),
         cells: place.cells,
     })

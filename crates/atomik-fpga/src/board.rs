@@ -1,16 +1,16 @@
-//! Boards: designs with a top module and pins of their own, as a `board.toml` beside their Verilog
-//! describes them.
+//! Boards: designs with their own top module and pins, described by a `board.toml` next to their
+//! Verilog.
 
 use std::path::Path;
 
 use atomik_hdl::{Config, Target, generate};
 use serde::Deserialize;
 
-use crate::bitstream::Image;
 use crate::device::{Cells, Device};
-use crate::sweep::{self, JobError, PlanError};
+use crate::image::Image;
+use crate::plan::{self, JobError, PlanError};
 
-/// A `board.toml`. Paths are relative to it.
+/// A `board.toml`. Paths in it are relative to the file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Board {
@@ -18,16 +18,16 @@ struct Board {
     device: String,
     /// The top module.
     top: String,
-    /// The frequency that the board's clock has, in MHz.
+    /// The frequency of the board's clock in MHz.
     freq_mhz: f64,
-    /// The file with the pins.
+    /// The constraint file with the pins.
     constraints: String,
     /// Verilog files.
     verilog: Vec<String>,
     regfile: RegisterFile,
 }
 
-/// The register file that is generated for the board.
+/// The register file to generate for the board.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegisterFile {
@@ -37,13 +37,13 @@ struct RegisterFile {
     target: Option<String>,
 }
 
-/// Reads the board in the folder `dir`, with its Verilog and that of its register file.
+/// Reads the board in the folder `dir`, including its Verilog, and generates its register file.
 ///
 /// # Errors
-/// When a file cannot be read, or the description makes no sense.
+/// If a file cannot be read, or if the description is invalid.
 pub fn read(dir: &Path) -> Result<Image, PlanError> {
     let path = dir.join("board.toml");
-    let (board, device, config) = sweep::read(&path, |board: Board| {
+    let (board, device, config) = plan::read(&path, |board: Board| {
         let device = Device::named(&board.device)?;
         let RegisterFile {
             width,
@@ -57,7 +57,7 @@ pub fn read(dir: &Path) -> Result<Image, PlanError> {
         };
         let config = Config::new(width, depth, lanes)?.with_target(target);
         if !board.freq_mhz.is_finite() || board.freq_mhz <= 0.0 {
-            return Err(JobError::Nothing("freq_mhz must be above 0"));
+            return Err(JobError::Frequency);
         }
         Ok((board, device, config))
     })?;
@@ -67,12 +67,14 @@ pub fn read(dir: &Path) -> Result<Image, PlanError> {
     };
     let mut verilog = vec![(format!("{}.v", config.name()), generate(&config).verilog)];
     for name in &board.verilog {
-        // The tools see one folder, so the files of several go into one.
+        // The tools see a single folder, so all files are copied into it.
         let file_name = Path::new(name).file_name().unwrap_or_default();
         let file_name = file_name.to_string_lossy().into_owned();
         if verilog.iter().any(|(other, _)| *other == file_name) {
-            let reason = format!("two Verilog files are called {file_name}; rename one of them");
-            return Err(PlanError::Format { path, reason });
+            return Err(PlanError::SameName {
+                path,
+                name: file_name,
+            });
         }
         verilog.push((file_name, text(name)?));
     }
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_board_that_makes_no_sense_is_refused_with_the_file_and_the_reason() {
+    fn an_invalid_board_is_refused_with_the_file_and_the_reason() {
         for (from, to, reason) in [
             ("gw1nr-9", "gw9", "no device is called"),
             ("width = 8", "width = 7", "possible widths"),

@@ -1,4 +1,4 @@
-//! What is placed.
+//! Designs: generated register files, and other Verilog.
 
 use atomik_hdl::{Config, Target, generate};
 use serde::{Deserialize, Serialize};
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 /// One port of a design.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Port {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Whether the design reads it.
+    /// Whether it is an input.
     pub input: bool,
-    /// How many bits it has.
+    /// The number of bits.
     pub bits: u32,
 }
 
-/// The size of a register file, and what its memories are made for.
+/// The size of a register file, and the target of its memories.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shape {
     /// Bits of a word.
@@ -23,7 +23,7 @@ pub struct Shape {
     pub depth: usize,
     /// Lanes.
     pub lanes: u32,
-    /// What the memories are made for.
+    /// The target of the memories.
     pub target: String,
 }
 
@@ -40,18 +40,18 @@ impl Shape {
     }
 }
 
-/// A module in Verilog, with all that it uses. Its clock is `clk`.
+/// A Verilog module with everything it instantiates. Its clock is `clk`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Design {
-    /// What it is called in reports.
+    /// The name in reports.
     pub name: String,
     /// The top module.
     pub top: String,
     /// The Verilog.
     pub verilog: String,
-    /// The ports of the top module; where they are not known yet, Yosys is asked.
+    /// The ports of the top module, if known. Otherwise Yosys reads them.
     pub ports: Option<Vec<Port>>,
-    /// Set for a generated register file.
+    /// The size, for a generated register file.
     pub shape: Option<Shape>,
 }
 
@@ -74,7 +74,7 @@ impl Design {
         }
     }
 
-    /// A module of somebody else's Verilog.
+    /// A module of any other Verilog.
     #[must_use]
     pub fn foreign(top: &str, verilog: String) -> Self {
         Self {
@@ -87,8 +87,8 @@ impl Design {
     }
 }
 
-/// A configuration as it is called in reports: `w64 d512 l4`, with the target where it is not that
-/// of any device.
+/// The name of a configuration in reports: `w64 d512 l4`, followed by the target unless that is
+/// generic.
 fn label(config: &Config) -> String {
     let mut text = format!(
         "w{} d{} l{}",

@@ -1,4 +1,4 @@
-//! The devices that designs are placed on, and how the tools are called for each.
+//! The devices that designs can be placed on, and the arguments of the tools for each.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use atomik_hdl::Target;
 use atomik_tools::ToolKind;
 use thiserror::Error;
 
-/// Devices that share their tools and the names of their cells.
+/// A family of devices, which share tools and cell names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
     /// Lattice ECP5.
@@ -18,7 +18,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// What places and routes for the family.
+    /// The nextpnr of the family.
     #[must_use]
     pub fn nextpnr(self) -> ToolKind {
         match self {
@@ -28,7 +28,7 @@ impl Family {
         }
     }
 
-    /// What packs bitstreams for the family.
+    /// The bitstream packer of the family.
     #[must_use]
     pub fn packer(self) -> ToolKind {
         match self {
@@ -38,8 +38,7 @@ impl Family {
         }
     }
 
-    /// The memories that a register file for the family is generated with, unless others are asked
-    /// for.
+    /// The default target of register files for the family.
     #[must_use]
     pub fn target(self) -> Target {
         match self {
@@ -50,10 +49,10 @@ impl Family {
     }
 }
 
-/// What a device has of each resource, by the data sheet of its maker.
+/// The resources of a device, from its data sheet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
-    /// Look-up tables of four inputs.
+    /// LUTs of four inputs.
     pub luts: u32,
     /// Flip-flops.
     pub ffs: u32,
@@ -66,20 +65,20 @@ pub struct Resources {
 /// An FPGA in a package, with a speed grade.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Device {
-    /// What it is called here: `ecp5-25k`.
+    /// The name used here, such as `ecp5-25k`.
     pub name: &'static str,
-    /// The part in full, with package and speed grade.
+    /// The full part name, with package and speed grade.
     pub part: &'static str,
-    /// Its family.
+    /// The family.
     pub family: Family,
-    /// What it has.
+    /// The resources.
     pub resources: Resources,
-    /// The frequency in MHz that nextpnr is asked for, unless another is. Without any it would try
-    /// for 12 MHz only.
+    /// The default frequency to request from nextpnr, in MHz. Without a request, nextpnr aims at
+    /// 12 MHz.
     pub freq_mhz: u32,
     /// The Yosys command, without the top module.
     pub synthesis: &'static str,
-    /// nextpnr's arguments for the device alone.
+    /// The arguments that select the device in nextpnr.
     pub nextpnr: &'static [&'static str],
 }
 
@@ -167,48 +166,24 @@ pub static DEVICES: [Device; 5] = [
     },
 ];
 
-/// Pins of the harness where nextpnr wants them named: the 27 MHz oscillator and two free pins of a
-/// Tang Nano 9K.
-pub(crate) const GOWIN_HARNESS_PINS: &str =
-    "IO_LOC \"clk\" 52;\nIO_LOC \"si\" 25;\nIO_LOC \"so\" 26;\n";
-
-/// There is no such device.
+/// There is no device of this name.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error(
-    "no device is called {0:?}; there are {list}",
+    "no device is called {0:?}; choose one of {list}",
     list = DEVICES.iter().map(|device| device.name).collect::<Vec<_>>().join(", ")
 )]
 pub struct UnknownDevice(pub String);
 
 impl Device {
-    /// The device of a name.
+    /// The device called `name`.
     ///
     /// # Errors
-    /// When there is none of that name; the message lists those that there are.
+    /// If there is none; the message lists all devices.
     pub fn named(name: &str) -> Result<&'static Self, UnknownDevice> {
         DEVICES
             .iter()
             .find(|device| device.name == name)
             .ok_or_else(|| UnknownDevice(name.to_owned()))
-    }
-}
-
-impl Device {
-    /// The Yosys commands that write the netlist of module `top`, whose ports are pins, to `file`.
-    #[must_use]
-    pub(crate) fn to_netlist(&self, top: &str, file: &str) -> String {
-        let command = self.synthesis;
-        match self.family {
-            Family::Ecp5 | Family::Ice40 => format!("{command} -top {top} -json {file}"),
-            // It would put pads on the ports of every module that is kept whole, not of the top
-            // alone. And flip-flops are to be seen together with the tables that feed them across
-            // modules; see `netlist::time_every_cell`.
-            Family::Gowin => format!(
-                "{command} -noiopads -top {top}; setattr -mod -unset keep_hierarchy; flatten; clean; \
-                 iopadmap -bits -inpad IBUF O:I -outpad OBUF I:O -toutpad TBUF ~OEN:I:O -tinoutpad IOBUF ~OEN:O:I:IO \
-                 {top}; clean; write_json {file}"
-            ),
-        }
     }
 }
 
@@ -218,19 +193,19 @@ impl fmt::Display for Device {
     }
 }
 
-/// How much of a design nextpnr's timing analysis is made to see.
+/// How much of a design nextpnr's timing analysis covers.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Cells {
-    /// Every path. On Gowin this takes a netlist of four-input tables alone: nextpnr knows no
-    /// delays of the smaller ones, nor of the tables that it adds ahead of registers, and leaves
-    /// every path through one out of its report. The circuit stays the same, and so does its size
-    /// on the device.
+    /// Every path. For Gowin, the netlist is rewritten to use only LUTs of four inputs: nextpnr
+    /// knows no delays of smaller LUTs, nor of the LUTs that it adds in front of registers, and
+    /// leaves every path through one out of its report. The circuit and its size on the device stay
+    /// the same.
     #[default]
     Timed,
-    /// The netlist as Yosys makes it, for comparison with figures that were measured so.
+    /// The netlist as Yosys writes it, for comparison with figures measured that way.
     Plain,
 }
 
@@ -245,14 +220,19 @@ impl Cells {
     }
 }
 
-impl FromStr for Cells {
-    type Err = String;
+/// The name is neither `timed` nor `plain`.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0:?} is neither timed nor plain; choose one of the two")]
+pub struct UnknownCells(pub String);
 
-    fn from_str(name: &str) -> Result<Self, String> {
+impl FromStr for Cells {
+    type Err = UnknownCells;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCells> {
         [Self::Timed, Self::Plain]
             .into_iter()
             .find(|cells| cells.name() == name)
-            .ok_or_else(|| format!("{name:?} is neither timed nor plain"))
+            .ok_or_else(|| UnknownCells(name.to_owned()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What was set out to be reached on FPGAs, and what was.
+//! Goals: frequencies to reach on FPGAs, and whether a report reaches them.
 
 use std::path::Path;
 
@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::design::Design;
 use crate::device::{Cells, Device};
-use crate::flow::Job;
+use crate::job::Job;
+use crate::plan::{self, JobError, PlanError, seeds};
 use crate::report::Report;
-use crate::sweep::{self, JobError, PlanError};
 
 /// A file of goals.
 #[derive(Debug, Deserialize)]
@@ -41,16 +41,16 @@ fn three() -> u32 {
     3
 }
 
-/// A goal: a design to place, and what it is to reach.
+/// A design to place, and the frequency it should reach.
 #[derive(Clone, Debug)]
 pub struct Goal {
-    /// What it is, for people.
+    /// The description shown in tables.
     pub text: String,
-    /// The median frequency to reach, in MHz. Without it, the design is to be placed.
+    /// The median frequency to reach, in MHz. None: the design only has to be placed.
     pub mhz: Option<f64>,
-    /// Whether a bitstream is to be packed, too.
+    /// Whether to pack a bitstream as well.
     pub bitstream: bool,
-    /// What to place.
+    /// The design to place.
     pub job: Job,
 }
 
@@ -58,9 +58,9 @@ impl Goal {
     /// Reads a file of goals.
     ///
     /// # Errors
-    /// When it is not there or no such file, or something in it cannot be placed.
+    /// If the file cannot be read, is not a file of goals, or names something that cannot be placed.
     pub fn read(path: &Path) -> Result<Vec<Self>, PlanError> {
-        sweep::read(path, |plan: Plan| {
+        plan::read(path, |plan: Plan| {
             plan.goal.into_iter().map(Self::of).collect()
         })
     }
@@ -79,15 +79,15 @@ impl Goal {
             job: Job {
                 design: Design::generated(&config),
                 device,
-                seeds: sweep::seeds(entry.seeds)?,
+                seeds: seeds(entry.seeds)?,
                 freq_mhz: entry.freq.unwrap_or(device.freq_mhz),
                 cells: entry.cells,
             },
         })
     }
 
-    /// Whether the report reaches the goal. One whose frequency leaves out what sets it does so
-    /// only with a note.
+    /// Whether the report reaches the goal. If its frequency does not cover the memories, the verdict
+    /// says so.
     #[must_use]
     pub fn verdict(&self, report: &Report) -> Verdict {
         match (report.fmax_mhz(), self.mhz) {
@@ -99,22 +99,22 @@ impl Goal {
     }
 }
 
-/// What became of a goal.
+/// Whether a goal was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// It is reached.
+    /// Reached.
     Met,
-    /// It is reached by a frequency that does not cover the memories.
+    /// Reached, but the frequency does not cover the memories.
     MetUncovered,
-    /// The median is below it.
+    /// The median is too low.
     Missed,
     /// The design was not placed.
     NotPlaced,
 }
 
 impl Verdict {
-    /// The verdict in a word or two.
+    /// The verdict as shown in tables.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {
@@ -129,7 +129,8 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::placement::{CriticalPath, Placement};
+    use crate::critical_path::CriticalPath;
+    use crate::placement::Placement;
     use crate::report::{Outcome, Spread};
     use crate::timing::Coverage;
 

@@ -1,22 +1,26 @@
-//! The registers around a design that is placed for its speed: without them, paths to and from pins
-//! would hide those inside, and there are fewer pins than ports.
+//! The harness: registers around a design that is placed to measure its speed. Without them, paths
+//! to and from pins would hide the paths inside, and a device has fewer pins than the design ports.
 //!
-//! Every input comes from one shift register with one bit in, every output goes into a register and
-//! through a tree of four-input xors with a register behind each, to one bit out. So no path of the
-//! harness has more than one level of logic, and none of the design's logic can be optimised away.
+//! All inputs come from a shift register with one input pin. All outputs are registered and reduced
+//! to one output pin by a tree of registered four-input xors. So no path of the harness has more
+//! than one level of logic, and none of the design's logic can be optimised away.
 
 use std::fmt::Write as _;
 
 use crate::design::Port;
 
-/// The name of the module.
+/// The name of the harness module.
 pub const TOP: &str = "harness";
-/// The name of the design's instance in it: what stands before the design's own names in reports.
+/// The instance name of the design in the harness; a prefix of the design's names in reports.
 pub const INSTANCE: &str = "dut";
 /// The clock of the design and of the harness.
 pub const CLOCK: &str = "clk";
 
-/// The Verilog of the harness around module `top`. Ports that are called [`CLOCK`] get the clock.
+/// Pins of the harness on Gowin devices, where nextpnr needs them named: the 27 MHz oscillator and
+/// two free pins of a Tang Nano 9K.
+pub(crate) const GOWIN_PINS: &str = "IO_LOC \"clk\" 52;\nIO_LOC \"si\" 25;\nIO_LOC \"so\" 26;\n";
+
+/// The Verilog of the harness around module `top`. The port called [`CLOCK`] is its clock.
 #[must_use]
 pub fn verilog(top: &str, ports: &[Port]) -> String {
     let data = || ports.iter().filter(|port| port.name != CLOCK);
@@ -95,7 +99,7 @@ pub fn verilog(top: &str, ports: &[Port]) -> String {
 
 const I: &str = "    ";
 
-/// A range, written for one bit, too, so that every bit can be selected.
+/// A range, also for a single bit, so that every bit can be selected.
 fn vector(bits: u32) -> String {
     format!("[{}:0]", bits.max(1) - 1)
 }

@@ -1,22 +1,30 @@
-//! Frequency and throughput of a sweep against lanes and depth, as one SVG of four panels.
+//! A plot of a sweep: frequency and throughput against lanes and depth, as an SVG of four panels.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 
 use plotters::coord::Shift;
+use plotters::drawing::DrawingAreaErrorKind;
 use plotters::prelude::*;
 use thiserror::Error;
 
 use crate::design::Shape;
 use crate::report::Report;
 
-/// The plot could not be drawn.
+/// Why the plot cannot be drawn.
 #[derive(Debug, Error)]
-#[error("cannot draw the plot: {0}")]
-pub struct PlotError(String);
+pub enum PlotError {
+    /// No design was placed.
+    #[error("cannot draw the plot: no design was placed; sweep smaller designs or larger devices")]
+    Empty,
+    /// The drawing library failed.
+    #[error("cannot draw the plot: {0}; the CSV has the same figures")]
+    Draw(#[from] DrawingAreaErrorKind<io::Error>),
+}
 
 const SIZE: (u32, u32) = (1280, 960);
-/// Colours that differ for the colour-blind, too (Okabe and Ito).
+/// Colours that colour-blind readers can tell apart (Okabe and Ito).
 const COLOURS: [RGBColor; 7] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -27,68 +35,65 @@ const COLOURS: [RGBColor; 7] = [
     RGBColor(60, 60, 60),
 ];
 
-/// What is along the bottom of a panel.
+/// The x axis of a panel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Along {
+enum X {
     Lanes,
     Depth,
 }
 
-/// What is up the side of a panel.
+/// The y axis of a panel.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Up {
+enum Y {
     Megahertz,
     Accumulates,
 }
 
-/// Draws the reports that were placed. All that a line does not run along is in its name.
+/// Draws the placed designs. A line connects designs that differ only in the variable of the x axis;
+/// its label names the rest.
 ///
 /// # Errors
-/// When there is nothing to draw.
+/// If no design was placed.
 pub fn svg(reports: &[Report]) -> Result<String, PlotError> {
     let mut text = String::new();
     {
         let root = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
-        root.fill(&WHITE).map_err(failed)?;
+        root.fill(&WHITE)?;
         let panels = root.split_evenly((2, 2));
-        let kinds = [
-            (Along::Lanes, Up::Megahertz),
-            (Along::Depth, Up::Megahertz),
-            (Along::Lanes, Up::Accumulates),
-            (Along::Depth, Up::Accumulates),
+        let axes = [
+            (X::Lanes, Y::Megahertz),
+            (X::Depth, Y::Megahertz),
+            (X::Lanes, Y::Accumulates),
+            (X::Depth, Y::Accumulates),
         ];
-        for (panel, (along, up)) in panels.iter().zip(kinds) {
-            draw(panel, reports, along, up)?;
+        for (panel, (x, y)) in panels.iter().zip(axes) {
+            draw(panel, reports, x, y)?;
         }
-        root.present().map_err(failed)?;
+        root.present()?;
     }
     Ok(text)
 }
 
-fn failed(error: impl std::fmt::Display) -> PlotError {
-    PlotError(error.to_string())
-}
-
 type Lines = BTreeMap<String, Vec<(f64, f64)>>;
 
-fn lines(reports: &[Report], along: Along, up: Up) -> Lines {
+fn lines(reports: &[Report], x: X, y: Y) -> Lines {
     let mut lines = Lines::new();
     for report in reports {
         let (Some(shape), Some(fmax)) = (&report.shape, report.fmax_mhz()) else {
             continue;
         };
-        let x = match along {
-            Along::Lanes => f64::from(shape.lanes),
-            Along::Depth => shape.depth as f64,
+        let position = match x {
+            X::Lanes => f64::from(shape.lanes),
+            X::Depth => shape.depth as f64,
         };
-        let y = match up {
-            Up::Megahertz => fmax.median,
-            Up::Accumulates => f64::from(shape.lanes) * fmax.median / 1e3,
+        let value = match y {
+            Y::Megahertz => fmax.median,
+            Y::Accumulates => f64::from(shape.lanes) * fmax.median / 1e3,
         };
         lines
-            .entry(line_name(report, shape, along))
+            .entry(line_name(report, shape, x))
             .or_default()
-            .push((x, y));
+            .push((position, value));
     }
     for points in lines.values_mut() {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -96,7 +101,7 @@ fn lines(reports: &[Report], along: Along, up: Up) -> Lines {
     lines
 }
 
-fn line_name(report: &Report, shape: &Shape, along: Along) -> String {
+fn line_name(report: &Report, shape: &Shape, x: X) -> String {
     let Shape {
         width,
         depth,
@@ -104,9 +109,9 @@ fn line_name(report: &Report, shape: &Shape, along: Along) -> String {
         target,
     } = shape;
     let mut name = format!("{} {target} w{width} ", report.device);
-    let _ = match along {
-        Along::Lanes => write!(name, "d{depth}"),
-        Along::Depth => write!(name, "l{lanes}"),
+    let _ = match x {
+        X::Lanes => write!(name, "d{depth}"),
+        X::Depth => write!(name, "l{lanes}"),
     };
     name
 }
@@ -114,72 +119,64 @@ fn line_name(report: &Report, shape: &Shape, along: Along) -> String {
 fn draw(
     panel: &DrawingArea<SVGBackend<'_>, Shift>,
     reports: &[Report],
-    along: Along,
-    up: Up,
+    x: X,
+    y: Y,
 ) -> Result<(), PlotError> {
-    let lines = lines(reports, along, up);
+    let lines = lines(reports, x, y);
     let points = || lines.values().flatten();
     let most = |of: fn(&(f64, f64)) -> f64| points().map(of).reduce(f64::max);
     let (Some(right), Some(top)) = (most(|p| p.0), most(|p| p.1)) else {
-        return Err(PlotError("nothing was placed".into()));
+        return Err(PlotError::Empty);
     };
-    let along_text = match along {
-        Along::Lanes => "lanes",
-        Along::Depth => "depth (words)",
+    let x_text = match x {
+        X::Lanes => "lanes",
+        X::Depth => "depth (words)",
     };
-    let up_text = match up {
-        Up::Megahertz => "median Fmax of the placed design (MHz)",
-        Up::Accumulates => "lanes x median Fmax (G accumulates/s, computed)",
+    let y_text = match y {
+        Y::Megahertz => "median Fmax of the placed design (MHz)",
+        Y::Accumulates => "lanes x median Fmax (G accumulates/s, computed)",
     };
     let mut chart = ChartBuilder::on(panel)
         .margin(12)
-        .caption(
-            format!("{up_text} against {along_text}"),
-            ("sans-serif", 16),
-        )
+        .caption(format!("{y_text} against {x_text}"), ("sans-serif", 16))
         .x_label_area_size(36)
         .y_label_area_size(56)
-        // Lanes and depths are powers of two. The legend stands to the right of the last.
+        // Lanes and depths are powers of two. The legend is to the right of the last.
         .build_cartesian_2d(
             (0.9..right * (right / 0.9).powf(0.45).max(2.0))
                 .log_scale()
                 .base(2.0),
             0.0..top * 1.15,
-        )
-        .map_err(failed)?;
+        )?;
     chart
         .configure_mesh()
-        .x_desc(along_text)
+        .x_desc(x_text)
         .x_labels(16)
         .x_label_formatter(&|x| format!("{x:.0}"))
-        .y_label_formatter(&|y| match up {
-            Up::Megahertz => format!("{y:.0}"),
-            Up::Accumulates => format!("{y:.1}"),
+        .y_label_formatter(&|value| match y {
+            Y::Megahertz => format!("{value:.0}"),
+            Y::Accumulates => format!("{value:.1}"),
         })
         .max_light_lines(0)
-        .draw()
-        .map_err(failed)?;
+        .draw()?;
     for (i, (name, points)) in lines.iter().enumerate() {
         let colour = COLOURS[i % COLOURS.len()];
         chart
             .draw_series(LineSeries::new(
                 points.iter().copied(),
                 colour.stroke_width(2),
-            ))
-            .map_err(failed)?
+            ))?
             .label(name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], colour.stroke_width(2)));
-        chart
-            .draw_series(points.iter().map(|&p| Circle::new(p, 3, colour.filled())))
-            .map_err(failed)?;
+        chart.draw_series(points.iter().map(|&p| Circle::new(p, 3, colour.filled())))?;
     }
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerRight)
         .background_style(WHITE.mix(0.8))
         .border_style(RGBColor(200, 200, 200))
-        .draw()
-        .map_err(failed)
+        .draw()?;
+    Ok(())
 }
 
 #[cfg(test)]
@@ -212,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_runs_along_one_number_and_leaves_out_what_was_not_placed() {
+    fn a_line_varies_one_number_and_leaves_out_designs_that_were_not_placed() {
         let reports = [
             report(16, 4, 200.0),
             report(16, 1, 300.0),
@@ -221,14 +218,14 @@ mod tests {
         ];
         let name = |rest: &str| format!("ecp5-25k ecp5 w8 {rest}");
         assert_eq!(
-            lines(&reports, Along::Lanes, Up::Megahertz),
+            lines(&reports, X::Lanes, Y::Megahertz),
             Lines::from([
                 (name("d16"), vec![(1.0, 300.0), (4.0, 200.0)]),
                 (name("d512"), vec![(1.0, 250.0)]),
             ])
         );
         assert_eq!(
-            lines(&reports, Along::Depth, Up::Accumulates),
+            lines(&reports, X::Depth, Y::Accumulates),
             Lines::from([
                 (name("l1"), vec![(16.0, 0.3), (512.0, 0.25)]),
                 (name("l4"), vec![(16.0, 0.8)]),
@@ -237,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_plot_names_its_lines_and_there_is_none_of_nothing() {
+    fn the_plot_labels_its_lines_and_needs_a_placed_design() {
         let text = svg(&[report(16, 1, 300.0), report(16, 2, 290.0)]).unwrap();
         assert!(text.starts_with("<svg") && text.trim_end().ends_with("</svg>"));
         assert!(text.contains("ecp5-25k ecp5 w8 d16"), "{text}");

@@ -1,33 +1,49 @@
-//! Running a tool to its end, or to that of our patience.
+//! Running a tool until it ends or the flow is stopped.
 
 use std::{
     fs::{self, File},
-    path::Path,
-    process::Child,
+    io,
+    path::{Path, PathBuf},
+    process::{Child, ExitStatus},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
 use atomik_tools::Tool;
+use thiserror::Error;
 
-/// Where a tool's own output goes, in the folder that it works in.
+/// Where a tool's stdout and stderr go, in its working folder.
 pub(crate) const PRINTED: &str = "printed.log";
 
-/// Lines of a tool's log that a message shows.
+/// Lines of a tool's log that an error message shows.
 const LAST_LINES: usize = 12;
 
-/// Why a tool has not done its work.
-#[derive(Debug)]
+/// Why a tool did not finish its work.
+#[derive(Debug, Error)]
 pub(crate) enum RunError {
-    /// It was told to stop.
+    /// The flow was stopped.
+    #[error("stopped")]
     Stopped,
-    /// It ended badly, or never started. What it said last.
-    Failed(String),
+    /// Its output cannot be captured.
+    #[error("cannot write to {}: {source}", dir.display())]
+    Output { dir: PathBuf, source: io::Error },
+    /// It did not start.
+    #[error("{} does not start: {source}", path.display())]
+    Start { path: PathBuf, source: io::Error },
+    /// The system lost track of it.
+    #[error("cannot wait for it: {0}")]
+    Wait(io::Error),
+    /// It exited with an error; the last lines of its log.
+    #[error("{last_lines}\n({status})")]
+    Exit {
+        status: ExitStatus,
+        last_lines: String,
+    },
 }
 
-/// Runs a tool in the folder `dir`, which is all that the WebAssembly builds see: so `args` name
-/// files relative to it. `log` is the file there that the tool writes its log to.
+/// Runs a tool in the folder `dir`. WebAssembly builds of the tools see nothing else, so `args` must
+/// name files relative to it. `log` is the log file that the tool writes there.
 pub(crate) fn run(
     tool: &Tool,
     dir: &Path,
@@ -35,10 +51,12 @@ pub(crate) fn run(
     log: &str,
     stop: &AtomicBool,
 ) -> Result<(), RunError> {
-    let failed = |reason: String| RunError::Failed(reason);
     let printed = File::create(dir.join(PRINTED))
         .and_then(|file| Ok((file.try_clone()?, file)))
-        .map_err(|error| failed(format!("cannot write to {}: {error}", dir.display())))?;
+        .map_err(|source| RunError::Output {
+            dir: dir.to_path_buf(),
+            source,
+        })?;
     let child = tool
         .command()
         .current_dir(dir)
@@ -46,7 +64,10 @@ pub(crate) fn run(
         .stdout(printed.0)
         .stderr(printed.1)
         .spawn()
-        .map_err(|error| failed(format!("{} does not start: {error}", tool.path.display())))?;
+        .map_err(|source| RunError::Start {
+            path: tool.path.clone(),
+            source,
+        })?;
     let mut child = Reaped(child);
     loop {
         if stop.load(Ordering::Relaxed) {
@@ -54,36 +75,40 @@ pub(crate) fn run(
         }
         match child.0.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(()),
-            // Ctrl-C reaches the tool, too, and maybe sooner.
+            // Ctrl-C reaches the tool as well, possibly before us.
             Ok(Some(_)) if stop.load(Ordering::Relaxed) => return Err(RunError::Stopped),
             Ok(Some(status)) => {
-                return Err(failed(format!("{}\n({status})", last_lines(dir, log))));
+                return Err(RunError::Exit {
+                    status,
+                    last_lines: last_lines(dir, log),
+                });
             }
             Ok(None) => thread::sleep(Duration::from_millis(20)),
-            Err(error) => return Err(failed(format!("cannot wait for it: {error}"))),
+            Err(error) => return Err(RunError::Wait(error)),
         }
     }
 }
 
-/// A process that does not outlive its owner.
+/// A child process that is killed when this is dropped.
 struct Reaped(Child);
 
 impl Drop for Reaped {
     fn drop(&mut self) {
-        // Both fail only when it is gone already.
+        // Both fail only if the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The end of the log, or of what was printed if there is no log.
+/// The end of the log, followed by printed lines that are not in the log.
 fn last_lines(dir: &Path, log: &str) -> String {
-    let read = |name: &str| fs::read(dir.join(name)).unwrap_or_default();
-    let mut text = read(log);
-    // A tool that crashes says so on its standard error alone.
+    let read = |name: &str| {
+        let bytes = fs::read(dir.join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let text = read(log);
+    // A tool that crashes reports it on stderr only.
     let printed = read(PRINTED);
-    let printed = String::from_utf8_lossy(&printed).into_owned();
-    let text = String::from_utf8_lossy(std::mem::take(&mut text).as_slice()).into_owned();
     let lines: Vec<&str> = text
         .lines()
         .chain(printed.lines().filter(|line| !text.contains(line)))

@@ -1,13 +1,14 @@
-//! A design on a device, over several seeds.
+//! The report on a design on a device, over several seeds.
 
 use serde::{Deserialize, Serialize};
 
 use crate::design::Shape;
 use crate::device::Cells;
 use crate::netlist::Area;
-use crate::placement::{Placement, Use};
+use crate::placement::Placement;
+use crate::utilization::Use;
 
-/// What came out of placing a design on a device.
+/// The result of placing a design on a device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// The design.
@@ -16,17 +17,17 @@ pub struct Report {
     pub shape: Option<Shape>,
     /// The device.
     pub device: String,
-    /// The frequency that was asked for, in MHz.
+    /// The requested frequency in MHz.
     pub asked_mhz: u32,
-    /// What nextpnr's timing was made to see.
+    /// What the timing analysis covers.
     pub cells: Cells,
-    /// The size of the design alone, synthesised by itself without the harness.
+    /// The area of the design alone, synthesised without the harness.
     pub area: Option<Area>,
-    /// How it ended.
+    /// The outcome.
     pub outcome: Outcome,
 }
 
-/// How placing a design ended.
+/// The outcome of placing a design.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum Outcome {
@@ -39,24 +40,24 @@ pub enum Outcome {
     },
     /// The device is too small.
     TooBig {
-        /// What does not suffice.
+        /// The resources that it ran out of.
         overfull: Vec<Use>,
     },
     /// A tool failed.
     Failed {
-        /// What it said last, and where its log is.
+        /// The last lines of its output, and where its log is.
         message: String,
     },
 }
 
-/// The least, middle and greatest of some numbers.
+/// The minimum, median and maximum of some numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// The one in the middle, or the mean of the two there.
+    /// The median; of an even count, the mean of the two middle numbers.
     pub median: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
@@ -96,8 +97,7 @@ impl Report {
         }
     }
 
-    /// Of an odd number of seeds the one in the middle; of an even number the slower of the two
-    /// there.
+    /// The placement of the median seed; of an even count, the slower of the two middle ones.
     #[must_use]
     pub fn median(&self) -> Option<&Placement> {
         let mut placements: Vec<&Placement> = self.placements().iter().collect();
@@ -107,22 +107,23 @@ impl Report {
             .copied()
     }
 
-    /// Accumulates per second: lanes times the median frequency. Every lane takes one command in
-    /// every cycle, which is what simulation counts; the frequency is that of the placed design.
+    /// Accumulates per second, computed as lanes times the median frequency of the placed design:
+    /// every lane takes one command per cycle, as simulation confirms.
     #[must_use]
     pub fn accumulates_per_second(&self) -> Option<f64> {
         let lanes = self.shape.as_ref()?.lanes;
         Some(f64::from(lanes) * self.fmax_mhz()?.median * 1e6)
     }
 
-    /// Whether the frequency says nothing of the design's memories, in any of the seeds.
+    /// Whether the frequency of any seed does not cover the design's memories.
     #[must_use]
     pub fn misses_memories(&self) -> bool {
         let mut placements = self.placements().iter();
         placements.any(|placement| !placement.coverage.covers_memories())
     }
 
-    /// How many registers the frequency says nothing of, and of how many, in the worst seed.
+    /// How many register inputs the frequency does not cover, and how many there are, in the worst
+    /// seed.
     #[must_use]
     pub fn uncovered(&self) -> (u32, u32) {
         let coverage = self.placements().iter().map(|placement| {

@@ -1,19 +1,18 @@
-//! Grids of register files on devices: which to place, and what came out as CSV.
+//! Sweeps: grids of register files on devices, and their results as CSV.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::path::Path;
 
-use atomik_hdl::{Config, ConfigError, Target};
+use atomik_hdl::{Config, Target};
 use serde::Deserialize;
-use thiserror::Error;
 
 use crate::design::Design;
-use crate::device::{Cells, Device, UnknownDevice};
-use crate::flow::Job;
+use crate::device::{Cells, Device};
+use crate::job::Job;
+use crate::plan::{self, JobError, PlanError, seeds};
 use crate::report::{Outcome, Report};
 
-/// A file that says what to place. Every combination of its lists is placed.
+/// A sweep, as its file describes it. Every combination of its lists is placed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sweep {
@@ -25,15 +24,15 @@ pub struct Sweep {
     pub depths: Vec<usize>,
     /// Lane counts.
     pub lanes: Vec<u32>,
-    /// What the memories are made for; without any, what suits each device.
+    /// Targets of the memories. Empty: the target of each device.
     #[serde(default)]
     pub targets: Vec<String>,
-    /// How many seeds, from 1 on.
+    /// The number of seeds, counted from 1.
     #[serde(default = "one")]
     pub seeds: u32,
-    /// The frequency to ask for in MHz; without it, that of the device.
+    /// The requested frequency in MHz. Default: that of the device.
     pub freq: Option<u32>,
-    /// What the timing analysis is to see.
+    /// What the timing analysis covers.
     #[serde(default)]
     pub cells: Cells,
 }
@@ -42,78 +41,13 @@ fn one() -> u32 {
     1
 }
 
-/// Why a file with a plan cannot be used.
-#[derive(Debug, Error)]
-pub enum PlanError {
-    /// It cannot be read.
-    #[error("cannot read {}; name a file that is there", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// It is not as it should be.
-    #[error("{}: {reason}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        reason: String,
-    },
-}
-
-/// Reads a plan in TOML, and makes jobs of it.
-pub(crate) fn read<P: for<'a> Deserialize<'a>, T>(
-    path: &Path,
-    jobs: impl FnOnce(P) -> Result<T, JobError>,
-) -> Result<T, PlanError> {
-    let text = fs::read_to_string(path).map_err(|source| PlanError::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let format = |reason: String| PlanError::Format {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let plan = toml::from_str(&text).map_err(|error| format(error.to_string()))?;
-    jobs(plan).map_err(|error| format(error.to_string()))
-}
-
-/// Why something that is asked for cannot be placed.
-#[derive(Debug, Error)]
-pub enum JobError {
-    /// There is no such device.
-    #[error(transparent)]
-    Device(#[from] UnknownDevice),
-    /// There is no such register file.
-    #[error("{0}; `atomik hdl list` shows what can be generated")]
-    Config(#[from] ConfigError),
-    /// A list is empty, or a number is zero.
-    #[error("{0}")]
-    Nothing(&'static str),
-}
-
-/// The seeds of a run with `count` of them.
-///
-/// # Errors
-/// When there are to be none.
-pub fn seeds(count: u32) -> Result<Vec<u32>, JobError> {
-    if count == 0 {
-        return Err(JobError::Nothing("at least one seed is needed: seeds = 1"));
-    }
-    Ok((1..=count).collect())
-}
-
 impl Sweep {
-    /// Reads a sweep and makes its jobs, device by device, with the last of the lists changing
-    /// fastest.
+    /// Reads a sweep and returns its jobs. The device changes slowest, the number of lanes fastest.
     ///
     /// # Errors
-    /// When the file is not there or no sweep, or something in it cannot be placed.
+    /// If the file cannot be read, is not a sweep, or names something that cannot be placed.
     pub fn read(path: &Path) -> Result<Vec<Job>, PlanError> {
-        read(path, |sweep: Self| sweep.jobs())
+        plan::read(path, |sweep: Self| sweep.jobs())
     }
 
     fn jobs(&self) -> Result<Vec<Job>, JobError> {
@@ -144,21 +78,20 @@ impl Sweep {
             }
         }
         if jobs.is_empty() {
-            return Err(JobError::Nothing(
-                "there is nothing to place: name at least one device, width, depth and lane count",
-            ));
+            return Err(JobError::NothingToPlace);
         }
         Ok(jobs)
     }
 }
 
-/// Reports as CSV, with a line of headings. Of several seeds, use and path are those of the median.
+/// Reports as CSV, with a header line. The critical path is that of the median seed.
 #[must_use]
 pub fn csv(reports: &[Report]) -> String {
     let mut text = String::from(
-        "device,target,width,depth,lanes,seeds,asked_mhz,result,fmax_min_mhz,fmax_median_mhz,fmax_max_mhz,\
-         computed_accumulates_per_second,luts,ffs,block_memories,lut_memories,covers_memories,registers,\
-         registers_covered,critical_path\n",
+        "device,target,width,depth,lanes,seeds,asked_mhz,result,\
+         fmax_min_mhz,fmax_median_mhz,fmax_max_mhz,computed_accumulates_per_second,\
+         luts,ffs,block_memories,lut_memories,\
+         covers_memories,registers,registers_covered,critical_path\n",
     );
     for report in reports {
         let Some(shape) = &report.shape else { continue };

@@ -1,72 +1,57 @@
 //! What nextpnr's timing analysis covers, and the slowest path through a memory.
 //!
-//! nextpnr times a path only as far as it knows the delays of the cells on it, and says nothing of
-//! the others: a path through a cell without delays is left out of the report, and of the frequency
-//! in it. So the delays are read from the SDF file that nextpnr writes, and the paths are followed
-//! here: a register input that a path without delays leads to is not covered. The same walk gives
-//! the slowest path out of a memory, which the report shows only where it is the slowest of all.
+//! nextpnr times a path only as far as it knows the delays of the cells on it, and does not report
+//! the rest: a path through a cell without delays is missing from the report and from the frequency
+//! in it. So this follows the paths in the SDF file that nextpnr writes. A register input that can
+//! be reached over a path without delays is not covered. The same walk finds the slowest path out
+//! of a memory, which nextpnr reports only if it is the slowest of all.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+use crate::sdf::{Delays, Pin, SdfError, SdfProblem};
 
 /// What the timing analysis of a placed design covers. Times are in nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// Data inputs of registers and memories that a register or a memory leads to.
+    /// Data inputs of registers and memories that can be reached from a register or a memory.
     pub endpoints: u32,
-    /// Those of them whose every path has delays.
+    /// The endpoints for which the delays of all paths are known.
     pub covered: u32,
     /// Memory cells.
     pub memories: u32,
-    /// The slowest path that starts in a memory or goes through one, with the setup time at its
-    /// end. None if the delays of all of them are unknown.
+    /// The slowest path that starts in a memory or goes through one, including the setup time at
+    /// its end. None if no such path has known delays.
     pub memory_path_ns: Option<f64>,
-    /// The slowest path that has nothing to do with a memory's contents.
+    /// The slowest path that does not involve the contents of a memory.
     pub other_path_ns: f64,
 }
 
 impl Coverage {
-    /// Whether there is no memory, or a path out of one has been timed.
+    /// Whether a path out of a memory is timed. True if there is no memory.
     #[must_use]
     pub fn covers_memories(&self) -> bool {
         self.memories == 0 || self.memory_path_ns.is_some()
     }
 
-    /// The slowest path of all, which sets the frequency if every path is covered.
+    /// The slowest path of all. It limits the frequency if every path is covered.
     #[must_use]
     pub fn slowest_path_ns(&self) -> f64 {
         self.memory_path_ns.unwrap_or(0.0).max(self.other_path_ns)
     }
 
-    /// Whether every path has been timed.
+    /// Whether every path is timed.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.covered == self.endpoints && self.covers_memories()
     }
 }
 
-/// A delay file that cannot be understood.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("the delays that nextpnr wrote cannot be read: {0}")]
-pub struct SdfError(String);
-
-/// Cells that hold many bits, by the names that nextpnr has for them.
-const MEMORIES: [&str; 5] = [
-    "DP16KD",
-    "PDPW16KD",
-    "ICESTORM_RAM",
-    "ICESTORM_SPRAM",
-    "RAM16",
-];
-/// Gowin's block memories.
-const GOWIN_MEMORIES: [&str; 4] = ["SDP", "DP", "SP", "pROM"];
-
 /// Follows all paths in an SDF file.
 ///
 /// # Errors
-/// When the text is no SDF file, or has nothing in it to time.
+/// If the text is not an SDF file, or if no path ends in a register.
 pub fn coverage(sdf: &str) -> Result<Coverage, SdfError> {
     let delays = Delays::parse(sdf)?;
     let mut walk = Walk {
@@ -79,7 +64,7 @@ pub fn coverage(sdf: &str) -> Result<Coverage, SdfError> {
         coverage.memories += u32::from(cell.is_memory());
         for (&port, &setup) in &cell.setups {
             let path = walk.at_input((name, port));
-            // A constant, or a pin of the device.
+            // Driven by a constant or a pin of the device.
             if path.time.max(path.through_memory).is_none() && !path.unknown {
                 continue;
             }
@@ -90,7 +75,7 @@ pub fn coverage(sdf: &str) -> Result<Coverage, SdfError> {
         }
     }
     if coverage.endpoints == 0 {
-        return Err(SdfError("no path ends in a register".into()));
+        return Err(SdfProblem::NoEndpoint.into());
     }
     coverage.other_path_ns = nanoseconds(other);
     coverage.memory_path_ns = memory.map(nanoseconds);
@@ -101,109 +86,15 @@ fn nanoseconds(picoseconds: i64) -> f64 {
     picoseconds as f64 / 1000.0
 }
 
-/// Cell and port.
-type Pin<'a> = (&'a str, &'a str);
-
-/// The delays of one cell, in picoseconds.
-#[derive(Debug, Default)]
-struct Cell<'a> {
-    kind: &'a str,
-    /// By the port where they end: where they start, and how long they take.
-    arcs: HashMap<&'a str, Vec<(&'a str, i64)>>,
-    /// Setup times by data port.
-    setups: HashMap<&'a str, i64>,
-    clocks: HashSet<&'a str>,
-}
-
-impl Cell<'_> {
-    fn is_memory(&self) -> bool {
-        MEMORIES.iter().any(|name| self.kind.starts_with(name))
-            || GOWIN_MEMORIES.iter().any(|name| {
-                // SDP, SDPB, SDPX9: but not SPI or DPLL.
-                self.kind
-                    .strip_prefix(name)
-                    .is_some_and(|rest| matches!(rest, "" | "B" | "X9" | "X9B"))
-            })
-            // A look-up table of an ECP5 that can be written.
-            || self.kind == "TRELLIS_COMB" && !self.setups.is_empty()
-    }
-}
-
-/// What an SDF file says. Names are as in the file, with their escapes.
-#[derive(Debug, Default)]
-struct Delays<'a> {
-    cells: HashMap<&'a str, Cell<'a>>,
-    /// By the input where a wire ends: the output where it starts, and its delay.
-    wires: HashMap<Pin<'a>, (Pin<'a>, i64)>,
-    /// The inputs of each cell that have wires.
-    inputs: HashMap<&'a str, Vec<&'a str>>,
-}
-
-impl<'a> Delays<'a> {
-    fn parse(text: &'a str) -> Result<Self, SdfError> {
-        let mut tokens = Tokens { rest: text };
-        let root = tokens.list()?;
-        let mut delays = Self::default();
-        for cell in root.lists("CELL") {
-            let kind = cell.lists("CELLTYPE").next().and_then(|l| l.atom(1));
-            let name = cell.lists("INSTANCE").next().and_then(|l| l.atom(1));
-            for absolute in cell.lists("DELAY").flat_map(|l| l.lists("ABSOLUTE")) {
-                for wire in absolute.lists("INTERCONNECT") {
-                    delays.add_wire(wire)?;
-                }
-            }
-            // The cell of the whole design has wires and no name.
-            let (Some(kind), Some(name)) = (kind, name) else {
-                continue;
-            };
-            let mut entry = Cell {
-                kind: kind.trim_matches('"'),
-                ..Cell::default()
-            };
-            for absolute in cell.lists("DELAY").flat_map(|l| l.lists("ABSOLUTE")) {
-                for arc in absolute.lists("IOPATH") {
-                    let (from, to) = (arc.port(1)?, arc.port(2)?);
-                    let delay = arc.longest(3)?;
-                    entry.arcs.entry(to).or_default().push((from, delay));
-                }
-            }
-            for check in cell.lists("TIMINGCHECK").flat_map(|l| l.lists("SETUPHOLD")) {
-                let (data, clock) = (check.port(1)?, check.port(2)?);
-                let List::List(setup) = check.get(3)? else {
-                    return Err(SdfError("a setup time is no list".into()));
-                };
-                let setup = largest(setup)?;
-                let known = entry.setups.entry(data).or_insert(setup);
-                *known = setup.max(*known);
-                entry.clocks.insert(clock);
-            }
-            delays.cells.insert(name, entry);
-        }
-        Ok(delays)
-    }
-
-    fn add_wire(&mut self, wire: &List<'a>) -> Result<(), SdfError> {
-        let (from, to) = (pin(wire.port(1)?)?, pin(wire.port(2)?)?);
-        self.wires.insert(to, (from, wire.longest(3)?));
-        self.inputs.entry(to.0).or_default().push(to.1);
-        Ok(())
-    }
-}
-
-fn pin(name: &str) -> Result<Pin<'_>, SdfError> {
-    name.rsplit_once('/')
-        .ok_or_else(|| SdfError(format!("{name} is no pin")))
-}
-
-/// What leads to a pin.
+/// The paths that lead to a pin.
 #[derive(Clone, Copy, Debug, Default)]
 struct Arrival {
-    /// The longest path from a register, in picoseconds. There is none from constants and pins of
-    /// the device.
+    /// The longest path from a register, in picoseconds. None if only constants and pins of the
+    /// device lead here.
     time: Option<i64>,
     /// The longest path that starts in a memory or goes through one.
     through_memory: Option<i64>,
-    /// Whether a path leads here whose delay is not known.
+    /// Whether a path with an unknown delay leads here.
     unknown: bool,
 }
 
@@ -225,7 +116,7 @@ impl Arrival {
 
 struct Walk<'d, 'a> {
     delays: &'d Delays<'a>,
-    /// Outputs that have been reached; None while they are.
+    /// The outputs visited so far; None while an output is being visited.
     known: HashMap<Pin<'a>, Option<Arrival>>,
 }
 
@@ -237,11 +128,11 @@ impl<'a> Walk<'_, 'a> {
         }
     }
 
-    /// Combinational paths are a few cells long, so this is not deep.
+    /// Recursive: combinational paths are only a few cells long.
     fn at_output(&mut self, pin: Pin<'a>) -> Arrival {
         match self.known.get(&pin) {
             Some(Some(known)) => return *known,
-            // A loop without a register: no time is long enough for it.
+            // A combinational loop: its delay is unbounded.
             Some(None) => {
                 return Arrival {
                     unknown: true,
@@ -263,7 +154,7 @@ impl<'a> Walk<'_, 'a> {
             return arrival;
         };
         let Some(arcs) = cell.arcs.get(port) else {
-            // No delays: whatever leads to its inputs leads on to nobody knows when.
+            // No delays: every path to its inputs continues with an unknown delay.
             for &input in delays.inputs.get(name).into_iter().flatten() {
                 let from = self.at_input((name, input));
                 let leads = from.time.max(from.through_memory).is_some() || from.unknown;
@@ -286,132 +177,6 @@ impl<'a> Walk<'_, 'a> {
             arrival.join(path.later(delay));
         }
         arrival
-    }
-}
-
-/// A list in an SDF file, or a word.
-#[derive(Debug)]
-enum List<'a> {
-    Atom(&'a str),
-    List(Vec<List<'a>>),
-}
-
-impl<'a> List<'a> {
-    fn items(&self) -> &[Self] {
-        match self {
-            Self::Atom(_) => &[],
-            Self::List(items) => items,
-        }
-    }
-
-    fn atom(&self, index: usize) -> Option<&'a str> {
-        match self.items().get(index)? {
-            Self::Atom(word) => Some(word),
-            Self::List(_) => None,
-        }
-    }
-
-    fn get(&self, index: usize) -> Result<&Self, SdfError> {
-        self.items()
-            .get(index)
-            .ok_or_else(|| SdfError(format!("a list ends before its item {index}")))
-    }
-
-    /// The lists in this one that start with `head`.
-    fn lists<'s>(&'s self, head: &'s str) -> impl Iterator<Item = &'s Self> {
-        self.items()
-            .iter()
-            .filter(move |item| item.atom(0) == Some(head))
-    }
-
-    /// A port, with or without its edge: `CLK`, `(posedge CLK)`.
-    fn port(&self, index: usize) -> Result<&'a str, SdfError> {
-        match self.get(index)? {
-            Self::Atom(word) => Some(*word),
-            list => list.atom(1),
-        }
-        .ok_or_else(|| SdfError(format!("item {index} is no port")))
-    }
-
-    /// The longest of the delays from `index` on, of rising and falling edges at the worst corner.
-    fn longest(&self, index: usize) -> Result<i64, SdfError> {
-        largest(self.items().get(index..).unwrap_or_default())
-    }
-}
-
-/// The largest number in delays like `(1:2:3)`.
-fn largest(items: &[List<'_>]) -> Result<i64, SdfError> {
-    let mut found = None;
-    for item in items {
-        let number = match item {
-            List::List(items) => largest(items)?,
-            List::Atom(triple) => {
-                let numbers = triple.split(':').map(str::parse::<f64>);
-                let numbers = numbers.collect::<Result<Vec<_>, _>>();
-                let numbers = numbers.map_err(|_| SdfError(format!("{triple} is no delay")))?;
-                numbers.into_iter().fold(f64::MIN, f64::max).round() as i64
-            }
-        };
-        found = found.max(Some(number));
-    }
-    found.ok_or_else(|| SdfError("a delay is empty".into()))
-}
-
-/// The words and parentheses of a text.
-struct Tokens<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Tokens<'a> {
-    /// The next parenthesis or word. A backslash takes the meaning from what follows it.
-    fn next(&mut self) -> Option<&'a str> {
-        self.rest = self.rest.trim_start();
-        let bytes = self.rest.as_bytes();
-        let end = match bytes.first()? {
-            b'(' | b')' => 1,
-            b'"' => 2 + self.rest.get(1..)?.find('"')?,
-            _ => {
-                let mut end = 0;
-                while let Some(byte) = bytes.get(end) {
-                    match byte {
-                        b'\\' => end += 2,
-                        b'(' | b')' | b' ' | b'\t' | b'\r' | b'\n' => break,
-                        _ => end += 1,
-                    }
-                }
-                end.min(bytes.len())
-            }
-        };
-        let (token, rest) = self.rest.split_at_checked(end)?;
-        self.rest = rest;
-        Some(token)
-    }
-
-    /// The list that starts here.
-    fn list(&mut self) -> Result<List<'a>, SdfError> {
-        if self.next() != Some("(") {
-            return Err(SdfError("it does not start with a parenthesis".into()));
-        }
-        let mut open = vec![Vec::new()];
-        loop {
-            let token = self.next();
-            let token = token.ok_or_else(|| SdfError("it ends in the middle".into()))?;
-            let item = match token {
-                "(" => {
-                    open.push(Vec::new());
-                    continue;
-                }
-                ")" => match open.pop() {
-                    Some(items) => List::List(items),
-                    None => return Err(SdfError("a parenthesis closes nothing".into())),
-                },
-                word => List::Atom(word),
-            };
-            match open.last_mut() {
-                Some(list) => list.push(item),
-                None => return Ok(item),
-            }
-        }
     }
 }
 
@@ -487,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_delay_file_is_refused() {
+    fn a_text_that_is_not_a_delay_file_is_refused() {
         let whole = sdf(TABLE, TABLE);
         for text in ["", "hello", "(DELAYFILE", &whole[..whole.len() - 40]] {
             assert!(coverage(text).is_err(), "{text}");
