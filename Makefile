@@ -42,6 +42,10 @@ ENGINES = -p atomik-net -p atomik-node --features zenoh,nats
 HDL_DIR ?= hdl
 GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 
+# The crates that others may depend on.
+LIBRARIES = algebra trace tools hdl sim fpga device replica store net replica-sim workload arena \
+    systems terminal
+
 # The version of mdbook that `make book` installs.
 MDBOOK = 0.5.4
 
@@ -51,7 +55,7 @@ MDBOOK = 0.5.4
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-verilated test-engines \
     test-documents node demo-cluster soak mutants-replica atomik-eval eval-data eval eval-scale \
-    eval-example bench lint doc book hdl ci clean distclean
+    eval-example bench lint doc package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -144,6 +148,9 @@ lint: ## check formatting and lints; warnings are errors
 
 doc: ## build the documentation of the crates; warnings are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(WITH_OPTIONAL) --no-deps
+
+package: ## check that the library crates can be packaged
+	$(CARGO) package $(LIBRARIES:%=-p atomik-%) --no-verify
 
 book: ## build docs/ as a book, in book/; install mdbook if it is missing
 	@command -v mdbook >/dev/null || [ -x .tools/bin/mdbook ] || \
