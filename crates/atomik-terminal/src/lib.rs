@@ -9,7 +9,7 @@
 //! | [`Status`] | the exit statuses |
 //! | [`Failure`] | what a program's error type tells the exit: its status and its message |
 //! | [`Program`] | messages on stderr under the program's name; the end of `main` |
-//! | [`print`], [`print_json`], [`stdout`], [`OutputError`] | results on stdout |
+//! | [`print()`], [`print_json`], [`stdout`], [`OutputError`] | results on stdout |
 //! | [`text_table`], [`number_table`], [`width`] | tables, which are also valid Markdown |
 //! | [`count`], [`counted`], [`rate`], [`bytes`], [`duration`], [`Unit`] | number formats |
 //! | [`bar`], [`spinner`] | progress on stderr, hidden unless that is a terminal |
