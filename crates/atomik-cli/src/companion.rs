@@ -1,26 +1,74 @@
-//! Programs of their own beside this one: what takes minutes to compile, and nothing else here
-//! needs.
+//! Programs that subcommands of this one run. They take minutes to compile, so they are separate
+//! binaries.
 
+use std::convert::Infallible;
 use std::env;
 use std::ffi::OsString;
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::Outcome;
-use crate::failure::Failure;
+use thiserror::Error;
+
+pub const NODE_EXAMPLES: &str = "\
+atomik-node is searched for beside this program, then on PATH; `make node` builds it.
+`atomik-node --help` lists its options and commands.
+
+Examples:
+  atomik node status --help
+  atomik node --config node.toml
+  atomik node put greeting 0x68656c6c6f --data DIR
+  atomik node status --data DIR";
+
+pub const EVAL_EXAMPLES: &str = "\
+atomik-eval is searched for beside this program, then on PATH; `make atomik-eval` builds it.
+`atomik-eval --help` lists its commands.
+
+Examples:
+  atomik eval fit trace.jsonl
+  atomik eval run trace.jsonl --ops 20000 --faults partition
+  atomik eval review trace.jsonl -o report.html";
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Arguments that are passed on
+    #[arg(
+        value_name = "ARGUMENTS",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    args: Vec<OsString>,
+}
 
 /// A program that a subcommand of this one runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Companion {
-    /// Replicas on engines.
+    /// Replicas as processes, on network engines.
     Node,
     /// The evaluator and the systems that it compares.
     Eval,
 }
 
+/// A companion could not be run.
+#[derive(Debug, Error)]
+pub enum CompanionError {
+    #[error(
+        "{} was not found beside this program or on PATH; `{}` builds it beside the release build \
+         of this one (minutes the first time)",
+        .0.program(), .0.target()
+    )]
+    NotFound(Companion),
+    #[error("{}: {source}; build it again with `{}`", .path.display(), .companion.target())]
+    Exec {
+        companion: Companion,
+        path: PathBuf,
+        source: io::Error,
+    },
+}
+
 impl Companion {
-    /// All of them.
+    /// All companions.
     pub const ALL: [Self; 2] = [Self::Node, Self::Eval];
 
     /// The program's name.
@@ -47,20 +95,20 @@ impl Companion {
         }
     }
 
-    /// Becomes the program with these arguments; returns only if it cannot.
-    pub fn run(self, args: &[OsString]) -> Result<Outcome, Failure> {
-        let path = self.find().ok_or(Failure::NoCompanion(self))?;
-        let source = Command::new(&path).args(args).exec();
-        Err(Failure::Companion {
+    /// Replaces this process by the program; returns only if that fails.
+    pub fn exec(self, args: &Args) -> Result<Infallible, CompanionError> {
+        let path = self.find().ok_or(CompanionError::NotFound(self))?;
+        let source = Command::new(&path).args(&args.args).exec();
+        Err(CompanionError::Exec {
+            companion: self,
             path,
             source,
-            companion: self,
         })
     }
 
     /// Where the program is: beside this one, or on `PATH`.
     pub fn find(self) -> Option<PathBuf> {
-        // Without knowing where this one is, PATH is all there is.
+        // If this program's own path is unknown, only PATH is left.
         let beside = env::current_exe()
             .ok()
             .and_then(|this| Some(this.parent()?.to_owned()));

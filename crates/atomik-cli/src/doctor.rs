@@ -1,50 +1,50 @@
+//! `atomik doctor`: which tools and programs are found.
+
 use std::fmt::Write as _;
 
-use atomik_tools::{Search, ToolError, ToolKind, cache_dir, project_root};
-
-use comfy_table::Table;
+use atomik_terminal::{Status, Table, print, text_table};
+use atomik_tools::{Search, Tool, ToolError, ToolKind, cache_dir, project_root};
 
 use crate::companion::Companion;
-use crate::failure::Failure;
-use crate::table::table;
-use crate::{Outcome, print, say};
+use crate::error::CommandError;
+use crate::program::ATOMIK;
 
-pub fn run() -> Result<Outcome, Failure> {
-    let mut tools = table(&["tool", "for", "found", "where", "path"], usize::MAX);
-    let mut missing = Vec::new();
+const EXAMPLES: &str = "\
+Status 3 if a tool is missing; tools that only `atomik fpga` needs do not count.
+
+Examples:
+  atomik doctor";
+
+/// Show which tools are found, and what is missing
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {}
+
+pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
     let search = Search::from_env();
-    for (kind, found) in search.report(&ToolKind::ALL) {
-        let row = match found {
-            Ok(tool) => [
-                tool.version_text,
-                tool.origin.to_string(),
-                tool.path.display().to_string(),
-            ],
-            Err(error) => {
-                missing.push(error);
-                ["none".into(), "-".into(), "-".into()]
-            }
-        };
-        let [version, origin, path] = row;
-        tools.add_row([
-            kind.name().to_owned(),
-            kind.purpose().to_owned(),
-            version,
-            origin,
-            path,
-        ]);
-    }
-    let (fpga_tools, all_there) = fpga_tools(&search);
+    let (tools, missing) = tool_table("tool", search.report(&ToolKind::ALL), |_| "none".into());
+    let (fpga_tools, missing_for_fpga) = tool_table(
+        "for FPGAs",
+        search.report(&ToolKind::FPGA),
+        |error| match error {
+            ToolError::Missing { .. } => "not found".to_owned(),
+            ToolError::TooOld {
+                version, minimum, ..
+            } => format!("{version} is too old, the minimum is {minimum}"),
+            ToolError::Broken { .. } => "does not run".to_owned(),
+        },
+    );
     let mut text = format!("{tools}\n\n{fpga_tools}\n");
-    if !all_there {
-        text += "What is not there is for `atomik fpga` alone; `make setup-fpga` installs it below .tools.\n";
+    if !missing_for_fpga.is_empty() {
+        text +=
+            "Only `atomik fpga` needs what is missing; `make setup-fpga` installs it in .tools.\n";
     }
     text.push('\n');
     for companion in Companion::ALL {
         let place = companion.find().map_or_else(
             || {
                 let (target, subcommand) = (companion.target(), companion.subcommand());
-                format!("none; `{target}` builds what `{subcommand}` runs")
+                format!("not found; `{subcommand}` needs it, and `{target}` builds it")
             },
             |path| path.display().to_string(),
         );
@@ -56,41 +56,39 @@ pub fn run() -> Result<Outcome, Failure> {
     let _ = writeln!(text, "compiled models: {}", cache_dir().display());
     print(text)?;
     for error in &missing {
-        say(error);
+        ATOMIK.message(error);
     }
     Ok(if missing.is_empty() {
-        Outcome::Fine
+        Status::Done
     } else {
-        Outcome::ToolFailed
+        Status::Broken
     })
 }
 
-/// What there is for the FPGA flow, and whether that is all.
-fn fpga_tools(search: &Search) -> (Table, bool) {
-    let mut tools = table(&["for FPGAs", "for", "found", "where", "path"], usize::MAX);
-    let mut all_there = true;
-    for (kind, found) in search.report(&ToolKind::FPGA) {
-        let row = match found {
+/// The tools that were searched for, and the errors of those that cannot be used. `reason` is
+/// shown in the place of a version.
+fn tool_table(
+    heading: &str,
+    report: impl IntoIterator<Item = (ToolKind, Result<Tool, ToolError>)>,
+    reason: impl Fn(&ToolError) -> String,
+) -> (Table, Vec<ToolError>) {
+    let mut table = text_table(&[heading, "for", "found", "where", "path"]);
+    let mut missing = Vec::new();
+    for (kind, found) in report {
+        let [version, origin, path] = match found {
             Ok(tool) => [
                 tool.version_text,
                 tool.origin.to_string(),
                 tool.path.display().to_string(),
             ],
             Err(error) => {
-                all_there = false;
-                let reason = match error {
-                    ToolError::Missing { .. } => "not there".to_owned(),
-                    ToolError::TooOld {
-                        version, minimum, ..
-                    } => format!("{version} is too old, {minimum} is wanted"),
-                    ToolError::Broken { .. } => "does not run".to_owned(),
-                };
+                let reason = reason(&error);
+                missing.push(error);
                 [reason, "-".into(), "-".into()]
             }
         };
-        let [version, origin, path] = row;
         let [name, purpose] = [kind.name(), kind.purpose()].map(str::to_owned);
-        tools.add_row([name, purpose, version, origin, path]);
+        table.add_row([name, purpose, version, origin, path]);
     }
-    (tools, all_there)
+    (table, missing)
 }

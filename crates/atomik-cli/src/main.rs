@@ -1,103 +1,111 @@
-//! The `atomik` command: parses its arguments, calls the libraries, prints what they say.
+//! The `atomik` command. One module per command holds its arguments and its `run`; the work is done
+//! by the libraries.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`model`], [`trace`], [`hdl`], [`sim`], [`fpga`], [`device`], [`replica`] | command groups |
+//! | [`companion`] | `atomik node` and `atomik eval`, which run programs of their own |
+//! | [`doctor`], [`completions`], [`man`] | commands about the program itself |
+//! | [`geometry`], [`trace_file`], [`dut`], [`interrupt`] | what several commands share |
+//! | [`error`], [`program`] | why commands fail, and where their messages go |
 
-mod args;
 mod companion;
+mod completions;
 mod device;
 mod doctor;
-mod failure;
+mod dut;
+mod error;
 mod fpga;
+mod geometry;
 mod hdl;
+mod interrupt;
+mod man;
 mod model;
-mod pages;
-mod regress;
-mod repl;
+mod program;
 mod replica;
 mod sim;
-mod table;
 mod trace;
+mod trace_file;
 
-use std::io::{self, BufWriter, StdoutLock, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use atomik_terminal::Status;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
-use args::{Cli, Command, HdlCommand, ModelCommand, SimCommand, TraceCommand};
 use companion::Companion;
-use failure::Failure;
+use error::CommandError;
+use program::ATOMIK;
 
-/// How a command ended that did what it was asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Fine,
-    CheckFailed,
-    ToolFailed,
-    Stopped,
+const EXIT_STATUS: &str = "\
+Exit status:
+  0    done
+  1    a check failed
+  2    bad input or usage
+  3    a tool is missing or failed, or output could not be written
+  130  stopped by Ctrl-C";
+
+/// The ATOMiK delta-state register file: software model, traces and hardware
+///
+/// A register file keeps a reference and an accumulator at each address. Deltas are accumulated by
+/// xor; the current state is reference xor accumulator.
+#[derive(Debug, Parser)]
+#[command(name = "atomik", version, after_help = EXIT_STATUS, propagate_version = true)]
+#[command(arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
 }
 
-impl Outcome {
-    /// The exit status, as `atomik --help` documents it.
-    fn status(self) -> u8 {
-        match self {
-            Self::Fine => 0,
-            Self::CheckFailed => 1,
-            Self::ToolFailed => 3,
-            Self::Stopped => 130,
-        }
-    }
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run commands on the software model
+    #[command(subcommand)]
+    Model(model::Command),
+    /// Generate traces
+    #[command(subcommand)]
+    Trace(trace::Command),
+    /// Generate Verilog
+    #[command(subcommand)]
+    Hdl(hdl::Command),
+    /// Simulate the generated Verilog
+    #[command(subcommand)]
+    Sim(sim::Command),
+    /// Place the generated Verilog on FPGAs
+    #[command(subcommand)]
+    Fpga(fpga::Command),
+    /// Drive a board, real or simulated, over its serial line
+    Device(device::Args),
+    /// Check replicas under simulated faults
+    #[command(subcommand)]
+    Replica(replica::Command),
+    /// Run a replica as a process, or control a running one
+    #[command(after_help = companion::NODE_EXAMPLES, disable_version_flag = true)]
+    Node(companion::Args),
+    /// Measure whether a workload fits xor deltas, against Raft, CRDTs and event stores
+    #[command(after_help = companion::EVAL_EXAMPLES, disable_version_flag = true)]
+    Eval(companion::Args),
+    Doctor(doctor::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Model(ModelCommand::Run(args)) => model::run(&args),
-        Command::Model(ModelCommand::Repl(args)) => repl::run(&args),
-        Command::Trace(TraceCommand::Diff(args)) => trace::diff(&args),
-        Command::Trace(TraceCommand::Random(args)) => trace::random(&args),
-        Command::Hdl(HdlCommand::Generate(args)) => hdl::generate(&args),
-        Command::Hdl(HdlCommand::Waves(args)) => hdl::waves(&args),
-        Command::Hdl(HdlCommand::List { json }) => hdl::list(json),
-        Command::Sim(SimCommand::Run(args)) => sim::run(&args),
-        Command::Sim(SimCommand::Regress(args)) => regress::regress(&args),
-        Command::Sim(SimCommand::Replay(args)) => sim::replay(&args),
-        Command::Sim(SimCommand::Bench(args)) => sim::bench(&args),
-        Command::Fpga(command) => fpga::run(&command),
-        Command::Device(args) => device::run(&args),
-        Command::Replica(command) => replica::run_command(&command),
-        Command::Node { args } => Companion::Node.run(&args),
-        Command::Eval { args } => Companion::Eval.run(&args),
-        Command::Doctor => doctor::run(),
-        Command::Completions { shell } => pages::completions(shell),
-        Command::Man { out } => pages::man(out.as_deref()),
-    };
-    match result {
-        Ok(outcome) => ExitCode::from(outcome.status()),
-        // Whoever closed our output has seen enough.
-        Err(failure) if failure.is_closed_output() => ExitCode::SUCCESS,
-        Err(failure) => {
-            say(failure.text());
-            ExitCode::from(failure.status())
-        }
+    ATOMIK.exit(&run(Cli::parse().command))
+}
+
+fn run(command: Command) -> Result<Status, CommandError> {
+    match command {
+        Command::Model(command) => command.run(),
+        Command::Trace(command) => command.run(),
+        Command::Hdl(command) => command.run(),
+        Command::Sim(command) => command.run(),
+        Command::Fpga(command) => command.run(),
+        Command::Device(args) => args.run(),
+        Command::Replica(command) => command.run(),
+        Command::Node(args) => match Companion::Node.exec(&args)? {},
+        Command::Eval(args) => match Companion::Eval.exec(&args)? {},
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
+        Command::Man(args) => man::run(&args, Cli::command()),
     }
-}
-
-/// Puts one message on the standard error. There is nobody left to tell when that fails.
-fn say(message: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "atomik: {message}");
-}
-
-/// Prints to the standard output, to its end.
-fn print(text: impl std::fmt::Display) -> Result<(), Failure> {
-    let mut out = stdout();
-    write!(out, "{text}").map_err(Failure::Output)?;
-    out.flush().map_err(Failure::Output)
-}
-
-/// Prints `value` as JSON.
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(Failure::Json)?;
-    print(text + "\n")
-}
-
-/// The standard output, for much to be written. The caller flushes it, to see the last errors.
-fn stdout() -> BufWriter<StdoutLock<'static>> {
-    BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }

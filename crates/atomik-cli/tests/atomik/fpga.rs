@@ -34,7 +34,8 @@ impl Bench {
             "yosys",
             "case $1 in -V) echo Yosys 0.70; exit;; esac
              echo {} > netlist.json
-             echo '{\"design\":{\"num_cells_by_type\":{\"LUT4\":30,\"TRELLIS_FF\":40,\"DP16KD\":1}}}' > area.json
+             echo '{\"design\":{\"num_cells_by_type\":
+                 {\"LUT4\":30,\"TRELLIS_FF\":40,\"DP16KD\":1}}}' > area.json
              echo > yosys.log",
         );
         let here = bench.0.path("").display().to_string();
@@ -95,7 +96,8 @@ fn a_report_says_what_was_measured_and_what_was_computed() {
         "Fmax, 3 seeds",
         "254.4 MHz median, 254.4 min, 254.4 max",
         "508.78 M/s, computed: 2 lanes x 254.4 MHz",
-        "30 LUTs, 40 flip-flops, 1 block memories, 0 LUT memories (synthesised without the harness)",
+        "30 LUTs, 40 flip-flops, 1 block memories, 0 LUT memories (synthesised without the \
+         harness)",
         "a lane: 15 LUTs, 20 flip-flops",
         "TRELLIS_FF 442/24288 (1.8 %)",
         "clear.count[0] to clear.last, 4 levels of logic",
@@ -136,7 +138,8 @@ fn goals_are_shown_with_what_was_placed_and_count_only_when_they_must() {
     let bench = Bench::new(TABLE);
     let goal = |mhz: u32| {
         format!(
-            "[[goal]]\ntext = \"at {mhz}\"\ndevice = \"ecp5-25k\"\nwidth = 8\ndepth = 16\nlanes = 2\nmhz = {mhz}\n"
+            "[[goal]]\ntext = \"at {mhz}\"\ndevice = \"ecp5-25k\"\n\
+             width = 8\ndepth = 16\nlanes = 2\nmhz = {mhz}\n"
         )
     };
     let plan = bench.0.file("goals.toml", &(goal(250) + &goal(260)));

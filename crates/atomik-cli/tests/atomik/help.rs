@@ -38,9 +38,9 @@ fn all_help() -> Vec<(Vec<String>, String)> {
 fn help_lists_the_commands_and_the_exit_statuses() {
     let help = atomik(&["--help"]).out;
     for text in [
-        "  0    fine",
+        "  0    done",
         "  1    a check failed",
-        "  2    bad input or use",
+        "  2    bad input or usage",
         "  3    a tool is missing or failed",
         "  130  stopped by Ctrl-C",
     ] {
@@ -81,7 +81,7 @@ fn every_command_shows_an_example_of_itself() {
 }
 
 #[test]
-fn no_command_is_a_wrong_use() {
+fn no_command_is_wrong_usage() {
     for args in [
         vec![],
         vec!["model"],

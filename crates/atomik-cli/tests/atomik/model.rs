@@ -131,7 +131,8 @@ fn every_kind_of_bad_line_ends_the_run_with_one_message_and_status_2() {
         ),
         (
             br#"{"op":"write","addr":1}"#,
-            "unknown op \"write\"; the ops are nop, load, accum (or rollback), read, swap, delta and drain",
+            "unknown op \"write\"; the ops are nop, load, accum (or rollback), read, swap, delta \
+             and drain",
         ),
         (br#"{"op":"read"}"#, "read needs \"addr\""),
         (
@@ -153,7 +154,8 @@ fn every_kind_of_bad_line_ends_the_run_with_one_message_and_status_2() {
         ),
         (
             br#"{"op":"load","addr":1,"data":"12"}"#,
-            r#""data" must be a string of 0x and hex digits, or a non-negative integer in decimal digits, found "12""#,
+            "\"data\" must be a string of 0x and hex digits, or a non-negative integer in decimal \
+             digits, found \"12\"",
         ),
         (
             br#"{"op":"accum","addr":1,"data":1,"lane":2}"#,

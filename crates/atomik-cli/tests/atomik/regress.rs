@@ -227,7 +227,8 @@ impl Planted {
              for last; do :; done\n\
              case $last in *.v)\n\
              sed 's/assign rsp_data = respond_rsp_data;/assign rsp_data = respond_rsp_data ^ \
-             {{7'\\''d0, respond_rsp_valid \\& respond_rsp_clean}};/' \"$last\" >\"$last.new\" || exit\n\
+             {{7'\\''d0, respond_rsp_valid \\& respond_rsp_clean}};/' \"$last\" \
+             >\"$last.new\" || exit\n\
              mv \"$last.new\" \"$last\"\nesac\nexec '{}' \"$@\"\n",
             root.display(),
             real.path.display()
@@ -394,7 +395,7 @@ fn ctrl_c_ends_a_regression_with_a_summary_of_what_ran() {
     assert_eq!(output.status.code(), Some(130), "{err}\n{out}");
     assert_eq!(
         err,
-        "atomik: stopping; Ctrl-C once more ends this at once\n"
+        "atomik: stopping; press Ctrl-C again to stop at once\n"
     );
     for text in [
         "| w8_d16_l2 ",

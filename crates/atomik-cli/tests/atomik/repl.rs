@@ -105,15 +105,15 @@ fn the_first_mistake_in_a_script_ends_it_with_its_line() {
             "read x",
             "\"addr\" must be a non-negative integer in decimal digits, found x",
         ),
-        ("read 1 2", "write it as: the op and an address"),
+        ("read 1 2", "expected the op and an address"),
         ("accum 1", "accum needs \"data\""),
         (
             "accum 1 0x10000",
             "\"data\" is too wide: 17 bits, and a word has 16",
         ),
-        ("accum 1 2 3", "write it as: the op, an address and a value"),
-        ("show 1 2", "write it as: show [ADDR]"),
-        ("undo 3", "write it as: the command alone on its line"),
+        ("accum 1 2 3", "expected the op, an address and a value"),
+        ("show 1 2", "expected show [ADDR]"),
+        ("undo 3", "expected the command alone on its line"),
         ("{\"op\":\"read\"}", "read needs \"addr\""),
         (
             "{\"op\":\"read\",\"addr\":1} x",
@@ -121,7 +121,7 @@ fn the_first_mistake_in_a_script_ends_it_with_its_line() {
         ),
         (
             "{\"op\":\"accum\",\"addr\":1,\"data\":1,\"lane\":1,\"cycle\":0}",
-            "cycle 0 has a command already; a session runs one a cycle, so leave \"cycle\" out",
+            "cycle 0 already has a command; a session runs one per cycle, so omit \"cycle\"",
         ),
     ] {
         let run = repl(&format!("read 0\n{line}\nread 0\n"));

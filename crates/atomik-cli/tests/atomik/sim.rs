@@ -54,7 +54,8 @@ fn gaps_of_any_length_end_at_once() {
     let trace = concat!(
         "{\"op\":\"load\",\"addr\":3,\"data\":\"0x51\",\"cycle\":1000000000000000000}\n",
         "{\"op\":\"accum\",\"addr\":3,\"data\":\"0x0f\"}\n",
-        "{\"op\":\"accum\",\"addr\":3,\"data\":\"0xf0\",\"lane\":1,\"cycle\":1000000000000000001}\n",
+        r#"{"op":"accum","addr":3,"data":"0xf0","lane":1,"cycle":1000000000000000001}"#,
+        "\n",
         "{\"op\":\"read\",\"addr\":3}\n",
         "{\"op\":\"drain\",\"addr\":3,\"cycle\":18446744073709551614}\n",
         "{\"op\":\"read\",\"addr\":3}\n",
@@ -131,8 +132,9 @@ fn a_difference_for_rtl_that_cannot_be_generated_is_status_2_and_says_what_can()
         assert_eq!((run.status, run.out.as_str()), (2, ""));
         assert_eq!(
             run.err,
-            "atomik: the RTL cannot check this: cannot generate width 24: possible widths are 1, 8, 16, 32, \
-             64, 128, 256; choose --width, --depth and --lanes from those, or --check model\n"
+            "atomik: the RTL cannot check this: cannot generate width 24: possible widths \
+             are 1, 8, 16, 32, 64, 128, 256; choose --width, --depth and --lanes from those, or \
+             --check model\n"
         );
     }
 }

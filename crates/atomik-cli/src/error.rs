@@ -1,5 +1,7 @@
+//! Why a command fails, with which message and exit status.
+
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use atomik_hdl::ConfigError;
 use atomik_sim::case::CaseError;
@@ -7,13 +9,14 @@ use atomik_sim::regress::PlanError;
 use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
 use atomik_sim::verilate::BuildError;
+use atomik_terminal::{Failure, OutputError, Status};
 use thiserror::Error;
 
-use crate::companion::Companion;
+use crate::companion::CompanionError;
 
 /// Why a command ended early.
 #[derive(Debug, Error)]
-pub enum Failure {
+pub enum CommandError {
     #[error(transparent)]
     Trace(#[from] atomik_trace::Error),
     #[error(transparent)]
@@ -25,7 +28,8 @@ pub enum Failure {
     #[error("{0}; `atomik hdl list` shows what can be generated")]
     Config(#[from] ConfigError),
     #[error(
-        "the RTL cannot check this: {0}; choose --width, --depth and --lanes from those, or --check model"
+        "the RTL cannot check this: {0}; choose --width, --depth and --lanes from those, or \
+         --check model"
     )]
     NoRtl(#[source] ConfigError),
     #[error(transparent)]
@@ -39,20 +43,21 @@ pub enum Failure {
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(
-        "this is no project, and so without a plan of its own: name a plan, or set ATOMIK_ROOT"
+        "no project was found, and so no default file: name a plan, or set ATOMIK_ROOT to the \
+         project's folder"
     )]
-    NoPlan,
+    NoProject,
     #[error(transparent)]
     Fpga(#[from] atomik_fpga::FlowError),
     #[error(transparent)]
     FpgaPlan(#[from] atomik_fpga::plan::PlanError),
     #[error(transparent)]
-    FpgaJob(atomik_fpga::plan::JobError),
-    #[error("what to build is not known: name a --board or a --device")]
+    FpgaJob(#[from] atomik_fpga::plan::JobError),
+    #[error("nothing to build: name a --board or a --device")]
     NoDevice,
-    #[error("{}: {source}; name a file of Verilog", .path.display())]
+    #[error("{}: {source}; name a Verilog file", .path.display())]
     Verilog { path: PathBuf, source: io::Error },
-    #[error("no board is named: give its serial port with --port, for example --port /dev/ttyUSB1")]
+    #[error("no board is named: give its serial port, for example --port /dev/ttyUSB1")]
     NoPort,
     #[error(transparent)]
     Port(#[from] atomik_device::line::OpenError),
@@ -62,58 +67,55 @@ pub enum Failure {
     Board(#[from] atomik_device::simulated::board::BoardError),
     #[error(transparent)]
     Pty(#[from] atomik_device::simulated::pty::PtyError),
-    #[error(
-        "there is no {} beside this program or on PATH: `{}` builds it beside the release of this one (minutes the first time)",
-        .0.program(), .0.target()
-    )]
-    NoCompanion(Companion),
-    #[error("{}: {source}; build it again with `{}`", .path.display(), .companion.target())]
-    Companion {
-        path: PathBuf,
-        source: io::Error,
-        companion: Companion,
-    },
+    #[error(transparent)]
+    Companion(#[from] CompanionError),
     #[error("cannot catch Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
-    #[error("cannot write the result as JSON: {0}")]
-    Json(#[source] serde_json::Error),
     #[error("cannot write the result as JUnit XML: {0}")]
-    Junit(String),
-    #[error("cannot record the case: {0}; name a folder that can be written to with --failures")]
+    Junit(#[from] quick_junit::SerializeError),
+    #[error("cannot record the case: {0}; name a writable folder with --failures")]
     Record(#[source] Box<CaseError>),
     #[error("<stdin>:{line}: {reason}")]
     Script { line: u64, reason: String },
     #[error("<stdin>: {0}")]
     Input(#[source] io::Error),
-    #[error("cannot edit lines on this terminal: {0}; give the commands on the standard input")]
+    #[error("cannot edit lines on this terminal: {0}; pipe the commands to stdin instead")]
     Terminal(#[from] rustyline::error::ReadlineError),
-    #[error("cannot write to the standard output: {0}")]
-    Output(#[source] io::Error),
-    #[error("{}: {source}; name a file that can be written", .path.display())]
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("{}: {source}; name a writable file", .path.display())]
     File { path: PathBuf, source: io::Error },
-    #[error("{}: {source}; name a folder that can be written to", .path.display())]
+    #[error("{}: {source}; name a writable folder", .path.display())]
     Folder { path: PathBuf, source: io::Error },
 }
 
-impl From<CaseError> for Failure {
+impl From<CaseError> for CommandError {
     fn from(error: CaseError) -> Self {
         Self::Case(error.into())
     }
 }
 
-impl Failure {
-    /// The message: what went wrong, and what the system said where the library leaves that to its
-    /// cause.
-    pub fn text(&self) -> String {
-        atomik_sim::with_causes(self)
+impl CommandError {
+    /// The file at `path` cannot be written.
+    pub fn file(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::File { path, source }
     }
 
-    /// The exit status, as `atomik --help` documents it.
-    pub fn status(&self) -> u8 {
+    /// The folder at `path` cannot be created or written to.
+    pub fn folder(path: &Path, source: io::Error) -> Self {
+        let path = path.to_owned();
+        Self::Folder { path, source }
+    }
+}
+
+impl Failure for CommandError {
+    fn status(&self) -> Status {
         match self {
             Self::Trace(error) | Self::Rtl(rtl::Error::Trace(error)) => trace_status(error),
             Self::Rtl(rtl::Error::Load(error)) | Self::Case(error) => case_status(error),
-            Self::Rtl(rtl::Error::Violation { .. }) => 1,
+            Self::Rtl(rtl::Error::Violation { .. }) => Status::CheckFailed,
+            Self::Output(error) => error.status(),
             Self::Diff(
                 atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),
             )
@@ -125,16 +127,13 @@ impl Failure {
             | Self::Device(_)
             | Self::Board(_)
             | Self::Pty(_)
+            | Self::Companion(_)
             | Self::Signal(_)
-            | Self::NoCompanion(_)
-            | Self::Companion { .. }
-            | Self::Json(_)
             | Self::Junit(_)
             | Self::Record(_)
             | Self::Terminal(_)
-            | Self::Output(_)
             | Self::File { .. }
-            | Self::Folder { .. } => 3,
+            | Self::Folder { .. } => Status::Broken,
             Self::Rtl(rtl::Error::Geometry { .. })
             | Self::Diff(_)
             | Self::Geometry(_)
@@ -142,43 +141,50 @@ impl Failure {
             | Self::Config(_)
             | Self::NoRtl(_)
             | Self::Plan(_)
-            | Self::NoPlan
-            | Self::NoPort
+            | Self::NoProject
             | Self::FpgaPlan(_)
             | Self::FpgaJob(_)
             | Self::NoDevice
             | Self::Verilog { .. }
+            | Self::NoPort
             | Self::Script { .. }
-            | Self::Input(_) => 2,
+            | Self::Input(_) => Status::BadInput,
         }
     }
 
-    /// Whether the reader of the standard output went away, as `head` does.
-    pub fn is_closed_output(&self) -> bool {
+    /// The message with the causes that it does not repeat: libraries leave some of what the
+    /// system reports to `source`.
+    fn text(&self) -> String {
+        atomik_sim::with_causes(self)
+    }
+
+    fn is_closed_output(&self) -> bool {
         match self {
             Self::Trace(atomik_trace::Error::Write(source))
-            | Self::Diff(atomik_trace::diff::Error::Write(source))
-            | Self::Output(source) => source.kind() == io::ErrorKind::BrokenPipe,
+            | Self::Diff(atomik_trace::diff::Error::Write(source)) => {
+                source.kind() == io::ErrorKind::BrokenPipe
+            }
+            Self::Output(error) => error.is_closed_output(),
             _ => false,
         }
     }
 }
 
-fn trace_status(error: &atomik_trace::Error) -> u8 {
+fn trace_status(error: &atomik_trace::Error) -> Status {
     match error {
-        atomik_trace::Error::Spool { .. } | atomik_trace::Error::Write(_) => 3,
-        _ => 2,
+        atomik_trace::Error::Spool { .. } | atomik_trace::Error::Write(_) => Status::Broken,
+        _ => Status::BadInput,
     }
 }
 
-fn case_status(error: &CaseError) -> u8 {
+fn case_status(error: &CaseError) -> Status {
     match error {
-        CaseError::Scoreboard(ScoreboardError::Mismatch(_)) => 1,
-        CaseError::Build(_) | CaseError::Scoreboard(_) | CaseError::Model(_) => 3,
+        CaseError::Scoreboard(ScoreboardError::Mismatch(_)) => Status::CheckFailed,
+        CaseError::Build(_) | CaseError::Scoreboard(_) | CaseError::Model(_) => Status::Broken,
         CaseError::Config(_)
         | CaseError::Layout(_)
         | CaseError::File { .. }
         | CaseError::Format { .. }
-        | CaseError::Sequence { .. } => 2,
+        | CaseError::Sequence { .. } => Status::BadInput,
     }
 }

@@ -1,3 +1,5 @@
+//! The commands of a session.
+
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
 
@@ -7,13 +9,13 @@ use atomik_trace::{
 };
 use thiserror::Error;
 
-/// How many commands can be undone.
+/// The number of commands that can be undone.
 const UNDO_LIMIT: usize = 1000;
 
-/// How many addresses `show` lists.
+/// The number of addresses that `show` lists.
 const SHOW_LIMIT: usize = 64;
 
-/// The words that a line can begin with, as completion offers them.
+/// The first words that completion offers.
 pub const COMMANDS: &[&str] = &[
     "accum", "delta", "drain", "help", "load", "nop", "quit", "read", "reset", "rollback", "show",
     "swap", "undo",
@@ -22,24 +24,25 @@ pub const COMMANDS: &[&str] = &[
 const HELP: &str = r#"  load ADDR VALUE      reference = VALUE, accumulator = 0
   accum ADDR DELTA     accumulator = accumulator xor DELTA
   rollback ADDR DELTA  the same: a delta undoes itself
-  read ADDR            answers the state: reference xor accumulator
-  swap ADDR            answers the state and makes it the reference
-  delta ADDR           answers the accumulator
-  drain ADDR           answers the accumulator and makes the state the reference
+  read ADDR            prints the state: reference xor accumulator
+  swap ADDR            prints the state and makes it the reference
+  delta ADDR           prints the accumulator
+  drain ADDR           prints the accumulator and makes the state the reference
   nop                  does nothing
-  show [ADDR]          shows reference, accumulator and state; of all that are not 0
-  undo                 takes back the last command that changed anything
-  reset                sets everything to 0
-  help                 shows this
-  quit                 leaves, like the end of input
+  show [ADDR]          prints reference, accumulator and state of ADDR, or of all
+                       addresses that are not 0
+  undo                 undoes the last command that changed anything
+  reset                clears the register file
+  help                 prints this text
+  quit                 ends the session, as the end of input does
 
-Values are 0x and hex digits, or decimal digits. An answer ends in "clean" when the
-accumulator was 0 before, otherwise in "dirty". With a depth of 1, ADDR may be left out.
-A line of a trace, {"op":"read","addr":3}, is answered as one. Lines that begin with #
-are comments.
+Values are 0x and hex digits, or decimal digits. A response ends in "clean" if the
+accumulator was 0 before, and in "dirty" otherwise. With a depth of 1, ADDR is optional.
+A line of a trace, such as {"op":"read","addr":3}, prints its response as a trace does.
+Lines that begin with # are comments.
 "#;
 
-/// A register file and what can be said to it.
+/// A register file that runs commands line by line.
 pub struct Session {
     geometry: Geometry,
     file: DynRegisterFile,
@@ -49,23 +52,23 @@ pub struct Session {
     changed: VecDeque<Address>,
 }
 
-/// What an address held.
+/// The contents of an address.
 struct Address {
     addr: usize,
     reference: Data,
     accumulator: Data,
 }
 
-/// What a line leads to.
+/// The result of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Text to print as it is, often none.
+    /// Text to print, often empty.
     Text(String),
-    /// The end of the session.
+    /// The session ends.
     Quit,
 }
 
-/// What is wrong with a line.
+/// Why a line was rejected.
 #[derive(Debug, PartialEq, Eq, Error)]
 pub enum Problem {
     #[error(transparent)]
@@ -74,11 +77,11 @@ pub enum Problem {
     Model(#[from] atomik_algebra::Error),
     #[error("unknown command \"{0}\"; type help for the list")]
     Unknown(Quote),
-    #[error("write it as: {0}")]
+    #[error("expected {0}")]
     Form(&'static str),
     #[error("nothing to undo")]
     NothingToUndo,
-    #[error("cycle {0} has a command already; a session runs one a cycle, so leave \"cycle\" out")]
+    #[error("cycle {0} already has a command; a session runs one per cycle, so omit \"cycle\"")]
     SameCycle(u64),
 }
 
@@ -93,7 +96,7 @@ impl Session {
         })
     }
 
-    /// Does what a line says. A line that is refused changes nothing.
+    /// Runs a line. A rejected line changes nothing.
     pub fn line(&mut self, line: &[u8]) -> Result<Answer, Problem> {
         let text = std::str::from_utf8(line).map_err(|error| Reason::NotUtf8 {
             byte: error.valid_up_to() + 1,
@@ -126,7 +129,7 @@ impl Session {
         Ok(Answer::Text(text))
     }
 
-    /// Runs `op ADDR`, `op ADDR DATA`, or with a depth of 1 either without the address.
+    /// Runs `OP ADDR` or `OP ADDR DATA`; with a depth of 1, the address is optional.
     fn op(&mut self, name: &str, words: [Option<&str>; 3]) -> Result<String, Problem> {
         let takes_data = match (name, Op::from_name(name)) {
             ("rollback", _) => true,
@@ -159,13 +162,14 @@ impl Session {
         };
         let mut text = Vec::new();
         let mut writer = ResponseWriter::new(&mut text, self.geometry.width());
-        // A vector takes every write.
+        // Writing to a vector cannot fail.
         let _ = writer.write(&response);
         Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     fn run(&mut self, command: &Command) -> Result<Option<Response>, Problem> {
-        // Commands of one cycle take effect by lane, but here each line takes effect as it comes.
+        // In a trace, the commands of a cycle take effect together; here each line takes effect
+        // at once.
         if self.last == Some(command.cycle) {
             return Err(Problem::SameCycle(command.cycle));
         }
@@ -232,7 +236,7 @@ impl Session {
 
     fn show(&mut self, addr: Option<&str>) -> Result<String, Problem> {
         if let Some(addr) = addr {
-            // The decoder knows what an address is; a copy, because nothing is run.
+            // A copy of the decoder parses the address, because no command is run.
             let command = self.decoder.clone().fields(&Fields {
                 op: Op::Read.name(),
                 addr: Some(addr),

@@ -1,3 +1,5 @@
+//! Line editing with a history that outlives the session.
+
 use std::env;
 use std::fs;
 use std::path::PathBuf;
@@ -13,55 +15,63 @@ use thiserror::Error;
 
 use super::session::COMMANDS;
 
-/// A line editor that remembers its lines from one session to the next.
+/// A line editor that keeps its history in a file.
 pub struct Editor {
-    pub editor: rustyline::Editor<Names, DefaultHistory>,
-    /// Where the lines are kept; nowhere for a user without a home.
+    editor: rustyline::Editor<Names, DefaultHistory>,
+    /// The history file; none for a user without a home folder.
     history: Option<PathBuf>,
 }
 
-/// Why the history was not kept.
+/// The history could not be saved.
 #[derive(Debug, Error)]
-#[error("{}: cannot keep the history: {reason}; set XDG_STATE_HOME to a folder that can be written to",
-        .path.display())]
-pub struct NotKept {
+#[error(
+    "{}: cannot save the history: {source}; set XDG_STATE_HOME to a writable folder",
+    .path.display()
+)]
+pub struct HistoryError {
     path: PathBuf,
-    reason: String,
-}
-
-/// Opens the editor, with the history of the sessions before if there is one.
-pub fn open() -> Result<Editor, ReadlineError> {
-    let config = Config::builder().max_history_size(1000)?.build();
-    let mut editor = rustyline::Editor::with_config(config)?;
-    editor.set_helper(Some(Names));
-    let history = history_file();
-    if let Some(path) = &history {
-        // Nothing to load is the first session, not an error; what cannot be written is said at the
-        // end.
-        let _ = editor.load_history(path);
-    }
-    Ok(Editor { editor, history })
+    source: ReadlineError,
 }
 
 impl Editor {
-    /// Writes the history, if there is a place for it and anything to write.
-    pub fn save(&mut self) -> Result<(), NotKept> {
+    /// Opens the editor with the history of earlier sessions.
+    pub fn open() -> Result<Self, ReadlineError> {
+        let config = Config::builder().max_history_size(1000)?.build();
+        let mut editor = rustyline::Editor::with_config(config)?;
+        editor.set_helper(Some(Names));
+        let history = history_file();
+        if let Some(path) = &history {
+            // The first session finds no file. One that cannot be written is reported at the end.
+            let _ = editor.load_history(path);
+        }
+        Ok(Self { editor, history })
+    }
+
+    /// Reads a line and adds it to the history, unless it is blank.
+    pub fn readline(&mut self, prompt: &str) -> Result<String, ReadlineError> {
+        let line = self.editor.readline(prompt)?;
+        if !line.trim().is_empty() {
+            self.editor.add_history_entry(line.as_str())?;
+        }
+        Ok(line)
+    }
+
+    /// Saves the history, if it has any lines and a file.
+    pub fn save(&mut self) -> Result<(), HistoryError> {
         let Some(path) = &self.history else {
             return Ok(());
         };
         if self.editor.history().is_empty() {
             return Ok(());
         }
-        let not_kept = |reason: String| NotKept {
-            path: path.clone(),
-            reason,
-        };
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(|error| not_kept(error.to_string()))?;
-        }
-        self.editor
-            .save_history(path)
-            .map_err(|error| not_kept(error.to_string()))
+        let created = path.parent().map_or(Ok(()), fs::create_dir_all);
+        created
+            .map_err(ReadlineError::from)
+            .and_then(|()| self.editor.save_history(path))
+            .map_err(|source| HistoryError {
+                path: path.clone(),
+                source,
+            })
     }
 }
 
@@ -79,7 +89,7 @@ fn history_file() -> Option<PathBuf> {
 }
 
 /// Completes the first word of a line.
-pub struct Names;
+struct Names;
 
 impl Completer for Names {
     type Candidate = String;

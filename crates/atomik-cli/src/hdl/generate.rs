@@ -1,0 +1,60 @@
+//! `atomik hdl generate`.
+
+use std::path::PathBuf;
+
+use atomik_hdl::Target;
+use atomik_hdl::design::reference_configs;
+use atomik_hdl::files::{Arrangement, files};
+use atomik_terminal::Status;
+use clap::ValueHint;
+
+use super::files::write;
+use crate::error::CommandError;
+use crate::geometry::{GeometryArgs, target};
+
+const EXAMPLES: &str = "\
+Writes NAME.v; NAME.json with its latency, ports, memories and digest; NAME.core for FuseSoC;
+NAME.f, the list of its files; and a simulation model sim/CELL.v for each device cell that it
+instantiates. The same options give the same bytes. `atomik hdl list` shows what can be generated.
+
+Examples:
+  atomik hdl generate --width 64 --depth 512 --lanes 4 -o build
+  atomik hdl generate --width 8 --depth 16 --split -o build
+  atomik hdl generate --reference -o hdl";
+
+/// Write the Verilog of a register file and its manifest
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    geometry: GeometryArgs,
+    /// Device family to generate memories for
+    #[arg(long, value_name = "TARGET", default_value = "generic", value_parser = target())]
+    target: Target,
+    /// Write each module to its own file
+    #[arg(long)]
+    split: bool,
+    /// Write all reference configurations
+    #[arg(long, conflicts_with_all = ["width", "depth", "lanes"])]
+    reference: bool,
+    /// Folder to write to, created if missing
+    #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]
+    out: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<Status, CommandError> {
+    let configs = if args.reference {
+        reference_configs()?
+    } else {
+        vec![args.geometry.config(args.target)?]
+    };
+    let arrangement = if args.split {
+        Arrangement::Split
+    } else {
+        Arrangement::Together
+    };
+    for config in &configs {
+        write(&files(config, arrangement)?, &args.out)?;
+    }
+    Ok(Status::Done)
+}

@@ -1,0 +1,32 @@
+//! `atomik sim`: the generated Verilog in simulation.
+
+mod bench;
+mod regress;
+mod replay;
+mod run;
+
+use atomik_terminal::Status;
+
+use crate::error::CommandError;
+use crate::trace_file::TraceArgs;
+
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Run a trace on the compiled Verilog and print the responses
+    #[command(after_help = run::EXAMPLES)]
+    Run(TraceArgs),
+    Regress(regress::Args),
+    Replay(replay::Args),
+    Bench(bench::Args),
+}
+
+impl Command {
+    pub fn run(&self) -> Result<Status, CommandError> {
+        match self {
+            Self::Run(args) => run::run(args),
+            Self::Regress(args) => regress::run(args),
+            Self::Replay(args) => replay::run(args),
+            Self::Bench(args) => bench::run(args),
+        }
+    }
+}
