@@ -1,11 +1,20 @@
-//! What a commit costs, beside the same batch written to redb by hand.
+//! What a commit costs, compared with the same batch written to redb directly.
 //!
-//! `cargo bench -p atomik-store` ends with a table of rates and of ratios to the bare batch of the
-//! same group, of the fastest and of the median sample that criterion took in that run, and of what
-//! a record costs on disk. Records have keys of 8 bytes and values of 40; a batch writes 1000 of
-//! 100,000 that are there, chosen at random. The row `replica` is 1000 operations of a replica on
-//! as many keys, from the operation to the signed frame that may be sent, which stores 1000 records
-//! of about that size and three more. The files lie below the target folder.
+//! `cargo bench -p atomik-store` ends with a table of times and of their ratios to the bare batch
+//! of the same group, for the fastest and the median sample of that run, and with the bytes that a
+//! record takes on disk. There is a group for each of two policies, `always` and `never`:
+//!
+//! | row | what it writes |
+//! |---|---|
+//! | `bare` | 1000 of 100,000 records, chosen at random, in one redb transaction |
+//! | `RedbStore` | the same batch through [`RedbStore::commit`] |
+//! | `flush` | the batch that a replica hands over after 1000 operations on 100,000 keys |
+//!
+//! Records have keys of 8 bytes and values of 40. The `flush` row has the record sizes of a signed
+//! replica with one-word values: 1000 keys (9 bytes, value 18), the undo information (9 bytes,
+//! value 15,830; the one of five flushes ago is deleted) and the replica's own record (1 byte,
+//! value 37). What the replica itself takes for it, `cargo bench -p atomik-replica` measures. The
+//! files are below the target folder.
 
 #![allow(
     clippy::expect_used,
@@ -18,10 +27,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use atomik_replica::{Config, Effect, Event, LocalOp, Replica, Trust};
 use atomik_store::{FsyncPolicy, Options, RedbStore, Store, Write};
 use criterion::{Criterion, Throughput};
-use ed25519_dalek::SigningKey;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use redb::{Database, Durability, TableDefinition};
@@ -30,6 +37,13 @@ use tempfile::TempDir;
 const RECORDS: u64 = 100_000;
 const BATCH: u64 = 1000;
 const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("records");
+
+/// Bytes of the value of a key, of a flush's undo information, and of a replica's own record.
+const KEY_VALUE: usize = 18;
+const UNDO_VALUE: usize = 15_830;
+const OWN_VALUE: usize = 37;
+/// Flushes whose undo information a replica keeps.
+const UNDO_FLUSHES: u64 = 5;
 
 type Record = ([u8; 8], [u8; 40]);
 
@@ -51,39 +65,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         let mut stored = Stored::new(fsync)?;
         group.bench_function("RedbStore", |bencher| bencher.iter(|| stored.commit()));
         drop(stored);
-        let mut replicated = Replicated::new(fsync)?;
-        group.bench_function("replica", |bencher| bencher.iter(|| replicated.commit()));
-        drop(replicated);
+        let mut flushed = Flushed::new(fsync)?;
+        group.bench_function("flush", |bencher| bencher.iter(|| flushed.commit()));
+        drop(flushed);
         group.finish();
         groups.push(name);
     }
     for group in groups {
-        println!(
-            "\n{group:<40} {:>12}  {:>12}  time of bare",
-            "fastest", "median"
-        );
-        let mut bare = None;
-        for name in ["bare", "RedbStore", "replica"] {
-            let path = output.join(&group).join(name).join("new/sample.json");
-            // A row that was filtered out has no sample, or one of an earlier run.
-            let Ok(true) = fs::metadata(&path)
-                .and_then(|file| file.modified())
-                .map(|modified| modified >= started)
-            else {
-                continue;
-            };
-            let (fastest, median) = times(&path)?;
-            let (bare_fastest, bare_median) = *bare.get_or_insert((fastest, median));
-            println!(
-                "  {name:<38} {:>9.2} ms  {:>9.2} ms  {:.2} and {:.2}",
-                fastest / 1e6,
-                median / 1e6,
-                fastest / bare_fastest,
-                median / bare_median,
-            );
-        }
+        print_times(&output, &group, started)?;
     }
-    sizes()
+    print_sizes()
 }
 
 /// Draws the records of a batch.
@@ -116,6 +107,16 @@ fn folder() -> Result<TempDir, Box<dyn Error>> {
     Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
+/// Opens an empty store in a folder.
+fn open(dir: &TempDir, fsync: FsyncPolicy) -> Result<RedbStore, Box<dyn Error>> {
+    let options = Options {
+        fsync,
+        ..Options::default()
+    };
+    Ok(RedbStore::open(dir.path(), &options)?)
+}
+
+/// redb without a store.
 struct Bare {
     draw: Draw,
     db: Database,
@@ -163,6 +164,7 @@ impl Bare {
     }
 }
 
+/// A store that gets the batches of [`Bare`].
 struct Stored {
     draw: Draw,
     store: RedbStore,
@@ -172,11 +174,7 @@ struct Stored {
 impl Stored {
     fn new(fsync: FsyncPolicy) -> Result<Self, Box<dyn Error>> {
         let dir = folder()?;
-        let options = Options {
-            fsync,
-            ..Options::default()
-        };
-        let mut store = RedbStore::open(dir.path(), &options)?;
+        let mut store = open(&dir, fsync)?;
         for batch in all() {
             write(&mut store, &batch);
         }
@@ -194,81 +192,6 @@ impl Stored {
     }
 }
 
-/// A replica whose batches are committed as they come.
-struct Replicated {
-    draw: Draw,
-    replica: Replica,
-    store: RedbStore,
-    _dir: TempDir,
-}
-
-impl Replicated {
-    fn new(fsync: FsyncPolicy) -> Result<Self, Box<dyn Error>> {
-        let dir = folder()?;
-        let options = Options {
-            fsync,
-            ..Options::default()
-        };
-        let store = RedbStore::open(dir.path(), &options)?;
-        let key = SigningKey::from_bytes(&[1; 32]);
-        let allowed = vec![key.verifying_key().to_bytes()];
-        let trust = Trust::Signed {
-            key: Box::new(key),
-            allowed,
-        };
-        let replica = Replica::open(Config::new("bench", 1, [7; 32], trust, [1; 16]), [])?;
-        let mut replicated = Self {
-            draw: Draw::new(),
-            replica,
-            store,
-            _dir: dir,
-        };
-        for batch in all() {
-            replicated.write(&batch);
-        }
-        replicated.store.sync()?;
-        Ok(replicated)
-    }
-
-    fn commit(&mut self) {
-        let batch = self.draw.batch();
-        self.write(&batch);
-    }
-
-    fn write(&mut self, batch: &[Record]) {
-        let mut effects = Vec::new();
-        for (key, value) in batch {
-            let op = LocalOp::accum(key, u64::from(value[0] | 1).into());
-            self.replica
-                .step(Event::Op(&op), &mut effects)
-                .expect("a good operation");
-        }
-        self.replica
-            .step(Event::Flush, &mut effects)
-            .expect("flush");
-        for effect in core::mem::take(&mut effects) {
-            let Effect::Persist { ticket, records } = effect else {
-                continue;
-            };
-            let writes: Vec<Write<'_>> = records
-                .iter()
-                .map(|(key, value)| Write {
-                    key,
-                    value: value.as_deref(),
-                })
-                .collect();
-            self.store.commit(&writes).expect("the disk works");
-            self.replica
-                .step(Event::Persisted(ticket), &mut effects)
-                .expect("persisted");
-        }
-        assert!(
-            matches!(effects[..], [Effect::Broadcast { .. }]),
-            "the frame may be sent"
-        );
-    }
-}
-
 fn write(store: &mut RedbStore, batch: &[Record]) {
     let writes: Vec<Write<'_>> = batch
         .iter()
@@ -277,14 +200,98 @@ fn write(store: &mut RedbStore, batch: &[Record]) {
     store.commit(&writes).expect("the disk works");
 }
 
-/// Nanoseconds of an iteration of the fastest and of the median sample.
+/// A store that gets batches with the record sizes of a replica's flushes.
+struct Flushed {
+    draw: Draw,
+    store: RedbStore,
+    flushes: u64,
+    _dir: TempDir,
+}
+
+impl Flushed {
+    fn new(fsync: FsyncPolicy) -> Result<Self, Box<dyn Error>> {
+        let dir = folder()?;
+        let mut flushed = Self {
+            draw: Draw::new(),
+            store: open(&dir, fsync)?,
+            flushes: 0,
+            _dir: dir,
+        };
+        for batch in all() {
+            flushed.write(&batch);
+        }
+        flushed.store.sync()?;
+        Ok(flushed)
+    }
+
+    fn commit(&mut self) {
+        let batch = self.draw.batch();
+        self.write(&batch);
+    }
+
+    fn write(&mut self, batch: &[Record]) {
+        self.flushes += 1;
+        let tagged = |tag: u8, number: u64| {
+            let mut key = [tag; 9];
+            key[1..].copy_from_slice(&number.to_be_bytes());
+            key
+        };
+        let keys: Vec<[u8; 9]> = batch
+            .iter()
+            .map(|(key, _)| tagged(b'k', u64::from_be_bytes(*key)))
+            .collect();
+        let undo = tagged(b'b', self.flushes);
+        let forgotten = tagged(b'b', self.flushes.saturating_sub(UNDO_FLUSHES));
+        let undo_value = vec![self.flushes as u8; UNDO_VALUE];
+        let mut writes: Vec<Write<'_>> = keys
+            .iter()
+            .zip(batch)
+            .map(|(key, (_, value))| Write::put(key, &value[..KEY_VALUE]))
+            .collect();
+        writes.push(Write::put(&undo, &undo_value));
+        writes.push(Write::delete(&forgotten));
+        writes.push(Write::put(b"m", &undo_value[..OWN_VALUE]));
+        self.store.commit(&writes).expect("the disk works");
+    }
+}
+
+/// Prints the times of a group that `output` has samples of, and their ratios to those of `bare`.
+fn print_times(output: &Path, group: &str, started: SystemTime) -> Result<(), Box<dyn Error>> {
+    println!(
+        "\n{group:<40} {:>12}  {:>12}  ratio to bare",
+        "fastest", "median"
+    );
+    let mut bare = None;
+    for name in ["bare", "RedbStore", "flush"] {
+        let path = output.join(group).join(name).join("new/sample.json");
+        // A row that was filtered out has no sample, or one of an earlier run.
+        let Ok(true) = fs::metadata(&path)
+            .and_then(|file| file.modified())
+            .map(|modified| modified >= started)
+        else {
+            continue;
+        };
+        let (fastest, median) = times(&path)?;
+        let (bare_fastest, bare_median) = *bare.get_or_insert((fastest, median));
+        println!(
+            "  {name:<38} {:>9.2} ms  {:>9.2} ms  {:.2} and {:.2}",
+            fastest / 1e6,
+            median / 1e6,
+            fastest / bare_fastest,
+            median / bare_median,
+        );
+    }
+    Ok(())
+}
+
+/// Nanoseconds per iteration of the fastest and of the median sample.
 fn times(path: &Path) -> Result<(f64, f64), Box<dyn Error>> {
     /// The part of criterion's `sample.json` that is needed here.
     #[derive(serde::Deserialize)]
     struct Samples {
-        /// Iterations in each sample.
+        /// Iterations of each sample.
         iters: Vec<f64>,
-        /// Nanoseconds that each sample took.
+        /// Nanoseconds of each sample.
         times: Vec<f64>,
     }
     let samples: Samples = serde_json::from_reader(File::open(path)?)?;
@@ -298,14 +305,14 @@ fn times(path: &Path) -> Result<(f64, f64), Box<dyn Error>> {
     Ok((each[0], each[each.len() / 2]))
 }
 
-/// What 48 bytes of key and value take of the file.
-fn sizes() -> Result<(), Box<dyn Error>> {
+/// Prints the bytes of the file per record of 48 bytes of key and value.
+fn print_sizes() -> Result<(), Box<dyn Error>> {
     let Stored {
         mut draw,
         mut store,
         dir,
     } = Stored::new(FsyncPolicy::Always)?;
-    println!("\nbytes on disk of a record of 8 and 40 bytes, {RECORDS} records");
+    println!("\nbytes on disk per record of 8 and 40 bytes, {RECORDS} records");
     let report = |what: &str, store: &RedbStore| -> Result<(), Box<dyn Error>> {
         let bytes = store.disk_bytes()? as f64 / RECORDS as f64;
         println!("  {what:<38} {bytes:>9.1}");

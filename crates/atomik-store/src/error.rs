@@ -1,28 +1,30 @@
+//! What can go wrong with a store, and what to do next.
+
 use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// Why storage cannot go on. Every message names the file and says what to do next.
+/// Why a store failed. Every message names the file and what to do next.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process, or another store of this one, has the data folder open.
+    /// Another process, or another store in this process, has the data folder open.
     #[error(
-        "{}: in use by {}; stop it, or name another data folder",
+        "{}: in use by {}; stop it, or use another data folder",
         .path.display(),
         .holder.map_or("another process".to_owned(), |pid| format!("process {pid}"))
     )]
     Locked {
         /// The lock file.
         path: PathBuf,
-        /// The process that holds it, if it has said so.
+        /// The process that holds the lock, if the file names it.
         holder: Option<u32>,
     },
-    /// A later version wrote it.
+    /// A newer version of this program wrote the store.
     #[error(
-        "{}: written in format {found}, and this version knows up to {known}; open it with the version that \
-         wrote it, or name another data folder",
+        "{}: in format {found}, but this version reads formats up to {known}; open it with the \
+         version that wrote it, or use another data folder",
         .path.display()
     )]
     Newer {
@@ -33,53 +35,55 @@ pub enum StoreError {
         /// The newest format that can be read.
         known: u64,
     },
-    /// The contents are not what was written.
+    /// The contents are not what a store wrote.
     #[error(
-        "{}: damaged or not a store ({reason}); keep a copy for a post-mortem, then restore the folder from a \
-         backup, or move it away: the replica then starts empty, under a new identity, and \
-         gets from its peers what they have",
+        "{}: damaged or not a store ({reason}); keep a copy for a post-mortem, then restore the \
+         folder from a backup, or move it away: the replica then starts empty under a new \
+         identity and fetches what its peers hold",
         .path.display()
     )]
     Damaged {
         /// The database file.
         path: PathBuf,
-        /// What was found.
+        /// What is wrong with them.
         reason: String,
     },
-    /// No space is left.
+    /// The disk or the quota is full.
     #[error(
-        "{}: {source}; free some space or raise the quota, then start again: what was acknowledged is safe",
+        "{}: {source}; free some space or raise the quota, then start again: every acknowledged \
+         commit is safe",
         .path.display()
     )]
     Full {
         /// The file that could not grow.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The file or its folder may not be written.
+    /// The file or its folder is not writable.
     #[error(
-        "{}: {source}; make the folder and its files writable for this user, or name another data folder",
+        "{}: {source}; make the folder and its files writable for this user, or use another data \
+         folder",
         .path.display()
     )]
     ReadOnly {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The system refused something else.
+    /// Any other error of the system.
     #[error(
-        "{}: {source}; check the path, the disk and the system's log, then start again",
+        "{}: {source}; check the path, the disk and the system log, then start again",
         .path.display()
     )]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A record does not fit; nothing was written, and the store goes on.
+    /// A record is too large; nothing was written, and the store stays usable.
     #[error("{}: a record of {bytes} bytes is too large; split it", .path.display())]
     TooLarge {
         /// The database file.
@@ -87,21 +91,22 @@ pub enum StoreError {
         /// Bytes of the value, or of key and value together.
         bytes: usize,
     },
-    /// An earlier call failed or the storage is gone, so nothing more is written.
+    /// An earlier call failed, or the storage is gone: the store writes nothing more.
     #[error(
-        "{}: storage has failed before ({reason}); close the store and open it again, which finds out what was saved",
+        "{}: storage failed earlier ({reason}); close the store and open it again to find out what \
+         was saved",
         .path.display()
     )]
     Failed {
         /// The database file.
         path: PathBuf,
-        /// What had failed.
+        /// What failed.
         reason: String,
     },
 }
 
 impl StoreError {
-    /// Sorts an error of the system by what is to be done about it.
+    /// An error of the system, by what the user can do about it.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
         match source.kind() {
@@ -111,7 +116,7 @@ impl StoreError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::ReadOnly { path, source }
             }
-            // redb says so of a file that is not its own, or that ends too early.
+            // What redb reports for a file that it did not write, or that ends too early.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Damaged {
                 path,
                 reason: source.to_string(),
@@ -134,7 +139,7 @@ impl StoreError {
         }
     }
 
-    /// Sorts an error of redb, of any of its kinds: they all convert into `redb::Error`.
+    /// Any error of redb: all its error types convert into `redb::Error`.
     pub(crate) fn redb(path: &Path, error: impl Into<redb::Error>) -> Self {
         match error.into() {
             redb::Error::Io(source) => Self::io(path, source),

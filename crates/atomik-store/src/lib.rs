@@ -1,44 +1,66 @@
-//! Durable storage for a replica: an ordered key-value store of opaque records with atomic batches.
+//! Durable storage for a replica: an ordered key-value store of opaque records, written in atomic
+//! batches.
 //!
-//! - [`Store`]: what a replica asks of its storage. [`Write`] is one record of a batch.
-//! - [`FsyncPolicy`]: when a commit is on disk.
-//! - [`RedbStore`]: one file in a data folder, on the embedded database [`redb`].
-//! - [`MemoryStore`]: the same promises on a [`MemoryDisk`] that can be told to crash.
-//! - [`StoreError`]: what can go wrong, and what to do next.
-//! - `testing::FaultyFile`, behind the feature `testing`: what a crash may leave of a file.
+//! | item | what it is |
+//! |---|---|
+//! | [`Store`] | what a replica needs of its storage; [`Write`] is one record of a batch |
+//! | [`FsyncPolicy`] | when a commit is durable |
+//! | [`RedbStore`] | a store in a data folder, one file of the embedded database [`redb`] |
+//! | [`MemoryStore`] | the same promises on a [`MemoryDisk`], which a test can crash |
+//! | [`StoreError`] | what can go wrong, and what to do next |
+//! | `testing::FaultyFile` | with the feature `testing`: a file that shows what a crash may leave |
+//!
+//! ```
+//! use atomik_store::{FsyncPolicy, MemoryDisk, Store, StoreError, Write};
+//!
+//! let disk = MemoryDisk::new();
+//! let mut store = disk.open(FsyncPolicy::Always)?;
+//! store.commit(&[Write::put(b"a", b"1"), Write::put(b"b", b"2")])?;
+//! store.commit(&[Write::delete(b"a")])?;
+//!
+//! disk.crash();
+//! let store = disk.open(FsyncPolicy::Always)?;
+//! assert!(store.kept_memory());
+//! store.load(&mut |key, value| assert_eq!((key, value), (&b"b"[..], &b"2"[..])))?;
+//! # Ok::<(), StoreError>(())
+//! ```
 //!
 //! # What survives
 //!
 //! | policy | the process is killed | the power fails |
 //! |---|---|---|
 //! | [`FsyncPolicy::Always`] | every commit that returned | every commit that returned |
-//! | [`FsyncPolicy::Interval`] | every commit up to the last synced one, perhaps more | the same |
-//! | [`FsyncPolicy::Never`] | as above; only `sync`, `close` and the first commit after an open sync | the same |
+//! | [`FsyncPolicy::Interval`] | every commit up to the last sync, perhaps later ones | the same |
+//! | [`FsyncPolicy::Never`] | the same; only `sync`, `close` and a run's first commit sync | the same |
 //!
-//! Always all of a batch or nothing of it, and always a state that the store has been in: no later
-//! batch without every earlier one. (redb keeps commits that are not synced in memory, so a killed
-//! process loses them as a power cut does.) Assumed of the world: a write that was synced is there
-//! after a crash; one that was not is there whole, in part or not at all, in any order; the length
-//! of a file changes in order. A disk that acknowledges a sync and forgets it voids every promise.
+//! A batch survives whole or not at all, and only together with every batch before it. redb keeps
+//! commits that are not synced in memory, so a killed process loses as much as a power failure
+//! does.
 //!
-//! # May a replica go on under its old identity?
+//! The store assumes that a synced write survives a crash, that a write that was not synced
+//! survives whole, in part or not at all, in any order, and that changes of a file's length survive
+//! in order. A disk that acknowledges a sync and then forgets it voids every promise.
 //!
-//! [`Store::opened`] says how the store was left, [`Store::kept_memory`] what that means: whether
-//! every commit that ever returned is there. A replica that finds it false takes a new identity,
-//! **and puts it in its first batch**: the mark of the new run is written together with that batch,
-//! so that a crash before it leaves the old finding in place.
+//! # Keeping an identity
 //!
-//! What the store cannot see: a data folder that was copied back from a backup is whole, and old.
-//! Whoever restores one has to make the replica take a new identity.
+//! [`Store::opened`] tells how the last run left the store, [`Store::kept_memory`] whether every
+//! commit that ever returned is still there. If not, a replica takes a new identity **and writes it
+//! with its first batch**. The mark of the new run is part of the same transaction, so after a
+//! crash before that batch the next open reports the loss again.
+//!
+//! The store cannot detect a data folder restored from a backup: it is intact, and old. Anyone who
+//! restores one must make the replica take a new identity.
 //!
 //! # Damage
 //!
-//! Every page is covered by a checksum, and all of them are verified at every open (the replica
-//! reads all records then, anyway). A file that was closed cleanly and damaged later is refused. In
-//! a file that was *not* closed cleanly, damage of the newest commit cannot be told from a commit
-//! that a crash interrupted: the newest commit is rolled back.
+//! Every page has a checksum, and every open verifies all of them; the replica reads all records
+//! then anyway. A file that was closed cleanly and damaged later is refused. In a file that was
+//! *not* closed cleanly, damage to the newest commit looks like a commit that a crash interrupted,
+//! and the newest commit is rolled back.
 
 mod error;
+mod folder;
+mod format;
 mod memory;
 mod policy;
 mod redb_store;

@@ -1,10 +1,12 @@
+//! A store in memory, for tests and simulations.
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{FsyncPolicy, Opened, Store, StoreError, Write};
 
-/// What a [`MemoryStore`] is on: it outlives the store, as a disk outlives a process. Clones share
+/// The disk of a [`MemoryStore`]. It outlives the store as a disk outlives a process. Clones share
 /// one disk.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryDisk {
@@ -14,15 +16,15 @@ pub struct MemoryDisk {
 #[derive(Debug, Default)]
 struct Disk {
     records: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// Whether the run before closed the store, and which policy it had; `None` before the first
-    /// commit. Never ahead of a sync.
+    /// Whether the last run closed the store, and its policy; `None` before the first commit.
+    /// Changes only together with a sync.
     mark: Option<(bool, FsyncPolicy)>,
-    /// What undoes the commits since the last sync, to be taken from its end.
+    /// The old values that undo the commits since the last sync, the oldest first.
     undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// Counts crashes: a store of before one is dead.
+    /// How many crashes there were. A store that was opened before the last one is dead.
     crashes: u64,
     in_use: bool,
-    /// Milliseconds, moved by hand.
+    /// The clock, in milliseconds; [`MemoryDisk::advance`] moves it.
     now: u64,
 }
 
@@ -55,7 +57,7 @@ impl MemoryDisk {
         }
         disk.in_use = true;
         let mark = disk.mark;
-        let run = disk.crashes;
+        let crashes = disk.crashes;
         let synced_at = disk.now;
         Ok(MemoryStore {
             disk: self.clone(),
@@ -68,12 +70,12 @@ impl MemoryDisk {
             kept_memory: matches!(mark, None | Some((true, _) | (_, FsyncPolicy::Always))),
             marked: false,
             synced_at,
-            run,
+            crashes,
         })
     }
 
-    /// Loses everything since the last sync. A store that is open is dead from now on, and another
-    /// can be opened.
+    /// Loses everything since the last sync. An open store is dead from then on, and another can be
+    /// opened.
     pub fn crash(&self) {
         let mut disk = self.lock();
         while let Some((key, value)) = disk.undo.pop() {
@@ -83,23 +85,23 @@ impl MemoryDisk {
         disk.in_use = false;
     }
 
-    /// Moves the clock that [`FsyncPolicy::Interval`] goes by.
+    /// Moves the clock of [`FsyncPolicy::Interval`] forward.
     pub fn advance(&self, millis: u64) {
         self.lock().now += millis;
     }
 
     fn lock(&self) -> MutexGuard<'_, Disk> {
-        // No call leaves the state half changed, so a panic of another thread does not matter.
+        // Every change is complete before the lock is released, so a panic elsewhere does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The disk's name in messages.
+/// What errors call the disk.
 const NAME: &str = "(memory)";
 
-/// A [`Store`] for tests and simulations: nothing but memory, no clock of its own, everything as
-/// [`RedbStore`](crate::RedbStore) promises it. A crash loses all that was not synced, the worst
-/// that is allowed.
+/// A [`Store`] in memory, without a clock of its own, that keeps the promises of
+/// [`RedbStore`](crate::RedbStore). A crash loses everything that was not synced, which is the
+/// worst that those allow.
 #[derive(Debug)]
 pub struct MemoryStore {
     disk: MemoryDisk,
@@ -108,24 +110,24 @@ pub struct MemoryStore {
     kept_memory: bool,
     marked: bool,
     synced_at: u64,
-    /// The disk's count of crashes when this was opened.
-    run: u64,
+    /// The disk's count of crashes when the store was opened.
+    crashes: u64,
 }
 
 impl MemoryStore {
     fn alive(&self) -> Result<MutexGuard<'_, Disk>, StoreError> {
         let disk = self.disk.lock();
-        if disk.crashes == self.run {
+        if disk.crashes == self.crashes {
             Ok(disk)
         } else {
-            Err(StoreError::failed(Path::new(NAME), "it crashed"))
+            Err(StoreError::failed(Path::new(NAME), "the disk crashed"))
         }
     }
 }
 
 impl Store for MemoryStore {
     fn load(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
-        // A copy, so that `each` may use the disk.
+        // A copy, so that `each` can use the disk.
         let records = self.alive()?.records.clone();
         for (key, value) in &records {
             each(key, value);
@@ -184,10 +186,11 @@ impl Store for MemoryStore {
 }
 
 impl Drop for MemoryStore {
-    /// As a process that ends without closing its store, on a machine that goes on.
+    /// Like the end of a process that did not close its store: the disk is free, and keeps what was
+    /// not synced.
     fn drop(&mut self) {
         let mut disk = self.disk.lock();
-        if disk.crashes == self.run {
+        if disk.crashes == self.crashes {
             disk.in_use = false;
         }
     }

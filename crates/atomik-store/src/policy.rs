@@ -1,32 +1,56 @@
+//! When a commit is durable.
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// When a commit is on disk. As text and in configuration files: `always`, `interval:100ms`,
-/// `never`.
+/// When a commit is durable. Written `always`, `interval:100ms` or `never` in text and in config
+/// files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum FsyncPolicy {
     /// When it returns.
     #[default]
     Always,
-    /// Milliseconds: the first commit that begins this long or longer after the last sync is on
-    /// disk when it returns, with all before it. No timer runs: a store that nobody commits to is
-    /// not synced.
+    /// Once a commit that starts at least this many milliseconds after the last sync has returned:
+    /// that one syncs itself and all commits before it. There is no timer, so a store without
+    /// further commits is not synced.
     Interval(u64),
-    /// When [`sync`](crate::Store::sync) or [`close`](crate::Store::close) was called.
+    /// After the next [`sync`](crate::Store::sync) or [`close`](crate::Store::close).
     Never,
 }
 
-/// The text names no [`FsyncPolicy`].
+/// Why a text is not an [`FsyncPolicy`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "{0:?} is no fsync policy: write `always`, `never`, or `interval:` and a number of milliseconds from 1, as \
-     in `interval:100ms`"
-)]
-pub struct FsyncPolicyError(String);
+#[non_exhaustive]
+pub enum FsyncPolicyError {
+    /// There is no policy of this name.
+    #[error(
+        "unknown fsync policy {text:?}: use `always`, `never`, or an interval in milliseconds \
+         such as `interval:100ms`"
+    )]
+    Unknown {
+        /// The text.
+        text: String,
+    },
+    /// The interval is not a number of milliseconds, or is too large.
+    #[error(
+        "{text:?} is not an interval: write a whole number of milliseconds, as in \
+         `interval:100ms`, or use `always` or `never`"
+    )]
+    Interval {
+        /// The text.
+        text: String,
+    },
+    /// The interval is 0. It would sync every commit, but not vouch for that after a crash.
+    #[error(
+        "an interval of 0 ms syncs every commit: use `always` for that, `never`, or at least 1 ms, \
+         as in `interval:100ms`"
+    )]
+    Zero,
+}
 
 impl fmt::Display for FsyncPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -42,24 +66,24 @@ impl FromStr for FsyncPolicy {
     type Err = FsyncPolicyError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = || FsyncPolicyError(text.to_owned());
         match text {
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => {
-                let millis = text
-                    .strip_prefix("interval:")
-                    .and_then(|interval| interval.strip_suffix("ms"))
-                    .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-                    .ok_or_else(refused)?
-                    .parse()
-                    .map_err(|_| refused())?;
-                // An interval of nothing would be `always` without its promise to the next run.
-                if millis == 0 {
-                    return Err(refused());
-                }
-                Ok(Self::Interval(millis))
-            }
+            "always" => return Ok(Self::Always),
+            "never" => return Ok(Self::Never),
+            _ => {}
+        }
+        let owned = || text.to_owned();
+        let Some(interval) = text.strip_prefix("interval:") else {
+            return Err(FsyncPolicyError::Unknown { text: owned() });
+        };
+        // `parse` alone would take a sign.
+        let millis = interval
+            .strip_suffix("ms")
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse().ok());
+        match millis {
+            Some(0) => Err(FsyncPolicyError::Zero),
+            Some(millis) => Ok(Self::Interval(millis)),
+            None => Err(FsyncPolicyError::Interval { text: owned() }),
         }
     }
 }

@@ -1,9 +1,23 @@
-//! A file for crash tests: it records what is written, and tells what a crash at any point may
-//! leave of it.
+//! A file for crash tests. It records every write, and shows what a crash at any point may leave.
 //!
-//! What is synced is there. Of the writes since the last sync any subset is there, in any order,
+//! Synced writes survive. Of the writes since the last sync any subset survives, in any order,
 //! whole or torn: the one in flight at any byte, earlier ones between sectors of 512 bytes. The
-//! length is as after some prefix of its changes: file systems journal it in order.
+//! length is that after some prefix of its changes, since file systems journal it in order.
+//!
+//! ```
+//! use atomik_store::testing::FaultyFile;
+//! use atomik_store::{Options, Store, StoreError, Write};
+//!
+//! let file = FaultyFile::with_store()?;
+//! let mut store = file.open(&Options::default())?;
+//! store.commit(&[Write::put(b"key", b"value")])?;
+//!
+//! // A crash in the middle of the commit, after which nothing survives that was not synced.
+//! let crashed = FaultyFile::holding(file.after_crash(file.points() / 2, 0));
+//! let store = crashed.open(&Options::default())?;
+//! store.load(&mut |_, _| panic!("the store is empty"))?;
+//! # Ok::<(), StoreError>(())
+//! ```
 
 use std::io;
 use std::path::Path;
@@ -13,17 +27,18 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use redb::StorageBackend;
 
-use crate::redb_store::initialise;
+use crate::format::initialise;
 use crate::{Options, RedbStore, StoreError};
 
-/// The file's name in messages.
+/// What errors call the file.
 const NAME: &str = "(faulty file)";
+/// Bytes that a disk writes whole or not at all.
 const SECTOR: usize = 512;
 
-/// What was done to the file, in order. Its index in the log is the *point*: a crash at point `n`
-/// has seen the first `n` done or in flight.
+/// An operation on the file. Its index in the log is its *point*: at a crash at point `n` the first
+/// `n` are done, except that the last of them may still be in flight.
 #[derive(Clone, Debug)]
-enum Done {
+enum FileOp {
     Write { offset: usize, data: Vec<u8> },
     SetLen(usize),
     Sync,
@@ -31,13 +46,14 @@ enum Done {
 
 #[derive(Debug, Default)]
 struct Disk {
-    /// Contents when the record began.
+    /// The contents when recording began.
     before: Vec<u8>,
-    /// Contents as the process sees them.
+    /// The contents as a process reads them.
     current: Vec<u8>,
-    log: Vec<Done>,
-    /// Points that fail, and how.
+    log: Vec<FileOp>,
+    /// The point from which operations fail, and with what.
     failing: Option<(usize, io::ErrorKind)>,
+    /// A sync does nothing.
     lies: bool,
 }
 
@@ -59,32 +75,32 @@ impl FaultyFile {
         file
     }
 
-    /// An empty store in a file, with nothing recorded.
+    /// A file that holds an empty store, with nothing recorded.
     ///
     /// # Errors
-    /// None are expected.
+    /// If redb fails, which it does not in memory.
     pub fn with_store() -> Result<Self, StoreError> {
         let file = Self::default();
         file.create()?;
         Ok(Self::holding(file.contents()))
     }
 
-    /// Makes an empty store of an empty file, and records that.
+    /// Writes an empty store to an empty file, and records that.
     ///
     /// # Errors
-    /// Those that were asked for.
+    /// Those of [`fail_from`](Self::fail_from).
     pub fn create(&self) -> Result<(), StoreError> {
         initialise(Path::new(NAME), self.clone())
     }
 
-    /// A file that acknowledges a sync and does nothing: for tests of tests.
+    /// Makes the file acknowledge every sync without doing it, to test the tests.
     #[must_use]
     pub fn lying(self) -> Self {
         self.lock().lies = true;
         self
     }
 
-    /// Opens the store in the file. Only one should be open at a time: nothing is locked.
+    /// Opens the store in the file. Nothing is locked: the caller must open only one at a time.
     ///
     /// # Errors
     /// As [`RedbStore::open`].
@@ -92,39 +108,43 @@ impl FaultyFile {
         RedbStore::on_backend(Path::new(NAME), self.clone(), options)
     }
 
-    /// How many points there are so far: writes, changes of length and syncs.
+    /// The number of points so far: writes, changes of length and syncs.
     pub fn points(&self) -> usize {
         self.lock().log.len()
     }
 
-    /// From `point` on every write, change of length and sync fails, and does nothing. `usize::MAX`
-    /// for never.
+    /// From `point` on every write, change of length and sync fails and has no effect. `usize::MAX`
+    /// ends that.
     pub fn fail_from(&self, point: usize, kind: io::ErrorKind) {
         self.lock().failing = Some((point, kind));
     }
 
-    /// What a process sees that reads the file now.
+    /// The contents as a process reads them now.
     pub fn contents(&self) -> Vec<u8> {
         self.lock().current.clone()
     }
 
-    /// What a crash at `point` leaves of the file, by `seed`. The first seeds are the extremes: 0,
-    /// nothing that was not synced; 1, everything; 2, everything but a part of the write in flight;
-    /// 3, that write alone; 4, everything but that write.
+    /// What a crash at `point` leaves of the file, decided by `seed`. The first seeds are the
+    /// extremes. Of what was not synced,
+    /// - 0 keeps nothing,
+    /// - 1 keeps everything,
+    /// - 2 keeps everything, but only a part of the write in flight,
+    /// - 3 keeps only the write in flight,
+    /// - 4 keeps everything except the write in flight.
     pub fn after_crash(&self, point: usize, seed: u64) -> Vec<u8> {
         let disk = self.lock();
-        let done = &disk.log[..point.min(disk.log.len())];
-        let synced = done
+        let ops = &disk.log[..point.min(disk.log.len())];
+        let synced = ops
             .iter()
-            .rposition(|done| matches!(done, Done::Sync))
+            .rposition(|op| matches!(op, FileOp::Sync))
             .map_or(0, |sync| sync + 1);
         let mut image = disk.before.clone();
-        for done in &done[..synced] {
-            apply(&mut image, done);
+        for op in &ops[..synced] {
+            apply(&mut image, op);
         }
         let mut random =
             Xoshiro256PlusPlus::seed_from_u64(seed ^ (point as u64).wrapping_mul(0x9e37_79b9));
-        lose(&mut image, &done[synced..], seed, &mut random);
+        lose(&mut image, &ops[synced..], seed, &mut random);
         image
     }
 
@@ -132,39 +152,39 @@ impl FaultyFile {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, done: Done) -> io::Result<()> {
+    fn record(&self, op: FileOp) -> io::Result<()> {
         let mut disk = self.lock();
         if let Some((point, kind)) = disk.failing
             && disk.log.len() >= point
         {
-            return Err(io::Error::new(kind, "planted by the test"));
+            return Err(io::Error::new(kind, "injected by the test"));
         }
-        apply(&mut disk.current, &done);
-        if !(disk.lies && matches!(done, Done::Sync)) {
-            disk.log.push(done);
+        apply(&mut disk.current, &op);
+        if !(disk.lies && matches!(op, FileOp::Sync)) {
+            disk.log.push(op);
         }
         Ok(())
     }
 }
 
-fn apply(image: &mut Vec<u8>, done: &Done) {
-    match done {
-        Done::Write { offset, data } => {
+fn apply(image: &mut Vec<u8>, op: &FileOp) {
+    match op {
+        FileOp::Write { offset, data } => {
             let end = offset + data.len();
             if image.len() < end {
                 image.resize(end, 0);
             }
             image[*offset..end].copy_from_slice(data);
         }
-        Done::SetLen(len) => image.resize(*len, 0),
-        Done::Sync => {}
+        FileOp::SetLen(len) => image.resize(*len, 0),
+        FileOp::Sync => {}
     }
 }
 
-/// Applies what survives of writes that were not synced.
-fn lose(image: &mut Vec<u8>, pending: &[Done], seed: u64, random: &mut Xoshiro256PlusPlus) {
+/// Applies to `image` what survives of `pending`, the operations that were not synced.
+fn lose(image: &mut Vec<u8>, pending: &[FileOp], seed: u64, random: &mut Xoshiro256PlusPlus) {
     let last = pending.len().saturating_sub(1);
-    // How many of 8 writes survive, in the random cases.
+    // In the random cases so many of 8 writes survive.
     let of_8 = [1, 4, 7][random.next_u64() as usize % 3];
     let lengths = match seed {
         0 => 0,
@@ -172,8 +192,8 @@ fn lose(image: &mut Vec<u8>, pending: &[Done], seed: u64, random: &mut Xoshiro25
         _ => random.next_u64() as usize % (pending.len() + 1),
     };
     let mut survivors: Vec<(usize, usize, &[u8])> = Vec::new();
-    for (index, done) in pending.iter().enumerate() {
-        let Done::Write { offset, data } = done else {
+    for (index, op) in pending.iter().enumerate() {
+        let FileOp::Write { offset, data } = op else {
             continue;
         };
         let in_flight = index == last;
@@ -190,11 +210,11 @@ fn lose(image: &mut Vec<u8>, pending: &[Done], seed: u64, random: &mut Xoshiro25
             _ if random.next_u64().is_multiple_of(4) => torn,
             _ => whole,
         };
-        // Zeroes of a file that was shortened since come back only as zeroes.
+        // What a file lost when it became shorter comes back only as zeroes.
         let cut = pending[index..lengths.max(index)]
             .iter()
-            .filter_map(|done| match done {
-                Done::SetLen(len) => Some(*len),
+            .filter_map(|op| match op {
+                FileOp::SetLen(len) => Some(*len),
                 _ => None,
             })
             .min()
@@ -210,24 +230,25 @@ fn lose(image: &mut Vec<u8>, pending: &[Done], seed: u64, random: &mut Xoshiro25
         }
     }
     let mut len = image.len();
-    for done in &pending[..lengths] {
-        match done {
-            Done::SetLen(new) => {
+    for op in &pending[..lengths] {
+        match op {
+            FileOp::SetLen(new) => {
                 len = *new;
                 image.resize(len, 0);
             }
-            Done::Write { offset, data } => len = len.max(offset + data.len()),
-            Done::Sync => {}
+            FileOp::Write { offset, data } => len = len.max(offset + data.len()),
+            FileOp::Sync => {}
         }
     }
     for (_, offset, data) in survivors {
         let data = data.to_vec();
-        apply(image, &Done::Write { offset, data });
+        apply(image, &FileOp::Write { offset, data });
     }
     image.resize(len, 0);
 }
 
-/// A part of a write of `len` bytes, cut at a multiple of `unit`: its head or its tail.
+/// The part of a torn write of `len` bytes that survives: its head or its tail, cut at a multiple
+/// of `unit`.
 fn torn(len: usize, unit: usize, random: &mut Xoshiro256PlusPlus) -> (usize, usize) {
     let cut = random.next_u64() as usize % (len / unit + 1) * unit;
     if random.next_u64().is_multiple_of(2) {
@@ -259,15 +280,15 @@ impl StorageBackend for FaultyFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.record(Done::SetLen(size(len)?))
+        self.record(FileOp::SetLen(size(len)?))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.record(Done::Sync)
+        self.record(FileOp::Sync)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.record(Done::Write {
+        self.record(FileOp::Write {
             offset: size(offset)?,
             data: data.to_vec(),
         })

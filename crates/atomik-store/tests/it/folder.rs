@@ -1,11 +1,4 @@
-//! A store in a data folder: its lock, its files, and what it refuses.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking"
-)]
+//! A store in a data folder: its lock, its files, and the folders that it refuses.
 
 use std::fs;
 use std::path::Path;
@@ -53,7 +46,7 @@ fn a_second_store_on_the_folder_is_refused_with_the_process_that_has_it() {
     let refused = open(dir.path()).unwrap_err().to_string();
     let me = format!("in use by process {}", std::process::id());
     assert!(refused.contains(&me), "{refused}");
-    assert!(refused.contains("name another data folder"), "{refused}");
+    assert!(refused.contains("use another data folder"), "{refused}");
     drop(store);
     open(dir.path()).unwrap();
 }
@@ -91,7 +84,7 @@ fn files_that_are_no_store_are_refused() {
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
     assert_eq!(fs::read(&file).unwrap(), vec![7; 9000]);
     fs::remove_file(&file).unwrap();
-    // A database of somebody else's.
+    // A database of another program.
     Database::create(&file).unwrap();
     let refused = open(dir.path()).unwrap_err();
     assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");

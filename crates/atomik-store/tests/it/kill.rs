@@ -1,12 +1,6 @@
-//! A process that commits and is killed, for real.
-
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking"
-)]
+//! A real process that commits and is killed.
+//!
+//! The child is this test binary, started again with one ignored test.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -20,13 +14,13 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use tempfile::tempdir;
 
 const ROUNDS: u64 = 20;
-/// A round that is never killed ends by itself.
+/// A child that is not killed ends after this many batches.
 const BATCHES_OF_A_ROUND: u64 = 2000;
-/// Keys that a batch writes its number to.
+/// How many keys there are.
 const KEYS: u64 = 50;
 const DIR: &str = "ATOMIK_STORE_KILL_DIR";
 const FSYNC: &str = "ATOMIK_STORE_KILL_FSYNC";
-const SAID: &str = "committed ";
+const PRINTED: &str = "committed ";
 
 fn open(dir: &Path, fsync: FsyncPolicy) -> RedbStore {
     let options = Options {
@@ -36,7 +30,8 @@ fn open(dir: &Path, fsync: FsyncPolicy) -> RedbStore {
     RedbStore::open(dir, &options).unwrap()
 }
 
-/// The number of the last batch, which every record must hold that it wrote; 0 for an empty store.
+/// The number of the last batch; 0 for an empty store. Every record must hold the number of the
+/// last batch that wrote it.
 fn last_batch(store: &RedbStore) -> u64 {
     let mut records = BTreeMap::new();
     store
@@ -56,12 +51,12 @@ fn last_batch(store: &RedbStore) -> u64 {
     last
 }
 
-/// Half of the keys of a batch are its neighbours', too.
+/// The keys of a batch. It shares half of them with the batch before and half with the one after.
 fn keys(number: u64) -> impl Iterator<Item = u64> {
     (0..20).map(move |key| (number * 10 + key) % KEYS)
 }
 
-/// The child: commits batches from the last on, and says so.
+/// The child: commits batches after the last one in the store, and prints the number of each.
 #[test]
 #[ignore = "started by the other tests as a process to be killed"]
 fn commits_numbered_batches_until_it_is_killed() {
@@ -77,16 +72,16 @@ fn commits_numbered_batches_until_it_is_killed() {
         let batch: Vec<Write<'_>> = keys.iter().map(|key| Write::put(key, &value)).collect();
         store.commit(&batch).unwrap();
         let mut out = stdout().lock();
-        // One write, so that the kill finds the line said or not said.
-        out.write_all(format!("{SAID}{number}\n").as_bytes())
+        // One write, so that a kill leaves the line printed or not printed.
+        out.write_all(format!("{PRINTED}{number}\n").as_bytes())
             .unwrap();
         out.flush().unwrap();
     }
 }
 
-/// Starts the child, kills it when it has said so much, and gives the last number that it said.
+/// Starts the child and kills it after so many lines. Returns the last number that it printed.
 fn kill_after(lines: u64, dir: &Path, fsync: FsyncPolicy) -> u64 {
-    let child = "commits_numbered_batches_until_it_is_killed";
+    let child = "kill::commits_numbered_batches_until_it_is_killed";
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--ignored", "--exact", "--nocapture", child])
         .env(DIR, dir)
@@ -94,20 +89,20 @@ fn kill_after(lines: u64, dir: &Path, fsync: FsyncPolicy) -> u64 {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut heard = 0;
+    let mut lines_seen = 0;
     let mut last = 0;
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-        // The line may follow what the test harness has to say.
-        if let Some((_, number)) = line.unwrap().split_once(SAID) {
-            heard += 1;
+        // The line may follow output of the test harness.
+        if let Some((_, number)) = line.unwrap().split_once(PRINTED) {
+            lines_seen += 1;
             last = number.parse().unwrap();
-            if heard == lines {
-                // SIGKILL. What it had said until then is still read.
+            if lines_seen == lines {
+                // SIGKILL. What it had printed by then is still read.
                 child.kill().unwrap();
             }
         }
     }
-    assert!(heard >= lines, "the child ended by itself");
+    assert!(lines_seen >= lines, "the child ended by itself");
     let status = child.wait().unwrap();
     assert!(status.code().is_none(), "{status}");
     last
@@ -119,16 +114,16 @@ fn a_killed_process_has_lost_no_batch_that_it_said_was_committed() {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(20);
     let mut found = 0;
     for round in 1..=ROUNDS {
-        let said = kill_after(1 + random.next_u64() % 60, dir.path(), FsyncPolicy::Always);
-        assert!(said > found, "round {round}");
+        let printed = kill_after(1 + random.next_u64() % 60, dir.path(), FsyncPolicy::Always);
+        assert!(printed > found, "round {round}");
         let store = open(dir.path(), FsyncPolicy::Always);
         assert_eq!(store.opened(), Opened::Unclean);
         assert!(store.kept_memory());
         found = last_batch(&store);
-        // One more may have been on its way.
+        // One more may have been committed but not printed.
         assert!(
-            found == said || found == said + 1,
-            "round {round}: {said} said, {found} found"
+            found == printed || found == printed + 1,
+            "round {round}: {printed} printed, {found} found"
         );
     }
 }
@@ -140,15 +135,15 @@ fn a_killed_process_that_did_not_sync_leaves_whole_batches_and_is_known_to_have_
     let mut synced = 0;
     for round in 1..=6 {
         let fsync = [FsyncPolicy::Never, FsyncPolicy::Interval(5)][round % 2];
-        let said = kill_after(1 + random.next_u64() % 60, dir.path(), fsync);
+        let printed = kill_after(1 + random.next_u64() % 60, dir.path(), fsync);
         let store = open(dir.path(), fsync);
         assert_eq!(store.opened(), Opened::Unclean);
         assert!(!store.kept_memory());
         let found = last_batch(&store);
         // The first commit of a run is synced under every policy.
         assert!(
-            synced < found && found <= said + 1,
-            "round {round}: {synced} synced, {said} said, {found} found"
+            synced < found && found <= printed + 1,
+            "round {round}: {synced} synced, {printed} printed, {found} found"
         );
         synced = found;
     }

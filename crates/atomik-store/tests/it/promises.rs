@@ -1,11 +1,4 @@
-//! What both stores promise: batches, order, how they were left, and when they sync.
-
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking"
-)]
+//! What both stores promise: atomic batches, order, how an open reports the last run, and syncs.
 
 use std::thread;
 use std::time::Duration;
@@ -20,7 +13,7 @@ const ALWAYS: FsyncPolicy = FsyncPolicy::Always;
 /// Longer than any test.
 const HOUR: FsyncPolicy = FsyncPolicy::Interval(3_600_000);
 
-/// A disk of either kind; what a crash loses is all that it may lose.
+/// A disk of either kind. A crash loses everything that it may lose.
 #[derive(Clone)]
 enum Disk {
     Memory(MemoryDisk),
@@ -48,7 +41,7 @@ impl Disk {
         }
     }
 
-    /// The disk after a crash; `store` is the one that was open.
+    /// The disk after a crash; `store` is the store that was open.
     fn crash(self, store: Option<Box<dyn Store>>) -> Self {
         match self {
             Self::Memory(disk) => {
@@ -56,7 +49,7 @@ impl Disk {
                 Self::Memory(disk)
             }
             Self::File(file) => {
-                // Before the store is dropped, which writes.
+                // Taken before the store is dropped, since that writes.
                 let image = file.after_crash(usize::MAX, 0);
                 drop(store);
                 Self::File(FaultyFile::holding(image))
@@ -151,14 +144,14 @@ fn a_store_that_crashed_kept_its_memory_only_if_every_commit_was_synced() {
 }
 
 #[test]
-fn a_run_without_a_commit_leaves_the_finding_of_the_one_before() {
+fn a_run_without_a_commit_leaves_what_the_last_one_left() {
     for disk in Disk::both() {
         disk.open(NEVER).close().unwrap();
         let mut store = disk.open(NEVER);
         assert_eq!(store.opened(), Opened::Fresh);
         store.commit(&[Write::put(b"a", b"1")]).unwrap();
         let disk = disk.crash(Some(store));
-        // Closed, and crashed, under a policy that would have kept everything.
+        // Closed, and then crashed, under a policy that keeps everything.
         for closed in [true, false] {
             let store = disk.open(ALWAYS);
             assert_eq!(
@@ -230,7 +223,7 @@ fn a_crash_kills_the_store_that_was_open_and_frees_the_disk_for_another() {
 }
 
 #[derive(Clone, Debug)]
-enum Do {
+enum Action {
     Commit(Vec<(u8, Option<u8>)>),
     Sync,
     Close(FsyncPolicy),
@@ -241,19 +234,19 @@ fn policy() -> impl Strategy<Value = FsyncPolicy> {
     prop::sample::select(vec![ALWAYS, HOUR, NEVER])
 }
 
-fn step() -> impl Strategy<Value = Do> {
+fn step() -> impl Strategy<Value = Action> {
     prop_oneof![
-        6 => vec((0..12_u8, any::<Option<u8>>()), 0..6).prop_map(Do::Commit),
-        2 => Just(Do::Sync),
-        1 => policy().prop_map(Do::Close),
-        2 => policy().prop_map(Do::Crash),
+        6 => vec((0..12_u8, any::<Option<u8>>()), 0..6).prop_map(Action::Commit),
+        2 => Just(Action::Sync),
+        1 => policy().prop_map(Action::Close),
+        2 => policy().prop_map(Action::Crash),
     ]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// The store in memory stands for the one in a file wherever a replica is simulated.
+    /// Simulations use the store in memory in place of the one in a file.
     #[test]
     fn memory_and_file_agree_on_everything_a_replica_sees(
         first in policy(),
@@ -265,8 +258,11 @@ proptest! {
             for (disk, slot) in disks.iter_mut().zip(&mut stores) {
                 let mut store = slot.take().unwrap();
                 *slot = Some(match step {
-                    Do::Commit(batch) => {
-                        let bytes: Vec<[u8; 2]> = batch.iter().map(|(key, value)| [*key, value.unwrap_or(0)]).collect();
+                    Action::Commit(batch) => {
+                        let bytes: Vec<[u8; 2]> = batch
+                            .iter()
+                            .map(|(key, value)| [*key, value.unwrap_or(0)])
+                            .collect();
                         let writes: Vec<Write<'_>> = batch.iter().zip(&bytes)
                             .map(|((_, value), [key, byte])| Write {
                                 key: std::slice::from_ref(key),
@@ -276,15 +272,15 @@ proptest! {
                         store.commit(&writes).unwrap();
                         store
                     }
-                    Do::Sync => {
+                    Action::Sync => {
                         store.sync().unwrap();
                         store
                     }
-                    Do::Close(next) => {
+                    Action::Close(next) => {
                         store.close().unwrap();
                         disk.open(*next)
                     }
-                    Do::Crash(next) => {
+                    Action::Crash(next) => {
                         *disk = disk.clone().crash(Some(store));
                         disk.open(*next)
                     }
@@ -310,7 +306,7 @@ proptest! {
 }
 
 #[test]
-fn a_policy_that_is_none_is_refused_with_those_that_are() {
+fn an_unknown_policy_is_refused_with_the_known_ones() {
     for text in [
         "",
         "Always",

@@ -1,12 +1,5 @@
 //! What a crash, a failing disk or a damaged file leaves of a store.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking"
-)]
-
 use std::collections::BTreeMap;
 use std::io;
 
@@ -17,14 +10,14 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 const POLICIES: [FsyncPolicy; 3] = [
     FsyncPolicy::Always,
-    // Longer than any test: synced by its first commit, `sync` and `close` only, so that every run
+    // Longer than any test, so that only the first commit, `sync` and `close` sync, and every run
     // is the same.
     FsyncPolicy::Interval(3_600_000),
     FsyncPolicy::Never,
 ];
-/// Images of what each crash leaves; the first five are the extremes.
+/// Images to check of each crash; the first five are the extremes.
 const SEEDS: u64 = 12;
-/// In every state but the empty one: which commit made it.
+/// The key of the number of the commit that made a state; only the empty state lacks it.
 const COUNTER: &[u8] = b"counter";
 
 type Records = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -33,7 +26,7 @@ type Batch = Vec<(Vec<u8>, Option<Vec<u8>>)>;
 fn options(fsync: FsyncPolicy) -> Options {
     Options {
         fsync,
-        // Small enough that pages which are not synced spill into the file.
+        // Small enough that pages spill into the file before they are synced.
         cache_bytes: 96 << 10,
     }
 }
@@ -45,11 +38,12 @@ enum Step {
     Sync,
     Compact,
     Close,
-    /// Without close.
+    /// Drop the store without closing it.
     Drop,
 }
 
-/// Three runs: closed, compacted and closed, abandoned. Some forty commits.
+/// Three runs of 13 commits each: the first is closed, the second compacted and closed, the third
+/// dropped.
 fn steps() -> Vec<Step> {
     let mut steps = Vec::new();
     for (run, end) in [(0, Step::Close), (1, Step::Close), (2, Step::Drop)] {
@@ -68,7 +62,7 @@ fn steps() -> Vec<Step> {
     steps
 }
 
-/// The batches of all commits, and the states that they make: `states[n]` after `n` commits.
+/// The batches of all commits, and the states that result: `states[n]` after `n` commits.
 fn workload(seed: u64) -> (Vec<Batch>, Vec<Records>) {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
     let mut below = |bound: u64| random.next_u64() % bound;
@@ -78,8 +72,8 @@ fn workload(seed: u64) -> (Vec<Batch>, Vec<Records>) {
         let mut batch: Batch = vec![(COUNTER.to_vec(), Some(number.to_be_bytes().to_vec()))];
         for _ in 0..4 + below(24) {
             let key = below(60).to_be_bytes().to_vec();
-            // A few larger than a page, and every thirteenth batch empties the store for the
-            // compaction to find something.
+            // A few values are larger than a page. One batch of each run only deletes, so that
+            // compaction has something to do.
             let len =
                 [8, 40, 300, 6000][below(4) as usize].min(if below(8) == 0 { 6000 } else { 300 });
             let delete = below(4) == 0 || number % 13 == 7;
@@ -118,22 +112,22 @@ fn contents(store: &RedbStore) -> Records {
     records
 }
 
-/// What the process above the store knew at every point of the file's record.
+/// What the user of the store knew at every point of the file's log.
 struct History {
     states: Vec<Records>,
     file: FaultyFile,
-    /// By commit, from the first: the point at which it was begun.
+    /// The point at which each commit began.
     began: Vec<usize>,
-    /// By commit: the point at which it had returned.
+    /// The point at which each commit had returned.
     returned: Vec<usize>,
-    /// From a point on, so many commits are on disk by the store's promise.
+    /// From each point on, this many commits must survive.
     promised: Vec<(usize, usize)>,
-    /// Closes: begun, returned.
+    /// The points at which each close began and had returned.
     closes: Vec<(usize, usize)>,
 }
 
 impl History {
-    /// Runs the workload with a policy, on `file`. `commit` is the call under test.
+    /// Runs the workload under a policy on `file`. `commit` is the call under test.
     fn record(
         file: FaultyFile,
         fsync: FsyncPolicy,
@@ -198,7 +192,7 @@ impl History {
         kept.map(|(_, commits)| *commits).max().unwrap_or(0)
     }
 
-    /// The state that the contents are, by its number of commits.
+    /// How many commits make the state that the contents are.
     fn state(&self, records: &Records) -> Result<usize, String> {
         let number = match records.get(COUNTER) {
             None => 0,
@@ -208,18 +202,18 @@ impl History {
             Ok(number)
         } else {
             Err(format!(
-                "the contents are no state, and say that they are state {number}"
+                "the contents are not those of state {number}, which they name"
             ))
         }
     }
 
-    /// What must hold of a store that is opened after a crash at `point`. Gives its state.
+    /// Checks a store that was opened after a crash at `point`; returns its state.
     fn check(&self, point: usize, store: &RedbStore) -> Result<usize, String> {
         let state = self.state(&contents(store))?;
         let (promised, begun) = (self.promised(point), self.begun(point));
         if state < promised || state > begun {
             return Err(format!(
-                "state {state}, when {promised} commits were promised and {begun} begun"
+                "state {state}, but {promised} commits were promised and {begun} begun"
             ));
         }
         let acknowledged = self.acknowledged(point);
@@ -229,8 +223,8 @@ impl History {
             ));
         }
         let opened = store.opened();
-        // In the middle of a close it may be either; a state that was begun since the last close
-        // can only be unclean.
+        // In the middle of a close it may be either. A commit after the last close makes it
+        // unclean.
         let closed = self.closes.iter().filter(|(_, end)| *end <= point).count();
         let closing = self
             .closes
@@ -250,7 +244,7 @@ impl History {
         Ok(state)
     }
 
-    /// Every point, several images of each. Gives how many images were checked.
+    /// Checks several images of a crash at every point; returns how many.
     fn check_every_crash(&self, fsync: FsyncPolicy) -> Result<u64, String> {
         let mut images = 0;
         for point in 0..=self.file.points() {
@@ -266,15 +260,15 @@ impl History {
                     self.check_second_crash(&file, store, fsync, point, seed, state)
                         .map_err(context)?;
                 } else if seed % 4 == 2 {
-                    check_goes_on(&file, store, fsync).map_err(context)?;
+                    check_is_usable(&file, store, fsync).map_err(context)?;
                 }
             }
         }
         Ok(images)
     }
 
-    /// A crash in the repair, or after it, must not go back behind the state that the first open
-    /// showed.
+    /// A second crash, during the repair or after it, must not lose anything of the state that the
+    /// first open showed.
     fn check_second_crash(
         &self,
         file: &FaultyFile,
@@ -302,8 +296,8 @@ impl History {
     }
 }
 
-/// A store that was repaired takes batches, and keeps them.
-fn check_goes_on(
+/// A store that was repaired takes batches and keeps them.
+fn check_is_usable(
     file: &FaultyFile,
     mut store: RedbStore,
     fsync: FsyncPolicy,
@@ -321,7 +315,7 @@ fn check_goes_on(
         .open(&options(fsync))
         .map_err(|error| error.to_string())?;
     if contents(&store) != expected || store.opened() != Opened::Clean {
-        return Err("what was committed after the repair is not there".to_owned());
+        return Err("a commit after the repair is missing".to_owned());
     }
     Ok(())
 }
@@ -372,12 +366,12 @@ fn the_check_of_crashes_catches_a_batch_that_is_committed_in_two_parts() {
         store.commit(tail).unwrap();
     });
     let broken = history.check_every_crash(fsync).unwrap_err();
-    assert!(broken.contains("are no state"), "{broken}");
+    assert!(broken.contains("are not those of state"), "{broken}");
 }
 
 #[test]
 fn a_crash_while_a_store_is_created_leaves_nothing_that_opens_with_records() {
-    // A data folder never shows such a file under the store's name; it is renamed when it is whole.
+    // In a data folder such a file has another name until it is complete.
     let created = FaultyFile::default();
     created.create().unwrap();
     for point in 0..=created.points() {
@@ -395,7 +389,7 @@ fn a_crash_while_a_store_is_created_leaves_nothing_that_opens_with_records() {
     }
 }
 
-/// The steps of a workload until one is refused; how many commits were acknowledged by then.
+/// Runs the workload until a step fails. Returns how many commits were acknowledged, and the error.
 fn run_until_refused(file: &FaultyFile, fsync: FsyncPolicy) -> (usize, Option<StoreError>) {
     let (batches, _) = workload(7);
     let mut acknowledged = 0;
@@ -433,8 +427,7 @@ fn run_until_refused(file: &FaultyFile, fsync: FsyncPolicy) -> (usize, Option<St
 }
 
 #[test]
-fn a_disk_that_is_full_at_any_point_stops_the_store_with_a_message_and_loses_no_commit_that_returned()
- {
+fn a_full_disk_stops_the_store_with_a_message_and_loses_no_commit_that_returned() {
     let fsync = FsyncPolicy::Always;
     let (_, states) = workload(7);
     let whole = FaultyFile::with_store().unwrap();
@@ -443,7 +436,7 @@ fn a_disk_that_is_full_at_any_point_stops_the_store_with_a_message_and_loses_no_
         let file = FaultyFile::with_store().unwrap();
         file.fail_from(point, io::ErrorKind::StorageFull);
         let (acknowledged, error) = run_until_refused(&file, fsync);
-        // Only the drop at the very end has nobody to tell.
+        // The drop at the very end cannot report an error.
         match error {
             Some(StoreError::Full { .. }) => {}
             None => assert_eq!(acknowledged + 1, states.len()),
@@ -463,7 +456,7 @@ fn a_disk_that_is_full_at_any_point_stops_the_store_with_a_message_and_loses_no_
     }
 }
 
-/// A file with the whole workload, and what is in it: closed, or as a kill leaves it.
+/// The file after the whole workload, closed or as a kill leaves it, and the states.
 fn finished(closed: bool) -> (Vec<u8>, Vec<Records>) {
     let (batches, states) = workload(7);
     let file = FaultyFile::with_store().unwrap();
@@ -479,7 +472,7 @@ fn finished(closed: bool) -> (Vec<u8>, Vec<Records>) {
     }
 }
 
-/// Opens an image; a refusal must say that it is damaged, and what to do.
+/// Opens an image. A refusal must name the damage and tell the user what to do.
 fn open_damaged(image: Vec<u8>) -> Option<RedbStore> {
     match FaultyFile::holding(image).open(&Options::default()) {
         Ok(store) => Some(store),
@@ -495,7 +488,7 @@ fn open_damaged(image: Vec<u8>) -> Option<RedbStore> {
     }
 }
 
-/// Every bit of the header, and some bits of the rest.
+/// Every bit of the header, and `elsewhere` bits of the whole file at random.
 fn flips(image: &[u8], elsewhere: u64) -> Vec<(usize, u8)> {
     let mut random = Xoshiro256PlusPlus::seed_from_u64(3);
     let mut flips: Vec<(usize, u8)> = (0..320)
