@@ -31,7 +31,7 @@
 //! |---|---|---|
 //! | [`FsyncPolicy::Always`] | every commit that returned | every commit that returned |
 //! | [`FsyncPolicy::Interval`] | every commit up to the last sync, perhaps later ones | the same |
-//! | [`FsyncPolicy::Never`] | the same; only `sync`, `close` and a run's first commit sync | the same |
+//! | [`FsyncPolicy::Never`] | the same; `sync`, `close` and a run's first commit sync | the same |
 //!
 //! A batch survives whole or not at all, and only together with every batch before it. redb keeps
 //! commits that are not synced in memory, so a killed process loses as much as a power failure
