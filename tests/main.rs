@@ -22,7 +22,7 @@ mod fpga {
 }
 
 /// The generated Verilog: lint, equivalence with rust-hdl's own, behaviour cycle by cycle.
-mod hdl {
+mod verilog {
     mod equivalence;
     mod execution;
     mod lint;
