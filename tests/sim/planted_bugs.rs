@@ -2,10 +2,14 @@
 //! and the same stimulus that the unmodified design passes must find every one of them.
 
 use atomik_hdl::Config;
-use atomik_sim::case::{Case, Dut, reduce};
+use atomik_sim::case::Case;
 use atomik_sim::coverage::Coverage;
+use atomik_sim::directed::Directed;
+use atomik_sim::dut::Dut;
+use atomik_sim::random::{Profile, Random};
+use atomik_sim::reduce::reduce;
 use atomik_sim::scoreboard::Mismatch;
-use atomik_sim::stimulus::{Directed, Profile, Random, Stimulus};
+use atomik_sim::stimulus::Stimulus;
 use atomik_sim::verilate::{Builder, Lint};
 use rayon::prelude::*;
 

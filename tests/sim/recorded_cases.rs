@@ -3,7 +3,8 @@
 //! A case is a failure that was found once, made small: by a bug in the design, or by one that was
 //! planted to see it caught. `atomik sim replay FILE` plays one by hand.
 
-use atomik_sim::case::{Case, Dut};
+use atomik_sim::case::Case;
+use atomik_sim::dut::Dut;
 use atomik_sim::verilate::{Builder, Lint};
 use std::path::{Path, PathBuf};
 

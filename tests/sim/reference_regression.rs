@@ -3,7 +3,8 @@
 //! coverage bin stays empty.
 
 use atomik_hdl::Target;
-use atomik_sim::regress::{Choice, Observer, Plan, regress};
+use atomik_sim::plan::{Overrides, Plan};
+use atomik_sim::regress::{Observer, regress};
 use atomik_sim::verilate::Builder;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -48,7 +49,7 @@ fn passes_and_leaves_no_coverage_bin_empty(plan: &Plan) {
     let report = regress(
         &builder(),
         plan,
-        &Choice::default(),
+        &Overrides::default(),
         &Quiet,
         &AtomicBool::new(false),
     )
@@ -94,7 +95,7 @@ fn a_gated_regression_with_an_empty_bin_does_not_pass() {
     let report = regress(
         &builder(),
         &plan,
-        &Choice::default(),
+        &Overrides::default(),
         &Quiet,
         &AtomicBool::new(false),
     )

@@ -4,9 +4,11 @@
 //! designs.)
 
 use atomik_hdl::{Config, Target, generate};
-use atomik_sim::case::Dut;
+use atomik_sim::directed::Directed;
+use atomik_sim::dut::Dut;
+use atomik_sim::random::{Profile, Random};
 use atomik_sim::scoreboard::Mismatch;
-use atomik_sim::stimulus::{Directed, Profile, Random, Stimulus};
+use atomik_sim::stimulus::Stimulus;
 use atomik_sim::verilate::{Builder, Lint};
 use atomik_tools::{Search, ToolKind};
 use std::fs;

@@ -1,18 +1,20 @@
-//! How fast cross-checking is, against a bare C++ loop around the same compiled model.
+//! The speed of cross-checking, compared with a bare C++ loop around the same compiled model.
 //!
-//! The bare loop, the shim alone and the whole scoreboard are run in turns, so that a slow
-//! moment of the machine hits all three; what counts is the ratio within a turn.
+//! The bare loop, the shim alone and the whole scoreboard are measured in turn, round after round,
+//! so that other load on the machine affects all three alike. The ratios are taken within a round.
 
-use crate::case::{CaseError, Dut};
+use crate::case::CaseError;
+use crate::dut::Dut;
+use crate::random::{Profile, Random};
 use crate::scoreboard::ScoreboardError;
-use crate::stimulus::{Profile, Random, fill};
+use crate::stimulus::fill;
 use serde::Serialize;
 use std::time::Instant;
 
-/// Speeds in cycles a second on one core, and ratios to the bare loop; medians over the turns.
+/// Speeds in cycles per second on one core, and ratios to the bare loop: medians over all rounds.
 #[derive(Clone, Debug, Serialize)]
 pub struct Speed {
-    /// A C++ loop that drives random commands from within and checks nothing.
+    /// The C++ loop, which generates random commands itself and checks nothing.
     pub bare: f64,
     /// The shim, fed from a buffer of commands.
     pub shim: f64,
@@ -22,21 +24,21 @@ pub struct Speed {
     pub shim_ratio: f64,
     /// `checked / bare`.
     pub checked_ratio: f64,
-    /// Commands accepted a cycle while cross-checked, counted: at most the number of lanes.
+    /// Commands accepted per cycle in the cross-check, as counted; at most the number of lanes.
     pub commands_per_cycle: f64,
 }
 
-/// Cycles of commands that the shim is fed with again and again.
+/// Cycles of commands in the buffer that the shim runs repeatedly.
 const BUFFER: usize = 4096;
 
-/// Measures `dut` in `turns` turns of `cycles` cycles each for every contestant.
+/// Measures `dut` in `rounds` rounds, each with `cycles` cycles of each of the three.
 ///
-/// Every lane is busy in every cycle, at uniformly random addresses with random data, one command
-/// in 16 on lane 0 reads; so does the bare loop.
+/// Every lane has a command in every cycle, at uniformly random addresses with random data. One in
+/// 16 on lane 0 is a READ.
 ///
 /// # Errors
-/// When the model fails, or a mismatch shows up, which is no state to measure in.
-pub fn measure(dut: &Dut, cycles: u64, turns: usize) -> Result<Speed, CaseError> {
+/// When the model fails or there is a mismatch.
+pub fn measure(dut: &Dut, cycles: u64, rounds: usize) -> Result<Speed, CaseError> {
     let (layout, timing) = (dut.layout(), dut.timing());
     let profile = Profile {
         ops: [0, 0, 15, 1, 0, 0, 0, 0],
@@ -57,7 +59,7 @@ pub fn measure(dut: &Dut, cycles: u64, turns: usize) -> Result<Speed, CaseError>
     for cycle in 0..BUFFER {
         layout.command_mut(&mut cmds, cycle).set_reset(false);
     }
-    // Past the clear, so that every command counts.
+    // Run past the clear, so that every command is accepted.
     board.run(
         &mut stimulus,
         u64::from(timing.clear_cycles) + 8,
@@ -66,11 +68,11 @@ pub fn measure(dut: &Dut, cycles: u64, turns: usize) -> Result<Speed, CaseError>
     )?;
     let passes = cycles.div_ceil(BUFFER as u64);
     let cycles = passes * BUFFER as u64;
-    let mut turns_seen = vec![];
+    let mut measured = vec![];
     let before = board.run(&mut stimulus, 0, None, |_| true)?.clone();
-    for turn in 0..turns.max(1) {
+    for round in 0..rounds.max(1) {
         let start = Instant::now();
-        bare_model.bare(cycles, turn as u64 + 1)?;
+        bare_model.bare(cycles, round as u64 + 1)?;
         let bare = start.elapsed();
         let start = Instant::now();
         for _ in 0..passes {
@@ -83,11 +85,11 @@ pub fn measure(dut: &Dut, cycles: u64, turns: usize) -> Result<Speed, CaseError>
         if let Some(m) = &tally.mismatch {
             return Err(ScoreboardError::Mismatch(m.clone()).into());
         }
-        turns_seen.push([bare, shim, checked].map(|t| cycles as f64 / t.as_secs_f64()));
+        measured.push([bare, shim, checked].map(|t| cycles as f64 / t.as_secs_f64()));
     }
     let after = board.run(&mut stimulus, 0, None, |_| true)?;
     let median = |of: &dyn Fn(&[f64; 3]) -> f64| {
-        let mut values: Vec<f64> = turns_seen.iter().map(of).collect();
+        let mut values: Vec<f64> = measured.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     };

@@ -1,32 +1,37 @@
-//! Functional coverage: which situations the stimulus has reached.
+//! Functional coverage: the situations that the stimulus has reached.
 //!
-//! | group | one bin for each |
+//! | group | one bin per |
 //! |---|---|
-//! | hazard | earlier command, later command, distance 0 to 8 cycles between them, both on one address, with the address clean or dirty as the later one finds it |
-//! | reset | op of lane 0 accepted 0 to `LATENCY` + 1 cycles before `rst` rises (0: in the very cycle, and so dropped) |
+//! | hazard | two commands to one address: earlier, later, distance, clean or dirty |
+//! | reset | op on lane 0 accepted 0 to `LATENCY` + 1 cycles before `rst` rises |
 //! | ready | command accepted in the first or second cycle with `ready` high |
 //! | deaf | command offered while `ready` is low |
-//! | clear | a reset while a clear is running; of one cycle; of several |
+//! | clear | kind of reset: while a clear is running, of one cycle, of several cycles |
 //!
-//! A command is a lane with what it does: the eight op codes on lane 0, ACCUM on the others. The
-//! earlier command of a hazard is the latest one that its lane sent to the address. Only bins that
-//! can be reached exist: two commands of one cycle are on different lanes, and on a single lane
-//! nothing makes an address dirty between a LOAD, SWAP or DRAIN and the next command.
+//! A command is a lane and an op: the eight op codes on lane 0, ACCUM on the others. The distance
+//! of a hazard is 0 to 8 cycles; its earlier command is the latest that its lane sent to the
+//! address, and clean or dirty is the address before the later command. A command in the cycle in
+//! which `rst` rises (distance 0) is dropped.
+//!
+//! There are bins only for reachable situations: two commands in one cycle are on different lanes,
+//! and with a single lane no address becomes dirty between a LOAD, SWAP or DRAIN and the next
+//! command.
 
+use crate::directed::MAX_DISTANCE;
 use crate::golden::Timing;
 use crate::record::Layout;
-use crate::stimulus::{MAX_DISTANCE, freezes, op_name};
+use crate::stimulus::{clears_delta, op_name};
 use atomik_algebra::{DynRegisterFile, Op};
 use std::fmt;
 
-/// A lane and what it does.
+/// A lane and its op.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Command {
     lane: u32,
     op: u8,
 }
 
-/// Lane 0's eight codes, then one command for each other lane.
+/// The number of a command: lane 0's eight op codes, then one command for each other lane.
 fn command_index(lane: u32, op: u8) -> usize {
     if lane == 0 {
         usize::from(op)
@@ -55,31 +60,31 @@ impl fmt::Display for Command {
     }
 }
 
-/// One address's latest command from one lane.
+/// The latest command from one lane to one address.
 #[derive(Clone, Copy, Debug)]
 struct Latest {
     cycle: u64,
     op: u8,
 }
 
-/// Bins that the stimulus fills as it goes by.
+/// Coverage bins, which count what the stimulus reaches.
 #[derive(Clone, Debug)]
 pub struct Coverage {
     layout: Layout,
     timing: Timing,
-    /// hits[earlier][later][distance][dirty]
+    /// Hits by `[earlier][later][distance][dirty]`.
     hazard: Vec<u64>,
-    /// hits[op][cycles before rst]
+    /// Hits by `[op][cycles before rst]`.
     reset: Vec<u64>,
-    /// hits[command][cycles after ready rose: 0, 1]
+    /// Hits by `[command][cycles after ready rose, 0 or 1]`.
     ready: Vec<u64>,
-    /// hits[command]
+    /// Hits by `[command]`.
     deaf: Vec<u64>,
-    /// Resets in a clear, of one cycle, of several cycles.
+    /// Resets during a clear, of one cycle, and of several cycles.
     clear: [u64; 3],
     file: DynRegisterFile,
     latest: Vec<Option<Latest>>,
-    /// Ops accepted on lane 0 in the latest cycles, newest first.
+    /// Ops accepted on lane 0 in the last cycles, newest first.
     history: Vec<Option<u8>>,
     cycle: u64,
     wait: u32,
@@ -89,19 +94,19 @@ pub struct Coverage {
     scratch: Vec<u64>,
 }
 
-/// One group of bins, counted.
+/// Bins and hits of one group.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Group {
     /// Name of the group.
     pub name: String,
-    /// Bins that exist.
+    /// The number of bins.
     pub bins: u64,
-    /// Bins that were hit.
+    /// The number of bins that were hit.
     pub hit: u64,
 }
 
 impl Coverage {
-    /// Empty bins for the shape `layout`.
+    /// Empty bins for records of `layout`.
     ///
     /// # Errors
     /// When the tables cannot be allocated.
@@ -137,21 +142,19 @@ impl Coverage {
             + usize::from(dirty)
     }
 
-    /// Whether the design can be in this situation at all.
+    /// Whether the situation can occur.
     fn reachable(&self, earlier: Command, later: Command, distance: usize, dirty: bool) -> bool {
-        let freezes = freezes(earlier.op);
-        // Who could have made the address dirty after the freeze? Another lane of its own cycle or
-        // of a later one. The later command's own lane could not: its latest command would then
-        // be nearer, unless that lane is the earlier one's; and at distance 0 only a lane between.
-        let helpers = (1..self.layout.lanes()).filter(|&lane| distance > 0 || lane < later.lane);
-        let dirtied = !(freezes && dirty) || helpers.count() > 0;
-        (distance > 0 || earlier.lane < later.lane) && dirtied
+        // After an op that clears the delta, another lane must make the address dirty, in the same
+        // cycle or in a later one. At distance 0 that is a lane below the later command's.
+        let mut others = (1..self.layout.lanes()).filter(|&lane| distance > 0 || lane < later.lane);
+        let can_be_dirty = !clears_delta(earlier.op) || others.next().is_some();
+        (distance > 0 || earlier.lane < later.lane) && (!dirty || can_be_dirty)
     }
 
-    /// Counts what the commands in `cmds`, the cycles after those seen before, reach.
+    /// Counts what the next cycles, those in `cmds`, reach.
     ///
     /// # Errors
-    /// A command outside the configuration, which well-formed records cannot hold.
+    /// When a command does not fit the configuration, which well-formed records rule out.
     pub fn observe(&mut self, cmds: &[u64]) -> Result<(), atomik_algebra::Error> {
         for cycle in 0..cmds.len() / self.layout.cmd_words() {
             self.observe_cycle(cmds, cycle)?;
@@ -235,15 +238,15 @@ impl Coverage {
         Ok(())
     }
 
-    /// Adds the hits of `other`, which is of the same shape.
+    /// Adds the hits of `other`.
     ///
     /// # Panics
-    /// When the shapes differ.
+    /// When layout or timing differ.
     pub fn merge_from(&mut self, other: &Coverage) {
         assert_eq!(
             (self.layout, self.timing),
             (other.layout, other.timing),
-            "coverage of one shape"
+            "both of one configuration"
         );
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
         add(&mut self.hazard, &other.hazard);
@@ -253,7 +256,7 @@ impl Coverage {
         add(&mut self.clear, &other.clear);
     }
 
-    /// Every bin that exists: its group, what it stands for, and how often it was hit.
+    /// All bins: group, description, and number of hits.
     fn bins(&self) -> impl Iterator<Item = (&'static str, String, u64)> + '_ {
         let commands = self.commands();
         let hazard = (0..commands).flat_map(move |earlier| {
@@ -330,7 +333,7 @@ impl Coverage {
         groups
     }
 
-    /// What was never reached.
+    /// Descriptions of the empty bins.
     pub fn holes(&self) -> Vec<String> {
         self.bins()
             .filter(|(_, _, hits)| *hits == 0)

@@ -1,13 +1,14 @@
-//! The golden model: what every output port must show in every cycle.
+//! The golden model: the expected value of every output port in every cycle.
 //!
-//! It is the software model of `atomik-algebra`, plus the two numbers that the manifest states: a
-//! response appears `latency` cycles after its command, and `ready` rises `clear_cycles` cycles
-//! after the last cycle with `rst` high. It knows nothing of pipelines, hazards or memories.
+//! It is the software model of `atomik-algebra` plus two numbers from the manifest: a response
+//! appears `latency` cycles after its command, and `ready` rises `clear_cycles` cycles after the
+//! last cycle with `rst` high. It knows nothing about pipelines, hazards or memories, so it cannot
+//! share a bug with the RTL there.
 
 use crate::record::Layout;
 use atomik_algebra::{DynRegisterFile, Op};
 
-/// The two numbers by which configurations of one shape differ in time, from the manifest.
+/// The timing of a configuration, from its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// Cycles from a command to its response (`LATENCY`), at least 1.
@@ -17,31 +18,31 @@ pub struct Timing {
     pub clear_cycles: u32,
 }
 
-/// Cycle-accurate expectation of the output ports.
+/// The golden model of one register file.
 ///
-/// It starts in reset: until the first cycle with `rst` high outputs mean nothing, and a
-/// check compares from the cycle after that.
+/// Outputs are undefined up to and in the first cycle with `rst` high; comparison starts in the
+/// cycle after that.
 #[derive(Clone, Debug)]
 pub struct Golden {
     layout: Layout,
     timing: Timing,
     file: DynRegisterFile,
-    /// Response records that are due, one slot for each of the next `latency` cycles.
+    /// The responses due in the next `latency` cycles, one slot per cycle.
     due: Vec<u64>,
-    /// The slot due in this cycle, as a word offset into `due`.
+    /// The slot of the current cycle, as a word offset into `due`.
     slot: usize,
-    /// Cycles until `ready` is high; 0 when it is.
+    /// Cycles until `ready` is high; 0 if it is.
     wait: u32,
-    /// Whether the file is as the last reset left it.
+    /// Whether no command was accepted since the last reset.
     untouched: bool,
-    /// Commands accepted since the model was made.
+    /// Commands accepted since the model was created.
     accepted: u64,
-    /// Limbs of the value on a lane.
+    /// Scratch space for the value on a lane.
     value: Vec<u64>,
 }
 
 impl Golden {
-    /// A golden model of the shape `layout`.
+    /// A golden model for records of `layout`.
     ///
     /// # Errors
     /// When the tables cannot be allocated.
@@ -59,28 +60,28 @@ impl Golden {
         })
     }
 
-    /// Whether commands are accepted in the coming cycle (unless `rst` is high in it).
+    /// Whether `ready` is high in the next cycle.
     pub fn ready(&self) -> bool {
         self.wait == 0
     }
 
-    /// Commands accepted on all lanes since the model was made, NOPs included.
+    /// Commands accepted since the model was created, on all lanes and including NOPs.
     pub fn accepted(&self) -> u64 {
         self.accepted
     }
 
-    /// The state of the register file, as of all commands accepted so far.
+    /// The register file after all commands accepted so far.
     pub fn file(&self) -> &DynRegisterFile {
         &self.file
     }
 
-    /// Runs as many cycles as `cmds` has records; the expected outputs go to `rsps`.
+    /// Runs one cycle per record in `cmds` and writes the expected outputs to `rsps`.
     ///
     /// # Errors
-    /// An address or a value outside the configuration, which well-formed records cannot hold.
+    /// When a command does not fit the configuration, which well-formed records rule out.
     ///
     /// # Panics
-    /// When `rsps` does not hold as many records as `cmds`.
+    /// When `cmds` and `rsps` hold different numbers of records.
     pub fn run(&mut self, cmds: &[u64], rsps: &mut [u64]) -> Result<(), atomik_algebra::Error> {
         let layout = self.layout;
         let commands = cmds.chunks_exact(layout.cmd_words());
@@ -96,7 +97,7 @@ impl Golden {
         Ok(())
     }
 
-    /// Runs one cycle: `cmd` is its command record, and its expected outputs go to `rsp`.
+    /// Runs one cycle with the command record `cmd` and writes the expected outputs to `rsp`.
     ///
     /// # Errors
     /// As for [`Golden::run`].
@@ -128,10 +129,10 @@ impl Golden {
                 cmd.data(0, &mut self.value);
                 let mut due = layout.response_mut(&mut self.due[self.slot..self.slot + words], 0);
                 let op = Op::from_code(cmd.op());
-                let answer = self
+                let clean = self
                     .file
                     .apply(op, cmd.addr(0), &self.value, due.data_mut())?;
-                if let Some(clean) = answer {
+                if let Some(clean) = clean {
                     due.set_flags(false, true, clean);
                 }
             }

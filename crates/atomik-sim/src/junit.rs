@@ -1,19 +1,19 @@
-//! A regression's report in the JUnit XML that continuous integration reads.
+//! The report of a regression as JUnit XML, for continuous integration.
 
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::regress::{ConfigReport, JobReport, Report};
+use crate::report::{ConfigReport, JobReport, Report};
 
-/// The report as JUnit XML: a suite for each configuration with a case for each job, and, where
-/// coverage is gated, one more case, `coverage`.
+/// The report as JUnit XML: a suite per configuration with a case per job and, if coverage is
+/// gated, one more case named `coverage`.
 ///
-/// A mismatch is a failure, with the report of the small case as its text; a job that could not be
-/// run is an error, and one that was stopped counts as skipped.
+/// A mismatch is a failure, with the report of the shrunk case as its text. A job that could not
+/// run is an error. A job that was stopped is skipped.
 ///
 /// # Errors
-/// None in practice: the text is written to memory.
+/// None in practice, because the text is written to memory.
 pub fn to_xml(report: &Report) -> Result<String, SerializeError> {
     let mut xml = quick_junit::Report::new(report.plan.as_str());
     let mut total = Duration::ZERO;
@@ -54,7 +54,7 @@ fn status(job: &JobReport) -> TestCaseStatus {
         }
         (None, _) if job.stopped => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message("stopped before its end");
+            status.set_message("stopped early");
             return status;
         }
         (None, Some(error)) => (NonSuccessKind::Error, "error", error.clone(), None),
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn suites_are_configurations_and_cases_are_jobs_and_gated_coverage() {
+    fn a_suite_is_a_configuration_and_a_case_is_a_job_or_gated_coverage() {
         let failed = JobReport {
             mismatch: Some(mismatch()),
             case: Some(Case {
@@ -142,7 +142,7 @@ mod tests {
             verilator: "5.6".into(),
             configs: vec![
                 config("w8_d16_l2", &[]),
-                // Its name begins the other's: jobs must not be mixed up.
+                // The other name is a prefix of this one; their jobs must not be mixed up.
                 config("w8_d16_l2x", &["read on lane 0, then ..."]),
             ],
             jobs: vec![failed, broken, job("w8_d16_l2x/mixed/1")],
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_was_stopped_is_skipped_and_coverage_counts_only_where_it_is_gated() {
+    fn a_stopped_job_is_skipped_and_ungated_coverage_is_no_case() {
         let report = Report {
             plan: "tiny".into(),
             verilator: "5.6".into(),

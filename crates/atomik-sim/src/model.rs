@@ -1,7 +1,7 @@
 //! A compiled model, loaded into this process and driven with records.
 //!
-//! All of the crate's `unsafe` is here: it rests on the C functions of `shim.cpp`, and on the
-//! size check that [`Model::load`] makes before it trusts them.
+//! All of the crate's `unsafe` code is here. It relies on the C functions in `shim.cpp`, whose
+//! version and record sizes [`Model::load`] checks before it calls them.
 
 use std::{
     ffi::{CStr, CString, c_char, c_void},
@@ -22,84 +22,87 @@ use crate::{
     verilate::Built,
 };
 
-/// Why a model could not be loaded or run.
+/// Why a model cannot be loaded or run.
 #[derive(Debug, Error)]
 pub enum ModelError {
     /// The shared library does not load, or lacks a function of the shim.
-    #[error("the compiled model {} does not load; remove that folder and build again", path.display())]
+    #[error(
+        "the compiled model {} does not load; remove that folder and build again",
+        path.display()
+    )]
     Load {
         /// The shared library.
         path: PathBuf,
-        /// What the loader says.
+        /// The cause.
         #[source]
         source: libloading::Error,
     },
-    /// The shared library belongs to another version of the shim or to another size of model.
+    /// The shared library is for another version of the shim or another size of model.
     #[error(
-        "the compiled model {} is {found}, but {wanted} is asked for; build a model of that size",
+        "the compiled model {} has {found}, but {wanted} is needed; build a model of that size",
         path.display()
     )]
     Shape {
         /// The shared library.
         path: PathBuf,
-        /// What the library says it is.
+        /// The shape that the library reports.
         found: Shape,
-        /// What was asked for.
+        /// The shape that is needed.
         wanted: Shape,
     },
-    /// A waveform was asked of a model that was built without tracing.
-    #[error("the compiled model {} writes no waveforms; build it with `Waves::Vcd`", .0.display())]
+    /// A waveform was requested from a model that was built without tracing.
+    #[error(
+        "the compiled model {} cannot write waveforms; build it with `Waves::Vcd`",
+        .0.display()
+    )]
     NotTraced(PathBuf),
     /// The waveform file cannot be written.
     #[error("cannot write the waveform {}; choose another file", path.display())]
     Wave {
         /// The waveform file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The model ran out of memory, or its start-up code failed.
+    /// The model ran out of memory, or its initialisation failed.
     #[error("the model did not start: {0}")]
     Create(String),
-    /// The command buffer does not hold whole records.
+    /// The length of the command buffer is not a multiple of the record size.
     #[error("{words} command words are not whole records of {record}")]
     Commands {
-        /// The length that was given.
+        /// The length of the buffer.
         words: usize,
         /// Words in a record.
         record: usize,
     },
-    /// The response buffer does not hold as many records as the command buffer.
+    /// The buffers hold different numbers of records.
     #[error("{words} response words do not hold {cycles} records of {record}")]
     Responses {
-        /// The length that was given.
+        /// The length of the buffer.
         words: usize,
         /// Cycles in the command buffer.
         cycles: usize,
         /// Words in a record.
         record: usize,
     },
-    /// The Verilated code stopped itself, for instance because a combinational loop does not
-    /// settle.
-    #[error(
-        "the model stopped in cycle {cycle}: {message}; it cannot go on from there, load it afresh"
-    )]
+    /// The Verilated code stopped, for instance because a combinational loop did not settle.
+    #[error("the model stopped in cycle {cycle}: {message}; it cannot continue, so load it again")]
     Stopped {
-        /// The cycle that was not finished, counted from the load.
+        /// The cycle that was not completed, counted from the load.
         cycle: u64,
-        /// What the simulator's run-time library says.
+        /// The message of Verilator's run-time library.
         message: String,
     },
-    /// The size is none that records can describe.
+    /// The size does not fit into records.
     #[error(transparent)]
     Layout(#[from] LayoutError),
 }
 
-/// What must agree between a compiled model and the one who calls it.
+/// What must agree between a compiled model and its caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Version of the shim's functions.
+    /// Version of the shim's interface.
     pub version: u64,
     /// Bits in a word.
     pub width: u64,
@@ -138,12 +141,13 @@ impl fmt::Display for Shape {
         } = self;
         write!(
             f,
-            "width {width}, depth {depth}, lanes {lanes} (records of {cmd_words} and {rsp_words} words, shim {version})"
+            "width {width}, depth {depth}, lanes {lanes} \
+             (records of {cmd_words} and {rsp_words} words, shim {version})"
         )
     }
 }
 
-/// The functions of the shim, valid as long as the library that they come from is loaded.
+/// The functions of the shim, valid while their library is loaded.
 #[derive(Clone, Copy)]
 struct Functions {
     create: unsafe extern "C" fn(u64, *const c_char, *mut c_char, u64) -> *mut c_void,
@@ -154,105 +158,131 @@ struct Functions {
     destroy: unsafe extern "C" fn(*mut c_void),
 }
 
+impl Functions {
+    /// The functions in `library`.
+    ///
+    /// # Safety
+    /// The library has [`shim::VERSION`], which changes whenever the type of a function does. The
+    /// functions may only be called while the library is loaded.
+    unsafe fn of(library: &Library) -> Result<Self, libloading::Error> {
+        // SAFETY: the caller guarantees that the types match.
+        unsafe {
+            Ok(Functions {
+                create: *library.get(shim::CREATE)?,
+                run: *library.get(shim::RUN)?,
+                bare: *library.get(shim::BARE)?,
+                cycles: *library.get(shim::CYCLES)?,
+                error: *library.get(shim::ERROR)?,
+                destroy: *library.get(shim::DESTROY)?,
+            })
+        }
+    }
+
+    /// Creates an instance, which writes a waveform to `waves` if there is one.
+    fn create(&self, seed: u64, waves: Option<&CStr>) -> Result<NonNull<c_void>, ModelError> {
+        let waves = waves.map_or(std::ptr::null(), CStr::as_ptr);
+        let mut message = [0u8; 1024];
+        // SAFETY: the path is null or ends in NUL and outlives the call; the message buffer has the
+        // length that is passed.
+        let handle = unsafe {
+            (self.create)(
+                seed,
+                waves,
+                message.as_mut_ptr().cast(),
+                message.len() as u64,
+            )
+        };
+        NonNull::new(handle).ok_or_else(|| {
+            let text = CStr::from_bytes_until_nul(&message).map_or_else(
+                |_| String::from_utf8_lossy(&message).into_owned(),
+                |text| text.to_string_lossy().into_owned(),
+            );
+            ModelError::Create(text)
+        })
+    }
+}
+
+/// The shape that a library reports, and whether it can write waveforms.
+fn shape_of(library: &Library, path: &Path) -> Result<(Shape, bool), ModelError> {
+    // SAFETY: the shim defines this symbol with this type in every version.
+    let shape = unsafe { library.get::<unsafe extern "C" fn(*mut u64)>(shim::SHAPE) }
+        .map_err(load_error(path))?;
+    let mut words = [0u64; 7];
+    // SAFETY: the function writes exactly seven words.
+    unsafe { shape(words.as_mut_ptr()) };
+    let [version, width, depth, lanes, cmd_words, rsp_words, traced] = words;
+    let shape = Shape {
+        version,
+        width,
+        depth,
+        lanes,
+        cmd_words,
+        rsp_words,
+    };
+    Ok((shape, traced != 0))
+}
+
+fn load_error(path: &Path) -> impl Fn(libloading::Error) -> ModelError {
+    let path = path.to_path_buf();
+    move |source| ModelError::Load {
+        path: path.clone(),
+        source,
+    }
+}
+
 /// One running instance of a compiled model.
 ///
-/// Instances share no state, also not those of one shared library; each may move to another thread,
-/// but is used by one thread at a time. Dropping it closes its waveform.
+/// Instances share no state, even if they come from one library. An instance may move to another
+/// thread, but only one thread at a time may use it. Dropping it closes its waveform.
 pub struct Model {
     handle: NonNull<c_void>,
     functions: Functions,
     layout: Layout,
-    // Dropped after `Drop::drop` has called `destroy`: the code must outlive the handle.
+    // Fields are dropped after `Drop::drop`, which calls `destroy`: the code outlives the handle.
     _library: Library,
 }
 
-// SAFETY: the handle owns everything that it points to (a Verilated context of its own included)
-// and the shim keeps nothing per thread, so the instance may be used by whichever thread holds the
-// `Model`.
+// SAFETY: the handle owns everything it points to, including its own Verilated context, and the
+// shim keeps no state per thread, so any thread that holds the `Model` may use the instance.
 unsafe impl Send for Model {}
 
 impl Model {
     /// Loads `built` and creates one instance.
     ///
-    /// Registers and memories start with values drawn from `seed`, so that a design that relies on
-    /// its power-up state is found out. With `waves` every cycle is written to that VCD file, which
-    /// needs a model that was built with [`crate::verilate::Waves::Vcd`]; cycle `c` spans times
-    /// `2c` (inputs change, `clk` low) and `2c + 1`.
+    /// The initial contents of registers and memories are random, drawn from `seed`, which exposes
+    /// designs that rely on their power-up state. With `waves`, every cycle is written to that VCD
+    /// file; the model must have been built with [`crate::verilate::Waves::Vcd`]. Cycle `c` spans
+    /// times `2c` (inputs change, `clk` low) and `2c + 1` (`clk` high).
     ///
     /// # Errors
-    /// When the library does not load, is not for `layout`, cannot trace or cannot write `waves`.
+    /// When the library does not load or is not for `layout`, or when a waveform is requested and
+    /// the model cannot trace or the file cannot be written.
     pub fn load(
         built: &Built,
         layout: Layout,
         seed: u64,
         waves: Option<&Path>,
     ) -> Result<Self, ModelError> {
-        let path = &built.library();
-        let failed = |source| ModelError::Load {
-            path: path.to_path_buf(),
-            source,
-        };
-        // SAFETY: the library was written by `verilate` from the shim; its static initialisers are
-        // those of the Verilated run-time library, which only set up their own data.
-        let library = unsafe { Library::new(path) }.map_err(failed)?;
-        // SAFETY: the shim defines this symbol with this type in every version.
-        let shape = unsafe { library.get::<unsafe extern "C" fn(*mut u64)>(shim::SHAPE) }
-            .map_err(failed)?;
-        let mut said = [0u64; 7];
-        // SAFETY: the function writes exactly seven words.
-        unsafe { shape(said.as_mut_ptr()) };
-        let [version, width, depth, lanes, cmd_words, rsp_words, traced] = said;
-        let found = Shape {
-            version,
-            width,
-            depth,
-            lanes,
-            cmd_words,
-            rsp_words,
-        };
+        let path = built.library();
+        // SAFETY: the library was built by `verilate` from the shim. Its static initialisers are
+        // those of Verilator's run-time library, which only set up their own data.
+        let library = unsafe { Library::new(&path) }.map_err(load_error(&path))?;
+        let (found, traced) = shape_of(&library, &path)?;
         let wanted = Shape::of(&layout);
         if found != wanted {
             return Err(ModelError::Shape {
-                path: path.to_path_buf(),
+                path,
                 found,
                 wanted,
             });
         }
-        if waves.is_some() && traced == 0 {
-            return Err(ModelError::NotTraced(path.to_path_buf()));
+        if waves.is_some() && !traced {
+            return Err(ModelError::NotTraced(path));
         }
-        // SAFETY: the version matches, and `shim::VERSION` changes whenever one of these types
-        // does. The pointers are used only while `library` is loaded, because `Model` keeps both.
-        let functions = unsafe {
-            Functions {
-                create: *library.get(shim::CREATE).map_err(failed)?,
-                run: *library.get(shim::RUN).map_err(failed)?,
-                bare: *library.get(shim::BARE).map_err(failed)?,
-                cycles: *library.get(shim::CYCLES).map_err(failed)?,
-                error: *library.get(shim::ERROR).map_err(failed)?,
-                destroy: *library.get(shim::DESTROY).map_err(failed)?,
-            }
-        };
+        // SAFETY: the version matches.
+        let functions = unsafe { Functions::of(&library) }.map_err(load_error(&path))?;
         let wave_path = waves.map(prepare_wave).transpose()?;
-        let wave_ptr = wave_path.as_ref().map_or(std::ptr::null(), |p| p.as_ptr());
-        let mut message = [0u8; 1024];
-        // SAFETY: the path is null or ends in NUL and outlives the call; the message buffer is as
-        // long as said.
-        let handle = unsafe {
-            (functions.create)(
-                seed,
-                wave_ptr,
-                message.as_mut_ptr().cast(),
-                message.len() as u64,
-            )
-        };
-        let Some(handle) = NonNull::new(handle) else {
-            let text = CStr::from_bytes_until_nul(&message).map_or_else(
-                |_| String::from_utf8_lossy(&message).into_owned(),
-                |text| text.to_string_lossy().into_owned(),
-            );
-            return Err(ModelError::Create(text));
-        };
+        let handle = functions.create(seed, wave_path.as_deref())?;
         Ok(Self {
             handle,
             functions,
@@ -267,22 +297,22 @@ impl Model {
         &self.layout
     }
 
-    /// Cycles that this instance has run.
+    /// The number of cycles that this instance has run.
     #[must_use]
     pub fn cycles(&self) -> u64 {
         // SAFETY: the handle is live until `drop`.
         unsafe { (self.functions.cycles)(self.handle.as_ptr()) }
     }
 
-    /// Runs one cycle per command record and writes one response record for each; returns the
+    /// Runs one cycle per command record and writes one response record per cycle. Returns the
     /// number of cycles.
     ///
-    /// A response record holds the outputs as they are in the cycle whose inputs the command record
-    /// drives, before that cycle's rising edge.
+    /// A response record holds the outputs in the cycle whose inputs come from the command record,
+    /// before that cycle's rising clock edge.
     ///
     /// # Errors
-    /// When the buffers do not hold whole records, as many of one as of the other (nothing has run
-    /// then), or when the Verilated code stops itself.
+    /// When the buffers do not hold the same number of whole records (nothing has run then), or
+    /// when the Verilated code stops.
     pub fn run(&mut self, cmds: &[u64], rsps: &mut [u64]) -> Result<usize, ModelError> {
         let (cmd, rsp) = (self.layout.cmd_words(), self.layout.rsp_words());
         if !cmds.len().is_multiple_of(cmd) {
@@ -315,15 +345,15 @@ impl Model {
         Ok(cycles)
     }
 
-    /// Runs `cycles` cycles in a loop of the shim's own and returns a checksum of the outputs.
+    /// Runs `cycles` cycles in a loop inside the shim and returns a checksum of the outputs.
     ///
-    /// This is the yardstick for speed: no records, a random command on every lane in every cycle
-    /// (from an in-line xorshift seeded with `seed`), two evaluations a cycle, nothing checked.
-    /// Lane 0 accumulates and, in one cycle out of eight, reads; the other lanes accumulate. `rst`
-    /// stays low and no waveform is written, so run a reset until `ready` first.
+    /// This is the baseline for speed: no records, a random command on every lane in every cycle
+    /// (from an inlined xorshift generator seeded with `seed`), two evaluations per cycle, and no
+    /// checks. Lane 0 reads in one cycle of eight and accumulates otherwise; the other lanes
+    /// accumulate. `rst` stays low and no waveform is written, so run a reset until `ready` first.
     ///
     /// # Errors
-    /// When the Verilated code stops itself.
+    /// When the Verilated code stops.
     pub fn bare(&mut self, cycles: u64, seed: u64) -> Result<u64, ModelError> {
         self.check()?;
         // SAFETY: the handle is live until `drop`; the function touches nothing else.
@@ -332,15 +362,14 @@ impl Model {
         Ok(checksum)
     }
 
-    /// An error if the Verilated code has stopped itself.
+    /// An error if the Verilated code has stopped.
     fn check(&self) -> Result<(), ModelError> {
         // SAFETY: the handle is live until `drop`.
         let message = unsafe { (self.functions.error)(self.handle.as_ptr()) };
         if message.is_null() {
             return Ok(());
         }
-        // SAFETY: a message that is not null ends in NUL and stays as it is until the handle's next
-        // run.
+        // SAFETY: a message that is not null ends in NUL and is valid until the handle's next run.
         let message = unsafe { CStr::from_ptr(message) }
             .to_string_lossy()
             .into_owned();
@@ -353,7 +382,7 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
-        // SAFETY: the handle came from `create` and nobody uses it after this.
+        // SAFETY: the handle came from `create` and is not used after this.
         unsafe { (self.functions.destroy)(self.handle.as_ptr()) };
     }
 }
@@ -367,7 +396,7 @@ impl fmt::Debug for Model {
     }
 }
 
-/// Makes the waveform file, so that a path that cannot be written gives the system's own reason.
+/// Creates the waveform file, so that an error carries the system's reason, and returns its path.
 fn prepare_wave(path: &Path) -> Result<CString, ModelError> {
     let failed = |source| ModelError::Wave {
         path: path.to_path_buf(),

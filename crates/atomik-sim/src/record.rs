@@ -1,18 +1,17 @@
-//! The words that cross the border to a compiled model: one command record and one response record
-//! per cycle.
+//! The interface to a compiled model: one command record and one response record per cycle.
 //!
-//! Both are runs of `u64` words, little endian, so that many cycles are one slice each way.
+//! Both consist of little-endian `u64` words, so that many cycles are one slice in each direction.
 //!
 //! | record | word | contents |
 //! |---|---|---|
-//! | command | 0 | bit 0 `rst`, bits 8..=10 `cmd_op`, bits 32..=63 `cmd_valid` (lane `l` at bit `32 + l`) |
-//! | | 1.. | `cmd_addr` as the port is packed, `ceil(lanes * addr_bits / 64)` words; none when the depth is 1 |
-//! | | then | `cmd_data` as the port is packed, `ceil(lanes * width / 64)` words |
+//! | command | 0 | bit 0 `rst`, bits 8..=10 `cmd_op`, bit `32 + l` `cmd_valid` of lane `l` |
+//! | | 1.. | `cmd_addr`, `ceil(lanes * addr_bits / 64)` words; none if the depth is 1 |
+//! | | then | `cmd_data`, `ceil(lanes * width / 64)` words |
 //! | response | 0 | bit 0 `ready`, bit 1 `rsp_valid`, bit 2 `rsp_clean` |
 //! | | 1.. | `rsp_data`, `ceil(width / 64)` words |
 //!
-//! Lane 0 sits in the low bits and lanes follow without padding, so the field of one lane may
-//! straddle two words. Bits that no field covers are 0.
+//! `cmd_addr` and `cmd_data` are packed as in the ports: lane 0 in the low bits and no padding
+//! between lanes, so the field of a lane may straddle two words. Unused bits are 0.
 
 use std::ops::{Deref, DerefMut, Range};
 
@@ -22,7 +21,7 @@ use thiserror::Error;
 pub const MAX_WIDTH: u32 = 512;
 /// The most lanes that word 0 of a command record has room for.
 pub const MAX_LANES: u32 = 32;
-/// The deepest register file whose addresses a record can carry.
+/// The largest depth whose addresses a record can carry.
 pub const MAX_DEPTH: usize = 1 << 31;
 
 const RST: u64 = 1;
@@ -34,21 +33,21 @@ const READY: u64 = 1;
 const RSP_VALID: u64 = 1 << 1;
 const RSP_CLEAN: u64 = 1 << 2;
 
-/// A size that records cannot describe.
+/// Why a size does not fit into records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum LayoutError {
     /// The word width is 0 or too large.
     #[error("a width of {0} bits does not fit a record: choose 1 to {MAX_WIDTH}")]
     Width(u32),
-    /// The depth is no power of two, or too large.
+    /// The depth is not a power of two, or too large.
     #[error("a depth of {0} does not fit a record: choose a power of two up to {MAX_DEPTH}")]
     Depth(usize),
-    /// There is no lane, or too many.
+    /// The number of lanes is 0 or too large.
     #[error("{0} lanes do not fit a record: choose 1 to {MAX_LANES}")]
     Lanes(u32),
 }
 
-/// Where the fields of one configuration lie in its records.
+/// The positions of the fields in the records of one configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Layout {
     width: u32,
@@ -64,7 +63,8 @@ impl Layout {
     /// The layout for words of `width` bits, `depth` addresses and `lanes` lanes.
     ///
     /// # Errors
-    /// When `width` is not in `1..=512`, `depth` is no power of two, or `lanes` is not in `1..=32`.
+    /// When `width` is not in `1..=512`, `depth` is not a power of two up to [`MAX_DEPTH`], or
+    /// `lanes` is not in `1..=32`.
     pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Self, LayoutError> {
         if !(1..=MAX_WIDTH).contains(&width) {
             return Err(LayoutError::Width(width));
@@ -93,13 +93,13 @@ impl Layout {
         self.width
     }
 
-    /// Addresses in the register file.
+    /// The number of addresses.
     #[must_use]
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Commands that one cycle can carry.
+    /// The number of lanes.
     #[must_use]
     pub fn lanes(&self) -> u32 {
         self.lanes
@@ -111,19 +111,19 @@ impl Layout {
         self.addr_bits
     }
 
-    /// `u64` limbs that hold one value: `ceil(width / 64)`.
+    /// The number of `u64` limbs of a value, `ceil(width / 64)`.
     #[must_use]
     pub fn limbs(&self) -> usize {
         self.limbs
     }
 
-    /// Words in one command record.
+    /// The number of words in a command record.
     #[must_use]
     pub fn cmd_words(&self) -> usize {
         1 + self.addr_words + self.data_words
     }
 
-    /// Words in one response record.
+    /// The number of words in a response record.
     #[must_use]
     pub fn rsp_words(&self) -> usize {
         1 + self.limbs
@@ -147,10 +147,10 @@ impl Layout {
         1..self.rsp_words()
     }
 
-    /// The command record of cycle `cycle` in a buffer of whole records.
+    /// The command record of cycle `cycle` in a buffer of records.
     ///
     /// # Panics
-    /// When the buffer holds no such record.
+    /// When the buffer has fewer records.
     #[must_use]
     pub fn command<'a>(&self, cmds: &'a [u64], cycle: usize) -> CommandRecord<&'a [u64]> {
         let n = self.cmd_words();
@@ -160,10 +160,10 @@ impl Layout {
         }
     }
 
-    /// As [`Layout::command`], to write into.
+    /// [`Layout::command`] for writing.
     ///
     /// # Panics
-    /// When the buffer holds no such record.
+    /// When the buffer has fewer records.
     #[must_use]
     pub fn command_mut<'a>(
         &self,
@@ -177,10 +177,10 @@ impl Layout {
         }
     }
 
-    /// The response record of cycle `cycle` in a buffer of whole records.
+    /// The response record of cycle `cycle` in a buffer of records.
     ///
     /// # Panics
-    /// When the buffer holds no such record.
+    /// When the buffer has fewer records.
     #[must_use]
     pub fn response<'a>(&self, rsps: &'a [u64], cycle: usize) -> ResponseRecord<&'a [u64]> {
         let n = self.rsp_words();
@@ -190,10 +190,10 @@ impl Layout {
         }
     }
 
-    /// As [`Layout::response`], to write into.
+    /// [`Layout::response`] for writing.
     ///
     /// # Panics
-    /// When the buffer holds no such record.
+    /// When the buffer has fewer records.
     #[must_use]
     pub fn response_mut<'a>(
         &self,
@@ -208,10 +208,9 @@ impl Layout {
     }
 }
 
-/// The inputs of one cycle, over words that are borrowed (`&[u64]`, `&mut [u64]`) or owned
-/// (`Vec<u64>`).
+/// The inputs of one cycle. `S` holds the words: `&[u64]`, `&mut [u64]` or `Vec<u64>`.
 ///
-/// All zero is an idle cycle.
+/// A record of zeros is an idle cycle.
 #[derive(Clone, Debug)]
 pub struct CommandRecord<S> {
     layout: Layout,
@@ -219,7 +218,7 @@ pub struct CommandRecord<S> {
 }
 
 impl CommandRecord<Vec<u64>> {
-    /// An idle cycle in words of its own.
+    /// An idle cycle.
     #[must_use]
     pub fn idle(layout: &Layout) -> Self {
         Self {
@@ -250,7 +249,7 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
         ((self.words[0] & OP_MASK) >> OP_SHIFT) as u8
     }
 
-    /// `cmd_valid`: bit `l` belongs to lane `l`.
+    /// `cmd_valid`, with lane `l` in bit `l`.
     #[must_use]
     #[inline]
     pub fn valid_lanes(&self) -> u32 {
@@ -268,7 +267,7 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
         self.valid_lanes() >> lane & 1 != 0
     }
 
-    /// The address on `lane`; 0 when the depth is 1.
+    /// The address on `lane`; 0 if the depth is 1.
     ///
     /// # Panics
     /// When there is no such lane.
@@ -287,10 +286,10 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
         ) as usize
     }
 
-    /// Copies the value on `lane` into `out`, little-endian limbs, zero above the width.
+    /// Copies the value on `lane` to `out`, as little-endian limbs. Bits above the width are 0.
     ///
     /// # Panics
-    /// When there is no such lane, or `out` is not [`Layout::limbs`] long.
+    /// When there is no such lane, or the length of `out` is not [`Layout::limbs`].
     #[inline]
     pub fn data(&self, lane: u32, out: &mut [u64]) {
         check_lane(&self.layout, lane);
@@ -303,10 +302,10 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
         );
     }
 
-    /// The value on `lane`, for words of at most 64 bits.
+    /// The value on `lane`, for widths of at most 64 bits.
     ///
     /// # Panics
-    /// When there is no such lane, or words are wider.
+    /// When there is no such lane, or the width is larger.
     #[must_use]
     #[inline(always)]
     pub fn data_word(&self, lane: u32) -> u64 {
@@ -322,14 +321,14 @@ impl<S: Deref<Target = [u64]>> CommandRecord<S> {
 }
 
 impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
-    /// Makes the cycle idle: every bit 0.
+    /// Makes the cycle idle, with all bits 0.
     #[inline]
     pub fn clear(&mut self) {
         self.words.fill(0);
     }
 
-    /// Makes the cycle idle, with bits drawn from `noise` on all address and data ports: without a
-    /// command they must have no effect.
+    /// Makes the cycle idle, with bits derived from `noise` on the address and data ports, which
+    /// must have no effect without a command.
     #[inline]
     pub fn clear_to_noise(&mut self, noise: u64) {
         self.words[0] = 0;
@@ -365,13 +364,12 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
         self.words[0] = self.words[0] & !OP_MASK | u64::from(code) << OP_SHIFT & OP_MASK;
     }
 
-    /// Drives the whole of `lane`: its valid bit, address and value.
+    /// Drives the valid bit, address and value of `lane`.
     ///
-    /// Bits of `addr` and `data` that the ports do not have are dropped, so that no lane can spill
-    /// into its neighbour.
+    /// Excess bits of `addr` and `data` are dropped, so that no lane spills into its neighbour.
     ///
     /// # Panics
-    /// When there is no such lane, or `data` is not [`Layout::limbs`] long.
+    /// When there is no such lane, or the length of `data` is not [`Layout::limbs`].
     #[inline(always)]
     pub fn set_lane(&mut self, lane: u32, valid: bool, addr: usize, data: &[u64]) {
         check_lane(&self.layout, lane);
@@ -392,7 +390,7 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
         }
         let range = self.layout.data_range();
         match data {
-            // The common cases: a lane is a word, or at least fits one.
+            // The common cases: a value fills one word, or fits into one.
             [limb] if width == u64::BITS => self.words[range.start + lane as usize] = *limb,
             [limb] => set_bits(
                 &mut self.words[range],
@@ -405,7 +403,7 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
     }
 }
 
-/// The outputs of one cycle, over words that are borrowed or owned.
+/// The outputs of one cycle. `S` holds the words: `&[u64]`, `&mut [u64]` or `Vec<u64>`.
 #[derive(Clone, Debug)]
 pub struct ResponseRecord<S> {
     layout: Layout,
@@ -413,7 +411,7 @@ pub struct ResponseRecord<S> {
 }
 
 impl ResponseRecord<Vec<u64>> {
-    /// A cycle in which every output is low, in words of its own.
+    /// A cycle with all outputs low.
     #[must_use]
     pub fn low(layout: &Layout) -> Self {
         Self {
@@ -460,7 +458,7 @@ impl<S: Deref<Target = [u64]>> ResponseRecord<S> {
 }
 
 impl<S: DerefMut<Target = [u64]>> ResponseRecord<S> {
-    /// Sets `ready`, `rsp_valid` and `rsp_clean`; the data stays.
+    /// Sets `ready`, `rsp_valid` and `rsp_clean`, but not the data.
     #[inline]
     pub fn set_flags(&mut self, ready: bool, valid: bool, clean: bool) {
         self.words[0] = (u64::from(ready) * READY)
@@ -468,7 +466,7 @@ impl<S: DerefMut<Target = [u64]>> ResponseRecord<S> {
             | (u64::from(clean) * RSP_CLEAN);
     }
 
-    /// `rsp_data`, to write into. Bits above the width must stay 0.
+    /// `rsp_data`, for writing. Bits above the width must stay 0.
     #[inline]
     pub fn data_mut(&mut self) -> &mut [u64] {
         let range = self.layout.rsp_data_range();
@@ -494,7 +492,7 @@ fn check_limbs(layout: &Layout, limbs: usize) {
     );
 }
 
-/// The low `bits` bits set, for 1 to 64 bits.
+/// A mask of the low `bits` (1 to 64) bits.
 #[inline]
 fn low_mask(bits: u32) -> u64 {
     u64::MAX >> (u64::BITS - bits)
@@ -511,7 +509,7 @@ fn get_bits(words: &[u64], at: usize, bits: u32) -> u64 {
     value & low_mask(bits)
 }
 
-/// Writes the low `bits` (1 to 64) bits of `value` at bit `at` and leaves every other bit as it is.
+/// Writes the low `bits` (1 to 64) bits of `value` at bit `at` and keeps all other bits.
 #[inline]
 fn set_bits(words: &mut [u64], at: usize, bits: u32, value: u64) {
     let (word, shift) = (at / 64, (at % 64) as u32);
@@ -544,7 +542,7 @@ fn set_field(words: &mut [u64], at: usize, width: u32, limbs: &[u64]) {
     }
 }
 
-/// Bits of limb `i` that a value of `width` bits uses.
+/// The number of bits of limb `i` that a value of `width` bits uses.
 #[inline]
 fn limb_bits(width: u32, i: usize) -> u32 {
     (width - 64 * i as u32).min(u64::BITS)
@@ -555,7 +553,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// One lane as a test describes it: valid, address, value.
+    /// The inputs of one lane: valid, address, value.
     type Lane = (bool, usize, Vec<u64>);
 
     fn sizes() -> impl Strategy<Value = Layout> {
@@ -598,7 +596,7 @@ mod tests {
         })
     }
 
-    /// The record as the table in the module's documentation reads, one bit at a time.
+    /// The record packed bit by bit, as the table in the module's documentation defines it.
     fn bit_by_bit(layout: &Layout, reset: bool, op: u8, lanes: &[Lane]) -> Vec<u64> {
         let mut head = vec![reset, false, false, false, false, false, false, false];
         head.extend((0..3).map(|b| op >> b & 1 == 1));
@@ -628,11 +626,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn records_pack_as_a_bit_by_bit_packer_does((layout, reset, op, lanes) in case(), order in any::<u64>()) {
-            // Start from all ones, so that a setter that fails to clear a bit shows; unused bits
-            // are cleared first.
+        fn records_match_a_bit_by_bit_packer(
+            (layout, reset, op, lanes) in case(),
+            order in any::<u64>(),
+        ) {
+            // Start from all ones in used bits, to detect a setter that fails to clear a bit.
             let mut words = vec![u64::MAX; layout.cmd_words()];
-            let all = (true, layout.depth() - 1, masked(vec![u64::MAX; layout.limbs()], layout.width()));
+            let ones = masked(vec![u64::MAX; layout.limbs()], layout.width());
+            let all = (true, layout.depth() - 1, ones);
             words.copy_from_slice(&bit_by_bit(&layout, true, 7, &vec![all; lanes.len()]));
             let mut record = layout.command_mut(&mut words, 0);
             record.set_reset(reset);
@@ -647,7 +648,7 @@ mod tests {
         }
 
         #[test]
-        fn what_was_set_reads_back((layout, reset, op, lanes) in case()) {
+        fn values_read_back_as_set((layout, reset, op, lanes) in case()) {
             let mut record = CommandRecord::idle(&layout);
             record.set_reset(reset);
             record.set_op(op);
@@ -659,14 +660,21 @@ mod tests {
             for (l, (valid, addr, data)) in lanes.iter().enumerate() {
                 let mut out = vec![u64::MAX; layout.limbs()];
                 record.data(l as u32, &mut out);
-                prop_assert_eq!((record.valid(l as u32), record.addr(l as u32), &out), (*valid, *addr, data));
+                let l = l as u32;
+                prop_assert_eq!(
+                    (record.valid(l), record.addr(l), &out),
+                    (*valid, *addr, data)
+                );
             }
             record.clear();
             prop_assert_eq!(record.words(), vec![0; layout.cmd_words()]);
         }
 
         #[test]
-        fn a_value_wider_than_its_port_leaves_the_other_lanes_alone((layout, reset, op, lanes) in case(), at in any::<u32>()) {
+        fn a_value_wider_than_its_port_leaves_the_other_lanes_alone(
+            (layout, reset, op, lanes) in case(),
+            at in any::<u32>(),
+        ) {
             let mut record = CommandRecord::idle(&layout);
             record.set_reset(reset);
             record.set_op(op | 0xf8);
@@ -676,7 +684,8 @@ mod tests {
             let at = (at % layout.lanes()) as usize;
             record.set_lane(at as u32, true, usize::MAX, &vec![u64::MAX; layout.limbs()]);
             let mut expected = lanes.clone();
-            expected[at] = (true, layout.depth() - 1, masked(vec![u64::MAX; layout.limbs()], layout.width()));
+            let ones = masked(vec![u64::MAX; layout.limbs()], layout.width());
+            expected[at] = (true, layout.depth() - 1, ones);
             prop_assert_eq!(record.words(), &bit_by_bit(&layout, reset, op, &expected));
         }
     }

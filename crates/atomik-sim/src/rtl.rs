@@ -1,42 +1,42 @@
-//! Traces on the compiled RTL: what [`run_model`](atomik_trace::run_model) is for the software
+//! Runs traces on the compiled RTL, as [`run_model`](atomik_trace::run_model) does on the software
 //! model.
 //!
-//! The model is reset, and the trace's cycle 0 is the first cycle with `ready` high. Every later
-//! cycle is driven as the trace says, idle ones included, with one exception: of a gap between two
-//! commands that is longer than `LATENCY` + [`MARGIN`] cycles, only so many are run. By then the
-//! last command has been answered and has left the pipeline, and a register file at rest does not
-//! change, so the rest of the gap would show nothing; a trace may thus name cycle 10^18. The
-//! answers carry the cycles of the trace.
+//! The RTL is reset first; cycle 0 of the trace is the first cycle with `ready` high. From there
+//! every cycle of the trace is run, including idle ones, with one exception: of a gap between two
+//! commands, at most `LATENCY` + [`MARGIN`] cycles are run. By then the last response is out and
+//! the pipeline is empty, and an idle register file does not change. A trace may therefore use
+//! cycle numbers up to 10^18 and beyond. Responses carry the cycles of the trace.
 //!
-//! `ready` and `rsp_valid` are checked in every cycle that is run: an answer must come exactly
-//! `LATENCY` cycles after its command, and none may come otherwise. What an answer says is for the
-//! caller to compare.
+//! `ready` and `rsp_valid` are checked in every cycle that is run: a response must come exactly
+//! `LATENCY` cycles after its command, and at no other time. Comparing the data is up to the
+//! caller.
 //!
-//! Memory is constant: two buffers of [`CHUNK`] cycles, and what is in flight.
+//! Memory use is constant: two buffers of [`CHUNK`] cycles, and the commands in flight.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use atomik_algebra::Op;
+use atomik_trace::{Command, Data, Geometry, Response, Trace};
 use thiserror::Error;
 
-use crate::case::{CaseError, Dut};
+use crate::case::CaseError;
+use crate::dut::Dut;
 use crate::model::{Model, ModelError};
 use crate::record::Layout;
-use atomik_trace::{Command, Data, Geometry, Response, Trace};
 
-/// Cycles that a gap is run for beyond the latency before the rest of it is skipped. Nothing stays
-/// in a pipeline for longer than its latency; the margin is there to see it if something did.
+/// Cycles beyond the latency after which the rest of a gap is skipped. No command stays in the
+/// pipeline for longer than the latency; the margin would reveal one that did.
 pub const MARGIN: u64 = 32;
 
-/// Cycles that go through the model at a time: few enough for the buffers to stay in cache.
+/// Cycles that are run at a time: few enough for the buffers to stay in cache.
 pub const CHUNK: usize = 1024;
 
-/// What registers and memories start with is drawn from this. A trace begins with a reset, so it
-/// must not matter.
+/// Seed of the initial contents of registers and memories. A run begins with a reset, so they must
+/// not matter.
 const POWER_UP: u64 = 1;
 
-/// Why a trace was not run to its end.
+/// Why a run ended early.
 #[derive(Debug, Error)]
 pub enum Error {
     /// The trace cannot be read.
@@ -48,23 +48,24 @@ pub enum Error {
     /// The compiled model failed.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The trace is for another register file.
+    /// The trace was checked against another register file.
     #[error(
-        "the trace is for w{} d{} l{}, the model for w{} d{} l{}; check the trace against the model's",
+        "the trace is for w{} d{} l{}, the model for w{} d{} l{}; \
+         check the trace against the model's",
         trace.width(), trace.depth(), trace.lanes(), model.width(), model.depth(), model.lanes()
     )]
     Geometry {
-        /// What the trace is for.
+        /// The register file of the trace.
         trace: Geometry,
-        /// What the model is for.
+        /// The register file of the model.
         model: Layout,
     },
-    /// An output was not what it must be.
+    /// An output had the wrong value.
     #[error("{name}: {violation}; `atomik sim regress` looks for a short case of it")]
     Violation {
         /// The design.
         name: String,
-        /// What was wrong.
+        /// The output and its value.
         violation: Violation,
     },
 }
@@ -75,31 +76,31 @@ impl From<CaseError> for Error {
     }
 }
 
-/// An output that was not what it must be, in the first cycle in which one was not.
+/// A wrong value on an output, in the first cycle with one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// When.
+    /// The cycle.
     pub cycle: Moment,
-    /// The port, of one bit.
+    /// The port, which has one bit.
     pub port: &'static str,
-    /// What it showed; it must be the opposite.
+    /// The value it had; the opposite was expected.
     pub got: bool,
-    /// The command that is to be answered in that cycle, if one is.
-    pub due: Option<Asked>,
+    /// The command whose response is due in that cycle, if any.
+    pub due: Option<Pending>,
 }
 
 /// A cycle of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// So many cycles after the reset, before the trace has begun.
+    /// A number of cycles after the reset, before the trace starts.
     AfterReset(u64),
-    /// The trace's cycle; one after its last command, where it is idle then.
+    /// A cycle of the trace, or of the idle cycles after its last command.
     Trace(u64),
 }
 
-/// A command that gets an answer.
+/// A command whose response is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct Pending {
     /// Its op.
     pub op: Op,
     /// Its address.
@@ -116,10 +117,10 @@ impl fmt::Display for Violation {
         }
         let (expected, got) = (u8::from(!self.got), u8::from(self.got));
         write!(f, ": {} expected {expected}, got {got}", self.port)?;
-        if let Some(Asked { op, addr, cycle }) = self.due {
+        if let Some(Pending { op, addr, cycle }) = self.due {
             write!(
                 f,
-                " (the answer to {} of address {addr} in cycle {cycle})",
+                " (the response to {} of address {addr} in cycle {cycle})",
                 op.name()
             )?;
         }
@@ -127,13 +128,13 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Runs `trace` on `dut` and hands each response to `sink`, in order, with the cycle that its
-/// command has in the trace.
+/// Runs `trace` on `dut` and passes each response to `sink`, in order. A response has the cycle of
+/// its command in the trace.
 ///
 /// # Errors
-/// When the trace is for another register file or cannot be read, when the model fails, and
-/// [`Error::Violation`] when `ready` or `rsp_valid` is not what it must be; then those of `sink`,
-/// which end the run.
+/// When the trace is for another register file or cannot be read, when the model fails, or with
+/// [`Error::Violation`] when `ready` or `rsp_valid` has the wrong value. An error of `sink` also
+/// ends the run.
 pub fn run_rtl<E: From<Error>>(
     dut: &Dut,
     trace: &mut Trace,
@@ -165,16 +166,16 @@ struct Run<'a> {
     dut: &'a Dut,
     layout: Layout,
     model: Model,
-    /// Cycles that are not run yet, `filled` of them.
+    /// The cycles to run next; the first `filled` of them are set.
     cmds: Vec<u64>,
     rsps: Vec<u64>,
     filled: usize,
-    /// Cycles that were run, from the reset on.
+    /// Cycles run so far, counted from the reset.
     done: u64,
-    /// Answers to come, each with the cycle in which it must: counted as `done` is.
-    due: VecDeque<(u64, Asked)>,
-    /// Where the trace's cycles lie: from this cycle, counted as `done` is, to the next entry's,
-    /// they run on from the one beside it.
+    /// Commands in flight, each with the cycle of its response, counted like `done`.
+    due: VecDeque<(u64, Pending)>,
+    /// Maps cycles counted like `done` (first) to cycles of the trace (second). Both increase by
+    /// one per cycle until the next entry.
     spans: VecDeque<(u64, u64)>,
 }
 
@@ -202,12 +203,12 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// The cycle that is filled next, counted as `done` is.
+    /// The next cycle to be set, counted like `done`.
     fn now(&self) -> u64 {
         self.done + self.filled as u64
     }
 
-    /// The place in `cmds` for one more cycle, which is idle there.
+    /// The index in `cmds` of the next cycle, which is set to idle.
     fn slot<E: From<Error>>(
         &mut self,
         sink: &mut impl FnMut(&Response) -> Result<(), E>,
@@ -220,7 +221,7 @@ impl<'a> Run<'a> {
         Ok(self.filled - 1)
     }
 
-    /// A cycle with `rst` high, and idle ones until `ready` must be.
+    /// A cycle with `rst` high, then idle cycles until `ready` must be high.
     fn reset<E: From<Error>>(
         &mut self,
         sink: &mut impl FnMut(&Response) -> Result<(), E>,
@@ -244,7 +245,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Makes the next cycle the trace's `cycle`.
+    /// Declares the next cycle to be `cycle` of the trace.
     fn skip_to(&mut self, cycle: u64) {
         self.spans.push_back((self.now(), cycle));
     }
@@ -256,7 +257,7 @@ impl<'a> Run<'a> {
         sink: &mut impl FnMut(&Response) -> Result<(), E>,
     ) -> Result<(), E> {
         let at = self.slot(sink)?;
-        let answer_in = self.done + at as u64 + u64::from(self.dut.timing().latency);
+        let due_in = self.done + at as u64 + u64::from(self.dut.timing().latency);
         let mut record = self.layout.command_mut(&mut self.cmds, at);
         for &Command {
             cycle,
@@ -271,13 +272,13 @@ impl<'a> Run<'a> {
             }
             record.set_lane(lane, true, addr, data.limbs(self.layout.width()));
             if op.responds() {
-                self.due.push_back((answer_in, Asked { op, addr, cycle }));
+                self.due.push_back((due_in, Pending { op, addr, cycle }));
             }
         }
         Ok(())
     }
 
-    /// Runs the cycles that are filled, and passes on the answers that come.
+    /// Runs the cycles that are set, and passes on their responses.
     fn flush<E: From<Error>>(
         &mut self,
         sink: &mut impl FnMut(&Response) -> Result<(), E>,
@@ -287,7 +288,7 @@ impl<'a> Run<'a> {
         self.model.run(cmds, rsps).map_err(Error::from)?;
         let clear = u64::from(self.dut.timing().clear_cycles);
         for (at, cycle) in (0..self.filled).zip(self.done..) {
-            // Outputs mean nothing before the end of the first cycle with rst high.
+            // Outputs are undefined until the end of the first cycle with rst high.
             if cycle == 0 {
                 continue;
             }
@@ -302,7 +303,7 @@ impl<'a> Run<'a> {
                     return Err(self.violation(port, cycle, got).into());
                 }
             }
-            if let Some((_, Asked { op, addr, cycle })) =
+            if let Some((_, Pending { op, addr, cycle })) =
                 self.due.pop_front_if(|(when, _)| *when == cycle)
             {
                 let mut data = Data::ZERO;

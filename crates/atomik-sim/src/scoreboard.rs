@@ -1,5 +1,5 @@
-//! The scoreboard: runs stimulus through the compiled RTL and the golden model side by side and
-//! compares every output port in every cycle.
+//! The scoreboard: runs the compiled RTL and the golden model side by side on the same stimulus,
+//! and compares every output port in every cycle.
 
 use crate::coverage::Coverage;
 use crate::golden::{Golden, Timing};
@@ -9,8 +9,7 @@ use crate::stimulus::{Cycle, Stimulus, fill};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Cycles that go through model and golden model at a time: few enough for the buffers to stay in
-/// cache.
+/// Cycles that are run at a time: few enough for the buffers to stay in cache.
 const CHUNK: usize = 1024;
 
 /// The first cycle in which the RTL and the golden model differ.
@@ -18,11 +17,11 @@ const CHUNK: usize = 1024;
 pub struct Mismatch {
     /// The cycle, counted from the first of the run.
     pub cycle: u64,
-    /// The output port that differs; the first, where several do.
+    /// The output port that differs; the first, if several do.
     pub port: String,
-    /// What the golden model expects on it, in hexadecimal.
+    /// The value in the golden model, in hexadecimal.
     pub expected: String,
-    /// What the RTL shows.
+    /// The value in the RTL.
     pub got: String,
 }
 
@@ -38,20 +37,20 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// What a run has shown.
+/// The result of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Cycles compared.
     pub cycles: u64,
-    /// Commands accepted, all lanes.
+    /// Commands accepted, on all lanes.
     pub commands: u64,
     /// Responses compared.
     pub responses: u64,
-    /// The first difference, where there is one; the run stops there.
+    /// The first difference, if any; the run stops there.
     pub mismatch: Option<Mismatch>,
 }
 
-/// Why a run could not be made.
+/// Why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreboardError {
     /// The compiled model failed.
@@ -60,7 +59,7 @@ pub enum ScoreboardError {
     /// The golden model failed.
     #[error("golden model: {0}")]
     Golden(#[from] atomik_algebra::Error),
-    /// RTL and golden model differ where they must not.
+    /// RTL and golden model differ.
     #[error("RTL and golden model differ in {0}")]
     Mismatch(Mismatch),
 }
@@ -72,14 +71,14 @@ pub struct Scoreboard {
     model: Model,
     golden: Golden,
     tally: Tally,
-    in_reset_once: bool,
+    was_reset: bool,
     cmds: Vec<u64>,
     expected: Vec<u64>,
     got: Vec<u64>,
 }
 
 impl Scoreboard {
-    /// Compares `model` with a golden model of the same shape.
+    /// A scoreboard that compares `model` with a golden model of the same configuration.
     ///
     /// # Errors
     /// When the golden model's tables cannot be allocated.
@@ -90,16 +89,16 @@ impl Scoreboard {
             model,
             golden: Golden::new(layout, timing)?,
             tally: Tally::default(),
-            in_reset_once: false,
+            was_reset: false,
             cmds: vec![0; CHUNK * layout.cmd_words()],
             expected: vec![0; CHUNK * layout.rsp_words()],
             got: vec![0; CHUNK * layout.rsp_words()],
         })
     }
 
-    /// Runs up to `cycles` further cycles of `stimulus` and compares; stops at a mismatch, when the
-    /// stimulus has finished, or when `keep_on` says no. Returns what all runs of this scoreboard
-    /// have shown.
+    /// Runs up to `cycles` further cycles of `stimulus` and compares the outputs. It stops early at
+    /// a mismatch, when the stimulus has finished, or when `keep_on` returns false. Returns the
+    /// result of all runs of this scoreboard so far.
     ///
     /// Comparison starts in the cycle after the first with `rst` high.
     ///
@@ -129,13 +128,13 @@ impl Scoreboard {
             }
             self.golden.run(cmds, expected)?;
             self.model.run(cmds, got)?;
-            if !self.in_reset_once {
-                // Up to and in the first cycle of the first reset outputs mean nothing.
+            if !self.was_reset {
+                // Outputs are undefined up to and in the first cycle with `rst` high.
                 for cycle in 0..n {
                     let words = cycle * rsp_words..(cycle + 1) * rsp_words;
                     got[words.clone()].copy_from_slice(&expected[words]);
                     if self.layout.command(cmds, cycle).reset() {
-                        self.in_reset_once = true;
+                        self.was_reset = true;
                         break;
                     }
                 }
@@ -190,20 +189,20 @@ fn first_difference(layout: &Layout, expected: &[u64], got: &[u64]) -> Option<Mi
     })
 }
 
-/// A recorded sequence as stimulus: a reset, the wait for `ready`, the sequence, then idle until
-/// every response is out.
+/// A recorded sequence as stimulus: a reset, idle cycles until `ready`, the sequence, then idle
+/// cycles until the last response.
 #[derive(Clone, Debug)]
 pub struct Playback<'a> {
     cycles: &'a [Cycle],
-    /// Cycles before the sequence: one with `rst` high, then idle ones.
+    /// Cycles before the sequence: one with `rst` high, then idle.
     lead: u64,
-    /// Idle cycles after it.
+    /// Idle cycles after the sequence.
     tail: u64,
     at: u64,
 }
 
 impl<'a> Playback<'a> {
-    /// Plays `cycles` from the first cycle with `ready` high.
+    /// A playback of `cycles` that starts them in the first cycle with `ready` high.
     pub fn new(cycles: &'a [Cycle], timing: Timing) -> Playback<'a> {
         Playback {
             cycles,
@@ -213,12 +212,12 @@ impl<'a> Playback<'a> {
         }
     }
 
-    /// Cycles before the sequence starts.
+    /// Cycles before the sequence.
     pub fn lead(&self) -> u64 {
         self.lead
     }
 
-    /// Cycles altogether.
+    /// Cycles in total.
     pub fn length(&self) -> u64 {
         self.lead + self.cycles.len() as u64 + self.tail
     }

@@ -1,24 +1,24 @@
-//! Short command sequences: what a failure is boiled down to, recorded, and replayed.
+//! Short command sequences, as recorded failures hold them.
 //!
-//! A [`Sequence`] starts at the first cycle with `ready` high after a reset. It is sparse: events
-//! by cycle. As JSON it is part of a [`crate::case::Case`].
+//! A [`Sequence`] starts in the first cycle with `ready` high after a reset. It is sparse: a list
+//! of events with their cycles. As JSON it is part of a [`crate::case::Case`].
 
 use crate::record::Layout;
 use crate::stimulus::{Cycle, Offer};
 use serde::{Deserialize, Serialize};
 
-/// Something that happens on the inputs in one cycle.
+/// An event on the inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// The cycle, counted from the first with `ready` high.
     pub cycle: u64,
-    /// What happens.
+    /// The event.
     #[serde(flatten)]
     pub input: Input,
 }
 
-/// What can happen on the inputs.
+/// The kinds of events on the inputs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Input {
@@ -32,19 +32,19 @@ pub enum Input {
         op: u8,
         /// The address.
         addr: usize,
-        /// Value or delta in hexadecimal, `0x` first.
+        /// The value or delta in hexadecimal, with the prefix `0x`.
         data: String,
     },
 }
 
-/// Events in order of their cycles.
+/// Events in the order of their cycles.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
-    /// The events; cycles never decrease, and no lane is named twice in one cycle.
+    /// The events. Cycles never decrease, and a lane has at most one command in a cycle.
     pub events: Vec<Event>,
 }
 
-/// `limbs` as `0x...`, at least one digit.
+/// `limbs` in hexadecimal with the prefix `0x`, without leading zeros.
 pub(crate) fn hex(limbs: &[u64]) -> String {
     let digits: String = limbs
         .iter()
@@ -55,7 +55,7 @@ pub(crate) fn hex(limbs: &[u64]) -> String {
     format!("0x{}", if short.is_empty() { "0" } else { short })
 }
 
-/// `0x...` as limbs; none when it is not hexadecimal or does not fit `width` bits.
+/// The limbs of a hexadecimal number with the prefix `0x`; `None` if it is malformed or too wide.
 fn parse_hex(text: &str, width: u32) -> Option<Vec<u64>> {
     let limbs = width.div_ceil(64) as usize;
     let digits = text.strip_prefix("0x")?.trim_start_matches('0');
@@ -73,25 +73,25 @@ fn parse_hex(text: &str, width: u32) -> Option<Vec<u64>> {
 /// Why a sequence does not fit a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
-    /// Cycles must not decrease.
-    #[error("event {0}: its cycle is before that of the event ahead of it")]
+    /// The cycle of an event is less than that of the event before.
+    #[error("event {0}: its cycle is less than that of the event before it")]
     Order(usize),
-    /// One lane, one command a cycle.
-    #[error("event {0}: its lane offers a command in this cycle already")]
+    /// A lane has two commands in one cycle.
+    #[error("event {0}: its lane already has a command in this cycle")]
     Twice(usize),
-    /// A lane, op, address or value that the configuration does not have.
+    /// A lane, op, address or value is outside the configuration.
     #[error("event {0}: its {1} does not fit the configuration")]
     Range(usize, &'static str),
-    /// Too long to simulate.
-    #[error("the sequence ends at cycle {0}; at most {MAX_CYCLES} are replayed")]
+    /// The sequence is too long to simulate.
+    #[error("the sequence has {0} cycles; at most {MAX_CYCLES} can be replayed")]
     Long(u64),
 }
 
-/// The longest sequence that is replayed, in cycles.
+/// The greatest length of a sequence that can be replayed, in cycles.
 pub const MAX_CYCLES: u64 = 100_000_000;
 
 impl Sequence {
-    /// Collects the events of `cycles`, counted from 0.
+    /// The events in `cycles`, which count from 0.
     pub fn from_cycles<'a>(cycles: impl IntoIterator<Item = &'a Cycle>) -> Sequence {
         let mut events = vec![];
         for (cycle, inputs) in (0..).zip(cycles) {
@@ -114,7 +114,7 @@ impl Sequence {
         Sequence { events }
     }
 
-    /// The inputs of every cycle, to the last event.
+    /// The inputs of every cycle up to the last event.
     ///
     /// # Errors
     /// When the events are out of order or do not fit `layout`.

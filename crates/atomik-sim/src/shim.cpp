@@ -1,7 +1,7 @@
-// The border between a Verilated model and the process that drives it: plain C functions over
+// The interface between a Verilated model and the process that drives it: plain C functions on
 // buffers of records.
 //
-// The lines above this file's text, which the build writes, define
+// The build puts lines before this text that define
 //   ATOMIK_VERSION  version of this interface        ATOMIK_WIDTH  bits in a word
 //   ATOMIK_DEPTH    addresses                        ATOMIK_LANES  lanes
 //   ATOMIK_TRACED   1 if the model can write VCD
@@ -16,7 +16,8 @@
 #include <mutex>
 #include <string>
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "ports are copied from little-endian words");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "ports are copied from little-endian words");
 
 namespace {
 
@@ -36,7 +37,7 @@ constexpr unsigned RSP_WORDS = 1 + words_for(WIDTH);
 constexpr unsigned OP_ACCUM = 2;
 constexpr unsigned OP_READ = 3;
 
-// A model takes it for granted that the bits above a port's width are 0.
+// A model relies on the bits above a port's width being 0.
 template <unsigned BITS, class Port>
 inline void drive(Port& port, const std::uint64_t* words) {
     port = static_cast<Port>(words[0] & (~std::uint64_t{0} >> (64 - BITS)));
@@ -60,8 +61,7 @@ inline void sample(const VlWide<N>& port, std::uint64_t* words) {
     std::memcpy(words, port.m_storage, sizeof port.m_storage);
 }
 
-// A traced model notes in the wrapper that its signals may have changed, so there the wrapper
-// stays.
+// The wrapper of a traced model records that signals may have changed, so it must be called.
 #if ATOMIK_DIRECT && !ATOMIK_TRACED
 using Design = Vmodel___024root;
 inline Design& design_of(Vmodel& model) { return *model.rootp; }
@@ -88,16 +88,16 @@ struct Instance {
     std::string error;
 
     Instance(std::uint64_t seed, const char* wave_path) {
-        // 31 bits and never 0, which would stand for a seed of the library's own choice.
+        // 31 bits, and never 0, which would let the library choose a seed.
         const std::uint64_t mixed = (seed + 1) * 0x9e3779b97f4a7c15u;
         context.randReset(2);
         context.randSeed(static_cast<int>(mixed >> 33) | 1);
         context.traceEverOn(wave_path != nullptr);
-        // Start values are drawn from the context of the thread.
+        // The context of the thread supplies the random initial values.
         Verilated::threadContextp(&context);
         model.reset(new Vmodel{&context, "atomik"});
-        // The first evaluation runs the initial blocks. It goes through the wrapper, which knows
-        // that it is the first.
+        // The first evaluation runs the initial blocks. It must go through the wrapper, which
+        // detects that it is the first.
         model->clk = 0;
         model->eval();
 #if ATOMIK_TRACED
@@ -142,11 +142,11 @@ struct Instance {
             m.clk = 0;
             evaluate(m);
             dump(2 * cycles);
-            rsp[0] = static_cast<std::uint64_t>(m.ready) | static_cast<std::uint64_t>(m.rsp_valid) << 1
+            rsp[0] = static_cast<std::uint64_t>(m.ready)
+                     | static_cast<std::uint64_t>(m.rsp_valid) << 1
                      | static_cast<std::uint64_t>(m.rsp_clean & m.rsp_valid) << 2;
             sample(m.rsp_data, rsp + 1);
-            // What the other ports hold without a response has no meaning, and no part in
-            // comparisons.
+            // Without a response the data port is undefined, so it is left out of comparisons.
             if (!m.rsp_valid)
                 for (unsigned w = 0; w < words_for(WIDTH); ++w) rsp[1 + w] = 0;
             m.clk = 1;
@@ -159,14 +159,14 @@ struct Instance {
 #endif
     }
 
-    // Everything here that is not the model costs the yardstick, so it is no more than a user's own
-    // loop would hold.
+    // This is the baseline for speed, so it does no more than a user's own loop would.
     std::uint64_t bare(std::uint64_t n, std::uint64_t seed) {
         Design& m = design_of(*model);
         std::uint64_t sum = 0;
-        // One generator per word, so that they do not wait for each other; none may ever be 0.
+        // One generator per word, so that they run in parallel; their state must not be 0.
         std::uint64_t words[CMD_WORDS] = {};
-        for (unsigned w = ADDR_AT; w < CMD_WORDS; ++w) words[w] = ((seed + w) * 0x9e3779b97f4a7c15u) | 1;
+        for (unsigned w = ADDR_AT; w < CMD_WORDS; ++w)
+            words[w] = ((seed + w) * 0x9e3779b97f4a7c15u) | 1;
         const std::uint64_t all = ~std::uint64_t{0};
         m.rst = 0;
         drive<LANES>(m.cmd_valid, &all);
@@ -198,7 +198,7 @@ struct Instance {
 
 }  // namespace
 
-// The run-time library calls these where it would end the process.
+// The run-time library calls these where it would otherwise end the process.
 void vl_fatal(const char* file, int line, const char*, const char* message) {
     throw Stopped{std::string{file} + ":" + std::to_string(line) + ": " + message};
 }
@@ -218,8 +218,9 @@ ATOMIK_EXPORT void atomik_shape(std::uint64_t* out) noexcept {
     out[6] = ATOMIK_TRACED;
 }
 
-ATOMIK_EXPORT void* atomik_create(std::uint64_t seed, const char* wave_path, char* message, std::uint64_t room) noexcept {
-    // The random numbers behind start values are state of the whole library.
+ATOMIK_EXPORT void* atomik_create(std::uint64_t seed, const char* wave_path, char* message,
+                                  std::uint64_t room) noexcept {
+    // The random generator for initial values is shared by the whole library.
     static std::mutex creating;
     try {
         const std::lock_guard<std::mutex> lock{creating};
@@ -232,7 +233,8 @@ ATOMIK_EXPORT void* atomik_create(std::uint64_t seed, const char* wave_path, cha
     return nullptr;
 }
 
-ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std::uint64_t* cmds, std::uint64_t* rsps) noexcept {
+ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std::uint64_t* cmds,
+                                       std::uint64_t* rsps) noexcept {
     Instance& self = *static_cast<Instance*>(handle);
     const std::uint64_t before = self.cycles;
     Verilated::threadContextp(&self.context);
@@ -244,7 +246,8 @@ ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std:
     return self.cycles - before;
 }
 
-ATOMIK_EXPORT std::uint64_t atomik_bare(void* handle, std::uint64_t n, std::uint64_t seed) noexcept {
+ATOMIK_EXPORT std::uint64_t atomik_bare(void* handle, std::uint64_t n,
+                                        std::uint64_t seed) noexcept {
     Instance& self = *static_cast<Instance*>(handle);
     Verilated::threadContextp(&self.context);
     try {

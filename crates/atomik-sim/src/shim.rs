@@ -1,32 +1,32 @@
-//! The C++ that stands between a Verilated model and a process that loads it.
+//! The C++ shim between a Verilated model and the process that loads it.
 //!
 //! `shim.cpp` is the same for every configuration: it takes the size from a few definitions and the
-//! type of each port from the model itself. [`preamble`] writes those definitions and includes the
-//! model's sources, so that model and shim are one translation unit and the compiler can inline
-//! across the border.
+//! type of each port from the model. [`preamble`] writes those definitions and includes the model's
+//! sources, so that model and shim are one translation unit and the compiler can inline across the
+//! boundary.
 
 use std::fmt::Write as _;
 
 use crate::record::Layout;
 
-/// Version of the functions below: it changes whenever their types or the records do.
+/// Version of the functions below. It changes whenever their types or the records change.
 pub(crate) const VERSION: u64 = 1;
 
-/// The class that Verilator makes of the design, whatever the design is called.
+/// The name of the model's class, for every design.
 pub(crate) const MODEL: &str = "Vmodel";
 
-/// Symbol: fills seven `u64` with version, width, depth, lanes, words per command, words per
-/// response, traced.
+/// Symbol: writes seven `u64`: version, width, depth, lanes, words per command record, words per
+/// response record, traced.
 pub(crate) const SHAPE: &str = "atomik_shape";
 /// Symbol: creates an instance.
 pub(crate) const CREATE: &str = "atomik_create";
 /// Symbol: runs cycles over records.
 pub(crate) const RUN: &str = "atomik_run";
-/// Symbol: runs cycles in a loop of its own.
+/// Symbol: runs cycles in a loop without records.
 pub(crate) const BARE: &str = "atomik_bare";
 /// Symbol: cycles run so far.
 pub(crate) const CYCLES: &str = "atomik_cycles";
-/// Symbol: why the instance has stopped, or null.
+/// Symbol: the message of an instance that has stopped, or null.
 pub(crate) const ERROR: &str = "atomik_error";
 /// Symbol: destroys an instance.
 pub(crate) const DESTROY: &str = "atomik_destroy";
@@ -34,10 +34,10 @@ pub(crate) const DESTROY: &str = "atomik_destroy";
 /// The part of the shim that is the same for every configuration.
 pub(crate) const TEXT: &str = include_str!("shim.cpp");
 
-/// The lines that go above [`TEXT`] for one configuration.
+/// The lines before [`TEXT`] for one configuration.
 ///
-/// `sources` are the model's C++ files. `direct` says that the model's evaluation function may be
-/// called without the wrapper around it; see [`enters_directly`].
+/// `sources` are the model's C++ files. `direct` is whether the shim may call the model's
+/// evaluation function without its wrapper; see [`enters_directly`].
 pub(crate) fn preamble(
     layout: &Layout,
     traced: bool,
@@ -75,13 +75,13 @@ pub(crate) fn includes(sources: &[impl AsRef<str>]) -> String {
     text
 }
 
-/// Whether the model's own evaluation function can be called in place of the wrapper `eval()`.
+/// Whether the shim can call the model's evaluation function instead of its wrapper `eval()`.
 ///
-/// The wrapper does work on every call that a design without classes, direct programming interface
-/// and threads never needs: thread-local look-ups and, in newer releases, two mutexes, which
-/// together cost several times as much as a small design. The function behind it has had one name
-/// and type since Verilator 5.006; where `main`, the text of the model's main C++ file, or
-/// `header`, that of its class, does not show it, the shim calls the wrapper.
+/// On every call the wrapper does work that a design without classes, DPI and threads does not
+/// need: thread-local look-ups and, in newer releases, two mutexes. Together they cost several
+/// times as much as a small design. The inner function has had the same name and type since
+/// Verilator 5.006. If they are not found in `main`, the text of the model's main C++ file, and
+/// `header`, that of its class, the shim calls the wrapper.
 pub(crate) fn enters_directly(main: &str, header: &str) -> bool {
     let function = format!("void {MODEL}___024root___eval({MODEL}___024root* vlSelf);");
     let member = format!("{MODEL}___024root* const rootp;");
@@ -93,17 +93,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_preamble_defines_the_size_and_includes_the_model() {
+    fn the_preamble_defines_the_size_and_includes_the_model() {
         let layout = Layout::new(32, 1024, 8).unwrap();
         let text = preamble(&layout, true, false, &["obj/Vmodel.cpp"]);
-        let expected = "#define ATOMIK_VERSION 1\n#define ATOMIK_WIDTH 32\n#define ATOMIK_DEPTH 1024\n\
+        let expected = "#define ATOMIK_VERSION 1\n#define ATOMIK_WIDTH 32\n\
+                        #define ATOMIK_DEPTH 1024\n\
                         #define ATOMIK_LANES 8\n#define ATOMIK_TRACED 1\n#define ATOMIK_DIRECT 0\n\
                         #include \"verilated_vcd_c.h\"\n#include \"obj/Vmodel.cpp\"\n\n";
         assert_eq!(text, expected);
     }
 
     #[test]
-    fn the_wrapper_is_used_when_the_function_behind_it_is_not_the_known_one() {
+    fn the_wrapper_is_called_if_the_inner_function_is_unknown() {
         let main = "void Vmodel___024root___eval(Vmodel___024root* vlSelf);\n";
         let header = "    Vmodel___024root* const rootp;\n";
         assert!(enters_directly(main, header));

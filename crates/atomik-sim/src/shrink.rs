@@ -1,12 +1,12 @@
-//! Random sequences for proptest, and how a failing one is made small.
+//! Random sequences for proptest, and the shrinking of those that fail.
 //!
-//! [`Sequences`] is a proptest strategy; its [`SequenceTree`] proposes ever simpler sequences as
-//! long as they still fail. A sequence that failed elsewhere, in a regression, is shrunk by the
-//! same tree.
+//! [`Sequences`] is a proptest strategy. Its [`SequenceTree`] proposes ever simpler sequences that
+//! still fail. It also shrinks sequences that failed in a regression.
 
 use crate::golden::Timing;
+use crate::random::{Profile, Random};
 use crate::record::Layout;
-use crate::stimulus::{Cycle, Offer, Profile, Random, Stimulus};
+use crate::stimulus::{Cycle, Offer, Stimulus};
 use proptest::strategy::{NewTree, Strategy, ValueTree};
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 use std::collections::BTreeSet;
@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 /// `ready` high.
 #[derive(Clone, Debug)]
 pub struct Sequences {
-    /// The shape of the register file.
+    /// The layout of the records.
     pub layout: Layout,
-    /// Its timing.
+    /// The latency and the clear time.
     pub timing: Timing,
-    /// What the sequences are made of.
+    /// The mix of the commands.
     pub profile: Profile,
-    /// The longest sequence.
+    /// The greatest length, in cycles.
     pub max_cycles: usize,
 }
 
@@ -33,40 +33,18 @@ impl Strategy for Sequences {
         let seed = proptest::prelude::any::<u64>().new_tree(runner)?.current();
         let mut stimulus = Random::new(self.layout, self.timing, self.profile.clone(), seed);
         let mut record = vec![0; self.layout.cmd_words()];
-        // The stimulus opens with a reset, which every playback makes for itself.
+        // Skip the reset at the start of the stimulus: every playback has its own.
         let lead = u64::from(self.timing.clear_cycles);
         let cycles = (1..=self.max_cycles.max(1) as u64)
             .new_tree(runner)?
             .current();
         let cycles = (0..lead + cycles).map(|_| {
             stimulus.drive(&mut self.layout.command_mut(&mut record, 0));
-            from_record(&self.layout, &record)
+            Cycle::from_record(&self.layout, &record)
         });
         Ok(SequenceTree::new(
             &cycles.skip(lead as usize).collect::<Vec<_>>(),
         ))
-    }
-}
-
-/// The inputs that a command record holds.
-pub fn from_record(layout: &Layout, record: &[u64]) -> Cycle {
-    let cmd = layout.command(record, 0);
-    let offers = (0..layout.lanes())
-        .filter(|&lane| cmd.valid(lane))
-        .map(|lane| {
-            let mut data = vec![0; layout.limbs()];
-            cmd.data(lane, &mut data);
-            Offer {
-                lane,
-                op: if lane == 0 { cmd.op() } else { 2 },
-                addr: cmd.addr(lane),
-                data,
-            }
-        })
-        .collect();
-    Cycle {
-        reset: cmd.reset(),
-        offers,
     }
 }
 
@@ -76,35 +54,35 @@ enum Input {
     Offer(Offer),
 }
 
-/// An input, and how many cycles it comes after the one before.
+/// An input, and the number of cycles since the one before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Timed {
     gap: u64,
     input: Input,
 }
 
-/// The ways to make a sequence simpler, in the order in which they are tried.
+/// A way to simplify a sequence. The variants are tried in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
-    /// Leave out `size` inputs from `from` on.
+    /// Remove `size` inputs from `from` on.
     Remove { size: usize, from: usize },
-    /// Bring input `index` closer to the one before: at once, halfway, or by one cycle.
+    /// Reduce the gap before input `index`: to 0, by half, or by one cycle.
     Close { index: usize, how: u8 },
-    /// Send everything that goes to the `index`-th address elsewhere: to address `to`.
+    /// Replace the `index`-th address in use by `to`.
     Rename { index: usize, to: usize },
-    /// Give input `index` the value 0, or 1.
+    /// Set the data of input `index` to 0 or 1.
     Value { index: usize, value: u64 },
 }
 
-/// proptest's view of a sequence that can be made simpler.
+/// A sequence that proptest can shrink.
 #[derive(Clone, Debug)]
 pub struct SequenceTree {
-    /// The simplest sequence known to fail (or the first).
+    /// The simplest sequence known to fail, or the original one.
     best: Vec<Timed>,
-    /// The proposal under test.
+    /// The candidate under test.
     candidate: Option<Vec<Timed>>,
     step: Step,
-    /// Whether any proposal since the last `Remove` pass began was taken.
+    /// Whether a candidate was accepted since the current pass began.
     progress: bool,
 }
 
@@ -138,7 +116,7 @@ impl SequenceTree {
         }
     }
 
-    /// The step to try after `step`; none when a whole pass brought nothing.
+    /// The step after `step`; `None` if a whole pass made no progress.
     fn next_step(&mut self, step: Step) -> Option<Step> {
         let n = self.best.len();
         let start = |progress: &mut bool| {
@@ -194,7 +172,7 @@ impl SequenceTree {
         all.into_iter().collect()
     }
 
-    /// The best sequence with `step` applied; none when that changes nothing or cannot be driven.
+    /// The best sequence with `step` applied; `None` if that changes nothing or is not valid.
     fn apply(&self, step: Step) -> Option<Vec<Timed>> {
         let mut sequence = self.best.clone();
         match step {
@@ -227,7 +205,7 @@ impl SequenceTree {
                 }
             }
             Step::Value { index, value } => match &mut sequence.get_mut(index)?.input {
-                // A one is simpler than anything but a zero.
+                // Only 0 is simpler than 1.
                 Input::Offer(o) if value == 0 || limbs_above_one(&o.data) => {
                     o.data.fill(0);
                     o.data[0] = value;
@@ -235,10 +213,10 @@ impl SequenceTree {
                 _ => return None,
             },
         }
-        (sequence != self.best && can_be_driven(&sequence)).then_some(sequence)
+        (sequence != self.best && is_valid(&sequence)).then_some(sequence)
     }
 
-    /// Finds the next proposal after the present step.
+    /// Finds the next candidate, from the current step on.
     fn propose(&mut self) -> bool {
         loop {
             self.candidate = self.apply(self.step);
@@ -257,8 +235,8 @@ fn limbs_above_one(data: &[u64]) -> bool {
     data[0] > 1 || data[1..].iter().any(|&limb| limb != 0)
 }
 
-/// No lane offers two commands in one cycle, and `rst` is driven once.
-fn can_be_driven(sequence: &[Timed]) -> bool {
+/// Whether the sequence is valid: in no cycle does a lane have two commands, or `rst` two events.
+fn is_valid(sequence: &[Timed]) -> bool {
     let mut seen = BTreeSet::new();
     sequence.iter().all(|timed| {
         if timed.gap > 0 {
@@ -288,7 +266,7 @@ impl ValueTree for SequenceTree {
         cycles
     }
 
-    /// The present value fails: it is the best, and a simpler one is proposed.
+    /// The current value fails: it becomes the best, and a simpler one is proposed.
     fn simplify(&mut self) -> bool {
         if let Some(better) = self.candidate.take() {
             self.best = better;
@@ -297,7 +275,7 @@ impl ValueTree for SequenceTree {
         self.propose()
     }
 
-    /// The present value passes: back to the best, and another way is proposed.
+    /// The current value passes: it is dropped, and another one is proposed.
     fn complicate(&mut self) -> bool {
         self.candidate = None;
         match self.next_step(self.step) {
@@ -310,7 +288,7 @@ impl ValueTree for SequenceTree {
     }
 }
 
-/// Proposals that are tried before a failure is taken for small enough.
+/// The greatest number of candidates that are tried for one failure.
 const MAX_PROPOSALS: u32 = 20_000;
 
 fn runner(cases: u32, seed: u64) -> TestRunner {
@@ -331,8 +309,8 @@ fn runner(cases: u32, seed: u64) -> TestRunner {
     )
 }
 
-/// The smallest sequence found, starting from `cycles`, for which `fails` still says true; none
-/// when it says false for `cycles` itself.
+/// Shrinks `cycles` to the simplest sequence found for which `fails` is true; `None` if it is false
+/// for `cycles` themselves.
 pub fn shrink(cycles: &[Cycle], fails: impl Fn(&[Cycle]) -> bool) -> Option<Vec<Cycle>> {
     let test = |cycles: Vec<Cycle>| {
         if fails(&cycles) {
@@ -347,7 +325,7 @@ pub fn shrink(cycles: &[Cycle], fails: impl Fn(&[Cycle]) -> bool) -> Option<Vec<
     }
 }
 
-/// Tries `cases` sequences; the first that `fails`, shrunk.
+/// Tries `cases` sequences. Returns the first that fails, shrunk.
 pub fn search(
     sequences: &Sequences,
     cases: u32,
@@ -422,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_not_shrunk() {
+    fn a_sequence_that_passes_is_not_shrunk() {
         assert_eq!(shrink(&[Cycle::default()], |_| false), None);
     }
 }

@@ -1,8 +1,8 @@
-//! Verilog in, shared library out, and a cache between.
+//! Builds a shared library from Verilog, with a cache.
 //!
-//! A build runs Verilator and then the C++ compiler, and needs neither make nor Perl nor Python.
-//! What it makes is kept in a [`Cache`] under the SHA-256 of everything that went in: the Verilog,
-//! the size, the shim, the flags, and the versions of both tools.
+//! A build runs Verilator and then the C++ compiler; it needs neither make nor Perl nor Python. The
+//! result is stored in a [`Cache`] under the SHA-256 of all inputs: the Verilog, the size, the
+//! shim, the flags, and the versions of both tools.
 
 use std::{
     ffi::OsString,
@@ -18,16 +18,16 @@ use thiserror::Error;
 use crate::record::Layout;
 use crate::shim;
 
-/// Changes when the contents of a cache entry do.
+/// Version of the contents of cache entries.
 const FORMAT: u32 = 2;
 const LIBRARY: &str = "model.so";
 const SHIM: &str = "shim.cpp";
-/// Where Verilator writes, below the folder of the build.
+/// Verilator's output folder, below that of the build.
 const OBJ: &str = "obj";
-/// What entries of compiled run-time libraries are called; no design can have this name.
+/// Name of the cache entries of run-time libraries. No design can have this name.
 const RUNTIME: &str = "verilator-runtime";
 
-/// Start values are random, so that a design that relies on its power-up state is found out.
+/// Initial values are random, which exposes designs that rely on their power-up state.
 const VERILATOR_FLAGS: &[&str] = &[
     "--cc",
     "-O3",
@@ -42,8 +42,9 @@ const VERILATOR_FLAGS: &[&str] = &[
     OBJ,
 ];
 
-/// `-O3` is never slower than `-O2` and up to a tenth faster on small designs, for the same time to
-/// compile; `-march=native` gains nothing measurable and would tie an entry to a machine.
+/// Measured: models built with `-O3` are never slower than with `-O2`, up to 10% faster on small
+/// designs, and compile in the same time. `-march=native` gains nothing and would tie a cache entry
+/// to one machine.
 const COMPILER_FLAGS: &[&str] = &[
     "-std=c++17",
     "-O3",
@@ -52,8 +53,8 @@ const COMPILER_FLAGS: &[&str] = &[
     "-fvisibility=hidden",
 ];
 
-/// What Verilator's own makefile defines, plus two hooks that let the shim turn the end of the
-/// process into an error.
+/// The definitions in Verilator's own makefile, plus two hooks that let the shim turn an exit of
+/// the process into an error.
 const DEFINITIONS: &[&str] = &[
     "-DVL_TIME_CONTEXT",
     "-DVL_USER_FATAL",
@@ -64,113 +65,116 @@ const DEFINITIONS: &[&str] = &[
     "-DVM_TRACE_SAIF=0",
 ];
 
-/// A shared library that exports nothing but the shim, so that models in one process share no state
-/// by accident.
+/// Linker script that exports only the shim's functions, so that models in one process share no
+/// state.
 const EXPORTS: &str = "{ global: atomik_*; local: *; };\n";
 
 /// A design to build.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
-    /// The top module; also the stem of the file that the tools see.
+    /// The top module; also the stem of the Verilog file.
     pub name: String,
-    /// The Verilog of the top module and of all that it uses.
+    /// The Verilog of the top module and all modules below it.
     pub verilog: String,
     /// The size of the top module's ports.
     pub layout: Layout,
 }
 
-/// A design whose ports are not those of a register file, with C++ of the caller's own around it.
+/// A design with other ports than a register file, and the C++ wrapper around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrapped {
-    /// The top module; also the stem of the file that the tools see.
+    /// The top module; also the stem of the Verilog file.
     pub name: String,
-    /// The Verilog of the top module and of all that it uses.
+    /// The Verilog of the top module and all modules below it.
     pub verilog: String,
-    /// C++17 that follows the model, whose class is `Vmodel`, in one translation unit. Of its
-    /// symbols those that start with `atomik_` are exported. It defines `vl_fatal` and `vl_finish`.
+    /// C++17 code that follows the model, whose class is `Vmodel`, in one translation unit. Symbols
+    /// that start with `atomik_` are exported. It must define `vl_fatal` and `vl_finish`.
     pub wrapper: String,
 }
 
-/// What becomes of Verilator's warnings.
+/// The treatment of Verilator's warnings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Lint {
     /// Every warning of `-Wall` is an error.
     #[default]
     Deny,
-    /// Warnings are ignored; for designs that are wrong on purpose.
+    /// Warnings are ignored, for designs with planted bugs.
     Allow,
 }
 
 /// Whether the model can write a waveform.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Waves {
-    /// It cannot, which is faster.
+    /// No; such a model is faster.
     #[default]
     None,
-    /// It can, as VCD.
+    /// Yes, as VCD.
     Vcd,
 }
 
-/// How to build.
+/// Options of a build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Options {
-    /// What becomes of warnings.
+    /// The treatment of warnings.
     pub lint: Lint,
-    /// Whether waveforms can be written.
+    /// Whether the model can write a waveform.
     pub waves: Waves,
 }
 
-/// A model in the cache, whole and ready to load.
+/// A model in the cache, ready to load.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Built(Entry);
 
 impl Built {
-    /// The shared library, by an absolute path: the loader takes a name without a folder for one on
-    /// the system's path.
+    /// The shared library. The path is absolute, because the loader looks for a name without a
+    /// folder on the system's library path.
     #[must_use]
     pub fn library(&self) -> PathBuf {
         self.0.dir.join(LIBRARY)
     }
 
-    /// The folder that also holds the Verilog, the shim and the record of what they were built
-    /// with.
+    /// The folder of the library, the Verilog, the shim and the record of the inputs.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.0.dir
     }
 
-    /// Whether the model was in the cache before.
+    /// Whether the model was in the cache already.
     #[must_use]
     pub fn reused(&self) -> bool {
         self.0.reused
     }
 }
 
-/// Why a model could not be built.
+/// Why a model cannot be built.
 #[derive(Debug, Error)]
 pub enum BuildError {
     /// A tool is missing.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// The name of the design is no Verilog identifier.
+    /// The name of the design is not a Verilog identifier.
     #[error("`{0}` cannot name a module: use letters, digits and underscores, and no digit first")]
     Name(String),
-    /// Verilator refuses the Verilog, or warns of something in it.
+    /// Verilator rejects the Verilog, or warns about it.
     #[error("Verilator refuses {name}; correct the Verilog:\n{message}")]
     Verilator {
         /// The design.
         name: String,
-        /// What Verilator printed.
+        /// The output of Verilator.
         message: String,
     },
     /// The C++ compiler fails.
-    #[error("{} fails on {name}; try another C++17 compiler through CXX, or another Verilator:\n{message}", compiler.display())]
+    #[error(
+        "{} fails on {name}; try another C++17 compiler through CXX, \
+         or another Verilator:\n{message}",
+        compiler.display()
+    )]
     Compiler {
-        /// What was compiled: the design, or the run-time library.
+        /// The design, or the run-time library.
         name: String,
         /// The compiler.
         compiler: PathBuf,
-        /// What it printed.
+        /// The output of the compiler.
         message: String,
     },
     /// The cache cannot be read or written.
@@ -178,7 +182,7 @@ pub enum BuildError {
     Io(#[from] CacheError),
 }
 
-/// Builds models with one set of tools into one cache.
+/// Builds models with one pair of tools and one cache.
 #[derive(Debug)]
 pub struct Builder {
     verilator: Tool,
@@ -198,8 +202,8 @@ impl Builder {
         Ok(Self::new(verilator, compiler, cache_dir()))
     }
 
-    /// A builder with these tools, as [`Search::find`] gives them, and this cache, which is made
-    /// when it is needed.
+    /// A builder with these tools, from [`Search::find`], and this cache folder, which is created
+    /// when it is first needed.
     #[must_use]
     pub fn new(verilator: Tool, compiler: Tool, cache: PathBuf) -> Self {
         Self {
@@ -227,11 +231,11 @@ impl Builder {
         self.cache.dir()
     }
 
-    /// Builds a model, or finds it in the cache.
+    /// Builds a model, or takes it from the cache.
     ///
     /// # Errors
-    /// When Verilator or the compiler fails, with what it printed, or when the cache cannot be
-    /// written. The cache is as before then.
+    /// When Verilator or the compiler fails, with its output, or when the cache cannot be written.
+    /// The cache is unchanged then.
     pub fn build(&self, source: &Source, options: Options) -> Result<Built, BuildError> {
         check_name(&source.name)?;
         let recipe = self.recipe(source, options);
@@ -241,7 +245,7 @@ impl Builder {
         Ok(Built(entry))
     }
 
-    /// Builds a model with the caller's own C++ around it, or finds it in the cache.
+    /// Builds a model with a C++ wrapper, or takes it from the cache.
     ///
     /// # Errors
     /// As [`Builder::build`].
@@ -299,7 +303,7 @@ impl Builder {
         );
     }
 
-    /// Fills `dir` with a model.
+    /// Builds a model in `dir`. Returns the files to keep.
     fn make_model(
         &self,
         dir: &Path,
@@ -317,7 +321,7 @@ impl Builder {
         self.link(dir, &source.name, &text, options)
     }
 
-    /// Has Verilator translate a design in `dir`. Returns the C++ files, relative to it.
+    /// Translates a design with Verilator in `dir`. Returns the C++ files, relative to `dir`.
     fn verilate(
         &self,
         dir: &Path,
@@ -343,8 +347,7 @@ impl Builder {
         Ok(sources.map(|name| format!("{OBJ}/{name}")).collect())
     }
 
-    /// Compiles the shim, which includes the model, into the library. Returns the files that are
-    /// worth keeping.
+    /// Compiles the shim, which includes the model, to the library. Returns the files to keep.
     fn link(
         &self,
         dir: &Path,
@@ -369,8 +372,8 @@ impl Builder {
         Ok(vec![LIBRARY.into(), SHIM.into(), verilog_file(name)])
     }
 
-    /// The compiled run-time library of Verilator, a part of models: it takes several times as long
-    /// as one.
+    /// The compiled run-time library of Verilator. It is a part of models in the cache, because it
+    /// takes several times as long to compile as a model.
     fn runtime(&self, waves: Waves) -> Result<PathBuf, BuildError> {
         let mut recipe = Recipe::part(RUNTIME, FORMAT);
         recipe.input("verilator", &self.verilator.version_text);
@@ -387,8 +390,8 @@ impl Builder {
         let waves_stem = (waves == Waves::Vcd).then_some("verilated_vcd_c");
         for stem in stems.into_iter().chain(waves_stem) {
             let source = self.include().join(format!("{stem}.cpp"));
-            // Releases differ in which parts have a file of their own; a part that is truly missing
-            // fails the link.
+            // Releases differ in the files of the library. If a needed one is missing, the link
+            // fails.
             if !source.is_file() {
                 continue;
             }
@@ -464,7 +467,7 @@ fn compiler_flags(waves: Waves) -> impl Iterator<Item = &'static str> {
         .chain(tracing)
 }
 
-/// The object files in the entry of a run-time library.
+/// The object files in the cache entry of a run-time library.
 fn runtime_objects(dir: &Path) -> Result<Vec<OsString>, CacheError> {
     let names = list(dir)?;
     Ok(names
@@ -474,7 +477,7 @@ fn runtime_objects(dir: &Path) -> Result<Vec<OsString>, CacheError> {
         .collect())
 }
 
-/// Runs a tool; if it fails, hands what it printed to `error`.
+/// Runs a tool. If it fails, `error` makes an error of its output.
 fn run(command: &mut Command, error: impl FnOnce(String) -> BuildError) -> Result<(), BuildError> {
     match command.output() {
         Ok(output) if output.status.success() => Ok(()),
@@ -490,7 +493,7 @@ fn run(command: &mut Command, error: impl FnOnce(String) -> BuildError) -> Resul
     }
 }
 
-/// The names in a folder, sorted.
+/// The file names in a folder, sorted.
 fn list(dir: &Path) -> Result<Vec<String>, CacheError> {
     let entries = fs::read_dir(dir).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
     let entries = entries.map_err(failed("read", dir))?;

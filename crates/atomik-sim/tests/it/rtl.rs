@@ -4,8 +4,8 @@
 use std::fmt::Write as _;
 
 use atomik_hdl::{Config, generate};
-use atomik_sim::case::Dut;
-use atomik_sim::rtl::{Asked, CHUNK, Error, MARGIN, Moment, Violation, run_rtl};
+use atomik_sim::dut::Dut;
+use atomik_sim::rtl::{CHUNK, Error, MARGIN, Moment, Pending, Violation, run_rtl};
 use atomik_sim::verilate::{Builder, Lint};
 use atomik_trace::{CommandWriter, Geometry, Random, Response, Trace, run_model};
 
@@ -144,7 +144,7 @@ fn an_answer_that_is_missing_is_named_with_its_command_and_the_cycle_of_the_trac
             cycle: Moment::Trace(9001 + u64::from(config().latency())),
             port: "rsp_valid",
             got: false,
-            due: Some(Asked {
+            due: Some(Pending {
                 op: atomik_algebra::Op::Swap,
                 addr: 3,
                 cycle: 9001
@@ -154,7 +154,7 @@ fn an_answer_that_is_missing_is_named_with_its_command_and_the_cycle_of_the_trac
     assert_eq!(
         found.to_string(),
         format!(
-            "cycle {}: rsp_valid expected 1, got 0 (the answer to swap of address 3 in cycle 9001)",
+            "cycle {}: rsp_valid expected 1, got 0 (the response to swap of address 3 in cycle 9001)",
             9001 + config().latency()
         )
     );

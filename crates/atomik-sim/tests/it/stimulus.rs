@@ -1,11 +1,12 @@
 //! Stimulus, sequences and plans: what they promise without a simulator.
 
+use atomik_sim::directed::Directed;
 use atomik_sim::golden::Timing;
+use atomik_sim::plan::{Plan, PlanError, parse_config};
+use atomik_sim::random::{Profile, Random};
 use atomik_sim::record::Layout;
-use atomik_sim::regress::{Plan, PlanError, parse_config};
 use atomik_sim::sequence::{Event, Input, Sequence, SequenceError};
-use atomik_sim::shrink::from_record;
-use atomik_sim::stimulus::{Directed, Profile, Random, Stimulus, fill};
+use atomik_sim::stimulus::{Cycle, Stimulus, fill};
 use proptest::prelude::*;
 
 const TIMING: Timing = Timing {
@@ -120,7 +121,7 @@ proptest! {
         let cmds = records(&mut Random::new(layout(), TIMING, Profile::mixed(), seed), length);
         let cycles: Vec<_> = cmds
             .chunks_exact(layout().cmd_words())
-            .map(|record| from_record(&layout(), record))
+            .map(|record| Cycle::from_record(&layout(), record))
             .collect();
         let sequence = Sequence::from_cycles(&cycles);
         let text = serde_json::to_string(&sequence).unwrap();

@@ -1,0 +1,226 @@
+//! Regression plans: which configurations run with which stimulus and seeds.
+
+use crate::directed::Directed;
+use crate::dut::Dut;
+use crate::random::{Profile, Random};
+use crate::stimulus::Stimulus;
+use atomik_hdl::{Config, Target};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+/// A regression plan, in the form of its TOML file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Name of the plan.
+    pub name: String,
+    /// Whether an empty coverage bin is a failure.
+    #[serde(default)]
+    pub gate_coverage: bool,
+    /// The runs.
+    pub run: Vec<Run>,
+}
+
+/// A set of configurations, each run with every profile and every seed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Configurations, such as `w64 d512 l4`, or `w64 d512 l4 ecp5` for a target.
+    pub configs: Vec<String>,
+    /// Profiles: `directed`, `proptest` or one of [`Profile::NAMES`].
+    pub profiles: Vec<String>,
+    /// Seeds.
+    pub seeds: Vec<u64>,
+    /// Cycles of each job, at most; `directed` ends when its sequence ends.
+    pub cycles: u64,
+}
+
+/// Changes to a plan for one run of it.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// The only seed to run.
+    pub seed: Option<u64>,
+    /// Cycles of each job. Coverage is not gated then.
+    pub cycles: Option<u64>,
+    /// Run only jobs whose name contains this. Coverage is not gated then.
+    pub filter: Option<String>,
+}
+
+/// Why a plan cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The plan cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is not a plan.
+    #[error("{path}: {reason}")]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A configuration is malformed or cannot be generated.
+    #[error("configuration {text:?}: {reason}")]
+    Config {
+        /// The configuration as the plan gives it.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is no such profile.
+    #[error(
+        "there is no profile {0:?}: use directed, proptest, {list}",
+        list = Profile::NAMES.join(", ")
+    )]
+    Profile(String),
+    /// The filter matches no job.
+    #[error("no job of the plan matches {0:?}; jobs are called like w64_d512_l1/mixed/1")]
+    NothingMatches(String),
+    /// The plan has no jobs.
+    #[error("the plan has no jobs: every run needs configs, profiles and seeds")]
+    Empty,
+}
+
+/// Parses a configuration such as `w64 d512 l4`, or `w64 d512 l4 ecp5` for a target.
+///
+/// # Errors
+/// When the text does not have this form or the configuration cannot be generated.
+pub fn parse_config(text: &str) -> Result<Config, PlanError> {
+    let error = |reason: String| PlanError::Config {
+        text: text.into(),
+        reason,
+    };
+    fn number<T: FromStr>(field: Option<&str>, letter: char) -> Option<T> {
+        field?.strip_prefix(letter)?.parse().ok()
+    }
+    let mut fields = text.split_whitespace();
+    let numbers = (
+        number(fields.next(), 'w'),
+        number(fields.next(), 'd'),
+        number(fields.next(), 'l'),
+    );
+    let target = fields.next().unwrap_or(Target::Generic.name());
+    match (numbers, fields.next()) {
+        ((Some(width), Some(depth), Some(lanes)), None) => Config::new(width, depth, lanes)
+            .and_then(|config| Ok(config.with_target(target.parse()?)))
+            .map_err(|e| error(e.to_string())),
+        _ => Err(error("write it as w64 d512 l4, or w64 d512 l4 ecp5".into())),
+    }
+}
+
+impl Plan {
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not a plan.
+    pub fn read(path: &Path) -> Result<Plan, PlanError> {
+        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
+            path: path.into(),
+            source,
+        })?;
+        toml::from_str(&text).map_err(|e| PlanError::Format {
+            path: path.into(),
+            reason: e.to_string(),
+        })
+    }
+
+    /// The jobs of the plan, in its order.
+    pub(crate) fn jobs(&self, overrides: &Overrides) -> Result<Vec<Job>, PlanError> {
+        let mut jobs = vec![];
+        for run in &self.run {
+            jobs.extend(run.jobs(overrides)?);
+        }
+        if jobs.is_empty() {
+            return Err(PlanError::Empty);
+        }
+        if let Some(filter) = &overrides.filter {
+            jobs.retain(|job| job.name().contains(filter));
+            if jobs.is_empty() {
+                return Err(PlanError::NothingMatches(filter.clone()));
+            }
+        }
+        Ok(jobs)
+    }
+}
+
+impl Run {
+    fn jobs(&self, overrides: &Overrides) -> Result<Vec<Job>, PlanError> {
+        let mut jobs = vec![];
+        let seeds = overrides
+            .seed
+            .map_or_else(|| self.seeds.clone(), |seed| vec![seed]);
+        for config in &self.configs {
+            let config = parse_config(config)?;
+            for profile in &self.profiles {
+                let driver =
+                    Driver::named(profile).ok_or_else(|| PlanError::Profile(profile.clone()))?;
+                jobs.extend(seeds.iter().map(|&seed| Job {
+                    config,
+                    profile: profile.clone(),
+                    driver: driver.clone(),
+                    seed,
+                    cycles: overrides.cycles.unwrap_or(self.cycles),
+                }));
+            }
+        }
+        Ok(jobs)
+    }
+}
+
+/// The source of a job's stimulus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// The enumeration of hazards.
+    Directed,
+    /// One long random stream.
+    Random(Profile),
+    /// Many short random sequences.
+    Proptest,
+}
+
+impl Driver {
+    fn named(name: &str) -> Option<Driver> {
+        match name {
+            "directed" => Some(Driver::Directed),
+            "proptest" => Some(Driver::Proptest),
+            _ => Profile::named(name).map(Driver::Random),
+        }
+    }
+}
+
+/// One configuration with one profile and one seed.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    pub(crate) config: Config,
+    profile: String,
+    pub(crate) driver: Driver,
+    pub(crate) seed: u64,
+    pub(crate) cycles: u64,
+}
+
+impl Job {
+    /// The name in reports, such as `w64_d512_l1/mixed/1`.
+    pub(crate) fn name(&self) -> String {
+        format!("{}/{}/{}", self.config.label(), self.profile, self.seed)
+    }
+
+    /// The job's stream of commands from its start.
+    pub(crate) fn stimulus(&self, dut: &Dut) -> Box<dyn Stimulus> {
+        let (layout, timing) = (dut.layout(), dut.timing());
+        match &self.driver {
+            Driver::Random(profile) => {
+                Box::new(Random::new(layout, timing, profile.clone(), self.seed))
+            }
+            Driver::Directed | Driver::Proptest => {
+                Box::new(Directed::new(layout, timing, self.seed))
+            }
+        }
+    }
+}
