@@ -1,7 +1,7 @@
 //! The compiled Verilog of a configuration.
 
 use atomik_hdl::Config;
-use atomik_sim::case::Dut;
+use atomik_sim::dut::Dut;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::spinner;
 

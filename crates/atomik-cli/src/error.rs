@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use atomik_hdl::ConfigError;
 use atomik_sim::case::CaseError;
-use atomik_sim::regress::PlanError;
+use atomik_sim::plan::PlanError;
 use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
 use atomik_sim::verilate::BuildError;

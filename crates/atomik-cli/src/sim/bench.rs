@@ -2,7 +2,7 @@
 
 use atomik_hdl::design::reference_configs;
 use atomik_sim::bench::{Speed, measure};
-use atomik_sim::regress::parse_config;
+use atomik_sim::plan::parse_config;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{Status, count, number_table, print, print_json, rate};
 use indicatif::ProgressBar;

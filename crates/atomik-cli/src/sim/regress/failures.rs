@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use atomik_sim::case::{Case, Dut};
-use atomik_sim::regress::{JobReport, Report};
+use atomik_sim::case::Case;
+use atomik_sim::dut::Dut;
+use atomik_sim::report::{JobReport, Report};
 use atomik_sim::verilate::Builder;
 use atomik_terminal::Failure as _;
 

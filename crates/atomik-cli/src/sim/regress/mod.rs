@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use atomik_sim::junit;
-use atomik_sim::regress::{Choice, Plan, Report, regress};
+use atomik_sim::plan::{Overrides, Plan};
+use atomik_sim::regress::regress;
+use atomik_sim::report::Report;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{Status, print, print_json};
 use atomik_tools::project_root;
@@ -90,7 +92,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
             .join("reference.toml"),
     };
     let plan = Plan::read(&plan_path)?;
-    let choice = Choice {
+    let overrides = Overrides {
         seed: args.seed,
         cycles: args.cycles,
         filter: args.filter.clone(),
@@ -99,7 +101,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     let stop = stop_flag()?;
     let start = Instant::now();
     let progress = Progress::new();
-    let result = regress(&builder, &plan, &choice, &progress, stop);
+    let result = regress(&builder, &plan, &overrides, &progress, stop);
     progress.clear();
     let report = result?;
     let elapsed = start.elapsed();

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use atomik_sim::regress::{JobReport, Observer};
+use atomik_sim::regress::Observer;
+use atomik_sim::report::JobReport;
 use atomik_terminal::{bar, count};
 use indicatif::ProgressBar;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use atomik_sim::regress::{ConfigReport, JobReport, Report};
+use atomik_sim::report::{ConfigReport, JobReport, Report};
 use atomik_terminal::{Status, count, number_table, rate};
 
 /// Empty coverage bins listed per configuration.
