@@ -58,7 +58,8 @@ impl Goal {
     /// Reads a file of goals.
     ///
     /// # Errors
-    /// If the file cannot be read, is not a file of goals, or names something that cannot be placed.
+    /// If the file cannot be read, is not a file of goals, or names something that cannot be
+    /// placed.
     pub fn read(path: &Path) -> Result<Vec<Self>, PlanError> {
         plan::read(path, |plan: Plan| {
             plan.goal.into_iter().map(Self::of).collect()
@@ -86,8 +87,8 @@ impl Goal {
         })
     }
 
-    /// Whether the report reaches the goal. If its frequency does not cover the memories, the verdict
-    /// says so.
+    /// Whether the report reaches the goal. If its frequency does not cover the memories, the
+    /// verdict says so.
     #[must_use]
     pub fn verdict(&self, report: &Report) -> Verdict {
         match (report.fmax_mhz(), self.mhz) {

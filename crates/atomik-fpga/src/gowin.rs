@@ -15,8 +15,8 @@ const PASS: &str = "1111111100000000";
 
 /// Rewrites a netlist so that nextpnr times every path; see [`crate::device::Cells::Timed`].
 ///
-/// LUTs of fewer than four inputs become LUTs of four. On the device, a flip-flop is fed through the
-/// LUT in front of it. Where the netlist has no LUT for a flip-flop, nextpnr adds one that its
+/// LUTs of fewer than four inputs become LUTs of four. On the device, a flip-flop is fed through
+/// the LUT in front of it. Where the netlist has no LUT for a flip-flop, nextpnr adds one that its
 /// timing analysis does not know; this adds that LUT beforehand.
 ///
 /// # Errors

@@ -49,8 +49,8 @@ enum Y {
     Accumulates,
 }
 
-/// Draws the placed designs. A line connects designs that differ only in the variable of the x axis;
-/// its label names the rest.
+/// Draws the placed designs. A line connects designs that differ only in the variable of the x
+/// axis; its label names the rest.
 ///
 /// # Errors
 /// If no design was placed.

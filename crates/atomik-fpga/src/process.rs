@@ -42,8 +42,8 @@ pub(crate) enum RunError {
     },
 }
 
-/// Runs a tool in the folder `dir`. WebAssembly builds of the tools see nothing else, so `args` must
-/// name files relative to it. `log` is the log file that the tool writes there.
+/// Runs a tool in the folder `dir`. WebAssembly builds of the tools see nothing else, so `args`
+/// must name files relative to it. `log` is the log file that the tool writes there.
 pub(crate) fn run(
     tool: &Tool,
     dir: &Path,

@@ -30,7 +30,7 @@ impl Logic for Circuit {
         }
     }
     fn hdl(&self) -> Verilog {
-        // rust-hdl's writer puts `//` in front of a comment's first line only.
+        // rust-hdl's writer puts `//` only in front of the first line of a comment.
         let one_line = |statement: &VerilogStatement| match statement {
             VerilogStatement::Comment(text) => text
                 .lines()

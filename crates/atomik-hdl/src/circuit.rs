@@ -22,7 +22,7 @@ use rust_hdl::core::atom::AtomKind;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-/// What a circuit contains.
+/// A child of a circuit.
 #[derive(Clone, Debug)]
 pub(crate) enum Child {
     Register(Register),
@@ -48,7 +48,7 @@ impl Child {
     }
 }
 
-/// Where a name of the statement tree lives.
+/// Where the net behind a name of the statement tree is stored.
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     Own(usize),
@@ -58,12 +58,12 @@ enum Slot {
 /// A module under construction, and once built, a rust-hdl block.
 ///
 /// The methods add ports, wires, registers, memories and sub-circuits and return their value as an
-/// [`Expr`]. Logic is written in order: a wire is driven where it is made, so nothing is read
-/// before it is driven (rust-hdl checks this too).
+/// [`Expr`]. Logic is written in order: a wire is driven where it is declared, so nothing is read
+/// before it is driven (rust-hdl checks this as well).
 ///
 /// # Panics
-/// The building methods panic on duplicate names and on widths that do not fit: errors
-/// in a description of hardware, not in user input.
+/// The building methods panic on duplicate names and on width mismatches. These are errors in a
+/// hardware description, not in user input.
 #[derive(Clone, Debug)]
 pub struct Circuit {
     pub(crate) module: String,
@@ -91,8 +91,8 @@ impl Circuit {
         circuit
     }
 
-    /// Asks synthesis to leave the module whole: registers of two instances that hold the same are
-    /// copies on purpose, each close to what it drives, and would be merged otherwise.
+    /// Tells synthesis to keep the module's hierarchy. Equal registers in several instances are
+    /// deliberate copies, each close to its loads; synthesis would otherwise merge them.
     pub fn keep_hierarchy(&mut self) {
         self.keeps_hierarchy = true;
     }
@@ -101,7 +101,7 @@ impl Circuit {
         let old = self.slots.insert(name.clone(), slot);
         assert!(
             old.is_none(),
-            "{}: two things are called {name}",
+            "{}: the name {name} is used twice",
             self.module
         );
     }
@@ -119,7 +119,7 @@ impl Circuit {
                 let old = self.slots.insert(format!("{name}${}", net.name), slot);
                 assert!(
                     old.is_none(),
-                    "{}: two things are called {name}",
+                    "{}: the name {name} is used twice",
                     self.module
                 );
             }
@@ -138,7 +138,7 @@ impl Circuit {
 
     fn drive(&mut self, target: &str, drive: impl Into<Drive>) {
         let statement = statement(target, &drive.into());
-        self.push(statement.expect("a wire is driven by a value, never held"));
+        self.push(statement.expect("a wire needs a value; only a register can hold"));
     }
 
     /// An input port.
@@ -163,7 +163,7 @@ impl Circuit {
         self.drive(name, value);
     }
 
-    /// A comment in front of what comes next.
+    /// A comment in front of the statements that follow.
     pub fn section(&mut self, text: &str) {
         self.push(VerilogStatement::Comment(text.into()));
     }
@@ -173,13 +173,13 @@ impl Circuit {
         let drive = drive.into();
         let width = drive
             .width()
-            .expect("a wire is driven by a value, never held");
+            .expect("a wire needs a value; only a register can hold");
         let wire = self.add_net(name, width, AtomKind::LocalSignal, "");
         self.drive(name, drive);
         wire
     }
 
-    /// A named value put together from `parts`, the first in the low bits.
+    /// A named concatenation of `parts`, the first in the low bits.
     pub fn concat(&mut self, name: &str, parts: &[Expr]) -> Expr {
         if let [only] = parts {
             return self.wire(name, only);
@@ -199,29 +199,29 @@ impl Circuit {
         wire
     }
 
-    /// A register that takes `next` at every rising edge; its value is returned.
+    /// A register that takes `next` at every rising edge. Returns its value.
     pub fn register(&mut self, name: &str, next: impl Into<Drive>) -> Expr {
         let next = next.into();
         let width = next
             .width()
-            .expect("a register that only holds has no width");
+            .expect("a register that always holds has no width");
         let q = self.declare_register(name, width);
         self.set_next(name, next);
         q
     }
 
-    /// A register whose next value is given later, by [`Circuit::set_next`]: for feedback.
+    /// A register whose next value is set later, by [`Circuit::set_next`]; for feedback.
     pub fn declare_register(&mut self, name: &str, width: u32) -> Expr {
         assert!(
             !self.slots.contains_key(name),
-            "{}: two things are called {name}",
+            "{}: the name {name} is used twice",
             self.module
         );
         self.add_child(name, Child::Register(Register::new(width)));
         Expr::signal(format!("{name}$q"), width)
     }
 
-    /// What the register `name` takes at every rising edge.
+    /// Sets the value that the register `name` takes at every rising edge.
     pub fn set_next(&mut self, name: &str, next: impl Into<Drive>) {
         let next = next.into();
         let width = self.children.iter().find_map(|(n, c)| match c {
@@ -244,8 +244,8 @@ impl Circuit {
         }
     }
 
-    /// Registers `NAME_s{from+1}` to `NAME_s{to}`, each taking the one before. Returns the value at
-    /// every stage from `from` (which is `value` itself) to `to`, keyed by stage.
+    /// A chain of registers `NAME_s{from+1}` to `NAME_s{to}` that delays `value`. Returns the value
+    /// at every stage from `from` (`value` itself) to `to`.
     pub fn delay(&mut self, name: &str, value: &Expr, from: u32, to: u32) -> Staged {
         let mut at = BTreeMap::from([(from, value.clone())]);
         let mut last = value.clone();
@@ -256,7 +256,7 @@ impl Circuit {
         Staged(at)
     }
 
-    /// A memory; `clk` is connected, the other inputs are given here. Returns `read_data`.
+    /// A memory. `clk` is connected implicitly. Returns `read_data`.
     pub fn memory(
         &mut self,
         name: &str,
@@ -275,15 +275,15 @@ impl Circuit {
         Expr::signal(format!("{name}$read_data"), memory.width)
     }
 
-    /// A sub-circuit; `clk` is connected, the other inputs are given in `inputs`. Read its outputs
-    /// with [`Circuit::output_of`].
+    /// A sub-circuit. `clk` is connected implicitly, `inputs` must connect all other inputs. Its
+    /// outputs are read with [`Circuit::output_of`].
     pub fn instance(&mut self, name: &str, circuit: &Circuit, inputs: &[(&str, &Expr)]) {
         self.add_child(name, Child::Circuit(circuit.clone()));
         let wanted = circuit.nets.iter().filter(|net| net.is_input()).count();
         assert_eq!(
             wanted,
             inputs.len() + 1,
-            "{name}: all inputs of {} at once",
+            "{name}: connect all inputs of {}",
             circuit.module
         );
         for (port, value) in inputs {
@@ -326,8 +326,8 @@ impl Circuit {
         &self.module
     }
 
-    /// Sets an input port for rust-hdl's simulator. Returns false when there is no such input or
-    /// the value is too wide for it.
+    /// Sets an input port in rust-hdl's simulator. Returns false if there is no such input or the
+    /// value is too wide for it.
     pub fn set_input(&mut self, name: &str, value: BigUint) -> bool {
         match self.net_by_name_mut(name) {
             Some(net) if net.is_input() && value.bits() <= u64::from(net.width) => {
@@ -338,7 +338,7 @@ impl Circuit {
         }
     }
 
-    /// The value of a port, or of a register as `NAME$q`, in rust-hdl's simulator.
+    /// The value of a port, or of a register `NAME` as `NAME$q`, in rust-hdl's simulator.
     pub fn value(&self, name: &str) -> Option<&BigUint> {
         self.net_by_name(name).map(Net::read)
     }
@@ -352,7 +352,7 @@ impl Staged {
     /// The value at `stage`.
     ///
     /// # Panics
-    /// If the value was not kept at that stage.
+    /// If there is no copy at that stage.
     pub fn at(&self, stage: u32) -> &Expr {
         match self.0.get(&stage) {
             Some(value) => value,
@@ -371,7 +371,7 @@ fn may_hold(drive: &Drive) -> bool {
     }
 }
 
-/// The statement that gives `target` what `drive` says; none for holding.
+/// The statement that drives `target` with `drive`; none if it only holds.
 fn statement(target: &str, drive: &Drive) -> Option<VerilogStatement> {
     Some(match drive {
         Drive::Value(e) => {

@@ -1,4 +1,4 @@
-//! Which register files can be generated.
+//! The register files that can be generated.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -11,23 +11,23 @@ pub const LANES: [u32; 6] = [1, 2, 4, 8, 16, 32];
 /// The largest number of address bits: depths are the powers of two up to 2^14.
 pub const MAX_ADDRESS_BITS: u32 = 14;
 
-/// What the memories of a register file are made for, and how much pipeline there is around them.
-/// The latency depends on it; ports and behaviour do not.
+/// The device family that a register file's memories and pipeline are built for. The latency
+/// depends on the target, ports and behaviour do not.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Target {
-    /// Any device: memories are written so that synthesis infers them.
+    /// Any device: synthesis infers the memories.
     #[default]
     Generic,
-    /// Lattice ECP5: block RAM is instantiated, for the sake of its output register.
+    /// Lattice ECP5: block RAM is instantiated in order to use its output register.
     Ecp5,
-    /// Lattice iCE40: block RAM at every depth, there is no distributed RAM.
+    /// Lattice iCE40: block RAM at every depth; the device has no distributed RAM.
     Ice40,
-    /// Gowin GW1N: block RAM is instantiated, for the sake of its output register.
+    /// Gowin GW1N: block RAM is instantiated in order to use its output register.
     Gowin,
-    /// AMD (Xilinx) 7 series and later: inferred, steered by the attributes of Vivado.
+    /// AMD (Xilinx) 7 series and later: inferred, with Vivado's attributes.
     Xilinx,
 }
 
@@ -70,8 +70,8 @@ impl FromStr for Target {
     }
 }
 
-/// One configuration of the register file: data width, depth and lanes, all within what can be
-/// generated, and what its memories are made for. Latency and names follow from it.
+/// A configuration of the register file that can be generated: data width, depth, lanes and target.
+/// Latency and names follow from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Config {
     width: u32,
@@ -118,10 +118,11 @@ impl fmt::Display for Listed<'_> {
 }
 
 impl Config {
-    /// A register file of `depth` addresses of `width` bits with `lanes` lanes, for any target.
+    /// A register file of `depth` addresses of `width` bits with `lanes` lanes, for the generic
+    /// target.
     ///
     /// # Errors
-    /// When one of the three cannot be generated; the message lists what can.
+    /// If one of the three cannot be generated; the message lists the possible values.
     pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Config, ConfigError> {
         if !WIDTHS.contains(&width) {
             return Err(ConfigError::Width(width));
@@ -140,14 +141,14 @@ impl Config {
         })
     }
 
-    /// The same register file with memories made for `target`.
+    /// The same register file for `target`.
     #[must_use]
     pub fn with_target(self, target: Target) -> Config {
         Config { target, ..self }
     }
 
-    /// Every configuration that can be generated, in order of width, depth and lanes, for any
-    /// target.
+    /// Every configuration that can be generated, ordered by width, depth and lanes, for the
+    /// generic target.
     pub fn all() -> impl Iterator<Item = Config> {
         WIDTHS.into_iter().flat_map(|width| {
             (0..=MAX_ADDRESS_BITS).flat_map(move |address_bits| {
@@ -181,7 +182,7 @@ impl Config {
         self.address_bits
     }
 
-    /// What the memories are made for.
+    /// The target.
     pub fn target(&self) -> Target {
         self.target
     }
@@ -191,7 +192,7 @@ impl Config {
         format!("atomik_regfile_{}", self.label())
     }
 
-    /// The configuration in short: `w64_d512_l4`, or `w64_d512_l4_ecp5`.
+    /// A short label: `w64_d512_l4`, or `w64_d512_l4_ecp5`.
     pub fn label(&self) -> String {
         let target = match self.target {
             Target::Generic => String::new(),
@@ -210,8 +211,8 @@ impl Config {
         (1 << self.clear_counter_bits()) + 11
     }
 
-    /// Registers between a memory's own output register and the logic behind it. They let what
-    /// uses the word lie away from the memory, and cost a stage in every loop.
+    /// The number of registers between a memory's output register and the logic behind it. They let
+    /// that logic be placed away from the memory, at the cost of a stage in every loop.
     pub(crate) fn word_registers(&self) -> u32 {
         match self.target {
             Target::Ecp5 | Target::Ice40 | Target::Xilinx => 1,
@@ -219,27 +220,27 @@ impl Config {
         }
     }
 
-    /// Stage whose end writes a lane's memory (`T`); its read is at the end of stage 2.
+    /// The stage that ends with the write to a lane's memory (`T`). The read ends stage 2.
     pub(crate) fn write_stage(&self) -> u32 {
         5 + self.word_registers()
     }
 
-    /// How many cycles before a command the last one is that its memory read does not show (`D`).
+    /// The number of preceding cycles whose commands a memory read does not see (`D`).
     pub(crate) fn loop_distance(&self) -> u32 {
         self.write_stage() - 2
     }
 
-    /// Stage at which a lane hands on the deltas that it was given.
+    /// The stage at which a lane passes its delta on.
     pub(crate) fn passed_stage(&self) -> u32 {
         self.loop_distance() + 2
     }
 
-    /// Stage at which a lane's accumulator, read out for lane 0's command, is registered.
+    /// The stage at which a lane's accumulator, read for lane 0's command, is registered.
     pub(crate) fn lane_read_stage(&self) -> u32 {
         self.write_stage() + 2 + self.word_registers()
     }
 
-    /// Bits of a word that share control registers.
+    /// The number of bits of a word that share control registers.
     pub(crate) fn slice_width(&self) -> u32 {
         match self.target {
             Target::Generic => self.width,
@@ -248,18 +249,18 @@ impl Config {
         }
     }
 
-    /// Stage at which the xor of all lanes' accumulators, as the command saw it, is registered.
+    /// The stage at which the xor of all lanes' accumulators, as the command saw it, is registered.
     pub(crate) fn total_stage(&self) -> u32 {
         if self.address_bits == 0 {
-            // Inputs, valid bits brought to every slice, pairs of lanes masked and merged, then the
-            // merge tree.
+            // Inputs; distribution of the valid bits to all slices; masking and merging of pairs of
+            // lanes; then the merge tree.
             3 + merge_levels(self.lanes.div_ceil(2))
         } else {
             self.lane_read_stage() + merge_levels(self.lanes)
         }
     }
 
-    /// Stage at which the delta `D` and the state `S` that the command saw are registered.
+    /// The stage at which the delta `D` and the state `S` that the command saw are registered.
     pub(crate) fn delta_stage(&self) -> u32 {
         if self.address_bits == 0 {
             self.total_stage() + 1
@@ -268,7 +269,7 @@ impl Config {
         }
     }
 
-    /// Registered levels of the zero detector ahead of the output register.
+    /// The number of registered levels of the zero detector in front of the output register.
     pub(crate) fn clean_levels(&self) -> u32 {
         let mut groups = self.width.div_ceil(4);
         let mut levels = 1;
@@ -279,14 +280,14 @@ impl Config {
         levels
     }
 
-    /// Bits of the clear counter. It runs at least 32 cycles, so that whatever was in flight when
-    /// the reset came has left the pipeline before the clear ends.
+    /// The width of the clear counter. The clear takes at least 32 cycles, so that every command in
+    /// flight at the reset has left the pipeline before it ends.
     pub(crate) fn clear_counter_bits(&self) -> u32 {
         self.address_bits.max(5)
     }
 }
 
-/// Levels of a four-way merge of `inputs` words into one.
+/// The number of levels of a four-way merge of `inputs` words.
 pub(crate) fn merge_levels(inputs: u32) -> u32 {
     let (mut n, mut levels) = (inputs, 0);
     while n > 1 {
@@ -301,7 +302,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_other_configuration_is_refused_with_what_is_possible() {
+    fn every_other_configuration_is_refused_with_the_possible_values() {
         for (bad, hint) in [
             (Config::new(24, 512, 1), "1, 8, 16, 32, 64, 128, 256"),
             (Config::new(64, 500, 1), "powers of two from 1 to 16384"),
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_in_flight_leaves_the_pipeline_before_a_clear_ends() {
+    fn every_command_in_flight_leaves_the_pipeline_before_a_clear_ends() {
         for c in Config::all() {
             assert!(c.latency() + 2 < c.clear_cycles(), "{c:?}");
         }

@@ -1,4 +1,4 @@
-//! From a configuration to its files: the Verilog with its header, and the manifest.
+//! From a configuration to a design: the Verilog with its header, and the manifest.
 
 use crate::circuit::{Child, Circuit};
 use crate::config::{Config, ConfigError, Target};
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Width, depth and lanes of the reference configurations whose Verilog is checked in.
+/// Width, depth and lanes of the reference configurations, whose Verilog is checked in.
 pub const REFERENCE: &[(u32, usize, u32)] = &[
     (64, 512, 1),
     (64, 512, 4),
@@ -28,20 +28,20 @@ pub fn reference_configs() -> Result<Vec<Config>, ConfigError> {
         .collect()
 }
 
-/// A generated design: the text of `NAME.v` and what `NAME.json` says of it.
+/// A generated design.
 #[derive(Clone, Debug)]
 pub struct Design {
-    /// Verilog-2001, the top module first.
+    /// The text of `NAME.v`: Verilog-2001, the top module first.
     pub verilog: String,
-    /// The manifest.
+    /// The contents of `NAME.json`.
     pub manifest: Manifest,
-    /// Models of the device's cells that the Verilog instantiates: name of the cell, text.
-    /// Simulators need them, synthesis must not see them.
+    /// Simulation models of the device cells that the Verilog instantiates: name and text.
+    /// Synthesis must not see them.
     pub models: Vec<(&'static str, &'static str)>,
 }
 
 impl Design {
-    /// The Verilog, with the models of the cells that it instantiates behind it.
+    /// The Verilog, followed by the models of the cells that it instantiates.
     pub fn simulation_verilog(&self) -> String {
         let mut text = self.verilog.clone();
         for (cell, model) in &self.models {
@@ -51,14 +51,14 @@ impl Design {
     }
 }
 
-/// What is written beside the Verilog as `NAME.json`.
+/// The manifest, written next to the Verilog as `NAME.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Name of the top module.
     pub name: String,
     /// Generator and version.
     pub generator: String,
-    /// The command that made the Verilog.
+    /// The command that generates the Verilog.
     pub command: String,
     /// Data width in bits.
     pub width: u32,
@@ -66,7 +66,7 @@ pub struct Manifest {
     pub depth: usize,
     /// Number of lanes.
     pub lanes: u32,
-    /// What the memories are made for.
+    /// The target.
     pub target: String,
     /// Cycles from a command to its response.
     pub latency: u32,
@@ -76,11 +76,11 @@ pub struct Manifest {
     pub ops: BTreeMap<String, u8>,
     /// Ports of the top module, in order.
     pub ports: Vec<Port>,
-    /// Memories, one entry per use.
+    /// The memories, one entry per purpose.
     pub memories: Vec<MemoryEntry>,
     /// SHA-256 of the Verilog file, in hexadecimal.
     pub sha256: String,
-    /// Where every module has a file of its own: the SHA-256 of the other modules' files, by name.
+    /// If every module has its own file: the SHA-256 of the other modules' files, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
 }
@@ -94,22 +94,22 @@ pub struct Port {
     pub direction: String,
     /// Number of bits.
     pub bits: u32,
-    /// One line of text.
+    /// A one-line description.
     pub text: String,
 }
 
-/// Memories of one kind and purpose.
+/// All memories of one purpose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryEntry {
-    /// Instance name; with a lane's number left out where every lane has one.
+    /// The instance name, which is the same in every lane and slice.
     pub name: String,
     /// Bits of a word.
     pub width: u32,
     /// Number of words.
     pub depth: usize,
-    /// How many of them there are.
+    /// The number of instances.
     pub copies: u32,
-    /// What they are made of: `block` or `distributed` RAM, with the name of the cell where it is
+    /// The implementation: `block` or `distributed` RAM, and the name of the cell if one is
     /// instantiated.
     pub kind: String,
 }
@@ -163,7 +163,7 @@ pub fn generate(config: &Config) -> Design {
     let mut verilog = header(&manifest);
     for (i, (name, text)) in verilog::modules(&circuit).iter().enumerate() {
         if i > 0 {
-            // Each module stands under the name of the file that it would have to itself.
+            // Messages of tools then name the file that the module would have with --split.
             let _ = write!(verilog, "\n`line 1 \"{name}.v\" 0");
         }
         verilog.push('\n');
@@ -240,7 +240,7 @@ fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
     }
 }
 
-/// What stands above the modules: what they are, and how to get them again.
+/// The header: what the design is, how to regenerate it, its ops and its ports.
 pub(crate) fn header(manifest: &Manifest) -> String {
     let Manifest {
         name,
@@ -273,7 +273,8 @@ pub(crate) fn header(manifest: &Manifest) -> String {
         "LATENCY = {latency}: a response comes exactly {latency} cycles after its command."
     ));
     line(&format!(
-        "CLEAR = {clear_cycles}: ready rises {clear_cycles} cycles after the last cycle with rst high."
+        "CLEAR = {clear_cycles}: ready rises {clear_cycles} cycles after the last cycle with rst \
+         high."
     ));
     line(
         "Commands take effect in the order (cycle, lane); lane 0 takes every op, the others ACCUM:",

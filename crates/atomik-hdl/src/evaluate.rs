@@ -9,7 +9,7 @@ use rust_hdl::core::ast::{
     VerilogOpUnary, VerilogStatement,
 };
 
-/// Runs `block` once, top to bottom, on the nets of `circuit`.
+/// Runs `block` once, from top to bottom, on the nets of `circuit`.
 ///
 /// # Panics
 /// On statements and operators that this crate's descriptions never use.

@@ -1,16 +1,16 @@
-//! Expressions over run-time-sized signals: rust-hdl's expression tree together with its width.
+//! Expressions over signals of run-time size: rust-hdl's expression tree with its width.
 
 use rust_hdl::core::ast::{VerilogExpression, VerilogLiteral, VerilogOp, VerilogOpUnary};
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
-/// A combinational value: rust-hdl's [`VerilogExpression`] and the number of bits it has.
+/// A combinational value: rust-hdl's [`VerilogExpression`] and its width in bits.
 ///
-/// Every constructor checks widths, so an expression that exists is well formed: both sides of
-/// `^`, `&` and `|` are equally wide, comparisons are one bit, slices lie inside their signal.
+/// Every constructor checks widths, so every expression is well formed: both sides of `^`, `&` and
+/// `|` are equally wide, comparisons are one bit, slices lie inside their signal.
 ///
 /// # Panics
-/// The operators and methods panic when widths do not fit. That is an error in the description of
-/// the hardware, never in a user's input.
+/// The operators and methods panic on width mismatches. These are errors in a hardware description,
+/// not in user input.
 #[derive(Clone, Debug)]
 pub struct Expr {
     ast: VerilogExpression,
@@ -44,7 +44,7 @@ impl Expr {
         Expr::constant(0, width)
     }
 
-    /// Number of bits.
+    /// The number of bits.
     pub fn width(&self) -> u32 {
         self.width
     }
@@ -72,7 +72,7 @@ impl Expr {
         }
     }
 
-    /// rust-hdl's writer prints a tree without parentheses of its own, so nesting is made explicit.
+    /// rust-hdl's writer adds no parentheses, so nesting must be explicit.
     fn operand(&self) -> VerilogExpression {
         match &self.ast {
             e @ (VerilogExpression::Binary(..) | VerilogExpression::Unary(..)) => {
@@ -82,7 +82,7 @@ impl Expr {
         }
     }
 
-    /// One bit: are both sides equal?
+    /// One bit: whether both sides are equal.
     pub fn equals(&self, other: &Expr) -> Expr {
         self.binary(VerilogOp::Eq, other, 1)
     }
@@ -92,7 +92,7 @@ impl Expr {
         self.binary(VerilogOp::Add, other, self.width)
     }
 
-    /// One bit: is any bit set?
+    /// One bit: whether any bit is set.
     pub fn any(&self) -> Expr {
         if self.width == 1 {
             self.clone()
@@ -101,7 +101,7 @@ impl Expr {
         }
     }
 
-    /// One bit: are all bits set?
+    /// One bit: whether all bits are set.
     pub fn all(&self) -> Expr {
         if self.width == 1 {
             self.clone()
@@ -110,7 +110,7 @@ impl Expr {
         }
     }
 
-    /// `width` bits from bit `low` up. Only signals can be sliced, as in Verilog.
+    /// `width` bits, starting at bit `low`. As in Verilog, only signals can be sliced.
     pub fn slice(&self, low: u32, width: u32) -> Expr {
         assert!(
             width > 0 && low + width <= self.width,
@@ -203,20 +203,20 @@ impl Not for Expr {
     }
 }
 
-/// What a wire or a register takes: a value, or a choice between two.
+/// The value of a wire, or the next value of a register: an expression, or a choice between two.
 ///
-/// rust-hdl's expressions have no conditional operator; a choice is its `if` statement.
+/// rust-hdl's expressions have no conditional operator, so a choice becomes an `if` statement.
 #[derive(Clone, Debug)]
 pub enum Drive {
-    /// This value.
+    /// An expression.
     Value(Expr),
-    /// `then` where the one-bit condition holds, `otherwise` elsewhere.
+    /// `then` if the one-bit condition holds, else `otherwise`.
     If {
         /// One-bit condition.
         condition: Expr,
-        /// Taken when the condition is 1.
+        /// Selected by 1.
         then: Box<Drive>,
-        /// Taken when the condition is 0.
+        /// Selected by 0.
         otherwise: Box<Drive>,
     },
     /// A register keeps its value (a wire cannot).
@@ -235,7 +235,7 @@ impl From<&Expr> for Drive {
     }
 }
 
-/// `then` where `condition` holds, else `otherwise`.
+/// `then` if `condition` holds, else `otherwise`.
 ///
 /// # Panics
 /// If the condition is not one bit wide.
@@ -252,18 +252,18 @@ pub fn select(condition: &Expr, then: impl Into<Drive>, otherwise: impl Into<Dri
     }
 }
 
-/// `value` where the one-bit condition holds, else 0.
+/// `value` if the one-bit condition holds, else 0.
 pub(crate) fn gate(condition: &Expr, value: &Expr) -> Drive {
     select(condition, value, Expr::zero(value.width()))
 }
 
-/// `value` where the one-bit condition does not hold, else 0.
+/// 0 if the one-bit condition holds, else `value`.
 pub(crate) fn gate_not(condition: &Expr, value: &Expr) -> Drive {
     select(condition, Expr::zero(value.width()), value)
 }
 
 impl Drive {
-    /// The width of what is driven, where any branch says it.
+    /// The width of the value; none if no branch has one.
     pub(crate) fn width(&self) -> Option<u32> {
         match self {
             Drive::Value(e) => Some(e.width()),

@@ -1,6 +1,6 @@
-//! A design as files: `NAME.v`, or a file for every module; the manifest `NAME.json`; for other
-//! tools the core description `NAME.core` and the file list `NAME.f`; and models of the cells that
-//! it instantiates.
+//! A design as files: `NAME.v`, or one file per module; the manifest `NAME.json`; the FuseSoC core
+//! `NAME.core` and the file list `NAME.f` for other tools; and simulation models of the cells that
+//! the design instantiates.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,47 +10,46 @@ use crate::config::Config;
 use crate::design::{self, generate};
 use crate::{package, regfile, verilog};
 
-/// How the modules of a design are spread over files.
+/// How the modules of a design are arranged in files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Arrangement {
-    /// All in `NAME.v`.
+    /// All modules in `NAME.v`.
     #[default]
     Together,
-    /// Each in a file that is called as the module is.
+    /// Each module in a file of its own name.
     Split,
 }
 
-/// The name and the text of a file.
+/// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextFile {
-    /// Its name, with `/` behind a folder where it belongs into one.
+    /// The name, relative to the output folder.
     pub name: String,
-    /// What is in it.
+    /// The contents.
     pub text: String,
 }
 
-/// Why files could not be made.
+/// Why files could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The manifest has no JSON form.
-    #[error("cannot write the manifest as JSON: {0}")]
+    /// The manifest cannot be written as JSON.
+    #[error("cannot write the manifest as JSON: {0}; this is a bug, please report it")]
     Json(#[from] serde_json::Error),
     /// A file or its folder could not be written.
     #[error("{}: {source}; name a folder that can be written to", path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// The files of the register file of `config`: Verilog, that of the top module first; the manifest,
-/// `NAME.core` for FuseSoC and the file list `NAME.f`; then, as `sim/CELL.v`, a model of each cell
-/// of the device that is instantiated.
+/// The files of the register file of `config`: the Verilog, top module first; the manifest, the
+/// FuseSoC core and the file list; then the simulation model of each instantiated device cell, as
+/// `sim/CELL.v`.
 ///
-/// Models are for simulation only and no part of the design, so manifest and file list do not name
-/// them.
+/// The models are not part of the design, so neither the manifest nor the file list names them.
 ///
 /// # Errors
 /// None in practice: every field of a manifest has a JSON form.
@@ -111,7 +110,7 @@ pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>,
     Ok(files)
 }
 
-/// What stands above a module that is not the top one, in a file of its own.
+/// The header of a module other than the top module, in its own file.
 fn part_header(module: &str, manifest: &design::Manifest) -> String {
     format!(
         "// {module}: part of {}\n\
@@ -125,14 +124,13 @@ fn part_header(module: &str, manifest: &design::Manifest) -> String {
     )
 }
 
-/// Writes `files` into `folder`, which is made if need be, as folders in their names are, and
-/// returns their paths.
+/// Writes `files` into `folder` and returns their paths. Missing folders are created.
 ///
-/// Each is written under another name and renamed, so that a file is there whole or as it was
-/// before; and none is renamed before all are written.
+/// All files are written under temporary names first and then renamed, so each file is either
+/// complete or unchanged.
 ///
 /// # Errors
-/// When the folder or a file cannot be written.
+/// If the folder or a file cannot be written.
 pub fn write(files: &[TextFile], folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |path: &Path, source| Error::Write {
         path: path.into(),
@@ -157,13 +155,13 @@ pub fn write(files: &[TextFile], folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(written.into_iter().map(|(_, path)| path).collect())
 }
 
-/// A file that goes away again unless it is renamed.
+/// A temporary file, removed on drop unless it was renamed.
 struct Unfinished(PathBuf);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        // Gone already when all went well; otherwise the error that is on its way says more than
-        // another.
+        // On success it has been renamed. On failure the error that is being returned matters more
+        // than this one.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -176,7 +174,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn together_is_what_generate_says() {
+    fn together_is_what_generate_returns() {
         let config = Config::new(8, 16, 2).unwrap();
         let design = generate(&config);
         let files = files(&config, Arrangement::Together).unwrap();
@@ -200,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn split_gives_each_module_a_file_that_stands_alone_and_a_digest() {
+    fn split_gives_each_module_a_self_contained_file_and_a_digest() {
         let config = Config::new(8, 16, 2).unwrap();
         let mut files = files(&config, Arrangement::Split).unwrap();
         let beside = files.split_off(files.iter().position(|f| !f.name.ends_with(".v")).unwrap());
@@ -250,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn models_are_in_a_folder_of_their_own_and_only_where_a_core_is_simulated_or_linted() {
+    fn models_have_their_own_folder_and_are_only_in_the_sim_and_lint_targets() {
         for (target, model) in [
             (Target::Generic, None),
             (Target::Ecp5, Some("sim/DP16KD.v")),
@@ -277,7 +275,8 @@ mod tests {
                 Some(model) => {
                     assert!(text("core").contains(&format!("\n      - {model}\n")));
                     [
-                        "    filesets: [rtl, \"target_sim ? (models)\", \"target_lint ? (models)\"]",
+                        "    filesets: [rtl, \"target_sim ? (models)\", \
+                         \"target_lint ? (models)\"]",
                         "    filesets: [rtl, models]",
                     ]
                 }
@@ -287,13 +286,13 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_fails_leaves_nothing_of_its_own_behind() {
+    fn a_failed_write_leaves_no_temporary_files() {
         let folder = std::env::temp_dir().join(format!("atomik-files-{}", std::process::id()));
         let file = |name: &str| TextFile {
             name: name.into(),
             text: "new".into(),
         };
-        // A folder stands where the second file belongs, and a file where a folder does.
+        // A folder has the name of the second file, and a file the name of a folder.
         fs::create_dir_all(folder.join("b.v")).unwrap();
         fs::write(folder.join("c"), "").unwrap();
         let error = write(&[file("a.v"), file("c/x.v")], &folder).unwrap_err();

@@ -1,12 +1,14 @@
-//! The ATOMiK register file as hardware.
+//! The ATOMiK register file as hardware: from a configuration to readable Verilog and a manifest.
 //!
-//! - [`config`]: which register files there are, their names and latencies
-//! - [`regfile`]: the design itself
-//! - [`expr`], [`circuit`]: run-time-sized signals and modules on rust-hdl's traits
-//! - [`verilog`]: Verilog-2001 for people to read
-//! - [`design`]: [`generate`], the Verilog with its header and its [`Manifest`]
-//! - [`files`]: a design as files, with what FuseSoC and the tools read beside it
-//! - [`waves`]: timing diagrams, out of the simulator
+//! | module | contents |
+//! |---|---|
+//! | [`config`] | the configurations that can be generated, their names and latencies |
+//! | [`regfile`] | the design: lanes, merge tree, reference side, clear, response |
+//! | [`circuit`], [`expr`], [`memory`] | modules and signals of run-time size, as rust-hdl blocks |
+//! | [`verilog`] | writing a circuit as Verilog-2001 |
+//! | [`design`] | [`generate`]: the Verilog with its header, and its [`Manifest`] |
+//! | [`files`] | a design as files, including those for FuseSoC and other tools |
+//! | [`waves`] | timing diagrams, from simulation |
 //!
 //! ```
 //! let config = atomik_hdl::Config::new(64, 512, 4)?;
@@ -16,8 +18,8 @@
 //! # Ok::<(), atomik_hdl::ConfigError>(())
 //! ```
 
-// A description of hardware that makes no sense is a bug of this crate, found when it is described,
-// not something that a user's input can cause: configurations are checked before (see `config`).
+// The panics of this crate are bugs in its own hardware descriptions. User input cannot cause them:
+// a `Config` exists only if it can be generated.
 #![allow(clippy::panic, clippy::expect_used)]
 
 mod block;

@@ -1,19 +1,19 @@
-//! A design for other tools to take: a core description for FuseSoC and a list of files.
+//! Packaging a design for other tools: a FuseSoC core and a file list.
 //!
-//! Keys and targets are those of FuseSoC's CAPI2 reference
+//! Keys and targets follow FuseSoC's CAPI2 reference
 //! (<https://fusesoc.readthedocs.io/en/stable/ref/capi2.html>).
 
 use std::fmt::Write;
 
 use crate::config::Config;
 
-/// The folder, below that of the design, for models of the device's cells.
+/// The folder for simulation models of device cells, below that of the design.
 pub(crate) const MODELS: &str = "sim";
 
 /// The text of `NAME.core`: the design as `atomik:regfile:LABEL:VERSION`.
 ///
-/// Models of cells are there when a core is simulated or linted, itself or as a part of another. No
-/// other target takes them: synthesis would build them in place of the cells.
+/// Only the targets `sim` and `lint` include the models, also when the core is a dependency of
+/// another one. Synthesis would build the models instead of the cells.
 pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[String]) -> String {
     let mut out = format!(
         "CAPI=2:\n\
@@ -74,7 +74,7 @@ pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[Str
     out
 }
 
-/// The text of `NAME.f`: the design's files, one a line, for `verilator -f` and `iverilog -c`.
+/// The text of `NAME.f`: the design's files, one per line, for `verilator -f` and `iverilog -c`.
 pub(crate) fn file_list(rtl: &[String]) -> String {
     rtl.iter().fold(String::new(), |mut list, file| {
         let _ = writeln!(list, "{file}");

@@ -1,30 +1,31 @@
-//! What a memory is made of, by target: an array that synthesis maps by itself, or the block RAM
-//! primitive of the device, instantiated for the sake of its output register.
+//! How memories are implemented on each target: as an array that synthesis maps, or as instantiated
+//! block RAM primitives, whose output register would otherwise stay unused.
 //!
-//! Yosys (0.70) maps an array to block RAM but leaves the register behind it in the fabric, so that
-//! the slow clock-to-out of the bare array is on the path: 5.6 ns on an ECP5 of speed
-//! grade 6, as nextpnr times it.
+//! Yosys (0.70) maps an array to block RAM but leaves the register behind it in the fabric. The
+//! slow clock-to-output of the bare array is then on the path: 5.6 ns on an ECP5 of speed grade 6,
+//! as timed by nextpnr.
 //!
-//! Pins and parameters are those of Lattice FPGA-TN-02204 ("ECP5 and ECP5-5G Memory Usage Guide")
-//! and Gowin UG285 ("BSRAM & SSRAM User Guide"), as Yosys's own mapping uses them.
+//! Pins and parameters follow Lattice FPGA-TN-02204 ("ECP5 and ECP5-5G Memory Usage Guide") and
+//! Gowin UG285 ("BSRAM & SSRAM User Guide"), in the way that Yosys's own mapping uses them.
 
 use crate::config::Target;
 use crate::net::range;
 use std::fmt::Write;
 
-/// Up to this many address bits a memory is cheaper in distributed RAM, where the device has any.
+/// Up to this many address bits, distributed RAM is cheaper on devices that have it.
 const DISTRIBUTED_BITS: u32 = 5;
 
-/// A block RAM primitive, as a memory with one write and one read port and an output register.
+/// A block RAM primitive, used with one write port, one read port and the output register.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Primitive {
-    /// Name of the cell.
+    /// The name of the cell.
     pub cell: &'static str,
-    /// A model of the cell to simulate with.
+    /// A simulation model of the cell.
     pub model: &'static str,
-    /// Bits of a word at 512 words or fewer, 1024, 2048, ... 16384.
+    /// The word width at up to 512 words, 1024, 2048, ... 16384.
     word_bits: [u32; 6],
-    /// Block `i` of a generate loop, for words of so many bits, out of a memory with so many.
+    /// Writes block `i` of a generate loop: arguments are the bits of the block, and of all blocks
+    /// together.
     instance: fn(u32, u32) -> String,
 }
 
@@ -42,22 +43,22 @@ static SDPB: Primitive = Primitive {
     instance: sdpb,
 };
 
-/// How a memory is written down.
+/// The implementation of a memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Storage {
-    /// An array with these attributes.
+    /// An array.
     Array {
         /// `distributed` or `block`.
         style: &'static str,
-        /// Attributes in front of the array.
+        /// The attributes in front of the array.
         attributes: &'static str,
     },
-    /// Blocks side by side.
+    /// Block RAM primitives side by side.
     Blocks(&'static Primitive),
 }
 
 impl Storage {
-    /// For a memory of 2^`address_bits` words on `target`.
+    /// The implementation of 2^`address_bits` words on `target`.
     pub fn new(target: Target, address_bits: u32) -> Storage {
         let shallow = address_bits <= DISTRIBUTED_BITS;
         match target {
@@ -67,7 +68,7 @@ impl Storage {
                 style: "distributed",
                 attributes: "no_rw_check, ram_style = \"distributed\"",
             },
-            // Vivado takes the register behind the array into the block by itself.
+            // Vivado moves the register behind the array into the block RAM by itself.
             Target::Xilinx => Storage::Array {
                 style: "block",
                 attributes: "no_rw_check, rw_addr_collision = \"no\", ram_style = \"block\"",
@@ -83,7 +84,7 @@ impl Storage {
         }
     }
 
-    /// What the manifest calls it: `distributed`, `block`, or `block (DP16KD)`.
+    /// The kind in the manifest: `distributed`, `block`, or `block (DP16KD)`.
     pub fn kind(self) -> String {
         match self {
             Storage::Array { style, .. } => style.into(),
@@ -91,7 +92,7 @@ impl Storage {
         }
     }
 
-    /// The cell that is instantiated, and a model of it.
+    /// The instantiated cell and its simulation model.
     pub fn model(self) -> Option<(&'static str, &'static str)> {
         match self {
             Storage::Array { .. } => None,
@@ -99,28 +100,32 @@ impl Storage {
         }
     }
 
-    /// Whether the module's output is a register of its own, and not a wire out of a cell.
+    /// Whether the module's output is a register, as opposed to a wire from a cell.
     pub fn output_is_register(self) -> bool {
         matches!(self, Storage::Array { .. })
     }
 
-    /// What the module's comment says of it.
+    /// The module's comment.
     pub fn summary(self) -> [&'static str; 3] {
         match self {
             Storage::Array { .. } => [
-                "A read takes two cycles: the array is read into array_q, which is registered again, as in",
-                "block RAM with its output register. Nothing relies on what a read returns at the edge that",
+                "A read takes two cycles: the array is read into array_q, which is registered \
+                 again, as in",
+                "block RAM with its output register. Nothing relies on what a read returns at the \
+                 edge that",
                 "writes the same address, so no_rw_check holds: every reader replaces that word.",
             ],
             Storage::Blocks(_) => [
-                "A read takes two cycles, the second for the output register of the block RAM. Nothing relies",
-                "on what a read returns at the edge that writes the same address: every reader replaces that",
+                "A read takes two cycles, the second for the output register of the block RAM. \
+                 Nothing relies",
+                "on what a read returns at the edge that writes the same address: every reader \
+                 replaces that",
                 "word.",
             ],
         }
     }
 
-    /// The statements of the module for 2^`address_bits` words of `width` bits.
+    /// The module body for 2^`address_bits` words of `width` bits.
     pub fn body(self, width: u32, address_bits: u32, output: &str) -> String {
         match self {
             Storage::Array { attributes, .. } => {
@@ -146,7 +151,7 @@ impl Storage {
 fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) -> String {
     let step = address_bits.saturating_sub(9);
     let bits = primitive.word_bits[step as usize];
-    // Address pins below those that select a word of this many bits.
+    // The number of address pins below those that select a word of this width.
     let shift = 5 - step;
     let count = width.div_ceil(bits);
     let total = count * bits;
@@ -159,7 +164,7 @@ fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) ->
             format!("{{{}, {name}}}", zeros(n))
         }
     };
-    // The lowest pins of the write address enable the bytes of a word.
+    // The lowest pins of the write address are byte enables.
     let low = match shift {
         5 => ", 5'b01111",
         4 => ", 4'b0011",
@@ -205,7 +210,7 @@ fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) ->
     out
 }
 
-/// The part of a vector that belongs to block `i` of the generate loop.
+/// The part of a vector for block `i` of the generate loop.
 fn slice_of(name: &str, bits: u32, total: u32) -> String {
     if total == 1 {
         name.into()
@@ -277,8 +282,8 @@ fn dp16kd(bits: u32, total: u32) -> String {
     for i in 0..14 {
         pins.push(format!(".ADB{i}(read_pins[{i}])"));
     }
-    // Words of 36 bits use both data ports: A the lower half, B the upper one. Narrower words are
-    // written through A and read through B.
+    // Words of 36 bits use both data ports, A for the lower half and B for the upper half. Narrower
+    // words are written through A and read through B.
     for i in 0..36 {
         let (port, pin) = if i < 18 { ('A', i) } else { ('B', i - 18) };
         let value = if i < bits { bit("d", i) } else { "1'b0".into() };

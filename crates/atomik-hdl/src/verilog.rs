@@ -1,8 +1,8 @@
-//! Writes a [`Circuit`] as Verilog-2001 for people to read.
+//! Writes a [`Circuit`] as readable Verilog-2001.
 //!
-//! The logic comes from the same rust-hdl statement tree that rust-hdl's own writer prints; what
-//! differs is the form: ANSI ports with comments, registers as plain `always @(posedge clk)`
-//! blocks, choices as `?:` or `if`, slices with constant bounds, each distinct module once.
+//! The logic comes from the same statement tree that rust-hdl's own writer prints. The form
+//! differs: ANSI ports with comments, registers as plain `always @(posedge clk)` blocks, choices as
+//! `?:` or `if`, slices with constant bounds, each distinct module once.
 
 use crate::circuit::{Child, Circuit};
 use crate::expr::literal_value;
@@ -16,11 +16,12 @@ use rust_hdl::core::atom::AtomKind;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// The modules of `top`, the top module first, then sub-modules in the order of their first use,
-/// each once.
+/// The modules of `top`, by name and text: the top module first, then each sub-module once, in the
+/// order of first use.
 ///
 /// # Panics
-/// When two different modules carry one name, or on a construct that no description here uses.
+/// If two different modules have the same name, or on a construct that this crate's descriptions
+/// never use.
 pub fn modules(top: &Circuit) -> Vec<(String, String)> {
     let mut done: Vec<(String, String)> = vec![];
     let mut add = |name: &str, text: String| match done.iter().find(|(n, _)| n == name) {
@@ -41,7 +42,7 @@ pub fn modules(top: &Circuit) -> Vec<(String, String)> {
     done
 }
 
-/// The longest line written.
+/// The maximum line length.
 const COLUMNS: usize = 100;
 
 struct Port<'a> {
@@ -119,7 +120,7 @@ fn memory_module(memory: &Memory) -> String {
     out
 }
 
-/// A register assignment, or a choice between lists of them.
+/// A register assignment, or a choice between two lists of them.
 #[derive(Debug)]
 enum Clocked {
     Assign(String),
@@ -133,9 +134,9 @@ enum Clocked {
 struct Writer<'a> {
     circuit: &'a Circuit,
     out: String,
-    /// Input connections of every memory and sub-circuit: instance, then port, then value.
+    /// The input connections of each memory and sub-circuit: values by port, by instance.
     connections: BTreeMap<&'a str, BTreeMap<&'a str, String>>,
-    /// The statements in their debugging form, to look for names in.
+    /// The statements in their debug format, to search for names.
     reads: String,
 }
 
@@ -220,7 +221,8 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `NAME$q` of a register is NAME; the output `PORT` of an instance is INSTANCE_PORT.
+    /// The identifier of a net: NAME for `NAME$q` of a register, INSTANCE_PORT for the output
+    /// `PORT` of an instance.
     fn identifier(&self, name: &str) -> String {
         match name.split_once('$') {
             None => name.into(),
@@ -304,7 +306,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Registers of one width that follow each other share a declaration.
+    /// Declares registers. Consecutive registers of the same width share a declaration.
     fn declare_registers(&mut self, statements: &[&'a VerilogStatement]) {
         let mut line = String::new();
         let mut line_width = 0;
@@ -344,7 +346,7 @@ impl<'a> Writer<'a> {
             Child::Circuit(c) => &c.module,
         };
         let ports: Vec<_> = child.nets().iter().filter(|n| n.is_port()).collect();
-        // An output that nobody reads says so in its name.
+        // The name of an unread output starts with `unused_`.
         let output = |port: &str| {
             let read = self.reads.contains(&format!("Signal(\"{name}${port}\")"));
             format!("{}{name}_{port}", if read { "" } else { "unused_" })
@@ -382,7 +384,7 @@ impl<'a> Writer<'a> {
         self.out.push_str("    );\n");
     }
 
-    /// The value of a wire: an assignment as it is, a choice as `?:`.
+    /// The value of a wire; a choice becomes `?:`.
     fn choice(&self, statement: &VerilogStatement, width: u32) -> String {
         match statement {
             VerilogStatement::Assignment(_, value) => self.expression(value, width),
@@ -446,7 +448,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// `width` is the context's: a literal is printed in that many bits.
+    /// `width` is that of the context; literals are printed with it.
     fn expression(&self, e: &VerilogExpression, width: u32) -> String {
         use VerilogExpression as E;
         match e {
@@ -506,7 +508,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// An expression inside another: in parentheses unless it binds tighter than any operator.
+    /// An operand, in parentheses unless it binds more tightly than any operator.
     fn operand(&self, e: &VerilogExpression, width: u32) -> String {
         let text = self.expression(e, width);
         match strip(e) {
@@ -518,7 +520,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The width that an expression has by itself; none for a literal.
+    /// The self-determined width of an expression; none for a literal.
     fn natural_width(&self, e: &VerilogExpression) -> Option<u32> {
         use VerilogExpression as E;
         match e {
@@ -534,8 +536,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// Adds a statement; registers under one condition share one `if`, as nonblocking assignments to
-/// different registers do not see each other.
+/// Adds a statement. Consecutive statements under the same condition share one `if`: nonblocking
+/// assignments to different registers are independent.
 fn push_clocked(list: &mut Vec<Clocked>, statement: Clocked) {
     match (list.last_mut(), statement) {
         (
@@ -557,7 +559,7 @@ fn push_clocked(list: &mut Vec<Clocked>, statement: Clocked) {
     }
 }
 
-/// The child whose clock this statement connects, which is where the child was made.
+/// The child whose clock this statement connects, which marks where the child was added.
 fn child_start(statement: &VerilogStatement) -> Option<&str> {
     match statement {
         VerilogStatement::Assignment(VerilogExpression::Signal(target), _) => {
@@ -586,7 +588,7 @@ fn strip(e: &VerilogExpression) -> &VerilogExpression {
     }
 }
 
-/// Is it the same associative operator?
+/// Whether both are the same associative operator.
 fn same(a: &VerilogOp, b: &VerilogOp) -> bool {
     use VerilogOp::{BitAnd, BitOr, BitXor};
     matches!((a, b), (BitXor, BitXor) | (BitAnd, BitAnd) | (BitOr, BitOr))

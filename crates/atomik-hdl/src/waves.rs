@@ -1,12 +1,10 @@
 //! Timing diagrams of a register file, as sources for WaveDrom.
 //!
-//! Each op has a scene of a few commands. The scene is run on the circuit in rust-hdl's simulator,
-//! and what the ports did is drawn: a diagram cannot show what the hardware does not do. Where
-//! nothing changes for a while, a gap mark stands for the cycles that are left out; the row `cycle`
-//! goes on counting them.
+//! Each op has a scene of a few commands. The scene runs on the circuit in rust-hdl's simulator,
+//! and the diagram shows the resulting port values, so it cannot differ from the hardware. A gap
+//! mark replaces cycles in which nothing changes; the row `cycle` counts them as well.
 //!
-//! The format is WaveJSON, as WaveDrom's tutorial describes it
-//! (<https://wavedrom.com/tutorial.html>).
+//! The format is WaveJSON, described in WaveDrom's tutorial (<https://wavedrom.com/tutorial.html>).
 
 use atomik_algebra::Op;
 use num_bigint::BigUint;
@@ -18,26 +16,26 @@ use crate::config::Config;
 use crate::files::{Error, TextFile};
 use crate::regfile;
 
-/// Fewer cycles without a change than this are drawn and not cut.
+/// Shorter runs of unchanged cycles are drawn, not cut.
 const SHORTEST_GAP: usize = 4;
 
-/// How much wider a cycle is than WaveDrom's own measure: the name of an op must fit into one.
+/// The horizontal scale: the name of an op must fit into one cycle.
 const SCALE: u32 = 2;
 
-/// Enough for every path through a settled circuit; rust-hdl gives up after so many rounds.
+/// The number of rounds after which rust-hdl gives up on settling; more than any path needs.
 const ROUNDS: usize = 100;
 
-/// What a diagram is about.
+/// The subject of a diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scene {
-    /// One op: the state before it, the op, the state after it.
+    /// One op, with the state before and after it.
     Op(Op),
-    /// A reset with a response in flight, and the clear that follows.
+    /// A reset while a response is in flight, and the clear that follows.
     Reset,
 }
 
 impl Scene {
-    /// Every scene, ops in the order of their codes.
+    /// Every scene: the ops in the order of their codes, then the reset.
     pub fn all() -> impl Iterator<Item = Scene> {
         Op::ALL.into_iter().map(Scene::Op).chain([Scene::Reset])
     }
@@ -50,7 +48,7 @@ impl Scene {
         }
     }
 
-    /// The commands, cycle by cycle, on a register file that has just been cleared.
+    /// The inputs of each cycle, for a register file that has just been cleared.
     fn steps(self, config: &Config) -> Vec<Step> {
         let one = |op, data| Step::commands(&[(op, data)]);
         let mut steps = vec![
@@ -74,7 +72,7 @@ impl Scene {
                 steps.push(one(Op::Read, 0));
             }
             Scene::Op(op) => {
-                // Data that an op does not take are there to show that it does not.
+                // The data shows that ops without data ignore it.
                 steps.push(one(op, 0xc3).subject());
                 steps.push(one(Op::Read, 0));
             }
@@ -85,7 +83,7 @@ impl Scene {
                 };
                 steps.extend([Step::default(), reset.clone(), reset]);
                 let ready = steps.len() - 1 + config.clear_cycles() as usize;
-                // Offered too early, and ignored.
+                // Offered before `ready`, so ignored.
                 steps.extend([Step::default(), one(Op::Load, 0xff)]);
                 steps.resize(ready, Step::default());
                 steps.push(one(Op::Read, 0).subject());
@@ -97,13 +95,13 @@ impl Scene {
     }
 }
 
-/// What the inputs are in one cycle.
+/// The inputs of one cycle.
 #[derive(Clone, Debug, Default)]
 struct Step {
     rst: bool,
-    /// The commands of lane 0 and of the lanes behind it, with their data.
+    /// The commands of lanes 0, 1, ..., with their data.
     commands: Vec<(Op, u32)>,
-    /// Whether this is what the diagram is about; it is drawn in colour.
+    /// Whether this cycle is the subject of the diagram, drawn in colour.
     subject: bool,
 }
 
@@ -123,7 +121,7 @@ impl Step {
     }
 }
 
-/// What the outputs were in one cycle.
+/// The outputs of one cycle.
 #[derive(Clone, Debug)]
 struct Outputs {
     ready: bool,
@@ -140,7 +138,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// After a reset, in the first cycle with `ready` high.
+    /// A register file after reset, in the first cycle with `ready` high.
     fn cleared(config: &Config) -> Bench {
         let mut bench = Bench {
             config: *config,
@@ -157,11 +155,11 @@ impl Bench {
         bench
     }
 
-    /// Sets the inputs, looks at the outputs ahead of the rising edge, then makes that edge.
+    /// Sets the inputs, samples the outputs before the rising edge, then makes that edge.
     fn cycle(&mut self, step: &Step) -> Outputs {
         let config = self.config;
         let (width, bits) = (config.width(), config.address_bits());
-        // Every input bit without a meaning is 1, so that one that has an effect is seen.
+        // Every don't-care input bit is 1, so that an unwanted effect shows.
         let ones = |n: u32| (BigUint::from(1u32) << n) - 1u32;
         let mut valid = BigUint::ZERO;
         let mut data = ones(config.lanes() * width);
@@ -216,12 +214,12 @@ impl Bench {
     }
 }
 
-/// The address that every command of a scene goes to.
+/// The address that all commands of a scene use.
 fn address(config: &Config) -> u32 {
     3 & ((1 << config.address_bits()) - 1)
 }
 
-/// The low bits of a word, as many as there are.
+/// The low `width` bits of a word.
 fn cut(word: u32, width: u32) -> BigUint {
     if width < u32::BITS {
         (word & ((1 << width) - 1)).into()
@@ -230,24 +228,24 @@ fn cut(word: u32, width: u32) -> BigUint {
     }
 }
 
-/// What is drawn of a signal in a cycle.
+/// How a signal is drawn in one cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Cell {
     Bit(bool),
-    /// The value as a text, and whether in colour.
+    /// A value as text, and whether it is coloured.
     Value(String, bool),
-    /// What the signal is has no meaning.
-    Meaningless,
+    /// The signal has no meaning.
+    DontCare,
 }
 
-/// A signal over all cycles, and names for cycles that arrows begin or end at.
+/// A signal over all cycles, and marks at which arrows start or end.
 struct Row {
     name: String,
     cells: Vec<Cell>,
     marks: Vec<(usize, char)>,
 }
 
-/// A row as WaveDrom takes it.
+/// A row in WaveJSON.
 #[derive(Serialize)]
 struct Lane<'a> {
     name: &'a str,
@@ -258,19 +256,19 @@ struct Lane<'a> {
     node: String,
 }
 
-/// The diagrams of every [`Scene`], in their order, on the register file of `config`:
-/// `NAME_read.json` and so on.
+/// The diagrams of every [`Scene`], in order, for the register file of `config`: `NAME_read.json`
+/// and so on.
 ///
-/// The arrows in them name the cycles between a command and its response and, in the scene of the
-/// reset, between the last cycle of the reset and `ready`.
+/// Arrows show the number of cycles from a command to its response and, for the reset, from the
+/// last cycle of the reset to `ready`.
 ///
-/// The clear is simulated cycle by cycle, and takes minutes for the deepest register files.
+/// The clear is simulated cycle by cycle, which takes minutes for the deepest register files.
 ///
 /// # Errors
 /// None in practice: a diagram is plain text.
 ///
 /// # Panics
-/// When the circuit does not settle in simulation, which is a bug of this crate.
+/// If the circuit does not settle in simulation, which is a bug of this crate.
 pub fn files(config: &Config) -> Result<Vec<TextFile>, Error> {
     let cleared = Bench::cleared(config);
     Scene::all()
@@ -283,7 +281,7 @@ pub fn files(config: &Config) -> Result<Vec<TextFile>, Error> {
         .collect()
 }
 
-/// The WaveJSON of a scene, played on a register file that has just been cleared.
+/// The WaveJSON of a scene, run on a register file that has just been cleared.
 fn diagram(scene: Scene, mut bench: Bench) -> Result<String, Error> {
     let config = &{ bench.config };
     let steps = scene.steps(config);
@@ -321,7 +319,8 @@ fn diagram(scene: Scene, mut bench: Bench) -> Result<String, Error> {
     }
     let title = format!("{} on {}", scene.name().to_uppercase(), config.name());
     Ok(format!(
-        "{{\n  \"config\": {{\"hscale\": {SCALE}}},\n  \"head\": {{\"text\": {}}},\n  \"signal\": [\n{}\n  ],\n  \"edge\": {}\n}}\n",
+        "{{\n  \"config\": {{\"hscale\": {SCALE}}},\n  \"head\": {{\"text\": {}}},\n  \
+         \"signal\": [\n{}\n  ],\n  \"edge\": {}\n}}\n",
         serde_json::to_string(&title)?,
         signals.join(",\n"),
         serde_json::to_string(&arrows)?,
@@ -330,7 +329,7 @@ fn diagram(scene: Scene, mut bench: Bench) -> Result<String, Error> {
 
 type Groups = Vec<(Option<String>, Vec<Row>)>;
 
-/// The rows: the reset's, those of each lane that has a part in the scene, and the response.
+/// The rows: reset, each lane that the scene uses, and the response.
 fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) -> Groups {
     let cells = |cell: &dyn Fn(usize) -> Cell| (0..steps.len()).map(cell).collect();
     let row = |name: String, cell: &dyn Fn(usize) -> Cell| Row {
@@ -347,7 +346,7 @@ fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) ->
 
     let used = steps.iter().map(|step| step.commands.len()).max();
     for lane in 0..used.unwrap_or(0) {
-        // The part of a port that belongs to the lane.
+        // The lane's part of a port.
         let part = |port: &str, bits: u32| {
             let (low, high) = (lane as u32 * bits, (lane as u32 + 1) * bits - 1);
             match (config.lanes(), bits) {
@@ -358,11 +357,9 @@ fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) ->
         };
         let value = |text: &dyn Fn(Op, u32) -> Option<String>, i: usize| {
             let Some(&(op, data)) = steps[i].commands.get(lane) else {
-                return Cell::Meaningless;
+                return Cell::DontCare;
             };
-            text(op, data).map_or(Cell::Meaningless, |text| {
-                Cell::Value(text, steps[i].subject)
-            })
+            text(op, data).map_or(Cell::DontCare, |text| Cell::Value(text, steps[i].subject))
         };
         let mut rows = vec![row(part("cmd_valid", 1), &|i| {
             Cell::Bit(steps[i].commands.len() > lane)
@@ -401,29 +398,28 @@ fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) ->
             Outputs {
                 valid: true, data, ..
             } => Cell::Value(hex(data, config), coloured(i)),
-            _ => Cell::Meaningless,
+            _ => Cell::DontCare,
         }),
         row("rsp_clean".into(), &|i| match &outputs[i] {
             Outputs {
                 valid: true, clean, ..
             } => Cell::Bit(*clean),
-            _ => Cell::Meaningless,
+            _ => Cell::DontCare,
         }),
     ];
     groups.push((Some("response".into()), response));
     groups
 }
 
-/// The value in hexadecimal, without leading zeros above two digits: words of 256 bits must fit
-/// into a cycle.
+/// The value in hexadecimal, padded to two digits only, because words of 256 bits must fit into a
+/// cycle.
 fn hex(value: &BigUint, config: &Config) -> String {
     let digits = config.width().div_ceil(4).min(2) as usize;
     format!("0x{value:0digits$x}")
 }
 
-/// Arrows from the last command with a response to that response, and from the reset to `ready`;
-/// with the rows, where the cycles that they begin and end at are marked now: in capitals, which
-/// WaveDrom does not draw.
+/// Adds the arrows: from the last command to its response, and from the reset to `ready`. Returns
+/// them with the rows in which their ends are marked, in capitals, which WaveDrom does not draw.
 fn arrows(
     scene: Scene,
     steps: &[Step],
@@ -464,8 +460,7 @@ fn arrows(
     (arrows, groups)
 }
 
-/// The cycles that are drawn, in order, with nothing where a gap mark stands for the cycles
-/// between.
+/// The cycles to draw, in order; None is a gap mark in place of unchanged cycles.
 fn kept<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Option<usize>> {
     let rows: Vec<&Row> = rows.collect();
     let cycles = rows.first().map_or(0, |row| row.cells.len());
@@ -479,8 +474,8 @@ fn kept<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Option<usize>> {
             end += 1;
         }
         if end - i >= SHORTEST_GAP {
-            // One quiet cycle is drawn behind the mark, so that the change that follows does not
-            // touch it.
+            // One unchanged cycle is drawn after the mark, so that the next change does not touch
+            // it.
             kept.push(None);
             i = end - 1;
         }
@@ -502,11 +497,11 @@ impl Row {
             };
             let cell = &self.cells[*cycle];
             wave.push(match cell {
-                // Every command and every response has a box of its own.
-                Cell::Bit(_) | Cell::Meaningless if last == Some(cell) => '.',
+                // Each command and each response has its own box.
+                Cell::Bit(_) | Cell::DontCare if last == Some(cell) => '.',
                 Cell::Bit(false) => '0',
                 Cell::Bit(true) => '1',
-                Cell::Meaningless => 'x',
+                Cell::DontCare => 'x',
                 Cell::Value(text, coloured) => {
                     data.push(text.as_str());
                     if *coloured { '3' } else { '=' }

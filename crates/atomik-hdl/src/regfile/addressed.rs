@@ -1,4 +1,4 @@
-//! DEPTH > 1: the lanes, the merge of what they read, and the reference side.
+//! DEPTH > 1: the lanes, the merge of their words, and the reference side.
 
 use super::control::{decode, is_accum};
 use super::ports::ports;
@@ -20,7 +20,6 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let lanes = 0..config.lanes() as usize;
     let relay = relay::circuit(config);
     let groups = lanes.len().div_ceil(relay::LANES);
-    // Lane 0's address at stage 1, made below.
     let clear_addr = clear_addr.unwrap_or_else(|| Expr::zero(config.address_bits()));
     let clearing = m.register("clearing", &active);
     let clearing_addr = m.register("clearing_addr", &clear_addr);

@@ -1,13 +1,13 @@
-//! The clear sequencer: counts through the addresses after a reset.
+//! The clear sequencer: steps through all addresses after a reset.
 
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Drive, Expr, select};
 
-/// Bits of the counter that a carry runs through.
+/// The width of a counter slice: a carry does not run further in one cycle.
 const SLICE: u32 = 3;
 
-/// Instantiates the clear sequencer. Returns `active` and, where there are addresses, the address
+/// Instantiates the clear sequencer. Returns its `active` and, if there are addresses, the address
 /// being cleared.
 pub(super) fn instantiate(m: &mut Circuit, config: &Config, rst: &Expr) -> (Expr, Option<Expr>) {
     m.section("Reset: clears every address, holding ready low.");
@@ -24,12 +24,14 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let mut m = Circuit::new(
         format!("{}_clear", config.name()),
         &[
-            "Clear sequencer. While active is high, a clear of addr takes the place of every command.",
+            "Clear sequencer. While active is high, a clear of addr takes the place of every \
+             command.",
             &format!(
                 "It runs for {} cycles after a reset: all addresses, and long enough for whatever",
                 1u32 << bits
             ),
-            "was in flight to leave the pipeline without effect. For 8 cycles more nothing is accepted:",
+            "was in flight to leave the pipeline without effect. For 8 cycles more nothing is \
+             accepted:",
             "a lane must not read an address whose clear is still on its way to the memory.",
         ],
     );
@@ -50,7 +52,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let rst = m.register("rst_delayed", &raw);
     m.assign("rst_q", &rst);
     m.section(&format!(
-        "Position in the clear, in slices of {SLICE} bits, so that no carry is longer than that: all ones in\n\
+        "Position in the clear, in slices of {SLICE} bits, so that no carry is longer than that: \
+         all ones in\n\
          the lowest slice is seen a cycle ahead, all ones in the others, which stand still by\n\
          then, in a chain of registers."
     ));
@@ -73,7 +76,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         "nearly",
         count[0].equals(&Expr::constant((1 << slices[0].1) - 2, slices[0].1)),
     );
-    // Carry out of the slices up to this one, in the cycle in which all of them are all ones.
+    // `full`: whether all slices above the lowest, up to this one, are all ones.
+    // `wrap`: the carry out of the lowest slice.
     let mut full: Option<Expr> = None;
     let mut wrap: Option<Expr> = None;
     for (i, &(_, width)) in slices.iter().enumerate() {
@@ -108,7 +112,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         "active_q",
         select(&rst, one(), select(&last, zero(), Drive::Hold)),
     );
-    // The counter has at least two slices, so there is a carry out of the lowest.
+    // The counter has at least two slices, so the lowest has a carry out.
     let wrap = wrap.unwrap_or_else(|| Expr::zero(1));
     m.set_next(
         "hold_q",

@@ -5,17 +5,17 @@ use crate::circuit::Circuit;
 use crate::expr::Expr;
 use atomik_algebra::Op;
 
-/// Lane 0's op as one bit per effect.
+/// Lane 0's op, as one bit per effect.
 pub(super) struct Control {
-    /// LOAD: the value becomes the reference. Stage 2.
+    /// LOAD: set the reference to the value. Stage 2.
     pub load: Expr,
-    /// LOAD, SWAP, DRAIN: the accumulator restarts from here. Stage 2.
+    /// LOAD, SWAP, DRAIN: set the delta to zero. Stage 2.
     pub freeze: Expr,
-    /// A clear: everything becomes zero. Stage 1.
+    /// A clear: set everything to zero. Stage 1.
     pub zero: Expr,
-    /// READ, SWAP: respond with the state. DELTA and DRAIN respond with the delta. Stage 1.
+    /// READ, SWAP: respond with the state, not with the delta. Stage 1.
     pub state: Expr,
-    /// READ, SWAP, DELTA, DRAIN. Stage 1.
+    /// READ, SWAP, DELTA, DRAIN: respond. Stage 1.
     pub respond: Expr,
 }
 
@@ -42,12 +42,12 @@ pub(super) fn decode(m: &mut Circuit, ports: &Ports, ready: &Expr, clearing: &Ex
     }
 }
 
-/// One bit: `code` is that of `op`.
+/// One bit: whether `code` is that of `op`.
 fn is(op: Op, code: &Expr) -> Expr {
     code.equals(&Expr::constant(op.code().into(), 3))
 }
 
-/// One bit: `code` is that of ACCUM.
+/// One bit: whether `code` is that of ACCUM.
 pub(super) fn is_accum(code: &Expr) -> Expr {
     is(Op::Accum, code)
 }

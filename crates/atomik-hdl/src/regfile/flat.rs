@@ -1,5 +1,5 @@
-//! DEPTH = 1: one address, no memory. All lanes' deltas of a cycle are merged in a pipelined tree
-//! and folded into one running total.
+//! DEPTH = 1: one address, no memory. A pipelined tree merges the deltas of all lanes in a cycle,
+//! and their xor is accumulated into a single running total.
 
 use super::control::{decode, is_accum};
 use super::ports::ports;
@@ -69,10 +69,10 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m
 }
 
-/// Slices that one relay drives.
+/// The number of slices that one relay drives.
 const SLICES: u32 = 4;
 
-/// Carries the valid bits to a few of the slices.
+/// The relay: registers the valid bits for a group of slices.
 fn relay(config: &Config) -> Circuit {
     let lanes = config.lanes();
     let mut m = Circuit::new(
@@ -94,7 +94,7 @@ fn relay(config: &Config) -> Circuit {
     m
 }
 
-/// Some bits of everything, with registers of its own for what steers them.
+/// A slice of the accumulator, with its own control registers.
 fn slice(config: &Config) -> Circuit {
     let (w, lanes) = (config.slice_width(), config.lanes());
     let (z, end) = (config.total_stage(), config.delta_stage());

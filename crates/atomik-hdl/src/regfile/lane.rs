@@ -1,21 +1,22 @@
-//! One lane: addresses, comparisons and validity here; the data, its private accumulator memory and
-//! the copy of that memory which lane 0's commands read, in slices ([`super::lane_slice`]).
+//! One lane. This part has the addresses, their comparison and the valid bits. The slices
+//! ([`super::lane_slice`]) have the data, the lane's private accumulator memory, and the copy of it
+//! that lane 0's commands read.
 //!
-//! The loop reads the memory at the edge after stage 2 and writes it at the edge after stage T
-//! ([`Config::write_stage`]), so of the commands before it only those more than D = T - 2 cycles
-//! back are in the word it reads:
-//! - up to D - 1 cycles back: the delta is still in flight and is added, deltas commute;
-//! - D cycles back: written at the very edge of the read, so the word read is replaced by the word
-//!   written (which holds everything up to there).
+//! The accumulation loop reads its memory at the edge after stage 2 and writes it at the edge after
+//! stage T ([`Config::write_stage`]). So a word read contains the commands that are more than
+//! D = T - 2 cycles older. Of the others:
+//! - 1 to D - 1 cycles older: the delta is in flight. It is added, because deltas commute.
+//! - D cycles older: its word is written at the very edge of the read. The word written, which
+//!   contains everything up to that command, replaces the word read.
 //!
-//! The readout copy is read at the edge after stage T - 1, which is the edge that writes the
-//! command one cycle back; again that word is replaced. So no memory is ever relied on to return
-//! anything in particular at an edge that also writes the address.
+//! The readout copy is read at the edge after stage T - 1, which also writes the command one cycle
+//! older; again the word written replaces the word read. So nothing relies on what a memory returns
+//! at an edge that writes the same address.
 //!
-//! A clear is a command like any other: it writes, and its word is zero whatever was there. No
-//! command comes within D cycles behind a clear, since it would read a word that is not zero yet.
+//! A clear is a command that writes zero, whatever the old word. No command follows within D cycles
+//! of a clear, because it would read a word that is not zero yet.
 
-use super::compare::equal_slices;
+use super::compare::equal_groups;
 use super::lane_slice;
 use crate::circuit::Circuit;
 use crate::config::Config;
@@ -27,7 +28,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let mut m = Circuit::new(
         format!("{}_lane", config.name()),
         &[
-            "One lane: accumulates a delta into its own memory in every cycle, and reads the word at",
+            "One lane: accumulates a delta into its own memory in every cycle, and reads the word \
+             at",
             "lane 0's address as every earlier command, and no later one, left it.",
             "x_s3 and x_s5, read in one cycle, belong to commands two cycles apart.",
         ],
@@ -57,15 +59,16 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let valid = m.delay("valid", &valid_s2, 2, t);
 
     m.section(&format!(
-        "Stage 2: same address as the command 1 to {d} cycles before? First step, by groups of bits."
+        "Stage 2: same address as the command 1 to {d} cycles before? First step, by groups of \
+         bits."
     ));
     let equal: Vec<Expr> = (1..=d)
-        .map(|d| equal_slices(&mut m, &format!("equal{d}_s2"), &addr_s1, addr.at(1 + d)))
+        .map(|d| equal_groups(&mut m, &format!("equal{d}_s2"), &addr_s1, addr.at(1 + d)))
         .collect();
 
     m.section("Readout: did the command before lane 0's write the address that lane 0 reads?");
     let read_addr = m.delay("read_addr", &read_addr_s2, 2, t - 2);
-    let read_equal = equal_slices(&mut m, "read_equal_s3", &read_addr_s2, addr.at(3));
+    let read_equal = equal_groups(&mut m, "read_equal_s3", &read_addr_s2, addr.at(3));
 
     m.section("The data.");
     let slice = lane_slice::circuit(config);

@@ -1,5 +1,5 @@
-//! Some bits of a lane's data, with a memory and registers of their own for what steers them: no
-//! control bit drives more than one slice, and nothing that belongs together lies far apart.
+//! A slice of a lane's data, with its own memories and control registers. No control register
+//! drives more than one slice, so its loads can be placed close to it.
 
 use super::compare::equal_bits;
 use super::slice_memory::memory;
@@ -56,7 +56,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m.assign(&passed_out, data.at(config.passed_stage()));
 
     m.section(
-        "Stage 3: same address, and there was a command. A clear looks at none of them, its delta is\n\
+        "Stage 3: same address, and there was a command. A clear looks at none of them, its delta \
+         is\n\
          zero and it replaces the word that it reads.",
     );
     let hit: Vec<Expr> = equal
@@ -127,7 +128,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
 
     m.section(&format!(
-        "Stage {last}: the word. If the command before wrote it at the edge of the read, what it wrote."
+        "Stage {last}: the word. If the command before wrote it at the edge of the read, what it \
+         wrote."
     ));
     let read_hit = m.register("read_hit_s4", read_equal.all() & valid_at(4));
     let read_hit = m.delay("read_hit", &read_hit, 4, last - 1);

@@ -3,8 +3,8 @@
 use crate::circuit::Circuit;
 use crate::expr::Expr;
 
-/// Reduces `words`, all of `stage`, to their xor, four at a time with a register after each level.
-/// Returns the xor and its stage.
+/// Reduces `words`, all at `stage`, to their xor: four words at a time, with a register after each
+/// level. Returns the xor and its stage.
 pub(super) fn merge(m: &mut Circuit, mut words: Vec<Expr>, mut stage: u32) -> (Expr, u32) {
     while words.len() > 1 {
         stage += 1;

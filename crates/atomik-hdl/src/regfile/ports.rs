@@ -4,7 +4,7 @@ use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::Expr;
 
-/// The inputs, as the logic reads them.
+/// The inputs, split by lane.
 pub(super) struct Ports {
     pub rst: Expr,
     pub valid: Expr,

@@ -1,19 +1,22 @@
-//! The reference side: per address a base and an offset, which turn the lanes' total into the
+//! The reference side: a base and an offset per address, which turn the total of the lanes into the
 //! delta and the state.
 //!
-//! total: xor of every delta an address ever took (never cleared between resets). base: the total
-//! at the last LOAD, SWAP or DRAIN. offset: reference xor base. Then delta = base ^ total and state
-//! = offset ^ total. SWAP and DRAIN change neither the total nor the state, so they leave the
-//! offset alone; both memories are only ever written with functions of the total and of LOAD's
-//! value, never of themselves: there is no loop here.
+//! - total: the xor of every delta since the last reset
+//! - base: the total at the last LOAD, SWAP or DRAIN
+//! - offset: reference xor base
+//!
+//! Then delta = base ^ total, and state = offset ^ total. SWAP and DRAIN change neither the total
+//! nor the state, so they leave the offset alone. Both memories are only written with functions of
+//! the total and of LOAD's value, never of their own words, so there is no loop here.
 
-use super::compare::{equal_bits, equal_slices};
+use super::compare::{equal_bits, equal_groups};
 use super::slice_memory::memory;
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Expr, gate, gate_not, select};
 
-/// `z` is the stage at which the total is registered, `end` that of delta and state.
+/// The reference side, made of slices. `z` is the stage of the total, `end` that of delta and
+/// state.
 pub(super) fn circuit(config: &Config) -> Circuit {
     let (w, a) = (config.width(), config.address_bits());
     let (z, end) = (config.total_stage(), config.delta_stage());
@@ -21,8 +24,10 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let mut m = Circuit::new(
         format!("{}_reference", config.name()),
         &[
-            "Reference side: base (the total at the last LOAD, SWAP or DRAIN) and offset (reference",
-            "xor base) of every address. Delta = base ^ total, state = offset ^ total; SWAP and DRAIN",
+            "Reference side: base (the total at the last LOAD, SWAP or DRAIN) and offset \
+             (reference",
+            "xor base) of every address. Delta = base ^ total, state = offset ^ total; SWAP and \
+             DRAIN",
             "change neither total nor state, so only LOAD writes the offset.",
         ],
     );
@@ -53,7 +58,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         "Stage {z}: same address as the command before? First step, by groups of bits."
     ));
     let addr = m.register(&s("addr", z), &addr_before);
-    let equal = equal_slices(&mut m, &s("equal", z), &addr_before, &addr);
+    let equal = equal_groups(&mut m, &s("equal", z), &addr_before, &addr);
 
     m.section("The data.");
     let slice = slice(config);
@@ -86,7 +91,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m
 }
 
-/// The memories are read at the edge after stage `r`, and written at the one after that.
+/// A slice of the reference side. Its memories are read at the edge after stage `r` and written one
+/// edge later.
 fn slice(config: &Config) -> Circuit {
     let (w, a) = (config.slice_width(), config.address_bits());
     let (z, end) = (config.total_stage(), config.delta_stage());

@@ -1,9 +1,9 @@
-//! Carries what all lanes need to a few of them: one register for each signal.
+//! The relay: registers the signals that all lanes need, for a group of lanes.
 
 use crate::circuit::Circuit;
 use crate::config::Config;
 
-/// Lanes that one relay drives.
+/// The number of lanes that one relay drives.
 pub(super) const LANES: usize = 4;
 
 pub(super) fn circuit(config: &Config) -> Circuit {

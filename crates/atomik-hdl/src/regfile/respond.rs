@@ -4,7 +4,8 @@ use crate::circuit::{Circuit, Staged};
 use crate::config::Config;
 use crate::expr::{Expr, select};
 
-/// Instantiates the response stages. `delta` is the command's delta, `chosen` what it responds with.
+/// Instantiates the response stages. `delta` is the delta before the command, `chosen` the word
+/// that it responds with.
 pub(super) fn instantiate(
     m: &mut Circuit,
     config: &Config,
@@ -39,7 +40,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let mut m = Circuit::new(
         format!("{}_respond", config.name()),
         &[
-            "Response: the state or delta on its way, and whether the delta was zero, found four bits",
+            "Response: the state or delta on its way, and whether the delta was zero, found four \
+             bits",
             "at a time.",
         ],
     );

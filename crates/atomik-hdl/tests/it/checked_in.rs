@@ -1,4 +1,4 @@
-//! What is generated under `hdl/` is what this generator writes.
+//! The generated files in `hdl/` are current.
 
 use atomik_hdl::design::reference_configs;
 use atomik_hdl::files::{Arrangement, TextFile, files};
@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-const REMEDY: &str = "hdl/README.md says how it is regenerated; review the difference like source";
+const REMEDY: &str =
+    "regenerate it as described in hdl/README.md, and review the difference like source";
 
-/// Holds the files of the folder that are generated, by the ends of their names, to `expected`.
+/// Checks that the generated files of the folder, those whose names end in `kinds`, are `expected`.
 fn check(folder: &Path, expected: Vec<TextFile>, kinds: &[&str]) {
     let expected: BTreeMap<_, _> = expected.into_iter().map(|f| (f.name, f.text)).collect();
     for (file, text) in &expected {
@@ -27,7 +28,7 @@ fn check(folder: &Path, expected: Vec<TextFile>, kinds: &[&str]) {
         let generated = kinds.iter().any(|kind| file.ends_with(kind));
         assert!(
             !generated || expected.contains_key(&file),
-            "{file} in {} belongs to no reference configuration: remove it, or add it to REFERENCE",
+            "{file} in {} is not of a reference configuration: remove it, or add one to REFERENCE",
             folder.display()
         );
     }
@@ -61,7 +62,7 @@ fn the_checked_in_timing_diagrams_are_current_and_each_is_rendered() {
     sources.sort();
     assert_eq!(
         rendered, sources,
-        "scripts/render-waves.sh renders hdl/waves"
+        "run scripts/render-waves.sh to render hdl/waves"
     );
     check(&folder, expected, &[".json"]);
 }

@@ -1,4 +1,4 @@
-//! The description under rust-hdl's own eyes: its checks, and its simulator one step at a time.
+//! The hardware description passes rust-hdl's own checks, and behaves in its simulator as specified.
 
 use atomik_hdl::circuit::Circuit;
 use atomik_hdl::config::{LANES, WIDTHS};
@@ -8,7 +8,7 @@ use rust_hdl::core::block::Block;
 use rust_hdl::core::check_error::{CheckError, check_all};
 use rust_hdl::core::simulate::simulate;
 
-/// Drives `inputs`, looks at the outputs before the rising edge, then makes that edge.
+/// Drives `inputs`, samples the outputs before the rising edge, then makes that edge.
 fn cycle<T>(circuit: &mut Circuit, inputs: &[(&str, u64)], outputs: impl Fn(&Circuit) -> T) -> T {
     for (name, value) in inputs {
         assert!(
@@ -42,7 +42,7 @@ fn every_shape_passes_the_checks_of_rust_hdl() {
 }
 
 #[test]
-fn the_checks_of_rust_hdl_see_an_output_that_nothing_drives() {
+fn the_checks_of_rust_hdl_report_an_undriven_output() {
     let mut circuit = Circuit::new("open", &[]);
     circuit.output("nothing", 4, "left open");
     circuit.connect_all();
@@ -51,7 +51,8 @@ fn the_checks_of_rust_hdl_see_an_output_that_nothing_drives() {
 
 #[test]
 fn latency_and_clear_are_as_measured_in_the_simulator() {
-    // All levels of the zero detector (widths), of the merge tree (lanes) and of the clear counter.
+    // These cover all levels of the zero detector (width), the merge tree (lanes) and the clear
+    // counter (depth).
     let shapes = [
         (1, 1, 1),
         (8, 1, 2),
@@ -100,14 +101,14 @@ fn a_read_at_the_edge_that_writes_the_address_returns_neither_the_old_word_nor_t
     );
     circuit.assign("read", &read);
 
-    // (en, to, word, from) and what comes out two cycles later.
+    // (en, to, word, from), and the word read two cycles later.
     let steps = [
         (1, 1, 0x5a, 0, 0),
         (0, 1, 0x33, 1, 0x5a), // read only: the stored word
         (1, 2, 0x33, 1, 0x5a), // another address: the stored word
         (1, 1, 0x33, 1, 0xa5), // collision: the complement of the old word
-        (0, 1, 0x00, 1, 0x33), // the write itself went well
-        (1, 1, 0x33, 1, 0xcc), // collision, even when it writes what is there
+        (0, 1, 0x00, 1, 0x33), // the write itself took effect
+        (1, 1, 0x33, 1, 0xcc), // collision, even if it writes the stored word
     ];
     let mut seen = vec![];
     for (en, to, word, from, _) in steps.into_iter().chain([(0, 0, 0, 0, 0); 2]) {

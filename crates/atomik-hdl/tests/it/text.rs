@@ -1,5 +1,4 @@
-//! What the generated text and its manifest promise, for every configuration there is, and for
-//! every target.
+//! Properties of the generated text and its manifest, for every configuration and every target.
 
 use atomik_hdl::{Config, Design, Manifest, Target, generate};
 use sha2::{Digest, Sha256};
@@ -79,10 +78,10 @@ fn the_same_configuration_gives_the_same_bytes() {
 }
 
 #[test]
-fn the_text_is_plain_and_fits_the_page() {
+fn the_text_is_ascii_and_fits_100_columns() {
     for (config, design) in DESIGNS.iter() {
         let name = config.name();
-        // Neither system functions nor names that a synthesis tool would have to escape.
+        // Neither system functions nor names that need escaping.
         assert!(!design.verilog.contains('$'), "{name}");
         assert!(design.verilog.is_ascii(), "{name}");
         assert!(
@@ -98,7 +97,7 @@ fn the_text_is_plain_and_fits_the_page() {
 }
 
 #[test]
-fn every_module_is_there_once_under_the_prefix_of_the_design() {
+fn every_module_occurs_once_with_the_prefix_of_the_design() {
     for (config, design) in DESIGNS.iter() {
         let top = config.name();
         let names = module_names(&design.verilog);
@@ -108,7 +107,7 @@ fn every_module_is_there_once_under_the_prefix_of_the_design() {
         }
         let distinct: BTreeSet<_> = names.iter().collect();
         assert_eq!(distinct.len(), names.len(), "{names:?}");
-        // The shape decides how many there are, the number of lanes does not.
+        // The number of modules depends on the depth, not on the lanes.
         assert_eq!(
             names.len(),
             if config.depth() == 1 { 5 } else { 9 },
@@ -199,7 +198,7 @@ fn the_manifest_lists_the_ports_of_the_module_with_the_bits_of_the_specification
 }
 
 #[test]
-fn the_manifest_says_what_was_generated_and_how() {
+fn the_manifest_describes_the_design_and_how_it_was_generated() {
     for (
         config,
         Design {
@@ -289,8 +288,7 @@ fn the_manifest_lists_the_memories_that_the_text_instantiates() {
             ("offset_memory", slices),
         ];
         assert_eq!(memories, expected, "{name}");
-        // Instances in the text: of the lane module, times those of a slice in it, times those of a
-        // memory in that.
+        // Instances in the text: lanes, slices per lane, memories per slice.
         let instances = |line: &str| verilog.lines().filter(|l| l.starts_with(line)).count() as u32;
         assert_eq!(instances(&format!("    {name}_lane lane")), lanes);
         assert_eq!(instances(&format!("    {name}_lane_slice slice")), slices);

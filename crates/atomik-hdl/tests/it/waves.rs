@@ -1,4 +1,4 @@
-//! Timing diagrams, read back and held against the specification: the software model, the latency
+//! Timing diagrams, read back and compared with the specification: the software model, the latency
 //! and the clear time.
 
 use atomik_algebra::{DynRegisterFile, Op};
@@ -7,18 +7,19 @@ use atomik_hdl::{Config, Target};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A diagram as a reader understands it.
+/// A diagram, parsed the way a reader would.
 struct Drawn {
-    /// For each signal its state in every cycle that is drawn: `0`, `1`, `x`, or the text of its
-    /// box.
+    /// The state of each signal in every drawn cycle: `0`, `1`, `x`, or the text of its box.
     signals: BTreeMap<String, BTreeMap<usize, String>>,
     /// The text of every coloured box, by signal.
     coloured: BTreeMap<String, Vec<String>>,
-    /// Arrows: where they begin, where they end, what stands on them.
+    /// The start and end of each arrow.
     arrows: Vec<[(String, usize); 2]>,
+    /// The label of each arrow.
     labels: Vec<String>,
-    /// Bricks, gap marks included, and how many of them are gap marks.
+    /// The number of bricks, including gap marks.
     bricks: usize,
+    /// The number of gap marks.
     gaps: usize,
 }
 
@@ -43,7 +44,7 @@ impl Drawn {
             .map(|brick| (brick != '|').then(|| numbers.next().unwrap()))
             .collect();
         assert_eq!(numbers.next(), None);
-        // A gap mark stands for the cycles that the numbers leave out, and nothing else does.
+        // The cycle numbers skip exactly at gap marks.
         let mut last = None;
         for (i, cycle) in cycles.iter().enumerate() {
             if let Some(cycle) = cycle {
@@ -112,7 +113,7 @@ impl Drawn {
         self.signals["ready"].keys().copied().collect()
     }
 
-    /// The signal that is called so, or is that part of a port.
+    /// The name of a lane's part of a port.
     fn lane(&self, port: &str, lane: u32, bits: u32, lanes: u32) -> String {
         let (low, high) = (lane * bits, lane * bits + bits - 1);
         match (lanes, bits) {
@@ -130,7 +131,7 @@ fn number(text: &str) -> u64 {
     }
 }
 
-/// The scenes of a configuration, each with its diagram.
+/// The scenes of a configuration with their diagrams.
 fn drawn(config: &Config) -> Vec<(Scene, Drawn)> {
     let files = waves::files(config).unwrap();
     assert_eq!(files.len(), Scene::all().count());
@@ -156,7 +157,7 @@ fn configs() -> Vec<Config> {
 }
 
 #[test]
-fn every_response_stands_the_latency_after_its_command_with_what_the_software_model_says() {
+fn every_response_follows_its_command_by_the_latency_and_agrees_with_the_software_model() {
     for config in configs() {
         let latency = config.latency() as usize;
         for (scene, drawn) in drawn(&config) {
@@ -288,12 +289,12 @@ fn accum_is_shown_on_two_lanes_back_to_back_at_one_address() {
 }
 
 #[test]
-fn a_wait_is_cut_to_a_gap_mark_so_that_every_diagram_fits_a_page() {
+fn waits_are_cut_to_gap_marks_so_that_every_diagram_fits_a_page() {
     for config in configs() {
         for (scene, drawn) in drawn(&config) {
             let name = format!("{} {}", config.name(), scene.name());
             assert!(drawn.bricks <= 18, "{name}: {}", drawn.bricks);
-            // A pipeline that is no longer than the scene leaves nothing to cut.
+            // A pipeline no longer than the scene leaves nothing to cut.
             assert!(drawn.gaps > 0 || config.depth() == 1, "{name}");
         }
     }
