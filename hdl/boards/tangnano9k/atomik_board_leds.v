@@ -1,4 +1,4 @@
-// What the six LEDs of the board show.
+// Drives the board's six status LEDs.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 `default_nettype none
@@ -8,25 +8,25 @@ module atomik_board_leds #(
 ) (
     input  wire       clk,       // clock, rising edge
     input  wire       rst,       // synchronous reset, active high
-    input  wire       ready,     // requests are answered
+    input  wire       ready,     // the board answers requests
     input  wire       session,   // a host has begun a session
-    input  wire       received,  // a byte has come; high for one cycle
-    input  wire       bad_frame, // a frame could not be used; high for one cycle
+    input  wire       received,  // a byte was received; high for one cycle
+    input  wire       bad_frame, // a frame was unreadable; high for one cycle
     input  wire       dirty,     // the last response was not clean
-    input  wire       forget_n,  // button, 0 when down: bad frames are forgotten; asynchronous
-    output reg  [5:0] led_n      // the LEDs, 0 is lit
+    input  wire       clear_n,   // button, 0 when pressed: clears the bad-frame LED; asynchronous
+    output reg  [5:0] led_n      // the LEDs, 0 lights one
 );
 
-    // A byte lights its LED until the second tick from then, long enough to be seen.
+    // A received byte lights the traffic LED until the second tick after it, so that it is visible.
     localparam TICK_BITS = BLINK_BITS - 3;
 
     reg [BLINK_BITS-1:0] beat;
     reg [1:0] traffic;
     wire tick = beat[TICK_BITS-1:0] == {TICK_BITS{1'b0}};
     reg bad_seen;
-    reg [1:0] forget_sync;
+    reg [1:0] clear_sync;
     always @(posedge clk) begin
-        forget_sync <= {forget_sync[0], !forget_n};
+        clear_sync <= {clear_sync[0], !clear_n};
         beat <= beat + 1'b1;
         if (rst) begin
             beat <= {BLINK_BITS{1'b0}};
@@ -40,7 +40,7 @@ module atomik_board_leds #(
             end
             if (bad_frame) begin
                 bad_seen <= 1'b1;
-            end else if (forget_sync[1]) begin
+            end else if (clear_sync[1]) begin
                 bad_seen <= 1'b0;
             end
         end

@@ -1,8 +1,8 @@
-// Reset of the board: from power-up until the PLL is steady, and while a button is down.
+// Reset of the board: from power-up until the PLL has locked, and while the button is pressed.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A press resets at once. The reset ends when lock and button have been good without a break for
-// 2^SETTLE_BITS cycles, which outlasts the bouncing of a contact.
+// The reset starts at once. It ends after the PLL has been locked and the button released for
+// 2^SETTLE_BITS consecutive cycles, which outlasts contact bounce.
 
 `default_nettype none
 
@@ -10,12 +10,12 @@ module atomik_board_reset #(
     parameter SETTLE_BITS = 19 // 2^19 cycles are 9.7 ms at 54 MHz
 ) (
     input  wire clk,      // clock, rising edge
-    input  wire lock,     // the clock is steady; asynchronous
-    input  wire button_n, // the button, 0 when down; asynchronous
+    input  wire lock,     // the PLL has locked; asynchronous
+    input  wire button_n, // the button, 0 when pressed; asynchronous
     output wire rst       // synchronous reset, active high
 );
 
-    // The configuration of the FPGA sets these; the reset cannot wait for a reset.
+    // The FPGA's configuration initialises these: nothing resets the reset.
     reg [2:0] good_sync;
     reg [SETTLE_BITS-1:0] settled;
     reg rst_q;

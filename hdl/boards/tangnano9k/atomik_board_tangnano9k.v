@@ -1,8 +1,8 @@
 // A register file of 512 addresses, 64 bits and 2 lanes on a Sipeed Tang Nano 9K, behind a UART.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// docs/board.md describes the protocol on the line, the buttons and the LEDs. For another register
-// file change the sizes, the instance, and [regfile] in board.toml.
+// docs/board.md describes the serial protocol, the buttons and the LEDs. To use another register
+// file, change the sizes, the instance, and [regfile] in board.toml.
 
 `default_nettype none
 
@@ -12,11 +12,11 @@ module atomik_board_tangnano9k #(
     parameter BLINK_BITS = 25               // the heartbeat has a period of 2^25 cycles: 0.6 s
 ) (
     input  wire       clk_27m,   // crystal, 27 MHz
-    input  wire       button1_n, // S1, 0 when down: reset
-    input  wire       button2_n, // S2, 0 when down: forget that bad frames were seen
+    input  wire       button1_n, // S1, 0 when pressed: reset
+    input  wire       button2_n, // S2, 0 when pressed: clear the bad-frame LED
     input  wire       uart_rxd,  // from the host
     output wire       uart_txd,  // to the host
-    output wire [5:0] led_n      // LEDs, 0 is lit
+    output wire [5:0] led_n      // LEDs, 0 lights one
 );
 
     localparam WIDTH = 64;
@@ -98,7 +98,7 @@ module atomik_board_tangnano9k #(
         .received  (received),
         .bad_frame (bad_frame),
         .dirty     (dirty),
-        .forget_n  (button2_n),
+        .clear_n   (button2_n),
         .led_n     (led_n)
     );
 endmodule

@@ -1,4 +1,4 @@
-// Doubles the 27 MHz of the board's crystal, with the rPLL of the GW1N family.
+// Doubles the board's 27 MHz clock with the rPLL of the GW1N family.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // Output = input * (FBDIV_SEL + 1) / (IDIV_SEL + 1) = 54 MHz. The oscillator runs at output *
@@ -9,7 +9,7 @@
 module atomik_pll_27_to_54 (
     input  wire clk_in,  // 27 MHz
     output wire clk_out, // 54 MHz
-    output wire lock     // clk_out is steady; asynchronous
+    output wire lock     // clk_out is stable; asynchronous
 );
 
     wire unused_p, unused_d, unused_d3;

@@ -1,9 +1,9 @@
-// Reads the records of a batch and puts them into a queue with one entry for each clock cycle.
+// Parses the records of a batch into a queue with one entry per clock cycle.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A record is op and lane, address, and for LOAD and ACCUM the data; docs/board.md has the layout.
-// Every record is checked here, before the first of them is issued. Addresses and data go into the
-// queue as they come; what makes a command of them, the valid bit of its lane, goes last.
+// A record has op and lane, address, and for LOAD and ACCUM the data; docs/board.md has the layout.
+// All records are checked here before the first is issued. Addresses and data are queued as they
+// arrive; the valid bits of the lanes, which turn them into commands, are queued last.
 
 `default_nettype none
 
@@ -13,26 +13,26 @@ module atomik_batch_parser #(
     parameter ADDR_BITS = 9,     // bits of an address, 1 or more
     parameter LANES = 4,         // lanes
     parameter CYCLES_LOG2 = 4,   // the queue has 2^CYCLES_LOG2 entries
-    parameter MAX_RESPONSES = 16 // responses that a reply has room for
+    parameter MAX_RESPONSES = 16 // responses that fit into a reply
 ) (
     input  wire                   clk,         // clock, rising edge
-    input  wire                   start,       // a new batch; forget the last one
+    input  wire                   start,       // a new batch begins
     input  wire                   byte_valid,  // data holds a byte; at most every second cycle
-    input  wire                   byte_last,   // it is the last of the batch
+    input  wire                   byte_last,   // it is the last byte of the batch
     input  wire [7:0]             data,        // the byte
     output reg  [7:0]             error,       // 0, or the error code of a record
-    output reg  [7:0]             error_index, // which record it is, from 0
-    output wire [CYCLES_LOG2-1:0] entry_index, // entry that is being filled
-    output wire [4:0]             lane,        // lane of the record at hand
-    output wire                   addr_write,  // addr is that record's address
+    output reg  [7:0]             error_index, // that record, from 0
+    output wire [CYCLES_LOG2-1:0] entry_index, // the entry being filled
+    output wire [4:0]             lane,        // the lane of the current record
+    output wire                   addr_write,  // addr is the address of that record
     output wire [ADDR_BITS-1:0]   addr,        // the address
-    output wire                   data_write,  // data is a byte of that record's data
-    output wire [4:0]             data_index,  // which one, from the lowest
+    output wire                   data_write,  // data is a data byte of that record
+    output wire [4:0]             data_index,  // its position, from the lowest
     output reg                    entry_write, // the entry is complete
-    output wire [LANES-1:0]       entry_valid, // the lanes that have a command in it
-    output wire [2:0]             entry_op,    // op of lane 0
-    output wire [CYCLES_LOG2:0]   cycles,      // entries, that is cycles to issue
-    output wire [CYCLES_LOG2:0]   responses    // responses that they will give
+    output wire [LANES-1:0]       entry_valid, // the lanes with a command in it
+    output wire [2:0]             entry_op,    // the op of lane 0
+    output wire [CYCLES_LOG2:0]   cycles,      // the number of entries, one per cycle
+    output wire [CYCLES_LOG2:0]   responses    // the number of responses to expect
 );
 
     localparam [7:0] ERROR_OP = 8'h20;
@@ -59,7 +59,7 @@ module atomik_batch_parser #(
     localparam [1:0] ADDR_HIGH = 2'd2;
     localparam [1:0] DATA = 2'd3;
 
-    // The record.
+    // The current record.
     reg [1:0] place;
     reg [4:0] data_place;
     reg [2:0] op;
@@ -75,7 +75,7 @@ module atomik_batch_parser #(
     wire data_ends = place == DATA && data_place == LAST_BYTE;
     wire record_ends = data_ends || (addr_ends && !takes_data);
 
-    // The entry, that is all records of one cycle.
+    // The current entry: all records of one cycle.
     reg [LANES-1:0] valid;
     reg [2:0] op_lane0;
     reg [CYCLES_LOG2:0] entry_count, response_count;
@@ -90,7 +90,7 @@ module atomik_batch_parser #(
     assign data_write = byte_valid && place == DATA;
     assign data_index = data_place;
 
-    // Does the record's lane have a command in this cycle already?
+    // Whether the record's lane already has a command in this cycle.
     reg lane_taken;
     integer l;
     always @* begin
@@ -102,7 +102,7 @@ module atomik_batch_parser #(
         end
     end
 
-    // What is wrong with the record, known with the last byte of its address.
+    // The error in the record, known with the last byte of its address.
     reg [7:0] problem;
     always @* begin
         problem = 8'd0;

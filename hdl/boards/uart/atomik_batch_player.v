@@ -1,4 +1,4 @@
-// Issues the entries of the queue, one in every cycle, and counts the responses.
+// Issues the entries of the queue, one per cycle, and counts the responses.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 `default_nettype none
@@ -9,24 +9,24 @@ module atomik_batch_player #(
 ) (
     input  wire                   clk,            // clock, rising edge
     input  wire                   rst,            // synchronous reset, active high
-    input  wire                   start,          // play; high for one cycle, while busy is low
-    input  wire [CYCLES_LOG2:0]   cycles,         // entries to play, 1 or more; steady, too
-    input  wire [CYCLES_LOG2:0]   responses,      // responses to wait for; steady while busy
-    output wire                   busy,           // entries or responses are missing
+    input  wire                   start,          // play; high for one cycle while busy is low
+    input  wire [CYCLES_LOG2:0]   cycles,         // entries to play, 1 or more; stable while busy
+    input  wire [CYCLES_LOG2:0]   responses,      // responses to wait for; stable while busy
+    output wire                   busy,           // entries or responses are outstanding
     output reg  [15:0]            cycles_taken,   // from the first command to the end, inclusive
-    output wire [CYCLES_LOG2-1:0] entry_index,    // which entry to read
-    input  wire [LANES-1:0]       entry_valid,    // lanes that it has commands for, same cycle
+    output wire [CYCLES_LOG2-1:0] entry_index,    // the entry to read
+    input  wire [LANES-1:0]       entry_valid,    // its lanes with a command, same cycle
     output wire [LANES-1:0]       cmd_valid,      // to the register file
     input  wire                   rsp_valid,      // from the register file
-    output wire                   response_write, // the response at hand is to be kept
-    output wire [CYCLES_LOG2-1:0] response_index  // where
+    output wire                   response_write, // store the current response
+    output wire [CYCLES_LOG2-1:0] response_index  // where to store it
 );
 
     reg running;
     reg [CYCLES_LOG2:0] issued, collected;
     wire all_issued = issued == cycles;
     wire ended = all_issued && collected == responses;
-    // The rest of the entry goes straight to the register file, which has registers at its inputs.
+    // The rest of the entry goes directly to the register file, which registers its inputs.
     wire issue = running && !all_issued;
     assign cmd_valid = issue ? entry_valid : {LANES{1'b0}};
     assign busy = running;

@@ -1,8 +1,8 @@
-// A memory of a write port and a read port with a register, made to be built from block memory.
+// A memory with a write port and a registered read port, to be mapped to block RAM.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Nobody may read an address at the edge that writes it: frames and responses are read when they
-// are whole.
+// An address must not be read at the edge that writes it. Frames and responses are only read when
+// complete.
 
 `default_nettype none
 
@@ -13,9 +13,9 @@ module atomik_block_ram #(
     input  wire                 clk,        // clock, rising edge
     input  wire                 write_en,   // write write_data to write_addr
     input  wire [ADDR_BITS-1:0] write_addr, // where to write
-    input  wire [WIDTH-1:0]     write_data, // what
+    input  wire [WIDTH-1:0]     write_data, // what to write
     input  wire [ADDR_BITS-1:0] read_addr,  // where to read
-    output reg  [WIDTH-1:0]     read_data   // what was there, one cycle later
+    output reg  [WIDTH-1:0]     read_data   // the entry, one cycle later
 );
 
     (* no_rw_check, ram_style = "block", syn_ramstyle = "block_ram" *)

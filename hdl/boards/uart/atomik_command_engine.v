@@ -1,10 +1,10 @@
-// Answers requests: checks them, has batches executed once, and has every reply written and sent.
+// Answers requests: checks them, executes batches exactly once, and sends the replies.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// The protocol is that of docs/board.md. Its heart: xor ops undo themselves when they are done
-// twice, so the number of the last batch, and its responses, are kept, and a batch that comes again
-// is answered again without being executed again. The epoch is lost in every reset, so that a host
-// that still counts on what was accumulated before is refused.
+// docs/board.md defines the protocol. ACCUM undoes itself when it is executed twice, so the engine
+// remembers the number and the responses of the last batch, and answers a repeated batch without
+// executing it again. Every reset clears the epoch, so a host that still relies on the state
+// accumulated before the reset is refused.
 
 `default_nettype none
 
@@ -17,15 +17,15 @@ module atomik_command_engine #(
     input  wire                       clk,          // clock, rising edge
     input  wire                       rst,          // synchronous reset, active high
     input  wire                       frame_valid,  // a frame is in the receiver's buffer
-    input  wire [7:0]                 frame_error,  // 0, or why the frame cannot be used
-    input  wire [7:0]                 frame_length, // its bytes, header and CRC included
+    input  wire [7:0]                 frame_error,  // 0, or the error code of an unreadable frame
+    input  wire [7:0]                 frame_length, // its bytes, including header and CRC
     input  wire [31:0]                frame_crc,    // its CRC
-    output reg                        frame_taken,  // it may be overwritten
+    output reg                        frame_taken,  // the buffer may be overwritten
     output wire [7:0]                 frame_addr,   // which byte of it to read
     input  wire [7:0]                 frame_data,   // that byte, one cycle later
     output wire                       reply_write,  // write reply_data to the sender's buffer
     output wire [7:0]                 reply_addr,   // where to write
-    output wire [7:0]                 reply_data,   // what
+    output wire [7:0]                 reply_data,   // what to write
     output reg                        reply_start,  // the reply is complete: send it
     output wire [7:0]                 reply_length, // its bytes
     input  wire                       reply_busy,   // the last reply is still being sent
@@ -38,9 +38,9 @@ module atomik_command_engine #(
     input  wire                       rsp_valid,    // from the register file
     input  wire [WIDTH-1:0]           rsp_data,     // from the register file
     input  wire                       rsp_clean,    // from the register file
-    output wire                       ready,        // requests are answered
-    output wire                       session,      // there is an epoch
-    output reg                        bad_frame,    // a frame could not be used; high for one cycle
+    output wire                       ready,        // the board answers requests
+    output wire                       session,      // a host has begun a session
+    output reg                        bad_frame,    // a frame was unreadable; high for one cycle
     output reg                        dirty         // the last response was not clean
 );
 
@@ -54,7 +54,7 @@ module atomik_command_engine #(
     localparam [7:0] ERROR_SEQUENCE = 8'h13;
     localparam [7:0] ERROR_NO_EPOCH = 8'h14;
 
-    // What a frame and the queue have room for.
+    // The capacity of a frame and of the queue.
     localparam MAX_PAYLOAD = 242;
     localparam CYCLES_LOG2 = 4;
     localparam FIT = (MAX_PAYLOAD - 2) / (WIDTH / 8 + 1);
@@ -64,16 +64,16 @@ module atomik_command_engine #(
 
     localparam [3:0] CLEAR = 4'd0;    // the register file is being cleared
     localparam [3:0] IDLE = 4'd1;     // no frame
-    localparam [3:0] HEADER = 4'd2;   // its header is read
-    localparam [3:0] DECIDE = 4'd3;   // what is to be done about it
-    localparam [3:0] RECORDS = 4'd4;  // the records of a batch are checked and queued
-    localparam [3:0] CHECKED = 4'd5;  // all of them have been
-    localparam [3:0] PLAY = 4'd6;     // they are executed
-    localparam [3:0] WRITE = 4'd7;    // the reply is written
-    localparam [3:0] SEND = 4'd8;     // and handed to the sender
+    localparam [3:0] HEADER = 4'd2;   // reading its header
+    localparam [3:0] DECIDE = 4'd3;   // deciding what to do
+    localparam [3:0] RECORDS = 4'd4;  // checking and queueing the records of a batch
+    localparam [3:0] CHECKED = 4'd5;  // all of them are checked
+    localparam [3:0] PLAY = 4'd6;     // executing them
+    localparam [3:0] WRITE = 4'd7;    // writing the reply
+    localparam [3:0] SEND = 4'd8;     // handing it to the sender
 
     reg [3:0] state;
-    // Reading the frame: when fetched is high, frame_data belongs to place.
+    // Reading the frame: when fetched is high, frame_data is the byte at place.
     reg [7:0] place;
     reg fetched;
     assign frame_addr = place;
@@ -84,7 +84,7 @@ module atomik_command_engine #(
     reg [7:0] kind, number;
     reg [31:0] request_epoch;
 
-    // The session: the epoch, 0 when there is none; the number of the next batch; the last batch.
+    // The session: its epoch, 0 for none; the number of the next batch; the last batch.
     reg [31:0] epoch;
     reg [7:0] expected;
     reg last_known;
@@ -92,7 +92,7 @@ module atomik_command_engine #(
     reg [15:0] bad_frames;
     assign session = epoch != 32'd0;
     assign ready = state != CLEAR;
-    // How the request compares with it; registers, because the comparisons are wide.
+    // How the request relates to the session; registered, because the comparisons are wide.
     reg same_epoch, begun, again, is_next;
     always @(posedge clk) begin
         same_epoch <= request_epoch == epoch;
@@ -116,7 +116,7 @@ module atomik_command_engine #(
     wire [2:0] parsed_op;
     wire [CYCLES_LOG2:0] parsed_cycles, parsed_responses;
 
-    // The batch that was executed last.
+    // The last executed batch.
     reg [CYCLES_LOG2:0] played_responses;
     wire [15:0] cycles_taken;
     wire response_write;
@@ -257,7 +257,7 @@ module atomik_command_engine #(
             end
             case (state)
                 CLEAR: begin
-                    // ready of the register file falls one cycle after its reset.
+                    // The register file's ready falls one cycle after its reset.
                     if (core_ready && !core_rst) begin
                         state <= IDLE;
                     end
@@ -265,7 +265,7 @@ module atomik_command_engine #(
                 IDLE: begin
                     place <= 8'd0;
                     fetched <= 1'b0;
-                    // The reply must not overwrite one that is being sent.
+                    // The reply must not overwrite one that is still being sent.
                     if (frame_valid && !reply_busy) begin
                         reply_detail <= 8'd0;
                         if (frame_error != 8'd0) begin
@@ -289,7 +289,7 @@ module atomik_command_engine #(
                         case (place)
                             8'd0: kind <= frame_data;
                             8'd1: number <= frame_data;
-                            // The length was checked by the receiver.
+                            // The receiver has checked the length.
                             8'd2: ;
                             default: request_epoch <= {frame_data, request_epoch[31:8]};
                         endcase
@@ -299,12 +299,12 @@ module atomik_command_engine #(
                     end
                 end
                 DECIDE: begin
-                    // The first cycle is for the comparisons.
+                    // The comparisons take the first cycle.
                     if (fetched) begin
                         fetched <= 1'b0;
                         state <= WRITE;
                         write_start <= 1'b1;
-                        // An error, unless it is found to be right.
+                        // An error, unless the request turns out to be valid.
                         reply_kind <= REPLY;
                         case (kind)
                             KIND_INFO: begin
@@ -319,7 +319,7 @@ module atomik_command_engine #(
                                     reply_error <= ERROR_NO_EPOCH;
                                 end else if (empty) begin
                                     reply_kind <= KIND_RESET | REPLY;
-                                    // Once is enough: this may be a second copy.
+                                    // Do nothing if this is a repetition.
                                     if (!same_epoch) begin
                                         core_rst <= 1'b1;
                                         epoch <= request_epoch;
@@ -358,7 +358,7 @@ module atomik_command_engine #(
                     end
                 end
                 CHECKED: begin
-                    // After a cycle in which the last entry is written.
+                    // The last entry is written in the first cycle.
                     if (fetched) begin
                         if (record_error != 8'd0) begin
                             state <= WRITE;
@@ -383,7 +383,7 @@ module atomik_command_engine #(
                     end
                 end
                 WRITE: begin
-                    // A reset is answered when it is over.
+                    // A reset is answered after it has ended.
                     if (!write_start && !write_busy && !core_rst && core_ready) begin
                         state <= SEND;
                         reply_start <= 1'b1;
@@ -391,7 +391,7 @@ module atomik_command_engine #(
                     end
                 end
                 default: begin
-                    // The receiver and the sender need a cycle each to see that they have work.
+                    // The receiver and the sender need a cycle to notice their work.
                     state <= IDLE;
                 end
             endcase

@@ -1,8 +1,8 @@
-// Commands that wait to be issued: in each entry one for every lane.
+// The queue of commands to issue: each entry has one command per lane.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// An entry is written in pieces, because its bytes come one after the other, and read as a whole.
-// It is made of lookup tables: few entries, and too many bits in each for block memories.
+// An entry is written in pieces, as its bytes arrive, and read as a whole. The queue is built from
+// LUT RAM: it has few entries, and too many bits in each for block RAM.
 
 `default_nettype none
 
@@ -13,17 +13,17 @@ module atomik_command_queue #(
     parameter CYCLES_LOG2 = 4 // the queue has 2^CYCLES_LOG2 entries
 ) (
     input  wire                       clk,         // clock, rising edge
-    input  wire [CYCLES_LOG2-1:0]     write_index, // entry to write to
-    input  wire [4:0]                 lane,        // lane to write to
+    input  wire [CYCLES_LOG2-1:0]     write_index, // the entry to write
+    input  wire [4:0]                 lane,        // the lane to write
     input  wire                       addr_write,  // write addr to that lane
     input  wire [ADDR_BITS-1:0]       addr,        // an address
     input  wire                       data_write,  // write data to that lane
-    input  wire [4:0]                 data_index,  // which byte of the word data is
+    input  wire [4:0]                 data_index,  // the position of data in the word
     input  wire [7:0]                 data,        // a byte
     input  wire                       entry_write, // write entry_valid and entry_op
-    input  wire [LANES-1:0]           entry_valid, // the lanes that have a command
-    input  wire [2:0]                 entry_op,    // op of lane 0
-    input  wire [CYCLES_LOG2-1:0]     read_index,  // entry to read
+    input  wire [LANES-1:0]           entry_valid, // the lanes with a command
+    input  wire [2:0]                 entry_op,    // the op of lane 0
+    input  wire [CYCLES_LOG2-1:0]     read_index,  // the entry to read
     output wire [LANES-1:0]           cmd_valid,   // of that entry, in the same cycle
     output wire [2:0]                 cmd_op,      // of that entry, in the same cycle
     output wire [LANES*ADDR_BITS-1:0] cmd_addr,    // of that entry, in the same cycle

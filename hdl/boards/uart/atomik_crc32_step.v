@@ -1,9 +1,9 @@
-// One byte further in the CRC-32 of Ethernet: polynomial 0x04c11db7, bits reflected.
+// One step of the Ethernet CRC-32, for one byte: polynomial 0x04c11db7, bits reflected.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
 // The register starts at 0xffffffff; the CRC is the complement of the register after the last byte.
-// Once the four bytes of a CRC, lowest first, have passed through as well, the register holds
-// 0xdebb20e3, whatever the message was.
+// After the four bytes of a correct CRC, lowest first, the register holds 0xdebb20e3 for every
+// message.
 
 `default_nettype none
 

@@ -1,11 +1,11 @@
-// Finds frames in a stream of bytes, undoes their COBS coding and checks them.
+// Finds frames in a stream of bytes, decodes their COBS and checks them.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A zero byte ends a frame and nothing else is zero, so that whatever came before, the next zero
-// byte puts the receiver right again. The frame layout is that of docs/board.md.
+// A zero byte ends a frame and occurs nowhere else, so the receiver resynchronises at the next zero
+// byte after any garbage. docs/board.md defines the frame layout.
 //
-// The buffer holds one frame. While the engine has not given it back, frames that begin are passed
-// over whole: whoever sent them gets no reply, and sends them again.
+// The buffer holds one frame. Frames that begin before the engine has released it are skipped as a
+// whole: their sender gets no reply and sends them again.
 
 `default_nettype none
 
@@ -13,16 +13,16 @@ module atomik_frame_rx (
     input  wire        clk,          // clock, rising edge
     input  wire        rst,          // synchronous reset, active high
     input  wire        byte_valid,   // data holds a byte
-    input  wire        line_error,   // a byte was lost to a stop bit that was 0
+    input  wire        line_error,   // a byte had a stop bit of 0
     input  wire [7:0]  data,         // the byte
     output wire        write_en,     // write write_data to the buffer
     output wire [7:0]  write_addr,   // where to write
-    output wire [7:0]  write_data,   // what
-    output reg         frame_valid,  // a frame has come to its end; high until frame_taken
-    output reg  [7:0]  frame_error,  // 0, or the error code of a frame that is not to be used
-    output wire [7:0]  frame_length, // bytes of the frame, header and CRC included
-    output wire [31:0] frame_crc,    // the frame's CRC, as it was sent
-    input  wire        frame_taken   // the buffer may be filled again
+    output wire [7:0]  write_data,   // what to write
+    output reg         frame_valid,  // the buffer holds a frame; high until frame_taken
+    output reg  [7:0]  frame_error,  // 0, or the error code of an unreadable frame
+    output wire [7:0]  frame_length, // bytes of the frame, including header and CRC
+    output wire [31:0] frame_crc,    // the CRC in the frame
+    input  wire        frame_taken   // the engine has released the buffer
 );
 
     localparam [7:0] ERROR_NONE = 8'h00;
@@ -35,17 +35,17 @@ module atomik_frame_rx (
     localparam [31:0] CRC_START = 32'hffffffff;
     localparam [31:0] CRC_RESIDUE = 32'hdebb20e3;
 
-    // A frame is under way: a byte of it has come.
+    // A frame has begun.
     reg started;
-    // It is passed over.
+    // It is being skipped.
     reg skipping;
-    // What is wrong with it so far.
+    // The error found in it so far, or none.
     reg [7:0] problem;
-    // Bytes that the current COBS block still has; at 0 the next byte starts a block.
+    // Bytes left in the current COBS block; at 0 the next byte is the code byte of a new block.
     reg [7:0] block_left;
-    // Bytes decoded.
+    // The number of decoded bytes.
     reg [7:0] count;
-    // What the length field says, and the last four bytes.
+    // The length field, and the last four bytes.
     reg [7:0] payload_length;
     reg [31:0] last_four;
     reg [31:0] crc;
@@ -53,7 +53,8 @@ module atomik_frame_rx (
     wire delimiter = byte_valid && data == 8'd0;
     wire content = byte_valid && data != 8'd0;
     wire code = block_left == 8'd0;
-    // A block stands for its bytes and, unless it is the last, a zero: known when the next begins.
+    // A block encodes its bytes and, unless it is the last, a zero, which is added when the next
+    // block begins.
     wire decoded = content && !frame_valid && !skipping && (!code || started);
     wire full = count == LONGEST;
     assign write_en = decoded && !full;

@@ -1,36 +1,36 @@
-// Sends the frame in the buffer, COBS coded, between two zero bytes.
+// Sends the frame in the buffer, COBS encoded, between two zero bytes.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A block's first byte says where the next zero of the frame is, so the buffer is searched ahead of
-// each block. A frame has at most 253 bytes, so that no block is longer than 254.
+// The first byte of a block says where the frame's next zero is, so the buffer is searched before
+// each block. A frame has at most 253 bytes, so no block is longer than 254.
 
 `default_nettype none
 
 module atomik_frame_tx (
     input  wire       clk,        // clock, rising edge
     input  wire       rst,        // synchronous reset, active high
-    input  wire       start,      // send; high for one cycle, while busy is low
-    input  wire [7:0] length,     // bytes in the buffer, 1 to 253; steady while busy
+    input  wire       start,      // send; high for one cycle while busy is low
+    input  wire [7:0] length,     // bytes in the buffer, 1 to 253; stable while busy
     output wire       busy,       // the buffer is in use
     output reg  [7:0] read_addr,  // which byte of the buffer to read
     input  wire [7:0] read_data,  // that byte, one cycle later
-    output wire       byte_valid, // data is to be sent
+    output wire       byte_valid, // data holds a byte to send
     output reg  [7:0] data,       // the byte
-    input  wire       byte_ready  // data is taken at this edge, if byte_valid is high
+    input  wire       byte_ready  // data is taken at this edge if byte_valid is high
 );
 
     localparam [2:0] IDLE = 3'd0;
     localparam [2:0] LEAD = 3'd1;   // the zero byte before the frame
-    localparam [2:0] SEARCH = 3'd2; // read_addr looks for the next zero
+    localparam [2:0] SEARCH = 3'd2; // looking for the next zero with read_addr
     localparam [2:0] CODE = 3'd3;   // the first byte of a block
-    localparam [2:0] FETCH = 3'd4;  // a byte of the block comes out of the buffer
-    localparam [2:0] BYTE = 3'd5;   // and is sent
+    localparam [2:0] FETCH = 3'd4;  // reading a byte of the block
+    localparam [2:0] BYTE = 3'd5;   // sending it
     localparam [2:0] TAIL = 3'd6;   // the zero byte after the frame
 
     reg [2:0] state;
-    // In SEARCH: read_data belongs to read_addr, which was set one cycle before.
+    // In SEARCH: read_addr was set a cycle ago, so read_data is its byte.
     reg settled;
-    // Where the block starts, and the zero or the end of the frame that ends it.
+    // The start of the block, and its end: a zero or the end of the frame.
     reg [7:0] from, to;
     wire at_end = read_addr == length;
     assign busy = state != IDLE;
@@ -74,7 +74,7 @@ module atomik_frame_tx (
                             state <= TAIL;
                             data <= 8'd0;
                         end else begin
-                            // Past the zero that the block stands for.
+                            // Skip the zero that the block encodes.
                             state <= SEARCH;
                             settled <= 1'b0;
                             from <= read_addr + 8'd1;
@@ -83,7 +83,7 @@ module atomik_frame_tx (
                     end
                 end
                 FETCH: begin
-                    // read_addr has been steady for a cycle or more.
+                    // read_addr has been stable for at least a cycle.
                     state <= BYTE;
                     data <= read_data;
                     read_addr <= read_addr + 8'd1;

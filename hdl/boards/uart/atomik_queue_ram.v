@@ -1,4 +1,4 @@
-// A small memory that is read without a clock, made to be built from lookup tables.
+// A small memory with an asynchronous read port, to be mapped to LUT RAM.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 `default_nettype none
@@ -10,9 +10,9 @@ module atomik_queue_ram #(
     input  wire                 clk,        // clock, rising edge
     input  wire                 write_en,   // write write_data to write_addr
     input  wire [ADDR_BITS-1:0] write_addr, // where to write
-    input  wire [WIDTH-1:0]     write_data, // what
+    input  wire [WIDTH-1:0]     write_data, // what to write
     input  wire [ADDR_BITS-1:0] read_addr,  // where to read
-    output wire [WIDTH-1:0]     read_data   // what is there, in the same cycle
+    output wire [WIDTH-1:0]     read_data   // the entry, in the same cycle
 );
 
     reg [WIDTH-1:0] entries [0:(1<<ADDR_BITS)-1];

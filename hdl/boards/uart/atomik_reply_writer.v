@@ -1,8 +1,8 @@
-// Writes a reply into the buffer of the sender: header, payload and CRC.
+// Writes a reply into the sender's buffer: header, payload and CRC.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Four cycles a byte: a response comes out of its memory in the first, one byte of it is picked in
-// the second, the byte is chosen in the third, written and added to the CRC in the fourth.
+// Each byte takes four cycles: read a response from its memory, pick one of its bytes, choose the
+// byte to write, then write it and add it to the CRC.
 
 `default_nettype none
 
@@ -11,28 +11,28 @@ module atomik_reply_writer #(
     parameter DEPTH = 512,        // addresses
     parameter LANES = 4,          // lanes
     parameter CYCLES_LOG2 = 4,    // a batch has at most 2^CYCLES_LOG2 cycles
-    parameter MAX_RESPONSES = 16, // responses that a reply has room for
-    parameter MAX_PAYLOAD = 242   // bytes of payload that a frame has room for
+    parameter MAX_RESPONSES = 16, // responses that fit into a reply
+    parameter MAX_PAYLOAD = 242   // payload bytes that fit into a frame
 ) (
     input  wire                   clk,            // clock, rising edge
     input  wire                   rst,            // synchronous reset, active high
-    input  wire                   start,          // write; high for one cycle, while busy is low
-    input  wire [7:0]             kind,           // its kind; steady while busy, as all below
-    input  wire [7:0]             number,         // sequence number that is answered
-    input  wire [31:0]            epoch,          // the session's, 0 for none
-    input  wire [7:0]             error,          // of an error reply: the code
-    input  wire [7:0]             detail,         // of an error reply: which record or number
-    input  wire [7:0]             expected,       // of an info reply: number of the next batch
-    input  wire [15:0]            bad_frames,     // of an info reply: frames that could not be used
-    input  wire [15:0]            cycles_taken,   // of a batch reply: cycles that it took
-    input  wire [CYCLES_LOG2:0]   responses,      // of a batch reply: how many responses
-    output wire [CYCLES_LOG2-1:0] response_index, // which response to read
+    input  wire                   start,          // write; high for one cycle while busy is low
+    input  wire [7:0]             kind,           // the kind; stable while busy, like all below
+    input  wire [7:0]             number,         // the sequence number of the request
+    input  wire [31:0]            epoch,          // the session, 0 for none
+    input  wire [7:0]             error,          // error reply: the code
+    input  wire [7:0]             detail,         // error reply: the detail
+    input  wire [7:0]             expected,       // info reply: the number of the next batch
+    input  wire [15:0]            bad_frames,     // info reply: the number of unreadable frames
+    input  wire [15:0]            cycles_taken,   // batch reply: the cycles that it took
+    input  wire [CYCLES_LOG2:0]   responses,      // batch reply: the number of responses
+    output wire [CYCLES_LOG2-1:0] response_index, // the response to read
     input  wire [WIDTH:0]         response,       // that one, clean above the data, a cycle later
-    output wire                   busy,           // the reply is not complete
+    output wire                   busy,           // the reply is incomplete
     output reg                    write_en,       // write write_data to the buffer
     output reg  [7:0]             write_addr,     // where to write
-    output reg  [7:0]             write_data,     // what
-    output wire [7:0]             length          // bytes of the reply, once busy is low
+    output reg  [7:0]             write_data,     // what to write
+    output wire [7:0]             length          // bytes of the reply, valid when busy is low
 );
 
     localparam [7:0] PROTOCOL = 8'd1;
@@ -54,16 +54,16 @@ module atomik_reply_writer #(
 
     reg active;
     reg [1:0] phase, section;
-    // Place in the section, and in the frame.
+    // The position in the section, and in the frame.
     reg [7:0] place, count;
-    // The response at hand.
+    // The current response.
     reg [CYCLES_LOG2:0] index;
     reg [31:0] crc;
     assign response_index = index[CYCLES_LOG2-1:0];
     assign busy = active;
     assign length = count;
 
-    // Bytes of the section PAYLOAD, and of the whole payload.
+    // The bytes of section PAYLOAD, and of the whole payload.
     reg [7:0] fixed_length;
     always @* begin
         case (kind)

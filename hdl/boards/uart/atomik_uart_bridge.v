@@ -1,8 +1,8 @@
-// Between a serial line and a register file: everything that a board needs but clocks and pins.
+// Bridge between a serial line and a register file: all of a board except clocks and pins.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// The parameters are those of the register file, whatever its latency. One of depth 1 has no port
-// for addresses: leave cmd_addr open, with ADDR_BITS 1.
+// The parameters are those of the register file; its latency does not matter. A register file of
+// depth 1 has no address port: set ADDR_BITS to 1 and leave cmd_addr open.
 
 `default_nettype none
 
@@ -26,10 +26,10 @@ module atomik_uart_bridge #(
     input  wire                       rsp_valid, // from the register file
     input  wire [WIDTH-1:0]           rsp_data,  // from the register file
     input  wire                       rsp_clean, // from the register file
-    output wire                       ready,     // requests are answered
+    output wire                       ready,     // the board answers requests
     output wire                       session,   // a host has begun a session
-    output wire                       received,  // a byte has come; high for one cycle
-    output wire                       bad_frame, // a frame could not be used; high for one cycle
+    output wire                       received,  // a byte was received; high for one cycle
+    output wire                       bad_frame, // a frame was unreadable; high for one cycle
     output wire                       dirty      // the last response was not clean
 );
 

@@ -1,10 +1,9 @@
 // Receives bytes from a serial line: a start bit, eight data bits, lowest first, a stop bit.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// The line passes two registers against metastability and a majority vote over three clocks against
-// short spikes. It is sampled in the middle of each bit. After the sample of the stop bit the
-// receiver looks for the next start bit at once, so that a sender that is a few percent faster is
-// followed.
+// Two registers guard against metastability, and a majority vote over three clocks filters short
+// spikes. Each bit is sampled in its middle. The receiver looks for the next start bit right after
+// sampling the stop bit, so it tolerates a sender that is a few percent faster.
 
 `default_nettype none
 
@@ -24,7 +23,7 @@ module atomik_uart_rx #(
     localparam [3:0] START = 4'd0;
     localparam [3:0] STOP = 4'd9;
 
-    // The line, made safe.
+    // The synchronised and filtered line.
     reg [1:0] sync;
     reg [2:0] recent;
     wire line = (recent[0] & recent[1]) | (recent[1] & recent[2]) | (recent[0] & recent[2]);
@@ -38,12 +37,12 @@ module atomik_uart_rx #(
         end
     end
 
-    // The bit that is sampled when timer has run out, from START over the data bits to STOP.
+    // The bit to sample when timer expires: START, the data bits, STOP.
     reg active;
     reg [3:0] position;
     reg [15:0] timer;
     reg [7:0] shift;
-    // After a stop bit that was 0 the line must be idle before a start bit is believed.
+    // After a stop bit of 0, the line must be idle before a start bit is accepted.
     reg wait_idle;
     assign data = shift;
     always @(posedge clk) begin
@@ -66,7 +65,7 @@ module atomik_uart_rx #(
             timer <= WHOLE;
             position <= position + 4'd1;
             if (position == START) begin
-                // A spike that was too long for the vote, but no bit.
+                // A spike too long for the vote, but not a start bit.
                 if (line) begin
                     active <= 1'b0;
                 end

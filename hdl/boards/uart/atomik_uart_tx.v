@@ -8,16 +8,16 @@ module atomik_uart_tx #(
 ) (
     input  wire       clk,        // clock, rising edge
     input  wire       rst,        // synchronous reset, active high
-    input  wire       byte_valid, // data is to be sent
+    input  wire       byte_valid, // data holds a byte to send
     input  wire [7:0] data,       // the byte
-    output wire       byte_ready, // data is taken at this edge, if byte_valid is high
+    output wire       byte_ready, // data is taken at this edge if byte_valid is high
     output wire       txd         // the line, 1 when idle
 );
 
     localparam [15:0] WHOLE = CLKS_PER_BIT - 16'd1;
 
-    // What is still to be sent: the line shows the lowest bit of shift, and left bits are to come,
-    // that one included.
+    // The bits still to send, the current one lowest in shift; left counts them, including the
+    // current one.
     reg [9:0] shift;
     reg [3:0] left;
     reg [15:0] timer;

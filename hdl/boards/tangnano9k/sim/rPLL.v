@@ -1,9 +1,9 @@
-// What a simulation of the board needs of the rPLL primitive: its clock output and its lock.
+// Simulation model of the rPLL primitive: its clock output and its lock.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// A simulator that counts clock edges, not time, cannot multiply a clock. CLKOUT is CLKIN here, so
-// whoever drives the board's clock pin drives it at the frequency of the PLL's output. LOCK
-// rises after LOCK_EDGES edges, and never where the setting is not one that the primitive allows.
+// A simulator that counts clock edges instead of time cannot multiply a clock. CLKOUT is CLKIN
+// here, so the test bench must drive the board's clock pin at the frequency of the PLL's output.
+// LOCK rises after LOCK_EDGES edges, but never if the primitive does not allow the setting.
 
 `default_nettype none
 
@@ -16,7 +16,7 @@ module rPLL #(
 ) (
     input  wire       CLKIN,    // reference clock
     input  wire       CLKFB,    // external feedback
-    input  wire       RESET,    // start over
+    input  wire       RESET,    // restart
     input  wire       RESET_P,  // power down
     input  wire [5:0] FBDSEL,   // dynamic divider
     input  wire [5:0] IDSEL,    // dynamic divider
@@ -25,21 +25,21 @@ module rPLL #(
     input  wire [3:0] DUTYDA,   // dynamic duty
     input  wire [3:0] FDLY,     // dynamic delay
     output wire       CLKOUT,   // the clock
-    output wire       LOCK,     // it is steady
+    output wire       LOCK,     // it is stable
     output wire       CLKOUTP,  // not modelled: 0
     output wire       CLKOUTD,  // not modelled: 0
     output wire       CLKOUTD3  // not modelled: 0
 );
 
     localparam [7:0] LOCK_EDGES = 8'd100;
-    // MHz, for the crystal of the board.
+    // MHz, for the board's crystal.
     localparam INPUT = 27;
     localparam OUTPUT = INPUT * (FBDIV_SEL + 1) / (IDIV_SEL + 1);
     localparam OSCILLATOR = OUTPUT * ODIV_SEL;
     localparam [0:0] POSSIBLE = FCLKIN == "27" && DEVICE == "GW1NR-9C"
         && OSCILLATOR >= 400 && OSCILLATOR <= 1200;
 
-    // The setting is fixed; what would change it while running must be tied to 0.
+    // The setting is fixed: the dynamic inputs must be tied to 0.
     wire tied = {CLKFB, FBDSEL, IDSEL, ODSEL, PSDA, DUTYDA, FDLY} == 31'd0;
     reg [7:0] edges;
     initial edges = 8'd0;
