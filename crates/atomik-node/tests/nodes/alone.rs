@@ -396,17 +396,54 @@ fn a_watcher_sees_the_changes_of_its_prefix_and_leaves_no_trace() {
     }
 }
 
+fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+/// The response of an HTTP server, headers included.
+fn fetch(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn the_metrics_have_exactly_the_documented_text() {
+    let members = Members::new(1);
+    let http = free_address();
+    let node = members.start(0, &[], &["--engine", "none", "--http", &http]);
+    for (key, value) in [("x", 1), ("x", 300)] {
+        node.ask(json!({"op": "put", "key": key, "value": value}));
+    }
+    let no_flag = node.try_ask(&json!({"op": "toggle", "key": "x", "flag": 99}));
+    assert!(no_flag.is_err());
+    let origin = node.status()["origin"].as_str().unwrap().to_owned();
+    let response = fetch(&http, "/metrics").replace(&origin, "ORIGIN");
+    let (_, text) = response.split_once("\r\n\r\n").unwrap();
+    // Durations differ from run to run, and so does the order of the reasons.
+    let mut lines: Vec<String> = text
+        .lines()
+        .map(|line| match line.rsplit_once(' ') {
+            Some((name, _)) if name.starts_with("atomik_commit_seconds") => {
+                format!("{name} MEASURED")
+            }
+            _ => line.to_owned(),
+        })
+        .collect();
+    lines
+        .chunk_by_mut(|a, b| [a, b].iter().all(|line| line.starts_with("atomik_dropped")))
+        .for_each(<[String]>::sort);
+    assert_eq!(lines.join("\n") + "\n", include_str!("metrics.txt"));
+}
+
 #[test]
 fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
     let members = Members::new(1);
-    let free = || {
-        TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .to_string()
-    };
-    let (http, control) = (free(), free());
+    let (http, control) = (free_address(), free_address());
     let mut command = members.command(
         0,
         &[],
@@ -420,17 +457,7 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
     {
         assert!(start.elapsed() < PATIENCE);
     }
-    let fetch = |path: &str| {
-        let mut stream = TcpStream::connect(&http).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        .unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        text
-    };
+    let fetch = |path: &str| fetch(&http, path);
     let health = fetch("/health");
     assert!(
         health.starts_with("HTTP/1.1 200") && health.contains("\"serving\":true"),
