@@ -1,4 +1,4 @@
-//! The other end of the control connection: what `atomik-node get` and its like do.
+//! The client side of a control connection, which `atomik-node get` and the other commands use.
 
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,12 +9,12 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
-/// Where a node is controlled.
+/// The address of a node's control connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// The socket of its data folder.
+    /// The socket in its data folder.
     Socket(PathBuf),
-    /// Over TCP.
+    /// A TCP address.
     Tcp(SocketAddr),
 }
 
@@ -27,68 +27,73 @@ impl std::fmt::Display for Address {
     }
 }
 
-/// Why a node could not be asked, or did not do it.
+/// Why a request to a node failed.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// Nobody is there.
+    /// No node answers.
     #[error(
-        "no node answers at {place}: {source}; start it, or name the right one with --data DIR or --control ADDRESS:PORT"
+        "no node answers at {address}: {source}; \
+         start it, or name the right one with --data DIR or --control ADDRESS:PORT"
     )]
     Connect {
-        /// Where.
-        place: Address,
-        /// What the system said.
+        /// The address.
+        address: Address,
+        /// The system's error.
         source: io::Error,
     },
-    /// The connection broke, or the answer did not come.
+    /// The connection broke, or the answer timed out.
     #[error(
-        "{place}: {source}; see the node's log, then ask again (whether a change has taken effect is not known)"
+        "{address}: {source}; check the node's log, then try again \
+         (the change may or may not have taken effect)"
     )]
     Broken {
-        /// Where.
-        place: Address,
-        /// What the system said.
+        /// The address.
+        address: Address,
+        /// The system's error.
         source: io::Error,
     },
-    /// Not an answer.
-    #[error("{place} answered what no node answers ({0}): name the right place", .line)]
+    /// The answer is not JSON.
+    #[error("{address} is not a node, it answered {line:?}: name the right address")]
     Answer {
-        /// Where.
-        place: Address,
-        /// What came.
+        /// The address.
+        address: Address,
+        /// The beginning of the answer.
         line: String,
     },
-    /// The node refused.
-    #[error("{0}")]
-    Refused(String),
-    /// The output cannot be written.
-    #[error("cannot write to the standard output: {0}")]
+    /// The node refused the request.
+    #[error("{reason}")]
+    Refused {
+        /// The node's message, with its next step.
+        reason: String,
+    },
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout: {0}")]
     Output(#[source] io::Error),
-    /// The input cannot be read.
-    #[error("<stdin>: {0}")]
+    /// Stdin cannot be read.
+    #[error("cannot read stdin: {0}")]
     Input(#[source] io::Error),
 }
 
 trait Stream: Read + Write + Send {
-    fn twin(&self) -> io::Result<Box<dyn Stream>>;
-    fn limit(&self, patience: Option<Duration>) -> io::Result<()>;
-    fn end(&self) -> io::Result<()>;
+    fn duplicate(&self) -> io::Result<Box<dyn Stream>>;
+    fn set_timeout(&self, patience: Option<Duration>) -> io::Result<()>;
+    fn end_input(&self) -> io::Result<()>;
 }
 
 macro_rules! stream {
     ($kind:ty) => {
         impl Stream for $kind {
-            fn twin(&self) -> io::Result<Box<dyn Stream>> {
+            fn duplicate(&self) -> io::Result<Box<dyn Stream>> {
                 Ok(Box::new(self.try_clone()?))
             }
 
-            fn limit(&self, patience: Option<Duration>) -> io::Result<()> {
+            fn set_timeout(&self, patience: Option<Duration>) -> io::Result<()> {
                 self.set_read_timeout(patience)?;
                 self.set_write_timeout(patience)
             }
 
-            fn end(&self) -> io::Result<()> {
+            fn end_input(&self) -> io::Result<()> {
                 self.shutdown(std::net::Shutdown::Write)
             }
         }
@@ -100,55 +105,55 @@ stream!(TcpStream);
 
 /// A control connection.
 pub struct Client {
-    place: Address,
+    address: Address,
     input: BufReader<Box<dyn Stream>>,
     output: Box<dyn Stream>,
 }
 
 impl Client {
-    /// Connects; an answer must come within `patience`.
+    /// Connects. `patience` is the timeout of each answer.
     ///
     /// # Errors
     /// [`ClientError::Connect`].
-    pub fn connect(place: Address, patience: Option<Duration>) -> Result<Self, ClientError> {
+    pub fn connect(address: Address, patience: Option<Duration>) -> Result<Self, ClientError> {
         let connect = || -> io::Result<_> {
-            let stream: Box<dyn Stream> = match &place {
+            let stream: Box<dyn Stream> = match &address {
                 Address::Socket(path) => Box::new(UnixStream::connect(path)?),
-                Address::Tcp(address) => {
-                    let stream = TcpStream::connect(address)?;
+                Address::Tcp(socket) => {
+                    let stream = TcpStream::connect(socket)?;
                     stream.set_nodelay(true)?;
                     Box::new(stream)
                 }
             };
-            stream.limit(patience)?;
-            Ok((stream.twin()?, stream))
+            stream.set_timeout(patience)?;
+            Ok((stream.duplicate()?, stream))
         };
         match connect() {
             Ok((input, output)) => Ok(Self {
-                place,
+                address,
                 input: BufReader::new(input),
                 output,
             }),
-            Err(source) => Err(ClientError::Connect { place, source }),
+            Err(source) => Err(ClientError::Connect { address, source }),
         }
     }
 
     /// Sends a request and returns its answer.
     ///
     /// # Errors
-    /// [`ClientError`], [`Refused`](ClientError::Refused) among them.
+    /// [`ClientError`], including [`ClientError::Refused`].
     pub fn ask(&mut self, request: &Json) -> Result<Json, ClientError> {
         match self.send(request) {
             Ok(()) => self.answer(),
-            // It may have said why it does not listen.
+            // The node may have explained why it closed the connection.
             Err(broken) => match self.answer() {
-                Err(refused @ ClientError::Refused(_)) => Err(refused),
+                Err(refused @ ClientError::Refused { .. }) => Err(refused),
                 _ => Err(broken),
             },
         }
     }
 
-    /// Sends a request; its answer is the next but those of earlier requests.
+    /// Sends a request without waiting; answers arrive in the order of the requests.
     ///
     /// # Errors
     /// [`ClientError::Broken`].
@@ -157,7 +162,7 @@ impl Client {
         sent.map_err(|source| self.broken(source))
     }
 
-    /// The next answer.
+    /// Waits for the next answer.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -166,14 +171,13 @@ impl Client {
             return Err(self.broken(io::Error::other("the node closed the connection")));
         };
         if answer["ok"] == false {
-            return Err(ClientError::Refused(
-                answer["error"].as_str().unwrap_or("refused").to_owned(),
-            ));
+            let reason = answer["error"].as_str().unwrap_or("refused").to_owned();
+            return Err(ClientError::Refused { reason });
         }
         Ok(answer)
     }
 
-    /// The next line; `None` at the end of the connection.
+    /// Waits for the next line; `None` at the end of the connection.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -189,7 +193,7 @@ impl Client {
         serde_json::from_str(&line)
             .map(Some)
             .map_err(|_| ClientError::Answer {
-                place: self.place.clone(),
+                address: self.address.clone(),
                 line: line.trim_end().chars().take(80).collect(),
             })
     }
@@ -197,27 +201,30 @@ impl Client {
     fn broken(&self, source: io::Error) -> ClientError {
         let source = match source.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                io::Error::other("no answer in time: storage may be stuck")
+                io::Error::other("the answer timed out: storage may be stuck")
             }
             _ => source,
         };
         ClientError::Broken {
-            place: self.place.clone(),
+            address: self.address.clone(),
             source,
         }
     }
 
-    /// Passes the lines of the standard input on and prints the answers, in order. Returns whether
-    /// all were carried out.
+    /// Sends the lines of stdin as requests and prints the answers to stdout, in order. Returns
+    /// whether the node accepted all of them.
     ///
     /// # Errors
     /// [`ClientError`].
     pub fn pipe(mut self) -> Result<bool, ClientError> {
-        let mut writer = self.output.twin().map_err(|source| self.broken(source))?;
+        let mut writer = self
+            .output
+            .duplicate()
+            .map_err(|source| self.broken(source))?;
         let sender = std::thread::spawn(move || -> io::Result<()> {
             let mut output = BufWriter::new(&mut writer);
             for line in io::stdin().lock().lines() {
-                // A node that went away is noticed by whoever reads.
+                // The reading side reports a node that has gone.
                 if writeln!(output, "{}", line?)
                     .and_then(|()| output.flush())
                     .is_err()
@@ -226,13 +233,13 @@ impl Client {
                 }
             }
             drop(output);
-            let _ = writer.end();
+            let _ = writer.end_input();
             Ok(())
         });
-        let mut fine = true;
+        let mut accepted = true;
         let mut out = io::stdout().lock();
         while let Some(answer) = self.line()? {
-            fine &= answer["ok"] != false;
+            accepted &= answer["ok"] != false;
             writeln!(out, "{answer}")
                 .and_then(|()| out.flush())
                 .map_err(ClientError::Output)?;
@@ -241,10 +248,10 @@ impl Client {
             Ok(read) => read.map_err(ClientError::Input)?,
             Err(_) => return Err(self.broken(io::Error::other("sending failed"))),
         }
-        Ok(fine)
+        Ok(accepted)
     }
 
-    /// Every page of a `list` or an `export`, entry by entry.
+    /// Requests every page of a `list` or an `export` and passes each entry to `each`.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -1,7 +1,7 @@
-//! The two files that make a member: its own key, and the keyspace's secret.
+//! The two credential files of a member: its own key, and the secret of the keyspace.
 //!
-//! Each is one line, a word that says what it is and 64 hex digits. Both are made with mode 0600,
-//! and refused if others may read them.
+//! Each file is one line: a word that names its kind, and 64 hex digits. Both are created with mode
+//! 0600 and rejected if other users can read them.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,31 +11,37 @@ use atomik_replica::PublicKey;
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
-/// What stands before the digits of a key.
+/// The first word of a key file.
 const KEY: &str = "atomik-key-1";
-/// What stands before the digits of a secret.
+/// The first word of a secret file.
 const SECRET: &str = "atomik-secret-1";
 
-/// Why a key or a secret could not be made or read.
+/// Why a key or a secret could not be created or read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CredentialError {
-    /// There is none.
-    #[error("{}: there is no such file; {next}", .path.display())]
+    /// The file does not exist.
+    #[error("{}: no such file; {next}", .path.display())]
     Missing {
         /// The file.
         path: PathBuf,
-        /// What makes one.
+        /// How to create it.
         next: &'static str,
     },
-    /// It is there already.
+    /// The file exists already.
     #[error(
-        "{}: is there already and is not replaced; name another file, or move it away", .0.display()
+        "{}: already exists and is not replaced; name another file, or move it",
+        .path.display()
     )]
-    Exists(PathBuf),
-    /// Others may read it.
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Other users can read the file.
     #[error(
-        "{}: others may read it (mode {mode:o}); `chmod 600` it, and make a new one if somebody did", .path.display()
+        "{}: other users can read it (mode {mode:o}); run `chmod 600` on it, \
+         and create a new one if it may have been read",
+        .path.display()
     )]
     Readable {
         /// The file.
@@ -43,30 +49,32 @@ pub enum CredentialError {
         /// Its mode.
         mode: u32,
     },
-    /// It holds something else.
+    /// The contents are not those of such a file.
     #[error(
-        "{}: not one line of `{word}` and 64 hex digits; name the right file, or restore it from a backup", .path.display()
+        "{}: not one line of `{word}` and 64 hex digits; \
+         name the right file, or restore it from a backup",
+        .path.display()
     )]
     Contents {
         /// The file.
         path: PathBuf,
-        /// What it should begin with.
+        /// The expected first word.
         word: &'static str,
     },
-    /// The system refused.
+    /// The file cannot be accessed.
     #[error("{}: {source}; name a file that can be read and written", .path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// No random numbers.
-    #[error("the system gives no random numbers: {0}; see that /dev/urandom is there")]
+    /// The system has no random numbers.
+    #[error("the system has no random numbers: {0}; make sure that /dev/urandom exists")]
     Random(getrandom::Error),
 }
 
-/// Bytes from the system's generator.
+/// Bytes from the system's random number generator.
 ///
 /// # Errors
 /// [`CredentialError::Random`].
@@ -76,51 +84,51 @@ pub fn random<const N: usize>() -> Result<[u8; N], CredentialError> {
     Ok(bytes)
 }
 
-/// Makes an ed25519 key and returns its public half.
+/// Creates an ed25519 key file and returns the public key.
 ///
 /// # Errors
-/// If the file is there, or cannot be written.
+/// If the file exists or cannot be written.
 pub fn make_key(path: &Path) -> Result<PublicKey, CredentialError> {
     let bytes = random()?;
     write(path, KEY, &bytes)?;
     Ok(SigningKey::from_bytes(&bytes).verifying_key().to_bytes())
 }
 
-/// Makes the secret of a keyspace, to be copied to every member.
+/// Creates the secret file of a keyspace, to be copied to every member.
 ///
 /// # Errors
-/// If the file is there, or cannot be written.
+/// If the file exists or cannot be written.
 pub fn make_secret(path: &Path) -> Result<(), CredentialError> {
     write(path, SECRET, &random()?)
 }
 
-/// Reads a key.
+/// Reads a key file.
 ///
 /// # Errors
-/// If there is none, if others may read it, or if it is something else.
+/// If the file is missing, readable by other users, or malformed.
 pub fn read_key(path: &Path) -> Result<SigningKey, CredentialError> {
-    let next = "`atomik-node keygen -o FILE` makes one";
+    let next = "create it with `atomik-node keygen -o FILE`";
     Ok(SigningKey::from_bytes(&read(path, KEY, next)?))
 }
 
-/// Reads a secret.
+/// Reads a secret file.
 ///
 /// # Errors
 /// As [`read_key`].
 pub fn read_secret(path: &Path) -> Result<[u8; 32], CredentialError> {
-    let next = "copy it from another member, or make the first with `atomik-node secret -o FILE`";
+    let next = "copy it from another member, or create the first with `atomik-node secret -o FILE`";
     read(path, SECRET, next)
 }
 
-/// Hex digits of a public key.
+/// Formats a public key as 64 hex digits.
 #[must_use]
-pub fn key_text(key: &PublicKey) -> String {
+pub fn public_key_text(key: &PublicKey) -> String {
     key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// 32 bytes of 64 hex digits; `None` for any other text.
+/// Parses 64 hex digits into 32 bytes. Returns `None` for any other text.
 #[must_use]
-pub fn parse_key(text: &str) -> Option<[u8; 32]> {
+pub fn parse_public_key(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
@@ -133,7 +141,9 @@ pub fn parse_key(text: &str) -> Option<[u8; 32]> {
 
 fn write(path: &Path, word: &str, bytes: &[u8; 32]) -> Result<(), CredentialError> {
     let refused = |source: io::Error| match source.kind() {
-        io::ErrorKind::AlreadyExists => CredentialError::Exists(path.to_owned()),
+        io::ErrorKind::AlreadyExists => CredentialError::Exists {
+            path: path.to_owned(),
+        },
         _ => CredentialError::Io {
             path: path.to_owned(),
             source,
@@ -150,7 +160,7 @@ fn write(path: &Path, word: &str, bytes: &[u8; 32]) -> Result<(), CredentialErro
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(refused)?;
-    writeln!(file, "{word} {}", key_text(bytes))
+    writeln!(file, "{word} {}", public_key_text(bytes))
         .and_then(|()| file.sync_all())
         .map_err(refused)
 }
@@ -181,10 +191,9 @@ fn read(path: &Path, word: &'static str, next: &'static str) -> Result<[u8; 32],
         path: path.to_owned(),
         word,
     };
-    // Not text is as wrong as another text.
     let text = String::from_utf8(fs::read(path).map_err(refused)?).map_err(|_| wrong())?;
     text.trim_end()
         .strip_prefix(word)
-        .and_then(|rest| parse_key(rest.trim_start()))
+        .and_then(|rest| parse_public_key(rest.trim_start()))
         .ok_or_else(wrong)
 }

@@ -1,8 +1,8 @@
-//! Faults between engine and replica, for tests and demonstrations: what TCP never does, done on
-//! purpose.
+//! Faults injected between engine and replica, for tests and demonstrations: over TCP alone,
+//! messages are never duplicated or reordered.
 //!
-//! Every incoming message is lost, doubled and delayed by chance, drawn from a seed; reordering is
-//! a delay that others do not have.
+//! Incoming messages are lost, duplicated and delayed at random, drawn from a seed. Reordering is
+//! an extra delay of some messages.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,61 +15,65 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use thiserror::Error;
 use tokio::time::Instant;
 
-/// Messages that may be held back at a time; one more is lost.
-const MOST_HELD: usize = 4096;
+/// Limit of delayed messages; more are lost.
+const MAX_HELD: usize = 4096;
 
-/// What happens to incoming messages. As text: `seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50`,
-/// every part optional, chances from 0 to 1, the delay in milliseconds.
+/// The faults of incoming messages. As text: `seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50`, where
+/// every part is optional, probabilities are 0 to 1, and the delay is in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Faults {
-    /// What every fate is drawn from.
+    /// The seed.
     pub seed: u64,
-    /// Chance that a message is lost.
+    /// Probability that a message is lost.
     pub loss: f64,
-    /// Chance that it comes twice.
+    /// Probability that a message arrives twice.
     pub dup: f64,
-    /// Chance that it is held back for three times the delay and 20 ms more.
+    /// Probability of an extra delay of three times `delay` plus 20 ms.
     pub reorder: f64,
-    /// The longest delay, in milliseconds; every message has one between 0 and this.
+    /// The maximum delay in milliseconds; every message is delayed by 0 to this.
     pub delay: u64,
 }
 
-/// The text describes no [`Faults`].
+/// The text does not describe [`Faults`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "{0:?} describes no faults: write for example seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50 (chances 0 to 1, milliseconds)"
+    "{part:?} is not a fault: write for example seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50 \
+     (probabilities 0 to 1, delay in milliseconds)"
 )]
-pub struct FaultsError(String);
+pub struct FaultsError {
+    /// The invalid part of the text.
+    pub part: String,
+}
 
 impl FromStr for Faults {
     type Err = FaultsError;
 
     fn from_str(text: &str) -> Result<Self, FaultsError> {
-        let wrong = || FaultsError(text.to_owned());
         let mut faults = Self::default();
         for part in text.split(',').filter(|part| !part.is_empty()) {
-            let (name, value) = part.split_once('=').ok_or_else(wrong)?;
-            let chance = || {
-                let chance: f64 = value.parse().map_err(|_| wrong())?;
-                (0.0..=1.0)
-                    .contains(&chance)
-                    .then_some(chance)
-                    .ok_or_else(wrong)
+            let invalid = || FaultsError {
+                part: part.to_owned(),
+            };
+            let (name, value) = part.split_once('=').ok_or_else(invalid)?;
+            let number = || value.parse().map_err(|_| invalid());
+            let probability = || match value.parse() {
+                Ok(probability) if (0.0..=1.0).contains(&probability) => Ok(probability),
+                _ => Err(invalid()),
             };
             match name {
-                "seed" => faults.seed = value.parse().map_err(|_| wrong())?,
-                "delay" => faults.delay = value.parse().map_err(|_| wrong())?,
-                "loss" => faults.loss = chance()?,
-                "dup" => faults.dup = chance()?,
-                "reorder" => faults.reorder = chance()?,
-                _ => return Err(wrong()),
+                "seed" => faults.seed = number()?,
+                "delay" => faults.delay = number()?,
+                "loss" => faults.loss = probability()?,
+                "dup" => faults.dup = probability()?,
+                "reorder" => faults.reorder = probability()?,
+                _ => return Err(invalid()),
             }
         }
         Ok(faults)
     }
 }
 
-/// Messages that wait for their time.
+/// Delayed messages.
 #[derive(Debug)]
 pub(crate) struct Delays {
     faults: Faults,
@@ -77,7 +81,7 @@ pub(crate) struct Delays {
     held: BinaryHeap<Reverse<Held>>,
     /// Breaks ties, so that messages without a delay keep their order.
     next: u64,
-    /// Messages that were lost on purpose, or for want of room.
+    /// Messages lost at random or for lack of room.
     pub(crate) lost: u64,
 }
 
@@ -94,7 +98,7 @@ impl Delays {
         }
     }
 
-    /// Other faults from now on; what is held back keeps its time.
+    /// Replaces the faults; messages already delayed keep their time.
     pub(crate) fn set(&mut self, faults: Faults) {
         self.faults = faults;
         self.rng = Xoshiro256PlusPlus::seed_from_u64(faults.seed);
@@ -112,7 +116,7 @@ impl Delays {
     }
 
     fn hold(&mut self, from: PeerId, bytes: Vec<u8>) {
-        if self.held.len() >= MOST_HELD {
+        if self.held.len() >= MAX_HELD {
             self.lost += 1;
             return;
         }
@@ -130,7 +134,7 @@ impl Delays {
         ((self.rng.next_u64() >> 11) as f64) < chance * (1_u64 << 53) as f64
     }
 
-    /// When the next message is due.
+    /// When the next delayed message is due.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.held.peek().map(|Reverse(held)| held.0)
     }
@@ -147,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn faults_are_read_part_by_part_and_nonsense_is_refused() {
+    fn faults_are_read_part_by_part_and_other_text_is_rejected() {
         let faults: Faults = "seed=3,dup=0.5,delay=20".parse().unwrap();
         assert_eq!(
             (faults.seed, faults.dup, faults.loss, faults.delay),
@@ -170,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn duplicates_and_late_ones_come_by_the_seed() {
+    async fn duplicates_losses_and_late_messages_are_drawn_from_the_seed() {
         let run = |text: &str| {
             let mut delays = Delays::new(text.parse().unwrap());
             (0..100).for_each(|n| delays.put([n; 16], vec![n]));

@@ -9,55 +9,54 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::{Value as Json, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::time::timeout;
 
-use crate::actor::{Handle, stopped};
+use crate::handle::Handle;
 use crate::metrics;
+use crate::stop::StopSignal;
 
-/// A node that does not answer for so long is not serving.
+/// A node that does not answer within this time is not serving.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What open requests have once the node stops.
+/// How long open requests may take after the node has stopped.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// The type of the text format that [`metrics`] writes.
+/// The content type of [`metrics::text`].
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) async fn serve(listener: TcpListener, handle: Handle, mut stop: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, handle: Handle, stop: StopSignal) {
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(all_metrics))
         .with_state(handle);
-    let mut stopping = stop.clone();
-    let server = axum::serve(listener, app).with_graceful_shutdown(async move {
-        stopped(&mut stop).await;
-    });
+    let (mut stop, mut overdue) = (stop.clone(), stop);
+    let server =
+        axum::serve(listener, app).with_graceful_shutdown(async move { stop.wait().await });
     let farewell = async {
-        stopped(&mut stopping).await;
+        overdue.wait().await;
         tokio::time::sleep(FAREWELL).await;
     };
     tokio::select! {
         served = server => if let Err(error) = served {
-            tracing::error!(%error, "HTTP is not served any more");
+            tracing::error!(%error, "HTTP is no longer served");
         },
         () = farewell => {}
     }
 }
 
-/// 200 if the node answers, whether or not it has peers: one that is cut off serves, too. Else 503.
+/// 200 if the node answers, even without peers: an isolated node still serves. Otherwise 503.
 async fn health(State(handle): State<Handle>) -> Response {
-    let look = handle.look(|inside| {
+    let health = handle.query(|state| {
         json!({
             "serving": true,
-            "origin": inside.replica.origin().to_string(),
-            "peers": inside.peers.len(),
-            "in_sync": inside.peers_in_sync(),
-            "unflushed": inside.replica.unflushed(),
-            "engine_open": inside.link.is_open(),
+            "origin": state.replica.origin().to_string(),
+            "peers": state.peers.list.len(),
+            "in_sync": state.peers.in_sync(),
+            "unflushed": state.replica.unflushed(),
+            "engine_open": state.link.is_open(),
         })
     });
-    match timeout(PATIENCE, look).await {
+    match timeout(PATIENCE, health).await {
         Ok(Ok(health)) => (StatusCode::OK, axum::Json(health)).into_response(),
         Ok(Err(error)) => not_serving(&error.to_string()),
         Err(_) => not_serving("the node does not answer"),
@@ -70,7 +69,7 @@ fn not_serving(reason: &str) -> Response {
 }
 
 async fn all_metrics(State(handle): State<Handle>) -> Response {
-    match timeout(PATIENCE, handle.look(|inside| metrics::text(inside))).await {
+    match timeout(PATIENCE, handle.query(|state| metrics::text(state))).await {
         Ok(Ok(Ok(text))) => ([(header::CONTENT_TYPE, METRICS)], text).into_response(),
         Ok(Ok(Err(_))) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         Ok(Err(_)) | Err(_) => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -1,70 +1,123 @@
-//! A replica as a process: the pure state machine of [`atomik_replica`], its store, an engine, a
-//! control socket, HTTP.
+//! A replica as a process: the state machine of [`atomik_replica`] with a store, an engine, control
+//! connections and an HTTP server.
 //!
-//! | module | what it is |
+//! | module | what it holds |
 //! |---|---|
-//! | [`options`] | what a node can be told, and the settings that come of it |
+//! | [`options`], [`member`] | the options on the command line and in the config file |
+//! | [`settings`] | the checked settings |
 //! | [`credential`] | a member's key, the keyspace's secret |
-//! | [`serve`] | the process around a node: folder, sockets, signals |
-//! | [`node`] | a node: load it, start it, stop it |
-//! | [`Handle`], [`Change`], [`Done`], [`Refused`] | asking a node from within its process |
-//! | [`protocol`], [`text`] | what is said on the control connection |
-//! | [`client`] | the other end of it |
-//! | [`AnyEngine`], [`faults`] | what connects nodes, and what goes wrong there on request |
+//! | [`serve`] | the process around a node: data folder, sockets, signals |
+//! | [`node`] | a node: load, start, stop |
+//! | [`Handle`], [`Change`], [`Done`], [`Refused`] | changes and queries from within the process |
+//! | [`protocol`], [`text`] | the protocol of control connections |
+//! | [`client`] | its client side |
+//! | [`Link`], [`AnyEngine`], [`faults`] | the connection to the peers, and injected faults |
+//!
+//! # Example
+//!
+//! A node without peers, inside the process, on a store in memory:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use atomik_node::node::{Node, Parts, load};
+//! use atomik_node::replica::{Action, Config, Op, Trust};
+//! use atomik_node::settings::Limits;
+//! use atomik_node::{AnyEngine, Change, KeyOp, Link};
+//! use atomik_store::{FsyncPolicy, MemoryDisk};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let trust = Trust::Unsigned { key: [1; 32], allowed: vec![[1; 32]].into_iter().collect() };
+//! let config = Config::new("demo", 1, [9; 32], trust, [7; 16]);
+//! let store = MemoryDisk::new().open(FsyncPolicy::Always)?;
+//! let node = Node::start(Parts {
+//!     replica: load(config, &store)?,
+//!     store: Box::new(store),
+//!     fsync: FsyncPolicy::Always,
+//!     link: Link::new(AnyEngine::Alone, None),
+//!     limits: Limits::default(),
+//!     sync_interval: Duration::from_secs(1),
+//!     names: Default::default(),
+//! })?;
+//!
+//! let handle = node.handle();
+//! let accum = Action::Op(Op::Accum, 0xff.into());
+//! let change = Change::Batch(vec![KeyOp { key: b"x".to_vec(), action: accum }]);
+//! assert_eq!(handle.change(change).await?.number, Some(1)); // committed
+//! assert_eq!(handle.state(b"x").await?, 0xff.into());
+//! node.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # How it runs
 //!
 //! ```text
 //! control connections ──changes──> bounded queue ──┐            ┌──> storage thread ──> store
-//!                     ──looks────> bounded queue ──┤   actor    │<── committed
+//!                     ──queries──> bounded queue ──┤   actor    │<── committed
 //! engine ──messages, peers──────> bounded queue ──>┤ (replica) ─┤
 //! timer ──────────────────────────────────────────>┘            └──> engine, watchers, answers
 //! ```
 //!
-//! One task owns the replica. Whenever storage is idle and something has changed it hands over all
-//! that has, as one batch; meanwhile the next batch gathers. A change is acknowledged when its
-//! batch is committed, and only then is it sent to peers.
+//! One task, the actor, owns the replica. Whenever storage is idle and something has changed, the
+//! actor hands all changes to storage as one batch; meanwhile the next batch gathers. A change is
+//! acknowledged when its batch is committed, and only then sent to the peers.
 //!
-//! # What is bounded
+//! # Bounds
 //!
-//! | what | bound | beyond |
+//! | what | bound | beyond it |
 //! |---|---|---|
-//! | changes that are not acknowledged | `waiting_changes`, and 256 in the queue | writers wait: their connections are not read |
-//! | keys that are not handed to storage | `unflushed_keys`, and what one change or message adds | writers wait; messages stay with the engine |
-//! | messages that came in | the engine's queue, 1024 | dropped and counted; the next comparison with a peer repairs it |
-//! | messages that go out | the engine's queue, 1024 | the same |
-//! | requests of a connection that are not answered | 256 | it is not read |
-//! | lines for a watcher | 1024 | dropped; the watcher is told how many |
+//! | unacknowledged changes | `waiting_changes`, and 256 in the queue | writers wait: the node stops reading their connections |
+//! | keys not handed to storage | `unflushed_keys`, plus the keys of one change or message | writers wait; messages stay in the engine |
+//! | incoming messages | the engine's queue, 1024 | dropped and counted; the next comparison with a peer repairs the loss |
+//! | outgoing messages | the engine's queue, 1024 | as above |
+//! | unanswered requests of a connection | 256 | the node stops reading the connection |
+//! | lines queued for a watcher | 1024 | dropped; the watcher receives their number |
 //! | control connections | `connections` | refused with a message |
 //!
-//! What is not bounded is what the keyspace holds: every key is in memory.
+//! The size of the keyspace is not bounded: every key is in memory.
 //!
-//! # A crash, and what comes after
+//! # Crashes
 //!
-//! With `fsync = always` every acknowledged change is on disk, and a node that was killed goes on
-//! under its old origin. Otherwise a node that was not stopped cleanly cannot know what it had told
-//! others, and goes on as a new origin; the log says so. A node whose storage fails stops with
-//! status 3: what was acknowledged is safe, what was not is unknown, and the next start finds out.
+//! With `fsync = always`, every acknowledged change is on disk, and a killed node continues under
+//! its old origin. With the other policies, a node that was not stopped cleanly cannot know what it
+//! had sent to others, so it continues as a new origin and logs it. A node whose storage fails
+//! exits with status 3: acknowledged changes are safe, and the next start shows which others are.
 
 #![forbid(unsafe_code)]
 
 mod actor;
+mod change;
 pub mod client;
+mod connection;
 mod control;
 pub mod credential;
 mod events;
 pub mod faults;
+mod handle;
 mod http;
 mod link;
+mod listener;
+pub mod member;
 mod metrics;
 pub mod node;
 pub mod options;
+mod peers;
 pub mod protocol;
+mod query;
 pub mod serve;
+pub mod settings;
+mod state;
+mod stop;
 mod storage;
 pub mod text;
+mod watchers;
 
-pub use actor::{Change, Done, Handle, KeyOp, NodeError, Pending, Refused};
+pub use actor::NodeError;
 pub use atomik_replica as replica;
-pub use link::AnyEngine;
+pub use change::{Change, Done, KeyOp, Refused};
+pub use handle::{Handle, Pending};
+pub use link::{AnyEngine, Link};
+pub use listener::socket;
 pub use storage::StorageGone;

@@ -1,5 +1,5 @@
-//! The engine as the node sees it: any of those that are built in, perhaps not open yet, with
-//! faults between it and the replica.
+//! The link between replica and peers: any built-in engine, possibly still opening, with injected
+//! faults and cuts.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
@@ -9,8 +9,8 @@ use atomik_net::channel::ChannelEngine;
 use atomik_net::nats::NatsEngine;
 #[cfg(feature = "zenoh")]
 use atomik_net::zenoh::ZenohEngine;
-use atomik_net::{Counters, Engine, MessageId, PeerId, Received, SendError, hex};
-use tokio::time::sleep_until;
+use atomik_net::{Counters, Engine, MessageId, PeerId, Received, SendError};
+use tokio::time::{Instant, sleep_until};
 #[cfg(feature = "nats")]
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -18,7 +18,7 @@ use crate::faults::{Delays, Faults};
 
 /// An engine of any kind.
 pub enum AnyEngine {
-    /// None: a replica by itself.
+    /// No engine: a replica without peers.
     Alone,
     /// In-process, for tests.
     Channel(ChannelEngine),
@@ -65,7 +65,7 @@ impl AnyEngine {
     }
 }
 
-/// Opens an engine in the background, until it succeeds.
+/// A background task that tries to open an engine until it succeeds.
 #[cfg(feature = "nats")]
 pub(crate) struct Opening {
     pub(crate) task: JoinHandle<()>,
@@ -79,25 +79,27 @@ enum State {
     Closed,
 }
 
-/// What the node sends through and receives from.
-pub(crate) struct Link {
+/// What a node sends through and receives from.
+pub struct Link {
     state: State,
     delays: Delays,
     faulty: bool,
-    /// Peers that the engine says are up.
+    /// Peers that the engine reported up.
     up: BTreeSet<PeerId>,
-    /// Peers that are treated as if there were no way to or from them.
+    /// Peers that are treated as unreachable.
     cut: BTreeSet<PeerId>,
-    /// Changes of peers to be told before anything else.
+    /// Peer changes to be delivered before anything else.
     changes: VecDeque<Received>,
-    /// Messages of and to peers that are cut off.
+    /// Messages from and to peers that are cut off.
     pub(crate) cut_off: u64,
-    /// Messages for an engine that is not open yet.
+    /// Messages dropped because the engine was not open.
     pub(crate) unopened: u64,
 }
 
 impl Link {
-    pub(crate) fn new(engine: AnyEngine, faults: Option<Faults>) -> Self {
+    /// A link over an open engine. `faults` apply to incoming messages.
+    #[must_use]
+    pub fn new(engine: AnyEngine, faults: Option<Faults>) -> Self {
         Self::with(State::Open(engine), faults)
     }
 
@@ -123,8 +125,7 @@ impl Link {
         matches!(self.state, State::Open(_))
     }
 
-    /// Sends to all. Whatever is not taken is counted where it was refused, and repaired by the
-    /// replicas.
+    /// Sends to all peers. The engine counts what it refuses, and the replicas repair the loss.
     pub(crate) fn broadcast(&mut self, bytes: Vec<u8>, id: MessageId) {
         match &self.state {
             State::Open(engine) => drop(engine.broadcast(bytes, id)),
@@ -143,22 +144,25 @@ impl Link {
         }
     }
 
-    /// The next thing that comes in. Cancelling it loses nothing.
+    /// Waits for the next message or peer change. Cancel-safe.
     pub(crate) async fn receive(&mut self) -> Received {
         loop {
             if let Some(change) = self.changes.pop_front() {
                 return change;
             }
             let due = self.delays.due();
+            let delayed = async { sleep_until(due.unwrap_or_else(Instant::now)).await };
             tokio::select! {
-                () = async { sleep_until(due.unwrap_or_else(tokio::time::Instant::now)).await }, if due.is_some() => {
+                () = delayed, if due.is_some() => {
                     if let Some((from, bytes)) = self.delays.take() && !self.is_cut(from) {
                         return Received::Message { from, bytes };
                     }
                 }
                 received = self.state.next() => match received {
                     Received::Message { from, .. } if self.is_cut(from) => {}
-                    Received::Message { from, bytes } if self.faulty => self.delays.put(from, bytes),
+                    Received::Message { from, bytes } if self.faulty => {
+                        self.delays.put(from, bytes);
+                    }
                     Received::PeerUp(peer) => {
                         self.up.insert(peer);
                         if !self.cut.contains(&peer) {
@@ -183,7 +187,7 @@ impl Link {
         cut
     }
 
-    /// Cuts off just these peers.
+    /// Cuts off exactly these peers.
     pub(crate) fn cut(&mut self, peers: impl IntoIterator<Item = PeerId>) {
         let peers: BTreeSet<PeerId> = peers.into_iter().collect();
         let down = peers
@@ -204,7 +208,7 @@ impl Link {
         self.delays.set(faults);
     }
 
-    /// Messages that faults have lost.
+    /// Messages lost to injected faults.
     pub(crate) fn lost(&self) -> u64 {
         self.delays.lost
     }
@@ -236,14 +240,15 @@ impl State {
                 #[cfg(feature = "nats")]
                 Self::Opening(opening) => match (&mut opening.engine).await {
                     Ok(engine) => *self = Self::Open(engine),
-                    // Only its own end stops the task that opens.
+                    // The opening task was aborted.
                     Err(_) => *self = Self::Closed,
                 },
                 Self::Open(engine) => match engine.receive().await {
                     Some(received) => return received,
                     None => {
                         tracing::error!(
-                            "the engine has closed by itself: no peer can be reached until the node is started again"
+                            "the engine has closed unexpectedly: \
+                             no peer can be reached until the node is restarted"
                         );
                         *self = Self::Closed;
                     }
@@ -252,11 +257,6 @@ impl State {
             }
         }
     }
-}
-
-/// A peer's id for people.
-pub(crate) fn name(peer: &PeerId) -> String {
-    hex(peer)
 }
 
 #[cfg(test)]
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_peer_that_is_cut_off_goes_down_is_not_heard_nor_sent_to_and_comes_back() {
+    async fn a_peer_that_is_cut_off_goes_down_exchanges_nothing_and_comes_back() {
         let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
         let mut link = Link::new(AnyEngine::Channel(network.join(A).unwrap()), None);
         let mut peer = network.join(B).unwrap();
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn faults_may_be_set_and_taken_away_while_messages_come() {
+    async fn faults_can_be_changed_while_messages_arrive() {
         let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
         let mut link = Link::new(AnyEngine::Channel(network.join(A).unwrap()), None);
         let peer = network.join(B).unwrap();

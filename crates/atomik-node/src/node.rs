@@ -1,4 +1,4 @@
-//! A node: replica, storage and link, running together.
+//! A node: a replica, its storage and its link to the peers, running together.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,49 +6,48 @@ use std::time::Duration;
 use atomik_replica::{Config, OpenError, PublicKey, Replica};
 use atomik_store::{FsyncPolicy, Store, StoreError};
 use thiserror::Error;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::actor::{Actor, Handle, NodeError};
-use crate::faults::Faults;
-use crate::link::{AnyEngine, Link};
-use crate::options::Limits;
+use crate::actor::{Actor, NodeError};
+use crate::handle::Handle;
+use crate::link::Link;
+use crate::settings::Limits;
+use crate::state::NodeState;
+use crate::stop::{Stop, StopSignal};
 use crate::storage::Storage;
 
 /// What a node is made of.
 pub struct Parts {
-    /// As [`load`] makes it.
+    /// The replica, from [`load`].
     pub replica: Replica,
-    /// The store that it was loaded from.
+    /// The store that the replica was loaded from.
     pub store: Box<dyn Store>,
-    /// The policy that the store was opened with.
+    /// The fsync policy that the store was opened with.
     pub fsync: FsyncPolicy,
-    /// The engine, opened under the replica's origin.
-    pub engine: AnyEngine,
-    /// For tests.
-    pub faults: Option<Faults>,
-    /// Bounds of what waits.
+    /// The link to the peers, whose engine was opened under the replica's origin.
+    pub link: Link,
+    /// Bounds of what may wait.
     pub limits: Limits,
-    /// How often a peer is asked whether it agrees.
+    /// Interval between comparisons with a peer.
     pub sync_interval: Duration,
-    /// What the members are called, by their public keys.
+    /// The members' names by public key.
     pub names: BTreeMap<PublicKey, String>,
 }
 
-/// Why a replica could not be had from its store.
+/// Why a replica could not be loaded from its store.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is in it does not fit.
+    /// The records do not fit the configuration.
     #[error(transparent)]
     Replica(#[from] OpenError),
 }
 
-/// The replica whose memory a store holds. It goes on as a new origin if the store cannot prove
-/// that it holds everything.
+/// Loads the replica from a store. It continues as a new origin if the store cannot prove that it
+/// holds everything that the replica has sent.
 ///
 /// # Errors
 /// [`LoadError`].
@@ -59,10 +58,10 @@ pub fn load(mut config: Config, store: &dyn Store) -> Result<Replica, LoadError>
     Ok(Replica::open(config, records)?)
 }
 
-/// A node that runs until it is stopped. Dropping it stops it, too, but nobody sees how that ends.
+/// A running node. Dropping it stops it as well, but hides any error.
 pub struct Node {
     handle: Handle,
-    stop: watch::Sender<bool>,
+    stop: Stop,
     task: JoinHandle<Result<(), NodeError>>,
 }
 
@@ -70,48 +69,17 @@ impl Node {
     /// Starts a node, within a tokio runtime.
     ///
     /// # Errors
-    /// If the system gives no thread for storage.
+    /// If the system cannot start the storage thread.
     pub fn start(parts: Parts) -> std::io::Result<Self> {
-        let Parts {
-            replica,
-            store,
-            fsync,
-            engine,
-            faults,
-            limits,
-            sync_interval,
-            names,
-        } = parts;
-        Self::run(
-            replica,
-            store,
-            fsync,
-            Link::new(engine, faults),
-            limits,
-            sync_interval,
-            names,
-        )
-    }
-
-    pub(crate) fn run(
-        replica: Replica,
-        store: Box<dyn Store>,
-        fsync: FsyncPolicy,
-        link: Link,
-        limits: Limits,
-        sync_interval: Duration,
-        names: BTreeMap<PublicKey, String>,
-    ) -> std::io::Result<Self> {
-        let (stop, stopping) = watch::channel(false);
-        let storage = Storage::start(store, fsync)?;
+        let state = NodeState::new(parts.replica, parts.link, parts.sync_interval, parts.names);
+        let storage = Storage::start(parts.store, parts.fsync)?;
+        let stop = Stop::new();
         let (actor, handle) = Actor::new(
-            replica,
-            link,
+            state,
             storage,
-            limits,
-            sync_interval,
-            names,
-            stopping,
+            parts.limits,
+            parts.sync_interval,
+            stop.signal(),
         );
         Ok(Self {
             handle,
@@ -120,33 +88,34 @@ impl Node {
         })
     }
 
-    /// For asking it.
+    /// A handle for changes and queries.
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
 
-    /// Becomes true when the node is to stop.
-    pub(crate) fn stopping(&self) -> watch::Receiver<bool> {
-        self.stop.subscribe()
+    /// A signal that is sent when the node stops.
+    pub(crate) fn stop_signal(&self) -> StopSignal {
+        self.stop.signal()
     }
 
-    /// Tells it to stop.
-    pub(crate) fn tell_to_stop(&self) {
-        self.stop.send_replace(true);
+    /// Tells the node to stop.
+    pub(crate) fn send_stop(&self) {
+        self.stop.send();
     }
 
-    /// Waits until it has ended.
+    /// Waits until the node has ended.
     pub(crate) async fn ended(&mut self) -> Result<(), NodeError> {
         (&mut self.task).await.unwrap_or(Err(NodeError::Panic))
     }
 
-    /// Takes no more changes, makes everything durable, sends it, closes engine and store.
+    /// Stops the node: it refuses new changes, commits and sends the pending ones, and closes
+    /// engine and store.
     ///
     /// # Errors
-    /// [`NodeError`] if it had ended by itself, or cannot end as it should.
+    /// [`NodeError`] if the node had ended on its own, or cannot stop properly.
     pub async fn stop(mut self) -> Result<(), NodeError> {
-        self.tell_to_stop();
+        self.send_stop();
         self.ended().await
     }
 }

@@ -1,57 +1,57 @@
-//! What is said on the control connection: one JSON object a line, each way.
+//! The protocol of control connections: one JSON object per line in each direction.
 //!
 //! Keys are text, or `0x` and hex digits; a key that itself begins with `0x` is written in hex.
-//! Values are `0x` and hex digits, or integers up to 64 bits; answers have them in hex,
+//! Values are `0x` and hex digits, or integers of up to 64 bits; answers show them in hex,
 //! zero-padded.
 //!
-//! | request | answer, beside `"ok":true` |
+//! | request | answer, in addition to `"ok":true` |
 //! |---|---|
-//! | `{"op":"get","key":K}` | `key`, `value`, `writers`: origin, version and accumulator of each |
-//! | `{"op":"put","key":K,"value":V}` | `batch`: its number for `undo`, or null if nothing changed |
+//! | `{"op":"get","key":K}` | `key`, `value`, `writers`: the origin, version and accumulator of each |
+//! | `{"op":"put","key":K,"value":V}` | `batch`: the number to pass to `undo`, or null if nothing changed |
 //! | `{"op":"load","key":K,"value":V}`, `{"op":"accum","key":K,"value":V}` | `batch` |
 //! | `{"op":"toggle","key":K,"flag":N}` | `batch` |
 //! | `{"op":"set","key":K,"flag":N,"on":true}` | `batch` |
-//! | `{"op":"read","key":K}`, `swap`, `delta`, `drain` | `batch`, `responses`: one of `value` and `clean`, as the machine's |
-//! | `{"op":"batch","ops":[...]}` of the operations above, from `put` on | `batch`, `responses`: one for each, null for those that have none; all take effect or none |
-//! | `{"op":"undo","batch":N}` | `batch` of the undo |
-//! | `{"op":"list","prefix":P,"from":N,"limit":N}` | `keys`: `key` and `value` of each; `next`: where to go on, or null |
-//! | `{"op":"watch","prefix":P}` | nothing; from then on lines with `event`, until the connection is closed |
-//! | `{"op":"status","hash":true}` | `status`; with the hash over all states if it is asked for |
+//! | `{"op":"read","key":K}`, `swap`, `delta`, `drain` | `batch`, `responses`: one with `value` and `clean`, as the register file returns it |
+//! | `{"op":"batch","ops":[...]}` of operations from `put` to `drain` | `batch`, `responses`: one per operation, null for those without a response; all take effect or none |
+//! | `{"op":"undo","batch":N}` | `batch`: the number of the undo |
+//! | `{"op":"list","prefix":P,"from":N,"limit":N}` | `keys`: the `key` and `value` of each; `next`: where to continue, or null |
+//! | `{"op":"watch","prefix":P}` | nothing; then lines with `event` until the connection is closed |
+//! | `{"op":"status","hash":true}` | `status`, including a hash over all states if `hash` is true |
 //! | `{"op":"peers"}` | `peers` |
-//! | `{"op":"checkpoint","name":T}` | `checkpoint`: its number |
-//! | `{"op":"checkpoints"}` | `checkpoints`: number and name of each |
+//! | `{"op":"checkpoint","name":T}` | `checkpoint`: the number |
+//! | `{"op":"checkpoints"}` | `checkpoints`: the number and name of each |
 //! | `{"op":"drop_checkpoint","checkpoint":N}` | |
-//! | `{"op":"diff","first":N,"second":N,"key":K}` | `delta`: the xor of both states |
-//! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: `key` and `delta` since then of each that differs; `next` |
+//! | `{"op":"diff","first":N,"second":N,"key":K}` | `delta`: the xor of the two states |
+//! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: the `key` and `delta` of each key that changed since; `next` |
 //! | `{"op":"retire"}` | |
 //!
-//! A request that is not carried out is answered with `"ok":false` and `error`, and has changed
-//! nothing; but an answer that says that the node is stopping or that storage failed leaves open
-//! whether the change is durable.
+//! A refused request is answered with `"ok":false` and `error`, and has changed nothing. There is
+//! one exception: if the node is stopping or storage has failed, the change may or may not be
+//! durable.
 //!
-//! Requests on one connection take effect in their order, and are answered in it. Several may be
-//! sent ahead: at most 256 are taken before an answer has left. A request that only looks is
-//! answered after all changes before it on its connection are acknowledged; it may see changes of
-//! others that are not durable yet. A line is at most 1 MiB, and a page at most 10,000 keys.
+//! The requests of a connection take effect and are answered in order. A client may pipeline them:
+//! the node accepts up to 256 unanswered requests. A query is answered after all earlier changes on
+//! its connection are acknowledged; it may see changes of other connections that are not durable
+//! yet. A line has at most 1 MiB, a page at most 10,000 keys.
 
 use atomik_replica::{Action, Op, Value};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
-use crate::actor::{Change, Done, KeyOp};
+use crate::change::{Change, Done, KeyOp};
 use crate::text::{Number, TextError, key_text, parse_key};
 
-/// The longest line, in bytes.
+/// The longest line in bytes.
 pub const MAX_LINE: usize = 1 << 20;
 
-/// The most keys of a page.
+/// The maximum number of keys on a page.
 pub const MAX_PAGE: usize = 10_000;
 
 fn page() -> usize {
     1000
 }
 
-/// A request. See the module.
+/// A request, see the [module](self).
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -135,7 +135,7 @@ pub enum Request {
         limit: usize,
     },
     Retire {},
-    /// For tests: cuts off just these peers, and treats incoming messages so from now on.
+    /// For tests: cuts off exactly these peers, and replaces the injected faults.
     Links {
         #[serde(default)]
         drop: Vec<String>,
@@ -144,35 +144,38 @@ pub enum Request {
     },
 }
 
-/// Why a request is not even tried.
+/// Why a request is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
-    /// Not a request.
-    #[error("not a request: {0}")]
-    Syntax(String),
-    /// A key or value.
+    /// The line is not a request.
+    #[error("not a request: {reason}")]
+    Syntax {
+        /// The parser's error.
+        reason: String,
+    },
+    /// A key or value is invalid.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// In a batch.
-    #[error(
-        "a batch holds operations on keys only: put, load, accum, toggle, set, read, swap, delta, drain"
-    )]
+    /// A batch contains a request that is not an operation on a key.
+    #[error("a batch can only contain put, load, accum, toggle, set, read, swap, delta and drain")]
     Batch,
 }
 
 impl Request {
-    /// The request that a line holds.
+    /// Parses a line.
     ///
     /// # Errors
     /// [`RequestError::Syntax`].
     pub fn parse(line: &str) -> Result<Self, RequestError> {
-        serde_json::from_str(line).map_err(|error| RequestError::Syntax(error.to_string()))
+        serde_json::from_str(line).map_err(|error| RequestError::Syntax {
+            reason: error.to_string(),
+        })
     }
 
-    /// The change that it asks for; `None` for those that only look.
+    /// The requested change, in a keyspace of `words` words per value; `None` for a query.
     ///
     /// # Errors
-    /// If a key or value is none.
+    /// [`RequestError::Text`] and [`RequestError::Batch`].
     pub fn change(&self, words: usize) -> Result<Option<Change>, RequestError> {
         Ok(Some(match self {
             Self::Batch { ops } => {
@@ -233,13 +236,13 @@ pub fn done(change: &Change, done: &Done) -> Json {
     }
 }
 
-/// The answer to what was refused.
+/// The answer to a refused request.
 #[must_use]
 pub fn refused(error: impl std::fmt::Display) -> Json {
     json!({"ok": false, "error": error.to_string()})
 }
 
-/// A key with its value, in a page.
+/// An entry of a page: a key, and a value under the name `name`.
 #[must_use]
 pub fn entry(key: &[u8], name: &str, value: &Value) -> Json {
     let mut entry = json!({"key": key_text(key)});
@@ -252,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_read_and_unknown_fields_refused() {
+    fn requests_are_parsed_and_unknown_fields_rejected() {
         let change = |line: &str| Request::parse(line).unwrap().change(1).unwrap();
         let accum = |key: &[u8], value: u64| KeyOp {
             key: key.to_vec(),
@@ -264,7 +267,8 @@ mod tests {
         );
         assert_eq!(
             change(
-                r#"{"op":"batch","ops":[{"op":"accum","key":"a","value":7},{"op":"toggle","key":"b","flag":3}]}"#
+                r#"{"op":"batch","ops":[{"op":"accum","key":"a","value":7},
+                   {"op":"toggle","key":"b","flag":3}]}"#
             ),
             Some(Change::Batch(vec![
                 accum(b"a", 7),

@@ -1,188 +1,142 @@
-//! The process around a node: folder, sockets, signals.
+//! Runs a node as a process: data folder, sockets, signals.
 
 use std::io;
-use std::path::PathBuf;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use atomik_net::PeerId;
+use atomik_replica::Replica;
 use atomik_store::{FsyncPolicy, Opened, Options as StoreOptions, RedbStore, Store, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 
 use crate::actor::NodeError;
-use crate::control::{self, Listener};
+use crate::control;
 use crate::http;
 #[cfg(feature = "nats")]
 use crate::link::Opening;
 use crate::link::{AnyEngine, Link};
-use crate::node::{LoadError, Node, load};
-use crate::options::{EngineKind, Settings};
+use crate::listener::{Listener, socket};
+use crate::node::{LoadError, Node, Parts, load};
+use crate::options::EngineKind;
+use crate::settings::Settings;
 
-/// What a node has to stop in.
+/// How long a node may take to stop.
 const STOPPING: Duration = Duration::from_secs(60);
 
-/// What connections have to take their last answers in.
+/// How long connections may take to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Why a node did not start, or ended otherwise than by a signal.
+/// Why a node did not start, or ended without a signal.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The store.
+    /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What is in it.
+    /// The replica cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The engine.
+    /// The engine cannot be opened.
     #[error(transparent)]
     Engine(#[from] atomik_net::OpenError),
-    /// A socket.
+    /// A socket cannot be opened.
     #[error("{what} cannot listen at {place}: {source}; {next}")]
     Listen {
-        /// For what.
+        /// The server that uses it.
         what: &'static str,
-        /// Where.
+        /// The path or address.
         place: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
-        /// What to do.
+        /// What to do next.
         next: &'static str,
     },
-    /// The system.
+    /// The system lacks a resource.
     #[error("{what}: {source}; raise the limits of this user, then start again")]
     System {
-        /// What was tried.
+        /// What failed.
         what: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// The node.
+    /// The node ended on its own.
     #[error(transparent)]
     Node(#[from] NodeError),
 }
 
-/// Runs a node until SIGTERM or SIGINT, or until it fails. `new_identity` makes it go on as a new
-/// origin, which it must after its folder was restored from a copy.
+/// Turns a system error into [`ServeError::System`].
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> ServeError {
+    move |source| ServeError::System { what, source }
+}
+
+/// Runs a node until SIGTERM or SIGINT, or until it fails. `new_identity` makes it continue as a
+/// new origin, which is required after its folder was restored from a copy.
 ///
 /// # Errors
 /// [`ServeError`].
 pub fn serve(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
-    let system = |what| move |source| ServeError::System { what, source };
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(system("no threads to run on"))?;
+        .map_err(system("cannot start the runtime's threads"))?;
     let result = runtime.block_on(run(settings, new_identity));
-    // Whatever an engine's library leaves running is not waited for.
+    // Does not wait for threads that an engine's library leaves running.
     runtime.shutdown_background();
     result
 }
 
 async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
-    let system = |what| move |source| ServeError::System { what, source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(system("cannot catch SIGTERM"))?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(system("cannot catch SIGINT"))?;
-
-    let options = StoreOptions {
-        fsync: settings.fsync,
-        ..StoreOptions::default()
-    };
-    let store = RedbStore::open(&settings.data, &options)?;
-    let mut config = settings.replica.clone();
-    config.kept_memory = !new_identity;
-    let (opened, kept) = (store.opened(), store.kept_memory());
-    let replica = load(config, &store)?;
-    tell_how_it_was_left(&settings, opened, kept, new_identity);
+    let mut signals = Signals::new()?;
+    let (store, replica) = open_store(&settings, new_identity)?;
     let origin = replica.origin();
-
-    let control = match settings.control {
-        Some(address) => Listener::tcp(address).await.map_err(|source| ServeError::Listen {
-            what: "control",
-            place: address.to_string(),
-            source,
-            next: "choose a free port with --control, or leave it out",
-        })?,
-        None => Listener::unix(&settings.data).map_err(|source| ServeError::Listen {
-            what: "control",
-            place: settings.data.join(control::SOCKET).display().to_string(),
-            source,
-            next: "see that the folder can be written and its path is shorter than 90 bytes, or use TCP with --control 127.0.0.1:PORT",
-        })?,
-    };
+    let control = open_control(&settings).await?;
     let http = match settings.http {
-        Some(address) => {
-            let listener =
-                TcpListener::bind(address)
-                    .await
-                    .map_err(|source| ServeError::Listen {
-                        what: "HTTP",
-                        place: address.to_string(),
-                        source,
-                        next: "choose a free address with --http, or leave it out",
-                    })?;
-            Some(listener)
-        }
+        Some(address) => Some(open_http(address).await?),
         None => None,
     };
     let link = open_link(&settings, origin.0).await?;
 
-    let words = settings.replica.words;
-    let place = control.place();
-    let http_place = http
+    let control_place = control.place();
+    let http_address = http
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
-    let mut node = Node::run(
+    let members = settings.members.iter();
+    let mut node = Node::start(Parts {
         replica,
-        Box::new(store),
-        settings.fsync,
+        store: Box::new(store),
+        fsync: settings.fsync,
         link,
-        settings.limits,
-        settings.sync_interval,
-        settings
-            .members
-            .iter()
+        limits: settings.limits,
+        sync_interval: settings.sync_interval,
+        names: members
             .map(|member| (member.key, member.name.clone()))
             .collect(),
-    )
-    .map_err(system("no thread for storage"))?;
-    let connections = settings.limits.connections;
+    })
+    .map_err(system("cannot start the storage thread"))?;
     let control = tokio::spawn(control::serve(
         control,
         node.handle(),
-        connections,
-        words,
-        node.stopping(),
+        settings.limits.connections,
+        settings.replica.words,
+        node.stop_signal(),
     ));
     let http =
-        http.map(|listener| tokio::spawn(http::serve(listener, node.handle(), node.stopping())));
+        http.map(|listener| tokio::spawn(http::serve(listener, node.handle(), node.stop_signal())));
     tracing::info!(
         %origin,
         keyspace = %settings.keyspace,
         members = settings.members.len(),
-        control = place,
-        http = http_place.map(|address| address.to_string()),
+        control = control_place,
+        http = http_address.map(|address| address.to_string()),
         "serving"
     );
 
-    let ended = tokio::select! {
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        ended = node.ended() => Some(ended),
-    };
-    node.tell_to_stop();
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            tracing::info!("stopping: no more changes are taken");
-            timeout(STOPPING, node.ended())
-                .await
-                .unwrap_or(Err(NodeError::Stuck(STOPPING.as_secs())))
-        }
-    };
-    // The last answers are there; those who wait for them are given a moment to take them.
+    let ended = signals.wait_for_end(&mut node).await;
+    // Let the clients read the last answers.
     let farewell = async {
         let _ = control.await;
         if let Some(http) = http {
@@ -195,24 +149,104 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn tell_how_it_was_left(settings: &Settings, opened: Opened, kept: bool, new_identity: bool) {
+/// The signals that stop a node.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServeError> {
+        let terminate = signal(SignalKind::terminate());
+        let interrupt = signal(SignalKind::interrupt());
+        Ok(Self {
+            terminate: terminate.map_err(system("cannot catch SIGTERM"))?,
+            interrupt: interrupt.map_err(system("cannot catch SIGINT"))?,
+        })
+    }
+
+    /// Waits until the node ends on its own, or stops it at a signal. Everything that serves the
+    /// node has the stop signal afterwards.
+    async fn wait_for_end(&mut self, node: &mut Node) -> Result<(), NodeError> {
+        let ended = tokio::select! {
+            _ = self.terminate.recv() => None,
+            _ = self.interrupt.recv() => None,
+            ended = node.ended() => Some(ended),
+        };
+        node.send_stop();
+        if let Some(ended) = ended {
+            return ended;
+        }
+        tracing::info!("stopping: new changes are refused");
+        let seconds = STOPPING.as_secs();
+        let stopped = timeout(STOPPING, node.ended()).await;
+        stopped.unwrap_or(Err(NodeError::Stuck { seconds }))
+    }
+}
+
+fn open_store(settings: &Settings, new_identity: bool) -> Result<(RedbStore, Replica), ServeError> {
+    let options = StoreOptions {
+        fsync: settings.fsync,
+        ..StoreOptions::default()
+    };
+    let store = RedbStore::open(&settings.data, &options)?;
+    let mut config = settings.replica.clone();
+    config.kept_memory = !new_identity;
+    let replica = load(config, &store)?;
+    log_opened(settings, store.opened(), store.kept_memory(), new_identity);
+    Ok((store, replica))
+}
+
+async fn open_control(settings: &Settings) -> Result<Listener, ServeError> {
+    let (opened, place, next) = match settings.control {
+        Some(address) => (
+            Listener::tcp(address).await,
+            address.to_string(),
+            "choose a free port with --control, or leave it out",
+        ),
+        None => (
+            Listener::unix(&settings.data),
+            socket(&settings.data).display().to_string(),
+            "make sure that the folder is writable and its path is shorter than 90 bytes, \
+             or use TCP with --control 127.0.0.1:PORT",
+        ),
+    };
+    opened.map_err(|source| ServeError::Listen {
+        what: "control",
+        place,
+        source,
+        next,
+    })
+}
+
+async fn open_http(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let opened = TcpListener::bind(address).await;
+    opened.map_err(|source| ServeError::Listen {
+        what: "HTTP",
+        place: address.to_string(),
+        source,
+        next: "choose a free address with --http, or leave it out",
+    })
+}
+
+/// Logs how the store was left by the previous run.
+fn log_opened(settings: &Settings, opened: Opened, kept: bool, new_identity: bool) {
     let data = settings.data.display().to_string();
     match (opened, kept) {
         (Opened::Fresh, _) => tracing::info!(data, "a new store"),
         (Opened::Clean, _) => tracing::info!(data, "the store was closed cleanly"),
-        (Opened::Unclean, true) => {
-            tracing::warn!(
-                data,
-                "the store was not closed; everything acknowledged is there"
-            )
-        }
+        (Opened::Unclean, true) => tracing::warn!(
+            data,
+            "the store was not closed cleanly; all acknowledged changes are present"
+        ),
         (Opened::Unclean, false) => tracing::warn!(
             data,
-            "the store was not closed, and its policy allowed for losses: going on as a new origin; peers bring back what they know"
+            "the store was not closed cleanly, and its fsync policy allows losses: \
+             continuing as a new origin; peers send back the changes that they have"
         ),
     }
     if new_identity {
-        tracing::warn!("going on as a new origin, as asked");
+        tracing::warn!("continuing as a new origin, as requested");
     }
     if settings.fsync != FsyncPolicy::Always {
         tracing::warn!(fsync = %settings.fsync, "acknowledged changes may be lost in a crash");
@@ -220,7 +254,7 @@ fn tell_how_it_was_left(settings: &Settings, opened: Opened, kept: bool, new_ide
 }
 
 #[cfg_attr(not(any(feature = "zenoh", feature = "nats")), allow(unused_variables))]
-async fn open_link(settings: &Settings, me: atomik_net::PeerId) -> Result<Link, ServeError> {
+async fn open_link(settings: &Settings, me: PeerId) -> Result<Link, ServeError> {
     let faults = settings.faults;
     match settings.engine {
         EngineKind::None => Ok(Link::new(AnyEngine::Alone, faults)),
@@ -243,43 +277,41 @@ async fn open_link(settings: &Settings, me: atomik_net::PeerId) -> Result<Link, 
             ));
             Ok(Link::opening(Opening { task, engine }, faults))
         }
-        // The settings were checked against what is built in.
+        // `Settings` accepts only engines that are built in.
         #[cfg(not(all(feature = "zenoh", feature = "nats")))]
         _ => Ok(Link::new(AnyEngine::Alone, faults)),
     }
 }
 
-/// Tries until the server answers, and says so: a node takes changes meanwhile.
+/// Retries until the server answers, and logs it. The node accepts changes meanwhile.
 #[cfg(feature = "nats")]
 async fn reach_nats(
     keyspace: atomik_net::Keyspace,
-    me: atomik_net::PeerId,
+    me: PeerId,
     options: atomik_net::nats::NatsOptions,
     opened: tokio::sync::oneshot::Sender<AnyEngine>,
 ) {
+    /// Minimum time between two log lines.
     const QUIET: Duration = Duration::from_secs(10);
-    let mut told: Option<tokio::time::Instant> = None;
+    let mut logged: Option<tokio::time::Instant> = None;
     loop {
         match atomik_net::nats::NatsEngine::open(&keyspace, me, &options).await {
             Ok(engine) => {
                 tracing::info!("connected to NATS");
-                // A node that has stopped meanwhile needs none.
+                // Fails if the node has stopped meanwhile.
                 let _ = opened.send(AnyEngine::Nats(Box::new(engine)));
                 return;
             }
             Err(error) => {
-                if told.is_none_or(|told| told.elapsed() >= QUIET) {
-                    tracing::warn!(%error, "no engine yet: trying again every second, and taking local changes meanwhile");
-                    told = Some(tokio::time::Instant::now());
+                if logged.is_none_or(|at| at.elapsed() >= QUIET) {
+                    tracing::warn!(
+                        %error,
+                        "no engine yet: retrying every second, accepting local changes meanwhile"
+                    );
+                    logged = Some(tokio::time::Instant::now());
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
     }
-}
-
-/// Where the control socket of a data folder is.
-#[must_use]
-pub fn socket(data: &std::path::Path) -> PathBuf {
-    data.join(control::SOCKET)
 }

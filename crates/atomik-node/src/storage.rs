@@ -1,4 +1,4 @@
-//! The thread that owns the store: commits block, and the replica must not.
+//! The thread that owns the store, because commits block and the actor must not.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
@@ -13,7 +13,7 @@ enum Job {
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// A batch that was committed, or was not.
+/// The outcome of a commit.
 pub(crate) struct Committed {
     pub(crate) ticket: u64,
     pub(crate) records: usize,
@@ -21,45 +21,45 @@ pub(crate) struct Committed {
     pub(crate) result: Result<(), StoreError>,
 }
 
-/// The store, seen from outside its thread.
+/// The actor's handle of the storage thread.
 pub(crate) struct Storage {
     jobs: Sender<Job>,
     committed: mpsc::UnboundedReceiver<Committed>,
 }
 
-/// The thread is gone, which only a panic in it brings about.
+/// The storage thread ended, which only a panic can cause.
 #[derive(Debug, thiserror::Error)]
 #[error("the storage thread has ended: start the node again, and report the panic in its log")]
 pub struct StorageGone;
 
 impl Storage {
-    /// Starts the thread. Under [`FsyncPolicy::Interval`] it also syncs when nobody commits.
+    /// Starts the thread. Under [`FsyncPolicy::Interval`] it also syncs after the last commit.
     pub(crate) fn start(store: Box<dyn Store>, fsync: FsyncPolicy) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
-        let (told, committed) = mpsc::unbounded_channel();
+        let (outcomes, committed) = mpsc::unbounded_channel();
         let interval = match fsync {
             FsyncPolicy::Interval(millis) => Some(Duration::from_millis(millis)),
             FsyncPolicy::Always | FsyncPolicy::Never => None,
         };
         thread::Builder::new()
             .name("storage".to_owned())
-            .spawn(move || run(store, &queue, &told, interval))?;
+            .spawn(move || run(store, &queue, &outcomes, interval))?;
         Ok(Self { jobs, committed })
     }
 
-    /// Has a batch committed; [`Self::committed`] tells when it is.
+    /// Requests a commit; [`Self::committed`] returns its outcome.
     pub(crate) fn commit(&self, ticket: u64, records: Vec<Record>) -> Result<(), StorageGone> {
         self.jobs
             .send(Job::Commit { ticket, records })
             .map_err(|_| StorageGone)
     }
 
-    /// The next batch that was committed. Cancelling it loses nothing.
+    /// Waits for the next outcome of a commit. Cancel-safe.
     pub(crate) async fn committed(&mut self) -> Result<Committed, StorageGone> {
         self.committed.recv().await.ok_or(StorageGone)
     }
 
-    /// Drops the store as it is, and waits until it is gone: after it has failed.
+    /// After a failure: drops the store without closing it, and waits until it is gone.
     pub(crate) async fn abandon(self) {
         let Self {
             jobs,
@@ -69,7 +69,7 @@ impl Storage {
         while committed.recv().await.is_some() {}
     }
 
-    /// Closes the store after everything before.
+    /// Closes the store after all requested commits.
     pub(crate) async fn close(self) -> Result<Result<(), StoreError>, StorageGone> {
         let (done, closed) = oneshot::channel();
         self.jobs.send(Job::Close(done)).map_err(|_| StorageGone)?;
@@ -80,7 +80,7 @@ impl Storage {
 fn run(
     mut store: Box<dyn Store>,
     queue: &Receiver<Job>,
-    told: &mpsc::UnboundedSender<Committed>,
+    outcomes: &mpsc::UnboundedSender<Committed>,
     interval: Option<Duration>,
 ) {
     let mut unsynced = false;
@@ -107,17 +107,17 @@ fn run(
                     time: began.elapsed(),
                     result,
                 };
-                if told.send(committed).is_err() {
+                if outcomes.send(committed).is_err() {
                     return;
                 }
             }
             Ok(Job::Close(done)) => {
-                // Whoever asked may have stopped waiting.
+                // The caller may have stopped waiting.
                 let _ = done.send(store.close());
                 return;
             }
             Err(RecvTimeoutError::Timeout) => {
-                // The next commit fails with the same reason, and that is told.
+                // The next commit fails for the same reason, and that ends the node.
                 if let Err(error) = store.sync() {
                     tracing::error!(%error, "cannot sync");
                 }

@@ -1,31 +1,40 @@
-//! Keys and values as text: what stands in requests, answers and logs.
+//! The text form of keys and values in requests, answers and logs.
 
 use atomik_replica::Value;
 use serde::Deserialize;
 use thiserror::Error;
 
-/// The text is no key or value.
+/// The text is not a key or value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TextError {
-    /// `0x` and something that is not pairs of hex digits.
+    /// `0x` is not followed by pairs of hex digits.
     #[error(
-        "{0:?} is no key: after 0x come pairs of hex digits; a key that begins with 0x is written in hex itself"
+        "{text:?} is not a key: write pairs of hex digits after 0x; \
+         a key that itself begins with 0x must be written in hex"
     )]
-    Key(String),
-    /// Not a number.
-    #[error("{0:?} is no value: write 0x and hex digits, or a non-negative integer")]
-    Value(String),
-    /// Too wide.
-    #[error("{text} does not fit into the {bits} bits of a value of this keyspace")]
-    Wide {
-        /// The value.
+    Key {
+        /// The text.
         text: String,
-        /// What there is room for.
+    },
+    /// The text is not a number.
+    #[error("{text:?} is not a value: write 0x and hex digits, or a non-negative integer")]
+    Value {
+        /// The text.
+        text: String,
+    },
+    /// The value is too wide.
+    #[error(
+        "{text} does not fit into the {bits} bits of this keyspace's values: write a smaller one"
+    )]
+    Wide {
+        /// The text.
+        text: String,
+        /// The width of a value.
         bits: usize,
     },
 }
 
-/// A key's text: itself if that is plain, else `0x` and its bytes in hex.
+/// Formats a key: as it is if it is printable text, else as `0x` and its bytes in hex.
 #[must_use]
 pub fn key_text(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
@@ -39,7 +48,7 @@ pub fn key_text(key: &[u8]) -> String {
     }
 }
 
-/// The key that a text means.
+/// Parses a key.
 ///
 /// # Errors
 /// [`TextError::Key`].
@@ -47,7 +56,9 @@ pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
     let Some(digits) = text.strip_prefix("0x") else {
         return Ok(text.as_bytes().to_vec());
     };
-    let wrong = || TextError::Key(text.to_owned());
+    let wrong = || TextError::Key {
+        text: text.to_owned(),
+    };
     if digits.len() % 2 != 0 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(wrong());
     }
@@ -57,18 +68,18 @@ pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
         .collect()
 }
 
-/// A value in a request: a non-negative integer, or text as [`parse_value`] takes it.
+/// A value in a request: a non-negative integer, or text for [`parse_value`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Number {
-    /// Up to 64 bits.
+    /// An integer of up to 64 bits.
     Small(u64),
     /// `0x` and hex digits, or an integer.
     Text(String),
 }
 
 impl Number {
-    /// The value, of so many words.
+    /// The value as `words` words.
     ///
     /// # Errors
     /// [`TextError`].
@@ -88,13 +99,15 @@ fn small(number: u64, words: usize) -> Value {
     Value::from_words(&all)
 }
 
-/// The value that a text means: `0x` and hex digits, the highest first, or a non-negative integer
-/// of 64 bits at most.
+/// Parses a value of `words` words: `0x` and hex digits, most significant first, or a non-negative
+/// integer of at most 64 bits.
 ///
 /// # Errors
 /// [`TextError`].
 pub fn parse_value(text: &str, words: usize) -> Result<Value, TextError> {
-    let wrong = || TextError::Value(text.to_owned());
+    let wrong = || TextError::Value {
+        text: text.to_owned(),
+    };
     let Some(digits) = text.strip_prefix("0x") else {
         let plain = !text.is_empty() && text.bytes().all(|digit| digit.is_ascii_digit());
         return match text.parse() {
@@ -125,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_read_back_from_their_text() {
+    fn formatted_keys_are_parsed_back() {
         for key in [
             &b"a/b"[..],
             b"0x",
@@ -144,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_read_back_from_their_text_and_must_fit() {
+    fn formatted_values_are_parsed_back_and_must_fit() {
         for (text, words) in [
             ("0xff", vec![255]),
             ("7", vec![7]),

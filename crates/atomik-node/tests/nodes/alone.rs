@@ -1,5 +1,4 @@
-//! A real process without peers: its options, its control connection, its end by SIGTERM and by
-//! SIGKILL.
+//! A real process without peers: options, control connections, SIGTERM and SIGKILL.
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::process::{Ended, Members, PATIENCE, PROGRAM, Running, is_private, run, said};
+use crate::process::{Members, PATIENCE, PROGRAM, Running, Scoped, is_private, run, stderr};
 use serde_json::{Value as Json, json};
 
 fn alone() -> (Members, Running) {
@@ -18,7 +17,7 @@ fn alone() -> (Members, Running) {
     (members, node)
 }
 
-/// The exit status of a node that does not start, and what it said.
+/// The exit status and stderr of a node that does not start.
 fn refused(members: &Members, args: &[&str]) -> (i32, String) {
     let mut command = members.command(0, &[], args);
     let mut node = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -26,16 +25,16 @@ fn refused(members: &Members, args: &[&str]) -> (i32, String) {
     while node.try_wait().unwrap().is_none() {
         if start.elapsed() > PATIENCE {
             node.kill().unwrap();
-            panic!("a node runs that must not start: {args:?}");
+            panic!("the node started although it must not: {args:?}");
         }
         sleep(Duration::from_millis(5));
     }
     let output = node.wait_with_output().unwrap();
-    (output.status.code().unwrap(), said(&output))
+    (output.status.code().unwrap(), stderr(&output))
 }
 
 #[test]
-fn what_a_node_cannot_begin_with_is_said_with_the_next_step() {
+fn an_invalid_option_is_reported_with_the_next_step() {
     let members = Members::new(1);
     let data = members.data(0);
     let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
@@ -45,12 +44,12 @@ fn what_a_node_cannot_begin_with_is_said_with_the_next_step() {
         (
             refused(&members, &[]),
             2,
-            "choose with --engine zenoh, nats or none",
+            "choose --engine zenoh, nats or none",
         ),
         (
             with(&["--key", &path("nowhere")]),
             2,
-            "`atomik-node keygen -o FILE` makes one",
+            "create it with `atomik-node keygen -o FILE`",
         ),
         (
             with(&["--secret", &path("nowhere")]),
@@ -75,7 +74,7 @@ fn what_a_node_cannot_begin_with_is_said_with_the_next_step() {
         (
             with(&["--control", "0.0.0.0:0"]),
             2,
-            "it listens on loopback only",
+            "are limited to loopback",
         ),
         (
             with(&["--fsync", "sometimes"]),
@@ -98,39 +97,39 @@ fn what_a_node_cannot_begin_with_is_said_with_the_next_step() {
         (
             with(&["--config", &path("nowhere.toml")]),
             2,
-            "name a file of options with --config",
+            "name the config file with --config",
         ),
     ];
     for ((status, text), expected, next) in cases {
         assert_eq!(status, expected, "{next}: {text}");
-        assert!(text.contains(next), "{next} is not said: {text}");
+        assert!(text.contains(next), "{next:?} is missing: {text}");
     }
     let missing = run(&["--engine", "none"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(
-        said(&missing).contains("name it with --keyspace"),
+        stderr(&missing).contains("set --keyspace"),
         "{}",
-        said(&missing)
+        stderr(&missing)
     );
-    // A key of somebody else.
+    // Another node's key.
     let other = Members::new(1);
     let stranger = other.data(0).join("node.key");
     let (status, text) = with(&["--key", stranger.to_str().unwrap()]);
     assert_eq!(status, 2);
     assert!(
-        text.contains("is not on the list of members: add it"),
+        text.contains("is not in the list of members: add it"),
         "{text}"
     );
-    // A key that others may read.
+    // A key that other users can read.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fs::set_permissions(data.join("node.key"), open).unwrap();
     let (status, text) = with(&[]);
     assert_eq!(status, 2);
-    assert!(text.contains("`chmod 600` it"), "{text}");
+    assert!(text.contains("run `chmod 600` on it"), "{text}");
 }
 
 #[test]
-fn a_port_that_is_taken_is_named_with_the_next_step() {
+fn a_port_in_use_is_reported_with_the_next_step() {
     let members = Members::new(1);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
@@ -145,15 +144,33 @@ fn a_port_that_is_taken_is_named_with_the_next_step() {
 }
 
 #[test]
-fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
+fn every_option_can_be_set_in_the_file_and_the_command_line_wins() {
     let members = Members::new(1);
     let (name, key) = members.list[0].split_once('=').unwrap();
     let file = members.folder.path().join("node.toml");
     let text = format!(
-        "keyspace = \"filed\"\ndata = \"n0\"\nengine = \"none\"\nwords = 2\nview = \"flags\"\nfsync = \"interval:50ms\"\n\
-         undo_batches = 7\nsync_interval_ms = 200\nmessage_bytes = 20000\nunflushed_keys = 10\nwaiting_changes = 10\nconnections = 3\n\
-         key = \"n0/node.key\"\nsecret = \"n0/keyspace.secret\"\nlog = \"debug\"\nlog_format = \"json\"\nlisten = []\nconnect = []\n\
-         http = \"127.0.0.1:0\"\n[[member]]\nname = \"{name}\"\nkey = \"{key}\"\n"
+        r#"keyspace = "filed"
+           data = "n0"
+           engine = "none"
+           words = 2
+           view = "flags"
+           fsync = "interval:50ms"
+           undo_batches = 7
+           sync_interval_ms = 200
+           message_bytes = 20000
+           unflushed_keys = 10
+           waiting_changes = 10
+           connections = 3
+           key = "n0/node.key"
+           secret = "n0/keyspace.secret"
+           log = "debug"
+           log_format = "json"
+           listen = []
+           connect = []
+           http = "127.0.0.1:0"
+           [[member]]
+           name = "{name}"
+           key = "{key}""#
     );
     fs::write(&file, &text).unwrap();
     let start = |more: &[&str]| {
@@ -164,7 +181,7 @@ fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
             .args(more)
             .stderr(Stdio::piped())
             .stdin(Stdio::null());
-        Ended(command.spawn().unwrap())
+        Scoped(command.spawn().unwrap())
     };
     let mut node = start(&["--words", "3"]);
     let mut log = BufReader::new(node.0.stderr.take().unwrap()).lines();
@@ -190,7 +207,7 @@ fn every_option_may_stand_in_the_file_and_the_command_line_wins() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(said(&output).contains("word"), "{}", said(&output));
+    assert!(stderr(&output).contains("word"), "{}", stderr(&output));
 }
 
 #[test]
@@ -202,56 +219,60 @@ fn keys_and_secrets_are_private_and_never_overwritten() {
         let before = fs::read(&path).unwrap();
         let again = run(&[command, "-o", path.to_str().unwrap()]);
         assert_eq!(again.status.code(), Some(2));
-        assert!(said(&again).contains("is not replaced"), "{}", said(&again));
+        assert!(
+            stderr(&again).contains("is not replaced"),
+            "{}",
+            stderr(&again)
+        );
         assert_eq!(fs::read(&path).unwrap(), before);
     }
 }
 
 #[test]
-fn every_command_does_what_it_says() {
+fn every_command_does_what_its_help_says() {
     let (_members, node) = alone();
     let data = node.data.to_str().unwrap().to_owned();
-    let tell = |args: &[&str]| {
+    let ask = |args: &[&str]| {
         let output = run(&[args, &["--data", &data]].concat());
         (
             output.status.code().unwrap(),
             String::from_utf8(output.stdout.clone()).unwrap(),
-            said(&output),
+            stderr(&output),
         )
     };
-    let fine = |args: &[&str]| {
-        let (status, out, err) = tell(args);
+    let accepted = |args: &[&str]| {
+        let (status, out, err) = ask(args);
         assert_eq!(status, 0, "{args:?}: {err}");
         out.trim_end().to_owned()
     };
-    assert_eq!(fine(&["get", "a"]), "0x0000000000000000");
-    assert_eq!(fine(&["put", "a", "0xf0"]), "batch 1");
-    assert_eq!(fine(&["accum", "a", "3"]), "batch 2");
-    assert_eq!(fine(&["toggle", "a", "8"]), "batch 3");
-    assert_eq!(fine(&["set", "a", "8", "on"]), "unchanged");
-    assert_eq!(fine(&["get", "a"]), "0x00000000000001f3");
-    assert_eq!(fine(&["get", "0x61"]), "0x00000000000001f3");
-    assert_eq!(fine(&["checkpoint", "create", "one"]), "1");
-    assert_eq!(fine(&["undo", "2"]), "batch 4");
-    assert_eq!(fine(&["put", "0x00ff", "1"]), "batch 5");
+    assert_eq!(accepted(&["get", "a"]), "0x0000000000000000");
+    assert_eq!(accepted(&["put", "a", "0xf0"]), "batch 1");
+    assert_eq!(accepted(&["accum", "a", "3"]), "batch 2");
+    assert_eq!(accepted(&["toggle", "a", "8"]), "batch 3");
+    assert_eq!(accepted(&["set", "a", "8", "on"]), "unchanged");
+    assert_eq!(accepted(&["get", "a"]), "0x00000000000001f3");
+    assert_eq!(accepted(&["get", "0x61"]), "0x00000000000001f3");
+    assert_eq!(accepted(&["checkpoint", "create", "one"]), "1");
+    assert_eq!(accepted(&["undo", "2"]), "batch 4");
+    assert_eq!(accepted(&["put", "0x00ff", "1"]), "batch 5");
     assert_eq!(
-        fine(&["list"]),
+        accepted(&["list"]),
         "a 0x00000000000001f0\n0x00ff 0x0000000000000001"
     );
-    assert_eq!(fine(&["list", "a"]), "a 0x00000000000001f0");
-    assert_eq!(fine(&["checkpoint", "create", "two"]), "2");
-    assert_eq!(fine(&["checkpoint", "list"]), "1 one\n2 two");
+    assert_eq!(accepted(&["list", "a"]), "a 0x00000000000001f0");
+    assert_eq!(accepted(&["checkpoint", "create", "two"]), "2");
+    assert_eq!(accepted(&["checkpoint", "list"]), "1 one\n2 two");
     assert_eq!(
-        fine(&["checkpoint", "diff", "1", "2", "a"]),
+        accepted(&["checkpoint", "diff", "1", "2", "a"]),
         "0x0000000000000003"
     );
     assert_eq!(
-        fine(&["checkpoint", "export", "1"]),
+        accepted(&["checkpoint", "export", "1"]),
         "a 0x0000000000000003\n0x00ff 0x0000000000000001"
     );
-    assert_eq!(fine(&["checkpoint", "drop", "1"]), "");
-    assert!(fine(&["status", "--hash"]).contains("keys           2"));
-    assert_eq!(fine(&["peers"]), "");
+    assert_eq!(accepted(&["checkpoint", "drop", "1"]), "");
+    assert!(accepted(&["status", "--hash"]).contains("keys           2"));
+    assert_eq!(accepted(&["peers"]), "");
     for (args, next) in [
         (&["undo", "2"][..], "undo the undo"),
         (&["checkpoint", "export", "1"], "there is no checkpoint 1"),
@@ -259,22 +280,22 @@ fn every_command_does_what_it_says() {
         (&["get", "0xabc"], "pairs of hex digits"),
         (&["toggle", "a", "64"], "flags 0 to 63"),
     ] {
-        let (status, _, text) = tell(args);
+        let (status, _, text) = ask(args);
         assert_eq!(status, 2, "{args:?}");
         assert!(text.contains(next), "{text}");
     }
-    assert!(fine(&["retire"]).contains("folded"));
-    let (status, _, text) = tell(&["put", "a", "1"]);
+    assert!(accepted(&["retire"]).contains("folded"));
+    let (status, _, text) = ask(&["put", "a", "1"]);
     assert_eq!(status, 2);
     assert!(text.contains("has retired"), "{text}");
     assert!(node.stop().success());
-    let (status, _, text) = tell(&["get", "a"]);
+    let (status, _, text) = ask(&["get", "a"]);
     assert_eq!(status, 3);
     assert!(text.contains("no node answers at"), "{text}");
 }
 
 #[test]
-fn pages_of_a_list_join_without_gap_or_repetition() {
+fn the_pages_of_a_list_join_without_gap_or_repetition() {
     let (_members, node) = alone();
     let ops: Vec<Json> = (0..2500)
         .map(|n| json!({"op": "accum", "key": format!("k{n}"), "value": n + 1}))
@@ -296,7 +317,7 @@ fn pages_of_a_list_join_without_gap_or_repetition() {
 #[test]
 fn requests_of_one_connection_take_effect_and_are_answered_in_order() {
     let (_members, node) = alone();
-    let mut stream = UnixStream::connect(atomik_node::serve::socket(&node.data)).unwrap();
+    let mut stream = UnixStream::connect(atomik_node::socket(&node.data)).unwrap();
     let mut text = String::new();
     for n in 1..=1000 {
         text += &format!("{}\n", json!({"op": "put", "key": "x", "value": n}));
@@ -315,7 +336,7 @@ fn requests_of_one_connection_take_effect_and_are_answered_in_order() {
             assert_eq!(
                 answer()["value"],
                 format!("{n:#018x}"),
-                "a look sees the changes before it and none after"
+                "a query sees the changes before it and none after"
             );
             assert_eq!(answer()["ok"], false);
         }
@@ -324,11 +345,11 @@ fn requests_of_one_connection_take_effect_and_are_answered_in_order() {
 }
 
 #[test]
-fn a_line_without_end_ends_the_connection_and_not_the_node() {
+fn an_endless_line_ends_the_connection_and_not_the_node() {
     let (_members, node) = alone();
-    let mut stream = UnixStream::connect(atomik_node::serve::socket(&node.data)).unwrap();
+    let mut stream = UnixStream::connect(atomik_node::socket(&node.data)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    // The node may close before all of it was written.
+    // The node may close the connection before everything is written.
     let _ = stream.write_all(&vec![b' '; (1 << 20) + 65_536 * 4]);
     let mut answer = String::new();
     let _ = stream.read_to_string(&mut answer);
@@ -343,7 +364,7 @@ fn a_line_without_end_ends_the_connection_and_not_the_node() {
 }
 
 #[test]
-fn connections_beyond_the_limit_are_refused_and_let_in_when_one_leaves() {
+fn connections_beyond_the_limit_are_refused_until_one_closes() {
     let members = Members::new(1);
     let node = members.start(0, &[], &["--engine", "none", "--connections", "2"]);
     let mut first = node.client();
@@ -364,7 +385,7 @@ fn connections_beyond_the_limit_are_refused_and_let_in_when_one_leaves() {
 }
 
 #[test]
-fn a_watcher_sees_the_changes_of_its_prefix_and_leaves_no_trace() {
+fn a_watcher_sees_the_changes_of_its_prefix_and_frees_its_connection() {
     let members = Members::new(1);
     let node = members.start(0, &[], &["--engine", "none", "--connections", "2"]);
     let mut watcher = node.client();
@@ -380,7 +401,7 @@ fn a_watcher_sees_the_changes_of_its_prefix_and_leaves_no_trace() {
     );
     assert_eq!(line["value"], "0x0000000000000005");
     drop(watcher);
-    // Its place is free again although nothing happens that it could be told.
+    // The connection is free again although no event occurs.
     let _held = node.client().ask(&json!({"op": "peers"})).unwrap();
     let mut clients = Vec::new();
     let start = Instant::now();
@@ -449,7 +470,7 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
         &[],
         &["--engine", "none", "--http", &http, "--control", &control],
     );
-    let mut process = Ended(command.stderr(Stdio::null()).spawn().unwrap());
+    let mut process = Scoped(command.stderr(Stdio::null()).spawn().unwrap());
     let start = Instant::now();
     while !run(&["put", "x", "1", "--control", &control])
         .status
@@ -490,7 +511,7 @@ fn a_data_folder_in_use_or_of_another_keyspace_is_refused() {
         text.contains(&format!("in use by process {}", node.id())),
         "{text}"
     );
-    // The first one was not disturbed, its socket least of all.
+    // The running node is not disturbed, and neither is its socket.
     node.ask(json!({"op": "put", "key": "x", "value": 1}));
     assert!(node.stop().success());
     let (status, text) = refused(&members, &["--engine", "none", "--keyspace", "other"]);
@@ -499,9 +520,9 @@ fn a_data_folder_in_use_or_of_another_keyspace_is_refused() {
 }
 
 #[test]
-fn sigterm_under_load_ends_well_and_every_acknowledged_change_is_there() {
+fn sigterm_under_load_stops_cleanly_and_keeps_every_acknowledged_change() {
     let (members, node) = alone();
-    let stream = UnixStream::connect(atomik_node::serve::socket(&node.data)).unwrap();
+    let stream = UnixStream::connect(atomik_node::socket(&node.data)).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut sender = stream.try_clone().unwrap();
     let writer = std::thread::spawn(move || {
@@ -512,7 +533,7 @@ fn sigterm_under_load_ends_well_and_every_acknowledged_change_is_there() {
     });
     let mut acknowledged = 0_u64;
     for line in BufReader::new(stream).lines() {
-        // A connection with unread requests may end in a reset.
+        // A connection with unread requests may be reset.
         let Ok(line) = line else { break };
         let answer: Json = serde_json::from_str(&line).unwrap();
         if answer["ok"] != true {
@@ -555,7 +576,7 @@ fn every_acknowledged_change_survives_sigkill() {
         if round > 0 {
             assert_eq!(
                 status["origin"], origin,
-                "with fsync = always it goes on under its old origin"
+                "with fsync = always it continues under its old origin"
             );
         }
         origin = status["origin"].clone();
@@ -580,8 +601,7 @@ fn every_acknowledged_change_survives_sigkill() {
             written.insert(key(n), value(n));
         }
         node.kill();
-        // What was on its way may have made it; no key may be older than acknowledged, and each
-        // holds something that was put.
+        // Unacknowledged changes may have been committed; no key may be older than acknowledged.
         let node = members.start(0, &[], &["--engine", "none"]);
         for (key, value) in &mut written {
             let now = u64::from_str_radix(&node.get(key)[2..], 16).unwrap();
@@ -596,7 +616,7 @@ fn every_acknowledged_change_survives_sigkill() {
 }
 
 #[test]
-fn after_a_crash_without_fsync_a_node_goes_on_as_a_new_origin_and_says_so() {
+fn after_a_crash_without_fsync_a_node_continues_as_a_new_origin_and_logs_it() {
     let members = Members::new(1);
     let args = ["--engine", "none", "--fsync", "never"];
     let node = members.start(0, &[], &args);
@@ -610,13 +630,13 @@ fn after_a_crash_without_fsync_a_node_goes_on_as_a_new_origin_and_says_so() {
     let node = members.start(0, &[], &args);
     assert_ne!(node.status()["origin"], origin);
     assert!(
-        node.log().contains("going on as a new origin"),
+        node.log().contains("continuing as a new origin"),
         "{}",
         node.log()
     );
     let second = node.status()["origin"].clone();
     assert!(node.stop().success());
-    // And when it is asked to.
+    // And when it is requested.
     let node = members.start(0, &[], &["--engine", "none", "--new-identity"]);
     assert_ne!(node.status()["origin"], second);
 }

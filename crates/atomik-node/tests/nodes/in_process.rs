@@ -1,20 +1,20 @@
-//! Nodes within one process, on stores that stall and fail on request, joined by channels.
+//! Nodes inside the test process, connected by channels, on stores that stall and fail on request.
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use atomik_net::PeerId;
 use atomik_net::channel::{ChannelNetwork, ChannelOptions, Faults};
 use atomik_node::node::{Node, Parts, load};
-use atomik_node::options::Limits;
 use atomik_node::replica::{Action, Config, Op, Trust, Value};
-use atomik_node::{AnyEngine, Change, Done, Handle, KeyOp, NodeError, Refused};
+use atomik_node::settings::Limits;
+use atomik_node::{AnyEngine, Change, Done, Handle, KeyOp, Link, NodeError, Refused};
 use atomik_store::{FsyncPolicy, MemoryDisk, Opened, Store, StoreError, Write};
 use tokio::time::{sleep, timeout};
 
-/// Guards against hanging; nothing is expected to take this long.
+/// Timeout against hanging tests, far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Holds commits up, or lets them fail.
+/// Blocks commits, or makes them fail.
 #[derive(Clone, Default)]
 struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 
@@ -123,8 +123,7 @@ impl Lab {
             replica,
             store: Box::new(store),
             fsync: FsyncPolicy::Always,
-            engine,
-            faults: self.faults,
+            link: Link::new(engine, self.faults),
             limits: self.limits,
             sync_interval: Duration::from_millis(20),
             names: Default::default(),
@@ -176,7 +175,7 @@ async fn a_change_is_acknowledged_and_sent_only_after_its_commit() {
     lab.gate.set(|gate| gate.shut = true);
     let pending = handle.submit(accum("x", 5)).await.unwrap();
     let mut done = tokio::spawn(pending.done());
-    // It is applied, and it stays unacknowledged and unsent while storage is busy.
+    // It is applied, but neither acknowledged nor sent while storage is busy.
     until("applied", async || state(&handle, "x").await == 5).await;
     let early = timeout(Duration::from_millis(300), &mut done).await;
     assert!(early.is_err(), "acknowledged before its commit: {early:?}");
@@ -189,7 +188,7 @@ async fn a_change_is_acknowledged_and_sent_only_after_its_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changes_that_come_while_storage_is_busy_share_one_commit() {
+async fn changes_that_arrive_while_storage_is_busy_share_one_commit() {
     let lab = Lab::new(0);
     let (node, _) = lab.start(None);
     let handle = node.handle();
@@ -206,13 +205,13 @@ async fn changes_that_come_while_storage_is_busy_share_one_commit() {
         pending.done().await.unwrap();
     }
     let commits = lab.gate.commits() - before;
-    // The one that was stuck, what gathered meanwhile, and what was still in the queue.
+    // The blocked commit, the batch gathered meanwhile, and the changes still in the queue.
     assert!(commits <= 3, "{commits} commits");
     node.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn writers_wait_while_storage_stalls_and_others_may_look() {
+async fn writers_wait_while_storage_stalls_and_queries_are_answered() {
     let mut lab = Lab::new(0);
     lab.limits.waiting_changes = 100;
     let (node, _) = lab.start(None);
@@ -234,7 +233,7 @@ async fn writers_wait_while_storage_stalls_and_others_may_look() {
     let waiting = async || handle.status().await.unwrap()["waiting"].as_u64().unwrap();
     until("full", async || waiting().await == 100).await;
     sleep(Duration::from_millis(200)).await;
-    // Not one more was taken, and the node still answers.
+    // No further change was accepted, and the node still answers.
     assert_eq!(waiting().await, 100);
     assert!(!writer.is_finished());
     lab.gate.set(|gate| gate.shut = false);
@@ -245,7 +244,7 @@ async fn writers_wait_while_storage_stalls_and_others_may_look() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_messages_is_held_off_while_storage_stalls_and_repaired_later() {
+async fn a_flood_of_messages_is_held_off_while_storage_stalls_and_repaired_afterwards() {
     let network = ChannelNetwork::new(&ChannelOptions {
         incoming_messages: 8,
         ..ChannelOptions::default()
@@ -264,7 +263,7 @@ async fn a_flood_of_messages_is_held_off_while_storage_stalls_and_repaired_later
     }
     let status = to.status().await.unwrap();
     let unflushed = status["unflushed"].as_u64().unwrap();
-    // A message of this test adds one key, an answer to a comparison some more.
+    // A message of this test adds one key, an answer to a comparison a few more.
     assert!(unflushed < 1500, "{unflushed} keys wait for storage");
     until("drops are counted", async || {
         to.status().await.unwrap()["dropped"].as_u64().unwrap() > 0
@@ -278,7 +277,7 @@ async fn a_flood_of_messages_is_held_off_while_storage_stalls_and_repaired_later
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn stopping_finishes_what_was_handed_in_and_loses_nothing() {
+async fn stopping_completes_submitted_changes_and_loses_nothing() {
     let mut lab = Lab::new(0);
     lab.limits.waiting_changes = 10;
     let (node, _) = lab.start(None);
@@ -289,7 +288,7 @@ async fn stopping_finishes_what_was_handed_in_and_loses_nothing() {
     for n in 0..200_u64 {
         pending.push(handle.submit(accum(n.to_le_bytes(), n + 1)).await.unwrap());
     }
-    // Some were applied, the rest is in the queue, none is durable.
+    // Some changes are applied, the rest is queued, none is durable.
     let stopping = tokio::spawn(node.stop());
     sleep(Duration::from_millis(100)).await;
     assert!(!stopping.is_finished());
@@ -319,7 +318,7 @@ async fn when_storage_fails_nothing_is_acknowledged_and_the_node_ends() {
     lab.gate.set(|gate| gate.broken = true);
     let refused = handle.change(accum("x", 2)).await.unwrap_err();
     assert!(
-        matches!(&refused, Refused::Storage(reason) if reason.contains("free some space")),
+        matches!(&refused, Refused::Storage { reason } if reason.contains("free some space")),
         "{refused}"
     );
     assert!(matches!(node.stop().await, Err(NodeError::Store(_))));
@@ -327,7 +326,7 @@ async fn when_storage_fails_nothing_is_acknowledged_and_the_node_ends() {
     assert_eq!(
         store.opened(),
         Opened::Unclean,
-        "a failed store is not closed as if all were well"
+        "a failed store is not marked as closed cleanly"
     );
     assert_eq!(load(config(0), &store).unwrap().state(b"x"), 1.into());
 }
@@ -351,7 +350,7 @@ async fn a_refused_change_is_answered_at_once_and_changes_nothing() {
     ]);
     let refused = timeout(PATIENCE, handle.change(both)).await.unwrap();
     assert!(matches!(refused, Err(Refused::Op(_))), "{refused:?}");
-    // What changes nothing needs no storage.
+    // An operation that changes nothing needs no storage.
     let read = Change::Batch(vec![KeyOp {
         key: b"x".to_vec(),
         action: Action::Op(Op::Read, 0.into()),
@@ -382,7 +381,7 @@ async fn three_nodes_agree_after_loss_duplicates_reordering_and_a_partition() {
     let started: Vec<_> = (0..3_u8)
         .map(|n| {
             let mut lab = Lab::new(n);
-            // The faults between engine and replica, on top of those of the network.
+            // Faults between engine and replica, in addition to those of the network.
             lab.faults = Some(
                 format!("seed={n},loss=0.1,dup=0.2,reorder=0.2,delay=5")
                     .parse()

@@ -1,9 +1,9 @@
-//! Real nodes on real links: processes in network namespaces, joined by a bridge that the test
-//! pulls cables from.
+//! Real nodes on real links: processes in network namespaces, connected by a bridge whose cables
+//! the test unplugs.
 //!
-//! Needs root, `ip` (Debian: iproute2) and `iptables`; without them it is skipped with a message,
-//! unless `CI` is set. Namespaces are called `atk-PID-…` and removed at the end; a test that was
-//! killed leaves them behind (`ip netns list`, `ip netns delete NAME`).
+//! Needs root, `ip` (Debian: iproute2) and `iptables`. Without them the tests are skipped with a
+//! message, or fail if `CI` is set. The namespaces are called `atk-PID-…` and are removed at the
+//! end; a killed test leaves them behind (`ip netns list`, `ip netns delete NAME`).
 use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use crate::process::{Members, PATIENCE, Running};
 use atomik_node::client::{Address, Client};
 use serde_json::{Value as Json, json};
 
-/// Writes of each node in a second.
+/// Writes per node and second.
 const RATE: u64 = 50;
 
-/// Keys that are written to.
+/// Number of keys.
 const KEYS: u64 = 300;
 
-/// A guard against hanging, not a goal.
+/// Timeout against hanging, not a goal.
 const CONVERGENCE: Duration = Duration::from_secs(120);
 
 fn quiet(program: &str, args: &[&str]) -> bool {
@@ -41,14 +41,14 @@ fn ip(words: &str) {
     );
 }
 
-/// A switch, and machines with a cable each.
+/// A switch, and machines connected to it by a cable each.
 struct Network {
     name: String,
     machines: usize,
 }
 
 impl Network {
-    /// `None`, with a message, where it cannot be made.
+    /// Returns `None` and prints why if the network cannot be created.
     fn new(engine: &str, machines: usize) -> Option<Self> {
         let name = format!("atk-{}-{engine}", std::process::id());
         let probe = format!("{name}-probe");
@@ -79,7 +79,8 @@ impl Network {
                 "CI must have root, ip and iptables with the match statistic"
             );
             eprintln!(
-                "skipped: needs root, ip and iptables with the match statistic (Debian: iproute2, iptables)"
+                "skipped: needs root, ip and iptables with the match statistic \
+                 (Debian: iproute2, iptables)"
             );
             return None;
         }
@@ -117,18 +118,19 @@ impl Network {
         format!("{}-n{n}", self.name)
     }
 
-    /// Plugs the cable of a machine in, or pulls it.
+    /// Plugs in or unplugs the cable of a machine.
     fn cable(&self, n: usize, plugged: bool) {
         let state = if plugged { "up" } else { "down" };
         ip(&format!("-n {} link set port{n} {state}", self.switch()));
     }
 
-    /// Every machine loses one packet in twenty that comes in, or none.
+    /// Makes every machine lose 5 % of its incoming packets, or none.
     fn lossy(&self, on: bool) {
         for n in 0..self.machines {
             let action = if on { "-A" } else { "-D" };
             let words = format!(
-                "netns exec {} iptables {action} INPUT -i eth0 -m statistic --mode random --probability 0.05 -j DROP",
+                "netns exec {} iptables {action} INPUT -i eth0 \
+                 -m statistic --mode random --probability 0.05 -j DROP",
                 self.machine(n)
             );
             ip(&words);
@@ -145,19 +147,19 @@ impl Drop for Network {
     }
 }
 
-/// A writer of one node: one change after the other, each acknowledged before the next.
+/// Writes to one node, one change at a time, each acknowledged before the next.
 struct Writer {
     stop: Arc<AtomicBool>,
     task: JoinHandle<Written>,
 }
 
-/// What a writer did.
+/// The changes of a writer.
 #[derive(Default)]
 struct Written {
-    /// By key, the xor of what was acknowledged.
+    /// The xor of the acknowledged deltas by key.
     acknowledged: BTreeMap<String, u64>,
     writes: u64,
-    /// What was handed in and not answered: it may have taken effect.
+    /// An unacknowledged change, which may have taken effect.
     open: Option<(String, u64)>,
 }
 
@@ -171,7 +173,7 @@ impl Writer {
             let mut number = seed << 40;
             let mut next = Instant::now();
             while !stopping.load(Relaxed) {
-                // A full-period generator: any will do, as long as deltas differ.
+                // Any generator of different deltas will do.
                 number = number
                     .wrapping_mul(6364136223846793005)
                     .wrapping_add(1442695040888963407);
@@ -197,8 +199,7 @@ impl Writer {
     }
 }
 
-/// The whole of a test: a network, members, those of them that run, and what their states have to
-/// be.
+/// A test's network, members, running nodes, and expected states.
 struct Lab {
     engine: &'static str,
     network: Network,
@@ -246,7 +247,7 @@ impl Lab {
             .collect()
     }
 
-    /// Ends the writers; returns how much they wrote.
+    /// Stops the writers and returns the number of their writes.
     fn end(&mut self, writers: Vec<Writer>) -> u64 {
         let mut writes = 0;
         for writer in writers {
@@ -279,8 +280,8 @@ impl Lab {
             .sum()
     }
 
-    /// Waits until all nodes that run are the same, and what they have to be; a row of the table
-    /// says how long after `start` that was.
+    /// Waits until all running nodes have the expected states, and adds a row to the table with the
+    /// time since `start`.
     fn converge(&mut self, scenario: &str, writes: u64, before: &[Json], start: Instant) {
         let differed = match before.len() {
             all if all < self.running().len() => "new",
@@ -312,15 +313,14 @@ impl Lab {
             .map(|status| status["dropped"].as_u64().unwrap())
             .sum();
         self.table.push(format!(
-            "| {:6} | {scenario:44} | {writes:6} | {:8} | {took:9.2} | {bytes:9} | {:5} | {repaired:8} | {dropped:7} |",
-            self.engine,
-            differed,
-            after[0]["entries"]
+            "| {:6} | {scenario:44} | {writes:6} | {:8} | {took:9.2} | {bytes:9} \
+             | {:5} | {repaired:8} | {dropped:7} |",
+            self.engine, differed, after[0]["entries"]
         ));
         self.check();
     }
 
-    /// All states are what was acknowledged, exactly once each.
+    /// Checks that the states contain every acknowledged change exactly once.
     fn check(&mut self) {
         let mut states = BTreeMap::new();
         let mut client = self.running()[0].client();
@@ -333,7 +333,7 @@ impl Lab {
                 Ok(())
             })
             .unwrap();
-        // A change that was cut off by a crash is there or it is not; from now on that is known.
+        // A change interrupted by a crash is present or absent, which is known from now on.
         for (key, delta) in std::mem::take(&mut self.open) {
             let expected = self.expected.entry(key.clone()).or_default();
             if states.get(&key).copied().unwrap_or_default() != *expected {
@@ -350,19 +350,25 @@ impl Lab {
         assert_eq!(
             states.len(),
             self.expected.len(),
-            "no key that nobody wrote"
+            "there is a key that was never written"
         );
     }
 
     fn print(&self) {
         println!(
-            "| engine | scenario                                     | writes | differed | converged | bytes to  | entry | repaired | dropped |"
+            "| engine | {:44} | writes | differed | converged | bytes to  \
+             | entry | repaired | dropped |",
+            "scenario"
         );
         println!(
-            "|        |                                              |        | at heal  | after s   | converge  |       | (in all) | (all)   |"
+            "|        | {:44} |        | at heal  | after s   | converge  \
+             |       | (total)  | (total) |",
+            ""
         );
         println!(
-            "|--------|----------------------------------------------|--------|----------|-----------|-----------|-------|----------|---------|"
+            "|--------|-{:-<44}-|--------|----------|-----------|-----------\
+             |-------|----------|---------|",
+            ""
         );
         self.table.iter().for_each(|row| println!("{row}"));
     }
@@ -385,8 +391,7 @@ impl Lab {
     }
 }
 
-/// Everything that goes wrong between machines, one after the other; after each all nodes are the
-/// same to the last bit.
+/// Goes through all faults between machines; after each, all nodes agree to the last bit.
 fn all_heals(lab: &mut Lab) {
     (0..3).for_each(|n| lab.start(n));
     lab.peers_see_each_other();
@@ -500,9 +505,9 @@ mod nats {
     }
 
     impl Server {
-        /// `None`, with a message, where no server is installed.
+        /// Returns `None` and prints why if no server is installed.
         fn start(network: &Network) -> Option<Self> {
-            // Debian puts it where only root's PATH looks.
+            // Debian installs it in a folder that is only on root's PATH.
             let found = [
                 "/usr/sbin/nats-server",
                 "/usr/bin/nats-server",
@@ -567,7 +572,7 @@ mod nats {
     }
 
     #[test]
-    fn a_node_without_its_nats_server_says_so_and_takes_changes_until_it_is_there() {
+    fn a_node_logs_a_missing_nats_server_and_accepts_changes_until_it_appears() {
         let Some(mut lab) = Lab::new("late", 2) else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Real `atomik-node` processes for tests, ended with the test.
+//! Runs real `atomik-node` processes, which end with the test.
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -9,13 +9,13 @@ use atomik_node::client::{Address, Client, ClientError};
 use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
-/// Guards against hanging; nothing is expected to take this long.
+/// Timeout against hanging tests, far longer than anything takes.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_atomik-node");
 
-/// Runs the program to its end.
+/// Runs the program until it exits.
 pub fn run(args: &[&str]) -> Output {
     Command::new(PROGRAM)
         .args(args)
@@ -24,12 +24,12 @@ pub fn run(args: &[&str]) -> Output {
         .unwrap()
 }
 
-/// What it said on the standard error.
-pub fn said(output: &Output) -> String {
+/// The text on stderr.
+pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Members of a keyspace, each with a folder, a key and the secret.
+/// The members of a keyspace, each with a folder, a key and the secret.
 pub struct Members {
     pub folder: TempDir,
     pub list: Vec<String>,
@@ -42,7 +42,7 @@ impl Members {
             .map(|n| {
                 let data = folder.path().join(format!("n{n}"));
                 let made = run(&["keygen", "-o", data.join("node.key").to_str().unwrap()]);
-                assert!(made.status.success(), "{}", said(&made));
+                assert!(made.status.success(), "{}", stderr(&made));
                 let key = String::from_utf8(made.stdout).unwrap();
                 if n == 0 {
                     let made = run(&[
@@ -50,7 +50,7 @@ impl Members {
                         "-o",
                         data.join("keyspace.secret").to_str().unwrap(),
                     ]);
-                    assert!(made.status.success(), "{}", said(&made));
+                    assert!(made.status.success(), "{}", stderr(&made));
                 } else {
                     fs::copy(
                         folder.path().join("n0/keyspace.secret"),
@@ -68,7 +68,7 @@ impl Members {
         self.folder.path().join(format!("n{n}"))
     }
 
-    /// The command that runs node `n`, perhaps by way of another program.
+    /// The command that runs node `n`, prefixed by the command `by`.
     pub fn command(&self, n: usize, by: &[&str], args: &[&str]) -> Command {
         let mut words = by.to_vec();
         words.push(PROGRAM);
@@ -114,7 +114,7 @@ impl Members {
     }
 }
 
-/// A node that runs.
+/// A running node.
 pub struct Running {
     process: Option<Child>,
     pub data: PathBuf,
@@ -127,7 +127,7 @@ impl Running {
     }
 
     pub fn place(&self) -> Address {
-        Address::Socket(atomik_node::serve::socket(&self.data))
+        Address::Socket(atomik_node::socket(&self.data))
     }
 
     pub fn try_ask(&self, request: &Json) -> Result<Json, ClientError> {
@@ -158,18 +158,18 @@ impl Running {
         self.process.as_ref().unwrap().id()
     }
 
-    /// SIGKILL.
+    /// Sends SIGKILL.
     pub fn kill(mut self) {
         self.end();
     }
 
-    /// SIGTERM, and its exit status.
+    /// Sends SIGTERM and returns the exit status.
     pub fn stop(self) -> ExitStatus {
         signal(self.id(), "TERM");
         self.wait()
     }
 
-    /// Its exit status, once it has been told to end.
+    /// Waits for the exit status, after the node was told to stop.
     pub fn wait(mut self) -> ExitStatus {
         let mut process = self.process.take().unwrap();
         let start = Instant::now();
@@ -199,17 +199,17 @@ impl Drop for Running {
     }
 }
 
-/// A process that does not outlive the test.
-pub struct Ended(pub Child);
+/// A process that is killed at the end of the test.
+pub struct Scoped(pub Child);
 
-impl Drop for Ended {
+impl Drop for Scoped {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// Sends a signal by its name.
+/// Sends a signal, given by name.
 pub fn signal(process: u32, name: &str) {
     let sent = Command::new("kill")
         .args([&format!("-{name}"), &process.to_string()])
@@ -218,7 +218,7 @@ pub fn signal(process: u32, name: &str) {
     assert!(sent.success());
 }
 
-/// Whether a file is there for nobody but its owner.
+/// Whether only its owner can read and write the file.
 pub fn is_private(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     fs::metadata(path).unwrap().permissions().mode() & 0o777 == 0o600

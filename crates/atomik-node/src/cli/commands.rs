@@ -1,0 +1,268 @@
+use std::path::PathBuf;
+
+use atomik_node::credential::{make_key, make_secret, public_key_text};
+use atomik_terminal::Status;
+use clap::{Subcommand, ValueEnum, ValueHint};
+use serde_json::json;
+
+use super::answers;
+use super::ask::{NodeArgs, print_line};
+use super::failure::NodeFailure;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Create a node's key, and print its public key for the list of members
+    Keygen {
+        /// The file to create, readable only by this user
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: PathBuf,
+    },
+    /// Create a keyspace's secret, to be copied to every member
+    Secret {
+        /// The file to create, readable only by this user
+        #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: PathBuf,
+    },
+    /// Print the value of a key
+    Get {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The key, as text or as 0x and hex digits
+        key: String,
+    },
+    /// Replace the value of a key (raw, cell)
+    Put {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The key
+        key: String,
+        /// The value, as 0x and hex digits or as an integer
+        value: String,
+    },
+    /// Xor a delta into the value of a key (raw)
+    Accum {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The key
+        key: String,
+        /// The delta, as 0x and hex digits or as an integer
+        value: String,
+    },
+    /// Toggle a flag (raw, flags)
+    Toggle {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The key
+        key: String,
+        /// The number of the flag
+        flag: usize,
+    },
+    /// Turn a flag on or off (raw, flags)
+    Set {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The key
+        key: String,
+        /// The number of the flag
+        flag: usize,
+        /// The new state
+        state: Switch,
+    },
+    /// Undo a batch of this node; every change prints the number of its batch
+    Undo {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The number of the batch
+        batch: u64,
+    },
+    /// Print all keys and values
+    List {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Print only keys with this prefix
+        #[arg(default_value = "")]
+        prefix: String,
+    },
+    /// Print changes, overlaps and refusals as they happen, one JSON object per line
+    Watch {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Print only keys with this prefix
+        #[arg(default_value = "")]
+        prefix: String,
+    },
+    /// Print the status of the node
+    Status {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// Include a hash over all states, equal for equal states; takes time per key
+        #[arg(long)]
+        hash: bool,
+    },
+    /// Print the reachable peers, and when each last agreed with this node
+    Peers {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Create checkpoints, and compare with them
+    #[command(subcommand)]
+    Checkpoint(CheckpointCommand),
+    /// Retire this node for good: it accepts no more changes. Keep it running until its peers have
+    /// folded it
+    Retire {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Send requests from stdin, one JSON object per line, and print the answers
+    Pipe {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// For tests: cut off exactly these peers, and inject faults into incoming messages
+    #[command(hide = true)]
+    Links {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// A peer to cut off; can be repeated; without it all links heal
+        #[arg(long, value_name = "PEER")]
+        drop: Vec<String>,
+        /// As the node's option --faults
+        #[arg(long)]
+        faults: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CheckpointCommand {
+    /// Print the checkpoints
+    List {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Create a checkpoint, and print its number
+    Create {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The name
+        name: String,
+    },
+    /// Delete a checkpoint
+    Drop {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The number
+        checkpoint: u32,
+    },
+    /// Print the change of a key between two checkpoints
+    Diff {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The number of one checkpoint
+        first: u32,
+        /// The number of the other
+        second: u32,
+        /// The key
+        key: String,
+    },
+    /// Print every key that has changed since a checkpoint, with the xor of both states
+    Export {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The number
+        checkpoint: u32,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Switch {
+    On,
+    Off,
+}
+
+impl Command {
+    pub(super) fn run(self) -> Result<Status, NodeFailure> {
+        match self {
+            Self::Keygen { out } => {
+                print_line(&public_key_text(&make_key(&out)?))?;
+                Ok(Status::Done)
+            }
+            Self::Secret { out } => {
+                make_secret(&out)?;
+                Ok(Status::Done)
+            }
+            Self::Get { node, key } => node.ask(json!({"op": "get", "key": key}), |answer| {
+                answers::text(&answer["value"])
+            }),
+            Self::Put { node, key, value } => {
+                let request = json!({"op": "put", "key": key, "value": value});
+                node.ask(request, answers::batch)
+            }
+            Self::Accum { node, key, value } => {
+                let request = json!({"op": "accum", "key": key, "value": value});
+                node.ask(request, answers::batch)
+            }
+            Self::Toggle { node, key, flag } => {
+                let request = json!({"op": "toggle", "key": key, "flag": flag});
+                node.ask(request, answers::batch)
+            }
+            Self::Set {
+                node,
+                key,
+                flag,
+                state,
+            } => {
+                let on = state == Switch::On;
+                let request = json!({"op": "set", "key": key, "flag": flag, "on": on});
+                node.ask(request, answers::batch)
+            }
+            Self::Undo { node, batch } => {
+                node.ask(json!({"op": "undo", "batch": batch}), answers::batch)
+            }
+            Self::List { node, prefix } => {
+                node.pages(json!({"op": "list", "prefix": prefix}), "value")
+            }
+            Self::Watch { node, prefix } => node.watch(&prefix),
+            Self::Status { node, hash } => {
+                node.ask(json!({"op": "status", "hash": hash}), answers::status)
+            }
+            Self::Peers { node } => node.ask(json!({"op": "peers"}), answers::peers),
+            Self::Checkpoint(command) => command.run(),
+            Self::Retire { node } => node.ask(json!({"op": "retire"}), |_| {
+                "retired: keep the node running until a peer logs that it was folded".to_owned()
+            }),
+            Self::Pipe { node } => node.pipe(),
+            Self::Links { node, drop, faults } => {
+                let request = json!({"op": "links", "drop": drop, "faults": faults});
+                node.ask(request, |_| String::new())
+            }
+        }
+    }
+}
+
+impl CheckpointCommand {
+    fn run(self) -> Result<Status, NodeFailure> {
+        match self {
+            Self::List { node } => node.ask(json!({"op": "checkpoints"}), answers::checkpoints),
+            Self::Create { node, name } => {
+                let request = json!({"op": "checkpoint", "name": name});
+                node.ask(request, |answer| answer["checkpoint"].to_string())
+            }
+            Self::Drop { node, checkpoint } => {
+                let request = json!({"op": "drop_checkpoint", "checkpoint": checkpoint});
+                node.ask(request, |_| String::new())
+            }
+            Self::Diff {
+                node,
+                first,
+                second,
+                key,
+            } => {
+                let request = json!({"op": "diff", "first": first, "second": second, "key": key});
+                node.ask(request, |answer| answers::text(&answer["delta"]))
+            }
+            Self::Export { node, checkpoint } => {
+                node.pages(json!({"op": "export", "checkpoint": checkpoint}), "delta")
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+use std::io;
+
+use atomik_net::OpenError;
+use atomik_node::client::ClientError;
+use atomik_node::credential::CredentialError;
+use atomik_node::node::LoadError;
+use atomik_node::options::ConfigError;
+use atomik_node::replica;
+use atomik_node::serve::ServeError;
+use atomik_node::settings::SettingsError;
+use atomik_terminal::{Failure, OutputError, Status};
+use thiserror::Error;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(crate) enum NodeFailure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Credential(#[from] CredentialError),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("log = {filter}: {reason}; write for example info, or info,atomik_node=debug")]
+    Log { filter: String, reason: String },
+    #[error("the node refused a request: see its answer above")]
+    SomeRefused,
+}
+
+impl Failure for NodeFailure {
+    fn status(&self) -> Status {
+        match self {
+            Self::SomeRefused => Status::CheckFailed,
+            Self::Config(_) | Self::Settings(_) | Self::Log { .. } => Status::BadInput,
+            Self::Client(ClientError::Refused { .. } | ClientError::Input(_)) => Status::BadInput,
+            Self::Client(_) => Status::Broken,
+            Self::Credential(CredentialError::Io { .. } | CredentialError::Random(_)) => {
+                Status::Broken
+            }
+            Self::Credential(_) => Status::BadInput,
+            Self::Serve(error) => serve_status(error),
+            Self::Output(error) => error.status(),
+        }
+    }
+
+    fn is_closed_output(&self) -> bool {
+        match self {
+            Self::Client(ClientError::Output(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+            Self::Output(error) => error.is_closed_output(),
+            _ => false,
+        }
+    }
+}
+
+fn serve_status(error: &ServeError) -> Status {
+    use replica::OpenError as ReplicaError;
+    match error {
+        ServeError::Load(LoadError::Replica(
+            ReplicaError::Config(_) | ReplicaError::Keyspace { .. },
+        ))
+        | ServeError::Engine(OpenError::Option { .. }) => Status::BadInput,
+        _ => Status::Broken,
+    }
+}

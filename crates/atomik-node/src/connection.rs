@@ -1,0 +1,229 @@
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::change::Change;
+use crate::handle::{Handle, Pending};
+use crate::listener::{Input, Output};
+use crate::protocol::{MAX_LINE, Request, done, refused};
+use crate::query;
+use crate::stop::StopSignal;
+use crate::text::parse_key;
+
+/// Unanswered requests of one connection.
+const AHEAD: usize = 256;
+
+/// How long a client may take to read its last answers after the node has stopped.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// A control connection.
+pub(crate) struct Connection {
+    pub(crate) handle: Handle,
+    /// Words of a value in this keyspace.
+    pub(crate) words: usize,
+    pub(crate) stop: StopSignal,
+}
+
+/// A line to be written, in order.
+enum Line {
+    Ready(Json),
+    Waiting(Change, Pending),
+}
+
+impl Connection {
+    /// Serves the connection until the client closes it or the node stops.
+    pub(crate) async fn run(mut self, input: Input, output: Output) {
+        let (lines, queue) = mpsc::channel(AHEAD);
+        let ahead = Arc::new(Semaphore::new(AHEAD));
+        let writer = write_lines(output, queue, Arc::clone(&ahead), self.stop.clone());
+        let reader = self.read_lines(BufReader::with_capacity(1 << 16, input), lines, ahead);
+        // The reader ends at the end of the input or when the node stops; the writer then writes
+        // the remaining answers. The writer ends early if the client stops reading, which ends the
+        // reader.
+        tokio::pin!(writer, reader);
+        tokio::select! {
+            () = &mut reader => writer.await,
+            () = &mut writer => {}
+        }
+    }
+
+    async fn read_lines(
+        &mut self,
+        mut input: BufReader<Input>,
+        lines: mpsc::Sender<Line>,
+        ahead: Arc<Semaphore>,
+    ) {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let read = tokio::select! {
+                () = self.stop.wait() => return,
+                read = read_line(&mut input, &mut line) => read,
+            };
+            let request = match read {
+                Ok(true) => match std::str::from_utf8(&line) {
+                    Ok(text) if text.trim().is_empty() => continue,
+                    Ok(text) => Request::parse(text).map_err(refused),
+                    Err(_) => Err(refused("not a request: not UTF-8")),
+                },
+                Ok(false) => return,
+                Err(error) => {
+                    // The start of the next line is unknown.
+                    let _ = lines.send(Line::Ready(refused(error))).await;
+                    return;
+                }
+            };
+            // The writer returns the permit with the answer.
+            let Ok(permit) = ahead.acquire().await else {
+                return;
+            };
+            permit.forget();
+            let line = match request {
+                Ok(Request::Watch { prefix }) => return self.watch(&prefix, &lines, input).await,
+                Ok(request) => match self.answer(request, &ahead).await {
+                    Some(line) => line,
+                    None => return,
+                },
+                Err(refusal) => Line::Ready(refusal),
+            };
+            if lines.send(line).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The answer to a request; `None` if the connection has ended meanwhile.
+    async fn answer(&self, request: Request, ahead: &Semaphore) -> Option<Line> {
+        let line = match request.change(self.words) {
+            Err(error) => Line::Ready(refused(error)),
+            Ok(Some(change)) => match self.handle.submit(change.clone()).await {
+                Ok(pending) => Line::Waiting(change, pending),
+                Err(error) => Line::Ready(refused(error)),
+            },
+            Ok(None) => {
+                // The query must see the earlier changes of this connection, acknowledged.
+                let all = ahead.acquire_many(AHEAD as u32 - 1).await.ok()?;
+                let answer = query::answer(&self.handle, request).await;
+                drop(all);
+                Line::Ready(answer)
+            }
+        };
+        Some(line)
+    }
+
+    /// Sends the events of keys with this prefix until the client closes the connection.
+    async fn watch(
+        &mut self,
+        prefix: &str,
+        lines: &mpsc::Sender<Line>,
+        mut input: BufReader<Input>,
+    ) {
+        let watching = match parse_key(prefix) {
+            Ok(prefix) => {
+                let watching = self.handle.query(move |state| state.watch(prefix)).await;
+                watching.map_err(refused)
+            }
+            Err(error) => Err(refused(error)),
+        };
+        let (first, watching) = match watching {
+            Ok(watching) => (json!({"ok": true}), Some(watching)),
+            Err(refusal) => (refusal, None),
+        };
+        if lines.send(Line::Ready(first)).await.is_err() {
+            return;
+        }
+        let Some(mut watching) = watching else { return };
+        loop {
+            let event = tokio::select! {
+                () = self.stop.wait() => return,
+                event = watching.recv() => event,
+                () = closed(&mut input) => return,
+            };
+            let Some(event) = event else { return };
+            if lines.send(Line::Ready(event)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Reads a line into `line`, without its newline; `false` at the end of the input.
+async fn read_line<R: AsyncRead + Unpin>(
+    input: &mut BufReader<R>,
+    line: &mut Vec<u8>,
+) -> io::Result<bool> {
+    loop {
+        let available = input.fill_buf().await?;
+        if available.is_empty() {
+            return if line.is_empty() {
+                Ok(false)
+            } else {
+                Err(io::Error::other(
+                    "the last line does not end with a newline",
+                ))
+            };
+        }
+        let end = available.iter().position(|&byte| byte == b'\n');
+        let taken = end.unwrap_or(available.len());
+        if line.len() + taken > MAX_LINE {
+            return Err(io::Error::other(format!(
+                "the line is longer than {MAX_LINE} bytes: send smaller requests"
+            )));
+        }
+        line.extend_from_slice(&available[..taken]);
+        input.consume(taken + usize::from(end.is_some()));
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Waits for the end of an input, discarding everything before it.
+async fn closed<R: AsyncRead + Unpin>(input: &mut BufReader<R>) {
+    while let Ok(available @ 1..) = input.fill_buf().await.map(<[u8]>::len) {
+        input.consume(available);
+    }
+}
+
+/// Writes answers in the order of their requests, until there are no more or the client stops
+/// reading.
+async fn write_lines(
+    mut output: Output,
+    mut queue: mpsc::Receiver<Line>,
+    ahead: Arc<Semaphore>,
+    mut stop: StopSignal,
+) {
+    let mut text = Vec::new();
+    while let Some(line) = queue.recv().await {
+        let answer = match line {
+            Line::Ready(answer) => answer,
+            Line::Waiting(change, pending) => match pending.done().await {
+                Ok(result) => done(&change, &result),
+                Err(error) => refused(error),
+            },
+        };
+        text.clear();
+        text.extend_from_slice(answer.to_string().as_bytes());
+        text.push(b'\n');
+        let overdue = async {
+            stop.wait().await;
+            tokio::time::sleep(FAREWELL).await;
+        };
+        let written = tokio::select! {
+            written = output.write_all(&text) => written.is_ok(),
+            () = overdue => false,
+        };
+        if !written {
+            return;
+        }
+        if ahead.available_permits() < AHEAD {
+            ahead.add_permits(1);
+        }
+    }
+    // Fails if the client has gone.
+    let _ = output.flush().await;
+}

@@ -1,0 +1,222 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use atomik_net::{PeerId, hex};
+use atomik_replica::{Notice, PublicKey, Replica};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use serde_json::{Value as Json, json};
+use tokio::sync::mpsc;
+
+use crate::events::{Events, now};
+use crate::link::Link;
+use crate::peers::{PeerState, Peers};
+use crate::text::key_text;
+use crate::watchers::Watchers;
+
+/// What the actor counts itself, beside the counters of the replica and the engine.
+pub(crate) struct NodeCounters {
+    pub(crate) commits: u64,
+    pub(crate) records: u64,
+    pub(crate) commit_seconds: Histogram,
+    pub(crate) changes_done: u64,
+    pub(crate) changes_refused: u64,
+}
+
+/// Everything that a query can read.
+pub(crate) struct NodeState {
+    pub(crate) replica: Replica,
+    pub(crate) link: Link,
+    pub(crate) events: Events,
+    pub(crate) peers: Peers,
+    pub(crate) counters: NodeCounters,
+    /// The highest frame number sent under the present origin in this run; 0 before the first.
+    pub(crate) own_frame: u64,
+    /// Changes that wait for their acknowledgement.
+    pub(crate) waiting: usize,
+    /// The members' names by public key.
+    names: BTreeMap<PublicKey, String>,
+    watchers: Watchers,
+    started: Instant,
+}
+
+impl NodeState {
+    pub(crate) fn new(
+        replica: Replica,
+        link: Link,
+        sync_interval: Duration,
+        names: BTreeMap<PublicKey, String>,
+    ) -> Self {
+        Self {
+            replica,
+            link,
+            events: Events::default(),
+            peers: Peers::new(sync_interval),
+            counters: NodeCounters {
+                commits: 0,
+                records: 0,
+                // 0.1 ms to 6.5 s.
+                commit_seconds: Histogram::new(exponential_buckets(1e-4, 2.0, 17)),
+                changes_done: 0,
+                changes_refused: 0,
+            },
+            own_frame: 0,
+            waiting: 0,
+            names,
+            watchers: Watchers::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// The node's status. `hash` adds a hash over all states, in time proportional to the keys.
+    pub(crate) fn status(&self, hash: bool) -> Json {
+        let config = self.replica.config();
+        let counters = self.replica.counters();
+        let (entries, digest) = self.replica.digest();
+        let mut status = json!({
+            "origin": self.replica.origin().to_string(),
+            "keyspace": config.keyspace,
+            "words": config.words,
+            "view": format!("{:?}", config.view).to_lowercase(),
+            "uptime_s": self.started.elapsed().as_secs(),
+            "engine_open": self.link.is_open(),
+            "keys": self.replica.states().len(),
+            "entries": entries,
+            "digest": format!("{digest:032x}"),
+            "unflushed": self.replica.unflushed(),
+            "dirty": self.replica.is_dirty(),
+            "waiting": self.waiting,
+            "peers": self.peers.list.len(),
+            "peers_in_sync": self.peers.in_sync(),
+            "commits": self.counters.commits,
+            "changes": counters.changes,
+            "published": counters.published,
+            "merged": counters.merged,
+            "stale": counters.stale,
+            "refused": counters.refused,
+            "overlaps": counters.overlaps,
+            "repaired": counters.repaired,
+            "messages_in": counters.messages_in,
+            "bytes_in": counters.bytes_in,
+            "messages_out": counters.messages_out,
+            "bytes_out": counters.bytes_out,
+            "dropped": self.link.counters().dropped(),
+            "origins": self.origins_report(),
+            "events": self.events.latest(),
+        });
+        if hash {
+            status["states"] = self.states_hash().into();
+        }
+        status
+    }
+
+    fn origins_report(&self) -> Vec<Json> {
+        let own = self.replica.origin();
+        let report = self.replica.origins().map(|status| {
+            let frame = if status.origin == own {
+                self.own_frame
+            } else {
+                status.frame
+            };
+            json!({
+                "origin": status.origin.to_string(),
+                "member": self.names.get(&status.author.key),
+                "frame": frame,
+                "quarantined": status.quarantined,
+                "retiring": status.retiring,
+                "folded": status.folded,
+            })
+        });
+        report.collect()
+    }
+
+    /// A hash that is equal for equal states, independent of the order of keys. Keys with state 0
+    /// count as absent.
+    fn states_hash(&self) -> String {
+        let mut sum = [0_u64; 4];
+        for (key, state) in self.replica.states().filter(|(_, state)| !state.is_zero()) {
+            let mut hasher = blake3::Hasher::new();
+            hasher.update(&(key.len() as u64).to_le_bytes()).update(key);
+            for word in state.words() {
+                hasher.update(&word.to_le_bytes());
+            }
+            let hash = hasher.finalize();
+            for (sum, bytes) in sum.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
+                let bytes = bytes.iter().rev();
+                let word = bytes.fold(0_u64, |word, byte| word << 8 | u64::from(*byte));
+                *sum = sum.wrapping_add(word);
+            }
+        }
+        sum.iter().map(|word| format!("{word:016x}")).collect()
+    }
+
+    /// The name of a peer's member, once a change of its origin has arrived.
+    pub(crate) fn member(&self, peer: &PeerId) -> Option<&String> {
+        let mut origins = self.replica.origins();
+        let status = origins.find(|status| status.origin.0 == *peer)?;
+        self.names.get(&status.author.key)
+    }
+
+    pub(crate) fn peers_report(&self) -> Vec<Json> {
+        let seconds = |at: Instant| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+        let report = |(peer, state): (&PeerId, &PeerState)| {
+            json!({
+                "peer": hex(peer),
+                "member": self.member(peer),
+                "up_s": seconds(state.since),
+                "heard_s": seconds(state.heard),
+                "in_sync_s": state.in_sync.map(seconds),
+                "in_sync": self.peers.is_in_sync(state),
+            })
+        };
+        self.peers.list.iter().map(report).collect()
+    }
+
+    /// Starts a watcher of the keys with this prefix.
+    pub(crate) fn watch(&mut self, prefix: Vec<u8>) -> mpsc::Receiver<Json> {
+        self.watchers.add(&mut self.replica, prefix)
+    }
+
+    pub(crate) fn forget_closed_watchers(&mut self) {
+        self.watchers.forget_closed(&mut self.replica);
+    }
+
+    /// Passes a notice of the replica to the watchers, the events and the peers.
+    pub(crate) fn notice(&mut self, notice: Notice) {
+        match &notice {
+            Notice::Changed {
+                key,
+                state,
+                delta,
+                origin,
+                subscriptions,
+            } => {
+                let line = json!({
+                    "event": "changed",
+                    "key": key_text(key),
+                    "value": state.to_string(),
+                    "delta": delta.to_string(),
+                    "origin": origin.map(|origin| origin.to_string()),
+                    "time": now(),
+                });
+                self.watchers.send(&line, |watcher| {
+                    subscriptions.contains(&watcher.subscription)
+                });
+            }
+            Notice::InSync { from } => self.peers.agreed(from),
+            _ => {
+                let view = self.replica.config().view;
+                let Some(line) = self.events.record(&notice, view) else {
+                    return;
+                };
+                let key = match notice {
+                    Notice::Overlap(overlap) => Some(overlap.key),
+                    Notice::SecondWriter { key, .. } => Some(key),
+                    _ => None,
+                };
+                // Events about no key go to all watchers.
+                let wants = |prefix: &[u8]| key.as_ref().is_none_or(|key| key.starts_with(prefix));
+                self.watchers.send(&line, |watcher| wants(&watcher.prefix));
+            }
+        }
+    }
+}
