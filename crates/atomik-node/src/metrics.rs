@@ -37,10 +37,8 @@ struct Peer {
 type Metric<S> = (&'static str, &'static str, fn(&S) -> u64);
 
 const CHANGES: [Metric<NodeCounters>; 2] = [
-    ("ops", "Local changes that were taken", |node| {
-        node.changes_done
-    }),
-    ("ops_refused", "Local changes that were refused", |node| {
+    ("ops", "Local changes accepted", |node| node.changes_done),
+    ("ops_refused", "Local changes refused", |node| {
         node.changes_refused
     }),
 ];
@@ -51,25 +49,23 @@ const REPLICA: [Metric<Core>; 12] = [
     }),
     (
         "published",
-        "Entries published for them, one a dirty key and flush",
+        "Entries published, one per changed key and flush",
         |core| core.published,
     ),
-    ("frames", "Frames that these were published in", |core| {
-        core.frames
-    }),
-    ("merged", "Entries of others that were taken over", |core| {
-        core.merged
-    }),
+    ("frames", "Frames published", |core| core.frames),
+    (
+        "merged",
+        "Entries received from peers and applied",
+        |core| core.merged,
+    ),
     (
         "stale",
-        "Entries of others that were known already",
+        "Entries received from peers that were already known",
         |core| core.stale,
     ),
-    (
-        "overlaps",
-        "Concurrent changes of the same bits that were reported",
-        |core| core.overlaps,
-    ),
+    ("overlaps", "Concurrent changes of the same bits", |core| {
+        core.overlaps
+    }),
     (
         "agreements",
         "Comparisons with a peer that found no difference",
@@ -80,72 +76,82 @@ const REPLICA: [Metric<Core>; 12] = [
     }),
     (
         "replica_messages_out",
-        "Messages that the replica handed out; a broadcast counts once",
+        "Messages sent by the replica; a broadcast counts once",
         |core| core.messages_out,
     ),
-    ("replica_bytes_out", "Bytes of these", |core| core.bytes_out),
+    ("replica_bytes_out", "Bytes sent by the replica", |core| {
+        core.bytes_out
+    }),
     (
         "replica_messages_in",
-        "Messages that the replica was given",
+        "Messages received by the replica",
         |core| core.messages_in,
     ),
-    ("replica_bytes_in", "Bytes of these", |core| core.bytes_in),
+    (
+        "replica_bytes_in",
+        "Bytes received by the replica",
+        |core| core.bytes_in,
+    ),
 ];
 
 const ENGINE: [Metric<Engine>; 5] = [
     (
         "engine_messages_out",
-        "Messages that the engine sent",
+        "Messages sent by the engine",
         |engine| engine.messages_out,
     ),
-    ("engine_bytes_out", "Bytes of these", |engine| {
+    ("engine_bytes_out", "Bytes sent by the engine", |engine| {
         engine.bytes_out
     }),
     (
         "engine_messages_in",
-        "Messages that the engine handed over",
+        "Messages received by the engine",
         |engine| engine.messages_in,
     ),
-    ("engine_bytes_in", "Bytes of these", |engine| {
-        engine.bytes_in
-    }),
+    (
+        "engine_bytes_in",
+        "Bytes received by the engine",
+        |engine| engine.bytes_in,
+    ),
     (
         "engine_duplicates_out",
-        "Updates that the server knew already",
+        "Durable updates that the server recognised as duplicates",
         |engine| engine.duplicates_out,
     ),
 ];
 
 const STORAGE: [Metric<NodeCounters>; 2] = [
-    ("commits", "Batches that storage has committed", |node| {
+    ("commits", "Batches committed by storage", |node| {
         node.commits
     }),
-    ("records", "Records in these", |node| node.records),
+    ("records", "Records committed by storage", |node| {
+        node.records
+    }),
 ];
 
 const GAUGES: [Metric<NodeState>; 7] = [
-    ("keys", "Keys that were ever changed", |state| {
+    ("keys", "Keys that have ever been changed", |state| {
         state.replica.states().len() as u64
     }),
     (
         "entries",
-        "Published entries, one a key and origin that is not folded",
+        "Published entries, one per key and unfolded origin",
         |state| state.replica.digest().0,
     ),
-    ("unflushed_keys", "Keys that wait for storage", |state| {
+    ("unflushed_keys", "Keys waiting for storage", |state| {
         state.replica.unflushed() as u64
     }),
     (
         "waiting_changes",
-        "Changes that wait for their acknowledgement",
+        "Changes waiting for their acknowledgement",
         |state| state.waiting as u64,
     ),
-    ("peers", "Peers that can be reached", |state| {
+    ("peers", "Reachable peers", |state| {
         state.peers.list.len() as u64
     }),
     (
         "peers_in_sync",
-        "Peers that agreed when they were asked last",
+        "Peers that agreed in their latest comparison",
         |state| state.peers.in_sync() as u64,
     ),
     ("engine_open", "1 while the engine is open", |state| {
@@ -165,7 +171,7 @@ pub(crate) fn text(state: &NodeState) -> Result<String, std::fmt::Error> {
         registry.register(name, help, ConstGauge::new(value(state)));
     }
     let seconds = state.counters.commit_seconds.clone();
-    registry.register("commit_seconds", "How long commits took", seconds);
+    registry.register("commit_seconds", "Duration of commits in seconds", seconds);
 
     let events = &state.events;
     let refused = by_reason(
@@ -174,9 +180,9 @@ pub(crate) fn text(state: &NodeState) -> Result<String, std::fmt::Error> {
             .iter()
             .map(|(reason, count)| (*reason, *count)),
     );
-    registry.register("refused", "What was refused from peers", refused);
+    registry.register("refused", "Messages from peers refused, by reason", refused);
     let events = by_reason(events.counts.iter().map(|(kind, count)| (*kind, *count)));
-    registry.register("events", "What the replica told, by kind", events);
+    registry.register("events", "Events of the replica, by kind", events);
     let dropped = [
         ("queue_full", engine.refused_full),
         ("disconnected", engine.refused_disconnected),
@@ -189,11 +195,15 @@ pub(crate) fn text(state: &NodeState) -> Result<String, std::fmt::Error> {
         ("fault", state.link.lost()),
     ];
     let dropped = by_reason(dropped.into_iter());
-    registry.register("dropped", "Messages that this side dropped", dropped);
+    registry.register(
+        "dropped",
+        "Messages dropped by this node, by reason",
+        dropped,
+    );
     registry.register(
         "origin_frame",
-        "Highest number of an origin's frames that is known here; of this node's own, that was \
-         sent in this run",
+        "Highest known frame number of each origin; for this node's own, the highest sent in this \
+         run",
         origin_frames(state),
     );
     let ages = Family::<Peer, Gauge<f64, AtomicU64>>::default();
@@ -203,7 +213,7 @@ pub(crate) fn text(state: &NodeState) -> Result<String, std::fmt::Error> {
     }
     registry.register(
         "peer_in_sync_age_seconds",
-        "Since each peer agreed last, or since it came up",
+        "Seconds since each peer last agreed, or came up",
         ages,
     );
 

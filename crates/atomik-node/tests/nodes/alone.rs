@@ -79,7 +79,7 @@ fn an_invalid_option_is_reported_with_the_next_step() {
         (
             with(&["--fsync", "sometimes"]),
             2,
-            "write `always`, `never`, or `interval:",
+            "use `always`, `never`, or an interval in milliseconds",
         ),
         (with(&["--member", "twin"]), 2, "write NAME=KEY"),
         (
