@@ -1,9 +1,10 @@
-//! Bytes of messages and records: varints, byte strings, words. Reading allocates nothing that the
-//! input does not hold byte for byte.
+//! The encoding of messages and records: varints, byte strings, words. Decoding never allocates
+//! more than the input contains.
 
 use crate::value::Value;
 
-/// The input ends early, has a varint of more than 64 bits, or a length or a tag that nothing has.
+/// The input ends early, or contains a varint that is not in its shortest form or exceeds its
+/// range, an impossible length, or an unknown tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -25,7 +26,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
-    /// Everything must have been read: a longer input is not the same message.
+    /// Fails unless everything has been read.
     pub(crate) fn end(&self) -> Result<(), Malformed> {
         self.rest.is_empty().then_some(()).ok_or(Malformed)
     }
@@ -46,7 +47,7 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// A number of `count` bytes, 8 at most.
+    /// A little-endian number of `count` bytes, at most 8.
     pub(crate) fn low_bytes(&mut self, count: usize) -> Result<u64, Malformed> {
         let bytes = self.bytes(count)?;
         Ok(bytes
@@ -63,8 +64,7 @@ impl<'a> Reader<'a> {
         self.array().map(u128::from_le_bytes)
     }
 
-    /// LEB128, in its only shortest form: one number has one encoding, so that what is hashed is
-    /// unique.
+    /// LEB128 in its shortest form. The encoding of a number is unique, and so is its hash.
     pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
@@ -81,7 +81,12 @@ impl<'a> Reader<'a> {
         Err(Malformed)
     }
 
-    /// A count of things that take at least `size` bytes each, of which there are at most `most`.
+    /// A 32-bit number as a varint.
+    pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
+        u32::try_from(self.varint()?).map_err(|_| Malformed)
+    }
+
+    /// A count of at most `most` items that take at least `size` bytes each.
     pub(crate) fn count(&mut self, size: usize, most: usize) -> Result<usize, Malformed> {
         let count = usize::try_from(self.varint()?).map_err(|_| Malformed)?;
         let fits = count
@@ -90,7 +95,7 @@ impl<'a> Reader<'a> {
         (fits && count <= most).then_some(count).ok_or(Malformed)
     }
 
-    /// A length and that many bytes, `most` at most.
+    /// A length of at most `most` and that many bytes.
     pub(crate) fn blob(&mut self, most: usize) -> Result<&'a [u8], Malformed> {
         let length = self.count(1, most)?;
         self.bytes(length)
@@ -108,7 +113,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The writing side, on any vector of bytes.
+/// Encodes into a byte vector.
 pub(crate) trait Encode {
     fn varint(&mut self, value: u64);
     fn blob(&mut self, bytes: &[u8]);
@@ -146,13 +151,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_varint_comes_back_and_has_one_encoding(value: u64) {
+        fn a_varint_round_trips_and_has_one_encoding(value: u64) {
             let mut bytes = Vec::new();
             bytes.varint(value);
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(reader.varint().unwrap(), value);
             prop_assert!(reader.is_empty());
-            // The same number with one more byte of zeros behind it is refused.
+            // The same number with a trailing zero byte is refused.
             *bytes.last_mut().unwrap() |= 0x80;
             bytes.push(0);
             prop_assert_eq!(Reader::new(&bytes).varint(), Err(Malformed));

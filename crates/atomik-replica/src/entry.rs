@@ -1,4 +1,4 @@
-//! What one origin did to one key: version, accumulator, and what it had seen.
+//! An origin's changes to a key: their number, their xor, and what the origin had seen.
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::origin::OriginId;
@@ -7,14 +7,15 @@ use crate::value::Value;
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 1024;
 
-/// The most other origins that an entry names as seen. Beyond it (65 writers of one key between two
-/// compactions) overlap may be reported where a writer knew what it did; states are not affected.
+/// The maximum number of other origins that an entry lists as seen. A key with more than 65 writers
+/// between two folds may cause false overlap reports; its state is not affected.
 pub const MAX_SEEN: usize = 64;
 
-/// 128 bits of a keyed hash: of an entry, or of a node in the tree over a frame's entries.
+/// 128 bits of a keyed hash of an entry, or of a node in the hash tree of a frame.
 pub(crate) type Tag = [u8; 16];
 
-/// What an origin knew of another origin's changes to a key when it made its own latest one.
+/// The changes of another origin that an origin knew when it made its latest change to the same
+/// key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Seen {
     pub(crate) origin: OriginId,
@@ -22,18 +23,18 @@ pub(crate) struct Seen {
     pub(crate) accumulator: Value,
 }
 
-/// An origin's changes to a key, as they travel: the last of them stands for all.
+/// All changes of an origin to a key, as they travel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Change {
-    /// How many changes the origin has made to the key.
+    /// The number of changes.
     pub(crate) version: u64,
-    /// The xor of all of them.
+    /// The xor of all changes.
     pub(crate) accumulator: Value,
-    /// Other origins' changes that the origin knew at the last of them.
+    /// The changes of other origins that were known at the latest change.
     pub(crate) seen: SeenList,
 }
 
-/// What was seen, which is nothing for most entries: these hold one word for it.
+/// The changes seen. Most entries have seen none, which takes a single word.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct SeenList(Option<Box<Listed>>);
 
@@ -61,7 +62,7 @@ impl FromIterator<Seen> for SeenList {
 }
 
 impl Change {
-    /// The bytes that are hashed, signed and sent.
+    /// Appends the bytes that are hashed, signed and sent.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
         out.blob(key);
         out.varint(self.version);
@@ -74,7 +75,7 @@ impl Change {
         }
     }
 
-    /// Reads one; also returns its key.
+    /// Decodes a change and its key.
     pub(crate) fn decode<'a>(
         reader: &mut Reader<'a>,
         words: usize,
@@ -104,7 +105,7 @@ impl Change {
         ))
     }
 
-    /// What this change's origin knew of `origin`: version and accumulator; nothing is version 0.
+    /// The version and accumulator of `origin` that this change's origin knew; version 0 if none.
     fn knew(&self, origin: OriginId) -> (u64, Option<&Value>) {
         self.seen
             .iter()
@@ -112,12 +113,12 @@ impl Change {
             .map_or((0, None), |seen| (seen.version, Some(&seen.accumulator)))
     }
 
-    /// The bits that both origins changed, each without knowing of the other's change; `None` if
-    /// one knew everything of the other, or no bit is common.
+    /// The bits that two origins changed concurrently; `None` if one knew all changes of the other,
+    /// or if they have no bit in common.
     ///
-    /// The changes of `a` that `b` does not know and those of `b` that `a` does not know are
-    /// pairwise concurrent: knowledge only grows, so what an origin did not know at its last change
-    /// it never knew. What is compared is the net effect of each group; bits that an origin changed
+    /// The changes of `a` unknown to `b` and those of `b` unknown to `a` are pairwise concurrent:
+    /// knowledge only grows, so what an origin did not know at its latest change it did not know at
+    /// any earlier one. The net effects of the two groups are compared. Bits that an origin changed
     /// and changed back do not count.
     pub(crate) fn overlap(a: (&Self, OriginId), b: (&Self, OriginId)) -> Option<Value> {
         let (a_knew, a_saw) = a.0.knew(b.1);
@@ -160,7 +161,7 @@ mod tests {
         assert_eq!(
             bits,
             Change::overlap((b, B), (a, A)),
-            "overlap has no direction"
+            "overlap is symmetric"
         );
         bits
     }
@@ -184,7 +185,8 @@ mod tests {
 
     #[test]
     fn only_what_the_other_did_not_know_counts() {
-        // A: 5, then 8. B knew the 5 only and changed 9: in common with the unknown part are 8.
+        // A changed 5, then 8. B knew only the 5 and changed 9, which has 8 in common with the
+        // unknown part.
         assert_eq!(
             overlap(&change(2, 13, &[]), &change(1, 9, &[(A, 1, 5)])),
             Some(8.into())
@@ -196,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_comes_back_from_its_bytes() {
+    fn a_change_round_trips_through_its_bytes() {
         let change = change(300, u64::MAX, &[(B, 7, 9), (A, 1 << 60, 0)]);
         let mut bytes = Vec::new();
         change.encode(b"key", &mut bytes);

@@ -1,108 +1,22 @@
 //! Signed batches of changes.
 //!
-//! A frame is a list of one origin's changes under one signature. The signature covers the root of
-//! a hash tree over the changes, so that a part of a frame, an *excerpt*, can be forwarded and
-//! still be verified: the changes themselves, and the hashes of the subtrees that are left out. A
-//! whole frame is the excerpt that leaves nothing out.
-
-use core::hash::Hasher;
-
-use siphasher::sip::SipHasher13;
-use smallvec::SmallVec;
+//! A *frame* is a list of one origin's changes under one signature. The signature covers the root
+//! of a hash tree over the changes, so part of a frame, an *excerpt*, can be forwarded and still be
+//! verified: it consists of some changes and the hashes of the subtrees that are left out. A
+//! complete frame is the excerpt that omits nothing.
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, Tag};
-use crate::origin::{Author, OriginId, Sealed, Trust, truncated};
+use crate::origin::{Author, OriginId, Sealed, Trust};
+use crate::secrets::Secrets;
 
-/// The most changes in one frame.
+/// The maximum number of changes in a frame.
 pub(crate) const MAX_LEAVES: usize = 1000;
 
-/// Bytes of a frame that are not its changes: an upper bound.
+/// An upper bound on the bytes of a frame besides its changes.
 pub(crate) const FRAME_OVERHEAD: usize = 32 + 16 + 64 + 10 + 3 + 3 + 1;
 
-/// Keys derived from a keyspace's secret, its name and its number of words; a message of another
-/// keyspace fits none. Debug output shows none of them.
-#[derive(Clone)]
-pub(crate) struct Secrets {
-    leaf: [u8; 32],
-    node: [u8; 32],
-    frame: [u8; 32],
-    message: [u8; 32],
-    base: [u8; 32],
-    place: [u8; 16],
-}
-
-impl core::fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Secrets")
-    }
-}
-
-impl Secrets {
-    pub(crate) fn new(secret: &[u8; 32], keyspace: &str, words: usize) -> Self {
-        let derive = |purpose: &str| {
-            let mut hasher = blake3::Hasher::new_derive_key(purpose);
-            hasher
-                .update(secret)
-                .update(&(words as u64).to_le_bytes())
-                .update(keyspace.as_bytes());
-            *hasher.finalize().as_bytes()
-        };
-        let place = derive("atomik 1 place");
-        Self {
-            leaf: derive("atomik 1 leaf"),
-            node: derive("atomik 1 node"),
-            frame: derive("atomik 1 frame"),
-            message: derive("atomik 1 message"),
-            base: derive("atomik 1 base"),
-            place: core::array::from_fn(|i| place[i]),
-        }
-    }
-
-    /// The tag of one encoded change of an origin.
-    pub(crate) fn leaf(&self, origin: OriginId, encoded: &[u8]) -> Tag {
-        let mut input = SmallVec::<[u8; 128]>::from_slice(&origin.0);
-        input.extend_from_slice(encoded);
-        truncated(blake3::keyed_hash(&self.leaf, &input))
-    }
-
-    /// The tag of two to four subtrees: one block of the hash.
-    fn node(&self, children: &[Tag]) -> Tag {
-        truncated(blake3::keyed_hash(&self.node, children.as_flattened()))
-    }
-
-    /// The id of an entry in digests.
-    pub(crate) fn id(&self, origin: OriginId, key: &[u8], version: u64, tag: &Tag) -> u64 {
-        let mut hasher = SipHasher13::new_with_key(&self.place);
-        hasher.write(&origin.0);
-        hasher.write(key);
-        crate::sketch::id(hasher.finish() as u32, version, tag)
-    }
-
-    /// The code that authenticates a message as one of a member.
-    pub(crate) fn authenticate(&self, message: &[u8]) -> Tag {
-        truncated(blake3::keyed_hash(&self.message, message))
-    }
-
-    /// The hash of a folded value of one key.
-    pub(crate) fn base(&self, encoded: &[u8]) -> Tag {
-        truncated(blake3::keyed_hash(&self.base, encoded))
-    }
-
-    /// What an author signs for a frame or a statement about itself.
-    pub(crate) fn statement(&self, purpose: &str, content: &[u8]) -> Vec<u8> {
-        let mut hasher = blake3::Hasher::new_keyed(&self.frame);
-        hasher
-            .update(&(purpose.len() as u64).to_le_bytes())
-            .update(purpose.as_bytes())
-            .update(content);
-        let mut message = b"atomik 1 ".to_vec();
-        message.extend_from_slice(hasher.finalize().as_bytes());
-        message
-    }
-}
-
-/// Who signed a frame, as its how-manyeth, and over how many changes.
+/// A frame's author, its number among the author's frames, and its number of changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Header {
     pub(crate) author: Author,
@@ -126,8 +40,9 @@ impl Header {
     }
 }
 
-/// The hash of the leaves `from..to` of a frame, from tags of those in `have` and, left to right,
-/// hashes of the largest subtrees without any. `None` if the hashes do not suffice.
+/// The hash of the leaves `from..to` of a frame, computed from the tags in `have` and, left to
+/// right, the hashes of the largest subtrees that contain none of them. `None` if there are too few
+/// hashes.
 fn hash(
     secrets: &Secrets,
     from: u16,
@@ -152,8 +67,8 @@ fn hash(
     }
 }
 
-/// How a tree over `from..to` (two leaves at least) splits: into as many as four subtrees of the
-/// largest power of four below the whole; the last may be smaller.
+/// The subtrees of a tree over `from..to`, which has at least two leaves: two to four, each with as
+/// many leaves as the largest power of four below the tree's size; the last may be smaller.
 fn split(from: u16, to: u16) -> impl Iterator<Item = (u16, u16)> {
     let mut size = 1;
     while size * 4 < to - from {
@@ -164,19 +79,19 @@ fn split(from: u16, to: u16) -> impl Iterator<Item = (u16, u16)> {
         .map(move |start| (start, to.min(start + size)))
 }
 
-/// What proves that changes are their origin's: the signature, and of the tree what is needed to
-/// come to its root.
+/// Proof that an origin made certain changes: its signature, and the parts of the hash tree needed
+/// to compute the root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Evidence {
     pub(crate) header: Header,
     seal: Sealed,
-    /// Index and tag of every change, in the order of the indices.
+    /// Index and tag of every change, by ascending index.
     leaves: Vec<(u16, Tag)>,
     hashes: Vec<Tag>,
 }
 
 impl Evidence {
-    /// Signs changes, given by their tags: all of them, in order.
+    /// Signs a frame whose changes have these tags, in order.
     pub(crate) fn sign(
         secrets: &Secrets,
         trust: &Trust,
@@ -191,7 +106,7 @@ impl Evidence {
             number,
             leaves: leaves.len() as u16,
         };
-        // All leaves are there, so the hash exists; the default is never taken.
+        // With all leaves present the hash always exists, so the default is never used.
         let root = hash(secrets, 0, header.leaves, &leaves, &mut [].iter()).unwrap_or_default();
         let seal = trust.sign(&header.statement(secrets, &root));
         Self {
@@ -216,8 +131,7 @@ impl Evidence {
         self.leaves.len()
     }
 
-    /// The evidence for some of the leaves only; `keep` is ascending and holds indices of this
-    /// evidence.
+    /// The evidence for some of its leaves; `keep` holds their indices in ascending order.
     pub(crate) fn restrict(&self, secrets: &Secrets, keep: &[u16]) -> Self {
         fn walk(
             s: &Secrets,
@@ -265,7 +179,7 @@ impl Evidence {
         }
     }
 
-    /// Writes everything but the changes.
+    /// Encodes everything except the changes.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         self.header.encode(out);
         out.extend_from_slice(&self.seal);
@@ -281,8 +195,8 @@ impl Evidence {
         }
     }
 
-    /// Reads what [`encode`](Self::encode) writes; the tags are still to be filled in, from the
-    /// changes.
+    /// Decodes the output of [`encode`](Self::encode). The tags are still missing: compute them
+    /// from the changes and add them with [`set_tag`](Self::set_tag).
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let author = Author {
             key: reader.array()?,
@@ -328,14 +242,14 @@ impl Evidence {
         })
     }
 
-    /// Fills in one tag.
+    /// Sets the tag of the leaf at `position` among this evidence's leaves.
     pub(crate) fn set_tag(&mut self, position: usize, tag: Tag) {
         if let Some(leaf) = self.leaves.get_mut(position) {
             leaf.1 = tag;
         }
     }
 
-    /// Whether the author signed exactly these leaves at these places.
+    /// Whether the author signed exactly these leaves at these indices.
     pub(crate) fn holds(&self, secrets: &Secrets, trust: &Trust) -> bool {
         let mut hashes = self.hashes.iter();
         let root = hash(secrets, 0, self.header.leaves, &self.leaves, &mut hashes);
@@ -354,7 +268,7 @@ impl Evidence {
     }
 }
 
-/// Writes an excerpt: evidence, then the encoded changes in the order of their indices.
+/// Encodes an excerpt: the evidence, then the encoded changes by ascending index.
 pub(crate) fn encode_excerpt<'a>(
     evidence: &Evidence,
     changes: impl Iterator<Item = &'a [u8]>,
@@ -367,7 +281,7 @@ pub(crate) fn encode_excerpt<'a>(
 /// Changes with their keys.
 pub(crate) type KeyedChanges<'a> = Vec<(&'a [u8], Change)>;
 
-/// Reads an excerpt and computes its tags. The signature is not checked yet: see
+/// Decodes an excerpt and computes its tags. It does not check the signature; see
 /// [`Evidence::holds`].
 pub(crate) fn decode_excerpt<'a>(
     reader: &mut Reader<'a>,
@@ -437,12 +351,15 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn every_excerpt_of_an_excerpt_is_verified_and_no_other(count in 1..70_usize, first: u128, second: u128, flip: prop::sample::Index) {
+        fn excerpts_of_excerpts_are_verified_and_damaged_ones_are_not(
+            count in 1..70_usize, first: u128, second: u128, flip: prop::sample::Index
+        ) {
             let (secrets, trust, whole, encoded) = frame(count);
             prop_assert!(whole.holds(&secrets, &trust));
             let chosen = |mask: u128, of: &Evidence| {
                 let all: Vec<u16> = of.tags().map(|(index, _)| index).collect();
-                let some: Vec<u16> = all.iter().copied().filter(|index| mask >> index & 1 == 1).collect();
+                let some: Vec<u16> =
+                    all.iter().copied().filter(|index| mask >> index & 1 == 1).collect();
                 if some.is_empty() { all } else { some }
             };
             let part = whole.restrict(&secrets, &chosen(first, &whole));
@@ -450,20 +367,22 @@ mod tests {
             prop_assert!(part.holds(&secrets, &trust));
 
             let mut bytes = Vec::new();
-            encode_excerpt(&part, part.tags().map(|(index, _)| &encoded[usize::from(index)][..]), &mut bytes);
+            let kept = part.tags().map(|(index, _)| &encoded[usize::from(index)][..]);
+            encode_excerpt(&part, kept, &mut bytes);
             let mut reader = Reader::new(&bytes);
             let (read, changes) = decode_excerpt(&mut reader, &secrets, 1).unwrap();
             prop_assert!(reader.is_empty());
             prop_assert_eq!(&read, &part);
             prop_assert_eq!(changes.len(), part.len());
 
-            // One flipped bit anywhere: not readable, not verified, or it was never part of the
-            // message.
+            // After any bit flip the excerpt cannot be decoded, fails verification, or leaves bytes
+            // unread.
             let at = flip.index(bytes.len() * 8);
             bytes[at / 8] ^= 1 << (at % 8);
             let mut reader = Reader::new(&bytes);
             if let Ok((read, _)) = decode_excerpt(&mut reader, &secrets, 1) {
-                prop_assert!(!read.holds(&secrets, &trust) || !reader.is_empty(), "bit {} does not matter", at);
+                let noticed = !read.holds(&secrets, &trust) || !reader.is_empty();
+                prop_assert!(noticed, "flipping bit {} goes unnoticed", at);
             }
         }
     }

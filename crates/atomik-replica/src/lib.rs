@@ -1,23 +1,37 @@
-//! Replicated xor state that survives loss, duplicates, reordering, partitions and crashes.
+//! Replicated xor state that survives loss, duplication, reordering, partitions and crashes.
 //!
-//! Raw xor deltas are unsafe between machines: one that arrives twice cancels itself, one that is
-//! lost is lost for ever. So none travels. A replica keeps, per key and *origin*, the xor of all of
-//! that origin's changes and their number, the *version*; it sends these, signed, and of two
-//! versions the higher wins. `docs/replication.md` has the promises, the format and the argument;
-//! `docs/spec.md`, section 4, is normative.
+//! Raw xor deltas are unsafe between machines: a delta that arrives twice cancels itself, and a
+//! lost one is lost for good. So raw deltas are never sent. A replica keeps, per key and *origin*,
+//! the xor of all of that origin's changes and their number, the *version*. It sends these, signed,
+//! and of two versions the higher wins. `docs/replication.md` states the promises, the format and
+//! the argument; `docs/spec.md`, section 4, is normative.
 //!
 //! | item | what it is |
 //! |---|---|
-//! | [`Replica`] | the state machine of one keyspace; no clock, no randomness, no files, no sockets |
-//! | [`Config`], [`View`], [`Trust`] | what it is, what its words mean, who is heard |
-//! | [`Event`], [`LocalOp`], [`Action`] | what happens to it |
-//! | [`Effect`], [`Outcome`], [`Notice`], [`Overlap`], [`Refusal`] | what it asks for, answers and tells |
-//! | [`Value`], [`OriginId`], [`Author`] | words; who changed them |
-//! | [`OpError`], [`OpenError`] | what it refuses |
+//! | [`Replica`] | the state machine of one keyspace; no clock, randomness, files or sockets |
+//! | [`Config`], [`View`], [`Trust`] | its configuration, the meaning of its words, its members |
+//! | [`Event`], [`LocalOp`], [`Action`] | its inputs |
+//! | [`Effect`], [`Outcome`] | its outputs and its answers to local operations |
+//! | [`Notice`], [`Overlap`], [`Refusal`] | its reports |
+//! | [`Value`], [`OriginId`], [`Author`] | states and deltas; their writers |
+//! | [`OpError`], [`OpenError`], [`ConfigError`] | refused operations and configurations |
+//!
+//! Inside, [`Replica`] only decides which part handles an event. The parts, each in a file of its
+//! own and tested alone:
+//!
+//! | part | what it owns |
+//! |---|---|
+//! | `keyspace`: `table`, `checkpoints`, `subscriptions` | the keys with their states and entries; digest and evidence |
+//! | `origins`, `ledger`, `base` | the known origins; retirements and attestations; folded origins |
+//! | `publication`, `batches` | changes on their way to storage and peers; own batches for undo |
+//! | `peers`, `exchange` | the reachable peers; comparison with them |
+//! | `writer`, `merge` | how local operations and received entries change the table |
+//! | `message`, `frame`, `excerpts`, `summary`, `chunk` | the wire format |
+//! | `memory`, `record` | the records in storage |
 //!
 //! # Example
 //!
-//! Two replicas, a lost message, a duplicate, and a comparison that repairs it:
+//! A change counts once, although the message with it arrives twice:
 //!
 //! ```
 //! use atomik_replica::{Config, Effect, Event, LocalOp, Replica, Trust};
@@ -33,7 +47,7 @@
 //! a.step(Event::Op(&LocalOp::accum(b"x", 5.into())), &mut effects)?;
 //! a.step(Event::Flush, &mut effects)?;
 //! let Some(Effect::Persist { ticket, .. }) = effects.pop() else { unreachable!() };
-//! // Storage would write the records here. Only then may others hear of the change.
+//! // Here storage would write the records. Only then may the change be sent.
 //! a.step(Event::Persisted(ticket), &mut effects)?;
 //! let Some(Effect::Broadcast { bytes, .. }) = effects.pop() else { unreachable!() };
 //!
@@ -46,28 +60,55 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
+mod base;
+mod batches;
+mod checkpoints;
+mod chunk;
 mod codec;
+mod config;
+mod context;
+mod counters;
+mod digest;
 mod entry;
-mod fold;
+mod error;
+mod event;
+mod excerpts;
+mod exchange;
 mod frame;
-mod interface;
+#[cfg(test)]
+mod fuzz;
+mod keyspace;
+mod ledger;
+mod memory;
 mod merge;
 mod message;
+mod notice;
+mod operation;
 mod origin;
+mod origins;
+mod peers;
+mod publication;
 mod record;
 mod replica;
+mod secrets;
 mod sketch;
+mod slot;
 mod slots;
-mod sync;
+mod subscriptions;
+mod summary;
 mod table;
 mod value;
+mod writer;
 
 pub use atomik_algebra::{Op, Response};
+pub use config::Config;
+pub use counters::Counters;
 pub use entry::{MAX_KEY, MAX_SEEN};
-pub use interface::{
-    Action, Config, Counters, Effect, Event, LocalOp, Notice, OpError, OpenError, Outcome, Overlap,
-    PeerId, Record, Refusal, View,
-};
+pub use error::{ConfigError, OpError, OpenError};
+pub use event::{Effect, Event, Outcome, PeerId, Record};
+pub use notice::{Notice, Overlap, Refusal};
+pub use operation::{Action, LocalOp, View};
 pub use origin::{Author, Incarnation, OriginId, PublicKey, Trust};
 pub use replica::{OriginStatus, Replica};
 pub use value::{MAX_WORDS, Value};

@@ -1,4 +1,4 @@
-//! Who makes changes: keys, incarnations, origins.
+//! The identity of writers: keys, incarnations, origins, and whom to trust.
 
 use core::fmt;
 
@@ -7,21 +7,21 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 /// An ed25519 public key, as its 32 bytes.
 pub type PublicKey = [u8; 32];
 
-/// What tells two lives of one key apart: 128 random bits, drawn anew whenever a replica cannot
-/// prove that it kept its memory.
+/// Distinguishes the lives of one key: 128 random bits, drawn anew whenever a replica cannot prove
+/// that it kept its memory.
 pub type Incarnation = [u8; 16];
 
-/// An origin of changes: the first 128 bits of BLAKE3's key derivation over public key and
+/// The origin of changes: the first 128 bits of BLAKE3's key derivation over public key and
 /// incarnation.
 ///
-/// Whoever claims to be an origin must show the key and sign with it; finding another key or
-/// incarnation for a given origin takes some 2^128 hashes.
+/// A message from an origin carries its key and is signed with it. Finding another key or
+/// incarnation for a given origin takes about 2^128 hashes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OriginId(pub [u8; 16]);
 
 impl fmt::Display for OriginId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 
@@ -31,17 +31,17 @@ impl fmt::Debug for OriginId {
     }
 }
 
-/// A public key in one of its lives.
+/// A public key and its incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Author {
-    /// The key that signs.
+    /// The signing key's public half.
     pub key: PublicKey,
-    /// Which life of it.
+    /// The current life of that key.
     pub incarnation: Incarnation,
 }
 
 impl Author {
-    /// The origin that this author's changes carry.
+    /// The origin of this author's changes.
     pub fn origin(&self) -> OriginId {
         let mut hasher = blake3::Hasher::new_derive_key("atomik 1 origin");
         hasher.update(&self.key);
@@ -50,7 +50,12 @@ impl Author {
     }
 }
 
-/// The first 128 bits.
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The first 128 bits of a hash.
 pub(crate) fn truncated(hash: blake3::Hash) -> [u8; 16] {
     let [half, _]: [[u8; 16]; 2] =
         [0, 16].map(|at| core::array::from_fn(|i| hash.as_bytes()[at + i]));
@@ -60,25 +65,25 @@ pub(crate) fn truncated(hash: blake3::Hash) -> [u8; 16] {
 /// How the changes of a keyspace are authenticated.
 #[derive(Clone)]
 pub enum Trust {
-    /// Every frame is signed, and only keys on the list are heard. The list holds this replica's
-    /// own key, too.
+    /// Every frame is signed, and only changes signed by a key on the list are accepted. The list
+    /// includes this replica's own key.
     Signed {
         /// This replica's key.
         key: Box<SigningKey>,
         /// The keys of all members.
         allowed: Vec<PublicKey>,
     },
-    /// Nothing is signed and any key is heard. For simulations and model checking, which have no
-    /// adversary and run millions of steps; a signed keyspace refuses such frames.
+    /// Frames are not signed. For simulations and model checking, which have no adversary and run
+    /// millions of steps. A signed keyspace refuses unsigned frames.
     Unsigned {
-        /// Stands for the public key.
+        /// Stands in for the public key.
         key: PublicKey,
-        /// Stands for the list of members.
+        /// Stands in for the keys of all members.
         allowed: Vec<PublicKey>,
     },
 }
 
-/// A signature, or the zeros that stand for one in an unsigned keyspace.
+/// A signature, or zeros in an unsigned keyspace.
 pub(crate) type Sealed = [u8; 64];
 
 impl Trust {
@@ -116,7 +121,7 @@ impl Trust {
 }
 
 impl fmt::Debug for Trust {
-    /// Without the secret key.
+    /// Does not print the secret key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::Signed { .. } => "Signed",

@@ -1,507 +1,220 @@
-//! The state machine: local operations, storage, and who does what with an event.
+//! The replica: which part handles an event, and in what order.
 
 use core::hash::{Hash, Hasher};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
-use atomik_algebra::{Op, Response};
 use smallvec::SmallVec;
 
-use crate::entry::MAX_SEEN;
-use crate::entry::{Change, MAX_KEY, Seen, SeenList, Tag};
-use crate::fold::Retiring;
-use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, Secrets, encode_excerpt};
-use crate::interface::{
-    Action, Config, Counters, Effect, Event, LocalOp, Notice, OpError, OpenError, Outcome, PeerId,
-    Record, View,
-};
-use crate::message::Kind;
+use crate::chunk::Chunk;
+use crate::codec::{Encode, Malformed, Reader};
+use crate::config::Config;
+use crate::context::Context;
+use crate::counters::Counters;
+use crate::error::{OpError, OpenError};
+use crate::event::{Effect, Event, Outcome, PeerId};
+use crate::excerpts::{Leaves, join, pack};
+use crate::exchange::{CellRange, Exchange, Outgoing, Surroundings};
+use crate::frame::{Evidence, KeyedChanges, decode_excerpt};
+use crate::memory::Memory;
+use crate::merge::Merger;
+use crate::message::{MessageKind, open, seal};
+use crate::notice::{Notice, Refusal};
+use crate::operation::LocalOp;
 use crate::origin::{Author, OriginId};
-use crate::sketch::Sketch;
-use crate::sync::Exchange;
-use crate::table::{Entry, OURS, Published, Table, UNPUBLISHED};
-use crate::value::{MAX_WORDS, Value};
-
-/// An origin that has been heard of.
-#[derive(Clone, Debug, Hash)]
-pub(crate) struct Origin {
-    pub(crate) id: OriginId,
-    pub(crate) author: Author,
-    /// It signed two contents as one version.
-    pub(crate) quarantined: bool,
-    /// The highest number of a frame of its that came.
-    pub(crate) frame: u64,
-    /// It is part of the base.
-    pub(crate) folded: bool,
-    pub(crate) retiring: Retiring,
-}
-
-/// One of this replica's own batches.
-#[derive(Clone, Debug, Hash)]
-pub(crate) struct Batch {
-    pub(crate) number: u64,
-    /// The batch that this one took back.
-    pub(crate) undoes: Option<u64>,
-    pub(crate) deltas: SmallVec<[(u32, Value); 1]>,
-}
-
-/// What was handed to storage and not confirmed yet.
-#[derive(Clone, Debug, Hash)]
-pub(crate) struct Flight {
-    pub(crate) ticket: u64,
-    /// Slots whose own entry is published with it, as what, and the change as published before.
-    pub(crate) own: Vec<(u32, Published, Option<Change>)>,
-    pub(crate) frames: Vec<(u64, Vec<u8>)>,
-}
-
-/// Encoded changes one after the other, with their tags.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Leaves {
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-    tags: Vec<Tag>,
-}
-
-impl Leaves {
-    /// Appends what `encode` writes; its tag has to follow.
-    fn add(&mut self, encode: impl FnOnce(&mut Vec<u8>)) -> &[u8] {
-        let start = self.bytes.len();
-        encode(&mut self.bytes);
-        self.ends.push(self.bytes.len());
-        &self.bytes[start..]
-    }
-
-    pub(crate) fn push(&mut self, tag: Tag, encode: impl FnOnce(&mut Vec<u8>)) {
-        self.add(encode);
-        self.tags.push(tag);
-    }
-}
+use crate::peers::Peers;
+use crate::secrets::Secrets;
+use crate::sketch;
+use crate::slot::Published;
+use crate::summary::Summary;
+use crate::value::Value;
+use crate::writer::{Progress, Writer, validate};
 
 /// A replica of one keyspace.
 ///
-/// It does nothing by itself: it has no clock, no randomness, no files and no sockets. Whoever runs
-/// it gives it [`Event`]s and does what the [`Effect`]s say. Given the same events it does the
-/// same.
+/// It is a pure state machine without clock, randomness, files or sockets. Its caller feeds it
+/// [`Event`]s and carries out the [`Effect`]s. The same events always have the same effects.
 #[derive(Clone, Debug)]
 pub struct Replica {
-    pub(crate) config: Config,
-    pub(crate) secrets: Secrets,
-    pub(crate) table: Table,
-    pub(crate) origins: Vec<Origin>,
-    pub(crate) origin_places: HashMap<OriginId, u32>,
-    /// This replica's own place in `origins`.
-    pub(crate) own: u32,
-    pub(crate) retired: bool,
-    /// Origins whose record is to be stored.
-    pub(crate) unstored_origins: BTreeSet<u32>,
-    /// Slots with an own entry to be published, with the change as published before.
-    pub(crate) unpublished: Vec<(u32, Option<Change>)>,
-    pub(crate) flight: Option<Flight>,
-    pub(crate) tickets: u64,
-    /// The last ticket that storage has confirmed.
-    pub(crate) durable: u64,
-    pub(crate) frames: u64,
-    pub(crate) batches: VecDeque<Batch>,
-    pub(crate) next_batch: u64,
-    /// Batches of number `.0` and later are not stored yet; stored records by their first batch and
-    /// number of batches.
-    pub(crate) stored_batches: (u64, VecDeque<(u64, u64)>),
-    pub(crate) forgotten_records: Vec<u64>,
-    pub(crate) undone: BTreeSet<u64>,
-    pub(crate) checkpoints: Vec<(u32, String)>,
-    pub(crate) next_checkpoint: u32,
-    /// Meta data have changed without any slot.
-    pub(crate) unstored_meta: bool,
-    /// Grows with everything local that has to be stored.
-    activity: u64,
-    subscriptions: Vec<(u32, Box<[u8]>)>,
-    next_subscription: u32,
-    pub(crate) peers: Vec<PeerId>,
-    pub(crate) next_peer: usize,
-    pub(crate) ticks: u32,
-    pub(crate) exchange: Option<Exchange>,
-    /// Up peers that were found to differ while another exchange was under way, with the sums of
-    /// their entries.
-    pub(crate) put_off: BTreeMap<PeerId, u128>,
-    pub(crate) base_sum: u128,
-    /// A sum over the ledger.
-    pub(crate) ledger_sum: u128,
-    pub(crate) counters: Counters,
+    config: Config,
+    secrets: Secrets,
+    counters: Counters,
+    memory: Memory,
+    peers: Peers,
+    exchange: Exchange,
+}
+
+/// A known origin as listed by [`Replica::origins`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginStatus {
+    /// The origin.
+    pub origin: OriginId,
+    /// Its key and incarnation.
+    pub author: Author,
+    /// The highest number among its frames received here; for this replica's own origin, the number
+    /// of frames it has made.
+    pub frame: u64,
+    /// Whether it equivocated, so that its changes are no longer accepted.
+    pub quarantined: bool,
+    /// Whether it has announced its retirement.
+    pub retiring: bool,
+    /// Whether it is folded into the base.
+    pub folded: bool,
+}
+
+/// The context of the current event. A macro, because it borrows some of the fields only.
+macro_rules! context {
+    ($replica:expr, $effects:expr) => {
+        Context {
+            config: &$replica.config,
+            secrets: &$replica.secrets,
+            counters: &mut $replica.counters,
+            effects: $effects,
+        }
+    };
 }
 
 impl Replica {
-    /// A replica with the memory that `records` holds: all that was ever persisted, in any order;
-    /// none for a new one.
+    /// Opens a replica with the memory in `records`: all records that were ever persisted and not
+    /// deleted, in any order, or none for a new replica.
     ///
-    /// Opened with [`Config::kept_memory`] false, it is a new origin that the records do not know
-    /// before the first batch is stored: see there.
+    /// If [`Config::kept_memory`] is false, the replica starts a new origin that is not in the
+    /// records before the first batch is stored; see there.
     ///
     /// # Errors
     ///
-    /// [`OpenError`], which says what to do.
+    /// [`OpenError`] if the configuration is invalid, or if the records are damaged, of another
+    /// keyspace, or of a newer format.
     pub fn open(
         config: Config,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, OpenError> {
-        check(&config)?;
+        config.check()?;
         let secrets = Secrets::new(&config.secret, &config.keyspace, config.words);
-        let table = Table::new(config.words, config.digest_cells);
-        let author = Author {
-            key: config.trust.key(),
-            incarnation: config.incarnation,
-        };
+        let (memory, own) = Memory::load(&config, &secrets, records)?;
         let mut replica = Self {
             config,
             secrets,
-            table,
-            origins: Vec::new(),
-            origin_places: HashMap::new(),
-            own: 0,
-            retired: false,
-            unstored_origins: BTreeSet::new(),
-            unpublished: Vec::new(),
-            flight: None,
-            tickets: 0,
-            durable: 0,
-            frames: 0,
-            batches: VecDeque::new(),
-            next_batch: 1,
-            stored_batches: (1, VecDeque::new()),
-            forgotten_records: Vec::new(),
-            undone: BTreeSet::new(),
-            checkpoints: Vec::new(),
-            next_checkpoint: 1,
-            unstored_meta: true,
-            activity: 0,
-            subscriptions: Vec::new(),
-            next_subscription: 0,
-            peers: Vec::new(),
-            next_peer: 0,
-            ticks: 0,
-            exchange: None,
-            put_off: BTreeMap::new(),
-            base_sum: 0,
-            ledger_sum: 0,
             counters: Counters::default(),
+            memory,
+            peers: Peers::default(),
+            exchange: Exchange::default(),
         };
-        // What was written under another key cannot be gone on with: nobody would believe the
-        // signatures.
-        let kept = replica
-            .load(records)?
-            .filter(|&own| replica.origins[own as usize].author.key == replica.config.trust.key());
-        replica.durable = replica.tickets;
-        replica.own = match kept {
-            Some(own) if replica.config.kept_memory && !replica.retired => own,
-            former => {
-                // It may have been stopped between leaving and saying so.
-                if let Some(former) =
-                    former.filter(|_| replica.config.kept_memory && replica.retired)
-                    && !replica.origins[former as usize].retiring.is_known()
-                {
-                    replica.announce_retirement(former);
-                }
-                replica.retired = false;
-                replica.unstored_meta = true;
-                replica.place_of(author)
-            }
+        // An origin of another key cannot continue, since its changes can no longer be signed.
+        let kept = own.filter(|&own| {
+            replica.memory.origins.get(own).author.key == replica.config.trust.key()
+        });
+        let own = match kept {
+            Some(own) if replica.config.kept_memory && !replica.memory.retired => own,
+            former => replica.start_new_life(former),
         };
+        replica.memory.origins.set_own(own);
         Ok(replica)
     }
 
-    /// Takes an event, appends what has to be done to `effects`, and returns what local operations
-    /// answered.
+    /// Enters a new origin for this replica; returns its place.
+    fn start_new_life(&mut self, former: Option<u32>) -> u32 {
+        let author = self.author();
+        let Memory {
+            keyspace,
+            origins,
+            ledger,
+            publication,
+            retired,
+            ..
+        } = &mut self.memory;
+        // The replica may have been stopped between its retirement and the announcement.
+        if let Some(former) = former.filter(|_| self.config.kept_memory && *retired)
+            && !ledger.is_retiring(former)
+        {
+            let (table, trust) = (&keyspace.table, &self.config.trust);
+            ledger.announce(former, table, origins, trust, &self.secrets);
+        }
+        *retired = false;
+        publication.touch_meta();
+        origins.enter(author)
+    }
+
+    /// The author of a new origin of this replica.
+    fn author(&self) -> Author {
+        Author {
+            key: self.config.trust.key(),
+            incarnation: self.config.incarnation,
+        }
+    }
+
+    /// Handles an event, appends the resulting effects to `effects`, and returns the responses to
+    /// local operations.
     ///
     /// # Errors
     ///
-    /// [`OpError`] if a local event was refused; then nothing has changed and there are no effects.
-    /// What peers send wrongly is no error here but a [`Notice::Refused`].
+    /// [`OpError`] if a local event was refused. Then nothing has changed and there are no effects.
+    /// Faulty input from peers is not an error but a [`Notice::Refused`].
     pub fn step(
         &mut self,
         event: Event<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Outcome, OpError> {
         match event {
-            Event::Op(op) => return self.batch(core::slice::from_ref(op), effects),
-            Event::Batch(ops) => return self.batch(ops, effects),
+            Event::Op(op) => return self.operate(core::slice::from_ref(op), effects),
+            Event::Batch(ops) => return self.operate(ops, effects),
             Event::Undo(number) => return self.undo(number, effects),
             Event::Checkpoint(name) => return Ok(self.checkpoint(name)),
             Event::DropCheckpoint(number) => return self.drop_checkpoint(number),
-            Event::Retire => {
-                self.retired = true;
-                self.unstored_meta = true;
-                let ticket = self.next_durable();
-                self.origins[self.own as usize].retiring.complete = Some(ticket);
-                return Ok(self.pending(None));
-            }
+            Event::Retire => return Ok(self.retire()),
             Event::Flush => self.flush(effects),
             Event::Persisted(ticket) => self.persisted(ticket, effects),
             Event::Tick => self.tick(effects),
             Event::Message { from, bytes } => self.receive(from, bytes, effects),
             Event::PeerUp(peer) => {
-                if !self.peers.contains(&peer) {
-                    self.peers.push(peer);
-                }
-                self.summarise(peer, effects);
+                self.peers.add(peer);
+                self.exchange(effects, |exchange, around| {
+                    exchange.compare(peer, around.out);
+                });
             }
             Event::PeerDown(peer) => {
-                self.peers.retain(|known| *known != peer);
-                self.exchange.take_if(|exchange| exchange.peer == peer);
-                self.put_off.remove(&peer);
+                self.peers.remove(peer);
+                self.exchange.forget(peer);
             }
         }
-        self.go_on(effects);
+        self.exchange(effects, |exchange, around| exchange.resume(around.out));
         Ok(Outcome::default())
     }
 
-    /// The state of a key: base xor all accumulators; 0 for a key that nobody has changed.
-    pub fn state(&self, key: &[u8]) -> Value {
-        self.table
-            .slots
-            .get(key)
-            .map_or_else(|| Value::zero(self.config.words), |slot| slot.state.clone())
-    }
+    // Local events.
 
-    /// All keys that were ever changed, with their states, in the order in which this replica met
-    /// them.
-    pub fn states(&self) -> impl ExactSizeIterator<Item = (&[u8], &Value)> {
-        self.table
-            .slots
-            .iter()
-            .map(|(key, slot)| (&**key, &slot.state))
-    }
-
-    /// Who changed a key, how often, and to what effect: origin, version, accumulator. Folded
-    /// origins are not listed.
-    pub fn writers(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
-        let entries = self
-            .table
-            .slots
-            .get(key)
-            .map_or(&[][..], |slot| &slot.entries);
-        entries
-            .iter()
-            .map(|entry| {
-                (
-                    self.origins[entry.origin as usize].id,
-                    entry.change.version,
-                    entry.change.accumulator.clone(),
-                )
-            })
-            .collect()
-    }
-
-    /// The origin of this replica's changes. It changes if the replica loses its memory.
-    pub fn origin(&self) -> OriginId {
-        self.origins[self.own as usize].id
-    }
-
-    /// All origins that this replica knows, with their state.
-    pub fn origins(&self) -> impl Iterator<Item = OriginStatus> + '_ {
-        self.origins
-            .iter()
-            .zip(0..)
-            .map(|(origin, place)| OriginStatus {
-                origin: origin.id,
-                author: origin.author,
-                frame: if place == self.own {
-                    self.frames
-                } else {
-                    origin.frame
-                },
-                quarantined: origin.quarantined,
-                retiring: origin.retiring.is_known(),
-                folded: origin.folded,
-            })
-    }
-
-    /// The configuration.
-    pub fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// What has been counted since the replica was opened.
-    pub fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    /// How many published entries this replica holds, and a digest of them. Equal digests mean
-    /// equal entries, unless a member who knows the secret forged them.
-    pub fn digest(&self) -> (u64, u128) {
-        (self.table.digest.count, self.table.digest.sum)
-    }
-
-    /// Whether something is not durable yet: to be flushed, or on its way to storage.
-    pub fn is_dirty(&self) -> bool {
-        self.flight.is_some() || self.is_unflushed()
-    }
-
-    /// Keys that wait for the next flush.
-    pub fn unflushed(&self) -> usize {
-        self.table.unstored.len()
-    }
-
-    /// Has [`Notice::Changed`] told for every change of a key with this prefix. Subscriptions are
-    /// not stored.
-    pub fn subscribe(&mut self, prefix: &[u8]) -> u32 {
-        let number = self.next_subscription;
-        self.next_subscription += 1;
-        self.subscriptions.push((number, prefix.into()));
-        number
-    }
-
-    /// Ends a subscription.
-    pub fn unsubscribe(&mut self, subscription: u32) {
-        self.subscriptions
-            .retain(|(number, _)| *number != subscription);
-    }
-
-    /// The checkpoints, oldest first: number and name.
-    pub fn checkpoints(&self) -> &[(u32, String)] {
-        &self.checkpoints
-    }
-
-    /// The state that a key had here when the checkpoint was made. It takes one search among the
-    /// checkpoints before which the key changed, however often that was.
-    ///
-    /// # Errors
-    ///
-    /// [`OpError::NoCheckpoint`].
-    pub fn state_at(&self, key: &[u8], checkpoint: u32) -> Result<Value, OpError> {
-        self.has_checkpoint(checkpoint)?;
-        Ok(self.table.slots.get(key).map_or_else(
-            || Value::zero(self.config.words),
-            |slot| slot.at(checkpoint).clone(),
-        ))
-    }
-
-    /// What changed in a key between two checkpoints: the xor of both states, whatever lies
-    /// between.
-    ///
-    /// # Errors
-    ///
-    /// [`OpError::NoCheckpoint`].
-    pub fn delta_between(&self, key: &[u8], first: u32, second: u32) -> Result<Value, OpError> {
-        Ok(self.state_at(key, first)?.xor(&self.state_at(key, second)?))
-    }
-
-    /// The keys whose state is not what it was at a checkpoint, with the xor of both.
-    ///
-    /// # Errors
-    ///
-    /// [`OpError::NoCheckpoint`].
-    pub fn delta_since(
-        &self,
-        checkpoint: u32,
-    ) -> Result<impl Iterator<Item = (&[u8], Value)>, OpError> {
-        self.has_checkpoint(checkpoint)?;
-        Ok(self.table.slots.iter().filter_map(move |(key, slot)| {
-            let delta = slot.at(checkpoint).xor(&slot.state);
-            (!delta.is_zero()).then_some((&**key, delta))
-        }))
-    }
-
-    fn has_checkpoint(&self, number: u32) -> Result<(), OpError> {
-        let known = self.checkpoints.iter().any(|(known, _)| *known == number);
-        known.then_some(()).ok_or(OpError::NoCheckpoint(number))
-    }
-
-    fn checkpoint(&mut self, name: &str) -> Outcome {
-        let number = self.next_checkpoint;
-        self.next_checkpoint += 1;
-        self.checkpoints.push((number, name.to_owned()));
-        self.unstored_meta = true;
-        self.pending(Some(u64::from(number)))
-    }
-
-    fn drop_checkpoint(&mut self, number: u32) -> Result<Outcome, OpError> {
-        self.has_checkpoint(number)?;
-        self.checkpoints.retain(|(known, _)| *known != number);
-        self.unstored_meta = true;
-        let mut changed = Vec::new();
-        for (slot, at) in self.table.slots.values_mut().zip(0..) {
-            let Some(rare) = &mut slot.rare else { continue };
-            let (mut from, before) = (0, rare.history.len());
-            // An entry stays while there is a checkpoint that it holds for.
-            rare.history.retain(|&(upto, _)| {
-                let needed = self
-                    .checkpoints
-                    .iter()
-                    .any(|(known, _)| (from..=upto).contains(known));
-                from = upto + 1;
-                needed
-            });
-            if rare.history.len() < before {
-                changed.push(at);
-            }
-        }
-        changed.into_iter().for_each(|at| self.table.touch(at));
-        Ok(self.pending(None))
-    }
-
-    /// What is not durable yet will be with this ticket.
-    fn pending(&self, number: Option<u64>) -> Outcome {
-        Outcome {
-            ticket: self.tickets + 1,
-            number,
-            responses: SmallVec::new(),
+    fn writer(&mut self) -> Writer<'_> {
+        Writer {
+            keyspace: &mut self.memory.keyspace,
+            origins: &mut self.memory.origins,
+            publication: &mut self.memory.publication,
         }
     }
 
-    fn validate(&self, op: &LocalOp<'_>) -> Result<(), OpError> {
-        if op.key.is_empty() || op.key.len() > MAX_KEY {
-            return Err(OpError::Key {
-                length: op.key.len(),
-            });
-        }
-        let view = self.config.view;
-        let allowed = match &op.action {
-            Action::Op(op, _) => view == View::Raw || !matches!(op, Op::Load | Op::Accum),
-            Action::Toggle(_) | Action::SetFlag(..) => view != View::Cell,
-            Action::Put(_) => view != View::Flags,
-        };
-        if !allowed {
-            return Err(OpError::View { view });
-        }
-        match &op.action {
-            Action::Op(Op::Load | Op::Accum, value) | Action::Put(value)
-                if value.words().len() != self.config.words =>
-            {
-                Err(OpError::Words {
-                    found: value.words().len(),
-                    wanted: self.config.words,
-                })
-            }
-            Action::Toggle(flag) | Action::SetFlag(flag, _) if *flag >= 64 * self.config.words => {
-                Err(OpError::Flag {
-                    flag: *flag,
-                    last: 64 * self.config.words - 1,
-                })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn batch(
+    fn operate(
         &mut self,
         ops: &[LocalOp<'_>],
         effects: &mut Vec<Effect>,
     ) -> Result<Outcome, OpError> {
-        if self.retired {
+        if self.memory.retired {
             return Err(OpError::Retired);
         }
-        ops.iter().try_for_each(|op| self.validate(op))?;
-        let before = self.activity;
-        let mut deltas = SmallVec::new();
-        let mut relied = 0;
+        let (view, words) = (self.config.view, self.config.words);
+        ops.iter().try_for_each(|op| validate(op, view, words))?;
+        let mut progress = Progress::default();
+        let cx = &mut context!(self, effects);
+        let mut writer = Writer {
+            keyspace: &mut self.memory.keyspace,
+            origins: &mut self.memory.origins,
+            publication: &mut self.memory.publication,
+        };
         let responses = ops
             .iter()
-            .map(|op| self.operate(op, &mut deltas, &mut relied, effects))
+            .map(|op| writer.operate(op, &mut progress, cx))
             .collect();
-        let number = self.record_batch(deltas, None);
-        let ticket = if self.activity > before {
-            self.tickets + 1
+        let number = self.memory.batches.add(progress.deltas);
+        let ticket = if progress.changed {
+            self.memory.publication.next_ticket()
         } else {
-            relied
+            progress.relied
         };
         Ok(Outcome {
             ticket,
@@ -510,546 +223,623 @@ impl Replica {
         })
     }
 
-    /// Carries an operation out. `relied` becomes the ticket, if it is later, with which what was
-    /// found already as wanted is durable.
-    fn operate(
-        &mut self,
-        op: &LocalOp<'_>,
-        deltas: &mut SmallVec<[(u32, Value); 1]>,
-        relied: &mut u64,
-        effects: &mut Vec<Effect>,
-    ) -> Option<Response<Value>> {
-        let words = self.config.words;
-        // The one that has to be fast needs nothing of what the others look at.
-        if let Action::Op(Op::Accum, delta) = &op.action {
-            if !delta.is_zero() {
-                let at = self.table.slot_of(op.key);
-                self.change_own(at, delta, effects);
-                if self.config.undo_batches > 0 {
-                    deltas.push((at, delta.clone()));
-                }
-            }
-            return None;
-        }
-        let zero = || Value::zero(words);
-        let slot = self.table.slots.get(op.key);
-        let state = slot.map_or_else(zero, |slot| slot.state.clone());
-        let mark = slot
-            .and_then(|slot| slot.rare.as_ref())
-            .map_or_else(zero, |rare| rare.mark.clone());
-        let (delta, new_mark, response) = match &op.action {
-            Action::Op(Op::Nop | Op::Accum, _) => return None,
-            Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
-            Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
-                let since = state.xor(&mark);
-                let clean = since.is_zero();
-                let frozen = matches!(op, Op::Swap | Op::Drain).then(|| state.clone());
-                let data = if matches!(op, Op::Read | Op::Swap) {
-                    state
-                } else {
-                    since
-                };
-                (zero(), frozen, Some(Response { data, clean }))
-            }
-            Action::SetFlag(flag, on) if state.has(*flag) == *on => (zero(), None, None),
-            Action::Toggle(flag) | Action::SetFlag(flag, _) => {
-                (Value::bit(words, *flag), None, None)
-            }
-            Action::Put(value) => (state.xor(value), None, None),
-        };
-        let new_mark = new_mark.filter(|new_mark| *new_mark != mark);
-        // What changes nothing makes no key.
-        if delta.is_zero() && new_mark.is_none() {
-            if !matches!(op.action, Action::Op(Op::Read | Op::Delta, _)) {
-                *relied = (*relied).max(self.stored_with(op.key));
-            }
-            return response;
-        }
-        let at = self.table.slot_of(op.key);
-        if let Some(new_mark) = new_mark {
-            self.table.slot(at).rare().mark = new_mark;
-            self.table.touch(at);
-            self.activity += 1;
-        }
-        if !delta.is_zero() {
-            self.change_own(at, &delta, effects);
-            if self.config.undo_batches > 0 {
-                deltas.push((at, delta));
-            }
-        }
-        response
-    }
-
-    /// The ticket with which everything known of a key is durable; 0 if it is. Tickets never go
-    /// down from one call to the next, so this may be later than it has to be.
-    fn stored_with(&self, key: &[u8]) -> u64 {
-        let slot = self.table.slots.get(key);
-        // What was handed to storage and is not confirmed may hold the key, even if nobody waits
-        // for it any more (`lose_memory`).
-        if slot.is_some_and(|slot| slot.unstored || self.durable < self.tickets) {
-            self.next_durable()
-        } else {
-            0
-        }
-    }
-
-    /// Applies an own delta, which is not 0, to a slot.
-    pub(crate) fn change_own(&mut self, at: u32, delta: &Value, effects: &mut Vec<Effect>) {
-        self.counters.changes += 1;
-        self.activity += 1;
-        self.remember(at);
-        self.table.slot(at).state.accumulate(delta);
-        self.enter(at, delta);
-        let (own, slot) = (self.own, self.table.slot(at));
-        if slot.entries.len() == 2
-            && slot
-                .entries
-                .iter()
-                .any(|entry| entry.origin == own && entry.change.version == 1)
-        {
-            self.tell_second_writer(at, effects);
-        }
-        self.tell_change(at, delta, Some(self.origin()), effects);
-    }
-
-    /// Makes a delta part of the own entry of a slot, whose state has it already.
-    fn enter(&mut self, at: u32, delta: &Value) {
-        let own = self.own;
-        let slot = self.table.slot(at);
-        let position = slot.position(own).unwrap_or_else(|| {
-            let change = Change {
-                version: 0,
-                accumulator: Value::zero(delta.words().len()),
-                seen: SeenList::default(),
-            };
-            slot.entries.push(Entry {
-                origin: own,
-                evidence: OURS,
-                leaf: 0,
-                published: UNPUBLISHED,
-                change,
-            });
-            slot.entries.len() - 1
-        });
-        if !slot.unpublished {
-            slot.unpublished = true;
-            let before = &slot.entries[position].change;
-            self.unpublished
-                .push((at, (before.version > 0).then(|| before.clone())));
-        }
-        if slot.entries.len() > 1 {
-            let seen = slot
-                .entries
-                .iter()
-                .filter(|entry| entry.origin != own)
-                .take(MAX_SEEN)
-                .map(|entry| Seen {
-                    origin: self.origins[entry.origin as usize].id,
-                    version: entry.change.version,
-                    accumulator: entry.change.accumulator.clone(),
-                });
-            slot.entries[position].change.seen = seen.collect();
-        }
-        let change = &mut slot.entries[position].change;
-        change.version += 1;
-        change.accumulator.accumulate(delta);
-        self.table.touch(at);
-    }
-
-    /// Keeps the state that the last checkpoint has, before it changes.
-    pub(crate) fn remember(&mut self, at: u32) {
-        let Some(&(last, _)) = self.checkpoints.last() else {
-            return;
-        };
-        let slot = self.table.slot(at);
-        if slot
-            .rare
-            .as_ref()
-            .and_then(|rare| rare.history.last())
-            .is_none_or(|&(upto, _)| upto < last)
-        {
-            let state = slot.state.clone();
-            slot.rare().history.push((last, state));
-        }
-    }
-
-    pub(crate) fn tell_change(
-        &self,
-        at: u32,
-        delta: &Value,
-        origin: Option<OriginId>,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.subscriptions.is_empty() || delta.is_zero() {
-            return;
-        }
-        let Some((key, slot)) = self.table.slots.get_index(at as usize) else {
-            return;
-        };
-        let subscriptions: SmallVec<_> = self
-            .subscriptions
-            .iter()
-            .filter(|(_, prefix)| key.starts_with(prefix))
-            .map(|(number, _)| *number)
-            .collect();
-        if !subscriptions.is_empty() {
-            effects.push(Effect::Notify(Notice::Changed {
-                key: key[..].into(),
-                state: slot.state.clone(),
-                delta: delta.clone(),
-                origin,
-                subscriptions,
-            }));
-        }
-    }
-
-    /// To be called when a slot has just got its second entry.
-    pub(crate) fn tell_second_writer(&self, at: u32, effects: &mut Vec<Effect>) {
-        if self.config.view != View::Cell {
-            return;
-        }
-        if let Some((key, slot)) = self.table.slots.get_index(at as usize)
-            && let [first, second, ..] = &slot.entries[..]
-        {
-            let origins = [first, second].map(|entry| self.origins[entry.origin as usize].id);
-            effects.push(Effect::Notify(Notice::SecondWriter {
-                key: key[..].into(),
-                origins,
-            }));
-        }
-    }
-
-    fn record_batch(
-        &mut self,
-        deltas: SmallVec<[(u32, Value); 1]>,
-        undoes: Option<u64>,
-    ) -> Option<u64> {
-        if deltas.is_empty() {
-            return None;
-        }
-        let number = self.next_batch;
-        self.next_batch += 1;
-        self.batches.push_back(Batch {
-            number,
-            undoes,
-            deltas,
-        });
-        self.forget_batches();
-        Some(number)
-    }
-
-    /// Forgets the oldest batches beyond those that can be undone.
-    pub(crate) fn forget_batches(&mut self) {
-        while self.batches.len() > self.config.undo_batches {
-            let Some(forgotten) = self.batches.pop_front() else {
-                return;
-            };
-            self.undone.remove(&forgotten.number);
-            let records = &mut self.stored_batches.1;
-            if let Some(&(first, count)) = records.front()
-                && forgotten.number + 1 == first + count
-            {
-                records.pop_front();
-                self.forgotten_records.push(first);
-            }
-        }
-    }
-
     fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
-        if self.retired {
+        if self.memory.retired {
             return Err(OpError::Retired);
         }
-        let missing = OpError::NoBatch(number, self.config.undo_batches);
-        let first = self.batches.front().map_or(u64::MAX, |batch| batch.number);
-        let place = number
-            .checked_sub(first)
-            .and_then(|place| usize::try_from(place).ok());
-        let Some(batch) = place.and_then(|place| self.batches.get(place)) else {
-            return Err(missing);
+        let batch = self.memory.batches.undoable(number)?.clone();
+        let cx = &mut context!(self, effects);
+        let mut writer = Writer {
+            keyspace: &mut self.memory.keyspace,
+            origins: &mut self.memory.origins,
+            publication: &mut self.memory.publication,
         };
-        if self.undone.contains(&number) {
-            return Err(OpError::Undone(number));
+        for (at, delta) in &batch.deltas {
+            writer.change(*at, delta, cx);
         }
-        let Batch { undoes, deltas, .. } = batch.clone();
-        for (at, delta) in &deltas {
-            self.change_own(*at, delta, effects);
-        }
-        self.undone.insert(number);
-        if let Some(redone) = undoes {
-            self.undone.remove(&redone);
-        }
-        let undo = self.record_batch(deltas, Some(number));
+        let undo = self.memory.batches.add_undo(batch);
         Ok(self.pending(undo))
     }
 
-    pub(crate) fn is_unflushed(&self) -> bool {
-        !self.table.unstored.is_empty() || self.unstored_meta || !self.unstored_origins.is_empty()
+    fn checkpoint(&mut self, name: &str) -> Outcome {
+        let number = self.memory.keyspace.checkpoints.make(name);
+        self.memory.publication.touch_meta();
+        self.pending(Some(u64::from(number)))
     }
 
+    fn drop_checkpoint(&mut self, number: u32) -> Result<Outcome, OpError> {
+        let keyspace = &mut self.memory.keyspace;
+        keyspace.checkpoints.delete(number, &mut keyspace.table)?;
+        self.memory.publication.touch_meta();
+        Ok(self.pending(None))
+    }
+
+    fn retire(&mut self) -> Outcome {
+        let memory = &mut self.memory;
+        memory.retired = true;
+        memory.publication.touch_meta();
+        let ticket = memory
+            .publication
+            .next_durable(&memory.keyspace.table, &memory.origins);
+        memory.ledger.retire(memory.origins.own(), ticket);
+        self.pending(None)
+    }
+
+    /// The outcome of an event that becomes durable with the next ticket.
+    fn pending(&self, number: Option<u64>) -> Outcome {
+        Outcome {
+            ticket: self.memory.publication.next_ticket(),
+            number,
+            responses: SmallVec::new(),
+        }
+    }
+
+    // Storage.
+
+    /// Hands everything unstored to storage, along with the frames to send once it is durable.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
-        if self.flight.is_some() || !self.is_unflushed() {
+        let Memory {
+            keyspace,
+            origins,
+            publication,
+            ..
+        } = &mut self.memory;
+        let table = &mut keyspace.table;
+        if publication.is_in_flight() || !publication.is_unflushed(table, origins) {
             return;
         }
-        let own = self.own;
-        let origin = self.origin();
-        let mut published = Vec::with_capacity(self.unpublished.len());
+        let (own, origin) = (origins.own(), origins.own_id());
+        let waiting = publication.take_waiting();
+        let mut published = Vec::with_capacity(waiting.len());
         let mut leaves = Leaves::default();
-        for (at, before) in core::mem::take(&mut self.unpublished) {
-            let Some((key, slot)) = self.table.slots.get_index_mut(at as usize) else {
+        for (at, before) in waiting {
+            let Some((key, slot)) = table.slots.get_index_mut(at as usize) else {
                 continue;
             };
             slot.unpublished = false;
-            let Some(position) = slot.position(own) else {
+            let Some(change) = slot.change_of(own) else {
                 continue;
             };
-            let change = &slot.entries[position].change;
-            let encoded = leaves.add(|bytes| change.encode(key, bytes));
-            let tag = self.secrets.leaf(origin, encoded);
-            leaves.tags.push(tag);
+            let tag = leaves.add(
+                |bytes| change.encode(key, bytes),
+                |encoded| self.secrets.leaf(origin, encoded),
+            );
             let new = Published::new(&self.secrets, origin, key, change.version, tag);
             published.push((at, new, before));
         }
-        self.counters.published += published.len() as u64;
-        let frames = self.sign(self.own, &leaves, true);
+        let cx = context!(self, effects);
+        let author = origins.get(own).author;
+        let frames = leaves.sign(author, || publication.next_frame(), &cx);
+        cx.counters.published += published.len() as u64;
+        cx.counters.frames += frames.len() as u64;
         let frames = frames
             .into_iter()
-            .map(|(number, excerpt)| (number, self.seal(Kind::Changes, &excerpt)))
+            .map(|(number, excerpt)| (number, seal(cx.secrets, MessageKind::Changes, &excerpt)))
             .collect();
-        self.tickets += 1;
-        let ticket = self.tickets;
-        let records = self.store();
-        self.flight = Some(Flight {
-            ticket,
-            own: published,
-            frames,
-        });
+        let ticket = publication.launch(published, frames);
+        let records = self.memory.store(&self.config);
         effects.push(Effect::Persist { ticket, records });
     }
 
-    /// Signs changes of an origin with our key, in as many frames as it takes; their numbers and
-    /// excerpts. Numbers are new for what is `new`.
-    pub(crate) fn sign(&mut self, origin: u32, leaves: &Leaves, new: bool) -> Vec<(u64, Vec<u8>)> {
-        let room = self.config.message_bytes - FRAME_OVERHEAD - crate::message::OVERHEAD;
-        let author = self.origins[origin as usize].author;
-        let mut signed = Vec::new();
-        let (mut first, mut start) = (0, 0);
-        while first < leaves.tags.len() {
-            let ends = &leaves.ends[first..];
-            let count = ends
-                .partition_point(|end| end - start <= room)
-                .clamp(1, MAX_LEAVES);
-            let end = ends[count - 1];
-            if new {
-                self.frames += 1;
-                self.counters.frames += 1;
-            }
-            let tags = &leaves.tags[first..first + count];
-            let evidence =
-                Evidence::sign(&self.secrets, &self.config.trust, author, self.frames, tags);
-            let mut excerpt = Vec::with_capacity(end - start + FRAME_OVERHEAD);
-            encode_excerpt(
-                &evidence,
-                core::iter::once(&leaves.bytes[start..end]),
-                &mut excerpt,
-            );
-            signed.push((self.frames, excerpt));
-            (first, start) = (first + count, end);
-        }
-        signed
-    }
-
+    /// Publishes what has become durable.
     fn persisted(&mut self, ticket: u64, effects: &mut Vec<Effect>) {
-        let Some(flight) = self.flight.take_if(|flight| flight.ticket == ticket) else {
+        let Some(flight) = self.memory.publication.confirm(ticket) else {
             return;
         };
-        self.durable = ticket;
+        let own = self.memory.origins.own();
+        let table = &mut self.memory.keyspace.table;
         for (at, published, _) in flight.own {
-            if let Some(position) = self.table.slot(at).position(self.own) {
-                self.table.publish(at, position, published);
+            if let Some(position) = table.slot(at).position(own) {
+                table.publish(at, position, published);
             }
         }
+        let origin = self.memory.origins.own_id();
+        let mut cx = context!(self, effects);
         for (number, bytes) in flight.frames {
-            self.broadcast(number, bytes, effects);
+            cx.broadcast(origin, number, bytes);
         }
-        self.attend_retirements(effects);
+        self.attend_ledger(effects);
     }
 
-    /// The place of an origin, made if it is new.
-    pub(crate) fn place_of(&mut self, author: Author) -> u32 {
-        let id = author.origin();
-        if let Some(&place) = self.origin_places.get(&id) {
-            return place;
-        }
-        let place = self.origins.len() as u32;
-        self.origins.push(Origin {
-            id,
-            author,
-            quarantined: false,
-            frame: 0,
-            folded: false,
-            retiring: Retiring::default(),
+    // Peers.
+
+    fn tick(&mut self, effects: &mut Vec<Effect>) {
+        let turn = self.peers.tick(self.config.sync_ticks);
+        self.attend_ledger(effects);
+        self.exchange(effects, |exchange, around| exchange.tick(turn, around));
+    }
+
+    fn receive(&mut self, from: PeerId, message: &[u8], effects: &mut Vec<Effect>) {
+        self.counters.messages_in += 1;
+        self.counters.bytes_in += message.len() as u64;
+        let read = open(&self.secrets, message).and_then(|(kind, body)| {
+            let reader = &mut Reader::new(body);
+            self.dispatch(from, kind, reader, effects)
+                .and_then(|()| reader.end())
+                .map_err(|Malformed| Refusal::Malformed)
         });
-        self.origin_places.insert(id, place);
-        self.unstored_origins.insert(place);
-        place
+        if let Err(reason) = read {
+            context!(self, effects).refuse(from, reason);
+        }
     }
 
-    /// Whether we can sign for an origin: it has our key, perhaps in an earlier life.
-    pub(crate) fn is_ours(&self, origin: u32) -> bool {
-        self.origins[origin as usize].author.key == self.origins[self.own as usize].author.key
+    fn dispatch(
+        &mut self,
+        from: PeerId,
+        kind: MessageKind,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        match kind {
+            MessageKind::Changes => self.take_changes(from, reader, false, effects),
+            MessageKind::Repair => self.take_changes(from, reader, true, effects),
+            MessageKind::Summary => self.take_summary(from, reader, effects),
+            MessageKind::Sketch => self.exchange(effects, |exchange, around| {
+                exchange.take_sketch(from, reader, around)
+            }),
+            MessageKind::SketchRequest => {
+                let range = CellRange::decode(reader)?;
+                self.send_sketch(from, range, effects);
+                Ok(())
+            }
+            MessageKind::Fetch => {
+                let mut ids = sketch::decode_ids(reader)?;
+                ids.sort_unstable();
+                let places = self.memory.keyspace.table.find(&ids);
+                self.send_entries(from, MessageKind::Changes, &places, effects);
+                Ok(())
+            }
+            MessageKind::Pull => {
+                let first = reader.varint()?;
+                self.send_chunk(from, first, effects);
+                Ok(())
+            }
+            MessageKind::Chunk => self.take_chunk(from, reader, effects),
+            MessageKind::Ledger => self.take_ledger(reader, effects),
+        }
     }
 
-    /// Goes on as a new origin. What is published stays with the old one; what is not moves to the
-    /// new one.
-    pub(crate) fn lose_memory(&mut self, effects: &mut Vec<Effect>) {
-        let old = self.origin();
-        let author = Author {
-            key: self.config.trust.key(),
-            incarnation: self.config.incarnation,
-        };
-        if author.origin() == old {
-            // The spare incarnation is in use already: only a new start brings another. Nothing
-            // more is written under this one.
-            self.retired = true;
-            effects.push(Effect::Notify(Notice::Stopped { origin: old }));
-            return;
-        }
-        // In the order of the slots: the same events lead to the same.
-        let mut moved = BTreeMap::new();
-        for (at, before) in core::mem::take(&mut self.unpublished) {
-            moved.insert(at, before);
-        }
-        // What is on its way to storage has not been sent: it must not be, under the old name. It
-        // was before what is unpublished.
-        for (at, _, before) in self
-            .flight
-            .take()
-            .map(|flight| flight.own)
-            .unwrap_or_default()
-        {
-            moved.insert(at, before);
-        }
-        let own = self.own;
-        let mut deltas: Vec<(u32, Value)> = Vec::new();
-        for (at, before) in moved {
-            // Storage may have what is taken back here.
-            self.table.touch(at);
-            let slot = self.table.slot(at);
-            slot.unpublished = false;
-            let Some(position) = slot.position(own) else {
-                continue;
-            };
-            let entry = &mut slot.entries[position];
-            let delta = match before {
-                Some(before) => {
-                    let delta = entry.change.accumulator.xor(&before.accumulator);
-                    entry.change = before;
-                    delta
-                }
-                None => slot.entries.remove(position).change.accumulator,
-            };
-            if !delta.is_zero() {
-                deltas.push((at, delta));
+    /// Merges excerpts. If `answer`, sends back entries that are newer here.
+    fn take_changes(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        answer: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let mut newer = Vec::new();
+        while !reader.is_empty() {
+            let (evidence, changes) = decode_excerpt(reader, &self.secrets, self.config.words)?;
+            self.exchange
+                .note_arrival(from, changes.len(), self.peers.ticks());
+            if answer && let Some(place) = self.memory.origins.place(evidence.origin()) {
+                let slots = &self.memory.keyspace.table.slots;
+                newer.extend(changes.iter().filter_map(|(key, change)| {
+                    let at = slots.get_index_of(key)?;
+                    let known = slots[at].change_of(place)?;
+                    (known.version > change.version).then_some((at, place))
+                }));
+            }
+            if let Err(reason) = self.take_excerpt(&evidence, changes, effects) {
+                context!(self, effects).refuse(from, reason);
             }
         }
-        self.own = self.place_of(author);
-        self.unstored_meta = true;
-        let new = self.origin();
-        for (at, delta) in deltas {
-            self.enter(at, &delta);
+        // Positions are looked up only now, because an excerpt that reveals a loss of memory moves
+        // entries.
+        let slots = &self.memory.keyspace.table.slots;
+        let newer: Vec<_> = newer
+            .into_iter()
+            .filter_map(|(at, place)| Some((at as u32, slots[at].position(place)?)))
+            .collect();
+        self.send_entries(from, MessageKind::Changes, &newer, effects);
+        Ok(())
+    }
+
+    fn take_excerpt(
+        &mut self,
+        evidence: &Evidence,
+        changes: KeyedChanges<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let Memory {
+            keyspace,
+            origins,
+            ledger,
+            publication,
+            ..
+        } = &mut self.memory;
+        let cx = &mut context!(self, effects);
+        let mut merger = Merger { keyspace, origins };
+        let Some(news) = merger.examine(evidence, &changes, ledger, publication, cx)? else {
+            return Ok(());
+        };
+        if news.place == self.memory.origins.own() {
+            // A peer knows more of our own origin than we do: we have forgotten something, or
+            // somebody else uses our key. After the change of origin it is an origin like others.
+            self.lose_memory(effects);
+            if news.place == self.memory.origins.own() {
+                return Ok(());
+            }
         }
-        effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
+        let writes = !self.memory.retired;
+        let cx = &mut context!(self, effects);
+        let mut merger = Merger {
+            keyspace: &mut self.memory.keyspace,
+            origins: &mut self.memory.origins,
+        };
+        merger.merge_all(news, evidence, changes, writes, cx)
+    }
+
+    /// Continues as a new origin, because peers know more of the current one than this replica.
+    fn lose_memory(&mut self, effects: &mut Vec<Effect>) {
+        let (old, author) = (self.memory.origins.own_id(), self.author());
+        let notice = if author.origin() == old {
+            // The configured incarnation is already in use; only a restart provides another. No
+            // more changes are made under this one.
+            self.memory.retired = true;
+            Notice::Stopped { origin: old }
+        } else {
+            self.writer().continue_as(author);
+            let new = self.memory.origins.own_id();
+            Notice::MemoryLost { old, new }
+        };
+        effects.push(Effect::Notify(notice));
+    }
+
+    fn take_summary(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let (theirs, ours) = (Summary::decode(reader)?, self.summary());
+        let Memory {
+            ledger, origins, ..
+        } = &self.memory;
+        let late = theirs.ledger.folded != ours.ledger.folded
+            && ledger.is_late(origins, &self.config.trust);
+        self.exchange(effects, |exchange, around| {
+            exchange.take_summary(from, &theirs, &ours, late, around);
+        });
+        Ok(())
+    }
+
+    fn take_chunk(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let chunk = Chunk::decode(reader, self.config.words)?;
+        let pass = self.exchange(effects, |exchange, around| {
+            exchange.take_chunk(from, chunk, around)
+        });
+        let Some(pass) = pass else { return Ok(()) };
+        let Memory {
+            keyspace,
+            origins,
+            ledger,
+            ..
+        } = &mut self.memory;
+        if pass.folded != ledger.folded_sum(origins, &self.secrets) {
+            let cx = &mut context!(self, effects);
+            if let Some(origins) = ledger.adopt(&pass.names, pass.bases, keyspace, origins, cx) {
+                cx.notify(Notice::BaseAdopted { from, origins });
+            }
+        }
+        // A pass does not show what the peer lacks. Now that we have more entries, the peer leads.
+        // If the pass brought nothing, another would not either.
+        if self.memory.keyspace.table.digest.sum != pass.began {
+            self.exchange(effects, |exchange, around| {
+                exchange.compare(from, around.out)
+            });
+        }
+        Ok(())
+    }
+
+    fn take_ledger(
+        &mut self,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        while !reader.is_empty() {
+            let Memory {
+                origins, ledger, ..
+            } = &mut self.memory;
+            let retired = ledger.take_record(reader, origins, &self.config.trust, &self.secrets)?;
+            if retired == Some(self.memory.origins.own()) && !self.memory.retired {
+                // This replica has retired, but its memory is older than that.
+                self.lose_memory(effects);
+            }
+        }
+        self.attend_ledger(effects);
+        Ok(())
+    }
+
+    /// Lets the ledger take the steps that have become possible, and tells peers about them.
+    fn attend_ledger(&mut self, effects: &mut Vec<Effect>) {
+        let Memory {
+            keyspace,
+            origins,
+            ledger,
+            publication,
+            retired,
+            ..
+        } = &mut self.memory;
+        let cx = &mut context!(self, effects);
+        if ledger.attend(*retired, keyspace, origins, publication, cx) {
+            let bodies = join(ledger.records(origins), cx.room());
+            for &peer in self.peers.up() {
+                for body in &bodies {
+                    cx.send(peer, MessageKind::Ledger, body);
+                }
+            }
+        }
+    }
+
+    /// Lets the exchange act, and sends what it asks for.
+    fn exchange<T>(
+        &mut self,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce(&mut Exchange, &mut Surroundings<'_>) -> T,
+    ) -> T {
+        let mut out = Vec::new();
+        let mut around = Surroundings {
+            digest: &mut self.memory.keyspace.table.digest,
+            peers: &self.peers,
+            counters: &mut self.counters,
+            out: &mut out,
+        };
+        let result = act(&mut self.exchange, &mut around);
+        for outgoing in out {
+            self.send(outgoing, effects);
+        }
+        result
+    }
+
+    fn send(&mut self, outgoing: Outgoing, effects: &mut Vec<Effect>) {
+        let (to, kind, bodies) = match outgoing {
+            Outgoing::Summary(to) => (to, MessageKind::Summary, vec![self.summary().encode()]),
+            Outgoing::Ledger(to) => {
+                let records = self.memory.ledger.records(&self.memory.origins);
+                let room = context!(self, effects).room();
+                (to, MessageKind::Ledger, join(records, room))
+            }
+            Outgoing::Sketch(to, range) => return self.send_sketch(to, range, effects),
+            Outgoing::SketchRequest(to, range) => {
+                (to, MessageKind::SketchRequest, vec![range.encode()])
+            }
+            Outgoing::Repair(to, ids) => {
+                let places = self.memory.keyspace.table.find(&ids);
+                return self.send_entries(to, MessageKind::Repair, &places, effects);
+            }
+            Outgoing::Fetch(to, ids) => {
+                let room = context!(self, effects).room();
+                (to, MessageKind::Fetch, sketch::encode_ids(&ids, room))
+            }
+            Outgoing::Pull(to, first) => {
+                let mut body = Vec::new();
+                body.varint(first);
+                (to, MessageKind::Pull, vec![body])
+            }
+            Outgoing::Notify(notice) => return effects.push(Effect::Notify(notice)),
+        };
+        let mut cx = context!(self, effects);
+        for body in bodies {
+            cx.send(to, kind, &body);
+        }
+    }
+
+    fn send_sketch(&mut self, to: PeerId, range: CellRange, effects: &mut Vec<Effect>) {
+        let mut cx = context!(self, effects);
+        let digest = &mut self.memory.keyspace.table.digest;
+        let body = range.cells_of(digest, cx.room());
+        cx.send(to, MessageKind::Sketch, &body);
+    }
+
+    fn send_entries(
+        &mut self,
+        to: PeerId,
+        kind: MessageKind,
+        places: &[(u32, usize)],
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut cx = context!(self, effects);
+        let Memory {
+            keyspace,
+            origins,
+            publication,
+            ..
+        } = &self.memory;
+        for body in pack(places, &keyspace.table, origins, publication.frames(), &cx) {
+            cx.send(to, kind, &body);
+        }
+    }
+
+    fn send_chunk(&mut self, to: PeerId, first: u64, effects: &mut Vec<Effect>) {
+        let Memory {
+            keyspace,
+            origins,
+            ledger,
+            ..
+        } = &self.memory;
+        let room = context!(self, effects).room();
+        let others = 64 + 8 * origins.len();
+        let folded = ledger.folded_sum(origins, &self.secrets);
+        let names = || ledger.folded_names(origins, &self.secrets);
+        let (chunk, places) = Chunk::gather(first, &keyspace.table, room, others, folded, names);
+        self.send_entries(to, MessageKind::Changes, &places, effects);
+        context!(self, effects).send(to, MessageKind::Chunk, &chunk.encode());
+    }
+
+    fn summary(&self) -> Summary {
+        let Memory {
+            keyspace,
+            origins,
+            ledger,
+            ..
+        } = &self.memory;
+        Summary::new(&keyspace.table.digest, ledger.sums(origins, &self.secrets))
+    }
+
+    // Queries.
+
+    /// The state of a key: its base xor all accumulators. 0 for a key that was never changed.
+    pub fn state(&self, key: &[u8]) -> Value {
+        self.memory.keyspace.table.state(key)
+    }
+
+    /// All keys that were ever changed and their states, in the order in which this replica first
+    /// saw the keys.
+    pub fn states(&self) -> impl ExactSizeIterator<Item = (&[u8], &Value)> {
+        let slots = &self.memory.keyspace.table.slots;
+        slots.iter().map(|(key, slot)| (&**key, &slot.state))
+    }
+
+    /// The writers of a key: each one's origin, number of changes, and the xor of these changes.
+    /// Folded origins are not included.
+    pub fn writers(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
+        let Some(slot) = self.memory.keyspace.table.slots.get(key) else {
+            return Vec::new();
+        };
+        let writers = slot.entries.iter().map(|entry| {
+            let origin = self.memory.origins.id(entry.origin);
+            let change = &entry.change;
+            (origin, change.version, change.accumulator.clone())
+        });
+        writers.collect()
+    }
+
+    /// This replica's own origin. It changes if the replica loses its memory.
+    pub fn origin(&self) -> OriginId {
+        self.memory.origins.own_id()
+    }
+
+    /// All known origins and their status.
+    pub fn origins(&self) -> impl Iterator<Item = OriginStatus> + '_ {
+        let Memory {
+            origins,
+            ledger,
+            publication,
+            ..
+        } = &self.memory;
+        origins.iter().map(move |(place, origin)| OriginStatus {
+            origin: origin.id,
+            author: origin.author,
+            frame: if place == origins.own() {
+                publication.frames()
+            } else {
+                origin.frame
+            },
+            quarantined: origin.quarantined,
+            retiring: ledger.is_retiring(place),
+            folded: ledger.is_folded(place),
+        })
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The counters since the replica was opened.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The number of published entries and their digest. Equal digests mean equal entries, unless a
+    /// member deliberately made them collide.
+    pub fn digest(&self) -> (u64, u128) {
+        let digest = &self.memory.keyspace.table.digest;
+        (digest.count, digest.sum)
+    }
+
+    /// Whether anything is not durable yet: unflushed, or on its way to storage.
+    pub fn is_dirty(&self) -> bool {
+        let Memory {
+            keyspace,
+            origins,
+            publication,
+            ..
+        } = &self.memory;
+        publication.is_in_flight() || publication.is_unflushed(&keyspace.table, origins)
+    }
+
+    /// The number of keys that wait for the next flush.
+    pub fn unflushed(&self) -> usize {
+        self.memory.keyspace.table.unstored()
+    }
+
+    /// Subscribes to the keys with a prefix: every change of one causes a [`Notice::Changed`].
+    /// Subscriptions are not stored.
+    pub fn subscribe(&mut self, prefix: &[u8]) -> u32 {
+        self.memory.keyspace.subscriptions.add(prefix)
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&mut self, subscription: u32) {
+        self.memory.keyspace.subscriptions.remove(subscription);
+    }
+
+    /// The number and name of every checkpoint, oldest first.
+    pub fn checkpoints(&self) -> &[(u32, String)] {
+        self.memory.keyspace.checkpoints.list()
+    }
+
+    /// The state that a key had on this replica when the checkpoint was made. Takes one binary
+    /// search, however often the key has changed.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError::NoCheckpoint`].
+    pub fn state_at(&self, key: &[u8], checkpoint: u32) -> Result<Value, OpError> {
+        let keyspace = &self.memory.keyspace;
+        keyspace.checkpoints.check(checkpoint)?;
+        Ok(keyspace.table.slots.get(key).map_or_else(
+            || Value::zero(self.config.words),
+            |slot| slot.at(checkpoint).clone(),
+        ))
+    }
+
+    /// The change of a key between two checkpoints: the xor of its states.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError::NoCheckpoint`].
+    pub fn delta_between(&self, key: &[u8], first: u32, second: u32) -> Result<Value, OpError> {
+        Ok(self.state_at(key, first)?.xor(&self.state_at(key, second)?))
+    }
+
+    /// The keys whose state differs from that at a checkpoint, each with the xor of the two states.
+    ///
+    /// # Errors
+    ///
+    /// [`OpError::NoCheckpoint`].
+    pub fn delta_since(
+        &self,
+        checkpoint: u32,
+    ) -> Result<impl Iterator<Item = (&[u8], Value)>, OpError> {
+        let keyspace = &self.memory.keyspace;
+        keyspace.checkpoints.check(checkpoint)?;
+        Ok(keyspace.table.slots.iter().filter_map(move |(key, slot)| {
+            let delta = slot.at(checkpoint).xor(&slot.state);
+            (!delta.is_zero()).then_some((&**key, delta))
+        }))
+    }
+
+    /// The ids of all entries in the table.
+    #[cfg(test)]
+    pub(crate) fn ids(&self) -> Vec<u64> {
+        let slots = self.memory.keyspace.table.slots.values();
+        let entries = slots.flat_map(|slot| &slot.entries);
+        entries.map(|entry| entry.published.id()).collect()
     }
 }
 
-/// Everything that what a replica does later can depend on, without what it only counts. For model
-/// checkers, which have to know a state again; the configuration is taken to be the same.
+/// Covers everything that later behaviour can depend on, but neither counters nor the
+/// configuration. For model checkers, which must recognise a state that they have seen before.
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.table.hash(state);
-        self.origins.hash(state);
-        (
-            self.own,
-            self.retired,
-            &self.unstored_origins,
-            &self.unpublished,
-            &self.flight,
-        )
-            .hash(state);
-        (
-            self.tickets,
-            self.durable,
-            self.frames,
-            &self.batches,
-            self.next_batch,
-        )
-            .hash(state);
-        (&self.stored_batches, &self.forgotten_records, &self.undone).hash(state);
-        (
-            &self.checkpoints,
-            self.next_checkpoint,
-            self.unstored_meta,
-            &self.subscriptions,
-        )
-            .hash(state);
-        (&self.peers, self.next_peer).hash(state);
-        (&self.exchange, &self.put_off).hash(state);
+        (&self.memory, &self.peers, &self.exchange).hash(state);
     }
-}
-
-/// One origin as [`Replica::origins`] lists it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OriginStatus {
-    /// The origin.
-    pub origin: OriginId,
-    /// Key and incarnation.
-    pub author: Author,
-    /// The highest number of its frames that has come here; of this replica itself, how many it has
-    /// made.
-    pub frame: u64,
-    /// It equivocated, and is not heard.
-    pub quarantined: bool,
-    /// It has said that it leaves.
-    pub retiring: bool,
-    /// It is part of the base.
-    pub folded: bool,
-}
-
-fn check(config: &Config) -> Result<(), OpenError> {
-    let wrong = |text: String| Err(OpenError::Config(text));
-    if !(1..=MAX_WORDS).contains(&config.words) {
-        return wrong(format!(
-            "a value has {} words; it must have 1 to {MAX_WORDS}",
-            config.words
-        ));
-    }
-    if config.keyspace.is_empty() {
-        return wrong("the keyspace has no name".to_owned());
-    }
-    if config.message_bytes < 16_384 {
-        return wrong(format!(
-            "messages of {} bytes are too small for the largest entry: allow 16384 at least",
-            config.message_bytes
-        ));
-    }
-    if !Sketch::is_size(config.digest_cells) {
-        return wrong(format!(
-            "{} digest cells: take {}, or a divisor of it that is 8 at least",
-            config.digest_cells,
-            Config::DIGEST_CELLS
-        ));
-    }
-    if config.sync_ticks == 0 {
-        return wrong("sync_ticks is 0; a comparison every tick is 1".to_owned());
-    }
-    if !config.trust.allowed().contains(&config.trust.key()) {
-        return wrong("this replica's own public key is not on the keyspace's list: add it there, on every member".to_owned());
-    }
-    Ok(())
-}
-
-/// What a record of a slot or a message cannot do without: how records and messages are told apart
-/// is in `record` and `message`.
-pub(crate) fn record(key: Vec<u8>, value: Vec<u8>) -> Record {
-    (key, Some(value))
 }

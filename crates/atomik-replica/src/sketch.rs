@@ -1,29 +1,29 @@
-//! What differs between two sets of ids, from a few cells of each: an invertible Bloom look-up
-//! table.
+//! An invertible Bloom lookup table: computes the difference of two sets of ids from a few cells of
+//! each.
 //!
-//! The table is kept up to date with every change of the set, in three cells a change. It has
-//! [`Sketch::FULL`] cells a subtable or less; since a cell's place is a remainder, a table of any
-//! divisor's size is the same table folded, and costs no pass over the set. Difference and decoding
-//! are those of Eppstein, Goodrich, Uyeda and Varghese, "What's the Difference? Efficient Set
-//! Reconciliation without Prior Context", SIGCOMM 2011.
+//! Every change of a set updates three cells of its table. A subtable has at most [`Sketch::FULL`]
+//! cells. A cell's place is a remainder, so a table whose size is a divisor is obtained by folding,
+//! without a pass over the set. Subtraction and decoding follow Eppstein, Goodrich, Uyeda and
+//! Varghese, "What's the Difference? Efficient Set Reconciliation without Prior Context", SIGCOMM
+//! 2011.
 //!
-//! Ids come from a hash under the keyspace's secret, so who does not know it cannot choose ids that
-//! collide. Who does know it, a member, can make two replicas believe that they agree; it cannot
-//! make either accept a wrong change.
+//! Ids are hashes keyed with the keyspace's secret, so outsiders cannot choose colliding ids. A
+//! member can, and so make two replicas believe that they agree; it cannot make either accept a
+//! forged change.
 
 use std::collections::HashMap;
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::Tag;
 
-const TABLES: usize = 3;
+const TABLES: usize = Sketch::TABLES;
 
-/// From so many differences on they are estimated twice, the second time from subtables of
+/// From this estimate on, the number of differences is estimated again from subtables of
 /// [`REFINED`] cells.
 const MANY: usize = 5000;
 const REFINED: usize = 280;
 
-/// One cell: how many, the xor of their ids, and the xor of their checks.
+/// A cell: the number of its elements, the xor of their ids, and the xor of their checks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Cell {
     count: i32,
@@ -31,10 +31,10 @@ pub(crate) struct Cell {
     ids: u64,
 }
 
-/// Bytes of an id.
+/// Bytes of an id on the wire.
 pub(crate) const ID_BYTES: usize = 7;
 
-/// Low bits of an id that are those of the tag.
+/// The number of low bits of an id that come from the tag.
 pub(crate) const TAG_BITS: u32 = 12;
 
 /// The low bits of an id that come from the tag.
@@ -42,27 +42,47 @@ pub(crate) fn tag_bits(tag: &Tag) -> u64 {
     u64::from(u16::from_le_bytes([tag[0], tag[1]])) & ((1 << TAG_BITS) - 1)
 }
 
-/// What stands for an entry in the cells: 32 bits of a keyed hash of key and origin, 12 of the
-/// version, 12 of the entry's tag.
+/// The id that represents an entry in the cells: 32 bits of a keyed hash of key and origin, 12 bits
+/// of the version, 12 bits of the entry's tag.
 ///
-/// So of two ids of one entry it shows which is newer, and only that one has to travel. It may err:
-/// where versions are more than 2047 apart, or two entries share the first part. Then what travels
-/// is older than what is there, and is answered with that (`Kind::Repair`). Two versions of an
-/// entry with one id do not show in the cells, but in the sum that comes with them.
+/// Two ids of the same entry show which is newer, so only the newer version has to travel. This
+/// fails if the versions are more than 2047 apart or two entries share the hash. Then an older
+/// version travels, and the receiver answers a `Repair` with its newer one. Two versions with the
+/// same id are invisible in the cells, but not in the sum that accompanies them.
 pub(crate) fn id(place: u32, version: u64, tag: &Tag) -> u64 {
     u64::from(place) << 24 | (version & 0xfff) << 12 | tag_bits(tag)
 }
 
-/// Of ids that differ between two replicas: which of ours to send, and which of theirs to ask for.
+/// Encodes ids into message bodies of at most `room` bytes.
+pub(crate) fn encode_ids(ids: &[u64], room: usize) -> Vec<Vec<u8>> {
+    ids.chunks(room / ID_BYTES)
+        .map(|ids| {
+            ids.iter()
+                .flat_map(|id| id.to_le_bytes().into_iter().take(ID_BYTES))
+                .collect()
+        })
+        .collect()
+}
+
+/// Decodes a message body of ids.
+pub(crate) fn decode_ids(reader: &mut Reader<'_>) -> Result<Vec<u64>, Malformed> {
+    let mut ids = Vec::with_capacity(reader.rest().len() / ID_BYTES);
+    while !reader.is_empty() {
+        ids.push(reader.low_bytes(ID_BYTES)?);
+    }
+    Ok(ids)
+}
+
+/// Given the ids that only one side has: the ids of ours to send, and those of theirs to fetch.
 pub(crate) fn newer(ours: &[u64], theirs: &[u64]) -> (Vec<u64>, Vec<u64>) {
     let place = |id: u64| (id >> 24) as u32;
-    // In the high bits of 16, so that a difference keeps its sign.
+    // In the high 12 of 16 bits, so that a difference has the right sign.
     let version = |id: u64| ((id >> 12) as u16) << 4;
     let latest = |ids: &[u64], others: &[u64]| {
         let others: HashMap<u32, u16> = others.iter().map(|&id| (place(id), version(id))).collect();
         let wanted = ids.iter().copied().filter(|&id| {
-            // Serial numbers: the difference as a signed number tells which is ahead. Equal ones
-            // contradict each other; both travel.
+            // Serial number arithmetic: the signed difference tells which is newer. Equal versions
+            // contradict each other, and both travel.
             others
                 .get(&place(id))
                 .is_none_or(|&other| version(id).wrapping_sub(other) as i16 >= 0)
@@ -72,7 +92,7 @@ pub(crate) fn newer(ours: &[u64], theirs: &[u64]) -> (Vec<u64>, Vec<u64>) {
     (latest(ours, theirs), latest(theirs, ours))
 }
 
-/// The finalizer of splitmix64 (Steele, Lea, Flood 2014) on the id and a number for the purpose.
+/// The finalizer of splitmix64 (Steele, Lea, Flood 2014) applied to an id and a domain separator.
 fn mix(id: u64, purpose: u64) -> u64 {
     let mut z = id ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -80,15 +100,14 @@ fn mix(id: u64, purpose: u64) -> u64 {
     z ^ z >> 31
 }
 
-/// The cells of an id in the subtables of the largest table, and its check, from two hashes of 64
-/// bits: 32 a subtable, 24 for the check.
+/// The cells of an id in the subtables of the largest table, and its check. They take 32 bits per
+/// subtable and 24 bits from two 64-bit hashes.
 ///
-/// A cell of several elements passes for one of a single element once in 2^24, and then some ids
-/// are found that nobody has.
+/// A cell with several elements is mistaken for one with a single element with probability 2^-24.
+/// Then some ids are decoded that nobody has.
 fn spread(id: u64) -> ([usize; TABLES], u32) {
     let (first, second) = (mix(id, 0), mix(id, 1));
-    // The high half of a product instead of a remainder, which takes longer: as even, to one part
-    // in 2^15.
+    // The high half of a product is cheaper than a remainder, and as uniform to one part in 2^15.
     let place = |hash: u64| (((hash & 0xffff_ffff) * Sketch::FULL as u64) >> 32) as usize;
     let places = [place(first), place(first >> 32), place(second)];
     (places, (second >> 40) as u32)
@@ -102,8 +121,11 @@ pub(crate) struct Sketch {
 }
 
 impl Sketch {
-    /// The size of a subtable from which all smaller ones can be folded: a number with 144
-    /// divisors, so that there is one near every wish.
+    /// The number of subtables.
+    pub(crate) const TABLES: usize = 3;
+
+    /// The largest size of a subtable, from which all smaller ones can be folded. It has 144
+    /// divisors, so one is close to any desired size.
     pub(crate) const FULL: usize = 110_880;
 
     /// An empty table; `size` divides [`FULL`](Self::FULL).
@@ -115,19 +137,19 @@ impl Sketch {
         }
     }
 
-    /// Cells in a subtable.
+    /// The number of cells in a subtable.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Cells in all.
+    /// The number of cells in all subtables.
     pub(crate) fn len(&self) -> usize {
         self.cells.len()
     }
 
-    /// The cell that a place in the largest table's subtable falls into here.
+    /// The cell of this table onto which a place in a subtable of the largest table is folded.
     fn cell(&self, table: usize, place: usize) -> usize {
-        // A division by a number that the compiler does not know takes as long as all the rest.
+        // Division by a run-time value would take as long as everything else.
         let place = if self.size == Self::FULL {
             place
         } else {
@@ -154,7 +176,7 @@ impl Sketch {
         self.touch(id, spread(id), -1);
     }
 
-    /// The same set in a table of another size, which divides this one's.
+    /// The table of the same set with another size, which must divide this one's.
     pub(crate) fn folded(&self, size: usize) -> Self {
         debug_assert!(self.size.is_multiple_of(size));
         let mut folded = Self::new(size);
@@ -167,23 +189,23 @@ impl Sketch {
         folded
     }
 
-    /// The size of the first answer from a table of `full`: decodes some 150 differences, and
-    /// estimates more. Not every size of a table divides by the 80 that are wished for.
+    /// The size of the first sketch sent from a table of size `full`. It decodes about 150
+    /// differences and estimates larger numbers. The desired size is 80, but it must divide `full`.
     pub(crate) fn first_size(full: usize) -> usize {
-        const WISHED: usize = 80;
-        (1..=WISHED)
+        const DESIRED: usize = 80;
+        (1..=DESIRED)
             .rev()
             .find(|&size| full.is_multiple_of(size))
             .unwrap_or(full)
     }
 
-    /// The size to ask for when some `differences` are expected and `tried` was too small: the
-    /// smallest divisor of `full` with enough cells, which is 1.23 for each of many differences,
-    /// and more for few. `None` if no table is large enough.
+    /// The size to request when about `differences` are expected and the size `tried` was too
+    /// small: the smallest divisor of `full` with enough cells. Many differences need 1.23 cells
+    /// each, few need more. `None` if no table is large enough.
     ///
-    /// An estimate from `n` cells is off by some sqrt(2/n) of itself. So many differences are
-    /// estimated once more, from a table of a size that does not count then, before a large table
-    /// is asked for that might be too small.
+    /// An estimate from `n` cells has a relative error of about sqrt(2/n). A large number is
+    /// therefore estimated again from a table of moderate size before requesting a large one that
+    /// might be too small.
     pub(crate) fn size_for(differences: usize, tried: usize, full: usize) -> Option<usize> {
         let percent = match differences {
             MANY.. if tried < REFINED => {
@@ -197,12 +219,12 @@ impl Sketch {
         (tried + 1..=full).find(|&size| full.is_multiple_of(size) && TABLES * size >= wanted)
     }
 
-    /// Whether a peer may ask for this size.
+    /// Whether a subtable may have this size.
     pub(crate) fn is_size(size: usize) -> bool {
         (8..=Self::FULL).contains(&size) && Self::FULL.is_multiple_of(size)
     }
 
-    /// Encodes cells from number `from` on, as many as fit into `room` bytes.
+    /// Encodes the cells from number `from` on, as many as fit in `room` bytes.
     pub(crate) fn encode(&self, from: usize, room: usize, out: &mut Vec<u8>) {
         let limit = out.len() + room;
         let mut cell_bytes = Vec::with_capacity(20);
@@ -218,8 +240,8 @@ impl Sketch {
         }
     }
 
-    /// Reads cells from number `from` on into this table; returns the number of the first that is
-    /// still missing.
+    /// Decodes cells into this table from number `from` on; returns the number of the first cell
+    /// that is still missing.
     pub(crate) fn decode(
         &mut self,
         from: usize,
@@ -239,7 +261,7 @@ impl Sketch {
         Ok(at)
     }
 
-    /// What is in this set and not in the other, and the other way round.
+    /// The elements that are in only one of two sets.
     pub(crate) fn difference(&self, other: &Self) -> Difference {
         debug_assert_eq!(self.size, other.size);
         let mut rest = self.clone();
@@ -254,7 +276,8 @@ impl Sketch {
             ..Difference::default()
         };
         let mut queue: Vec<usize> = (0..rest.cells.len()).collect();
-        // Each element leaves at most once in honest tables; a forged table must not keep us here.
+        // In honest tables each element is removed at most once. A forged one must not loop
+        // forever.
         let mut budget = rest.cells.len();
         while let Some(at) = queue.pop() {
             let Cell {
@@ -288,8 +311,8 @@ impl Sketch {
         difference
     }
 
-    /// About how many elements differ: the variance of the cells' counts, which is right for any
-    /// mixture of both directions.
+    /// An estimate of the number of differing elements: the variance of the cells' counts, which
+    /// does not depend on which side has them.
     fn estimate(&self) -> usize {
         let mut sum = 0.0;
         for table in self.cells.chunks_exact(self.size) {
@@ -302,16 +325,16 @@ impl Sketch {
     }
 }
 
-/// The outcome of a comparison.
+/// The difference of two sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// Ids that only this side has; as far as they could be told.
+    /// The ids that only this side has, as far as they could be decoded.
     pub(crate) ours: Vec<u64>,
-    /// Ids that only the other side has.
+    /// The ids that only the other side has, as far as they could be decoded.
     pub(crate) theirs: Vec<u64>,
-    /// Whether these are all.
+    /// Whether all differences were decoded.
     pub(crate) complete: bool,
-    /// About how many there are.
+    /// An estimate of the number of differences.
     pub(crate) estimate: usize,
 }
 
@@ -336,20 +359,27 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
-        fn a_table_of_the_proposed_size_tells_all_differences(common in 0..3000_u64, ours in 0..400_u64, theirs in 0..400_u64, salt: u64) {
+        fn a_table_of_the_proposed_size_decodes_all_differences(
+            common in 0..3000_u64, ours in 0..400_u64, theirs in 0..400_u64, salt: u64
+        ) {
             let salted = |range: core::ops::Range<u64>| range.map(move |i| salt.wrapping_add(i));
             let a = sketch(salted(0..common + ours));
             let b = sketch(salted(0..common).chain(salted(10_000..10_000 + theirs)));
             let first = a.folded(80).difference(&b.folded(80));
             let actual = (ours + theirs) as usize;
-            prop_assert!(first.complete || first.estimate * 2 > actual && first.estimate < 2 * actual + 16, "{} for {}", first.estimate, actual);
+            let close = first.estimate * 2 > actual && first.estimate < 2 * actual + 16;
+            prop_assert!(first.complete || close, "{} for {}", first.estimate, actual);
             let size = Sketch::size_for(actual, 0, Sketch::FULL).unwrap();
             let found = a.folded(size).difference(&b.folded(size));
-            let all = |range: core::ops::Range<u64>| salted(range).map(id).collect::<std::collections::HashSet<_>>();
-            let (expected_ours, expected_theirs) = (all(common..common + ours), all(10_000..10_000 + theirs));
+            let all = |range: core::ops::Range<u64>| {
+                salted(range).map(id).collect::<std::collections::HashSet<_>>()
+            };
+            let expected_ours = all(common..common + ours);
+            let expected_theirs = all(10_000..10_000 + theirs);
             prop_assert!(found.ours.iter().all(|id| expected_ours.contains(id)));
             prop_assert!(found.theirs.iter().all(|id| expected_theirs.contains(id)));
-            // Two elements in the same three cells stay undecided, here once in some hundred runs.
+            // Two elements with the same three cells cannot be decoded, which happens about once in
+            // a few hundred runs.
             let missing = actual - found.ours.len() - found.theirs.len();
             prop_assert!(missing <= 4 && found.complete == (missing == 0), "{} missing", missing);
         }
@@ -366,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_everything_leaves_an_empty_table_and_bytes_bring_it_back_in_parts() {
+    fn a_table_round_trips_in_parts_and_is_empty_when_everything_is_removed() {
         let mut table = sketch(0..100);
         let folded = table.folded(48);
         let mut back = Sketch::new(48);
@@ -383,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_versions_of_one_entry_only_the_newer_travels() {
+    fn only_the_newer_of_two_versions_travels() {
         let id = |place, version| super::id(place, version, &[7; 16]);
         let ours = [id(1, 5), id(2, 4_100), id(3, 1)];
         let theirs = [id(1, 6), id(2, 4_095), id(4, 1)];
@@ -395,7 +425,7 @@ mod tests {
         assert_eq!(
             newer(&[a], &[b]),
             (vec![a], vec![b]),
-            "a contradiction has to be seen by both"
+            "both sides must see a contradiction"
         );
     }
 }

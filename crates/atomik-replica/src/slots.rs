@@ -1,18 +1,18 @@
 //! The slots of a table, by key and by place.
 //!
-//! Almost all of a local operation's time is spent waiting for memory, so this is made for few
-//! cache lines: a cell of the index holds half of a key's hash and the place of its slot, and is
-//! found in one line; key and slot lie side by side in two. A slot is never removed, and its place
-//! never changes: the index needs no marks of what was deleted.
+//! A local operation spends almost all of its time waiting for memory, so the layout minimises
+//! cache misses. A cell of the index holds half of a key's hash and the place of its slot, and a
+//! look-up usually touches one cache line of the index. Key and slot lie side by side in two more.
+//! Slots are never removed and never move, so the index needs no tombstones.
 
 use core::hash::{BuildHasher, Hash, Hasher};
 use core::hint::black_box;
 
 use foldhash::fast::RandomState;
 
-use crate::table::{Key, Slot};
+use crate::slot::{Key, Slot};
 
-/// As aligned as the pairs of cache lines that processors fetch together.
+/// Aligned to the pairs of cache lines that processors fetch together.
 #[derive(Clone, Debug)]
 #[repr(align(128))]
 struct Keyed {
@@ -20,17 +20,18 @@ struct Keyed {
     slot: Slot,
 }
 
-// One byte more, and every slot would take another pair of cache lines.
+// With one more byte every slot would take another pair of cache lines.
 const _: () = assert!(size_of::<Keyed>() == 128);
 
-/// A map from keys to slots, in the order in which they were made.
+/// A map from keys to slots, in order of insertion.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    /// 0, or the low half of a key's hash above the place of its slot plus one. Probed linearly
-    /// from the hash's high bits on; a power of two in length.
+    /// Each cell is 0 or has the low half of a key's hash in its high half and the place of the
+    /// slot plus one in its low half. Probing is linear and starts at the hash's high bits. The
+    /// length is a power of two.
     index: Vec<u64>,
     slots: Vec<Keyed>,
-    /// Seeded at random: who chooses keys does not choose cells.
+    /// Seeded at random, so that chosen keys cannot be made to collide.
     hasher: RandomState,
 }
 
@@ -42,8 +43,7 @@ impl Slots {
     }
 
     fn first_cell(&self, hash: u64) -> usize {
-        // Zero cells have no bits; 1 << 64 does not exist, but nothing is looked up in an empty
-        // index.
+        // An empty index would mean a shift by 64 bits, but it is never probed.
         (hash >> (64 - self.index.len().trailing_zeros())) as usize
     }
 
@@ -51,8 +51,8 @@ impl Slots {
         self.find(key, self.hasher.hash_one(key)).ok()
     }
 
-    /// The places of the slots of many keys. In each pass the loads do not depend on each other, so
-    /// that they wait for memory together: first for the cells, then for what these name.
+    /// The places of the slots of many keys. The loads within each pass are independent, so their
+    /// cache misses overlap: first those of the index cells, then those of the slots.
     pub(crate) fn find_all<T>(&self, items: &[T], key: impl Fn(&T) -> &[u8]) -> Vec<Option<u32>> {
         if self.index.is_empty() {
             return vec![None; items.len()];
@@ -77,7 +77,7 @@ impl Slots {
             .collect()
     }
 
-    /// The place of a key's slot, or else the cell that would hold it.
+    /// The place of a key's slot, or the cell where it would go.
     fn find(&self, key: &[u8], hash: u64) -> Result<usize, usize> {
         if self.index.is_empty() {
             return Err(0);
@@ -99,7 +99,7 @@ impl Slots {
         }
     }
 
-    /// The place of a key's slot, which `make` makes if it is not there, and whether it did.
+    /// The place of a key's slot, and whether `make` had to create it.
     pub(crate) fn place_or_insert(
         &mut self,
         key: &[u8],
@@ -123,7 +123,7 @@ impl Slots {
         (at, true)
     }
 
-    /// Places are below 2^32 - 1: so many slots would take 512 GiB.
+    /// Places stay below 2^32 - 1, because that many slots would take 512 GiB.
     fn content(hash: u64, at: usize) -> u64 {
         hash << 32 | (at as u64 + 1)
     }
@@ -188,7 +188,7 @@ impl core::ops::IndexMut<usize> for Slots {
 }
 
 impl Hash for Slots {
-    /// Without the index, which follows from the keys and from a seed.
+    /// Omits the index, which follows from the keys and the seed.
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.iter().for_each(|entry| entry.hash(state));
     }
@@ -201,25 +201,19 @@ mod tests {
     use std::collections::HashMap;
 
     use proptest::prelude::*;
-    use smallvec::SmallVec;
 
     use super::*;
-    use crate::value::Value;
 
     fn slot() -> Slot {
-        Slot {
-            state: Value::zero(1),
-            entries: SmallVec::new(),
-            rare: None,
-            unstored: false,
-            unpublished: false,
-        }
+        Slot::new(1)
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn places_are_given_in_order_and_found_again(keys in prop::collection::vec(prop::collection::vec(0..3_u8, 0..20), 0..500)) {
+        fn places_are_given_in_order_and_found_again(
+            keys in prop::collection::vec(prop::collection::vec(0..3_u8, 0..20), 0..500)
+        ) {
             let (mut slots, mut model) = (Slots::default(), HashMap::new());
             for key in &keys {
                 prop_assert_eq!(slots.get_index_of(key), model.get(key).copied());
@@ -235,13 +229,13 @@ mod tests {
         }
     }
 
-    /// Keys of which only half of the hash is compared in the index are told apart all the same.
+    /// The index compares only half of the hash.
     #[test]
-    fn keys_whose_cells_look_alike_are_told_apart() {
+    fn keys_with_equal_index_cells_are_distinguished() {
         let mut slots = Slots::default();
         slots.place_or_insert(b"a", slot);
         let hash = slots.hasher.hash_one(&b"b"[..]);
-        // As if the other key were found where this one belongs.
+        // Make the cell of the other key look as if it held this one.
         let cell = slots.first_cell(hash);
         slots.index.fill(0);
         slots.index[cell] = Slots::content(hash, 0);

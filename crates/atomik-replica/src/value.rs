@@ -1,30 +1,30 @@
-//! Words of one key.
+//! Values: the fixed-size words of a key.
 
 use core::cmp::Ordering;
 use core::fmt;
 
-/// The most words that a value may have: 1024 bits.
+/// The maximum number of words in a value, which makes 1024 bits.
 ///
-/// With [`MAX_KEY`](crate::MAX_KEY) and [`MAX_SEEN`](crate::MAX_SEEN) it bounds what one entry
-/// takes on the wire to a fifth of a message.
+/// Together with [`MAX_KEY`](crate::MAX_KEY) and [`MAX_SEEN`](crate::MAX_SEEN) it limits an entry
+/// to a fifth of a message of the default size.
 pub const MAX_WORDS: usize = 16;
 
 /// A fixed number of 64-bit words: a state, a delta or an accumulator.
 ///
-/// Every value of a keyspace has the same number of words. One word is stored in place.
+/// All values of a keyspace have the same number of words. A single word is stored inline.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Value(Words);
 
-/// Two words of memory, so that a key's slot is two cache lines.
+/// Takes two words of memory, so that a key's slot fits in two cache lines.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Words {
     One(u64),
-    /// Any other number: one word has one form.
+    /// Any other number of words. A single word is always stored as `One`.
     Other(Box<[u64]>),
 }
 
 impl Value {
-    /// The identity: `words` words of 0.
+    /// The identity of xor: `words` words, all 0.
     pub fn zero(words: usize) -> Self {
         match words {
             1 => Self(Words::One(0)),
@@ -32,7 +32,7 @@ impl Value {
         }
     }
 
-    /// A value of these words, the lowest bits first.
+    /// A value of these words, least significant first.
     pub fn from_words(words: &[u64]) -> Self {
         match words {
             [word] => Self(Words::One(*word)),
@@ -40,7 +40,7 @@ impl Value {
         }
     }
 
-    /// The words, the lowest bits first.
+    /// The words, least significant first.
     pub fn words(&self) -> &[u64] {
         match &self.0 {
             Words::One(word) => core::slice::from_ref(word),
@@ -62,7 +62,7 @@ impl Value {
     }
 
     fn combine_with(&mut self, other: &Self, with: impl Fn(u64, u64) -> u64) {
-        // The common case apart: no loop.
+        // The common case needs no loop.
         if let (Words::One(word), Words::One(other)) = (&mut self.0, &other.0) {
             *word = with(*word, *other);
             return;
@@ -83,7 +83,7 @@ impl Value {
         value
     }
 
-    /// Whether `bit` is set; bits beyond the words are not.
+    /// Whether `bit` is set. Bits beyond the last word are not.
     pub fn has(&self, bit: usize) -> bool {
         self.words()
             .get(bit / 64)
@@ -95,24 +95,24 @@ impl Value {
         self.words().iter().all(|&word| word == 0)
     }
 
-    /// Xor, in place.
+    /// Xors a delta into this value.
     pub fn accumulate(&mut self, delta: &Self) {
         self.combine_with(delta, |word, delta| word ^ delta);
     }
 
-    /// Xor.
+    /// The xor of two values.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a ^ b)
     }
 
-    /// Bits that are set in both.
+    /// The bits set in both values.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a & b)
     }
 
-    /// Bits that are set here and not in `other`.
+    /// The bits set in this value but not in `other`.
     #[must_use]
     pub fn and_not(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a & !b)
@@ -120,7 +120,7 @@ impl Value {
 }
 
 impl Default for Value {
-    /// A value of no words.
+    /// A value without words.
     fn default() -> Self {
         Self::zero(0)
     }
@@ -133,14 +133,14 @@ impl PartialOrd for Value {
 }
 
 impl Ord for Value {
-    /// As the words, the lowest first.
+    /// Compares the words lexicographically, least significant first.
     fn cmp(&self, other: &Self) -> Ordering {
         self.words().cmp(other.words())
     }
 }
 
 impl fmt::Display for Value {
-    /// `0x` and the words in hexadecimal, the highest first, zero-padded to the width.
+    /// `0x` and the words in zero-padded hexadecimal, most significant first.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("0x")?;
         self.words()

@@ -79,7 +79,7 @@ pub const MUTANTS: &[Mutant] = &[
                 "Ordering::Equal if change == *known => return Ok(false),",
                 "Ordering::Equal if change == *known => {
                     let again = known.accumulator.clone();
-                    self.table.slot(at).state.accumulate(&again);
+                    table.slot(at).state.accumulate(&again);
                     return Ok(false);
                 }",
             ),
@@ -94,95 +94,103 @@ pub const MUTANTS: &[Mutant] = &[
         "broadcast before it is persisted",
         &[(
             "replica.rs",
-            "        self.flight = Some(Flight {",
-            "        for (number, bytes) in Vec::clone(&frames) {
-            self.broadcast(number, bytes, effects);
+            "        let ticket = publication.launch(published, frames);",
+            "        let frames: Vec<_> = frames;
+        let mut cx = cx;
+        for (number, bytes) in Vec::clone(&frames) {
+            cx.broadcast(origin, number, bytes);
         }
-        self.flight = Some(Flight {",
+        let ticket = publication.launch(published, frames);",
         )],
     ),
     mutant(
         "a confirmation is not compared with the ticket",
         &[(
-            "replica.rs",
+            "publication.rs",
             "take_if(|flight| flight.ticket == ticket)",
             "take_if(|_| true)",
         )],
     ),
     mutant(
         "fold without all attestations",
-        &[("fold.rs", "if self.is_attested(place, true) {", "if true {")],
+        &[(
+            "ledger.rs",
+            "if self.is_attested(place, true, origins, trust) {",
+            "if true {",
+        )],
     ),
     mutant(
         "fold what is incomplete here",
         &[(
-            "fold.rs",
-            "            // Our attestation alone is no proof",
-            "            if self.is_attested(place, false) {
-                self.fold(place, effects);
+            "ledger.rs",
+            "            if !self.is_complete(place, keyspace, origins, publication) {",
+            "            if self.is_attested(place, false, origins, trust) {
+                self.fold(place, keyspace, origins, cx);
                 continue;
             }
-            // Our attestation alone is no proof",
+            if !self.is_complete(place, keyspace, origins, publication) {",
         )],
     ),
     mutant(
         "attest before it is durable",
-        &[("fold.rs", "if complete > self.durable {", "if false {")],
+        &[(
+            "ledger.rs",
+            "        publication.is_durable(complete)\n",
+            "        true\n",
+        )],
     ),
     mutant(
         "attest what is incomplete here",
         &[(
-            "fold.rs",
-            "None if self.inventory(place) == (retirement.entries, retirement.hash) => {",
+            "ledger.rs",
+            "None if inventory(table, place) == (retirement.entries, retirement.hash) => {",
             "None if true => {",
         )],
     ),
     mutant(
         "an own attestation counts for what is here",
         &[(
-            "fold.rs",
-            "None if self.inventory(place) == (retirement.entries, retirement.hash) => {",
-            "None if origin.retiring.attestations.contains_key(&key)
-                    || self.inventory(place) == (retirement.entries, retirement.hash) =>
-                {",
+            "ledger.rs",
+            "None if inventory(table, place) == (retirement.entries, retirement.hash) => {",
+            "None if departure
+                .attestations
+                .contains_key(&origins.get(origins.own()).author.key)
+                || inventory(table, place) == (retirement.entries, retirement.hash) =>
+            {",
         )],
     ),
     mutant(
         "a retirement is announced before it is durable",
         &[(
-            "fold.rs",
-            ".is_some_and(|ticket| ticket <= self.durable)",
-            ".is_some()",
+            "ledger.rs",
+            "departure.complete.is_some_and(is_durable)",
+            "(departure.complete.is_some_and(is_durable) || departure.complete.is_some())",
         )],
     ),
     mutant(
         "late frames of a folded origin are taken",
-        &[("merge.rs", "if known.folded {", "if false {")],
+        &[("merge.rs", "if ledger.is_folded(place) {", "if false {")],
     ),
     mutant(
         "an own entry with unpublished changes is served",
         &[(
-            "sync.rs",
-            "                if self
-                    .secrets
-                    .leaf(",
-            "                if true || self
-                    .secrets
-                    .leaf(",
+            "excerpts.rs",
+            "if cx.secrets.leaf(origins.id(entry.origin), &encoded) == published {",
+            "if true {",
         )],
     ),
     mutant(
         "an incarnation goes on although memory was lost",
         &[(
             "replica.rs",
-            "Some(own) if replica.config.kept_memory && !replica.retired => own,",
-            "Some(own) if !replica.retired => own,",
+            "Some(own) if replica.config.kept_memory && !replica.memory.retired => own,",
+            "Some(own) if !replica.memory.retired => own,",
         )],
     ),
     mutant(
         "what was seen is not noted",
         &[(
-            "replica.rs",
+            "writer.rs",
             "slot.entries[position].change.seen = seen.collect();",
             "drop(seen);",
         )],
@@ -213,7 +221,7 @@ pub const MUTANTS: &[Mutant] = &[
         "overlap is not told",
         &[(
             "merge.rs",
-            "            if !self.retired {",
+            "            if writes {",
             "            if false {",
         )],
     ),
@@ -221,13 +229,13 @@ pub const MUTANTS: &[Mutant] = &[
         "who has left goes on telling overlaps",
         &[(
             "merge.rs",
-            "            if !self.retired {",
+            "            if writes {",
             "            if true {",
         )],
     ),
     Mutant {
         name: "the digest's table keeps old ids",
-        edits: &[("table.rs", "                self.sketch.remove(id);\n", "")],
+        edits: &[("digest.rs", "                self.sketch.remove(id);\n", "")],
         equivalent: Some(
             "cells that cannot be decoded are followed by a pass over everything, so replicas become the same, at a price that tests/replication.rs counts",
         ),
@@ -235,7 +243,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the digest's sum keeps old tags",
         &[(
-            "table.rs",
+            "digest.rs",
             "self.sum = self.sum.wrapping_sub(u128::from_le_bytes(entry.tag));",
             "",
         )],
@@ -243,7 +251,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "tags do not cover the origin",
         &[(
-            "frame.rs",
+            "secrets.rs",
             "SmallVec::<[u8; 128]>::from_slice(&origin.0);",
             "{ let _ = origin; SmallVec::<[u8; 128]>::new() };",
         )],
@@ -252,25 +260,30 @@ pub const MUTANTS: &[Mutant] = &[
         "undo applies nothing",
         &[(
             "replica.rs",
-            "        for (at, delta) in &deltas {
-            self.change_own(*at, delta, effects);
-        }
-        self.undone",
-            "        self.undone",
+            "            writer.change(*at, delta, cx);",
+            "            let _ = (&mut writer, &mut *cx, at, delta);",
         )],
     ),
     mutant(
         "forgotten batches come back after a restart",
-        &[("record.rs", "        self.forget_batches();\n", "")],
+        &[(
+            "batches.rs",
+            "        self.unstored = self.next;\n        self.forget();\n",
+            "        self.unstored = self.next;\n",
+        )],
     ),
     mutant(
         "a merge does not keep the states of checkpoints",
-        &[("merge.rs", "        self.remember(at);\n", "")],
+        &[(
+            "merge.rs",
+            "        self.keyspace.accumulate(at, &delta);",
+            "        self.keyspace.table.slot(at).state.accumulate(&delta);",
+        )],
     ),
     mutant(
         "an adopted base keeps the entries that are in it",
         &[(
-            "fold.rs",
+            "base.rs",
             "            for &place in &late {
                 if let Some(position)",
             "            for &place in &late[..0] {
@@ -280,39 +293,63 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "lost memory drops what was not published",
         &[(
-            "replica.rs",
-            "            self.enter(at, &delta);\n        }\n        effects",
-            "            let _ = (at, delta);\n        }\n        effects",
+            "writer.rs",
+            "        for (at, delta) in deltas {
+            self.enter(at, &delta);",
+            "        for (at, delta) in deltas {
+            let _ = (at, delta);",
         )],
     ),
     mutant(
         "what moves at a loss of memory is told and remembered as a change",
-        &[(
-            "replica.rs",
-            "            self.enter(at, &delta);\n        }\n        effects",
-            "            self.table.slot(at).state.accumulate(&delta);
-            self.change_own(at, &delta, effects);
-        }
-        effects",
-        )],
+        &[
+            (
+                "replica.rs",
+                "self.writer().continue_as(author);",
+                "let cx = &mut context!(self, effects);
+            Writer {
+                keyspace: &mut self.memory.keyspace,
+                origins: &mut self.memory.origins,
+                publication: &mut self.memory.publication,
+            }
+            .continue_as(author, cx);",
+            ),
+            (
+                "writer.rs",
+                "pub(crate) fn continue_as(&mut self, author: Author) {",
+                "pub(crate) fn continue_as(&mut self, author: Author, cx: &mut Context<'_>) {",
+            ),
+            (
+                "writer.rs",
+                "        for (at, delta) in deltas {
+            self.enter(at, &delta);",
+                "        for (at, delta) in deltas {
+            self.keyspace.table.slot(at).state.accumulate(&delta);
+            self.change(at, &delta, cx);",
+            ),
+        ],
     ),
     mutant(
         "a loss of memory is looked for in what was not published",
-        &[("merge.rs", "known == Some(self.own) {", "false {")],
+        &[(
+            "merge.rs",
+            "known == Some(self.origins.own()) {",
+            "false {",
+        )],
     ),
     mutant(
         "who hears of its own retirement goes on",
         &[(
-            "fold.rs",
-            "if place == self.own && !self.retired {",
-            "if false {",
+            "replica.rs",
+            "if retired == Some(self.memory.origins.own()) && !self.memory.retired {",
+            "if retired.is_some() && false {",
         )],
     ),
     mutant(
         "who has left does not fold its own origin",
         &[(
-            "fold.rs",
-            "if self.retired && published && self.is_attested(place, false) {",
+            "ledger.rs",
+            "if leaves && self.is_attested(place, false, origins, trust) {",
             "if false {",
         )],
     ),
@@ -320,13 +357,13 @@ pub const MUTANTS: &[Mutant] = &[
         "looking at a key makes one that is not stored",
         &[
             (
-                "replica.rs",
+                "writer.rs",
                 "        if delta.is_zero() && new_mark.is_none() {",
-                "        let _ = self.table.slot_of(op.key);
+                "        let _ = self.keyspace.table.slot_of(op.key);
         if delta.is_zero() && new_mark.is_none() {",
             ),
             (
-                "table.rs",
+                "slot.rs",
                 "            unstored: true,",
                 "            unstored: false,",
             ),
@@ -340,7 +377,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "retirement is not stored",
         &[(
-            "record.rs",
+            "memory.rs",
             "value.push(u8::from(self.retired));",
             "value.push(0);",
         )],
@@ -348,39 +385,39 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a fetch is not answered",
         &[(
-            "sync.rs",
-            "        self.send_entries(from, Kind::Changes, places, effects);
-        Ok(())",
-            "        let _ = (from, places, effects);
-        Ok(())",
+            "replica.rs",
+            "                self.send_entries(from, MessageKind::Changes, &places, effects);
+                Ok(())",
+            "                let _ = (from, places, effects);
+                Ok(())",
         )],
     ),
     mutant(
         "who waits for what it fetched waits for ever",
         &[(
-            "sync.rs",
-            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience());",
-            ".take_if(|exchange| ticks.wrapping_sub(exchange.active) > exchange.patience() << 20);",
+            "exchange.rs",
+            ".take_if(|led| ticks.wrapping_sub(led.active) > led.patience());",
+            ".take_if(|led| ticks.wrapping_sub(led.active) > led.patience() << 20);",
         )],
     ),
     mutant(
         "what is found as wanted is acknowledged at once",
         &[(
             "replica.rs",
-            "            relied\n        };",
+            "            progress.relied\n        };",
             "            0\n        };",
         )],
     ),
     mutant(
         "what is found as wanted does not wait for what is on its way to storage",
         &[(
-            "replica.rs",
-            "slot.unstored || self.durable < self.tickets",
+            "writer.rs",
+            "slot.unstored || !self.publication.is_confirmed()",
             "slot.unstored",
         )],
     ),
     mutant(
         "a tick compares with nobody",
-        &[("sync.rs", "_ => self.summarise(peer, effects),", "_ => {}")],
+        &[("exchange.rs", "_ => self.compare(peer, out),", "_ => {}")],
     ),
 ];

@@ -1,0 +1,197 @@
+//! The signed evidence that entries rest on.
+
+use crate::frame::Evidence;
+use crate::secrets::Secrets;
+
+/// Evidence, and which of its leaves entries refer to.
+#[derive(Clone, Debug, Hash)]
+struct Held {
+    evidence: Evidence,
+    /// One bit per leaf of the whole frame.
+    live: Vec<u64>,
+    count: usize,
+}
+
+impl Held {
+    /// Evidence to which no entry refers yet.
+    fn new(evidence: Evidence) -> Self {
+        let live = vec![0; usize::from(evidence.header.leaves).div_ceil(64)];
+        Self {
+            evidence,
+            live,
+            count: 0,
+        }
+    }
+
+    fn refer(&mut self, leaf: u16) {
+        let word = &mut self.live[usize::from(leaf / 64)];
+        self.count += usize::from(*word >> (leaf % 64) & 1 == 0);
+        *word |= 1 << (leaf % 64);
+    }
+
+    fn release(&mut self, leaf: u16) {
+        let word = &mut self.live[usize::from(leaf / 64)];
+        self.count -= usize::from(*word >> (leaf % 64) & 1 == 1);
+        *word &= !(1 << (leaf % 64));
+    }
+
+    fn live(&self) -> Vec<u16> {
+        self.evidence
+            .tags()
+            .map(|(index, _)| index)
+            .filter(|index| self.live[usize::from(index / 64)] >> (index % 64) & 1 == 1)
+            .collect()
+    }
+}
+
+/// The evidence of all entries. Each piece is kept as long as an entry refers to one of its leaves.
+#[derive(Clone, Debug, Hash, Default)]
+pub(crate) struct Archive {
+    held: Vec<Option<Held>>,
+    free: Vec<u32>,
+    /// Places to be stored, or deleted if they are empty. May contain duplicates.
+    unstored: Vec<u32>,
+}
+
+impl Archive {
+    /// Adds evidence as if entries referred to all of its leaves. Release those to which none will
+    /// refer.
+    pub(crate) fn hold(&mut self, evidence: Evidence) -> u32 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.held.push(None);
+            (self.held.len() - 1) as u32
+        });
+        let mut held = Held::new(evidence);
+        for word in &mut held.live {
+            *word = u64::MAX;
+        }
+        held.count = held.evidence.len();
+        self.held[at as usize] = Some(held);
+        self.unstored.push(at);
+        at
+    }
+
+    /// Puts stored evidence back in its place; no entry refers to it yet.
+    pub(crate) fn restore(&mut self, at: u32, evidence: Evidence) {
+        let place = at as usize;
+        if self.held.len() <= place {
+            let first = self.held.len() as u32;
+            self.free.extend(first..at);
+            self.held.resize_with(place + 1, || None);
+        }
+        self.held[place] = Some(Held::new(evidence));
+    }
+
+    pub(crate) fn get(&self, at: u32) -> Option<&Evidence> {
+        Some(&self.held.get(at as usize)?.as_ref()?.evidence)
+    }
+
+    /// Records that an entry refers to a leaf; returns whether there is such a leaf.
+    pub(crate) fn refer(&mut self, at: u32, leaf: u16) -> bool {
+        let Some(Some(held)) = self.held.get_mut(at as usize) else {
+            return false;
+        };
+        held.evidence.has(leaf) && {
+            held.refer(leaf);
+            true
+        }
+    }
+
+    /// The place of some evidence to which no entry refers.
+    pub(crate) fn idle(&self) -> Option<u32> {
+        let mut all = self.held.iter().zip(0..);
+        all.find_map(|(held, at)| {
+            held.as_ref()
+                .is_some_and(|held| held.count == 0)
+                .then_some(at)
+        })
+    }
+
+    /// Records that an entry no longer refers to a leaf. Evidence without references is deleted.
+    /// Once at most a quarter of its leaves are referred to, the others are dropped, so an entry
+    /// never costs more than four tags and its path in the tree.
+    pub(crate) fn release(&mut self, secrets: &Secrets, at: u32, leaf: u16) {
+        let Some(place) = self.held.get_mut(at as usize) else {
+            return;
+        };
+        let Some(held) = place else { return };
+        held.release(leaf);
+        if held.count == 0 {
+            *place = None;
+            self.free.push(at);
+            self.unstored.push(at);
+        } else if held.count * 4 <= held.evidence.len() {
+            held.evidence = held.evidence.restrict(secrets, &held.live());
+            self.unstored.push(at);
+        }
+    }
+
+    /// Takes the places that have changed since the last call, in ascending order.
+    pub(crate) fn take_unstored(&mut self) -> Vec<u32> {
+        let mut unstored = core::mem::take(&mut self.unstored);
+        unstored.sort_unstable();
+        unstored.dedup();
+        unstored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::origin::{Author, Trust};
+
+    const TRUST: Trust = Trust::Unsigned {
+        key: [1; 32],
+        allowed: Vec::new(),
+    };
+
+    fn secrets() -> Secrets {
+        Secrets::new(&[1; 32], "test", 1)
+    }
+
+    fn evidence(leaves: u8) -> Evidence {
+        let author = Author {
+            key: [1; 32],
+            incarnation: [2; 16],
+        };
+        let tags: Vec<_> = (0..leaves).map(|leaf| [leaf; 16]).collect();
+        Evidence::sign(&secrets(), &TRUST, author, 1, &tags)
+    }
+
+    #[test]
+    fn evidence_shrinks_with_its_references_stays_valid_and_goes_with_the_last() {
+        let (secrets, mut archive) = (secrets(), Archive::default());
+        let at = archive.hold(evidence(100));
+        assert_eq!(archive.take_unstored(), [at]);
+        for leaf in 0..75 {
+            assert_eq!(archive.get(at).map(Evidence::len), Some(100));
+            archive.release(&secrets, at, leaf);
+        }
+        assert_eq!(archive.get(at).map(Evidence::len), Some(25));
+        for leaf in 75..99 {
+            archive.release(&secrets, at, leaf);
+            assert!(
+                archive
+                    .get(at)
+                    .is_some_and(|part| part.holds(&secrets, &TRUST))
+            );
+        }
+        assert!(archive.get(at).is_some_and(|part| part.has(99)));
+        archive.release(&secrets, at, 99);
+        assert!(archive.get(at).is_none());
+        assert_eq!(archive.take_unstored(), [at]);
+        assert_eq!(archive.hold(evidence(1)), at, "a free place is used again");
+    }
+
+    #[test]
+    fn restored_evidence_is_idle_until_an_entry_refers_to_it() {
+        let mut archive = Archive::default();
+        archive.restore(2, evidence(3));
+        assert_eq!(archive.idle(), Some(2));
+        assert!(!archive.refer(2, 3) && !archive.refer(1, 0) && !archive.refer(9, 0));
+        assert!(archive.refer(2, 0));
+        assert_eq!(archive.idle(), None);
+        assert!(archive.take_unstored().is_empty());
+        assert_eq!([1, 0, 3], [(); 3].map(|()| archive.hold(evidence(1))));
+    }
+}

@@ -1,0 +1,148 @@
+//! Chunks: a replica's table, one part after another.
+
+use std::collections::BTreeSet;
+
+use crate::base::Bases;
+use crate::codec::{Encode, Malformed, Reader};
+use crate::entry::MAX_KEY;
+use crate::table::Table;
+
+/// The number of entries after which a chunk ends.
+const CHUNK_ENTRIES: usize = 4096;
+
+/// The end of a chunk, sent after its entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// The slot with which the chunk begins.
+    pub(crate) first: u64,
+    /// The slot with which the next chunk begins; 0 after the last.
+    pub(crate) next: u64,
+    /// A sum over the origins that the sender has folded.
+    pub(crate) folded: u128,
+    /// The short names of these origins; empty except in the last chunk.
+    pub(crate) names: BTreeSet<u64>,
+    /// The bases of the chunk's keys.
+    pub(crate) bases: Bases,
+}
+
+impl Chunk {
+    /// The end of the chunk that begins with slot `first`, and its entries by slot and position.
+    /// The end fits in `room` bytes together with `others` more bytes. `folded` is the sum over the
+    /// folded origins, `names` makes their names.
+    pub(crate) fn gather(
+        first: u64,
+        table: &Table,
+        room: usize,
+        others: usize,
+        folded: u128,
+        names: impl FnOnce() -> BTreeSet<u64>,
+    ) -> (Self, Vec<(u32, usize)>) {
+        let largest = MAX_KEY + 2 + 8 * table.words;
+        let (mut bases, mut bytes) = (Vec::new(), 0);
+        let mut places = Vec::new();
+        let mut at = first;
+        while let Some((key, slot)) = usize::try_from(at)
+            .ok()
+            .and_then(|at| table.slots.get_index(at))
+        {
+            if places.len() >= CHUNK_ENTRIES || bytes + largest + others > room {
+                break;
+            }
+            places.extend((0..slot.entries.len()).map(|position| (at as u32, position)));
+            if let Some(rare) = &slot.rare
+                && !rare.base.is_zero()
+            {
+                let length = if key.len() < 0x80 { 1 } else { 2 };
+                bytes += length + key.len() + 8 * table.words;
+                bases.push((key[..].into(), rare.base.clone()));
+            }
+            at += 1;
+        }
+        let last = at >= table.slots.len() as u64;
+        let chunk = Self {
+            first,
+            next: if last { 0 } else { at },
+            folded,
+            names: if last { names() } else { BTreeSet::new() },
+            bases,
+        };
+        (chunk, places)
+    }
+
+    /// The body of the message.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        body.varint(self.first);
+        body.varint(self.next);
+        body.extend_from_slice(&self.folded.to_le_bytes());
+        body.varint(self.names.len() as u64);
+        for name in &self.names {
+            body.extend_from_slice(&name.to_le_bytes());
+        }
+        for (key, base) in &self.bases {
+            body.blob(key);
+            body.value(base);
+        }
+        body
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>, words: usize) -> Result<Self, Malformed> {
+        let first = reader.varint()?;
+        let next = reader.varint()?;
+        let folded = reader.u128()?;
+        let mut names = BTreeSet::new();
+        for _ in 0..reader.count(8, usize::MAX)? {
+            names.insert(reader.u64()?);
+        }
+        let mut bases = Bases::new();
+        while !reader.is_empty() {
+            bases.push((reader.blob(MAX_KEY)?.into(), reader.value(words)?));
+        }
+        Ok(Self {
+            first,
+            next,
+            folded,
+            names,
+            bases,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn chunks_fit_cover_every_base_once_and_only_the_last_has_names() {
+        let mut table = Table::new(1, 8);
+        for key in 0..5000_u32 {
+            let at = table.slot_of(&key.to_be_bytes().repeat(1 + key as usize % 40));
+            table.slot(at).rare().base = u64::from(key % 3).into();
+        }
+        let names = BTreeSet::from([1, 2, 3]);
+        let (room, others) = (16_000, 200);
+        let (mut next, mut bases, mut chunks) = (0, 0, 0);
+        loop {
+            let (chunk, _) = Chunk::gather(next, &table, room, others, 9, || names.clone());
+            let body = chunk.encode();
+            assert!(body.len() <= room);
+            assert_eq!(
+                Chunk::decode(&mut Reader::new(&body), 1).as_ref(),
+                Ok(&chunk)
+            );
+            assert_eq!(chunk.first, next);
+            bases += chunk.bases.len();
+            chunks += 1;
+            next = chunk.next;
+            if next == 0 {
+                assert_eq!(chunk.names, names);
+                break;
+            }
+            assert!(chunk.names.is_empty());
+        }
+        assert!(chunks > 10);
+        assert_eq!(bases, (0..5000).filter(|key| key % 3 != 0).count());
+    }
+}

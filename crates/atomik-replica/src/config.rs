@@ -1,0 +1,155 @@
+//! The configuration of a replica.
+
+use crate::error::ConfigError;
+use crate::operation::View;
+use crate::origin::{Incarnation, Trust};
+use crate::sketch::Sketch;
+use crate::value::MAX_WORDS;
+
+/// The configuration of a replica.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The keyspace's name. All replicas of a keyspace use the same name, words, view and secret.
+    pub keyspace: String,
+    /// 64-bit words per value, 1 to [`MAX_WORDS`](crate::MAX_WORDS).
+    pub words: usize,
+    /// How the words are interpreted.
+    pub view: View,
+    /// 256 bits known only to members. They authenticate messages and key the digests. Someone who
+    /// has the secret but no key on the member list can read and waste bandwidth, but cannot change
+    /// anything.
+    pub secret: [u8; 32],
+    /// This replica's key and the members whose changes it accepts.
+    pub trust: Trust,
+    /// 128 random bits, drawn anew at every start. They are used if the replica has no memory or
+    /// finds that it lost some.
+    pub incarnation: Incarnation,
+    /// Whether the records given to [`Replica::open`](crate::Replica::open) are known to include
+    /// everything that was ever acknowledged as persisted. If not, the replica continues as a new
+    /// origin.
+    ///
+    /// The new origin becomes durable with the first stored batch. A replica that stops before that
+    /// finds its old records again, so it must be opened with `false` again; otherwise it would
+    /// resume the origin whose memory was lost. Either keep reporting the loss until then, as
+    /// `atomik-store` does, or persist the first [`Event::Flush`](crate::Event::Flush), which
+    /// always has something to store, before doing anything else. Records written under another key
+    /// than the configured one are never resumed, regardless of this setting.
+    pub kept_memory: bool,
+    /// How many of its own batches the replica keeps for [`Event::Undo`](crate::Event::Undo).
+    pub undo_batches: usize,
+    /// The largest message in bytes; at least 16,384, so that every entry fits.
+    pub message_bytes: usize,
+    /// The number of [`Event::Tick`](crate::Event::Tick)s between two comparisons with a peer.
+    pub sync_ticks: u32,
+    /// Cells per subtable of the digest: [`Config::DIGEST_CELLS`] or a divisor of it, at least 8,
+    /// and the same on all members. A cell takes 48 bytes of memory. One exchange can decode up to
+    /// two differences per cell; larger differences are resolved by a full pass over the table.
+    pub digest_cells: usize,
+}
+
+impl Config {
+    /// The default of [`digest_cells`](Self::digest_cells).
+    pub const DIGEST_CELLS: usize = Sketch::FULL;
+
+    /// A [`View::Raw`] keyspace with the default limits: 4096 batches of undo, messages of 60,000
+    /// bytes, a comparison on every tick.
+    pub fn new(
+        keyspace: &str,
+        words: usize,
+        secret: [u8; 32],
+        trust: Trust,
+        incarnation: Incarnation,
+    ) -> Self {
+        Self {
+            keyspace: keyspace.to_owned(),
+            words,
+            view: View::Raw,
+            secret,
+            trust,
+            incarnation,
+            kept_memory: true,
+            undo_batches: 4096,
+            message_bytes: 60_000,
+            sync_ticks: 1,
+            digest_cells: Self::DIGEST_CELLS,
+        }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if !(1..=MAX_WORDS).contains(&self.words) {
+            return Err(ConfigError::Words { found: self.words });
+        }
+        if self.keyspace.is_empty() {
+            return Err(ConfigError::Keyspace);
+        }
+        if self.message_bytes < ConfigError::LEAST_MESSAGE_BYTES {
+            return Err(ConfigError::MessageBytes {
+                found: self.message_bytes,
+            });
+        }
+        if !Sketch::is_size(self.digest_cells) {
+            return Err(ConfigError::DigestCells {
+                found: self.digest_cells,
+                full: Self::DIGEST_CELLS,
+            });
+        }
+        if self.sync_ticks == 0 {
+            return Err(ConfigError::SyncTicks);
+        }
+        if !self.trust.allowed().contains(&self.trust.key()) {
+            return Err(ConfigError::NotAMember);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        let trust = Trust::Unsigned {
+            key: [1; 32],
+            allowed: vec![[1; 32]],
+        };
+        Config::new("test", 1, [0; 32], trust, [0; 16])
+    }
+
+    #[test]
+    fn each_limit_is_checked_at_its_edge() {
+        let check = |change: fn(&mut Config)| {
+            let mut config = config();
+            change(&mut config);
+            config.check()
+        };
+        assert_eq!(check(|_| ()), Ok(()));
+        assert_eq!(check(|c| c.words = 16), Ok(()));
+        assert_eq!(
+            check(|c| c.words = 17),
+            Err(ConfigError::Words { found: 17 })
+        );
+        assert_eq!(check(|c| c.words = 0), Err(ConfigError::Words { found: 0 }));
+        assert_eq!(check(|c| c.keyspace.clear()), Err(ConfigError::Keyspace));
+        assert_eq!(check(|c| c.message_bytes = 16_384), Ok(()));
+        assert_eq!(
+            check(|c| c.message_bytes = 16_383),
+            Err(ConfigError::MessageBytes { found: 16_383 })
+        );
+        assert_eq!(check(|c| c.digest_cells = 8), Ok(()));
+        assert_eq!(
+            check(|c| c.digest_cells = 13),
+            Err(ConfigError::DigestCells {
+                found: 13,
+                full: Config::DIGEST_CELLS
+            })
+        );
+        assert_eq!(check(|c| c.sync_ticks = 0), Err(ConfigError::SyncTicks));
+        assert_eq!(
+            check(|c| c.trust = Trust::Unsigned {
+                key: [2; 32],
+                allowed: vec![[1; 32]]
+            }),
+            Err(ConfigError::NotAMember)
+        );
+    }
+}

@@ -1,0 +1,152 @@
+//! Errors of opening a replica and of local operations.
+
+use crate::operation::View;
+use crate::origin::hex;
+
+/// Why a local event was refused. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpError {
+    /// The key is empty or too long.
+    #[error("the key has {length} bytes: use a key of 1 to 1024 bytes")]
+    Key {
+        /// Its length in bytes.
+        length: usize,
+    },
+    /// The value has the wrong number of words.
+    #[error(
+        "the value has {found} words of 64 bits, but the values of this keyspace have {wanted}"
+    )]
+    Words {
+        /// Words of the value.
+        found: usize,
+        /// Words of the keyspace's values.
+        wanted: usize,
+    },
+    /// The flag lies beyond the words of a value.
+    #[error("there is no flag {flag}: the keyspace has flags 0 to {last}")]
+    Flag {
+        /// The requested flag.
+        flag: usize,
+        /// The last flag.
+        last: usize,
+    },
+    /// The keyspace's view does not allow this operation.
+    #[error(
+        "a keyspace with view {view:?} does not accept this operation: see the documentation of \
+         the view for those it accepts"
+    )]
+    View {
+        /// The keyspace's view.
+        view: View,
+    },
+    /// The batch does not exist or is no longer kept.
+    #[error("batch {0} cannot be undone: only the last {1} batches of this replica are kept")]
+    NoBatch(u64, usize),
+    /// The batch has already been undone.
+    #[error("batch {0} has already been undone: undo the undo to reapply it")]
+    Undone(u64),
+    /// There is no such checkpoint.
+    #[error("there is no checkpoint {0}: list the checkpoints to see their numbers")]
+    NoCheckpoint(u32),
+    /// The replica has retired ([`Event::Retire`](crate::Event::Retire)) or was stopped
+    /// ([`Notice::Stopped`](crate::Notice::Stopped)).
+    #[error("this replica has retired: restart it to continue as a new origin")]
+    Retired,
+}
+
+/// Why a configuration is invalid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// [`Config::words`](crate::Config::words) is out of range.
+    #[error(
+        "a value cannot have {found} words: use 1 to {}",
+        crate::value::MAX_WORDS
+    )]
+    Words {
+        /// The configured number.
+        found: usize,
+    },
+    /// [`Config::keyspace`](crate::Config::keyspace) is empty.
+    #[error("the keyspace has no name: give it one")]
+    Keyspace,
+    /// [`Config::message_bytes`](crate::Config::message_bytes) is too small.
+    #[error(
+        "messages of {found} bytes are too small for the largest entry: allow at least {}",
+        Self::LEAST_MESSAGE_BYTES
+    )]
+    MessageBytes {
+        /// The configured number.
+        found: usize,
+    },
+    /// [`Config::digest_cells`](crate::Config::digest_cells) is not a valid size.
+    #[error("the digest cannot have {found} cells: use {full} or a divisor of it, at least 8")]
+    DigestCells {
+        /// The configured number.
+        found: usize,
+        /// The largest number.
+        full: usize,
+    },
+    /// [`Config::sync_ticks`](crate::Config::sync_ticks) is 0.
+    #[error("sync_ticks is 0: use 1 to compare on every tick")]
+    SyncTicks,
+    /// The member list lacks this replica's own key.
+    #[error(
+        "this replica's public key is not on the keyspace's member list: add it there, on every \
+         member"
+    )]
+    NotAMember,
+}
+
+impl ConfigError {
+    /// The smallest valid [`Config::message_bytes`](crate::Config::message_bytes).
+    pub(crate) const LEAST_MESSAGE_BYTES: usize = 16_384;
+}
+
+/// Why a replica could not be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The configuration is invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The records belong to another keyspace.
+    #[error(
+        "the data folder holds keyspace `{found}`, not `{wanted}`: use the folder of this \
+         keyspace or an empty one"
+    )]
+    Keyspace {
+        /// The stored keyspace: name, words and view.
+        found: String,
+        /// The configured keyspace.
+        wanted: String,
+    },
+    /// The records were written by a newer version of this program.
+    #[error(
+        "the data folder has format {found}, but this program writes format {wanted}: use the \
+         newer program"
+    )]
+    Format {
+        /// The stored format.
+        found: u8,
+        /// This program's format.
+        wanted: u8,
+    },
+    /// A record is damaged.
+    #[error(
+        "record {record} of the data folder is damaged: move the folder away and start with an \
+         empty one; the peers will send back everything that was ever published"
+    )]
+    Damaged {
+        /// The record's key in hexadecimal.
+        record: String,
+    },
+}
+
+/// The error for a damaged record with this key.
+pub(crate) fn damaged(record: &[u8]) -> OpenError {
+    OpenError::Damaged {
+        record: hex(record),
+    }
+}

@@ -1,0 +1,93 @@
+//! The inputs and outputs of a replica.
+
+use atomik_algebra::Response;
+use smallvec::SmallVec;
+
+use crate::notice::Notice;
+use crate::operation::LocalOp;
+use crate::origin::OriginId;
+use crate::value::Value;
+
+/// The messaging engine's name for a peer. The replica only compares these.
+pub type PeerId = [u8; 16];
+
+/// A stored record: its key, and its value or `None` to delete it.
+pub type Record = (Vec<u8>, Option<Vec<u8>>);
+
+/// An input of a replica.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// One operation, as a batch of its own.
+    Op(&'a LocalOp<'a>),
+    /// Operations in order: all of them or, if any is refused, none. They are persisted together.
+    /// Peers may see some keys of a batch before others.
+    Batch(&'a [LocalOp<'a>]),
+    /// Undoes an earlier batch of this replica by applying its deltas again. An undo is itself a
+    /// batch, so undoing it redoes the original.
+    Undo(u64),
+    /// Records the state of every key under a new checkpoint number, with this name.
+    Checkpoint(&'a str),
+    /// Deletes a checkpoint.
+    DropCheckpoint(u32),
+    /// Leaves the keyspace for good: no more operations are accepted. Once every member has
+    /// attested that it knows all changes of this origin, they fold it into the base.
+    Retire,
+    /// Hands changes to storage, unless the previous batch of records is still being written.
+    Flush,
+    /// Storage has made the batch with this ticket durable, according to its policy.
+    Persisted(u64),
+    /// Some time has passed.
+    Tick,
+    /// A message from a peer has arrived.
+    Message {
+        /// The sender according to the engine; used only to address replies.
+        from: PeerId,
+        /// The message.
+        bytes: &'a [u8],
+    },
+    /// A peer is reachable.
+    PeerUp(PeerId),
+    /// A peer is no longer reachable.
+    PeerDown(PeerId),
+}
+
+/// An output of a replica, to be carried out by its caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Effect {
+    /// Send a message to one peer. It may be lost.
+    Send {
+        /// The recipient.
+        to: PeerId,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Send a message to every peer. It may be lost.
+    Broadcast {
+        /// A unique name for engines that drop duplicates: origin and frame number.
+        id: (OriginId, u64),
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Store these records atomically, then report [`Event::Persisted`].
+    Persist {
+        /// The number of this batch of records.
+        ticket: u64,
+        /// The records.
+        records: Vec<Record>,
+    },
+    /// Report to whoever is interested.
+    Notify(Notice),
+}
+
+/// The result of an accepted event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The operation is acknowledged once this ticket is persisted; 0 if there was nothing to
+    /// persist.
+    pub ticket: u64,
+    /// The batch's number for [`Event::Undo`]; `None` if the batch changed nothing or undo is
+    /// disabled. For a new checkpoint, its number.
+    pub number: Option<u64>,
+    /// One response per operation, as defined in `docs/spec.md`, section 1.
+    pub responses: SmallVec<[Option<Response<Value>>; 1]>,
+}

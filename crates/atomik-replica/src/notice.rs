@@ -1,0 +1,180 @@
+//! What a replica reports: changes, conflicts, refusals, and events in the life of origins.
+
+use smallvec::SmallVec;
+
+use crate::event::PeerId;
+use crate::origin::{OriginId, PublicKey, hex};
+use crate::value::Value;
+
+/// Two origins changed the same bits concurrently. Xor has combined the changes, which may not be
+/// what either writer intended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Overlap {
+    /// The key.
+    pub key: Box<[u8]>,
+    /// The bits that both changed.
+    pub bits: Value,
+    /// The resulting state.
+    pub state: Value,
+    /// The other origin and this replica's own, each with the version up to which its changes are
+    /// included.
+    pub origins: [(OriginId, u64); 2],
+}
+
+impl Overlap {
+    /// In a [`View::Flags`](crate::View::Flags) keyspace: flags that both switched on and that are
+    /// off as a result, unless a third writer changed them.
+    pub fn both_on(&self) -> Value {
+        self.bits.and_not(&self.state)
+    }
+
+    /// In a [`View::Flags`](crate::View::Flags) keyspace: flags that both switched off and that are
+    /// on as a result, unless a third writer changed them.
+    pub fn both_off(&self) -> Value {
+        self.bits.and(&self.state)
+    }
+}
+
+/// A report from a replica.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Notice {
+    /// A subscribed key has a new state.
+    Changed {
+        /// The key.
+        key: Box<[u8]>,
+        /// Its new state.
+        state: Value,
+        /// The change: old xor new.
+        delta: Value,
+        /// The origin of the change; `None` if the change came with an adopted base.
+        origin: Option<OriginId>,
+        /// The subscriptions whose prefix matches.
+        subscriptions: SmallVec<[u32; 2]>,
+    },
+    /// This replica and another changed the same bits concurrently. Of every such pair at least one
+    /// writer is notified; third parties are not.
+    Overlap(Overlap),
+    /// A key of a [`View::Cell`](crate::View::Cell) keyspace has a second writer.
+    SecondWriter {
+        /// The key.
+        key: Box<[u8]>,
+        /// Both writers.
+        origins: [OriginId; 2],
+    },
+    /// A message, or part of one, was refused and has changed nothing.
+    Refused {
+        /// The peer that delivered it. Another peer may be to blame.
+        from: PeerId,
+        /// The reason.
+        reason: Refusal,
+    },
+    /// A peer knows changes of this origin that the replica itself does not: either its memory was
+    /// lost or its key is in use elsewhere. The replica continues as a new origin.
+    MemoryLost {
+        /// The origin until now.
+        old: OriginId,
+        /// The origin from now on.
+        new: OriginId,
+    },
+    /// The replica lost its memory a second time since it was opened, or its key and incarnation
+    /// are in use elsewhere. It accepts no more operations: make sure that no copy of it is
+    /// running, then reopen it with a new incarnation.
+    Stopped {
+        /// The origin of which peers know more than this replica does.
+        origin: OriginId,
+    },
+    /// An origin has been folded into the base.
+    Folded(OriginId),
+    /// This replica came too late to fold these origins itself and adopted a peer's base.
+    BaseAdopted {
+        /// The peer.
+        from: PeerId,
+        /// The newly folded origins.
+        origins: Vec<OriginId>,
+    },
+    /// A peer folded the same origins into a different base, so one of the two replicas is broken.
+    /// Compare both with a third.
+    BaseDiverged {
+        /// The peer.
+        from: PeerId,
+    },
+    /// A peer has the same changes, base and ledger as this replica.
+    InSync {
+        /// The peer.
+        from: PeerId,
+    },
+}
+
+/// Why something from a peer was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The authentication code is wrong: the message belongs to another keyspace, was made with
+    /// another secret, or is damaged.
+    #[error(
+        "not a message of this keyspace: it was made with another name, secret or number of \
+         words, or it is damaged"
+    )]
+    NotAMember,
+    /// The message has another version of the wire format.
+    #[error("wire format {found}, but this replica uses {wanted}: update the older side")]
+    Format {
+        /// The message's version.
+        found: u8,
+        /// This replica's version.
+        wanted: u8,
+    },
+    /// The message is authentic but malformed.
+    #[error(
+        "a malformed message from a member: its program is faulty or of another version; update \
+         the older side"
+    )]
+    Malformed,
+    /// Signed with a key that is not on the member list.
+    #[error(
+        "origin {origin}: key {} is not on the keyspace's member list: add it there if it belongs \
+         to a member",
+        hex(.key)
+    )]
+    UnknownKey {
+        /// The origin.
+        origin: OriginId,
+        /// Its key.
+        key: PublicKey,
+    },
+    /// The signature does not match.
+    #[error("origin {origin}: the signature does not match, so the changes were forged or damaged")]
+    Forged {
+        /// The origin that the changes claim to come from.
+        origin: OriginId,
+    },
+    /// An origin signed two contents for one version of a key.
+    #[error(
+        "origin {origin} signed two contents as version {version} of one key: it is faulty or \
+         dishonest, and its changes are no longer accepted"
+    )]
+    Equivocation {
+        /// The origin.
+        origin: OriginId,
+        /// The key.
+        key: Box<[u8]>,
+        /// The version.
+        version: u64,
+        /// Both signed excerpts, the one held here first. The first is empty if this replica itself
+        /// made the change.
+        evidence: [Vec<u8>; 2],
+    },
+    /// The origin equivocated earlier.
+    #[error("origin {origin} has equivocated, and its changes are no longer accepted")]
+    Quarantined {
+        /// The origin.
+        origin: OriginId,
+    },
+    /// More origins than a replica keeps.
+    #[error("origin {origin}: there are too many origins; fold retired ones to make room")]
+    TooManyOrigins {
+        /// The origin.
+        origin: OriginId,
+    },
+}

@@ -1,0 +1,190 @@
+//! The origins that a replica knows.
+
+use core::hash::{Hash, Hasher};
+use std::collections::{BTreeSet, HashMap};
+
+use crate::origin::{Author, OriginId};
+
+/// The maximum number of origins, including folded ones. It stops a member from inventing
+/// incarnations without end, and the short names of that many, 8 bytes each, fit in the smallest
+/// message.
+const MAX_ORIGINS: usize = 1800;
+
+/// A known origin.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Origin {
+    pub(crate) id: OriginId,
+    pub(crate) author: Author,
+    /// Whether it signed two contents for one version.
+    pub(crate) quarantined: bool,
+    /// The highest frame number received from it.
+    pub(crate) frame: u64,
+}
+
+/// All known origins. An origin's *place* is its index, which never changes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Origins {
+    list: Vec<Origin>,
+    places: HashMap<OriginId, u32>,
+    own: u32,
+    /// Places whose record is to be stored.
+    unstored: BTreeSet<u32>,
+}
+
+impl Hash for Origins {
+    /// Omits the index, which follows from the list.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.list, self.own, &self.unstored).hash(state);
+    }
+}
+
+impl Origins {
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_ORIGINS
+    }
+
+    /// All origins, by place.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Origin)> {
+        (0..).zip(&self.list)
+    }
+
+    pub(crate) fn get(&self, place: u32) -> &Origin {
+        &self.list[place as usize]
+    }
+
+    pub(crate) fn id(&self, place: u32) -> OriginId {
+        self.get(place).id
+    }
+
+    pub(crate) fn place(&self, id: OriginId) -> Option<u32> {
+        self.places.get(&id).copied()
+    }
+
+    /// The place of this replica's own origin.
+    pub(crate) fn own(&self) -> u32 {
+        self.own
+    }
+
+    /// This replica's own origin.
+    pub(crate) fn own_id(&self) -> OriginId {
+        self.id(self.own)
+    }
+
+    pub(crate) fn set_own(&mut self, place: u32) {
+        self.own = place;
+    }
+
+    /// Whether this replica can sign for an origin, because it has the same key and at most another
+    /// incarnation.
+    pub(crate) fn is_ours(&self, place: u32) -> bool {
+        self.get(place).author.key == self.get(self.own).author.key
+    }
+
+    /// The place of an author's origin, which is added if it is unknown.
+    pub(crate) fn enter(&mut self, author: Author) -> u32 {
+        let id = author.origin();
+        if let Some(place) = self.place(id) {
+            return place;
+        }
+        let place = self.list.len() as u32;
+        self.restore(Origin {
+            id,
+            author,
+            quarantined: false,
+            frame: 0,
+        });
+        self.unstored.insert(place);
+        place
+    }
+
+    /// Adds a stored origin in the next place.
+    pub(crate) fn restore(&mut self, origin: Origin) {
+        self.places.insert(origin.id, self.list.len() as u32);
+        self.list.push(origin);
+    }
+
+    /// Records that a frame with this number has arrived.
+    pub(crate) fn note_frame(&mut self, place: u32, number: u64) {
+        let frame = &mut self.list[place as usize].frame;
+        *frame = (*frame).max(number);
+    }
+
+    /// Ignores an origin from now on.
+    pub(crate) fn quarantine(&mut self, place: u32) {
+        self.list[place as usize].quarantined = true;
+        self.touch(place);
+    }
+
+    /// Queues an origin's record to be stored.
+    pub(crate) fn touch(&mut self, place: u32) {
+        self.unstored.insert(place);
+    }
+
+    pub(crate) fn is_unstored(&self) -> bool {
+        !self.unstored.is_empty()
+    }
+
+    /// Takes the origins to be stored off the queue, in ascending order.
+    pub(crate) fn take_unstored(&mut self) -> BTreeSet<u32> {
+        core::mem::take(&mut self.unstored)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn author(key: u8, incarnation: u8) -> Author {
+        Author {
+            key: [key; 32],
+            incarnation: [incarnation; 16],
+        }
+    }
+
+    #[test]
+    fn an_origin_has_one_place_and_is_ours_by_its_key() {
+        let mut origins = Origins::default();
+        let places = [(1, 1), (2, 1), (1, 2), (2, 1)].map(|(k, i)| origins.enter(author(k, i)));
+        assert_eq!(places, [0, 1, 2, 1]);
+        assert_eq!(origins.place(author(1, 2).origin()), Some(2));
+        assert_eq!(origins.place(author(3, 1).origin()), None);
+        origins.set_own(2);
+        assert_eq!(
+            [0, 1, 2].map(|place| origins.is_ours(place)),
+            [true, false, true]
+        );
+        assert_eq!(origins.own_id(), author(1, 2).origin());
+    }
+
+    #[test]
+    fn what_changes_is_queued_to_be_stored_except_frame_numbers() {
+        let mut origins = Origins::default();
+        let place = origins.enter(author(1, 1));
+        assert_eq!(origins.take_unstored(), BTreeSet::from([place]));
+        origins.enter(author(1, 1));
+        origins.note_frame(place, 9);
+        origins.note_frame(place, 3);
+        assert!(!origins.is_unstored());
+        assert_eq!(origins.get(place).frame, 9);
+        origins.quarantine(place);
+        assert!(origins.is_unstored() && origins.get(place).quarantined);
+    }
+
+    #[test]
+    fn the_number_of_origins_is_bounded() {
+        let mut origins = Origins::default();
+        while !origins.is_full() {
+            let mut incarnation = [0; 16];
+            incarnation[..8].copy_from_slice(&origins.len().to_le_bytes());
+            origins.enter(Author {
+                key: [1; 32],
+                incarnation,
+            });
+        }
+        assert_eq!(origins.len(), MAX_ORIGINS);
+    }
+}

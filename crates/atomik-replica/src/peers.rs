@@ -1,0 +1,86 @@
+//! The reachable peers, and whose turn it is to be compared with.
+
+use core::hash::{Hash, Hasher};
+
+use crate::event::PeerId;
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peers {
+    up: Vec<PeerId>,
+    turn: usize,
+    ticks: u32,
+}
+
+impl Hash for Peers {
+    /// Omits the number of ticks, which only ever grows: model checkers would never see a state
+    /// again.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.up, self.turn).hash(state);
+    }
+}
+
+impl Peers {
+    pub(crate) fn add(&mut self, peer: PeerId) {
+        if !self.is_up(peer) {
+            self.up.push(peer);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, peer: PeerId) {
+        self.up.retain(|known| *known != peer);
+    }
+
+    pub(crate) fn is_up(&self, peer: PeerId) -> bool {
+        self.up.contains(&peer)
+    }
+
+    /// The reachable peers.
+    pub(crate) fn up(&self) -> &[PeerId] {
+        &self.up
+    }
+
+    /// The number of ticks so far, wrapping.
+    pub(crate) fn ticks(&self) -> u32 {
+        self.ticks
+    }
+
+    /// Counts a tick. Every `period` ticks it is the next peer's turn to be compared with.
+    pub(crate) fn tick(&mut self, period: u32) -> Option<PeerId> {
+        self.ticks = self.ticks.wrapping_add(1);
+        if !self.ticks.is_multiple_of(period) || self.up.is_empty() {
+            return None;
+        }
+        self.turn = (self.turn + 1) % self.up.len();
+        Some(self.up[self.turn])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reachable_peer_gets_its_turn_once_a_round() {
+        let mut peers = Peers::default();
+        assert_eq!(peers.tick(1), None);
+        for n in [1, 2, 3, 2] {
+            peers.add([n; 16]);
+        }
+        let mut round: Vec<_> = (0..3).filter_map(|_| peers.tick(1)).collect();
+        round.sort_unstable();
+        assert_eq!(round, [[1; 16], [2; 16], [3; 16]]);
+        peers.remove([2; 16]);
+        let mut round: Vec<_> = (0..2).filter_map(|_| peers.tick(1)).collect();
+        round.sort_unstable();
+        assert_eq!(round, [[1; 16], [3; 16]]);
+    }
+
+    #[test]
+    fn between_two_turns_lie_as_many_ticks_as_configured() {
+        let mut peers = Peers::default();
+        peers.add([1; 16]);
+        let turns: Vec<_> = (0..9).map(|_| peers.tick(3).is_some()).collect();
+        let expected: Vec<_> = (1..=9).map(|tick| tick % 3 == 0).collect();
+        assert_eq!((turns, peers.ticks()), (expected, 9));
+    }
+}

@@ -1,0 +1,266 @@
+//! Publication: own changes wait for storage before peers may see them.
+//!
+//! An own change is first *waiting*. A flush hands it to storage together with the frames that will
+//! announce it; until storage confirms, it is *in flight*. Then the frames are sent. At most one
+//! batch of records is in flight. Because nothing is sent before it is durable, a crash can never
+//! make an origin publish two contents under one version.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::entry::Change;
+use crate::origins::Origins;
+use crate::slot::Published;
+use crate::table::Table;
+
+/// What was handed to storage and is not confirmed yet.
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Flight {
+    ticket: u64,
+    /// Slots with an own change: what the digest is to hold, and the change published before.
+    pub(crate) own: Vec<(u32, Published, Option<Change>)>,
+    /// Frames to broadcast, with their numbers.
+    pub(crate) frames: Vec<(u64, Vec<u8>)>,
+}
+
+#[derive(Clone, Debug, Hash)]
+pub(crate) struct Publication {
+    /// Slots with an own change to publish, each with the change published before.
+    waiting: Vec<(u32, Option<Change>)>,
+    flight: Option<Flight>,
+    /// The last ticket handed to storage.
+    issued: u64,
+    /// The last ticket that storage confirmed.
+    durable: u64,
+    /// The number of frames made by this replica.
+    frames: u64,
+    /// Whether something changed that is stored in the `m` record only.
+    meta_changed: bool,
+}
+
+impl Default for Publication {
+    /// A new replica has its identity to store.
+    fn default() -> Self {
+        Self {
+            waiting: Vec::new(),
+            flight: None,
+            issued: 0,
+            durable: 0,
+            frames: 0,
+            meta_changed: true,
+        }
+    }
+}
+
+impl Publication {
+    /// The publication of a replica read from storage, where everything issued is durable.
+    pub(crate) fn restored(issued: u64, frames: u64) -> Self {
+        Self {
+            issued,
+            durable: issued,
+            frames,
+            meta_changed: false,
+            ..Self::default()
+        }
+    }
+
+    /// Queues the own change of a slot, given the change published before.
+    pub(crate) fn wait(&mut self, at: u32, before: Option<Change>) {
+        self.waiting.push((at, before));
+    }
+
+    /// Takes the waiting changes in order to launch them.
+    pub(crate) fn take_waiting(&mut self) -> Vec<(u32, Option<Change>)> {
+        core::mem::take(&mut self.waiting)
+    }
+
+    /// The number for another frame.
+    pub(crate) fn next_frame(&mut self) -> u64 {
+        self.frames += 1;
+        self.frames
+    }
+
+    /// The number of frames made so far.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The last ticket handed to storage.
+    pub(crate) fn issued(&self) -> u64 {
+        self.issued
+    }
+
+    /// Puts changes and frames in flight; returns the ticket. Nothing may be in flight already.
+    pub(crate) fn launch(
+        &mut self,
+        own: Vec<(u32, Published, Option<Change>)>,
+        frames: Vec<(u64, Vec<u8>)>,
+    ) -> u64 {
+        debug_assert!(self.flight.is_none());
+        self.issued += 1;
+        self.meta_changed = false;
+        self.flight = Some(Flight {
+            ticket: self.issued,
+            own,
+            frames,
+        });
+        self.issued
+    }
+
+    /// Takes what is in flight under this ticket, which has become durable.
+    pub(crate) fn confirm(&mut self, ticket: u64) -> Option<Flight> {
+        let flight = self.flight.take_if(|flight| flight.ticket == ticket)?;
+        self.durable = ticket;
+        Some(flight)
+    }
+
+    pub(crate) fn is_in_flight(&self) -> bool {
+        self.flight.is_some()
+    }
+
+    /// Whether all own changes are published.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.waiting.is_empty()
+            && self
+                .flight
+                .as_ref()
+                .is_none_or(|flight| flight.own.is_empty())
+    }
+
+    /// Own changes that have not been sent, by slot: for each the change published before.
+    pub(crate) fn unsent(&self) -> HashMap<u32, Option<&Change>> {
+        let waiting = self
+            .waiting
+            .iter()
+            .map(|(at, before)| (*at, before.as_ref()));
+        let flying = self
+            .flight
+            .iter()
+            .flat_map(|flight| &flight.own)
+            .map(|(at, _, before)| (*at, before.as_ref()));
+        // If a slot is in both, the one in flight is older.
+        waiting.chain(flying).collect()
+    }
+
+    /// Cancels the publication of all unsent changes; returns them by slot, each with the change
+    /// published before. Storage may nevertheless have what was in flight.
+    pub(crate) fn take_back(&mut self) -> BTreeMap<u32, Option<Change>> {
+        let mut unsent: BTreeMap<_, _> = self.take_waiting().into_iter().collect();
+        let flying = self.flight.take().map(|flight| flight.own);
+        // If a slot is in both, the one in flight is older.
+        for (at, _, before) in flying.unwrap_or_default() {
+            unsent.insert(at, before);
+        }
+        unsent
+    }
+
+    /// Marks the `m` record to be stored.
+    pub(crate) fn touch_meta(&mut self) {
+        self.meta_changed = true;
+    }
+
+    /// Whether there is something to hand to storage.
+    pub(crate) fn is_unflushed(&self, table: &Table, origins: &Origins) -> bool {
+        table.unstored() > 0 || self.meta_changed || origins.is_unstored()
+    }
+
+    /// The ticket of the next batch of records.
+    pub(crate) fn next_ticket(&self) -> u64 {
+        self.issued + 1
+    }
+
+    /// The ticket that makes everything in memory durable.
+    pub(crate) fn next_durable(&self, table: &Table, origins: &Origins) -> u64 {
+        if self.is_unflushed(table, origins) {
+            self.next_ticket()
+        } else if self.is_in_flight() {
+            self.issued
+        } else {
+            self.durable
+        }
+    }
+
+    /// Whether storage has confirmed a ticket.
+    pub(crate) fn is_durable(&self, ticket: u64) -> bool {
+        ticket <= self.durable
+    }
+
+    /// Whether storage has confirmed everything handed to it. Batches that were
+    /// [taken back](Self::take_back) stay unconfirmed until a later one is confirmed.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.is_durable(self.issued)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::entry::SeenList;
+    use crate::slot::UNPUBLISHED;
+
+    fn change(version: u64) -> Option<Change> {
+        Some(Change {
+            version,
+            accumulator: version.into(),
+            seen: SeenList::default(),
+        })
+    }
+
+    /// Launches the waiting changes.
+    fn launch(publication: &mut Publication) -> u64 {
+        let waiting = publication.take_waiting();
+        let own = waiting
+            .into_iter()
+            .map(|(at, before)| (at, UNPUBLISHED, before));
+        publication.launch(own.collect(), Vec::new())
+    }
+
+    #[test]
+    fn only_the_ticket_in_flight_is_confirmed_and_only_once() {
+        let mut publication = Publication::default();
+        publication.wait(3, None);
+        assert!(!publication.is_complete());
+        let ticket = launch(&mut publication);
+        assert!(publication.confirm(ticket + 1).is_none());
+        assert!(!publication.is_durable(ticket) && !publication.is_complete());
+        let flight = publication.confirm(ticket).unwrap();
+        assert_eq!(flight.own, [(3, UNPUBLISHED, None)]);
+        assert!(publication.is_durable(ticket) && publication.is_complete());
+        assert!(publication.confirm(ticket).is_none());
+    }
+
+    #[test]
+    fn of_a_slot_that_waits_and_flies_the_oldest_published_change_counts() {
+        let mut publication = Publication::default();
+        publication.wait(1, change(1));
+        let ticket = launch(&mut publication);
+        publication.wait(1, change(2));
+        publication.wait(2, None);
+        let unsent = publication.unsent();
+        assert_eq!(unsent[&1], change(1).as_ref());
+        assert_eq!(unsent[&2], None);
+        let taken = BTreeMap::from([(1, change(1)), (2, None)]);
+        assert_eq!(publication.take_back(), taken);
+        assert!(publication.is_complete() && publication.unsent().is_empty());
+        assert!(publication.confirm(ticket).is_none());
+        assert!(!publication.is_confirmed(), "storage may have it, or not");
+        let next = launch(&mut publication);
+        publication.confirm(next).unwrap();
+        assert!(publication.is_confirmed());
+    }
+
+    #[test]
+    fn everything_is_durable_with_the_next_ticket_the_one_in_flight_or_the_last() {
+        let (mut table, origins) = (Table::new(1, 8), Origins::default());
+        let mut publication = Publication::restored(7, 3);
+        assert_eq!(publication.next_durable(&table, &origins), 7);
+        table.slot_of(b"k");
+        assert_eq!(publication.next_durable(&table, &origins), 8);
+        table.take_unstored();
+        let ticket = launch(&mut publication);
+        assert_eq!((ticket, publication.next_durable(&table, &origins)), (8, 8));
+        publication.touch_meta();
+        assert_eq!(publication.next_durable(&table, &origins), 9);
+    }
+}

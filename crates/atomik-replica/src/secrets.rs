@@ -1,0 +1,92 @@
+//! The keys derived from a keyspace's secret, and the keyed hashes made with them.
+
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
+
+use crate::entry::Tag;
+use crate::origin::{OriginId, truncated};
+
+/// Keys derived from a keyspace's secret, its name and its number of words, so that nothing hashed
+/// or signed in one keyspace is valid in another. Debug output does not show them.
+#[derive(Clone)]
+pub(crate) struct Secrets {
+    leaf: [u8; 32],
+    node: [u8; 32],
+    frame: [u8; 32],
+    message: [u8; 32],
+    base: [u8; 32],
+    place: [u8; 16],
+}
+
+impl core::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Secrets")
+    }
+}
+
+impl Secrets {
+    pub(crate) fn new(secret: &[u8; 32], keyspace: &str, words: usize) -> Self {
+        let derive = |purpose: &str| {
+            let mut hasher = blake3::Hasher::new_derive_key(purpose);
+            hasher
+                .update(secret)
+                .update(&(words as u64).to_le_bytes())
+                .update(keyspace.as_bytes());
+            *hasher.finalize().as_bytes()
+        };
+        let place = derive("atomik 1 place");
+        Self {
+            leaf: derive("atomik 1 leaf"),
+            node: derive("atomik 1 node"),
+            frame: derive("atomik 1 frame"),
+            message: derive("atomik 1 message"),
+            base: derive("atomik 1 base"),
+            place: core::array::from_fn(|i| place[i]),
+        }
+    }
+
+    /// The tag of an encoded change of an origin.
+    pub(crate) fn leaf(&self, origin: OriginId, encoded: &[u8]) -> Tag {
+        let mut input = SmallVec::<[u8; 128]>::from_slice(&origin.0);
+        input.extend_from_slice(encoded);
+        truncated(blake3::keyed_hash(&self.leaf, &input))
+    }
+
+    /// The tag of two to four subtrees, which fit in one block of the hash.
+    pub(crate) fn node(&self, children: &[Tag]) -> Tag {
+        truncated(blake3::keyed_hash(&self.node, children.as_flattened()))
+    }
+
+    /// The id of an entry in digests.
+    pub(crate) fn id(&self, origin: OriginId, key: &[u8], version: u64, tag: &Tag) -> u64 {
+        let mut hasher = SipHasher13::new_with_key(&self.place);
+        hasher.write(&origin.0);
+        hasher.write(key);
+        crate::sketch::id(hasher.finish() as u32, version, tag)
+    }
+
+    /// The code that proves that a message was made by a member.
+    pub(crate) fn authenticate(&self, message: &[u8]) -> Tag {
+        truncated(blake3::keyed_hash(&self.message, message))
+    }
+
+    /// The hash of something that members compare as a sum: a base, a record of the ledger, or the
+    /// name of a folded origin.
+    pub(crate) fn summand(&self, encoded: &[u8]) -> u128 {
+        u128::from_le_bytes(truncated(blake3::keyed_hash(&self.base, encoded)))
+    }
+
+    /// The bytes that an author signs for a frame or for a statement in the ledger.
+    pub(crate) fn statement(&self, purpose: &str, content: &[u8]) -> Vec<u8> {
+        let mut hasher = blake3::Hasher::new_keyed(&self.frame);
+        hasher
+            .update(&(purpose.len() as u64).to_le_bytes())
+            .update(purpose.as_bytes())
+            .update(content);
+        let mut message = b"atomik 1 ".to_vec();
+        message.extend_from_slice(hasher.finalize().as_bytes());
+        message
+    }
+}

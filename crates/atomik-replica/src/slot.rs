@@ -1,0 +1,180 @@
+//! The slot of a key: its state and the entries of its writers.
+
+use smallvec::SmallVec;
+
+use crate::entry::{Change, Tag};
+use crate::origin::OriginId;
+use crate::secrets::Secrets;
+use crate::sketch::{TAG_BITS, tag_bits};
+use crate::value::Value;
+
+/// Short keys are stored inline, which saves a cache miss.
+pub(crate) type Key = SmallVec<[u8; 16]>;
+
+/// How digests represent an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Published {
+    pub(crate) tag: Tag,
+    /// The id without its low 12 bits, which are also in the tag. Saving two bytes makes an entry
+    /// fit in a cache line.
+    id: [u8; 6],
+}
+
+/// An entry that is not in the digest yet.
+pub(crate) const UNPUBLISHED: Published = Published {
+    tag: [0; 16],
+    id: [0; 6],
+};
+
+impl Published {
+    pub(crate) fn new(
+        secrets: &Secrets,
+        origin: OriginId,
+        key: &[u8],
+        version: u64,
+        tag: Tag,
+    ) -> Self {
+        Self::with_id(secrets.id(origin, key, version, &tag), tag)
+    }
+
+    /// A later version of the same entry. The part of the id that identifies key and origin stays
+    /// the same.
+    pub(crate) fn next(&self, version: u64, tag: Tag) -> Self {
+        Self::with_id(
+            crate::sketch::id((self.id() >> 24) as u32, version, &tag),
+            tag,
+        )
+    }
+
+    fn with_id(id: u64, tag: Tag) -> Self {
+        let [id @ .., _, _] = (id >> TAG_BITS).to_le_bytes();
+        Self { tag, id }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        let [a, b, c, d, e, f] = self.id;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) << TAG_BITS | tag_bits(&self.tag)
+    }
+}
+
+/// In place of an index of evidence: the entry's origin has this replica's key, so that it can be
+/// signed anew.
+pub(crate) const OURS: u32 = u32::MAX;
+
+/// One origin's changes to one key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Entry {
+    /// Place among the replica's origins.
+    pub(crate) origin: u32,
+    /// Place in the archive of evidence, or [`OURS`].
+    pub(crate) evidence: u32,
+    /// The index of the change in the evidence's frame.
+    pub(crate) leaf: u16,
+    /// The published version, as digests represent it. Own entries may have a newer, unpublished
+    /// version.
+    pub(crate) published: Published,
+    pub(crate) change: Change,
+}
+
+/// Properties that most keys lack.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Rare {
+    /// The xor of the accumulators of folded origins.
+    pub(crate) base: Value,
+    /// The state at the last local LOAD, SWAP or DRAIN: the register file's reference.
+    pub(crate) mark: Value,
+    /// States at checkpoints, oldest first. Each applies to the checkpoints after the previous
+    /// item's number, up to and including its own.
+    pub(crate) history: Vec<(u32, Value)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Slot {
+    /// The base xor all accumulators.
+    pub(crate) state: Value,
+    pub(crate) entries: SmallVec<[Entry; 1]>,
+    pub(crate) rare: Option<Box<Rare>>,
+    /// Whether the slot is queued to be stored.
+    pub(crate) unstored: bool,
+    /// Whether the own entry is queued to be published.
+    pub(crate) unpublished: bool,
+}
+
+impl Slot {
+    /// A new slot with the given number of words, queued to be stored.
+    pub(crate) fn new(words: usize) -> Self {
+        Self {
+            state: Value::zero(words),
+            entries: SmallVec::new(),
+            rare: None,
+            unstored: true,
+            unpublished: false,
+        }
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        let words = self.state.words().len();
+        self.rare.get_or_insert_with(|| {
+            Box::new(Rare {
+                base: Value::zero(words),
+                mark: Value::zero(words),
+                history: Vec::new(),
+            })
+        })
+    }
+
+    /// The index of an origin's entry.
+    pub(crate) fn position(&self, origin: u32) -> Option<usize> {
+        self.entries.iter().position(|entry| entry.origin == origin)
+    }
+
+    pub(crate) fn change_of(&self, origin: u32) -> Option<&Change> {
+        self.entries
+            .iter()
+            .find(|entry| entry.origin == origin)
+            .map(|entry| &entry.change)
+    }
+
+    /// The state at a checkpoint.
+    pub(crate) fn at(&self, checkpoint: u32) -> &Value {
+        let history = self.rare.as_ref().map_or(&[][..], |rare| &rare.history);
+        history
+            .get(history.partition_point(|&(upto, _)| upto < checkpoint))
+            .map_or(&self.state, |(_, state)| state)
+    }
+
+    /// The xor of the base and all accumulators, computed anew.
+    pub(crate) fn sum(&self) -> Value {
+        let mut sum = self.rare.as_ref().map_or_else(
+            || Value::zero(self.state.words().len()),
+            |rare| rare.base.clone(),
+        );
+        for entry in &self.entries {
+            sum.accumulate(&entry.change.accumulator);
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_version_of_an_entry_has_the_id_that_it_would_have_from_the_start() {
+        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let published =
+            |version, tag| Published::new(&secrets, OriginId([5; 16]), b"key", version, [tag; 16]);
+        assert_eq!(published(1, 8).next(2, [9; 16]), published(2, 9));
+        assert_ne!(published(1, 8).id(), published(2, 9).id());
+    }
+
+    #[test]
+    fn a_checkpoint_without_a_later_change_has_the_current_state() {
+        let mut slot = Slot::new(1);
+        slot.state = 7.into();
+        slot.rare().history = vec![(2, 1.into()), (4, 3.into())];
+        let states = [1, 2, 3, 4, 5].map(|checkpoint| slot.at(checkpoint).words()[0]);
+        assert_eq!(states, [1, 1, 3, 3, 7]);
+    }
+}

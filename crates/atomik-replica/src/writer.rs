@@ -1,0 +1,248 @@
+//! Local operations: how this replica changes its own entries.
+
+use atomik_algebra::{Op, Response};
+
+use crate::batches::Deltas;
+use crate::context::Context;
+use crate::entry::{Change, MAX_KEY, MAX_SEEN, Seen, SeenList};
+use crate::error::OpError;
+use crate::keyspace::Keyspace;
+use crate::operation::{Action, LocalOp, View};
+use crate::origin::Author;
+use crate::origins::Origins;
+use crate::publication::Publication;
+use crate::slot::{Entry, OURS, UNPUBLISHED};
+use crate::value::Value;
+
+/// Checks whether a keyspace accepts an operation.
+pub(crate) fn validate(op: &LocalOp<'_>, view: View, words: usize) -> Result<(), OpError> {
+    if op.key.is_empty() || op.key.len() > MAX_KEY {
+        return Err(OpError::Key {
+            length: op.key.len(),
+        });
+    }
+    let allowed = match &op.action {
+        Action::Op(op, _) => view == View::Raw || !matches!(op, Op::Load | Op::Accum),
+        Action::Toggle(_) | Action::SetFlag(..) => view != View::Cell,
+        Action::Put(_) => view != View::Flags,
+    };
+    if !allowed {
+        return Err(OpError::View { view });
+    }
+    match &op.action {
+        Action::Op(Op::Load | Op::Accum, value) | Action::Put(value)
+            if value.words().len() != words =>
+        {
+            Err(OpError::Words {
+                found: value.words().len(),
+                wanted: words,
+            })
+        }
+        Action::Toggle(flag) | Action::SetFlag(flag, _) if *flag >= 64 * words => {
+            Err(OpError::Flag {
+                flag: *flag,
+                last: 64 * words - 1,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the operations of a batch have done so far.
+#[derive(Default)]
+pub(crate) struct Progress {
+    /// The deltas applied, if batches are kept for undo.
+    pub(crate) deltas: Deltas,
+    /// Whether anything changed that has to be stored.
+    pub(crate) changed: bool,
+    /// The ticket that makes durable what the operations found already in the desired state.
+    pub(crate) relied: u64,
+}
+
+/// Changes this replica's own entries.
+pub(crate) struct Writer<'a> {
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) origins: &'a mut Origins,
+    pub(crate) publication: &'a mut Publication,
+}
+
+impl Writer<'_> {
+    /// Executes a valid operation.
+    pub(crate) fn operate(
+        &mut self,
+        op: &LocalOp<'_>,
+        progress: &mut Progress,
+        cx: &mut Context<'_>,
+    ) -> Option<Response<Value>> {
+        let words = cx.config.words;
+        // The fast path: ACCUM does not depend on state or mark.
+        if let Action::Op(Op::Accum, delta) = &op.action {
+            if !delta.is_zero() {
+                let at = self.keyspace.table.slot_of(op.key);
+                self.change(at, delta, cx);
+                progress.changed = true;
+                if cx.config.undo_batches > 0 {
+                    progress.deltas.push((at, delta.clone()));
+                }
+            }
+            return None;
+        }
+        let zero = || Value::zero(words);
+        let slot = self.keyspace.table.slots.get(op.key);
+        let state = slot.map_or_else(zero, |slot| slot.state.clone());
+        let mark = slot
+            .and_then(|slot| slot.rare.as_ref())
+            .map_or_else(zero, |rare| rare.mark.clone());
+        let (delta, new_mark, response) = match &op.action {
+            Action::Op(Op::Nop | Op::Accum, _) => return None,
+            Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
+            Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
+                let since = state.xor(&mark);
+                let clean = since.is_zero();
+                let frozen = matches!(op, Op::Swap | Op::Drain).then(|| state.clone());
+                let data = if matches!(op, Op::Read | Op::Swap) {
+                    state
+                } else {
+                    since
+                };
+                (zero(), frozen, Some(Response { data, clean }))
+            }
+            Action::SetFlag(flag, on) if state.has(*flag) == *on => (zero(), None, None),
+            Action::Toggle(flag) | Action::SetFlag(flag, _) => {
+                (Value::bit(words, *flag), None, None)
+            }
+            Action::Put(value) => (state.xor(value), None, None),
+        };
+        let new_mark = new_mark.filter(|new_mark| *new_mark != mark);
+        // An operation that changes nothing must not create the key.
+        if delta.is_zero() && new_mark.is_none() {
+            if !matches!(op.action, Action::Op(Op::Read | Op::Delta, _)) {
+                progress.relied = progress.relied.max(self.stored_with(op.key));
+            }
+            return response;
+        }
+        let at = self.keyspace.table.slot_of(op.key);
+        progress.changed = true;
+        if let Some(new_mark) = new_mark {
+            self.keyspace.table.slot(at).rare().mark = new_mark;
+            self.keyspace.table.touch(at);
+        }
+        if !delta.is_zero() {
+            self.change(at, &delta, cx);
+            if cx.config.undo_batches > 0 {
+                progress.deltas.push((at, delta));
+            }
+        }
+        response
+    }
+
+    /// The ticket that makes everything known about a key durable; 0 if it already is. Never
+    /// decreases from one call to the next, so it may be later than necessary.
+    fn stored_with(&self, key: &[u8]) -> u64 {
+        let table = &self.keyspace.table;
+        let slot = table.slots.get(key);
+        // Storage may hold an unconfirmed version of the key even if nothing is in flight any more:
+        // see `Publication::take_back`.
+        if slot.is_some_and(|slot| slot.unstored || !self.publication.is_confirmed()) {
+            self.publication.next_durable(table, self.origins)
+        } else {
+            0
+        }
+    }
+
+    /// Applies a nonzero delta to a slot.
+    pub(crate) fn change(&mut self, at: u32, delta: &Value, cx: &mut Context<'_>) {
+        cx.counters.changes += 1;
+        self.keyspace.accumulate(at, delta);
+        self.enter(at, delta);
+        let (own, slot) = (self.origins.own(), self.keyspace.table.slot(at));
+        if slot.entries.len() == 2
+            && slot
+                .entries
+                .iter()
+                .any(|entry| entry.origin == own && entry.change.version == 1)
+        {
+            self.keyspace.notify_second_writer(at, self.origins, cx);
+        }
+        let origin = self.origins.own_id();
+        self.keyspace.notify_change(at, delta, Some(origin), cx);
+    }
+
+    /// Adds a delta to the own entry of a slot, whose state already includes it.
+    fn enter(&mut self, at: u32, delta: &Value) {
+        let own = self.origins.own();
+        let slot = self.keyspace.table.slot(at);
+        let position = slot.position(own).unwrap_or_else(|| {
+            let change = Change {
+                version: 0,
+                accumulator: Value::zero(delta.words().len()),
+                seen: SeenList::default(),
+            };
+            slot.entries.push(Entry {
+                origin: own,
+                evidence: OURS,
+                leaf: 0,
+                published: UNPUBLISHED,
+                change,
+            });
+            slot.entries.len() - 1
+        });
+        if !slot.unpublished {
+            slot.unpublished = true;
+            let before = &slot.entries[position].change;
+            self.publication
+                .wait(at, (before.version > 0).then(|| before.clone()));
+        }
+        if slot.entries.len() > 1 {
+            let seen = slot
+                .entries
+                .iter()
+                .filter(|entry| entry.origin != own)
+                .take(MAX_SEEN)
+                .map(|entry| Seen {
+                    origin: self.origins.id(entry.origin),
+                    version: entry.change.version,
+                    accumulator: entry.change.accumulator.clone(),
+                });
+            slot.entries[position].change.seen = seen.collect();
+        }
+        let change = &mut slot.entries[position].change;
+        change.version += 1;
+        change.accumulator.accumulate(delta);
+        self.keyspace.table.touch(at);
+    }
+
+    /// Continues as the origin of another author. Published changes stay with the old origin,
+    /// unsent ones move to the new one. States do not change.
+    pub(crate) fn continue_as(&mut self, author: Author) {
+        let old = self.origins.own();
+        let mut deltas: Vec<(u32, Value)> = Vec::new();
+        for (at, before) in self.publication.take_back() {
+            // Storage may have what is taken back here.
+            self.keyspace.table.touch(at);
+            let slot = self.keyspace.table.slot(at);
+            slot.unpublished = false;
+            let Some(position) = slot.position(old) else {
+                continue;
+            };
+            let entry = &mut slot.entries[position];
+            let delta = match before {
+                Some(before) => {
+                    let delta = entry.change.accumulator.xor(&before.accumulator);
+                    entry.change = before;
+                    delta
+                }
+                None => slot.entries.remove(position).change.accumulator,
+            };
+            if !delta.is_zero() {
+                deltas.push((at, delta));
+            }
+        }
+        let new = self.origins.enter(author);
+        self.origins.set_own(new);
+        self.publication.touch_meta();
+        for (at, delta) in deltas {
+            self.enter(at, &delta);
+        }
+    }
+}
