@@ -1,8 +1,8 @@
-//! Verilates the reference configuration and compiles the model.
+//! Runs Verilator on the reference configuration and compiles the model.
 //!
-//! The builder of the crate `verilator` is not used for that: it names the files that Verilator 4
-//! wrote, and Verilator 5 splits a model over others. So Verilator is called here, and every C++
-//! file that it writes is compiled.
+//! The builder of the crate `verilator` expects the files that Verilator 4 wrote, but Verilator 5
+//! splits a model into different ones. So this script calls Verilator itself and compiles every C++
+//! file that it writes.
 
 fn main() {
     #[cfg(feature = "verilator")]
@@ -39,12 +39,13 @@ mod model {
             verilog.with_extension("").display()
         );
 
-        // The very search that the crate `verilated` does: model and run-time library must be of
-        // one Verilator.
-        let root = verilator::find_verilator_root()
-            .ok_or("no Verilator on PATH: run this through `make test-verilated`, which finds or installs one")?;
+        // The crate `verilated` searches in the same way: model and run-time library must come from
+        // the same Verilator.
+        let root = verilator::find_verilator_root().ok_or(
+            "no Verilator on PATH: use `make test-verilated`, which finds or installs one",
+        )?;
         let out = variable("OUT_DIR")?.join("model");
-        // Files of an earlier run must not be compiled again.
+        // Files of an earlier run must not be compiled.
         if out.exists() {
             fs::remove_dir_all(&out).map_err(|error| format!("{}: {error}", out.display()))?;
         }
@@ -55,13 +56,13 @@ mod model {
     fn variable(name: &str) -> Result<PathBuf, String> {
         env::var_os(name)
             .map(PathBuf::from)
-            .ok_or_else(|| format!("{name} is not set: cargo sets it"))
+            .ok_or_else(|| format!("{name} is not set: run this build script through cargo"))
     }
 
     fn verilate(root: &Path, verilog: &Path, out: &Path) -> Result<(), String> {
         let mut command = Command::new("verilator_bin");
-        // `--x-initial unique` leaves the start value of every register to the run-time library's
-        // reset mode.
+        // With `--x-initial unique` the run-time library's reset mode decides the initial value of
+        // every register.
         command
             .env("VERILATOR_ROOT", root)
             .args([
@@ -79,11 +80,11 @@ mod model {
             .args([out, verilog]);
         let output = command
             .output()
-            .map_err(|error| format!("verilator_bin does not start: {error}"))?;
+            .map_err(|error| format!("verilator_bin does not start: {error}; check PATH"))?;
         if output.status.success() {
             return Ok(());
         }
-        // One line: cargo takes a message to end with its line.
+        // On one line, because cargo shows only the first line of a message.
         let messages = String::from_utf8_lossy(&output.stderr)
             .trim()
             .replace('\n', " | ");
@@ -94,8 +95,8 @@ mod model {
         let include = root.join("include");
         let mut files = vec![
             manifest_dir.join("src/model.cpp"),
-            // The run-time library needs it since Verilator 5; `verilated` compiles all other parts
-            // and not this one.
+            // The run-time library needs this part since Verilator 5; `verilated` compiles all
+            // others.
             include.join("verilated_threads.cpp"),
         ];
         for entry in fs::read_dir(out).map_err(|error| format!("{}: {error}", out.display()))? {
@@ -106,7 +107,7 @@ mod model {
                 files.push(path);
             }
         }
-        // The order of a folder's entries is the file system's: sorted, a build can be repeated.
+        // Directory order depends on the file system; sorting makes the build reproducible.
         files.sort();
         cc::Build::new()
             .cpp(true)
@@ -118,8 +119,8 @@ mod model {
             .include(include.join("vltstd"))
             .include(out)
             .files(files)
-            // Model and run-time library call each other, which a linker that passes over archives
-            // once does not see.
+            // Model and run-time library call each other, which a linker that scans archives once
+            // cannot resolve.
             .link_lib_modifier("+whole-archive")
             .try_compile("atomik_model")
             .map_err(|error| error.to_string().replace('\n', " | "))

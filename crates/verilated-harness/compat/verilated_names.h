@@ -1,5 +1,5 @@
-// Names that the crate `verilated` 0.1.2 calls and that Verilator 5 no longer has, in terms of those of today.
-// Included ahead of every C++ file of that crate's build (CXXFLAGS, see scripts/verilated-harness.sh).
+// Defines the names that the crate `verilated` 0.1.2 calls and that Verilator 5 no longer has. Every
+// C++ file in that crate's build includes this first (CXXFLAGS, see scripts/verilated-harness.sh).
 #ifndef VERILATED_NAMES_H
 #define VERILATED_NAMES_H
 
@@ -7,7 +7,7 @@
 
 using VerilatedVoidCb = Verilated::VoidPCb;
 
-// Macros, because these are members of the run-time library's classes. rolloverSize() counts bytes.
+// Macros, because these are members of the library's classes. rolloverSize() takes bytes.
 #define flushCb(callback) addFlushCb(callback, nullptr)
 #define flushCall() runFlushCallbacks()
 #define rolloverMB(size) rolloverSize((size) * 1000 * 1000)

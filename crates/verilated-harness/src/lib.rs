@@ -1,10 +1,9 @@
-//! The reference configuration `atomik_regfile_w64_d512_l1`, verilated when this crate is built and
-//! driven pin by pin.
+//! A second test bench: the reference configuration `atomik_regfile_w64_d512_l1`, compiled by
+//! Verilator when this crate is built, and driven pin by pin.
 //!
-//! It shares nothing with the harness of `atomik-sim` but the Verilog: other bindings (the crate
-//! `verilated`), another build, static linking. What one of the two gets wrong about the model, the
-//! other should not. It exists for tests alone, and only with the feature `verilator`; `make
-//! test-verilated` runs them.
+//! It shares only the Verilog with the shim of `atomik-sim`: the bindings (the crate `verilated`),
+//! the build and the linking are different, so the two should not share a bug. It is for tests only,
+//! and empty without the feature `verilator`; `make test-verilated` runs its tests.
 #![cfg(feature = "verilator")]
 
 use std::{
@@ -27,8 +26,7 @@ pub const DESIGN: &str = env!("VERILATED_DESIGN");
 pub struct Inputs {
     /// Value or delta, 64 bits.
     pub cmd_data: u64,
-    /// Address, 9 bits; a model takes it for granted that the bits above are 0, here as on every
-    /// port.
+    /// Address, 9 bits; the bits above must be 0, as on every port.
     pub cmd_addr: u16,
     /// Clock, 1 bit.
     pub clk: u8,
@@ -54,7 +52,7 @@ pub struct Outputs {
     pub rsp_clean: u8,
 }
 
-/// The structure of model.cpp that holds the class that Verilator wrote.
+/// The structure in model.cpp that owns the generated class.
 #[repr(C)]
 struct Instance {
     _private: [u8; 0],
@@ -76,11 +74,11 @@ mod ffi {
     }
 }
 
-/// The run-time library has state that belongs to the process, such as its random numbers: one
-/// model lives at a time.
+/// Verilator's run-time library has state per process, such as its random numbers, so only one model
+/// exists at a time.
 static LIBRARY: Mutex<()> = Mutex::new(());
 
-/// One instance of the design. Creating a second one waits until the first is gone.
+/// One instance of the design. Creating a second one blocks until the first is dropped.
 pub struct Model {
     instance: *mut Instance,
     waves: Option<Vcd>,
@@ -89,16 +87,18 @@ pub struct Model {
 }
 
 impl Model {
-    /// An instance whose registers and memories start with what `start` says; no reset yet.
+    /// An instance whose registers and memories have the initial contents that `start` selects;
+    /// not reset yet.
     #[must_use]
     pub fn new(start: RandomMode) -> Self {
-        // A test that failed left the lock poisoned; nothing of its instance is used again.
+        // A failed test poisons the lock; its instance is not used again.
         let library = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
-        // SAFETY: no argument, and the lock keeps every other call into the library away.
+        // SAFETY: no arguments, and the lock excludes every other call into the library.
         let instance = unsafe { ffi::atomik_instance_new() };
         verilated::set_rand_reset(start);
         verilated::trace_ever_on(true);
-        // SAFETY: the instance was just made. Start values are drawn now, after their mode was set.
+        // SAFETY: the instance was just created. Initial values are drawn now, after the mode is
+        // set.
         unsafe { ffi::atomik_instance_elaborate(instance) };
         Self {
             instance,
@@ -108,24 +108,23 @@ impl Model {
         }
     }
 
-    /// Writes all that follows to a VCD file at `path`, until the model is dropped.
+    /// Writes a waveform from here on to a VCD file at `path`, until the model is dropped.
     ///
     /// # Errors
     /// When the file cannot be opened.
     pub fn trace(&mut self, path: &Path) -> io::Result<()> {
         let mut waves = Vcd::default();
-        // SAFETY: both pointers are live, and `waves` stays until the model has written to it for
-        // the last time.
+        // SAFETY: both pointers are live, and `waves` outlives the model's last write to it.
         unsafe { ffi::atomik_instance_trace(self.instance, waves.0) };
         waves.open(path)?;
         self.waves = Some(waves);
         Ok(())
     }
 
-    /// One clock cycle: applies `inputs` with the clock low and returns the outputs then, before
+    /// Runs one clock cycle: applies `inputs` with the clock low, and returns the outputs before
     /// the clock rises.
     ///
-    /// A waveform gets both halves: cycle `n` is at times `2 n` and `2 n + 1`.
+    /// A waveform contains both halves: cycle `n` is at times `2 n` and `2 n + 1`.
     pub fn cycle(&mut self, inputs: Inputs) -> Outputs {
         let outputs = self.eval(&Inputs { clk: 0, ..inputs });
         self.eval(&Inputs { clk: 1, ..inputs });
@@ -134,7 +133,7 @@ impl Model {
 
     fn eval(&mut self, inputs: &Inputs) -> Outputs {
         let mut outputs = Outputs::default();
-        // SAFETY: the model is live, and both structures are those of model.cpp.
+        // SAFETY: the model is live, and both structures match those in model.cpp.
         unsafe { ffi::atomik_instance_eval(self.instance, inputs, &mut outputs) };
         if let Some(waves) = &mut self.waves {
             waves.dump(self.time);
@@ -146,9 +145,9 @@ impl Model {
 
 impl Drop for Model {
     fn drop(&mut self) {
-        // The file is closed while the model that it describes is still there.
+        // Close the file while the model that it describes still exists.
         self.waves = None;
-        // SAFETY: made in `new`, deleted nowhere else.
+        // SAFETY: created in `new`, deleted nowhere else.
         unsafe { ffi::atomik_instance_delete(self.instance) };
     }
 }

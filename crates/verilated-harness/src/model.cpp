@@ -1,5 +1,4 @@
-// What the Rust side calls on the model: C functions, one structure for the inputs and one for the
-// outputs.
+// The C interface to the model: functions, a structure for the inputs and one for the outputs.
 
 #include <cstdint>
 #include <memory>
@@ -26,16 +25,15 @@ struct Outputs {
     std::uint8_t rsp_clean;
 };
 
-// A model with a context of its own: a shared one would go on naming models that are gone.
+// A model with its own context: a shared one would keep references to models that were deleted.
 struct Instance {
     VerilatedContext context;
     std::unique_ptr<Vmodel> model;
 };
 
-// An exception may not cross into Rust: `noexcept` makes it end the process.
+// An exception must not cross into Rust; with `noexcept` it ends the process.
 
-// The calls of the crate `verilated` go to the context of the calling thread: from here on, to this
-// one.
+// The crate `verilated` calls into the context of the calling thread: from here on, this one.
 Instance* atomik_instance_new() noexcept {
     Instance* instance = new Instance;
     Verilated::threadContextp(&instance->context);
@@ -51,7 +49,9 @@ void atomik_instance_delete(Instance* instance) noexcept {
     delete instance;
 }
 
-void atomik_instance_trace(Instance* instance, VerilatedVcdC* waves) noexcept { instance->model->trace(waves, 99); }
+void atomik_instance_trace(Instance* instance, VerilatedVcdC* waves) noexcept {
+    instance->model->trace(waves, 99);
+}
 
 void atomik_instance_eval(Instance* instance, const Inputs* in, Outputs* out) noexcept {
     Vmodel* const model = instance->model.get();
@@ -64,7 +64,7 @@ void atomik_instance_eval(Instance* instance, const Inputs* in, Outputs* out) no
     model->eval();
     out->ready = model->ready;
     out->rsp_valid = model->rsp_valid;
-    // Without a response these ports mean nothing, and have no part in comparisons.
+    // Without a response these ports are undefined, so they are not compared.
     out->rsp_clean = model->rsp_valid ? model->rsp_clean : 0;
     out->rsp_data = model->rsp_valid ? model->rsp_data : 0;
 }

@@ -1,10 +1,10 @@
-//! The second harness against the software model and against the main harness, in every cycle and
-//! on every port.
+//! The second test bench against the software model and against the main one, in every cycle and on
+//! every port.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "what the tests share ends the test that calls it"
+    reason = "code that the tests share fails the test that calls it"
 )]
 
 use std::{
@@ -23,7 +23,7 @@ use atomik_trace::{CommandWriter, Error, Geometry, Random, Trace, run_model};
 use serde::Deserialize;
 use verilated_harness::{DESIGN, Inputs, Model, Outputs, RandomMode};
 
-/// What these tests take from the design's manifest.
+/// The fields of the manifest that these tests use.
 #[derive(Deserialize)]
 struct Manifest {
     name: String,
@@ -40,19 +40,19 @@ impl Manifest {
     }
 }
 
-/// The inputs of every cycle, and what the software model and the manifest ask of the outputs.
+/// The inputs of every cycle, and the outputs that the software model and the manifest require.
 struct Run {
     manifest: Manifest,
     inputs: Vec<Inputs>,
-    /// The cycles in which every output is low, by the last resets.
+    /// The cycles in which every output is low because of a reset.
     low: Vec<Range<usize>>,
     /// The responses, by the cycle in which they appear.
     due: BTreeMap<usize, Outputs>,
 }
 
 impl Run {
-    /// Two traces of `commands` commands, each after a reset; the second reset falls upon responses
-    /// in flight.
+    /// Two traces of `commands` commands, each after a reset; the second reset drops responses in
+    /// flight.
     fn new(commands: usize) -> Self {
         let mut run = Self {
             manifest: Manifest::read(),
@@ -75,8 +75,8 @@ impl Run {
         run
     }
 
-    /// Three cycles of reset, then all those that the memories take to clear. A command is offered
-    /// in every one.
+    /// Three cycles of reset, then the cycles that the memories take to clear. A command is offered
+    /// in each of them.
     fn reset(&mut self) {
         const CYCLES: usize = 3;
         let first = self.inputs.len();
@@ -120,7 +120,7 @@ impl Run {
         let mut cycles = trace.cycles().unwrap();
         while let Some(commands) = cycles.next_cycle().unwrap() {
             let [command] = commands else {
-                panic!("one lane takes one command a cycle")
+                panic!("one lane takes one command per cycle")
             };
             self.inputs
                 .resize(first + command.cycle as usize, Inputs::default());
@@ -147,8 +147,7 @@ impl Run {
         .unwrap();
     }
 
-    /// The outputs that cycle `cycle` must show; none in the first, which no clock edge has reset
-    /// yet.
+    /// The outputs that `cycle` must show; `None` for the first, which no clock edge has reset yet.
     fn expected(&self, cycle: usize) -> Option<Outputs> {
         if cycle == 0 {
             None
@@ -196,7 +195,7 @@ fn every_port_is_as_the_software_model_says_in_every_cycle_whatever_the_start_va
     }
 }
 
-/// Without this the test above could run from the same start values three times.
+/// Without this, the test above could run from the same initial values three times.
 #[test]
 fn start_values_reach_the_registers() {
     let first = |start| Model::new(start).cycle(Inputs::default());
@@ -271,7 +270,7 @@ fn the_waveform_shows_the_outputs_of_every_cycle() {
     run.check("waveform", &shown);
 }
 
-/// The outputs at time `2 n` for every cycle `n`, as IEEE 1364-2005, section 18, writes them down.
+/// The outputs at time `2 n` for every cycle `n`, from a VCD file (IEEE 1364-2005, section 18).
 fn outputs_in_vcd(text: &str, cycles: usize) -> Vec<Outputs> {
     let mut ports: HashMap<&str, &str> = HashMap::new();
     let mut values: HashMap<&str, u64> = HashMap::new();
@@ -284,7 +283,7 @@ fn outputs_in_vcd(text: &str, cycles: usize) -> Vec<Outputs> {
                 ports.entry(name).or_insert(code);
             }
             [time] if time.starts_with('#') => {
-                // Values stand until the next time that is named.
+                // Values hold until the next time stamp.
                 let time: usize = time[1..].parse().unwrap();
                 fill(&mut outputs, time.div_ceil(2), &ports, &values);
             }
@@ -301,7 +300,7 @@ fn outputs_in_vcd(text: &str, cycles: usize) -> Vec<Outputs> {
     outputs
 }
 
-/// Extends `outputs` to `cycles` cycles by what the signals show now.
+/// Extends `outputs` to `cycles` cycles with the current values of the signals.
 fn fill(
     outputs: &mut Vec<Outputs>,
     cycles: usize,
@@ -310,7 +309,7 @@ fn fill(
 ) {
     if outputs.len() < cycles {
         let port = |name| values[ports[name]];
-        // Without a response the other ports mean nothing, and the model leaves them out.
+        // Without a response the other ports are undefined, and the model reports 0.
         let valid = port("rsp_valid");
         let now = Outputs {
             ready: port("ready") as u8,
