@@ -1,5 +1,5 @@
-// Defines the names that the crate `verilated` 0.1.2 calls and that Verilator 5 no longer has. Every
-// C++ file in that crate's build includes this first (CXXFLAGS, see scripts/verilated-harness.sh).
+// Defines the names that the crate `verilated` 0.1.2 calls and that Verilator 5 no longer has.
+// Every C++ file of that crate includes this first (CXXFLAGS, see scripts/verilated-harness.sh).
 #ifndef VERILATED_NAMES_H
 #define VERILATED_NAMES_H
 

@@ -2,8 +2,8 @@
 //! Verilator when this crate is built, and driven pin by pin.
 //!
 //! It shares only the Verilog with the shim of `atomik-sim`: the bindings (the crate `verilated`),
-//! the build and the linking are different, so the two should not share a bug. It is for tests only,
-//! and empty without the feature `verilator`; `make test-verilated` runs its tests.
+//! the build and the linking are different, so the two should not share a bug. It is for tests
+//! only, and empty without the feature `verilator`; `make test-verilated` runs its tests.
 #![cfg(feature = "verilator")]
 
 use std::{
@@ -74,8 +74,8 @@ mod ffi {
     }
 }
 
-/// Verilator's run-time library has state per process, such as its random numbers, so only one model
-/// exists at a time.
+/// Verilator's run-time library has state per process, such as its random numbers, so only one
+/// model exists at a time.
 static LIBRARY: Mutex<()> = Mutex::new(());
 
 /// One instance of the design. Creating a second one blocks until the first is dropped.
