@@ -5,7 +5,7 @@ use std::time::Duration;
 use atomik_device::frame::{Decoder, Frame, FrameError};
 use atomik_device::link::RetryPolicy;
 use atomik_device::message::{ERROR, RequestKind};
-use atomik_device::simulated::board::{Board, Image, Settings, verilog};
+use atomik_device::simulated::board::{Board, CompiledBoard, Settings, verilog};
 use atomik_hdl::Config;
 use atomik_sim::verilate::Builder;
 use atomik_trace::{CommandWriter, Error, Geometry, Random, Response, Trace, run_model};
@@ -15,9 +15,9 @@ pub fn fast_config() -> Config {
     Config::new(64, 512, 4).unwrap()
 }
 
-static FAST: LazyLock<Image> = LazyLock::new(|| {
+static FAST: LazyLock<CompiledBoard> = LazyLock::new(|| {
     let text = verilog(Settings::FAST, &fast_config()).unwrap();
-    Image::build_from(&builder(), Settings::FAST, text).unwrap()
+    CompiledBoard::build_from(&builder(), Settings::FAST, text).unwrap()
 });
 
 /// For the boards of tests.
@@ -34,13 +34,13 @@ pub fn fast(seed: u64) -> Board {
     FAST.start(seed).unwrap()
 }
 
-static NARROW: LazyLock<Image> = LazyLock::new(|| {
+static NARROW: LazyLock<CompiledBoard> = LazyLock::new(|| {
     let config = Config::new(256, 4, 2).unwrap();
     let text = verilog(Settings::FAST, &config).unwrap();
     let limit = |payload| format!("localparam MAX_PAYLOAD = {payload};");
     assert_eq!(text.matches(&limit(242)).count(), 1);
     let text = text.replace(&limit(242), &limit(60));
-    Image::build_from(&builder(), Settings::FAST, text).unwrap()
+    CompiledBoard::build_from(&builder(), Settings::FAST, text).unwrap()
 });
 
 /// A board with another register file, 4 addresses of 256 bits and 2 lanes, whose frames have 60

@@ -8,7 +8,7 @@ use atomik_device::device::{Device, DeviceError, RunStats};
 use atomik_device::line::{Line, SerialLine};
 use atomik_device::link::RetryPolicy;
 use atomik_device::message::Batch;
-use atomik_device::simulated::board::{Image, Settings};
+use atomik_device::simulated::board::{CompiledBoard, Settings};
 use atomik_device::simulated::pty::PtyBoard;
 use atomik_device::simulated::wire::FaultRates;
 
@@ -329,8 +329,8 @@ const UNHURRIED: RetryPolicy = RetryPolicy {
 
 #[test]
 fn the_host_runs_a_trace_through_a_serial_port_on_the_board_as_it_is_built() {
-    let image = Image::build(&builder(), Settings::REAL).unwrap();
-    let pty = PtyBoard::start(image.start(1).unwrap()).unwrap();
+    let compiled = CompiledBoard::build(&builder(), Settings::REAL).unwrap();
+    let pty = PtyBoard::start(compiled.start(1).unwrap()).unwrap();
     let line = SerialLine::open(pty.path(), 1_000_000).unwrap();
     let mut device = Device::connect(line, UNHURRIED).unwrap();
     let mut trace = random_trace(device.info().geometry, 11, 300);

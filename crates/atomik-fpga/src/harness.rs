@@ -47,6 +47,36 @@ pub fn verilog(top: &str, ports: &[Port]) -> String {
         };
         let _ = writeln!(text, "    always @(posedge {CLOCK}) shift <= {value};\n");
     }
+    text += &tree(outputs);
+
+    let mut connections = Vec::new();
+    let (mut next_in, mut next_out) = (0, 0);
+    for port in ports {
+        let (name, next) = if port.input {
+            ("shift", &mut next_in)
+        } else {
+            ("out", &mut next_out)
+        };
+        let connection = if port.name == CLOCK {
+            format!("        .{CLOCK}({CLOCK})")
+        } else {
+            let low = *next;
+            *next += port.bits;
+            format!("        .{}({name}[{}:{low}])", port.name, *next - 1)
+        };
+        connections.push(connection);
+    }
+    let _ = writeln!(
+        text,
+        "    {top} {INSTANCE} (\n{}\n    );\nendmodule\n\n`default_nettype wire",
+        connections.join(",\n")
+    );
+    text
+}
+
+/// The tree that reduces the outputs to one pin.
+fn tree(outputs: u32) -> String {
+    let mut text = String::new();
     let _ = writeln!(text, "    wire {} out;", vector(outputs));
     let (mut level, mut bits) = (0, outputs);
     let _ = writeln!(text, "    reg {} tree0;", vector(bits));
@@ -70,29 +100,6 @@ pub fn verilog(top: &str, ports: &[Port]) -> String {
     let _ = writeln!(
         text,
         "    always @(posedge {CLOCK}) so <= tree{level}[0];\n"
-    );
-
-    let mut connections = Vec::new();
-    let (mut next_in, mut next_out) = (0, 0);
-    for port in ports {
-        let (name, next) = if port.input {
-            ("shift", &mut next_in)
-        } else {
-            ("out", &mut next_out)
-        };
-        let connection = if port.name == CLOCK {
-            format!("        .{CLOCK}({CLOCK})")
-        } else {
-            let low = *next;
-            *next += port.bits;
-            format!("        .{}({name}[{}:{low}])", port.name, *next - 1)
-        };
-        connections.push(connection);
-    }
-    let _ = writeln!(
-        text,
-        "    {top} {INSTANCE} (\n{}\n    );\nendmodule\n\n`default_nettype wire",
-        connections.join(",\n")
     );
     text
 }

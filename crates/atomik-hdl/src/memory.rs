@@ -21,7 +21,7 @@ pub struct Memory {
     pub(crate) width: u32,
     pub(crate) address_bits: u32,
     target: Target,
-    nets: [Net; 6],
+    nets: Vec<Net>,
     array: Vec<BigUint>,
     array_q: BigUint,
 }
@@ -42,7 +42,7 @@ impl Memory {
             width,
             address_bits,
             target,
-            nets: [
+            nets: vec![
                 Net::input("clk", 1, "clock, rising edge"),
                 Net::input("write_en", 1, "write write_data at this edge"),
                 Net::input("write_addr", address_bits, "where to write"),

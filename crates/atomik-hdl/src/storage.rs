@@ -267,6 +267,18 @@ fn dp16kd(bits: u32, total: u32) -> String {
              .CLKB(clk), .CEB(1'b1), .OCEB(1'b1), .WEB(1'b0), .RSTB(1'b0),\n    \
              .CSB0(1'b0), .CSB1(1'b0), .CSB2(1'b0),\n"
     );
+    let pins = dp16kd_pins(bits);
+    let lines: Vec<String> = pins
+        .chunks(3)
+        .map(|l| format!("    {}", l.join(", ")))
+        .collect();
+    out.push_str(&lines.join(",\n"));
+    out.push_str("\n);\n");
+    out
+}
+
+/// The connections of the address and data pins.
+fn dp16kd_pins(bits: u32) -> Vec<String> {
     let bit = |name: &str, i: u32| {
         if bits == 1 {
             name.to_string()
@@ -308,11 +320,5 @@ fn dp16kd(bits: u32, total: u32) -> String {
         pins.push(format!(".DO{port}{pin}({value})"));
     }
     debug_assert_eq!(unused + bits, 36);
-    let lines: Vec<String> = pins
-        .chunks(3)
-        .map(|l| format!("    {}", l.join(", ")))
-        .collect();
-    out.push_str(&lines.join(",\n"));
-    out.push_str("\n);\n");
-    out
+    pins
 }

@@ -259,34 +259,7 @@ impl<'a> Writer<'a> {
                 VerilogStatement::SliceAssignment {
                     base: VerilogExpression::Signal(target),
                     ..
-                } => {
-                    let parts: Vec<_> = statements[i..]
-                        .iter()
-                        .map_while(|s| match s {
-                            VerilogStatement::SliceAssignment {
-                                base: VerilogExpression::Signal(t),
-                                width,
-                                replacement,
-                                ..
-                            } if t == target => Some((replacement, *width as u32)),
-                            _ => None,
-                        })
-                        .collect();
-                    done = i + parts.len();
-                    let parts: Vec<String> = parts
-                        .iter()
-                        .rev()
-                        .map(|(e, w)| self.expression(e, *w))
-                        .collect();
-                    let one_line = format!("{{{}}}", parts.join(", "));
-                    let prefix = format!("    wire {}{target} = ;", range(self.width_of(target)));
-                    let value = if prefix.len() + one_line.len() <= COLUMNS {
-                        one_line
-                    } else {
-                        format!("{{\n        {}\n    }}", parts.join(",\n        "))
-                    };
-                    self.net_assignment(target, &value);
-                }
+                } => done = i + self.concatenation(target, &statements[i..]),
                 _ => match target(statement) {
                     Some(name) if name.ends_with("$d") => self.clocked(statement, &mut clocked),
                     Some(name) if name.contains('$') => {}
@@ -304,6 +277,34 @@ impl<'a> Writer<'a> {
             self.out.push_str(&text);
             self.out.push_str("    end\n");
         }
+    }
+
+    /// Writes the slice assignments to `target` at the start of `statements` as one concatenation.
+    /// Returns how many there are.
+    fn concatenation(&mut self, target: &str, statements: &[&'a VerilogStatement]) -> usize {
+        let mut parts: Vec<String> = statements
+            .iter()
+            .map_while(|statement| match statement {
+                VerilogStatement::SliceAssignment {
+                    base: VerilogExpression::Signal(name),
+                    width,
+                    replacement,
+                    ..
+                } if name == target => Some(self.expression(replacement, *width as u32)),
+                _ => None,
+            })
+            .collect();
+        // Verilog lists the highest part first.
+        parts.reverse();
+        let one_line = format!("{{{}}}", parts.join(", "));
+        let prefix = format!("    wire {}{target} = ;", range(self.width_of(target)));
+        let value = if prefix.len() + one_line.len() <= COLUMNS {
+            one_line
+        } else {
+            format!("{{\n        {}\n    }}", parts.join(",\n        "))
+        };
+        self.net_assignment(target, &value);
+        parts.len()
     }
 
     /// Declares registers. Consecutive registers of the same width share a declaration.

@@ -290,13 +290,9 @@ fn diagram(scene: Scene, mut bench: Bench) -> Result<String, Error> {
     let (arrows, groups) = arrows(scene, &steps, &outputs, groups);
 
     let kept = kept(groups.iter().flat_map(|(_, rows)| rows));
-    let counter = Row {
-        name: "cycle".into(),
-        cells: (0..steps.len())
-            .map(|cycle| Cell::Value(cycle.to_string(), false))
-            .collect(),
-        marks: vec![],
-    };
+    let counter = Row::new("cycle", steps.len(), |cycle| {
+        Cell::Value(cycle.to_string(), false)
+    });
     let mut clock = kept.iter().map(|cycle| cycle.map_or('|', |_| '.'));
     let lane = Lane {
         name: "clk",
@@ -331,84 +327,84 @@ type Groups = Vec<(Option<String>, Vec<Row>)>;
 
 /// The rows: reset, each lane that the scene uses, and the response.
 fn groups(config: &Config, scene: Scene, steps: &[Step], outputs: &[Outputs]) -> Groups {
-    let cells = |cell: &dyn Fn(usize) -> Cell| (0..steps.len()).map(cell).collect();
-    let row = |name: String, cell: &dyn Fn(usize) -> Cell| Row {
-        name,
-        cells: cells(cell),
-        marks: vec![],
-    };
+    let cycles = steps.len();
     let mut reset = vec![];
     if scene == Scene::Reset {
-        reset.push(row("rst".into(), &|i| Cell::Bit(steps[i].rst)));
+        reset.push(Row::new("rst", cycles, |i| Cell::Bit(steps[i].rst)));
     }
-    reset.push(row("ready".into(), &|i| Cell::Bit(outputs[i].ready)));
+    reset.push(Row::new("ready", cycles, |i| Cell::Bit(outputs[i].ready)));
     let mut groups = vec![(None, reset)];
 
     let used = steps.iter().map(|step| step.commands.len()).max();
     for lane in 0..used.unwrap_or(0) {
-        // The lane's part of a port.
-        let part = |port: &str, bits: u32| {
-            let (low, high) = (lane as u32 * bits, (lane as u32 + 1) * bits - 1);
-            match (config.lanes(), bits) {
-                (1, _) => port.to_string(),
-                (_, 1) => format!("{port}[{low}]"),
-                _ => format!("{port}[{high}:{low}]"),
-            }
-        };
-        let value = |text: &dyn Fn(Op, u32) -> Option<String>, i: usize| {
-            let Some(&(op, data)) = steps[i].commands.get(lane) else {
-                return Cell::DontCare;
-            };
-            text(op, data).map_or(Cell::DontCare, |text| Cell::Value(text, steps[i].subject))
-        };
-        let mut rows = vec![row(part("cmd_valid", 1), &|i| {
-            Cell::Bit(steps[i].commands.len() > lane)
-        })];
-        if lane == 0 {
-            rows.push(row("cmd_op".into(), &|i| {
-                value(&|op, _| Some(op.name().to_uppercase()), i)
-            }));
-        }
-        let bits = config.address_bits();
-        if bits > 0 {
-            rows.push(row(part("cmd_addr", bits), &|i| {
-                value(
-                    &|op, _| (op != Op::Nop).then(|| address(config).to_string()),
-                    i,
-                )
-            }));
-        }
-        rows.push(row(part("cmd_data", config.width()), &|i| {
-            value(
-                &|op, data| {
-                    op.takes_data()
-                        .then(|| hex(&cut(data, config.width()), config))
-                },
-                i,
-            )
-        }));
-        groups.push((Some(format!("lane {lane}")), rows));
+        groups.push((Some(format!("lane {lane}")), lane_rows(config, lane, steps)));
     }
-
-    let latency = config.latency() as usize;
-    let coloured = |i: usize| i >= latency && steps[i - latency].subject;
-    let response = vec![
-        row("rsp_valid".into(), &|i| Cell::Bit(outputs[i].valid)),
-        row("rsp_data".into(), &|i| match &outputs[i] {
-            Outputs {
-                valid: true, data, ..
-            } => Cell::Value(hex(data, config), coloured(i)),
-            _ => Cell::DontCare,
-        }),
-        row("rsp_clean".into(), &|i| match &outputs[i] {
-            Outputs {
-                valid: true, clean, ..
-            } => Cell::Bit(*clean),
-            _ => Cell::DontCare,
-        }),
-    ];
+    let response = response_rows(config, steps, outputs);
     groups.push((Some("response".into()), response));
     groups
+}
+
+/// The command inputs of a lane.
+fn lane_rows(config: &Config, lane: usize, steps: &[Step]) -> Vec<Row> {
+    let cycles = steps.len();
+    // The lane's part of a port.
+    let part = |port: &str, bits: u32| {
+        let (low, high) = (lane as u32 * bits, (lane as u32 + 1) * bits - 1);
+        match (config.lanes(), bits) {
+            (1, _) => port.to_string(),
+            (_, 1) => format!("{port}[{low}]"),
+            _ => format!("{port}[{high}:{low}]"),
+        }
+    };
+    let value = |text: &dyn Fn(Op, u32) -> Option<String>, i: usize| {
+        let Some(&(op, data)) = steps[i].commands.get(lane) else {
+            return Cell::DontCare;
+        };
+        text(op, data).map_or(Cell::DontCare, |text| Cell::Value(text, steps[i].subject))
+    };
+    let mut rows = vec![Row::new(&part("cmd_valid", 1), cycles, |i| {
+        Cell::Bit(steps[i].commands.len() > lane)
+    })];
+    if lane == 0 {
+        let op = |op: Op, _| Some(op.name().to_uppercase());
+        rows.push(Row::new("cmd_op", cycles, |i| value(&op, i)));
+    }
+    let bits = config.address_bits();
+    if bits > 0 {
+        let addr = |op, _| (op != Op::Nop).then(|| address(config).to_string());
+        let name = part("cmd_addr", bits);
+        rows.push(Row::new(&name, cycles, |i| value(&addr, i)));
+    }
+    let data = |op: Op, data| {
+        let word = || hex(&cut(data, config.width()), config);
+        op.takes_data().then(word)
+    };
+    let name = part("cmd_data", config.width());
+    rows.push(Row::new(&name, cycles, |i| value(&data, i)));
+    rows
+}
+
+/// The response outputs.
+fn response_rows(config: &Config, steps: &[Step], outputs: &[Outputs]) -> Vec<Row> {
+    let cycles = steps.len();
+    let latency = config.latency() as usize;
+    let coloured = |i: usize| i >= latency && steps[i - latency].subject;
+    // Without a response, data and clean have no meaning.
+    let valid = |i: usize, cell: &dyn Fn(&Outputs) -> Cell| match &outputs[i] {
+        outputs if outputs.valid => cell(outputs),
+        _ => Cell::DontCare,
+    };
+    vec![
+        Row::new("rsp_valid", cycles, |i| Cell::Bit(outputs[i].valid)),
+        Row::new("rsp_data", cycles, |i| {
+            valid(i, &|outputs| {
+                Cell::Value(hex(&outputs.data, config), coloured(i))
+            })
+        }),
+        Row::new("rsp_clean", cycles, |i| {
+            valid(i, &|outputs| Cell::Bit(outputs.clean))
+        }),
+    ]
 }
 
 /// The value in hexadecimal, padded to two digits only, because words of 256 bits must fit into a
@@ -486,6 +482,15 @@ fn kept<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Option<usize>> {
 }
 
 impl Row {
+    fn new(name: &str, cycles: usize, cell: impl Fn(usize) -> Cell) -> Row {
+        Row {
+            name: name.into(),
+            cells: (0..cycles).map(cell).collect(),
+            marks: vec![],
+        }
+    }
+
+    /// The row in WaveJSON.
     fn text(&self, kept: &[Option<usize>]) -> serde_json::Result<String> {
         let (mut wave, mut node, mut data) = (String::new(), String::new(), vec![]);
         let mut last = None;

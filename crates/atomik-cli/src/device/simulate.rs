@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atomik_device::simulated::board::{Image, Settings};
+use atomik_device::simulated::board::{CompiledBoard, Settings};
 use atomik_device::simulated::pty::PtyBoard;
 use atomik_device::simulated::wire::FaultRates;
 use atomik_sim::verilate::Builder;
@@ -48,9 +48,9 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
     let progress = spinner("compiling the board");
-    let image = Image::build(&Builder::from_env()?, Settings::REAL);
+    let compiled = CompiledBoard::build(&Builder::from_env()?, Settings::REAL);
     progress.finish_and_clear();
-    let mut board = image?.start(args.seed)?;
+    let mut board = compiled?.start(args.seed)?;
     let rates = FaultRates::all(args.faults);
     board.set_faults(rates, rates, args.seed);
     let pty = PtyBoard::start(board)?;

@@ -164,12 +164,12 @@ fn sizes(config: &Config) -> [String; 4] {
 
 /// The compiled board. Any number of boards can be started from it.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub struct CompiledBoard {
     built: Built,
     settings: Settings,
 }
 
-impl Image {
+impl CompiledBoard {
     /// Compiles the board, or takes it from the cache.
     ///
     /// # Errors
@@ -181,7 +181,7 @@ impl Image {
     /// Compiles a board from the text of [`verilog`], with another register file or modified.
     ///
     /// # Errors
-    /// As [`Image::build`].
+    /// As [`CompiledBoard::build`].
     pub fn build_from(
         builder: &Builder,
         settings: Settings,
