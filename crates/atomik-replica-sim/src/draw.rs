@@ -1,9 +1,9 @@
-//! Random draws: from a stream, and from the circumstances of an event.
+//! Random draws: from a stream, or as a hash of the circumstances of an event.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// A stream of draws.
+/// A stream of random draws.
 pub(crate) struct Draw(Xoshiro256PlusPlus);
 
 impl Draw {
@@ -15,7 +15,7 @@ impl Draw {
         self.0.next_u64()
     }
 
-    /// One of `0..bound`; 0 if that is empty.
+    /// One of `0..bound`; 0 if the range is empty.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { self.word() % bound }
     }
@@ -30,14 +30,14 @@ impl Draw {
         from + self.below(to - from + 1)
     }
 
-    /// True this many times in a hundred.
+    /// True with this probability in percent.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 }
 
-/// A word that depends on all of these and on nothing else, so that an event keeps its fate when
-/// others are left out of the schedule. The mixing step is the finalizer of splitmix64 (Steele,
+/// A hash of the seed and the circumstances of an event, so that an event keeps its fate when
+/// others are removed from the schedule. The mixing step is the finalizer of splitmix64 (Steele,
 /// Lea, Flood 2014).
 pub(crate) fn fate(seed: u64, circumstances: &[u64]) -> u64 {
     circumstances.iter().fold(mix(seed), |word, circumstance| {
@@ -51,7 +51,7 @@ fn mix(mut z: u64) -> u64 {
     z ^ z >> 31
 }
 
-/// A running hash of what has happened.
+/// A running hash of everything that has happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) u64);
 

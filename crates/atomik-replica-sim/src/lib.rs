@@ -1,34 +1,53 @@
 //! Deterministic simulation of replicas: one seed, one schedule, an oracle beside every step.
 //!
 //! A seed becomes a [`Schedule`]: an explicit list of operations, ticks, flushes, crashes,
-//! restarts, cut links and wrong notices. [`run`] plays it in virtual time on real
-//! [`atomik_replica::Replica`]s, whose disks and network it simulates: messages are lost, doubled,
-//! late and out of order; storage confirms late, and after a crash it has what it confirmed, and of
-//! the rest a prefix, each batch whole or not at all. There are no threads, no clock and no
-//! randomness but the seed's, so a seed that fails fails again.
+//! restarts, cut links and false notices about peers. [`run`] plays it in virtual time on real
+//! [`atomik_replica::Replica`]s with simulated disks and a simulated network. Messages are lost,
+//! duplicated, delayed and reordered. Storage confirms late. After a crash a disk has what it
+//! confirmed and a prefix of the rest, each batch whole or not at all. Threads, clocks and
+//! randomness beyond the seed play no part, so a seed that fails always fails.
 //!
-//! | what must hold | at |
+//! | item | what it is |
 //! |---|---|
-//! | an entry is what its origin did, up to its version; nobody knows more than its origin has stored | every step |
-//! | a state is the xor of what all origins did, as far as the replica knows | every step |
-//! | versions do not go backward in the life of a replica; a restart brings back exactly what was stored | every step, start |
-//! | operations answer as the machine does, undo, checkpoints and subscriptions fit | every step |
-//! | concurrent changes of the same bits are told to a writer that hears of them, and nothing else is told | every step |
-//! | an origin is folded when all members had all of it on disk, and that changes no state | every step |
-//! | nothing is refused, no base differs, and memory is only said to be lost where an old copy was put back | every step |
-//! | when all is well, everything that anybody holds is everywhere, bit by bit, within [`Setup::most_rounds`] | end |
-//! | what was acknowledged is there, unless its disk was lost | end |
-//! | replicas that agree exchange summaries alone | end |
-//!
-//! What the oracle expects it computes from the operations and from when replicas have heard of
-//! what, never from what they computed. [`minimise`] makes a failing schedule small. [`run_naive`]
-//! plays the same schedules with raw deltas on the wire, which is what replicas are there to avoid.
+//! | [`Schedule`], [`Setup`], [`Step`] | a run before it is run |
+//! | [`simulate`], [`simulate_many`], [`run`] | one seed, many seeds on all cores, one schedule |
+//! | [`Report`], [`Failure`] | what happened; the invariant that does not hold |
+//! | [`minimise`] | shrinks a failing schedule |
+//! | [`run_naive`] | the same schedules with raw deltas on the wire: what replicas avoid |
 //!
 //! ```
 //! let report = atomik_replica_sim::simulate(7)?;
-//! assert_eq!(report.fingerprint, atomik_replica_sim::simulate(7)?.fingerprint);
+//! assert_eq!(report.schedules, 1);
+//!
+//! let again = atomik_replica_sim::simulate(7)?;
+//! assert_eq!(again.fingerprint, report.fingerprint);
 //! # Ok::<(), atomik_replica_sim::Failure>(())
 //! ```
+//!
+//! # What is checked
+//!
+//! After every step:
+//!
+//! - An entry matches what its origin did up to its version, and travels only after its origin has
+//!   stored it. Versions never go backward.
+//! - A state is the xor of all changes that the replica knows.
+//! - Operations answer as the specification says. Undo, checkpoints and subscriptions are right.
+//! - Concurrent changes of the same bits are reported to a writer that learns of them, and no
+//!   others are.
+//! - An origin is folded only after all members have stored all of it, and no state changes.
+//! - No honest message is refused, no base diverges, and memory is reported lost only on a stale
+//!   copy of a disk.
+//!
+//! After every start: what was stored is there, exactly.
+//!
+//! At the end, once all faults have stopped:
+//!
+//! - Every change that any replica holds reaches all, within [`Setup::most_rounds`].
+//! - Every acknowledged change is there, unless its disk was lost.
+//! - Replicas that agree exchange only summaries.
+//!
+//! The oracle derives what it expects from the operations and from when each replica learned of
+//! what, never from what a replica computed.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
-//! Making a failing schedule small: delta debugging over its steps, then over what stays the same.
+//! Shrinks a failing schedule: delta debugging over its steps, then over its setup and operations.
 //!
-//! Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 2002. A
-//! message's fate depends on when it is sent and not on what came before, so that leaving out one
-//! step leaves the others as they are.
+//! Zeller, Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 2002. The fate
+//! of a message depends on when it is sent, not on what came before it, so removing one step leaves
+//! the others as they are.
 
 use crate::report::{Failure, Report};
 use crate::schedule::Schedule;
@@ -10,18 +10,18 @@ use crate::setup::{Setup, digest_sizes};
 use crate::simulation::run;
 use crate::step::{Operation, Step};
 
-/// Runs in all beyond which what is left is small enough.
+/// The search ends after this many runs.
 const MOST_RUNS: usize = 20_000;
 
-/// The smallest schedule found in which the same invariant fails, with its failure (traced) and how
-/// many runs that took. `None` if the schedule does not fail.
+/// Returns the smallest schedule found in which the same invariant fails, its failure with a trace,
+/// and the number of runs. `None` if the schedule does not fail.
 pub fn minimise(schedule: &Schedule) -> Option<(Schedule, Failure, usize)> {
     let (best, _, runs) = minimise_with(schedule, |schedule| run(schedule, false))?;
     let failure = run(&best, true).err()?;
     Some((best, failure, runs))
 }
 
-/// The same, for another way to run a schedule.
+/// As [`minimise`], with another function that runs a schedule, and without a trace.
 pub fn minimise_with(
     schedule: &Schedule,
     run: impl Fn(&Schedule) -> Result<Report, Failure>,
@@ -35,9 +35,11 @@ pub fn minimise_with(
     };
     loop {
         let before = search.best.clone();
-        search.steps();
-        search.setup();
-        search.operations();
+        search.remove_steps();
+        search.simplify_setup();
+        search.remove_replicas();
+        search.merge_keys();
+        search.simplify_operations();
         if search.best == before || search.runs >= MOST_RUNS {
             break;
         }
@@ -53,7 +55,7 @@ struct Search<R> {
 }
 
 impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
-    /// Takes a candidate if it fails in the same way.
+    /// Takes a candidate if the same invariant fails; returns whether it does.
     fn take(&mut self, candidate: Schedule) -> bool {
         if self.runs >= MOST_RUNS || candidate == self.best {
             return false;
@@ -68,8 +70,8 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
         }
     }
 
-    /// Leaves out steps: halves first, then ever smaller parts.
-    fn steps(&mut self) {
+    /// Removes steps: half of them at a time first, then ever smaller parts.
+    fn remove_steps(&mut self) {
         let mut size = self.best.steps.len().div_ceil(2).max(1);
         loop {
             let mut from = 0;
@@ -88,7 +90,7 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
         }
     }
 
-    fn setup(&mut self) {
+    fn simplify_setup(&mut self) {
         let simpler: [fn(&mut Setup); 12] = [
             |setup| setup.signed = false,
             |setup| setup.links.stragglers = 0,
@@ -108,6 +110,9 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
             simplify(&mut candidate.setup);
             self.take(candidate);
         }
+    }
+
+    fn remove_replicas(&mut self) {
         for replica in (0..self.best.setup.replicas).rev() {
             let mut candidate = self.best.clone();
             candidate.setup.replicas -= 1;
@@ -119,10 +124,14 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
                 self.take(candidate);
             }
         }
+    }
+
+    /// Moves the operations on a key to the first one, then drops keys that are not used.
+    fn merge_keys(&mut self) {
         for key in (1..self.best.setup.keys).rev() {
             let mut candidate = self.best.clone();
             for (_, step) in &mut candidate.steps {
-                if let Step::Work(_, ops) = step {
+                if let Step::Operate(_, ops) = step {
                     ops.iter_mut()
                         .filter(|(k, _)| *k == key)
                         .for_each(|(k, _)| *k = 0);
@@ -131,7 +140,7 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
             self.take(candidate);
         }
         let used = self.best.steps.iter().filter_map(|(_, step)| match step {
-            Step::Work(_, ops) => ops.iter().map(|(key, _)| *key).max(),
+            Step::Operate(_, ops) => ops.iter().map(|(key, _)| *key).max(),
             _ => None,
         });
         let mut candidate = self.best.clone();
@@ -139,11 +148,11 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
         self.take(candidate);
     }
 
-    /// Leaves out operations of batches, and makes values small.
-    fn operations(&mut self) {
+    /// Removes operations from batches, and makes values small.
+    fn simplify_operations(&mut self) {
         for place in 0..self.best.steps.len() {
             let ops = match &self.best.steps[place].1 {
-                Step::Work(_, ops) => ops.len(),
+                Step::Operate(_, ops) => ops.len(),
                 _ => 0,
             };
             for op in (0..ops).rev() {
@@ -171,9 +180,10 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
         }
     }
 
+    /// Tries a change of the operations of a step.
     fn change(&mut self, place: usize, change: impl Fn(&mut Vec<(usize, Operation)>)) -> bool {
         let mut candidate = self.best.clone();
-        if let Step::Work(_, ops) = &mut candidate.steps[place].1 {
+        if let Step::Operate(_, ops) = &mut candidate.steps[place].1 {
             change(ops);
         }
         self.take(candidate)

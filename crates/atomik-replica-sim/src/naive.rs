@@ -1,4 +1,4 @@
-//! What replicas are there to avoid: raw deltas on the wire.
+//! What replicas exist to avoid: raw deltas on the wire.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 use crate::setup::HORIZON;
 use crate::step::{Operation, Step};
 
-/// Sends every delta once and adds whatever arrives.
+/// A replica that sends every delta once and applies every delta that arrives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct NaiveReplica {
     states: BTreeMap<usize, u64>,
@@ -22,19 +22,17 @@ impl NaiveReplica {
     }
 }
 
-/// Plays the accumulations of a schedule (of their values, the first words) with replicas that send
-/// raw deltas, over the same network; nothing crashes. The trace is not written.
+/// Plays the `ACCUM` operations of a schedule, with the first word of each delta, on replicas that
+/// send raw deltas over the same network. Nothing crashes, and there is no trace.
 ///
 /// # Errors
 ///
-/// [`Failure`] if the replicas differ from each other, or from what was done, once every message
-/// has arrived.
+/// [`Failure`] if a state is not the xor of all deltas after the last message has arrived.
 pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
     let setup = &schedule.setup;
     let mut network = Network::new(setup.seed, setup.replicas, setup.links);
     let mut replicas = vec![NaiveReplica::default(); setup.replicas];
     let mut expected = NaiveReplica::default();
-    // Deltas commute, so that they can be added when they are sent: nobody looks before the end.
     let mut report = Report {
         schedules: 1,
         ..Report::default()
@@ -42,7 +40,7 @@ pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
     for (now, step) in &schedule.steps {
         match step {
             Step::Link(from, to, works) => network.set_link(*from, *to, *works),
-            Step::Work(n, ops) => {
+            Step::Operate(n, ops) => {
                 for (key, op) in ops {
                     let Operation::Op(Op::Accum, [delta, ..]) = op else {
                         continue;
@@ -54,7 +52,9 @@ pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
                         let copies = network.send(*now, *n, to).count();
                         report.messages += 1;
                         report.lost += u64::from(copies == 0);
-                        report.doubled += u64::from(copies == 2);
+                        report.duplicated += u64::from(copies == 2);
+                        // Deltas commute and no state is read before the end, so a delta can be
+                        // applied when it is sent.
                         (0..copies).for_each(|_| replicas[to].accumulate(*key, *delta));
                     }
                 }
@@ -68,7 +68,7 @@ pub fn run_naive(schedule: &Schedule) -> Result<Report, Failure> {
         if *replica != expected {
             return Err(Failure {
                 time: HORIZON,
-                invariant: "what anybody did is everywhere, once",
+                invariant: "every delta is applied everywhere, exactly once",
                 detail: format!(
                     "r{n} has {:x?}, should have {:x?}",
                     replica.states, expected.states

@@ -1,16 +1,17 @@
-//! The network between replicas: links that can be cut one way, and a fate for every message.
+//! The network between replicas: links that can be cut in one direction, and a fate for every
+//! message.
 
 use crate::draw::fate;
 use crate::setup::{HORIZON, LinkConditions};
 
-/// Links and conditions.
+/// All links, and the conditions that they share.
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     seed: u64,
     conditions: LinkConditions,
-    /// Links that are cut, from and to.
+    /// Whether the link is cut, by sender and receiver.
     cut: Vec<Vec<bool>>,
-    /// The time of the last message, and how many there were at that time.
+    /// The time of the last message, and how many were sent at that time.
     burst: (u64, u64),
 }
 
@@ -28,7 +29,7 @@ impl Network {
         self.cut[from][to] = !works;
     }
 
-    /// From now on nothing is lost, doubled or late.
+    /// Restores all links, and ends loss, duplication and long delays.
     pub(crate) fn heal(&mut self) {
         self.conditions = LinkConditions {
             delay: 1,
@@ -37,7 +38,7 @@ impl Network {
         self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
     }
 
-    /// When a message that is sent at `now` comes: never, once or twice.
+    /// The times at which a message sent at `now` arrives: none, one or two.
     pub(crate) fn send(&mut self, now: u64, from: usize, to: usize) -> impl Iterator<Item = u64> {
         if self.burst.0 != now {
             self.burst = (now, 0);

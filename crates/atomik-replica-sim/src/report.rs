@@ -1,32 +1,32 @@
-//! What came of a run, or of many.
+//! The outcome of a run, or of many.
 
 use core::fmt;
 
 macro_rules! report {
     ($($(#[$doc:meta])* $field:ident,)*) => {
-        /// What happened in runs that all passed.
+        /// Counts of what happened in runs that passed.
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct Report {
             $($(#[$doc])* pub $field: u64,)*
-            /// Rounds of ticks until all replicas were equal, the most of any run.
+            /// Rounds of ticks until all replicas were equal; of many runs, the maximum.
             pub rounds: u64,
-            /// A hash of everything that happened; of many runs, the xor.
+            /// A hash of all events, messages and records; of many runs, the xor.
             pub fingerprint: u64,
-            /// What happened, event by event, if that was asked for.
+            /// One line per event, if the run was traced.
             pub trace: Vec<String>,
         }
 
         impl Report {
-            /// Adds another.
+            /// Adds another report.
             #[must_use]
-            pub fn and(mut self, other: Self) -> Self {
+            pub fn merge(mut self, other: Self) -> Self {
                 $(self.$field += other.$field;)*
                 self.rounds = self.rounds.max(other.rounds);
                 self.fingerprint ^= other.fingerprint;
                 self
             }
 
-            /// The counts, with their names.
+            /// The counts with their names.
             pub fn counts(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($field), self.$field),)*]
             }
@@ -37,65 +37,65 @@ macro_rules! report {
 report! {
     /// Runs.
     schedules,
-    /// Replicas, over all runs.
+    /// Replicas.
     members,
     /// Events.
     events,
-    /// Times that a replica was compared with the oracle.
+    /// Comparisons of a replica with the oracle.
     checks,
     /// Local operations.
     operations,
-    /// Of these and of batches, refused.
+    /// Operations and batches that were refused.
     refused,
-    /// Batches that were undone.
+    /// Undone batches.
     undone,
     /// Messages sent.
     messages,
-    /// Their bytes.
+    /// Bytes of these messages.
     bytes,
     /// Messages that arrived.
     delivered,
     /// Messages that were lost.
     lost,
-    /// Messages that came twice.
-    doubled,
-    /// Requests for a whole table, where comparisons do not suffice.
+    /// Messages that were duplicated.
+    duplicated,
+    /// Requests for a whole table, after a digest could not be decoded.
     pulls,
-    /// Entries taken over.
+    /// Entries of other origins taken over.
     merged,
     /// Starts and restarts.
     starts,
     /// Crashes.
     crashes,
-    /// Restarts without some or all of what had been stored.
+    /// Starts without some or all of what had been stored.
     disks_lost,
-    /// Restarts from an old copy that passes for the newest.
-    put_back,
-    /// Old copies that noticed so.
+    /// Starts from a stale copy of the disk.
+    stale_copies,
+    /// Replicas that noticed that they ran on a stale copy.
     memory_lost,
     /// Retirements.
     retired,
-    /// Foldings of an origin into a replica's base.
+    /// Origins folded into a replica's base.
     folds,
     /// Bases taken over from a peer.
     adoptions,
-    /// Overlaps told.
+    /// Overlaps reported.
     overlaps,
-    /// Second writers of a cell told.
+    /// Second writers reported.
     second_writers,
 }
 
-/// An invariant does not hold.
+/// An invariant that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("at {time}: {invariant}: {detail}")]
+#[error("at time {time}: {invariant}: {detail}")]
 pub struct Failure {
     /// The virtual time.
     pub time: u64,
-    /// What should hold.
+    /// The invariant.
     pub invariant: &'static str,
-    /// How it does not.
+    /// Where it failed: replica, key, expected and found.
     pub detail: String,
-    /// What happened before, event by event, if that was asked for.
+    /// One line per event up to the failure, if the run was traced.
     pub trace: Vec<String>,
 }
 

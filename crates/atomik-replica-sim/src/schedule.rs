@@ -1,4 +1,4 @@
-//! A run before it is run, and how a seed becomes one.
+//! Schedules, and how a seed becomes one.
 
 use atomik_replica::{Op, View};
 
@@ -6,12 +6,12 @@ use crate::draw::Draw;
 use crate::setup::{HORIZON, LinkConditions, Setup, digest_sizes};
 use crate::step::{Memory, Operation, Step, WORDS};
 
-/// A run before it is run.
+/// A run before it is run: everything that happens in it follows from this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// What stays the same.
+    /// What stays the same during the run.
     pub setup: Setup,
-    /// What happens, by time.
+    /// The steps, sorted by virtual time.
     pub steps: Vec<(u64, Step)>,
 }
 
@@ -21,20 +21,21 @@ impl Schedule {
         let mut draw = Draw::new(seed);
         let setup = setup(&mut draw);
         let mut writer = Writer {
-            limits: Limits::draw(&mut draw, &setup),
+            mix: Mix::draw(&mut draw, &setup),
             setup: &setup,
             draw,
             steps: Vec::new(),
         };
         writer.write();
         let mut steps = writer.steps;
-        // Stable: what is at one time stays in the order in which it was drawn.
+        // A stable sort: steps of one time stay in the order in which they were drawn.
         steps.sort_by_key(|(time, _)| *time);
         Self { setup, steps }
     }
 }
 
-/// Most features are off in most schedules, so that each is also seen without the others.
+/// Draws a setup. Every kind of fault is absent from many, so that each also occurs without the
+/// others.
 fn setup(draw: &mut Draw) -> Setup {
     let signed = draw.percent(5);
     let replicas = if signed {
@@ -52,7 +53,7 @@ fn setup(draw: &mut Draw) -> Setup {
     } as usize;
     let words = [1, 1, 1, 2, 3][draw.index(5)];
     let view = [View::Raw, View::Raw, View::Flags, View::Cell][draw.index(4)];
-    let wind = |draw: &mut Draw, most: u64| {
+    let rare = |draw: &mut Draw, most: u64| {
         if draw.percent(50) {
             0
         } else {
@@ -60,15 +61,15 @@ fn setup(draw: &mut Draw) -> Setup {
         }
     };
     let links = LinkConditions {
-        // Now and then next to nothing arrives, so that all is left to the comparisons at the end.
+        // Sometimes almost nothing arrives, so that the comparisons at the end must repair it all.
         loss: if draw.percent(10) {
             draw.between(800, 1000)
         } else {
-            wind(draw, 400)
+            rare(draw, 400)
         },
-        duplicates: wind(draw, 400),
+        duplicates: rare(draw, 400),
         delay: draw.between(1, 60),
-        stragglers: wind(draw, 100),
+        stragglers: rare(draw, 100),
     };
     Setup {
         seed: draw.word(),
@@ -78,7 +79,7 @@ fn setup(draw: &mut Draw) -> Setup {
         words,
         view,
         signed,
-        // Often the smallest, so that there is more than it can tell.
+        // Often the smallest, so that there are more differences than it can decode.
         digest_cells: if draw.percent(30) {
             digest_sizes()[0]
         } else {
@@ -96,16 +97,16 @@ fn setup(draw: &mut Draw) -> Setup {
     }
 }
 
-/// How much of what a schedule has.
-struct Limits {
-    work: u64,
+/// Which kinds of steps a schedule has, and how many of them.
+struct Mix {
+    operations: u64,
     batches: bool,
     undo: bool,
     checkpoints: bool,
     subscriptions: bool,
     crashes: u64,
     losses: bool,
-    put_back: bool,
+    stale_copies: bool,
     partitions: u64,
     one_way: bool,
     retirements: u64,
@@ -115,7 +116,7 @@ struct Limits {
     flags: usize,
 }
 
-impl Limits {
+impl Mix {
     fn draw(draw: &mut Draw, setup: &Setup) -> Self {
         let some = |draw: &mut Draw, most: u64| {
             if draw.percent(50) {
@@ -125,7 +126,7 @@ impl Limits {
             }
         };
         Self {
-            work: if setup.signed {
+            operations: if setup.signed {
                 draw.between(3, 10)
             } else if draw.percent(15) {
                 draw.between(40, 90)
@@ -138,7 +139,7 @@ impl Limits {
             subscriptions: draw.percent(25),
             crashes: some(draw, 5),
             losses: draw.percent(50),
-            put_back: draw.percent(20),
+            stale_copies: draw.percent(20),
             partitions: some(draw, 3),
             one_way: draw.percent(30),
             retirements: if draw.percent(60) {
@@ -156,7 +157,7 @@ impl Limits {
 
 struct Writer<'a> {
     setup: &'a Setup,
-    limits: Limits,
+    mix: Mix,
     draw: Draw,
     steps: Vec<(u64, Step)>,
 }
@@ -179,7 +180,7 @@ impl Writer<'_> {
     fn write(&mut self) {
         let late = self.replica();
         for n in 0..self.setup.replicas {
-            let start = if self.limits.late && n == late {
+            let start = if self.mix.late && n == late {
                 self.draw.between(100, 900)
             } else {
                 0
@@ -187,21 +188,21 @@ impl Writer<'_> {
             self.start(start, n, Memory::Kept);
             self.routine(n);
         }
-        for _ in 0..self.limits.work {
+        for _ in 0..self.mix.operations {
             let (time, n) = (self.time(), self.replica());
-            let step = self.work(n);
+            let step = self.local(n);
             self.at(time, step);
         }
-        for _ in 0..self.limits.crashes {
+        for _ in 0..self.mix.crashes {
             self.crash();
         }
-        for _ in 0..self.limits.partitions {
+        for _ in 0..self.mix.partitions {
             self.partition();
         }
-        for _ in 0..self.limits.retirements {
+        for _ in 0..self.mix.retirements {
             self.retirement();
         }
-        for _ in 0..self.limits.wrong_notices {
+        for _ in 0..self.mix.wrong_notices {
             let (time, n, peer) = (self.time(), self.replica(), self.replica());
             if n != peer {
                 let up = self.draw.percent(50);
@@ -210,7 +211,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Ticks and flushes, at rates of the replica's own.
+    /// Ticks and flushes, at rates drawn for this replica.
     fn routine(&mut self, n: usize) {
         let (tick, flush) = (self.draw.between(20, 120), self.draw.between(10, 70));
         let mut time = self.draw.below(tick);
@@ -231,21 +232,21 @@ impl Writer<'_> {
     fn value(&mut self) -> [u64; WORDS] {
         let mut value = [0; WORDS];
         for word in &mut value {
-            // Few bits, so that changes meet and cancel.
+            // Few bits, so that changes overlap and cancel.
             *word = match self.draw.below(8) {
                 0 => 0,
                 1 => self.draw.word(),
                 _ => self.draw.between(1, 7),
             };
         }
-        if self.limits.wide {
+        if self.mix.wide {
             value[0] = self.draw.word();
         }
         value
     }
 
     fn operation(&mut self) -> Operation {
-        // Now and then one that the view does not have.
+        // Sometimes one that the view does not have.
         let view = if self.draw.percent(2) {
             [View::Raw, View::Flags, View::Cell][self.draw.index(3)]
         } else {
@@ -255,7 +256,7 @@ impl Writer<'_> {
         if self.draw.percent(20) {
             return Operation::Op(read, [0; WORDS]);
         }
-        let flag = self.draw.index(self.limits.flags);
+        let flag = self.draw.index(self.mix.flags);
         let flag = flag + 64 * self.draw.index(self.setup.words);
         match view {
             View::Flags | View::Raw if view == View::Flags || self.draw.percent(15) => {
@@ -271,13 +272,14 @@ impl Writer<'_> {
         }
     }
 
-    fn work(&mut self, n: usize) -> Step {
-        let limits = &self.limits;
+    /// An operation, a batch or another local event.
+    fn local(&mut self, n: usize) -> Step {
+        let mix = &self.mix;
         let rare = [
-            (limits.undo, 35),
-            (limits.checkpoints, 15),
-            (limits.checkpoints, 10),
-            (limits.subscriptions, 10),
+            (mix.undo, 35),
+            (mix.checkpoints, 15),
+            (mix.checkpoints, 10),
+            (mix.subscriptions, 10),
         ];
         for (kind, (enabled, percent)) in rare.into_iter().enumerate() {
             if enabled && self.draw.percent(percent) {
@@ -289,7 +291,7 @@ impl Writer<'_> {
                 };
             }
         }
-        let ops = if self.limits.batches && self.draw.percent(50) {
+        let ops = if self.mix.batches && self.draw.percent(50) {
             self.draw.between(2, 5)
         } else {
             1
@@ -297,10 +299,10 @@ impl Writer<'_> {
         let ops = (0..ops)
             .map(|_| (self.draw.index(self.setup.keys), self.operation()))
             .collect();
-        Step::Work(n, ops)
+        Step::Operate(n, ops)
     }
 
-    /// A start, and the engines' notices of it: in time, late, or never.
+    /// A start, and the notices of it at all engines: in time, late or never.
     fn start(&mut self, time: u64, n: usize, memory: Memory) {
         self.at(time, Step::Start(n, memory));
         for peer in (0..self.setup.replicas).filter(|&peer| peer != n) {
@@ -328,13 +330,13 @@ impl Writer<'_> {
             }
         }
         let batches = self.draw.between(1, 3) as usize;
-        let memory = if self.limits.put_back && self.draw.percent(60) {
-            Memory::PutBack(batches)
-        } else if self.limits.losses && self.draw.percent(60) {
+        let memory = if self.mix.stale_copies && self.draw.percent(60) {
+            Memory::StaleCopy(batches)
+        } else if self.mix.losses && self.draw.percent(60) {
             if self.draw.percent(50) {
                 Memory::Lost
             } else {
-                Memory::Without(batches)
+                Memory::Truncated(batches)
             }
         } else {
             Memory::Kept
@@ -346,7 +348,7 @@ impl Writer<'_> {
     fn partition(&mut self) {
         let (from, side) = (self.time(), self.draw.word());
         let to = from + self.draw.between(20, 400);
-        let one_way = self.limits.one_way && self.draw.percent(60);
+        let one_way = self.mix.one_way && self.draw.percent(60);
         for a in 0..self.setup.replicas {
             for b in (0..self.setup.replicas).filter(|&b| b != a) {
                 let crosses = side >> a & 1 != side >> b & 1;
@@ -358,7 +360,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Leaves, and comes back after a while, or stays on as one who has left.
+    /// A retirement. The replica then restarts after a while, or keeps running.
     fn retirement(&mut self) {
         let (time, n) = (self.draw.below(HORIZON * 6 / 10), self.replica());
         self.at(time, Step::Retire(n));

@@ -1,4 +1,4 @@
-//! Many seeds, on all cores.
+//! Runs of one seed, and of many on all cores.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,17 +9,17 @@ use crate::report::{Failure, Report};
 use crate::schedule::Schedule;
 use crate::simulation::run;
 
-/// Seeds that a core takes at once.
+/// Seeds that a thread takes at once.
 const CHUNK: u64 = 16;
 
-/// What came of many seeds.
+/// The outcome of many seeds.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// Those that passed, together.
+    /// The sum over those that passed.
     pub report: Report,
-    /// Those that failed, by seed; further ones may not have been run.
+    /// Those that failed, sorted by seed. After a failure the remaining seeds are not run.
     pub failures: Vec<(u64, Failure)>,
-    /// `stop` was set before the last was run.
+    /// Whether `stop` was set before the last seed was run.
     pub stopped: bool,
 }
 
@@ -32,47 +32,28 @@ pub fn simulate(seed: u64) -> Result<Report, Failure> {
     run(&Schedule::generate(seed), false)
 }
 
-/// Runs `count` seeds from `first` on, in order, on all cores, until one has failed or `stop` is
-/// set; tells `advanced` of every one.
+/// Runs `count` seeds, from `first` on, on all cores, until one fails or `stop` is set. Calls
+/// `advanced` with the number of seeds run since the last call.
 pub fn simulate_many(
     first: u64,
     count: u64,
     stop: &AtomicBool,
     advanced: impl Fn(u64) + Sync,
 ) -> Outcome {
-    let failures = Mutex::new(Vec::new());
-    let enough = AtomicBool::new(false);
-    // Taken in order, so that of the seeds that fail one of the first is found.
-    let next = AtomicU64::new(0);
-    let work = |_| {
-        let mut sum = Report::default();
-        loop {
-            let from = next.fetch_add(CHUNK, Ordering::Relaxed);
-            if from >= count {
-                return sum;
-            }
-            for offset in from..(from + CHUNK).min(count) {
-                if enough.load(Ordering::Relaxed) || stop.load(Ordering::Relaxed) {
-                    return sum;
-                }
-                let seed = first.wrapping_add(offset);
-                match simulate(seed) {
-                    Ok(report) => sum = sum.and(report),
-                    Err(failure) => {
-                        enough.store(true, Ordering::Relaxed);
-                        let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
-                        failures.push((seed, failure));
-                    }
-                }
-                advanced(1);
-            }
-        }
+    let queue = SeedQueue {
+        first,
+        count,
+        next: AtomicU64::new(0),
+        stop,
+        failures: Mutex::new(Vec::new()),
+        failed: AtomicBool::new(false),
     };
     let report = (0..rayon::current_num_threads())
         .into_par_iter()
-        .map(work)
-        .reduce(Report::default, Report::and);
-    let mut failures = failures
+        .map(|_| queue.work(&advanced))
+        .reduce(Report::default, Report::merge);
+    let mut failures = queue
+        .failures
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     failures.sort_by_key(|(seed, _)| *seed);
@@ -80,5 +61,45 @@ pub fn simulate_many(
         report,
         failures,
         stopped: stop.load(Ordering::Relaxed),
+    }
+}
+
+/// Hands seeds to threads in order, so that the first failure found is one of the first.
+struct SeedQueue<'a> {
+    first: u64,
+    count: u64,
+    next: AtomicU64,
+    stop: &'a AtomicBool,
+    failures: Mutex<Vec<(u64, Failure)>>,
+    failed: AtomicBool,
+}
+
+impl SeedQueue<'_> {
+    /// Runs seeds until there are none left, or all threads must stop.
+    fn work(&self, advanced: &impl Fn(u64)) -> Report {
+        let mut sum = Report::default();
+        loop {
+            let from = self.next.fetch_add(CHUNK, Ordering::Relaxed);
+            if from >= self.count {
+                return sum;
+            }
+            for offset in from..(from + CHUNK).min(self.count) {
+                if self.failed.load(Ordering::Relaxed) || self.stop.load(Ordering::Relaxed) {
+                    return sum;
+                }
+                let seed = self.first.wrapping_add(offset);
+                match simulate(seed) {
+                    Ok(report) => sum = sum.merge(report),
+                    Err(failure) => self.fail(seed, failure),
+                }
+                advanced(1);
+            }
+        }
+    }
+
+    fn fail(&self, seed: u64, failure: Failure) {
+        self.failed.store(true, Ordering::Relaxed);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.push((seed, failure));
     }
 }

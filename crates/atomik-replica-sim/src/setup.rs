@@ -1,41 +1,41 @@
-//! What stays the same in a run: replicas, keys, network and storage.
+//! What stays the same during a run: replicas, keys, network and storage.
 
 use atomik_replica::{Config, View};
 
-/// When actions end; healing begins.
+/// The virtual time at which steps end and healing begins.
 pub(crate) const HORIZON: u64 = 1000;
 
-/// What stays the same in a run.
+/// What stays the same during a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
-    /// The seed that fates of messages, times of storage and incarnations come from.
+    /// The seed of message fates, storage delays and incarnations.
     pub seed: u64,
     /// Members of the keyspace, 2 to 5.
     pub replicas: usize,
-    /// Keys that are operated on.
+    /// Number of keys.
     pub keys: usize,
-    /// Keys of about 1000 bytes, so that messages fill up.
+    /// Whether keys have about 1000 bytes, so that messages fill up.
     pub long_keys: bool,
-    /// Words of a value.
+    /// 64-bit words per value, 1 to 3.
     pub words: usize,
     /// The keyspace's view.
     pub view: View,
-    /// Real signatures.
+    /// Whether entries are signed.
     pub signed: bool,
-    /// Cells of the replicas' digests.
+    /// Cells of each replica's digest.
     pub digest_cells: usize,
-    /// Batches that can be undone.
+    /// How many batches a replica can undo.
     pub undo_batches: usize,
-    /// Ticks between comparisons.
+    /// Ticks between two comparisons with a peer.
     pub sync_ticks: u32,
-    /// Storage confirms within this time.
+    /// The longest time until storage confirms a batch.
     pub storage_delay: u64,
-    /// What the network does to messages.
+    /// How links treat messages.
     pub links: LinkConditions,
 }
 
 impl Setup {
-    /// So many replicas and keys, of one word, with a network and disks that do nothing wrong.
+    /// A setup with values of one word, fast disks and links without faults.
     pub fn calm(replicas: usize, keys: usize) -> Self {
         Self {
             seed: 1,
@@ -56,32 +56,32 @@ impl Setup {
         }
     }
 
-    /// Rounds, of a flush and a tick everywhere, after which all replicas must be equal once
-    /// nothing fails any more.
+    /// The number of rounds, each a flush and a tick at every replica, within which all replicas
+    /// must be equal once all faults have stopped.
     ///
-    /// The longest chain is: an exchange that was cut off is given up (5 ticks); the last entry of
-    /// a retired origin arrives, is stored, attested, and folded (3 rounds); who has lost it
-    /// meanwhile asks every peer in turn for its base. A million schedules took nine rounds at
-    /// most.
+    /// In the worst case an interrupted exchange times out (5 ticks); then the last entry of a
+    /// retired origin arrives, is stored, attested and folded (3 rounds); and a replica that has
+    /// lost that entry meanwhile asks every peer in turn for its base. In a million schedules the
+    /// maximum was nine rounds.
     pub fn most_rounds(&self) -> u64 {
         (10 + self.replicas as u64) * u64::from(self.sync_ticks)
     }
 }
 
-/// What the network does to messages, in thousandths and units of time.
+/// How links treat messages. Probabilities are per thousand, delays in units of virtual time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct LinkConditions {
-    /// Messages that are lost.
+    /// The probability that a message is lost.
     pub loss: u64,
-    /// Messages that come twice.
+    /// The probability that a message arrives twice.
     pub duplicates: u64,
-    /// The longest usual delay; at different delays messages overtake each other.
+    /// The longest usual delay. Messages with different delays overtake each other.
     pub delay: u64,
-    /// Messages that take very long: up to half of the run.
+    /// The probability that a message takes up to half of the run.
     pub stragglers: u64,
 }
 
-/// Sizes of digests that a replica takes, up to some hundred cells.
+/// The sizes that a digest can have, up to 128 cells.
 pub(crate) fn digest_sizes() -> Vec<usize> {
     let sizes = 8..=128;
     sizes

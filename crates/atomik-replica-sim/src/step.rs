@@ -1,42 +1,42 @@
-//! What happens in a run, step by step.
+//! The steps of a schedule.
 
 use core::cmp::Ordering;
 use core::fmt;
 
 use atomik_replica::{Action, Op, Value};
 
-/// The most words of a value here.
+/// The maximum number of words per value in a schedule.
 pub(crate) const WORDS: usize = 3;
 
-/// What is left of a replica's memory when it starts again.
+/// What a replica finds on its disk when it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Memory {
-    /// All that was confirmed.
+    /// Everything that storage confirmed.
     Kept,
-    /// Nothing: a new disk.
+    /// Nothing: it has a new disk.
     Lost,
-    /// All but this many of the last batches, although they had been confirmed: storage never
-    /// waited for the disk.
-    Without(usize),
-    /// As `Without`, but nobody knows: an old copy was put back.
-    PutBack(usize),
+    /// Everything except this many of the last batches, which storage confirmed before they were on
+    /// disk. The replica is told.
+    Truncated(usize),
+    /// The same, but the replica is not told: a stale copy of the disk was restored.
+    StaleCopy(usize),
 }
 
 /// An operation on one key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// An operation of the machine.
+    /// An operation of the register file.
     Op(Op, [u64; WORDS]),
-    /// Turns a flag over.
+    /// Toggles a flag.
     Toggle(usize),
-    /// Puts a flag on or off.
+    /// Sets or clears a flag.
     SetFlag(usize, bool),
     /// Replaces the value.
     Put([u64; WORDS]),
 }
 
 impl Operation {
-    /// For a keyspace of so many words.
+    /// The operation in a keyspace with so many words per value.
     pub(crate) fn action(&self, words: usize) -> Action {
         match self {
             Self::Op(op, value) => Action::Op(*op, Value::from_words(&value[..words])),
@@ -45,45 +45,57 @@ impl Operation {
             Self::Put(value) => Action::Put(Value::from_words(&value[..words])),
         }
     }
+
+    /// Writes the operation, on this key, in words.
+    fn write(&self, f: &mut fmt::Formatter<'_>, key: usize) -> fmt::Result {
+        match self {
+            Self::Op(op, value) if op.takes_data() => write!(f, "{op:?} k{key} {value:x?}"),
+            Self::Op(op, _) => write!(f, "{op:?} k{key}"),
+            Self::Toggle(flag) => write!(f, "Toggle flag {flag} of k{key}"),
+            Self::SetFlag(flag, true) => write!(f, "Set flag {flag} of k{key}"),
+            Self::SetFlag(flag, false) => write!(f, "Clear flag {flag} of k{key}"),
+            Self::Put(value) => write!(f, "Put k{key} {value:x?}"),
+        }
+    }
 }
 
-/// One thing that happens; an action that does not fit (work of a replica that is down) does
-/// nothing.
+/// One thing that happens to a replica, given by its number, or to a link. A step that does not
+/// apply, such as an operation at a replica that is down, does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// Operations, on keys by number; a batch if there are several.
-    Work(usize, Vec<(usize, Operation)>),
-    /// Undoes the batch this many before the last.
+    /// Operations on keys, given by number. Several make a batch.
+    Operate(usize, Vec<(usize, Operation)>),
+    /// Undoes the batch this many before the last one.
     Undo(usize, u64),
     /// Makes a checkpoint.
     Checkpoint(usize),
-    /// Drops a checkpoint, by its place among those that there are.
+    /// Drops the checkpoint at this place of the list.
     DropCheckpoint(usize, usize),
-    /// Subscribes to all keys, or ends that.
+    /// Subscribes to all keys (`true`), or ends all subscriptions.
     Subscribe(usize, bool),
-    /// Leaves for good.
+    /// Retires.
     Retire(usize),
-    /// Hands over to storage.
+    /// Hands pending changes to storage.
     Flush(usize),
-    /// Time passes.
+    /// A tick of time.
     Tick(usize),
-    /// Storage repeats what it confirmed last.
+    /// Storage repeats its last confirmation.
     ConfirmAgain(usize),
-    /// The engine says, rightly or not, that a peer is there or gone.
+    /// The engine reports, rightly or not, that a peer is reachable (`true`) or gone.
     Peer(usize, usize, bool),
-    /// A link, one way, carries messages or not.
+    /// The link from one replica to another is restored (`true`) or cut.
     Link(usize, usize, bool),
-    /// The replica stops; whether the batch that storage was busy with is there afterwards.
+    /// The replica crashes. The batch in flight reaches the disk (`true`) or is lost.
     Crash(usize, bool),
-    /// The replica starts (again).
+    /// The replica starts.
     Start(usize, Memory),
 }
 
 impl Step {
-    /// The replica that it is a step of; of a link, the one that sends.
+    /// The replica that performs the step; the sender if it is a link.
     pub(crate) fn replica(&self) -> usize {
         match *self {
-            Self::Work(n, _)
+            Self::Operate(n, _)
             | Self::Undo(n, _)
             | Self::Checkpoint(n)
             | Self::DropCheckpoint(n, _)
@@ -99,10 +111,10 @@ impl Step {
         }
     }
 
-    /// The replicas that have to do with it.
+    /// The replicas that the step names.
     fn replicas(&mut self) -> [Option<&mut usize>; 2] {
         match self {
-            Self::Work(n, _)
+            Self::Operate(n, _)
             | Self::Undo(n, _)
             | Self::Checkpoint(n)
             | Self::DropCheckpoint(n, _)
@@ -117,7 +129,7 @@ impl Step {
         }
     }
 
-    /// The step without a replica, those after it moved up; `None` if it has to do with it.
+    /// The step when `replica` is removed and those after it move up; `None` if the step names it.
     pub(crate) fn without(mut self, replica: usize) -> Option<Self> {
         for n in self.replicas().into_iter().flatten() {
             match replica.cmp(n) {
@@ -133,46 +145,48 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Work(n, ops) => {
-                write!(f, "r{n} does")?;
-                ops.iter().try_for_each(|(key, op)| match op {
-                    Operation::Op(op, value) if op.takes_data() => {
-                        write!(f, " {op:?} {:x?} to k{key};", value)
-                    }
-                    Operation::Op(op, _) => write!(f, " {op:?} of k{key};"),
-                    other => write!(f, " {other:x?} of k{key};"),
+            Self::Operate(n, operations) => {
+                write!(f, "r{n} performs")?;
+                let mut operations = operations.iter().enumerate();
+                operations.try_for_each(|(place, (key, operation))| {
+                    f.write_str(if place == 0 { " " } else { ", " })?;
+                    operation.write(f, *key)
                 })
             }
             Self::Undo(n, 0) => write!(f, "r{n} undoes its last batch"),
-            Self::Undo(n, back) => write!(f, "r{n} undoes the batch {back} before its last"),
+            Self::Undo(n, back) => write!(f, "r{n} undoes the batch {back} before its last one"),
             Self::Checkpoint(n) => write!(f, "r{n} makes a checkpoint"),
-            Self::DropCheckpoint(n, which) => write!(f, "r{n} drops checkpoint at place {which}"),
-            Self::Subscribe(n, true) => write!(f, "r{n} gets a subscriber"),
+            Self::DropCheckpoint(n, which) => {
+                write!(f, "r{n} drops the checkpoint at place {which}")
+            }
+            Self::Subscribe(n, true) => write!(f, "r{n} gains a subscriber"),
             Self::Subscribe(n, false) => write!(f, "r{n} loses its subscribers"),
             Self::Retire(n) => write!(f, "r{n} retires"),
             Self::Flush(n) => write!(f, "r{n} flushes"),
             Self::Tick(n) => write!(f, "r{n} ticks"),
-            Self::ConfirmAgain(n) => write!(f, "r{n}: storage repeats its last confirmation"),
-            Self::Peer(n, peer, true) => write!(f, "r{n} is told that r{peer} is there"),
-            Self::Peer(n, peer, false) => write!(f, "r{n} is told that r{peer} is gone"),
-            Self::Link(from, to, true) => write!(f, "link r{from} to r{to} works"),
-            Self::Link(from, to, false) => write!(f, "link r{from} to r{to} is cut"),
+            Self::ConfirmAgain(n) => write!(f, "storage of r{n} repeats its last confirmation"),
+            Self::Peer(n, peer, true) => write!(f, "r{n} is notified that r{peer} is up"),
+            Self::Peer(n, peer, false) => write!(f, "r{n} is notified that r{peer} is down"),
+            Self::Link(from, to, true) => write!(f, "link from r{from} to r{to} is restored"),
+            Self::Link(from, to, false) => write!(f, "link from r{from} to r{to} is cut"),
             Self::Crash(n, true) => {
-                write!(f, "r{n} crashes; what storage was busy with is stored")
+                write!(f, "r{n} crashes; the batch in flight is stored")
             }
-            Self::Crash(n, false) => write!(f, "r{n} crashes; what storage was busy with is gone"),
-            Self::Start(n, Memory::Kept) => write!(f, "r{n} starts with what it stored"),
+            Self::Crash(n, false) => write!(f, "r{n} crashes; the batch in flight is lost"),
+            Self::Start(n, Memory::Kept) => write!(f, "r{n} starts"),
             Self::Start(n, Memory::Lost) => write!(f, "r{n} starts with a new disk"),
-            Self::Start(n, Memory::Without(batches)) => {
+            Self::Start(n, Memory::Truncated(lost)) => {
                 write!(
                     f,
-                    "r{n} starts without its last {batches} batches, and knows"
+                    "r{n} starts without its last {lost} batches, and is told"
                 )
             }
-            Self::Start(n, Memory::PutBack(batches)) => write!(
-                f,
-                "r{n} starts from a copy that is {batches} batches old, and does not know"
-            ),
+            Self::Start(n, Memory::StaleCopy(lost)) => {
+                write!(
+                    f,
+                    "r{n} starts from a copy {lost} batches old, and is not told"
+                )
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn made(expected: &mut ExpectedReplica, result: Result<Outcome, OpErr
     expected.promised.push(outcome.ticket);
     ensure(
         outcome.number == Some(u64::from(number)),
-        "checkpoints are numbered",
+        "checkpoints are numbered in order",
         || format!("r{}: expected {number}, found {outcome:?}", expected.n),
     )
 }
@@ -46,14 +46,16 @@ pub(crate) fn dropped(
         Ok(_) => existed,
         Err(error) => !existed && *error == OpError::NoCheckpoint(number),
     };
-    ensure(fits, "a checkpoint that is there is dropped", || {
-        format!("r{}: checkpoint {number}: {result:?}", expected.n)
-    })
+    ensure(
+        fits,
+        "an existing checkpoint can be dropped, no other",
+        || format!("r{}: checkpoint {number}: {result:?}", expected.n),
+    )
 }
 
 /// Compares all checkpoints of a replica.
 pub(crate) fn check(history: &History, expected: &ExpectedReplica, replica: &Replica) -> Check {
-    const INVARIANT: &str = "a checkpoint holds the states of its time";
+    const INVARIANT: &str = "a checkpoint keeps the states of its time";
     let n = expected.n;
     let checkpoints = &expected.local.checkpoints;
     for (number, states) in checkpoints {

@@ -39,7 +39,7 @@ pub(crate) fn check_converged(
                 let held = contents.keys[key].version(origin);
                 ensure(
                     contents.folded.contains(&origin) || held == wanted,
-                    "what anybody holds comes to everybody",
+                    "every change that any replica holds reaches all",
                     || {
                         let name = history.name(origin);
                         format!("r{n}: k{key}: {name} version {held}, should be {wanted}")
@@ -62,7 +62,7 @@ pub(crate) fn check_acknowledged(
             let held = held[key][number];
             ensure(
                 lost.contains(&number) || held >= stored,
-                "what was acknowledged is there",
+                "no acknowledged change is lost",
                 || {
                     let name = history.name(number);
                     format!("k{key}: {name} version {held}, acknowledged {stored}")

@@ -53,7 +53,7 @@ impl Checker<'_> {
         folded.try_for_each(|origin| {
             ensure(
                 self.new.folded.contains(origin),
-                "what is folded stays folded",
+                "a folded origin stays folded",
                 || format!("r{}: {}", self.expected.n, self.history.name(*origin)),
             )
         })
@@ -64,7 +64,7 @@ impl Checker<'_> {
         let done = self.history.accumulator(n, entry.origin, key, version);
         ensure(
             done.as_ref() == Some(&entry.accumulator),
-            "an entry is what its origin did",
+            "an entry matches what its origin did",
             || format!("{}: {}", self.name(key, entry), entry.accumulator),
         )
     }
@@ -73,7 +73,7 @@ impl Checker<'_> {
         ensure(
             entry.origin == self.expected.local.origin
                 || entry.version <= self.history.origins[entry.origin].stored[key],
-            "nobody knows what its origin has not stored",
+            "a change travels only after its origin has stored it",
             || self.name(key, entry),
         )
     }
@@ -95,7 +95,7 @@ impl Checker<'_> {
     fn folded_origin_has_no_entry(&self, key: usize, entry: &Entry) -> Check {
         ensure(
             !self.new.folded.contains(&entry.origin),
-            "what is folded has no entries",
+            "a folded origin has no entries",
             || self.name(key, entry),
         )
     }
@@ -116,7 +116,7 @@ impl Checker<'_> {
         let done = self.history.changes(*n, own, key).len() as u64;
         ensure(
             new.version(own) == done || self.new.folded.contains(&own) && local.retired,
-            "a replica knows all that it did",
+            "a replica holds all its own changes",
             || format!("r{n}: k{key}: {} of {done}", new.version(own)),
         )
     }
@@ -132,15 +132,11 @@ impl Checker<'_> {
                 sum.accumulate(&last);
             }
         }
-        ensure(
-            sum.is_zero(),
-            "a state is the xor of what all origins did",
-            || {
-                format!(
-                    "r{n}: k{key}: {}, wrong bits {sum}",
-                    describe(self.history, new)
-                )
-            },
-        )
+        ensure(sum.is_zero(), "a state is the xor of all changes", || {
+            format!(
+                "r{n}: k{key}: {}, wrong bits {sum}",
+                describe(self.history, new)
+            )
+        })
     }
 }

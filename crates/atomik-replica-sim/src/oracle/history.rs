@@ -96,7 +96,7 @@ impl History {
             .iter()
             .position(|key| key[..] == *name)
             .ok_or_else(|| Violation {
-                invariant: "notices are about keys that there are",
+                invariant: "a notice names a key of the schedule",
                 detail: format!("{name:?}"),
             })
     }

@@ -130,7 +130,7 @@ impl Oracle {
         let promised = core::mem::take(&mut expected.promised);
         ensure(
             promised.iter().all(|promise| *promise == ticket),
-            "an operation is stored with the ticket that it got",
+            "an operation is stored under its ticket",
             || format!("r{n}: ticket {ticket}, promised were {promised:?}"),
         )?;
         Ok(expected.snapshot())

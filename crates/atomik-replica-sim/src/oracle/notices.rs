@@ -38,7 +38,7 @@ pub(crate) fn check_identity(
             }
             Notice::BaseDiverged { from } => {
                 return Err(Violation {
-                    invariant: "bases of the same origins are the same",
+                    invariant: "bases over the same origins are equal",
                     detail: format!("r{n} and r{}", from[0]),
                 });
             }
@@ -119,7 +119,7 @@ fn check_fold(history: &History, n: usize, id: OriginId) -> Check {
     let missing = others.find(|m| !origin.complete_at.contains(m));
     ensure(
         origin.retired && missing.is_none(),
-        "an origin is folded when all members have stored all of it",
+        "an origin is folded only after all members have stored all of it",
         || {
             format!(
                 "r{n} folds {}; retired: {}; r{missing:?} never had all",
@@ -145,7 +145,7 @@ fn check_second_writer(
     };
     ensure(
         origins.iter().all(has_written) && origins[0] != origins[1] && view == View::Cell,
-        "a second writer has written",
+        "a reported second writer has written",
         || format!("r{n}: k{key}"),
     )
 }

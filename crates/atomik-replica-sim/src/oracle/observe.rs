@@ -12,7 +12,7 @@ use crate::violation::{Check, Violation};
 pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
     let number = |id: OriginId| {
         history.origin(id).ok_or_else(|| Violation {
-            invariant: "only origins that there are have entries",
+            invariant: "every entry has a known origin",
             detail: id.to_string(),
         })
     };

@@ -137,7 +137,7 @@ pub(crate) fn check_report(
     let right = found
         .as_ref()
         .is_some_and(|(bits, exact)| !exact || *bits == report.bits && !bits.is_zero());
-    ensure(right, "no overlap is reported that is none", || {
+    ensure(right, "a reported overlap is real", || {
         let [(a, a_version), (b, b_version)] = origins;
         format!(
             "r{n}: k{key}: bits {} of {} version {a_version} and {} version {b_version}; it is \
@@ -167,7 +167,7 @@ pub(crate) fn check_report(
         .filter(|entry| before.version(entry.origin) != entry.version);
     ensure(
         changed.count() != 1 || report.state == new.keys[key].state,
-        "an overlap names the state that came of it",
+        "an overlap report names the resulting state",
         || format!("r{n}: k{key}: {}", report.state),
     )
 }

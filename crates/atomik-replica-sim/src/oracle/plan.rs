@@ -206,7 +206,7 @@ impl Plan {
     fn check_responses(&self, outcome: &Outcome, n: usize) -> Check {
         ensure(
             outcome.responses[..] == self.responses[..],
-            "responses are those of the machine",
+            "responses follow the specification",
             || {
                 format!(
                     "r{n}: expected {:?}, found {:?}",
@@ -222,7 +222,7 @@ impl Plan {
             outcome.number == self.number
                 && (has_ticket || !self.durable)
                 && (!has_ticket || self.durable || !self.relied.is_empty()),
-            "every change has a ticket, and every batch its number",
+            "every change has a ticket, every batch its number",
             || {
                 format!(
                     "r{n}: expected batch {:?}, ticket: {}; found {outcome:?}",
@@ -250,7 +250,7 @@ impl Plan {
             });
             ensure(
                 now == then,
-                "what is acknowledged at once is durable",
+                "an operation acknowledged at once is durable",
                 || format!("r{n}: key {key} is {now:?}, storage has {then:?}"),
             )?;
         }
@@ -327,7 +327,7 @@ pub(crate) fn check_and_apply(
         }
         (Err(expected), Err(found)) if expected == found => Ok(()),
         (plan, result) => Err(Violation {
-            invariant: "what the view has is done, and all else refused",
+            invariant: "operations of the view are accepted, all others refused",
             detail: format!(
                 "r{}: expected {:?}, found {result:?}",
                 expected.n,

@@ -50,7 +50,7 @@ pub(crate) fn opened(
     let found = observe(history, replica)?;
     ensure(
         found == expected.contents,
-        "what was stored is there after a restart",
+        "a restart brings back what was stored",
         || format!("r{n}: {}", difference(history, &expected.contents, &found)),
     )?;
     checkpoints::check(history, &expected, replica)?;
@@ -89,7 +89,7 @@ pub(crate) fn retired(
     local.retired = true;
     history.origins[local.origin].retired = true;
     let result = result.map(|outcome| expected.promised.push(outcome.ticket));
-    ensure(result.is_ok(), "who wants to leave may", || {
+    ensure(result.is_ok(), "a replica can always retire", || {
         format!("r{}: {result:?}", expected.n)
     })
 }

@@ -21,7 +21,7 @@ pub(crate) fn noticed(
     let branch = history.take_branch(n);
     let Some(branch) = branch.filter(|_| old == history.origins[own].id) else {
         return Err(Violation {
-            invariant: "only who lost memory notices so",
+            invariant: "memory is reported lost only on a stale copy",
             detail: format!("r{n}, as {}", history.name_of(old)),
         });
     };

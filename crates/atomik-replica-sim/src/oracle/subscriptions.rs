@@ -6,7 +6,7 @@ use super::contents::Contents;
 use super::expected::{ExpectedReplica, Subscription};
 use crate::violation::{Check, ensure};
 
-const INVARIANT: &str = "subscribers hear of every change, once";
+const INVARIANT: &str = "a subscriber is notified of every change exactly once";
 
 /// A replica has a new subscription to all keys.
 pub(crate) fn began(expected: &mut ExpectedReplica, number: u32) {

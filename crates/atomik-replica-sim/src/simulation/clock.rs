@@ -15,7 +15,7 @@ impl World<'_> {
             self.report.events += 1;
             ensure(
                 self.report.events < MOST_EVENTS,
-                "messages come to an end",
+                "the exchange of messages ends",
                 || format!("{MOST_EVENTS} events, and more to come"),
             )?;
             self.fingerprint.word(time);

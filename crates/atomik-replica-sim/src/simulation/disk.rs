@@ -1,4 +1,4 @@
-//! What a replica has on disk: batches, each whole or not at all, in order.
+//! A disk that holds batches in order, each whole or not at all.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -7,8 +7,8 @@ use atomik_replica::Record;
 
 use crate::oracle::Snapshot;
 
-/// Batches that are kept apart, for going back to; older ones are merged.
-const KEPT: usize = 6;
+/// How many of the last batches can be taken back; older ones are merged.
+const SEPARATE: usize = 6;
 
 #[derive(Clone, Debug)]
 struct Batch {
@@ -16,11 +16,11 @@ struct Batch {
     records: Vec<Record>,
     snapshot: Rc<Snapshot>,
     confirmed: bool,
-    /// Of an origin that went on as another meanwhile: nobody starts from it.
+    /// The replica has taken a new origin since: no start uses this batch.
     abandoned: bool,
 }
 
-/// A disk.
+/// A disk with a log of the last batches.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     base: BTreeMap<Vec<u8>, Vec<u8>>,
@@ -46,7 +46,7 @@ impl Disk {
             confirmed: false,
             abandoned: false,
         });
-        while self.log.len() > KEPT && self.log[1].confirmed {
+        while self.log.len() > SEPARATE && self.log[1].confirmed {
             if let Some(batch) = self.log.pop_front() {
                 apply(batch.records, &mut self.base);
                 self.snapshot = Some(batch.snapshot);
@@ -54,7 +54,7 @@ impl Disk {
         }
     }
 
-    /// The batch is confirmed, and so are those before it.
+    /// Confirms the batch and those before it; returns its snapshot.
     pub(crate) fn confirm(&mut self, ticket: u64) -> Option<Rc<Snapshot>> {
         let last = self.log.iter().rposition(|batch| batch.ticket == ticket)?;
         self.log
@@ -63,14 +63,14 @@ impl Disk {
         Some(Rc::clone(&self.log[last].snapshot))
     }
 
-    /// What was handed over last will not be confirmed.
+    /// Abandons the last batch if it is not confirmed yet.
     pub(crate) fn abandon(&mut self) {
         if let Some(last) = self.log.back_mut().filter(|batch| !batch.confirmed) {
             last.abandoned = true;
         }
     }
 
-    /// A crash: what was not confirmed is there only if `stored`.
+    /// A crash. Batches that were not confirmed survive only if `stored`.
     pub(crate) fn crash(&mut self, stored: bool) {
         if !stored {
             while self.log.back().is_some_and(|batch| !batch.confirmed) {
@@ -81,13 +81,14 @@ impl Disk {
         self.log.iter_mut().for_each(|batch| batch.confirmed = true);
     }
 
+    /// Drops abandoned batches at the end.
     fn trim(&mut self) {
         while self.log.back().is_some_and(|batch| batch.abandoned) {
             self.log.pop_back();
         }
     }
 
-    /// Loses the last batches, as far as they are kept apart; the number that was lost.
+    /// Takes back the last batches, as far as they are separate; returns how many.
     pub(crate) fn lose(&mut self, batches: usize) -> usize {
         let before = self.log.len();
         self.log.truncate(before.saturating_sub(batches));
@@ -99,13 +100,13 @@ impl Disk {
         *self = Self::default();
     }
 
-    /// The state of the last batch.
+    /// The snapshot of the last batch.
     pub(crate) fn last(&self) -> Option<Rc<Snapshot>> {
         let last = self.log.back().map(|batch| &batch.snapshot);
         last.or(self.snapshot.as_ref()).cloned()
     }
 
-    /// The state of the last confirmed batch.
+    /// The snapshot of the last confirmed batch.
     pub(crate) fn last_confirmed(&self) -> Option<Rc<Snapshot>> {
         let confirmed = self.log.iter().rfind(|batch| batch.confirmed);
         confirmed
@@ -114,7 +115,7 @@ impl Disk {
             .cloned()
     }
 
-    /// All records.
+    /// All records, as a start reads them.
     pub(crate) fn records(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut all = self.base.clone();
         self.log

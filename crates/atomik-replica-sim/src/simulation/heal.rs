@@ -15,7 +15,7 @@ const ROUND: u64 = 50;
 impl World<'_> {
     /// Starts every replica, makes the network perfect, and lets time pass until all are equal.
     pub(crate) fn heal(&mut self) -> Check {
-        self.narrate(|_| "all is well from here on".to_owned());
+        self.narrate(|_| "all faults stop; healing begins".to_owned());
         self.network.heal();
         let replicas = 0..self.hosts.len();
         for n in replicas.clone() {
@@ -56,19 +56,21 @@ impl World<'_> {
                     }
                     ensure(
                         round < 2 * most,
-                        "replicas that agree exchange summaries alone",
+                        "replicas that agree exchange only summaries",
                         || format!("after {round} rounds: {}", self.what_differs()),
                     )?;
                 }
                 _ => {
                     ensure(
                         self.report.rounds == 0,
-                        "what has converged stays so",
+                        "replicas that have converged stay equal",
                         || format!("after {round} rounds: {}", self.what_differs()),
                     )?;
-                    ensure(round < most, "replicas converge when all is well", || {
-                        format!("not after {round} rounds: {}", self.what_differs())
-                    })?;
+                    ensure(
+                        round < most,
+                        "replicas converge once all faults have stopped",
+                        || format!("not after {round} rounds: {}", self.what_differs()),
+                    )?;
                 }
             }
             self.tick_everywhere(round)?;
@@ -135,7 +137,7 @@ impl World<'_> {
             .map(|origin| self.oracle.name(*origin))
             .collect();
         format!(
-            "same entries: {}, folded {names:?}: {}, messages by kind {:?}, waiting for storage: {}",
+            "same entries: {}, folded {names:?}: {}, messages by kind {:?}, pending: {}",
             self.oracle.agree(),
             self.oracle.have_folded(&to_fold),
             self.sent,
@@ -176,7 +178,7 @@ impl World<'_> {
             let fits = found.as_ref().is_ok_and(|outcome| {
                 matches!(&outcome.responses[..], [Some(response)] if response.data == expected)
             });
-            ensure(fits, "responses are those of the machine", || {
+            ensure(fits, "responses follow the specification", || {
                 format!("r{n}: k{place}: expected {expected}, found {found:?}")
             })?;
         }

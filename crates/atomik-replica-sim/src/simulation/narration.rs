@@ -4,24 +4,21 @@ use atomik_replica::Notice;
 
 use crate::oracle::Oracle;
 
-/// Kind, sender and length of a message.
-pub(crate) fn message(from: usize, bytes: &[u8]) -> String {
+/// The kind of a message.
+pub(crate) fn kind(bytes: &[u8]) -> &'static str {
     let names = [
         "changes",
         "a summary",
-        "cells",
-        "a request for cells",
+        "a sketch",
+        "a request for a sketch",
         "a request for entries",
-        "a request for everything",
-        "the end of a chunk",
+        "a request for the whole table",
+        "a chunk",
         "the ledger",
-        "repaired changes",
+        "a repair",
     ];
-    let kind = bytes
-        .get(1)
-        .and_then(|&kind| names.get(usize::from(kind)))
-        .unwrap_or(&"a message");
-    format!("{kind} of r{from} ({} bytes)", bytes.len())
+    let kind = bytes.get(1).map_or(usize::MAX, |&kind| usize::from(kind));
+    names.get(kind).copied().unwrap_or("a message")
 }
 
 /// What a replica reports.
@@ -40,13 +37,13 @@ pub(crate) fn notice(oracle: &Oracle, notice: &Notice) -> String {
         }
         Notice::Changed { key: k, state, .. } => format!("{} is {state}", key(k)),
         Notice::SecondWriter { key: k, .. } => format!("{} has a second writer", key(k)),
-        Notice::Refused { from, reason } => format!("refused of r{}: {reason}", from[0]),
+        Notice::Refused { from, reason } => format!("refused from r{}: {reason}", from[0]),
         Notice::MemoryLost { old, new } => {
             format!("memory lost: {} is now {new}", name(*old))
         }
-        Notice::Folded(origin) => format!("{} is folded", name(*origin)),
-        Notice::BaseAdopted { from, .. } => format!("takes the base of r{}", from[0]),
-        Notice::BaseDiverged { from } => format!("another base than r{}", from[0]),
+        Notice::Folded(origin) => format!("{} folded", name(*origin)),
+        Notice::BaseAdopted { from, .. } => format!("base taken over from r{}", from[0]),
+        Notice::BaseDiverged { from } => format!("base differs from that of r{}", from[0]),
         Notice::InSync { from } => format!("in sync with r{}", from[0]),
         other => format!("{other:?}"),
     }

@@ -22,7 +22,7 @@ impl World<'_> {
             _ => self.narrate(|_| step.to_string()),
         }
         match *step {
-            Step::Work(n, ref operations) => self.operate(n, operations),
+            Step::Operate(n, ref operations) => self.operate(n, operations),
             Step::Undo(n, back) => self.undo(n, back),
             Step::Checkpoint(n) => self.make_checkpoint(n),
             Step::DropCheckpoint(n, place) => self.drop_checkpoint(n, place),
@@ -127,12 +127,12 @@ impl World<'_> {
         let after = self.hosts[n].in_flight;
         ensure(
             !dirty || after.is_some(),
-            "a flush hands over what waits",
+            "a flush hands pending changes to storage",
             || format!("r{n}"),
         )?;
         ensure(
             before.is_none() || after == before,
-            "one batch at a time goes to storage",
+            "one batch at a time is in flight",
             || format!("r{n}"),
         )
     }

@@ -38,9 +38,9 @@ impl World<'_> {
         let host = &mut self.hosts[n];
         let snapshot = host.disk.last();
         let origin = snapshot.as_ref().map(|snapshot| snapshot.origin());
-        let restored = loses && matches!(memory, Memory::PutBack(_)) && origin.is_some();
+        let restored = loses && matches!(memory, Memory::StaleCopy(_)) && origin.is_some();
         if restored {
-            self.report.put_back += 1;
+            self.report.stale_copies += 1;
             host.stale_origin = origin;
         }
         let stale = origin.is_some() && host.stale_origin == origin;
@@ -52,7 +52,7 @@ impl World<'_> {
         host.last_confirmed = None;
         let config = config(self.setup, n, host.life, kept_memory);
         let replica = Replica::open(config, host.disk.records()).map_err(|error| Violation {
-            invariant: "what was stored can be read",
+            invariant: "stored records can be read back",
             detail: format!("r{n}: {error}"),
         })?;
         let opening = Opening {
@@ -78,7 +78,7 @@ impl World<'_> {
                 disk.clear();
                 true
             }
-            Memory::Without(batches) | Memory::PutBack(batches) => disk.lose(batches) > 0,
+            Memory::Truncated(batches) | Memory::StaleCopy(batches) => disk.lose(batches) > 0,
         };
         if loses {
             self.lost.extend(self.oracle.origins_of(n));

@@ -48,7 +48,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Violation {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
     Violation {
-        invariant: "nothing panics",
+        invariant: "a replica never panics",
         detail: message.unwrap_or("a panic").to_owned(),
     }
 }

@@ -129,7 +129,7 @@ impl<'a> World<'a> {
         let result = replica.step(event, &mut effects);
         let unchanged = before == holds(replica);
         if result.is_err() {
-            ensure(effects.is_empty(), "what is refused has no effects", || {
+            ensure(effects.is_empty(), "a refused event has no effects", || {
                 format!("r{n}: {effects:?}")
             })?;
         }
@@ -149,7 +149,7 @@ impl<'a> World<'a> {
         }
         for notice in &notices {
             self.narrate(|world| {
-                format!("r{n} tells: {}", narration::notice(&world.oracle, notice))
+                format!("r{n} reports: {}", narration::notice(&world.oracle, notice))
             });
         }
         let only_in_sync = notices
@@ -221,14 +221,12 @@ impl<'a> World<'a> {
         let snapshot = self.oracle.flushed(n, ticket)?;
         self.narrate(|_| {
             let count = records.len();
-            format!("r{n} hands batch {ticket}, {count} records, to storage")
+            format!("r{n} hands batch {ticket} ({count} records) to storage")
         });
         let busy = self.hosts[n].in_flight.replace(ticket);
-        ensure(
-            busy.is_none(),
-            "one batch at a time goes to storage",
-            || format!("r{n}: {busy:?} and {ticket}"),
-        )?;
+        ensure(busy.is_none(), "one batch at a time is in flight", || {
+            format!("r{n}: {busy:?} and {ticket}")
+        })?;
         self.hosts[n].disk.write(ticket, records, snapshot);
         if self.oracle.is_stale(n) {
             self.hosts[n].withheld = true;
@@ -263,7 +261,7 @@ impl<'a> World<'a> {
         } else {
             None
         };
-        self.narrate(|_| format!("r{n}: storage has batch {ticket}"));
+        self.narrate(|_| format!("storage of r{n} confirms batch {ticket}"));
         if let Some(snapshot) = &snapshot {
             self.oracle.confirmed(n, snapshot);
         }
@@ -272,11 +270,12 @@ impl<'a> World<'a> {
 
     /// A message arrives.
     pub(crate) fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) -> Check {
+        let (kind, length) = (narration::kind(bytes), bytes.len());
         if !self.is_up(to) {
-            self.narrate(|_| format!("r{to} is down: {} is lost", narration::message(from, bytes)));
+            self.narrate(|_| format!("r{to} is down and misses {kind} from r{from}"));
             return Ok(());
         }
-        self.narrate(|_| format!("r{to} gets {}", narration::message(from, bytes)));
+        self.narrate(|_| format!("r{to} receives {kind} from r{from} ({length} bytes)"));
         self.report.delivered += 1;
         let from = peer(from);
         self.handle(to, Input::Message { from, bytes })
@@ -293,12 +292,12 @@ impl<'a> World<'a> {
         self.report.pulls += u64::from(kind == PULL);
         ensure(
             bytes.len() <= MESSAGE_BYTES,
-            "a message is as short as configured",
+            "no message exceeds the configured size",
             || format!("r{from} sends {} bytes", bytes.len()),
         )?;
         ensure(
             to < self.hosts.len() && to != from,
-            "messages go to peers",
+            "messages go to other replicas",
             || format!("r{from} sends to r{to}"),
         )?;
         let mut copies = 0;
@@ -308,13 +307,11 @@ impl<'a> World<'a> {
             self.queue.push(time, Event::Deliver { from, to, bytes });
         }
         self.report.lost += u64::from(copies == 0);
-        self.report.doubled += u64::from(copies == 2);
+        self.report.duplicated += u64::from(copies == 2);
         self.narrate(|_| {
-            let fate = ["lost", "sent", "sent, will come twice"][copies];
-            format!(
-                "r{to} is to get {}: {fate}",
-                narration::message(from, &bytes)
-            )
+            let fate = ["lost", "sent", "sent, and duplicated"][copies];
+            let (kind, length) = (narration::kind(&bytes), bytes.len());
+            format!("r{from} to r{to}: {kind} ({length} bytes) {fate}")
         });
         Ok(())
     }
@@ -325,7 +322,7 @@ impl<'a> World<'a> {
         let before = self.broadcasts.insert(id, hash.0);
         ensure(
             before.is_none_or(|before| before == hash.0),
-            "a broadcast's id names one message",
+            "the id of a broadcast is unique",
             || format!("r{n}: frame {} of {}", id.1, self.oracle.name_of(id.0)),
         )?;
         (0..self.hosts.len())

@@ -1,10 +1,10 @@
-//! The list of faults fits the code that they are planted into.
+//! The mutants apply to the code as it is.
 
 #[path = "../../examples/mutants/list.rs"]
 mod list;
 
 #[test]
-fn every_mutant_changes_code_that_is_there() {
+fn every_mutant_changes_text_that_occurs_exactly_once() {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../atomik-replica/src");
     for mutant in list::MUTANTS {
         for (file, from, _) in mutant.edits {

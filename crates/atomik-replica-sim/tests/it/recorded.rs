@@ -1,8 +1,8 @@
-//! Schedules in which the simulation once found a fault, made small.
+//! Schedules in which the simulator once found a bug, shrunk.
 
 use atomik_replica_sim::{Memory, Operation, Schedule, Setup, Step, run};
 
-use Step::{Crash, Flush, Link, Peer, Retire, Start, Subscribe, Tick, Work};
+use Step::{Crash, Flush, Link, Operate, Peer, Retire, Start, Subscribe, Tick};
 
 fn passes(setup: Setup, steps: impl IntoIterator<Item = (u64, Step)>) {
     let schedule = Schedule {
@@ -20,12 +20,12 @@ fn start(n: usize) -> (u64, Step) {
 
 /// Replaces the value of the first key.
 fn put(n: usize, value: u64) -> Step {
-    Work(n, vec![(0, Operation::Put([value, 0, 0]))])
+    Operate(n, vec![(0, Operation::Put([value, 0, 0]))])
 }
 
-/// Turns a flag of the first key over.
+/// Toggles a flag of the first key.
 fn toggle(n: usize, flag: usize) -> Step {
-    Work(n, vec![(0, Operation::Toggle(flag))])
+    Operate(n, vec![(0, Operation::Toggle(flag))])
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn a_change_after_a_fold_does_not_overlap_with_what_was_folded() {
 }
 
 #[test]
-fn a_key_that_was_only_looked_at_leaves_no_hole_in_the_store() {
+fn a_key_that_was_only_read_leaves_no_gap_in_the_store() {
     passes(
         Setup::calm(2, 2),
         [
@@ -57,7 +57,7 @@ fn a_key_that_was_only_looked_at_leaves_no_hole_in_the_store() {
             start(1),
             (
                 63,
-                Work(
+                Operate(
                     0,
                     vec![(1, Operation::Op(atomik_replica::Op::Swap, [0; 3]))],
                 ),
@@ -71,7 +71,7 @@ fn a_key_that_was_only_looked_at_leaves_no_hole_in_the_store() {
 }
 
 #[test]
-fn one_put_back_to_before_its_retirement_goes_on_as_another() {
+fn a_stale_copy_from_before_a_retirement_takes_a_new_origin() {
     passes(
         Setup::calm(2, 1),
         [
@@ -85,7 +85,7 @@ fn one_put_back_to_before_its_retirement_goes_on_as_another() {
             (520, Crash(1, true)),
             (531, Flush(0)),
             (656, toggle(0, 1)),
-            (731, Start(1, Memory::PutBack(1))),
+            (731, Start(1, Memory::StaleCopy(1))),
         ],
     );
 }
@@ -107,8 +107,9 @@ fn equal_changes_of_two_origins_are_two_changes() {
     );
 }
 
-/// r1 knows of two changes, its copy of none, and it has made two before it hears of them.
-fn put_back_and_busy() -> Vec<(u64, Step)> {
+/// r1 had made two changes that its stale copy lacks, and makes two others before it learns of
+/// that.
+fn busy_stale_copy() -> Vec<(u64, Step)> {
     vec![
         start(0),
         start(1),
@@ -119,10 +120,10 @@ fn put_back_and_busy() -> Vec<(u64, Step)> {
         (868, toggle(1, 0)),
         (877, Flush(1)),
         (880, Crash(1, true)),
-        (907, Start(1, Memory::PutBack(2))),
+        (907, Start(1, Memory::StaleCopy(2))),
         (
             929,
-            Work(
+            Operate(
                 1,
                 vec![(0, Operation::Toggle(1)), (0, Operation::Put([1, 0, 0]))],
             ),
@@ -131,19 +132,19 @@ fn put_back_and_busy() -> Vec<(u64, Step)> {
 }
 
 #[test]
-fn an_old_copy_notices_so_although_it_has_made_as_many_changes_since() {
-    passes(Setup::calm(2, 1), put_back_and_busy());
+fn a_stale_copy_notices_even_after_as_many_new_changes() {
+    passes(Setup::calm(2, 1), busy_stale_copy());
 }
 
 #[test]
-fn what_moves_to_a_new_origin_is_no_change_to_subscribers_and_checkpoints() {
-    let mut steps = put_back_and_busy();
+fn changes_that_move_to_a_new_origin_are_not_new_to_subscribers_and_checkpoints() {
+    let mut steps = busy_stale_copy();
     steps.extend([(930, Subscribe(1, true)), (931, Step::Checkpoint(1))]);
     passes(Setup::calm(2, 1), steps);
 }
 
 #[test]
-fn batches_that_were_forgotten_stay_so_after_a_restart() {
+fn forgotten_batches_stay_forgotten_after_a_restart() {
     let setup = Setup {
         undo_batches: 2,
         ..Setup::calm(2, 1)
@@ -165,7 +166,7 @@ fn batches_that_were_forgotten_stay_so_after_a_restart() {
 }
 
 #[test]
-fn one_that_has_left_and_runs_on_hands_its_base_over() {
+fn a_retired_replica_that_keeps_running_hands_over_its_base() {
     passes(
         Setup::calm(3, 1),
         [
@@ -182,14 +183,14 @@ fn one_that_has_left_and_runs_on_hands_its_base_over() {
             (580, Flush(1)),
             (630, Crash(1, false)),
             (639, Flush(2)),
-            (675, Start(1, Memory::Without(3))),
+            (675, Start(1, Memory::Truncated(3))),
             (749, Start(0, Memory::Lost)),
         ],
     );
 }
 
 #[test]
-fn a_base_is_taken_although_another_origin_is_lost_for_good() {
+fn a_base_is_adopted_although_another_origin_is_lost_for_good() {
     passes(
         Setup::calm(3, 1),
         [
@@ -209,7 +210,7 @@ fn a_base_is_taken_although_another_origin_is_lost_for_good() {
             (409, Crash(1, true)),
             (528, Retire(2)),
             (563, Start(1, Memory::Lost)),
-            (611, Start(0, Memory::Without(3))),
+            (611, Start(0, Memory::Truncated(3))),
             (611, Peer(2, 0, true)),
             (630, Flush(2)),
             (663, Tick(2)),
@@ -220,7 +221,7 @@ fn a_base_is_taken_although_another_origin_is_lost_for_good() {
 }
 
 #[test]
-fn what_is_sent_back_is_looked_up_after_a_loss_of_memory_has_moved_it() {
+fn a_repair_is_looked_up_after_a_memory_loss_has_moved_its_entry() {
     let cut = |time, from, to| (time, Link(from, to, false));
     passes(
         Setup::calm(4, 1),
@@ -237,7 +238,7 @@ fn what_is_sent_back_is_looked_up_after_a_loss_of_memory_has_moved_it() {
             (52, toggle(0, 0)),
             (74, Flush(0)),
             (81, Crash(0, true)),
-            (85, Start(0, Memory::PutBack(1))),
+            (85, Start(0, Memory::StaleCopy(1))),
             (600, toggle(0, 0)),
             (637, toggle(3, 0)),
             (653, Flush(3)),
@@ -250,15 +251,14 @@ fn what_is_sent_back_is_looked_up_after_a_loss_of_memory_has_moved_it() {
     );
 }
 
-/// An old copy of one replica was put back and nobody holds what it has forgotten, so it writes
-/// other changes under the same versions. Another's entry still names a forgotten one as seen. What
-/// is compared with that is neither right nor wrong.
+/// r0 starts from a stale copy, and no other replica holds what it has forgotten, so it writes
+/// other changes under the same versions. An entry of r1 still names a forgotten change as seen. No
+/// overlap can be derived from that entry.
 #[test]
-fn what_names_forgotten_changes_as_seen_tells_nothing_about_overlap() {
+fn entries_that_name_forgotten_changes_as_seen_decide_no_overlap() {
     let down = |from, to| (1, Link(from, to, false));
-    // What is asked of this one until all is released: it changes a key of its own again, and does
-    // not publish that.
-    let other = || Work(1, vec![(1, Operation::Toggle(0))]);
+    // Until healing releases r0, r1 has an unpublished change of another key.
+    let other = || Operate(1, vec![(1, Operation::Toggle(0))]);
     passes(
         Setup::calm(3, 2),
         [
@@ -280,8 +280,8 @@ fn what_names_forgotten_changes_as_seen_tells_nothing_about_overlap() {
             (50, Flush(1)),
             (80, Crash(0, true)),
             (81, Crash(1, true)),
-            (90, Start(1, Memory::PutBack(1))),
-            (91, Start(0, Memory::PutBack(1))),
+            (90, Start(1, Memory::StaleCopy(1))),
+            (91, Start(0, Memory::StaleCopy(1))),
             (92, toggle(0, 1)),
             (93, toggle(0, 2)),
             (94, other()),

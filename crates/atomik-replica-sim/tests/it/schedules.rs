@@ -1,4 +1,4 @@
-//! What the simulator finds, and what it does not.
+//! The simulator over many seeds, and on raw deltas, which it must catch.
 
 use std::sync::atomic::AtomicBool;
 
@@ -6,14 +6,14 @@ use atomik_replica_sim::{
     LinkConditions, Schedule, Step, minimise_with, run, run_naive, simulate_many,
 };
 
-/// Schedules that every test run plays. `make soak` plays a million.
+/// Schedules of every test run; `make soak` runs a million.
 const SCHEDULES: u64 = 10_000;
 
 #[test]
-fn ten_thousand_schedules_hold_every_invariant_and_reach_every_kind_of_event() {
+fn ten_thousand_schedules_hold_every_invariant_and_reach_every_counted_event() {
     let outcome = simulate_many(1, SCHEDULES, &AtomicBool::new(false), |_| {});
     if let Some((seed, failure)) = outcome.failures.first() {
-        panic!("{failure}\nto see it: atomik replica simulate --replay {seed} --minimise");
+        panic!("{failure}\nto replay it: atomik replica simulate --replay {seed} --minimise");
     }
     let report = outcome.report;
     println!("{report}");
@@ -49,13 +49,13 @@ fn tracing_changes_nothing() {
     }
 }
 
-/// The schedule of a seed, with steps that raw deltas understand, under this links.
+/// The operations of the schedule of a seed, under these link conditions.
 fn naive(seed: u64, links: LinkConditions) -> Schedule {
     let mut schedule = Schedule::generate(seed);
     schedule.setup.links = links;
     schedule
         .steps
-        .retain(|(_, step)| matches!(step, Step::Work(..)));
+        .retain(|(_, step)| matches!(step, Step::Operate(..)));
     schedule
 }
 
@@ -78,7 +78,7 @@ fn raw_deltas_do_not_survive_a_lost_message() {
 }
 
 #[test]
-fn raw_deltas_do_not_survive_a_message_that_comes_twice() {
+fn raw_deltas_do_not_survive_a_duplicated_message() {
     assert!(fails_within(
         1..6,
         LinkConditions {
@@ -90,7 +90,7 @@ fn raw_deltas_do_not_survive_a_message_that_comes_twice() {
 }
 
 #[test]
-fn raw_deltas_survive_reordering_and_delay_so_that_the_comparison_is_fair() {
+fn raw_deltas_survive_delay_and_reordering_so_the_comparison_is_fair() {
     assert!(!fails_within(
         1..200,
         LinkConditions {
@@ -102,7 +102,7 @@ fn raw_deltas_survive_reordering_and_delay_so_that_the_comparison_is_fair() {
 }
 
 #[test]
-fn a_failing_schedule_is_made_as_small_as_its_fault() {
+fn a_failing_schedule_shrinks_to_its_cause() {
     let links = LinkConditions {
         duplicates: 300,
         delay: 20,
@@ -117,7 +117,7 @@ fn a_failing_schedule_is_made_as_small_as_its_fault() {
     assert_eq!(
         small.steps.len(),
         1,
-        "one delta that comes twice: {small:?}"
+        "one delta that arrives twice: {small:?}"
     );
     assert!(schedule.steps.len() > 1 && runs > 1);
     assert_eq!((small.setup.keys, small.setup.words), (1, 1));
