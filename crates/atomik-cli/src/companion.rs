@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
+use atomik_terminal::{OutputError, Status, print};
 use thiserror::Error;
 
 pub const NODE_EXAMPLES: &str = "\
@@ -21,15 +22,6 @@ Examples:
   atomik node put greeting 0x68656c6c6f --data DIR
   atomik node status --data DIR";
 
-pub const EVAL_EXAMPLES: &str = "\
-atomik-eval is searched for beside this program, then on PATH; `make atomik-eval` builds it.
-`atomik-eval --help` lists its commands.
-
-Examples:
-  atomik eval fit trace.jsonl
-  atomik eval run trace.jsonl --ops 20000 --faults partition
-  atomik eval review trace.jsonl -o report.html";
-
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Arguments that are passed on
@@ -39,6 +31,13 @@ pub struct Args {
         allow_hyphen_values = true
     )]
     args: Vec<OsString>,
+}
+
+impl Args {
+    /// Whether the user asks for help.
+    pub fn ask_for_help(&self) -> bool {
+        self.args.iter().any(|arg| arg == "--help" || arg == "-h")
+    }
 }
 
 /// A program that a subcommand of this one runs.
@@ -87,18 +86,20 @@ impl Companion {
         }
     }
 
-    /// The subcommand that runs it.
+    /// The subcommands that run it.
     pub fn subcommand(self) -> &'static str {
         match self {
             Self::Node => "atomik node",
-            Self::Eval => "atomik eval",
+            Self::Eval => "atomik eval run, scale, report and review",
         }
     }
 
-    /// Replaces this process by the program; returns only if that fails.
-    pub fn exec(self, args: &Args) -> Result<Infallible, CompanionError> {
+    /// Replaces this process by the program, with an optional subcommand before the arguments.
+    /// Returns only if that fails.
+    pub fn exec(self, subcommand: Option<&str>, args: &Args) -> Result<Infallible, CompanionError> {
         let path = self.find().ok_or(CompanionError::NotFound(self))?;
-        let source = Command::new(&path).args(&args.args).exec();
+        let mut command = Command::new(&path);
+        let source = command.args(subcommand).args(&args.args).exec();
         Err(CompanionError::Exec {
             companion: self,
             path,
@@ -118,4 +119,17 @@ impl Companion {
             .map(|folder| folder.join(self.program()))
             .find(|file| file.is_file())
     }
+}
+
+/// Prints the help of the command at `path` below `command`: what is known of a companion that is
+/// not built.
+pub fn print_help(mut command: clap::Command, path: &[&str]) -> Result<Status, OutputError> {
+    command.build();
+    for name in path {
+        if let Some(subcommand) = command.find_subcommand(name).cloned() {
+            command = subcommand;
+        }
+    }
+    print(command.render_long_help())?;
+    Ok(Status::Done)
 }

@@ -44,7 +44,7 @@ pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
         let place = companion.find().map_or_else(
             || {
                 let (target, subcommand) = (companion.target(), companion.subcommand());
-                format!("not found; `{subcommand}` needs it, and `{target}` builds it")
+                format!("not found; `{target}` builds it for `{subcommand}`")
             },
             |path| path.display().to_string(),
         );

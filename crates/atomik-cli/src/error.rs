@@ -10,6 +10,10 @@ use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
 use atomik_sim::verilate::BuildError;
 use atomik_terminal::{Failure, OutputError, Status};
+use atomik_workload::generate::SettingsError;
+use atomik_workload::import::ImportError;
+use atomik_workload::trace_writer::WriteError;
+use atomik_workload::workload::TraceError;
 use thiserror::Error;
 
 use crate::companion::CompanionError;
@@ -69,6 +73,19 @@ pub enum CommandError {
     Pty(#[from] atomik_device::simulated::pty::PtyError),
     #[error(transparent)]
     Companion(#[from] CompanionError),
+    #[error(transparent)]
+    Workload(#[from] TraceError),
+    #[error(
+        "{}: no operations; `atomik eval import` and `atomik eval generate` make traces",
+        .0.display()
+    )]
+    NoOperations(PathBuf),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    Generate(#[from] SettingsError),
+    #[error(transparent)]
+    TraceFile(WriteError),
     #[error("cannot catch Ctrl-C: {0}")]
     Signal(#[from] ctrlc::Error),
     #[error("cannot write the result as JUnit XML: {0}")]
@@ -87,6 +104,15 @@ pub enum CommandError {
     File { path: PathBuf, source: io::Error },
     #[error("{}: {source}; name a writable folder", .path.display())]
     Folder { path: PathBuf, source: io::Error },
+}
+
+impl From<WriteError> for CommandError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Stdout(source) => OutputError::Write(source).into(),
+            error @ WriteError::File { .. } => Self::TraceFile(error),
+        }
+    }
 }
 
 impl From<CaseError> for CommandError {
@@ -147,6 +173,11 @@ impl Failure for CommandError {
             | Self::NoDevice
             | Self::Verilog { .. }
             | Self::NoPort
+            | Self::Workload(_)
+            | Self::NoOperations(_)
+            | Self::Import(_)
+            | Self::Generate(_)
+            | Self::TraceFile(_)
             | Self::Script { .. }
             | Self::Input(_) => Status::BadInput,
         }

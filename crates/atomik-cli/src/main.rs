@@ -4,7 +4,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`model`], [`trace`], [`hdl`], [`sim`], [`fpga`], [`device`], [`replica`] | command groups |
-//! | [`companion`] | `atomik node` and `atomik eval`, which run programs of their own |
+//! | [`eval`], [`companion`] | `atomik eval` and `atomik node`, partly programs of their own |
 //! | [`doctor`], [`completions`], [`man`] | commands about the program itself |
 //! | [`geometry`], [`trace_file`], [`dut`], [`interrupt`] | what several commands share |
 //! | [`error`], [`program`] | why commands fail, and where their messages go |
@@ -15,6 +15,7 @@ mod device;
 mod doctor;
 mod dut;
 mod error;
+mod eval;
 mod fpga;
 mod geometry;
 mod hdl;
@@ -82,8 +83,8 @@ enum Command {
     #[command(after_help = companion::NODE_EXAMPLES, disable_version_flag = true)]
     Node(companion::Args),
     /// Measure whether a workload fits xor deltas, against Raft, CRDTs and event stores
-    #[command(after_help = companion::EVAL_EXAMPLES, disable_version_flag = true)]
-    Eval(companion::Args),
+    #[command(subcommand, after_help = eval::NOTE)]
+    Eval(eval::Command),
     Doctor(doctor::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -102,8 +103,8 @@ fn run(command: Command) -> Result<Status, CommandError> {
         Command::Fpga(command) => command.run(),
         Command::Device(args) => args.run(),
         Command::Replica(command) => command.run(),
-        Command::Node(args) => match Companion::Node.exec(&args)? {},
-        Command::Eval(args) => match Companion::Eval.exec(&args)? {},
+        Command::Node(args) => match Companion::Node.exec(None, &args)? {},
+        Command::Eval(command) => command.run(Cli::command()),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),
         Command::Man(args) => man::run(&args, Cli::command()),

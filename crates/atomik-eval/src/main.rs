@@ -1,20 +1,24 @@
-//! The `atomik-eval` command, which `atomik eval` runs: parses its arguments, calls the library,
-//! prints what it says.
+//! The `atomik-eval` command: the subcommands of `atomik eval` that compare systems, which take
+//! minutes to compile. `atomik eval` runs this program for them.
 
 mod cli;
 
-use std::io;
 use std::process::ExitCode;
 
+use atomik_terminal::Status;
 use clap::Parser;
 
-use cli::{Failure, Outcome, fit, generate, import, report, review, run, scale};
+use cli::error::CommandError;
+use cli::program::ATOMIK_EVAL;
+use cli::{report, review, run, scale};
 
-/// Memory is measured as what a system gives back when it goes.
+/// The allocator counts, so that a system's memory can be measured as what dropping it frees.
 #[global_allocator]
 static HEAP: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
-/// Does a workload fit xor deltas? Measured on its own trace, against Raft, CRDTs and event stores.
+/// Compare xor deltas with Raft, CRDTs and event stores on a trace
+///
+/// `atomik eval import`, `generate` and `fit` are in the main program.
 ///
 /// Exit status: 0 done, 1 a check failed, 2 bad input, 3 something broke.
 #[derive(Parser, Debug)]
@@ -26,42 +30,25 @@ struct Cli {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
-    /// Make a trace of public data, or of versions of files
-    Import(import::Args),
-    /// Make a trace from a seed
-    Generate(generate::Args),
-    /// Say whether a trace fits, and why
-    Fit(fit::Args),
-    /// Run a trace through all systems under one simulated network
+    /// Run a trace through the compared systems on one simulated network
     Run(run::Args),
     /// Measure how cost grows with history, nodes and keys
     Scale(scale::Args),
-    /// Show what `review --json` wrote as a page or a table
+    /// Render the JSON of a review as a page or as tables
     Report(report::Args),
-    /// Fit, run, scale and report in one go
+    /// Fit, run, scale and report in one command
     Review(review::Args),
 }
 
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Import(args) => import::run(&args),
-        Command::Generate(args) => generate::run(&args),
-        Command::Fit(args) => fit::run(&args),
+    ATOMIK_EVAL.exit(&run(Cli::parse().command))
+}
+
+fn run(command: Command) -> Result<Status, CommandError> {
+    match command {
         Command::Run(args) => run::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Review(args) => review::run(&args),
-    };
-    match result {
-        Ok(Outcome::Fine) => ExitCode::SUCCESS,
-        Ok(Outcome::CheckFailed) => ExitCode::from(1),
-        // Whoever reads the output has enough of it: `atomik eval fit TRACE | head`.
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            eprintln!("atomik eval: {failure}");
-            ExitCode::from(failure.status())
-        }
     }
 }

@@ -4,6 +4,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`workload`] | traces: the format, its reader, a whole one in memory |
+//! | [`trace_writer`] | writing a trace to a file, whole or not at all |
 //! | [`content`] | what the operations mean when applied one after the other |
 //! | [`import`] | traces from public data and from versions of files |
 //! | [`generate`] | traces from seeds |
@@ -15,4 +16,5 @@ pub mod content;
 pub mod fit;
 pub mod generate;
 pub mod import;
+pub mod trace_writer;
 pub mod workload;

@@ -8,6 +8,7 @@
 
 mod device;
 mod doctor;
+mod eval;
 mod fpga;
 mod hdl;
 mod help;

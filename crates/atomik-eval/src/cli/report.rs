@@ -1,28 +1,34 @@
 //! `atomik eval report`.
 
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use atomik_arena::figures::Review;
 use atomik_eval::report;
+use atomik_terminal::{Status, print, width};
+use clap::ValueHint;
 use serde::Deserialize;
 
-use super::{Failure, Outcome};
+use super::error::CommandError;
 
-/// How wide a table may be where nobody says.
-const WIDTH: usize = 140;
+const EXAMPLES: &str = "\
+Examples:
+  atomik eval report review.json
+  atomik eval report review.json -o report.html
+  atomik eval report review.json --format markdown";
 
 #[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// What `atomik eval review --json` wrote
+    /// The JSON that `atomik eval review --json` wrote
+    #[arg(value_hint = ValueHint::FilePath)]
     review: PathBuf,
 
-    /// Where to write it; to standard output if left out
-    #[arg(short, long, value_name = "FILE")]
+    /// Write the report to this file instead of stdout
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// The form; if left out, a page into a file and tables onto standard output
+    /// Format of the report [default: html to a file, table to stdout]
     #[arg(long, value_enum)]
     format: Option<Format>,
 }
@@ -37,29 +43,22 @@ enum Format {
     Markdown,
 }
 
-pub fn run(args: &Args) -> Result<Outcome, Failure> {
+pub fn run(args: &Args) -> Result<Status, CommandError> {
     let review = read(&args.review)?;
     let format = args.format.unwrap_or(match args.output {
         Some(_) => Format::Html,
         None => Format::Table,
     });
     let text = match format {
-        Format::Html => report::page(&review).map_err(|error| Failure::Input(error.to_string()))?,
+        Format::Html => report::page(&review)?,
         Format::Table => report::terminal(&review, width()),
         Format::Markdown => report::overview(&review),
     };
     match &args.output {
-        Some(file) => fs::write(file, text).map_err(Failure::file(file))?,
-        None => io::stdout().lock().write_all(text.as_bytes())?,
+        Some(file) => fs::write(file, text).map_err(CommandError::file(file))?,
+        None => print(text)?,
     }
-    Ok(Outcome::Fine)
-}
-
-/// As many characters as the terminal has.
-pub fn width() -> usize {
-    comfy_table::Table::new()
-        .width()
-        .map_or(WIDTH, |width| usize::from(width).max(40))
+    Ok(Status::Done)
 }
 
 /// All that is the same in every version of the format.
@@ -68,22 +67,16 @@ struct Versioned {
     format: u32,
 }
 
-fn read(file: &Path) -> Result<Review, Failure> {
-    let text = fs::read_to_string(file).map_err(Failure::file(file))?;
-    let again = "make it again with `atomik eval review TRACE --json`";
-    let wrong = |error: serde_json::Error| {
-        Failure::Input(format!(
-            "{}: not a review: {error}; {again}",
-            file.display()
-        ))
+fn read(file: &Path) -> Result<Review, CommandError> {
+    let text = fs::read_to_string(file).map_err(CommandError::file(file))?;
+    let wrong = |source| CommandError::NotAReview {
+        file: file.to_owned(),
+        source,
     };
     let Versioned { format } = serde_json::from_str(&text).map_err(wrong)?;
     if format != report::FORMAT {
-        return Err(Failure::Input(format!(
-            "{}: format {format}, and this program shows format {}; {again}",
-            file.display(),
-            report::FORMAT
-        )));
+        let file = file.to_owned();
+        return Err(CommandError::Format { file, format });
     }
     serde_json::from_str(&text).map_err(wrong)
 }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::{self, File};
-use std::io::{self, BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,13 +10,17 @@ use atomik_arena::figures::{Review, Scaling};
 use atomik_arena::run;
 use atomik_arena::scaling::Axis;
 use atomik_eval::report;
+use atomik_terminal::{OutputError, Status, print, spinner, width};
 use atomik_workload::fit::{self, Fit, Thresholds};
-use atomik_workload::import::flights;
+use atomik_workload::import::{ImportError, flights};
+use atomik_workload::trace_writer::TraceWriter;
 use atomik_workload::workload::{Reader, TraceError};
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::error::CommandError;
+use super::program::ATOMIK_EVAL;
 use super::run::{Choice, Fault, World, command, measure, quoted};
-use super::{Failure, Outcome, import, scale};
+use super::scale;
 
 /// Operations that are run if nobody says: the verdict is on the whole trace, the simulation on its
 /// beginning.
@@ -85,7 +89,7 @@ impl Progress {
         self.bar.set_position(self.next.get());
         self.next.set(self.next.get() + work);
         if self.bar.is_hidden() {
-            eprintln!("atomik eval: {what}");
+            ATOMIK_EVAL.message(what);
         } else {
             self.bar.set_message(what.to_owned());
         }
@@ -97,7 +101,7 @@ impl Progress {
     }
 }
 
-pub fn run(args: &Args) -> Result<Outcome, Failure> {
+pub fn run(args: &Args) -> Result<Status, CommandError> {
     let imported;
     let mut commands = Vec::new();
     let trace = if is_flights(&args.trace) {
@@ -107,11 +111,9 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             .unwrap_or(&args.trace)
             .with_extension("jsonl");
         if args.output.is_none() {
-            return Err(Failure::Input(
-                "give -o FILE.html: the imported trace is put beside it".into(),
-            ));
+            return Err(CommandError::NoPlaceForTrace);
         }
-        import::import_flights(&args.trace, flights::Change::Toggle, &file)?;
+        import_flights(&args.trace, &file)?;
         let (from, to) = (args.trace.to_string_lossy(), file.to_string_lossy());
         commands.push(format!(
             "atomik eval import flights {} -o {}",
@@ -181,23 +183,41 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         commands,
     };
     if let Some(file) = &args.json {
-        let mut text = serde_json::to_string_pretty(&review).map_err(io::Error::from)?;
+        let mut text = serde_json::to_string_pretty(&review).map_err(OutputError::Json)?;
         text.push('\n');
-        fs::write(file, text).map_err(Failure::file(file))?;
+        fs::write(file, text).map_err(CommandError::file(file))?;
     }
     if let Some(file) = &args.output {
-        let page = report::page(&review).map_err(|error| Failure::Input(error.to_string()))?;
-        fs::write(file, page).map_err(Failure::file(file))?;
+        let page = report::page(&review)?;
+        fs::write(file, page).map_err(CommandError::file(file))?;
     }
-    let text = report::terminal(&review, super::report::width());
-    io::stdout().lock().write_all(text.as_bytes())?;
+    print(report::terminal(&review, width()))?;
     let all = review.runs.iter().flat_map(|run| &run.systems);
     let grown = review.scaling.iter().all(Scaling::is_fine);
     Ok(if grown && all.into_iter().all(|system| system.converged) {
-        Outcome::Fine
+        Status::Done
     } else {
-        Outcome::CheckFailed
+        Status::CheckFailed
     })
+}
+
+/// Imports the flights as `atomik eval import flights` does.
+fn import_flights(input: &Path, file: &Path) -> Result<(), CommandError> {
+    let mut writer = TraceWriter::create(Some(file))?;
+    let progress = spinner("importing the flights");
+    let imported = flights::import(input, flights::Change::Toggle, &mut |line| {
+        writer.write(&line)
+    });
+    progress.finish_and_clear();
+    let report = imported.map_err(|error| match error {
+        ImportError::Sink(error) => CommandError::from(writer.error(error)),
+        error => error.into(),
+    })?;
+    eprintln!("flights: {}; {report}", writer.finish()?);
+    for note in &report.notes {
+        eprintln!("  {note}");
+    }
+    Ok(())
 }
 
 fn is_flights(path: &Path) -> bool {
@@ -205,7 +225,7 @@ fn is_flights(path: &Path) -> bool {
     path.is_dir() || name.ends_with(".csv") || name.ends_with(".csv.zip")
 }
 
-fn judge(trace: &Path) -> Result<Fit, Failure> {
+fn judge(trace: &Path) -> Result<Fit, CommandError> {
     let input = File::open(trace).map_err(|source| TraceError::Io {
         file: trace.to_owned(),
         source,

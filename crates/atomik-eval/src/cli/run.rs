@@ -1,6 +1,5 @@
 //! `atomik eval run`: a trace through all systems under one simulated network.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use atomik_arena::figures::Run;
@@ -9,10 +8,12 @@ use atomik_arena::run;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::System;
 use atomik_eval::report;
+use atomik_terminal::{Status, print, print_json, width};
 use atomik_workload::workload::Workload;
 use clap::builder::TypedValueParser as _;
 
-use super::{Failure, Outcome};
+use super::error::CommandError;
+use super::program::ATOMIK_EVAL;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -177,19 +178,19 @@ fn percent(text: &str) -> Result<f64, String> {
 
 impl World {
     /// The settings of a run of this workload.
-    pub fn settings(&self, workload: &Workload, faults: &[Fault]) -> Result<Settings, Failure> {
+    pub fn settings(
+        &self,
+        workload: &Workload,
+        faults: &[Fault],
+    ) -> Result<Settings, CommandError> {
         let micros = |ms: f64| (ms * 1e3) as u64;
         let nodes = self.nodes.max(workload.nodes as usize);
         let has = |fault| faults.contains(&fault);
         if has(Fault::None) && faults.len() > 1 {
-            return Err(Failure::Input(
-                "--faults none goes with no other fault: leave it out".into(),
-            ));
+            return Err(CommandError::NoneAndFaults);
         }
         if !has(Fault::None) && nodes < 3 && (has(Fault::Partition) || has(Fault::Crash)) {
-            return Err(Failure::Input(format!(
-                "partitions and crashes need 3 nodes at least, so that a majority stays; there are {nodes}: give --nodes 3"
-            )));
+            return Err(CommandError::TooFewNodes(nodes));
         }
         Ok(Settings {
             nodes,
@@ -220,7 +221,7 @@ impl World {
 
 impl Choice {
     /// The systems that were asked for.
-    pub fn systems(&self) -> Result<Vec<Box<dyn System>>, Failure> {
+    pub fn systems(&self) -> Result<Vec<Box<dyn System>>, CommandError> {
         let all = atomik_systems::all();
         let names: Vec<_> = all.iter().map(|system| system.describe().name).collect();
         let fits = |name: &str, wanted: &str| {
@@ -233,15 +234,11 @@ impl Choice {
             .iter()
             .find(|wanted| !names.iter().any(|name| fits(name, wanted)))
         {
-            let without = atomik_systems::left_out()
-                .find(|(name, _)| fits(name, unknown))
-                .map_or(String::new(), |(name, feature)| {
-                    format!("; {name} needs a build with --features {feature}")
-                });
-            return Err(Failure::Input(format!(
-                "there is no system {unknown:?} in this build: there are {}{without}",
-                names.join(", ")
-            )));
+            return Err(CommandError::UnknownSystem {
+                name: unknown.clone(),
+                left_out: atomik_systems::left_out().find(|(name, _)| fits(name, unknown)),
+                known: names,
+            });
         }
         Ok(all
             .into_iter()
@@ -269,13 +266,10 @@ impl Choice {
     }
 
     /// The trace, as far as it was asked for.
-    pub fn read(&self, trace: &Path) -> Result<Workload, Failure> {
+    pub fn read(&self, trace: &Path) -> Result<Workload, CommandError> {
         let workload = Workload::read(trace, self.ops.unwrap_or(usize::MAX))?;
         if workload.steps.is_empty() {
-            return Err(Failure::Input(format!(
-                "{}: no operations in it",
-                trace.display()
-            )));
+            return Err(CommandError::NoOperations(trace.to_owned()));
         }
         Ok(workload)
     }
@@ -316,7 +310,7 @@ pub fn quoted(word: &str) -> String {
     }
 }
 
-pub fn run(args: &Args) -> Result<Outcome, Failure> {
+pub fn run(args: &Args) -> Result<Status, CommandError> {
     let workload = args.choice.read(&args.trace)?;
     let settings = args.world.settings(&workload, &args.faults)?;
     let run = measure(
@@ -324,18 +318,12 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         &workload,
         &settings,
         (&args.choice, &args.world),
-        |name| eprintln!("atomik eval: {name}"),
+        |name| ATOMIK_EVAL.message(name),
     )?;
-    let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &run).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        print_json(&run)?;
     } else {
-        write!(
-            out,
-            "{}",
-            report::terminal::run(&run, super::report::width())
-        )?;
+        print(report::terminal::run(&run, width()))?;
     }
     Ok(outcome(&run))
 }
@@ -347,7 +335,7 @@ pub fn measure(
     settings: &Settings,
     (choice, world): (&Choice, &World),
     started: impl FnMut(&str),
-) -> Result<Run, Failure> {
+) -> Result<Run, CommandError> {
     let mut run = run::run(
         workload,
         settings,
@@ -360,11 +348,11 @@ pub fn measure(
 }
 
 /// A system whose nodes differ at the end has failed.
-pub fn outcome(run: &Run) -> Outcome {
+pub fn outcome(run: &Run) -> Status {
     if run.systems.iter().all(|system| system.converged) {
-        Outcome::Fine
+        Status::Done
     } else {
-        Outcome::CheckFailed
+        Status::CheckFailed
     }
 }
 

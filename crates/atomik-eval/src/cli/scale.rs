@@ -1,15 +1,16 @@
 //! `atomik eval scale`: how cost grows with history, nodes and keys.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use atomik_arena::figures::Scaling;
 use atomik_arena::scaling::{self, Axis};
 use atomik_eval::report;
+use atomik_terminal::{Status, print, print_json};
 use atomik_workload::workload::Workload;
 
+use super::error::CommandError;
+use super::program::ATOMIK_EVAL;
 use super::run::{Choice, World, positive, quoted};
-use super::{Failure, Outcome};
 
 const EXAMPLES: &str = "\
 The workload is generated: flags of 1000 keys that are turned over, by all nodes alike. Along the nodes it is 2000 operations,
@@ -58,7 +59,7 @@ enum Along {
     Keys,
 }
 
-pub fn run(args: &Args) -> Result<Outcome, Failure> {
+pub fn run(args: &Args) -> Result<Status, CommandError> {
     let axes: &[Axis] = match args.axis {
         None => &Axis::ALL,
         Some(Along::History) => &[Axis::History],
@@ -76,7 +77,8 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
         } else {
             &args.values
         };
-        let started = |x, name: &str| eprintln!("atomik eval: {x} {}: {name}", axis.label());
+        let started =
+            |x, name: &str| ATOMIK_EVAL.message(format_args!("{x} {}: {name}", axis.label()));
         all.push(series(
             (axis, values),
             args.patience,
@@ -85,19 +87,17 @@ pub fn run(args: &Args) -> Result<Outcome, Failure> {
             started,
         )?);
     }
-    let mut out = std::io::stdout().lock();
     if args.json {
-        serde_json::to_writer_pretty(&mut out, &all).map_err(std::io::Error::from)?;
-        writeln!(out)?;
+        print_json(&all)?;
     } else {
         for scaling in &all {
-            write!(out, "{}", report::terminal::scaling(scaling))?;
+            print(report::terminal::scaling(scaling))?;
         }
     }
     Ok(if all.iter().all(Scaling::is_fine) {
-        Outcome::Fine
+        Status::Done
     } else {
-        Outcome::CheckFailed
+        Status::CheckFailed
     })
 }
 
@@ -108,7 +108,7 @@ pub fn series(
     choice: &Choice,
     world: &World,
     started: impl FnMut(u64, &str),
-) -> Result<Scaling, Failure> {
+) -> Result<Scaling, CommandError> {
     let settings = world.settings(&Workload::default(), &[])?;
     let command = |point: Option<(u64, &str)>| {
         let mut words = vec![format!("atomik eval scale --axis {}", axis.name())];
@@ -131,13 +131,12 @@ pub fn series(
     };
     let patience = Duration::try_from_secs_f64(patience_min * 60.0).unwrap_or(Duration::MAX);
     let systems = choice.systems()?;
-    scaling::series(
+    Ok(scaling::series(
         (axis, values),
         patience,
         &settings,
         &systems,
         command,
         started,
-    )
-    .map_err(|error| Failure::Input(error.to_string()))
+    )?)
 }

@@ -13,7 +13,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::ReportError;
-use super::units::Unit;
+use atomik_terminal::Unit;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 

@@ -7,7 +7,7 @@ use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
 
 use super::left_out;
 use super::metrics::{self, GROWTH, Measured, Metric, caveats};
-use super::units::{count, counted};
+use atomik_terminal::{count, counted};
 
 /// Rows of several figures each, for a table that a README can hold.
 const COMPACT: &[(&str, &[&Metric])] = &[

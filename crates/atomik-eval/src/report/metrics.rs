@@ -2,7 +2,7 @@
 
 use atomik_arena::figures::SystemFigures;
 
-use super::units::{Unit, count, counted};
+use atomik_terminal::{Unit, count, counted};
 
 /// A row: what is measured of every column.
 #[derive(Debug)]

@@ -3,7 +3,6 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`units`] | numbers as a person reads them |
 //! | [`metrics`] | the rows of a comparison, each with what it means and when a cell of it may be called the least |
 //! | [`terminal`](mod@terminal) | tables of text |
 //! | [`markdown`] | the tables of the README |
@@ -17,14 +16,13 @@ pub mod markdown;
 pub mod metrics;
 pub mod page;
 pub mod terminal;
-pub mod units;
 
 pub use markdown::overview;
 pub use page::page;
 pub use terminal::terminal;
 
 use atomik_arena::figures::LeftOut;
-use units::Unit;
+use atomik_terminal::{Unit, count};
 
 /// The version of [`atomik_arena::figures::Review`] that is shown here.
 pub const FORMAT: u32 = 1;
@@ -35,7 +33,7 @@ fn left_out(point: &LeftOut, axis: &str) -> String {
     format!(
         "{}, {} {axis}: would have taken about {}, more than the {} that it might",
         point.name,
-        units::count(point.x),
+        count(point.x),
         time(point.expected_s),
         time(point.patience_s)
     )

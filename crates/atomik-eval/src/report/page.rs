@@ -10,8 +10,8 @@ use atomik_workload::fit::{FieldFit, Fit, Verdict};
 
 use super::chart::{self, Bar, Curve};
 use super::metrics::{self, GROWTH, Measured, Metric, caveats};
-use super::units::{Unit, bytes, count, counted};
 use super::{ReportError, left_out};
+use atomik_terminal::{Unit, bytes, count, counted};
 
 /// Nothing may be loaded, from anywhere; the style is in the page.
 const POLICY: &str =

@@ -2,14 +2,12 @@
 
 use std::fmt::Write as _;
 
-use comfy_table::{CellAlignment, Table, presets};
-
 use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
+use atomik_terminal::{count, counted, number_table};
 use atomik_workload::fit::Fit;
 
 use super::left_out;
 use super::metrics::{self, GROWTH, caveats};
-use super::units::{count, counted};
 
 /// The whole review, in lines of at most `width` characters where names and figures allow it.
 pub fn terminal(review: &Review, width: usize) -> String {
@@ -34,12 +32,8 @@ pub fn terminal(review: &Review, width: usize) -> String {
 pub fn scaling(scaling: &Scaling) -> String {
     let mut text = format!("growth with {}\n$ {}\n", scaling.axis, scaling.command);
     let titles = GROWTH.iter().map(|(_, _, title)| *title);
-    let mut table = table(
-        &["at", "column"]
-            .into_iter()
-            .chain(titles)
-            .collect::<Vec<_>>(),
-    );
+    let headings: Vec<_> = ["at", "column"].into_iter().chain(titles).collect();
+    let mut table = number_table(&headings, 1);
     for Point { x, system } in &scaling.points {
         let cells = GROWTH
             .iter()
@@ -145,7 +139,7 @@ fn side_by_side(run: &Run, from: usize, to: usize) -> String {
     let systems = run.systems.get(from..to).unwrap_or_default();
     let mut headings = vec![String::new()];
     headings.extend(systems.iter().map(name));
-    let mut table = table(&headings);
+    let mut table = number_table(&headings, 1);
     for metric in metrics::ALL {
         if metric.name == metrics::PROMISES.name || metric.name == metrics::PROOFS.name {
             continue;
@@ -172,16 +166,4 @@ fn widest(table: &str) -> usize {
         .map(|line| line.chars().count())
         .max()
         .unwrap_or(0)
-}
-
-/// A table with these headings, which reads as Markdown, too. All but the first column are aligned
-/// to the right.
-fn table<T: AsRef<str>>(headings: &[T]) -> Table {
-    let mut table = Table::new();
-    table.load_style(presets::ASCII_MARKDOWN);
-    table.set_header(headings.iter().map(AsRef::as_ref));
-    for system in table.column_iter_mut().skip(1) {
-        system.set_cell_alignment(CellAlignment::Right);
-    }
-    table
 }

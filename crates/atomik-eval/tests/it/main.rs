@@ -7,8 +7,5 @@
     reason = "a test that cannot go on fails"
 )]
 
-mod fit;
-mod generate;
-mod import;
 mod report;
 mod report_page;

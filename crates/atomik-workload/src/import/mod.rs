@@ -8,6 +8,7 @@ pub mod flights;
 mod literal;
 pub mod versions;
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -78,5 +79,20 @@ impl Report {
         if count > 0 {
             self.left_out.push((what.to_owned(), count));
         }
+    }
+}
+
+/// What was left out, on one line: `left out: 4 flights that never departed`.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.left_out.is_empty() {
+            return f.write_str("nothing left out");
+        }
+        let parts: Vec<String> = self
+            .left_out
+            .iter()
+            .map(|(what, count)| format!("{count} {what}"))
+            .collect();
+        write!(f, "left out: {}", parts.join(", "))
     }
 }

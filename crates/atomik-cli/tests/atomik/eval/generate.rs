@@ -1,9 +1,12 @@
 //! `atomik eval generate`.
 
 use std::io::Read;
+use std::process::Output;
 
 use atomik_workload::generate::{Text, Zipf};
 use atomik_workload::workload::Line;
+
+use crate::command;
 
 fn bytes(lines: impl Iterator<Item = Line>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -31,20 +34,16 @@ fn text(seed: u64) -> Text {
     }
 }
 
-fn command(args: &[&str]) -> std::process::Output {
-    std::process::Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
-        .arg("generate")
-        .args(args)
-        .output()
-        .unwrap()
+fn generate(args: &[&str]) -> Output {
+    command(&["eval", "generate"]).args(args).output().unwrap()
 }
 
 #[test]
-fn command_writes_what_the_library_gives_and_says_what_it_was() {
+fn generate_writes_the_lines_of_the_library_and_reports_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("z.jsonl");
     let path = file.to_str().unwrap();
-    let output = command(&[
+    let output = generate(&[
         "zipf",
         "--ops",
         "3000",
@@ -62,18 +61,18 @@ fn command_writes_what_the_library_gives_and_says_what_it_was() {
         .read_to_end(&mut written)
         .unwrap();
     assert_eq!(written, bytes(zipf(1).lines().unwrap()));
-    let said = String::from_utf8(output.stderr).unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
     assert!(
-        said.starts_with("zipf: 3,000 operations, ") && said.contains("3 nodes; 10.0"),
-        "{said}"
+        message.starts_with("zipf: 3,000 operations, ") && message.contains("3 nodes; 10.0"),
+        "{message}"
     );
     assert_eq!(
         std::fs::read_dir(folder.path()).unwrap().count(),
         1,
-        "nothing temporary is left"
+        "no temporary file is left"
     );
-    let output = command(&["text", "--ops", "3000"]);
+    let output = generate(&["text", "--ops", "3000"]);
     assert_eq!(output.stdout, bytes(text(1).lines().unwrap()));
-    let output = command(&["zipf", "--nodes", "0"]);
+    let output = generate(&["zipf", "--nodes", "0"]);
     assert_eq!(output.status.code(), Some(2));
 }

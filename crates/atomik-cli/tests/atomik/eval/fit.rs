@@ -1,9 +1,11 @@
 //! `atomik eval fit`.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
 use atomik_workload::fit::{Fit, Verdict};
 use atomik_workload::workload::{Action, Line, Scalar};
+
+use crate::command;
 
 fn at(t: u64, node: u32, key: &str, field: &str, action: Action) -> Line {
     Line {
@@ -27,11 +29,8 @@ fn written(lines: &[Line]) -> Vec<u8> {
     bytes
 }
 
-fn atomik_eval(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
-        .args(args)
-        .output()
-        .unwrap()
+fn eval(args: &[&str]) -> Output {
+    command(&[&["eval"], args].concat()).output().unwrap()
 }
 
 fn file(lines: &[Line]) -> tempfile::NamedTempFile {
@@ -47,7 +46,7 @@ fn strict_fails_unless_it_fits() {
         at(0, 0, "k", "", Action::Add(5)),
         at(0, 1, "k", "", Action::Add(3)),
     ]);
-    let status = |args: &[&str]| atomik_eval(args).status.code();
+    let status = |args: &[&str]| eval(args).status.code();
     for (file, status_if_strict) in [(&good, 0), (&bad, 1)] {
         let path = file.path().to_str().unwrap();
         assert_eq!(status(&["fit", path]), Some(0));
@@ -61,7 +60,7 @@ fn the_verdict_comes_first_and_examples_are_shown() {
         at(0, 0, "k", "n", Action::Add(5)),
         at(0, 1, "k", "n", Action::Add(3)),
     ]);
-    let output = atomik_eval(&["fit", bad.path().to_str().unwrap()]);
+    let output = eval(&["fit", bad.path().to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("DOES NOT FIT\n"), "{text}");
     assert!(
@@ -89,14 +88,14 @@ fn json_is_a_fit_and_its_command_prints_the_same() {
         "64",
         path,
     ];
-    let output = atomik_eval(&args);
+    let output = eval(&args);
     let fit: Fit = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(fit.thresholds.windows_ms, [3, 7]);
     assert_eq!(fit.thresholds.overlap_fails, 0.75);
     assert_eq!(fit.verdict, Verdict::FitsWithConditions);
     let mut words: Vec<&str> = fit.command.split(' ').skip(2).collect();
     words.push("--json");
-    let again = atomik_eval(&words);
+    let again = eval(&words);
     assert_eq!(
         String::from_utf8(again.stdout).unwrap(),
         String::from_utf8(output.stdout).unwrap()
@@ -112,17 +111,15 @@ fn bad_input_is_refused_with_its_place() {
     )
     .unwrap();
     let path = trace.path().to_str().unwrap();
-    let output = atomik_eval(&["fit", path]);
+    let output = eval(&["fit", path]);
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains(&format!("{path}:2: ")), "{message}");
     assert!(output.stdout.is_empty());
     std::fs::write(trace.path(), "").unwrap();
-    assert_eq!(atomik_eval(&["fit", path]).status.code(), Some(2));
+    assert_eq!(eval(&["fit", path]).status.code(), Some(2));
     assert_eq!(
-        atomik_eval(&["fit", "--overlap-fits", "2", path])
-            .status
-            .code(),
+        eval(&["fit", "--overlap-fits", "2", path]).status.code(),
         Some(2)
     );
 }

@@ -7,17 +7,21 @@ use std::process::{Command, Output};
 
 use atomik_workload::workload::Workload;
 
+use crate::command;
+
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../atomik-workload/samples")
         .join(name)
 }
 
-const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
+const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
+                      arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,\
+                      time_hour";
 const ROW: &str =
     "2013,6,1,1005,1000,5,1305,1300,5,XX,1,N1,JFK,BUF,160,900,10,0,2013-06-01T14:00:00Z";
 
-/// A table of invented flights in a folder of its own.
+/// A table of invented flights in its own folder.
 fn table(rows: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("flights.csv");
@@ -25,37 +29,34 @@ fn table(rows: &str) -> (tempfile::TempDir, PathBuf) {
     (folder, file)
 }
 
-fn command(args: &[&Path]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
-        .arg("import")
-        .args(args)
-        .output()
-        .unwrap()
+fn import(args: &[&Path]) -> Output {
+    command(&["eval", "import"]).args(args).output().unwrap()
 }
 
 #[test]
-fn command_writes_a_trace_that_can_be_read_and_says_what_it_left_out() {
+fn import_writes_a_readable_trace_and_reports_what_it_left_out() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("trace.jsonl");
-    let output = command(&[
+    let output = import(&[
         "flights".as_ref(),
         &sample("flights.csv"),
         "-o".as_ref(),
         &file,
     ]);
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8(output.stderr).unwrap();
-    let first = said.lines().next().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    let first = message.lines().next().unwrap();
     assert_eq!(
         first,
-        "flights: 31 operations, 9 keys, 3 nodes; left out: 4 flights that never departed, 1 arrivals of diverted flights without a usable time of arrival"
+        "flights: 31 operations, 9 keys, 3 nodes; left out: 4 flights that never departed, 1 \
+         arrivals of diverted flights without a usable time of arrival"
     );
     let workload = Workload::read(&file, usize::MAX).unwrap();
     assert_eq!(
         (workload.steps.len(), workload.keys.len(), workload.nodes),
         (31, 9, 3)
     );
-    let to_stdout = command(&["flights".as_ref(), &sample("flights.csv")]);
+    let to_stdout = import(&["flights".as_ref(), &sample("flights.csv")]);
     assert_eq!(to_stdout.stdout, fs::read(&file).unwrap());
 }
 
@@ -63,23 +64,23 @@ fn command_writes_a_trace_that_can_be_read_and_says_what_it_left_out() {
 fn a_trace_appears_whole_or_not_at_all() {
     let (folder, table) = table(&format!("{ROW}\nbroken"));
     let trace = folder.path().join("trace.jsonl");
-    fs::write(&trace, "what was there").unwrap();
-    let output = command(&["flights".as_ref(), &table, "-o".as_ref(), &trace]);
+    fs::write(&trace, "the old trace").unwrap();
+    let output = import(&["flights".as_ref(), &table, "-o".as_ref(), &trace]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
         String::from_utf8(output.stderr)
             .unwrap()
             .contains("flights.csv:3: ")
     );
-    assert_eq!(fs::read_to_string(&trace).unwrap(), "what was there");
-    // Versions are written as they are read, so this fails after lines were written.
+    assert_eq!(fs::read_to_string(&trace).unwrap(), "the old trace");
+    // Versions are written while they are read, so this fails after some lines were written.
     let (one, two) = (folder.path().join("1"), folder.path().join("2"));
     fs::create_dir(&one).unwrap();
     fs::write(one.join("f"), vec![7; 1 << 20]).unwrap();
     fs::write(&two, "a file").unwrap();
-    let output = command(&["versions".as_ref(), &one, &two, "-o".as_ref(), &trace]);
+    let output = import(&["versions".as_ref(), &one, &two, "-o".as_ref(), &trace]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");
-    assert_eq!(fs::read_to_string(&trace).unwrap(), "what was there");
+    assert_eq!(fs::read_to_string(&trace).unwrap(), "the old trace");
     let left: BTreeSet<_> = fs::read_dir(folder.path())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
@@ -93,7 +94,7 @@ fn a_pipe_is_written_to_and_a_link_leads_to_its_file() {
     use std::os::unix::fs::FileTypeExt;
     let folder = tempfile::tempdir().unwrap();
     let flights = sample("flights.csv");
-    // A pipe in the place of a device: a real one would be gone if this failed.
+    // A pipe stands for a device: a failure of this test would destroy a real one.
     let pipe = folder.path().join("pipe");
     assert!(
         Command::new("mkfifo")
@@ -106,7 +107,7 @@ fn a_pipe_is_written_to_and_a_link_leads_to_its_file() {
         let pipe = pipe.clone();
         move || fs::read_to_string(pipe).unwrap().lines().count()
     });
-    let output = command(&["flights".as_ref(), &flights, "-o".as_ref(), &pipe]);
+    let output = import(&["flights".as_ref(), &flights, "-o".as_ref(), &pipe]);
     assert!(output.status.success(), "{output:?}");
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
     assert_eq!(reader.join().unwrap(), 31);
@@ -114,13 +115,13 @@ fn a_pipe_is_written_to_and_a_link_leads_to_its_file() {
     fs::write(&real, "").unwrap();
     std::os::unix::fs::symlink(&real, &link).unwrap();
     assert!(
-        command(&["flights".as_ref(), &flights, "-o".as_ref(), &link])
+        import(&["flights".as_ref(), &flights, "-o".as_ref(), &link])
             .status
             .success()
     );
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(Workload::read(&real, usize::MAX).unwrap().steps.len(), 31);
-    let output = command(&["flights".as_ref(), &flights, "-o".as_ref(), folder.path()]);
+    let output = import(&["flights".as_ref(), &flights, "-o".as_ref(), folder.path()]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
         String::from_utf8(output.stderr)

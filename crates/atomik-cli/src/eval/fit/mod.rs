@@ -1,0 +1,187 @@
+//! `atomik eval fit`.
+
+mod summary;
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use atomik_terminal::{Status, bar, print, print_json};
+use atomik_workload::fit::{Fit, Thresholds, Verdict, fit};
+use atomik_workload::workload::{Reader, TraceError};
+use clap::ValueHint;
+
+use crate::error::CommandError;
+use summary::Summary;
+
+const EXAMPLES: &str = "\
+The trace is replayed on a model of xor replication, once per window: a node sees its own changes at
+once, and those of other nodes after the window. The result is compared with what the operations
+mean in the order of the trace. The widest window and the worst field decide the verdict:
+
+  DOES NOT FIT          lists or text; counters with several writers of one key; values longer than
+                        --value-bytes; sets of more elements than that has bits; more overlaps than
+                        --overlap-fails, or more wrong states than --wrong-fails
+  FITS WITH CONDITIONS  anything that the reasons name: several writers, overlaps beyond
+                        --overlap-fits, toggles that may not have meant parity, padding, a closed
+                        universe of elements, no gain
+  FITS                  none of these
+
+Examples:
+  atomik eval fit flights.jsonl
+  atomik eval fit --window 50 --window 500 trace.jsonl     if changes arrive within half a second
+  atomik eval fit --overlap-fits 0.0001 --strict trace.jsonl && echo worth a test
+  atomik eval generate counter | atomik eval fit -
+  atomik eval fit --json trace.jsonl > fit.json
+
+Exit status: 0 measured, 1 does not fit and --strict was given, 2 bad input.";
+
+/// Judge whether a trace fits xor deltas, and why
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+#[command(after_help = "`--help` shows examples, and how the verdict is reached.")]
+pub struct Args {
+    /// The trace, one JSON object per line, or - for stdin
+    #[arg(value_name = "TRACE", value_hint = ValueHint::FilePath)]
+    trace: PathBuf,
+    /// Time in which changes reach the other nodes; repeat for several, of which the widest decides
+    /// [default: 10 100 1000 10000]
+    #[arg(long = "window", value_name = "MS")]
+    windows: Vec<u64>,
+    /// Largest share of overlapping operations with which a field fits without conditions
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::OVERLAP_FITS,
+          value_parser = share)]
+    overlap_fits: f64,
+    /// Largest share of overlapping operations, not counting toggles, with which a field fits
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::OVERLAP_FAILS,
+          value_parser = share)]
+    overlap_fails: f64,
+    /// Largest share of operations that leave a wrong state with which a field fits
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::WRONG_FAILS,
+          value_parser = share)]
+    wrong_fails: f64,
+    /// Largest size of a value in bytes, 8 to 128
+    #[arg(long, value_name = "BYTES", default_value_t = Thresholds::VALUE_BYTES,
+          value_parser = clap::value_parser!(u64).range(8..=Thresholds::VALUE_BYTES))]
+    value_bytes: u64,
+    /// Share of changed words from which an operation counts as replacing the whole value
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::WHOLE_VALUE,
+          value_parser = share)]
+    whole_value: f64,
+    /// Operations per sent entry from which coalescing counts as a gain
+    #[arg(long, value_name = "FACTOR", default_value_t = Thresholds::COALESCING_SAVES,
+          value_parser = factor)]
+    coalescing_saves: f64,
+    /// Number of examples per field of what xor gets wrong
+    #[arg(long, value_name = "COUNT", default_value_t = 3)]
+    examples: usize,
+    /// Print everything as JSON
+    #[arg(long)]
+    json: bool,
+    /// Exit with status 1 if the trace does not fit
+    #[arg(long)]
+    strict: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("a share is a number from 0 to 1; 0.01 is one in a hundred".into()),
+    }
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(factor) if factor >= 1.0 && f64::is_finite(factor) => Ok(factor),
+        _ => Err("a factor is a number of at least 1".into()),
+    }
+}
+
+pub fn run(args: &Args) -> Result<Status, CommandError> {
+    let fit = measure(args)?;
+    if fit.operations == 0 {
+        return Err(CommandError::NoOperations(args.trace.clone()));
+    }
+    if args.json {
+        print_json(&fit)?;
+    } else {
+        print(Summary(&fit))?;
+    }
+    Ok(match fit.verdict {
+        Verdict::DoesNotFit if args.strict => Status::CheckFailed,
+        _ => Status::Done,
+    })
+}
+
+fn measure(args: &Args) -> Result<Fit, TraceError> {
+    let name = args.trace.display().to_string();
+    let judge = |input: Box<dyn Read>, file: &Path| {
+        let reader = Reader::new(BufReader::with_capacity(1 << 16, input), file);
+        let (thresholds, command) = (args.thresholds(), args.command());
+        fit(reader, thresholds, args.examples, &name, &command)
+    };
+    if args.trace == Path::new("-") {
+        return judge(Box::new(io::stdin().lock()), Path::new("standard input"));
+    }
+    let file = File::open(&args.trace).map_err(|source| TraceError::Io {
+        file: args.trace.clone(),
+        source,
+    })?;
+    let bytes = file.metadata().map_or(0, |data| data.len());
+    let progress = bar(
+        bytes,
+        "{spinner} {bytes}/{total_bytes}  [{wide_bar}]  {bytes_per_sec}  {eta} left",
+    );
+    let fit = judge(Box::new(progress.wrap_read(file)), &args.trace);
+    progress.finish_and_clear();
+    fit
+}
+
+impl Args {
+    fn thresholds(&self) -> Thresholds {
+        Thresholds {
+            windows_ms: match self.windows.is_empty() {
+                true => Thresholds::WINDOWS_MS.to_vec(),
+                false => self.windows.clone(),
+            },
+            overlap_fits: self.overlap_fits,
+            overlap_fails: self.overlap_fails,
+            wrong_fails: self.wrong_fails,
+            value_bytes: self.value_bytes,
+            whole_value: self.whole_value,
+            coalescing_saves: self.coalescing_saves,
+        }
+    }
+
+    /// The command that prints the same fit, without the options that have their default value.
+    fn command(&self) -> String {
+        let mut command = "atomik eval fit".to_owned();
+        let default = Thresholds::default();
+        let mut option = |name: &str, value: f64, default: f64| {
+            if value != default {
+                // Writing to a string cannot fail.
+                let _ = write!(command, " --{name} {value}");
+            }
+        };
+        option("overlap-fits", self.overlap_fits, default.overlap_fits);
+        option("overlap-fails", self.overlap_fails, default.overlap_fails);
+        option("wrong-fails", self.wrong_fails, default.wrong_fails);
+        option(
+            "value-bytes",
+            self.value_bytes as f64,
+            default.value_bytes as f64,
+        );
+        option("whole-value", self.whole_value, default.whole_value);
+        option(
+            "coalescing-saves",
+            self.coalescing_saves,
+            default.coalescing_saves,
+        );
+        for window in &self.windows {
+            let _ = write!(command, " --window {window}");
+        }
+        let _ = write!(command, " {}", self.trace.display());
+        command
+    }
+}

@@ -1,0 +1,5 @@
+//! `atomik eval`.
+
+mod fit;
+mod generate;
+mod import;

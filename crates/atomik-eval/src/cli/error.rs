@@ -1,0 +1,92 @@
+//! Why a command fails, with which message and exit status.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use atomik_arena::scaling::ScalingError;
+use atomik_arena::system::SystemError;
+use atomik_eval::report::{FORMAT, ReportError};
+use atomik_terminal::{Failure, OutputError, Status};
+use atomik_workload::import::ImportError;
+use atomik_workload::trace_writer::WriteError;
+use atomik_workload::workload::TraceError;
+
+/// Why a command ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    #[error("{}: no operations in it", .0.display())]
+    NoOperations(PathBuf),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error(transparent)]
+    WriteTrace(#[from] WriteError),
+    #[error("give -o FILE.html: the imported trace is put beside it")]
+    NoPlaceForTrace,
+    #[error("--faults none excludes all other faults: leave it out")]
+    NoneAndFaults,
+    #[error(
+        "partitions and crashes need at least 3 nodes, so that a majority stays; there are {0}: \
+         give --nodes 3"
+    )]
+    TooFewNodes(usize),
+    #[error(
+        "there is no system {name:?} in this build: there are {}{}",
+        .known.join(", "),
+        .left_out.as_ref().map_or(String::new(), |(system, feature)| {
+            format!("; {system} needs a build with --features {feature}")
+        })
+    )]
+    UnknownSystem {
+        name: String,
+        known: Vec<&'static str>,
+        /// A system of that name which the build leaves out, and the feature that it needs.
+        left_out: Option<(&'static str, &'static str)>,
+    },
+    #[error(transparent)]
+    Scaling(#[from] ScalingError),
+    #[error(
+        "{}: not a review: {source}; make it again with `atomik eval review TRACE --json`",
+        .file.display()
+    )]
+    NotAReview {
+        file: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error(
+        "{}: format {format}, and this program shows format {FORMAT}; make it again with `atomik \
+         eval review TRACE --json`",
+        .file.display()
+    )]
+    Format { file: PathBuf, format: u32 },
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    #[error("{}: {source}", .file.display())]
+    File { file: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Output(#[from] OutputError),
+    #[error("{0}; this is a bug in the system or its adapter: the same seed shows it again")]
+    System(#[from] SystemError),
+}
+
+impl CommandError {
+    /// The file cannot be read or written.
+    pub fn file(file: &Path) -> impl FnOnce(io::Error) -> Self {
+        let file = file.to_owned();
+        move |source| Self::File { file, source }
+    }
+}
+
+impl Failure for CommandError {
+    fn status(&self) -> Status {
+        match self {
+            Self::Output(_) | Self::System(_) => Status::Broken,
+            _ => Status::BadInput,
+        }
+    }
+
+    fn is_closed_output(&self) -> bool {
+        matches!(self, Self::Output(error) if error.is_closed_output())
+    }
+}

@@ -1,0 +1,219 @@
+//! Writes a trace to a file, which appears whole or not at all, or to stdout.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use foldhash::fast::FixedState;
+use indicatif::HumanCount;
+use tempfile::NamedTempFile;
+
+use crate::workload::Line;
+
+/// A trace could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The file cannot be created, written or replaced.
+    #[error("{}: {source}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Stdout is closed, or cannot take more.
+    #[error("cannot write to stdout: {0}")]
+    Stdout(#[source] io::Error),
+}
+
+enum Target {
+    /// A temporary file beside the named one, which it replaces at the end.
+    File(BufWriter<NamedTempFile>, PathBuf),
+    /// A named pipe or a device. It is written in place: replacing it would destroy it.
+    Device(BufWriter<File>, PathBuf),
+    Stdout(BufWriter<io::StdoutLock<'static>>),
+}
+
+/// A trace that is being written. Dropped before [`TraceWriter::finish`], it leaves an existing
+/// file as it was.
+pub struct TraceWriter {
+    target: Target,
+    operations: u64,
+    keys: HashSet<String, FixedState>,
+    nodes: u32,
+}
+
+/// The size of a trace. Its text is `1,000 operations, 10 keys, 3 nodes`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size {
+    /// The number of lines.
+    pub operations: u64,
+    /// The number of different keys.
+    pub keys: u64,
+    /// The highest node number plus 1.
+    pub nodes: u32,
+}
+
+impl TraceWriter {
+    /// Starts a trace in `file`, or on stdout without one.
+    ///
+    /// # Errors
+    /// [`WriteError::File`] if the file is a folder, or its folder is not writable.
+    pub fn create(file: Option<&Path>) -> Result<Self, WriteError> {
+        let target = match file {
+            None => Target::Stdout(BufWriter::new(io::stdout().lock())),
+            Some(file) => open(file).map_err(|source| WriteError::File {
+                file: file.to_owned(),
+                source,
+            })?,
+        };
+        Ok(Self {
+            target,
+            operations: 0,
+            keys: HashSet::default(),
+            nodes: 0,
+        })
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// The system's. [`TraceWriter::error`] adds the name of the file.
+    pub fn write(&mut self, line: &Line) -> io::Result<()> {
+        match &mut self.target {
+            Target::File(writer, _) => line.write(writer)?,
+            Target::Device(writer, _) => line.write(writer)?,
+            Target::Stdout(writer) => line.write(writer)?,
+        }
+        self.operations += 1;
+        self.nodes = self.nodes.max(line.node + 1);
+        if !self.keys.contains(line.key.as_str()) {
+            self.keys.insert(line.key.clone());
+        }
+        Ok(())
+    }
+
+    /// The number of lines written.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// A failed [`TraceWriter::write`], with the name of the file.
+    #[must_use]
+    pub fn error(&self, source: io::Error) -> WriteError {
+        match &self.target {
+            Target::File(_, file) | Target::Device(_, file) => WriteError::File {
+                file: file.clone(),
+                source,
+            },
+            Target::Stdout(_) => WriteError::Stdout(source),
+        }
+    }
+
+    /// Flushes the trace, and moves it to its place if it goes to a file.
+    ///
+    /// # Errors
+    /// [`WriteError`].
+    pub fn finish(self) -> Result<Size, WriteError> {
+        let size = Size {
+            operations: self.operations,
+            keys: self.keys.len() as u64,
+            nodes: self.nodes,
+        };
+        match self.target {
+            Target::File(writer, file) => writer
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)
+                .and_then(|temporary| Ok(temporary.persist(&file).map(drop)?))
+                .map_err(|source| WriteError::File { file, source })?,
+            Target::Device(mut writer, file) => writer
+                .flush()
+                .map_err(|source| WriteError::File { file, source })?,
+            Target::Stdout(mut writer) => writer.flush().map_err(WriteError::Stdout)?,
+        }
+        Ok(size)
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} operations, {} keys, {} nodes",
+            HumanCount(self.operations),
+            HumanCount(self.keys),
+            self.nodes
+        )
+    }
+}
+
+fn open(file: &Path) -> io::Result<Target> {
+    // Replace what a link points at, not the link.
+    let file = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    if std::fs::metadata(&file).is_ok_and(|data| !data.is_file() && !data.is_dir()) {
+        let device = File::options().write(true).open(&file)?;
+        return Ok(Target::Device(BufWriter::new(device), file));
+    }
+    if file.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::IsADirectory,
+            "is a folder; give the name of a file",
+        ));
+    }
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".trace-").suffix(".tmp");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        // The permissions of any new file, less the umask; temporary files are private otherwise.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let temporary = builder.tempfile_in(folder)?;
+    Ok(Target::File(
+        BufWriter::with_capacity(1 << 16, temporary),
+        file,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Action;
+
+    fn toggle(node: u32, key: &str) -> Line {
+        Line {
+            t: 0,
+            node,
+            key: key.into(),
+            field: String::new(),
+            action: Action::Toggle,
+        }
+    }
+
+    #[test]
+    fn a_trace_replaces_its_file_only_when_it_is_finished() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("trace.jsonl");
+        std::fs::write(&file, "old").unwrap();
+        let mut dropped = TraceWriter::create(Some(&file)).unwrap();
+        dropped.write(&toggle(0, "a")).unwrap();
+        drop(dropped);
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+
+        let mut finished = TraceWriter::create(Some(&file)).unwrap();
+        for (node, key) in [(0, "a"), (2, "b"), (1, "a")] {
+            finished.write(&toggle(node, key)).unwrap();
+        }
+        let size = finished.finish().unwrap();
+        assert_eq!(size.to_string(), "3 operations, 2 keys, 3 nodes");
+        assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}
