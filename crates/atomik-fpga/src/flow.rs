@@ -203,7 +203,7 @@ fn report(
         cells: job.cells,
         area: None,
         outcome: Outcome::Failed {
-            message: "no seed was asked for".to_owned(),
+            message: "no seeds were requested".to_owned(),
         },
     };
     let failed = |error: StepError| match error {

@@ -1,4 +1,4 @@
-//! Plans: TOML files that say what to place. What sweeps, goals and boards have in common.
+//! Plans: TOML files that list what to place. Sweeps, goals and boards are plans.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};

@@ -13,8 +13,8 @@
 //! older; again the word written replaces the word read. So nothing relies on what a memory returns
 //! at an edge that writes the same address.
 //!
-//! A clear is a command that writes zero, whatever the old word. No command follows within D cycles
-//! of a clear, because it would read a word that is not zero yet.
+//! A clear is a command that writes zero, regardless of the old word. No command follows within D
+//! cycles of a clear, because it would read a word that is not zero yet.
 
 use super::compare::equal_groups;
 use super::lane_slice;

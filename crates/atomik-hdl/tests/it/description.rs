@@ -1,4 +1,5 @@
-//! The hardware description passes rust-hdl's own checks, and behaves in its simulator as specified.
+//! The hardware description passes rust-hdl's own checks, and behaves in its simulator as
+//! specified.
 
 use atomik_hdl::circuit::Circuit;
 use atomik_hdl::config::{LANES, WIDTHS};
