@@ -929,7 +929,12 @@ fn processes_that_build_at_once_share_one_result() {
     let children: Vec<_> = (0..3)
         .map(|_| {
             Command::new(std::env::current_exe().unwrap())
-                .args(["--exact", "child_that_builds", "--ignored", "--nocapture"])
+                .args([
+                    "--exact",
+                    "verilate::child_that_builds",
+                    "--ignored",
+                    "--nocapture",
+                ])
                 .env("ATOMIK_TEST_CACHE", cache.path())
                 .stdout(std::process::Stdio::piped())
                 .spawn()
