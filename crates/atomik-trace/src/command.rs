@@ -9,13 +9,13 @@ const LIMBS: usize = MAX_WIDTH as usize / 64;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Data([u64; LIMBS]);
 
-/// Why a text is not a [`Data`].
+/// Why a text is not a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DataError {
-    /// Neither `0x` with hex digits nor decimal digits.
+    /// The text is neither `0x` with hex digits nor decimal digits.
     #[error("write it as 0x and hex digits, or as decimal digits")]
     Form,
-    /// The value has more bits than any word can have.
+    /// The value has more than [`MAX_WIDTH`] bits.
     #[error("the value has more than {MAX_WIDTH} bits")]
     TooWide,
 }
@@ -32,7 +32,7 @@ impl Data {
         &self.0[..width.div_ceil(64) as usize]
     }
 
-    /// [`Data::limbs`], to write to. Bits from `width` up must stay 0.
+    /// [`Data::limbs`] for writing. Bits above the width must stay 0.
     ///
     /// # Panics
     /// When `width` is above [`MAX_WIDTH`].
@@ -40,8 +40,7 @@ impl Data {
         &mut self.0[..width.div_ceil(64) as usize]
     }
 
-    /// The number of bits that the value needs: one more than the place of its highest 1, and 0 for
-    /// 0.
+    /// The number of bits that the value needs: the position of its highest 1 plus one, or 0 for 0.
     pub fn bits(&self) -> u32 {
         let zeros: u32 = match self.0.iter().rposition(|&limb| limb != 0) {
             Some(top) => (LIMBS - 1 - top) as u32 * 64 + self.0[top].leading_zeros(),
@@ -50,11 +49,11 @@ impl Data {
         MAX_WIDTH - zeros
     }
 
-    /// Reads `0x` with hex digits of either case, or decimal digits. The value decides whether it
-    /// fits, not the number of digits.
+    /// Parses `0x` with hex digits of either case, or decimal digits. Any number of leading zeros
+    /// is allowed.
     ///
     /// # Errors
-    /// [`DataError`] when the text has another form, or needs more than [`MAX_WIDTH`] bits.
+    /// [`DataError`] when the text has another form or the value more than [`MAX_WIDTH`] bits.
     pub fn parse(text: &str) -> Result<Self, DataError> {
         match text.strip_prefix("0x") {
             Some(digits) => Self::from_hex(digits.as_bytes()),
@@ -74,8 +73,8 @@ impl Data {
         let mut data = Self::ZERO;
         for (limb, digits) in data.0.iter_mut().zip(digits.rchunks(16)) {
             for &digit in digits {
-                // '0'..='9' have their value in the low four bits, letters of either case nine
-                // less.
+                // The low four bits are the value of '0'..='9', and nine less than the value of a
+                // letter of either case.
                 let value = (digit & 0xf) + 9 * (digit >> 6);
                 *limb = *limb << 4 | u64::from(value);
             }
@@ -88,7 +87,7 @@ impl Data {
             return Err(DataError::Form);
         }
         let mut data = Self::ZERO;
-        // 10^19 is the largest power of ten in 64 bits, so the digits go in 19 at a time.
+        // 19 digits at a time: 10^19 is the largest power of ten that fits into 64 bits.
         for chunk in digits.chunks(19) {
             let scale = 10u64.pow(chunk.len() as u32);
             let mut carry = chunk
@@ -106,7 +105,7 @@ impl Data {
         Ok(data)
     }
 
-    /// Appends `0x` and the value in `ceil(width / 4)` lower-case hex digits.
+    /// Appends `0x` and the value as `ceil(width / 4)` lowercase hex digits.
     ///
     /// # Panics
     /// When `width` is above [`MAX_WIDTH`].
@@ -127,7 +126,7 @@ impl From<u64> for Data {
     }
 }
 
-/// The shortest form: `0x` and hex digits without leading zeros.
+/// `0x` and hex digits without leading zeros.
 impl fmt::Display for Data {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = Vec::with_capacity(2 + LIMBS * 16);
@@ -142,31 +141,31 @@ impl fmt::Debug for Data {
     }
 }
 
-/// One command of a trace, checked against the trace's [`Geometry`](crate::Geometry).
+/// One command of a trace, valid for a [`Geometry`](crate::Geometry).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Command {
     /// The cycle in which the command is offered.
     pub cycle: u64,
     /// The lane on which it is offered.
     pub lane: u32,
-    /// What to do; `Accum` on every lane but 0.
+    /// The op; always `Accum` on lanes other than 0.
     pub op: Op,
-    /// Where to do it; 0 for a `nop` that named no address.
+    /// The address; 0 for a `nop` without an address.
     pub addr: usize,
-    /// The value or delta; 0 for an op that takes none.
+    /// The value or delta; 0 for ops that take none.
     pub data: Data,
 }
 
-/// What a register file answers to one command.
+/// The response to one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Response {
-    /// The cycle of the command, not that of the answer.
+    /// The cycle of the command, not of the response.
     pub cycle: u64,
-    /// The command's op, one that responds.
+    /// The command's op.
     pub op: Op,
     /// The command's address.
     pub addr: usize,
-    /// The current state or the accumulator, by the op.
+    /// The current state for `read` and `swap`, the accumulator for `delta` and `drain`.
     pub data: Data,
     /// Whether the accumulator was 0 just before the command.
     pub clean: bool,
@@ -192,14 +191,15 @@ mod tests {
     #[test]
     fn only_digits_make_a_number() {
         for text in [
-            "", "0x", "0X1", "x1", "0x_1", "0xg", "+1", "-1", "1.0", "1e3", " 1", "1 ", "0x 1", "٣",
+            "", "0x", "0X1", "x1", "0x_1", "0xg", "+1", "-1", "1.0", "1e3", " 1", "1 ", "0x 1",
+            "\u{663}",
         ] {
             assert_eq!(Data::parse(text), Err(DataError::Form), "{text:?}");
         }
     }
 
     #[test]
-    fn leading_zeros_do_not_count() {
+    fn leading_zeros_are_ignored() {
         let long = format!("0x{}1", "0".repeat(1000));
         assert_eq!(Data::parse(&long), Ok(Data::from(1)));
         let long = format!("{}7", "0".repeat(1000));
@@ -215,8 +215,9 @@ mod tests {
             Err(DataError::TooWide)
         );
         // 2^512 - 1 and 2^512.
-        let decimal = "13407807929942597099574024998205846127479365820592393377723561443721764030073\
-                       546976801874298166903427690031858186486050853753882811946569946433649006084095";
+        let decimal = "13407807929942597099574024998205846127479365820592393377723561443721764\
+                       03007354697680187429816690342769003185818648605085375388281194656994643\
+                       3649006084095";
         assert_eq!(Data::parse(decimal), Ok(ones));
         let next = decimal.replace("084095", "084096");
         assert_eq!(Data::parse(&next), Err(DataError::TooWide));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_is_the_length_of_the_value() {
+    fn bits_is_the_position_of_the_highest_one_plus_one() {
         assert_eq!(Data::ZERO.bits(), 0);
         assert_eq!(Data::from(1).bits(), 1);
         assert_eq!(Data::from(0xff).bits(), 8);

@@ -10,7 +10,7 @@ use crate::command::{Command, Data, DataError};
 use crate::error::{Quote, Reason};
 use crate::geometry::Geometry;
 
-/// The fields of a command as text, before they are checked.
+/// The fields of a command as text, not yet checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Fields<'a> {
     /// The name of the op.
@@ -25,20 +25,20 @@ pub struct Fields<'a> {
     pub cycle: Option<&'a str>,
 }
 
-/// Turns lines into commands and checks each against the register file and the lines before it.
+/// Decodes lines to commands. It checks each against the register file and the lines before it.
 ///
-/// A line that is refused leaves no mark: the next one is checked as if it had not been there.
+/// A refused line changes no state: the next line is checked as if the refused one did not exist.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     geometry: Geometry,
     /// The cycle of the last command.
     last: Option<u64>,
-    /// The lanes that have a command in that cycle, one bit each.
+    /// The lanes with a command in that cycle, one bit each.
     busy: u32,
 }
 
 impl Decoder {
-    /// A decoder at the start of a trace for a register file of this `geometry`.
+    /// A decoder at the start of a trace for a register file of `geometry`.
     pub fn new(geometry: Geometry) -> Self {
         Self {
             geometry,
@@ -47,7 +47,7 @@ impl Decoder {
         }
     }
 
-    /// Decodes one line of JSON; a line end may follow.
+    /// Decodes one line of JSON, with or without its line end.
     ///
     /// # Errors
     /// [`Reason`] says what is wrong with the line.
@@ -68,7 +68,7 @@ impl Decoder {
         }
         let op = object.op.ok_or(Reason::MissingOp)?;
         let op = string(op).ok_or_else(|| Reason::OpNotAString(Quote::new(op.get())))?;
-        // Any other string keeps its quotes, and so is refused as data where data is due.
+        // Any other string keeps its quotes, which makes it malformed data.
         let hex = object
             .data
             .and_then(string)
@@ -188,7 +188,7 @@ impl Decoder {
     }
 }
 
-/// The value of decimal digits; `None` when it has more than 64 bits.
+/// The value of decimal digits; `None` if it does not fit into 64 bits.
 fn integer(field: &'static str, text: &str) -> Result<Option<u64>, Reason> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Reason::NotAnInteger {
@@ -220,7 +220,7 @@ fn not_json(error: serde_json::Error) -> Reason {
     }
 }
 
-/// A line's fields as they stand in it. Values stay text, so an integer of any size is exact.
+/// The fields of a line. Values remain text, so integers of any size are exact.
 #[derive(Default)]
 struct Object<'a> {
     op: Option<&'a RawValue>,
@@ -228,8 +228,8 @@ struct Object<'a> {
     data: Option<&'a RawValue>,
     lane: Option<&'a RawValue>,
     cycle: Option<&'a RawValue>,
-    /// The first field that should not be there. It waits for the end of the line: a line that is
-    /// not JSON is refused for that.
+    /// The first unknown or duplicate field. It is reported after the whole line was parsed,
+    /// because malformed JSON takes precedence.
     problem: Option<Reason>,
 }
 

@@ -1,10 +1,10 @@
-//! The trace that turns one file into another, and the check that a register file did.
+//! The trace that turns one file into another, and the check that its responses are the new file.
 //!
-//! Word `i` of a file is its bytes `i * width / 8` and on, the first of them in the low bits; the
-//! last word of a file, and the shorter of two files, is filled up with zeros. The files are cut
-//! into pieces of `depth` words, one piece after the other through the same addresses: `load` of
-//! every old word, `accum` of old xor new where that is not 0, `read` of every word. So any two
-//! files fit any register file, and the responses are the words of the new file, in order.
+//! Word `i` of a file starts at byte `i * width / 8`, with its first byte in the low bits. The last
+//! word of a file and the shorter of two files are padded with zeros. The files are split into
+//! pieces of `depth` words, which use the same addresses one after the other: `load` every old
+//! word, `accum` old xor new where that is not 0, `read` every word. So any two files fit any
+//! register file, and the responses are the words of the new file, in order.
 
 use std::fmt;
 use std::fs::File;
@@ -18,45 +18,45 @@ use crate::command::{Command, Data, Response};
 use crate::geometry::{Geometry, GeometryError};
 use crate::write::CommandWriter;
 
-/// The largest depth that is chosen when none is asked for, in words.
+/// The largest default depth, in words.
 pub const LARGEST_DEFAULT_DEPTH: usize = 1 << 14;
 
-/// Why two files could not be compared.
+/// Why two files cannot be compared.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// A file could not be opened or read.
+    /// A file cannot be opened or read.
     #[error("{file}: {source}")]
     Read {
         /// The file.
         file: Box<str>,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
-    /// A file that is not a regular one could not be copied to a temporary file.
+    /// A file that is not a regular file cannot be copied to a temporary file.
     #[error(
         "{file}: cannot keep a copy in a temporary file: {source}; set TMPDIR to a folder with room"
     )]
     Spool {
         /// The file.
         file: Box<str>,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
-    /// A file became shorter.
+    /// A file became shorter while it was read.
     #[error("{0}: the file became shorter while it was read; compare a copy of it")]
     Shrunk(Box<str>),
-    /// Words of this width do not hold whole bytes.
+    /// The width is not a multiple of 8.
     #[error("a word of {0} bits does not hold whole bytes; choose a multiple of 8")]
     NotBytes(u32),
-    /// There is no such register file.
+    /// The register file is impossible.
     #[error(transparent)]
     Geometry(#[from] GeometryError),
-    /// The trace could not be written.
+    /// The trace cannot be written.
     #[error("cannot write the trace: {0}")]
     Write(#[source] io::Error),
 }
 
-/// An old and a new file, and the register file that takes the one to the other.
+/// An old and a new file, and the register file that turns one into the other.
 #[derive(Debug)]
 pub struct Diff {
     old: Version,
@@ -64,25 +64,25 @@ pub struct Diff {
     geometry: Geometry,
 }
 
-/// What went into a trace.
+/// The size of a difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Words of the longer file.
+    /// The number of words in the longer file.
     pub words: u64,
-    /// Words that differ.
+    /// The number of words that differ.
     pub changed: u64,
 }
 
 impl Diff {
-    /// Opens both files for words of `width` bits and a register file with `lanes` lanes. Without a
-    /// `depth`, the smallest that holds the longer file in one piece is chosen, at most
+    /// Opens both files for words of `width` bits and a register file with `lanes` lanes. The
+    /// default `depth` is the smallest that holds the longer file in one piece, at most
     /// [`LARGEST_DEFAULT_DEPTH`].
     ///
-    /// Regular files must not change afterwards; others are copied to temporary files.
+    /// Regular files must not change afterwards; other files are copied to temporary files.
     ///
     /// # Errors
-    /// When the register file is not possible, its words do not hold whole bytes, or a file cannot
-    /// be read or copied.
+    /// When the register file is impossible, the width is not a multiple of 8, or a file cannot be
+    /// read or copied.
     pub fn open(
         old: &Path,
         new: &Path,
@@ -111,26 +111,26 @@ impl Diff {
         self.geometry
     }
 
-    /// Length of the old file, in bytes.
+    /// The length of the old file in bytes.
     pub fn old_bytes(&self) -> u64 {
         self.old.bytes
     }
 
-    /// Length of the new file, in bytes.
+    /// The length of the new file in bytes.
     pub fn new_bytes(&self) -> u64 {
         self.new.bytes
     }
 
-    /// Words of the longer file.
+    /// The number of words in the longer file.
     pub fn words(&self) -> u64 {
         let word = u64::from(self.geometry.width() / 8);
         self.old.bytes.max(self.new.bytes).div_ceil(word)
     }
 
-    /// Writes the trace. It writes a line at a time, so `out` should be buffered.
+    /// Writes the trace, one line at a time, so `out` should be buffered.
     ///
     /// # Errors
-    /// When a file cannot be read, or `out` not written.
+    /// When a file cannot be read or `out` cannot be written.
     pub fn write_trace(&mut self, out: impl Write) -> Result<Counts, Error> {
         let (depth, lanes) = (self.geometry.depth(), self.geometry.lanes());
         let width = self.geometry.width();
@@ -174,7 +174,7 @@ impl Diff {
         Ok(counts)
     }
 
-    /// A comparison of responses with the new file.
+    /// Starts a comparison of responses with the new file.
     ///
     /// # Errors
     /// When the new file cannot be read.
@@ -197,7 +197,7 @@ struct TraceOut<W> {
 }
 
 impl<W: Write> TraceOut<W> {
-    /// Writes the commands of one cycle, one a lane from lane 0 up.
+    /// Writes the commands of one cycle, one per lane from lane 0 up.
     fn cycle(
         &mut self,
         commands: impl IntoIterator<Item = (Op, usize, Data)>,
@@ -217,7 +217,7 @@ impl<W: Write> TraceOut<W> {
     }
 }
 
-/// Compares the responses to a trace of [`Diff::write_trace`] with the new file, as they come.
+/// Compares the responses to a trace of [`Diff::write_trace`] with the new file.
 #[derive(Debug)]
 pub struct Comparison<'a> {
     new: Words<'a>,
@@ -228,34 +228,34 @@ pub struct Comparison<'a> {
     first: Option<Mismatch>,
 }
 
-/// The first word that did not come out as in the new file.
+/// A response that differs from the new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The place of its first wrong byte in the file, from 0.
+    /// The position of its first wrong byte in the file, counted from 0.
     pub byte: u64,
-    /// The address that it was read from.
+    /// The address of the word.
     pub addr: usize,
     /// The word of the new file.
     pub expected: Data,
-    /// The word that came.
+    /// The word in the response.
     pub got: Data,
 }
 
-/// What a [`Comparison`] found.
+/// The result of a [`Comparison`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
-    /// Words of the longer file: how many responses were due.
+    /// The number of words in the longer file, which is the expected number of responses.
     pub words: u64,
-    /// How many came.
+    /// The number of responses.
     pub responses: u64,
-    /// How many of them were wrong: in their data, their address or their op.
+    /// The number of responses with wrong data, address or op.
     pub wrong: u64,
-    /// The first of these.
+    /// The first wrong response.
     pub first: Option<Mismatch>,
 }
 
 impl Verdict {
-    /// Whether the register file gave the new file, byte for byte.
+    /// Whether the responses are the new file, byte for byte.
     pub fn is_equal(&self) -> bool {
         self.wrong == 0 && self.responses == self.words
     }
@@ -324,7 +324,7 @@ impl Comparison<'_> {
     }
 }
 
-/// The first byte in which two words differ, 0 if in none.
+/// The first byte in which two words differ; 0 if they are equal.
 fn first_difference(width: u32, a: Data, b: Data) -> u64 {
     let limbs = a.limbs(width).iter().zip(b.limbs(width));
     (0u64..)
@@ -383,13 +383,13 @@ impl Version {
     }
 }
 
-/// The words of a file, and zeros after them without end.
+/// The words of a file, followed by endless zeros.
 #[derive(Debug)]
 struct Words<'a> {
     input: BufReader<Take<&'a File>>,
     name: &'a str,
     width: u32,
-    /// Bytes of the file that are still to come.
+    /// Bytes of the file that are not yet read.
     left: u64,
 }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// The longest line of a trace in bytes, without its line end.
 pub const LINE_LIMIT: usize = 64 * 1024;
 
-/// Why a trace could not be read, run or written.
+/// Why a trace cannot be read, run or written.
 #[derive(Debug, Error)]
 pub enum Error {
     /// A line is not a command for this register file.
@@ -15,20 +15,20 @@ pub enum Error {
     Line {
         /// The name of the trace.
         file: Box<str>,
-        /// The number of the line, from 1.
+        /// The number of the line, counted from 1.
         line: u64,
         /// What is wrong with it.
         reason: Box<Reason>,
     },
-    /// The trace could not be opened or read.
+    /// The trace cannot be opened or read.
     #[error("{file}: {source}")]
     Read {
         /// The name of the trace.
         file: Box<str>,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
-    /// A trace that cannot be read twice could not be copied to a temporary file.
+    /// A trace that is not a regular file cannot be copied to a temporary file.
     #[error(
         "{file}: cannot keep a copy in a temporary file: {source}; \
          set TMPDIR to a folder with room, or give the trace as a file"
@@ -36,13 +36,13 @@ pub enum Error {
     Spool {
         /// The name of the trace.
         file: Box<str>,
-        /// What the system said.
+        /// The cause.
         source: io::Error,
     },
-    /// A response could not be written.
+    /// A response cannot be written.
     #[error("cannot write the responses: {0}")]
     Write(#[source] io::Error),
-    /// The software model refused the register file or a command.
+    /// The software model cannot be created, or refuses a command.
     #[error("the software model: {0}")]
     Model(#[from] atomik_algebra::Error),
 }
@@ -53,39 +53,39 @@ pub enum Reason {
     /// The line has more than [`LINE_LIMIT`] bytes.
     #[error("the line has more than {LINE_LIMIT} bytes; write one command a line")]
     TooLong,
-    /// There is nothing on the line.
+    /// The line is empty or blank.
     #[error("empty line; write one command on every line")]
     Empty,
     /// The line is not UTF-8.
     #[error("not UTF-8 at byte {byte}; a trace is UTF-8 text")]
     NotUtf8 {
-        /// The place of the first wrong byte, from 1.
+        /// The position of the first wrong byte, counted from 1.
         byte: usize,
     },
     /// The line is not JSON.
     #[error("not JSON: {what} at column {column}")]
     NotJson {
-        /// What the JSON parser found wrong.
+        /// The message of the JSON parser.
         what: Box<str>,
-        /// Where, from 1.
+        /// The position of the error, counted from 1.
         column: usize,
     },
     /// The line is JSON, but not an object.
     #[error(r#"not a JSON object; write a command like {{"op":"read","addr":3}}"#)]
     NotAnObject,
-    /// The object has a field that the format does not know.
+    /// The object has an unknown field.
     #[error("unknown field \"{0}\"; the fields are op, addr, data, lane and cycle")]
     UnknownField(Quote),
-    /// A field is given twice.
+    /// The object has a duplicate field.
     #[error("field \"{0}\" is given twice; leave one out")]
     DuplicateField(&'static str),
-    /// There is no `op`.
+    /// `op` is missing.
     #[error(r#"no "op"; say what to do, for example "op":"read""#)]
     MissingOp,
-    /// The `op` is not a string.
+    /// `op` is not a string.
     #[error("\"op\" must be a string, found {0}")]
     OpNotAString(Quote),
-    /// The `op` has no such name.
+    /// `op` is not the name of an op.
     #[error(
         "unknown op \"{0}\"; \
          the ops are nop, load, accum (or rollback), read, swap, delta and drain"
@@ -96,7 +96,7 @@ pub enum Reason {
     NotAnInteger {
         /// The field.
         field: &'static str,
-        /// What stands there.
+        /// The value.
         found: Quote,
     },
     /// The register file has no such lane.
@@ -104,10 +104,10 @@ pub enum Reason {
     NoSuchLane {
         /// The lane.
         lane: Quote,
-        /// How many there are.
+        /// The number of lanes.
         lanes: u32,
     },
-    /// The op is not for this lane.
+    /// The op is not allowed on this lane.
     #[error("lane {lane} takes accum (or rollback) alone, not {op}; put {op} on lane 0")]
     NotOnThisLane {
         /// The lane.
@@ -115,13 +115,13 @@ pub enum Reason {
         /// The op.
         op: &'static str,
     },
-    /// There is no `addr`.
+    /// `addr` is missing.
     #[error("{op} needs \"addr\"")]
     MissingAddr {
         /// The op.
         op: &'static str,
     },
-    /// The address is not in the register file.
+    /// The address is outside the register file.
     #[error("address {addr} is outside the depth of {depth}; the last address is {}", .depth - 1)]
     AddrOutside {
         /// The address.
@@ -129,7 +129,7 @@ pub enum Reason {
         /// The depth.
         depth: usize,
     },
-    /// There is no `data`.
+    /// `data` is missing.
     #[error("{op} needs \"data\"")]
     MissingData {
         /// The op.
@@ -141,24 +141,24 @@ pub enum Reason {
         /// The op.
         op: &'static str,
     },
-    /// The `data` is neither a hex string nor a non-negative integer.
+    /// `data` is neither a hex string nor a non-negative integer.
     #[error(
         "\"data\" must be a string of 0x and hex digits, \
          or a non-negative integer in decimal digits, found {0}"
     )]
     BadData(Quote),
-    /// The `data` has more bits than a word.
+    /// `data` has more bits than a word.
     #[error(
         "\"data\" is too wide: {} bits, and a word has {width}",
         .bits.map_or_else(|| format!("more than {MAX_WIDTH}"), |bits| bits.to_string())
     )]
     DataTooWide {
-        /// The bits that it needs; `None` for more than [`MAX_WIDTH`].
+        /// The bits that the value needs; `None` if more than [`MAX_WIDTH`].
         bits: Option<u32>,
         /// The width.
         width: u32,
     },
-    /// The cycle is before that of the line before.
+    /// The cycle is less than that of the line before.
     #[error("cycle {cycle} comes after cycle {previous}; cycles never decrease")]
     CycleDecreases {
         /// The cycle.
@@ -166,10 +166,10 @@ pub enum Reason {
         /// The cycle of the line before.
         previous: u64,
     },
-    /// The cycle is above the largest number of 64 bits.
+    /// The cycle does not fit into 64 bits.
     #[error("the cycle is above {}, the last that there is", u64::MAX)]
     CycleTooLarge,
-    /// Two lines of one cycle name the same lane.
+    /// The lane already has a command in this cycle.
     #[error("lane {lane} has a command in cycle {cycle} already; a lane takes one a cycle")]
     LaneTwice {
         /// The lane.
@@ -179,7 +179,7 @@ pub enum Reason {
     },
 }
 
-/// A piece of the input, as error messages show it: shortened, and harmless to a terminal.
+/// A piece of the input for error messages: shortened, and with control characters escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {
     text: Box<str>,
@@ -189,7 +189,7 @@ pub struct Quote {
 impl Quote {
     const LONGEST: usize = 40;
 
-    /// Keeps the first characters of `text`.
+    /// A quote of the first characters of `text`.
     pub fn new(text: &str) -> Self {
         let end = text.char_indices().nth(Self::LONGEST).map(|(at, _)| at);
         Self {

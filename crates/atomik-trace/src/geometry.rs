@@ -1,10 +1,10 @@
 use atomik_algebra::MAX_WIDTH;
 use thiserror::Error;
 
-/// Largest number of lanes.
+/// The largest number of lanes.
 pub const MAX_LANES: u32 = 32;
 
-/// The register file that a trace is for: what its addresses, data and lanes are checked against.
+/// The size of a register file, against which addresses, data and lanes are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Geometry {
     width: u32,
@@ -21,7 +21,7 @@ pub enum GeometryError {
     /// The depth is not a power of two.
     #[error("a depth of {0} words is not possible; choose a power of two (1, 2, 4, ...)")]
     Depth(usize),
-    /// There are no lanes or more than [`MAX_LANES`].
+    /// The number of lanes is 0 or above [`MAX_LANES`].
     #[error("{0} lanes are not possible; choose 1 to {MAX_LANES}")]
     Lanes(u32),
 }
@@ -49,17 +49,17 @@ impl Geometry {
         })
     }
 
-    /// Bits of a word.
+    /// The width of a word in bits.
     pub fn width(&self) -> u32 {
         self.width
     }
 
-    /// Words, a power of two.
+    /// The number of words, a power of two.
     pub fn depth(&self) -> usize {
         self.depth
     }
 
-    /// Lanes; lane 0 takes every op, the others `accum` alone.
+    /// The number of lanes. Lane 0 takes every op, the others only `accum`.
     pub fn lanes(&self) -> u32 {
         self.lanes
     }

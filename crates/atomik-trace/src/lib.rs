@@ -1,27 +1,20 @@
-//! Traces: streams of commands as text, one JSON object a line, and the responses to them.
+//! Traces: streams of commands as text, one JSON object per line, and the responses to them.
 //!
-//! The format is section 3 of `docs/spec.md`. What that section leaves open is decided here:
-//!
-//! | in the input | decision |
+//! | item | what it is |
 //! |---|---|
-//! | a field given twice | refused |
-//! | an empty line, or one of blanks alone | refused; an empty file is a trace of no commands |
-//! | the last line without a newline, lines that end in `\r\n` | accepted |
-//! | a line longer than [`LINE_LIMIT`] bytes | refused, so that memory stays bounded |
-//! | text that is not UTF-8 | refused |
-//! | `data` as a string | `0x` and at least one hex digit, either case; any number of leading zeros |
-//! | `data` as a number | decimal digits alone, of any size: no sign, fraction or exponent |
-//! | `addr`, `lane`, `cycle` | a number of decimal digits alone |
-//! | `addr` of a `nop` | may be left out (0 then); checked against the depth when given |
-//! | `addr` with a depth of 1 | may be left out for every op; 0 is the only value |
-//! | `nop` on a lane other than 0 | refused, like every op but `accum` and `rollback` |
-//! | `null` for an optional field | refused: leave the field out |
-//! | `cycle` of the first line, by default | 0 |
-//! | the reserved op code 7 | has no name, so no line can say it |
+//! | [`Command`], [`Response`], [`Data`] | one command, its response, and a value |
+//! | [`Geometry`] | width, depth and lanes of the register file that a trace is for |
+//! | [`Trace`] | a trace that was checked to its end, to be run any number of times |
+//! | [`run_model`] | runs a trace on the software model |
+//! | [`Reader`], [`Cycles`], [`Decoder`] | reading: by line, by cycle, single lines and commands |
+//! | [`CommandWriter`], [`ResponseWriter`] | writing traces and responses |
+//! | [`Random`] | random traces |
+//! | [`diff`] | the trace that turns one file into another |
+//! | [`Error`], [`Reason`] | what went wrong; why a line is not a command |
 //!
-//! A [`Trace`] is a file that was read to its end and found good, so a run cannot stop half way
-//! because of a bad line. Everything streams: memory depends on the number of lanes, never on the
-//! number of lines.
+//! A [`Trace`] is checked to its last line before it runs, so a bad line cannot stop a run half
+//! way. Everything is streamed: memory depends on the number of lanes, never on the number of
+//! lines.
 //!
 //! ```
 //! use atomik_trace::{Geometry, ResponseWriter, Trace, run_model};
@@ -31,13 +24,35 @@
 //! {"op":"read","addr":3}
 //! "#;
 //! let mut trace = Trace::spool("example", text.as_bytes(), Geometry::new(16, 8, 1)?)?;
-//! let mut answer = Vec::new();
-//! let mut writer = ResponseWriter::new(&mut answer, 16);
+//! let mut output = Vec::new();
+//! let mut writer = ResponseWriter::new(&mut output, 16);
 //! run_model(&mut trace, |response| writer.write(response))?;
-//! assert_eq!(answer, b"{\"op\":\"read\",\"addr\":3,\"data\":\"0x00ff\",\"clean\":false}\n");
+//! assert_eq!(output, b"{\"op\":\"read\",\"addr\":3,\"data\":\"0x00ff\",\"clean\":false}\n");
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # The format
+//!
+//! Section 3 of `docs/spec.md` defines the format. This crate decides what that section leaves
+//! open:
+//!
+//! | in the input | decision |
+//! |---|---|
+//! | a duplicate field | refused |
+//! | an empty or blank line | refused; but an empty file is a trace without commands |
+//! | the last line without a newline, lines that end in `\r\n` | accepted |
+//! | a line longer than [`LINE_LIMIT`] bytes | refused, which bounds memory |
+//! | text that is not UTF-8 | refused |
+//! | `data` as a string | `0x` and at least one hex digit of either case; leading zeros allowed |
+//! | `data` as a number | decimal digits, of any size: no sign, fraction or exponent |
+//! | `addr`, `lane`, `cycle` | a number in decimal digits |
+//! | `addr` of a `nop` | optional, 0 by default; checked against the depth if given |
+//! | `addr` with a depth of 1 | optional for every op; 0 is the only value |
+//! | `nop` on a lane other than 0 | refused, like every op but `accum` and `rollback` |
+//! | `null` for an optional field | refused: leave the field out |
+//! | `cycle` of the first line | 0 by default |
+//! | the reserved op code 7 | has no name, so it cannot occur in a trace |
 
 mod command;
 mod decode;

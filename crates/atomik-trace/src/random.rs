@@ -5,24 +5,24 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use crate::command::{Command, Data};
 use crate::geometry::Geometry;
 
-/// An endless random trace, fixed by its geometry and its seed: the same on every machine.
+/// An endless random trace, a pure function of geometry and seed: the same on every machine.
 ///
-/// It mixes what a register file finds hard: addresses come back at once or soon, deltas cancel,
-/// lanes meet at one address, and cycles stay idle. Lane 0 gets every op, one half of them `accum`.
+/// It exercises what is hard for a register file: addresses recur at once or soon, deltas cancel,
+/// several lanes use one address, and cycles are idle. Lane 0 gets every op, half of them `accum`.
 #[derive(Debug, Clone)]
 pub struct Random {
     geometry: Geometry,
     source: Xoshiro256PlusPlus,
-    /// The next cycle that gets commands.
+    /// The cycle of the next command.
     cycle: u64,
-    /// The next lane of that cycle that may get one.
+    /// The next lane to decide on.
     lane: u32,
     addr: usize,
     data: Data,
 }
 
 impl Random {
-    /// The trace for `geometry` that belongs to `seed`.
+    /// The trace of `seed` for `geometry`.
     pub fn new(geometry: Geometry, seed: u64) -> Self {
         Self {
             geometry,
@@ -34,9 +34,9 @@ impl Random {
         }
     }
 
-    /// A number below `bound`, by the high half of a product (Lemire, "Fast random integer
-    /// generation in an interval", 2019, without its rejection step: the bias is at most `bound /
-    /// 2^64`).
+    /// A random number below `bound`: the high half of a product, as in Lemire, "Fast random
+    /// integer generation in an interval", 2019, but without the rejection step. The bias is at
+    /// most `bound / 2^64`.
     fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.source.next_u64()) * u128::from(bound)) >> 64) as u64
     }
@@ -53,7 +53,7 @@ impl Random {
         }
     }
 
-    /// A quarter the address before, a quarter one of the first four, else any.
+    /// The previous address (1/4), one of the first four (1/4), or any.
     fn addr(&mut self) -> usize {
         let depth = self.geometry.depth() as u64;
         match self.below(4) {
@@ -63,8 +63,7 @@ impl Random {
         }
     }
 
-    /// An eighth 0, an eighth the value before (a delta that cancels), an eighth all ones, else
-    /// any.
+    /// 0 (1/8), the previous value, so that the delta cancels (1/8), all ones (1/8), or any.
     fn data(&mut self) -> Data {
         let width = self.geometry.width();
         let mut data = match self.below(8) {

@@ -5,9 +5,9 @@ use crate::decode::Decoder;
 use crate::error::{Error, LINE_LIMIT, Reason};
 use crate::geometry::Geometry;
 
-/// Reads commands one after the other, in the order of the lines.
+/// Reads commands in the order of the lines.
 ///
-/// It keeps one line in memory. What it yields after its first error means nothing.
+/// It keeps one line in memory. After an error, further results are unspecified.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -18,8 +18,7 @@ pub struct Reader<R> {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// A reader of `input`, which error messages call `file`, for a register file of this
-    /// `geometry`.
+    /// A reader of `input` for a register file of `geometry`. Error messages call the input `file`.
     pub fn new(file: &str, input: R, geometry: Geometry) -> Self {
         Self {
             input,
@@ -30,7 +29,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The line of the command that came last, with its line end.
+    /// The line of the last command, with its line end.
     pub fn line(&self) -> &[u8] {
         &self.line
     }
@@ -69,10 +68,10 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
-/// Reads commands cycle by cycle, those of one cycle in the order of their lanes: the order in
-/// which they take effect.
+/// Reads commands cycle by cycle. Those of one cycle are in the order of their lanes, in which they
+/// take effect.
 ///
-/// It keeps the commands of one cycle in memory, at most one for each lane, and one more.
+/// It keeps the commands of one cycle in memory, at most one per lane, and one more.
 #[derive(Debug)]
 pub struct Cycles<R> {
     reader: Reader<R>,
@@ -81,7 +80,7 @@ pub struct Cycles<R> {
 }
 
 impl<R: BufRead> Cycles<R> {
-    /// Groups what `reader` reads.
+    /// Groups the commands of `reader` by cycle.
     pub fn new(reader: Reader<R>) -> Self {
         Self {
             reader,
@@ -90,10 +89,10 @@ impl<R: BufRead> Cycles<R> {
         }
     }
 
-    /// The commands of the next cycle that has any, by ascending lane; `None` at the end.
+    /// The commands of the next cycle with any, by ascending lane; `None` at the end.
     ///
     /// # Errors
-    /// Those of the reader. What it yields after its first error means nothing.
+    /// Those of the reader. After an error, further results are unspecified.
     pub fn next_cycle(&mut self) -> Result<Option<&[Command]>, Error> {
         self.now.clear();
         let first = match self.ahead.take() {

@@ -4,11 +4,11 @@ use crate::command::{Data, Response};
 use crate::error::Error;
 use crate::trace::Trace;
 
-/// Runs `trace` on the software model and hands each response to `sink`, in order.
+/// Runs `trace` on the software model and passes each response to `sink`, in order.
 ///
 /// # Errors
-/// Those of the model and of reading the trace, as [`Error`], and those of `sink`, which end the
-/// run.
+/// [`Error`] when the model cannot be created or the trace cannot be read. An error of `sink` also
+/// ends the run.
 pub fn run_model<E: From<Error>>(
     trace: &mut Trace,
     mut sink: impl FnMut(&Response) -> Result<(), E>,

@@ -6,12 +6,11 @@ use crate::error::Error;
 use crate::geometry::Geometry;
 use crate::read::{Cycles, Reader};
 
-/// A trace of which every line was read and found good.
+/// A trace in which every line was checked.
 ///
-/// It can be read any number of times. A regular file is read in place, so it must not change
-/// meanwhile: lines are checked again as they are read, but a line that turned bad then stops a run
-/// half way. Anything else (a pipe, a terminal) is copied to an unnamed temporary file during the
-/// check.
+/// It can be read any number of times. A regular file is read in place, so it must not change:
+/// lines are checked again as they are read, but one that has become invalid stops a run half way.
+/// Other input, such as a pipe, is copied to an unnamed temporary file during the check.
 #[derive(Debug)]
 pub struct Trace {
     name: Box<str>,
@@ -20,14 +19,14 @@ pub struct Trace {
     summary: Summary,
 }
 
-/// What a check of a trace found.
+/// The size of a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// The number of commands, which is that of lines.
+    /// The number of commands, one per line.
     pub commands: u64,
-    /// The number of responses that they get.
+    /// The number of responses to them.
     pub responses: u64,
-    /// The cycle of the last command, if there is one.
+    /// The cycle of the last command; `None` if there are no commands.
     pub last_cycle: Option<u64>,
 }
 
@@ -35,7 +34,7 @@ impl Trace {
     /// Opens and checks the trace in the file at `path`.
     ///
     /// # Errors
-    /// [`Error::Line`] for the first bad line, [`Error::Read`] when the file cannot be read, and
+    /// [`Error::Line`] for the first bad line, [`Error::Read`] when the file cannot be read, or
     /// [`Error::Spool`] when it is not a regular file and cannot be copied.
     pub fn open(path: &Path, geometry: Geometry) -> Result<Self, Error> {
         let name: Box<str> = path.display().to_string().into();
@@ -50,8 +49,8 @@ impl Trace {
         Self::from_file(&name, file, geometry)
     }
 
-    /// Checks the trace in a regular file that is open for reading, from where it stands. Error
-    /// messages call it `name`.
+    /// Checks the trace in an open regular file, from its current position. Error messages call it
+    /// `name`.
     fn from_file(name: &str, file: File, geometry: Geometry) -> Result<Self, Error> {
         let summary = check(name, &file, geometry, |_| Ok(()))?;
         Ok(Self {
@@ -62,8 +61,8 @@ impl Trace {
         })
     }
 
-    /// Checks a trace that `write` writes, which error messages call `name`. It goes to an unnamed
-    /// temporary file.
+    /// Checks a trace that `write` writes to an unnamed temporary file. Error messages call it
+    /// `name`.
     ///
     /// # Errors
     /// As [`Trace::open`], and those of `write`.
@@ -85,7 +84,7 @@ impl Trace {
         Ok(Self::from_file(name, file, geometry)?)
     }
 
-    /// Checks the trace on the standard input, which is copied to a temporary file.
+    /// Checks the trace on stdin, which is copied to an unnamed temporary file.
     ///
     /// # Errors
     /// As [`Trace::open`].
@@ -93,8 +92,8 @@ impl Trace {
         Self::spool("<stdin>", io::stdin().lock(), geometry)
     }
 
-    /// Checks the trace in `input`, which error messages call `name`, and copies it to an unnamed
-    /// temporary file.
+    /// Checks the trace in `input` and copies it to an unnamed temporary file. Error messages call
+    /// it `name`.
     ///
     /// # Errors
     /// As [`Trace::open`].
@@ -123,7 +122,7 @@ impl Trace {
         self.geometry
     }
 
-    /// What the check found.
+    /// The size of the trace.
     pub fn summary(&self) -> Summary {
         self.summary
     }

@@ -15,8 +15,8 @@ pub struct ResponseWriter<W> {
 }
 
 impl<W: Write> ResponseWriter<W> {
-    /// A writer of responses of `width` bits, without the cycle. It writes a line at a time, so
-    /// `out` should be buffered.
+    /// A writer of responses of `width` bits, without their cycles. It writes one line at a time,
+    /// so `out` should be buffered.
     pub fn new(out: W, width: u32) -> Self {
         Self {
             out,
@@ -26,7 +26,7 @@ impl<W: Write> ResponseWriter<W> {
         }
     }
 
-    /// The same writer, with the cycle of the command as the last field of each line.
+    /// The same writer, but with the cycle of the command as the last field of each line.
     pub fn with_cycles(self) -> Self {
         Self {
             cycles: true,
@@ -37,7 +37,7 @@ impl<W: Write> ResponseWriter<W> {
     /// Writes one response.
     ///
     /// # Errors
-    /// [`Error::Write`] with what `out` says.
+    /// [`Error::Write`] with the error of `out`.
     pub fn write(&mut self, response: &Response) -> Result<(), Error> {
         let line = &mut self.line;
         line.clear();
@@ -59,27 +59,27 @@ impl<W: Write> ResponseWriter<W> {
         self.out.write_all(line).map_err(Error::Write)
     }
 
-    /// Passes on what `out` holds back.
+    /// Flushes `out`.
     ///
     /// # Errors
-    /// [`Error::Write`] with what `out` says.
+    /// [`Error::Write`] with the error of `out`.
     pub fn flush(&mut self) -> Result<(), Error> {
         self.out.flush().map_err(Error::Write)
     }
 }
 
-/// Writes commands as lines of a trace, with `lane` and `cycle` where they are not the default.
+/// Writes commands as lines of a trace. `lane` and `cycle` are left out where they are the default.
 #[derive(Debug)]
 pub struct CommandWriter<W> {
     out: W,
     width: u32,
-    /// The cycle that a line without one means.
+    /// The cycle of a line without one.
     default_cycle: Option<u64>,
     line: Vec<u8>,
 }
 
 impl<W: Write> CommandWriter<W> {
-    /// A writer at the start of a trace for words of `width` bits. It writes a line at a time, so
+    /// A writer at the start of a trace for words of `width` bits. It writes one line at a time, so
     /// `out` should be buffered.
     pub fn new(out: W, width: u32) -> Self {
         Self {
@@ -90,11 +90,11 @@ impl<W: Write> CommandWriter<W> {
         }
     }
 
-    /// Writes one command. The caller sees to it that the commands make a trace: cycles never
-    /// decrease, and the commands of one cycle are on different lanes.
+    /// Writes one command. The caller must ensure that cycles never decrease and that the commands
+    /// of one cycle are on different lanes.
     ///
     /// # Errors
-    /// What `out` says.
+    /// The error of `out`.
     pub fn write(&mut self, command: &Command) -> std::io::Result<()> {
         let line = &mut self.line;
         line.clear();
@@ -123,10 +123,10 @@ impl<W: Write> CommandWriter<W> {
         self.out.write_all(line)
     }
 
-    /// Passes on what `out` holds back.
+    /// Flushes `out`.
     ///
     /// # Errors
-    /// What `out` says.
+    /// The error of `out`.
     pub fn flush(&mut self) -> std::io::Result<()> {
         self.out.flush()
     }

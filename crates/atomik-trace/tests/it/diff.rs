@@ -1,4 +1,4 @@
-//! `trace diff`: the trace of two files gives the new one, byte for byte.
+//! `trace diff`: the responses to the trace of two files are the new file, byte for byte.
 
 use std::io::Write as _;
 
@@ -26,16 +26,16 @@ fn trace_of(diff: &mut Diff) -> (String, Counts) {
     (String::from_utf8(text).unwrap(), counts)
 }
 
-/// The bytes that the trace reads back, put together from the text of the responses.
+/// The bytes that the trace reads back, assembled from the text of the responses.
 fn restored(diff: &mut Diff) -> Vec<u8> {
     let geometry = diff.geometry();
     let (text, _) = trace_of(diff);
     let mut trace = Trace::spool("t", text.as_bytes(), geometry).unwrap();
-    let mut answers = Vec::new();
-    let mut writer = ResponseWriter::new(&mut answers, geometry.width());
+    let mut responses = Vec::new();
+    let mut writer = ResponseWriter::new(&mut responses, geometry.width());
     run_model(&mut trace, |response| writer.write(response)).unwrap();
     let mut bytes = Vec::new();
-    for line in std::str::from_utf8(&answers).unwrap().lines() {
+    for line in std::str::from_utf8(&responses).unwrap().lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         let digits = &line["data"].as_str().unwrap()[2..];
         let byte = |at: usize| u8::from_str_radix(&digits[at..at + 2], 16).unwrap();
@@ -44,7 +44,7 @@ fn restored(diff: &mut Diff) -> Vec<u8> {
     bytes
 }
 
-/// Two files that have much in common.
+/// Two similar files.
 fn versions() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let old = vec(any::<u8>(), 0..300);
     let edits = vec((any::<proptest::sample::Index>(), any::<u8>()), 0..10);
@@ -128,7 +128,7 @@ fn deltas_are_spread_over_the_lanes_of_a_cycle() {
 }
 
 #[test]
-fn files_beyond_the_depth_go_through_the_same_addresses_again() {
+fn files_beyond_the_depth_reuse_the_addresses() {
     let (old, new) = (vec![0xaa; 40], (0..40).collect::<Vec<u8>>());
     let mut diff = open(&old, &new, 8, Some(16), 1);
     assert_eq!(restored(&mut diff), new);
@@ -194,7 +194,7 @@ fn a_file_that_shrinks_is_an_error_not_zeros() {
 }
 
 #[test]
-fn a_comparison_sees_wrong_data_wrong_addresses_and_missing_or_extra_words() {
+fn a_comparison_detects_wrong_data_wrong_addresses_and_missing_or_extra_words() {
     let new: Vec<u8> = (1..=80).collect();
     let mut diff = open(b"", &new, 80, None, 1);
     let geometry = diff.geometry();

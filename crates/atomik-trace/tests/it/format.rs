@@ -1,4 +1,4 @@
-//! What a line of a trace may say, and what every other line is refused with.
+//! The lines that are accepted, and the errors for those that are not.
 
 use atomik_algebra::Op;
 use atomik_trace::{
@@ -18,7 +18,7 @@ fn accum(data: &str) -> String {
     format!(r#"{{"op":"accum","addr":3,"data":{data}}}"#)
 }
 
-/// The message for `line`, which stands third in a file.
+/// The message for `line` as the third line of a file.
 fn message(line: &[u8]) -> String {
     let mut text = b"{\"op\":\"nop\",\"cycle\":5}\n{\"op\":\"nop\"}\n".to_vec();
     text.extend_from_slice(line);
@@ -254,7 +254,7 @@ fn data_of_any_other_form_is_refused() {
 }
 
 #[test]
-fn data_is_hex_or_an_integer_whatever_its_digits() {
+fn data_is_hex_or_an_integer_with_any_number_of_digits() {
     for (data, value) in [
         ("\"0xff\"", 0xff),
         ("\"0xFf\"", 0xff),
@@ -341,7 +341,8 @@ fn with_a_depth_of_one_the_address_is_zero_or_left_out() {
 #[test]
 fn fields_come_in_any_order_with_blanks_and_escapes() {
     let plain = decode(r#"{"op":"accum","addr":3,"data":"0xf","lane":1,"cycle":9}"#).unwrap();
-    let odd = "\t{ \"cycle\" : 9 ,\"l\\u0061ne\":1, \"data\":\"0x\\u0066\",\"addr\":3 , \"op\":\"\\u0061ccum\" } \r\n";
+    let odd = "\t{ \"cycle\" : 9 ,\"l\\u0061ne\":1, \"data\":\"0x\\u0066\",\"addr\":3 , \
+               \"op\":\"\\u0061ccum\" } \r\n";
     assert_eq!(decode(odd).unwrap(), plain);
     assert_eq!(plain.cycle, 9);
 }
@@ -369,7 +370,7 @@ fn there_is_no_cycle_after_the_last() {
 }
 
 #[test]
-fn a_refused_line_leaves_no_mark_on_the_next() {
+fn a_refused_line_does_not_affect_the_next() {
     let mut decoder = Decoder::new(geometry());
     decoder.json(br#"{"op":"nop","cycle":4}"#).unwrap();
     for bad in [
@@ -410,7 +411,7 @@ fn an_endless_line_is_refused_after_the_limit() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_refused_with_its_place() {
+fn text_that_is_not_utf8_is_refused_with_its_position() {
     assert_eq!(
         message(b"{\"op\":\"n\xffp\"}\n"),
         "t.jsonl:3: not UTF-8 at byte 9; a trace is UTF-8 text"
@@ -418,7 +419,7 @@ fn text_that_is_not_utf8_is_refused_with_its_place() {
 }
 
 #[test]
-fn messages_are_short_and_harmless_to_a_terminal() {
+fn messages_are_short_and_escape_control_characters() {
     let long = format!(r#"{{"op":"{}"}}"#, "x".repeat(5000));
     assert!(message(long.as_bytes()).len() < 200);
     let colour = r#"{"op":"\u001b[31mred"}"#;
@@ -438,7 +439,8 @@ fn an_empty_file_is_a_trace_of_no_commands() {
 #[test]
 fn the_summary_counts_commands_responses_and_cycles() {
     let text = concat!(
-        "{\"op\":\"read\",\"addr\":0}\n{\"op\":\"nop\"}\n{\"op\":\"drain\",\"addr\":1,\"cycle\":40}\n",
+        "{\"op\":\"read\",\"addr\":0}\n{\"op\":\"nop\"}\n\
+         {\"op\":\"drain\",\"addr\":1,\"cycle\":40}\n",
         "{\"op\":\"accum\",\"addr\":1,\"data\":1,\"cycle\":40,\"lane\":1}\n",
     );
     let trace = Trace::spool("t", text.as_bytes(), geometry()).unwrap();
@@ -448,7 +450,7 @@ fn the_summary_counts_commands_responses_and_cycles() {
 }
 
 #[test]
-fn commands_of_a_cycle_come_by_lane_whatever_the_order_of_lines() {
+fn commands_of_a_cycle_are_ordered_by_lane() {
     let text = concat!(
         "{\"op\":\"accum\",\"addr\":1,\"data\":3,\"lane\":3}\n",
         "{\"op\":\"read\",\"addr\":1,\"cycle\":0}\n",
@@ -491,8 +493,11 @@ proptest! {
     }
 
     #[test]
-    fn no_almost_right_line_panics(
-        line in r#"\{("(op|addr|data|lane|cycle|x)":("(read|accum|0x[0-9a-fA-F]{0,40}|\\\\u00)"|-?[0-9]{1,30}|null|\[\]),?){0,5}\}?"#,
+    fn no_nearly_valid_line_panics(
+        line in concat!(
+            r#"\{("(op|addr|data|lane|cycle|x)":"#,
+            r#"("(read|accum|0x[0-9a-fA-F]{0,40}|\\\\u00)"|-?[0-9]{1,30}|null|\[\]),?){0,5}\}?"#,
+        ),
     ) {
         let _ = Decoder::new(geometry()).json(line.as_bytes());
     }

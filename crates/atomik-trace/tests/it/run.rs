@@ -1,4 +1,4 @@
-//! Traces on the software model, against a second, much simpler reading of the specification.
+//! Traces on the software model, against a second, much simpler implementation of the spec.
 
 use std::collections::HashMap;
 
@@ -35,9 +35,8 @@ fn run(text: &[u8], geometry: Geometry, cycles: bool) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The specification's table of ops, on words that are strings of hex digits. It takes the whole
-/// text, sorts it by (cycle, lane), and shares nothing with the crate: not the parser, not the
-/// words, not the model.
+/// The specification's table of ops, on words that are strings of hex digits. It sorts the whole
+/// text by cycle and lane, and shares no parser, words or model with the crate.
 fn interpret(text: &[u8], width: u32) -> String {
     let digits = width.div_ceil(4) as usize;
     let zero = "0".repeat(digits);
@@ -82,7 +81,8 @@ fn interpret(text: &[u8], width: u32) -> String {
         (*r, *d) = (new_r, new_d);
         if let Some(answer) = answer {
             out += &format!(
-                "{{\"op\":\"{op}\",\"addr\":{addr},\"data\":\"0x{answer}\",\"clean\":{clean},\"cycle\":{cycle}}}\n"
+                "{{\"op\":\"{op}\",\"addr\":{addr},\"data\":\"0x{answer}\",\
+                 \"clean\":{clean},\"cycle\":{cycle}}}\n"
             );
         }
     }
@@ -100,8 +100,8 @@ fn geometries() -> impl Strategy<Value = Geometry> {
         .prop_map(|(width, depth, lanes)| Geometry::new(width, 1 << depth, lanes).unwrap())
 }
 
-/// Commands by cycle, in any order within each: gap to the cycle before, a command or none for lane
-/// 0, accumulates for other lanes.
+/// Commands by cycle, in any order within a cycle, with random gaps: at most one command on lane 0,
+/// and accumulates on other lanes.
 fn traces() -> impl Strategy<Value = (Geometry, Vec<Command>)> {
     let lane_0 =
         proptest::option::of((select(Op::ALL.to_vec()), any::<Index>(), any::<[u64; 8]>()));
@@ -162,14 +162,15 @@ fn traces() -> impl Strategy<Value = (Geometry, Vec<Command>)> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back((geometry, commands) in traces()) {
+    fn written_commands_are_read_back((geometry, commands) in traces()) {
         let text = text(&commands, geometry.width());
-        let read: Result<Vec<Command>, Error> = Reader::new("t", text.as_slice(), geometry).collect();
+        let reader = Reader::new("t", text.as_slice(), geometry);
+        let read: Result<Vec<Command>, Error> = reader.collect();
         prop_assert_eq!(read.unwrap(), commands);
     }
 
     #[test]
-    fn the_model_answers_as_the_specification_says((geometry, commands) in traces()) {
+    fn the_model_matches_the_specification((geometry, commands) in traces()) {
         let text = text(&commands, geometry.width());
         let expected = interpret(&text, geometry.width());
         prop_assert_eq!(&run(&text, geometry, true), &expected);
@@ -177,10 +178,11 @@ proptest! {
     }
 
     #[test]
-    fn random_traces_are_traces(geometry in geometries(), seed in any::<u64>()) {
+    fn random_traces_are_valid(geometry in geometries(), seed in any::<u64>()) {
         let commands: Vec<Command> = Random::new(geometry, seed).take(300).collect();
         let text = text(&commands, geometry.width());
-        let read: Result<Vec<Command>, Error> = Reader::new("t", text.as_slice(), geometry).collect();
+        let reader = Reader::new("t", text.as_slice(), geometry);
+        let read: Result<Vec<Command>, Error> = reader.collect();
         prop_assert_eq!(read.unwrap(), commands);
         prop_assert_eq!(run(&text, geometry, true), interpret(&text, geometry.width()));
     }
@@ -207,12 +209,13 @@ fn responses_have_exactly_this_form() {
         )
     );
     assert!(run(lines.as_bytes(), geometry, true).ends_with(
-        "{\"op\":\"drain\",\"addr\":3,\"data\":\"0x0000\",\"clean\":true,\"cycle\":18446744073709551615}\n"
+        "{\"op\":\"drain\",\"addr\":3,\"data\":\"0x0000\",\"clean\":true,\
+         \"cycle\":18446744073709551615}\n"
     ));
 }
 
 #[test]
-fn a_read_sees_earlier_cycles_and_nothing_of_its_own() {
+fn a_read_sees_earlier_cycles_but_not_its_own() {
     let lines = concat!(
         "{\"op\":\"accum\",\"addr\":0,\"data\":\"0x1\"}\n",
         "{\"op\":\"accum\",\"addr\":0,\"data\":\"0x2\",\"lane\":1,\"cycle\":1}\n",
@@ -246,7 +249,7 @@ fn a_sink_that_fails_ends_the_run() {
 }
 
 #[test]
-fn a_seed_means_the_same_trace_for_ever() {
+fn a_seed_always_gives_the_same_trace() {
     let geometry = Geometry::new(20, 8, 2).unwrap();
     let commands: Vec<Command> = Random::new(geometry, 42).take(12).collect();
     assert_eq!(
