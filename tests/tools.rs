@@ -1,10 +1,12 @@
-//! Runs the tools that check Verilog, each time in a folder of its own.
+//! External tools for the tests, run in temporary folders.
 
+use atomik_sim::verilate::Builder;
 use atomik_tools::{Search, Tool, ToolKind};
 use std::fs;
 use tempfile::TempDir;
 
-/// The tool; without it the test fails with the remedy, so that no check is skipped in silence.
+/// The tool. If it is missing the test fails and says how to install it, so that no check is
+/// skipped silently.
 pub fn tool(kind: ToolKind) -> Tool {
     match Search::from_env().find(kind) {
         Ok(tool) => tool,
@@ -12,11 +14,16 @@ pub fn tool(kind: ToolKind) -> Tool {
     }
 }
 
-/// Runs `tool` with `arguments` in a folder that holds `files`, each a name and a text. `Err` is
-/// what it printed, and wrote to [`LOG`], when it ended badly.
+/// The builder of models. If a tool is missing the test fails and says how to install it.
+pub fn builder() -> Builder {
+    Builder::from_env().unwrap_or_else(|error| panic!("this test needs it: {error}"))
+}
+
+/// Runs `tool` with `arguments` in a temporary folder with `files`, each a name and a text. If it
+/// fails, the error is its output and the contents of [`LOG`].
 ///
-/// The arguments name files relative to that folder: the WebAssembly build of Yosys has a `/tmp` of
-/// its own.
+/// Arguments must name files relative to the folder, because the WebAssembly build of Yosys has its
+/// own `/tmp`.
 pub fn run(tool: &Tool, arguments: &[&str], files: &[(String, &str)]) -> Result<(), String> {
     let folder = TempDir::new().unwrap();
     for (name, text) in files {
@@ -36,12 +43,12 @@ pub fn run(tool: &Tool, arguments: &[&str], files: &[(String, &str)]) -> Result<
     Err(String::from_utf8_lossy(&printed).into_owned())
 }
 
-/// Where a tool may leave what is too much, or not safe, to print.
+/// The log file of a tool, if it writes one.
 const LOG: &str = "tool.log";
 
 /// Runs a Yosys script over `files`. A warning is an error.
 pub fn yosys(script: &str, files: &[(String, &str)]) -> Result<(), String> {
-    // Yosys ends without flushing what it printed when an assertion fails; its log is whole.
+    // When an assertion fails, Yosys ends without flushing its output, but its log is complete.
     let arguments = ["-q", "-l", LOG, "-e", ".*", "-p", script];
     run(&tool(ToolKind::Yosys), &arguments, files)
 }

@@ -1,4 +1,4 @@
-//! The files of the boards belong together, and their Verilog is clean.
+//! The files of the board are consistent, and its Verilog is lint clean.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -15,13 +15,13 @@ fn board_file(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The name of a source without its folder.
+/// The file name of a path.
 fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
 #[test]
-fn verilator_finds_nothing_in_any_module_of_the_board() {
+fn every_module_of_the_board_is_lint_clean() {
     let config = regfile().unwrap();
     let design = generate(&config);
     let sources = SOURCES
@@ -36,8 +36,8 @@ fn verilator_finds_nothing_in_any_module_of_the_board() {
         .chain([(format!("{}.v", config.name()), &*design.verilog)])
         .collect();
     for (path, _) in SOURCES {
-        // Each as a top of its own, with the sizes that its parameters have by default. The PLL
-        // model is inside the board.
+        // Each module as the top, with its default parameters. The PLL model is linted as part of
+        // the board.
         let file = file_name(path);
         if file == "rPLL.v" {
             continue;
@@ -69,7 +69,7 @@ fn no_waiver_hides_a_warning_and_every_line_is_short() {
 }
 
 #[test]
-fn the_board_description_lists_what_the_simulation_compiles_but_the_model_of_the_pll() {
+fn the_board_description_lists_the_simulated_sources_except_the_pll_model() {
     let description: toml::Table = board_file("board.toml").parse().unwrap();
     let listed = description["verilog"].as_array().unwrap().iter();
     let listed: BTreeSet<&str> = listed
@@ -91,7 +91,7 @@ fn the_board_description_lists_what_the_simulation_compiles_but_the_model_of_the
 }
 
 #[test]
-fn every_pin_of_the_board_is_placed_and_nothing_else() {
+fn exactly_the_pins_of_the_board_are_placed() {
     let constraints = board_file("tangnano9k.cst");
     let placed: BTreeSet<&str> = constraints
         .lines()

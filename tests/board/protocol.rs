@@ -16,12 +16,12 @@ fn word(value: u64) -> [u8; 8] {
     value.to_le_bytes()
 }
 
-/// Latency of the board's register file, as its generator reports it.
+/// The latency of the board's register file.
 fn latency() -> u16 {
     u16::try_from(fast_config().latency()).unwrap()
 }
 
-/// Runs of hex digits in the example of docs/board.md that starts with `title`.
+/// The bytes in the example of docs/board.md with this title.
 fn example(title: &str) -> Vec<u8> {
     let text = include_str!("../../docs/board.md");
     let (_, after) = text.split_once(title).unwrap();
@@ -34,7 +34,7 @@ fn example(title: &str) -> Vec<u8> {
 }
 
 #[test]
-fn the_worked_example_of_the_documentation_is_what_travels() {
+fn the_example_in_the_documentation_is_what_the_board_sends_and_receives() {
     let mut board = fast(1);
     begin(&mut board, EPOCH);
     let payload = [
@@ -49,8 +49,7 @@ fn the_worked_example_of_the_documentation_is_what_travels() {
     board.queue(&wire);
     run_until_quiet(&mut board);
     let reply = board.take_received();
-    // The cycle count holds the latency of the register file, so that the example is one for a
-    // latency of 14.
+    // The reply contains a cycle count, so the example is for a latency of 14.
     if latency() == 14 {
         assert_eq!(reply, example("The reply:"), "{reply:02x?}");
     }
@@ -79,7 +78,7 @@ fn info_reports_the_sizes_and_changes_nothing() {
         (reply.number, reply.epoch, reply.payload[9]),
         (78, EPOCH, 1)
     );
-    // The reply to the batch is still remembered.
+    // The board still remembers its reply to the batch.
     assert_eq!(ask(&mut board, &batch).kind, RequestKind::Batch.reply());
 }
 
@@ -120,7 +119,7 @@ fn every_op_does_what_the_specification_says() {
 }
 
 #[test]
-fn a_batch_that_comes_again_is_answered_again_and_executed_once() {
+fn a_repeated_batch_gets_the_same_reply_and_is_executed_once() {
     let mut board = fast(4);
     begin(&mut board, EPOCH);
     let payload = [
@@ -132,9 +131,9 @@ fn a_batch_that_comes_again_is_answered_again_and_executed_once() {
     assert!(send(&mut board, &batch.to_wire().unwrap()).is_empty());
     let reply = ask(&mut board, &batch);
     assert_eq!(responses(&reply).1, [(false, 0xabc)]);
-    // What was refused in between, and bytes that are no frame, do not disturb the memory.
-    let stranger = request(RequestKind::Batch, 9, EPOCH, &payload.concat());
-    assert_eq!(refusal(&ask(&mut board, &stranger)), (0x13, 1));
+    // A refused request and bytes that are not a frame do not change what the board remembers.
+    let out_of_turn = request(RequestKind::Batch, 9, EPOCH, &payload.concat());
+    assert_eq!(refusal(&ask(&mut board, &out_of_turn)), (0x13, 1));
     assert_eq!(send(&mut board, &[0, 1, 2, 3, 0]).len(), 1);
     for _ in 0..3 {
         assert_eq!(ask(&mut board, &batch), reply);
@@ -146,12 +145,12 @@ fn a_batch_that_comes_again_is_answered_again_and_executed_once() {
         &record(READ, 0, 9, false, &[]),
     );
     assert_eq!(responses(&ask(&mut board, &next)).1, [(false, 0xabc)]);
-    // Now the first one is too old.
+    // Now the first batch is too old.
     assert_eq!(refusal(&ask(&mut board, &batch)), (0x13, 2));
 }
 
 #[test]
-fn the_number_of_the_last_batch_with_other_records_is_refused() {
+fn other_records_under_the_number_of_the_last_batch_are_refused() {
     let mut board = fast(5);
     begin(&mut board, EPOCH);
     let batch = |value| {
@@ -170,7 +169,7 @@ fn the_number_of_the_last_batch_with_other_records_is_refused() {
 }
 
 #[test]
-fn numbers_go_round_after_255() {
+fn numbers_wrap_around_after_255() {
     let mut board = fast(6);
     begin(&mut board, EPOCH);
     let payload = [
@@ -196,7 +195,7 @@ fn a_batch_of_another_session_is_refused_and_not_executed() {
         let payload = record(ACCUM, 0, 1, false, &word(1));
         request(RequestKind::Batch, 0, epoch, &payload)
     };
-    // Since power-up there is no session, and epoch 0 is none either.
+    // There is no session after power-up, and epoch 0 never is one.
     for epoch in [0, EPOCH] {
         let reply = ask(&mut board, &accum(epoch));
         assert_eq!((refusal(&reply), reply.epoch), ((0x12, 0), 0));
@@ -216,7 +215,7 @@ fn a_batch_of_another_session_is_refused_and_not_executed() {
 }
 
 #[test]
-fn a_new_session_clears_everything_and_the_same_one_again_nothing() {
+fn a_new_session_clears_everything_but_beginning_the_same_one_again_clears_nothing() {
     let mut board = fast(8);
     begin(&mut board, EPOCH);
     let accum = request(
@@ -241,12 +240,12 @@ fn a_new_session_clears_everything_and_the_same_one_again_nothing() {
         responses(&ask(&mut board, &read(0, EPOCH + 1))).1,
         [(true, 0)]
     );
-    // The last batch of the old session is forgotten, its number and bytes notwithstanding.
+    // The last batch of the old session is forgotten, even if number and bytes are the same.
     begin(&mut board, EPOCH);
     assert_eq!(responses(&ask(&mut board, &read(0, EPOCH))).1, [(true, 0)]);
 }
 
-/// Requests that are whole frames and refused: code, detail, kind, number, epoch, payload.
+/// Intact frames that are refused: code, detail, kind, number, epoch, payload.
 fn refused() -> Vec<(u8, u8, u8, u8, u32, Vec<u8>)> {
     let batch = |code, detail, records: &[Vec<u8>]| {
         (
@@ -300,7 +299,7 @@ fn refused() -> Vec<(u8, u8, u8, u8, u32, Vec<u8>)> {
 }
 
 #[test]
-fn every_wrong_request_is_refused_with_its_code_and_nothing_is_executed() {
+fn every_invalid_request_is_refused_with_its_code_and_not_executed() {
     let mut board = fast(9);
     begin(&mut board, EPOCH);
     for (code, detail, kind, number, epoch, payload) in refused() {
@@ -316,22 +315,22 @@ fn every_wrong_request_is_refused_with_its_code_and_nothing_is_executed() {
     assert!(!board.leds().bad_frame);
 }
 
-/// Bytes that are no frame, with the code that they get.
+/// Bytes that are not a frame, with the code of the reply.
 fn unreadable() -> Vec<(u8, Vec<u8>)> {
     let good = request(RequestKind::Info, 0, 0, &[]).to_wire().unwrap();
     let mut bad_crc = good.clone();
     let last = bad_crc.len() - 2;
     bad_crc[last] ^= if bad_crc[last] == 0x40 { 0x20 } else { 0x40 };
-    // Right but for the length field, which says that there is a payload: 01 07 01 00 00 00 00.
-    let mut lying = vec![1, 7, 1, 0, 0, 0, 0];
-    lying.extend(
+    // Correct except for the length field, which announces a payload: 01 07 01 00 00 00 00.
+    let mut misleading = vec![1, 7, 1, 0, 0, 0, 0];
+    misleading.extend(
         crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC)
-            .checksum(&lying)
+            .checksum(&misleading)
             .to_le_bytes(),
     );
-    let mut lying = cobs::encode_vec(&lying);
-    lying.splice(0..0, [0]);
-    lying.push(0);
+    let mut misleading = cobs::encode_vec(&misleading);
+    misleading.splice(0..0, [0]);
+    misleading.push(0);
     let long = [&[0], &[2; 2 * 254][..], &[0]].concat();
     vec![
         (0x02, long),
@@ -339,13 +338,13 @@ fn unreadable() -> Vec<(u8, Vec<u8>)> {
         (0x03, vec![0, 1, 0]),
         (0x03, vec![0, 3, 1, 0]),
         (0x03, [&[0, 0xff], &[1; 200][..], &[0]].concat()),
-        (0x03, lying),
+        (0x03, misleading),
         (0x04, bad_crc),
     ]
 }
 
 #[test]
-fn every_unreadable_frame_is_answered_with_its_code_and_counted() {
+fn every_unreadable_frame_is_counted_and_gets_a_reply_with_its_code() {
     let mut board = fast(10);
     let mut count = 0;
     for (code, bytes) in unreadable() {
@@ -363,7 +362,7 @@ fn every_unreadable_frame_is_answered_with_its_code_and_counted() {
 }
 
 #[test]
-fn every_error_code_of_the_documentation_is_one_that_these_tests_have_seen() {
+fn the_tests_cover_every_documented_error_code() {
     let text = include_str!("../../docs/board.md");
     let rows = text.lines().filter_map(|line| line.strip_prefix("| 0x"));
     let documented: BTreeSet<u8> = rows
@@ -371,7 +370,7 @@ fn every_error_code_of_the_documentation_is_one_that_these_tests_have_seen() {
         .collect();
     let seen = refused().into_iter().map(|(code, ..)| code);
     let seen = seen.chain(unreadable().into_iter().map(|(code, _)| code));
-    // A stop bit that is 0, and a response too many: tests of their own.
+    // A low stop bit and too many responses have tests of their own.
     let seen: BTreeSet<u8> = seen.chain([0x01, 0x26]).collect();
     assert_eq!(seen, documented);
     for code in documented {
@@ -383,10 +382,10 @@ fn every_error_code_of_the_documentation_is_one_that_these_tests_have_seen() {
 }
 
 #[test]
-fn the_largest_batch_uses_every_lane_in_one_cycle_and_the_next_cycle_follows_at_once() {
+fn the_largest_batch_uses_every_lane_in_consecutive_cycles() {
     let mut board = fast(11);
     begin(&mut board, EPOCH);
-    // Five cycles of four deltas at one address, then reads: 220 + 21 bytes of 242.
+    // Five cycles of four deltas to one address, then reads: 220 + 21 bytes of 242.
     let mut payload = Vec::new();
     for cycle in 0..5u64 {
         for lane in 0..4u8 {
@@ -417,8 +416,7 @@ fn the_largest_batch_uses_every_lane_in_one_cycle_and_the_next_cycle_follows_at_
         responses(&reply),
         (16 + latency(), vec![(false, 0xf_ffff); 16])
     );
-    // The most payload that a frame holds: 242 bytes, the last two of them one too few for a
-    // record.
+    // The largest payload of a frame is 242 bytes. The batch has more cycles than are allowed.
     let mut payload = record(ACCUM, 1, 5, false, &word(1)).repeat(16);
     payload.extend(record(ACCUM, 1, 5, false, &word(1)).repeat(6));
     assert_eq!(payload.len(), 242);
@@ -441,13 +439,13 @@ fn a_batch_without_responses_ends_with_its_last_command() {
 }
 
 #[test]
-fn whatever_comes_before_a_frame_the_frame_is_answered() {
+fn a_frame_gets_its_reply_after_any_garbage() {
     let info = request(RequestKind::Info, 42, 0, &[]);
     let wire = info.to_wire().unwrap();
     let mut board = fast(13);
     let mut value = 1u64;
     for length in 0..60 {
-        // Any bytes, zeros among them.
+        // Random bytes, some of them 0.
         let garbage: Vec<u8> = std::iter::repeat_with(|| {
             value = value
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -466,7 +464,7 @@ fn whatever_comes_before_a_frame_the_frame_is_answered() {
 }
 
 #[test]
-fn frames_that_come_while_another_is_answered_are_answered_or_passed_over_whole() {
+fn frames_that_arrive_during_a_reply_get_a_reply_or_are_skipped_whole() {
     let mut board = fast(14);
     begin(&mut board, EPOCH);
     let read = record(READ, 0, 5, false, &[]).repeat(16);
@@ -482,8 +480,8 @@ fn frames_that_come_while_another_is_answered_are_answered_or_passed_over_whole(
     }
     let replies = send(&mut board, &wire);
     assert_eq!(replies[0].kind, RequestKind::Batch.reply());
-    // The board takes longer to send the first reply than the others take to come, so some are
-    // lost; none is garbled.
+    // Sending the first reply takes longer than receiving the other requests, so some are lost, but
+    // none is garbled.
     assert!(replies.len() > 1 && replies.len() < 20, "{}", replies.len());
     assert!(
         replies[1..]
@@ -505,8 +503,8 @@ fn a_reset_at_any_byte_of_a_frame_forgets_the_frame_and_the_session() {
         begin(&mut board, EPOCH);
         assert!(board.leds().session);
         board.reset_after(place as u64);
-        // What follows the reset is a piece of a frame, nothing, or all of the frame but the zero
-        // before it.
+        // After the reset the board receives part of a frame, nothing, or the whole frame without
+        // its leading 0.
         for reply in send(&mut board, &accum) {
             let (code, _) = refusal(&reply);
             let expected = if place == 1 { 0x12 } else { code & 0x0f };
@@ -543,15 +541,15 @@ fn a_reset_in_the_middle_of_a_reply_leaves_the_line_idle_and_the_board_ready() {
 }
 
 #[test]
-fn a_stop_bit_that_is_low_loses_the_frame_and_says_so() {
+fn a_low_stop_bit_makes_the_board_report_a_lost_frame() {
     let mut board = fast(17);
     let bit = u64::from(Settings::FAST.cycles_per_bit);
-    // A break: low for longer than a byte, then the end of the frame that it is in.
+    // A break: low for longer than a byte, then the end of the frame.
     board.hold(false, 12 * bit).unwrap();
     board.hold(true, 3 * bit).unwrap();
     let replies = send(&mut board, &[0]);
     assert_eq!(replies.iter().map(refusal).collect::<Vec<_>>(), [(0x01, 0)]);
-    // In the middle of a frame that is right but for that.
+    // A break in the middle of an otherwise correct frame.
     let wire = request(RequestKind::Info, 1, 0, &[]).to_wire().unwrap();
     board.queue(&wire[..6]);
     for _ in 0..6 {
@@ -568,7 +566,7 @@ fn a_stop_bit_that_is_low_loses_the_frame_and_says_so() {
 }
 
 #[test]
-fn spikes_on_the_idle_line_are_no_bytes() {
+fn spikes_on_the_idle_line_are_ignored() {
     let mut board = fast(18);
     for cycles in 1..=3 {
         board.hold(false, cycles).unwrap();
@@ -579,7 +577,7 @@ fn spikes_on_the_idle_line_are_no_bytes() {
 }
 
 #[test]
-fn the_leds_mean_what_the_documentation_says() {
+fn the_leds_match_the_documentation() {
     let mut board = fast(19);
     let leds = board.leds();
     assert!(leds.ready && !leds.session && !leds.bad_frame && !leds.dirty);
@@ -603,7 +601,7 @@ fn the_leds_mean_what_the_documentation_says() {
     assert!(board.leds().dirty);
     ask(&mut board, &batch(1, READ));
     assert!(!board.leds().dirty, "the two deltas cancel");
-    // The heartbeat, for a period of 2^10 cycles.
+    // The heartbeat has a period of 2^10 cycles.
     let beats: BTreeSet<bool> = (0..8)
         .map(|_| {
             board.hold(true, 256).unwrap();
@@ -614,7 +612,7 @@ fn the_leds_mean_what_the_documentation_says() {
 }
 
 #[test]
-fn another_register_file_can_be_put_in_and_limits_its_responses() {
+fn another_register_file_can_be_used_and_limits_the_responses() {
     let mut board = narrow(1);
     let info = ask(&mut board, &request(RequestKind::Info, 0, 0, &[]));
     assert_eq!(info.payload, [1, 0, 1, 4, 0, 2, 60, 16, 1, 0, 0, 0]);

@@ -1,13 +1,14 @@
-//! Simulated boards for tests, and frames by hand.
+//! Simulated boards for tests, and frames made by hand.
+
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::tools::builder;
 use atomik_device::frame::{Decoder, Frame, FrameError};
 use atomik_device::link::RetryPolicy;
 use atomik_device::message::{ERROR, RequestKind};
 use atomik_device::simulated::board::{Board, CompiledBoard, Settings, verilog};
 use atomik_hdl::Config;
-use atomik_sim::verilate::Builder;
 use atomik_trace::{CommandWriter, Error, Geometry, Random, Response, Trace, run_model};
 
 /// 512 addresses of 64 bits, 4 lanes.
@@ -20,15 +21,7 @@ static FAST: LazyLock<CompiledBoard> = LazyLock::new(|| {
     CompiledBoard::build_from(&builder(), Settings::FAST, text).unwrap()
 });
 
-/// For the boards of tests.
-pub fn builder() -> Builder {
-    match Builder::from_env() {
-        Ok(builder) => builder,
-        Err(error) => panic!("this test needs it: {error}"),
-    }
-}
-
-/// A board with a fast line and the register file of [`fast_config`], powered up with contents
+/// A board with a fast line and the register file of [`fast_config`]. Its initial contents are
 /// drawn from `seed`.
 pub fn fast(seed: u64) -> Board {
     FAST.start(seed).unwrap()
@@ -43,14 +36,14 @@ static NARROW: LazyLock<CompiledBoard> = LazyLock::new(|| {
     CompiledBoard::build_from(&builder(), Settings::FAST, text).unwrap()
 });
 
-/// A board with another register file, 4 addresses of 256 bits and 2 lanes, whose frames have 60
-/// bytes of payload at most: in a reply room for one response, and in a request not for both lanes
-/// at once.
+/// A board with another register file, of 4 addresses, 256 bits and 2 lanes, and frames of at most
+/// 60 bytes of payload. A reply has room for one response, and a request has no room for commands
+/// on both lanes in one cycle.
 pub fn narrow(seed: u64) -> Board {
     NARROW.start(seed).unwrap()
 }
 
-/// For the fast board, in simulated time: more than the longest request, reply and execution take.
+/// For the fast board: longer, in simulated time, than any request, execution and reply.
 pub const POLICY: RetryPolicy = RetryPolicy {
     timeout: Duration::from_millis(2),
     attempts: 8,
@@ -69,7 +62,7 @@ pub fn random_trace(geometry: Geometry, seed: u64, count: usize) -> Trace {
     .unwrap()
 }
 
-/// What the software model responds.
+/// The responses of the software model.
 pub fn on_the_model(trace: &mut Trace) -> Vec<Response> {
     let mut responses = Vec::new();
     run_model(trace, |response| {
@@ -90,7 +83,7 @@ pub fn request(kind: RequestKind, number: u8, epoch: u32, payload: &[u8]) -> Fra
     }
 }
 
-/// A record; see docs/board.md.
+/// The record of a command, as docs/board.md defines it.
 pub fn record(op: u8, lane: u8, addr: u16, more: bool, data: &[u8]) -> Vec<u8> {
     let [low, high] = (addr | u16::from(more) << 15).to_le_bytes();
     [&[op | lane << 3, low, high], data].concat()
@@ -102,7 +95,7 @@ pub const READ: u8 = 3;
 pub const SWAP: u8 = 4;
 pub const DELTA: u8 = 5;
 
-/// Lets the board run until nothing is under way.
+/// Runs the board until its line is quiet.
 pub fn run_until_quiet(board: &mut Board) {
     board.step(1).unwrap();
     while !board.is_quiet() {
@@ -110,7 +103,7 @@ pub fn run_until_quiet(board: &mut Board) {
     }
 }
 
-/// The frames in bytes from a board.
+/// The frames in the bytes that a board sent.
 pub fn frames(bytes: &[u8]) -> Vec<Result<Frame, FrameError>> {
     let mut decoder = Decoder::default();
     bytes
@@ -119,7 +112,7 @@ pub fn frames(bytes: &[u8]) -> Vec<Result<Frame, FrameError>> {
         .collect()
 }
 
-/// Sends bytes, and returns all frames that come back.
+/// Sends bytes and returns all frames that the board sends back.
 pub fn send(board: &mut Board, bytes: &[u8]) -> Vec<Frame> {
     board.queue(bytes);
     run_until_quiet(board);
@@ -129,7 +122,7 @@ pub fn send(board: &mut Board, bytes: &[u8]) -> Vec<Frame> {
         .collect()
 }
 
-/// Sends a request, and returns its one reply.
+/// Sends a request and returns the only reply.
 pub fn ask(board: &mut Board, request: &Frame) -> Frame {
     let replies = send(board, &request.to_wire().unwrap());
     match <[Frame; 1]>::try_from(replies) {
@@ -155,7 +148,7 @@ pub fn begin(board: &mut Board, epoch: u32) {
     );
 }
 
-/// The cycles and the responses, each clean and a word of 64 bits, of a reply to a batch.
+/// The cycles and the responses (clean and a 64-bit word) in a reply to a batch.
 pub fn responses(reply: &Frame) -> (u16, Vec<(bool, u64)>) {
     assert_eq!(reply.kind, RequestKind::Batch.reply(), "{reply:?}");
     let (cycles, responses) = reply.payload.split_first_chunk::<2>().unwrap();

@@ -1,5 +1,5 @@
-//! Traces on the simulated board give what the software model gives, on a good line and on a bad
-//! one, and the host notices when the board has lost what was accumulated.
+//! Traces on the simulated board get the responses of the software model, over good and bad serial
+//! lines, and the host detects when the board has lost its state.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use atomik_device::simulated::board::{CompiledBoard, Settings};
 use atomik_device::simulated::pty::PtyBoard;
 use atomik_device::simulated::wire::FaultRates;
 
-use super::simulated::{POLICY, builder, fast, narrow, on_the_model, random_trace};
+use super::simulated::{POLICY, fast, narrow, on_the_model, random_trace};
+use crate::tools::builder;
 use atomik_trace::{Command, Data, Geometry, Response, Trace};
 
 fn geometry() -> Geometry {
@@ -38,7 +39,7 @@ impl From<atomik_trace::Error> for Failed {
     }
 }
 
-/// Runs a trace in a new session; what was responded, and how it ended.
+/// Runs a trace in a new session. Returns the responses and the result.
 fn on_the_board(
     device: &mut Device<impl Line>,
     trace: &mut Trace,
@@ -57,8 +58,8 @@ fn on_the_board(
     (responses, result)
 }
 
-/// Enough attempts for a line that is seldom good.
-const STUBBORN: RetryPolicy = RetryPolicy {
+/// Enough attempts for a very bad line.
+const PERSISTENT: RetryPolicy = RetryPolicy {
     attempts: 200,
     ..POLICY
 };
@@ -80,9 +81,9 @@ fn a_random_trace_gives_the_responses_of_the_model() {
 }
 
 #[test]
-fn bit_errors_lost_bytes_and_garbage_both_ways_change_no_response() {
+fn bit_errors_lost_bytes_and_garbage_in_both_directions_change_no_response() {
     for (seed, rate) in [(1, 0.001), (2, 0.0015)] {
-        let mut device = Device::connect(fast(seed), STUBBORN).unwrap();
+        let mut device = Device::connect(fast(seed), PERSISTENT).unwrap();
         device
             .line_mut()
             .set_faults(FaultRates::all(rate), FaultRates::all(rate), seed);
@@ -124,7 +125,7 @@ fn each_kind_of_fault_alone_changes_no_response() {
     ];
     for (seed, rates) in (10..).zip(kinds) {
         for (to, from) in [(rates, FaultRates::NONE), (FaultRates::NONE, rates)] {
-            let mut device = Device::connect(fast(seed), STUBBORN).unwrap();
+            let mut device = Device::connect(fast(seed), PERSISTENT).unwrap();
             device.line_mut().set_faults(to, from, seed);
             let mut trace = random_trace(geometry(), seed, 400);
             let (responses, work) = on_the_board(&mut device, &mut trace);
@@ -152,7 +153,7 @@ fn read(addr: usize) -> Command {
     }
 }
 
-/// A batch of one command a cycle.
+/// A batch with one command per cycle.
 fn batch(device: &Device<impl Line>, commands: &[Command]) -> Batch {
     let mut batch = Batch::new(device.info());
     for command in commands {
@@ -162,7 +163,7 @@ fn batch(device: &Device<impl Line>, commands: &[Command]) -> Batch {
 }
 
 #[test]
-fn a_lost_reply_is_asked_for_again_and_the_batch_executed_once() {
+fn a_lost_reply_is_requested_again_and_the_batch_is_executed_once() {
     let mut device = Device::connect(fast(4), POLICY).unwrap();
     device.reset().unwrap();
     for lost in 1..=6 {
@@ -172,13 +173,13 @@ fn a_lost_reply_is_asked_for_again_and_the_batch_executed_once() {
     }
     assert_eq!(device.counters().timeouts, 1 + 2 + 3 + 4 + 5 + 6);
     assert_eq!(device.counters().retries, 21);
-    let look = batch(&device, &[read(1)]);
-    let (_, responses) = device.execute(&look).unwrap();
+    let query = batch(&device, &[read(1)]);
+    let (_, responses) = device.execute(&query).unwrap();
     assert_eq!(responses[0].data, Data::from(0b111_1110));
 }
 
 #[test]
-fn a_board_that_stays_silent_is_given_up_and_the_message_says_what_to_check() {
+fn the_host_gives_up_on_a_silent_board_and_says_what_to_check() {
     let mut device = Device::connect(fast(5), POLICY).unwrap();
     device.reset().unwrap();
     device.line_mut().lose_frames(1000);
@@ -192,7 +193,7 @@ fn a_board_that_stays_silent_is_given_up_and_the_message_says_what_to_check() {
 }
 
 #[test]
-fn a_reset_of_the_board_between_two_batches_is_noticed() {
+fn a_reset_of_the_board_between_two_batches_is_detected() {
     let mut device = Device::connect(fast(6), POLICY).unwrap();
     device.reset().unwrap();
     let work = batch(&device, &[accum(1, 1), read(1)]);
@@ -210,7 +211,7 @@ fn a_reset_of_the_board_between_two_batches_is_noticed() {
         "{error}"
     );
     assert!(error.to_string().contains("the board was reset"), "{error}");
-    // From here on there is no session until one is begun.
+    // There is no session until a new one is begun.
     assert!(matches!(
         device.execute(&work).unwrap_err(),
         DeviceError::NoSession
@@ -221,12 +222,12 @@ fn a_reset_of_the_board_between_two_batches_is_noticed() {
 }
 
 #[test]
-fn a_reset_of_the_board_at_any_byte_of_a_run_is_noticed_and_ends_it() {
+fn a_reset_of_the_board_at_any_byte_of_a_run_is_detected_and_ends_it() {
     let mut trace = random_trace(geometry(), 9, 300);
     let expected = on_the_model(&mut trace);
     let mut device = Device::connect(fast(7), POLICY).unwrap();
     for place in (1..1500).step_by(149) {
-        // 18 bytes are the request that begins the session.
+        // The request that begins the session has 18 bytes.
         device.line_mut().reset_after(18 + place);
         let (responses, result) = on_the_board(&mut device, &mut trace);
         match result {
@@ -240,7 +241,7 @@ fn a_reset_of_the_board_at_any_byte_of_a_run_is_noticed_and_ends_it() {
 }
 
 #[test]
-fn a_reset_after_the_execution_and_before_the_reply_is_noticed() {
+fn a_reset_after_the_execution_and_before_the_reply_is_detected() {
     let mut device = Device::connect(fast(8), POLICY).unwrap();
     device.reset().unwrap();
     let work = batch(&device, &[accum(1, 1)]);
@@ -260,12 +261,12 @@ fn a_reset_after_the_execution_and_before_the_reply_is_noticed() {
 }
 
 #[test]
-fn a_second_host_that_takes_over_is_noticed_by_the_first() {
+fn a_second_host_that_takes_over_is_detected_by_the_first() {
     let mut first = Device::connect(fast(9), POLICY).unwrap();
     first.reset().unwrap();
     let work = batch(&first, &[accum(1, 1)]);
     first.execute(&work).unwrap();
-    // Somebody else on the same line: goes on with the session.
+    // A second host on the same line continues the session.
     let mut second = Device::connect(Borrowed(first.line_mut()), POLICY).unwrap();
     assert!(second.has_session());
     let other = batch(&second, &[accum(1, 2)]);
@@ -277,7 +278,7 @@ fn a_second_host_that_takes_over_is_noticed_by_the_first() {
             expected: 2
         }
     ));
-    // And one who begins a session.
+    // Now the second host begins a session of its own.
     first.reset().unwrap();
     Device::connect(Borrowed(first.line_mut()), POLICY)
         .unwrap()
@@ -289,7 +290,7 @@ fn a_second_host_that_takes_over_is_noticed_by_the_first() {
     ));
 }
 
-/// A line that somebody else owns.
+/// A line that another device owns.
 struct Borrowed<'a, L>(&'a mut L);
 
 impl<L: Line> Line for Borrowed<'_, L> {
@@ -321,18 +322,18 @@ fn cycles_that_do_not_fit_into_a_batch_are_issued_in_pieces() {
     assert_eq!(responses, on_the_model(&mut trace));
 }
 
-/// In real time, and so only against hanging.
-const UNHURRIED: RetryPolicy = RetryPolicy {
+/// For boards in real time: generous, to only detect a hang.
+const PATIENT: RetryPolicy = RetryPolicy {
     timeout: Duration::from_secs(2),
     attempts: 100,
 };
 
 #[test]
-fn the_host_runs_a_trace_through_a_serial_port_on_the_board_as_it_is_built() {
+fn the_host_runs_a_trace_through_a_serial_port_on_the_board_with_its_real_settings() {
     let compiled = CompiledBoard::build(&builder(), Settings::REAL).unwrap();
     let pty = PtyBoard::start(compiled.start(1).unwrap()).unwrap();
     let line = SerialLine::open(pty.path(), 1_000_000).unwrap();
-    let mut device = Device::connect(line, UNHURRIED).unwrap();
+    let mut device = Device::connect(line, PATIENT).unwrap();
     let mut trace = random_trace(device.info().geometry, 11, 300);
     let (responses, work) = on_the_board(&mut device, &mut trace);
     work.unwrap();
@@ -343,11 +344,11 @@ fn the_host_runs_a_trace_through_a_serial_port_on_the_board_as_it_is_built() {
 }
 
 #[test]
-fn the_host_gets_through_a_bad_serial_port_and_notices_a_reset() {
+fn the_host_copes_with_a_bad_serial_port_and_detects_a_reset() {
     let policy = RetryPolicy {
-        // A reply that was only slow is asked for again, which costs time and changes nothing.
+        // A reply that is merely slow is requested again, which costs time but is harmless.
         timeout: Duration::from_millis(300),
-        ..UNHURRIED
+        ..PATIENT
     };
     let pty = PtyBoard::start(fast(2)).unwrap();
     let line = SerialLine::open(pty.path(), 1_000_000).unwrap();

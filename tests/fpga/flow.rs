@@ -1,4 +1,4 @@
-//! The FPGA flow with scripts in the place of Yosys and nextpnr: order, cache, failures, and what
+//! The FPGA flow with scripts in place of Yosys and nextpnr: order, cache, failures, and paths that
 //! nextpnr does not time.
 
 use std::fs;
@@ -13,11 +13,11 @@ use atomik_fpga::{Design, Device, Family, Flow, FlowError, Job, Outcome, Report}
 use atomik_tools::Search;
 use tempfile::TempDir;
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
+static NEVER_STOP: AtomicBool = AtomicBool::new(false);
 
 const REPORT: &str = include_str!("../../crates/atomik-fpga/tests/reports/ecp5.json");
 
-/// Two registers, a table between them, and a memory that a table leads from.
+/// Delays of two registers, a memory, and a lookup table behind the memory.
 fn delays(behind_memory: &str) -> String {
     let ff = |name: &str| {
         format!(
@@ -43,14 +43,13 @@ fn delays(behind_memory: &str) -> String {
 
 const TABLE: &str = "(DELAY (ABSOLUTE (IOPATH A F (1:1:200))))";
 
-/// A folder with scripts for tools, and a cache.
+/// A folder with scripts in place of tools, and a cache.
 struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    /// Tools that work. nextpnr reaches 100 MHz and one for each of the seed, sooner with higher
-    /// seeds.
+    /// Tools that work. nextpnr reaches 100 MHz plus its seed, and is faster for higher seeds.
     fn new() -> Self {
         let bench = Self {
             folder: TempDir::new().unwrap(),
@@ -79,7 +78,7 @@ impl Bench {
         self.script("bin/yosys", "echo 'Yosys 0.70'", body);
     }
 
-    /// nextpnr, which first does `before`. `$seed` is its seed.
+    /// nextpnr, which runs `before` first. `$seed` is its seed.
     fn nextpnr(&self, before: &str) {
         let here = self.here();
         let body = format!(
@@ -93,9 +92,10 @@ impl Bench {
         self.script("bin/nextpnr-ecp5", "echo '(Version nextpnr-0.11.1)'", &body);
     }
 
-    /// A script that says its version, or notes that it runs and does `body`. A shell writes it,
-    /// because a file that this process had open for writing may refuse to start while another
-    /// thread starts a process.
+    /// A script that prints its version, or records the call and runs `body`.
+    ///
+    /// A shell writes the file: if this process did, a child started meanwhile by another thread
+    /// could inherit the open file, and the kernel would refuse to execute it.
     fn script(&self, name: &str, version: &str, body: &str) {
         let here = self.here();
         let text = format!(
@@ -120,10 +120,10 @@ impl Bench {
     }
 
     fn run(&self, jobs: &[Job]) -> Vec<Report> {
-        self.flow(&GO_ON).run(jobs, 4, &()).unwrap()
+        self.flow(&NEVER_STOP).run(jobs, 4, &()).unwrap()
     }
 
-    /// How often a tool was called to work.
+    /// How often a tool was called, other than for its version.
     fn calls(&self, tool: &str) -> usize {
         let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
         calls.lines().filter(|&line| line == tool).count()
@@ -166,7 +166,7 @@ fn failure(report: &Report) -> &str {
 }
 
 #[test]
-fn reports_come_in_the_order_of_the_jobs_and_seeds_whatever_ends_first() {
+fn reports_are_in_the_order_of_jobs_and_seeds() {
     let bench = Bench::new();
     let reports = bench.run(&[job("one", &[1, 2, 3]), job("two", &[3, 1])]);
     let names: Vec<&str> = reports
@@ -203,8 +203,8 @@ fn a_tool_is_called_again_only_for_what_is_new() {
     };
     bench.run(&[faster]);
     assert_eq!((bench.calls("yosys"), bench.calls("nextpnr-ecp5")), (1, 4));
-    // The stand-in for Yosys makes the same netlist of every design, and nextpnr is called for
-    // netlists.
+    // The script for Yosys writes the same netlist for every design, so nextpnr is not called
+    // again.
     let mut other = job("one", &[1]);
     other.design.verilog += " // changed";
     bench.run(&[other]);
@@ -212,9 +212,12 @@ fn a_tool_is_called_again_only_for_what_is_new() {
 }
 
 #[test]
-fn a_tool_that_fails_shows_its_last_lines_and_its_log_and_fails_again_until_it_works() {
+fn a_tool_that_fails_shows_its_last_lines_and_its_log_and_is_called_again() {
     let bench = Bench::new();
-    bench.nextpnr("echo many lines > nextpnr.log; echo 'ERROR: seed 2 is no good' >> nextpnr.log; [ $seed != 2 ] || exit 7");
+    bench.nextpnr(
+        "echo many lines > nextpnr.log; echo 'ERROR: seed 2 is no good' >> nextpnr.log
+         [ $seed != 2 ] || exit 7",
+    );
     let reports = bench.run(&[job("one", &[1, 2]), job("two", &[1])]);
     let message = failure(&reports[0]);
     for part in [
@@ -247,11 +250,12 @@ fn a_tool_that_fails_shows_its_last_lines_and_its_log_and_fails_again_until_it_w
 }
 
 #[test]
-fn a_design_that_does_not_fit_is_a_result_that_says_what_is_short() {
+fn a_design_that_does_not_fit_is_a_result_that_names_the_missing_resource() {
     let bench = Bench::new();
     bench.nextpnr(
-        "printf 'Info:\\t DP16KD:  68/  56  121%%\\nInfo:\\t TRELLIS_FF: 5/ 10  50%%\\nERROR: Unable to place cell\\n' \
-         > nextpnr.log; exit 1",
+        "printf 'Info:\\t DP16KD:  68/  56  121%%\\n' > nextpnr.log
+         printf 'Info:\\t TRELLIS_FF: 5/ 10  50%%\\n' >> nextpnr.log
+         echo 'ERROR: Unable to place cell' >> nextpnr.log; exit 1",
     );
     let reports = bench.run(&[job("one", &[1, 2])]);
     let Outcome::TooBig { overfull } = &reports[0].outcome else {
@@ -263,7 +267,7 @@ fn a_design_that_does_not_fit_is_a_result_that_says_what_is_short() {
 }
 
 #[test]
-fn a_frequency_without_a_memory_arc_is_known_as_such() {
+fn a_frequency_that_covers_no_memory_path_is_flagged() {
     let bench = Bench::new();
     let report = &bench.run(&[job("one", &[1])])[0];
     assert!(!report.misses_memories());
@@ -278,7 +282,7 @@ fn a_frequency_without_a_memory_arc_is_known_as_such() {
 }
 
 #[test]
-fn a_report_that_cannot_be_read_is_a_failure_and_is_not_kept() {
+fn an_unreadable_report_is_a_failure_and_is_not_cached() {
     let bench = Bench::new();
     fs::write(bench.path("delays.sdf"), "(DELAYFILE").unwrap();
     let reports = bench.run(&[job("one", &[1])]);
@@ -288,7 +292,7 @@ fn a_report_that_cannot_be_read_is_a_failure_and_is_not_kept() {
 }
 
 #[test]
-fn a_flow_that_is_told_to_stop_ends_its_tools_and_leaves_no_entry() {
+fn stopping_a_flow_ends_its_tools_and_leaves_no_entry() {
     let bench = Bench::new();
     let here = bench.here();
     bench.nextpnr(&format!("echo $$ > {here}/pid; exec sleep 600"));
@@ -301,7 +305,7 @@ fn a_flow_that_is_told_to_stop_ends_its_tools_and_leaves_no_entry() {
             .unwrap_or_default()
             .is_empty()
         {
-            assert!(!run.is_finished(), "it ended before it was told to");
+            assert!(!run.is_finished(), "it ended before it was stopped");
             std::thread::sleep(Duration::from_millis(10));
         }
         stop.store(true, Ordering::Relaxed);
@@ -311,7 +315,7 @@ fn a_flow_that_is_told_to_stop_ends_its_tools_and_leaves_no_entry() {
     let pid = fs::read_to_string(bench.path("pid")).unwrap();
     assert!(
         !Path::new("/proc").join(pid.trim()).exists(),
-        "it still runs"
+        "the tool is still running"
     );
     let cache = fs::read_dir(bench.path("cache/fpga")).unwrap().flatten();
     let names: Vec<_> = cache.map(|entry| entry.file_name()).collect();

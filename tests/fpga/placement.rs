@@ -1,7 +1,7 @@
 //! The FPGA flow with the real tools, on the smallest reference configuration.
 //!
-//! The tools are large and `make setup-fpga` installs them, so where they are missing these tests
-//! say so and pass; in continuous integration (`CI` is set) they fail instead.
+//! The tools are large; `make setup-fpga` installs them. Where they are missing, these tests print
+//! so and pass, but in continuous integration (`CI` is set) they fail.
 
 use std::fs;
 use std::path::Path;
@@ -16,9 +16,9 @@ use atomik_hdl::Config;
 use atomik_tools::{Search, Tool, ToolKind};
 use tempfile::TempDir;
 
-static GO_ON: AtomicBool = AtomicBool::new(false);
+static NEVER_STOP: AtomicBool = AtomicBool::new(false);
 
-/// The tool, or a message that there is none.
+/// The tool. If it is missing, prints so.
 fn tool(kind: ToolKind) -> Option<Tool> {
     match Search::from_env().find(kind) {
         Ok(tool) => Some(tool),
@@ -43,12 +43,18 @@ fn job(device: &str, cells: Cells) -> Job {
     }
 }
 
-/// A flow for the job's device, with a cache that outlives the test run; None if a tool is missing.
+/// A flow for the job's device, with a cache that outlives the test run; `None` if a tool is
+/// missing.
 fn flow(job: &Job) -> Option<Flow<'static>> {
     tool(ToolKind::Synthesis)?;
     tool(job.device.family.nextpnr())?;
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fpga-cache");
-    let flow = Flow::new(&Search::from_env(), [job.device.family], &cache, &GO_ON);
+    let flow = Flow::new(
+        &Search::from_env(),
+        [job.device.family],
+        &cache,
+        &NEVER_STOP,
+    );
     Some(flow.unwrap())
 }
 
@@ -62,7 +68,7 @@ fn place(job: &Job) -> Option<Report> {
     Some(report)
 }
 
-/// Our own sum along the slowest path and nextpnr's frequency are one figure, found in two ways.
+/// Checks that our own sum along the slowest path agrees with nextpnr's frequency.
 fn assert_same_period(placement: &Placement) {
     let (ours, theirs) = (
         placement.coverage.slowest_path_ns(),
@@ -92,17 +98,17 @@ fn assert_whole(report: &Report, job: &Job) {
 }
 
 #[test]
-fn on_ecp5_every_path_is_timed_and_memories_are_made_of_tables() {
+fn on_ecp5_every_path_is_timed_and_memories_are_lookup_tables() {
     let job = job("ecp5-25k", Cells::Timed);
     let Some(report) = place(&job) else { return };
     assert_whole(&report, &job);
     let area = report.area.unwrap();
-    // Of 16 words by 4 bits each: two memories for each lane, base and offset.
+    // Each of 16 words by 4 bits: two memories per lane, base and offset.
     assert_eq!((area.lut_memories, area.block_memories), (12, 0));
 }
 
 #[test]
-fn on_ice40_every_path_is_timed_and_memories_are_blocks() {
+fn on_ice40_every_path_is_timed_and_memories_are_block_rams() {
     let job = job("ice40-hx8k", Cells::Timed);
     let Some(report) = place(&job) else { return };
     assert_whole(&report, &job);
@@ -111,7 +117,7 @@ fn on_ice40_every_path_is_timed_and_memories_are_blocks() {
 }
 
 #[test]
-fn on_gowin_the_plain_netlist_is_timed_in_part_and_ours_as_good_as_whole() {
+fn on_gowin_the_plain_netlist_is_timed_partly_and_ours_almost_completely() {
     let [timed, plain] = [Cells::Timed, Cells::Plain].map(|cells| place(&job("gw1nr-9", cells)));
     let (Some(timed), Some(plain)) = (timed, plain) else {
         return;
@@ -122,7 +128,7 @@ fn on_gowin_the_plain_netlist_is_timed_in_part_and_ours_as_good_as_whole() {
     assert!(!timed.misses_memories());
     let (uncovered, endpoints) = plain.uncovered();
     assert!(uncovered * 2 > endpoints, "{uncovered} of {endpoints}");
-    // What is added is what nextpnr would have added.
+    // We add about as many lookup tables as nextpnr would.
     let tables = |report: &Report| {
         let uses = &report.placements()[0].uses;
         uses.iter()
@@ -134,7 +140,7 @@ fn on_gowin_the_plain_netlist_is_timed_in_part_and_ours_as_good_as_whole() {
     assert!(ours.abs_diff(theirs) <= 5, "{ours} {theirs}");
 }
 
-/// Runs Yosys in a folder. It must end well.
+/// Runs a Yosys script in a folder. The error is its output.
 fn yosys(tool: &Tool, dir: &Path, script: &str) -> Result<(), String> {
     let mut command = tool.command();
     let output = command.current_dir(dir).args(["-q", "-p", script]).output();
@@ -142,12 +148,12 @@ fn yosys(tool: &Tool, dir: &Path, script: &str) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(String::from_utf8_lossy(&said).into_owned())
+    let printed = [output.stdout, output.stderr].concat();
+    Err(String::from_utf8_lossy(&printed).into_owned())
 }
 
-/// Whether Yosys proves two netlists for Gowin equal, register by register, with its models of the
-/// cells.
+/// Proves with Yosys that two netlists for Gowin are equal, register by register, using Yosys's
+/// models of the cells.
 fn proved_equal(tool: &Tool, dir: &Path, netlists: [&str; 2]) -> Result<(), String> {
     for (name, text) in ["gold", "gate"].into_iter().zip(netlists) {
         let mut netlist: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -158,14 +164,16 @@ fn proved_equal(tool: &Tool, dir: &Path, netlists: [&str; 2]) -> Result<(), Stri
         fs::write(dir.join(format!("{name}.json")), netlist.to_string()).unwrap();
     }
     // Deferred, so that each cell is elaborated with its own parameters.
-    let script = "read_verilog -icells -defer +/gowin/cells_sim.v; read_json gold.json; read_json gate.json; \
-                  hierarchy; proc; flatten gold gate; opt_clean gold gate; equiv_make gold gate both; \
-                  hierarchy -top both; opt_clean; equiv_simple -undef; equiv_induct -undef; equiv_status -assert";
+    let script = "read_verilog -icells -defer +/gowin/cells_sim.v; \
+                  read_json gold.json; read_json gate.json; \
+                  hierarchy; proc; flatten gold gate; opt_clean gold gate; \
+                  equiv_make gold gate both; hierarchy -top both; opt_clean; \
+                  equiv_simple -undef; equiv_induct -undef; equiv_status -assert";
     yosys(tool, dir, script)
 }
 
 #[test]
-fn the_netlist_that_is_timed_to_the_last_cell_is_proved_equal_to_the_plain_one() {
+fn the_completely_timed_netlist_is_proved_equal_to_the_plain_one() {
     let Some(tool) = tool(ToolKind::Synthesis) else {
         return;
     };
@@ -174,8 +182,8 @@ fn the_netlist_that_is_timed_to_the_last_cell_is_proved_equal_to_the_plain_one()
     let config = Config::new(8, 1, 2).unwrap();
     fs::write(dir.join("d.v"), atomik_hdl::generate(&config).verilog).unwrap();
     let script = format!(
-        "read_verilog d.v; rename {} top; synth_gowin -noiopads -top top; setattr -mod -unset keep_hierarchy; \
-         flatten; clean; write_json plain.json",
+        "read_verilog d.v; rename {} top; synth_gowin -noiopads -top top; \
+         setattr -mod -unset keep_hierarchy; flatten; clean; write_json plain.json",
         config.name()
     );
     yosys(&tool, dir, &script).unwrap();
@@ -183,7 +191,7 @@ fn the_netlist_that_is_timed_to_the_last_cell_is_proved_equal_to_the_plain_one()
     let timed = atomik_fpga::gowin::time_every_cell(&plain).unwrap();
     assert!(timed.matches("_pass").count() > 50, "nothing was added");
     assert_eq!(proved_equal(&tool, dir, [&plain, &timed]), Ok(()));
-    // And the proof is one: a table that inverts what it is to pass on is found.
+    // The proof detects a table that inverts its input instead of passing it on.
     let wrong = timed.replacen("1111111100000000", "0000000011111111", 1);
     assert!(proved_equal(&tool, dir, [&plain, &wrong]).is_err());
 }

@@ -1,6 +1,7 @@
-//! The checker is worth what it catches: bugs are planted in the generated Verilog one at a time,
-//! and the same stimulus that the unmodified design passes must find every one of them.
+//! Tests of the checker: bugs are planted in the generated Verilog, one at a time, and the stimulus
+//! that the unmodified design passes must catch every one of them.
 
+use crate::tools::builder;
 use atomik_hdl::Config;
 use atomik_sim::case::Case;
 use atomik_sim::coverage::Coverage;
@@ -10,10 +11,10 @@ use atomik_sim::random::{Profile, Random};
 use atomik_sim::reduce::reduce;
 use atomik_sim::scoreboard::Mismatch;
 use atomik_sim::stimulus::Stimulus;
-use atomik_sim::verilate::{Builder, Lint};
+use atomik_sim::verilate::Lint;
 use rayon::prelude::*;
 
-/// A bug: what it is, and the text that it puts in place of another that occurs exactly once.
+/// A bug: a description, and a text that occurs exactly once with its replacement.
 struct Bug {
     what: &'static str,
     right: &'static str,
@@ -42,12 +43,12 @@ const ADDRESSED: &[Bug] = &[
         "in_flight3_s3 = 8'd0",
     ),
     bug(
-        "the word written at the edge of the read is added, not put in place of the one read",
+        "the word written at the edge of the read is added instead of replacing the one read",
         "kept_s4 = replace_s4 ? 8'd0 : loop_memory_read_data",
         "kept_s4 = loop_memory_read_data",
     ),
     bug(
-        "forwarding takes the delta of a lane that had no command",
+        "forwarding uses the delta of a lane without a command",
         "hit1_s3 <= (&equal1_s2) & valid_s3",
         "hit1_s3 <= &equal1_s2",
     ),
@@ -57,12 +58,12 @@ const ADDRESSED: &[Bug] = &[
         "hit2_s3 <= equal2_s2[0] & valid_s4",
     ),
     bug(
-        "forwarding takes a sum that is a cycle too young",
+        "forwarding uses a sum from one cycle too late",
         "in_flight3_s3 = hit3_s3 ? sum_s6",
         "in_flight3_s3 = hit3_s3 ? sum_s5",
     ),
     bug(
-        "readout does not see the command one cycle before",
+        "readout misses the command one cycle before",
         "read_hit_s4 <= (&read_equal_s3) & valid_s4",
         "read_hit_s4 <= 1'd0",
     ),
@@ -77,12 +78,12 @@ const ADDRESSED: &[Bug] = &[
         "merge0_s8 <= lane0_word_s7",
     ),
     bug(
-        "lanes are merged by or",
+        "lanes are merged with OR",
         "merge0_s8 <= lane0_word_s7 ^ lane1_word_s7",
         "merge0_s8 <= lane0_word_s7 | lane1_word_s7",
     ),
     bug(
-        "LOAD loses an ACCUM of its own cycle",
+        "LOAD drops an ACCUM in the same cycle",
         ".valid        (cmd_valid[1])",
         ".valid        (cmd_valid[1] & ~(cmd_valid[0] & is_load))",
     ),
@@ -97,12 +98,12 @@ const ADDRESSED: &[Bug] = &[
         "cmd_valid[0] & (is_load | is_drain)",
     ),
     bug(
-        "SWAP moves the reference to the wrong place",
+        "SWAP writes the offset like LOAD",
         "load_s9 <= load_s8",
         "load_s9 <= freeze_s8",
     ),
     bug(
-        "a base written one cycle before is not seen",
+        "a base written one cycle before is missed",
         "new_base_s9 = base_hit_s9 ? base_s10 : 8'd0",
         "new_base_s9 = 8'd0",
     ),
@@ -132,7 +133,7 @@ const ADDRESSED: &[Bug] = &[
         ".respond_s11 (respond_s10)",
     ),
     bug(
-        "the response stage that the reset must clear is missed",
+        "the reset does not clear the response stage",
         "if (rst) begin
             valid_s13 <= 1'd0;",
         "if (1'd0) begin
@@ -144,7 +145,7 @@ const ADDRESSED: &[Bug] = &[
         "keep = ~(rst_q | clearing)",
     ),
     bug(
-        "the clear leaves odd addresses alone",
+        "the clear skips odd addresses",
         "addr_s1 <= clear_addr;",
         "addr_s1 <= clear_addr & 4'd14;",
     ),
@@ -159,12 +160,12 @@ const ADDRESSED: &[Bug] = &[
         "valid_s2 <= clear_s1 | valid_s1",
     ),
     bug(
-        "clean looks at half of the delta",
+        "clean checks half of the delta",
         "any_next_s12 = {|delta_s11[7:4],",
         "any_next_s12 = {1'd0,",
     ),
     bug(
-        "a response comes although nothing was accepted",
+        "a command that was not accepted gets a response",
         "respond_s1 <= clear_ready & cmd_valid[0]",
         "respond_s1 <= cmd_valid[0]",
     ),
@@ -179,29 +180,29 @@ const ADDRESSED: &[Bug] = &[
         "sum_s5 <= (kept_s4 ^ own_s4 ^ earlier_s4) & 8'd127",
     ),
     bug(
-        "LOAD is taken before ready",
+        "LOAD is accepted before ready",
         "load_s2 <= zero_s1 | (load_s1 & live_s1)",
         "load_s2 <= zero_s1 | load_s1",
     ),
     bug(
-        "a clear keeps the delta that stood on the port",
+        "a clear keeps the data on the port",
         "if (zero_s1) begin
             data_s2 <= 8'd0;",
         "if (1'd0) begin
             data_s2 <= 8'd0;",
     ),
     bug(
-        "a clear adds to the word that it reads",
+        "a clear adds to the word it reads",
         "replace_s4 <= hit3_s3 | zero_s3",
         "replace_s4 <= hit3_s3",
     ),
     bug(
-        "commands follow a clear before it has reached the memory",
+        "commands are accepted before the clear has reached the memory",
         "if (~active_q & carry1) begin",
         "if (~active_q) begin",
     ),
     bug(
-        "readout takes what a later command wrote",
+        "readout sees the write of a later command",
         "out_s7 <= sum_s7",
         "out_s7 <= sum_s6",
     ),
@@ -220,24 +221,24 @@ const FLAT: &[Bug] = &[
         "merge0_s4 <= pair0_s3",
     ),
     bug(
-        "a reset leaves the base alone",
+        "a reset does not clear the base",
         "total <= 8'd0;
             base <= 8'd0;",
         "total <= 8'd0;",
     ),
     bug(
-        "SWAP sees the deltas of its own cycle",
+        "SWAP sees the deltas of the same cycle",
         "base <= total;",
         "base <= total ^ merge0_s4;",
     ),
     bug(
-        "LOAD takes the value of the command before",
+        "LOAD uses the value of the previous command",
         "offset <= total ^ value_s4",
         "offset <= total ^ value_s3",
     ),
 ];
 
-/// Runs the stimulus of the reference regression, in short.
+/// Runs the stimulus of the reference regression, shortened.
 fn check(dut: &Dut) -> Option<(String, u64, Mismatch)> {
     let stimuli: [(&str, u64); 4] = [
         ("directed", 1 << 20),
@@ -265,10 +266,6 @@ fn stimulus(dut: &Dut, name: &str) -> Box<dyn Stimulus> {
         Some(profile) => Box::new(Random::new(dut.layout(), dut.timing(), profile, 1)),
         None => Box::new(Directed::new(dut.layout(), dut.timing(), 1)),
     }
-}
-
-fn builder() -> Builder {
-    Builder::from_env().unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn every_bug_is_caught(config: Config, bugs: &[Bug]) {
@@ -313,8 +310,8 @@ fn every_bug_planted_in_a_flat_register_file_is_caught() {
     every_bug_is_caught(Config::new(8, 1, 4).unwrap(), FLAT);
 }
 
-/// The case that a planted bug boils down to, from a failure deep in a random run.
-fn boiled_down(bug: &Bug) -> (Dut, Case) {
+/// The case to which a failure of a planted bug, deep in a random run, is reduced.
+fn reduced(bug: &Bug) -> (Dut, Case) {
     let config = Config::new(8, 16, 2).unwrap();
     let wrong = atomik_hdl::generate(&config)
         .verilog
@@ -339,9 +336,9 @@ fn boiled_down(bug: &Bug) -> (Dut, Case) {
 }
 
 #[test]
-fn a_failure_is_shrunk_to_the_commands_that_make_it() {
-    // Two deltas to one address, two cycles apart, and a read: nothing less shows this bug.
-    let (dut, case) = boiled_down(&ADDRESSED[1]);
+fn a_failure_is_shrunk_to_the_commands_that_cause_it() {
+    // This bug needs two deltas to one address, two cycles apart, and a read.
+    let (dut, case) = reduced(&ADDRESSED[1]);
     assert_eq!(case.sequence.events.len(), 3, "{case}");
     assert_eq!(
         case.sequence.events[1].cycle - case.sequence.events[0].cycle,
@@ -361,8 +358,8 @@ fn a_failure_is_shrunk_to_the_commands_that_make_it() {
 }
 
 #[test]
-fn a_case_survives_its_file_and_its_waveform_shows_the_clock() {
-    let (dut, case) = boiled_down(&ADDRESSED[0]);
+fn a_case_is_read_back_as_written_and_its_waveform_shows_the_signals() {
+    let (dut, case) = reduced(&ADDRESSED[0]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("cases/one.json");
     case.write(&path).unwrap();

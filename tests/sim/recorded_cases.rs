@@ -1,11 +1,12 @@
-//! Every recorded case in `sim/cases` passes on today's generator.
+//! Every recorded case in `sim/cases` passes on the current generator.
 //!
-//! A case is a failure that was found once, made small: by a bug in the design, or by one that was
-//! planted to see it caught. `atomik sim replay FILE` plays one by hand.
+//! A case is a shrunk failure, caused by a real bug in the design or by a planted one. `atomik sim
+//! replay FILE` plays one by hand.
 
+use crate::tools::builder;
 use atomik_sim::case::Case;
 use atomik_sim::dut::Dut;
-use atomik_sim::verilate::{Builder, Lint};
+use atomik_sim::verilate::Lint;
 use std::path::{Path, PathBuf};
 
 fn cases() -> Vec<PathBuf> {
@@ -18,12 +19,8 @@ fn cases() -> Vec<PathBuf> {
     files
 }
 
-fn builder() -> Builder {
-    Builder::from_env().unwrap_or_else(|e| panic!("{e}"))
-}
-
 #[test]
-fn every_recorded_case_passes_today() {
+fn every_recorded_case_passes() {
     let builder = builder();
     assert!(!cases().is_empty());
     for path in cases() {
@@ -40,7 +37,7 @@ fn every_recorded_case_passes_today() {
 }
 
 #[test]
-fn a_recorded_case_still_fails_on_the_bug_that_it_was_recorded_for() {
+fn a_recorded_case_still_fails_on_its_bug() {
     let path = cases()
         .into_iter()
         .find(|p| p.ends_with("old-offset-not-replaced.json"))

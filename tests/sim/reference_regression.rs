@@ -1,11 +1,10 @@
-//! The reference regression is part of the test suite: RTL and golden model agree on every
-//! configuration of `sim/reference.toml`, and on every target of `sim/targets.toml`, and no
-//! coverage bin stays empty.
+//! The reference regression: RTL and golden model agree on every configuration in
+//! `sim/reference.toml` and every target in `sim/targets.toml`, and no coverage bin is empty.
 
+use crate::tools::builder;
 use atomik_hdl::Target;
 use atomik_sim::plan::{Overrides, Plan};
 use atomik_sim::regress::{Observer, regress};
-use atomik_sim::verilate::Builder;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -25,17 +24,13 @@ fn plan() -> Plan {
     read("reference.toml")
 }
 
-fn builder() -> Builder {
-    Builder::from_env().unwrap_or_else(|e| panic!("{e}"))
-}
-
 #[test]
 fn the_reference_regression_passes_and_leaves_no_coverage_bin_empty() {
     passes_and_leaves_no_coverage_bin_empty(&plan());
 }
 
 #[test]
-fn the_same_regression_passes_for_every_target() {
+fn the_regression_of_every_target_passes_and_leaves_no_coverage_bin_empty() {
     let plan = read("targets.toml");
     for target in Target::ALL.into_iter().skip(1) {
         let named = |config: &String| config.ends_with(target.name());
@@ -89,7 +84,7 @@ fn a_gated_regression_with_an_empty_bin_does_not_pass() {
     let mut plan = plan();
     plan.run.truncate(1);
     plan.run[0].configs = vec!["w8 d16 l2".into()];
-    // This profile never resets after the first time, so no bin around a reset fills.
+    // This profile has no reset after the first, so no bin around a reset is hit.
     plan.run[0].profiles = vec!["accumulate".into()];
     plan.run[0].cycles = 5000;
     let report = regress(

@@ -1,26 +1,27 @@
-//! The models of block RAM cells mean by their pins what Yosys means by them: Yosys maps the arrays
-//! of the generic design to the same cells, and that netlist, simulated on our models, does what
-//! the golden model says. (Gowin's SDPB cannot be checked so: Yosys uses SDPX9B and DPB for these
-//! designs.)
+//! Our models of block RAM cells agree with Yosys on the meaning of the pins: Yosys maps the arrays
+//! of the generic design to the same cells, and that netlist, simulated with our models, matches
+//! the golden model. Gowin's SDPB cannot be checked this way, because Yosys uses SDPX9B and DPB for
+//! these designs.
 
+use crate::tools::{builder, tool};
 use atomik_hdl::{Config, Target, generate};
 use atomik_sim::directed::Directed;
 use atomik_sim::dut::Dut;
 use atomik_sim::random::{Profile, Random};
 use atomik_sim::scoreboard::Mismatch;
 use atomik_sim::stimulus::Stimulus;
-use atomik_sim::verilate::{Builder, Lint};
-use atomik_tools::{Search, ToolKind};
+use atomik_sim::verilate::Lint;
+use atomik_tools::ToolKind;
 use std::fs;
 use tempfile::TempDir;
 
-/// The design of `config` for any target, its memories mapped by Yosys's `synthesis` command to
-/// `cell`.
+/// The generic design of `config`, with its memories mapped to `cell` by Yosys's `synthesis`
+/// command.
 fn mapped(config: Config, synthesis: &str, cell: &str) -> String {
     let name = config.name();
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("in.v"), generate(&config).verilog).unwrap();
-    // Up to the mapping of block RAM; initial contents are not modelled and not used.
+    // Only up to the mapping of block RAM. Initial contents are neither modelled nor used.
     let unset: String = (0..64)
         .map(|i| format!(" -unset INITVAL_{i:02X}"))
         .collect();
@@ -29,9 +30,7 @@ fn mapped(config: Config, synthesis: &str, cell: &str) -> String {
          setparam{unset} -unset INIT_DATA t:{cell}; select -assert-min 2 t:{cell}; \
          select -assert-none t:$mem*; techmap; write_verilog -noattr out.v"
     );
-    let yosys = Search::from_env().find(ToolKind::Yosys);
-    let output = yosys
-        .unwrap_or_else(|e| panic!("this test needs it: {e}"))
+    let output = tool(ToolKind::Yosys)
         .command()
         .current_dir(folder.path())
         .args(["-q", "-l", "log", "-p", &script])
@@ -40,7 +39,10 @@ fn mapped(config: Config, synthesis: &str, cell: &str) -> String {
     let log = || fs::read_to_string(folder.path().join("log")).unwrap_or_default();
     let log = log();
     let end = log.lines().rev().take(12).collect::<Vec<_>>().join("\n");
-    assert!(output.status.success(), "the last lines, backwards:\n{end}");
+    assert!(
+        output.status.success(),
+        "the last lines, in reverse:\n{end}"
+    );
     fs::read_to_string(folder.path().join("out.v")).unwrap()
 }
 
@@ -51,9 +53,8 @@ fn model(target: Target) -> (&'static str, &'static str) {
 }
 
 fn check(config: Config, netlist: &str, model: &str) -> Option<Mismatch> {
-    let builder = Builder::from_env().unwrap_or_else(|e| panic!("{e}"));
     let verilog = format!("{netlist}\n{model}");
-    let dut = Dut::build_verilog(&builder, config, verilog, Lint::Allow)
+    let dut = Dut::build_verilog(&builder(), config, verilog, Lint::Allow)
         .unwrap_or_else(|e| panic!("{}: {e}", config.name()));
     let stimuli: [Box<dyn Stimulus>; 2] = [
         Box::new(Directed::new(dut.layout(), dut.timing(), 1)),
@@ -67,15 +68,15 @@ fn check(config: Config, netlist: &str, model: &str) -> Option<Mismatch> {
     })
 }
 
-/// Width, depth, Yosys's command: shapes in which Yosys uses the very cell, with words over both
-/// data ports and over one.
+/// Target, width, depth and Yosys command of shapes for which Yosys uses our cell: with words that
+/// span both data ports, and with words on one.
 const SHAPES: [(Target, u32, usize, &str); 2] = [
     (Target::Ecp5, 64, 512, "synth_ecp5"),
     (Target::Ecp5, 8, 2048, "synth_ecp5"),
 ];
 
 #[test]
-fn what_yosys_maps_to_a_cell_runs_on_our_model_of_it() {
+fn a_netlist_that_yosys_maps_to_a_cell_works_with_our_model_of_it() {
     for (target, width, depth, synthesis) in SHAPES {
         let config = Config::new(width, depth, 1).unwrap();
         let (cell, model) = model(target);
@@ -85,11 +86,11 @@ fn what_yosys_maps_to_a_cell_runs_on_our_model_of_it() {
 }
 
 #[test]
-fn a_model_with_its_pins_mixed_up_is_found() {
+fn a_model_with_swapped_pins_is_detected() {
     let config = Config::new(64, 512, 1).unwrap();
     let (cell, model) = model(Target::Ecp5);
     let netlist = mapped(config, "synth_ecp5", cell);
-    // The halves of the word that is read, exchanged.
+    // The two halves of the read word are swapped.
     let wrong = model.replace(
         "= WIDE ? padded[35:0]",
         "= WIDE ? {padded[17:0], padded[35:18]}",

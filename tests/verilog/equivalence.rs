@@ -1,11 +1,12 @@
-//! Yosys proves that our Verilog says what rust-hdl's own writer says of the same circuit.
+//! Yosys proves that our Verilog is equivalent to the output of rust-hdl's own writer for the same
+//! circuit.
 //!
 //! Both texts are flattened, and their registers, memory words and wires are paired by name. Each
-//! pair is proved equal after a clock edge, for any inputs and for any contents of the registers
-//! and words that are equal before it. By induction both run alike for ever.
+//! pair is proved equal after a clock edge, for any inputs and any contents that are equal before
+//! the edge. By induction both behave the same forever.
 //!
-//! rust-hdl writes a register `x` as a module of its own with an output `q`, where we write
-//! `reg x`. The list of such renames comes from a walk over the circuit with rust-hdl's probe.
+//! rust-hdl writes a register `x` as a module with an output `q`, where we write `reg x`. A walk
+//! over the circuit with rust-hdl's probe lists the registers to rename.
 
 use crate::tools::yosys;
 use atomik_hdl::{Config, generate, regfile};
@@ -18,7 +19,7 @@ use std::fmt::Write;
 /// Collects the path of every register below the top, `lane0.sum_s5` for example.
 #[derive(Default)]
 struct Registers {
-    /// The current scope and those around it, each with the names of its atoms so far.
+    /// The current scope and its parents, each with the names of its atoms so far.
     scopes: Vec<(String, Vec<String>)>,
     paths: Vec<String>,
 }
@@ -44,8 +45,8 @@ impl Probe for Registers {
     }
 }
 
-/// Asks Yosys whether `ours`, a text for `config`, says what rust-hdl's says; `Err` is what Yosys
-/// prints. rust-hdl's text is called gold, ours gate.
+/// Proves with Yosys that `ours`, a text for `config`, is equivalent to rust-hdl's. The error is
+/// the output of Yosys. rust-hdl's text is called gold, ours gate.
 fn prove(config: &Config, ours: &str) -> Result<(), String> {
     let mut circuit = regfile::circuit(config);
     circuit.connect_all();
@@ -62,7 +63,7 @@ fn prove(config: &Config, ours: &str) -> Result<(), String> {
     assert!(!renames.is_empty(), "every design has registers");
 
     let read = |side: &str, top: &str, renames: &str| {
-        // memory_map makes a register of every memory word, named alike on both sides.
+        // memory_map turns every memory word into a register, with the same name on both sides.
         format!(
             "read_verilog {side}.v; hierarchy -check -top {top}; \
              setattr -mod -unset keep_hierarchy *; proc; flatten; \
@@ -91,12 +92,12 @@ fn assert_equal(sizes: &[(u32, usize, u32)]) {
 }
 
 #[test]
-fn our_text_equals_that_of_rust_hdl_without_memories() {
+fn our_text_is_equivalent_to_that_of_rust_hdl_without_memories() {
     assert_equal(&[(1, 1, 1), (8, 1, 4), (1, 1, 32), (32, 1, 2), (128, 1, 1)]);
 }
 
 #[test]
-fn our_text_equals_that_of_rust_hdl_with_memories() {
+fn our_text_is_equivalent_to_that_of_rust_hdl_with_memories() {
     assert_equal(&[
         (1, 2, 1),
         (8, 2, 2),
@@ -108,11 +109,11 @@ fn our_text_equals_that_of_rust_hdl_with_memories() {
 }
 
 #[test]
-fn a_difference_anywhere_is_found_and_named() {
+fn every_kind_of_difference_is_detected_and_named() {
     let config = Config::new(1, 2, 2).unwrap();
     let text = generate(&config).verilog;
     for (old, new, register) in [
-        // An operator, a constant, a slice, a condition, a value at reset.
+        // An operator, a constant, a slice, a condition, a reset value.
         (
             "data_s3 ^ in_flight1_s3",
             "data_s3 | in_flight1_s3",
@@ -122,7 +123,7 @@ fn a_difference_anywhere_is_found_and_named() {
         ("cmd_data[1]", "cmd_data[0]", "lane1.slice0.data"),
         ("if (read_hit_s6)", "if (read_hit_s5)", "out_s7.q"),
         ("active_q <= 1'd1", "active_q <= 1'd0", "active_q.q"),
-        // A register left out of a chain, and one that became a wire.
+        // A register skipped in a chain, and one replaced by a wire.
         ("addr_s4 <= addr_s3", "addr_s4 <= addr_s2", "addr_s4.q"),
         (
             "reg merge0_s8;\n    always @(posedge clk) begin\n        \
@@ -130,13 +131,13 @@ fn a_difference_anywhere_is_found_and_named() {
             "wire merge0_s8 = lane0_word_s7 ^ lane1_word_s7;\n",
             "merge0_s8.q",
         ),
-        // A port connected to another lane, and a memory that writes where it reads.
+        // A port connected to another lane, and a memory that writes to its read address.
         ("(cmd_valid[1])", "(cmd_valid[0])", "lane1.valid"),
         ("mem[write_addr]", "mem[read_addr]", "mem[0]"),
     ] {
         assert!(text.contains(old), "{old}");
         let Err(printed) = prove(&config, &text.replacen(old, new, 1)) else {
-            panic!("Yosys proves that {new:?} says the same as {old:?}");
+            panic!("Yosys proves that {new:?} is equivalent to {old:?}");
         };
         assert!(
             printed.contains("equiv_status -assert"),

@@ -1,5 +1,5 @@
-//! The hardware against the golden model, in every cycle, under memories that return garbage when
-//! a word is read at the edge that writes it: the design must not rely on either the old or the new
+//! The hardware against the golden model, cycle by cycle, with memories that return garbage when a
+//! word is read at the edge that writes it: the design must rely on neither the old nor the new
 //! word. It runs in rust-hdl's own simulator, and as Verilog with another memory under Verilator.
 
 use atomik_algebra::Op;
@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex};
 struct Cycle {
     reset: bool,
     op: u8,
-    /// Each lane's command, if it has one: address and value.
+    /// The address and value of each lane's command, if it has one.
     lanes: Vec<Option<(usize, Vec<u64>)>>,
 }
 
@@ -37,7 +37,7 @@ fn timing(config: &Config) -> Timing {
     }
 }
 
-/// A cycle that meets others at the same address as a rule, with a reset now and then.
+/// A cycle that mostly uses the same addresses as other cycles, with an occasional reset.
 fn any_cycle(layout: Layout) -> impl Strategy<Value = Cycle> {
     let addr = prop_oneof![9 => 0..layout.depth().min(2), 1 => 0..layout.depth()];
     let word = prop_oneof![Just(0), Just(1), Just(u64::MAX), any::<u64>()];
@@ -52,7 +52,7 @@ fn any_cycle(layout: Layout) -> impl Strategy<Value = Cycle> {
         .prop_map(|(reset, op, lanes)| Cycle { reset, op, lanes })
 }
 
-/// Command records for `cycles`, behind one cycle of reset.
+/// Command records for one cycle of reset followed by `cycles`.
 fn records(layout: &Layout, cycles: &[Cycle]) -> Vec<u64> {
     let mut words = vec![0; (1 + cycles.len()) * layout.cmd_words()];
     layout.command_mut(&mut words, 0).set_reset(true);
@@ -69,20 +69,20 @@ fn records(layout: &Layout, cycles: &[Cycle]) -> Vec<u64> {
     words
 }
 
-/// How much to try.
+/// The extent of a random search.
 #[derive(Clone, Copy)]
 struct Effort {
-    /// Random sequences.
+    /// The number of random sequences.
     sequences: u32,
-    /// The longest sequence.
+    /// The greatest length of a sequence.
     cycles: usize,
-    /// Runs that may be spent on making a failing sequence shorter.
+    /// The greatest number of runs to shrink a failing sequence.
     shrink: u32,
 }
 
-/// Runs random sequences through `run` and through the golden model, and compares every output in
-/// every cycle after the first, before which outputs mean nothing. The sequences are the same in
-/// every run of the test. `Err` is a mismatch and what led to it.
+/// Runs random sequences through `run` and the golden model, and compares every output in every
+/// cycle after the first, in which outputs are undefined. The sequences are the same in every run
+/// of the test. The error is a mismatch with the cycles that lead to it.
 fn check(
     config: &Config,
     timing: Timing,
@@ -133,8 +133,8 @@ fn check(
     })
 }
 
-/// Runs command records in rust-hdl's simulator: a clock of 10 time units, inputs driven while it
-/// is low, outputs looked at just ahead of the rising edge.
+/// Runs command records in rust-hdl's simulator. The clock has a period of 10 time units; inputs
+/// change while it is low, and outputs are sampled just before the rising edge.
 fn in_rust_hdl(config: &Config, commands: &[u64]) -> Vec<u64> {
     let layout = layout(config);
     let mut simulation: Simulation<Circuit> = Simulation::new();
@@ -177,7 +177,7 @@ fn drive(circuit: &mut Circuit, layout: &Layout, commands: &[u64], cycle: usize)
     set("cmd_data", packed(&record.words()[layout.data_range()]));
 }
 
-/// The response record of the outputs as they stand.
+/// The response record of the current outputs.
 fn sample(circuit: &Circuit, layout: &Layout) -> Vec<u64> {
     let port = |name: &str| circuit.value(name).unwrap();
     let bit = |name: &str| port(name).bit(0);
@@ -203,7 +203,7 @@ fn config(width: u32, depth: usize, lanes: u32) -> Config {
 }
 
 #[test]
-fn the_description_in_the_simulator_of_rust_hdl_does_what_the_golden_model_says() {
+fn the_circuit_in_the_simulator_of_rust_hdl_matches_the_golden_model() {
     let effort = Effort {
         sequences: 6,
         cycles: 500,
@@ -223,7 +223,7 @@ fn the_description_in_the_simulator_of_rust_hdl_does_what_the_golden_model_says(
 }
 
 #[test]
-fn a_wrong_latency_or_clear_is_found_in_the_simulator_of_rust_hdl() {
+fn a_wrong_latency_or_clear_time_is_detected_in_the_simulator_of_rust_hdl() {
     let config = config(1, 1, 1);
     let effort = Effort {
         sequences: 4,
@@ -259,8 +259,8 @@ fn a_wrong_latency_or_clear_is_found_in_the_simulator_of_rust_hdl() {
     }
 }
 
-/// The text of a design after `change` has seen each of its modules: the part of the name behind
-/// that of the design, and the text.
+/// The text of a design with `change` applied to each module. `change` gets the part of the
+/// module's name after that of the design, and the text.
 fn changed(config: &Config, change: impl Fn(&str, String) -> String) -> String {
     let top = config.name();
     let modules = verilog::modules(&regfile::circuit(config)).into_iter();
@@ -327,7 +327,7 @@ fn check_verilog(config: &Config, verilog: String) -> Result<(), String> {
 }
 
 #[test]
-fn the_verilog_does_what_the_golden_model_says_with_memories_that_return_garbage_on_collision() {
+fn the_verilog_matches_the_golden_model_with_memories_that_return_garbage_on_collision() {
     for config in [config(8, 4, 2), config(32, 16, 4)] {
         let verilog = changed(&config, |name, text| match name {
             "_memory" => garbage_memory(&config),
@@ -338,17 +338,18 @@ fn the_verilog_does_what_the_golden_model_says_with_memories_that_return_garbage
 }
 
 #[test]
-fn a_lane_that_relies_on_reading_the_old_word_is_found_by_memories_that_return_garbage() {
+fn a_lane_that_relies_on_reading_the_old_word_is_detected_by_memories_that_return_garbage() {
     let config = config(8, 4, 2);
-    // The delta of three commands before is added to the word read. That is right as long as a
-    // read at the edge of that command's write returns the word before it.
+    // The delta from three cycles back is added to the word read. That is correct if a read at the
+    // edge of the write returns the old word.
     let read_first = |text: String| {
         let edits = [
             ("replace_s4 <= hit3_s3 | zero_s3", "replace_s4 <= zero_s3"),
             ("hit3_s3 ? sum_s6 : 8'd0", "hit3_s3 ? data_s6 : 8'd0"),
             (
                 "    reg [7:0] own_s4",
-                "    reg [7:0] data_s6;\n    always @(posedge clk) data_s6 <= data_s5;\n    reg [7:0] own_s4",
+                "    reg [7:0] data_s6;\n    always @(posedge clk) data_s6 <= data_s5;\n\
+                 \x20   reg [7:0] own_s4",
             ),
         ];
         edits.into_iter().fold(text, |text, (old, new)| {
@@ -368,6 +369,6 @@ fn a_lane_that_relies_on_reading_the_old_word_is_found_by_memories_that_return_g
     assert_eq!(check_verilog(&config, with_old_words), Ok(()));
     assert!(
         check_verilog(&config, with_garbage).is_err(),
-        "nothing was found"
+        "nothing was detected"
     );
 }

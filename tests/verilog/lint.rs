@@ -1,4 +1,4 @@
-//! The generated Verilog is clean, without a waiver, for Verilator and for Yosys.
+//! The generated Verilog is clean in Verilator and Yosys, without waivers.
 
 use crate::tools::{run, tool, yosys};
 use atomik_hdl::config::{LANES, WIDTHS};
@@ -8,8 +8,9 @@ use atomik_hdl::{Config, Design, Target, generate};
 use atomik_tools::ToolKind;
 use std::collections::BTreeSet;
 
-/// The reference configurations, every width and every lane count in both structures (without and
-/// with memories), the largest of all, and every target with shallow, deep and very deep memories.
+/// The reference configurations, every width and every number of lanes in both structures (with and
+/// without memories), the largest configuration, and every target with shallow, deep and very deep
+/// memories.
 fn configurations() -> BTreeSet<Config> {
     let depths = [2, 16, 16384];
     let spread = WIDTHS.into_iter().enumerate().flat_map(|(i, width)| {
@@ -56,7 +57,7 @@ fn verilator_lint(top: &str, files: &[(String, &str)]) -> Result<(), String> {
     )
 }
 
-/// Models are read for their ports alone: Yosys has cells of its own.
+/// Yosys reads the models only for their ports, because it has cells of its own.
 fn yosys_check(top: &str, verilog: &str, models: &[(String, &str)]) -> Result<(), String> {
     let file = format!("{top}.v");
     let mut script = String::new();
@@ -70,7 +71,7 @@ fn yosys_check(top: &str, verilog: &str, models: &[(String, &str)]) -> Result<()
 }
 
 #[test]
-fn verilator_finds_nothing_in_a_design_in_one_file() {
+fn designs_in_one_file_are_clean_in_verilator() {
     for config in configurations() {
         let name = config.name();
         let design = generate(&config);
@@ -83,10 +84,10 @@ fn verilator_finds_nothing_in_a_design_in_one_file() {
 }
 
 #[test]
-fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
+fn designs_with_a_file_per_module_are_clean_in_verilator() {
     for config in configurations() {
         let files = files(&config, Arrangement::Split).unwrap();
-        // Models stand in a folder of their own; here they are beside the rest.
+        // Models are in a folder of their own; here they are beside the other files.
         let is_part = |name: &str| name.ends_with(".v") && !name.contains('/');
         let verilog = files.iter().filter(|file| is_part(&file.name));
         let design = generate(&config);
@@ -99,7 +100,7 @@ fn verilator_finds_nothing_in_a_design_with_a_file_for_each_module() {
 }
 
 #[test]
-fn yosys_finds_nothing() {
+fn designs_are_clean_in_yosys() {
     for config in configurations() {
         let design = generate(&config);
         let models = models(&design);
@@ -110,7 +111,7 @@ fn yosys_finds_nothing() {
 }
 
 #[test]
-fn both_tools_find_what_is_planted() {
+fn both_tools_detect_planted_errors() {
     let config = Config::new(8, 2, 2).unwrap();
     let (name, text) = (config.name(), generate(&config).verilog);
     let file = || format!("{name}.v");
@@ -119,14 +120,14 @@ fn both_tools_find_what_is_planted() {
         text.replace(old, new)
     };
 
-    // A port that is one bit too narrow: Verilator warns of the width.
+    // A port with the wrong width: Verilator warns.
     let narrow = plant("valid,        //", "[1:0] valid, //");
     let printed = verilator_lint(&name, &[(file(), &narrow)]).unwrap_err();
     assert!(
         printed.contains("%Warning-WIDTH") && printed.contains("valid"),
         "{printed}"
     );
-    // Two drivers: Yosys sees them.
+    // Two drivers: Yosys warns.
     let ready = "    assign ready = clear_ready;\n";
     let driven_twice = plant(ready, &format!("{ready}    assign ready = rst;\n"));
     let printed = yosys_check(&name, &driven_twice, &[]).unwrap_err();
@@ -134,7 +135,7 @@ fn both_tools_find_what_is_planted() {
         printed.contains("multiple conflicting drivers for"),
         "{printed}"
     );
-    // A name without a declaration is an error for both, not a wire of one bit.
+    // An undeclared name is an error in both, not a wire of one bit.
     let undeclared = plant(
         "wire keep = ~(rst | rst_q | clearing)",
         "wire keep = ~(rst | rst_q | claering)",
