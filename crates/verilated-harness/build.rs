@@ -1,8 +1,8 @@
 //! Runs Verilator on the reference configuration and compiles the model.
 //!
-//! The builder of the crate `verilator` expects the files that Verilator 4 wrote, but Verilator 5
-//! splits a model into different ones. So this script calls Verilator itself and compiles every C++
-//! file that it writes.
+//! It does not use the builder of the crate `verilator`, which expects the file names of Verilator
+//! 4; Verilator 5 splits a model into other files. Instead it runs Verilator itself and compiles
+//! every C++ file in the output.
 
 fn main() {
     #[cfg(feature = "verilator")]
@@ -39,10 +39,11 @@ mod model {
             verilog.with_extension("").display()
         );
 
-        // The crate `verilated` searches in the same way: model and run-time library must come from
+        // The same search as in the crate `verilated`: model and run-time library must come from
         // the same Verilator.
         let root = verilator::find_verilator_root().ok_or(
-            "no Verilator on PATH: use `make test-verilated`, which finds or installs one",
+            "no Verilator on PATH: run this through `make test-verilated`, \
+             which finds or installs one",
         )?;
         let out = variable("OUT_DIR")?.join("model");
         // Files of an earlier run must not be compiled.
@@ -56,13 +57,13 @@ mod model {
     fn variable(name: &str) -> Result<PathBuf, String> {
         env::var_os(name)
             .map(PathBuf::from)
-            .ok_or_else(|| format!("{name} is not set: run this build script through cargo"))
+            .ok_or_else(|| format!("{name} is not set; run this through cargo"))
     }
 
     fn verilate(root: &Path, verilog: &Path, out: &Path) -> Result<(), String> {
         let mut command = Command::new("verilator_bin");
-        // With `--x-initial unique` the run-time library's reset mode decides the initial value of
-        // every register.
+        // `--x-initial unique` lets the run-time library choose the initial value of every
+        // register.
         command
             .env("VERILATOR_ROOT", root)
             .args([
@@ -84,7 +85,7 @@ mod model {
         if output.status.success() {
             return Ok(());
         }
-        // On one line, because cargo shows only the first line of a message.
+        // Cargo reads only one line of a message.
         let messages = String::from_utf8_lossy(&output.stderr)
             .trim()
             .replace('\n', " | ");
@@ -95,8 +96,7 @@ mod model {
         let include = root.join("include");
         let mut files = vec![
             manifest_dir.join("src/model.cpp"),
-            // The run-time library needs this part since Verilator 5; `verilated` compiles all
-            // others.
+            // Part of the run-time library since Verilator 5; `verilated` compiles only the others.
             include.join("verilated_threads.cpp"),
         ];
         for entry in fs::read_dir(out).map_err(|error| format!("{}: {error}", out.display()))? {
@@ -107,7 +107,7 @@ mod model {
                 files.push(path);
             }
         }
-        // Directory order depends on the file system; sorting makes the build reproducible.
+        // The order of entries depends on the file system; sorting makes builds reproducible.
         files.sort();
         cc::Build::new()
             .cpp(true)
@@ -119,8 +119,8 @@ mod model {
             .include(include.join("vltstd"))
             .include(out)
             .files(files)
-            // Model and run-time library call each other, which a linker that scans archives once
-            // cannot resolve.
+            // Model and run-time library call each other, but the linker reads each archive only
+            // once.
             .link_lib_modifier("+whole-archive")
             .try_compile("atomik_model")
             .map_err(|error| error.to_string().replace('\n', " | "))

@@ -1,5 +1,5 @@
-// Defines the names that the crate `verilated` 0.1.2 calls and that Verilator 5 no longer has.
-// Every C++ file of that crate includes this first (CXXFLAGS, see scripts/verilated-harness.sh).
+// Names that the crate `verilated` 0.1.2 uses and Verilator 5 no longer has, defined by current ones.
+// Included before every C++ file of that crate (CXXFLAGS, see scripts/verilated-harness.sh).
 #ifndef VERILATED_NAMES_H
 #define VERILATED_NAMES_H
 
@@ -7,7 +7,7 @@
 
 using VerilatedVoidCb = Verilated::VoidPCb;
 
-// Macros, because these are members of the library's classes. rolloverSize() takes bytes.
+// Macros, because these are members of classes in the run-time library. rolloverSize() is in bytes.
 #define flushCb(callback) addFlushCb(callback, nullptr)
 #define flushCall() runFlushCallbacks()
 #define rolloverMB(size) rolloverSize((size) * 1000 * 1000)

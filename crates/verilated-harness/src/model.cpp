@@ -1,4 +1,4 @@
-// The C interface to the model: functions, a structure for the inputs and one for the outputs.
+// The interface to the model for Rust: C functions, and a structure each for inputs and outputs.
 
 #include <cstdint>
 #include <memory>
@@ -25,15 +25,15 @@ struct Outputs {
     std::uint8_t rsp_clean;
 };
 
-// A model with its own context: a shared one would keep references to models that were deleted.
+// A model with its own context: a shared one would keep references to deleted models.
 struct Instance {
     VerilatedContext context;
     std::unique_ptr<Vmodel> model;
 };
 
-// An exception must not cross into Rust; with `noexcept` it ends the process.
+// Exceptions must not cross into Rust; `noexcept` makes them end the process.
 
-// The crate `verilated` calls into the context of the calling thread: from here on, this one.
+// The crate `verilated` calls the context of the calling thread, which from here on is this one.
 Instance* atomik_instance_new() noexcept {
     Instance* instance = new Instance;
     Verilated::threadContextp(&instance->context);
@@ -64,7 +64,7 @@ void atomik_instance_eval(Instance* instance, const Inputs* in, Outputs* out) no
     model->eval();
     out->ready = model->ready;
     out->rsp_valid = model->rsp_valid;
-    // Without a response these ports are undefined, so they are not compared.
+    // Without a response these ports are undefined, so they are left out of comparisons.
     out->rsp_clean = model->rsp_valid ? model->rsp_clean : 0;
     out->rsp_data = model->rsp_valid ? model->rsp_data : 0;
 }

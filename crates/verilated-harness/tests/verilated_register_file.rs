@@ -1,10 +1,10 @@
-//! The second test bench against the software model and against the main one, in every cycle and on
-//! every port.
+//! The second harness against the software model and the main harness, in every cycle and on every
+//! port.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "code that the tests share fails the test that calls it"
+    reason = "a test that cannot go on fails, and so do its helper functions"
 )]
 
 use std::{
@@ -23,7 +23,7 @@ use atomik_trace::{CommandWriter, Error, Geometry, Random, Trace, run_model};
 use serde::Deserialize;
 use verilated_harness::{DESIGN, Inputs, Model, Outputs, RandomMode};
 
-/// The fields of the manifest that these tests use.
+/// The fields of the design's manifest that are used here.
 #[derive(Deserialize)]
 struct Manifest {
     name: String,
@@ -40,19 +40,19 @@ impl Manifest {
     }
 }
 
-/// The inputs of every cycle, and the outputs that the software model and the manifest require.
+/// The inputs of every cycle, and the expected outputs, from the software model and the manifest.
 struct Run {
     manifest: Manifest,
     inputs: Vec<Inputs>,
-    /// The cycles in which every output is low because of a reset.
+    /// The cycles in which all outputs are low because of a reset.
     low: Vec<Range<usize>>,
-    /// The responses, by the cycle in which they appear.
+    /// The responses, by the cycle in which they are due.
     due: BTreeMap<usize, Outputs>,
 }
 
 impl Run {
-    /// Two traces of `commands` commands, each after a reset; the second reset drops responses in
-    /// flight.
+    /// Two traces of `commands` commands, each after a reset. The second reset comes while
+    /// responses are in flight.
     fn new(commands: usize) -> Self {
         let mut run = Self {
             manifest: Manifest::read(),
@@ -64,7 +64,7 @@ impl Run {
         run.trace(1, commands);
         assert!(
             run.due.keys().next_back() > Some(&run.inputs.len()),
-            "nothing is in flight"
+            "no response is in flight"
         );
         run.reset();
         run.trace(2, commands);
@@ -75,8 +75,8 @@ impl Run {
         run
     }
 
-    /// Three cycles of reset, then the cycles that the memories take to clear. A command is offered
-    /// in each of them.
+    /// Three cycles of reset, then the cycles until the memories are cleared, with a command
+    /// offered in each.
     fn reset(&mut self) {
         const CYCLES: usize = 3;
         let first = self.inputs.len();
@@ -96,7 +96,7 @@ impl Run {
         self.due.split_off(&(first + 1));
     }
 
-    /// The trace of `atomik trace random` for `seed`, and the responses of `atomik model run`.
+    /// Adds the trace of `atomik trace random` for `seed`, and the responses of `atomik model run`.
     fn trace(&mut self, seed: u64, commands: usize) {
         let Manifest {
             width,
@@ -120,7 +120,7 @@ impl Run {
         let mut cycles = trace.cycles().unwrap();
         while let Some(commands) = cycles.next_cycle().unwrap() {
             let [command] = commands else {
-                panic!("one lane takes one command per cycle")
+                panic!("a single lane has one command per cycle")
             };
             self.inputs
                 .resize(first + command.cycle as usize, Inputs::default());
@@ -147,7 +147,7 @@ impl Run {
         .unwrap();
     }
 
-    /// The outputs that `cycle` must show; `None` for the first, which no clock edge has reset yet.
+    /// The expected outputs in cycle `cycle`; `None` in the first, before any clock edge.
     fn expected(&self, cycle: usize) -> Option<Outputs> {
         if cycle == 0 {
             None
@@ -183,7 +183,7 @@ impl Run {
 }
 
 #[test]
-fn every_port_is_as_the_software_model_says_in_every_cycle_whatever_the_start_values() {
+fn every_port_matches_the_software_model_in_every_cycle_for_any_initial_values() {
     let run = Run::new(20_000);
     for start in [
         RandomMode::AllZeros,
@@ -191,19 +191,19 @@ fn every_port_is_as_the_software_model_says_in_every_cycle_whatever_the_start_va
         RandomMode::Randomize,
     ] {
         let outputs = run.drive(&mut Model::new(start));
-        run.check(&format!("start values {start:?}"), &outputs);
+        run.check(&format!("initial values {start:?}"), &outputs);
     }
 }
 
-/// Without this, the test above could run from the same initial values three times.
+/// Ensures that the test above really uses three different sets of initial values.
 #[test]
-fn start_values_reach_the_registers() {
+fn initial_values_reach_the_registers() {
     let first = |start| Model::new(start).cycle(Inputs::default());
     assert_ne!(first(RandomMode::AllZeros), first(RandomMode::AllBits));
 }
 
 #[test]
-fn the_main_harness_answers_the_same_stimulus_alike() {
+fn the_main_harness_gives_the_same_responses() {
     let run = Run::new(5_000);
     let Manifest {
         ref name,
@@ -270,7 +270,7 @@ fn the_waveform_shows_the_outputs_of_every_cycle() {
     run.check("waveform", &shown);
 }
 
-/// The outputs at time `2 n` for every cycle `n`, from a VCD file (IEEE 1364-2005, section 18).
+/// The outputs at time `2n` for every cycle `n`, from the format of IEEE 1364-2005, section 18.
 fn outputs_in_vcd(text: &str, cycles: usize) -> Vec<Outputs> {
     let mut ports: HashMap<&str, &str> = HashMap::new();
     let mut values: HashMap<&str, u64> = HashMap::new();
@@ -278,7 +278,7 @@ fn outputs_in_vcd(text: &str, cycles: usize) -> Vec<Outputs> {
     for line in text.lines() {
         let words: Vec<&str> = line.split_whitespace().collect();
         match words[..] {
-            // The top module's ports come before the signals of the modules in it.
+            // The top module's ports precede the signals of its submodules.
             ["$var", _, _, code, name, ..] => {
                 ports.entry(name).or_insert(code);
             }
@@ -309,7 +309,7 @@ fn fill(
 ) {
     if outputs.len() < cycles {
         let port = |name| values[ports[name]];
-        // Without a response the other ports are undefined, and the model reports 0.
+        // Without a response the other ports are undefined, and the model masks them.
         let valid = port("rsp_valid");
         let now = Outputs {
             ready: port("ready") as u8,

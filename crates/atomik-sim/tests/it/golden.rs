@@ -1,4 +1,4 @@
-//! The golden model's time: when responses and `ready` appear, written out by hand.
+//! The timing of the golden model: the cycles of responses and of `ready`, written out by hand.
 
 use atomik_algebra::Op;
 use atomik_sim::golden::{Golden, Timing};
@@ -65,7 +65,7 @@ fn ready_rises_clear_cycles_after_the_last_cycle_with_rst_high() {
 }
 
 #[test]
-fn a_response_comes_latency_cycles_after_its_command_and_sees_no_lane_of_its_own_cycle() {
+fn a_response_comes_latency_cycles_after_its_command_and_sees_only_earlier_cycles() {
     let cycles = [
         vec![reset()],
         idle(4),
@@ -94,7 +94,7 @@ fn a_response_comes_latency_cycles_after_its_command_and_sees_no_lane_of_its_own
 }
 
 #[test]
-fn a_reset_drops_what_is_in_flight_but_not_what_is_on_the_port() {
+fn a_reset_drops_responses_in_flight_but_not_the_one_on_the_port() {
     let read = || offers(vec![offer(0, Op::Read, 0, 0)]);
     let with_reset = Cycle {
         reset: true,
@@ -114,7 +114,8 @@ fn a_reset_drops_what_is_in_flight_but_not_what_is_on_the_port() {
         .filter(|(_, r)| r.1)
         .map(|(i, _)| i)
         .collect();
-    // The read of cycle 5 answers in cycle 8, in which rst is high; those of 6, 7 and 8 are gone.
+    // The response to the read in cycle 5 comes in cycle 8, in which rst is high; those to the
+    // reads in 6, 7 and 8 are dropped.
     assert_eq!(valid, [8, 15 + 3]);
 }
 

@@ -1,5 +1,5 @@
-//! Traces on the compiled RTL answer as on the software model, and a design that answers at the
-//! wrong time is found out.
+//! Traces on the compiled RTL get the responses of the software model, and responses at the wrong
+//! time are detected.
 
 use std::fmt::Write as _;
 
@@ -59,7 +59,7 @@ fn violation(dut: &Dut, text: &str) -> Violation {
 }
 
 #[test]
-fn random_traces_answer_as_on_the_model_in_data_and_cycle() {
+fn random_traces_match_the_model_in_data_and_cycle() {
     let builder = builder();
     for (width, depth, lanes) in [(8, 16, 2), (64, 1, 16), (64, 512, 1), (128, 4, 2)] {
         let dut = Dut::build(&builder, Config::new(width, depth, lanes).unwrap()).unwrap();
@@ -85,7 +85,7 @@ fn random_traces_answer_as_on_the_model_in_data_and_cycle() {
 }
 
 #[test]
-fn gaps_of_every_length_change_nothing_but_the_cycles() {
+fn gaps_of_any_length_change_only_the_cycles() {
     let dut = Dut::build(&builder(), config()).unwrap();
     let longest = u64::from(config().latency()) + MARGIN;
     let mut text = String::new();
@@ -93,8 +93,7 @@ fn gaps_of_every_length_change_nothing_but_the_cycles() {
     let huge = [CHUNK as u64 - 1, CHUNK as u64, 1_000_000_000_000_000_000];
     for (step, gap) in (0..longest + 5).chain(huge).enumerate() {
         let (addr, data) = (step % 3, step % 251);
-        // A read right behind an accumulate, so that there is something to get wrong when a gap is
-        // skipped.
+        // A read right after an accumulate, which a wrongly skipped gap could break.
         writeln!(
             text,
             r#"{{"op":"accum","addr":{addr},"data":{data},"cycle":{cycle}}}"#
@@ -117,15 +116,15 @@ fn gaps_of_every_length_change_nothing_but_the_cycles() {
 }
 
 #[test]
-fn a_trace_without_commands_has_no_answers() {
+fn a_trace_without_commands_has_no_responses() {
     let dut = Dut::build(&builder(), config()).unwrap();
     assert_eq!(on_rtl(&dut, &mut trace("")).unwrap(), []);
     assert_eq!(on_rtl(&dut, &mut trace("{\"op\":\"nop\"}\n")).unwrap(), []);
 }
 
 #[test]
-fn an_answer_that_is_missing_is_named_with_its_command_and_the_cycle_of_the_trace() {
-    // The answer 0x5a gets lost.
+fn a_missing_response_is_reported_with_its_command_and_cycle_in_the_trace() {
+    // The design drops the response 0x5a.
     let dut = planted(
         "assign rsp_valid = respond_rsp_valid;",
         "assign rsp_valid = respond_rsp_valid & (respond_rsp_data != 8'h5a);",
@@ -154,15 +153,16 @@ fn an_answer_that_is_missing_is_named_with_its_command_and_the_cycle_of_the_trac
     assert_eq!(
         found.to_string(),
         format!(
-            "cycle {}: rsp_valid expected 1, got 0 (the response to swap of address 3 in cycle 9001)",
+            "cycle {}: rsp_valid expected 1, got 0 \
+             (the response to swap of address 3 in cycle 9001)",
             9001 + config().latency()
         )
     );
 }
 
 #[test]
-fn an_answer_to_nothing_is_a_violation_even_after_the_last_command() {
-    // Every accumulate on lane 0 is answered as if it were a read.
+fn an_unexpected_response_is_a_violation_even_after_the_last_command() {
+    // The design responds to every accumulate on lane 0 as if it were a read.
     let dut = planted("is_read = cmd_op == 3'd3", "is_read = cmd_op == 3'd2");
     let found = violation(
         &dut,
@@ -181,7 +181,7 @@ fn an_answer_to_nothing_is_a_violation_even_after_the_last_command() {
 }
 
 #[test]
-fn ready_that_is_early_or_never_comes_is_a_violation() {
+fn an_early_or_missing_ready_is_a_violation() {
     let early = planted("assign ready = clear_ready;", "assign ready = 1'b1;");
     let found = violation(&early, "");
     assert_eq!((found.cycle, found.port), (Moment::AfterReset(1), "ready"));

@@ -1,4 +1,4 @@
-//! Stimulus, sequences and plans: what they promise without a simulator.
+//! Stimulus, sequences and plans, without a simulator.
 
 use atomik_sim::directed::Directed;
 use atomik_sim::golden::Timing;
@@ -24,7 +24,7 @@ fn records(stimulus: &mut impl Stimulus, cycles: usize) -> Vec<u64> {
     cmds
 }
 
-/// FNV-1a over the words.
+/// The FNV-1a hash of the words.
 fn fingerprint(words: &[u64]) -> u64 {
     words
         .iter()
@@ -54,7 +54,7 @@ fn the_same_seed_gives_the_same_stimulus_on_every_machine() {
     assert_eq!(seen, PINNED);
 }
 
-/// Recorded once; a change here means that recorded seeds no longer replay what they did.
+/// Recorded values. If one changes, old seeds no longer reproduce their stimulus.
 const PINNED: [(&str, u64); 6] = [
     ("mixed", 0x44f0_afd5_fa10_2bf1),
     ("hazard", 0x8310_4033_56f1_5c1c),
@@ -134,7 +134,7 @@ proptest! {
 }
 
 #[test]
-fn a_sequence_that_does_not_fit_is_refused_by_event() {
+fn the_error_for_a_sequence_that_does_not_fit_names_the_event() {
     let offer = |cycle, lane, op, addr, data: &str| Event {
         cycle,
         input: Input::Offer {
@@ -184,7 +184,7 @@ fn a_sequence_that_does_not_fit_is_refused_by_event() {
 }
 
 #[test]
-fn configurations_are_written_in_one_way() {
+fn configurations_have_exactly_one_notation() {
     let config = parse_config("w64 d512 l4").unwrap();
     assert_eq!(
         (config.width(), config.depth(), config.lanes()),

@@ -1,8 +1,8 @@
-//! Builds small designs with the real tools, runs them, and pins what the cache does when things go
-//! wrong.
+//! Builds small designs with the real tools, runs them, and checks the cache, also when builds
+//! fail.
 //!
-//! The designs are written here by hand (by a few lines of Rust), with the ports of a register file
-//! and a latency of one cycle, so that these tests need no generator.
+//! Most designs are written by a few lines of Rust here, with the ports of a register file and a
+//! latency of one cycle, independently of the generator.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -42,12 +42,12 @@ fn builder_in(cache: &Path) -> Builder {
     )
 }
 
-/// A cache that outlives the test run: for tests that only want a model.
+/// A builder with a cache that outlives the test run, for tests that only need a model.
 fn builder() -> Builder {
     builder_in(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("verilate-cache"))
 }
 
-/// A cache for one test, in which only the run-time library, which takes long, is there already.
+/// A cache for one test. It already holds the run-time library, which takes long to compile.
 fn cache_without_models() -> TempDir {
     let shared = builder();
     let layout = Layout::new(8, 2, 1).unwrap();
@@ -65,7 +65,7 @@ fn cache_without_models() -> TempDir {
     cache
 }
 
-/// Everything in a cache but its lock files, as paths below it.
+/// The relative paths of everything in a cache except its lock files.
 fn contents(cache: &Path) -> BTreeSet<PathBuf> {
     let mut found = BTreeSet::new();
     let mut open = vec![cache.to_path_buf()];
@@ -90,7 +90,7 @@ fn models(cache: &Path) -> Vec<PathBuf> {
 }
 
 /// A register file with a latency of one cycle: one memory per lane, and a base that `LOAD`, `SWAP`
-/// and `DRAIN` move.
+/// and `DRAIN` change.
 fn design(layout: Layout) -> Source {
     let (w, depth, lanes, a) = (
         layout.width(),
@@ -225,21 +225,21 @@ endmodule
     }
 }
 
-/// What a register file does, written from the description of the machine and not from the Verilog.
+/// A model of the register file, written from the specification, not from the Verilog.
 struct Expected {
     layout: Layout,
     reference: Vec<Vec<u64>>,
     delta: Vec<Vec<u64>>,
-    /// Cycles from a reset until ready.
+    /// Cycles from a reset until `ready` is high.
     clear: usize,
-    /// Cycles until ready; 0 is ready.
+    /// Cycles until `ready` is high; 0 if it is.
     wait: usize,
-    /// Responses under way, the next one first: as many as the latency has cycles.
+    /// The responses of the next cycles, as many as the latency.
     responses: VecDeque<Vec<u64>>,
 }
 
 impl Expected {
-    /// `clear` and `latency` are the figures that a manifest calls by these names.
+    /// `clear` and `latency` as in a manifest.
     fn new(layout: Layout, clear: usize, latency: usize) -> Self {
         let zero = vec![vec![0; layout.limbs()]; layout.depth()];
         let responses = vec![vec![0; layout.rsp_words()]; latency].into();
@@ -253,7 +253,7 @@ impl Expected {
         }
     }
 
-    /// The outputs of this cycle; then the rising edge.
+    /// Runs one cycle. Returns the outputs before the rising edge.
     fn cycle(&mut self, cmds: &[u64], index: usize) -> Vec<u64> {
         let ready = self.wait == 0;
         let mut now = self.responses.pop_front().unwrap();
@@ -302,7 +302,7 @@ impl Expected {
     }
 }
 
-/// Numbers that a seed decides (Marsaglia's xorshift64).
+/// Pseudo-random numbers (Marsaglia's xorshift64).
 struct Numbers(u64);
 
 impl Numbers {
@@ -314,8 +314,8 @@ impl Numbers {
     }
 }
 
-/// Commands for `cycles` cycles: a reset first, then every op on a few addresses, with another
-/// reset now and then.
+/// Commands for `cycles` cycles: first a reset, then every op on a few addresses, with occasional
+/// resets.
 fn stimulus(layout: &Layout, cycles: usize, seed: u64) -> Vec<u64> {
     let mut numbers = Numbers(seed);
     let mut cmds = vec![0; cycles * layout.cmd_words()];
@@ -349,15 +349,15 @@ fn run(model: &mut Model, cmds: &[u64]) -> Vec<u64> {
     rsps
 }
 
-/// Runs a design with a stimulus of every op, lane and reset, and compares every output in every
-/// cycle.
+/// Runs a design with a stimulus of all ops, on all lanes and with resets, and compares every
+/// output in every cycle.
 fn check(builder: &Builder, source: &Source, clear: usize, latency: usize) {
     let layout = source.layout;
     let built = builder.build(source, Options::default()).unwrap();
     let mut model = Model::load(&built, layout, 1, None).unwrap();
     let cycles = 3 * clear + 2000;
     let cmds = stimulus(&layout, cycles, 0x1234_5678_9abc_def1);
-    // Two calls, so that state has to carry over from one to the next.
+    // Two calls, because state must carry over from one to the next.
     let (first, second) = cmds.split_at(cycles / 3 * layout.cmd_words());
     let rsps = [run(&mut model, first), run(&mut model, second)].concat();
     assert_eq!(model.cycles(), cycles as u64);
@@ -366,7 +366,7 @@ fn check(builder: &Builder, source: &Source, clear: usize, latency: usize) {
     for cycle in 0..cycles {
         let want = expected.cycle(&cmds, cycle);
         let got = layout.response(&rsps, cycle);
-        // The outputs mean nothing before the first reset.
+        // Outputs are undefined before the first reset.
         if cycle > 0 {
             assert_eq!(got.words(), want, "{} cycle {cycle}", source.name);
         }
@@ -376,10 +376,9 @@ fn check(builder: &Builder, source: &Source, clear: usize, latency: usize) {
 }
 
 #[test]
-fn responses_are_those_of_the_machine_for_every_kind_of_port() {
+fn responses_match_the_model_for_every_kind_of_port() {
     let builder = builder();
-    // Ports of 1, 8, 16, 32 and 64 bits and of more, values across word borders, and no address
-    // port.
+    // Ports of 1, 8, 16, 32, 64 and more bits, values that straddle words, and no address port.
     for (width, depth, lanes) in [
         (64, 512, 1),
         (32, 1024, 3),
@@ -477,7 +476,7 @@ fn a_traced_model_gives_the_same_responses_and_writes_every_cycle() {
     }
     let changes: u64 = text.lines().filter(|line| line.starts_with('#')).count() as u64;
     assert_eq!(changes, 400, "one time for each half of each cycle");
-    // The waveform has the value that the response record has.
+    // The waveform and the response record agree.
     let answer = (0..200)
         .map(|c| layout.response(&with_waves, c).data()[0])
         .find(|&data| data != 0)
@@ -522,7 +521,7 @@ fn power_up_values_follow_the_seed_and_are_not_zero() {
         run(&mut model, &vec![0; layout.cmd_words()])
     };
     assert_eq!(first_outputs(1), first_outputs(1));
-    // Without a response the data are left out, and at power-up that is as random as the rest.
+    // Data is masked without a response, and at power-up `rsp_valid` is random too.
     let outputs: BTreeSet<Vec<u64>> = (0..32).map(first_outputs).collect();
     let data: BTreeSet<u64> = outputs.iter().map(|o| o[1]).filter(|&d| d != 0).collect();
     assert!(data.len() >= 4, "{outputs:x?}");
@@ -545,7 +544,7 @@ fn instances_of_one_library_do_not_disturb_each_other() {
     let together: Vec<Vec<u64>> = thread::scope(|scope| {
         let threads: Vec<_> = (1..=4)
             .map(|seed| {
-                // Made here, used there: a model may move between threads.
+                // Created in one thread, used in another: a model may move between threads.
                 let mut model = Model::load(&built, layout, seed, None).unwrap();
                 scope.spawn(move || {
                     let cmds = stimulus(&layout, 3000, seed);
@@ -600,7 +599,7 @@ fn buffers_of_the_wrong_length_are_refused_before_anything_runs() {
 }
 
 #[test]
-fn a_library_of_another_size_is_not_run() {
+fn a_library_of_another_size_is_refused() {
     let layout = Layout::new(64, 512, 1).unwrap();
     let built = builder()
         .build(&design(layout), Options::default())
@@ -615,7 +614,7 @@ fn a_library_of_another_size_is_not_run() {
 }
 
 #[test]
-fn the_bare_loop_runs_the_design_and_repeats_itself() {
+fn the_bare_loop_runs_the_design_and_is_reproducible() {
     let layout = Layout::new(64, 512, 1).unwrap();
     let built = builder()
         .build(&design(layout), Options::default())
@@ -635,11 +634,12 @@ fn the_bare_loop_runs_the_design_and_repeats_itself() {
 }
 
 #[test]
-fn a_design_that_never_settles_is_an_error_and_not_the_end_of_the_process() {
+fn a_design_that_never_settles_is_an_error_and_does_not_end_the_process() {
     let layout = Layout::new(64, 512, 1).unwrap();
     let mut source = design(layout);
-    // Oscillates as soon as lane 0 is offered a command.
-    let broken = "    wire loop_a = cmd_valid[0] & ~loop_b;\n    wire loop_b = ~(cmd_valid[0] & ~loop_a);\n\
+    // Oscillates as soon as lane 0 has a command.
+    let broken = "    wire loop_a = cmd_valid[0] & ~loop_b;\n\
+                 \x20   wire loop_b = ~(cmd_valid[0] & ~loop_a);\n\
                   \x20   always @(posedge clk) if (loop_a) clearing <= 1'b0;\nendmodule";
     source.verilog = source.verilog.replace("endmodule", broken);
     let options = Options {
@@ -663,7 +663,7 @@ fn a_design_that_never_settles_is_an_error_and_not_the_end_of_the_process() {
 }
 
 #[test]
-fn verilog_that_does_not_parse_shows_where_and_leaves_no_trace() {
+fn the_error_for_verilog_that_does_not_parse_shows_where_and_nothing_is_cached() {
     let cache = cache_without_models();
     let builder = builder_in(cache.path());
     let before = contents(cache.path());
@@ -709,13 +709,13 @@ fn a_warning_is_an_error_unless_it_is_allowed() {
     assert!(!builder.build(&source, allowed).unwrap().reused());
 }
 
-/// A compiler that says its version and then fails.
+/// A compiler that prints its version but fails otherwise.
 fn failing_compiler(dir: &Path) -> Tool {
     let script = dir.join("c++.sh");
     let text =
         "[ \"$1\" = --version ] && echo 'c++ 99.1' && exit\necho out of registers >&2\nexit 1\n";
     fs::write(&script, text).unwrap();
-    // The shell reads the script. To start a file that was just written may fail while other
+    // A shell reads the script, because executing a file that was just written can fail while other
     // threads start processes.
     let compiler = format!("/bin/sh {}", script.display());
     Search {
@@ -727,7 +727,7 @@ fn failing_compiler(dir: &Path) -> Tool {
 }
 
 #[test]
-fn a_compiler_that_fails_shows_its_message_and_leaves_no_trace() {
+fn the_error_of_a_failing_compiler_shows_its_output_and_nothing_is_cached() {
     let dir = TempDir::new().unwrap();
     let cache = dir.path().join("cache");
     let builder = Builder::new(
@@ -739,14 +739,17 @@ fn a_compiler_that_fails_shows_its_message_and_leaves_no_trace() {
         .build(&design(Layout::new(8, 2, 1).unwrap()), Options::default())
         .unwrap_err();
     assert!(
-        matches!(&error, BuildError::Compiler { message, .. } if message.contains("out of registers")),
+        matches!(
+            &error,
+            BuildError::Compiler { message, .. } if message.contains("out of registers")
+        ),
         "{error}"
     );
     assert_eq!(contents(&cache), BTreeSet::new());
 }
 
 #[test]
-fn a_model_is_built_once_and_again_when_anything_it_is_made_from_changes() {
+fn a_model_is_built_once_and_rebuilt_when_an_input_changes() {
     let cache = cache_without_models();
     let builder = builder_in(cache.path());
     let source = design(Layout::new(8, 2, 1).unwrap());
@@ -786,7 +789,7 @@ fn a_model_is_built_once_and_again_when_anything_it_is_made_from_changes() {
         .into();
     assert_eq!(dirs.len(), 3);
 
-    // With a compiler that fails in the place of the real one, only what is in the cache succeeds.
+    // With a failing compiler, only models in the cache are available.
     let mut compiler = builder.compiler().clone();
     compiler.path = "/bin/false".into();
     let rebuild = |verilator: Tool, compiler: Tool| {
@@ -823,7 +826,7 @@ fn a_damaged_entry_is_built_again() {
     let good = fs::read(&library).unwrap();
     let manifest = library.with_file_name("entry.json");
 
-    // Always a new file: the old one may still be mapped into this process.
+    // Write a new file, because the old one may still be mapped into this process.
     let replace = |bytes: &[u8]| {
         fs::remove_file(&library).unwrap();
         fs::write(&library, bytes).unwrap();
@@ -855,7 +858,7 @@ fn a_damaged_entry_is_built_again() {
 }
 
 #[test]
-fn what_an_interrupted_build_left_is_swept_and_a_running_one_is_not() {
+fn leftovers_of_an_interrupted_build_are_swept_but_a_running_build_is_not() {
     let cache = cache_without_models();
     let source = design(Layout::new(8, 2, 1).unwrap());
     let abandoned = cache
@@ -879,7 +882,7 @@ fn what_an_interrupted_build_left_is_swept_and_a_running_one_is_not() {
 }
 
 #[test]
-fn threads_that_build_at_once_share_one_result() {
+fn concurrent_threads_share_one_build() {
     let cache = cache_without_models();
     let source = design(Layout::new(16, 4, 1).unwrap());
     let barrier = Barrier::new(4);
@@ -908,12 +911,12 @@ fn threads_that_build_at_once_share_one_result() {
     assert_eq!(models(cache.path()).len(), 1);
 }
 
-/// The part of a child process in the test below.
+/// Runs in the child processes of the test below.
 #[test]
-#[ignore = "run by processes_that_build_at_once_share_one_result"]
+#[ignore = "run by concurrent_processes_share_one_build"]
 fn child_that_builds() {
     let cache =
-        PathBuf::from(std::env::var_os("ATOMIK_TEST_CACHE").expect("the parent names the cache"));
+        PathBuf::from(std::env::var_os("ATOMIK_TEST_CACHE").expect("the parent sets the variable"));
     let source = design(Layout::new(16, 8, 1).unwrap());
     let built = builder_in(&cache)
         .build(&source, Options::default())
@@ -923,8 +926,8 @@ fn child_that_builds() {
 }
 
 #[test]
-fn processes_that_build_at_once_share_one_result() {
-    // Nothing is there at first, so that they meet at the run-time library too.
+fn concurrent_processes_share_one_build() {
+    // The cache is empty, so they also compete for the run-time library.
     let cache = TempDir::new().unwrap();
     let children: Vec<_> = (0..3)
         .map(|_| {
@@ -959,7 +962,7 @@ fn processes_that_build_at_once_share_one_result() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_written_says_so() {
+fn the_error_for_a_read_only_cache_names_its_variable() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
@@ -973,7 +976,7 @@ fn a_cache_that_cannot_be_written_says_so() {
 }
 
 #[test]
-fn a_name_that_is_no_identifier_never_reaches_a_tool() {
+fn a_name_that_is_not_an_identifier_never_reaches_a_tool() {
     let cache = TempDir::new().unwrap();
     let mut source = design(Layout::new(8, 2, 1).unwrap());
     for name in ["", "--help", "a/b", "1x", "a b"] {
