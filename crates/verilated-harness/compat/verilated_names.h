@@ -1,4 +1,4 @@
-// Names that the crate `verilated` 0.1.2 uses and Verilator 5 no longer has, defined through current
+// Names that the crate `verilated` 0.1.2 uses and Verilator 5 no longer has, in terms of current
 // ones. Included before every C++ file of that crate (CXXFLAGS, see scripts/verilated-harness.sh).
 #ifndef VERILATED_NAMES_H
 #define VERILATED_NAMES_H
