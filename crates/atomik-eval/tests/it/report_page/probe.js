@@ -1,50 +1,70 @@
-// Looks at a report that stands in a frame and says what a reader would stumble over. The page itself stays as it is: no script could run in it.
+// Measures a report in a frame and lists the problems that a reader would notice. The page itself
+// is unchanged: no script can run in it.
 "use strict";
 
-// What is measured of one frame.
+// The measurements of one frame.
 function look(frame, fold) {
-  const view = frame.contentWindow, page = view.document, root = page.documentElement;
+  const view = frame.contentWindow,
+    page = view.document,
+    root = page.documentElement;
   const problems = new Map();
   const problem = (kind, text) => {
     if (!problems.has(kind)) problems.set(kind, []);
     problems.get(kind).push(text);
   };
-  const named = (element) =>
-    `<${element.localName}${element.id ? "#" + element.id : ""}${element.classList.length ? "." + [...element.classList].join(".") : ""}> ${element.textContent.trim().slice(0, 40)}`;
+  const named = (element) => {
+    const id = element.id ? "#" + element.id : "";
+    const classes = element.classList.length ? "." + [...element.classList].join(".") : "";
+    const text = element.textContent.trim().slice(0, 40);
+    return `<${element.localName}${id}${classes}> ${text}`;
+  };
   for (const details of page.querySelectorAll("details")) details.open = true;
   frame.style.height = root.scrollHeight + "px";
   const width = view.innerWidth;
 
-  // Nothing is wider than the page, unless it scrolls by itself.
-  if (root.scrollWidth > width) problem("page scrolls sideways", `${root.scrollWidth} px in ${width}`);
+  // Nothing is wider than the page, unless it has its own scroll bar.
+  if (root.scrollWidth > width)
+    problem("page scrolls sideways", `${root.scrollWidth} px in ${width}`);
   for (const element of page.body.querySelectorAll("*")) {
     if (element.closest(".scroll") && !element.matches(".scroll")) continue;
     if (element.closest("svg") && element.localName !== "svg") continue;
     const box = element.getBoundingClientRect();
-    if (box.width > 0 && (box.right > width + 1 || box.left < -1)) problem("beyond the page", `${named(element)}: ${box.left} to ${box.right}`);
+    if (box.width > 0 && (box.right > width + 1 || box.left < -1))
+      problem("beyond the page", `${named(element)}: ${box.left} to ${box.right}`);
     const style = view.getComputedStyle(element);
-    if (["hidden", "clip"].includes(style.overflowX) && element.localName !== "svg" && element.scrollWidth > element.clientWidth + 1) problem("cut off", named(element));
+    if (
+      ["hidden", "clip"].includes(style.overflowX) &&
+      element.localName !== "svg" &&
+      element.scrollWidth > element.clientWidth + 1
+    )
+      problem("cut off", named(element));
   }
 
-  // The names of rows stay when a table is scrolled.
+  // The names of rows stay visible when a table is scrolled.
   let scrollers = 0;
   for (const box of page.querySelectorAll(".scroll")) {
     if (box.scrollWidth <= box.clientWidth) continue;
     scrollers += 1;
     box.scrollLeft = 60;
     const name = box.querySelector("tbody th[scope=row]");
-    if (Math.abs(name.getBoundingClientRect().left - box.getBoundingClientRect().left) > 3) problem("names of rows scroll away", named(box));
-    if (name.getBoundingClientRect().width > box.clientWidth * 0.6) problem("names of rows leave no room", named(name));
+    if (Math.abs(name.getBoundingClientRect().left - box.getBoundingClientRect().left) > 3)
+      problem("names of rows scroll away", named(box));
+    if (name.getBoundingClientRect().width > box.clientWidth * 0.6)
+      problem("names of rows leave no room", named(name));
     box.scrollLeft = 0;
   }
 
   // Contrast (WCAG 2.2, 1.4.3 and 1.4.11).
   const colour = (text) => {
     const numbers = (text.match(/[\d.]+/g) || []).map(Number);
-    return text.startsWith("rgb") ? { rgb: numbers.slice(0, 3), alpha: numbers.length > 3 ? numbers[3] : 1 } : null;
+    return text.startsWith("rgb")
+      ? { rgb: numbers.slice(0, 3), alpha: numbers.length > 3 ? numbers[3] : 1 }
+      : null;
   };
   const luminance = (rgb) => {
-    const [r, g, b] = rgb.map((v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4));
+    const [r, g, b] = rgb.map((v) =>
+      v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4,
+    );
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const contrast = (a, b) => {
@@ -61,7 +81,7 @@ function look(frame, fold) {
     return dark ? [18, 18, 18] : [255, 255, 255];
   };
 
-  // Every line of every text, within what scrolls by itself.
+  // Every line of every text, clipped to its scroll container.
   const lines = [];
   const walker = page.createTreeWalker(page.body, view.NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node; node = walker.nextNode()) {
@@ -74,19 +94,39 @@ function look(frame, fold) {
     if (svg) size *= svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
     const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
     const seen = ink && ink.alpha === 1 ? contrast(ink.rgb, behind(element)) : 0;
-    if (seen < (large ? 3 : 4.5)) problem("contrast of text", `${seen.toFixed(2)}: ${named(element)}`);
+    if (seen < (large ? 3 : 4.5))
+      problem("contrast of text", `${seen.toFixed(2)}: ${named(element)}`);
     if (size < 9.5) problem("text too small", `${size.toFixed(1)} px: ${named(element)}`);
     const range = page.createRange();
     range.selectNodeContents(node);
     const clip = (element.closest(".scroll") || root).getBoundingClientRect();
     for (const box of range.getClientRects()) {
-      const [left, right] = [Math.max(box.left + 1, clip.left), Math.min(box.right - 1, clip.right)];
+      const [left, right] = [
+        Math.max(box.left + 1, clip.left),
+        Math.min(box.right - 1, clip.right),
+      ];
       const inset = box.height * 0.15;
-      if (right > left) lines.push({ left, right, top: box.top + inset, bottom: box.bottom - inset, node, element });
+      if (right > left)
+        lines.push({
+          left,
+          right,
+          top: box.top + inset,
+          bottom: box.bottom - inset,
+          node,
+          element,
+        });
       if (svg) {
         const frame = svg.getBoundingClientRect();
-        if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.top < frame.top - 2 || box.bottom > frame.bottom + 2)
-          problem("label outside its chart", `${named(element)} in ${svg.getAttribute("aria-labelledby")}`);
+        if (
+          box.left < frame.left - 1 ||
+          box.right > frame.right + 1 ||
+          box.top < frame.top - 2 ||
+          box.bottom > frame.bottom + 2
+        )
+          problem(
+            "label outside its chart",
+            `${named(element)} in ${svg.getAttribute("aria-labelledby")}`,
+          );
       }
     }
   }
@@ -99,38 +139,63 @@ function look(frame, fold) {
     }
   });
 
-  // Charts: what is drawn can be seen.
+  // Charts: every shape is visible.
   const charts = [];
   for (const svg of page.querySelectorAll("svg")) {
     const box = svg.getBoundingClientRect();
     const colours = new Set();
     for (const shape of svg.querySelectorAll("rect, circle, polygon, polyline, line")) {
       const style = view.getComputedStyle(shape);
-      const paint = [shape.getAttribute("fill"), shape.getAttribute("stroke")].filter((p) => p && p !== "none");
-      // A grid may be faint: it is not needed to read the figures.
+      const paint = [shape.getAttribute("fill"), shape.getAttribute("stroke")].filter(
+        (p) => p && p !== "none",
+      );
+      // A grid may be faint, because the figures can be read without it.
       if (paint.includes("var(--grid)")) continue;
       for (const text of [style.fill, style.stroke]) {
         if (text === "none") continue;
         const drawn = colour(text);
         const seen = drawn ? contrast(drawn.rgb, behind(svg)) : 0;
-        if (seen < 3) problem("contrast of a chart", `${seen.toFixed(2)}: ${text} (${paint}) in ${svg.getAttribute("aria-labelledby")}`);
+        if (seen < 3)
+          problem(
+            "contrast of a chart",
+            `${seen.toFixed(2)}: ${text} (${paint}) in ${svg.getAttribute("aria-labelledby")}`,
+          );
         const extent = shape.getBBox();
-        if (shape.localName !== "polyline" && extent.width >= 3 && extent.height >= 3 && drawn) colours.add(drawn.rgb.join());
+        if (shape.localName !== "polyline" && extent.width >= 3 && extent.height >= 3 && drawn)
+          colours.add(drawn.rgb.join());
       }
     }
-    charts.push({ left: box.left, top: box.top, right: box.right, bottom: box.bottom, colours: [...colours] });
+    charts.push({
+      left: box.left,
+      top: box.top,
+      right: box.right,
+      bottom: box.bottom,
+      colours: [...colours],
+    });
   }
 
-  const verdict = page.querySelector("h1 strong"), reason = page.querySelector(".reasons li");
+  const verdict = page.querySelector("h1 strong"),
+    reason = page.querySelector(".reasons li");
   const below = (element) => (element ? element.getBoundingClientRect().bottom : 0);
-  if (below(verdict) > fold) problem("verdict is not at the top", `${below(verdict)} of ${fold} px`);
-  if (reason && reason.getBoundingClientRect().top > fold) problem("reasons are not at the top", `${reason.getBoundingClientRect().top} of ${fold} px`);
+  if (below(verdict) > fold)
+    problem("verdict is not at the top", `${below(verdict)} of ${fold} px`);
+  if (reason && reason.getBoundingClientRect().top > fold)
+    problem("reasons are not at the top", `${reason.getBoundingClientRect().top} of ${fold} px`);
   return {
-    width, dark, scrollers, charts, lines: lines.length, height: root.scrollHeight,
+    width,
+    dark,
+    scrollers,
+    charts,
+    lines: lines.length,
+    height: root.scrollHeight,
     verdict: verdict.textContent,
-    background: (colour(view.getComputedStyle(page.body).backgroundColor) || { rgb: [] }).rgb.join(),
+    background: (
+      colour(view.getComputedStyle(page.body).backgroundColor) || { rgb: [] }
+    ).rgb.join(),
     requests: view.performance.getEntriesByType("resource").map((entry) => entry.name),
-    problems: [...problems].map(([kind, found]) => `${kind} (${found.length}): ${found.slice(0, 4).join("; ")}`),
+    problems: [...problems].map(
+      ([kind, found]) => `${kind} (${found.length}): ${found.slice(0, 4).join("; ")}`,
+    ),
   };
 }
 
