@@ -83,7 +83,8 @@ enum Source {
     #[command(after_help = VERSIONS_EXAMPLES)]
     Versions {
         /// Files or folders, oldest first
-        #[arg(value_name = "PATH", required = true, num_args = 2.., value_hint = ValueHint::AnyPath)]
+        #[arg(value_name = "PATH", required = true, num_args = 2..)]
+        #[arg(value_hint = ValueHint::AnyPath)]
         paths: Vec<PathBuf>,
         /// Form of a change
         #[arg(long = "as", value_enum, default_value_t = Form::Pages)]

@@ -47,16 +47,16 @@ pub enum Command {
     Generate(generate::Args),
     Fit(fit::Args),
     /// Run a trace through the compared systems on one simulated network
-    #[command(after_help = RUN_EXAMPLES, disable_help_flag = true)]
+    #[command(after_help = RUN_EXAMPLES, disable_help_flag = true, disable_version_flag = true)]
     Run(companion::Args),
     /// Measure how cost grows with history, nodes and keys
-    #[command(after_help = SCALE_EXAMPLES, disable_help_flag = true)]
+    #[command(after_help = SCALE_EXAMPLES, disable_help_flag = true, disable_version_flag = true)]
     Scale(companion::Args),
     /// Render the JSON of a review as a page or as tables
-    #[command(after_help = REPORT_EXAMPLES, disable_help_flag = true)]
+    #[command(after_help = REPORT_EXAMPLES, disable_help_flag = true, disable_version_flag = true)]
     Report(companion::Args),
     /// Fit, run, scale and report in one command
-    #[command(after_help = REVIEW_EXAMPLES, disable_help_flag = true)]
+    #[command(after_help = REVIEW_EXAMPLES, disable_help_flag = true, disable_version_flag = true)]
     Review(companion::Args),
 }
 

@@ -3,7 +3,7 @@ use std::process::{Child, Stdio};
 
 use crate::{Folder, Run, atomik, atomik_with, command, fine, refused};
 
-/// A simulated board, ended with the test.
+/// A simulated board that stops at the end of the test.
 struct Simulated {
     child: Child,
     port: String,
@@ -38,7 +38,7 @@ impl Drop for Simulated {
 }
 
 #[test]
-fn a_trace_on_a_board_prints_what_the_model_prints_and_can_be_gone_on_with() {
+fn a_trace_on_a_board_prints_the_responses_of_the_model_and_can_be_continued() {
     let board = Simulated::start();
     let args = ["trace", "random", "--lanes", "2", "--count", "200"];
     let trace = atomik(&args).out;
@@ -69,7 +69,7 @@ fn a_trace_on_a_board_prints_what_the_model_prints_and_can_be_gone_on_with() {
 }
 
 #[test]
-fn a_port_that_is_not_named_not_there_or_no_port_is_refused_with_the_next_step() {
+fn an_unnamed_missing_or_wrong_port_is_refused_with_the_next_step() {
     let unnamed = atomik(&["device", "info"]);
     assert_eq!(unnamed.status, 2);
     assert!(unnamed.err.contains("--port"), "{}", unnamed.err);

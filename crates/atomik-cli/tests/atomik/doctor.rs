@@ -33,7 +33,7 @@ fn every_tool_is_shown_with_its_version_and_where_it_was_found() {
 }
 
 #[test]
-fn without_tools_each_is_named_with_the_way_to_get_it_and_the_status_is_3() {
+fn without_tools_each_is_named_with_its_remedy_and_the_status_is_3() {
     let folder = Folder::new();
     let run = doctor(|command| {
         command.env("PATH", "").env("ATOMIK_ROOT", folder.path(""));
@@ -59,7 +59,7 @@ fn without_tools_each_is_named_with_the_way_to_get_it_and_the_status_is_3() {
 }
 
 #[test]
-fn what_needs_a_tool_that_is_missing_is_status_3_with_the_way_to_get_it() {
+fn a_command_without_its_tool_is_status_3_with_the_remedy() {
     let folder = Folder::new();
     let trace = folder.file("trace.jsonl", "");
     let plan = folder.file("plan.toml", super::regress::TINY);
@@ -84,7 +84,7 @@ fn what_needs_a_tool_that_is_missing_is_status_3_with_the_way_to_get_it() {
         );
         assert!(output.stdout.is_empty(), "{args:?}");
     }
-    // A bad input is found before a tool is looked for.
+    // The input is checked before the tools.
     fs::write(folder.path("trace.jsonl"), "oops\n").unwrap();
     let output = command(&["sim", "run", &trace])
         .env("PATH", "")

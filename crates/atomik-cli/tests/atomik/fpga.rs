@@ -1,4 +1,4 @@
-//! `atomik fpga` with scripts in the place of Yosys and nextpnr.
+//! `atomik fpga`, with scripts that stand in for Yosys and nextpnr.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::{Folder, Run, command};
 
 const REPORT: &str = include_str!("../../../atomik-fpga/tests/reports/ecp5.json");
 
-/// A register, and a memory whose output a table leads to it. The table has the delays `table`.
+/// A register fed by a memory through a LUT with the delays `table`.
 fn delays(table: &str) -> String {
     format!(
         r#"(DELAYFILE (CELL (CELLTYPE "top") (INSTANCE ) (DELAY (ABSOLUTE
@@ -87,7 +87,7 @@ const SMALL: [&str; 8] = [
 ];
 
 #[test]
-fn a_report_says_what_was_measured_and_what_was_computed() {
+fn a_report_distinguishes_measured_and_computed_figures() {
     let bench = Bench::new(TABLE);
     let run = bench.run(&[&["report"], &SMALL[..]].concat());
     assert_eq!(run.status, 0, "{}", run.err);
@@ -134,7 +134,7 @@ fn a_figure_that_does_not_cover_the_memory_is_marked() {
 }
 
 #[test]
-fn goals_are_shown_with_what_was_placed_and_count_only_when_they_must() {
+fn goals_are_shown_with_their_results_and_fail_the_run_only_if_strict() {
     let bench = Bench::new(TABLE);
     let goal = |mhz: u32| {
         format!(
@@ -182,7 +182,7 @@ fn a_sweep_writes_csv_json_and_a_plot() {
 }
 
 #[test]
-fn what_is_asked_for_wrongly_is_status_2_and_a_tool_that_fails_is_3() {
+fn bad_input_is_status_2_and_a_failing_tool_is_3() {
     let bench = Bench::new(TABLE);
     let mut wrong = SMALL;
     wrong[3] = "7";

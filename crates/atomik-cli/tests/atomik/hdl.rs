@@ -28,7 +28,7 @@ fn atomik_in(folder: &Path, args: &[&str]) -> Run {
 }
 
 #[test]
-fn generate_writes_a_design_with_what_describes_it_and_says_so() {
+fn generate_writes_a_design_with_its_manifest_and_prints_the_paths() {
     let folder = Folder::new();
     let out = folder.path("deep/down");
     let run = atomik(&[
@@ -82,7 +82,7 @@ fn the_command_in_a_manifest_writes_the_same_bytes_again() {
 }
 
 #[test]
-fn the_reference_configurations_are_those_that_are_checked_in() {
+fn the_reference_configurations_match_the_checked_in_files() {
     let folder = Folder::new();
     let run = atomik_in(&folder.path(""), &["hdl", "generate", "--reference"]);
     assert_eq!((run.status, run.err.as_str()), (0, ""));

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use crate::{Folder, Run, atomik};
 
-/// The commands that a help text lists, `help` apart.
+/// The commands that a help text lists, except `help`.
 fn listed(help: &str) -> Vec<String> {
     let Some((_, list)) = help.split_once("\nCommands:\n") else {
         return Vec::new();
@@ -15,7 +15,7 @@ fn listed(help: &str) -> Vec<String> {
         .collect()
 }
 
-/// Every command with its help, found by following the help from the top.
+/// Every command with its help, found by walking the help from the top.
 fn all_help() -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     let mut open = vec![Vec::new()];

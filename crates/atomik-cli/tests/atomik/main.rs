@@ -1,9 +1,9 @@
-//! The `atomik` command as a user meets it: the real binary, its outputs and its exit status.
+//! The `atomik` command as users run it: the real binary, its output and its exit status.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test that cannot go on fails"
+    reason = "a test that cannot continue fails"
 )]
 
 mod device;
@@ -25,7 +25,7 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-/// What a run of the binary gave.
+/// The result of running the binary.
 #[derive(Debug, PartialEq, Eq)]
 struct Run {
     status: i32,
@@ -33,7 +33,7 @@ struct Run {
     err: String,
 }
 
-/// The binary, with nothing of the user's own around it.
+/// The binary, independent of the user's environment.
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_atomik"));
     command
@@ -43,7 +43,7 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-/// Runs the binary with `input` on its standard input.
+/// Runs the binary with `input` on stdin.
 fn atomik_with(args: &[&str], input: impl Into<Vec<u8>>) -> Run {
     let mut child = command(args)
         .stdin(Stdio::piped())
@@ -53,7 +53,7 @@ fn atomik_with(args: &[&str], input: impl Into<Vec<u8>>) -> Run {
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.into();
-    // A child that stops early does not read everything, which is no error here.
+    // A child that stops early does not read all of its input; that is fine.
     let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
@@ -76,7 +76,7 @@ fn fine(out: &str) -> Run {
     }
 }
 
-/// A run that printed nothing but one message.
+/// A run that printed only one message.
 fn refused(status: i32, message: &str) -> Run {
     Run {
         status,
@@ -85,7 +85,7 @@ fn refused(status: i32, message: &str) -> Run {
     }
 }
 
-/// A folder with files in it, gone at the end.
+/// A temporary folder.
 struct Folder(TempDir);
 
 impl Folder {
@@ -97,7 +97,7 @@ impl Folder {
         self.0.path().join(name)
     }
 
-    /// Writes a file and gives its path.
+    /// Writes a file and returns its path.
     fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
         std::fs::write(&path, content).unwrap();

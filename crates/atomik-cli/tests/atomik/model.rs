@@ -26,7 +26,7 @@ const ANSWERS: &str = r#"{"op":"read","addr":3,"data":"0xff00","clean":true}
 "#;
 
 #[test]
-fn a_trace_in_a_file_is_answered_byte_for_byte() {
+fn the_responses_to_a_trace_in_a_file_are_exact() {
     let folder = Folder::new();
     let trace = folder.file("trace.jsonl", TRANSCRIPT);
     assert_eq!(
@@ -36,7 +36,7 @@ fn a_trace_in_a_file_is_answered_byte_for_byte() {
 }
 
 #[test]
-fn a_trace_on_the_standard_input_is_answered_the_same() {
+fn a_trace_on_stdin_has_the_same_responses() {
     assert_eq!(
         atomik_with(&["model", "run", "--width=16", "-"], TRANSCRIPT),
         fine(ANSWERS)
@@ -102,11 +102,11 @@ fn lanes_take_effect_in_their_order_after_the_read_of_lane_0() {
 }
 
 #[test]
-fn an_empty_trace_has_no_answers() {
+fn an_empty_trace_has_no_responses() {
     assert_eq!(atomik_with(&["model", "run", "-"], ""), fine(""));
 }
 
-/// Each kind of bad line, with a good line before it and one after.
+/// Each kind of bad line, between two good ones.
 #[test]
 fn every_kind_of_bad_line_ends_the_run_with_one_message_and_status_2() {
     let kinds: &[(&[u8], &str)] = &[
@@ -193,7 +193,7 @@ fn every_kind_of_bad_line_ends_the_run_with_one_message_and_status_2() {
 }
 
 #[test]
-fn a_bad_line_far_down_stops_the_run_before_any_output() {
+fn a_bad_line_at_the_end_stops_the_run_before_any_output() {
     let mut trace = "{\"op\":\"read\",\"addr\":0}\n".repeat(99_999);
     trace.push_str("{\"op\":\"read\",\"addr\":512}\n");
     let reason = "address 512 is outside the depth of 512; the last address is 511";
@@ -210,7 +210,7 @@ fn a_bad_line_far_down_stops_the_run_before_any_output() {
 }
 
 #[test]
-fn a_bad_line_is_said_before_the_input_ends() {
+fn a_bad_line_is_reported_before_the_input_ends() {
     let mut child = command(&["model", "run", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -234,7 +234,7 @@ fn a_bad_line_is_said_before_the_input_ends() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
+fn a_missing_file_is_named() {
     let run = atomik(&["model", "run", "no/such.jsonl"]);
     assert_eq!((run.status, run.out.as_str()), (2, ""));
     assert!(
@@ -245,7 +245,7 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
-fn impossible_register_files_are_a_wrong_use() {
+fn impossible_register_files_are_wrong_usage() {
     for (option, value, reason) in [
         (
             "--width",
@@ -297,7 +297,7 @@ fn a_depth_beyond_all_memory_is_refused() {
     assert!(err.contains("choose a smaller depth or width"), "{err}");
 }
 
-/// The peak of the resident memory of a process so far, in KiB; nothing once it has ended.
+/// The peak resident memory of a process in KiB, or `None` once it has ended.
 #[cfg(target_os = "linux")]
 fn peak_memory(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -305,8 +305,8 @@ fn peak_memory(pid: u32) -> Option<u64> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// The peak of the resident memory of `run -`, in KiB, for a random trace of `count` commands, and
-/// the bytes of its answers.
+/// The peak resident memory of `run -` in KiB for a random trace of `count` commands, and the size
+/// of its output in bytes.
 #[cfg(target_os = "linux")]
 fn peak_of(run: &str, geometry: &[&str], count: &str) -> (u64, usize) {
     let mut source = command(&[&["trace", "random", "--count", count], geometry].concat())
@@ -337,7 +337,7 @@ fn peak_of(run: &str, geometry: &[&str], count: &str) -> (u64, usize) {
 fn two_million_commands_run_in_constant_memory() {
     let (small, _) = peak_of("model", &["--lanes=4"], "100000");
     let (large, bytes) = peak_of("model", &["--lanes=4"], "2000000");
-    // Twenty times the trace, some 100 MB of it: the same few megabytes.
+    // Twenty times the trace, about 100 MB, takes the same few megabytes.
     assert!(bytes > 10_000_000, "{bytes} bytes of answers");
     assert!(large < 16 * 1024, "{large} KiB at the peak");
     assert!(
@@ -348,7 +348,7 @@ fn two_million_commands_run_in_constant_memory() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_rtl_runs_a_trace_in_constant_memory_too() {
+fn the_rtl_runs_a_trace_in_constant_memory() {
     let geometry = ["--width=8", "--depth=16", "--lanes=2"];
     let (small, _) = peak_of("sim", &geometry, "25000");
     let (large, bytes) = peak_of("sim", &geometry, "500000");

@@ -1,11 +1,11 @@
-//! What happens when nobody reads, or nothing can be written.
+//! Closed and full outputs.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
 use crate::{Folder, Run, command};
 
-/// Runs the binary with an output that is closed after its first line.
+/// Runs the binary and closes its stdout after the first line.
 fn head(args: &[&str]) -> Run {
     let mut child = command(args)
         .stdin(Stdio::null())

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::{Folder, Run, atomik, command};
 
-/// A plan that is over at once.
+/// A plan that runs in a moment.
 pub const TINY: &str = r#"
 name = "tiny"
 [[run]]
@@ -17,7 +17,7 @@ seeds = [1]
 cycles = 2000
 "#;
 
-/// A case that was recorded when a bug was in the design, and that no longer fails.
+/// A case recorded for a bug that is fixed, so it passes.
 pub const CASE: &str = r#"{
   "width": 8, "depth": 16, "lanes": 2, "seed": 1, "found": "w8_d16_l2/mixed/1",
   "mismatch": { "cycle": 14, "port": "rsp_data", "expected": "0x51", "got": "0x50" },
@@ -69,7 +69,7 @@ fn a_regression_that_passes_ends_with_a_table_and_a_total() {
 }
 
 #[test]
-fn the_report_as_json_has_every_job_with_the_seed_and_the_cycles_that_were_asked_for() {
+fn the_json_report_has_every_job_with_the_requested_seed_and_cycles() {
     let folder = Folder::new();
     let plan = folder.file("tiny.toml", TINY);
     let run = atomik(&[
@@ -99,7 +99,7 @@ fn the_report_as_json_has_every_job_with_the_seed_and_the_cycles_that_were_asked
 }
 
 #[test]
-fn coverage_that_the_plan_gates_fails_it_when_a_bin_stays_empty() {
+fn gated_coverage_fails_the_run_if_a_bin_stays_empty() {
     let folder = Folder::new();
     let plan = folder.file("tiny.toml", format!("gate_coverage = true\n{TINY}"));
     let junit = folder.path("junit.xml");
@@ -118,7 +118,7 @@ fn coverage_that_the_plan_gates_fails_it_when_a_bin_stays_empty() {
 }
 
 #[test]
-fn a_plan_that_makes_no_sense_is_status_2_with_the_reason() {
+fn an_invalid_plan_is_status_2_with_the_reason() {
     let folder = Folder::new();
     let refused = |plan: &str, extra: &[&str], reason: &str| {
         let run = atomik(&[&["sim", "regress", plan], extra].concat());
@@ -151,7 +151,7 @@ fn a_plan_that_makes_no_sense_is_status_2_with_the_reason() {
 }
 
 #[test]
-fn outside_of_a_project_a_plan_must_be_named() {
+fn outside_a_project_a_plan_must_be_named() {
     let folder = Folder::new();
     let output = command(&["sim", "regress"])
         .current_dir(folder.path(""))
@@ -207,10 +207,10 @@ fn a_file_that_is_no_case_is_status_2() {
     }
 }
 
-/// A Verilator that plants a bug: bit 0 of an answer is wrong when the address was clean.
+/// A Verilator that plants a bug: bit 0 of a response is wrong if the address was clean.
 ///
-/// It stands before the real one and changes the Verilog that it is given. Its models have a cache
-/// of their own, as they are not those of the Verilog.
+/// It edits its input and passes it to the real one. Its models do not match the Verilog, so they
+/// have a separate cache.
 struct Planted {
     program: PathBuf,
     cache: PathBuf,
@@ -259,7 +259,7 @@ impl Planted {
 }
 
 #[test]
-fn a_planted_bug_is_found_recorded_replayed_and_gone_with_the_bug() {
+fn a_planted_bug_is_found_recorded_and_replayed_and_its_case_passes_without_it() {
     let folder = Folder::new();
     let planted = Planted::new(&folder);
     let plan = folder.file("tiny.toml", TINY);
@@ -298,7 +298,7 @@ fn a_planted_bug_is_found_recorded_replayed_and_gone_with_the_bug() {
         "{xml}"
     );
 
-    // One command that answers is enough to show it, and nothing else is left in the case.
+    // A single command with a response shows the bug, so the case is shrunk to it.
     let recorded: Value = serde_json::from_str(&fs::read_to_string(&case).unwrap()).unwrap();
     assert_eq!(
         recorded["events"].as_array().unwrap().len(),

@@ -11,7 +11,7 @@ fn repl(script: &str) -> Run {
 }
 
 #[test]
-fn words_are_answered_in_words_and_json_in_json() {
+fn words_get_words_and_json_gets_json() {
     assert_eq!(
         repl(concat!(
             "# a comment\n",
@@ -39,7 +39,7 @@ fn words_are_answered_in_words_and_json_in_json() {
 }
 
 #[test]
-fn undo_takes_back_changes_one_by_one() {
+fn undo_reverts_changes_one_by_one() {
     assert_eq!(
         repl(concat!(
             "load 1 5\naccum 1 3\nread 1\ndrain 1\n",
@@ -62,7 +62,7 @@ fn undo_takes_back_changes_one_by_one() {
 }
 
 #[test]
-fn show_lists_what_is_not_zero_and_reset_clears_it() {
+fn show_lists_nonzero_addresses_and_reset_clears_them() {
     assert_eq!(
         repl("accum 7 1\nload 2 2\naccum 5 5\naccum 5 5\nshow\nreset\nshow\nread 2\n"),
         fine(concat!(
@@ -79,7 +79,7 @@ fn show_lists_what_is_not_zero_and_reset_clears_it() {
 }
 
 #[test]
-fn with_a_depth_of_one_the_address_may_be_left_out() {
+fn with_a_depth_of_one_the_address_is_optional() {
     assert_eq!(
         atomik_with(
             &["model", "repl", "--width=8", "--depth=1"],
@@ -90,7 +90,7 @@ fn with_a_depth_of_one_the_address_may_be_left_out() {
 }
 
 #[test]
-fn the_first_mistake_in_a_script_ends_it_with_its_line() {
+fn the_first_error_in_a_script_ends_it_with_its_line_number() {
     for (line, reason) in [
         (
             "write 3 4",
@@ -160,7 +160,7 @@ fn help_names_every_command() {
 }
 
 #[test]
-fn an_answer_comes_before_the_next_line_is_asked_for() {
+fn a_response_is_printed_before_the_next_line_is_read() {
     let mut child = command(&["model", "repl"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

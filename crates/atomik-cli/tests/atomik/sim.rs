@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use crate::{Folder, Run, atomik, atomik_with, fine};
 
-/// The answers of `model run`, with the cycles that the trace says put at the end of each line.
+/// The responses of `model run`, with the cycle of its command at the end of each line.
 fn with_cycles(trace: &str, answers: &str) -> String {
     let mut cycles = Vec::new();
     let mut next = 0;
@@ -33,7 +33,7 @@ fn same_on_both(geometry: &[&str], trace: &str) {
 }
 
 #[test]
-fn a_random_trace_is_answered_as_by_the_model_byte_for_byte() {
+fn a_random_trace_has_the_responses_of_the_model_byte_for_byte() {
     for geometry in [
         ["--width=8", "--depth=16", "--lanes=2"],
         ["--width=64", "--depth=512", "--lanes=4"],
@@ -50,7 +50,7 @@ fn a_random_trace_is_answered_as_by_the_model_byte_for_byte() {
 }
 
 #[test]
-fn gaps_of_any_length_end_at_once() {
+fn gaps_of_any_length_are_skipped() {
     let trace = concat!(
         "{\"op\":\"load\",\"addr\":3,\"data\":\"0x51\",\"cycle\":1000000000000000000}\n",
         "{\"op\":\"accum\",\"addr\":3,\"data\":\"0x0f\"}\n",
@@ -64,7 +64,7 @@ fn gaps_of_any_length_end_at_once() {
 }
 
 #[test]
-fn a_bad_line_ends_the_run_before_any_answer() {
+fn a_bad_line_ends_the_run_before_any_response() {
     let trace = "{\"op\":\"read\",\"addr\":0}\n{\"op\":\"read\",\"addr\":512}\n";
     let reason = "address 512 is outside the depth of 512; the last address is 511";
     let run = atomik_with(&["sim", "run", "-"], trace);
@@ -140,7 +140,7 @@ fn a_difference_for_rtl_that_cannot_be_generated_is_status_2_and_says_what_can()
 }
 
 #[test]
-fn bench_measures_what_it_is_told_to_and_says_how() {
+fn bench_measures_the_given_configurations_and_reports_the_method() {
     let options = ["sim", "bench", "--cycles=4096", "--turns=1"];
     let run = atomik(&[&options[..], &["w8 d16 l2", "w64 d1 l16"]].concat());
     assert_eq!((run.status, run.err.as_str()), (0, ""));

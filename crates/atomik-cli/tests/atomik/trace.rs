@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{Folder, Run, atomik, atomik_with, fine};
 
 #[test]
-fn diff_prints_the_trace_and_says_what_it_needs() {
+fn diff_prints_the_trace_and_the_options_to_run_it() {
     let folder = Folder::new();
     let old = folder.file("old", b"hello world");
     let new = folder.file("new", b"hello, world!");
@@ -37,7 +37,7 @@ fn diff_prints_the_trace_and_says_what_it_needs() {
 }
 
 #[test]
-fn diff_checked_on_the_model_gives_the_new_file() {
+fn diff_checked_on_the_model_yields_the_new_file() {
     let folder = Folder::new();
     let old = folder.file("old", vec![0x55; 1000]);
     let new = folder.file("new", (0..777).map(|i| (i % 251) as u8).collect::<Vec<_>>());
@@ -91,7 +91,7 @@ fn diff_refuses_what_it_cannot_do_with_status_2() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn diff_takes_pipes() {
+fn diff_accepts_pipes() {
     let folder = Folder::new();
     let old = folder.file("old", b"one");
     let run = atomik_with(
@@ -110,7 +110,7 @@ fn diff_takes_pipes() {
 }
 
 #[test]
-fn random_prints_a_trace_that_the_model_takes() {
+fn random_prints_a_trace_that_the_model_accepts() {
     let geometry = ["--width=20", "--depth=8", "--lanes=2"];
     let random = |seed: &str| {
         let args = [
