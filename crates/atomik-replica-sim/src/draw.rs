@@ -30,6 +30,15 @@ impl Draw {
         from + self.below(to - from + 1)
     }
 
+    /// 0 in half of the cases, otherwise one of `1..=most`.
+    pub(crate) fn perhaps(&mut self, most: u64) -> u64 {
+        if self.percent(50) {
+            0
+        } else {
+            self.between(1, most)
+        }
+    }
+
     /// True with this probability in percent.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent

@@ -53,23 +53,16 @@ fn setup(draw: &mut Draw) -> Setup {
     } as usize;
     let words = [1, 1, 1, 2, 3][draw.index(5)];
     let view = [View::Raw, View::Raw, View::Flags, View::Cell][draw.index(4)];
-    let rare = |draw: &mut Draw, most: u64| {
-        if draw.percent(50) {
-            0
-        } else {
-            draw.between(1, most)
-        }
-    };
     let links = LinkConditions {
         // Sometimes almost nothing arrives, so that the comparisons at the end must repair it all.
         loss: if draw.percent(10) {
             draw.between(800, 1000)
         } else {
-            rare(draw, 400)
+            draw.perhaps(400)
         },
-        duplicates: rare(draw, 400),
+        duplicates: draw.perhaps(400),
         delay: draw.between(1, 60),
-        stragglers: rare(draw, 100),
+        stragglers: draw.perhaps(100),
     };
     Setup {
         seed: draw.word(),
@@ -105,26 +98,26 @@ struct Mix {
     checkpoints: bool,
     subscriptions: bool,
     crashes: u64,
+    /// Whether crashes may lose confirmed batches.
     losses: bool,
+    /// Whether crashes may leave a stale copy of the disk.
     stale_copies: bool,
     partitions: u64,
+    /// Whether partitions may cut only one direction.
     one_way: bool,
     retirements: u64,
-    wrong_notices: u64,
+    /// Notices that a peer is up or down, without a cause.
+    false_notices: u64,
+    /// Whether values have many bits set.
     wide: bool,
+    /// Whether one replica starts late.
     late: bool,
+    /// How many flags per word are used.
     flags: usize,
 }
 
 impl Mix {
     fn draw(draw: &mut Draw, setup: &Setup) -> Self {
-        let some = |draw: &mut Draw, most: u64| {
-            if draw.percent(50) {
-                0
-            } else {
-                draw.between(1, most)
-            }
-        };
         Self {
             operations: if setup.signed {
                 draw.between(3, 10)
@@ -137,17 +130,17 @@ impl Mix {
             undo: draw.percent(35),
             checkpoints: draw.percent(25),
             subscriptions: draw.percent(25),
-            crashes: some(draw, 5),
+            crashes: draw.perhaps(5),
             losses: draw.percent(50),
             stale_copies: draw.percent(20),
-            partitions: some(draw, 3),
+            partitions: draw.perhaps(3),
             one_way: draw.percent(30),
             retirements: if draw.percent(60) {
                 0
             } else {
                 draw.between(1, 2)
             },
-            wrong_notices: some(draw, 4),
+            false_notices: draw.perhaps(4),
             wide: draw.percent(20),
             late: draw.percent(15),
             flags: draw.between(1, 4) as usize,
@@ -202,7 +195,7 @@ impl Writer<'_> {
         for _ in 0..self.mix.retirements {
             self.retirement();
         }
-        for _ in 0..self.mix.wrong_notices {
+        for _ in 0..self.mix.false_notices {
             let (time, n, peer) = (self.time(), self.replica(), self.replica());
             if n != peer {
                 let up = self.draw.percent(50);
@@ -274,22 +267,17 @@ impl Writer<'_> {
 
     /// An operation, a batch or another local event.
     fn local(&mut self, n: usize) -> Step {
-        let mix = &self.mix;
-        let rare = [
-            (mix.undo, 35),
-            (mix.checkpoints, 15),
-            (mix.checkpoints, 10),
-            (mix.subscriptions, 10),
-        ];
-        for (kind, (enabled, percent)) in rare.into_iter().enumerate() {
-            if enabled && self.draw.percent(percent) {
-                return match kind {
-                    0 => Step::Undo(n, self.draw.below(7)),
-                    1 => Step::Checkpoint(n),
-                    2 => Step::DropCheckpoint(n, self.draw.index(3)),
-                    _ => Step::Subscribe(n, self.draw.percent(80)),
-                };
-            }
+        if self.mix.undo && self.draw.percent(35) {
+            return Step::Undo(n, self.draw.below(7));
+        }
+        if self.mix.checkpoints && self.draw.percent(15) {
+            return Step::Checkpoint(n);
+        }
+        if self.mix.checkpoints && self.draw.percent(10) {
+            return Step::DropCheckpoint(n, self.draw.index(3));
+        }
+        if self.mix.subscriptions && self.draw.percent(10) {
+            return Step::Subscribe(n, self.draw.percent(80));
         }
         let ops = if self.mix.batches && self.draw.percent(50) {
             self.draw.between(2, 5)

@@ -16,9 +16,9 @@ pub enum Memory {
     /// Nothing: it has a new disk.
     Lost,
     /// Everything except this many of the last batches, which storage confirmed before they were on
-    /// disk. The replica is told.
+    /// disk. The replica knows of the loss.
     Truncated(usize),
-    /// The same, but the replica is not told: a stale copy of the disk was restored.
+    /// The same, but the replica does not know: a stale copy of the disk was restored.
     StaleCopy(usize),
 }
 
@@ -178,13 +178,13 @@ impl fmt::Display for Step {
             Self::Start(n, Memory::Truncated(lost)) => {
                 write!(
                     f,
-                    "r{n} starts without its last {lost} batches, and is told"
+                    "r{n} starts without its last {lost} batches, and knows of it"
                 )
             }
             Self::Start(n, Memory::StaleCopy(lost)) => {
                 write!(
                     f,
-                    "r{n} starts from a copy {lost} batches old, and is not told"
+                    "r{n} starts from a copy {lost} batches old, without knowing"
                 )
             }
         }

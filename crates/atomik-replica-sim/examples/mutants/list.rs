@@ -214,7 +214,8 @@ pub const MUTANTS: &[Mutant] = &[
             "if false {",
         )],
         equivalent: Some(
-            "of two entries, one is the replica's own: nobody knows more of that than it does itself, and who knows as much leaves 0",
+            "one of the two entries is the replica's own: no other knows more of that than the \
+             replica itself, and one that knows as much leaves 0",
         ),
     },
     mutant(
@@ -237,7 +238,8 @@ pub const MUTANTS: &[Mutant] = &[
         name: "the digest's table keeps old ids",
         edits: &[("digest.rs", "                self.sketch.remove(id);\n", "")],
         equivalent: Some(
-            "cells that cannot be decoded are followed by a pass over everything, so replicas become the same, at a price that tests/replication.rs counts",
+            "cells that cannot be decoded are followed by a pass over the whole table, so replicas \
+             converge, at a price that tests/replication.rs counts",
         ),
     },
     mutant(
@@ -331,11 +333,7 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a loss of memory is looked for in what was not published",
-        &[(
-            "merge.rs",
-            "known == Some(self.origins.own()) {",
-            "false {",
-        )],
+        &[("merge.rs", "known == Some(self.origins.own()) {", "false {")],
     ),
     mutant(
         "who hears of its own retirement goes on",

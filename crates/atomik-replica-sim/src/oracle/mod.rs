@@ -5,13 +5,13 @@
 //! |---|---|
 //! | [`history`] | every change of every origin, and what its maker knew |
 //! | [`expected`] | one replica as it must be |
-//! | [`contents`], [`observe`] | what a replica holds: as data, and read off a replica |
+//! | [`contents`], [`observe`] | what a replica holds, and how that is read |
 //! | [`plan`] | what operations and undos must lead to |
 //! | [`entries`] | entries and states after every event |
 //! | [`notices`] | every notice, and that none is missing |
-//! | [`overlaps`], [`subscriptions`] | of these, overlaps, and what subscribers hear |
+//! | [`overlaps`], [`subscriptions`] | overlap reports, and notices to subscribers |
 //! | [`checkpoints`] | states at checkpoints |
-//! | [`restarts`], [`stale_copy`] | starts, crashes, and disks that were taken back |
+//! | [`restarts`], [`stale_copy`] | starts, crashes, and stale copies of disks |
 //! | [`convergence`] | the end of a run |
 
 mod checkpoints;

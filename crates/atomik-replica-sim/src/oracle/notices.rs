@@ -8,7 +8,7 @@ use super::history::History;
 use super::{overlaps, stale_copy, subscriptions};
 use crate::violation::{Check, Violation, ensure};
 
-/// What the notices of an event have told, for the statistics.
+/// Counts of what an event brought, for the report.
 #[derive(Default)]
 pub(crate) struct Observed {
     pub(crate) overlaps: u64,
@@ -19,8 +19,8 @@ pub(crate) struct Observed {
     pub(crate) merged: u64,
 }
 
-/// Notices that must not come from honest replicas; and that of a replica that has become another,
-/// which decides what it must hold.
+/// Checks the notices that honest replicas must never give. Moves what a replica has not published
+/// to its new origin if it reports that it has lost memory, since that decides what it must hold.
 pub(crate) fn check_identity(
     history: &mut History,
     expected: &mut ExpectedReplica,

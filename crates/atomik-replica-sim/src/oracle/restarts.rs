@@ -12,9 +12,9 @@ use crate::violation::{Check, ensure};
 pub(crate) struct Opening<'a> {
     /// The last batch on its disk.
     pub(crate) snapshot: Option<&'a Snapshot>,
-    /// It is told that its disk has everything it was ever told is stored.
+    /// The configuration says that its disk has everything that storage ever confirmed.
     pub(crate) kept_memory: bool,
-    /// Its disk is a stale copy, and others may know more of its origin.
+    /// Its disk is a stale copy, and others may hold later changes of its origin.
     pub(crate) stale: bool,
 }
 

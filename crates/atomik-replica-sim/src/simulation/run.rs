@@ -9,11 +9,11 @@ use crate::schedule::Schedule;
 use crate::setup::HORIZON;
 use crate::violation::{Check, Violation};
 
-/// Runs a schedule; with `traced`, the report or failure tells what happened.
+/// Runs a schedule; with `traced`, the report or failure has one line per event.
 ///
 /// # Errors
 ///
-/// [`Failure`] with the first invariant that does not hold. A panic of a replica is a failure, too.
+/// [`Failure`] with the first invariant that does not hold. A panic of a replica counts as one.
 pub fn run(schedule: &Schedule, traced: bool) -> Result<Report, Failure> {
     let mut world = World::new(schedule, traced);
     // After a panic only the time and the trace are used.
