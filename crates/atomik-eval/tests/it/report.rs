@@ -166,7 +166,10 @@ proptest! {
     /// name as it is.
     #[test]
     fn no_text_changes_what_the_page_is_made_of(
-        text in prop_oneof![Just(fixture::HOSTILE.to_owned()), "\\PC*[<>&\"'`=/a-z-]{1,40}[^ \\PC]"],
+        text in prop_oneof![
+            Just(fixture::HOSTILE.to_owned()),
+            "\\PC*[<>&\"'`=/a-z-]{1,40}[^ \\PC]",
+        ],
     ) {
         let review = fixture::sound();
         let plain = page(&fixture::with_every_string(&review, "plain")).unwrap();
@@ -206,7 +209,9 @@ proptest! {
             for (system, _) in systems.iter().zip(&least).filter(|(_, least)| **least) {
                 prop_assert!(metric.ranked && caveats(system).is_empty());
                 let value = metric.measure(system);
-                prop_assert!(whole.iter().any(|other| metric.measure(other).text() != value.text()));
+                prop_assert!(
+                    whole.iter().any(|other| metric.measure(other).text() != value.text())
+                );
                 for other in &whole {
                     let (a, b) = (value.number().unwrap(), metric.measure(other).number().unwrap());
                     prop_assert!(a <= b || metric.measure(other).text() == value.text());
@@ -328,7 +333,8 @@ fn all_forms_show_the_same_cells() {
             );
         }
         if name == "sound" {
-            let text = "10,000,000 operations in the history: would have taken about 47.0 min, more than the 5.00 min that it might";
+            let text = "10,000,000 operations in the history: would have taken about 47.0 min, \
+                more than the 5.00 min that it might";
             assert!(cells.iter().any(|cell| cell.contains(text)));
             assert!(terminal.contains(text) && markdown.contains(text));
         }

@@ -70,11 +70,14 @@ pub fn find() -> Option<PathBuf> {
     let required = std::env::var_os("ATOMIK_REQUIRE_BROWSER").is_some_and(|v| v == "1");
     assert!(
         found.is_some() || !required,
-        "ATOMIK_REQUIRE_BROWSER=1, and none of {names:?} is in PATH: install Chromium, or name one in ATOMIK_BROWSER"
+        "ATOMIK_REQUIRE_BROWSER=1, and none of {names:?} is on PATH: install Chromium, or name \
+            one in ATOMIK_BROWSER"
     );
     if found.is_none() {
         eprintln!(
-            "SKIPPED: the page was not looked at, because none of {names:?} is in PATH. Install Chromium, or name one in ATOMIK_BROWSER; ATOMIK_REQUIRE_BROWSER=1 makes this an error."
+            "SKIPPED: the page was not opened in a browser, because none of {names:?} is on PATH. \
+                Install Chromium, or name one in ATOMIK_BROWSER; ATOMIK_REQUIRE_BROWSER=1 \
+                makes this an error."
         );
     }
     found
@@ -89,11 +92,15 @@ pub fn look(browser: &Path, name: &str, page: &str, width: u32, height: u32) -> 
     let quoted = page.replace('&', "&amp;").replace('"', "&quot;");
     let frame = |scheme: &str| {
         format!(
-            "<iframe data-fold=\"{height}\" style=\"float:left;border:0;width:{width}px;height:{height}px;color-scheme:{scheme}\" srcdoc=\"{quoted}\"></iframe>"
+            "<iframe data-fold=\"{height}\" \
+                style=\"float:left;border:0;width:{width}px;height:{height}px;\
+                color-scheme:{scheme}\" srcdoc=\"{quoted}\"></iframe>"
         )
     };
     let outer = format!(
-        "<!DOCTYPE html><meta charset=\"utf-8\"><style>body{{margin:0;width:{}px}}pre{{clear:both}}</style>{}{}<pre id=\"findings\"></pre><script>{}</script>",
+        "<!DOCTYPE html><meta charset=\"utf-8\">\
+            <style>body{{margin:0;width:{}px}}pre{{clear:both}}</style>\
+            {}{}<pre id=\"findings\"></pre><script>{}</script>",
         2 * width,
         frame("light"),
         frame("dark"),

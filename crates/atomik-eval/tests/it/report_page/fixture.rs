@@ -11,25 +11,41 @@ use atomik_workload::fit::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wr
 use atomik_workload::workload::Class;
 
 /// What may not be taken for markup, nor break a line, a table or a quotation.
-pub const HOSTILE: &str = "</style></title><script>alert(1)</script><img src=https://example.org/x.png onerror=alert(2)> \"' & | ` * _ \\ 日本語";
+pub const HOSTILE: &str = "</style></title><script>alert(1)</script><img \
+    src=https://example.org/x.png onerror=alert(2)> \"' & | ` * _ \\ 日本語";
 
 /// A column with everything in order; `scale` sets its figures apart from others'.
 pub fn measure(name: &str, scale: f64) -> SystemFigures {
     SystemFigures {
         name: name.into(),
         library: format!("{} 1.2.3", name.to_lowercase()),
-        semantics: "Every node accepts writes at any time; nodes that can exchange messages come to hold the same state.".into(),
-        usage: "Batches of 64 operations, snapshot every 10,000 entries, as the README (Performance) advises.".into(),
+        semantics: "Every node accepts writes at any time; nodes that can exchange messages \
+            come to hold the same state."
+            .into(),
+        usage: "Batches of 64 operations, snapshot every 10,000 entries, as the README \
+            (Performance) advises."
+            .into(),
         proofs: "The merge is a join: checked by a model checker for 3 nodes.".into(),
-        command: format!("atomik eval run flights.jsonl --peers {} --nodes 3 --faults none --seed 7", name.to_lowercase()),
+        command: format!(
+            "atomik eval run flights.jsonl --systems {} --nodes 3 --faults none --seed 7",
+            name.to_lowercase()
+        ),
         seed: 7,
         inexpressible: vec![],
         submitted: 673_552,
         acknowledged: 673_552,
         uncertain: 0,
         latency: Latency {
-            virtual_us: Quantiles { median: 1_234.0 * scale, p99: 5_678.0 * scale, most: 90_123.0 * scale },
-            submit_cpu_ns: Quantiles { median: 850.0 * scale, p99: 4_200.0 * scale, most: 1e6 },
+            virtual_us: Quantiles {
+                median: 1_234.0 * scale,
+                p99: 5_678.0 * scale,
+                most: 90_123.0 * scale,
+            },
+            submit_cpu_ns: Quantiles {
+                median: 850.0 * scale,
+                p99: 4_200.0 * scale,
+                most: 1e6,
+            },
             total_cpu_ns: 3_456.0 * scale,
         },
         bandwidth: Bandwidth {
@@ -39,8 +55,17 @@ pub fn measure(name: &str, scale: f64) -> SystemFigures {
             wire_bytes_per_op: 95.02 * scale,
             messages_per_op: 0.0678 * scale,
         },
-        conflicts: Conflicts { compared: 4_043, not_judged: 3, ..Conflicts::default() },
-        rebuild: Rebuild { cpu_us: 45_600.0 * scale, bytes_read: (1_234_567.0 * scale) as u64, samples: 5, history: 673_552 },
+        conflicts: Conflicts {
+            compared: 4_043,
+            not_judged: 3,
+            ..Conflicts::default()
+        },
+        rebuild: Rebuild {
+            cpu_us: 45_600.0 * scale,
+            bytes_read: (1_234_567.0 * scale) as u64,
+            samples: 5,
+            history: 673_552,
+        },
         overhead: Overhead {
             value_bytes: 52_000,
             memory_bytes: Some((420_000.0 * scale) as u64),
@@ -107,7 +132,9 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
             key: "N14228".into(),
             meant: "true".into(),
             got: "false".into(),
-            why: "nodes 0 and 2 both turned it over within 1 s of each other, and the second meant what the first did".into(),
+            why: "nodes 0 and 2 both turned it over within 1 s of each other, and the second \
+                meant what the first did"
+                .into(),
         }],
         wrong_operations: 307,
         inexpressible: if class == Class::Text { 5 } else { 0 },
@@ -116,7 +143,9 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
         odd: (class == Class::Flag).then_some(2_031),
         elements: (class == Class::Set).then_some(17),
         verdict,
-        reasons: vec!["0.0456 % of the operations overlap within 1 min, over the limit of 0.01 %".into()],
+        reasons: vec![
+            "0.0456 % of the operations overlap within 1 min, over the limit of 0.01 %".into(),
+        ],
     }
 }
 
@@ -215,12 +244,21 @@ pub fn sound() -> Review {
             verdict: Verdict::FitsWithConditions,
             reasons: vec![
                 "One field, a flag: toggles are what xor does.".into(),
-                "0.0456 % of the operations overlap within 1 min; xor combines these silently unless each is looked at when it is reported.".into(),
+                "0.0456 % of the operations overlap within 1 min; xor combines these silently \
+                    unless each is looked at when it is reported."
+                    .into(),
             ],
             command: "atomik eval fit flights.jsonl".into(),
         },
         runs: vec![
-            run("none", systems(), vec![("loro".into(), "this build leaves it out (--features loro)".into())]),
+            run(
+                "none",
+                systems(),
+                vec![(
+                    "loro".into(),
+                    "this build leaves it out (--features loro)".into(),
+                )],
+            ),
             run("partition", parted, vec![]),
         ],
         scaling: vec![
