@@ -1,8 +1,8 @@
-//! A network and disks that do what they like, for short runs of one system: messages are lost,
-//! repeated and reordered, links fail, nodes crash between any two steps and keep what their disk
-//! had made durable. At the end all is well for long enough, and the system must be as it promises.
+//! A hostile network and disks, for short runs of one system: messages are lost, repeated and
+//! reordered, links fail, and nodes crash between any two steps, keeping what their disk had made
+//! durable. In the end all faults cease for long enough, and the system must keep its guarantees.
 
-// It is for tests alone; clippy knows that only of modules with `#[cfg(test)]` by itself.
+// For tests only; clippy recognises that only of modules with `#[cfg(test)]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use atomik_workload::workload::{Action, Class, Field, Scalar};
 
 pub(super) const LATENCY: Micros = 1000;
 
-/// How bad it gets: chances in 1000 at every step.
+/// The intensity of faults: probabilities per mille at every step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {
     pub(super) lose: u64,
@@ -38,9 +38,9 @@ pub(super) const ALL: Faults = Faults {
 struct Host {
     node: Option<Box<dyn Node>>,
     disk: Storage,
-    /// The files as they were when the last durable write was handed over.
+    /// The files at the time of the last durable write.
     durable: Files,
-    /// What is on its way to the disk, in order, with the files as they were then.
+    /// Writes in progress, in order, with the files at that time.
     writing: Vec<(atomik_arena::system::Persist, Arc<Files>)>,
     wake: Option<Micros>,
     /// Submitted here and not acknowledged.
@@ -50,7 +50,7 @@ struct Host {
 /// Seeded randomness.
 pub(super) struct Draws {
     pub(super) random: Xoshiro256PlusPlus,
-    /// How many operations were drawn.
+    /// Number of operations drawn.
     drawn: i64,
 }
 
@@ -135,9 +135,9 @@ pub(super) struct Run<'a> {
     cut: BTreeSet<(NodeId, NodeId)>,
     /// Every operation: node, key, field, action.
     pub(super) history: Vec<(NodeId, String, u16, Action)>,
-    /// Those that were acknowledged.
+    /// The acknowledged operations.
     pub(super) acknowledged: BTreeSet<OpId>,
-    /// Those whose node crashed before.
+    /// Operations whose node crashed before the acknowledgement.
     pub(super) uncertain: BTreeSet<OpId>,
 }
 
@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
         });
     }
 
-    /// One thing happens.
+    /// Performs one random step.
     pub(super) fn happen(&mut self, faults: Faults) {
         self.now += self.draws.below(LATENCY as usize) as Micros;
         let nodes = self.nodes.len();
@@ -278,7 +278,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The first writes become durable at once.
+    /// Makes the first writes durable immediately.
     fn sync(&mut self, node: NodeId, count: usize) {
         let place = &mut self.nodes[node];
         let mut tickets = Vec::new();
@@ -299,7 +299,7 @@ impl<'a> Run<'a> {
         place.writing.clear();
         place.wake = None;
         self.uncertain.extend(std::mem::take(&mut place.open));
-        // Who keeps files has closed them before they are as they were.
+        // A system that keeps files has closed them before they are restored.
         place.node = None;
         place.durable.restore(&place.disk.folder).unwrap();
         let opened = self.system.open(&self.setup, node, &place.disk).unwrap();
@@ -338,7 +338,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// All is well until all nodes know the same, and a while longer.
+    /// Runs without faults until all nodes agree, and a while longer.
     pub(super) fn heal(&mut self) {
         for (a, b) in std::mem::take(&mut self.cut) {
             if a < b {
@@ -395,7 +395,7 @@ impl<'a> Run<'a> {
         self.node(node).read(key, field).unwrap()
     }
 
-    /// What every node holds now, which must be the same, and what its disk alone gives back.
+    /// The contents of every node, which must be equal, and what its disk alone restores.
     pub(super) fn contents(&mut self) -> BTreeMap<(String, u16), Content> {
         let places: BTreeSet<(String, u16)> = self
             .history
@@ -434,8 +434,8 @@ impl<'a> Run<'a> {
         contents
     }
 
-    /// Random operations among random faults, which go on for a while when no operation comes that
-    /// would make up for what is lost, and then peace.
+    /// Random operations with random faults; the faults continue for a while after the last
+    /// operation, which could otherwise repair a loss; then a run without faults.
     pub(super) fn chaos(&mut self, operations: usize, faults: Faults, sets: bool) {
         while self.history.len() < operations {
             if self.draws.chance(300) {
@@ -467,15 +467,15 @@ impl<'a> Run<'a> {
             .map(|(id, (node, _, _, action))| (id as OpId, *node, action))
     }
 
-    /// Whether it is known of every operation of a field whether it counts.
+    /// Whether it is known of every operation of a field if it counts.
     pub(super) fn is_certain(&self, key: &str, field: u16) -> bool {
         self.on(key, field)
             .all(|(id, ..)| !self.uncertain.contains(&id))
     }
 }
 
-/// Toggles, additions and appended elements: what was acknowledged is there once, and nothing else
-/// but, perhaps, what is uncertain.
+/// Toggles, additions and appended elements: every acknowledged one counts exactly once, and
+/// nothing else except uncertain ones.
 pub(super) fn all_counts(
     system: &dyn System,
     classes: &[Class],
@@ -553,7 +553,7 @@ pub(super) fn all_counts(
     assert!(judged > 0, "nothing was certain: fewer faults");
 }
 
-/// Whatever is done, nodes come to be the same, and their disks give it back (which
+/// Whatever the operations, the nodes converge, and their disks restore the result (which
 /// [`Run::contents`] checks).
 pub(super) fn converges(system: &dyn System, classes: &[Class], seeds: std::ops::Range<u64>) {
     for seed in seeds {
@@ -563,7 +563,8 @@ pub(super) fn converges(system: &dyn System, classes: &[Class], seeds: std::ops:
     }
 }
 
-/// One after the other, each after all nodes know what was before: as [`Content::apply`] has it.
+/// One operation after the other, each after all nodes have applied the previous: the result is
+/// that of [`Content::apply`].
 pub(super) fn sequential(system: &dyn System, classes: &[Class], seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let mut run = Run::new(system, classes, 3, seed);

@@ -1,9 +1,9 @@
-//! What replicas that number their updates find out what they lack with: gaps in the numbers, what
-//! an update came after, and whom to compare with next.
+//! Anti-entropy for replicas that number their updates: gaps in the numbers, version vectors, and
+//! the next peer to compare with.
 
 use atomik_arena::system::{Micros, NodeId};
 
-/// The ranges above `upto` and up to `last` without the numbers that wait, which come in order.
+/// The gaps above `upto` and up to `last`, given the waiting numbers in order.
 pub(crate) fn gaps<'a>(
     upto: u64,
     waiting: impl IntoIterator<Item = &'a u64>,
@@ -23,7 +23,7 @@ pub(crate) fn gaps<'a>(
     gaps
 }
 
-/// The entries, but for a node's own, in which its version vector has grown since it last told it.
+/// The entries of a node's version vector that grew since it last announced them, except its own.
 pub(crate) fn grown(node: NodeId, now: &[u64], told: &[u64]) -> Vec<(u32, u64)> {
     (0..)
         .zip(now.iter().zip(told))
@@ -32,7 +32,7 @@ pub(crate) fn grown(node: NodeId, now: &[u64], told: &[u64]) -> Vec<(u32, u64)> 
         .collect()
 }
 
-/// A node's comparisons with its peers: one at every interval, each in its turn.
+/// A node's comparisons with its peers: one per interval, with each peer in turn.
 #[derive(Debug)]
 pub(crate) struct Rounds {
     node: NodeId,
@@ -42,7 +42,7 @@ pub(crate) struct Rounds {
 }
 
 impl Rounds {
-    /// None have been.
+    /// No comparison has been made.
     pub(crate) fn new(node: NodeId, interval: Micros) -> Self {
         Self {
             node,
@@ -52,13 +52,13 @@ impl Rounds {
         }
     }
 
-    /// Whom to compare with if it is time for that, of those that are up. Nobody at the start.
+    /// The peer to compare with, of those that are up, if a comparison is due. None at the start.
     pub(crate) fn due(&mut self, now: Micros, up: &[bool]) -> Option<NodeId> {
         if now < self.next {
             return None;
         }
         let nodes = up.len();
-        // Nodes do not compare in step.
+        // Staggered, so that the nodes do not compare in step.
         let phase = self.interval * self.node as u64 / nodes as u64;
         self.next = now - now % self.interval + self.interval + phase;
         let peer = (1..=nodes)
@@ -69,7 +69,7 @@ impl Rounds {
         Some(peer)
     }
 
-    /// When it is time for the next.
+    /// When the next comparison is due.
     pub(crate) fn next(&self) -> Micros {
         self.next
     }

@@ -1,8 +1,8 @@
-//! ATOMiK: a replica of `atomik-replica` at every node, signed, as `atomik-node` runs it.
+//! ATOMiK: a signed replica of `atomik-replica` at every node, as `atomik-node` runs it.
 //!
-//! A key's value holds all its fields side by side: a flag is a bit, a number 64 and two that tell
-//! what it is, a string its longest length. If a key's fields do not fit into a value together,
-//! every field is a key of its own.
+//! The value of a key holds all its fields side by side: a flag takes one bit, a number 64 plus two
+//! for its type, a string its maximum length. If a key's fields do not fit into one value, every
+//! field becomes a key of its own.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use atomik_arena::system::{
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field, Scalar};
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     [true, false]
         .map(|signed| Box::new(Atomik { signed }) as Box<dyn System>)
@@ -27,28 +27,34 @@ pub(crate) fn systems() -> Vec<Box<dyn System>> {
 }
 
 const MAX_BITS: usize = MAX_WORDS * 64;
-/// Two bits say what a register holds: nothing, a boolean, an integer, a string.
+/// Bits that encode a register's type: empty, boolean, integer or string.
 const TAG: usize = 2;
-/// Bits of a string's length.
+/// Bits that encode a string's length.
 const LENGTH: usize = 16;
-/// Separates a key from the number of its field where every field is a key of its own.
+/// Separates key and field number if every field is a key of its own.
 const SEPARATOR: u8 = 0xff;
 
 struct Atomik {
-    /// The other systems trust every node of their cluster; without signatures ours does, too.
+    /// The other systems trust every node of their cluster; the unsigned variant does so, too.
     signed: bool,
 }
 
-/// Cells of the digest: some 10,000 keys that differ are told apart in one exchange, for half a
-/// megabyte of memory. The library's default is ten times that, for keyspaces of millions. Beyond
-/// 100 nodes, where every node's digest is in the memory of this one program, a few hundred.
+/// Cells of the digest. 11,088 cells tell some 10,000 differing keys apart in one exchange, for
+/// half a megabyte of memory; the library's default is ten times as many, for keyspaces of
+/// millions. Above 100 nodes, whose digests all share the memory of this process, a few hundred
+/// must do.
 fn digest_cells(nodes: usize) -> usize {
     if nodes > 100 { 240 } else { 11_088 }
 }
 
-const SIGNED: &str = "Every frame is signed with ed25519, so no member can speak for another. A flush as soon as storage is free; a comparison of digests with one peer every \
-    sync interval, and when a link comes up (docs/replication.md). Numbers are put as old xor new. Integers take 66 bits, strings the length of the longest.";
-const UNSIGNED: &str = "As ATOMiK, without signatures: members trust each other, as those of the other systems do. The frames keep their format, with zeros for the signature.";
+const SIGNED: &str = "\
+    Every frame is signed with ed25519, so no member can impersonate another. A node flushes as \
+    soon as storage is free, and compares digests with one peer every sync interval and when a \
+    link comes up (docs/replication.md). Numbers are put as old xor new. Integers take 66 bits, \
+    strings their maximum length.";
+const UNSIGNED: &str = "\
+    As ATOMiK, without signatures: members trust each other, as those of the other systems do. The \
+    frame format is the same, with zeros for the signature.";
 
 impl System for Atomik {
     fn describe(&self) -> Description {
@@ -59,11 +65,18 @@ impl System for Atomik {
                 "ATOMiK unsigned"
             },
             library: format!("atomik-replica {}", env!("CARGO_PKG_VERSION")),
-            semantics: "Every node takes reads and writes by itself, also when cut off. Nodes that have exchanged their changes have the same bits. No order between nodes: \
-                concurrent changes of the same bits are combined by xor, into what perhaps nobody wrote; one of both writers is told. No linearizability, no compare-and-swap.",
+            semantics: "\
+                Every node accepts reads and writes on its own, even when it is cut off. Nodes \
+                that have exchanged their changes have the same bits. There is no order between \
+                nodes: concurrent changes of the same bits are combined by xor, possibly into a \
+                value that nobody wrote; one of the two writers is notified. No linearizability, \
+                no compare-and-swap.",
             usage: if self.signed { SIGNED } else { UNSIGNED },
-            proofs: "Every order of events of 2 replicas with 2 operations each and of 3 with one, with one crash, by stateright (crates/atomik-replica/tests/model_checking.rs); \
-                the rest by simulation (make soak). The Rust code is not proved.",
+            proofs: "\
+                Every order of events of 2 replicas with 2 operations each, and of 3 replicas with \
+                one each, with one crash, is checked with stateright \
+                (crates/atomik-replica/tests/model_checking.rs); the rest by simulation (make \
+                soak). The Rust code is not proved.",
         }
     }
 
@@ -125,7 +138,7 @@ impl System for Atomik {
     }
 }
 
-/// 256 bits that depend on these and nothing else.
+/// 256 bits that depend only on the arguments.
 fn seeded(seed: u64, purpose: u64, node: NodeId) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("atomik-eval seeds 1");
     for word in [seed, purpose, node as u64] {
@@ -138,7 +151,7 @@ fn halves(bytes: [u8; 32]) -> [[u8; 16]; 2] {
     [0, 16].map(|at| std::array::from_fn(|i| bytes[at + i]))
 }
 
-/// Bits that a field takes.
+/// Number of bits of a field.
 fn width(field: &Field) -> Result<usize, String> {
     let bits = match field.class {
         Class::Flag => 1,
@@ -149,25 +162,26 @@ fn width(field: &Field) -> Result<usize, String> {
             Some(universe) => universe.len(),
             None => {
                 return Err(format!(
-                    "a set without a closed universe of at most {MAX_BITS} elements has no fixed width"
+                    "a set has a fixed width only with a closed universe of at most {MAX_BITS} \
+                     elements"
                 ));
             }
         },
-        Class::List => return Err("a list grows; a value has a fixed width".into()),
-        Class::Text => return Err("text grows and shifts; a value has a fixed width".into()),
+        Class::List => return Err("a list grows, but a value has a fixed width".into()),
+        Class::Text => return Err("a text grows and shifts, but a value has a fixed width".into()),
     };
     if bits > MAX_BITS {
         return Err(format!(
-            "it takes {bits} bits; a value has {MAX_BITS} at most"
+            "the field takes {bits} bits; a value has at most {MAX_BITS}"
         ));
     }
     Ok(bits)
 }
 
-/// Where fields lie in values.
+/// The places of the fields in values.
 struct Layout {
     fields: Arc<[Field]>,
-    /// First bit and number of bits of each field; `None` if it cannot be expressed.
+    /// First bit and number of bits of each field; `None` if it is not expressible.
     places: Vec<Option<(usize, usize)>>,
     words: usize,
     /// Every field is a key of its own.
@@ -205,7 +219,7 @@ impl Layout {
     fn key(&self, key: &str, field: u16) -> Vec<u8> {
         let mut bytes = key.as_bytes().to_vec();
         if self.apart {
-            // No UTF-8 has this byte.
+            // This byte does not occur in UTF-8.
             bytes.push(SEPARATOR);
             bytes.extend_from_slice(&field.to_le_bytes());
         }
@@ -214,10 +228,10 @@ impl Layout {
 
     fn place(&self, field: u16) -> Result<(usize, usize), SystemError> {
         of_field(&self.places, field)?
-            .ok_or_else(|| SystemError::invariant(format!("field {field} cannot be expressed")))
+            .ok_or_else(|| SystemError::invariant(format!("field {field} is not expressible")))
     }
 
-    /// The fields of a key that have one of these bits.
+    /// The fields of a key that contain one of these bits.
     fn touched(&self, key: &[u8], bits: &Value) -> Vec<Conflict> {
         let (name, only) = match key.iter().position(|&byte| byte == SEPARATOR) {
             Some(end) => {
@@ -240,7 +254,7 @@ impl Layout {
             .collect()
     }
 
-    /// What an action changes, given the value that it finds.
+    /// The delta of an action on a value.
     fn delta(&self, field: u16, action: &Action, value: &Value) -> Result<Value, SystemError> {
         let (first, width) = self.place(field)?;
         let schema = &self.fields[usize::from(field)];
@@ -318,7 +332,7 @@ fn flip(words: &mut [u64], bit: usize) {
     words[bit / 64] ^= 1 << (bit % 64);
 }
 
-/// A counter or register as bits.
+/// Encodes a counter or register.
 fn encode(content: &Content, width: usize) -> Vec<u64> {
     let mut words = vec![0; width.div_ceil(64)];
     let mut put = |from: usize, bits: usize, word: u64| {
@@ -358,7 +372,7 @@ struct Member {
     next_tick: Micros,
     /// Operations that wait for a ticket, in order.
     waiting: VecDeque<(u64, OpId)>,
-    /// The highest ticket that an operation was ever told to wait for.
+    /// The highest ticket that an operation has waited for.
     newest: u64,
     durable: u64,
     bytes_read: u64,
@@ -383,7 +397,7 @@ impl Member {
         let outcome = self
             .replica
             .step(event, &mut self.effects)
-            .map_err(|error| SystemError::failed("a replica refuses", error))?;
+            .map_err(|error| SystemError::failed("stepping a replica", error))?;
         Ok(outcome.ticket)
     }
 
@@ -415,7 +429,7 @@ impl Member {
             }
             Notice::InSync { .. } => Ok(()),
             other => Err(SystemError::invariant(format!(
-                "node {} tells {other:?}",
+                "node {} sent an unexpected notice: {other:?}",
                 self.node
             ))),
         }
@@ -434,7 +448,8 @@ impl Node for Member {
             let found = self.replica.state(&key);
             let delta = self.layout.delta(op.field, op.action, &found)?;
             let ticket = self.step(Event::Op(&LocalOp::accum(&key, delta)))?;
-            // What changes nothing relies on what was there, which may not be durable yet.
+            // An operation without effect depends on the existing state, which may not be durable
+            // yet.
             self.newest = self.newest.max(ticket);
             self.waiting.push_back((self.newest, op.id));
         }
@@ -462,7 +477,7 @@ impl Node for Member {
             for peer in (0..self.nodes).filter(|&peer| peer != this) {
                 self.step(Event::PeerUp(peer_id(peer)))?;
             }
-            // Nodes do not all compare at one moment.
+            // Staggered, so that the nodes do not all compare at the same time.
             self.next_tick = now + self.interval * (self.node as u64 + 1) / self.nodes as u64;
         }
         if now >= self.next_tick {
@@ -560,7 +575,7 @@ mod tests {
     }
 
     proptest! {
-        /// With one writer, bits mean what the operations mean.
+        /// With one writer, the bits have the meaning of the operations.
         #[test]
         fn deltas_of_one_writer_do_what_the_actions_do(
             steps in prop::collection::vec(step(), 0..40),
@@ -596,7 +611,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_fixed_width_is_refused() {
+    fn fields_without_a_fixed_width_are_refused() {
         let refused: Vec<_> = atomik_arena::system::inexpressible(&Atomik { signed: true })
             .into_iter()
             .map(|(class, _)| class)

@@ -1,22 +1,22 @@
-//! One document of Automerge for all keys, a map at the root for each field.
+//! One document of Automerge for all keys, with a map per field at the root.
 //!
 //! | class | in the document |
 //! |---|---|
-//! | flag | map of the field: for each key and node a counter of that node's toggles; the flag is their sum's parity |
+//! | flag | map of the field: a counter of toggles per key and node; the flag is the parity of their sum |
 //! | register | map of the field: key → value |
-//! | counter | map of the field: for each key and node that node's counter; their sum |
+//! | counter | map of the field: a counter per key and node; the value is their sum |
 //! | set | map of the field: key and element → true |
 //! | list | map of the field: key → a list |
 //! | text | map of the field: key → a text |
 //!
-//! Two nodes that put an object, or a counter, under one key of a map at once have made two, of
-//! which one is seen. So each node has counters of its own, elements of sets stand side by side in
-//! the field's map, and what cannot be taken apart, lists and texts, is made by a change that is
-//! the same whoever makes it: with an actor that follows from field and key, at time 0, after the
-//! change that made the maps and nothing else. A document takes the same change once.
+//! Nodes that concurrently put an object or a counter under one key of a map create several, of
+//! which one is visible. Each node therefore has its own counters, and the elements of sets are
+//! entries of the field's map. Lists and texts, which cannot be split up, are created by a change
+//! that is the same on every node: with an actor derived from field and key, at time 0, depending
+//! only on the change that created the maps. A document applies the same change once.
 //!
-//! A `set` of a flag or a counter starts an *era*: the id of the operation that wrote the start
-//! value is its name, and counters are of one era each.
+//! A `set` of a flag or a counter starts an *era*, named by the id of the operation that wrote its
+//! start value. Every counter belongs to one era.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ use atomik_arena::system::{Description, NodeId, Setup, System, SystemError, of_f
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(AUTOMERGE)]
 }
@@ -45,26 +45,48 @@ fn describe() -> Description {
     Description {
         name: "Automerge",
         library: "automerge 0.12.0".into(),
-        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register one stays, the same everywhere; the other can be asked for \
-            (`get_all`), which nothing here does, so nothing is reported; an element that is inserted while another removes it stays, unless it was there before, because inserting it then writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
-        usage: "One document; every node starts from the same first change, which makes a map for each field, and lists and texts are made by changes with an actor, time and predecessor that all nodes derive alike (automerge.org, Modeling Data: setting up an initial document structure; \
-            Versioning: a change on the fly with hard-coded actor id and timestamp). A transaction for each batch; its changes are broadcast, as `save_after` gives them. The crate's sync protocol asks for a reliable in-order stream and finds what a peer lacks by Bloom filters, which have false positives (docs of module `sync`, `BloomFilter`); here whoever comes back \
-            sends hashes of each actor's latest changes, further back in doubling steps, and gets all changes that these do not depend on. Actor ids are new in every life. Changes are stored one by one, and the compacted document replaces them now and then (automerge.org, Storage: under the hood); here when they are as many bytes as the document. \
-            Native counters, one for each writer, because those that two nodes create under one key at once do not add up. Text is counted in Unicode code points (`TextEncoding::UnicodeCodePoint`), as in traces.",
-        proofs: "None known of the crate, whose tests have properties and fuzzed cases. Of algorithms of its kind, a replicated growable array and an increment-decrement counter, Gomes, Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong Eventual Consistency in Distributed Systems, 2017).",
+        semantics: "\
+            Strong eventual consistency: a node acknowledges on its own, and nodes that have \
+            applied the same updates have the same state. Concurrent toggles, additions, appended \
+            values and text edits all count; of two concurrent writes of one register one wins, \
+            the same everywhere; the other could be queried (`get_all`), which nothing here does, \
+            so nothing is reported; an element that is inserted while another node removes it \
+            stays, unless it was present before, because inserting it then writes nothing. Of two \
+            concurrent `set`s of a flag or counter, additions to the losing one are dropped.",
+        usage: "\
+            One document; every node starts from the same first change, which creates a map per \
+            field. Lists and texts are created by changes with an actor, time and predecessor that \
+            all nodes derive alike (automerge.org, Modeling Data: setting up an initial document \
+            structure; Versioning: a change on the fly with hard-coded actor id and timestamp). \
+            One transaction per batch; its changes are broadcast as `save_after` returns them. The \
+            crate's sync protocol requires a reliable in-order stream and finds what a peer lacks \
+            by Bloom filters, which have false positives (docs of module `sync`, `BloomFilter`); \
+            here a node that reconnects sends hashes of each actor's latest changes, further back \
+            in doubling steps, and gets all changes that these do not depend on. Actor ids are new \
+            in every incarnation. Changes are stored one by one, and the compacted document \
+            replaces them from time to time (automerge.org, Storage: under the hood); here when \
+            they have as many bytes as the document. Native counters, one per writer, because \
+            counters that two nodes concurrently create under one key do not add up. Text is \
+            counted in Unicode code points (`TextEncoding::UnicodeCodePoint`), as in traces.",
+        proofs: "\
+            None known of the crate, which has property tests and fuzzed cases. Of similar \
+            algorithms, a replicated growable array and an increment-decrement counter, Gomes, \
+            Kleppmann, Mulligan and Beresford prove convergence in Isabelle/HOL (Verifying Strong \
+            Eventual Consistency in Distributed Systems, 2017).",
     }
 }
 
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
 
-/// The actor of the first change. Actors of writers have eight bytes, those that make an object
+/// The actor of the first change. Actors of writers have eight bytes, those that create an object
 /// sixteen.
 const FIRST: [u8; 1] = [0];
 
-/// Beyond this a counter is not incremented but replaced, so that its sum does not overflow.
+/// Beyond this value a counter is replaced rather than incremented, so that its sum does not
+/// overflow.
 const LARGEST: u64 = 1 << 62;
 
-/// A field as the document has it.
+/// A field in the document.
 struct FieldMap {
     class: Class,
     map: ObjId,
@@ -105,7 +127,7 @@ impl From<DocumentError> for SystemError {
     }
 }
 
-/// A document with a map for each of so many fields, by the change that all nodes start from.
+/// A document with a map per field, created by the change from which all nodes start.
 fn first(fields: usize) -> Result<(Doc, Vec<ObjId>), AutomergeError> {
     let mut doc = Doc::new_with_encoding(ENCODING).with_actor(ActorId::from(&FIRST[..]));
     let mut change = doc.transaction();
@@ -132,7 +154,7 @@ impl Shared {
         })
     }
 
-    /// Makes the list or text of a key if it is not there, by the change that every node would
+    /// Creates the list or text of a key if it does not exist, by the change that every node would
     /// make.
     fn make(&mut self, key: &str, field: u16) -> Result<(), DocumentError> {
         let field_map = of_field(&self.field_maps, field)?;
@@ -158,7 +180,7 @@ impl Shared {
     }
 }
 
-/// The beginning of the names of all that belongs to a key, and to no other.
+/// The prefix of all names that belong to a key, and of no others.
 fn prefix(key: &str) -> String {
     format!("{}:{key}", key.len())
 }
@@ -170,7 +192,7 @@ fn object(doc: &impl ReadDoc, map: &ObjId, key: &str) -> Result<Option<ObjId>, A
     })
 }
 
-/// The value at the start of a key's era, and the beginning of the names of that era's counters.
+/// The value at the start of a key's era, and the prefix of the names of that era's counters.
 fn start(
     doc: &impl ReadDoc,
     map: &ObjId,
@@ -183,7 +205,7 @@ fn start(
     })
 }
 
-/// Writes a value even if it stands there already.
+/// Writes a value even if it is present already.
 fn replace(
     change: &mut impl Transactable,
     map: &ObjId,
@@ -246,7 +268,7 @@ fn add(
     }
 }
 
-/// Carries out an operation. The list or text is there.
+/// Applies an operation. The list or text exists already.
 fn act(
     change: &mut impl Transactable,
     field_map: &FieldMap,
@@ -320,7 +342,7 @@ impl Document for Shared {
     }
 
     fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {
-        // Changes stand one after the other; many at once are taken over faster.
+        // The changes are concatenated; applying many at once is faster.
         match updates {
             [update] => self.doc.load_incremental(update),
             _ => self.doc.load_incremental(&updates.concat()),
@@ -330,7 +352,7 @@ impl Document for Shared {
     }
 
     /// Hashes of each writer's latest change, the one before it, the second before that, and so on:
-    /// whoever is behind this node knows some of them.
+    /// a node that is behind knows some of them.
     fn vector(&self) -> Result<Vec<u8>, SystemError> {
         let mut writers: BTreeMap<ActorId, Vec<[u8; 32]>> = BTreeMap::new();
         for change in self.doc.get_changes_meta(&[]) {
@@ -377,7 +399,8 @@ impl Document for Shared {
 
 fn read(doc: &Doc, field_map: &FieldMap, key: &str) -> Result<Content, DocumentError> {
     let map = &field_map.map;
-    // The rest of the names in the field's map that begin so, with what is counted there.
+    // The remainders of all names in the field's map with this prefix, with the values of their
+    // counters.
     let named = |prefix: String| {
         doc.map_range(map, prefix.clone()..)
             .map_while(move |entry| {

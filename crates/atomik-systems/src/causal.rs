@@ -1,16 +1,16 @@
-//! Reliable causal broadcast: every batch of operations reaches every node exactly once, and after
-//! all that its origin had seen when it made it. This is what operation-based CRDTs ask of their
+//! Reliable causal broadcast: every batch of operations reaches every node exactly once, after all
+//! batches that its origin had seen when it made it. Operation-based CRDTs require this of their
 //! transport.
 //!
-//! Each origin numbers its batches from 1. What a node has of all origins is a version vector; a
-//! batch says which entries of its origin's vector have changed since that origin's batch before
-//! (Singhal and Kshemkalyani's way to keep vector timestamps short). A batch is stored before it is
-//! sent, and what was delivered from others is stored before anything that came after it. So
-//! whoever sees a batch may conclude that its origin holds all that the batch depends on, durably:
-//! dependencies are acknowledgements, too.
+//! Each origin numbers its batches from 1. The batches that a node has form a version vector. A
+//! batch lists the entries of its origin's vector that have changed since that origin's previous
+//! batch (Singhal and Kshemkalyani's technique for short vector timestamps). A batch is stored
+//! before it is sent, and batches delivered from others are stored before anything that came after
+//! them. A node that receives a batch may therefore conclude that its origin durably holds
+//! everything that the batch depends on: dependencies also serve as acknowledgements.
 //!
 //! Losses are found by gaps in the numbers, and by comparing version vectors: with one peer in turn
-//! at every interval, and with a peer whose link comes back. What is missing is asked for by
+//! at every interval, and with a peer whose link comes back. Missing batches are requested by
 //! number. A batch is forgotten when every node is known to hold it.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,26 +21,25 @@ use serde::{Deserialize, Serialize};
 use super::anti_entropy::{Rounds, gaps, grown};
 use atomik_arena::system::{Micros, NodeId, Out, Record, Setup, SystemError};
 
-/// Bytes of batches that one request is answered with; the rest is asked for when they have come.
+/// Bytes of batches in the answer to one request; the rest is requested when they have arrived.
 const ANSWER_BYTES: usize = if cfg!(test) { 200 } else { 256 << 10 };
 
-/// Batches that wait for others before them. Beyond that they are dropped, and asked for again when
-/// their turn comes.
+/// Limit of batches that wait for their predecessors. More are dropped, and requested again later.
 const MOST_WAITING: usize = 1 << 16;
 
-/// A payload whose turn has come, as it was given to [`Log::append`].
+/// A payload that is delivered, as it was passed to [`Log::append`].
 pub(crate) type Payload = Arc<[u8]>;
 
 /// First byte of the keys of stored batches.
 const BATCH: u8 = b'b';
 
-/// A batch as it is sent and stored.
+/// A batch, as it is sent and stored.
 #[derive(Serialize, Deserialize)]
 struct Batch<'a> {
     origin: u32,
     /// From 1, without gaps.
     number: u64,
-    /// Entries of the origin's version vector that grew since its batch before.
+    /// Entries of the origin's version vector that grew since its previous batch.
     after: Vec<(u32, u64)>,
     #[serde(borrow)]
     payload: &'a [u8],
@@ -48,17 +47,17 @@ struct Batch<'a> {
 
 #[derive(Serialize, Deserialize)]
 enum Message {
-    /// Encoded batches follow to the end.
+    /// Encoded batches follow up to the end of the message.
     Batches {
-        /// They answer a request; what is still missing may be asked for at once.
+        /// They answer a request; batches that are still missing may be requested immediately.
         answer: bool,
     },
-    /// What the sender holds durably.
+    /// The version vector that the sender holds durably.
     Have {
-        /// It answers another.
+        /// It answers another one.
         answer: bool,
-        /// The link has just come up: nothing is on its way, what is missing may be asked for at
-        /// once.
+        /// The link has just come up: nothing is in flight, and missing batches may be requested
+        /// immediately.
         fresh: bool,
         vector: Vec<u64>,
     },
@@ -66,19 +65,19 @@ enum Message {
     Ask(Vec<(u32, u64, u64)>),
 }
 
-/// What one origin made, as far as this node keeps it.
+/// The batches of one origin, as far as this node keeps them.
 #[derive(Debug, Default)]
 struct Line {
-    /// Batches that were delivered here: all up to this number.
+    /// All batches up to this number have been delivered here.
     delivered: u64,
-    /// Those that are durable here.
+    /// All batches up to this number are durable here.
     stored: u64,
-    /// Encoded batches, the last being number `delivered`. Own ones and those that some node may
-    /// still lack.
+    /// Encoded batches, the last being number `delivered`: own batches, and those that some node
+    /// may still lack.
     kept: VecDeque<Arc<[u8]>>,
-    /// Encoded batches that came too early, by number.
+    /// Encoded batches that arrived too early, by number.
     waiting: BTreeMap<u64, Arc<[u8]>>,
-    /// The highest number that is known to exist, and who is known to hold it.
+    /// The highest known number, and a node known to hold it.
     known: (u64, NodeId),
 }
 
@@ -89,19 +88,19 @@ pub(crate) struct Log {
     latency: Micros,
     interval: Micros,
     lines: Vec<Line>,
-    /// What each node holds durably, as far as it has said so.
+    /// The version vector that each node is known to hold durably.
     holds: Vec<Vec<u64>>,
     up: Vec<bool>,
-    /// The vector that this node's last batch came after.
+    /// The version vector at this node's last batch.
     told: Vec<u64>,
-    /// Records to be stored with the next flush.
+    /// Records for the next flush.
     records: Vec<Record>,
     rounds: Rounds,
     next_ask: Option<Micros>,
 }
 
 impl Log {
-    /// A log without batches.
+    /// An empty log.
     pub(crate) fn new(setup: &Setup, node: NodeId) -> Self {
         let nodes = setup.nodes;
         Self {
@@ -118,9 +117,9 @@ impl Log {
         }
     }
 
-    /// A log whose batches up to `covered` are part of a state that was stored, and which finds the
-    /// later ones in `records`, the stored batches of an earlier life. Gives those back that are
-    /// not covered, in causal order.
+    /// Opens a log whose batches up to `covered` are part of a stored state. `records` holds the
+    /// later ones, stored by an earlier incarnation. Also returns the batches that are not covered,
+    /// in causal order.
     ///
     /// # Errors
     ///
@@ -165,13 +164,13 @@ impl Log {
         key.first() == Some(&BATCH)
     }
 
-    /// What has been delivered here, of each origin.
+    /// The number of the last delivered batch of each origin.
     pub(crate) fn vector(&self) -> Vec<u64> {
         self.lines.iter().map(|line| line.delivered).collect()
     }
 
-    /// Numbers a payload of this node and puts it behind all that was delivered; it is sent when it
-    /// is stored.
+    /// Numbers a payload of this node as the successor of everything delivered. It is sent once
+    /// stored.
     ///
     /// # Errors
     ///
@@ -196,8 +195,8 @@ impl Log {
         Ok(())
     }
 
-    /// Records to be stored now, together; [`Log::stored`] must be called when they are durable,
-    /// and before the next flush.
+    /// The records to be stored now, together. Call [`Log::stored`] when they are durable, and
+    /// before the next flush.
     pub(crate) fn flush(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.records)
     }
@@ -207,8 +206,8 @@ impl Log {
         !self.records.is_empty()
     }
 
-    /// What was flushed is durable: own batches go to all peers that can be reached. `flushed` is
-    /// [`Log::vector`] at the flush.
+    /// Records that a flush is durable: sends own batches to all reachable peers. `flushed` is
+    /// [`Log::vector`] at the time of the flush.
     pub(crate) fn stored(&mut self, flushed: &[u64], out: &mut Out) -> Result<(), SystemError> {
         let own = &self.lines[self.node];
         let new = (flushed[self.node] - own.stored) as usize;
@@ -230,8 +229,8 @@ impl Log {
         Ok(())
     }
 
-    /// Numbers up to which every node holds the batches of each origin durably: their records may
-    /// go.
+    /// The numbers up to which every node durably holds the batches of each origin, so that their
+    /// records can be deleted.
     pub(crate) fn held_by_all(&self) -> Vec<u64> {
         (0..self.lines.len())
             .map(|origin| {
@@ -255,7 +254,7 @@ impl Log {
         Some(u64::from_be_bytes(number.try_into().ok()?))
     }
 
-    /// A message has come. Gives what can be delivered now, in order.
+    /// Receives a message. Returns the batches that can now be delivered, in order.
     ///
     /// # Errors
     ///
@@ -284,7 +283,7 @@ impl Log {
                         self.next_ask = None;
                         self.ask(now, out)?;
                     } else {
-                        // What is missing may be late, not lost.
+                        // What is missing may be late rather than lost.
                         self.ask_at(now + 2 * self.latency, out);
                     }
                 }
@@ -326,7 +325,7 @@ impl Log {
                 'all: for (origin, first, last) in ranges {
                     let line = self.line(origin)?;
                     let gone = line.delivered - line.kept.len() as u64;
-                    // Only what is durable leaves: of own batches, no others may have been seen.
+                    // Only durable batches are sent: no other node may see an own batch before.
                     for number in first.max(gone + 1)..=last.min(line.stored) {
                         let bytes = line.kept[(number - gone - 1) as usize].clone();
                         size += bytes.len();
@@ -347,7 +346,7 @@ impl Log {
         }
     }
 
-    /// A moment has come that was asked for, or the start.
+    /// Runs at the requested time, and at the start.
     ///
     /// # Errors
     ///
@@ -367,7 +366,7 @@ impl Log {
         Ok(())
     }
 
-    /// A link went up or down.
+    /// Records that a link went up or down.
     ///
     /// # Errors
     ///
@@ -387,7 +386,7 @@ impl Log {
 
     fn line(&mut self, origin: u32) -> Result<&mut Line, SystemError> {
         self.lines.get_mut(origin as usize).ok_or_else(|| {
-            SystemError::invariant(format!("a batch of node {origin}, which is not there"))
+            SystemError::invariant(format!("a batch of node {origin}, which does not exist"))
         })
     }
 
@@ -417,7 +416,7 @@ impl Log {
         Ok(())
     }
 
-    /// Delivers what waits and has all before it.
+    /// Delivers the waiting batches whose predecessors have all been delivered.
     fn deliver(&mut self) -> Result<Vec<Payload>, SystemError> {
         let mut delivered = Vec::new();
         loop {
@@ -462,7 +461,8 @@ impl Log {
         out.wake(at);
     }
 
-    /// Asks those who hold it for what is missing, and again later, in case that is lost.
+    /// Requests missing batches from a node that holds them, and repeats the request in case it is
+    /// lost.
     fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         let mut asked: BTreeMap<NodeId, Vec<(u32, u64, u64)>> = BTreeMap::new();
         for origin in 0..self.lines.len() {
@@ -509,7 +509,7 @@ impl Log {
         Ok(())
     }
 
-    /// Drops from memory what every node holds.
+    /// Drops batches from memory that every node holds.
     fn forget(&mut self) {
         let held = self.held_by_all();
         for (line, held) in self.lines.iter_mut().zip(held) {

@@ -1,7 +1,7 @@
-//! Event sourcing as the library `cqrs-es` does it, with its SQLite store: an aggregate for each
-//! key, a command for each operation, an event for each command.
+//! Event sourcing with the library `cqrs-es` and its SQLite store: an aggregate per key, a command
+//! per operation, an event per command.
 //!
-//! Node 0 runs the library; clients, subscribers and their copies of the log are those of the event
+//! Node 0 runs the library. Clients, subscribers and their copies of the log are those of the event
 //! log.
 
 use std::collections::BTreeMap;
@@ -29,16 +29,16 @@ use atomik_arena::system::{
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field};
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(CqrsEs {
         snapshots: SNAPSHOT_INTERVAL,
     })]
 }
 
-/// The column of `cqrs-es`.
+/// The system `cqrs-es`.
 struct CqrsEs {
-    /// After how many events of an aggregate, or of a stream in the copies, a snapshot is made.
+    /// Events of an aggregate, or of a stream in the copies, between two snapshots.
     snapshots: u64,
 }
 
@@ -51,11 +51,16 @@ impl System for CqrsEs {
                 rusqlite::version()
             ),
             semantics: SEMANTICS,
-            usage: "At the primary CqrsFramework over PersistedEventStore::new_snapshot_store, a snapshot after every 100 events of an aggregate (the example of its documentation, which \
-                    advises snapshots for aggregates of many events). An aggregate is a key. The library commits once a command; the connection is as sqlite_es::default_sqlite_pool makes it, where \
-                    WAL with synchronous=NORMAL does not sync at every commit, so all commits since the last fsync share the next. Commands are not put together \
-                    into one: sqlite-es 0.5 records a snapshot under the number of the last event of a commit, even if the snapshot ends before that. Payloads are JSON, as the store has it. Other \
-                    nodes: as \"Event log with snapshots\".",
+            usage: "\
+                The primary runs CqrsFramework over PersistedEventStore::new_snapshot_store, with \
+                a snapshot after every 100 events of an aggregate (the example of its \
+                documentation, which advises snapshots for aggregates of many events). An \
+                aggregate is a key. The library commits once per command. The connection is set up \
+                as sqlite_es::default_sqlite_pool does, where WAL with synchronous=NORMAL does not \
+                sync at every commit, so all commits since the last fsync share the next. Commands \
+                are not combined: sqlite-es 0.5 records a snapshot under the number of the last \
+                event of a commit, even if the snapshot ends before that. Payloads are JSON, as in \
+                the library's store. Other nodes: as \"Event log with snapshots\".",
             proofs: PROOFS,
         }
     }
@@ -78,7 +83,7 @@ impl System for CqrsEs {
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Key {
     fields: BTreeMap<u16, Content>,
-    /// The last operation of each client, by which a command is known that came before.
+    /// The last operation of each client, by which repeated commands are recognised.
     clients: BTreeMap<u32, OpId>,
 }
 
@@ -88,7 +93,7 @@ impl Key {
     }
 }
 
-/// A command: what a client wants to do to a field.
+/// A command: a client's operation on a field.
 struct Change {
     client: u32,
     op: OpId,
@@ -97,7 +102,7 @@ struct Change {
     action: Action,
 }
 
-/// An event: what a client did to a field.
+/// An event: a client's operation on a field.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Changed {
     client: u32,
@@ -152,8 +157,8 @@ impl Aggregate for Key {
     }
 
     fn apply(&mut self, event: Changed) {
-        // Once only: with cqrs-es 0.5 an event that a command writes to its sink is applied there,
-        // and again when a snapshot is made of the same aggregate.
+        // Only once: cqrs-es 0.5 applies an event that a command writes to its sink there, and
+        // again when it makes a snapshot of the same aggregate.
         if self.has(event.client, event.op) {
             return;
         }
@@ -165,8 +170,8 @@ impl Aggregate for Key {
     }
 }
 
-/// The library's store on the disk of node 0. A position in the log is SQLite's number of the row,
-/// which grows by one with each event, because none is ever deleted.
+/// The library's store on the disk of node 0. A position in the log is SQLite's row number, which
+/// grows by one with each event, because none is ever deleted.
 struct CqrsStore {
     runtime: Runtime,
     pool: Pool<Sqlite>,
@@ -174,7 +179,7 @@ struct CqrsStore {
     classes: Vec<Class>,
     folder: PathBuf,
     wal: WalGauge,
-    /// Events that were there when it was opened.
+    /// Number of events when it was opened.
     opened_with: i64,
 }
 
@@ -182,7 +187,7 @@ fn sql(error: sqlx::Error) -> SystemError {
     SystemError::failed("SQLite", error)
 }
 
-/// The tables, as sqlite-es's migrations have them.
+/// The tables of sqlite-es's migrations.
 const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS events (
         aggregate_type text NOT NULL,
@@ -203,20 +208,22 @@ const TABLES: &str = "
         PRIMARY KEY (aggregate_type, aggregate_id, last_sequence)
     ) STRICT;";
 
-/// Every aggregate, each found behind the one before in the primary key's index.
+/// Every aggregate, found through the primary key's index one after the other.
 const AGGREGATES: &str = "
     WITH RECURSIVE ids (id) AS (
         SELECT min(aggregate_id) FROM events WHERE aggregate_type = ?1
         UNION ALL
-        SELECT (SELECT min(aggregate_id) FROM events WHERE aggregate_type = ?1 AND aggregate_id > ids.id)
+        SELECT (SELECT min(aggregate_id) FROM events WHERE aggregate_type = ?1 \
+                AND aggregate_id > ids.id)
         FROM ids WHERE ids.id IS NOT NULL
     )
     SELECT id FROM ids WHERE id IS NOT NULL";
 
-/// Bytes of the snapshots, and of the events behind them among the first `?1`.
+/// Bytes of the snapshots, and of the events after them among the first `?1`.
 const READ_BYTES: &str = "
     SELECT (SELECT coalesce(sum(length(aggregate_id) + length(payload)), 0) FROM snapshots)
-         + (SELECT coalesce(sum(length(e.aggregate_id) + length(e.event_type) + length(e.event_version)
+         + (SELECT coalesce(sum(length(e.aggregate_id) + length(e.event_type) \
+                + length(e.event_version)
                 + length(e.payload) + length(e.metadata)), 0)
             FROM events e LEFT JOIN snapshots s USING (aggregate_type, aggregate_id)
             WHERE e.rowid <= ?1 AND e.sequence > coalesce(s.last_sequence, 0))";
@@ -232,9 +239,9 @@ impl CqrsStore {
             .build()
             .map_err(|error| SystemError::failed("starting a runtime", error))?;
         let file = folder.join("cqrs.sqlite");
-        // As sqlite_es::default_sqlite_pool, but: the simulated disk syncs; checkpoints are made
-        // where they can be counted; one connection, because there is one writer; nothing is done
-        // by the clock.
+        // As sqlite_es::default_sqlite_pool, except that the simulated disk syncs, checkpoints are
+        // made where they can be counted, there is one connection for the one writer, and nothing
+        // depends on the clock.
         let options = SqliteConnectOptions::new()
             .filename(&file)
             .create_if_missing(true)
@@ -281,7 +288,7 @@ impl CqrsStore {
     }
 }
 
-/// Loads every aggregate: from its snapshot and the events behind that.
+/// Loads every aggregate from its snapshot and the events after it.
 async fn recover(pool: &Pool<Sqlite>, interval: usize) -> Result<(i64, Recovered), SystemError> {
     let mut recovered = Recovered::default();
     let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
@@ -363,7 +370,8 @@ impl EventStore for CqrsStore {
                 .map_err(|error| SystemError::failed("SQLite counts to 2^63", error))
         };
         let rows = sqlx::query(
-            "SELECT aggregate_id, payload FROM events WHERE rowid > ?1 AND rowid <= ?2 ORDER BY rowid",
+            "SELECT aggregate_id, payload FROM events WHERE rowid > ?1 AND rowid <= ?2 \
+             ORDER BY rowid",
         )
         .bind(bound(after)?)
         .bind(bound(through)?)
@@ -402,8 +410,8 @@ impl EventStore for CqrsStore {
         if self.opened_with == 0 {
             return 0;
         }
-        // Asked here and not at opening, where it would count as time to have the state back. A
-        // store that answers nothing now fails at its next command.
+        // Queried here and not when opening, where it would count as time to restore the state. If
+        // the query fails, the next command fails as well.
         self.number(READ_BYTES, self.opened_with)
             .ok()
             .and_then(|bytes| u64::try_from(bytes).ok())
@@ -427,8 +435,8 @@ impl EventStore for CqrsStore {
 
 impl Drop for CqrsStore {
     fn drop(&mut self) {
-        // The connection lives in a thread of its own, which must be done with the file before
-        // somebody opens it again.
+        // The connection lives in a thread of its own, which must have closed the file before it is
+        // opened again.
         self.runtime.block_on(self.pool.close());
     }
 }

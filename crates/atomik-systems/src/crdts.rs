@@ -1,17 +1,17 @@
-//! The CRDTs of the crate `crdts`, one for each field of each key, replicated by their operations.
+//! The CRDTs of the crate `crdts`: one per field of each key, replicated by their operations.
 //!
 //! | class | CRDT | |
 //! |---|---|---|
-//! | flag | [`GCounter`] of toggles | the flag is on if their number is odd: toggles commute, so no two are lost in each other |
-//! | register | [`LWWReg`] | marked by (time, node), a Lamport clock for each register |
+//! | flag | [`GCounter`] of toggles | the flag is on if their number is odd; toggles commute, so none is lost |
+//! | register | [`LWWReg`] | marked by (time, node), with a Lamport clock per register |
 //! | counter | [`PNCounter`] | |
-//! | set | [`Orswot`] | of an addition and a concurrent removal the addition stays |
-//! | list | [`GList`] | elements carry who appended them and when, or equal ones at one place would be one |
+//! | set | [`Orswot`] | of an addition and a concurrent removal, the addition wins |
+//! | list | [`GList`] | elements carry their author and position, so that equal elements at one place stay distinct |
 //! | text | none | |
 //!
 //! A `set` of a flag or a counter starts an *era*: an [`LWWReg`] holds the value at its start, and
-//! toggles and additions count within the era in which they were made. Those of an era that has
-//! ended are overwritten with it. So the outcome is always one that some order of the operations
+//! toggles and additions count within the era in which they were made. When an era ends, they are
+//! overwritten with it. The outcome is therefore always one that some order of the operations
 //! explains.
 
 use std::collections::BTreeSet;
@@ -30,30 +30,30 @@ use atomik_arena::system::{
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field, Scalar};
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(Crdts)]
 }
 
-/// Bytes of stored batches after which the fields that they changed are stored, so that a restart
-/// need not apply them again.
+/// After this many bytes of stored batches, the changed fields are stored, so that a restart need
+/// not apply the batches again.
 const CHECKPOINT_BYTES: usize = if cfg!(test) { 500 } else { 128 << 10 };
 
-/// First bytes of the keys of what is stored beside batches.
+/// First bytes of the keys of records other than batches.
 const VALUE: u8 = b'k';
 const COVERED: u8 = b'v';
 
-/// Who acts: a node. A node takes the next free number (its own, and then a cluster's size further
-/// each time) when a counter of 64 bits is full.
+/// The author of an operation: a node. When its 64-bit counter is full, a node takes the next free
+/// number: its own plus a multiple of the cluster size.
 type Actor = u32;
 
-/// A Lamport clock, and the node to break ties.
+/// A Lamport clock, with the node as a tie-breaker.
 type Marker = (u64, Actor);
 
-/// An element of a list, with who appended it and how many elements the list had for it then.
+/// An element of a list, with the length of the list and the author when it was appended.
 type Element = (u64, Actor, Scalar);
 
-/// The state of one field of one key. What is large is boxed, so that flags stay small.
+/// The state of one field of one key. Large variants are boxed to keep flags small.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Value {
     Flag {
@@ -69,7 +69,7 @@ enum Value {
     List(GList<Element>),
 }
 
-/// An operation as it travels.
+/// An operation in a message.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Change {
     /// A toggle in the era before any `set`.
@@ -88,11 +88,11 @@ enum Change {
 }
 
 impl Change {
-    /// Whether whoever applies `self` need not apply `earlier`, the change of the same field by the
-    /// same node just before.
+    /// Whether `self` makes `earlier` redundant, the preceding change of the same field by the same
+    /// node.
     fn covers(&self, earlier: &Self) -> bool {
         match (self, earlier) {
-            // Dots count all of an actor's steps, so the later one says what the earlier did.
+            // A dot counts all of an actor's steps, so the later dot includes the earlier one.
             (Self::Toggle(a), Self::Toggle(b)) => a.actor == b.actor,
             (Self::ToggleSince(s, a), Self::ToggleSince(t, b)) => s == t && a.actor == b.actor,
             (Self::Add(a), Self::Add(b)) => same_count(a, b),
@@ -114,8 +114,8 @@ fn era<V>(start: Option<&LWWReg<V, Marker>>) -> Marker {
     start.map_or_else(Marker::default, |start| start.marker)
 }
 
-/// A marker above one that this node has seen: unique, because a node never forgets what it marked
-/// and sent.
+/// A marker above all that this node has seen. It is unique, because a node never forgets a marker
+/// that it has sent.
 fn above(seen: Marker, actor: Actor) -> Marker {
     (seen.0 + 1, actor)
 }
@@ -138,7 +138,7 @@ impl Value {
         })
     }
 
-    /// What an action means here and now.
+    /// The change that an action makes in this state.
     fn change(&self, action: &Action, node: Actor, nodes: u32) -> Option<Change> {
         Some(match (self, action) {
             (Self::Flag { start, toggles }, Action::Toggle) => {
@@ -167,7 +167,7 @@ impl Value {
                     _ => sum.dec_many(actor, steps),
                 };
                 let mut actor = node;
-                // No steps give the count so far.
+                // Zero steps return the current count.
                 while step(actor, 0).dot.counter.checked_add(steps).is_none() {
                     actor += nodes;
                 }
@@ -197,7 +197,7 @@ impl Value {
         })
     }
 
-    /// Causal delivery: the era that a change names has begun here, and may be over.
+    /// Delivery is causal: a change's era has begun here, and may be over.
     fn apply(&mut self, change: Change) {
         match (self, change) {
             (Self::Flag { start, toggles }, Change::Toggle(dot)) if start.is_none() => {
@@ -229,7 +229,7 @@ impl Value {
             (Self::Register(register), Change::SetRegister(set)) => register.apply(set),
             (Self::Set(set), Change::Member(op)) => set.apply(op),
             (Self::List(list), Change::Append(op)) => list.apply(op),
-            // Of an era that is over. All nodes have the same schema, so classes do not differ.
+            // Changes of an era that is over. All nodes share the schema, so classes never differ.
             _ => {}
         }
     }
@@ -272,20 +272,37 @@ impl System for Crdts {
         Description {
             name: "CRDT",
             library: "crdts 7.3.2".into(),
-            semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions and insertions all count; \
-                of an insertion and a concurrent removal the insertion stays; of two writes of one register the later by Lamport clock stays, and nothing is reported.",
-            usage: "Flags are GCounters of toggles (parity), registers LWWReg, counters PNCounter, sets Orswot with contexts derived from the read (crate README, `Good way to interact with CRDT's`), lists GList. \
-                Op-based: the operations of a node are delivered in its order (docs of `CmRDT::Op`) and causally (docs of module `list`: `use a causality barrier`), by a log with version vectors, \
-                retransmission and truncation. Operations of one batch that a later one covers are not sent. LWWReg markers are (Lamport time, node), because `M` must grow and be unique and wall-clock time diverges (docs of `LWWReg`). \
-                Batches are stored before they are sent; every 128 KiB of them the changed fields are stored.",
-            proofs: "None known. The crate's own quickcheck properties (test/{orswot,map,mvreg,list,glist}.rs, src/{lwwreg,pncounter,identifier,vclock}.rs): merges and operations commute, associate, are idempotent.",
+            semantics: "\
+                Strong eventual consistency: a node acknowledges on its own, and nodes that have \
+                applied the same updates have the same state. Concurrent toggles, additions and \
+                insertions all count; of an insertion and a concurrent removal, the insertion \
+                wins; of two writes of one register, the later by Lamport clock wins, and the \
+                other is lost without notice.",
+            usage: "\
+                Flags are GCounters of toggles (parity), registers LWWReg, counters PNCounter, \
+                sets Orswot with contexts derived from the read (crate README, `Good way to \
+                interact with CRDT's`), lists GList. Op-based: the operations of a node are \
+                delivered in its order (docs of `CmRDT::Op`) and causally (docs of module `list`: \
+                `use a causality barrier`), by a log with version vectors, retransmission and \
+                truncation. Operations that a later one of the same batch makes redundant are not \
+                sent. LWWReg markers are (Lamport time, node), because `M` must grow and be unique \
+                and wall-clock time diverges (docs of `LWWReg`). Batches are stored before they \
+                are sent; after every 128 KiB of batches the changed fields are stored.",
+            proofs: "\
+                None known. The crate has quickcheck properties \
+                (test/{orswot,map,mvreg,list,glist}.rs, \
+                src/{lwwreg,pncounter,identifier,vclock}.rs): merges and operations commute, \
+                associate and are idempotent.",
         }
     }
 
     fn expresses(&self, field: &Field) -> Result<(), String> {
         match Value::new(field.class) {
             Some(_) => Ok(()),
-            None => Err("crdts has no text type: its List walks from the front to find a position, and gives every character an identifier that grows with each insertion at one place".into()),
+            None => Err("\
+                 crdts has no text type: its List walks from the front to find a position, and \
+                 gives every character an identifier that grows with each insertion at one place"
+                .into()),
         }
     }
 
@@ -334,7 +351,7 @@ impl System for Crdts {
             ticket: 0,
             bytes_read,
         };
-        // Where deletion of batches goes on: before the first that is there.
+        // Deletion of batches resumes at the first existing one.
         for (origin, deleted) in replica.deleted.iter_mut().enumerate() {
             let first = storage.records.range(Log::key(origin, 0)..).next();
             if let Some((key, _)) = first
@@ -350,7 +367,7 @@ impl System for Crdts {
     }
 }
 
-/// The values of all fields of all keys, in the order in which keys came up.
+/// The values of all fields of all keys, in the order in which keys first appeared.
 #[derive(Debug, Default)]
 struct Values(IndexMap<Box<str>, Vec<(u16, Value)>, FixedState>);
 
@@ -361,7 +378,7 @@ impl Values {
         place.ok().map(|place| &fields[place].1)
     }
 
-    /// The value, made if it is not there, and the place of its key.
+    /// The value, created if it does not exist, and the index of its key.
     fn entry(&mut self, key: &str, field: u16, class: Class) -> Option<(usize, &mut Value)> {
         let index = match self.0.get_index_of(key) {
             Some(index) => index,
@@ -387,10 +404,10 @@ impl Values {
     }
 }
 
-/// What is being stored.
+/// The flush in progress.
 struct Writing {
     ticket: u64,
-    /// What had been delivered then.
+    /// The version vector delivered at that time.
     vector: Vec<u64>,
     acknowledged: Vec<OpId>,
 }
@@ -402,13 +419,13 @@ struct Replica {
     values: Values,
     /// Batches up to these numbers have no record any more.
     deleted: Vec<u64>,
-    /// Fields that changed since they were stored: place of the key, field.
+    /// Fields changed since they were last stored: index of the key, field.
     dirty: BTreeSet<(usize, u16)>,
-    /// Bytes of batches since fields were stored.
+    /// Bytes of batches since fields were last stored.
     tail: usize,
-    /// Changes made here that are in no batch yet: key, field, change.
+    /// Local changes not yet in a batch: key, field, change.
     pending: Vec<(usize, u16, Change)>,
-    /// The last of these for each field.
+    /// The index of the latest of these for each field.
     last: HashMap<(usize, u16), usize>,
     /// The operations that made them.
     submitted: Vec<OpId>,
@@ -436,8 +453,7 @@ impl Replica {
         of_field(&self.setup.fields, field).map(|field| field.class)
     }
 
-    /// Stores what has come meanwhile, if the disk is not busy with what came before: one batch for
-    /// each fsync.
+    /// Stores everything pending, unless the disk is busy: one batch per fsync.
     fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing.is_some() {
             return Ok(());
@@ -479,7 +495,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Adds the fields that have changed, and removes the batches that nobody needs any more.
+    /// Adds records of the changed fields, and removes batches that no node needs any more.
     fn checkpoint(&mut self, vector: &[u64], records: &mut Vec<Record>) -> Result<(), SystemError> {
         for (index, field) in std::mem::take(&mut self.dirty) {
             let Some((key, value)) = self
@@ -590,7 +606,7 @@ impl Node for Replica {
             .into_iter()
             .flat_map(u64::to_le_bytes)
             .collect();
-        // What is in no batch yet is known here alone.
+        // Changes not in a batch yet exist on this node only.
         if !self.pending.is_empty() {
             bytes.extend_from_slice(&self.node.to_le_bytes());
             bytes.extend_from_slice(&(self.pending.len() as u64).to_le_bytes());
@@ -656,11 +672,12 @@ mod tests {
                     panic!("{content:?}");
                 };
                 for element in (0..4).map(Scalar::Int) {
-                    let last = run
-                        .on(&key, field)
-                        .rfind(|(_, _, action)| {
-                            matches!(action, Action::Insert(of) | Action::Remove(of) if *of == element)
-                        });
+                    let last = run.on(&key, field).rfind(|(_, _, action)| {
+                        let (Action::Insert(of) | Action::Remove(of)) = action else {
+                            return false;
+                        };
+                        *of == element
+                    });
                     // No removal can have seen it.
                     if let Some((id, _, Action::Insert(_))) = last
                         && run.acknowledged.contains(&id)
@@ -677,7 +694,7 @@ mod tests {
         assert!(judged > 0);
     }
 
-    /// What [`Log`] delivered to one node, as its payloads tell it: how many batches of each
+    /// What [`Log`] delivered to one node, according to the payloads: the number of batches of each
     /// origin.
     struct Reader {
         log: Log,
@@ -692,7 +709,7 @@ mod tests {
             }
         }
 
-        /// The payload says what its origin had, itself included.
+        /// The payload states what its origin had delivered, including itself.
         fn append(&mut self, node: NodeId) {
             self.delivered[node] += 1;
             let payload = postcard::to_allocvec(&(node, &self.delivered)).unwrap();
@@ -713,7 +730,7 @@ mod tests {
             }
         }
 
-        /// All that is to be stored is stored at once.
+        /// Stores everything pending immediately.
         fn sync(&mut self, out: &mut Out) {
             let vector = self.log.vector();
             self.log.flush();

@@ -1,17 +1,17 @@
-//! An event store in SQLite: its own columns without and with snapshots, and the copies of the log
-//! that subscribers of any event store here keep.
+//! An event store in SQLite: the systems without and with snapshots, and the copies of the log that
+//! the subscribers of every event store here keep.
 //!
 //! | table | |
 //! |---|---|
-//! | `streams` | number and name: a stream is a key |
-//! | `events` | position in the log, stream, version (place in the stream), client and operation (the event's id), field, action |
+//! | `streams` | number and name; a stream is a key |
+//! | `events` | position in the log, stream, version (position in the stream), client and operation (the event's id), field, action |
 //! | `snapshots` | the last snapshot of a stream: version, fields. Only with snapshots |
-//! | `clients` | the last operation of each client. Only with snapshots: without, it is known from the replay |
+//! | `clients` | the last operation of each client. Only with snapshots; without them, the replay restores it |
 //!
 //! The simulated disk adds the fsync that makes a transaction durable, so SQLite itself runs with
-//! `synchronous=OFF`: with it on, a run would wait for the machine's own disk, too, and measure
-//! nothing more. Reported as written is what a commit adds to the write-ahead log; that a
-//! checkpoint writes pages once more, at most, is not counted.
+//! `synchronous=OFF`: otherwise a run would also wait for the real disk without measuring anything
+//! more. The bytes reported as written are those that commits add to the write-ahead log.
+//! Checkpoints, which write each page at most once more, are not counted.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,19 +26,23 @@ use atomik_arena::system::{Description, Node, NodeId, OpId, Setup, Storage, Syst
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Field};
 
-/// After how many events of a stream a snapshot of it is made.
+/// Events of a stream between two snapshots.
 pub(super) const SNAPSHOT_INTERVAL: u64 = 100;
 
-/// What all stores here promise.
-pub(super) const SEMANTICS: &str = "Total order of all writes at one primary (node 0), each exactly once; acknowledged when durable there. Reads at other nodes may be old. No failover: while the \
-     primary is down or out of reach, writes wait.";
-/// What is proven of them.
-pub(super) const PROOFS: &str = "none known; SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", sqlite.org)";
+/// The guarantees of all stores in this crate.
+pub(super) const SEMANTICS: &str = "\
+    Total order of all writes at one primary (node 0), each applied exactly once and acknowledged \
+    when durable there. Reads at other nodes may be stale. No failover: while the primary is down \
+    or unreachable, writes wait.";
+/// What has been proven of them.
+pub(super) const PROOFS: &str = "\
+    None known. SQLite is tested to 100% branch and MC/DC coverage (\"How SQLite Is Tested\", \
+    sqlite.org).";
 
-/// Frames of the write-ahead log after which it is checkpointed: SQLite's own default.
+/// Frames of the write-ahead log between two checkpoints: SQLite's default.
 const CHECKPOINT_FRAMES: u64 = 1000;
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![
         Box::new(EventLog { snapshots: None }),
@@ -48,9 +52,9 @@ pub(crate) fn systems() -> Vec<Box<dyn System>> {
     ]
 }
 
-/// The columns of the event store in SQLite.
+/// The systems with an event store in SQLite.
 struct EventLog {
-    /// After how many events of a stream a snapshot is made.
+    /// Events of a stream between two snapshots; `None` for no snapshots.
     snapshots: Option<u64>,
 }
 
@@ -59,17 +63,26 @@ impl System for EventLog {
         let (name, usage) = match self.snapshots {
             None => (
                 "Event log",
-                "Events in binary, one transaction for all that came while the last was written, prepared statements, WAL; state is rebuilt by replay of the \
-                 whole log. One primary, catch-up subscriptions that keep their own checkpoint, reads of 500 events, live queue of 10,000: defaults of EventStoreDB's \
-                 clients (EventStoreCatchUpSubscription: DefaultReadBatchSize, DefaultMaxPushQueueSize; \"Catch-up subscriptions\", developers.eventstore.com). Appends are idempotent by \
-                 the event's id (\"Appending events\", EventStoreDB documentation); here exactly, by the last id of each client, where EventStoreDB looks into a \
-                 cache. synchronous=OFF: the simulated disk syncs. Memory of SQLite: no more than its page cache may take.",
+                "\
+                 Binary events, one transaction for all that arrived while the last was written, \
+                 prepared statements, WAL; a replay of the whole log rebuilds the state. One \
+                 primary; catch-up subscriptions that keep their own checkpoint, read 500 events \
+                 at a time and queue 10,000 live ones: defaults of EventStoreDB's clients \
+                 (EventStoreCatchUpSubscription: DefaultReadBatchSize, DefaultMaxPushQueueSize; \
+                 \"Catch-up subscriptions\", developers.eventstore.com). Appends are idempotent by \
+                 the event's id (\"Appending events\", EventStoreDB documentation); here exactly, \
+                 by each client's last id, where EventStoreDB consults a cache. synchronous=OFF, \
+                 because the simulated disk syncs. Memory of SQLite: the limit of its page cache.",
             ),
             Some(_) => (
                 "Event log with snapshots",
-                "As \"Event log\", and a snapshot of each stream after every 100 of its events, of which the last is kept; state is rebuilt from snapshots and the \
-                 events behind them. 100 is the example in cqrs-es's PersistedEventStore::new_snapshot_store and the default of Ecotone \
-                 (DEFAULT_SNAPSHOT_TRIGGER_THRESHOLD); snapshots are made outside the append, as Axon's reference advises (\"Event Snapshots\").",
+                "\
+                 As \"Event log\", with a snapshot of each stream after every 100 of its events, \
+                 of which the last is kept; the state is rebuilt from the snapshots and the events \
+                 after them. 100 is the example in cqrs-es's \
+                 PersistedEventStore::new_snapshot_store and the default of Ecotone \
+                 (DEFAULT_SNAPSHOT_TRIGGER_THRESHOLD); snapshots are made outside the append, as \
+                 Axon's reference advises (\"Event Snapshots\").",
             ),
         };
         Description {
@@ -99,7 +112,7 @@ impl System for EventLog {
     }
 }
 
-/// A node that is not the primary, with its copy of the log.
+/// A node other than the primary, with its copy of the log.
 pub(super) fn subscriber(
     setup: &Setup,
     storage: &Storage,
@@ -109,14 +122,14 @@ pub(super) fn subscriber(
     Ok(Box::new(Subscriber::new(setup, log, recovered)))
 }
 
-/// How much has been written to a write-ahead log.
+/// Measures the growth of a write-ahead log.
 pub(super) struct WalGauge {
     file: PathBuf,
     length: u64,
 }
 
 impl WalGauge {
-    /// Of the database in that file.
+    /// Measures the log of the database in this file.
     pub(super) fn new(database: &Path) -> Self {
         let mut file = database.as_os_str().to_owned();
         file.push("-wal");
@@ -130,27 +143,27 @@ impl WalGauge {
 
     /// Bytes added since the last call.
     pub(super) fn grown(&mut self) -> u64 {
-        // No file is no log: nothing was ever written to it, or a checkpoint has emptied it.
+        // A missing file is an empty log: nothing was written, or a checkpoint has emptied it.
         let length = fs::metadata(&self.file).map_or(0, |data| data.len());
         let grown = length.saturating_sub(self.length);
         self.length = length;
         grown
     }
 
-    /// Whether it is so long that its content belongs into the database.
+    /// Whether the log is long enough for a checkpoint.
     pub(super) fn full(&self) -> bool {
         self.length > CHECKPOINT_FRAMES * (PAGE + FRAME_HEADER)
     }
 }
 
-/// SQLite's page size where nothing else is said.
+/// SQLite's default page size.
 pub(super) const PAGE: u64 = 4096;
 /// Bytes before each page in a write-ahead log ("Database File Format", section 4.1, sqlite.org).
 const FRAME_HEADER: u64 = 24;
-/// What SQLite's page cache may take where nothing else is said: `cache_size=-2000` KiB.
+/// SQLite's default limit of its page cache: `cache_size=-2000` KiB.
 const CACHE: u64 = 2000 * 1024;
 
-/// No more than this is in the page cache of a connection to a database of so many pages.
+/// An upper bound of the page cache of a connection to a database with this many pages.
 pub(super) fn cached(pages: u64) -> u64 {
     (pages * PAGE).min(CACHE)
 }
@@ -171,7 +184,7 @@ pub(super) struct SqliteLog {
     folder: PathBuf,
     wal: WalGauge,
     snapshots: Option<u64>,
-    /// Streams that have a name in the database: all below this.
+    /// Streams below this number have a name in the database.
     named: u64,
     bytes_read: u64,
 }
@@ -188,8 +201,8 @@ fn unsigned(value: i64) -> Result<u64, SystemError> {
     u64::try_from(value).map_err(|error| SystemError::failed("reading the log", error))
 }
 
-/// Bytes that an integer takes in a record ("Database File Format", section 2.1, sqlite.org), with
-/// its type.
+/// Bytes that an integer takes in a record with its type ("Database File Format", section 2.1,
+/// sqlite.org).
 fn stored(value: i64) -> u64 {
     let magnitude = if value < 0 { !value } else { value };
     match 64 - magnitude.leading_zeros() {
@@ -217,11 +230,11 @@ fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, SystemError> {
 }
 
 impl SqliteLog {
-    /// Opens the log in a folder, or makes an empty one, and rebuilds the read model from it.
+    /// Opens the log in a folder, or creates an empty one, and rebuilds the read model from it.
     ///
     /// # Errors
     ///
-    /// What SQLite says, and a log that contradicts itself.
+    /// Errors of SQLite, and a log that contradicts itself.
     pub(super) fn open(
         folder: &Path,
         snapshots: Option<u64>,
@@ -267,9 +280,7 @@ impl SqliteLog {
             let name: String = row.get(1).map_err(sql)?;
             bytes += stored_blob(name.as_bytes()) + 1;
             if recovered.projection.stream(&name) != id {
-                return Err(SystemError::invariant(format!(
-                    "stream {id} is missing in the log"
-                )));
+                return Err(SystemError::invariant(format!("the log lacks stream {id}")));
             }
             self.named = id + 1;
         }
@@ -287,7 +298,10 @@ impl SqliteLog {
         let mut bytes = 0;
         let mut statement = self
             .connection
-            .prepare("SELECT position, stream, version, client, op, field, action FROM events ORDER BY position")
+            .prepare(
+                "SELECT position, stream, version, client, op, field, action FROM events \
+                 ORDER BY position",
+            )
             .map_err(sql)?;
         let mut rows = statement.query([]).map_err(sql)?;
         while let Some(row) = rows.next().map_err(sql)? {
@@ -303,7 +317,7 @@ impl SqliteLog {
             let position = unsigned(position)?;
             if position != recovered.projection.position() + 1 {
                 return Err(SystemError::invariant(format!(
-                    "no event before {position} in the log"
+                    "the log lacks the event before {position}"
                 )));
             }
             recovered.projection.apply(
@@ -320,7 +334,7 @@ impl SqliteLog {
         Ok(bytes)
     }
 
-    /// Takes the snapshots, and applies the events behind them.
+    /// Loads the snapshots and applies the events after them.
     fn restore(
         &self,
         primary: bool,
@@ -348,7 +362,8 @@ impl SqliteLog {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT version, field, action FROM events WHERE stream = ?1 AND version > ?2 ORDER BY version",
+                "SELECT version, field, action FROM events WHERE stream = ?1 AND version > ?2 \
+                 ORDER BY version",
             )
             .map_err(sql)?;
         for stream in 0..self.named {
@@ -396,7 +411,7 @@ impl SqliteLog {
 
 fn narrow<T: TryFrom<i64>>(value: i64) -> Result<T, SystemError> {
     T::try_from(value)
-        .map_err(|_| SystemError::invariant(format!("{value} in the log is out of its range")))
+        .map_err(|_| SystemError::invariant(format!("{value} in the log is out of range")))
 }
 
 fn create(connection: &Connection, snapshots: bool, primary: bool) -> rusqlite::Result<()> {
@@ -415,10 +430,11 @@ fn create(connection: &Connection, snapshots: bool, primary: bool) -> rusqlite::
          PRAGMA user_version = 1;",
     )?;
     if snapshots {
-        // Reads of the events behind a snapshot need the index; a replay of all does not.
+        // Reading the events after a snapshot needs the index; a full replay does not.
         connection.execute_batch(
             "CREATE UNIQUE INDEX events_of_stream ON events (stream, version);
-             CREATE TABLE snapshots (stream INTEGER PRIMARY KEY, version INTEGER NOT NULL, state BLOB NOT NULL);",
+             CREATE TABLE snapshots (stream INTEGER PRIMARY KEY, version INTEGER NOT NULL, \
+             state BLOB NOT NULL);",
         )?;
         if primary {
             connection.execute_batch(
@@ -429,8 +445,8 @@ fn create(connection: &Connection, snapshots: bool, primary: bool) -> rusqlite::
     connection.execute_batch("COMMIT;")
 }
 
-/// Empties the write-ahead log into the database. That somebody still reads is no failure: the next
-/// one gets it.
+/// Moves the write-ahead log into the database. An active reader is not an error: the next
+/// checkpoint completes it.
 fn checkpoint(connection: &Connection) -> Result<(), SystemError> {
     connection
         .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -457,7 +473,8 @@ impl EventStore for SqliteLog {
         let mut statement = self
             .connection
             .prepare_cached(
-                "SELECT position, client, op, name, field, action FROM events JOIN streams ON id = stream
+                "SELECT position, client, op, name, field, action FROM events \
+                 JOIN streams ON id = stream
                  WHERE position > ?1 AND position <= ?2 ORDER BY position",
             )
             .map_err(sql)?;
@@ -513,7 +530,7 @@ impl EventStore for SqliteLog {
     }
 }
 
-/// Appends the events and names their streams; returns how many have names then.
+/// Appends the events and names their streams; returns the number of named streams.
 fn insert(
     begun: &Begun<'_>,
     transaction: &Transaction<'_>,
@@ -525,7 +542,8 @@ fn insert(
         .map_err(sql)?;
     let mut event = begun
         .prepare_cached(
-            "INSERT INTO events (position, stream, version, client, op, field, action) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO events (position, stream, version, client, op, field, action) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .map_err(sql)?;
     for row in transaction.rows {
@@ -535,7 +553,7 @@ fn insert(
             field,
             action,
         } = &row.event.operation;
-        // Numbers are given in order of first appearance.
+        // Numbers are assigned in order of first appearance.
         if row.stream == named {
             stream
                 .execute(params![number(row.stream)?, key])
@@ -557,7 +575,7 @@ fn insert(
     Ok(named)
 }
 
-/// Keeps the snapshots and what each client did last.
+/// Stores the snapshots and each client's last operation.
 fn keep(begun: &Begun<'_>, transaction: &Transaction<'_>) -> Result<(), SystemError> {
     let mut snapshot = begun
         .prepare_cached(
@@ -627,7 +645,7 @@ mod tests {
             for node in 0..3 {
                 let disk = run.disk(node);
                 let restored = SNAPSHOTS.open(&run.setup, node, disk).unwrap();
-                // A replay takes no notice of snapshots.
+                // A replay ignores snapshots.
                 let replayed = REPLAYED.open(&run.setup, node, disk).unwrap();
                 assert_eq!(restored.progress(), replayed.progress());
                 assert!(restored.bytes_read() < replayed.bytes_read());

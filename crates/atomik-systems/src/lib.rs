@@ -1,5 +1,27 @@
-//! The systems of the comparison, each as a state machine for the simulated world of
+//! The systems that the evaluator compares, each as a state machine for the simulated world of
 //! [`atomik_arena`].
+//!
+//! A system opens nodes. The world passes operations, messages and disk events to them and measures
+//! what they send, write and hold. Each module starts with the design of its system;
+//! [`Description`](atomik_arena::system::Description) holds what the report says about it.
+//!
+//! | module | system | feature |
+//! |---|---|---|
+//! | `atomik` | ATOMiK, with and without signatures | |
+//! | `raft` | Raft by raft-rs | `raft` |
+//! | `crdts` | operation-based CRDTs of the crate `crdts` | `crdts` |
+//! | `yrs`, `loro`, `automerge` | documents of these libraries | `yrs`, `loro`, `automerge` |
+//! | `event_log` | an event store in SQLite, with and without snapshots | `sqlite` |
+//! | `cqrs` | event sourcing with the library `cqrs-es` | `cqrs` |
+//! | `causal`, `document`, `store_protocol`, `anti_entropy` | the replication that several share | |
+//!
+//! ```
+//! let systems = atomik_systems::all();
+//! assert_eq!(systems[0].describe().name, "ATOMiK");
+//! for (system, feature) in atomik_systems::left_out() {
+//!     println!("{system} needs the feature {feature}");
+//! }
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -45,7 +67,7 @@ mod yrs;
 
 use atomik_arena::system::System;
 
-/// Every column that this build has, ours first.
+/// Every system of this build, ATOMiK first.
 pub fn all() -> Vec<Box<dyn System>> {
     [
         atomik::systems(),
@@ -69,7 +91,7 @@ pub fn all() -> Vec<Box<dyn System>> {
     .collect()
 }
 
-/// Columns that this build leaves out, each with the feature that brings it.
+/// The systems that this build leaves out, each with the feature that includes it.
 pub fn left_out() -> impl Iterator<Item = (&'static str, &'static str)> {
     [
         ("Raft", "raft", cfg!(feature = "raft")),
@@ -81,7 +103,7 @@ pub fn left_out() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("cqrs-es", "cqrs", cfg!(feature = "cqrs")),
     ]
     .into_iter()
-    .filter(|(.., there)| !there)
+    .filter(|(.., included)| !included)
     .map(|(name, feature, _)| (name, feature))
 }
 
@@ -90,8 +112,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_column_is_there_or_left_out() {
-        let there = all();
+    fn every_system_is_included_or_left_out() {
+        let included = all();
         let names = [
             "Raft",
             "CRDT",
@@ -102,9 +124,9 @@ mod tests {
             "cqrs-es",
         ];
         for name in names {
-            let is_there = there.iter().any(|system| system.describe().name == name);
+            let is_included = included.iter().any(|system| system.describe().name == name);
             let is_left_out = left_out().any(|(left_out, _)| left_out == name);
-            assert!(is_there != is_left_out, "{name}");
+            assert!(is_included != is_left_out, "{name}");
         }
     }
 }

@@ -1,24 +1,23 @@
-//! One document of Loro for all keys, a map at the root for each field.
+//! One document of Loro for all keys, with a map per field at the root.
 //!
 //! | class | in the document |
 //! |---|---|
-//! | flag | a counter of toggles for each key: the flag is its parity |
+//! | flag | a counter of toggles per key; the flag is its parity |
 //! | register | map of the field: key → value |
-//! | counter | two counters for each key, of low and of high halves |
-//! | set | a map for each key: element → true |
-//! | list | a list for each key |
-//! | text | a text for each key |
+//! | counter | two counters per key, for low and high halves |
+//! | set | a map per key: element → true |
+//! | list | a list per key |
+//! | text | a text per key |
 //!
-//! What belongs to a key is a *mergeable* child of the field's map: nodes that make it at once have
-//! made the same one, where of ordinary children only one would stay in the map.
+//! The container of a key is a *mergeable* child of the field's map: nodes that create it
+//! concurrently create the same one, while of ordinary children only one would remain in the map.
 //!
 //! Counters of Loro are 64-bit floats, which are exact up to 2^53. Values are therefore added as
 //! 32-bit halves, the high one only if it is not 0. That is exact for four million additions of the
-//! largest values, and for all that are likely.
+//! largest values, far more than any workload has.
 //!
-//! A `set` of a flag or a counter starts an *era*: it puts its value and a name that nobody else
-//! will choose into a second map of the field, and toggles and additions go to counters of that
-//! name.
+//! A `set` of a flag or a counter starts an *era*: it writes its value and a unique name into a
+//! second map of the field, and toggles and additions go to counters with that name.
 
 use ::loro::{
     Container, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroValue, ValueOrContainer,
@@ -30,7 +29,7 @@ use atomik_arena::system::{Description, NodeId, Setup, System, SystemError, of_f
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(LORO)]
 }
@@ -44,28 +43,47 @@ fn describe() -> Description {
     Description {
         name: "Loro",
         library: "loro 1.17.1".into(),
-        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions, appended values and text edits all count; of two concurrent writes of one register, and of a concurrent insertion and removal of \
-            one element, the one with the higher Lamport time stays, then that of the higher peer id, and nothing is reported; inserting an element that is there writes nothing. A concurrent `set` of a flag or counter drops what is added to the other's.",
-        usage: "One document; root maps for fields, and under them mergeable children (docs of crate `loro`, LoroMap: for peers that may lazily initialise the same child). Native counters; they are floats (LoroCounter), so values are added in 32-bit halves. A commit for each batch; \
-            `export(ExportMode::updates)` since the version vector before it is broadcast, and whoever comes back sends its version vector and gets what it lacks (README of `loro`, Real-time Collaboration). Peer ids are new in every life (docs, `set_peer_id`: pitfalls). Updates are stored one by one, \
-            imported together after a restart (docs, `import_batch`), and replaced by a snapshot now and then (loro.dev, Persistence); here when they are as many bytes as the document. The snapshot keeps all history: a shallow one could not take updates from before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
-        proofs: "None known of the crate, whose own property tests compare replicas (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview), of whose variant FugueMax Weidner and Kleppmann prove on paper that it interleaves concurrent insertions as little as can be (arXiv:2305.00583).",
+        semantics: "\
+            Strong eventual consistency: a node acknowledges on its own, and nodes that have \
+            applied the same updates have the same state. Concurrent toggles, additions, appended \
+            values and text edits all count; of two concurrent writes of one register, and of a \
+            concurrent insertion and removal of one element, the one with the higher Lamport time \
+            wins, then that of the higher peer id, and the other is lost without notice; inserting \
+            a present element writes nothing. Of two concurrent `set`s of a flag or counter, \
+            additions to the losing one are dropped.",
+        usage: "\
+            One document; root maps for fields, with mergeable children in them (docs of crate \
+            `loro`, LoroMap: for peers that may lazily initialise the same child). Native \
+            counters, which are floats (LoroCounter), so values are added in 32-bit halves. One \
+            commit per batch; `export(ExportMode::updates)` since the previous version vector is \
+            broadcast, and a node that reconnects sends its version vector and gets what it lacks \
+            (README of `loro`, Real-time Collaboration). Peer ids are new in every incarnation \
+            (docs, `set_peer_id`: pitfalls). Updates are stored one by one, imported together \
+            after a restart (docs, `import_batch`), and replaced by a snapshot from time to time \
+            (loro.dev, Persistence); here when they have as many bytes as the document. The \
+            snapshot keeps all history: a shallow one could not apply updates from before it \
+            (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
+        proofs: "\
+            None known of the crate, which has property tests that compare replicas \
+            (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview). \
+            Of the variant FugueMax, Weidner and Kleppmann prove on paper that it interleaves \
+            concurrent insertions as little as possible (arXiv:2305.00583).",
     }
 }
 
-/// A field as the document has it.
+/// A field in the document.
 struct FieldMap {
     class: Class,
-    /// What belongs to each key; counters with their era.
+    /// The containers of each key; counters with their era.
     map: LoroMap,
-    /// For each key the value at the start of its era, and the era's name.
+    /// For each key, the value at the start of its era, and the era's name.
     starts: LoroMap,
 }
 
 struct Shared {
     doc: LoroDoc,
     field_maps: Vec<FieldMap>,
-    /// Eras that were started in this life.
+    /// Eras started in this incarnation.
     eras: u64,
 }
 
@@ -111,7 +129,7 @@ impl FieldMap {
 
     fn counter(&self, name: &str) -> i64 {
         match container(self.map.get(name)) {
-            // A float with a whole number in it.
+            // A float that holds a whole number.
             Some(Container::Counter(counter)) => counter.get_value() as i64,
             _ => 0,
         }
@@ -131,7 +149,7 @@ impl FieldMap {
     }
 }
 
-/// The names of an era's counters of a key. No era's name has a slash in it.
+/// The names of the counters of a key's era. No era's name contains a slash.
 fn low(era: &str, key: &str) -> String {
     format!("{era}/{key}")
 }

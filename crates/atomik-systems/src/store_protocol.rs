@@ -1,16 +1,17 @@
-//! What the event-sourcing columns share: node 0 is the primary, which orders and stores events;
-//! the other nodes are its clients and subscribers.
+//! The protocol that the event-sourcing systems share: node 0 is the primary, which orders and
+//! stores events; the other nodes are its clients and subscribers.
 //!
-//! Clients append through a pipeline: operations in order, many on their way at once, sent again
-//! until they are acknowledged. Each batch names the operation before its first, so that the
-//! primary appends in the client's order whatever the network does, and knows by the last operation
-//! appended for each client what it has already. The primary commits one transaction at a time;
-//! what comes meanwhile goes into the next. When an fsync has made a transaction durable, and not
-//! before, its events are pushed to every subscriber and its clients are told.
+//! Clients append through a pipeline: many operations are in flight, in order, and are
+//! retransmitted until they are acknowledged. Each batch names the operation before its first, so
+//! that the primary appends in the client's order whatever the network does, and recognises by each
+//! client's last appended operation what it already has. The primary commits one transaction at a
+//! time; operations that arrive meanwhile go into the next. Once an fsync has made a transaction
+//! durable, and not earlier, its events are pushed to every subscriber and its clients receive
+//! their acknowledgements.
 //!
 //! Subscriptions are catch-up subscriptions: all state is the subscriber's. It knows the position
-//! up to which it has everything, reads what it misses in bounded batches, keeps a bounded number
-//! of pushed events that came too early, and asks from time to time whether there is more.
+//! up to which it has everything, reads what it lacks in bounded batches, keeps a bounded number of
+//! pushed events that arrived too early, and polls for more from time to time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -27,21 +28,20 @@ use atomik_workload::workload::{Action, Class, Field};
 
 /// The node that hosts the store.
 pub(super) const PRIMARY: NodeId = 0;
-/// Events or operations in a message. The read batch of EventStoreDB's catch-up subscriptions by
-/// default.
+/// Events or operations per message: the default read batch of EventStoreDB's catch-up
+/// subscriptions.
 const BATCH: usize = 500;
-/// Bytes of keys and actions in a message beyond which it takes no more.
+/// A message takes no more keys and actions beyond this many bytes.
 const BATCH_BYTES: usize = 60_000;
-/// Events or operations that are on their way to one node at once. The largest read that
-/// EventStoreDB's clients make.
+/// Events or operations in flight to one node: the largest read of EventStoreDB's clients.
 const WINDOW: usize = 4096;
-/// Pushed events that a subscriber keeps while it waits for those before them. EventStoreDB's
-/// clients keep as many.
+/// Pushed events that a subscriber keeps while it waits for their predecessors, as many as
+/// EventStoreDB's clients keep.
 const LIVE_QUEUE: usize = 10_000;
-/// Batches of one client that the primary keeps while it waits for the one before them.
+/// Batches of one client that the primary keeps while it waits for their predecessor.
 const EARLY: usize = 64;
 
-/// What a client wants appended.
+/// An operation to be appended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Operation {
     pub(super) op: OpId,
@@ -50,7 +50,7 @@ pub(super) struct Operation {
     pub(super) action: Action,
 }
 
-/// An event: what a client did, identified by client and operation.
+/// An event: a client's operation, identified by client and operation number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Event {
     pub(super) client: u32,
@@ -58,7 +58,7 @@ pub(super) struct Event {
 }
 
 impl Event {
-    /// Bytes by which messages are bounded: an estimate from below that costs no encoding.
+    /// A lower estimate of its encoded size, which needs no encoding, to bound messages.
     fn weight(&self) -> usize {
         self.operation.weight()
     }
@@ -70,14 +70,14 @@ impl Operation {
     }
 }
 
-/// An event with its place in the log and in its stream.
+/// An event with its position in the log and in its stream.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    /// Its place in the log, from 1.
+    /// Its position in the log, from 1.
     pub(super) position: u64,
     /// The stream's number, in order of first appearance, from 0.
     pub(super) stream: u64,
-    /// Its place in its stream, from 1.
+    /// Its position in its stream, from 1.
     pub(super) version: u64,
     pub(super) event: Event,
 }
@@ -89,82 +89,82 @@ pub(super) struct Snapshot {
     pub(super) fields: Vec<(u16, Content)>,
 }
 
-/// What is written in one transaction.
+/// The contents of one transaction.
 pub(super) struct Transaction<'a> {
     pub(super) rows: &'a [Row],
     pub(super) snapshots: &'a [Snapshot],
-    /// The last operation of each client that has one among the rows.
+    /// The last operation of each client that occurs among the rows.
     pub(super) marks: &'a BTreeMap<u32, OpId>,
 }
 
-/// A store of events on a node's own disk.
+/// An event store on a node's own disk.
 pub(super) trait EventStore {
-    /// Commits a transaction and returns how many bytes that wrote.
+    /// Commits a transaction and returns the bytes that this wrote.
     ///
     /// # Errors
     ///
-    /// What the database says.
+    /// Errors of the database.
     fn commit(&mut self, transaction: &Transaction<'_>) -> Result<u64, SystemError>;
 
-    /// Reads events of the log, from the one behind `after` to `through`.
+    /// Reads events of the log, from the one after `after` to `through`.
     ///
     /// # Errors
     ///
-    /// What the database says; and events that are not there.
+    /// Errors of the database, and missing events.
     fn read(&mut self, after: u64, through: u64) -> Result<Vec<Event>, SystemError>;
 
-    /// After how many events of a stream a snapshot is due, if the node is to make them.
+    /// Events of a stream between two snapshots, if the node makes them.
     fn snapshot_interval(&self) -> Option<u64>;
 
-    /// Bytes that opening it read.
+    /// Bytes read when it was opened.
     fn bytes_read(&self) -> u64;
 
     /// Bytes of its files.
     fn disk(&self) -> u64;
 
-    /// Bytes of memory that Rust's allocator does not know of.
+    /// Bytes of memory outside Rust's allocator.
     fn memory(&self) -> u64;
 }
 
-/// What a store gave back when it was opened.
+/// The contents of a store when it is opened.
 #[derive(Default)]
 pub(super) struct Recovered {
     pub(super) projection: Projection,
-    /// The last operation of each client that is in the log.
+    /// The last operation of each client in the log.
     pub(super) marks: BTreeMap<u32, OpId>,
 }
 
 #[derive(Debug, Default)]
 struct Stream {
-    /// Events that have a version.
+    /// Events with a version.
     admitted: u64,
-    /// Events that are in `fields`.
+    /// Events included in `fields`.
     version: u64,
     /// Sorted by field.
     fields: Vec<(u16, Content)>,
 }
 
-/// The read model: what every field of every key holds, up to a position of the log.
+/// The read model: the contents of all fields of all keys, up to a position of the log.
 #[derive(Debug, Default)]
 pub(super) struct Projection {
     streams: IndexMap<String, Stream, FixedState>,
     position: u64,
-    /// Streams of which a snapshot is due.
+    /// Streams that are due for a snapshot.
     due: BTreeSet<u64>,
 }
 
 impl Projection {
-    /// The position up to which events are applied.
+    /// The position of the last applied event.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Says that all events up to this one are in.
+    /// Records that all events up to this one are applied.
     pub(super) fn set_position(&mut self, position: u64) {
         self.position = position;
     }
 
-    /// The number of a stream, which is new if it was never heard of.
+    /// The number of a stream, assigned if it is new.
     pub(super) fn stream(&mut self, key: &str) -> u64 {
         if let Some(index) = self.streams.get_index_of(key) {
             return index as u64;
@@ -180,11 +180,11 @@ impl Projection {
             .and_then(|index| self.streams.get_index_mut(index))
             .map(|(_, entry)| entry)
             .ok_or_else(|| {
-                SystemError::invariant(format!("the log names stream {stream}, which has no name"))
+                SystemError::invariant(format!("stream {stream} in the log has no name"))
             })
     }
 
-    /// Gives an event its place.
+    /// Assigns an event its position.
     fn admit(&mut self, position: u64, event: Event) -> Result<Row, SystemError> {
         let stream = self.stream(&event.operation.key);
         let entry = self.entry(stream)?;
@@ -201,7 +201,7 @@ impl Projection {
     ///
     /// # Errors
     ///
-    /// When it is not the next.
+    /// If it is not the next.
     pub(super) fn apply(
         &mut self,
         stream: u64,
@@ -214,7 +214,7 @@ impl Projection {
         let entry = self.entry(stream)?;
         if version != entry.version + 1 {
             return Err(SystemError::invariant(format!(
-                "stream {stream} is at version {}, but the log goes on with {version}",
+                "stream {stream} is at version {}, but its next event has version {version}",
                 entry.version
             )));
         }
@@ -227,11 +227,11 @@ impl Projection {
         Ok(())
     }
 
-    /// Takes over the state of a stream.
+    /// Adopts the state of a stream.
     ///
     /// # Errors
     ///
-    /// When the stream has no name.
+    /// If the stream has no name.
     pub(super) fn restore(
         &mut self,
         stream: u64,
@@ -295,13 +295,13 @@ fn change(
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Message {
-    /// To the primary: operations to append behind `previous`, the one before them of this client
-    /// in this life. The operations follow.
+    /// To the primary: append the operations that follow, after `previous`, the client's preceding
+    /// operation in this incarnation.
     Append { previous: Option<OpId> },
-    /// To the primary: send the events behind `after` up to `through`, as far as they are there.
+    /// To the primary: send the events after `after` up to `through`, as far as they exist.
     Read { after: u64, through: u64 },
-    /// From the primary: events from position `first` follow; the log ends at `head`; the
-    /// receiver's operations up to `appended` are in it.
+    /// From the primary: events from position `first` follow; the log ends at `head`; it contains
+    /// the receiver's operations up to `appended`.
     Delivery {
         appended: Option<OpId>,
         head: u64,
@@ -329,7 +329,7 @@ fn decode_body<T: for<'a> Deserialize<'a>>(bytes: &[u8]) -> Result<Vec<T>, Syste
     postcard::from_bytes(bytes).map_err(|error| SystemError::failed("reading a message", error))
 }
 
-/// How many of these go into one message: one at least.
+/// The number of items that fit into one message: at least one.
 fn fitting(weights: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
     let mut count = 0;
@@ -361,15 +361,15 @@ pub(super) struct Primary<S> {
     store: S,
     fields: Arc<[Field]>,
     projection: Projection,
-    /// The last operation of each client that was taken on.
+    /// The last accepted operation of each client.
     accepted: BTreeMap<u32, OpId>,
-    /// The last operation of each client that is durable.
+    /// The last durable operation of each client.
     durable: BTreeMap<u32, OpId>,
-    /// Batches whose predecessor has not come, by client and predecessor.
+    /// Batches whose predecessor has not arrived, by client and predecessor.
     early: BTreeMap<(u32, OpId), Vec<Operation>>,
-    /// For the next transaction.
+    /// Events for the next transaction.
     waiting: Vec<Event>,
-    /// The transaction that the disk works at.
+    /// The transaction that the disk is writing.
     writing: Option<Vec<Row>>,
     ticket: u64,
     up: Vec<bool>,
@@ -391,7 +391,7 @@ impl<S: EventStore> Primary<S> {
         }
     }
 
-    /// Takes on a batch of a client if all before it are there.
+    /// Accepts a batch of a client if all its predecessors have been accepted.
     fn accept(
         &mut self,
         client: u32,
@@ -408,7 +408,7 @@ impl<S: EventStore> Primary<S> {
             return Ok(());
         }
         self.take_on(client, operations);
-        // What waited for one of these, or for one before, is next.
+        // Batches that waited for one of these come next.
         while let Some((&at, _)) = self.early.range((client, 0)..=(client, OpId::MAX)).next() {
             if self.accepted.get(&client).is_none_or(|&last| at.1 > last) {
                 break;
@@ -430,7 +430,7 @@ impl<S: EventStore> Primary<S> {
         }
     }
 
-    /// Starts a transaction, if none is under way and there is something to write.
+    /// Starts a transaction, if none is in progress and there is something to write.
     fn write(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing.is_some() {
             return Ok(());
@@ -480,7 +480,7 @@ impl<S: EventStore> Primary<S> {
                 };
                 encode(&message, &body)
             };
-            // Most are told nothing but the events, so most get the same bytes.
+            // Most subscribers get only the events, and thus the same bytes.
             let same = message(None)?;
             for &(node, appended) in to {
                 let appended = appended.filter(|_| behind.is_empty());
@@ -543,14 +543,14 @@ impl<S: EventStore> Node for Primary<S> {
                 self.deliver(&[(from, None)], after + 1, &events, out)
             }
             (Message::Delivery { .. }, _) => Err(SystemError::invariant(format!(
-                "node {from} delivers events to the primary"
+                "node {from} sent events to the primary"
             ))),
         }
     }
 
     fn wake(&mut self, _: Micros, out: &mut Out) -> Result<(), SystemError> {
-        // Subscribers hear that the primary is back, and where the log ends. Each asks by itself if
-        // this is lost.
+        // Tells subscribers that the primary is back, and where the log ends. A subscriber that
+        // misses this polls on its own.
         let position = self.projection.position();
         if position == 0 {
             return Ok(());
@@ -565,7 +565,7 @@ impl<S: EventStore> Node for Primary<S> {
     fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         if ticket != self.ticket {
             return Err(SystemError::invariant(format!(
-                "the disk is done with {ticket}, not with {}",
+                "the disk completed {ticket} instead of {}",
                 self.ticket
             )));
         }
@@ -636,8 +636,8 @@ impl<S: EventStore> Node for Primary<S> {
     }
 }
 
-/// Any other node: a client of the primary, a subscriber with a read model, and a copy of the log
-/// on its own disk, so that it restarts from that.
+/// Any other node: a client of the primary, and a subscriber with a read model and a copy of the
+/// log on its own disk, from which it restarts.
 pub(super) struct Subscriber<S> {
     copy: S,
     fields: Arc<[Field]>,
@@ -646,13 +646,13 @@ pub(super) struct Subscriber<S> {
     sync_interval: Micros,
     up: bool,
     appends: Appends,
-    /// The last position that the primary was heard to have.
+    /// The last known position of the primary's log.
     head: u64,
-    /// Events that came before their predecessors, by position.
+    /// Events that arrived before their predecessors, by position.
     ahead: BTreeMap<u64, Event>,
-    /// The position through which reads are under way; the own position if none are.
+    /// The end of the reads in progress; the own position if there are none.
     asked: u64,
-    /// When to ask for what is missing, or whether there is something.
+    /// When to request missing events, or to poll.
     ask_at: Micros,
     /// How long to wait for the answer to a read.
     patience: Micros,
@@ -664,23 +664,23 @@ pub(super) struct Subscriber<S> {
 
 /// The pipeline of operations to the primary.
 struct Appends {
-    /// Not acknowledged, in order.
+    /// Unacknowledged operations, in order.
     pending: VecDeque<Operation>,
-    /// How many of them, from the first, are on their way.
+    /// How many of them, from the first, are in flight.
     sent: usize,
-    /// The last that was acknowledged in this life.
+    /// The last operation acknowledged in this incarnation.
     acknowledged: Option<OpId>,
-    /// How many may be on their way.
+    /// Limit of operations in flight.
     window: usize,
-    /// When the first is sent again.
+    /// When to retransmit the first.
     resend_at: Option<Micros>,
-    /// How long to wait for an acknowledgement: at first, and now.
+    /// How long to wait for an acknowledgement: initially, and now.
     timeout: Micros,
     backoff: Micros,
 }
 
 impl Appends {
-    /// Sends what the window has room for.
+    /// Sends as much as the window allows.
     fn pump(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         while self.sent < self.pending.len().min(self.window) {
             let previous = match self.sent.checked_sub(1) {
@@ -699,7 +699,7 @@ impl Appends {
         Ok(())
     }
 
-    /// Everything up to `through` is durable.
+    /// Records that everything up to `through` is durable.
     fn acknowledge(
         &mut self,
         now: Micros,
@@ -723,8 +723,8 @@ impl Appends {
         self.pump(now, out)
     }
 
-    /// Sends all again from the first that is not acknowledged: `window` at once, more when that
-    /// proves to arrive.
+    /// Retransmits from the first unacknowledged operation: `window` at once, more when
+    /// acknowledgements arrive.
     fn restart(&mut self, now: Micros, window: usize, out: &mut Out) -> Result<(), SystemError> {
         self.sent = 0;
         self.window = window;
@@ -735,7 +735,7 @@ impl Appends {
 
 impl<S: EventStore> Subscriber<S> {
     pub(super) fn new(setup: &Setup, copy: S, recovered: Recovered) -> Self {
-        // There and back, with jitter, and two fsyncs: the one under way and the own.
+        // A round trip with jitter, and two fsyncs: the one in progress and its own.
         let timeout = 4 * setup.latency + 4 * setup.fsync;
         let position = recovered.projection.position();
         Self {
@@ -770,7 +770,7 @@ impl<S: EventStore> Subscriber<S> {
         out.wake(resend.map_or(self.ask_at, |at| at.min(self.ask_at)));
     }
 
-    /// Asks for events behind `after`, no more than the window and nothing that is here already.
+    /// Requests events after `after`, at most a window, excluding those already here.
     fn ask(&mut self, after: u64, out: &mut Out) -> Result<(), SystemError> {
         let through = match self.ahead.first_key_value() {
             Some((&first, _)) => first - 1,
@@ -845,7 +845,7 @@ impl<S: EventStore> Subscriber<S> {
             if progress {
                 self.ask_at = now + self.patience;
             }
-            // The next read goes out while half of the last is still to come.
+            // The next read is sent while half of the last is still to arrive.
             if self.asked < self.head && self.asked - position <= WINDOW as u64 / 2 {
                 self.ask(self.asked, out)?;
             }
@@ -861,7 +861,7 @@ impl<S: EventStore> Subscriber<S> {
         self.write(out)
     }
 
-    /// Writes to the copy what has come, if the disk is free.
+    /// Writes pending events to the copy, if the disk is free.
     fn write(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing {
             return Ok(());
@@ -913,7 +913,7 @@ impl<S: EventStore> Node for Subscriber<S> {
         } = message
         else {
             return Err(SystemError::invariant(format!(
-                "node {from} takes this node for the primary"
+                "node {from} sent a request for the primary to this node"
             )));
         };
         if let Some(through) = appended {

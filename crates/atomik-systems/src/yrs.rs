@@ -1,23 +1,22 @@
-//! One document of Yrs (Yjs in Rust) for all keys, its shared types at the root.
+//! One document of Yrs (Yjs in Rust) for all keys, with its shared types at the root.
 //!
 //! | class | in the document |
 //! |---|---|
-//! | flag | map of the field: for each key and node that node's own bit; the flag is their xor, so concurrent toggles all count |
+//! | flag | map of the field: a bit per key and node; the flag is the xor of the bits, so concurrent toggles all count |
 //! | register | map of the field: key → value |
-//! | counter | map of the field: for each key and node that node's own sum; the counter is their sum |
-//! | set | a map for the field of the key: element → true |
-//! | list | an array for the field of the key |
-//! | text | a text for the field of the key |
+//! | counter | map of the field: a sum per key and node; the counter is the total |
+//! | set | a map per field and key: element → true |
+//! | list | an array per field and key |
+//! | text | a text per field and key |
 //!
-//! An entry for each writer is how counters are made of Yjs maps; a shared number that is read,
-//! changed and written loses concurrent changes. Types stand at the root, because two nodes that
-//! put a new shared type under one key of a map at once keep only one of them, while "root level
-//! types sharing the same name across different peers are considered to be replicas of the same
-//! logical entity" (docs of the crate `yrs`).
+//! An entry per writer is the usual way to make counters from Yjs maps; a shared number that is
+//! read, changed and written loses concurrent changes. Types are at the root, because of two new
+//! shared types that nodes concurrently put under one key of a map, only one remains, while "root
+//! level types sharing the same name across different peers are considered to be replicas of the
+//! same logical entity" (docs of the crate `yrs`).
 //!
-//! A `set` of a flag or a counter starts an *era*: one more entry holds the value at its start and
-//! its name, which nobody else will choose. Bits and sums say in which era they are, and count in
-//! no other.
+//! A `set` of a flag or a counter starts an *era*: an additional entry holds the value at its start
+//! and its unique name. Bits and sums name their era and count in no other.
 
 use std::cell::Cell;
 
@@ -34,7 +33,7 @@ use atomik_arena::system::{Description, NodeId, Setup, System, SystemError, of_f
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(YRS)]
 }
@@ -48,20 +47,36 @@ fn describe() -> Description {
     Description {
         name: "Yrs",
         library: "yrs 0.28.1".into(),
-        semantics: "Strong eventual consistency: a node acknowledges alone, nodes that know the same are the same. Concurrent toggles, additions and text edits all count; of two concurrent writes of one register \
-            that of the higher client id stays, and nothing is reported; an element that is inserted while another removes it stays, unless a third inserted it, too, and the removal saw that one.",
-        usage: "One document; types at the root and known beforehand (docs of crate `yrs`). Flags and counters have an entry for each writer. A transaction for each batch; updates are broadcast in encoding v1, and whoever comes back gets a difference by state vector \
-            (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates are applied in causal order (of 0.28.1 we saw documents differ where one overtook another of its origin, which the streams of providers do not let happen). Client ids are new in every life (docs.yjs.dev, FAQ). Updates are stored one by one and merged into the whole document now and then (docs of yrs-rocksdb, Example: every 64 updates; \
-            here when they are as many bytes as the document, which writes less). Y.Map keeps a tombstone for every value that was overwritten; y-utility's README advises YKeyValue for that, which there is for JavaScript only: it finds entries by their place in an array, and \
-            Yrs has to walk from the start for a place.",
-        proofs: "None known. The crate's own randomised tests compare replicas after exchanges in random order (fuzzy tests in src/types/{array,map,text}.rs).",
+        semantics: "\
+            Strong eventual consistency: a node acknowledges on its own, and nodes that have \
+            applied the same updates have the same state. Concurrent toggles, additions and text \
+            edits all count; of two concurrent writes of one register, that of the higher client \
+            id wins, and the other is lost without notice; an element that is inserted while \
+            another node removes it stays, unless a third node inserted it as well and the removal \
+            saw that insertion.",
+        usage: "\
+            One document; types are at the root and known beforehand (docs of crate `yrs`). Flags \
+            and counters have an entry per writer. One transaction per batch; updates are \
+            broadcast in encoding v1, and a node that reconnects gets a difference by state vector \
+            (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates \
+            are applied in causal order (with 0.28.1 we saw documents differ where an update \
+            overtook another of its origin, which the streams of providers prevent). Client ids \
+            are new in every incarnation (docs.yjs.dev, FAQ). Updates are stored one by one and \
+            merged into the whole document from time to time (docs of yrs-rocksdb, Example: every \
+            64 updates; here when they have as many bytes as the document, which writes less). \
+            Y.Map keeps a tombstone for every overwritten value; y-utility's README advises \
+            YKeyValue instead, which exists for JavaScript only: it finds entries by their \
+            position in an array, and Yrs has to walk from the start to a position.",
+        proofs: "\
+            None known. The crate has randomised tests that compare replicas after exchanges in \
+            random order (fuzzy tests in src/types/{array,map,text}.rs).",
     }
 }
 
-/// A field as the document has it.
+/// A field in the document.
 struct FieldMap {
     class: Class,
-    /// Entries of all keys, if it is not a type for each key.
+    /// Entries of all keys, unless there is a type per key.
     map: MapRef,
 }
 
@@ -70,20 +85,20 @@ struct Shared {
     node: u64,
     nodes: u64,
     field_maps: Vec<FieldMap>,
-    /// Eras that were started in this life.
+    /// Eras started in this incarnation.
     eras: Cell<i64>,
 }
 
-/// The name of an era: the client id of who started it, and a number from 1. The first of all is
-/// (0, 0).
+/// The name of an era: the client id of the node that started it, and a number from 1. The first
+/// era is (0, 0).
 type Era = (i64, i64);
 
-/// An era, and what an entry holds in it.
+/// An era, and the value of an entry in it.
 type InEra = (Era, i64);
 
 impl Shared {
     fn new(setup: &Setup, node: NodeId, id: u64) -> Result<Self, SystemError> {
-        // 53 bits, as docs of `yrs` have it.
+        // 53 bits, as required by the docs of `yrs`.
         let id = ClientID::new(id >> 11);
         let doc = Doc::with_options(Options::with_guid_and_client_id("atomik".into(), id));
         let field_maps = setup
@@ -104,7 +119,7 @@ impl Shared {
         })
     }
 
-    /// What all nodes' entries of a flag or a counter come to: the era, the value at its start, the
+    /// Combines all nodes' entries of a flag or a counter: the era, the value at its start, the
     /// entry of each node.
     fn entries(&self, txn: &impl ReadTxn, map: &MapRef, key: &str) -> (InEra, Vec<InEra>) {
         let get = |name: &str| {
@@ -140,7 +155,7 @@ fn in_era(value: &Value) -> InEra {
     }
 }
 
-/// An entry that says in which era it is, unless that is the first.
+/// An entry with the name of its era, unless that is the first.
 fn entry(era: Era, value: Any) -> Any {
     match era {
         (0, 0) => value,
@@ -165,8 +180,8 @@ fn scalar(value: &Any) -> Option<Scalar> {
     })
 }
 
-/// The byte at which the `at`th character starts: Yrs counts UTF-8 bytes (`OffsetKind::Bytes`),
-/// traces characters.
+/// The byte offset of character number `at`: Yrs counts UTF-8 bytes (`OffsetKind::Bytes`), traces
+/// characters.
 fn byte(text: &str, at: usize) -> u32 {
     text.char_indices()
         .nth(at)
@@ -258,7 +273,7 @@ impl Document for Shared {
         for (key, field, action) in operations {
             self.change(&mut txn, key, *field, action)?;
         }
-        // Values that were overwritten within it go with the commit.
+        // Values overwritten within the transaction disappear with its commit.
         txn.commit();
         Ok(txn.encode_update_v1())
     }
@@ -344,8 +359,8 @@ mod tests {
 
     laws::document_tests!(YRS);
 
-    /// Only in their origin's order: where an update overtakes one before it, documents of yrs
-    /// 0.28.1 end up different now and then.
+    /// Only in their origin's order: when an update overtakes its predecessor, documents of yrs
+    /// 0.28.1 occasionally differ in the end.
     #[test]
     fn updates_may_come_in_their_origins_order_any_number_of_times() {
         laws::any_order(200..240, &Class::ALL, true, &YRS);

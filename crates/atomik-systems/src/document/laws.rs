@@ -1,6 +1,6 @@
-//! What every library's documents must do: tests for the columns that have one.
+//! Properties that the documents of every library must have, as tests for the systems that use one.
 
-// clippy knows only of functions with `#[test]` that they are tests.
+// clippy recognises only functions with `#[test]` as tests.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
@@ -14,13 +14,13 @@ use atomik_arena::system::{NodeId, Setup};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
-/// An empty document of a node in its first life.
+/// An empty document of a node in its first incarnation.
 fn empty<D>(system: &Documents<D>, setup: &Setup, node: NodeId) -> D {
     (system.empty)(setup, node, client_id(setup, node, 0)).unwrap()
 }
 
-/// Updates of three documents come to each other in any order, or at least in that of each origin,
-/// some twice; differences now and then.
+/// Updates of three documents reach each other in any order, or in the order of each origin, some
+/// of them twice, mixed with differences.
 pub(crate) fn any_order<D: Document>(
     seeds: Range<u64>,
     classes: &[Class],
@@ -31,7 +31,7 @@ pub(crate) fn any_order<D: Document>(
         let mut draws = Draws::new(seed);
         let setup = setup(classes, 3, seed);
         let mut documents: Vec<D> = (0..3).map(|node| empty(system, &setup, node)).collect();
-        // From, to, update; in the order in which they were made.
+        // From, to, update; in the order of their creation.
         let mut flying: Vec<(NodeId, NodeId, Vec<u8>)> = Vec::new();
         let mut places = BTreeSet::new();
         for step in 0.. {
@@ -76,7 +76,7 @@ pub(crate) fn any_order<D: Document>(
     }
 }
 
-/// Whatever is added where, a sum is what traces have it to be: it wraps around at 64 bits.
+/// A sum wraps around at 64 bits, as in traces, whatever is added at which node.
 pub(crate) fn sums<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
     for seed in seeds {
         let mut draws = Draws::new(seed);
@@ -84,7 +84,7 @@ pub(crate) fn sums<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
         let mut documents = [empty(system, &setup, 0), empty(system, &setup, 1)];
         let mut sum = Content::empty(Class::Counter);
         for _ in 0..20 {
-            // At both nodes at once.
+            // At both nodes concurrently.
             let updates = [0, 1].map(|node: usize| {
                 let value = draws.random.next_u64() as i64 >> draws.below(64);
                 let action = Action::Add(value);
@@ -100,8 +100,8 @@ pub(crate) fn sums<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
     }
 }
 
-/// After a `set` that has seen all others a flag or counter holds what was set, whichever of those
-/// at once had stayed before.
+/// After a `set` that has seen all others, a flag or counter holds its value, whichever of earlier
+/// concurrent ones had won.
 pub(crate) fn sets<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
     let number = |value| Action::Set(Scalar::Int(value));
     let bit = |value| Action::Set(Scalar::Bool(value));
@@ -136,7 +136,7 @@ pub(crate) fn sets<D: Document>(seeds: Range<u64>, system: &Documents<D>) {
     }
 }
 
-/// The tests that each column with a document passes.
+/// The tests that each system with a document must pass.
 macro_rules! document_tests {
     ($system:expr) => {
         #[test]

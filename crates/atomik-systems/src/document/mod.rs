@@ -1,18 +1,18 @@
 //! Replication of a document, as the authors of Yjs do it and those of Loro and Automerge advise or
-//! allow: changes are broadcast as they are made, and whoever comes back says what it has (a state
-//! vector) and gets what it lacks in one piece.
+//! allow: a node broadcasts changes as it makes them, and a node that reconnects sends what it has
+//! (a state vector) and receives everything it lacks in one difference.
 //!
-//! Providers of these libraries run over streams, which repeat single lost packets by themselves.
-//! Here is no stream, so updates have numbers, an origin keeps its latest ones as a stream's send
-//! buffer would, and a gap is asked for by number. Only what is not there any more, or was missed
-//! while a link was down, takes the exchange of state vectors. How many updates of each origin a
-//! node has, its *tallies*, says what its document holds. Tallies are compared with one peer in
-//! turn at every interval, which costs a few bytes, while a difference by state vector always
-//! carries all deletions of a Yjs document.
+//! Providers of these libraries run over streams, which retransmit single lost packets. There is no
+//! stream here, so updates have numbers, an origin keeps its latest ones as a stream's send buffer
+//! would, and a gap is requested by number. Only updates that are no longer kept, or that were
+//! missed while a link was down, need the exchange of state vectors. The number of updates that a
+//! node has of each origin, its *tallies*, describes the contents of its document. Tallies are
+//! compared with one peer in turn at every interval, which costs a few bytes, while a difference by
+//! state vector always carries all deletions of a Yjs document.
 //!
-//! Clients' operations wait until the disk is free, then they change the document and are stored as
-//! one update; it is sent when it is durable. So at that moment all of the document is durable, and
-//! then questions are answered.
+//! Operations of clients wait until the disk is free. They then change the document together and
+//! are stored as one update, which is sent once it is durable. At that moment the whole document is
+//! durable, and requests are answered.
 
 #[cfg(test)]
 pub(super) mod laws;
@@ -30,53 +30,53 @@ use atomik_arena::system::{
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Scalar};
 
-/// Bytes of its own latest updates that an origin keeps to repeat them: as much as a stream's send
-/// buffer.
+/// Bytes of its own latest updates that an origin keeps for retransmission: the size of a stream's
+/// send buffer.
 const SEND_BUFFER: usize = if cfg!(test) { 1 << 10 } else { 256 << 10 };
 
 /// The document is stored as a whole when the updates since then have as many bytes as it had, and
-/// this many at least.
+/// at least this many.
 const LEAST_TAIL: usize = if cfg!(test) { 2 << 10 } else { 64 << 10 };
 
-/// Updates of one origin that wait for others before them. Beyond that they are dropped, and asked
-/// for again when their turn comes.
+/// Limit of updates of one origin that wait for their predecessors. More are dropped, and requested
+/// again later.
 const MOST_WAITING: usize = 1 << 12;
 
-/// Keys of records: the whole document, one update, the number of this life.
+/// Keys of records: the whole document, one update, the number of the incarnation.
 const WHOLE: u8 = b's';
 const UPDATE: u8 = b'u';
 const LIFE: u8 = b'l';
 
-/// What a library does for a replica.
+/// The operations of a library that a replica needs.
 pub(crate) trait Document {
-    /// Carries out operations here (key, field, action), and gives what others need to do the same.
+    /// Applies local operations (key, field, action) and returns the update for other replicas.
     fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError>;
 
-    /// Takes over updates or differences, in this order, after all that they build on.
+    /// Applies updates or differences in this order, after all that they build on.
     fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError>;
 
-    /// What of all changes is there.
+    /// The version vector of the changes in the document, encoded by the library.
     fn vector(&self) -> Result<Vec<u8>, SystemError>;
 
-    /// All that is here and not there, where `vector` comes from.
+    /// The difference between this document and `vector`, which comes from another one.
     fn difference(&self, vector: &[u8]) -> Result<Vec<u8>, SystemError>;
 
-    /// The whole document.
+    /// Encodes the whole document.
     fn whole(&self) -> Result<Vec<u8>, SystemError>;
 
-    /// Becomes what [`Document::whole`] gave, being empty.
+    /// Restores an empty document from the output of [`Document::whole`].
     fn restore(&mut self, whole: &[u8]) -> Result<(), SystemError> {
         self.apply(&[whole])
     }
 
-    /// What a field of a key holds.
+    /// The content of a field of a key.
     fn read(&self, key: &str, field: u16) -> Result<Content, SystemError>;
 }
 
-/// A column of a library: every node has a document.
+/// The system of a library: every node has a document.
 pub(crate) struct Documents<D> {
     pub(crate) describe: fn() -> Description,
-    /// Makes an empty document of a node, with the id of its life.
+    /// Creates a node's empty document, with the id of the incarnation.
     pub(crate) empty: fn(&Setup, NodeId, u64) -> Result<D, SystemError>,
 }
 
@@ -98,8 +98,8 @@ impl<D: Document + 'static> System for Documents<D> {
     }
 }
 
-/// Bits for the id of a node in one of its lives, at random from the seed: libraries ask that an id
-/// is not used again after a restart.
+/// The id of one incarnation of a node, at random from the seed: libraries require that an id is
+/// not reused after a restart.
 fn client_id(setup: &Setup, node: NodeId, life: u64) -> u64 {
     let mut hasher = blake3::Hasher::new();
     for part in [setup.seed, node as u64, life] {
@@ -119,7 +119,7 @@ pub(crate) fn element_name(element: &Scalar) -> String {
     }
 }
 
-/// The element that has this name.
+/// The element with this name.
 pub(crate) fn element(name: &str) -> Option<Scalar> {
     let (kind, value) = name.split_at_checked(1)?;
     Some(match kind {
@@ -129,40 +129,40 @@ pub(crate) fn element(name: &str) -> Option<Scalar> {
     })
 }
 
-/// An update that waits: what must be in the document before it, and the update.
+/// A waiting update: what the document must contain before it, and the update.
 type Waiting = (Vec<(u32, u64)>, Vec<u8>);
 
-/// What one origin made, as far as it is here. Its updates are taken over in its order, as a stream
-/// would bring them.
+/// The updates of one origin at this node. They are applied in order, as a stream would deliver
+/// them.
 #[derive(Debug, Default)]
 struct Line {
-    /// All up to this number are in the document.
+    /// All updates up to this number are in the document.
     upto: u64,
-    /// Those that came too early.
+    /// Updates that arrived too early.
     waiting: BTreeMap<u64, Waiting>,
 }
 
 impl Line {
-    /// All up to `number` are in the document.
+    /// Records that all updates up to `number` are in the document.
     fn raise(&mut self, number: u64) {
         self.upto = self.upto.max(number);
         self.waiting = self.waiting.split_off(&(self.upto + 1));
     }
 }
 
-/// What a stored update is; its bytes follow.
+/// The header of a stored update; its bytes follow.
 #[derive(Serialize, Deserialize)]
 enum Stored {
     /// An update of an origin.
     One { origin: u32, number: u64 },
-    /// A difference that brought all up to these numbers.
+    /// A difference that contained all updates up to these numbers.
     Upto(Vec<u64>),
 }
 
 #[derive(Serialize, Deserialize)]
 enum Message {
-    /// An update of the sender follows. It came after all of `after`: what of other origins had
-    /// come to the sender since its update before.
+    /// An update of the sender follows. It depends on `after`: the updates of other origins that
+    /// the sender applied since its previous update.
     Update { number: u64, after: Vec<(u32, u64)> },
     /// The sender lacks these of the receiver's updates.
     Missing(Vec<(u64, u64)>),
@@ -174,22 +174,22 @@ enum Message {
     },
     /// The sender lacks something; its state vector follows.
     Step1 { upto: Vec<u64> },
-    /// What the sender's document has beyond the state vector follows: whoever still has all up to
-    /// `base`, as he said with the vector, has all up to `upto` with it.
+    /// The difference between the sender's document and the state vector follows: a node that still
+    /// has all up to `base`, which it sent with the vector, has all up to `upto` with it.
     Step2 { base: Vec<u64>, upto: Vec<u64> },
 }
 
-/// A question that waits for the disk.
+/// A request that waits for the disk.
 struct Question {
     from: NodeId,
     upto: Vec<u64>,
     vector: Vec<u8>,
 }
 
-/// What is being stored.
+/// The write in progress.
 struct Writing {
     ticket: u64,
-    /// The message that takes this node's update in it to others.
+    /// The message that carries this node's update to the others.
     own: Option<Arc<[u8]>>,
     done: Vec<OpId>,
 }
@@ -203,37 +203,38 @@ pub(crate) struct Replica<D> {
     life: u64,
     life_stored: bool,
     lines: Vec<Line>,
-    /// The highest number of each origin that is known to exist, and who has all up to it.
+    /// The highest known number of each origin, and a node that has all up to it.
     known: Vec<(u64, NodeId)>,
     up: Vec<bool>,
     /// Operations of clients that wait for the disk.
     queue: Vec<(OpId, String, u16, Action)>,
-    /// Others' updates that are not stored yet.
+    /// Updates of others that are not stored yet.
     records: Vec<Record>,
     questions: Vec<Question>,
     writing: Option<Writing>,
-    /// What the last own update came after.
+    /// The tallies at the last own update.
     told: Vec<u64>,
-    /// Messages with own updates, the last being the latest.
+    /// Messages with own updates, the latest one last.
     sent: VecDeque<Arc<[u8]>>,
     sent_bytes: usize,
     ticket: u64,
     next_record: u64,
-    /// Records of updates that are stored.
+    /// Records of stored updates.
     updates: BTreeSet<u64>,
     tail: usize,
     whole: usize,
     rounds: Rounds,
     next_ask: Option<Micros>,
-    /// An answer is on its way until then.
+    /// An answer is expected until then.
     patient_until: Micros,
-    /// Requests since nothing was missing.
+    /// Number of requests since nothing was missing.
     requests: u64,
     bytes_read: u64,
 }
 
 impl<D: Document> Replica<D> {
-    /// A node with what its earlier lives left. `empty` makes an empty document for this life.
+    /// Opens a node from the records of its earlier incarnations. `empty` creates an empty
+    /// document.
     ///
     /// # Errors
     ///
@@ -341,7 +342,7 @@ impl<D: Document> Replica<D> {
         }
     }
 
-    /// Keeps what has come from elsewhere for the next flush.
+    /// Keeps updates from elsewhere for the next flush.
     fn keep(&mut self, stored: &Stored, update: &[u8]) -> Result<(), SystemError> {
         let mut value = postcard::to_allocvec(stored)
             .map_err(|error| SystemError::failed("encoding an update", error))?;
@@ -355,9 +356,9 @@ impl<D: Document> Replica<D> {
         Ok(())
     }
 
-    /// Applies the updates that wait and have all before them. Libraries can hold back what came
-    /// early, too; but Yrs 0.28.1 does not always get it right, and what is held back is missing
-    /// from a document that is written down.
+    /// Applies the waiting updates whose predecessors have all been applied. Libraries can hold
+    /// back early updates themselves; but Yrs 0.28.1 does not always get this right, and a document
+    /// that is written out lacks the updates held back.
     fn take_over(&mut self) -> Result<(), SystemError> {
         let mut ready = Vec::new();
         while let Some(from) = (0..self.lines.len()).find(|&from| {
@@ -390,7 +391,7 @@ impl<D: Document> Replica<D> {
         Ok(())
     }
 
-    /// Answers questions and stores what has come meanwhile, if the disk is free.
+    /// Answers requests and stores everything pending, if the disk is free.
     fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
         if self.writing.is_some() {
             return Ok(());
@@ -484,7 +485,8 @@ impl<D: Document> Replica<D> {
         out.wake(at);
     }
 
-    /// Asks for what is missing: first the origins for single updates, then one node for all.
+    /// Requests what is missing: single updates from their origins first, then everything from one
+    /// node.
     fn ask(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         self.next_ask = None;
         if !self.lacks() {
@@ -563,12 +565,12 @@ impl<D: Document> Node for Replica<D> {
                 self.take_over()?;
                 self.satisfied();
                 if self.lacks() {
-                    // Late, perhaps, not lost.
+                    // It may be late rather than lost.
                     self.ask_at(now + 2 * self.latency, out);
                 }
             }
             Message::Missing(gaps) => {
-                // What is being stored is not sent yet.
+                // The update being stored has not been sent yet.
                 let unsent = self
                     .writing
                     .as_ref()
@@ -604,7 +606,7 @@ impl<D: Document> Node for Replica<D> {
                 }
                 if self.lacks() {
                     if fresh {
-                        // Too much, or too old, to be asked for one by one.
+                        // Too many or too old to be requested one by one.
                         self.requests = self.requests.max(1);
                     }
                     let patience = if fresh { 0 } else { 2 * self.latency };
@@ -625,7 +627,7 @@ impl<D: Document> Node for Replica<D> {
                 }
             }
             Message::Step2 { base, upto } => {
-                // An answer to an earlier life, which had more than its disk.
+                // An answer to an earlier incarnation, which had more than its disk.
                 let stale = base
                     .iter()
                     .zip(self.upto())
@@ -709,7 +711,7 @@ impl<D: Document> Node for Replica<D> {
 
     fn progress(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self.upto().into_iter().flat_map(u64::to_le_bytes).collect();
-        // What waits for the disk is known here alone.
+        // What waits for the disk exists on this node only.
         if let Some((id, ..)) = self.queue.last() {
             bytes.extend_from_slice(&id.to_le_bytes());
         }
@@ -737,7 +739,7 @@ mod tests {
     use super::*;
     use atomik_workload::workload::Class;
 
-    /// A document that is nothing but the updates that it was given.
+    /// A document that consists of the updates applied to it.
     #[derive(Default)]
     struct Updates(Vec<Vec<u8>>);
 
@@ -799,7 +801,7 @@ mod tests {
         out
     }
 
-    /// The disk does what it was told; gives what comes of it.
+    /// Completes the pending disk writes and returns the resulting messages.
     fn sync(replica: &mut Replica<Updates>, out: Out, storage: &mut Storage) -> Out {
         let mut then = Out::default();
         for write in out.persisted {
@@ -822,7 +824,7 @@ mod tests {
         for out in [&first, &second] {
             assert!(out.sent.is_empty() && out.acknowledged.is_empty());
         }
-        // Nor for who asks.
+        // Nor for a node that asks.
         let mut out = Out::default();
         for message in [
             encode(&Message::Missing(vec![(1, 2)]), &[]).unwrap(),
@@ -846,7 +848,7 @@ mod tests {
     fn a_life_that_stored_something_is_not_lived_again() {
         let mut storage = Storage::default();
         for life in [0, 1, 2] {
-            // Of a life that stored nothing, nobody knows.
+            // Nobody knows an incarnation that stored nothing.
             assert_eq!(open(0, &storage).1, life);
             let (mut replica, of) = open(0, &storage);
             assert_eq!(of, life);
@@ -879,7 +881,7 @@ mod tests {
         let late = update(3, &[(2, 1)], b"1.3");
         replica.receive(0, 1, &late, &mut out).unwrap();
         assert!(out.sent.is_empty(), "it may only be late");
-        // What it asks for when it next asks.
+        // What it requests the next time.
         let asked = |replica: &mut Replica<Updates>, mut out: Out| {
             loop {
                 let now = out.wake.unwrap();

@@ -1,10 +1,10 @@
-//! What raft-rs reads of a node: the log in memory, and the records that it becomes on disk.
+//! The storage that raft-rs reads: the log in memory, and its records on disk.
 //!
 //! | record | value |
 //! |---|---|
 //! | `h` | the hard state: term, vote, commit index |
 //! | `l` and the index, big-endian | a log entry |
-//! | `s` | the snapshot: index, term, members and all of the state machine |
+//! | `s` | the snapshot: index, term, members and the whole state machine |
 //!
 //! Values are raft's own protobuf messages.
 
@@ -22,10 +22,10 @@ use super::machine::Machine;
 const HARD_STATE: &[u8] = b"h";
 const SNAPSHOT: &[u8] = b"s";
 
-/// A snapshot is taken after so many entries: `DefaultSnapshotCount` in etcd's
-/// server/etcdserver/server.go; "Snapshot tuning" in its tuning guide.
+/// Entries between two snapshots: `DefaultSnapshotCount` in etcd's server/etcdserver/server.go;
+/// "Snapshot tuning" in its tuning guide.
 const SNAPSHOT_ENTRIES: u64 = 10_000;
-/// So many entries before a snapshot stay, for followers that are only a little behind:
+/// Entries kept before a snapshot for followers that are slightly behind:
 /// `DefaultSnapshotCatchUpEntries`, same file.
 const CATCH_UP_ENTRIES: u64 = 5_000;
 
@@ -46,7 +46,7 @@ fn parsed<M: protobuf::Message>(bytes: &[u8]) -> Result<M, SystemError> {
     M::parse_from_bytes(bytes).map_err(|error| SystemError::failed("reading a raft record", error))
 }
 
-/// How many entries are kept: before the next snapshot, and behind the last.
+/// Number of entries kept before the next snapshot, and behind the last.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Compaction {
     pub(super) snapshot_entries: u64,
@@ -62,14 +62,14 @@ impl Default for Compaction {
     }
 }
 
-/// Log, hard state and state machine of a node.
+/// The log, hard state and state machine of a node.
 pub(super) struct Log {
     hard: HardState,
     members: ConfState,
-    /// Index and term of the entry before the first one kept.
+    /// Index and term of the entry before the first kept one.
     base: (u64, u64),
     entries: VecDeque<Entry>,
-    /// Index and term up to which the machine has applied.
+    /// Index and term of the last applied entry.
     applied: (u64, u64),
     machine: Machine,
     compaction: Compaction,
@@ -77,12 +77,13 @@ pub(super) struct Log {
     snapshot_bytes: usize,
     /// Bytes of entries applied since the last snapshot.
     applied_bytes: usize,
-    /// Records that the disk does not have yet.
+    /// Records that are not on disk yet.
     unwritten: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
 impl Log {
-    /// What `records` hold, with all committed entries applied; the bytes that were read.
+    /// Restores the log from `records` and applies all committed entries; returns the bytes read,
+    /// too.
     pub(super) fn open(
         members: ConfState,
         fields: &[Field],
@@ -118,8 +119,7 @@ impl Log {
         if let Some(first) = log.entries.front()
             && first.index <= log.base.0
         {
-            // Kept for slow followers: its own term answers for what raft asks of the one before
-            // the first.
+            // Kept for slow followers: raft asks for the term of the entry before the first.
             log.base = (first.index, first.term);
             log.entries.pop_front();
         }
@@ -151,7 +151,7 @@ impl Log {
         &self.machine
     }
 
-    /// The index up to which the machine has applied.
+    /// The index of the last applied entry.
     pub(super) fn applied(&self) -> u64 {
         self.applied.0
     }
@@ -160,12 +160,12 @@ impl Log {
         self.base.0 + self.entries.len() as u64
     }
 
-    /// Whether there are records for the disk.
+    /// Whether there are records to be written.
     pub(super) fn is_dirty(&self) -> bool {
         !self.unwritten.is_empty()
     }
 
-    /// Hands the records over that the disk does not have yet.
+    /// Takes the records that are not on disk yet.
     pub(super) fn take_records(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.unwritten).into_iter().collect()
     }
@@ -177,7 +177,7 @@ impl Log {
         Ok(())
     }
 
-    /// Takes entries over; what was there from the first of them on is replaced.
+    /// Appends entries, replacing existing ones from the first of them on.
     pub(super) fn append(&mut self, entries: &[Entry]) -> Result<(), SystemError> {
         let Some(first) = entries.first() else {
             return Ok(());
@@ -202,7 +202,7 @@ impl Log {
         Ok(())
     }
 
-    /// Applies a committed entry; says whose operations it had, if any.
+    /// Applies a committed entry; returns the node whose operations it contains, if any.
     pub(super) fn apply(
         &mut self,
         fields: &[Field],
@@ -225,9 +225,10 @@ impl Log {
         Ok(node)
     }
 
-    /// Writes a snapshot and drops entries before it, if it is time: after [`SNAPSHOT_ENTRIES`],
-    /// and not before the log since the last one is as long as that one was, so that writing state
-    /// stays in proportion to writing the log (Ongaro, as above, section 5.1.2).
+    /// Writes a snapshot and drops entries before it, if one is due: after [`SNAPSHOT_ENTRIES`]
+    /// entries, but not before the log since the last snapshot is as long as that snapshot, so that
+    /// the cost of snapshots stays proportional to that of the log (Ongaro, as above, section
+    /// 5.1.2).
     pub(super) fn compact(&mut self) -> Result<(), SystemError> {
         if self.applied.0 - self.snapshot_index < self.compaction.snapshot_entries
             || self.applied_bytes < self.snapshot_bytes
@@ -243,8 +244,8 @@ impl Log {
             .applied
             .0
             .saturating_sub(self.compaction.catch_up_entries);
-        // The entry at `base` stays on disk for its term, unless there never was one or a snapshot
-        // stands for it.
+        // The entry at `base` stays on disk for its term, unless it never existed or a snapshot
+        // replaces it.
         while self.base.0 < keep
             && let Some(entry) = self.entries.pop_front()
         {
@@ -254,7 +255,7 @@ impl Log {
         Ok(())
     }
 
-    /// Replaces everything by a snapshot that the leader sent.
+    /// Replaces everything by a snapshot from the leader.
     pub(super) fn install(&mut self, snapshot: &Snapshot) -> Result<(), SystemError> {
         for index in self.base.0..=self.last() {
             self.unwritten.insert(entry_key(index), None);
@@ -278,7 +279,7 @@ impl Log {
         Ok(())
     }
 
-    /// The machine as it is, as a snapshot.
+    /// A snapshot of the current state machine.
     fn image(&self) -> Result<Snapshot, SystemError> {
         let mut snapshot = Snapshot {
             data: self.machine.encode()?.into(),

@@ -1,5 +1,5 @@
-//! The replicated state machine: what committed log entries do to the state, and how that becomes a
-//! snapshot and a state again.
+//! The replicated state machine: applies committed log entries, and converts the state to a
+//! snapshot and back.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,12 +12,12 @@ use atomik_arena::system::{SystemError, of_field};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Field};
 
-/// The data of a log entry: operations that one node proposes at once.
+/// The data of a log entry: operations that one node proposed together.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Batch<'a> {
-    /// Whose clients they are of.
+    /// The node that proposed them.
     pub(super) node: u32,
-    /// The lowest request number that the node still waits for: below it, all are done or given up.
+    /// The lowest request number that the node still waits for; all below are applied or given up.
     pub(super) floor: u64,
     /// The operations.
     #[serde(borrow)]
@@ -26,8 +26,8 @@ pub(super) struct Batch<'a> {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Operation<'a> {
-    /// Its request number, as the distance from the operation before it, or from [`Batch::floor`]:
-    /// one byte mostly.
+    /// Its request number, as the distance from the previous operation or from [`Batch::floor`];
+    /// usually one byte.
     pub(super) gap: u64,
     #[serde(borrow)]
     pub(super) key: Cow<'a, str>,
@@ -35,13 +35,13 @@ pub(super) struct Operation<'a> {
     pub(super) action: Cow<'a, Action>,
 }
 
-/// What is remembered of a node's requests so that each is applied once (Ongaro, "Consensus:
-/// Bridging Theory and Practice", section 6.3), and in the order in which they were made.
+/// The session of a node, by which each of its requests is applied once (Ongaro, "Consensus:
+/// Bridging Theory and Practice", section 6.3) and in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Session {
-    /// All up to this number are applied or given up.
+    /// All requests up to this number are applied or given up.
     through: u64,
-    /// What came before a request that it has to follow; empty but after a loss.
+    /// Requests that arrived before their predecessors; empty except after a loss.
     early: BTreeMap<u64, (String, u16, Action)>,
 }
 
@@ -54,12 +54,12 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Operations that took effect.
+    /// Number of operations that took effect.
     pub(super) fn version(&self) -> u64 {
         self.version
     }
 
-    /// Applies the data of an entry; says whose operations it had.
+    /// Applies the data of an entry; returns the node that proposed it.
     pub(super) fn apply(&mut self, fields: &[Field], data: &[u8]) -> Result<u32, SystemError> {
         let batch: Batch<'_> = postcard::from_bytes(data)
             .map_err(|error| SystemError::failed("reading the data of a log entry", error))?;
@@ -124,26 +124,26 @@ impl Machine {
             .map_or(0, |session| session.through)
     }
 
-    /// The last of a node's requests that has come before one that it has to follow.
+    /// The last of a node's requests that arrived before its predecessor.
     pub(super) fn latest_early(&self, node: u32) -> Option<u64> {
         let (latest, _) = self.sessions.get(&node)?.early.last_key_value()?;
         Some(*latest)
     }
 
-    /// Whether a node's request is in the log, applied or waiting for those before it.
+    /// Whether a node's request is in the log, applied or waiting for its predecessors.
     pub(super) fn has_come(&self, node: u32, number: u64) -> bool {
         self.sessions
             .get(&node)
             .is_some_and(|session| number <= session.through || session.early.contains_key(&number))
     }
 
-    /// What a field holds, if it was ever written.
+    /// The content of a field, if it was ever written.
     pub(super) fn get(&self, key: &str, field: u16) -> Option<&Content> {
         let held = self.keys.get(key)?;
         Some(&held.iter().find(|(known, _)| *known == field)?.1)
     }
 
-    /// All of it, as bytes.
+    /// Encodes the whole state.
     pub(super) fn encode(&self) -> Result<Vec<u8>, SystemError> {
         let write = |error| SystemError::failed("writing a snapshot", error);
         let head = (self.version, &self.sessions, self.keys.len() as u64);
@@ -154,7 +154,7 @@ impl Machine {
         Ok(bytes)
     }
 
-    /// As [`Machine::encode`] gave it.
+    /// Decodes the output of [`Machine::encode`].
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, SystemError> {
         let read = |error| SystemError::failed("reading a snapshot", error);
         let ((version, sessions, count), mut rest): ((u64, _, u64), _) =

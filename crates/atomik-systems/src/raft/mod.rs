@@ -1,13 +1,14 @@
-//! Raft, as raft-rs has it: one replicated log, a leader that orders it, a majority that holds
-//! every acknowledged operation.
+//! Raft, as implemented by raft-rs: one replicated log, ordered by a leader, with every
+//! acknowledged operation on a majority of the nodes.
 //!
-//! A node's clients hand their operations to it; it proposes all that came at once as one log
-//! entry, which raft-rs forwards to the leader, and acknowledges them when it has applied them
-//! itself. Until then it proposes them again now and then; the state machine applies none twice.
+//! Clients hand their operations to a node. The node proposes all operations that arrived together
+//! as one log entry, which raft-rs forwards to the leader, and acknowledges them when it has
+//! applied them itself. Until then it repeats the proposal from time to time; the state machine
+//! applies each operation only once.
 //!
-//! Where advice is followed, it is from: the documentation of the crate `raft` 0.7 ("Processing the
-//! Ready State", `Config`); etcd's tuning guide (etcd.io/docs/v3.5/tuning); etcd's
-//! server/etcdserver/server.go; TiKV's configuration; Diego Ongaro's dissertation "Consensus:
+//! The advice followed here comes from the documentation of the crate `raft` 0.7 ("Processing the
+//! Ready State", `Config`), etcd's tuning guide (etcd.io/docs/v3.5/tuning), etcd's
+//! server/etcdserver/server.go, TiKV's configuration, and Diego Ongaro's dissertation "Consensus:
 //! Bridging Theory and Practice" (2014).
 
 mod log;
@@ -37,17 +38,17 @@ use machine::{Batch, Operation};
 
 /// `raft-max-size-per-msg` of TiKV.
 const MAX_MESSAGE: u64 = 1 << 20;
-/// `raft-max-inflight-msgs` of TiKV, and the default of raft-rs.
+/// `raft-max-inflight-msgs` of TiKV, which is also the default of raft-rs.
 const MAX_INFLIGHT: usize = 256;
 /// Ticks between heartbeats: the default of raft-rs.
 const HEARTBEAT_TICKS: usize = 2;
-/// Ticks without a leader until an election: "We suggest election_tick = 10 * HeartbeatTick",
-/// raft-rs's `Config`; at least ten round trips, etcd's tuning guide.
+/// Ticks without a leader before an election: "We suggest election_tick = 10 * HeartbeatTick"
+/// (raft-rs, `Config`); at least ten round trips (etcd's tuning guide).
 const ELECTION_TICKS: usize = 10 * HEARTBEAT_TICKS;
-/// How often the wait until an operation is proposed again is doubled.
+/// Limit of how often the time before a repeated proposal doubles.
 const MAX_DOUBLINGS: u32 = 6;
 
-/// Its columns.
+/// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(Raft::default())]
 }
@@ -62,14 +63,26 @@ impl System for Raft {
         Description {
             name: "Raft",
             library: "raft 0.7.0".into(),
-            semantics: "Linearizable writes, each applied once, in one order on all nodes, which keeps each node's own. No writes without a majority that can reach each other. Reads here are of the node's own state and may be stale; \
-                linearizable reads (ReadIndex) are not measured.",
-            usage: "Asynchronous Ready, so that disk and network work at the same time (raft 0.7 docs, \"Processing the Ready State\"); pre-vote, check-quorum, batch-append; \
-                operations submitted at once share an entry; heartbeat about one round trip, election timeout ten to twenty of them (etcd tuning guide, \"Time parameters\"; raft-rs `Config::election_tick`); \
-                messages of at most 1 MiB, 256 in flight (TiKV `raft-max-size-per-msg`, `raft-max-inflight-msgs`); \
-                a snapshot every 10,000 entries, 5,000 kept behind it (etcd `DefaultSnapshotCount`, `DefaultSnapshotCatchUpEntries`), and not before the log has outgrown the last one (Ongaro's dissertation, section 5.1.2); \
-                a session table finds repeated proposals (same, section 6.3) and keeps each node's operations in order.",
-            proofs: "Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's dissertation, appendix B), safety and linearizability in Coq for another implementation (Verdi; Woos et al., CPP 2016). Of raft-rs: none known.",
+            semantics: "\
+                Linearizable writes, each applied once, in one order on all nodes that preserves \
+                the order of each node's writes. No writes without a majority of connected nodes. \
+                Reads return the node's own state and may be stale; linearizable reads (ReadIndex) \
+                are not measured.",
+            usage: "\
+                Asynchronous Ready, so that disk and network work in parallel (raft 0.7 docs, \
+                \"Processing the Ready State\"); pre-vote, check-quorum, batch-append; operations \
+                submitted together share an entry; the heartbeat interval is about one round trip, \
+                the election timeout ten to twenty of them (etcd tuning guide, \"Time \
+                parameters\"; raft-rs `Config::election_tick`); messages of at most 1 MiB, 256 in \
+                flight (TiKV `raft-max-size-per-msg`, `raft-max-inflight-msgs`); a snapshot every \
+                10,000 entries with 5,000 kept before it (etcd `DefaultSnapshotCount`, \
+                `DefaultSnapshotCatchUpEntries`), but not before the log has outgrown the last \
+                snapshot (Ongaro's dissertation, section 5.1.2); a session table recognises \
+                repeated proposals (same, section 6.3) and keeps each node's operations in order.",
+            proofs: "\
+                Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's \
+                dissertation, appendix B); safety and linearizability in Coq for another \
+                implementation (Verdi; Woos et al., CPP 2016). Of raft-rs: none known.",
         }
     }
 
@@ -88,30 +101,30 @@ impl System for Raft {
     }
 }
 
-/// An operation that is not applied yet.
+/// An operation that has not been applied yet.
 #[derive(Debug)]
 struct Pending {
     id: OpId,
     key: Box<str>,
     field: u16,
     action: Action,
-    /// When it is proposed again, unless it is in the log by then.
+    /// When to propose it again, unless it is in the log by then.
     due: Micros,
-    /// When it was proposed last, and how often.
+    /// The time of the latest proposal, and the number of proposals.
     proposed: Micros,
     times: u32,
 }
 
 /// Messages that wait for the disk.
 struct Unsent {
-    /// The number of the `Ready` they came in.
+    /// The number of the `Ready` that contained them.
     ready: u64,
-    /// What must be durable before them, beyond what is before them in the queue.
+    /// What must be durable before they are sent, beyond the entries before them in the queue.
     ticket: Option<u64>,
     messages: Vec<Message>,
 }
 
-/// When a snapshot that was sent counts as lost.
+/// When a snapshot in flight counts as lost.
 struct Sending {
     until: Micros,
     wait: Micros,
@@ -124,23 +137,23 @@ struct Member {
     fields: Arc<[Field]>,
     tick: Micros,
     next_tick: Option<Micros>,
-    /// Elections that this node has called for, so that each has its own timeout.
+    /// Number of elections that this node has called, so that each has a different timeout.
     elections: u64,
-    /// Term and leader, as far as known; leader 0 is none.
+    /// Term and leader, as far as known; 0 stands for no leader.
     leader: (u64, u64),
     ticket: u64,
     unsent: VecDeque<Unsent>,
-    /// When what need not be synced is written anyway.
+    /// When to write a state that need not be synced.
     write_by: Option<Micros>,
     /// By request number.
     pending: BTreeMap<u64, Pending>,
-    /// The last request number. Those of a life are above those of the lives before it, without
-    /// anything being stored for that: they start from the clock, and no node takes an operation
-    /// every microsecond.
+    /// The latest request number. A new incarnation continues above the numbers of the earlier ones
+    /// without storing them: numbers start from the clock, and no node accepts one operation per
+    /// microsecond.
     number: u64,
-    /// What is pending from this number on has not been proposed yet.
+    /// Pending operations from this number on have not been proposed yet.
     fresh: u64,
-    /// Not after [`Pending::due`] of any that has.
+    /// A lower bound of all [`Pending::due`] of proposed operations.
     due: Micros,
     retry: Micros,
     snapshots: BTreeMap<u64, Sending>,
@@ -172,8 +185,8 @@ impl Member {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raft = RawNode::new(&config, log, &logger)
             .map_err(|error| SystemError::failed("starting raft", error))?;
-        // A round trip is there and back and, as followers answer from disk, an fsync: "each
-        // request and response may be impacted by slow disks", etcd's tuning guide.
+        // A round trip includes an fsync, because followers answer from disk: "each request and
+        // response may be impacted by slow disks" (etcd's tuning guide).
         let round_trip = 2 * setup.latency + setup.fsync;
         Ok(Self {
             raft,
@@ -191,15 +204,15 @@ impl Member {
             number: 0,
             fresh: 0,
             due: Micros::MAX,
-            // To the leader and to the followers, and back both ways, is two round trips; twice
-            // that is for certain.
+            // To the leader, to the followers, and back both ways: two round trips, doubled as a
+            // margin.
             retry: 4 * round_trip,
             snapshots: BTreeMap::new(),
             bytes_read,
         })
     }
 
-    /// Does all that raft wants done, and proposes what is due, until there is nothing left.
+    /// Does everything that raft requests and proposes what is due, until nothing is left.
     fn work(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         loop {
             while self.raft.has_ready() {
@@ -208,7 +221,7 @@ impl Member {
             let leader = (self.raft.raft.term, self.raft.raft.leader_id);
             if leader != self.leader {
                 self.leader = leader;
-                // What went to the leader before may have gone with it.
+                // Messages to the previous leader may have been lost with it.
                 for pending in self.pending.values_mut() {
                     pending.due = now;
                 }
@@ -220,7 +233,7 @@ impl Member {
         }
     }
 
-    /// One `Ready`, in the order that the documentation of raft-rs gives.
+    /// Processes one `Ready`, in the order given by the documentation of raft-rs.
     fn handle_ready(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         let mut ready = self.raft.ready();
         let messages = ready.take_messages();
@@ -267,7 +280,7 @@ impl Member {
             });
         }
         // A commit index alone "is permissible" to be written later (`Ready::must_sync`): with the
-        // next entries, or after a heartbeat's time.
+        // next entries, or after the heartbeat time.
         if self.raft.store().is_dirty() && self.write_by.is_none() {
             self.write_by = Some(now + self.tick * HEARTBEAT_TICKS as Micros);
         }
@@ -305,7 +318,7 @@ impl Member {
         Ok(())
     }
 
-    /// Acknowledges what has been applied, be it by entries or by a snapshot.
+    /// Acknowledges operations applied from entries or a snapshot.
     fn acknowledge(&mut self, out: &mut Out) {
         let through = self.raft.store().machine().through(self.me as u32);
         while let Some(first) = self.pending.first_entry()
@@ -315,8 +328,8 @@ impl Member {
         }
     }
 
-    /// Looks for proposals that have been overtaken by later ones, so are lost: as TCP does (RFC
-    /// 8985), they are made again without waiting for their time.
+    /// Finds proposals that were overtaken by later ones and are therefore lost. As in TCP (RFC
+    /// 8985), they are repeated without waiting for their timeout.
     fn miss(&mut self, now: Micros) {
         let me = self.me as u32;
         let machine = self.raft.store().machine();
@@ -334,8 +347,8 @@ impl Member {
         }
     }
 
-    /// Proposes operations that are due, as one entry if they fit; says whether there were any, and
-    /// a leader to take them.
+    /// Proposes operations that are due, as one entry if they fit. Returns whether there were any,
+    /// and a leader to take them.
     fn propose(&mut self, now: Micros) -> Result<bool, SystemError> {
         let Some((&floor, _)) = self.pending.first_key_value() else {
             return Ok(false);
@@ -357,7 +370,7 @@ impl Member {
         for (&number, pending) in self.pending.range_mut(from..) {
             let is_due = pending.due <= now;
             if is_due {
-                // Longer each time, as it may be waiting and not lost.
+                // The time doubles, because the proposal may be delayed rather than lost.
                 pending.due = now + (self.retry << pending.times.min(MAX_DOUBLINGS));
                 pending.times += 1;
             }
@@ -393,8 +406,8 @@ impl Member {
     }
 
     fn tick(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
-        // raft-rs draws from the thread's generator when it resets its timer. A draw from the seed
-        // takes its place, new for each term and each election called for.
+        // When raft-rs resets its timer, it draws from the thread's generator. This draws from the
+        // seed instead, once per term and election.
         let range = ELECTION_TICKS as u64;
         let draw = FixedState::with_seed(self.seed).hash_one((
             self.me as u64,
@@ -416,9 +429,9 @@ impl Member {
         Ok(())
     }
 
-    /// Tells raft of snapshots that have not arrived in time ("the application MUST report back",
-    /// `Ready::messages`). The time doubles for each that is lost, so that one that is merely slow
-    /// arrives.
+    /// Reports snapshots that have not arrived in time ("the application MUST report back",
+    /// `Ready::messages`). The timeout doubles with each loss, so that a slow snapshot arrives
+    /// eventually.
     fn check_snapshots(&mut self, now: Micros) {
         let raft = &mut self.raft;
         let leads = raft.raft.state == StateRole::Leader;
@@ -434,7 +447,7 @@ impl Member {
                 sending.until = Micros::MAX;
                 late.push(peer);
             }
-            // A peer that is being probed again after a loss is still owed one.
+            // A peer that is probed again after a loss still needs a report.
             leads && (waits || sending.until == Micros::MAX)
         });
         for peer in late {
@@ -488,13 +501,12 @@ impl Node for Member {
             .map_err(|error| SystemError::failed("reading a raft message", error))?;
         if message.from != from as u64 + 1 && message.get_msg_type() != MessageType::MsgPropose {
             return Err(SystemError::invariant(format!(
-                "node {from} has sent a message of raft node {}",
+                "node {from} sent a message of raft node {}",
                 message.from
             )));
         }
         match self.raft.step(message) {
-            // A proposal that came where there is no leader is as good as lost; its node proposes
-            // it again.
+            // A proposal that reaches a node without a leader counts as lost; its node repeats it.
             Ok(()) | Err(raft::Error::ProposalDropped) => self.work(now, out),
             Err(error) => Err(SystemError::failed("handing a message to raft", error)),
         }
@@ -558,7 +570,7 @@ impl Node for Member {
 
     fn progress(&self) -> Vec<u8> {
         let mut bytes = self.raft.store().machine().version().to_be_bytes().to_vec();
-        // What only this node knows of.
+        // What only this node knows.
         if let Some((first, _)) = self.pending.first_key_value() {
             bytes.extend_from_slice(&(self.me as u64).to_be_bytes());
             bytes.extend_from_slice(&first.to_be_bytes());

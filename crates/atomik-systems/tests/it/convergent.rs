@@ -1,5 +1,5 @@
-//! The columns whose nodes acknowledge alone and come to agree, through the simulated world: the
-//! same tests for each that this build has.
+//! The systems whose nodes acknowledge on their own and converge, in the simulated world: the same
+//! tests for each system of this build.
 
 use atomik_arena::figures::SystemFigures;
 use atomik_arena::run::measure;
@@ -7,7 +7,7 @@ use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{System, inexpressible};
 use atomik_workload::workload::{Action, Class, Line, Scalar, Workload};
 
-/// The tests of a column, in a module of its name, and the classes that it cannot express.
+/// The tests of a system, in a module with its name, and the classes that it cannot express.
 macro_rules! tests {
     ($feature:literal, $module:ident, $name:literal, $inexpressible:expr) => {
         #[cfg(feature = $feature)]
@@ -18,8 +18,8 @@ macro_rules! tests {
             }
 
             #[test]
-            fn one_writer_a_key_finds_what_traces_mean_whatever_fails() {
-                super::one_writer_a_key_finds_what_traces_mean($name);
+            fn one_writer_per_key_gives_the_results_of_the_trace_whatever_fails() {
+                super::one_writer_per_key_gives_the_results_of_the_trace($name);
             }
 
             #[test]
@@ -46,7 +46,7 @@ fn workload(lines: impl Iterator<Item = Line>) -> Workload {
     Workload::collect("test", lines.map(Ok), usize::MAX).expect("a good trace")
 }
 
-/// Operations that commute, on a few keys from all nodes: one that is lost or done twice shows.
+/// Commuting operations on a few keys from all nodes: a lost or repeated one changes the result.
 fn counting(operations: u64) -> Workload {
     workload((0..operations).map(|t| {
         let (field, action) = match t % 3 {
@@ -64,8 +64,8 @@ fn counting(operations: u64) -> Workload {
     }))
 }
 
-/// Each key has one writer, who sets, too.
-fn one_writer_a_key(operations: u64) -> Workload {
+/// Operations of one writer per key, including sets.
+fn one_writer_per_key(operations: u64) -> Workload {
     workload((0..operations).map(|t| {
         let element = Scalar::Int((t / 9 % 4) as i64);
         let (field, action) = match t % 9 {
@@ -100,7 +100,7 @@ fn measured(name: &str, workload: &Workload, faults: Faults, seed: u64) -> Syste
         .unwrap_or_else(|error| panic!("{name}, seed {seed}, {faults:?}: {error}"))
 }
 
-/// The node that is cut off and the one that is killed follow from the seed, so each has its turn.
+/// The seed decides which node is cut off and which is killed, so each has its turn.
 fn all_faults() -> impl Iterator<Item = (u64, Faults)> {
     (0..12).map(|seed| {
         let faults = Faults {
@@ -122,9 +122,9 @@ fn every_acknowledged_operation_counts_once(name: &str) {
     }
 }
 
-fn one_writer_a_key_finds_what_traces_mean(name: &str) {
+fn one_writer_per_key_gives_the_results_of_the_trace(name: &str) {
     for (seed, faults) in all_faults().filter(|(_, faults)| !faults.crash) {
-        let figures = measured(name, &one_writer_a_key(1_500), faults, seed);
+        let figures = measured(name, &one_writer_per_key(1_500), faults, seed);
         let what = format!("{name}, seed {seed}, {faults:?}: {figures:?}");
         assert!(figures.converged, "{what}");
         assert_eq!(figures.conflicts.wrong, 0, "{what}");

@@ -1,4 +1,4 @@
-//! Event sourcing by `cqrs-es` through the simulated world.
+//! Event sourcing with `cqrs-es` in the simulated world.
 
 use atomik_arena::figures::SystemFigures;
 use atomik_arena::run::measure;
@@ -59,7 +59,7 @@ fn every_acknowledged_command_counts_once_whatever_fails() {
 #[test]
 fn cpu_time_of_the_databases_thread_is_counted() {
     let figures = measured(&workload(200), &Settings::default());
-    // A command is five statements of SQLite and some JSON: never less than this on any machine.
+    // A command is five SQLite statements and some JSON, which takes longer on any machine.
     assert!(
         figures.latency.total_cpu_ns > 20_000.0,
         "{:?}",

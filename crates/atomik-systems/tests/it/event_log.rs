@@ -1,12 +1,12 @@
-//! The event log, without and with snapshots, through the simulated world.
+//! The event log, without and with snapshots, in the simulated world.
 
 use atomik_arena::figures::SystemFigures;
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
-/// Each operation adds one to a counter, appends its own number to a list or sets it, so that one
-/// that is lost, done twice or out of order shows.
+/// Each operation adds one to a counter, or appends or sets its own number, so that a lost, repeated
+/// or misplaced one changes the result.
 fn workload(operations: u64) -> Workload {
     let line = |t: u64| {
         let (field, action) = match t % 3 {
@@ -39,8 +39,8 @@ const NAMES: [&str; 2] = ["Event log", "Event log with snapshots"];
 #[test]
 fn every_acknowledged_operation_counts_once_whatever_fails() {
     for name in NAMES {
-        // The node that is cut off and the one that is killed follow from the seed, so each is the
-        // primary in some of these.
+        // The seed decides which node is cut off and which is killed, so both faults hit the primary
+        // in some runs.
         for seed in 0..12 {
             let faults = Faults {
                 loss: seed % 2 == 1,
@@ -64,7 +64,7 @@ fn every_acknowledged_operation_counts_once_whatever_fails() {
 }
 
 #[test]
-fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
+fn a_node_cut_off_for_more_than_a_window_catches_up_soon() {
     for seed in [1, 2] {
         let settings = Settings {
             faults: Faults {
@@ -78,29 +78,29 @@ fn who_was_cut_off_for_more_than_a_window_catches_up_soon() {
         let figures = measured(NAMES[0], &workload(60_000), &settings);
         assert!(figures.converged);
         assert_eq!(figures.conflicts.wrong, 0, "{:?}", figures.conflicts);
-        // Some 20,000 operations were missed, and 7,000 waited to be appended: a few round trips of
-        // 10 ms, no timeouts of a second.
-        let recovery = figures.recovery.expect("a partition has an end");
+        // Some 20,000 operations were missed, and 7,000 wait to be appended: a few round trips of
+        // 10 ms, but no timeouts of a second.
+        let recovery = figures.recovery.expect("the partition ends");
         assert!(recovery.virtual_us < 500_000, "{recovery:?}");
-        // What is sent again is little: ops and events of the cut-off node's share, once each, and
-        // some.
+        // Little is retransmitted: the operations and events of the cut-off node once, and a few
+        // more.
         assert!(recovery.wire_bytes < 3_000_000, "{recovery:?}");
     }
 }
 
 #[test]
-fn a_calm_run_costs_a_message_for_each_batch_and_each_push_and_nothing_is_repeated() {
+fn a_run_without_faults_costs_a_message_per_batch_and_push_and_repeats_none() {
     let settings = Settings::default();
     let figures = measured(NAMES[0], &workload(3_000), &settings);
-    // Two of three nodes send their batches; each transaction is pushed to two nodes; polls are
-    // few.
+    // Two of three nodes send their batches, each transaction is pushed to two nodes, and polls are
+    // rare.
     assert!(
         figures.bandwidth.messages_per_op < 3.0,
         "{:?}",
         figures.bandwidth
     );
     let latency = figures.latency.virtual_us;
-    // The clients' 2 ms, two transactions' fsyncs, a round trip of 10 ms.
+    // 2 ms of the clients, the fsyncs of two transactions, a round trip of 10 ms.
     assert!(latency.median < 16_000.0, "{latency:?}");
 }
 
@@ -127,7 +127,7 @@ fn snapshots_bound_what_a_restart_reads() {
         figures.rebuild.bytes_read
     };
     assert!(read(NAMES[0], 20_000) > 9 * read(NAMES[0], 2_000));
-    // No more than the snapshots and a hundred and some events of each of the five keys, whatever
-    // came before.
+    // At most the snapshots and about a hundred events of each of the five keys, however long the
+    // history.
     assert!(read(NAMES[1], 20_000) < 5 * 300 * 10);
 }

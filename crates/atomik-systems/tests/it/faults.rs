@@ -1,11 +1,10 @@
-//! A power cut through every system.
+//! A power cut, for every system.
 
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
-/// As many operations, a millisecond apart, each on a key of its own, so that each is judged by
-/// itself.
+/// Operations a millisecond apart, each on a key of its own, so that each is judged separately.
 fn apart(operations: u64, action: impl Fn(u64) -> Action) -> Workload {
     let line = |t| Line {
         t,
@@ -18,7 +17,7 @@ fn apart(operations: u64, action: impl Fn(u64) -> Action) -> Workload {
     Workload::collect("apart", lines, usize::MAX).expect("a good trace")
 }
 
-/// Power is lost at another moment with each seed, and a disk is at work most of the time.
+/// Power fails at a different moment with each seed, and a disk is busy most of the time.
 fn busy(seed: u64) -> Settings {
     Settings {
         faults: Faults {
@@ -33,7 +32,7 @@ fn busy(seed: u64) -> Settings {
 }
 
 #[test]
-fn what_a_column_acknowledges_outlives_a_power_cut() {
+fn acknowledged_operations_survive_a_power_cut() {
     for system in atomik_systems::all() {
         let actions: [fn(u64) -> Action; 2] = [
             |t| Action::Add(t as i64 + 1),
@@ -53,7 +52,7 @@ fn what_a_column_acknowledges_outlives_a_power_cut() {
         }
         assert!(
             uncertain > 0,
-            "{}: nothing was under way",
+            "{}: nothing was in progress",
             system.describe().name
         );
     }

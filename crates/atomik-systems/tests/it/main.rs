@@ -1,10 +1,10 @@
-//! The tests of the crate, in one program.
+//! The tests of the systems in the simulated world.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test that cannot go on fails"
+    reason = "a test that cannot continue fails"
 )]
 
 #[cfg(any(

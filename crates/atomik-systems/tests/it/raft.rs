@@ -1,12 +1,12 @@
-//! Raft through the simulated world.
+//! Raft in the simulated world.
 
 use atomik_arena::figures::SystemFigures;
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
-/// Each operation adds one to a counter or appends its own number to a list, so that one that is
-/// lost or applied twice shows.
+/// Each operation adds one to a counter or appends its own number to a list, so that a lost or
+/// repeated one changes the result.
 fn workload(operations: u64, nodes: u64) -> Workload {
     let line = |t: u64| {
         let (field, action) = match t % 3 {
@@ -59,11 +59,11 @@ fn every_acknowledged_operation_counts_once_whatever_fails() {
 }
 
 #[test]
-fn a_calm_write_takes_its_round_trips_and_fsyncs_and_no_more() {
+fn a_write_without_faults_takes_its_round_trips_and_fsyncs_and_no_more() {
     let figures = run(&workload(2_000, 3), &Settings::default());
     let waits = figures.latency.virtual_us;
-    // At the leader: there and back and a follower's fsync. Elsewhere: to the leader and back as
-    // well. The clients' batch comes on top.
+    // At the leader: a round trip and a follower's fsync. Elsewhere: also a round trip to the
+    // leader. The clients' batch is added to both.
     assert!((11_000.0..30_000.0).contains(&waits.median), "{waits:?}");
     assert!(waits.most < 60_000.0, "{waits:?}");
 }
@@ -80,7 +80,7 @@ fn many_nodes_agree() {
 }
 
 #[test]
-fn a_long_history_is_read_back_from_a_snapshot_and_a_bounded_log() {
+fn a_long_history_is_restored_from_a_snapshot_and_a_bounded_log() {
     let settings = Settings {
         batch: 1,
         ..Settings::default()
@@ -99,6 +99,6 @@ fn a_long_history_is_read_back_from_a_snapshot_and_a_bounded_log() {
     };
     let short = run(&sets(9_000), &settings).rebuild.bytes_read;
     let long = run(&sets(45_000), &settings).rebuild.bytes_read;
-    // 10,000 entries since the snapshot and 5,000 kept behind it, at most.
+    // At most 10,000 entries since the snapshot, and 5,000 kept before it.
     assert!(long < short * 15 / 9, "{short} and {long}");
 }

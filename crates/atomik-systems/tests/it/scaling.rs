@@ -1,4 +1,4 @@
-//! Growth, with a system that breaks among others, and with one that takes too long.
+//! Growth, with one system that fails, and with one that takes too long.
 
 use std::time::Duration;
 
@@ -21,12 +21,12 @@ impl System for Breaks {
     }
 
     fn open(&self, _: &Setup, _: NodeId, _: &Storage) -> Result<Box<dyn Node>, SystemError> {
-        Err(SystemError::invariant("it is out of order"))
+        Err(SystemError::invariant("it cannot start"))
     }
 }
 
 #[test]
-fn what_was_measured_outlives_a_system_that_breaks() {
+fn earlier_figures_survive_a_system_that_fails() {
     let mut systems: Vec<Box<dyn System>> = vec![Box::new(Breaks)];
     systems.extend(atomik_systems::all().into_iter().take(1));
     let series = scaling::series(
@@ -37,15 +37,17 @@ fn what_was_measured_outlives_a_system_that_breaks() {
         |_| String::new(),
         |_, _| {},
     )
-    .expect("settings that the generator takes");
+    .expect("valid settings of the generator");
     let measured: Vec<u64> = series.points.iter().map(|point| point.x).collect();
     assert_eq!(measured, [100, 200]);
     assert_eq!(series.failed.len(), 2);
-    assert!(series.failed[0].contains("breaks, 100") && series.failed[0].contains("out of order"));
+    assert!(
+        series.failed[0].contains("breaks, 100") && series.failed[0].contains("it cannot start")
+    );
 }
 
 #[test]
-fn what_would_take_too_long_is_left_out() {
+fn points_that_would_take_too_long_are_left_out() {
     let systems: Vec<Box<dyn System>> = atomik_systems::all().into_iter().take(2).collect();
     let mut measured = Vec::new();
     let series = scaling::series(
@@ -56,7 +58,7 @@ fn what_would_take_too_long_is_left_out() {
         |_| String::new(),
         |x, _| measured.push(x),
     )
-    .expect("settings that the generator takes");
+    .expect("valid settings of the generator");
     assert_eq!(measured, [100, 100]);
     assert_eq!(series.points.len(), 2);
     let left_out: Vec<_> = series.left_out.iter().map(|point| point.x).collect();

@@ -1,5 +1,5 @@
-//! All columns of this build through the simulated world, and systems with planted bugs that the
-//! world has to find.
+//! All systems of this build in the simulated world, and systems with planted bugs that the world
+//! must find.
 
 use std::collections::BTreeMap;
 
@@ -49,7 +49,7 @@ fn mixed(operations: u64, seed: u64) -> Workload {
     workload("mixed", (0..operations).map(line))
 }
 
-/// Flags of a few keys, turned over from three nodes.
+/// Flags of a few keys, toggled from three nodes.
 fn toggles(operations: u64) -> Workload {
     let line = |t| Line {
         t,
@@ -101,7 +101,7 @@ fn measured(workload: &Workload, settings: &Settings, system: &dyn System) -> Sy
 }
 
 #[test]
-fn every_column_acknowledges_and_converges_under_every_fault() {
+fn every_system_acknowledges_and_converges_under_every_fault() {
     let workload = mixed(600, 3);
     for system in atomik_systems::all() {
         for (seed, faults) in (1..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
@@ -119,7 +119,7 @@ fn every_column_acknowledges_and_converges_under_every_fault() {
 }
 
 #[test]
-fn a_seed_gives_the_same_figures_again_but_for_cpu_time_and_memory() {
+fn a_seed_reproduces_all_figures_except_cpu_time_and_memory() {
     let workload = mixed(300, 5);
     for system in atomik_systems::all() {
         let [one, two] = [(), ()].map(|()| {
@@ -135,7 +135,7 @@ fn a_seed_gives_the_same_figures_again_but_for_cpu_time_and_memory() {
 }
 
 #[test]
-fn columns_with_one_order_of_all_writes_never_end_with_what_no_order_explains() {
+fn systems_with_a_total_order_of_writes_end_only_with_explainable_results() {
     let mut checked = 0;
     for system in atomik_systems::all() {
         let name = system.describe().name;
@@ -155,7 +155,7 @@ fn columns_with_one_order_of_all_writes_never_end_with_what_no_order_explains() 
         }
     }
     let expected = usize::from(cfg!(feature = "raft")) + 2 * usize::from(cfg!(feature = "sqlite"));
-    assert!(checked >= expected, "{checked} of {expected} columns");
+    assert!(checked >= expected, "{checked} of {expected} systems");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn toggles_are_exact_in_xor_under_every_fault() {
 }
 
 #[test]
-fn concurrent_sets_go_wrong_in_xor_and_are_told() {
+fn concurrent_sets_conflict_in_xor_and_are_reported() {
     let line = |t: u64| Line {
         t: t / 2,
         node: (t % 2) as u32,
@@ -188,16 +188,16 @@ fn concurrent_sets_go_wrong_in_xor_and_are_told() {
 }
 
 #[test]
-fn a_fault_shows_in_the_figures_that_it_is_for() {
+fn each_fault_affects_its_figures() {
     let system = atomik();
     let calm = measured(&toggles(900), &settings(NONE, 1), system.as_ref());
     assert!(calm.recovery.is_none());
     assert!(calm.settle_us.is_some());
     let cut = measured(&toggles(900), &settings(PARTITION, 1), system.as_ref());
-    let recovery = cut.recovery.expect("a partition has an end");
+    let recovery = cut.recovery.expect("the partition ends");
     assert!(recovery.virtual_us >= 10_000, "a round trip at least");
     assert!(recovery.wire_bytes > 0);
-    // A local write waits for its clients' batch and one or two fsyncs, whatever the network does.
+    // A local write waits for its clients' batch and one or two fsyncs, regardless of the network.
     assert!(cut.latency.virtual_us.most <= 6_000.0, "{:?}", cut.latency);
 }
 
@@ -207,14 +207,14 @@ fn atomik() -> Box<dyn System> {
         .expect("our column")
 }
 
-/// Counters by raw deltas, each sent once, with bugs on request.
+/// Counters as raw deltas, each sent once, with optional bugs.
 #[derive(Clone, Copy, Default)]
 struct Raw {
     /// Acknowledges twice.
     twice: bool,
-    /// Claims to know what the others know.
+    /// Claims to have applied what the others have.
     liar: bool,
-    /// Keeps nothing on disk.
+    /// Stores nothing on disk.
     forgetful: bool,
 }
 
@@ -354,7 +354,7 @@ fn refused(system: Raw, faults: Faults) -> String {
 }
 
 #[test]
-fn raw_deltas_are_right_while_nothing_is_lost_and_do_not_converge_when_something_is() {
+fn raw_deltas_are_right_without_losses_and_do_not_converge_with_losses() {
     let calm = measured(&adds(), &settings(NONE, 1), &Raw::default());
     assert!(calm.converged);
     assert_eq!((calm.conflicts.compared, calm.conflicts.wrong), (5, 0));
@@ -366,7 +366,7 @@ fn raw_deltas_are_right_while_nothing_is_lost_and_do_not_converge_when_something
 }
 
 #[test]
-fn a_system_that_claims_what_it_does_not_know_is_found_out() {
+fn a_system_that_claims_unapplied_updates_is_caught() {
     let liar = Raw {
         liar: true,
         ..Raw::default()
@@ -379,7 +379,7 @@ fn a_system_that_claims_what_it_does_not_know_is_found_out() {
 }
 
 #[test]
-fn a_system_that_comes_back_with_less_is_found_out() {
+fn a_system_that_restarts_with_less_is_caught() {
     let forgetful = Raw {
         forgetful: true,
         ..Raw::default()
@@ -389,7 +389,7 @@ fn a_system_that_comes_back_with_less_is_found_out() {
 }
 
 #[test]
-fn a_system_that_acknowledges_twice_is_found_out() {
+fn a_system_that_acknowledges_twice_is_caught() {
     let twice = Raw {
         twice: true,
         ..Raw::default()
