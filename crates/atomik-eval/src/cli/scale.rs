@@ -13,26 +13,26 @@ use super::program::ATOMIK_EVAL;
 use super::run::{Choice, World, positive, quoted};
 
 const EXAMPLES: &str = "\
-The workload is generated: flags of 1000 keys that are turned over, by all nodes alike. Along the nodes it is 2000 operations,
-along the keys one operation a key on average.
+The workload is generated: all nodes toggle flags of 1000 keys. For --axis nodes it has 2000
+operations; for --axis keys, one operation per key on average.
 
 Examples:
   atomik eval scale
   atomik eval scale --axis history --values 1000,10000
-  atomik eval scale --axis history --systems ATOMiK,CRDT --patience-min 60      long
+  atomik eval scale --axis history --systems ATOMiK,CRDT --patience-min 60
   atomik eval scale --axis nodes --values 1000 --systems ATOMiK";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// What grows; each in turn if left out
+    /// Dimension that grows [default: each in turn]
     #[arg(long)]
     axis: Option<Along>,
-    /// Where it is measured
-    #[arg(long, value_delimiter = ',', value_name = "N", requires = "axis", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    /// Sizes at which to measure [default: depends on the axis]
+    #[arg(long, value_delimiter = ',', value_name = "N", requires = "axis",
+          value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     values: Vec<u64>,
-    /// The systems to run, by their names or the beginnings of these; all that this build has if
-    /// left out
+    /// Systems to run, by name or prefix [default: all in this build]
     #[arg(long, alias = "peers", value_delimiter = ',', value_name = "NAME")]
     systems: Vec<String>,
     #[command(flatten)]
@@ -46,8 +46,8 @@ pub struct Args {
 
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub struct Patience {
-    /// Minutes that a system may take for one measurement of growth; what would take longer is left
-    /// out, going by what smaller ones took
+    /// Time limit in minutes for one measurement of growth of one system; a measurement that would
+    /// take longer, judging by smaller ones, is skipped
     #[arg(long, default_value_t = 5.0, value_name = "MIN", value_parser = positive)]
     patience_min: f64,
 }
@@ -101,7 +101,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     })
 }
 
-/// Measures along one axis.
+/// Measures growth along one axis.
 pub fn series(
     (axis, values): (Axis, &[u64]),
     Patience { patience_min }: Patience,
