@@ -1,5 +1,4 @@
-//! The files of a node that keeps some, as they were at one moment: what is there again after a
-//! power cut is what was synced.
+//! The files of a node at one moment, so that a power cut can restore what was synced.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -7,17 +6,17 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-/// The files of a folder, with what is in them.
+/// The files of a folder with their contents.
 #[derive(Clone, Debug, Default)]
 pub struct Files(BTreeMap<OsString, Vec<u8>>);
 
 impl Files {
-    /// Those that are in a folder now. SQLite's shared memory is none of them: it goes with the
-    /// process, and is rebuilt.
+    /// Reads a folder, except for SQLite's shared-memory files: they vanish with the process, and
+    /// SQLite rebuilds them.
     ///
     /// # Errors
     ///
-    /// When one cannot be read, as a folder in the folder.
+    /// An entry that cannot be read, such as a folder in the folder.
     pub fn read(folder: &Path) -> io::Result<Self> {
         let mut files = BTreeMap::new();
         for entry in fs::read_dir(folder)? {
@@ -30,11 +29,11 @@ impl Files {
         Ok(Self(files))
     }
 
-    /// Makes them all that is in a folder. Nobody may have a file there open.
+    /// Replaces everything in a folder with these files. None of its files may be open.
     ///
     /// # Errors
     ///
-    /// When something cannot be removed or written.
+    /// A file or folder that cannot be removed or written.
     pub fn restore(&self, folder: &Path) -> io::Result<()> {
         fs::remove_dir_all(folder)?;
         fs::create_dir(folder)?;

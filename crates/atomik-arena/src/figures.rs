@@ -1,10 +1,10 @@
-//! What a run measures, in a form that is printed, drawn, and written as JSON.
+//! Everything measured, as reports show it and JSON stores it.
 
 use serde::{Deserialize, Serialize};
 
 use atomik_workload::fit::Fit;
 
-/// One trace through all columns.
+/// One trace through all systems.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     /// The trace.
@@ -14,37 +14,37 @@ pub struct Run {
     /// The figures of each system.
     #[serde(rename = "columns")]
     pub systems: Vec<SystemFigures>,
-    /// Columns that this build or this trace does not have, and why.
+    /// Systems that were not run, and why.
     pub absent: Vec<(String, String)>,
 }
 
-/// What was run.
+/// The trace of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TraceFigures {
     /// Its name.
     pub name: String,
-    /// Operations that were run.
+    /// Operations.
     pub operations: u64,
     /// Keys.
     pub keys: u64,
     /// Fields.
     pub fields: u64,
-    /// Milliseconds from its first operation to its last, as recorded.
+    /// Recorded milliseconds from the first operation to the last.
     pub recorded_ms: u64,
-    /// How many times faster than recorded it was played; 1 is as recorded.
+    /// How many times faster than recorded it was played.
     pub acceleration: f64,
 }
 
-/// The simulated network, disks and faults: the same for every column.
+/// The simulated network, disks and faults, which are the same for every system.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct WorldFigures {
     /// Nodes.
     pub nodes: u64,
     /// The seed of all randomness.
     pub seed: u64,
-    /// The faults, by name.
+    /// The names of the faults.
     pub faults: String,
-    /// All settings, in words, one line each.
+    /// All settings in words, one line each.
     pub settings: Vec<String>,
 }
 
@@ -53,55 +53,53 @@ pub struct WorldFigures {
 pub struct SystemFigures {
     /// Its name.
     pub name: String,
-    /// What runs, with version.
+    /// The library and its version.
     pub library: String,
-    /// What it promises.
+    /// Its guarantees.
     pub semantics: String,
-    /// How it is used, and whose advice that is.
+    /// How it is configured, and the source of that advice.
     pub usage: String,
-    /// What of it is machine-checked.
+    /// Its machine-checked proofs.
     pub proofs: String,
-    /// The command that prints this column alone.
+    /// The command that measures this system alone.
     pub command: String,
     /// The seed.
     pub seed: u64,
-    /// Operations of fields that it cannot express, with field and reason; they were left out.
+    /// The fields that it cannot express. Their operations were left out.
     pub inexpressible: Vec<Inexpressible>,
     /// Operations submitted.
     pub submitted: u64,
     /// Operations acknowledged by the end.
     pub acknowledged: u64,
-    /// Operations whose node crashed before it acknowledged them: done or not, nobody knows. Their
-    /// fields are left out of the comparison with the oracle.
+    /// Operations whose node crashed before it acknowledged them, so their outcome is unknown.
+    /// Their values are not judged.
     pub uncertain: u64,
     /// From submission to acknowledgement.
     pub latency: Latency,
-    /// What went over all links.
+    /// Traffic on all links.
     pub bandwidth: Bandwidth,
-    /// What came of concurrent changes.
+    /// The values that concurrent changes left.
     pub conflicts: Conflicts,
-    /// How a node gets its state back from its disk at the end of the run.
+    /// How a node rebuilds its state from its disk at the end of the run.
     pub rebuild: Rebuild,
-    /// What is kept and sent beyond the values.
+    /// What it keeps and sends beyond the values.
     pub overhead: Overhead,
-    /// From the end of the partition or the restart to identical nodes; none if there was no such
-    /// fault.
+    /// The time and bytes from the end of a partition or a crash to identical nodes.
     pub recovery: Option<Recovery>,
     /// Whether all nodes were identical at the end.
     pub converged: bool,
-    /// Microseconds of virtual time from the last operation or the end of the last fault to
-    /// identical nodes.
+    /// Microseconds of virtual time from the last operation and the last fault to identical nodes.
     pub settle_us: Option<u64>,
 }
 
-/// A field that a column left out.
+/// A field that a system cannot express.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Inexpressible {
     /// The field's name.
     pub field: String,
     /// Its operations.
     pub operations: u64,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -110,95 +108,91 @@ pub struct Inexpressible {
 pub struct Latency {
     /// Virtual time to acknowledgement, in microseconds.
     pub virtual_us: Quantiles,
-    /// CPU time that the writer's node spent in submitting an operation, in nanoseconds; of a
-    /// batch, its share.
+    /// CPU time of the writer's node to submit an operation, in nanoseconds. The operations of a
+    /// batch share its time.
     pub submit_cpu_ns: Quantiles,
-    /// CPU time of all nodes over all calls, per operation, in nanoseconds.
+    /// CPU time of all nodes per operation, in nanoseconds.
     pub total_cpu_ns: f64,
 }
 
-/// Median and 99th percentile.
+/// Quantiles by nearest rank.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Quantiles {
-    /// Half are at most this.
+    /// The median.
     pub median: f64,
-    /// 99 of 100 are at most this.
+    /// The 99th percentile.
     pub p99: f64,
-    /// The largest.
+    /// The maximum.
     pub most: f64,
 }
 
-/// Traffic over all links, framing included.
+/// Traffic on all links.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Bandwidth {
     /// Messages sent.
     pub messages: u64,
     /// Bytes of the messages.
     pub payload_bytes: u64,
-    /// Bytes with the headers of the packets that carry them.
+    /// Bytes of the messages with framing and packet headers.
     pub wire_bytes: u64,
-    /// `wire_bytes` by operation.
+    /// `wire_bytes` per operation.
     pub wire_bytes_per_op: f64,
-    /// `messages` by operation.
+    /// `messages` per operation.
     pub messages_per_op: f64,
 }
 
-/// What came of concurrent changes, against what the operations mean one after the other.
+/// Final values against those that the acknowledged operations explain.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Conflicts {
-    /// Fields of keys that were compared.
+    /// Values compared.
     pub compared: u64,
-    /// Fields that end with what no order of the acknowledged operations that respects their
-    /// acknowledgements explains.
+    /// Values that no order of the acknowledged operations explains.
     pub wrong: u64,
-    /// Of these, fields that the system reported.
+    /// Wrong values that the system reported.
     pub wrong_reported: u64,
-    /// Fields that the system reported, wrong or not.
+    /// Values that the system reported, wrong or not.
     pub reported: u64,
-    /// Fields that were not compared, because concurrent edits have no single right result (text),
-    /// or operations are uncertain.
+    /// Values that were not judged: text, whose concurrent edits have no single right result, and
+    /// values with uncertain operations.
     pub not_judged: u64,
-    /// Some of the wrong ones, in words.
+    /// Some of the wrong values, in words.
     pub examples: Vec<String>,
 }
 
-/// State reconstruction.
+/// The cost of rebuilding a node from its disk.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rebuild {
-    /// CPU time, in microseconds; the median of `samples`.
+    /// CPU time in microseconds, the median of `samples`.
     pub cpu_us: f64,
     /// Bytes read.
     pub bytes_read: u64,
-    /// How often it was done.
+    /// Nodes that were rebuilt.
     pub samples: u64,
     /// Operations in the history.
     pub history: u64,
 }
 
-/// What is kept and sent beyond the values; totals, of one node where not said otherwise (the
-/// median node).
+/// What a system keeps and sends beyond the values.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Overhead {
-    /// Bytes of names of keys and fields and of the values at the end: what no system can do
-    /// without.
+    /// Bytes that no system can do without: the names of keys and fields and the final values.
     pub value_bytes: u64,
-    /// Bytes in memory.
+    /// Total bytes in memory of the median node. `None` if the program does not count them.
     pub memory_bytes: Option<u64>,
-    /// Bytes on disk.
+    /// Total bytes on disk of the median node.
     pub disk_bytes: u64,
-    /// Bytes written to disk over the run.
+    /// Bytes written to the disks of all nodes during the run.
     pub disk_written: u64,
-    /// Bytes that the operations themselves would take on the wire: key, field, value, once for
-    /// each other node.
+    /// Bytes of the operations themselves (key, field and value), sent once to each other node.
     pub needed_wire_bytes: u64,
 }
 
-/// How long and how much it took to be the same again.
+/// The cost of convergence after a fault.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Recovery {
     /// Microseconds of virtual time.
     pub virtual_us: u64,
-    /// Bytes on all links meanwhile, framing included.
+    /// Bytes on all links during that time, with framing and packet headers.
     pub wire_bytes: u64,
 }
 
@@ -207,65 +201,65 @@ pub struct Recovery {
 pub struct Scaling {
     /// What grows, such as `operations in the history`.
     pub axis: String,
-    /// The command.
+    /// The command that measures it.
     pub command: String,
-    /// Every measurement.
+    /// The measurements.
     pub points: Vec<Point>,
-    /// What was not measured because it would have taken too long.
+    /// Measurements that would have taken too long.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
-    /// What could not be measured, and why.
+    /// Measurements that failed, and why.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
 }
 
 impl Scaling {
-    /// Whether all that was tried was measured, and converged.
+    /// Whether every measurement succeeded and converged.
     pub fn is_fine(&self) -> bool {
         self.failed.is_empty() && self.points.iter().all(|point| point.system.converged)
     }
 }
 
-/// A measurement that was left out.
+/// A measurement that would have taken too long.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LeftOut {
-    /// Where on the axis.
+    /// The place on the axis.
     pub x: u64,
     /// The system.
     pub name: String,
-    /// Seconds that it would have taken, going by what smaller ones took.
+    /// Its expected duration in seconds, extrapolated from smaller ones.
     pub expected_s: u64,
-    /// Seconds that it might have taken.
+    /// The limit in seconds.
     pub patience_s: u64,
 }
 
 /// One measurement of a scaling series.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Point {
-    /// Where on the axis.
+    /// The place on the axis.
     pub x: u64,
     /// The system's figures there.
     #[serde(rename = "column")]
     pub system: SystemFigures,
 }
 
-/// All that a report shows.
+/// Everything that a report shows.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Review {
     /// Version of this format.
     pub format: u32,
     /// Version of the program.
     pub program: String,
-    /// Date (UTC) on which it was made, `YYYY-MM-DD`.
+    /// The UTC date, `YYYY-MM-DD`.
     pub date: String,
-    /// The machine: processor, cores, memory, system.
+    /// The machine: processor, cores, memory, operating system.
     pub machine: String,
     /// The verdict.
     pub fit: Fit,
-    /// Runs, one for each kind of faults.
+    /// One run for each set of faults.
     pub runs: Vec<Run>,
-    /// Scaling series.
+    /// How cost grows, by axis.
     pub scaling: Vec<Scaling>,
-    /// Every command that made a part of it, in order.
+    /// The commands that produced it, in order.
     pub commands: Vec<String>,
 }

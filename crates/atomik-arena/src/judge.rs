@@ -1,51 +1,52 @@
-//! Whether what a field ends with can be explained: by some order of the acknowledged operations in
-//! which each comes after all that were acknowledged before it was submitted, and each client's
-//! stay in order.
+//! Whether a final value is explained: by some order of the acknowledged operations in which each
+//! comes after all that were acknowledged before it was submitted, and in which each client's
+//! operations keep their order.
 //!
-//! This is what a linearizable store gives. Systems that take writes on both sides of a cut promise
-//! less, and here it shows what that costs on this trace.
+//! A linearizable store guarantees that. Systems that accept writes on both sides of a partition
+//! guarantee less, and the judgement shows what that costs on this trace.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::system::{Micros, NodeId};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Scalar};
 
-/// An operation on one field of one key, as it went.
+use crate::system::{Micros, NodeId};
+
+/// A completed operation on one value.
 #[derive(Clone, Copy, Debug)]
-pub struct Done<'a> {
-    /// The node at which it was submitted.
+pub struct Completed<'a> {
+    /// The node to which it was submitted.
     pub node: NodeId,
-    /// When.
+    /// When it was submitted.
     pub submitted: Micros,
-    /// When it was acknowledged there.
+    /// When it was acknowledged.
     pub acknowledged: Micros,
     /// What it did.
     pub action: &'a Action,
 }
 
-impl Done<'_> {
-    /// Whether this came before the other in every order that counts.
+impl Completed<'_> {
+    /// Whether this happened before the other in every allowed order.
     fn precedes(&self, other: &Self) -> bool {
         self.acknowledged < other.submitted
             || (self.node == other.node && self.submitted < other.submitted)
     }
 }
 
-/// A verdict on one field.
+/// The judgement of one value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// Some order explains it.
     Explained,
-    /// None does; what was to be expected instead, in words.
+    /// No order explains it. The text describes the expected value.
     Wrong(String),
-    /// It is not judged, and why.
+    /// It is not judged, for this reason.
     NotJudged(&'static str),
 }
 
-/// Judges what a field ended with. Operations are in the order of submission; those of one node
-/// that were submitted at one moment are taken as concurrent.
-pub fn judge(class: Class, ops: &[Done<'_>], end: &Content) -> Judgement {
+/// Judges a final value. The operations are in the order of their submission; operations that were
+/// submitted to one node at the same moment count as concurrent.
+pub fn judge(class: Class, ops: &[Completed<'_>], end: &Content) -> Judgement {
     match end {
         Content::Flag(end) => flag(ops, *end),
         Content::Register(end) => register(ops, end.as_ref()),
@@ -59,9 +60,10 @@ pub fn judge(class: Class, ops: &[Done<'_>], end: &Content) -> Judgement {
     }
 }
 
-/// The operations of these that no other of them comes after for sure.
-fn last<'a, 'b>(ops: &'b [Done<'a>]) -> impl Iterator<Item = &'b Done<'a>> {
-    // The latest submission of each node and of all decide; only those can come after.
+/// The operations that are maximal in happens-before order.
+fn maximal<'a, 'b>(ops: &'b [Completed<'a>]) -> impl Iterator<Item = &'b Completed<'a>> {
+    // An operation is followed by another only if it is followed by the latest submission of all,
+    // or of its node.
     let mut latest: BTreeMap<NodeId, Micros> = BTreeMap::new();
     for op in ops {
         let time = latest.entry(op.node).or_default();
@@ -72,17 +74,17 @@ fn last<'a, 'b>(ops: &'b [Done<'a>]) -> impl Iterator<Item = &'b Done<'a>> {
         .filter(move |op| op.acknowledged >= most && op.submitted >= latest[&op.node])
 }
 
-fn expect<T: PartialEq>(end: &T, possible: &[T], say: impl Fn(&T) -> String) -> Judgement {
+fn expect<T: PartialEq>(end: &T, possible: &[T], describe: impl Fn(&T) -> String) -> Judgement {
     if possible.contains(end) {
         return Judgement::Explained;
     }
-    let mut words: Vec<_> = possible.iter().map(say).collect();
+    let mut words: Vec<_> = possible.iter().map(describe).collect();
     words.dedup();
     Judgement::Wrong(words.join(" or "))
 }
 
-fn flag(ops: &[Done<'_>], end: bool) -> Judgement {
-    let is_set = |op: &&Done<'_>| matches!(op.action, Action::Set(_));
+fn flag(ops: &[Completed<'_>], end: bool) -> Judgement {
+    let is_set = |op: &&Completed<'_>| matches!(op.action, Action::Set(_));
     let sets: Vec<_> = ops.iter().filter(is_set).copied().collect();
     let toggles: Vec<_> = ops.iter().filter(|op| !is_set(op)).collect();
     let on_off = |on: &bool| if *on { "on" } else { "off" }.to_owned();
@@ -90,9 +92,9 @@ fn flag(ops: &[Done<'_>], end: bool) -> Judgement {
         return expect(&end, &[toggles.len() % 2 == 1], on_off);
     }
     let mut possible = Vec::new();
-    for set in last(&sets) {
+    for set in maximal(&sets) {
         let Action::Set(Scalar::Bool(value)) = set.action else {
-            return Judgement::NotJudged("a flag that was set to what is no boolean");
+            return Judgement::NotJudged("a flag was set to a value that is not a boolean");
         };
         let after = toggles.iter().filter(|op| set.precedes(op)).count();
         let beside = toggles
@@ -108,11 +110,11 @@ fn flag(ops: &[Done<'_>], end: bool) -> Judgement {
     expect(&end, &possible, on_off)
 }
 
-fn register(ops: &[Done<'_>], end: Option<&Scalar>) -> Judgement {
+fn register(ops: &[Completed<'_>], end: Option<&Scalar>) -> Judgement {
     if ops.iter().any(|op| matches!(op.action, Action::Toggle)) {
-        return Judgement::NotJudged("a register that is toggled, too");
+        return Judgement::NotJudged("the register is also toggled");
     }
-    let possible: Vec<_> = last(ops)
+    let possible: Vec<_> = maximal(ops)
         .filter_map(|op| match op.action {
             Action::Set(value) => Some(Some(value)),
             _ => None,
@@ -123,39 +125,39 @@ fn register(ops: &[Done<'_>], end: Option<&Scalar>) -> Judgement {
     })
 }
 
-fn counter(ops: &[Done<'_>], end: i64) -> Judgement {
+fn counter(ops: &[Completed<'_>], end: i64) -> Judgement {
     let mut sum = 0i64;
     for op in ops {
         match op.action {
             Action::Add(value) => sum = sum.wrapping_add(*value),
-            _ => return Judgement::NotJudged("a counter that is set, too"),
+            _ => return Judgement::NotJudged("the counter is also set"),
         }
     }
     expect(&end, &[sum], ToString::to_string)
 }
 
-fn set(ops: &[Done<'_>], end: &BTreeSet<Scalar>) -> Judgement {
-    let mut elements: BTreeMap<&Scalar, Vec<Done<'_>>> = BTreeMap::new();
+fn set(ops: &[Completed<'_>], end: &BTreeSet<Scalar>) -> Judgement {
+    let mut elements: BTreeMap<&Scalar, Vec<Completed<'_>>> = BTreeMap::new();
     for op in ops {
         if let Action::Insert(element) | Action::Remove(element) = op.action {
             elements.entry(element).or_default().push(*op);
         }
     }
     if let Some(stranger) = end.iter().find(|element| !elements.contains_key(element)) {
-        return Judgement::Wrong(format!("without {stranger}, which nobody inserted"));
+        return Judgement::Wrong(format!("a set without {stranger}, which nobody inserted"));
     }
     for (element, ops) in elements {
         let present = end.contains(element);
-        let explained = last(&ops).any(|op| matches!(op.action, Action::Insert(_)) == present);
+        let explained = maximal(&ops).any(|op| matches!(op.action, Action::Insert(_)) == present);
         if !explained {
             let with = if present { "without" } else { "with" };
-            return Judgement::Wrong(format!("{with} {element}"));
+            return Judgement::Wrong(format!("a set {with} {element}"));
         }
     }
     Judgement::Explained
 }
 
-fn list(ops: &[Done<'_>], end: &[Scalar]) -> Judgement {
+fn list(ops: &[Completed<'_>], end: &[Scalar]) -> Judgement {
     let mut counts: BTreeMap<&Scalar, i64> = BTreeMap::new();
     for op in ops {
         if let Action::Append(value) = op.action {
@@ -168,9 +170,11 @@ fn list(ops: &[Done<'_>], end: &[Scalar]) -> Judgement {
     match counts.into_iter().find(|(_, count)| *count != 0) {
         None => Judgement::Explained,
         Some((value, count)) if count > 0 => {
-            Judgement::Wrong(format!("with {value} {count} more times"))
+            Judgement::Wrong(format!("a list with {count} more of {value}"))
         }
-        Some((value, count)) => Judgement::Wrong(format!("with {value} {} fewer times", -count)),
+        Some((value, count)) => {
+            Judgement::Wrong(format!("a list with {} fewer of {value}", -count))
+        }
     }
 }
 
@@ -180,8 +184,13 @@ mod tests {
 
     use super::*;
 
-    fn done(node: NodeId, submitted: Micros, acknowledged: Micros, action: &Action) -> Done<'_> {
-        Done {
+    fn completed(
+        node: NodeId,
+        submitted: Micros,
+        acknowledged: Micros,
+        action: &Action,
+    ) -> Completed<'_> {
+        Completed {
             node,
             submitted,
             acknowledged,
@@ -194,12 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn of_concurrent_sets_either_may_stay_but_no_third_value_and_none_before() {
+    fn either_of_two_concurrent_sets_may_win_but_no_other_value() {
         let [first, five, three] = [set_to(1), set_to(5), set_to(3)];
         let ops = [
-            done(0, 0, 9, &first),
-            done(0, 10, 20, &five),
-            done(1, 15, 25, &three),
+            completed(0, 0, 9, &first),
+            completed(0, 10, 20, &five),
+            completed(1, 15, 25, &three),
         ];
         let end = |value| {
             judge(
@@ -215,19 +224,19 @@ mod tests {
     }
 
     #[test]
-    fn a_toggle_beside_a_set_may_come_before_or_after_it() {
+    fn a_toggle_concurrent_with_a_set_may_come_before_or_after_it() {
         let (on, toggle) = (Action::Set(Scalar::Bool(true)), Action::Toggle);
-        let beside = [done(0, 0, 10, &on), done(1, 5, 15, &toggle)];
-        let after = [done(0, 0, 10, &on), done(1, 11, 15, &toggle)];
+        let beside = [completed(0, 0, 10, &on), completed(1, 5, 15, &toggle)];
+        let after = [completed(0, 0, 10, &on), completed(1, 11, 15, &toggle)];
         for end in [true, false] {
             assert_eq!(
                 judge(Class::Flag, &beside, &Content::Flag(end)),
                 Judgement::Explained
             );
         }
-        // Of one client's the order is known, though the second was done before the first was
-        // answered.
-        let of_one_client = [done(0, 0, 20, &on), done(0, 5, 10, &toggle)];
+        // The order of one client's operations is known, even if the second was acknowledged
+        // before the first.
+        let of_one_client = [completed(0, 0, 20, &on), completed(0, 5, 10, &toggle)];
         for ops in [after, of_one_client] {
             assert_eq!(
                 judge(Class::Flag, &ops, &Content::Flag(true)),
@@ -237,14 +246,14 @@ mod tests {
     }
 
     #[test]
-    fn an_element_removed_for_sure_is_not_there() {
+    fn an_element_is_gone_if_its_removal_follows_its_insertion() {
         let x = Scalar::Int(1);
         let (insert, remove) = (Action::Insert(x.clone()), Action::Remove(x.clone()));
-        let ops = [done(0, 0, 5, &insert), done(1, 6, 9, &remove)];
+        let ops = [completed(0, 0, 5, &insert), completed(1, 6, 9, &remove)];
         let with = Content::Set([x].into());
         assert_eq!(
             judge(Class::Set, &ops, &with),
-            Judgement::Wrong("without 1".into())
+            Judgement::Wrong("a set without 1".into())
         );
         assert_eq!(
             judge(Class::Set, &ops, &Content::empty(Class::Set)),
@@ -255,15 +264,15 @@ mod tests {
     #[test]
     fn lists_and_counters_count() {
         let (append, add) = (Action::Append(Scalar::Int(4)), Action::Add(7));
-        let appended = [done(0, 0, 5, &append), done(1, 0, 5, &append)];
+        let appended = [completed(0, 0, 5, &append), completed(1, 0, 5, &append)];
         let twice = Content::List(vec![Scalar::Int(4); 2]);
         assert_eq!(judge(Class::List, &appended, &twice), Judgement::Explained);
         let once = Content::List(vec![Scalar::Int(4)]);
         assert_eq!(
             judge(Class::List, &appended, &once),
-            Judgement::Wrong("with 4 1 more times".into())
+            Judgement::Wrong("a list with 1 more of 4".into())
         );
-        let added = [done(0, 0, 5, &add), done(1, 0, 5, &add)];
+        let added = [completed(0, 0, 5, &add), completed(1, 0, 5, &add)];
         assert_eq!(
             judge(Class::Counter, &added, &Content::Counter(14)),
             Judgement::Explained
@@ -277,7 +286,7 @@ mod tests {
         let thrice = Content::List(vec![Scalar::Int(4); 3]);
         assert_eq!(
             judge(Class::List, &appended, &thrice),
-            Judgement::Wrong("with 4 1 fewer times".into())
+            Judgement::Wrong("a list with 1 fewer of 4".into())
         );
     }
 
@@ -300,7 +309,8 @@ mod tests {
         }
     }
 
-    /// Node, idle time before, time to the effect, time from there to the acknowledgement, action.
+    /// Node, idle time before, time until it takes effect, time from then to the acknowledgement,
+    /// action.
     type Op = (usize, u64, u64, u64, Action);
 
     fn history() -> impl Strategy<Value = (Class, Vec<Op>)> {
@@ -311,10 +321,10 @@ mod tests {
     }
 
     proptest! {
-        /// Without concurrency there is one order, and what another history would leave is wrong:
-        /// one that lost an operation or did it twice.
+        /// Without concurrency there is one order. The result of a history that lost an operation
+        /// or applied it twice is wrong.
         #[test]
-        fn of_one_after_the_other_only_the_one_result_is_explained(
+        fn sequential_operations_explain_exactly_one_result(
             (class, history) in history(),
             place: prop::sample::Index,
             times in prop::sample::select(vec![0, 2]),
@@ -324,7 +334,7 @@ mod tests {
             for (node, idle, before, after, action) in &history {
                 let submitted = now + 1 + idle;
                 now = submitted + before + after;
-                ops.push(done(*node, submitted, now, action));
+                ops.push(completed(*node, submitted, now, action));
             }
             let odd = place.index(ops.len());
             let [mut right, mut other] = [(); 2].map(|()| Content::empty(class));
@@ -341,20 +351,20 @@ mod tests {
             }
         }
 
-        /// Whatever order the operations really took between submission and acknowledgement, what
-        /// comes of it is explained.
+        /// Every order in which operations take effect between submission and acknowledgement
+        /// gives an explained result.
         #[test]
         fn every_linearizable_result_is_explained((class, history) in history()) {
-            // One client a node, one operation at a time.
+            // One client per node, one operation at a time.
             let mut free = [0u64; 3];
-            let mut ops: Vec<(u64, Done<'_>)> = history
+            let mut ops: Vec<(u64, Completed<'_>)> = history
                 .iter()
                 .map(|(node, idle, before, after, action)| {
                     let submitted = free[*node] + 1 + idle;
                     let effective = submitted + before;
                     let acknowledged = effective + after;
                     free[*node] = acknowledged;
-                    (effective, done(*node, submitted, acknowledged, action))
+                    (effective, completed(*node, submitted, acknowledged, action))
                 })
                 .collect();
             ops.sort_by_key(|(effective, _)| *effective);

@@ -1,51 +1,52 @@
-//! The simulated network: the same for every column, drawn from one seed.
+//! The simulated network. It is the same for every system and drawn from one seed.
 //!
-//! A node has one uplink of limited bandwidth; a message leaves when those before it have left, and
-//! comes after a latency. Messages of one link keep their order, as on a TCP connection, unless one
-//! is drawn to be reordered. Loss is per message: what a broken connection or a full queue takes.
+//! A node has one uplink of limited bandwidth. A message leaves when those before it have left, and
+//! arrives after a latency. A link delivers in order, as a TCP connection does, except for messages
+//! that are drawn to be reordered. Loss is per message, as a broken connection or a full queue
+//! causes it.
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::system::{Micros, NodeId};
 
-/// Bytes of headers of one packet: Ethernet with its checksum (18), IPv4 (20, RFC 791), TCP (20,
-/// RFC 9293) with the timestamp option padded (12, RFC 7323).
+/// Header bytes of a packet: Ethernet with its checksum (18), IPv4 (20, RFC 791), and TCP (20, RFC
+/// 9293) with the padded timestamp option (12, RFC 7323).
 pub const PACKET_HEADERS: u64 = 70;
-/// Bytes of a packet that carry the message: an Ethernet payload of 1500 less the headers of IP and
-/// TCP.
+/// Message bytes of a packet: an Ethernet payload of 1500 minus the IP and TCP headers.
 pub const PACKET_PAYLOAD: u64 = 1448;
-/// Bytes that say how long a message is.
+/// Bytes that frame a message: its length.
 pub const LENGTH_PREFIX: u64 = 4;
 
-/// Bytes that a message takes on a link, its packets' headers included. Acknowledgements of TCP are
-/// not counted.
+/// Bytes that a message takes on a link, including packet headers. TCP acknowledgements are not
+/// counted.
 pub fn wire_bytes(payload: u64) -> u64 {
     let framed = payload + LENGTH_PREFIX;
     framed + framed.div_ceil(PACKET_PAYLOAD) * PACKET_HEADERS
 }
 
-/// What the network is like.
+/// The conditions on all links.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LinkConditions {
     /// The least time from node to node, in microseconds.
     pub latency: Micros,
-    /// The mean of what comes on top, exponentially distributed, in microseconds.
+    /// The mean of the exponentially distributed delay on top of it, in microseconds.
     pub jitter: Micros,
-    /// Bytes a second that a node can send.
+    /// Bytes per second that a node can send.
     pub bandwidth: u64,
-    /// Messages lost, as a share.
+    /// The share of messages that are lost.
     pub loss: f64,
-    /// Messages that come twice, as a share.
+    /// The share of messages that arrive twice.
     pub duplicates: f64,
-    /// Messages that come up to ten latencies late, so that later ones overtake them, as a share.
+    /// The share of messages that arrive up to ten latencies late, so that later ones overtake
+    /// them.
     pub reorder: f64,
 }
 
 #[derive(Debug)]
 struct Link {
     draws: Xoshiro256PlusPlus,
-    /// When the last message that keeps its order comes.
+    /// When the last message that keeps its order arrives.
     last: Micros,
     cut: bool,
 }
@@ -53,39 +54,39 @@ struct Link {
 /// All links between nodes.
 #[derive(Debug)]
 pub(crate) struct Network {
-    link: LinkConditions,
+    conditions: LinkConditions,
     nodes: usize,
     links: Vec<Link>,
-    /// When each node's uplink is free.
+    /// When each node's uplink becomes free.
     free: Vec<Micros>,
 }
 
 impl Network {
-    pub(crate) fn new(link: LinkConditions, nodes: usize, seed: u64) -> Self {
+    pub(crate) fn new(conditions: LinkConditions, nodes: usize, seed: u64) -> Self {
         let links = (0..nodes * nodes).map(|link| Link {
             draws: Xoshiro256PlusPlus::seed_from_u64(seed ^ (link as u64 + 1) << 32),
             last: 0,
             cut: false,
         });
         Self {
-            link,
+            conditions,
             nodes,
             links: links.collect(),
             free: vec![0; nodes],
         }
     }
 
-    /// From now on nothing is lost, doubled or reordered.
-    pub(crate) fn calm(&mut self) {
-        self.link = LinkConditions {
+    /// Stops loss, duplication and reordering.
+    pub(crate) fn end_faults(&mut self) {
+        self.conditions = LinkConditions {
             loss: 0.0,
             duplicates: 0.0,
             reorder: 0.0,
-            ..self.link
+            ..self.conditions
         };
     }
 
-    /// Cuts or mends all links between a node and the others.
+    /// Cuts or restores all links between a node and the others.
     pub(crate) fn isolate(&mut self, node: NodeId, cut: bool) {
         for other in 0..self.nodes {
             self.links[node * self.nodes + other].cut = cut;
@@ -93,12 +94,12 @@ impl Network {
         }
     }
 
-    /// Whether a message on the link would be swallowed now.
+    /// Whether the link is cut.
     pub(crate) fn is_cut(&self, from: NodeId, to: NodeId) -> bool {
         self.links[from * self.nodes + to].cut
     }
 
-    /// When a message that is sent now comes: never, once or twice.
+    /// When a message that is sent now arrives: never, once or twice.
     pub(crate) fn send(
         &mut self,
         now: Micros,
@@ -113,13 +114,13 @@ impl Network {
             loss,
             duplicates,
             reorder,
-        } = self.link;
+        } = self.conditions;
         let free = &mut self.free[from];
         let sending = wire.saturating_mul(1_000_000).div_ceil(bandwidth.max(1));
         *free = (*free).max(now) + sending;
         let left = *free;
         let link = &mut self.links[from * self.nodes + to];
-        // All are drawn for each message, so that its fate does not hang on the settings of others.
+        // Every draw is made for every message, so that no setting changes the draws of the others.
         let [lost, doubled, late] = [loss, duplicates, reorder].map(|share| link.chance(share));
         let on_time = left + latency + link.exponential(jitter);
         let behind = link.draws.next_u64() % (10 * latency).max(1);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_isolated_neither_sends_nor_gets() {
+    fn an_isolated_node_neither_sends_nor_receives() {
         let mut network = Network::new(CALM, 3, 1);
         network.isolate(1, true);
         assert_eq!(network.send(0, 0, 1, 1)[0], None);

@@ -9,7 +9,7 @@ use crate::system::System;
 use atomik_workload::generate::{Mix, OpKind, SettingsError, Zipf};
 use atomik_workload::workload::{TraceError, Workload};
 
-/// Operations along the nodes.
+/// Operations along the axis of nodes.
 const OPERATIONS_OF_NODES: u64 = 2_000;
 
 /// Why the workload of a point cannot be generated.
@@ -26,11 +26,11 @@ pub enum ScalingError {
 /// What grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
-    /// Operations, on the same keys.
+    /// More operations on the same keys.
     History,
-    /// Nodes, with the same operations.
+    /// More nodes for the same operations.
     Nodes,
-    /// Keys, with one operation each on average.
+    /// More keys, with one operation each on average.
     Keys,
 }
 
@@ -38,7 +38,7 @@ impl Axis {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::History, Self::Nodes, Self::Keys];
 
-    /// What is counted along it.
+    /// What it counts.
     pub fn label(self) -> &'static str {
         match self {
             Self::History => "operations in the history",
@@ -56,7 +56,7 @@ impl Axis {
         }
     }
 
-    /// Where it is measured if nobody says.
+    /// The default places of measurement.
     pub fn values(self) -> &'static [u64] {
         match self {
             Self::History => &[10_000, 100_000, 1_000_000, 10_000_000],
@@ -65,7 +65,7 @@ impl Axis {
         }
     }
 
-    /// About how much there is to do at a point: operations, as if on three nodes.
+    /// The approximate work at a place, in operations on three nodes.
     pub fn work(self, x: u64) -> u64 {
         match self {
             Self::History | Self::Keys => x,
@@ -73,13 +73,13 @@ impl Axis {
         }
     }
 
-    /// The workload of a point, and how many nodes run it: flags that are turned over, all nodes
-    /// alike, keys by Zipf's law with exponent 0.99; along the keys evenly, so that nearly all come
-    /// up.
+    /// The workload at a place, and its number of nodes. All nodes toggle flags. Keys follow Zipf's
+    /// law with exponent 0.99, but along the axis of keys they are uniform, so that nearly every
+    /// key is used.
     ///
     /// # Errors
     ///
-    /// [`ScalingError`] for numbers that the generator does not take.
+    /// [`ScalingError`] for numbers that the generator refuses.
     pub fn workload(self, x: u64, seed: u64) -> Result<(Workload, usize), ScalingError> {
         let small = |x: u64| u32::try_from(x).unwrap_or(u32::MAX);
         let base = Zipf {
@@ -114,19 +114,20 @@ impl Axis {
     }
 }
 
-/// How long the measurements of a system took along an axis, and what that lets expect of the next.
+/// The durations of a system's measurements along an axis, to extrapolate the next.
 #[derive(Default)]
 struct Pace(Vec<(f64, f64)>);
 
 impl Pace {
-    /// As a power of `x` through the last two measurements, and no less than in proportion to it.
+    /// Extrapolates a power of `x` through the last two measurements, at least in proportion to
+    /// `x`.
     fn expected(&self, x: u64) -> Option<Duration> {
         let &(last, took) = self.0.last()?;
         let exponent = match self.0[..] {
             [.., (before, less), _] => (took / less).ln() / (last / before).ln(),
             _ => 1.0,
         };
-        // Two measurements at one place say nothing of the slope.
+        // Two measurements at the same place give no slope.
         let exponent = if exponent.is_finite() { exponent } else { 1.0 };
         let seconds = took * (x as f64 / last).powf(exponent.max(1.0));
         Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
@@ -139,15 +140,14 @@ impl Pace {
 
 /// Measures systems along an axis.
 ///
-/// `settings` has everything but the number of nodes; `command` gives the command for a point and a
-/// column, or for the whole series; `started` hears of each measurement before it starts. What
-/// would take a system longer than `patience`, going by what it took before, is noted in
-/// [`Scaling::left_out`]; a system that breaks at a point in [`Scaling::failed`]; and the others go
-/// on.
+/// `settings` has everything but the number of nodes. `command` returns the command line of one
+/// measurement, or of the whole series. `started` is called before each measurement. A measurement
+/// that is expected to take a system longer than `patience` goes into [`Scaling::left_out`], and
+/// one that fails into [`Scaling::failed`]; the series continues with the others.
 ///
 /// # Errors
 ///
-/// [`ScalingError`] for numbers that the generator does not take.
+/// [`ScalingError`] for numbers that the generator refuses.
 pub fn series(
     (axis, values): (Axis, &[u64]),
     patience: Duration,
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn time_goes_on_as_it_went() {
+    fn durations_are_extrapolated_as_a_power() {
         assert_eq!(expected(&[], 10), None);
         assert_eq!(expected(&[(10, 3)], 100), Some(30));
         assert_eq!(expected(&[(10, 3), (100, 300)], 1000), Some(30_000));

@@ -1,49 +1,71 @@
 //! The settings of a run: nodes, links, disks, clients and faults.
 
-use crate::network::LinkConditions;
+use std::fmt;
+
+use crate::network::{LinkConditions, PACKET_HEADERS, PACKET_PAYLOAD};
 use crate::system::{Micros, NodeId};
 
-/// What goes wrong during a run.
+/// The faults of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Faults {
-    /// Messages are lost, come twice and overtake each other.
+    /// Messages are lost, duplicated and reordered.
     pub loss: bool,
-    /// One node is cut off from the others; the cut ends with the last operation.
+    /// One node is cut off from the others until the last operation.
     pub partition: bool,
-    /// One node loses power, and with it what its disk had not synced; it is started again with the
+    /// One node loses power, and everything that its disk has not synced, and restarts with the
     /// last operation. Its clients go to the next node.
     pub crash: bool,
 }
 
-/// All of a run but the workload and the system.
+/// The names of the faults as the command line takes them: `loss,crash`, or `none`.
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = [
+            (self.loss, "loss"),
+            (self.partition, "partition"),
+            (self.crash, "crash"),
+        ];
+        let names: Vec<_> = names
+            .iter()
+            .filter_map(|(is, name)| is.then_some(*name))
+            .collect();
+        if names.is_empty() {
+            f.write_str("none")
+        } else {
+            f.write_str(&names.join(","))
+        }
+    }
+}
+
+/// Everything about a run except the workload and the system.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Nodes; at least as many as the workload has.
     pub nodes: usize,
-    /// Where all randomness comes from.
+    /// The seed of all randomness.
     pub seed: u64,
-    /// The network, loss and the like left to [`Faults`].
+    /// The links without loss, duplicates and reordering, which [`Faults::loss`] adds.
     pub link: LinkConditions,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Faults,
-    /// Shares of messages that are lost, doubled and reordered where [`Faults::loss`] is set.
+    /// The shares of messages that [`Faults::loss`] loses, duplicates and reorders.
     pub lossy: [f64; 3],
     /// How long an fsync takes.
     pub fsync: Micros,
-    /// Bytes a second that a disk writes.
+    /// How many bytes per second a disk writes.
     pub disk_bandwidth: u64,
-    /// Clients of a node hand over together what came within this time.
+    /// Clients of a node submit together what arrives within this time.
     pub batch: Micros,
-    /// How often nodes compare themselves where a system does so periodically.
+    /// How often nodes compare their states, in systems that do so periodically.
     pub sync_interval: Micros,
-    /// Operations a second of virtual time, on average; `None`: as recorded.
+    /// Average operations per second of virtual time, or `None` to play the trace as recorded.
     pub rate: Option<f64>,
-    /// How long a fault lasts; the last third of the run if that is shorter.
+    /// How long a fault lasts, but at most the last third of the run.
     pub outage: Micros,
-    /// How long it takes a transport to notice that a peer is gone.
+    /// How long a transport takes to notice that a peer is gone.
     pub notice: Micros,
-    /// How long nodes may take to be identical after the last operation and the last fault before
-    /// the run gives up.
+    /// How long nodes may take to become identical after the last operation and the last fault. The
+    /// run gives up after that.
     pub patience: Micros,
 }
 
@@ -75,7 +97,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// All settings in words, a line each.
+    /// All settings in words, one line each.
     pub fn describe(&self) -> Vec<String> {
         let LinkConditions {
             latency,
@@ -84,60 +106,71 @@ impl Settings {
             ..
         } = self.link;
         let ms = |micros: Micros| micros as f64 / 1e3;
-        let [loss, duplicates, reorder] = self.lossy.map(|share| share * 100.0);
         let mut lines = vec![
-            format!("{} nodes, all connected to all", self.nodes),
+            format!("{} nodes, fully connected", self.nodes),
             format!(
-                "latency {} ms one way, plus an exponential draw of {} ms on average; uplink {} Mbit/s a node",
+                "one-way latency {} ms plus exponential jitter of {} ms on average; \
+                 uplink {} Mbit/s per node",
                 ms(latency),
                 ms(jitter),
                 bandwidth * 8 / 1_000_000
             ),
             format!(
-                "disks: an fsync takes {} ms, writing {} MB/s; a write is acknowledged when it is durable, all that waits goes into one fsync",
+                "disks: an fsync takes {} ms, writing {} MB/s; a write is acknowledged when it is \
+                 durable, and one fsync covers all writes that wait",
                 ms(self.fsync),
                 self.disk_bandwidth / 1_000_000
             ),
             format!(
-                "clients of a node hand over together what came within {} ms",
+                "clients of a node submit together what arrives within {} ms",
                 ms(self.batch)
             ),
             format!(
-                "messages are carried in packets of {} bytes with {} bytes of headers each; they keep their order on a link unless drawn to be reordered",
-                crate::network::PACKET_PAYLOAD,
-                crate::network::PACKET_HEADERS
+                "packets carry up to {PACKET_PAYLOAD} bytes of a message and {PACKET_HEADERS} \
+                 bytes of headers; a link delivers in order unless a message is drawn to be \
+                 reordered"
             ),
         ];
+        self.describe_faults(&mut lines);
+        lines
+    }
+
+    fn describe_faults(&self, lines: &mut Vec<String>) {
+        let seconds = |micros: Micros| micros as f64 / 1e6;
+        let [loss, duplicates, reorder] = self.lossy.map(|share| share * 100.0);
         if self.faults.loss {
             lines.push(format!(
-                "{loss} % of the messages are lost, {duplicates} % come twice, {reorder} % come up to ten latencies late; while operations come, not after"
+                "until the last operation, {loss} % of the messages are lost, {duplicates} % are \
+                 duplicated, and {reorder} % arrive up to ten latencies late"
             ));
         }
         if self.faults.partition {
             lines.push(format!(
-                "node {} is cut off for {} s at most, a third of the run at most, until the last operation; noticed after {} ms",
-                self.victim(),
-                ms(self.outage) / 1e3,
-                ms(self.notice)
+                "node {} is cut off for the last {} s of the operations, at most a third of the \
+                 run; the others notice after {} ms",
+                self.partitioned_node(),
+                seconds(self.outage),
+                self.notice as f64 / 1e3
             ));
         }
         if self.faults.crash {
             lines.push(format!(
-                "node {} loses power and what its disk had not synced, and is started again with the last operation, {} s later at most, a third of the run at most; its clients go to the next node",
-                self.casualty(),
-                ms(self.outage) / 1e3
+                "node {} loses power, and everything that its disk has not synced, {} s before \
+                 the last operation, at most a third of the run, and then restarts; its clients \
+                 go to the next node",
+                self.crashed_node(),
+                seconds(self.outage)
             ));
         }
-        lines
     }
 
-    /// The node that is cut off.
-    pub fn victim(&self) -> NodeId {
+    /// The node that [`Faults::partition`] cuts off.
+    pub fn partitioned_node(&self) -> NodeId {
         (self.seed % self.nodes.max(1) as u64) as NodeId
     }
 
-    /// The node that is killed; another than the one cut off.
-    pub fn casualty(&self) -> NodeId {
-        (self.victim() + 1) % self.nodes.max(1)
+    /// The node that [`Faults::crash`] crashes, which is never the one cut off.
+    pub fn crashed_node(&self) -> NodeId {
+        (self.partitioned_node() + 1) % self.nodes.max(1)
     }
 }

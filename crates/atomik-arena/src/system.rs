@@ -1,10 +1,9 @@
-//! What a replicated system looks like to the simulator: a state machine with a disk, a network and
-//! a clock that are not its own.
+//! The traits of a replicated system: a [`System`] opens [`Node`]s, which are state machines
+//! without a disk, a network or a clock of their own.
 //!
-//! All columns of the comparison are [`Node`]s under one simulated network and one simulated
-//! disk, so messages, bytes, fsyncs and virtual time are counted by one piece of code and in the
-//! same way for all. A system does no input or output, reads no clock and draws nothing at random
-//! but from [`Setup::seed`]; what it wants done it says to [`Out`].
+//! All compared systems run on one simulated network and disk, so one piece of code counts the
+//! messages, bytes, fsyncs and virtual time of all of them. A node does no input or output, reads
+//! no clock, and takes all randomness from [`Setup::seed`]. It asks for effects through [`Out`].
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,59 +17,57 @@ use atomik_workload::workload::{Action, Class, Field};
 /// Virtual time, in microseconds since the start of a run.
 pub type Micros = u64;
 
-/// A node of the cluster, from 0.
+/// The index of a node in the cluster.
 pub type NodeId = usize;
 
-/// A client's operation: its place among all that were handed over in the run, so unique in it.
+/// The number of a submitted operation, which is unique in a run.
 pub type OpId = u64;
 
 /// What every node of a run knows from the start.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// How many nodes there are.
+    /// The number of nodes.
     pub nodes: usize,
-    /// Where all randomness comes from. Systems mix it with their node's number.
+    /// The seed of all randomness. Nodes mix it with their index.
     pub seed: u64,
-    /// The fields of the workload: their classes, widths and universes, as a schema would have
-    /// them.
+    /// The schema of the workload: the classes, widths and universes of its fields.
     pub fields: Arc<[Field]>,
-    /// How long a message takes from node to node, about: half a round trip. Timeouts are set in
-    /// multiples of it, as each system's authors advise.
+    /// The approximate one-way latency. Systems set their timeouts to multiples of it, as their
+    /// authors advise.
     pub latency: Micros,
-    /// How long an fsync takes, about.
+    /// The approximate duration of an fsync.
     pub fsync: Micros,
-    /// How often a system may expect to be asked to compare itself with its peers where it does
-    /// that periodically.
+    /// The interval of anti-entropy, in systems that compare their nodes periodically.
     pub sync_interval: Micros,
 }
 
-/// An operation that a client hands to its node.
+/// An operation that a client submits to its node.
 #[derive(Clone, Copy, Debug)]
 pub struct Submitted<'a> {
-    /// Unique in the run; in increasing order at each node.
+    /// Unique in the run, and increasing on each node.
     pub id: OpId,
     /// The key.
     pub key: &'a str,
-    /// The field's place in [`Setup::fields`].
+    /// The index of the field in [`Setup::fields`].
     pub field: u16,
-    /// What to do.
+    /// What it does.
     pub action: &'a Action,
 }
 
-/// A stored record: key, and value or, to delete it, `None`.
+/// A record to store: its key and its value, or `None` to delete it.
 pub type Record = (Vec<u8>, Option<Vec<u8>>);
 
-/// What outlives a crash of a node.
+/// The disk of a node, which outlives crashes.
 #[derive(Debug, Default)]
 pub struct Storage {
-    /// Records, in order of their keys.
+    /// Records by key.
     pub records: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// A folder of the node's own, for systems that keep files; the same one over all its lives.
+    /// The folder of the node, for systems that keep files.
     pub folder: PathBuf,
 }
 
 impl Storage {
-    /// Writes and deletes records, in their order.
+    /// Writes and deletes records, in order.
     pub fn store(&mut self, records: impl IntoIterator<Item = Record>) {
         for (key, value) in records {
             match value {
@@ -84,42 +81,39 @@ impl Storage {
 /// How a system describes itself in the report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Description {
-    /// The column's name, such as `Raft`.
+    /// Its name, such as `Raft`.
     pub name: &'static str,
-    /// What runs, with version: `raft 0.7.0`.
+    /// The library and its version: `raft 0.7.0`.
     pub library: String,
-    /// What it promises, in a sentence or two: consistency, availability, order.
+    /// Its guarantees in a sentence or two: consistency, availability, order.
     pub semantics: &'static str,
-    /// How it is used here, and where its authors advise that, with the source's name.
+    /// How it is configured here, and the source of that advice.
     pub usage: &'static str,
-    /// What of it is machine-checked, by whom, with the source's name; "none known" where none was
-    /// found.
+    /// Its machine-checked proofs with their sources, or "none known".
     pub proofs: &'static str,
 }
 
-/// A column: makes the nodes of a run.
+/// A system to compare. It opens the nodes of a run.
 pub trait System {
-    /// How it describes itself.
+    /// Its description for the report.
     fn describe(&self) -> Description;
 
-    /// Whether a field of this kind can be expressed. Every one, if a column does not say
-    /// otherwise.
+    /// Whether the system can express a field. By default it can express every field.
     ///
     /// # Errors
     ///
-    /// Why not, in a few words. Operations on such fields are left out of this column, and it says
-    /// so.
+    /// The reason, in a few words. A run leaves out the operations on such fields and reports them.
     fn expresses(&self, _field: &Field) -> Result<(), String> {
         Ok(())
     }
 
-    /// Starts node `node`, with what its earlier lives left in `storage`. Called before the run,
-    /// after a crash, and at the end to measure how long it takes to have the state back; it must
-    /// have it all back when it returns, as far as the node's own disk goes.
+    /// Opens a node on what its earlier lives left in `storage`. It is called before the run, after
+    /// a crash, and at the end to measure how long the node takes to rebuild its state. When it
+    /// returns, the node must hold everything that its disk holds.
     ///
     /// # Errors
     ///
-    /// When the stored bytes cannot be read.
+    /// Stored bytes that cannot be read.
     fn open(
         &self,
         setup: &Setup,
@@ -249,11 +243,11 @@ pub fn of_field<T>(all: &[T], field: u16) -> Result<&T, SystemError> {
         .ok_or(SystemError::UnknownField { field })
 }
 
-/// A node. After every call the simulator does what [`Out`] was told.
+/// A node. After every call the simulator carries out what the node asked for through [`Out`].
 pub trait Node {
-    /// Clients of this node submit operations, all at the same moment. Each must be acknowledged
-    /// ([`Out::ack`]) exactly once, when it is durable as far as this system promises; until then
-    /// the system tries again by itself, for as long as the node lives.
+    /// Clients of this node submit operations at the same moment. The node must acknowledge each
+    /// ([`Out::ack`]) exactly once, when it is as durable as the system guarantees. Until then the
+    /// node retries by itself for as long as it lives.
     ///
     /// # Errors
     ///
@@ -265,8 +259,8 @@ pub trait Node {
         out: &mut Out,
     ) -> Result<(), SystemError>;
 
-    /// A message has come. It may be late, out of order, the second of its kind, or the first after
-    /// a lost one.
+    /// A message has arrived. It may be late, reordered or a duplicate, and messages before it may
+    /// be lost.
     ///
     /// # Errors
     ///
@@ -279,23 +273,22 @@ pub trait Node {
         out: &mut Out,
     ) -> Result<(), SystemError>;
 
-    /// A moment that [`Out::wake`] asked for has come. The first call comes at the start, without
-    /// having been asked for.
+    /// A wake-up that [`Out::wake`] asked for. The first one, at the start, comes unasked.
     ///
     /// # Errors
     ///
     /// [`SystemError`].
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError>;
 
-    /// What [`Out::persist`] was given under this ticket is durable. Tickets come back in order.
+    /// The write with this ticket is durable ([`Out::persist`]). Tickets return in order.
     ///
     /// # Errors
     ///
     /// [`SystemError`].
     fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError>;
 
-    /// The transport has noticed that a peer can be reached again, or not any more. Single lost
-    /// messages are not noticed. All peers are up at the start.
+    /// The transport has noticed that a peer is reachable again, or no longer. It does not notice
+    /// single lost messages. All peers are up at the start.
     ///
     /// # Errors
     ///
@@ -311,34 +304,33 @@ pub trait Node {
         Ok(())
     }
 
-    /// What this node knows of the changes of all nodes, in any form: two nodes of one run that
-    /// know the same have equal bytes, and two that do not have different ones. Cheap, because it
-    /// is asked for often.
+    /// The changes that this node knows, in any encoding: equal bytes on two nodes of a run mean
+    /// equal knowledge, and different bytes different knowledge. The simulator asks often, so it
+    /// must be cheap.
     fn progress(&self) -> Vec<u8>;
 
-    /// What a client that reads here sees in a field of a key; as [`Content::empty`] if nothing was
-    /// ever written.
+    /// The value that a client reads here, or [`Content::empty`] if nothing was ever written.
     ///
     /// # Errors
     ///
     /// [`SystemError`].
     fn read(&self, key: &str, field: u16) -> Result<Content, SystemError>;
 
-    /// Bytes that [`System::open`] read from storage to have the state back.
+    /// Bytes that [`System::open`] read from storage to rebuild the state.
     fn bytes_read(&self) -> u64;
 
-    /// Bytes of its memory that Rust's allocator does not know of, such as those of a C library.
+    /// Bytes of memory outside Rust's allocator, such as those of a C library.
     fn foreign_memory(&self) -> u64 {
         0
     }
 
-    /// Bytes on disk that are not in [`Storage::records`].
+    /// Bytes on disk outside [`Storage::records`].
     fn foreign_disk(&self) -> u64 {
         0
     }
 }
 
-/// What a node wants done.
+/// The effects that a node asks for.
 #[derive(Debug, Default)]
 pub struct Out {
     /// Messages to send, with their destinations.
@@ -364,12 +356,12 @@ pub struct Persist {
     pub bytes: u64,
 }
 
-/// A conflict that a system noticed by itself and would tell its user.
+/// A conflict that a system detects and reports to its user.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Conflict {
     /// The key.
     pub key: String,
-    /// The field, if it is known.
+    /// The field, if the system knows it.
     pub field: Option<u16>,
 }
 
@@ -379,10 +371,11 @@ impl Out {
         self.sent.push((to, bytes.into()));
     }
 
-    /// Stores records, all or none; [`Node::stored`] says when they are durable. The disk works
-    /// at one fsync at a time and takes all that has come meanwhile into the next (group commit).
+    /// Stores records, all or none. [`Node::stored`] reports when they are durable. The disk runs
+    /// one fsync at a time, and the next one covers every write that has arrived meanwhile (group
+    /// commit).
     ///
-    /// Tickets are the system's own, in increasing order.
+    /// The node chooses the tickets, in increasing order.
     pub fn persist(&mut self, ticket: u64, records: Vec<Record>) {
         let bytes = records
             .iter()
@@ -395,8 +388,8 @@ impl Out {
         });
     }
 
-    /// As [`Out::persist`] for a system that has written its own files, `bytes` of them, and waits
-    /// for them to be durable.
+    /// As [`Out::persist`], for a node that has written `bytes` to its own files and waits until
+    /// they are durable.
     pub fn persist_files(&mut self, ticket: u64, bytes: u64) {
         self.persisted.push(Persist {
             ticket,
@@ -405,7 +398,7 @@ impl Out {
         });
     }
 
-    /// Tells the client that its operation is done.
+    /// Acknowledges an operation to its client.
     pub fn ack(&mut self, id: OpId) {
         self.acknowledged.push(id);
     }
@@ -415,14 +408,13 @@ impl Out {
         self.conflicts.push(conflict);
     }
 
-    /// Asks for [`Node::wake`] at that moment, or at an earlier one that was asked for before;
-    /// once.
+    /// Asks for one [`Node::wake`] at that moment, or earlier if an earlier one is due.
     pub fn wake(&mut self, at: Micros) {
         self.wake = Some(self.wake.map_or(at, |before| before.min(at)));
     }
 }
 
-/// The classes that a column cannot express at all, for tests and tables.
+/// The classes that a system cannot express, with the reasons.
 pub fn inexpressible(system: &dyn System) -> Vec<(Class, String)> {
     let field = |class| Field {
         name: String::new(),

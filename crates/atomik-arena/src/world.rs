@@ -1,161 +1,139 @@
-//! The simulated world: clients, network, disks, faults and virtual time around the nodes of one
-//! system.
+//! The simulated world around the nodes of one system: clients, links, disks, faults and virtual
+//! time.
 //!
-//! Everything that is counted is counted here, so it is counted for all systems alike. A run is a
-//! pure function of workload, settings and system; only CPU times differ from run to run.
+//! Everything that is counted is counted here, so all systems are counted alike. A run is a pure
+//! function of workload, settings and system; only CPU times differ from run to run.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap};
+use std::path::Path;
 use std::sync::Arc;
 
 use cpu_time::ProcessTime;
 
-use crate::disk::Files;
+use atomik_workload::workload::Workload;
+
+use crate::host::Host;
 use crate::network::{Network, wire_bytes};
 use crate::settings::Settings;
 use crate::system::{
-    Conflict, Micros, Node, NodeId, OpId, Out, Persist, Setup, Storage, Submitted, System,
-    SystemError,
+    Conflict, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
 };
-use atomik_workload::workload::Workload;
 
-/// What became of an operation.
+/// The virtual time of the first operation: systems that need to find each other have until then.
+const START: Micros = 3_000_000;
+
+/// The outcome of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Not part of this run: its field cannot be expressed.
+    /// The system cannot express its field, so it was left out of the run.
     LeftOut,
-    /// Not acknowledged.
+    /// It was not acknowledged.
     Waiting,
-    /// Acknowledged, after so long.
+    /// It was acknowledged after this time.
     Acknowledged(Micros),
     /// Its node crashed before it was acknowledged.
     Uncertain,
 }
 
-/// What a run leaves behind.
-pub struct Ended {
+/// A finished run.
+pub struct Finished {
     /// The nodes.
     pub nodes: Vec<Box<dyn Node>>,
     /// Their disks.
     pub storages: Vec<Storage>,
-    /// What every node knew.
+    /// What every node knew from the start.
     pub setup: Setup,
-    /// What became of each operation.
+    /// The outcome of each operation.
     pub fates: Vec<Fate>,
-    /// The node at which each operation was submitted, and when.
+    /// Where and when each operation was submitted.
     pub submissions: Vec<(NodeId, Micros)>,
-    /// CPU time of submissions at their nodes, in nanoseconds: for each operation its share of the
-    /// call, in the order of the calls.
+    /// CPU time of each submission on its node, in nanoseconds, in the order of the calls. The
+    /// operations of one call share its time.
     pub submit_cpu: Vec<f64>,
     /// CPU time of all calls to all nodes, in nanoseconds.
     pub total_cpu: f64,
     /// Messages sent.
     pub messages: u64,
-    /// Their bytes.
+    /// Bytes of the messages.
     pub payload_bytes: u64,
-    /// Bytes with packet headers.
+    /// Bytes of the messages with packet headers.
     pub wire_bytes: u64,
-    /// Bytes written to disks, all nodes together.
+    /// Bytes written to the disks of all nodes.
     pub disk_written: u64,
-    /// Fsyncs, all nodes together.
+    /// Fsyncs of all nodes.
     pub fsyncs: u64,
-    /// Fields that were reported as in conflict.
+    /// The conflicts that the system reported.
     pub conflicts: BTreeSet<Conflict>,
-    /// Whether all acknowledged everything and knew the same.
+    /// Whether every operation was acknowledged and all nodes reported the same progress.
     pub converged: bool,
-    /// From the last operation to that, in microseconds.
+    /// The time from the last operation to convergence.
     pub settled: Option<Micros>,
-    /// Bytes on all links meanwhile.
+    /// Bytes on all links during that time.
     pub settling_bytes: u64,
 }
 
+impl Finished {
+    /// Node 0.
+    pub(crate) fn first_node(&self) -> Result<&dyn Node, SystemError> {
+        match self.nodes.first() {
+            Some(node) => Ok(node.as_ref()),
+            None => Err(SystemError::invariant("a run without nodes")),
+        }
+    }
+}
+
 enum Event {
+    /// Clients submit what has arrived at a node.
     Submit(NodeId),
     Deliver {
         from: NodeId,
         to: NodeId,
         bytes: Arc<[u8]>,
     },
+    /// A wake-up of a node in one of its lives.
     Wake(NodeId, u64),
+    /// The end of an fsync of a node in one of its lives.
     Synced(NodeId, u64),
+    /// The partition begins.
     Cut,
     /// A crash is near.
-    Brace,
+    PrepareCrash,
     Crash,
-    /// The end of operations and faults.
-    Calm,
+    /// The operations and all faults end.
+    EndFaults,
+    /// The transport of a node notices that a peer is up or down.
     Link {
         at: NodeId,
         peer: NodeId,
         up: bool,
     },
-    Look,
+    CheckConverged,
 }
 
-struct Due {
+struct Scheduled {
     time: Micros,
     sequence: u64,
-    what: Event,
+    event: Event,
 }
 
-impl PartialEq for Due {
+impl PartialEq for Scheduled {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl Eq for Due {}
+impl Eq for Scheduled {}
 
-impl PartialOrd for Due {
+impl PartialOrd for Scheduled {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Due {
+impl Ord for Scheduled {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.time, self.sequence).cmp(&(other.time, other.sequence))
-    }
-}
-
-struct Host {
-    node: Option<Box<dyn Node>>,
-    storage: Storage,
-    life: u64,
-    /// Operations that clients will hand over together, by their places in the workload.
-    pending: Vec<usize>,
-    /// Operations not acknowledged yet.
-    open: BTreeSet<OpId>,
-    /// When it is to be woken; `None`: never.
-    wake: Option<Micros>,
-    /// What waits for the next fsync.
-    queue: VecDeque<Write>,
-    /// How many of them the running fsync covers; none runs if 0.
-    syncing: usize,
-    /// The node's own files as a crash would leave them; only of a node that is about to crash.
-    durable: Option<Files>,
-}
-
-/// What was handed to a disk.
-struct Write {
-    persist: Persist,
-    /// The node's own files as they were then; only of a node that is about to crash.
-    files: Option<Files>,
-}
-
-impl Host {
-    /// What was handed over first is on the disk.
-    fn store(&mut self, write: Write) -> u64 {
-        self.storage.store(write.persist.records);
-        if write.files.is_some() {
-            self.durable = write.files;
-        }
-        write.persist.ticket
-    }
-
-    fn files(&self) -> Result<Files, SystemError> {
-        Files::read(&self.storage.folder)
-            .map_err(|error| SystemError::failed("reading the files of a node's disk", error))
     }
 }
 
@@ -164,20 +142,22 @@ struct World<'a> {
     settings: &'a Settings,
     system: &'a dyn System,
     setup: Setup,
-    nodes: Vec<Host>,
+    hosts: Vec<Host>,
     network: Network,
-    queue: BinaryHeap<Reverse<Due>>,
+    queue: BinaryHeap<Reverse<Scheduled>>,
     sequence: u64,
     now: Micros,
     next_op: usize,
-    /// The place in the workload of each operation that was handed over, by its id.
-    handed: Vec<usize>,
+    /// By operation id, the index into the workload.
+    submitted: Vec<usize>,
     acceleration: f64,
     end_of_ops: Micros,
-    calm: bool,
+    /// Whether the operations and the faults are over.
+    settling: bool,
     down: Option<NodeId>,
-    calm_bytes: u64,
-    ended: Ended,
+    /// Bytes on all links before settling.
+    bytes_before: u64,
+    finished: Finished,
 }
 
 /// How many times faster than recorded a workload is played.
@@ -201,18 +181,22 @@ pub fn recorded_ms(workload: &Workload) -> u64 {
 
 /// Runs a workload through a system.
 ///
-/// `folder` is an empty folder for the disks of nodes that keep files.
+/// `folder` is an empty folder for the files of the nodes.
 ///
 /// # Errors
 ///
-/// [`SystemError`], if the system or its adapter has a bug, or its folder cannot be made.
+/// [`SystemError`] if the system or its adapter has a bug, or a folder cannot be created.
 pub fn run(
     workload: &Workload,
     settings: &Settings,
     system: &dyn System,
-    folder: &std::path::Path,
-) -> Result<Ended, SystemError> {
+    folder: &Path,
+) -> Result<Finished, SystemError> {
     let mut world = World::new(workload, settings, system, folder)?;
+    world.schedule_faults();
+    for node in 0..settings.nodes {
+        world.start(node)?;
+    }
     world.play()?;
     world.finish()
 }
@@ -222,7 +206,7 @@ impl<'a> World<'a> {
         workload: &'a Workload,
         settings: &'a Settings,
         system: &'a dyn System,
-        folder: &std::path::Path,
+        folder: &Path,
     ) -> Result<Self, SystemError> {
         let setup = Setup {
             nodes: settings.nodes,
@@ -236,60 +220,34 @@ impl<'a> World<'a> {
         if settings.faults.loss {
             [link.loss, link.duplicates, link.reorder] = settings.lossy;
         }
-        let expressed: Vec<_> = workload
-            .fields
-            .iter()
-            .map(|field| system.expresses(field).is_ok())
-            .collect();
-        let fates = workload
-            .steps
-            .iter()
-            .map(|step| match expressed[usize::from(step.field)] {
-                true => Fate::Waiting,
-                false => Fate::LeftOut,
-            });
-        let mut nodes = Vec::new();
+        let mut hosts = Vec::new();
         for node in 0..settings.nodes {
             let folder = folder.join(format!("node-{node}"));
             std::fs::create_dir_all(&folder)
-                .map_err(|error| SystemError::failed("a folder for a node's disk", error))?;
-            nodes.push(Host {
-                node: None,
-                storage: Storage {
-                    folder,
-                    ..Storage::default()
-                },
-                life: 0,
-                pending: Vec::new(),
-                open: BTreeSet::new(),
-                wake: None,
-                queue: VecDeque::new(),
-                syncing: 0,
-                durable: None,
-            });
+                .map_err(|error| SystemError::failed("creating a node's folder", error))?;
+            hosts.push(Host::new(folder));
         }
-        let acceleration = acceleration(workload, settings);
         let mut world = Self {
             workload,
             settings,
             system,
             network: Network::new(link, settings.nodes, settings.seed),
-            nodes,
+            hosts,
             queue: BinaryHeap::new(),
             sequence: 0,
             now: 0,
             next_op: 0,
-            handed: Vec::with_capacity(workload.steps.len()),
-            acceleration,
+            submitted: Vec::with_capacity(workload.steps.len()),
+            acceleration: acceleration(workload, settings),
             end_of_ops: 0,
-            calm: false,
+            settling: false,
             down: None,
-            calm_bytes: 0,
-            ended: Ended {
+            bytes_before: 0,
+            finished: Finished {
                 nodes: Vec::new(),
                 storages: Vec::new(),
                 setup: setup.clone(),
-                fates: fates.collect(),
+                fates: initial_fates(workload, system),
                 submissions: vec![(0, 0); workload.steps.len()],
                 submit_cpu: Vec::with_capacity(workload.steps.len()),
                 total_cpu: 0.0,
@@ -305,131 +263,123 @@ impl<'a> World<'a> {
             },
             setup,
         };
-        world.end_of_ops = workload.steps.last().map_or(0, |last| world.due(last.t));
-        let outage = settings.outage.min(world.end_of_ops / 3);
-        let start = world.end_of_ops - outage;
-        if settings.faults.partition {
-            world.enqueue(start, Event::Cut);
-        }
-        if settings.faults.crash {
-            // What was handed to the disk so long before has reached it, synced or not.
-            world.enqueue(start.saturating_sub(20 * settings.fsync), Event::Brace);
-            world.enqueue(start, Event::Crash);
-        }
-        let end = world.end_of_ops;
-        world.enqueue(end, Event::Calm);
-        for node in 0..settings.nodes {
-            world.start(node)?;
-        }
+        world.end_of_ops = workload
+            .steps
+            .last()
+            .map_or(0, |last| world.time_of(last.t));
         Ok(world)
     }
 
-    /// The virtual time of a recorded one. The run starts three seconds late, so that systems that
-    /// need it have found each other.
-    fn due(&self, t: u64) -> Micros {
+    fn schedule_faults(&mut self) {
+        let Settings { faults, fsync, .. } = *self.settings;
+        let start = self.end_of_ops - self.settings.outage.min(self.end_of_ops / 3);
+        if faults.partition {
+            self.schedule(start, Event::Cut);
+        }
+        if faults.crash {
+            // Whatever was written before this moment is durable by the time of the crash.
+            self.schedule(start.saturating_sub(20 * fsync), Event::PrepareCrash);
+            self.schedule(start, Event::Crash);
+        }
+        self.schedule(self.end_of_ops, Event::EndFaults);
+    }
+
+    /// The virtual time of a recorded one.
+    fn time_of(&self, t: u64) -> Micros {
         let first = self.workload.steps.first().map_or(0, |step| step.t);
-        const START: Micros = 3_000_000;
         START + ((t - first) as f64 * 1e3 / self.acceleration) as Micros
     }
 
-    fn enqueue(&mut self, time: Micros, what: Event) {
+    fn schedule(&mut self, time: Micros, event: Event) {
         self.sequence += 1;
-        self.queue.push(Reverse(Due {
+        self.queue.push(Reverse(Scheduled {
             time,
             sequence: self.sequence,
-            what,
+            event,
         }));
     }
 
     fn start(&mut self, node: NodeId) -> Result<(), SystemError> {
         let opened = self
             .system
-            .open(&self.setup, node, &self.nodes[node].storage)?;
-        self.nodes[node].node = Some(opened);
+            .open(&self.setup, node, &self.hosts[node].storage)?;
+        self.hosts[node].node = Some(opened);
         self.call(node, |node, now, out| node.wake(now, out))
     }
 
-    /// Calls a node, times it, and does what it wants done.
+    /// Calls a node, times the call, and carries out what the node asks for. A node that is down
+    /// is not called.
     fn call(
         &mut self,
         node: NodeId,
         call: impl FnOnce(&mut dyn Node, Micros, &mut Out) -> Result<(), SystemError>,
     ) -> Result<(), SystemError> {
-        let Some(called) = &mut self.nodes[node].node else {
+        let Some(called) = &mut self.hosts[node].node else {
             return Ok(());
         };
         let mut out = Out::default();
-        // Of all threads: a system may have some of its own, as sqlx has.
+        // The CPU time of all threads, because a system may start its own, as sqlx does.
         let before = ProcessTime::now();
         call(called.as_mut(), self.now, &mut out)?;
-        self.ended.total_cpu += before.elapsed().as_nanos() as f64;
-        self.settle(node, out)
+        self.finished.total_cpu += before.elapsed().as_nanos() as f64;
+        self.carry_out(node, out)
     }
 
-    fn settle(&mut self, node: NodeId, out: Out) -> Result<(), SystemError> {
-        let disk = &mut self.nodes[node];
+    fn carry_out(&mut self, node: NodeId, out: Out) -> Result<(), SystemError> {
         for persist in out.persisted {
-            self.ended.disk_written += persist.bytes;
-            let files = disk.durable.is_some().then(|| disk.files()).transpose()?;
-            disk.queue.push_back(Write { persist, files });
+            self.finished.disk_written += persist.bytes;
+            self.hosts[node].write(persist)?;
         }
         self.sync(node);
         for (to, bytes) in out.sent {
             self.send(node, to, bytes)?;
         }
         for id in out.acknowledged {
-            if !self.nodes[node].open.remove(&id) {
+            if !self.hosts[node].open.remove(&id) {
                 return Err(SystemError::UnexpectedAck { node, op: id });
             }
-            let place = self.handed[id as usize];
-            let submitted = self.ended.submissions[place].1;
-            self.ended.fates[place] = Fate::Acknowledged(self.now - submitted);
+            let place = self.submitted[id as usize];
+            let at = self.finished.submissions[place].1;
+            self.finished.fates[place] = Fate::Acknowledged(self.now - at);
         }
-        self.ended.conflicts.extend(out.conflicts);
+        self.finished.conflicts.extend(out.conflicts);
         if let Some(at) = out.wake {
             let at = at.max(self.now + 1);
-            if self.nodes[node].wake.is_none_or(|before| at < before) {
-                self.nodes[node].wake = Some(at);
-                let life = self.nodes[node].life;
-                self.enqueue(at, Event::Wake(node, life));
+            let host = &mut self.hosts[node];
+            if host.wake.is_none_or(|before| at < before) {
+                host.wake = Some(at);
+                let life = host.life;
+                self.schedule(at, Event::Wake(node, life));
             }
         }
         Ok(())
     }
 
-    /// Starts an fsync for all that waits, if none runs.
+    /// Starts an fsync for everything that waits, unless one is running.
     fn sync(&mut self, node: NodeId) {
-        let disk = &mut self.nodes[node];
-        if disk.syncing > 0 || disk.queue.is_empty() {
+        let Some(bytes) = self.hosts[node].start_sync() else {
             return;
-        }
-        disk.syncing = disk.queue.len();
-        let bytes: u64 = disk.queue.iter().map(|write| write.persist.bytes).sum();
-        let life = disk.life;
+        };
         let writing = bytes.saturating_mul(1_000_000) / self.settings.disk_bandwidth.max(1);
-        self.ended.fsyncs += 1;
-        self.enqueue(
+        self.finished.fsyncs += 1;
+        self.schedule(
             self.now + self.settings.fsync + writing,
-            Event::Synced(node, life),
+            Event::Synced(node, self.hosts[node].life),
         );
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, bytes: Arc<[u8]>) -> Result<(), SystemError> {
-        if to >= self.nodes.len() || to == from {
+        if to >= self.hosts.len() || to == from {
             return Err(SystemError::BadDestination { from, to });
         }
         let wire = wire_bytes(bytes.len() as u64);
-        self.ended.messages += 1;
-        self.ended.payload_bytes += bytes.len() as u64;
-        self.ended.wire_bytes += wire;
-        for time in self
-            .network
-            .send(self.now, from, to, wire)
-            .into_iter()
-            .flatten()
-        {
+        self.finished.messages += 1;
+        self.finished.payload_bytes += bytes.len() as u64;
+        self.finished.wire_bytes += wire;
+        let arrivals = self.network.send(self.now, from, to, wire);
+        for time in arrivals.into_iter().flatten() {
             let bytes = Arc::clone(&bytes);
-            self.enqueue(time, Event::Deliver { from, to, bytes });
+            self.schedule(time, Event::Deliver { from, to, bytes });
         }
         Ok(())
     }
@@ -440,120 +390,124 @@ impl<'a> World<'a> {
                 .workload
                 .steps
                 .get(self.next_op)
-                .map(|step| self.due(step.t));
-            let next_due = self.queue.peek().map(|Reverse(due)| due.time);
-            match (next_op, next_due) {
-                (Some(op), due) if due.is_none_or(|due| op <= due) => {
+                .map(|step| self.time_of(step.t));
+            let next_event = self.queue.peek().map(|Reverse(next)| next.time);
+            match (next_op, next_event) {
+                (Some(op), event) if event.is_none_or(|event| op <= event) => {
                     self.now = op;
                     self.arrive();
                 }
-                (_, None) => return Ok(()),
                 _ => {
-                    let Some(Reverse(due)) = self.queue.pop() else {
+                    let Some(Reverse(next)) = self.queue.pop() else {
                         return Ok(());
                     };
-                    self.now = due.time;
-                    if self.happen(due.what)? {
-                        return Ok(());
+                    self.now = next.time;
+                    if matches!(next.event, Event::CheckConverged) {
+                        if self.check_converged() {
+                            return Ok(());
+                        }
+                    } else {
+                        self.handle(next.event)?;
                     }
                 }
             }
         }
     }
 
-    /// A client's operation comes to its node.
+    /// A client's operation arrives at its node.
     fn arrive(&mut self) {
         let place = self.next_op;
         self.next_op += 1;
-        if self.ended.fates[place] == Fate::LeftOut {
+        if self.finished.fates[place] == Fate::LeftOut {
             return;
         }
-        let mut node = self.workload.steps[place].node as usize % self.nodes.len();
+        let mut node = self.workload.steps[place].node as usize % self.hosts.len();
         if self.down == Some(node) {
-            node = (node + 1) % self.nodes.len();
+            node = (node + 1) % self.hosts.len();
         }
-        self.ended.submissions[place] = (node, self.now);
-        let pending = &mut self.nodes[node].pending;
+        self.finished.submissions[place] = (node, self.now);
+        let pending = &mut self.hosts[node].pending;
         pending.push(place);
         if pending.len() == 1 {
-            self.enqueue(self.now + self.settings.batch, Event::Submit(node));
+            self.schedule(self.now + self.settings.batch, Event::Submit(node));
         }
     }
 
-    /// Whether the run is over.
-    fn happen(&mut self, what: Event) -> Result<bool, SystemError> {
-        match what {
-            Event::Submit(node) => self.submit(node)?,
+    fn handle(&mut self, event: Event) -> Result<(), SystemError> {
+        match event {
+            Event::Submit(node) => self.submit(node),
             Event::Deliver { from, to, bytes } => {
-                if !self.network.is_cut(from, to) {
-                    self.call(to, |node, now, out| node.receive(now, from, &bytes, out))?;
+                if self.network.is_cut(from, to) {
+                    return Ok(());
                 }
+                self.call(to, |node, now, out| node.receive(now, from, &bytes, out))
             }
             Event::Wake(node, life) => {
-                if self.nodes[node].life == life && self.nodes[node].wake == Some(self.now) {
-                    self.nodes[node].wake = None;
-                    self.call(node, |node, now, out| node.wake(now, out))?;
+                let host = &mut self.hosts[node];
+                if host.life != life || host.wake != Some(self.now) {
+                    return Ok(());
                 }
+                host.wake = None;
+                self.call(node, |node, now, out| node.wake(now, out))
             }
-            Event::Synced(node, life) => {
-                if self.nodes[node].life == life {
-                    let disk = &mut self.nodes[node];
-                    let done: Vec<_> = disk.queue.drain(..disk.syncing).collect();
-                    disk.syncing = 0;
-                    let tickets: Vec<_> = done.into_iter().map(|write| disk.store(write)).collect();
-                    for ticket in tickets {
-                        self.call(node, |node, now, out| node.stored(now, ticket, out))?;
-                    }
-                    self.sync(node);
+            Event::Synced(node, life) if self.hosts[node].life == life => {
+                for ticket in self.hosts[node].finish_sync() {
+                    self.call(node, |node, now, out| node.stored(now, ticket, out))?;
                 }
+                self.sync(node);
+                Ok(())
             }
+            Event::Synced(..) => Ok(()),
             Event::Cut => {
-                let victim = self.settings.victim();
-                self.network.isolate(victim, true);
-                self.announce(victim, false);
-            }
-            Event::Brace => {
-                let node = &mut self.nodes[self.settings.casualty()];
-                node.durable = Some(node.files()?);
-            }
-            Event::Crash => {
-                let node = self.settings.casualty();
-                self.down = Some(node);
-                self.kill(node)?;
+                let node = self.settings.partitioned_node();
+                self.network.isolate(node, true);
                 self.announce(node, false);
+                Ok(())
             }
-            Event::Calm => self.calm_down()?,
+            Event::PrepareCrash => self.hosts[self.settings.crashed_node()].prepare_crash(),
+            Event::Crash => {
+                let node = self.settings.crashed_node();
+                self.down = Some(node);
+                self.crash(node)?;
+                self.announce(node, false);
+                Ok(())
+            }
+            Event::EndFaults => self.end_faults(),
             Event::Link { at, peer, up } => {
-                let cut = self.network.is_cut(at, peer) || self.nodes[peer].node.is_none();
-                if cut != up {
-                    self.call(at, |node, now, out| node.link(now, peer, up, out))?;
+                let is_up = !self.network.is_cut(at, peer) && self.hosts[peer].node.is_some();
+                if is_up != up {
+                    return Ok(());
                 }
+                self.call(at, |node, now, out| node.link(now, peer, up, out))
             }
-            Event::Look => {
-                if self.is_settled() {
-                    self.ended.converged = true;
-                    self.ended.settled = Some(self.now - self.end_of_ops);
-                    self.ended.settling_bytes = self.ended.wire_bytes - self.calm_bytes;
-                    return Ok(true);
-                }
-                if self.now > self.end_of_ops + self.settings.patience {
-                    return Ok(true);
-                }
-                self.look_later();
-            }
+            Event::CheckConverged => Ok(()),
         }
-        Ok(false)
+    }
+
+    /// Records convergence, or schedules another check. Returns whether the run is over.
+    fn check_converged(&mut self) -> bool {
+        if self.is_converged() {
+            self.finished.converged = true;
+            self.finished.settled = Some(self.now - self.end_of_ops);
+            self.finished.settling_bytes = self.finished.wire_bytes - self.bytes_before;
+            return true;
+        }
+        if self.now > self.end_of_ops + self.settings.patience {
+            return true;
+        }
+        self.check_later();
+        false
     }
 
     fn submit(&mut self, node: NodeId) -> Result<(), SystemError> {
-        let places = std::mem::take(&mut self.nodes[node].pending);
+        let places = std::mem::take(&mut self.hosts[node].pending);
         if places.is_empty() {
             return Ok(());
         }
-        let first = self.handed.len();
-        self.handed.extend(&places);
-        let ids = first as OpId..self.handed.len() as OpId;
-        self.nodes[node].open.extend(ids.clone());
+        let first = self.submitted.len();
+        self.submitted.extend(&places);
+        let ids = first as OpId..self.submitted.len() as OpId;
+        self.hosts[node].open.extend(ids.clone());
         let workload = self.workload;
         let ops: Vec<_> = ids
             .zip(&places)
@@ -567,129 +521,117 @@ impl<'a> World<'a> {
                 }
             })
             .collect();
-        let before = self.ended.total_cpu;
+        let before = self.finished.total_cpu;
         self.call(node, |node, now, out| node.submit(now, &ops, out))?;
-        let share = (self.ended.total_cpu - before) / ops.len() as f64;
-        self.ended.submit_cpu.extend(ops.iter().map(|_| share));
+        let share = (self.finished.total_cpu - before) / ops.len() as f64;
+        self.finished.submit_cpu.extend(ops.iter().map(|_| share));
         Ok(())
     }
 
-    /// Tells both ends of all links of a node that they are up or down, when their transport would
-    /// notice.
+    /// Tells both ends of every link of a node that it is up or down, when their transports notice.
     fn announce(&mut self, node: NodeId, up: bool) {
         let delay = if up {
             2 * self.settings.link.latency
         } else {
             self.settings.notice
         };
-        for peer in (0..self.nodes.len()).filter(|&peer| peer != node) {
+        for peer in (0..self.hosts.len()).filter(|&peer| peer != node) {
             for (at, peer) in [(node, peer), (peer, node)] {
-                self.enqueue(self.now + delay, Event::Link { at, peer, up });
+                self.schedule(self.now + delay, Event::Link { at, peer, up });
             }
         }
     }
 
-    /// Takes a node's power away.
-    fn kill(&mut self, node: NodeId) -> Result<(), SystemError> {
-        let node = &mut self.nodes[node];
-        // Who keeps files has closed them before they are as they were.
-        node.node = None;
-        if let Some(files) = node.durable.take() {
-            files.restore(&node.storage.folder).map_err(|error| {
-                SystemError::failed("restoring the files of a node's disk", error)
-            })?;
+    /// Cuts a node's power. Its clients submit to the next node what they have not submitted yet.
+    fn crash(&mut self, node: NodeId) -> Result<(), SystemError> {
+        for id in self.hosts[node].crash()? {
+            self.finished.fates[self.submitted[id as usize]] = Fate::Uncertain;
         }
-        node.life += 1;
-        node.wake = None;
-        node.queue.clear();
-        node.syncing = 0;
-        for id in std::mem::take(&mut node.open) {
-            self.ended.fates[self.handed[id as usize]] = Fate::Uncertain;
-        }
-        // What clients had not handed over yet, they hand to the next node.
-        let waiting = std::mem::take(&mut node.pending);
-        let next = (self.settings.casualty() + 1) % self.nodes.len();
+        let waiting = std::mem::take(&mut self.hosts[node].pending);
+        let next = (node + 1) % self.hosts.len();
         for &place in &waiting {
-            self.ended.submissions[place].0 = next;
+            self.finished.submissions[place].0 = next;
         }
         if !waiting.is_empty() {
-            let first = self.nodes[next].pending.is_empty();
-            self.nodes[next].pending.extend(waiting);
-            self.nodes[next].pending.sort_unstable();
+            let pending = &mut self.hosts[next].pending;
+            let first = pending.is_empty();
+            pending.extend(waiting);
+            pending.sort_unstable();
             if first {
-                self.enqueue(self.now + self.settings.batch, Event::Submit(next));
+                self.schedule(self.now + self.settings.batch, Event::Submit(next));
             }
         }
         Ok(())
     }
 
-    /// Ends all faults; from here on the run only waits for the nodes to be the same.
-    fn calm_down(&mut self) -> Result<(), SystemError> {
-        let faults = self.settings.faults;
-        self.calm = true;
-        self.calm_bytes = self.ended.wire_bytes;
-        self.network.calm();
-        if faults.partition {
-            self.network.isolate(self.settings.victim(), false);
-            self.announce(self.settings.victim(), true);
+    /// Ends all faults. From here on the run waits for the nodes to converge.
+    fn end_faults(&mut self) -> Result<(), SystemError> {
+        self.settling = true;
+        self.bytes_before = self.finished.wire_bytes;
+        self.network.end_faults();
+        if self.settings.faults.partition {
+            let node = self.settings.partitioned_node();
+            self.network.isolate(node, false);
+            self.announce(node, true);
         }
         if let Some(node) = self.down.take() {
             self.start(node)?;
             self.announce(node, true);
         }
-        self.look_later();
+        self.check_later();
         Ok(())
     }
 
-    fn look_later(&mut self) {
+    fn check_later(&mut self) {
         let interval = (self.settings.link.latency / 10).max(100);
-        self.enqueue(self.now + interval, Event::Look);
+        self.schedule(self.now + interval, Event::CheckConverged);
     }
 
-    /// Whether all clients have their acknowledgements and all nodes know the same.
-    fn is_settled(&self) -> bool {
-        if !self.calm
-            || self
-                .nodes
-                .iter()
-                .any(|node| !node.open.is_empty() || !node.pending.is_empty())
-        {
+    /// Whether every operation is acknowledged and all nodes report the same progress.
+    fn is_converged(&self) -> bool {
+        let is_idle = |host: &Host| host.open.is_empty() && host.pending.is_empty();
+        if !self.settling || !self.hosts.iter().all(is_idle) {
             return false;
         }
         let mut progress = self
-            .nodes
+            .hosts
             .iter()
-            .map(|node| node.node.as_ref().map(|node| node.progress()));
+            .map(|host| host.node.as_ref().map(|node| node.progress()));
         let Some(Some(first)) = progress.next() else {
             return false;
         };
         progress.all(|other| other.as_ref() == Some(&first))
     }
 
-    /// Lets everything in flight land, so that what nodes know is on their disks, too.
-    fn finish(mut self) -> Result<Ended, SystemError> {
+    /// Lets everything in flight arrive, so that the disks hold what the nodes know.
+    fn finish(mut self) -> Result<Finished, SystemError> {
         let end = self.now + 10 * self.settings.link.latency + 20 * self.settings.fsync;
-        while self
-            .queue
-            .peek()
-            .is_some_and(|Reverse(due)| due.time <= end)
-        {
-            let Some(Reverse(due)) = self.queue.pop() else {
+        while let Some(Reverse(next)) = self.queue.pop() {
+            if next.time > end {
                 break;
-            };
-            self.now = due.time;
-            if !matches!(due.what, Event::Look) {
-                self.happen(due.what)?;
             }
+            self.now = next.time;
+            self.handle(next.event)?;
         }
-        for mut node in self.nodes {
+        for mut host in self.hosts {
             // No crash comes any more.
-            for write in std::mem::take(&mut node.queue) {
-                node.store(write);
-            }
-            self.ended.nodes.extend(node.node);
-            self.ended.storages.push(node.storage);
+            host.drain();
+            self.finished.nodes.extend(host.node);
+            self.finished.storages.push(host.storage);
         }
-        Ok(self.ended)
+        Ok(self.finished)
     }
+}
+
+fn initial_fates(workload: &Workload, system: &dyn System) -> Vec<Fate> {
+    let expressed: Vec<_> = workload
+        .fields
+        .iter()
+        .map(|field| system.expresses(field).is_ok())
+        .collect();
+    let fate = |field: u16| match expressed[usize::from(field)] {
+        true => Fate::Waiting,
+        false => Fate::LeftOut,
+    };
+    workload.steps.iter().map(|step| fate(step.field)).collect()
 }

@@ -16,11 +16,11 @@ use cli::{report, review, run, scale};
 #[global_allocator]
 static HEAP: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
-/// Compare xor deltas with Raft, CRDTs and event stores on a trace
+/// Compare XOR deltas with Raft, CRDTs and event stores on a trace
 ///
 /// `atomik eval import`, `generate` and `fit` are in the main program.
 ///
-/// Exit status: 0 done, 1 a check failed, 2 bad input, 3 something broke.
+/// Exit status: 0 done, 1 a check failed, 2 bad input, 3 an internal or system error.
 #[derive(Parser, Debug)]
 #[command(name = "atomik-eval", bin_name = "atomik eval", version)]
 struct Cli {

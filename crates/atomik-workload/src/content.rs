@@ -1,5 +1,4 @@
-//! What a field holds, and what each action does to it when actions come one after the other: the
-//! meaning that traces have.
+//! The value of a field, and what each action does to it: the sequential meaning of a trace.
 
 use std::collections::BTreeSet;
 
@@ -7,25 +6,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::workload::{Action, Class, Scalar};
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Content {
-    /// On or off; off at first.
+    /// On or off; initially off.
     Flag(bool),
-    /// The last value that was set; none at first.
+    /// The last value that was set; initially none.
     Register(Option<Scalar>),
-    /// A sum; 0 at first. It wraps around at 64 bits.
+    /// A sum that wraps around at 64 bits; initially 0.
     Counter(i64),
-    /// Elements; none at first.
+    /// Elements; initially none.
     Set(BTreeSet<Scalar>),
-    /// Values in order; none at first.
+    /// Values in order; initially none.
     List(Vec<Scalar>),
-    /// Characters; none at first.
+    /// Characters; initially none.
     Text(String),
 }
 
 impl Content {
-    /// What a field of this class holds before the first action.
+    /// The initial value of a field of this class.
     pub fn empty(class: Class) -> Self {
         match class {
             Class::Flag => Self::Flag(false),
@@ -49,8 +48,8 @@ impl Content {
         }
     }
 
-    /// Applies an action. Positions in text beyond its end mean its end. An action that the class
-    /// does not have changes nothing: traces are checked for that when they are read.
+    /// Applies an action. Positions beyond the end of a text mean its end. An action of another
+    /// class changes nothing; readers refuse traces with such actions.
     pub fn apply(&mut self, action: &Action) {
         match (self, action) {
             (Self::Flag(flag), Action::Toggle) => *flag = !*flag,
@@ -80,7 +79,21 @@ impl Content {
         }
     }
 
-    /// Bytes of information in it, without names and framing. A flag is a bit, counted as a byte.
+    /// The value in a few words, for messages. Sets, lists and text are given by their size.
+    pub fn summary(&self) -> String {
+        match self {
+            Self::Flag(true) => "on".into(),
+            Self::Flag(false) => "off".into(),
+            Self::Register(None) => "nothing".into(),
+            Self::Register(Some(value)) => value.to_string(),
+            Self::Counter(sum) => sum.to_string(),
+            Self::Set(elements) => format!("a set of {}", elements.len()),
+            Self::List(values) => format!("a list of {}", values.len()),
+            Self::Text(text) => format!("{} bytes of text", text.len()),
+        }
+    }
+
+    /// Bytes of information in the value, without names and framing. A flag counts as a byte.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Flag(_) => 1,
@@ -93,7 +106,7 @@ impl Content {
     }
 }
 
-/// The byte at which the `at`th character starts.
+/// The byte where character `at` starts.
 fn place(text: &str, at: usize) -> usize {
     text.char_indices()
         .nth(at)

@@ -1,30 +1,30 @@
-//! Workloads: what clients of a cluster did to its state, one JSON object a line.
+//! Workloads as traces: the operations of a cluster's clients, one JSON object per line.
 //!
 //! ```json
 //! {"t":1200,"node":0,"key":"N14228","op":"toggle","field":"airborne"}
 //! ```
 //!
-//! | member | | what it is |
+//! | member | | meaning |
 //! |---|---|---|
-//! | `t` | required | milliseconds since the first moment of the trace, at most 2^53; never decreases |
-//! | `node` | required | the node whose client does it, from 0 |
+//! | `t` | required | milliseconds since the start, at most 2^53; never decreases |
+//! | `node` | required | the node of the client, from 0 |
 //! | `key` | required | 1 to 512 bytes of UTF-8 |
 //! | `op` | required | see [`Action`] |
-//! | `field` | optional | a part of the key's state, at most 255 bytes; left out, it is the part with the empty name |
-//! | `value` | by the op | a boolean, an integer of 64 bits, a string; for text an object |
+//! | `field` | optional | a part of the key's state, at most 255 bytes; empty by default |
+//! | `value` | by op | a boolean, a 64-bit integer or a string; an object for text |
 //!
 //! | op | value | effect on the field |
 //! |---|---|---|
-//! | `toggle` | none | turns a flag over |
-//! | `set` | boolean, integer or string | replaces what is there |
+//! | `toggle` | none | toggles a flag |
+//! | `set` | boolean, integer or string | replaces the value |
 //! | `add` | integer | adds to a counter |
-//! | `insert`, `remove` | boolean, integer or string | puts an element into a set, takes it out |
-//! | `insert` | `{"at":5,"text":"abc"}` | inserts text, positions in Unicode scalar values of what the writer sees |
+//! | `insert`, `remove` | boolean, integer or string | adds or removes an element of a set |
+//! | `insert` | `{"at":5,"text":"abc"}` | inserts text at a character of what the writer sees |
 //! | `remove` | `{"at":5,"count":3}` | removes text |
-//! | `append` | boolean, integer or string | adds to the end of a list |
+//! | `append` | boolean, integer or string | appends to a list |
 //!
-//! A field has one [`Class`] in the whole trace. A bad line stops the reader with file, line and
-//! reason. Empty lines are skipped; they count.
+//! A character is a Unicode scalar value. A field has one [`Class`] throughout the trace. A bad
+//! line stops the reader with file, line and reason. Empty lines are skipped but numbered.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,13 +38,13 @@ use serde::{Deserialize, Serialize};
 pub const MAX_KEY: usize = 512;
 /// The longest name of a field, in bytes.
 pub const MAX_FIELD: usize = 255;
-/// Nodes are numbered below this.
+/// The number of nodes, at most.
 pub const MAX_NODES: u32 = 65_536;
-/// The last moment, in milliseconds: whole numbers up to here are exact in every JSON reader, and
-/// microseconds do not overflow 64 bits.
+/// The greatest time, in milliseconds. Integers up to it are exact in every JSON reader, and as
+/// microseconds they fit into 64 bits.
 pub const MAX_T: u64 = 1 << 53;
 
-/// A value that is written at once.
+/// A simple value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scalar {
     /// A boolean.
@@ -56,7 +56,7 @@ pub enum Scalar {
 }
 
 impl Scalar {
-    /// Bytes of the value itself: 1, 8, or the string's.
+    /// The size of the value: 1, 8, or the bytes of the string.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Bool(_) => 1,
@@ -76,33 +76,33 @@ impl fmt::Display for Scalar {
     }
 }
 
-/// What a client does to a field of a key.
+/// An operation on a field of a key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
-    /// Turns a flag over.
+    /// Toggles a flag.
     Toggle,
     /// Replaces the value.
     Set(Scalar),
     /// Adds to a counter.
     Add(i64),
-    /// Puts an element into a set.
+    /// Adds an element to a set.
     Insert(Scalar),
-    /// Takes an element out of a set.
+    /// Removes an element from a set.
     Remove(Scalar),
-    /// Adds to the end of a list.
+    /// Appends to a list.
     Append(Scalar),
     /// Inserts text.
     InsertText {
-        /// Before which character, as the writer sees the text.
+        /// The character to insert before, in the text that the writer sees.
         at: usize,
-        /// What is inserted.
+        /// The text to insert.
         text: String,
     },
     /// Removes text.
     RemoveText {
-        /// The first character to go.
+        /// The first character to remove.
         at: usize,
-        /// How many go.
+        /// How many to remove.
         count: usize,
     },
 }
@@ -120,8 +120,7 @@ impl Action {
         }
     }
 
-    /// The class that a field must have for it; a boolean that is set fits a flag as well as a
-    /// register.
+    /// The class of its field. A field that is set to a boolean may also be a register.
     pub fn class(&self) -> Class {
         match self {
             Self::Toggle | Self::Set(Scalar::Bool(_)) => Class::Flag,
@@ -133,8 +132,7 @@ impl Action {
         }
     }
 
-    /// Bytes of information in its value, without names and framing: what no encoding can do
-    /// without.
+    /// Bytes of information in its value, without names and framing.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Toggle => 0,
@@ -148,13 +146,13 @@ impl Action {
     }
 }
 
-/// What kind of thing a field is.
+/// The class of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// `toggle`, and `set` of booleans.
     Flag,
-    /// `set`, and `toggle` of what is set to booleans and other values.
+    /// `set`, and `toggle` of a field that is also set to other values than booleans.
     Register,
     /// `add`, and `set` of integers.
     Counter,
@@ -178,8 +176,7 @@ impl Class {
     ];
 }
 
-/// What was done to a field so far, which decides its class. The order in which it was done does
-/// not.
+/// The operations on a field so far. They decide its class; their order does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Uses(u16);
 
@@ -210,7 +207,7 @@ impl Uses {
         Self(self.0 | other.0)
     }
 
-    /// The first class that has all of these.
+    /// The first class with all of these operations.
     fn class(self) -> Option<Class> {
         let sets = Self::SET_BOOL.and(Self::SET_INT).and(Self::SET_TEXT);
         let classes = [
@@ -244,19 +241,19 @@ impl fmt::Display for Class {
 /// One line of a trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Milliseconds since the first moment of the trace.
+    /// Milliseconds since the start of the trace.
     pub t: u64,
-    /// The node whose client does it.
+    /// The node of the client.
     pub node: u32,
     /// The key.
     pub key: String,
     /// The part of the key's state.
     pub field: String,
-    /// What is done.
+    /// The operation.
     pub action: Action,
 }
 
-/// Why a trace was refused.
+/// Why a trace is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
     /// The file could not be read.
@@ -264,17 +261,17 @@ pub enum TraceError {
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A line is not as the format has it.
+    /// A line violates the format.
     #[error("{}:{line}: {reason}", .file.display())]
     Line {
         /// The file.
         file: PathBuf,
         /// The line, from 1.
         line: u64,
-        /// What is wrong, and what would be right.
+        /// What is wrong, and how to fix it.
         reason: String,
     },
 }
@@ -295,20 +292,21 @@ struct Wire<'a> {
 }
 
 impl Line {
-    /// Reads one line, without its end.
+    /// Parses a line, without its newline.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, in words.
+    /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
-            // serde_json counts lines within this one.
+            // serde_json reports a position within this line.
             let text = error.to_string();
             text.replace(&format!(" at line 1 column {}", error.column()), "")
         })?;
         if wire.t > MAX_T {
             return Err(format!(
-                "t is {}; it may be {MAX_T}: give milliseconds since the first moment of the trace",
+                "t is {}; it may be at most {MAX_T}: give milliseconds since the start of the \
+                 trace",
                 wire.t
             ));
         }
@@ -324,7 +322,7 @@ impl Line {
         let field = wire.field.unwrap_or_default();
         if field.len() > MAX_FIELD {
             return Err(format!(
-                "the field's name has {} bytes; it may have {MAX_FIELD}",
+                "the field's name has {} bytes; it may have at most {MAX_FIELD}",
                 field.len()
             ));
         }
@@ -337,11 +335,11 @@ impl Line {
         })
     }
 
-    /// Writes it as one line, with its end.
+    /// Writes a line with its newline.
     ///
     /// # Errors
     ///
-    /// What the writer says.
+    /// The error of the writer.
     pub fn write(&self, to: &mut impl Write) -> io::Result<()> {
         let wire = Wire {
             t: self.t,
@@ -366,7 +364,7 @@ fn action(op: &str, value: Option<serde_json::Value>) -> Result<Action, String> 
     let known = ["set", "add", "insert", "remove", "append"];
     if !known.contains(&op) {
         return Err(format!(
-            "unknown op {op:?}: there are toggle, {}",
+            "unknown op {op:?}; choose from toggle, {}",
             known.join(", ")
         ));
     }
@@ -390,7 +388,8 @@ fn scalar(value: serde_json::Value) -> Result<Scalar, String> {
         serde_json::Value::Bool(value) => Ok(Scalar::Bool(value)),
         serde_json::Value::Number(number) => number.as_i64().map(Scalar::Int).ok_or_else(|| {
             format!(
-                "{number} is not an integer of 64 bits with a sign: scale fractions to integers, or give them as strings"
+                "{number} is not an integer of 64 bits with a sign: scale fractions to integers, \
+                 or give them as strings"
             )
         }),
         serde_json::Value::String(text) => Ok(Scalar::Text(text)),
@@ -423,7 +422,10 @@ fn text_action(
                 .get("text")
                 .and_then(serde_json::Value::as_str)
                 .filter(|text| !text.is_empty())
-                .ok_or("a value of insert at a position needs \"text\", a string of one character at least")?;
+                .ok_or(
+                    "a value of insert at a position needs \"text\", a string of one \
+                    character at least",
+                )?;
             Ok(Action::InsertText {
                 at: number("at")?,
                 text: text.to_owned(),
@@ -457,7 +459,7 @@ fn value_of(action: &Action) -> Option<serde_json::Value> {
     })
 }
 
-/// Reads a trace line by line, in constant memory but for the classes of its fields.
+/// Reads a trace line by line, in constant memory except for the classes of its fields.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -465,13 +467,13 @@ pub struct Reader<R> {
     line: u64,
     last: u64,
     buffer: Vec<u8>,
-    /// What was done to each field, and the line that did it first.
+    /// The operations on each field, and the first line with it.
     uses: BTreeMap<String, (Uses, u64)>,
     stopped: bool,
 }
 
 impl<R: BufRead> Reader<R> {
-    /// A reader of `input`, which messages call `file`.
+    /// A reader of `input`, which error messages call `file`.
     pub fn new(input: R, file: &Path) -> Self {
         Self {
             input,
@@ -484,12 +486,12 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The number of the line that was read last, from 1.
+    /// The number of the last line read, from 1.
     pub fn line(&self) -> u64 {
         self.line
     }
 
-    /// The fields so far and their classes.
+    /// The fields so far, with their classes.
     pub fn classes(&self) -> impl Iterator<Item = (&str, Class)> {
         self.uses
             .iter()
@@ -505,7 +507,7 @@ impl<R: BufRead> Reader<R> {
         let line = Line::parse(text)?;
         if line.t < self.last {
             return Err(format!(
-                "t is {}, less than {} on a line before: sort the trace by t",
+                "t is {}, less than {} on an earlier line: sort the trace by t",
                 line.t, self.last
             ));
         }
@@ -519,7 +521,8 @@ impl<R: BufRead> Reader<R> {
                 let all = uses.and(new);
                 if let (Some(known), None) = (uses.class(), all.class()) {
                     return Err(format!(
-                        "{} makes the field {:?} a {}, but since line {first} it is a {known}: give it another name",
+                        "{} makes the field {:?} a {}, but since line {first} it is a {known}: \
+                         give it another name",
                         line.action.name(),
                         line.field,
                         line.action.class()
@@ -567,43 +570,43 @@ impl<R: BufRead> Iterator for Reader<R> {
 /// A field of a workload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Field {
-    /// Its name; empty for the part without a name.
+    /// Its name, which may be empty.
     pub name: String,
-    /// What it is.
+    /// Its class.
     pub class: Class,
-    /// Bytes of the longest string in it, 0 if there is none.
+    /// Bytes of its longest string, or 0.
     pub longest: usize,
-    /// The elements that ever come up, in order, if it is a [`Class::Set`] of at most
+    /// All elements in order of their first use, if it is a [`Class::Set`] with at most
     /// [`MAX_UNIVERSE`] of them.
     pub universe: Option<Vec<Scalar>>,
 }
 
-/// The largest set of elements that counts as closed: as many as a replicated value has bits.
+/// The largest closed universe: as many elements as a replicated value has bits.
 pub const MAX_UNIVERSE: usize = 1024;
 
-/// An operation of a workload, names as numbers.
+/// An operation of a workload, with indices instead of names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// Milliseconds since the first moment of the trace.
+    /// Milliseconds since the start of the trace.
     pub t: u64,
-    /// The node whose client does it.
+    /// The node of the client.
     pub node: u32,
-    /// Its place in [`Workload::keys`].
+    /// The index in [`Workload::keys`].
     pub key: u32,
-    /// Its place in [`Workload::fields`].
+    /// The index in [`Workload::fields`].
     pub field: u16,
-    /// What is done.
+    /// The operation.
     pub action: Action,
 }
 
 /// A whole trace in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Workload {
-    /// What it is called: the file's name, or the generator's words.
+    /// Its name, such as that of the file.
     pub name: String,
-    /// The keys, in the order in which they come up.
+    /// The keys, in order of their first use.
     pub keys: IndexSet<String>,
-    /// The fields, in the order in which they come up.
+    /// The fields, in order of their first use.
     pub fields: Vec<Field>,
     /// The operations, in order.
     pub steps: Vec<Step>,
@@ -612,11 +615,11 @@ pub struct Workload {
 }
 
 impl Workload {
-    /// Takes over lines that a [`Reader`] or a generator gives, `limit` at most.
+    /// Collects the lines of a [`Reader`] or a generator, up to `limit`.
     ///
     /// # Errors
     ///
-    /// The first that a line brings; and more than 65,535 fields.
+    /// The first bad line, or more than 65,535 fields.
     pub fn collect(
         name: &str,
         lines: impl IntoIterator<Item = Result<Line, TraceError>>,
@@ -639,7 +642,7 @@ impl Workload {
                         u16::try_from(workload.fields.len()).map_err(|_| TraceError::Line {
                             file: name.into(),
                             line: number as u64 + 1,
-                            reason: "more than 65,535 fields: use keys for what is many".into(),
+                            reason: "more than 65,535 fields: use keys instead".into(),
                         })?;
                     workload.fields.push(Field {
                         name: line.field.clone(),
@@ -693,7 +696,7 @@ impl Workload {
         Ok(workload)
     }
 
-    /// Reads a file, `limit` lines at most.
+    /// Reads a file, up to `limit` lines.
     ///
     /// # Errors
     ///
@@ -712,7 +715,7 @@ impl Workload {
     ///
     /// # Panics
     ///
-    /// If the step is of another workload.
+    /// If the step belongs to another workload.
     pub fn key(&self, step: &Step) -> &str {
         &self.keys[step.key as usize]
     }
@@ -721,7 +724,7 @@ impl Workload {
     ///
     /// # Panics
     ///
-    /// If the step is of another workload.
+    /// If the step belongs to another workload.
     pub fn field(&self, step: &Step) -> &Field {
         &self.fields[usize::from(step.field)]
     }

@@ -11,7 +11,7 @@ use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{
     Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
 };
-use atomik_arena::world::{Ended, Fate, run};
+use atomik_arena::world::{Fate, Finished, run};
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Line, Workload};
 
@@ -164,7 +164,7 @@ impl Node for Watcher {
     }
 }
 
-/// A watched run: what was seen, when faults began and when they ended.
+/// A watched run: what was seen, when faults began and when they finished.
 struct Watched {
     settings: Settings,
     seen: Vec<Seen>,
@@ -172,7 +172,7 @@ struct Watched {
     came: BTreeMap<(NodeId, NodeId, Micros), Vec<Micros>>,
     start: Micros,
     end: Micros,
-    ended: Ended,
+    finished: Finished,
 }
 
 fn watched(faults: Faults) -> Watched {
@@ -187,8 +187,8 @@ fn watched(faults: Faults) -> Watched {
     let watch = Watch::default();
     let folder = tempfile::tempdir().expect("a folder");
     let workload = apart(3_000, |_| Action::Toggle);
-    let ended = run(&workload, &settings, &watch, folder.path()).expect("a run");
-    let end = ended.submissions.last().expect("operations").1;
+    let finished = run(&workload, &settings, &watch, folder.path()).expect("a run");
+    let end = finished.submissions.last().expect("operations").1;
     let seen = watch.0.take();
     let mut came = BTreeMap::new();
     for seen in &seen {
@@ -208,7 +208,7 @@ fn watched(faults: Faults) -> Watched {
         seen,
         came,
         end,
-        ended,
+        finished,
     }
 }
 
@@ -300,7 +300,7 @@ fn a_node_that_is_cut_off_hears_nobody_and_is_heard_by_nobody_until_the_last_ope
         partition: true,
         ..NONE
     });
-    let victim = run.settings.victim();
+    let victim = run.settings.partitioned_node();
     let mut swallowed = 0;
     for (from, to, sent, came) in run.messages() {
         let what = format!("{from} to {to} at {sent}: {came:?}");
@@ -323,7 +323,7 @@ fn a_node_that_is_cut_off_hears_nobody_and_is_heard_by_nobody_until_the_last_ope
 #[test]
 fn a_node_without_power_does_nothing_until_the_last_operation_and_its_clients_go_to_the_next() {
     let run = watched(CRASH);
-    let casualty = run.settings.casualty();
+    let casualty = run.settings.crashed_node();
     let mut swallowed = 0;
     for (from, to, sent, came) in run.messages() {
         let what = format!("{from} to {to} at {sent}: {came:?}");
@@ -337,7 +337,7 @@ fn a_node_without_power_does_nothing_until_the_last_operation_and_its_clients_go
     let opened = run.seen.iter().filter(|seen| matches!(seen, Seen::Open(_)));
     assert_eq!(opened.count(), 4);
     let mut moved = 0;
-    for (place, &(node, at)) in run.ended.submissions.iter().enumerate() {
+    for (place, &(node, at)) in run.finished.submissions.iter().enumerate() {
         let own = place % 3;
         if own == casualty && run.is_between(at) {
             assert_eq!(node, (casualty + 1) % 3);
@@ -463,22 +463,22 @@ fn missing(ledger: Ledger, seed: u64) -> [usize; 3] {
     let settings = busy(seed);
     let folder = tempfile::tempdir().expect("a folder");
     let workload = apart(900, |_| Action::Toggle);
-    let ended = run(&workload, &settings, &ledger, folder.path()).expect("a run");
-    let disks: Vec<_> = ended
+    let finished = run(&workload, &settings, &ledger, folder.path()).expect("a run");
+    let disks: Vec<_> = finished
         .storages
         .iter()
         .map(|disk| ledger.lines(disk))
         .collect();
-    let end = ended.submissions.last().expect("operations").1;
+    let end = finished.submissions.last().expect("operations").1;
     let start = end - settings.outage;
     let [mut acknowledged, mut uncertain, mut there] = [0; 3];
-    for (place, fate) in ended.fates.iter().enumerate() {
-        let (node, submitted) = ended.submissions[place];
+    for (place, fate) in finished.fates.iter().enumerate() {
+        let (node, submitted) = finished.submissions[place];
         let is_there = disks[node].contains(&place.to_string());
         match fate {
             Fate::Acknowledged(_) if !is_there => {
                 acknowledged += 1;
-                assert_eq!(node, settings.casualty());
+                assert_eq!(node, settings.crashed_node());
                 assert!((start - 10_000..start).contains(&submitted), "{submitted}");
             }
             Fate::Uncertain if is_there => there += 1,

@@ -16,23 +16,23 @@ use atomik_workload::workload::TraceError;
 pub enum CommandError {
     #[error(transparent)]
     Trace(#[from] TraceError),
-    #[error("{}: no operations in it", .0.display())]
+    #[error("{}: no operations; create a trace with `atomik eval import` or `atomik eval generate`", .0.display())]
     NoOperations(PathBuf),
     #[error(transparent)]
     Import(#[from] ImportError),
     #[error(transparent)]
     WriteTrace(#[from] WriteError),
-    #[error("give -o FILE.html: the imported trace is put beside it")]
+    #[error("give -o FILE.html: the imported trace is written beside it")]
     NoPlaceForTrace,
     #[error("--faults none excludes all other faults: leave it out")]
     NoneAndFaults,
     #[error(
-        "partitions and crashes need at least 3 nodes, so that a majority stays; there are {0}: \
-         give --nodes 3"
+        "partitions and crashes need at least 3 nodes, so that a majority remains, but there \
+         are {0}: give --nodes 3"
     )]
     TooFewNodes(usize),
     #[error(
-        "there is no system {name:?} in this build: there are {}{}",
+        "this build has no system {name:?}; choose from {}{}",
         .known.join(", "),
         .left_out.as_ref().map_or(String::new(), |(system, feature)| {
             format!("; {system} needs a build with --features {feature}")
@@ -47,7 +47,7 @@ pub enum CommandError {
     #[error(transparent)]
     Scaling(#[from] ScalingError),
     #[error(
-        "{}: not a review: {source}; make it again with `atomik eval review TRACE --json`",
+        "{}: not a review: {source}; recreate it with `atomik eval review TRACE --json FILE`",
         .file.display()
     )]
     NotAReview {
@@ -55,8 +55,8 @@ pub enum CommandError {
         source: serde_json::Error,
     },
     #[error(
-        "{}: format {format}, and this program shows format {FORMAT}; make it again with `atomik \
-         eval review TRACE --json`",
+        "{}: format {format}, but this program shows format {FORMAT}; recreate it with `atomik \
+         eval review TRACE --json FILE`",
         .file.display()
     )]
     Format { file: PathBuf, format: u32 },
@@ -66,7 +66,9 @@ pub enum CommandError {
     File { file: PathBuf, source: io::Error },
     #[error(transparent)]
     Output(#[from] OutputError),
-    #[error("{0}; this is a bug in the system or its adapter: the same seed shows it again")]
+    #[error(
+        "{0}; this is a bug in the system or its adapter: the same command and seed reproduce it"
+    )]
     System(#[from] SystemError),
 }
 

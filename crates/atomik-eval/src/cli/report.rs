@@ -35,11 +35,11 @@ pub struct Args {
 
 #[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum Format {
-    /// One page of HTML that loads nothing
+    /// A self-contained HTML page
     Html,
     /// Tables for a terminal
     Table,
-    /// The compact tables of a README
+    /// Compact tables in Markdown
     Markdown,
 }
 
@@ -61,7 +61,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     Ok(Status::Done)
 }
 
-/// All that is the same in every version of the format.
+/// The part that is the same in every version of the format.
 #[derive(Deserialize)]
 struct Versioned {
     format: u32,

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atomik_arena::figures::{Review, Scaling};
-use atomik_arena::run;
 use atomik_arena::scaling::Axis;
 use atomik_eval::report;
 use atomik_terminal::{OutputError, Status, print, spinner, width};
@@ -144,7 +143,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     let mut runs = Vec::new();
     for &fault in &args.faults {
         let settings = args.world.settings(&workload, &[fault])?;
-        let name = run::name_of(settings.faults);
+        let name = settings.faults;
         runs.push(measure(
             trace,
             &workload,

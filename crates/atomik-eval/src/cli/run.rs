@@ -288,7 +288,7 @@ pub fn command(
     )];
     words.extend(choice.ops.map(|ops| format!("--ops {ops}")));
     words.extend(world.options());
-    words.push(format!("--faults {}", run::name_of(faults)));
+    words.push(format!("--faults {}", faults));
     match system {
         Some(system) => words.push(format!("--systems {}", quoted(system))),
         None if !choice.systems.is_empty() => {

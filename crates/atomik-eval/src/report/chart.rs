@@ -1,8 +1,7 @@
-//! Bars and curves, as SVG that stands in a page: it takes its colours from the page's style, and
-//! its text is searched and read aloud with the page.
+//! Bars and curves as inline SVG. It takes its colours from the page's style, and its text can be
+//! searched and read by screen readers.
 //!
-//! All charts are drawn 360 units wide, about as wide as a phone, so that their text is never
-//! scaled down to what nobody can read.
+//! All charts are 360 units wide, about the width of a phone, so their text stays readable.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,25 +11,25 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::ReportError;
+use super::format::ReportError;
 use atomik_terminal::Unit;
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const WIDTH: i32 = 360;
-/// plotters divides sizes by this to get what it writes as `font-size`.
+/// plotters divides sizes by this factor to get the SVG `font-size`.
 const POINTS: f64 = 1.24;
 const TEXT: f64 = 12.0;
-/// Lines of text this far apart do not touch.
+/// The least distance between lines of text.
 const LINE: i32 = 15;
 
-/// Stand-ins: plotters knows colours, not variables, so each of these is replaced with the variable
-/// that the page defines for light and for dark.
+/// Placeholder colours. plotters has no CSS variables, so each is replaced with the variable that
+/// the page defines for the light and the dark theme.
 const INK: RGBColor = RGBColor(1, 0, 0);
 const MUTED: RGBColor = RGBColor(2, 0, 0);
 const GRID: RGBColor = RGBColor(3, 0, 0);
 
-/// How many colours the page defines for series: those of Okabe and Ito, without black and yellow.
+/// The number of series colours of the page: those of Okabe and Ito without black and yellow.
 pub const COLOURS: usize = 7;
 
 fn series(place: usize) -> RGBColor {
@@ -40,35 +39,35 @@ fn series(place: usize) -> RGBColor {
 /// A bar.
 #[derive(Clone, Debug)]
 pub struct Bar {
-    /// What it is of.
+    /// The name of the system.
     pub name: String,
-    /// Its length; none if there is nothing to show.
+    /// Its length, if there is a figure.
     pub value: Option<f64>,
-    /// A line from its end to there.
+    /// Where its whisker ends.
     pub whisker: Option<f64>,
-    /// What stands at its end: the figures, or why there are none.
+    /// The figures as text, or why there are none.
     pub text: String,
-    /// Drawn hollow: it does not compare with the others.
+    /// Whether it is drawn hollow because it does not compare with the others.
     pub hollow: bool,
 }
 
-/// A line of a chart of curves.
+/// A curve.
 #[derive(Clone, Debug)]
 pub struct Curve {
-    /// What it is of.
+    /// The name of the system.
     pub name: String,
-    /// Its place among all systems, so that one has the same colour and mark in all charts.
+    /// The index of the system, which gives it the same colour and mark in every chart.
     pub style: usize,
-    /// Its points; those not above zero are not drawn.
+    /// Its points. Points that are not above zero are not drawn.
     pub points: Vec<(f64, f64)>,
 }
 
-/// Horizontal bars from zero, name and figures above each. Bars to the left of zero are drawn when
-/// there are values below it.
+/// Horizontal bars from zero, with the name and the figures above each. Negative values extend to
+/// the left of zero.
 ///
 /// # Errors
 ///
-/// When the drawing library fails.
+/// [`ReportError::Chart`] if the drawing library fails.
 pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, ReportError> {
     const PITCH: i32 = 38;
     const THICK: i32 = 9;
@@ -100,7 +99,7 @@ pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, R
             text(area, &figures, (WIDTH - 2, top + 2), HPos::Right, INK)?;
             let Some(value) = bar.value else { continue };
             let (from, to) = (top + 19, top + 19 + THICK);
-            // What is there has a width, however little it is beside the longest.
+            // A bar that is not zero is at least one unit wide.
             let (left, right) = match (x(value.min(0.0)), x(value.max(0.0))) {
                 (left, right) if left == right && value != 0.0 => (left, right + 1),
                 ends => ends,
@@ -144,7 +143,7 @@ pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, R
                 MUTED,
             )?;
         }
-        // Where the bars start, unless the label of an end is there.
+        // The zero label, unless the label of an end is in its place.
         let zero = x(0.0);
         let at = if least == 0.0 {
             Some(HPos::Left)
@@ -167,12 +166,11 @@ pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, R
     Ok(svg(id, title, &desc, height, &body))
 }
 
-/// Curves, both axes logarithmic, each with its name at its end. None if there is nothing above
-/// zero.
+/// Curves on two logarithmic axes, each labelled at its end. `None` if no point is above zero.
 ///
 /// # Errors
 ///
-/// When the drawing library fails.
+/// [`ReportError::Chart`] if the drawing library fails.
 pub fn curves(
     id: &str,
     title: &str,
@@ -213,7 +211,7 @@ pub fn curves(
             let label = fitting(&unit.mark(value), LEFT - 10);
             centred(area, &label, (LEFT - 9, y(value)), HPos::Right, MUTED)?;
         }
-        // Marks stand where it was measured.
+        // A mark for each measurement.
         let measured: BTreeMap<u64, f64> = points().map(|p| (p.0.to_bits(), p.0)).collect();
         let measured = sorted(measured.into_values().map(|x| (x, 0.0)));
         let width = |value: f64| estimate(&Unit::Count.mark(value)) + 8;
@@ -288,7 +286,7 @@ fn range(values: impl Iterator<Item = f64>) -> Option<Range> {
     if from > to {
         return None;
     }
-    // 1, 2, 5, 10: no factor between neighbours is more than 2.5.
+    // 1, 2, 5, 10: neighbours differ by a factor of at most 2.5.
     let room = if to / from < 4.0 { 2.0 } else { 1.0 };
     Some(Range {
         from: from / room,
@@ -301,7 +299,7 @@ impl Range {
         (value / self.from).log10() / (self.to / self.from).log10()
     }
 
-    /// Decades, or 1, 2 and 5 where there are few of them.
+    /// Decades, or 1, 2 and 5 per decade if there are few.
     fn marks(&self) -> Vec<f64> {
         let (from, to) = (
             self.from.log10().floor() as i32,
@@ -319,7 +317,7 @@ impl Range {
     }
 }
 
-/// Those of the marks whose labels do not touch.
+/// The marks whose labels do not overlap.
 fn thinned(marks: Vec<f64>, at: impl Fn(f64) -> i32, room: impl Fn(f64) -> i32) -> Vec<f64> {
     let mut kept: Vec<f64> = Vec::new();
     for mark in marks {
@@ -333,7 +331,7 @@ fn thinned(marks: Vec<f64>, at: impl Fn(f64) -> i32, room: impl Fn(f64) -> i32) 
     kept
 }
 
-/// Places for labels near those wanted, in order, a line apart and between the limits as far as
+/// Label positions near the wanted ones, in order, at least a line apart, and within the limits if
 /// there is room.
 fn apart(wanted: &[i32], top: i32, bottom: i32) -> Vec<i32> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
@@ -399,8 +397,7 @@ fn label(area: &Area<'_>, text: &str, at: (i32, i32), pos: Pos, colour: RGBColor
     area.draw(&Text::new(text.to_owned(), at, style))
 }
 
-/// A mark of a series: five shapes and seven colours, so two series look alike only from the 36th
-/// on.
+/// The mark of a series. Five shapes and seven colours distinguish 35 series.
 fn mark(area: &Area<'_>, at: (i32, i32), place: usize) -> Drawn {
     let (x, y) = at;
     let colour = series(place);
@@ -417,7 +414,7 @@ fn mark(area: &Area<'_>, at: (i32, i32), place: usize) -> Drawn {
     }
 }
 
-/// About how wide a text is, rather more than less: fonts differ.
+/// The approximate width of a text, rounded up because fonts differ.
 fn estimate(text: &str) -> i32 {
     let em: f64 = text
         .chars()
@@ -432,7 +429,7 @@ fn estimate(text: &str) -> i32 {
     (em * TEXT).ceil() as i32
 }
 
-/// The text, or as much of its beginning as fits, with an ellipsis.
+/// The text, truncated with an ellipsis if it does not fit.
 fn fitting(text: &str, room: i32) -> String {
     let text: String = text
         .chars()
@@ -452,13 +449,13 @@ fn fitting(text: &str, room: i32) -> String {
     format!("{}…", short.trim_end())
 }
 
-/// An SVG that says what it is and takes its colours from the page.
+/// An SVG with a title, in the colours of the page.
 fn svg(id: &str, title: &str, desc: &str, height: i32, drawn: &str) -> Markup {
     let inner = drawn
         .split_once('>')
         .and_then(|(_, rest)| rest.rsplit_once("</svg>"))
         .map_or("", |(inner, _)| inner);
-    // A quotation mark in a text is written as `&quot;`, so only attributes are replaced.
+    // Quotation marks in text are written as `&quot;`, so this only replaces attributes.
     let mut inner = inner.to_owned();
     let named = [(INK, "ink"), (MUTED, "muted"), (GRID, "grid")];
     for (colour, name) in named {
@@ -468,7 +465,8 @@ fn svg(id: &str, title: &str, desc: &str, height: i32, drawn: &str) -> Markup {
         inner = inner.replace(&hex(series(place)), &format!("\"var(--s{place})\""));
     }
     html! {
-        svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-labelledby=(format!("{id}-title {id}-desc")) {
+        svg viewBox=(format!("0 0 {WIDTH} {height}")) role="img" aria-labelledby=(format!("\
+            {id}-title {id}-desc")) {
             title id=(format!("{id}-title")) { (title) }
             desc id=(format!("{id}-desc")) { (desc) }
             (PreEscaped(inner))

@@ -1,15 +1,14 @@
-//! The tables of the README.
+//! Compact tables in Markdown.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
 
-use super::left_out;
-use super::metrics::{self, GROWTH, Measured, Metric, caveats};
+use super::metrics::{self, GROWTH, Measured, Metric, caveats, left_out};
 use atomik_terminal::{count, counted};
 
-/// Rows of several figures each, for a table that a README can hold.
+/// Rows with several figures each, to keep the table small.
 const COMPACT: &[(&str, &[&Metric])] = &[
     (
         "Write latency, median / p99",
@@ -24,7 +23,7 @@ const COMPACT: &[(&str, &[&Metric])] = &[
         &[&metrics::WIRE, &metrics::MESSAGES],
     ),
     (
-        "Fields wrong / of these reported / not judged",
+        "Fields wrong / wrong and reported / not judged",
         &[
             &metrics::WRONG,
             &metrics::WRONG_REPORTED,
@@ -45,8 +44,8 @@ const COMPACT: &[(&str, &[&Metric])] = &[
     ),
 ];
 
-/// The verdict, a compact table for every run with the command that prints it, tables of growth,
-/// and what each column promises.
+/// The verdict, a compact table and its commands for every run, tables of growth, and the
+/// guarantees of each system.
 pub fn overview(review: &Review) -> String {
     let mut text = format!(
         "**{}: {}**\n\n",
@@ -97,7 +96,7 @@ pub fn overview(review: &Review) -> String {
 
 fn table(text: &mut String, run: &Run) {
     if run.systems.is_empty() {
-        text.push_str("No column ran.\n");
+        text.push_str("No system ran.\n");
     } else {
         let names: Vec<String> = run.systems.iter().map(heading).collect();
         let _ = writeln!(text, "| | {} |", names.join(" | "));
@@ -116,7 +115,7 @@ fn table(text: &mut String, run: &Run) {
         let _ = writeln!(text, "- {}: {}", plain(&system.name), code(&system.command));
     }
     for (name, why) in &run.absent {
-        let _ = writeln!(text, "- {} is not here: {}", plain(name), plain(why));
+        let _ = writeln!(text, "- {} was not run: {}", plain(name), plain(why));
     }
 }
 
@@ -160,7 +159,7 @@ fn heading(system: &SystemFigures) -> String {
     heading
 }
 
-/// Several figures in one cell; what is missing for one reason is said once.
+/// Several figures in one cell. Figures missing for the same reason are merged.
 fn cell(system: &SystemFigures, metrics: &[&Metric]) -> String {
     let mut measured: Vec<Measured> = metrics.iter().map(|m| m.measure(system)).collect();
     measured.dedup_by(|a, b| a == b && matches!(a, Measured::Missing(_)));
@@ -177,7 +176,7 @@ fn sentence(text: &str) -> String {
     }
 }
 
-/// Text that Markdown takes for nothing else, on one line.
+/// Text on one line, with Markdown's special characters escaped.
 fn plain(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
@@ -193,7 +192,7 @@ fn plain(text: &str) -> String {
     escaped
 }
 
-/// Code, between more backticks than it has in a row.
+/// Code between more backticks than any run of them in the text.
 fn code(text: &str) -> String {
     let text: String = text
         .chars()

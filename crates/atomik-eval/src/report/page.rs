@@ -1,5 +1,4 @@
-//! The page: one file of HTML, with its style and its charts in it. It loads nothing and runs
-//! nothing.
+//! The page: one HTML file that contains its style and charts, loads nothing and runs no script.
 
 use std::collections::BTreeMap;
 
@@ -9,18 +8,18 @@ use atomik_arena::figures::{Review, Run, Scaling, SystemFigures};
 use atomik_workload::fit::{FieldFit, Fit, Verdict};
 
 use super::chart::{self, Bar, Curve};
-use super::metrics::{self, GROWTH, Measured, Metric, caveats};
-use super::{ReportError, left_out};
+use super::format::ReportError;
+use super::metrics::{self, GROWTH, Measured, Metric, caveats, left_out};
 use atomik_terminal::{Unit, bytes, count, counted};
 
-/// Nothing may be loaded, from anywhere; the style is in the page.
+/// The page loads nothing; its style is inline.
 const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
 
-/// The first rows of a long table are shown at once, the others on demand.
+/// How many rows of a long table are shown at once. The others are shown on demand.
 const FIELDS_AT_ONCE: usize = 12;
 
-/// What the bars of a run show: a figure, where a thin line ends beside it, and a title.
+/// The bar charts of a run: the figure, the figure at which its whisker ends, title and subtitle.
 const BARS: &[(&Metric, Option<&Metric>, &str, &str)] = &[
     (
         &metrics::LATENCY_MEDIAN,
@@ -100,7 +99,7 @@ pub fn page(review: &Review) -> Result<String, ReportError> {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
-                title { (fit.trace) ": " (fit.verdict) " – do xor deltas fit?" }
+                title { (fit.trace) ": " (fit.verdict) " – do XOR deltas fit?" }
                 style { (PreEscaped(include_str!("page.css"))) }
             }
             body {
@@ -109,19 +108,23 @@ pub fn page(review: &Review) -> Result<String, ReportError> {
                     (why(fit))
                     @if !runs.is_empty() {
                         h2 id="measured" { "Measured against other systems" }
-                        p { "The same operations through every system, over the same simulated network and disks. Times named virtual are those of the simulated world; CPU times were measured on the machine named below." }
+                        p { "Every system ran the same operations on the same simulated network \
+                            and disks. Virtual times are those of the simulation. CPU times were \
+                            measured on the machine named below." }
                         @for run in &runs { (run) }
                     }
                     @if !series.is_empty() {
                         h2 id="growth" { "How cost grows" }
-                        p { "Both axes are logarithmic: equal steps are equal factors, and a flat line is a cost that does not grow." }
+                        p { "Both axes are logarithmic: equal distances are equal factors, and a \
+                            flat line is a constant cost." }
                         @for series in &series { (series) }
                     }
                     (method(review))
                     (origin(review))
                 }
                 footer {
-                    "Made by atomik-eval " (review.program) " on " (review.date) ". This page loads nothing from anywhere."
+                    "Made by atomik-eval " (review.program) " on " (review.date) ". This page \
+                        loads nothing."
                 }
             }
         }
@@ -134,7 +137,7 @@ fn top(review: &Review) -> Markup {
     html! {
         header {
             h1 {
-                "Do xor deltas fit “" (fit.trace) "”?"
+                "Do XOR deltas fit “" (fit.trace) "”?"
                 strong class=(class(fit.verdict)) { (fit.verdict) }
             }
             ul.facts {
@@ -170,25 +173,25 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-/// A number that stands out, and what it counts.
+/// An emphasised number and its noun.
 fn number(value: u64, noun: &str) -> Markup {
     let text = counted(value, noun);
     let (digits, noun) = text.split_once(' ').unwrap_or((&text, ""));
     html! { b { (digits) } " " (noun) }
 }
 
-/// A field has an empty name where a trace names none.
+/// The name of a field, which may be empty.
 fn field_name(name: &str) -> Markup {
     html! { @if name.is_empty() { span.muted { "(no name)" } } @else { (name) } }
 }
 
-/// A table that scrolls by itself where it is wider than the page.
+/// A table that scrolls if it is wider than the page.
 fn scrolled(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }
 
 fn why(fit: &Fit) -> Markup {
-    // What does not fit comes first.
+    // Fields that do not fit come first.
     let mut fields: Vec<&FieldFit> = fit.fields.iter().collect();
     fields.sort_by_key(|field| std::cmp::Reverse(field.verdict));
     let (first, rest) = fields.split_at(fields.len().min(FIELDS_AT_ONCE));
@@ -208,7 +211,7 @@ fn why(fit: &Fit) -> Markup {
             }
             ul.cards { @for field in first { (field_card(field)) } }
         }
-        h3 { "What xor would have got wrong" }
+        h3 { "What XOR gets wrong" }
         @if examples {
             @for field in &fields { @if !field.wrong.is_empty() {
                 h4 {
@@ -222,8 +225,8 @@ fn why(fit: &Fit) -> Markup {
                             span.muted { ", " (lines(&wrong.lines)) }
                             p { (wrong.why) }
                             dl.pairs {
-                                dt { "meant" } dd { (wrong.meant) }
-                                dt { "xor gives" } dd { (wrong.got) }
+                                dt { "intended" } dd { (wrong.meant) }
+                                dt { "XOR gives" } dd { (wrong.got) }
                             }
                         }
                     }
@@ -233,21 +236,31 @@ fn why(fit: &Fit) -> Markup {
             p { "Nothing in this trace." }
         }
         h3 { "Concurrency" }
-        p { "An operation is concurrent with those of other nodes on the same key that came less than a window before it. They overlap if they change the same bits. If a node sends a field of a key once in each window in which it changed it, one entry stands for several operations." }
+        p { "An operation is concurrent if another node wrote the same key less than a window \
+            before it. It overlaps if another node changed the same bits. If a node sends a \
+            field of a key once per window in which it changed it, one entry stands for several \
+            operations." }
         @if !fit.windows.is_empty() {
             (scrolled("Concurrency", &window_table(fit, first)))
         }
         details {
-            summary { "Limits that the verdict goes by" }
+            summary { "Limits of the verdict" }
             dl.pairs {
                 dt { "windows" }
-                dd { (joined(limits.windows_ms.iter().map(|&ms| window(ms)))) "; each is measured, the widest decides" }
-                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(limits.overlap_fits)) " of the operations" }
-                dt { "overlap that does not" } dd { "beyond " (Unit::Share.show(limits.overlap_fails)) " of the operations" }
-                dt { "wrong operations" } dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) " of all" }
-                dt { "longest value" } dd { (bytes(limits.value_bytes)) "; a set has at most as many elements as that has bits" }
-                dt { "the whole value" } dd { "counts as replaced from " (Unit::Share.show(limits.whole_value)) " of its words on" }
-                dt { "coalescing" } dd { "counts as saving something from " (Unit::Number.show(limits.coalescing_saves)) " operations by entry on" }
+                dd { (joined(limits.windows_ms.iter().map(|&ms| window(ms)))) "; each is \
+                    measured, and the widest decides" }
+                dt { "overlap that fits" } dd { "up to " (Unit::Share.show(limits.overlap_fits)) "\
+                     of the operations" }
+                dt { "overlap that does not fit" } dd { "beyond " (Unit::Share.show(limits.overlap_fails)) "\
+                     of the operations" }
+                dt { "wrong operations" } dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) "\
+                     of all" }
+                dt { "longest value" } dd { (bytes(limits.value_bytes)) "; a set has at most as \
+                    many elements as a value has bits" }
+                dt { "the whole value" } dd { "counts as replaced from " (Unit::Share.show(limits.whole_value)) "\
+                     of its words" }
+                dt { "coalescing" } dd { "counts as a saving from " (Unit::Number.show(limits.coalescing_saves)) "\
+                     operations per entry" }
             }
         }
         pre { code { (fit.command) } }
@@ -260,7 +273,9 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
             thead { tr {
                 th scope="col" { "Field" }
                 @for heading in ["Verdict", "Class", "Operations"] { th.left scope="col" { (heading) } }
-                @for heading in ["Keys", "Keys with one writer", "Words changed", "Width of values", "Wrong by xor"] {
+                @for heading in ["Keys", "Keys with one writer", "Words changed", "Width of \
+                    values", "\
+                    Wrong by XOR"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -270,7 +285,8 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                         th scope="row" { (field_name(&field.name)) }
                         td class=(format!("left {}", class(field.verdict))) { (field.verdict) }
                         td.left { (field.class) }
-                        td.left { (joined(field.operations.iter().map(|(name, n)| format!("{} {name}", count(*n))))) }
+                        td.left { (joined(field.operations.iter().map(|(name, n)| format!("{} \
+                            {name}", count(*n))))) }
                         td { (count(field.keys)) }
                         td { (Unit::Share.show(field.single_writer_share)) }
                         td { (Unit::Share.show(field.changed_word_ratio)) " of " (count(field.words)) }
@@ -300,7 +316,8 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
     html! {
         table {
             thead { tr {
-                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong by xor", "Operations by entry sent"] {
+                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong by XOR", "\
+                    Operations per entry"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -322,15 +339,15 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
     }
 }
 
-/// Why a field has its verdict, and what of it has no column in the table.
+/// The reasons of a field's verdict, and the figures that the table leaves out.
 fn field_card(field: &FieldFit) -> Markup {
     let numbers = [
         (
-            "too wide to be said",
+            "too wide for a value",
             (field.inexpressible > 0).then_some(field.inexpressible),
         ),
         (
-            "toggles that did not see another's",
+            "toggles that did not see another node's",
             (field.blind_toggles > 0).then_some(field.blind_toggles),
         ),
         ("flags on at the end", field.left_on),
@@ -385,20 +402,27 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
             li { (number(run.world.nodes, "node")) }
             li { "seed " b { (run.world.seed) } }
             @if run.trace.acceleration != 1.0 {
-                li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as recorded" }
+                li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as \
+                    recorded" }
             }
         }
         @if run.systems.is_empty() {
-            p { "No column ran." }
+            p { "No system ran." }
         } @else {
             (scrolled(&format!("Figures, faults: {}", run.world.faults), &comparison(place, run)))
             p.note {
-                @if least { "“least” marks the lowest figure of those systems that did everything: left nothing out, acknowledged all, ended with identical nodes and nothing wrong. What they promise differs (last rows), so less is not always the same for less. " }
-                @if hollow { "Hollow bars belong to systems that did not do everything; the reason stands below their names in the table." }
+                @if least { "“least” marks the lowest figure among systems without caveats: they \
+                    left nothing out, acknowledged every operation, and ended with identical \
+                    nodes and no wrong value. Their guarantees differ (last rows), so a lower \
+                    figure may buy less. " }
+                @if hollow { "Hollow bars belong to systems with caveats, which the table lists \
+                    below their names." }
             }
         }
         @if !run.absent.is_empty() {
-            p.note { "Not here: " (joined(run.absent.iter().map(|(name, why)| format!("{name} ({why})")))) "." }
+            p.note { "Not run: " (joined(run.absent.iter().map(|(name, why)| format!("{name} \
+                ({why})")))) "\
+                ." }
         }
         @if !charts.is_empty() {
             div.charts { @for chart in &charts { (chart) } }
@@ -412,7 +436,7 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
             }
         }
         @if !run.systems.is_empty() {
-            h4 { "How each column was run" }
+            h4 { "How each system was run" }
             ul.cards {
                 @for (number, system) in run.systems.iter().enumerate() { (card(place, number, system)) }
             }
@@ -422,11 +446,11 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
 
 fn card(run: usize, number: usize, system: &SystemFigures) -> Markup {
     html! {
-        li id=(format!("run-{run}-column-{number}")) {
+        li id=(format!("run-{run}-system-{number}")) {
             b { (system.name) } span.muted { ", " (system.library) ", seed " (system.seed) }
             p { small { (system.usage) } }
             @if !system.inexpressible.is_empty() {
-                p { small { "Left out, because it cannot be expressed:" } }
+                p { small { "Left out because the system cannot express it:" } }
                 dl.pairs {
                     @for field in &system.inexpressible {
                         dt { (field_name(&field.field)) }
@@ -456,7 +480,9 @@ fn comparison(place: usize, run: &Run) -> Markup {
                         (system.name)
                         small { (system.library) }
                         @for caveat in caveats(system) { small.caveat { (caveat) } }
-                        small { a href=(format!("#run-{place}-column-{number}")) aria-label=(format!("command of {}", system.name)) { "command" } }
+                        small { a href=(format!("#run-{place}-system-{number}")) aria-label=(format!("\
+                            command of {}", system.name)) { "\
+                            command" } }
                     }
                 }
             } }
@@ -476,7 +502,7 @@ fn row(metric: &Metric, systems: &[SystemFigures]) -> Markup {
         .iter()
         .map(|system| metric.measure(system))
         .collect();
-    // What is missing everywhere for one reason is said once.
+    // A reason that applies to every system is shown once.
     if let Some(Measured::Missing(why)) = cells.first()
         && cells.iter().all(|cell| *cell == Measured::Missing(why))
     {
@@ -550,7 +576,7 @@ fn unit<'a>(metric: &Metric, systems: impl Iterator<Item = &'a SystemFigures>) -
 }
 
 fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
-    // In the order in which they come first, which is that of the tables.
+    // In order of first appearance, as in the tables.
     let mut names: Vec<&str> = Vec::new();
     for point in &scaling.points {
         if !names.contains(&point.system.name.as_str()) {
@@ -588,7 +614,8 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
                     figcaption { (title) }
                     (drawn)
                     @if left_out > 0 {
-                        p.note { (counted(left_out, "point")) " not drawn: not above zero, or not measured (see the figures)." }
+                        p.note { (counted(left_out, "point")) " not drawn: not above zero, or \
+                            not measured (see the figures)." }
                     }
                 }
             });
@@ -665,7 +692,7 @@ fn method(review: &Review) -> Markup {
 }
 
 fn origin(review: &Review) -> Markup {
-    // By name and version, so that each is there once.
+    // Each name and version once.
     let mut versions: BTreeMap<(&str, &str), ()> = BTreeMap::new();
     let systems = review.runs.iter().flat_map(|run| &run.systems);
     let points = review

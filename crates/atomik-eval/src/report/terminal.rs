@@ -1,15 +1,14 @@
-//! Tables of text.
+//! Tables for a terminal.
 
 use std::fmt::Write as _;
 
 use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
-use atomik_terminal::{count, counted, number_table};
 use atomik_workload::fit::Fit;
 
-use super::left_out;
-use super::metrics::{self, GROWTH, caveats};
+use super::metrics::{self, GROWTH, caveats, left_out};
+use atomik_terminal::{count, counted, number_table};
 
-/// The whole review, in lines of at most `width` characters where names and figures allow it.
+/// The whole review, in tables of at most `width` characters if names and figures allow it.
 pub fn terminal(review: &Review, width: usize) -> String {
     let mut text = verdict(&review.fit);
     for figures in &review.runs {
@@ -28,11 +27,11 @@ pub fn terminal(review: &Review, width: usize) -> String {
     text
 }
 
-/// One series, a line for each measurement.
+/// One series, with a row for each measurement.
 pub fn scaling(scaling: &Scaling) -> String {
     let mut text = format!("growth with {}\n$ {}\n", scaling.axis, scaling.command);
     let titles = GROWTH.iter().map(|(_, _, title)| *title);
-    let headings: Vec<_> = ["at", "column"].into_iter().chain(titles).collect();
+    let headings: Vec<&str> = ["at", "system"].into_iter().chain(titles).collect();
     let mut table = number_table(&headings, 1);
     for Point { x, system } in &scaling.points {
         let cells = GROWTH
@@ -50,7 +49,7 @@ pub fn scaling(scaling: &Scaling) -> String {
     text
 }
 
-/// The verdict, its reasons, and the first example of what xor would have got wrong.
+/// The verdict, its reasons, and the first example of what XOR gets wrong.
 fn verdict(fit: &Fit) -> String {
     let mut text = format!("{}: {}\n", fit.trace, fit.verdict);
     for reason in &fit.reasons {
@@ -60,7 +59,7 @@ fn verdict(fit: &Fit) -> String {
         let lines: Vec<String> = wrong.lines.iter().map(u64::to_string).collect();
         let _ = writeln!(
             text,
-            "example: lines {}: {:?}: {}: meant {}, xor gives {}",
+            "example: lines {}: {:?}: {}: intended {}, XOR gives {}",
             lines.join(", "),
             wrong.key,
             wrong.why,
@@ -72,7 +71,7 @@ fn verdict(fit: &Fit) -> String {
     text
 }
 
-/// One run: columns side by side, as many as fit into `width`; below them what is too long for a
+/// One run: systems side by side, as many as fit into `width`, followed by what is too long for a
 /// cell.
 pub fn run(run: &Run, width: usize) -> String {
     let mut text = format!(
@@ -85,7 +84,7 @@ pub fn run(run: &Run, width: usize) -> String {
     );
     let mut from = 0;
     while from < run.systems.len() {
-        // The widest table that fits; a single column is printed however wide it is.
+        // The widest table that fits. A single system is printed at any width.
         let (to, table) = (from + 1..=run.systems.len())
             .map(|to| (to, side_by_side(run, from, to)))
             .take_while(|(to, table)| *to == from + 1 || widest(table) <= width)
@@ -99,7 +98,7 @@ pub fn run(run: &Run, width: usize) -> String {
         .iter()
         .any(|metric| metric.least(&run.systems).contains(&true))
     {
-        text += "* least of the columns that did everything; what they promise differs\n";
+        text += "* lowest of the systems without caveats; their guarantees differ\n";
     }
     for system in &run.systems {
         let _ = writeln!(text, "{} ({})", name(system), system.library);
@@ -124,12 +123,12 @@ pub fn run(run: &Run, width: usize) -> String {
         let _ = writeln!(text, "  $ {}", system.command);
     }
     for (name, why) in &run.absent {
-        let _ = writeln!(text, "{name} is not here: {why}");
+        let _ = writeln!(text, "{name} was not run: {why}");
     }
     text
 }
 
-/// The name, with a mark if something stands beside it.
+/// The name, with a mark if the system has caveats.
 fn name(system: &SystemFigures) -> String {
     let mark = if caveats(system).is_empty() { "" } else { " !" };
     format!("{}{mark}", system.name)

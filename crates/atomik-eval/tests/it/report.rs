@@ -178,7 +178,7 @@ proptest! {
         prop_assert_eq!(structure(&plain), structure(&written));
         asks_nobody(&written);
         let heading = written.iter().find(|tag| tag.name == "h1").unwrap();
-        prop_assert_eq!(&heading.text, &format!("Do xor deltas fit “{text}”?"));
+        prop_assert_eq!(&heading.text, &format!("Do XOR deltas fit “{text}”?"));
     }
 
     /// Only a column that did everything may be called the least, and never if all are equal.
@@ -333,8 +333,8 @@ fn all_forms_show_the_same_cells() {
             );
         }
         if name == "sound" {
-            let text = "10,000,000 operations in the history: would have taken about 47.0 min, \
-                more than the 5.00 min that it might";
+            let text = "10,000,000 operations in the history: would take about 47.0 min, more \
+                than the limit of 5.00 min";
             assert!(cells.iter().any(|cell| cell.contains(text)));
             assert!(terminal.contains(text) && markdown.contains(text));
         }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use atomik_arena::figures::SystemFigures;
-use atomik_arena::run::{measure, name_of};
+use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{
     Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
@@ -95,7 +95,7 @@ fn settings(faults: Faults, seed: u64) -> Settings {
 fn measured(workload: &Workload, settings: &Settings, system: &dyn System) -> SystemFigures {
     measure(workload, settings, system, String::new()).unwrap_or_else(|error| {
         let name = system.describe().name;
-        let faults = name_of(settings.faults);
+        let faults = settings.faults.to_string();
         panic!("{name}, seed {}, faults {faults}: {error}", settings.seed)
     })
 }
@@ -106,7 +106,7 @@ fn every_system_acknowledges_and_converges_under_every_fault() {
     for system in atomik_systems::all() {
         for (seed, faults) in (1..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
             let figures = measured(&workload, &settings(faults, seed), system.as_ref());
-            let what = format!("{}, {}", figures.name, name_of(faults));
+            let what = format!("{}, {}", figures.name, faults);
             assert!(figures.converged, "{what}: nodes differ");
             let answered = figures.acknowledged + figures.uncertain;
             assert_eq!(answered, figures.submitted, "{what}");
@@ -146,7 +146,7 @@ fn systems_with_a_total_order_of_writes_end_only_with_explainable_results() {
         checked += 1;
         for (seed, faults) in (20..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
             let figures = measured(&mixed(600, seed), &settings(faults, seed), system.as_ref());
-            let what = format!("{name}, {}", name_of(faults));
+            let what = format!("{name}, {}", faults);
             assert_eq!(
                 figures.conflicts.wrong, 0,
                 "{what}: {:?}",

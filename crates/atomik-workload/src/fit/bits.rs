@@ -2,11 +2,11 @@
 
 use atomik_replica::MAX_WORDS;
 
-/// As many bytes as the widest value has.
+/// The size of a replicated value in bytes.
 pub(super) const CAPACITY: usize = 8 * MAX_WORDS;
 
-/// A state or a delta of up to [`MAX_WORDS`] words, zeros beyond what was put into it. Nearly all
-/// are one word, which takes no memory of its own.
+/// A state or a delta of up to [`MAX_WORDS`] words, padded with zeros. Most are a single word,
+/// which needs no allocation.
 #[derive(Clone, Debug)]
 pub(super) enum Bits {
     Word(u64),
@@ -48,7 +48,7 @@ impl Bits {
         }
     }
 
-    /// Its bytes, without the zeros at the end.
+    /// Its bytes without trailing zeros.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut bytes: Vec<u8> = self
             .words()
@@ -83,7 +83,7 @@ impl Bits {
             .is_some_and(|word| word >> (bit % 64) & 1 == 1)
     }
 
-    /// Turns `bit` over.
+    /// Flips `bit`.
     ///
     /// # Panics
     ///
@@ -99,7 +99,7 @@ impl Bits {
         }
     }
 
-    /// The bits that are set, in order.
+    /// The set bits, in order.
     pub(super) fn ones(&self) -> impl Iterator<Item = usize> + '_ {
         let bits = 64 * self.words().len();
         (0..bits).filter(|&bit| self.has(bit))

@@ -1,10 +1,9 @@
-//! One field of one key, under xor and as it was meant.
+//! One field of one key, under XOR and as intended.
 //!
-//! The model: a node sees its own changes at once and another node's changes once they are a window
-//! old. An operation is carried out on what its writer sees, and the xor of what it saw and what it
-//! made of it is what travels; the state that all come to hold is the xor of all of these. Beside
-//! it stands what the operations mean one after the other, in the order of the trace. All windows
-//! are followed at once.
+//! The model: a node sees its own changes at once and those of other nodes a window later. An
+//! operation is applied to what its writer sees; its delta is the XOR of the value before and
+//! after. All nodes come to hold the XOR of all deltas. The intended value is that of the
+//! operations in the order of the trace. All windows are modelled at once.
 
 use super::bits::Bits;
 use super::encoding::{Effect, characters};
@@ -13,48 +12,48 @@ use super::unseen::{Moment, Unseen};
 /// A field of a key.
 #[derive(Debug, Default)]
 pub(super) struct Cell {
-    /// What it holds, as it was meant.
+    /// The intended value.
     meant: Bits,
-    /// By window, what xor gives instead, as a difference; `None` if it is right in all windows.
+    /// By window, the XOR of the intended value and the value under XOR. `None` if all are zero.
     deviations: Option<Box<[Bits]>>,
     unseen: Option<Box<Unseen>>,
     pub(super) writers: Writers,
-    /// Whether it was turned over an odd number of times.
+    /// Whether it was toggled an odd number of times.
     pub(super) odd: bool,
-    /// Characters of a text that has become longer than there are bits. Nothing more is simulated.
+    /// The characters of a text that has outgrown a value. It is not simulated any further.
     overflow: Option<u64>,
 }
 
-/// What came of an operation.
+/// The result of an operation.
 #[derive(Debug, Default)]
 pub(super) struct Step {
-    /// Words that change, as it was meant.
+    /// Words of the intended value that change.
     pub(super) changed_words: u64,
-    /// If it changes bits that another node changed within the widest window: the last changes of
-    /// all other nodes therein.
+    /// The last changes of other nodes within the widest window, if it changes bits that one of
+    /// them changed.
     pub(super) blind_to: Vec<Moment>,
-    /// How the state went wrong by it in the widest window, if it did.
+    /// How it made the state wrong in the widest window, if it did.
     pub(super) incident: Option<Incident>,
 }
 
-/// How a state that was right went wrong.
+/// How a right state became wrong.
 #[derive(Debug)]
 pub(super) struct Incident {
     /// The last changes of other nodes that the writer had not seen.
     pub(super) unseen: Vec<Moment>,
-    /// The state before, as all of it was meant.
+    /// The value before.
     pub(super) before: Bits,
     /// What the writer saw of it.
     pub(super) seen: Bits,
-    /// What the writer made of what it saw.
+    /// What the writer made of it.
     pub(super) made: Bits,
-    /// What should be there.
+    /// The intended value.
     pub(super) meant: Bits,
-    /// What is there.
+    /// The value under XOR.
     pub(super) got: Bits,
 }
 
-/// Operations by window.
+/// Counts of operations in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) concurrent: u64,
@@ -64,13 +63,12 @@ pub(super) struct Counts {
 }
 
 impl Cell {
-    /// What it holds, as it was meant.
+    /// The intended value.
     pub(super) fn meant(&self) -> &Bits {
         &self.meant
     }
 
-    /// Carries an operation out. `None`, and nothing changes, if there are no bits for what was
-    /// meant.
+    /// Applies an operation. Returns `None` and changes nothing if the intended value does not fit.
     pub(super) fn step(
         &mut self,
         moment: Moment,
@@ -142,8 +140,8 @@ impl Cell {
         Some(step)
     }
 
-    /// Bytes of a text or list after `effect`, which was applied; if it is longer than there are
-    /// bits, characters. `None` for what has no length of its own.
+    /// The bytes of a text or list after `effect` was applied, or its characters if it has outgrown
+    /// a value. `None` for other classes.
     pub(super) fn length(&self, effect: &Effect<'_>) -> Option<u64> {
         effect.is_edit().then(|| {
             self.overflow
@@ -151,7 +149,7 @@ impl Cell {
         })
     }
 
-    /// Gives memory back that only serves what everybody has seen by now.
+    /// Frees the memory of changes that every node has seen.
     pub(super) fn sweep(&mut self, now: u64, windows_ms: &[u64]) {
         if let Some(unseen) = &mut self.unseen {
             unseen.forget(now, windows_ms);
@@ -162,16 +160,16 @@ impl Cell {
     }
 }
 
-/// Which nodes have written, each with the moment when it did last.
+/// The nodes that have written, with the time of the last write of each.
 #[derive(Debug, Default)]
 pub(super) struct Writers {
     first: Option<(u32, u64)>,
-    /// In order.
+    /// By node.
     others: Vec<(u32, u64)>,
 }
 
 impl Writers {
-    /// Takes a write, and gives the moment of the node's last one before.
+    /// Records a write and returns the time of the node's last one before.
     pub(super) fn note(&mut self, node: u32, t: u64) -> Option<u64> {
         let last = match &mut self.first {
             None => {
@@ -190,7 +188,7 @@ impl Writers {
         Some(std::mem::replace(last, t))
     }
 
-    /// Whether only one node has written.
+    /// Whether a single node has written.
     pub(super) fn is_one(&self) -> bool {
         self.others.is_empty()
     }

@@ -1,26 +1,26 @@
-//! How a field is put into bits, and what an operation makes of the bits that its writer sees.
+//! How values are encoded as bits, and how an operation changes the bits that its writer sees.
 //!
 //! | class | bits |
 //! |---|---|
 //! | flag | 1 |
 //! | counter | 64, two's complement |
-//! | register | booleans 1, integers 64, strings 8 a byte, filled up with zeros |
-//! | set | 1 an element, in the order in which they come up in the field |
-//! | list, text | 8 a byte, filled up with zeros; an element of a list is a line |
+//! | register | booleans 1, integers 64, strings 8 per byte, padded with zeros |
+//! | set | 1 per element, in the order of their first use in the field |
+//! | list, text | 8 per byte, padded with zeros; an element of a list is a line |
 //!
-//! A string of [`LONGEST`] bytes at most, so that there is room for its kind and its length, which
-//! tell it from its padding. They are not simulated: an example shows what becomes of the value.
-//! The last row is no way to replicate a list or a text. It is here to show what becomes of one.
+//! A string has at most [`LONGEST`] bytes, which leaves room for its kind and length. Those are not
+//! simulated: examples show the value alone. The last row is not a sensible way to replicate lists
+//! and text; it shows what XOR would make of them.
 
 use indexmap::IndexSet;
 
 use super::bits::{Bits, CAPACITY};
 use crate::workload::{Action, Class, MAX_UNIVERSE, Scalar};
 
-/// The longest string: a value without two bits for its kind and sixteen for its length.
+/// The longest string in bytes: a value without two bits for its kind and sixteen for its length.
 pub(super) const LONGEST: usize = CAPACITY - 3;
 
-/// What an operation makes of bits.
+/// An operation on bits.
 #[derive(Debug)]
 pub(super) enum Effect<'a> {
     Toggle,
@@ -33,8 +33,8 @@ pub(super) enum Effect<'a> {
 }
 
 impl<'a> Effect<'a> {
-    /// What `action` does; an element that is new gets the next bit of `universe`. `None` if there
-    /// are no bits for it: a string that is too long, an element too many.
+    /// The effect of `action`. A new element gets the next bit of `universe`. `None` if it has no
+    /// bits: a string that is too long, or an element too many.
     pub(super) fn of(
         action: &'a Action,
         universe: &mut IndexSet<Scalar, foldhash::fast::FixedState>,
@@ -63,8 +63,8 @@ impl<'a> Effect<'a> {
         })
     }
 
-    /// What a writer that sees these bits wants there to be. Only text and lists can become longer
-    /// than there are bits; then it is `None`.
+    /// The bits that a writer who sees `seen` intends, or `None` if a text or list outgrows a
+    /// value.
     pub(super) fn apply(&self, seen: &Bits) -> Option<Bits> {
         match self {
             Self::Toggle => Some(Bits::Word(u64::from(*seen != Bits::Word(1)))),
@@ -84,14 +84,14 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// The same, cut off where the bits end: what xor has garbled may be longer than what was
-    /// meant.
+    /// As [`Effect::apply`], truncated to the size of a value: a garbled text may be longer than
+    /// the intended one.
     pub(super) fn apply_and_cut(&self, seen: &Bits) -> Bits {
         self.apply(seen)
             .unwrap_or_else(|| Bits::from_bytes(&self.edit(seen)))
     }
 
-    /// Whether it is one of those whose values have no width that is known beforehand.
+    /// Whether its values have no fixed width.
     pub(super) fn is_edit(&self) -> bool {
         matches!(
             self,
@@ -99,7 +99,7 @@ impl<'a> Effect<'a> {
         )
     }
 
-    /// Characters of a text of so many, afterwards; of anything else, as many.
+    /// The number of characters of a text after the operation; unchanged for other classes.
     pub(super) fn characters_after(&self, characters: u64) -> u64 {
         match self {
             Self::Append(line) => characters + line.chars().count() as u64,
@@ -139,26 +139,26 @@ fn put(value: &Scalar) -> Option<Bits> {
     }
 }
 
-/// Where characters start in UTF-8, or in what xor made of it.
+/// Where characters start in UTF-8, even if garbled.
 fn starts(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
     (0..bytes.len()).filter(|&place| bytes[place] & 0xc0 != 0x80)
 }
 
-/// Where the `at`th character starts.
+/// The byte where character `at` starts.
 fn place(bytes: &[u8], at: usize) -> usize {
     starts(bytes).nth(at).unwrap_or(bytes.len())
 }
 
-/// How many characters there are.
+/// The number of characters.
 pub(super) fn characters(bytes: &[u8]) -> u64 {
     starts(bytes).count() as u64
 }
 
-/// How many characters of a long value are shown.
+/// How many characters of a value are shown.
 const SHOWN: usize = 48;
 
-/// A value as people read it; `like` is a value of its kind, where the class leaves that open. Of a
-/// set, elements whose bits are in `within`.
+/// A readable value. `like` is an operation with a value of its kind, for classes that leave the
+/// kind open. Of a set, only elements with bits in `within` are shown.
 pub(super) fn show(
     bits: &Bits,
     class: Class,
@@ -204,7 +204,7 @@ fn quoted(bits: &Bits) -> String {
     let bytes = bits.to_bytes();
     match std::str::from_utf8(&bytes) {
         Ok(text) => format!("{text:?}"),
-        Err(_) => format!("\"{}\" (no UTF-8)", bytes.escape_ascii()),
+        Err(_) => format!("\"{}\" (not UTF-8)", bytes.escape_ascii()),
     }
 }
 

@@ -1,6 +1,7 @@
-//! Measures a trace, line by line.
+//! Measures a trace in one pass.
 
 use std::collections::BTreeMap;
+use std::io::BufRead;
 
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
@@ -8,41 +9,62 @@ use indexmap::{IndexMap, IndexSet};
 use super::bits::Bits;
 use super::cell::{Cell, Counts, Incident, Step, Writers};
 use super::encoding::{Effect, show};
+use super::findings::{FieldFit, Fit, Verdict, Width, Window, Wrong};
+use super::ratio::share;
+use super::thresholds::Thresholds;
 use super::unseen::Moment;
 use super::verdict::{self, Evidence};
-use super::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
-use crate::workload::{Action, Class, Line, Scalar};
+use crate::workload::{Action, Class, Line, Reader, Scalar, TraceError};
 
-/// Measures a trace in one pass. It keeps every key and, per field of a key, one state of at most
-/// 1024 bits and who wrote it when last; beside that only what was changed within the widest
-/// window.
+/// Measures and judges a trace. Up to `examples` of what XOR gets wrong are kept per field. `trace`
+/// and `command` are only recorded.
+///
+/// # Errors
+///
+/// The first error of the reader.
+pub fn fit<R: BufRead>(
+    mut reader: Reader<R>,
+    thresholds: Thresholds,
+    examples: usize,
+    trace: &str,
+    command: &str,
+) -> Result<Fit, TraceError> {
+    let mut study = Study::new(thresholds, examples);
+    while let Some(line) = reader.next() {
+        study.see(reader.line(), line?);
+    }
+    Ok(study.judge(trace, command))
+}
+
+/// Measures a trace in one pass. It keeps every key, one state of at most 1024 bits for each field
+/// of a key with the last write of each node, and the changes within the widest window.
 #[derive(Debug)]
 pub struct Study {
     thresholds: Thresholds,
     examples: usize,
     keys: IndexMap<String, Key, FixedState>,
     fields: IndexMap<String, FieldStudy, FixedState>,
-    /// By window, if an entry is a whole key.
+    /// Entries sent by window, if an entry is a whole key.
     entries: Vec<u64>,
     operations: u64,
     nodes: Vec<bool>,
     first_t: Option<u64>,
     last_t: u64,
-    /// Cells, and operations since memory was last given back.
+    /// Cells, and operations since the last sweep.
     cells: u64,
     unswept: u64,
 }
 
-/// What is kept of a key.
+/// A key.
 #[derive(Debug)]
 struct Key {
     writers: Writers,
-    /// Moment and node of the last write, and the moment of the last one of another node than that.
+    /// Time and node of the last write, and the time of the last write by any other node.
     last: (u64, u32),
     before: Option<u64>,
 }
 
-/// What is kept of a field.
+/// A field over all keys.
 #[derive(Debug, Default)]
 struct FieldStudy {
     operations: BTreeMap<&'static str, u64>,
@@ -50,10 +72,10 @@ struct FieldStudy {
     cells: IndexMap<u32, Cell, FixedState>,
     counts: Vec<Counts>,
     universe: IndexSet<Scalar, FixedState>,
-    /// Whether there are more elements than `universe` may hold.
+    /// Whether there are more elements than `universe` holds.
     open_universe: bool,
     positions: bool,
-    /// Whether booleans, integers, strings are set.
+    /// Whether booleans, integers and strings are set.
     kinds: [bool; 3],
     widths: Widths,
     changed_words: u64,
@@ -63,12 +85,12 @@ struct FieldStudy {
     wrong: Vec<Wrong>,
 }
 
-/// How often memory is given back, at least: a sweep looks at every cell, so it pays from as many
-/// operations on.
+/// Operations between two sweeps, at least. A sweep visits every cell, so the interval grows with
+/// the number of cells.
 const SWEEP: u64 = 1 << 16;
 
 impl Study {
-    /// Of a trace by these limits; up to `examples` of what xor gets wrong are kept a field.
+    /// A study with these limits. Up to `examples` of what XOR gets wrong are kept per field.
     pub fn new(mut thresholds: Thresholds, examples: usize) -> Self {
         thresholds.windows_ms.sort_unstable();
         thresholds.windows_ms.dedup();
@@ -90,9 +112,8 @@ impl Study {
         }
     }
 
-    /// Takes the next operation, which is on line `number` of the trace. Lines are as a
-    /// [`Reader`](crate::workload::Reader) gives them: `t` never decreases, and a field has one
-    /// class.
+    /// Takes the next operation, from line `number` of the trace. Lines must be as a [`Reader`]
+    /// returns them: `t` never decreases, and a field has one class.
     pub fn see(&mut self, number: u64, line: Line) {
         let Line {
             t,
@@ -154,7 +175,7 @@ impl Study {
         }
     }
 
-    /// The verdict. `trace` and `command` are only passed on.
+    /// The verdict. `trace` and `command` are only recorded.
     pub fn judge(self, trace: &str, command: &str) -> Fit {
         let windows_ms = &self.thresholds.windows_ms;
         let mut counts = vec![Counts::default(); windows_ms.len()];
@@ -199,7 +220,7 @@ impl Study {
 }
 
 impl Key {
-    /// Takes a write, and gives the moment of the last one by another node.
+    /// Records a write and returns the time of the last one by another node.
     fn note(&mut self, node: u32, t: u64) -> Option<u64> {
         if self.last.1 != node {
             self.before = Some(self.last.0);
@@ -258,7 +279,7 @@ impl FieldStudy {
         step.unwrap_or_default()
     }
 
-    /// Keeps what is worth an example.
+    /// Keeps an operation as an example if it is one.
     fn remember(
         &mut self,
         step: Step,
@@ -303,7 +324,7 @@ impl FieldStudy {
             .iter()
             .map(|other| {
                 format!(
-                    "node {}'s change of {} ms before (line {})",
+                    "node {}'s change {} ms earlier (line {})",
                     other.node,
                     moment.t - other.t,
                     other.line
@@ -312,12 +333,12 @@ impl FieldStudy {
             .collect();
         let then = if seen == made {
             format!(
-                "It wants {} and sees that, so it changes nothing",
+                "It wants {}, which is what it sees, so it changes nothing",
                 show(&made)
             )
         } else {
             format!(
-                "It sees {} and makes it {}: that difference, on top of {}, gives {}",
+                "It sees {} and makes it {}: that delta on top of {} gives {}",
                 show(&seen),
                 show(&made),
                 show(&before),
@@ -340,7 +361,7 @@ impl FieldStudy {
         }
     }
 
-    /// The class, by what was done so far. As the classes of a [`Reader`](crate::workload::Reader).
+    /// The class that follows from the operations so far, as in [`Reader`].
     fn class(&self) -> Class {
         let has = |name| self.operations.contains_key(name);
         if self.positions {
@@ -419,7 +440,7 @@ impl FieldStudy {
     }
 }
 
-/// Whether a node's last change before, if there was one, is sent together with one at `t`.
+/// Whether a node sends a change at `t` together with its last one before.
 fn one_window(last: Option<u64>, t: u64, ms: u64) -> bool {
     ms > 0 && last.is_some_and(|last| last == t || last / ms == t / ms)
 }
@@ -438,15 +459,7 @@ fn windows(windows_ms: &[u64], counts: &[Counts], operations: u64) -> Vec<Window
         .collect()
 }
 
-/// A part of a whole; of nothing, 0.
-pub(super) fn share(part: u64, whole: u64) -> f64 {
-    match whole {
-        0 => 0.0,
-        whole => part as f64 / whole as f64,
-    }
-}
-
-/// Widths of values, as they come.
+/// The widths of the values so far.
 #[derive(Debug, Default)]
 struct Widths {
     least: u64,

@@ -1,8 +1,8 @@
-//! What the nodes have changed in a value so recently that the others cannot have seen it.
+//! Recent changes of a value that other nodes cannot have seen yet.
 
 use super::bits::Bits;
 
-/// The xor of some changes, and all bits that any of them touched.
+/// The XOR of some changes, and the bits that they touched.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     pub(super) sum: Bits,
@@ -16,16 +16,16 @@ impl Changes {
     }
 }
 
-/// The changes of the last so many milliseconds, taken together, in amortised constant time: two
-/// stacks, because a mask cannot give a change back.
+/// The combined changes of a sliding window, in amortised constant time. It uses two stacks because
+/// a change cannot be removed from a mask.
 ///
-/// Changes of one moment share an entry, so there are never more entries than milliseconds in the
-/// window.
+/// Changes of the same millisecond share an entry, so there are at most as many entries as
+/// milliseconds in the window.
 #[derive(Clone, Debug, Default)]
 struct Sliding {
-    /// From the newest to the oldest; each with all that are newer on this stack.
+    /// Newest first, each combined with all newer ones on this stack.
     old: Vec<(u64, Changes)>,
-    /// From the oldest to the newest, each by itself.
+    /// Oldest first, each by itself.
     new: Vec<(u64, Changes)>,
     new_together: Changes,
 }
@@ -43,7 +43,7 @@ impl Sliding {
         }
     }
 
-    /// Forgets what is `window` milliseconds old at `now`, or older.
+    /// Forgets changes that are at least `window` milliseconds old at `now`.
     fn forget(&mut self, now: u64, window: u64) {
         let seen = |t: u64| t.saturating_add(window) <= now;
         loop {
@@ -72,7 +72,7 @@ impl Sliding {
     }
 }
 
-/// When, where and on which line something was done.
+/// Time, node and line of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) t: u64,
@@ -80,12 +80,12 @@ pub(super) struct Moment {
     pub(super) line: u64,
 }
 
-/// What one node has changed.
+/// The recent changes of a node.
 #[derive(Debug)]
 struct Recent {
-    /// When it changed something last.
+    /// The last change.
     last: Moment,
-    /// By window; or one alone, the widest, as long as the node's changes are the same in all.
+    /// By window, or only the widest as long as the node's changes are the same in all of them.
     windows: Vec<Sliding>,
 }
 
@@ -98,7 +98,7 @@ impl Recent {
     }
 
     fn forget(&mut self, now: u64, windows_ms: &[u64]) {
-        // What is kept for all windows is kept for the last, the widest.
+        // A single entry stands for the widest window, which is the last.
         let first = windows_ms.len() - self.windows.len();
         for (changes, &ms) in self.windows.iter_mut().zip(&windows_ms[first..]) {
             changes.forget(now, ms);
@@ -106,15 +106,15 @@ impl Recent {
     }
 }
 
-/// Recent changes of one value, by node and window. Windows are given in increasing order, one at
-/// least, the same at every call.
+/// Recent changes of a value by node and window. Every call must pass the same windows, in
+/// increasing order, at least one.
 #[derive(Debug, Default)]
 pub(super) struct Unseen {
     nodes: Vec<Recent>,
 }
 
 impl Unseen {
-    /// Forgets what every node has seen by now.
+    /// Forgets changes that every node has seen.
     pub(super) fn forget(&mut self, now: u64, windows_ms: &[u64]) {
         self.nodes.retain_mut(|recent| {
             recent.forget(now, windows_ms);
@@ -125,20 +125,19 @@ impl Unseen {
         });
     }
 
-    /// Whether nobody has changed anything within the widest window, as far as was not forgotten.
+    /// Whether no changes are left.
     pub(super) fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
 
-    /// Whether there is nothing that `node` has not seen, in any window, and nothing that differs
-    /// by window.
+    /// Whether `node` has seen every change in every window, and no change differs by window.
     pub(super) fn hides_nothing_from(&self, node: u32) -> bool {
         self.nodes
             .iter()
             .all(|recent| recent.last.node == node && recent.windows.len() == 1)
     }
 
-    /// The last change of each node but `node`, of those who made one within the widest window.
+    /// The last changes of the other nodes within the widest window.
     pub(super) fn others(&self, node: u32) -> impl Iterator<Item = Moment> {
         self.nodes
             .iter()
@@ -146,7 +145,7 @@ impl Unseen {
             .filter(move |last| last.node != node)
     }
 
-    /// What `node` has not seen, by window.
+    /// The changes that `node` has not seen, by window.
     pub(super) fn hidden_from(&mut self, node: u32, now: u64, windows_ms: &[u64]) -> Vec<Changes> {
         let mut hidden = vec![Changes::default(); windows_ms.len()];
         for recent in self
@@ -162,7 +161,7 @@ impl Unseen {
         hidden
     }
 
-    /// Takes a change: one delta for each window, or one for all.
+    /// Records a change: one delta for each window, or one for all.
     pub(super) fn note(&mut self, moment: Moment, deltas: &[Bits], windows_ms: &[u64]) {
         if deltas.iter().all(Bits::is_zero) {
             return;

@@ -1,29 +1,30 @@
-//! From measurements to a verdict.
+//! The rules that decide whether a field and a trace fit.
 
 use indicatif::HumanCount;
 
 use super::bits::CAPACITY;
 use super::encoding::LONGEST;
-use super::study::share;
-use super::{FieldFit, Fit, Thresholds, Verdict, Window};
+use super::findings::{FieldFit, Fit, Verdict, Window};
+use super::ratio::{percent, share};
+use super::thresholds::Thresholds;
 use crate::workload::Class;
 
-/// What a verdict on a field rests on beside what is told of it.
+/// Measurements that a verdict needs and a report does not show.
 #[derive(Debug)]
 pub(super) struct Evidence {
     /// Operations.
     pub(super) total: u64,
-    /// Operations that overlap within the widest window, without toggles.
+    /// Operations other than toggles that overlap within the widest window.
     pub(super) overlapping: u64,
-    /// Keys that more than one node writes.
+    /// Keys with more than one writer.
     pub(super) several_writers: u64,
-    /// Kinds of values that are set.
+    /// How many kinds of values are set.
     pub(super) kinds: usize,
-    /// Two toggles within the widest window, in words.
+    /// A description of two toggles within the widest window.
     pub(super) blind_example: Option<String>,
 }
 
-/// Reasons, the weighty ones first.
+/// The reasons of a verdict.
 #[derive(Debug, Default)]
 struct Reasons {
     against: Vec<String>,
@@ -47,7 +48,7 @@ impl Reasons {
     }
 }
 
-/// The verdict on a field whose figures are all in `fit` but for the verdict.
+/// The verdict on a field, from its measurements in `fit` and the evidence.
 pub(super) fn field(
     fit: &FieldFit,
     evidence: &Evidence,
@@ -63,17 +64,19 @@ pub(super) fn field(
         Class::Counter => counter(fit, evidence, decisive, &mut reasons),
         Class::Set => set(fit, thresholds, &mut reasons),
         Class::List => reasons.against.push(
-            "A list has no fixed bits: what is appended by two nodes at once lands in the same place, and xor makes one garbled element of both. Use a log (Raft, an event store) or a list CRDT."
+            "A list has no fixed bits: two concurrent appends land in the same place, and XOR \
+             garbles them into one element. Use a log (Raft, an event store) or a list CRDT."
                 .into(),
         ),
         Class::Text => reasons.against.push(
-            "Text has no fixed bits: an insertion moves all that stands behind it, so two edits at once garble each other wherever they are. Use a sequence CRDT, or one writer behind Raft."
+            "Text has no fixed bits: an insertion shifts everything behind it, so concurrent edits \
+             garble each other wherever they are. Use a sequence CRDT, or Raft."
                 .into(),
         ),
     }
     if fit.inexpressible > 0 {
         reasons.remarks.push(format!(
-            "{} had no place in 1024 bits and were left out of the simulation.",
+            "{} did not fit into 1024 bits and were left out of the simulation.",
             of(fit.inexpressible, evidence.total)
         ));
     }
@@ -90,7 +93,9 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
     if share(fit.blind_toggles, evidence.total) > thresholds.overlap_fits {
         let example = evidence.blind_example.as_deref().unwrap_or_default();
         reasons.conditions.push(format!(
-            "{} were made less than {} ms after another node's toggle of the same flag ({example}). Xor gives what both together say, twice over; if both meant the same, on or off, it is not what they meant, and the flag stays inverted.",
+            "{} came less than {} ms after another node's toggle of the same flag ({example}). XOR \
+             applies both, so the flag returns to its old value. If both writers meant the same \
+             new value, the flag stays inverted.",
             of(fit.blind_toggles, toggles),
             HumanCount(fit.windows.last().map_or(0, |window| window.ms)),
         ));
@@ -98,14 +103,16 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
     let (odd, left_on) = (fit.odd.unwrap_or_default(), fit.left_on.unwrap_or_default());
     if odd > 0 {
         reasons.conditions.push(format!(
-            "{} were toggled an odd number of times, and {} are on at the end. If a toggle stands for coming and going, each may be an event that was missed or told twice, and is inverted from then on: set the flag where its value is known.",
+            "{} were toggled an odd number of times, and {} are on at the end. If toggles come in \
+             pairs, an odd count may be a lost or duplicated event, and the flag is inverted from \
+             then on. Set the flag wherever its value is known.",
             of_things(odd, fit.keys, "flags"),
             HumanCount(left_on),
         ));
     }
     reasons
         .remarks
-        .push("Toggles commute: xor gives their parity whatever came when.".into());
+        .push("Toggles commute: XOR gives their parity in any order.".into());
 }
 
 fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
@@ -114,13 +121,16 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
     let header = (CAPACITY - LONGEST) as u64;
     if width.most > 8 && width.most + header > thresholds.value_bytes {
         reasons.against.push(format!(
-            "Values have up to {} bytes. With {header} for kind and length, {} at most have a place in a replicated value. Keep them elsewhere and replicate a hash, or split them over keys.",
+            "Values have up to {} bytes. A replicated value holds at most {} beside {header} for \
+             kind and length. Store them elsewhere and replicate a hash, or split them over \
+             several keys.",
             HumanCount(width.most),
             thresholds.value_bytes.saturating_sub(header),
         ));
     } else if !width.fixed {
         reasons.conditions.push(format!(
-            "no value ever gets longer than it is here. They have {} to {} bytes, {:.1} on average; filled up to {} words of 64 bits, {} of what is stored and sent is padding.",
+            "values never grow longer than here. They have {} to {} bytes, {:.1} on average; \
+             padded to {} words of 64 bits, {} of what is stored and sent is padding.",
             width.least,
             width.most,
             width.mean,
@@ -130,7 +140,8 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
     }
     if evidence.kinds > 1 {
         reasons.conditions.push(
-            "values are of several kinds (booleans, integers, strings); nothing in the bits tells which, so the field needs a tag beside it."
+            "the field carries a tag for the kind of its value: values are of several kinds \
+             (booleans, integers, strings), and their bits do not tell which."
                 .into(),
         );
     }
@@ -139,11 +150,15 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
 fn counter(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Reasons) {
     match evidence.several_writers {
         0 => reasons.conditions.push(
-            "every counter keeps its one writer. A second one that adds at the same time loses additions or garbles carries."
+            "every counter keeps its single writer. Concurrent additions of a second one would be \
+             lost or garble carries."
                 .into(),
         ),
         several => reasons.against.push(format!(
-            "{} are added to by more than one node. An addition is a read, a sum and a write: of two at once, xor keeps neither sum, and no later addition repairs it. {} leave a wrong sum, if what is less than {} ms old is unseen. Use a PN-counter, or a counter for each node that readers add up.",
+            "{} have more than one writer. An addition reads, adds and writes: of two concurrent \
+             ones, XOR keeps neither sum, and no later addition repairs it. {} leave a wrong sum \
+             if a node sees changes of other nodes after {} ms. Use a PN-counter, or one counter \
+             per node and add them up on read.",
             of_things(several, fit.keys, "counters"),
             of(fit.wrong_operations, evidence.total),
             HumanCount(decisive.ms),
@@ -156,18 +171,20 @@ fn set(fit: &FieldFit, thresholds: &Thresholds, reasons: &mut Reasons) {
     let limit = 8 * thresholds.value_bytes;
     if elements > limit {
         reasons.against.push(format!(
-            "There are more than {} different elements, and a replicated value has no more flags. Make each element of each set a key of its own with one flag.",
+            "There are more than {} distinct elements, and a replicated value has no more flags. \
+             Give each element of each set its own key with one flag.",
             HumanCount(limit),
         ));
     } else {
         reasons.conditions.push(format!(
-            "the {} elements that come up are all that there ever will be, each with a flag that all nodes know beforehand.",
+            "the {} elements of the trace are the whole universe, and every node knows the flag of \
+             each beforehand.",
             HumanCount(elements),
         ));
     }
 }
 
-/// What several writers do to values that are set to something, toggles apart.
+/// What several writers do to set values, as opposed to toggles.
 fn concurrency(
     fit: &FieldFit,
     evidence: &Evidence,
@@ -179,7 +196,7 @@ fn concurrency(
     if evidence.several_writers == 0 {
         reasons
             .remarks
-            .push("Every key has one writer, so nothing is concurrent.".into());
+            .push("Every key has one writer, so no operations are concurrent.".into());
         return;
     }
     let ms = HumanCount(decisive.ms);
@@ -188,14 +205,16 @@ fn concurrency(
     let decided = matches!(fit.class, Class::Counter | Class::List | Class::Text);
     if overlapping > thresholds.overlap_fails && !decided {
         reasons.against.push(format!(
-            "{} change bits that another node changed less than {ms} ms before; the limit is {}. That is no exception that somebody handles, it is how this field is used.",
+            "{} change bits that another node changed less than {ms} ms before; the limit is {}. \
+             Conflicts are the normal use of this field, not an exception.",
             of(evidence.overlapping, evidence.total),
             percent(thresholds.overlap_fails),
         ));
     }
     if wrong > thresholds.wrong_fails && !decided {
         reasons.against.push(format!(
-            "{} leave a state that is not what was meant, if what is less than {ms} ms old is unseen; the limit is {}.",
+            "{} leave a wrong state if a node sees changes of other nodes after {ms} ms; the \
+             limit is {}.",
             of(fit.wrong_operations, evidence.total),
             percent(thresholds.wrong_fails),
         ));
@@ -206,18 +225,20 @@ fn concurrency(
     let several = of_things(evidence.several_writers, fit.keys, "keys");
     if overlapping > thresholds.overlap_fits || fit.wrong_operations > 0 {
         reasons.conditions.push(format!(
-            "{several} have several writers, and whoever is told of an overlap sets the value again: {} overlapped within {ms} ms, and {} left a state that was not meant.",
+            "writers set the value again when an overlap is reported: {several} have several \
+             writers, {} overlap within {ms} ms, and {} leave a wrong state.",
             of(evidence.overlapping, evidence.total),
             HumanCount(fit.wrong_operations),
         ));
     } else {
         reasons.conditions.push(format!(
-            "{several} have several writers, who stay apart as they do here: none changed bits that another had changed less than {ms} ms before."
+            "writers stay as far apart as here: {several} have several writers, and none changed \
+             bits that another had changed less than {ms} ms before."
         ));
     }
 }
 
-/// What makes xor pointless rather than wrong.
+/// What makes XOR pointless rather than wrong.
 fn gain(fit: &FieldFit, decisive: &Window, thresholds: &Thresholds, reasons: &mut Reasons) {
     let wide = fit.words > 1;
     let whole = fit.changed_word_ratio >= thresholds.whole_value;
@@ -225,7 +246,9 @@ fn gain(fit: &FieldFit, decisive: &Window, thresholds: &Thresholds, reasons: &mu
     let decided = matches!(fit.class, Class::List | Class::Text);
     if wide && whole && alone && !decided {
         reasons.conditions.push(format!(
-            "it is not bandwidth that is to be saved. Operations change {} of the {} words of a value, and only {:.2} of them share an entry within {} ms: a delta is as long as the value, and sending the value would do.",
+            "bandwidth is not the goal. Operations change {} of the {} words of a value, and \
+             only {:.2} of them share an entry within {} ms: a delta is as long as the value, so \
+             sending the value would do.",
             percent(fit.changed_word_ratio),
             fit.words,
             decisive.coalescing,
@@ -234,10 +257,10 @@ fn gain(fit: &FieldFit, decisive: &Window, thresholds: &Thresholds, reasons: &mu
     }
 }
 
-/// The verdict on the whole trace, whose figures and fields are all in `fit`.
+/// The verdict on the whole trace, from the verdicts on its fields.
 pub(super) fn overall(fit: &Fit) -> (Verdict, Vec<String>) {
     let Some(verdict) = fit.fields.iter().map(|field| field.verdict).max() else {
-        let reason = "The trace has no operations, so nothing speaks for it.";
+        let reason = "The trace has no operations.";
         return (Verdict::DoesNotFit, vec![reason.into()]);
     };
     let mut reasons = Vec::new();
@@ -256,15 +279,14 @@ pub(super) fn overall(fit: &Fit) -> (Verdict, Vec<String>) {
     if fit.nodes == 1 && verdict < Verdict::DoesNotFit {
         reasons.insert(
             0,
-            "Condition: all operations are of one node. The trace says nothing about several."
-                .into(),
+            "Condition: a single node writes. The trace has no operations of other nodes.".into(),
         );
         return (verdict.max(Verdict::FitsWithConditions), reasons);
     }
     (verdict, reasons)
 }
 
-/// Fields that are named one by one; a trace may have thousands.
+/// How many fields are named individually; a trace may have thousands.
 const NAMED: usize = 5;
 
 fn group(fit: &Fit, verdict: Verdict, reasons: &mut Vec<String>) {
@@ -287,7 +309,7 @@ fn group(fit: &Fit, verdict: Verdict, reasons: &mut Vec<String>) {
     if let Some(rest) = fields.get(NAMED..).filter(|rest| !rest.is_empty()) {
         let sum = rest.iter().map(|field| operations(field)).sum();
         reasons.push(format!(
-            "{} fields more, {} of the operations: {verdict}.",
+            "{} more fields, {} of the operations: {verdict}.",
             HumanCount(rest.len() as u64),
             percent(share(sum, fit.operations)),
         ));
@@ -306,14 +328,4 @@ fn of_things(part: u64, whole: u64, things: &str) -> String {
         HumanCount(whole),
         percent(share(part, whole))
     )
-}
-
-/// A share as people read it: `0.30 %`.
-pub fn percent(share: f64) -> String {
-    match share * 100.0 {
-        0.0 => "0 %".to_owned(),
-        small if small < 0.01 => "<0.01 %".to_owned(),
-        100.0 => "100 %".to_owned(),
-        percent => format!("{percent:.2} %"),
-    }
 }

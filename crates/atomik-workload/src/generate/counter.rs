@@ -1,23 +1,23 @@
 use super::draw::Draw;
+use super::settings::{MAX_RATE, MIN_RATE, SEED, SettingsError, within};
 use super::zipf::Ranks;
-use super::{MAX_RATE, MIN_RATE, SEED, SettingsError, within};
 use crate::workload::{Action, Line, MAX_NODES};
 
-/// Counters that several nodes change at once, such as views and stock: every node adds to every
-/// counter. A workload that xor gets wrong.
+/// Counters that several nodes change concurrently, such as page views or stock: every node adds to
+/// every counter. XOR gets this workload wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
     /// The seed.
     pub seed: u64,
     /// Operations.
     pub operations: u64,
-    /// Operations a second, all nodes together; they come independently of each other.
+    /// Operations per second over all nodes. They arrive independently of each other.
     pub rate: f64,
     /// Nodes.
     pub nodes: u32,
     /// Counters.
     pub keys: u32,
-    /// Exponent of the Zipf distribution of the counters; 0 is uniform.
+    /// The exponent of the Zipf distribution of the counters; 0 is uniform.
     pub exponent: f64,
 }
 
@@ -35,11 +35,11 @@ impl Default for Counter {
 }
 
 impl Counter {
-    /// The operations, in order. Nine of ten add 1 to 5, one of ten takes as much away.
+    /// The operations, in order. Nine in ten add 1 to 5; one in ten subtracts as much.
     ///
     /// # Errors
     ///
-    /// A setting is out of its limits.
+    /// A setting that is out of range.
     pub fn lines(&self) -> Result<CounterLines, SettingsError> {
         within("the rate", self.rate, MIN_RATE..=MAX_RATE)?;
         within(
@@ -58,7 +58,7 @@ impl Counter {
     }
 }
 
-/// What [`Counter::lines`] gives.
+/// The iterator of [`Counter::lines`].
 #[derive(Clone, Debug)]
 pub struct CounterLines {
     left: u64,

@@ -1,8 +1,8 @@
-//! Random draws, and the two functions that they need.
+//! Random draws, and the two mathematical functions that they need.
 //!
-//! `f64::ln` and `f64::exp` may differ between platforms in the last bit, by their documentation;
-//! one bit moves an operation into the next millisecond. So both are computed here from operations
-//! that IEEE 754 fixes to the bit.
+//! The documentation of `f64::ln` and `f64::exp` allows their last bit to differ between platforms,
+//! and one bit can move an operation into the next millisecond. Both are computed here from
+//! operations whose results IEEE 754 defines exactly.
 
 use std::f64::consts::{LN_2, SQRT_2};
 
@@ -22,8 +22,7 @@ impl Draw {
         self.0.next_u64()
     }
 
-    /// One of `0..bound`; 0 if that is empty. The high half of a product, so no bound is favoured
-    /// by more than `bound` in 2^64.
+    /// One of `0..bound`, or 0 if that is empty. The bias is below `bound` in 2^64.
     pub(super) fn below(&mut self, bound: u64) -> u64 {
         ((u128::from(self.word()) * u128::from(bound)) >> 64) as u64
     }
@@ -38,25 +37,23 @@ impl Draw {
         from + self.below(to - from + 1)
     }
 
-    /// From 0 up to, not including, 1.
+    /// A number in [0, 1).
     pub(super) fn unit(&mut self) -> f64 {
         (self.word() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// True this many times in a hundred.
+    /// True with this probability in percent.
     pub(super) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// Milliseconds to the next of events that come independently of each other, so many a second:
-    /// exponentially distributed.
+    /// Milliseconds to the next of independent events at this rate, exponentially distributed.
     pub(super) fn gap_ms(&mut self, per_second: f64) -> f64 {
         -ln(1.0 - self.unit()) * 1000.0 / per_second
     }
 }
 
-/// A word that depends on both and on nothing else: the finalizer of splitmix64 (Steele, Lea, Flood
-/// 2014).
+/// Hashes two numbers with the finalizer of splitmix64 (Steele, Lea, Flood 2014).
 pub(super) fn scatter(seed: u64, number: u64) -> u64 {
     let mut z = seed ^ number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,9 +1,9 @@
 use super::draw::Draw;
-use super::{SEED, SettingsError, within};
+use super::settings::{SEED, SettingsError, within};
 use crate::workload::{Action, Line, MAX_NODES};
 
-/// What is typed: frequent English words, some with letters beyond ASCII, so that characters and
-/// bytes differ.
+/// The vocabulary: frequent English words, some of them not ASCII, so that characters and bytes
+/// differ.
 const WORDS: [&str; 96] = [
     "the", "of", "and", "to", "in", "a", "is", "that", "for", "it", "was", "on", "are", "as",
     "with", "they", "be", "at", "one", "have", "this", "from", "or", "had", "by", "not", "but",
@@ -15,18 +15,18 @@ const WORDS: [&str; 96] = [
     "call", "first", "who", "may", "down", "side", "been", "café", "naïve", "→",
 ];
 
-/// People writing documents together: bursts of typing at a cursor that moves along, mistakes taken
-/// back at once, pauses, jumps to other places, cuts and pastes. A workload that xor gets wrong.
-/// Its figures are plausible, not fitted to data.
+/// People who write documents together: bursts of typing at a moving cursor, mistakes corrected at
+/// once, pauses, jumps, cuts and pastes. XOR gets this workload wrong. Its parameters are plausible
+/// but not fitted to data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     /// The seed.
     pub seed: u64,
     /// Operations.
     pub operations: u64,
-    /// Nodes; author a is a client of node a modulo this.
+    /// Nodes. Author a is a client of node a modulo this.
     pub nodes: u32,
-    /// Authors; author a writes document a modulo `documents`.
+    /// Authors. Author a writes document a modulo `documents`.
     pub authors: u32,
     /// Documents, each a key.
     pub documents: u32,
@@ -45,12 +45,11 @@ impl Default for Text {
 }
 
 impl Text {
-    /// The operations, in order. Positions are those of the text after all operations before, so
-    /// one after the other they make sense.
+    /// The operations, in order. Each position refers to the text after all operations before it.
     ///
     /// # Errors
     ///
-    /// A setting is out of its limits.
+    /// A setting that is out of range.
     pub fn lines(&self) -> Result<TextLines, SettingsError> {
         within(
             "the number of nodes",
@@ -90,15 +89,15 @@ struct Author {
     due: u64,
     document: usize,
     cursor: usize,
-    /// What is still to be typed, last character first.
+    /// The rest of the text to type, last character first.
     typing: String,
-    /// Characters still to be erased.
+    /// Characters left to erase.
     erasing: usize,
     /// Whether the last character was mistyped.
     mistaken: bool,
 }
 
-/// What [`Text::lines`] gives.
+/// The iterator of [`Text::lines`].
 #[derive(Clone, Debug)]
 pub struct TextLines {
     left: u64,
@@ -128,7 +127,7 @@ impl TextLines {
         let to = match self.draw.below(10) {
             0..=3 => length,
             4..=6 => self.draw.index(length + 1),
-            // To where somebody else is at work; near it, if it is in another document.
+            // Another author's cursor, which may be in another document.
             _ => {
                 let other = self.draw.index(self.authors.len());
                 self.authors[other].cursor.min(length)
@@ -137,7 +136,7 @@ impl TextLines {
         self.authors[author].cursor = to;
     }
 
-    /// Decides what an author whose hands rest does next; cuts and pastes are done at once.
+    /// Chooses what an idle author does next. Cuts and pastes are a single operation.
     fn decide(&mut self, author: usize) -> Option<Action> {
         if self.draw.percent(40) {
             self.jump(author);
@@ -198,8 +197,8 @@ impl TextLines {
         self.decide(author)
     }
 
-    /// Moves cursors as editors do: those behind a change go with the text, that of its author goes
-    /// to its end.
+    /// Moves cursors as editors do: cursors behind a change move with the text, and the author's
+    /// cursor moves to the end of the change.
     fn apply(&mut self, author: usize, action: &Action) {
         let document = self.authors[author].document;
         let others = self

@@ -5,16 +5,16 @@ use std::str::FromStr;
 use foldhash::fast::FixedState;
 
 use super::draw::{Draw, exp, ln, scatter};
-use super::{MAX_RATE, MIN_RATE, SEED, SettingsError, within};
+use super::settings::{MAX_RATE, MIN_RATE, SEED, SettingsError, within};
 use crate::workload::{Action, Line, MAX_NODES, Scalar};
 
-/// Elements that a generated set may have.
+/// Distinct elements of a generated set.
 const ELEMENTS: u64 = 64;
 
-/// Ranks from 0, of which rank r comes up in proportion to (r + 1)^-exponent (Zipf).
+/// Ranks from 0. The probability of rank r is proportional to (r + 1)^-exponent (Zipf).
 #[derive(Clone, Debug)]
 pub(super) struct Ranks {
-    /// Sums of the weights of all ranks up to each.
+    /// Cumulative weights.
     sums: Vec<f64>,
 }
 
@@ -43,17 +43,17 @@ impl Ranks {
 /// A kind of operation, as [`Mix`] weighs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OpKind {
-    /// Turns a flag over.
+    /// Toggles a flag.
     Toggle,
-    /// Sets an integer of 64 bits.
+    /// Sets a 64-bit integer.
     Set,
     /// Adds to a counter.
     Add,
-    /// Puts one of 64 elements into a set.
+    /// Inserts one of 64 elements into a set.
     Insert,
-    /// Takes one of 64 elements out of a set.
+    /// Removes one of 64 elements from a set.
     Remove,
-    /// Adds to a list.
+    /// Appends to a list.
     Append,
 }
 
@@ -80,8 +80,8 @@ impl OpKind {
         }
     }
 
-    /// What its fields are called, a number follows. A field has one class, so each class has
-    /// fields of its own.
+    /// The name of its fields, which a number follows. A field has one class, so each class has its
+    /// own fields.
     fn field(self) -> &'static str {
         match self {
             Self::Toggle => "flag",
@@ -92,18 +92,18 @@ impl OpKind {
         }
     }
 
-    /// Whether it touches one element of its field only.
+    /// Whether it touches a single element of its field.
     fn has_elements(self) -> bool {
         matches!(self, Self::Insert | Self::Remove)
     }
 }
 
-/// How often each kind of operation comes up.
+/// The weights of the kinds of operations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mix(Vec<(OpKind, u32)>);
 
 impl Mix {
-    /// Weights; what is not named does not come up.
+    /// A mix with these weights. Kinds that are not named have weight 0.
     ///
     /// # Errors
     ///
@@ -111,11 +111,11 @@ impl Mix {
     pub fn new(weights: Vec<(OpKind, u32)>) -> Result<Self, SettingsError> {
         for (place, (kind, _)) in weights.iter().enumerate() {
             if weights[..place].iter().any(|(other, _)| other == kind) {
-                return Err(SettingsError(format!("{} has two weights", kind.name())));
+                return Err(SettingsError::TwoWeights { op: kind.name() });
             }
         }
         if weights.iter().all(|(_, weight)| *weight == 0) {
-            return Err(SettingsError("all weights are 0".into()));
+            return Err(SettingsError::NoWeight);
         }
         Ok(Self(weights))
     }
@@ -136,7 +136,7 @@ impl Mix {
 impl FromStr for Mix {
     type Err = SettingsError;
 
-    /// `toggle=3,set=1`; a weight that is left out is 1.
+    /// Parses `toggle=3,set=1`. The default weight is 1.
     fn from_str(text: &str) -> Result<Self, SettingsError> {
         let mut weights = Vec::new();
         for part in text.split(',') {
@@ -144,15 +144,17 @@ impl FromStr for Mix {
             let kind = OpKind::ALL
                 .into_iter()
                 .find(|kind| kind.name() == name.trim())
-                .ok_or_else(|| {
-                    let names = OpKind::ALL.map(OpKind::name).join(", ");
-                    SettingsError(format!("unknown operation {name:?}: there are {names}"))
+                .ok_or_else(|| SettingsError::UnknownOperation {
+                    name: name.to_owned(),
+                    known: OpKind::ALL.map(OpKind::name).join(", "),
                 })?;
-            let weight = weight.trim().parse().map_err(|_| {
-                SettingsError(format!(
-                    "the weight {weight:?} of {name} is no whole number"
-                ))
-            })?;
+            let weight = weight
+                .trim()
+                .parse()
+                .map_err(|_| SettingsError::BadWeight {
+                    op: name.to_owned(),
+                    weight: weight.to_owned(),
+                })?;
             weights.push((kind, weight));
         }
         Self::new(weights)
@@ -169,40 +171,40 @@ impl fmt::Display for Mix {
     }
 }
 
-/// State spread over keys of different popularity, with knobs for what decides whether xor fits:
-/// how many keys have several writers, and how often these touch the same bits at about the same
-/// time.
+/// State spread over keys of different popularity, with parameters for what decides whether XOR
+/// fits: how many keys have several writers, and how often these touch the same bits at about the
+/// same time.
 ///
-/// A key has `fields` fields of each class. Each has an owner; those of a single-writer key have
-/// the same, those of a key with several writers different ones, in turn. An operation is the
-/// owner's, unless it is to overlap: then another node repeats what was done to the same bits
-/// within the window before. The generator counts overlapping operations as they come and makes one
-/// overlap whenever their share is below `overlap`.
+/// A key has `fields` fields of each class. Each field has an owner. The fields of a single-writer
+/// key have the same owner; those of a key with several writers have different owners in turn. The
+/// owner issues every operation, except those that are to overlap: there another node repeats an
+/// operation on the same bits within the window. The generator counts overlapping operations and
+/// makes one whenever their share is below `overlap`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zipf {
     /// The seed.
     pub seed: u64,
     /// Operations.
     pub operations: u64,
-    /// Operations a second, all nodes together; they come independently of each other.
+    /// Operations per second over all nodes. They arrive independently of each other.
     pub rate: f64,
     /// Nodes.
     pub nodes: u32,
     /// Keys.
     pub keys: u32,
-    /// Exponent of the Zipf distribution of the keys; 0 is uniform.
+    /// The exponent of the Zipf distribution of the keys; 0 is uniform.
     pub exponent: f64,
     /// Fields of each class and key.
     pub fields: u32,
-    /// Keys with several writers, as a share; they are spread evenly over the ranks.
+    /// The share of keys with several writers. They are spread evenly over the ranks.
     pub multi_writer: f64,
-    /// Operations for which another node touches the same bits within the window, before or after,
-    /// as a share. Where operations are so rare that none is within the window of another, the
-    /// second of a pair comes earlier than `rate` says.
+    /// The share of operations for which another node touches the same bits within the window,
+    /// before or after. If operations are too rare for that, the second of a pair comes earlier
+    /// than `rate` implies.
     pub overlap: f64,
     /// The window, in milliseconds.
     pub window_ms: u64,
-    /// Kinds of operations.
+    /// The kinds of operations.
     pub mix: Mix,
 }
 
@@ -225,13 +227,13 @@ impl Default for Zipf {
 }
 
 impl Zipf {
-    /// The operations, in order. Memory goes with the number of keys and of operations within a
-    /// window, not with that of operations.
+    /// The operations, in order. Memory grows with the keys and with the operations within a
+    /// window, not with all operations.
     ///
     /// # Errors
     ///
-    /// A setting is out of its limits, or overlap is asked for where there is one node, or no key
-    /// with several writers.
+    /// A setting that is out of range, or an overlap with a single node or without a key with
+    /// several writers.
     pub fn lines(&self) -> Result<ZipfLines, SettingsError> {
         within("the rate", self.rate, MIN_RATE..=MAX_RATE)?;
         within(
@@ -259,22 +261,20 @@ impl Zipf {
         };
         if self.overlap > 0.0 {
             if self.nodes < 2 {
-                return Err(SettingsError(
-                    "one node alone cannot overlap: take two nodes, or an overlap of 0".into(),
-                ));
+                return Err(SettingsError::OverlapOfOneNode);
             }
             if !(0..self.keys).any(|key| lines.has_several_writers(key)) {
-                return Err(SettingsError(format!(
-                    "of {} keys, a share of {} makes none with several writers, and only these overlap: raise one of the two, or take an overlap of 0",
-                    self.keys, self.multi_writer
-                )));
+                return Err(SettingsError::OverlapWithoutWriters {
+                    keys: self.keys,
+                    share: self.multi_writer,
+                });
             }
         }
         Ok(lines)
     }
 }
 
-/// What two operations of different nodes have in common if they overlap.
+/// The bits that an operation touches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Bits {
     key: u32,
@@ -284,7 +284,7 @@ struct Bits {
 }
 
 impl Bits {
-    /// The same for all kinds that touch the same bits.
+    /// The same value for all kinds that touch the same bits.
     fn target(self) -> Self {
         let kind = match self.kind {
             OpKind::Remove => OpKind::Insert,
@@ -294,19 +294,19 @@ impl Bits {
     }
 }
 
-/// Who touched some bits within the window.
+/// The nodes that touched some bits within the window.
 #[derive(Clone, Debug, Default)]
 struct Writers {
     /// Operations of each node.
     nodes: Vec<(u32, u64)>,
     /// Operations of all.
     total: u64,
-    /// Operations that overlap no other. These are the last ones, and all of one node: when another
-    /// comes, all before it overlap.
+    /// Operations that overlap no other. They are the last ones, and all of one node: the first
+    /// operation of another node makes them all overlap.
     alone: u64,
 }
 
-/// What [`Zipf::lines`] gives.
+/// The iterator of [`Zipf::lines`].
 #[derive(Clone, Debug)]
 pub struct ZipfLines {
     settings: Zipf,
@@ -314,7 +314,7 @@ pub struct ZipfLines {
     emitted: u64,
     overlapping: u64,
     clock: f64,
-    /// Operations within the window on keys that have several writers, with time and node.
+    /// Operations within the window on keys with several writers, with time and node.
     recent: VecDeque<(u64, u32, Bits)>,
     /// Never iterated over, so its order does not matter.
     writers: HashMap<Bits, Writers, FixedState>,
@@ -322,7 +322,7 @@ pub struct ZipfLines {
 }
 
 impl ZipfLines {
-    /// How many of the operations so far overlap one another.
+    /// How many operations so far overlap another.
     pub fn overlapping(&self) -> u64 {
         self.overlapping
     }
@@ -344,8 +344,8 @@ impl ZipfLines {
         (first.wrapping_add(turn.into()) % u64::from(self.settings.nodes)) as u32
     }
 
-    /// The key after this one, around, that has several writers; itself if it has. There is one, or
-    /// there would be no overlap.
+    /// The next key with several writers, starting at this one and wrapping around. There is one,
+    /// because [`Zipf::lines`] checks it.
     fn with_several_writers(&self, key: u32) -> u32 {
         (key..self.settings.keys)
             .chain(0..key)
@@ -360,7 +360,7 @@ impl ZipfLines {
             self.recent.pop_front();
             let bits = bits.target();
             if let Some(writers) = self.writers.get_mut(&bits) {
-                // Those that are alone are the last ones.
+                // The operations that overlap no other are the last ones.
                 writers.alone = writers.alone.min(writers.total - 1);
                 writers.total -= 1;
                 for (other, count) in &mut writers.nodes {
@@ -399,7 +399,7 @@ impl ZipfLines {
         }
     }
 
-    /// What its owner does next; to a key with several writers, if so wanted.
+    /// The next operation of an owner, on a key with several writers if that is wanted.
     fn of_an_owner(&mut self, several_writers: bool) -> (u32, Bits) {
         let mut key = self.ranks.draw(&mut self.draw);
         if several_writers {

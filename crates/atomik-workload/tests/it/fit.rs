@@ -1,4 +1,4 @@
-//! The verdict against hand-made traces, a naive model of replication, and the command line.
+//! The verdict on hand-made traces, and against a naive model of replication.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -82,7 +82,8 @@ fn two_puts_at_once_give_5_xor_3() {
     assert_eq!((wrong.meant.as_str(), wrong.got.as_str()), ("3", "6"));
     assert_eq!(
         wrong.why,
-        "node 1 has not seen node 0's change of 9 ms before (line 1). It sees 0 and makes it 3: that difference, on top of 5, gives 6."
+        "node 1 has not seen node 0's change 9 ms earlier (line 1). It sees 0 and makes it 3: that \
+         delta on top of 5 gives 6."
     );
 }
 
@@ -144,7 +145,7 @@ fn a_writer_that_sees_nothing_to_change_is_wrong_without_an_overlap() {
     assert_eq!(found(&lines, 10), (0.5, 0.0, 1));
     let why = &field_by(&lines, &[10]).wrong[0].why;
     assert!(
-        why.ends_with("It wants off and sees that, so it changes nothing."),
+        why.ends_with("It wants off, which is what it sees, so it changes nothing."),
         "{why}"
     );
 }
@@ -271,7 +272,7 @@ fn one_writer_a_key_and_one_width_fit() {
 fn a_trace_of_one_node_fits_on_that_condition_only() {
     let fit = fit_by(&[at(0, 7, "k", "", set(1))], &[10]);
     assert_eq!(fit.verdict, Verdict::FitsWithConditions);
-    assert!(fit.reasons[0].contains("one node"));
+    assert!(fit.reasons[0].contains("a single node writes"));
 }
 
 #[test]
@@ -417,7 +418,7 @@ fn an_overlap_that_did_no_harm_is_told_of_beyond_its_limit() {
         at(2, 1, "k", "", set(1)),
     ];
     assert_eq!(found(&lines, 10), (1.0 / 3.0, 1.0 / 3.0, 0));
-    let told = "whoever is told of an overlap";
+    let told = "writers set the value again when an overlap is reported";
     for (overlap_fits, is_told) in [(0.0, true), (0.3, true), (0.5, false)] {
         let (verdict, reasons) = by(&lines, |thresholds| {
             thresholds.overlap_fits = overlap_fits;
@@ -535,7 +536,7 @@ fn a_rare_field_decides_as_any_other_and_many_fields_are_named_together() {
         .collect();
     let (verdict, reasons) = by(&lines, |_| {});
     assert_eq!(verdict, Verdict::Fits, "{reasons}");
-    assert!(reasons.contains("2 fields more"), "{reasons}");
+    assert!(reasons.contains("2 more fields"), "{reasons}");
     lines.push(at(600, 0, "k", "rare", Action::Add(1)));
     lines.push(at(700, 1, "k", "rare", Action::Add(1)));
     let (verdict, reasons) = by(&lines, |_| {});

@@ -164,7 +164,8 @@ proptest! {
         keys in 20u32..3000,
         exponent in 0.0..1.3f64,
         multi_writer in 0.2..1.0f64,
-        mix in prop_oneof![Just("toggle"), Just("set"), Just("insert,remove"), Just("toggle,set,add,insert,remove,append")],
+        mix in prop_oneof![Just("toggle"), Just("set"), Just("insert,remove"), Just("\
+            toggle,set,add,insert,remove,append")],
     ) {
         let settings = Zipf {
             seed, operations: 8000, rate, nodes, keys, exponent, fields: 4, multi_writer, overlap, window_ms, mix: mix.parse().unwrap(),
@@ -173,7 +174,8 @@ proptest! {
         let lines: Vec<Line> = generator.by_ref().collect();
         prop_assert_eq!(lines.len(), 8000);
         let measured = overlapping(&lines, window_ms);
-        prop_assert_eq!(measured, generator.overlapping(), "its own count is not that by the definition");
+        prop_assert_eq!(measured, generator.overlapping(), "its own count is not that by the \
+            definition");
         let share = measured as f64 / 8000.0;
         prop_assert!((share - overlap).abs() < 0.02, "{share}, not {overlap}");
     }
@@ -191,7 +193,8 @@ proptest! {
         let several = of_keys.values().filter(|writers| writers.len() > 1).count() as f64;
         prop_assert_eq!(of_keys.len(), 100);
         // The first or the last key may fall on either side.
-        prop_assert!((several - 100.0 * multi_writer).abs() <= 1.0, "{several} of 100, not {multi_writer}");
+        prop_assert!((several - 100.0 * multi_writer).abs() <= 1.0, "{several} of 100, not \
+            {multi_writer}");
     }
 }
 
@@ -317,7 +320,7 @@ fn settings_that_make_no_sense_are_refused() {
                 nodes: 1,
                 ..fine.clone()
             },
-            "one node alone cannot overlap",
+            "operations of a single node cannot overlap",
         ),
         (
             Zipf {
@@ -325,15 +328,18 @@ fn settings_that_make_no_sense_are_refused() {
                 multi_writer: 0.0,
                 ..fine.clone()
             },
-            "makes none with several writers",
+            "gives none with several writers",
         ),
     ] {
         let error = bad.lines().map(|_| ()).unwrap_err().to_string();
         assert!(error.contains(reason), "{error}, not {reason}");
     }
     for (mix, reason) in [
-        ("put=1", "unknown operation \"put\": there are toggle, set"),
-        ("toggle=x", "\"x\" of toggle is no whole number"),
+        (
+            "put=1",
+            "unknown operation \"put\"; choose from toggle, set",
+        ),
+        ("toggle=x", "\"x\" of toggle is not a whole number"),
         ("toggle=0", "all weights are 0"),
         ("toggle,toggle", "toggle has two weights"),
         ("", "unknown operation"),
@@ -417,7 +423,8 @@ proptest! {
         }
         prop_assert_eq!(nodes.len(), authors as usize);
         prop_assert_eq!(texts.len(), documents.min(authors) as usize);
-        prop_assert!(keys > 2400 && removals > 100 && jumps > 5 && pastes > 0, "{keys} keys, {removals} removals, {jumps} jumps, {pastes} pastes");
+        prop_assert!(keys > 2400 && removals > 100 && jumps > 5 && pastes > 0, "{keys} keys, \
+            {removals} removals, {jumps} jumps, {pastes} pastes");
         // Characters and bytes differ, so that a reader that mixes them up is found out.
         let differ = |text: &Content| matches!(text, Content::Text(text) if text.len() != text.chars().count());
         prop_assert!(texts.values().any(differ));

@@ -177,7 +177,8 @@ fn toggles_are_the_same_events_and_a_lost_arrival_turns_the_later_ones_upside_do
     assert_eq!(airborne(&toggles), ["N14168".to_owned()].into());
 }
 
-const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
+const HEADER: &str = "\
+    year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 const ROW: &str =
     "2013,6,1,1005,1000,5,1305,1300,5,XX,1,N1,JFK,BUF,160,900,10,0,2013-06-01T14:00:00Z";
 
@@ -336,16 +337,15 @@ fn flights_of_elsewhere_without_tail_number_or_with_contradicting_clocks_are_lef
 /// Versions of a browser and when they came out.
 type Versions = Vec<(String, Option<u64>)>;
 
-/// Invented support data: browsers with versions and days, and for each feature a number of a kind
-/// of support for each version.
+/// Invented support data: browsers with their versions and release days, and the support of each
+/// version for each feature.
 #[derive(Clone, Debug)]
 struct Support {
     browsers: Vec<(String, Versions)>,
-    /// Numbers by feature, browser, version.
-    features: Vec<Vec<Vec<u16>>>,
+    /// By feature, browser, version.
+    features: Vec<Vec<Vec<&'static str>>>,
 }
 
-const CODES: [&str; 3] = ["A", "B", "C"];
 const BROWSERS: [&str; 3] = ["ie", "chrome", "firefox"];
 
 fn support() -> impl Strategy<Value = Support> {
@@ -371,21 +371,24 @@ fn support() -> impl Strategy<Value = Support> {
                     ((*name).to_owned(), versions.collect())
                 })
                 .collect();
-            // Few kinds in long runs, as in the data, with rare ones beyond the first 35.
-            let kinds = prop_oneof![4 => Just(1u16), 4 => Just(2), 1 => Just(129), 1 => 0u16..400];
+            // Few words in long runs, as in the data.
+            let words = prop_oneof![
+                4 => Just("y"),
+                4 => Just("n"),
+                1 => Just("y x #2"),
+                1 => Just("a #12"),
+                1 => Just("n d #1"),
+                1 => Just("p"),
+                1 => Just("u"),
+            ];
             let of_browser = |count: usize| {
-                let kinds = kinds.clone();
-                proptest::collection::vec((kinds, 1usize..80), 1..8).prop_map(move |runs| {
-                    let numbers: Vec<u16> = runs
+                let words = words.clone();
+                proptest::collection::vec((words, 1usize..80), 1..8).prop_map(move |runs| {
+                    let support: Vec<&str> = runs
                         .iter()
-                        .flat_map(|(kind, run)| std::iter::repeat_n(*kind, *run))
+                        .flat_map(|(word, run)| std::iter::repeat_n(*word, *run))
                         .collect();
-                    numbers
-                        .iter()
-                        .copied()
-                        .cycle()
-                        .take(count)
-                        .collect::<Vec<u16>>()
+                    support.iter().copied().cycle().take(count).collect()
                 })
             };
             let of_feature: Vec<_> = browsers
@@ -403,10 +406,10 @@ impl Support {
     fn expected(&self, detail: Detail) -> BTreeSet<(String, String)> {
         let mut on = BTreeSet::new();
         for (number, feature) in self.features.iter().enumerate() {
-            for ((browser, versions), numbers) in self.browsers.iter().zip(feature) {
+            for ((browser, versions), support) in self.browsers.iter().zip(feature) {
                 let newest = versions.iter().rposition(|(_, day)| day.is_some());
                 for (place, (version, _)) in versions.iter().enumerate() {
-                    if numbers[place] % 2 == 1 {
+                    if support[place].starts_with('y') {
                         match detail {
                             Detail::Version => {
                                 on.insert((
@@ -426,222 +429,45 @@ impl Support {
         on
     }
 
-    fn write(&self, folder: &Path, files: &[(&str, String)], pack: impl Fn(&[Vec<u16>]) -> String) {
-        fs::create_dir_all(folder.join("data/features")).unwrap();
-        let put = |name: &str, literal: &str| {
-            fs::write(
-                folder.join("data").join(name),
-                format!("module.exports={literal};\n"),
-            )
-            .unwrap();
-        };
-        let names: Vec<String> = CODES
-            .iter()
-            .zip(&self.browsers)
-            .map(|(code, (name, _))| format!("{code}:{name:?}"))
-            .collect();
-        put("browsers.js", &format!("{{{}}}", names.join(",")));
-        for (name, literal) in files {
-            put(name, literal);
-        }
-        for (number, feature) in self.features.iter().enumerate() {
-            let packed = pack(feature);
-            put(
-                &format!("features/feature-{number}.js"),
-                &format!("{{A:{packed},B:5,C:\"A \\\"feature\\\"\",D:undefined}}"),
-            );
-        }
-    }
-
-    /// All versions, each with a code of its own, as in `browserVersions.js`.
-    fn codes(&self) -> Vec<(String, String)> {
-        let names: BTreeSet<&String> = self
-            .browsers
-            .iter()
-            .flat_map(|(_, versions)| versions.iter().map(|(name, _)| name))
-            .collect();
-        names
-            .into_iter()
-            .enumerate()
-            .map(|(number, name)| (format!("{number}B"), name.clone()))
-            .collect()
-    }
-
-    /// As up to 2025; in groups, as in the first half of 2026.
-    fn write_lists(&self, folder: &Path, grouped: bool) {
-        let codes = self.codes();
-        let code = |version: &str| {
-            codes
+    /// A release as the package has it, with members that the import does not read.
+    fn json(&self) -> serde_json::Value {
+        let agents = self.browsers.iter().map(|(name, versions)| {
+            let list: Vec<_> = versions
                 .iter()
-                .find(|(_, name)| name == version)
-                .unwrap()
-                .0
-                .clone()
-        };
-        let agents: Vec<String> = CODES
-            .iter()
-            .zip(&self.browsers)
-            .map(|(letter, (_, versions))| {
-                let listed: Vec<String> = versions
-                    .iter()
-                    .map(|(name, _)| format!("{:?}", code(name)))
-                    .collect();
-                let days: Vec<String> = versions
-                    .iter()
-                    .map(|(name, day)| {
-                        let seconds = day.map_or("null".into(), |day| (day * 86_400).to_string());
-                        format!("{:?}:{seconds}", code(name))
-                    })
-                    .collect();
-                format!(
-                    "{letter}:{{A:{{}},B:\"x\",C:[\"\",\"\",{},\"\"],E:\"X\",F:{{{}}}}}",
-                    listed.join(","),
-                    days.join(",")
-                )
-            })
-            .collect();
-        let versions: Vec<String> = codes
-            .iter()
-            .map(|(code, name)| format!("{code:?}:{name:?}"))
-            .collect();
-        // All pairs of codes that follow each other, and pairs of these.
-        let mut groups = Vec::new();
-        for (number, pair) in codes.chunks_exact(2).enumerate() {
-            groups.push((format!("g{number}"), format!("{} {}", pair[0].0, pair[1].0)));
-        }
-        let singles = groups.clone();
-        for (number, pair) in singles.chunks_exact(2).enumerate() {
-            groups.push((
-                format!("h{number}"),
-                format!("_{} _{}", pair[0].0, pair[1].0),
-            ));
-        }
-        let literal: Vec<String> = groups
-            .iter()
-            .map(|(name, list)| format!("{name}:{list:?}"))
-            .collect();
-        let mut files = vec![
-            ("browserVersions.js", format!("{{{}}}", versions.join(","))),
-            ("agents.js", format!("{{{}}}", agents.join(","))),
-        ];
-        if grouped {
-            files.push(("versionGroups.js", format!("{{{}}}", literal.join(","))));
-        }
-        self.write(folder, &files, |feature| {
-            let browsers = CODES.iter().zip(&self.browsers).zip(feature).map(
-                |((letter, (_, versions)), numbers)| {
-                    let mut by_number: BTreeMap<u16, Vec<String>> = BTreeMap::new();
-                    for ((name, _), number) in versions.iter().zip(numbers) {
-                        by_number.entry(*number).or_default().push(code(name));
-                    }
-                    let lists = by_number.iter().map(|(number, codes)| {
-                        let mut list = format!(" {} ", codes.join(" "));
-                        if grouped {
-                            for (name, group) in &groups {
-                                list = list.replace(&format!(" {group} "), &format!(" _{name} "));
-                            }
-                        }
-                        format!("\"{number}\":{:?}", list.trim())
-                    });
-                    format!("{letter}:{{{}}}", lists.collect::<Vec<_>>().join(","))
-                },
-            );
-            format!("{{{}}}", browsers.collect::<Vec<_>>().join(","))
+                .map(|(version, day)| {
+                    let seconds = day.map(|day| day * 86_400 + 7);
+                    serde_json::json!({"version": version, "release_date": seconds, "era": 0})
+                })
+                .collect();
+            let agent = serde_json::json!({"long_name": "A browser", "version_list": list});
+            (name.clone(), agent)
         });
+        let data = self.features.iter().enumerate().map(|(number, feature)| {
+            let stats = self
+                .browsers
+                .iter()
+                .zip(feature)
+                .map(|((name, versions), support)| {
+                    let versions = versions.iter().map(|(version, _)| version.clone());
+                    let support = support.iter().map(|support| serde_json::json!(support));
+                    (name.clone(), versions.zip(support).collect())
+                });
+            let stats: serde_json::Map<String, serde_json::Value> = stats.collect();
+            let feature = serde_json::json!({"title": "A \"feature\"", "stats": stats});
+            (format!("feature-{number}"), feature)
+        });
+        let agents: serde_json::Map<String, serde_json::Value> = agents.collect();
+        let data: serde_json::Map<String, serde_json::Value> = data.collect();
+        serde_json::json!({"agents": agents, "updated": 1_642_398_622, "data": data})
     }
 
-    /// As since the second half of 2026. `whole`: one string for all browsers, or one each, the
-    /// first as lists.
-    fn write_runs(&self, folder: &Path, whole: bool) {
-        let mut numbers: Vec<u16> = vec![1, 2];
-        for number in self.features.iter().flatten().flatten() {
-            if !numbers.contains(number) {
-                numbers.push(*number);
-            }
-        }
-        // Rare kinds need a place of two characters.
-        numbers.splice(2..2, std::iter::repeat_n(0, 60));
-        let alphabet: Vec<char> = (' '..='~').filter(|char| !"\"\\".contains(*char)).collect();
-        assert_eq!(alphabet.len(), 93);
-        let runs = |of_browser: &[u16]| {
-            let mut packed = String::new();
-            let mut rest = of_browser;
-            while let Some(number) = rest.first() {
-                let run = rest.iter().take_while(|other| *other == number).count();
-                let place = numbers.iter().position(|other| other == number).unwrap();
-                match place.checked_sub(35) {
-                    None => packed.push(alphabet[place]),
-                    Some(rare) => packed.extend([alphabet[35 + rare / 93], alphabet[rare % 93]]),
-                }
-                rest = &rest[run..];
-                if !rest.is_empty() {
-                    let mut digits = Vec::new();
-                    let mut count = run;
-                    while count > 0 {
-                        digits.push(alphabet[38 + (count - 1) % 55]);
-                        count = (count - 1) / 55;
-                    }
-                    packed.extend(digits.iter().rev());
-                }
-            }
-            packed
-        };
-        let agents: Vec<String> = CODES
-            .iter()
-            .zip(&self.browsers)
-            .map(|(letter, (_, versions))| {
-                let names: Vec<&str> = versions.iter().map(|(name, _)| name.as_str()).collect();
-                let mut last = 0;
-                let days: Vec<String> = versions
-                    .iter()
-                    .map(|(_, day)| match day {
-                        None => "null".into(),
-                        Some(day) => (day - std::mem::replace(&mut last, *day)).to_string(),
-                    })
-                    .collect();
-                format!(
-                    "{letter}:{{A:[],B:\"x\",C:[154,{:?},3],E:\"X\",F:[{}]}}",
-                    names.join(" "),
-                    days.join(",")
-                )
-            })
-            .collect();
-        let listed: Vec<String> = numbers.iter().map(u16::to_string).collect();
-        let files = [
-            ("browserVersions.js", "{\"0\":\"116\"}".to_owned()),
-            ("featureSupport.js", format!("[{}]", listed.join(","))),
-            ("agents.js", format!("{{{}}}", agents.join(","))),
-        ];
-        self.write(folder, &files, |feature| {
-            if whole {
-                return format!(
-                    "{:?}",
-                    feature
-                        .iter()
-                        .map(|numbers| runs(numbers))
-                        .collect::<String>()
-                );
-            }
-            let browsers = CODES.iter().zip(&self.browsers).zip(feature).map(
-                |((letter, (_, versions)), numbers)| {
-                    if *letter != CODES[0] {
-                        return format!("{letter}:{:?}", runs(numbers));
-                    }
-                    let mut by_number: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
-                    for ((name, _), number) in versions.iter().zip(numbers) {
-                        by_number.entry(*number).or_default().push(name);
-                    }
-                    let lists: Vec<String> = by_number
-                        .iter()
-                        .map(|(number, names)| format!("{number}:{:?}", names.join(" ")))
-                        .collect();
-                    format!("{letter}:{{{}}}", lists.join(","))
-                },
-            );
-            format!("{{{}}}", browsers.collect::<Vec<_>>().join(","))
-        });
+    fn write(&self, folder: &Path) {
+        fs::create_dir_all(folder.join("fulldata-json")).unwrap();
+        fs::write(folder.join(DATA), self.json().to_string()).unwrap();
     }
 }
+
+const DATA: &str = "fulldata-json/data-2.0.json";
 
 fn import_caniuse(
     releases: &[PathBuf],
@@ -650,29 +476,89 @@ fn import_caniuse(
     collect(|sink| caniuse::import(releases, detail, sink))
 }
 
+/// A release in the format of the package, shortened.
+const SAMPLE: &str = r##"{
+  "agents": {
+    "ie": {"browser": "IE", "version_list": [
+      {"version": "10", "release_date": 1346716800, "era": -1, "prefix": ""},
+      {"version": "11", "release_date": 1381968000, "era": 0, "prefix": ""}]},
+    "safari": {"browser": "Safari", "version_list": [
+      {"version": "15.1", "release_date": 1635120000, "era": -1, "prefix": ""},
+      {"version": "15.2-15.3", "release_date": 1639353600, "era": 0, "prefix": ""},
+      {"version": "TP", "release_date": null, "era": 1, "prefix": ""}]}
+  },
+  "statuses": {"cr": "W3C Candidate Recommendation"},
+  "updated": 1642398622,
+  "data": {
+    "flexbox": {"title": "CSS Flexible Box Layout Module", "stats": {
+      "ie": {"10": "a x #2 #4", "11": "a #4"},
+      "safari": {"15.1": "y", "15.2-15.3": "y", "TP": "y"}}},
+    "dialog": {"title": "Dialog element", "stats": {
+      "ie": {"10": "n", "11": "n"},
+      "safari": {"15.1": "n d #1", "15.2-15.3": "n d #1", "TP": "y"}}}
+  }
+}"##;
+
+#[test]
+fn a_browser_supports_what_its_newest_released_version_does() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("fulldata-json")).unwrap();
+    fs::write(folder.path().join(DATA), SAMPLE).unwrap();
+    let release = [folder.path().to_owned()];
+    let flags = |detail| {
+        let (lines, report) = import_caniuse(&release, detail).unwrap();
+        let flags: Vec<(String, String, u32)> = lines
+            .into_iter()
+            .map(|line| (line.key, line.field, line.node))
+            .collect();
+        (flags, report.notes)
+    };
+    let (flags_of_browsers, notes) = flags(Detail::Browser);
+    assert_eq!(
+        flags_of_browsers,
+        [("flexbox".to_owned(), "safari".to_owned(), 1)]
+    );
+    assert_eq!(
+        notes,
+        [format!(
+            "{}: 2 features, 1 flags on, 1 toggled",
+            release[0].display()
+        )]
+    );
+    assert_eq!(
+        flags(Detail::Version).0,
+        [
+            ("dialog", "safari@TP"),
+            ("flexbox", "safari@15.1"),
+            ("flexbox", "safari@15.2-15.3"),
+            ("flexbox", "safari@TP"),
+        ]
+        .map(|(key, field)| (key.to_owned(), field.to_owned(), 1))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn every_way_of_packing_gives_the_support_that_was_packed(support in support()) {
+    fn a_release_gives_the_support_that_it_states(support in support()) {
         let folder = tempfile::tempdir().unwrap();
-        let packed: Vec<PathBuf> = ["lists", "groups", "runs", "browsers"].map(|name| folder.path().join(name)).into();
-        support.write_lists(&packed[0], false);
-        support.write_lists(&packed[1], true);
-        support.write_runs(&packed[2], true);
-        support.write_runs(&packed[3], false);
+        let releases: Vec<PathBuf> = ["1", "2", "3", "4"].map(|name| folder.path().join(name)).into();
+        for release in &releases {
+            support.write(release);
+        }
         for detail in [Detail::Browser, Detail::Version] {
-            for release in &packed {
-                let (lines, _) = import_caniuse(std::slice::from_ref(release), detail).unwrap();
-                let on: BTreeSet<(String, String)> = lines.iter().map(|line| (line.key.clone(), line.field.clone())).collect();
-                prop_assert_eq!(on.len(), lines.len());
-                prop_assert_eq!(&on, &support.expected(detail), "{}", release.display());
-            }
-            // Nothing changes from one to the next, so nothing is written; each is placed after the
+            let (lines, _) = import_caniuse(&releases[..1], detail).unwrap();
+            let on: BTreeSet<(String, String)> =
+                lines.iter().map(|line| (line.key.clone(), line.field.clone())).collect();
+            prop_assert_eq!(on.len(), lines.len());
+            prop_assert_eq!(&on, &support.expected(detail));
+            // Nothing changes from one to the next, so nothing is written; each is dated after the
             // one before.
-            let (lines, report) = import_caniuse(&packed, detail).unwrap();
+            let (lines, report) = import_caniuse(&releases, detail).unwrap();
             prop_assert_eq!(lines.len(), support.expected(detail).len());
-            prop_assert_eq!(report.notes.iter().filter(|note| note.contains("placed a day after")).count(), 3);
+            let moved = |note: &&String| note.contains("dated one day later");
+            prop_assert_eq!(report.notes.iter().filter(moved).count(), 3);
         }
     }
 
@@ -680,8 +566,8 @@ proptest! {
     fn toggles_lead_from_release_to_release(one in support(), two in support()) {
         let folder = tempfile::tempdir().unwrap();
         let (first, second) = (folder.path().join("1"), folder.path().join("2"));
-        one.write_lists(&first, false);
-        two.write_runs(&second, true);
+        one.write(&first);
+        two.write(&second);
         let (lines, _) = import_caniuse(&[first, second], Detail::Version).unwrap();
         let mut on = BTreeSet::new();
         for line in &lines {
@@ -689,7 +575,8 @@ proptest! {
             if !on.remove(&flag) {
                 on.insert(flag);
             }
-            let vendor = if line.field.starts_with("chrome") { 0 } else if line.field.starts_with("firefox") { 2 } else { 3 };
+            let vendor = if line.field.starts_with("chrome") { 0 } else if line.field.starts_with("\
+                firefox") { 2 } else { 3 };
             prop_assert_eq!(line.node, vendor);
         }
         prop_assert_eq!(on, two.expected(Detail::Version));
@@ -702,45 +589,35 @@ proptest! {
 
 #[test]
 fn a_release_that_is_broken_is_refused_with_the_file() {
-    let support = Support {
-        browsers: BROWSERS
-            .map(|name| {
-                (
-                    name.to_owned(),
-                    vec![("1".to_owned(), Some(10_000)), ("2".to_owned(), None)],
-                )
-            })
-            .into(),
-        features: vec![vec![vec![1, 2]; 3]],
-    };
-    let refusal = |name: &str, content: &str| {
+    let refusal = |from: &str, to: &str| {
         let folder = tempfile::tempdir().unwrap();
-        support.write_runs(folder.path(), true);
-        import_caniuse(&[folder.path().to_owned()], Detail::Browser).unwrap();
-        let file = folder.path().join("data").join(name);
-        fs::write(&file, content).unwrap();
+        fs::create_dir(folder.path().join("fulldata-json")).unwrap();
+        let file = folder.path().join(DATA);
+        let broken = SAMPLE.replacen(from, to, 1);
+        assert_ne!(broken, SAMPLE, "{from}");
+        fs::write(&file, broken).unwrap();
         let error = import_caniuse(&[folder.path().to_owned()], Detail::Browser)
             .unwrap_err()
             .to_string();
-        assert!(error.starts_with(&file.display().to_string()), "{error}");
         error
+            .strip_prefix(&format!("{}: ", file.display()))
+            .unwrap_or_else(|| panic!("{error}"))
+            .to_owned()
     };
-    let feature = "features/feature-0.js";
-    assert!(refusal(feature, "module.exports={").contains("byte 16"));
-    assert!(refusal(feature, "exports={}").contains("byte 0"));
-    assert!(refusal(feature, "module.exports={A:7};").contains("not known"));
-    assert!(refusal(feature, "module.exports={A:\" \"};").contains("breaks off"));
-    assert!(refusal(feature, "module.exports={A:\"    \"};").contains("more is packed"));
-    assert!(
-        refusal(feature, "module.exports={A:\"~  \"};")
-            .contains("number of versions without support")
+    assert_eq!(
+        refusal("\"agents\": {", "\"agents\": ["),
+        "not caniuse data: invalid type: sequence, expected a map at line 2 column 12"
     );
-    assert!(refusal(feature, "module.exports={A:\" I  \"};").contains("2 versions left"));
-    assert!(refusal(feature, "module.exports={A:\"E~  \"};").contains("no number"));
-    assert!(
-        refusal(feature, "module.exports={A:{Z:\" \"}};").contains("no browser has the code \"Z\"")
+    assert!(refusal("\"agents\"", "\"browsers\"").contains("missing field `agents`"));
+    assert!(refusal("\"data\"", "\"features\"").contains("missing field `data`"));
+    assert!(refusal("\"version_list\"", "\"versions\"").contains("missing field `version_list`"));
+    assert!(refusal("1346716800", "\"2012-09-04\"").contains("invalid type: string"));
+    assert!(refusal("\"stats\"", "\"support\"").contains("missing field `stats`"));
+    assert!(refusal("\"10\": \"n\"", "\"10\": 7").contains("invalid type: integer"));
+    assert_eq!(
+        refusal("\"10\": \"n\"", "\"9\": \"n\""),
+        "dialog names ie 9, which is not in agents"
     );
-    assert!(refusal("agents.js", "module.exports={A:{C:[\"1 2\"]}};").contains("ie: no dates"));
     let folder = tempfile::tempdir().unwrap();
     let error = import_caniuse(&[folder.path().to_owned()], Detail::Browser)
         .unwrap_err()
@@ -848,7 +725,8 @@ proptest! {
         prop_assert!(report.left_out.is_empty());
         prop_assert_eq!(report.notes.len(), contents.len());
         for (version, files) in contents.iter().enumerate() {
-            prop_assert_eq!(&replay(&lines, version as u64 * versions::APART_MS, page), files, "version {}", version);
+            prop_assert_eq!(&replay(&lines, version as u64 * versions::APART_MS, page), files, "\
+                version {}", version);
         }
     }
 }
@@ -882,7 +760,10 @@ fn changed_words_of_two_versions_are_counted_and_named() {
         ]
     );
     assert!(
-        report.notes[1].contains("2 of 38 words differ from the version before (5.26 %), on 2 of 3 pages (66.67 %), in 1 of 1 files"),
+        report.notes[1].contains(
+            "2 of 38 words differ from the version before (5.26 %), on 2 of \
+            3 pages (66.67 %), in 1 of 1 files"
+        ),
         "{}",
         report.notes[1]
     );
@@ -936,7 +817,7 @@ fn links_and_paths_too_long_for_a_key_are_left_out_and_counted() {
         report.left_out,
         [
             (
-                "links and what else is neither file nor folder".to_owned(),
+                "links and other entries that are neither files nor folders".to_owned(),
                 2
             ),
             ("files whose paths are too long for a key".to_owned(), 2)

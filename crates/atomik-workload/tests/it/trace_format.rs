@@ -104,7 +104,7 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             r#"{"t":4,"node":0,"key":"k","op":"toggle"}"#.into(),
-            "t is 4, less than 5 on a line before: sort the trace by t",
+            "t is 4, less than 5 on an earlier line: sort the trace by t",
         ),
         // Nodes, keys, fields.
         (
@@ -126,7 +126,7 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         (long_key, "the key has 514 bytes"),
         (
             long_field,
-            "the field's name has 256 bytes; it may have 255",
+            "the field's name has 256 bytes; it may have at most 255",
         ),
         (
             r#"{"t":5,"node":0,"key":7,"op":"toggle"}"#.into(),
@@ -135,7 +135,7 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         // Operations and their values.
         (
             line(r#""op":"put","value":1"#),
-            "unknown op \"put\": there are toggle, set, add, insert, remove, append",
+            "unknown op \"put\"; choose from toggle, set, add, insert, remove, append",
         ),
         (
             line(r#""op":"toggle","value":true"#),

@@ -64,7 +64,7 @@ fn the_verdict_comes_first_and_examples_are_shown() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("DOES NOT FIT\n"), "{text}");
     assert!(
-        text.contains("lines 1, 2, key \"k\", field \"n\": meant 8, xor gives 6."),
+        text.contains("lines 1, 2, key \"k\", field \"n\": intended 8, XOR gives 6."),
         "{text}"
     );
 }
