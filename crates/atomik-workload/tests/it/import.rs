@@ -213,7 +213,7 @@ fn rows_that_make_no_sense_are_refused_with_their_line() {
             "2013-06-01 14:00:00",
             "not an hour in UTC",
         ),
-        ("2013-06-01T14:00:00Z", "2013-13-01T14:00:00Z", "no time"),
+        ("2013-06-01T14:00:00Z", "2013-13-01T14:00:00Z", "not a time"),
         ("900,10,0", "900,10,0,1,2", "fields"),
     ] {
         let bad = ROW.replace(from, to);
