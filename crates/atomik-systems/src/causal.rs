@@ -287,63 +287,81 @@ impl Log {
                         self.ask_at(now + 2 * self.latency, out);
                     }
                 }
-                Ok(delivered)
+                return Ok(delivered);
             }
             Message::Have {
                 answer,
                 fresh,
                 vector,
-            } => {
-                if vector.len() != self.lines.len() {
-                    return Err(SystemError::invariant(
-                        "a version vector of another cluster",
-                    ));
-                }
-                let mut behind = false;
-                for (origin, &number) in vector.iter().enumerate() {
-                    let line = &mut self.lines[origin];
-                    if number > line.known.0 {
-                        line.known = (number, from);
-                    }
-                    behind |= number < line.stored;
-                    let holds = &mut self.holds[from][origin];
-                    *holds = number.max(*holds);
-                }
-                self.forget();
-                if behind && !answer {
-                    self.say(from, true, fresh, out)?;
-                }
-                if self.lacks() {
-                    let patience = if fresh { 0 } else { 2 * self.latency };
-                    self.ask_at(now + patience, out);
-                }
-                Ok(Vec::new())
+            } => self.compare(now, from, &vector, answer, fresh, out)?,
+            Message::Ask(ranges) => self.retransmit(from, ranges, out)?,
+        }
+        Ok(Vec::new())
+    }
+
+    /// Compares the version vector that the sender holds durably with that of this node.
+    fn compare(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        vector: &[u64],
+        answer: bool,
+        fresh: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        if vector.len() != self.lines.len() {
+            return Err(SystemError::invariant(
+                "a version vector of another cluster",
+            ));
+        }
+        let mut behind = false;
+        for (origin, &number) in vector.iter().enumerate() {
+            let line = &mut self.lines[origin];
+            if number > line.known.0 {
+                line.known = (number, from);
             }
-            Message::Ask(ranges) => {
-                let mut found = Vec::new();
-                let mut size = 0;
-                'all: for (origin, first, last) in ranges {
-                    let line = self.line(origin)?;
-                    let gone = line.delivered - line.kept.len() as u64;
-                    // Only durable batches are sent: no other node may see an own batch before.
-                    for number in first.max(gone + 1)..=last.min(line.stored) {
-                        let bytes = line.kept[(number - gone - 1) as usize].clone();
-                        size += bytes.len();
-                        found.push(bytes);
-                        if size >= ANSWER_BYTES {
-                            break 'all;
-                        }
-                    }
+            behind |= number < line.stored;
+            let holds = &mut self.holds[from][origin];
+            *holds = number.max(*holds);
+        }
+        self.forget();
+        if behind && !answer {
+            self.say(from, true, fresh, out)?;
+        }
+        if self.lacks() {
+            let patience = if fresh { 0 } else { 2 * self.latency };
+            self.ask_at(now + patience, out);
+        }
+        Ok(())
+    }
+
+    /// Sends the requested batches, as far as they fit into one answer.
+    fn retransmit(
+        &mut self,
+        to: NodeId,
+        ranges: Vec<(u32, u64, u64)>,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        let mut found = Vec::new();
+        let mut size = 0;
+        'all: for (origin, first, last) in ranges {
+            let line = self.line(origin)?;
+            let gone = line.delivered - line.kept.len() as u64;
+            // Only durable batches are sent: no other node may see an own batch before.
+            for number in first.max(gone + 1)..=last.min(line.stored) {
+                let bytes = line.kept[(number - gone - 1) as usize].clone();
+                size += bytes.len();
+                found.push(bytes);
+                if size >= ANSWER_BYTES {
+                    break 'all;
                 }
-                if !found.is_empty() {
-                    out.send(
-                        from,
-                        encode(&Message::Batches { answer: true }, found.iter())?,
-                    );
-                }
-                Ok(Vec::new())
             }
         }
+        if !found.is_empty() {
+            let batches = encode(&Message::Batches { answer: true }, found.iter())?;
+            out.send(to, batches);
+        }
+        Ok(())
     }
 
     /// Runs at the requested time, and at the start.

@@ -341,6 +341,35 @@ impl SqliteLog {
         fields: &[Field],
         recovered: &mut Recovered,
     ) -> Result<u64, SystemError> {
+        let (versions, mut bytes) = self.load_snapshots(recovered)?;
+        bytes += self.apply_newer_events(fields, &versions, recovered)?;
+        let last: Option<i64> = self
+            .connection
+            .query_row("SELECT max(position) FROM events", [], |row| row.get(0))
+            .map_err(sql)?;
+        recovered
+            .projection
+            .set_position(unsigned(last.unwrap_or(0))?);
+        if primary {
+            let mut statement = self
+                .connection
+                .prepare("SELECT client, op FROM clients")
+                .map_err(sql)?;
+            let mut rows = statement.query([]).map_err(sql)?;
+            while let Some(row) = rows.next().map_err(sql)? {
+                let (client, op) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
+                bytes += stored(client) + stored(op);
+                recovered.marks.insert(narrow(client)?, unsigned(op)?);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Loads the snapshots; returns their versions by stream, and the bytes read.
+    fn load_snapshots(
+        &self,
+        recovered: &mut Recovered,
+    ) -> Result<(BTreeMap<u64, i64>, u64), SystemError> {
         let mut bytes = 0;
         let mut statement = self
             .connection
@@ -359,6 +388,17 @@ impl SqliteLog {
                 .restore(unsigned(stream)?, unsigned(version)?, entries)?;
             versions.insert(unsigned(stream)?, version);
         }
+        Ok((versions, bytes))
+    }
+
+    /// Applies the events after the snapshots; returns the bytes read.
+    fn apply_newer_events(
+        &self,
+        fields: &[Field],
+        versions: &BTreeMap<u64, i64>,
+        recovered: &mut Recovered,
+    ) -> Result<u64, SystemError> {
+        let mut bytes = 0;
         let mut statement = self
             .connection
             .prepare(
@@ -384,25 +424,6 @@ impl SqliteLog {
                     fields,
                     None,
                 )?;
-            }
-        }
-        let last: Option<i64> = self
-            .connection
-            .query_row("SELECT max(position) FROM events", [], |row| row.get(0))
-            .map_err(sql)?;
-        recovered
-            .projection
-            .set_position(unsigned(last.unwrap_or(0))?);
-        if primary {
-            let mut statement = self
-                .connection
-                .prepare("SELECT client, op FROM clients")
-                .map_err(sql)?;
-            let mut rows = statement.query([]).map_err(sql)?;
-            while let Some(row) = rows.next().map_err(sql)? {
-                let (client, op) = (row.get(0).map_err(sql)?, row.get(1).map_err(sql)?);
-                bytes += stored(client) + stored(op);
-                recovered.marks.insert(narrow(client)?, unsigned(op)?);
             }
         }
         Ok(bytes)

@@ -150,6 +150,22 @@ impl Line {
     }
 }
 
+/// Records that the document contains a stored update.
+fn raise(lines: &mut [Line], stored: Stored) {
+    match stored {
+        Stored::One { origin, number } => {
+            if let Some(line) = lines.get_mut(origin as usize) {
+                line.raise(number);
+            }
+        }
+        Stored::Upto(upto) => {
+            for (line, upto) in lines.iter_mut().zip(upto) {
+                line.raise(upto);
+            }
+        }
+    }
+}
+
 /// The header of a stored update; its bytes follow.
 #[derive(Serialize, Deserialize)]
 enum Stored {
@@ -270,26 +286,13 @@ impl<D: Document> Replica<D> {
             let Some(number) = key.strip_prefix(&[UPDATE]) else {
                 continue;
             };
-            let number = u64::from_be_bytes(
-                number
-                    .try_into()
-                    .map_err(|error| SystemError::failed("reading the key of an update", error))?,
-            );
-            updates.insert(number);
+            let number = number
+                .try_into()
+                .map_err(|error| SystemError::failed("reading the key of an update", error))?;
+            updates.insert(u64::from_be_bytes(number));
             tail += key.len() + value.len();
             let (stored, rest) = postcard::take_from_bytes(value).map_err(broken)?;
-            match stored {
-                Stored::One { origin, number } => {
-                    if let Some(line) = lines.get_mut(origin as usize) {
-                        line.raise(number);
-                    }
-                }
-                Stored::Upto(upto) => {
-                    for (line, upto) in lines.iter_mut().zip(upto) {
-                        line.raise(upto);
-                    }
-                }
-            }
+            raise(&mut lines, stored);
             later.push(rest);
         }
         document.apply(&later)?;
@@ -340,6 +343,121 @@ impl<D: Document> Replica<D> {
         {
             *known = (number, holder);
         }
+    }
+
+    /// Records that `holder` has all updates up to these numbers.
+    fn note_all(&mut self, upto: &[u64], holder: NodeId) {
+        for (origin, &number) in upto.iter().enumerate() {
+            self.note(origin, number, holder);
+        }
+    }
+
+    /// Whether one of these numbers is above that of the document.
+    fn exceeds(&self, upto: &[u64]) -> bool {
+        let here = self.lines.iter().map(|line| line.upto);
+        here.zip(upto).any(|(here, &there)| there > here)
+    }
+
+    /// Requests missing updates in two latencies: they may be late rather than lost.
+    fn ask_if_lacking(&mut self, now: Micros, out: &mut Out) {
+        if self.lacks() {
+            self.ask_at(now + 2 * self.latency, out);
+        }
+    }
+
+    fn receive_update(
+        &mut self,
+        from: NodeId,
+        number: u64,
+        after: Vec<(u32, u64)>,
+        update: &[u8],
+    ) -> Result<(), SystemError> {
+        self.note(from, number, from);
+        for &(origin, number) in &after {
+            self.note(origin as usize, number, from);
+        }
+        let line = &mut self.lines[from];
+        if number > line.upto && line.waiting.len() < MOST_WAITING {
+            line.waiting.insert(number, (after, update.to_vec()));
+        }
+        self.take_over()?;
+        self.satisfied();
+        Ok(())
+    }
+
+    /// Sends the requested updates again, or a comparison if some are no longer kept.
+    fn retransmit(
+        &mut self,
+        to: NodeId,
+        gaps: Vec<(u64, u64)>,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        // The update being stored has not been sent yet.
+        let writing = self.writing.as_ref();
+        let unsent = writing.and_then(|writing| writing.own.as_ref());
+        let last = self.lines[self.node].upto - u64::from(unsent.is_some());
+        let first = last + 1 - self.sent.len() as u64;
+        let mut gone = false;
+        for number in gaps.into_iter().flat_map(|(a, b)| a..=b.min(last)) {
+            match number.checked_sub(first) {
+                Some(place) => out.send(to, self.sent[place as usize].clone()),
+                None => gone = true,
+            }
+        }
+        if gone {
+            self.say(to, true, true, out)?;
+        }
+        Ok(())
+    }
+
+    /// Compares the sender's tallies with those of this node.
+    fn compare(
+        &mut self,
+        now: Micros,
+        from: NodeId,
+        upto: &[u64],
+        answer: bool,
+        fresh: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        let mut here = self.lines.iter().map(|line| line.upto).zip(upto);
+        let behind = here.any(|(here, &there)| there < here);
+        self.note_all(upto, from);
+        if behind && !answer {
+            self.say(from, true, fresh, out)?;
+        }
+        if self.lacks() && fresh {
+            // Too many or too old to be requested one by one.
+            self.requests = self.requests.max(1);
+            self.ask_at(now, out);
+        } else {
+            self.ask_if_lacking(now, out);
+        }
+        Ok(())
+    }
+
+    /// Applies a difference that extends `base` to `upto`.
+    fn receive_difference(
+        &mut self,
+        from: NodeId,
+        base: &[u64],
+        upto: Vec<u64>,
+        difference: &[u8],
+    ) -> Result<(), SystemError> {
+        // Otherwise it answers an earlier incarnation, which had more than its disk.
+        let builds_on_this = !self.exceeds(base);
+        if builds_on_this && self.exceeds(&upto) {
+            self.document.apply(&[difference])?;
+            for (line, &upto) in self.lines.iter_mut().zip(&upto) {
+                line.raise(upto);
+            }
+            self.note_all(&upto, from);
+            self.keep(&Stored::Upto(upto), difference)?;
+            self.take_over()?;
+        }
+        self.patient_until = 0;
+        self.satisfied();
+        Ok(())
     }
 
     /// Keeps updates from elsewhere for the next flush.
@@ -554,105 +672,27 @@ impl<D: Document> Node for Replica<D> {
             .map_err(|error| SystemError::failed("reading a message", error))?;
         match message {
             Message::Update { number, after } => {
-                self.note(from, number, from);
-                for &(origin, number) in &after {
-                    self.note(origin as usize, number, from);
-                }
-                let line = &mut self.lines[from];
-                if number > line.upto && line.waiting.len() < MOST_WAITING {
-                    line.waiting.insert(number, (after, rest.to_vec()));
-                }
-                self.take_over()?;
-                self.satisfied();
-                if self.lacks() {
-                    // It may be late rather than lost.
-                    self.ask_at(now + 2 * self.latency, out);
-                }
+                self.receive_update(from, number, after, rest)?;
+                self.ask_if_lacking(now, out);
             }
-            Message::Missing(gaps) => {
-                // The update being stored has not been sent yet.
-                let unsent = self
-                    .writing
-                    .as_ref()
-                    .and_then(|writing| writing.own.as_ref());
-                let last = self.lines[self.node].upto - u64::from(unsent.is_some());
-                let first = last + 1 - self.sent.len() as u64;
-                let mut gone = false;
-                for number in gaps.into_iter().flat_map(|(a, b)| a..=b.min(last)) {
-                    match number.checked_sub(first) {
-                        Some(place) => out.send(from, self.sent[place as usize].clone()),
-                        None => gone = true,
-                    }
-                }
-                if gone {
-                    self.say(from, true, true, out)?;
-                }
-            }
+            Message::Missing(gaps) => self.retransmit(from, gaps, out)?,
             Message::Have {
                 answer,
                 fresh,
                 upto,
-            } => {
-                let behind = self
-                    .upto()
-                    .iter()
-                    .zip(&upto)
-                    .any(|(here, there)| there < here);
-                for (origin, &number) in upto.iter().enumerate() {
-                    self.note(origin, number, from);
-                }
-                if behind && !answer {
-                    self.say(from, true, fresh, out)?;
-                }
-                if self.lacks() {
-                    if fresh {
-                        // Too many or too old to be requested one by one.
-                        self.requests = self.requests.max(1);
-                    }
-                    let patience = if fresh { 0 } else { 2 * self.latency };
-                    self.ask_at(now + patience, out);
-                }
-            }
+            } => self.compare(now, from, &upto, answer, fresh, out)?,
             Message::Step1 { upto } => {
-                for (origin, &number) in upto.iter().enumerate() {
-                    self.note(origin, number, from);
-                }
+                self.note_all(&upto, from);
                 self.questions.push(Question {
                     from,
                     upto,
                     vector: rest.to_vec(),
                 });
-                if self.lacks() {
-                    self.ask_at(now + 2 * self.latency, out);
-                }
+                self.ask_if_lacking(now, out);
             }
             Message::Step2 { base, upto } => {
-                // An answer to an earlier incarnation, which had more than its disk.
-                let stale = base
-                    .iter()
-                    .zip(self.upto())
-                    .any(|(&there, here)| there > here);
-                if !stale
-                    && upto
-                        .iter()
-                        .zip(self.upto())
-                        .any(|(&there, here)| there > here)
-                {
-                    self.document.apply(&[rest])?;
-                    for (line, &upto) in self.lines.iter_mut().zip(&upto) {
-                        line.raise(upto);
-                    }
-                    for (origin, &number) in upto.iter().enumerate() {
-                        self.note(origin, number, from);
-                    }
-                    self.keep(&Stored::Upto(upto), rest)?;
-                    self.take_over()?;
-                }
-                self.patient_until = 0;
-                self.satisfied();
-                if self.lacks() {
-                    self.ask_at(now + 2 * self.latency, out);
-                }
+                self.receive_difference(from, &base, upto, rest)?;
+                self.ask_if_lacking(now, out);
             }
         }
         self.flush(out)

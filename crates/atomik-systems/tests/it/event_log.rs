@@ -5,8 +5,8 @@ use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 
-/// Each operation adds one to a counter, or appends or sets its own number, so that a lost, repeated
-/// or misplaced one changes the result.
+/// Each operation adds one to a counter, or appends or sets its own number, so that a lost,
+/// repeated or misplaced one changes the result.
 fn workload(operations: u64) -> Workload {
     let line = |t: u64| {
         let (field, action) = match t % 3 {
@@ -39,8 +39,8 @@ const NAMES: [&str; 2] = ["Event log", "Event log with snapshots"];
 #[test]
 fn every_acknowledged_operation_counts_once_whatever_fails() {
     for name in NAMES {
-        // The seed decides which node is cut off and which is killed, so both faults hit the primary
-        // in some runs.
+        // The seed decides which node is cut off and which is killed, so both faults hit the
+        // primary in some runs.
         for seed in 0..12 {
             let faults = Faults {
                 loss: seed % 2 == 1,
