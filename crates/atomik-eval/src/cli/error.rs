@@ -16,7 +16,10 @@ use atomik_workload::workload::TraceError;
 pub enum CommandError {
     #[error(transparent)]
     Trace(#[from] TraceError),
-    #[error("{}: no operations; create a trace with `atomik eval import` or `atomik eval generate`", .0.display())]
+    #[error(
+        "{}: no operations; create a trace with `atomik eval import` or `atomik eval generate`",
+        .0.display()
+    )]
     NoOperations(PathBuf),
     #[error(transparent)]
     Import(#[from] ImportError),

@@ -486,7 +486,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn labels_are_a_line_apart_in_order_and_inside(wanted in prop::collection::vec(0..200i32, 1..14)) {
+        fn labels_are_a_line_apart_in_order_and_inside(
+            wanted in prop::collection::vec(0..200i32, 1..14),
+        ) {
             let (top, bottom) = (0, 200);
             let places = apart(&wanted, top, bottom);
             let mut both: Vec<(i32, i32)> = wanted.iter().copied().zip(places).collect();
@@ -498,7 +500,9 @@ mod tests {
         }
 
         #[test]
-        fn an_axis_has_marks_and_all_of_its_values(values in prop::collection::vec(-9.0..20.0f64, 1..5)) {
+        fn an_axis_has_marks_and_all_of_its_values(
+            values in prop::collection::vec(-9.0..20.0f64, 1..5),
+        ) {
             let range = range(values.iter().map(|v| 10f64.powf(*v))).unwrap();
             prop_assert!(!range.marks().is_empty());
             for value in values {

@@ -251,15 +251,19 @@ fn why(fit: &Fit) -> Markup {
                     measured, and the widest decides" }
                 dt { "overlap that fits" } dd { "up to " (Unit::Share.show(limits.overlap_fits)) "\
                      of the operations" }
-                dt { "overlap that does not fit" } dd { "beyond " (Unit::Share.show(limits.overlap_fails)) "\
+                dt { "overlap that does not fit" }
+                dd { "beyond " (Unit::Share.show(limits.overlap_fails)) "\
                      of the operations" }
-                dt { "wrong operations" } dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) "\
+                dt { "wrong operations" }
+                dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) "\
                      of all" }
                 dt { "longest value" } dd { (bytes(limits.value_bytes)) "; a set has at most as \
                     many elements as a value has bits" }
-                dt { "the whole value" } dd { "counts as replaced from " (Unit::Share.show(limits.whole_value)) "\
+                dt { "the whole value" }
+                dd { "counts as replaced from " (Unit::Share.show(limits.whole_value)) "\
                      of its words" }
-                dt { "coalescing" } dd { "counts as a saving from " (Unit::Number.show(limits.coalescing_saves)) "\
+                dt { "coalescing" }
+                dd { "counts as a saving from " (Unit::Number.show(limits.coalescing_saves)) "\
                      operations per entry" }
             }
         }
@@ -272,7 +276,9 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
         table {
             thead { tr {
                 th scope="col" { "Field" }
-                @for heading in ["Verdict", "Class", "Operations"] { th.left scope="col" { (heading) } }
+                @for heading in ["Verdict", "Class", "Operations"] {
+                    th.left scope="col" { (heading) }
+                }
                 @for heading in ["Keys", "Keys with one writer", "Words changed", "Width of \
                     values", "\
                     Wrong by XOR"] {
@@ -289,7 +295,10 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                             {name}", count(*n))))) }
                         td { (count(field.keys)) }
                         td { (Unit::Share.show(field.single_writer_share)) }
-                        td { (Unit::Share.show(field.changed_word_ratio)) " of " (count(field.words)) }
+                        td {
+                            (Unit::Share.show(field.changed_word_ratio)) " of "
+                            (count(field.words))
+                        }
                         td {
                             @if field.width.least == field.width.most { (bytes(field.width.most)) }
                             @else { (bytes(field.width.least)) " to " (bytes(field.width.most)) }
@@ -431,14 +440,18 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
             h4 { "Fields that ended wrong" }
             ul {
                 @for system in &run.systems {
-                    @for example in &system.conflicts.examples { li { b { (system.name) } ": " (example) } }
+                    @for example in &system.conflicts.examples {
+                        li { b { (system.name) } ": " (example) }
+                    }
                 }
             }
         }
         @if !run.systems.is_empty() {
             h4 { "How each system was run" }
             ul.cards {
-                @for (number, system) in run.systems.iter().enumerate() { (card(place, number, system)) }
+                @for (number, system) in run.systems.iter().enumerate() {
+                    (card(place, number, system))
+                }
             }
         }
     })
@@ -480,7 +493,8 @@ fn comparison(place: usize, run: &Run) -> Markup {
                         (system.name)
                         small { (system.library) }
                         @for caveat in caveats(system) { small.caveat { (caveat) } }
-                        small { a href=(format!("#run-{place}-system-{number}")) aria-label=(format!("\
+                        small { a href=(format!("#run-{place}-system-{number}"))
+                            aria-label=(format!("\
                             command of {}", system.name)) { "\
                             command" } }
                     }
@@ -624,7 +638,9 @@ fn scaling(place: usize, scaling: &Scaling) -> Result<Markup, ReportError> {
     Ok(html! {
         h3 id=(format!("scaling-{place}")) { "With " (scaling.axis) }
         @if scaling.points.is_empty() { p { "Nothing was measured." } }
-        @for point in &scaling.left_out { p.note { "Not measured: " (left_out(point, &scaling.axis)) } }
+        @for point in &scaling.left_out {
+            p.note { "Not measured: " (left_out(point, &scaling.axis)) }
+        }
         @for failed in &scaling.failed { p { "Not measured: " (failed) } }
         @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
         @if !scaling.points.is_empty() {
@@ -660,7 +676,10 @@ fn point_table(scaling: &Scaling) -> Markup {
                                 measured => { td { (measured.text()) } },
                             }
                         }
-                        td.left { code { (point.system.command) } " " small { "seed " (point.system.seed) } }
+                        td.left {
+                            code { (point.system.command) } " "
+                            small { "seed " (point.system.seed) }
+                        }
                     }
                 }
             }

@@ -177,8 +177,8 @@ fn toggles_are_the_same_events_and_a_lost_arrival_turns_the_later_ones_upside_do
     assert_eq!(airborne(&toggles), ["N14168".to_owned()].into());
 }
 
-const HEADER: &str = "\
-    year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
+const HEADER: &str = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,\
+    arr_delay,carrier,flight,tailnum,origin,dest,air_time,distance,hour,minute,time_hour";
 const ROW: &str =
     "2013,6,1,1005,1000,5,1305,1300,5,XX,1,N1,JFK,BUF,160,900,10,0,2013-06-01T14:00:00Z";
 
@@ -543,7 +543,8 @@ proptest! {
     #[test]
     fn a_release_gives_the_support_that_it_states(support in support()) {
         let folder = tempfile::tempdir().unwrap();
-        let releases: Vec<PathBuf> = ["1", "2", "3", "4"].map(|name| folder.path().join(name)).into();
+        let names = ["1", "2", "3", "4"];
+        let releases: Vec<PathBuf> = names.map(|name| folder.path().join(name)).into();
         for release in &releases {
             support.write(release);
         }
@@ -580,7 +581,10 @@ proptest! {
             prop_assert_eq!(line.node, vendor);
         }
         prop_assert_eq!(on, two.expected(Detail::Version));
-        let newest = |support: &Support| support.browsers.iter().flat_map(|(_, versions)| versions.iter().filter_map(|(_, day)| *day)).max().unwrap();
+        let newest = |support: &Support| {
+            let versions = support.browsers.iter().flat_map(|(_, versions)| versions);
+            versions.filter_map(|(_, day)| *day).max().unwrap()
+        };
         let days = newest(&two).checked_sub(newest(&one)).filter(|days| *days > 0).unwrap_or(1);
         let later: BTreeSet<u64> = lines.iter().map(|line| line.t).collect();
         prop_assert!(later.is_subset(&[0, days * 86_400_000].into()), "{later:?}, {days} days");
@@ -717,7 +721,9 @@ proptest! {
         page in prop_oneof![Just(8usize), Just(64), Just(128), Just(4096)],
     ) {
         let folder = tempfile::tempdir().unwrap();
-        let paths: Vec<PathBuf> = (0..contents.len()).map(|version| folder.path().join(version.to_string())).collect();
+        let paths: Vec<PathBuf> = (0..contents.len())
+            .map(|version| folder.path().join(version.to_string()))
+            .collect();
         for (path, files) in paths.iter().zip(&contents) {
             lay_out(path, files);
         }

@@ -433,7 +433,9 @@ proptest! {
     #[test]
     fn broken_traces_never_panic(
         lines in proptest::collection::vec(trace_line(), 1..5),
-        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6),
+        changes in proptest::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>(), 0u8..4), 1..6,
+        ),
     ) {
         let mut bytes = written(&lines);
         for (place, byte, how) in changes {
@@ -463,7 +465,9 @@ proptest! {
         let class = |actions: &[Action]| {
             let lines: Vec<Line> = actions
                 .iter()
-                .map(|action| Line { t: 0, node: 0, key: "k".into(), field: String::new(), action: action.clone() })
+                .map(|action| Line {
+                    t: 0, node: 0, key: "k".into(), field: String::new(), action: action.clone(),
+                })
                 .collect();
             let bytes = written(&lines);
             let mut reader = Reader::new(bytes.as_slice(), Path::new("a"));
@@ -482,7 +486,9 @@ proptest! {
     #[test]
     fn a_class_has_all_actions_of_its_field(actions in proptest::collection::vec(action(), 1..5)) {
         let lines = actions.iter().map(|action| {
-            Ok(Line { t: 0, node: 0, key: "k".into(), field: String::new(), action: action.clone() })
+            Ok(Line {
+                t: 0, node: 0, key: "k".into(), field: String::new(), action: action.clone(),
+            })
         });
         let Ok(workload) = Workload::collect("a", lines, usize::MAX) else {
             return Ok(());
