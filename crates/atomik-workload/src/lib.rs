@@ -9,6 +9,25 @@
 //! | [`import`] | traces from public data and from versions of files |
 //! | [`generate`] | traces from seeds |
 //! | [`fit`] | the verdict: do XOR deltas fit the trace? |
+//!
+//! Two nodes that add to one counter within a window:
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use atomik_workload::fit::{Thresholds, Verdict, fit};
+//! use atomik_workload::workload::Reader;
+//!
+//! let trace = r#"{"t":0,"node":0,"key":"k","op":"add","value":5}
+//! {"t":3,"node":1,"key":"k","op":"add","value":3}
+//! "#;
+//! let reader = Reader::new(trace.as_bytes(), Path::new("trace.jsonl"));
+//! let fit = fit(reader, Thresholds::default(), 1, "trace.jsonl", "")?;
+//! assert_eq!(fit.verdict, Verdict::DoesNotFit);
+//! let wrong = &fit.fields[0].wrong[0];
+//! assert_eq!((wrong.meant.as_str(), wrong.got.as_str()), ("8", "6"));
+//! # Ok::<(), atomik_workload::workload::TraceError>(())
+//! ```
 
 #![forbid(unsafe_code)]
 
