@@ -91,7 +91,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub secret: Option<PathBuf>,
     /// Name and public key of a member; repeat it for every member, including this node. In the
-    /// config file: [[member]] tables with name and key
+    /// config file: tables `[[member]]` with name and key
     #[arg(long, value_name = "NAME=KEY")]
     pub member: Vec<Member>,
     /// Number of 64-bit words in a value, 1 to 16 [default: 1]
