@@ -155,7 +155,7 @@ fn examples(f: &mut fmt::Formatter<'_>, fields: &[&FieldFit]) -> fmt::Result {
         let lines: Vec<String> = wrong.lines.iter().map(u64::to_string).collect();
         writeln!(
             f,
-            "- lines {}, key {:?}, field {:?}: meant {}, xor gives {}.\n  {}",
+            "- lines {}, key {:?}, field {:?}: intended {}, XOR gives {}.\n  {}",
             lines.join(", "),
             wrong.key,
             field.name,
