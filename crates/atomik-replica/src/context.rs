@@ -2,10 +2,11 @@
 
 use crate::config::Config;
 use crate::counters::Counters;
-use crate::event::{Effect, PeerId};
+use crate::event::Effect;
 use crate::message::{MessageKind, OVERHEAD, seal};
 use crate::notice::{Notice, Refusal};
 use crate::origin::OriginId;
+use crate::peers::PeerId;
 use crate::secrets::Secrets;
 
 /// Configuration and secrets to read, counters to advance, and the effects of the current event, in

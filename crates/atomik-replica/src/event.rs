@@ -6,10 +6,8 @@ use smallvec::SmallVec;
 use crate::notice::Notice;
 use crate::operation::LocalOp;
 use crate::origin::OriginId;
+use crate::peers::PeerId;
 use crate::value::Value;
-
-/// The messaging engine's name for a peer. The replica only compares these.
-pub type PeerId = [u8; 16];
 
 /// A stored record: its key, and its value or `None` to delete it.
 pub type Record = (Vec<u8>, Option<Vec<u8>>);
@@ -75,7 +73,7 @@ pub enum Effect {
         /// The records.
         records: Vec<Record>,
     },
-    /// Report to whoever is interested.
+    /// Report this to the application.
     Notify(Notice),
 }
 

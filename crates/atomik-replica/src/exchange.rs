@@ -36,9 +36,8 @@ use crate::chunk::Chunk;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::counters::Counters;
 use crate::digest::Digest;
-use crate::event::PeerId;
 use crate::notice::Notice;
-use crate::peers::Peers;
+use crate::peers::{PeerId, Peers};
 use crate::sketch::{Sketch, newer};
 use crate::summary::Summary;
 

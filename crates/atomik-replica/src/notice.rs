@@ -2,8 +2,8 @@
 
 use smallvec::SmallVec;
 
-use crate::event::PeerId;
 use crate::origin::{OriginId, PublicKey, hex};
+use crate::peers::PeerId;
 use crate::value::Value;
 
 /// Two origins changed the same bits concurrently. Xor has combined the changes, which may not be

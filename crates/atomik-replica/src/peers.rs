@@ -2,7 +2,8 @@
 
 use core::hash::{Hash, Hasher};
 
-use crate::event::PeerId;
+/// The messaging engine's name for a peer. The replica only compares these.
+pub type PeerId = [u8; 16];
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers {

@@ -75,7 +75,7 @@ impl System for Atomik {
             proofs: "\
                 Every order of events of 2 replicas with 2 operations each, and of 3 replicas with \
                 one each, with one crash, is checked with stateright \
-                (crates/atomik-replica/tests/model_checking.rs); the rest by simulation (make \
+                (crates/atomik-replica/tests/it/model_checking.rs); the rest by simulation (make \
                 soak). The Rust code is not proved.",
         }
     }

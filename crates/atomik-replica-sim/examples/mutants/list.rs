@@ -239,7 +239,7 @@ pub const MUTANTS: &[Mutant] = &[
         edits: &[("digest.rs", "                self.sketch.remove(id);\n", "")],
         equivalent: Some(
             "cells that cannot be decoded are followed by a pass over the whole table, so replicas \
-             converge, at a price that tests/replication.rs counts",
+             converge, at a price that tests/it/replication.rs counts",
         ),
     },
     mutant(

@@ -1,10 +1,4 @@
-//! Replicas among themselves: what they converge to, whatever the network does.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+//! Replicas that exchange messages: they converge, whatever the network does.
 
 use std::collections::BTreeMap;
 
@@ -1025,7 +1019,10 @@ fn flags_put_on_twice_are_off_and_reported_as_such() {
     }
     cluster.settle();
     assert!(!cluster.replicas[0].state(b"f").has(3));
-    let both_on = cluster.said(|notice| matches!(notice, Notice::Overlap(overlap) if overlap.both_on() == 8.into() && overlap.both_off().is_zero()));
+    let both_on = cluster.said(|notice| {
+        matches!(notice, Notice::Overlap(overlap)
+            if overlap.both_on() == 8.into() && overlap.both_off().is_zero())
+    });
     assert_eq!(both_on, 2);
     let put = LocalOp {
         key: b"f",
@@ -1109,7 +1106,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn a_replica_alone_is_the_register_file(ops in prop::collection::vec((0..7_usize, 0..4_usize, any::<u64>()), 0..60)) {
+    fn a_replica_alone_is_the_register_file(
+        ops in prop::collection::vec((0..7_usize, 0..4_usize, any::<u64>()), 0..60),
+    ) {
         let mut cluster = Cluster::new(1);
         let mut model = DynRegisterFile::new(64, 4).unwrap();
         for (op, addr, data) in ops {
@@ -1128,7 +1127,10 @@ proptest! {
 
     #[test]
     fn merge_is_a_join(
-        ops in prop::collection::vec((0..3_usize, 0..6_u8, any::<u64>(), any::<bool>(), any::<bool>()), 1..60),
+        ops in prop::collection::vec(
+            (0..3_usize, 0..6_u8, any::<u64>(), any::<bool>(), any::<bool>()),
+            1..60,
+        ),
         first in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
         second in prop::collection::vec(any::<prop::sample::Index>(), 0..80),
     ) {
@@ -1149,16 +1151,24 @@ proptest! {
         }
         let fresh = || Replica::open(config(3, 4), []).unwrap();
         let versions = |replica: &Replica| -> BTreeMap<_, _> {
-            let keys = (0..6_u8).flat_map(|key| replica.writers(&[key]).into_iter().map(move |(origin, version, _)| ((key, origin), version)));
+            let keys = (0..6_u8).flat_map(|key| {
+                let writers = replica.writers(&[key]).into_iter();
+                writers.map(move |(origin, version, _)| ((key, origin), version))
+            });
             keys.collect()
         };
         let take = |replica: &mut Replica, which: &[prop::sample::Index]| {
             for index in which.iter().filter(|_| !frames.is_empty()) {
                 let before = versions(replica);
-                replica.step(Event::Message { from: peer(0), bytes: &frames[index.index(frames.len())] }, &mut Vec::new()).unwrap();
+                let bytes = &frames[index.index(frames.len())];
+                let message = Event::Message { from: peer(0), bytes };
+                replica.step(message, &mut Vec::new()).unwrap();
                 let after = versions(replica);
                 // Monotone: nothing that was known becomes unknown or older.
-                prop_assert!(before.iter().all(|(entry, version)| after.get(entry).is_some_and(|after| after >= version)));
+                let kept = before
+                    .iter()
+                    .all(|(entry, version)| after.get(entry).is_some_and(|after| after >= version));
+                prop_assert!(kept);
             }
             Ok(())
         };
@@ -1171,7 +1181,9 @@ proptest! {
         take(&mut ba, &first)?;
         take(&mut ba, &second)?;
         prop_assert_eq!(ab.digest(), ba.digest());
-        let states = |replica: &Replica| -> BTreeMap<_, _> { replica.states().map(|(key, state)| (key.to_vec(), state.clone())).collect() };
+        let states = |replica: &Replica| -> BTreeMap<_, _> {
+            replica.states().map(|(key, state)| (key.to_vec(), state.clone())).collect()
+        };
         prop_assert_eq!(states(&ab), states(&ba));
         // The least upper bound: of every entry the highest version of both parts, and no other.
         let (mut a, mut b) = (fresh(), fresh());

@@ -1,0 +1,12 @@
+//! Tests of replicas: by example, by property, and by model checking.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on panics"
+)]
+
+mod model_checking;
+mod replication;
