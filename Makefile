@@ -15,6 +15,9 @@ RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
 # How many schedules `make soak` runs, from seed 1.
 SOAK ?= 1000000
 
+# How many cases `make test-long` tries per property; `make test` tries 256.
+LONG_CASES ?= 5000
+
 # Where programs are built; where the evaluator's data and reports go; extra options for
 # `atomik eval review`.
 RELEASE = $${CARGO_TARGET_DIR:-target}/release
@@ -53,8 +56,8 @@ MDBOOK = 0.5.4
 # Cargo already uses every core; two cargos at once would wait for each other's lock and mix their
 # output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga campaign check test test-build test-verilated test-engines \
-    test-documents node demo-cluster soak mutants-replica atomik-eval eval-data eval eval-scale \
+.PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
+    test-engines test-optional node demo-cluster soak mutants-replica atomik-eval eval-data eval eval-scale \
     eval-example bench lint doc package book hdl ci clean distclean
 
 help: ## list the targets
@@ -90,6 +93,12 @@ test: setup-fpga ## run all tests except those that need an engine
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
 
+test-long: setup ## run the properties with many more cases, and 100,000 fault schedules; a long run
+	PROPTEST_CASES=$(LONG_CASES) $(CARGO) test -p atomik-algebra -p atomik-trace -p atomik-terminal \
+	    -p atomik-device --features atomik-device/simulated
+	@$(BUILD_ATOMIK)
+	$(ATOMIK) replica simulate --schedules 100000 --minimise
+
 test-verilated: setup ## run the tests of the second test bench alone (crate verilated)
 	@$(TEST_VERILATED)
 
@@ -97,7 +106,7 @@ test-engines: ## test nodes on zenoh and NATS; real links if run as root; a long
 	$(CARGO) test $(ENGINES) --test engines -- --nocapture --test-threads=1
 	$(CARGO) test $(ENGINES) --lib --bins --test nodes -- --nocapture
 
-test-documents: ## test the optional systems Loro, Automerge and cqrs-es; minutes to build at first
+test-optional: ## test the optional systems Loro, Automerge and cqrs-es; minutes to build at first
 	$(CARGO) test -p atomik-systems --features loro,automerge,cqrs
 
 soak: ## run a million simulated fault schedules on replicas; ten minutes
@@ -143,6 +152,7 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy $(WITH_OPTIONAL) --all-targets -- -D warnings
+	$(CARGO) clippy $(ENGINES) --all-targets -- -D warnings
 	$(WITH_VERILATED) clippy $(WITH_OPTIONAL),verilated-harness/verilator --all-targets -- \
 	    -D warnings
 
