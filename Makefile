@@ -57,8 +57,8 @@ MDBOOK = 0.5.4
 # output.
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
-    test-engines test-optional node demo-cluster soak mutants-replica atomik-eval eval-data eval eval-scale \
-    eval-example bench lint doc package book hdl ci clean distclean
+    test-engines test-optional node demo-cluster soak mutants-replica atomik-eval eval-data eval \
+    eval-scale eval-example bench lint doc package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"

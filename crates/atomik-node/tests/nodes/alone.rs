@@ -516,7 +516,10 @@ fn a_data_folder_in_use_or_of_another_keyspace_is_refused() {
     assert!(node.stop().success());
     let (status, text) = refused(&members, &["--engine", "none", "--keyspace", "other"]);
     assert_eq!(status, 2, "{text}");
-    assert!(text.contains("give the right folder"), "{text}");
+    assert!(
+        text.contains("use the folder of this keyspace or an empty one"),
+        "{text}"
+    );
 }
 
 #[test]
