@@ -7,9 +7,9 @@
 //!
 //! | item | what it is |
 //! |---|---|
-//! | [`Model`] | an instance of the design |
-//! | [`Inputs`], [`Outputs`] | the values of the ports in one cycle |
-//! | [`DESIGN`] | the path of the design |
+//! | `Model` | an instance of the design |
+//! | `Inputs`, `Outputs` | the values of the ports in one cycle |
+//! | `DESIGN` | the path of the design |
 //!
 //! ```ignore
 //! use verilated_harness::{Inputs, Model, RandomMode};
