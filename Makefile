@@ -93,7 +93,7 @@ test: setup-fpga ## run all tests except those that need an engine
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
 
-test-long: setup ## run the properties with many more cases, and 100,000 fault schedules; a long run
+test-long: setup ## run properties with 5000 cases each, and 100,000 fault schedules; some minutes
 	PROPTEST_CASES=$(LONG_CASES) $(CARGO) test -p atomik-algebra -p atomik-trace -p atomik-terminal \
 	    -p atomik-device --features atomik-device/simulated
 	@$(BUILD_ATOMIK)
