@@ -16,6 +16,7 @@ use crate::publication::Publication;
 use crate::record::{META, place_in, placed};
 use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Published, UNPUBLISHED};
+use crate::writer::Writer;
 
 /// The version of the records.
 const FORMAT: u8 = 1;
@@ -41,6 +42,15 @@ impl Memory {
             publication: Publication::default(),
             batches: Batches::new(config.undo_batches),
             retired: false,
+        }
+    }
+
+    /// The writer of this replica's own entries.
+    pub(crate) fn writer(&mut self) -> Writer<'_> {
+        Writer {
+            keyspace: &mut self.keyspace,
+            origins: &mut self.origins,
+            publication: &mut self.publication,
         }
     }
 

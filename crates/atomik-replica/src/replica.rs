@@ -26,7 +26,7 @@ use crate::sketch;
 use crate::slot::Published;
 use crate::summary::Summary;
 use crate::value::Value;
-use crate::writer::{Progress, Writer, validate};
+use crate::writer::{Progress, validate};
 
 /// A replica of one keyspace.
 ///
@@ -181,14 +181,6 @@ impl Replica {
 
     // Local events.
 
-    fn writer(&mut self) -> Writer<'_> {
-        Writer {
-            keyspace: &mut self.memory.keyspace,
-            origins: &mut self.memory.origins,
-            publication: &mut self.memory.publication,
-        }
-    }
-
     fn operate(
         &mut self,
         ops: &[LocalOp<'_>],
@@ -201,11 +193,7 @@ impl Replica {
         ops.iter().try_for_each(|op| validate(op, view, words))?;
         let mut progress = Progress::default();
         let cx = &mut context!(self, effects);
-        let mut writer = Writer {
-            keyspace: &mut self.memory.keyspace,
-            origins: &mut self.memory.origins,
-            publication: &mut self.memory.publication,
-        };
+        let mut writer = self.memory.writer();
         let responses = ops
             .iter()
             .map(|op| writer.operate(op, &mut progress, cx))
@@ -229,11 +217,7 @@ impl Replica {
         }
         let batch = self.memory.batches.undoable(number)?.clone();
         let cx = &mut context!(self, effects);
-        let mut writer = Writer {
-            keyspace: &mut self.memory.keyspace,
-            origins: &mut self.memory.origins,
-            publication: &mut self.memory.publication,
-        };
+        let mut writer = self.memory.writer();
         for (at, delta) in &batch.deltas {
             writer.change(*at, delta, cx);
         }
@@ -479,7 +463,7 @@ impl Replica {
             self.memory.retired = true;
             Notice::Stopped { origin: old }
         } else {
-            self.writer().continue_as(author);
+            self.memory.writer().continue_as(author);
             let new = self.memory.origins.own_id();
             Notice::MemoryLost { old, new }
         };
