@@ -307,7 +307,7 @@ pub const MUTANTS: &[Mutant] = &[
         &[
             (
                 "replica.rs",
-                "self.writer().continue_as(author);",
+                "self.memory.writer().continue_as(author);",
                 "let cx = &mut context!(self, effects);
             Writer {
                 keyspace: &mut self.memory.keyspace,
