@@ -309,12 +309,7 @@ pub const MUTANTS: &[Mutant] = &[
                 "replica.rs",
                 "self.memory.writer().continue_as(author);",
                 "let cx = &mut context!(self, effects);
-            Writer {
-                keyspace: &mut self.memory.keyspace,
-                origins: &mut self.memory.origins,
-                publication: &mut self.memory.publication,
-            }
-            .continue_as(author, cx);",
+            self.memory.writer().continue_as(author, cx);",
             ),
             (
                 "writer.rs",
