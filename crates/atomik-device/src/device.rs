@@ -17,6 +17,17 @@ pub enum DeviceError {
     /// There was no reply.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// There was no reply to a batch.
+    #[error(
+        "{source}; the last {pending} commands may or may not have been executed, so the contents \
+         of the register file are uncertain: start over with a reset"
+    )]
+    Unacknowledged {
+        /// Why there was no reply.
+        source: LinkError,
+        /// Commands of the batch.
+        pending: u64,
+    },
     /// The reply breaks the protocol.
     #[error(transparent)]
     Protocol(#[from] ProtocolError),
@@ -48,8 +59,8 @@ pub enum DeviceError {
         /// The number that the board expects.
         expected: u8,
     },
-    /// No session has begun since the board was reset.
-    #[error("there is no session on the board; begin one with a reset")]
+    /// No session has begun since the board was reset, or the last one ended with an error.
+    #[error("there is no session that can be continued on the board; begin one with a reset")]
     NoSession,
     /// The board refuses a request as invalid.
     #[error(
@@ -89,7 +100,7 @@ pub struct RunStats {
 pub struct Device<L> {
     link: Link<L>,
     info: Info,
-    /// The session; 0 for none.
+    /// The session; 0 for none that can be continued.
     epoch: u32,
     /// The number of the next batch.
     number: u8,
@@ -151,10 +162,11 @@ impl<L: Line> Device<L> {
     /// Clears the register file and begins a new session.
     ///
     /// # Errors
-    /// If there is no reply.
+    /// If there is no reply. There is then no session until a reset succeeds.
     pub fn reset(&mut self) -> Result<(), DeviceError> {
+        let previous = std::mem::take(&mut self.epoch);
         let epoch = std::iter::repeat_with(|| random() as u32)
-            .find(|&epoch| epoch != 0 && epoch != self.epoch)
+            .find(|&epoch| epoch != 0 && epoch != previous)
             .unwrap_or(1);
         let request = Frame {
             kind: RequestKind::Reset as u8,
@@ -176,54 +188,53 @@ impl<L: Line> Device<L> {
     /// Executes a batch exactly once. Returns the clock cycles it took on the board, and its
     /// responses. An empty batch does nothing.
     ///
+    /// Any error ends the session: until [`Device::reset`] begins another, nothing more is sent,
+    /// and [`Device::has_session`] is false. A reply that comes after the link has given up is
+    /// therefore never taken for the reply to another batch: it has the epoch of a session that is
+    /// over.
+    ///
     /// # Errors
     /// If the board was reset since the session began; nothing is executed then. If there is no
-    /// reply; the batch may or may not have been executed, and the session must not be continued.
+    /// reply; the batch may or may not have been executed.
     pub fn execute(&mut self, batch: &Batch) -> Result<(u16, Vec<Response>), DeviceError> {
         if batch.commands() == 0 {
             return Ok((0, Vec::new()));
         }
-        if self.epoch == 0 {
+        let pending = batch.commands();
+        let epoch = std::mem::take(&mut self.epoch);
+        if epoch == 0 {
             return Err(DeviceError::NoSession);
         }
+        let sent = self.number;
         let request = Frame {
             kind: RequestKind::Batch as u8,
-            number: self.number,
-            epoch: self.epoch,
+            number: sent,
+            epoch,
             payload: batch.payload().to_vec(),
         };
-        match self.link.exchange(RequestKind::Batch, &request)? {
-            Reply::Done(frame) if frame.epoch == self.epoch => {
+        let reply = self
+            .link
+            .exchange(RequestKind::Batch, &request)
+            .map_err(|source| DeviceError::Unacknowledged { source, pending })?;
+        let refusal = match reply {
+            Reply::Done(frame) => {
                 let reply = batch.read_reply(&frame)?;
-                self.number = self.number.wrapping_add(1);
-                self.acknowledged += batch.commands();
-                Ok(reply)
+                self.epoch = epoch;
+                self.number = sent.wrapping_add(1);
+                self.acknowledged += pending;
+                return Ok(reply);
             }
-            Reply::Done(Frame { epoch, .. })
-            | Reply::Refused {
-                refusal: Refusal::Epoch,
-                epoch,
-            } => {
-                self.epoch = 0;
-                match epoch {
-                    0 => Err(DeviceError::BoardReset {
-                        acknowledged: self.acknowledged,
-                        pending: batch.commands(),
-                    }),
-                    _ => Err(DeviceError::Taken),
-                }
-            }
-            Reply::Refused { refusal, .. } => {
-                let sent = self.number;
-                // Frames still in flight belong to this session and must not be mistaken for
-                // replies in another.
-                self.epoch = 0;
-                match refusal {
-                    Refusal::Sequence(expected) => Err(DeviceError::Shared { sent, expected }),
-                    refusal => Err(DeviceError::Refused(refusal)),
-                }
-            }
-        }
+            Reply::Refused { refusal, epoch } => (refusal, epoch),
+        };
+        Err(match refusal {
+            (Refusal::Epoch, 0) => DeviceError::BoardReset {
+                acknowledged: self.acknowledged,
+                pending,
+            },
+            (Refusal::Epoch, _) => DeviceError::Taken,
+            (Refusal::Sequence(expected), _) => DeviceError::Shared { sent, expected },
+            (refusal, _) => DeviceError::Refused(refusal),
+        })
     }
 
     /// Runs `trace` in the current session and passes each response to `sink`, in order.

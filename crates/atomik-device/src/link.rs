@@ -4,7 +4,9 @@
 //! its reply was damaged, and on a timeout. Retries are safe because the board remembers the number
 //! of its last batch and answers a repeated batch from memory, without executing it again. Frames
 //! that do not answer the request, such as the second reply to a request that was sent twice, are
-//! skipped.
+//! skipped: a reply has the kind, the number and, unless it describes the board, the epoch of its
+//! request. Replies arrive in the order of the requests. After the link has given up on a batch,
+//! its number must not be used for another one in the same session: the reply may still come.
 
 use std::collections::VecDeque;
 use std::io;
@@ -193,7 +195,9 @@ impl<L: Line> Link<L> {
                     continue;
                 }
             };
-            if frame.kind == kind.reply() && frame.number == request.number {
+            // The reply to an info request has the epoch of the board, not that of the request.
+            let session = kind == RequestKind::Info || frame.epoch == request.epoch;
+            if frame.kind == kind.reply() && frame.number == request.number && session {
                 return Ok(Some(Reply::Done(frame)));
             }
             if let (ERROR, &[code, detail]) = (frame.kind, &frame.payload[..]) {

@@ -89,9 +89,13 @@ fn exchange(answers: &[&[Frame]]) -> (Result<Reply, LinkError>, Counters, Script
 }
 
 #[test]
-fn replies_to_another_number_or_kind_are_passed_over() {
+fn replies_to_another_number_kind_or_session_are_passed_over() {
     let reply = frame(RequestKind::Batch.reply(), 7, &[9]);
     let others = [
+        Frame {
+            epoch: 2,
+            ..reply.clone()
+        },
         frame(RequestKind::Batch.reply(), 6, &[8]),
         frame(RequestKind::Info.reply(), 7, &[8]),
         frame(RequestKind::Batch as u8, 7, &[8]),
@@ -100,7 +104,7 @@ fn replies_to_another_number_or_kind_are_passed_over() {
     let all = [&others[..], std::slice::from_ref(&reply)].concat();
     let (result, counters, script) = exchange(&[&all]);
     assert_eq!(result.unwrap(), Reply::Done(reply));
-    assert_eq!((counters.stale, counters.retries), (4, 0));
+    assert_eq!((counters.stale, counters.retries), (5, 0));
     assert_eq!(script.now, Duration::ZERO);
 }
 
