@@ -18,6 +18,9 @@ use tokio::time::Instant;
 /// Limit of delayed messages; more are lost.
 const MAX_HELD: usize = 4096;
 
+/// The longest delay in milliseconds: an hour.
+const MAX_DELAY: u64 = 3_600_000;
+
 /// The faults of incoming messages. As text: `seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50`, where
 /// every part is optional, probabilities are 0 to 1, and the delay is in milliseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,7 +33,7 @@ pub struct Faults {
     pub dup: f64,
     /// Probability of an extra delay of three times `delay` plus 20 ms.
     pub reorder: f64,
-    /// The maximum delay in milliseconds; every message is delayed by 0 to this.
+    /// The maximum delay in milliseconds, at most an hour; every message is delayed by 0 to this.
     pub delay: u64,
 }
 
@@ -38,7 +41,7 @@ pub struct Faults {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
     "{part:?} is not a fault: write for example seed=1,loss=0.05,dup=0.1,reorder=0.2,delay=50 \
-     (probabilities 0 to 1, delay in milliseconds)"
+     (probabilities 0 to 1, delay in milliseconds, at most {MAX_DELAY})"
 )]
 pub struct FaultsError {
     /// The invalid part of the text.
@@ -62,7 +65,12 @@ impl FromStr for Faults {
             };
             match name {
                 "seed" => faults.seed = number()?,
-                "delay" => faults.delay = number()?,
+                "delay" => {
+                    faults.delay = number()?;
+                    if faults.delay > MAX_DELAY {
+                        return Err(invalid());
+                    }
+                }
                 "loss" => faults.loss = probability()?,
                 "dup" => faults.dup = probability()?,
                 "reorder" => faults.reorder = probability()?,
@@ -120,7 +128,7 @@ impl Delays {
             self.lost += 1;
             return;
         }
-        let longest = self.faults.delay;
+        let longest = self.faults.delay.min(MAX_DELAY);
         let mut delay = self.rng.next_u64() % (longest + 1);
         if self.happens(self.faults.reorder) {
             delay += 3 * longest + 20;
@@ -158,8 +166,32 @@ mod tests {
             (3, 0.5, 0.0, 20)
         );
         assert_eq!("".parse::<Faults>().unwrap(), Faults::default());
-        for text in ["dup", "dup=2", "dup=-0.1", "dup=NaN", "late=1", "delay=1.5"] {
+        for text in [
+            "dup",
+            "dup=2",
+            "dup=-0.1",
+            "dup=NaN",
+            "late=1",
+            "delay=1.5",
+            "delay=3600001",
+            "delay=18446744073709551615",
+        ] {
             assert!(text.parse::<Faults>().is_err(), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_delay_is_longer_than_the_longest() {
+        let mut delays = Delays::new(Faults {
+            delay: u64::MAX,
+            reorder: 1.0,
+            ..Faults::default()
+        });
+        let latest = Instant::now() + Duration::from_millis(4 * MAX_DELAY + 21);
+        (0..100).for_each(|n| delays.put([n; 16], vec![n]));
+        while let Some(due) = delays.due() {
+            assert!(due <= latest + Duration::from_secs(60));
+            delays.take();
         }
     }
 

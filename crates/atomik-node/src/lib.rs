@@ -111,6 +111,8 @@ pub mod settings;
 mod state;
 mod stop;
 mod storage;
+#[cfg(test)]
+mod tests;
 pub mod text;
 mod watchers;
 

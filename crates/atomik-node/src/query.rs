@@ -23,6 +23,8 @@ enum QueryError {
     Faults(#[from] FaultsError),
     #[error("a peer is 32 hex digits, as `peers` prints it")]
     Peer,
+    #[error("limit = 0: ask for 1 to {MAX_PAGE} keys on a page")]
+    Limit,
     /// Changes and watches do not come here.
     #[error("not a query")]
     NotAQuery,
@@ -45,6 +47,7 @@ async fn try_answer(handle: &Handle, request: Request) -> Result<Json, QueryErro
             limit,
         } => {
             let prefix = parse_key(&prefix)?;
+            let limit = page_limit(limit)?;
             Ok(handle
                 .query(move |state| list(state, &prefix, from, limit))
                 .await?)
@@ -69,9 +72,12 @@ async fn try_answer(handle: &Handle, request: Request) -> Result<Json, QueryErro
             checkpoint,
             from,
             limit,
-        } => Ok(handle
-            .query(move |state| export(state, checkpoint, from, limit))
-            .await??),
+        } => {
+            let limit = page_limit(limit)?;
+            Ok(handle
+                .query(move |state| export(state, checkpoint, from, limit))
+                .await??)
+        }
         Request::Links { drop, faults } => {
             let peers: Option<Vec<_>> = drop.iter().map(|peer| parse_hex(peer)).collect();
             let peers = peers.ok_or(QueryError::Peer)?;
@@ -107,7 +113,6 @@ fn get(state: &NodeState, key: &[u8]) -> Json {
 }
 
 fn list(state: &NodeState, prefix: &[u8], from: usize, limit: usize) -> Json {
-    let limit = limit.min(MAX_PAGE);
     let states = state.replica.states();
     let keys = states.len();
     let entries = states
@@ -116,7 +121,7 @@ fn list(state: &NodeState, prefix: &[u8], from: usize, limit: usize) -> Json {
         .filter(|(key, _)| key.starts_with(prefix))
         .map(|(key, value)| entry(key, "value", value))
         .collect();
-    page(entries, from + limit, keys)
+    page(entries, from.saturating_add(limit), keys)
 }
 
 fn checkpoints(state: &NodeState) -> Json {
@@ -127,7 +132,6 @@ fn checkpoints(state: &NodeState) -> Json {
 
 /// The keys that changed since a checkpoint.
 fn export(state: &NodeState, checkpoint: u32, from: usize, limit: usize) -> Result<Json, OpError> {
-    let limit = limit.min(MAX_PAGE);
     let replica = &state.replica;
     let keys = replica.states().len();
     let mut checkpoints = replica.checkpoints().iter();
@@ -141,7 +145,15 @@ fn export(state: &NodeState, checkpoint: u32, from: usize, limit: usize) -> Resu
             entries.push(entry(key, "delta", &delta));
         }
     }
-    Ok(page(entries, from + limit, keys))
+    Ok(page(entries, from.saturating_add(limit), keys))
+}
+
+/// The keys to look at for a page. A page of none would name itself as the next one.
+fn page_limit(limit: usize) -> Result<usize, QueryError> {
+    match limit {
+        0 => Err(QueryError::Limit),
+        limit => Ok(limit.min(MAX_PAGE)),
+    }
 }
 
 /// A page of the keys, which ends before key number `next` of `keys`.
