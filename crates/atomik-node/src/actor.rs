@@ -125,7 +125,7 @@ impl Actor {
             let room_for_changes = room && self.waiting.len() < self.limits.waiting_changes;
             tokio::select! {
                 () = self.stop.wait() => return Ok(()),
-                committed = self.storage.committed() => self.committed(committed?)?,
+                committed = self.storage.committed() => self.committed(committed??)?,
                 Some(query) = self.queues.queries.recv() => {
                     query(&mut self.state);
                     // A query may have produced effects.
@@ -148,7 +148,7 @@ impl Actor {
         }
         while self.committing || self.state.replica.is_dirty() {
             self.flush_if_idle()?;
-            let committed = self.storage.committed().await?;
+            let committed = self.storage.committed().await??;
             self.committed(committed)?;
         }
         Ok(())
@@ -199,7 +199,6 @@ impl Actor {
     /// Acknowledges the changes of a committed batch.
     fn committed(&mut self, committed: Committed) -> Result<(), NodeError> {
         self.committing = false;
-        committed.result?;
         let counters = &mut self.state.counters;
         counters.commits += 1;
         counters.records += committed.records as u64;

@@ -13,18 +13,21 @@ enum Job {
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// The outcome of a commit.
+/// A batch that was committed.
 pub(crate) struct Committed {
     pub(crate) ticket: u64,
     pub(crate) records: usize,
     pub(crate) time: Duration,
-    pub(crate) result: Result<(), StoreError>,
 }
+
+/// The outcome of a commit, or the error of a sync between commits: after either failure nothing
+/// may be acknowledged any more.
+type Outcome = Result<Committed, StoreError>;
 
 /// The actor's handle of the storage thread.
 pub(crate) struct Storage {
     jobs: Sender<Job>,
-    committed: mpsc::UnboundedReceiver<Committed>,
+    committed: mpsc::UnboundedReceiver<Outcome>,
 }
 
 /// The storage thread ended, which only a panic can cause.
@@ -54,8 +57,8 @@ impl Storage {
             .map_err(|_| StorageGone)
     }
 
-    /// Waits for the next outcome of a commit. Cancel-safe.
-    pub(crate) async fn committed(&mut self) -> Result<Committed, StorageGone> {
+    /// Waits for the next outcome of a commit, or for a sync that fails. Cancel-safe.
+    pub(crate) async fn committed(&mut self) -> Result<Outcome, StorageGone> {
         self.committed.recv().await.ok_or(StorageGone)
     }
 
@@ -80,7 +83,7 @@ impl Storage {
 fn run(
     mut store: Box<dyn Store>,
     queue: &Receiver<Job>,
-    outcomes: &mpsc::UnboundedSender<Committed>,
+    outcomes: &mpsc::UnboundedSender<Outcome>,
     interval: Option<Duration>,
 ) {
     let mut unsynced = false;
@@ -99,15 +102,13 @@ fn run(
                         value: value.as_deref(),
                     })
                     .collect();
-                let result = store.commit(&writes);
-                unsynced = true;
-                let committed = Committed {
+                let outcome = store.commit(&writes).map(|()| Committed {
                     ticket,
                     records: records.len(),
                     time: began.elapsed(),
-                    result,
-                };
-                if outcomes.send(committed).is_err() {
+                });
+                unsynced = outcome.is_ok();
+                if outcomes.send(outcome).is_err() {
                     return;
                 }
             }
@@ -117,11 +118,12 @@ fn run(
                 return;
             }
             Err(RecvTimeoutError::Timeout) => {
-                // The next commit fails for the same reason, and that ends the node.
-                if let Err(error) = store.sync() {
-                    tracing::error!(%error, "cannot sync");
-                }
                 unsynced = false;
+                if let Err(error) = store.sync()
+                    && outcomes.send(Err(error)).is_err()
+                {
+                    return;
+                }
             }
             Err(RecvTimeoutError::Disconnected) => return,
         }

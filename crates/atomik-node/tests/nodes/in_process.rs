@@ -22,7 +22,9 @@ struct Gate(Arc<(Mutex<GateState>, Condvar)>);
 struct GateState {
     shut: bool,
     broken: bool,
+    sync_broken: bool,
     commits: usize,
+    failed_syncs: usize,
 }
 
 impl Gate {
@@ -63,6 +65,15 @@ impl Store for GatedStore {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
+        let mut state = self.gate.0.0.lock().unwrap();
+        if state.sync_broken {
+            state.failed_syncs += 1;
+            return Err(StoreError::Io {
+                path: "disk".into(),
+                source: std::io::Error::from_raw_os_error(5),
+            });
+        }
+        drop(state);
         self.store.sync()
     }
 
@@ -93,6 +104,7 @@ struct Lab {
     disk: MemoryDisk,
     gate: Gate,
     n: u8,
+    fsync: FsyncPolicy,
     limits: Limits,
     faults: Option<atomik_node::faults::Faults>,
 }
@@ -103,6 +115,7 @@ impl Lab {
             disk: MemoryDisk::new(),
             gate: Gate::default(),
             n,
+            fsync: FsyncPolicy::Always,
             limits: Limits::default(),
             faults: None,
         }
@@ -110,7 +123,7 @@ impl Lab {
 
     fn start(&self, network: Option<&ChannelNetwork>) -> (Node, PeerId) {
         let store = GatedStore {
-            store: Box::new(self.disk.open(FsyncPolicy::Always).unwrap()),
+            store: Box::new(self.disk.open(self.fsync).unwrap()),
             gate: self.gate.clone(),
         };
         let replica = load(config(self.n), &store).unwrap();
@@ -122,7 +135,7 @@ impl Lab {
         let parts = Parts {
             replica,
             store: Box::new(store),
-            fsync: FsyncPolicy::Always,
+            fsync: self.fsync,
             link: Link::new(engine, self.faults),
             limits: self.limits,
             sync_interval: Duration::from_millis(20),
@@ -307,6 +320,25 @@ async fn stopping_completes_submitted_changes_and_loses_nothing() {
     for n in 0..200_u64 {
         assert_eq!(replica.state(&n.to_le_bytes()), Value::from(n + 1));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_a_sync_between_commits_fails_nothing_more_is_acknowledged_and_the_node_ends() {
+    let mut lab = Lab::new(0);
+    lab.fsync = FsyncPolicy::Interval(1);
+    lab.gate.set(|gate| gate.sync_broken = true);
+    let (node, _) = lab.start(None);
+    let handle = node.handle();
+    handle.change(accum("x", 1)).await.unwrap();
+    let failed = async || lab.gate.0.0.lock().unwrap().failed_syncs > 0;
+    until("a sync that failed", failed).await;
+    // The commit itself would succeed.
+    let refused = handle.change(accum("x", 2)).await;
+    assert!(
+        matches!(refused, Err(Refused::Storage { .. } | Refused::Stopping)),
+        "{refused:?}"
+    );
+    assert!(matches!(node.stop().await, Err(NodeError::Store(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
