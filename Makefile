@@ -57,8 +57,8 @@ MDBOOK = 0.5.4
 # output.
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
-    test-engines test-optional node demo-cluster soak mutants-replica atomik-eval eval-data eval \
-    eval-scale eval-example bench lint doc package book hdl ci clean distclean
+    test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
+    eval eval-scale eval-example bench lint doc package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -115,6 +115,9 @@ soak: ## run a million simulated fault schedules on replicas; ten minutes
 
 mutants-replica: ## plant bugs in the replica, which simulation must find; ten minutes
 	$(CARGO) run --quiet -p atomik-replica-sim --example mutants
+
+fuzz: ## fuzz whatever reads bytes, guided by coverage; an hour for each target
+	@sh scripts/fuzz.sh
 
 node: ## build atomik-node, which `atomik node` runs; many minutes the first time
 	$(CARGO) build --release -p atomik-node

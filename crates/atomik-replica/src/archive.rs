@@ -1,7 +1,12 @@
 //! The signed evidence that entries rest on.
 
+use std::collections::HashMap;
+
 use crate::frame::Evidence;
 use crate::secrets::Secrets;
+
+/// Stored evidence is moved together if more than this many times as many places would be empty.
+const SPARSE: usize = 64;
 
 /// Evidence, and which of its leaves entries refer to.
 #[derive(Clone, Debug, Hash)]
@@ -71,15 +76,30 @@ impl Archive {
         at
     }
 
-    /// Puts stored evidence back in its place; no entry refers to it yet.
-    pub(crate) fn restore(&mut self, at: u32, evidence: Evidence) {
-        let place = at as usize;
-        if self.held.len() <= place {
-            let first = self.held.len() as u32;
-            self.free.extend(first..at);
-            self.held.resize_with(place + 1, || None);
+    /// Puts stored evidence back in its places; no entry refers to it yet. If most places up to the
+    /// last would be empty, the evidence moves to the first places, so that memory is bounded by
+    /// the records and not by a number in them. Returns where it was and where it is now, or
+    /// nothing if nothing moved.
+    pub(crate) fn restore(&mut self, mut stored: Vec<(u32, Evidence)>) -> HashMap<u32, u32> {
+        stored.sort_unstable_by_key(|(at, _)| *at);
+        let length = stored.last().map_or(0, |(at, _)| *at as usize + 1);
+        let mut moved = HashMap::new();
+        if length > SPARSE * stored.len() + SPARSE {
+            for ((at, _), place) in stored.iter_mut().zip(0..) {
+                self.unstored.extend([*at, place]);
+                moved.insert(*at, place);
+                *at = place;
+            }
         }
-        self.held[place] = Some(Held::new(evidence));
+        for (at, evidence) in stored {
+            let first = self.held.len() as u32;
+            if first <= at {
+                self.free.extend(first..at);
+                self.held.resize_with(at as usize + 1, || None);
+            }
+            self.held[at as usize] = Some(Held::new(evidence));
+        }
+        moved
     }
 
     pub(crate) fn get(&self, at: u32) -> Option<&Evidence> {
@@ -186,12 +206,23 @@ mod tests {
     #[test]
     fn restored_evidence_is_idle_until_an_entry_refers_to_it() {
         let mut archive = Archive::default();
-        archive.restore(2, evidence(3));
+        assert!(archive.restore(vec![(2, evidence(3))]).is_empty());
         assert_eq!(archive.idle(), Some(2));
         assert!(!archive.refer(2, 3) && !archive.refer(1, 0) && !archive.refer(9, 0));
         assert!(archive.refer(2, 0));
         assert_eq!(archive.idle(), None);
         assert!(archive.take_unstored().is_empty());
         assert_eq!([1, 0, 3], [(); 3].map(|()| archive.hold(evidence(1))));
+    }
+
+    #[test]
+    fn a_place_far_beyond_the_number_of_records_takes_no_memory() {
+        let mut archive = Archive::default();
+        let moved = archive.restore(vec![(u32::MAX - 1, evidence(2)), (5, evidence(3))]);
+        assert_eq!(moved, HashMap::from([(5, 0), (u32::MAX - 1, 1)]));
+        assert_eq!(archive.held.len(), 2);
+        assert!(archive.refer(0, 2) && archive.refer(1, 1));
+        assert_eq!(archive.take_unstored(), [0, 1, 5, u32::MAX - 1]);
+        assert!(archive.get(5).is_none());
     }
 }

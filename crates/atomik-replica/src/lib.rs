@@ -76,8 +76,8 @@ mod event;
 mod excerpts;
 mod exchange;
 mod frame;
-#[cfg(test)]
-mod fuzz;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keyspace;
 mod ledger;
 mod memory;

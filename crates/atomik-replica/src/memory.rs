@@ -1,5 +1,7 @@
 //! What a replica remembers across restarts, and its records in storage.
 
+use std::collections::HashMap;
+
 use crate::batches::Batches;
 use crate::checkpoints::Checkpoints;
 use crate::codec::{Encode, Malformed, Reader};
@@ -151,7 +153,9 @@ impl Memory {
         }
         let own = found.own;
         memory.read_origins(found.origins)?;
-        memory.read_slots(found.slots, secrets)?;
+        let archive = &mut memory.keyspace.table.archive;
+        let moved = archive.restore(found.evidence);
+        memory.read_slots(found.slots, &moved, secrets)?;
         memory.read_batches(found.batches)?;
         // Evidence is deleted together with its last reference, so none is idle.
         if let Some(place) = memory.keyspace.table.archive.idle() {
@@ -186,9 +190,9 @@ impl Memory {
                 return Ok(());
             }
             Some((b'e', place)) => {
-                let evidence = read_evidence(reader)?;
-                let archive = &mut self.keyspace.table.archive;
-                archive.restore(place_in(place)?, evidence);
+                found
+                    .evidence
+                    .push((place_in(place)?, read_evidence(reader)?));
             }
             Some((b'k', name)) => {
                 let at = reader.varint()?;
@@ -254,6 +258,7 @@ impl Memory {
     fn read_slots(
         &mut self,
         mut records: Vec<(u64, Vec<u8>, Vec<u8>)>,
+        moved: &HashMap<u32, u32>,
         secrets: &Secrets,
     ) -> Result<(), OpenError> {
         records.sort_unstable();
@@ -263,15 +268,30 @@ impl Memory {
                 .filter(|&at| self.keyspace.table.slot_of(&name) == at);
             let read = at
                 .ok_or(Malformed)
-                .and_then(|at| self.read_slot(at, &value, secrets));
+                .and_then(|at| self.read_slot(at, &value, moved, secrets));
             read.map_err(|Malformed| damaged(&[b"k", &name[..]].concat()))?;
         }
+        let table = &mut self.keyspace.table;
         // The slots were created just now, but they are stored.
-        self.keyspace.table.take_unstored();
+        table.take_unstored();
+        for at in 0..table.slots.len() as u32 {
+            let mut evidence = table.slot(at).entries.iter().map(|entry| entry.evidence);
+            if !moved.is_empty() && evidence.any(|place| place != OURS) {
+                table.touch(at);
+            }
+        }
         Ok(())
     }
 
-    fn read_slot(&mut self, at: u32, value: &[u8], secrets: &Secrets) -> Result<(), Malformed> {
+    /// Reads the slot `at`. `moved` says where evidence is that is not in the place where it was
+    /// stored.
+    fn read_slot(
+        &mut self,
+        at: u32,
+        value: &[u8],
+        moved: &HashMap<u32, u32>,
+        secrets: &Secrets,
+    ) -> Result<(), Malformed> {
         let reader = &mut Reader::new(value);
         let table = &mut self.keyspace.table;
         let words = table.words;
@@ -287,6 +307,11 @@ impl Memory {
         while !reader.is_empty() {
             let origin = reader.u32()?;
             let evidence = reader.u32()?.checked_sub(1).unwrap_or(OURS);
+            let evidence = match moved.get(&evidence) {
+                Some(place) => *place,
+                None if moved.is_empty() || evidence == OURS => evidence,
+                None => return Err(Malformed),
+            };
             let leaf = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
             let (_, change) = Change::decode(reader, words)?;
             if origin as usize >= self.origins.len() {
@@ -335,6 +360,7 @@ impl Memory {
 struct Found {
     own: Option<u32>,
     origins: Vec<(u32, Vec<u8>)>,
+    evidence: Vec<(u32, Evidence)>,
     slots: Vec<(u64, Vec<u8>, Vec<u8>)>,
     batches: Vec<(u64, Vec<u8>)>,
 }

@@ -52,8 +52,13 @@ impl MessageKind {
 
 /// Makes a message.
 pub(crate) fn seal(secrets: &Secrets, kind: MessageKind, body: &[u8]) -> Vec<u8> {
+    authentic(secrets, kind as u8, body)
+}
+
+/// Makes a message of any kind, known or not.
+pub(crate) fn authentic(secrets: &Secrets, kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(body.len() + OVERHEAD);
-    message.extend_from_slice(&[WIRE, kind as u8]);
+    message.extend_from_slice(&[WIRE, kind]);
     message.extend_from_slice(body);
     let code = secrets.authenticate(&message);
     message.extend_from_slice(&code);

@@ -810,14 +810,6 @@ impl Replica {
             (!delta.is_zero()).then_some((&**key, delta))
         }))
     }
-
-    /// The ids of all entries in the table.
-    #[cfg(test)]
-    pub(crate) fn ids(&self) -> Vec<u64> {
-        let slots = self.memory.keyspace.table.slots.values();
-        let entries = slots.flat_map(|slot| &slot.entries);
-        entries.map(|entry| entry.published.id()).collect()
-    }
 }
 
 /// Covers everything that later behaviour can depend on, but neither counters nor the

@@ -1,0 +1,106 @@
+//! The records of a replica, as a damaged or forged store may hold them.
+
+use std::sync::OnceLock;
+
+use atomik_replica::{Config, Effect, Event, LocalOp, Replica, Trust};
+
+use crate::target::Target;
+
+/// Records, each as the length of its key in one byte, the length of its value in two
+/// (little-endian), key and value.
+pub(crate) const RECORDS: Target = Target {
+    name: "records",
+    about: "the records of a store, as a replica reads them",
+    run,
+    seeds,
+};
+
+type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn config() -> Config {
+    let trust = Trust::Unsigned {
+        key: [1; 32],
+        allowed: vec![[1; 32], [2; 32]],
+    };
+    Config::new("fuzz", 1, [5; 32], trust, [7; 16])
+}
+
+/// The records of a replica with keys, a batch to undo, a checkpoint and its own retirement.
+fn records() -> Option<Records> {
+    let mut replica = Replica::open(config(), []).ok()?;
+    let mut effects = Vec::new();
+    for key in [&b"a"[..], b"b", b"a"] {
+        let op = LocalOp::accum(key, 3.into());
+        replica.step(Event::Op(&op), &mut effects).ok()?;
+    }
+    replica.step(Event::Checkpoint("then"), &mut effects).ok()?;
+    replica.step(Event::Retire, &mut effects).ok()?;
+    replica.step(Event::Flush, &mut effects).ok()?;
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Persist { records, .. } => Some(
+            records
+                .into_iter()
+                .filter_map(|(key, value)| Some((key, value?)))
+                .collect(),
+        ),
+        _ => None,
+    })
+}
+
+fn encode(records: &Records) -> Vec<u8> {
+    let mut input = Vec::new();
+    for (key, value) in records {
+        input.push(key.len() as u8);
+        input.extend_from_slice(&(value.len() as u16).to_le_bytes());
+        input.extend_from_slice(key);
+        input.extend_from_slice(value);
+    }
+    input
+}
+
+fn decode(mut input: &[u8]) -> Records {
+    let mut records = Records::new();
+    while let [key, low, high, rest @ ..] = input {
+        let (key, rest) = rest.split_at(usize::from(*key).min(rest.len()));
+        let value = usize::from(u16::from_le_bytes([*low, *high]));
+        let (value, rest) = rest.split_at(value.min(rest.len()));
+        records.push((key.to_vec(), value.to_vec()));
+        input = rest;
+    }
+    records
+}
+
+/// All records of a store, without some of them, and each alone.
+fn seeds() -> Vec<Vec<u8>> {
+    let records = records().unwrap_or_default();
+    let mut seeds = vec![encode(&records)];
+    for at in 0..records.len() {
+        let mut without = records.clone();
+        let alone = without.remove(at);
+        seeds.push(encode(&without));
+        seeds.push(encode(&vec![alone]));
+    }
+    seeds
+}
+
+/// The replica opens and works, or names what is damaged. The intact store of the first seed opens.
+fn run(input: &[u8]) {
+    static INTACT: OnceLock<Vec<u8>> = OnceLock::new();
+    let intact = INTACT.get_or_init(|| encode(&records().unwrap_or_default()));
+    let opened = Replica::open(config(), decode(input));
+    assert!(
+        input != intact.as_slice() || opened.is_ok(),
+        "an intact store was refused: {opened:?}"
+    );
+    let Ok(mut replica) = opened else { return };
+    let mut effects = Vec::new();
+    let op = LocalOp::accum(b"a", 1.into());
+    let before = replica.state(b"a");
+    if replica.step(Event::Op(&op), &mut effects).is_ok() {
+        assert_eq!(replica.state(b"a"), before.xor(&1.into()));
+    }
+    for event in [Event::Flush, Event::Tick, Event::PeerUp([1; 16])] {
+        let refused = replica.step(event, &mut effects).err();
+        assert_eq!(refused, None);
+    }
+}
