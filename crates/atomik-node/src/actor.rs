@@ -236,6 +236,13 @@ impl Actor {
     }
 
     fn apply(&mut self, Request { change, answer }: Request) -> Result<(), NodeError> {
+        if let Some(origin) = self.state.stopped
+            && matches!(change, Change::Batch(_) | Change::Undo(_) | Change::Retire)
+        {
+            self.state.counters.changes_refused += 1;
+            drop(answer.send(Err(Refused::Stopped { origin })));
+            return Ok(());
+        }
         let replica = &mut self.state.replica;
         let effects = &mut self.effects;
         let outcome = match &change {

@@ -1,4 +1,4 @@
-use atomik_replica::{Action, OpError, Response, Value};
+use atomik_replica::{Action, OpError, OriginId, Response, Value};
 use thiserror::Error;
 
 /// An operation on a key.
@@ -41,6 +41,17 @@ pub enum Refused {
     /// The replica refused it. Nothing has changed.
     #[error(transparent)]
     Op(#[from] OpError),
+    /// Peers know more of the node's origin than the node does, for the second time in this run. It
+    /// accepts no more changes. Nothing has changed.
+    #[error(
+        "this node accepts no more changes: peers have changes of its origin {origin} that it \
+         lacks, so a copy of it is running, or its data folder was restored from an older copy; \
+         make sure that no copy is running, then restart it with --new-identity"
+    )]
+    Stopped {
+        /// The origin.
+        origin: OriginId,
+    },
     /// The node is stopping, or has stopped. The change may or may not be durable.
     #[error("the node is stopping: ask again when it is back")]
     Stopping,

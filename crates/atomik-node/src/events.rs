@@ -7,6 +7,7 @@ use atomik_net::{PeerId, hex};
 use atomik_replica::{Notice, Overlap, Refusal, View};
 use serde_json::{Value as Json, json};
 
+use crate::change::Refused;
 use crate::text::key_text;
 
 /// Number of events kept for the status.
@@ -34,11 +35,11 @@ struct Gate {
 }
 
 impl Events {
-    /// Records a notice. Returns the event for the watchers, or `None` if the notice is not an
-    /// event.
-    pub(crate) fn record(&mut self, notice: &Notice, view: View) -> Option<Json> {
-        let event = event(notice, view)?;
-        let kind = kind(notice);
+    /// Records a notice. Returns the event for the watchers.
+    pub(crate) fn record(&mut self, notice: &Notice, view: View) -> Json {
+        let (kind, mut event) = event(notice, view);
+        event["event"] = kind.into();
+        event["time"] = now().into();
         *self.counts.entry(kind).or_default() += 1;
         let mut gate = kind;
         if let Notice::Refused { reason, .. } = notice {
@@ -50,7 +51,7 @@ impl Events {
             self.latest.pop_front();
         }
         self.latest.push_back(event.clone());
-        Some(event)
+        event
     }
 
     fn log(&mut self, gate: &'static str, event: &Json) {
@@ -71,6 +72,7 @@ impl Events {
         let text = event["text"].as_str().unwrap_or_default();
         match event["event"].as_str() {
             Some("folded" | "base_adopted") => tracing::info!(event = gate, held_back, "{text}"),
+            Some("stopped") => tracing::error!(event = gate, held_back, "{text}"),
             _ => tracing::warn!(event = gate, held_back, "{text}"),
         }
     }
@@ -81,22 +83,8 @@ impl Events {
     }
 }
 
-fn kind(notice: &Notice) -> &'static str {
-    match notice {
-        Notice::Changed { .. } => "changed",
-        Notice::Overlap(_) => "overlap",
-        Notice::SecondWriter { .. } => "second_writer",
-        Notice::Refused { .. } => "refused",
-        Notice::MemoryLost { .. } => "memory_lost",
-        Notice::Folded(_) => "folded",
-        Notice::BaseAdopted { .. } => "base_adopted",
-        Notice::BaseDiverged { .. } => "base_diverged",
-        Notice::InSync { .. } => "in_sync",
-        _ => "other",
-    }
-}
-
 /// The reason of a refusal, as a metrics label.
+#[warn(clippy::wildcard_enum_match_arm)]
 fn reason_name(reason: &Refusal) -> &'static str {
     match reason {
         Refusal::NotAMember => "not_a_member",
@@ -119,29 +107,44 @@ pub(crate) fn now() -> f64 {
     (since.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
-/// The event that a notice stands for, if any.
-fn event(notice: &Notice, view: View) -> Option<Json> {
-    let mut event = match notice {
-        Notice::Overlap(overlap) => overlap_event(overlap, view),
+/// The kind and the fields of the event that a notice stands for. Every notice is one: what this
+/// version does not know is shown as it is.
+#[warn(clippy::wildcard_enum_match_arm)]
+fn event(notice: &Notice, view: View) -> (&'static str, Json) {
+    match notice {
+        Notice::Overlap(overlap) => ("overlap", overlap_event(overlap, view)),
         Notice::SecondWriter {
             key,
             origins: [a, b],
         } => {
             let key = key_text(key);
             let text = format!("cell {key} has two writers, {a} and {b}: give it a single writer");
-            json!({"key": key, "origins": [a.to_string(), b.to_string()], "text": text})
+            let origins = [a.to_string(), b.to_string()];
+            let event = json!({"key": key, "origins": origins, "text": text});
+            ("second_writer", event)
         }
-        Notice::Refused { from, reason } => refusal_event(from, reason),
+        Notice::Refused { from, reason } => ("refused", refusal_event(from, reason)),
         Notice::MemoryLost { old, new } => {
             let text = format!(
                 "peers have changes of origin {old} that are missing from the data folder: it was \
                  restored from an older copy, or is in use twice; continuing as origin {new}"
             );
-            json!({"old": old.to_string(), "new": new.to_string(), "text": text})
+            let event = json!({"old": old.to_string(), "new": new.to_string(), "text": text});
+            ("memory_lost", event)
+        }
+        &Notice::Stopped { origin } => {
+            let text = Refused::Stopped { origin }.to_string();
+            (
+                "stopped",
+                json!({"origin": origin.to_string(), "text": text}),
+            )
         }
         Notice::Folded(origin) => {
             let text = format!("origin {origin} has left and is now part of the base");
-            json!({"origin": origin.to_string(), "text": text})
+            (
+                "folded",
+                json!({"origin": origin.to_string(), "text": text}),
+            )
         }
         Notice::BaseAdopted { from, origins } => {
             let origins: Vec<String> = origins.iter().map(ToString::to_string).collect();
@@ -150,7 +153,8 @@ fn event(notice: &Notice, view: View) -> Option<Json> {
                 "adopted the base of peer {from}, which contains the changes of {}",
                 origins.join(", ")
             );
-            json!({"from": from, "origins": origins, "text": text})
+            let event = json!({"from": from, "origins": origins, "text": text});
+            ("base_adopted", event)
         }
         Notice::BaseDiverged { from } => {
             let from = hex(from);
@@ -158,13 +162,17 @@ fn event(notice: &Notice, view: View) -> Option<Json> {
                 "peer {from} has a different base of the same origins: \
                  one of the two is corrupt, compare with a third"
             );
-            json!({"from": from, "text": text})
+            ("base_diverged", json!({"from": from, "text": text}))
         }
-        _ => return None,
-    };
-    event["event"] = kind(notice).into();
-    event["time"] = now().into();
-    Some(event)
+        Notice::Changed { .. } => ("changed", other_event(notice)),
+        Notice::InSync { .. } => ("in_sync", other_event(notice)),
+        _ => ("other", other_event(notice)),
+    }
+}
+
+/// An event that shows a notice as it is.
+fn other_event(notice: &Notice) -> Json {
+    json!({"text": format!("{notice:?}")})
 }
 
 fn overlap_event(overlap: &Overlap, view: View) -> Json {
@@ -222,17 +230,8 @@ mod tests {
         for n in 0..250_u32 {
             let from = [n as u8; 16];
             let reason = Refusal::NotAMember;
-            assert!(
-                events
-                    .record(&Notice::Refused { from, reason }, View::Raw)
-                    .is_some()
-            );
+            events.record(&Notice::Refused { from, reason }, View::Raw);
         }
-        assert!(
-            events
-                .record(&Notice::InSync { from: [0; 16] }, View::Raw)
-                .is_none()
-        );
         events.record(&Notice::Folded(OriginId([7; 16])), View::Raw);
         assert_eq!(events.latest().len(), KEPT);
         assert_eq!(events.latest()[KEPT - 1]["event"], "folded");

@@ -44,20 +44,25 @@ pub(crate) async fn serve(listener: TcpListener, handle: Handle, stop: StopSigna
     }
 }
 
-/// 200 if the node answers, even without peers: an isolated node still serves. Otherwise 503.
+/// 200 if the node answers, even without peers: an isolated node still serves. 503 if it does not
+/// answer, or accepts no more changes.
 async fn health(State(handle): State<Handle>) -> Response {
     let health = handle.query(|state| {
-        json!({
+        if let Some(reason) = state.stopped_text() {
+            return Err(reason);
+        }
+        Ok(json!({
             "serving": true,
             "origin": state.replica.origin().to_string(),
             "peers": state.peers.list.len(),
             "in_sync": state.peers.in_sync(),
             "unflushed": state.replica.unflushed(),
             "engine_open": state.link.is_open(),
-        })
+        }))
     });
     match timeout(PATIENCE, health).await {
-        Ok(Ok(health)) => (StatusCode::OK, axum::Json(health)).into_response(),
+        Ok(Ok(Ok(health))) => (StatusCode::OK, axum::Json(health)).into_response(),
+        Ok(Ok(Err(reason))) => not_serving(&reason),
         Ok(Err(error)) => not_serving(&error.to_string()),
         Err(_) => not_serving("the node does not answer"),
     }

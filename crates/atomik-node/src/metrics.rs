@@ -129,7 +129,7 @@ const STORAGE: [Metric<NodeCounters>; 2] = [
     }),
 ];
 
-const GAUGES: [Metric<NodeState>; 7] = [
+const GAUGES: [Metric<NodeState>; 8] = [
     ("keys", "Keys that have ever been changed", |state| {
         state.replica.states().len() as u64
     }),
@@ -157,6 +157,11 @@ const GAUGES: [Metric<NodeState>; 7] = [
     ("engine_open", "1 while the engine is open", |state| {
         u64::from(state.link.is_open())
     }),
+    (
+        "stopped",
+        "1 if the node accepts no more changes until it is restarted",
+        |state| u64::from(state.stopped.is_some()),
+    ),
 ];
 
 /// Formats all metrics.

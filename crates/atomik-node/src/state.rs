@@ -2,11 +2,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use atomik_net::{PeerId, hex};
-use atomik_replica::{Notice, PublicKey, Replica};
+use atomik_replica::{Notice, OriginId, Overlap, PublicKey, Replica};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
+use crate::change::Refused;
 use crate::events::{Events, now};
 use crate::link::Link;
 use crate::peers::{PeerState, Peers};
@@ -33,6 +34,8 @@ pub(crate) struct NodeState {
     pub(crate) own_frame: u64,
     /// Changes that wait for their acknowledgement.
     pub(crate) waiting: usize,
+    /// The origin under which the replica accepts no more changes ([`Notice::Stopped`]).
+    pub(crate) stopped: Option<OriginId>,
     /// The members' names by public key.
     names: BTreeMap<PublicKey, String>,
     watchers: Watchers,
@@ -61,6 +64,7 @@ impl NodeState {
             },
             own_frame: 0,
             waiting: 0,
+            stopped: None,
             names,
             watchers: Watchers::default(),
             started: Instant::now(),
@@ -79,6 +83,7 @@ impl NodeState {
             "view": format!("{:?}", config.view).to_lowercase(),
             "uptime_s": self.started.elapsed().as_secs(),
             "engine_open": self.link.is_open(),
+            "stopped": self.stopped_text(),
             "keys": self.replica.states().len(),
             "entries": entries,
             "digest": format!("{digest:032x}"),
@@ -107,6 +112,12 @@ impl NodeState {
             status["states"] = self.states_hash().into();
         }
         status
+    }
+
+    /// Why the node accepts no more changes and what to do, if that is so.
+    pub(crate) fn stopped_text(&self) -> Option<String> {
+        let origin = self.stopped?;
+        Some(Refused::Stopped { origin }.to_string())
     }
 
     fn origins_report(&self) -> Vec<Json> {
@@ -181,8 +192,9 @@ impl NodeState {
     }
 
     /// Passes a notice of the replica to the watchers, the events and the peers.
+    #[warn(clippy::wildcard_enum_match_arm)]
     pub(crate) fn notice(&mut self, notice: Notice) {
-        match &notice {
+        let key = match &notice {
             Notice::Changed {
                 key,
                 state,
@@ -201,22 +213,26 @@ impl NodeState {
                 self.watchers.send(&line, |watcher| {
                     subscriptions.contains(&watcher.subscription)
                 });
+                return;
             }
-            Notice::InSync { from } => self.peers.agreed(from),
-            _ => {
-                let view = self.replica.config().view;
-                let Some(line) = self.events.record(&notice, view) else {
-                    return;
-                };
-                let key = match notice {
-                    Notice::Overlap(overlap) => Some(overlap.key),
-                    Notice::SecondWriter { key, .. } => Some(key),
-                    _ => None,
-                };
-                // Events about no key go to all watchers.
-                let wants = |prefix: &[u8]| key.as_ref().is_none_or(|key| key.starts_with(prefix));
-                self.watchers.send(&line, |watcher| wants(&watcher.prefix));
+            Notice::InSync { from } => return self.peers.agreed(from),
+            // The replica repeats it with every message that it cannot take.
+            Notice::Stopped { .. } if self.stopped.is_some() => return,
+            Notice::Stopped { origin } => {
+                self.stopped = Some(*origin);
+                None
             }
-        }
+            Notice::Overlap(Overlap { key, .. }) | Notice::SecondWriter { key, .. } => Some(key),
+            Notice::Refused { .. }
+            | Notice::MemoryLost { .. }
+            | Notice::Folded(_)
+            | Notice::BaseAdopted { .. }
+            | Notice::BaseDiverged { .. } => None,
+            _ => None,
+        };
+        let line = self.events.record(&notice, self.replica.config().view);
+        // Events about no key go to all watchers.
+        let wants = |prefix: &[u8]| key.is_none_or(|key| key.starts_with(prefix));
+        self.watchers.send(&line, |watcher| wants(&watcher.prefix));
     }
 }

@@ -8,41 +8,56 @@
 )]
 
 mod requests;
+mod stopped;
 
 use std::time::Duration;
 
+use atomik_net::channel::ChannelNetwork;
 use atomik_replica::{Config, Trust};
 use atomik_store::{FsyncPolicy, MemoryDisk};
 use serde_json::Value as Json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::connection::Connection;
 use crate::node::{Node, Parts, load};
 use crate::settings::Limits;
 use crate::{AnyEngine, Link};
 
+/// Timeout against hanging tests, far longer than anything takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// A node without peers, on a store in memory.
 fn node() -> Node {
+    member(0, None)
+}
+
+/// A member of a keyspace, on a store in memory. Its origin depends on `n` alone.
+fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
     let trust = Trust::Unsigned {
-        key: [1; 32],
-        allowed: vec![[1; 32]].into_iter().collect(),
+        key: [n; 32],
+        allowed: (0..4).map(|n| [n; 32]).collect(),
     };
     let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
-    let config = Config::new("test", 1, [9; 32], trust, [7; 16]);
+    let config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
+    let replica = load(config, &store).unwrap();
+    let engine = match network {
+        Some(network) => AnyEngine::Channel(network.join(replica.origin().0).unwrap()),
+        None => AnyEngine::Alone,
+    };
     Node::start(Parts {
-        replica: load(config, &store).unwrap(),
+        replica,
         store: Box::new(store),
         fsync: FsyncPolicy::Always,
-        link: Link::new(AnyEngine::Alone, None),
+        link: Link::new(engine, None),
         limits: Limits::default(),
-        sync_interval: Duration::from_secs(1),
+        sync_interval: Duration::from_millis(20),
         names: Default::default(),
     })
     .unwrap()
 }
 
-/// Sends `text` on a control connection of its own and returns the answers.
-async fn ask(node: &Node, text: &[u8]) -> Vec<Json> {
+/// A control connection to `node`.
+fn connect(node: &Node) -> DuplexStream {
     let (client, server) = tokio::io::duplex(1 << 16);
     let (input, output) = tokio::io::split(server);
     let connection = Connection {
@@ -50,15 +65,20 @@ async fn ask(node: &Node, text: &[u8]) -> Vec<Json> {
         words: 1,
         stop: node.stop_signal(),
     };
-    let served = connection.run(Box::new(input), Box::new(output));
-    let (mut read, mut write) = tokio::io::split(client);
+    tokio::spawn(connection.run(Box::new(input), Box::new(output)));
+    client
+}
+
+/// Sends `text` on a control connection of its own and returns the answers.
+async fn ask(node: &Node, text: &[u8]) -> Vec<Json> {
+    let (mut read, mut write) = tokio::io::split(connect(node));
     let send = async {
         // The node may have closed the connection.
         let _ = write.write_all(text).await;
         let _ = write.shutdown().await;
     };
     let mut answers = String::new();
-    let (received, (), ()) = tokio::join!(read.read_to_string(&mut answers), send, served);
+    let (received, ()) = tokio::join!(read.read_to_string(&mut answers), send);
     received.unwrap();
     answers
         .lines()
