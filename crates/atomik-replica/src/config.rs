@@ -2,7 +2,7 @@
 
 use crate::error::ConfigError;
 use crate::operation::View;
-use crate::origin::{Incarnation, Trust};
+use crate::origin::{Incarnation, PublicKey, Trust};
 use crate::sketch::Sketch;
 use crate::value::MAX_WORDS;
 
@@ -19,8 +19,10 @@ pub struct Config {
     /// has the secret but no key on the member list can read and waste bandwidth, but cannot change
     /// anything.
     pub secret: [u8; 32],
-    /// This replica's key and the members whose changes it accepts.
+    /// This replica's key and the members on roster 0.
     pub trust: Trust,
+    /// The key that signs [`Roster`](crate::Roster)s. Without one no roster above 0 is accepted.
+    pub administrator: Option<PublicKey>,
     /// 128 random bits, drawn anew at every start. They are used if the replica has no memory or
     /// finds that it lost some.
     pub incarnation: Incarnation,
@@ -66,6 +68,7 @@ impl Config {
             view: View::Raw,
             secret,
             trust,
+            administrator: None,
             incarnation,
             kept_memory: true,
             undo_batches: 4096,
@@ -96,7 +99,9 @@ impl Config {
         if self.sync_ticks == 0 {
             return Err(ConfigError::SyncTicks);
         }
-        if !self.trust.allowed().contains(&self.trust.key()) {
+        // With an administrator, a roster may list it.
+        let founder = self.trust.allowed().contains(&self.trust.key());
+        if !founder && self.administrator.is_none() {
             return Err(ConfigError::NotAMember);
         }
         Ok(())

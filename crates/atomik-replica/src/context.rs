@@ -7,13 +7,15 @@ use crate::message::{MessageKind, OVERHEAD, seal};
 use crate::notice::{Notice, Refusal};
 use crate::origin::OriginId;
 use crate::peers::PeerId;
+use crate::roster::Roster;
 use crate::secrets::Secrets;
 
-/// Configuration and secrets to read, counters to advance, and the effects of the current event, in
-/// order.
+/// Configuration, secrets and roster to read, counters to advance, and the effects of the current
+/// event, in order.
 pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) secrets: &'a Secrets,
+    pub(crate) roster: &'a Roster,
     pub(crate) counters: &'a mut Counters,
     pub(crate) effects: &'a mut Vec<Effect>,
 }

@@ -49,6 +49,15 @@ pub enum OpError {
     /// There is no such checkpoint.
     #[error("there is no checkpoint {0}: list the checkpoints to see their numbers")]
     NoCheckpoint(u32),
+    /// The replica's key is not, or no longer, on the roster.
+    #[error(
+        "this replica's key is not on the list of members (roster {roster}): ask the administrator \
+         to add it, or use another member"
+    )]
+    Removed {
+        /// The number of the newest roster known here.
+        roster: u64,
+    },
     /// The replica has retired ([`Event::Retire`](crate::Event::Retire)) or was stopped
     /// ([`Notice::Stopped`](crate::Notice::Stopped)).
     #[error("this replica has retired: restart it to continue as a new origin")]

@@ -178,6 +178,7 @@ mod tests {
         let mut config = Config::new("test", 1, [2; 32], trust, [3; 16]);
         config.message_bytes = 16_384;
         test(&Context {
+            roster: &crate::roster::Roster::founders(&config.trust),
             secrets: &Secrets::new(&config.secret, &config.keyspace, config.words),
             config: &config,
             counters: &mut Counters::default(),

@@ -14,6 +14,7 @@
 //! | [`Effect`], [`Outcome`] | its outputs and its answers to local operations |
 //! | [`Notice`], [`Overlap`], [`Refusal`] | its reports |
 //! | [`Value`], [`OriginId`], [`Author`] | states and deltas; their writers |
+//! | [`Roster`], [`Listed`] | the signed list of members |
 //! | [`OpError`], [`OpenError`], [`ConfigError`] | refused operations and configurations |
 //!
 //! Inside, [`Replica`] only decides which part handles an event. The parts, each in a file of its
@@ -22,6 +23,7 @@
 //! | part | what it owns |
 //! |---|---|
 //! | `keyspace`: `table`, `checkpoints`, `subscriptions` | the keys with their states and entries; digest and evidence |
+//! | `roster`, `membership` | the list of members; the one in force |
 //! | `origins`, `ledger`, `base` | the known origins; retirements and attestations; folded origins |
 //! | `publication`, `batches` | changes on their way to storage and peers; own batches for undo |
 //! | `peers`, `exchange` | the reachable peers; comparison with them |
@@ -80,6 +82,7 @@ mod frame;
 pub mod fuzzing;
 mod keyspace;
 mod ledger;
+mod membership;
 mod memory;
 mod merge;
 mod message;
@@ -91,6 +94,7 @@ mod peers;
 mod publication;
 mod record;
 mod replica;
+mod roster;
 mod secrets;
 mod sketch;
 mod slot;
@@ -112,4 +116,5 @@ pub use operation::{Action, LocalOp, View};
 pub use origin::{Author, Incarnation, OriginId, PublicKey, Trust};
 pub use peers::PeerId;
 pub use replica::{OriginStatus, Replica};
+pub use roster::{Listed, MAX_MEMBERS, MAX_NAME, Roster, RosterError};
 pub use value::{MAX_WORDS, Value};

@@ -43,7 +43,7 @@ impl Merger<'_> {
     ) -> Result<Option<News>, Refusal> {
         let author = evidence.header.author;
         let origin = evidence.origin();
-        if !cx.config.trust.allowed().contains(&author.key) {
+        if !cx.roster.contains(&author.key) {
             return Err(Refusal::UnknownKey {
                 origin,
                 key: author.key,

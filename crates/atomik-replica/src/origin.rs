@@ -83,6 +83,14 @@ pub enum Trust {
     },
 }
 
+/// Whether this is the signature of the message with this key.
+pub(crate) fn verifies(by: &PublicKey, message: &[u8], seal: &Sealed) -> bool {
+    VerifyingKey::from_bytes(by).is_ok_and(|key| {
+        key.verify_strict(message, &Signature::from_bytes(seal))
+            .is_ok()
+    })
+}
+
 /// A signature, or zeros in an unsigned keyspace.
 pub(crate) type Sealed = [u8; 64];
 
@@ -111,10 +119,7 @@ impl Trust {
 
     pub(crate) fn verify(&self, by: &PublicKey, message: &[u8], seal: &Sealed) -> bool {
         match self {
-            Self::Signed { .. } => VerifyingKey::from_bytes(by).is_ok_and(|key| {
-                key.verify_strict(message, &Signature::from_bytes(seal))
-                    .is_ok()
-            }),
+            Self::Signed { .. } => verifies(by, message, seal),
             Self::Unsigned { .. } => *seal == [0; 64],
         }
     }

@@ -14,6 +14,7 @@ use crate::event::{Effect, Event, Outcome};
 use crate::excerpts::{Leaves, join, pack};
 use crate::exchange::{CellRange, Exchange, Outgoing, Surroundings};
 use crate::frame::{Evidence, KeyedChanges, decode_excerpt};
+use crate::membership::Membership;
 use crate::memory::Memory;
 use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
@@ -21,6 +22,7 @@ use crate::notice::{Notice, Refusal};
 use crate::operation::LocalOp;
 use crate::origin::{Author, OriginId};
 use crate::peers::{PeerId, Peers};
+use crate::roster::Roster;
 use crate::secrets::Secrets;
 use crate::sketch;
 use crate::slot::Published;
@@ -37,6 +39,7 @@ pub struct Replica {
     config: Config,
     secrets: Secrets,
     counters: Counters,
+    membership: Membership,
     memory: Memory,
     peers: Peers,
     exchange: Exchange,
@@ -66,6 +69,7 @@ macro_rules! context {
         Context {
             config: &$replica.config,
             secrets: &$replica.secrets,
+            roster: $replica.membership.roster(),
             counters: &mut $replica.counters,
             effects: $effects,
         }
@@ -91,6 +95,7 @@ impl Replica {
         let secrets = Secrets::new(&config.secret, &config.keyspace, config.words);
         let (memory, own) = Memory::load(&config, &secrets, records)?;
         let mut replica = Self {
+            membership: Membership::new(&config),
             config,
             secrets,
             counters: Counters::default(),
@@ -186,9 +191,7 @@ impl Replica {
         ops: &[LocalOp<'_>],
         effects: &mut Vec<Effect>,
     ) -> Result<Outcome, OpError> {
-        if self.memory.retired {
-            return Err(OpError::Retired);
-        }
+        self.check_active()?;
         let (view, words) = (self.config.view, self.config.words);
         ops.iter().try_for_each(|op| validate(op, view, words))?;
         let mut progress = Progress::default();
@@ -211,10 +214,26 @@ impl Replica {
         })
     }
 
-    fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
+    /// Fails if this replica accepts no operations.
+    fn check_active(&self) -> Result<(), OpError> {
+        if self.is_removed() {
+            return Err(OpError::Removed {
+                roster: self.roster().number(),
+            });
+        }
         if self.memory.retired {
             return Err(OpError::Retired);
         }
+        Ok(())
+    }
+
+    /// Whether this replica is not, or no longer, on the roster.
+    fn is_removed(&self) -> bool {
+        !self.roster().contains(&self.config.trust.key())
+    }
+
+    fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
+        self.check_active()?;
         let batch = self.memory.batches.undoable(number)?.clone();
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
@@ -721,6 +740,12 @@ impl Replica {
         })
     }
 
+    /// The newest known list of members. Names are empty on roster 0, which is made from the
+    /// configuration.
+    pub fn roster(&self) -> &Roster {
+        self.membership.roster()
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -816,6 +841,6 @@ impl Replica {
 /// configuration. For model checkers, which must recognise a state that they have seen before.
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.memory, &self.peers, &self.exchange).hash(state);
+        (&self.membership, &self.memory, &self.peers, &self.exchange).hash(state);
     }
 }
