@@ -17,6 +17,8 @@ pub(crate) struct Chunk {
     pub(crate) first: u64,
     /// The slot with which the next chunk begins; 0 after the last.
     pub(crate) next: u64,
+    /// The number of slots in the sender's table.
+    pub(crate) slots: u64,
     /// A sum over the origins that the sender has folded.
     pub(crate) folded: u128,
     /// The short names of these origins; empty except in the last chunk.
@@ -62,6 +64,7 @@ impl Chunk {
         let chunk = Self {
             first,
             next: if last { 0 } else { at },
+            slots: table.slots.len() as u64,
             folded,
             names: if last { names() } else { BTreeSet::new() },
             bases,
@@ -74,6 +77,7 @@ impl Chunk {
         let mut body = Vec::new();
         body.varint(self.first);
         body.varint(self.next);
+        body.varint(self.slots);
         body.extend_from_slice(&self.folded.to_le_bytes());
         body.varint(self.names.len() as u64);
         for name in &self.names {
@@ -89,6 +93,7 @@ impl Chunk {
     pub(crate) fn decode(reader: &mut Reader<'_>, words: usize) -> Result<Self, Malformed> {
         let first = reader.varint()?;
         let next = reader.varint()?;
+        let slots = u64::from(reader.u32()?);
         let folded = reader.u128()?;
         let mut names = BTreeSet::new();
         for _ in 0..reader.count(8, usize::MAX)? {
@@ -101,6 +106,7 @@ impl Chunk {
         Ok(Self {
             first,
             next,
+            slots,
             folded,
             names,
             bases,

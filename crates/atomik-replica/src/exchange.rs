@@ -48,6 +48,15 @@ const FEW: usize = 64;
 /// Ticks without progress after which an exchange is abandoned.
 const PATIENCE: u32 = 4;
 
+/// Chunks with neither entries nor bases, other than the last, that are tolerated in a pass: the
+/// entries may have been lost.
+const BARREN: u32 = 16;
+
+/// A pass ends at this many times the number of slots that the peer had when it began, plus
+/// [`GROWN`]: the peer's table may grow meanwhile, but not for ever.
+const GROWTH: u64 = 2;
+const GROWN: u64 = 65_536;
+
 /// What an exchange wants to be sent or reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
@@ -150,6 +159,12 @@ enum Stage {
         next: u64,
         folded: u128,
         bases: Bases,
+        /// The pass is abandoned when it gets beyond this slot; known from the first chunk on.
+        end: Option<u64>,
+        /// Whether entries have arrived since the last chunk.
+        fed: bool,
+        /// The number of chunks without any content.
+        barren: u32,
     },
     /// `missing` of the fetched entries have not arrived. The peer's entries had this sum and
     /// lacked `ours`.
@@ -177,6 +192,8 @@ impl Led {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Exchange {
     led: Option<Led>,
+    /// Peers that were sent a summary and have not answered with cells.
+    asked: BTreeSet<PeerId>,
     /// Reachable peers found to differ, with the sums of their entries.
     deferred: BTreeMap<PeerId, u128>,
 }
@@ -187,6 +204,7 @@ impl Exchange {
         if self.led.is_none() {
             self.deferred.remove(&peer);
         }
+        self.asked.insert(peer);
         out.push(Outgoing::Summary(peer));
     }
 
@@ -219,6 +237,7 @@ impl Exchange {
     /// Forgets a peer that is no longer reachable.
     pub(crate) fn forget(&mut self, peer: PeerId) {
         self.led.take_if(|led| led.peer == peer);
+        self.asked.remove(&peer);
         self.deferred.remove(&peer);
     }
 
@@ -266,14 +285,18 @@ impl Exchange {
             out.push(Outgoing::Notify(Notice::BaseDiverged { from }));
         }
         if (theirs.count, theirs.sum) == (ours.count, ours.sum) {
+            self.asked.remove(&from);
             around.counters.agreements += 1;
             if same_ledger && same_folded {
                 out.push(Outgoing::Notify(Notice::InSync { from }));
             }
         } else if theirs.count > ours.count {
-            // We lead. An exchange that is already under way may bring everything.
+            // We lead. An exchange that is already under way may bring everything. A peer that is
+            // not up is compared with when it comes up; it must not take memory.
             if self.led.is_none() {
-                self.compare(from, out);
+                if peers.is_up(from) {
+                    self.compare(from, out);
+                }
             } else {
                 self.defer(from, theirs.sum, peers, out);
             }
@@ -282,7 +305,8 @@ impl Exchange {
             out.push(Outgoing::Sketch(from, CellRange { size, first: 0 }));
         }
         // The entries of origins that the peer folded and we did not are only in its base.
-        if !same_folded && same_ledger && self.led.is_none() && is_late {
+        let leads = self.led.is_none() && peers.is_up(from);
+        if !same_folded && same_ledger && leads && is_late {
             self.pull(from, peers.ticks(), ours.sum, out);
         }
     }
@@ -300,7 +324,9 @@ impl Exchange {
         let cells = if full.is_multiple_of(size) {
             match self.expected_cells(from, size, first, full) {
                 None => {
-                    self.defer(from, sum, around.peers, around.out);
+                    if self.asked.remove(&from) {
+                        self.defer(from, sum, around.peers, around.out);
+                    }
                     None
                 }
                 cells => cells,
@@ -339,7 +365,9 @@ impl Exchange {
                 stage: Stage::Cells { cells, next },
                 ..
             }) if peer == from && cells.size() == size && next == first => Some(cells),
-            None if first == 0 => Some(Sketch::new(size)),
+            None if first == 0 && size == Sketch::first_size(full) && self.asked.remove(&from) => {
+                Some(Sketch::new(size))
+            }
             Some(Led {
                 peer,
                 stage: Stage::Cells { cells, .. },
@@ -437,15 +465,21 @@ impl Exchange {
     /// fetched entry may have been superseded, and an id may belong to no entry at all.
     pub(crate) fn note_arrival(&mut self, from: PeerId, entries: usize, ticks: u32) {
         self.led.take_if(|led| {
-            let Stage::Fetch { missing, .. } = &mut led.stage else {
-                return false;
-            };
             if led.peer != from {
                 return false;
             }
-            led.active = ticks;
-            *missing = missing.saturating_sub(entries);
-            *missing == 0
+            match &mut led.stage {
+                Stage::Cells { .. } => false,
+                Stage::Pull { fed, .. } => {
+                    *fed = true;
+                    false
+                }
+                Stage::Fetch { missing, .. } => {
+                    led.active = ticks;
+                    *missing = missing.saturating_sub(entries);
+                    *missing == 0
+                }
+            }
         });
     }
 
@@ -456,6 +490,9 @@ impl Exchange {
             next: 0,
             folded: 0,
             bases: Vec::new(),
+            end: None,
+            fed: false,
+            barren: 0,
         };
         self.lead(peer, ticks, stage);
         self.ask_chunk(out);
@@ -483,7 +520,7 @@ impl Exchange {
         around: &mut Surroundings<'_>,
     ) -> Option<Pass> {
         let (ticks, out) = (around.peers.ticks(), &mut *around.out);
-        let (began, before, mut bases) = match self.led.take() {
+        let (began, before, mut bases, end, mut barren) = match self.led.take() {
             Some(Led {
                 peer,
                 stage:
@@ -492,37 +529,56 @@ impl Exchange {
                         next,
                         folded,
                         bases,
+                        end,
+                        fed,
+                        barren,
                     },
                 ..
-            }) if peer == from && next == chunk.first => (began, folded, bases),
+            }) if peer == from && next == chunk.first => {
+                let empty = !fed && chunk.bases.is_empty();
+                (began, folded, bases, end, barren + u32::from(empty))
+            }
             other => {
                 self.led = other;
                 return None;
             }
         };
-        if chunk.folded != before && chunk.first > 0 {
-            // The peer has folded another origin since, which makes its earlier bases invalid.
-            self.pull(from, ticks, around.digest.sum, out);
+        let limit = end.unwrap_or(chunk.slots * GROWTH + GROWN);
+        let goes_on = chunk.next > chunk.first;
+        let (mut next, folded) = (chunk.next, chunk.folded);
+        // The peer has folded another origin since, which makes its earlier bases invalid.
+        let restart = folded != before && chunk.first > 0;
+        if restart {
+            bases.clear();
+            next = 0;
+            barren += 1;
+        }
+        if (goes_on || restart) && (chunk.next > limit || barren > BARREN) {
             return None;
         }
-        bases.extend(chunk.bases);
-        if chunk.next > chunk.first {
-            let stage = Stage::Pull {
-                began,
-                next: chunk.next,
-                folded: chunk.folded,
-                bases,
-            };
-            self.lead(from, ticks, stage);
-            self.ask_chunk(out);
-            return None;
+        if !restart {
+            bases.extend(chunk.bases);
+            if !goes_on {
+                return Some(Pass {
+                    began,
+                    folded,
+                    names: chunk.names,
+                    bases,
+                });
+            }
         }
-        Some(Pass {
+        let stage = Stage::Pull {
             began,
-            folded: chunk.folded,
-            names: chunk.names,
+            next,
+            folded,
             bases,
-        })
+            end: Some(limit),
+            fed: false,
+            barren,
+        };
+        self.lead(from, ticks, stage);
+        self.ask_chunk(out);
+        None
     }
 }
 
@@ -606,7 +662,9 @@ mod tests {
             })
         }
 
+        /// Takes cells as the answer to a summary.
         fn sketch(&mut self, from: PeerId, bytes: &[u8]) -> Vec<Outgoing> {
+            self.exchange.asked.insert(from);
             self.act(|exchange, around| {
                 exchange
                     .take_sketch(from, &mut Reader::new(bytes), around)
@@ -618,6 +676,7 @@ mod tests {
             let chunk = Chunk {
                 first,
                 next,
+                slots: 140,
                 folded,
                 names: BTreeSet::new(),
                 bases: vec![(first.to_le_bytes().into(), first.into())],

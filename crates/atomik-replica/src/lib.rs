@@ -80,6 +80,8 @@ mod exchange;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(test)]
+mod hostile;
 mod keyspace;
 mod ledger;
 mod membership;

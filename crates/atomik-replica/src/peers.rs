@@ -1,6 +1,7 @@
 //! The reachable peers, and whose turn it is to be compared with.
 
 use core::hash::{Hash, Hasher};
+use std::collections::BTreeMap;
 
 /// The messaging engine's name for a peer. The replica only compares these.
 pub type PeerId = [u8; 16];
@@ -10,11 +11,14 @@ pub(crate) struct Peers {
     up: Vec<PeerId>,
     turn: usize,
     ticks: u32,
+    /// What peers have drawn since the last tick, in entries. All that are not up share one
+    /// account.
+    drawn: BTreeMap<Option<PeerId>, u64>,
 }
 
 impl Hash for Peers {
-    /// Omits the number of ticks, which only ever grows: model checkers would never see a state
-    /// again.
+    /// Omits what only ever grows, because model checkers would never see a state again: the
+    /// number of ticks, and the accounts, whose limit is far above what they try.
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.up, self.turn).hash(state);
     }
@@ -40,6 +44,22 @@ impl Peers {
         &self.up
     }
 
+    /// Whether a peer may draw more before the next tick. The answers to a peer may exceed `limit`
+    /// by the last one.
+    pub(crate) fn may_draw(&self, peer: PeerId, limit: u64) -> bool {
+        self.drawn.get(&self.account(peer)).copied().unwrap_or(0) < limit
+    }
+
+    /// Charges a peer for an answer.
+    pub(crate) fn charge(&mut self, peer: PeerId, entries: u64) {
+        let drawn = self.drawn.entry(self.account(peer)).or_default();
+        *drawn = drawn.saturating_add(entries);
+    }
+
+    fn account(&self, peer: PeerId) -> Option<PeerId> {
+        self.is_up(peer).then_some(peer)
+    }
+
     /// The number of ticks so far, wrapping.
     pub(crate) fn ticks(&self) -> u32 {
         self.ticks
@@ -48,6 +68,7 @@ impl Peers {
     /// Counts a tick. Every `period` ticks it is the next peer's turn to be compared with.
     pub(crate) fn tick(&mut self, period: u32) -> Option<PeerId> {
         self.ticks = self.ticks.wrapping_add(1);
+        self.drawn.clear();
         if !self.ticks.is_multiple_of(period) || self.up.is_empty() {
             return None;
         }
@@ -74,6 +95,21 @@ mod tests {
         let mut round: Vec<_> = (0..2).filter_map(|_| peers.tick(1)).collect();
         round.sort_unstable();
         assert_eq!(round, [[1; 16], [3; 16]]);
+    }
+
+    #[test]
+    fn an_account_is_full_until_the_next_tick_and_unreachable_peers_share_one() {
+        let mut peers = Peers::default();
+        peers.add([1; 16]);
+        peers.charge([1; 16], 9);
+        peers.charge([2; 16], 5);
+        peers.charge([3; 16], 5);
+        let may = |peers: &Peers| [1, 2, 3, 4].map(|n| peers.may_draw([n; 16], 10));
+        assert_eq!(may(&peers), [true, false, false, false]);
+        peers.charge([1; 16], u64::MAX);
+        assert_eq!(may(&peers), [false; 4]);
+        peers.tick(1);
+        assert_eq!(may(&peers), [true; 4]);
     }
 
     #[test]

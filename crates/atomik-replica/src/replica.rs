@@ -63,6 +63,10 @@ pub struct OriginStatus {
     pub folded: bool,
 }
 
+/// What an answer costs at least, in entries: with a limit of the same unit, a peer can only make
+/// this replica do so much between two ticks.
+const ANSWER: u64 = 64;
+
 /// The context of the current event. A macro, because it borrows some of the fields only.
 macro_rules! context {
     ($replica:expr, $effects:expr) => {
@@ -387,9 +391,12 @@ impl Replica {
             }
             MessageKind::Fetch => {
                 let mut ids = sketch::decode_ids(reader)?;
-                ids.sort_unstable();
-                let places = self.memory.keyspace.table.find(&ids);
-                self.send_entries(from, MessageKind::Changes, &places, effects);
+                if self.may_draw(from) {
+                    ids.sort_unstable();
+                    let places = self.memory.keyspace.table.find(&ids);
+                    self.charge_scan(from);
+                    self.answer_entries(from, &places, effects);
+                }
                 Ok(())
             }
             MessageKind::Pull => {
@@ -434,7 +441,9 @@ impl Replica {
             .into_iter()
             .filter_map(|(at, place)| Some((at as u32, slots[at].position(place)?)))
             .collect();
-        self.send_entries(from, MessageKind::Changes, &newer, effects);
+        if self.may_draw(from) {
+            self.answer_entries(from, &newer, effects);
+        }
         Ok(())
     }
 
@@ -604,7 +613,11 @@ impl Replica {
         let (to, kind, bodies) = match outgoing {
             Outgoing::Summary(to) => (to, MessageKind::Summary, vec![self.summary().encode()]),
             Outgoing::Ledger(to) => {
+                if !self.may_draw(to) {
+                    return;
+                }
                 let records = self.memory.ledger.records(&self.memory.origins);
+                self.peers.charge(to, ANSWER + records.len() as u64);
                 let room = context!(self, effects).room();
                 (to, MessageKind::Ledger, join(records, room))
             }
@@ -633,7 +646,30 @@ impl Replica {
         }
     }
 
+    /// Whether a peer may draw another answer before the next tick: it may read the entire table
+    /// twice, and a small one some more. No honest exchange needs as much.
+    fn may_draw(&self, from: PeerId) -> bool {
+        let slots = self.memory.keyspace.table.slots.len() as u64;
+        self.peers.may_draw(from, 2 * slots + 16_384)
+    }
+
+    /// Charges a peer for an answer that takes a pass over the entries or the cells.
+    fn charge_scan(&mut self, from: PeerId) {
+        let slots = self.memory.keyspace.table.slots.len() as u64;
+        self.peers.charge(from, ANSWER + slots / 32);
+    }
+
+    /// Sends entries that a peer asked for.
+    fn answer_entries(&mut self, to: PeerId, places: &[(u32, usize)], effects: &mut Vec<Effect>) {
+        self.peers.charge(to, places.len() as u64);
+        self.send_entries(to, MessageKind::Changes, places, effects);
+    }
+
     fn send_sketch(&mut self, to: PeerId, range: CellRange, effects: &mut Vec<Effect>) {
+        if !self.may_draw(to) {
+            return;
+        }
+        self.charge_scan(to);
         let mut cx = context!(self, effects);
         let digest = &mut self.memory.keyspace.table.digest;
         let body = range.cells_of(digest, cx.room());
@@ -660,6 +696,10 @@ impl Replica {
     }
 
     fn send_chunk(&mut self, to: PeerId, first: u64, effects: &mut Vec<Effect>) {
+        if !self.may_draw(to) {
+            return;
+        }
+        self.peers.charge(to, ANSWER);
         let Memory {
             keyspace,
             origins,
@@ -671,7 +711,7 @@ impl Replica {
         let folded = ledger.folded_sum(origins, &self.secrets);
         let names = || ledger.folded_names(origins, &self.secrets);
         let (chunk, places) = Chunk::gather(first, &keyspace.table, room, others, folded, names);
-        self.send_entries(to, MessageKind::Changes, &places, effects);
+        self.answer_entries(to, &places, effects);
         context!(self, effects).send(to, MessageKind::Chunk, &chunk.encode());
     }
 

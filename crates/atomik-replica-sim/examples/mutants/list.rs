@@ -379,10 +379,9 @@ pub const MUTANTS: &[Mutant] = &[
         "a fetch is not answered",
         &[(
             "replica.rs",
-            "                self.send_entries(from, MessageKind::Changes, &places, effects);
-                Ok(())",
-            "                let _ = (from, places, effects);
-                Ok(())",
+            "                    self.charge_scan(from);
+                    self.answer_entries(from, &places, effects);",
+            "                    let _ = (places, effects);",
         )],
     ),
     mutant(

@@ -1,0 +1,148 @@
+//! What a dishonest member can make a replica do: work, messages and memory are bounded.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use crate::codec::{Encode, Reader};
+use crate::message::{MessageKind, open, seal};
+use crate::secrets::Secrets;
+use crate::summary::Summary;
+use crate::{Config, Effect, Event, LocalOp, PeerId, Replica, Trust};
+
+const PEER: PeerId = [1; 16];
+
+fn secrets() -> Secrets {
+    Secrets::new(&[5; 32], "hostile", 1)
+}
+
+/// A replica with `keys` published entries, one peer, and an empty wire.
+fn open_with(keys: u32) -> Replica {
+    let trust = Trust::Unsigned {
+        key: [1; 32],
+        allowed: vec![[1; 32], [2; 32]],
+    };
+    let config = Config::new("hostile", 1, [5; 32], trust, [0; 16]);
+    let mut replica = Replica::open(config, []).unwrap();
+    let mut effects = Vec::new();
+    for key in 0..keys {
+        let key = key.to_le_bytes();
+        let op = LocalOp::accum(&key, 1.into());
+        replica.step(Event::Op(&op), &mut effects).unwrap();
+    }
+    replica.step(Event::Flush, &mut effects).unwrap();
+    replica.step(Event::Persisted(1), &mut effects).unwrap();
+    replica.step(Event::PeerUp(PEER), &mut effects).unwrap();
+    replica
+}
+
+/// What the replica sends to the peer in answer to a message of the peer.
+fn answers(replica: &mut Replica, kind: MessageKind, body: &[u8]) -> Vec<(MessageKind, Vec<u8>)> {
+    let (bytes, from) = (&seal(&secrets(), kind, body), PEER);
+    let mut effects = Vec::new();
+    replica
+        .step(Event::Message { from, bytes }, &mut effects)
+        .unwrap();
+    sent(effects)
+}
+
+fn sent(effects: Vec<Effect>) -> Vec<(MessageKind, Vec<u8>)> {
+    let sent = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Send { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    sent.map(|bytes| {
+        let (kind, body) = open(&secrets(), &bytes).unwrap();
+        (kind, body.to_vec())
+    })
+    .collect()
+}
+
+fn bytes(messages: &[(MessageKind, Vec<u8>)]) -> usize {
+    messages.iter().map(|(_, body)| body.len()).sum()
+}
+
+/// The summary of a replica that has more entries than `replica`, none of them known to it.
+fn larger(replica: &Replica, entries: u64) -> Vec<u8> {
+    let (count, sum) = replica.digest();
+    let mut body = Vec::new();
+    body.varint(count + entries);
+    body.extend_from_slice(&(sum + 1).to_le_bytes());
+    body.extend_from_slice(&[0; 48]);
+    Summary::decode(&mut Reader::new(&body)).unwrap();
+    body
+}
+
+/// The end of a chunk without any base.
+fn chunk(first: u64, next: u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.varint(first);
+    body.varint(next);
+    body.varint(u64::from(u32::MAX));
+    body.extend_from_slice(&[0; 16]);
+    body.push(0);
+    body
+}
+
+/// Cells of some table, none of which can be decoded.
+fn garbage(size: u64, first: u64) -> Vec<u8> {
+    let mut body = Vec::new();
+    body.varint(size);
+    body.varint(first);
+    body.extend_from_slice(&[7; 16]);
+    for byte in 0..(3 * size - first).min(5000) * 11 {
+        body.push(byte as u8 % 64 + 2);
+    }
+    body
+}
+
+#[test]
+fn cells_that_were_not_asked_for_are_ignored() {
+    let mut replica = open_with(50);
+    replica
+        .step(Event::PeerDown(PEER), &mut Vec::new())
+        .unwrap();
+    let sent = answers(&mut replica, MessageKind::Sketch, &garbage(80, 0));
+    assert!(sent.is_empty(), "{sent:?}");
+}
+
+#[test]
+fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requests() {
+    let mut replica = open_with(50);
+    let summary = larger(&replica, 5);
+    let mut wire = answers(&mut replica, MessageKind::Summary, &summary);
+    let mut kinds = Vec::new();
+    while let Some((kind, body)) = wire.pop() {
+        kinds.push(kind);
+        assert!(
+            kinds.len() < 100,
+            "requests without end, the last a {kind:?}"
+        );
+        let mut reader = Reader::new(&body);
+        let answer = match kind {
+            MessageKind::Summary => (MessageKind::Sketch, garbage(80, 0)),
+            MessageKind::SketchRequest => {
+                let (size, first) = (reader.varint().unwrap(), reader.varint().unwrap());
+                (MessageKind::Sketch, garbage(size, first))
+            }
+            MessageKind::Pull => {
+                let first = reader.varint().unwrap();
+                (MessageKind::Chunk, chunk(first, first + 1))
+            }
+            _ => continue,
+        };
+        wire.extend(answers(&mut replica, answer.0, &answer.1));
+    }
+    for kind in [MessageKind::SketchRequest, MessageKind::Pull] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+}
+
+#[test]
+fn between_two_ticks_a_peer_draws_no_more_than_a_few_times_the_table() {
+    let mut replica = open_with(5000);
+    let pull = |replica: &mut Replica| bytes(&answers(replica, MessageKind::Pull, &[0]));
+    let once = pull(&mut replica);
+    assert!(once > 60_000, "{once}");
+    let drawn: usize = (0..1000).map(|_| pull(&mut replica)).sum();
+    assert!(drawn < 10 * once, "{drawn}");
+    replica.step(Event::Tick, &mut Vec::new()).unwrap();
+    assert_eq!(pull(&mut replica), once);
+}
