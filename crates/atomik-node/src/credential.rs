@@ -11,6 +11,8 @@ use atomik_replica::PublicKey;
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
+use crate::folder::create_private;
+
 /// The first word of a key file.
 const KEY: &str = "atomik-key-1";
 /// The first word of a secret file.
@@ -153,7 +155,7 @@ fn write(path: &Path, word: &str, bytes: &[u8; 32]) -> Result<(), CredentialErro
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
     {
-        fs::create_dir_all(folder).map_err(refused)?;
+        create_private(folder).map_err(refused)?;
     }
     let mut options = File::options();
     options.write(true).create_new(true);

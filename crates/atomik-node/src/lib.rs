@@ -95,6 +95,7 @@ mod control;
 pub mod credential;
 mod events;
 pub mod faults;
+mod folder;
 mod handle;
 mod http;
 mod link;

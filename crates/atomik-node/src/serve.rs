@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::actor::NodeError;
 use crate::control;
+use crate::folder::create_private;
 use crate::http;
 #[cfg(feature = "nats")]
 use crate::link::Opening;
@@ -189,6 +190,8 @@ fn open_store(settings: &Settings, new_identity: bool) -> Result<(RedbStore, Rep
         fsync: settings.fsync,
         ..StoreOptions::default()
     };
+    // The store reports a folder that cannot be created.
+    let _ = create_private(&settings.data);
     let store = RedbStore::open(&settings.data, &options)?;
     let mut config = settings.replica.clone();
     config.kept_memory = !new_identity;

@@ -229,6 +229,39 @@ fn keys_and_secrets_are_private_and_never_overwritten() {
 }
 
 #[test]
+fn what_a_node_creates_is_for_its_user_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let members = Members::new(1);
+    let data = members.data(0);
+    assert_eq!(mode(&data), 0o700, "the folder that keygen creates");
+    let new = members.folder.path().join("deep/new");
+    let path = |name: &str| data.join(name).to_str().unwrap().to_owned();
+    let (key, secret) = (path("node.key"), path("keyspace.secret"));
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(["--keyspace", "test", "--engine", "none", "--data"])
+        .arg(&new)
+        .args([
+            "--member",
+            &members.list[0],
+            "--key",
+            &key,
+            "--secret",
+            &secret,
+        ])
+        .stderr(Stdio::null());
+    let _node = Scoped(command.spawn().unwrap());
+    let start = Instant::now();
+    while UnixStream::connect(atomik_node::socket(&new)).is_err() {
+        assert!(start.elapsed() < PATIENCE);
+    }
+    assert_eq!(mode(&new), 0o700);
+    assert_eq!(mode(new.parent().unwrap()), 0o700);
+    assert!(is_private(&atomik_node::socket(&new)));
+}
+
+#[test]
 fn every_command_does_what_its_help_says() {
     let (_members, node) = alone();
     let data = node.data.to_str().unwrap().to_owned();
