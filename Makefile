@@ -46,8 +46,8 @@ HDL_DIR ?= hdl
 GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 
 # The crates that others may depend on.
-LIBRARIES = algebra trace tools hdl sim fpga device replica store net replica-sim workload arena \
-    systems terminal
+LIBRARIES = algebra trace tools hdl sim fpga device replica session store net replica-sim workload \
+    arena systems terminal
 
 # The version of mdbook that `make book` installs.
 MDBOOK = 0.5.4
@@ -155,6 +155,7 @@ replication-goals: atomik-eval eval-data ## print replication's goals beside wha
 bench: setup ## run the benchmarks of software model, simulation and replication
 	$(CARGO) bench -p atomik-algebra
 	$(CARGO) bench -p atomik-replica
+	$(CARGO) bench -p atomik-session
 	$(CARGO) bench -p atomik-store
 	$(ATOMIK) sim bench
 

@@ -1,0 +1,98 @@
+//! What sessions ask of their caller, tell it and refuse.
+
+use thiserror::Error;
+
+use crate::config::{Address, PublicKey};
+use crate::packet::MAX_MESSAGE;
+
+/// An output, to be carried out by the caller in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send a packet. It may be lost.
+    Packet {
+        /// The recipient.
+        to: Address,
+        /// The packet.
+        bytes: Vec<u8>,
+    },
+    /// A session is up: messages can be sent to this peer.
+    Up {
+        /// The peer. The key owns this address.
+        address: Address,
+        /// The peer's authenticated key.
+        key: PublicKey,
+    },
+    /// The session with this peer has ended. If the peer restarted, [`Output::Up`] follows.
+    Down {
+        /// The peer.
+        address: Address,
+    },
+    /// A message, sent once by this peer on the present session or the one that it replaced.
+    Message {
+        /// The authenticated sender.
+        from: Address,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Someone with the keyspace's secret was refused. At most one report per address and minute
+    /// of ticks, and four per tick.
+    Refused {
+        /// The address that the packet claims to come from.
+        from: Address,
+        /// The key that the other side proved to hold, or claimed if [`Refusal::WrongKey`].
+        key: PublicKey,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+/// Why a complete handshake did not become a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// The key is authenticated, but not on the list of members.
+    #[error("its key is not on the list of members: add it if it should be")]
+    NotAMember,
+    /// The key does not own the address.
+    #[error("its key does not own its address: someone imitates another replica")]
+    WrongAddress,
+    /// The claimed key is not the one of the handshake.
+    #[error("it does not hold the key that it claims: someone imitates another replica")]
+    WrongKey,
+}
+
+/// Why a message was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SendError {
+    /// There is no session with this peer.
+    #[error("no session with this peer: send again once it is up")]
+    NoSession,
+    /// The message is longer than [`MAX_MESSAGE`].
+    #[error(
+        "the message has {length} bytes and a session carries at most {}: split it",
+        MAX_MESSAGE
+    )]
+    TooLong {
+        /// Its length in bytes.
+        length: usize,
+    },
+}
+
+/// What sessions have done since they were made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Sessions that came up, replacements included.
+    pub sessions: u64,
+    /// Handshakes that cost a Diffie-Hellman exchange: begun, or answered.
+    pub handshakes: u64,
+    /// Packets of sessions that were decrypted.
+    pub opened: u64,
+    /// Packets that a session did not make: garbage, altered, reflected, or from an older session
+    /// with the same tag.
+    pub forged: u64,
+    /// Repeated packets, and packets too old to tell.
+    pub replayed: u64,
+    /// Packets of no present session, among them late ones.
+    pub unknown: u64,
+    /// Handshakes refused because of the other side's identity.
+    pub refused: u64,
+}
