@@ -9,20 +9,22 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
+use crate::credential::Token;
+
 /// The address of a node's control connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
     /// The socket in its data folder.
     Socket(PathBuf),
-    /// A TCP address.
-    Tcp(SocketAddr),
+    /// A TCP address, and the token of the node there.
+    Tcp(SocketAddr, Token),
 }
 
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Socket(path) => path.display().fmt(f),
-            Self::Tcp(address) => address.fmt(f),
+            Self::Tcp(address, _) => address.fmt(f),
         }
     }
 }
@@ -111,15 +113,15 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects. `patience` is the timeout of each answer.
+    /// Connects, and over TCP shows the token. `patience` is the timeout of each answer.
     ///
     /// # Errors
-    /// [`ClientError::Connect`].
+    /// [`ClientError::Connect`]; [`ClientError::Refused`] if the token is wrong.
     pub fn connect(address: Address, patience: Option<Duration>) -> Result<Self, ClientError> {
         let connect = || -> io::Result<_> {
             let stream: Box<dyn Stream> = match &address {
                 Address::Socket(path) => Box::new(UnixStream::connect(path)?),
-                Address::Tcp(socket) => {
+                Address::Tcp(socket, _) => {
                     let stream = TcpStream::connect(socket)?;
                     stream.set_nodelay(true)?;
                     Box::new(stream)
@@ -128,14 +130,22 @@ impl Client {
             stream.set_timeout(patience)?;
             Ok((stream.duplicate()?, stream))
         };
-        match connect() {
-            Ok((input, output)) => Ok(Self {
+        let greeting = match &address {
+            Address::Socket(_) => None,
+            Address::Tcp(_, token) => Some(json!({"op": "hello", "token": token.text()})),
+        };
+        let mut client = match connect() {
+            Ok((input, output)) => Self {
                 address,
                 input: BufReader::new(input),
                 output,
-            }),
-            Err(source) => Err(ClientError::Connect { address, source }),
+            },
+            Err(source) => return Err(ClientError::Connect { address, source }),
+        };
+        if let Some(greeting) = greeting {
+            client.ask(&greeting)?;
         }
+        Ok(client)
     }
 
     /// Sends a request and returns its answer.

@@ -5,17 +5,22 @@ use std::time::Duration;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::time::timeout;
 
 use crate::change::Change;
+use crate::credential::Token;
 use crate::handle::{Handle, Pending};
 use crate::listener::{Input, Output};
-use crate::protocol::{MAX_LINE, Request, done, refused};
+use crate::protocol::{AdmissionError, Greeting, MAX_GREETING, MAX_LINE, Request, done, refused};
 use crate::query;
 use crate::stop::StopSignal;
 use crate::text::parse_key;
 
 /// Unanswered requests of one connection.
 const AHEAD: usize = 256;
+
+/// How long a client over TCP may take to send its token, in seconds.
+const GREETING_SECONDS: u64 = 10;
 
 /// How long a client may take to read its last answers after the node has stopped.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -25,6 +30,8 @@ pub(crate) struct Connection {
     pub(crate) handle: Handle,
     /// Words of a value in this keyspace.
     pub(crate) words: usize,
+    /// What the client must show first; `None` if only this user can connect.
+    pub(crate) token: Option<Token>,
     pub(crate) stop: StopSignal,
 }
 
@@ -58,11 +65,24 @@ impl Connection {
         ahead: Arc<Semaphore>,
     ) {
         let mut line = Vec::new();
+        if let Some(token) = self.token {
+            let admitted = tokio::select! {
+                () = self.stop.wait() => return,
+                admitted = admit(&mut input, &token) => admitted,
+            };
+            let (answer, ended) = match admitted {
+                Ok(()) => (json!({"ok": true}), false),
+                Err(error) => (refused(error), true),
+            };
+            if lines.send(Line::Ready(answer)).await.is_err() || ended {
+                return;
+            }
+        }
         loop {
             line.clear();
             let read = tokio::select! {
                 () = self.stop.wait() => return,
-                read = read_line(&mut input, &mut line) => read,
+                read = read_line(&mut input, &mut line, MAX_LINE) => read,
             };
             let request = match read {
                 Ok(true) => match std::str::from_utf8(&line) {
@@ -88,7 +108,13 @@ impl Connection {
                     Some(line) => line,
                     None => return,
                 },
-                Err(refusal) => Line::Ready(refusal),
+                Err(refusal) => {
+                    let sent = lines.send(Line::Ready(refusal)).await;
+                    if sent.is_err() || self.token.is_some() {
+                        return;
+                    }
+                    continue;
+                }
             };
             if lines.send(line).await.is_err() {
                 return;
@@ -151,10 +177,23 @@ impl Connection {
     }
 }
 
-/// Reads a line into `line`, without its newline; `false` at the end of the input.
+/// Reads the first line of a connection over TCP and checks it.
+async fn admit(input: &mut BufReader<Input>, token: &Token) -> Result<(), AdmissionError> {
+    let mut line = Vec::new();
+    let read = read_line(input, &mut line, MAX_GREETING);
+    match timeout(Duration::from_secs(GREETING_SECONDS), read).await {
+        Ok(Ok(_)) => Greeting::check(&line, token),
+        Ok(Err(_)) => Err(AdmissionError::Greeting),
+        Err(_) => Err(AdmissionError::Late(GREETING_SECONDS)),
+    }
+}
+
+/// Reads a line of at most `longest` bytes into `line`, without its newline; `false` at the end of
+/// the input.
 async fn read_line<R: AsyncRead + Unpin>(
     input: &mut BufReader<R>,
     line: &mut Vec<u8>,
+    longest: usize,
 ) -> io::Result<bool> {
     loop {
         let available = input.fill_buf().await?;
@@ -169,9 +208,9 @@ async fn read_line<R: AsyncRead + Unpin>(
         }
         let end = available.iter().position(|&byte| byte == b'\n');
         let taken = end.unwrap_or(available.len());
-        if line.len() + taken > MAX_LINE {
+        if line.len() + taken > longest {
             return Err(io::Error::other(format!(
-                "the line is longer than {MAX_LINE} bytes: send smaller requests"
+                "the line is longer than {longest} bytes: send smaller requests"
             )));
         }
         line.extend_from_slice(&available[..taken]);

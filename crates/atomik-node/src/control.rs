@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::connection::Connection;
+use crate::credential::Token;
 use crate::handle::Handle;
 use crate::listener::Listener;
 use crate::protocol::refused;
@@ -16,11 +17,13 @@ use crate::stop::StopSignal;
 const LEAVING: Duration = Duration::from_millis(200);
 
 /// Serves at most `connections` at a time until the stop signal, then until all have their answers.
+/// Clients must show `token` if there is one.
 pub(crate) async fn serve(
     listener: Listener,
     handle: Handle,
     connections: usize,
     words: usize,
+    token: Option<Token>,
     mut stop: StopSignal,
 ) {
     let mut tasks = JoinSet::new();
@@ -38,6 +41,7 @@ pub(crate) async fn serve(
                         let connection = Connection {
                             handle: handle.clone(),
                             words,
+                            token,
                             stop: stop.clone(),
                         };
                         tasks.spawn(connection.run(input, output));

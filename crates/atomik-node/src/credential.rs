@@ -1,4 +1,5 @@
-//! The two credential files of a member: its own key, and the secret of the keyspace.
+//! The credential files of a member: its own key, the secret of the keyspace, and the token of its
+//! control connections over TCP.
 //!
 //! Each file is one line: a word that names its kind, and 64 hex digits. Both are created with mode
 //! 0600 and rejected if other users can read them.
@@ -18,7 +19,10 @@ const KEY: &str = "atomik-key-1";
 /// The first word of a secret file.
 const SECRET: &str = "atomik-secret-1";
 
-/// Why a key or a secret could not be created or read.
+/// The first word of a token file.
+const TOKEN: &str = "atomik-token-1";
+
+/// Why a key, a secret or a token could not be created or read.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum CredentialError {
@@ -120,6 +124,59 @@ pub fn read_key(path: &Path) -> Result<SigningKey, CredentialError> {
 pub fn read_secret(path: &Path) -> Result<[u8; 32], CredentialError> {
     let next = "copy it from another member, or create the first with `atomik-node secret -o FILE`";
     read(path, SECRET, next)
+}
+
+/// What a client of a TCP control connection has to know. A comparison takes the same time for all
+/// tokens.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token(blake3::Hash);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+impl Token {
+    /// Parses 64 hex digits. Returns `None` for any other text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(Self(blake3::Hash::from_bytes(parse_public_key(text)?)))
+    }
+
+    /// The token as 64 hex digits.
+    #[must_use]
+    pub fn text(&self) -> String {
+        public_key_text(self.0.as_bytes())
+    }
+}
+
+/// The path of a data folder's token.
+#[must_use]
+pub fn token_file(data: &Path) -> PathBuf {
+    data.join("control.token")
+}
+
+/// Reads a token file.
+///
+/// # Errors
+/// As [`read_key`].
+pub fn read_token(path: &Path) -> Result<Token, CredentialError> {
+    let next = "name the data folder of the node or a copy of its file control.token";
+    let bytes = read(path, TOKEN, next)?;
+    Ok(Token(blake3::Hash::from_bytes(bytes)))
+}
+
+/// Reads the token of a data folder, creating it if there is none.
+///
+/// # Errors
+/// As [`read_key`], or if the file cannot be written.
+pub(crate) fn open_token(data: &Path) -> Result<Token, CredentialError> {
+    let path = token_file(data);
+    match write(&path, TOKEN, &random()?) {
+        Ok(()) | Err(CredentialError::Exists { .. }) => read_token(&path),
+        Err(error) => Err(error),
+    }
 }
 
 /// Formats a public key as 64 hex digits.

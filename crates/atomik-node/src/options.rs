@@ -125,13 +125,22 @@ pub struct Options {
     /// Number of simultaneous control connections, 1 or more [default: 64]
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<usize>,
-    /// Serve /health and /metrics at this address [default: not served]
+    /// Serve /health and /metrics at this address, to everybody who can reach it [default: not
+    /// served]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub http: Option<SocketAddr>,
-    /// Accept control connections over TCP at this loopback address, from every user of this
-    /// machine [default: the socket DIR/control.sock, for this user only]
+    /// Allow --http at an address that other machines may reach
+    #[arg(long)]
+    pub http_remote: bool,
+    /// Accept control connections over TCP at this address, from clients that know the token in
+    /// DIR/control.token, which is created if missing [default: the socket DIR/control.sock, for
+    /// this user only]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub control: Option<SocketAddr>,
+    /// Allow --control at an address that other machines may reach. The token and all data travel
+    /// unencrypted: prefer a tunnel
+    #[arg(long)]
+    pub control_remote: bool,
     /// Log level: error, warn, info, debug or trace, optionally per module as in info,zenoh=warn
     /// [default: info,zenoh=warn,async_nats=warn]
     #[arg(long, value_name = "FILTER")]
@@ -220,7 +229,9 @@ impl Options {
             waiting_changes: self.waiting_changes.or(file.waiting_changes),
             connections: self.connections.or(file.connections),
             http: self.http.or(file.http),
+            http_remote: self.http_remote || file.http_remote,
             control: self.control.or(file.control),
+            control_remote: self.control_remote || file.control_remote,
             log: self.log.or(file.log),
             log_format: self.log_format.or(file.log_format),
             faults: self.faults.or(file.faults),

@@ -25,6 +25,12 @@
 //! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: the `key` and `delta` of each key that changed since; `next` |
 //! | `{"op":"retire"}` | |
 //!
+//! The first line of a connection over TCP is `{"op":"hello","token":T}`, where `T` is the 64 hex
+//! digits in the file `control.token` of the node's data folder. It is answered with `"ok":true`.
+//! Any other first line, and later any line that is not a request, ends a connection over TCP, so
+//! that nothing that speaks another protocol can be taken for a client. The socket in the data
+//! folder needs no token.
+//!
 //! A refused request is answered with `"ok":false` and `error`, and has changed nothing. There is
 //! one exception: if the node is stopping or storage has failed, the change may or may not be
 //! durable.
@@ -39,6 +45,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::change::{Change, Done, KeyOp};
+use crate::credential::Token;
 use crate::text::{Number, TextError, key_text, parse_key};
 
 /// The longest line in bytes.
@@ -142,6 +149,44 @@ pub enum Request {
         #[serde(default)]
         faults: Option<String>,
     },
+}
+
+/// The first line of a connection over TCP.
+#[derive(Clone, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Greeting {
+    Hello { token: String },
+}
+
+/// The longest [`Greeting`] in bytes.
+pub(crate) const MAX_GREETING: usize = 256;
+
+/// Why a connection over TCP was not admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AdmissionError {
+    #[error(
+        "the first line of a connection over TCP must be {{\"op\":\"hello\",\"token\":T}}, with \
+         the digits in the file control.token of the node's data folder"
+    )]
+    Greeting,
+    #[error(
+        "wrong token: use the digits in the file control.token of this node's data folder, with \
+         --data DIR or --token FILE"
+    )]
+    Token,
+    #[error("no token within {0} s: send it in the first line")]
+    Late(u64),
+}
+
+impl Greeting {
+    /// Checks the first line of a connection over TCP.
+    pub(crate) fn check(line: &[u8], token: &Token) -> Result<(), AdmissionError> {
+        match serde_json::from_slice(line) {
+            Ok(Self::Hello { token: given }) if Token::parse(&given) == Some(*token) => Ok(()),
+            Ok(Self::Hello { .. }) => Err(AdmissionError::Token),
+            Err(_) => Err(AdmissionError::Greeting),
+        }
+    }
 }
 
 /// Why a request is invalid.

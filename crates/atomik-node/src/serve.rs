@@ -15,6 +15,7 @@ use tokio::time::timeout;
 
 use crate::actor::NodeError;
 use crate::control;
+use crate::credential::{CredentialError, Token, open_token};
 use crate::folder::create_private;
 use crate::http;
 #[cfg(feature = "nats")]
@@ -56,6 +57,9 @@ pub enum ServeError {
         /// What to do next.
         next: &'static str,
     },
+    /// The token of control connections cannot be read or created.
+    #[error(transparent)]
+    Token(#[from] CredentialError),
     /// The system lacks a resource.
     #[error("{what}: {source}; raise the limits of this user, then start again")]
     System {
@@ -94,7 +98,7 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
     let (store, replica) = open_store(&settings, new_identity)?;
     let origin = replica.origin();
-    let control = open_control(&settings).await?;
+    let (control, token) = open_control(&settings).await?;
     let http = match settings.http {
         Some(address) => Some(open_http(address).await?),
         None => None,
@@ -123,6 +127,7 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
         node.handle(),
         settings.limits.connections,
         settings.replica.words,
+        token,
         node.stop_signal(),
     ));
     let http =
@@ -200,7 +205,12 @@ fn open_store(settings: &Settings, new_identity: bool) -> Result<(RedbStore, Rep
     Ok((store, replica))
 }
 
-async fn open_control(settings: &Settings) -> Result<Listener, ServeError> {
+/// Opens the control socket. Over TCP its clients must show a token.
+async fn open_control(settings: &Settings) -> Result<(Listener, Option<Token>), ServeError> {
+    let token = match settings.control {
+        Some(_) => Some(open_token(&settings.data)?),
+        None => None,
+    };
     let (opened, place, next) = match settings.control {
         Some(address) => (
             Listener::tcp(address).await,
@@ -214,12 +224,15 @@ async fn open_control(settings: &Settings) -> Result<Listener, ServeError> {
              or use TCP with --control 127.0.0.1:PORT",
         ),
     };
-    opened.map_err(|source| ServeError::Listen {
-        what: "control",
-        place,
-        source,
-        next,
-    })
+    match opened {
+        Ok(listener) => Ok((listener, token)),
+        Err(source) => Err(ServeError::Listen {
+            what: "control",
+            place,
+            source,
+            next,
+        }),
+    }
 }
 
 async fn open_http(address: SocketAddr) -> Result<TcpListener, ServeError> {

@@ -75,14 +75,19 @@ pub enum SettingsError {
         /// The name of the other.
         second: String,
     },
-    /// The control address is reachable from the network.
+    /// Other machines may reach the address.
     #[error(
-        "control = {address}: control connections have no password and are limited to loopback; \
-         use 127.0.0.1, and a tunnel from elsewhere"
+        "{option} = {address}: other machines may reach this address, and nothing is encrypted; \
+         use a loopback address such as 127.0.0.1, with a tunnel from elsewhere, or allow it with \
+         {allow}"
     )]
-    OpenControl {
+    Remote {
+        /// The option.
+        option: &'static str,
         /// The address.
         address: SocketAddr,
+        /// The option that allows it.
+        allow: &'static str,
     },
     /// The key or the secret cannot be used.
     #[error(transparent)]
@@ -170,12 +175,13 @@ impl Settings {
         let limits = limits(&options)?;
         let sync_interval = options.sync_interval_ms.unwrap_or(1000);
         in_range("sync_interval_ms", sync_interval, 10, 3_600_000)?;
-        if let Some(address) = options
-            .control
-            .filter(|address| !address.ip().is_loopback())
-        {
-            return Err(SettingsError::OpenControl { address });
-        }
+        check_reach("http", options.http, options.http_remote, "--http-remote")?;
+        check_reach(
+            "control",
+            options.control,
+            options.control_remote,
+            "--control-remote",
+        )?;
         let replica = replica(&keyspace, &data, &options)?;
         Ok(Self {
             keyspace,
@@ -213,6 +219,25 @@ fn check_engine(engine: EngineKind, options: &Options) -> Result<(), SettingsErr
         EngineKind::Nats if !options.listen.is_empty() => unused("listen", "nats"),
         EngineKind::None if !options.listen.is_empty() => unused("listen", "none"),
         EngineKind::None if !options.connect.is_empty() => unused("connect", "none"),
+        _ => Ok(()),
+    }
+}
+
+/// Checks that only this machine can reach the address, unless other machines are `allowed` to.
+fn check_reach(
+    option: &'static str,
+    address: Option<SocketAddr>,
+    allowed: bool,
+    allow: &'static str,
+) -> Result<(), SettingsError> {
+    match address {
+        Some(address) if !allowed && !address.ip().to_canonical().is_loopback() => {
+            Err(SettingsError::Remote {
+                option,
+                address,
+                allow,
+            })
+        }
         _ => Ok(()),
     }
 }

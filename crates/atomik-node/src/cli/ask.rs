@@ -1,9 +1,10 @@
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atomik_node::client::{Address, Client};
+use atomik_node::credential::{read_token, token_file};
 use atomik_node::socket;
 use atomik_terminal::{OutputError, Status, stdout};
 use clap::{Args, ValueHint};
@@ -15,7 +16,7 @@ use super::failure::NodeFailure;
 /// The node to talk to, and how to print its answer.
 #[derive(Args, Debug)]
 pub(super) struct NodeArgs {
-    /// The node's data folder
+    /// The node's data folder; with --control, only its file control.token is used
     #[arg(
         long,
         value_name = "DIR",
@@ -24,8 +25,17 @@ pub(super) struct NodeArgs {
     )]
     data: Option<PathBuf>,
     /// The node's TCP control address
-    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "data")]
+    #[arg(long, value_name = "ADDRESS:PORT")]
     control: Option<SocketAddr>,
+    /// A copy of the file control.token in the node's data folder, for --control
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        requires = "control",
+        conflicts_with = "data"
+    )]
+    token: Option<PathBuf>,
     /// Print the answer as JSON
     #[arg(long)]
     json: bool,
@@ -41,9 +51,14 @@ pub(super) struct NodeArgs {
 
 impl NodeArgs {
     fn connect(&self, patience: Option<Duration>) -> Result<Client, NodeFailure> {
-        let address = match (&self.control, &self.data) {
-            (Some(address), _) => Address::Tcp(*address),
-            (None, data) => Address::Socket(socket(&data.clone().unwrap_or_default())),
+        let data = self.data.as_deref();
+        let address = match self.control {
+            Some(address) => {
+                let token = self.token.clone().or_else(|| data.map(token_file));
+                let token = read_token(&token.ok_or(NodeFailure::NoToken)?)?;
+                Address::Tcp(address, token)
+            }
+            None => Address::Socket(socket(data.unwrap_or(Path::new("")))),
         };
         Ok(Client::connect(address, patience)?)
     }

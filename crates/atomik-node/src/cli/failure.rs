@@ -28,6 +28,11 @@ pub(crate) enum NodeFailure {
     Output(#[from] OutputError),
     #[error("log = {filter}: {reason}; write for example info, or info,atomik_node=debug")]
     Log { filter: String, reason: String },
+    #[error(
+        "control connections over TCP need a token: name the node's data folder with --data, or a \
+         copy of its file control.token with --token"
+    )]
+    NoToken,
     #[error("the node refused a request: see its answer above")]
     SomeRefused,
 }
@@ -36,7 +41,9 @@ impl Failure for NodeFailure {
     fn status(&self) -> Status {
         match self {
             Self::SomeRefused => Status::CheckFailed,
-            Self::Config(_) | Self::Settings(_) | Self::Log { .. } => Status::BadInput,
+            Self::Config(_) | Self::Settings(_) | Self::Log { .. } | Self::NoToken => {
+                Status::BadInput
+            }
             Self::Client(ClientError::Refused { .. } | ClientError::Input(_)) => Status::BadInput,
             Self::Client(_) => Status::Broken,
             Self::Credential(CredentialError::Io { .. } | CredentialError::Random(_)) => {

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod limits;
 mod requests;
 mod stopped;
 
@@ -19,6 +20,7 @@ use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
 use crate::connection::Connection;
+use crate::credential::Token;
 use crate::node::{Node, Parts, load};
 use crate::settings::Limits;
 use crate::{AnyEngine, Link};
@@ -58,11 +60,17 @@ fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
 
 /// A control connection to `node`.
 fn connect(node: &Node) -> DuplexStream {
+    connect_with(node, None)
+}
+
+/// A control connection to `node`, whose client must show `token`.
+fn connect_with(node: &Node, token: Option<Token>) -> DuplexStream {
     let (client, server) = tokio::io::duplex(1 << 16);
     let (input, output) = tokio::io::split(server);
     let connection = Connection {
         handle: node.handle(),
         words: 1,
+        token,
         stop: node.stop_signal(),
     };
     tokio::spawn(connection.run(Box::new(input), Box::new(output)));

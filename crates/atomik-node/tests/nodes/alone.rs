@@ -74,7 +74,17 @@ fn an_invalid_option_is_reported_with_the_next_step() {
         (
             with(&["--control", "0.0.0.0:0"]),
             2,
-            "are limited to loopback",
+            "allow it with --control-remote",
+        ),
+        (
+            with(&["--http", "0.0.0.0:0"]),
+            2,
+            "allow it with --http-remote",
+        ),
+        (
+            with(&["--http", "[::]:0", "--control-remote"]),
+            2,
+            "allow it with --http-remote",
         ),
         (
             with(&["--fsync", "sometimes"]),
@@ -505,11 +515,28 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
     );
     let mut process = Scoped(command.stderr(Stdio::null()).spawn().unwrap());
     let start = Instant::now();
-    while !run(&["put", "x", "1", "--control", &control])
+    let data = members.data(0).to_str().unwrap().to_owned();
+    let token = format!("{data}/control.token");
+    while !run(&["put", "x", "1", "--control", &control, "--data", &data])
         .status
         .success()
     {
         assert!(start.elapsed() < PATIENCE);
+    }
+    let ask = |more: &[&str]| run(&[&["get", "x", "--control", &control], more].concat());
+    assert!(ask(&["--token", &token]).status.success());
+    // A token of another node.
+    let other = format!("{data}/other.token");
+    fs::copy(&token, &other).unwrap();
+    fs::write(&other, format!("atomik-token-1 {}", "0".repeat(64))).unwrap();
+    for (args, next) in [
+        (&[][..], "with --data, or a copy"),
+        (&["--token", "nowhere"], "control.token"),
+        (&["--token", &other], "wrong token"),
+    ] {
+        let refused = ask(args);
+        assert_eq!(refused.status.code(), Some(2), "{args:?}");
+        assert!(stderr(&refused).contains(next), "{}", stderr(&refused));
     }
     let fetch = |path: &str| fetch(&http, path);
     let health = fetch("/health");
@@ -533,6 +560,62 @@ fn health_and_metrics_are_served_over_http_and_control_over_tcp() {
     assert!(fetch("/other").starts_with("HTTP/1.1 404"));
     crate::process::signal(process.0.id(), "TERM");
     assert!(process.0.wait().unwrap().success());
+}
+
+/// A node with control connections over TCP, and what it answers to the lines of a connection.
+fn over_tcp(members: &Members) -> (Scoped, impl Fn(&str) -> String) {
+    let control = free_address();
+    let mut command = members.command(0, &[], &["--engine", "none", "--control", &control]);
+    let process = Scoped(command.stderr(Stdio::null()).spawn().unwrap());
+    let start = Instant::now();
+    while TcpStream::connect(&control).is_err() {
+        assert!(start.elapsed() < PATIENCE);
+    }
+    let send = move |lines: &str| {
+        let mut stream = TcpStream::connect(&control).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(lines.as_bytes()).unwrap();
+        // A connection with unread lines may be reset.
+        let _ = stream.shutdown(std::net::Shutdown::Write);
+        let mut answers = Vec::new();
+        let _ = stream.read_to_end(&mut answers);
+        String::from_utf8(answers).unwrap()
+    };
+    (process, send)
+}
+
+#[test]
+fn over_tcp_nothing_is_done_without_the_token() {
+    let members = Members::new(1);
+    let (_process, send) = over_tcp(&members);
+    let token = fs::read_to_string(members.data(0).join("control.token")).unwrap_or_default();
+    assert!(is_private(&members.data(0).join("control.token")));
+    let token = token.trim().strip_prefix("atomik-token-1 ").unwrap();
+    let put = r#"{"op":"put","key":"x","value":1}"#;
+    let hello = |token: &str| format!("{}\n", json!({"op": "hello", "token": token}));
+    for lines in [
+        // What a page in a browser can send to any port of its machine.
+        format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\n\r\n{put}\n"),
+        format!("{put}\n"),
+        format!("{}{put}\n", hello("")),
+        format!(
+            "{}{put}\n",
+            hello(&token.replace(char::is_alphanumeric, "0"))
+        ),
+        format!("{}{put}\n", hello(&token[1..])),
+        format!("\n\n{put}\n"),
+        format!("{}\n{put}\n", "a".repeat(2000)),
+        // After the token, too, what is not a request ends the connection.
+        format!("{}GET / HTTP/1.1\n{put}\n", hello(token)),
+    ] {
+        let answers = send(&lines);
+        assert!(!answers.contains("batch"), "{lines}: {answers}");
+    }
+    let refused = send(&format!("{put}\n"));
+    assert!(refused.contains("control.token"), "{refused}");
+    let answers = send(&format!("{}{put}\n", hello(token)));
+    let wanted = ["{\"ok\":true}", "{\"batch\":1,\"ok\":true}"];
+    assert_eq!(answers.lines().collect::<Vec<_>>(), wanted);
 }
 
 #[test]
