@@ -10,6 +10,8 @@ mod device;
 mod mutate;
 mod records;
 mod replica;
+mod roster;
+mod session;
 mod store;
 mod target;
 mod trace;
@@ -20,6 +22,8 @@ pub use target::Target;
 /// All targets.
 pub const TARGETS: &[Target] = &[
     replica::MESSAGE,
+    session::SESSION,
+    roster::ROSTER,
     records::RECORDS,
     store::FILE,
     trace::TRACE,
