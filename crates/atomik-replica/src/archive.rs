@@ -76,6 +76,18 @@ impl Archive {
         at
     }
 
+    /// All evidence.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Evidence> {
+        self.held.iter().flatten().map(|held| &held.evidence)
+    }
+
+    /// The place of the evidence that `rank` ranks highest, among that which it ranks at all.
+    pub(crate) fn best<T: Ord>(&self, rank: impl Fn(&Evidence) -> Option<T>) -> Option<u32> {
+        let held = (0..).zip(&self.held);
+        let ranked = held.filter_map(|(at, held)| Some((rank(&held.as_ref()?.evidence)?, at)));
+        ranked.max().map(|(_, at)| at)
+    }
+
     /// Puts stored evidence back in its places; no entry refers to it yet. If most places up to the
     /// last would be empty, the evidence moves to the first places, so that memory is bounded by
     /// the records and not by a number in them. Returns where it was and where it is now, or
@@ -175,7 +187,14 @@ mod tests {
             incarnation: [2; 16],
         };
         let tags: Vec<_> = (0..leaves).map(|leaf| [leaf; 16]).collect();
-        Evidence::sign(&secrets(), &TRUST, author, 1, &tags)
+        Evidence::sign(
+            &secrets(),
+            &TRUST,
+            author,
+            crate::head::Head::default(),
+            false,
+            &tags,
+        )
     }
 
     #[test]

@@ -58,8 +58,13 @@ pub enum OpError {
         /// The number of the newest roster known here.
         roster: u64,
     },
-    /// The replica has retired ([`Event::Retire`](crate::Event::Retire)) or was stopped
-    /// ([`Notice::Stopped`](crate::Notice::Stopped)).
+    /// The replica was stopped ([`Notice::Stopped`](crate::Notice::Stopped)).
+    #[error(
+        "this replica was stopped because a copy of it is running: stop the copy or give it a key \
+         of its own (--new-identity), then restart this one"
+    )]
+    Stopped,
+    /// The replica has retired ([`Event::Retire`](crate::Event::Retire)).
     #[error("this replica has retired: restart it to continue as a new origin")]
     Retired,
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::context::Context;
 use crate::entry::Tag;
 use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, encode_excerpt};
+use crate::head::Head;
 use crate::origin::Author;
 use crate::origins::Origins;
 use crate::slot::OURS;
@@ -35,14 +36,16 @@ impl Leaves {
         tag
     }
 
-    /// Signs the changes with this replica's key, in as many frames as needed. `next` numbers the
-    /// frames. Returns each frame's number and its excerpt of all changes.
+    /// Signs the changes with this replica's key, in as many frames as needed: those after `head`,
+    /// or, if the changes are signed `anew`, outside the chain. Returns for each frame its place in
+    /// the chain and the excerpt of all its changes.
     pub(crate) fn sign(
         &self,
         author: Author,
-        mut next: impl FnMut() -> u64,
+        mut head: Head,
+        anew: bool,
         cx: &Context<'_>,
-    ) -> Vec<(u64, Vec<u8>)> {
+    ) -> Vec<(Head, Vec<u8>)> {
         let room = cx.room() - FRAME_OVERHEAD;
         let mut signed = Vec::new();
         let (mut first, mut start) = (0, 0);
@@ -53,29 +56,30 @@ impl Leaves {
                 .clamp(1, MAX_LEAVES);
             let end = ends[count - 1];
             let tags = &self.tags[first..first + count];
-            let number = next();
-            let evidence = Evidence::sign(cx.secrets, &cx.config.trust, author, number, tags);
+            let trust = &cx.config.trust;
+            let evidence = Evidence::sign(cx.secrets, trust, author, head, anew, tags);
+            // All leaves are there, so the evidence has a place.
+            head = evidence.head(cx.secrets).unwrap_or(head);
             let mut excerpt = Vec::with_capacity(end - start + FRAME_OVERHEAD);
             encode_excerpt(
                 &evidence,
                 core::iter::once(&self.bytes[start..end]),
                 &mut excerpt,
             );
-            signed.push((number, excerpt));
+            signed.push((head, excerpt));
             (first, start) = (first + count, end);
         }
         signed
     }
 }
 
-/// Packs entries, given by slot and position, into message bodies. Own entries are signed anew
-/// under the frame number `frame`; others travel as excerpts of the frames in which they arrived.
+/// Packs entries, given by slot and position, into message bodies. Own entries are signed anew;
+/// others travel as excerpts of the frames in which they arrived.
 /// Own entries with unpublished changes are left out, since the next publication will include them.
 pub(crate) fn pack(
     places: &[(u32, usize)],
     table: &Table,
     origins: &Origins,
-    frame: u64,
     cx: &Context<'_>,
 ) -> Vec<Vec<u8>> {
     let mut own: HashMap<u32, Leaves> = HashMap::new();
@@ -107,7 +111,8 @@ pub(crate) fn pack(
     }
     let mut excerpts: Vec<Vec<u8>> = Vec::new();
     for origin in own_order {
-        let signed = own[&origin].sign(origins.get(origin).author, || frame, cx);
+        let known = origins.get(origin);
+        let signed = own[&origin].sign(known.author, known.chain.head(), true, cx);
         excerpts.extend(signed.into_iter().map(|(_, excerpt)| excerpt));
     }
     for at in other_order {
@@ -205,16 +210,21 @@ mod tests {
                     |encoded| cx.secrets.leaf(author.origin(), encoded),
                 );
             }
-            let mut numbers = 7..;
-            let frames = leaves.sign(author, || numbers.next().unwrap(), cx);
+            let head = Head {
+                number: 6,
+                link: [6; 16],
+            };
+            let frames = leaves.sign(author, head, false, cx);
             assert!(frames.len() > 5);
-            let mut next = 0;
-            for ((number, excerpt), expected) in frames.iter().zip(7..) {
+            let (mut next, mut before) = (0, head);
+            for ((frame, excerpt), expected) in frames.iter().zip(7..) {
                 assert!(excerpt.len() <= cx.room());
                 let mut reader = Reader::new(excerpt);
                 let (evidence, changes) = decode_excerpt(&mut reader, cx.secrets, 1).unwrap();
                 assert!(reader.is_empty() && evidence.holds(cx.secrets, &cx.config.trust));
-                assert_eq!((*number, evidence.header.number), (expected, expected));
+                assert_eq!((frame.number, evidence.header.number), (expected, expected));
+                assert_eq!(evidence.header.before(), before);
+                before = *frame;
                 for (key, _) in changes {
                     assert_eq!(key, u64::to_be_bytes(next));
                     next += 1;

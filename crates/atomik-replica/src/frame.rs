@@ -7,6 +7,7 @@
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, Tag};
+use crate::head::{Head, Link};
 use crate::origin::{Author, OriginId, Sealed, Trust};
 use crate::secrets::Secrets;
 
@@ -14,13 +15,20 @@ use crate::secrets::Secrets;
 pub(crate) const MAX_LEAVES: usize = 1000;
 
 /// An upper bound on the bytes of a frame besides its changes.
-pub(crate) const FRAME_OVERHEAD: usize = 32 + 16 + 64 + 10 + 3 + 3 + 1;
+pub(crate) const FRAME_OVERHEAD: usize = 32 + 16 + 16 + 64 + 10 + 3 + 3 + 1;
 
-/// A frame's author, its number among the author's frames, and its number of changes.
+/// A frame's author, its place in the chain of the author's frames, and its number of changes.
+///
+/// Entries that their author signs anew are not part of the chain. Their frame has the number and
+/// the link of the newest frame of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Header {
     pub(crate) author: Author,
     pub(crate) number: u64,
+    /// The link of the frame before; if the entries are signed anew, of the frame with this number.
+    previous: Link,
+    /// Whether the entries are signed anew.
+    anew: bool,
     pub(crate) leaves: u16,
 }
 
@@ -29,14 +37,36 @@ impl Header {
         out.extend_from_slice(&self.author.key);
         out.extend_from_slice(&self.author.incarnation);
         out.varint(self.number);
-        out.varint(u64::from(self.leaves));
+        out.extend_from_slice(&self.previous);
+        out.varint(u64::from(self.leaves) << 1 | u64::from(self.anew));
     }
 
+    /// The statement that the author signs.
     fn statement(&self, secrets: &Secrets, root: &Tag) -> Vec<u8> {
-        let mut content = Vec::with_capacity(80);
+        let mut content = Vec::with_capacity(100);
         self.encode(&mut content);
         content.extend_from_slice(root);
         secrets.statement("frame", &content)
+    }
+
+    /// The frame of the chain with this header's number; `statement` is what the author signs.
+    fn head(&self, statement: &[u8]) -> Head {
+        let link = match statement.last_chunk() {
+            Some(link) if !self.anew => *link,
+            _ => self.previous,
+        };
+        Head {
+            number: self.number,
+            link,
+        }
+    }
+
+    /// The frame of the chain before this one.
+    pub(crate) fn before(&self) -> Head {
+        Head {
+            number: self.number - u64::from(!self.anew),
+            link: self.previous,
+        }
     }
 }
 
@@ -91,19 +121,23 @@ pub(crate) struct Evidence {
 }
 
 impl Evidence {
-    /// Signs a frame whose changes have these tags, in order.
+    /// Signs a frame whose changes have these tags, in order. It is the one after `head`, or, if
+    /// the entries are signed `anew`, not part of the chain.
     pub(crate) fn sign(
         secrets: &Secrets,
         trust: &Trust,
         author: Author,
-        number: u64,
+        head: Head,
+        anew: bool,
         tags: &[Tag],
     ) -> Self {
         debug_assert!((1..=MAX_LEAVES).contains(&tags.len()));
         let leaves: Vec<_> = (0..).zip(tags.iter().copied()).collect();
         let header = Header {
             author,
-            number,
+            number: head.number + u64::from(!anew),
+            previous: head.link,
+            anew,
             leaves: leaves.len() as u16,
         };
         // With all leaves present the hash always exists, so the default is never used.
@@ -203,8 +237,11 @@ impl Evidence {
             incarnation: reader.array()?,
         };
         let number = reader.varint()?;
-        let total = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
-        if total == 0 || usize::from(total) > MAX_LEAVES {
+        let previous = reader.array()?;
+        let total = reader.varint()?;
+        let anew = total & 1 == 1;
+        let total = u16::try_from(total >> 1).map_err(|_| Malformed)?;
+        if total == 0 || usize::from(total) > MAX_LEAVES || number == 0 && !anew {
             return Err(Malformed);
         }
         let seal = reader.array()?;
@@ -234,6 +271,8 @@ impl Evidence {
             header: Header {
                 author,
                 number,
+                previous,
+                anew,
                 leaves: total,
             },
             seal,
@@ -249,18 +288,34 @@ impl Evidence {
         }
     }
 
-    /// Whether the author signed exactly these leaves at these indices.
-    pub(crate) fn holds(&self, secrets: &Secrets, trust: &Trust) -> bool {
+    /// What the author signs of these leaves at these indices.
+    fn statement(&self, secrets: &Secrets) -> Option<Vec<u8>> {
         let mut hashes = self.hashes.iter();
-        let root = hash(secrets, 0, self.header.leaves, &self.leaves, &mut hashes);
-        root.is_some_and(|root| {
-            hashes.next().is_none()
-                && trust.verify(
-                    &self.header.author.key,
-                    &self.header.statement(secrets, &root),
-                    &self.seal,
-                )
-        })
+        let root = hash(secrets, 0, self.header.leaves, &self.leaves, &mut hashes)?;
+        hashes
+            .next()
+            .is_none()
+            .then(|| self.header.statement(secrets, &root))
+    }
+
+    /// The frame of the author's chain that this evidence attests; `None` if it is damaged. The
+    /// signature is not checked.
+    pub(crate) fn head(&self, secrets: &Secrets) -> Option<Head> {
+        Some(self.header.head(&self.statement(secrets)?))
+    }
+
+    /// The same, or `None` if the author did not sign exactly these leaves at these indices.
+    pub(crate) fn verify(&self, secrets: &Secrets, trust: &Trust) -> Option<Head> {
+        let statement = self.statement(secrets)?;
+        trust
+            .verify(&self.header.author.key, &statement, &self.seal)
+            .then(|| self.header.head(&statement))
+    }
+
+    /// Whether the author signed exactly these leaves at these indices.
+    #[cfg(test)]
+    pub(crate) fn holds(&self, secrets: &Secrets, trust: &Trust) -> bool {
+        self.verify(secrets, trust).is_some()
     }
 
     pub(crate) fn origin(&self) -> OriginId {
@@ -344,7 +399,11 @@ mod tests {
             .iter()
             .map(|bytes| secrets.leaf(author.origin(), bytes))
             .collect();
-        let evidence = Evidence::sign(&secrets, &trust, author, 5, &tags);
+        let head = Head {
+            number: 4,
+            link: [5; 16],
+        };
+        let evidence = Evidence::sign(&secrets, &trust, author, head, false, &tags);
         (secrets, trust, evidence, encoded)
     }
 
@@ -385,6 +444,27 @@ mod tests {
                 prop_assert!(noticed, "flipping bit {} goes unnoticed", at);
             }
         }
+    }
+
+    #[test]
+    fn a_frame_is_linked_to_the_one_before_and_entries_signed_anew_to_the_newest() {
+        let (secrets, trust, evidence, _) = frame(3);
+        let head = evidence.verify(&secrets, &trust).unwrap();
+        assert_eq!((head.number, evidence.header.before().number), (5, 4));
+        let author = evidence.header.author;
+        let tags: Vec<_> = evidence.tags().map(|(_, tag)| tag).collect();
+        let sign = |anew| Evidence::sign(&secrets, &trust, author, head, anew, &tags);
+        let next = sign(false);
+        assert_eq!(next.header.before(), head);
+        assert_eq!(next.head(&secrets).unwrap().number, 6);
+        assert_ne!(next.head(&secrets).unwrap().link, head.link);
+        let anew = sign(true);
+        assert_eq!(
+            (anew.header.before(), anew.verify(&secrets, &trust)),
+            (head, Some(head))
+        );
+        let part = next.restrict(&secrets, &[1]);
+        assert_eq!(part.head(&secrets), next.head(&secrets));
     }
 
     #[test]

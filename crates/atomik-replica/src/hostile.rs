@@ -66,6 +66,8 @@ fn larger(replica: &Replica, entries: u64) -> Vec<u8> {
     body.varint(count + entries);
     body.extend_from_slice(&(sum + 1).to_le_bytes());
     body.extend_from_slice(&[0; 48]);
+    // And an introduction.
+    body.extend_from_slice(&[0; 33]);
     Summary::decode(&mut Reader::new(&body)).unwrap();
     body
 }

@@ -80,6 +80,7 @@ mod exchange;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+mod head;
 #[cfg(test)]
 mod hostile;
 mod keyspace;
@@ -105,6 +106,7 @@ mod subscriptions;
 mod summary;
 mod table;
 mod value;
+mod vouching;
 mod writer;
 
 pub use atomik_algebra::{Op, Response};

@@ -10,6 +10,7 @@ use crate::entry::Change;
 use crate::error::{OpenError, damaged};
 use crate::event::Record;
 use crate::frame::Evidence;
+use crate::head::{Chain, Head};
 use crate::keyspace::Keyspace;
 use crate::ledger::Ledger;
 use crate::origin::Author;
@@ -82,7 +83,7 @@ impl Memory {
         value.varint(u64::from(self.origins.own()));
         value.push(u8::from(self.retired));
         value.varint(self.publication.issued());
-        value.varint(self.publication.frames());
+        self.publication.head().encode(&mut value);
         value.varint(self.batches.next());
         self.keyspace.checkpoints.encode(&mut value);
         self.batches.encode_undone(&mut value);
@@ -95,7 +96,7 @@ impl Memory {
         let mut value = Vec::new();
         value.extend_from_slice(&origin.author.key);
         value.extend_from_slice(&origin.author.incarnation);
-        value.varint(origin.frame);
+        origin.chain.head().encode(&mut value);
         value.push(u8::from(origin.quarantined) | u8::from(folded) << 1);
         self.ledger.encode(place, &mut value);
         value
@@ -157,6 +158,7 @@ impl Memory {
         let moved = archive.restore(found.evidence);
         memory.read_slots(found.slots, &moved, secrets)?;
         memory.read_batches(found.batches)?;
+        memory.refresh_chains(own, secrets);
         // Evidence is deleted together with its last reference, so none is idle.
         if let Some(place) = memory.keyspace.table.archive.idle() {
             return Err(damaged(&placed(b'e', place)));
@@ -217,8 +219,8 @@ impl Memory {
         reader.blob(usize::MAX)?;
         let own = reader.u32()?;
         self.retired = reader.u8()? != 0;
-        let (issued, frames) = (reader.varint()?, reader.varint()?);
-        self.publication = Publication::restored(issued, frames);
+        let (issued, head) = (reader.varint()?, Head::decode(reader)?);
+        self.publication = Publication::restored(issued, head);
         let next_batch = reader.varint()?;
         self.keyspace.checkpoints = Checkpoints::decode(reader)?;
         self.batches.restore(next_batch, reader)?;
@@ -243,16 +245,34 @@ impl Memory {
             key: reader.array()?,
             incarnation: reader.array()?,
         };
-        let frame = reader.varint()?;
+        let mut chain = Chain::default();
+        chain.note(Head::decode(reader)?);
         let flags = reader.u8()?;
         self.ledger.restore(place, flags & 2 != 0, reader)?;
         self.origins.restore(Origin {
             id: author.origin(),
             author,
             quarantined: flags & 1 != 0,
-            frame,
+            chain,
         });
         reader.end()
+    }
+
+    /// Adds the frames of which entries or their evidence tell. Those of other members are not
+    /// stored when they arrive.
+    fn refresh_chains(&mut self, own: Option<u32>, secrets: &Secrets) {
+        for evidence in self.keyspace.table.archive.iter() {
+            if let (Some(place), Some(frame)) = (
+                self.origins.place(evidence.origin()),
+                evidence.head(secrets),
+            ) {
+                self.origins.note_frame(place, frame);
+                self.origins.note_frame(place, evidence.header.before());
+            }
+        }
+        if let Some(own) = own.filter(|&own| (own as usize) < self.origins.len()) {
+            self.origins.note_frame(own, self.publication.head());
+        }
     }
 
     fn read_slots(

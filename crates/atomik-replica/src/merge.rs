@@ -71,7 +71,7 @@ impl Merger<'_> {
         } else {
             HashMap::new()
         };
-        let mut news = false;
+        let (mut news, mut contradicts) = (false, false);
         for ((_, change), at) in changes.iter().zip(&slots) {
             let held = at.zip(known).and_then(|(at, place)| {
                 unsent
@@ -80,16 +80,35 @@ impl Merger<'_> {
                     .unwrap_or_else(|| table.slots[at as usize].change_of(place))
             });
             news |= is_news(change, held);
+            contradicts |= held.is_some_and(|held| contradict(change, held));
+        }
+        let own = self.origins.own();
+        // A frame of one's own that one did not send is news, whatever it contains.
+        let lacks = |frame| self.origins.get(own).chain.lacks(frame);
+        if known == Some(own) && !news {
+            news = evidence.head(cx.secrets).is_some_and(lacks);
         }
         if !news {
             cx.counters.stale += changes.len() as u64;
             return Ok(None);
         }
-        if !evidence.holds(cx.secrets, &cx.config.trust) {
+        let Some(frame) = evidence.verify(cx.secrets, &cx.config.trust) else {
             return Err(Refusal::Forged { origin });
-        }
+        };
         let place = self.origins.enter(author);
-        self.origins.note_frame(place, evidence.header.number);
+        let chain = &self.origins.get(place).chain;
+        let frames = [evidence.header.before(), frame];
+        if !frames.iter().any(|frame| chain.contradicts(*frame)) {
+            frames
+                .iter()
+                .for_each(|frame| self.origins.note_frame(place, *frame));
+            if self.origins.is_ours(place) {
+                // Of these no evidence is kept that tells of the frame.
+                self.origins.touch(place);
+            }
+        } else if !contradicts && known != Some(own) {
+            return Err(Refusal::Forked { origin });
+        }
         Ok(Some(News { place, slots }))
     }
 
@@ -272,7 +291,10 @@ impl Merger<'_> {
 
 /// Whether a received change is newer than the one held, or contradicts it.
 fn is_news(change: &Change, held: Option<&Change>) -> bool {
-    held.is_none_or(|held| {
-        change.version > held.version || change.version == held.version && change != held
-    })
+    held.is_none_or(|held| change.version > held.version || contradict(change, held))
+}
+
+/// Whether two changes of one key by one origin are two contents of one version.
+fn contradict(change: &Change, held: &Change) -> bool {
+    change.version == held.version && change != held
 }

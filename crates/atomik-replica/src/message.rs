@@ -33,11 +33,13 @@ pub(crate) enum MessageKind {
     Ledger = 7,
     /// Excerpts that the receiver is expected to lack. It answers with any newer entries it has.
     Repair = 8,
+    /// What the sender knows of the newest frame of an origin.
+    Head = 9,
 }
 
 impl MessageKind {
     /// All kinds, by their number on the wire.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Changes,
         Self::Summary,
         Self::Sketch,
@@ -47,6 +49,7 @@ impl MessageKind {
         Self::Chunk,
         Self::Ledger,
         Self::Repair,
+        Self::Head,
     ];
 }
 
@@ -141,7 +144,7 @@ mod tests {
     #[test]
     fn an_authentic_message_without_a_known_kind_is_malformed_whatever_its_length() {
         let secrets = secrets("a");
-        for content in [&[WIRE][..], &[WIRE, 9], &[WIRE, 255, 1]] {
+        for content in [&[WIRE][..], &[WIRE, 10], &[WIRE, 255, 1]] {
             let mut message = content.to_vec();
             message.extend_from_slice(&secrets.authenticate(content));
             assert_eq!(open(&secrets, &message), Err(Refusal::Malformed));

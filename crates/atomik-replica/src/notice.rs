@@ -69,19 +69,28 @@ pub enum Notice {
         /// The reason.
         reason: Refusal,
     },
-    /// A peer knows changes of this origin that the replica itself does not: either its memory was
-    /// lost or its key is in use elsewhere. The replica continues as a new origin.
+    /// A peer knows changes of this origin that the replica itself does not: it was restored from a
+    /// backup or a snapshot, or a copy of it runs elsewhere. The replica takes a new life and
+    /// fetches these changes like those of others. If a copy is running, give it a key of its own
+    /// (`--new-identity`).
     MemoryLost {
         /// The origin until now.
         old: OriginId,
         /// The origin from now on.
         new: OriginId,
     },
-    /// The replica lost its memory a second time since it was opened, or its key and incarnation
-    /// are in use elsewhere. It accepts no more operations: make sure that no copy of it is
-    /// running, then reopen it with a new incarnation.
+    /// The replica found a second time since it was opened that a peer knows more of its origin
+    /// than it does itself. It accepts no more operations: make sure that no copy of it is running
+    /// or give the copy a key of its own (`--new-identity`), then reopen it with a new incarnation.
     Stopped {
         /// The origin of which peers know more than this replica does.
+        origin: OriginId,
+    },
+    /// Another replica uses this replica's key: a copy of it is running, or its disk was lost and
+    /// this is what its former life has left. Nothing is lost by that, but stop the copy or give it
+    /// a key of its own (`--new-identity`).
+    KeyInUse {
+        /// The origin of the other.
         origin: OriginId,
     },
     /// An origin has been folded into the base.
@@ -164,6 +173,17 @@ pub enum Refusal {
         /// Both signed excerpts, the one held here first. The first is empty if this replica itself
         /// made the change.
         evidence: [Vec<u8>; 2],
+    },
+    /// An origin signed two different frames with one number, as two running copies of a replica
+    /// do.
+    #[error(
+        "origin {origin} signed two different frames with one number: copies of this member are \
+         running, or it runs on after a snapshot was restored. Stop the copy or give it a key of \
+         its own (--new-identity)"
+    )]
+    Forked {
+        /// The origin.
+        origin: OriginId,
     },
     /// The origin equivocated earlier.
     #[error("origin {origin} has equivocated, and its changes are no longer accepted")]

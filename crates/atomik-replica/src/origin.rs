@@ -7,9 +7,16 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 /// An ed25519 public key, as its 32 bytes.
 pub type PublicKey = [u8; 32];
 
-/// Distinguishes the lives of one key: 128 random bits, drawn anew whenever a replica cannot prove
-/// that it kept its memory.
+/// Distinguishes the lives of one key: the number of the life in 8 bytes, big-endian, and 64 random
+/// bits.
 pub type Incarnation = [u8; 16];
+
+/// The incarnation of a life with this number; its random half is that of `random`.
+pub(crate) fn incarnation(life: u64, random: &Incarnation) -> Incarnation {
+    let mut incarnation = *random;
+    incarnation[..8].copy_from_slice(&life.to_be_bytes());
+    incarnation
+}
 
 /// The origin of changes: the first 128 bits of BLAKE3's key derivation over public key and
 /// incarnation.
@@ -41,6 +48,13 @@ pub struct Author {
 }
 
 impl Author {
+    /// The number of this life among those of its key.
+    pub fn life(&self) -> u64 {
+        let [half, _]: [[u8; 8]; 2] =
+            [0, 8].map(|at| core::array::from_fn(|i| self.incarnation[at + i]));
+        u64::from_be_bytes(half)
+    }
+
     /// The origin of this author's changes.
     pub fn origin(&self) -> OriginId {
         let mut hasher = blake3::Hasher::new_derive_key("atomik 1 origin");

@@ -3,7 +3,8 @@
 use core::hash::{Hash, Hasher};
 use std::collections::{BTreeSet, HashMap};
 
-use crate::origin::{Author, OriginId};
+use crate::head::{Chain, Head};
+use crate::origin::{Author, OriginId, PublicKey};
 
 /// The maximum number of origins, including folded ones. It stops a member from inventing
 /// incarnations without end, and the short names of that many, 8 bytes each, fit in the smallest
@@ -17,8 +18,8 @@ pub(crate) struct Origin {
     pub(crate) author: Author,
     /// Whether it signed two contents for one version.
     pub(crate) quarantined: bool,
-    /// The highest frame number received from it.
-    pub(crate) frame: u64,
+    /// The latest frames received from it; for this replica's own origin, those it has sent.
+    pub(crate) chain: Chain,
 }
 
 /// All known origins. An origin's *place* is its index, which never changes.
@@ -95,7 +96,7 @@ impl Origins {
             id,
             author,
             quarantined: false,
-            frame: 0,
+            chain: Chain::default(),
         });
         self.unstored.insert(place);
         place
@@ -107,10 +108,25 @@ impl Origins {
         self.list.push(origin);
     }
 
-    /// Records that a frame with this number has arrived.
-    pub(crate) fn note_frame(&mut self, place: u32, number: u64) {
-        let frame = &mut self.list[place as usize].frame;
-        *frame = (*frame).max(number);
+    /// The number for a new life of a key: one more than its highest known, or 0.
+    pub(crate) fn next_life(&self, key: &PublicKey) -> u64 {
+        let lives = self.list.iter().filter(|origin| origin.author.key == *key);
+        let last = lives.map(|origin| origin.author.life()).max();
+        last.map_or(0, |life| life.saturating_add(1))
+    }
+
+    /// Whether another origin has this replica's key and a life that is not before the current one.
+    pub(crate) fn is_surpassed(&self) -> bool {
+        let own = self.get(self.own);
+        self.list.iter().any(|other| {
+            let author = other.author;
+            author.key == own.author.key && author.life() >= own.author.life() && other.id != own.id
+        })
+    }
+
+    /// Records that a frame has arrived or was sent.
+    pub(crate) fn note_frame(&mut self, place: u32, frame: Head) {
+        self.list[place as usize].chain.note(frame);
     }
 
     /// Ignores an origin from now on.
@@ -166,12 +182,34 @@ mod tests {
         let place = origins.enter(author(1, 1));
         assert_eq!(origins.take_unstored(), BTreeSet::from([place]));
         origins.enter(author(1, 1));
-        origins.note_frame(place, 9);
-        origins.note_frame(place, 3);
+        for number in [9, 3] {
+            let link = [1; 16];
+            origins.note_frame(place, Head { number, link });
+        }
         assert!(!origins.is_unstored());
-        assert_eq!(origins.get(place).frame, 9);
+        assert_eq!(origins.get(place).chain.head().number, 9);
         origins.quarantine(place);
         assert!(origins.is_unstored() && origins.get(place).quarantined);
+    }
+
+    #[test]
+    fn a_new_life_has_a_higher_number_than_all_known_ones_of_its_key() {
+        let mut origins = Origins::default();
+        let life = |key, life| Author {
+            key: [key; 32],
+            incarnation: crate::origin::incarnation(life, &[9; 16]),
+        };
+        assert_eq!(origins.next_life(&[1; 32]), 0);
+        for author in [life(1, 0), life(1, 4), life(2, 9)] {
+            origins.enter(author);
+        }
+        assert_eq!(
+            [1, 2, 3].map(|key| origins.next_life(&[key; 32])),
+            [5, 10, 0]
+        );
+        assert!(origins.is_surpassed());
+        origins.set_own(1);
+        assert!(!origins.is_surpassed());
     }
 
     #[test]

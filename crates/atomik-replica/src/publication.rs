@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::entry::Change;
+use crate::head::Head;
 use crate::origins::Origins;
 use crate::slot::Published;
 use crate::table::Table;
@@ -18,8 +19,8 @@ pub(crate) struct Flight {
     ticket: u64,
     /// Slots with an own change: what the digest is to hold, and the change published before.
     pub(crate) own: Vec<(u32, Published, Option<Change>)>,
-    /// Frames to broadcast, with their numbers.
-    pub(crate) frames: Vec<(u64, Vec<u8>)>,
+    /// Frames to broadcast, with their places in the chain.
+    pub(crate) frames: Vec<(Head, Vec<u8>)>,
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -31,8 +32,8 @@ pub(crate) struct Publication {
     issued: u64,
     /// The last ticket that storage confirmed.
     durable: u64,
-    /// The number of frames made by this replica.
-    frames: u64,
+    /// The last frame made in this life.
+    head: Head,
     /// Whether something changed that is stored in the `m` record only.
     meta_changed: bool,
 }
@@ -45,7 +46,7 @@ impl Default for Publication {
             flight: None,
             issued: 0,
             durable: 0,
-            frames: 0,
+            head: Head::default(),
             meta_changed: true,
         }
     }
@@ -53,11 +54,11 @@ impl Default for Publication {
 
 impl Publication {
     /// The publication of a replica read from storage, where everything issued is durable.
-    pub(crate) fn restored(issued: u64, frames: u64) -> Self {
+    pub(crate) fn restored(issued: u64, head: Head) -> Self {
         Self {
             issued,
             durable: issued,
-            frames,
+            head,
             meta_changed: false,
             ..Self::default()
         }
@@ -73,15 +74,20 @@ impl Publication {
         core::mem::take(&mut self.waiting)
     }
 
-    /// The number for another frame.
-    pub(crate) fn next_frame(&mut self) -> u64 {
-        self.frames += 1;
-        self.frames
+    /// The last frame made in this life, which may not have been sent yet.
+    pub(crate) fn head(&self) -> Head {
+        self.head
     }
 
-    /// The number of frames made so far.
-    pub(crate) fn frames(&self) -> u64 {
-        self.frames
+    /// Whether own changes wait to be published.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Starts the chain of a new life.
+    pub(crate) fn start_chain(&mut self) {
+        self.head = Head::default();
+        self.touch_meta();
     }
 
     /// The last ticket handed to storage.
@@ -93,11 +99,12 @@ impl Publication {
     pub(crate) fn launch(
         &mut self,
         own: Vec<(u32, Published, Option<Change>)>,
-        frames: Vec<(u64, Vec<u8>)>,
+        frames: Vec<(Head, Vec<u8>)>,
     ) -> u64 {
         debug_assert!(self.flight.is_none());
         self.issued += 1;
         self.meta_changed = false;
+        self.head = frames.last().map_or(self.head, |(head, _)| *head);
         self.flight = Some(Flight {
             ticket: self.issued,
             own,
@@ -253,7 +260,7 @@ mod tests {
     #[test]
     fn everything_is_durable_with_the_next_ticket_the_one_in_flight_or_the_last() {
         let (mut table, origins) = (Table::new(1, 8), Origins::default());
-        let mut publication = Publication::restored(7, 3);
+        let mut publication = Publication::restored(7, Head::default());
         assert_eq!(publication.next_durable(&table, &origins), 7);
         table.slot_of(b"k");
         assert_eq!(publication.next_durable(&table, &origins), 8);

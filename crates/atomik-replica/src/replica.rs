@@ -14,13 +14,14 @@ use crate::event::{Effect, Event, Outcome};
 use crate::excerpts::{Leaves, join, pack};
 use crate::exchange::{CellRange, Exchange, Outgoing, Surroundings};
 use crate::frame::{Evidence, KeyedChanges, decode_excerpt};
+use crate::head::Head;
 use crate::membership::Membership;
 use crate::memory::Memory;
 use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
 use crate::notice::{Notice, Refusal};
 use crate::operation::LocalOp;
-use crate::origin::{Author, OriginId};
+use crate::origin::{Author, OriginId, incarnation};
 use crate::peers::{PeerId, Peers};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
@@ -28,6 +29,7 @@ use crate::sketch;
 use crate::slot::Published;
 use crate::summary::Summary;
 use crate::value::Value;
+use crate::vouching::{Introduction, Standing, Vouch};
 use crate::writer::{Progress, validate};
 
 /// A replica of one keyspace.
@@ -43,6 +45,17 @@ pub struct Replica {
     memory: Memory,
     peers: Peers,
     exchange: Exchange,
+    /// Whether the current life may continue.
+    standing: Standing,
+    /// Whether a peer knew more of this replica than it did itself since it was opened.
+    fell_behind: bool,
+    /// Whether that happened twice, so that no more operations are accepted.
+    stopped: bool,
+    /// A life that was left because not all members vouched for it, until a peer shows that it knows
+    /// more of it.
+    left: Option<u32>,
+    /// Whether another user of the key was reported since the replica was opened.
+    reported_user: bool,
 }
 
 /// A known origin as listed by [`Replica::origins`].
@@ -52,8 +65,8 @@ pub struct OriginStatus {
     pub origin: OriginId,
     /// Its key and incarnation.
     pub author: Author,
-    /// The highest number among its frames received here; for this replica's own origin, the number
-    /// of frames it has made.
+    /// The highest number among its frames known here; for this replica's own origin, the number of
+    /// frames it has sent.
     pub frame: u64,
     /// Whether it equivocated, so that its changes are no longer accepted.
     pub quarantined: bool,
@@ -66,6 +79,13 @@ pub struct OriginStatus {
 /// What an answer costs at least, in entries: with a limit of the same unit, a peer can only make
 /// this replica do so much between two ticks.
 const ANSWER: u64 = 64;
+
+/// A peer's newest known frame of an origin.
+const CLAIM: u8 = 0;
+/// The owner's frame of that number, asking for proof of another or a newer one.
+const ASK: u8 = 1;
+/// A [`Vouch`].
+const VOUCH: u8 = 2;
 
 /// The context of the current event. A macro, because it borrows some of the fields only.
 macro_rules! context {
@@ -84,8 +104,10 @@ impl Replica {
     /// Opens a replica with the memory in `records`: all records that were ever persisted and not
     /// deleted, in any order, or none for a new replica.
     ///
-    /// If [`Config::kept_memory`] is false, the replica starts a new origin that is not in the
-    /// records before the first batch is stored; see there.
+    /// A replica with records continues its life only if every other member vouches that it knows no
+    /// more of it, since the records may come from a backup or a copy. If it has changes to publish
+    /// before that, or if [`Config::kept_memory`] is false, it takes a new life: an origin with the
+    /// same key that nobody knows.
     ///
     /// # Errors
     ///
@@ -106,13 +128,26 @@ impl Replica {
             memory,
             peers: Peers::default(),
             exchange: Exchange::default(),
+            standing: Standing::Sure,
+            fell_behind: false,
+            stopped: false,
+            left: None,
+            reported_user: false,
         };
         // An origin of another key cannot continue, since its changes can no longer be signed.
         let kept = own.filter(|&own| {
             replica.memory.origins.get(own).author.key == replica.config.trust.key()
         });
         let own = match kept {
-            Some(own) if replica.config.kept_memory && !replica.memory.retired => own,
+            Some(own) if replica.config.kept_memory && !replica.memory.retired => {
+                let author = replica.memory.origins.get(own).author;
+                replica.standing = if author.life() < replica.first_life() {
+                    Standing::Doubtful
+                } else {
+                    Standing::resumed(&author.key, replica.roster())
+                };
+                own
+            }
             former => replica.start_new_life(former),
         };
         replica.memory.origins.set_own(own);
@@ -138,16 +173,44 @@ impl Replica {
             ledger.announce(former, table, origins, trust, &self.secrets);
         }
         *retired = false;
-        publication.touch_meta();
+        publication.start_chain();
         origins.enter(author)
     }
 
-    /// The author of a new origin of this replica.
+    /// The author of a new life of this replica.
     fn author(&self) -> Author {
+        let key = self.config.trust.key();
+        let life = self.memory.origins.next_life(&key).max(self.first_life());
         Author {
-            key: self.config.trust.key(),
-            incarnation: self.config.incarnation,
+            key,
+            incarnation: incarnation(life, &self.config.incarnation),
         }
+    }
+
+    /// The first life that this replica may have since it was last added to the roster.
+    fn first_life(&self) -> u64 {
+        let listed = self.roster().get(&self.config.trust.key());
+        listed.map_or(0, |listed| listed.since << 32)
+    }
+
+    /// Takes a new life before changes are published in one of which others may know more: in one
+    /// that not all members vouch for, or in a first one of a replica that has found former ones.
+    fn begin_life(&mut self) {
+        let origins = &self.memory.origins;
+        let has_begun = origins.get(origins.own()).chain.head().number > 0;
+        if self.memory.publication.is_waiting()
+            && (self.standing != Standing::Sure || !has_begun && origins.is_surpassed())
+        {
+            self.left = (self.standing != Standing::Sure).then_some(origins.own());
+            self.take_new_life();
+        }
+    }
+
+    /// Takes a new life, which unsent changes move to.
+    fn take_new_life(&mut self) {
+        let author = self.author();
+        self.memory.writer().continue_as(author);
+        self.standing = Standing::Sure;
     }
 
     /// Handles an event, appends the resulting effects to `effects`, and returns the responses to
@@ -225,6 +288,9 @@ impl Replica {
                 roster: self.roster().number(),
             });
         }
+        if self.stopped {
+            return Err(OpError::Stopped);
+        }
         if self.memory.retired {
             return Err(OpError::Retired);
         }
@@ -262,6 +328,7 @@ impl Replica {
     }
 
     fn retire(&mut self) -> Outcome {
+        self.begin_life();
         let memory = &mut self.memory;
         memory.retired = true;
         memory.publication.touch_meta();
@@ -285,6 +352,9 @@ impl Replica {
 
     /// Hands everything unstored to storage, along with the frames to send once it is durable.
     fn flush(&mut self, effects: &mut Vec<Effect>) {
+        if !self.memory.publication.is_in_flight() {
+            self.begin_life();
+        }
         let Memory {
             keyspace,
             origins,
@@ -316,12 +386,12 @@ impl Replica {
         }
         let cx = context!(self, effects);
         let author = origins.get(own).author;
-        let frames = leaves.sign(author, || publication.next_frame(), &cx);
+        let frames = leaves.sign(author, publication.head(), false, &cx);
         cx.counters.published += published.len() as u64;
         cx.counters.frames += frames.len() as u64;
         let frames = frames
             .into_iter()
-            .map(|(number, excerpt)| (number, seal(cx.secrets, MessageKind::Changes, &excerpt)))
+            .map(|(frame, excerpt)| (frame, seal(cx.secrets, MessageKind::Changes, &excerpt)))
             .collect();
         let ticket = publication.launch(published, frames);
         let records = self.memory.store(&self.config);
@@ -342,8 +412,9 @@ impl Replica {
         }
         let origin = self.memory.origins.own_id();
         let mut cx = context!(self, effects);
-        for (number, bytes) in flight.frames {
-            cx.broadcast(origin, number, bytes);
+        for (frame, bytes) in flight.frames {
+            self.memory.origins.note_frame(own, frame);
+            cx.broadcast(origin, frame.number, bytes);
         }
         self.attend_ledger(effects);
     }
@@ -406,6 +477,7 @@ impl Replica {
             }
             MessageKind::Chunk => self.take_chunk(from, reader, effects),
             MessageKind::Ledger => self.take_ledger(reader, effects),
+            MessageKind::Head => self.take_head(from, reader, effects),
         }
     }
 
@@ -462,16 +534,21 @@ impl Replica {
         } = &mut self.memory;
         let cx = &mut context!(self, effects);
         let mut merger = Merger { keyspace, origins };
+        let known = merger.origins.len();
         let Some(news) = merger.examine(evidence, &changes, ledger, publication, cx)? else {
             return Ok(());
         };
+        if self.memory.origins.len() > known && self.memory.origins.is_ours(news.place) {
+            self.report_user(news.place, effects);
+        }
         if news.place == self.memory.origins.own() {
             // A peer knows more of our own origin than we do: we have forgotten something, or
             // somebody else uses our key. After the change of origin it is an origin like others.
             self.lose_memory(effects);
-            if news.place == self.memory.origins.own() {
-                return Ok(());
-            }
+        } else if self.left == Some(news.place) {
+            self.left = None;
+            let (old, new) = (evidence.origin(), self.memory.origins.own_id());
+            effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
         }
         let writes = !self.memory.retired;
         let cx = &mut context!(self, effects);
@@ -482,20 +559,178 @@ impl Replica {
         merger.merge_all(news, evidence, changes, writes, cx)
     }
 
-    /// Continues as a new origin, because peers know more of the current one than this replica.
+    /// Takes a new life, because peers know more of the current one than this replica. The second
+    /// time, a copy of it must be running, and it stops.
     fn lose_memory(&mut self, effects: &mut Vec<Effect>) {
-        let (old, author) = (self.memory.origins.own_id(), self.author());
-        let notice = if author.origin() == old {
-            // The configured incarnation is already in use; only a restart provides another. No
-            // more changes are made under this one.
-            self.memory.retired = true;
+        let old = self.memory.origins.own_id();
+        self.take_new_life();
+        let notice = if core::mem::replace(&mut self.fell_behind, true) {
+            self.stopped = true;
             Notice::Stopped { origin: old }
         } else {
-            self.memory.writer().continue_as(author);
             let new = self.memory.origins.own_id();
             Notice::MemoryLost { old, new }
         };
         effects.push(Effect::Notify(notice));
+    }
+
+    /// Reports another user of this replica's key, unless it is a former life.
+    fn report_user(&mut self, place: u32, effects: &mut Vec<Effect>) {
+        let origins = &self.memory.origins;
+        let (own, other) = (origins.get(origins.own()), origins.get(place));
+        let is_former = other.author.life() < own.author.life() || own.chain.head().number == 0;
+        if !is_former && !core::mem::replace(&mut self.reported_user, true) {
+            let origin = other.id;
+            effects.push(Effect::Notify(Notice::KeyInUse { origin }));
+        }
+    }
+
+    /// This replica's introduction to a peer.
+    fn introduction(&self) -> Introduction {
+        let origins = &self.memory.origins;
+        Introduction {
+            origin: origins.own_id(),
+            head: origins.get(origins.own()).chain.head(),
+            asks: matches!(self.standing, Standing::Open(_)).then_some(self.config.incarnation),
+        }
+    }
+
+    /// Answers the introduction of a peer.
+    fn meet(&mut self, from: PeerId, peer: &Introduction, effects: &mut Vec<Effect>) {
+        let origins = &self.memory.origins;
+        if peer.origin == origins.own_id() {
+            // Two processes with one key are in one life. Only one that has not begun may change
+            // that on somebody's unsigned word.
+            if self.standing != Standing::Sure {
+                self.standing = Standing::Doubtful;
+            }
+            if !core::mem::replace(&mut self.reported_user, true) {
+                let origin = peer.origin;
+                effects.push(Effect::Notify(Notice::KeyInUse { origin }));
+            }
+            return;
+        }
+        let place = origins.place(peer.origin);
+        // A life that is over must not continue.
+        let ledger = &self.memory.ledger;
+        let is_over = place.is_some_and(|place| {
+            ledger.is_retiring(place) || ledger.is_folded(place) || origins.get(place).quarantined
+        });
+        if let Some(start) = peer.asks
+            && !is_over
+            && self.may_draw(from)
+        {
+            self.peers.charge(from, ANSWER);
+            let head = place.map_or_else(Head::default, |place| origins.get(place).chain.head());
+            let trust = &self.config.trust;
+            let vouch = Vouch::sign(peer.origin, head, start, trust, &self.secrets);
+            let mut body = vec![VOUCH];
+            vouch.encode(&mut body);
+            context!(self, effects).send(from, MessageKind::Head, &body);
+        }
+        self.compare_heads(from, peer.origin, peer.head, effects);
+    }
+
+    /// Compares what a peer says about a frame of its own origin with what is known here: proves
+    /// that there is more or another, or says that there is less.
+    fn compare_heads(
+        &mut self,
+        from: PeerId,
+        origin: OriginId,
+        theirs: Head,
+        effects: &mut Vec<Effect>,
+    ) {
+        let origins = &self.memory.origins;
+        let known = origins.place(origin);
+        let Some(place) = known.filter(|&place| !self.memory.ledger.is_folded(place)) else {
+            return;
+        };
+        let chain = &origins.get(place).chain;
+        let ours = chain.head();
+        if ours.number > theirs.number || chain.contradicts(theirs) {
+            self.prove(from, place, theirs, effects);
+        } else if ours.number < theirs.number && ours.number > 0 {
+            self.send_head(from, CLAIM, origin, ours, effects);
+        }
+    }
+
+    /// Sends an entry of an origin from a frame that its owner, whose newest frame is `theirs`,
+    /// lacks.
+    fn prove(&mut self, to: PeerId, place: u32, theirs: Head, effects: &mut Vec<Effect>) {
+        if !self.may_draw(to) {
+            return;
+        }
+        self.peers.charge(to, ANSWER);
+        let (table, secrets) = (&self.memory.keyspace.table, &self.secrets);
+        let origin = self.memory.origins.id(place);
+        let best = table.archive.best(|evidence| {
+            let frame = evidence.head(secrets)?;
+            let lacks = frame.number > theirs.number
+                || frame.number == theirs.number && frame.link != theirs.link;
+            (evidence.origin() == origin && lacks).then_some(frame.number)
+        });
+        let found = best.and_then(|best| {
+            table.slots.values().zip(0..).find_map(|(slot, at)| {
+                let mut entries = slot.entries.iter();
+                Some((at, entries.position(|entry| entry.evidence == best)?))
+            })
+        });
+        if let Some(found) = found {
+            self.send_entries(to, MessageKind::Changes, &[found], effects);
+        }
+    }
+
+    fn send_head(
+        &mut self,
+        to: PeerId,
+        what: u8,
+        origin: OriginId,
+        head: Head,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut body = vec![what];
+        body.extend_from_slice(&origin.0);
+        head.encode(&mut body);
+        context!(self, effects).send(to, MessageKind::Head, &body);
+    }
+
+    fn take_head(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let what = reader.u8()?;
+        if what == VOUCH {
+            let vouch = Vouch::decode(reader)?;
+            let origins = &self.memory.origins;
+            if vouch.origin == origins.own_id() {
+                let chain = &origins.get(origins.own()).chain;
+                let start = &self.config.incarnation;
+                let members = (&self.config.trust, self.membership.roster());
+                self.standing
+                    .take(&vouch, chain, start, members, &self.secrets);
+            }
+            return Ok(());
+        }
+        let (origin, head) = (OriginId(reader.array()?), Head::decode(reader)?);
+        let own = self.memory.origins.own();
+        match what {
+            CLAIM if origin == self.memory.origins.id(own) => {
+                // The peer knows an older frame, which may be of another branch: let it prove that.
+                let chain = &self.memory.origins.get(own).chain;
+                if chain.contradicts(head)
+                    && let Some(link) = chain.link(head.number)
+                {
+                    let number = head.number;
+                    self.send_head(from, ASK, origin, Head { number, link }, effects);
+                }
+            }
+            CLAIM => {}
+            ASK => self.compare_heads(from, origin, head, effects),
+            _ => return Err(Malformed),
+        }
+        Ok(())
     }
 
     fn take_summary(
@@ -505,6 +740,8 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         let (theirs, ours) = (Summary::decode(reader)?, self.summary());
+        let peer = Introduction::decode(reader)?;
+        self.meet(from, &peer, effects);
         let Memory {
             ledger, origins, ..
         } = &self.memory;
@@ -579,7 +816,8 @@ impl Replica {
             ..
         } = &mut self.memory;
         let cx = &mut context!(self, effects);
-        if ledger.attend(*retired, keyspace, origins, publication, cx) {
+        let leaves = *retired && self.standing == Standing::Sure;
+        if ledger.attend(leaves, keyspace, origins, publication, cx) {
             let bodies = join(ledger.records(origins), cx.room());
             for &peer in self.peers.up() {
                 for body in &bodies {
@@ -611,7 +849,11 @@ impl Replica {
 
     fn send(&mut self, outgoing: Outgoing, effects: &mut Vec<Effect>) {
         let (to, kind, bodies) = match outgoing {
-            Outgoing::Summary(to) => (to, MessageKind::Summary, vec![self.summary().encode()]),
+            Outgoing::Summary(to) => {
+                let mut body = self.summary().encode();
+                self.introduction().encode(&mut body);
+                (to, MessageKind::Summary, vec![body])
+            }
             Outgoing::Ledger(to) => {
                 if !self.may_draw(to) {
                     return;
@@ -685,12 +927,9 @@ impl Replica {
     ) {
         let mut cx = context!(self, effects);
         let Memory {
-            keyspace,
-            origins,
-            publication,
-            ..
+            keyspace, origins, ..
         } = &self.memory;
-        for body in pack(places, &keyspace.table, origins, publication.frames(), &cx) {
+        for body in pack(places, &keyspace.table, origins, &cx) {
             cx.send(to, kind, &body);
         }
     }
@@ -753,7 +992,14 @@ impl Replica {
         writers.collect()
     }
 
-    /// This replica's own origin. It changes if the replica loses its memory.
+    /// Whether the next changes are made under the current origin: it is new in this run, or every
+    /// other member vouches that it knows no more of it. If not, the next flush of own changes takes
+    /// a new life.
+    pub fn is_vouched_for(&self) -> bool {
+        self.standing == Standing::Sure
+    }
+
+    /// This replica's own origin. It changes if the replica takes a new life.
     pub fn origin(&self) -> OriginId {
         self.memory.origins.own_id()
     }
@@ -761,19 +1007,12 @@ impl Replica {
     /// All known origins and their status.
     pub fn origins(&self) -> impl Iterator<Item = OriginStatus> + '_ {
         let Memory {
-            origins,
-            ledger,
-            publication,
-            ..
+            origins, ledger, ..
         } = &self.memory;
         origins.iter().map(move |(place, origin)| OriginStatus {
             origin: origin.id,
             author: origin.author,
-            frame: if place == origins.own() {
-                publication.frames()
-            } else {
-                origin.frame
-            },
+            frame: origin.chain.head().number,
             quarantined: origin.quarantined,
             retiring: ledger.is_retiring(place),
             folded: ledger.is_folded(place),
@@ -882,5 +1121,7 @@ impl Replica {
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.membership, &self.memory, &self.peers, &self.exchange).hash(state);
+        (&self.standing, self.fell_behind, self.stopped).hash(state);
+        (self.left, self.reported_user).hash(state);
     }
 }

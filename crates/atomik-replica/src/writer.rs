@@ -239,8 +239,9 @@ impl Writer<'_> {
             }
         }
         let new = self.origins.enter(author);
+        self.origins.touch(old);
         self.origins.set_own(new);
-        self.publication.touch_meta();
+        self.publication.start_chain();
         for (at, delta) in deltas {
             self.enter(at, &delta);
         }

@@ -46,7 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "merge.rs",
-                "change.version > held.version || change.version == held.version && change != held",
+                "change.version > held.version || contradict(change, held)",
                 "change != held",
             ),
         ],
@@ -66,7 +66,7 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "merge.rs",
-                "change.version > held.version || change.version == held.version && change != held",
+                "change.version > held.version || contradict(change, held)",
                 "change.version < held.version",
             ),
         ],
@@ -183,8 +183,40 @@ pub const MUTANTS: &[Mutant] = &[
         "an incarnation goes on although memory was lost",
         &[(
             "replica.rs",
-            "Some(own) if replica.config.kept_memory && !replica.memory.retired => own,",
-            "Some(own) if !replica.memory.retired => own,",
+            "Some(own) if replica.config.kept_memory && !replica.memory.retired => {",
+            "Some(own) if !replica.memory.retired => {",
+        )],
+    ),
+    mutant(
+        "a life continues without being vouched for",
+        &[(
+            "vouching.rs",
+            "if roster.keys().all(|member| member == own) {",
+            "if roster.keys().all(|member| member == own || member != own) {",
+        )],
+    ),
+    mutant(
+        "a life continues although a member knows more of it",
+        &[(
+            "vouching.rs",
+            "if chain.lacks(vouch.head) {",
+            "if chain.lacks(vouch.head) && chain.head().number == u64::MAX {",
+        )],
+    ),
+    mutant(
+        "a life continues once one member vouches for it",
+        &[(
+            "vouching.rs",
+            "if roster.keys().all(|key| *key == own || by.contains(key)) {",
+            "if roster.keys().any(|key| *key != own && by.contains(key)) {",
+        )],
+    ),
+    mutant(
+        "the number of a life is used again",
+        &[(
+            "origins.rs",
+            "last.map_or(0, |life| life.saturating_add(1))",
+            "last.unwrap_or(0)",
         )],
     ),
     mutant(

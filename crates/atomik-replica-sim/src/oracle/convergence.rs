@@ -51,23 +51,15 @@ pub(crate) fn check_converged(
     Ok(())
 }
 
-/// `held` has everything that storage ever confirmed of origins that are not among the `lost`.
-pub(crate) fn check_acknowledged(
-    history: &History,
-    held: &Versions,
-    lost: &BTreeSet<usize>,
-) -> Check {
+/// `held` has everything that storage ever confirmed, except what no disk had after a loss.
+pub(crate) fn check_acknowledged(history: &History, held: &Versions) -> Check {
     for (number, origin) in history.origins.iter().enumerate() {
-        for (key, &stored) in origin.stored.iter().enumerate() {
+        for (key, &stored) in origin.acknowledged.iter().enumerate() {
             let held = held[key][number];
-            ensure(
-                lost.contains(&number) || held >= stored,
-                "no acknowledged change is lost",
-                || {
-                    let name = history.name(number);
-                    format!("k{key}: {name} version {held}, acknowledged {stored}")
-                },
-            )?;
+            ensure(held >= stored, "no acknowledged change is lost", || {
+                let name = history.name(number);
+                format!("k{key}: {name} version {held}, acknowledged {stored}")
+            })?;
         }
     }
     Ok(())

@@ -31,19 +31,23 @@ pub(crate) struct Origin {
     pub(crate) changes: Vec<Vec<Change>>,
     /// The versions that its storage has confirmed, by key.
     pub(crate) stored: Vec<u64>,
+    /// The versions that some disk must have, by key: those confirmed, except what was lost.
+    pub(crate) acknowledged: Vec<u64>,
+    /// Whether its storage has lost confirmed batches.
+    pub(crate) lost: bool,
     pub(crate) retired: bool,
     /// Members that have held all of it in storage since it retired.
     pub(crate) complete_at: BTreeSet<usize>,
 }
 
-/// Changes that a replica makes under an origin after it was started from a stale copy, while
-/// others may know later ones of the same origin.
+/// Changes that a replica makes under an origin after it was started with records, while others
+/// may know later ones of the same origin: the records may be a stale copy.
 #[derive(Clone, Debug)]
 pub(crate) struct Branch {
     pub(crate) origin: usize,
     /// By key.
     pub(crate) changes: Vec<Vec<Change>>,
-    /// The versions in the stale copy, by key.
+    /// The versions in the records, by key.
     pub(crate) base: Vec<u64>,
 }
 
@@ -135,6 +139,8 @@ impl History {
             owner,
             changes: vec![Vec::new(); self.keys.len()],
             stored: vec![0; self.keys.len()],
+            acknowledged: vec![0; self.keys.len()],
+            lost: false,
             retired: false,
             complete_at: BTreeSet::new(),
         });
@@ -195,9 +201,15 @@ impl History {
 
     /// Storage has these versions of an origin.
     pub(crate) fn confirm(&mut self, origin: usize, versions: &[u64]) {
-        let stored = &mut self.origins[origin].stored;
-        for (stored, version) in stored.iter_mut().zip(versions) {
-            *stored = (*stored).max(*version);
+        let Origin {
+            stored,
+            acknowledged,
+            ..
+        } = &mut self.origins[origin];
+        for known in [stored, acknowledged] {
+            for (known, version) in known.iter_mut().zip(versions) {
+                *known = (*known).max(*version);
+            }
         }
     }
 
@@ -230,11 +242,25 @@ impl History {
         self.branches[n].as_ref()
     }
 
+    /// Replica `n` makes no more changes as `own`. Returns what it did, from what was published on.
+    pub(crate) fn end_life(&mut self, n: usize, own: usize) -> Branch {
+        self.take_branch(n).unwrap_or_else(|| {
+            let origin = &self.origins[own];
+            let (changes, base) = (origin.changes.clone(), origin.stored.clone());
+            self.forget_unstored(own);
+            Branch {
+                origin: own,
+                changes,
+                base,
+            }
+        })
+    }
+
     pub(crate) fn take_branch(&mut self, n: usize) -> Option<Branch> {
         self.branches[n].take()
     }
 
-    /// From now on replica `n` writes as `origin` from the versions `base` of a stale copy.
+    /// From now on replica `n` writes as `origin` from the versions `base` of its records.
     pub(crate) fn branch_off(&mut self, n: usize, origin: usize, base: Vec<u64>) {
         let mut changes = self.origins[origin].changes.clone();
         for (changes, version) in changes.iter_mut().zip(&base) {
@@ -267,6 +293,7 @@ impl History {
         }
         let origin = &mut self.origins[own];
         origin.changes = branch.changes;
+        origin.acknowledged.clone_from(&branch.base);
         origin.stored = branch.base;
         origin.retired = retired;
     }

@@ -11,7 +11,7 @@
 //! | [`notices`] | every notice, and that none is missing |
 //! | [`overlaps`], [`subscriptions`] | overlap reports, and notices to subscribers |
 //! | [`checkpoints`] | states at checkpoints |
-//! | [`restarts`], [`stale_copy`] | starts, crashes, and stale copies of disks |
+//! | [`restarts`], [`lives`] | starts, crashes, and the lives of a replica |
 //! | [`convergence`] | the end of a run |
 
 mod checkpoints;
@@ -20,15 +20,16 @@ mod convergence;
 mod entries;
 mod expected;
 mod history;
+mod lives;
 mod notices;
 mod observe;
 mod overlaps;
 mod plan;
 mod restarts;
-mod stale_copy;
 mod subscriptions;
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use atomik_replica::{Notice, OpError, OriginId, Outcome, Replica, Value};
 
@@ -41,6 +42,7 @@ use crate::violation::{Check, Violation, ensure};
 
 pub(crate) use self::convergence::Versions;
 pub(crate) use self::expected::Snapshot;
+pub(crate) use self::lives::Turn;
 pub(crate) use self::notices::Observed;
 pub(crate) use self::plan::Plan;
 pub(crate) use self::restarts::Opening;
@@ -85,21 +87,14 @@ impl Oracle {
         self.history.name_of(id)
     }
 
-    /// Whether replica `n` runs on a stale copy and has not noticed yet.
-    pub(crate) fn is_stale(&self, n: usize) -> bool {
+    /// Whether replica `n` was started with records, and not all have vouched for its life.
+    pub(crate) fn is_resumed(&self, n: usize) -> bool {
         self.history.branch(n).is_some()
     }
 
     pub(crate) fn has_retired(&self, n: usize) -> bool {
         let replica = self.replicas[n].as_ref();
         replica.is_some_and(|replica| replica.local.retired)
-    }
-
-    /// The origins that replica `n` has had so far.
-    pub(crate) fn origins_of(&self, n: usize) -> impl Iterator<Item = usize> {
-        let all = self.history.origins.iter().enumerate();
-        all.filter(move |(_, origin)| origin.owner == n)
-            .map(|(number, _)| number)
     }
 
     fn expected(&self, n: usize) -> Check<&ExpectedReplica> {
@@ -140,7 +135,7 @@ impl Oracle {
     pub(crate) fn confirmed(&mut self, n: usize, snapshot: &Snapshot) {
         let own = snapshot.origin();
         let is_own = self.expected(n).is_ok_and(|it| it.local.origin == own);
-        if is_own && !self.is_stale(n) {
+        if is_own && !self.is_resumed(n) {
             self.history.confirm(own, &snapshot.contents.versions(own));
         }
         self.note_complete(n, Some(snapshot));
@@ -161,10 +156,9 @@ impl Oracle {
         }
     }
 
-    /// Ends the staleness of replica `n` if nobody knows more of its origin than its copy; returns
-    /// whether it did.
-    pub(crate) fn release(&mut self, n: usize, announced: &BTreeSet<OriginId>) -> bool {
-        stale_copy::release(&mut self.history, &self.replicas, n, announced)
+    /// Replica `n` has lost batches of its disk; `disks` is what storage has confirmed to all.
+    pub(crate) fn lost(&mut self, n: usize, disks: &[Option<Rc<Snapshot>>]) {
+        restarts::lost(&mut self.history, n, disks);
     }
 }
 
@@ -250,16 +244,21 @@ impl Oracle {
 
 /// After any event, and at the end.
 impl Oracle {
-    /// Checks what replica `n` holds after an event, and its notices.
+    /// Checks what replica `n` holds after an event, and its notices. `disks` is what storage has
+    /// confirmed to all.
     pub(crate) fn check(
         &mut self,
         n: usize,
         replica: &Replica,
         notices: &[Notice],
+        disks: &[Option<Rc<Snapshot>>],
     ) -> Check<Observed> {
-        let expected = self.replicas[n].as_mut().ok_or_else(|| not_up(n))?;
+        let mut followed = self.replicas[n].take().ok_or_else(|| not_up(n))?;
         let history = &mut self.history;
+        let turn = lives::follow(history, &mut followed, replica, &self.replicas, disks)?;
+        let expected = self.replicas[n].insert(followed);
         let mut observed = notices::check_identity(history, expected, notices)?;
+        observed.turn = turn;
         let contents = observe::observe(history, replica)?;
         entries::check_contents(history, expected, &contents)?;
         let view = self.keyspace.view;
@@ -285,8 +284,8 @@ impl Oracle {
         convergence::check_converged(&self.history, &self.replicas, wanted)
     }
 
-    pub(crate) fn check_acknowledged(&self, held: &Versions, lost: &BTreeSet<usize>) -> Check {
-        convergence::check_acknowledged(&self.history, held, lost)
+    pub(crate) fn check_acknowledged(&self, held: &Versions) -> Check {
+        convergence::check_acknowledged(&self.history, held)
     }
 
     /// Origins that every replica must fold, given those whose retirement is announced.

@@ -5,29 +5,41 @@ use atomik_replica::{Notice, OriginId, View};
 use super::contents::Contents;
 use super::expected::ExpectedReplica;
 use super::history::History;
-use super::{overlaps, stale_copy, subscriptions};
+use super::lives::Turn;
+use super::{overlaps, subscriptions};
 use crate::violation::{Check, Violation, ensure};
 
 /// Counts of what an event brought, for the report.
-#[derive(Default)]
 pub(crate) struct Observed {
     pub(crate) overlaps: u64,
     pub(crate) second_writers: u64,
     pub(crate) folded: u64,
     pub(crate) adopted: u64,
     pub(crate) memory_lost: bool,
+    pub(crate) turn: Turn,
     pub(crate) merged: u64,
 }
 
-/// Checks the notices that honest replicas must never give. Moves what a replica has not published
-/// to its new origin if it reports that it has lost memory, since that decides what it must hold.
+/// Checks the notices that honest replicas must never give, and those about their memory.
 pub(crate) fn check_identity(
-    history: &mut History,
-    expected: &mut ExpectedReplica,
+    history: &History,
+    expected: &ExpectedReplica,
     notices: &[Notice],
 ) -> Check<Observed> {
     let n = expected.n;
-    let mut observed = Observed::default();
+    let mut observed = Observed {
+        overlaps: 0,
+        second_writers: 0,
+        folded: 0,
+        adopted: 0,
+        memory_lost: false,
+        turn: Turn::None,
+        merged: 0,
+    };
+    let has_lost = |id: OriginId| {
+        let origin = history.origin(id).map(|origin| &history.origins[origin]);
+        origin.is_some_and(|origin| origin.lost && origin.owner == n)
+    };
     for notice in notices {
         match notice {
             Notice::Refused { reason, .. } => {
@@ -43,8 +55,24 @@ pub(crate) fn check_identity(
                 });
             }
             Notice::MemoryLost { old, new } => {
-                stale_copy::noticed(history, expected, *old, *new)?;
+                let own = history.origins[expected.local.origin].id;
+                ensure(
+                    has_lost(*old) && *new == own,
+                    "memory is reported lost only on a stale copy",
+                    || format!("r{n}, as {}", history.name_of(*old)),
+                )?;
                 observed.memory_lost = true;
+            }
+            Notice::KeyInUse { origin } => ensure(
+                has_lost(*origin),
+                "a former life is taken for another user only after a loss",
+                || format!("r{n}: {}", history.name_of(*origin)),
+            )?,
+            Notice::Stopped { .. } => {
+                return Err(Violation {
+                    invariant: "a replica without a copy is not stopped",
+                    detail: format!("r{n}"),
+                });
             }
             _ => {}
         }
@@ -61,9 +89,9 @@ pub(crate) fn check(
     notices: &[Notice],
     observed: &mut Observed,
 ) -> Check {
-    // Notices that come with the message by which a replica finds out that it runs on a stale copy
-    // compare changes under its old name.
-    let compares = !observed.memory_lost;
+    // Notices that come with the message that makes a replica take a new life compare changes under
+    // its old name.
+    let compares = observed.turn != Turn::New;
     let mut due = Vec::new();
     if compares {
         observed.merged = overlaps::merged(expected, new);

@@ -1,21 +1,23 @@
 //! Checks what a replica finds when it starts, and forgets what it loses when it stops.
 
+use std::rc::Rc;
+
 use atomik_replica::{OpError, Outcome, Replica};
 
 use super::checkpoints;
 use super::expected::{ExpectedReplica, Snapshot};
 use super::history::History;
+use super::lives;
 use super::observe::{difference, observe};
+
 use crate::violation::{Check, ensure};
 
 /// What a replica starts from.
 pub(crate) struct Opening<'a> {
     /// The last batch on its disk.
     pub(crate) snapshot: Option<&'a Snapshot>,
-    /// The configuration says that its disk has everything that storage ever confirmed.
+    /// The configuration does not say that something is missing on its disk.
     pub(crate) kept_memory: bool,
-    /// Its disk is a stale copy, and others may hold later changes of its origin.
-    pub(crate) stale: bool,
 }
 
 /// Replica `n` was opened: checks it, and returns what is expected of it from now on.
@@ -38,13 +40,16 @@ pub(crate) fn opened(
             )?;
             own
         }
-        None => history.register(replica.origin(), n)?,
+        None => {
+            lives::check_number(n, replica)?;
+            history.register(replica.origin(), n)?
+        }
     };
     let expected = match opening.snapshot {
         Some(snapshot) => ExpectedReplica::from_snapshot(n, own, snapshot.clone()),
         None => ExpectedReplica::empty(n, own, history.keys.len(), words),
     };
-    if opening.stale && kept.is_some() {
+    if kept.is_some() {
         history.branch_off(n, own, expected.contents.versions(own));
     }
     let found = observe(history, replica)?;
@@ -76,6 +81,28 @@ pub(crate) fn crashed(
     origin.retired &= survivor.is_some_and(|survivor| survivor.local.retired);
     if !origin.retired {
         origin.complete_at.clear();
+    }
+}
+
+/// Replica `n` has lost batches of its disk. Of its origins only what some disk still has remains
+/// acknowledged.
+pub(crate) fn lost(history: &mut History, n: usize, disks: &[Option<Rc<Snapshot>>]) {
+    for (number, origin) in history.origins.iter_mut().enumerate() {
+        origin.lost |= origin.owner == n;
+        if !origin.lost {
+            continue;
+        }
+        for (key, acknowledged) in origin.acknowledged.iter_mut().enumerate() {
+            let disks = disks.iter().flatten();
+            let held = disks.map(|disk| {
+                if disk.contents.folded.contains(&number) {
+                    u64::MAX
+                } else {
+                    disk.contents.keys[key].version(number)
+                }
+            });
+            *acknowledged = (*acknowledged).min(held.max().unwrap_or(0));
+        }
     }
 }
 

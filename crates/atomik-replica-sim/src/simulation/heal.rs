@@ -39,10 +39,12 @@ impl World<'_> {
         let mut round = 0;
         loop {
             self.drain(u64::MAX)?;
-            self.release_stale_copies();
-            if wanted.is_none() && !(0..self.hosts.len()).any(|n| self.oracle.is_stale(n)) {
+            // What waits to be published may still move to a new life.
+            let settled = !self.replicas().any(Replica::is_dirty)
+                && !(0..self.hosts.len()).any(|n| self.oracle.is_resumed(n));
+            if wanted.is_none() && settled {
                 let highest = self.oracle.highest();
-                self.oracle.check_acknowledged(&highest, &self.lost)?;
+                self.oracle.check_acknowledged(&highest)?;
                 wanted = Some(highest);
             }
             match &wanted {
@@ -88,25 +90,6 @@ impl World<'_> {
         }
         self.drain(u64::MAX)?;
         (0..self.hosts.len()).try_for_each(|n| self.handle(n, Input::Tick))
-    }
-
-    /// Lets replicas on stale copies go on where nobody can tell them that they are.
-    fn release_stale_copies(&mut self) {
-        let announced = self.announced();
-        for n in 0..self.hosts.len() {
-            if !self.oracle.release(n, &announced) {
-                continue;
-            }
-            let host = &mut self.hosts[n];
-            let origin = host.replica.as_ref().map(Replica::origin);
-            self.broadcasts.retain(|(id, _), _| Some(*id) != origin);
-            host.stale_origin = None;
-            if core::mem::take(&mut host.withheld)
-                && let Some(ticket) = host.in_flight
-            {
-                self.confirm_later(n, ticket);
-            }
-        }
     }
 
     /// Origins that some replica knows to have retired.

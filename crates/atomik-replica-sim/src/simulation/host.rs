@@ -13,11 +13,6 @@ pub(crate) struct Host {
     pub(crate) life: u64,
     /// The ticket of the batch that storage is writing.
     pub(crate) in_flight: Option<u64>,
-    /// Storage does not confirm the batch in flight: the replica runs on a stale copy, and what it
-    /// does must not become known before it notices.
-    pub(crate) withheld: bool,
     /// The last ticket that storage confirmed in this life.
     pub(crate) last_confirmed: Option<u64>,
-    /// The origin of which the disk is a stale copy.
-    pub(crate) stale_origin: Option<usize>,
 }

@@ -16,6 +16,7 @@ pub(crate) fn kind(bytes: &[u8]) -> &'static str {
         "a chunk",
         "the ledger",
         "a repair",
+        "a head",
     ];
     let kind = bytes.get(1).map_or(usize::MAX, |&kind| usize::from(kind));
     names.get(kind).copied().unwrap_or("a message")

@@ -110,11 +110,13 @@ impl World<'_> {
 
     fn retire(&mut self, n: usize) -> Check {
         // A replica on a stale copy must notice before it can retire.
-        if self.oracle.is_stale(n) || self.oracle.has_retired(n) {
+        if self.oracle.is_resumed(n) || self.oracle.has_retired(n) {
             return Ok(());
         }
         self.report.retired += 1;
         let (result, reaction) = self.feed(n, Input::Retire)?;
+        // It may have taken a new life, which is the one that retires.
+        self.check(n, &[])?;
         self.oracle.retired(n, result)?;
         self.settle(n, reaction, true)
     }

@@ -35,6 +35,12 @@ impl Queue {
         (time < end).then(|| (time, entry.remove()))
     }
 
+    /// Loses all messages under way.
+    pub(crate) fn drop_messages(&mut self) {
+        self.events
+            .retain(|_, event| !matches!(event, Event::Deliver { .. }));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

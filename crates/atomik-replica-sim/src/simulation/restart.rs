@@ -13,14 +13,12 @@ use crate::violation::{Check, Violation};
 impl World<'_> {
     /// Replica `n` stops; with `stored`, the batch in flight has reached the disk.
     pub(crate) fn crash(&mut self, n: usize, stored: bool) -> Check {
-        let stale = self.oracle.is_stale(n);
         self.check_checkpoints(n)?;
         let host = &mut self.hosts[n];
         host.replica = None;
         host.in_flight = None;
-        host.withheld = false;
         let confirmed = host.disk.last_confirmed();
-        host.disk.crash(stored && !stale);
+        host.disk.crash(stored);
         let survivor = host.disk.last();
         self.oracle.note_complete(n, confirmed.as_deref());
         self.oracle.crashed(n, survivor.as_deref());
@@ -37,17 +35,13 @@ impl World<'_> {
         let loses = self.take_from_disk(n, memory);
         let host = &mut self.hosts[n];
         let snapshot = host.disk.last();
-        let origin = snapshot.as_ref().map(|snapshot| snapshot.origin());
-        let restored = loses && matches!(memory, Memory::StaleCopy(_)) && origin.is_some();
+        let restored = loses && matches!(memory, Memory::StaleCopy(_)) && snapshot.is_some();
         if restored {
             self.report.stale_copies += 1;
-            host.stale_origin = origin;
+            // Restoring a copy takes longer than any message travels.
+            self.queue.drop_messages();
         }
-        let stale = origin.is_some() && host.stale_origin == origin;
-        // After a loss that is known, the disk does not have all that was ever acknowledged until a
-        // batch of the new origin is on it.
-        let lost_before = !stale && origin.is_some_and(|origin| self.lost.contains(&origin));
-        let kept_memory = (!loses || restored) && !lost_before;
+        let kept_memory = !loses || restored;
         host.life += 1;
         host.last_confirmed = None;
         let config = config(self.setup, n, host.life, kept_memory);
@@ -58,7 +52,6 @@ impl World<'_> {
         let opening = Opening {
             snapshot: snapshot.as_deref(),
             kept_memory,
-            stale,
         };
         self.oracle.opened(n, &replica, &opening)?;
         self.report.starts += 1;
@@ -81,7 +74,8 @@ impl World<'_> {
             Memory::Truncated(batches) | Memory::StaleCopy(batches) => disk.lose(batches) > 0,
         };
         if loses {
-            self.lost.extend(self.oracle.origins_of(n));
+            let disks = self.disks();
+            self.oracle.lost(n, &disks);
             self.report.disks_lost += 1;
         }
         loses
@@ -91,8 +85,9 @@ impl World<'_> {
 /// The configuration of replica `n` in one of its lives.
 fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
     let mut incarnation = [0; 16];
-    let word = fate(setup.seed, &[6, n as u64, life]);
-    incarnation[..8].copy_from_slice(&word.to_le_bytes());
+    let word = fate(setup.seed, &[6, n as u64, life]).to_le_bytes();
+    incarnation[..8].copy_from_slice(&word);
+    incarnation[8..].copy_from_slice(&word);
     Config {
         view: setup.view,
         kept_memory,

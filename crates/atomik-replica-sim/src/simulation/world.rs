@@ -1,7 +1,7 @@
 //! Hosts, network and oracle. Feeds events to replicas, has the oracle check every one, and does
 //! what they ask for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use atomik_replica::{
@@ -13,7 +13,7 @@ use super::narration;
 use super::queue::{Event, Queue};
 use crate::draw::{Fingerprint, fate};
 use crate::network::Network;
-use crate::oracle::{Observed, Oracle};
+use crate::oracle::{Observed, Oracle, Snapshot, Turn};
 use crate::report::Report;
 use crate::schedule::Schedule;
 use crate::setup::{HORIZON, Setup};
@@ -39,8 +39,6 @@ pub(crate) struct World<'a> {
     pub(crate) fingerprint: Fingerprint,
     /// A hash of the bytes of every broadcast, by origin and frame number.
     pub(crate) broadcasts: BTreeMap<(OriginId, u64), u64>,
-    /// Origins of which confirmed changes may have been lost.
-    pub(crate) lost: BTreeSet<usize>,
     /// Messages of each kind since the last round of healing.
     pub(crate) sent: [u64; 16],
     pub(crate) report: Report,
@@ -78,7 +76,6 @@ impl<'a> World<'a> {
             now: 0,
             fingerprint: Fingerprint(setup.seed),
             broadcasts: BTreeMap::new(),
-            lost: BTreeSet::new(),
             sent: [0; 16],
             report: Report::default(),
             trace: traced.then(Vec::new),
@@ -122,7 +119,8 @@ impl<'a> World<'a> {
         };
         let holds = |replica: &Replica| {
             let counters = replica.counters();
-            (counters.merged, counters.changes, replica.digest())
+            let life = (replica.origin(), replica.is_vouched_for());
+            (counters.merged, counters.changes, replica.digest(), life)
         };
         let before = holds(replica);
         let mut effects = Vec::new();
@@ -171,28 +169,40 @@ impl<'a> World<'a> {
 
     /// Has the oracle check a replica and its notices.
     pub(crate) fn check(&mut self, n: usize, notices: &[Notice]) -> Check {
+        let disks = self.disks();
         let Some(replica) = &self.hosts[n].replica else {
             return Ok(());
         };
+        let own = replica.origin();
         let Observed {
             overlaps,
             second_writers,
             folded,
             adopted,
             memory_lost,
+            turn,
             merged,
-        } = self.oracle.check(n, replica, notices)?;
+        } = self.oracle.check(n, replica, notices, &disks)?;
         self.report.checks += 1;
         self.report.overlaps += overlaps;
         self.report.second_writers += second_writers;
         self.report.folds += folded;
         self.report.adoptions += adopted;
         self.report.merged += merged;
-        if memory_lost {
-            self.report.memory_lost += 1;
-            self.abandon_batch(n);
+        self.report.memory_lost += u64::from(memory_lost);
+        match turn {
+            Turn::None => {}
+            Turn::New => self.abandon_batch(n),
+            // Broadcasts of what nobody holds any more count no longer.
+            Turn::Continued => self.broadcasts.retain(|(id, _), _| *id != own),
         }
         Ok(())
+    }
+
+    /// What storage has confirmed to each replica.
+    pub(crate) fn disks(&self) -> Vec<Option<Rc<Snapshot>>> {
+        let disks = self.hosts.iter().map(|host| &host.disk);
+        disks.map(|disk| disk.last_confirmed()).collect()
     }
 
     pub(crate) fn check_checkpoints(&self, n: usize) -> Check {
@@ -206,7 +216,6 @@ impl<'a> World<'a> {
     /// even if storage confirms it.
     fn abandon_batch(&mut self, n: usize) {
         let host = &mut self.hosts[n];
-        host.withheld = false;
         host.disk.abandon();
         if let Some(ticket) = host.in_flight.take() {
             self.confirm_later(n, ticket);
@@ -228,11 +237,7 @@ impl<'a> World<'a> {
             format!("r{n}: {busy:?} and {ticket}")
         })?;
         self.hosts[n].disk.write(ticket, records, snapshot);
-        if self.oracle.is_stale(n) {
-            self.hosts[n].withheld = true;
-        } else {
-            self.confirm_later(n, ticket);
-        }
+        self.confirm_later(n, ticket);
         Ok(())
     }
 

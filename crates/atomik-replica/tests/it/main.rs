@@ -8,5 +8,6 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod lives;
 mod model_checking;
 mod replication;

@@ -172,11 +172,11 @@ struct Node {
     /// Handed to storage, not confirmed.
     storing: Option<(u64, Vec<Record>)>,
     done: usize,
-    /// How many of its changes are certainly durable.
-    durable: usize,
-    /// What each of its versions must contain; forgotten versions are replaced by those that come
-    /// after a crash.
-    versions: Vec<u64>,
+    /// Its deltas that are certainly durable.
+    durable: u64,
+    /// What each version of its origins must contain; forgotten versions are replaced by those that
+    /// come after a crash.
+    versions: BTreeMap<OriginId, Vec<u64>>,
 }
 
 #[derive(Clone, Debug)]
@@ -282,6 +282,25 @@ impl Cluster {
         })
     }
 
+    /// Records what the latest versions of a node's origins contain. What was not published when it
+    /// took a new life is no longer a version of the old one.
+    fn note_versions(node: &mut Node) {
+        for (origin, version, accumulator) in node.replica.writers(KEY) {
+            let own = origin == node.replica.origin();
+            if own || node.versions.contains_key(&origin) {
+                let versions = node.versions.entry(origin).or_insert_with(|| vec![0]);
+                versions.truncate(if own {
+                    version as usize
+                } else {
+                    version as usize + 1
+                });
+                if own {
+                    versions.push(accumulator.words()[0]);
+                }
+            }
+        }
+    }
+
     /// What happens when at last everything works; the number of rounds that it takes is bounded
     /// here.
     fn healed(&self, state: &State) -> State {
@@ -326,7 +345,7 @@ impl Model for Cluster {
             storing: None,
             done: 0,
             durable: 0,
-            versions: vec![0],
+            versions: BTreeMap::new(),
         };
         vec![State {
             nodes: (0..self.replicas).map(node).collect(),
@@ -367,22 +386,22 @@ impl Model for Cluster {
             Action::Op(n) => {
                 let delta = delta(n, state.nodes[n].done);
                 state.nodes[n].done += 1;
-                let (version, before) =
-                    Self::version(&state.nodes[n].replica, state.nodes[n].replica.origin());
-                state.nodes[n].versions.truncate(version + 1);
-                state.nodes[n].versions.push(before ^ delta);
                 self.step(
                     &mut state,
                     n,
                     Event::Op(&LocalOp::accum(KEY, Value::from(delta))),
                 );
+                Self::note_versions(&mut state.nodes[n]);
             }
-            Action::Flush(n) => self.step(&mut state, n, Event::Flush),
+            Action::Flush(n) => {
+                self.step(&mut state, n, Event::Flush);
+                Self::note_versions(&mut state.nodes[n]);
+            }
             Action::Stored(n) => {
                 // Counted before the confirmation: what is handed over is what storage has.
                 self.stored(&mut state, n, true);
                 let stored = self.open(n, &state.nodes[n].store);
-                state.nodes[n].durable = Self::version(&stored, stored.origin()).0;
+                state.nodes[n].durable |= stored.state(KEY).words()[0] & 0xff << (8 * n);
             }
             Action::Deliver(from, to, bytes) => self.step(
                 &mut state,
@@ -414,11 +433,11 @@ impl Model for Cluster {
             Property::always(
                 "a version has one content, everywhere",
                 |_, state: &State| {
-                    state.nodes.iter().all(|writer| {
-                        let origin = writer.replica.origin();
+                    let origins = state.nodes.iter().flat_map(|writer| &writer.versions);
+                    origins.into_iter().all(|(origin, versions)| {
                         state.nodes.iter().all(|reader| {
-                            let (version, accumulator) = Self::version(&reader.replica, origin);
-                            writer.versions.get(version) == Some(&accumulator)
+                            let (version, accumulator) = Self::version(&reader.replica, *origin);
+                            versions.get(version) == Some(&accumulator)
                         })
                     })
                 },
@@ -444,17 +463,14 @@ impl Model for Cluster {
                 "healed replicas agree, and have what was durable",
                 |cluster: &Self, state: &State| {
                     let healed = cluster.healed(state);
-                    let expected: u64 = healed
-                        .nodes
-                        .iter()
-                        .map(|node| Self::version(&node.replica, node.replica.origin()).1)
-                        .fold(0, |all, own| all ^ own);
+                    let expected = healed.nodes[0].replica.state(KEY);
+                    let durable = state.nodes.iter().fold(0, |all, node| all | node.durable);
                     healed.alarm.is_none()
-                        && healed.nodes.iter().zip(&state.nodes).all(|(node, before)| {
-                            node.replica.state(KEY) == expected.into()
-                                && Self::version(&node.replica, node.replica.origin()).0
-                                    >= before.durable
-                        })
+                        && expected.words()[0] & durable == durable
+                        && healed
+                            .nodes
+                            .iter()
+                            .all(|node| node.replica.state(KEY) == expected)
                 },
             ),
         ]

@@ -10,11 +10,11 @@ use atomik_replica::{
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
-fn key(n: u8) -> SigningKey {
+pub(crate) fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n + 1; 32])
 }
 
-fn config(n: u8, members: u8) -> Config {
+pub(crate) fn config(n: u8, members: u8) -> Config {
     let allowed = (0..members)
         .map(|n| key(n).verifying_key().to_bytes())
         .collect();
@@ -28,26 +28,26 @@ fn config(n: u8, members: u8) -> Config {
 }
 
 /// Replicas with a store each, and the messages under way.
-struct Cluster {
-    replicas: Vec<Replica>,
-    stores: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
-    wire: Vec<(usize, usize, Vec<u8>)>,
-    notices: Vec<(usize, Notice)>,
-    sent: usize,
+pub(crate) struct Cluster {
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) stores: Vec<BTreeMap<Vec<u8>, Vec<u8>>>,
+    pub(crate) wire: Vec<(usize, usize, Vec<u8>)>,
+    pub(crate) notices: Vec<(usize, Notice)>,
+    pub(crate) sent: usize,
     /// These neither send nor receive.
-    cut: Vec<usize>,
+    pub(crate) cut: Vec<usize>,
 }
 
-fn peer(n: usize) -> PeerId {
+pub(crate) fn peer(n: usize) -> PeerId {
     [n as u8; 16]
 }
 
 impl Cluster {
-    fn new(members: u8) -> Self {
+    pub(crate) fn new(members: u8) -> Self {
         Self::with((0..members).map(|n| config(n, members)).collect())
     }
 
-    fn with(configs: Vec<Config>) -> Self {
+    pub(crate) fn with(configs: Vec<Config>) -> Self {
         let count = configs.len();
         let replicas: Vec<_> = configs
             .into_iter()
@@ -69,11 +69,11 @@ impl Cluster {
         cluster
     }
 
-    fn step(&mut self, n: usize, event: Event<'_>) -> Outcome {
+    pub(crate) fn step(&mut self, n: usize, event: Event<'_>) -> Outcome {
         self.try_step(n, event).unwrap()
     }
 
-    fn try_step(&mut self, n: usize, event: Event<'_>) -> Result<Outcome, OpError> {
+    pub(crate) fn try_step(&mut self, n: usize, event: Event<'_>) -> Result<Outcome, OpError> {
         let mut effects = Vec::new();
         let outcome = self.replicas[n].step(event, &mut effects)?;
         for effect in effects {
@@ -102,15 +102,15 @@ impl Cluster {
         Ok(outcome)
     }
 
-    fn accum(&mut self, n: usize, key: &[u8], delta: u64) -> Outcome {
+    pub(crate) fn accum(&mut self, n: usize, key: &[u8], delta: u64) -> Outcome {
         self.step(n, Event::Op(&LocalOp::accum(key, delta.into())))
     }
 
-    fn flush(&mut self) {
+    pub(crate) fn flush(&mut self) {
         (0..self.replicas.len()).for_each(|n| drop(self.step(n, Event::Flush)));
     }
 
-    fn deliver(&mut self) {
+    pub(crate) fn deliver(&mut self) {
         let mut budget = 100_000;
         while !self.wire.is_empty() {
             let (from, to, bytes) = self.wire.remove(0);
@@ -129,7 +129,7 @@ impl Cluster {
         }
     }
 
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         for _ in 0..3 * self.replicas.len() + 6 {
             self.flush();
             self.deliver();
@@ -141,7 +141,7 @@ impl Cluster {
     }
 
     /// Starts a replica again from its store.
-    fn restart(&mut self, n: usize, change: impl FnOnce(&mut Config)) {
+    pub(crate) fn restart(&mut self, n: usize, change: impl FnOnce(&mut Config)) {
         let mut config = self.replicas[n].config().clone();
         config.incarnation[15] += 1;
         change(&mut config);
@@ -152,7 +152,7 @@ impl Cluster {
         }
     }
 
-    fn states(&self, n: usize) -> BTreeMap<Vec<u8>, Value> {
+    pub(crate) fn states(&self, n: usize) -> BTreeMap<Vec<u8>, Value> {
         self.replicas[n]
             .states()
             .filter(|(_, state)| !state.is_zero())
@@ -160,14 +160,14 @@ impl Cluster {
             .collect()
     }
 
-    fn assert_equal(&self) {
+    pub(crate) fn assert_equal(&self) {
         for n in 1..self.replicas.len() {
             assert_eq!(self.states(0), self.states(n), "replicas 0 and {n}");
             assert_eq!(self.replicas[0].digest(), self.replicas[n].digest());
         }
     }
 
-    fn said(&self, mut what: impl FnMut(&Notice) -> bool) -> usize {
+    pub(crate) fn said(&self, mut what: impl FnMut(&Notice) -> bool) -> usize {
         self.notices
             .iter()
             .filter(|(_, notice)| what(notice))

@@ -1,0 +1,149 @@
+//! Lives of a replica that was started with records, which may be a stale copy. Until all members
+//! vouch for its life, it publishes nothing under it; if they do not, it takes a new one.
+
+use std::rc::Rc;
+
+use atomik_replica::Replica;
+
+use super::expected::{ExpectedReplica, Snapshot};
+use super::history::{Branch, Change, History};
+use crate::violation::{Check, ensure};
+
+/// Follows a replica into a new life, or into the continuation of its old one. `others` are the
+/// other replicas that are up; `disks` is what storage has confirmed to all. Returns whether it is
+/// in a new life, or continues one.
+pub(crate) fn follow(
+    history: &mut History,
+    expected: &mut ExpectedReplica,
+    replica: &Replica,
+    others: &[Option<ExpectedReplica>],
+    disks: &[Option<Rc<Snapshot>>],
+) -> Check<Turn> {
+    let own = expected.local.origin;
+    if replica.origin() != history.origins[own].id {
+        take_new_life(history, expected, replica)?;
+        return Ok(Turn::New);
+    }
+    if history.branch(expected.n).is_some() && replica.is_vouched_for() {
+        continue_life(history, expected, others, disks)?;
+        return Ok(Turn::Continued);
+    }
+    Ok(Turn::None)
+}
+
+/// What became of a life in an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    None,
+    New,
+    Continued,
+}
+
+/// What the replica has not published moves to its new origin.
+fn take_new_life(
+    history: &mut History,
+    expected: &mut ExpectedReplica,
+    replica: &Replica,
+) -> Check {
+    let n = expected.n;
+    let branch = history.end_life(n, expected.local.origin);
+    let moved_to = history.register(replica.origin(), n)?;
+    check_number(n, replica)?;
+    for key in 0..history.keys.len() {
+        move_changes(history, expected, &branch, key, moved_to);
+        back_to_base(history, expected, &branch, key);
+    }
+    expected.local.origin = moved_to;
+    Ok(())
+}
+
+/// A new life has a higher number than all that the replica knows of its key.
+pub(crate) fn check_number(n: usize, replica: &Replica) -> Check {
+    let own = replica.origin();
+    let Some(new) = replica.origins().find(|status| status.origin == own) else {
+        return Ok(());
+    };
+    let mut former = replica
+        .origins()
+        .filter(|status| status.author.key == new.author.key && status.origin != own);
+    ensure(
+        former.all(|status| status.author.life() < new.author.life()),
+        "lives of one key have ascending numbers",
+        || format!("r{n}: {}", new.author.life()),
+    )
+}
+
+/// A life may continue only if nobody, up or down, knows more of it than its owner.
+fn continue_life(
+    history: &mut History,
+    expected: &ExpectedReplica,
+    others: &[Option<ExpectedReplica>],
+    disks: &[Option<Rc<Snapshot>>],
+) -> Check {
+    let n = expected.n;
+    let Some(branch) = history.branch(n) else {
+        return Ok(());
+    };
+    let own = branch.origin;
+    let up = others.iter().flatten().filter(|other| other.n != n);
+    let disks = disks.iter().enumerate().filter(|(m, _)| *m != n);
+    let held = up
+        .map(|other| (other.n, &other.contents))
+        .chain(disks.filter_map(|(m, disk)| Some((m, &disk.as_ref()?.contents))));
+    for (m, contents) in held {
+        let mut keys = contents.keys.iter().zip(&branch.base);
+        ensure(
+            !contents.folded.contains(&own) && keys.all(|(key, base)| key.version(own) <= *base),
+            "a life continues only if no member knows more of it than its owner",
+            || format!("r{n} continues {}; r{m} knows more", history.name(own)),
+        )?;
+    }
+    history.adopt_branch(n, expected.local.retired);
+    Ok(())
+}
+
+/// Makes the net effect of the branch on a key the first change of the new origin.
+fn move_changes(
+    history: &mut History,
+    expected: &ExpectedReplica,
+    branch: &Branch,
+    key: usize,
+    moved_to: usize,
+) {
+    let base = branch.base[key];
+    let done = branch.changes[key].len() as u64;
+    let zero = history.zero();
+    let net = branch
+        .accumulator(key, done, &zero)
+        .xor(branch.accumulator(key, base, &zero));
+    if net.is_zero() {
+        return;
+    }
+    let knew = (0..moved_to).map(|origin| {
+        if origin == branch.origin {
+            base
+        } else {
+            expected.contents.knows(key, origin)
+        }
+    });
+    history.origins[moved_to].changes[key].push(Change {
+        accumulator: net,
+        knew: knew.collect(),
+        // The message that brought it to light may have brought more.
+        exact: false,
+    });
+}
+
+/// Takes the entry of the old origin back to what was published.
+fn back_to_base(history: &History, expected: &mut ExpectedReplica, branch: &Branch, key: usize) {
+    let base = branch.base[key];
+    let zero = history.zero();
+    let entries = &mut expected.contents.keys[key].entries;
+    for entry in entries.iter_mut() {
+        if entry.origin == branch.origin {
+            entry.version = base;
+            entry.accumulator = branch.accumulator(key, base, &zero).clone();
+        }
+    }
+    entries.retain(|entry| entry.version > 0);
+}
