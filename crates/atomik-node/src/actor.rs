@@ -12,7 +12,7 @@ use atomik_net::{MessageId, PeerId, Received, hex};
 use atomik_replica::{Effect, Event, LocalOp, Outcome};
 use atomik_store::StoreError;
 use thiserror::Error;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::change::{Change, Done, Refused};
 use crate::handle::{Answer, Handle, Queues, Request};
@@ -23,6 +23,10 @@ use crate::storage::{Committed, Storage, StorageGone};
 
 /// Changes taken in a row before the actor looks at anything else.
 const MAX_IN_A_ROW: usize = 1000;
+
+/// How long the first changes after a start wait for other members to vouch for the node's origin.
+/// After that the node continues as a new one.
+const VOUCHING: Duration = Duration::from_secs(1);
 
 /// Why a node ended on its own.
 #[derive(Debug, Error)]
@@ -56,6 +60,8 @@ pub(crate) struct Actor {
     stop: StopSignal,
     limits: Limits,
     sync_interval: Duration,
+    /// Until then, storage waits for other members to vouch for the node's origin.
+    vouching_ends: Instant,
     /// Storage is writing a batch.
     committing: bool,
     /// Applied changes that wait for the commit of their ticket; tickets never decrease.
@@ -79,6 +85,7 @@ impl Actor {
             stop,
             limits,
             sync_interval,
+            vouching_ends: Instant::now() + VOUCHING,
             committing: false,
             waiting: VecDeque::new(),
             effects: Vec::new(),
@@ -131,6 +138,7 @@ impl Actor {
                     // A query may have produced effects.
                     self.carry_out()?;
                 }
+                () = sleep_until(self.vouching_ends), if self.awaits_vouching() => {}
                 _ = tick.tick() => self.tick()?,
                 received = self.state.link.receive(), if room => self.receive(received)?,
                 Some(request) = self.queues.requests.recv(), if room_for_changes => {
@@ -143,6 +151,7 @@ impl Actor {
     /// Applies all submitted changes, commits them and sends them.
     async fn finish(&mut self) -> Result<(), NodeError> {
         self.queues.requests.close();
+        self.vouching_ends = Instant::now();
         while let Some(request) = self.queues.requests.recv().await {
             self.apply(request)?;
         }
@@ -154,8 +163,13 @@ impl Actor {
         Ok(())
     }
 
+    /// Whether it is too early to take a new life.
+    fn awaits_vouching(&self) -> bool {
+        !self.state.replica.is_vouched_for() && Instant::now() < self.vouching_ends
+    }
+
     fn flush_if_idle(&mut self) -> Result<(), NodeError> {
-        if !self.committing && self.state.replica.is_dirty() {
+        if !self.committing && !self.awaits_vouching() && self.state.replica.is_dirty() {
             self.step(Event::Flush)?;
         }
         Ok(())

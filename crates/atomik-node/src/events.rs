@@ -132,6 +132,15 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
             let event = json!({"old": old.to_string(), "new": new.to_string(), "text": text});
             ("memory_lost", event)
         }
+        Notice::KeyInUse { origin } => {
+            let text = format!(
+                "another node uses this node's key, as origin {origin}, or this is what a lost data \
+                 folder has left: if a copy is running, stop it and restart this node with \
+                 --new-identity"
+            );
+            let event = json!({"origin": origin.to_string(), "text": text});
+            ("key_in_use", event)
+        }
         &Notice::Stopped { origin } => {
             let text = Refused::Stopped { origin }.to_string();
             (

@@ -78,6 +78,7 @@ impl NodeState {
         let (entries, digest) = self.replica.digest();
         let mut status = json!({
             "origin": self.replica.origin().to_string(),
+            "vouched_for": self.replica.is_vouched_for(),
             "keyspace": config.keyspace,
             "words": config.words,
             "view": format!("{:?}", config.view).to_lowercase(),

@@ -60,8 +60,8 @@ pub enum OpError {
     },
     /// The replica was stopped ([`Notice::Stopped`](crate::Notice::Stopped)).
     #[error(
-        "this replica was stopped because a copy of it is running: stop the copy or give it a key \
-         of its own (--new-identity), then restart this one"
+        "this replica was stopped because a copy of it is running: make sure that no copy is \
+         running, then restart it with --new-identity"
     )]
     Stopped,
     /// The replica has retired ([`Event::Retire`](crate::Event::Retire)).

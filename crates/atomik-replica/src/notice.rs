@@ -71,8 +71,7 @@ pub enum Notice {
     },
     /// A peer knows changes of this origin that the replica itself does not: it was restored from a
     /// backup or a snapshot, or a copy of it runs elsewhere. The replica takes a new life and
-    /// fetches these changes like those of others. If a copy is running, give it a key of its own
-    /// (`--new-identity`).
+    /// fetches these changes like those of others. If a copy is running, stop it.
     MemoryLost {
         /// The origin until now.
         old: OriginId,
@@ -80,15 +79,15 @@ pub enum Notice {
         new: OriginId,
     },
     /// The replica found a second time since it was opened that a peer knows more of its origin
-    /// than it does itself. It accepts no more operations: make sure that no copy of it is running
-    /// or give the copy a key of its own (`--new-identity`), then reopen it with a new incarnation.
+    /// than it does itself. It accepts no more operations: make sure that no copy of it is running,
+    /// then reopen it with a new incarnation (`--new-identity`).
     Stopped {
         /// The origin of which peers know more than this replica does.
         origin: OriginId,
     },
     /// Another replica uses this replica's key: a copy of it is running, or its disk was lost and
-    /// this is what its former life has left. Nothing is lost by that, but stop the copy or give it
-    /// a key of its own (`--new-identity`).
+    /// this is what its former life has left. If a copy is running, stop it, and restart this
+    /// replica as a new origin (`--new-identity`).
     KeyInUse {
         /// The origin of the other.
         origin: OriginId,
@@ -178,8 +177,8 @@ pub enum Refusal {
     /// do.
     #[error(
         "origin {origin} signed two different frames with one number: copies of this member are \
-         running, or it runs on after a snapshot was restored. Stop the copy or give it a key of \
-         its own (--new-identity)"
+         running, or it runs on after a snapshot was restored. Stop the copies, and restart it \
+         with --new-identity"
     )]
     Forked {
         /// The origin.

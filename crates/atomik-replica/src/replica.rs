@@ -51,8 +51,8 @@ pub struct Replica {
     fell_behind: bool,
     /// Whether that happened twice, so that no more operations are accepted.
     stopped: bool,
-    /// A life that was left because not all members vouched for it, until a peer shows that it knows
-    /// more of it.
+    /// A life that was left because not all members vouched for it, until a peer shows that it
+    /// knows more of it.
     left: Option<u32>,
     /// Whether another user of the key was reported since the replica was opened.
     reported_user: bool,
@@ -104,10 +104,10 @@ impl Replica {
     /// Opens a replica with the memory in `records`: all records that were ever persisted and not
     /// deleted, in any order, or none for a new replica.
     ///
-    /// A replica with records continues its life only if every other member vouches that it knows no
-    /// more of it, since the records may come from a backup or a copy. If it has changes to publish
-    /// before that, or if [`Config::kept_memory`] is false, it takes a new life: an origin with the
-    /// same key that nobody knows.
+    /// A replica with records continues its life only if every other member vouches that it knows
+    /// no more of it, since the records may come from a backup or a copy. If it has changes to
+    /// publish before that, or if [`Config::kept_memory`] is false, it takes a new life: an origin
+    /// with the same key that nobody knows.
     ///
     /// # Errors
     ///
@@ -993,8 +993,8 @@ impl Replica {
     }
 
     /// Whether the next changes are made under the current origin: it is new in this run, or every
-    /// other member vouches that it knows no more of it. If not, the next flush of own changes takes
-    /// a new life.
+    /// other member vouches that it knows no more of it. If not, the next flush of own changes
+    /// takes a new life.
     pub fn is_vouched_for(&self) -> bool {
         self.standing == Standing::Sure
     }
