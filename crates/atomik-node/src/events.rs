@@ -134,8 +134,8 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
         }
         Notice::KeyInUse { origin } => {
             let text = format!(
-                "another node uses this node's key, as origin {origin}, or this is what a lost data \
-                 folder has left: if a copy is running, stop it and restart this node with \
+                "another node uses this node's key, as origin {origin}, or this is what a lost \
+                 data folder has left: if a copy is running, stop it and restart this node with \
                  --new-identity"
             );
             let event = json!({"origin": origin.to_string(), "text": text});
