@@ -32,6 +32,8 @@ pub(crate) struct Connection {
     pub(crate) words: usize,
     /// What the client must show first; `None` if only this user can connect.
     pub(crate) token: Option<Token>,
+    /// How long the client may send no request, or not read its answers.
+    pub(crate) idle: Duration,
     pub(crate) stop: StopSignal,
 }
 
@@ -46,7 +48,8 @@ impl Connection {
     pub(crate) async fn run(mut self, input: Input, output: Output) {
         let (lines, queue) = mpsc::channel(AHEAD);
         let ahead = Arc::new(Semaphore::new(AHEAD));
-        let writer = write_lines(output, queue, Arc::clone(&ahead), self.stop.clone());
+        let (idle, stop) = (self.idle, self.stop.clone());
+        let writer = write_lines(output, queue, Arc::clone(&ahead), idle, stop);
         let reader = self.read_lines(BufReader::with_capacity(1 << 16, input), lines, ahead);
         // The reader ends at the end of the input or when the node stops; the writer then writes
         // the remaining answers. The writer ends early if the client stops reading, which ends the
@@ -80,9 +83,23 @@ impl Connection {
         }
         loop {
             line.clear();
-            let read = tokio::select! {
-                () = self.stop.wait() => return,
-                read = read_line(&mut input, &mut line, MAX_LINE) => read,
+            let read = loop {
+                let read = read_line(&mut input, &mut line, MAX_LINE);
+                let read = tokio::select! {
+                    () = self.stop.wait() => return,
+                    read = timeout(self.idle, read) => read,
+                };
+                match read {
+                    Ok(read) => break read,
+                    // The client waits for an answer.
+                    Err(_) if ahead.available_permits() < AHEAD => {}
+                    Err(_) => {
+                        let idle = self.idle.as_secs();
+                        let line = refused(format_args!("no request for {idle} s: connect again"));
+                        let _ = lines.send(Line::Ready(line)).await;
+                        return;
+                    }
+                }
             };
             let request = match read {
                 Ok(true) => match std::str::from_utf8(&line) {
@@ -189,7 +206,7 @@ async fn admit(input: &mut BufReader<Input>, token: &Token) -> Result<(), Admiss
 }
 
 /// Reads a line of at most `longest` bytes into `line`, without its newline; `false` at the end of
-/// the input.
+/// the input. If it is cancelled, `line` holds what has arrived, and another call continues.
 async fn read_line<R: AsyncRead + Unpin>(
     input: &mut BufReader<R>,
     line: &mut Vec<u8>,
@@ -234,6 +251,7 @@ async fn write_lines(
     mut output: Output,
     mut queue: mpsc::Receiver<Line>,
     ahead: Arc<Semaphore>,
+    idle: Duration,
     mut stop: StopSignal,
 ) {
     let mut text = Vec::new();
@@ -253,7 +271,7 @@ async fn write_lines(
             tokio::time::sleep(FAREWELL).await;
         };
         let written = tokio::select! {
-            written = output.write_all(&text) => written.is_ok(),
+            written = timeout(idle, output.write_all(&text)) => matches!(written, Ok(Ok(()))),
             () = overdue => false,
         };
         if !written {

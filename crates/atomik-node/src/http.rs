@@ -7,10 +7,15 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value as Json, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::accept::Acceptor;
 use crate::handle::Handle;
 use crate::metrics;
 use crate::stop::StopSignal;
@@ -18,30 +23,52 @@ use crate::stop::StopSignal;
 /// A node that does not answer within this time is not serving.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// Simultaneous connections; further ones wait for one of them to end.
+const CONNECTIONS: usize = 64;
+
+/// How long a connection may take, from its first byte to its last. It serves one request.
+const CONNECTION: Duration = Duration::from_secs(10);
+
+/// The longest header in bytes.
+const MAX_HEADER: usize = 16 * 1024;
+
 /// How long open requests may take after the node has stopped.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 /// The content type of [`metrics::text`].
 const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub(crate) async fn serve(listener: TcpListener, handle: Handle, stop: StopSignal) {
+/// Serves until the stop signal, then until open requests are answered.
+pub(crate) async fn serve(listener: TcpListener, handle: Handle, mut stop: StopSignal) {
     let app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(all_metrics))
         .with_state(handle);
-    let (mut stop, mut overdue) = (stop.clone(), stop);
-    let server =
-        axum::serve(listener, app).with_graceful_shutdown(async move { stop.wait().await });
-    let farewell = async {
-        overdue.wait().await;
-        tokio::time::sleep(FAREWELL).await;
-    };
-    tokio::select! {
-        served = server => if let Err(error) = served {
-            tracing::error!(%error, "HTTP is no longer served");
-        },
-        () = farewell => {}
+    let mut acceptor = Acceptor::new("HTTP");
+    let mut open = JoinSet::new();
+    loop {
+        let room = open.len() < CONNECTIONS;
+        tokio::select! {
+            () = stop.wait() => break,
+            Some(_) = open.join_next() => {}
+            (stream, _) = acceptor.next(|| listener.accept()), if room => {
+                open.spawn(serve_one(stream, app.clone()));
+            }
+        }
     }
+    drop(listener);
+    let all = async { while open.join_next().await.is_some() {} };
+    let _ = timeout(FAREWELL, all).await;
+}
+
+/// Serves one request.
+async fn serve_one(stream: TcpStream, app: Router) {
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(MAX_HEADER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    // A client that sends no request, or does not read its answer, is not worth a log line.
+    let _ = timeout(CONNECTION, connection).await;
 }
 
 /// 200 if the node answers, even without peers: an isolated node still serves. 503 if it does not

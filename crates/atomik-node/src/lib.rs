@@ -75,6 +75,8 @@
 //! | unanswered requests of a connection | 256 | the node stops reading the connection |
 //! | lines queued for a watcher | 1024 | dropped; the watcher receives their number |
 //! | control connections | `connections` | refused with a message |
+//! | a control connection without requests, or that does not read its answers | `idle_seconds` | closed, with a message if there is nothing else to write |
+//! | HTTP connections | 64, of one request and 10 s each | further ones wait |
 //!
 //! The size of the keyspace is not bounded: every key is in memory.
 //!
@@ -87,6 +89,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod actor;
 mod change;
 pub mod client;

@@ -125,6 +125,10 @@ pub struct Options {
     /// Number of simultaneous control connections, 1 or more [default: 64]
     #[arg(long, value_name = "NUMBER")]
     pub connections: Option<usize>,
+    /// Seconds after which a control connection is closed if it sends no request or does not read
+    /// its answers, 1 to 86400; watching connections need no requests [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_seconds: Option<u64>,
     /// Serve /health and /metrics at this address, to everybody who can reach it [default: not
     /// served]
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -228,6 +232,7 @@ impl Options {
             unflushed_keys: self.unflushed_keys.or(file.unflushed_keys),
             waiting_changes: self.waiting_changes.or(file.waiting_changes),
             connections: self.connections.or(file.connections),
+            idle_seconds: self.idle_seconds.or(file.idle_seconds),
             http: self.http.or(file.http),
             http_remote: self.http_remote || file.http_remote,
             control: self.control.or(file.control),

@@ -125,7 +125,7 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
     let control = tokio::spawn(control::serve(
         control,
         node.handle(),
-        settings.limits.connections,
+        settings.limits,
         settings.replica.words,
         token,
         node.stop_signal(),

@@ -136,6 +136,8 @@ pub struct Limits {
     pub waiting_changes: usize,
     /// Simultaneous control connections.
     pub connections: usize,
+    /// How long a control connection may send no request, or not read its answers.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
@@ -144,6 +146,7 @@ impl Default for Limits {
             unflushed_keys: 100_000,
             waiting_changes: 10_000,
             connections: 64,
+            idle: Duration::from_secs(600),
         }
     }
 }
@@ -276,6 +279,10 @@ fn limits(options: &Options) -> Result<Limits, SettingsError> {
     ] {
         *limit = given.unwrap_or(*limit);
         in_range(option, *limit as u64, 1, 1 << 32)?;
+    }
+    if let Some(seconds) = options.idle_seconds {
+        in_range("idle_seconds", seconds, 1, 86_400)?;
+        limits.idle = Duration::from_secs(seconds);
     }
     Ok(limits)
 }

@@ -1,11 +1,18 @@
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value as Json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::time::Instant;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
 
-use super::{connect_with, node};
+use super::{PATIENCE, connect, connect_with, node};
+use crate::accept::Acceptor;
 use crate::credential::Token;
+use crate::node::Node;
+use crate::{http, settings::Limits};
 
 fn token(digit: &str) -> Token {
     Token::parse(&digit.repeat(64)).unwrap()
@@ -50,4 +57,142 @@ fn tokens_are_equal_only_if_all_digits_are() {
     assert!(token("a") != last);
     assert!(Token::parse(&"a".repeat(63)).is_none());
     assert_eq!(format!("{:?}", token("a")), "Token(..)");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_without_file_descriptors_tries_once_a_second() {
+    let attempts = Cell::new(0);
+    let full = || {
+        attempts.set(attempts.get() + 1);
+        // EMFILE
+        std::future::ready(Err::<(), _>(io::Error::from_raw_os_error(24)))
+    };
+    let mut acceptor = Acceptor::new("test");
+    let minute = timeout(Duration::from_secs(60), acceptor.next(full)).await;
+    assert!(minute.is_err());
+    assert!(
+        (60..80).contains(&attempts.get()),
+        "{} attempts",
+        attempts.get()
+    );
+    // It does not wait after a success.
+    let begin = Instant::now();
+    for _ in 0..1000 {
+        acceptor.next(|| std::future::ready(Ok(()))).await;
+    }
+    assert_eq!(begin.elapsed(), Duration::ZERO);
+}
+
+async fn serve_http(node: &Node) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(http::serve(listener, node.handle(), node.stop_signal()));
+    address
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_http_clients_hold_up_others_for_ten_seconds_at_most() {
+    let node = node();
+    let address = serve_http(&node).await;
+    let begin = Instant::now();
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    // The connection is closed although the client did not ask for that.
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let elapsed = begin.elapsed();
+    assert!((10..12).contains(&elapsed.as_secs()), "{elapsed:?}");
+    for mut stream in silent {
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_http_header_must_come_soon_and_be_short() {
+    let node = node();
+    let address = serve_http(&node).await;
+    let begin = Instant::now();
+    let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+    let drip = async {
+        while write.write_all(b"G").await.is_ok() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    let mut byte = [0];
+    tokio::select! {
+        _ = read.read(&mut byte) => {}
+        () = drip => {}
+    }
+    assert!(
+        begin.elapsed() <= Duration::from_secs(12),
+        "{:?}",
+        begin.elapsed()
+    );
+
+    let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
+    let header = format!(
+        "GET /health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "a".repeat(1 << 20)
+    );
+    let _ = write.write_all(header.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = read.read_to_end(&mut answer).await;
+    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_connection_without_requests_is_closed_and_a_watcher_is_not() {
+    let node = node();
+    let idle = Limits::default().idle;
+    let mut watcher = BufReader::new(connect(&node));
+    watcher
+        .get_mut()
+        .write_all(b"{\"op\":\"watch\"}\n")
+        .await
+        .unwrap();
+    let mut silent = connect(&node);
+    // Half a request is none.
+    silent.write_all(b"{").await.unwrap();
+    let begin = Instant::now();
+    let mut answer = String::new();
+    silent.read_to_string(&mut answer).await.unwrap();
+    assert!(
+        answer.contains("no request for 600 s: connect again"),
+        "{answer}"
+    );
+    assert!(begin.elapsed() >= idle && begin.elapsed() < 2 * idle);
+
+    sleep(2 * idle).await;
+    let put = super::ask(&node, b"{\"op\":\"put\",\"key\":\"a\",\"value\":1}\n");
+    let mut lines = String::new();
+    let (_, first) = tokio::join!(put, watcher.read_line(&mut lines));
+    first.unwrap();
+    let second = timeout(PATIENCE, watcher.read_line(&mut lines)).await;
+    second.unwrap().unwrap();
+    assert!(lines.contains("\"event\":\"changed\""), "{lines}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_its_answers_is_disconnected() {
+    let node = node();
+    let (mut read, mut write) = tokio::io::split(connect(&node));
+    let request = b"{\"op\":\"status\"}\n";
+    let send = async {
+        let mut sent = 0;
+        while write.write_all(request).await.is_ok() {
+            sent += 1;
+        }
+        sent
+    };
+    let sent = timeout(3 * Limits::default().idle, send).await;
+    let sent: usize = sent.expect("the connection is closed");
+    let mut answers = String::new();
+    read.read_to_string(&mut answers).await.unwrap();
+    assert!(answers.lines().count() < sent, "{sent} requests");
 }

@@ -71,6 +71,7 @@ fn connect_with(node: &Node, token: Option<Token>) -> DuplexStream {
         handle: node.handle(),
         words: 1,
         token,
+        idle: Limits::default().idle,
         stop: node.stop_signal(),
     };
     tokio::spawn(connection.run(Box::new(input), Box::new(output)));

@@ -87,6 +87,11 @@ fn an_invalid_option_is_reported_with_the_next_step() {
             "allow it with --http-remote",
         ),
         (
+            with(&["--idle-seconds", "0"]),
+            2,
+            "idle_seconds = 0: it must be 1 to 86400",
+        ),
+        (
             with(&["--fsync", "sometimes"]),
             2,
             "use `always`, `never`, or an interval in milliseconds",
@@ -171,6 +176,9 @@ fn every_option_can_be_set_in_the_file_and_the_command_line_wins() {
            unflushed_keys = 10
            waiting_changes = 10
            connections = 3
+           idle_seconds = 60
+           http_remote = true
+           control_remote = false
            key = "n0/node.key"
            secret = "n0/keyspace.secret"
            log = "debug"
