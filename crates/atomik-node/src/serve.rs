@@ -200,6 +200,9 @@ fn open_store(settings: &Settings, new_identity: bool) -> Result<(RedbStore, Rep
     let store = RedbStore::open(&settings.data, &options)?;
     let mut config = settings.replica.clone();
     config.kept_memory = !new_identity;
+    for notice in store.notices() {
+        tracing::warn!("{notice}");
+    }
     let replica = load(config, &store)?;
     log_opened(settings, store.opened(), store.kept_memory(), new_identity);
     Ok((store, replica))
@@ -257,7 +260,7 @@ fn log_opened(settings: &Settings, opened: Opened, kept: bool, new_identity: boo
         ),
         (Opened::Unclean, false) => tracing::warn!(
             data,
-            "the store was not closed cleanly, and its fsync policy allows losses: \
+            "the store was not closed cleanly, and acknowledged changes may be missing: \
              continuing as a new origin; peers send back the changes that they have"
         ),
     }

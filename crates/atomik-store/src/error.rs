@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+/// The system's number of an input/output error, the same on all Unix systems.
+pub(crate) const EIO: i32 = 5;
+
 /// Why a store failed. Every message names the file and what to do next.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -72,6 +75,21 @@ pub enum StoreError {
         /// The system's error.
         source: io::Error,
     },
+    /// The disk cannot be read or written.
+    #[error(
+        "{}: the disk failed ({source}); nothing was acknowledged since. Look into the system log. \
+         If the disk is sound, start again: the store then reads its file back from the disk and \
+         tells what is missing. If not, replace it, and restore the folder from a backup under a \
+         new identity (`--new-identity`), or start with an empty folder: peers send back what they \
+         hold",
+        .path.display()
+    )]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// Any other error of the system.
     #[error(
         "{}: {source}; check the path, the disk and the system log, then start again",
@@ -109,6 +127,9 @@ impl StoreError {
     /// An error of the system, by what the user can do about it.
     pub(crate) fn io(path: &Path, source: io::Error) -> Self {
         let path = path.to_owned();
+        if source.raw_os_error() == Some(EIO) {
+            return Self::Disk { path, source };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull
             | io::ErrorKind::QuotaExceeded

@@ -19,6 +19,9 @@ const FORMAT_KNOWN: u64 = 1;
 /// Key in [`ABOUT`] of a [`Mark`], written with the first commit.
 const MARK: &str = "mark";
 
+/// Key in [`ABOUT`] of the number of durable commits, written with each.
+const COMMITS: &str = "commits";
+
 /// Whether a run has ended, and whether commits may be missing if it has not. Written with the
 /// first commit of a run and when it closes the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -58,6 +61,11 @@ impl Mark {
     }
 }
 
+/// Writes the number of a durable commit as part of its transaction.
+pub(crate) fn write_number(transaction: &WriteTransaction, number: u64) -> Result<(), redb::Error> {
+    set_about(transaction, COMMITS, number)
+}
+
 fn set_about(transaction: &WriteTransaction, key: &str, value: u64) -> Result<(), redb::Error> {
     transaction.open_table(ABOUT)?.insert(key, value)?;
     Ok(())
@@ -77,16 +85,19 @@ pub(crate) fn initialise(path: &Path, backend: impl StorageBackend) -> Result<()
     initialise().map_err(|error| StoreError::redb(path, error))
 }
 
-/// Reads the mark of the last run; `None` if there was no commit yet. Refuses any other format.
-pub(crate) fn read_mark(path: &Path, db: &Database) -> Result<Option<Mark>, StoreError> {
+/// Reads the mark of the last run, `None` if there was no commit yet, and the number of the last
+/// durable commit. Refuses any other format.
+pub(crate) fn read_about(path: &Path, db: &Database) -> Result<(Option<Mark>, u64), StoreError> {
     let read = || -> Result<_, redb::Error> {
         let transaction = db.begin_read()?;
         let about = transaction.open_table(ABOUT)?;
         let format = about.get(FORMAT)?.map(|format| format.value());
         let mark = about.get(MARK)?.map(|mark| mark.value());
-        Ok((format, mark))
+        // Absent if an older version of this program wrote all commits.
+        let number = about.get(COMMITS)?.map_or(0, |number| number.value());
+        Ok((format, mark, number))
     };
-    let (format, mark) = read().map_err(|error| StoreError::redb(path, error))?;
+    let (format, mark, number) = read().map_err(|error| StoreError::redb(path, error))?;
     match format {
         Some(FORMAT_KNOWN) => {}
         Some(found) if found > FORMAT_KNOWN => {
@@ -98,9 +109,9 @@ pub(crate) fn read_mark(path: &Path, db: &Database) -> Result<Option<Mark>, Stor
         }
         _ => return Err(StoreError::damaged(path, "unknown format")),
     }
-    mark.map(|code| {
+    let mark = mark.map(|code| {
         Mark::from_code(code)
             .ok_or_else(|| StoreError::damaged(path, format!("unknown mark {code}")))
-    })
-    .transpose()
+    });
+    Ok((mark.transpose()?, number))
 }

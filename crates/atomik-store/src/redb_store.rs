@@ -1,21 +1,27 @@
 //! A store in one file of a data folder, on redb.
 
 use std::fs::{self, File};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
-use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend};
+use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, StorageBackend as _};
 
-use crate::folder;
-use crate::format::{Mark, RECORDS, initialise, read_mark};
-use crate::{FsyncPolicy, Opened, Store, StoreError, Write};
+use crate::acknowledged::{self, Acknowledged};
+use crate::disk::{Checked, Disk, FileDisk, Health, Settled, settle};
+use crate::folder::{self, AcknowledgedFile};
+use crate::format::{Mark, RECORDS, initialise, read_about, write_number};
+use crate::{FsyncPolicy, Notice, Opened, Store, StoreError, Write};
 
 /// The database file in the data folder.
 const FILE: &str = "store.redb";
 /// A database that is being created. It is renamed to [`FILE`] once it is complete and synced.
 const FILE_NEW: &str = "store.redb.new";
+/// The file with the number of the last durable commit.
+const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
+
 /// How a store is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -36,8 +42,9 @@ impl Default for Options {
 
 /// A [`Store`] in one file of a data folder, on redb.
 ///
-/// The folder holds `store.redb` and `LOCK`. Only one store at a time can have it open. The
-/// operating system holds the lock and releases it when the process ends.
+/// The folder holds `store.redb`, `ACKNOWLEDGED` and `LOCK`, all for its user alone. Only one store
+/// at a time can have it open. The operating system holds the lock and releases it when the process
+/// ends.
 ///
 /// ```
 /// use atomik_store::{Opened, Options, RedbStore, Store, Write};
@@ -66,6 +73,12 @@ pub struct RedbStore {
     synced: Instant,
     /// Whether there were commits since.
     unsynced: bool,
+    /// The first failure of this run; after one, nothing is written any more.
+    health: Health,
+    /// The number of the last durable commit.
+    number: u64,
+    acknowledged: Box<dyn Acknowledged>,
+    notices: Vec<Notice>,
     /// Released after the database is closed, since fields are dropped in order.
     _lock: Option<File>,
 }
@@ -73,57 +86,96 @@ pub struct RedbStore {
 impl RedbStore {
     /// Opens the store in the folder `dir`, and creates the folder if it does not exist.
     ///
-    /// Verifies all checksums, and repairs a store that was not closed. Both take time proportional
-    /// to its size.
+    /// Compares the file in the system's cache with the disk, verifies all checksums, and repairs a
+    /// store that was not closed. All take time proportional to its size.
     ///
     /// # Errors
     /// [`StoreError::Locked`], [`Newer`](StoreError::Newer), [`Damaged`](StoreError::Damaged),
-    /// [`Full`](StoreError::Full), [`ReadOnly`](StoreError::ReadOnly) or [`Io`](StoreError::Io).
+    /// [`Full`](StoreError::Full), [`ReadOnly`](StoreError::ReadOnly),
+    /// [`Disk`](StoreError::Disk) or [`Io`](StoreError::Io).
     pub fn open(dir: &Path, options: &Options) -> Result<Self, StoreError> {
         folder::create(dir)?;
         let lock = folder::lock(dir)?;
         let path = dir.join(FILE);
-        if !path
-            .try_exists()
-            .map_err(|error| StoreError::io(&path, error))?
-        {
+        let exists = |path: &Path| {
+            path.try_exists()
+                .map_err(|error| StoreError::io(path, error))
+        };
+        let old = exists(&path)?;
+        let files = [folder::LOCK, FILE, ACKNOWLEDGED];
+        let mut notices = folder::tighten(dir, &files)?;
+        let number = dir.join(ACKNOWLEDGED);
+        if !old {
+            if exists(&number)? {
+                return Err(StoreError::damaged(
+                    &path,
+                    "the file is gone, but commits were acknowledged",
+                ));
+            }
             create(dir, &path)?;
         }
-        // At every open: the run that created the file may have ended before this line.
+        let acknowledged = folder::private()
+            .create(true)
+            .truncate(false)
+            .open(&number)
+            .map_err(|error| StoreError::io(&number, error))?;
+        // At every open: the run that created the files may have ended before this line.
         folder::sync(dir)?;
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(&path)
-            .map_err(|error| StoreError::io(&path, error))?;
-        let backend = FileBackend::new(file).map_err(|error| StoreError::redb(&path, error))?;
-        let mut store = Self::on_backend(&path, backend, options)?;
+        let disk = FileDisk::open(&path).map_err(|error| StoreError::io(&path, error))?;
+        let acknowledged = Box::new(AcknowledgedFile(acknowledged));
+        let mut store = Self::on_disk(&path, disk, acknowledged, options)?;
+        notices.append(&mut store.notices);
+        store.notices = notices;
         store._lock = Some(lock);
         Ok(store)
     }
 
-    /// Opens the store that `backend` holds; errors call it `path`.
-    pub(crate) fn on_backend(
+    /// Opens the store on `disk`; errors call it `path`.
+    pub(crate) fn on_disk(
         path: &Path,
-        backend: impl StorageBackend,
+        disk: impl Disk,
+        acknowledged: Box<dyn Acknowledged>,
         options: &Options,
     ) -> Result<Self, StoreError> {
+        let failed = |error| StoreError::io(path, error);
         // redb would initialise an empty file.
-        if backend.len().map_err(|error| StoreError::io(path, error))? == 0 {
+        if disk.file().len().map_err(failed)? == 0 {
             return Err(StoreError::damaged(path, "the file is empty"));
         }
+        let mut notices = Vec::new();
+        let named = || path.to_owned();
+        match settle(&disk).map_err(failed)? {
+            Settled::Same => {}
+            Settled::Rewritten(blocks) => notices.push(Notice::Rewritten {
+                path: named(),
+                blocks,
+            }),
+            Settled::Unread => notices.push(Notice::Unread { path: named() }),
+        }
+        let health = Health::default();
+        let file = Checked::new(disk.into_file(), health.clone());
         let cache_bytes = options.cache_bytes;
-        let (db, mark) = no_panic(path, || {
+        let (db, (mark, found)) = no_panic(path, || {
             // Without this check redb trusts a file that was closed cleanly.
             let db = Builder::new()
                 .set_cache_size(cache_bytes)
                 .set_check_integrity_on_open(true)
-                .create_with_backend(backend)
+                .create_with_backend(file)
                 .map_err(|error| StoreError::redb(path, error))?;
-            let mark = read_mark(path, &db)?;
-            Ok((db, mark))
+            let about = read_about(path, &db)?;
+            Ok((db, about))
         })?;
+        let noted = acknowledged::read(&*acknowledged).map_err(failed)?;
+        let lost = noted.filter(|noted| *noted > found);
+        if let Some(acknowledged) = lost {
+            notices.push(Notice::Lost {
+                path: named(),
+                found,
+                acknowledged,
+            });
+        }
         let opened = match mark {
+            _ if lost.is_some() => Opened::Unclean,
             None => Opened::Fresh,
             Some(Mark::Closed) => Opened::Clean,
             Some(Mark::Synced | Mark::Unsynced) => Opened::Unclean,
@@ -133,12 +185,23 @@ impl RedbStore {
             path: path.to_owned(),
             fsync: options.fsync,
             opened,
-            kept_memory: mark != Some(Mark::Unsynced),
+            kept_memory: mark != Some(Mark::Unsynced) && lost.is_none(),
             marked: false,
             synced: Instant::now(),
             unsynced: false,
+            health,
+            // The first commit of this run has a number above those that were lost, so the loss is
+            // reported until then.
+            number: lost.unwrap_or(found),
+            acknowledged,
+            notices,
             _lock: None,
         })
+    }
+
+    /// What the open found that the user should know, to be logged.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
     }
 
     /// Syncs, and returns the space of deleted and replaced records to the file system. Takes time
@@ -147,11 +210,13 @@ impl RedbStore {
     /// # Errors
     /// As [`Store::sync`].
     pub fn compact(&mut self) -> Result<(), StoreError> {
-        self.db
-            .compact()
-            .map_err(|error| StoreError::redb(&self.path, error))?;
-        self.unsynced = false;
-        Ok(())
+        self.sync()?;
+        let compacted = no_panic(&self.path, || {
+            self.db
+                .compact()
+                .map_err(|error| StoreError::redb(&self.path, error))
+        });
+        self.outcome(compacted.map(drop))
     }
 
     /// The length of the database file in bytes.
@@ -164,8 +229,29 @@ impl RedbStore {
             .map_err(|error| StoreError::io(&self.path, error))
     }
 
-    fn error(&self, error: impl Into<redb::Error>) -> StoreError {
-        StoreError::redb(&self.path, error)
+    /// Fails if this run has failed before.
+    fn check_health(&self) -> Result<(), StoreError> {
+        match self.health.failure() {
+            Some(error) => Err(StoreError::failed(&self.path, error.to_string())),
+            None => Ok(()),
+        }
+    }
+
+    /// The outcome of an operation. A failure ends the run, also one that redb took no notice of:
+    /// it keeps a page that it writes only to save memory, and tries again later.
+    fn outcome(&self, outcome: Result<(), StoreError>) -> Result<(), StoreError> {
+        match outcome {
+            Ok(()) => match self.health.failure() {
+                Some(error) => Err(StoreError::io(&self.path, error)),
+                None => Ok(()),
+            },
+            // Nothing was written.
+            Err(error @ StoreError::TooLarge { .. }) => Err(error),
+            Err(error) => {
+                self.health.fail(&io::Error::other(error.to_string()));
+                Err(error)
+            }
+        }
     }
 
     fn is_due(&self) -> bool {
@@ -176,29 +262,47 @@ impl RedbStore {
         }
     }
 
-    /// Commits a transaction with `writes` and, if given, a mark. After one that failed to reach
-    /// the disk, redb refuses all others until the file is opened again.
+    /// Commits a transaction with `writes` and, if given, a mark. A durable one takes all earlier
+    /// ones to the disk, and has a number.
     fn transact(
-        &self,
+        &mut self,
         writes: &[Write<'_>],
         mark: Option<Mark>,
         durability: Durability,
-    ) -> Result<(), redb::Error> {
-        let mut transaction = self.db.begin_write()?;
-        transaction.set_durability(durability)?;
-        if let Some(mark) = mark {
-            mark.write(&transaction)?;
-        }
-        if !writes.is_empty() {
-            let mut records = transaction.open_table(RECORDS)?;
-            for write in writes {
-                match write.value {
-                    Some(value) => drop(records.insert(write.key, value)?),
-                    None => drop(records.remove(write.key)?),
+    ) -> Result<(), StoreError> {
+        self.check_health()?;
+        let durable = matches!(durability, Durability::Immediate);
+        let number = self.number + 1;
+        let run = || -> Result<(), redb::Error> {
+            let mut transaction = self.db.begin_write()?;
+            transaction.set_durability(durability)?;
+            if let Some(mark) = mark {
+                mark.write(&transaction)?;
+            }
+            if durable {
+                write_number(&transaction, number)?;
+            }
+            if !writes.is_empty() {
+                let mut records = transaction.open_table(RECORDS)?;
+                for write in writes {
+                    match write.value {
+                        Some(value) => drop(records.insert(write.key, value)?),
+                        None => drop(records.remove(write.key)?),
+                    }
                 }
             }
+            transaction.commit()?;
+            Ok(())
+        };
+        let done = no_panic(&self.path, || {
+            run().map_err(|error| StoreError::redb(&self.path, error))
+        });
+        self.outcome(done)?;
+        if durable {
+            self.number = number;
+            let noted = acknowledged::write(&*self.acknowledged, number);
+            self.outcome(noted.map_err(|error| StoreError::io(&self.path, error)))?;
         }
-        transaction.commit()?;
         Ok(())
     }
 }
@@ -213,7 +317,9 @@ impl Store for RedbStore {
             }
             Ok(())
         };
-        read().map_err(|error| self.error(error))
+        no_panic(&self.path, || {
+            read().map_err(|error| StoreError::redb(&self.path, error))
+        })
     }
 
     fn commit(&mut self, writes: &[Write<'_>]) -> Result<(), StoreError> {
@@ -227,8 +333,7 @@ impl Store for RedbStore {
         } else {
             Durability::None
         };
-        self.transact(writes, mark, durability)
-            .map_err(|error| self.error(error))?;
+        self.transact(writes, mark, durability)?;
         self.marked = true;
         self.unsynced = !due;
         if due {
@@ -238,22 +343,24 @@ impl Store for RedbStore {
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
+        self.check_health()?;
         if self.unsynced {
             let began = Instant::now();
-            self.transact(&[], None, Durability::Immediate)
-                .map_err(|error| self.error(error))?;
+            self.transact(&[], None, Durability::Immediate)?;
             self.unsynced = false;
             self.synced = began;
         }
         Ok(())
     }
 
-    fn close(self: Box<Self>) -> Result<(), StoreError> {
+    fn close(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.check_health()?;
         if self.marked {
             // A durable transaction makes all earlier ones durable, so the mark is never on disk
             // without them.
-            self.transact(&[], Some(Mark::Closed), Durability::Immediate)
-                .map_err(|error| self.error(error))?;
+            self.transact(&[], Some(Mark::Closed), Durability::Immediate)?;
+            let synced = self.acknowledged.sync();
+            self.outcome(synced.map_err(|error| StoreError::io(&self.path, error)))?;
         }
         let Self { db, path, .. } = *self;
         db.close().map_err(|error| StoreError::redb(&path, error))
@@ -273,9 +380,7 @@ impl Store for RedbStore {
 fn create(dir: &Path, path: &Path) -> Result<(), StoreError> {
     let new = dir.join(FILE_NEW);
     let refused = |error| StoreError::io(&new, error);
-    let file = File::options()
-        .read(true)
-        .write(true)
+    let file = folder::private()
         .create(true)
         .truncate(true)
         .open(&new)

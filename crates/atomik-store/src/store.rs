@@ -80,6 +80,7 @@ pub trait Store: Send {
 
     /// Whether every commit that ever returned is there. False only if the store was left
     /// [`Opened::Unclean`] by a run whose policy was not
-    /// [`FsyncPolicy::Always`](crate::FsyncPolicy::Always).
+    /// [`FsyncPolicy::Always`](crate::FsyncPolicy::Always), or if the disk lost or damaged a
+    /// commit.
     fn kept_memory(&self) -> bool;
 }

@@ -1,8 +1,13 @@
-//! A file for crash tests. It records every write, and shows what a crash at any point may leave.
+//! A file for crash tests, on a disk that fails as Linux lets it. It records every write, and shows
+//! what a crash at any point may leave.
 //!
 //! Synced writes survive. Of the writes since the last sync any subset survives, in any order,
 //! whole or torn: the one in flight at any byte, earlier ones between sectors of 512 bytes. The
 //! length is that after some prefix of its changes, since file systems journal it in order.
+//!
+//! A process reads the system's cache. It differs from the medium after a
+//! [sync that fails](FaultyFile::fail_next_sync): the medium gets a subset of the writes, and the
+//! cache keeps them all and takes them for written, until it [evicts](FaultyFile::evict) them.
 //!
 //! ```
 //! use atomik_store::testing::FaultyFile;
@@ -27,6 +32,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use redb::StorageBackend;
 
+use crate::acknowledged::{self, Acknowledged};
+use crate::disk::{BLOCK, Disk as Settling};
 use crate::format::initialise;
 use crate::{Options, RedbStore, StoreError};
 
@@ -39,22 +46,125 @@ const SECTOR: usize = 512;
 /// `n` are done, except that the last of them may still be in flight.
 #[derive(Clone, Debug)]
 enum FileOp {
-    Write { offset: usize, data: Vec<u8> },
+    Write {
+        offset: usize,
+        data: Vec<u8>,
+    },
     SetLen(usize),
     Sync,
+    /// A sync that failed, with what is on the medium afterwards. The other writes never get there.
+    FailedSync(Vec<u8>),
+    /// A bit of the medium changes.
+    Flip(usize, u8),
+    /// The number of the last durable commit, in a file of its own.
+    Number([u8; acknowledged::LEN]),
+    NumberSync,
 }
 
-#[derive(Debug, Default)]
+/// What a crash leaves: of the file, and of the number of the last durable commit.
+#[derive(Clone, Debug, Default)]
+pub struct Image {
+    /// The contents of the file.
+    pub bytes: Vec<u8>,
+    number: Vec<u8>,
+}
+
+impl From<Vec<u8>> for Image {
+    /// A file without the number.
+    fn from(bytes: Vec<u8>) -> Self {
+        let number = Vec::new();
+        Self { bytes, number }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
 struct Disk {
-    /// The contents when recording began.
-    before: Vec<u8>,
+    /// What a crash left before recording began.
+    before: Image,
     /// The contents as a process reads them.
-    current: Vec<u8>,
+    current: Image,
     log: Vec<FileOp>,
     /// The point from which operations fail, and with what.
     failing: Option<(usize, io::ErrorKind)>,
+    /// The next sync fails, and what gets to the medium.
+    failing_sync: Option<u64>,
+    /// The next write fails after a part, with what.
+    failing_write: Option<(u64, io::ErrorKind)>,
+    /// How many operations have failed.
+    failures: u64,
     /// A sync does nothing.
     lies: bool,
+    /// The file system cannot read around its cache.
+    only_cached: bool,
+}
+
+impl Disk {
+    /// The medium, and the operations since the last sync, after a number of operations.
+    fn medium(&self, point: usize) -> (Vec<u8>, Vec<FileOp>) {
+        let mut medium = self.before.bytes.clone();
+        let mut pending = Vec::new();
+        for op in &self.log[..point.min(self.log.len())] {
+            match op {
+                FileOp::Write { .. } | FileOp::SetLen(_) => pending.push(op.clone()),
+                FileOp::Sync => {
+                    for op in pending.drain(..) {
+                        apply(&mut medium, &op);
+                    }
+                }
+                FileOp::FailedSync(left) => {
+                    pending.clear();
+                    medium.clone_from(left);
+                }
+                FileOp::Flip(at, bit) => {
+                    if let Some(byte) = medium.get_mut(*at) {
+                        *byte ^= bit;
+                    }
+                }
+                FileOp::Number(_) | FileOp::NumberSync => {}
+            }
+        }
+        (medium, pending)
+    }
+
+    /// What the medium holds once the system has written everything back.
+    fn written_back(&self) -> Vec<u8> {
+        let (mut medium, pending) = self.medium(self.log.len());
+        for op in &pending {
+            apply(&mut medium, op);
+        }
+        medium
+    }
+
+    /// The number that a crash leaves.
+    fn number(&self, point: usize, seed: u64, random: &mut Xoshiro256PlusPlus) -> Vec<u8> {
+        let mut candidates = vec![self.before.number.clone()];
+        for op in &self.log[..point.min(self.log.len())] {
+            match op {
+                FileOp::Number(bytes) => candidates.push(bytes.to_vec()),
+                FileOp::NumberSync => drop(candidates.drain(..candidates.len() - 1)),
+                _ => {}
+            }
+        }
+        let last = candidates.len() - 1;
+        candidates.swap_remove(match seed {
+            0 => 0,
+            1 => last,
+            _ => random.next_u64() as usize % (last + 1),
+        })
+    }
+
+    /// The error that an operation is to fail with.
+    fn failure(&mut self) -> Option<io::Error> {
+        let (point, kind) = self.failing?;
+        (self.log.len() >= point).then(|| {
+            self.failures += 1;
+            injected(kind)
+        })
+    }
+}
+
+fn injected(kind: io::ErrorKind) -> io::Error {
+    io::Error::new(kind, "injected by the test")
 }
 
 /// A file in memory that records every write. Clones share one file.
@@ -65,12 +175,12 @@ pub struct FaultyFile {
 
 impl FaultyFile {
     /// A file that holds `image`, with nothing recorded.
-    pub fn holding(image: Vec<u8>) -> Self {
+    pub fn holding(image: impl Into<Image>) -> Self {
         let file = Self::default();
         {
             let mut disk = file.lock();
-            disk.current.clone_from(&image);
-            disk.before = image;
+            disk.before = image.into();
+            disk.current = disk.before.clone();
         }
         file
     }
@@ -100,12 +210,20 @@ impl FaultyFile {
         self
     }
 
+    /// Takes away what a store uses to read around the system's cache.
+    #[must_use]
+    pub fn only_cached(self) -> Self {
+        self.lock().only_cached = true;
+        self
+    }
+
     /// Opens the store in the file. Nothing is locked: the caller must open only one at a time.
     ///
     /// # Errors
     /// As [`RedbStore::open`].
     pub fn open(&self, options: &Options) -> Result<RedbStore, StoreError> {
-        RedbStore::on_backend(Path::new(NAME), self.clone(), options)
+        let number = Box::new(self.clone());
+        RedbStore::on_disk(Path::new(NAME), self.clone(), number, options)
     }
 
     /// The number of points so far: writes, changes of length and syncs.
@@ -119,8 +237,71 @@ impl FaultyFile {
         self.lock().failing = Some((point, kind));
     }
 
+    /// Makes the next sync fail, once. Of the writes since the last one the medium gets those that
+    /// [`after_crash`](Self::after_crash) keeps for this seed; the system takes all for written.
+    pub fn fail_next_sync(&self, seed: u64) {
+        self.lock().failing_sync = Some(seed);
+    }
+
+    /// Makes the next write fail, once, after a part of it that `seed` decides.
+    pub fn fail_next_write(&self, seed: u64, kind: io::ErrorKind) {
+        self.lock().failing_write = Some((seed, kind));
+    }
+
+    /// Ends all faults that have not struck yet.
+    pub fn heal(&self) {
+        let mut disk = self.lock();
+        disk.failing = None;
+        disk.failing_sync = None;
+        disk.failing_write = None;
+    }
+
+    /// Changes a bit of the medium. The system's cache does not notice.
+    pub fn flip(&self, at: usize, bit: u8) {
+        self.lock().log.push(FileOp::Flip(at, bit));
+    }
+
+    /// Makes the system read blocks from the medium again: all of them with seed 0, otherwise those
+    /// that the seed decides. Blocks that are not written yet stay.
+    pub fn evict(&self, seed: u64) {
+        let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut disk = self.lock();
+        let medium = disk.written_back();
+        let current = &mut disk.current.bytes;
+        for (block, medium) in current.chunks_mut(BLOCK).zip(medium.chunks(BLOCK)) {
+            if seed == 0 || random.next_u64().is_multiple_of(2) {
+                block[..medium.len()].copy_from_slice(medium);
+            }
+        }
+    }
+
+    /// The system writes the number of the last durable commit to the medium, as it does within
+    /// seconds.
+    pub fn rest(&self) {
+        self.lock().log.push(FileOp::NumberSync);
+    }
+
+    /// How many operations have failed.
+    pub fn failures(&self) -> u64 {
+        self.lock().failures
+    }
+
+    /// The file as it is now, for another process after this one is killed: cache and medium go on,
+    /// and what this process still does has no effect on them.
+    #[must_use]
+    pub fn killed(&self) -> Self {
+        Self {
+            disk: Arc::new(Mutex::new(self.lock().clone())),
+        }
+    }
+
     /// The contents as a process reads them now.
     pub fn contents(&self) -> Vec<u8> {
+        self.lock().current.bytes.clone()
+    }
+
+    /// What another process reads now.
+    pub fn image(&self) -> Image {
         self.lock().current.clone()
     }
 
@@ -131,21 +312,14 @@ impl FaultyFile {
     /// - 2 keeps everything, but only a part of the write in flight,
     /// - 3 keeps only the write in flight,
     /// - 4 keeps everything except the write in flight.
-    pub fn after_crash(&self, point: usize, seed: u64) -> Vec<u8> {
+    pub fn after_crash(&self, point: usize, seed: u64) -> Image {
         let disk = self.lock();
-        let ops = &disk.log[..point.min(disk.log.len())];
-        let synced = ops
-            .iter()
-            .rposition(|op| matches!(op, FileOp::Sync))
-            .map_or(0, |sync| sync + 1);
-        let mut image = disk.before.clone();
-        for op in &ops[..synced] {
-            apply(&mut image, op);
-        }
         let mut random =
             Xoshiro256PlusPlus::seed_from_u64(seed ^ (point as u64).wrapping_mul(0x9e37_79b9));
-        lose(&mut image, &ops[synced..], seed, &mut random);
-        image
+        let (mut bytes, pending) = disk.medium(point);
+        lose(&mut bytes, &pending, seed, &mut random);
+        let number = disk.number(point, seed, &mut random);
+        Image { bytes, number }
     }
 
     fn lock(&self) -> MutexGuard<'_, Disk> {
@@ -154,14 +328,86 @@ impl FaultyFile {
 
     fn record(&self, op: FileOp) -> io::Result<()> {
         let mut disk = self.lock();
-        if let Some((point, kind)) = disk.failing
-            && disk.log.len() >= point
-        {
-            return Err(io::Error::new(kind, "injected by the test"));
+        if let Some(error) = disk.failure() {
+            return Err(error);
         }
-        apply(&mut disk.current, &op);
+        if let FileOp::Write { offset, data } = &op
+            && let Some((seed, kind)) = disk.failing_write.take()
+        {
+            disk.failures += 1;
+            let part = seed as usize % (data.len() + 1);
+            let data = data[..part].to_vec();
+            let offset = *offset;
+            let op = FileOp::Write { offset, data };
+            apply(&mut disk.current.bytes, &op);
+            disk.log.push(op);
+            return Err(injected(kind));
+        }
+        if matches!(op, FileOp::Sync)
+            && let Some(seed) = disk.failing_sync.take()
+        {
+            let mut random = Xoshiro256PlusPlus::seed_from_u64(seed);
+            let (mut medium, pending) = disk.medium(disk.log.len());
+            lose(&mut medium, &pending, seed, &mut random);
+            // The file system's journal has the length.
+            medium.resize(disk.current.bytes.len(), 0);
+            disk.log.push(FileOp::FailedSync(medium));
+            disk.failures += 1;
+            return Err(io::Error::from_raw_os_error(crate::error::EIO));
+        }
+        apply(&mut disk.current.bytes, &op);
         if !(disk.lies && matches!(op, FileOp::Sync)) {
             disk.log.push(op);
+        }
+        Ok(())
+    }
+}
+
+impl Settling for FaultyFile {
+    type File = Self;
+
+    fn file(&self) -> &Self {
+        self
+    }
+
+    fn into_file(self) -> Self {
+        self
+    }
+
+    fn read_medium(&self, offset: u64, len: usize) -> io::Result<Option<Vec<u8>>> {
+        let disk = self.lock();
+        if disk.only_cached {
+            return Ok(None);
+        }
+        // The system writes back first what such a read would miss.
+        let medium = disk.written_back();
+        let rest = medium.get(size(offset)?..).unwrap_or_default();
+        Ok(Some(rest[..len.min(rest.len())].to_vec()))
+    }
+}
+
+impl Acknowledged for FaultyFile {
+    fn read(&self) -> io::Result<Vec<u8>> {
+        Ok(self.lock().current.number.clone())
+    }
+
+    fn write(&self, bytes: &[u8; acknowledged::LEN]) -> io::Result<()> {
+        let mut disk = self.lock();
+        if let Some(error) = disk.failure() {
+            return Err(error);
+        }
+        disk.current.number = bytes.to_vec();
+        disk.log.push(FileOp::Number(*bytes));
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut disk = self.lock();
+        if let Some(error) = disk.failure() {
+            return Err(error);
+        }
+        if !disk.lies {
+            disk.log.push(FileOp::NumberSync);
         }
         Ok(())
     }
@@ -177,7 +423,7 @@ fn apply(image: &mut Vec<u8>, op: &FileOp) {
             image[*offset..end].copy_from_slice(data);
         }
         FileOp::SetLen(len) => image.resize(*len, 0),
-        FileOp::Sync => {}
+        _ => {}
     }
 }
 
@@ -237,7 +483,7 @@ fn lose(image: &mut Vec<u8>, pending: &[FileOp], seed: u64, random: &mut Xoshiro
                 image.resize(len, 0);
             }
             FileOp::Write { offset, data } => len = len.max(offset + data.len()),
-            FileOp::Sync => {}
+            _ => {}
         }
     }
     for (_, offset, data) in survivors {
@@ -264,7 +510,7 @@ fn size(number: u64) -> io::Result<usize> {
 
 impl StorageBackend for FaultyFile {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.lock().current.len() as u64)
+        Ok(self.lock().current.bytes.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
@@ -272,6 +518,7 @@ impl StorageBackend for FaultyFile {
         let offset = size(offset)?;
         let data = disk
             .current
+            .bytes
             .get(offset..)
             .and_then(|rest| rest.get(..out.len()))
             .ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;

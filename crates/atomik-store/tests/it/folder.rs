@@ -36,7 +36,118 @@ fn a_folder_that_is_not_there_is_created_and_keeps_its_records() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["LOCK", "store.redb"]);
+    assert_eq!(names, ["ACKNOWLEDGED", "LOCK", "store.redb"]);
+}
+
+#[cfg(unix)]
+mod permissions {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
+    use atomik_store::{Notice, Store as _, Write};
+    use tempfile::tempdir;
+
+    use super::{close, open};
+
+    const FILES: [&str; 3] = ["LOCK", "store.redb", "ACKNOWLEDGED"];
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    fn set(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_new_store_is_for_its_user_alone() {
+        let temp = tempdir().unwrap();
+        let dir = temp.path().join("deep/data");
+        let mut store = open(&dir).unwrap();
+        store.commit(&[Write::put(b"a", b"1")]).unwrap();
+        assert_eq!(store.notices(), []);
+        assert_eq!(mode(&dir), 0o700);
+        for name in FILES {
+            assert_eq!(mode(&dir.join(name)), 0o600, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_old_store_that_others_can_read_is_closed_to_them_and_says_so() {
+        let temp = tempdir().unwrap();
+        let dir = temp.path().join("data");
+        let mut store = open(&dir).unwrap();
+        store.commit(&[Write::put(b"a", b"1")]).unwrap();
+        close(store);
+        set(&dir, 0o755);
+        for name in FILES {
+            set(&dir.join(name), 0o644);
+        }
+        let store = open(&dir).unwrap();
+        let [first, rest @ ..] = store.notices() else {
+            panic!("nothing is said");
+        };
+        assert_eq!(rest.len(), 3);
+        assert!(
+            first.to_string().contains("had access (mode 0755)"),
+            "{first}"
+        );
+        assert_eq!(mode(&dir), 0o700);
+        for name in FILES {
+            assert_eq!(mode(&dir.join(name)), 0o600, "{name}");
+        }
+        close(store);
+        assert_eq!(open(&dir).unwrap().notices(), []);
+    }
+
+    #[test]
+    fn a_folder_for_temporary_files_is_left_to_all_users() {
+        let temp = tempdir().unwrap();
+        set(temp.path(), 0o1777);
+        for _ in 0..2 {
+            let store = open(temp.path()).unwrap();
+            assert_eq!(mode(temp.path()), 0o1777);
+            assert_eq!(mode(&temp.path().join("store.redb")), 0o600);
+            let [Notice::Open { .. }] = store.notices() else {
+                panic!("{:?}", store.notices());
+            };
+        }
+    }
+}
+
+#[test]
+fn a_database_file_that_is_gone_is_refused_and_not_taken_for_a_new_store() {
+    let dir = tempdir().unwrap();
+    let mut store = open(dir.path()).unwrap();
+    store.commit(&[Write::put(b"a", b"1")]).unwrap();
+    close(store);
+    fs::remove_file(dir.path().join("store.redb")).unwrap();
+    let refused = open(dir.path()).unwrap_err();
+    assert!(matches!(refused, StoreError::Damaged { .. }), "{refused}");
+    assert!(
+        refused.to_string().contains("the file is gone"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn an_older_copy_of_the_database_file_has_lost_its_memory() {
+    let dir = tempdir().unwrap();
+    let file = dir.path().join("store.redb");
+    let mut store = open(dir.path()).unwrap();
+    store.commit(&[Write::put(b"a", b"1")]).unwrap();
+    close(store);
+    let older = fs::read(&file).unwrap();
+    let mut store = open(dir.path()).unwrap();
+    store.commit(&[Write::put(b"b", b"1")]).unwrap();
+    close(store);
+    fs::write(&file, older).unwrap();
+    let store = open(dir.path()).unwrap();
+    assert_eq!(
+        (store.opened(), store.kept_memory()),
+        (Opened::Unclean, false)
+    );
 }
 
 #[test]
