@@ -2,6 +2,7 @@
 
 use crate::operation::View;
 use crate::origin::hex;
+use crate::roster::RosterError;
 
 /// Why a local event was refused. Nothing has changed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +59,9 @@ pub enum OpError {
         /// The number of the newest roster known here.
         roster: u64,
     },
+    /// The roster is not accepted.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// The replica was stopped ([`Notice::Stopped`](crate::Notice::Stopped)).
     #[error(
         "this replica was stopped because a copy of it is running: make sure that no copy is \
@@ -135,6 +139,15 @@ pub enum OpenError {
         found: String,
         /// The configured keyspace.
         wanted: String,
+    },
+    /// The stored roster is not signed with the key of the configured administrator.
+    #[error(
+        "the data folder has roster {roster}, which the configured administrator has not signed: \
+         set `administrator` to the key that signed it"
+    )]
+    Administrator {
+        /// The stored roster's number.
+        roster: u64,
     },
     /// The records were written by a newer version of this program.
     #[error(

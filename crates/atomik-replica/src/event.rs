@@ -30,6 +30,9 @@ pub enum Event<'a> {
     /// Leaves the keyspace for good: no more operations are accepted. Once every member has
     /// attested that it knows all changes of this origin, they fold it into the base.
     Retire,
+    /// An operator hands in a signed [`Roster`](crate::Roster), as encoded. A roster without this
+    /// replica's own key removes it: it accepts no more operations and sends no more changes.
+    Roster(&'a [u8]),
     /// Hands changes to storage, unless the previous batch of records is still being written.
     Flush,
     /// Storage has made the batch with this ticket durable, according to its policy.

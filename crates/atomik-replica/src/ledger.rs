@@ -24,6 +24,7 @@ use crate::notice::Notice;
 use crate::origin::{Author, OriginId, PublicKey, Sealed, Trust};
 use crate::origins::Origins;
 use crate::publication::Publication;
+use crate::roster::Roster;
 use crate::secrets::Secrets;
 use crate::slot::UNPUBLISHED;
 use crate::table::Table;
@@ -238,6 +239,7 @@ impl Ledger {
         &mut self,
         reader: &mut Reader<'_>,
         origins: &mut Origins,
+        roster: &Roster,
         trust: &Trust,
         secrets: &Secrets,
     ) -> Result<Option<u32>, Malformed> {
@@ -253,7 +255,7 @@ impl Ledger {
                     .is_some_and(|place| self.is_retiring(place) || origins.get(place).quarantined);
                 let statement = retirement.statement(author, secrets);
                 if ignored
-                    || !trust.allowed().contains(&author.key)
+                    || !roster.contains(&author.key)
                     || !trust.verify(&author.key, &statement, &retirement.seal)
                 {
                     return Ok(None);
@@ -269,7 +271,7 @@ impl Ledger {
                     && let Some(departure) = self.departures.get(&place)
                     && let Some(retirement) = &departure.retirement
                     && !departure.attestations.contains_key(&key)
-                    && trust.allowed().contains(&key)
+                    && roster.contains(&key)
                     && trust.verify(&key, &retirement.attested(origin, secrets), &seal)
                 {
                     self.enter_attestation(place, key, seal, origins, secrets);
@@ -319,7 +321,7 @@ impl Ledger {
         publication: &Publication,
         cx: &mut Context<'_>,
     ) -> bool {
-        let (trust, own) = (&cx.config.trust, origins.own());
+        let (trust, roster, own) = (&cx.config.trust, cx.roster, origins.own());
         let leaves = retired && publication.is_complete();
         let mut news = false;
         let is_durable = |ticket: u64| publication.is_durable(ticket);
@@ -339,7 +341,7 @@ impl Ledger {
             if place == own {
                 // A member that has left but keeps running folds itself like the others: it may be
                 // the only one that can serve its base.
-                if leaves && self.is_attested(place, false, origins, trust) {
+                if leaves && self.is_attested(place, false, origins, roster, trust) {
                     self.fold(place, keyspace, origins, cx);
                 }
                 continue;
@@ -348,7 +350,7 @@ impl Ledger {
                 continue;
             }
             news |= self.attest(place, origins, trust, cx.secrets);
-            if self.is_attested(place, true, origins, trust) {
+            if self.is_attested(place, true, origins, roster, trust) {
                 self.fold(place, keyspace, origins, cx);
             }
         }
@@ -408,12 +410,19 @@ impl Ledger {
 
     /// Whether all members have attested an origin's retirement. The leaver need not attest, and
     /// this replica only if `with_us`.
-    fn is_attested(&self, place: u32, with_us: bool, origins: &Origins, trust: &Trust) -> bool {
+    fn is_attested(
+        &self,
+        place: u32,
+        with_us: bool,
+        origins: &Origins,
+        roster: &Roster,
+        trust: &Trust,
+    ) -> bool {
         let leaver = origins.get(place).author.key;
         let us = trust.key();
         self.departures.get(&place).is_some_and(|departure| {
             departure.retirement.is_some()
-                && trust.allowed().iter().all(|key| {
+                && roster.keys().all(|key| {
                     *key == leaver && *key != us
                         || !with_us && *key == us
                         || departure.attestations.contains_key(key)
@@ -435,7 +444,7 @@ impl Ledger {
 
     /// Origins that all other members have attested but that are not folded here: the others may
     /// have folded them.
-    fn late(&self, origins: &Origins, trust: &Trust) -> Vec<u32> {
+    fn late(&self, origins: &Origins, roster: &Roster, trust: &Trust) -> Vec<u32> {
         let own = origins.own();
         self.departures
             .keys()
@@ -443,14 +452,14 @@ impl Ledger {
             .filter(|&place| {
                 place != own
                     && !self.is_folded(place)
-                    && self.is_attested(place, false, origins, trust)
+                    && self.is_attested(place, false, origins, roster, trust)
             })
             .collect()
     }
 
     /// Whether other members may have folded an origin that is not folded here.
-    pub(crate) fn is_late(&self, origins: &Origins, trust: &Trust) -> bool {
-        !self.late(origins, trust).is_empty()
+    pub(crate) fn is_late(&self, origins: &Origins, roster: &Roster, trust: &Trust) -> bool {
+        !self.late(origins, roster, trust).is_empty()
     }
 
     /// Adopts a peer's base if, beyond the origins folded here, it holds only origins that all
@@ -464,7 +473,7 @@ impl Ledger {
         origins: &mut Origins,
         cx: &mut Context<'_>,
     ) -> Option<Vec<OriginId>> {
-        let late = self.late(origins, &cx.config.trust);
+        let late = self.late(origins, cx.roster, &cx.config.trust);
         self.base.adopt(names, bases, late, keyspace, origins, cx)
     }
 

@@ -1,23 +1,347 @@
-//! The roster in force.
+//! The roster in force: how a newer one is accepted, sent to peers and stored.
 
+use std::collections::BTreeMap;
+
+use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
-use crate::roster::Roster;
+use crate::error::{OpenError, damaged};
+use crate::event::Record;
+use crate::notice::Notice;
+use crate::origin::PublicKey;
+use crate::peers::PeerId;
+use crate::record::ROSTER;
+use crate::roster::{MAX_MEMBERS, MAX_NAME, Roster, RosterError};
+use crate::secrets::Secrets;
+
+/// The kind of a record in a message about the ledger that contains a part of a roster.
+pub(crate) const ROSTER_PART: u8 = 16;
+
+/// The longest part of a roster in one record, in bytes. It fits in the smallest message.
+const PART: usize = 8192;
+
+/// An upper bound of the length of an encoded roster.
+const LONGEST: usize = MAX_MEMBERS * (32 + 10 + 1 + MAX_NAME) + 128;
 
 /// The newest roster known here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Membership {
     roster: Roster,
+    hash: [u8; 32],
+    /// Two signed rosters of one number, the first that were found.
+    rivals: Option<Box<[Roster; 2]>>,
+    /// Rosters of which some parts have arrived, by sender.
+    arriving: BTreeMap<PeerId, Arriving>,
+    unstored: bool,
+}
+
+/// The first parts of a roster.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Arriving {
+    hash: [u8; 32],
+    bytes: Vec<u8>,
 }
 
 impl Membership {
     /// Roster 0 of a configuration.
     pub(crate) fn new(config: &Config) -> Self {
+        let roster = Roster::founders(&config.trust);
         Self {
-            roster: Roster::founders(&config.trust),
+            hash: roster.hash(),
+            roster,
+            rivals: None,
+            arriving: BTreeMap::new(),
+            unstored: false,
         }
     }
 
     pub(crate) fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Takes a roster that an operator or a peer offers. Returns what there is to report; nothing
+    /// if it is known already.
+    pub(crate) fn offer(
+        &mut self,
+        roster: Roster,
+        config: &Config,
+    ) -> Result<Vec<Notice>, RosterError> {
+        let (offered, known) = (roster.rank(), (self.roster.number(), self.hash));
+        let stale = RosterError::Stale {
+            found: offered.0,
+            known: known.0,
+        };
+        if offered == known {
+            return Ok(Vec::new());
+        }
+        if offered.0 < known.0 || offered.0 == 0 {
+            return Err(stale);
+        }
+        let administrator = config
+            .administrator
+            .as_ref()
+            .ok_or(RosterError::NoAdministrator)?;
+        if !roster.is_sealed(config, administrator) {
+            return Err(RosterError::NotSigned { number: offered.0 });
+        }
+        let mut notices = Vec::new();
+        if offered.0 == known.0 && self.rivals.is_none() {
+            let rivals = [self.roster.clone(), roster.clone()];
+            notices.push(Notice::TwoRosters {
+                number: offered.0,
+                rosters: Box::new(rivals.each_ref().map(Roster::encode)),
+            });
+            self.rivals = Some(Box::new(rivals));
+            self.unstored = true;
+        }
+        if offered > known {
+            let missing = |of: &Roster, from: &Roster| -> Vec<PublicKey> {
+                let keys = of.keys().filter(|key| !from.contains(key));
+                keys.copied().collect()
+            };
+            notices.push(Notice::Roster {
+                number: offered.0,
+                added: missing(&roster, &self.roster),
+                removed: missing(&self.roster, &roster),
+            });
+            (self.roster, self.hash) = (roster, offered.1);
+            self.unstored = true;
+        } else if notices.is_empty() {
+            return Err(stale);
+        }
+        Ok(notices)
+    }
+
+    /// The share of the roster in the sum that two replicas compare. Roster 0 has none: it is not
+    /// replicated.
+    pub(crate) fn sum(&self, secrets: &Secrets) -> u128 {
+        if self.roster.number() == 0 {
+            return 0;
+        }
+        secrets.summand(&self.hash)
+    }
+
+    /// The roster as it is sent: in parts that fit in a message.
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
+        if self.roster.number() == 0 {
+            return Vec::new();
+        }
+        let bytes = self.roster.encode();
+        let parts = bytes.chunks(PART).enumerate();
+        let record = |(index, part): (usize, &[u8])| {
+            let mut record = vec![ROSTER_PART];
+            record.extend_from_slice(&self.hash);
+            record.varint(bytes.len() as u64);
+            record.varint((index * PART) as u64);
+            record.blob(part);
+            record
+        };
+        parts.map(record).collect()
+    }
+
+    /// Reads a part of a roster, without its kind. Returns the bytes of a roster that is complete
+    /// and not the one in force. Nothing is kept of a peer that is not `up`.
+    pub(crate) fn take_part(
+        &mut self,
+        from: PeerId,
+        up: bool,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<Vec<u8>>, Malformed> {
+        let hash = reader.array()?;
+        let total = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        let start = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        let part = reader.blob(PART)?;
+        if total > LONGEST || start > total || part.len() > total - start {
+            return Err(Malformed);
+        }
+        if hash == self.hash {
+            return Ok(None);
+        }
+        let mut bytes = match self.arriving.remove(&from) {
+            _ if start == 0 => Vec::new(),
+            Some(arriving) if arriving.hash == hash && arriving.bytes.len() == start => {
+                arriving.bytes
+            }
+            // A part was lost. The next comparison starts over.
+            _ => return Ok(None),
+        };
+        bytes.extend_from_slice(part);
+        if bytes.len() == total {
+            return Ok(Some(bytes));
+        }
+        if up {
+            self.arriving.insert(from, Arriving { hash, bytes });
+        }
+        Ok(None)
+    }
+
+    /// Forgets a peer that is no longer reachable.
+    pub(crate) fn forget(&mut self, peer: PeerId) {
+        self.arriving.remove(&peer);
+    }
+
+    /// The record to store, if it has changed since the last call.
+    pub(crate) fn take_unstored(&mut self) -> Option<Record> {
+        core::mem::take(&mut self.unstored).then(|| (ROSTER.to_vec(), Some(self.record())))
+    }
+
+    fn record(&self) -> Vec<u8> {
+        let mut value = Vec::new();
+        value.blob(&self.roster.encode());
+        for rival in self.rivals.iter().flat_map(|rivals| rivals.iter()) {
+            value.blob(&rival.encode());
+        }
+        value
+    }
+
+    /// Restores the roster from its record. Without one, roster 0 is in force.
+    pub(crate) fn restore(config: &Config, record: Option<&[u8]>) -> Result<Self, OpenError> {
+        let mut membership = Self::new(config);
+        let Some(record) = record else {
+            return Ok(membership);
+        };
+        let mut rosters = read_rosters(record).map_err(|Malformed| damaged(ROSTER))?;
+        let rivals = rosters.split_off(1);
+        let Some(roster) = rosters.pop() else {
+            return Err(damaged(ROSTER));
+        };
+        if roster.number() > 0
+            && !config
+                .administrator
+                .is_some_and(|administrator| roster.is_sealed(config, &administrator))
+        {
+            return Err(OpenError::Administrator {
+                roster: roster.number(),
+            });
+        }
+        membership.hash = roster.hash();
+        membership.roster = roster;
+        membership.rivals = match rivals.try_into() {
+            Ok(pair) => Some(Box::new(pair)),
+            Err(rest) if rest.is_empty() => None,
+            Err(_) => return Err(damaged(ROSTER)),
+        };
+        Ok(membership)
+    }
+}
+
+/// The rosters in a record: at least one.
+fn read_rosters(record: &[u8]) -> Result<Vec<Roster>, Malformed> {
+    let mut reader = Reader::new(record);
+    let mut rosters = Vec::new();
+    while !reader.is_empty() {
+        let bytes = reader.blob(LONGEST)?;
+        rosters.push(Roster::decode(bytes).map_err(|_| Malformed)?);
+    }
+    (!rosters.is_empty()).then_some(rosters).ok_or(Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+    use crate::origin::Trust;
+
+    fn config() -> Config {
+        let trust = Trust::Signed {
+            key: Box::new(SigningKey::from_bytes(&[1; 32])),
+            allowed: vec![[1; 32]],
+        };
+        let mut config = Config::new("test", 1, [2; 32], trust, [3; 16]);
+        config.administrator = Some(administrator().verifying_key().to_bytes());
+        config
+    }
+
+    fn administrator() -> SigningKey {
+        SigningKey::from_bytes(&[7; 32])
+    }
+
+    /// A signed roster of so many members with long names.
+    fn large(members: usize) -> Roster {
+        let key = |n: usize| core::array::from_fn(|i| n.to_le_bytes()[i % 8]);
+        let first = Roster::first((2..members).map(|n| (key(n), format!("{n:064}")))).unwrap();
+        let next = first.add(key(1), "").unwrap();
+        next.sign("test", 1, &administrator())
+    }
+
+    #[test]
+    fn the_largest_roster_arrives_in_parts_and_a_lost_part_does_no_harm() {
+        let (mut from, mut to) = (Membership::new(&config()), Membership::new(&config()));
+        let roster = large(MAX_MEMBERS);
+        assert!(roster.encode().len() <= LONGEST);
+        from.offer(roster.clone(), &config()).unwrap();
+        let records = from.records();
+        assert!(records.len() > 10 && records.iter().all(|record| record.len() < 8400));
+        let mut take = |record: &[u8]| {
+            let mut reader = Reader::new(&record[1..]);
+            to.take_part([1; 16], true, &mut reader).unwrap()
+        };
+        for record in records.iter().enumerate().filter(|(n, _)| *n != 4) {
+            assert_eq!(take(record.1), None);
+        }
+        let mut complete = records.iter().filter_map(|record| take(record));
+        let bytes = complete.next().unwrap();
+        assert_eq!(Roster::decode(&bytes), Ok(roster));
+        assert_eq!(complete.next(), None);
+    }
+
+    #[test]
+    fn parts_of_an_unknown_sender_are_not_kept() {
+        let mut membership = Membership::new(&config());
+        let mut from = membership.clone();
+        from.offer(large(MAX_MEMBERS), &config()).unwrap();
+        for record in from.records() {
+            let mut reader = Reader::new(&record[1..]);
+            let taken = membership.take_part([1; 16], false, &mut reader);
+            assert_eq!(taken, Ok(None));
+            assert!(membership.arriving.is_empty());
+        }
+    }
+
+    #[test]
+    fn of_two_rosters_with_one_number_the_same_wins_everywhere_and_both_are_kept() {
+        let sign = |roster: Roster| roster.sign("test", 1, &administrator());
+        let first = Roster::first([([1; 32], "a")]).unwrap();
+        let [b, c] = [2, 3].map(|n| sign(first.add([n; 32], "").unwrap()));
+        let mut ends = Vec::new();
+        for order in [[&b, &c], [&c, &b]] {
+            let mut membership = Membership::new(&config());
+            let mut reported = 0;
+            for roster in order.into_iter().chain([&b, &c]) {
+                let notices = membership.offer(roster.clone(), &config());
+                let two = |notice: &Notice| matches!(notice, Notice::TwoRosters { number: 1, .. });
+                reported += notices
+                    .iter()
+                    .flatten()
+                    .filter(|notice| two(notice))
+                    .count();
+            }
+            assert_eq!(reported, 1);
+            let record = membership.take_unstored().unwrap().1.unwrap();
+            let restored = Membership::restore(&config(), Some(&record)).unwrap();
+            membership.unstored = false;
+            assert_eq!(restored, membership);
+            let mut kept = *restored.rivals.unwrap();
+            kept.sort_by_key(Roster::rank);
+            ends.push((restored.roster, kept));
+        }
+        assert_eq!(ends[0], ends[1]);
+    }
+
+    #[test]
+    fn a_stored_roster_needs_the_administrator_that_signed_it() {
+        let mut membership = Membership::new(&config());
+        membership.offer(large(3), &config()).unwrap();
+        let record = membership.take_unstored().unwrap().1.unwrap();
+        for administrator in [None, Some([9; 32])] {
+            let mut config = config();
+            config.administrator = administrator;
+            assert_eq!(
+                Membership::restore(&config, Some(&record)),
+                Err(OpenError::Administrator { roster: 1 })
+            );
+        }
     }
 }

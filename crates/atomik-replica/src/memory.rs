@@ -13,6 +13,7 @@ use crate::frame::Evidence;
 use crate::head::{Chain, Head};
 use crate::keyspace::Keyspace;
 use crate::ledger::Ledger;
+use crate::membership::Membership;
 use crate::origin::Author;
 use crate::origins::{Origin, Origins};
 use crate::publication::Publication;
@@ -135,13 +136,13 @@ impl Memory {
         Some((name, value))
     }
 
-    /// Reads all records, in any order. Returns the memory, and the place of the replica's own
-    /// origin or `None` without records.
+    /// Reads all records, in any order. Returns the memory, the roster, and the place of the
+    /// replica's own origin or `None` without records.
     pub(crate) fn load(
         config: &Config,
         secrets: &Secrets,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
-    ) -> Result<(Self, Option<u32>), OpenError> {
+    ) -> Result<(Self, Membership, Option<u32>), OpenError> {
         let mut memory = Self::new(config);
         let mut found = Found::default();
         for (key, value) in records {
@@ -153,6 +154,7 @@ impl Memory {
                 .map_err(|Malformed| damaged(&key))?;
         }
         let own = found.own;
+        let membership = Membership::restore(config, found.roster.as_deref())?;
         memory.read_origins(found.origins)?;
         let archive = &mut memory.keyspace.table.archive;
         let moved = archive.restore(found.evidence);
@@ -174,7 +176,7 @@ impl Memory {
             ..
         } = &mut memory;
         ledger.refresh(&keyspace.table, origins, secrets);
-        Ok((memory, own))
+        Ok((memory, membership, own))
     }
 
     /// Reads a record, or sets it aside if it refers to others.
@@ -187,6 +189,10 @@ impl Memory {
         let reader = &mut Reader::new(value);
         match key.split_first() {
             Some((b'm', [])) => found.own = Some(self.read_meta(reader)?),
+            Some((b'r', [])) => {
+                found.roster = Some(value.to_vec());
+                return Ok(());
+            }
             Some((b'o', place)) => {
                 found.origins.push((place_in(place)?, value.to_vec()));
                 return Ok(());
@@ -379,6 +385,7 @@ impl Memory {
 #[derive(Default)]
 struct Found {
     own: Option<u32>,
+    roster: Option<Vec<u8>>,
     origins: Vec<(u32, Vec<u8>)>,
     evidence: Vec<(u32, Evidence)>,
     slots: Vec<(u64, Vec<u8>, Vec<u8>)>,

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::origin::{OriginId, PublicKey, hex};
 use crate::peers::PeerId;
+use crate::roster::RosterError;
 use crate::value::Value;
 
 /// Two origins changed the same bits concurrently. Xor has combined the changes, which may not be
@@ -92,6 +93,23 @@ pub enum Notice {
         /// The origin of the other.
         origin: OriginId,
     },
+    /// A newer list of members is in force.
+    Roster {
+        /// Its number.
+        number: u64,
+        /// The keys that were not on the list before.
+        added: Vec<PublicKey>,
+        /// The keys that are no longer on it.
+        removed: Vec<PublicKey>,
+    },
+    /// The administrator signed two rosters with one number: from copies of an older roster, or its
+    /// key is in somebody else's hands. All members use the same one of the two. Reported once.
+    TwoRosters {
+        /// The number.
+        number: u64,
+        /// Both, encoded.
+        rosters: Box<[Vec<u8>; 2]>,
+    },
     /// An origin has been folded into the base.
     Folded(OriginId),
     /// This replica came too late to fold these origins itself and adopted a peer's base.
@@ -151,6 +169,9 @@ pub enum Refusal {
         /// Its key.
         key: PublicKey,
     },
+    /// A list of members is not accepted.
+    #[error(transparent)]
+    Roster(#[from] RosterError),
     /// The signature does not match.
     #[error("origin {origin}: the signature does not match, so the changes were forged or damaged")]
     Forged {

@@ -3,6 +3,7 @@
 //! | key | value |
 //! |---|---|
 //! | `m` | format, keyspace, words, view; own origin; counters; checkpoints; undone batches |
+//! | `r` | the roster, and two rosters of one number if there are |
 //! | `o` place | an origin: author, frame number, quarantine, retirement, attestations |
 //! | `k` key | everything about a key: base, mark, states at checkpoints, entries |
 //! | `e` place | evidence of entries |
@@ -12,6 +13,9 @@ use crate::codec::Malformed;
 
 /// The key of the record with everything that exists once.
 pub(crate) const META: &[u8] = b"m";
+
+/// The key of the record with the roster.
+pub(crate) const ROSTER: &[u8] = b"r";
 
 /// The key of a numbered record; big-endian numbers keep the records in order.
 pub(crate) fn numbered(kind: u8, number: &[u8]) -> Vec<u8> {

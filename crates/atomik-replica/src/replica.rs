@@ -15,7 +15,7 @@ use crate::excerpts::{Leaves, join, pack};
 use crate::exchange::{CellRange, Exchange, Outgoing, Surroundings};
 use crate::frame::{Evidence, KeyedChanges, decode_excerpt};
 use crate::head::Head;
-use crate::membership::Membership;
+use crate::membership::{Membership, ROSTER_PART};
 use crate::memory::Memory;
 use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
@@ -23,7 +23,7 @@ use crate::notice::{Notice, Refusal};
 use crate::operation::LocalOp;
 use crate::origin::{Author, OriginId, incarnation};
 use crate::peers::{PeerId, Peers};
-use crate::roster::Roster;
+use crate::roster::{Roster, RosterError};
 use crate::secrets::Secrets;
 use crate::sketch;
 use crate::slot::Published;
@@ -119,9 +119,9 @@ impl Replica {
     ) -> Result<Self, OpenError> {
         config.check()?;
         let secrets = Secrets::new(&config.secret, &config.keyspace, config.words);
-        let (memory, own) = Memory::load(&config, &secrets, records)?;
+        let (memory, membership, own) = Memory::load(&config, &secrets, records)?;
         let mut replica = Self {
-            membership: Membership::new(&config),
+            membership,
             config,
             secrets,
             counters: Counters::default(),
@@ -232,6 +232,7 @@ impl Replica {
             Event::Checkpoint(name) => return Ok(self.checkpoint(name)),
             Event::DropCheckpoint(number) => return self.drop_checkpoint(number),
             Event::Retire => return Ok(self.retire()),
+            Event::Roster(bytes) => return self.take_roster(bytes, effects),
             Event::Flush => self.flush(effects),
             Event::Persisted(ticket) => self.persisted(ticket, effects),
             Event::Tick => self.tick(effects),
@@ -245,6 +246,7 @@ impl Replica {
             Event::PeerDown(peer) => {
                 self.peers.remove(peer);
                 self.exchange.forget(peer);
+                self.membership.forget(peer);
             }
         }
         self.exchange(effects, |exchange, around| exchange.resume(around.out));
@@ -312,6 +314,60 @@ impl Replica {
         }
         let undo = self.memory.batches.add_undo(batch);
         Ok(self.pending(undo))
+    }
+
+    /// Takes a roster from an operator.
+    fn take_roster(&mut self, bytes: &[u8], effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
+        self.offer_roster(Roster::decode(bytes)?, effects)?;
+        Ok(self.pending(None))
+    }
+
+    /// Accepts a newer roster, and sends it to all peers.
+    fn offer_roster(
+        &mut self,
+        roster: Roster,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), RosterError> {
+        let notices = self.membership.offer(roster, &self.config)?;
+        if notices.is_empty() {
+            return Ok(());
+        }
+        self.memory.publication.touch_meta();
+        let origins = &self.memory.origins;
+        if origins.get(origins.own()).author.life() < self.first_life() {
+            // This replica was added again. Its former lives are over.
+            self.take_new_life();
+        }
+        let mut cx = context!(self, effects);
+        let bodies = join(self.membership.records(), cx.room());
+        notices.into_iter().for_each(|notice| cx.notify(notice));
+        for &peer in self.peers.up() {
+            for body in &bodies {
+                cx.send(peer, MessageKind::Ledger, body);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a part of a roster from a peer.
+    fn take_roster_part(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        reader.u8()?;
+        let up = self.peers.is_up(from);
+        let Some(bytes) = self.membership.take_part(from, up, reader)? else {
+            return Ok(());
+        };
+        let offered = Roster::decode(&bytes).and_then(|roster| self.offer_roster(roster, effects));
+        match offered {
+            // The peer learns of the newer one.
+            Ok(()) | Err(RosterError::Stale { .. }) => {}
+            Err(error) => context!(self, effects).refuse(from, error.into()),
+        }
+        Ok(())
     }
 
     fn checkpoint(&mut self, name: &str) -> Outcome {
@@ -394,7 +450,8 @@ impl Replica {
             .map(|(frame, excerpt)| (frame, seal(cx.secrets, MessageKind::Changes, &excerpt)))
             .collect();
         let ticket = publication.launch(published, frames);
-        let records = self.memory.store(&self.config);
+        let mut records = self.memory.store(&self.config);
+        records.extend(self.membership.take_unstored());
         effects.push(Effect::Persist { ticket, records });
     }
 
@@ -412,9 +469,12 @@ impl Replica {
         }
         let origin = self.memory.origins.own_id();
         let mut cx = context!(self, effects);
+        let removed = !cx.roster.contains(&cx.config.trust.key());
         for (frame, bytes) in flight.frames {
             self.memory.origins.note_frame(own, frame);
-            cx.broadcast(origin, frame.number, bytes);
+            if !removed {
+                cx.broadcast(origin, frame.number, bytes);
+            }
         }
         self.attend_ledger(effects);
     }
@@ -448,6 +508,9 @@ impl Replica {
         reader: &mut Reader<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
+        if self.is_removed() && kind != MessageKind::Ledger {
+            return self.answer_as_removed(from, kind, reader, effects);
+        }
         match kind {
             MessageKind::Changes => self.take_changes(from, reader, false, effects),
             MessageKind::Repair => self.take_changes(from, reader, true, effects),
@@ -476,9 +539,27 @@ impl Replica {
                 Ok(())
             }
             MessageKind::Chunk => self.take_chunk(from, reader, effects),
-            MessageKind::Ledger => self.take_ledger(reader, effects),
+            MessageKind::Ledger => self.take_ledger(from, reader, effects),
             MessageKind::Head => self.take_head(from, reader, effects),
         }
+    }
+
+    /// Handles a message while this replica is not on the roster. It takes part in nothing but the
+    /// exchange of the ledger; from its own summaries peers see that it lacks a newer roster.
+    fn answer_as_removed(
+        &mut self,
+        from: PeerId,
+        kind: MessageKind,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        if kind == MessageKind::Summary {
+            let theirs = Summary::decode(reader)?;
+            if theirs.ledger.ledger != self.summary().ledger.ledger {
+                self.send(Outgoing::Ledger(from), effects);
+            }
+        }
+        reader.bytes(reader.rest().len()).map(drop)
     }
 
     /// Merges excerpts. If `answer`, sends back entries that are newer here.
@@ -746,7 +827,7 @@ impl Replica {
             ledger, origins, ..
         } = &self.memory;
         let late = theirs.ledger.folded != ours.ledger.folded
-            && ledger.is_late(origins, &self.config.trust);
+            && ledger.is_late(origins, self.membership.roster(), &self.config.trust);
         self.exchange(effects, |exchange, around| {
             exchange.take_summary(from, &theirs, &ours, late, around);
         });
@@ -788,14 +869,20 @@ impl Replica {
 
     fn take_ledger(
         &mut self,
+        from: PeerId,
         reader: &mut Reader<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         while !reader.is_empty() {
+            if reader.rest().first() == Some(&ROSTER_PART) {
+                self.take_roster_part(from, reader, effects)?;
+                continue;
+            }
             let Memory {
                 origins, ledger, ..
             } = &mut self.memory;
-            let retired = ledger.take_record(reader, origins, &self.config.trust, &self.secrets)?;
+            let (roster, trust) = (self.membership.roster(), &self.config.trust);
+            let retired = ledger.take_record(reader, origins, roster, trust, &self.secrets)?;
             if retired == Some(self.memory.origins.own()) && !self.memory.retired {
                 // This replica has retired, but its memory is older than that.
                 self.lose_memory(effects);
@@ -858,7 +945,8 @@ impl Replica {
                 if !self.may_draw(to) {
                     return;
                 }
-                let records = self.memory.ledger.records(&self.memory.origins);
+                let mut records = self.membership.records();
+                records.extend(self.memory.ledger.records(&self.memory.origins));
                 self.peers.charge(to, ANSWER + records.len() as u64);
                 let room = context!(self, effects).room();
                 (to, MessageKind::Ledger, join(records, room))
@@ -961,7 +1049,9 @@ impl Replica {
             ledger,
             ..
         } = &self.memory;
-        Summary::new(&keyspace.table.digest, ledger.sums(origins, &self.secrets))
+        let mut sums = ledger.sums(origins, &self.secrets);
+        sums.ledger = sums.ledger.wrapping_add(self.membership.sum(&self.secrets));
+        Summary::new(&keyspace.table.digest, sums)
     }
 
     // Queries.

@@ -8,6 +8,7 @@
 use ed25519_dalek::{Signer, SigningKey};
 
 use crate::codec::{Encode, Malformed, Reader};
+use crate::config::Config;
 use crate::origin::{PublicKey, Sealed, Trust, hex};
 
 /// The most members of a keyspace.
@@ -44,7 +45,7 @@ pub struct Roster {
 }
 
 /// Why a roster cannot be made or is not accepted.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum RosterError {
     /// The bytes are no roster in canonical form.
@@ -245,16 +246,11 @@ impl Roster {
         crate::origin::verifies(administrator, &statement, &self.seal)
     }
 
-    #[expect(dead_code, reason = "rosters are not replicated yet")]
-    /// Whether `trust` accepts its seal. In an unsigned keyspace it has to be zero.
-    pub(crate) fn is_sealed(
-        &self,
-        keyspace: &str,
-        words: usize,
-        administrator: &PublicKey,
-        trust: &Trust,
-    ) -> bool {
-        trust.verify(administrator, &self.statement(keyspace, words), &self.seal)
+    /// Whether a replica with this configuration accepts it as signed with this key. In an unsigned
+    /// keyspace the signature has to be zero.
+    pub(crate) fn is_sealed(&self, config: &Config, administrator: &PublicKey) -> bool {
+        let statement = self.statement(&config.keyspace, config.words);
+        config.trust.verify(administrator, &statement, &self.seal)
     }
 
     /// The bytes that the administrator signs.
@@ -309,7 +305,6 @@ impl Roster {
         *hasher.finalize().as_bytes()
     }
 
-    #[expect(dead_code, reason = "rosters are not replicated yet")]
     /// What decides between two rosters: the greater wins.
     pub(crate) fn rank(&self) -> (u64, [u8; 32]) {
         (self.number, self.hash())

@@ -9,5 +9,6 @@
 )]
 
 mod lives;
+mod membership;
 mod model_checking;
 mod replication;
