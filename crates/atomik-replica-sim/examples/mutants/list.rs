@@ -115,7 +115,7 @@ pub const MUTANTS: &[Mutant] = &[
         "fold without all attestations",
         &[(
             "ledger.rs",
-            "if self.is_attested(place, true, origins, trust) {",
+            "if self.is_attested(place, true, origins, roster, trust) {",
             "if true {",
         )],
     ),
@@ -124,7 +124,7 @@ pub const MUTANTS: &[Mutant] = &[
         &[(
             "ledger.rs",
             "            if !self.is_complete(place, keyspace, origins, publication) {",
-            "            if self.is_attested(place, false, origins, trust) {
+            "            if self.is_attested(place, false, origins, roster, trust) {
                 self.fold(place, keyspace, origins, cx);
                 continue;
             }
@@ -374,7 +374,7 @@ pub const MUTANTS: &[Mutant] = &[
         "who has left does not fold its own origin",
         &[(
             "ledger.rs",
-            "if leaves && self.is_attested(place, false, origins, trust) {",
+            "if leaves && self.is_attested(place, false, origins, roster, trust) {",
             "if false {",
         )],
     ),
