@@ -80,7 +80,7 @@ impl Membership {
             .administrator
             .as_ref()
             .ok_or(RosterError::NoAdministrator)?;
-        if !roster.is_sealed(config, administrator) {
+        if !is_sealed(&roster, config, administrator) {
             return Err(RosterError::NotSigned { number: offered.0 });
         }
         let mut notices = Vec::new();
@@ -207,7 +207,7 @@ impl Membership {
         if roster.number() > 0
             && !config
                 .administrator
-                .is_some_and(|administrator| roster.is_sealed(config, &administrator))
+                .is_some_and(|administrator| is_sealed(&roster, config, &administrator))
         {
             return Err(OpenError::Administrator {
                 roster: roster.number(),
@@ -222,6 +222,15 @@ impl Membership {
         };
         Ok(membership)
     }
+}
+
+/// Whether a replica with this configuration accepts a roster as signed with this key. In an
+/// unsigned keyspace the signature has to be zero.
+fn is_sealed(roster: &Roster, config: &Config, administrator: &PublicKey) -> bool {
+    let statement = roster.statement(&config.keyspace, config.words);
+    config
+        .trust
+        .verify(administrator, &statement, roster.seal())
 }
 
 /// The rosters in a record: at least one.

@@ -8,7 +8,6 @@
 use ed25519_dalek::{Signer, SigningKey};
 
 use crate::codec::{Encode, Malformed, Reader};
-use crate::config::Config;
 use crate::origin::{PublicKey, Sealed, Trust, hex};
 
 /// The most members of a keyspace.
@@ -246,15 +245,8 @@ impl Roster {
         crate::origin::verifies(administrator, &statement, &self.seal)
     }
 
-    /// Whether a replica with this configuration accepts it as signed with this key. In an unsigned
-    /// keyspace the signature has to be zero.
-    pub(crate) fn is_sealed(&self, config: &Config, administrator: &PublicKey) -> bool {
-        let statement = self.statement(&config.keyspace, config.words);
-        config.trust.verify(administrator, &statement, &self.seal)
-    }
-
     /// The bytes that the administrator signs.
-    fn statement(&self, keyspace: &str, words: usize) -> Vec<u8> {
+    pub(crate) fn statement(&self, keyspace: &str, words: usize) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new_derive_key("atomik 1 roster seal");
         hasher
             .update(&(keyspace.len() as u64).to_le_bytes())
@@ -264,6 +256,11 @@ impl Roster {
         let mut message = b"atomik 1 roster ".to_vec();
         message.extend_from_slice(hasher.finalize().as_bytes());
         message
+    }
+
+    /// The administrator's signature; zeros on a roster without one.
+    pub(crate) fn seal(&self) -> &Sealed {
+        &self.seal
     }
 
     /// Its number. Every change of the members adds one.

@@ -73,7 +73,10 @@ fn a_replica_joins_when_one_member_has_the_roster_that_lists_it() {
     cluster.settle();
     cluster.assert_equal();
     assert_eq!(cluster.replicas[1].state(b"x"), 7.into());
-    let added = |notice: &Notice| matches!(notice, Notice::Roster { number: 1, added, .. } if *added == [public(2)]);
+    let added = |notice: &Notice| match notice {
+        Notice::Roster { number, added, .. } => (*number, &added[..]) == (1, &[public(2)]),
+        _ => false,
+    };
     assert_eq!(cluster.said(added), 3);
     let listed = cluster.replicas[2].roster().get(&public(2)).unwrap();
     assert_eq!((listed.since, &*listed.name), (1, "two"));
