@@ -541,3 +541,33 @@ impl StorageBackend for FaultyFile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{Settled, settle};
+
+    #[test]
+    fn what_only_the_cache_has_is_durable_once_it_is_settled() {
+        for only_cached in [false, true] {
+            let mut file = FaultyFile::holding(vec![1; 3 * BLOCK]);
+            if only_cached {
+                file = file.only_cached();
+            }
+            StorageBackend::write(&file, BLOCK as u64, &[2; BLOCK]).unwrap();
+            file.fail_next_sync(0);
+            file.sync_data().unwrap_err();
+            // The system takes it for written.
+            file.sync_data().unwrap();
+            assert!(file.after_crash(usize::MAX, 0).bytes == [1; 3 * BLOCK]);
+            let expected = if only_cached {
+                Settled::Unread
+            } else {
+                Settled::Rewritten(1)
+            };
+            assert_eq!(settle(&file).unwrap(), expected);
+            assert!(file.after_crash(usize::MAX, 0).bytes == file.contents());
+            assert_eq!(file.contents()[BLOCK], 2);
+        }
+    }
+}
