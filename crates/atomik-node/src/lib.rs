@@ -83,9 +83,11 @@
 //! # Crashes
 //!
 //! With `fsync = always`, every acknowledged change is on disk, and a killed node continues under
-//! its old origin. With the other policies, a node that was not stopped cleanly cannot know what it
-//! had sent to others, so it continues as a new origin and logs it. A node whose storage fails
-//! exits with status 3: acknowledged changes are safe, and the next start shows which others are.
+//! its old origin if every other member vouches for it before the first change is stored. The first
+//! changes wait up to a second for that. With the other policies, a node that was not stopped
+//! cleanly cannot know what it had sent to others, so it continues as a new origin and logs it. A
+//! node whose storage fails exits with status 3: acknowledged changes are safe, and the next start
+//! shows which others are.
 
 #![forbid(unsafe_code)]
 

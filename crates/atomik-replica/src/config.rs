@@ -23,8 +23,8 @@ pub struct Config {
     pub trust: Trust,
     /// The key that signs [`Roster`](crate::Roster)s. Without one no roster above 0 is accepted.
     pub administrator: Option<PublicKey>,
-    /// 128 random bits, drawn anew at every start. They are used if the replica has no memory or
-    /// finds that it lost some.
+    /// 128 random bits, drawn anew at every start. They tell this start from others when members
+    /// vouch for the replica's life, and the incarnation of a new life is derived from them.
     pub incarnation: Incarnation,
     /// Whether the records given to [`Replica::open`](crate::Replica::open) are known to include
     /// everything that was ever acknowledged as persisted. If not, the replica continues as a new

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::codec::{Encode, Malformed, Reader};
-use crate::entry::Tag;
 
 /// The number of links that a chain keeps.
 const MAX_LINKS: usize = 1024;
 
 /// A keyed hash of a frame's header and root. Each frame contains the link of the one before, so a
 /// link stands for all frames of a life up to its own.
-pub(crate) type Link = Tag;
+pub(crate) type Link = [u8; 16];
 
 /// A frame of an origin; number 0 and a link of zeros stand for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

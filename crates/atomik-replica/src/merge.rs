@@ -20,6 +20,8 @@ pub(crate) struct News {
     pub(crate) place: u32,
     /// The slots of its changes, as far as they exist.
     slots: Vec<Option<u32>>,
+    /// If another frame of this number is known, so that the origin has forked.
+    fork: Option<u64>,
 }
 
 /// Merges received entries.
@@ -71,7 +73,7 @@ impl Merger<'_> {
         } else {
             HashMap::new()
         };
-        let (mut news, mut contradicts) = (false, false);
+        let mut news = false;
         for ((_, change), at) in changes.iter().zip(&slots) {
             let held = at.zip(known).and_then(|(at, place)| {
                 unsent
@@ -80,7 +82,6 @@ impl Merger<'_> {
                     .unwrap_or_else(|| table.slots[at as usize].change_of(place))
             });
             news |= is_news(change, held);
-            contradicts |= held.is_some_and(|held| contradict(change, held));
         }
         let own = self.origins.own();
         // A frame of one's own that one did not send is news, whatever it contains.
@@ -98,7 +99,9 @@ impl Merger<'_> {
         let place = self.origins.enter(author);
         let chain = &self.origins.get(place).chain;
         let frames = [evidence.header.before(), frame];
-        if !frames.iter().any(|frame| chain.contradicts(*frame)) {
+        let mut forks = frames.iter().filter(|frame| chain.contradicts(**frame));
+        let fork = forks.next().map(|frame| frame.number);
+        if fork.is_none() {
             frames
                 .iter()
                 .for_each(|frame| self.origins.note_frame(place, *frame));
@@ -106,10 +109,8 @@ impl Merger<'_> {
                 // Of these no evidence is kept that tells of the frame.
                 self.origins.touch(place);
             }
-        } else if !contradicts && known != Some(own) {
-            return Err(Refusal::Forked { origin });
         }
-        Ok(Some(News { place, slots }))
+        Ok(Some(News { place, slots, fork }))
     }
 
     /// Merges an excerpt with news. `writes` says whether this replica still makes changes of its
@@ -129,9 +130,15 @@ impl Merger<'_> {
         } else {
             self.keyspace.table.archive.hold(evidence.clone())
         };
-        let mut fault = None;
+        let (mut fault, mut forked) = (None, false);
         for (((index, tag), (key, change)), at) in evidence.tags().zip(changes).zip(news.slots) {
+            // A key that both branches of a fork changed stays as it is here.
+            let both = news
+                .fork
+                .is_some_and(|fork| self.conflicts(place, at, &change, fork));
+            forked |= both;
             let taken = fault.is_none()
+                && !both
                 && self
                     .merge(place, (key, at), change, (held, index, tag), writes, cx)
                     .unwrap_or_else(|version| {
@@ -145,6 +152,9 @@ impl Merger<'_> {
             }
         }
         match fault {
+            None if forked => Err(Refusal::Forked {
+                origin: self.origins.id(place),
+            }),
             None => Ok(()),
             Some((key, index, version)) => {
                 let evidence = self.proof(place, &key, (evidence, index), cx.secrets);
@@ -157,6 +167,22 @@ impl Merger<'_> {
                 })
             }
         }
+    }
+
+    /// Whether the entry held of an origin that has forked at a frame is of the branch held here
+    /// and a different version than the change of the other branch. Two contents of one version are
+    /// a contradiction.
+    fn conflicts(&self, place: u32, at: Option<u32>, change: &Change, fork: u64) -> bool {
+        let table = &self.keyspace.table;
+        at.is_some_and(|at| {
+            let mut entries = table.slots[at as usize].entries.iter();
+            entries.any(|entry| {
+                let evidence = table.archive.get(entry.evidence);
+                entry.origin == place
+                    && entry.change.version != change.version
+                    && evidence.is_some_and(|evidence| evidence.header.number >= fork)
+            })
+        })
     }
 
     /// Merges one change, given its slot if there is one, and its evidence, leaf and tag. Returns

@@ -4,6 +4,8 @@ use core::fmt;
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 
+use crate::head::Head;
+
 /// An ed25519 public key, as its 32 bytes.
 pub type PublicKey = [u8; 32];
 
@@ -11,9 +13,14 @@ pub type PublicKey = [u8; 32];
 /// bits.
 pub type Incarnation = [u8; 16];
 
-/// The incarnation of a life with this number; its random half is that of `random`.
-pub(crate) fn incarnation(life: u64, random: &Incarnation) -> Incarnation {
-    let mut incarnation = *random;
+/// The incarnation of a life with this number. Its random half follows from `random` and from the
+/// newest frame of the life before, which differs between two running copies that have forked.
+pub(crate) fn incarnation(life: u64, random: &Incarnation, before: Head) -> Incarnation {
+    let mut input = Vec::new();
+    input.extend_from_slice(random);
+    before.encode(&mut input);
+    let mut hasher = blake3::Hasher::new_derive_key("atomik 1 life");
+    let mut incarnation = truncated(hasher.update(&input).finalize());
     incarnation[..8].copy_from_slice(&life.to_be_bytes());
     incarnation
 }

@@ -197,7 +197,7 @@ mod tests {
         let mut origins = Origins::default();
         let life = |key, life| Author {
             key: [key; 32],
-            incarnation: crate::origin::incarnation(life, &[9; 16]),
+            incarnation: crate::origin::incarnation(life, &[9; 16], Head::default()),
         };
         assert_eq!(origins.next_life(&[1; 32]), 0);
         for author in [life(1, 0), life(1, 4), life(2, 9)] {

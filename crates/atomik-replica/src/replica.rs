@@ -183,7 +183,11 @@ impl Replica {
         let life = self.memory.origins.next_life(&key).max(self.first_life());
         Author {
             key,
-            incarnation: incarnation(life, &self.config.incarnation),
+            incarnation: incarnation(
+                life,
+                &self.config.incarnation,
+                self.memory.publication.head(),
+            ),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use atomik_replica::{Event, LocalOp, Notice, OpError, Replica};
+use atomik_replica::{Event, LocalOp, Notice, OpError, Refusal, Replica};
 
 use crate::replication::{Cluster, config, peer};
 
@@ -158,6 +158,66 @@ fn a_resumed_snapshot_that_meets_a_peer_with_its_later_changes_keeps_them() {
     cluster.cut.clear();
     cluster.settle();
     assert_x(&cluster, 7);
+}
+
+#[test]
+fn running_copies_that_change_different_keys_agree_without_loss() {
+    let (mut cluster, disk) = with_backup();
+    // Replica 3 is a copy of replica 0, which does not know it. Each reaches one other at first.
+    let copy = cluster.replicas[0].clone();
+    cluster.replicas.push(copy);
+    cluster.stores.push(disk);
+    let changes = [(0, 1, b"a"), (3, 2, b"b")];
+    for (n, reached, key) in changes {
+        cluster.cut = (0..4).filter(|&m| m != n && m != reached).collect();
+        cluster.accum(n, key, 2);
+        cluster.step(n, Event::Flush);
+        cluster.deliver();
+    }
+    cluster.cut.clear();
+    for other in 0..3 {
+        cluster.step(3, Event::PeerUp(peer(other)));
+        cluster.step(other, Event::PeerUp(peer(3)));
+    }
+    cluster.settle();
+    let lost = |notice: &Notice| matches!(notice, Notice::MemoryLost { .. });
+    assert!(cluster.said(lost) > 0);
+    for (_, _, key) in changes {
+        for replica in &cluster.replicas {
+            assert_eq!(replica.state(key), 2.into());
+        }
+    }
+    assert_x(&cluster, 1);
+    cluster.accum(0, b"x", 4);
+    cluster.accum(3, b"x", 8);
+    cluster.settle();
+    assert_x(&cluster, 13);
+}
+
+#[test]
+fn a_key_that_two_running_copies_changed_is_reported_and_no_branch_replaces_the_other() {
+    let (mut cluster, _) = with_backup();
+    let snapshot = cluster.replicas[0].clone();
+    cluster.accum(0, b"x", 2);
+    cluster.step(0, Event::Flush);
+    cluster.deliver();
+    // The copy makes two changes of the key, so that its version is higher.
+    cluster.replicas[0] = snapshot;
+    cluster.accum(0, b"x", 4);
+    cluster.accum(0, b"x", 8);
+    cluster.notices.clear();
+    cluster.step(0, Event::Flush);
+    cluster.deliver();
+    for n in 1..3 {
+        assert_eq!(cluster.replicas[n].state(b"x"), 3.into(), "{n}");
+    }
+    let forked = |notice: &Notice| {
+        let Notice::Refused { reason, .. } = notice else {
+            return false;
+        };
+        matches!(reason, Refusal::Forked { .. })
+    };
+    assert_eq!(cluster.said(forked), 2);
 }
 
 #[test]
