@@ -117,7 +117,7 @@ burst() { # NODE COUNT: makes COUNT changes, each acknowledged when it is on dis
 
 say "three nodes on loopback, engine $engine"
 if [ "$engine" = nats ]; then
-    PATH=$PATH:/usr/sbin nats-server -js -a 127.0.0.1 -p "$port" -sd "$folder/nats" \
+    PATH=$PATH:/usr/sbin nats-server -a 127.0.0.1 -p "$port" \
         > /dev/null 2>&1 &
     running="$running $!"
 fi

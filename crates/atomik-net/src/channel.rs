@@ -15,7 +15,7 @@ use serde::Deserialize;
 use crate::counters::{Counters, Tally};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
-use crate::message::{MessageId, Received, SendError};
+use crate::message::{Received, SendError};
 use crate::open_error::OpenError;
 use crate::peer::{PeerId, hex};
 
@@ -91,6 +91,17 @@ pub struct FaultCounts {
     pub reordered: u64,
 }
 
+/// A message on an in-process network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its sender, or whoever it says that this is.
+    pub from: PeerId,
+    /// Its recipient.
+    pub to: PeerId,
+    /// The message.
+    pub bytes: Vec<u8>,
+}
+
 /// An in-process network of one keyspace. Clones share the network.
 #[derive(Clone)]
 pub struct ChannelNetwork(Arc<Mutex<Network>>);
@@ -103,6 +114,7 @@ struct Network {
     members: BTreeMap<PeerId, Member>,
     /// Pairs of sender and receiver whose messages are lost.
     cut: BTreeSet<(PeerId, PeerId)>,
+    recorded: Option<Vec<Recorded>>,
 }
 
 struct Member {
@@ -144,6 +156,7 @@ impl ChannelNetwork {
             rng: Xoshiro256PlusPlus::seed_from_u64(options.seed),
             members: BTreeMap::new(),
             cut: BTreeSet::new(),
+            recorded: None,
         }))))
     }
 
@@ -223,6 +236,36 @@ impl ChannelNetwork {
         self.lock().cut.insert((from, to));
     }
 
+    /// Records all messages that are sent from now on, also those that are lost.
+    pub fn record(&self) {
+        self.lock().recorded = Some(Vec::new());
+    }
+
+    /// The messages recorded since the last call.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<Recorded> {
+        let mut network = self.lock();
+        network
+            .recorded
+            .as_mut()
+            .map_or_else(Vec::new, std::mem::take)
+    }
+
+    /// Delivers a message as an attacker would who has taken over the network: without faults, and
+    /// from whomever it names.
+    pub fn inject(&self, message: Recorded) {
+        if let Some(member) = self.lock().members.get(&message.to) {
+            member.inbox.put(message.from, message.bytes);
+        }
+    }
+
+    /// Reports a peer up or down to a member, as such an attacker would.
+    pub fn announce(&self, to: PeerId, peer: PeerId, is_up: bool) {
+        if let Some(member) = self.lock().members.get(&to) {
+            member.inbox.set_peer(peer, is_up);
+        }
+    }
+
     /// Heals all partitions and cuts; separated members see each other come up again.
     pub fn heal(&self) {
         let mut network = self.lock();
@@ -262,6 +305,10 @@ impl Network {
     }
 
     fn carry(&mut self, from: PeerId, to: PeerId, bytes: &[u8]) {
+        if let Some(recorded) = &mut self.recorded {
+            let bytes = bytes.to_vec();
+            recorded.push(Recorded { from, to, bytes });
+        }
         let [lost, twice, late] = [
             self.faults.loss,
             self.faults.duplication,
@@ -315,38 +362,17 @@ impl Network {
     }
 }
 
-impl ChannelEngine {
-    fn offer(&self, to: Option<PeerId>, bytes: &[u8]) -> Result<(), SendError> {
-        self.tally.check_length(bytes)?;
+impl Engine for ChannelEngine {
+    fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
+        self.tally.check_length(&bytes)?;
         let mut network = self.network.lock();
         let refusal = network.faults.refusal;
         if network.happens(refusal) {
             return Err(self.tally.refused(SendError::Full));
         }
         self.tally.sent(bytes.len());
-        let receivers: Vec<PeerId> = match to {
-            Some(to) => vec![to],
-            None => network
-                .members
-                .keys()
-                .copied()
-                .filter(|&peer| peer != self.me)
-                .collect(),
-        };
-        receivers
-            .into_iter()
-            .for_each(|to| network.carry(self.me, to, bytes));
+        network.carry(self.me, to, &bytes);
         Ok(())
-    }
-}
-
-impl Engine for ChannelEngine {
-    fn broadcast(&self, bytes: Vec<u8>, _durable: Option<MessageId>) -> Result<(), SendError> {
-        self.offer(None, &bytes)
-    }
-
-    fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
-        self.offer(Some(to), &bytes)
     }
 
     async fn receive(&mut self) -> Option<Received> {

@@ -6,8 +6,7 @@ use crate::message::{MAX_MESSAGE, SendError};
 /// own framing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Messages accepted by the engine's library or, for a stream, acknowledged by the server. A
-    /// broadcast counts once.
+    /// Messages accepted by the engine's library.
     pub messages_out: u64,
     /// Payload bytes of `messages_out`.
     pub bytes_out: u64,
@@ -21,11 +20,8 @@ pub struct Counters {
     pub refused_disconnected: u64,
     /// Refused with [`SendError::TooLong`].
     pub refused_too_long: u64,
-    /// Messages not known to have been sent: the library or server refused or did not acknowledge
-    /// them, or the engine closed first.
+    /// Messages not sent: the library refused them, or the engine closed first.
     pub failed_out: u64,
-    /// Durable updates that the server recognised by their id and did not store again.
-    pub duplicates_out: u64,
     /// Incoming messages dropped because the incoming queue was full.
     pub dropped_full: u64,
     /// Malformed messages and announcements (no sender, too long) and announcements of peers beyond
@@ -59,7 +55,6 @@ pub(crate) struct Tally {
     refused_disconnected: AtomicU64,
     refused_too_long: AtomicU64,
     failed_out: AtomicU64,
-    duplicates_out: AtomicU64,
     dropped_full: AtomicU64,
     dropped_invalid: AtomicU64,
     peers: AtomicU64,
@@ -102,11 +97,6 @@ impl Tally {
         self.failed_out.fetch_add(messages as u64, Relaxed);
     }
 
-    #[cfg_attr(not(feature = "nats"), allow(dead_code))]
-    pub(crate) fn duplicate(&self) {
-        self.duplicates_out.fetch_add(1, Relaxed);
-    }
-
     pub(crate) fn overflowed(&self) {
         self.dropped_full.fetch_add(1, Relaxed);
     }
@@ -129,7 +119,6 @@ impl Tally {
             refused_disconnected: self.refused_disconnected.load(Relaxed),
             refused_too_long: self.refused_too_long.load(Relaxed),
             failed_out: self.failed_out.load(Relaxed),
-            duplicates_out: self.duplicates_out.load(Relaxed),
             dropped_full: self.dropped_full.load(Relaxed),
             dropped_invalid: self.dropped_invalid.load(Relaxed),
             peers: self.peers.load(Relaxed),

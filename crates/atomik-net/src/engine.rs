@@ -1,7 +1,7 @@
 use std::future::Future;
 
 use crate::counters::Counters;
-use crate::message::{MessageId, Received, SendError};
+use crate::message::{Received, SendError};
 use crate::peer::PeerId;
 
 /// One replica's connection to the other replicas of its keyspace.
@@ -9,17 +9,6 @@ use crate::peer::PeerId;
 /// Sending never blocks: the engine puts the message into a bounded queue, or refuses it. It sends
 /// an accepted message once, as well as the network allows.
 pub trait Engine: Send + Sync + 'static {
-    /// Sends `bytes` to every other replica of the keyspace that can be reached.
-    ///
-    /// `durable` names an update that should also reach replicas that are away. NATS stores such an
-    /// update; the other engines treat it like any broadcast. Pass `None` for summaries, requests
-    /// and replies.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`]; the message is then sent to nobody.
-    fn broadcast(&self, bytes: Vec<u8>, durable: Option<MessageId>) -> Result<(), SendError>;
-
     /// Sends `bytes` to one replica. If it cannot be reached, the message is lost without an error.
     ///
     /// # Errors

@@ -7,9 +7,6 @@ use crate::counters::Tally;
 use crate::message::{MAX_MESSAGE, Received};
 use crate::peer::{MAX_PEERS, PeerId};
 
-/// Called once when a message has been delivered, or is known never to be.
-pub(crate) type Receipt = Box<dyn FnOnce() + Send>;
-
 /// Everything that arrived and was not delivered yet: a bounded queue of messages, and peer
 /// changes.
 ///
@@ -24,24 +21,16 @@ pub(crate) struct Inbox {
     state: Mutex<State>,
     /// Something can be delivered, or the inbox was closed.
     filled: Notify,
-    /// A full queue has room again, or the inbox was closed.
-    room: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    messages: VecDeque<Waiting>,
+    messages: VecDeque<(PeerId, Vec<u8>)>,
     peers: BTreeMap<PeerId, Peer>,
     /// Peers with an undelivered change, each at most once.
     changed: VecDeque<PeerId>,
     up: usize,
     closed: bool,
-}
-
-struct Waiting {
-    from: PeerId,
-    bytes: Vec<u8>,
-    receipt: Option<Receipt>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -62,7 +51,6 @@ impl Inbox {
             tally,
             state: Mutex::default(),
             filled: Notify::new(),
-            room: Notify::new(),
         }
     }
 
@@ -72,54 +60,24 @@ impl Inbox {
 
     /// Queues a message, or drops and counts it. Ignores messages that this replica sent itself.
     pub(crate) fn put(&self, from: PeerId, bytes: Vec<u8>) {
-        if let Err(_full) = self.try_put(Waiting {
-            from,
-            bytes,
-            receipt: None,
-        }) {
-            self.tally.overflowed();
+        if from == self.me {
+            return;
         }
-    }
-
-    /// Queues a message as soon as there is room, and calls `receipt` when it has been delivered or
-    /// rejected.
-    #[cfg(feature = "nats")]
-    pub(crate) async fn put_when_room(&self, from: PeerId, bytes: Vec<u8>, receipt: Receipt) {
-        let mut waiting = Waiting {
-            from,
-            bytes,
-            receipt: Some(receipt),
-        };
-        loop {
-            match self.try_put(waiting) {
-                Ok(()) => return,
-                Err(back) => waiting = back,
-            }
-            self.room.notified().await;
-        }
-    }
-
-    fn try_put(&self, mut waiting: Waiting) -> Result<(), Waiting> {
-        if waiting.from == self.me || waiting.bytes.len() > MAX_MESSAGE {
-            if waiting.from != self.me {
-                self.tally.invalid();
-            }
-            if let Some(receipt) = waiting.receipt.take() {
-                receipt();
-            }
-            return Ok(());
+        if bytes.len() > MAX_MESSAGE {
+            self.tally.invalid();
+            return;
         }
         let mut state = self.state();
         if state.closed {
-            return Ok(());
+            return;
         }
         if state.messages.len() >= self.limit {
-            return Err(waiting);
+            self.tally.overflowed();
+            return;
         }
-        state.messages.push_back(waiting);
+        state.messages.push_back((from, bytes));
         drop(state);
         self.filled.notify_one();
-        Ok(())
     }
 
     /// Records that a peer is up or down. Ignores the replica itself.
@@ -166,7 +124,6 @@ impl Inbox {
         drop(state);
         self.tally.peers(0);
         self.filled.notify_one();
-        self.room.notify_one();
     }
 
     /// Waits for the next peer change or message. Returns `None` once closed.
@@ -177,18 +134,9 @@ impl Inbox {
                 if let Some(change) = state.next_change() {
                     return Some(change);
                 }
-                if let Some(Waiting {
-                    from,
-                    bytes,
-                    receipt,
-                }) = state.messages.pop_front()
-                {
+                if let Some((from, bytes)) = state.messages.pop_front() {
                     drop(state);
-                    self.room.notify_one();
                     self.tally.received(bytes.len());
-                    if let Some(receipt) = receipt {
-                        receipt();
-                    }
                     return Some(Received::Message { from, bytes });
                 }
                 if state.closed {
@@ -348,39 +296,5 @@ mod tests {
         inbox.set_peer(A, true);
         assert_eq!(inbox.next().await, None);
         assert_eq!(inbox.next().await, None);
-    }
-
-    #[cfg(feature = "nats")]
-    #[tokio::test]
-    async fn a_message_that_waits_for_room_gets_in_and_its_receipt_comes_on_delivery() {
-        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-        let (inbox, tally) = inbox(1);
-        let inbox = Arc::new(inbox);
-        let delivered = Arc::new(AtomicUsize::new(0));
-        let writer = tokio::spawn({
-            let (inbox, delivered) = (Arc::clone(&inbox), Arc::clone(&delivered));
-            async move {
-                for n in 0..3 {
-                    let delivered = Arc::clone(&delivered);
-                    let receipt = Box::new(move || {
-                        delivered.fetch_add(1, Relaxed);
-                    });
-                    inbox.put_when_room(A, vec![n], receipt).await;
-                }
-            }
-        });
-        for n in 0..3 {
-            tokio::task::yield_now().await;
-            assert_eq!(delivered.load(Relaxed), usize::from(n));
-            let guard = std::time::Duration::from_secs(60);
-            let next = tokio::time::timeout(guard, inbox.next())
-                .await
-                .expect("no message in time");
-            let bytes = vec![n];
-            assert_eq!(next, Some(Received::Message { from: A, bytes }));
-        }
-        writer.await.unwrap();
-        assert_eq!(delivered.load(Relaxed), 3);
-        assert_eq!(tally.read().dropped(), 0);
     }
 }

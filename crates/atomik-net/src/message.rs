@@ -1,31 +1,9 @@
-use std::fmt;
-
 use thiserror::Error;
 
-use crate::peer::{PeerId, hex};
+use crate::peer::PeerId;
 
 /// The longest message that an engine carries, in bytes.
 pub const MAX_MESSAGE: usize = 64 * 1024;
-
-/// The name of a durable update, shown as `ORIGIN:NUMBER` with the origin in [`hex`].
-///
-/// An engine that stores updates drops a second one with the same name within its duplicate window.
-/// An origin must therefore never give the same number to two different frames, not even across a
-/// restart: the second would be lost (counted in
-/// [`Counters::duplicates_out`](crate::Counters::duplicates_out)).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct MessageId {
-    /// The replica that made the update.
-    pub origin: PeerId,
-    /// The number of the frame among all frames of that origin.
-    pub number: u64,
-}
-
-impl fmt::Display for MessageId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", hex(&self.origin), self.number)
-    }
-}
 
 /// What [`Engine::receive`](crate::Engine::receive) returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,18 +39,4 @@ pub enum SendError {
     /// The engine is closed.
     #[error("the engine is closed: open a new one")]
     Closed,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_message_id_is_shown_as_origin_colon_number() {
-        let id = MessageId {
-            origin: [0xab; 16],
-            number: 7,
-        };
-        assert_eq!(id.to_string(), format!("{}:7", "ab".repeat(16)));
-    }
 }

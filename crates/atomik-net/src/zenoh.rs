@@ -3,7 +3,6 @@
 //!
 //! | key expression | traffic |
 //! |---|---|
-//! | `atomik/KEYSPACE/all` | broadcasts, durable or not |
 //! | `atomik/KEYSPACE/to/PEER` | messages to one replica |
 //! | `atomik/KEYSPACE/alive/PEER` | a liveliness token: the replica can be reached |
 //!

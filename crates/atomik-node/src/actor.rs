@@ -8,14 +8,17 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use atomik_net::{MessageId, PeerId, Received, hex};
+use atomik_net::{Received, hex};
 use atomik_replica::{Effect, Event, LocalOp, Outcome};
+use atomik_session::{Address, Output};
 use atomik_store::StoreError;
 use thiserror::Error;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::change::{Change, Done, Refused};
+use crate::credential::public_key_text;
 use crate::handle::{Answer, Handle, Queues, Request};
+use crate::sessions;
 use crate::settings::Limits;
 use crate::state::NodeState;
 use crate::stop::StopSignal;
@@ -67,6 +70,12 @@ pub(crate) struct Actor {
     /// Applied changes that wait for the commit of their ticket; tickets never decrease.
     waiting: VecDeque<(u64, Answer, Done)>,
     effects: Vec<Effect>,
+    /// What the sessions want done.
+    outputs: Vec<Output>,
+    /// The time of the sessions, in ticks.
+    ticks: u64,
+    /// The roster that the sessions follow.
+    roster: u64,
 }
 
 impl Actor {
@@ -78,6 +87,7 @@ impl Actor {
         stop: StopSignal,
     ) -> (Self, Handle) {
         let (handle, queues) = Handle::new();
+        let roster = state.replica.roster().number();
         let actor = Self {
             state,
             storage,
@@ -89,6 +99,9 @@ impl Actor {
             committing: false,
             waiting: VecDeque::new(),
             effects: Vec::new(),
+            outputs: Vec::new(),
+            ticks: 0,
+            roster,
         };
         (actor, handle)
     }
@@ -107,6 +120,8 @@ impl Actor {
                 drop(answer.send(Err(Refused::Storage { reason })));
             }
         }
+        self.state.sessions.close(&mut self.outputs);
+        self.send_packets();
         let counters = self.state.link.close().await;
         if counters.failed_out > 0 {
             tracing::warn!(
@@ -126,8 +141,11 @@ impl Actor {
     async fn serve(&mut self) -> Result<(), NodeError> {
         let mut tick = interval(self.sync_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut session_tick = interval(sessions::TICK);
+        session_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.flush_if_idle()?;
+            self.follow_roster()?;
             let room = self.state.replica.unflushed() < self.limits.unflushed_keys;
             let room_for_changes = room && self.waiting.len() < self.limits.waiting_changes;
             tokio::select! {
@@ -140,6 +158,8 @@ impl Actor {
                 }
                 () = sleep_until(self.vouching_ends), if self.awaits_vouching() => {}
                 _ = tick.tick() => self.tick()?,
+                // Who does not listen cannot say that others are silent.
+                _ = session_tick.tick(), if room => self.tick_sessions()?,
                 received = self.state.link.receive(), if room => self.receive(received)?,
                 Some(request) = self.queues.requests.recv(), if room_for_changes => {
                     self.apply_all(request)?;
@@ -186,7 +206,7 @@ impl Actor {
     fn carry_out(&mut self) -> Result<(), NodeError> {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
-                Effect::Send { to, bytes } => self.state.link.send(to, bytes),
+                Effect::Send { to, bytes } => self.send(&to, &bytes),
                 Effect::Broadcast {
                     id: (origin, number),
                     bytes,
@@ -194,11 +214,8 @@ impl Actor {
                     if origin == self.state.replica.origin() {
                         self.state.own_frame = number;
                     }
-                    let id = MessageId {
-                        origin: origin.0,
-                        number,
-                    };
-                    self.state.link.broadcast(bytes, id);
+                    let peers: Vec<Address> = self.state.sessions.up().collect();
+                    peers.iter().for_each(|peer| self.send(peer, &bytes));
                 }
                 Effect::Persist { ticket, records } => {
                     self.storage.commit(ticket, records)?;
@@ -300,49 +317,89 @@ impl Actor {
     }
 
     fn receive(&mut self, received: Received) -> Result<(), NodeError> {
+        let sessions = &mut self.state.sessions;
         match received {
-            Received::PeerUp(peer) => {
-                let member = self.state.member(&peer);
-                tracing::info!(peer = hex(&peer), member, "peer up");
-                self.add_peer(peer, true)
-            }
-            Received::PeerDown(peer) => {
-                let member = self.state.member(&peer);
-                tracing::info!(peer = hex(&peer), member, "peer down");
-                self.state.peers.list.remove(&peer);
-                self.step(Event::PeerDown(peer))
-            }
+            Received::PeerUp(peer) => sessions.peer_up(peer, &mut self.outputs),
+            Received::PeerDown(peer) => sessions.peer_down(&peer),
             Received::Message { from, bytes } => {
-                let refused = self.state.replica.counters().refused;
-                let message = Event::Message {
-                    from,
-                    bytes: &bytes,
-                };
-                self.step(message)?;
-                let genuine = self.state.replica.counters().refused == refused;
-                if self.state.peers.heard_from(&from) {
-                    return Ok(());
-                }
-                // An engine may report a peer up late, or report one down that was only silent.
-                if genuine && self.state.peers.takes_unannounced() {
-                    self.add_peer(from, false)?;
-                }
-                Ok(())
+                sessions.receive(from, &bytes, &mut self.outputs);
+            }
+        }
+        self.follow_sessions()
+    }
+
+    /// Sends a message to a peer, if there is a session.
+    fn send(&mut self, to: &Address, bytes: &[u8]) {
+        let sent = self.state.sessions.send(to, bytes, &mut self.outputs);
+        self.state.no_session += u64::from(sent.is_err());
+        self.send_packets();
+    }
+
+    /// Sends the packets among the outputs of the sessions.
+    fn send_packets(&mut self) {
+        let packets = self
+            .outputs
+            .extract_if(.., |output| matches!(output, Output::Packet { .. }));
+        for packet in packets {
+            if let Output::Packet { to, bytes } = packet {
+                self.state.link.send(to, bytes);
             }
         }
     }
 
-    fn add_peer(&mut self, peer: PeerId, announced: bool) -> Result<(), NodeError> {
-        self.state.peers.add(peer, announced);
-        self.step(Event::PeerUp(peer))
+    /// Carries out what the sessions want done.
+    fn follow_sessions(&mut self) -> Result<(), NodeError> {
+        self.send_packets();
+        for output in std::mem::take(&mut self.outputs) {
+            match output {
+                Output::Packet { to, bytes } => self.state.link.send(to, bytes),
+                Output::Up { address, key } => {
+                    let member = self.state.member(&key);
+                    tracing::info!(peer = hex(&address), member, "peer up");
+                    self.state.peers.add(address, key);
+                    self.step(Event::PeerUp(address))?;
+                }
+                Output::Down { address } => {
+                    let peer = self.state.peers.list.remove(&address);
+                    let member = peer.and_then(|peer| self.state.member(&peer.key));
+                    tracing::info!(peer = hex(&address), member, "peer down");
+                    self.step(Event::PeerDown(address))?;
+                }
+                Output::Message { from, bytes } => {
+                    self.state.peers.heard_from(&from);
+                    let bytes = &bytes;
+                    self.step(Event::Message { from, bytes })?;
+                }
+                Output::Refused { from, key, reason } => {
+                    let key = public_key_text(&key);
+                    tracing::warn!(peer = hex(&from), key, "peer refused: {reason}");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions of removed members.
+    fn follow_roster(&mut self) -> Result<(), NodeError> {
+        let number = self.state.replica.roster().number();
+        if number == self.roster {
+            return Ok(());
+        }
+        self.roster = number;
+        let members = sessions::members(&self.state.replica);
+        self.state.sessions.set_members(members, &mut self.outputs);
+        self.follow_sessions()
+    }
+
+    fn tick_sessions(&mut self) -> Result<(), NodeError> {
+        self.ticks += 1;
+        self.state.sessions.tick(self.ticks, &mut self.outputs);
+        self.follow_sessions()
     }
 
     fn tick(&mut self) -> Result<(), NodeError> {
         self.state.forget_closed_watchers();
         self.state.peers.refresh(self.sync_interval);
-        for peer in self.state.peers.expire() {
-            self.step(Event::PeerDown(peer))?;
-        }
         self.step(Event::Tick)
     }
 }

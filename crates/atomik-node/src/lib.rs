@@ -25,10 +25,13 @@
 //! use atomik_node::settings::Limits;
 //! use atomik_node::{AnyEngine, Change, KeyOp, Link};
 //! use atomik_store::{FsyncPolicy, MemoryDisk};
+//! use ed25519_dalek::SigningKey;
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let trust = Trust::Unsigned { key: [1; 32], allowed: vec![[1; 32]].into_iter().collect() };
+//! let key = SigningKey::from_bytes(&[1; 32]);
+//! let allowed = [key.verifying_key().to_bytes()].into_iter().collect();
+//! let trust = Trust::Signed { key: Box::new(key), allowed };
 //! let config = Config::new("demo", 1, [9; 32], trust, [7; 16]);
 //! let store = MemoryDisk::new().open(FsyncPolicy::Always)?;
 //! let node = Node::start(Parts {
@@ -56,8 +59,8 @@
 //! ```text
 //! control connections ──changes──> bounded queue ──┐            ┌──> storage thread ──> store
 //!                     ──queries──> bounded queue ──┤   actor    │<── committed
-//! engine ──messages, peers──────> bounded queue ──>┤ (replica) ─┤
-//! timer ──────────────────────────────────────────>┘            └──> engine, watchers, answers
+//! engine ──packets, peers──────> bounded queue ──>┤ (sessions, ─┤
+//! timers ─────────────────────────────────────────>┘  replica)   └──> engine, watchers, answers
 //! ```
 //!
 //! One task, the actor, owns the replica. Whenever storage is idle and something has changed, the
@@ -113,6 +116,7 @@ mod peers;
 pub mod protocol;
 mod query;
 pub mod serve;
+mod sessions;
 pub mod settings;
 mod state;
 mod stop;

@@ -9,7 +9,7 @@ use atomik_net::channel::ChannelEngine;
 use atomik_net::nats::NatsEngine;
 #[cfg(feature = "zenoh")]
 use atomik_net::zenoh::ZenohEngine;
-use atomik_net::{Counters, Engine, MessageId, PeerId, Received, SendError};
+use atomik_net::{Counters, Engine, PeerId, Received, SendError};
 use tokio::time::{Instant, sleep_until};
 #[cfg(feature = "nats")]
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -25,7 +25,7 @@ pub enum AnyEngine {
     /// Embedded zenoh.
     #[cfg(feature = "zenoh")]
     Zenoh(ZenohEngine),
-    /// NATS JetStream.
+    /// NATS.
     #[cfg(feature = "nats")]
     Nats(Box<NatsEngine>),
 }
@@ -44,10 +44,6 @@ macro_rules! engine {
 }
 
 impl AnyEngine {
-    fn broadcast(&self, bytes: Vec<u8>, id: MessageId) -> Result<(), SendError> {
-        engine!(self, engine => engine.broadcast(bytes, Some(id)), alone: Ok(()))
-    }
-
     fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
         engine!(self, engine => engine.send(to, bytes), alone: Ok(()))
     }
@@ -125,14 +121,7 @@ impl Link {
         matches!(self.state, State::Open(_))
     }
 
-    /// Sends to all peers. The engine counts what it refuses, and the replicas repair the loss.
-    pub(crate) fn broadcast(&mut self, bytes: Vec<u8>, id: MessageId) {
-        match &self.state {
-            State::Open(engine) => drop(engine.broadcast(bytes, id)),
-            _ => self.unopened += 1,
-        }
-    }
-
+    /// Sends to one peer. The engine counts what it refuses, and the replicas repair the loss.
     pub(crate) fn send(&mut self, to: PeerId, bytes: Vec<u8>) {
         if self.cut.contains(&to) {
             self.cut_off += 1;

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 
 use atomik_net::{Counters as Engine, hex};
 use atomik_replica::Counters as Core;
+use atomik_session::Counters as Sessions;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -94,7 +95,7 @@ const REPLICA: [Metric<Core>; 12] = [
     ),
 ];
 
-const ENGINE: [Metric<Engine>; 5] = [
+const ENGINE: [Metric<Engine>; 4] = [
     (
         "engine_messages_out",
         "Messages sent by the engine",
@@ -113,10 +114,21 @@ const ENGINE: [Metric<Engine>; 5] = [
         "Bytes received by the engine",
         |engine| engine.bytes_in,
     ),
+];
+
+const SESSIONS: [Metric<Sessions>; 3] = [
     (
-        "engine_duplicates_out",
-        "Durable updates that the server recognised as duplicates",
-        |engine| engine.duplicates_out,
+        "sessions",
+        "Sessions that came up, replacements included",
+        |sessions| sessions.sessions,
+    ),
+    ("handshakes", "Handshakes begun or answered", |sessions| {
+        sessions.handshakes
+    }),
+    (
+        "handshakes_refused",
+        "Handshakes refused because of the peer's identity",
+        |sessions| sessions.refused,
     ),
 ];
 
@@ -146,7 +158,7 @@ const GAUGES: [Metric<NodeState>; 8] = [
         "Changes waiting for their acknowledgement",
         |state| state.waiting as u64,
     ),
-    ("peers", "Reachable peers", |state| {
+    ("peers", "Peers with a session", |state| {
         state.peers.list.len() as u64
     }),
     (
@@ -171,6 +183,8 @@ pub(crate) fn text(state: &NodeState) -> Result<String, std::fmt::Error> {
     register_counters(&mut registry, &CHANGES, &state.counters);
     register_counters(&mut registry, &REPLICA, &state.replica.counters());
     register_counters(&mut registry, &ENGINE, &engine);
+    let sessions = state.sessions.counters();
+    register_counters(&mut registry, &SESSIONS, &sessions);
     register_counters(&mut registry, &STORAGE, &state.counters);
     for (name, help, value) in GAUGES {
         registry.register(name, help, ConstGauge::new(value(state)));
@@ -196,6 +210,10 @@ pub(crate) fn text(state: &NodeState) -> Result<String, std::fmt::Error> {
         ("incoming_full", engine.dropped_full),
         ("invalid", engine.dropped_invalid),
         ("engine_not_open", state.link.unopened),
+        ("no_session", state.no_session),
+        ("forged", sessions.forged),
+        ("replayed", sessions.replayed),
+        ("unknown_session", sessions.unknown),
         ("cut_off", state.link.cut_off),
         ("fault", state.link.lost()),
     ];

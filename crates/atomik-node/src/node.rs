@@ -11,6 +11,8 @@ use tokio::task::JoinHandle;
 use crate::actor::{Actor, NodeError};
 use crate::handle::Handle;
 use crate::link::Link;
+use crate::sessions;
+pub use crate::sessions::StartError;
 use crate::settings::Limits;
 use crate::state::NodeState;
 use crate::stop::{Stop, StopSignal};
@@ -69,10 +71,20 @@ impl Node {
     /// Starts a node, within a tokio runtime.
     ///
     /// # Errors
-    /// If the system cannot start the storage thread.
-    pub fn start(parts: Parts) -> std::io::Result<Self> {
-        let state = NodeState::new(parts.replica, parts.link, parts.sync_interval, parts.names);
-        let storage = Storage::start(parts.store, parts.fsync)?;
+    /// [`StartError`].
+    pub fn start(parts: Parts) -> Result<Self, StartError> {
+        let sessions = sessions::open(&parts.replica)?;
+        let state = NodeState::new(
+            parts.replica,
+            parts.link,
+            sessions,
+            parts.sync_interval,
+            parts.names,
+        );
+        let storage = Storage::start(parts.store, parts.fsync).map_err(|source| {
+            let what = "cannot start the storage thread";
+            StartError::System { what, source }
+        })?;
         let stop = Stop::new();
         let (actor, handle) = Actor::new(
             state,

@@ -20,7 +20,7 @@ use crate::member::Member;
 pub enum EngineKind {
     /// Embedded zenoh: members find each other without a server
     Zenoh,
-    /// NATS JetStream through a nats-server
+    /// NATS through a nats-server
     Nats,
     /// No engine: a replica without peers
     None,

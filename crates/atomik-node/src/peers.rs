@@ -2,26 +2,21 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use atomik_net::PeerId;
+use atomik_replica::PublicKey;
 
-/// Limit of peers that sent a message before the engine reported them up.
-const MAX_UNANNOUNCED: usize = 256;
-
-/// Such a peer is forgotten after this long a silence.
-const SILENCE: Duration = Duration::from_secs(30);
-
-/// The reachable peers, as this node sees them.
+/// The peers with a session.
 pub(crate) struct Peers {
     pub(crate) list: BTreeMap<PeerId, PeerState>,
     /// A peer that agreed this recently is in sync.
     fresh: Duration,
 }
 
-/// What a node knows of a reachable peer.
+/// What a node knows of a peer with a session.
 pub(crate) struct PeerState {
-    /// When it came up.
+    /// Its authenticated key.
+    pub(crate) key: PublicKey,
+    /// When the session came up.
     pub(crate) since: Instant,
-    /// The engine reported it up; other peers only sent a message.
-    announced: bool,
     /// When its last message arrived.
     pub(crate) heard: Instant,
     /// When it last agreed on all states.
@@ -44,22 +39,23 @@ impl Peers {
         self.fresh = fresh.max(Duration::from_secs(1));
     }
 
-    /// Adds a peer; `announced` says whether the engine reported it up.
-    pub(crate) fn add(&mut self, peer: PeerId, announced: bool) {
+    /// Adds a peer, whose session has come up.
+    pub(crate) fn add(&mut self, peer: PeerId, key: PublicKey) {
         let now = Instant::now();
-        let state = self.list.entry(peer).or_insert(PeerState {
+        let state = PeerState {
+            key,
             since: now,
-            announced,
             heard: now,
             in_sync: None,
-        });
-        state.announced |= announced;
+        };
+        self.list.insert(peer, state);
     }
 
-    /// Records a message from a known peer; `false` if the peer is not known.
-    pub(crate) fn heard_from(&mut self, peer: &PeerId) -> bool {
-        let known = self.list.get_mut(peer);
-        known.map(|state| state.heard = Instant::now()).is_some()
+    /// Records a message from a peer.
+    pub(crate) fn heard_from(&mut self, peer: &PeerId) {
+        if let Some(state) = self.list.get_mut(peer) {
+            state.heard = Instant::now();
+        }
     }
 
     /// Records that a known peer agreed on all states.
@@ -67,19 +63,6 @@ impl Peers {
         if let Some(state) = self.list.get_mut(peer) {
             state.in_sync = Some(Instant::now());
         }
-    }
-
-    /// Whether there is room for a peer that the engine has not announced.
-    pub(crate) fn takes_unannounced(&self) -> bool {
-        let unannounced = self.list.values().filter(|state| !state.announced);
-        unannounced.count() < MAX_UNANNOUNCED
-    }
-
-    /// Removes and returns unannounced peers that have gone silent.
-    pub(crate) fn expire(&mut self) -> Vec<PeerId> {
-        let silent = |state: &PeerState| !state.announced && state.heard.elapsed() > SILENCE;
-        let gone = self.list.extract_if(.., |_, state| silent(state));
-        gone.map(|(peer, _)| peer).collect()
     }
 
     pub(crate) fn is_in_sync(&self, state: &PeerState) -> bool {

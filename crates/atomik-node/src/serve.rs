@@ -22,7 +22,7 @@ use crate::http;
 use crate::link::Opening;
 use crate::link::{AnyEngine, Link};
 use crate::listener::{Listener, socket};
-use crate::node::{LoadError, Node, Parts, load};
+use crate::node::{LoadError, Node, Parts, StartError, load};
 use crate::options::EngineKind;
 use crate::settings::Settings;
 
@@ -68,6 +68,9 @@ pub enum ServeError {
         /// The system's error.
         source: io::Error,
     },
+    /// The node did not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The node ended on its own.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -120,8 +123,7 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
         names: members
             .map(|member| (member.key, member.name.clone()))
             .collect(),
-    })
-    .map_err(system("cannot start the storage thread"))?;
+    })?;
     let control = tokio::spawn(control::serve(
         control,
         node.handle(),

@@ -3,11 +3,13 @@ use std::time::{Duration, Instant};
 
 use atomik_net::{PeerId, hex};
 use atomik_replica::{Notice, OriginId, Overlap, PublicKey, Replica};
+use atomik_session::Sessions;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
 
 use crate::change::Refused;
+use crate::credential::public_key_text;
 use crate::events::{Events, now};
 use crate::link::Link;
 use crate::peers::{PeerState, Peers};
@@ -27,6 +29,7 @@ pub(crate) struct NodeCounters {
 pub(crate) struct NodeState {
     pub(crate) replica: Replica,
     pub(crate) link: Link,
+    pub(crate) sessions: Sessions,
     pub(crate) events: Events,
     pub(crate) peers: Peers,
     pub(crate) counters: NodeCounters,
@@ -34,6 +37,8 @@ pub(crate) struct NodeState {
     pub(crate) own_frame: u64,
     /// Changes that wait for their acknowledgement.
     pub(crate) waiting: usize,
+    /// Messages dropped because there was no session with the recipient.
+    pub(crate) no_session: u64,
     /// The origin under which the replica accepts no more changes ([`Notice::Stopped`]).
     pub(crate) stopped: Option<OriginId>,
     /// The members' names by public key.
@@ -46,12 +51,14 @@ impl NodeState {
     pub(crate) fn new(
         replica: Replica,
         link: Link,
+        sessions: Sessions,
         sync_interval: Duration,
         names: BTreeMap<PublicKey, String>,
     ) -> Self {
         Self {
             replica,
             link,
+            sessions,
             events: Events::default(),
             peers: Peers::new(sync_interval),
             counters: NodeCounters {
@@ -64,6 +71,7 @@ impl NodeState {
             },
             own_frame: 0,
             waiting: 0,
+            no_session: 0,
             stopped: None,
             names,
             watchers: Watchers::default(),
@@ -161,11 +169,9 @@ impl NodeState {
         sum.iter().map(|word| format!("{word:016x}")).collect()
     }
 
-    /// The name of a peer's member, once a change of its origin has arrived.
-    pub(crate) fn member(&self, peer: &PeerId) -> Option<&String> {
-        let mut origins = self.replica.origins();
-        let status = origins.find(|status| status.origin.0 == *peer)?;
-        self.names.get(&status.author.key)
+    /// The name of the member with this key.
+    pub(crate) fn member(&self, key: &PublicKey) -> Option<&String> {
+        self.names.get(key)
     }
 
     pub(crate) fn peers_report(&self) -> Vec<Json> {
@@ -173,7 +179,8 @@ impl NodeState {
         let report = |(peer, state): (&PeerId, &PeerState)| {
             json!({
                 "peer": hex(peer),
-                "member": self.member(peer),
+                "key": public_key_text(&state.key),
+                "member": self.member(&state.key),
                 "up_s": seconds(state.since),
                 "heard_s": seconds(state.heard),
                 "in_sync_s": state.in_sync.map(seconds),

@@ -67,7 +67,7 @@ pub struct Limits {
     pub retry_ticks: u64,
     /// The longest pause between two handshakes that fail.
     pub longest_retry_ticks: u64,
-    /// A peer is pinged after this long a silence.
+    /// A peer is pinged after this long a silence, and again after every half of it.
     pub idle_ticks: u64,
     /// A new handshake is tried after this long a silence: the peer may have restarted.
     pub stale_ticks: u64,
@@ -79,6 +79,8 @@ pub struct Limits {
     pub rekey_packets: u64,
     /// A session is replaced at this age.
     pub rekey_ticks: u64,
+    /// The pause between two reports of refusals of the same address.
+    pub report_ticks: u64,
     /// Peers that are tracked. Announcements and handshakes beyond it are ignored.
     pub peers: usize,
     /// Handshakes begun by others that may wait for their last packet. A further one replaces the
@@ -98,6 +100,7 @@ impl Default for Limits {
             linger_ticks: 4,
             rekey_packets: 1 << 20,
             rekey_ticks: 7200,
+            report_ticks: 120,
             peers: 4096,
             half_open: 256,
         }

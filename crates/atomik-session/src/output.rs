@@ -34,8 +34,8 @@ pub enum Output {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// Someone with the keyspace's secret was refused. At most one report per address and minute
-    /// of ticks, and four per tick.
+    /// Someone with the keyspace's secret was refused. At most one report per address within
+    /// [`Limits::report_ticks`](crate::Limits::report_ticks), and four per tick.
     Refused {
         /// The address that the packet claims to come from.
         from: Address,

@@ -7,9 +7,6 @@ use crate::output::{Counters, Output};
 use crate::packet::{Code, Kind};
 use crate::session::{Session, Unopened};
 
-/// Pings of a silent peer are this many ticks apart.
-const PING_TICKS: u64 = 3;
-
 /// A peer that asks for a handshake in spite of a session gets one if it does not answer a ping
 /// within this many ticks.
 const ANSWER_TICKS: u64 = 2;
@@ -291,7 +288,8 @@ impl Peer {
             Some(silence) if silence >= limits.silent_ticks => self.end(out),
             Some(silence)
                 if silence >= limits.idle_ticks
-                    && (silence - limits.idle_ticks).is_multiple_of(PING_TICKS) =>
+                    && (silence - limits.idle_ticks)
+                        .is_multiple_of((limits.idle_ticks / 2).max(1)) =>
             {
                 self.send(Kind::Ping, out);
             }

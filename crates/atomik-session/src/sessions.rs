@@ -22,9 +22,6 @@ const MAX_HALF_OPEN: usize = 4;
 /// Refusals reported in one tick.
 const MAX_REPORTS: u32 = 4;
 
-/// The pause between two reports of the same address, in ticks.
-const REPORT_TICKS: u64 = 120;
-
 /// What precedes the first packet of a handshake.
 const NOTHING: Code = [0; CODE];
 
@@ -501,7 +498,9 @@ impl Sessions {
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
         };
-        let is_due = peer.refused.is_none_or(|at| now - at >= REPORT_TICKS);
+        let is_due = peer
+            .refused
+            .is_none_or(|at| now - at >= self.limits.report_ticks);
         if is_due && self.reports < MAX_REPORTS {
             self.reports += 1;
             peer.refused = Some(now);

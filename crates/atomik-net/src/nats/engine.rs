@@ -10,13 +10,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::options::NatsOptions;
 use super::presence::{LEAVING, Presence};
-use super::sender::{Outgoing, To, send};
+use super::sender::{Outgoing, send};
 use super::session::{Session, sender};
-use super::updates::{Updates, acknowledge};
 use crate::counters::Counters;
 use crate::engine::Engine;
 use crate::keyspace::Keyspace;
-use crate::message::{MessageId, Received, SendError};
+use crate::message::{Received, SendError};
 use crate::open_error::OpenError;
 use crate::peer::PeerId;
 
@@ -30,18 +29,17 @@ pub struct NatsEngine {
     /// Number of messages put into the outgoing queue.
     accepted: AtomicU64,
     sender: JoinHandle<()>,
-    acknowledger: JoinHandle<()>,
     /// The tasks that receive.
     receivers: JoinSet<()>,
 }
 
 impl NatsEngine {
-    /// Joins the keyspace as replica `me`, and creates its stream if it does not exist.
+    /// Joins the keyspace as replica `me`.
     ///
     /// # Errors
     ///
     /// [`OpenError::Option`] for an invalid option; [`OpenError::Engine`] if no server answers, or
-    /// if it lacks JetStream or refuses. If the server goes away later, the engine reconnects.
+    /// if it refuses. If the server goes away later, the engine reconnects.
     pub async fn open(
         keyspace: &Keyspace,
         me: PeerId,
@@ -50,12 +48,8 @@ impl NatsEngine {
         options.check()?;
         let session = Session::connect(keyspace, me, options).await?;
         let mut receivers = JoinSet::new();
-        for subject in [&session.names.all, &session.names.to(&me)] {
-            let subscriber = session.subscribe(subject, options).await?;
-            receivers.spawn(receive(session.clone(), subscriber));
-        }
-        let (delivered, ackers) = mpsc::unbounded_channel();
-        receivers.spawn(Updates::new(session.clone(), options, delivered).run());
+        let subscriber = session.subscribe(&session.names.to(&me), options).await?;
+        receivers.spawn(receive(session.clone(), subscriber));
         // Last: a replica that others see alive can receive their messages.
         let alive = session.subscribe(&session.names.alive, options).await?;
         let beat = Duration::from_millis(options.heartbeat_ms);
@@ -65,13 +59,27 @@ impl NatsEngine {
             outgoing,
             accepted: AtomicU64::new(0),
             sender: tokio::spawn(send(session.clone(), queue)),
-            acknowledger: tokio::spawn(acknowledge(ackers)),
             receivers,
             session,
         })
     }
 
-    fn offer(&self, to: To, bytes: Vec<u8>) -> Result<(), SendError> {
+    /// Announces the departure and closes the connection.
+    async fn leave(&self) -> Result<(), async_nats::Error> {
+        let (client, headers) = (&self.session.client, self.session.headers());
+        let subject = self.session.names.alive.clone();
+        client
+            .publish_with_headers(subject, headers, LEAVING.into())
+            .await?;
+        client.drain().await?;
+        let mut connected = self.session.connected.clone();
+        let _ = connected.wait_for(|up| !*up).await;
+        Ok(())
+    }
+}
+
+impl Engine for NatsEngine {
+    fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
         let tally = &self.session.tally;
         tally.check_length(&bytes)?;
         if !self.session.is_connected() {
@@ -87,31 +95,6 @@ impl NatsEngine {
         }
     }
 
-    /// Announces the departure and closes the connection.
-    async fn leave(&self) -> Result<(), async_nats::Error> {
-        let (client, headers) = (&self.session.client, self.session.headers());
-        let subject = self.session.names.alive.clone();
-        client
-            .publish_with_headers(subject, headers, LEAVING.into())
-            .await?;
-        // Until the connection is closed the server may deliver updates, and would then wait for
-        // their acknowledgement.
-        client.drain().await?;
-        let mut connected = self.session.connected.clone();
-        let _ = connected.wait_for(|up| !*up).await;
-        Ok(())
-    }
-}
-
-impl Engine for NatsEngine {
-    fn broadcast(&self, bytes: Vec<u8>, durable: Option<MessageId>) -> Result<(), SendError> {
-        self.offer(durable.map_or(To::All, To::Stream), bytes)
-    }
-
-    fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
-        self.offer(To::Peer(to), bytes)
-    }
-
     async fn receive(&mut self) -> Option<Received> {
         self.session.inbox.next().await
     }
@@ -123,7 +106,7 @@ impl Engine for NatsEngine {
     async fn close(mut self) -> Counters {
         self.session.inbox.close();
         self.receivers.shutdown().await;
-        // Closing their queues ends the sender and the acknowledger.
+        // Closing its queue ends the sender.
         (self.outgoing, _) = mpsc::channel(1);
         let deadline = Instant::now() + FAREWELL;
         if timeout_at(deadline, &mut self.sender).await.is_err() {
@@ -131,10 +114,9 @@ impl Engine for NatsEngine {
             // Aborted or finished, it does not count any further.
             let _ = (&mut self.sender).await;
         }
-        let _ = timeout_at(deadline, &mut self.acknowledger).await;
         let tally = &self.session.tally;
         let counters = tally.read();
-        let settled = counters.messages_out + counters.duplicates_out + counters.failed_out;
+        let settled = counters.messages_out + counters.failed_out;
         tally.failed(self.accepted.load(Relaxed).saturating_sub(settled) as usize);
         if self.session.is_connected() {
             // Fails if the connection breaks now, which the peers notice anyway.
@@ -148,7 +130,6 @@ impl Drop for NatsEngine {
     fn drop(&mut self) {
         self.session.inbox.close();
         self.sender.abort();
-        self.acknowledger.abort();
         self.receivers.abort_all();
     }
 }

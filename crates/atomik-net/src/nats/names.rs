@@ -1,13 +1,10 @@
 use crate::keyspace::Keyspace;
 use crate::peer::{PeerId, hex};
 
-/// The stream and subjects of a keyspace.
+/// The subjects of a keyspace.
 #[derive(Clone)]
 pub(super) struct Names {
-    pub(super) stream: String,
     root: String,
-    pub(super) update: String,
-    pub(super) all: String,
     pub(super) alive: String,
 }
 
@@ -15,9 +12,6 @@ impl Names {
     pub(super) fn new(keyspace: &Keyspace) -> Self {
         let root = format!("atomik.{keyspace}");
         Self {
-            stream: format!("atomik_{keyspace}"),
-            update: format!("{root}.update"),
-            all: format!("{root}.all"),
             alive: format!("{root}.alive"),
             root,
         }

@@ -2,7 +2,6 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{Context, ContextBuilder};
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, Subscriber};
 use tokio::sync::watch;
 
@@ -18,19 +17,15 @@ use crate::peer::{PeerId, hex, parse_hex};
 /// The header that names the sender of a message.
 const FROM: &str = "Atomik-From";
 
-/// Timeout of the server's answers to requests, and of its acknowledgements of updates.
+/// Timeout of a connection attempt.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Updates that may wait for the server's acknowledgement at a time.
-const UNACKNOWLEDGED: usize = 256;
+/// Ping interval of the connection, which counts as lost after the third unanswered ping.
+const PING: Duration = Duration::from_secs(5);
 
-/// Stream messages requested at a time. The library requests more when half of them have arrived,
-/// and drops messages that exceed a subscription's queue, which has room for four batches.
-pub(super) const BATCH: usize = 100;
-
-/// Ping interval of the connection, which counts as lost after the third unanswered ping. Also the
-/// heartbeat interval of an idle consumer, which is created anew after the second missed one.
-pub(super) const PING: Duration = Duration::from_secs(5);
+/// The least capacity of a subscription's queue, in messages. It is emptied immediately, but
+/// heartbeats of many peers arrive together.
+const LEAST_QUEUE: usize = 400;
 
 /// Room for headers and subject beside a message, in bytes.
 const ENVELOPE: usize = 1024;
@@ -41,7 +36,6 @@ pub(super) struct Session {
     pub(super) me: PeerId,
     pub(super) names: Names,
     pub(super) client: Client,
-    pub(super) context: Context,
     pub(super) connected: watch::Receiver<bool>,
     pub(super) inbox: Arc<Inbox>,
     pub(super) tally: Arc<Tally>,
@@ -49,7 +43,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Connects to a server, checks it, and creates the stream if it does not exist.
+    /// Connects to a server and checks it.
     pub(super) async fn connect(
         keyspace: &Keyspace,
         me: PeerId,
@@ -64,7 +58,7 @@ impl Session {
             .ping_interval(PING)
             // Small, because messages waiting in it are not counted yet.
             .client_capacity(64)
-            .subscription_capacity(options.incoming_messages.max(4 * BATCH))
+            .subscription_capacity(options.incoming_messages.max(LEAST_QUEUE))
             .reconnect_delay_callback(|tries| Duration::from_millis(100 << tries.min(4)))
             .event_callback(move |event| {
                 match event {
@@ -78,7 +72,7 @@ impl Session {
             .connect(options.addresses()?)
             .await
             .map_err(|error| {
-                let next = "start one with `nats-server -js`, or correct `servers`";
+                let next = "start one with `nats-server`, or correct `servers`";
                 refusal(options, "no connection to", &error, next)
             })?;
         if client.max_payload() < MAX_MESSAGE + ENVELOPE {
@@ -86,26 +80,12 @@ impl Session {
             let next = "set its max_payload to 131072 or more";
             return Err(refusal(options, "too small:", &reason, next));
         }
-        let context = ContextBuilder::new()
-            .timeout(ANSWER)
-            .ack_timeout(ANSWER)
-            .max_ack_inflight(UNACKNOWLEDGED)
-            .backpressure_on_inflight(true)
-            .build(client.clone());
-        let names = Names::new(keyspace);
-        let stream = context.get_or_create_stream(options.stream(&names)).await;
-        stream.map_err(|error| {
-            let next = "start the server with -js, and make sure that its disk has room for \
-                        stream_max_bytes";
-            refusal(options, "no stream on", &error, next)
-        })?;
         let mut headers = HeaderMap::new();
         headers.insert(FROM, hex(&me).as_str());
         Ok(Self {
             me,
-            names,
+            names: Names::new(keyspace),
             client,
-            context,
             connected,
             inbox: Arc::new(Inbox::new(
                 me,

@@ -17,7 +17,7 @@ use crate::counters::{Counters, Tally};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
 use crate::keyspace::Keyspace;
-use crate::message::{MAX_MESSAGE, MessageId, Received, SendError};
+use crate::message::{MAX_MESSAGE, Received, SendError};
 use crate::open_error::OpenError;
 use crate::peer::{PeerId, hex, parse_hex};
 
@@ -102,17 +102,6 @@ impl ZenohEngine {
         })
     }
 
-    fn offer(&self, to: Option<PeerId>, bytes: Vec<u8>) -> Result<(), SendError> {
-        self.tally.check_length(&bytes)?;
-        let queue = self.outgoing.as_ref().ok_or(SendError::Closed)?;
-        queue.try_send(Outgoing { to, bytes }).map_err(|error| {
-            self.tally.refused(match error {
-                TrySendError::Full(_) => SendError::Full,
-                TrySendError::Disconnected(_) => SendError::Closed,
-            })
-        })
-    }
-
     /// Closes the queue: the sender sends its messages until `deadline`, then closes the session.
     fn end(&mut self, deadline: Instant) {
         self.inbox.close();
@@ -123,12 +112,15 @@ impl ZenohEngine {
 }
 
 impl Engine for ZenohEngine {
-    fn broadcast(&self, bytes: Vec<u8>, _durable: Option<MessageId>) -> Result<(), SendError> {
-        self.offer(None, bytes)
-    }
-
     fn send(&self, to: PeerId, bytes: Vec<u8>) -> Result<(), SendError> {
-        self.offer(Some(to), bytes)
+        self.tally.check_length(&bytes)?;
+        let queue = self.outgoing.as_ref().ok_or(SendError::Closed)?;
+        queue.try_send(Outgoing { to, bytes }).map_err(|error| {
+            self.tally.refused(match error {
+                TrySendError::Full(_) => SendError::Full,
+                TrySendError::Disconnected(_) => SendError::Closed,
+            })
+        })
     }
 
     async fn receive(&mut self) -> Option<Received> {
@@ -163,16 +155,16 @@ async fn join(
     tally: &Arc<Tally>,
 ) -> Result<(Session, LivelinessToken), ::zenoh::Error> {
     let session = ::zenoh::open(config).await?;
-    for key in [keys.all.clone(), keys.to(&me)] {
+    {
         let (inbox, tally) = (Arc::clone(inbox), Arc::clone(tally));
         session
-            .declare_subscriber(key)
+            .declare_subscriber(keys.to(&me))
             .allowed_origin(Locality::Remote)
             .callback(move |sample| receive(&inbox, &tally, &sample))
             .background()
             .await?;
     }
-    // After the subscribers: a replica that others see alive can receive their messages.
+    // After the subscriber: a replica that others see alive can receive their messages.
     let alive = keys.alive(&hex(&me));
     let token = session.liveliness().declare_token(alive).await?;
     let (inbox, tally) = (Arc::clone(inbox), Arc::clone(tally));
@@ -226,7 +218,7 @@ mod tests {
         let engine = alone().await;
         engine.deadline.set(Instant::now()).unwrap();
         for _ in 0..3 {
-            engine.broadcast(vec![1], None).unwrap();
+            engine.send([2; 16], vec![1]).unwrap();
         }
         let counters = engine.close().await;
         assert_eq!((counters.messages_out, counters.failed_out), (0, 3));

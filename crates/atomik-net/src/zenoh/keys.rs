@@ -4,14 +4,12 @@ use crate::peer::{PeerId, hex};
 /// The key expressions of a keyspace.
 pub(super) struct Keys {
     root: String,
-    pub(super) all: String,
 }
 
 impl Keys {
     pub(super) fn new(keyspace: &Keyspace) -> Self {
         let root = format!("atomik/{keyspace}");
-        let all = format!("{root}/all");
-        Self { root, all }
+        Self { root }
     }
 
     /// The key of messages to one replica.

@@ -11,9 +11,9 @@ use super::keys::Keys;
 use crate::counters::Tally;
 use crate::peer::PeerId;
 
-/// A message in the outgoing queue; `to` is `None` for a broadcast.
+/// A message in the outgoing queue.
 pub(super) struct Outgoing {
-    pub(super) to: Option<PeerId>,
+    pub(super) to: PeerId,
     pub(super) bytes: Vec<u8>,
 }
 
@@ -37,7 +37,7 @@ impl Sender {
                 self.tally.failed(1);
                 continue;
             }
-            let key = to.map_or_else(|| self.keys.all.clone(), |to| self.keys.to(&to));
+            let key = self.keys.to(&to);
             let length = bytes.len();
             let put = self
                 .session

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use atomik_net::channel::{ChannelEngine, ChannelNetwork, ChannelOptions, FaultCounts, Faults};
+use atomik_net::channel::{
+    ChannelEngine, ChannelNetwork, ChannelOptions, FaultCounts, Faults, Recorded,
+};
 use atomik_net::{Engine, OpenError, PeerId, Received, SendError};
 
 use crate::conformance::{self, INCOMING, Lab, next, peer};
@@ -161,7 +163,7 @@ async fn a_refusal_is_returned_to_the_sender_and_counted() {
         },
     );
     let a = network.join(peer(1)).unwrap();
-    assert_eq!(a.broadcast(vec![1], None), Err(SendError::Full));
+    assert_eq!(a.send(peer(2), vec![1]), Err(SendError::Full));
     assert_eq!(
         (a.counters().refused_full, a.counters().messages_out),
         (1, 0)
@@ -181,8 +183,9 @@ async fn a_partition_cuts_both_ways_until_it_is_healed() {
     assert_eq!(next(&mut a).await, Received::PeerDown(peer(3)));
     assert_eq!(next(&mut b).await, Received::PeerDown(peer(1)));
     assert_eq!(next(&mut c).await, Received::PeerDown(peer(1)));
-    a.broadcast(vec![1], None).unwrap();
-    b.broadcast(vec![2], None).unwrap();
+    a.send(peer(2), vec![1]).unwrap();
+    b.send(peer(1), vec![2]).unwrap();
+    b.send(peer(3), vec![2]).unwrap();
     assert_eq!(
         next(&mut c).await,
         Received::Message {
@@ -190,13 +193,13 @@ async fn a_partition_cuts_both_ways_until_it_is_healed() {
             bytes: vec![2]
         }
     );
-    assert_eq!(network.faults().cut, 3);
+    assert_eq!(network.faults().cut, 2);
 
     network.heal();
     assert_eq!(next(&mut a).await, Received::PeerUp(peer(2)));
     assert_eq!(next(&mut a).await, Received::PeerUp(peer(3)));
     assert_eq!(next(&mut b).await, Received::PeerUp(peer(1)));
-    a.broadcast(vec![3], None).unwrap();
+    a.send(peer(2), vec![3]).unwrap();
     assert_eq!(
         next(&mut b).await,
         Received::Message {
@@ -231,6 +234,29 @@ async fn a_path_cut_one_way_loses_silently_and_the_other_way_still_works() {
             bytes: vec![3]
         }
     );
+}
+
+#[tokio::test]
+async fn an_attacker_records_all_messages_and_injects_any() {
+    let network = network(1, Faults::default());
+    let mut a = network.join(peer(1)).unwrap();
+    let mut b = network.join(peer(2)).unwrap();
+    conformance::meet(&mut [&mut a, &mut b]).await;
+    network.record();
+    network.cut(peer(1), peer(2));
+    a.send(peer(2), vec![1]).unwrap();
+    let recorded = Recorded {
+        from: peer(1),
+        to: peer(2),
+        bytes: vec![1],
+    };
+    assert_eq!(network.recorded(), std::slice::from_ref(&recorded));
+    assert_eq!(network.recorded(), []);
+    network.inject(recorded);
+    let (from, bytes) = (peer(1), vec![1]);
+    assert_eq!(next(&mut b).await, Received::Message { from, bytes });
+    network.announce(peer(2), peer(1), false);
+    assert_eq!(next(&mut b).await, Received::PeerDown(peer(1)));
 }
 
 #[test]

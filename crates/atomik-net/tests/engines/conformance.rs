@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use atomik_net::{Counters, Engine, MAX_MESSAGE, MessageId, PeerId, Received, SendError};
+use atomik_net::{Counters, Engine, MAX_MESSAGE, PeerId, Received, SendError};
 use tokio::time::{sleep, timeout};
 
 /// The `incoming_messages` of all engines that a lab opens.
@@ -20,13 +20,6 @@ pub trait Lab {
 
 pub fn peer(n: u8) -> PeerId {
     [n; 16]
-}
-
-fn id(n: u8, number: u64) -> MessageId {
-    MessageId {
-        origin: peer(n),
-        number,
-    }
 }
 
 /// The next message or peer change.
@@ -72,7 +65,7 @@ pub async fn settle(engine: &impl Engine, messages: u64) {
     let left = async {
         loop {
             let counters = engine.counters();
-            if counters.messages_out + counters.duplicates_out + counters.failed_out >= messages {
+            if counters.messages_out + counters.failed_out >= messages {
                 return;
             }
             sleep(Duration::from_millis(10)).await;
@@ -114,25 +107,22 @@ pub async fn three_peers_see_each_other_come_up(lab: impl Lab) {
     meet(&mut [&mut a, &mut b, &mut c]).await;
 }
 
-pub async fn a_broadcast_reaches_the_others_and_not_its_sender(lab: impl Lab) {
+pub async fn a_message_reaches_one_peer_and_is_counted(lab: impl Lab) {
     let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
     let mut c = lab.open(peer(3)).await;
     meet(&mut [&mut a, &mut b, &mut c]).await;
-    for durable in [None, Some(id(1, 7))] {
-        a.broadcast(b"from a".to_vec(), durable).unwrap();
-        assert_eq!(message(&mut b).await, (peer(1), b"from a".to_vec()));
-        assert_eq!(message(&mut c).await, (peer(1), b"from a".to_vec()));
-    }
-    // A copy delivered to `a` itself would arrive before the answer.
-    b.broadcast(b"from b".to_vec(), Some(id(2, 1))).unwrap();
-    assert_eq!(message(&mut a).await, (peer(2), b"from b".to_vec()));
-    assert_eq!(message(&mut c).await, (peer(2), b"from b".to_vec()));
-    // A server's acknowledgement may arrive after the message.
+    a.send(peer(2), b"for b".to_vec()).unwrap();
+    assert_eq!(message(&mut b).await, (peer(1), b"for b".to_vec()));
+    // A copy of the other one would arrive before it.
+    a.send(peer(3), b"and for c".to_vec()).unwrap();
+    assert_eq!(message(&mut c).await, (peer(1), b"and for c".to_vec()));
+    b.send(peer(1), b"answer".to_vec()).unwrap();
+    assert_eq!(message(&mut a).await, (peer(2), b"answer".to_vec()));
     settle(&a, 2).await;
     settle(&b, 1).await;
     let wanted_a = Counters {
         messages_out: 2,
-        bytes_out: 12,
+        bytes_out: 14,
         messages_in: 1,
         bytes_in: 6,
         peers: 2,
@@ -141,25 +131,12 @@ pub async fn a_broadcast_reaches_the_others_and_not_its_sender(lab: impl Lab) {
     let wanted_b = Counters {
         messages_out: 1,
         bytes_out: 6,
-        messages_in: 2,
-        bytes_in: 12,
+        messages_in: 1,
+        bytes_in: 5,
         peers: 2,
         ..Counters::default()
     };
     assert_eq!((a.counters(), b.counters()), (wanted_a, wanted_b));
-}
-
-pub async fn a_directed_message_reaches_one_peer(lab: impl Lab) {
-    let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
-    let mut c = lab.open(peer(3)).await;
-    meet(&mut [&mut a, &mut b, &mut c]).await;
-    a.send(peer(2), b"for b".to_vec()).unwrap();
-    assert_eq!(message(&mut b).await, (peer(1), b"for b".to_vec()));
-    a.send(peer(3), b"for c".to_vec()).unwrap();
-    assert_eq!(message(&mut c).await, (peer(1), b"for c".to_vec()));
-    a.broadcast(b"for all".to_vec(), None).unwrap();
-    assert_eq!(message(&mut b).await, (peer(1), b"for all".to_vec()));
-    assert_eq!(message(&mut c).await, (peer(1), b"for all".to_vec()));
 }
 
 pub async fn a_closed_peer_goes_down_and_comes_up_when_it_returns(lab: impl Lab) {
@@ -189,7 +166,7 @@ pub async fn a_closed_peer_goes_down_and_comes_up_when_it_returns(lab: impl Lab)
     let mut b = lab.open(peer(2)).await;
     until(&mut a, Received::PeerUp(peer(2))).await;
     until(&mut b, Received::PeerUp(peer(1))).await;
-    a.broadcast(b"again".to_vec(), None).unwrap();
+    a.send(peer(2), b"again".to_vec()).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), b"again".to_vec()));
 }
 
@@ -208,20 +185,15 @@ pub async fn a_message_of_full_length_arrives_whole_and_a_longer_one_is_refused(
     let refusal = Err(SendError::TooLong {
         length: MAX_MESSAGE + 1,
     });
-    for (n, durable) in [None, Some(id(1, 1))].into_iter().enumerate() {
-        a.broadcast(long.clone(), durable).unwrap();
-        assert!(
-            message(&mut b).await == (peer(1), long.clone()),
-            "broadcast {n} did not arrive whole"
-        );
-        assert_eq!(a.broadcast(too_long.clone(), durable), refusal);
-    }
+    a.send(peer(2), long.clone()).unwrap();
+    assert!(message(&mut b).await == (peer(1), long.clone()));
+    assert_eq!(a.send(peer(2), too_long.clone()), refusal);
     b.send(peer(1), long.clone()).unwrap();
     assert!(message(&mut a).await == (peer(2), long));
     assert_eq!(b.send(peer(1), too_long), refusal);
     assert_eq!(
         (a.counters().refused_too_long, b.counters().refused_too_long),
-        (2, 1)
+        (1, 1)
     );
     a.send(peer(2), Vec::new()).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), Vec::new()));
@@ -237,7 +209,7 @@ pub async fn a_flood_into_a_peer_that_does_not_receive_is_bounded_and_then_traff
     for n in 0..FLOOD {
         let mut bytes = n.to_be_bytes().to_vec();
         bytes.resize(1024, 0);
-        match a.broadcast(bytes, None) {
+        match a.send(peer(2), bytes) {
             Ok(()) => {}
             Err(SendError::Full) => refused += 1,
             Err(error) => panic!("{error}"),
@@ -281,10 +253,9 @@ pub async fn close_sends_or_counts_all_accepted_messages_and_does_not_hang(lab: 
     let (mut a, mut b) = (lab.open(peer(1)).await, lab.open(peer(2)).await);
     meet(&mut [&mut a, &mut b]).await;
     let mut refused = 0;
-    for n in 0..FLOOD {
+    for _ in 0..FLOOD {
         // Large, so that many are still queued at the close.
-        let durable = (n % 2 == 0).then_some(id(1, n));
-        refused += u64::from(a.broadcast(vec![0; 32 * 1024], durable).is_err());
+        refused += u64::from(a.send(peer(2), vec![0; 32 * 1024]).is_err());
     }
     let counters = timeout(GUARD, a.close()).await.expect("close hangs");
     assert_eq!(counters.refused_full, refused);
@@ -300,8 +271,7 @@ macro_rules! tests {
     ($lab:ident) => {
         crate::conformance::tests!($lab:
             three_peers_see_each_other_come_up
-            a_broadcast_reaches_the_others_and_not_its_sender
-            a_directed_message_reaches_one_peer
+            a_message_reaches_one_peer_and_is_counted
             a_closed_peer_goes_down_and_comes_up_when_it_returns
             a_dropped_peer_goes_down
             a_message_of_full_length_arrives_whole_and_a_longer_one_is_refused

@@ -1,4 +1,4 @@
-//! NATS JetStream with a real server on loopback: conformance, and the stream.
+//! NATS with a real server on loopback: conformance, restarts, malformed messages.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
@@ -7,17 +7,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use atomik_net::nats::{NatsEngine, NatsOptions};
-use atomik_net::{Engine, MAX_MESSAGE, MessageId, OpenError, PeerId, Received, SendError};
-use tempfile::TempDir;
+use atomik_net::{Engine, MAX_MESSAGE, OpenError, PeerId, Received, SendError, hex};
 
 use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, settle, until};
 
-/// A server for one test, on a free port, with a temporary store.
+/// A server for one test, on a free port.
 struct Server {
     program: PathBuf,
     port: u16,
-    jetstream: bool,
-    folder: TempDir,
     process: Option<Child>,
 }
 
@@ -50,8 +47,6 @@ impl Server {
         let mut server = Self {
             program,
             port,
-            jetstream: true,
-            folder: TempDir::new().unwrap(),
             process: None,
         };
         server.run();
@@ -61,9 +56,6 @@ impl Server {
     fn run(&mut self) {
         let mut command = Command::new(&self.program);
         command.args(["-a", "127.0.0.1", "-p", &self.port.to_string()]);
-        if self.jetstream {
-            command.arg("-js").arg("-sd").arg(self.folder.path());
-        }
         command.stdout(Stdio::null()).stderr(Stdio::null());
         self.process = Some(command.spawn().unwrap());
         let start = Instant::now();
@@ -83,40 +75,9 @@ impl Server {
         }
     }
 
-    /// Freezes the server with its connections open, and waits until all its threads have stopped.
-    fn freeze(&self) {
-        let pid = self.process.as_ref().unwrap().id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-STOP", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let runs = || {
-            std::fs::read_dir(format!("/proc/{pid}/task"))
-                .unwrap()
-                .any(|thread| {
-                    // The state is the first word after the name, which is in parentheses.
-                    let stat =
-                        std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
-                    !stat.rsplit_once(") ").unwrap().1.starts_with('T')
-                })
-        };
-        let start = Instant::now();
-        while runs() {
-            assert!(
-                start.elapsed() < Duration::from_secs(30),
-                "the server does not freeze"
-            );
-            sleep(Duration::from_millis(1));
-        }
-    }
-
     fn options(&self) -> NatsOptions {
         NatsOptions {
             servers: vec![format!("nats://127.0.0.1:{}", self.port)],
-            stream_max_bytes: 1 << 26,
             heartbeat_ms: 500,
             incoming_messages: INCOMING,
             ..NatsOptions::default()
@@ -146,96 +107,6 @@ async fn lab() -> Option<Server> {
 
 conformance::tests!(lab);
 
-fn id(n: u8, number: u64) -> Option<MessageId> {
-    Some(MessageId {
-        origin: peer(n),
-        number,
-    })
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_update_with_the_same_id_arrives_once_within_the_window_and_again_after_it() {
-    let Some(server) = lab().await else { return };
-    let options = NatsOptions {
-        duplicate_window_s: 2,
-        ..server.options()
-    };
-    let open = async |me| {
-        NatsEngine::open(&"k".parse().unwrap(), peer(me), &options)
-            .await
-            .unwrap()
-    };
-    let (mut a, mut b) = (open(1).await, open(2).await);
-    meet(&mut [&mut a, &mut b]).await;
-    for bytes in [b"1", b"1", b"1"] {
-        a.broadcast(bytes.to_vec(), id(1, 7)).unwrap();
-    }
-    a.broadcast(b"2".to_vec(), id(1, 8)).unwrap();
-    assert_eq!(message(&mut b).await, (peer(1), b"1".to_vec()));
-    assert_eq!(message(&mut b).await, (peer(1), b"2".to_vec()));
-    settle(&a, 4).await;
-    let counters = a.counters();
-    assert_eq!(
-        (
-            counters.messages_out,
-            counters.duplicates_out,
-            counters.failed_out
-        ),
-        (2, 2, 0)
-    );
-
-    // The server may take longer than its window to forget an id, so wait twice as long.
-    tokio::time::sleep(Duration::from_secs(4)).await;
-    a.broadcast(b"1".to_vec(), id(1, 7)).unwrap();
-    assert_eq!(message(&mut b).await, (peer(1), b"1".to_vec()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn updates_wait_in_the_stream_for_a_replica_that_was_away_and_for_one_that_is_new() {
-    let Some(server) = lab().await else { return };
-    let mut a = server.open(peer(1)).await;
-    let mut b = server.open(peer(2)).await;
-    meet(&mut [&mut a, &mut b]).await;
-    a.broadcast(b"seen".to_vec(), id(1, 0)).unwrap();
-    assert_eq!(message(&mut b).await, (peer(1), b"seen".to_vec()));
-    b.close().await;
-    for n in 1..=3 {
-        a.broadcast(vec![n], id(1, n.into())).unwrap();
-    }
-    a.broadcast(b"not kept".to_vec(), None).unwrap();
-    settle(&a, 5).await;
-    assert_eq!(a.close().await.failed_out, 0);
-
-    let (mut b, mut c) = (server.open(peer(2)).await, server.open(peer(3)).await);
-    for n in 1..=3 {
-        assert_eq!(message(&mut b).await, (peer(1), vec![n]));
-    }
-    assert_eq!(message(&mut c).await, (peer(1), b"seen".to_vec()));
-    for n in 1..=3 {
-        assert_eq!(message(&mut c).await, (peer(1), vec![n]));
-    }
-    assert_eq!((b.counters().messages_in, c.counters().messages_in), (3, 4));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_updates_waits_in_the_stream_for_a_replica_that_does_not_receive() {
-    const FLOOD: u64 = 1000;
-    let Some(server) = lab().await else { return };
-    let (mut a, mut b) = (server.open(peer(1)).await, server.open(peer(2)).await);
-    meet(&mut [&mut a, &mut b]).await;
-    for n in 0..FLOOD {
-        while a.broadcast(n.to_be_bytes().to_vec(), id(1, n)).is_err() {
-            tokio::task::yield_now().await;
-        }
-    }
-    settle(&a, FLOOD).await;
-    assert_eq!(a.counters().messages_out, FLOOD);
-    for n in 0..FLOOD {
-        assert_eq!(message(&mut b).await, (peer(1), n.to_be_bytes().to_vec()));
-    }
-    assert_eq!(b.counters().dropped(), 0);
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_engine_survives_a_server_restart_and_counts_refusals_meanwhile() {
     let Some(mut server) = lab().await else {
@@ -243,7 +114,7 @@ async fn the_engine_survives_a_server_restart_and_counts_refusals_meanwhile() {
     };
     let (mut a, mut b) = (server.open(peer(1)).await, server.open(peer(2)).await);
     meet(&mut [&mut a, &mut b]).await;
-    a.broadcast(b"before".to_vec(), id(1, 1)).unwrap();
+    a.send(peer(2), b"before".to_vec()).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), b"before".to_vec()));
     settle(&a, 1).await;
 
@@ -251,63 +122,18 @@ async fn the_engine_survives_a_server_restart_and_counts_refusals_meanwhile() {
     until(&mut a, Received::PeerDown(peer(2))).await;
     until(&mut b, Received::PeerDown(peer(1))).await;
     assert_eq!(
-        a.broadcast(b"away".to_vec(), id(1, 2)),
-        Err(SendError::Disconnected)
-    );
-    assert_eq!(
         a.send(peer(2), b"away".to_vec()),
         Err(SendError::Disconnected)
     );
-    assert_eq!(a.counters().refused_disconnected, 2);
+    assert_eq!(a.counters().refused_disconnected, 1);
 
     server.run();
     until(&mut a, Received::PeerUp(peer(2))).await;
     until(&mut b, Received::PeerUp(peer(1))).await;
-    a.broadcast(b"after".to_vec(), id(1, 3)).unwrap();
-    // A killed server may have lost an acknowledgement and redeliver.
-    while message(&mut b).await.1 != b"after" {}
+    a.send(peer(2), b"after".to_vec()).unwrap();
+    assert_eq!(message(&mut b).await, (peer(1), b"after".to_vec()));
     b.send(peer(1), b"answer".to_vec()).unwrap();
     assert_eq!(message(&mut a).await, (peer(2), b"answer".to_vec()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_returns_without_its_store_gets_a_new_stream() {
-    let Some(mut server) = lab().await else {
-        return;
-    };
-    let (mut a, mut b) = (server.open(peer(1)).await, server.open(peer(2)).await);
-    meet(&mut [&mut a, &mut b]).await;
-    server.kill();
-    server.folder = TempDir::new().unwrap();
-    until(&mut a, Received::PeerDown(peer(2))).await;
-    server.run();
-    until(&mut a, Received::PeerUp(peer(2))).await;
-    // Until the stream exists again, updates fail and are counted; the layer above repairs that.
-    let mut number = 0;
-    loop {
-        number += 1;
-        a.broadcast(b"anew".to_vec(), id(1, number)).unwrap();
-        settle(&a, number).await;
-        if a.counters().failed_out < number {
-            break;
-        }
-        assert!(number < 100, "no update was stored");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    assert_eq!(message(&mut b).await, (peer(1), b"anew".to_vec()));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn updates_that_a_stuck_server_never_acknowledged_are_counted_as_failed_at_close() {
-    let Some(server) = lab().await else { return };
-    let a = server.open(peer(1)).await;
-    server.freeze();
-    for n in 0..100 {
-        a.broadcast(vec![1], id(1, n)).unwrap();
-    }
-    let closed = tokio::time::timeout(Duration::from_secs(60), a.close()).await;
-    let counters = closed.expect("close hangs");
-    assert_eq!((counters.messages_out, counters.failed_out), (0, 100));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -323,20 +149,19 @@ async fn malformed_messages_are_dropped_and_counted() {
     let mut nobody = async_nats::HeaderMap::new();
     nobody.insert("Atomik-From", "nobody");
     let long = vec![0; MAX_MESSAGE + 1];
-    for subject in ["all", "update"].map(|name| format!("atomik.conformance.{name}")) {
-        stranger
-            .publish(subject.clone(), "no sender".into())
-            .await
-            .unwrap();
-        stranger
-            .publish_with_headers(subject.clone(), nobody.clone(), "x".into())
-            .await
-            .unwrap();
-        stranger
-            .publish_with_headers(subject, from.clone(), long.clone().into())
-            .await
-            .unwrap();
-    }
+    let subject = format!("atomik.conformance.to.{}", hex(&peer(1)));
+    stranger
+        .publish(subject.clone(), "no sender".into())
+        .await
+        .unwrap();
+    stranger
+        .publish_with_headers(subject.clone(), nobody.clone(), "x".into())
+        .await
+        .unwrap();
+    stranger
+        .publish_with_headers(subject, from, long.into())
+        .await
+        .unwrap();
     let alive = "atomik.conformance.alive";
     stranger.publish(alive, "alive".into()).await.unwrap();
     stranger
@@ -344,25 +169,10 @@ async fn malformed_messages_are_dropped_and_counted() {
         .await
         .unwrap();
     stranger.flush().await.unwrap();
-    counted(&a, 8).await;
-    for durable in [None, id(2, 1)] {
-        b.broadcast(b"good".to_vec(), durable).unwrap();
-        assert_eq!(message(&mut a).await, (peer(2), b"good".to_vec()));
-    }
-    assert_eq!((a.counters().messages_in, a.counters().peers), (2, 1));
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_without_jetstream_is_refused_with_the_next_step() {
-    let Some(mut server) = lab().await else {
-        return;
-    };
-    server.kill();
-    server.jetstream = false;
-    server.run();
-    let opened = NatsEngine::open(&"k".parse().unwrap(), peer(1), &server.options()).await;
-    let error = opened.err().unwrap().to_string();
-    assert!(error.contains("start the server with -js"), "{error}");
+    counted(&a, 5).await;
+    b.send(peer(1), b"good".to_vec()).unwrap();
+    assert_eq!(message(&mut a).await, (peer(2), b"good".to_vec()));
+    assert_eq!((a.counters().messages_in, a.counters().peers), (1, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -384,7 +194,7 @@ async fn a_missing_server_is_reported_with_the_next_step_and_without_the_passwor
     assert!(matches!(error, OpenError::Engine { .. }), "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("start one with `nats-server -js`") && text.contains(&port.to_string()),
+        text.contains("start one with `nats-server`") && text.contains(&port.to_string()),
         "{text}"
     );
     assert!(!text.contains("secret"), "{text}");
@@ -428,48 +238,6 @@ fn an_invalid_option_is_named_with_what_to_write_instead() {
                 ..good.clone()
             },
             "servers",
-        ),
-        (
-            NatsOptions {
-                stream_max_bytes: 5,
-                ..good.clone()
-            },
-            "stream_max_bytes",
-        ),
-        (
-            NatsOptions {
-                stream_max_age_s: 0,
-                ..good.clone()
-            },
-            "stream_max_age_s",
-        ),
-        (
-            NatsOptions {
-                stream_max_age_s: u64::MAX,
-                ..good.clone()
-            },
-            "stream_max_age_s",
-        ),
-        (
-            NatsOptions {
-                stream_max_age_s: 60,
-                ..good.clone()
-            },
-            "duplicate_window_s",
-        ),
-        (
-            NatsOptions {
-                stream_replicas: 6,
-                ..good.clone()
-            },
-            "stream_replicas",
-        ),
-        (
-            NatsOptions {
-                consumer_expiry_s: 1,
-                ..good.clone()
-            },
-            "consumer_expiry_s",
         ),
         (
             NatsOptions {

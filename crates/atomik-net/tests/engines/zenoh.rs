@@ -86,8 +86,8 @@ async fn keyspaces_on_the_same_peers_are_isolated() {
     let mut other_too = open("two", 4, &elsewhere).await;
     meet(&mut [&mut a, &mut b]).await;
     meet(&mut [&mut other, &mut other_too]).await;
-    a.broadcast(b"one".to_vec(), None).unwrap();
-    other.broadcast(b"two".to_vec(), None).unwrap();
+    a.send(peer(3), b"one".to_vec()).unwrap();
+    other.send(peer(4), b"two".to_vec()).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), b"one".to_vec()));
     assert_eq!(message(&mut other_too).await, (peer(2), b"two".to_vec()));
     assert_eq!(
@@ -105,7 +105,7 @@ async fn peers_that_met_through_a_third_keep_talking_after_it_leaves() {
     a.close().await;
     until(&mut b, Received::PeerDown(peer(1))).await;
     until(&mut c, Received::PeerDown(peer(1))).await;
-    b.broadcast(b"still".to_vec(), None).unwrap();
+    b.send(peer(3), b"still".to_vec()).unwrap();
     assert_eq!(message(&mut c).await, (peer(2), b"still".to_vec()));
     assert_eq!(c.counters().peers, 1);
 }
@@ -122,10 +122,10 @@ async fn a_peer_that_starts_before_the_one_it_connects_to_finds_it_later() {
     let mut b = ZenohEngine::open(&"conformance".parse().unwrap(), peer(2), &early)
         .await
         .unwrap();
-    b.broadcast(b"to nobody".to_vec(), None).unwrap();
+    b.send(peer(1), b"to nobody".to_vec()).unwrap();
     let mut a = lab.open(peer(1)).await;
     meet(&mut [&mut a, &mut b]).await;
-    b.broadcast(b"to a".to_vec(), None).unwrap();
+    b.send(peer(1), b"to a".to_vec()).unwrap();
     assert_eq!(message(&mut a).await, (peer(2), b"to a".to_vec()));
 }
 
@@ -147,7 +147,7 @@ async fn peers_find_each_other_by_multicast() {
     };
     let (mut a, mut b) = (open(1).await, open(2).await);
     meet(&mut [&mut a, &mut b]).await;
-    a.broadcast(b"found".to_vec(), None).unwrap();
+    a.send(peer(2), b"found".to_vec()).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), b"found".to_vec()));
 }
 
@@ -182,21 +182,21 @@ async fn malformed_messages_are_dropped_and_counted() {
         .await
         .unwrap();
     counted(&a, 1).await;
-    let all = "atomik/conformance/all";
-    stranger.put(all, "no sender").await.unwrap();
+    let to_a = format!("atomik/conformance/to/{}", hex(&peer(1)));
+    stranger.put(&to_a, "no sender").await.unwrap();
     stranger
-        .put(all, "a sender too short")
+        .put(&to_a, "a sender too short")
         .attachment("short")
         .await
         .unwrap();
     stranger
-        .put(all, vec![0; MAX_MESSAGE + 1])
+        .put(&to_a, vec![0; MAX_MESSAGE + 1])
         .attachment([7; 16])
         .await
         .unwrap();
-    stranger.delete(all).attachment([7; 16]).await.unwrap();
+    stranger.delete(&to_a).attachment([7; 16]).await.unwrap();
     counted(&a, 5).await;
-    b.broadcast(b"good".to_vec(), None).unwrap();
+    b.send(peer(1), b"good".to_vec()).unwrap();
     assert_eq!(message(&mut a).await, (peer(2), b"good".to_vec()));
     assert_eq!((a.counters().messages_in, a.counters().peers), (1, 1));
     stranger.close().await.unwrap();

@@ -16,6 +16,7 @@ use std::time::Duration;
 use atomik_net::channel::ChannelNetwork;
 use atomik_replica::{Config, Trust};
 use atomik_store::{FsyncPolicy, MemoryDisk};
+use ed25519_dalek::SigningKey;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
@@ -35,9 +36,10 @@ fn node() -> Node {
 
 /// A member of a keyspace, on a store in memory. Its origin depends on `n` alone.
 fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
-    let trust = Trust::Unsigned {
-        key: [n; 32],
-        allowed: (0..4).map(|n| [n; 32]).collect(),
+    let key = |n: u8| SigningKey::from_bytes(&[n; 32]);
+    let trust = Trust::Signed {
+        key: Box::new(key(n)),
+        allowed: (0..4).map(|n| key(n).verifying_key().to_bytes()).collect(),
     };
     let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
     let config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);

@@ -3,12 +3,13 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use atomik_net::PeerId;
-use atomik_net::channel::{ChannelNetwork, ChannelOptions, Faults};
+use atomik_net::channel::{ChannelNetwork, ChannelOptions, Faults, Recorded};
 use atomik_node::node::{Node, Parts, load};
 use atomik_node::replica::{Action, Config, Op, Trust, Value};
 use atomik_node::settings::Limits;
 use atomik_node::{AnyEngine, Change, Done, Handle, KeyOp, Link, NodeError, Refused};
 use atomik_store::{FsyncPolicy, MemoryDisk, Opened, Store, StoreError, Write};
+use ed25519_dalek::SigningKey;
 use tokio::time::{sleep, timeout};
 
 /// Timeout against hanging tests, far longer than anything takes.
@@ -91,9 +92,10 @@ impl Store for GatedStore {
 }
 
 fn config(n: u8) -> Config {
-    let trust = Trust::Unsigned {
-        key: [n; 32],
-        allowed: (0..4).map(|n| [n; 32]).collect(),
+    let key = |n: u8| SigningKey::from_bytes(&[n; 32]);
+    let trust = Trust::Signed {
+        key: Box::new(key(n)),
+        allowed: (0..4).map(|n| key(n).verifying_key().to_bytes()).collect(),
     };
     let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
     config.digest_cells = 80;
@@ -107,6 +109,7 @@ struct Lab {
     fsync: FsyncPolicy,
     limits: Limits,
     faults: Option<atomik_node::faults::Faults>,
+    sync_interval: Duration,
 }
 
 impl Lab {
@@ -118,6 +121,7 @@ impl Lab {
             fsync: FsyncPolicy::Always,
             limits: Limits::default(),
             faults: None,
+            sync_interval: Duration::from_millis(20),
         }
     }
 
@@ -138,7 +142,7 @@ impl Lab {
             fsync: self.fsync,
             link: Link::new(engine, self.faults),
             limits: self.limits,
-            sync_interval: Duration::from_millis(20),
+            sync_interval: self.sync_interval,
             names: Default::default(),
         };
         (Node::start(parts).unwrap(), peer)
@@ -424,6 +428,10 @@ async fn three_nodes_agree_after_loss_duplicates_reordering_and_a_partition() {
         .collect();
     let handles: Vec<_> = started.iter().map(|(node, _)| node.handle()).collect();
     let peers: Vec<_> = started.iter().map(|(_, peer)| *peer).collect();
+    for handle in &handles {
+        let met = async || handle.status().await.unwrap()["peers"] == 2;
+        until("met", met).await;
+    }
     let mut expected = std::collections::BTreeMap::<u64, u64>::new();
     for n in 0..600_u64 {
         if n == 200 {
@@ -452,6 +460,95 @@ async fn three_nodes_agree_after_loss_duplicates_reordering_and_a_partition() {
     }
     assert!(network.faults().lost > 0 && network.faults().cut > 0);
     for (node, _) in started {
+        node.stop().await.unwrap();
+    }
+}
+
+/// Two nodes that have met on a network where everything is recorded.
+async fn pair(network: &ChannelNetwork, labs: &[Lab; 2]) -> [(Node, PeerId); 2] {
+    let started = [0, 1].map(|n: usize| labs[n].start(Some(network)));
+    for (node, _) in &started {
+        let handle = node.handle();
+        let met = async || handle.status().await.unwrap()["peers"] == 1;
+        until("met", met).await;
+    }
+    started
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attacker_on_the_network_changes_nothing_and_draws_next_to_no_traffic() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    network.record();
+    let labs = [0, 1].map(|n| {
+        let mut lab = Lab::new(n);
+        // So that only changes and attacks make traffic.
+        lab.sync_interval = Duration::from_secs(3600);
+        lab
+    });
+    // A life of both nodes, and the beginning of the next one, which has forgotten what it saw.
+    for (node, _) in pair(&network, &labs).await {
+        let handle = node.handle();
+        for n in 0..100_u64 {
+            handle.change(accum(n.to_le_bytes(), n + 1)).await.unwrap();
+        }
+        node.stop().await.unwrap();
+    }
+    let nodes = pair(&network, &labs).await;
+    let [a, b] = [0, 1].map(|n: usize| nodes[n].0.handle());
+    a.change(accum("x", 1)).await.unwrap();
+    until("sent", async || state(&b, "x").await == 1).await;
+    until("the same", async || same_states(&[&a, &b]).await).await;
+
+    let recorded = network.recorded();
+    assert!(recorded.len() > 100, "{}", recorded.len());
+    let before = a.status().await.unwrap();
+    let mut injected = 0;
+    // The queues hold 1024 messages.
+    for (n, packet) in recorded.into_iter().rev().take(800).enumerate() {
+        let Recorded {
+            from,
+            to,
+            mut bytes,
+        } = packet;
+        injected += 2 * bytes.len();
+        network.inject(Recorded {
+            from,
+            to,
+            bytes: bytes.clone(),
+        });
+        // The tag of the other direction is one of few.
+        bytes[1] = bytes[1].wrapping_add(n as u8 % 3);
+        network.inject(Recorded {
+            from: to,
+            to: from,
+            bytes,
+        });
+    }
+    for ((_, at), (_, peer)) in [(&nodes[0], &nodes[1]), (&nodes[1], &nodes[0])] {
+        network.announce(*at, *peer, false);
+    }
+    // The queues keep the order, so these come after everything injected.
+    b.change(accum("y", 1)).await.unwrap();
+    until("sent", async || state(&a, "y").await == 1).await;
+    a.change(accum("y", 2)).await.unwrap();
+    until("sent", async || state(&b, "y").await == 3).await;
+
+    let drawn = network.recorded();
+    let kinds: Vec<u8> = drawn.iter().map(|packet| packet.bytes[0]).collect();
+    // Two genuine messages (8), at most one answer (2) to the first packet of an earlier life, and
+    // pings and pongs. No handshake began (1) or ended (3), no session ended (11).
+    let count = |kind| kinds.iter().filter(|found| **found == kind).count();
+    assert_eq!([1, 3, 8, 11].map(count), [0, 0, 2, 0], "{kinds:?}");
+    assert!(count(2) <= 1 && kinds.len() < 12, "{kinds:?}");
+    let length: usize = drawn.iter().map(|packet| packet.bytes.len()).sum();
+    assert!(length < injected / 20, "{injected} bytes drew {length}");
+    assert!(same_states(&[&a, &b]).await);
+    let after = a.status().await.unwrap();
+    assert_eq!(after["merged"], before["merged"].as_u64().unwrap() + 1);
+    for unchanged in ["peers", "refused", "overlaps", "events"] {
+        assert_eq!(after[unchanged], before[unchanged], "{unchanged}");
+    }
+    for (node, _) in nodes {
         node.stop().await.unwrap();
     }
 }

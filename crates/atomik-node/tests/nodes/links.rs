@@ -497,11 +497,8 @@ mod nats {
 
     use std::process::{Child, Stdio};
 
-    use tempfile::TempDir;
-
     struct Server {
         process: Child,
-        _store: TempDir,
     }
 
     impl Server {
@@ -523,29 +520,22 @@ mod nats {
                 );
                 return None;
             };
-            let store = TempDir::new().unwrap();
             let process = Command::new("ip")
                 .args([
                     "netns",
                     "exec",
                     &network.switch(),
                     program,
-                    "-js",
                     "-a",
                     "10.77.0.254",
                     "-p",
                     "4222",
-                    "-sd",
                 ])
-                .arg(store.path())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            Some(Self {
-                process,
-                _store: store,
-            })
+            Some(Self { process })
         }
     }
 
@@ -591,7 +581,7 @@ mod nats {
             sleep(Duration::from_millis(50));
         }
         assert!(
-            node.log().contains("start one with `nats-server -js`"),
+            node.log().contains("start one with `nats-server`"),
             "{}",
             node.log()
         );
