@@ -8,6 +8,7 @@
 
 mod device;
 mod mutate;
+mod proof;
 mod records;
 mod replica;
 mod roster;
@@ -22,6 +23,7 @@ pub use target::Target;
 /// All targets.
 pub const TARGETS: &[Target] = &[
     replica::MESSAGE,
+    proof::PROOF,
     session::SESSION,
     roster::ROSTER,
     records::RECORDS,

@@ -1,6 +1,7 @@
 //! The events of a replica: kept for the status, counted for the metrics, logged at a bounded rate.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use atomik_net::{PeerId, hex};
@@ -35,9 +36,13 @@ struct Gate {
 }
 
 impl Events {
-    /// Records a notice. Returns the event for the watchers.
-    pub(crate) fn record(&mut self, notice: &Notice, view: View) -> Json {
+    /// Records a notice, and the file with the proof that came with it. Returns the event for the
+    /// watchers.
+    pub(crate) fn record(&mut self, notice: &Notice, proof: Option<&Path>, view: View) -> Json {
         let (kind, mut event) = event(notice, view);
+        if let Some(file) = proof {
+            event["evidence"] = file.display().to_string().into();
+        }
         event["event"] = kind.into();
         event["time"] = now().into();
         *self.counts.entry(kind).or_default() += 1;
@@ -93,6 +98,7 @@ fn reason_name(reason: &Refusal) -> &'static str {
         Refusal::UnknownKey { .. } => "unknown_key",
         Refusal::Forged { .. } => "forged",
         Refusal::Equivocation { .. } => "equivocation",
+        Refusal::Forked { .. } => "forked",
         Refusal::Quarantined { .. } => "quarantined",
         Refusal::TooManyOrigins { .. } => "too_many_origins",
         _ => "other",
@@ -217,12 +223,8 @@ fn refusal_event(from: &PeerId, reason: &Refusal) -> Json {
         "reason": reason_name(reason),
         "text": format!("refused from peer {from}: {reason}"),
     });
-    if let Refusal::Equivocation { key, evidence, .. } = reason {
-        let digits = |bytes: &Vec<u8>| -> String {
-            bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
+    if let Refusal::Equivocation { key, .. } = reason {
         event["key"] = key_text(key).into();
-        event["evidence"] = evidence.iter().map(digits).collect();
     }
     event
 }
@@ -239,9 +241,9 @@ mod tests {
         for n in 0..250_u32 {
             let from = [n as u8; 16];
             let reason = Refusal::NotAMember;
-            events.record(&Notice::Refused { from, reason }, View::Raw);
+            events.record(&Notice::Refused { from, reason }, None, View::Raw);
         }
-        events.record(&Notice::Folded(OriginId([7; 16])), View::Raw);
+        events.record(&Notice::Folded(OriginId([7; 16])), None, View::Raw);
         assert_eq!(events.latest().len(), KEPT);
         assert_eq!(events.latest()[KEPT - 1]["event"], "folded");
         assert_eq!(events.refusals["not_a_member"], 250);

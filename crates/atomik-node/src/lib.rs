@@ -42,6 +42,7 @@
 //!     limits: Limits::default(),
 //!     sync_interval: Duration::from_secs(1),
 //!     names: Default::default(),
+//!     data: None,
 //! })?;
 //!
 //! let handle = node.handle();
@@ -113,6 +114,7 @@ mod metrics;
 pub mod node;
 pub mod options;
 mod peers;
+mod proofs;
 pub mod protocol;
 mod query;
 pub mod serve;

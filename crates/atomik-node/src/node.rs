@@ -1,6 +1,7 @@
 //! A node: a replica, its storage and its link to the peers, running together.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use atomik_replica::{Config, OpenError, PublicKey, Replica};
@@ -34,6 +35,8 @@ pub struct Parts {
     pub sync_interval: Duration,
     /// The members' names by public key.
     pub names: BTreeMap<PublicKey, String>,
+    /// The data folder, where proofs against members are written; `None` keeps none.
+    pub data: Option<PathBuf>,
 }
 
 /// Why a replica could not be loaded from its store.
@@ -80,6 +83,7 @@ impl Node {
             sessions,
             parts.sync_interval,
             parts.names,
+            parts.data,
         );
         let storage = Storage::start(parts.store, parts.fsync).map_err(|source| {
             let what = "cannot start the storage thread";

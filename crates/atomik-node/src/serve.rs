@@ -123,6 +123,7 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
         names: members
             .map(|member| (member.key, member.name.clone()))
             .collect(),
+        data: Some(settings.data.clone()),
     })?;
     let control = tokio::spawn(control::serve(
         control,

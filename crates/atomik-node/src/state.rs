@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use atomik_net::{PeerId, hex};
-use atomik_replica::{Notice, OriginId, Overlap, PublicKey, Replica};
+use atomik_replica::{Notice, OriginId, Overlap, PublicKey, Refusal, Replica};
 use atomik_session::Sessions;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
@@ -13,6 +14,7 @@ use crate::credential::public_key_text;
 use crate::events::{Events, now};
 use crate::link::Link;
 use crate::peers::{PeerState, Peers};
+use crate::proofs;
 use crate::text::key_text;
 use crate::watchers::Watchers;
 
@@ -43,6 +45,8 @@ pub(crate) struct NodeState {
     pub(crate) stopped: Option<OriginId>,
     /// The members' names by public key.
     names: BTreeMap<PublicKey, String>,
+    /// The data folder, where proofs are written.
+    data: Option<PathBuf>,
     watchers: Watchers,
     started: Instant,
 }
@@ -54,6 +58,7 @@ impl NodeState {
         sessions: Sessions,
         sync_interval: Duration,
         names: BTreeMap<PublicKey, String>,
+        data: Option<PathBuf>,
     ) -> Self {
         Self {
             replica,
@@ -74,6 +79,7 @@ impl NodeState {
             no_session: 0,
             stopped: None,
             names,
+            data,
             watchers: Watchers::default(),
             started: Instant::now(),
         }
@@ -233,14 +239,44 @@ impl NodeState {
             Notice::Overlap(Overlap { key, .. }) | Notice::SecondWriter { key, .. } => Some(key),
             Notice::Refused { .. }
             | Notice::MemoryLost { .. }
+            | Notice::KeyInUse { .. }
             | Notice::Folded(_)
             | Notice::BaseAdopted { .. }
             | Notice::BaseDiverged { .. } => None,
             _ => None,
         };
-        let line = self.events.record(&notice, self.replica.config().view);
+        let file = self.keep_proof(&notice);
+        let line = self
+            .events
+            .record(&notice, file.as_deref(), self.replica.config().view);
         // Events about no key go to all watchers.
         let wants = |prefix: &[u8]| key.is_none_or(|key| key.starts_with(prefix));
         self.watchers.send(&line, |watcher| wants(&watcher.prefix));
+    }
+    /// Writes the proof that came with a refusal to a file in the data folder.
+    fn keep_proof(&self, notice: &Notice) -> Option<PathBuf> {
+        let Notice::Refused {
+            reason:
+                Refusal::Equivocation {
+                    origin,
+                    proof: Some(proof),
+                    ..
+                },
+            ..
+        } = notice
+        else {
+            return None;
+        };
+        match proofs::write(self.data.as_ref()?, *origin, proof) {
+            Ok(file) => {
+                let file_name = file.display().to_string();
+                tracing::error!(%origin, file = file_name, "a member is dishonest or runs twice");
+                Some(file)
+            }
+            Err(error) => {
+                tracing::error!(%origin, %error, "cannot keep the proof against a member");
+                None
+            }
+        }
     }
 }

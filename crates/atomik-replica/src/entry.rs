@@ -105,6 +105,11 @@ impl Change {
         ))
     }
 
+    /// Whether two changes of one key by one origin are two contents of one version.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        self.version == other.version && self != other
+    }
+
     /// The version and accumulator of `origin` that this change's origin knew; version 0 if none.
     fn knew(&self, origin: OriginId) -> (u64, Option<&Value>) {
         self.seen

@@ -8,7 +8,7 @@
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, Tag};
 use crate::head::{Head, Link};
-use crate::origin::{Author, OriginId, Sealed, Trust};
+use crate::origin::{Author, OriginId, Sealed, Trust, verifies};
 use crate::secrets::Secrets;
 
 /// The maximum number of changes in a frame.
@@ -310,6 +310,12 @@ impl Evidence {
         trust
             .verify(&self.header.author.key, &statement, &self.seal)
             .then(|| self.header.head(&statement))
+    }
+
+    /// Whether there is a signature, and the author signed exactly these leaves at these indices.
+    pub(crate) fn is_signed(&self, secrets: &Secrets) -> bool {
+        self.statement(secrets)
+            .is_some_and(|statement| verifies(&self.header.author.key, &statement, &self.seal))
     }
 
     /// Whether the author signed exactly these leaves at these indices.

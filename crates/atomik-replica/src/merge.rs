@@ -3,6 +3,7 @@
 use core::cmp::Ordering;
 use std::collections::HashMap;
 
+use crate::config::Config;
 use crate::context::Context;
 use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, KeyedChanges, encode_excerpt};
@@ -10,8 +11,8 @@ use crate::keyspace::Keyspace;
 use crate::ledger::Ledger;
 use crate::notice::{Notice, Overlap, Refusal};
 use crate::origins::Origins;
+use crate::proof::Proof;
 use crate::publication::Publication;
-use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Published, UNPUBLISHED};
 
 /// An excerpt with news, from a known origin and with a valid signature.
@@ -141,8 +142,8 @@ impl Merger<'_> {
                 && !both
                 && self
                     .merge(place, (key, at), change, (held, index, tag), writes, cx)
-                    .unwrap_or_else(|version| {
-                        fault = Some((key.to_vec(), index, version));
+                    .unwrap_or_else(|found| {
+                        fault = Some((key, index, found));
                         false
                     });
             if !taken {
@@ -156,14 +157,14 @@ impl Merger<'_> {
                 origin: self.origins.id(place),
             }),
             None => Ok(()),
-            Some((key, index, version)) => {
-                let evidence = self.proof(place, &key, (evidence, index), cx.secrets);
+            Some((key, index, found)) => {
+                let proof = self.proof(place, (key, &found), (evidence, index), cx);
                 self.origins.quarantine(place);
                 Err(Refusal::Equivocation {
                     origin: self.origins.id(place),
                     key: key.into(),
-                    version,
-                    evidence,
+                    version: found.version,
+                    proof: proof.map(Box::new),
                 })
             }
         }
@@ -186,7 +187,7 @@ impl Merger<'_> {
     }
 
     /// Merges one change, given its slot if there is one, and its evidence, leaf and tag. Returns
-    /// whether it was newer, or `Err` with the version if it contradicts the known change.
+    /// whether it was newer, or `Err` with the change if it contradicts the known one.
     fn merge(
         &mut self,
         place: u32,
@@ -195,14 +196,14 @@ impl Merger<'_> {
         (held, leaf, tag): (u32, u16, Tag),
         writes: bool,
         cx: &mut Context<'_>,
-    ) -> Result<bool, u64> {
+    ) -> Result<bool, Change> {
         let table = &mut self.keyspace.table;
         let at = at.unwrap_or_else(|| table.slot_of(key));
         if let Some(known) = table.slot(at).change_of(place) {
             match change.version.cmp(&known.version) {
                 Ordering::Less => return Ok(false),
                 Ordering::Equal if change == *known => return Ok(false),
-                Ordering::Equal => return Err(change.version),
+                Ordering::Equal => return Err(change),
                 Ordering::Greater => {}
             }
         }
@@ -288,39 +289,53 @@ impl Merger<'_> {
         cx.counters.overlaps += 1;
     }
 
-    /// Both signed excerpts of a contradiction about a key: the one held here, and the one found.
+    /// The proof that an origin signed two contents: the change held here, and the one found.
+    /// `None` if this replica signs nothing, as in simulations, or no longer has what it held.
     fn proof(
         &self,
         place: u32,
-        key: &[u8],
-        found: (&Evidence, u16),
-        secrets: &Secrets,
-    ) -> [Vec<u8>; 2] {
+        (key, found): (&[u8], &Change),
+        (evidence, index): (&Evidence, u16),
+        cx: &Context<'_>,
+    ) -> Option<Proof> {
         let table = &self.keyspace.table;
-        let first = table.slots.get(key).and_then(|slot| {
-            let entry = &slot.entries[slot.position(place)?];
-            let evidence = table.archive.get(entry.evidence)?;
-            let (mut bytes, mut encoded) = (Vec::new(), Vec::new());
-            entry.change.encode(key, &mut encoded);
-            encode_excerpt(
-                &evidence.restrict(secrets, &[entry.leaf]),
-                [&encoded[..]].into_iter(),
-                &mut bytes,
-            );
-            Some(bytes)
-        });
-        let mut second = Vec::new();
-        found.0.restrict(secrets, &[found.1]).encode(&mut second);
-        [first.unwrap_or_default(), second]
+        let slot = table.slots.get(key)?;
+        let entry = &slot.entries[slot.position(place)?];
+        let encoded = |change: &Change| {
+            let mut bytes = Vec::new();
+            change.encode(key, &mut bytes);
+            bytes
+        };
+        let held = match entry.evidence {
+            OURS => {
+                let origin = self.origins.get(place);
+                let tag = cx.secrets.leaf(origin.id, &encoded(&entry.change));
+                // What has not been sent contradicts nothing.
+                if tag != entry.published.tag {
+                    return None;
+                }
+                let head = origin.chain.head();
+                let trust = &cx.config.trust;
+                Evidence::sign(cx.secrets, trust, origin.author, head, true, &[tag])
+            }
+            at => table.archive.get(at)?.restrict(cx.secrets, &[entry.leaf]),
+        };
+        let found_evidence = evidence.restrict(cx.secrets, &[index]);
+        let excerpts =
+            [(held, &entry.change), (found_evidence, found)].map(|(evidence, change)| {
+                let mut bytes = Vec::new();
+                encode_excerpt(&evidence, [&encoded(change)[..]].into_iter(), &mut bytes);
+                bytes
+            });
+        let Config {
+            keyspace, words, ..
+        } = cx.config;
+        let proof = Proof::of_two_contents(keyspace, *words, cx.secrets, excerpts);
+        proof.verify().is_ok().then_some(proof)
     }
 }
 
 /// Whether a received change is newer than the one held, or contradicts it.
 fn is_news(change: &Change, held: Option<&Change>) -> bool {
-    held.is_none_or(|held| change.version > held.version || contradict(change, held))
-}
-
-/// Whether two changes of one key by one origin are two contents of one version.
-fn contradict(change: &Change, held: &Change) -> bool {
-    change.version == held.version && change != held
+    held.is_none_or(|held| change.version > held.version || change.contradicts(held))
 }

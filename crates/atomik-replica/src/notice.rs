@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use crate::origin::{OriginId, PublicKey, hex};
 use crate::peers::PeerId;
+use crate::proof::Proof;
 use crate::roster::RosterError;
 use crate::value::Value;
 
@@ -190,9 +191,8 @@ pub enum Refusal {
         key: Box<[u8]>,
         /// The version.
         version: u64,
-        /// Both signed excerpts, the one held here first. The first is empty if this replica itself
-        /// made the change.
-        evidence: [Vec<u8>; 2],
+        /// Both signed contents, for anybody to check; `None` in a keyspace without signatures.
+        proof: Option<Box<Proof>>,
     },
     /// An origin signed two different frames with one number, as two running copies of a replica
     /// do.

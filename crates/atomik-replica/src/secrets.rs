@@ -12,6 +12,7 @@ use crate::origin::{OriginId, truncated};
 /// or signed in one keyspace is valid in another. Debug output does not show them.
 #[derive(Clone)]
 pub(crate) struct Secrets {
+    frames: FrameKey,
     leaf: [u8; 32],
     node: [u8; 32],
     frame: [u8; 32],
@@ -26,25 +27,50 @@ impl core::fmt::Debug for Secrets {
     }
 }
 
+/// A key derived from a keyspace's secret that may be made public: with the name and the number of
+/// words it yields the keys of leaves, nodes and statements.
+pub(crate) type FrameKey = [u8; 32];
+
+fn derive(purpose: &str, secret: &[u8; 32], keyspace: &str, words: usize) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key(purpose);
+    hasher
+        .update(secret)
+        .update(&(words as u64).to_le_bytes())
+        .update(keyspace.as_bytes());
+    *hasher.finalize().as_bytes()
+}
+
 impl Secrets {
     pub(crate) fn new(secret: &[u8; 32], keyspace: &str, words: usize) -> Self {
-        let derive = |purpose: &str| {
-            let mut hasher = blake3::Hasher::new_derive_key(purpose);
-            hasher
-                .update(secret)
-                .update(&(words as u64).to_le_bytes())
-                .update(keyspace.as_bytes());
-            *hasher.finalize().as_bytes()
-        };
+        let derive = |purpose: &str| derive(purpose, secret, keyspace, words);
         let place = derive("atomik 1 place");
+        Self {
+            message: derive("atomik 1 message"),
+            base: derive("atomik 1 base"),
+            place: core::array::from_fn(|i| place[i]),
+            ..Self::of_frames(derive("atomik 1 frames"), keyspace, words)
+        }
+    }
+
+    /// Enough to check signed excerpts, but neither to make messages nor to compute ids: for the
+    /// latter every key is zero.
+    pub(crate) fn of_frames(frames: FrameKey, keyspace: &str, words: usize) -> Self {
+        let derive = |purpose: &str| derive(purpose, &frames, keyspace, words);
         Self {
             leaf: derive("atomik 1 leaf"),
             node: derive("atomik 1 node"),
             frame: derive("atomik 1 frame"),
-            message: derive("atomik 1 message"),
-            base: derive("atomik 1 base"),
-            place: core::array::from_fn(|i| place[i]),
+            frames,
+            message: [0; 32],
+            base: [0; 32],
+            place: [0; 16],
         }
+    }
+
+    /// The key that a check of a signed excerpt needs. It lets one compute tags, as every member
+    /// can, and so look for contents whose digests collide.
+    pub(crate) fn frames(&self) -> FrameKey {
+        self.frames
     }
 
     /// The tag of an encoded change of an origin.

@@ -1,6 +1,8 @@
+use std::fs;
 use std::path::PathBuf;
 
 use atomik_node::credential::{make_key, make_secret, public_key_text};
+use atomik_node::replica::Proof;
 use atomik_terminal::Status;
 use clap::{Subcommand, ValueEnum, ValueHint};
 use serde_json::json;
@@ -98,6 +100,13 @@ pub(super) enum Command {
         /// Include a hash over all states, equal for equal states; takes time per key
         #[arg(long)]
         hash: bool,
+    },
+    /// Check a proof that a member broke the protocol, written by a node to evidence/ in its data
+    /// folder. Needs no node and no secret; exits with 1 if it proves nothing
+    Verify {
+        /// The file
+        #[arg(value_name = "EVIDENCE", value_hint = ValueHint::FilePath)]
+        file: PathBuf,
     },
     /// Print the reachable peers, and when each last agreed with this node
     Peers {
@@ -225,6 +234,7 @@ impl Command {
             Self::Status { node, hash } => {
                 node.ask(json!({"op": "status", "hash": hash}), answers::status)
             }
+            Self::Verify { file } => verify(file),
             Self::Peers { node } => node.ask(json!({"op": "peers"}), answers::peers),
             Self::Checkpoint(command) => command.run(),
             Self::Retire { node } => node.ask(json!({"op": "retire"}), |_| {
@@ -237,6 +247,22 @@ impl Command {
             }
         }
     }
+}
+
+fn verify(file: PathBuf) -> Result<Status, NodeFailure> {
+    let failed = |source| NodeFailure::Proof {
+        file: file.clone(),
+        source,
+    };
+    let bytes = fs::read(&file).map_err(|source| NodeFailure::Read {
+        file: file.clone(),
+        source,
+    })?;
+    let verdict = Proof::decode(&bytes)
+        .and_then(|proof| proof.verify())
+        .map_err(failed)?;
+    print_line(&verdict.to_string())?;
+    Ok(Status::Done)
 }
 
 impl CheckpointCommand {

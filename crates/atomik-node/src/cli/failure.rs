@@ -1,4 +1,5 @@
 use std::io;
+use std::path::PathBuf;
 
 use atomik_net::OpenError;
 use atomik_node::client::ClientError;
@@ -33,6 +34,13 @@ pub(crate) enum NodeFailure {
          copy of its file control.token with --token"
     )]
     NoToken,
+    #[error("{}: {source}; name a file that can be read", .file.display())]
+    Read { file: PathBuf, source: io::Error },
+    #[error("{}: {source}", .file.display())]
+    Proof {
+        file: PathBuf,
+        source: replica::ProofError,
+    },
     #[error("the node refused a request: see its answer above")]
     SomeRefused,
 }
@@ -41,6 +49,8 @@ impl Failure for NodeFailure {
     fn status(&self) -> Status {
         match self {
             Self::SomeRefused => Status::CheckFailed,
+            Self::Proof { source, .. } if source.proves_nothing() => Status::CheckFailed,
+            Self::Proof { .. } | Self::Read { .. } => Status::BadInput,
             Self::Config(_) | Self::Settings(_) | Self::Log { .. } | Self::NoToken => {
                 Status::BadInput
             }

@@ -56,6 +56,7 @@ fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
         limits: Limits::default(),
         sync_interval: Duration::from_millis(20),
         names: Default::default(),
+        data: None,
     })
     .unwrap()
 }

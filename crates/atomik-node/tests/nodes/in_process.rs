@@ -144,6 +144,7 @@ impl Lab {
             limits: self.limits,
             sync_interval: self.sync_interval,
             names: Default::default(),
+            data: None,
         };
         (Node::start(parts).unwrap(), peer)
     }

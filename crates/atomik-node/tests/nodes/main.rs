@@ -11,3 +11,4 @@ mod in_process;
 #[cfg(any(feature = "zenoh", feature = "nats"))]
 mod links;
 mod process;
+mod verify;

@@ -46,7 +46,7 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "merge.rs",
-                "change.version > held.version || contradict(change, held)",
+                "change.version > held.version || change.contradicts(held)",
                 "change != held",
             ),
         ],
@@ -66,7 +66,7 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "merge.rs",
-                "change.version > held.version || contradict(change, held)",
+                "change.version > held.version || change.contradicts(held)",
                 "change.version < held.version",
             ),
         ],

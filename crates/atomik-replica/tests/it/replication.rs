@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use atomik_algebra::DynRegisterFile;
 use atomik_replica::{
-    Action, Config, Effect, Event, LocalOp, Notice, Op, OpError, Outcome, PeerId, Refusal, Replica,
-    Trust, Value, View,
+    Action, Config, Effect, Event, LocalOp, Notice, Op, OpError, Outcome, PeerId, Proof, Refusal,
+    Replica, Trust, Value, View,
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
@@ -883,7 +883,7 @@ fn an_origin_that_signs_two_contents_as_one_version_is_found_out() {
                 reason:
                     Refusal::Equivocation {
                         version: 1,
-                        evidence,
+                        proof: Some(proof),
                         ..
                     },
                 ..
@@ -893,7 +893,8 @@ fn an_origin_that_signs_two_contents_as_one_version_is_found_out() {
     else {
         panic!("{:?}", cluster.notices);
     };
-    assert!(evidence.iter().all(|excerpt| !excerpt.is_empty()));
+    let verdict = Proof::decode(&proof.encode()).unwrap().verify().unwrap();
+    assert_eq!(verdict.origin, cluster.replicas[0].origin());
     assert_eq!(cluster.replicas[1].state(b"x"), 1.into());
     // It is not heard any more, not even after a restart.
     cluster.flush();
