@@ -85,8 +85,8 @@ pub const MUTANTS: &[Mutant] = &[
             ),
             (
                 "merge.rs",
-                "change.version == held.version && change != held",
-                "change.version == held.version",
+                "change.version > held.version || change.contradicts(held)",
+                "change.version >= held.version",
             ),
         ],
     ),
