@@ -553,3 +553,29 @@ async fn an_attacker_on_the_network_changes_nothing_and_draws_next_to_no_traffic
         node.stop().await.unwrap();
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_vanished_without_a_goodbye_meets_its_peer_again_when_it_returns() {
+    // Whoever has the lower address begins handshakes, so each of the two vanishes once.
+    for vanished in [0, 1] {
+        let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+        let labs = [0, 1].map(Lab::new);
+        let mut nodes = pair(&network, &labs).await.map(Some);
+        let (node, peer) = nodes[vanished].take().unwrap();
+        let (other, other_peer) = nodes[1 - vanished].take().unwrap();
+        network.cut(peer, other_peer);
+        node.stop().await.unwrap();
+        network.heal();
+        let handle = other.handle();
+        assert_eq!(handle.status().await.unwrap()["peers"], 1, "no goodbye");
+        let (node, again) = labs[vanished].start(Some(&network));
+        assert_eq!(again, peer);
+        handle.change(accum("x", 1)).await.unwrap();
+        let returned = node.handle();
+        until("sent", async || state(&returned, "x").await == 1).await;
+        returned.change(accum("y", 1)).await.unwrap();
+        until("sent", async || state(&handle, "y").await == 1).await;
+        node.stop().await.unwrap();
+        other.stop().await.unwrap();
+    }
+}
