@@ -289,6 +289,7 @@ impl Actor {
             Change::Checkpoint(name) => replica.step(Event::Checkpoint(name), effects),
             Change::DropCheckpoint(number) => replica.step(Event::DropCheckpoint(*number), effects),
             Change::Retire => replica.step(Event::Retire, effects),
+            Change::Roster(roster) => replica.step(Event::Roster(roster), effects),
         };
         match outcome {
             Ok(Outcome {

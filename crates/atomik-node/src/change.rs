@@ -23,6 +23,8 @@ pub enum Change {
     DropCheckpoint(u32),
     /// Retire the node for good.
     Retire,
+    /// Use this list of members, encoded and signed by the administrator.
+    Roster(Vec<u8>),
 }
 
 /// The result of a [`Change`]. How durable it is depends on the fsync policy.

@@ -108,6 +108,26 @@ pub fn make_secret(path: &Path) -> Result<(), CredentialError> {
     write(path, SECRET, &random()?)
 }
 
+/// The path of the key in a data folder.
+#[must_use]
+pub fn key_file(data: &Path) -> PathBuf {
+    data.join("node.key")
+}
+
+/// The path of the keyspace's secret in a data folder.
+#[must_use]
+pub fn secret_file(data: &Path) -> PathBuf {
+    data.join("keyspace.secret")
+}
+
+/// Writes a known secret to a new file.
+///
+/// # Errors
+/// If the file exists or cannot be written.
+pub fn write_secret(path: &Path, secret: &[u8; 32]) -> Result<(), CredentialError> {
+    write(path, SECRET, secret)
+}
+
 /// Reads a key file.
 ///
 /// # Errors

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use atomik_net::{PeerId, hex};
-use atomik_replica::{Notice, Overlap, Refusal, View};
+use atomik_replica::{Notice, Overlap, PublicKey, Refusal, View};
 use serde_json::{Value as Json, json};
 
 use crate::change::Refused;
-use crate::text::key_text;
+use crate::credential::public_key_text;
+use crate::text::{bytes_text, key_text};
 
 /// Number of events kept for the status.
 const KEPT: usize = 100;
@@ -76,7 +77,9 @@ impl Events {
         self.gates.insert(gate, opened);
         let text = event["text"].as_str().unwrap_or_default();
         match event["event"].as_str() {
-            Some("folded" | "base_adopted") => tracing::info!(event = gate, held_back, "{text}"),
+            Some("folded" | "base_adopted" | "roster") => {
+                tracing::info!(event = gate, held_back, "{text}")
+            }
             Some("stopped") => tracing::error!(event = gate, held_back, "{text}"),
             _ => tracing::warn!(event = gate, held_back, "{text}"),
         }
@@ -100,6 +103,7 @@ fn reason_name(reason: &Refusal) -> &'static str {
         Refusal::Equivocation { .. } => "equivocation",
         Refusal::Forked { .. } => "forked",
         Refusal::Quarantined { .. } => "quarantined",
+        Refusal::Roster(_) => "roster",
         Refusal::TooManyOrigins { .. } => "too_many_origins",
         _ => "other",
     }
@@ -154,6 +158,20 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
                 json!({"origin": origin.to_string(), "text": text}),
             )
         }
+        Notice::Roster {
+            number,
+            added,
+            removed,
+        } => roster_event(*number, added, removed),
+        Notice::TwoRosters { number, rosters } => {
+            let text = format!(
+                "the administrator signed two lists of members with number {number}: all members \
+                 use the same one; check it, and who has the administrator's key"
+            );
+            let rosters = rosters.each_ref().map(|roster| bytes_text(roster));
+            let event = json!({"number": number, "rosters": rosters, "text": text});
+            ("two_rosters", event)
+        }
         Notice::Folded(origin) => {
             let text = format!("origin {origin} has left and is now part of the base");
             (
@@ -183,6 +201,22 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
         Notice::InSync { .. } => ("in_sync", other_event(notice)),
         _ => ("other", other_event(notice)),
     }
+}
+
+fn roster_event(number: u64, added: &[PublicKey], removed: &[PublicKey]) -> (&'static str, Json) {
+    let texts = |keys: &[PublicKey]| -> Vec<String> { keys.iter().map(public_key_text).collect() };
+    let (added, removed) = (texts(added), texts(removed));
+    let list = |keys: &[String]| match keys {
+        [] => "none".to_owned(),
+        keys => keys.join(", "),
+    };
+    let text = format!(
+        "list of members {number} is in force: added {}, removed {}",
+        list(&added),
+        list(&removed)
+    );
+    let event = json!({"number": number, "added": added, "removed": removed, "text": text});
+    ("roster", event)
 }
 
 /// An event that shows a notice as it is.

@@ -95,6 +95,14 @@ impl Handle {
         self.query(|state| state.status(true)).await
     }
 
+    /// The members, as the answer of the request `members` shows them.
+    ///
+    /// # Errors
+    /// [`Refused::Stopping`].
+    pub async fn members(&self) -> Result<Json, Refused> {
+        self.query(|state| state.members_report()).await
+    }
+
     /// Runs `query` in the actor and returns its result.
     pub(crate) async fn query<R: Send + 'static>(
         &self,

@@ -117,6 +117,20 @@ impl Link {
         }
     }
 
+    /// The name of the engine, as in options; `None` for one that options cannot name.
+    pub(crate) fn engine(&self) -> Option<&'static str> {
+        match &self.state {
+            #[cfg(feature = "nats")]
+            State::Opening(_) => Some("nats"),
+            State::Open(AnyEngine::Alone) => Some("none"),
+            #[cfg(feature = "zenoh")]
+            State::Open(AnyEngine::Zenoh(_)) => Some("zenoh"),
+            #[cfg(feature = "nats")]
+            State::Open(AnyEngine::Nats(_)) => Some("nats"),
+            State::Open(AnyEngine::Channel(_)) | State::Closed => None,
+        }
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.state, State::Open(_))
     }

@@ -35,7 +35,32 @@ pub enum MemberError {
     },
 }
 
-fn hex_key<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
+/// The public key that signs rosters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Administrator(pub PublicKey);
+
+impl FromStr for Administrator {
+    type Err = MemberError;
+
+    fn from_str(text: &str) -> Result<Self, MemberError> {
+        let text = text.to_owned();
+        let key = parse_public_key(&text);
+        key.map(Self).ok_or(MemberError::Key { text })
+    }
+}
+
+impl TryFrom<String> for Administrator {
+    type Error = MemberError;
+
+    fn try_from(text: String) -> Result<Self, MemberError> {
+        text.parse()
+    }
+}
+
+pub(crate) fn hex_key<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<PublicKey, D::Error> {
     let text = String::deserialize(deserializer)?;
     let key = parse_public_key(&text);
     key.ok_or_else(|| serde::de::Error::custom(MemberError::Key { text }))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atomik_replica::{Config, OpenError, PublicKey, Replica};
+use atomik_replica::{Config, Event, OpError, OpenError, PublicKey, Replica, Roster, RosterError};
 use atomik_store::{FsyncPolicy, Store, StoreError};
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -61,6 +61,19 @@ pub fn load(mut config: Config, store: &dyn Store) -> Result<Replica, LoadError>
     let mut records = Vec::new();
     store.load(&mut |key, value| records.push((key.to_vec(), value.to_vec())))?;
     Ok(Replica::open(config, records)?)
+}
+
+/// Hands a signed roster to a replica that is not running yet. A stale one is ignored.
+///
+/// # Errors
+/// [`OpError`] if the replica does not accept it.
+pub fn hand_in(replica: &mut Replica, roster: &Roster) -> Result<(), OpError> {
+    // There are no peers yet, and the status shows the roster.
+    let mut effects = Vec::new();
+    match replica.step(Event::Roster(&roster.encode()), &mut effects) {
+        Ok(_) | Err(OpError::Roster(RosterError::Stale { .. })) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A running node. Dropping it stops it as well, but hides any error.

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::faults::Faults;
-use crate::member::Member;
+use crate::member::{Administrator, Member};
 
 /// The engine that connects the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
@@ -37,6 +37,30 @@ pub enum ViewName {
     Flags,
     /// One writer per key
     Cell,
+}
+
+impl EngineKind {
+    /// The name, as in options.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Zenoh => "zenoh",
+            Self::Nats => "nats",
+            Self::None => "none",
+        }
+    }
+}
+
+impl ViewName {
+    /// The name, as in options.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Flags => "flags",
+            Self::Cell => "cell",
+        }
+    }
 }
 
 impl From<ViewName> for View {
@@ -94,6 +118,14 @@ pub struct Options {
     /// config file: tables `[[member]]` with name and key
     #[arg(long, value_name = "NAME=KEY")]
     pub member: Vec<Member>,
+    /// The public key that signs the list of members, from `atomik-node keygen`; the same on all
+    /// members. With it, members can join and leave while the others run [default: they cannot]
+    #[arg(long, value_name = "KEY")]
+    pub administrator: Option<Administrator>,
+    /// File with a signed list of members, as `atomik-node join` writes it; used unless the node
+    /// knows a newer one
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub roster: Option<PathBuf>,
     /// Number of 64-bit words in a value, 1 to 16 [default: 1]
     #[arg(long, value_name = "WORDS")]
     pub words: Option<usize>,
@@ -204,7 +236,12 @@ impl Options {
             reason: error.to_string().trim_end().to_owned(),
         })?;
         let folder = path.parent().unwrap_or(Path::new(""));
-        let paths = [&mut options.data, &mut options.key, &mut options.secret];
+        let paths = [
+            &mut options.data,
+            &mut options.key,
+            &mut options.secret,
+            &mut options.roster,
+        ];
         for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
@@ -223,6 +260,8 @@ impl Options {
             key: self.key.or(file.key),
             secret: self.secret.or(file.secret),
             member: given(self.member, file.member),
+            administrator: self.administrator.or(file.administrator),
+            roster: self.roster.or(file.roster),
             words: self.words.or(file.words),
             view: self.view.or(file.view),
             fsync: self.fsync.or(file.fsync),

@@ -24,6 +24,8 @@
 //! | `{"op":"diff","first":N,"second":N,"key":K}` | `delta`: the xor of the two states |
 //! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: the `key` and `delta` of each key that changed since; `next` |
 //! | `{"op":"retire"}` | |
+//! | `{"op":"members"}` | `members`: the `name`, `key` and `since` of each, whether it is `this` node or `up`, and when it last agreed; `roster`: the list in hex digits; and what an invitation needs |
+//! | `{"op":"roster","roster":H}`, a newer list signed by the administrator, in hex digits | |
 //!
 //! The first line of a connection over TCP is `{"op":"hello","token":T}`, where `T` is the 64 hex
 //! digits in the file `control.token` of the node's data folder. It is answered with `"ok":true`.
@@ -46,7 +48,7 @@ use serde_json::{Value as Json, json};
 
 use crate::change::{Change, Done, KeyOp};
 use crate::credential::Token;
-use crate::text::{Number, TextError, key_text, parse_key};
+use crate::text::{Number, TextError, key_text, parse_bytes, parse_key};
 
 /// The longest line in bytes.
 pub const MAX_LINE: usize = 1 << 20;
@@ -142,6 +144,10 @@ pub enum Request {
         limit: usize,
     },
     Retire {},
+    Members {},
+    Roster {
+        roster: String,
+    },
     /// For tests: cuts off exactly these peers, and replaces the injected faults.
     Links {
         #[serde(default)]
@@ -201,6 +207,9 @@ pub enum RequestError {
     /// A key or value is invalid.
     #[error(transparent)]
     Text(#[from] TextError),
+    /// A roster is not in hex digits.
+    #[error("a roster is written in hex digits, as `members` shows it")]
+    Roster,
     /// A batch contains a request that is not an operation on a key.
     #[error("a batch can only contain put, load, accum, toggle, set, read, swap, delta and drain")]
     Batch,
@@ -233,6 +242,9 @@ impl Request {
             Self::Checkpoint { name } => Change::Checkpoint(name.clone()),
             Self::DropCheckpoint { checkpoint } => Change::DropCheckpoint(*checkpoint),
             Self::Retire {} => Change::Retire,
+            Self::Roster { roster } => {
+                Change::Roster(parse_bytes(roster).ok_or(RequestError::Roster)?)
+            }
             other => match other.key_op(words)? {
                 Some(op) => Change::Batch(vec![op]),
                 None => return Ok(None),
@@ -277,7 +289,7 @@ pub fn done(change: &Change, done: &Done) -> Json {
         }
         Change::Undo(_) => json!({"ok": true, "batch": done.number}),
         Change::Checkpoint(_) => json!({"ok": true, "checkpoint": done.number}),
-        Change::DropCheckpoint(_) | Change::Retire => json!({"ok": true}),
+        Change::DropCheckpoint(_) | Change::Retire | Change::Roster(_) => json!({"ok": true}),
     }
 }
 

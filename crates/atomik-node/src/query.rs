@@ -60,6 +60,7 @@ async fn try_answer(handle: &Handle, request: Request) -> Result<Json, QueryErro
             let peers = handle.query(|state| state.peers_report()).await?;
             Ok(json!({"ok": true, "peers": peers}))
         }
+        Request::Members {} => Ok(handle.query(|state| state.members_report()).await?),
         Request::Checkpoints {} => Ok(handle.query(|state| checkpoints(state)).await?),
         Request::Diff { first, second, key } => {
             let key = parse_key(&key)?;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atomik_net::PeerId;
-use atomik_replica::Replica;
+use atomik_replica::{OpError, Replica};
 use atomik_store::{FsyncPolicy, Opened, Options as StoreOptions, RedbStore, Store, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -22,7 +22,7 @@ use crate::http;
 use crate::link::Opening;
 use crate::link::{AnyEngine, Link};
 use crate::listener::{Listener, socket};
-use crate::node::{LoadError, Node, Parts, StartError, load};
+use crate::node::{LoadError, Node, Parts, StartError, hand_in, load};
 use crate::options::EngineKind;
 use crate::settings::Settings;
 
@@ -42,6 +42,9 @@ pub enum ServeError {
     /// The replica cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The replica does not accept the roster file.
+    #[error(transparent)]
+    Roster(#[from] OpError),
     /// The engine cannot be opened.
     #[error(transparent)]
     Engine(#[from] atomik_net::OpenError),
@@ -206,7 +209,10 @@ fn open_store(settings: &Settings, new_identity: bool) -> Result<(RedbStore, Rep
     for notice in store.notices() {
         tracing::warn!("{notice}");
     }
-    let replica = load(config, &store)?;
+    let mut replica = load(config, &store)?;
+    if let Some(roster) = &settings.roster {
+        hand_in(&mut replica, roster)?;
+    }
     log_opened(settings, store.opened(), store.kept_memory(), new_identity);
     Ok((store, replica))
 }

@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use atomik_net::{Keyspace, MAX_MESSAGE};
-use atomik_replica::{Config, PublicKey, Trust};
+use atomik_replica::{Config, PublicKey, Roster, Trust};
 use atomik_store::FsyncPolicy;
 use thiserror::Error;
 
-use crate::credential::{CredentialError, public_key_text, random, read_key, read_secret};
+use crate::credential::{
+    CredentialError, key_file, public_key_text, random, read_key, read_secret, secret_file,
+};
 use crate::faults::Faults;
+use crate::invitation::{InvitationError, read_roster};
 use crate::member::Member;
 use crate::options::{EngineKind, Options};
 
@@ -58,7 +61,8 @@ pub enum SettingsError {
     /// The node's own key is not in the list of members.
     #[error(
         "this node's own key {key} is not in the list of members: \
-         add it, on every member, as [[member]] with a name and key = \"{key}\""
+         add it, on every member, as [[member]] with a name and key = \"{key}\", \
+         or set `administrator` and have the key invited"
     )]
     NotAMember {
         /// The public key.
@@ -92,6 +96,14 @@ pub enum SettingsError {
     /// The key or the secret cannot be used.
     #[error(transparent)]
     Credential(#[from] CredentialError),
+    /// The roster file cannot be used.
+    #[error("{}: {reason}", .path.display())]
+    Roster {
+        /// The file.
+        path: PathBuf,
+        /// The reason, with what to do.
+        reason: InvitationError,
+    },
 }
 
 /// [`Options`] after all checks, with all defaults filled in.
@@ -113,8 +125,10 @@ pub struct Settings {
     pub http: Option<SocketAddr>,
     /// Address of control connections over TCP.
     pub control: Option<SocketAddr>,
-    /// The members.
+    /// The members on roster 0.
     pub members: Vec<Member>,
+    /// A signed roster, to be used unless the replica knows a newer one.
+    pub roster: Option<Roster>,
     /// Injected faults, for tests.
     pub faults: Option<Faults>,
     /// Options of zenoh.
@@ -186,6 +200,7 @@ impl Settings {
             "--control-remote",
         )?;
         let replica = replica(&keyspace, &data, &options)?;
+        let roster = options.roster.as_deref().map(roster).transpose()?;
         Ok(Self {
             keyspace,
             data,
@@ -201,6 +216,7 @@ impl Settings {
             #[cfg(feature = "nats")]
             nats: nats(engine, &options),
             members: options.member,
+            roster,
             replica,
         })
     }
@@ -287,6 +303,13 @@ fn limits(options: &Options) -> Result<Limits, SettingsError> {
     Ok(limits)
 }
 
+fn roster(path: &std::path::Path) -> Result<Roster, SettingsError> {
+    read_roster(path).map_err(|reason| SettingsError::Roster {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
 /// The configuration of the replica, with the node's credentials.
 fn replica(
     keyspace: &Keyspace,
@@ -302,23 +325,29 @@ fn replica(
     )?;
     let words = options.words.unwrap_or(1);
     in_range("words", words as u64, 1, atomik_replica::MAX_WORDS as u64)?;
-    let file = |given: &Option<PathBuf>, name| given.clone().unwrap_or_else(|| data.join(name));
-    let key = read_key(&file(&options.key, "node.key"))?;
-    let secret = read_secret(&file(&options.secret, "keyspace.secret"))?;
-    check_members(&options.member, &key.verifying_key().to_bytes())?;
+    let file = |given: &Option<PathBuf>, usual| given.clone().unwrap_or(usual);
+    let key = read_key(&file(&options.key, key_file(data)))?;
+    let secret = read_secret(&file(&options.secret, secret_file(data)))?;
+    check_members(&options.member, &key.verifying_key().to_bytes(), options)?;
     let trust = Trust::Signed {
         key: Box::new(key),
         allowed: options.member.iter().map(|member| member.key).collect(),
     };
     let mut config = Config::new(keyspace.as_str(), words, secret, trust, random()?);
+    config.administrator = options.administrator.map(|administrator| administrator.0);
     config.view = options.view.unwrap_or_default().into();
     config.undo_batches = options.undo_batches.unwrap_or(config.undo_batches);
     config.message_bytes = message_bytes;
     Ok(config)
 }
 
-/// Checks that all members have different keys, and that the node's `own` key is among them.
-fn check_members(members: &[Member], own: &PublicKey) -> Result<(), SettingsError> {
+/// Checks that all members have different keys, and that the node's `own` key is among them unless
+/// an administrator can add it.
+fn check_members(
+    members: &[Member],
+    own: &PublicKey,
+    options: &Options,
+) -> Result<(), SettingsError> {
     for (place, member) in members.iter().enumerate() {
         let mut earlier = members.iter().take(place);
         if let Some(first) = earlier.find(|other| other.key == member.key) {
@@ -328,7 +357,8 @@ fn check_members(members: &[Member], own: &PublicKey) -> Result<(), SettingsErro
             });
         }
     }
-    if !members.iter().any(|member| member.key == *own) {
+    let invited = options.administrator.is_some();
+    if !invited && !members.iter().any(|member| member.key == *own) {
         let key = public_key_text(own);
         return Err(SettingsError::NotAMember { key });
     }

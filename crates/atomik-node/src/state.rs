@@ -145,7 +145,7 @@ impl NodeState {
             };
             json!({
                 "origin": status.origin.to_string(),
-                "member": self.names.get(&status.author.key),
+                "member": self.member(&status.author.key),
                 "frame": frame,
                 "quarantined": status.quarantined,
                 "retiring": status.retiring,
@@ -175,9 +175,11 @@ impl NodeState {
         sum.iter().map(|word| format!("{word:016x}")).collect()
     }
 
-    /// The name of the member with this key.
-    pub(crate) fn member(&self, key: &PublicKey) -> Option<&String> {
-        self.names.get(key)
+    /// The name of the member with this key: that on the roster, or else that in the configuration.
+    pub(crate) fn member(&self, key: &PublicKey) -> Option<&str> {
+        let listed = self.replica.roster().get(key).map(|listed| &*listed.name);
+        let named = listed.filter(|name| !name.is_empty());
+        named.or_else(|| self.names.get(key).map(String::as_str))
     }
 
     pub(crate) fn peers_report(&self) -> Vec<Json> {
@@ -240,6 +242,8 @@ impl NodeState {
             Notice::Refused { .. }
             | Notice::MemoryLost { .. }
             | Notice::KeyInUse { .. }
+            | Notice::Roster { .. }
+            | Notice::TwoRosters { .. }
             | Notice::Folded(_)
             | Notice::BaseAdopted { .. }
             | Notice::BaseDiverged { .. } => None,

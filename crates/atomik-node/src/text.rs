@@ -133,6 +133,24 @@ pub fn parse_value(text: &str, words: usize) -> Result<Value, TextError> {
     Ok(Value::from_words(&all))
 }
 
+/// Bytes as hex digits.
+#[must_use]
+pub fn bytes_text(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Parses hex digits, two for each byte. Returns `None` for any other text.
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    let pairs = (0..text.len()).step_by(2);
+    pairs
+        .map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok())
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -64,7 +64,7 @@ fn origin(origin: &Json) -> String {
     )
 }
 
-fn lines(list: &Json, line: impl FnMut(&Json) -> String) -> String {
+pub(super) fn lines(list: &Json, line: impl FnMut(&Json) -> String) -> String {
     let all: Vec<String> = list.as_array().into_iter().flatten().map(line).collect();
     all.join("\n")
 }

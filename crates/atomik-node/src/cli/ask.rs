@@ -63,7 +63,12 @@ impl NodeArgs {
         Ok(Client::connect(address, patience)?)
     }
 
-    fn client(&self) -> Result<Client, NodeFailure> {
+    /// The node's data folder, if given.
+    pub(super) fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
+
+    pub(super) fn client(&self) -> Result<Client, NodeFailure> {
         self.connect(Some(Duration::from_secs(self.timeout)))
     }
 

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use atomik_node::credential::{make_key, make_secret, public_key_text};
+use atomik_node::options::EngineKind;
 use atomik_node::replica::Proof;
 use atomik_terminal::Status;
 use clap::{Subcommand, ValueEnum, ValueHint};
@@ -10,6 +11,7 @@ use serde_json::json;
 use super::answers;
 use super::ask::{NodeArgs, print_line};
 use super::failure::NodeFailure;
+use super::members::{self, InviteArgs, Signer};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -112,6 +114,52 @@ pub(super) enum Command {
     Peers {
         #[command(flatten)]
         node: NodeArgs,
+    },
+    /// Print the members, and which of them are reachable and agree with this node
+    Members {
+        #[command(flatten)]
+        node: NodeArgs,
+    },
+    /// Add a member, and write the invitation with which it joins
+    Invite {
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        signer: Signer,
+        #[command(flatten)]
+        invite: InviteArgs,
+    },
+    /// Set up a data folder from an invitation; it must have the invited key in DIR/node.key
+    Join {
+        /// The invitation
+        #[arg(value_hint = ValueHint::FilePath)]
+        invitation: PathBuf,
+        /// The data folder
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        data: PathBuf,
+        /// The engine that connects the members [default: that of the member that invites]
+        #[arg(long, value_name = "ENGINE")]
+        engine: Option<EngineKind>,
+    },
+    /// Remove a member: the others accept no more changes from it
+    Remove {
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        signer: Signer,
+        /// The name or public key of the member
+        member: String,
+    },
+    /// Replace a member's key
+    Rotate {
+        #[command(flatten)]
+        node: NodeArgs,
+        #[command(flatten)]
+        signer: Signer,
+        /// The name or public key of the member
+        old: String,
+        /// The new public key, from `atomik-node keygen`
+        new: String,
     },
     /// Create checkpoints, and compare with them
     #[command(subcommand)]
@@ -236,6 +284,28 @@ impl Command {
             }
             Self::Verify { file } => verify(file),
             Self::Peers { node } => node.ask(json!({"op": "peers"}), answers::peers),
+            Self::Members { node } => members::list(&node),
+            Self::Invite {
+                node,
+                signer,
+                invite,
+            } => members::invite(&node, &signer, invite),
+            Self::Join {
+                invitation,
+                data,
+                engine,
+            } => members::join(&invitation, &data, engine),
+            Self::Remove {
+                node,
+                signer,
+                member,
+            } => members::remove(&node, &signer, &member),
+            Self::Rotate {
+                node,
+                signer,
+                old,
+                new,
+            } => members::rotate(&node, &signer, &old, &new),
             Self::Checkpoint(command) => command.run(),
             Self::Retire { node } => node.ask(json!({"op": "retire"}), |_| {
                 "retired: keep the node running until a peer logs that it was folded".to_owned()

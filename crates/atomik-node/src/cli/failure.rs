@@ -12,6 +12,8 @@ use atomik_node::settings::SettingsError;
 use atomik_terminal::{Failure, OutputError, Status};
 use thiserror::Error;
 
+use super::members_error::MembersError;
+
 /// Why a command failed.
 #[derive(Debug, Error)]
 pub(crate) enum NodeFailure {
@@ -41,6 +43,8 @@ pub(crate) enum NodeFailure {
         file: PathBuf,
         source: replica::ProofError,
     },
+    #[error(transparent)]
+    Members(#[from] MembersError),
     #[error("the node refused a request: see its answer above")]
     SomeRefused,
 }
@@ -60,6 +64,7 @@ impl Failure for NodeFailure {
                 Status::Broken
             }
             Self::Credential(_) => Status::BadInput,
+            Self::Members(error) => error.status(),
             Self::Serve(error) => serve_status(error),
             Self::Output(error) => error.status(),
         }
@@ -80,6 +85,7 @@ fn serve_status(error: &ServeError) -> Status {
         ServeError::Load(LoadError::Replica(
             ReplicaError::Config(_) | ReplicaError::Keyspace { .. },
         ))
+        | ServeError::Roster(_)
         | ServeError::Engine(OpenError::Option { .. }) => Status::BadInput,
         _ => Status::Broken,
     }

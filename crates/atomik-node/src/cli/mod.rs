@@ -2,6 +2,8 @@ mod answers;
 mod ask;
 mod commands;
 mod failure;
+mod members;
+mod members_error;
 mod run;
 
 use atomik_terminal::Status;

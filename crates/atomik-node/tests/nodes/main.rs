@@ -10,5 +10,6 @@ mod alone;
 mod in_process;
 #[cfg(any(feature = "zenoh", feature = "nats"))]
 mod links;
+mod members;
 mod process;
 mod verify;

@@ -86,18 +86,25 @@ impl Members {
 
     /// Starts node `n` and waits until it answers.
     pub fn start(&self, n: usize, by: &[&str], args: &[&str]) -> Running {
-        let log = File::options()
-            .append(true)
-            .create(true)
-            .open(self.folder.path().join(format!("n{n}.log")))
-            .unwrap();
-        let mut command = self.command(n, by, args);
-        command.stdout(Stdio::null()).stderr(log);
+        self.run(&format!("n{n}"), self.command(n, by, args), self.data(n))
+    }
+
+    /// Starts a node as its config file says, and waits until it answers.
+    pub fn start_with_config(&self, data: &Path, config: &Path) -> Running {
+        let mut command = Command::new(PROGRAM);
+        command.arg("--config").arg(config).stdin(Stdio::null());
+        self.run("configured", command, data.to_owned())
+    }
+
+    fn run(&self, name: &str, mut command: Command, data: PathBuf) -> Running {
+        let path = self.folder.path().join(format!("{name}.log"));
+        let log = File::options().append(true).create(true).open(&path);
+        command.stdout(Stdio::null()).stderr(log.unwrap());
         let process = command.spawn().unwrap();
         let mut running = Running {
             process: Some(process),
-            data: self.data(n),
-            log: self.folder.path().join(format!("n{n}.log")),
+            data,
+            log: path,
         };
         let start = Instant::now();
         while running.try_ask(&json!({"op": "status"})).is_err() {

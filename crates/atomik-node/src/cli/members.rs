@@ -1,0 +1,286 @@
+//! The commands that list and change the members. The administrator's key stays in this process:
+//! the node receives only the signed list.
+
+use std::path::{Path, PathBuf};
+
+use atomik_node::client::Client;
+use atomik_node::credential::{
+    parse_public_key, public_key_text, read_key, read_secret, secret_file,
+};
+use atomik_node::invitation::{Invitation, InvitationError, write_new};
+use atomik_node::member::{Administrator, Member};
+use atomik_node::options::{EngineKind, ViewName};
+use atomik_node::replica::{PublicKey, Roster};
+use atomik_node::text::{bytes_text, parse_bytes};
+use atomik_terminal::Status;
+use clap::{Args, ValueEnum as _, ValueHint};
+use serde_json::{Value as Json, json};
+
+use super::answers::{lines, text};
+use super::ask::{NodeArgs, print_line};
+use super::failure::NodeFailure;
+use super::members_error::MembersError;
+
+/// The administrator's key.
+#[derive(Args, Debug)]
+pub(super) struct Signer {
+    /// File with the administrator's key; it is read here and not sent to the node
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    sign_with: PathBuf,
+}
+
+/// What goes into an invitation.
+#[derive(Args, Debug)]
+pub(super) struct InviteArgs {
+    /// Name and public key of the new member
+    #[arg(value_name = "NAME=KEY")]
+    member: Member,
+    /// Endpoint at which the new member reaches another or a server; can be repeated
+    #[arg(long, value_name = "ENDPOINT")]
+    connect: Vec<String>,
+    /// The file to create [default: printed]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    out: Option<PathBuf>,
+    /// Include the keyspace's secret, which otherwise is copied separately: the file must be kept
+    /// secret as well
+    #[arg(long)]
+    with_secret: bool,
+    /// File with the secret for --with-secret [default: DIR/keyspace.secret]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "with_secret")]
+    secret: Option<PathBuf>,
+}
+
+/// The members as a node knows them.
+struct Members {
+    client: Client,
+    answer: Json,
+    roster: Roster,
+    keyspace: String,
+    words: usize,
+}
+
+impl Members {
+    fn ask(node: &NodeArgs) -> Result<Self, NodeFailure> {
+        let mut client = node.client()?;
+        let answer = client.ask(&json!({"op": "members"}))?;
+        let lacks = |what| MembersError::Answer { what };
+        let bytes = answer["roster"].as_str().and_then(parse_bytes);
+        let roster = Roster::decode(&bytes.ok_or(lacks("roster"))?).map_err(MembersError::from)?;
+        let keyspace = answer["keyspace"].as_str().ok_or(lacks("keyspace"))?;
+        let words = answer["words"].as_u64().ok_or(lacks("words"))?;
+        Ok(Self {
+            keyspace: keyspace.to_owned(),
+            words: usize::try_from(words).map_err(|_| lacks("words"))?,
+            client,
+            answer,
+            roster,
+        })
+    }
+
+    /// The current roster with names from the configuration where it has none.
+    fn named(&self) -> Result<Roster, MembersError> {
+        let mut roster = self.roster.clone();
+        for member in self.answer["members"].as_array().into_iter().flatten() {
+            let (key, name) = (member_key(&member["key"]), member["name"].as_str());
+            let (Some(key), Some(name)) = (key, name) else {
+                continue;
+            };
+            if roster
+                .get(&key)
+                .is_some_and(|listed| listed.name.is_empty())
+            {
+                roster = roster.rename(&key, name)?;
+            }
+        }
+        Ok(roster)
+    }
+
+    /// The key of the member with this name or key.
+    fn find(&self, text: &str) -> Result<PublicKey, MembersError> {
+        let roster = self.named()?;
+        let key = parse_public_key(text);
+        let mut members = roster.members().iter();
+        let found = members.find(|listed| Some(listed.key) == key || listed.name == text);
+        found
+            .map(|listed| listed.key)
+            .ok_or(MembersError::NoMember {
+                text: text.to_owned(),
+            })
+    }
+
+    fn administrator(&self) -> Result<PublicKey, MembersError> {
+        member_key(&self.answer["administrator"]).ok_or(MembersError::NoAdministrator)
+    }
+
+    /// Signs a roster and hands it to the node.
+    fn sign(&mut self, next: Roster, signer: &Signer) -> Result<Roster, NodeFailure> {
+        let administrator = self.administrator()?;
+        let key = read_key(&signer.sign_with)?;
+        let own = key.verifying_key().to_bytes();
+        if own != administrator {
+            return Err(MembersError::OtherAdministrator {
+                path: signer.sign_with.clone(),
+                own: public_key_text(&own),
+                administrator: public_key_text(&administrator),
+            }
+            .into());
+        }
+        let signed = next.sign(&self.keyspace, self.words, &key);
+        let roster = bytes_text(&signed.encode());
+        self.client
+            .ask(&json!({"op": "roster", "roster": roster}))?;
+        Ok(signed)
+    }
+
+    fn invitation(&self, key: PublicKey, roster: &Roster) -> Result<Invitation, MembersError> {
+        let lacks = |what| MembersError::Answer { what };
+        let named = |what: &'static str| self.answer[what].as_str().ok_or(lacks(what));
+        let founders = self.answer["founders"].as_array().into_iter().flatten();
+        let founders = founders.map(|founder| {
+            let key = member_key(&founder["key"]).ok_or(lacks("founders"))?;
+            let name = founder["name"].as_str().map(str::to_owned);
+            let name = name.unwrap_or_else(|| public_key_text(&key));
+            Ok(Member { name, key })
+        });
+        let engine = self.answer["engine"].as_str();
+        Ok(Invitation {
+            key,
+            keyspace: self.keyspace.parse().map_err(|_| lacks("keyspace"))?,
+            words: self.words,
+            view: ViewName::from_str(named("view")?, true).map_err(|_| lacks("view"))?,
+            administrator: Administrator(self.administrator()?),
+            engine: engine.and_then(|engine| EngineKind::from_str(engine, true).ok()),
+            connect: Vec::new(),
+            roster: bytes_text(&roster.encode()),
+            secret: None,
+            founders: founders.collect::<Result<_, MembersError>>()?,
+        })
+    }
+}
+
+fn member_key(text: &Json) -> Option<PublicKey> {
+    text.as_str().and_then(parse_public_key)
+}
+
+/// Prints the members.
+pub(super) fn list(node: &NodeArgs) -> Result<Status, NodeFailure> {
+    node.ask(json!({"op": "members"}), |answer| {
+        let members = lines(&answer["members"], |member| {
+            let state = match (&member["this"], &member["up"], &member["in_sync"]) {
+                (Json::Bool(true), ..) => "this node",
+                (_, Json::Bool(true), Json::Bool(true)) => "in sync",
+                (_, Json::Bool(true), _) => "up",
+                _ => "not seen",
+            };
+            let name = member["name"].as_str().unwrap_or("?");
+            let (key, since) = (text(&member["key"]), &member["since"]);
+            format!("{name:16} {key}  since {since}  {state}")
+        });
+        format!("list {}\n{members}", answer["number"])
+    })
+}
+
+/// Adds a member, and writes the invitation with which it joins.
+pub(super) fn invite(
+    node: &NodeArgs,
+    signer: &Signer,
+    invite: InviteArgs,
+) -> Result<Status, NodeFailure> {
+    if invite.with_secret && invite.out.is_none() {
+        return Err(MembersError::SecretPrinted.into());
+    }
+    let secret = match (invite.with_secret, invite.secret, node.data()) {
+        (false, ..) => None,
+        (true, Some(file), _) => Some(read_secret(&file)?),
+        (true, None, data) => Some(read_secret(&secret_file(data.unwrap_or(Path::new(""))))?),
+    };
+    if let Some(path) = invite.out.as_ref().filter(|path| path.exists()) {
+        let path = path.clone();
+        return Err(MembersError::from(InvitationError::Exists { path }).into());
+    }
+    let mut members = Members::ask(node)?;
+    let Member { name, key } = invite.member;
+    let listed = members.roster.get(&key).map(|listed| &*listed.name);
+    let roster = if members.roster.number() > 0 && listed == Some(&*name) {
+        // Invited already: the same roster makes another copy of the invitation.
+        members.roster.clone()
+    } else {
+        let next = members
+            .named()?
+            .add(key, &name)
+            .map_err(MembersError::from)?;
+        members.sign(next, signer)?
+    };
+    let mut invitation = members.invitation(key, &roster)?;
+    invitation.connect = invite.connect;
+    invitation.secret = secret.map(|secret| public_key_text(&secret));
+    match &invite.out {
+        None => print_line(&invitation.text())?,
+        Some(path) => {
+            write_new(path, &invitation.text()).map_err(MembersError::from)?;
+            print_line(&format!(
+                "{name} is on list {}: copy {} to it, and run `atomik-node join` there",
+                roster.number(),
+                path.display()
+            ))?;
+        }
+    }
+    Ok(Status::Done)
+}
+
+/// Removes a member.
+pub(super) fn remove(
+    node: &NodeArgs,
+    signer: &Signer,
+    member: &str,
+) -> Result<Status, NodeFailure> {
+    let mut members = Members::ask(node)?;
+    let key = members.find(member)?;
+    let next = members.named()?.remove(&key).map_err(MembersError::from)?;
+    let next = members.sign(next, signer)?;
+    print_line(&format!("{member} is not on list {}", next.number()))?;
+    Ok(Status::Done)
+}
+
+/// Replaces a member's key.
+pub(super) fn rotate(
+    node: &NodeArgs,
+    signer: &Signer,
+    old: &str,
+    new: &str,
+) -> Result<Status, NodeFailure> {
+    let new = parse_public_key(new).ok_or(MembersError::Key {
+        text: new.to_owned(),
+    })?;
+    let mut members = Members::ask(node)?;
+    let key = members.find(old)?;
+    let next = members
+        .named()?
+        .rotate(&key, new)
+        .map_err(MembersError::from)?;
+    let next = members.sign(next, signer)?;
+    print_line(&format!("{old} has a new key on list {}", next.number()))?;
+    Ok(Status::Done)
+}
+
+/// Sets up a data folder as an invitation says.
+pub(super) fn join(
+    invitation: &Path,
+    data: &Path,
+    engine: Option<EngineKind>,
+) -> Result<Status, NodeFailure> {
+    let invitation = Invitation::read(invitation).map_err(MembersError::from)?;
+    let config = invitation
+        .accept(data, engine)
+        .map_err(MembersError::from)?;
+    let secret = secret_file(data);
+    let mut next = format!("start it with `atomik-node --config {}`", config.display());
+    if !secret.exists() {
+        next = format!(
+            "copy the keyspace's secret to {}, then {next}",
+            secret.display()
+        );
+    }
+    print_line(&next)?;
+    Ok(Status::Done)
+}

@@ -1,0 +1,52 @@
+use std::path::PathBuf;
+
+use atomik_node::credential::CredentialError;
+use atomik_node::invitation::InvitationError;
+use atomik_node::replica::RosterError;
+use atomik_terminal::Status;
+use thiserror::Error;
+
+/// Why the members cannot be changed.
+#[derive(Debug, Error)]
+pub(crate) enum MembersError {
+    #[error(transparent)]
+    Roster(#[from] RosterError),
+    #[error(transparent)]
+    Invitation(#[from] InvitationError),
+    #[error(
+        "this node has no administrator: set `administrator` to the public key of a key that is \
+         kept offline, in the configuration of every member, and restart them"
+    )]
+    NoAdministrator,
+    #[error(
+        "{} has key {own}, but the administrator of this keyspace is {administrator}: name the \
+         administrator's key file with --sign-with",
+        .path.display()
+    )]
+    OtherAdministrator {
+        path: PathBuf,
+        own: String,
+        administrator: String,
+    },
+    #[error("no member has the name or key {text}: `atomik-node members` lists them")]
+    NoMember { text: String },
+    #[error("{text:?} is not a public key: write the 64 hex digits that `keygen` prints")]
+    Key { text: String },
+    #[error("--with-secret needs --out, because the secret is not printed")]
+    SecretPrinted,
+    #[error("the answer of the node lacks {what}: update the older of node and command")]
+    Answer { what: &'static str },
+}
+
+impl MembersError {
+    pub(super) fn status(&self) -> Status {
+        match self {
+            Self::Invitation(
+                InvitationError::Io { .. }
+                | InvitationError::Credential(CredentialError::Io { .. }),
+            )
+            | Self::Answer { .. } => Status::Broken,
+            _ => Status::BadInput,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! The report about the members.
+
+use std::collections::BTreeMap;
+
+use atomik_replica::PublicKey;
+use serde_json::{Value as Json, json};
+
+use crate::credential::public_key_text;
+use crate::peers::PeerState;
+use crate::state::NodeState;
+use crate::text::bytes_text;
+
+impl NodeState {
+    /// The list of members, with what the administrator's tools need to make the next list and an
+    /// invitation.
+    pub(crate) fn members_report(&self) -> Json {
+        let (config, roster) = (self.replica.config(), self.replica.roster());
+        let own = config.trust.key();
+        let up: BTreeMap<PublicKey, &PeerState> = self
+            .peers
+            .list
+            .values()
+            .map(|state| (state.key, state))
+            .collect();
+        let member = |key: &PublicKey, since: u64| {
+            let peer = up.get(key);
+            let agreed = peer.and_then(|peer| peer.in_sync);
+            json!({
+                "name": self.member(key),
+                "key": public_key_text(key),
+                "since": since,
+                "this": *key == own,
+                "up": peer.is_some(),
+                "in_sync": peer.is_some_and(|peer| self.peers.is_in_sync(peer)),
+                "in_sync_s": agreed.map(|at| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0),
+            })
+        };
+        let members = roster.members().iter();
+        let members: Vec<Json> = members
+            .map(|listed| member(&listed.key, listed.since))
+            .collect();
+        let founders = config.trust.allowed().iter();
+        let founders: Vec<Json> = founders
+            .map(|key| json!({"name": self.member(key), "key": public_key_text(key)}))
+            .collect();
+        json!({
+            "ok": true,
+            "number": roster.number(),
+            "members": members,
+            "roster": bytes_text(&roster.encode()),
+            "administrator": config.administrator.map(|key| public_key_text(&key)),
+            "keyspace": config.keyspace,
+            "words": config.words,
+            "view": format!("{:?}", config.view).to_lowercase(),
+            "engine": self.link.engine(),
+            "founders": founders,
+        })
+    }
+}

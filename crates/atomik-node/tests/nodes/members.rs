@@ -1,0 +1,349 @@
+//! Members that join and leave while the nodes run: nodes inside the process, and the commands.
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use atomik_net::channel::{ChannelNetwork, ChannelOptions};
+use atomik_node::invitation::Invitation;
+use atomik_node::node::{Node, Parts, hand_in, load};
+use atomik_node::replica::{Action, Config, Op, OpError, PublicKey, Roster, RosterError, Trust};
+use atomik_node::settings::Limits;
+use atomik_node::text::parse_bytes;
+use atomik_node::{AnyEngine, Change, Handle, KeyOp, Link, Refused};
+use atomik_store::{FsyncPolicy, MemoryDisk};
+use ed25519_dalek::SigningKey;
+use tokio::time::sleep;
+
+use crate::process::{Members, PATIENCE, Running, is_private, run, stderr};
+
+fn key(n: u8) -> SigningKey {
+    SigningKey::from_bytes(&[n + 1; 32])
+}
+
+fn public(n: u8) -> PublicKey {
+    key(n).verifying_key().to_bytes()
+}
+
+fn administrator() -> SigningKey {
+    SigningKey::from_bytes(&[99; 32])
+}
+
+/// Starts node `n` of a keyspace founded by nodes 0 and 1, with a roster from an invitation.
+fn start(n: u8, network: &ChannelNetwork, roster: Option<&Roster>) -> Node {
+    let trust = Trust::Signed {
+        key: Box::new(key(n)),
+        allowed: vec![public(0), public(1)],
+    };
+    let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
+    config.administrator = Some(administrator().verifying_key().to_bytes());
+    let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
+    let mut replica = load(config, &store).unwrap();
+    if let Some(roster) = roster {
+        hand_in(&mut replica, roster).unwrap();
+    }
+    let engine = AnyEngine::Channel(network.join(replica.origin().0).unwrap());
+    Node::start(Parts {
+        replica,
+        store: Box::new(store),
+        fsync: FsyncPolicy::Always,
+        link: Link::new(engine, None),
+        limits: Limits::default(),
+        sync_interval: Duration::from_millis(20),
+        names: Default::default(),
+        data: None,
+    })
+    .unwrap()
+}
+
+fn accum(delta: u64) -> Change {
+    Change::Batch(vec![KeyOp {
+        key: b"x".to_vec(),
+        action: Action::Op(Op::Accum, delta.into()),
+    }])
+}
+
+async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let start = Instant::now();
+    while !holds().await {
+        assert!(start.elapsed() < PATIENCE, "{what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+async fn all_have(nodes: &[&Handle], value: u64) {
+    until(&format!("all have {value}"), async || {
+        for node in nodes {
+            if node.state(b"x").await.unwrap() != value.into() {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+async fn roster(node: &Handle) -> Roster {
+    let answer = node.members().await.unwrap();
+    Roster::decode(&parse_bytes(answer["roster"].as_str().unwrap()).unwrap()).unwrap()
+}
+
+async fn all_use(nodes: &[&Handle], number: u64) {
+    until(&format!("all use roster {number}"), async || {
+        for node in nodes {
+            if roster(node).await.number() != number {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+/// Signs a roster and hands it to one node.
+async fn hand_to(node: &Handle, next: Result<Roster, RosterError>) -> Result<Roster, Refused> {
+    let next = next.unwrap().sign("test", 1, &administrator());
+    node.change(Change::Roster(next.encode())).await?;
+    Ok(next)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_removed() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    to_a.change(accum(1)).await.unwrap();
+    all_have(&[&to_a, &to_b], 1).await;
+
+    // One member is told; the new node brings the same roster.
+    let invited = roster(&to_a).await.add(public(2), "three");
+    let invited = hand_to(&to_a, invited).await.unwrap();
+    let c = start(2, &network, Some(&invited));
+    let to_c = c.handle();
+    all_use(&[&to_a, &to_b, &to_c], 1).await;
+    to_c.change(accum(2)).await.unwrap();
+    all_have(&[&to_a, &to_b, &to_c], 3).await;
+    let listed = to_b.members().await.unwrap()["members"].clone();
+    let three = listed.as_array().unwrap().iter();
+    let three: Vec<_> = three.filter(|member| member["name"] == "three").collect();
+    assert_eq!((three.len(), three[0]["since"].clone()), (1, 1.into()));
+
+    let removed = roster(&to_b).await.remove(&public(2));
+    hand_to(&to_b, removed).await.unwrap();
+    all_use(&[&to_a, &to_b, &to_c], 2).await;
+    assert_eq!(
+        to_c.change(accum(4)).await.err(),
+        Some(Refused::Op(OpError::Removed { roster: 2 }))
+    );
+    to_a.change(accum(8)).await.unwrap();
+    all_have(&[&to_a, &to_b], 11).await;
+    assert_eq!(to_c.state(b"x").await.unwrap(), 3.into());
+
+    // A stale roster and one of somebody else are refused.
+    let stale = to_a.change(Change::Roster(invited.encode())).await;
+    let stale_error = RosterError::Stale { found: 1, known: 2 };
+    assert_eq!(stale.err(), Some(Refused::Op(stale_error.into())));
+    let forged = roster(&to_a).await.add(public(2), "three").unwrap();
+    let forged = forged.sign("test", 1, &key(0));
+    let forged = to_a.change(Change::Roster(forged.encode())).await;
+    let forged_error = RosterError::NotSigned { number: 3 };
+    assert_eq!(forged.err(), Some(Refused::Op(forged_error.into())));
+    all_use(&[&to_a, &to_b, &to_c], 2).await;
+
+    let again = roster(&to_a).await.add(public(2), "three");
+    hand_to(&to_a, again).await.unwrap();
+    all_use(&[&to_a, &to_b, &to_c], 3).await;
+    to_c.change(accum(16)).await.unwrap();
+    all_have(&[&to_a, &to_b, &to_c], 27).await;
+    for node in [a, b, c] {
+        node.stop().await.unwrap();
+    }
+}
+
+/// Two keys outside of the data folders: the administrator's, and that of a new machine.
+struct Desk {
+    members: Members,
+    administrator: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let members = Members::new(2);
+        let file = members.folder.path().join("administrator.key");
+        let administrator = keygen(&file);
+        Self {
+            members,
+            administrator,
+        }
+    }
+
+    fn key_file(&self) -> String {
+        text(&self.members.folder.path().join("administrator.key"))
+    }
+
+    fn start(&self, n: usize) -> Running {
+        let args = ["--engine", "none", "--administrator", &self.administrator];
+        self.members.start(n, &[], &args)
+    }
+
+    /// Runs a command of the administrator at node 0.
+    fn command(&self, words: &[&str]) -> (i32, String, String) {
+        let (data, key) = (text(&self.members.data(0)), self.key_file());
+        let common = ["--data", &data, "--sign-with", &key];
+        let output = run(&[words, &common].concat());
+        let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+        (output.status.code().unwrap(), stdout, stderr(&output))
+    }
+}
+
+fn keygen(file: &Path) -> String {
+    let made = run(&["keygen", "-o", &text(file)]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn an_invitation_sets_up_a_new_machine() {
+    let desk = Desk::new();
+    let _node = desk.start(0);
+    let folder = desk.members.folder.path();
+    let data = folder.join("new");
+    let key = keygen(&data.join("node.key"));
+    let out = text(&folder.join("invitation"));
+    let invited = format!("new={key}");
+    let connect = "tcp/192.0.2.1:7447";
+    let words = ["invite", &invited, "--connect", connect, "--out", &out];
+    let (status, stdout, errors) = desk.command(&words);
+    assert_eq!((status, &*errors), (0, ""));
+    assert!(stdout.contains("new is on list 1"), "{stdout}");
+    let invitation = Invitation::read(Path::new(&out)).unwrap();
+    assert_eq!(invitation.secret, None);
+    assert_eq!(invitation.connect, [connect]);
+    assert_eq!(Invitation::parse(&invitation.text()).unwrap(), invitation);
+    let listed = invitation.roster().unwrap();
+    let names: Vec<&str> = listed
+        .members()
+        .iter()
+        .map(|member| &*member.name)
+        .collect();
+    assert!(["n0", "n1", "new"].iter().all(|name| names.contains(name)));
+
+    // The same invitation again is no new list.
+    let again = text(&folder.join("again"));
+    let words = ["invite", &invited, "--with-secret", "--out", &again];
+    let (status, stdout, errors) = desk.command(&words);
+    assert_eq!((status, &*errors), (0, ""));
+    assert!(stdout.contains("on list 1"), "{stdout}");
+    assert!(is_private(Path::new(&again)));
+
+    // The engine of the inviting node serves for this test: none, without an address.
+    let words = ["join", &again, "--data", &text(&data)];
+    let joined = run(&words);
+    assert_eq!(stderr(&joined), "");
+    let config = data.join("node.toml");
+    assert!(is_private(&data.join("keyspace.secret")));
+    let secret = |data: &Path| fs::read_to_string(data.join("keyspace.secret")).unwrap();
+    assert_eq!(secret(&data), secret(&desk.members.data(0)));
+    let new = desk.members.start_with_config(&data, &config);
+    let answer = new.ask(serde_json::json!({"op": "members"}));
+    assert_eq!(answer["number"], 1);
+    new.ask(serde_json::json!({"op": "accum", "key": "x", "value": 1}));
+    assert_eq!(new.stop().code(), Some(0));
+}
+
+#[test]
+fn members_are_listed_removed_and_given_new_keys() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let folder = desk.members.folder.path();
+    let key = keygen(&folder.join("new.key"));
+    let (status, _, errors) = desk.command(&["rotate", "n1", &key]);
+    assert_eq!((status, &*errors), (0, ""));
+    let data = text(&desk.members.data(0));
+    let list = || {
+        let listed = run(&["members", "--data", &data]);
+        String::from_utf8(listed.stdout).unwrap()
+    };
+    let rotated = list();
+    assert!(rotated.starts_with("list 1\n"), "{rotated}");
+    let line = rotated
+        .lines()
+        .find(|line| line.starts_with("n1 "))
+        .unwrap();
+    assert!(
+        line.contains(&key) && line.contains("since 1  not seen"),
+        "{line}"
+    );
+    assert!(rotated.contains("this node"), "{rotated}");
+    let (status, _, errors) = desk.command(&["remove", &key]);
+    assert_eq!((status, &*errors), (0, ""));
+    assert!(!list().contains("n1"), "{}", list());
+
+    let (status, _, errors) = desk.command(&["remove", "n1"]);
+    assert_eq!(status, 2);
+    assert!(
+        errors.contains("`atomik-node members` lists them"),
+        "{errors}"
+    );
+    let other = text(&folder.join("new.key"));
+    let refused = run(&["remove", "n0", "--data", &data, "--sign-with", &other]);
+    assert_eq!(refused.status.code(), Some(2));
+    let errors = stderr(&refused);
+    assert!(
+        errors.contains("name the administrator's key file"),
+        "{errors}"
+    );
+    let invite = format!("new={key}");
+    let (status, _, errors) = desk.command(&["invite", &invite, "--with-secret"]);
+    assert_eq!(status, 2);
+    assert!(errors.contains("needs --out"), "{errors}");
+    assert!(list().starts_with("list 2\n"));
+    // A restart forgets nothing, and the removed key does not come back with the configuration.
+    assert_eq!(node.stop().code(), Some(0));
+    let _node = desk.start(0);
+    assert!(list().starts_with("list 2\n"), "{}", list());
+}
+
+#[test]
+fn without_an_administrator_the_next_step_is_named() {
+    let desk = Desk::new();
+    let _node = desk.members.start(0, &[], &["--engine", "none"]);
+    let (status, _, errors) = desk.command(&["remove", "n1"]);
+    assert_eq!(status, 2);
+    assert!(errors.contains("set `administrator`"), "{errors}");
+}
+
+#[test]
+fn an_invitation_for_another_key_or_with_a_forged_list_sets_up_nothing() {
+    let desk = Desk::new();
+    let _node = desk.start(0);
+    let folder = desk.members.folder.path();
+    let (data, other) = (folder.join("new"), folder.join("other"));
+    let key = keygen(&data.join("node.key"));
+    keygen(&other.join("node.key"));
+    let out = folder.join("invitation");
+    let (status, _, errors) =
+        desk.command(&["invite", &format!("new={key}"), "--out", &text(&out)]);
+    assert_eq!((status, &*errors), (0, ""));
+    let join = |file: &Path, data: &Path| {
+        let joined = run(&["join", &text(file), "--data", &text(data)]);
+        assert_eq!(joined.status.code(), Some(2), "{}", stderr(&joined));
+        assert!(!data.join("node.toml").exists());
+        stderr(&joined)
+    };
+    assert!(join(&out, &other).contains("have the administrator invite this one"));
+    let mut forged = Invitation::read(&out).unwrap();
+    let roster = Roster::decode(&parse_bytes(&forged.roster).unwrap()).unwrap();
+    let roster = roster.sign("test", 1, &key_of(&other.join("node.key")));
+    forged.roster = atomik_node::text::bytes_text(&roster.encode());
+    let file = folder.join("forged");
+    fs::write(&file, forged.text()).unwrap();
+    assert!(join(&file, &data).contains("not signed by the administrator"));
+}
+
+fn key_of(file: &Path) -> SigningKey {
+    atomik_node::credential::read_key(file).unwrap()
+}
