@@ -25,6 +25,7 @@ impl NodeState {
         let member = |key: &PublicKey, since: u64| {
             let peer = up.get(key);
             let agreed = peer.and_then(|peer| peer.in_sync);
+            let agreed = agreed.map(|at| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
             json!({
                 "name": self.member(key),
                 "key": public_key_text(key),
@@ -32,7 +33,7 @@ impl NodeState {
                 "this": *key == own,
                 "up": peer.is_some(),
                 "in_sync": peer.is_some_and(|peer| self.peers.is_in_sync(peer)),
-                "in_sync_s": agreed.map(|at| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0),
+                "in_sync_s": agreed,
             })
         };
         let members = roster.members().iter();

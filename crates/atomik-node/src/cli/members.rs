@@ -14,6 +14,7 @@ use atomik_node::replica::{PublicKey, Roster};
 use atomik_node::text::{bytes_text, parse_bytes};
 use atomik_terminal::Status;
 use clap::{Args, ValueEnum as _, ValueHint};
+use ed25519_dalek::SigningKey;
 use serde_json::{Value as Json, json};
 
 use super::answers::{lines, text};
@@ -50,8 +51,9 @@ pub(super) struct InviteArgs {
     secret: Option<PathBuf>,
 }
 
-/// The members as a node knows them.
+/// The members as a node knows them, and the key of their administrator.
 struct Members {
+    administrator: SigningKey,
     client: Client,
     answer: Json,
     roster: Roster,
@@ -60,7 +62,8 @@ struct Members {
 }
 
 impl Members {
-    fn ask(node: &NodeArgs) -> Result<Self, NodeFailure> {
+    /// Asks the node, and reads the key.
+    fn ask(node: &NodeArgs, signer: &Signer) -> Result<Self, NodeFailure> {
         let mut client = node.client()?;
         let answer = client.ask(&json!({"op": "members"}))?;
         let lacks = |what| MembersError::Answer { what };
@@ -68,7 +71,19 @@ impl Members {
         let roster = Roster::decode(&bytes.ok_or(lacks("roster"))?).map_err(MembersError::from)?;
         let keyspace = answer["keyspace"].as_str().ok_or(lacks("keyspace"))?;
         let words = answer["words"].as_u64().ok_or(lacks("words"))?;
+        let wanted = member_key(&answer["administrator"]).ok_or(MembersError::NoAdministrator)?;
+        let administrator = read_key(&signer.sign_with)?;
+        let own = administrator.verifying_key().to_bytes();
+        if own != wanted {
+            return Err(MembersError::OtherAdministrator {
+                path: signer.sign_with.clone(),
+                own: public_key_text(&own),
+                administrator: public_key_text(&wanted),
+            }
+            .into());
+        }
         Ok(Self {
+            administrator,
             keyspace: keyspace.to_owned(),
             words: usize::try_from(words).map_err(|_| lacks("words"))?,
             client,
@@ -108,24 +123,9 @@ impl Members {
             })
     }
 
-    fn administrator(&self) -> Result<PublicKey, MembersError> {
-        member_key(&self.answer["administrator"]).ok_or(MembersError::NoAdministrator)
-    }
-
     /// Signs a roster and hands it to the node.
-    fn sign(&mut self, next: Roster, signer: &Signer) -> Result<Roster, NodeFailure> {
-        let administrator = self.administrator()?;
-        let key = read_key(&signer.sign_with)?;
-        let own = key.verifying_key().to_bytes();
-        if own != administrator {
-            return Err(MembersError::OtherAdministrator {
-                path: signer.sign_with.clone(),
-                own: public_key_text(&own),
-                administrator: public_key_text(&administrator),
-            }
-            .into());
-        }
-        let signed = next.sign(&self.keyspace, self.words, &key);
+    fn sign(&mut self, next: Roster) -> Result<Roster, NodeFailure> {
+        let signed = next.sign(&self.keyspace, self.words, &self.administrator);
         let roster = bytes_text(&signed.encode());
         self.client
             .ask(&json!({"op": "roster", "roster": roster}))?;
@@ -148,7 +148,7 @@ impl Members {
             keyspace: self.keyspace.parse().map_err(|_| lacks("keyspace"))?,
             words: self.words,
             view: ViewName::from_str(named("view")?, true).map_err(|_| lacks("view"))?,
-            administrator: Administrator(self.administrator()?),
+            administrator: Administrator(self.administrator.verifying_key().to_bytes()),
             engine: engine.and_then(|engine| EngineKind::from_str(engine, true).ok()),
             connect: Vec::new(),
             roster: bytes_text(&roster.encode()),
@@ -198,7 +198,7 @@ pub(super) fn invite(
         let path = path.clone();
         return Err(MembersError::from(InvitationError::Exists { path }).into());
     }
-    let mut members = Members::ask(node)?;
+    let mut members = Members::ask(node, signer)?;
     let Member { name, key } = invite.member;
     let listed = members.roster.get(&key).map(|listed| &*listed.name);
     let roster = if members.roster.number() > 0 && listed == Some(&*name) {
@@ -209,7 +209,7 @@ pub(super) fn invite(
             .named()?
             .add(key, &name)
             .map_err(MembersError::from)?;
-        members.sign(next, signer)?
+        members.sign(next)?
     };
     let mut invitation = members.invitation(key, &roster)?;
     invitation.connect = invite.connect;
@@ -234,10 +234,10 @@ pub(super) fn remove(
     signer: &Signer,
     member: &str,
 ) -> Result<Status, NodeFailure> {
-    let mut members = Members::ask(node)?;
+    let mut members = Members::ask(node, signer)?;
     let key = members.find(member)?;
     let next = members.named()?.remove(&key).map_err(MembersError::from)?;
-    let next = members.sign(next, signer)?;
+    let next = members.sign(next)?;
     print_line(&format!("{member} is not on list {}", next.number()))?;
     Ok(Status::Done)
 }
@@ -252,13 +252,13 @@ pub(super) fn rotate(
     let new = parse_public_key(new).ok_or(MembersError::Key {
         text: new.to_owned(),
     })?;
-    let mut members = Members::ask(node)?;
+    let mut members = Members::ask(node, signer)?;
     let key = members.find(old)?;
     let next = members
         .named()?
         .rotate(&key, new)
         .map_err(MembersError::from)?;
-    let next = members.sign(next, signer)?;
+    let next = members.sign(next)?;
     print_line(&format!("{old} has a new key on list {}", next.number()))?;
     Ok(Status::Done)
 }
