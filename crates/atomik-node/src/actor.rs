@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use atomik_net::{Received, hex};
-use atomik_replica::{Effect, Event, LocalOp, Outcome};
+use atomik_replica::{Effect, Event, LocalOp, Notice, Outcome};
 use atomik_session::{Address, Output};
 use atomik_store::StoreError;
 use thiserror::Error;
@@ -74,8 +74,9 @@ pub(crate) struct Actor {
     outputs: Vec<Output>,
     /// The time of the sessions, in ticks.
     ticks: u64,
-    /// The roster that the sessions follow.
-    roster: u64,
+    /// Whether a roster has taken effect that the sessions do not follow yet. Its number would not
+    /// tell: of two with one number, the second may win.
+    new_roster: bool,
 }
 
 impl Actor {
@@ -87,7 +88,6 @@ impl Actor {
         stop: StopSignal,
     ) -> (Self, Handle) {
         let (handle, queues) = Handle::new();
-        let roster = state.replica.roster().number();
         let actor = Self {
             state,
             storage,
@@ -101,7 +101,7 @@ impl Actor {
             effects: Vec::new(),
             outputs: Vec::new(),
             ticks: 0,
-            roster,
+            new_roster: false,
         };
         (actor, handle)
     }
@@ -221,7 +221,10 @@ impl Actor {
                     self.storage.commit(ticket, records)?;
                     self.committing = true;
                 }
-                Effect::Notify(notice) => self.state.notice(notice),
+                Effect::Notify(notice) => {
+                    self.new_roster |= matches!(notice, Notice::Roster { .. });
+                    self.state.notice(notice);
+                }
             }
         }
         Ok(())
@@ -382,11 +385,9 @@ impl Actor {
 
     /// Ends the sessions of removed members.
     fn follow_roster(&mut self) -> Result<(), NodeError> {
-        let number = self.state.replica.roster().number();
-        if number == self.roster {
+        if !std::mem::take(&mut self.new_roster) {
             return Ok(());
         }
-        self.roster = number;
         let members = sessions::members(&self.state.replica);
         self.state.sessions.set_members(members, &mut self.outputs);
         self.follow_sessions()

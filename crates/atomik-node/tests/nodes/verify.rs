@@ -31,7 +31,7 @@ fn publish(replica: &mut Replica, delta: u64) -> Vec<u8> {
         Effect::Broadcast { bytes, .. } => Some(bytes),
         _ => None,
     });
-    frames.last().unwrap()
+    frames.reduce(|_, last| last).unwrap()
 }
 
 /// The proof that a member finds when another signs two contents as one version.
