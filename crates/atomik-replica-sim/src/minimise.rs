@@ -6,7 +6,7 @@
 
 use crate::report::{Failure, Report};
 use crate::schedule::Schedule;
-use crate::setup::{Setup, digest_sizes};
+use crate::setup::Setup;
 use crate::simulation::run;
 use crate::step::{Operation, Step};
 
@@ -91,7 +91,7 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
     }
 
     fn simplify_setup(&mut self) {
-        let simpler: [fn(&mut Setup); 12] = [
+        let simpler: [fn(&mut Setup); 11] = [
             |setup| setup.signed = false,
             |setup| setup.links.stragglers = 0,
             |setup| setup.links.duplicates = 0,
@@ -101,7 +101,6 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
             |setup| setup.long_keys = false,
             |setup| setup.words = 1,
             |setup| setup.sync_ticks = 1,
-            |setup| setup.digest_cells = digest_sizes().pop().unwrap_or(8),
             |setup| setup.undo_batches = 0,
             |setup| setup.undo_batches = 40,
         ];

@@ -3,7 +3,7 @@
 use atomik_replica::{Op, View};
 
 use crate::draw::Draw;
-use crate::setup::{HORIZON, LinkConditions, Setup, digest_sizes};
+use crate::setup::{HORIZON, LinkConditions, Setup};
 use crate::step::{Memory, Operation, Step, WORDS};
 
 /// A run before it is run: everything that happens in it follows from this.
@@ -72,13 +72,6 @@ fn setup(draw: &mut Draw) -> Setup {
         words,
         view,
         signed,
-        // Often the smallest, so that there are more differences than it can decode.
-        digest_cells: if draw.percent(30) {
-            digest_sizes()[0]
-        } else {
-            let sizes = digest_sizes();
-            sizes[draw.index(sizes.len())]
-        },
         undo_batches: [0, 1, 2, 5, 40][draw.index(5)],
         sync_ticks: [1, 1, 1, 2][draw.index(4)],
         storage_delay: if draw.percent(40) {

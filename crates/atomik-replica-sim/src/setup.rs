@@ -1,6 +1,6 @@
 //! What stays the same during a run: replicas, keys, network and storage.
 
-use atomik_replica::{Config, View};
+use atomik_replica::View;
 
 /// The virtual time at which steps end and healing begins.
 pub(crate) const HORIZON: u64 = 1000;
@@ -22,8 +22,6 @@ pub struct Setup {
     pub view: View,
     /// Whether entries are signed.
     pub signed: bool,
-    /// Cells of each replica's digest.
-    pub digest_cells: usize,
     /// How many batches a replica can undo.
     pub undo_batches: usize,
     /// Ticks between two comparisons with a peer.
@@ -45,7 +43,6 @@ impl Setup {
             words: 1,
             view: View::Raw,
             signed: false,
-            digest_cells: 8,
             undo_batches: 40,
             sync_ticks: 1,
             storage_delay: 0,
@@ -79,12 +76,4 @@ pub struct LinkConditions {
     pub delay: u64,
     /// The probability that a message takes up to half of the run.
     pub stragglers: u64,
-}
-
-/// The sizes that a digest can have, up to 128 cells.
-pub(crate) fn digest_sizes() -> Vec<usize> {
-    let sizes = 8..=128;
-    sizes
-        .filter(|&size| Config::DIGEST_CELLS.is_multiple_of(size))
-        .collect()
 }

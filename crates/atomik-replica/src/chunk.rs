@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn chunks_fit_cover_every_base_once_and_only_the_last_has_names() {
-        let mut table = Table::new(1, 8);
+        let mut table = Table::new(1);
         for key in 0..5000_u32 {
             let at = table.slot_of(&key.to_be_bytes().repeat(1 + key as usize % 40));
             table.slot(at).rare().base = u64::from(key % 3).into();

@@ -47,15 +47,6 @@ impl<'a> Reader<'a> {
         Ok(self.array::<1>()?[0])
     }
 
-    /// A little-endian number of `count` bytes, at most 8.
-    pub(crate) fn low_bytes(&mut self, count: usize) -> Result<u64, Malformed> {
-        let bytes = self.bytes(count)?;
-        Ok(bytes
-            .iter()
-            .rev()
-            .fold(0, |number, byte| number << 8 | u64::from(*byte)))
-    }
-
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
         self.array().map(u64::from_le_bytes)
     }

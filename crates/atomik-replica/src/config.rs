@@ -3,7 +3,6 @@
 use crate::error::ConfigError;
 use crate::operation::View;
 use crate::origin::{Incarnation, PublicKey, Trust};
-use crate::sketch::Sketch;
 use crate::value::MAX_WORDS;
 
 /// The configuration of a replica.
@@ -43,16 +42,9 @@ pub struct Config {
     pub message_bytes: usize,
     /// The number of [`Event::Tick`](crate::Event::Tick)s between two comparisons with a peer.
     pub sync_ticks: u32,
-    /// Cells per subtable of the digest: [`Config::DIGEST_CELLS`] or a divisor of it, at least 8,
-    /// and the same on all members. A cell takes 48 bytes of memory. One exchange can decode up to
-    /// two differences per cell; larger differences are resolved by a full pass over the table.
-    pub digest_cells: usize,
 }
 
 impl Config {
-    /// The default of [`digest_cells`](Self::digest_cells).
-    pub const DIGEST_CELLS: usize = Sketch::FULL;
-
     /// A [`View::Raw`] keyspace with the default limits: 4096 batches of undo, messages of 60,000
     /// bytes, a comparison on every tick.
     pub fn new(
@@ -74,7 +66,6 @@ impl Config {
             undo_batches: 4096,
             message_bytes: 60_000,
             sync_ticks: 1,
-            digest_cells: Self::DIGEST_CELLS,
         }
     }
 
@@ -88,12 +79,6 @@ impl Config {
         if self.message_bytes < ConfigError::LEAST_MESSAGE_BYTES {
             return Err(ConfigError::MessageBytes {
                 found: self.message_bytes,
-            });
-        }
-        if !Sketch::is_size(self.digest_cells) {
-            return Err(ConfigError::DigestCells {
-                found: self.digest_cells,
-                full: Self::DIGEST_CELLS,
             });
         }
         if self.sync_ticks == 0 {
@@ -139,14 +124,6 @@ mod tests {
         assert_eq!(
             check(|c| c.message_bytes = 16_383),
             Err(ConfigError::MessageBytes { found: 16_383 })
-        );
-        assert_eq!(check(|c| c.digest_cells = 8), Ok(()));
-        assert_eq!(
-            check(|c| c.digest_cells = 13),
-            Err(ConfigError::DigestCells {
-                found: 13,
-                full: Config::DIGEST_CELLS
-            })
         );
         assert_eq!(check(|c| c.sync_ticks = 0), Err(ConfigError::SyncTicks));
         assert_eq!(

@@ -1,70 +1,86 @@
 //! The digest of all published entries.
 
 use crate::sketch::Sketch;
-use crate::slot::Published;
+use crate::slot::{Published, UNPUBLISHED};
 
-/// A digest of a set of entries: their number, the sum of their tags, and a table of their ids from
-/// which differences can be decoded.
+/// A digest of a set of entries: their number, the sum of their tags, and cells from which
+/// differences can be decoded.
 #[derive(Clone, Debug)]
 pub(crate) struct Digest {
     pub(crate) count: u64,
     pub(crate) sum: u128,
     sketch: Sketch,
-    /// Ids not yet inserted into (`true`) or removed from the sketch. Its cells are scattered in
-    /// memory, so a batch of updates has its cache misses in parallel.
-    waiting: Vec<(u64, bool)>,
+    /// Places and weights not yet added to the sketch. Its cells are scattered in memory, so a
+    /// batch of updates has its cache misses in parallel.
+    waiting: Vec<(u32, i32)>,
+}
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            sum: 0,
+            sketch: Sketch::new(Sketch::SMALLEST),
+            waiting: Vec::new(),
+        }
+    }
 }
 
 impl Digest {
     const MOST_WAITING: usize = 1024;
 
-    pub(crate) fn new(cells: usize) -> Self {
-        Self {
-            count: 0,
-            sum: 0,
-            sketch: Sketch::new(cells),
-            waiting: Vec::new(),
+    /// Up to this number of rows the sketch grows with every entry, so that a small set can be
+    /// told apart from any other; then with every 32nd, which takes less than 2 bytes an entry.
+    const ROOMY: usize = 4096;
+    const ENTRIES_PER_ROW: usize = 32;
+
+    /// Replaces a version of an entry. Either may be [`UNPUBLISHED`].
+    pub(crate) fn replace(&mut self, old: &Published, new: &Published) {
+        if *old != UNPUBLISHED {
+            self.count -= 1;
+            self.sum = self.sum.wrapping_sub(u128::from_le_bytes(old.tag));
         }
-    }
-
-    pub(crate) fn insert(&mut self, entry: &Published) {
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(entry.tag));
-        self.wait(entry.id(), true);
-    }
-
-    pub(crate) fn remove(&mut self, entry: &Published) {
-        self.count -= 1;
-        self.sum = self.sum.wrapping_sub(u128::from_le_bytes(entry.tag));
-        self.wait(entry.id(), false);
-    }
-
-    fn wait(&mut self, id: u64, inserted: bool) {
-        self.waiting.push((id, inserted));
+        if *new != UNPUBLISHED {
+            self.count += 1;
+            self.sum = self.sum.wrapping_add(u128::from_le_bytes(new.tag));
+        }
+        let place = if *new == UNPUBLISHED { old } else { new }.place();
+        self.waiting.push((place, new.weight() - old.weight()));
         if self.waiting.len() >= Self::MOST_WAITING {
             self.settle();
         }
     }
 
     fn settle(&mut self) {
-        for (id, inserted) in self.waiting.drain(..) {
-            if inserted {
-                self.sketch.insert(id);
-            } else {
-                self.sketch.remove(id);
-            }
+        for (place, weight) in self.waiting.drain(..) {
+            self.sketch.add(place, weight);
         }
     }
 
-    /// The table of ids, brought up to date.
+    /// The cells, brought up to date.
     pub(crate) fn sketch(&mut self) -> &Sketch {
         self.settle();
         &self.sketch
     }
 
-    /// Cells in a subtable of the sketch.
-    pub(crate) fn size(&self) -> usize {
-        self.sketch.size()
+    /// Whether the sketch is too small for the number of entries.
+    pub(crate) fn is_cramped(&self) -> bool {
+        let (size, count) = (self.sketch.size(), self.count as usize);
+        let full = if size < Self::ROOMY {
+            size
+        } else {
+            size.saturating_mul(Self::ENTRIES_PER_ROW)
+        };
+        count > full && size < Sketch::LARGEST
+    }
+
+    /// Doubles the sketch, given all published entries.
+    pub(crate) fn grow<'a>(&mut self, entries: impl Iterator<Item = &'a Published>) {
+        self.waiting.clear();
+        self.sketch = Sketch::new(2 * self.sketch.size());
+        for entry in entries {
+            self.sketch.add(entry.place(), entry.weight());
+        }
     }
 }
 
@@ -77,16 +93,24 @@ mod tests {
     #[test]
     fn a_digest_depends_on_the_entries_and_not_on_how_they_came_in() {
         let secrets = Secrets::new(&[1; 32], "test", 1);
-        let entry = |n: u32| {
-            let tag = secrets.leaf(OriginId([1; 16]), &n.to_le_bytes());
-            Published::new(&secrets, OriginId([1; 16]), &n.to_le_bytes(), 1, tag)
+        let entry = |n: u32, version: u64| {
+            let tag = secrets.leaf(OriginId([1; 16]), &(n, version).0.to_le_bytes());
+            Published::new(&secrets, OriginId([1; 16]), &n.to_le_bytes(), version, tag)
         };
-        let (mut some, mut all) = (Digest::new(48), Digest::new(48));
-        (0..100).for_each(|n| some.insert(&entry(n)));
-        (0..3000).rev().for_each(|n| all.insert(&entry(n)));
+        let (mut some, mut all) = (Digest::default(), Digest::default());
+        (0..100).for_each(|n| some.replace(&UNPUBLISHED, &entry(n, 2)));
+        (0..3000)
+            .rev()
+            .for_each(|n| all.replace(&UNPUBLISHED, &entry(n, 1)));
         assert_ne!((some.count, some.sum), (all.count, all.sum));
-        (100..3000).for_each(|n| all.remove(&entry(n)));
+        (0..100).for_each(|n| all.replace(&entry(n, 1), &entry(n, 2)));
+        (100..3000).for_each(|n| all.replace(&entry(n, 1), &UNPUBLISHED));
         assert_eq!((some.count, some.sum), (all.count, all.sum));
         assert_eq!(some.sketch(), all.sketch());
+        assert!(some.is_cramped());
+        let entries: Vec<_> = (0..100).map(|n| entry(n, 2)).collect();
+        some.grow(entries.iter());
+        assert!(!some.is_cramped());
+        assert_eq!(some.sketch().rows(64), all.sketch().rows(64));
     }
 }

@@ -98,14 +98,6 @@ pub enum ConfigError {
         /// The configured number.
         found: usize,
     },
-    /// [`Config::digest_cells`](crate::Config::digest_cells) is not a valid size.
-    #[error("the digest cannot have {found} cells: use {full} or a divisor of it, at least 8")]
-    DigestCells {
-        /// The configured number.
-        found: usize,
-        /// The largest number.
-        full: usize,
-    },
     /// [`Config::sync_ticks`](crate::Config::sync_ticks) is 0.
     #[error("sync_ticks is 0: use 1 to compare on every tick")]
     SyncTicks,

@@ -4,12 +4,12 @@
 //! ```text
 //! A                                  B
 //! Summary ────────────────────────>      equal: done, in O(1) bytes
-//!         <──────────────────────── Sketch of 240 cells: decodes or estimates the differences
-//! SketchRequest ──────────────────>      if 240 cells were too few
-//!         <──────────────────────── Sketch
+//!         <──────────────────────── Sketch: an opening, decodes some 20 differences or estimates
+//! SketchRequest ──────────────────>      if it takes more cells, as many as estimated
+//!         <──────────────────────── Sketch: the next cells
 //! Repair: entries that B lacks ───>
-//! Fetch: ids that A lacks ────────>
-//!         <──────────────────────── Changes
+//! Fetch: places that A lacks ─────>
+//!         <──────────────────────── Repair
 //! ```
 //!
 //! If there are too many differences for cells, each side that lacks something reads the other's
@@ -21,9 +21,13 @@
 //! replica that joins late or was away takes what it lacks from one peer instead of from all at
 //! once.
 //!
+//! When a peer comes up, both *offer* their openings along with their summaries, so the one that
+//! leads has what it needs after one message instead of three, and both know which one that is.
+//!
 //! Peers found to differ in the meantime are *deferred* and compared with as soon as the exchange
-//! is over. Most agree by then, or lack only what A alone had. Entries that B lacks are also sent
-//! to deferred peers with the same sum as B, which must lack the same. This ends without a clock:
+//! is over. Most agree by then, or lack only what A alone had. What their openings tell them to
+//! lack is sent at once, and so are the entries that B lacks to peers with the same sum as B, which
+//! must lack the same. This ends without a clock:
 //! one of the deferred peers is led next, the others become fewer, and a replica does not notify a
 //! peer that it defers.
 //!
@@ -38,12 +42,21 @@ use crate::counters::Counters;
 use crate::digest::Digest;
 use crate::notice::Notice;
 use crate::peers::{PeerId, Peers};
-use crate::sketch::{Sketch, newer};
+use crate::sketch::{
+    Difference, Evidence, Opening, ROW_BYTES, Row, decode_rows, encode_rows, estimate, rows_for,
+};
 use crate::summary::Summary;
 
 /// From this number of decoded differences on, up to an eighth of all differences may be left to
 /// the next comparison.
 const FEW: usize = 64;
+
+/// Up to this number of estimated differences, the first request has cells to spare: one message
+/// more would cost more than they do.
+const SMALL: usize = 40;
+
+/// Requests for cells after which each asks for twice as many as have come.
+const PATIENT_REQUESTS: u32 = 4;
 
 /// Ticks without progress after which an exchange is abandoned.
 const PATIENCE: u32 = 4;
@@ -64,59 +77,94 @@ pub(crate) enum Outgoing {
     Summary(PeerId),
     /// The retirements and attestations known here.
     Ledger(PeerId),
-    /// Cells of the digest folded to this size, from this cell on.
-    Sketch(PeerId, CellRange),
-    /// A request for such cells.
-    SketchRequest(PeerId, CellRange),
-    /// The entries with these ids, ascending, as a repair.
-    Repair(PeerId, Vec<u64>),
-    /// A request for the entries with these ids.
-    Fetch(PeerId, Vec<u64>),
+    /// The opening of the digest.
+    Opening(PeerId),
+    /// A request for rows of cells.
+    SketchRequest(PeerId, RowRange),
+    /// The entries with these places in the digest, ascending, as a repair.
+    Repair(PeerId, Vec<u32>),
+    /// A request for the entries with these places.
+    Fetch(PeerId, Vec<u32>),
     /// A request for the chunk that begins with this slot.
     Pull(PeerId, u64),
     /// A report.
     Notify(Notice),
 }
 
-/// Cells from number `first` on of a sketch with subtables of `size` cells.
+/// Rows of cells, from `first` up to `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CellRange {
-    pub(crate) size: usize,
+pub(crate) struct RowRange {
     pub(crate) first: usize,
+    pub(crate) end: usize,
 }
 
-impl CellRange {
+impl RowRange {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let size = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
-        let first = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
-        (Sketch::is_size(size) && first < Sketch::TABLES * size)
-            .then_some(Self { size, first })
+        let first = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+        let end = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
+        // An opening is not requested.
+        (0 < first && first < end)
+            .then_some(Self { first, end })
             .ok_or(Malformed)
     }
 
-    /// The body of the message that requests these cells.
+    /// The body of the message that requests these rows.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
-        body.varint(self.size as u64);
         body.varint(self.first as u64);
+        body.varint(self.end as u64);
         body
     }
 
-    /// The body of the message with these cells of a digest, as many as fit in `room` bytes. A size
-    /// that does not divide the digest's is replaced by the digest's.
-    pub(crate) fn cells_of(&self, digest: &mut Digest, room: usize) -> Vec<u8> {
-        let (full, first) = (digest.size(), self.first);
-        let size = if full.is_multiple_of(self.size) {
-            self.size
-        } else {
-            full
-        };
-        let mut body = Self { size, first }.encode();
-        body.extend_from_slice(&digest.sum.to_le_bytes());
-        let rest = room - body.len();
-        digest.sketch().folded(size).encode(first, rest, &mut body);
+    /// The body of the message with these rows of a digest, as many as there are and as fit in
+    /// `room` bytes.
+    pub(crate) fn rows_of(&self, digest: &mut Digest, room: usize) -> Vec<u8> {
+        let mut body = SketchHeader::of(digest, self.first).encode();
+        let most = self.first + (room - body.len()) / ROW_BYTES;
+        let rows = digest.sketch().rows(self.end.min(most));
+        encode_rows(rows.get(self.first..).unwrap_or_default(), &mut body);
         body
     }
+}
+
+/// What precedes the cells of a sketch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct SketchHeader {
+    /// The number of the first row; 0 for an opening.
+    first: usize,
+    /// The number of entries, and the sum of their tags.
+    count: u64,
+    sum: u128,
+}
+
+impl SketchHeader {
+    fn of(digest: &Digest, first: usize) -> Self {
+        let Digest { count, sum, .. } = *digest;
+        Self { first, count, sum }
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::new();
+        body.varint(self.first as u64);
+        body.varint(self.count);
+        body.extend_from_slice(&self.sum.to_le_bytes());
+        body
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            first: usize::try_from(reader.u32()?).map_err(|_| Malformed)?,
+            count: reader.varint()?,
+            sum: reader.u128()?,
+        })
+    }
+}
+
+/// The body of the message with the opening of a digest.
+pub(crate) fn opening_of(digest: &mut Digest) -> Vec<u8> {
+    let mut body = SketchHeader::of(digest, 0).encode();
+    digest.sketch().opening().encode(&mut body);
+    body
 }
 
 /// A complete pass over a peer's table.
@@ -150,8 +198,8 @@ struct Led {
 
 #[derive(Clone, Debug, Hash)]
 enum Stage {
-    /// The peer's cells before `next` have arrived.
-    Cells { cells: Sketch, next: usize },
+    /// These rows have arrived, and more were requested.
+    Cells(Cells),
     /// All slots before `next` have been pulled. Our entries had the sum `began` at the start. The
     /// peer's `bases` hold folded origins with the sum `folded`.
     Pull {
@@ -166,13 +214,29 @@ enum Stage {
         /// The number of chunks without any content.
         barren: u32,
     },
-    /// `missing` of the fetched entries have not arrived. The peer's entries had this sum and
-    /// lacked `ours`.
+    /// `missing` of the fetched entries have not arrived. The peer's entries had this sum, lacked
+    /// `ours` and included `theirs`, both ascending.
     Fetch {
         missing: usize,
         sum: u128,
-        ours: Vec<u64>,
+        ours: Vec<u32>,
+        theirs: Vec<u32>,
     },
+}
+
+/// Cells of a peer that are not enough yet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Cells {
+    rows: Vec<Row>,
+    /// The sum of the peer's entries when it sent the opening.
+    sum: u128,
+    /// What the opening told of the number of differences.
+    evidence: Vec<Evidence>,
+    /// The number of requests for more.
+    requests: u32,
+    /// Whether the exchange began with an offer. Then a replica lags behind, and a message more
+    /// would cost more than cells to spare.
+    offered: bool,
 }
 
 impl Led {
@@ -181,7 +245,7 @@ impl Led {
     /// changed in the meantime and will be published.
     fn patience(&self) -> u32 {
         match self.stage {
-            Stage::Cells { .. } | Stage::Pull { .. } => PATIENCE,
+            Stage::Cells(_) | Stage::Pull { .. } => PATIENCE,
             Stage::Fetch { .. } => 1,
         }
     }
@@ -192,20 +256,32 @@ impl Led {
 #[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Exchange {
     led: Option<Led>,
-    /// Peers that were sent a summary and have not answered with cells.
-    asked: BTreeSet<PeerId>,
+    /// Peers that were sent a summary and have not answered with cells; the tick when it was sent.
+    asked: BTreeMap<PeerId, u32>,
+    /// Peers that came up and were offered the opening of entries with this sum.
+    offered: BTreeMap<PeerId, u128>,
     /// Reachable peers found to differ, with the sums of their entries.
     deferred: BTreeMap<PeerId, u128>,
 }
 
 impl Exchange {
     /// Starts a comparison with a peer.
-    pub(crate) fn compare(&mut self, peer: PeerId, out: &mut Vec<Outgoing>) {
+    pub(crate) fn compare(&mut self, peer: PeerId, ticks: u32, out: &mut Vec<Outgoing>) {
         if self.led.is_none() {
             self.deferred.remove(&peer);
         }
-        self.asked.insert(peer);
+        self.asked.insert(peer, ticks);
+        self.offered.remove(&peer);
         out.push(Outgoing::Summary(peer));
+    }
+
+    /// Starts a comparison with a peer that has just come up and does the same.
+    pub(crate) fn meet(&mut self, peer: PeerId, around: &mut Surroundings<'_>) {
+        self.compare(peer, around.peers.ticks(), around.out);
+        if around.digest.count > 0 {
+            self.offered.insert(peer, around.digest.sum);
+            around.out.push(Outgoing::Opening(peer));
+        }
     }
 
     /// Abandons a silent exchange. If it is a peer's turn, starts a comparison with it or asks
@@ -221,15 +297,15 @@ impl Exchange {
                 ..
             }) => self.ask_chunk(out),
             Some(Led { peer: busy, .. }) if *busy == peer => {}
-            _ => self.compare(peer, out),
+            _ => self.compare(peer, ticks, out),
         }
     }
 
     /// Compares with the deferred peers if no exchange is under way.
-    pub(crate) fn resume(&mut self, out: &mut Vec<Outgoing>) {
+    pub(crate) fn resume(&mut self, ticks: u32, out: &mut Vec<Outgoing>) {
         if self.led.is_none() {
             for peer in core::mem::take(&mut self.deferred).into_keys() {
-                self.compare(peer, out);
+                self.compare(peer, ticks, out);
             }
         }
     }
@@ -238,6 +314,7 @@ impl Exchange {
     pub(crate) fn forget(&mut self, peer: PeerId) {
         self.led.take_if(|led| led.peer == peer);
         self.asked.remove(&peer);
+        self.offered.remove(&peer);
         self.deferred.remove(&peer);
     }
 
@@ -294,15 +371,15 @@ impl Exchange {
             // We lead. An exchange that is already under way may bring everything. A peer that is
             // not up is compared with when it comes up; it must not take memory.
             if self.led.is_none() {
-                if peers.is_up(from) {
-                    self.compare(from, out);
+                let asked = self.asked.get(&from) == Some(&peers.ticks());
+                if peers.is_up(from) && !asked {
+                    self.compare(from, peers.ticks(), out);
                 }
             } else {
                 self.defer(from, theirs.sum, peers, out);
             }
         } else if self.is_with(from) != Some(true) {
-            let size = Sketch::first_size(around.digest.size());
-            out.push(Outgoing::Sketch(from, CellRange { size, first: 0 }));
+            out.push(Outgoing::Opening(from));
         }
         // The entries of origins that the peer folded and we did not are only in its base.
         let leads = self.led.is_none() && peers.is_up(from);
@@ -311,88 +388,105 @@ impl Exchange {
         }
     }
 
-    /// Handles cells of a peer whose entries have the sum `sum`.
+    /// Handles cells of a peer.
     pub(crate) fn take_sketch(
         &mut self,
         from: PeerId,
         reader: &mut Reader<'_>,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Malformed> {
-        let CellRange { size, first } = CellRange::decode(reader)?;
-        let sum = reader.u128()?;
-        let full = around.digest.size();
-        let cells = if full.is_multiple_of(size) {
-            match self.expected_cells(from, size, first, full) {
-                None => {
-                    if self.asked.remove(&from) {
-                        self.defer(from, sum, around.peers, around.out);
-                    }
-                    None
-                }
-                cells => cells,
-            }
-        } else {
-            None
-        };
-        let Some(mut cells) = cells else {
-            return reader.bytes(reader.rest().len()).map(drop);
-        };
-        let next = cells.decode(first, reader)?;
-        if next < cells.len() {
-            if next > first {
-                self.ask_cells(from, cells, next, around.peers.ticks(), around.out);
-            }
+        let header = SketchHeader::decode(reader)?;
+        if header.first == 0 {
+            let opening = Opening::decode(reader)?;
+            self.take_opening(from, header, opening, around);
             return Ok(());
         }
-        self.compare_cells(from, sum, &cells, around);
+        let rows = decode_rows(reader)?;
+        let requested = self.led.take_if(|led| {
+            led.peer == from
+                && matches!(&led.stage, Stage::Cells(cells) if cells.rows.len() == header.first)
+        });
+        if let Some(Led {
+            stage: Stage::Cells(mut cells),
+            ..
+        }) = requested
+        {
+            let grown = !rows.is_empty();
+            cells.rows.extend(rows);
+            self.compare_cells(from, header, cells, grown, around);
+        }
         Ok(())
     }
 
-    /// The cells received so far to which a peer's cells of this size, from `first` on, are to be
-    /// added. Ends the exchange to which they belong. `None` if they are late, repeated or were not
-    /// requested. A first sketch arrives twice if two summaries crossed; it must not restart an
-    /// exchange.
-    fn expected_cells(
+    /// Handles an opening. One that was not asked for is ignored.
+    fn take_opening(
         &mut self,
         from: PeerId,
-        size: usize,
-        first: usize,
-        full: usize,
-    ) -> Option<Sketch> {
-        match self.led.take() {
-            Some(Led {
-                peer,
-                stage: Stage::Cells { cells, next },
-                ..
-            }) if peer == from && cells.size() == size && next == first => Some(cells),
-            None if first == 0 && size == Sketch::first_size(full) && self.asked.remove(&from) => {
-                Some(Sketch::new(size))
-            }
-            Some(Led {
-                peer,
-                stage: Stage::Cells { cells, .. },
-                ..
-            }) if peer == from
-                && cells.size() != size
-                && size != Sketch::first_size(full)
-                && first == 0 =>
-            {
-                Some(Sketch::new(size))
-            }
-            other => {
-                self.led = other;
-                None
+        header: SketchHeader,
+        opening: Opening,
+        around: &mut Surroundings<'_>,
+    ) {
+        let Surroundings { digest, .. } = around;
+        if self.asked.remove(&from).is_none() || header.sum == digest.sum {
+            return;
+        }
+        // The peer has our opening, too. Only one of us is to lead.
+        let offered = self.offered.get(&from) == Some(&digest.sum);
+        if offered && (digest.count, digest.sum) > (header.count, header.sum) {
+            return;
+        }
+        match self.is_with(from) {
+            Some(true) => {}
+            Some(false) => self.take_aside(from, &header, &opening, around),
+            None => {
+                let evidence = digest.sketch().opening().evidence(&opening);
+                let cells = Cells {
+                    rows: opening.rows,
+                    sum: header.sum,
+                    evidence,
+                    requests: 0,
+                    offered,
+                };
+                self.compare_cells(from, header, cells, true, around);
             }
         }
     }
 
-    /// Compares all cells of a peer with ours. Repairs the differences, or asks for more cells or
-    /// the peer's entire table.
+    /// Handles the opening of a peer while an exchange with another is under way: sends what the
+    /// peer lacks, and defers it if it has more than was fetched already.
+    fn take_aside(
+        &mut self,
+        from: PeerId,
+        header: &SketchHeader,
+        opening: &Opening,
+        around: &mut Surroundings<'_>,
+    ) {
+        let ours = around.digest.sketch().rows(opening.rows.len());
+        let difference = Difference::decode(&ours, &opening.rows);
+        let Some(Stage::Fetch { sum, theirs, .. }) = self.led.as_ref().map(|led| &led.stage) else {
+            return self.defer(from, header.sum, around.peers, around.out);
+        };
+        if *sum == header.sum || !difference.complete {
+            return self.defer(from, header.sum, around.peers, around.out);
+        }
+        let fetched = |place| theirs.binary_search(place).is_ok();
+        let all_fetched = difference.theirs.iter().all(fetched);
+        if !difference.ours.is_empty() {
+            around.out.push(Outgoing::Repair(from, difference.ours));
+        }
+        if !all_fetched {
+            self.defer(from, header.sum, around.peers, around.out);
+        }
+    }
+
+    /// Compares the cells of a peer with ours. Repairs the differences, or asks for more cells or
+    /// the peer's entire table. `grown` says whether there are more cells than before.
     fn compare_cells(
         &mut self,
         from: PeerId,
-        sum: u128,
-        cells: &Sketch,
+        header: SketchHeader,
+        cells: Cells,
+        grown: bool,
         around: &mut Surroundings<'_>,
     ) {
         let Surroundings {
@@ -401,42 +495,72 @@ impl Exchange {
             counters,
             out,
         } = around;
-        let (size, full) = (cells.size(), digest.size());
-        let difference = digest.sketch().folded(size).difference(cells);
-        let found = difference.ours.len() + difference.theirs.len();
+        let had = cells.rows.len();
+        let ours = digest.sketch().rows(had);
+        let difference = Difference::decode(&ours, &cells.rows);
+        let found = difference.found();
+        let expected = estimate(&[&cells.evidence[..], &difference.evidence].concat());
         // If the peer's table changed between two parts of its cells, a few of many differences
         // remain undecoded; the next comparison finds them. If there are few differences, the
-        // undecoded ones may be all that is new, and the next comparison would get no further: two
-        // entries that share all cells are invisible.
-        let enough = found >= FEW && found * 8 >= difference.estimate * 7;
-        if !(difference.complete || enough) || found == 0 {
-            let wanted =
-                Sketch::size_for(difference.estimate, size, full).filter(|_| !difference.complete);
-            match wanted {
-                Some(wanted) => {
-                    self.ask_cells(from, Sketch::new(wanted), 0, peers.ticks(), out);
-                }
-                // There are too many differences, or two versions have the same id: a pass over the
-                // entire table finds them.
-                None if !difference.complete || sum != digest.sum => {
-                    self.pull(from, peers.ticks(), digest.sum, out);
-                }
-                None => {}
+        // undecoded ones may be all that is new, and the next comparison would get no further.
+        let changed = header.sum != cells.sum;
+        let enough = changed && found >= FEW && found * 8 >= expected * 7;
+        if found == 0 && difference.complete {
+            // Two versions have the same weight.
+            if header.sum != digest.sum {
+                self.pull(from, peers.ticks(), digest.sum, out);
             }
-            return;
+        } else if difference.complete || enough {
+            counters.repaired += found as u64;
+            let Difference { ours, theirs, .. } = difference;
+            self.repair(from, header.sum, ours, theirs, peers.ticks(), out);
+        } else {
+            let size = digest.sketch().size();
+            let end = rows_to_request(expected, &cells).min(size);
+            // Where everything is missing, cells only cost.
+            let joins = digest.count <= header.count / 8
+                && expected as u64 >= header.count - header.count / 4;
+            if joins || !grown || end <= had || rows_for(expected) > size {
+                self.pull(from, peers.ticks(), digest.sum, out);
+            } else {
+                let stage = Stage::Cells(Cells {
+                    requests: cells.requests + 1,
+                    ..cells
+                });
+                self.lead(from, peers.ticks(), stage);
+                let range = RowRange { first: had, end };
+                out.push(Outgoing::SketchRequest(from, range));
+            }
         }
-        counters.repaired += found as u64;
-        let (mut ours, theirs) = newer(&difference.ours, &difference.theirs);
-        ours.sort_unstable();
-        let alike = self.deferred.iter().filter(|(_, known)| **known == sum);
-        for peer in core::iter::once(from).chain(alike.map(|(peer, _)| *peer)) {
-            out.push(Outgoing::Repair(peer, ours.clone()));
+    }
+
+    /// Sends the entries that a peer lacks, `ours`, and asks for those that it has, `theirs`.
+    fn repair(
+        &mut self,
+        from: PeerId,
+        sum: u128,
+        ours: Vec<u32>,
+        theirs: Vec<u32>,
+        ticks: u32,
+        out: &mut Vec<Outgoing>,
+    ) {
+        if !theirs.is_empty() {
+            out.push(Outgoing::Fetch(from, theirs.clone()));
+        }
+        if !ours.is_empty() {
+            let alike = self.deferred.iter().filter(|(_, known)| **known == sum);
+            for peer in core::iter::once(from).chain(alike.map(|(peer, _)| *peer)) {
+                out.push(Outgoing::Repair(peer, ours.clone()));
+            }
         }
         if !theirs.is_empty() {
-            let missing = theirs.len();
-            out.push(Outgoing::Fetch(from, theirs));
-            let stage = Stage::Fetch { missing, sum, ours };
-            self.lead(from, peers.ticks(), stage);
+            let stage = Stage::Fetch {
+                missing: theirs.len(),
+                sum,
+                ours,
+                theirs,
+            };
+            self.lead(from, ticks, stage);
         }
     }
 
@@ -448,19 +572,6 @@ impl Exchange {
         });
     }
 
-    fn ask_cells(
-        &mut self,
-        peer: PeerId,
-        cells: Sketch,
-        next: usize,
-        ticks: u32,
-        out: &mut Vec<Outgoing>,
-    ) {
-        let (size, first) = (cells.size(), next);
-        self.lead(peer, ticks, Stage::Cells { cells, next });
-        out.push(Outgoing::SketchRequest(peer, CellRange { size, first }));
-    }
-
     /// Counts entries that arrived from a peer. Entries that were not fetched count as well: a
     /// fetched entry may have been superseded, and an id may belong to no entry at all.
     pub(crate) fn note_arrival(&mut self, from: PeerId, entries: usize, ticks: u32) {
@@ -469,7 +580,7 @@ impl Exchange {
                 return false;
             }
             match &mut led.stage {
-                Stage::Cells { .. } => false,
+                Stage::Cells(_) => false,
                 Stage::Pull { fed, .. } => {
                     *fed = true;
                     false
@@ -582,6 +693,24 @@ impl Exchange {
     }
 }
 
+/// The row up to which to request cells for an expected number of differences.
+fn rows_to_request(expected: usize, cells: &Cells) -> usize {
+    let had = cells.rows.len();
+    let wanted = rows_for(match cells.requests {
+        // The first estimate may be off by a third. Cells are wasted if it is too high. If it
+        // is too low, the cells give a much better one.
+        0 if expected <= SMALL || cells.offered => expected + expected / 5,
+        0 => expected - expected / 3,
+        _ => expected + expected / 32,
+    });
+    let more = if cells.requests < PATIENT_REQUESTS {
+        had / 16 + 2
+    } else {
+        had
+    };
+    wanted.max(had + more)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -590,20 +719,20 @@ mod tests {
     use crate::ledger::LedgerSums;
     use crate::origin::OriginId;
     use crate::secrets::Secrets;
-    use crate::slot::Published;
+    use crate::slot::{Published, UNPUBLISHED};
 
     const A: PeerId = [1; 16];
     const B: PeerId = [2; 16];
-    const FULL: usize = 48;
 
     /// A digest with the entries of these numbers.
     fn digest(entries: impl IntoIterator<Item = u32>) -> Digest {
         let secrets = Secrets::new(&[1; 32], "test", 1);
-        let mut digest = Digest::new(FULL);
+        let mut digest = Digest::default();
         for n in entries {
             let (origin, key) = (OriginId([1; 16]), n.to_le_bytes());
             let tag = secrets.leaf(origin, &key);
-            digest.insert(&Published::new(&secrets, origin, &key, 1, tag));
+            let published = Published::new(&secrets, origin, &key, 1, tag);
+            digest.replace(&UNPUBLISHED, &published);
         }
         digest
     }
@@ -615,11 +744,6 @@ mod tests {
             ledger: 0,
         };
         Summary::new(digest, sums)
-    }
-
-    /// All cells of a digest, as they arrive.
-    fn sketch(digest: &mut Digest, size: usize) -> Vec<u8> {
-        CellRange { size, first: 0 }.cells_of(digest, 60_000)
     }
 
     struct Side {
@@ -664,7 +788,7 @@ mod tests {
 
         /// Takes cells as the answer to a summary.
         fn sketch(&mut self, from: PeerId, bytes: &[u8]) -> Vec<Outgoing> {
-            self.exchange.asked.insert(from);
+            self.exchange.asked.insert(from, 0);
             self.act(|exchange, around| {
                 exchange
                     .take_sketch(from, &mut Reader::new(bytes), around)
@@ -692,7 +816,7 @@ mod tests {
         }
 
         fn resume(&mut self) -> Vec<Outgoing> {
-            self.act(|exchange, around| exchange.resume(around.out))
+            self.act(|exchange, around| exchange.resume(around.peers.ticks(), around.out))
         }
     }
 
@@ -710,20 +834,15 @@ mod tests {
         let (mut few, mut many) = (Side::new(digest(0..5)), Side::new(digest(0..9)));
         let (small, large) = (summary(&few.digest), summary(&many.digest));
         assert_eq!(few.summary(A, &large, false), [Outgoing::Summary(A)]);
-        let cells = CellRange {
-            size: FULL,
-            first: 0,
-        };
-        assert_eq!(many.summary(A, &small, false), [Outgoing::Sketch(A, cells)]);
+        assert_eq!(many.summary(A, &small, false), [Outgoing::Opening(A)]);
     }
 
     #[test]
     fn cells_tell_both_sides_differences_and_a_second_sketch_does_not_start_over() {
         let mut side = Side::new(digest(0..30));
-        let mut theirs = digest(5..32);
-        let sketch = sketch(&mut theirs, FULL);
+        let sketch = opening_of(&mut digest(5..32));
         let out = side.sketch(A, &sketch);
-        let [Outgoing::Repair(A, ours), Outgoing::Fetch(A, missing)] = &out[..] else {
+        let [Outgoing::Fetch(A, missing), Outgoing::Repair(A, ours)] = &out[..] else {
             panic!("{out:?}")
         };
         assert_eq!((ours.len(), missing.len()), (5, 2));
@@ -740,7 +859,7 @@ mod tests {
         let mut side = Side::new(digest(0..30));
         let mut theirs = digest(5..40);
         let sum = theirs.sum;
-        side.sketch(A, &sketch(&mut theirs, FULL));
+        side.sketch(A, &opening_of(&mut theirs));
         let same = side.summary(B, &summary(&theirs), false);
         assert!(
             matches!(&same[..], [Outgoing::Repair(B, ours)] if ours.len() == 5),
@@ -757,12 +876,12 @@ mod tests {
     #[test]
     fn an_unreachable_peer_is_neither_led_nor_deferred() {
         let mut side = Side::new(digest(0..30));
-        side.sketch(A, &sketch(&mut digest(5..40), FULL));
+        side.sketch(A, &opening_of(&mut digest(5..40)));
         side.summary(B, &summary(&digest(0..99)), false);
         side.exchange.forget(B);
         side.exchange.forget(A);
         assert!(side.resume().is_empty());
-        side.sketch(A, &sketch(&mut digest(5..40), FULL));
+        side.sketch(A, &opening_of(&mut digest(5..40)));
         side.peers.remove(B);
         side.summary(B, &summary(&digest(0..99)), false);
         assert!(side.exchange.deferred.is_empty());
@@ -771,7 +890,7 @@ mod tests {
     #[test]
     fn too_many_differences_for_the_cells_lead_to_a_pass_over_the_table() {
         let mut side = Side::new(digest(0..2000));
-        let out = side.sketch(A, &sketch(&mut digest(1000..4000), FULL));
+        let out = side.sketch(A, &opening_of(&mut digest(1000..4000)));
         assert_eq!(out, [Outgoing::Pull(A, 0)]);
         assert_eq!(side.chunk(A, 0, 70, 5), None);
         assert_eq!(side.chunk(A, 0, 70, 5), None, "repeated");
@@ -785,7 +904,7 @@ mod tests {
     #[test]
     fn a_fold_during_a_pass_restarts_it() {
         let mut side = Side::new(digest(0..2000));
-        side.sketch(A, &sketch(&mut digest(1000..4000), FULL));
+        side.sketch(A, &opening_of(&mut digest(1000..4000)));
         assert_eq!(side.chunk(A, 0, 70, 5), None);
         assert_eq!(side.chunk(A, 70, 140, 6), None);
         assert_eq!(side.chunk(A, 0, 70, 6), None);
@@ -796,7 +915,7 @@ mod tests {
     #[test]
     fn a_silent_pull_is_asked_again_and_then_abandoned() {
         let mut side = Side::new(digest(0..2000));
-        side.sketch(A, &sketch(&mut digest(1000..4000), FULL));
+        side.sketch(A, &opening_of(&mut digest(1000..4000)));
         for _ in 0..PATIENCE {
             assert_eq!(side.tick(), [Outgoing::Pull(A, 0)]);
         }

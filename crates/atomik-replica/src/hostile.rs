@@ -4,7 +4,6 @@
 use crate::codec::{Encode, Reader};
 use crate::message::{MessageKind, open, seal};
 use crate::secrets::Secrets;
-use crate::summary::Summary;
 use crate::{Config, Effect, Event, LocalOp, PeerId, Replica, Trust};
 
 const PEER: PeerId = [1; 16];
@@ -59,19 +58,6 @@ fn bytes(messages: &[(MessageKind, Vec<u8>)]) -> usize {
     messages.iter().map(|(_, body)| body.len()).sum()
 }
 
-/// The summary of a replica that has more entries than `replica`, none of them known to it.
-fn larger(replica: &Replica, entries: u64) -> Vec<u8> {
-    let (count, sum) = replica.digest();
-    let mut body = Vec::new();
-    body.varint(count + entries);
-    body.extend_from_slice(&(sum + 1).to_le_bytes());
-    body.extend_from_slice(&[0; 48]);
-    // And an introduction.
-    body.extend_from_slice(&[0; 33]);
-    Summary::decode(&mut Reader::new(&body)).unwrap();
-    body
-}
-
 /// The end of a chunk without any base.
 fn chunk(first: u64, next: u64) -> Vec<u8> {
     let mut body = Vec::new();
@@ -83,15 +69,29 @@ fn chunk(first: u64, next: u64) -> Vec<u8> {
     body
 }
 
-/// Cells of some table, none of which can be decoded.
-fn garbage(size: u64, first: u64) -> Vec<u8> {
+/// Rows of cells from `first` up to `end` that cannot be decoded.
+fn garbage(first: u64, end: u64) -> Vec<u8> {
     let mut body = Vec::new();
-    body.varint(size);
     body.varint(first);
+    body.varint(60);
     body.extend_from_slice(&[7; 16]);
-    for byte in 0..(3 * size - first).min(5000) * 11 {
-        body.push(byte as u8 % 64 + 2);
+    for row in first..end {
+        body.extend_from_slice(&[row as u8 | 1; 24]);
     }
+    body
+}
+
+/// An opening with a few differences that cannot be decoded.
+fn opening(replica: &mut Replica) -> Vec<u8> {
+    let nothing = [0; 98];
+    let mut sent = answers(replica, MessageKind::Summary, &nothing);
+    let (kind, mut body) = sent.pop().unwrap();
+    assert_eq!(kind, MessageKind::Sketch);
+    // A larger count, of two bytes from the second on, and another sum, which follows.
+    body[2] = 0x7f;
+    body[10] ^= 1;
+    let length = body.len();
+    body[length - 240..].fill(7);
     body
 }
 
@@ -101,15 +101,16 @@ fn cells_that_were_not_asked_for_are_ignored() {
     replica
         .step(Event::PeerDown(PEER), &mut Vec::new())
         .unwrap();
-    let sent = answers(&mut replica, MessageKind::Sketch, &garbage(80, 0));
+    let opening = opening(&mut replica);
+    let sent = answers(&mut replica, MessageKind::Sketch, &opening);
     assert!(sent.is_empty(), "{sent:?}");
 }
 
 #[test]
 fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requests() {
-    let mut replica = open_with(50);
-    let summary = larger(&replica, 5);
-    let mut wire = answers(&mut replica, MessageKind::Summary, &summary);
+    let mut replica = open_with(5000);
+    let opening = opening(&mut replica);
+    let mut wire = answers(&mut replica, MessageKind::Sketch, &opening);
     let mut kinds = Vec::new();
     while let Some((kind, body)) = wire.pop() {
         kinds.push(kind);
@@ -119,10 +120,9 @@ fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requ
         );
         let mut reader = Reader::new(&body);
         let answer = match kind {
-            MessageKind::Summary => (MessageKind::Sketch, garbage(80, 0)),
             MessageKind::SketchRequest => {
-                let (size, first) = (reader.varint().unwrap(), reader.varint().unwrap());
-                (MessageKind::Sketch, garbage(size, first))
+                let (first, end) = (reader.varint().unwrap(), reader.varint().unwrap());
+                (MessageKind::Sketch, garbage(first, end))
             }
             MessageKind::Pull => {
                 let first = reader.varint().unwrap();

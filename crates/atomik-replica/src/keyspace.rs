@@ -21,7 +21,7 @@ pub(crate) struct Keyspace {
 impl Keyspace {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            table: Table::new(config.words, config.digest_cells),
+            table: Table::new(config.words),
             checkpoints: Checkpoints::default(),
             subscriptions: Subscriptions::default(),
         }

@@ -9,10 +9,11 @@ use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
 use crate::context::Context;
 use crate::counters::Counters;
+use crate::digest::Digest;
 use crate::error::{OpError, OpenError};
 use crate::event::{Effect, Event, Outcome};
 use crate::excerpts::{Leaves, join, pack};
-use crate::exchange::{CellRange, Exchange, Outgoing, Surroundings};
+use crate::exchange::{Exchange, Outgoing, RowRange, Surroundings, opening_of};
 use crate::frame::{Evidence, KeyedChanges, decode_excerpt};
 use crate::head::Head;
 use crate::membership::{Membership, ROSTER_PART};
@@ -243,9 +244,7 @@ impl Replica {
             Event::Message { from, bytes } => self.receive(from, bytes, effects),
             Event::PeerUp(peer) => {
                 self.peers.add(peer);
-                self.exchange(effects, |exchange, around| {
-                    exchange.compare(peer, around.out);
-                });
+                self.exchange(effects, |exchange, around| exchange.meet(peer, around));
             }
             Event::PeerDown(peer) => {
                 self.peers.remove(peer);
@@ -253,7 +252,9 @@ impl Replica {
                 self.membership.forget(peer);
             }
         }
-        self.exchange(effects, |exchange, around| exchange.resume(around.out));
+        self.exchange(effects, |exchange, around| {
+            exchange.resume(around.peers.ticks(), around.out);
+        });
         Ok(Outcome::default())
     }
 
@@ -523,17 +524,18 @@ impl Replica {
                 exchange.take_sketch(from, reader, around)
             }),
             MessageKind::SketchRequest => {
-                let range = CellRange::decode(reader)?;
-                self.send_sketch(from, range, effects);
+                let range = RowRange::decode(reader)?;
+                let room = context!(self, effects).room();
+                self.send_sketch(from, |digest| range.rows_of(digest, room), effects);
                 Ok(())
             }
             MessageKind::Fetch => {
-                let mut ids = sketch::decode_ids(reader)?;
+                let places = sketch::decode_places(reader)?;
                 if self.may_draw(from) {
-                    ids.sort_unstable();
-                    let places = self.memory.keyspace.table.find(&ids);
+                    let places = self.memory.keyspace.table.find(&places);
                     self.charge_scan(from);
-                    self.answer_entries(from, &places, effects);
+                    // As a repair: the peer may have a newer version, which weights do not tell.
+                    self.answer_entries(from, MessageKind::Repair, &places, effects);
                 }
                 Ok(())
             }
@@ -599,7 +601,7 @@ impl Replica {
             .filter_map(|(at, place)| Some((at as u32, slots[at].position(place)?)))
             .collect();
         if self.may_draw(from) {
-            self.answer_entries(from, &newer, effects);
+            self.answer_entries(from, MessageKind::Changes, &newer, effects);
         }
         Ok(())
     }
@@ -865,7 +867,7 @@ impl Replica {
         // If the pass brought nothing, another would not either.
         if self.memory.keyspace.table.digest.sum != pass.began {
             self.exchange(effects, |exchange, around| {
-                exchange.compare(from, around.out)
+                exchange.compare(from, around.peers.ticks(), around.out);
             });
         }
         Ok(())
@@ -955,17 +957,17 @@ impl Replica {
                 let room = context!(self, effects).room();
                 (to, MessageKind::Ledger, join(records, room))
             }
-            Outgoing::Sketch(to, range) => return self.send_sketch(to, range, effects),
+            Outgoing::Opening(to) => return self.send_sketch(to, opening_of, effects),
             Outgoing::SketchRequest(to, range) => {
                 (to, MessageKind::SketchRequest, vec![range.encode()])
             }
-            Outgoing::Repair(to, ids) => {
-                let places = self.memory.keyspace.table.find(&ids);
+            Outgoing::Repair(to, places) => {
+                let places = self.memory.keyspace.table.find(&places);
                 return self.send_entries(to, MessageKind::Repair, &places, effects);
             }
-            Outgoing::Fetch(to, ids) => {
+            Outgoing::Fetch(to, places) => {
                 let room = context!(self, effects).room();
-                (to, MessageKind::Fetch, sketch::encode_ids(&ids, room))
+                (to, MessageKind::Fetch, sketch::encode_places(&places, room))
             }
             Outgoing::Pull(to, first) => {
                 let mut body = Vec::new();
@@ -994,20 +996,29 @@ impl Replica {
     }
 
     /// Sends entries that a peer asked for.
-    fn answer_entries(&mut self, to: PeerId, places: &[(u32, usize)], effects: &mut Vec<Effect>) {
+    fn answer_entries(
+        &mut self,
+        to: PeerId,
+        kind: MessageKind,
+        places: &[(u32, usize)],
+        effects: &mut Vec<Effect>,
+    ) {
         self.peers.charge(to, places.len() as u64);
-        self.send_entries(to, MessageKind::Changes, places, effects);
+        self.send_entries(to, kind, places, effects);
     }
 
-    fn send_sketch(&mut self, to: PeerId, range: CellRange, effects: &mut Vec<Effect>) {
+    fn send_sketch(
+        &mut self,
+        to: PeerId,
+        body: impl FnOnce(&mut Digest) -> Vec<u8>,
+        effects: &mut Vec<Effect>,
+    ) {
         if !self.may_draw(to) {
             return;
         }
         self.charge_scan(to);
-        let mut cx = context!(self, effects);
-        let digest = &mut self.memory.keyspace.table.digest;
-        let body = range.cells_of(digest, cx.room());
-        cx.send(to, MessageKind::Sketch, &body);
+        let body = body(&mut self.memory.keyspace.table.digest);
+        context!(self, effects).send(to, MessageKind::Sketch, &body);
     }
 
     fn send_entries(
@@ -1042,7 +1053,7 @@ impl Replica {
         let folded = ledger.folded_sum(origins, &self.secrets);
         let names = || ledger.folded_names(origins, &self.secrets);
         let (chunk, places) = Chunk::gather(first, &keyspace.table, room, others, folded, names);
-        self.answer_entries(to, &places, effects);
+        self.answer_entries(to, MessageKind::Changes, &places, effects);
         context!(self, effects).send(to, MessageKind::Chunk, &chunk.encode());
     }
 

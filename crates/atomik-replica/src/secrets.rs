@@ -85,12 +85,12 @@ impl Secrets {
         truncated(blake3::keyed_hash(&self.node, children.as_flattened()))
     }
 
-    /// The id of an entry in digests.
-    pub(crate) fn id(&self, origin: OriginId, key: &[u8], version: u64, tag: &Tag) -> u64 {
+    /// What stands for a key and an origin in digests.
+    pub(crate) fn place(&self, origin: OriginId, key: &[u8]) -> u32 {
         let mut hasher = SipHasher13::new_with_key(&self.place);
         hasher.write(&origin.0);
         hasher.write(key);
-        crate::sketch::id(hasher.finish() as u32, version, tag)
+        hasher.finish() as u32
     }
 
     /// The code that proves that a message was made by a member.

@@ -1,13 +1,26 @@
-//! An invertible Bloom lookup table: computes the difference of two sets of ids from a few cells of
-//! each.
+//! Rateless cells: they tell the difference of two sets of entries, from as many cells of each set
+//! as the difference needs.
 //!
-//! Every change of a set updates three cells of its table. A subtable has at most [`Sketch::FULL`]
-//! cells. A cell's place is a remainder, so a table whose size is a divisor is obtained by folding,
-//! without a pass over the set. Subtraction and decoding follow Eppstein, Goodrich, Uyeda and
-//! Varghese, "What's the Difference? Efficient Set Reconciliation without Prior Context", SIGCOMM
-//! 2011.
+//! A set is a map from *places*, which stand for a key and an origin, to *weights*, which stand for
+//! a version. An entry that is missing has weight 0. A cell is the sum, modulo 2^64, of
+//! `weight * (code * 2^16 + 1)` over the entries in it, where `code` is the place followed by 16
+//! bits of check. So the difference of the same cell of two sets holds only what differs, and an
+//! entry that differs in its version counts once. If it is alone in the cell, the low 16 bits are
+//! the difference of the weights, and dividing the rest by it yields the code.
 //!
-//! Ids are hashes keyed with the keyspace's secret, so outsiders cannot choose colliding ids. A
+//! Every entry is in one cell of each of three subtables. A subtable grows as a linear hash table
+//! does (Litwin 1980): cell `i` with `2^k <= i < 2^(k+1)` holds the entries whose hash has `i` in
+//! its low `k + 1` bits, and takes them away from the cell without bit `k`. So there is one endless
+//! sequence of cells, of which any prefix can be decoded by peeling (Eppstein, Goodrich, Uyeda,
+//! Varghese, "What's the Difference?", SIGCOMM 2011), if it has 1.22 to 1.29 cells for each of many
+//! differences; and whoever needs more cells asks for the next ones. The table in memory is the
+//! finest level, in which an entry takes three additions. All prefixes are folded from it.
+//!
+//! A cell with several differences is mistaken for one with a single difference with probability
+//! 2^-16, if the place belongs in this cell, so about 2^-16 / m with `m` cells in a subtable. Then
+//! cells remain, more are requested, and the mistake does not repeat itself.
+//!
+//! Places are hashes keyed with the keyspace's secret, so outsiders cannot choose colliding ones. A
 //! member can, and so make two replicas believe that they agree; it cannot make either accept a
 //! forged change.
 
@@ -16,326 +29,411 @@ use std::collections::HashMap;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::Tag;
 
-const TABLES: usize = Sketch::TABLES;
+/// The number of subtables.
+const TABLES: usize = 3;
 
-/// From this estimate on, the number of differences is estimated again from subtables of
-/// [`REFINED`] cells.
-const MANY: usize = 5000;
-const REFINED: usize = 280;
+/// Cells with the same number in all subtables.
+pub(crate) type Row = [u64; TABLES];
 
-/// A cell: the number of its elements, the xor of their ids, and the xor of their checks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Cell {
-    count: i32,
-    check: u32,
-    ids: u64,
-}
+/// Bytes of a row on the wire.
+pub(crate) const ROW_BYTES: usize = TABLES * 8;
 
-/// Bytes of an id on the wire.
-pub(crate) const ID_BYTES: usize = 7;
+/// Bits of a weight that come from the version, above those from the tag.
+const VERSION_BITS: u32 = 10;
+const TAG_BITS: u32 = 5;
 
-/// The number of low bits of an id that come from the tag.
-pub(crate) const TAG_BITS: u32 = 12;
+/// Cells per level of an [`Opening`], and the binary logarithm of the first level's first cell.
+const LEVEL: usize = 32;
+const FIRST_LEVEL: u32 = 6;
 
-/// The low bits of an id that come from the tag.
-pub(crate) fn tag_bits(tag: &Tag) -> u64 {
-    u64::from(u16::from_le_bytes([tag[0], tag[1]])) & ((1 << TAG_BITS) - 1)
-}
+/// Rows of an [`Opening`].
+const FIRST_ROWS: usize = 16;
 
-/// The id that represents an entry in the cells: 32 bits of a keyed hash of key and origin, 12 bits
-/// of the version, 12 bits of the entry's tag.
+/// The weight of a version of an entry: 10 bits of the version and 5 of the tag, so 1 to 2^15 - 1.
 ///
-/// Two ids of the same entry show which is newer, so only the newer version has to travel. This
-/// fails if the versions are more than 2047 apart or two entries share the hash. Then an older
-/// version travels, and the receiver answers a `Repair` with its newer one. Two versions with the
-/// same id are invisible in the cells, but not in the sum that accompanies them.
-pub(crate) fn id(place: u32, version: u64, tag: &Tag) -> u64 {
-    u64::from(place) << 24 | (version & 0xfff) << 12 | tag_bits(tag)
+/// If A has weight a and B weight b < a, A's version is taken for the newer. This fails if a
+/// multiple of 1024 lies between the versions. Then an older version travels, and its receiver
+/// answers with the newer one. Two versions have the same weight with probability 2^-15 if they
+/// are 1024 or more apart, and never if they are less. Such a difference does not show in the
+/// cells, but in the sum that accompanies them.
+pub(crate) fn weight(version: u64, tag: &Tag) -> u16 {
+    let version = (version & ((1 << VERSION_BITS) - 1)) as u16;
+    let tag = u16::from(tag[0]) & ((1 << TAG_BITS) - 1);
+    (version << TAG_BITS | tag).max(1)
 }
 
-/// Encodes ids into message bodies of at most `room` bytes.
-pub(crate) fn encode_ids(ids: &[u64], room: usize) -> Vec<Vec<u8>> {
-    ids.chunks(room / ID_BYTES)
-        .map(|ids| {
-            ids.iter()
-                .flat_map(|id| id.to_le_bytes().into_iter().take(ID_BYTES))
-                .collect()
-        })
-        .collect()
+/// A place and 16 bits of check, given the place's hash.
+fn code(place: u32, hash: u64) -> u64 {
+    let check = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    check << 32 | u64::from(place)
 }
 
-/// Decodes a message body of ids.
-pub(crate) fn decode_ids(reader: &mut Reader<'_>) -> Result<Vec<u64>, Malformed> {
-    let mut ids = Vec::with_capacity(reader.rest().len() / ID_BYTES);
-    while !reader.is_empty() {
-        ids.push(reader.low_bytes(ID_BYTES)?);
+/// What an entry of this weight adds to its cells.
+fn summand(place: u32, hash: u64, weight: i32) -> u64 {
+    (i64::from(weight) as u64).wrapping_mul(code(place, hash) << 16 | 1)
+}
+
+/// The only difference in a cell, if there is only one: its place, the place's hash, and our weight
+/// less theirs.
+fn single(cell: u64) -> Option<(u32, u64, i32)> {
+    let weight = i64::from(cell as u16 as i16);
+    if weight == 0 {
+        return None;
     }
-    Ok(ids)
+    let product = cell.wrapping_sub(weight as u64) >> 16;
+    // An even weight hides as many of the code's high bits as it is divisible by 2, and leaves as
+    // many low bits of the product 0: altogether 16 bits of check. The place is never hidden.
+    let even = weight.trailing_zeros();
+    if product.trailing_zeros() < even {
+        return None;
+    }
+    let shown = (1 << (48 - even)) - 1;
+    let found = (product >> even).wrapping_mul(inverse((weight >> even) as u64)) & shown;
+    let place = found as u32;
+    let hash = spread(place);
+    (found == code(place, hash) & shown).then_some((place, hash, weight as i32))
 }
 
-/// Given the ids that only one side has: the ids of ours to send, and those of theirs to fetch.
-pub(crate) fn newer(ours: &[u64], theirs: &[u64]) -> (Vec<u64>, Vec<u64>) {
-    let place = |id: u64| (id >> 24) as u32;
-    // In the high 12 of 16 bits, so that a difference has the right sign.
-    let version = |id: u64| ((id >> 12) as u16) << 4;
-    let latest = |ids: &[u64], others: &[u64]| {
-        let others: HashMap<u32, u16> = others.iter().map(|&id| (place(id), version(id))).collect();
-        let wanted = ids.iter().copied().filter(|&id| {
-            // Serial number arithmetic: the signed difference tells which is newer. Equal versions
-            // contradict each other, and both travel.
-            others
-                .get(&place(id))
-                .is_none_or(|&other| version(id).wrapping_sub(other) as i16 >= 0)
-        });
-        wanted.collect()
-    };
-    (latest(ours, theirs), latest(theirs, ours))
+/// The inverse of an odd number modulo 2^64, by Newton's method: 3 bits are right at first, and
+/// their number doubles each time.
+fn inverse(odd: u64) -> u64 {
+    (0..5).fold(odd, |x, _| {
+        x.wrapping_mul(2_u64.wrapping_sub(odd.wrapping_mul(x)))
+    })
 }
 
-/// The finalizer of splitmix64 (Steele, Lea, Flood 2014) applied to an id and a domain separator.
-fn mix(id: u64, purpose: u64) -> u64 {
-    let mut z = id ^ purpose.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// A hash with [`HASH_BITS`] for each subtable: the finalizer of splitmix64 (Steele, Lea, Flood
+/// 2014).
+fn spread(place: u32) -> u64 {
+    let mut z = u64::from(place).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31
 }
 
-/// The cells of an id in the subtables of the largest table, and its check. They take 32 bits per
-/// subtable and 24 bits from two 64-bit hashes.
-///
-/// A cell with several elements is mistaken for one with a single element with probability 2^-24.
-/// Then some ids are decoded that nobody has.
-fn spread(id: u64) -> ([usize; TABLES], u32) {
-    let (first, second) = (mix(id, 0), mix(id, 1));
-    // The high half of a product is cheaper than a remainder, and as uniform to one part in 2^15.
-    let place = |hash: u64| (((hash & 0xffff_ffff) * Sketch::FULL as u64) >> 32) as usize;
-    let places = [place(first), place(first >> 32), place(second)];
-    (places, (second >> 40) as u32)
+const HASH_BITS: u32 = 21;
+
+/// The cell of a subtable with `cells` cells in which a place with this hash belongs.
+fn cell(hash: u64, table: usize, cells: usize) -> usize {
+    let hash = (hash >> (HASH_BITS * table as u32)) as usize;
+    let whole = cells.next_power_of_two();
+    let at = hash & (whole - 1);
+    if at < cells { at } else { at - whole / 2 }
 }
 
-/// A table of `TABLES` times [`size`](Self::size) cells.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Encodes places, in ascending order, into message bodies of at most `room` bytes: each as its
+/// distance from the one before.
+pub(crate) fn encode_places(places: &[u32], room: usize) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    let (mut body, mut next) = (Vec::new(), 0);
+    for &place in places {
+        if body.len() + 5 > room {
+            bodies.push(core::mem::take(&mut body));
+            next = 0;
+        }
+        body.varint(u64::from(place).saturating_sub(next));
+        next = u64::from(place) + 1;
+    }
+    if !body.is_empty() {
+        bodies.push(body);
+    }
+    bodies
+}
+
+/// Decodes a message body of places; they are in ascending order.
+pub(crate) fn decode_places(reader: &mut Reader<'_>) -> Result<Vec<u32>, Malformed> {
+    let mut places = Vec::new();
+    let mut next = 0_u64;
+    while !reader.is_empty() {
+        let place = next + u64::from(reader.u32()?);
+        places.push(u32::try_from(place).map_err(|_| Malformed)?);
+        next = place + 1;
+    }
+    Ok(places)
+}
+
+/// The cells of a set at the finest level kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sketch {
+    /// Rows; a power of two.
     size: usize,
-    cells: Vec<Cell>,
+    /// One subtable after the other.
+    cells: Vec<u64>,
 }
 
 impl Sketch {
-    /// The number of subtables.
-    pub(crate) const TABLES: usize = 3;
+    /// The smallest and the largest number of rows.
+    pub(crate) const SMALLEST: usize = 64;
+    pub(crate) const LARGEST: usize = 1 << HASH_BITS;
 
-    /// The largest size of a subtable, from which all smaller ones can be folded. It has 144
-    /// divisors, so one is close to any desired size.
-    pub(crate) const FULL: usize = 110_880;
-
-    /// An empty table; `size` divides [`FULL`](Self::FULL).
+    /// Cells of an empty set.
     pub(crate) fn new(size: usize) -> Self {
-        debug_assert!(Self::FULL.is_multiple_of(size));
+        debug_assert!(size.is_power_of_two() && size <= Self::LARGEST);
         Self {
             size,
-            cells: vec![Cell::default(); TABLES * size],
+            cells: vec![0; TABLES * size],
         }
     }
 
-    /// The number of cells in a subtable.
+    /// The number of rows.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// The number of cells in all subtables.
-    pub(crate) fn len(&self) -> usize {
-        self.cells.len()
+    /// Adds `weight` to the weight of a place.
+    pub(crate) fn add(&mut self, place: u32, weight: i32) {
+        let hash = spread(place);
+        let summand = summand(place, hash, weight);
+        for table in 0..TABLES {
+            let at = (hash >> (HASH_BITS * table as u32)) as usize & (self.size - 1);
+            let cell = &mut self.cells[table * self.size + at];
+            *cell = cell.wrapping_add(summand);
+        }
     }
 
-    /// The cell of this table onto which a place in a subtable of the largest table is folded.
-    fn cell(&self, table: usize, place: usize) -> usize {
-        // Division by a run-time value would take as long as everything else.
-        let place = if self.size == Self::FULL {
-            place
+    /// The first cells of a subtable's sequence; at most [`size`](Self::size).
+    fn sequence(&self, table: usize, count: usize) -> Vec<u64> {
+        let count = count.min(self.size);
+        let mut half = count.next_power_of_two();
+        let mut cells = vec![0_u64; half];
+        let finest = &self.cells[table * self.size..][..self.size];
+        for level in finest.chunks_exact(half) {
+            for (cell, finer) in cells.iter_mut().zip(level) {
+                *cell = cell.wrapping_add(*finer);
+            }
+        }
+        while half > 1 {
+            half /= 2;
+            let (coarse, fine) = cells.split_at_mut(half);
+            for (cell, finer) in coarse.iter_mut().zip(&fine[..half]) {
+                *cell = cell.wrapping_add(*finer);
+            }
+        }
+        cells.truncate(count);
+        cells
+    }
+
+    /// The first rows of the sequence; at most [`size`](Self::size).
+    pub(crate) fn rows(&self, count: usize) -> Vec<Row> {
+        let tables: [_; TABLES] = core::array::from_fn(|table| self.sequence(table, count));
+        (0..tables[0].len())
+            .map(|at| core::array::from_fn(|table| tables[table][at]))
+            .collect()
+    }
+
+    /// What is sent unasked.
+    pub(crate) fn opening(&self) -> Opening {
+        let sequence = self.sequence(0, self.size);
+        let levels = (FIRST_LEVEL..HASH_BITS)
+            .step_by(2)
+            .map(|level| 1_usize << level)
+            .take_while(|&first| 2 * first <= self.size);
+        Opening {
+            levels: levels
+                .flat_map(|first| &sequence[first..first + LEVEL])
+                .map(|cell| *cell as u8)
+                .collect(),
+            rows: self.rows(FIRST_ROWS),
+        }
+    }
+}
+
+/// Enough to decode some 20 differences and to estimate larger numbers: the first rows, and of
+/// every other level of the first subtable 32 cells of one byte each.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Opening {
+    pub(crate) levels: Vec<u8>,
+    pub(crate) rows: Vec<Row>,
+}
+
+impl Opening {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.push((self.levels.len() / LEVEL) as u8);
+        out.extend_from_slice(&self.levels);
+        encode_rows(&self.rows, out);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let levels = usize::from(reader.u8()?);
+        let levels = reader.bytes(levels * LEVEL)?.to_vec();
+        let rows = decode_rows(reader)?;
+        if rows.len() != FIRST_ROWS {
+            return Err(Malformed);
+        }
+        Ok(Self { levels, rows })
+    }
+
+    /// What the levels of two sets tell of the number of their differences.
+    pub(crate) fn evidence(&self, theirs: &Self) -> Vec<Evidence> {
+        let levels = self.levels.chunks_exact(LEVEL);
+        levels
+            .zip(theirs.levels.chunks_exact(LEVEL))
+            .zip((FIRST_LEVEL..).step_by(2))
+            .map(|((ours, theirs), level)| {
+                let equal = ours.iter().zip(theirs).filter(|(a, b)| a == b).count();
+                Evidence {
+                    one_in: 2 << level,
+                    equal,
+                    unequal: LEVEL - equal,
+                }
+            })
+            .collect()
+    }
+}
+
+/// Encodes rows.
+pub(crate) fn encode_rows(rows: &[Row], out: &mut Vec<u8>) {
+    for cell in rows.as_flattened() {
+        out.extend_from_slice(&cell.to_le_bytes());
+    }
+}
+
+/// Decodes rows to the end.
+pub(crate) fn decode_rows(reader: &mut Reader<'_>) -> Result<Vec<Row>, Malformed> {
+    let mut rows = Vec::with_capacity(reader.rest().len() / ROW_BYTES);
+    while !reader.is_empty() {
+        rows.push([reader.u64()?, reader.u64()?, reader.u64()?]);
+    }
+    Ok(rows)
+}
+
+/// How many of some cells are equal in two sets, if one in so many differences falls into a given
+/// one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Evidence {
+    one_in: u64,
+    equal: usize,
+    unequal: usize,
+}
+
+/// The most likely number of differences, from the cells that are equal (Whang, Vander-Zanden,
+/// Taylor, "A linear-time probabilistic counting algorithm", 1990, for several probabilities).
+pub(crate) fn estimate(evidence: &[Evidence]) -> usize {
+    // The derivative of the logarithm of the likelihood, which falls.
+    let rises = |differences: f64| {
+        let slopes = evidence.iter().map(|e| {
+            let share = 1.0 / e.one_in as f64;
+            let missed = (-differences * share).exp();
+            share * (e.unequal as f64 * missed / (1.0 - missed) - e.equal as f64)
+        });
+        slopes.sum::<f64>() > 0.0
+    };
+    let (mut low, mut high) = (1_u64, 1_u64 << 32);
+    while high - low > low / 64 {
+        let middle = low + (high - low) / 2;
+        if rises(middle as f64) {
+            low = middle;
         } else {
-            (place as u32 % self.size as u32) as usize
-        };
-        table * self.size + place
-    }
-
-    fn touch(&mut self, id: u64, (places, check): ([usize; TABLES], u32), count: i32) {
-        for (table, place) in places.into_iter().enumerate() {
-            let at = self.cell(table, place);
-            let cell = &mut self.cells[at];
-            cell.count = cell.count.wrapping_add(count);
-            cell.check ^= check;
-            cell.ids ^= id;
+            high = middle;
+        }
+        if high - low <= 1 {
+            break;
         }
     }
+    low as usize
+}
 
-    pub(crate) fn insert(&mut self, id: u64) {
-        self.touch(id, spread(id), 1);
-    }
-
-    pub(crate) fn remove(&mut self, id: u64) {
-        self.touch(id, spread(id), -1);
-    }
-
-    /// The table of the same set with another size, which must divide this one's.
-    pub(crate) fn folded(&self, size: usize) -> Self {
-        debug_assert!(self.size.is_multiple_of(size));
-        let mut folded = Self::new(size);
-        for (at, cell) in self.cells.iter().enumerate() {
-            let into = &mut folded.cells[at / self.size * size + at % self.size % size];
-            into.count = into.count.wrapping_add(cell.count);
-            into.check ^= cell.check;
-            into.ids ^= cell.ids;
-        }
-        folded
-    }
-
-    /// The size of the first sketch sent from a table of size `full`. It decodes about 150
-    /// differences and estimates larger numbers. The desired size is 80, but it must divide `full`.
-    pub(crate) fn first_size(full: usize) -> usize {
-        const DESIRED: usize = 80;
-        (1..=DESIRED)
-            .rev()
-            .find(|&size| full.is_multiple_of(size))
-            .unwrap_or(full)
-    }
-
-    /// The size to request when about `differences` are expected and the size `tried` was too
-    /// small: the smallest divisor of `full` with enough cells. Many differences need 1.23 cells
-    /// each, few need more. `None` if no table is large enough.
-    ///
-    /// An estimate from `n` cells has a relative error of about sqrt(2/n). A large number is
-    /// therefore estimated again from a table of moderate size before requesting a large one that
-    /// might be too small.
-    pub(crate) fn size_for(differences: usize, tried: usize, full: usize) -> Option<usize> {
-        let percent = match differences {
-            MANY.. if tried < REFINED => {
-                return (tried + 1..=full)
-                    .find(|&size| full.is_multiple_of(size) && size >= REFINED);
-            }
-            MANY.. => 138,
-            _ => 150,
-        };
-        let wanted = differences.saturating_mul(percent) / 100 + 24;
-        (tried + 1..=full).find(|&size| full.is_multiple_of(size) && TABLES * size >= wanted)
-    }
-
-    /// Whether a subtable may have this size.
-    pub(crate) fn is_size(size: usize) -> bool {
-        (8..=Self::FULL).contains(&size) && Self::FULL.is_multiple_of(size)
-    }
-
-    /// Encodes the cells from number `from` on, as many as fit in `room` bytes.
-    pub(crate) fn encode(&self, from: usize, room: usize, out: &mut Vec<u8>) {
-        let limit = out.len() + room;
-        let mut cell_bytes = Vec::with_capacity(20);
-        for cell in self.cells.iter().skip(from) {
-            cell_bytes.clear();
-            cell_bytes.varint(u64::from(cell.count as u32));
-            cell_bytes.extend_from_slice(&cell.check.to_le_bytes()[..3]);
-            cell_bytes.extend_from_slice(&cell.ids.to_le_bytes()[..ID_BYTES]);
-            if out.len() + cell_bytes.len() > limit {
-                break;
-            }
-            out.extend_from_slice(&cell_bytes);
-        }
-    }
-
-    /// Decodes cells into this table from number `from` on; returns the number of the first cell
-    /// that is still missing.
-    pub(crate) fn decode(
-        &mut self,
-        from: usize,
-        reader: &mut Reader<'_>,
-    ) -> Result<usize, Malformed> {
-        let mut at = from;
-        while !reader.is_empty() {
-            let count = u32::try_from(reader.varint()?).map_err(|_| Malformed)?;
-            let cell = self.cells.get_mut(at).ok_or(Malformed)?;
-            *cell = Cell {
-                count: count as i32,
-                check: reader.low_bytes(3)? as u32,
-                ids: reader.low_bytes(ID_BYTES)?,
-            };
-            at += 1;
-        }
-        Ok(at)
-    }
-
-    /// The elements that are in only one of two sets.
-    pub(crate) fn difference(&self, other: &Self) -> Difference {
-        debug_assert_eq!(self.size, other.size);
-        let mut rest = self.clone();
-        for (cell, other) in rest.cells.iter_mut().zip(&other.cells) {
-            cell.count = cell.count.wrapping_sub(other.count);
-            cell.check ^= other.check;
-            cell.ids ^= other.ids;
-        }
-        let estimate = rest.estimate();
-        let mut difference = Difference {
-            estimate,
-            ..Difference::default()
-        };
-        let mut queue: Vec<usize> = (0..rest.cells.len()).collect();
-        // In honest tables each element is removed at most once. A forged one must not loop
-        // forever.
-        let mut budget = rest.cells.len();
-        while let Some(at) = queue.pop() {
-            let Cell {
-                count,
-                check: found,
-                ids,
-            } = rest.cells[at];
-            if !matches!(count, 1 | -1) {
-                continue;
-            }
-            let spread = spread(ids);
-            if found != spread.1 {
-                continue;
-            }
-            if budget == 0 {
-                return difference;
-            }
-            budget -= 1;
-            if count == 1 {
-                &mut difference.ours
-            } else {
-                &mut difference.theirs
-            }
-            .push(ids);
-            rest.touch(ids, spread, -count);
-            for (table, place) in spread.0.into_iter().enumerate() {
-                queue.push(rest.cell(table, place));
-            }
-        }
-        difference.complete = rest.cells.iter().all(|cell| *cell == Cell::default());
-        difference
-    }
-
-    /// An estimate of the number of differing elements: the variance of the cells' counts, which
-    /// does not depend on which side has them.
-    fn estimate(&self) -> usize {
-        let mut sum = 0.0;
-        for table in self.cells.chunks_exact(self.size) {
-            let counts = table.iter().map(|cell| f64::from(cell.count));
-            let (total, squares) = counts.fold((0.0, 0.0), |(t, s), c| (t + c, s + c * c));
-            let spread = 1.0 - 1.0 / self.size as f64;
-            sum += ((squares - total * total / self.size as f64) / spread).max(total.abs());
-        }
-        (sum / TABLES as f64).ceil() as usize
-    }
+/// The number of rows that almost always decode a number of differences: 1.3 cells for each of many
+/// differences, and more for few.
+pub(crate) fn rows_for(differences: usize) -> usize {
+    let d = differences as f64;
+    ((1.3 * d + 2.0 * d.sqrt() + 6.0) / TABLES as f64).ceil() as usize
 }
 
 /// The difference of two sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Difference {
-    /// The ids that only this side has, as far as they could be decoded.
-    pub(crate) ours: Vec<u64>,
-    /// The ids that only the other side has, as far as they could be decoded.
-    pub(crate) theirs: Vec<u64>,
-    /// Whether all differences were decoded.
+    /// Places of which we have the newer version, ascending.
+    pub(crate) ours: Vec<u32>,
+    /// Places of which they have the newer version, ascending.
+    pub(crate) theirs: Vec<u32>,
+    /// Whether there are no others.
     pub(crate) complete: bool,
-    /// An estimate of the number of differences.
-    pub(crate) estimate: usize,
+    /// What the cells tell of the number of differences.
+    pub(crate) evidence: Vec<Evidence>,
+}
+
+impl Difference {
+    /// Decodes the first rows of two sets, equally many.
+    pub(crate) fn decode(ours: &[Row], theirs: &[Row]) -> Self {
+        let mut rows: Vec<Row> = ours
+            .iter()
+            .zip(theirs)
+            .map(|(ours, theirs)| core::array::from_fn(|t| ours[t].wrapping_sub(theirs[t])))
+            .collect();
+        let count = rows.len();
+        // From the sequence of cells to a table of this size.
+        let mut half = 1;
+        while half < count {
+            for at in 0..half.min(count - half) {
+                let finer = rows[at + half];
+                for (cell, finer) in rows[at].iter_mut().zip(finer) {
+                    *cell = cell.wrapping_sub(finer);
+                }
+            }
+            half *= 2;
+        }
+        let mut difference = Self {
+            evidence: evidence(&rows),
+            ..Self::default()
+        };
+        // A place is found only once, so forged cells cannot keep this going.
+        let mut found = HashMap::new();
+        let mut queue: Vec<_> = (0..count)
+            .flat_map(|at| (0..TABLES).map(move |table| (at, table)))
+            .collect();
+        while let Some((at, table)) = queue.pop() {
+            let Some((place, hash, weight)) = single(rows[at][table]) else {
+                continue;
+            };
+            if cell(hash, table, count) != at || found.contains_key(&place) {
+                continue;
+            }
+            found.insert(place, weight);
+            let summand = summand(place, hash, weight);
+            let cells = (0..TABLES).map(|table| (cell(hash, table, count), table));
+            for (at, table) in cells {
+                rows[at][table] = rows[at][table].wrapping_sub(summand);
+                queue.push((at, table));
+            }
+        }
+        difference.complete = rows.iter().all(|row| *row == [0; TABLES]);
+        for (place, weight) in found {
+            if weight > 0 {
+                difference.ours.push(place);
+            } else {
+                difference.theirs.push(place);
+            }
+        }
+        difference.ours.sort_unstable();
+        difference.theirs.sort_unstable();
+        difference
+    }
+
+    /// The number of places found.
+    pub(crate) fn found(&self) -> usize {
+        self.ours.len() + self.theirs.len()
+    }
+}
+
+/// What a table of differences tells of their number. Cells that are not split yet get twice as
+/// many as others.
+fn evidence(rows: &[Row]) -> Vec<Evidence> {
+    let whole = rows.len().next_power_of_two();
+    let half = whole / 2;
+    let mut kinds = [whole, half.max(1)].map(|cells| Evidence {
+        one_in: cells as u64,
+        equal: 0,
+        unequal: 0,
+    });
+    for (at, row) in rows.iter().enumerate() {
+        let split = at >= half || at + half < rows.len();
+        let kind = &mut kinds[usize::from(!split)];
+        let equal = row.iter().filter(|cell| **cell == 0).count();
+        kind.equal += equal;
+        kind.unequal += TABLES - equal;
+    }
+    kinds.into()
 }
 
 #[cfg(test)]
@@ -346,86 +444,195 @@ mod tests {
 
     use super::*;
 
-    fn id(seed: u64) -> u64 {
-        mix(seed, 100) >> 8
+    /// A pseudorandom number, as tags and places are.
+    fn hash(seed: u64) -> u64 {
+        let mut z = seed.wrapping_add(1).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        z = (z ^ z >> 32).wrapping_mul(0xd6e8_feb8_6659_fd93);
+        z ^ z >> 29
     }
 
-    fn sketch(seeds: impl Iterator<Item = u64>) -> Sketch {
-        let mut sketch = Sketch::new(Sketch::FULL);
-        seeds.for_each(|seed| sketch.insert(id(seed)));
+    fn place(seed: u64) -> u32 {
+        (hash(seed) >> 32) as u32
+    }
+
+    fn weight_of(seed: u64, version: u64) -> i32 {
+        let tag = u128::from(hash(seed ^ version << 40)).to_le_bytes();
+        i32::from(weight(version, &tag))
+    }
+
+    fn sketch(size: usize, entries: impl IntoIterator<Item = (u64, u64)>) -> Sketch {
+        let mut sketch = Sketch::new(size);
+        for (seed, version) in entries {
+            sketch.add(place(seed), weight_of(seed, version));
+        }
         sketch
     }
 
+    /// Reconciles as an exchange does; returns what was found and the number of rows.
+    fn reconcile(ours: &Sketch, theirs: &Sketch) -> (Difference, usize) {
+        let mut rows = FIRST_ROWS;
+        let levels = ours.opening().evidence(&theirs.opening());
+        loop {
+            let size = ours.size();
+            let difference = Difference::decode(&ours.rows(rows), &theirs.rows(rows));
+            if difference.complete || rows == size {
+                return (difference, rows);
+            }
+            let evidence = [&levels[..], &difference.evidence].concat();
+            let wanted = rows_for(estimate(&evidence) * 2 / 3);
+            rows = wanted.max(rows + rows / 8 + 1).min(size);
+        }
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
+        #![proptest_config(ProptestConfig {
+            cases: 64,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Any two sets reconcile: entries that one side lacks, and entries of which one side has
+        /// a newer version, with a bound on the cells.
         #[test]
-        fn a_table_of_the_proposed_size_decodes_all_differences(
-            common in 0..3000_u64, ours in 0..400_u64, theirs in 0..400_u64, salt: u64
+        fn any_two_sets_are_told_apart_with_few_cells(
+            salt in any::<u64>(),
+            common in 0..2000_u64,
+            sizes in prop::array::uniform4(0..600_u64),
         ) {
-            let salted = |range: core::ops::Range<u64>| range.map(move |i| salt.wrapping_add(i));
-            let a = sketch(salted(0..common + ours));
-            let b = sketch(salted(0..common).chain(salted(10_000..10_000 + theirs)));
-            let first = a.folded(80).difference(&b.folded(80));
-            let actual = (ours + theirs) as usize;
-            let close = first.estimate * 2 > actual && first.estimate < 2 * actual + 16;
-            prop_assert!(first.complete || close, "{} for {}", first.estimate, actual);
-            let size = Sketch::size_for(actual, 0, Sketch::FULL).unwrap();
-            let found = a.folded(size).difference(&b.folded(size));
-            let all = |range: core::ops::Range<u64>| {
-                salted(range).map(id).collect::<std::collections::HashSet<_>>()
+            let [ours, theirs, newer, older] = sizes;
+            let seed = |n: u64| hash(salt) ^ n;
+            let all = common..common + newer;
+            let olds = common + 1000..common + 1000 + older;
+            let shared: Vec<_> = (0..common).map(|n| (seed(n), 3)).collect();
+            let of = |range: core::ops::Range<u64>, version: u64| {
+                range.map(move |n| (seed(n), version)).collect::<Vec<_>>()
             };
-            let expected_ours = all(common..common + ours);
-            let expected_theirs = all(10_000..10_000 + theirs);
-            prop_assert!(found.ours.iter().all(|id| expected_ours.contains(id)));
-            prop_assert!(found.theirs.iter().all(|id| expected_theirs.contains(id)));
-            // Two elements with the same three cells cannot be decoded, which happens about once in
-            // a few hundred runs.
-            let missing = actual - found.ours.len() - found.theirs.len();
-            prop_assert!(missing <= 4 && found.complete == (missing == 0), "{} missing", missing);
+            let lone = 5000..5000 + ours;
+            let foreign = 9000..9000 + theirs;
+            let mine = [
+                shared.clone(), of(all.clone(), 9), of(olds.clone(), 7), of(lone.clone(), 1),
+            ].concat();
+            let others = [
+                shared, of(all.clone(), 8), of(olds.clone(), 9), of(foreign.clone(), 1),
+            ].concat();
+            let (found, rows) = reconcile(&sketch(4096, mine), &sketch(4096, others));
+            prop_assert!(found.complete);
+            let places = |ranges: [core::ops::Range<u64>; 2]| {
+                let mut places: Vec<_> =
+                    ranges.into_iter().flatten().map(|n| place(seed(n))).collect();
+                places.sort_unstable();
+                places
+            };
+            prop_assert_eq!(&found.ours, &places([all, lone]));
+            prop_assert_eq!(&found.theirs, &places([olds, foreign]));
+            let differences = ours + theirs + newer + older;
+            let most = 48 + (differences * 3 / 2) as usize + differences.isqrt() as usize * 12;
+            prop_assert!(TABLES * rows <= most, "{rows} rows for {differences}");
+        }
+
+        #[test]
+        fn places_round_trip(mut places in prop::collection::btree_set(any::<u32>(), 0..99))
+        {
+            places.extend([0, u32::MAX]);
+            let places: Vec<_> = places.into_iter().collect();
+            let bodies = encode_places(&places, 40);
+            prop_assert!(bodies.iter().all(|body| body.len() <= 40));
+            let decode = |body: &Vec<u8>| decode_places(&mut Reader::new(body)).unwrap();
+            let back = bodies.iter().flat_map(decode);
+            prop_assert_eq!(back.collect::<Vec<_>>(), places);
         }
     }
 
     #[test]
-    fn folding_gives_the_table_that_the_smaller_size_would_have() {
-        let full = sketch(0..500);
-        for size in [8, 12, 16, 48, 13_860] {
-            let mut direct = Sketch::new(size);
-            (0..500).for_each(|seed| direct.insert(id(seed)));
-            assert_eq!(full.folded(size), direct);
+    fn estimates_are_close() {
+        for exponent in 5..14 {
+            let differences = 1_u64 << exponent;
+            let (mut sum, trials) = (0.0, 20);
+            for trial in 0..trials {
+                let salt = hash(trial) << 20;
+                let ours = sketch(32_768, (0..differences).map(|n| (salt ^ n, 1 + trial)));
+                let levels = ours.opening().evidence(&Sketch::new(32_768).opening());
+                let error = estimate(&levels) as f64 / differences as f64 - 1.0;
+                sum += error * error;
+                let rows = rows_for(differences as usize) * 4 / 5;
+                let cells = Difference::decode(&ours.rows(rows), &vec![[0; 3]; rows]).evidence;
+                let error = estimate(&cells) as f64 / differences as f64 - 1.0;
+                assert!(error.abs() < 6.0 / (differences as f64).sqrt(), "{error}");
+            }
+            let deviation = (sum / trials as f64).sqrt();
+            assert!(deviation < 0.4, "{deviation} for {differences}");
         }
     }
 
     #[test]
-    fn a_table_round_trips_in_parts_and_is_empty_when_everything_is_removed() {
-        let mut table = sketch(0..100);
-        let folded = table.folded(48);
-        let mut back = Sketch::new(48);
-        let mut at = 0;
-        while at < back.len() {
-            let mut part = Vec::new();
-            folded.encode(at, 200, &mut part);
-            assert!(part.len() <= 200);
-            at = back.decode(at, &mut Reader::new(&part)).unwrap();
+    fn a_prefix_is_the_same_whatever_the_size_and_nothing_remains_of_what_was_removed() {
+        let entries = || (0..500).map(|n| (n, n + 1));
+        let mut large = sketch(4096, entries());
+        for count in [1, 2, 7, 16, 100, 128] {
+            assert_eq!(large.rows(count), sketch(128, entries()).rows(count));
         }
-        assert_eq!(back, folded);
-        (0..100).for_each(|seed| table.remove(id(seed)));
-        assert_eq!(table, Sketch::new(Sketch::FULL));
+        for (seed, version) in entries() {
+            large.add(place(seed), -weight_of(seed, version));
+        }
+        assert_eq!(large, Sketch::new(4096));
     }
 
     #[test]
-    fn only_the_newer_of_two_versions_travels() {
-        let id = |place, version| super::id(place, version, &[7; 16]);
-        let ours = [id(1, 5), id(2, 4_100), id(3, 1)];
-        let theirs = [id(1, 6), id(2, 4_095), id(4, 1)];
-        assert_eq!(
-            newer(&ours, &theirs),
-            (vec![ours[1], ours[2]], vec![theirs[0], theirs[2]])
-        );
-        let (a, b) = (super::id(1, 5, &[7; 16]), super::id(1, 5, &[8; 16]));
-        assert_eq!(
-            newer(&[a], &[b]),
-            (vec![a], vec![b]),
-            "both sides must see a contradiction"
-        );
+    fn an_opening_round_trips_and_no_part_of_one_does() {
+        for size in [64, 128, 4096] {
+            let opening = sketch(size, (0..99).map(|n| (n, 1))).opening();
+            let mut bytes = Vec::new();
+            opening.encode(&mut bytes);
+            assert_eq!(Opening::decode(&mut Reader::new(&bytes)), Ok(opening));
+            for cut in 0..bytes.len() {
+                assert_eq!(
+                    Opening::decode(&mut Reader::new(&bytes[..cut])),
+                    Err(Malformed)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_single_difference_is_recognized_and_most_others_are_not() {
+        for place in [0, 1, 77, u32::MAX] {
+            for weight in [1, -1, 32_767, -32_767, 16_384, -16_384, 300] {
+                let hash = spread(place);
+                let cell = summand(place, hash, weight);
+                assert_eq!(single(cell), Some((place, hash, weight)));
+            }
+        }
+        let mistaken = (0..100_000_u64)
+            .filter(|&n| {
+                let pair = [2 * n, 2 * n + 1].map(|seed| {
+                    let (place, weight) = (place(seed), weight_of(seed, n % 3 + 1));
+                    summand(place, spread(place), weight)
+                });
+                single(pair[0].wrapping_add(pair[1])).is_some()
+            })
+            .count();
+        assert!(mistaken < 12, "{mistaken} of 100,000, with 1.5 expected");
+    }
+
+    #[test]
+    fn weights_tell_versions_apart_that_are_close() {
+        let tag = |n: u64| u128::from(hash(n)).to_le_bytes();
+        for version in 1..3000 {
+            for ahead in [1, 2, 500, 1023] {
+                let newer = version + ahead;
+                assert_ne!(weight(version, &tag(version)), weight(newer, &tag(newer)));
+            }
+            assert!((1..1 << 15).contains(&weight(version, &[0; 16])));
+        }
+    }
+
+    #[test]
+    fn garbage_ends() {
+        for rows in [16, 100, 1000] {
+            let garbage: Vec<Row> = (0..rows).map(|n| [hash(n), hash(n + 9000), 7]).collect();
+            let found = Difference::decode(&garbage, &vec![[0; 3]; rows as usize]);
+            assert!(!found.complete && found.found() <= 3 * rows as usize);
+        }
     }
 }

@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use crate::entry::{Change, Tag};
 use crate::origin::OriginId;
 use crate::secrets::Secrets;
-use crate::sketch::{TAG_BITS, tag_bits};
+use crate::sketch::weight;
 use crate::value::Value;
 
 /// Short keys are stored inline, which saves a cache miss.
@@ -15,15 +15,17 @@ pub(crate) type Key = SmallVec<[u8; 16]>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Published {
     pub(crate) tag: Tag,
-    /// The id without its low 12 bits, which are also in the tag. Saving two bytes makes an entry
-    /// fit in a cache line.
-    id: [u8; 6],
+    /// What stands for key and origin. An array, so that an entry fits in a cache line.
+    place: [u8; 4],
+    /// The low 16 bits of the version.
+    version: [u8; 2],
 }
 
 /// An entry that is not in the digest yet.
 pub(crate) const UNPUBLISHED: Published = Published {
     tag: [0; 16],
-    id: [0; 6],
+    place: [0; 4],
+    version: [0; 2],
 };
 
 impl Published {
@@ -34,26 +36,36 @@ impl Published {
         version: u64,
         tag: Tag,
     ) -> Self {
-        Self::with_id(secrets.id(origin, key, version, &tag), tag)
-    }
-
-    /// A later version of the same entry. The part of the id that identifies key and origin stays
-    /// the same.
-    pub(crate) fn next(&self, version: u64, tag: Tag) -> Self {
-        Self::with_id(
-            crate::sketch::id((self.id() >> 24) as u32, version, &tag),
+        Self {
             tag,
-        )
+            place: secrets.place(origin, key).to_le_bytes(),
+            version: (version as u16).to_le_bytes(),
+        }
     }
 
-    fn with_id(id: u64, tag: Tag) -> Self {
-        let [id @ .., _, _] = (id >> TAG_BITS).to_le_bytes();
-        Self { tag, id }
+    /// A later version of the same entry.
+    pub(crate) fn next(&self, version: u64, tag: Tag) -> Self {
+        Self {
+            tag,
+            place: self.place,
+            version: (version as u16).to_le_bytes(),
+        }
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        let [a, b, c, d, e, f] = self.id;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0]) << TAG_BITS | tag_bits(&self.tag)
+    pub(crate) fn place(&self) -> u32 {
+        u32::from_le_bytes(self.place)
+    }
+
+    /// The weight in the cells; 0 for [`UNPUBLISHED`].
+    pub(crate) fn weight(&self) -> i32 {
+        if *self == UNPUBLISHED {
+            0
+        } else {
+            i32::from(weight(
+                u64::from(u16::from_le_bytes(self.version)),
+                &self.tag,
+            ))
+        }
     }
 }
 
@@ -161,12 +173,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_version_of_an_entry_has_the_id_that_it_would_have_from_the_start() {
+    fn the_next_version_of_an_entry_is_as_it_would_be_from_the_start() {
         let secrets = Secrets::new(&[1; 32], "test", 1);
         let published =
             |version, tag| Published::new(&secrets, OriginId([5; 16]), b"key", version, [tag; 16]);
         assert_eq!(published(1, 8).next(2, [9; 16]), published(2, 9));
-        assert_ne!(published(1, 8).id(), published(2, 9).id());
+        assert_ne!(published(1, 8).weight(), published(2, 9).weight());
     }
 
     #[test]

@@ -27,11 +27,11 @@ impl Hash for Table {
 }
 
 impl Table {
-    pub(crate) fn new(words: usize, digest_cells: usize) -> Self {
+    pub(crate) fn new(words: usize) -> Self {
         Self {
             words,
             slots: Slots::default(),
-            digest: Digest::new(digest_cells),
+            digest: Digest::default(),
             archive: Archive::default(),
             unstored: Vec::new(),
         }
@@ -80,11 +80,14 @@ impl Table {
     pub(crate) fn publish(&mut self, at: u32, position: usize, published: Published) {
         let entry = &mut self.slots[at as usize].entries[position];
         let old = core::mem::replace(&mut entry.published, published);
-        if old != UNPUBLISHED {
-            self.digest.remove(&old);
-        }
-        if published != UNPUBLISHED {
-            self.digest.insert(&published);
+        if old != published {
+            self.digest.replace(&old, &published);
+            if self.digest.is_cramped() {
+                let entries = self.slots.values().flat_map(|slot| &slot.entries);
+                let published = entries.map(|entry| &entry.published);
+                self.digest
+                    .grow(published.filter(|published| **published != UNPUBLISHED));
+            }
         }
     }
 
@@ -103,16 +106,26 @@ impl Table {
             .map_or_else(|| Value::zero(self.words), |slot| slot.state.clone())
     }
 
-    /// Slots and positions of the entries with these ids, which are in ascending order.
-    pub(crate) fn find(&self, ids: &[u64]) -> Vec<(u32, usize)> {
+    /// Slots and positions of the published entries with these places in the digest, which are in
+    /// ascending order.
+    pub(crate) fn find(&self, places: &[u32]) -> Vec<(u32, usize)> {
         let mut found = Vec::new();
-        if ids.is_empty() {
+        if places.is_empty() {
             return found;
+        }
+        // One bit for every 16th of a place tells almost always that an entry is not wanted.
+        let bits = (16 * places.len()).next_power_of_two().max(64);
+        let bit = |place: u32| (place as usize & (bits - 1)) / 64;
+        let mut wanted = vec![0_u64; bits / 64];
+        for &place in places {
+            wanted[bit(place)] |= 1 << (place % 64);
         }
         for (slot, at) in self.slots.values().zip(0..) {
             for (position, entry) in slot.entries.iter().enumerate() {
-                if entry.published != UNPUBLISHED
-                    && ids.binary_search(&entry.published.id()).is_ok()
+                let place = entry.published.place();
+                if wanted[bit(place)] >> (place % 64) & 1 == 1
+                    && entry.published != UNPUBLISHED
+                    && places.binary_search(&place).is_ok()
                 {
                     found.push((at, position));
                 }
@@ -157,7 +170,7 @@ mod tests {
     #[test]
     fn the_digest_follows_published_entries() {
         let secrets = Secrets::new(&[1; 32], "test", 1);
-        let mut table = Table::new(1, 8);
+        let mut table = Table::new(1);
         let empty = (table.digest.count, table.digest.sum);
         let at = add(&mut table, &secrets, b"a", 1);
         let one = (table.digest.count, table.digest.sum);
@@ -165,15 +178,15 @@ mod tests {
         table.publish(at, 0, next);
         assert_eq!(table.digest.count, 1);
         assert_ne!((table.digest.count, table.digest.sum), one);
-        assert_eq!(table.find(&[next.id()]), [(at, 0)]);
+        assert_eq!(table.find(&[next.place()]), [(at, 0)]);
         assert_eq!(table.remove(&secrets, at, 0).change.version, 1);
         assert_eq!((table.digest.count, table.digest.sum), empty);
-        assert!(table.find(&[next.id()]).is_empty());
+        assert!(table.find(&[next.place()]).is_empty());
     }
 
     #[test]
     fn a_slot_is_queued_once_until_it_is_taken() {
-        let mut table = Table::new(1, 8);
+        let mut table = Table::new(1);
         let at = table.slot_of(b"a");
         table.touch(at);
         assert_eq!((table.slot_of(b"a"), table.unstored()), (at, 1));

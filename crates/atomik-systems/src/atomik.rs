@@ -39,14 +39,6 @@ struct Atomik {
     signed: bool,
 }
 
-/// Cells of the digest. 11,088 cells tell some 10,000 differing keys apart in one exchange, for
-/// half a megabyte of memory; the library's default is ten times as many, for keyspaces of
-/// millions. Above 100 nodes, whose digests all share the memory of this process, a few hundred
-/// must do.
-fn digest_cells(nodes: usize) -> usize {
-    if nodes > 100 { 240 } else { 11_088 }
-}
-
 const SIGNED: &str = "\
     Every frame is signed with ed25519, so no member can impersonate another. A node flushes as \
     soon as storage is free, and compares digests with one peer every sync interval and when a \
@@ -105,7 +97,6 @@ impl System for Atomik {
         let [incarnation, _] = halves(seeded(setup.seed, 2, node));
         let config = Config {
             undo_batches: 0,
-            digest_cells: digest_cells(setup.nodes),
             ..Config::new(
                 "eval",
                 layout.words,

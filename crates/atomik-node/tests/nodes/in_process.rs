@@ -97,9 +97,7 @@ fn config(n: u8) -> Config {
         key: Box::new(key(n)),
         allowed: (0..4).map(|n| key(n).verifying_key().to_bytes()).collect(),
     };
-    let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
-    config.digest_cells = 80;
-    config
+    Config::new("test", 1, [9; 32], trust, [n + 100; 16])
 }
 
 struct Lab {

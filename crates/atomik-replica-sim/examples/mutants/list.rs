@@ -267,8 +267,8 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     Mutant {
-        name: "the digest's table keeps old ids",
-        edits: &[("digest.rs", "                self.sketch.remove(id);\n", "")],
+        name: "the digest's cells keep old weights",
+        edits: &[("digest.rs", "new.weight() - old.weight()", "new.weight()")],
         equivalent: Some(
             "cells that cannot be decoded are followed by a pass over the whole table, so replicas \
              converge, at a price that tests/it/replication.rs counts",
@@ -278,7 +278,7 @@ pub const MUTANTS: &[Mutant] = &[
         "the digest's sum keeps old tags",
         &[(
             "digest.rs",
-            "self.sum = self.sum.wrapping_sub(u128::from_le_bytes(entry.tag));",
+            "self.sum = self.sum.wrapping_sub(u128::from_le_bytes(old.tag));",
             "",
         )],
     ),
@@ -412,7 +412,8 @@ pub const MUTANTS: &[Mutant] = &[
         &[(
             "replica.rs",
             "                    self.charge_scan(from);
-                    self.answer_entries(from, &places, effects);",
+                    // As a repair: the peer may have a newer version, which weights do not tell.
+                    self.answer_entries(from, MessageKind::Repair, &places, effects);",
             "                    let _ = (places, effects);",
         )],
     ),
@@ -442,6 +443,10 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a tick compares with nobody",
-        &[("exchange.rs", "_ => self.compare(peer, out),", "_ => {}")],
+        &[(
+            "exchange.rs",
+            "_ => self.compare(peer, ticks, out),",
+            "_ => {}",
+        )],
     ),
 ];

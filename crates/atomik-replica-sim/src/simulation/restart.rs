@@ -94,7 +94,6 @@ fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
         undo_batches: setup.undo_batches,
         message_bytes: MESSAGE_BYTES,
         sync_ticks: setup.sync_ticks,
-        digest_cells: setup.digest_cells,
         ..Config::new(
             "simulated",
             setup.words,

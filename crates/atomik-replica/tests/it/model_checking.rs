@@ -221,7 +221,6 @@ impl Cluster {
             allowed: (0..self.replicas).map(key).collect(),
         };
         let mut config = Config::new("model", 1, [3; 32], trust, [n as u8; 16]);
-        config.digest_cells = 8;
         config.undo_batches = 0;
         config
     }
