@@ -577,8 +577,15 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         let mut newer = Vec::new();
+        let mut excerpts = Vec::new();
         while !reader.is_empty() {
-            let (evidence, changes) = decode_excerpt(reader, &self.secrets, self.config.words)?;
+            excerpts.push(decode_excerpt(reader, &self.secrets, self.config.words)?);
+        }
+        // An excerpt of the own origin may reveal a loss of memory. The new life is to have a
+        // higher number than all others in the message, so these come first.
+        let own = self.memory.origins.own_id();
+        excerpts.sort_by_key(|(evidence, _)| evidence.origin() == own);
+        for (evidence, changes) in excerpts {
             self.exchange
                 .note_arrival(from, changes.len(), self.peers.ticks());
             if answer && let Some(place) = self.memory.origins.place(evidence.origin()) {
