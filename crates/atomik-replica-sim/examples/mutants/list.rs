@@ -97,8 +97,8 @@ pub const MUTANTS: &[Mutant] = &[
             "        let ticket = publication.launch(published, frames);",
             "        let frames: Vec<_> = frames;
         let mut cx = cx;
-        for (number, bytes) in Vec::clone(&frames) {
-            cx.broadcast(origin, number, bytes);
+        for (frame, bytes) in Vec::clone(&frames) {
+            cx.broadcast(origin, frame.number, bytes);
         }
         let ticket = publication.launch(published, frames);",
         )],

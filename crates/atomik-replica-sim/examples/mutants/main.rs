@@ -54,8 +54,17 @@ fn run_mutants(schedules: &str, name: &str) -> Result<bool, Box<dyn Error>> {
     for mutant in MUTANTS.iter().filter(|mutant| mutant.name.contains(name)) {
         let start = Instant::now();
         let originals = copy.plant(mutant)?;
-        let verdict = simulate(&copy.build(&target)?, schedules)?;
+        let built = copy.build(&target);
         restore(originals)?;
+        let program = match built {
+            Ok(program) => program,
+            Err(error) => {
+                as_listed = false;
+                println!("BAD {}: does not compile: {error}", mutant.name);
+                continue;
+            }
+        };
+        let verdict = simulate(&program, schedules)?;
         let right = matches!(verdict, Verdict::Found { .. }) != mutant.equivalent.is_some();
         as_listed &= right;
         println!(
