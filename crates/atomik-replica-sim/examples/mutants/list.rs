@@ -334,34 +334,13 @@ pub const MUTANTS: &[Mutant] = &[
             let _ = (at, delta);",
         )],
     ),
-    mutant(
-        "what moves at a loss of memory is told and remembered as a change",
-        &[
-            (
-                "replica.rs",
-                "self.memory.writer().continue_as(author);",
-                "let cx = &mut context!(self, effects);
-            self.memory.writer().continue_as(author, cx);",
-            ),
-            (
-                "writer.rs",
-                "pub(crate) fn continue_as(&mut self, author: Author) {",
-                "pub(crate) fn continue_as(&mut self, author: Author, cx: &mut Context<'_>) {",
-            ),
-            (
-                "writer.rs",
-                "        for (at, delta) in deltas {
-            self.enter(at, &delta);",
-                "        for (at, delta) in deltas {
-            self.keyspace.table.slot(at).state.accumulate(&delta);
-            self.change(at, &delta, cx);",
-            ),
-        ],
-    ),
-    mutant(
-        "a loss of memory is looked for in what was not published",
-        &[("merge.rs", "known == Some(self.origins.own()) {", "false {")],
-    ),
+    Mutant {
+        name: "a loss of memory is looked for in what was not published",
+        edits: &[("merge.rs", "known == Some(self.origins.own()) {", "false {")],
+        equivalent: Some(
+            "an own frame that was not sent is recognised by the chain, whatever it holds",
+        ),
+    },
     mutant(
         "who hears of its own retirement goes on",
         &[(
