@@ -1,7 +1,6 @@
 //! Proofs of misconduct: for anybody to check, without the keyspace's secret and without a replica.
 
 use crate::codec::{Encode, Malformed, Reader};
-use crate::entry::MAX_KEY;
 use crate::frame::decode_excerpt;
 use crate::origin::{OriginId, PublicKey, hex};
 use crate::secrets::{FrameKey, Secrets};
@@ -185,7 +184,6 @@ impl Proof {
             let (Some((key, change)), true) = (changes.pop(), changes.is_empty()) else {
                 return Err(ProofError::Malformed);
             };
-            debug_assert!(key.len() <= MAX_KEY);
             if !evidence.is_signed(&secrets) {
                 return Err(ProofError::NotSigned);
             }

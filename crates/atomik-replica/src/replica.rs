@@ -343,14 +343,8 @@ impl Replica {
             // This replica was added again. Its former lives are over.
             self.take_new_life();
         }
-        let mut cx = context!(self, effects);
-        let bodies = join(self.membership.records(), cx.room());
-        notices.into_iter().for_each(|notice| cx.notify(notice));
-        for &peer in self.peers.up() {
-            for body in &bodies {
-                cx.send(peer, MessageKind::Ledger, body);
-            }
-        }
+        effects.extend(notices.into_iter().map(Effect::Notify));
+        self.tell_all(self.membership.records(), effects);
         Ok(())
     }
 
@@ -918,11 +912,18 @@ impl Replica {
         let cx = &mut context!(self, effects);
         let leaves = *retired && self.standing == Standing::Sure;
         if ledger.attend(leaves, keyspace, origins, publication, cx) {
-            let bodies = join(ledger.records(origins), cx.room());
-            for &peer in self.peers.up() {
-                for body in &bodies {
-                    cx.send(peer, MessageKind::Ledger, body);
-                }
+            let records = ledger.records(origins);
+            self.tell_all(records, effects);
+        }
+    }
+
+    /// Sends records of the ledger or of the roster to all peers.
+    fn tell_all(&mut self, records: Vec<Vec<u8>>, effects: &mut Vec<Effect>) {
+        let mut cx = context!(self, effects);
+        let bodies = join(records, cx.room());
+        for &peer in self.peers.up() {
+            for body in &bodies {
+                cx.send(peer, MessageKind::Ledger, body);
             }
         }
     }
