@@ -4,8 +4,10 @@
 //! restarts, cut links and false notices about peers. [`run`] plays it in virtual time on real
 //! [`atomik_replica::Replica`]s with simulated disks and a simulated network. Messages are lost,
 //! duplicated, delayed and reordered. Storage confirms late. After a crash a disk has what it
-//! confirmed and a prefix of the rest, each batch whole or not at all. Threads, clocks and
-//! randomness beyond the seed play no part, so a seed that fails always fails.
+//! confirmed and a prefix of the rest, each batch whole or not at all. In a share of the schedules
+//! the replicas talk over [`atomik_session::Sessions`], and an outsider repeats, reflects,
+//! redirects and alters packets, also of earlier processes, and forges farewells. Threads, clocks
+//! and randomness beyond the seed play no part, so a seed that fails always fails.
 //!
 //! | item | what it is |
 //! |---|---|
@@ -37,11 +39,15 @@
 //! - An origin is folded only after all members have stored all of it, and no state changes.
 //! - No honest message is refused, no base diverges, and memory is reported lost only on a stale
 //!   copy of a disk.
+//! - Over sessions, a message arrives at most as often as it was sent, from the owner of the
+//!   address, and none of an earlier process there after one of a later. Only its two sides end a
+//!   session.
 //!
 //! After every start: what was stored is there, exactly.
 //!
 //! At the end, once all faults have stopped:
 //!
+//! - Sessions between all members come up.
 //! - Every change that any replica holds reaches all, within [`Setup::most_rounds`].
 //! - Every acknowledged change is there, unless its disk was lost.
 //! - Replicas that agree exchange only summaries.

@@ -91,7 +91,9 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
     }
 
     fn simplify_setup(&mut self) {
-        let simpler: [fn(&mut Setup); 11] = [
+        let simpler: [fn(&mut Setup); 13] = [
+            |setup| setup.sessions = false,
+            |setup| setup.links.tricks = 0,
             |setup| setup.signed = false,
             |setup| setup.links.stragglers = 0,
             |setup| setup.links.duplicates = 0,

@@ -38,6 +38,13 @@ impl Network {
         self.cut.iter_mut().flatten().for_each(|cut| *cut = false);
     }
 
+    /// What an outsider draws on to play a trick when a packet is sent at `now`; `None` if it does
+    /// not. To be called after [`Network::send`].
+    pub(crate) fn trick(&self, now: u64) -> Option<u64> {
+        let word = fate(self.seed, &[10, now, self.burst.1]);
+        (word % 1000 < self.conditions.tricks).then(|| fate(word, &[0]))
+    }
+
     /// The times at which a message sent at `now` arrives: none, one or two.
     pub(crate) fn send(&mut self, now: u64, from: usize, to: usize) -> impl Iterator<Item = u64> {
         if self.burst.0 != now {

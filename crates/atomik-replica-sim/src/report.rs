@@ -63,6 +63,14 @@ report! {
     pulls,
     /// Entries of other origins taken over.
     merged,
+    /// Runs over sessions.
+    over_sessions,
+    /// Packets that sessions sent.
+    packets,
+    /// Sessions that came up.
+    sessions,
+    /// Packets that an outsider repeated, reflected, redirected, altered or forged.
+    tricks,
     /// Starts and restarts.
     starts,
     /// Crashes.

@@ -2,7 +2,7 @@
 
 use atomik_replica::{Op, View};
 
-use crate::draw::Draw;
+use crate::draw::{Draw, fate};
 use crate::setup::{HORIZON, LinkConditions, Setup};
 use crate::step::{Memory, Operation, Step, WORDS};
 
@@ -19,7 +19,8 @@ impl Schedule {
     /// The schedule of a seed.
     pub fn generate(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let setup = setup(&mut draw);
+        let mut setup = setup(&mut draw);
+        vary(&mut setup);
         let mut writer = Writer {
             mix: Mix::draw(&mut draw, &setup),
             setup: &setup,
@@ -63,6 +64,7 @@ fn setup(draw: &mut Draw) -> Setup {
         duplicates: draw.perhaps(400),
         delay: draw.between(1, 60),
         stragglers: draw.perhaps(100),
+        tricks: 0,
     };
     Setup {
         seed: draw.word(),
@@ -79,7 +81,18 @@ fn setup(draw: &mut Draw) -> Setup {
         } else {
             draw.between(1, 80)
         },
+        sessions: false,
         links,
+    }
+}
+
+/// Adds what few schedules have, because it is slow. The draws are of their own, so the other
+/// schedules do not depend on them.
+fn vary(setup: &mut Setup) {
+    let mut draw = Draw::new(fate(setup.seed, &[11]));
+    if draw.percent(4) {
+        setup.sessions = true;
+        setup.links.tricks = draw.perhaps(300);
     }
 }
 

@@ -28,6 +28,8 @@ pub struct Setup {
     pub sync_ticks: u32,
     /// The longest time until storage confirms a batch.
     pub storage_delay: u64,
+    /// Whether replicas talk over sessions. The network then carries packets of these.
+    pub sessions: bool,
     /// How links treat messages.
     pub links: LinkConditions,
 }
@@ -46,6 +48,7 @@ impl Setup {
             undo_batches: 40,
             sync_ticks: 1,
             storage_delay: 0,
+            sessions: false,
             links: LinkConditions {
                 delay: 1,
                 ..LinkConditions::default()
@@ -76,4 +79,7 @@ pub struct LinkConditions {
     pub delay: u64,
     /// The probability that a message takes up to half of the run.
     pub stragglers: u64,
+    /// The probability that an outsider who sees a packet of a session repeats, reflects, redirects
+    /// or alters one that it has seen, or forges a farewell.
+    pub tricks: u64,
 }

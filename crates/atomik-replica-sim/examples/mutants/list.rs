@@ -1,12 +1,12 @@
-//! Faults to plant into `atomik-replica`, each of which the simulator must find, or which can be
-//! shown to change nothing.
+//! Faults to plant into `atomik-replica` or `atomik-session`, each of which the simulator must
+//! find, or which can be shown to change nothing.
 
 /// A fault: what is replaced by what, and what the simulator makes of it.
 pub struct Mutant {
     /// What is wrong with it.
     pub name: &'static str,
-    /// Files of `atomik-replica`, below `src`; texts that occur exactly once there; their
-    /// replacements.
+    /// Files, as seen from the `src` of `atomik-replica`; texts that occur exactly once there;
+    /// their replacements.
     pub edits: &'static [Edit],
     /// Why it changes nothing that the simulator may complain of, if so.
     pub equivalent: Option<&'static str>,
@@ -426,6 +426,33 @@ pub const MUTANTS: &[Mutant] = &[
             "exchange.rs",
             "_ => self.compare(peer, ticks, out),",
             "_ => {}",
+        )],
+    ),
+    mutant(
+        "a session opens a packet again",
+        &[(
+            "../../atomik-session/src/session.rs",
+            "if !self.window.is_new(number) {",
+            "if false {",
+        )],
+    ),
+    mutant(
+        "a session does not authenticate the kind of a packet",
+        &[(
+            "../../atomik-session/src/session.rs",
+            "number << 2 | kind as u64 & 3",
+            "{
+        let _ = kind;
+        number << 2
+    }",
+        )],
+    ),
+    mutant(
+        "a session with an earlier process lingers",
+        &[(
+            "../../atomik-session/src/peer.rs",
+            "Some(replaced) if replaced.peer == peer => {",
+            "Some(replaced) => {",
         )],
     ),
 ];

@@ -1,5 +1,5 @@
-//! Mutation testing of the simulator: plants faults into copies of `atomik-replica`, one at a time,
-//! and lets the simulator look for each.
+//! Mutation testing of the simulator: plants faults into copies of `atomik-replica` and of
+//! `atomik-session`, one at a time, and lets the simulator look for each.
 //!
 //! `mutants [SCHEDULES] [NAME]` runs up to SCHEDULES schedules (20,000 by default) against every
 //! mutant whose name contains NAME. The crates are copied to a temporary folder and built into
@@ -19,7 +19,12 @@ use std::{env, fs, io};
 use list::{MUTANTS, Mutant};
 
 /// The crates that the simulator is built from.
-const CRATES: [&str; 3] = ["atomik-algebra", "atomik-replica", "atomik-replica-sim"];
+const CRATES: [&str; 4] = [
+    "atomik-algebra",
+    "atomik-replica",
+    "atomik-replica-sim",
+    "atomik-session",
+];
 
 fn main() -> ExitCode {
     let mut arguments = env::args().skip(1);

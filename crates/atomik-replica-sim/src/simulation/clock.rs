@@ -1,7 +1,7 @@
 //! Virtual time: takes events from the queue, one after the other.
 
 use super::queue::Event;
-use super::world::World;
+use super::world::{World, peer};
 use crate::violation::{Check, ensure};
 
 /// A run with more events is taken for one whose messages never end.
@@ -25,7 +25,12 @@ impl World<'_> {
                     self.fingerprint.word(place as u64);
                     self.perform(&steps[place].1)?;
                 }
-                Event::Deliver { from, to, bytes } => self.deliver(from, to, &bytes)?,
+                Event::Deliver { from, to, bytes } => self.deliver(peer(from), to, &bytes)?,
+                Event::Packet(packet) => self.receive(&packet)?,
+                Event::SessionTick => {
+                    self.tick_sessions()?;
+                    self.schedule_session_tick();
+                }
                 Event::Persisted { n, life, ticket } => self.confirm(n, life, ticket)?,
             }
         }

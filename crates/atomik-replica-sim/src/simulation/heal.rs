@@ -21,9 +21,13 @@ impl World<'_> {
         for n in replicas.clone() {
             self.start(n, Memory::Kept)?;
         }
-        for n in replicas.clone() {
-            for other in replicas.clone().filter(|&other| other != n) {
-                self.handle(n, Input::PeerUp(peer(other)))?;
+        if self.setup.sessions {
+            self.restore_sessions()?;
+        } else {
+            for n in replicas.clone() {
+                for other in replicas.clone().filter(|&other| other != n) {
+                    self.handle(n, Input::PeerUp(peer(other)))?;
+                }
             }
         }
         let wanted = self.converge()?;
@@ -83,8 +87,8 @@ impl World<'_> {
     /// One round: every replica flushes, and ticks once all of that has arrived.
     fn tick_everywhere(&mut self, round: u64) -> Check {
         self.sent = [0; 16];
-        self.now += ROUND;
         self.narrate(|_| format!("round {round}"));
+        self.pass_time(ROUND)?;
         for n in 0..self.hosts.len() {
             self.flush(n)?;
         }

@@ -1,6 +1,7 @@
 //! What a replica runs on: a disk, and what is known of the batch that is being written to it.
 
 use atomik_replica::Replica;
+use atomik_session::{Address, Sessions};
 
 use super::disk::Disk;
 
@@ -9,6 +10,10 @@ pub(crate) struct Host {
     /// `None` while it is down.
     pub(crate) replica: Option<Replica>,
     pub(crate) disk: Disk,
+    /// `None` while it is down, and in schedules without sessions.
+    pub(crate) sessions: Option<Sessions>,
+    /// The address of its sessions, or of the last ones.
+    pub(crate) address: Address,
     /// How often the replica was started.
     pub(crate) life: u64,
     /// The ticket of the batch that storage is writing.

@@ -6,6 +6,7 @@
 //! | [`disk`], [`host`] | what a replica runs on |
 //! | [`world`] | hosts and network: feeds replicas, has them checked, does what they ask for |
 //! | [`restart`], [`perform`] | crashes and starts; all other steps of a schedule |
+//! | [`wire`], [`sessions`], [`outsider`] | packets; sessions; what an outsider does to packets |
 //! | [`clock`] | takes events from the queue in order |
 //! | [`heal`] | the end of a run: all faults stop, and replicas must converge |
 //! | [`run`] | a whole run |
@@ -16,10 +17,13 @@ mod disk;
 mod heal;
 mod host;
 mod narration;
+mod outsider;
 mod perform;
 mod queue;
 mod restart;
 mod run;
+mod sessions;
+mod wire;
 mod world;
 
 pub use self::run::run;

@@ -35,6 +35,7 @@ impl World<'_> {
                 Some(ticket) => self.handle(n, Input::Persisted(ticket)),
                 None => Ok(()),
             },
+            Step::Peer(n, other, up) if self.setup.sessions => self.announce(n, other, up),
             Step::Peer(n, other, true) => self.handle(n, Input::PeerUp(peer(other))),
             Step::Peer(n, other, false) => self.handle(n, Input::PeerDown(peer(other))),
             Step::Crash(n, stored) => self.crash(n, stored),

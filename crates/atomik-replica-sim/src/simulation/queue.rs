@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use super::wire::Packet;
+
 pub(crate) enum Event {
     /// The step at this place of the schedule.
     Step(usize),
@@ -11,6 +13,10 @@ pub(crate) enum Event {
         to: usize,
         bytes: Rc<[u8]>,
     },
+    /// A packet of a session arrives.
+    Packet(Packet),
+    /// A tick of all sessions.
+    SessionTick,
     /// Storage confirms a batch of replica `n`, if it is still in the same life.
     Persisted { n: usize, life: u64, ticket: u64 },
 }
@@ -39,6 +45,14 @@ impl Queue {
     pub(crate) fn drop_messages(&mut self) {
         self.events
             .retain(|_, event| !matches!(event, Event::Deliver { .. }));
+    }
+
+    /// Loses all packets under way, except those of replica `n`.
+    pub(crate) fn drop_packets_except(&mut self, n: usize) {
+        self.events.retain(|_, event| match event {
+            Event::Packet(packet) => packet.sender() == n,
+            _ => true,
+        });
     }
 
     pub(crate) fn is_empty(&self) -> bool {

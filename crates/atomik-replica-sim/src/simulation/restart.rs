@@ -14,6 +14,7 @@ impl World<'_> {
     /// Replica `n` stops; with `stored`, the batch in flight has reached the disk.
     pub(crate) fn crash(&mut self, n: usize, stored: bool) -> Check {
         self.check_checkpoints(n)?;
+        self.close_sessions(n);
         let host = &mut self.hosts[n];
         host.replica = None;
         host.in_flight = None;
@@ -33,15 +34,15 @@ impl World<'_> {
         }
         self.narrate(|_| Step::Start(n, memory).to_string());
         let loses = self.take_from_disk(n, memory);
-        let host = &mut self.hosts[n];
-        let snapshot = host.disk.last();
+        let snapshot = self.hosts[n].disk.last();
         let restored = loses && matches!(memory, Memory::StaleCopy(_)) && snapshot.is_some();
         if restored {
             self.report.stale_copies += 1;
             // Restoring a copy takes longer than any message travels.
-            self.queue.drop_messages();
+            self.forget_messages(n);
         }
         let kept_memory = !loses || restored;
+        let host = &mut self.hosts[n];
         host.life += 1;
         host.last_confirmed = None;
         let config = config(self.setup, n, host.life, kept_memory);
@@ -56,6 +57,7 @@ impl World<'_> {
         self.oracle.opened(n, &replica, &opening)?;
         self.report.starts += 1;
         self.hosts[n].replica = Some(replica);
+        self.open_sessions(n);
         Ok(())
     }
 
@@ -82,6 +84,12 @@ impl World<'_> {
     }
 }
 
+/// The name of the keyspace.
+pub(crate) const KEYSPACE: &str = "simulated";
+
+/// Its secret.
+pub(crate) const SECRET: [u8; 32] = [7; 32];
+
 /// The configuration of replica `n` in one of its lives.
 fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
     let mut incarnation = [0; 16];
@@ -94,13 +102,7 @@ fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
         undo_batches: setup.undo_batches,
         message_bytes: MESSAGE_BYTES,
         sync_ticks: setup.sync_ticks,
-        ..Config::new(
-            "simulated",
-            setup.words,
-            [7; 32],
-            trust(setup, n),
-            incarnation,
-        )
+        ..Config::new(KEYSPACE, setup.words, SECRET, trust(setup, n), incarnation)
     }
 }
 
@@ -122,7 +124,7 @@ fn trust(setup: &Setup, n: usize) -> Trust {
     }
 }
 
-fn signing_key(setup: &Setup, n: usize) -> SigningKey {
+pub(crate) fn signing_key(setup: &Setup, n: usize) -> SigningKey {
     let words = [0, 1, 2, 3].map(|word| fate(setup.seed, &[4, n as u64, word]).to_le_bytes());
     let mut bytes = [0; 32];
     for (chunk, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {

@@ -11,6 +11,7 @@ use atomik_replica::{
 use super::host::Host;
 use super::narration;
 use super::queue::{Event, Queue};
+use super::wire::Wire;
 use crate::draw::{Fingerprint, fate};
 use crate::network::Network;
 use crate::oracle::{Observed, Oracle, Snapshot, Turn};
@@ -33,6 +34,8 @@ pub(crate) struct World<'a> {
     pub(crate) keys: Rc<[Vec<u8>]>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) network: Network,
+    /// What sessions have sent.
+    pub(crate) wire: Wire,
     pub(crate) oracle: Oracle,
     pub(crate) queue: Queue,
     pub(crate) now: u64,
@@ -52,7 +55,7 @@ pub(crate) struct Reaction {
     unchanged: bool,
 }
 
-/// What the engine calls a replica.
+/// What the engine calls a replica. The first byte of a name is always the replica's number.
 pub(crate) fn peer(n: usize) -> PeerId {
     [n as u8; 16]
 }
@@ -65,12 +68,16 @@ impl<'a> World<'a> {
         for (place, (time, _)) in steps.iter().enumerate() {
             queue.push(*time, Event::Step(place));
         }
+        if setup.sessions {
+            queue.push(0, Event::SessionTick);
+        }
         Self {
             setup,
             steps,
             keys: oracle.keys().into(),
             hosts: (0..setup.replicas).map(|_| Host::default()).collect(),
             network: Network::new(setup.seed, setup.replicas, setup.links),
+            wire: Wire::default(),
             oracle,
             queue,
             now: 0,
@@ -158,7 +165,7 @@ impl<'a> World<'a> {
         }
         for effect in effects {
             match effect {
-                Effect::Send { to, bytes } => self.send(n, usize::from(to[0]), bytes.into())?,
+                Effect::Send { to, bytes } => self.send(n, to, bytes.into())?,
                 Effect::Broadcast { id, bytes } => self.broadcast(n, id, bytes.into())?,
                 Effect::Persist { ticket, records } => self.persist(n, ticket, records)?,
                 Effect::Notify(_) => {}
@@ -274,19 +281,19 @@ impl<'a> World<'a> {
     }
 
     /// A message arrives.
-    pub(crate) fn deliver(&mut self, from: usize, to: usize, bytes: &[u8]) -> Check {
-        let (kind, length) = (narration::kind(bytes), bytes.len());
+    pub(crate) fn deliver(&mut self, from: PeerId, to: usize, bytes: &[u8]) -> Check {
+        let (kind, length, sender) = (narration::kind(bytes), bytes.len(), from[0]);
         if !self.is_up(to) {
-            self.narrate(|_| format!("r{to} is down and misses {kind} from r{from}"));
+            self.narrate(|_| format!("r{to} is down and misses {kind} from r{sender}"));
             return Ok(());
         }
-        self.narrate(|_| format!("r{to} receives {kind} from r{from} ({length} bytes)"));
+        self.narrate(|_| format!("r{to} receives {kind} from r{sender} ({length} bytes)"));
         self.report.delivered += 1;
-        let from = peer(from);
         self.handle(to, Input::Message { from, bytes })
     }
 
-    fn send(&mut self, from: usize, to: usize, bytes: Rc<[u8]>) -> Check {
+    fn send(&mut self, from: usize, peer: PeerId, bytes: Rc<[u8]>) -> Check {
+        let to = usize::from(peer[0]);
         self.fingerprint.bytes(&bytes);
         self.report.messages += 1;
         self.report.bytes += bytes.len() as u64;
@@ -305,6 +312,9 @@ impl<'a> World<'a> {
             "messages go to other replicas",
             || format!("r{from} sends to r{to}"),
         )?;
+        if self.setup.sessions {
+            return self.send_in_session(from, peer, &bytes);
+        }
         let mut copies = 0;
         for time in self.network.send(self.now, from, to) {
             copies += 1;
@@ -330,8 +340,15 @@ impl<'a> World<'a> {
             "the id of a broadcast is unique",
             || format!("r{n}: frame {} of {}", id.1, self.oracle.name_of(id.0)),
         )?;
-        (0..self.hosts.len())
-            .filter(|&to| to != n)
+        let peers: Vec<PeerId> = match &self.hosts[n].sessions {
+            Some(sessions) => sessions.up().collect(),
+            None => (0..self.hosts.len())
+                .filter(|&to| to != n)
+                .map(peer)
+                .collect(),
+        };
+        peers
+            .into_iter()
             .try_for_each(|to| self.send(n, to, Rc::clone(&bytes)))
     }
 
