@@ -103,7 +103,7 @@ test-long: setup ## run properties with 5000 cases each, and 100,000 fault sched
 test-verilated: setup ## run the tests of the second test bench alone (crate verilated)
 	@$(TEST_VERILATED)
 
-test-engines: ## test nodes on zenoh and NATS; real links if run as root; a long first build
+test-engines: ## test nodes on zenoh and NATS; as root also links, a full disk; a long first build
 	$(CARGO) test $(ENGINES) --test engines -- --nocapture --test-threads=1
 	$(CARGO) test $(ENGINES) --lib --bins --test nodes -- --nocapture
 

@@ -16,7 +16,6 @@ use thiserror::Error;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::change::{Change, Done, Refused};
-use crate::credential::public_key_text;
 use crate::handle::{Answer, Handle, Queues, Request};
 use crate::sessions;
 use crate::settings::Limits;
@@ -375,8 +374,7 @@ impl Actor {
                     self.step(Event::Message { from, bytes })?;
                 }
                 Output::Refused { from, key, reason } => {
-                    let key = public_key_text(&key);
-                    tracing::warn!(peer = hex(&from), key, "peer refused: {reason}");
+                    self.state.peer_refused(&from, &key, reason);
                 }
             }
         }

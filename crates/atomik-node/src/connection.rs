@@ -19,6 +19,15 @@ use crate::text::parse_key;
 /// Unanswered requests of one connection.
 const AHEAD: usize = 256;
 
+/// What the unanswered requests of one connection may cost together, in bytes.
+const BUDGET: u32 = MAX_LINE as u32;
+
+/// What a line of this many bytes costs: its bytes, and enough that no more than [`AHEAD`] requests
+/// are unanswered.
+fn cost(line: usize) -> u32 {
+    (line as u32).clamp(BUDGET / AHEAD as u32, BUDGET)
+}
+
 /// How long a client over TCP may take to send its token, in seconds.
 const GREETING_SECONDS: u64 = 10;
 
@@ -38,16 +47,32 @@ pub(crate) struct Connection {
 }
 
 /// A line to be written, in order.
-enum Line {
+struct Line {
+    answer: Answer,
+    /// What its request cost, which is given back when the line has been written.
+    cost: u32,
+}
+
+enum Answer {
     Ready(Json),
     Waiting(Change, Pending),
+}
+
+impl Line {
+    /// A line that answers no request.
+    fn free(line: Json) -> Self {
+        Self {
+            answer: Answer::Ready(line),
+            cost: 0,
+        }
+    }
 }
 
 impl Connection {
     /// Serves the connection until the client closes it or the node stops.
     pub(crate) async fn run(mut self, input: Input, output: Output) {
         let (lines, queue) = mpsc::channel(AHEAD);
-        let ahead = Arc::new(Semaphore::new(AHEAD));
+        let ahead = Arc::new(Semaphore::new(BUDGET as usize));
         let (idle, stop) = (self.idle, self.stop.clone());
         let writer = write_lines(output, queue, Arc::clone(&ahead), idle, stop);
         let reader = self.read_lines(BufReader::with_capacity(1 << 16, input), lines, ahead);
@@ -77,7 +102,7 @@ impl Connection {
                 Ok(()) => (json!({"ok": true}), false),
                 Err(error) => (refused(error), true),
             };
-            if lines.send(Line::Ready(answer)).await.is_err() || ended {
+            if lines.send(Line::free(answer)).await.is_err() || ended {
                 return;
             }
         }
@@ -92,11 +117,11 @@ impl Connection {
                 match read {
                     Ok(read) => break read,
                     // The client waits for an answer.
-                    Err(_) if ahead.available_permits() < AHEAD => {}
+                    Err(_) if ahead.available_permits() < BUDGET as usize => {}
                     Err(_) => {
                         let idle = self.idle.as_secs();
                         let line = refused(format_args!("no request for {idle} s: connect again"));
-                        let _ = lines.send(Line::Ready(line)).await;
+                        let _ = lines.send(Line::free(line)).await;
                         return;
                     }
                 }
@@ -110,52 +135,48 @@ impl Connection {
                 Ok(false) => return,
                 Err(error) => {
                     // The start of the next line is unknown.
-                    let _ = lines.send(Line::Ready(refused(error))).await;
+                    let _ = lines.send(Line::free(refused(error))).await;
                     return;
                 }
             };
-            // The writer returns the permit with the answer.
-            let Ok(permit) = ahead.acquire().await else {
+            // The writer gives the cost back with the answer.
+            let cost = cost(line.len());
+            let Ok(permit) = ahead.acquire_many(cost).await else {
                 return;
             };
             permit.forget();
-            let line = match request {
+            let is_request = request.is_ok();
+            let answer = match request {
                 Ok(Request::Watch { prefix }) => return self.watch(&prefix, &lines, input).await,
-                Ok(request) => match self.answer(request, &ahead).await {
-                    Some(line) => line,
-                    None => return,
-                },
-                Err(refusal) => {
-                    let sent = lines.send(Line::Ready(refusal)).await;
-                    if sent.is_err() || self.token.is_some() {
-                        return;
-                    }
-                    continue;
-                }
+                Ok(request) => self.answer(request, &ahead, BUDGET - cost).await,
+                Err(refusal) => Some(Answer::Ready(refusal)),
             };
-            if lines.send(line).await.is_err() {
+            let Some(answer) = answer else { return };
+            let sent = lines.send(Line { answer, cost }).await;
+            if sent.is_err() || (!is_request && self.token.is_some()) {
                 return;
             }
         }
     }
 
-    /// The answer to a request; `None` if the connection has ended meanwhile.
-    async fn answer(&self, request: Request, ahead: &Semaphore) -> Option<Line> {
-        let line = match request.change(self.words) {
-            Err(error) => Line::Ready(refused(error)),
+    /// The answer to a request; `None` if the connection has ended meanwhile. `others` is what all
+    /// other requests of the connection may cost.
+    async fn answer(&self, request: Request, ahead: &Semaphore, others: u32) -> Option<Answer> {
+        let answer = match request.change(self.words) {
+            Err(error) => Answer::Ready(refused(error)),
             Ok(Some(change)) => match self.handle.submit(change.clone()).await {
-                Ok(pending) => Line::Waiting(change, pending),
-                Err(error) => Line::Ready(refused(error)),
+                Ok(pending) => Answer::Waiting(change, pending),
+                Err(error) => Answer::Ready(refused(error)),
             },
             Ok(None) => {
                 // The query must see the earlier changes of this connection, acknowledged.
-                let all = ahead.acquire_many(AHEAD as u32 - 1).await.ok()?;
+                let all = ahead.acquire_many(others).await.ok()?;
                 let answer = query::answer(&self.handle, request).await;
                 drop(all);
-                Line::Ready(answer)
+                Answer::Ready(answer)
             }
         };
-        Some(line)
+        Some(answer)
     }
 
     /// Sends the events of keys with this prefix until the client closes the connection.
@@ -176,7 +197,7 @@ impl Connection {
             Ok(watching) => (json!({"ok": true}), Some(watching)),
             Err(refusal) => (refusal, None),
         };
-        if lines.send(Line::Ready(first)).await.is_err() {
+        if lines.send(Line::free(first)).await.is_err() {
             return;
         }
         let Some(mut watching) = watching else { return };
@@ -187,7 +208,7 @@ impl Connection {
                 () = closed(&mut input) => return,
             };
             let Some(event) = event else { return };
-            if lines.send(Line::Ready(event)).await.is_err() {
+            if lines.send(Line::free(event)).await.is_err() {
                 return;
             }
         }
@@ -255,10 +276,10 @@ async fn write_lines(
     mut stop: StopSignal,
 ) {
     let mut text = Vec::new();
-    while let Some(line) = queue.recv().await {
-        let answer = match line {
-            Line::Ready(answer) => answer,
-            Line::Waiting(change, pending) => match pending.done().await {
+    while let Some(Line { answer, cost }) = queue.recv().await {
+        let answer = match answer {
+            Answer::Ready(answer) => answer,
+            Answer::Waiting(change, pending) => match pending.done().await {
                 Ok(result) => done(&change, &result),
                 Err(error) => refused(error),
             },
@@ -277,9 +298,7 @@ async fn write_lines(
         if !written {
             return;
         }
-        if ahead.available_permits() < AHEAD {
-            ahead.add_permits(1);
-        }
+        ahead.add_permits(cost as usize);
     }
     // Fails if the client has gone.
     let _ = output.flush().await;

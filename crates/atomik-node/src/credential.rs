@@ -4,23 +4,43 @@
 //! Each file is one line: a word that names its kind, and 64 hex digits. Both are created with mode
 //! 0600 and rejected if other users can read them.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use atomik_replica::PublicKey;
 use ed25519_dalek::SigningKey;
 use thiserror::Error;
 
-use crate::folder::create_private;
+use crate::folder::{Existing, write_private};
 
-/// The first word of a key file.
-const KEY: &str = "atomik-key-1";
-/// The first word of a secret file.
-const SECRET: &str = "atomik-secret-1";
+/// A kind of credential file.
+struct Kind {
+    /// The first word.
+    word: &'static str,
+    /// What to do if the file does not exist.
+    missing: &'static str,
+    /// What to do if the file is damaged, other than to name another one.
+    damaged: &'static str,
+}
 
-/// The first word of a token file.
-const TOKEN: &str = "atomik-token-1";
+const KEY: Kind = Kind {
+    word: "atomik-key-1",
+    missing: "create it with `atomik-node keygen -o FILE`",
+    damaged: "restore it from a backup",
+};
+
+const SECRET: Kind = Kind {
+    word: "atomik-secret-1",
+    missing: "copy it from another member, or create the first with `atomik-node secret -o FILE`",
+    damaged: "copy it from another member",
+};
+
+const TOKEN: Kind = Kind {
+    word: "atomik-token-1",
+    missing: "name the data folder of the node or a copy of its file control.token",
+    damaged: "delete it in the node's data folder and start the node again, which creates another",
+};
 
 /// Why a key, a secret or a token could not be created or read.
 #[derive(Debug, Error)]
@@ -57,8 +77,7 @@ pub enum CredentialError {
     },
     /// The contents are not those of such a file.
     #[error(
-        "{}: not one line of `{word}` and 64 hex digits; \
-         name the right file, or restore it from a backup",
+        "{}: not one line of `{word}` and 64 hex digits; name the right file, or {next}",
         .path.display()
     )]
     Contents {
@@ -66,6 +85,8 @@ pub enum CredentialError {
         path: PathBuf,
         /// The expected first word.
         word: &'static str,
+        /// How to get it back.
+        next: &'static str,
     },
     /// The file cannot be accessed.
     #[error("{}: {source}; name a file that can be read and written", .path.display())]
@@ -96,7 +117,7 @@ pub fn random<const N: usize>() -> Result<[u8; N], CredentialError> {
 /// If the file exists or cannot be written.
 pub fn make_key(path: &Path) -> Result<PublicKey, CredentialError> {
     let bytes = random()?;
-    write(path, KEY, &bytes)?;
+    write(path, &KEY, &bytes)?;
     Ok(SigningKey::from_bytes(&bytes).verifying_key().to_bytes())
 }
 
@@ -105,7 +126,7 @@ pub fn make_key(path: &Path) -> Result<PublicKey, CredentialError> {
 /// # Errors
 /// If the file exists or cannot be written.
 pub fn make_secret(path: &Path) -> Result<(), CredentialError> {
-    write(path, SECRET, &random()?)
+    write(path, &SECRET, &random()?)
 }
 
 /// The path of the key in a data folder.
@@ -125,7 +146,7 @@ pub fn secret_file(data: &Path) -> PathBuf {
 /// # Errors
 /// If the file exists or cannot be written.
 pub fn write_secret(path: &Path, secret: &[u8; 32]) -> Result<(), CredentialError> {
-    write(path, SECRET, secret)
+    write(path, &SECRET, secret)
 }
 
 /// Reads a key file.
@@ -133,8 +154,7 @@ pub fn write_secret(path: &Path, secret: &[u8; 32]) -> Result<(), CredentialErro
 /// # Errors
 /// If the file is missing, readable by other users, or malformed.
 pub fn read_key(path: &Path) -> Result<SigningKey, CredentialError> {
-    let next = "create it with `atomik-node keygen -o FILE`";
-    Ok(SigningKey::from_bytes(&read(path, KEY, next)?))
+    Ok(SigningKey::from_bytes(&read(path, &KEY)?))
 }
 
 /// Reads a secret file.
@@ -142,8 +162,7 @@ pub fn read_key(path: &Path) -> Result<SigningKey, CredentialError> {
 /// # Errors
 /// As [`read_key`].
 pub fn read_secret(path: &Path) -> Result<[u8; 32], CredentialError> {
-    let next = "copy it from another member, or create the first with `atomik-node secret -o FILE`";
-    read(path, SECRET, next)
+    read(path, &SECRET)
 }
 
 /// What a client of a TCP control connection has to know. A comparison takes the same time for all
@@ -182,8 +201,7 @@ pub fn token_file(data: &Path) -> PathBuf {
 /// # Errors
 /// As [`read_key`].
 pub fn read_token(path: &Path) -> Result<Token, CredentialError> {
-    let next = "name the data folder of the node or a copy of its file control.token";
-    let bytes = read(path, TOKEN, next)?;
+    let bytes = read(path, &TOKEN)?;
     Ok(Token(blake3::Hash::from_bytes(bytes)))
 }
 
@@ -193,7 +211,7 @@ pub fn read_token(path: &Path) -> Result<Token, CredentialError> {
 /// As [`read_key`], or if the file cannot be written.
 pub(crate) fn open_token(data: &Path) -> Result<Token, CredentialError> {
     let path = token_file(data);
-    match write(&path, TOKEN, &random()?) {
+    match write(&path, &TOKEN, &random()?) {
         Ok(()) | Err(CredentialError::Exists { .. }) => read_token(&path),
         Err(error) => Err(error),
     }
@@ -218,7 +236,7 @@ pub fn parse_public_key(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn write(path: &Path, word: &str, bytes: &[u8; 32]) -> Result<(), CredentialError> {
+fn write(path: &Path, kind: &Kind, bytes: &[u8; 32]) -> Result<(), CredentialError> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::AlreadyExists => CredentialError::Exists {
             path: path.to_owned(),
@@ -228,27 +246,15 @@ fn write(path: &Path, word: &str, bytes: &[u8; 32]) -> Result<(), CredentialErro
             source,
         },
     };
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
-        create_private(folder).map_err(refused)?;
-    }
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(refused)?;
-    writeln!(file, "{word} {}", public_key_text(bytes))
-        .and_then(|()| file.sync_all())
-        .map_err(refused)
+    let line = format!("{} {}\n", kind.word, public_key_text(bytes));
+    write_private(path, line.as_bytes(), Existing::Keep).map_err(refused)
 }
 
-fn read(path: &Path, word: &'static str, next: &'static str) -> Result<[u8; 32], CredentialError> {
+fn read(path: &Path, kind: &Kind) -> Result<[u8; 32], CredentialError> {
     let refused = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => CredentialError::Missing {
             path: path.to_owned(),
-            next,
+            next: kind.missing,
         },
         _ => CredentialError::Io {
             path: path.to_owned(),
@@ -268,11 +274,12 @@ fn read(path: &Path, word: &'static str, next: &'static str) -> Result<[u8; 32],
     }
     let wrong = || CredentialError::Contents {
         path: path.to_owned(),
-        word,
+        word: kind.word,
+        next: kind.damaged,
     };
     let text = String::from_utf8(fs::read(path).map_err(refused)?).map_err(|_| wrong())?;
     text.trim_end()
-        .strip_prefix(word)
+        .strip_prefix(kind.word)
         .and_then(|rest| parse_public_key(rest.trim_start()))
         .ok_or_else(wrong)
 }

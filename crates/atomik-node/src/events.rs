@@ -44,14 +44,32 @@ impl Events {
         if let Some(file) = proof {
             event["evidence"] = file.display().to_string().into();
         }
-        event["event"] = kind.into();
-        event["time"] = now().into();
-        *self.counts.entry(kind).or_default() += 1;
         let mut gate = kind;
         if let Notice::Refused { reason, .. } = notice {
             gate = reason_name(reason);
             *self.refusals.entry(gate).or_default() += 1;
         }
+        self.keep(kind, gate, event)
+    }
+
+    /// Records that the sessions refused a peer. Returns the event for the watchers.
+    pub(crate) fn peer_refused(
+        &mut self,
+        from: &PeerId,
+        key: &PublicKey,
+        reason: atomik_session::Refusal,
+    ) -> Json {
+        let (from, key) = (hex(from), public_key_text(key));
+        let text = format!("peer {from} with key {key} refused: {reason}");
+        let event = json!({"from": from, "key": key, "text": text});
+        self.keep("peer_refused", "peer_refused", event)
+    }
+
+    /// Counts, logs and keeps an event.
+    fn keep(&mut self, kind: &'static str, gate: &'static str, mut event: Json) -> Json {
+        event["event"] = kind.into();
+        event["time"] = now().into();
+        *self.counts.entry(kind).or_default() += 1;
         self.log(gate, &event);
         if self.latest.len() == KEPT {
             self.latest.pop_front();

@@ -5,8 +5,8 @@
 //! the new machine separately.
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use atomik_net::Keyspace;
@@ -18,7 +18,7 @@ use crate::credential::{
     CredentialError, key_file, parse_public_key, public_key_text, read_key, secret_file,
     write_secret,
 };
-use crate::folder::create_private;
+use crate::folder::{Existing, write_private};
 use crate::member::{Administrator, Member, hex_key};
 use crate::options::{EngineKind, ViewName};
 use crate::text::{bytes_text, parse_bytes};
@@ -226,7 +226,6 @@ impl Invitation {
                 return Err(InvitationError::Exists { path: path.clone() });
             }
         }
-        create_private(data).map_err(|source| io_error(data, source))?;
         if let Some(secret) = &self.secret {
             let secret = parse_public_key(secret).ok_or_else(|| InvitationError::Syntax {
                 reason: "secret is not 64 hex digits".to_owned(),
@@ -261,13 +260,7 @@ pub fn write_new(path: &Path, text: &str) -> Result<(), InvitationError> {
         },
         _ => io_error(path, source),
     };
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(refused)?;
-    file.write_all(text.as_bytes())
-        .and_then(|()| file.sync_all())
-        .map_err(refused)
+    write_private(path, text.as_bytes(), Existing::Keep).map_err(refused)
 }
 
 fn io_error(path: &Path, source: io::Error) -> InvitationError {

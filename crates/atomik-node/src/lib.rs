@@ -18,11 +18,8 @@
 //! A node without peers, inside the process, on a store in memory:
 //!
 //! ```
-//! use std::time::Duration;
-//!
 //! use atomik_node::node::{Node, Parts, load};
 //! use atomik_node::replica::{Action, Config, Op, Trust};
-//! use atomik_node::settings::Limits;
 //! use atomik_node::{AnyEngine, Change, KeyOp, Link};
 //! use atomik_store::{FsyncPolicy, MemoryDisk};
 //! use ed25519_dalek::SigningKey;
@@ -34,16 +31,8 @@
 //! let trust = Trust::Signed { key: Box::new(key), allowed };
 //! let config = Config::new("demo", 1, [9; 32], trust, [7; 16]);
 //! let store = MemoryDisk::new().open(FsyncPolicy::Always)?;
-//! let node = Node::start(Parts {
-//!     replica: load(config, &store)?,
-//!     store: Box::new(store),
-//!     fsync: FsyncPolicy::Always,
-//!     link: Link::new(AnyEngine::Alone, None),
-//!     limits: Limits::default(),
-//!     sync_interval: Duration::from_secs(1),
-//!     names: Default::default(),
-//!     data: None,
-//! })?;
+//! let replica = load(config, &store)?;
+//! let node = Node::start(Parts::new(replica, store, Link::new(AnyEngine::Alone, None)))?;
 //!
 //! let handle = node.handle();
 //! let accum = Action::Op(Op::Accum, 0xff.into());
@@ -76,7 +65,7 @@
 //! | keys not handed to storage | `unflushed_keys`, plus the keys of one change or message | writers wait; messages stay in the engine |
 //! | incoming messages | the engine's queue, 1024 | dropped and counted; the next comparison with a peer repairs the loss |
 //! | outgoing messages | the engine's queue, 1024 | as above |
-//! | unanswered requests of a connection | 256 | the node stops reading the connection |
+//! | unanswered requests of a connection | 256, and 1 MiB together | the node stops reading the connection |
 //! | lines queued for a watcher | 1024 | dropped; the watcher receives their number |
 //! | control connections | `connections` | refused with a message |
 //! | a control connection without requests, or that does not read its answers | `idle_seconds` | closed, with a message if there is nothing else to write |

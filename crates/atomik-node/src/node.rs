@@ -39,6 +39,23 @@ pub struct Parts {
     pub data: Option<PathBuf>,
 }
 
+impl Parts {
+    /// A node with default limits, which syncs every commit, compares itself with a peer once a
+    /// second and has no data folder.
+    pub fn new(replica: Replica, store: impl Store + 'static, link: Link) -> Self {
+        Self {
+            replica,
+            store: Box::new(store),
+            fsync: FsyncPolicy::Always,
+            link,
+            limits: Limits::default(),
+            sync_interval: Duration::from_secs(1),
+            names: BTreeMap::new(),
+            data: None,
+        }
+    }
+}
+
 /// Why a replica could not be loaded from its store.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -1,14 +1,13 @@
 //! The folder of the proofs that this node found: one file for each origin that contradicted
 //! itself.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use atomik_replica::{OriginId, Proof};
 
-use crate::folder::create_private;
+use crate::folder::{Existing, create_private, write_private};
 
 /// The folder's name in the data folder.
 const FOLDER: &str = "evidence";
@@ -35,14 +34,7 @@ pub(crate) fn write(data: &Path, origin: OriginId, proof: &Proof) -> io::Result<
             folder.display()
         )));
     }
-    let mut file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)?;
-    file.write_all(&proof.encode())?;
-    file.sync_all()?;
+    write_private(&path, &proof.encode(), Existing::Replace)?;
     Ok(path)
 }
 

@@ -38,9 +38,9 @@
 //! durable.
 //!
 //! The requests of a connection take effect and are answered in order. A client may pipeline them:
-//! the node accepts up to 256 unanswered requests. A query is answered after all earlier changes on
-//! its connection are acknowledged; it may see changes of other connections that are not durable
-//! yet. A line has at most 1 MiB, a page 1 to 10,000 keys.
+//! the node accepts up to 256 unanswered requests of 1 MiB together. A query is answered after all
+//! earlier changes on its connection are acknowledged; it may see changes of other connections that
+//! are not durable yet. A line has at most 1 MiB, a page 1 to 10,000 keys.
 
 use atomik_replica::{Action, Op, Value};
 use serde::Deserialize;

@@ -116,17 +116,14 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
     let members = settings.members.iter();
+    let named = members.map(|member| (member.key, member.name.clone()));
     let mut node = Node::start(Parts {
-        replica,
-        store: Box::new(store),
         fsync: settings.fsync,
-        link,
         limits: settings.limits,
         sync_interval: settings.sync_interval,
-        names: members
-            .map(|member| (member.key, member.name.clone()))
-            .collect(),
+        names: named.collect(),
         data: Some(settings.data.clone()),
+        ..Parts::new(replica, store, link)
     })?;
     let control = tokio::spawn(control::serve(
         control,

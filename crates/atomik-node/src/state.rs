@@ -257,6 +257,18 @@ impl NodeState {
         let wants = |prefix: &[u8]| key.is_none_or(|key| key.starts_with(prefix));
         self.watchers.send(&line, |watcher| wants(&watcher.prefix));
     }
+
+    /// Passes the refusal of a peer to the events and all watchers.
+    pub(crate) fn peer_refused(
+        &mut self,
+        from: &PeerId,
+        key: &PublicKey,
+        reason: atomik_session::Refusal,
+    ) {
+        let line = self.events.peer_refused(from, key, reason);
+        self.watchers.send(&line, |_| true);
+    }
+
     /// Writes the proof that came with a refusal to a file in the data folder.
     fn keep_proof(&self, notice: &Notice) -> Option<PathBuf> {
         let Notice::Refused {

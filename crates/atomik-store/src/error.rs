@@ -41,8 +41,8 @@ pub enum StoreError {
     /// The contents are not what a store wrote.
     #[error(
         "{}: damaged or not a store ({reason}); keep a copy for a post-mortem, then restore the \
-         folder from a backup and start with a new identity (`--new-identity`), or move it away: \
-         the replica then starts empty and fetches what its peers hold",
+         folder from a backup and start with a new identity (`--new-identity`), or move store.redb \
+         and ACKNOWLEDGED away: the replica then starts empty and fetches what its peers hold",
         .path.display()
     )]
     Damaged {

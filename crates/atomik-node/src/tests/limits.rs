@@ -12,6 +12,7 @@ use super::{PATIENCE, connect, connect_with, node};
 use crate::accept::Acceptor;
 use crate::credential::Token;
 use crate::node::Node;
+use crate::protocol::MAX_LINE;
 use crate::{http, settings::Limits};
 
 fn token(digit: &str) -> Token {
@@ -47,6 +48,42 @@ async fn a_client_without_a_token_is_disconnected_after_ten_seconds() {
         "{answer}"
     );
     assert!((10..11).contains(&elapsed.as_secs()), "{elapsed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_client_that_reads_no_answers_little_is_read_until_it_does() {
+    const REQUESTS: usize = 20;
+    const OPS: usize = 20_000;
+    let node = node();
+    let ops = vec![r#"{"op":"read","key":"x"}"#; OPS].join(",");
+    let text = format!("{{\"op\":\"batch\",\"ops\":[{ops}]}}\n").repeat(REQUESTS);
+    let (read, mut write) = tokio::io::split(connect(&node));
+    let mut sent = 0;
+    // Time passes only when nobody can go on.
+    let stuck = timeout(Duration::from_secs(60), async {
+        while sent < text.len() {
+            sent += write.write(&text.as_bytes()[sent..]).await.unwrap();
+        }
+    });
+    assert!(stuck.await.is_err(), "all {} bytes were read", text.len());
+    assert!(sent < 3 * MAX_LINE, "{sent} bytes were read");
+
+    let send = async {
+        write.write_all(&text.as_bytes()[sent..]).await.unwrap();
+        write.shutdown().await.unwrap();
+    };
+    let receive = async {
+        let mut answers = BufReader::new(read).lines();
+        let mut count = 0;
+        while let Some(answer) = answers.next_line().await.unwrap() {
+            let answer: Json = serde_json::from_str(&answer).unwrap();
+            assert_eq!(answer["responses"].as_array().unwrap().len(), OPS);
+            count += 1;
+        }
+        count
+    };
+    let ((), count) = tokio::join!(send, receive);
+    assert_eq!(count, REQUESTS);
 }
 
 #[test]

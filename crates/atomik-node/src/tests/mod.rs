@@ -48,17 +48,9 @@ fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
         Some(network) => AnyEngine::Channel(network.join(replica.origin().0).unwrap()),
         None => AnyEngine::Alone,
     };
-    Node::start(Parts {
-        replica,
-        store: Box::new(store),
-        fsync: FsyncPolicy::Always,
-        link: Link::new(engine, None),
-        limits: Limits::default(),
-        sync_interval: Duration::from_millis(20),
-        names: Default::default(),
-        data: None,
-    })
-    .unwrap()
+    let mut parts = Parts::new(replica, store, Link::new(engine, None));
+    parts.sync_interval = Duration::from_millis(20);
+    Node::start(parts).unwrap()
 }
 
 /// A control connection to `node`.

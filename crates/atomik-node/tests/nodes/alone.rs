@@ -627,6 +627,28 @@ fn over_tcp_nothing_is_done_without_the_token() {
 }
 
 #[test]
+fn a_damaged_token_is_refused_until_it_is_deleted() {
+    let members = Members::new(1);
+    let token = members.data(0).join("control.token");
+    let args = ["--engine", "none", "--control", "127.0.0.1:0"];
+    for damaged in ["", "atomik-token-1 ", "atomik-token-1 0123"] {
+        fs::write(&token, damaged).unwrap();
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&token, private).unwrap();
+        let (status, text) = refused(&members, &args);
+        assert_eq!(status, 3, "{text}");
+        assert!(
+            text.contains("delete it in the node's data folder"),
+            "{text}"
+        );
+    }
+    fs::remove_file(&token).unwrap();
+    let (_process, send) = over_tcp(&members);
+    assert!(is_private(&token));
+    drop(send);
+}
+
+#[test]
 fn a_data_folder_in_use_or_of_another_keyspace_is_refused() {
     let (members, node) = alone();
     let (status, text) = refused(&members, &["--engine", "none"]);

@@ -134,16 +134,10 @@ impl Lab {
             Some(network) => AnyEngine::Channel(network.join(peer).unwrap()),
             None => AnyEngine::Alone,
         };
-        let parts = Parts {
-            replica,
-            store: Box::new(store),
-            fsync: self.fsync,
-            link: Link::new(engine, self.faults),
-            limits: self.limits,
-            sync_interval: self.sync_interval,
-            names: Default::default(),
-            data: None,
-        };
+        let mut parts = Parts::new(replica, store, Link::new(engine, self.faults));
+        parts.fsync = self.fsync;
+        parts.limits = self.limits;
+        parts.sync_interval = self.sync_interval;
         (Node::start(parts).unwrap(), peer)
     }
 }

@@ -4,25 +4,13 @@
 //! Needs root, `ip` (Debian: iproute2) and `iptables`. Without them the tests are skipped with a
 //! message, or fail if `CI` is set. The namespaces are called `atk-PID-…` and are removed at the
 //! end; a killed test leaves them behind (`ip netns list`, `ip netns delete NAME`).
-use std::collections::BTreeMap;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::thread::{self, JoinHandle, sleep};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::process::{Members, PATIENCE, Running};
-use atomik_node::client::{Address, Client};
 use serde_json::{Value as Json, json};
 
-/// Writes per node and second.
-const RATE: u64 = 50;
-
-/// Number of keys.
-const KEYS: u64 = 300;
-
-/// Timeout against hanging, not a goal.
-const CONVERGENCE: Duration = Duration::from_secs(120);
+use crate::cluster::Cluster;
 
 fn quiet(program: &str, args: &[&str]) -> bool {
     let output = Command::new(program).args(args).output();
@@ -147,80 +135,20 @@ impl Drop for Network {
     }
 }
 
-/// Writes to one node, one change at a time, each acknowledged before the next.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    task: JoinHandle<Written>,
-}
-
-/// The changes of a writer.
-#[derive(Default)]
-struct Written {
-    /// The xor of the acknowledged deltas by key.
-    acknowledged: BTreeMap<String, u64>,
-    writes: u64,
-    /// An unacknowledged change, which may have taken effect.
-    open: Option<(String, u64)>,
-}
-
-impl Writer {
-    fn start(place: Address, seed: u64) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopping = Arc::clone(&stop);
-        let task = thread::spawn(move || {
-            let mut written = Written::default();
-            let mut client = Client::connect(place, Some(PATIENCE)).unwrap();
-            let mut number = seed << 40;
-            let mut next = Instant::now();
-            while !stopping.load(Relaxed) {
-                // Any generator of different deltas will do.
-                number = number
-                    .wrapping_mul(6364136223846793005)
-                    .wrapping_add(1442695040888963407);
-                let (key, delta) = (format!("k{}", (number >> 33) % KEYS), number | 1);
-                let request = json!({"op": "accum", "key": key, "value": delta});
-                if client.ask(&request).is_err() {
-                    written.open = Some((key, delta));
-                    break;
-                }
-                *written.acknowledged.entry(key).or_default() ^= delta;
-                written.writes += 1;
-                next += Duration::from_millis(1000 / RATE);
-                sleep(next.saturating_duration_since(Instant::now()));
-            }
-            written
-        });
-        Self { stop, task }
-    }
-
-    fn end(self) -> Written {
-        self.stop.store(true, Relaxed);
-        self.task.join().unwrap()
-    }
-}
-
-/// A test's network, members, running nodes, and expected states.
+/// A cluster whose nodes are machines of a network.
 struct Lab {
     engine: &'static str,
     network: Network,
-    members: Members,
-    nodes: Vec<Option<Running>>,
-    expected: BTreeMap<String, u64>,
-    /// Changes that may have taken effect.
-    open: Vec<(String, u64)>,
+    cluster: Cluster,
     table: Vec<String>,
 }
 
 impl Lab {
     fn new(engine: &'static str, machines: usize) -> Option<Self> {
-        let network = Network::new(engine, machines)?;
         Some(Self {
             engine,
-            network,
-            members: Members::new(machines),
-            nodes: (0..machines).map(|_| None).collect(),
-            expected: BTreeMap::new(),
-            open: Vec::new(),
+            network: Network::new(engine, machines)?,
+            cluster: Cluster::new(machines),
             table: Vec::new(),
         })
     }
@@ -232,126 +160,40 @@ impl Lab {
         if self.engine == "nats" {
             args.extend(["--connect", "nats://10.77.0.254:4222"]);
         }
-        self.nodes[n] = Some(self.members.start(n, &by, &args));
+        self.cluster.nodes[n] = Some(self.cluster.members.start(n, &by, &args));
     }
 
-    fn running(&self) -> Vec<&Running> {
-        self.nodes.iter().flatten().collect()
-    }
-
-    fn write(&self, nodes: &[usize]) -> Vec<Writer> {
-        let seed = self.table.len() as u64 * 100;
-        nodes
-            .iter()
-            .map(|&n| Writer::start(self.nodes[n].as_ref().unwrap().place(), seed + n as u64))
-            .collect()
-    }
-
-    /// Stops the writers and returns the number of their writes.
-    fn end(&mut self, writers: Vec<Writer>) -> u64 {
-        let mut writes = 0;
-        for writer in writers {
-            let written = writer.end();
-            writes += written.writes;
-            for (key, delta) in written.acknowledged {
-                *self.expected.entry(key).or_default() ^= delta;
-            }
-            self.open.extend(written.open);
-        }
-        writes
-    }
-
-    fn statuses(&self) -> Vec<Json> {
-        self.running().iter().map(|node| node.status()).collect()
-    }
-
-    fn same(statuses: &[Json]) -> bool {
-        ["states", "digest", "entries", "keys"].iter().all(|field| {
-            statuses
-                .windows(2)
-                .all(|pair| pair[0][field] == pair[1][field])
-        })
-    }
-
-    fn bytes(statuses: &[Json]) -> u64 {
-        statuses
-            .iter()
-            .map(|status| status["bytes_out"].as_u64().unwrap())
-            .sum()
+    /// Writes to all running nodes for some seconds.
+    fn write_for(&mut self, nodes: &[usize], seconds: u64) -> u64 {
+        let writers = self.cluster.write(nodes);
+        sleep(Duration::from_secs(seconds));
+        self.cluster.end(writers)
     }
 
     /// Waits until all running nodes have the expected states, and adds a row to the table with the
-    /// time since `start`.
-    fn converge(&mut self, scenario: &str, writes: u64, before: &[Json], start: Instant) {
+    /// time that this took.
+    fn converge(&mut self, scenario: &str, writes: u64, before: &[Json]) {
+        let start = Instant::now();
         let differed = match before.len() {
-            all if all < self.running().len() => "new",
-            _ if Self::same(before) => "no",
+            all if all < self.cluster.running().len() => "new",
+            _ if Cluster::same(before) => "no",
             _ => "yes",
         };
-        let after = loop {
-            let statuses = self.statuses();
-            if Self::same(&statuses) && statuses.iter().all(|status| status["dirty"] == false) {
-                break statuses;
-            }
-            if start.elapsed() > CONVERGENCE {
-                let logs: Vec<String> = self.running().iter().map(|node| node.log()).collect();
-                panic!(
-                    "{scenario}: no convergence in {CONVERGENCE:?}: {statuses:#?}\n{}",
-                    logs.join("\n")
-                );
-            }
-            sleep(Duration::from_millis(50));
-        };
+        let after = self.cluster.converge(scenario);
         let took = start.elapsed().as_secs_f64();
-        let bytes = Self::bytes(&after).saturating_sub(Self::bytes(before));
-        let repaired: u64 = after
-            .iter()
-            .map(|status| status["repaired"].as_u64().unwrap())
-            .sum();
-        let dropped: u64 = after
-            .iter()
-            .map(|status| status["dropped"].as_u64().unwrap())
-            .sum();
+        let total = |statuses: &[Json], field: &str| -> u64 {
+            let values = statuses
+                .iter()
+                .map(|status| status[field].as_u64().unwrap());
+            values.sum()
+        };
+        let bytes = total(&after, "bytes_out").saturating_sub(total(before, "bytes_out"));
+        let (repaired, dropped) = (total(&after, "repaired"), total(&after, "dropped"));
         self.table.push(format!(
             "| {:6} | {scenario:44} | {writes:6} | {:8} | {took:9.2} | {bytes:9} \
              | {:5} | {repaired:8} | {dropped:7} |",
             self.engine, differed, after[0]["entries"]
         ));
-        self.check();
-    }
-
-    /// Checks that the states contain every acknowledged change exactly once.
-    fn check(&mut self) {
-        let mut states = BTreeMap::new();
-        let mut client = self.running()[0].client();
-        let list = json!({"op": "list"});
-        client
-            .pages(list, |entry| {
-                let value =
-                    u64::from_str_radix(&entry["value"].as_str().unwrap()[2..], 16).unwrap();
-                states.insert(entry["key"].as_str().unwrap().to_owned(), value);
-                Ok(())
-            })
-            .unwrap();
-        // A change interrupted by a crash is present or absent, which is known from now on.
-        for (key, delta) in std::mem::take(&mut self.open) {
-            let expected = self.expected.entry(key.clone()).or_default();
-            if states.get(&key).copied().unwrap_or_default() != *expected {
-                *expected ^= delta;
-            }
-        }
-        for (key, expected) in &self.expected {
-            assert_eq!(
-                states.get(key).copied().unwrap_or_default(),
-                *expected,
-                "{key}"
-            );
-        }
-        assert_eq!(
-            states.len(),
-            self.expected.len(),
-            "there is a key that was never written"
-        );
     }
 
     fn print(&self) {
@@ -372,110 +214,65 @@ impl Lab {
         );
         self.table.iter().for_each(|row| println!("{row}"));
     }
-
-    fn peers_see_each_other(&self) {
-        let nodes = self.running();
-        let start = Instant::now();
-        while nodes
-            .iter()
-            .any(|node| node.status()["peers"].as_u64().unwrap() < nodes.len() as u64 - 1)
-        {
-            let logs: Vec<String> = nodes.iter().map(|node| node.log()).collect();
-            assert!(
-                start.elapsed() < CONVERGENCE,
-                "the nodes do not find each other:\n{}",
-                logs.join("\n")
-            );
-            sleep(Duration::from_millis(100));
-        }
-    }
 }
 
 /// Goes through all faults between machines; after each, all nodes agree to the last bit.
 fn all_heals(lab: &mut Lab) {
     (0..3).for_each(|n| lab.start(n));
-    lab.peers_see_each_other();
+    lab.cluster.meet();
 
-    let writers = lab.write(&[0, 1, 2]);
-    sleep(Duration::from_secs(3));
-    let writes = lab.end(writers);
-    let before = lab.statuses();
-    let start = Instant::now();
-    lab.converge("nothing goes wrong", writes, &before, start);
+    let writes = lab.write_for(&[0, 1, 2], 3);
+    let before = lab.cluster.statuses();
+    lab.converge("nothing goes wrong", writes, &before);
 
-    let writers = lab.write(&[0, 1, 2]);
+    let writers = lab.cluster.write(&[0, 1, 2]);
     sleep(Duration::from_secs(2));
     lab.network.cable(2, false);
     sleep(Duration::from_secs(15));
-    let writes = lab.end(writers);
-    let before = lab.statuses();
-    assert!(!Lab::same(&before), "the link was not down");
+    let writes = lab.cluster.end(writers);
+    let before = lab.cluster.statuses();
+    assert!(!Cluster::same(&before), "the link was not down");
     lab.network.cable(2, true);
-    let start = Instant::now();
-    lab.converge(
-        "link of one node down 15 s, 50 writes/s each",
-        writes,
-        &before,
-        start,
-    );
+    let scenario = "link of one node down 15 s, 50 writes/s each";
+    lab.converge(scenario, writes, &before);
 
-    let writers = lab.write(&[0, 1, 2]);
     lab.network.lossy(true);
-    sleep(Duration::from_secs(20));
-    let writes = lab.end(writers);
-    let before = lab.statuses();
+    let writes = lab.write_for(&[0, 1, 2], 20);
+    let before = lab.cluster.statuses();
     lab.network.lossy(false);
-    let start = Instant::now();
-    lab.converge("5 % of packets lost, 20 s", writes, &before, start);
+    lab.converge("5 % of packets lost, 20 s", writes, &before);
 
-    for node in lab.running() {
-        let faults = "seed=7,loss=0.05,dup=0.2,reorder=0.2,delay=150";
-        node.ask(json!({"op": "links", "faults": faults}));
-    }
-    let writers = lab.write(&[0, 1, 2]);
-    sleep(Duration::from_secs(10));
-    let writes = lab.end(writers);
-    let before = lab.statuses();
-    for node in lab.running() {
-        node.ask(json!({"op": "links", "faults": ""}));
-    }
-    let start = Instant::now();
-    lab.converge(
-        "duplicates, reordering, delay, loss, 10 s",
-        writes,
-        &before,
-        start,
-    );
+    let set_faults = |lab: &Lab, faults: &str| {
+        for node in lab.cluster.running() {
+            node.ask(json!({"op": "links", "faults": faults}));
+        }
+    };
+    set_faults(lab, "seed=7,loss=0.05,dup=0.2,reorder=0.2,delay=150");
+    let writes = lab.write_for(&[0, 1, 2], 10);
+    let before = lab.cluster.statuses();
+    set_faults(lab, "");
+    lab.converge("duplicates, reordering, delay, loss, 10 s", writes, &before);
 
-    let writers = lab.write(&[0, 1, 2]);
+    let writers = lab.cluster.write(&[0, 1, 2]);
     sleep(Duration::from_secs(2));
-    lab.nodes[1].take().unwrap().kill();
+    lab.cluster.take(1).kill();
     sleep(Duration::from_secs(3));
-    let writes = lab.end(writers);
-    let before = lab.statuses();
-    let start = Instant::now();
+    let writes = lab.cluster.end(writers);
+    let before = lab.cluster.statuses();
     lab.start(1);
-    lab.converge(
-        "kill -9 of one node, back after 3 s",
-        writes,
-        &before,
-        start,
-    );
+    lab.converge("kill -9 of one node, back after 3 s", writes, &before);
 
-    let before = lab.statuses();
-    let start = Instant::now();
+    let before = lab.cluster.statuses();
     lab.start(3);
-    lab.converge("a late joiner", 0, &before, start);
+    lab.converge("a late joiner", 0, &before);
 
-    for status in lab.statuses() {
+    for status in lab.cluster.statuses() {
         assert_eq!(status["refused"], 0, "{status:#}");
         let events = status["events"].as_array().unwrap();
         let bad = events.iter().filter(|event| event["event"] != "overlap");
         assert_eq!(bad.count(), 0, "{status:#}");
     }
-    for node in lab.nodes.iter_mut().filter_map(Option::take) {
-        assert!(node.stop().success());
-    }
+    lab.cluster.stop();
 }
 
 #[test]
@@ -495,55 +292,13 @@ fn zenoh_peers_heal_on_real_links() {
 mod nats {
     use super::*;
 
-    use std::process::{Child, Stdio};
+    use crate::cluster::until;
+    use crate::nats_server;
+    use crate::process::Scoped;
 
-    struct Server {
-        process: Child,
-    }
-
-    impl Server {
-        /// Returns `None` and prints why if no server is installed.
-        fn start(network: &Network) -> Option<Self> {
-            // Debian installs it in a folder that is only on root's PATH.
-            let found = [
-                "/usr/sbin/nats-server",
-                "/usr/bin/nats-server",
-                "/usr/local/bin/nats-server",
-            ];
-            let Some(program) = found
-                .iter()
-                .find(|file| std::path::Path::new(file).is_file())
-            else {
-                assert!(std::env::var_os("CI").is_none(), "CI must have nats-server");
-                eprintln!(
-                    "skipped: nats-server is not installed (Debian's package nats-server has it)"
-                );
-                return None;
-            };
-            let process = Command::new("ip")
-                .args([
-                    "netns",
-                    "exec",
-                    &network.switch(),
-                    program,
-                    "-a",
-                    "10.77.0.254",
-                    "-p",
-                    "4222",
-                ])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            Some(Self { process })
-        }
-    }
-
-    impl Drop for Server {
-        fn drop(&mut self) {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
-        }
+    fn server(network: &Network) -> Option<Scoped> {
+        let by = ["ip", "netns", "exec", &network.switch()];
+        nats_server::start(&by, "10.77.0.254", 4222)
     }
 
     #[test]
@@ -551,7 +306,7 @@ mod nats {
         let Some(mut lab) = Lab::new("nats", 4) else {
             return;
         };
-        let Some(_server) = Server::start(&lab.network) else {
+        let Some(_server) = server(&lab.network) else {
             return;
         };
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| all_heals(&mut lab)));
@@ -569,30 +324,24 @@ mod nats {
         lab.engine = "nats";
         lab.start(0);
         lab.start(1);
-        let node = lab.nodes[0].as_ref().unwrap();
+        let node = lab.cluster.node(0);
         assert_eq!(
             node.ask(json!({"op": "put", "key": "x", "value": 7}))["batch"],
             1
         );
         assert_eq!(node.status()["engine_open"], false);
-        let start = Instant::now();
-        while !node.log().contains("no engine yet") {
-            assert!(start.elapsed() < PATIENCE, "{}", node.log());
-            sleep(Duration::from_millis(50));
-        }
-        assert!(
-            node.log().contains("start one with `nats-server`"),
-            "{}",
-            node.log()
-        );
-        let Some(_server) = Server::start(&lab.network) else {
+        let says = |text: &str| node.log().contains(text);
+        until("it logs that there is no server", node, || {
+            says("no engine yet")
+        });
+        assert!(says("start one with `nats-server`"), "{}", node.log());
+        let Some(_server) = server(&lab.network) else {
             return;
         };
-        lab.peers_see_each_other();
-        let start = Instant::now();
-        while lab.nodes[1].as_ref().unwrap().get("x") != "0x0000000000000007" {
-            assert!(start.elapsed() < CONVERGENCE);
-            sleep(Duration::from_millis(50));
-        }
+        lab.cluster.meet();
+        let other = lab.cluster.node(1);
+        lab.cluster.until("the change arrives", || {
+            other.get("x") == "0x0000000000000007"
+        });
     }
 }

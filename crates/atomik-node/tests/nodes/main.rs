@@ -7,9 +7,15 @@
 )]
 
 mod alone;
+#[cfg(any(feature = "zenoh", feature = "nats"))]
+mod cluster;
 mod in_process;
 #[cfg(any(feature = "zenoh", feature = "nats"))]
 mod links;
 mod members;
+#[cfg(feature = "nats")]
+mod nats_server;
+#[cfg(any(feature = "zenoh", feature = "nats"))]
+mod operations;
 mod process;
 mod verify;

@@ -7,14 +7,15 @@ use atomik_net::channel::{ChannelNetwork, ChannelOptions};
 use atomik_node::invitation::Invitation;
 use atomik_node::node::{Node, Parts, hand_in, load};
 use atomik_node::replica::{Action, Config, Op, OpError, PublicKey, Roster, RosterError, Trust};
-use atomik_node::settings::Limits;
 use atomik_node::text::parse_bytes;
 use atomik_node::{AnyEngine, Change, Handle, KeyOp, Link, Refused};
 use atomik_store::{FsyncPolicy, MemoryDisk};
 use ed25519_dalek::SigningKey;
 use tokio::time::sleep;
 
-use crate::process::{Members, PATIENCE, Running, is_private, run, stderr};
+use crate::process::{
+    Administrator, Members, PATIENCE, Running, is_private, keygen, run, stderr, text,
+};
 
 fn key(n: u8) -> SigningKey {
     SigningKey::from_bytes(&[n + 1; 32])
@@ -42,17 +43,9 @@ fn start(n: u8, network: &ChannelNetwork, roster: Option<&Roster>) -> Node {
         hand_in(&mut replica, roster).unwrap();
     }
     let engine = AnyEngine::Channel(network.join(replica.origin().0).unwrap());
-    Node::start(Parts {
-        replica,
-        store: Box::new(store),
-        fsync: FsyncPolicy::Always,
-        link: Link::new(engine, None),
-        limits: Limits::default(),
-        sync_interval: Duration::from_millis(20),
-        names: Default::default(),
-        data: None,
-    })
-    .unwrap()
+    let mut parts = Parts::new(replica, store, Link::new(engine, None));
+    parts.sync_interval = Duration::from_millis(20);
+    Node::start(parts).unwrap()
 }
 
 fn accum(delta: u64) -> Change {
@@ -159,50 +152,31 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     }
 }
 
-/// Two keys outside of the data folders: the administrator's, and that of a new machine.
+/// Two members, and the administrator.
 struct Desk {
     members: Members,
-    administrator: String,
+    administrator: Administrator,
 }
 
 impl Desk {
     fn new() -> Self {
         let members = Members::new(2);
-        let file = members.folder.path().join("administrator.key");
-        let administrator = keygen(&file);
         Self {
+            administrator: Administrator::new(members.folder.path()),
             members,
-            administrator,
         }
     }
 
-    fn key_file(&self) -> String {
-        text(&self.members.folder.path().join("administrator.key"))
-    }
-
     fn start(&self, n: usize) -> Running {
-        let args = ["--engine", "none", "--administrator", &self.administrator];
+        let key = &self.administrator.key;
+        let args = ["--engine", "none", "--administrator", key];
         self.members.start(n, &[], &args)
     }
 
     /// Runs a command of the administrator at node 0.
     fn command(&self, words: &[&str]) -> (i32, String, String) {
-        let (data, key) = (text(&self.members.data(0)), self.key_file());
-        let common = ["--data", &data, "--sign-with", &key];
-        let output = run(&[words, &common].concat());
-        let stdout = String::from_utf8(output.stdout.clone()).unwrap();
-        (output.status.code().unwrap(), stdout, stderr(&output))
+        self.administrator.command(&self.members.data(0), words)
     }
-}
-
-fn keygen(file: &Path) -> String {
-    let made = run(&["keygen", "-o", &text(file)]);
-    assert!(made.status.success(), "{}", stderr(&made));
-    String::from_utf8(made.stdout).unwrap().trim().to_owned()
-}
-
-fn text(path: &Path) -> String {
-    path.to_str().unwrap().to_owned()
 }
 
 #[test]

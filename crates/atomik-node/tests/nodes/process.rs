@@ -1,5 +1,6 @@
 //! Runs real `atomik-node` processes, which end with the test.
 use std::fs::{self, File};
+use std::io::{Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::thread::sleep;
@@ -29,6 +30,51 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Creates a key file and returns the public key.
+pub fn keygen(file: &Path) -> String {
+    let made = run(&["keygen", "-o", &text(file)]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    String::from_utf8(made.stdout).unwrap().trim().to_owned()
+}
+
+pub fn text(path: &Path) -> String {
+    path.to_str().unwrap().to_owned()
+}
+
+/// The administrator of a keyspace, whose key is outside of the data folders.
+pub struct Administrator {
+    pub key_file: String,
+    /// The public key.
+    pub key: String,
+}
+
+impl Administrator {
+    pub fn new(folder: &Path) -> Self {
+        let file = folder.join("administrator.key");
+        Self {
+            key: keygen(&file),
+            key_file: text(&file),
+        }
+    }
+
+    /// Runs a command of the administrator at the node with this data folder. Returns its status,
+    /// stdout and stderr.
+    pub fn command(&self, data: &Path, words: &[&str]) -> (i32, String, String) {
+        let data = text(data);
+        let common = ["--data", &data, "--sign-with", &self.key_file];
+        let output = run(&[words, &common].concat());
+        let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+        (output.status.code().unwrap(), stdout, stderr(&output))
+    }
+
+    /// As [`Self::command`], which must succeed; returns stdout.
+    pub fn done(&self, data: &Path, words: &[&str]) -> String {
+        let (status, stdout, errors) = self.command(data, words);
+        assert_eq!((status, &*errors), (0, ""), "{words:?}");
+        stdout
+    }
+}
+
 /// The members of a keyspace, each with a folder, a key and the secret.
 pub struct Members {
     pub folder: TempDir,
@@ -41,9 +87,7 @@ impl Members {
         let list = (0..count)
             .map(|n| {
                 let data = folder.path().join(format!("n{n}"));
-                let made = run(&["keygen", "-o", data.join("node.key").to_str().unwrap()]);
-                assert!(made.status.success(), "{}", stderr(&made));
-                let key = String::from_utf8(made.stdout).unwrap();
+                let key = keygen(&data.join("node.key"));
                 if n == 0 {
                     let made = run(&[
                         "secret",
@@ -58,7 +102,7 @@ impl Members {
                     )
                     .unwrap();
                 }
-                format!("n{n}={}", key.trim())
+                format!("n{n}={key}")
             })
             .collect();
         Self { folder, list }
@@ -89,27 +133,51 @@ impl Members {
         self.run(&format!("n{n}"), self.command(n, by, args), self.data(n))
     }
 
-    /// Starts a node as its config file says, and waits until it answers.
-    pub fn start_with_config(&self, data: &Path, config: &Path) -> Running {
+    /// The command that runs a node as its config file says.
+    pub fn configured(config: &Path) -> Command {
         let mut command = Command::new(PROGRAM);
         command.arg("--config").arg(config).stdin(Stdio::null());
-        self.run("configured", command, data.to_owned())
+        command
     }
 
-    fn run(&self, name: &str, mut command: Command, data: PathBuf) -> Running {
+    /// Starts a node as its config file says, and waits until it answers.
+    pub fn start_with_config(&self, data: &Path, config: &Path) -> Running {
+        self.run("configured", Self::configured(config), data.to_owned())
+    }
+
+    fn run(&self, name: &str, command: Command, data: PathBuf) -> Running {
+        let started = self.try_run(name, command, data);
+        started.unwrap_or_else(|ended| panic!("the node ended: {ended:?}"))
+    }
+
+    /// Starts a node and waits until it answers, or until it has ended.
+    pub fn try_run(
+        &self,
+        name: &str,
+        mut command: Command,
+        data: PathBuf,
+    ) -> Result<Running, Ended> {
         let path = self.folder.path().join(format!("{name}.log"));
-        let log = File::options().append(true).create(true).open(&path);
-        command.stdout(Stdio::null()).stderr(log.unwrap());
+        let mut log = File::options()
+            .append(true)
+            .create(true)
+            .open(&path)
+            .unwrap();
+        let begin = log.seek(SeekFrom::End(0)).unwrap();
+        command.stdout(Stdio::null()).stderr(log);
         let process = command.spawn().unwrap();
         let mut running = Running {
             process: Some(process),
             data,
             log: path,
+            begin,
         };
         let start = Instant::now();
         while running.try_ask(&json!({"op": "status"})).is_err() {
-            let ended = running.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(ended.is_none(), "the node ended: {}", running.log());
+            if let Some(status) = running.process.as_mut().unwrap().try_wait().unwrap() {
+                let log = running.log();
+                return Err(Ended { status, log });
+            }
             assert!(
                 start.elapsed() < PATIENCE,
                 "the node does not answer: {}",
@@ -117,8 +185,15 @@ impl Members {
             );
             sleep(Duration::from_millis(20));
         }
-        running
+        Ok(running)
     }
+}
+
+/// A node that did not start.
+#[derive(Debug)]
+pub struct Ended {
+    pub status: ExitStatus,
+    pub log: String,
 }
 
 /// A running node.
@@ -126,6 +201,8 @@ pub struct Running {
     process: Option<Child>,
     pub data: PathBuf,
     log: PathBuf,
+    /// Where the log of this run begins.
+    begin: u64,
 }
 
 impl Running {
@@ -157,8 +234,11 @@ impl Running {
             .to_owned()
     }
 
+    /// The log of this run.
     pub fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        let log = fs::read(&self.log).unwrap_or_default();
+        let run = log.get(self.begin as usize..).unwrap_or_default();
+        String::from_utf8_lossy(run).into_owned()
     }
 
     pub fn id(&self) -> u32 {

@@ -224,7 +224,7 @@ fn a_page_that_changed_since_it_was_verified_stops_the_store_and_is_never_writte
                 stopped += 1;
                 let text = error.to_string();
                 let damage = text.contains("not those that were written");
-                assert!(damage && text.contains("move it away"), "{text}");
+                assert!(damage && text.contains("ACKNOWLEDGED away"), "{text}");
                 assert!(commit(&mut store, 200).is_err());
             }
             None => assert_eq!(seen, acknowledged + 1),
