@@ -120,7 +120,7 @@ fn list(state: &NodeState, prefix: &[u8], from: usize, limit: usize) -> Json {
         .skip(from)
         .take(limit)
         .filter(|(key, _)| key.starts_with(prefix))
-        .map(|(key, value)| entry(key, "value", value))
+        .map(|(key, value)| entry(key, "value", &value))
         .collect();
     page(entries, from.saturating_add(limit), keys)
 }
@@ -141,7 +141,7 @@ fn export(state: &NodeState, checkpoint: u32, from: usize, limit: usize) -> Resu
     }
     let mut entries = Vec::new();
     for (key, state) in replica.states().skip(from).take(limit) {
-        let delta = replica.state_at(key, checkpoint)?.xor(state);
+        let delta = replica.state_at(key, checkpoint)?.xor(&state);
         if !delta.is_zero() {
             entries.push(entry(key, "delta", &delta));
         }

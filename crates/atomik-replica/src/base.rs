@@ -90,7 +90,7 @@ impl Base {
         secrets: &Secrets,
     ) {
         for at in 0..table.slots.len() as u32 {
-            if let Some(position) = table.slot(at).position(place) {
+            if let Some(position) = table.slots.position(at as usize, place) {
                 let entry = table.remove(secrets, at, position);
                 table
                     .slot(at)
@@ -134,7 +134,7 @@ impl Base {
         }
         for at in 0..keyspace.table.slots.len() as u32 {
             for &place in &late {
-                if let Some(position) = keyspace.table.slot(at).position(place) {
+                if let Some(position) = keyspace.table.slots.position(at as usize, place) {
                     keyspace.table.remove(cx.secrets, at, position);
                     keyspace.table.touch(at);
                 }
@@ -161,7 +161,7 @@ fn replace(
         return;
     };
     let zero = || Value::zero(cx.config.words);
-    let base = bases.remove(&key[..]).unwrap_or_else(zero);
+    let base = bases.remove(key).unwrap_or_else(zero);
     let old = slot
         .rare
         .as_ref()
@@ -170,8 +170,8 @@ fn replace(
         keyspace.table.slot(at).rare().base = base;
         keyspace.table.touch(at);
     }
-    let slot = keyspace.table.slot(at);
-    let delta = slot.sum().xor(&slot.state);
+    let slot = keyspace.table.slots.get_index(at as usize);
+    let delta = slot.map_or_else(zero, |(_, slot)| slot.sum().xor(&slot.state));
     if !delta.is_zero() {
         keyspace.accumulate(at, &delta);
         keyspace.notify_change(at, &delta, None, cx);

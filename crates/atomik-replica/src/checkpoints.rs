@@ -48,7 +48,7 @@ impl Checkpoints {
         self.check(number)?;
         self.list.retain(|(known, _)| *known != number);
         let mut changed = Vec::new();
-        for (slot, at) in table.slots.values_mut().zip(0..) {
+        for (at, slot) in table.slots.generals_mut() {
             let Some(rare) = &mut slot.rare else { continue };
             let (mut from, before) = (0, rare.history.len());
             rare.history.retain(|&(upto, _)| {

@@ -56,7 +56,7 @@ impl Chunk {
             {
                 let length = if key.len() < 0x80 { 1 } else { 2 };
                 bytes += length + key.len() + 8 * table.words;
-                bases.push((key[..].into(), rare.base.clone()));
+                bases.push((key.into(), rare.base.clone()));
             }
             at += 1;
         }

@@ -7,6 +7,7 @@ use crate::notice::Notice;
 use crate::operation::View;
 use crate::origin::OriginId;
 use crate::origins::Origins;
+use crate::single::Single;
 use crate::subscriptions::Subscriptions;
 use crate::table::Table;
 use crate::value::Value;
@@ -34,6 +35,16 @@ impl Keyspace {
         slot.state.accumulate(delta);
     }
 
+    /// A slot that can be changed in its compact form: it is in that, and has no state to save for
+    /// a checkpoint.
+    pub(crate) fn single(&mut self, at: u32) -> Option<&mut Single> {
+        if self.checkpoints.list().is_empty() {
+            self.table.slots.single(at)
+        } else {
+            None
+        }
+    }
+
     /// Notifies subscribers of a change that has been applied; `origin` is `None` if the change
     /// came with an adopted base.
     pub(crate) fn notify_change(
@@ -52,8 +63,8 @@ impl Keyspace {
         let subscriptions = self.subscriptions.matching(key);
         if !subscriptions.is_empty() {
             cx.notify(Notice::Changed {
-                key: key[..].into(),
-                state: slot.state.clone(),
+                key: key.into(),
+                state: slot.into_owned().state,
                 delta: delta.clone(),
                 origin,
                 subscriptions,
@@ -71,7 +82,7 @@ impl Keyspace {
             && let [first, second, ..] = &slot.entries[..]
         {
             cx.notify(Notice::SecondWriter {
-                key: key[..].into(),
+                key: key.into(),
                 origins: [first, second].map(|entry| origins.id(entry.origin)),
             });
         }

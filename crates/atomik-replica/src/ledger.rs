@@ -129,10 +129,11 @@ fn attestation_record(origin: OriginId, by: &PublicKey, seal: &Sealed) -> Vec<u8
 /// The number and the hash of all published entries of an origin. The hash covers the sorted tags:
 /// unlike a sum it cannot be forged by solving linear equations, not even by a member.
 fn inventory(table: &Table, place: u32) -> (u64, [u8; 32]) {
-    let entries = table.slots.values().flat_map(|slot| &slot.entries);
-    let mut tags: Vec<_> = entries
-        .filter(|entry| entry.origin == place && entry.published != UNPUBLISHED)
-        .map(|entry| entry.published.tag)
+    let entries = (0..table.slots.len()).filter_map(|at| table.slots.entry_of(at, place));
+    let published = entries.map(|entry| entry.published);
+    let mut tags: Vec<_> = published
+        .filter(|published| *published != UNPUBLISHED)
+        .map(|published| published.tag)
         .collect();
     tags.sort_unstable();
     let mut hasher = blake3::Hasher::new_derive_key("atomik 1 inventory");

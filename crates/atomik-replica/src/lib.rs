@@ -100,6 +100,7 @@ mod record;
 mod replica;
 mod roster;
 mod secrets;
+mod single;
 mod sketch;
 mod slot;
 mod slots;

@@ -301,7 +301,10 @@ impl Memory {
         // The slots were created just now, but they are stored.
         table.take_unstored();
         for at in 0..table.slots.len() as u32 {
-            let mut evidence = table.slot(at).entries.iter().map(|entry| entry.evidence);
+            let Some((_, slot)) = table.slots.get_index(at as usize) else {
+                break;
+            };
+            let mut evidence = slot.entries.iter().map(|entry| entry.evidence);
             if !moved.is_empty() && evidence.any(|place| place != OURS) {
                 table.touch(at);
             }

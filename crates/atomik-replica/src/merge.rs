@@ -1,6 +1,7 @@
 //! Merging received entries: per key and origin, the higher version wins.
 
 use core::cmp::Ordering;
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::config::Config;
@@ -13,6 +14,7 @@ use crate::notice::{Notice, Overlap, Refusal};
 use crate::origins::Origins;
 use crate::proof::Proof;
 use crate::publication::Publication;
+use crate::single::Replaced;
 use crate::slot::{Entry, OURS, Published, UNPUBLISHED};
 
 /// An excerpt with news, from a known origin and with a valid signature.
@@ -76,13 +78,11 @@ impl Merger<'_> {
         };
         let mut news = false;
         for ((_, change), at) in changes.iter().zip(&slots) {
-            let held = at.zip(known).and_then(|(at, place)| {
-                unsent
-                    .get(&at)
-                    .copied()
-                    .unwrap_or_else(|| table.slots[at as usize].change_of(place))
+            let held = at.zip(known).and_then(|(at, place)| match unsent.get(&at) {
+                Some(before) => before.map(Cow::Borrowed),
+                None => table.slots.change_of(at as usize, place),
             });
-            news |= is_news(change, held);
+            news |= is_news(change, held.as_deref());
         }
         let own = self.origins.own();
         // A frame of one's own that one did not send is news, whatever it contains.
@@ -176,11 +176,10 @@ impl Merger<'_> {
     fn conflicts(&self, place: u32, at: Option<u32>, change: &Change, fork: u64) -> bool {
         let table = &self.keyspace.table;
         at.is_some_and(|at| {
-            let mut entries = table.slots[at as usize].entries.iter();
-            entries.any(|entry| {
+            let entry = table.slots.entry_of(at as usize, place);
+            entry.is_some_and(|entry| {
                 let evidence = table.archive.get(entry.evidence);
-                entry.origin == place
-                    && entry.change.version != change.version
+                entry.change.version != change.version
                     && evidence.is_some_and(|evidence| evidence.header.number >= fork)
             })
         })
@@ -199,7 +198,7 @@ impl Merger<'_> {
     ) -> Result<bool, Change> {
         let table = &mut self.keyspace.table;
         let at = at.unwrap_or_else(|| table.slot_of(key));
-        if let Some(known) = table.slot(at).change_of(place) {
+        if let Some(known) = table.slots.change_of(at as usize, place) {
             match change.version.cmp(&known.version) {
                 Ordering::Less => return Ok(false),
                 Ordering::Equal if change == *known => return Ok(false),
@@ -209,40 +208,36 @@ impl Merger<'_> {
         }
         let origin = self.origins.id(place);
         cx.counters.merged += 1;
-        let mut delta = change.accumulator.clone();
-        let slot = table.slot(at);
-        let (position, published, before) = match slot.position(place) {
-            Some(position) => {
-                let entry = &mut slot.entries[position];
-                let published = if entry.published == UNPUBLISHED {
-                    Published::new(cx.secrets, origin, key, change.version, tag)
-                } else {
-                    entry.published.next(change.version, tag)
-                };
-                let before = core::mem::replace(&mut entry.change, change);
-                let old = (
-                    core::mem::replace(&mut entry.evidence, held),
-                    core::mem::replace(&mut entry.leaf, leaf),
-                );
-                delta.accumulate(&before.accumulator);
-                table.archive.release(cx.secrets, old.0, old.1);
-                (position, published, Some(before))
-            }
-            None => {
-                let published = Published::new(cx.secrets, origin, key, change.version, tag);
-                slot.entries.push(Entry {
-                    origin: place,
-                    evidence: held,
-                    leaf,
-                    published: UNPUBLISHED,
-                    change,
-                });
-                (slot.entries.len() - 1, published, None)
-            }
+        let entry = Entry {
+            origin: place,
+            evidence: held,
+            leaf,
+            published: UNPUBLISHED,
+            change,
         };
-        self.keyspace.accumulate(at, &delta);
+        let mut delta = entry.change.accumulator.clone();
+        let (version, replaced) = (entry.change.version, self.replace_single(at, &entry));
+        let single = replaced.is_some();
+        let (position, old, published, before) = match replaced {
+            Some(old) => (0, old.evidence, old.published, old.change()),
+            None => self.replace(at, entry),
+        };
+        if let Some(before) = &before {
+            delta.accumulate(&before.accumulator);
+        }
+        if !single {
+            self.keyspace.accumulate(at, &delta);
+        }
+        let published = if published == UNPUBLISHED {
+            Published::new(cx.secrets, origin, key, version, tag)
+        } else {
+            published.next(version, tag)
+        };
         let table = &mut self.keyspace.table;
-        let writers = table.slot(at).entries.len();
+        if before.is_some() {
+            table.archive.release(cx.secrets, old.0, old.1);
+        }
+        let writers = table.slots.writers(at);
         table.publish(at, position, published);
         table.touch(at);
         if writers > 1 {
@@ -255,6 +250,33 @@ impl Merger<'_> {
         }
         self.keyspace.notify_change(at, &delta, Some(origin), cx);
         Ok(true)
+    }
+
+    /// Replaces the entry of a slot that is compact and stays so; returns `None` if it does not.
+    fn replace_single(&mut self, at: u32, entry: &Entry) -> Option<Replaced> {
+        self.keyspace.single(at)?.put(entry)
+    }
+
+    /// Replaces an origin's entry, but neither the state nor what is published. Returns its
+    /// position, and of the entry before its evidence and leaf, what was published, and its change.
+    fn replace(
+        &mut self,
+        at: u32,
+        mut entry: Entry,
+    ) -> (usize, (u32, u16), Published, Option<Change>) {
+        let slot = self.keyspace.table.slot(at);
+        match slot.position(entry.origin) {
+            Some(position) => {
+                entry.published = slot.entries[position].published;
+                let old = core::mem::replace(&mut slot.entries[position], entry);
+                let evidence = (old.evidence, old.leaf);
+                (position, evidence, old.published, Some(old.change))
+            }
+            None => {
+                slot.entries.push(entry);
+                (slot.entries.len() - 1, (OURS, 0), UNPUBLISHED, None)
+            }
+        }
     }
 
     /// Reports bits that the entry of `place`, just merged in place of `before`, and the own entry
@@ -281,7 +303,7 @@ impl Merger<'_> {
             return;
         }
         cx.notify(Notice::Overlap(Overlap {
-            key: key[..].into(),
+            key: key.into(),
             bits,
             state: slot.state.clone(),
             origins: [(their_id, new.version), (own_id, ours.version)],

@@ -425,13 +425,11 @@ impl Replica {
         let mut published = Vec::with_capacity(waiting.len());
         let mut leaves = Leaves::default();
         for (at, before) in waiting {
-            let Some((key, slot)) = table.slots.get_index_mut(at as usize) else {
+            table.slots.set_published(at);
+            let Some(change) = table.slots.change_of(at as usize, own) else {
                 continue;
             };
-            slot.unpublished = false;
-            let Some(change) = slot.change_of(own) else {
-                continue;
-            };
+            let key = table.slots.key(at);
             let tag = leaves.add(
                 |bytes| change.encode(key, bytes),
                 |encoded| self.secrets.leaf(origin, encoded),
@@ -462,7 +460,7 @@ impl Replica {
         let own = self.memory.origins.own();
         let table = &mut self.memory.keyspace.table;
         for (at, published, _) in flight.own {
-            if let Some(position) = table.slot(at).position(own) {
+            if let Some(position) = table.slots.position(at as usize, own) {
                 table.publish(at, position, published);
             }
         }
@@ -586,7 +584,7 @@ impl Replica {
                 let slots = &self.memory.keyspace.table.slots;
                 newer.extend(changes.iter().filter_map(|(key, change)| {
                     let at = slots.get_index_of(key)?;
-                    let known = slots[at].change_of(place)?;
+                    let known = slots.change_of(at, place)?;
                     (known.version > change.version).then_some((at, place))
                 }));
             }
@@ -599,7 +597,7 @@ impl Replica {
         let slots = &self.memory.keyspace.table.slots;
         let newer: Vec<_> = newer
             .into_iter()
-            .filter_map(|(at, place)| Some((at as u32, slots[at].position(place)?)))
+            .filter_map(|(at, place)| Some((at as u32, slots.position(at, place)?)))
             .collect();
         if self.may_draw(from) {
             self.answer_entries(from, MessageKind::Changes, &newer, effects);
@@ -1086,9 +1084,11 @@ impl Replica {
 
     /// All keys that were ever changed and their states, in the order in which this replica first
     /// saw the keys.
-    pub fn states(&self) -> impl ExactSizeIterator<Item = (&[u8], &Value)> {
+    pub fn states(&self) -> impl ExactSizeIterator<Item = (&[u8], Value)> {
         let slots = &self.memory.keyspace.table.slots;
-        slots.iter().map(|(key, slot)| (&**key, &slot.state))
+        slots
+            .iter()
+            .map(|(key, slot)| (key, slot.into_owned().state))
     }
 
     /// The writers of a key: each one's origin, number of changes, and the xor of these changes.
@@ -1224,7 +1224,7 @@ impl Replica {
         keyspace.checkpoints.check(checkpoint)?;
         Ok(keyspace.table.slots.iter().filter_map(move |(key, slot)| {
             let delta = slot.at(checkpoint).xor(&slot.state);
-            (!delta.is_zero()).then_some((&**key, delta))
+            (!delta.is_zero()).then_some((key, delta))
         }))
     }
 }

@@ -140,13 +140,6 @@ impl Slot {
         self.entries.iter().position(|entry| entry.origin == origin)
     }
 
-    pub(crate) fn change_of(&self, origin: u32) -> Option<&Change> {
-        self.entries
-            .iter()
-            .find(|entry| entry.origin == origin)
-            .map(|entry| &entry.change)
-    }
-
     /// The state at a checkpoint.
     pub(crate) fn at(&self, checkpoint: u32) -> &Value {
         let history = self.rare.as_ref().map_or(&[][..], |rare| &rare.history);

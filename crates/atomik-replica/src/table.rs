@@ -40,8 +40,7 @@ impl Table {
     /// The slot of a key, created if necessary. A new slot is queued to be stored even if it stays
     /// empty, because stored slots are numbered without gaps.
     pub(crate) fn slot_of(&mut self, key: &[u8]) -> u32 {
-        let words = self.words;
-        let (at, new) = self.slots.place_or_insert(key, || Slot::new(words));
+        let (at, new) = self.slots.place_or_insert(key, self.words);
         let at = at as u32;
         if new {
             self.unstored.push(at);
@@ -50,14 +49,12 @@ impl Table {
     }
 
     pub(crate) fn slot(&mut self, at: u32) -> &mut Slot {
-        &mut self.slots[at as usize]
+        self.slots.slot(at)
     }
 
     /// Queues a slot to be stored.
     pub(crate) fn touch(&mut self, at: u32) {
-        let slot = &mut self.slots[at as usize];
-        if !slot.unstored {
-            slot.unstored = true;
+        if !self.slots.set_unstored(at, true) {
             self.unstored.push(at);
         }
     }
@@ -67,24 +64,24 @@ impl Table {
         self.unstored.len()
     }
 
-    /// Takes the slots to be stored off the queue.
+    /// Takes the slots to be stored off the queue, and makes them compact where they can be.
     pub(crate) fn take_unstored(&mut self) -> Vec<u32> {
         let unstored = core::mem::take(&mut self.unstored);
         for &at in &unstored {
-            self.slots[at as usize].unstored = false;
+            self.slots.set_unstored(at, false);
+            self.slots.compact(at);
         }
         unstored
     }
 
     /// Replaces an entry's published version in the digest.
     pub(crate) fn publish(&mut self, at: u32, position: usize, published: Published) {
-        let entry = &mut self.slots[at as usize].entries[position];
-        let old = core::mem::replace(&mut entry.published, published);
+        let old = core::mem::replace(self.slots.published_mut(at, position), published);
         if old != published {
             self.digest.replace(&old, &published);
             if self.digest.is_cramped() {
-                let entries = self.slots.values().flat_map(|slot| &slot.entries);
-                let published = entries.map(|entry| &entry.published);
+                let places = 0..self.slots.len();
+                let published = places.flat_map(|at| self.slots.published_of(at));
                 self.digest
                     .grow(published.filter(|published| **published != UNPUBLISHED));
             }
@@ -94,7 +91,7 @@ impl Table {
     /// Removes an entry from its slot, the digest and the archive. Leaves the state unchanged.
     pub(crate) fn remove(&mut self, secrets: &Secrets, at: u32, position: usize) -> Entry {
         self.publish(at, position, UNPUBLISHED);
-        let entry = self.slots[at as usize].entries.remove(position);
+        let entry = self.slots.slot(at).entries.remove(position);
         self.archive.release(secrets, entry.evidence, entry.leaf);
         entry
     }
@@ -103,7 +100,7 @@ impl Table {
     pub(crate) fn state(&self, key: &[u8]) -> Value {
         self.slots
             .get(key)
-            .map_or_else(|| Value::zero(self.words), |slot| slot.state.clone())
+            .map_or_else(|| Value::zero(self.words), |slot| slot.into_owned().state)
     }
 
     /// Slots and positions of the published entries with these places in the digest, which are in
@@ -120,14 +117,14 @@ impl Table {
         for &place in places {
             wanted[bit(place)] |= 1 << (place % 64);
         }
-        for (slot, at) in self.slots.values().zip(0..) {
-            for (position, entry) in slot.entries.iter().enumerate() {
-                let place = entry.published.place();
+        for at in 0..self.slots.len() {
+            for (position, published) in self.slots.published_of(at).enumerate() {
+                let place = published.place();
                 if wanted[bit(place)] >> (place % 64) & 1 == 1
-                    && entry.published != UNPUBLISHED
+                    && *published != UNPUBLISHED
                     && places.binary_search(&place).is_ok()
                 {
-                    found.push((at, position));
+                    found.push((at as u32, position));
                 }
             }
         }

@@ -89,10 +89,11 @@ impl Writer<'_> {
         }
         let zero = || Value::zero(words);
         let slot = self.keyspace.table.slots.get(op.key);
-        let state = slot.map_or_else(zero, |slot| slot.state.clone());
         let mark = slot
+            .as_ref()
             .and_then(|slot| slot.rare.as_ref())
             .map_or_else(zero, |rare| rare.mark.clone());
+        let state = slot.map_or_else(zero, |slot| slot.into_owned().state);
         let (delta, new_mark, response) = match &op.action {
             Action::Op(Op::Nop | Op::Accum, _) => return None,
             Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
@@ -153,19 +154,38 @@ impl Writer<'_> {
     /// Applies a nonzero delta to a slot.
     pub(crate) fn change(&mut self, at: u32, delta: &Value, cx: &mut Context<'_>) {
         cx.counters.changes += 1;
-        self.keyspace.accumulate(at, delta);
-        self.enter(at, delta);
-        let (own, slot) = (self.origins.own(), self.keyspace.table.slot(at));
-        if slot.entries.len() == 2
-            && slot
-                .entries
-                .iter()
-                .any(|entry| entry.origin == own && entry.change.version == 1)
-        {
-            self.keyspace.notify_second_writer(at, self.origins, cx);
+        if !self.change_single(at, delta) {
+            self.keyspace.accumulate(at, delta);
+            self.enter(at, delta);
+            let (own, slot) = (self.origins.own(), self.keyspace.table.slot(at));
+            if slot.entries.len() == 2
+                && slot
+                    .entries
+                    .iter()
+                    .any(|entry| entry.origin == own && entry.change.version == 1)
+            {
+                self.keyspace.notify_second_writer(at, self.origins, cx);
+            }
         }
         let origin = self.origins.own_id();
         self.keyspace.notify_change(at, delta, Some(origin), cx);
+    }
+
+    /// Applies a delta to a slot that is compact and stays so; returns whether it did.
+    fn change_single(&mut self, at: u32, delta: &Value) -> bool {
+        let own = self.origins.own();
+        let (Some(single), &[word]) = (self.keyspace.single(at), delta.words()) else {
+            return false;
+        };
+        let Some(before) = single.change(own, OURS, word) else {
+            return false;
+        };
+        if !single.is_unpublished() {
+            single.set_unpublished(true);
+            self.publication.wait(at, before.change());
+        }
+        self.keyspace.table.touch(at);
+        true
     }
 
     /// Adds a delta to the own entry of a slot, whose state already includes it.

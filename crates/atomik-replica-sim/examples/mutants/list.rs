@@ -371,6 +371,7 @@ pub const MUTANTS: &[Mutant] = &[
                 "            unstored: true,",
                 "            unstored: false,",
             ),
+            ("single.rs", "        flags: 1,", "        flags: 0,"),
             (
                 "table.rs",
                 "            self.unstored.push(at);\n        }\n        at",
