@@ -8,6 +8,7 @@
     reason = "a test that cannot go on panics"
 )]
 
+mod closing_model;
 mod lives;
 mod membership;
 mod model_checking;
