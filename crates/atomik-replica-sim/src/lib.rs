@@ -6,8 +6,11 @@
 //! duplicated, delayed and reordered. Storage confirms late. After a crash a disk has what it
 //! confirmed and a prefix of the rest, each batch whole or not at all. In a share of the schedules
 //! the replicas talk over [`atomik_session::Sessions`], and an outsider repeats, reflects,
-//! redirects and alters packets, also of earlier processes, and forges farewells. Threads, clocks
-//! and randomness beyond the seed play no part, so a seed that fails always fails.
+//! redirects and alters packets, also of earlier processes, and forges farewells. In others one
+//! member is dishonest: it contradicts itself, begins lives, tells each member something else,
+//! repeats, alters and makes up messages, floods others with requests, forges lists of members and
+//! imitates others. Threads, clocks and randomness beyond the seed play no part, so a seed that
+//! fails always fails.
 //!
 //! | item | what it is |
 //! |---|---|
@@ -42,6 +45,9 @@
 //! - Over sessions, a message arrives at most as often as it was sent, from the owner of the
 //!   address, and none of an earlier process there after one of a later. Only its two sides end a
 //!   session.
+//! - With a dishonest member, the honest ones accuse nobody else, report its contradictions with a
+//!   [`Proof`](atomik_replica::Proof) that holds, and answer a bounded number of its requests
+//!   between two ticks.
 //!
 //! After every start: what was stored is there, exactly.
 //!
@@ -51,6 +57,9 @@
 //! - Every change that any replica holds reaches all, within [`Setup::most_rounds`].
 //! - Every acknowledged change is there, unless its disk was lost.
 //! - Replicas that agree exchange only summaries.
+//! - With a dishonest member, all of this holds of the honest ones. What it signed is the same at
+//!   all of them, unless one has reported that origin. They know no other origins, keys and members
+//!   than somebody has signed.
 //!
 //! The oracle derives what it expects from the operations and from when each replica learned of
 //! what, never from what a replica computed.
@@ -77,4 +86,4 @@ pub use schedule::Schedule;
 pub use seeds::{Outcome, simulate, simulate_many};
 pub use setup::{LinkConditions, Setup};
 pub use simulation::run;
-pub use step::{Memory, Operation, Step};
+pub use step::{Lie, Memory, Operation, Step};

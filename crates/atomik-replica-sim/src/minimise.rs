@@ -94,7 +94,7 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
         let simpler: [fn(&mut Setup); 13] = [
             |setup| setup.sessions = false,
             |setup| setup.links.tricks = 0,
-            |setup| setup.signed = false,
+            |setup| setup.signed = setup.liar,
             |setup| setup.links.stragglers = 0,
             |setup| setup.links.duplicates = 0,
             |setup| setup.links.loss = 0,

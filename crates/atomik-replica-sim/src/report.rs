@@ -71,6 +71,14 @@ report! {
     sessions,
     /// Packets that an outsider repeated, reflected, redirected, altered or forged.
     tricks,
+    /// Runs with a dishonest member.
+    with_liar,
+    /// Lies of dishonest members.
+    lies,
+    /// Messages of dishonest members, and changes of theirs, that honest ones refused.
+    lies_refused,
+    /// Contradictions that were reported with a valid proof.
+    proofs,
     /// Starts and restarts.
     starts,
     /// Crashes.

@@ -4,7 +4,7 @@ use atomik_replica::{Op, View};
 
 use crate::draw::{Draw, fate};
 use crate::setup::{HORIZON, LinkConditions, Setup};
-use crate::step::{Memory, Operation, Step, WORDS};
+use crate::step::{Lie, Memory, Operation, Step, WORDS};
 
 /// A run before it is run: everything that happens in it follows from this.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,7 @@ fn setup(draw: &mut Draw) -> Setup {
         words,
         view,
         signed,
+        liar: false,
         undo_batches: [0, 1, 2, 5, 40][draw.index(5)],
         sync_ticks: [1, 1, 1, 2][draw.index(4)],
         storage_delay: if draw.percent(40) {
@@ -93,6 +94,12 @@ fn vary(setup: &mut Setup) {
     if draw.percent(4) {
         setup.sessions = true;
         setup.links.tricks = draw.perhaps(300);
+    }
+    if draw.percent(3) {
+        setup.liar = true;
+        setup.signed = true;
+        setup.long_keys = false;
+        setup.replicas = draw.between(3, 4) as usize;
     }
 }
 
@@ -138,10 +145,11 @@ impl Mix {
             subscriptions: draw.percent(25),
             crashes: draw.perhaps(5),
             losses: draw.percent(50),
-            stale_copies: draw.percent(20),
+            // A dishonest member may vouch for a copy although it knows better.
+            stale_copies: draw.percent(20) && !setup.liar,
             partitions: draw.perhaps(3),
             one_way: draw.percent(30),
-            retirements: if draw.percent(60) {
+            retirements: if draw.percent(60) || setup.liar {
                 0
             } else {
                 draw.between(1, 2)
@@ -207,6 +215,36 @@ impl Writer<'_> {
                 let up = self.draw.percent(50);
                 self.at(time, Step::Peer(n, peer, up));
             }
+        }
+        if let Some(liar) = self.setup.liar() {
+            self.lies(liar);
+        }
+    }
+
+    /// What a dishonest member does.
+    fn lies(&mut self, liar: usize) {
+        let mix = self.draw.word();
+        for _ in 0..self.draw.between(5, 40) {
+            let which = self.draw.below(14);
+            // Each kind is absent from some schedules.
+            if mix >> which & 1 == 1 {
+                continue;
+            }
+            let lie = match which {
+                0..4 => Lie::Write,
+                4 => Lie::Copy,
+                5 => Lie::Lives(self.draw.between(1, 4)),
+                6 => Lie::Repeat,
+                7 => Lie::Alter,
+                8 => Lie::Garbage,
+                9 => Lie::Roster,
+                10 => Lie::Impersonate,
+                11 | 12 => Lie::Contradict,
+                _ if self.draw.percent(80) => Lie::Flood(self.draw.between(2, 9)),
+                _ => Lie::Flood(self.draw.between(700, 1200)),
+            };
+            let time = self.time();
+            self.at(time, Step::Lie(liar, lie));
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Setup {
     pub view: View,
     /// Whether entries are signed.
     pub signed: bool,
+    /// Whether the last replica is dishonest. Entries are signed then.
+    pub liar: bool,
     /// How many batches a replica can undo.
     pub undo_batches: usize,
     /// Ticks between two comparisons with a peer.
@@ -45,6 +47,7 @@ impl Setup {
             words: 1,
             view: View::Raw,
             signed: false,
+            liar: false,
             undo_batches: 40,
             sync_ticks: 1,
             storage_delay: 0,
@@ -54,6 +57,11 @@ impl Setup {
                 ..LinkConditions::default()
             },
         }
+    }
+
+    /// The number of the dishonest replica.
+    pub(crate) fn liar(&self) -> Option<usize> {
+        self.liar.then(|| self.replicas - 1)
     }
 
     /// The number of rounds, each a flush and a tick at every replica, within which all replicas

@@ -59,6 +59,48 @@ impl Operation {
     }
 }
 
+/// What a dishonest member does. What it draws on for that follows from the seed and the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lie {
+    /// One of its copies makes a change, and tells only some members.
+    Write,
+    /// Copies itself. Both go on in the same life.
+    Copy,
+    /// Copies itself. The two make different changes of one key, and tell some members each.
+    Contradict,
+    /// Begins this many lives, each with a change.
+    Lives(u64),
+    /// Sends a message that it has seen again.
+    Repeat,
+    /// Sends a message that it has seen, altered.
+    Alter,
+    /// Sends a message of some kind with random content.
+    Garbage,
+    /// Sends one request this many times.
+    Flood(u64),
+    /// Sends a list of members that the administrator did not sign.
+    Roster,
+    /// Begins a session in the name of another member. Only over sessions.
+    Impersonate,
+}
+
+impl fmt::Display for Lie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Write => f.write_str("writes behind the back of some"),
+            Self::Copy => f.write_str("copies itself"),
+            Self::Contradict => f.write_str("contradicts itself"),
+            Self::Lives(count) => write!(f, "begins {count} lives"),
+            Self::Repeat => f.write_str("repeats a message"),
+            Self::Alter => f.write_str("alters a message"),
+            Self::Garbage => f.write_str("makes up a message"),
+            Self::Flood(count) => write!(f, "repeats a request {count} times"),
+            Self::Roster => f.write_str("makes up a list of members"),
+            Self::Impersonate => f.write_str("imitates another member"),
+        }
+    }
+}
+
 /// One thing that happens to a replica, given by its number, or to a link. A step that does not
 /// apply, such as an operation at a replica that is down, does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +131,8 @@ pub enum Step {
     Crash(usize, bool),
     /// The replica starts.
     Start(usize, Memory),
+    /// The dishonest member does this.
+    Lie(usize, Lie),
 }
 
 impl Step {
@@ -107,7 +151,8 @@ impl Step {
             | Self::Peer(n, ..)
             | Self::Link(n, ..)
             | Self::Crash(n, _)
-            | Self::Start(n, _) => n,
+            | Self::Start(n, _)
+            | Self::Lie(n, _) => n,
         }
     }
 
@@ -124,7 +169,8 @@ impl Step {
             | Self::Tick(n)
             | Self::ConfirmAgain(n)
             | Self::Crash(n, _)
-            | Self::Start(n, _) => [Some(n), None],
+            | Self::Start(n, _)
+            | Self::Lie(n, _) => [Some(n), None],
             Self::Peer(n, m, _) | Self::Link(n, m, _) => [Some(n), Some(m)],
         }
     }
@@ -169,6 +215,7 @@ impl fmt::Display for Step {
             Self::Peer(n, peer, false) => write!(f, "r{n} is notified that r{peer} is down"),
             Self::Link(from, to, true) => write!(f, "link from r{from} to r{to} is restored"),
             Self::Link(from, to, false) => write!(f, "link from r{from} to r{to} is cut"),
+            Self::Lie(n, lie) => write!(f, "r{n}, dishonest, {lie}"),
             Self::Crash(n, true) => {
                 write!(f, "r{n} crashes; the batch in flight is stored")
             }

@@ -456,4 +456,46 @@ pub const MUTANTS: &[Mutant] = &[
             "Some(replaced) => {",
         )],
     ),
+    mutant(
+        "a session is held with whoever claims the address",
+        &[(
+            "../../atomik-session/src/sessions.rs",
+            "(self.owner)(&claim.key, &claim.incarnation) != *from",
+            "(self.owner)(&claim.key, &claim.incarnation) != *from && false",
+        )],
+    ),
+    mutant(
+        "a peer draws as many answers as it likes",
+        &[(
+            "replica.rs",
+            "self.peers.may_draw(from, 2 * slots + 16_384)",
+            "self.peers.may_draw(from, 2 * slots + 16_384) || true",
+        )],
+    ),
+    mutant(
+        "a contradiction is reported without its proof",
+        &[(
+            "merge.rs",
+            "proof: proof.map(Box::new),",
+            "proof: proof.map(Box::new).filter(|_| false),",
+        )],
+    ),
+    mutant(
+        "signatures are not checked",
+        &[(
+            "frame.rs",
+            ".then(|| self.header.head(&statement))",
+            ".then_some(())
+            .or(Some(()))
+            .map(|()| self.header.head(&statement))",
+        )],
+    ),
+    mutant(
+        "a list of members needs no signature",
+        &[(
+            "membership.rs",
+            "if !is_sealed(&roster, config, administrator) {",
+            "if !is_sealed(&roster, config, administrator) && false {",
+        )],
+    ),
 ];

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use atomik_replica::Value;
+use atomik_replica::{OriginId, Value};
 
 /// The version of an origin that has been folded: all its changes are known.
 pub(crate) const ALL: u64 = u64::MAX;
@@ -20,6 +20,8 @@ pub(crate) struct KeyContents {
     pub(crate) state: Value,
     /// Sorted by origin.
     pub(crate) entries: Vec<Entry>,
+    /// Entries of a dishonest member: origin, version and accumulator; sorted by origin.
+    pub(crate) foreign: Vec<(OriginId, u64, Value)>,
 }
 
 impl KeyContents {
@@ -44,6 +46,7 @@ impl Contents {
         let key = KeyContents {
             state: Value::zero(words),
             entries: Vec::new(),
+            foreign: Vec::new(),
         };
         Self {
             keys: vec![key; keys],

@@ -92,11 +92,20 @@ pub(crate) fn have_folded(replicas: &[Option<ExpectedReplica>], origins: &[usize
     })
 }
 
-/// Whether all replicas hold the same, and have folded the same origins.
-pub(crate) fn agree(replicas: &[Option<ExpectedReplica>]) -> bool {
+/// Whether all replicas hold the same, and have folded the same origins. What they hold of an
+/// origin that was reported for misbehaviour does not count.
+pub(crate) fn agree(history: &History, replicas: &[Option<ExpectedReplica>]) -> bool {
     let mut replicas = replicas.iter().flatten();
     let Some(first) = replicas.next() else {
         return true;
     };
-    replicas.all(|replica| replica.contents == first.contents)
+    let Some(liar) = &history.liar else {
+        return replicas.all(|replica| replica.contents == first.contents);
+    };
+    replicas.all(|replica| {
+        let mut keys = replica.contents.keys.iter().zip(&first.contents.keys);
+        replica.contents.folded == first.contents.folded
+            && keys
+                .all(|(a, b)| a.entries == b.entries && liar.unreported(a).eq(liar.unreported(b)))
+    })
 }

@@ -127,6 +127,9 @@ impl Checker<'_> {
         for entry in &new.entries {
             sum.accumulate(&entry.accumulator);
         }
+        for (_, _, accumulator) in &new.foreign {
+            sum.accumulate(accumulator);
+        }
         for &origin in &self.new.folded {
             if let Some(last) = self.history.accumulator(n, origin, key, ALL) {
                 sum.accumulate(&last);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use atomik_replica::{OriginId, Value};
 
 use super::contents::{ALL, Contents};
+use super::honesty::KnownLiar;
 use crate::violation::{Check, Violation, ensure};
 
 /// One change of one key, as its origin made it.
@@ -73,6 +74,8 @@ pub(crate) struct History {
     numbers: BTreeMap<OriginId, usize>,
     /// By replica.
     branches: Vec<Option<Branch>>,
+    /// What is known of a dishonest member, if there is one.
+    pub(crate) liar: Option<KnownLiar>,
 }
 
 impl History {
@@ -83,6 +86,7 @@ impl History {
             origins: Vec::new(),
             numbers: BTreeMap::new(),
             branches: vec![None; replicas],
+            liar: None,
         }
     }
 
@@ -92,6 +96,12 @@ impl History {
 
     pub(crate) fn zero(&self) -> Value {
         Value::zero(self.words)
+    }
+
+    /// Whether this replica is dishonest.
+    pub(crate) fn is_liar(&self, n: u8) -> bool {
+        let liar = self.liar.as_ref();
+        liar.is_some_and(|liar| liar.n == usize::from(n))
     }
 
     /// The number of a key.

@@ -9,6 +9,7 @@
 //! | [`plan`] | what operations and undos must lead to |
 //! | [`entries`] | entries and states after every event |
 //! | [`notices`] | every notice, and that none is missing |
+//! | [`honesty`] | a dishonest member, and what honest ones may report of it |
 //! | [`overlaps`], [`subscriptions`] | overlap reports, and notices to subscribers |
 //! | [`checkpoints`] | states at checkpoints |
 //! | [`restarts`], [`lives`] | starts, crashes, and the lives of a replica |
@@ -20,6 +21,7 @@ mod convergence;
 mod entries;
 mod expected;
 mod history;
+mod honesty;
 mod lives;
 mod notices;
 mod observe;
@@ -35,6 +37,7 @@ use atomik_replica::{Notice, OpError, OriginId, Outcome, Replica, Value};
 
 use self::expected::ExpectedReplica;
 use self::history::History;
+use self::honesty::KnownLiar;
 use self::plan::{Keyspace, check_and_apply, plan_operations, plan_undo};
 use crate::setup::Setup;
 use crate::step::Operation;
@@ -64,10 +67,12 @@ impl Oracle {
             }
             bytes
         });
+        let mut history = History::new(keys.collect(), setup.words, setup.replicas);
+        history.liar = setup.liar().map(KnownLiar::new);
         Self {
             words: setup.words,
             keyspace: Keyspace::new(setup),
-            history: History::new(keys.collect(), setup.words, setup.replicas),
+            history,
             replicas: vec![None; setup.replicas],
         }
     }
@@ -90,6 +95,27 @@ impl Oracle {
     /// Whether replica `n` was started with records, and not all have vouched for its life.
     pub(crate) fn is_resumed(&self, n: usize) -> bool {
         self.history.branch(n).is_some()
+    }
+
+    /// Whether an honest member has reported an origin of a dishonest one. Then they may hold
+    /// different entries of it for ever.
+    pub(crate) fn is_liar_reported(&self) -> bool {
+        let liar = self.history.liar.as_ref();
+        liar.is_some_and(KnownLiar::is_reported)
+    }
+
+    /// Checks what an honest replica keeps, of which the dishonest member has made it keep some.
+    pub(crate) fn check_bounds(&self, n: usize, replica: &Replica, keys: usize) -> Check {
+        let is_honest = |id| self.history.origin(id).is_some();
+        match &self.history.liar {
+            Some(liar) => liar.check_bounds(n, replica, is_honest, keys),
+            None => Ok(()),
+        }
+    }
+
+    /// The dishonest member, of which more has become known.
+    pub(crate) fn liar(&mut self) -> Option<&mut KnownLiar> {
+        self.history.liar.as_mut()
     }
 
     pub(crate) fn has_retired(&self, n: usize) -> bool {
@@ -257,6 +283,9 @@ impl Oracle {
         let history = &mut self.history;
         let turn = lives::follow(history, &mut followed, replica, &self.replicas, disks)?;
         let expected = self.replicas[n].insert(followed);
+        if let Some(liar) = &mut history.liar {
+            liar.note(notices);
+        }
         let mut observed = notices::check_identity(history, expected, notices)?;
         observed.turn = turn;
         let contents = observe::observe(history, replica)?;
@@ -299,6 +328,6 @@ impl Oracle {
 
     /// Whether all replicas that are up hold the same.
     pub(crate) fn agree(&self) -> bool {
-        convergence::agree(&self.replicas)
+        convergence::agree(&self.history, &self.replicas)
     }
 }

@@ -42,12 +42,19 @@ pub(crate) fn check_identity(
     };
     for notice in notices {
         match notice {
-            Notice::Refused { reason, .. } => {
+            Notice::Refused { from, reason } => {
+                if let Some(liar) = &history.liar {
+                    liar.check_refusal(n, usize::from(from[0]), reason)?;
+                    continue;
+                }
                 return Err(Violation {
                     invariant: "no honest message is refused",
                     detail: format!("r{n}: {reason}"),
                 });
             }
+            // Anybody may claim to be somebody who uses the same key.
+            Notice::KeyInUse { .. } if history.liar.is_some() => {}
+            Notice::BaseDiverged { from } if history.is_liar(from[0]) => {}
             Notice::BaseDiverged { from } => {
                 return Err(Violation {
                     invariant: "bases over the same origins are equal",
@@ -92,6 +99,10 @@ pub(crate) fn check(
     // Notices that come with the message that makes a replica take a new life compare changes under
     // its old name.
     let compares = observed.turn != Turn::New;
+    let is_foreign = |id: OriginId| {
+        let liar = history.liar.as_ref();
+        liar.is_some_and(|liar| liar.has_been(id))
+    };
     let mut due = Vec::new();
     if compares {
         observed.merged = overlaps::merged(expected, new);
@@ -101,7 +112,7 @@ pub(crate) fn check(
         match notice {
             Notice::Overlap(overlap) => {
                 observed.overlaps += 1;
-                if compares {
+                if compares && !overlap.origins.iter().any(|(id, _)| is_foreign(*id)) {
                     overlaps::check_report(history, expected, new, overlap, &mut due)?;
                 }
             }
@@ -112,7 +123,7 @@ pub(crate) fn check(
             Notice::BaseAdopted { .. } => observed.adopted += 1,
             Notice::SecondWriter { key, origins } => {
                 observed.second_writers += 1;
-                if compares {
+                if compares && !origins.iter().any(|id| is_foreign(*id)) {
                     check_second_writer(history, view, expected.n, key, origins)?;
                 }
             }

@@ -16,13 +16,22 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
             detail: id.to_string(),
         })
     };
+    let is_foreign = |id: OriginId| {
+        let liar = history.liar.as_ref();
+        liar.is_some_and(|liar| liar.has_been(id))
+    };
     let mut contents = Contents {
         keys: Vec::with_capacity(history.keys.len()),
         folded: BTreeSet::new(),
     };
     for key in &history.keys {
         let mut entries = Vec::new();
+        let mut foreign = Vec::new();
         for (id, version, accumulator) in replica.writers(key) {
+            if history.origin(id).is_none() && is_foreign(id) {
+                foreign.push((id, version, accumulator));
+                continue;
+            }
             entries.push(Entry {
                 origin: number(id)?,
                 version,
@@ -30,9 +39,11 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
             });
         }
         entries.sort_unstable_by_key(|entry| entry.origin);
+        foreign.sort_unstable_by_key(|(id, ..)| *id);
         contents.keys.push(KeyContents {
             state: replica.state(key),
             entries,
+            foreign,
         });
     }
     for status in replica.origins().filter(|status| status.folded) {

@@ -166,7 +166,9 @@ pub(crate) fn check_report(
         .iter()
         .filter(|entry| before.version(entry.origin) != entry.version);
     ensure(
-        changed.count() != 1 || report.state == new.keys[key].state,
+        changed.count() != 1
+            || before.foreign != new.keys[key].foreign
+            || report.state == new.keys[key].state,
         "an overlap report names the resulting state",
         || format!("r{n}: k{key}: {}", report.state),
     )

@@ -17,10 +17,12 @@ impl World<'_> {
     pub(crate) fn heal(&mut self) -> Check {
         self.narrate(|_| "all faults stop; healing begins".to_owned());
         self.network.heal();
-        let replicas = 0..self.hosts.len();
-        for n in replicas.clone() {
+        for n in self.honest() {
             self.start(n, Memory::Kept)?;
         }
+        self.start_liar();
+        self.end_imitations();
+        let replicas = 0..self.hosts.len();
         if self.setup.sessions {
             self.restore_sessions()?;
         } else {
@@ -45,7 +47,8 @@ impl World<'_> {
             self.drain(u64::MAX)?;
             // What waits to be published may still move to a new life.
             let settled = !self.replicas().any(Replica::is_dirty)
-                && !(0..self.hosts.len()).any(|n| self.oracle.is_resumed(n));
+                // A dishonest member may refuse to vouch. Its word matters only for stale copies.
+                && (self.setup.liar || !self.honest().any(|n| self.oracle.is_resumed(n)));
             if wanted.is_none() && settled {
                 let highest = self.oracle.highest();
                 self.oracle.check_acknowledged(&highest)?;
@@ -89,9 +92,10 @@ impl World<'_> {
         self.sent = [0; 16];
         self.narrate(|_| format!("round {round}"));
         self.pass_time(ROUND)?;
-        for n in 0..self.hosts.len() {
+        for n in self.honest() {
             self.flush(n)?;
         }
+        self.hear(Input::Flush)?;
         self.drain(u64::MAX)?;
         (0..self.hosts.len()).try_for_each(|n| self.handle(n, Input::Tick))
     }
@@ -114,7 +118,7 @@ impl World<'_> {
     fn is_at_rest(&self) -> bool {
         self.queue.is_empty()
             && !self.replicas().any(Replica::is_dirty)
-            && self.sent_summaries_alone()
+            && (self.sent_summaries_alone() || self.oracle.is_liar_reported())
     }
 
     fn what_differs(&self) -> String {
@@ -134,18 +138,19 @@ impl World<'_> {
 
     /// Checks every replica once more when all are equal and at rest.
     fn check_end(&mut self, wanted: &Versions) -> Check {
-        for n in 0..self.hosts.len() {
+        self.check_bounds()?;
+        for n in self.honest() {
             self.check(n, &[])?;
             self.check_checkpoints(n)?;
         }
         self.oracle.check_converged(wanted)?;
         let digests: BTreeSet<_> = self.replicas().map(Replica::digest).collect();
         ensure(
-            digests.len() <= 1,
+            digests.len() <= 1 || self.oracle.is_liar_reported(),
             "equal entries have equal digests",
             || format!("{digests:?}"),
         )?;
-        for n in 0..self.hosts.len() {
+        for n in self.honest() {
             if !self.oracle.has_retired(n) {
                 self.check_deltas(n)?;
             }

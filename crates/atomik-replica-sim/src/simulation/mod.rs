@@ -7,6 +7,7 @@
 //! | [`world`] | hosts and network: feeds replicas, has them checked, does what they ask for |
 //! | [`restart`], [`perform`] | crashes and starts; all other steps of a schedule |
 //! | [`wire`], [`sessions`], [`outsider`] | packets; sessions; what an outsider does to packets |
+//! | [`liar_state`], [`liar`] | a dishonest member, and what it does |
 //! | [`clock`] | takes events from the queue in order |
 //! | [`heal`] | the end of a run: all faults stop, and replicas must converge |
 //! | [`run`] | a whole run |
@@ -16,6 +17,8 @@ mod clock;
 mod disk;
 mod heal;
 mod host;
+mod liar;
+mod liar_state;
 mod narration;
 mod outsider;
 mod perform;

@@ -17,6 +17,7 @@ impl World<'_> {
                 self.network.set_link(from, to, works);
                 return Ok(());
             }
+            _ if self.setup.liar() == Some(step.replica()) => return self.perform_as_liar(step),
             Step::Start(n, memory) => return self.start(n, memory),
             _ if !self.is_up(step.replica()) => return Ok(()),
             _ => self.narrate(|_| step.to_string()),
@@ -39,7 +40,7 @@ impl World<'_> {
             Step::Peer(n, other, true) => self.handle(n, Input::PeerUp(peer(other))),
             Step::Peer(n, other, false) => self.handle(n, Input::PeerDown(peer(other))),
             Step::Crash(n, stored) => self.crash(n, stored),
-            Step::Link(..) | Step::Start(..) => Ok(()),
+            Step::Link(..) | Step::Start(..) | Step::Lie(..) => Ok(()),
         }
     }
 

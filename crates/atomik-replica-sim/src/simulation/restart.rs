@@ -56,8 +56,9 @@ impl World<'_> {
         };
         self.oracle.opened(n, &replica, &opening)?;
         self.report.starts += 1;
+        let origin = replica.origin();
         self.hosts[n].replica = Some(replica);
-        self.open_sessions(n);
+        self.open_sessions(n, origin);
         Ok(())
     }
 
@@ -91,19 +92,28 @@ pub(crate) const KEYSPACE: &str = "simulated";
 pub(crate) const SECRET: [u8; 32] = [7; 32];
 
 /// The configuration of replica `n` in one of its lives.
-fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
+pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
     let mut incarnation = [0; 16];
     let word = fate(setup.seed, &[6, n as u64, life]).to_le_bytes();
     incarnation[..8].copy_from_slice(&word);
     incarnation[8..].copy_from_slice(&word);
     Config {
         view: setup.view,
+        // Only a dishonest member makes lists of members.
+        administrator: setup
+            .liar
+            .then(|| administrator().verifying_key().to_bytes()),
         kept_memory,
         undo_batches: setup.undo_batches,
         message_bytes: MESSAGE_BYTES,
         sync_ticks: setup.sync_ticks,
         ..Config::new(KEYSPACE, setup.words, SECRET, trust(setup, n), incarnation)
     }
+}
+
+/// The key that signs lists of members.
+fn administrator() -> SigningKey {
+    SigningKey::from_bytes(&[99; 32])
 }
 
 /// Keys of all members. Without signatures any bytes will do.

@@ -1,7 +1,7 @@
 //! Sessions between hosts. The network carries their packets, and whatever an outsider makes of
 //! these; the replicas must not notice.
 
-use atomik_replica::{Author, Event as Input, PeerId};
+use atomik_replica::{Author, Event as Input, OriginId, PeerId};
 use atomik_session::{Address, Config, Limits, Members, Output, SendError, Sessions};
 
 use super::host::Host;
@@ -10,7 +10,7 @@ use super::restart::{KEYSPACE, SECRET, signing_key};
 use super::wire::Packet;
 use super::world::World;
 use crate::draw::fate;
-use crate::setup::HORIZON;
+use crate::setup::{HORIZON, Setup};
 use crate::violation::{Check, Violation, ensure};
 
 /// Virtual time between two ticks of the sessions.
@@ -36,36 +36,46 @@ fn limits() -> Limits {
     }
 }
 
+/// The identity of replica `n` in its sessions.
+pub(crate) fn config(setup: &Setup, n: usize, incarnation: [u8; 16]) -> Config {
+    let members = (0..setup.replicas).map(|n| signing_key(setup, n).verifying_key().to_bytes());
+    Config {
+        key: signing_key(setup, n),
+        incarnation,
+        address: |&key, &incarnation| {
+            let mut address = Author { key, incarnation }.origin().0;
+            address[0] = incarnation[0];
+            address
+        },
+        keyspace: KEYSPACE.to_owned(),
+        secret: SECRET,
+        members: Members::Listed(members.collect()),
+        limits: limits(),
+    }
+}
+
+/// The seed of the sessions of a process of replica `n`.
+pub(crate) fn seed(setup: &Setup, n: usize, process: u64) -> [u8; 32] {
+    let mut seed = [0; 32];
+    for (chunk, word) in seed.as_chunks_mut::<8>().0.iter_mut().zip(0..) {
+        *chunk = fate(setup.seed, &[9, n as u64, process, word]).to_le_bytes();
+    }
+    seed
+}
+
 impl World<'_> {
     /// Opens the sessions of replica `n`, which has just been started. As in a node, its address
     /// follows from the origin with which it starts.
-    pub(crate) fn open_sessions(&mut self, n: usize) {
+    pub(crate) fn open_sessions(&mut self, n: usize, origin: OriginId) {
         let setup = self.setup;
-        let host = &mut self.hosts[n];
-        let (true, Some(replica)) = (setup.sessions, &host.replica) else {
+        if !setup.sessions {
             return;
-        };
-        let mut incarnation = replica.origin().0;
-        incarnation[0] = n as u8;
-        let members = (0..setup.replicas).map(|n| signing_key(setup, n).verifying_key().to_bytes());
-        let config = Config {
-            key: signing_key(setup, n),
-            incarnation,
-            address: |&key, &incarnation| {
-                let mut address = Author { key, incarnation }.origin().0;
-                address[0] = incarnation[0];
-                address
-            },
-            keyspace: KEYSPACE.to_owned(),
-            secret: SECRET,
-            members: Members::Listed(members.collect()),
-            limits: limits(),
-        };
-        let mut seed = [0; 32];
-        for (chunk, word) in seed.as_chunks_mut::<8>().0.iter_mut().zip(0..) {
-            *chunk = fate(setup.seed, &[9, n as u64, host.life, word]).to_le_bytes();
         }
-        let mut sessions = Sessions::new(&config, &seed);
+        let host = &mut self.hosts[n];
+        let mut incarnation = origin.0;
+        incarnation[0] = n as u8;
+        let config = config(setup, n, incarnation);
+        let mut sessions = Sessions::new(&config, &seed(setup, n, host.life));
         sessions.tick(self.now / TICK, &mut Vec::new());
         host.address = sessions.address();
         host.sessions = Some(sessions);
@@ -151,7 +161,7 @@ impl World<'_> {
     }
 
     /// Hands a packet to the network, in view of the outsider.
-    fn post(&mut self, packet: Packet) {
+    pub(crate) fn post(&mut self, packet: Packet) {
         let (from, to) = (packet.sender(), packet.recipient());
         self.fingerprint.bytes(&packet.bytes);
         self.report.packets += 1;
@@ -167,6 +177,7 @@ impl World<'_> {
 
     /// A packet arrives, which may be the outsider's.
     pub(crate) fn receive(&mut self, packet: &Packet) -> Check {
+        self.intercept(packet);
         let (n, from) = (packet.recipient(), packet.from);
         let host = &mut self.hosts[n];
         let Some(sessions) = host.sessions.as_mut().filter(|_| host.address == packet.to) else {
@@ -217,7 +228,11 @@ impl World<'_> {
                     self.wire.arrived([from, to], &bytes)?;
                     self.deliver(from, n, &bytes)?;
                 }
-                Output::Refused { from, reason, .. } => {
+                Output::Refused { from, key, reason } => {
+                    let liar = self.oracle.liar();
+                    if liar.is_some_and(|liar| liar.key == key) {
+                        continue;
+                    }
                     return Err(Violation {
                         invariant: "no member is refused a session",
                         detail: format!("r{n}: r{}: {reason}", from[0]),

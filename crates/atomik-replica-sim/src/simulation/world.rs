@@ -9,6 +9,7 @@ use atomik_replica::{
 };
 
 use super::host::Host;
+use super::liar_state::Liar;
 use super::narration;
 use super::queue::{Event, Queue};
 use super::wire::Wire;
@@ -36,6 +37,8 @@ pub(crate) struct World<'a> {
     pub(crate) network: Network,
     /// What sessions have sent.
     pub(crate) wire: Wire,
+    /// The dishonest member, from its start on.
+    pub(crate) liar: Option<Liar>,
     pub(crate) oracle: Oracle,
     pub(crate) queue: Queue,
     pub(crate) now: u64,
@@ -78,6 +81,7 @@ impl<'a> World<'a> {
             hosts: (0..setup.replicas).map(|_| Host::default()).collect(),
             network: Network::new(setup.seed, setup.replicas, setup.links),
             wire: Wire::default(),
+            liar: None,
             oracle,
             queue,
             now: 0,
@@ -99,6 +103,11 @@ impl<'a> World<'a> {
         }
     }
 
+    /// The numbers of all replicas but a dishonest one.
+    pub(crate) fn honest(&self) -> core::ops::Range<usize> {
+        0..self.setup.liar().unwrap_or(self.hosts.len())
+    }
+
     pub(crate) fn is_up(&self, n: usize) -> bool {
         self.hosts[n].replica.is_some()
     }
@@ -110,6 +119,12 @@ impl<'a> World<'a> {
 
     /// Gives an event to a replica, checks it, and does what it asks for.
     pub(crate) fn handle(&mut self, n: usize, event: Input<'_>) -> Check {
+        if self.setup.liar() == Some(n) {
+            return self.hear(event);
+        }
+        if matches!(event, Input::Tick) {
+            self.hosts[n].drawn = 0;
+        }
         let (_, reaction) = self.feed(n, event)?;
         self.settle(n, reaction, false)
     }
@@ -283,7 +298,8 @@ impl<'a> World<'a> {
     /// A message arrives.
     pub(crate) fn deliver(&mut self, from: PeerId, to: usize, bytes: &[u8]) -> Check {
         let (kind, length, sender) = (narration::kind(bytes), bytes.len(), from[0]);
-        if !self.is_up(to) {
+        let listens = self.setup.liar() == Some(to) && self.liar.is_some();
+        if !self.is_up(to) && !listens {
             self.narrate(|_| format!("r{to} is down and misses {kind} from r{sender}"));
             return Ok(());
         }
@@ -292,14 +308,21 @@ impl<'a> World<'a> {
         self.handle(to, Input::Message { from, bytes })
     }
 
-    fn send(&mut self, from: usize, peer: PeerId, bytes: Rc<[u8]>) -> Check {
+    pub(crate) fn send(&mut self, from: usize, peer: PeerId, bytes: Rc<[u8]>) -> Check {
         let to = usize::from(peer[0]);
+        let liar = self.setup.liar();
         self.fingerprint.bytes(&bytes);
         self.report.messages += 1;
         self.report.bytes += bytes.len() as u64;
         let kind = bytes.get(1).map_or(usize::MAX, |&kind| usize::from(kind));
-        if let Some(count) = self.sent.get_mut(kind) {
+        if liar != Some(from)
+            && liar != Some(to)
+            && let Some(count) = self.sent.get_mut(kind)
+        {
             *count += 1;
+        }
+        if liar == Some(to) {
+            self.check_drawn(from)?;
         }
         self.report.pulls += u64::from(kind == PULL);
         ensure(
