@@ -123,7 +123,7 @@ fuzz: ## fuzz whatever reads bytes, guided by coverage; an hour for each target
 node: ## build atomik-node, which `atomik node` runs; many minutes the first time
 	$(CARGO) build --release -p atomik-node
 
-demo-cluster: node ## show three nodes on this machine: partitioned, healed, killed and restarted
+demo-cluster: node ## show a cluster on zenoh and one on NATS: faults, members, backup, keys
 	@sh scripts/demo-cluster.sh $(RELEASE)/atomik-node
 
 atomik-eval: ## build atomik-eval, which `atomik eval` runs; some minutes the first time
