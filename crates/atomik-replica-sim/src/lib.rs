@@ -4,7 +4,8 @@
 //! restarts, cut links and false notices about peers. [`run`] plays it in virtual time on real
 //! [`atomik_replica::Replica`]s with simulated disks and a simulated network. Messages are lost,
 //! duplicated, delayed and reordered. Storage confirms late. After a crash a disk has what it
-//! confirmed and a prefix of the rest, each batch whole or not at all. In a share of the schedules
+//! confirmed and a prefix of the rest, each batch whole or not at all. An error of storage ends the
+//! replica. In a share of the schedules
 //! the replicas talk over [`atomik_session::Sessions`], and an outsider repeats, reflects,
 //! redirects and alters packets, also of earlier processes, and forges farewells. In others one
 //! member is dishonest: it contradicts itself, begins lives, tells each member something else,

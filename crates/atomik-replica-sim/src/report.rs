@@ -83,6 +83,8 @@ report! {
     starts,
     /// Crashes.
     crashes,
+    /// Errors of storage, each of which ended a replica.
+    storage_errors,
     /// Starts without some or all of what had been stored.
     disks_lost,
     /// Starts from a stale copy of the disk.

@@ -28,6 +28,7 @@ impl Schedule {
             steps: Vec::new(),
         };
         writer.write();
+        writer.storage_errors();
         let mut steps = writer.steps;
         // A stable sort: steps of one time stay in the order in which they were drawn.
         steps.sort_by_key(|(time, _)| *time);
@@ -218,6 +219,24 @@ impl Writer<'_> {
         }
         if let Some(liar) = self.setup.liar() {
             self.lies(liar);
+        }
+    }
+
+    /// Errors of storage: one, or several in a row, as of a full disk. Draws that are its own.
+    fn storage_errors(&mut self) {
+        self.draw = Draw::new(fate(self.setup.seed, &[13]));
+        if !self.draw.percent(15) {
+            return;
+        }
+        for _ in 0..self.draw.between(1, 2) {
+            let (time, n) = (self.time(), self.replica());
+            let batches = if self.draw.percent(70) {
+                1
+            } else {
+                self.draw.between(2, 4)
+            };
+            let stored = self.draw.percent(40);
+            self.at(time, Step::FailStorage(n, batches, stored));
         }
     }
 

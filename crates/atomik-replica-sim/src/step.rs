@@ -129,6 +129,9 @@ pub enum Step {
     Link(usize, usize, bool),
     /// The replica crashes. The batch in flight reaches the disk (`true`) or is lost.
     Crash(usize, bool),
+    /// From now on storage fails at this many batches. Each failure ends the replica, which starts
+    /// again after a while; the batch has reached the disk nevertheless (`true`), or is lost.
+    FailStorage(usize, u64, bool),
     /// The replica starts.
     Start(usize, Memory),
     /// The dishonest member does this.
@@ -152,6 +155,7 @@ impl Step {
             | Self::Link(n, ..)
             | Self::Crash(n, _)
             | Self::Start(n, _)
+            | Self::FailStorage(n, ..)
             | Self::Lie(n, _) => n,
         }
     }
@@ -170,6 +174,7 @@ impl Step {
             | Self::ConfirmAgain(n)
             | Self::Crash(n, _)
             | Self::Start(n, _)
+            | Self::FailStorage(n, ..)
             | Self::Lie(n, _) => [Some(n), None],
             Self::Peer(n, m, _) | Self::Link(n, m, _) => [Some(n), Some(m)],
         }
@@ -216,6 +221,13 @@ impl fmt::Display for Step {
             Self::Link(from, to, true) => write!(f, "link from r{from} to r{to} is restored"),
             Self::Link(from, to, false) => write!(f, "link from r{from} to r{to} is cut"),
             Self::Lie(n, lie) => write!(f, "r{n}, dishonest, {lie}"),
+            Self::FailStorage(n, batches, stored) => {
+                let fate = if *stored { "are stored" } else { "are lost" };
+                write!(
+                    f,
+                    "storage of r{n} fails at the next {batches} batches, which {fate}"
+                )
+            }
             Self::Crash(n, true) => {
                 write!(f, "r{n} crashes; the batch in flight is stored")
             }

@@ -2,6 +2,7 @@
 
 use super::queue::Event;
 use super::world::{World, peer};
+use crate::step::Memory;
 use crate::violation::{Check, ensure};
 
 /// A run with more events is taken for one whose messages never end.
@@ -31,6 +32,8 @@ impl World<'_> {
                     self.tick_sessions()?;
                     self.schedule_session_tick();
                 }
+                Event::StorageFails { n, life, stored } => self.fail_storage(n, life, stored)?,
+                Event::Restart(n) => self.start(n, Memory::Kept)?,
                 Event::Persisted { n, life, ticket } => self.confirm(n, life, ticket)?,
             }
         }

@@ -17,6 +17,12 @@ impl World<'_> {
     pub(crate) fn heal(&mut self) -> Check {
         self.narrate(|_| "all faults stop; healing begins".to_owned());
         self.network.heal();
+        for host in &mut self.hosts {
+            host.errors = (0, false);
+        }
+        for (n, life, stored) in self.queue.take_storage_errors() {
+            self.fail_storage(n, life, stored)?;
+        }
         for n in self.honest() {
             self.start(n, Memory::Kept)?;
         }

@@ -14,6 +14,8 @@ pub(crate) struct Host {
     pub(crate) sessions: Option<Sessions>,
     /// The address of its sessions, or of the last ones.
     pub(crate) address: Address,
+    /// At how many batches storage will fail, and whether they are stored nevertheless.
+    pub(crate) errors: (u64, bool),
     /// Messages to a dishonest member since the last tick.
     pub(crate) drawn: u64,
     /// How often the replica was started.

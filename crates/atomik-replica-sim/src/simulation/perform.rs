@@ -19,6 +19,11 @@ impl World<'_> {
             }
             _ if self.setup.liar() == Some(step.replica()) => return self.perform_as_liar(step),
             Step::Start(n, memory) => return self.start(n, memory),
+            Step::FailStorage(n, batches, stored) => {
+                self.narrate(|_| step.to_string());
+                self.hosts[n].errors = (batches, stored);
+                return Ok(());
+            }
             _ if !self.is_up(step.replica()) => return Ok(()),
             _ => self.narrate(|_| step.to_string()),
         }
@@ -40,7 +45,7 @@ impl World<'_> {
             Step::Peer(n, other, true) => self.handle(n, Input::PeerUp(peer(other))),
             Step::Peer(n, other, false) => self.handle(n, Input::PeerDown(peer(other))),
             Step::Crash(n, stored) => self.crash(n, stored),
-            Step::Link(..) | Step::Start(..) | Step::Lie(..) => Ok(()),
+            Step::Link(..) | Step::Start(..) | Step::FailStorage(..) | Step::Lie(..) => Ok(()),
         }
     }
 

@@ -17,6 +17,11 @@ pub(crate) enum Event {
     Packet(Packet),
     /// A tick of all sessions.
     SessionTick,
+    /// Storage fails to write the batch of replica `n` in flight, if it is still in the same life;
+    /// it is stored nevertheless, or lost.
+    StorageFails { n: usize, life: u64, stored: bool },
+    /// Replica `n` starts again after storage has failed.
+    Restart(usize),
     /// Storage confirms a batch of replica `n`, if it is still in the same life.
     Persisted { n: usize, life: u64, ticket: u64 },
 }
@@ -53,6 +58,19 @@ impl Queue {
             Event::Packet(packet) => packet.sender() == n,
             _ => true,
         });
+    }
+
+    /// Takes all errors of storage: replica, life, and whether the batch is stored nevertheless.
+    pub(crate) fn take_storage_errors(&mut self) -> Vec<(usize, u64, bool)> {
+        let mut errors = Vec::new();
+        self.events.retain(|_, event| match *event {
+            Event::StorageFails { n, life, stored } => {
+                errors.push((n, life, stored));
+                false
+            }
+            _ => true,
+        });
+        errors
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -3,6 +3,7 @@
 use atomik_replica::{Config, Replica, Trust};
 use ed25519_dalek::SigningKey;
 
+use super::queue::Event;
 use super::world::{MESSAGE_BYTES, World};
 use crate::draw::fate;
 use crate::oracle::Opening;
@@ -24,6 +25,20 @@ impl World<'_> {
         self.oracle.note_complete(n, confirmed.as_deref());
         self.oracle.crashed(n, survivor.as_deref());
         self.report.crashes += 1;
+        Ok(())
+    }
+
+    /// Storage of replica `n` fails, which ends it. It starts again after a while.
+    pub(crate) fn fail_storage(&mut self, n: usize, life: u64, stored: bool) -> Check {
+        let host = &self.hosts[n];
+        if host.replica.is_none() || host.life != life {
+            return Ok(());
+        }
+        self.narrate(|_| format!("storage of r{n} fails, and ends it"));
+        self.report.storage_errors += 1;
+        self.crash(n, stored)?;
+        let pause = 1 + fate(self.setup.seed, &[14, self.now, n as u64]) % 100;
+        self.queue.push(self.now + pause, Event::Restart(n));
         Ok(())
     }
 

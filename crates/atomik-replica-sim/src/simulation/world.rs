@@ -271,8 +271,15 @@ impl<'a> World<'a> {
         } else {
             fate(self.setup.seed, &[5, self.now, n as u64]) % (self.setup.storage_delay + 1)
         };
-        let confirmation = Event::Persisted { n, life, ticket };
-        self.queue.push(self.now + delay, confirmation);
+        let (errors, stored) = &mut self.hosts[n].errors;
+        let event = if *errors > 0 {
+            *errors -= 1;
+            let stored = *stored;
+            Event::StorageFails { n, life, stored }
+        } else {
+            Event::Persisted { n, life, ticket }
+        };
+        self.queue.push(self.now + delay, event);
     }
 
     /// Storage confirms a batch.
