@@ -207,12 +207,18 @@ impl Cluster {
 
     /// Waits until all running nodes have the expected states, and returns their statuses.
     pub fn converge(&mut self, scenario: &str) -> Vec<Json> {
+        let statuses = self.agree(scenario);
+        self.check(scenario);
+        statuses
+    }
+
+    /// Waits until all running nodes have equal states, and returns their statuses.
+    pub fn agree(&self, scenario: &str) -> Vec<Json> {
         let mut statuses = Vec::new();
         self.until(scenario, || {
             statuses = self.statuses();
             Self::same(&statuses) && statuses.iter().all(|status| status["dirty"] == false)
         });
-        self.check(scenario);
         statuses
     }
 

@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::cluster::{Cluster, until};
-use crate::process::{Administrator, Ended, Members, Running, Scoped, keygen, run, stderr, text};
+use crate::process::{Administrator, Ended, Members, Scoped, keygen, run, stderr, text};
 
 /// Three members on loopback, and an administrator.
 struct Lab {
@@ -83,8 +83,9 @@ impl Lab {
         self.cluster.members.command(n, &[], &args)
     }
 
-    fn try_start(&mut self, n: usize) -> Result<(), Ended> {
-        let (command, data) = (self.command(n), self.data(n));
+    fn try_start(&mut self, n: usize, args: &[&str]) -> Result<(), Ended> {
+        let (mut command, data) = (self.command(n), self.data(n));
+        command.args(args);
         let members = &self.cluster.members;
         let node = members.try_run(&format!("n{n}"), command, data)?;
         if n == self.cluster.nodes.len() {
@@ -95,7 +96,7 @@ impl Lab {
     }
 
     fn start(&mut self, n: usize) {
-        let started = self.try_start(n);
+        let started = self.try_start(n, &[]);
         started.unwrap_or_else(|ended| panic!("node {n} ended: {ended:?}"));
     }
 
@@ -105,6 +106,16 @@ impl Lab {
         self.cluster.meet();
         self.cluster.bursts(&[0, 1, 2], 100);
         self.cluster.converge("at the beginning");
+    }
+
+    /// Waits until node `n` has reported an event of this kind.
+    fn is_told(&self, n: usize, kind: &str) {
+        let node = self.cluster.node(n);
+        until(kind, node, || {
+            let status = node.status();
+            let mut events = status["events"].as_array().unwrap().iter();
+            events.any(|event| event["event"] == kind)
+        });
     }
 
     /// Runs a command of the administrator at node `n`.
@@ -158,6 +169,24 @@ fn server_at(_port: u16) -> Option<Scoped> {
     None
 }
 
+impl Lab {
+    /// Gives node `n` another key, on list 1, and returns it.
+    fn replace_key(&mut self, n: usize) -> String {
+        let (key, new) = (self.data(n).join("node.key"), self.data(n).join("new.key"));
+        let public = keygen(&new);
+        self.order(0, &["rotate", &format!("n{n}"), &public]);
+        self.all_use(1);
+        let put = json!({"op": "put", "key": "x", "value": 1});
+        let refused = self.cluster.node(n).try_ask(&put).unwrap_err().to_string();
+        assert!(refused.contains("roster 1"), "{refused}");
+        assert!(self.cluster.take(n).stop().success());
+        self.cluster.bursts(&[0, 2], 50);
+        fs::rename(&new, &key).unwrap();
+        self.start(n);
+        public
+    }
+}
+
 /// Copies a data folder, without the socket in it.
 fn copy(from: &Path, to: &Path) {
     // A mount point cannot be removed.
@@ -168,14 +197,6 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(file.path(), to.join(file.file_name())).unwrap();
         }
     }
-}
-
-/// The kinds of the events of a node, oldest first.
-fn events(node: &Running) -> Vec<String> {
-    let status = node.status();
-    let events = status["events"].as_array().unwrap().iter();
-    let kinds = events.map(|event| event["event"].as_str().unwrap().to_owned());
-    kinds.collect()
 }
 
 fn a_restored_backup_loses_nothing_acknowledged_and_says_what_happened(lab: &mut Lab) {
@@ -195,10 +216,8 @@ fn a_restored_backup_loses_nothing_acknowledged_and_says_what_happened(lab: &mut
         if writes_at_once {
             lab.cluster.bursts(&[1], 50);
         }
+        lab.is_told(1, "memory_lost");
         let node = lab.cluster.node(1);
-        until("it says that it has forgotten", node, || {
-            events(node).contains(&"memory_lost".to_owned())
-        });
         assert!(
             node.log().contains("restored from an older copy"),
             "{}",
@@ -240,17 +259,7 @@ fn a_member_that_is_gone_is_removed_and_gets_a_successor(lab: &mut Lab) {
 
 fn a_member_that_gets_another_key_goes_on(lab: &mut Lab) {
     lab.begin();
-    let (key, new) = (lab.data(1).join("node.key"), lab.data(1).join("new.key"));
-    let public = keygen(&new);
-    lab.order(0, &["rotate", "n1", &public]);
-    lab.all_use(1);
-    let put = json!({"op": "put", "key": "x", "value": 1});
-    let refused = lab.cluster.node(1).try_ask(&put).unwrap_err().to_string();
-    assert!(refused.contains("roster 1"), "{refused}");
-    assert!(lab.cluster.take(1).stop().success());
-    lab.cluster.bursts(&[0, 2], 50);
-    fs::rename(&new, &key).unwrap();
-    lab.start(1);
+    let public = lab.replace_key(1);
     lab.cluster.bursts(&[0, 1, 2], 50);
     lab.cluster.converge("with another key");
     for n in [0, 2] {
@@ -281,6 +290,47 @@ fn a_member_joins_while_all_write_and_leaves_again(lab: &mut Lab) {
     lab.all_use(2);
     lab.cluster.bursts(&[0, 1, 2], 50);
     lab.cluster.converge("without it again");
+}
+
+fn a_member_joins_after_a_key_was_replaced_and_one_removed(lab: &mut Lab) {
+    lab.begin();
+    lab.replace_key(1);
+    lab.all_use(1);
+    assert!(lab.cluster.take(2).stop().success());
+    lab.order(0, &["remove", "n2"]);
+    lab.all_use(2);
+    let n = lab.join();
+    lab.all_use(3);
+    lab.cluster.bursts(&[0, 1, n], 50);
+    lab.cluster
+        .converge("with what keys have signed that are off the list");
+}
+
+fn a_copied_folder_is_told_and_becomes_a_member_of_its_own(lab: &mut Lab) {
+    lab.begin();
+    assert!(lab.cluster.take(1).stop().success());
+    let twin = lab.cluster.nodes.len();
+    copy(&lab.data(1), &lab.data(twin));
+    lab.start(1);
+    lab.cluster.bursts(&[1], 50);
+    lab.cluster.converge("before the copy runs");
+    lab.start(twin);
+    // One of the two may have no contact, because both have one address.
+    lab.cluster.bursts(&[twin, 0, 1], 50);
+    // What the guide says.
+    assert!(lab.cluster.take(1).stop().success());
+    lab.cluster.meet();
+    lab.cluster.agree("without the original");
+    lab.is_told(twin, "memory_lost");
+    lab.try_start(1, &["--new-identity"]).unwrap();
+    lab.cluster.bursts(&[0, 1, twin], 50);
+    lab.cluster.converge("with the original as another origin");
+    assert!(lab.cluster.take(twin).stop().success());
+    fs::remove_dir_all(lab.data(twin)).unwrap();
+    let own = lab.join();
+    lab.all_use(1);
+    lab.cluster.bursts(&[0, 1, own], 50);
+    lab.cluster.converge("with a key for each");
 }
 
 /// A small file system in memory over a folder.
@@ -412,7 +462,7 @@ fn a_store_that_lost_its_end_starts_with_what_is_there_or_says_what_to_do(lab: &
                 fs::copy(&older, &store).unwrap();
             }
         }
-        match lab.try_start(2) {
+        match lab.try_start(2, &[]) {
             Ok(()) => {
                 started += 1;
                 let log = lab.cluster.node(2).log();
@@ -446,10 +496,11 @@ fn a_store_that_lost_its_end_starts_with_what_is_there_or_says_what_to_do(lab: &
 }
 
 macro_rules! scenarios {
-    ($engine:literal, $module:ident: $($scenario:ident),* $(,)?) => {
+    ($engine:literal, $module:ident: $($(#[$attribute:meta])* $scenario:ident),* $(,)?) => {
         #[cfg(feature = $engine)]
         mod $module {
             $(#[test]
+            $(#[$attribute])*
             fn $scenario() {
                 if let Some(mut lab) = super::Lab::new($engine) {
                     super::$scenario(&mut lab);
@@ -461,9 +512,9 @@ macro_rules! scenarios {
 }
 
 macro_rules! on_both {
-    ($($scenario:ident),* $(,)?) => {
-        scenarios!("zenoh", zenoh: $($scenario),*);
-        scenarios!("nats", nats: $($scenario),*);
+    ($($(#[$attribute:meta])* $scenario:ident),* $(,)?) => {
+        scenarios!("zenoh", zenoh: $($(#[$attribute])* $scenario),*);
+        scenarios!("nats", nats: $($(#[$attribute])* $scenario),*);
     };
 }
 
@@ -472,6 +523,9 @@ on_both!(
     a_member_that_is_gone_is_removed_and_gets_a_successor,
     a_member_that_gets_another_key_goes_on,
     a_member_joins_while_all_write_and_leaves_again,
+    #[ignore = "known fault: what a key that is off the list has signed does not reach joiners"]
+    a_member_joins_after_a_key_was_replaced_and_one_removed,
+    a_copied_folder_is_told_and_becomes_a_member_of_its_own,
     a_full_disk_ends_a_node_that_goes_on_once_there_is_room,
     a_store_that_lost_its_end_starts_with_what_is_there_or_says_what_to_do,
 );
