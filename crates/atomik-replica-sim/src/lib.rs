@@ -10,8 +10,9 @@
 //! redirects and alters packets, also of earlier processes, and forges farewells. In others one
 //! member is dishonest: it contradicts itself, begins lives, tells each member something else,
 //! repeats, alters and makes up messages, floods others with requests, forges lists of members and
-//! imitates others. Threads, clocks and randomness beyond the seed play no part, so a seed that
-//! fails always fails.
+//! imitates others. In yet others a replica joins: the administrator's list of members is handed to
+//! one. Threads, clocks and randomness beyond the seed play no part, so a seed that fails always
+//! fails.
 //!
 //! | item | what it is |
 //! |---|---|
@@ -46,6 +47,7 @@
 //! - Over sessions, a message arrives at most as often as it was sent, from the owner of the
 //!   address, and none of an earlier process there after one of a later. Only its two sides end a
 //!   session.
+//! - A replica that is not on the list of members accepts no operations.
 //! - With a dishonest member, the honest ones accuse nobody else, report its contradictions with a
 //!   [`Proof`](atomik_replica::Proof) that holds, and answer a bounded number of its requests
 //!   between two ticks.
@@ -58,6 +60,7 @@
 //! - Every change that any replica holds reaches all, within [`Setup::most_rounds`].
 //! - Every acknowledged change is there, unless its disk was lost.
 //! - Replicas that agree exchange only summaries.
+//! - All have the administrator's last list of members.
 //! - With a dishonest member, all of this holds of the honest ones. What it signed is the same at
 //!   all of them, unless one has reported that origin. They know no other origins, keys and members
 //!   than somebody has signed.

@@ -71,6 +71,8 @@ report! {
     sessions,
     /// Packets that an outsider repeated, reflected, redirected, altered or forged.
     tricks,
+    /// Runs in which a member joins.
+    joined,
     /// Runs with a dishonest member.
     with_liar,
     /// Lies of dishonest members.

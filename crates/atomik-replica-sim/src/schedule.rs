@@ -76,6 +76,7 @@ fn setup(draw: &mut Draw) -> Setup {
         view,
         signed,
         liar: false,
+        joins: false,
         undo_batches: [0, 1, 2, 5, 40][draw.index(5)],
         sync_ticks: [1, 1, 1, 2][draw.index(4)],
         storage_delay: if draw.percent(40) {
@@ -100,6 +101,9 @@ fn vary(setup: &mut Setup) {
         setup.liar = true;
         setup.signed = true;
         setup.long_keys = false;
+        setup.replicas = draw.between(3, 4) as usize;
+    } else if draw.percent(3) {
+        setup.joins = true;
         setup.replicas = draw.between(3, 4) as usize;
     }
 }
@@ -150,7 +154,7 @@ impl Mix {
             stale_copies: draw.percent(20) && !setup.liar,
             partitions: draw.perhaps(3),
             one_way: draw.percent(30),
-            retirements: if draw.percent(60) || setup.liar {
+            retirements: if draw.percent(60) || setup.liar || setup.joins {
                 0
             } else {
                 draw.between(1, 2)
@@ -219,6 +223,12 @@ impl Writer<'_> {
         }
         if let Some(liar) = self.setup.liar() {
             self.lies(liar);
+        }
+        if self.setup.joins {
+            for _ in 0..self.draw.between(1, 2) {
+                let (time, n) = (self.time(), self.replica());
+                self.at(time, Step::Admit(n));
+            }
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Setup {
     pub signed: bool,
     /// Whether the last replica is dishonest. Entries are signed then.
     pub liar: bool,
+    /// Whether the last replica is no member at first.
+    pub joins: bool,
     /// How many batches a replica can undo.
     pub undo_batches: usize,
     /// Ticks between two comparisons with a peer.
@@ -48,6 +50,7 @@ impl Setup {
             view: View::Raw,
             signed: false,
             liar: false,
+            joins: false,
             undo_batches: 40,
             sync_ticks: 1,
             storage_delay: 0,
@@ -62,6 +65,16 @@ impl Setup {
     /// The number of the dishonest replica.
     pub(crate) fn liar(&self) -> Option<usize> {
         self.liar.then(|| self.replicas - 1)
+    }
+
+    /// The number of the replica that joins.
+    pub(crate) fn joiner(&self) -> Option<usize> {
+        self.joins.then(|| self.replicas - 1)
+    }
+
+    /// The number of members on the first list.
+    pub(crate) fn founders(&self) -> usize {
+        self.replicas - usize::from(self.joins)
     }
 
     /// The number of rounds, each a flush and a tick at every replica, within which all replicas

@@ -132,6 +132,8 @@ pub enum Step {
     /// From now on storage fails at this many batches. Each failure ends the replica, which starts
     /// again after a while; the batch has reached the disk nevertheless (`true`), or is lost.
     FailStorage(usize, u64, bool),
+    /// The administrator's list of members that adds the last replica is handed in.
+    Admit(usize),
     /// The replica starts.
     Start(usize, Memory),
     /// The dishonest member does this.
@@ -156,6 +158,7 @@ impl Step {
             | Self::Crash(n, _)
             | Self::Start(n, _)
             | Self::FailStorage(n, ..)
+            | Self::Admit(n)
             | Self::Lie(n, _) => n,
         }
     }
@@ -175,6 +178,7 @@ impl Step {
             | Self::Crash(n, _)
             | Self::Start(n, _)
             | Self::FailStorage(n, ..)
+            | Self::Admit(n)
             | Self::Lie(n, _) => [Some(n), None],
             Self::Peer(n, m, _) | Self::Link(n, m, _) => [Some(n), Some(m)],
         }
@@ -228,6 +232,7 @@ impl fmt::Display for Step {
                     "storage of r{n} fails at the next {batches} batches, which {fate}"
                 )
             }
+            Self::Admit(n) => write!(f, "r{n} is handed the list with a new member"),
             Self::Crash(n, true) => {
                 write!(f, "r{n} crashes; the batch in flight is stored")
             }

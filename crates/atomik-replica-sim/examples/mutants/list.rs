@@ -498,4 +498,28 @@ pub const MUTANTS: &[Mutant] = &[
             "if !is_sealed(&roster, config, administrator) && false {",
         )],
     ),
+    mutant(
+        "the list of members is not stored",
+        &[(
+            "membership.rs",
+            "core::mem::take(&mut self.unstored).then(",
+            "(core::mem::take(&mut self.unstored) && false).then(",
+        )],
+    ),
+    mutant(
+        "lists of members are not compared",
+        &[(
+            "membership.rs",
+            "        secrets.summand(&self.hash)",
+            "        secrets.summand(&self.hash) & 0",
+        )],
+    ),
+    mutant(
+        "who is not a member accepts operations",
+        &[(
+            "replica.rs",
+            "        !self.roster().contains(&self.config.trust.key())",
+            "        false && !self.roster().contains(&self.config.trust.key())",
+        )],
+    ),
 ];

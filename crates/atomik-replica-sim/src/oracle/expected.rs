@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use atomik_replica::Value;
+use atomik_replica::{OpError, Value};
 
 use super::contents::Contents;
 
@@ -19,6 +19,9 @@ pub(crate) struct Batch {
 pub(crate) struct Local {
     pub(crate) origin: usize,
     pub(crate) retired: bool,
+    /// The number of the list of members, and whether this replica is on it.
+    pub(crate) roster: u64,
+    pub(crate) member: bool,
     /// By key.
     pub(crate) marks: Vec<Value>,
     pub(crate) batches: VecDeque<Batch>,
@@ -27,6 +30,20 @@ pub(crate) struct Local {
     /// Number, and the states of all keys.
     pub(crate) checkpoints: Vec<(u32, Vec<Value>)>,
     pub(crate) next_checkpoint: u32,
+}
+
+impl Local {
+    /// Why the replica accepts no operations.
+    pub(crate) fn check_active(&self) -> Result<(), OpError> {
+        if !self.member {
+            let roster = self.roster;
+            return Err(OpError::Removed { roster });
+        }
+        if self.retired {
+            return Err(OpError::Retired);
+        }
+        Ok(())
+    }
 }
 
 /// A replica at the moment of a flush: what a start from that batch must bring back.
@@ -67,6 +84,8 @@ impl ExpectedReplica {
         let local = Local {
             origin,
             retired: false,
+            roster: 0,
+            member: true,
             marks: vec![Value::zero(words); keys],
             batches: VecDeque::new(),
             undone: BTreeSet::new(),

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atomik_replica::{OriginId, Value};
+use atomik_replica::{OriginId, PublicKey, Value};
 
 use super::contents::{ALL, Contents};
 use super::honesty::KnownLiar;
@@ -76,6 +76,8 @@ pub(crate) struct History {
     branches: Vec<Option<Branch>>,
     /// What is known of a dishonest member, if there is one.
     pub(crate) liar: Option<KnownLiar>,
+    /// The number and key of the replica that joins, if one does.
+    pub(crate) joiner: Option<(usize, PublicKey)>,
 }
 
 impl History {
@@ -87,6 +89,7 @@ impl History {
             numbers: BTreeMap::new(),
             branches: vec![None; replicas],
             liar: None,
+            joiner: None,
         }
     }
 

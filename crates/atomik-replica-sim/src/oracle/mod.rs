@@ -9,6 +9,7 @@
 //! | [`plan`] | what operations and undos must lead to |
 //! | [`entries`] | entries and states after every event |
 //! | [`notices`] | every notice, and that none is missing |
+//! | [`membership`] | the list of members, when a replica joins |
 //! | [`honesty`] | a dishonest member, and what honest ones may report of it |
 //! | [`overlaps`], [`subscriptions`] | overlap reports, and notices to subscribers |
 //! | [`checkpoints`] | states at checkpoints |
@@ -23,6 +24,7 @@ mod expected;
 mod history;
 mod honesty;
 mod lives;
+mod membership;
 mod notices;
 mod observe;
 mod overlaps;
@@ -33,7 +35,7 @@ mod subscriptions;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use atomik_replica::{Notice, OpError, OriginId, Outcome, Replica, Value};
+use atomik_replica::{Notice, OpError, OriginId, Outcome, PublicKey, Replica, Value};
 
 use self::expected::ExpectedReplica;
 use self::history::History;
@@ -59,7 +61,8 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(setup: &Setup) -> Self {
+    /// `joiner` is the number and key of the replica that joins.
+    pub(crate) fn new(setup: &Setup, joiner: Option<(usize, PublicKey)>) -> Self {
         let keys = (0..setup.keys).map(|key| {
             let mut bytes = format!("k{key}").into_bytes();
             if setup.long_keys {
@@ -69,6 +72,7 @@ impl Oracle {
         });
         let mut history = History::new(keys.collect(), setup.words, setup.replicas);
         history.liar = setup.liar().map(KnownLiar::new);
+        history.joiner = joiner;
         Self {
             words: setup.words,
             keyspace: Keyspace::new(setup),
@@ -288,6 +292,7 @@ impl Oracle {
         }
         let mut observed = notices::check_identity(history, expected, notices)?;
         observed.turn = turn;
+        membership::check(history, expected, replica)?;
         let contents = observe::observe(history, replica)?;
         entries::check_contents(history, expected, &contents)?;
         let view = self.keyspace.view;
@@ -324,6 +329,13 @@ impl Oracle {
 
     pub(crate) fn have_folded(&self, origins: &[usize]) -> bool {
         convergence::have_folded(&self.replicas, origins)
+    }
+
+    /// Whether all replicas that are up have the last list of members.
+    pub(crate) fn all_know_members(&self) -> bool {
+        let last = u64::from(self.history.joiner.is_some());
+        let mut replicas = self.replicas.iter().flatten();
+        replicas.all(|replica| replica.local.roster == last)
     }
 
     /// Whether all replicas that are up hold the same.

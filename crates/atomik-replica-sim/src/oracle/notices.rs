@@ -1,6 +1,6 @@
 //! Checks every notice of a replica, and that none is missing.
 
-use atomik_replica::{Notice, OriginId, View};
+use atomik_replica::{Notice, OriginId, Refusal, View};
 
 use super::contents::Contents;
 use super::expected::ExpectedReplica;
@@ -42,6 +42,12 @@ pub(crate) fn check_identity(
     };
     for notice in notices {
         match notice {
+            // Not every member knows at once that there is a new one.
+            Notice::Refused {
+                reason: Refusal::UnknownKey { key, .. },
+                ..
+            } if expected.local.roster == 0
+                && history.joiner.is_some_and(|joiner| joiner.1 == *key) => {}
             Notice::Refused { from, reason } => {
                 if let Some(liar) = &history.liar {
                     liar.check_refusal(n, usize::from(from[0]), reason)?;

@@ -63,9 +63,7 @@ pub(crate) fn plan_operations(
     let ExpectedReplica {
         local, contents, ..
     } = expected;
-    if local.retired {
-        return Err(OpError::Retired);
-    }
+    local.check_active()?;
     if !operations.iter().all(|(_, op)| keyspace.takes(op)) {
         let view = keyspace.view;
         return Err(OpError::View { view });
@@ -103,9 +101,7 @@ pub(crate) fn plan_undo(
     number: u64,
 ) -> Result<Plan, OpError> {
     let local = &expected.local;
-    if local.retired {
-        return Err(OpError::Retired);
-    }
+    local.check_active()?;
     let Some(batch) = local.batches.iter().find(|batch| batch.number == number) else {
         return Err(OpError::NoBatch(number, keyspace.undo_batches));
     };

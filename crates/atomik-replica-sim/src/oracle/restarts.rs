@@ -8,6 +8,7 @@ use super::checkpoints;
 use super::expected::{ExpectedReplica, Snapshot};
 use super::history::History;
 use super::lives;
+use super::membership;
 use super::observe::{difference, observe};
 
 use crate::violation::{Check, ensure};
@@ -45,13 +46,14 @@ pub(crate) fn opened(
             history.register(replica.origin(), n)?
         }
     };
-    let expected = match opening.snapshot {
+    let mut expected = match opening.snapshot {
         Some(snapshot) => ExpectedReplica::from_snapshot(n, own, snapshot.clone()),
         None => ExpectedReplica::empty(n, own, history.keys.len(), words),
     };
     if kept.is_some() {
         history.branch_off(n, own, expected.contents.versions(own));
     }
+    membership::opened(history, &mut expected, replica)?;
     let found = observe(history, replica)?;
     ensure(
         found == expected.contents,

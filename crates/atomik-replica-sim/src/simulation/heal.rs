@@ -38,6 +38,7 @@ impl World<'_> {
                 }
             }
         }
+        self.admit(0)?;
         let wanted = self.converge()?;
         self.check_end(&wanted)
     }
@@ -117,7 +118,7 @@ impl World<'_> {
 
     fn is_converged(&self) -> bool {
         let to_fold = self.oracle.to_fold(&self.announced());
-        self.oracle.agree() && self.oracle.have_folded(&to_fold)
+        self.oracle.agree() && self.oracle.have_folded(&to_fold) && self.oracle.all_know_members()
     }
 
     /// Whether no replica waits for anything, and only summaries were sent in the last round.

@@ -10,7 +10,8 @@ use atomik_session::{Config, Output, Sessions};
 use ed25519_dalek::SigningKey;
 
 use super::liar_state::Liar;
-use super::restart::{KEYSPACE, config, signing_key};
+use super::members::{KEYSPACE, signing_key};
+use super::restart::config;
 use super::sessions;
 use super::wire::Packet;
 use super::world::{World, peer};

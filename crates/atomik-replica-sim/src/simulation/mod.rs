@@ -5,6 +5,7 @@
 //! | [`queue`] | events to come, by time |
 //! | [`disk`], [`host`] | what a replica runs on |
 //! | [`world`] | hosts and network: feeds replicas, has them checked, does what they ask for |
+//! | [`members`] | keys and lists of members |
 //! | [`restart`], [`perform`] | crashes and starts; all other steps of a schedule |
 //! | [`wire`], [`sessions`], [`outsider`] | packets; sessions; what an outsider does to packets |
 //! | [`liar_state`], [`liar`] | a dishonest member, and what it does |
@@ -19,6 +20,7 @@ mod heal;
 mod host;
 mod liar;
 mod liar_state;
+mod members;
 mod narration;
 mod outsider;
 mod perform;

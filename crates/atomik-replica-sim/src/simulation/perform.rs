@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use atomik_replica::{Event as Input, LocalOp, Replica};
 
+use super::members::second_roster;
 use super::world::{World, peer};
 use crate::step::{Operation, Step};
 use crate::violation::{Check, ensure};
@@ -35,6 +36,7 @@ impl World<'_> {
             Step::Subscribe(n, true) => self.subscribe(n),
             Step::Subscribe(n, false) => self.unsubscribe(n),
             Step::Retire(n) => self.retire(n),
+            Step::Admit(n) => self.admit(n),
             Step::Flush(n) => self.flush(n),
             Step::Tick(n) => self.handle(n, Input::Tick),
             Step::ConfirmAgain(n) => match self.hosts[n].last_confirmed {
@@ -125,6 +127,19 @@ impl World<'_> {
         // It may have taken a new life, which is the one that retires.
         self.check(n, &[])?;
         self.oracle.retired(n, result)?;
+        self.settle(n, reaction, true)
+    }
+
+    /// Hands replica `n` the list of members that adds the last replica.
+    pub(crate) fn admit(&mut self, n: usize) -> Check {
+        if !self.setup.joins {
+            return Ok(());
+        }
+        let roster = second_roster(self.setup)?.encode();
+        let (result, reaction) = self.feed(n, Input::Roster(&roster))?;
+        ensure(result.is_ok(), "a list of members is accepted", || {
+            format!("r{n}: {result:?}")
+        })?;
         self.settle(n, reaction, true)
     }
 

@@ -1,8 +1,8 @@
 //! Crashes and starts.
 
 use atomik_replica::{Config, Replica, Trust};
-use ed25519_dalek::SigningKey;
 
+use super::members::{KEYSPACE, SECRET, administrator, public_key, signing_key};
 use super::queue::Event;
 use super::world::{MESSAGE_BYTES, World};
 use crate::draw::fate;
@@ -100,12 +100,6 @@ impl World<'_> {
     }
 }
 
-/// The name of the keyspace.
-pub(crate) const KEYSPACE: &str = "simulated";
-
-/// Its secret.
-pub(crate) const SECRET: [u8; 32] = [7; 32];
-
 /// The configuration of replica `n` in one of its lives.
 pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
     let mut incarnation = [0; 16];
@@ -114,9 +108,8 @@ pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> C
     incarnation[8..].copy_from_slice(&word);
     Config {
         view: setup.view,
-        // Only a dishonest member makes lists of members.
-        administrator: setup
-            .liar
+        // Where there is no other list of members, nothing depends on this key.
+        administrator: (setup.liar || setup.joins)
             .then(|| administrator().verifying_key().to_bytes()),
         kept_memory,
         undo_batches: setup.undo_batches,
@@ -126,34 +119,19 @@ pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> C
     }
 }
 
-/// The key that signs lists of members.
-fn administrator() -> SigningKey {
-    SigningKey::from_bytes(&[99; 32])
-}
-
 /// Keys of all members. Without signatures any bytes will do.
 fn trust(setup: &Setup, n: usize) -> Trust {
-    let members = 0..setup.replicas;
+    let public = |n| public_key(setup, n);
+    let members = 0..setup.founders();
     if setup.signed {
-        let public = |n| signing_key(setup, n).verifying_key().to_bytes();
         Trust::Signed {
             key: Box::new(signing_key(setup, n)),
             allowed: members.map(public).collect(),
         }
     } else {
-        let public = |n| [n as u8 + 1; 32];
         Trust::Unsigned {
             key: public(n),
             allowed: members.map(public).collect(),
         }
     }
-}
-
-pub(crate) fn signing_key(setup: &Setup, n: usize) -> SigningKey {
-    let words = [0, 1, 2, 3].map(|word| fate(setup.seed, &[4, n as u64, word]).to_le_bytes());
-    let mut bytes = [0; 32];
-    for (chunk, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-        *chunk = word;
-    }
-    SigningKey::from_bytes(&bytes)
 }

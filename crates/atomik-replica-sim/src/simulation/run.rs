@@ -23,6 +23,7 @@ pub fn run(schedule: &Schedule, traced: bool) -> Result<Report, Failure> {
         Ok(()) => Ok(Report {
             schedules: 1,
             members: world.hosts.len() as u64,
+            joined: u64::from(world.setup.joins),
             with_liar: u64::from(world.setup.liar),
             over_sessions: u64::from(world.setup.sessions),
             fingerprint: world.fingerprint.0,

@@ -5,8 +5,8 @@ use atomik_replica::{Author, Event as Input, OriginId, PeerId};
 use atomik_session::{Address, Config, Limits, Members, Output, SendError, Sessions};
 
 use super::host::Host;
+use super::members::{KEYSPACE, SECRET, signing_key};
 use super::queue::Event;
-use super::restart::{KEYSPACE, SECRET, signing_key};
 use super::wire::Packet;
 use super::world::World;
 use crate::draw::fate;

@@ -10,6 +10,7 @@ use atomik_replica::{
 
 use super::host::Host;
 use super::liar_state::Liar;
+use super::members::public_key;
 use super::narration;
 use super::queue::{Event, Queue};
 use super::wire::Wire;
@@ -66,7 +67,8 @@ pub(crate) fn peer(n: usize) -> PeerId {
 impl<'a> World<'a> {
     pub(crate) fn new(schedule: &'a Schedule, traced: bool) -> Self {
         let Schedule { setup, steps } = schedule;
-        let oracle = Oracle::new(setup);
+        let joiner = setup.joiner().map(|n| (n, public_key(setup, n)));
+        let oracle = Oracle::new(setup, joiner);
         let mut queue = Queue::default();
         for (place, (time, _)) in steps.iter().enumerate() {
             queue.push(*time, Event::Step(place));
@@ -122,7 +124,8 @@ impl<'a> World<'a> {
         if self.setup.liar() == Some(n) {
             return self.hear(event);
         }
-        if matches!(event, Input::Tick) {
+        // What peers draw that are not up is on another account.
+        if matches!(event, Input::Tick | Input::PeerUp(_)) {
             self.hosts[n].drawn = 0;
         }
         let (_, reaction) = self.feed(n, event)?;
