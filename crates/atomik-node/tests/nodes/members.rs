@@ -173,6 +173,11 @@ impl Desk {
         self.members.start(n, &[], &args)
     }
 
+    /// Runs a command of the administrator at node 0, which must succeed; returns its output.
+    fn done(&self, words: &[&str]) -> String {
+        self.administrator.done(&self.members.data(0), words)
+    }
+
     /// Runs a command of the administrator at node 0.
     fn command(&self, words: &[&str]) -> (i32, String, String) {
         self.administrator.command(&self.members.data(0), words)
@@ -190,8 +195,7 @@ fn an_invitation_sets_up_a_new_machine() {
     let invited = format!("new={key}");
     let connect = "tcp/192.0.2.1:7447";
     let words = ["invite", &invited, "--connect", connect, "--out", &out];
-    let (status, stdout, errors) = desk.command(&words);
-    assert_eq!((status, &*errors), (0, ""));
+    let stdout = desk.done(&words);
     assert!(stdout.contains("new is on list 1"), "{stdout}");
     let invitation = Invitation::read(Path::new(&out)).unwrap();
     assert_eq!(invitation.secret, None);
@@ -208,8 +212,7 @@ fn an_invitation_sets_up_a_new_machine() {
     // The same invitation again is no new list.
     let again = text(&folder.join("again"));
     let words = ["invite", &invited, "--with-secret", "--out", &again];
-    let (status, stdout, errors) = desk.command(&words);
-    assert_eq!((status, &*errors), (0, ""));
+    let stdout = desk.done(&words);
     assert!(stdout.contains("on list 1"), "{stdout}");
     assert!(is_private(Path::new(&again)));
 
@@ -234,8 +237,7 @@ fn members_are_listed_removed_and_given_new_keys() {
     let node = desk.start(0);
     let folder = desk.members.folder.path();
     let key = keygen(&folder.join("new.key"));
-    let (status, _, errors) = desk.command(&["rotate", "n1", &key]);
-    assert_eq!((status, &*errors), (0, ""));
+    desk.done(&["rotate", "n1", &key]);
     let data = text(&desk.members.data(0));
     let list = || {
         let listed = run(&["members", "--data", &data]);
@@ -252,8 +254,7 @@ fn members_are_listed_removed_and_given_new_keys() {
         "{line}"
     );
     assert!(rotated.contains("this node"), "{rotated}");
-    let (status, _, errors) = desk.command(&["remove", &key]);
-    assert_eq!((status, &*errors), (0, ""));
+    desk.done(&["remove", &key]);
     assert!(!list().contains("n1"), "{}", list());
 
     let (status, _, errors) = desk.command(&["remove", "n1"]);
@@ -299,9 +300,7 @@ fn an_invitation_for_another_key_or_with_a_forged_list_sets_up_nothing() {
     let key = keygen(&data.join("node.key"));
     keygen(&other.join("node.key"));
     let out = folder.join("invitation");
-    let (status, _, errors) =
-        desk.command(&["invite", &format!("new={key}"), "--out", &text(&out)]);
-    assert_eq!((status, &*errors), (0, ""));
+    desk.done(&["invite", &format!("new={key}"), "--out", &text(&out)]);
     let join = |file: &Path, data: &Path| {
         let joined = run(&["join", &text(file), "--data", &text(data)]);
         assert_eq!(joined.status.code(), Some(2), "{}", stderr(&joined));

@@ -147,7 +147,7 @@ impl Members {
 
     fn run(&self, name: &str, command: Command, data: PathBuf) -> Running {
         let started = self.try_run(name, command, data);
-        started.unwrap_or_else(|ended| panic!("the node ended: {ended:?}"))
+        started.unwrap_or_else(|ended| panic!("the node ended, {}: {}", ended.status, ended.log))
     }
 
     /// Starts a node and waits until it answers, or until it has ended.
