@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
+use crate::entry::Tag;
 use crate::frame::Evidence;
 use crate::secrets::Secrets;
 
@@ -12,19 +15,22 @@ const SPARSE: usize = 64;
 #[derive(Clone, Debug, Hash)]
 struct Held {
     evidence: Evidence,
-    /// One bit per leaf of the whole frame.
-    live: Vec<u64>,
+    /// One bit per leaf of the whole frame. Most frames have few leaves.
+    live: SmallVec<[u64; 1]>,
     count: usize,
+    /// Whether the tags are still to come from the entries.
+    untagged: bool,
 }
 
 impl Held {
     /// Evidence to which no entry refers yet.
-    fn new(evidence: Evidence) -> Self {
-        let live = vec![0; usize::from(evidence.header.leaves).div_ceil(64)];
+    fn new(evidence: Evidence, untagged: bool) -> Self {
+        let words = usize::from(evidence.header.leaves).div_ceil(64);
         Self {
             evidence,
-            live,
+            live: SmallVec::from_elem(0, words),
             count: 0,
+            untagged,
         }
     }
 
@@ -38,6 +44,11 @@ impl Held {
         let word = &mut self.live[usize::from(leaf / 64)];
         self.count -= usize::from(*word >> (leaf % 64) & 1 == 1);
         *word &= !(1 << (leaf % 64));
+    }
+
+    /// Whether entries refer to all leaves.
+    fn is_whole(&self) -> bool {
+        self.count == self.evidence.len()
     }
 
     fn live(&self) -> Vec<u16> {
@@ -66,7 +77,7 @@ impl Archive {
             self.held.push(None);
             (self.held.len() - 1) as u32
         });
-        let mut held = Held::new(evidence);
+        let mut held = Held::new(evidence, false);
         for word in &mut held.live {
             *word = u64::MAX;
         }
@@ -88,11 +99,15 @@ impl Archive {
         ranked.max().map(|(_, at)| at)
     }
 
-    /// Puts stored evidence back in its places; no entry refers to it yet. If most places up to the
+    /// Puts stored evidence back in its places, each with whether it has tags; no entry refers to
+    /// it yet. If most places up to the
     /// last would be empty, the evidence moves to the first places, so that memory is bounded by
     /// the records and not by a number in them. Returns where it was and where it is now, or
     /// nothing if nothing moved.
-    pub(crate) fn restore(&mut self, mut stored: Vec<(u32, Evidence)>) -> HashMap<u32, u32> {
+    pub(crate) fn restore(
+        &mut self,
+        mut stored: Vec<(u32, (Evidence, bool))>,
+    ) -> HashMap<u32, u32> {
         stored.sort_unstable_by_key(|(at, _)| *at);
         let length = stored.last().map_or(0, |(at, _)| *at as usize + 1);
         let mut moved = HashMap::new();
@@ -103,13 +118,13 @@ impl Archive {
                 *at = place;
             }
         }
-        for (at, evidence) in stored {
+        for (at, (evidence, tagged)) in stored {
             let first = self.held.len() as u32;
             if first <= at {
                 self.free.extend(first..at);
                 self.held.resize_with(at as usize + 1, || None);
             }
-            self.held[at as usize] = Some(Held::new(evidence));
+            self.held[at as usize] = Some(Held::new(evidence, !tagged));
         }
         moved
     }
@@ -118,25 +133,38 @@ impl Archive {
         Some(&self.held.get(at as usize)?.as_ref()?.evidence)
     }
 
-    /// Records that an entry refers to a leaf; returns whether there is such a leaf.
-    pub(crate) fn refer(&mut self, at: u32, leaf: u16) -> bool {
+    /// The evidence in a place, and whether its tags have to be stored: those to whose leaves
+    /// entries refer follow from the entries.
+    pub(crate) fn to_store(&self, at: u32) -> Option<(&Evidence, bool)> {
+        let held = self.held.get(at as usize)?.as_ref()?;
+        Some((&held.evidence, !held.is_whole()))
+    }
+
+    /// Records that an entry with this tag refers to a leaf; returns whether there is such a leaf.
+    pub(crate) fn refer(&mut self, at: u32, leaf: u16, tag: Tag) -> bool {
         let Some(Some(held)) = self.held.get_mut(at as usize) else {
             return false;
         };
         held.evidence.has(leaf) && {
             held.refer(leaf);
+            if held.untagged {
+                held.evidence.set_tag_of(leaf, tag);
+            }
             true
         }
     }
 
-    /// The place of some evidence to which no entry refers.
-    pub(crate) fn idle(&self) -> Option<u32> {
-        let mut all = self.held.iter().zip(0..);
-        all.find_map(|(held, at)| {
-            held.as_ref()
-                .is_some_and(|held| held.count == 0)
-                .then_some(at)
-        })
+    /// Completes a restoration. Fails with the place of some evidence to which no entry refers, or
+    /// which lacks tags.
+    pub(crate) fn finish(&mut self) -> Result<(), u32> {
+        for (held, at) in self.held.iter_mut().zip(0..) {
+            let Some(held) = held else { continue };
+            if held.count == 0 || held.untagged && !held.is_whole() {
+                return Err(at);
+            }
+            held.untagged = false;
+        }
+        Ok(())
     }
 
     /// Records that an entry no longer refers to a leaf. Evidence without references is deleted.
@@ -147,6 +175,7 @@ impl Archive {
             return;
         };
         let Some(held) = place else { return };
+        let whole = held.is_whole();
         held.release(leaf);
         if held.count == 0 {
             *place = None;
@@ -154,6 +183,9 @@ impl Archive {
             self.unstored.push(at);
         } else if held.count * 4 <= held.evidence.len() {
             held.evidence = held.evidence.restrict(secrets, &held.live());
+            self.unstored.push(at);
+        } else if whole {
+            // It is stored without tags so far.
             self.unstored.push(at);
         }
     }
@@ -223,13 +255,55 @@ mod tests {
     }
 
     #[test]
+    fn tags_are_stored_only_if_they_do_not_follow_from_entries() {
+        let (secrets, mut archive) = (secrets(), Archive::default());
+        let at = archive.hold(evidence(5));
+        let stored = |archive: &mut Archive| {
+            let places = archive.take_unstored();
+            let mut out = Vec::new();
+            if let Some((evidence, with_tags)) = archive.to_store(at) {
+                evidence.store(3, with_tags, &mut out);
+            }
+            (places, out)
+        };
+        let (_, whole) = stored(&mut archive);
+        archive.release(&secrets, at, 2);
+        let (places, part) = stored(&mut archive);
+        assert_eq!((places, part.len()), (vec![at], whole.len() + 5 * 16));
+        archive.release(&secrets, at, 0);
+        assert!(
+            archive.take_unstored().is_empty(),
+            "it has its tags already"
+        );
+
+        let load = |bytes: &[u8]| {
+            let author = evidence(1).header.author;
+            let reader = &mut crate::codec::Reader::new(bytes);
+            Evidence::load(reader, |place| (place == 3).then_some(author))
+        };
+        assert_eq!(load(&part), Ok((evidence(5), true)));
+        let Ok(loaded) = load(&whole) else {
+            panic!("{whole:?}")
+        };
+        let mut archive = Archive::default();
+        archive.restore(vec![(at, loaded)]);
+        for leaf in 0..5 {
+            assert_eq!(archive.finish(), Err(at), "tags are missing");
+            assert!(archive.refer(at, leaf, [leaf as u8; 16]));
+        }
+        assert_eq!(archive.finish(), Ok(()));
+        assert_eq!(archive.get(at), Some(&evidence(5)));
+    }
+
+    #[test]
     fn restored_evidence_is_idle_until_an_entry_refers_to_it() {
         let mut archive = Archive::default();
-        assert!(archive.restore(vec![(2, evidence(3))]).is_empty());
-        assert_eq!(archive.idle(), Some(2));
-        assert!(!archive.refer(2, 3) && !archive.refer(1, 0) && !archive.refer(9, 0));
-        assert!(archive.refer(2, 0));
-        assert_eq!(archive.idle(), None);
+        assert!(archive.restore(vec![(2, (evidence(3), true))]).is_empty());
+        assert_eq!(archive.finish(), Err(2));
+        let mut refer = |at, leaf| archive.refer(at, leaf, [leaf as u8; 16]);
+        assert!(!refer(2, 3) && !refer(1, 0) && !refer(9, 0));
+        assert!(refer(2, 0));
+        assert_eq!(archive.finish(), Ok(()));
         assert!(archive.take_unstored().is_empty());
         assert_eq!([1, 0, 3], [(); 3].map(|()| archive.hold(evidence(1))));
     }
@@ -237,10 +311,11 @@ mod tests {
     #[test]
     fn a_place_far_beyond_the_number_of_records_takes_no_memory() {
         let mut archive = Archive::default();
-        let moved = archive.restore(vec![(u32::MAX - 1, evidence(2)), (5, evidence(3))]);
+        let stored = [(u32::MAX - 1, 2), (5, 3)];
+        let moved = archive.restore(stored.map(|(at, n)| (at, (evidence(n), true))).into());
         assert_eq!(moved, HashMap::from([(5, 0), (u32::MAX - 1, 1)]));
         assert_eq!(archive.held.len(), 2);
-        assert!(archive.refer(0, 2) && archive.refer(1, 1));
+        assert!(archive.refer(0, 2, [2; 16]) && archive.refer(1, 1, [1; 16]));
         assert_eq!(archive.take_unstored(), [0, 1, 5, u32::MAX - 1]);
         assert!(archive.get(5).is_none());
     }

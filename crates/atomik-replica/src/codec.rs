@@ -102,6 +102,24 @@ impl<'a> Reader<'a> {
         }
         Ok(Value::from_words(&value))
     }
+
+    /// A value without the leading zeros of its words.
+    pub(crate) fn packed(&mut self, words: usize) -> Result<Value, Malformed> {
+        let mut value = smallvec::SmallVec::<[u64; 2]>::new();
+        for _ in 0..words {
+            let length = usize::from(self.u8()?);
+            let bytes = self.bytes(length)?;
+            let mut word = [0; 8];
+            word.get_mut(..length)
+                .ok_or(Malformed)?
+                .copy_from_slice(bytes);
+            if bytes.last() == Some(&0) {
+                return Err(Malformed);
+            }
+            value.push(u64::from_le_bytes(word));
+        }
+        Ok(Value::from_words(&value))
+    }
 }
 
 /// Encodes into a byte vector.
@@ -109,6 +127,7 @@ pub(crate) trait Encode {
     fn varint(&mut self, value: u64);
     fn blob(&mut self, bytes: &[u8]);
     fn value(&mut self, value: &Value);
+    fn packed(&mut self, value: &Value);
 }
 
 impl Encode for Vec<u8> {
@@ -128,6 +147,14 @@ impl Encode for Vec<u8> {
     fn value(&mut self, value: &Value) {
         for word in value.words() {
             self.extend_from_slice(&word.to_le_bytes());
+        }
+    }
+
+    fn packed(&mut self, value: &Value) {
+        for word in value.words() {
+            let length = 8 - word.leading_zeros() as usize / 8;
+            self.push(length as u8);
+            self.extend_from_slice(&word.to_le_bytes()[..length]);
         }
     }
 }
@@ -152,6 +179,31 @@ mod tests {
             *bytes.last_mut().unwrap() |= 0x80;
             bytes.push(0);
             prop_assert_eq!(Reader::new(&bytes).varint(), Err(Malformed));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_packed_value_round_trips_and_has_one_encoding(
+            words in prop::collection::vec((any::<u64>(), 0..64_u32), 0..4)
+        ) {
+            let words: Vec<_> = words.iter().map(|(word, shift)| word >> shift).collect();
+            let value = Value::from_words(&words);
+            let mut bytes = Vec::new();
+            bytes.packed(&value);
+            let mut reader = Reader::new(&bytes);
+            prop_assert_eq!(reader.packed(words.len()), Ok(value));
+            prop_assert!(reader.is_empty());
+            for cut in 0..bytes.len() {
+                prop_assert!(Reader::new(&bytes[..cut]).packed(words.len()).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn a_packed_word_with_a_leading_zero_or_more_than_eight_bytes_is_refused() {
+        for bytes in [&[1, 0][..], &[2, 1, 0], &[9, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
+            assert_eq!(Reader::new(bytes).packed(1), Err(Malformed));
         }
     }
 

@@ -141,10 +141,11 @@ pub enum OpenError {
         /// The stored roster's number.
         roster: u64,
     },
-    /// The records were written by a newer version of this program.
+    /// The records were written by another version of this program.
     #[error(
-        "the data folder has format {found}, but this program writes format {wanted}: use the \
-         newer program"
+        "the data folder has format {found}, but this program reads format {wanted}: use the \
+         program that wrote it, or move the folder away and start with an empty one; the peers \
+         will send back everything that was ever published"
     )]
     Format {
         /// The stored format.

@@ -36,9 +36,33 @@ impl Header {
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.author.key);
         out.extend_from_slice(&self.author.incarnation);
+        self.encode_place(out);
+    }
+
+    /// Encodes everything except the author.
+    fn encode_place(&self, out: &mut Vec<u8>) {
         out.varint(self.number);
         out.extend_from_slice(&self.previous);
         out.varint(u64::from(self.leaves) << 1 | u64::from(self.anew));
+    }
+
+    /// Decodes the output of [`encode_place`](Self::encode_place).
+    fn decode(author: Author, reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let number = reader.varint()?;
+        let previous = reader.array()?;
+        let total = reader.varint()?;
+        let anew = total & 1 == 1;
+        let leaves = u16::try_from(total >> 1).map_err(|_| Malformed)?;
+        if leaves == 0 || usize::from(leaves) > MAX_LEAVES || number == 0 && !anew {
+            return Err(Malformed);
+        }
+        Ok(Self {
+            author,
+            number,
+            previous,
+            anew,
+            leaves,
+        })
     }
 
     /// The statement that the author signs.
@@ -217,6 +241,11 @@ impl Evidence {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         self.header.encode(out);
         out.extend_from_slice(&self.seal);
+        self.encode_leaves(out);
+    }
+
+    /// Encodes which leaves there are, and the hashes of the subtrees without any.
+    fn encode_leaves(&self, out: &mut Vec<u8>) {
         out.varint(self.leaves.len() as u64);
         if self.leaves.len() < usize::from(self.header.leaves) {
             let mut next = 0;
@@ -236,15 +265,18 @@ impl Evidence {
             key: reader.array()?,
             incarnation: reader.array()?,
         };
-        let number = reader.varint()?;
-        let previous = reader.array()?;
-        let total = reader.varint()?;
-        let anew = total & 1 == 1;
-        let total = u16::try_from(total >> 1).map_err(|_| Malformed)?;
-        if total == 0 || usize::from(total) > MAX_LEAVES || number == 0 && !anew {
-            return Err(Malformed);
-        }
+        let header = Header::decode(author, reader)?;
         let seal = reader.array()?;
+        Self::decode_leaves(header, seal, reader)
+    }
+
+    /// Decodes the output of [`encode_leaves`](Self::encode_leaves).
+    fn decode_leaves(
+        header: Header,
+        seal: Sealed,
+        reader: &mut Reader<'_>,
+    ) -> Result<Self, Malformed> {
+        let total = header.leaves;
         let count = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
         if count == 0 || count > total {
             return Err(Malformed);
@@ -268,17 +300,53 @@ impl Evidence {
             }
         }
         Ok(Self {
-            header: Header {
-                author,
-                number,
-                previous,
-                anew,
-                leaves: total,
-            },
+            header,
             seal,
             leaves,
             hashes,
         })
+    }
+
+    /// Encodes for storage, given the place of the author among the origins: without the author
+    /// and, where members do not sign, without the signature. The tags are left out if they follow
+    /// from stored changes.
+    pub(crate) fn store(&self, origin: u32, with_tags: bool, out: &mut Vec<u8>) {
+        let signed = self.seal != [0; 64];
+        out.varint(u64::from(origin) << 2 | u64::from(signed) << 1 | u64::from(with_tags));
+        self.header.encode_place(out);
+        if signed {
+            out.extend_from_slice(&self.seal);
+        }
+        self.encode_leaves(out);
+        if with_tags {
+            self.leaves.iter().for_each(|(_, tag)| out.extend(tag));
+        }
+    }
+
+    /// Decodes the output of [`store`](Self::store); returns also whether the tags were there.
+    pub(crate) fn load(
+        reader: &mut Reader<'_>,
+        author: impl FnOnce(u32) -> Option<Author>,
+    ) -> Result<(Self, bool), Malformed> {
+        let flags = reader.varint()?;
+        let origin = u32::try_from(flags >> 2).map_err(|_| Malformed)?;
+        let (signed, with_tags) = (flags & 2 != 0, flags & 1 != 0);
+        let header = Header::decode(author(origin).ok_or(Malformed)?, reader)?;
+        let seal = if signed { reader.array()? } else { [0; 64] };
+        let mut evidence = Self::decode_leaves(header, seal, reader)?;
+        if with_tags {
+            for (_, tag) in &mut evidence.leaves {
+                *tag = reader.array()?;
+            }
+        }
+        Ok((evidence, with_tags))
+    }
+
+    /// Sets the tag of the leaf with this index.
+    pub(crate) fn set_tag_of(&mut self, leaf: u16, tag: Tag) {
+        if let Ok(position) = self.leaves.binary_search_by_key(&leaf, |(index, _)| *index) {
+            self.set_tag(position, tag);
+        }
     }
 
     /// Sets the tag of the leaf at `position` among this evidence's leaves.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::codec::{Encode, Malformed, Reader};
 
 /// The number of links that a chain keeps.
-const MAX_LINKS: usize = 1024;
+pub(crate) const MAX_LINKS: usize = 1024;
 
 /// A keyed hash of a frame's header and root. Each frame contains the link of the one before, so a
 /// link stands for all frames of a life up to its own.

@@ -1,29 +1,29 @@
 //! What a replica remembers across restarts, and its records in storage.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::batches::Batches;
 use crate::checkpoints::Checkpoints;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
-use crate::entry::Change;
+use crate::entry::{Change, MAX_SEEN, Seen};
 use crate::error::{OpenError, damaged};
 use crate::event::Record;
 use crate::frame::Evidence;
-use crate::head::{Chain, Head};
+use crate::head::{Chain, Head, MAX_LINKS};
 use crate::keyspace::Keyspace;
 use crate::ledger::Ledger;
 use crate::membership::Membership;
-use crate::origin::Author;
+use crate::origin::{Author, OriginId};
 use crate::origins::{Origin, Origins};
 use crate::publication::Publication;
 use crate::record::{META, place_in, placed};
 use crate::secrets::Secrets;
-use crate::slot::{Entry, OURS, Published, UNPUBLISHED};
+use crate::slot::{Entry, OURS, Published, Slot, UNPUBLISHED};
 use crate::writer::Writer;
 
 /// The version of the records.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The parts of a replica that have records.
 #[derive(Clone, Debug, Hash)]
@@ -72,7 +72,13 @@ impl Memory {
         }
         let archive = &mut self.keyspace.table.archive;
         for place in archive.take_unstored() {
-            records.push((placed(b'e', place), archive.get(place).map(evidence_record)));
+            let stored = archive.to_store(place).and_then(|(evidence, with_tags)| {
+                let origin = self.origins.place(evidence.origin())?;
+                let mut value = Vec::new();
+                evidence.store(origin, with_tags, &mut value);
+                Some(value)
+            });
+            records.push((placed(b'e', place), stored));
         }
         self.batches.store(&mut records);
         records
@@ -107,33 +113,49 @@ impl Memory {
         let (key, slot) = self.keyspace.table.slots.get_index(at as usize)?;
         let mut value = Vec::with_capacity(64);
         // The slot's place, so that it stays the same in whatever order records are read.
-        value.varint(u64::from(at));
-        match &slot.rare {
-            None => value.push(0),
-            Some(rare) => {
-                value.push(1);
-                value.value(&rare.base);
-                value.value(&rare.mark);
-                value.varint(rare.history.len() as u64);
-                for (upto, state) in &rare.history {
-                    value.varint(u64::from(*upto));
-                    value.value(state);
-                }
+        value.varint(u64::from(at) << 1 | u64::from(slot.rare.is_some()));
+        if let Some(rare) = &slot.rare {
+            value.packed(&rare.base);
+            value.packed(&rare.mark);
+            value.varint(rare.history.len() as u64);
+            for (upto, state) in &rare.history {
+                value.varint(u64::from(*upto));
+                value.packed(state);
             }
         }
         for entry in &slot.entries {
-            value.varint(u64::from(entry.origin));
-            value.varint(if entry.evidence == OURS {
-                0
-            } else {
-                u64::from(entry.evidence) + 1
-            });
-            value.varint(u64::from(entry.leaf));
-            entry.change.encode(&[], &mut value);
+            self.encode_entry(entry, &mut value);
         }
         let mut name = vec![b'k'];
         name.extend_from_slice(key);
         Some((name, value))
+    }
+
+    fn encode_entry(&self, entry: &Entry, out: &mut Vec<u8>) {
+        let (change, ours) = (&entry.change, entry.evidence == OURS);
+        let flags = u64::from(!change.seen.is_empty()) << 1 | u64::from(!ours);
+        out.varint(u64::from(entry.origin) << 2 | flags);
+        if !ours {
+            out.varint(u64::from(entry.evidence));
+            out.varint(u64::from(entry.leaf));
+        }
+        out.varint(change.version);
+        out.packed(&change.accumulator);
+        if change.seen.is_empty() {
+            return;
+        }
+        out.varint(change.seen.len() as u64);
+        for seen in change.seen.iter() {
+            match self.origins.place(seen.origin) {
+                Some(place) => out.varint(u64::from(place) + 1),
+                None => {
+                    out.push(0);
+                    out.extend_from_slice(&seen.origin.0);
+                }
+            }
+            out.varint(seen.version);
+            out.packed(&seen.accumulator);
+        }
     }
 
     /// Reads all records, in any order. Returns the memory, the roster, and the place of the
@@ -156,15 +178,13 @@ impl Memory {
         let own = found.own;
         let membership = Membership::restore(config, found.roster.as_deref())?;
         memory.read_origins(found.origins)?;
-        let archive = &mut memory.keyspace.table.archive;
-        let moved = archive.restore(found.evidence);
+        let moved = memory.read_evidence(found.evidence)?;
         memory.read_slots(found.slots, &moved, secrets)?;
         memory.read_batches(found.batches)?;
+        // Evidence is deleted together with its last reference, and has tags if any is missing.
+        let finished = memory.keyspace.table.archive.finish();
+        finished.map_err(|place| damaged(&placed(b'e', place)))?;
         memory.refresh_chains(own, secrets);
-        // Evidence is deleted together with its last reference, so none is idle.
-        if let Some(place) = memory.keyspace.table.archive.idle() {
-            return Err(damaged(&placed(b'e', place)));
-        }
         let origins = memory.origins.len();
         if own.is_some_and(|own| own as usize >= origins) || own.is_none() && origins > 0 {
             return Err(damaged(META));
@@ -198,9 +218,8 @@ impl Memory {
                 return Ok(());
             }
             Some((b'e', place)) => {
-                found
-                    .evidence
-                    .push((place_in(place)?, read_evidence(reader)?));
+                found.evidence.push((place_in(place)?, value.to_vec()));
+                return Ok(());
             }
             Some((b'k', name)) => {
                 let at = reader.varint()?;
@@ -246,6 +265,23 @@ impl Memory {
         Ok(())
     }
 
+    /// Returns which evidence moved from where to where.
+    fn read_evidence(
+        &mut self,
+        records: Vec<(u32, Vec<u8>)>,
+    ) -> Result<HashMap<u32, u32>, OpenError> {
+        let mut stored = Vec::with_capacity(records.len());
+        for (place, value) in records {
+            let reader = &mut Reader::new(&value);
+            let author = |origin: u32| Some(self.origins.iter().nth(origin as usize)?.1.author);
+            let read = Evidence::load(reader, author)
+                .and_then(|evidence| reader.end().map(|()| evidence))
+                .map_err(|Malformed| damaged(&placed(b'e', place)))?;
+            stored.push((place, read));
+        }
+        Ok(self.keyspace.table.archive.restore(stored))
+    }
+
     fn read_origin(&mut self, place: u32, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         let author = Author {
             key: reader.array()?,
@@ -267,11 +303,27 @@ impl Memory {
     /// Adds the frames of which entries or their evidence tell. Those of other members are not
     /// stored when they arrive.
     fn refresh_chains(&mut self, own: Option<u32>, secrets: &Secrets) {
-        for evidence in self.keyspace.table.archive.iter() {
-            if let (Some(place), Some(frame)) = (
-                self.origins.place(evidence.origin()),
-                evidence.head(secrets),
-            ) {
+        // A chain keeps only its latest frames, so earlier ones need not be computed.
+        let mut numbers: HashMap<OriginId, BTreeSet<u64>> = HashMap::new();
+        let archive = &self.keyspace.table.archive;
+        let origins: Vec<_> = archive.iter().map(Evidence::origin).collect();
+        for (evidence, origin) in archive.iter().zip(&origins) {
+            let latest = numbers.entry(*origin).or_default();
+            if latest.len() < MAX_LINKS || latest.first() < Some(&evidence.header.number) {
+                latest.insert(evidence.header.number);
+                if latest.len() > MAX_LINKS {
+                    latest.pop_first();
+                }
+            }
+        }
+        for (evidence, origin) in archive.iter().zip(&origins) {
+            let first = numbers.get(origin).and_then(BTreeSet::first);
+            if Some(&evidence.header.number) < first {
+                continue;
+            }
+            if let (Some(place), Some(frame)) =
+                (self.origins.place(*origin), evidence.head(secrets))
+            {
                 self.origins.note_frame(place, frame);
                 self.origins.note_frame(place, evidence.header.before());
             }
@@ -288,87 +340,128 @@ impl Memory {
         secrets: &Secrets,
     ) -> Result<(), OpenError> {
         records.sort_unstable();
-        for (at, name, value) in records {
-            let at = u32::try_from(at)
+        for (flags, name, value) in records {
+            let at = u32::try_from(flags >> 1)
                 .ok()
                 .filter(|&at| self.keyspace.table.slot_of(&name) == at);
             let read = at
                 .ok_or(Malformed)
-                .and_then(|at| self.read_slot(at, &value, moved, secrets));
+                .and_then(|at| self.read_slot(at, flags & 1 == 1, &value, moved, secrets));
             read.map_err(|Malformed| damaged(&[b"k", &name[..]].concat()))?;
         }
         let table = &mut self.keyspace.table;
         // The slots were created just now, but they are stored.
         table.take_unstored();
+        if moved.is_empty() {
+            return Ok(());
+        }
         for at in 0..table.slots.len() as u32 {
             let Some((_, slot)) = table.slots.get_index(at as usize) else {
                 break;
             };
             let mut evidence = slot.entries.iter().map(|entry| entry.evidence);
-            if !moved.is_empty() && evidence.any(|place| place != OURS) {
+            if evidence.any(|place| place != OURS) {
                 table.touch(at);
             }
         }
         Ok(())
     }
 
-    /// Reads the slot `at`. `moved` says where evidence is that is not in the place where it was
-    /// stored.
+    /// Reads the slot `at`, which has `rare` properties or not. `moved` says where evidence is that
+    /// is not in the place where it was stored.
     fn read_slot(
         &mut self,
         at: u32,
+        rare: bool,
         value: &[u8],
         moved: &HashMap<u32, u32>,
         secrets: &Secrets,
     ) -> Result<(), Malformed> {
         let reader = &mut Reader::new(value);
-        let table = &mut self.keyspace.table;
-        let words = table.words;
-        if reader.u8()? != 0 {
-            let (base, mark) = (reader.value(words)?, reader.value(words)?);
-            let mut history = Vec::new();
-            for _ in 0..reader.count(1 + 8 * words, usize::MAX)? {
-                history.push((reader.u32()?, reader.value(words)?));
+        let words = self.keyspace.table.words;
+        let mut slot = Slot::new(words);
+        slot.unstored = false;
+        if rare {
+            let (base, mark) = (reader.packed(words)?, reader.packed(words)?);
+            let rare = slot.rare();
+            (rare.base, rare.mark) = (base, mark);
+            for _ in 0..reader.count(1 + words, usize::MAX)? {
+                rare.history.push((reader.u32()?, reader.packed(words)?));
             }
-            let rare = table.slot(at).rare();
-            (rare.base, rare.mark, rare.history) = (base, mark, history);
         }
+        let mut encoded = Vec::new();
         while !reader.is_empty() {
-            let origin = reader.u32()?;
-            let evidence = reader.u32()?.checked_sub(1).unwrap_or(OURS);
-            let evidence = match moved.get(&evidence) {
-                Some(place) => *place,
-                None if moved.is_empty() || evidence == OURS => evidence,
-                None => return Err(Malformed),
-            };
-            let leaf = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
-            let (_, change) = Change::decode(reader, words)?;
-            if origin as usize >= self.origins.len() {
-                return Err(Malformed);
-            }
-            if evidence != OURS && !table.archive.refer(evidence, leaf) {
-                return Err(Malformed);
-            }
-            let (key, _) = table.slots.get_index(at as usize).ok_or(Malformed)?;
-            let mut encoded = Vec::new();
-            change.encode(key, &mut encoded);
-            let id = self.origins.id(origin);
+            let mut entry = self.read_entry(reader, moved)?;
+            let table = &mut self.keyspace.table;
+            encoded.clear();
+            let key = table.slots.key(at);
+            entry.change.encode(key, &mut encoded);
+            let id = self.origins.id(entry.origin);
             let tag = secrets.leaf(id, &encoded);
-            let published = Published::new(secrets, id, key, change.version, tag);
-            let slot = table.slot(at);
-            slot.entries.push(Entry {
-                origin,
-                evidence,
-                leaf,
-                published: UNPUBLISHED,
-                change,
-            });
-            let position = slot.entries.len() - 1;
-            table.publish(at, position, published);
+            entry.published = Published::new(secrets, id, key, entry.change.version, tag);
+            if entry.evidence != OURS && !table.archive.refer(entry.evidence, entry.leaf, tag) {
+                return Err(Malformed);
+            }
+            slot.entries.push(entry);
         }
-        let slot = table.slot(at);
-        slot.state = slot.sum();
+        self.keyspace.table.restore(at, slot);
         Ok(())
+    }
+
+    /// Reads an entry, but not what is published of it.
+    fn read_entry(
+        &self,
+        reader: &mut Reader<'_>,
+        moved: &HashMap<u32, u32>,
+    ) -> Result<Entry, Malformed> {
+        let words = self.keyspace.table.words;
+        let flags = reader.varint()?;
+        let origin = u32::try_from(flags >> 2).map_err(|_| Malformed)?;
+        if origin as usize >= self.origins.len() {
+            return Err(Malformed);
+        }
+        let (mut evidence, mut leaf) = (OURS, 0);
+        if flags & 1 != 0 {
+            evidence = reader.u32()?;
+            if !moved.is_empty() {
+                evidence = *moved.get(&evidence).ok_or(Malformed)?;
+            }
+            leaf = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        }
+        if flags & 1 != 0 && evidence == OURS {
+            return Err(Malformed);
+        }
+        let (version, accumulator) = (reader.varint()?, reader.packed(words)?);
+        if version == 0 {
+            return Err(Malformed);
+        }
+        let mut seen = Vec::new();
+        if flags & 2 != 0 {
+            for _ in 0..reader.count(2 + words, MAX_SEEN)? {
+                let place = reader.u32()?;
+                let origin = match place.checked_sub(1) {
+                    Some(place) if (place as usize) < self.origins.len() => self.origins.id(place),
+                    Some(_) => return Err(Malformed),
+                    None => OriginId(reader.array()?),
+                };
+                seen.push(Seen {
+                    origin,
+                    version: reader.varint()?,
+                    accumulator: reader.packed(words)?,
+                });
+            }
+        }
+        Ok(Entry {
+            origin,
+            evidence,
+            leaf,
+            published: UNPUBLISHED,
+            change: Change {
+                version,
+                accumulator,
+                seen: seen.into(),
+            },
+        })
     }
 
     fn read_batches(&mut self, mut records: Vec<(u64, Vec<u8>)>) -> Result<(), OpenError> {
@@ -390,7 +483,7 @@ struct Found {
     own: Option<u32>,
     roster: Option<Vec<u8>>,
     origins: Vec<(u32, Vec<u8>)>,
-    evidence: Vec<(u32, Evidence)>,
+    evidence: Vec<(u32, Vec<u8>)>,
     slots: Vec<(u64, Vec<u8>, Vec<u8>)>,
     batches: Vec<(u64, Vec<u8>)>,
 }
@@ -407,13 +500,13 @@ fn identity(config: &Config) -> String {
 fn check_meta(config: &Config, value: &[u8]) -> Result<(), OpenError> {
     match value.first() {
         Some(&FORMAT) => {}
-        Some(&found) if found > FORMAT => {
+        Some(&found) => {
             return Err(OpenError::Format {
                 found,
                 wanted: FORMAT,
             });
         }
-        _ => return Err(damaged(META)),
+        None => return Err(damaged(META)),
     }
     let wanted = identity(config);
     let found = Reader::new(&value[1..])
@@ -426,21 +519,4 @@ fn check_meta(config: &Config, value: &[u8]) -> Result<(), OpenError> {
         });
     }
     Ok(())
-}
-
-fn evidence_record(evidence: &Evidence) -> Vec<u8> {
-    let mut value = Vec::new();
-    evidence.encode(&mut value);
-    evidence
-        .tags()
-        .for_each(|(_, tag)| value.extend_from_slice(&tag));
-    value
-}
-
-fn read_evidence(reader: &mut Reader<'_>) -> Result<Evidence, Malformed> {
-    let mut evidence = Evidence::decode(reader)?;
-    for position in 0..evidence.len() {
-        evidence.set_tag(position, reader.array()?);
-    }
-    Ok(evidence)
 }

@@ -271,10 +271,10 @@ impl Replica {
         let mut progress = Progress::default();
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
-        let responses = ops
-            .iter()
-            .map(|op| writer.operate(op, &mut progress, cx))
-            .collect();
+        let mut responses = SmallVec::new();
+        for op in ops {
+            responses.push(writer.operate(op, &mut progress, cx));
+        }
         let number = self.memory.batches.add(progress.deltas);
         let ticket = if progress.changed {
             self.memory.publication.next_ticket()

@@ -1,7 +1,7 @@
 //! The slots of a table, by key and by place.
 //!
 //! A local operation spends almost all of its time waiting for memory, so the layout minimises
-//! cache misses. A cell of the index holds half of a key's hash and the place of its slot, and a
+//! cache misses. A cell of the index holds a byte of a key's hash and the place of its slot, and a
 //! look-up usually touches one cache line of the index. Key and slot lie side by side in one more,
 //! as long as the slot has a compact form; if not, that line says where both are. Slots are never
 //! removed and never move, so the index needs no tombstones.
@@ -113,26 +113,75 @@ impl Keyed {
 #[repr(align(64))]
 struct Aligned(Keyed);
 
+/// The cells of the index that share a cache line. All are compared at once: to stop at the first
+/// match would mean a branch that depends on memory not there yet and that no processor predicts.
+#[derive(Clone, Debug)]
+#[repr(align(64))]
+struct Line {
+    places: [u32; CELLS],
+    /// The low byte of each key's hash.
+    tags: [u8; CELLS],
+    /// The number of cells in use, from the first on.
+    used: u32,
+}
+
+const CELLS: usize = 12;
+
+const _: () = assert!(size_of::<Line>() == 64);
+
+impl Line {
+    const EMPTY: Self = Self {
+        places: [0; CELLS],
+        tags: [0; CELLS],
+        used: 0,
+    };
+
+    fn is_full(&self) -> bool {
+        self.used as usize == CELLS
+    }
+
+    /// The high bit of byte `i` is set if the tag of cell `i` equals `tag`, and in rare cases if
+    /// it does not, or if the cell is not in use.
+    fn matches(&self, tag: u8) -> u128 {
+        const LOW: u128 = 0x0101_0101_0101_0101_0101_0101;
+        let mut tags = [0; 16];
+        tags[..CELLS].copy_from_slice(&self.tags);
+        let differences = u128::from_le_bytes(tags) ^ (LOW * u128::from(tag));
+        // A byte that is 0 borrows from its high bit.
+        differences.wrapping_sub(LOW) & !differences & (LOW << 7)
+    }
+
+    /// The places of slots with this tag, and a few others.
+    fn candidates(&self, tag: u8) -> impl Iterator<Item = usize> {
+        let mut matches = self.matches(tag);
+        core::iter::from_fn(move || {
+            let cell = matches.trailing_zeros() / 8;
+            matches &= matches.wrapping_sub(1);
+            self.places.get(cell as usize).map(|&place| place as usize)
+        })
+    }
+}
+
 /// A map from keys to slots, in order of insertion.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Slots {
-    /// Each cell is 0 or has the low half of a key's hash in its high half and the place of the
-    /// slot plus one in its low half. Probing is linear and starts at the hash's high bits. The
-    /// length is a power of two.
-    index: Vec<u64>,
+    /// Probing goes from line to line and starts at the hash's high bits. The number of lines is a
+    /// power of two.
+    index: Vec<Line>,
     slots: Vec<Aligned>,
     /// Seeded at random, so that chosen keys cannot be made to collide.
     hasher: RandomState,
 }
 
 impl Slots {
-    const SMALLEST: usize = 16;
+    /// In lines.
+    const SMALLEST: usize = 2;
 
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    fn first_cell(&self, hash: u64) -> usize {
+    fn first_line(&self, hash: u64) -> usize {
         // An empty index would mean a shift by 64 bits, but it is never probed.
         (hash >> (64 - self.index.len().trailing_zeros())) as usize
     }
@@ -151,12 +200,15 @@ impl Slots {
             .iter()
             .map(|item| self.hasher.hash_one(key(item)))
             .collect();
-        let likely: Vec<u64> = hashes
+        let likely: Vec<Option<usize>> = hashes
             .iter()
-            .map(|&hash| self.index[self.first_cell(hash)])
+            .map(|&hash| {
+                let line = &self.index[self.first_line(hash)];
+                line.candidates(hash as u8).next()
+            })
             .collect();
-        for content in likely {
-            if let Some(keyed) = self.slots.get((content as u32).wrapping_sub(1) as usize) {
+        for place in likely.into_iter().flatten() {
+            if let Some(keyed) = self.slots.get(place) {
                 black_box(keyed.0.key().len());
             }
         }
@@ -167,65 +219,68 @@ impl Slots {
             .collect()
     }
 
-    /// The place of a key's slot, or the cell where it would go.
+    /// The place of a key's slot, or the line where it would go.
     fn find(&self, key: &[u8], hash: u64) -> Result<usize, usize> {
         if self.index.is_empty() {
             return Err(0);
         }
         let mask = self.index.len() - 1;
-        let mut cell = self.first_cell(hash);
+        let mut at = self.first_line(hash);
         loop {
-            let content = self.index[cell];
-            if content == 0 {
-                return Err(cell);
-            }
-            if content >> 32 == hash & 0xffff_ffff {
-                let at = (content as u32 - 1) as usize;
-                if self.slots[at].0.key() == key {
-                    return Ok(at);
+            let line = &self.index[at];
+            for place in line.candidates(hash as u8) {
+                if self
+                    .slots
+                    .get(place)
+                    .is_some_and(|slot| slot.0.key() == key)
+                {
+                    return Ok(place);
                 }
             }
-            cell = (cell + 1) & mask;
+            if !line.is_full() {
+                return Err(at);
+            }
+            at = (at + 1) & mask;
         }
     }
 
     /// The place of a key's slot, and whether it had to be created, with this number of words.
     pub(crate) fn place_or_insert(&mut self, key: &[u8], words: usize) -> (usize, bool) {
         let hash = self.hasher.hash_one(key);
-        let mut cell = match self.find(key, hash) {
+        let mut line = match self.find(key, hash) {
             Ok(at) => return (at, false),
-            Err(cell) => cell,
+            Err(line) => line,
         };
-        if (self.slots.len() + 1) * 4 > self.index.len() * 3 {
+        if (self.slots.len() + 1) * 4 > self.index.len() * CELLS * 3 {
             self.grow();
-            cell = self.free_cell(hash);
+            line = self.first_line(hash);
         }
         let at = self.slots.len();
-        self.index[cell] = Self::content(hash, at);
+        self.enter(line, hash, at);
         self.slots.push(Aligned(Keyed::new(key, words)));
         (at, true)
     }
 
-    /// Places stay below 2^32 - 1, because that many slots would take 256 GiB.
-    fn content(hash: u64, at: usize) -> u64 {
-        hash << 32 | (at as u64 + 1)
-    }
-
-    fn free_cell(&self, hash: u64) -> usize {
+    /// Enters a slot in the first free cell from a line on. Places stay below 2^32, because that
+    /// many slots would take 256 GiB.
+    fn enter(&mut self, mut line: usize, hash: u64, at: usize) {
         let mask = self.index.len() - 1;
-        let mut cell = self.first_cell(hash);
-        while self.index[cell] != 0 {
-            cell = (cell + 1) & mask;
+        while self.index[line].is_full() {
+            line = (line + 1) & mask;
         }
-        cell
+        let line = &mut self.index[line];
+        let free = line.used as usize;
+        line.places[free] = at as u32;
+        line.tags[free] = hash as u8;
+        line.used += 1;
     }
 
     fn grow(&mut self) {
-        self.index = vec![0; (2 * self.index.len()).max(Self::SMALLEST)];
+        let lines = (2 * self.index.len()).max(Self::SMALLEST);
+        self.index = vec![Line::EMPTY; lines];
         for at in 0..self.slots.len() {
             let hash = self.hasher.hash_one(self.slots[at].0.key());
-            let cell = self.free_cell(hash);
-            self.index[cell] = Self::content(hash, at);
+            self.enter(self.first_line(hash), hash, at);
         }
     }
 
@@ -321,6 +376,15 @@ impl Slots {
         self.slots[at as usize].0.general()
     }
 
+    /// Replaces a slot.
+    pub(crate) fn set(&mut self, at: u32, slot: Slot) {
+        let Aligned(keyed) = &mut self.slots[at as usize];
+        *keyed = match Single::of(&slot) {
+            Some(single) => Keyed::compact(keyed.key(), single),
+            None => Keyed::General(Box::new((keyed.key().into(), slot))),
+        };
+    }
+
     /// Makes a slot compact, if it has a compact form.
     pub(crate) fn compact(&mut self, at: u32) {
         let Aligned(keyed) = &mut self.slots[at as usize];
@@ -390,16 +454,35 @@ mod tests {
         }
     }
 
-    /// The index compares only half of the hash.
+    proptest! {
+        #[test]
+        fn every_cell_with_a_tag_is_a_candidate_and_hardly_any_other(
+            tags in prop::collection::vec(0..4_u8, CELLS), tag in 0..4_u8
+        ) {
+            let mut line = Line::EMPTY;
+            for (i, &own) in tags.iter().enumerate() {
+                (line.tags[i], line.places[i]) = (own, i as u32);
+            }
+            let found: Vec<_> = line.candidates(tag).collect();
+            for (i, &own) in tags.iter().enumerate() {
+                prop_assert!(own != tag || found.contains(&i));
+            }
+            // Wrong is at most what follows a right one.
+            let wrong = |&&i: &&usize| tags[i] != tag;
+            prop_assert!(found.iter().filter(wrong).all(|&i| i > found[0]));
+        }
+    }
+
+    /// The index compares only a byte of the hash.
     #[test]
-    fn keys_with_equal_index_cells_are_distinguished() {
+    fn keys_with_equal_tags_are_distinguished() {
         let mut slots = Slots::default();
         slots.place_or_insert(b"a", 1);
         let hash = slots.hasher.hash_one(&b"b"[..]);
         // Make the cell of the other key look as if it held this one.
-        let cell = slots.first_cell(hash);
-        slots.index.fill(0);
-        slots.index[cell] = Slots::content(hash, 0);
+        let line = slots.first_line(hash);
+        slots.index.fill(Line::EMPTY);
+        slots.enter(line, hash, 0);
         assert_eq!(slots.get_index_of(b"b"), None);
         assert_eq!(slots.place_or_insert(b"b", 1), (1, true));
         assert_eq!(slots.get_index_of(b"b"), Some(1));

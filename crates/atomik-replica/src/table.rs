@@ -2,6 +2,8 @@
 
 use core::hash::{Hash, Hasher};
 
+use smallvec::SmallVec;
+
 use crate::archive::Archive;
 use crate::digest::Digest;
 use crate::secrets::Secrets;
@@ -77,14 +79,34 @@ impl Table {
     /// Replaces an entry's published version in the digest.
     pub(crate) fn publish(&mut self, at: u32, position: usize, published: Published) {
         let old = core::mem::replace(self.slots.published_mut(at, position), published);
-        if old != published {
-            self.digest.replace(&old, &published);
+        self.count(&old, &published);
+    }
+
+    /// Replaces a version of an entry in the digest. The slots already have the new one.
+    fn count(&mut self, old: &Published, new: &Published) {
+        if old != new {
+            self.digest.replace(old, new);
             if self.digest.is_cramped() {
                 let places = 0..self.slots.len();
                 let published = places.flat_map(|at| self.slots.published_of(at));
                 self.digest
                     .grow(published.filter(|published| **published != UNPUBLISHED));
             }
+        }
+    }
+
+    /// Puts a stored slot in the place that was created for it.
+    pub(crate) fn restore(&mut self, at: u32, mut slot: Slot) {
+        slot.state = slot.sum();
+        let published = slot.entries.iter().map(|entry| entry.published);
+        let published: SmallVec<[_; 2]> = published.collect();
+        // In the digest one by one, because it may grow at each.
+        for entry in &mut slot.entries {
+            entry.published = UNPUBLISHED;
+        }
+        self.slots.set(at, slot);
+        for (position, published) in published.into_iter().enumerate() {
+            self.publish(at, position, published);
         }
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use atomik_algebra::DynRegisterFile;
 use atomik_replica::{
-    Action, Config, Effect, Event, LocalOp, Notice, Op, OpError, Outcome, PeerId, Proof, Refusal,
-    Replica, Trust, Value, View,
+    Action, Config, Effect, Event, LocalOp, Notice, Op, OpError, OpenError, Outcome, PeerId, Proof,
+    Refusal, Replica, Trust, Value, View,
 };
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
@@ -409,6 +409,26 @@ fn records_of_another_key_are_not_gone_on_with() {
     cluster.settle();
     cluster.assert_equal();
     assert_eq!(cluster.replicas[1].state(b"key"), 3.into());
+}
+
+#[test]
+fn records_of_another_format_are_refused_with_what_to_do() {
+    let mut cluster = Cluster::with(vec![config(0, 1)]);
+    cluster.accum(0, b"key", 1);
+    cluster.settle();
+    let mut records = cluster.stores[0].clone();
+    let meta = records.get_mut(&b"m"[..]).unwrap();
+    assert_eq!(meta[0], 2);
+    meta[0] = 1;
+    let error = Replica::open(config(0, 1), records).unwrap_err();
+    assert!(matches!(
+        error,
+        OpenError::Format {
+            found: 1,
+            wanted: 2
+        }
+    ));
+    assert!(error.to_string().contains("move the folder away"));
 }
 
 /// What a message is, by its second byte.
