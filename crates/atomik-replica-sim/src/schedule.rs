@@ -150,8 +150,9 @@ impl Mix {
             subscriptions: draw.percent(25),
             crashes: draw.perhaps(5),
             losses: draw.percent(50),
-            // A dishonest member may vouch for a copy although it knows better.
-            stale_copies: draw.percent(20) && !setup.liar,
+            // A dishonest member may vouch for a copy although it knows better. A copy from before
+            // a list of members does not ask those that it added.
+            stale_copies: draw.percent(20) && !setup.liar && !setup.joins,
             partitions: draw.perhaps(3),
             one_way: draw.percent(30),
             retirements: if draw.percent(60) || setup.liar || setup.joins {

@@ -21,6 +21,7 @@
 //!   neither bring a session up nor end one. Dropping all packets of a session ends it.
 //! - A recorded session cannot be decrypted later with the keys of its members: its keys are
 //!   forgotten when it is replaced or ends.
+//! - A member has at most 8 sessions with a replica, whatever number of addresses it owns.
 //! - An unauthenticated packet costs a hash or the check of an AEAD tag. No packet draws a longer
 //!   answer, and a repeated one draws at most one answer per tick.
 //!

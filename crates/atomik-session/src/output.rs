@@ -58,6 +58,12 @@ pub enum Refusal {
     /// The claimed key is not the one of the handshake.
     #[error("it does not hold the key that it claims: someone imitates another replica")]
     WrongKey,
+    /// The key has as many sessions as one member may have, from other addresses.
+    #[error(
+        "its key has sessions from too many other addresses: copies of a member are running; stop \
+         all but one"
+    )]
+    TooManySessions,
 }
 
 /// Why a message was not sent.

@@ -2,7 +2,7 @@
 
 use snow::HandshakeState;
 
-use crate::config::{Address, Limits};
+use crate::config::{Address, Limits, PublicKey};
 use crate::output::{Counters, Output};
 use crate::packet::{Code, Kind};
 use crate::session::{Session, Unopened};
@@ -136,6 +136,11 @@ impl Peer {
                 return tag;
             }
         }
+    }
+
+    /// Whether one of its sessions is with this key.
+    pub(crate) fn is_held_by(&self, key: &PublicKey) -> bool {
+        self.sessions().any(|session| session.peer.key == *key)
     }
 
     fn sessions(&self) -> impl Iterator<Item = &Session> {

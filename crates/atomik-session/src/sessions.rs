@@ -19,6 +19,10 @@ const MAX_FIRSTS: u32 = 4;
 /// Handshakes of one address that may wait for their third packet.
 const MAX_HALF_OPEN: usize = 4;
 
+/// Sessions with one key. A member whose address changes when it restarts leaves some behind that
+/// end only after a silence.
+const MAX_SESSIONS_OF_KEY: usize = 8;
+
 /// Refusals reported in one tick.
 const MAX_REPORTS: u32 = 4;
 
@@ -487,9 +491,17 @@ impl Sessions {
             Err(Refusal::WrongAddress)
         } else if !self.members.includes(&claim.key) {
             Err(Refusal::NotAMember)
+        } else if self.elsewhere(&claim.key, from) >= MAX_SESSIONS_OF_KEY {
+            Err(Refusal::TooManySessions)
         } else {
             Ok(())
         }
+    }
+
+    /// The number of other addresses from which a key has sessions.
+    fn elsewhere(&self, key: &PublicKey, than: &Address) -> usize {
+        let others = self.peers.values().filter(|peer| peer.address != *than);
+        others.filter(|peer| peer.is_held_by(key)).count()
     }
 
     fn refuse(&mut self, from: Address, key: PublicKey, reason: Refusal, out: &mut Vec<Output>) {

@@ -41,13 +41,22 @@ impl KnownLiar {
         self.origins.contains(&id)
     }
 
-    /// The entries of its origins that nobody has reported.
+    /// The entries of its origins that nobody has reported: origin, version and, as long as nobody
+    /// has reported any origin, accumulator. Entries of a reported one differ for ever, and that
+    /// can hide two contents of one version with the same weight.
     pub(crate) fn unreported<'a>(
         &'a self,
         key: &'a KeyContents,
-    ) -> impl Iterator<Item = &'a (OriginId, u64, Value)> {
+    ) -> impl Iterator<Item = (OriginId, u64, Option<&'a Value>)> {
         let foreign = key.foreign.iter();
-        foreign.filter(|(id, ..)| !self.reported.contains(id))
+        let unreported = foreign.filter(|(id, ..)| !self.reported.contains(id));
+        unreported.map(|(id, version, accumulator)| {
+            (
+                *id,
+                *version,
+                Some(accumulator).filter(|_| !self.is_reported()),
+            )
+        })
     }
 
     /// Whether an honest member has reported one of its origins.

@@ -1,6 +1,6 @@
 //! An attacker who sees all packets and can inject any, but has no keys.
 
-use atomik_session::Limits;
+use atomik_session::{Limits, Output, Refusal};
 use proptest::prelude::*;
 
 use crate::party::{Packet, Party, connect, connected, settle};
@@ -158,4 +158,26 @@ proptest! {
             prop_assert_eq!(party.reports.len(), 1);
         }
     }
+}
+
+#[test]
+fn a_member_with_many_addresses_has_a_bounded_number_of_sessions() {
+    let mut honest = Party::new(1, 1);
+    for number in 0..30 {
+        let mut config = crate::party::config(2);
+        config.incarnation = [number; 16];
+        let mut parties = [honest, Party::with(&config, number)];
+        connect(&mut parties);
+        [honest, _] = parties;
+    }
+    assert_eq!(honest.up.len(), 8);
+    let refused = |report: &Output| {
+        let reason = Refusal::TooManySessions;
+        matches!(report, Output::Refused { reason: found, .. } if *found == reason)
+    };
+    assert!(honest.reports.iter().any(refused), "{:?}", honest.reports);
+    // The other member is not affected.
+    let mut parties = [honest, Party::new(3, 1)];
+    connect(&mut parties);
+    assert_eq!(parties[0].up.len(), 9);
 }
