@@ -9,6 +9,7 @@
 //! `ANTI_ENTROPY_KEYS` sets the number of keys (1,000,000).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
+use std::alloc::System;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use atomik_replica::{Config, Effect, Event, LocalOp, Replica, Trust};
 use comfy_table::Table;
 use ed25519_dalek::SigningKey;
 use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 fn open(n: u8) -> Replica {
     let key = |n: u8| SigningKey::from_bytes(&[n + 1; 32]);
@@ -97,17 +99,13 @@ fn exchange(a: &mut Replica, b: &mut Replica) -> (usize, usize, Duration) {
     (bytes, messages, spent)
 }
 
-fn resident() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap_or("0 0");
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<f64>().ok())
-        .unwrap_or(0.0)
-        * 1024.0
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Bytes that are allocated.
+fn allocated() -> f64 {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated as f64 - stats.bytes_deallocated as f64
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -210,11 +208,12 @@ fn main() {
         .unwrap_or(1_000_000);
     let (mut a, mut b) = (open(0), open(1));
     a.step(Event::PeerUp([1; 16]), &mut Vec::new()).unwrap();
-    let before = resident();
+    let before = allocated();
     (0..keys / 2).for_each(|key| accum(&mut a, 2 * key, key + 1));
     let frames = flush(&mut a);
-    let (mut wire, own) = (0, resident() - before);
-    let before = resident();
+    let held: usize = frames.iter().map(Vec::capacity).sum();
+    let (mut wire, own) = (0, allocated() - before - held as f64);
+    let before = allocated();
     for frame in &frames {
         wire += frame.len();
         b.step(
@@ -226,7 +225,7 @@ fn main() {
         )
         .unwrap();
     }
-    let foreign = resident() - before;
+    let foreign = allocated() - before;
     drop(frames);
     flush(&mut b);
     (0..keys / 2).for_each(|key| accum(&mut b, 2 * key + 1, key + 1));
@@ -251,11 +250,11 @@ fn main() {
         each(wire as f64)
     );
     println!(
-        "resident memory: {:.0} bytes a key with its own entry (digest and undo included),",
+        "allocated memory: {:.0} bytes a key with its own entry (digest and undo included),",
         each(own)
     );
     println!(
-        "                 {:.0} bytes a key with another origin's entry and its evidence\n",
+        "                  {:.0} bytes a key with another origin's entry and its evidence\n",
         each(foreign)
     );
 
