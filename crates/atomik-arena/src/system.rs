@@ -316,6 +316,21 @@ pub trait Node {
     /// [`SystemError`].
     fn read(&self, key: &str, field: u16) -> Result<Content, SystemError>;
 
+    /// The run is about to end. A node that has kept something back for later sends it now.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError`].
+    fn finish(&mut self, _now: Micros, _out: &mut Out) -> Result<(), SystemError> {
+        Ok(())
+    }
+
+    /// Whether its disk holds, or is about to hold, everything that it knows. The run goes on for a
+    /// while until that is so.
+    fn is_at_rest(&self) -> bool {
+        true
+    }
+
     /// Bytes that [`System::open`] read from storage to rebuild the state.
     fn bytes_read(&self) -> u64;
 

@@ -605,9 +605,16 @@ impl<'a> World<'a> {
 
     /// Lets everything in flight arrive, so that the disks hold what the nodes know.
     fn finish(mut self) -> Result<Finished, SystemError> {
+        for node in 0..self.hosts.len() {
+            self.call(node, |node, now, out| node.finish(now, out))?;
+        }
         let end = self.now + 10 * self.settings.link.latency + 20 * self.settings.fsync;
         while let Some(Reverse(next)) = self.queue.pop() {
-            if next.time > end {
+            let at_rest = || {
+                let mut nodes = self.hosts.iter().filter_map(|host| host.node.as_ref());
+                nodes.all(|node| node.is_at_rest())
+            };
+            if next.time > end && (at_rest() || next.time > end + self.settings.patience) {
                 break;
             }
             self.now = next.time;

@@ -99,7 +99,14 @@ fn run(input: &[u8]) {
     if replica.step(Event::Op(&op), &mut effects).is_ok() {
         assert_eq!(replica.state(b"a"), before.xor(&1.into()));
     }
-    for event in [Event::Flush, Event::Tick, Event::PeerUp([1; 16])] {
+    for event in [
+        Event::Flush,
+        Event::Tick,
+        Event::PeerUp {
+            peer: [1; 16],
+            key: None,
+        },
+    ] {
         let refused = replica.step(event, &mut effects).err();
         assert_eq!(refused, None);
     }

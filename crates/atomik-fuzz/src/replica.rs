@@ -42,7 +42,14 @@ fn open(member: u8) -> Replica {
         let op = LocalOp::accum(&key, u64::from(member + 1).into());
         step(&mut replica, Event::Op(&op), &mut effects);
     }
-    step(&mut replica, Event::PeerUp(PEER), &mut effects);
+    step(
+        &mut replica,
+        Event::PeerUp {
+            peer: PEER,
+            key: None,
+        },
+        &mut effects,
+    );
     persist(&mut replica, &mut effects);
     replica
 }
@@ -93,7 +100,7 @@ fn seeds() -> Vec<Vec<u8>> {
                     };
                     step(&mut members[to], message, &mut answers);
                     persist(&mut members[to], &mut answers);
-                    seeds.push(fuzzing::content(&bytes).to_vec());
+                    seeds.push(fuzzing::content(&bytes));
                     queue.push((to, from, answers));
                 }
             }
@@ -128,7 +135,7 @@ fn run(input: &[u8]) {
     };
     let (replica, own, genuine) = subject();
     let mut replica = replica.clone();
-    let bytes = fuzzing::message(replica.config(), *kind, body);
+    let bytes = fuzzing::message(*kind, body);
     let mut effects = Vec::new();
     let message = Event::Message {
         from: PEER,

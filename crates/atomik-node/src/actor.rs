@@ -174,6 +174,14 @@ impl Actor {
         while let Some(request) = self.queues.requests.recv().await {
             self.apply(request)?;
         }
+        self.commit_all().await?;
+        // Peers are to keep what they were sent.
+        self.step(Event::Seal)?;
+        self.commit_all().await
+    }
+
+    /// Commits everything, and sends what it announces.
+    async fn commit_all(&mut self) -> Result<(), NodeError> {
         while self.committing || self.state.replica.is_dirty() {
             self.flush_if_idle()?;
             let committed = self.storage.committed().await??;
@@ -206,13 +214,7 @@ impl Actor {
         for effect in std::mem::take(&mut self.effects) {
             match effect {
                 Effect::Send { to, bytes } => self.send(&to, &bytes),
-                Effect::Broadcast {
-                    id: (origin, number),
-                    bytes,
-                } => {
-                    if origin == self.state.replica.origin() {
-                        self.state.own_frame = number;
-                    }
+                Effect::Broadcast { bytes, .. } => {
                     let peers: Vec<Address> = self.state.sessions.up().collect();
                     peers.iter().for_each(|peer| self.send(peer, &bytes));
                 }
@@ -360,7 +362,8 @@ impl Actor {
                     let member = self.state.member(&key);
                     tracing::info!(peer = hex(&address), member, "peer up");
                     self.state.peers.add(address, key);
-                    self.step(Event::PeerUp(address))?;
+                    let (peer, key) = (address, Some(key));
+                    self.step(Event::PeerUp { peer, key })?;
                 }
                 Output::Down { address } => {
                     let peer = self.state.peers.list.remove(&address);

@@ -113,7 +113,6 @@ impl Events {
 #[warn(clippy::wildcard_enum_match_arm)]
 fn reason_name(reason: &Refusal) -> &'static str {
     match reason {
-        Refusal::NotAMember => "not_a_member",
         Refusal::Format { .. } => "format",
         Refusal::Malformed => "malformed",
         Refusal::UnknownKey { .. } => "unknown_key",
@@ -292,15 +291,15 @@ mod tests {
         let mut events = Events::default();
         for n in 0..250_u32 {
             let from = [n as u8; 16];
-            let reason = Refusal::NotAMember;
+            let reason = Refusal::Malformed;
             events.record(&Notice::Refused { from, reason }, None, View::Raw);
         }
         events.record(&Notice::Folded(OriginId([7; 16])), None, View::Raw);
         assert_eq!(events.latest().len(), KEPT);
         assert_eq!(events.latest()[KEPT - 1]["event"], "folded");
-        assert_eq!(events.refusals["not_a_member"], 250);
+        assert_eq!(events.refusals["malformed"], 250);
         assert_eq!(events.counts["refused"], 250);
         // One line was logged, the others were held back.
-        assert_eq!(events.gates["not_a_member"].held_back, 249);
+        assert_eq!(events.gates["malformed"].held_back, 249);
     }
 }

@@ -261,15 +261,9 @@ fn by_reason(counts: impl Iterator<Item = (&'static str, u64)>) -> Family<Reason
 
 fn origin_frames(state: &NodeState) -> Family<Origin, Gauge> {
     let frames = Family::<Origin, Gauge>::default();
-    let own = state.replica.origin();
     for status in state.replica.origins().filter(|status| !status.folded) {
         let origin = status.origin.to_string();
-        let frame = if status.origin == own {
-            state.own_frame
-        } else {
-            status.frame
-        };
-        let frame = i64::try_from(frame).unwrap_or(i64::MAX);
+        let frame = i64::try_from(status.frame).unwrap_or(i64::MAX);
         frames.get_or_create(&Origin { origin }).set(frame);
     }
     frames

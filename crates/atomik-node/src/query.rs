@@ -97,7 +97,12 @@ async fn try_answer(handle: &Handle, request: Request) -> Result<Json, QueryErro
 }
 
 fn get(state: &NodeState, key: &[u8]) -> Json {
-    let writers = state.replica.writers(key);
+    let mut writers = state.replica.previewed(key);
+    for writer in state.replica.writers(key) {
+        if writers.iter().all(|(origin, ..)| *origin != writer.0) {
+            writers.push(writer);
+        }
+    }
     let mut answer = entry(key, "value", &state.replica.state(key));
     answer["ok"] = true.into();
     answer["writers"] = writers

@@ -38,7 +38,7 @@ fn limits() -> Limits {
         handshake_ticks: 50,
         retry_ticks: 3,
         longest_retry_ticks: 160,
-        idle_ticks: 30,
+        idle_ticks: 40,
         stale_ticks: 50,
         silent_ticks: 100,
         linger_ticks: 20,

@@ -35,8 +35,6 @@ pub(crate) struct NodeState {
     pub(crate) events: Events,
     pub(crate) peers: Peers,
     pub(crate) counters: NodeCounters,
-    /// The highest frame number sent under the present origin in this run; 0 before the first.
-    pub(crate) own_frame: u64,
     /// Changes that wait for their acknowledgement.
     pub(crate) waiting: usize,
     /// Messages dropped because there was no session with the recipient.
@@ -74,7 +72,6 @@ impl NodeState {
                 changes_done: 0,
                 changes_refused: 0,
             },
-            own_frame: 0,
             waiting: 0,
             no_session: 0,
             stopped: None,
@@ -136,13 +133,8 @@ impl NodeState {
     }
 
     fn origins_report(&self) -> Vec<Json> {
-        let own = self.replica.origin();
         let report = self.replica.origins().map(|status| {
-            let frame = if status.origin == own {
-                self.own_frame
-            } else {
-                status.frame
-            };
+            let frame = status.frame;
             json!({
                 "origin": status.origin.to_string(),
                 "member": self.member(&status.author.key),

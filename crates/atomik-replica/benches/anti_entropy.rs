@@ -207,7 +207,14 @@ fn main() {
         .and_then(|keys| keys.parse().ok())
         .unwrap_or(1_000_000);
     let (mut a, mut b) = (open(0), open(1));
-    a.step(Event::PeerUp([1; 16]), &mut Vec::new()).unwrap();
+    a.step(
+        Event::PeerUp {
+            peer: [1; 16],
+            key: None,
+        },
+        &mut Vec::new(),
+    )
+    .unwrap();
     let before = allocated();
     (0..keys / 2).for_each(|key| accum(&mut a, 2 * key, key + 1));
     let frames = flush(&mut a);

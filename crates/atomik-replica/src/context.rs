@@ -28,7 +28,7 @@ impl Context<'_> {
 
     /// Sends a message to one peer.
     pub(crate) fn send(&mut self, to: PeerId, kind: MessageKind, body: &[u8]) {
-        let bytes = seal(self.secrets, kind, body);
+        let bytes = seal(kind, body);
         self.count_sent(&bytes);
         self.effects.push(Effect::Send { to, bytes });
     }

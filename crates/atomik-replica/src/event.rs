@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::notice::Notice;
 use crate::operation::LocalOp;
-use crate::origin::OriginId;
+use crate::origin::{OriginId, PublicKey};
 use crate::peers::PeerId;
 use crate::value::Value;
 
@@ -41,13 +41,23 @@ pub enum Event<'a> {
     Tick,
     /// A message from a peer has arrived.
     Message {
-        /// The sender according to the engine; used only to address replies.
+        /// The sender according to the engine. A message of a peer whose key was given must be
+        /// authentic, others need not be.
         from: PeerId,
         /// The message.
         bytes: &'a [u8],
     },
     /// A peer is reachable.
-    PeerUp(PeerId),
+    PeerUp {
+        /// The peer.
+        peer: PeerId,
+        /// The key of the member, if whoever carries messages authenticates each one's sender. If
+        /// that is known of all reachable peers, changes are sent before they are signed.
+        key: Option<PublicKey>,
+    },
+    /// Signs the changes that were sent unsigned, with the next flush; to be handed in before
+    /// peers are left.
+    Seal,
     /// A peer is no longer reachable.
     PeerDown(PeerId),
 }

@@ -12,7 +12,7 @@ use crate::slot::OURS;
 use crate::table::Table;
 
 /// Encoded changes in a row, with their tags.
-#[derive(Default)]
+#[derive(Clone, Debug, Default, Hash)]
 pub(crate) struct Leaves {
     bytes: Vec<u8>,
     /// Where each change ends.
@@ -21,6 +21,23 @@ pub(crate) struct Leaves {
 }
 
 impl Leaves {
+    pub(crate) fn len(&self) -> usize {
+        self.tags.len()
+    }
+
+    /// The bytes of all changes.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Appends all changes of another list.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&other.bytes);
+        self.ends.extend(other.ends.iter().map(|end| start + end));
+        self.tags.extend_from_slice(&other.tags);
+    }
+
     /// Appends the change that `encode` writes, with the tag that `tag` computes from its bytes;
     /// returns the tag.
     pub(crate) fn add(
@@ -34,6 +51,25 @@ impl Leaves {
         let tag = tag(&self.bytes[start..]);
         self.tags.push(tag);
         tag
+    }
+
+    /// Signs all changes, at most [`MAX_LEAVES`], as the frame after `head`.
+    pub(crate) fn seal(&self, author: Author, head: Head, cx: &Context<'_>) -> Evidence {
+        Evidence::sign(
+            cx.secrets,
+            &cx.config.trust,
+            author,
+            head,
+            false,
+            &self.tags,
+        )
+    }
+
+    /// The excerpt of all changes under their evidence.
+    pub(crate) fn excerpt(&self, evidence: &Evidence) -> Vec<u8> {
+        let mut excerpt = Vec::with_capacity(self.bytes.len() + FRAME_OVERHEAD);
+        encode_excerpt(evidence, core::iter::once(&self.bytes[..]), &mut excerpt);
+        excerpt
     }
 
     /// Signs the changes with this replica's key, in as many frames as needed: those after `head`,

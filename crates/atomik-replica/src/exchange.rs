@@ -43,7 +43,8 @@ use crate::digest::Digest;
 use crate::notice::Notice;
 use crate::peers::{PeerId, Peers};
 use crate::sketch::{
-    Difference, Evidence, Opening, ROW_BYTES, Row, decode_rows, encode_rows, estimate, rows_for,
+    Difference, Evidence, FIRST_ROWS, Opening, ROW_BYTES, Row, decode_rows, encode_rows, estimate,
+    rows_for,
 };
 use crate::summary::Summary;
 
@@ -102,8 +103,7 @@ impl RowRange {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let first = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
         let end = usize::try_from(reader.u32()?).map_err(|_| Malformed)?;
-        // An opening is not requested.
-        (0 < first && first < end)
+        (first < end)
             .then_some(Self { first, end })
             .ok_or(Malformed)
     }
@@ -119,10 +119,15 @@ impl RowRange {
     /// The body of the message with these rows of a digest, as many as there are and as fit in
     /// `room` bytes.
     pub(crate) fn rows_of(&self, digest: &mut Digest, room: usize) -> Vec<u8> {
-        let mut body = SketchHeader::of(digest, self.first).encode();
-        let most = self.first + (room - body.len()) / ROW_BYTES;
+        let (mut body, opening) = if self.first == 0 {
+            (opening_of(digest), FIRST_ROWS)
+        } else {
+            (SketchHeader::of(digest, self.first).encode(), 0)
+        };
+        let first = self.first.max(opening);
+        let most = first + (room - body.len()) / ROW_BYTES;
         let rows = digest.sketch().rows(self.end.min(most));
-        encode_rows(rows.get(self.first..).unwrap_or_default(), &mut body);
+        encode_rows(rows.get(first..).unwrap_or_default(), &mut body);
         body
     }
 }
@@ -229,6 +234,8 @@ enum Stage {
 struct Cells {
     rows: Vec<Row>,
     /// The sum of the peer's entries when it sent the opening.
+    opened: u128,
+    /// The same when it sent the first row.
     sum: u128,
     /// What the opening told of the number of differences.
     evidence: Vec<Evidence>,
@@ -258,8 +265,8 @@ pub(crate) struct Exchange {
     led: Option<Led>,
     /// Peers that were sent a summary and have not answered with cells; the tick when it was sent.
     asked: BTreeMap<PeerId, u32>,
-    /// Peers that came up and were offered the opening of entries with this sum.
-    offered: BTreeMap<PeerId, u128>,
+    /// Peers that came up and were offered the opening of so many entries with this sum.
+    offered: BTreeMap<PeerId, (u64, u128)>,
     /// Reachable peers found to differ, with the sums of their entries.
     deferred: BTreeMap<PeerId, u128>,
 }
@@ -279,7 +286,8 @@ impl Exchange {
     pub(crate) fn meet(&mut self, peer: PeerId, around: &mut Surroundings<'_>) {
         self.compare(peer, around.peers.ticks(), around.out);
         if around.digest.count > 0 {
-            self.offered.insert(peer, around.digest.sum);
+            let Digest { count, sum, .. } = *around.digest;
+            self.offered.insert(peer, (count, sum));
             around.out.push(Outgoing::Opening(peer));
         }
     }
@@ -396,15 +404,22 @@ impl Exchange {
         around: &mut Surroundings<'_>,
     ) -> Result<(), Malformed> {
         let header = SketchHeader::decode(reader)?;
+        let mut again = None;
         if header.first == 0 {
             let opening = Opening::decode(reader)?;
-            self.take_opening(from, header, opening, around);
-            return Ok(());
+            if reader.is_empty() {
+                self.take_opening(from, header, opening, around);
+                return Ok(());
+            }
+            again = Some(opening);
         }
         let rows = decode_rows(reader)?;
+        let is_requested = |cells: &Cells| match &again {
+            Some(_) => cells.offered && cells.requests == 1,
+            None => cells.rows.len() == header.first,
+        };
         let requested = self.led.take_if(|led| {
-            led.peer == from
-                && matches!(&led.stage, Stage::Cells(cells) if cells.rows.len() == header.first)
+            led.peer == from && matches!(&led.stage, Stage::Cells(cells) if is_requested(cells))
         });
         if let Some(Led {
             stage: Stage::Cells(mut cells),
@@ -412,6 +427,12 @@ impl Exchange {
         }) = requested
         {
             let grown = !rows.is_empty();
+            if let Some(opening) = again {
+                let ours = around.digest.sketch().opening();
+                cells.evidence = ours.evidence(&opening);
+                cells.rows = opening.rows;
+                cells.sum = header.sum;
+            }
             cells.rows.extend(rows);
             self.compare_cells(from, header, cells, grown, around);
         }
@@ -431,10 +452,11 @@ impl Exchange {
             return;
         }
         // The peer has our opening, too. Only one of us is to lead.
-        let offered = self.offered.get(&from) == Some(&digest.sum);
-        if offered && (digest.count, digest.sum) > (header.count, header.sum) {
+        let offered = self.offered.remove(&from);
+        if offered.is_some_and(|offered| offered > (header.count, header.sum)) {
             return;
         }
+        let offered = offered.is_some();
         match self.is_with(from) {
             Some(true) => {}
             Some(false) => self.take_aside(from, &header, &opening, around),
@@ -442,6 +464,7 @@ impl Exchange {
                 let evidence = digest.sketch().opening().evidence(&opening);
                 let cells = Cells {
                     rows: opening.rows,
+                    opened: header.sum,
                     sum: header.sum,
                     evidence,
                     requests: 0,
@@ -513,7 +536,8 @@ impl Exchange {
         } else if difference.complete || enough {
             counters.repaired += found as u64;
             let Difference { ours, theirs, .. } = difference;
-            self.repair(from, header.sum, ours, theirs, peers.ticks(), out);
+            let sums = [header.sum, cells.opened];
+            self.repair(from, sums, ours, theirs, peers.ticks(), out);
         } else {
             let size = digest.sketch().size();
             let end = rows_to_request(expected, &cells).min(size);
@@ -523,13 +547,17 @@ impl Exchange {
             if joins || !grown || end <= had || rows_for(expected) > size {
                 self.pull(from, peers.ticks(), digest.sum, out);
             } else {
+                let cells_again = cells.offered && cells.requests == 0;
                 let stage = Stage::Cells(Cells {
                     requests: cells.requests + 1,
                     ..cells
                 });
                 self.lead(from, peers.ticks(), stage);
-                let range = RowRange { first: had, end };
-                out.push(Outgoing::SketchRequest(from, range));
+                // A peer that has just come up signs what it had sent unsigned. So its entries
+                // have changed since the opening, and the first rows are asked for again.
+                let again = cells_again && end > had;
+                let first = if again { 0 } else { had };
+                out.push(Outgoing::SketchRequest(from, RowRange { first, end }));
             }
         }
     }
@@ -538,7 +566,7 @@ impl Exchange {
     fn repair(
         &mut self,
         from: PeerId,
-        sum: u128,
+        [sum, opened]: [u128; 2],
         ours: Vec<u32>,
         theirs: Vec<u32>,
         ticks: u32,
@@ -548,7 +576,8 @@ impl Exchange {
             out.push(Outgoing::Fetch(from, theirs.clone()));
         }
         if !ours.is_empty() {
-            let alike = self.deferred.iter().filter(|(_, known)| **known == sum);
+            let is_alike = |known: u128| known == sum || known == opened;
+            let alike = self.deferred.iter().filter(|(_, known)| is_alike(**known));
             for peer in core::iter::once(from).chain(alike.map(|(peer, _)| *peer)) {
                 out.push(Outgoing::Repair(peer, ours.clone()));
             }
@@ -699,7 +728,9 @@ fn rows_to_request(expected: usize, cells: &Cells) -> usize {
     let wanted = rows_for(match cells.requests {
         // The first estimate may be off by a third. Cells are wasted if it is too high. If it
         // is too low, the cells give a much better one.
-        0 if expected <= SMALL || cells.offered => expected + expected / 5,
+        // A replica that was away waits for this: better cells to spare than another request.
+        0 if cells.offered => expected + expected / 2,
+        0 if expected <= SMALL => expected + expected / 5,
         0 => expected - expected / 3,
         _ => expected + expected / 32,
     });
@@ -756,8 +787,8 @@ mod tests {
     impl Side {
         fn new(digest: Digest) -> Self {
             let mut peers = Peers::default();
-            peers.add(A);
-            peers.add(B);
+            peers.add(A, None);
+            peers.add(B, None);
             Self {
                 exchange: Exchange::default(),
                 digest,

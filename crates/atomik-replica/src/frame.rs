@@ -175,7 +175,29 @@ impl Evidence {
         }
     }
 
-    pub(crate) fn tags(&self) -> impl ExactSizeIterator<Item = (u16, Tag)> {
+    /// The evidence of a whole frame after `before`, as sealed by its author.
+    pub(crate) fn sealed(author: Author, before: Head, tags: &[Tag], seal: Sealed) -> Self {
+        let leaves: Vec<_> = (0..).zip(tags.iter().copied()).collect();
+        Self {
+            header: Header {
+                author,
+                number: before.number + 1,
+                previous: before.link,
+                anew: false,
+                leaves: leaves.len() as u16,
+            },
+            seal,
+            leaves,
+            hashes: Vec::new(),
+        }
+    }
+
+    /// The author's signature.
+    pub(crate) fn seal(&self) -> Sealed {
+        self.seal
+    }
+
+    pub(crate) fn tags(&self) -> impl ExactSizeIterator<Item = (u16, Tag)> + DoubleEndedIterator {
         self.leaves.iter().copied()
     }
 

@@ -3,14 +3,9 @@
 
 use crate::codec::{Encode, Reader};
 use crate::message::{MessageKind, open, seal};
-use crate::secrets::Secrets;
 use crate::{Config, Effect, Event, LocalOp, PeerId, Replica, Trust};
 
 const PEER: PeerId = [1; 16];
-
-fn secrets() -> Secrets {
-    Secrets::new(&[5; 32], "hostile", 1)
-}
 
 /// A replica with `keys` published entries, one peer, and an empty wire.
 fn open_with(keys: u32) -> Replica {
@@ -28,13 +23,21 @@ fn open_with(keys: u32) -> Replica {
     }
     replica.step(Event::Flush, &mut effects).unwrap();
     replica.step(Event::Persisted(1), &mut effects).unwrap();
-    replica.step(Event::PeerUp(PEER), &mut effects).unwrap();
+    replica
+        .step(
+            Event::PeerUp {
+                peer: PEER,
+                key: None,
+            },
+            &mut effects,
+        )
+        .unwrap();
     replica
 }
 
 /// What the replica sends to the peer in answer to a message of the peer.
 fn answers(replica: &mut Replica, kind: MessageKind, body: &[u8]) -> Vec<(MessageKind, Vec<u8>)> {
-    let (bytes, from) = (&seal(&secrets(), kind, body), PEER);
+    let (bytes, from) = (&seal(kind, body), PEER);
     let mut effects = Vec::new();
     replica
         .step(Event::Message { from, bytes }, &mut effects)
@@ -48,7 +51,7 @@ fn sent(effects: Vec<Effect>) -> Vec<(MessageKind, Vec<u8>)> {
         _ => None,
     });
     sent.map(|bytes| {
-        let (kind, body) = open(&secrets(), &bytes).unwrap();
+        let (kind, body) = open(&bytes).unwrap();
         (kind, body.to_vec())
     })
     .collect()
@@ -122,7 +125,12 @@ fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requ
         let answer = match kind {
             MessageKind::SketchRequest => {
                 let (first, end) = (reader.varint().unwrap(), reader.varint().unwrap());
-                (MessageKind::Sketch, garbage(first, end))
+                let body = if first == 0 {
+                    [&opening[..], &[7; 24 * 100]].concat()
+                } else {
+                    garbage(first, end)
+                };
+                (MessageKind::Sketch, body)
             }
             MessageKind::Pull => {
                 let first = reader.varint().unwrap();

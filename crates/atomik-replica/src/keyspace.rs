@@ -3,10 +3,12 @@
 use crate::checkpoints::Checkpoints;
 use crate::config::Config;
 use crate::context::Context;
-use crate::notice::Notice;
+use crate::entry::Change;
+use crate::notice::{Notice, Overlap};
 use crate::operation::View;
 use crate::origin::OriginId;
 use crate::origins::Origins;
+use crate::overlay::Overlay;
 use crate::single::Single;
 use crate::subscriptions::Subscriptions;
 use crate::table::Table;
@@ -17,6 +19,7 @@ pub(crate) struct Keyspace {
     pub(crate) table: Table,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) subscriptions: Subscriptions,
+    pub(crate) overlay: Overlay,
 }
 
 impl Keyspace {
@@ -25,7 +28,21 @@ impl Keyspace {
             table: Table::new(config.words),
             checkpoints: Checkpoints::default(),
             subscriptions: Subscriptions::default(),
+            overlay: Overlay::default(),
         }
+    }
+
+    /// Makes a checkpoint; returns its number. States with previewed changes are saved at once,
+    /// because these changes are not stored.
+    pub(crate) fn make_checkpoint(&mut self, name: &str) -> u32 {
+        let number = self.checkpoints.make(name);
+        let mut previewed: Vec<u32> = self.overlay.iter().map(|(at, _)| at).collect();
+        previewed.dedup();
+        for at in previewed {
+            self.checkpoints.save(self.table.slot(at));
+            self.table.touch(at);
+        }
+        number
     }
 
     /// Changes the state of a slot; the state at the latest checkpoint is saved first.
@@ -35,10 +52,10 @@ impl Keyspace {
         slot.state.accumulate(delta);
     }
 
-    /// A slot that can be changed in its compact form: it is in that, and has no state to save for
-    /// a checkpoint.
+    /// A slot that can be changed in its compact form: it is in that, and has neither a state to
+    /// save for a checkpoint nor previewed changes.
     pub(crate) fn single(&mut self, at: u32) -> Option<&mut Single> {
-        if self.checkpoints.list().is_empty() {
+        if self.checkpoints.list().is_empty() && self.overlay.of(at).is_empty() {
             self.table.slots.single(at)
         } else {
             None
@@ -69,6 +86,51 @@ impl Keyspace {
                 origin,
                 subscriptions,
             });
+        }
+    }
+
+    /// Reports bits that the change `new` of another origin, just taken in place of `before`, and
+    /// the own entry changed concurrently.
+    ///
+    /// Entries of two other origins are not compared. Their writers report the overlap themselves,
+    /// and after a fold the result would be wrong: later changes do not list a folded origin as
+    /// seen.
+    pub(crate) fn notify_overlap(
+        &self,
+        at: u32,
+        (origin, new): (OriginId, &Change),
+        before: Option<&Change>,
+        origins: &Origins,
+        cx: &mut Context<'_>,
+    ) {
+        let Some((key, slot)) = self.table.slots.get_index(at as usize) else {
+            return;
+        };
+        let Some(ours) = self.table.slots.change_of(at as usize, origins.own()) else {
+            return;
+        };
+        let own = origins.own_id();
+        let overlap = |theirs: &Change| Change::overlap((theirs, origin), (&ours, own));
+        let Some(bits) = overlap(new) else { return };
+        // Bits reported with the previous version are not reported again.
+        let reported = before.and_then(overlap);
+        if reported.is_some_and(|reported| bits.and_not(&reported).is_zero()) {
+            return;
+        }
+        cx.notify(Notice::Overlap(Overlap {
+            key: key.into(),
+            bits,
+            state: slot.into_owned().state,
+            origins: [(origin, new.version), (own, ours.version)],
+        }));
+        cx.counters.overlaps += 1;
+    }
+
+    /// Takes back what previewed changes of some origins changed of the states.
+    pub(crate) fn hide(&mut self, goes: impl Fn(OriginId) -> bool, cx: &mut Context<'_>) {
+        for (at, origin, delta) in self.overlay.remove(goes) {
+            self.accumulate(at, &delta);
+            self.notify_change(at, &delta, Some(origin), cx);
         }
     }
 

@@ -83,6 +83,7 @@ pub mod fuzzing;
 mod head;
 #[cfg(test)]
 mod hostile;
+mod inbox;
 mod keyspace;
 mod ledger;
 mod membership;
@@ -93,7 +94,9 @@ mod notice;
 mod operation;
 mod origin;
 mod origins;
+mod overlay;
 mod peers;
+mod preview;
 mod proof;
 mod publication;
 mod record;

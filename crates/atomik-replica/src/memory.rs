@@ -55,6 +55,7 @@ impl Memory {
             keyspace: &mut self.keyspace,
             origins: &mut self.origins,
             publication: &mut self.publication,
+            ledger: &self.ledger,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, KeyedChanges, encode_excerpt};
 use crate::keyspace::Keyspace;
 use crate::ledger::Ledger;
-use crate::notice::{Notice, Overlap, Refusal};
+use crate::notice::Refusal;
 use crate::origins::Origins;
 use crate::proof::Proof;
 use crate::publication::Publication;
@@ -132,7 +132,13 @@ impl Merger<'_> {
             self.keyspace.table.archive.hold(evidence.clone())
         };
         let (mut fault, mut forked) = (None, false);
-        for (((index, tag), (key, change)), at) in evidence.tags().zip(changes).zip(news.slots) {
+        let mut slots = news.slots;
+        for ((key, _), at) in changes.iter().zip(&mut slots) {
+            at.get_or_insert_with(|| self.keyspace.table.slot_of(key));
+        }
+        // Of several versions of an entry only the last is to take effect.
+        let leaves = evidence.tags().zip(changes).zip(slots).rev();
+        for (((index, tag), (key, change)), at) in leaves {
             // A key that both branches of a fork changed stays as it is here.
             let both = news
                 .fork
@@ -225,6 +231,8 @@ impl Merger<'_> {
         if let Some(before) = &before {
             delta.accumulate(&before.accumulator);
         }
+        let overlay = &mut self.keyspace.overlay;
+        let shown = overlay.merged(at, origin, version, &mut delta);
         if !single {
             self.keyspace.accumulate(at, &delta);
         }
@@ -242,7 +250,11 @@ impl Merger<'_> {
         table.touch(at);
         if writers > 1 {
             if writes {
-                self.notify_overlap(at, place, before.as_ref(), cx);
+                let reported = shown.as_ref().or(before.as_ref());
+                if let Some(new) = self.keyspace.table.slots.change_of(at as usize, place) {
+                    let (keyspace, origins) = (&self.keyspace, &self.origins);
+                    keyspace.notify_overlap(at, (origin, &new), reported, origins, cx);
+                }
             }
             if writers == 2 && before.is_none() {
                 self.keyspace.notify_second_writer(at, self.origins, cx);
@@ -277,38 +289,6 @@ impl Merger<'_> {
                 (slot.entries.len() - 1, (OURS, 0), UNPUBLISHED, None)
             }
         }
-    }
-
-    /// Reports bits that the entry of `place`, just merged in place of `before`, and the own entry
-    /// changed concurrently.
-    ///
-    /// Entries of two other origins are not compared. Their writers report the overlap themselves,
-    /// and after a fold the result would be wrong: later changes do not list a folded origin as
-    /// seen.
-    fn notify_overlap(&self, at: u32, place: u32, before: Option<&Change>, cx: &mut Context<'_>) {
-        let Some((key, slot)) = self.keyspace.table.slots.get_index(at as usize) else {
-            return;
-        };
-        let own = self.origins.own();
-        let (Some(theirs), Some(ours)) = (slot.position(place), slot.position(own)) else {
-            return;
-        };
-        let (their_id, own_id) = (self.origins.id(place), self.origins.id(own));
-        let (new, ours) = (&slot.entries[theirs].change, &slot.entries[ours].change);
-        let overlap = |theirs: &Change| Change::overlap((theirs, their_id), (ours, own_id));
-        let Some(bits) = overlap(new) else { return };
-        // Bits reported with the previous version are not reported again.
-        let reported = before.and_then(overlap);
-        if reported.is_some_and(|reported| bits.and_not(&reported).is_zero()) {
-            return;
-        }
-        cx.notify(Notice::Overlap(Overlap {
-            key: key.into(),
-            bits,
-            state: slot.state.clone(),
-            origins: [(their_id, new.version), (own_id, ours.version)],
-        }));
-        cx.counters.overlaps += 1;
     }
 
     /// The proof that an origin signed two contents: the change held here, and the one found.

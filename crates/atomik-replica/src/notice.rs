@@ -137,13 +137,6 @@ pub enum Notice {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The authentication code is wrong: the message belongs to another keyspace, was made with
-    /// another secret, or is damaged.
-    #[error(
-        "not a message of this keyspace: it was made with another name, secret or number of \
-         words, or it is damaged"
-    )]
-    NotAMember,
     /// The message has another version of the wire format.
     #[error("wire format {found}, but this replica uses {wanted}: update the older side")]
     Format {
@@ -152,7 +145,7 @@ pub enum Refusal {
         /// This replica's version.
         wanted: u8,
     },
-    /// The message is authentic but malformed.
+    /// The message is malformed.
     #[error(
         "a malformed message from a member: its program is faulty or of another version; update \
          the older side"

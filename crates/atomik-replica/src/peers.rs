@@ -3,12 +3,16 @@
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
+use crate::origin::PublicKey;
+
 /// The messaging engine's name for a peer. The replica only compares these.
 pub type PeerId = [u8; 16];
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers {
     up: Vec<PeerId>,
+    /// The authenticated keys of peers.
+    keys: BTreeMap<PeerId, PublicKey>,
     turn: usize,
     ticks: u32,
     /// What peers have drawn since the last tick, in entries. All that are not up share one
@@ -20,19 +24,34 @@ impl Hash for Peers {
     /// Omits what only ever grows, because model checkers would never see a state again: the
     /// number of ticks, and the accounts, whose limit is far above what they try.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.up, self.turn).hash(state);
+        (&self.up, &self.keys, self.turn).hash(state);
     }
 }
 
 impl Peers {
-    pub(crate) fn add(&mut self, peer: PeerId) {
+    pub(crate) fn add(&mut self, peer: PeerId, key: Option<PublicKey>) {
         if !self.is_up(peer) {
             self.up.push(peer);
         }
+        match key {
+            Some(key) => self.keys.insert(peer, key),
+            None => self.keys.remove(&peer),
+        };
     }
 
     pub(crate) fn remove(&mut self, peer: PeerId) {
         self.up.retain(|known| *known != peer);
+        self.keys.remove(&peer);
+    }
+
+    /// The authenticated key of a reachable peer.
+    pub(crate) fn key(&self, peer: PeerId) -> Option<PublicKey> {
+        self.keys.get(&peer).copied()
+    }
+
+    /// Whether there are reachable peers, and all are authenticated.
+    pub(crate) fn are_authentic(&self) -> bool {
+        !self.up.is_empty() && self.up.len() == self.keys.len()
     }
 
     pub(crate) fn is_up(&self, peer: PeerId) -> bool {
@@ -86,7 +105,7 @@ mod tests {
         let mut peers = Peers::default();
         assert_eq!(peers.tick(1), None);
         for n in [1, 2, 3, 2] {
-            peers.add([n; 16]);
+            peers.add([n; 16], None);
         }
         let mut round: Vec<_> = (0..3).filter_map(|_| peers.tick(1)).collect();
         round.sort_unstable();
@@ -100,7 +119,7 @@ mod tests {
     #[test]
     fn an_account_is_full_until_the_next_tick_and_unreachable_peers_share_one() {
         let mut peers = Peers::default();
-        peers.add([1; 16]);
+        peers.add([1; 16], None);
         peers.charge([1; 16], 9);
         peers.charge([2; 16], 5);
         peers.charge([3; 16], 5);
@@ -115,7 +134,7 @@ mod tests {
     #[test]
     fn between_two_turns_lie_as_many_ticks_as_configured() {
         let mut peers = Peers::default();
-        peers.add([1; 16]);
+        peers.add([1; 16], None);
         let turns: Vec<_> = (0..9).map(|_| peers.tick(3).is_some()).collect();
         let expected: Vec<_> = (1..=9).map(|tick| tick % 3 == 0).collect();
         assert_eq!((turns, peers.ticks()), (expected, 9));

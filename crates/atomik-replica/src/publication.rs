@@ -1,26 +1,86 @@
 //! Publication: own changes wait for storage before peers may see them.
 //!
-//! An own change is first *waiting*. A flush hands it to storage together with the frames that will
-//! announce it; until storage confirms, it is *in flight*. Then the frames are sent. At most one
-//! batch of records is in flight. Because nothing is sent before it is durable, a crash can never
-//! make an origin publish two contents under one version.
+//! An own change is first *waiting*. A flush hands it to storage together with what will announce
+//! it; until storage confirms, it is *in flight*. Then that is sent. At most one batch of records
+//! is in flight. Because nothing is sent before it is durable, a crash can never make an origin
+//! publish two contents under one version.
+//!
+//! What announces a change is a signed frame, or a preview. A previewed change is *unsealed* until
+//! the frame of its preview is signed by a later flush, and the signature is sent. Only then is it
+//! published.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::entry::Change;
+use crate::excerpts::Leaves;
 use crate::head::Head;
+use crate::message::MessageKind;
 use crate::origins::Origins;
+use crate::peers::PeerId;
+use crate::preview::Stream;
 use crate::slot::Published;
 use crate::table::Table;
+
+/// Slots with an own change: what the digest is to hold, and the change announced before.
+pub(crate) type Own = Vec<(u32, Published, Option<Change>)>;
 
 /// What was handed to storage and is not confirmed yet.
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Flight {
     ticket: u64,
-    /// Slots with an own change: what the digest is to hold, and the change published before.
-    pub(crate) own: Vec<(u32, Published, Option<Change>)>,
+    /// What is published with the frames.
+    pub(crate) own: Own,
     /// Frames to broadcast, with their places in the chain.
     pub(crate) frames: Vec<(Head, Vec<u8>)>,
+    pub(crate) previews: Previews,
+}
+
+/// What is sent to authenticated peers.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Previews {
+    /// The open frame that is sealed, and its excerpt for the peers that have asked for it.
+    pub(crate) sealed: Option<(Head, Vec<u8>)>,
+    pub(crate) askers: BTreeSet<PeerId>,
+    /// New changes, the signature of the open frame, or both.
+    pub(crate) message: Option<(MessageKind, Vec<u8>)>,
+}
+
+/// Changes that have been previewed, or are about to be, and are not signed yet.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct OpenFrame {
+    pub(crate) leaves: Leaves,
+    pub(crate) own: Own,
+    /// Whether the next flush is to sign it.
+    pub(crate) due: bool,
+    /// Whether it was open at the last tick.
+    pub(crate) aged: bool,
+    /// Peers that lack a part of it.
+    pub(crate) askers: BTreeSet<PeerId>,
+    pub(crate) stream: Stream,
+}
+
+impl OpenFrame {
+    /// Ends a frame that was open at the last tick already.
+    pub(crate) fn tick(&mut self) {
+        if core::mem::replace(&mut self.aged, self.leaves.len() > 0) {
+            self.end();
+        }
+    }
+
+    /// Has the next flush sign the changes, if there are any.
+    pub(crate) fn end(&mut self) {
+        self.due = self.leaves.len() > 0;
+    }
+
+    /// Sends the changes as a whole to a peer that lacks a part of them, and tells it everything
+    /// again from the next frame on.
+    pub(crate) fn tell(&mut self, peer: PeerId) {
+        self.stream.restart();
+        self.end();
+        if self.due {
+            self.askers.insert(peer);
+        }
+    }
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -28,6 +88,7 @@ pub(crate) struct Publication {
     /// Slots with an own change to publish, each with the change published before.
     waiting: Vec<(u32, Option<Change>)>,
     flight: Option<Flight>,
+    pub(crate) open: OpenFrame,
     /// The last ticket handed to storage.
     issued: u64,
     /// The last ticket that storage confirmed.
@@ -44,6 +105,7 @@ impl Default for Publication {
         Self {
             waiting: Vec::new(),
             flight: None,
+            open: OpenFrame::default(),
             issued: 0,
             durable: 0,
             head: Head::default(),
@@ -87,6 +149,7 @@ impl Publication {
     /// Starts the chain of a new life.
     pub(crate) fn start_chain(&mut self) {
         self.head = Head::default();
+        self.open.stream.restart();
         self.touch_meta();
     }
 
@@ -98,17 +161,20 @@ impl Publication {
     /// Puts changes and frames in flight; returns the ticket. Nothing may be in flight already.
     pub(crate) fn launch(
         &mut self,
-        own: Vec<(u32, Published, Option<Change>)>,
+        own: Own,
+        previews: Previews,
         frames: Vec<(Head, Vec<u8>)>,
     ) -> u64 {
         debug_assert!(self.flight.is_none());
         self.issued += 1;
         self.meta_changed = false;
-        self.head = frames.last().map_or(self.head, |(head, _)| *head);
+        let last = frames.last().or(previews.sealed.as_ref());
+        self.head = last.map_or(self.head, |(head, _)| *head);
         self.flight = Some(Flight {
             ticket: self.issued,
             own,
             frames,
+            previews,
         });
         self.issued
     }
@@ -127,34 +193,43 @@ impl Publication {
     /// Whether all own changes are published.
     pub(crate) fn is_complete(&self) -> bool {
         self.waiting.is_empty()
+            && self.open.own.is_empty()
             && self
                 .flight
                 .as_ref()
                 .is_none_or(|flight| flight.own.is_empty())
     }
 
-    /// Own changes that have not been sent, by slot: for each the change published before.
+    /// Own changes that are not published, by slot: for each the change published before.
     pub(crate) fn unsent(&self) -> HashMap<u32, Option<&Change>> {
         let waiting = self
             .waiting
             .iter()
             .map(|(at, before)| (*at, before.as_ref()));
+        // If a slot is in several places or several times in one, the oldest counts.
         let flying = self
             .flight
             .iter()
-            .flat_map(|flight| &flight.own)
-            .map(|(at, _, before)| (*at, before.as_ref()));
-        // If a slot is in both, the one in flight is older.
-        waiting.chain(flying).collect()
+            .flat_map(|flight| flight.own.iter().rev());
+        let older = self.open.own.iter().rev().chain(flying);
+        let older = older.map(|(at, _, before)| (*at, before.as_ref()));
+        waiting.chain(older).collect()
     }
 
-    /// Cancels the publication of all unsent changes; returns them by slot, each with the change
-    /// published before. Storage may nevertheless have what was in flight.
+    /// Cancels the publication of all changes that are not published; returns them by slot, each
+    /// with the change published before. Storage and peers may nevertheless have some.
     pub(crate) fn take_back(&mut self) -> BTreeMap<u32, Option<Change>> {
         let mut unsent: BTreeMap<_, _> = self.take_waiting().into_iter().collect();
+        self.open.stream.restart();
+        self.open.due = false;
+        self.open.askers.clear();
+        self.open.leaves = Leaves::default();
+        let open = core::mem::take(&mut self.open.own);
         let flying = self.flight.take().map(|flight| flight.own);
-        // If a slot is in both, the one in flight is older.
-        for (at, _, before) in flying.unwrap_or_default() {
+        // If a slot is in several places or several times in one, the oldest counts.
+        let older = open.into_iter().rev();
+        let older = older.chain(flying.unwrap_or_default().into_iter().rev());
+        for (at, _, before) in older {
             unsent.insert(at, before);
         }
         unsent
@@ -167,7 +242,7 @@ impl Publication {
 
     /// Whether there is something to hand to storage.
     pub(crate) fn is_unflushed(&self, table: &Table, origins: &Origins) -> bool {
-        table.unstored() > 0 || self.meta_changed || origins.is_unstored()
+        table.unstored() > 0 || self.meta_changed || self.open.due || origins.is_unstored()
     }
 
     /// The ticket of the next batch of records.
@@ -220,7 +295,7 @@ mod tests {
         let own = waiting
             .into_iter()
             .map(|(at, before)| (at, UNPUBLISHED, before));
-        publication.launch(own.collect(), Vec::new())
+        publication.launch(own.collect(), Previews::default(), Vec::new())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The replica: which part handles an event, and in what order.
 
 use core::hash::{Hash, Hasher};
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
@@ -10,12 +11,15 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::counters::Counters;
 use crate::digest::Digest;
+use crate::entry::Tag;
 use crate::error::{OpError, OpenError};
 use crate::event::{Effect, Event, Outcome};
 use crate::excerpts::{Leaves, join, pack};
 use crate::exchange::{Exchange, Outgoing, RowRange, Surroundings, opening_of};
-use crate::frame::{Evidence, KeyedChanges, decode_excerpt};
+use crate::frame::{Evidence, FRAME_OVERHEAD, KeyedChanges, decode_excerpt};
 use crate::head::Head;
+use crate::inbox::{Inboxes, Next, Room, frame_bits, keyed};
+use crate::keyspace::Keyspace;
 use crate::membership::{Membership, ROSTER_PART};
 use crate::memory::Memory;
 use crate::merge::Merger;
@@ -24,10 +28,12 @@ use crate::notice::{Notice, Refusal};
 use crate::operation::LocalOp;
 use crate::origin::{Author, OriginId, incarnation};
 use crate::peers::{PeerId, Peers};
+use crate::preview::{ENOUGH_LEAVES, LARGE_BATCH, MOST_LEAVES, Start};
+use crate::publication::Previews;
 use crate::roster::{Roster, RosterError};
 use crate::secrets::Secrets;
 use crate::sketch;
-use crate::slot::Published;
+use crate::slot::{Published, UNPUBLISHED};
 use crate::summary::Summary;
 use crate::value::Value;
 use crate::vouching::{Introduction, Standing, Vouch};
@@ -46,6 +52,7 @@ pub struct Replica {
     memory: Memory,
     peers: Peers,
     exchange: Exchange,
+    inboxes: Inboxes,
     /// Whether the current life may continue.
     standing: Standing,
     /// Whether a peer knew more of this replica than it did itself since it was opened.
@@ -129,6 +136,7 @@ impl Replica {
             memory,
             peers: Peers::default(),
             exchange: Exchange::default(),
+            inboxes: Inboxes::default(),
             standing: Standing::Sure,
             fell_behind: false,
             stopped: false,
@@ -202,7 +210,8 @@ impl Replica {
     /// that not all members vouch for, or in a first one of a replica that has found former ones.
     fn begin_life(&mut self) {
         let origins = &self.memory.origins;
-        let has_begun = origins.get(origins.own()).chain.head().number > 0;
+        let has_begun = origins.get(origins.own()).chain.head().number > 0
+            || !self.memory.publication.open.own.is_empty();
         if self.memory.publication.is_waiting()
             && (self.standing != Standing::Sure || !has_begun && origins.is_surpassed())
         {
@@ -242,12 +251,16 @@ impl Replica {
             Event::Persisted(ticket) => self.persisted(ticket, effects),
             Event::Tick => self.tick(effects),
             Event::Message { from, bytes } => self.receive(from, bytes, effects),
-            Event::PeerUp(peer) => {
-                self.peers.add(peer);
+            Event::PeerUp { peer, key } => {
+                self.peers.add(peer, key);
+                self.memory.publication.open.tell(peer);
                 self.exchange(effects, |exchange, around| exchange.meet(peer, around));
             }
+            Event::Seal => self.memory.publication.open.end(),
             Event::PeerDown(peer) => {
                 self.peers.remove(peer);
+                let cx = &mut context!(self, effects);
+                self.inboxes.forget(peer, &mut self.memory.keyspace, cx);
                 self.exchange.forget(peer);
                 self.membership.forget(peer);
             }
@@ -370,7 +383,7 @@ impl Replica {
     }
 
     fn checkpoint(&mut self, name: &str) -> Outcome {
-        let number = self.memory.keyspace.checkpoints.make(name);
+        let number = self.memory.keyspace.make_checkpoint(name);
         self.memory.publication.touch_meta();
         self.pending(Some(u64::from(number)))
     }
@@ -386,6 +399,7 @@ impl Replica {
         self.begin_life();
         let memory = &mut self.memory;
         memory.retired = true;
+        memory.publication.open.end();
         memory.publication.touch_meta();
         let ticket = memory
             .publication
@@ -421,6 +435,7 @@ impl Replica {
             return;
         }
         let (own, origin) = (origins.own(), origins.own_id());
+        let mut head = publication.head();
         let waiting = publication.take_waiting();
         let mut published = Vec::with_capacity(waiting.len());
         let mut leaves = Leaves::default();
@@ -437,16 +452,62 @@ impl Replica {
             let new = Published::new(&self.secrets, origin, key, change.version, tag);
             published.push((at, new, before));
         }
-        let cx = context!(self, effects);
         let author = origins.get(own).author;
-        let frames = leaves.sign(author, publication.head(), false, &cx);
+        let cx = context!(self, effects);
         cx.counters.published += published.len() as u64;
+        let open = &mut publication.open;
+        let room = cx.room() - FRAME_OVERHEAD;
+        let previews = self.peers.are_authentic()
+            && leaves.len() < LARGE_BATCH
+            && open.leaves.len() + leaves.len() <= MOST_LEAVES
+            && open.leaves.size() + leaves.size() <= room / 2;
+        let mut send = Previews::default();
+        let mut body = vec![frame_bits(head), open.leaves.len() as u8];
+        if previews && leaves.len() > 0 {
+            if open.leaves.len() == 0 {
+                let start = Start {
+                    incarnation: author.incarnation,
+                    before: head,
+                };
+                open.stream.begin_frame(start, &mut body);
+            }
+            for (at, _, before) in &published {
+                if let Some(change) = table.slots.change_of(*at as usize, own) {
+                    let (key, before) = (table.slots.key(*at), before.as_ref());
+                    open.stream.encode(*at, key, before, &change, &mut body);
+                }
+            }
+            open.leaves.append(&leaves);
+            open.own.append(&mut published);
+            leaves = Leaves::default();
+            send.message = Some((MessageKind::Preview, body.clone()));
+        }
+        let ends = open.due || !previews || open.leaves.len() >= ENOUGH_LEAVES;
+        let mut all = Vec::new();
+        if ends && open.leaves.len() > 0 {
+            let evidence = open.leaves.seal(author, head, &cx);
+            body.extend_from_slice(&evidence.seal());
+            send.message = Some((MessageKind::Seal, body));
+            send.askers = core::mem::take(&mut open.askers);
+            head = evidence.head(cx.secrets).unwrap_or(head);
+            send.sealed = Some((head, open.leaves.excerpt(&evidence)));
+            open.leaves = Leaves::default();
+            (open.due, open.aged) = (false, false);
+            all.append(&mut open.own);
+            cx.counters.frames += 1;
+        }
+        all.append(&mut published);
+        let frames = leaves.sign(author, head, false, &cx);
+        if !frames.is_empty() {
+            // These frames are not part of the stream.
+            open.stream.restart();
+        }
         cx.counters.frames += frames.len() as u64;
         let frames = frames
             .into_iter()
-            .map(|(frame, excerpt)| (frame, seal(cx.secrets, MessageKind::Changes, &excerpt)))
+            .map(|(frame, excerpt)| (frame, seal(MessageKind::Changes, &excerpt)))
             .collect();
-        let ticket = publication.launch(published, frames);
+        let ticket = publication.launch(all, send, frames);
         let mut records = self.memory.store(&self.config);
         records.extend(self.membership.take_unstored());
         effects.push(Effect::Persist { ticket, records });
@@ -467,6 +528,22 @@ impl Replica {
         let origin = self.memory.origins.own_id();
         let mut cx = context!(self, effects);
         let removed = !cx.roster.contains(&cx.config.trust.key());
+        let Previews {
+            sealed,
+            askers,
+            message,
+        } = flight.previews;
+        if let Some((frame, excerpt)) = sealed {
+            self.memory.origins.note_frame(own, frame);
+            for peer in askers.into_iter().filter(|_| !removed) {
+                cx.send(peer, MessageKind::Changes, &excerpt);
+            }
+        }
+        if let Some((kind, body)) = message.filter(|_| !removed) {
+            for &peer in self.peers.up() {
+                cx.send(peer, kind, &body);
+            }
+        }
         for (frame, bytes) in flight.frames {
             self.memory.origins.note_frame(own, frame);
             if !removed {
@@ -480,6 +557,7 @@ impl Replica {
 
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let turn = self.peers.tick(self.config.sync_ticks);
+        self.memory.publication.open.tick();
         self.attend_ledger(effects);
         self.exchange(effects, |exchange, around| exchange.tick(turn, around));
     }
@@ -487,7 +565,7 @@ impl Replica {
     fn receive(&mut self, from: PeerId, message: &[u8], effects: &mut Vec<Effect>) {
         self.counters.messages_in += 1;
         self.counters.bytes_in += message.len() as u64;
-        let read = open(&self.secrets, message).and_then(|(kind, body)| {
+        let read = open(message).and_then(|(kind, body)| {
             let reader = &mut Reader::new(body);
             self.dispatch(from, kind, reader, effects)
                 .and_then(|()| reader.end())
@@ -539,6 +617,15 @@ impl Replica {
             MessageKind::Chunk => self.take_chunk(from, reader, effects),
             MessageKind::Ledger => self.take_ledger(from, reader, effects),
             MessageKind::Head => self.take_head(from, reader, effects),
+            MessageKind::Preview => self.take_preview(from, reader, false, effects),
+            MessageKind::Seal => self.take_preview(from, reader, true, effects),
+            MessageKind::Again => {
+                if self.peers.is_up(from) && self.may_draw(from) {
+                    self.peers.charge(from, ANSWER);
+                    self.memory.publication.open.tell(from);
+                }
+                Ok(())
+            }
         }
     }
 
@@ -605,6 +692,43 @@ impl Replica {
         Ok(())
     }
 
+    /// Shows previewed changes of a peer, and merges them if they are complete and signed.
+    fn take_preview(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        sealed: bool,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        let Some(key) = self.peers.key(from) else {
+            // Nobody has authenticated the sender.
+            return reader.bytes(reader.rest().len()).map(drop);
+        };
+        let cx = &mut context!(self, effects);
+        let room = &mut Room {
+            keyspace: &mut self.memory.keyspace,
+            origins: &self.memory.origins,
+            ledger: &self.memory.ledger,
+            writes: !self.memory.retired,
+        };
+        match self.inboxes.take((from, key), sealed, reader, room, cx)? {
+            Next::Nothing => {}
+            Next::Ask => cx.send(from, MessageKind::Again, &[]),
+            Next::Compare => self.exchange(effects, |exchange, around| {
+                exchange.compare(from, around.peers.ticks(), around.out);
+            }),
+            Next::Merge(evidence, changes) => {
+                let merged = self.take_excerpt(&evidence, keyed(&changes), effects);
+                let cx = &mut context!(self, effects);
+                if let Err(reason) = merged {
+                    cx.refuse(from, reason);
+                    self.inboxes.forget(from, &mut self.memory.keyspace, cx);
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn take_excerpt(
         &mut self,
         evidence: &Evidence,
@@ -638,6 +762,10 @@ impl Replica {
         }
         let writes = !self.memory.retired;
         let cx = &mut context!(self, effects);
+        if !self.inboxes.is_empty() {
+            let (author, keyspace) = (evidence.header.author, &mut self.memory.keyspace);
+            self.inboxes.end_lives_before(&author, keyspace, cx);
+        }
         let mut merger = Merger {
             keyspace: &mut self.memory.keyspace,
             origins: &mut self.memory.origins,
@@ -858,6 +986,8 @@ impl Replica {
         } = &mut self.memory;
         if pass.folded != ledger.folded_sum(origins, &self.secrets) {
             let cx = &mut context!(self, effects);
+            // A base may contain what is previewed.
+            keyspace.hide(|_| true, cx);
             if let Some(origins) = ledger.adopt(&pass.names, pass.bases, keyspace, origins, cx) {
                 cx.notify(Notice::BaseAdopted { from, origins });
             }
@@ -1092,7 +1222,7 @@ impl Replica {
     }
 
     /// The writers of a key: each one's origin, number of changes, and the xor of these changes.
-    /// Folded origins are not included.
+    /// Folded origins are not included, and [previewed](Self::previewed) changes neither.
     pub fn writers(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
         let Some(slot) = self.memory.keyspace.table.slots.get(key) else {
             return Vec::new();
@@ -1103,6 +1233,21 @@ impl Replica {
             (origin, change.version, change.accumulator.clone())
         });
         writers.collect()
+    }
+
+    /// The writers of a key of which a version is visible that they have not signed yet, as
+    /// [`writers`](Self::writers) has them. If the session with such a writer ends, its signed
+    /// version becomes visible again.
+    pub fn previewed(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
+        let Keyspace { table, overlay, .. } = &self.memory.keyspace;
+        let Some(at) = table.slots.get_index_of(key) else {
+            return Vec::new();
+        };
+        let shown = overlay.of(at as u32).iter().map(|shown| {
+            let change = &shown.change;
+            (shown.origin, change.version, change.accumulator.clone())
+        });
+        shown.collect()
     }
 
     /// Whether the next changes are made under the current origin: it is new in this run, or every
@@ -1148,11 +1293,40 @@ impl Replica {
         self.counters
     }
 
-    /// The number of published entries and their digest. Equal digests mean equal entries, unless a
-    /// member deliberately made them collide.
+    /// The number of published and previewed entries and their digest. Equal digests mean equal
+    /// entries, unless a member deliberately made them collide.
     pub fn digest(&self) -> (u64, u128) {
-        let digest = &self.memory.keyspace.table.digest;
-        (digest.count, digest.sum)
+        let Memory {
+            keyspace,
+            origins,
+            publication,
+            ..
+        } = &self.memory;
+        let table = &keyspace.table;
+        let (mut count, mut sum) = (table.digest.count, table.digest.sum);
+        let mut add = |at: u32, place: Option<u32>, tag: Tag| {
+            sum = sum.wrapping_add(u128::from_le_bytes(tag));
+            let entry = place.and_then(|place| table.slots.entry_of(at as usize, place));
+            match entry.map(|entry| entry.published) {
+                Some(published) if published != UNPUBLISHED => {
+                    sum = sum.wrapping_sub(u128::from_le_bytes(published.tag));
+                }
+                _ => count += 1,
+            }
+        };
+        for (at, shown) in keyspace.overlay.iter() {
+            add(at, origins.place(shown.origin), shown.tag);
+        }
+        let newest: BTreeMap<_, _> = publication
+            .open
+            .own
+            .iter()
+            .map(|(at, published, _)| (*at, published.tag))
+            .collect();
+        for (at, tag) in newest {
+            add(at, Some(origins.own()), tag);
+        }
+        (count, sum)
     }
 
     /// Whether anything is not durable yet: unflushed, or on its way to storage.
@@ -1164,6 +1338,17 @@ impl Replica {
             ..
         } = &self.memory;
         publication.is_in_flight() || publication.is_unflushed(&keyspace.table, origins)
+    }
+
+    /// Whether all own changes that were sent are signed, and all changes of others that are
+    /// visible.
+    pub fn is_sealed(&self) -> bool {
+        let Memory {
+            keyspace,
+            publication,
+            ..
+        } = &self.memory;
+        publication.open.own.is_empty() && keyspace.overlay.is_empty()
     }
 
     /// The number of keys that wait for the next flush.
@@ -1234,7 +1419,13 @@ impl Replica {
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.membership, &self.memory, &self.peers, &self.exchange).hash(state);
-        (&self.standing, self.fell_behind, self.stopped).hash(state);
+        (
+            &self.inboxes,
+            &self.standing,
+            self.fell_behind,
+            self.stopped,
+        )
+            .hash(state);
         (self.left, self.reported_user).hash(state);
     }
 }

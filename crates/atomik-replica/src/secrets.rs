@@ -16,7 +16,6 @@ pub(crate) struct Secrets {
     leaf: [u8; 32],
     node: [u8; 32],
     frame: [u8; 32],
-    message: [u8; 32],
     base: [u8; 32],
     place: [u8; 16],
 }
@@ -45,7 +44,6 @@ impl Secrets {
         let derive = |purpose: &str| derive(purpose, secret, keyspace, words);
         let place = derive("atomik 1 place");
         Self {
-            message: derive("atomik 1 message"),
             base: derive("atomik 1 base"),
             place: core::array::from_fn(|i| place[i]),
             ..Self::of_frames(derive("atomik 1 frames"), keyspace, words)
@@ -61,7 +59,6 @@ impl Secrets {
             node: derive("atomik 1 node"),
             frame: derive("atomik 1 frame"),
             frames,
-            message: [0; 32],
             base: [0; 32],
             place: [0; 16],
         }
@@ -91,11 +88,6 @@ impl Secrets {
         hasher.write(&origin.0);
         hasher.write(key);
         hasher.finish() as u32
-    }
-
-    /// The code that proves that a message was made by a member.
-    pub(crate) fn authenticate(&self, message: &[u8]) -> Tag {
-        truncated(blake3::keyed_hash(&self.message, message))
     }
 
     /// The hash of something that members compare as a sum: a base, a record of the ledger, or the

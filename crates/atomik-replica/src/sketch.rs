@@ -47,7 +47,7 @@ const LEVEL: usize = 32;
 const FIRST_LEVEL: u32 = 6;
 
 /// Rows of an [`Opening`].
-const FIRST_ROWS: usize = 16;
+pub(crate) const FIRST_ROWS: usize = 16;
 
 /// The weight of a version of an entry: 10 bits of the version and 5 of the tag, so 1 to 2^15 - 1.
 ///
@@ -256,10 +256,8 @@ impl Opening {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let levels = usize::from(reader.u8()?);
         let levels = reader.bytes(levels * LEVEL)?.to_vec();
-        let rows = decode_rows(reader)?;
-        if rows.len() != FIRST_ROWS {
-            return Err(Malformed);
-        }
+        let rows = reader.bytes(FIRST_ROWS * ROW_BYTES)?;
+        let rows = decode_rows(&mut Reader::new(rows))?;
         Ok(Self { levels, rows })
     }
 

@@ -7,11 +7,13 @@ use crate::context::Context;
 use crate::entry::{Change, MAX_KEY, MAX_SEEN, Seen, SeenList};
 use crate::error::OpError;
 use crate::keyspace::Keyspace;
+use crate::ledger::Ledger;
 use crate::operation::{Action, LocalOp, View};
 use crate::origin::Author;
 use crate::origins::Origins;
+use crate::overlay::Shown;
 use crate::publication::Publication;
-use crate::slot::{Entry, OURS, UNPUBLISHED};
+use crate::slot::{Entry, OURS, Slot, UNPUBLISHED};
 use crate::value::Value;
 
 /// Checks whether a keyspace accepts an operation.
@@ -64,6 +66,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) keyspace: &'a mut Keyspace,
     pub(crate) origins: &'a mut Origins,
     pub(crate) publication: &'a mut Publication,
+    pub(crate) ledger: &'a Ledger,
 }
 
 impl Writer<'_> {
@@ -213,18 +216,13 @@ impl Writer<'_> {
             self.publication
                 .wait(at, (before.version > 0).then(|| before.clone()));
         }
-        if slot.entries.len() > 1 {
-            let seen = slot
-                .entries
-                .iter()
-                .filter(|entry| entry.origin != own)
-                .take(MAX_SEEN)
-                .map(|entry| Seen {
-                    origin: self.origins.id(entry.origin),
-                    version: entry.change.version,
-                    accumulator: entry.change.accumulator.clone(),
-                });
-            slot.entries[position].change.seen = seen.collect();
+        let shown = self.keyspace.overlay.of(at);
+        let slot = self.keyspace.table.slot(at);
+        if slot.entries.len() > 1 || !shown.is_empty() {
+            let known = &slot.entries[position].change.seen;
+            let is_folded = |place| self.ledger.is_folded(place);
+            let seen = seen((own, known), slot, shown, self.origins, is_folded);
+            slot.entries[position].change.seen = seen;
         }
         let change = &mut slot.entries[position].change;
         change.version += 1;
@@ -266,4 +264,44 @@ impl Writer<'_> {
             self.enter(at, &delta);
         }
     }
+}
+
+/// The changes of other origins that are visible in a slot, or were `known` at the last own change
+/// and taken back since.
+fn seen(
+    (own, known): (u32, &[Seen]),
+    slot: &Slot,
+    shown: &[Shown],
+    origins: &Origins,
+    is_folded: impl Fn(u32) -> bool,
+) -> SeenList {
+    let item = |origin, change: &Change| Seen {
+        origin,
+        version: change.version,
+        accumulator: change.accumulator.clone(),
+    };
+    let entries = slot.entries.iter().filter(|entry| entry.origin != own);
+    let entries = entries.map(|entry| {
+        let origin = origins.id(entry.origin);
+        let newer = shown.iter().find(|shown| shown.origin == origin);
+        let visible = newer.map_or(&entry.change, |shown| &shown.change);
+        let known = known.iter().find(|known| known.origin == origin);
+        match known.filter(|known| known.version > visible.version) {
+            Some(known) => known.clone(),
+            None => item(origin, visible),
+        }
+    });
+    let without_entry = |shown: &&Shown| {
+        let place = origins.place(shown.origin);
+        place.is_none_or(|place| slot.position(place).is_none())
+    };
+    let others = shown.iter().filter(without_entry);
+    let others = others.map(|shown| item(shown.origin, &shown.change));
+    let gone = known.iter().filter(|known| {
+        let place = origins.place(known.origin);
+        shown.iter().all(|shown| shown.origin != known.origin)
+            && place.is_none_or(|place| slot.position(place).is_none() && !is_folded(place))
+    });
+    let gone = gone.cloned();
+    entries.chain(others).chain(gone).take(MAX_SEEN).collect()
 }

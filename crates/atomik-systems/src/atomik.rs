@@ -1,15 +1,17 @@
-//! ATOMiK: a signed replica of `atomik-replica` at every node, as `atomik-node` runs it.
+//! ATOMiK: a replica of `atomik-replica` at every node with sessions of `atomik-session` between
+//! them, as `atomik-node` runs it.
 //!
 //! The value of a key holds all its fields side by side: a flag takes one bit, a number 64 plus two
 //! for its type, a string its maximum length. If a key's fields do not fit into one value, every
 //! field becomes a key of its own.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use atomik_replica::{
-    Config, Effect, Event, LocalOp, MAX_WORDS, Notice, PeerId, Replica, Trust, Value,
+    Author, Config, Effect, Event, LocalOp, MAX_WORDS, Notice, PeerId, Replica, Trust, Value,
 };
+use atomik_session::{Limits, Members, Output, Sessions};
 use ed25519_dalek::SigningKey;
 
 use atomik_arena::system::{
@@ -21,9 +23,18 @@ use atomik_workload::workload::{Action, Class, Field, Scalar};
 
 /// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
-    [true, false]
-        .map(|signed| Box::new(Atomik { signed }) as Box<dyn System>)
-        .into()
+    vec![Box::new(Atomik)]
+}
+
+/// The length of a tick of the sessions.
+const SESSION_TICK: Micros = 500_000;
+
+/// The times of `atomik-node`.
+fn limits() -> Limits {
+    Limits {
+        idle_ticks: 8,
+        ..Limits::default()
+    }
 }
 
 const MAX_BITS: usize = MAX_WORDS * 64;
@@ -34,28 +45,19 @@ const LENGTH: usize = 16;
 /// Separates key and field number if every field is a key of its own.
 const SEPARATOR: u8 = 0xff;
 
-struct Atomik {
-    /// The other systems trust every node of their cluster; the unsigned variant does so, too.
-    signed: bool,
-}
+struct Atomik;
 
-const SIGNED: &str = "\
-    Every frame is signed with ed25519, so no member can impersonate another. A node flushes as \
-    soon as storage is free, and compares digests with one peer every sync interval and when a \
-    link comes up (docs/replication.md). Numbers are put as old xor new. Integers take 66 bits, \
-    strings their maximum length.";
-const UNSIGNED: &str = "\
-    As ATOMiK, without signatures: members trust each other, as those of the other systems do. The \
-    frame format is the same, with zeros for the signature.";
+const USAGE: &str = "\
+    Every change is signed with ed25519, so no member can impersonate another, and every message \
+    is encrypted and authenticated. Changes are sent as soon as they are stored, and signed in \
+    batches of up to a second. A node flushes as soon as storage is free, and compares digests \
+    with one peer every sync interval and when a link comes up (docs/replication.md). Numbers are \
+    put as old xor new. Integers take 66 bits, strings their maximum length.";
 
 impl System for Atomik {
     fn describe(&self) -> Description {
         Description {
-            name: if self.signed {
-                "ATOMiK"
-            } else {
-                "ATOMiK unsigned"
-            },
+            name: "ATOMiK",
             library: format!("atomik-replica {}", env!("CARGO_PKG_VERSION")),
             semantics: "\
                 Every node accepts reads and writes on its own, even when it is cut off. Nodes \
@@ -63,7 +65,7 @@ impl System for Atomik {
                 nodes: concurrent changes of the same bits are combined by xor, possibly into a \
                 value that nobody wrote; one of the two writers is notified. No linearizability, \
                 no compare-and-swap.",
-            usage: if self.signed { SIGNED } else { UNSIGNED },
+            usage: USAGE,
             proofs: "\
                 Every order of events of 2 replicas with 2 operations each, and of 3 replicas with \
                 one each, with one crash, is checked with stateright \
@@ -87,23 +89,33 @@ impl System for Atomik {
         let allowed: Vec<_> = (0..setup.nodes)
             .map(|node| key(node).verifying_key().to_bytes())
             .collect();
-        let trust = if self.signed {
-            let key = Box::new(key(node));
-            Trust::Signed { key, allowed }
-        } else {
-            let key = allowed[node];
-            Trust::Unsigned { key, allowed }
+        let incarnation = |node: NodeId| halves(seeded(setup.seed, 2, node))[0];
+        let authors = allowed.iter().zip(0..).map(|(&key, node)| Author {
+            key,
+            incarnation: incarnation(node),
+        });
+        let addresses: Vec<_> = authors.map(|author| author.origin().0).collect();
+        let secret = seeded(setup.seed, 3, 0);
+        let sessions = Sessions::new(
+            &atomik_session::Config {
+                key: key(node),
+                incarnation: incarnation(node),
+                address: |&key, &incarnation| Author { key, incarnation }.origin().0,
+                keyspace: "eval".to_owned(),
+                secret,
+                members: Members::Listed(allowed.iter().copied().collect()),
+                limits: limits(),
+            },
+            &session_seed(setup.seed, node, storage),
+        );
+        let trust = Trust::Signed {
+            key: Box::new(key(node)),
+            allowed,
         };
-        let [incarnation, _] = halves(seeded(setup.seed, 2, node));
+        let incarnation = incarnation(node);
         let config = Config {
             undo_batches: 0,
-            ..Config::new(
-                "eval",
-                layout.words,
-                seeded(setup.seed, 3, 0),
-                trust,
-                incarnation,
-            )
+            ..Config::new("eval", layout.words, secret, trust, incarnation)
         };
         let records = storage.records.iter();
         let bytes_read = records
@@ -116,10 +128,15 @@ impl System for Atomik {
             replica,
             layout: Arc::new(layout),
             node,
-            nodes: setup.nodes,
+            nodes: addresses.iter().copied().zip(0..).collect(),
+            addresses,
+            sessions,
+            outputs: Vec::new(),
+            up: BTreeSet::new(),
             interval: setup.sync_interval,
             started: false,
             next_tick: 0,
+            next_session_tick: 0,
             waiting: VecDeque::new(),
             newest: 0,
             durable: 0,
@@ -134,6 +151,15 @@ fn seeded(seed: u64, purpose: u64, node: NodeId) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("atomik-eval seeds 1");
     for word in [seed, purpose, node as u64] {
         hasher.update(&word.to_le_bytes());
+    }
+    *hasher.finalize().as_bytes()
+}
+
+/// The seed of a node's sessions, different for every start.
+fn session_seed(seed: u64, node: NodeId, storage: &Storage) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_keyed(&seeded(seed, 4, node));
+    for (key, value) in &storage.records {
+        hasher.update(key).update(value);
     }
     *hasher.finalize().as_bytes()
 }
@@ -357,10 +383,17 @@ struct Member {
     replica: Replica,
     layout: Arc<Layout>,
     node: NodeId,
-    nodes: usize,
+    /// The addresses of all nodes, and the reverse.
+    addresses: Vec<PeerId>,
+    nodes: BTreeMap<PeerId, NodeId>,
+    sessions: Sessions,
+    outputs: Vec<Output>,
+    /// The peers that the replica is told to be up.
+    up: BTreeSet<PeerId>,
     interval: Micros,
     started: bool,
     next_tick: Micros,
+    next_session_tick: Micros,
     /// Operations that wait for a ticket, in order.
     waiting: VecDeque<(u64, OpId)>,
     /// The highest ticket that an operation has waited for.
@@ -368,19 +401,6 @@ struct Member {
     durable: u64,
     bytes_read: u64,
     effects: Vec<Effect>,
-}
-
-fn peer_id(node: NodeId) -> PeerId {
-    let mut id = [0; 16];
-    for (byte, part) in id.iter_mut().zip((node as u64).to_le_bytes()) {
-        *byte = part;
-    }
-    id
-}
-
-fn node_of(peer: PeerId) -> NodeId {
-    peer.first_chunk()
-        .map_or(0, |word| u64::from_le_bytes(*word) as NodeId)
 }
 
 impl Member {
@@ -393,19 +413,72 @@ impl Member {
     }
 
     fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
+        self.follow_sessions(out)?;
         self.step(Event::Flush)?;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
-                Effect::Send { to, bytes } => out.send(node_of(to), bytes),
+                Effect::Send { to, bytes } => self.send(&to, &bytes),
                 Effect::Broadcast { bytes, .. } => {
-                    let bytes: Arc<[u8]> = bytes.into();
-                    for peer in (0..self.nodes).filter(|&peer| peer != self.node) {
-                        out.send(peer, Arc::clone(&bytes));
+                    for peer in self.up.clone() {
+                        self.send(&peer, &bytes);
                     }
                 }
                 Effect::Persist { ticket, records } => out.persist(ticket, records),
                 Effect::Notify(notice) => self.tell(notice, out)?,
             }
+        }
+        // Sending brings forth nothing but packets.
+        self.follow_sessions(out)
+    }
+
+    /// Sends a message. Without a session it is lost.
+    fn send(&mut self, to: &PeerId, bytes: &[u8]) {
+        let _ = self.sessions.send(to, bytes, &mut self.outputs);
+    }
+
+    /// Carries out what the sessions want done.
+    fn follow_sessions(&mut self, out: &mut Out) -> Result<(), SystemError> {
+        for output in std::mem::take(&mut self.outputs) {
+            match output {
+                Output::Packet { to, bytes } => {
+                    if let Some(&node) = self.nodes.get(&to) {
+                        out.send(node, bytes);
+                    }
+                }
+                Output::Up { address, .. } => self.peer_up(address)?,
+                Output::Down { address } => self.peer_down(address)?,
+                Output::Message { from, bytes } => {
+                    // It is reachable after all.
+                    if !self.up.contains(&from) {
+                        self.peer_up(from)?;
+                    }
+                    let bytes = &bytes;
+                    self.step(Event::Message { from, bytes })?;
+                }
+                Output::Refused { reason, .. } => {
+                    return Err(SystemError::invariant(format!(
+                        "node {} refused a session: {reason}",
+                        self.node
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the replica that a peer is up, if there is a session with it.
+    fn peer_up(&mut self, peer: PeerId) -> Result<(), SystemError> {
+        let key = self.sessions.key(&peer);
+        if key.is_some() {
+            self.up.insert(peer);
+            self.step(Event::PeerUp { peer, key })?;
+        }
+        Ok(())
+    }
+
+    fn peer_down(&mut self, peer: PeerId) -> Result<(), SystemError> {
+        if self.up.remove(&peer) {
+            self.step(Event::PeerDown(peer))?;
         }
         Ok(())
     }
@@ -425,6 +498,12 @@ impl Member {
             ))),
         }
     }
+}
+
+fn of_node(addresses: &[PeerId], node: NodeId) -> Result<&PeerId, SystemError> {
+    addresses
+        .get(node)
+        .ok_or_else(|| SystemError::invariant(format!("there is no node {node}")))
 }
 
 impl Node for Member {
@@ -456,26 +535,32 @@ impl Node for Member {
         bytes: &[u8],
         out: &mut Out,
     ) -> Result<(), SystemError> {
-        let from = peer_id(from);
-        self.step(Event::Message { from, bytes })?;
+        let from = *of_node(&self.addresses, from)?;
+        self.sessions.receive(from, bytes, &mut self.outputs);
         self.flush(out)
     }
 
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         if !self.started {
             self.started = true;
-            let this = self.node;
-            for peer in (0..self.nodes).filter(|&peer| peer != this) {
-                self.step(Event::PeerUp(peer_id(peer)))?;
+            let this = self.sessions.address();
+            for &peer in self.addresses.iter().filter(|peer| **peer != this) {
+                self.sessions.peer_up(peer, &mut self.outputs);
             }
             // Staggered, so that the nodes do not all compare at the same time.
-            self.next_tick = now + self.interval * (self.node as u64 + 1) / self.nodes as u64;
+            let nodes = self.addresses.len() as u64;
+            self.next_tick = now + self.interval * (self.node as u64 + 1) / nodes;
+            self.next_session_tick = now + SESSION_TICK;
+        }
+        if now >= self.next_session_tick {
+            self.next_session_tick = now + SESSION_TICK;
+            self.sessions.tick(now / SESSION_TICK, &mut self.outputs);
         }
         if now >= self.next_tick {
             self.next_tick = now + self.interval;
             self.step(Event::Tick)?;
         }
-        out.wake(self.next_tick);
+        out.wake(self.next_tick.min(self.next_session_tick));
         self.flush(out)
     }
 
@@ -493,13 +578,25 @@ impl Node for Member {
         up: bool,
         out: &mut Out,
     ) -> Result<(), SystemError> {
-        let peer = peer_id(peer);
-        self.step(if up {
-            Event::PeerUp(peer)
+        let peer = *of_node(&self.addresses, peer)?;
+        if up {
+            self.sessions.peer_up(peer, &mut self.outputs);
+            self.peer_up(peer)?;
         } else {
-            Event::PeerDown(peer)
-        })?;
+            // The session lasts, in case that it is not true.
+            self.sessions.peer_down(&peer);
+            self.peer_down(peer)?;
+        }
         self.flush(out)
+    }
+
+    fn finish(&mut self, _now: Micros, out: &mut Out) -> Result<(), SystemError> {
+        self.step(Event::Seal)?;
+        self.flush(out)
+    }
+
+    fn is_at_rest(&self) -> bool {
+        self.replica.is_sealed() && !self.replica.is_dirty()
     }
 
     fn progress(&self) -> Vec<u8> {
@@ -603,7 +700,7 @@ mod tests {
 
     #[test]
     fn fields_without_a_fixed_width_are_refused() {
-        let refused: Vec<_> = atomik_arena::system::inexpressible(&Atomik { signed: true })
+        let refused: Vec<_> = atomik_arena::system::inexpressible(&Atomik)
             .into_iter()
             .map(|(class, _)| class)
             .collect();

@@ -399,11 +399,8 @@ mod tests {
             )
         };
         assert_eq!(names("atomik").unwrap(), ["ATOMiK"]);
-        assert_eq!(names("ATOM").unwrap(), ["ATOMiK", "ATOMiK unsigned"]);
-        assert_eq!(
-            names("atomik, atomik u").unwrap(),
-            ["ATOMiK", "ATOMiK unsigned"]
-        );
+        assert_eq!(names("ATOM").unwrap(), ["ATOMiK"]);
+        assert_eq!(names("raft, atom").unwrap(), ["ATOMiK", "Raft"]);
         assert_eq!(names("atomik,nobody"), None);
     }
 }

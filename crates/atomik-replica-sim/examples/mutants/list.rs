@@ -94,13 +94,13 @@ pub const MUTANTS: &[Mutant] = &[
         "broadcast before it is persisted",
         &[(
             "replica.rs",
-            "        let ticket = publication.launch(published, frames);",
+            "        let ticket = publication.launch(all, send, frames);",
             "        let frames: Vec<_> = frames;
         let mut cx = cx;
         for (frame, bytes) in Vec::clone(&frames) {
             cx.broadcast(origin, frame.number, bytes);
         }
-        let ticket = publication.launch(published, frames);",
+        let ticket = publication.launch(all, send, frames);",
         )],
     ),
     mutant(
@@ -223,7 +223,7 @@ pub const MUTANTS: &[Mutant] = &[
         "what was seen is not noted",
         &[(
             "writer.rs",
-            "slot.entries[position].change.seen = seen.collect();",
+            "slot.entries[position].change.seen = seen;",
             "drop(seen);",
         )],
     ),

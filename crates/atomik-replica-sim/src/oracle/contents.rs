@@ -13,6 +13,9 @@ pub(crate) struct Entry {
     pub(crate) origin: usize,
     pub(crate) version: u64,
     pub(crate) accumulator: Value,
+    /// If the origin has not signed this version: what the replica holds beneath it, with version 0
+    /// for nothing.
+    pub(crate) beneath: Option<(u64, Value)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,20 @@ impl KeyContents {
             .iter()
             .find(|entry| entry.origin == origin)
             .map_or(0, |entry| entry.version)
+    }
+
+    /// What is left without the versions that their origins have not signed.
+    pub(crate) fn signed(&self) -> Self {
+        let mut signed = self.clone();
+        for entry in &mut signed.entries {
+            if let Some((version, accumulator)) = entry.beneath.take() {
+                signed.state.accumulate(&entry.accumulator);
+                signed.state.accumulate(&accumulator);
+                (entry.version, entry.accumulator) = (version, accumulator);
+            }
+        }
+        signed.entries.retain(|entry| entry.version > 0);
+        signed
     }
 }
 
@@ -60,6 +77,14 @@ impl Contents {
             ALL
         } else {
             self.keys[key].version(origin)
+        }
+    }
+
+    /// What is left without the versions that their origins have not signed.
+    pub(crate) fn signed(&self) -> Self {
+        Self {
+            keys: self.keys.iter().map(KeyContents::signed).collect(),
+            folded: self.folded.clone(),
         }
     }
 

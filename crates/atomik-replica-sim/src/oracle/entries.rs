@@ -84,7 +84,8 @@ impl Checker<'_> {
         entry: &Entry,
         before: &KeyContents,
     ) -> Check {
-        let before = before.version(entry.origin);
+        // A version that its origin has not signed may be taken back.
+        let before = before.signed().version(entry.origin);
         ensure(
             entry.version >= before,
             "versions never go backward",
@@ -101,7 +102,7 @@ impl Checker<'_> {
     }
 
     fn no_entry_is_gone(&self, key: usize, new: &KeyContents, before: &KeyContents) -> Check {
-        before.entries.iter().try_for_each(|entry| {
+        before.signed().entries.iter().try_for_each(|entry| {
             ensure(
                 new.version(entry.origin) > 0 || self.new.folded.contains(&entry.origin),
                 "versions never go backward",

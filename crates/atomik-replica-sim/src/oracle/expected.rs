@@ -116,7 +116,7 @@ impl ExpectedReplica {
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot {
             local: self.local.clone(),
-            contents: self.contents.clone(),
+            contents: self.contents.signed(),
         }
     }
 

@@ -93,7 +93,8 @@ fn continue_life(
     for (m, contents) in held {
         let mut keys = contents.keys.iter().zip(&branch.base);
         ensure(
-            !contents.folded.contains(&own) && keys.all(|(key, base)| key.version(own) <= *base),
+            !contents.folded.contains(&own)
+                && keys.all(|(key, base)| key.signed().version(own) <= *base),
             "a life continues only if no member knows more of it than its owner",
             || format!("r{n} continues {}; r{m} knows more", history.name(own)),
         )?;

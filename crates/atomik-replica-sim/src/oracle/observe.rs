@@ -36,6 +36,19 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
                 origin: number(id)?,
                 version,
                 accumulator,
+                beneath: None,
+            });
+        }
+        for (id, version, accumulator) in replica.previewed(key) {
+            let origin = number(id)?;
+            let signed = entries.iter().position(|entry| entry.origin == origin);
+            let signed = signed.map(|at| entries.swap_remove(at));
+            let zero = accumulator.xor(&accumulator);
+            entries.push(Entry {
+                origin,
+                version,
+                accumulator,
+                beneath: Some(signed.map_or((0, zero), |it| (it.version, it.accumulator))),
             });
         }
         entries.sort_unstable_by_key(|entry| entry.origin);

@@ -96,7 +96,8 @@ pub(crate) fn due(
         let mine = before.version(own);
         for entry in &new.entries {
             let before = before.version(entry.origin);
-            if entry.origin == own || entry.version == before {
+            // A lower version than before is left of one that was taken back.
+            if entry.origin == own || entry.version <= before {
                 continue;
             }
             let overlap_up_to = |version| {

@@ -239,7 +239,9 @@ impl Plan {
             n, local, contents, ..
         } = expected;
         for &key in &self.relied {
-            let now = (&contents.keys[key].state, &local.marks[key]);
+            // What its origin has not signed is durable there.
+            let signed = contents.keys[key].signed();
+            let now = (&signed.state, &local.marks[key]);
             let zero = Value::zero(now.0.words().len());
             let then = stored.map_or((&zero, &zero), |stored| {
                 (&stored.contents.keys[key].state, &stored.local.marks[key])
@@ -263,9 +265,15 @@ impl Plan {
     ) {
         let ExpectedReplica { n, contents, .. } = &*expected;
         for (key, delta) in &self.deltas {
-            let origins = 0..history.origins.len();
-            let knew = origins.map(|origin| contents.knows(*key, origin)).collect();
-            history.append(*n, expected.local.origin, *key, delta, knew);
+            let own = expected.local.origin;
+            let last = history.changes(*n, own, *key).last();
+            // What was known stays known, also if it was taken back.
+            let knew = (0..history.origins.len()).map(|origin| {
+                let before = last.and_then(|last| last.knew.get(origin)).copied();
+                contents.knows(*key, origin).max(before.unwrap_or(0))
+            });
+            let knew = knew.collect();
+            history.append(*n, own, *key, delta, knew);
         }
         if self.durable {
             expected.promised.push(ticket);

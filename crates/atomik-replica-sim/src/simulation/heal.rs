@@ -34,7 +34,8 @@ impl World<'_> {
         } else {
             for n in replicas.clone() {
                 for other in replicas.clone().filter(|&other| other != n) {
-                    self.handle(n, Input::PeerUp(peer(other)))?;
+                    let (peer, key) = (peer(other), None);
+                    self.handle(n, Input::PeerUp { peer, key })?;
                 }
             }
         }

@@ -4,6 +4,15 @@ use atomik_replica::Notice;
 
 use crate::oracle::Oracle;
 
+/// The number of the kind of a message.
+pub(crate) fn number(bytes: &[u8]) -> usize {
+    match bytes {
+        [1, kind, ..] => usize::from(*kind),
+        [short, ..] => usize::from(11 + (short >> 6 & 1)),
+        [] => usize::MAX,
+    }
+}
+
 /// The kind of a message.
 pub(crate) fn kind(bytes: &[u8]) -> &'static str {
     let names = [
@@ -17,8 +26,11 @@ pub(crate) fn kind(bytes: &[u8]) -> &'static str {
         "the ledger",
         "a repair",
         "a head",
+        "a request for previews",
+        "previews",
+        "a seal",
     ];
-    let kind = bytes.get(1).map_or(usize::MAX, |&kind| usize::from(kind));
+    let kind = number(bytes);
     names.get(kind).copied().unwrap_or("a message")
 }
 

@@ -44,7 +44,10 @@ impl World<'_> {
                 None => Ok(()),
             },
             Step::Peer(n, other, up) if self.setup.sessions => self.announce(n, other, up),
-            Step::Peer(n, other, true) => self.handle(n, Input::PeerUp(peer(other))),
+            Step::Peer(n, other, true) => {
+                let (peer, key) = (peer(other), None);
+                self.handle(n, Input::PeerUp { peer, key })
+            }
             Step::Peer(n, other, false) => self.handle(n, Input::PeerDown(peer(other))),
             Step::Crash(n, stored) => self.crash(n, stored),
             Step::Link(..) | Step::Start(..) | Step::FailStorage(..) | Step::Lie(..) => Ok(()),

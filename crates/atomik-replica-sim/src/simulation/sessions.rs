@@ -217,7 +217,10 @@ impl World<'_> {
                         "a session is with the owner of the address",
                         || format!("r{n}: r{other}"),
                     )?;
-                    self.handle(n, Input::PeerUp(address))?;
+                    // The oracle does not follow what a dishonest member previews.
+                    let key = Some(key).filter(|_| self.setup.liar().is_none());
+                    let peer = address;
+                    self.handle(n, Input::PeerUp { peer, key })?;
                 }
                 Output::Down { address } => {
                     self.narrate(|_| format!("r{n} has no session with r{} any more", address[0]));

@@ -125,7 +125,7 @@ impl<'a> World<'a> {
             return self.hear(event);
         }
         // What peers draw that are not up is on another account.
-        if matches!(event, Input::Tick | Input::PeerUp(_)) {
+        if matches!(event, Input::Tick | Input::PeerUp { .. }) {
             self.hosts[n].drawn = 0;
         }
         let (_, reaction) = self.feed(n, event)?;
@@ -324,7 +324,7 @@ impl<'a> World<'a> {
         self.fingerprint.bytes(&bytes);
         self.report.messages += 1;
         self.report.bytes += bytes.len() as u64;
-        let kind = bytes.get(1).map_or(usize::MAX, |&kind| usize::from(kind));
+        let kind = narration::number(&bytes);
         if liar != Some(from)
             && liar != Some(to)
             && let Some(count) = self.sent.get_mut(kind)

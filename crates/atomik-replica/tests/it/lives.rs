@@ -101,8 +101,20 @@ fn a_copied_folder_and_its_original_both_run_and_nothing_is_lost() {
         cluster.replicas.push(copy);
         cluster.stores.push(backup);
         for other in 0..3 {
-            cluster.step(3, Event::PeerUp(peer(other)));
-            cluster.step(other, Event::PeerUp(peer(3)));
+            cluster.step(
+                3,
+                Event::PeerUp {
+                    peer: peer(other),
+                    key: None,
+                },
+            );
+            cluster.step(
+                other,
+                Event::PeerUp {
+                    peer: peer(3),
+                    key: None,
+                },
+            );
         }
         for n in if first == 0 { [0, 3] } else { [3, 0] } {
             cluster.accum(n, b"x", 2 << n);
@@ -176,8 +188,20 @@ fn running_copies_that_change_different_keys_agree_without_loss() {
     }
     cluster.cut.clear();
     for other in 0..3 {
-        cluster.step(3, Event::PeerUp(peer(other)));
-        cluster.step(other, Event::PeerUp(peer(3)));
+        cluster.step(
+            3,
+            Event::PeerUp {
+                peer: peer(other),
+                key: None,
+            },
+        );
+        cluster.step(
+            other,
+            Event::PeerUp {
+                peer: peer(3),
+                key: None,
+            },
+        );
     }
     cluster.settle();
     let lost = |notice: &Notice| matches!(notice, Notice::MemoryLost { .. });

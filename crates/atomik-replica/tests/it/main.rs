@@ -12,4 +12,5 @@ mod closing_model;
 mod lives;
 mod membership;
 mod model_checking;
+mod previews;
 mod replication;

@@ -306,7 +306,14 @@ impl Cluster {
         let mut state = state.clone();
         for n in 0..self.replicas {
             for peer in (0..self.replicas).filter(|&peer| peer != n) {
-                self.step(&mut state, n, Event::PeerUp([peer as u8; 16]));
+                self.step(
+                    &mut state,
+                    n,
+                    Event::PeerUp {
+                        peer: [peer as u8; 16],
+                        key: None,
+                    },
+                );
             }
         }
         for _ in 0..2 * self.replicas {

@@ -61,7 +61,13 @@ impl Cluster {
         };
         for n in 0..count {
             for other in (0..count).filter(|&other| other != n) {
-                cluster.step(n, Event::PeerUp(peer(other)));
+                cluster.step(
+                    n,
+                    Event::PeerUp {
+                        peer: peer(other),
+                        key: None,
+                    },
+                );
             }
         }
         cluster
@@ -146,7 +152,13 @@ impl Cluster {
         let records: Vec<_> = self.stores[n].clone().into_iter().collect();
         self.replicas[n] = Replica::open(config, records).unwrap();
         for other in (0..self.replicas.len()).filter(|&other| other != n) {
-            self.step(n, Event::PeerUp(peer(other)));
+            self.step(
+                n,
+                Event::PeerUp {
+                    peer: peer(other),
+                    key: None,
+                },
+            );
         }
     }
 
@@ -449,8 +461,20 @@ fn a_late_joiner_takes_everything_once_from_one_peer_at_a_time() {
         cluster.settle();
         cluster.cut.clear();
         for n in 0..4 {
-            cluster.step(n, Event::PeerUp(peer(4)));
-            cluster.step(4, Event::PeerUp(peer(n)));
+            cluster.step(
+                n,
+                Event::PeerUp {
+                    peer: peer(4),
+                    key: None,
+                },
+            );
+            cluster.step(
+                4,
+                Event::PeerUp {
+                    peer: peer(n),
+                    key: None,
+                },
+            );
         }
         let (mut there, mut back) = (0, 0);
         for _ in 0..20 {
@@ -492,7 +516,13 @@ fn meet_again(cluster: &mut Cluster) {
     let count = cluster.replicas.len();
     for n in 0..count {
         for other in (0..count).filter(|&other| other != n) {
-            cluster.step(n, Event::PeerUp(peer(other)));
+            cluster.step(
+                n,
+                Event::PeerUp {
+                    peer: peer(other),
+                    key: None,
+                },
+            );
         }
     }
 }
@@ -645,7 +675,13 @@ fn a_peer_that_never_answers_does_not_keep_others_from_being_asked() {
             .any(|(from, to, bytes)| (*from, *to, bytes[1]) == (0, 1, PULL))
     );
     cluster.cut = vec![1];
-    cluster.step(0, Event::PeerUp(peer(2)));
+    cluster.step(
+        0,
+        Event::PeerUp {
+            peer: peer(2),
+            key: None,
+        },
+    );
     cluster.settle();
     cluster.settle();
     assert_eq!(cluster.states(0), cluster.states(2));
@@ -827,7 +863,9 @@ fn a_changed_or_foreign_message_changes_nothing() {
     cluster.accum(0, b"x", 5);
     cluster.flush();
     let (_, _, message) = cluster.wire.pop().unwrap();
-    for bit in 0..message.len() * 8 {
+    // What comes before is up to those who carry the message.
+    let content = 8 * 2..8 * message.len();
+    for bit in content.clone() {
         let mut changed = message.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
         cluster.step(
@@ -841,7 +879,7 @@ fn a_changed_or_foreign_message_changes_nothing() {
     }
     assert_eq!(
         cluster.said(|notice| matches!(notice, Notice::Refused { .. })),
-        message.len() * 8
+        content.len()
     );
     // One who knows the secret but is not on the list.
     let mut stranger = config(2, 3);

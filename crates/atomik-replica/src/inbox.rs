@@ -1,0 +1,403 @@
+//! The previews that peers have sent: shown at once, merged when their seal has arrived.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use crate::codec::{Malformed, Reader};
+use crate::context::Context;
+use crate::entry::{Change, SeenList, Tag};
+use crate::frame::{Evidence, KeyedChanges};
+use crate::head::Head;
+use crate::keyspace::Keyspace;
+use crate::ledger::Ledger;
+use crate::message::SHORT_BITS;
+use crate::origin::{Author, OriginId, PublicKey};
+use crate::origins::Origins;
+use crate::peers::PeerId;
+use crate::preview::{MOST_LEAVES, Names, Start, Subject};
+use crate::slot::Key;
+use crate::value::Value;
+
+/// Bytes of a signature.
+const SEAL: usize = 64;
+
+/// A previewed change of the open frame.
+#[derive(Clone, Debug, Hash)]
+struct Leaf {
+    at: u32,
+    change: Change,
+    tag: Tag,
+}
+
+/// The stream of a peer, as far as it has arrived without a gap.
+#[derive(Clone, Debug, Hash)]
+struct Stream {
+    author: Author,
+    /// The frame before the open one.
+    before: Head,
+    names: Names,
+    leaves: Vec<Leaf>,
+}
+
+impl Stream {
+    /// What stands for the open frame in messages.
+    fn frame(&self) -> u8 {
+        frame_bits(self.before)
+    }
+}
+
+/// The low bits of the number of the frame after another.
+pub(crate) fn frame_bits(before: Head) -> u8 {
+    (before.number + 1) as u8 & SHORT_BITS
+}
+
+/// How many frames one is ahead of another, as far as the low bits of their numbers tell.
+fn ahead(frame: u8, of: u8) -> i8 {
+    (frame.wrapping_sub(of) << 2) as i8 >> 2
+}
+
+/// What a peer sends.
+#[derive(Clone, Debug, Hash)]
+enum State {
+    Whole(Box<Stream>),
+    /// A part of this frame is missing. The stream must start again.
+    Broken(u8),
+}
+
+#[derive(Clone, Debug, Hash)]
+struct Inbox {
+    /// Whose previews are shown.
+    origin: Option<OriginId>,
+    state: State,
+}
+
+/// What is to be done after a message with previews.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Nothing,
+    /// Something is missing: ask for the open frame as a whole.
+    Ask,
+    /// A sealed frame has not arrived: compare.
+    Compare,
+    /// The frame is complete.
+    Merge(Box<Evidence>, Vec<(Key, Change)>),
+}
+
+/// The previews of all peers.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Inboxes {
+    peers: BTreeMap<PeerId, Inbox>,
+}
+
+/// What taking previews may use.
+pub(crate) struct Room<'a> {
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) origins: &'a Origins,
+    pub(crate) ledger: &'a Ledger,
+    /// Whether this replica still makes changes of its own, so that overlaps are reported.
+    pub(crate) writes: bool,
+}
+
+impl Inboxes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// Takes back what a peer has previewed, and forgets its stream.
+    pub(crate) fn forget(&mut self, peer: PeerId, keyspace: &mut Keyspace, cx: &mut Context<'_>) {
+        let inbox = self.peers.remove(&peer);
+        if let Some(gone) = inbox.and_then(|inbox| inbox.origin) {
+            keyspace.hide(|origin| origin == gone, cx);
+        }
+    }
+
+    /// Takes back the previews of an author's former lives, which were signed neither then nor
+    /// later.
+    pub(crate) fn end_lives_before(
+        &mut self,
+        author: &Author,
+        keyspace: &mut Keyspace,
+        cx: &mut Context<'_>,
+    ) {
+        let is_former = |inbox: &Inbox| match &inbox.state {
+            State::Whole(stream) => {
+                stream.author.key == author.key && stream.author.life() < author.life()
+            }
+            State::Broken(_) => false,
+        };
+        let former: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, inbox)| is_former(inbox))
+            .map(|(peer, _)| *peer)
+            .collect();
+        for peer in former {
+            self.forget(peer, keyspace, cx);
+        }
+    }
+
+    /// Takes a message with previews from a peer, whose key is authenticated. `sealed` says whether
+    /// a signature follows them.
+    pub(crate) fn take(
+        &mut self,
+        (from, key): (PeerId, PublicKey),
+        sealed: bool,
+        reader: &mut Reader<'_>,
+        room: &mut Room<'_>,
+        cx: &mut Context<'_>,
+    ) -> Result<Next, Malformed> {
+        let (frame, index) = (reader.u8()? & SHORT_BITS, usize::from(reader.u8()?));
+        let rest = reader.bytes(reader.rest().len())?;
+        let (content, seal) = match rest.split_last_chunk::<SEAL>() {
+            Some((content, seal)) if sealed => (content, Some(*seal)),
+            _ if sealed => return Err(Malformed),
+            _ => (rest, None),
+        };
+        let reader = &mut Reader::new(content);
+        let start = if index == 0 {
+            Start::decode(reader)?
+        } else {
+            None
+        };
+        if let Some(start) = start {
+            if frame_bits(start.before) != frame {
+                return Err(Malformed);
+            }
+            let author = Author {
+                key,
+                incarnation: start.incarnation,
+            };
+            if !self.start(from, author, start.before, room, cx) {
+                return Ok(Next::Nothing);
+            }
+        }
+        let Some(Inbox { state, .. }) = self.peers.get_mut(&from) else {
+            // The stream has begun before this replica listened.
+            let state = State::Broken(frame);
+            let origin = None;
+            self.peers.insert(from, Inbox { origin, state });
+            return Ok(Next::Ask);
+        };
+        let stream = match state {
+            State::Whole(stream) => stream,
+            State::Broken(asked) if ahead(frame, *asked) > 0 => {
+                *asked = frame;
+                return Ok(Next::Ask);
+            }
+            State::Broken(asked) => {
+                let late = sealed && *asked == frame;
+                return Ok(if late { Next::Compare } else { Next::Nothing });
+            }
+        };
+        let ahead = ahead(frame, stream.frame());
+        if ahead < 0 || ahead == 0 && index < stream.leaves.len() {
+            // Repeated, or late.
+            return Ok(Next::Nothing);
+        }
+        if ahead > 0 || index > stream.leaves.len() {
+            *state = State::Broken(frame);
+            return Ok(Next::Ask);
+        }
+        if !stream.read(reader, room, cx)? {
+            *state = State::Broken(frame);
+            return Ok(Next::Ask);
+        }
+        let Some(seal) = seal else {
+            return Ok(Next::Nothing);
+        };
+        let leaves = core::mem::take(&mut stream.leaves);
+        if leaves.is_empty() {
+            return Err(Malformed);
+        }
+        let tags = leaves.iter().map(|leaf| leaf.tag).collect::<Vec<_>>();
+        let evidence = Evidence::sealed(stream.author, stream.before, &tags, seal);
+        match evidence.head(cx.secrets) {
+            Some(head) => stream.before = head,
+            None => return Err(Malformed),
+        }
+        let slots = &room.keyspace.table.slots;
+        let changes = leaves.into_iter().filter_map(|leaf| {
+            let (key, _) = slots.get_index(leaf.at as usize)?;
+            Some((key.into(), leaf.change))
+        });
+        Ok(Next::Merge(Box::new(evidence), changes.collect()))
+    }
+
+    /// Starts a peer's stream from the beginning, unless the message is late or its author is not
+    /// listened to.
+    fn start(
+        &mut self,
+        from: PeerId,
+        author: Author,
+        before: Head,
+        room: &mut Room<'_>,
+        cx: &mut Context<'_>,
+    ) -> bool {
+        let origin = author.origin();
+        let known = room.origins.place(origin);
+        let is_over = known.is_some_and(|place| {
+            let chain = &room.origins.get(place).chain;
+            room.ledger.is_folded(place)
+                || room.ledger.is_retiring(place)
+                || room.origins.get(place).quarantined
+                || chain.head().number > before.number
+        });
+        let is_late = self
+            .peers
+            .get(&from)
+            .is_some_and(|inbox| match &inbox.state {
+                State::Whole(stream) if stream.author.origin() == origin => {
+                    stream.before.number >= before.number
+                }
+                State::Whole(stream) => stream.author.life() > author.life(),
+                State::Broken(_) => false,
+            });
+        if is_over || is_late || !cx.roster.contains(&author.key) {
+            return false;
+        }
+        self.forget(from, room.keyspace, cx);
+        let stream = Stream {
+            author,
+            before,
+            names: Names::default(),
+            leaves: Vec::new(),
+        };
+        let inbox = Inbox {
+            origin: Some(origin),
+            state: State::Whole(Box::new(stream)),
+        };
+        self.peers.insert(from, inbox);
+        true
+    }
+}
+
+impl Start {
+    /// Decodes the beginning of a frame; `None` if the stream goes on.
+    fn decode(reader: &mut Reader<'_>) -> Result<Option<Self>, Malformed> {
+        match reader.u8()? {
+            0 => Ok(None),
+            1 => {
+                let incarnation = reader.array()?;
+                let before = Head::decode(reader)?;
+                if before.number == u64::MAX {
+                    return Err(Malformed);
+                }
+                Ok(Some(Self {
+                    incarnation,
+                    before,
+                }))
+            }
+            _ => Err(Malformed),
+        }
+    }
+}
+
+impl Stream {
+    /// Reads changes and shows them. Returns whether this replica has what they build upon.
+    fn read(
+        &mut self,
+        reader: &mut Reader<'_>,
+        room: &mut Room<'_>,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, Malformed> {
+        let origin = self.author.origin();
+        let place = room.origins.place(origin);
+        let words = cx.config.words;
+        let none = Change {
+            version: 0,
+            accumulator: Value::zero(words),
+            seen: SeenList::default(),
+        };
+        while !reader.is_empty() {
+            if self.leaves.len() >= MOST_LEAVES {
+                return Err(Malformed);
+            }
+            let subject = self.names.subject(reader)?;
+            let (at, before) = match subject {
+                Subject::New(key) => (room.keyspace.table.slot_of(key), None),
+                Subject::Again(number) | Subject::Named(number) => {
+                    let name = self.names.name(number);
+                    let held = visible(room.keyspace, name.at, origin, place);
+                    match held.filter(|change| change.version == name.version) {
+                        Some(before) => (name.at, Some(before)),
+                        None => return Ok(false),
+                    }
+                }
+            };
+            let before = before.as_deref().unwrap_or(&none);
+            let change = self.names.change(subject, before, reader, words)?;
+            self.names.note(subject, at, before, &change);
+            let mut encoded = Vec::with_capacity(64);
+            let (key, _) = room
+                .keyspace
+                .table
+                .slots
+                .get_index(at as usize)
+                .ok_or(Malformed)?;
+            change.encode(key, &mut encoded);
+            let tag = cx.secrets.leaf(origin, &encoded);
+            let leaf = Leaf {
+                at,
+                change: change.clone(),
+                tag,
+            };
+            self.leaves.push(leaf);
+            show(at, (origin, place), (tag, change), room, cx);
+        }
+        Ok(true)
+    }
+}
+
+/// The newest visible change of an origin.
+fn visible(
+    keyspace: &Keyspace,
+    at: u32,
+    origin: OriginId,
+    place: Option<u32>,
+) -> Option<Cow<'_, Change>> {
+    match keyspace.overlay.get(at, origin) {
+        Some(shown) => Some(Cow::Borrowed(&shown.change)),
+        None => keyspace.table.slots.change_of(at as usize, place?),
+    }
+}
+
+/// Makes a previewed change visible, unless a newer one is.
+fn show(
+    at: u32,
+    (origin, place): (OriginId, Option<u32>),
+    (tag, change): (Tag, Change),
+    room: &mut Room<'_>,
+    cx: &mut Context<'_>,
+) {
+    let Room {
+        keyspace,
+        origins,
+        writes,
+        ..
+    } = room;
+    let before = visible(keyspace, at, origin, place).map(Cow::into_owned);
+    if before
+        .as_ref()
+        .is_some_and(|before| before.version >= change.version)
+    {
+        return;
+    }
+    let slots = &keyspace.table.slots;
+    let entry = place.and_then(|place| slots.change_of(at as usize, place));
+    let delta = keyspace
+        .overlay
+        .show(at, (origin, tag), change.clone(), entry.as_deref());
+    keyspace.accumulate(at, &delta);
+    if *writes {
+        keyspace.notify_overlap(at, (origin, &change), before.as_ref(), origins, cx);
+    }
+    keyspace.notify_change(at, &delta, Some(origin), cx);
+}
+
+/// The changes with borrowed keys.
+pub(crate) fn keyed(changes: &[(Key, Change)]) -> KeyedChanges<'_> {
+    let changes = changes.iter();
+    changes
+        .map(|(key, change)| (&key[..], change.clone()))
+        .collect()
+}

@@ -1,0 +1,254 @@
+//! Changes that are sent before they are signed.
+
+use atomik_replica::{Event, Notice, OriginId, Refusal, Value};
+
+use crate::replication::{Cluster, key, peer};
+
+const SUMMARY: u8 = 1;
+
+/// Replicas whose messages are authenticated.
+fn cluster(members: u8) -> Cluster {
+    let mut cluster = Cluster::new(members);
+    for n in 0..usize::from(members) {
+        for other in (0..usize::from(members)).filter(|&other| other != n) {
+            meet(&mut cluster, n, other);
+        }
+    }
+    cluster.deliver();
+    cluster
+}
+
+fn meet(cluster: &mut Cluster, n: usize, other: usize) {
+    let key = Some(key(other as u8).verifying_key().to_bytes());
+    let peer = peer(other);
+    cluster.step(n, Event::PeerUp { peer, key });
+}
+
+/// Changes a key and sends a preview of that.
+fn preview(cluster: &mut Cluster, n: usize, name: &[u8], delta: u64) {
+    cluster.accum(n, name, delta);
+    cluster.step(n, Event::Flush);
+}
+
+/// Signs what a replica has previewed, and sends the signature.
+fn seal(cluster: &mut Cluster, n: usize) {
+    cluster.step(n, Event::Seal);
+    cluster.step(n, Event::Flush);
+}
+
+fn state(cluster: &Cluster, n: usize, name: &[u8]) -> Value {
+    cluster.replicas[n].state(name)
+}
+
+fn summary(cluster: &mut Cluster, n: usize) -> Vec<u8> {
+    cluster.step(n, Event::Tick);
+    let at = cluster
+        .wire
+        .iter()
+        .rposition(|(from, _, bytes)| *from == n && bytes[..2] == [1, SUMMARY])
+        .unwrap();
+    cluster.wire.remove(at).2
+}
+
+#[test]
+fn a_preview_is_visible_at_once_and_becomes_an_entry_when_it_is_sealed() {
+    let mut cluster = cluster(3);
+    let before = summary(&mut cluster, 1);
+    preview(&mut cluster, 0, b"x", 5);
+    assert!(cluster.wire.iter().all(|(_, _, bytes)| bytes.len() < 60));
+    cluster.deliver();
+    assert_eq!(state(&cluster, 1, b"x"), 5.into());
+    assert!(cluster.replicas[1].writers(b"x").is_empty());
+    let own = cluster.replicas[0].origin();
+    assert_eq!(cluster.replicas[1].previewed(b"x"), [(own, 1, 5.into())]);
+    assert_eq!(summary(&mut cluster, 1), before, "it is not in the digest");
+    assert_eq!(cluster.replicas[0].digest(), cluster.replicas[1].digest());
+
+    preview(&mut cluster, 0, b"x", 1);
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    assert_eq!(cluster.replicas[1].writers(b"x"), [(own, 2, 4.into())]);
+    assert!(cluster.replicas[1].previewed(b"x").is_empty());
+    assert_ne!(summary(&mut cluster, 1), before);
+    assert_eq!(
+        cluster.said(|notice| matches!(notice, Notice::Refused { .. })),
+        0
+    );
+    cluster.assert_equal();
+}
+
+#[test]
+fn one_signature_covers_many_previews_and_others_can_pass_them_on() {
+    let mut cluster = cluster(3);
+    cluster.cut = vec![2];
+    for n in 0..100_u8 {
+        preview(&mut cluster, 0, &[n % 50], u64::from(n) + 1);
+        cluster.deliver();
+    }
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    assert_eq!(cluster.replicas[0].counters().frames, 1);
+    cluster.cut = vec![0];
+    cluster.settle();
+    assert_eq!(cluster.states(2), cluster.states(0));
+}
+
+#[test]
+fn an_open_frame_is_sealed_when_it_is_full_or_has_been_open_for_a_tick() {
+    let mut cluster = cluster(2);
+    for n in 0..250_u8 {
+        preview(&mut cluster, 0, &[n], 1);
+    }
+    assert_eq!(cluster.replicas[0].counters().frames, 1);
+    for frames in [1, 2, 2] {
+        cluster.step(0, Event::Tick);
+        cluster.step(0, Event::Flush);
+        assert_eq!(cluster.replicas[0].counters().frames, frames);
+    }
+    cluster.deliver();
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_large_batch_is_signed_at_once() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    for n in 0..100_u8 {
+        cluster.accum(0, &[n], 1);
+    }
+    cluster.step(0, Event::Flush);
+    cluster.deliver();
+    assert_eq!(cluster.replicas[0].counters().frames, 2);
+    assert_eq!(cluster.replicas[1].writers(b"x").len(), 1);
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_preview_counts_for_its_sender_alone_and_only_over_sessions() {
+    let mut cluster = cluster(3);
+    preview(&mut cluster, 0, b"x", 5);
+    let (_, _, message) = cluster.wire.pop().unwrap();
+    cluster.wire.clear();
+    let bytes = &message[..];
+    let from = peer(2);
+    cluster.step(1, Event::Message { from, bytes });
+    let victim = cluster.replicas[0].origin();
+    let of_victim = |(origin, ..): &(OriginId, u64, Value)| *origin == victim;
+    assert!(!cluster.replicas[1].previewed(b"x").iter().any(of_victim));
+
+    let from = peer(0);
+    let key = None;
+    cluster.step(1, Event::PeerUp { peer: from, key });
+    cluster.step(1, Event::Message { from, bytes });
+    assert!(!cluster.replicas[1].previewed(b"x").iter().any(of_victim));
+}
+
+#[test]
+fn a_seal_that_does_not_fit_its_previews_takes_them_back() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 4);
+    cluster.deliver();
+    preview(&mut cluster, 0, b"x", 4);
+    let (_, _, mut message) = cluster.wire.pop().unwrap();
+    // Another change of the same key.
+    let last = message.len() - 1;
+    assert_eq!(message[last], 0, "the same bit of key 0 again");
+    message.splice(last.., [1, 6]);
+    let (from, bytes) = (peer(0), &message[..]);
+    cluster.step(1, Event::Message { from, bytes });
+    assert_eq!(state(&cluster, 1, b"x"), 12.into());
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    assert_eq!(state(&cluster, 1, b"x"), 0.into());
+    let forged = |notice: &Notice| {
+        matches!(
+            notice,
+            Notice::Refused {
+                reason: Refusal::Forged { .. },
+                ..
+            }
+        )
+    };
+    assert_eq!(cluster.said(forged), 1);
+    cluster.settle();
+    assert_eq!(cluster.replicas[1].writers(b"x").len(), 1);
+    cluster.assert_equal();
+}
+
+#[test]
+fn previews_are_taken_back_when_the_session_ends_and_come_back_signed() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    seal(&mut cluster, 0);
+    preview(&mut cluster, 0, b"x", 4);
+    cluster.deliver();
+    assert_eq!(state(&cluster, 1, b"x"), 5.into());
+    cluster.step(1, Event::PeerDown(peer(0)));
+    assert_eq!(state(&cluster, 1, b"x"), 1.into());
+    cluster.step(0, Event::PeerDown(peer(1)));
+    meet(&mut cluster, 0, 1);
+    meet(&mut cluster, 1, 0);
+    cluster.settle();
+    assert_eq!(cluster.replicas[1].writers(b"x")[0].1, 2);
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_missing_preview_is_asked_for() {
+    let mut cluster = cluster(2);
+    for delta in [1, 2, 4] {
+        preview(&mut cluster, 0, b"x", delta);
+        if delta == 2 {
+            cluster.wire.pop().unwrap();
+        }
+        cluster.deliver();
+    }
+    assert_eq!(state(&cluster, 1, b"x"), 1.into());
+    // The owner signs all of it for the one that asked.
+    cluster.step(0, Event::Flush);
+    cluster.deliver();
+    assert_eq!(cluster.replicas[1].writers(b"x")[0].1, 3);
+    preview(&mut cluster, 0, b"x", 8);
+    cluster.deliver();
+    assert_eq!(state(&cluster, 1, b"x"), 15.into());
+}
+
+#[test]
+fn who_has_seen_a_preview_does_not_overlap_with_it() {
+    let is_overlap = |notice: &Notice| matches!(notice, Notice::Overlap(_));
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    cluster.deliver();
+    preview(&mut cluster, 1, b"x", 1);
+    cluster.deliver();
+    cluster.settle();
+    assert_eq!(cluster.said(is_overlap), 0);
+
+    preview(&mut cluster, 0, b"y", 1);
+    preview(&mut cluster, 1, b"y", 1);
+    cluster.deliver();
+    // Each has seen the other's change now, and goes on.
+    preview(&mut cluster, 0, b"y", 2);
+    preview(&mut cluster, 1, b"y", 4);
+    cluster.settle();
+    assert!(cluster.said(is_overlap) >= 1);
+    cluster.assert_equal();
+}
+
+#[test]
+fn what_was_previewed_and_stored_survives_a_crash_of_its_owner() {
+    let mut cluster = cluster(3);
+    preview(&mut cluster, 0, b"x", 1);
+    cluster.deliver();
+    cluster.restart(0, |_| {});
+    cluster.step(1, Event::PeerDown(peer(0)));
+    cluster.step(2, Event::PeerDown(peer(0)));
+    assert_eq!(state(&cluster, 1, b"x"), 0.into());
+    for n in 1..3 {
+        meet(&mut cluster, n, 0);
+        meet(&mut cluster, 0, n);
+    }
+    cluster.settle();
+    assert_eq!(state(&cluster, 1, b"x"), 1.into());
+    cluster.assert_equal();
+}
