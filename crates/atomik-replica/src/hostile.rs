@@ -156,3 +156,46 @@ fn between_two_ticks_a_peer_draws_no_more_than_a_few_times_the_table() {
     replica.step(Event::Tick, &mut Vec::new()).unwrap();
     assert_eq!(pull(&mut replica), once);
 }
+
+#[test]
+fn repeated_introductions_draw_a_bounded_number_of_answers() {
+    let mut replica = open_with(1);
+    let trust = Trust::Unsigned {
+        key: [2; 32],
+        allowed: vec![[1; 32], [2; 32]],
+    };
+    let config = Config::new("hostile", 1, [5; 32], trust, [1; 16]);
+    let mut peer = Replica::open(config, []).unwrap();
+    let mut effects = Vec::new();
+    for ticket in 1..=2 {
+        let op = LocalOp::accum(b"x", 1.into());
+        peer.step(Event::Op(&op), &mut effects).unwrap();
+        peer.step(Event::Flush, &mut effects).unwrap();
+        let ticket = Event::Persisted(ticket);
+        peer.step(ticket, &mut effects).unwrap();
+    }
+    // Of two frames the first arrives, so the peer knows a newer one of its own.
+    let frames = effects.drain(..).filter_map(|effect| match effect {
+        Effect::Broadcast { bytes, .. } => Some(bytes),
+        _ => None,
+    });
+    let (bytes, from) = (&frames.collect::<Vec<_>>()[0], PEER);
+    replica
+        .step(Event::Message { from, bytes }, &mut effects)
+        .unwrap();
+    effects.clear();
+    let up = Event::PeerUp {
+        peer: [9; 16],
+        key: None,
+    };
+    peer.step(up, &mut effects).unwrap();
+    let mut introductions = sent(effects).into_iter();
+    let (_, body) = introductions
+        .find(|(kind, _)| *kind == MessageKind::Summary)
+        .unwrap();
+    let mut introduce = || answers(&mut replica, MessageKind::Summary, &body);
+    let kinds: Vec<_> = introduce().into_iter().map(|(kind, _)| kind).collect();
+    assert!(kinds.contains(&MessageKind::Head), "{kinds:?}");
+    let drawn: usize = (0..1000).map(|_| introduce().len()).sum();
+    assert!(drawn < 400, "{drawn}");
+}

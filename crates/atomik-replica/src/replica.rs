@@ -902,6 +902,10 @@ impl Replica {
         head: Head,
         effects: &mut Vec<Effect>,
     ) {
+        if !self.may_draw(to) {
+            return;
+        }
+        self.peers.charge(to, ANSWER);
         let mut body = vec![what];
         body.extend_from_slice(&origin.0);
         head.encode(&mut body);
