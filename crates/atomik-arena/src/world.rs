@@ -603,6 +603,11 @@ impl<'a> World<'a> {
         progress.all(|other| other.as_ref() == Some(&first))
     }
 
+    /// Whether the nodes still agree, if they did.
+    fn is_as_converged(&self) -> bool {
+        !self.finished.converged || self.is_converged()
+    }
+
     /// Lets everything in flight arrive, so that the disks hold what the nodes know.
     fn finish(mut self) -> Result<Finished, SystemError> {
         for node in 0..self.hosts.len() {
@@ -610,11 +615,11 @@ impl<'a> World<'a> {
         }
         let end = self.now + 10 * self.settings.link.latency + 20 * self.settings.fsync;
         while let Some(Reverse(next)) = self.queue.pop() {
-            let at_rest = || {
-                let mut nodes = self.hosts.iter().filter_map(|host| host.node.as_ref());
-                nodes.all(|node| node.is_at_rest())
-            };
-            if next.time > end && (at_rest() || next.time > end + self.settings.patience) {
+            let mut nodes = self.hosts.iter().filter_map(|host| host.node.as_ref());
+            let over = next.time > end + self.settings.patience;
+            if next.time > end
+                && (over || nodes.all(|node| node.is_at_rest()) && self.is_as_converged())
+            {
                 break;
             }
             self.now = next.time;
