@@ -433,5 +433,19 @@ impl Writer<'_> {
             let back = stop + self.draw.between(1, 200);
             self.start(back, n, Memory::Kept);
         }
+        if self.mix.losses && self.draw.percent(60) {
+            self.loss_after_fold(time, n);
+        }
+    }
+
+    /// Another replica than the retired one loses its disk, probably after the fold.
+    fn loss_after_fold(&mut self, retired: u64, by: usize) {
+        let n = self.replica();
+        if n != by {
+            let stop = retired + self.draw.between(100, 500);
+            self.at(stop, Step::Crash(n, false));
+            let back = stop + self.draw.between(1, 200);
+            self.start(back, n, Memory::Lost);
+        }
     }
 }

@@ -1,49 +1,63 @@
-//! The base: the accumulators of origins that have left, folded into one value per key.
+//! The base: the accumulators of lives that are over, folded into one value per key.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::codec::Encode;
 use crate::context::Context;
 use crate::keyspace::Keyspace;
-use crate::origin::OriginId;
-use crate::origins::Origins;
 use crate::secrets::Secrets;
+use crate::statement::BaseHash;
 use crate::table::Table;
 use crate::value::Value;
 
 /// Bases of keys, as they travel.
 pub(crate) type Bases = Vec<(Box<[u8]>, Value)>;
 
-/// Which origins are folded. The values themselves are in the slots.
+/// A sum over the base. The values themselves are in the slots.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Base {
-    folded: BTreeSet<u32>,
     /// A sum of keyed hashes over all keys with a base.
     sum: u128,
 }
 
-impl core::hash::Hash for Base {
-    /// Omits the sum, which follows from the table.
-    fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
-        self.folded.hash(state);
+/// The hash over bases. Unlike a sum it cannot be forged by solving linear equations, not even by a
+/// member.
+pub(crate) fn hash<'a>(bases: impl Iterator<Item = (&'a [u8], &'a Value)>) -> BaseHash {
+    let mut bases: Vec<_> = bases.filter(|(_, base)| !base.is_zero()).collect();
+    bases.sort_unstable_by_key(|(key, _)| *key);
+    let mut hasher = blake3::Hasher::new_derive_key("atomik 1 base hash");
+    let mut encoded = Vec::new();
+    for (key, base) in bases {
+        encoded.clear();
+        encoded.blob(key);
+        encoded.value(base);
+        hasher.update(&encoded);
     }
+    *hasher.finalize().as_bytes()
 }
 
-/// The short name of a folded origin, as it travels.
-fn name(origin: OriginId, secrets: &Secrets) -> u64 {
-    secrets.summand(&origin.0) as u64
+/// The hash of the base that a table will have once the origins in these places are folded.
+pub(crate) fn hash_after(table: &Table, places: &[bool]) -> BaseHash {
+    let bases: Vec<(&[u8], Value)> = table
+        .slots
+        .iter()
+        .map(|(key, slot)| {
+            let mut base = slot
+                .rare
+                .as_ref()
+                .map_or_else(|| Value::zero(table.words), |rare| rare.base.clone());
+            for entry in &slot.entries {
+                if places[entry.origin as usize] {
+                    base.accumulate(&entry.change.accumulator);
+                }
+            }
+            (key, base)
+        })
+        .collect();
+    hash(bases.iter().map(|(key, base)| (*key, base)))
 }
 
 impl Base {
-    pub(crate) fn has(&self, place: u32) -> bool {
-        self.folded.contains(&place)
-    }
-
-    /// Restores a stored origin as folded. [`refresh`](Self::refresh) has to follow.
-    pub(crate) fn restore(&mut self, place: u32) {
-        self.folded.insert(place);
-    }
-
     /// Recomputes the sum over all bases.
     pub(crate) fn refresh(&mut self, table: &Table, secrets: &Secrets) {
         let mut sum = 0_u128;
@@ -60,37 +74,16 @@ impl Base {
         self.sum = sum;
     }
 
-    /// The sum over all bases. Replicas that folded the same origins have the same sum.
+    /// The sum over all bases. Replicas that folded the same have the same sum.
     pub(crate) fn sum(&self) -> u128 {
         self.sum
     }
 
-    /// A sum over the folded origins.
-    pub(crate) fn folded_sum(&self, origins: &Origins, secrets: &Secrets) -> u128 {
-        self.folded.iter().fold(0, |sum, &place| {
-            sum.wrapping_add(secrets.summand(&origins.id(place).0))
-        })
-    }
-
-    /// The short names of the folded origins.
-    pub(crate) fn names(&self, origins: &Origins, secrets: &Secrets) -> BTreeSet<u64> {
-        self.folded
-            .iter()
-            .map(|&place| name(origins.id(place), secrets))
-            .collect()
-    }
-
-    /// Folds an origin: moves its accumulators into the base and drops its entries. States do not
-    /// change.
-    pub(crate) fn fold(
-        &mut self,
-        place: u32,
-        table: &mut Table,
-        origins: &mut Origins,
-        secrets: &Secrets,
-    ) {
+    /// Folds the origins in these places: moves their accumulators into the base and drops their
+    /// entries. States do not change.
+    pub(crate) fn fold(&mut self, places: &[bool], table: &mut Table, secrets: &Secrets) {
         for at in 0..table.slots.len() as u32 {
-            if let Some(position) = table.slots.position(at as usize, place) {
+            while let Some(position) = position(table, at, places) {
                 let entry = table.remove(secrets, at, position);
                 table
                     .slot(at)
@@ -100,54 +93,36 @@ impl Base {
                 table.touch(at);
             }
         }
-        self.folded.insert(place);
-        origins.touch(place);
         self.refresh(table, secrets);
     }
 
-    /// Replaces this base by a peer's, in which the origins called `names` are folded. `late` are
-    /// the places of the origins that may be folded though some of their entries are missing here.
-    /// The peer's base is adopted only if it holds what this base holds and one or more late
-    /// origins, and no others. Returns those late origins, or `None` if it is not adopted.
+    /// Replaces the base by a certified one, in which the origins in these places are folded.
     pub(crate) fn adopt(
         &mut self,
-        names: &BTreeSet<u64>,
-        bases: Bases,
-        mut late: Vec<u32>,
+        mut bases: BTreeMap<Box<[u8]>, Value>,
+        places: &[bool],
         keyspace: &mut Keyspace,
-        origins: &mut Origins,
         cx: &mut Context<'_>,
-    ) -> Option<Vec<OriginId>> {
-        late.retain(|&place| names.contains(&name(origins.id(place), cx.secrets)));
-        let mut covered = self.names(origins, cx.secrets);
-        covered.extend(
-            late.iter()
-                .map(|&place| name(origins.id(place), cx.secrets)),
-        );
-        // If the peer has folded less than this replica, it will catch up.
-        if late.is_empty() || covered != *names {
-            return None;
-        }
-        let mut bases: BTreeMap<Box<[u8]>, Value> = bases.into_iter().collect();
+    ) {
         for key in bases.keys() {
             keyspace.table.slot_of(key);
         }
         for at in 0..keyspace.table.slots.len() as u32 {
-            for &place in &late {
-                if let Some(position) = keyspace.table.slots.position(at as usize, place) {
-                    keyspace.table.remove(cx.secrets, at, position);
-                    keyspace.table.touch(at);
-                }
+            while let Some(position) = position(&keyspace.table, at, places) {
+                keyspace.table.remove(cx.secrets, at, position);
+                keyspace.table.touch(at);
             }
             replace(at, &mut bases, keyspace, cx);
         }
-        for &place in &late {
-            self.folded.insert(place);
-            origins.touch(place);
-        }
         self.refresh(&keyspace.table, cx.secrets);
-        Some(late.iter().map(|&place| origins.id(place)).collect())
     }
+}
+
+/// The position of an entry of one of the origins in these places.
+fn position(table: &Table, at: u32, places: &[bool]) -> Option<usize> {
+    let (_, slot) = table.slots.get_index(at as usize)?;
+    let mut entries = slot.entries.iter();
+    entries.position(|entry| places[entry.origin as usize])
 }
 
 /// Replaces the base of a slot, and makes its state that of base and entries.

@@ -1,7 +1,5 @@
 //! Chunks: a replica's table, one part after another.
 
-use std::collections::BTreeSet;
-
 use crate::base::Bases;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::MAX_KEY;
@@ -9,6 +7,9 @@ use crate::table::Table;
 
 /// The number of entries after which a chunk ends.
 const CHUNK_ENTRIES: usize = 4096;
+
+/// An upper bound on the bytes of a chunk besides its bases.
+const HEAD: usize = 3 * 10 + 16;
 
 /// The end of a chunk, sent after its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +20,8 @@ pub(crate) struct Chunk {
     pub(crate) next: u64,
     /// The number of slots in the sender's table.
     pub(crate) slots: u64,
-    /// A sum over the origins that the sender has folded.
+    /// A number that stands for the certificate of the sender's base; 0 without one.
     pub(crate) folded: u128,
-    /// The short names of these origins; empty except in the last chunk.
-    pub(crate) names: BTreeSet<u64>,
     /// The bases of the chunk's keys.
     pub(crate) bases: Bases,
 }
@@ -35,9 +34,7 @@ impl Chunk {
         first: u64,
         table: &Table,
         room: usize,
-        others: usize,
         folded: u128,
-        names: impl FnOnce() -> BTreeSet<u64>,
     ) -> (Self, Vec<(u32, usize)>) {
         let largest = MAX_KEY + 2 + 8 * table.words;
         let (mut bases, mut bytes) = (Vec::new(), 0);
@@ -47,7 +44,7 @@ impl Chunk {
             .ok()
             .and_then(|at| table.slots.get_index(at))
         {
-            if places.len() >= CHUNK_ENTRIES || bytes + largest + others > room {
+            if places.len() >= CHUNK_ENTRIES || bytes + largest + HEAD > room {
                 break;
             }
             places.extend((0..slot.entries.len()).map(|position| (at as u32, position)));
@@ -66,7 +63,6 @@ impl Chunk {
             next: if last { 0 } else { at },
             slots: table.slots.len() as u64,
             folded,
-            names: if last { names() } else { BTreeSet::new() },
             bases,
         };
         (chunk, places)
@@ -79,10 +75,6 @@ impl Chunk {
         body.varint(self.next);
         body.varint(self.slots);
         body.extend_from_slice(&self.folded.to_le_bytes());
-        body.varint(self.names.len() as u64);
-        for name in &self.names {
-            body.extend_from_slice(&name.to_le_bytes());
-        }
         for (key, base) in &self.bases {
             body.blob(key);
             body.value(base);
@@ -95,10 +87,6 @@ impl Chunk {
         let next = reader.varint()?;
         let slots = u64::from(reader.u32()?);
         let folded = reader.u128()?;
-        let mut names = BTreeSet::new();
-        for _ in 0..reader.count(8, usize::MAX)? {
-            names.insert(reader.u64()?);
-        }
         let mut bases = Bases::new();
         while !reader.is_empty() {
             bases.push((reader.blob(MAX_KEY)?.into(), reader.value(words)?));
@@ -108,7 +96,6 @@ impl Chunk {
             next,
             slots,
             folded,
-            names,
             bases,
         })
     }
@@ -121,17 +108,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_fit_cover_every_base_once_and_only_the_last_has_names() {
+    fn chunks_fit_and_cover_every_base_once() {
         let mut table = Table::new(1);
         for key in 0..5000_u32 {
             let at = table.slot_of(&key.to_be_bytes().repeat(1 + key as usize % 40));
             table.slot(at).rare().base = u64::from(key % 3).into();
         }
-        let names = BTreeSet::from([1, 2, 3]);
-        let (room, others) = (16_000, 200);
+        let room = 16_000;
         let (mut next, mut bases, mut chunks) = (0, 0, 0);
         loop {
-            let (chunk, _) = Chunk::gather(next, &table, room, others, 9, || names.clone());
+            let (chunk, _) = Chunk::gather(next, &table, room, 9);
             let body = chunk.encode();
             assert!(body.len() <= room);
             assert_eq!(
@@ -143,10 +129,8 @@ mod tests {
             chunks += 1;
             next = chunk.next;
             if next == 0 {
-                assert_eq!(chunk.names, names);
                 break;
             }
-            assert!(chunk.names.is_empty());
         }
         assert!(chunks > 10);
         assert_eq!(bases, (0..5000).filter(|key| key % 3 != 0).count());

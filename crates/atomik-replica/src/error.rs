@@ -68,9 +68,20 @@ pub enum OpError {
          running, then restart it with --new-identity"
     )]
     Stopped,
-    /// The replica has retired ([`Event::Retire`](crate::Event::Retire)).
-    #[error("this replica has retired: restart it to continue as a new origin")]
+    /// The replica's key has retired ([`Event::Retire`](crate::Event::Retire)), in this process or
+    /// before its disk was lost.
+    #[error(
+        "this replica's key has retired for good: use another member, or ask the administrator to \
+         remove the key from the list of members and to add it again"
+    )]
     Retired,
+    /// The replica was restarted so often without reaching all members that they would not take
+    /// another of its lives.
+    #[error(
+        "this replica was restarted too often without reaching all members, and has too many lives \
+         that are not folded: ask the administrator to remove its key and to add it again"
+    )]
+    TooManyLives,
 }
 
 /// Why a configuration is invalid.

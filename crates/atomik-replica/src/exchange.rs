@@ -33,7 +33,7 @@
 //!
 //! The exchange only decides. The [`Outgoing`] messages that it asks for are built by the replica.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::base::Bases;
 use crate::chunk::Chunk;
@@ -177,9 +177,8 @@ pub(crate) fn opening_of(digest: &mut Digest) -> Vec<u8> {
 pub(crate) struct Pass {
     /// The sum of our entries when it began.
     pub(crate) began: u128,
-    /// The peer's folded origins: a sum, and their short names.
+    /// The number that stands for the certificate of the peer's base.
     pub(crate) folded: u128,
-    pub(crate) names: BTreeSet<u64>,
     /// All bases of the peer.
     pub(crate) bases: Bases,
 }
@@ -391,7 +390,7 @@ impl Exchange {
         }
         // The entries of origins that the peer folded and we did not are only in its base.
         let leads = self.led.is_none() && peers.is_up(from);
-        if !same_folded && same_ledger && leads && is_late {
+        if !same_folded && leads && is_late {
             self.pull(from, peers.ticks(), ours.sum, out);
         }
     }
@@ -702,7 +701,6 @@ impl Exchange {
                 return Some(Pass {
                     began,
                     folded,
-                    names: chunk.names,
                     bases,
                 });
             }
@@ -833,7 +831,6 @@ mod tests {
                 next,
                 slots: 140,
                 folded,
-                names: BTreeSet::new(),
                 bases: vec![(first.to_le_bytes().into(), first.into())],
             };
             let mut pass = None;
@@ -955,14 +952,11 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_folded_what_is_late_here_is_pulled_once_the_ledgers_agree() {
+    fn a_peer_with_a_base_that_is_late_here_is_pulled() {
         let mut side = Side::new(digest(0..9));
         let mut theirs = summary(&side.digest);
         theirs.ledger.folded = 1;
         assert!(side.summary(A, &theirs, false).is_empty());
-        theirs.ledger.ledger = 1;
-        assert_eq!(side.summary(A, &theirs, true), [Outgoing::Ledger(A)]);
-        theirs.ledger.ledger = 0;
         assert_eq!(side.summary(A, &theirs, true), [Outgoing::Pull(A, 0)]);
     }
 

@@ -68,7 +68,6 @@ fn chunk(first: u64, next: u64) -> Vec<u8> {
     body.varint(next);
     body.varint(u64::from(u32::MAX));
     body.extend_from_slice(&[0; 16]);
-    body.push(0);
     body
 }
 
@@ -86,7 +85,7 @@ fn garbage(first: u64, end: u64) -> Vec<u8> {
 
 /// An opening with a few differences that cannot be decoded.
 fn opening(replica: &mut Replica) -> Vec<u8> {
-    let nothing = [0; 98];
+    let nothing = [0; 99];
     let mut sent = answers(replica, MessageKind::Summary, &nothing);
     let (kind, mut body) = sent.pop().unwrap();
     assert_eq!(kind, MessageKind::Sketch);

@@ -67,7 +67,7 @@ enum State {
 #[derive(Clone, Debug, Hash)]
 struct Inbox {
     /// Whose previews are shown.
-    origin: Option<OriginId>,
+    author: Option<Author>,
     state: State,
 }
 
@@ -106,32 +106,25 @@ impl Inboxes {
     /// Takes back what a peer has previewed, and forgets its stream.
     pub(crate) fn forget(&mut self, peer: PeerId, keyspace: &mut Keyspace, cx: &mut Context<'_>) {
         let inbox = self.peers.remove(&peer);
-        if let Some(gone) = inbox.and_then(|inbox| inbox.origin) {
-            keyspace.hide(|origin| origin == gone, cx);
+        if let Some(gone) = inbox.and_then(|inbox| inbox.author) {
+            keyspace.hide(|origin| origin == gone.origin(), cx);
         }
     }
 
-    /// Takes back the previews of an author's former lives, which were signed neither then nor
-    /// later.
-    pub(crate) fn end_lives_before(
+    /// Takes back the previews of authors whose lives are `over`: nothing that they sign is merged
+    /// any more.
+    pub(crate) fn end(
         &mut self,
-        author: &Author,
+        over: impl Fn(&Author) -> bool,
         keyspace: &mut Keyspace,
         cx: &mut Context<'_>,
     ) {
-        let is_former = |inbox: &Inbox| match &inbox.state {
-            State::Whole(stream) => {
-                stream.author.key == author.key && stream.author.life() < author.life()
-            }
-            State::Broken(_) => false,
-        };
-        let former: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|(_, inbox)| is_former(inbox))
+        let inboxes = self.peers.iter();
+        let over: Vec<PeerId> = inboxes
+            .filter(|(_, inbox)| inbox.author.as_ref().is_some_and(&over))
             .map(|(peer, _)| *peer)
             .collect();
-        for peer in former {
+        for peer in over {
             self.forget(peer, keyspace, cx);
         }
     }
@@ -174,8 +167,8 @@ impl Inboxes {
         let Some(Inbox { state, .. }) = self.peers.get_mut(&from) else {
             // The stream has begun before this replica listened.
             let state = State::Broken(frame);
-            let origin = None;
-            self.peers.insert(from, Inbox { origin, state });
+            let author = None;
+            self.peers.insert(from, Inbox { author, state });
             return Ok(Next::Ask);
         };
         let stream = match state {
@@ -235,13 +228,11 @@ impl Inboxes {
     ) -> bool {
         let origin = author.origin();
         let known = room.origins.place(origin);
-        let is_over = known.is_some_and(|place| {
+        let is_known = known.is_some_and(|place| {
             let chain = &room.origins.get(place).chain;
-            room.ledger.is_folded(place)
-                || room.ledger.is_retiring(place)
-                || room.origins.get(place).quarantined
-                || chain.head().number > before.number
+            room.origins.get(place).quarantined || chain.head().number > before.number
         });
+        let is_over = is_known || !room.ledger.is_living(&author, cx.roster);
         let is_late = self
             .peers
             .get(&from)
@@ -263,7 +254,7 @@ impl Inboxes {
             leaves: Vec::new(),
         };
         let inbox = Inbox {
-            origin: Some(origin),
+            author: Some(author),
             state: State::Whole(Box::new(stream)),
         };
         self.peers.insert(from, inbox);

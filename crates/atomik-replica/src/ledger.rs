@@ -1,51 +1,65 @@
-//! The ledger: retirements of origins and the attestations that allow folding them.
+//! The ledger: what is closed, what members say of it, and the certificate on which the base rests.
 //!
-//! An origin that leaves signs the number of its entries and a hash of all of them: its
-//! *retirement*. A member that durably holds exactly these entries signs an *attestation*. Once the
-//! holders of all keys on the member list except the leaver's have attested, no member can need an
-//! entry of that origin again. Each member then folds the origin: it xors the accumulators into the
-//! base and drops the entries. Frames of a folded origin that arrive later are stale by definition.
+//! When lives are closed ([`crate::closing`]), every member states the hash of the base that it
+//! will have once they are folded. If the statements of all who have to sign are equal, they are a
+//! certificate: everybody folds, and a joiner can trust the base. If they differ, entries are
+//! exchanged as always, and members whose holdings have grown make another statement, in the next
+//! round. A member that has made its statement takes no more entries of closed lives unless it has
+//! seen that statements differ. An honest member makes one statement a round, so two certificates
+//! contradict each other only if one that had to sign lied or lost its memory; then the one with
+//! the higher rank counts everywhere.
 //!
-//! A member that lost its memory after it attested finds that the others have folded entries that
-//! it lacks. The attestations allow it to adopt their base.
+//! Whoever holds a certificate but another base than the certified one adopts the base of a peer,
+//! after comparing its hash.
 //!
-//! The rest of the replica knows only this of the ledger: whether an origin is folded, sums to
+//! The rest of the replica knows only this of the ledger: in which [`Phase`] an origin is, sums to
 //! compare with a peer's, records to exchange, and [`Ledger::attend`], which takes the steps that
 //! have become possible.
 
 use core::hash::{Hash, Hasher};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::base::{Base, Bases};
+use crate::base::{self, Base, Bases};
+use crate::certificate::Certificate;
+use crate::closing::{Closings, Ended, Extent, accuses, first_life};
 use crate::codec::{Encode, Malformed, Reader};
 use crate::context::Context;
+use crate::event::Record;
 use crate::keyspace::Keyspace;
-use crate::notice::Notice;
-use crate::origin::{Author, OriginId, PublicKey, Sealed, Trust};
+use crate::notice::{Notice, Refusal};
+use crate::origin::{Author, OriginId, PublicKey};
 use crate::origins::Origins;
+use crate::proof::Proof;
 use crate::publication::Publication;
+use crate::record::{CERTIFICATE, LEDGER};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
-use crate::slot::UNPUBLISHED;
+use crate::statement::{BaseHash, MemoryId, Round, Signer, Statement};
 use crate::table::Table;
+use crate::value::Value;
 
-/// An origin's signed statement that it leaves.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Retirement {
-    entries: u64,
-    hash: [u8; 32],
-    seal: Sealed,
+/// How an origin stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Its changes are taken.
+    Living,
+    /// Its life is over, and what members hold of it is being collected.
+    Closed,
+    /// It is in the base.
+    Folded,
 }
 
-/// How far the departure of an origin has come.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
-struct Departure {
-    retirement: Option<Retirement>,
-    /// Signatures of the members that have attested.
-    attestations: BTreeMap<PublicKey, Sealed>,
-    /// The ticket that makes the origin durable here with all its entries; `None` if entries are
-    /// missing. Not stored.
-    complete: Option<u64>,
+/// A closing under way, as listed by [`Replica::closings`](crate::Replica::closings).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closing {
+    /// The key whose lives are over.
+    pub key: PublicKey,
+    /// The number below which they are; `None` if all are.
+    pub below: Option<u64>,
+    /// How often members have compared what they hold of it, beyond the first time.
+    pub round: u64,
+    /// The members that have not signed yet what this replica holds.
+    pub missing: Vec<PublicKey>,
 }
 
 /// What two replicas compare to find out whether their ledgers and bases agree.
@@ -56,473 +70,775 @@ pub(crate) struct LedgerSums {
     pub(crate) ledger: u128,
 }
 
-/// All departures, by the origin's place, and the base.
+/// Everything that a ledger needs to know of the replica.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) roster: &'a Roster,
+    pub(crate) keyspace: &'a mut Keyspace,
+    pub(crate) origins: &'a mut Origins,
+    pub(crate) publication: &'a mut Publication,
+    /// Whether this replica makes no more changes.
+    pub(crate) retired: bool,
+    pub(crate) memory: MemoryId,
+}
+
+/// The most own statements that are remembered.
+const MAX_SIGNED: usize = 256;
+
+/// A retirement of this replica that is not announced yet.
+#[derive(Clone, Debug, Hash)]
+struct Leaving {
+    /// The ticket that makes it durable.
+    ticket: u64,
+    /// Whether it is durable and all changes are published.
+    ready: bool,
+    /// Whether a peer has held the same entries since.
+    agreed: bool,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ledger {
-    departures: BTreeMap<u32, Departure>,
+    closings: Closings,
+    /// What is closed by them and by the roster.
+    extent: Extent,
+    /// The newest statement of each member about this extent.
+    statements: BTreeMap<PublicKey, Statement>,
+    /// The own next statement, and the ticket that makes durable what it says.
+    draft: Option<(Statement, u64)>,
+    /// What this replica has signed since its last certificate.
+    signed: VecDeque<(Round, BaseHash)>,
+    /// The certificate of the base.
+    certificate: Option<Certificate>,
+    /// A certificate of a higher rank, of a base that is not ours yet.
+    offered: Option<Certificate>,
+    leaving: Option<Leaving>,
+    base: Base,
+    /// How often what is held of closed lives has changed.
+    growth: u64,
+    /// The hash of the base to be, for this extent and growth.
+    known: Option<(Extent, u64, BaseHash)>,
+    /// The sum of an offered certificate, and the growth at which the base was found to differ.
+    differs: Option<(u128, u64)>,
+    /// Whether everything closed is folded.
+    settled: bool,
     /// A sum of keyed hashes over all records.
     sum: u128,
-    base: Base,
+    unstored: bool,
+    certificate_unstored: bool,
 }
 
 impl Hash for Ledger {
-    /// Omits the sum, which follows from the departures.
+    /// Omits what follows from the rest.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.departures, &self.base).hash(state);
+        (&self.closings, &self.statements, &self.draft, &self.signed).hash(state);
+        (&self.certificate, &self.offered, &self.leaving).hash(state);
+        (self.unstored, self.certificate_unstored).hash(state);
     }
 }
 
-const RETIREMENT: u8 = 0;
-const ATTESTATION: u8 = 1;
-
-impl Retirement {
-    /// The statement signed by the leaver.
-    fn statement(&self, author: Author, secrets: &Secrets) -> Vec<u8> {
-        let mut content = author.key.to_vec();
-        content.extend_from_slice(&author.incarnation);
-        content.extend_from_slice(&self.entries.to_le_bytes());
-        content.extend_from_slice(&self.hash);
-        secrets.statement("retirement", &content)
-    }
-
-    /// The statement signed by those who attest.
-    fn attested(&self, origin: OriginId, secrets: &Secrets) -> Vec<u8> {
-        let mut content = origin.0.to_vec();
-        content.extend_from_slice(&self.entries.to_le_bytes());
-        content.extend_from_slice(&self.hash);
-        secrets.statement("attestation", &content)
-    }
-
-    /// The record as it is sent.
-    fn record(&self, author: Author) -> Vec<u8> {
-        let mut record = vec![RETIREMENT];
-        record.extend_from_slice(&author.key);
-        record.extend_from_slice(&author.incarnation);
-        self.encode(&mut record);
-        record
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        out.varint(self.entries);
-        out.extend_from_slice(&self.hash);
-        out.extend_from_slice(&self.seal);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Ok(Self {
-            entries: reader.varint()?,
-            hash: reader.array()?,
-            seal: reader.array()?,
-        })
-    }
-}
-
-/// The record of an attestation as it is sent.
-fn attestation_record(origin: OriginId, by: &PublicKey, seal: &Sealed) -> Vec<u8> {
-    let mut record = vec![ATTESTATION];
-    record.extend_from_slice(&origin.0);
-    record.extend_from_slice(by);
-    record.extend_from_slice(seal);
-    record
-}
-
-/// The number and the hash of all published entries of an origin. The hash covers the sorted tags:
-/// unlike a sum it cannot be forged by solving linear equations, not even by a member.
-fn inventory(table: &Table, place: u32) -> (u64, [u8; 32]) {
-    let entries = (0..table.slots.len()).filter_map(|at| table.slots.entry_of(at, place));
-    let published = entries.map(|entry| entry.published);
-    let mut tags: Vec<_> = published
-        .filter(|published| *published != UNPUBLISHED)
-        .map(|published| published.tag)
-        .collect();
-    tags.sort_unstable();
-    let mut hasher = blake3::Hasher::new_derive_key("atomik 1 inventory");
-    tags.iter().for_each(|tag| {
-        hasher.update(tag);
-    });
-    (tags.len() as u64, *hasher.finalize().as_bytes())
-}
+// The kinds of records.
+const ENDED: u8 = 8;
+const MISCONDUCT: u8 = 9;
+const CERTIFIED: u8 = 10;
+const STATEMENT: u8 = 11;
 
 impl Ledger {
-    /// Whether an origin is folded into the base.
-    pub(crate) fn is_folded(&self, place: u32) -> bool {
-        self.base.has(place)
+    // How origins stand.
+
+    /// How an origin stands.
+    pub(crate) fn standing(&self, author: &Author, roster: &Roster) -> Phase {
+        let certified = self.certificate.as_ref();
+        if certified.is_some_and(|certificate| certificate.has_folded(author, roster)) {
+            Phase::Folded
+        } else if self.closings.covers(author, roster) {
+            Phase::Closed
+        } else {
+            Phase::Living
+        }
     }
 
-    /// Whether an origin has retired.
-    pub(crate) fn is_retiring(&self, place: u32) -> bool {
-        self.retirement(place).is_some()
+    pub(crate) fn is_living(&self, author: &Author, roster: &Roster) -> bool {
+        self.standing(author, roster) == Phase::Living
     }
 
-    fn retirement(&self, place: u32) -> Option<&Retirement> {
-        self.departures.get(&place)?.retirement.as_ref()
+    /// Whether entries of a closed life are taken: until this replica has said what it holds,
+    /// unless the key is convicted, and then only while statements differ. What is in a base that
+    /// is about to be adopted is not.
+    pub(crate) fn takes_closed(&self, author: &Author, own: &PublicKey, roster: &Roster) -> bool {
+        let offered = self.offered.as_ref();
+        if self.settled || offered.is_some_and(|offered| offered.has_folded(author, roster)) {
+            return false;
+        }
+        let is_convicted = self.closings.proofs.contains_key(&author.key);
+        match self.statements.get(own) {
+            None => self.draft.is_none() && !is_convicted,
+            Some(own) => self.is_open_after(own),
+        }
     }
 
-    /// The short names of the folded origins.
-    pub(crate) fn folded_names(&self, origins: &Origins, secrets: &Secrets) -> BTreeSet<u64> {
-        self.base.names(origins, secrets)
+    /// Whether statements differ in the round of this one, or somebody is in a later one.
+    fn is_open_after(&self, own: &Statement) -> bool {
+        let round = own.round.round;
+        self.statements.values().any(|other| {
+            let theirs = other.round.round;
+            theirs > round || theirs == round && other.base != own.base
+        })
     }
 
-    /// A sum over the folded origins.
-    pub(crate) fn folded_sum(&self, origins: &Origins, secrets: &Secrets) -> u128 {
-        self.base.folded_sum(origins, secrets)
+    /// Takes note that an entry of a closed life was merged.
+    pub(crate) fn note_growth(&mut self) {
+        self.growth += 1;
     }
 
-    pub(crate) fn sums(&self, origins: &Origins, secrets: &Secrets) -> LedgerSums {
-        debug_assert_eq!(self.sum, self.recomputed_sum(origins, secrets));
+    /// The lowest number for a new life of a key, by what was signed with it. The life that ended
+    /// others may have their next number.
+    pub(crate) fn lowest_life(&self, key: &PublicKey, roster: &Roster) -> u64 {
+        let ended = self.closings.ended.get(key).map(|ended| ended.below);
+        let stated = self
+            .statements
+            .get(key)
+            .map(|stated| stated.author().life());
+        let known = ended.max(stated).map(|life| life.saturating_add(1));
+        let first = roster.get(key).map(|listed| first_life(listed.since));
+        known.max(first).unwrap_or(0)
+    }
+
+    /// Whether the holder of a key has retired since it was added to the roster.
+    pub(crate) fn has_retired(&self, key: &PublicKey, roster: &Roster) -> bool {
+        let listed = roster.get(key);
+        listed.is_some_and(|listed| self.closings.has_retired(listed))
+    }
+
+    /// Whether this replica has to begin another life: its current one is over, or another life of
+    /// its key that is not an earlier one has made a statement.
+    pub(crate) fn is_outlived(&self, own: &Author, roster: &Roster) -> bool {
+        let below = self.closings.below(&own.key, roster);
+        let stated = self.statements.get(&own.key).map(Statement::author);
+        below.is_some_and(|below| own.life() < below)
+            || stated.is_some_and(|other| other != *own && other.life() >= own.life())
+    }
+
+    /// The newest certificate, be it of the own base or of one to be adopted.
+    pub(crate) fn newest(&self) -> Option<&Certificate> {
+        self.offered.as_ref().or(self.certificate.as_ref())
+    }
+
+    /// The closings under way.
+    pub(crate) fn closings(&self, roster: &Roster, origins: &Origins) -> Vec<Closing> {
+        if self.settled {
+            return Vec::new();
+        }
+        let own = origins.get(origins.own()).author.key;
+        let own = self.statements.get(&own);
+        let agrees = |key: &PublicKey| {
+            let theirs = self.statements.get(key);
+            own.zip(theirs)
+                .is_some_and(|(own, theirs)| (own.round, own.base) == (theirs.round, theirs.base))
+        };
+        let required = self.closings.required(roster);
+        let missing: Vec<_> = required.filter(|key| !agrees(key)).copied().collect();
+        let mut keys: Vec<PublicKey> = origins
+            .iter()
+            .filter(|(_, origin)| self.standing(&origin.author, roster) == Phase::Closed)
+            .map(|(_, origin)| origin.author.key)
+            .collect();
+        keys.extend(self.closings.ended.keys().filter(|key| {
+            let certified = self.certificate.as_ref();
+            let before = certified.and_then(|known| known.closings.ended.get(*key));
+            before != self.closings.ended.get(*key)
+        }));
+        keys.extend(self.closings.proofs.keys());
+        keys.sort_unstable();
+        keys.dedup();
+        let closing = |key| Closing {
+            key,
+            below: self.closings.below(&key, roster),
+            round: own.map_or(0, |own| own.round.round),
+            missing: missing.clone(),
+        };
+        keys.into_iter().map(closing).collect()
+    }
+
+    // Comparison with peers.
+
+    /// A number that stands for the certificate of the base; 0 without one.
+    pub(crate) fn folded_sum(&self, secrets: &Secrets) -> u128 {
+        let certificate = self.certificate.as_ref();
+        certificate.map_or(0, |certificate| certificate.sum(secrets))
+    }
+
+    pub(crate) fn sums(&self, secrets: &Secrets) -> LedgerSums {
         LedgerSums {
-            folded: self.folded_sum(origins, secrets),
+            folded: self.folded_sum(secrets),
             base: self.base.sum(),
             ledger: self.sum,
         }
     }
 
-    /// The sum serves only to decide whether to send the ledger; the records are signed.
-    fn recomputed_sum(&self, origins: &Origins, secrets: &Secrets) -> u128 {
-        let records = self.records(origins);
-        records
-            .iter()
-            .fold(0, |sum, record| sum.wrapping_add(secrets.summand(record)))
+    /// Recomputes the sum over the records. It serves only to decide whether to send them, so it
+    /// leaves out signatures and what can differ between honest replicas.
+    fn refresh_sum(&mut self, secrets: &Secrets) {
+        let mut sum = self
+            .newest()
+            .map_or(0, |certificate| certificate.sum(secrets));
+        let mut add = |kind: u8, content: &[u8]| {
+            let record = [&[kind], content].concat();
+            sum = sum.wrapping_add(secrets.summand(&record));
+        };
+        for ended in self.closings.ended.values() {
+            add(ENDED, &ended.content());
+        }
+        for key in self.closings.proofs.keys() {
+            add(MISCONDUCT, key);
+        }
+        for statement in self.statements.values() {
+            add(STATEMENT, &statement.content());
+        }
+        self.sum = sum;
     }
 
-    /// All records as they are sent: each retirement, followed by its attestations.
-    pub(crate) fn records(&self, origins: &Origins) -> Vec<Vec<u8>> {
+    /// All records as they are sent. Those that others depend on come first.
+    pub(crate) fn records(&self) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
-        for (&place, departure) in &self.departures {
-            let Some(retirement) = &departure.retirement else {
-                continue;
-            };
-            let origin = origins.get(place);
-            records.push(retirement.record(origin.author));
-            for (key, seal) in &departure.attestations {
-                records.push(attestation_record(origin.id, key, seal));
-            }
+        let mut add = |kind: u8, encode: &dyn Fn(&mut Vec<u8>)| {
+            let (mut content, mut record) = (Vec::new(), vec![kind]);
+            encode(&mut content);
+            record.blob(&content);
+            records.push(record);
+        };
+        if let Some(certificate) = self.newest() {
+            add(CERTIFIED, &|out| certificate.encode(out));
+        }
+        for ended in self.closings.ended.values() {
+            add(ENDED, &|out| ended.encode(out));
+        }
+        for (key, proof) in &self.closings.proofs {
+            add(MISCONDUCT, &|out| {
+                out.extend_from_slice(key);
+                out.extend_from_slice(&proof.encode());
+            });
+        }
+        for statement in self.statements.values() {
+            add(STATEMENT, &|out| statement.encode(out));
         }
         records
     }
 
-    fn add(&mut self, place: u32, record: &[u8], origins: &mut Origins, secrets: &Secrets) {
-        self.sum = self.sum.wrapping_add(secrets.summand(record));
-        origins.touch(place);
-    }
-
-    /// Enters the first retirement of an origin.
-    fn enter_retirement(
-        &mut self,
-        place: u32,
-        retirement: Retirement,
-        origins: &mut Origins,
-        secrets: &Secrets,
-    ) {
-        let record = retirement.record(origins.get(place).author);
-        self.departures.entry(place).or_default().retirement = Some(retirement);
-        self.add(place, &record, origins, secrets);
-    }
-
-    /// Enters a member's first attestation of a known retirement.
-    fn enter_attestation(
-        &mut self,
-        place: u32,
-        by: PublicKey,
-        seal: Sealed,
-        origins: &mut Origins,
-        secrets: &Secrets,
-    ) {
-        let departure = self.departures.entry(place).or_default();
-        departure.attestations.insert(by, seal);
-        let record = attestation_record(origins.id(place), &by, &seal);
-        self.add(place, &record, origins, secrets);
-    }
-
-    /// Reads one record sent by a peer. Invalid records are ignored. Returns the place of the
-    /// origin if the record is a valid retirement that was not known yet.
+    /// Reads one record sent by a peer. What is superseded is ignored; `Ok(Err(_))` says why a
+    /// record is refused.
     pub(crate) fn take_record(
         &mut self,
         reader: &mut Reader<'_>,
-        origins: &mut Origins,
         roster: &Roster,
-        trust: &Trust,
-        secrets: &Secrets,
-    ) -> Result<Option<u32>, Malformed> {
-        match reader.u8()? {
-            RETIREMENT => {
-                let author = Author {
-                    key: reader.array()?,
-                    incarnation: reader.array()?,
-                };
-                let retirement = Retirement::decode(reader)?;
-                let known = origins.place(author.origin());
-                let ignored = known
-                    .is_some_and(|place| self.is_retiring(place) || origins.get(place).quarantined);
-                let statement = retirement.statement(author, secrets);
-                if ignored
-                    || !roster.contains(&author.key)
-                    || !trust.verify(&author.key, &statement, &retirement.seal)
-                {
-                    return Ok(None);
-                }
-                let place = origins.enter(author);
-                self.enter_retirement(place, retirement, origins, secrets);
-                Ok(Some(place))
+        cx: &mut Context<'_>,
+    ) -> Result<Result<(), Refusal>, Malformed> {
+        let kind = reader.u8()?;
+        let reader = &mut Reader::new(reader.blob(usize::MAX)?);
+        let taken = match kind {
+            ENDED => self.take_ended(Ended::decode(reader)?, roster, cx),
+            MISCONDUCT => {
+                let key = reader.array()?;
+                let proof = Proof::decode(reader.bytes(reader.rest().len())?);
+                self.take_proof(key, proof.map_err(|_| Malformed)?, roster, cx)
             }
-            ATTESTATION => {
-                let origin = OriginId(reader.array()?);
-                let (key, seal): (PublicKey, Sealed) = (reader.array()?, reader.array()?);
-                if let Some(place) = origins.place(origin)
-                    && let Some(departure) = self.departures.get(&place)
-                    && let Some(retirement) = &departure.retirement
-                    && !departure.attestations.contains_key(&key)
-                    && roster.contains(&key)
-                    && trust.verify(&key, &retirement.attested(origin, secrets), &seal)
-                {
-                    self.enter_attestation(place, key, seal, origins, secrets);
-                }
-                Ok(None)
-            }
-            _ => Err(Malformed),
-        }
-    }
-
-    /// Starts the retirement of this replica's own origin. It is announced once this ticket is
-    /// durable: a replica that announced it and then forgot would go on to make changes that nobody
-    /// expects.
-    pub(crate) fn retire(&mut self, own: u32, ticket: u64) {
-        self.departures.entry(own).or_default().complete = Some(ticket);
-    }
-
-    /// Signs the retirement of an origin of this replica.
-    pub(crate) fn announce(
-        &mut self,
-        place: u32,
-        table: &Table,
-        origins: &mut Origins,
-        trust: &Trust,
-        secrets: &Secrets,
-    ) {
-        let (entries, hash) = inventory(table, place);
-        let mut retirement = Retirement {
-            entries,
-            hash,
-            seal: [0; 64],
+            CERTIFIED => self.take_certificate(Certificate::decode(reader)?, roster, cx),
+            STATEMENT => self.take_statement(Statement::decode(reader)?, roster, cx),
+            _ => return Err(Malformed),
         };
-        let statement = retirement.statement(origins.get(place).author, secrets);
-        retirement.seal = trust.sign(&statement);
-        self.enter_retirement(place, retirement, origins, secrets);
+        reader.end()?;
+        Ok(taken)
     }
 
-    /// Announces this replica's own retirement once everything is published, attests the
-    /// retirements of origins that are durably complete here, and folds the origins that all
-    /// members have attested. `retired` says whether this replica has left. Returns whether the
-    /// ledger has new records of this replica.
+    fn take_ended(
+        &mut self,
+        ended: Ended,
+        roster: &Roster,
+        cx: &Context<'_>,
+    ) -> Result<(), Refusal> {
+        let key = ended.key;
+        let known = self.closings.ended.get(&key);
+        // A key that was added later is not known here yet.
+        let concerns = roster
+            .get(&key)
+            .is_some_and(|listed| ended.concerns(listed));
+        if !concerns || known.is_some_and(|known| known.below >= ended.below) {
+            return Ok(());
+        }
+        if !ended.holds(&cx.config.trust, cx.secrets) {
+            let fault = "a record of ended lives is not signed by this key";
+            return Err(Refusal::Ledger { key, fault });
+        }
+        self.closings.ended.insert(key, ended);
+        self.settle(roster, cx.secrets);
+        Ok(())
+    }
+
+    /// Takes a proof of misconduct by the holder of a key.
+    pub(crate) fn take_proof(
+        &mut self,
+        key: PublicKey,
+        proof: Proof,
+        roster: &Roster,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let listed = roster.get(&key).filter(|listed| accuses(&proof, listed));
+        if listed.is_none() || self.closings.proofs.contains_key(&key) {
+            return Ok(());
+        }
+        if !proof.convicts(&key, cx.config, cx.secrets) {
+            let fault = "a proof of misconduct proves nothing";
+            return Err(Refusal::Ledger { key, fault });
+        }
+        self.closings.proofs.insert(key, proof);
+        cx.notify(Notice::Misconduct { key });
+        self.settle(roster, cx.secrets);
+        Ok(())
+    }
+
+    fn take_certificate(
+        &mut self,
+        certificate: Certificate,
+        roster: &Roster,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let rank = certificate.rank();
+        if self.newest().is_some_and(|known| known.rank() >= rank) {
+            return Ok(());
+        }
+        if let Err(fault) = certificate.check(cx.config, cx.secrets) {
+            let key = certificate.seals.keys().next().copied();
+            let key = key.unwrap_or_default();
+            return Err(Refusal::Ledger { key, fault });
+        }
+        for (key, ended) in &certificate.closings.ended {
+            let known = self.closings.ended.get(key);
+            if known.is_none_or(|known| known.below < ended.below) {
+                self.closings.ended.insert(*key, ended.clone());
+            }
+        }
+        for (key, proof) in &certificate.closings.proofs {
+            if !self.closings.proofs.contains_key(key) {
+                self.closings.proofs.insert(*key, proof.clone());
+                cx.notify(Notice::Misconduct { key: *key });
+            }
+        }
+        self.offered = Some(certificate);
+        self.unstored = true;
+        self.settle(roster, cx.secrets);
+        Ok(())
+    }
+
+    fn take_statement(
+        &mut self,
+        statement: Statement,
+        roster: &Roster,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Refusal> {
+        let key = statement.by;
+        let is_current = statement.round.number == self.extent.number
+            && statement.round.extent == self.extent.hash;
+        if !is_current || self.settled || !self.closings.requires(&key, roster) {
+            return Ok(());
+        }
+        let known = self.statements.get(&key);
+        if known.is_some_and(|known| known.rank() >= statement.rank()) {
+            return Ok(());
+        }
+        if !statement.holds(&cx.config.trust, cx.secrets) {
+            let fault = "a statement is not signed by this key";
+            return Err(Refusal::Ledger { key, fault });
+        }
+        self.statements.insert(key, statement);
+        Ok(())
+    }
+
+    // Steps of this replica.
+
+    /// Starts the retirement of this replica. It is announced once this ticket is durable: a
+    /// replica that announced it and then forgot would go on to make changes that nobody expects.
+    pub(crate) fn retire(&mut self, ticket: u64) {
+        self.leaving = Some(Leaving {
+            ticket,
+            ready: false,
+            agreed: false,
+        });
+    }
+
+    fn end(&mut self, ended: Ended, cx: &Context<'_>) {
+        let known = self.closings.ended.get(&ended.key);
+        if known.is_none_or(|known| known.below < ended.below) {
+            self.closings.ended.insert(ended.key, ended);
+        }
+        self.settle(cx.roster, cx.secrets);
+    }
+
+    /// Brings everything that follows from records and roster up to date. Statements about another
+    /// extent than the current one are forgotten.
+    pub(crate) fn settle(&mut self, roster: &Roster, secrets: &Secrets) {
+        self.closings.prune(roster);
+        let extent = self.closings.extent(roster);
+        if extent != self.extent {
+            self.extent = extent;
+            self.statements.retain(|_, statement| {
+                let round = statement.round;
+                (round.number, round.extent) == (extent.number, extent.hash)
+            });
+            self.draft = None;
+            self.unstored = true;
+        }
+        self.settled = match &self.certificate {
+            Some(certificate) => certificate.extent() == self.extent,
+            None => self.extent.number == 0 && self.closings.is_empty(),
+        };
+        if self.settled {
+            self.statements.clear();
+            self.draft = None;
+        }
+        self.refresh_sum(secrets);
+    }
+
+    /// Announces this replica's own retirement once everything is published, makes a certificate of
+    /// statements that are complete, and folds what is certified. In a `tick` it drafts one:
+    /// that takes a pass over the table, and by then more entries may have arrived. Returns whether
+    /// the ledger has new records.
     pub(crate) fn attend(
         &mut self,
-        retired: bool,
-        keyspace: &mut Keyspace,
-        origins: &mut Origins,
-        publication: &Publication,
+        tick: bool,
+        around: &mut Surroundings<'_>,
         cx: &mut Context<'_>,
     ) -> bool {
-        let (trust, roster, own) = (&cx.config.trust, cx.roster, origins.own());
-        let leaves = retired && publication.is_complete();
-        let mut news = false;
-        let is_durable = |ticket: u64| publication.is_durable(ticket);
-        if leaves
-            && let Some(departure) = self.departures.get(&own)
-            && departure.retirement.is_none()
-            && departure.complete.is_some_and(is_durable)
-        {
-            self.announce(own, &keyspace.table, origins, trust, cx.secrets);
-            news = true;
-        }
-        let places: Vec<u32> = self.departures.keys().copied().collect();
-        for place in places {
-            if self.is_folded(place) || origins.get(place).quarantined {
-                continue;
-            }
-            if place == own {
-                // A member that has left but keeps running folds itself like the others: it may be
-                // the only one that can serve its base.
-                if leaves && self.is_attested(place, false, origins, roster, trust) {
-                    self.fold(place, keyspace, origins, cx);
+        let before = self.sum;
+        self.announce(around, cx);
+        self.settle(around.roster, cx.secrets);
+        let own = around.origins.get(around.origins.own()).author;
+        // One whose current life is closed though it makes changes is about to begin another.
+        if around.retired || !self.closings.covers(&own, around.roster) {
+            self.promote(around, cx);
+            if let Some(certificate) = self.complete(around.roster) {
+                let rank = certificate.rank();
+                if self.newest().is_none_or(|known| known.rank() < rank) {
+                    self.offered = Some(certificate);
                 }
-                continue;
             }
-            if !self.is_complete(place, keyspace, origins, publication) {
-                continue;
-            }
-            news |= self.attest(place, origins, trust, cx.secrets);
-            if self.is_attested(place, true, origins, roster, trust) {
-                self.fold(place, keyspace, origins, cx);
+            self.fold(around, cx);
+            if tick {
+                self.state(&own, around, cx);
             }
         }
-        news
-    }
-
-    /// Whether this replica durably holds all entries of a retired origin. An own attestation does
-    /// not prove that: it may be older than a loss of memory.
-    fn is_complete(
-        &mut self,
-        place: u32,
-        keyspace: &Keyspace,
-        origins: &Origins,
-        publication: &Publication,
-    ) -> bool {
-        let Some(departure) = self.departures.get_mut(&place) else {
-            return false;
-        };
-        let Some(retirement) = &departure.retirement else {
-            return false;
-        };
-        let table = &keyspace.table;
-        let complete = match departure.complete {
-            Some(ticket) => ticket,
-            None if inventory(table, place) == (retirement.entries, retirement.hash) => {
-                publication.next_durable(table, origins)
-            }
-            None => return false,
-        };
-        departure.complete = Some(complete);
-        publication.is_durable(complete)
-    }
-
-    /// Signs an attestation, unless there is one already; returns whether it did. To be called only
-    /// for what is durable: an attestation is a promise that a crash must not break.
-    fn attest(
-        &mut self,
-        place: u32,
-        origins: &mut Origins,
-        trust: &Trust,
-        secrets: &Secrets,
-    ) -> bool {
-        let Some(departure) = self.departures.get(&place) else {
-            return false;
-        };
-        let Some(retirement) = &departure.retirement else {
-            return false;
-        };
-        let key = trust.key();
-        if departure.attestations.contains_key(&key) {
-            return false;
+        self.refresh_sum(cx.secrets);
+        if self.unstored || self.certificate_unstored {
+            around.publication.touch_meta();
         }
-        let seal = trust.sign(&retirement.attested(origins.id(place), secrets));
-        self.enter_attestation(place, key, seal, origins, secrets);
-        true
+        self.sum != before
     }
 
-    /// Whether all members have attested an origin's retirement. The leaver need not attest, and
-    /// this replica only if `with_us`.
-    fn is_attested(
-        &self,
-        place: u32,
-        with_us: bool,
-        origins: &Origins,
-        roster: &Roster,
-        trust: &Trust,
-    ) -> bool {
-        let leaver = origins.get(place).author.key;
-        let us = trust.key();
-        self.departures.get(&place).is_some_and(|departure| {
-            departure.retirement.is_some()
-                && roster.keys().all(|key| {
-                    *key == leaver && *key != us
-                        || !with_us && *key == us
-                        || departure.attestations.contains_key(key)
-                })
+    /// Whether a member has to sign what is to be folded.
+    pub(crate) fn requires(&self, key: &PublicKey, roster: &Roster) -> bool {
+        self.closings.requires(key, roster)
+    }
+
+    /// Takes note that a peer that signs what is to be folded holds the same entries.
+    pub(crate) fn note_agreement(&mut self) {
+        if let Some(leaving) = &mut self.leaving {
+            leaving.agreed = leaving.ready;
+        }
+    }
+
+    /// Announces the retirement of this replica, if it is time to. From then on the others need not
+    /// wait for what it holds, so one that stays must hold all of it: some entries may never have
+    /// been sent.
+    fn announce(&mut self, around: &Surroundings<'_>, cx: &Context<'_>) {
+        let Some(leaving) = &mut self.leaving else {
+            return;
+        };
+        let own = cx.config.trust.key();
+        let publication = &around.publication;
+        leaving.ready = publication.is_complete() && publication.is_durable(leaving.ticket);
+        let mut required = self.closings.required(around.roster);
+        let last = required.all(|key| *key == own);
+        drop(required);
+        let Some(listed) = around.roster.get(&own) else {
+            return;
+        };
+        if leaving.ready && (leaving.agreed || last) {
+            self.leaving = None;
+            let ended = Ended::retire(listed, &cx.config.trust, cx.secrets);
+            self.end(ended, cx);
+        }
+    }
+
+    /// Makes the drafted statement public once everything that it says is durable.
+    fn promote(&mut self, around: &Surroundings<'_>, cx: &Context<'_>) {
+        let Some((draft, ticket)) = self.draft.take() else {
+            return;
+        };
+        // If more has come since, another draft follows.
+        if self.known_base() == Some(draft.base) && !self.lacks_base() {
+            if around.publication.is_durable(ticket) {
+                self.statements.insert(cx.config.trust.key(), draft);
+            } else {
+                self.draft = Some((draft, ticket));
+            }
+        }
+    }
+
+    /// Drafts the next statement of this replica, if one is due.
+    fn state(&mut self, own: &Author, around: &mut Surroundings<'_>, cx: &mut Context<'_>) {
+        let requires = self.closings.requires(&own.key, around.roster);
+        if self.settled || !requires || self.lacks_base() {
+            return;
+        }
+        let base = self.base_to_be(around);
+        let rounds = self.statements.values().map(|other| other.round.round);
+        let latest = rounds.max().unwrap_or(0);
+        let number = match self.statements.get(&own.key) {
+            Some(stated) if stated.base != base && !self.is_open_after(stated) => return,
+            Some(stated) if stated.base != base => latest.max(stated.round.round.saturating_add(1)),
+            Some(stated) if stated.round.round == latest => return,
+            _ => latest,
+        };
+        let round = Round {
+            number: self.extent.number,
+            extent: self.extent.hash,
+            round: number,
+        };
+        let drafted = self.draft.as_ref();
+        if drafted.is_some_and(|(draft, _)| (draft.round, draft.base) == (round, base)) {
+            return;
+        }
+        let signer = Signer {
+            incarnation: own.incarnation,
+            memory: around.memory,
+        };
+        let statement = Statement::sign(round, signer, base, &cx.config.trust, cx.secrets);
+        if self.signed.back() != Some(&(round, base)) {
+            self.signed.push_back((round, base));
+        }
+        if self.signed.len() > MAX_SIGNED {
+            self.signed.pop_front();
+        }
+        around.publication.touch_meta();
+        self.draft = Some((statement, around.publication.next_ticket()));
+        self.unstored = true;
+    }
+
+    /// Whether a certificate waits for its base to be adopted that this replica has not signed.
+    /// What
+    /// it holds itself may lack something of that.
+    fn lacks_base(&self) -> bool {
+        self.offered.as_ref().is_some_and(|offered| {
+            let signed = (offered.statements(), offered.base);
+            !self.signed.contains(&signed)
         })
     }
 
-    fn fold(
-        &mut self,
-        place: u32,
-        keyspace: &mut Keyspace,
-        origins: &mut Origins,
-        cx: &mut Context<'_>,
-    ) {
-        self.base
-            .fold(place, &mut keyspace.table, origins, cx.secrets);
-        cx.notify(Notice::Folded(origins.id(place)));
+    /// The hash of the base that this replica will have when everything closed is folded.
+    fn base_to_be(&mut self, around: &Surroundings<'_>) -> BaseHash {
+        if let Some(base) = self.known_base() {
+            return base;
+        }
+        let covered = |author: &Author| self.closings.covers(author, around.roster);
+        let places = around.origins.places(covered);
+        let base = base::hash_after(&around.keyspace.table, &places);
+        self.known = Some((self.extent, self.growth, base));
+        base
     }
 
-    /// Origins that all other members have attested but that are not folded here: the others may
-    /// have folded them.
-    fn late(&self, origins: &Origins, roster: &Roster, trust: &Trust) -> Vec<u32> {
-        let own = origins.own();
-        self.departures
-            .keys()
-            .copied()
-            .filter(|&place| {
-                place != own
-                    && !self.is_folded(place)
-                    && self.is_attested(place, false, origins, roster, trust)
+    /// The same, if it is known.
+    fn known_base(&self) -> Option<BaseHash> {
+        let (extent, growth, base) = self.known?;
+        ((extent, growth) == (self.extent, self.growth)).then_some(base)
+    }
+
+    /// The certificate made of all statements that have to be there, if they are equal.
+    fn complete(&self, roster: &Roster) -> Option<Certificate> {
+        if self.settled {
+            return None;
+        }
+        let mut seals = BTreeMap::new();
+        let mut agreed = None;
+        for key in self.closings.required(roster) {
+            let statement = self.statements.get(key)?;
+            let content = (statement.round, statement.base);
+            if *agreed.get_or_insert(content) != content {
+                return None;
+            }
+            seals.insert(*key, (statement.signer, statement.seal));
+        }
+        let (round, base) = agreed?;
+        Some(Certificate {
+            roster: roster.clone(),
+            closings: self.closings.clone(),
+            round: round.round,
+            base,
+            seals,
+        })
+    }
+
+    /// Folds what the offered certificate covers, if the result is what it certifies.
+    fn fold(&mut self, around: &mut Surroundings<'_>, cx: &mut Context<'_>) {
+        let Some(offered) = &self.offered else {
+            return;
+        };
+        let (sum, growth) = (offered.sum(cx.secrets), self.growth);
+        let places = covered(offered, around.roster, around.origins);
+        if self.differs == Some((sum, growth)) || !may_fold_own(&places, around) {
+            return;
+        }
+        // The own statement may be about the same, and then the hash is known.
+        let base = match self.known {
+            Some((extent, at, base)) if (extent, at) == (offered.extent(), growth) => base,
+            _ => base::hash_after(&around.keyspace.table, &places),
+        };
+        if base != offered.base {
+            self.differs = Some((sum, growth));
+            return;
+        }
+        let folded = self.newly_folded(&places, around);
+        self.base
+            .fold(&places, &mut around.keyspace.table, cx.secrets);
+        self.accept(&places, around, cx.secrets);
+        for id in folded {
+            cx.notify(Notice::Folded(id));
+        }
+    }
+
+    /// The origins in these places that are not folded yet.
+    fn newly_folded(&self, places: &[bool], around: &Surroundings<'_>) -> Vec<OriginId> {
+        let origins = around.origins.iter().zip(places);
+        origins
+            .filter(|((_, origin), covered)| {
+                let standing = self.standing(&origin.author, around.roster);
+                **covered && standing != Phase::Folded
             })
+            .map(|((_, origin), _)| origin.id)
             .collect()
     }
 
-    /// Whether other members may have folded an origin that is not folded here.
-    pub(crate) fn is_late(&self, origins: &Origins, roster: &Roster, trust: &Trust) -> bool {
-        !self.late(origins, roster, trust).is_empty()
+    /// Makes the offered certificate that of the base, in which these places are folded.
+    fn accept(&mut self, places: &[bool], around: &mut Surroundings<'_>, secrets: &Secrets) {
+        self.certificate = self.offered.take();
+        self.signed.clear();
+        self.unstored = true;
+        self.certificate_unstored = true;
+        self.growth += 1;
+        around.origins.release(places);
+        self.settle(around.roster, secrets);
     }
 
-    /// Adopts a peer's base if, beyond the origins folded here, it holds only origins that all
-    /// other members have attested. `names` are those folded by the peer. Returns the newly folded
-    /// origins, or `None` if the base was not adopted.
+    /// Whether a peer whose certificate has this sum has a base that this replica lacks.
+    pub(crate) fn lacks(&self, folded: u128, secrets: &Secrets) -> bool {
+        let offered = self.offered.as_ref();
+        offered.is_some_and(|offered| offered.sum(secrets) == folded)
+    }
+
+    /// Adopts the base of a peer whose certificate has the sum `folded`, if it is what was
+    /// certified. Returns the newly folded origins, or `None` if there is nothing to adopt.
     pub(crate) fn adopt(
         &mut self,
-        names: &BTreeSet<u64>,
+        folded: u128,
         bases: Bases,
-        keyspace: &mut Keyspace,
-        origins: &mut Origins,
+        around: &mut Surroundings<'_>,
         cx: &mut Context<'_>,
-    ) -> Option<Vec<OriginId>> {
-        let late = self.late(origins, cx.roster, &cx.config.trust);
-        self.base.adopt(names, bases, late, keyspace, origins, cx)
+    ) -> Result<Option<Vec<OriginId>>, Refusal> {
+        let Some(offered) = &self.offered else {
+            return Ok(None);
+        };
+        let places = covered(offered, around.roster, around.origins);
+        if !self.lacks(folded, cx.secrets) || !may_fold_own(&places, around) {
+            return Ok(None);
+        }
+        // Whatever comes twice counts as it will be stored.
+        let bases: BTreeMap<Box<[u8]>, Value> = bases.into_iter().collect();
+        if base::hash(bases.iter().map(|(key, base)| (&key[..], base))) != offered.base {
+            return Err(Refusal::Base);
+        }
+        let origins = self.newly_folded(&places, around);
+        self.base.adopt(bases, &places, around.keyspace, cx);
+        self.accept(&places, around, cx.secrets);
+        Ok(Some(origins))
     }
 
-    /// Encodes an origin's retirement and attestations for its stored record.
-    pub(crate) fn encode(&self, place: u32, out: &mut Vec<u8>) {
-        let departure = self.departures.get(&place);
-        match departure.and_then(|departure| departure.retirement.as_ref()) {
-            None => out.push(0),
-            Some(retirement) => {
-                out.push(1);
-                retirement.encode(out);
-                for (key, seal) in departure.iter().flat_map(|known| &known.attestations) {
-                    out.extend_from_slice(key);
-                    out.extend_from_slice(seal);
-                }
+    // Storage.
+
+    /// Appends the records of what has changed since the last call.
+    pub(crate) fn store(&mut self, own: &PublicKey, records: &mut Vec<Record>) {
+        if core::mem::take(&mut self.unstored) {
+            let mut value = Vec::new();
+            self.closings.encode(&mut value);
+            value.varint(self.signed.len() as u64);
+            for (round, base) in &self.signed {
+                round.encode(&mut value);
+                value.extend_from_slice(base);
             }
+            value.push(u8::from(self.offered.is_some()));
+            if let Some(offered) = &self.offered {
+                offered.encode(&mut value);
+            }
+            // A draft is stored together with what it says.
+            let draft = self.draft.as_ref().map(|(draft, _)| draft);
+            if let Some(statement) = draft.or_else(|| self.statements.get(own)) {
+                statement.encode(&mut value);
+            }
+            records.push((LEDGER.to_vec(), Some(value)));
+        }
+        if core::mem::take(&mut self.certificate_unstored)
+            && let Some(certificate) = &self.certificate
+        {
+            let mut value = Vec::new();
+            certificate.encode(&mut value);
+            records.push((CERTIFICATE.to_vec(), Some(value)));
         }
     }
 
-    /// Restores an origin from the rest of its stored record. [`refresh`](Self::refresh) has to
+    /// Restores the stored closings and the own statement. [`refresh`](Self::refresh) has to
     /// follow.
-    pub(crate) fn restore(
-        &mut self,
-        place: u32,
-        folded: bool,
-        reader: &mut Reader<'_>,
-    ) -> Result<(), Malformed> {
-        if folded {
-            self.base.restore(place);
+    pub(crate) fn restore(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.closings = Closings::decode(reader)?;
+        for _ in 0..reader.count(66, MAX_SIGNED)? {
+            let signed = (Round::decode(reader)?, reader.array()?);
+            self.signed.push_back(signed);
         }
         if reader.u8()? != 0 {
-            let mut departure = Departure {
-                retirement: Some(Retirement::decode(reader)?),
-                ..Departure::default()
-            };
-            while !reader.is_empty() {
-                departure
-                    .attestations
-                    .insert(reader.array()?, reader.array()?);
-            }
-            self.departures.insert(place, departure);
+            self.offered = Some(Certificate::decode(reader)?);
+        }
+        if !reader.is_empty() {
+            let statement = Statement::decode(reader)?;
+            self.statements.insert(statement.by, statement);
         }
         Ok(())
     }
 
-    /// Recomputes the sums after everything was restored.
-    pub(crate) fn refresh(&mut self, table: &Table, origins: &Origins, secrets: &Secrets) {
-        self.base.refresh(table, secrets);
-        self.sum = self.recomputed_sum(origins, secrets);
+    /// Restores the stored certificate. [`refresh`](Self::refresh) has to follow.
+    pub(crate) fn restore_certificate(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        self.certificate = Some(Certificate::decode(reader)?);
+        Ok(())
     }
+
+    /// Recomputes what follows after everything was restored.
+    pub(crate) fn refresh(
+        &mut self,
+        table: &Table,
+        origins: &mut Origins,
+        roster: &Roster,
+        secrets: &Secrets,
+    ) {
+        self.base.refresh(table, secrets);
+        self.settle(roster, secrets);
+        self.unstored = false;
+        if let Some(certificate) = &self.certificate {
+            let places = covered(certificate, roster, origins);
+            origins.release(&places);
+        }
+    }
+}
+
+/// Which places are those of origins that are folded by a certificate.
+fn covered(certificate: &Certificate, roster: &Roster, origins: &Origins) -> Vec<bool> {
+    origins.places(|author| certificate.has_folded(author, roster))
+}
+
+/// Whether this replica's current life is not to be folded, or may be: it has retired, and all its
+/// changes are published.
+fn may_fold_own(places: &[bool], around: &Surroundings<'_>) -> bool {
+    !places[around.origins.own() as usize] || around.retired && around.publication.is_complete()
 }

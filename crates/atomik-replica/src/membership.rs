@@ -226,7 +226,7 @@ impl Membership {
 
 /// Whether a replica with this configuration accepts a roster as signed with this key. In an
 /// unsigned keyspace the signature has to be zero.
-fn is_sealed(roster: &Roster, config: &Config, administrator: &PublicKey) -> bool {
+pub(crate) fn is_sealed(roster: &Roster, config: &Config, administrator: &PublicKey) -> bool {
     let statement = roster.statement(&config.keyspace, config.words);
     config
         .trust

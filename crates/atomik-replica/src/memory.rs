@@ -12,18 +12,20 @@ use crate::event::Record;
 use crate::frame::Evidence;
 use crate::head::{Chain, Head, MAX_LINKS};
 use crate::keyspace::Keyspace;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Surroundings};
 use crate::membership::Membership;
 use crate::origin::{Author, OriginId};
 use crate::origins::{Origin, Origins};
 use crate::publication::Publication;
-use crate::record::{META, place_in, placed};
+use crate::record::{CERTIFICATE, LEDGER, META, place_in, placed};
+use crate::roster::Roster;
 use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Published, Slot, UNPUBLISHED};
+use crate::statement::MemoryId;
 use crate::writer::Writer;
 
 /// The version of the records.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// The parts of a replica that have records.
 #[derive(Clone, Debug, Hash)]
@@ -35,6 +37,8 @@ pub(crate) struct Memory {
     pub(crate) batches: Batches,
     /// Whether this replica accepts no more operations.
     pub(crate) retired: bool,
+    /// Drawn when this memory began.
+    pub(crate) id: MemoryId,
 }
 
 impl Memory {
@@ -46,7 +50,24 @@ impl Memory {
             publication: Publication::default(),
             batches: Batches::new(config.undo_batches),
             retired: false,
+            id: config.incarnation,
         }
+    }
+
+    /// The ledger, and what it needs to know of the rest.
+    pub(crate) fn ledger<'a>(
+        &'a mut self,
+        roster: &'a Roster,
+    ) -> (&'a mut Ledger, Surroundings<'a>) {
+        let around = Surroundings {
+            roster,
+            keyspace: &mut self.keyspace,
+            origins: &mut self.origins,
+            publication: &mut self.publication,
+            retired: self.retired,
+            memory: self.id,
+        };
+        (&mut self.ledger, around)
     }
 
     /// The writer of this replica's own entries.
@@ -55,7 +76,6 @@ impl Memory {
             keyspace: &mut self.keyspace,
             origins: &mut self.origins,
             publication: &mut self.publication,
-            ledger: &self.ledger,
         }
     }
 
@@ -82,6 +102,7 @@ impl Memory {
             records.push((placed(b'e', place), stored));
         }
         self.batches.store(&mut records);
+        self.ledger.store(&config.trust.key(), &mut records);
         records
     }
 
@@ -90,6 +111,7 @@ impl Memory {
         value.blob(identity(config).as_bytes());
         value.varint(u64::from(self.origins.own()));
         value.push(u8::from(self.retired));
+        value.extend_from_slice(&self.id);
         value.varint(self.publication.issued());
         self.publication.head().encode(&mut value);
         value.varint(self.batches.next());
@@ -100,13 +122,11 @@ impl Memory {
 
     fn origin_record(&self, place: u32) -> Vec<u8> {
         let origin = self.origins.get(place);
-        let folded = self.ledger.is_folded(place);
         let mut value = Vec::new();
         value.extend_from_slice(&origin.author.key);
         value.extend_from_slice(&origin.author.incarnation);
         origin.chain.head().encode(&mut value);
-        value.push(u8::from(origin.quarantined) | u8::from(folded) << 1);
-        self.ledger.encode(place, &mut value);
+        value.push(u8::from(origin.quarantined));
         value
     }
 
@@ -147,13 +167,8 @@ impl Memory {
         }
         out.varint(change.seen.len() as u64);
         for seen in change.seen.iter() {
-            match self.origins.place(seen.origin) {
-                Some(place) => out.varint(u64::from(place) + 1),
-                None => {
-                    out.push(0);
-                    out.extend_from_slice(&seen.origin.0);
-                }
-            }
+            // Not its place, which another origin gets once it is folded.
+            out.extend_from_slice(&seen.origin.0);
             out.varint(seen.version);
             out.packed(&seen.accumulator);
         }
@@ -190,13 +205,6 @@ impl Memory {
         if own.is_some_and(|own| own as usize >= origins) || own.is_none() && origins > 0 {
             return Err(damaged(META));
         }
-        let Self {
-            keyspace,
-            origins,
-            ledger,
-            ..
-        } = &mut memory;
-        ledger.refresh(&keyspace.table, origins, secrets);
         Ok((memory, membership, own))
     }
 
@@ -214,6 +222,8 @@ impl Memory {
                 found.roster = Some(value.to_vec());
                 return Ok(());
             }
+            _ if key == LEDGER => self.ledger.restore(reader)?,
+            _ if key == CERTIFICATE => self.ledger.restore_certificate(reader)?,
             Some((b'o', place)) => {
                 found.origins.push((place_in(place)?, value.to_vec()));
                 return Ok(());
@@ -245,6 +255,7 @@ impl Memory {
         reader.blob(usize::MAX)?;
         let own = reader.u32()?;
         self.retired = reader.u8()? != 0;
+        self.id = reader.array()?;
         let (issued, head) = (reader.varint()?, Head::decode(reader)?);
         self.publication = Publication::restored(issued, head);
         let next_batch = reader.varint()?;
@@ -260,7 +271,7 @@ impl Memory {
             if place as usize != expected {
                 return Err(damaged());
             }
-            self.read_origin(place, &mut Reader::new(&value))
+            self.read_origin(&mut Reader::new(&value))
                 .map_err(|Malformed| damaged())?;
         }
         Ok(())
@@ -283,20 +294,20 @@ impl Memory {
         Ok(self.keyspace.table.archive.restore(stored))
     }
 
-    fn read_origin(&mut self, place: u32, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+    fn read_origin(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         let author = Author {
             key: reader.array()?,
             incarnation: reader.array()?,
         };
         let mut chain = Chain::default();
         chain.note(Head::decode(reader)?);
-        let flags = reader.u8()?;
-        self.ledger.restore(place, flags & 2 != 0, reader)?;
+        let quarantined = reader.u8()? & 1 != 0;
         self.origins.restore(Origin {
             id: author.origin(),
             author,
-            quarantined: flags & 1 != 0,
+            quarantined,
             chain,
+            begun: false,
         });
         reader.end()
     }
@@ -439,12 +450,7 @@ impl Memory {
         let mut seen = Vec::new();
         if flags & 2 != 0 {
             for _ in 0..reader.count(2 + words, MAX_SEEN)? {
-                let place = reader.u32()?;
-                let origin = match place.checked_sub(1) {
-                    Some(place) if (place as usize) < self.origins.len() => self.origins.id(place),
-                    Some(_) => return Err(Malformed),
-                    None => OriginId(reader.array()?),
-                };
+                let origin = OriginId(reader.array()?);
                 seen.push(Seen {
                     origin,
                     version: reader.varint()?,

@@ -9,8 +9,9 @@ use crate::context::Context;
 use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, KeyedChanges, encode_excerpt};
 use crate::keyspace::Keyspace;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Phase};
 use crate::notice::Refusal;
+use crate::origin::Author;
 use crate::origins::Origins;
 use crate::proof::Proof;
 use crate::publication::Publication;
@@ -21,6 +22,8 @@ use crate::slot::{Entry, OURS, Published, UNPUBLISHED};
 pub(crate) struct News {
     /// The place of its origin.
     pub(crate) place: u32,
+    /// Whether its life is over.
+    pub(crate) closed: bool,
     /// The slots of its changes, as far as they exist.
     slots: Vec<Option<u32>>,
     /// If another frame of this number is known, so that the origin has forked.
@@ -48,22 +51,29 @@ impl Merger<'_> {
     ) -> Result<Option<News>, Refusal> {
         let author = evidence.header.author;
         let origin = evidence.origin();
-        if !cx.roster.contains(&author.key) {
-            return Err(Refusal::UnknownKey {
-                origin,
-                key: author.key,
-            });
-        }
+        let roster = cx.roster;
         let known = self.origins.place(origin);
-        if let Some(place) = known {
-            if self.origins.get(place).quarantined {
-                return Err(Refusal::Quarantined { origin });
-            }
-            if ledger.is_folded(place) {
-                cx.counters.stale += changes.len() as u64;
-                return Ok(None);
-            }
-        } else if self.origins.is_full() {
+        let standing = ledger.standing(&author, roster);
+        let is_listed = roster.contains(&author.key);
+        let taken = match standing {
+            Phase::Living => true,
+            Phase::Closed => ledger.takes_closed(&author, &cx.config.trust.key(), roster),
+            Phase::Folded => false,
+        };
+        if !taken && !is_listed && known.is_none() {
+            let key = author.key;
+            return Err(Refusal::UnknownKey { origin, key });
+        }
+        if !taken {
+            cx.counters.stale += changes.len() as u64;
+            return Ok(None);
+        }
+        let is_quarantined = |place| self.origins.get(place).quarantined;
+        if standing == Phase::Living && known.is_some_and(is_quarantined) {
+            return Err(Refusal::Quarantined { origin });
+        }
+        let unfolded = |author: &Author| ledger.standing(author, roster) != Phase::Folded;
+        if known.is_none() && self.origins.is_full(&author.key, unfolded) {
             return Err(Refusal::TooManyOrigins { origin });
         }
         // All look-ups in a row, so that their cache misses overlap; in `merge` each would stall.
@@ -77,12 +87,20 @@ impl Merger<'_> {
             HashMap::new()
         };
         let mut news = false;
-        for ((_, change), at) in changes.iter().zip(&slots) {
+        for (((_, tag), (_, change)), at) in evidence.tags().zip(changes).zip(&slots) {
             let held = at.zip(known).and_then(|(at, place)| match unsent.get(&at) {
                 Some(before) => before.map(Cow::Borrowed),
                 None => table.slots.change_of(at as usize, place),
             });
-            news |= is_news(change, held.as_deref());
+            // Of two contents of a life that is over, the one with the larger tag stays.
+            let stays = || {
+                let held = at.zip(known);
+                let held = held.and_then(|(at, place)| table.slots.entry_of(at as usize, place));
+                held.is_some_and(|held| {
+                    held.change.version == change.version && tag <= held.published.tag
+                })
+            };
+            news |= is_news(change, held.as_deref()) && !(standing == Phase::Closed && stays());
         }
         let own = self.origins.own();
         // A frame of one's own that one did not send is news, whatever it contains.
@@ -111,7 +129,13 @@ impl Merger<'_> {
                 self.origins.touch(place);
             }
         }
-        Ok(Some(News { place, slots, fork }))
+        let closed = standing == Phase::Closed;
+        Ok(Some(News {
+            place,
+            closed,
+            slots,
+            fork,
+        }))
     }
 
     /// Merges an excerpt with news. `writes` says whether this replica still makes changes of its
@@ -142,12 +166,20 @@ impl Merger<'_> {
             // A key that both branches of a fork changed stays as it is here.
             let both = news
                 .fork
+                .filter(|_| !news.closed)
                 .is_some_and(|fork| self.conflicts(place, at, &change, fork));
             forked |= both;
             let taken = fault.is_none()
                 && !both
                 && self
-                    .merge(place, (key, at), change, (held, index, tag), writes, cx)
+                    .merge(
+                        (place, news.closed),
+                        (key, at),
+                        change,
+                        (held, index, tag),
+                        writes,
+                        cx,
+                    )
                     .unwrap_or_else(|found| {
                         fault = Some((key, index, found));
                         false
@@ -192,10 +224,11 @@ impl Merger<'_> {
     }
 
     /// Merges one change, given its slot if there is one, and its evidence, leaf and tag. Returns
-    /// whether it was newer, or `Err` with the change if it contradicts the known one.
+    /// whether it was newer. Of two contents of one version of a `closed` life the one with the
+    /// larger tag counts as newer; of a living one, the second is an `Err` with the change.
     fn merge(
         &mut self,
-        place: u32,
+        (place, closed): (u32, bool),
         (key, at): (&[u8], Option<u32>),
         change: Change,
         (held, leaf, tag): (u32, u16, Tag),
@@ -204,10 +237,14 @@ impl Merger<'_> {
     ) -> Result<bool, Change> {
         let table = &mut self.keyspace.table;
         let at = at.unwrap_or_else(|| table.slot_of(key));
-        if let Some(known) = table.slots.change_of(at as usize, place) {
+        if let Some(entry) = table.slots.entry_of(at as usize, place) {
+            let known = &entry.change;
             match change.version.cmp(&known.version) {
                 Ordering::Less => return Ok(false),
                 Ordering::Equal if change == *known => return Ok(false),
+                // All take the same, and there is nobody left to blame.
+                Ordering::Equal if closed && tag <= entry.published.tag => return Ok(false),
+                Ordering::Equal if closed => {}
                 Ordering::Equal => return Err(change),
                 Ordering::Greater => {}
             }

@@ -111,6 +111,12 @@ pub enum Notice {
         /// Both, encoded.
         rosters: Box<[Vec<u8>; 2]>,
     },
+    /// There is proof that the holder of a key signed what no honest member signs. Its changes are
+    /// taken no longer; what members hold of it is folded. Remove it from the roster.
+    Misconduct {
+        /// The key.
+        key: PublicKey,
+    },
     /// An origin has been folded into the base.
     Folded(OriginId),
     /// This replica came too late to fold these origins itself and adopted a peer's base.
@@ -198,14 +204,35 @@ pub enum Refusal {
         /// The origin.
         origin: OriginId,
     },
+    /// A record of the ledger does not hold.
+    #[error(
+        "about key {}: {fault}; the peer's program is faulty or dishonest: update it or remove the \
+         member",
+        hex(.key)
+    )]
+    Ledger {
+        /// The key that the record is about.
+        key: PublicKey,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// A base that a peer sent is not the certified one.
+    #[error(
+        "the base of this peer is not the one that all members have signed: it is faulty or \
+         dishonest, and another peer is asked"
+    )]
+    Base,
     /// The origin equivocated earlier.
     #[error("origin {origin} has equivocated, and its changes are no longer accepted")]
     Quarantined {
         /// The origin.
         origin: OriginId,
     },
-    /// More origins than a replica keeps.
-    #[error("origin {origin}: there are too many origins; fold retired ones to make room")]
+    /// More lives of one key than a replica keeps.
+    #[error(
+        "origin {origin}: there are too many lives of its key that are not folded; bring back the \
+         members that have not signed (see the closings in the status), or remove them or this one"
+    )]
     TooManyOrigins {
         /// The origin.
         origin: OriginId,

@@ -6,10 +6,9 @@ use std::collections::{BTreeSet, HashMap};
 use crate::head::{Chain, Head};
 use crate::origin::{Author, OriginId, PublicKey};
 
-/// The maximum number of origins, including folded ones. It stops a member from inventing
-/// incarnations without end, and the short names of that many, 8 bytes each, fit in the smallest
-/// message.
-const MAX_ORIGINS: usize = 1800;
+/// The maximum number of origins per key that are not folded. It stops a member from inventing
+/// incarnations without end, at nobody else's cost.
+const MAX_LIVES: usize = 1024;
 
 /// A known origin.
 #[derive(Clone, Debug, Hash)]
@@ -20,20 +19,25 @@ pub(crate) struct Origin {
     pub(crate) quarantined: bool,
     /// The latest frames received from it; for this replica's own origin, those it has sent.
     pub(crate) chain: Chain,
+    /// Whether it was begun since the replica was opened.
+    pub(crate) begun: bool,
 }
 
-/// All known origins. An origin's *place* is its index, which never changes.
+/// All known origins. An origin's *place* is its index, which stays the same until it is folded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     list: Vec<Origin>,
     places: HashMap<OriginId, u32>,
     own: u32,
+    /// Places of folded origins, for new ones.
+    free: BTreeSet<u32>,
     /// Places whose record is to be stored.
     unstored: BTreeSet<u32>,
 }
 
 impl Hash for Origins {
-    /// Omits the index, which follows from the list.
+    /// Omits the index, which follows from the list, and the free places, which follow from the
+    /// ledger.
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.list, self.own, &self.unstored).hash(state);
     }
@@ -44,8 +48,11 @@ impl Origins {
         self.list.len()
     }
 
-    pub(crate) fn is_full(&self) -> bool {
-        self.list.len() >= MAX_ORIGINS
+    /// Whether a key has as many origins as it may have; `unfolded` says which ones count.
+    pub(crate) fn is_full(&self, key: &PublicKey, unfolded: impl Fn(&Author) -> bool) -> bool {
+        let lives = self.list.iter().filter(|origin| origin.author.key == *key);
+        let unfolded = lives.filter(|origin| unfolded(&origin.author));
+        unfolded.count() >= MAX_LIVES
     }
 
     /// All origins, by place.
@@ -91,15 +98,53 @@ impl Origins {
         if let Some(place) = self.place(id) {
             return place;
         }
-        let place = self.list.len() as u32;
-        self.restore(Origin {
+        let origin = Origin {
             id,
             author,
             quarantined: false,
             chain: Chain::default(),
-        });
+            begun: false,
+        };
+        let place = match self.free.pop_first() {
+            Some(place) => {
+                let folded = core::mem::replace(&mut self.list[place as usize], origin);
+                self.places.remove(&folded.id);
+                self.places.insert(id, place);
+                place
+            }
+            None => {
+                self.restore(origin);
+                self.list.len() as u32 - 1
+            }
+        };
         self.unstored.insert(place);
         place
+    }
+
+    /// Enters a new life of this replica, which becomes the current one.
+    pub(crate) fn begin(&mut self, author: Author) -> u32 {
+        let place = self.enter(author);
+        let origin = &mut self.list[place as usize];
+        origin.begun = true;
+        self.own = place;
+        place
+    }
+
+    /// Which places are those of origins of such authors.
+    pub(crate) fn places(&self, of: impl Fn(&Author) -> bool) -> Vec<bool> {
+        self.list.iter().map(|origin| of(&origin.author)).collect()
+    }
+
+    /// Frees the places of folded origins, except the current one, for new origins.
+    pub(crate) fn release(&mut self, folded: &[bool]) {
+        let places = (0..).zip(folded).filter(|(_, folded)| **folded);
+        let places = places.map(|(place, _)| place);
+        self.free.extend(places.filter(|place| *place != self.own));
+    }
+
+    /// Whether the origin in a place is folded.
+    pub(crate) fn is_folded(&self, place: u32) -> bool {
+        self.free.contains(&place)
     }
 
     /// Adds a stored origin in the next place.
@@ -153,6 +198,7 @@ impl Origins {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::origin::incarnation;
 
     fn author(key: u8, incarnation: u8) -> Author {
         Author {
@@ -213,16 +259,20 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_origins_is_bounded() {
+    fn each_key_may_have_a_number_of_origins_that_are_not_folded() {
         let mut origins = Origins::default();
-        while !origins.is_full() {
-            let mut incarnation = [0; 16];
-            incarnation[..8].copy_from_slice(&origins.len().to_le_bytes());
-            origins.enter(Author {
-                key: [1; 32],
-                incarnation,
-            });
+        let life = |key: u8, life: u64| Author {
+            key: [key; 32],
+            incarnation: incarnation(life, &[0; 16], Head::default()),
+        };
+        for number in 1..=MAX_LIVES as u64 {
+            origins.enter(life(1, number));
         }
-        assert_eq!(origins.len(), MAX_ORIGINS);
+        origins.enter(life(2, 1));
+        let full = |key, folded: u64| {
+            let unfolded = |author: &Author| author.life() > folded;
+            origins.is_full(&[key; 32], unfolded)
+        };
+        assert_eq!([full(1, 0), full(1, 1), full(2, 0)], [true, false, false]);
     }
 }

@@ -1,8 +1,9 @@
 //! Proofs of misconduct: for anybody to check, without the keyspace's secret and without a replica.
 
 use crate::codec::{Encode, Malformed, Reader};
+use crate::config::Config;
 use crate::frame::decode_excerpt;
-use crate::origin::{OriginId, PublicKey, hex};
+use crate::origin::{Author, OriginId, PublicKey, hex};
 use crate::secrets::{FrameKey, Secrets};
 use crate::value::{MAX_WORDS, Value};
 
@@ -169,6 +170,22 @@ impl Proof {
         })
     }
 
+    /// The life that a proof accuses, as it says itself. The proof may be false.
+    pub(crate) fn accused(&self) -> Option<Author> {
+        let secrets = Secrets::of_frames(self.frames, &self.keyspace, self.words);
+        let reader = &mut Reader::new(&self.excerpts[0]);
+        let (evidence, _) = decode_excerpt(reader, &secrets, self.words).ok()?;
+        Some(evidence.header.author)
+    }
+
+    /// Whether it proves misconduct of the holder of a key in the keyspace of a replica.
+    pub(crate) fn convicts(&self, key: &PublicKey, config: &Config, secrets: &Secrets) -> bool {
+        self.keyspace == config.keyspace
+            && self.words == config.words
+            && self.frames == secrets.frames()
+            && self.verify().is_ok_and(|verdict| verdict.accused == *key)
+    }
+
     /// Checks the proof.
     ///
     /// # Errors
@@ -219,7 +236,7 @@ mod tests {
     use crate::entry::{Change, SeenList};
     use crate::frame::{Evidence, encode_excerpt};
     use crate::head::Head;
-    use crate::origin::{Author, Trust};
+    use crate::origin::Trust;
 
     /// A signed excerpt with one change of the member with this key.
     fn excerpt(member: u8, keyspace: &str, key: &[u8], version: u64, accumulator: u64) -> Vec<u8> {

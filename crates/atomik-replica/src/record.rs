@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `m` | format, keyspace, words, view; own origin; counters; checkpoints; undone batches |
 //! | `r` | the roster, and two rosters of one number if there are |
-//! | `o` place | an origin: author, frame number, quarantine, retirement, attestations |
+//! | `o` place | an origin: author, frame number, quarantine |
+//! | `l` | what is closed: ended lives, proofs of misconduct; the own statement |
+//! | `c` | the certificate of the base |
 //! | `k` key | everything about a key: base, mark, states at checkpoints, entries |
 //! | `e` place | evidence of entries |
 //! | `b` number | own batches, from this number on |
@@ -16,6 +18,12 @@ pub(crate) const META: &[u8] = b"m";
 
 /// The key of the record with the roster.
 pub(crate) const ROSTER: &[u8] = b"r";
+
+/// The key of the record with closings and the own statement.
+pub(crate) const LEDGER: &[u8] = b"l";
+
+/// The key of the record with the certificate of the base.
+pub(crate) const CERTIFICATE: &[u8] = b"c";
 
 /// The key of a numbered record; big-endian numbers keep the records in order.
 pub(crate) fn numbered(kind: u8, number: &[u8]) -> Vec<u8> {

@@ -20,6 +20,7 @@ use crate::frame::{Evidence, FRAME_OVERHEAD, KeyedChanges, decode_excerpt};
 use crate::head::Head;
 use crate::inbox::{Inboxes, Next, Room, frame_bits, keyed};
 use crate::keyspace::Keyspace;
+use crate::ledger::{Closing, Phase};
 use crate::membership::{Membership, ROSTER_PART};
 use crate::memory::Memory;
 use crate::merge::Merger;
@@ -29,6 +30,7 @@ use crate::operation::LocalOp;
 use crate::origin::{Author, OriginId, incarnation};
 use crate::peers::{PeerId, Peers};
 use crate::preview::{ENOUGH_LEAVES, LARGE_BATCH, MOST_LEAVES, Start};
+use crate::proof::Proof;
 use crate::publication::Previews;
 use crate::roster::{Roster, RosterError};
 use crate::secrets::Secrets;
@@ -61,10 +63,16 @@ pub struct Replica {
     stopped: bool,
     /// A life that was left because not all members vouched for it, until a peer shows that it
     /// knows more of it.
-    left: Option<u32>,
+    left: Option<OriginId>,
     /// Whether another user of the key was reported since the replica was opened.
     reported_user: bool,
+    /// How often the current life was found to be over since the replica was opened.
+    outlived: u8,
 }
+
+/// How often, at least, the current life may be found to be over. Honest members know of a few ends
+/// at most; a running copy of this replica signs one after another.
+const MOST_OUTLIVED: u8 = 8;
 
 /// A known origin as listed by [`Replica::origins`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +86,7 @@ pub struct OriginStatus {
     pub frame: u64,
     /// Whether it equivocated, so that its changes are no longer accepted.
     pub quarantined: bool,
-    /// Whether it has announced its retirement.
+    /// Whether its life is over.
     pub retiring: bool,
     /// Whether it is folded into the base.
     pub folded: bool,
@@ -127,7 +135,21 @@ impl Replica {
     ) -> Result<Self, OpenError> {
         config.check()?;
         let secrets = Secrets::new(&config.secret, &config.keyspace, config.words);
-        let (memory, membership, own) = Memory::load(&config, &secrets, records)?;
+        let (mut memory, membership, own) = Memory::load(&config, &secrets, records)?;
+        // An origin of another key cannot continue, since its changes can no longer be signed.
+        let kept = own.filter(|&own| memory.origins.get(own).author.key == config.trust.key());
+        let fresh = own.is_none() || !config.kept_memory;
+        if fresh {
+            memory.id = config.incarnation;
+        }
+        memory.origins.set_own(own.unwrap_or_default());
+        let Memory {
+            keyspace,
+            ledger,
+            origins,
+            ..
+        } = &mut memory;
+        ledger.refresh(&keyspace.table, origins, membership.roster(), &secrets);
         let mut replica = Self {
             membership,
             config,
@@ -142,54 +164,51 @@ impl Replica {
             stopped: false,
             left: None,
             reported_user: false,
+            outlived: 0,
         };
-        // An origin of another key cannot continue, since its changes can no longer be signed.
-        let kept = own.filter(|&own| {
-            replica.memory.origins.get(own).author.key == replica.config.trust.key()
-        });
-        let own = match kept {
-            Some(own) if replica.config.kept_memory && !replica.memory.retired => {
-                let author = replica.memory.origins.get(own).author;
-                replica.standing = if author.life() < replica.first_life() {
+        let Memory {
+            origins,
+            ledger,
+            retired,
+            ..
+        } = &mut replica.memory;
+        match kept {
+            Some(own) if replica.config.kept_memory || *retired => {
+                let author = origins.get(own).author;
+                let roster = replica.membership.roster();
+                if *retired && !ledger.has_retired(&author.key, roster) {
+                    // It was stopped before it could tell anybody.
+                    ledger.retire(0);
+                }
+                replica.standing = if *retired {
+                    Standing::Sure
+                } else if author.life() < replica.first_life() {
                     Standing::Doubtful
                 } else {
                     Standing::resumed(&author.key, replica.roster())
                 };
-                own
             }
-            former => replica.start_new_life(former),
-        };
-        replica.memory.origins.set_own(own);
+            _ => replica.start_new_life(),
+        }
         Ok(replica)
     }
 
-    /// Enters a new origin for this replica; returns its place.
-    fn start_new_life(&mut self, former: Option<u32>) -> u32 {
+    /// Enters a new origin for this replica.
+    fn start_new_life(&mut self) {
         let author = self.author();
-        let Memory {
-            keyspace,
-            origins,
-            ledger,
-            publication,
-            retired,
-            ..
-        } = &mut self.memory;
-        // The replica may have been stopped between its retirement and the announcement.
-        if let Some(former) = former.filter(|_| self.config.kept_memory && *retired)
-            && !ledger.is_retiring(former)
-        {
-            let (table, trust) = (&keyspace.table, &self.config.trust);
-            ledger.announce(former, table, origins, trust, &self.secrets);
-        }
-        *retired = false;
-        publication.start_chain();
-        origins.enter(author)
+        self.memory.retired = false;
+        self.memory.publication.start_chain();
+        self.memory.origins.begin(author);
     }
 
     /// The author of a new life of this replica.
     fn author(&self) -> Author {
         let key = self.config.trust.key();
-        let life = self.memory.origins.next_life(&key).max(self.first_life());
+        let lowest = self
+            .memory
+            .ledger
+            .lowest_life(&key, self.membership.roster());
+        let life = self.memory.origins.next_life(&key).max(lowest);
         Author {
             key,
             incarnation: incarnation(
@@ -215,16 +234,62 @@ impl Replica {
         if self.memory.publication.is_waiting()
             && (self.standing != Standing::Sure || !has_begun && origins.is_surpassed())
         {
-            self.left = (self.standing != Standing::Sure).then_some(origins.own());
+            self.left = (self.standing != Standing::Sure).then_some(origins.own_id());
             self.take_new_life();
         }
     }
 
+    /// Whether the key of this replica has retired.
+    fn has_retired(&self) -> bool {
+        let key = self.config.trust.key();
+        self.memory.ledger.has_retired(&key, self.roster())
+    }
+
     /// Takes a new life, which unsent changes move to.
     fn take_new_life(&mut self) {
+        if self.has_retired() {
+            // It makes no more changes.
+            return;
+        }
         let author = self.author();
         self.memory.writer().continue_as(author);
+        self.memory.ledger.note_growth();
         self.standing = Standing::Sure;
+    }
+
+    /// Does what the ledger says of this replica itself: that it has retired, or that its current
+    /// life is over.
+    fn heed_ledger(&mut self, effects: &mut Vec<Effect>) {
+        if self.has_retired() {
+            if !core::mem::replace(&mut self.memory.retired, true) {
+                self.memory.publication.touch_meta();
+            }
+            return;
+        }
+        let Memory {
+            origins, ledger, ..
+        } = &self.memory;
+        let own = origins.get(origins.own()).author;
+        if ledger.is_outlived(&own, self.roster()) {
+            let old = origins.own_id();
+            let readded = own.life() < self.first_life();
+            let is_new = origins.get(origins.own()).begun;
+            let goes_on = !readded && !is_new && !self.memory.retired;
+            let news = goes_on && self.standing == Standing::Sure;
+            self.memory.retired &= !readded;
+
+            self.take_new_life();
+            self.outlived = self.outlived.saturating_add(1);
+            // Two copies are not to stop at the same time.
+            let patience = MOST_OUTLIVED + self.config.incarnation[8] % MOST_OUTLIVED;
+            if self.outlived > patience {
+                self.stopped = true;
+                effects.push(Effect::Notify(Notice::Stopped { origin: old }));
+            } else if news && !core::mem::replace(&mut self.fell_behind, true) {
+                let new = self.memory.origins.own_id();
+                effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
+            }
+        }
     }
 
     /// Handles an event, appends the resulting effects to `effects`, and returns the responses to
@@ -314,7 +379,20 @@ impl Replica {
         if self.memory.retired {
             return Err(OpError::Retired);
         }
+        if self.standing != Standing::Sure && self.has_too_many_lives() {
+            return Err(OpError::TooManyLives);
+        }
         Ok(())
+    }
+
+    /// Whether peers would not take changes of another life.
+    fn has_too_many_lives(&self) -> bool {
+        let Memory {
+            origins, ledger, ..
+        } = &self.memory;
+        let roster = self.roster();
+        let unfolded = |author: &Author| ledger.standing(author, roster) != Phase::Folded;
+        origins.is_full(&self.config.trust.key(), unfolded)
     }
 
     /// Whether this replica is not, or no longer, on the roster.
@@ -354,10 +432,12 @@ impl Replica {
         let origins = &self.memory.origins;
         if origins.get(origins.own()).author.life() < self.first_life() {
             // This replica was added again. Its former lives are over.
+            self.memory.retired = false;
             self.take_new_life();
         }
         effects.extend(notices.into_iter().map(Effect::Notify));
         self.tell_all(self.membership.records(), effects);
+        self.attend_ledger(effects);
         Ok(())
     }
 
@@ -404,7 +484,7 @@ impl Replica {
         let ticket = memory
             .publication
             .next_durable(&memory.keyspace.table, &memory.origins);
-        memory.ledger.retire(memory.origins.own(), ticket);
+        memory.ledger.retire(ticket);
         self.pending(None)
     }
 
@@ -558,7 +638,7 @@ impl Replica {
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let turn = self.peers.tick(self.config.sync_ticks);
         self.memory.publication.open.tick();
-        self.attend_ledger(effects);
+        self.attend(true, effects);
         self.exchange(effects, |exchange, around| exchange.tick(turn, around));
     }
 
@@ -672,7 +752,8 @@ impl Replica {
                 newer.extend(changes.iter().filter_map(|(key, change)| {
                     let at = slots.get_index_of(key)?;
                     let known = slots.change_of(at, place)?;
-                    (known.version > change.version).then_some((at, place))
+                    let is_newer = known.version > change.version || known.contradicts(change);
+                    is_newer.then_some((at, place))
                 }));
             }
             if let Err(reason) = self.take_excerpt(&evidence, changes, effects) {
@@ -755,7 +836,7 @@ impl Replica {
             // A peer knows more of our own origin than we do: we have forgotten something, or
             // somebody else uses our key. After the change of origin it is an origin like others.
             self.lose_memory(effects);
-        } else if self.left == Some(news.place) {
+        } else if self.left == Some(evidence.origin()) {
             self.left = None;
             let (old, new) = (evidence.origin(), self.memory.origins.own_id());
             effects.push(Effect::Notify(Notice::MemoryLost { old, new }));
@@ -764,13 +845,26 @@ impl Replica {
         let cx = &mut context!(self, effects);
         if !self.inboxes.is_empty() {
             let (author, keyspace) = (evidence.header.author, &mut self.memory.keyspace);
-            self.inboxes.end_lives_before(&author, keyspace, cx);
+            let is_former = |of: &Author| of.key == author.key && of.life() < author.life();
+            self.inboxes.end(is_former, keyspace, cx);
         }
         let mut merger = Merger {
             keyspace: &mut self.memory.keyspace,
             origins: &mut self.memory.origins,
         };
-        merger.merge_all(news, evidence, changes, writes, cx)
+        let closed = news.closed;
+        let merged = merger.merge_all(news, evidence, changes, writes, cx);
+        if closed {
+            self.memory.ledger.note_growth();
+        }
+        if let Err(Refusal::Equivocation {
+            proof: Some(proof), ..
+        }) = &merged
+        {
+            let (key, proof) = (evidence.header.author.key, Proof::clone(proof));
+            self.memory.ledger.take_proof(key, proof, cx.roster, cx)?;
+        }
+        merged
     }
 
     /// Takes a new life, because peers know more of the current one than this replica. The second
@@ -801,16 +895,24 @@ impl Replica {
 
     /// This replica's introduction to a peer.
     fn introduction(&self) -> Introduction {
-        let origins = &self.memory.origins;
+        let Memory {
+            origins,
+            ledger,
+            retired,
+            ..
+        } = &self.memory;
+        let signs = !retired && ledger.requires(&self.config.trust.key(), self.roster());
         Introduction {
             origin: origins.own_id(),
             head: origins.get(origins.own()).chain.head(),
+            signs: signs && !self.is_dirty(),
             asks: matches!(self.standing, Standing::Open(_)).then_some(self.config.incarnation),
         }
     }
 
-    /// Answers the introduction of a peer.
-    fn meet(&mut self, from: PeerId, peer: &Introduction, effects: &mut Vec<Effect>) {
+    /// Answers the introduction of a peer. It is vouched for only if it `knows` all records of the
+    /// ledger: its life may be over.
+    fn meet(&mut self, from: PeerId, peer: &Introduction, knows: bool, effects: &mut Vec<Effect>) {
         let origins = &self.memory.origins;
         if peer.origin == origins.own_id() {
             // Two processes with one key are in one life. Only one that has not begun may change
@@ -828,9 +930,11 @@ impl Replica {
         // A life that is over must not continue.
         let ledger = &self.memory.ledger;
         let is_over = place.is_some_and(|place| {
-            ledger.is_retiring(place) || ledger.is_folded(place) || origins.get(place).quarantined
+            let origin = origins.get(place);
+            origin.quarantined || !ledger.is_living(&origin.author, self.roster())
         });
         if let Some(start) = peer.asks
+            && knows
             && !is_over
             && self.may_draw(from)
         {
@@ -856,7 +960,11 @@ impl Replica {
     ) {
         let origins = &self.memory.origins;
         let known = origins.place(origin);
-        let Some(place) = known.filter(|&place| !self.memory.ledger.is_folded(place)) else {
+        let Some(place) = known.filter(|&place| {
+            let (origin, ledger) = (origins.get(place), &self.memory.ledger);
+            let phase = ledger.standing(&origin.author, self.roster());
+            phase != Phase::Folded
+        }) else {
             return;
         };
         let chain = &origins.get(place).chain;
@@ -959,12 +1067,16 @@ impl Replica {
     ) -> Result<(), Malformed> {
         let (theirs, ours) = (Summary::decode(reader)?, self.summary());
         let peer = Introduction::decode(reader)?;
-        self.meet(from, &peer, effects);
-        let Memory {
-            ledger, origins, ..
-        } = &self.memory;
-        let late = theirs.ledger.folded != ours.ledger.folded
-            && ledger.is_late(origins, self.membership.roster(), &self.config.trust);
+        let knows = theirs.ledger.ledger == ours.ledger.ledger;
+        self.meet(from, &peer, knows, effects);
+        if peer.signs && (theirs.count, theirs.sum) == (ours.count, ours.sum) {
+            self.memory.ledger.note_agreement();
+            self.attend_ledger(effects);
+        }
+        let late = self
+            .memory
+            .ledger
+            .lacks(theirs.ledger.folded, &self.secrets);
         self.exchange(effects, |exchange, around| {
             exchange.take_summary(from, &theirs, &ours, late, around);
         });
@@ -982,19 +1094,12 @@ impl Replica {
             exchange.take_chunk(from, chunk, around)
         });
         let Some(pass) = pass else { return Ok(()) };
-        let Memory {
-            keyspace,
-            origins,
-            ledger,
-            ..
-        } = &mut self.memory;
-        if pass.folded != ledger.folded_sum(origins, &self.secrets) {
-            let cx = &mut context!(self, effects);
-            // A base may contain what is previewed.
-            keyspace.hide(|_| true, cx);
-            if let Some(origins) = ledger.adopt(&pass.names, pass.bases, keyspace, origins, cx) {
-                cx.notify(Notice::BaseAdopted { from, origins });
-            }
+        let cx = &mut context!(self, effects);
+        let (ledger, mut around) = self.memory.ledger(cx.roster);
+        match ledger.adopt(pass.folded, pass.bases, &mut around, cx) {
+            Ok(None) => {}
+            Ok(Some(origins)) => cx.notify(Notice::BaseAdopted { from, origins }),
+            Err(reason) => cx.refuse(from, reason),
         }
         // A pass does not show what the peer lacks. Now that we have more entries, the peer leads.
         // If the pass brought nothing, another would not either.
@@ -1017,34 +1122,35 @@ impl Replica {
                 self.take_roster_part(from, reader, effects)?;
                 continue;
             }
-            let Memory {
-                origins, ledger, ..
-            } = &mut self.memory;
-            let (roster, trust) = (self.membership.roster(), &self.config.trust);
-            let retired = ledger.take_record(reader, origins, roster, trust, &self.secrets)?;
-            if retired == Some(self.memory.origins.own()) && !self.memory.retired {
-                // This replica has retired, but its memory is older than that.
-                self.lose_memory(effects);
+            let cx = &mut context!(self, effects);
+            if let Err(reason) = self.memory.ledger.take_record(reader, cx.roster, cx)? {
+                cx.refuse(from, reason);
             }
         }
+        self.heed_ledger(effects);
         self.attend_ledger(effects);
         Ok(())
     }
 
     /// Lets the ledger take the steps that have become possible, and tells peers about them.
     fn attend_ledger(&mut self, effects: &mut Vec<Effect>) {
-        let Memory {
-            keyspace,
-            origins,
-            ledger,
-            publication,
-            retired,
-            ..
-        } = &mut self.memory;
+        self.attend(false, effects);
+    }
+
+    /// The same, in a `tick` or not.
+    fn attend(&mut self, tick: bool, effects: &mut Vec<Effect>) {
         let cx = &mut context!(self, effects);
-        let leaves = *retired && self.standing == Standing::Sure;
-        if ledger.attend(leaves, keyspace, origins, publication, cx) {
-            let records = ledger.records(origins);
+        let (ledger, mut around) = self.memory.ledger(cx.roster);
+        let news = ledger.attend(tick, &mut around, cx);
+        if !self.inboxes.is_empty() {
+            let Memory {
+                ledger, keyspace, ..
+            } = &mut self.memory;
+            let is_over = |author: &Author| !ledger.is_living(author, self.membership.roster());
+            self.inboxes.end(is_over, keyspace, cx);
+        }
+        if news {
+            let records = self.memory.ledger.records();
             self.tell_all(records, effects);
         }
     }
@@ -1092,7 +1198,7 @@ impl Replica {
                     return;
                 }
                 let mut records = self.membership.records();
-                records.extend(self.memory.ledger.records(&self.memory.origins));
+                records.extend(self.memory.ledger.records());
                 self.peers.charge(to, ANSWER + records.len() as u64);
                 let room = context!(self, effects).room();
                 (to, MessageKind::Ledger, join(records, room))
@@ -1183,28 +1289,20 @@ impl Replica {
         }
         self.peers.charge(to, ANSWER);
         let Memory {
-            keyspace,
-            origins,
-            ledger,
-            ..
+            keyspace, ledger, ..
         } = &self.memory;
         let room = context!(self, effects).room();
-        let others = 64 + 8 * origins.len();
-        let folded = ledger.folded_sum(origins, &self.secrets);
-        let names = || ledger.folded_names(origins, &self.secrets);
-        let (chunk, places) = Chunk::gather(first, &keyspace.table, room, others, folded, names);
+        let folded = ledger.folded_sum(&self.secrets);
+        let (chunk, places) = Chunk::gather(first, &keyspace.table, room, folded);
         self.answer_entries(to, MessageKind::Changes, &places, effects);
         context!(self, effects).send(to, MessageKind::Chunk, &chunk.encode());
     }
 
     fn summary(&self) -> Summary {
         let Memory {
-            keyspace,
-            origins,
-            ledger,
-            ..
+            keyspace, ledger, ..
         } = &self.memory;
-        let mut sums = ledger.sums(origins, &self.secrets);
+        let mut sums = ledger.sums(&self.secrets);
         sums.ledger = sums.ledger.wrapping_add(self.membership.sum(&self.secrets));
         Summary::new(&keyspace.table.digest, sums)
     }
@@ -1271,13 +1369,13 @@ impl Replica {
         let Memory {
             origins, ledger, ..
         } = &self.memory;
-        origins.iter().map(move |(place, origin)| OriginStatus {
+        origins.iter().map(move |(_, origin)| OriginStatus {
             origin: origin.id,
             author: origin.author,
             frame: origin.chain.head().number,
             quarantined: origin.quarantined,
-            retiring: ledger.is_retiring(place),
-            folded: ledger.is_folded(place),
+            retiring: !ledger.is_living(&origin.author, self.roster()),
+            folded: ledger.standing(&origin.author, self.roster()) == Phase::Folded,
         })
     }
 
@@ -1285,6 +1383,25 @@ impl Replica {
     /// configuration.
     pub fn roster(&self) -> &Roster {
         self.membership.roster()
+    }
+
+    /// The closings under way, and what each waits for.
+    pub fn closings(&self) -> Vec<Closing> {
+        let Memory {
+            origins, ledger, ..
+        } = &self.memory;
+        ledger.closings(self.roster(), origins)
+    }
+
+    /// A number that stands for the certificate of the base; 0 without one.
+    pub fn certificate(&self) -> u128 {
+        self.memory.ledger.folded_sum(&self.secrets)
+    }
+
+    /// Whether the changes of an author are in the base.
+    pub fn has_folded(&self, author: &Author) -> bool {
+        let ledger = &self.memory.ledger;
+        ledger.standing(author, self.roster()) == Phase::Folded
     }
 
     /// The configuration.
@@ -1423,13 +1540,7 @@ impl Replica {
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.membership, &self.memory, &self.peers, &self.exchange).hash(state);
-        (
-            &self.inboxes,
-            &self.standing,
-            self.fell_behind,
-            self.stopped,
-        )
-            .hash(state);
-        (self.left, self.reported_user).hash(state);
+        (&self.inboxes, &self.standing, self.fell_behind).hash(state);
+        (self.stopped, self.left, self.reported_user, self.outlived).hash(state);
     }
 }

@@ -19,6 +19,9 @@ pub(crate) struct Introduction {
     pub(crate) origin: OriginId,
     /// The newest frame that it has sent.
     pub(crate) head: Head,
+    /// Whether it will sign what is to be folded, and everything that it holds is durable. A member
+    /// retires only once such a one holds what it holds.
+    pub(crate) signs: bool,
     /// Asks the peer to vouch for the origin; distinguishes this start of the replica from others,
     /// so that an answer to an earlier one does not count.
     pub(crate) asks: Option<Incarnation>,
@@ -28,6 +31,7 @@ impl Introduction {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.origin.0);
         self.head.encode(out);
+        out.push(u8::from(self.signs));
         out.extend(self.asks.iter().flatten());
     }
 
@@ -36,6 +40,11 @@ impl Introduction {
         Ok(Self {
             origin: OriginId(reader.array()?),
             head: Head::decode(reader)?,
+            signs: match reader.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(Malformed),
+            },
             asks: if reader.is_empty() {
                 None
             } else {

@@ -7,7 +7,6 @@ use crate::context::Context;
 use crate::entry::{Change, MAX_KEY, MAX_SEEN, Seen, SeenList};
 use crate::error::OpError;
 use crate::keyspace::Keyspace;
-use crate::ledger::Ledger;
 use crate::operation::{Action, LocalOp, View};
 use crate::origin::Author;
 use crate::origins::Origins;
@@ -66,7 +65,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) keyspace: &'a mut Keyspace,
     pub(crate) origins: &'a mut Origins,
     pub(crate) publication: &'a mut Publication,
-    pub(crate) ledger: &'a Ledger,
 }
 
 impl Writer<'_> {
@@ -220,8 +218,7 @@ impl Writer<'_> {
         let slot = self.keyspace.table.slot(at);
         if slot.entries.len() > 1 || !shown.is_empty() {
             let known = &slot.entries[position].change.seen;
-            let is_folded = |place| self.ledger.is_folded(place);
-            let seen = seen((own, known), slot, shown, self.origins, is_folded);
+            let seen = seen((own, known), slot, shown, self.origins);
             slot.entries[position].change.seen = seen;
         }
         let change = &mut slot.entries[position].change;
@@ -256,9 +253,8 @@ impl Writer<'_> {
                 deltas.push((at, delta));
             }
         }
-        let new = self.origins.enter(author);
+        self.origins.begin(author);
         self.origins.touch(old);
-        self.origins.set_own(new);
         self.publication.start_chain();
         for (at, delta) in deltas {
             self.enter(at, &delta);
@@ -268,13 +264,7 @@ impl Writer<'_> {
 
 /// The changes of other origins that are visible in a slot, or were `known` at the last own change
 /// and taken back since.
-fn seen(
-    (own, known): (u32, &[Seen]),
-    slot: &Slot,
-    shown: &[Shown],
-    origins: &Origins,
-    is_folded: impl Fn(u32) -> bool,
-) -> SeenList {
+fn seen((own, known): (u32, &[Seen]), slot: &Slot, shown: &[Shown], origins: &Origins) -> SeenList {
     let item = |origin, change: &Change| Seen {
         origin,
         version: change.version,
@@ -300,7 +290,7 @@ fn seen(
     let gone = known.iter().filter(|known| {
         let place = origins.place(known.origin);
         shown.iter().all(|shown| shown.origin != known.origin)
-            && place.is_none_or(|place| slot.position(place).is_none() && !is_folded(place))
+            && place.is_none_or(|place| slot.position(place).is_none() && !origins.is_folded(place))
     });
     let gone = gone.cloned();
     entries.chain(others).chain(gone).take(MAX_SEEN).collect()

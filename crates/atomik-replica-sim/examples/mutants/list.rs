@@ -112,64 +112,60 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     mutant(
-        "fold without all attestations",
+        "statements that differ make a certificate",
         &[(
             "ledger.rs",
-            "if self.is_attested(place, true, origins, roster, trust) {",
-            "if true {",
+            "if *agreed.get_or_insert(content) != content {",
+            "if agreed.get_or_insert(content).0.number > content.0.number {",
         )],
     ),
     mutant(
-        "fold what is incomplete here",
+        "what is not the certified base is folded",
         &[(
             "ledger.rs",
-            "            if !self.is_complete(place, keyspace, origins, publication) {",
-            "            if self.is_attested(place, false, origins, roster, trust) {
-                self.fold(place, keyspace, origins, cx);
-                continue;
-            }
-            if !self.is_complete(place, keyspace, origins, publication) {",
+            "        if base != offered.base {\n            self.differs",
+            "        if false {\n            self.differs",
         )],
     ),
     mutant(
-        "attest before it is durable",
+        "a statement is public before it is durable",
         &[(
             "ledger.rs",
-            "        publication.is_durable(complete)\n",
-            "        true\n",
+            "            if around.publication.is_durable(ticket) {",
+            "            if true {",
         )],
     ),
     mutant(
-        "attest what is incomplete here",
+        "a statement leaves out the base of a certificate that is to be adopted",
         &[(
             "ledger.rs",
-            "None if inventory(table, place) == (retirement.entries, retirement.hash) => {",
-            "None if true => {",
+            "        if self.settled || !requires || self.lacks_base() {",
+            "        if self.settled || !requires {",
         )],
     ),
     mutant(
-        "an own attestation counts for what is here",
+        "a base that is not the certified one is adopted",
         &[(
             "ledger.rs",
-            "None if inventory(table, place) == (retirement.entries, retirement.hash) => {",
-            "None if departure
-                .attestations
-                .contains_key(&origins.get(origins.own()).author.key)
-                || inventory(table, place) == (retirement.entries, retirement.hash) =>
-            {",
+            "!= offered.base {\n            return Err(Refusal::Base);",
+            "!= offered.base && false {\n            return Err(Refusal::Base);",
         )],
     ),
     mutant(
-        "a retirement is announced before it is durable",
+        "a retirement is announced before others have what it leaves",
         &[(
             "ledger.rs",
-            "departure.complete.is_some_and(is_durable)",
-            "(departure.complete.is_some_and(is_durable) || departure.complete.is_some())",
+            "if leaving.ready && (leaving.agreed || last) {",
+            "if leaving.ready {",
         )],
     ),
     mutant(
         "late frames of a folded origin are taken",
-        &[("merge.rs", "if ledger.is_folded(place) {", "if false {")],
+        &[(
+            "merge.rs",
+            "            Phase::Folded => false,",
+            "            Phase::Folded => true,",
+        )],
     ),
     mutant(
         "an own entry with unpublished changes is served",
@@ -183,8 +179,8 @@ pub const MUTANTS: &[Mutant] = &[
         "an incarnation goes on although memory was lost",
         &[(
             "replica.rs",
-            "Some(own) if replica.config.kept_memory && !replica.memory.retired => {",
-            "Some(own) if !replica.memory.retired => {",
+            "Some(own) if replica.config.kept_memory || *retired => {",
+            "Some(own) if own < u32::MAX || *retired => {",
         )],
     ),
     mutant(
@@ -315,16 +311,6 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     mutant(
-        "an adopted base keeps the entries that are in it",
-        &[(
-            "base.rs",
-            "            for &place in &late {
-                if let Some(position)",
-            "            for &place in &late[..0] {
-                if let Some(position)",
-        )],
-    ),
-    mutant(
         "lost memory drops what was not published",
         &[(
             "writer.rs",
@@ -341,22 +327,6 @@ pub const MUTANTS: &[Mutant] = &[
             "an own frame that was not sent is recognised by the chain, whatever it holds",
         ),
     },
-    mutant(
-        "who hears of its own retirement goes on",
-        &[(
-            "replica.rs",
-            "if retired == Some(self.memory.origins.own()) && !self.memory.retired {",
-            "if retired.is_some() && false {",
-        )],
-    ),
-    mutant(
-        "who has left does not fold its own origin",
-        &[(
-            "ledger.rs",
-            "if leaves && self.is_attested(place, false, origins, roster, trust) {",
-            "if false {",
-        )],
-    ),
     mutant(
         "looking at a key makes one that is not stored",
         &[

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use atomik_replica::OriginId;
+use atomik_replica::{OriginId, Value};
 
 use super::expected::ExpectedReplica;
 use super::history::History;
@@ -16,7 +16,7 @@ pub(crate) fn highest(history: &History, replicas: &[Option<ExpectedReplica>]) -
     let contents = || replicas.iter().flatten().map(|replica| &replica.contents);
     let highest = |key: usize, origin: usize| {
         if contents().any(|contents| contents.folded.contains(&origin)) {
-            return history.origins[origin].changes[key].len() as u64;
+            return history.folded_version(origin, key);
         }
         let versions = contents().map(|contents| contents.keys[key].version(origin));
         versions.max().unwrap_or(0)
@@ -53,34 +53,76 @@ pub(crate) fn check_converged(
 
 /// `held` has everything that storage ever confirmed, except what no disk had after a loss.
 pub(crate) fn check_acknowledged(history: &History, held: &Versions) -> Check {
-    for (number, origin) in history.origins.iter().enumerate() {
-        for (key, &stored) in origin.acknowledged.iter().enumerate() {
-            let held = held[key][number];
-            ensure(held >= stored, "no acknowledged change is lost", || {
-                let name = history.name(number);
-                format!("k{key}: {name} version {held}, acknowledged {stored}")
-            })?;
-        }
+    for (key, held) in held.iter().enumerate() {
+        let origins = history.origins.iter().zip(held).enumerate();
+        let mut missing = origins.filter(|(_, (origin, held))| **held < origin.acknowledged[key]);
+        let Some((number, (origin, version))) = missing.next() else {
+            continue;
+        };
+        let is_folded = history.is_folded(number) && missing.all(|(it, _)| history.is_folded(it));
+        ensure(
+            is_folded && is_folded_sum(history, key),
+            "no acknowledged change is lost",
+            || {
+                let (name, stored) = (history.name(number), origin.acknowledged[key]);
+                format!("k{key}: {name} version {version}, acknowledged {stored}")
+            },
+        )?;
     }
     Ok(())
 }
 
-/// Origins that every replica must fold: their retirement is `announced`, and all their changes are
-/// still held somewhere.
+/// Whether the sum of what is folded of a key may be that of everything that was acknowledged. Two
+/// members agree as soon as their sums do, even if each lacks two changes that cancel each other.
+fn is_folded_sum(history: &History, key: usize) -> bool {
+    let origins = 0..history.origins.len();
+    let folded: Vec<usize> = origins
+        .filter(|origin| history.is_folded(*origin))
+        .collect();
+    let accumulator = |origin: usize, version: u64| {
+        let owner = history.origins[origin].owner;
+        let found = history.accumulator(owner, origin, key, version);
+        found.unwrap_or_else(|| history.zero())
+    };
+    let mut sum = history.zero();
+    for &origin in &folded {
+        sum.accumulate(&accumulator(origin, history.folded_version(origin, key)));
+    }
+    // The sums of all versions that there may be.
+    let mut sums = vec![history.zero()];
+    for &origin in &folded {
+        let it = &history.origins[origin];
+        let versions = it.acknowledged[key]..=it.changes[key].len() as u64;
+        let mut next: Vec<Value> = versions
+            .flat_map(|version| {
+                let accumulator = accumulator(origin, version);
+                sums.iter()
+                    .map(move |sum| sum.xor(&accumulator))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        next.sort_unstable_by(|a, b| a.words().cmp(b.words()));
+        next.dedup();
+        sums = next;
+    }
+    sums.contains(&sum)
+}
+
+/// Origins that every replica must fold: that their lives are over is `announced`. None if all have
+/// retired: then nobody is left to sign.
 pub(crate) fn to_fold(
     history: &History,
     replicas: &[Option<ExpectedReplica>],
     announced: &BTreeSet<OriginId>,
 ) -> Vec<usize> {
-    let highest = highest(history, replicas);
-    let must_fold = |number: &usize| {
-        let origin = &history.origins[*number];
-        let mut keys = origin.changes.iter().zip(&highest);
-        origin.retired
-            && announced.contains(&origin.id)
-            && keys.all(|(changes, held)| held[*number] == changes.len() as u64)
-    };
-    (0..history.origins.len()).filter(must_fold).collect()
+    let mut expected = replicas.iter().flatten();
+    // A dishonest member may refuse to sign.
+    if history.liar.is_some() || expected.all(|replica| replica.local.retired) {
+        return Vec::new();
+    }
+    let origins = history.origins.iter().enumerate();
+    let announced = origins.filter(|(_, origin)| announced.contains(&origin.id));
+    announced.map(|(number, _)| number).collect()
 }
 
 /// Whether every replica has folded these origins.

@@ -22,6 +22,8 @@ pub(crate) struct Local {
     /// The number of the list of members, and whether this replica is on it.
     pub(crate) roster: u64,
     pub(crate) member: bool,
+    /// How many disks had been lost when it was asked to retire.
+    pub(crate) losses: usize,
     /// By key.
     pub(crate) marks: Vec<Value>,
     pub(crate) batches: VecDeque<Batch>,
@@ -86,6 +88,7 @@ impl ExpectedReplica {
             retired: false,
             roster: 0,
             member: true,
+            losses: 0,
             marks: vec![Value::zero(words); keys],
             batches: VecDeque::new(),
             undone: BTreeSet::new(),
@@ -102,11 +105,7 @@ impl ExpectedReplica {
         let Snapshot { local, contents } = snapshot;
         Self {
             n,
-            local: Local {
-                origin,
-                retired: false,
-                ..local
-            },
+            local: Local { origin, ..local },
             contents,
             subscriptions: Vec::new(),
             promised: Vec::new(),

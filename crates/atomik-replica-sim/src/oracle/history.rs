@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use atomik_replica::{OriginId, PublicKey, Value};
+use atomik_replica::{Author, OriginId, PublicKey, Replica, Value};
 
-use super::contents::{ALL, Contents};
+use super::contents::ALL;
 use super::honesty::KnownLiar;
 use crate::violation::{Check, Violation, ensure};
 
@@ -26,6 +26,8 @@ pub(crate) struct Change {
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     pub(crate) id: OriginId,
+    /// Known once a replica has listed the origin.
+    pub(crate) author: Option<Author>,
     /// The replica that writes, or wrote, as this origin.
     pub(crate) owner: usize,
     /// By key.
@@ -37,8 +39,8 @@ pub(crate) struct Origin {
     /// Whether its storage has lost confirmed batches.
     pub(crate) lost: bool,
     pub(crate) retired: bool,
-    /// Members that have held all of it in storage since it retired.
-    pub(crate) complete_at: BTreeSet<usize>,
+    /// The versions that are in the bases of those that have folded it, by key.
+    folded: Option<Vec<u64>>,
 }
 
 /// Changes that a replica makes under an origin after it was started with records, while others
@@ -78,6 +80,10 @@ pub(crate) struct History {
     pub(crate) liar: Option<KnownLiar>,
     /// The number and key of the replica that joins, if one does.
     pub(crate) joiner: Option<(usize, PublicKey)>,
+    /// The replicas that have announced their retirement. What they hold no longer counts.
+    pub(crate) left: BTreeSet<usize>,
+    /// How many disks were lost.
+    pub(crate) losses: usize,
 }
 
 impl History {
@@ -90,6 +96,8 @@ impl History {
             branches: vec![None; replicas],
             liar: None,
             joiner: None,
+            left: BTreeSet::new(),
+            losses: 0,
         }
     }
 
@@ -149,15 +157,49 @@ impl History {
         self.numbers.insert(id, number);
         self.origins.push(Origin {
             id,
+            author: None,
             owner,
             changes: vec![Vec::new(); self.keys.len()],
             stored: vec![0; self.keys.len()],
             acknowledged: vec![0; self.keys.len()],
             lost: false,
             retired: false,
-            complete_at: BTreeSet::new(),
+            folded: None,
         });
         Ok(number)
+    }
+
+    /// Learns who wrote as the origins that a replica lists.
+    pub(crate) fn learn(&mut self, replica: &Replica) {
+        for status in replica.origins() {
+            if let Some(&number) = self.numbers.get(&status.origin) {
+                self.origins[number].author = Some(status.author);
+            }
+        }
+    }
+
+    /// The version of an origin's entry that is folded; the last one as long as none is.
+    pub(crate) fn folded_version(&self, origin: usize, key: usize) -> u64 {
+        let origin = &self.origins[origin];
+        let folded = origin.folded.as_ref().map(|folded| folded[key]);
+        folded.unwrap_or(origin.changes[key].len() as u64)
+    }
+
+    pub(crate) fn is_folded(&self, origin: usize) -> bool {
+        self.origins[origin].folded.is_some()
+    }
+
+    /// Takes note that a replica that held these versions of an origin has folded it, or has
+    /// `adopted` a base in which it is folded. The first to fold decides, unless it has lost that
+    /// and nobody else has it.
+    pub(crate) fn fold(&mut self, origin: usize, held: Vec<u64>, adopted: bool, known: bool) {
+        let folded = &mut self.origins[origin].folded;
+        if adopted {
+            // Nobody has folded any change of it.
+            folded.get_or_insert_with(|| vec![0; held.len()]);
+        } else if !known || folded.is_none() {
+            *folded = Some(held);
+        }
     }
 
     /// The changes of an origin to a key, as replica `n` may know them: a branch is known to its
@@ -180,9 +222,11 @@ impl History {
     ) -> Option<Value> {
         let changes = self.changes(n, origin, key);
         let change = match version {
+            ALL => {
+                let folded = self.folded_version(origin, key);
+                return self.accumulator(n, origin, key, folded);
+            }
             0 => return Some(self.zero()),
-            ALL if changes.is_empty() => return Some(self.zero()),
-            ALL => changes.last(),
             _ => changes.get(version as usize - 1),
         };
         change.map(|change| change.accumulator.clone())
@@ -197,9 +241,8 @@ impl History {
         delta: &Value,
         knew: Vec<u64>,
     ) {
-        let mut accumulator = self
-            .accumulator(n, own, key, ALL)
-            .unwrap_or_else(|| self.zero());
+        let last = self.changes(n, own, key).last();
+        let mut accumulator = last.map_or_else(|| self.zero(), |last| last.accumulator.clone());
         accumulator.accumulate(delta);
         let changes = match &mut self.branches[n] {
             Some(branch) => &mut branch.changes[key],
@@ -212,17 +255,17 @@ impl History {
         });
     }
 
-    /// Storage has these versions of an origin.
+    /// The storage of its owner has these versions of an origin.
     pub(crate) fn confirm(&mut self, origin: usize, versions: &[u64]) {
-        let Origin {
-            stored,
-            acknowledged,
-            ..
-        } = &mut self.origins[origin];
-        for known in [stored, acknowledged] {
+        let raise = |known: &mut [u64]| {
             for (known, version) in known.iter_mut().zip(versions) {
                 *known = (*known).max(*version);
             }
+        };
+        let origin = &mut self.origins[origin];
+        raise(&mut origin.stored);
+        if !self.left.contains(&origin.owner) {
+            raise(&mut origin.acknowledged);
         }
     }
 
@@ -232,22 +275,6 @@ impl History {
         let origin = &mut self.origins[origin];
         for (changes, stored) in origin.changes.iter_mut().zip(&origin.stored) {
             changes.truncate(*stored as usize);
-        }
-    }
-
-    /// Takes note of the retired origins that replica `n` holds completely, by what its storage has
-    /// confirmed.
-    pub(crate) fn note_complete(&mut self, n: usize, confirmed: &Contents) {
-        for (number, origin) in self.origins.iter_mut().enumerate() {
-            let has_all = |(key, changes): (usize, &Vec<Change>)| {
-                confirmed.keys[key].version(number) == changes.len() as u64
-            };
-            let complete = origin.retired
-                && (confirmed.folded.contains(&number)
-                    || origin.changes.iter().enumerate().all(has_all));
-            if complete {
-                origin.complete_at.insert(n);
-            }
         }
     }
 

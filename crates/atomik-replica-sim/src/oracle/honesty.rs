@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica, Value};
 
-use super::contents::KeyContents;
+use super::contents::{Contents, KeyContents};
 use crate::violation::{Check, Violation, ensure};
 
 /// What is known of a dishonest member.
@@ -20,6 +20,9 @@ pub(crate) struct KnownLiar {
     pub(crate) origins: BTreeSet<OriginId>,
     /// Those that an honest member has reported.
     reported: BTreeSet<OriginId>,
+    /// Whether an honest member has folded entries of its origins. Their sum is in its base then,
+    /// and nobody can tell which.
+    pub(crate) folded: bool,
     /// Refusals, and proofs among them.
     pub(crate) refusals: u64,
     pub(crate) proofs: u64,
@@ -32,6 +35,7 @@ impl KnownLiar {
             key: [0; 32],
             origins: BTreeSet::new(),
             reported: BTreeSet::new(),
+            folded: false,
             refusals: 0,
             proofs: 0,
         }
@@ -62,6 +66,15 @@ impl KnownLiar {
     /// Whether an honest member has reported one of its origins.
     pub(crate) fn is_reported(&self) -> bool {
         !self.reported.is_empty()
+    }
+
+    /// Takes note of the entries of its origins that an honest member has folded.
+    pub(crate) fn note_folds(&mut self, before: &Contents, after: &Contents) {
+        let mut keys = before.keys.iter().zip(&after.keys);
+        self.folded |= keys.any(|(before, after)| {
+            let mut ids = before.foreign.iter().map(|(id, ..)| id);
+            ids.any(|id| after.foreign.iter().all(|(other, ..)| other != id))
+        });
     }
 
     /// Takes note of what an honest member reports.

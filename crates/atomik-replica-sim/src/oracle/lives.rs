@@ -15,7 +15,7 @@ use crate::violation::{Check, ensure};
 pub(crate) fn follow(
     history: &mut History,
     expected: &mut ExpectedReplica,
-    replica: &Replica,
+    (replica, adopted): (&Replica, bool),
     others: &[Option<ExpectedReplica>],
     disks: &[Option<Rc<Snapshot>>],
 ) -> Check<Turn> {
@@ -23,6 +23,9 @@ pub(crate) fn follow(
     if replica.origin() != history.origins[own].id {
         take_new_life(history, expected, replica)?;
         return Ok(Turn::New);
+    }
+    if adopted {
+        follow_moves(history, expected, replica)?;
     }
     if history.branch(expected.n).is_some() && replica.is_vouched_for() {
         continue_life(history, expected, others, disks)?;
@@ -54,6 +57,52 @@ fn take_new_life(
         back_to_base(history, expected, &branch, key);
     }
     expected.local.origin = moved_to;
+    history.origins[moved_to].retired = expected.local.retired;
+    Ok(())
+}
+
+/// Follows a replica that has adopted a base without some of what it did in former lives, which is
+/// a change of its current one now.
+fn follow_moves(history: &mut History, expected: &mut ExpectedReplica, replica: &Replica) -> Check {
+    let (n, own) = (expected.n, expected.local.origin);
+    let id = history.origins[own].id;
+    for key in 0..history.keys.len() {
+        let writers = replica.writers(&history.keys[key]);
+        let found = writers.into_iter().find(|(origin, ..)| *origin == id);
+        let done = history.changes(n, own, key);
+        let zero = history.zero();
+        let before = done.last().map_or(zero, |last| last.accumulator.clone());
+        let Some((_, version, accumulator)) = found else {
+            continue;
+        };
+        if version != done.len() as u64 + 1 {
+            continue;
+        }
+        let delta = before.xor(&accumulator);
+        let mut lives: Vec<usize> = (0..own).collect();
+        lives.retain(|life| history.origins[*life].owner == n);
+        let mut lacking = delta.clone();
+        while !lacking.is_zero() {
+            let Some(life) = lives.pop() else { break };
+            let entries = &expected.contents.keys[key].entries;
+            if let Some(entry) = entries.iter().find(|entry| entry.origin == life) {
+                lacking.accumulate(&entry.accumulator);
+                history.origins[life].acknowledged[key] = 0;
+            }
+        }
+        ensure(
+            lacking.is_zero(),
+            "what a replica changes without being told to is what a base lacks of its former lives",
+            || format!("r{n}: k{key}: {delta}"),
+        )?;
+        let origins = 0..history.origins.len();
+        let knew = origins.map(|origin| expected.contents.knows(key, origin));
+        let knew = knew.collect();
+        history.append(n, own, key, &delta, knew);
+        if let Some(last) = history.origins[own].changes[key].last_mut() {
+            last.exact = false;
+        }
+    }
     Ok(())
 }
 

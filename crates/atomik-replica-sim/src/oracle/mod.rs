@@ -168,15 +168,6 @@ impl Oracle {
         if is_own && !self.is_resumed(n) {
             self.history.confirm(own, &snapshot.contents.versions(own));
         }
-        self.note_complete(n, Some(snapshot));
-    }
-
-    /// Takes note of the retired origins that replica `n` holds completely in what its storage has
-    /// confirmed.
-    pub(crate) fn note_complete(&mut self, n: usize, confirmed: Option<&Snapshot>) {
-        if let Some(confirmed) = confirmed {
-            self.history.note_complete(n, &confirmed.contents);
-        }
     }
 
     /// Replica `n` has stopped; `survivor` is the last batch that is left on its disk.
@@ -285,19 +276,50 @@ impl Oracle {
     ) -> Check<Observed> {
         let mut followed = self.replicas[n].take().ok_or_else(|| not_up(n))?;
         let history = &mut self.history;
-        let turn = lives::follow(history, &mut followed, replica, &self.replicas, disks)?;
-        let expected = self.replicas[n].insert(followed);
+        let adopted = notices
+            .iter()
+            .any(|notice| matches!(notice, Notice::BaseAdopted { .. }));
+        let turn = lives::follow(
+            history,
+            &mut followed,
+            (replica, adopted),
+            &self.replicas,
+            disks,
+        )?;
+        let expected = &mut followed;
         if let Some(liar) = &mut history.liar {
             liar.note(notices);
         }
         let mut observed = notices::check_identity(history, expected, notices)?;
         observed.turn = turn;
         membership::check(history, expected, replica)?;
+        history.learn(replica);
         let contents = observe::observe(history, replica)?;
+        if let Some(liar) = &mut history.liar {
+            liar.note_folds(&expected.contents, &contents);
+        }
+        for &origin in contents.folded.difference(&expected.contents.folded) {
+            let held = expected.contents.versions(origin);
+            let disks = disks.iter().enumerate().filter(|(m, _)| *m != n);
+            let disks = disks.filter_map(|(_, disk)| Some(&disk.as_ref()?.contents));
+            let others = self.replicas.iter().flatten().map(|other| &other.contents);
+            let known = others
+                .chain(disks)
+                .any(|other| other.folded.contains(&origin));
+            history.fold(origin, held, adopted, known);
+        }
+        if contents.folded.contains(&expected.local.origin)
+            || replica
+                .origins()
+                .any(|status| status.origin == replica.origin() && status.retiring)
+        {
+            restarts::left(history, n, expected.local.losses, disks);
+        }
         entries::check_contents(history, expected, &contents)?;
         let view = self.keyspace.view;
         notices::check(history, view, expected, &contents, notices, &mut observed)?;
         expected.contents = contents;
+        self.replicas[n] = Some(followed);
         Ok(observed)
     }
 

@@ -122,10 +122,7 @@ pub(crate) fn check(
                     overlaps::check_report(history, expected, new, overlap, &mut due)?;
                 }
             }
-            Notice::Folded(id) => {
-                observed.folded += 1;
-                check_fold(history, expected.n, *id)?;
-            }
+            Notice::Folded(_) => observed.folded += 1,
             Notice::BaseAdopted { .. } => observed.adopted += 1,
             Notice::SecondWriter { key, origins } => {
                 observed.second_writers += 1;
@@ -152,27 +149,6 @@ pub(crate) fn check(
         || due[0].describe(history, expected.n),
     )?;
     subscriptions::check(expected, new)
-}
-
-/// An origin may be folded once all others have stored all of it.
-fn check_fold(history: &History, n: usize, id: OriginId) -> Check {
-    let Some(number) = history.origin(id) else {
-        return Ok(());
-    };
-    let origin = &history.origins[number];
-    let mut others = (0..history.replicas()).filter(|m| *m != origin.owner);
-    let missing = others.find(|m| !origin.complete_at.contains(m));
-    ensure(
-        origin.retired && missing.is_none(),
-        "an origin is folded only after all members have stored all of it",
-        || {
-            format!(
-                "r{n} folds {}; retired: {}; r{missing:?} never had all",
-                history.name(number),
-                origin.retired
-            )
-        },
-    )
 }
 
 /// A cell has a second writer if two origins have changed it.

@@ -59,8 +59,13 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
             foreign,
         });
     }
-    for status in replica.origins().filter(|status| status.folded) {
-        contents.folded.insert(number(status.origin)?);
+    for (number, origin) in history.origins.iter().enumerate() {
+        let author = origin.author.as_ref();
+        // Of one that is not listed yet, nobody can have folded anything.
+        let listed = author.filter(|author| replica.roster().contains(&author.key));
+        if listed.is_some_and(|author| replica.has_folded(author)) {
+            contents.folded.insert(number);
+        }
     }
     Ok(contents)
 }
@@ -84,6 +89,13 @@ pub(crate) fn difference(history: &History, expected: &Contents, found: &Content
             describe(history, expected),
             describe(history, found)
         ),
-        None => "folded origins".to_owned(),
+        None => {
+            let names = |contents: &Contents| {
+                let folded = contents.folded.iter();
+                folded.map(|it| history.name(*it)).collect::<Vec<_>>()
+            };
+            let (expected, found) = (names(expected), names(found));
+            format!("expected folded {expected:?}, found {found:?}")
+        }
     }
 }

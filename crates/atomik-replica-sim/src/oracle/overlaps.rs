@@ -3,7 +3,7 @@
 
 use atomik_replica::{Overlap, Value};
 
-use super::contents::Contents;
+use super::contents::{ALL, Contents};
 use super::expected::ExpectedReplica;
 use super::history::{Change, History};
 use crate::violation::{Check, ensure};
@@ -42,7 +42,11 @@ fn overlap(
         changes.get((version as usize).checked_sub(1)?)
     };
     let (last_a, last_b) = (change(a)?, change(b)?);
-    let knew = |change: &Change, origin: usize| change.knew.get(origin).copied().unwrap_or(0);
+    let knew = |change: &Change, origin: usize| match change.knew.get(origin) {
+        Some(&ALL) => history.folded_version(origin, key),
+        Some(&version) => version,
+        None => 0,
+    };
     let (b_known, a_known) = (knew(last_a, b.0), knew(last_b, a.0));
     // Another origin may know changes that a stale copy has forgotten. The replica compares them
     // with what it has done since under the same versions: neither right nor wrong until it
@@ -51,7 +55,10 @@ fn overlap(
         let (own, base) = (branch.origin, branch.base[key]);
         own == a.0 && a_known > base || own == b.0 && b_known > base
     });
-    let exact = last_a.exact && last_b.exact && !forgotten;
+    // Nor do changes say that they knew what was folded already.
+    let folded = |change: &Change, origin: usize| change.knew.get(origin) == Some(&ALL);
+    let folded = folded(last_a, b.0) || folded(last_b, a.0);
+    let exact = last_a.exact && last_b.exact && !forgotten && !folded;
     if forgotten || b_known >= b.1 || a_known >= a.1 {
         return Some((history.zero(), exact));
     }

@@ -29,7 +29,7 @@ pub(crate) fn opened(
     replica: &Replica,
     opening: &Opening<'_>,
 ) -> Check<ExpectedReplica> {
-    let keeps = |snapshot: &&Snapshot| opening.kept_memory && !snapshot.local.retired;
+    let keeps = |snapshot: &&Snapshot| opening.kept_memory || snapshot.local.retired;
     let kept = opening.snapshot.filter(keeps);
     let own = match kept {
         Some(snapshot) => {
@@ -50,11 +50,20 @@ pub(crate) fn opened(
         Some(snapshot) => ExpectedReplica::from_snapshot(n, own, snapshot.clone()),
         None => ExpectedReplica::empty(n, own, history.keys.len(), words),
     };
-    if kept.is_some() {
+    // One that has retired makes no more changes.
+    if kept.is_some_and(|kept| !kept.local.retired) {
         history.branch_off(n, own, expected.contents.versions(own));
     }
     membership::opened(history, &mut expected, replica)?;
+    history.learn(replica);
     let found = observe(history, replica)?;
+    // That an origin of which it holds nothing is folded may have been found out elsewhere.
+    for &origin in &found.folded {
+        let held = expected.contents.versions(origin);
+        if held.iter().all(|version| *version == 0) && expected.contents.folded.insert(origin) {
+            history.fold(origin, held, true, true);
+        }
+    }
     ensure(
         found == expected.contents,
         "a restart brings back what was stored",
@@ -81,21 +90,38 @@ pub(crate) fn crashed(
     history.forget_unstored(own);
     let origin = &mut history.origins[own];
     origin.retired &= survivor.is_some_and(|survivor| survivor.local.retired);
-    if !origin.retired {
-        origin.complete_at.clear();
-    }
 }
 
 /// Replica `n` has lost batches of its disk. Of its origins only what some disk still has remains
 /// acknowledged.
 pub(crate) fn lost(history: &mut History, n: usize, disks: &[Option<Rc<Snapshot>>]) {
-    for (number, origin) in history.origins.iter_mut().enumerate() {
+    history.losses += 1;
+    for origin in &mut history.origins {
         origin.lost |= origin.owner == n;
-        if !origin.lost {
+    }
+    limit_acknowledged(history, disks);
+}
+
+/// Replica `n` has announced its retirement. One that stays had everything on disk, but may have
+/// lost that disk since the replica was asked to retire.
+pub(crate) fn left(history: &mut History, n: usize, before: usize, disks: &[Option<Rc<Snapshot>>]) {
+    if history.left.insert(n) && history.losses > before {
+        limit_acknowledged(history, disks);
+    }
+}
+
+/// Of what a replica did that has lost its disk or left, only what the disk of one that stays has
+/// remains acknowledged.
+fn limit_acknowledged(history: &mut History, disks: &[Option<Rc<Snapshot>>]) {
+    let History { origins, left, .. } = history;
+    for (number, origin) in origins.iter_mut().enumerate() {
+        if !origin.lost && !left.contains(&origin.owner) {
             continue;
         }
         for (key, acknowledged) in origin.acknowledged.iter_mut().enumerate() {
-            let disks = disks.iter().flatten();
+            let disks = disks.iter().enumerate();
+            let disks = disks.filter(|(m, _)| !left.contains(m));
+            let disks = disks.filter_map(|(_, disk)| disk.as_ref());
             let held = disks.map(|disk| {
                 if disk.contents.folded.contains(&number) {
                     u64::MAX
@@ -116,6 +142,7 @@ pub(crate) fn retired(
 ) -> Check {
     let local = &mut expected.local;
     local.retired = true;
+    local.losses = history.losses;
     history.origins[local.origin].retired = true;
     let result = result.map(|outcome| expected.promised.push(outcome.ticket));
     ensure(result.is_ok(), "a replica can always retire", || {

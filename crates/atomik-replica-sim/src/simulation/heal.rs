@@ -53,11 +53,13 @@ impl World<'_> {
         let mut round = 0;
         loop {
             self.drain(u64::MAX)?;
+            // That an origin of which a replica holds nothing is folded follows from the ledger.
+            (0..self.hosts.len()).try_for_each(|n| self.check(n, &[]))?;
             // What waits to be published may still move to a new life.
             let settled = !self.replicas().any(Replica::is_dirty)
                 // A dishonest member may refuse to vouch. Its word matters only for stale copies.
                 && (self.setup.liar || !self.honest().any(|n| self.oracle.is_resumed(n)));
-            if wanted.is_none() && settled {
+            if wanted.is_none() && settled && self.is_converged() {
                 let highest = self.oracle.highest();
                 self.oracle.check_acknowledged(&highest)?;
                 wanted = Some(highest);
@@ -78,8 +80,9 @@ impl World<'_> {
                     )?;
                 }
                 _ => {
+                    // A dishonest member may sign, or stop to sign, when it likes.
                     ensure(
-                        self.report.rounds == 0,
+                        self.report.rounds == 0 || self.setup.liar,
                         "replicas that have converged stay equal",
                         || format!("after {round} rounds: {}", self.what_differs()),
                     )?;
@@ -119,7 +122,28 @@ impl World<'_> {
 
     fn is_converged(&self) -> bool {
         let to_fold = self.oracle.to_fold(&self.announced());
-        self.oracle.agree() && self.oracle.have_folded(&to_fold) && self.oracle.all_know_members()
+        self.oracle.agree()
+            && self.oracle.have_folded(&to_fold)
+            && self.oracle.all_know_members()
+            && !self.is_leaving()
+    }
+
+    /// Whether a replica has retired and not told the others yet, because none of those that stay
+    /// has been found to hold the same.
+    fn is_leaving(&self) -> bool {
+        if (0..self.hosts.len()).all(|n| self.oracle.has_retired(n)) {
+            return false;
+        }
+        let hosts = self.hosts.iter().enumerate();
+        hosts
+            .filter(|(n, _)| self.oracle.has_retired(*n))
+            .filter_map(|(_, host)| host.replica.as_ref())
+            .any(|replica| {
+                let own = replica.origin();
+                replica
+                    .origins()
+                    .any(|status| status.origin == own && !status.retiring)
+            })
     }
 
     /// Whether no replica waits for anything, and only summaries were sent in the last round.

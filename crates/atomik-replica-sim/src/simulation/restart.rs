@@ -19,10 +19,8 @@ impl World<'_> {
         let host = &mut self.hosts[n];
         host.replica = None;
         host.in_flight = None;
-        let confirmed = host.disk.last_confirmed();
         host.disk.crash(stored);
         let survivor = host.disk.last();
-        self.oracle.note_complete(n, confirmed.as_deref());
         self.oracle.crashed(n, survivor.as_deref());
         self.report.crashes += 1;
         Ok(())
@@ -80,10 +78,11 @@ impl World<'_> {
     /// Leaves on the disk what `memory` says; returns whether something that was confirmed is gone.
     fn take_from_disk(&mut self, n: usize, memory: Memory) -> bool {
         let disk = &mut self.hosts[n].disk;
-        // The replica may have attested to what it is about to lose.
         let confirmed = disk.last_confirmed();
-        self.oracle.note_complete(n, confirmed.as_deref());
+        let has_retired = confirmed.is_some_and(|confirmed| confirmed.local.retired);
         let loses = match memory {
+            // A replica that has retired and lost its disk is not started again.
+            _ if has_retired => false,
             Memory::Kept => false,
             Memory::Lost => {
                 disk.clear();

@@ -9,6 +9,7 @@
 )]
 
 mod closing_model;
+mod closings;
 mod lives;
 mod membership;
 mod model_checking;

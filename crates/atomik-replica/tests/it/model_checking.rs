@@ -249,7 +249,14 @@ impl Cluster {
                     state.nodes[n].storing = Some((ticket, records))
                 }
                 Effect::Notify(notice) => {
-                    if !matches!(notice, Notice::InSync { .. } | Notice::Overlap(_)) {
+                    let expected = matches!(
+                        notice,
+                        Notice::InSync { .. }
+                            | Notice::Overlap(_)
+                            | Notice::Folded(_)
+                            | Notice::BaseAdopted { .. }
+                    );
+                    if !expected {
                         state.alarm = Some(format!("{n}: {notice:?}"));
                     }
                 }
@@ -316,7 +323,8 @@ impl Cluster {
                 );
             }
         }
-        for _ in 0..2 * self.replicas {
+        // Until what is closed is folded as well.
+        for _ in 0..4 * self.replicas {
             for n in 0..self.replicas {
                 self.stored(&mut state, n, true);
                 self.step(&mut state, n, Event::Flush);

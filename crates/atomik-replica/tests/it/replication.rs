@@ -430,14 +430,14 @@ fn records_of_another_format_are_refused_with_what_to_do() {
     cluster.settle();
     let mut records = cluster.stores[0].clone();
     let meta = records.get_mut(&b"m"[..]).unwrap();
-    assert_eq!(meta[0], 2);
-    meta[0] = 1;
+    assert_eq!(meta[0], 3);
+    meta[0] = 2;
     let error = Replica::open(config(0, 1), records).unwrap_err();
     assert!(matches!(
         error,
         OpenError::Format {
-            found: 1,
-            wanted: 2
+            found: 2,
+            wanted: 3
         }
     ));
     assert!(error.to_string().contains("move the folder away"));
@@ -934,6 +934,7 @@ fn an_origin_that_signs_two_contents_as_one_version_is_found_out() {
         },
     );
     let [
+        (1, Notice::Misconduct { .. }),
         (
             1,
             Notice::Refused {

@@ -1,0 +1,134 @@
+//! Certificates: the equal statements of all who have to sign, which let everybody fold and a
+//! joiner trust a base.
+
+use std::collections::BTreeMap;
+
+use crate::closing::{Closings, Extent, first_life};
+use crate::codec::{Encode, Malformed, Reader};
+use crate::config::Config;
+use crate::membership::is_sealed;
+use crate::origin::{Author, PublicKey, Sealed};
+use crate::roster::Roster;
+use crate::secrets::Secrets;
+use crate::statement::{BaseHash, Round, Signer, Statement};
+
+/// What all members that had to sign say of their base. It contains everything needed to verify it,
+/// and it says which lives are folded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Certificate {
+    pub(crate) roster: Roster,
+    pub(crate) closings: Closings,
+    pub(crate) round: u64,
+    pub(crate) base: BaseHash,
+    pub(crate) seals: BTreeMap<PublicKey, (Signer, Sealed)>,
+}
+
+impl Certificate {
+    pub(crate) fn extent(&self) -> Extent {
+        self.closings.extent(&self.roster)
+    }
+
+    /// Of two certificates, the one with the higher rank counts.
+    pub(crate) fn rank(&self) -> (Extent, u64, BaseHash) {
+        (self.extent(), self.round, self.base)
+    }
+
+    /// A number that stands for everything but who signed when.
+    pub(crate) fn sum(&self, secrets: &Secrets) -> u128 {
+        let mut content = b"certificate".to_vec();
+        self.statements().encode(&mut content);
+        content.extend_from_slice(&self.base);
+        secrets.summand(&content)
+    }
+
+    /// The round of its statements.
+    pub(crate) fn statements(&self) -> Round {
+        let extent = self.extent();
+        Round {
+            number: extent.number,
+            extent: extent.hash,
+            round: self.round,
+        }
+    }
+
+    /// Checks everything; says what is wrong.
+    pub(crate) fn check(&self, config: &Config, secrets: &Secrets) -> Result<(), &'static str> {
+        let sealed = match config.administrator {
+            _ if self.roster.number() == 0 => {
+                self.roster.hash() == Roster::founders(&config.trust).hash()
+            }
+            None => false,
+            Some(administrator) => is_sealed(&self.roster, config, &administrator),
+        };
+        if !sealed {
+            return Err(
+                "its roster is neither the one of this configuration nor signed by the \
+                 administrator: give all members the same list of founders and administrator",
+            );
+        }
+        self.closings.check(config, secrets)?;
+        let mut required = self.closings.required(&self.roster).peekable();
+        if required.peek().is_none() || !self.seals.keys().eq(required) {
+            return Err("it is not signed by exactly those who have to sign");
+        }
+        let round = self.statements();
+        let mut seals = self.seals.iter();
+        let holds = |(by, (signer, seal)): (&PublicKey, &(Signer, Sealed))| {
+            let statement = Statement {
+                by: *by,
+                round,
+                signer: *signer,
+                base: self.base,
+                seal: *seal,
+            };
+            statement.holds(&config.trust, secrets)
+        };
+        if !seals.all(holds) {
+            return Err("a signature under it does not match");
+        }
+        Ok(())
+    }
+
+    /// Whether a life is folded into the base, given the current roster. A key that was added since
+    /// has lives of its own.
+    pub(crate) fn has_folded(&self, author: &Author, roster: &Roster) -> bool {
+        match self.closings.below(&author.key, &self.roster) {
+            Some(below) => author.life() < below,
+            None => roster.get(&author.key).is_none_or(|listed| {
+                self.roster.contains(&author.key) && listed.since <= self.roster.number()
+                    || author.life() < first_life(listed.since)
+            }),
+        }
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.blob(&self.roster.encode());
+        self.closings.encode(out);
+        out.varint(self.round);
+        out.extend_from_slice(&self.base);
+        out.varint(self.seals.len() as u64);
+        for (key, (signer, seal)) in &self.seals {
+            out.extend_from_slice(key);
+            signer.encode(out);
+            out.extend_from_slice(seal);
+        }
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let roster = Roster::decode(reader.blob(usize::MAX)?).map_err(|_| Malformed)?;
+        let closings = Closings::decode(reader)?;
+        let round = reader.varint()?;
+        let base = reader.array()?;
+        let mut seals = BTreeMap::new();
+        for _ in 0..reader.count(128, usize::MAX)? {
+            seals.insert(reader.array()?, (Signer::decode(reader)?, reader.array()?));
+        }
+        Ok(Self {
+            roster,
+            closings,
+            round,
+            base,
+            seals,
+        })
+    }
+}

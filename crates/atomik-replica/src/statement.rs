@@ -1,0 +1,137 @@
+//! Statements: what members say that their base will be once everything closed is folded.
+
+use crate::codec::{Encode, Malformed, Reader};
+use crate::origin::{Author, Incarnation, PublicKey, Sealed, Trust};
+use crate::secrets::Secrets;
+
+/// A hash over all bases of a replica, sorted by key.
+pub(crate) type BaseHash = [u8; 32];
+
+/// Distinguishes the memories of one key: random bits drawn when a replica starts without records,
+/// and kept as long as the records are.
+pub(crate) type MemoryId = [u8; 16];
+
+/// A round of statements about one extent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Round {
+    /// The number of the roster.
+    pub(crate) number: u64,
+    /// The hash of the extent.
+    pub(crate) extent: [u8; 32],
+    /// Counts from 0.
+    pub(crate) round: u64,
+}
+
+impl Round {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.varint(self.number);
+        out.extend_from_slice(&self.extent);
+        out.varint(self.round);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            number: reader.varint()?,
+            extent: reader.array()?,
+            round: reader.varint()?,
+        })
+    }
+}
+
+/// A life of a member that signs, and the memory in which it was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Signer {
+    pub(crate) incarnation: Incarnation,
+    pub(crate) memory: MemoryId,
+}
+
+impl Signer {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.incarnation);
+        out.extend_from_slice(&self.memory);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            incarnation: reader.array()?,
+            memory: reader.array()?,
+        })
+    }
+}
+
+/// A member's word on its base in a round. An honest member that has not lost its memory signs one
+/// per round.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Statement {
+    pub(crate) by: PublicKey,
+    pub(crate) round: Round,
+    pub(crate) signer: Signer,
+    pub(crate) base: BaseHash,
+    pub(crate) seal: Sealed,
+}
+
+impl Statement {
+    /// Signs a statement with this replica's key.
+    pub(crate) fn sign(
+        round: Round,
+        signer: Signer,
+        base: BaseHash,
+        trust: &Trust,
+        secrets: &Secrets,
+    ) -> Self {
+        let mut statement = Self {
+            by: trust.key(),
+            round,
+            signer,
+            base,
+            seal: [0; 64],
+        };
+        statement.seal = trust.sign(&secrets.statement("statement", &statement.content()));
+        statement
+    }
+
+    /// Everything but the signature.
+    pub(crate) fn content(&self) -> Vec<u8> {
+        let mut content = self.by.to_vec();
+        self.round.encode(&mut content);
+        self.signer.encode(&mut content);
+        content.extend_from_slice(&self.base);
+        content
+    }
+
+    /// The life that makes it.
+    pub(crate) fn author(&self) -> Author {
+        Author {
+            key: self.by,
+            incarnation: self.signer.incarnation,
+        }
+    }
+
+    /// Whether the signature holds.
+    pub(crate) fn holds(&self, trust: &Trust, secrets: &Secrets) -> bool {
+        let statement = secrets.statement("statement", &self.content());
+        trust.verify(&self.by, &statement, &self.seal)
+    }
+
+    /// Of two statements of a member about one extent, the one with the higher rank counts. That of
+    /// a later life is preferred to that of one that was lost; any order will do for those of a
+    /// liar.
+    pub(crate) fn rank(&self) -> (u64, Signer, BaseHash) {
+        (self.round.round, self.signer, self.base)
+    }
+
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.content());
+        out.extend_from_slice(&self.seal);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self {
+            by: reader.array()?,
+            round: Round::decode(reader)?,
+            signer: Signer::decode(reader)?,
+            base: reader.array()?,
+            seal: reader.array()?,
+        })
+    }
+}
