@@ -537,8 +537,8 @@ async fn an_attacker_on_the_network_changes_nothing_and_draws_next_to_no_traffic
     assert!(length < injected / 20, "{injected} bytes drew {length}");
     assert!(same_states(&[&a, &b]).await);
     let after = a.status().await.unwrap();
-    assert_eq!(after["merged"], before["merged"].as_u64().unwrap() + 1);
-    for unchanged in ["peers", "refused", "overlaps", "events"] {
+    // What is previewed is merged with the signature, which a later tick sends.
+    for unchanged in ["peers", "refused", "overlaps", "events", "merged"] {
         assert_eq!(after[unchanged], before[unchanged], "{unchanged}");
     }
     for (node, _) in nodes {
