@@ -188,9 +188,26 @@ impl Replica {
                     Standing::resumed(&author.key, replica.roster())
                 };
             }
-            _ => replica.start_new_life(),
+            _ => {
+                replica.start_new_life();
+                replica.take_over_former_key(own);
+            }
         }
         Ok(replica)
+    }
+
+    /// What a replica had not published when it was removed goes on under its new key: nobody could
+    /// sign it with the old one.
+    fn take_over_former_key(&mut self, former: Option<u32>) {
+        let origins = &self.memory.origins;
+        let former = former.filter(|&former| {
+            let former = origins.get(former);
+            let new_key = former.author.key != self.config.trust.key();
+            self.config.kept_memory && new_key && former.chain.head().number == 0
+        });
+        if let Some(former) = former {
+            self.memory.writer().take_over(former, &self.secrets);
+        }
     }
 
     /// Enters a new origin for this replica.
@@ -424,6 +441,7 @@ impl Replica {
         roster: Roster,
         effects: &mut Vec<Effect>,
     ) -> Result<(), RosterError> {
+        let was_member = !self.is_removed();
         let notices = self.membership.offer(roster, &self.config)?;
         if notices.is_empty() {
             return Ok(());
@@ -433,6 +451,9 @@ impl Replica {
         if origins.get(origins.own()).author.life() < self.first_life() {
             // This replica was added again. Its former lives are over.
             self.memory.retired = false;
+            self.take_new_life();
+        } else if was_member && self.is_removed() && !self.memory.retired {
+            // What is not signed yet is not taken any more. It waits, as does its life.
             self.take_new_life();
         }
         effects.extend(notices.into_iter().map(Effect::Notify));
@@ -516,7 +537,12 @@ impl Replica {
         }
         let (own, origin) = (origins.own(), origins.own_id());
         let mut head = publication.head();
-        let waiting = publication.take_waiting();
+        // One that was removed publishes nothing.
+        let waiting = if self.membership.roster().contains(&self.config.trust.key()) {
+            publication.take_waiting()
+        } else {
+            Vec::new()
+        };
         let mut published = Vec::with_capacity(waiting.len());
         let mut leaves = Leaves::default();
         for (at, before) in waiting {

@@ -12,6 +12,7 @@ use crate::origin::Author;
 use crate::origins::Origins;
 use crate::overlay::Shown;
 use crate::publication::Publication;
+use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Slot, UNPUBLISHED};
 use crate::value::Value;
 
@@ -258,6 +259,21 @@ impl Writer<'_> {
         self.publication.start_chain();
         for (at, delta) in deltas {
             self.enter(at, &delta);
+        }
+    }
+
+    /// Moves all changes of a life, of which nothing was published, to the current one.
+    pub(crate) fn take_over(&mut self, life: u32, secrets: &Secrets) {
+        for at in 0..self.keyspace.table.slots.len() as u32 {
+            let table = &mut self.keyspace.table;
+            let Some(position) = table.slots.position(at as usize, life) else {
+                continue;
+            };
+            let delta = table.remove(secrets, at, position).change.accumulator;
+            table.touch(at);
+            if !delta.is_zero() {
+                self.enter(at, &delta);
+            }
         }
     }
 }

@@ -115,6 +115,12 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     all_use(&[&to_a, &to_b, &to_c], 1).await;
     to_c.change(accum(2)).await.unwrap();
     all_have(&[&to_a, &to_b, &to_c], 3).await;
+    // Until it is signed, it would be taken back with the removal.
+    until("signed", async || {
+        let merged = async |node: &Handle| node.status().await.unwrap()["merged"].clone();
+        merged(&to_a).await == 1 && merged(&to_b).await == 2
+    })
+    .await;
     let listed = to_b.members().await.unwrap()["members"].clone();
     let three = listed.as_array().unwrap().iter();
     let three: Vec<_> = three.filter(|member| member["name"] == "three").collect();
