@@ -101,6 +101,7 @@ impl NodeState {
             "digest": format!("{digest:032x}"),
             "unflushed": self.replica.unflushed(),
             "dirty": self.replica.is_dirty(),
+            "sealed": self.replica.is_sealed(),
             "waiting": self.waiting,
             "peers": self.peers.list.len(),
             "peers_in_sync": self.peers.in_sync(),

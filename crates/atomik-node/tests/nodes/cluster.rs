@@ -180,7 +180,7 @@ impl Cluster {
     }
 
     pub fn same(statuses: &[Json]) -> bool {
-        ["states", "digest", "entries", "keys"].iter().all(|field| {
+        ["states", "digest", "entries"].iter().all(|field| {
             statuses
                 .windows(2)
                 .all(|pair| pair[0][field] == pair[1][field])
@@ -217,7 +217,8 @@ impl Cluster {
         let mut statuses = Vec::new();
         self.until(scenario, || {
             statuses = self.statuses();
-            Self::same(&statuses) && statuses.iter().all(|status| status["dirty"] == false)
+            let rests = |status: &Json| status["dirty"] == false && status["sealed"] == true;
+            Self::same(&statuses) && statuses.iter().all(rests)
         });
         statuses
     }
