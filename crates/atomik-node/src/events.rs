@@ -122,6 +122,8 @@ fn reason_name(reason: &Refusal) -> &'static str {
         Refusal::Quarantined { .. } => "quarantined",
         Refusal::Roster(_) => "roster",
         Refusal::TooManyOrigins { .. } => "too_many_origins",
+        Refusal::Ledger { .. } => "ledger",
+        Refusal::Base => "base",
         _ => "other",
     }
 }
@@ -213,6 +215,14 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
                  one of the two is corrupt, compare with a third"
             );
             ("base_diverged", json!({"from": from, "text": text}))
+        }
+        Notice::Misconduct { key } => {
+            let key = public_key_text(key);
+            let text = format!(
+                "there is proof that the member with key {key} signed two contents of one version: \
+                 its changes are taken no longer, remove it (atomik node remove)"
+            );
+            ("misconduct", json!({"key": key, "text": text}))
         }
         Notice::Changed { .. } => ("changed", other_event(notice)),
         Notice::InSync { .. } => ("in_sync", other_event(notice)),

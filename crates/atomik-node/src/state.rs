@@ -237,6 +237,7 @@ impl NodeState {
             | Notice::KeyInUse { .. }
             | Notice::Roster { .. }
             | Notice::TwoRosters { .. }
+            | Notice::Misconduct { .. }
             | Notice::Folded(_)
             | Notice::BaseAdopted { .. }
             | Notice::BaseDiverged { .. } => None,
