@@ -62,6 +62,15 @@ impl FromIterator<Seen> for SeenList {
 }
 
 impl Change {
+    /// No change yet, of a value with this many words.
+    pub(crate) fn none(words: usize) -> Self {
+        Self {
+            version: 0,
+            accumulator: Value::zero(words),
+            seen: SeenList::default(),
+        }
+    }
+
     /// Appends the bytes that are hashed, signed and sent.
     pub(crate) fn encode(&self, key: &[u8], out: &mut Vec<u8>) {
         out.blob(key);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::codec::{Malformed, Reader};
 use crate::context::Context;
-use crate::entry::{Change, SeenList, Tag};
+use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, KeyedChanges};
 use crate::head::Head;
 use crate::keyspace::Keyspace;
@@ -16,7 +16,6 @@ use crate::origins::Origins;
 use crate::peers::PeerId;
 use crate::preview::{MOST_LEAVES, Names, Start, Subject};
 use crate::slot::Key;
-use crate::value::Value;
 
 /// Bytes of a signature.
 const SEAL: usize = 64;
@@ -294,28 +293,25 @@ impl Stream {
         let origin = self.author.origin();
         let place = room.origins.place(origin);
         let words = cx.config.words;
-        let none = Change {
-            version: 0,
-            accumulator: Value::zero(words),
-            seen: SeenList::default(),
-        };
+        let none = Change::none(words);
         while !reader.is_empty() {
             if self.leaves.len() >= MOST_LEAVES {
                 return Err(Malformed);
             }
             let subject = self.names.subject(reader)?;
-            let (at, before) = match subject {
+            let (at, version) = match subject {
                 Subject::New(key) => (room.keyspace.table.slot_of(key), None),
                 Subject::Again(number) | Subject::Named(number) => {
                     let name = self.names.name(number);
-                    let held = visible(room.keyspace, name.at, origin, place);
-                    match held.filter(|change| change.version == name.version) {
-                        Some(before) => (name.at, Some(before)),
-                        None => return Ok(false),
-                    }
+                    (name.at, Some(name.version))
                 }
             };
-            let before = before.as_deref().unwrap_or(&none);
+            let held = visible(room.keyspace, at, origin, place).map(Cow::into_owned);
+            let before = match (version, &held) {
+                (None, _) => &none,
+                (Some(version), Some(held)) if held.version == version => held,
+                (Some(_), _) => return Ok(false),
+            };
             let change = self.names.change(subject, before, reader, words)?;
             self.names.note(subject, at, before, &change);
             let mut encoded = Vec::with_capacity(64);
@@ -333,7 +329,7 @@ impl Stream {
                 tag,
             };
             self.leaves.push(leaf);
-            show(at, (origin, place), (tag, change), room, cx);
+            show(at, (origin, place), (tag, change), held.as_ref(), room, cx);
         }
         Ok(true)
     }
@@ -352,11 +348,12 @@ fn visible(
     }
 }
 
-/// Makes a previewed change visible, unless a newer one is.
+/// Makes a previewed change visible in place of `before`, unless that is newer.
 fn show(
     at: u32,
     (origin, place): (OriginId, Option<u32>),
     (tag, change): (Tag, Change),
+    before: Option<&Change>,
     room: &mut Room<'_>,
     cx: &mut Context<'_>,
 ) {
@@ -366,11 +363,7 @@ fn show(
         writes,
         ..
     } = room;
-    let before = visible(keyspace, at, origin, place).map(Cow::into_owned);
-    if before
-        .as_ref()
-        .is_some_and(|before| before.version >= change.version)
-    {
+    if before.is_some_and(|before| before.version >= change.version) {
         return;
     }
     let slots = &keyspace.table.slots;
@@ -380,7 +373,7 @@ fn show(
         .show(at, (origin, tag), change.clone(), entry.as_deref());
     keyspace.accumulate(at, &delta);
     if *writes {
-        keyspace.notify_overlap(at, (origin, &change), before.as_ref(), origins, cx);
+        keyspace.notify_overlap(at, (origin, &change), before, origins, cx);
     }
     keyspace.notify_change(at, &delta, Some(origin), cx);
 }

@@ -94,11 +94,7 @@ impl Stream {
         change: &Change,
         out: &mut Vec<u8>,
     ) {
-        let none = Change {
-            version: 0,
-            accumulator: Value::zero(change.accumulator.words().len()),
-            seen: SeenList::default(),
-        };
+        let none = Change::none(change.accumulator.words().len());
         let (before, bit) = match (self.keys.get_mut(&at), before) {
             (Some((number, bit)), Some(before)) => {
                 let delta = change.accumulator.xor(&before.accumulator);
@@ -510,11 +506,7 @@ mod tests {
         fn a_receiver_reads_what_was_sent((words, steps) in steps()) {
             let (mut stream, mut names) = (Stream::default(), Names::default());
             let mut newest: BTreeMap<u32, Change> = BTreeMap::new();
-            let none = Change {
-                version: 0,
-                accumulator: Value::zero(words),
-                seen: SeenList::default(),
-            };
+            let none = Change::none(words);
             for (at, versions, delta, what, other) in steps {
                 let before = newest.get(&at).cloned();
                 let base = before.as_ref().unwrap_or(&none);

@@ -195,11 +195,7 @@ impl Writer<'_> {
         let own = self.origins.own();
         let slot = self.keyspace.table.slot(at);
         let position = slot.position(own).unwrap_or_else(|| {
-            let change = Change {
-                version: 0,
-                accumulator: Value::zero(delta.words().len()),
-                seen: SeenList::default(),
-            };
+            let change = Change::none(delta.words().len());
             slot.entries.push(Entry {
                 origin: own,
                 evidence: OURS,
