@@ -15,7 +15,6 @@ use crate::origin::Author;
 use crate::origins::Origins;
 use crate::proof::Proof;
 use crate::publication::Publication;
-use crate::single::Replaced;
 use crate::slot::{Entry, OURS, Published, UNPUBLISHED};
 
 /// An excerpt with news, from a known origin and with a valid signature.
@@ -156,10 +155,11 @@ impl Merger<'_> {
             self.keyspace.table.archive.hold(evidence.clone())
         };
         let (mut fault, mut forked) = (None, false);
-        let mut slots = news.slots;
-        for ((key, _), at) in changes.iter().zip(&mut slots) {
-            at.get_or_insert_with(|| self.keyspace.table.slot_of(key));
-        }
+        let table = &mut self.keyspace.table;
+        let slots = changes.iter().zip(news.slots);
+        let slots: Vec<u32> = slots
+            .map(|((key, _), at)| at.unwrap_or_else(|| table.slot_of(key)))
+            .collect();
         // Of several versions of an entry only the last is to take effect.
         let leaves = evidence.tags().zip(changes).zip(slots).rev();
         for (((index, tag), (key, change)), at) in leaves {
@@ -211,32 +211,29 @@ impl Merger<'_> {
     /// Whether the entry held of an origin that has forked at a frame is of the branch held here
     /// and a different version than the change of the other branch. Two contents of one version are
     /// a contradiction.
-    fn conflicts(&self, place: u32, at: Option<u32>, change: &Change, fork: u64) -> bool {
+    fn conflicts(&self, place: u32, at: u32, change: &Change, fork: u64) -> bool {
         let table = &self.keyspace.table;
-        at.is_some_and(|at| {
-            let entry = table.slots.entry_of(at as usize, place);
-            entry.is_some_and(|entry| {
-                let evidence = table.archive.get(entry.evidence);
-                entry.change.version != change.version
-                    && evidence.is_some_and(|evidence| evidence.header.number >= fork)
-            })
+        let entry = table.slots.entry_of(at as usize, place);
+        entry.is_some_and(|entry| {
+            let evidence = table.archive.get(entry.evidence);
+            entry.change.version != change.version
+                && evidence.is_some_and(|evidence| evidence.header.number >= fork)
         })
     }
 
-    /// Merges one change, given its slot if there is one, and its evidence, leaf and tag. Returns
-    /// whether it was newer. Of two contents of one version of a `closed` life the one with the
-    /// larger tag counts as newer; of a living one, the second is an `Err` with the change.
+    /// Merges one change, given its slot, and its evidence, leaf and tag. Returns whether it was
+    /// newer. Of two contents of one version of a `closed` life the one with the larger tag counts
+    /// as newer; of a living one, the second is an `Err` with the change.
     fn merge(
         &mut self,
         (place, closed): (u32, bool),
-        (key, at): (&[u8], Option<u32>),
+        (key, at): (&[u8], u32),
         change: Change,
         (held, leaf, tag): (u32, u16, Tag),
         writes: bool,
         cx: &mut Context<'_>,
     ) -> Result<bool, Change> {
-        let table = &mut self.keyspace.table;
-        let at = at.unwrap_or_else(|| table.slot_of(key));
+        let table = &self.keyspace.table;
         if let Some(entry) = table.slots.entry_of(at as usize, place) {
             let known = &entry.change;
             match change.version.cmp(&known.version) {
@@ -259,7 +256,12 @@ impl Merger<'_> {
             change,
         };
         let mut delta = entry.change.accumulator.clone();
-        let (version, replaced) = (entry.change.version, self.replace_single(at, &entry));
+        let (version, replaced) = (
+            entry.change.version,
+            self.keyspace
+                .single(at)
+                .and_then(|single| single.put(&entry)),
+        );
         let single = replaced.is_some();
         let (position, old, published, before) = match replaced {
             Some(old) => (0, old.evidence, old.published, old.change()),
@@ -299,11 +301,6 @@ impl Merger<'_> {
         }
         self.keyspace.notify_change(at, &delta, Some(origin), cx);
         Ok(true)
-    }
-
-    /// Replaces the entry of a slot that is compact and stays so; returns `None` if it does not.
-    fn replace_single(&mut self, at: u32, entry: &Entry) -> Option<Replaced> {
-        self.keyspace.single(at)?.put(entry)
     }
 
     /// Replaces an origin's entry, but neither the state nor what is published. Returns its
