@@ -21,16 +21,14 @@ pub(crate) struct Certificate {
     pub(crate) round: u64,
     pub(crate) base: BaseHash,
     pub(crate) seals: BTreeMap<PublicKey, (Signer, Sealed)>,
+    /// What is closed by closings and roster.
+    pub(crate) extent: Extent,
 }
 
 impl Certificate {
-    pub(crate) fn extent(&self) -> Extent {
-        self.closings.extent(&self.roster)
-    }
-
     /// Of two certificates, the one with the higher rank counts.
     pub(crate) fn rank(&self) -> (Extent, u64, BaseHash) {
-        (self.extent(), self.round, self.base)
+        (self.extent, self.round, self.base)
     }
 
     /// A number that stands for everything but who signed when.
@@ -43,10 +41,9 @@ impl Certificate {
 
     /// The round of its statements.
     pub(crate) fn statements(&self) -> Round {
-        let extent = self.extent();
         Round {
-            number: extent.number,
-            extent: extent.hash,
+            number: self.extent.number,
+            extent: self.extent.hash,
             round: self.round,
         }
     }
@@ -124,6 +121,7 @@ impl Certificate {
             seals.insert(reader.array()?, (Signer::decode(reader)?, reader.array()?));
         }
         Ok(Self {
+            extent: closings.extent(&roster),
             roster,
             closings,
             round,

@@ -486,7 +486,7 @@ impl Ledger {
             self.unstored = true;
         }
         self.settled = match &self.certificate {
-            Some(certificate) => certificate.extent() == self.extent,
+            Some(certificate) => certificate.extent == self.extent,
             None => self.extent.number == 0 && self.closings.is_empty(),
         };
         if self.settled {
@@ -622,8 +622,7 @@ impl Ledger {
     }
 
     /// Whether a certificate waits for its base to be adopted that this replica has not signed.
-    /// What
-    /// it holds itself may lack something of that.
+    /// What it holds itself may lack something of that.
     fn lacks_base(&self) -> bool {
         self.offered.as_ref().is_some_and(|offered| {
             let signed = (offered.statements(), offered.base);
@@ -671,6 +670,7 @@ impl Ledger {
             round: round.round,
             base,
             seals,
+            extent: self.extent,
         })
     }
 
@@ -686,7 +686,7 @@ impl Ledger {
         }
         // The own statement may be about the same, and then the hash is known.
         let base = match self.known {
-            Some((extent, at, base)) if (extent, at) == (offered.extent(), growth) => base,
+            Some((extent, at, base)) if (extent, at) == (offered.extent, growth) => base,
             _ => base::hash_after(&around.keyspace.table, &places),
         };
         if base != offered.base {

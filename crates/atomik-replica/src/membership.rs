@@ -26,7 +26,6 @@ const LONGEST: usize = MAX_MEMBERS * (32 + 10 + 1 + MAX_NAME) + 128;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Membership {
     roster: Roster,
-    hash: [u8; 32],
     /// Two signed rosters of one number, the first that were found.
     rivals: Option<Box<[Roster; 2]>>,
     /// Rosters of which some parts have arrived, by sender.
@@ -44,10 +43,8 @@ struct Arriving {
 impl Membership {
     /// Roster 0 of a configuration.
     pub(crate) fn new(config: &Config) -> Self {
-        let roster = Roster::founders(&config.trust);
         Self {
-            hash: roster.hash(),
-            roster,
+            roster: Roster::founders(&config.trust),
             rivals: None,
             arriving: BTreeMap::new(),
             unstored: false,
@@ -65,7 +62,7 @@ impl Membership {
         roster: Roster,
         config: &Config,
     ) -> Result<Vec<Notice>, RosterError> {
-        let (offered, known) = (roster.rank(), (self.roster.number(), self.hash));
+        let (offered, known) = (roster.rank(), self.roster.rank());
         let stale = RosterError::Stale {
             found: offered.0,
             known: known.0,
@@ -103,7 +100,7 @@ impl Membership {
                 added: missing(&roster, &self.roster),
                 removed: missing(&self.roster, &roster),
             });
-            (self.roster, self.hash) = (roster, offered.1);
+            self.roster = roster;
             self.unstored = true;
         } else if notices.is_empty() {
             return Err(stale);
@@ -117,7 +114,7 @@ impl Membership {
         if self.roster.number() == 0 {
             return 0;
         }
-        secrets.summand(&self.hash)
+        secrets.summand(&self.roster.hash())
     }
 
     /// The roster as it is sent: in parts that fit in a message.
@@ -129,7 +126,7 @@ impl Membership {
         let parts = bytes.chunks(PART).enumerate();
         let record = |(index, part): (usize, &[u8])| {
             let mut record = vec![ROSTER_PART];
-            record.extend_from_slice(&self.hash);
+            record.extend_from_slice(&self.roster.hash());
             record.varint(bytes.len() as u64);
             record.varint((index * PART) as u64);
             record.blob(part);
@@ -153,7 +150,7 @@ impl Membership {
         if total > LONGEST || start > total || part.len() > total - start {
             return Err(Malformed);
         }
-        if hash == self.hash {
+        if hash == self.roster.hash() {
             return Ok(None);
         }
         let mut bytes = match self.arriving.remove(&from) {
@@ -213,7 +210,6 @@ impl Membership {
                 roster: roster.number(),
             });
         }
-        membership.hash = roster.hash();
         membership.roster = roster;
         membership.rivals = match rivals.try_into() {
             Ok(pair) => Some(Box::new(pair)),

@@ -40,6 +40,8 @@ pub struct Roster {
     number: u64,
     /// Ascending by key.
     members: Vec<Listed>,
+    /// Of number and members.
+    hash: [u8; 32],
     seal: Sealed,
 }
 
@@ -131,9 +133,17 @@ impl Roster {
             name: String::new(),
             since: 0,
         });
+        Self::of(0, members.collect())
+    }
+
+    /// The unsigned roster of these members, ascending by key.
+    fn of(number: u64, members: Vec<Listed>) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("atomik 1 roster");
+        hasher.update(&content(number, &members));
         Self {
-            number: 0,
-            members: members.collect(),
+            number,
+            members,
+            hash: *hasher.finalize().as_bytes(),
             seal: [0; 64],
         }
     }
@@ -162,11 +172,7 @@ impl Roster {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return twice(format!("{:?}", pair[0]));
         }
-        Ok(Self {
-            number,
-            members,
-            seal: [0; 64],
-        })
+        Ok(Self::of(number, members))
     }
 
     /// The next roster with these members; not signed yet.
@@ -252,7 +258,7 @@ impl Roster {
             .update(&(keyspace.len() as u64).to_le_bytes())
             .update(keyspace.as_bytes())
             .update(&(words as u64).to_le_bytes())
-            .update(&self.hash());
+            .update(&self.hash);
         let mut message = b"atomik 1 roster ".to_vec();
         message.extend_from_slice(hasher.finalize().as_bytes());
         message
@@ -297,31 +303,17 @@ impl Roster {
     /// A hash of number and members, but not of the signature: a roster that was signed twice is
     /// one roster.
     pub fn hash(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("atomik 1 roster");
-        hasher.update(&self.content());
-        *hasher.finalize().as_bytes()
+        self.hash
     }
 
     /// What decides between two rosters: the greater wins.
     pub(crate) fn rank(&self) -> (u64, [u8; 32]) {
-        (self.number, self.hash())
-    }
-
-    fn content(&self) -> Vec<u8> {
-        let mut bytes = vec![VERSION];
-        bytes.varint(self.number);
-        bytes.varint(self.members.len() as u64);
-        for member in &self.members {
-            bytes.extend_from_slice(&member.key);
-            bytes.varint(member.since);
-            bytes.blob(member.name.as_bytes());
-        }
-        bytes
+        (self.number, self.hash)
     }
 
     /// Its canonical encoding.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = self.content();
+        let mut bytes = content(self.number, &self.members);
         bytes.extend_from_slice(&self.seal);
         bytes
     }
@@ -362,6 +354,19 @@ impl Roster {
         let roster = Self::new(number, members).map_err(|_| Malformed)?;
         Ok(Self { seal, ..roster })
     }
+}
+
+/// Everything but the signature, encoded.
+fn content(number: u64, members: &[Listed]) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    bytes.varint(number);
+    bytes.varint(members.len() as u64);
+    for member in members {
+        bytes.extend_from_slice(&member.key);
+        bytes.varint(member.since);
+        bytes.blob(member.name.as_bytes());
+    }
+    bytes
 }
 
 #[cfg(test)]
