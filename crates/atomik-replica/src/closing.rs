@@ -33,20 +33,15 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    /// Signs it with this replica's key.
-    pub(crate) fn sign(below: u64, trust: &Trust, secrets: &Secrets) -> Self {
+    /// Signs that this replica retires for good.
+    pub(crate) fn retire(listed: &Listed, trust: &Trust, secrets: &Secrets) -> Self {
         let mut ended = Self {
             key: trust.key(),
-            below,
+            below: end_of_lives(listed.since),
             seal: [0; 64],
         };
         ended.seal = trust.sign(&ended.statement(secrets));
         ended
-    }
-
-    /// Signs that this replica retires for good.
-    pub(crate) fn retire(listed: &Listed, trust: &Trust, secrets: &Secrets) -> Self {
-        Self::sign(end_of_lives(listed.since), trust, secrets)
     }
 
     /// Everything but the signature.

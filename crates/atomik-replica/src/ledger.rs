@@ -189,8 +189,7 @@ impl Ledger {
         self.growth += 1;
     }
 
-    /// The lowest number for a new life of a key, by what was signed with it. The life that ended
-    /// others may have their next number.
+    /// The lowest number for a new life of a key, by what was signed with it.
     pub(crate) fn lowest_life(&self, key: &PublicKey, roster: &Roster) -> u64 {
         let ended = self.closings.ended.get(key).map(|ended| ended.below);
         let stated = self

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use smallvec::SmallVec;
 
 use crate::chunk::Chunk;
+use crate::closing;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
 use crate::context::Context;
@@ -239,7 +240,7 @@ impl Replica {
     /// The first life that this replica may have since it was last added to the roster.
     fn first_life(&self) -> u64 {
         let listed = self.roster().get(&self.config.trust.key());
-        listed.map_or(0, |listed| listed.since << 32)
+        listed.map_or(0, |listed| closing::first_life(listed.since))
     }
 
     /// Takes a new life before changes are published in one of which others may know more: in one
@@ -986,11 +987,8 @@ impl Replica {
     ) {
         let origins = &self.memory.origins;
         let known = origins.place(origin);
-        let Some(place) = known.filter(|&place| {
-            let (origin, ledger) = (origins.get(place), &self.memory.ledger);
-            let phase = ledger.standing(&origin.author, self.roster());
-            phase != Phase::Folded
-        }) else {
+        let unfolded = known.filter(|&place| !self.has_folded(&origins.get(place).author));
+        let Some(place) = unfolded else {
             return;
         };
         let chain = &origins.get(place).chain;
@@ -1401,7 +1399,7 @@ impl Replica {
             frame: origin.chain.head().number,
             quarantined: origin.quarantined,
             retiring: !ledger.is_living(&origin.author, self.roster()),
-            folded: ledger.standing(&origin.author, self.roster()) == Phase::Folded,
+            folded: self.has_folded(&origin.author),
         })
     }
 
