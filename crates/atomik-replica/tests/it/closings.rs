@@ -203,8 +203,7 @@ fn a_change_sent_to_one_member_after_a_retirement_splits_nobody() {
         let (_, _, late) = twin.wire.pop().unwrap();
         cluster.step(0, Event::Retire);
         let send = |cluster: &mut Cluster| {
-            let from = peer(0);
-            cluster.step(1, Event::Message { from, bytes: &late });
+            cluster.receive(0, 1, &late);
         };
         cluster.step(0, Event::Flush);
         if early {
@@ -249,8 +248,7 @@ fn two_contents_of_one_version_split_nobody() {
         .into_iter()
         .zip([&messages[0], &messages[1], &messages[1]])
     {
-        let from = peer(0);
-        cluster.step(to, Event::Message { from, bytes });
+        cluster.receive(0, to, bytes);
     }
     cluster.settle();
     cluster.settle();
@@ -334,14 +332,7 @@ fn shuffle(cluster: &mut Cluster, mut seed: u64) {
     for _ in 0..wire.len() / 2 {
         let (from, to, bytes) = wire.swap_remove(next(wire.len()));
         if next(8) > 0 && !cluster.cut.contains(&from) && !cluster.cut.contains(&to) {
-            let from = peer(from);
-            cluster.step(
-                to,
-                Event::Message {
-                    from,
-                    bytes: &bytes,
-                },
-            );
+            cluster.receive(from, to, &bytes);
         }
     }
     wire.append(&mut cluster.wire);

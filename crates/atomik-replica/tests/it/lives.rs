@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use atomik_replica::{Event, LocalOp, Notice, OpError, Refusal, Replica};
 
-use crate::replication::{Cluster, config, peer};
+use crate::replication::{Cluster, config};
 
 /// Three replicas that agree, the first of which has published x = 1, and a copy of its records.
 fn with_backup() -> (Cluster, BTreeMap<Vec<u8>, Vec<u8>>) {
@@ -118,20 +118,8 @@ fn a_copied_folder_and_its_original_both_run_until_one_stops_and_nothing_is_lost
         cluster.replicas.push(copy);
         cluster.stores.push(backup);
         for other in 0..3 {
-            cluster.step(
-                3,
-                Event::PeerUp {
-                    peer: peer(other),
-                    key: None,
-                },
-            );
-            cluster.step(
-                other,
-                Event::PeerUp {
-                    peer: peer(3),
-                    key: None,
-                },
-            );
+            cluster.up(3, other);
+            cluster.up(other, 3);
         }
         for n in if first == 0 { [0, 3] } else { [3, 0] } {
             cluster.accum(n, b"x", 2 << n);
@@ -204,20 +192,8 @@ fn running_copies_that_change_different_keys_agree_without_loss() {
     }
     cluster.cut.clear();
     for other in 0..3 {
-        cluster.step(
-            3,
-            Event::PeerUp {
-                peer: peer(other),
-                key: None,
-            },
-        );
-        cluster.step(
-            other,
-            Event::PeerUp {
-                peer: peer(3),
-                key: None,
-            },
-        );
+        cluster.up(3, other);
+        cluster.up(other, 3);
     }
     cluster.settle();
     let lost = |notice: &Notice| matches!(notice, Notice::MemoryLost { .. });

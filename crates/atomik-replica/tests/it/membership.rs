@@ -5,7 +5,7 @@ use atomik_replica::{
 };
 use ed25519_dalek::SigningKey;
 
-use crate::replication::{Cluster, config, key, peer};
+use crate::replication::{Cluster, config, key};
 
 fn administrator() -> SigningKey {
     SigningKey::from_bytes(&[99; 32])
@@ -114,13 +114,7 @@ fn a_removed_replica_refuses_operations_and_the_others_refuse_its_changes() {
     cluster.accum(1, b"x", 2);
     cluster.flush();
     let changes = cluster.wire.pop().unwrap().2;
-    cluster.step(
-        0,
-        Event::Message {
-            from: peer(1),
-            bytes: &changes,
-        },
-    );
+    cluster.receive(1, 0, &changes);
     assert_eq!(cluster.replicas[0].counters().stale, 1);
     assert_eq!(cluster.replicas[0].state(b"x"), 1.into());
     // Now it does.

@@ -61,13 +61,7 @@ impl Cluster {
         };
         for n in 0..count {
             for other in (0..count).filter(|&other| other != n) {
-                cluster.step(
-                    n,
-                    Event::PeerUp {
-                        peer: peer(other),
-                        key: None,
-                    },
-                );
+                cluster.up(n, other);
             }
         }
         cluster
@@ -106,6 +100,18 @@ impl Cluster {
         Ok(outcome)
     }
 
+    /// Peer `other` becomes reachable for replica `n`, without a session.
+    pub(crate) fn up(&mut self, n: usize, other: usize) {
+        let peer = peer(other);
+        self.step(n, Event::PeerUp { peer, key: None });
+    }
+
+    /// A message of one replica arrives at another.
+    pub(crate) fn receive(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        let from = peer(from);
+        self.step(to, Event::Message { from, bytes });
+    }
+
     pub(crate) fn accum(&mut self, n: usize, key: &[u8], delta: u64) -> Outcome {
         self.step(n, Event::Op(&LocalOp::accum(key, delta.into())))
     }
@@ -121,13 +127,7 @@ impl Cluster {
             if self.cut.contains(&from) || self.cut.contains(&to) {
                 continue;
             }
-            self.step(
-                to,
-                Event::Message {
-                    from: peer(from),
-                    bytes: &bytes,
-                },
-            );
+            self.receive(from, to, &bytes);
             budget -= 1;
             assert!(budget > 0, "messages without end");
         }
@@ -152,13 +152,7 @@ impl Cluster {
         let records: Vec<_> = self.stores[n].clone().into_iter().collect();
         self.replicas[n] = Replica::open(config, records).unwrap();
         for other in (0..self.replicas.len()).filter(|&other| other != n) {
-            self.step(
-                n,
-                Event::PeerUp {
-                    peer: peer(other),
-                    key: None,
-                },
-            );
+            self.up(n, other);
         }
     }
 
@@ -316,14 +310,7 @@ fn a_difference_that_no_cell_shows_is_found_in_the_table() {
             while !cluster.wire.is_empty() {
                 let (from, to, bytes) = cluster.wire.remove(0);
                 hidden += usize::from(bytes[1] == PULL);
-                let from = peer(from);
-                cluster.step(
-                    to,
-                    Event::Message {
-                        from,
-                        bytes: &bytes,
-                    },
-                );
+                cluster.receive(from, to, &bytes);
             }
             if cluster.replicas[0].digest() == cluster.replicas[1].digest() {
                 break;
@@ -461,20 +448,8 @@ fn a_late_joiner_takes_everything_once_from_one_peer_at_a_time() {
         cluster.settle();
         cluster.cut.clear();
         for n in 0..4 {
-            cluster.step(
-                n,
-                Event::PeerUp {
-                    peer: peer(4),
-                    key: None,
-                },
-            );
-            cluster.step(
-                4,
-                Event::PeerUp {
-                    peer: peer(n),
-                    key: None,
-                },
-            );
+            cluster.up(n, 4);
+            cluster.up(4, n);
         }
         let (mut there, mut back) = (0, 0);
         for _ in 0..20 {
@@ -484,14 +459,7 @@ fn a_late_joiner_takes_everything_once_from_one_peer_at_a_time() {
                     there += if to == 4 { bytes.len() } else { 0 };
                     back += if from == 4 { bytes.len() } else { 0 };
                 }
-                let from = peer(from);
-                cluster.step(
-                    to,
-                    Event::Message {
-                        from,
-                        bytes: &bytes,
-                    },
-                );
+                cluster.receive(from, to, &bytes);
             }
             for n in 0..5 {
                 cluster.step(n, Event::Tick);
@@ -516,13 +484,7 @@ fn meet_again(cluster: &mut Cluster) {
     let count = cluster.replicas.len();
     for n in 0..count {
         for other in (0..count).filter(|&other| other != n) {
-            cluster.step(
-                n,
-                Event::PeerUp {
-                    peer: peer(other),
-                    key: None,
-                },
-            );
+            cluster.up(n, other);
         }
     }
 }
@@ -538,13 +500,7 @@ fn deliver_counting(cluster: &mut Cluster) -> Vec<usize> {
         if matches!(bytes[1], CHANGES | REPAIR) {
             came[to] += bytes.len();
         }
-        cluster.step(
-            to,
-            Event::Message {
-                from: peer(from),
-                bytes: &bytes,
-            },
-        );
+        cluster.receive(from, to, &bytes);
     }
     panic!("messages without end");
 }
@@ -615,14 +571,7 @@ fn what_was_fetched_from_a_peer_that_falls_silent_comes_from_another() {
             cluster.step(0, Event::Tick);
         }
         let (from, to, bytes) = cluster.wire.remove(0);
-        let from = peer(from);
-        cluster.step(
-            to,
-            Event::Message {
-                from,
-                bytes: &bytes,
-            },
-        );
+        cluster.receive(from, to, &bytes);
     }
     let asked = cluster
         .wire
@@ -660,13 +609,7 @@ fn a_peer_that_never_answers_does_not_keep_others_from_being_asked() {
             cluster.step(0, Event::Tick);
         }
         let (from, to, bytes) = cluster.wire.remove(0);
-        cluster.step(
-            to,
-            Event::Message {
-                from: peer(from),
-                bytes: &bytes,
-            },
-        );
+        cluster.receive(from, to, &bytes);
     }
     assert!(
         cluster
@@ -675,13 +618,7 @@ fn a_peer_that_never_answers_does_not_keep_others_from_being_asked() {
             .any(|(from, to, bytes)| (*from, *to, bytes[1]) == (0, 1, PULL))
     );
     cluster.cut = vec![1];
-    cluster.step(
-        0,
-        Event::PeerUp {
-            peer: peer(2),
-            key: None,
-        },
-    );
+    cluster.up(0, 2);
     cluster.settle();
     cluster.settle();
     assert_eq!(cluster.states(0), cluster.states(2));
@@ -868,13 +805,7 @@ fn a_changed_or_foreign_message_changes_nothing() {
     for bit in content.clone() {
         let mut changed = message.clone();
         changed[bit / 8] ^= 1 << (bit % 8);
-        cluster.step(
-            1,
-            Event::Message {
-                from: peer(0),
-                bytes: &changed,
-            },
-        );
+        cluster.receive(0, 1, &changed);
         assert_eq!(cluster.states(1).len(), 0, "bit {bit}");
     }
     assert_eq!(
@@ -890,13 +821,7 @@ fn a_changed_or_foreign_message_changes_nothing() {
     outsider.flush();
     let (_, _, message) = outsider.wire.pop().unwrap();
     cluster.notices.clear();
-    cluster.step(
-        1,
-        Event::Message {
-            from: peer(0),
-            bytes: &message,
-        },
-    );
+    cluster.receive(0, 1, &message);
     assert!(
         matches!(
             cluster.notices[..],
@@ -926,13 +851,7 @@ fn an_origin_that_signs_two_contents_as_one_version_is_found_out() {
     twin.flush();
     let (_, _, message) = twin.wire.pop().unwrap();
     cluster.notices.clear();
-    cluster.step(
-        1,
-        Event::Message {
-            from: peer(0),
-            bytes: &message,
-        },
-    );
+    cluster.receive(0, 1, &message);
     let [
         (1, Notice::Misconduct { .. }),
         (
