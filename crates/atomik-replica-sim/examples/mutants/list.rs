@@ -480,8 +480,8 @@ pub const MUTANTS: &[Mutant] = &[
         "lists of members are not compared",
         &[(
             "membership.rs",
-            "        secrets.summand(&self.hash)",
-            "        secrets.summand(&self.hash) & 0",
+            "        secrets.summand(&self.roster.hash())",
+            "        secrets.summand(&self.roster.hash()) & 0",
         )],
     ),
     mutant(

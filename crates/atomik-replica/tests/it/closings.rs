@@ -4,7 +4,7 @@ use atomik_replica::{Event, LocalOp, Notice, OpError, Roster};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
-use crate::replication::{Cluster, config, key, peer};
+use crate::replication::{Cluster, config, key};
 
 fn administrator() -> SigningKey {
     SigningKey::from_bytes(&[99; 32])
