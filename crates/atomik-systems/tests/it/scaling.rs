@@ -48,7 +48,9 @@ fn earlier_figures_survive_a_system_that_fails() {
 
 #[test]
 fn points_that_would_take_too_long_are_left_out() {
-    let systems: Vec<Box<dyn System>> = atomik_systems::all().into_iter().take(2).collect();
+    // Without features there is just one.
+    let one = || atomik_systems::all().into_iter().take(1);
+    let systems: Vec<Box<dyn System>> = one().chain(one()).collect();
     let mut measured = Vec::new();
     let series = scaling::series(
         (Axis::History, &[100, 200]),
