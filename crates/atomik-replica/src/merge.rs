@@ -288,7 +288,8 @@ impl Merger<'_> {
         table.publish(at, position, published);
         table.touch(at);
         if writers > 1 {
-            if writes {
+            // While a newer preview is visible, this changes nothing that can be seen.
+            if writes && self.keyspace.overlay.get(at, origin).is_none() {
                 let reported = shown.as_ref().or(before.as_ref());
                 if let Some(new) = self.keyspace.table.slots.change_of(at as usize, place) {
                     let (keyspace, origins) = (&self.keyspace, &self.origins);

@@ -5,7 +5,7 @@ use atomik_replica::{Author, Event as Input, OriginId, PeerId};
 use atomik_session::{Address, Config, Limits, Members, Output, SendError, Sessions};
 
 use super::host::Host;
-use super::members::{KEYSPACE, SECRET, signing_key};
+use super::members::{KEYSPACE, SECRET, public_key, signing_key};
 use super::queue::Event;
 use super::wire::Packet;
 use super::world::World;
@@ -217,7 +217,9 @@ impl World<'_> {
                         "a session is with the owner of the address",
                         || format!("r{n}: r{other}"),
                     )?;
-                    // The oracle does not follow what a dishonest member previews.
+                    // By this key the replicas know it, whether they sign or not. The oracle does
+                    // not follow what a dishonest member previews.
+                    let key = public_key(self.setup, other);
                     let key = Some(key).filter(|_| self.setup.liar().is_none());
                     let peer = address;
                     self.handle(n, Input::PeerUp { peer, key })?;
