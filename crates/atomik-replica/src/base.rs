@@ -125,7 +125,7 @@ fn position(table: &Table, at: u32, places: &[bool]) -> Option<usize> {
     entries.position(|entry| places[entry.origin as usize])
 }
 
-/// Replaces the base of a slot, and makes its state that of base and entries.
+/// Replaces the base of a slot, and makes its state that of base, entries and previewed changes.
 fn replace(
     at: u32,
     bases: &mut BTreeMap<Box<[u8]>, Value>,
@@ -146,7 +146,8 @@ fn replace(
         keyspace.table.touch(at);
     }
     let slot = keyspace.table.slots.get_index(at as usize);
-    let delta = slot.map_or_else(zero, |(_, slot)| slot.sum().xor(&slot.state));
+    let mut delta = slot.map_or_else(zero, |(_, slot)| slot.sum().xor(&slot.state));
+    delta.accumulate(&keyspace.overlay.delta(at, cx.config.words));
     if !delta.is_zero() {
         keyspace.accumulate(at, &delta);
         keyspace.notify_change(at, &delta, None, cx);

@@ -37,6 +37,15 @@ impl Overlay {
         self.of(at).iter().find(|shown| shown.origin == origin)
     }
 
+    /// What the previewed changes of a slot add to its state.
+    pub(crate) fn delta(&self, at: u32, words: usize) -> Value {
+        let mut sum = Value::zero(words);
+        for shown in self.of(at) {
+            sum.accumulate(&shown.delta);
+        }
+        sum
+    }
+
     /// All previewed changes, with their slots.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &Shown)> {
         let slots = self.slots.iter();

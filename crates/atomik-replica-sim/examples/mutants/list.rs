@@ -248,19 +248,11 @@ pub const MUTANTS: &[Mutant] = &[
     },
     mutant(
         "overlap is not told",
-        &[(
-            "merge.rs",
-            "            if writes {",
-            "            if false {",
-        )],
+        &[("merge.rs", "if writes && self", "if false && self")],
     ),
     mutant(
         "who has left goes on telling overlaps",
-        &[(
-            "merge.rs",
-            "            if writes {",
-            "            if true {",
-        )],
+        &[("merge.rs", "if writes && self", "if true && self")],
     ),
     Mutant {
         name: "the digest's cells keep old weights",

@@ -1,6 +1,8 @@
 //! Checks that concurrent changes of the same bits are reported to one of their writers, and that
 //! nothing else is.
 
+use std::collections::BTreeMap;
+
 use atomik_replica::{Overlap, Value};
 
 use super::contents::{ALL, Contents};
@@ -166,18 +168,58 @@ pub(crate) fn check_report(
     if let Some(answered) = answered {
         due.swap_remove(answered);
     }
-    // The report is made at the merge of one entry. If no other has changed since, its state is the
-    // one that is held now.
+    // What is held of a dishonest member is not in the history.
     let before = &expected.contents.keys[key];
-    let changed = new.keys[key]
-        .entries
-        .iter()
-        .filter(|entry| before.version(entry.origin) != entry.version);
+    let sides = [a, b].into_iter().flatten();
     ensure(
-        changed.count() != 1
-            || before.foreign != new.keys[key].foreign
-            || report.state == new.keys[key].state,
+        before.foreign != new.keys[key].foreign
+            || states_passed(history, expected, new, key, sides).contains(&report.state),
         "an overlap report names the resulting state",
         || format!("r{n}: k{key}: {}", report.state),
     )
+}
+
+/// The states of a key that an event may have passed when these origins had just these versions.
+/// Each of the others had the version from before the event, the one that it had signed by then if
+/// a newer one was taken back, or the one from after it.
+fn states_passed(
+    history: &History,
+    expected: &ExpectedReplica,
+    new: &Contents,
+    key: usize,
+    fixed: impl Iterator<Item = (usize, u64)>,
+) -> Vec<Value> {
+    let before = &expected.contents;
+    let fixed: BTreeMap<usize, u64> = fixed.collect();
+    let mut states = vec![new.keys[key].state.clone()];
+    for origin in 0..history.origins.len() {
+        let now = new.knows(key, origin);
+        let versions = match fixed.get(&origin) {
+            Some(version) => vec![*version],
+            None => {
+                let entries = &before.keys[key].entries;
+                let entry = entries.iter().find(|entry| entry.origin == origin);
+                let beneath = entry.and_then(|entry| Some(entry.beneath.as_ref()?.0));
+                let mut versions = vec![now, before.knows(key, origin)];
+                versions.extend(beneath);
+                versions
+            }
+        };
+        if versions.iter().all(|version| *version == now) {
+            continue;
+        }
+        let content = |version| history.accumulator(expected.n, origin, key, version);
+        let deltas = versions
+            .into_iter()
+            .filter_map(|version| Some(content(version)?.xor(&content(now)?)));
+        states = deltas
+            .flat_map(|delta| {
+                states
+                    .iter()
+                    .map(move |state| state.xor(&delta))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+    }
+    states
 }

@@ -252,3 +252,34 @@ fn what_was_previewed_and_stored_survives_a_crash_of_its_owner() {
     assert_eq!(state(&cluster, 1, b"x"), 1.into());
     cluster.assert_equal();
 }
+
+#[test]
+fn a_base_is_adopted_beneath_what_is_previewed() {
+    let mut cluster = cluster(3);
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    cluster.step(0, Event::Retire);
+    cluster.settle();
+    cluster.stores[2].clear();
+    cluster.restart(2, |config| config.kept_memory = false);
+    cluster.wire.clear();
+    meet(&mut cluster, 1, 2);
+    meet(&mut cluster, 2, 1);
+    let hello = core::mem::take(&mut cluster.wire);
+    preview(&mut cluster, 1, b"x", 4);
+    cluster.deliver();
+    assert_eq!(state(&cluster, 2, b"x"), 4.into());
+    cluster.wire = hello;
+    // Without a flush nothing is sealed.
+    for _ in 0..4 {
+        cluster.deliver();
+        (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
+    }
+    let is_adopted = |notice: &Notice| matches!(notice, Notice::BaseAdopted { .. });
+    assert_eq!(cluster.said(is_adopted), 1);
+    assert_eq!(cluster.replicas[2].previewed(b"x").len(), 1);
+    assert_eq!(state(&cluster, 2, b"x"), 5.into());
+    cluster.settle();
+    assert_eq!(state(&cluster, 2, b"x"), 5.into());
+    cluster.assert_equal();
+}
