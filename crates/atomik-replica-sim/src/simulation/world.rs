@@ -56,7 +56,7 @@ pub(crate) struct World<'a> {
 /// What came of an event at a replica.
 pub(crate) struct Reaction {
     effects: Vec<Effect>,
-    /// No entry and no digest has changed.
+    /// No entry, no digest and no certificate has changed.
     unchanged: bool,
 }
 
@@ -149,7 +149,8 @@ impl<'a> World<'a> {
             let mut origins = replica.origins();
             let is_over = origins.any(|status| status.origin == own && status.retiring);
             let life = (own, replica.is_vouched_for(), is_over);
-            (counters.merged, counters.changes, replica.digest(), life)
+            let made = (counters.merged, counters.changes);
+            (made, replica.digest(), replica.certificate(), life)
         };
         let before = holds(replica);
         let mut effects = Vec::new();
