@@ -110,8 +110,8 @@ impl Inboxes {
         }
     }
 
-    /// Takes back the previews of authors whose lives are `over`: nothing that they sign is merged
-    /// any more.
+    /// Takes back the previews of authors whose lives are `over`, so that nothing that they sign is
+    /// merged any more, or that were opened again.
     pub(crate) fn end(
         &mut self,
         over: impl Fn(&Author) -> bool,

@@ -973,6 +973,13 @@ impl Replica {
             vouch.encode(&mut body);
             context!(self, effects).send(from, MessageKind::Head, &body);
         }
+        if peer.asks.is_some() && !self.inboxes.is_empty() {
+            // It has just been opened, perhaps without what it previewed to another address.
+            let key = self.peers.key(from);
+            let is_same = |of: &Author| of.origin() == peer.origin && Some(of.key) == key;
+            let cx = &mut context!(self, effects);
+            self.inboxes.end(is_same, &mut self.memory.keyspace, cx);
+        }
         self.compare_heads(from, peer.origin, peer.head, effects);
     }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use atomik_session::Address;
+
 use super::wire::Packet;
 
 pub(crate) enum Event {
@@ -52,10 +54,10 @@ impl Queue {
             .retain(|_, event| !matches!(event, Event::Deliver { .. }));
     }
 
-    /// Loses all packets under way, except those of replica `n`.
-    pub(crate) fn drop_packets_except(&mut self, n: usize) {
+    /// Loses all packets under way, except those from this address.
+    pub(crate) fn drop_packets_except(&mut self, from: Address) {
         self.events.retain(|_, event| match event {
-            Event::Packet(packet) => packet.sender() == n,
+            Event::Packet(packet) => packet.from == from,
             _ => true,
         });
     }

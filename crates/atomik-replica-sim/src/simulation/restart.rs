@@ -51,8 +51,6 @@ impl World<'_> {
         let restored = loses && matches!(memory, Memory::StaleCopy(_)) && snapshot.is_some();
         if restored {
             self.report.stale_copies += 1;
-            // Restoring a copy takes longer than any message travels.
-            self.forget_messages(n);
         }
         let kept_memory = !loses || restored;
         let host = &mut self.hosts[n];
@@ -72,6 +70,10 @@ impl World<'_> {
         let origin = replica.origin();
         self.hosts[n].replica = Some(replica);
         self.open_sessions(n, origin);
+        if restored {
+            // Restoring a copy takes longer than any message travels.
+            self.forget_messages(n);
+        }
         Ok(())
     }
 

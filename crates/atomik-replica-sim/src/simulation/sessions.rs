@@ -102,12 +102,13 @@ impl World<'_> {
         }
     }
 
-    /// Loses the messages under way when replica `n` starts from a stale copy of its disk. Sessions
-    /// must lose those of its former process by themselves.
+    /// Loses the messages under way when replica `n` has started from a stale copy of its disk.
+    /// Sessions must lose those of a former process at the same address by themselves.
     pub(crate) fn forget_messages(&mut self, n: usize) {
         if self.setup.sessions {
-            self.queue.drop_packets_except(n);
-            self.wire.recorded.retain(|packet| packet.sender() == n);
+            let from = self.hosts[n].address;
+            self.queue.drop_packets_except(from);
+            self.wire.recorded.retain(|packet| packet.from == from);
         } else {
             self.queue.drop_messages();
         }

@@ -283,3 +283,24 @@ fn a_base_is_adopted_beneath_what_is_previewed() {
     assert_eq!(state(&cluster, 2, b"x"), 5.into());
     cluster.assert_equal();
 }
+
+#[test]
+fn what_a_copy_of_a_disk_has_forgotten_is_taken_back_before_it_is_vouched_for() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    let copy = cluster.stores[0].clone();
+    preview(&mut cluster, 0, b"x", 4);
+    cluster.deliver();
+    assert_eq!(state(&cluster, 1, b"x"), 5.into());
+    cluster.stores[0] = copy;
+    cluster.restart(0, |_| {});
+    // Its address is another one, so the session with its former process has not ended.
+    let (from, key) = ([9; 16], Some(key(0).verifying_key().to_bytes()));
+    cluster.step(1, Event::PeerUp { peer: from, key });
+    let (.., bytes) = cluster.wire.remove(0);
+    let bytes = &bytes[..];
+    cluster.step(1, Event::Message { from, bytes });
+    assert_eq!(state(&cluster, 1, b"x"), 1.into());
+}
