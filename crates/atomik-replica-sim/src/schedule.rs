@@ -102,6 +102,8 @@ fn vary(setup: &mut Setup) {
         setup.signed = true;
         setup.long_keys = false;
         setup.replicas = draw.between(3, 4) as usize;
+        // Only there it can preview.
+        setup.sessions |= draw.percent(30);
     } else if draw.percent(3) {
         setup.joins = true;
         setup.replicas = draw.between(3, 4) as usize;
@@ -255,7 +257,7 @@ impl Writer<'_> {
     fn lies(&mut self, liar: usize) {
         let mix = self.draw.word();
         for _ in 0..self.draw.between(5, 40) {
-            let which = self.draw.below(14);
+            let which = self.draw.below(20);
             // Each kind is absent from some schedules.
             if mix >> which & 1 == 1 {
                 continue;
@@ -269,7 +271,11 @@ impl Writer<'_> {
                 8 => Lie::Garbage,
                 9 => Lie::Roster,
                 10 => Lie::Impersonate,
-                11 | 12 => Lie::Contradict,
+                11..14 => Lie::Contradict,
+                14 | 15 => Lie::Preview,
+                16 => Lie::Retire,
+                17 => Lie::State,
+                18 => Lie::Unasked,
                 _ if self.draw.percent(80) => Lie::Flood(self.draw.between(2, 9)),
                 _ => Lie::Flood(self.draw.between(700, 1200)),
             };

@@ -5,6 +5,9 @@ use atomik_replica::View;
 /// The virtual time at which steps end and healing begins.
 pub(crate) const HORIZON: u64 = 1000;
 
+/// The number of keys that only a dishonest member changes.
+pub(crate) const STRANGE_KEYS: usize = 10;
+
 /// What stays the same during a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {

@@ -70,6 +70,14 @@ pub enum Lie {
     Contradict,
     /// Begins this many lives, each with a change.
     Lives(u64),
+    /// One of its copies previews a change to some members, and forgets it before it is sealed.
+    Preview,
+    /// Retires, while a copy goes on.
+    Retire,
+    /// One of its copies states what it holds itself of closed lives, to some members.
+    State,
+    /// Sends cells or a chunk that nobody has asked for.
+    Unasked,
     /// Sends a message that it has seen again.
     Repeat,
     /// Sends a message that it has seen, altered.
@@ -91,6 +99,10 @@ impl fmt::Display for Lie {
             Self::Copy => f.write_str("copies itself"),
             Self::Contradict => f.write_str("contradicts itself"),
             Self::Lives(count) => write!(f, "begins {count} lives"),
+            Self::Preview => f.write_str("previews what it forgets"),
+            Self::Retire => f.write_str("retires and goes on"),
+            Self::State => f.write_str("states what a copy holds"),
+            Self::Unasked => f.write_str("answers unasked"),
             Self::Repeat => f.write_str("repeats a message"),
             Self::Alter => f.write_str("alters a message"),
             Self::Garbage => f.write_str("makes up a message"),

@@ -198,3 +198,26 @@ fn repeated_introductions_draw_a_bounded_number_of_answers() {
     let drawn: usize = (0..1000).map(|_| introduce().len()).sum();
     assert!(drawn < 400, "{drawn}");
 }
+
+#[test]
+fn repeated_seals_draw_a_bounded_number_of_answers() {
+    let mut replica = open_with(1);
+    let up = Event::PeerUp {
+        peer: PEER,
+        key: Some([2; 32]),
+    };
+    replica.step(up, &mut Vec::new()).unwrap();
+    let mut seal = |frame: u8| {
+        let mut body = vec![frame, 1];
+        body.extend_from_slice(&[0; 64]);
+        answers(&mut replica, MessageKind::Seal, &body)
+    };
+    assert_eq!(seal(1), [(MessageKind::Again, Vec::new())]);
+    let kinds: Vec<_> = seal(1).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [MessageKind::Summary]);
+    // The same one again and again, and ever newer ones.
+    let drawn: usize = (0..1000).map(|_| seal(1).len()).sum();
+    assert!(drawn < 400, "{drawn}");
+    let drawn: usize = (0..1000_u32).map(|n| seal(n as u8).len()).sum();
+    assert_eq!(drawn, 0);
+}

@@ -819,9 +819,16 @@ impl Replica {
             ledger: &self.memory.ledger,
             writes: !self.memory.retired,
         };
-        match self.inboxes.take((from, key), sealed, reader, room, cx)? {
+        let next = self.inboxes.take((from, key), sealed, reader, room, cx)?;
+        if matches!(next, Next::Ask | Next::Compare) {
+            if !self.may_draw(from) {
+                return Ok(());
+            }
+            self.peers.charge(from, ANSWER);
+        }
+        match next {
             Next::Nothing => {}
-            Next::Ask => cx.send(from, MessageKind::Again, &[]),
+            Next::Ask => context!(self, effects).send(from, MessageKind::Again, &[]),
             Next::Compare => self.exchange(effects, |exchange, around| {
                 exchange.compare(from, around.peers.ticks(), around.out);
             }),

@@ -9,8 +9,8 @@ pub(crate) const ALL: u64 = u64::MAX;
 
 /// An entry of one key: an origin's accumulator, and how many changes are in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) origin: usize,
+pub(crate) struct Entry<Origin = usize> {
+    pub(crate) origin: Origin,
     pub(crate) version: u64,
     pub(crate) accumulator: Value,
     /// If the origin has not signed this version: what the replica holds beneath it, with version 0
@@ -18,13 +18,31 @@ pub(crate) struct Entry {
     pub(crate) beneath: Option<(u64, Value)>,
 }
 
+impl<Origin> Entry<Origin> {
+    /// The same entry, with another name for its origin.
+    pub(crate) fn of<Other>(self, origin: Other) -> Entry<Other> {
+        let Self {
+            version,
+            accumulator,
+            beneath,
+            ..
+        } = self;
+        Entry {
+            origin,
+            version,
+            accumulator,
+            beneath,
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct KeyContents {
     pub(crate) state: Value,
     /// Sorted by origin.
     pub(crate) entries: Vec<Entry>,
-    /// Entries of a dishonest member: origin, version and accumulator; sorted by origin.
-    pub(crate) foreign: Vec<(OriginId, u64, Value)>,
+    /// Entries of a dishonest member, sorted by origin.
+    pub(crate) foreign: Vec<Entry<OriginId>>,
 }
 
 impl KeyContents {
@@ -39,16 +57,22 @@ impl KeyContents {
     /// What is left without the versions that their origins have not signed.
     pub(crate) fn signed(&self) -> Self {
         let mut signed = self.clone();
-        for entry in &mut signed.entries {
-            if let Some((version, accumulator)) = entry.beneath.take() {
-                signed.state.accumulate(&entry.accumulator);
-                signed.state.accumulate(&accumulator);
-                (entry.version, entry.accumulator) = (version, accumulator);
-            }
-        }
-        signed.entries.retain(|entry| entry.version > 0);
+        take_back(&mut signed.entries, &mut signed.state);
+        take_back(&mut signed.foreign, &mut signed.state);
         signed
     }
+}
+
+/// Takes the versions that their origins have not signed back, also from the state.
+fn take_back<Origin>(entries: &mut Vec<Entry<Origin>>, state: &mut Value) {
+    for entry in entries.iter_mut() {
+        if let Some((version, accumulator)) = entry.beneath.take() {
+            state.accumulate(&entry.accumulator);
+            state.accumulate(&accumulator);
+            (entry.version, entry.accumulator) = (version, accumulator);
+        }
+    }
+    entries.retain(|entry| entry.version > 0);
 }
 
 /// All that a replica holds.
@@ -56,6 +80,11 @@ impl KeyContents {
 pub(crate) struct Contents {
     pub(crate) keys: Vec<KeyContents>,
     pub(crate) folded: BTreeSet<usize>,
+    /// A number that stands for the certificate of its base.
+    pub(crate) certificate: u128,
+    /// What is folded of a dishonest member, by key: the part of each state that nothing else
+    /// explains.
+    pub(crate) lies: Vec<Value>,
 }
 
 impl Contents {
@@ -68,6 +97,8 @@ impl Contents {
         Self {
             keys: vec![key; keys],
             folded: BTreeSet::new(),
+            certificate: 0,
+            lies: vec![Value::zero(words); keys],
         }
     }
 
@@ -85,6 +116,8 @@ impl Contents {
         Self {
             keys: self.keys.iter().map(KeyContents::signed).collect(),
             folded: self.folded.clone(),
+            certificate: self.certificate,
+            lies: self.lies.clone(),
         }
     }
 

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use atomik_replica::{OriginId, Value};
 
+use super::contents::{Contents, KeyContents};
 use super::expected::ExpectedReplica;
 use super::history::History;
+use super::honesty::{Fate, KnownLiar};
 use crate::violation::{Check, ensure};
 
 /// Versions by key, then by origin.
@@ -116,8 +118,11 @@ pub(crate) fn to_fold(
     announced: &BTreeSet<OriginId>,
 ) -> Vec<usize> {
     let mut expected = replicas.iter().flatten();
-    // A dishonest member may refuse to sign.
-    if history.liar.is_some() || expected.all(|replica| replica.local.retired) {
+    // As long as a dishonest member has to sign, it may refuse to.
+    let liar = history.liar.as_ref();
+    let fate = |liar: &KnownLiar| liar.fate(announced, held(replicas));
+    let refuses = liar.is_some_and(|liar| fate(liar) != Fate::Folded);
+    if refuses || expected.all(|replica| replica.local.retired) {
         return Vec::new();
     }
     let origins = history.origins.iter().enumerate();
@@ -134,20 +139,36 @@ pub(crate) fn have_folded(replicas: &[Option<ExpectedReplica>], origins: &[usize
     })
 }
 
-/// Whether all replicas hold the same, and have folded the same origins. What they hold of an
-/// origin that was reported for misbehaviour does not count.
-pub(crate) fn agree(history: &History, replicas: &[Option<ExpectedReplica>]) -> bool {
-    let mut replicas = replicas.iter().flatten();
-    let Some(first) = replicas.next() else {
+/// Whether all replicas hold the same, and have folded the same origins, of those that are
+/// `announced` all. What they hold of an origin that was reported for misbehaviour does not count
+/// until it is over.
+pub(crate) fn agree(
+    history: &History,
+    replicas: &[Option<ExpectedReplica>],
+    announced: &BTreeSet<OriginId>,
+) -> bool {
+    let mut all = held(replicas);
+    let Some(first) = all.next() else {
         return true;
     };
     let Some(liar) = &history.liar else {
-        return replicas.all(|replica| replica.contents == first.contents);
+        return all.all(|replica| replica == first);
     };
-    replicas.all(|replica| {
-        let mut keys = replica.contents.keys.iter().zip(&first.contents.keys);
-        replica.contents.folded == first.contents.folded
-            && keys
-                .all(|(a, b)| a.entries == b.entries && liar.unreported(a).eq(liar.unreported(b)))
+    let fate = liar.fate(announced, held(replicas));
+    all.all(|replica| {
+        let foreign = |a: &KeyContents, b: &KeyContents| match fate {
+            Fate::Living => liar.unreported(a) == liar.unreported(b),
+            Fate::Folded => a.foreign.is_empty() && b.foreign.is_empty(),
+            Fate::Stuck => true,
+        };
+        let mut keys = replica.keys.iter().zip(&first.keys);
+        (&replica.folded, &replica.lies) == (&first.folded, &first.lies)
+            && keys.all(|(a, b)| a.entries == b.entries && foreign(a, b))
     })
+}
+
+/// What the replicas that are up hold.
+pub(crate) fn held(replicas: &[Option<ExpectedReplica>]) -> impl Iterator<Item = &Contents> {
+    let replicas = replicas.iter().flatten();
+    replicas.map(|replica| &replica.contents)
 }

@@ -1,5 +1,7 @@
 //! Checks what a replica holds after an event against the history of all origins.
 
+use atomik_replica::Value;
+
 use super::contents::{ALL, Contents, Entry, KeyContents};
 use super::expected::ExpectedReplica;
 use super::history::History;
@@ -19,6 +21,7 @@ pub(crate) fn check_contents(
         new,
     };
     checker.folded_stays_folded()?;
+    checker.states_are_the_xor_of_all_changes()?;
     for (key, (new, before)) in new.keys.iter().zip(&before.keys).enumerate() {
         for entry in &new.entries {
             checker.entry_is_what_its_origin_did(key, entry)?;
@@ -28,7 +31,6 @@ pub(crate) fn check_contents(
         }
         checker.no_entry_is_gone(key, new, before)?;
         checker.own_changes_are_all_there(key, new)?;
-        checker.state_is_the_xor_of_all_changes(key, new)?;
     }
     Ok(())
 }
@@ -122,30 +124,44 @@ impl Checker<'_> {
         )
     }
 
-    fn state_is_the_xor_of_all_changes(&self, key: usize, new: &KeyContents) -> Check {
-        let n = self.expected.n;
-        let mut sum = new.state.clone();
-        for entry in &new.entries {
-            sum.accumulate(&entry.accumulator);
-        }
-        for (_, _, accumulator) in &new.foreign {
-            sum.accumulate(accumulator);
-        }
-        for &origin in &self.new.folded {
-            if let Some(last) = self.history.accumulator(n, origin, key, ALL) {
-                sum.accumulate(&last);
+    /// What is folded of a dishonest member only it knows, but that does not change unless more is
+    /// folded.
+    fn states_are_the_xor_of_all_changes(&self) -> Check {
+        let (new, before) = (self.new, &self.expected.contents);
+        let folds = self.history.liar.is_some() && new.certificate != before.certificate;
+        let mut keys = new.lies.iter().zip(&before.lies).enumerate();
+        keys.try_for_each(|(key, (lies, before))| {
+            ensure(
+                lies == before || folds,
+                "a state is the xor of all changes",
+                || {
+                    format!(
+                        "r{}: k{key}: {}, wrong bits {}",
+                        self.expected.n,
+                        describe(self.history, &new.keys[key]),
+                        lies.xor(before)
+                    )
+                },
+            )
+        })
+    }
+}
+
+/// The part of each state of replica `n` that neither entries nor what is folded of honest members
+/// explain.
+pub(crate) fn unexplained(history: &History, n: usize, contents: &Contents) -> Vec<Value> {
+    let keys = contents.keys.iter().enumerate();
+    keys.map(|(key, content)| {
+        let mut rest = content.state.clone();
+        let own = content.entries.iter().map(|entry| &entry.accumulator);
+        let foreign = content.foreign.iter().map(|entry| &entry.accumulator);
+        own.chain(foreign).for_each(|it| rest.accumulate(it));
+        for &origin in &contents.folded {
+            if let Some(last) = history.accumulator(n, origin, key, ALL) {
+                rest.accumulate(&last);
             }
         }
-        let unknown = self.history.liar.as_ref().is_some_and(|liar| liar.folded);
-        ensure(
-            sum.is_zero() || unknown,
-            "a state is the xor of all changes",
-            || {
-                format!(
-                    "r{n}: k{key}: {}, wrong bits {sum}",
-                    describe(self.history, new)
-                )
-            },
-        )
-    }
+        rest
+    })
+    .collect()
 }

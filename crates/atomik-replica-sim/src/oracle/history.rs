@@ -115,6 +115,12 @@ impl History {
         liar.is_some_and(|liar| liar.n == usize::from(n))
     }
 
+    /// Whether an origin is one of a dishonest member's.
+    pub(crate) fn is_foreign(&self, id: OriginId) -> bool {
+        let liar = self.liar.as_ref();
+        liar.is_some_and(|liar| liar.has_been(id))
+    }
+
     /// The number of a key.
     pub(crate) fn key(&self, name: &[u8]) -> Check<usize> {
         self.keys

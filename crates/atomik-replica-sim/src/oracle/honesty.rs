@@ -10,6 +10,17 @@ use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica, Value};
 use super::contents::{Contents, KeyContents};
 use crate::violation::{Check, Violation, ensure};
 
+/// What becomes of what honest members hold of a dishonest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// They take more of it.
+    Living,
+    /// It has retired or was convicted, and they fold all of it.
+    Folded,
+    /// They would, if all who had the certified base had not lost it. So they take no more of it.
+    Stuck,
+}
+
 /// What is known of a dishonest member.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownLiar {
@@ -20,9 +31,12 @@ pub(crate) struct KnownLiar {
     pub(crate) origins: BTreeSet<OriginId>,
     /// Those that an honest member has reported.
     reported: BTreeSet<OriginId>,
-    /// Whether an honest member has folded entries of its origins. Their sum is in its base then,
-    /// and nobody can tell which.
-    pub(crate) folded: bool,
+    /// Origins of which it has at most previewed changes.
+    pub(crate) previewed: BTreeSet<OriginId>,
+    /// Bytes that it has previewed, each of which may be part of the name of a key.
+    pub(crate) previewed_bytes: usize,
+    /// The certificates of honest members, in the order in which they came to be.
+    certificates: Vec<u128>,
     /// Refusals, and proofs among them.
     pub(crate) refusals: u64,
     pub(crate) proofs: u64,
@@ -35,46 +49,56 @@ impl KnownLiar {
             key: [0; 32],
             origins: BTreeSet::new(),
             reported: BTreeSet::new(),
-            folded: false,
+            previewed: BTreeSet::new(),
+            previewed_bytes: 0,
+            certificates: vec![0],
             refusals: 0,
             proofs: 0,
         }
     }
 
     pub(crate) fn has_been(&self, id: OriginId) -> bool {
-        self.origins.contains(&id)
+        self.origins.contains(&id) || self.previewed.contains(&id)
     }
 
-    /// The entries of its origins that nobody has reported: origin, version and, as long as nobody
-    /// has reported any origin, accumulator. Entries of a reported one differ for ever, and that
-    /// can hide two contents of one version with the same weight.
-    pub(crate) fn unreported<'a>(
-        &'a self,
-        key: &'a KeyContents,
-    ) -> impl Iterator<Item = (OriginId, u64, Option<&'a Value>)> {
-        let foreign = key.foreign.iter();
-        let unreported = foreign.filter(|(id, ..)| !self.reported.contains(id));
-        unreported.map(|(id, version, accumulator)| {
-            (
-                *id,
-                *version,
-                Some(accumulator).filter(|_| !self.is_reported()),
-            )
-        })
+    /// What an honest member holds of its origins that nobody has reported: origin, version and, as
+    /// long as nobody has reported any origin, accumulator. Entries of a reported one may differ as
+    /// long as it is not over, and that can hide two contents of one version with the same weight.
+    /// What it only previewed differs as it likes.
+    pub(crate) fn unreported(&self, key: &KeyContents) -> Vec<(OriginId, u64, Option<Value>)> {
+        let entries = key.signed().foreign.into_iter();
+        let entries = entries.filter(|entry| !self.reported.contains(&entry.origin));
+        let content = |it: Value| Some(it).filter(|_| !self.is_reported());
+        let entries = entries.map(|it| (it.origin, it.version, content(it.accumulator)));
+        entries.collect()
+    }
+
+    /// Takes note of the certificate of an honest member.
+    pub(crate) fn certify(&mut self, certificate: u128) {
+        if !self.certificates.contains(&certificate) {
+            self.certificates.push(certificate);
+        }
+    }
+
+    /// What becomes of what honest members, of which these are `held`, hold of it, given which
+    /// origins are over.
+    pub(crate) fn fate<'a>(
+        &self,
+        announced: &BTreeSet<OriginId>,
+        mut held: impl Iterator<Item = &'a Contents>,
+    ) -> Fate {
+        if self.origins.is_disjoint(announced) {
+            Fate::Living
+        } else if held.any(|held| Some(&held.certificate) == self.certificates.last()) {
+            Fate::Folded
+        } else {
+            Fate::Stuck
+        }
     }
 
     /// Whether an honest member has reported one of its origins.
     pub(crate) fn is_reported(&self) -> bool {
         !self.reported.is_empty()
-    }
-
-    /// Takes note of the entries of its origins that an honest member has folded.
-    pub(crate) fn note_folds(&mut self, before: &Contents, after: &Contents) {
-        let mut keys = before.keys.iter().zip(&after.keys);
-        self.folded |= keys.any(|(before, after)| {
-            let mut ids = before.foreign.iter().map(|(id, ..)| id);
-            ids.any(|id| after.foreign.iter().all(|(other, ..)| other != id))
-        });
     }
 
     /// Takes note of what an honest member reports.
@@ -123,7 +147,7 @@ impl KnownLiar {
         keys: usize,
     ) -> Check {
         let mut origins = replica.origins().map(|status| status.origin);
-        let invented = origins.find(|origin| !self.has_been(*origin) && !is_honest(*origin));
+        let invented = origins.find(|origin| !self.origins.contains(origin) && !is_honest(*origin));
         if let Some(origin) = invented {
             return Err(Violation {
                 invariant: "only origins that have signed something are known",
@@ -131,7 +155,7 @@ impl KnownLiar {
             });
         }
         ensure(
-            replica.states().len() <= keys,
+            replica.states().len() <= keys + self.previewed_bytes / 3,
             "only keys that somebody has changed take memory",
             || format!("r{n}: {} keys", replica.states().len()),
         )?;

@@ -37,11 +37,12 @@ use std::rc::Rc;
 
 use atomik_replica::{Notice, OpError, OriginId, Outcome, PublicKey, Replica, Value};
 
+use self::contents::Contents;
 use self::expected::ExpectedReplica;
 use self::history::History;
-use self::honesty::KnownLiar;
+use self::honesty::{Fate, KnownLiar};
 use self::plan::{Keyspace, check_and_apply, plan_operations, plan_undo};
-use crate::setup::Setup;
+use crate::setup::{STRANGE_KEYS, Setup};
 use crate::step::Operation;
 use crate::violation::{Check, Violation, ensure};
 
@@ -70,6 +71,8 @@ impl Oracle {
             }
             bytes
         });
+        let strange = if setup.liar { STRANGE_KEYS } else { 0 };
+        let keys = keys.chain((0..strange).map(|key| format!("kx{key}").into_bytes()));
         let mut history = History::new(keys.collect(), setup.words, setup.replicas);
         history.liar = setup.liar().map(KnownLiar::new);
         history.joiner = joiner;
@@ -81,7 +84,7 @@ impl Oracle {
         }
     }
 
-    /// The names of the keys.
+    /// The names of the keys, and of those that only a dishonest member changes.
     pub(crate) fn keys(&self) -> &[Vec<u8>] {
         &self.history.keys
     }
@@ -101,11 +104,16 @@ impl Oracle {
         self.history.branch(n).is_some()
     }
 
-    /// Whether an honest member has reported an origin of a dishonest one. Then they may hold
-    /// different entries of it for ever.
-    pub(crate) fn is_liar_reported(&self) -> bool {
+    /// Whether honest members may hold different entries of a dishonest one for ever: one has
+    /// reported an origin of it, and none of them is over.
+    pub(crate) fn may_differ(&self, announced: &BTreeSet<OriginId>) -> bool {
         let liar = self.history.liar.as_ref();
-        liar.is_some_and(KnownLiar::is_reported)
+        let fate = |liar: &KnownLiar| liar.fate(announced, convergence::held(&self.replicas));
+        liar.is_some_and(|liar| match fate(liar) {
+            Fate::Living => liar.is_reported(),
+            Fate::Folded => false,
+            Fate::Stuck => true,
+        })
     }
 
     /// Checks what an honest replica keeps, of which the dishonest member has made it keep some.
@@ -134,6 +142,21 @@ impl Oracle {
     fn expected_mut(&mut self, n: usize) -> Check<&mut ExpectedReplica> {
         self.replicas[n].as_mut().ok_or_else(|| not_up(n))
     }
+}
+
+/// Those that fold by one certificate fold the same.
+fn lies_agree<'a>(
+    contents: &Contents,
+    mut others: impl Iterator<Item = &'a ExpectedReplica>,
+) -> Check {
+    others.try_for_each(|other| {
+        let others = &other.contents;
+        ensure(
+            others.certificate != contents.certificate || others.lies == contents.lies,
+            "bases over the same origins are equal",
+            || format!("r{}: {:?} and {:?}", other.n, others.lies, contents.lies),
+        )
+    })
 }
 
 fn not_up(n: usize) -> Violation {
@@ -294,10 +317,7 @@ impl Oracle {
         observed.turn = turn;
         membership::check(history, expected, replica)?;
         history.learn(replica);
-        let contents = observe::observe(history, replica)?;
-        if let Some(liar) = &mut history.liar {
-            liar.note_folds(&expected.contents, &contents);
-        }
+        let mut contents = observe::observe(history, replica)?;
         for &origin in contents.folded.difference(&expected.contents.folded) {
             let held = expected.contents.versions(origin);
             let disks = disks.iter().enumerate().filter(|(m, _)| *m != n);
@@ -308,6 +328,11 @@ impl Oracle {
                 .any(|other| other.folded.contains(&origin));
             history.fold(origin, held, adopted, known);
         }
+        if let Some(liar) = &mut history.liar {
+            liar.certify(contents.certificate);
+        }
+        contents.lies = entries::unexplained(history, n, &contents);
+        lies_agree(&contents, self.replicas.iter().flatten())?;
         if contents.folded.contains(&expected.local.origin)
             || replica
                 .origins()
@@ -361,7 +386,7 @@ impl Oracle {
     }
 
     /// Whether all replicas that are up hold the same.
-    pub(crate) fn agree(&self) -> bool {
-        convergence::agree(&self.history, &self.replicas)
+    pub(crate) fn agree(&self, announced: &BTreeSet<OriginId>) -> bool {
+        convergence::agree(&self.history, &self.replicas, announced)
     }
 }

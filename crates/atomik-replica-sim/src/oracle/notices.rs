@@ -58,6 +58,14 @@ pub(crate) fn check_identity(
                     detail: format!("r{n}: {reason}"),
                 });
             }
+            Notice::Misconduct { key } => {
+                let liar = history.liar.as_ref();
+                ensure(
+                    liar.is_some_and(|liar| liar.key == *key),
+                    "no honest member is accused",
+                    || format!("r{n}: {key:x?}"),
+                )?;
+            }
             // Anybody may claim to be somebody who uses the same key.
             Notice::KeyInUse { .. } if history.liar.is_some() => {}
             Notice::BaseDiverged { from } if history.is_liar(from[0]) => {}
@@ -105,10 +113,6 @@ pub(crate) fn check(
     // Notices that come with the message that makes a replica take a new life compare changes under
     // its old name.
     let compares = observed.turn != Turn::New;
-    let is_foreign = |id: OriginId| {
-        let liar = history.liar.as_ref();
-        liar.is_some_and(|liar| liar.has_been(id))
-    };
     let mut due = Vec::new();
     if compares {
         observed.merged = overlaps::merged(expected, new);
@@ -118,7 +122,12 @@ pub(crate) fn check(
         match notice {
             Notice::Overlap(overlap) => {
                 observed.overlaps += 1;
-                if compares && !overlap.origins.iter().any(|(id, _)| is_foreign(*id)) {
+                if compares
+                    && !overlap
+                        .origins
+                        .iter()
+                        .any(|(id, _)| history.is_foreign(*id))
+                {
                     overlaps::check_report(history, expected, new, overlap, &mut due)?;
                 }
             }
@@ -126,7 +135,7 @@ pub(crate) fn check(
             Notice::BaseAdopted { .. } => observed.adopted += 1,
             Notice::SecondWriter { key, origins } => {
                 observed.second_writers += 1;
-                if compares && !origins.iter().any(|id| is_foreign(*id)) {
+                if compares && !origins.iter().any(|id| history.is_foreign(*id)) {
                     check_second_writer(history, view, expected.n, key, origins)?;
                 }
             }
@@ -137,8 +146,12 @@ pub(crate) fn check(
                 subscriptions,
                 ..
             } => {
-                let key = history.key(key)?;
-                subscriptions::changed(expected, key, state, delta, subscriptions)?;
+                match history.key(key) {
+                    Ok(key) => subscriptions::changed(expected, key, state, delta, subscriptions)?,
+                    // A dishonest member may preview changes of any key.
+                    Err(_) if history.liar.is_some() => {}
+                    Err(unknown) => return Err(unknown),
+                }
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! Reads what a replica holds, and puts it into words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atomik_replica::{OriginId, Replica};
 
@@ -8,51 +8,29 @@ use super::contents::{Contents, Entry, KeyContents};
 use super::history::History;
 use crate::violation::{Check, Violation};
 
-/// What a replica holds now.
+/// What a replica holds now, except how its states are explained.
 pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
-    let number = |id: OriginId| {
-        history.origin(id).ok_or_else(|| Violation {
-            invariant: "every entry has a known origin",
-            detail: id.to_string(),
-        })
-    };
-    let is_foreign = |id: OriginId| {
-        let liar = history.liar.as_ref();
-        liar.is_some_and(|liar| liar.has_been(id))
-    };
     let mut contents = Contents {
         keys: Vec::with_capacity(history.keys.len()),
         folded: BTreeSet::new(),
+        certificate: replica.certificate(),
+        lies: Vec::new(),
     };
     for key in &history.keys {
-        let mut entries = Vec::new();
-        let mut foreign = Vec::new();
-        for (id, version, accumulator) in replica.writers(key) {
-            if history.origin(id).is_none() && is_foreign(id) {
-                foreign.push((id, version, accumulator));
-                continue;
+        let (mut entries, mut foreign) = (Vec::new(), Vec::new());
+        for (id, entry) in visible(replica, key) {
+            match history.origin(id) {
+                Some(origin) => entries.push(entry.of(origin)),
+                None if history.is_foreign(id) => foreign.push(entry),
+                None => {
+                    return Err(Violation {
+                        invariant: "every entry has a known origin",
+                        detail: id.to_string(),
+                    });
+                }
             }
-            entries.push(Entry {
-                origin: number(id)?,
-                version,
-                accumulator,
-                beneath: None,
-            });
-        }
-        for (id, version, accumulator) in replica.previewed(key) {
-            let origin = number(id)?;
-            let signed = entries.iter().position(|entry| entry.origin == origin);
-            let signed = signed.map(|at| entries.swap_remove(at));
-            let zero = accumulator.xor(&accumulator);
-            entries.push(Entry {
-                origin,
-                version,
-                accumulator,
-                beneath: Some(signed.map_or((0, zero), |it| (it.version, it.accumulator))),
-            });
         }
         entries.sort_unstable_by_key(|entry| entry.origin);
-        foreign.sort_unstable_by_key(|(id, ..)| *id);
         contents.keys.push(KeyContents {
             state: replica.state(key),
             entries,
@@ -68,6 +46,33 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
         }
     }
     Ok(contents)
+}
+
+/// The entries of a key, and the changes that are visible in place of one.
+fn visible(replica: &Replica, key: &[u8]) -> BTreeMap<OriginId, Entry<OriginId>> {
+    let mut entries = BTreeMap::new();
+    for (origin, version, accumulator) in replica.writers(key) {
+        let entry = Entry {
+            origin,
+            version,
+            accumulator,
+            beneath: None,
+        };
+        entries.insert(origin, entry);
+    }
+    for (origin, version, accumulator) in replica.previewed(key) {
+        let signed = entries.remove(&origin);
+        let zero = accumulator.xor(&accumulator);
+        let beneath = signed.map_or((0, zero), |it| (it.version, it.accumulator));
+        let entry = Entry {
+            origin,
+            version,
+            accumulator,
+            beneath: Some(beneath),
+        };
+        entries.insert(origin, entry);
+    }
+    entries
 }
 
 /// State and entries of a key in words.

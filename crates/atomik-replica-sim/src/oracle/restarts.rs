@@ -5,6 +5,7 @@ use std::rc::Rc;
 use atomik_replica::{OpError, Outcome, Replica};
 
 use super::checkpoints;
+use super::entries;
 use super::expected::{ExpectedReplica, Snapshot};
 use super::history::History;
 use super::lives;
@@ -56,7 +57,7 @@ pub(crate) fn opened(
     }
     membership::opened(history, &mut expected, replica)?;
     history.learn(replica);
-    let found = observe(history, replica)?;
+    let mut found = observe(history, replica)?;
     // That an origin of which it holds nothing is folded may have been found out elsewhere.
     for &origin in &found.folded {
         let held = expected.contents.versions(origin);
@@ -64,6 +65,7 @@ pub(crate) fn opened(
             history.fold(origin, held, true, true);
         }
     }
+    found.lies = entries::unexplained(history, n, &found);
     ensure(
         found == expected.contents,
         "a restart brings back what was stored",

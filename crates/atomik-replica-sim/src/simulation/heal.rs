@@ -121,8 +121,9 @@ impl World<'_> {
     }
 
     fn is_converged(&self) -> bool {
-        let to_fold = self.oracle.to_fold(&self.announced());
-        self.oracle.agree()
+        let announced = self.announced();
+        let to_fold = self.oracle.to_fold(&announced);
+        self.oracle.agree(&announced)
             && self.oracle.have_folded(&to_fold)
             && self.oracle.all_know_members()
             && !self.is_leaving()
@@ -150,18 +151,19 @@ impl World<'_> {
     fn is_at_rest(&self) -> bool {
         self.queue.is_empty()
             && !self.replicas().any(Replica::is_dirty)
-            && (self.sent_summaries_alone() || self.oracle.is_liar_reported())
+            && (self.sent_summaries_alone() || self.oracle.may_differ(&self.announced()))
     }
 
     fn what_differs(&self) -> String {
-        let to_fold = self.oracle.to_fold(&self.announced());
+        let announced = self.announced();
+        let to_fold = self.oracle.to_fold(&announced);
         let names: Vec<_> = to_fold
             .iter()
             .map(|origin| self.oracle.name(*origin))
             .collect();
         format!(
             "same entries: {}, folded {names:?}: {}, messages by kind {:?}, pending: {}",
-            self.oracle.agree(),
+            self.oracle.agree(&announced),
             self.oracle.have_folded(&to_fold),
             self.sent,
             self.replicas().filter(|replica| replica.is_dirty()).count(),
@@ -171,6 +173,7 @@ impl World<'_> {
     /// Checks every replica once more when all are equal and at rest.
     fn check_end(&mut self, wanted: &Versions) -> Check {
         self.check_bounds()?;
+        self.leave_liar()?;
         for n in self.honest() {
             self.check(n, &[])?;
             self.check_checkpoints(n)?;
@@ -178,7 +181,7 @@ impl World<'_> {
         self.oracle.check_converged(wanted)?;
         let digests: BTreeSet<_> = self.replicas().map(Replica::digest).collect();
         ensure(
-            digests.len() <= 1 || self.oracle.is_liar_reported(),
+            digests.len() <= 1 || self.oracle.may_differ(&self.announced()),
             "equal entries have equal digests",
             || format!("{digests:?}"),
         )?;
@@ -188,6 +191,26 @@ impl World<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Ends the sessions with a dishonest member, with which goes what it has not sealed.
+    fn leave_liar(&mut self) -> Check {
+        let liar = self.setup.liar();
+        for n in self.honest() {
+            let peers = self.hosts[n].up.iter().copied();
+            let names: Vec<_> = peers
+                .filter(|it| Some(usize::from(it[0])) == liar)
+                .collect();
+            for name in names {
+                self.handle(n, Input::PeerDown(name))?;
+            }
+        }
+        self.drain(u64::MAX)?;
+        ensure(
+            self.replicas().all(Replica::is_sealed),
+            "what was previewed is taken back when the session ends",
+            || "something is visible that nobody has signed".to_owned(),
+        )
     }
 
     /// Reads the delta of every key of a replica.

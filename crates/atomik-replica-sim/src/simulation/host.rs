@@ -1,6 +1,8 @@
 //! What a replica runs on: a disk, and what is known of the batch that is being written to it.
 
-use atomik_replica::Replica;
+use std::collections::{BTreeMap, BTreeSet};
+
+use atomik_replica::{PeerId, Replica};
 use atomik_session::{Address, Sessions};
 
 use super::disk::Disk;
@@ -16,8 +18,11 @@ pub(crate) struct Host {
     pub(crate) address: Address,
     /// At how many batches storage will fail, and whether they are stored nevertheless.
     pub(crate) errors: (u64, bool),
-    /// Messages to a dishonest member since the last tick.
-    pub(crate) drawn: u64,
+    /// Messages to each name of a dishonest member that is up since the last tick, and to all
+    /// others together.
+    pub(crate) drawn: BTreeMap<Option<PeerId>, u64>,
+    /// The peers that are up.
+    pub(crate) up: BTreeSet<PeerId>,
     /// How often the replica was started.
     pub(crate) life: u64,
     /// The ticket of the batch that storage is writing.

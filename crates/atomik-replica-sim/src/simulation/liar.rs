@@ -4,23 +4,24 @@
 use std::rc::Rc;
 
 use atomik_replica::{
-    Action, Effect, Event as Input, LocalOp, Op, PeerId, Replica, Roster, Value, View, fuzzing,
+    Action, Author, Effect, Event as Input, LocalOp, Op, PeerId, Replica, Roster, Value, View,
+    fuzzing,
 };
 use atomik_session::{Config, Output, Sessions};
 use ed25519_dalek::SigningKey;
 
+use super::host::Host;
 use super::liar_state::Liar;
 use super::members::{KEYSPACE, signing_key};
+use super::narration;
 use super::restart::config;
 use super::sessions;
 use super::wire::Packet;
 use super::world::{World, peer};
 use crate::draw::{Draw, fate};
+use crate::setup::STRANGE_KEYS;
 use crate::step::{Lie, Step};
 use crate::violation::{Check, ensure};
-
-/// Keys that only the dishonest member changes.
-const STRANGE_KEYS: usize = 10;
 
 /// Copies of it that write.
 const MOST_COPIES: usize = 8;
@@ -28,8 +29,13 @@ const MOST_COPIES: usize = 8;
 /// Kinds of messages, known and not.
 const KINDS: u64 = 14;
 
-/// Kinds of requests, as the second byte of a message has them.
-const REQUESTS: [u8; 5] = [1, 3, 4, 5, 9];
+/// Kinds of messages that may draw answers, as the second byte of a message has them.
+const REQUESTS: [u8; 7] = [1, 3, 4, 5, 7, 9, 10];
+
+/// The kinds of cells, of chunks, and the first of those of previews.
+const SKETCH: u8 = 2;
+const CHUNK: u8 = 6;
+const PREVIEW: usize = 11;
 
 /// The kind of a message with lists of members, and of such a list in it.
 const LEDGER: u8 = 7;
@@ -140,9 +146,11 @@ impl World<'_> {
         }
         for (to, bytes) in messages {
             let bytes: Rc<[u8]> = bytes.into();
+            let victims = self.victims(told);
             let peers = match to {
-                Some(to) => vec![to],
-                None => self.victims(told),
+                Some(to) if copy == 0 || victims.contains(&to) => vec![to],
+                Some(_) => Vec::new(),
+                None => victims,
             };
             if let Some(liar) = &mut self.liar {
                 liar.see(Rc::clone(&bytes));
@@ -199,6 +207,13 @@ impl World<'_> {
                 Ok(())
             }
             Lie::Lives(count) => (0..count).try_for_each(|_| self.begin_life(told, draw)),
+            Lie::Preview => self.preview(told, draw),
+            Lie::Retire => self.retire_and_go_on(),
+            Lie::State => self.state(told, draw),
+            Lie::Unasked => {
+                let message = self.unasked(draw);
+                self.tell(told, &message, 1)
+            }
             Lie::Repeat | Lie::Alter => {
                 let Some(message) = liar.seen.get(draw.index(liar.seen.len())).cloned() else {
                     return Ok(());
@@ -238,10 +253,12 @@ impl World<'_> {
     /// Has a copy change the key at this place, or a strange one.
     fn change(&mut self, copy: usize, place: usize, told: u64, draw: &mut Draw) -> Check {
         let words = self.setup.words;
-        let key = match self.keys.get(place) {
-            Some(key) => key.clone(),
-            None => format!("x{}", draw.index(STRANGE_KEYS)).into_bytes(),
+        let place = if place < self.keys.len() {
+            place
+        } else {
+            self.keys.len() + draw.index(STRANGE_KEYS)
         };
+        let key = self.oracle.keys()[place].clone();
         let mut value = vec![0; words];
         value[0] = draw.between(1, 15);
         let action = match self.setup.view {
@@ -250,7 +267,78 @@ impl World<'_> {
             View::Cell => Action::Put(Value::from_words(&value)),
         };
         self.feed_copy(copy, Input::Op(&LocalOp { key: &key, action }), told)?;
+        if draw.percent(40) {
+            self.feed_copy(copy, Input::Seal, told)?;
+        }
         self.feed_copy(copy, Input::Flush, told)
+    }
+
+    /// Has a copy preview a change that it forgets again. What it seals later, if anything, is not
+    /// what it has previewed.
+    fn preview(&mut self, told: u64, draw: &mut Draw) -> Check {
+        let Some(liar) = &mut self.liar else {
+            return Ok(());
+        };
+        let copy = draw.index(liar.copies.len());
+        let before = liar.copies[copy].clone();
+        self.write(copy, told, draw)?;
+        if let Some(liar) = &mut self.liar {
+            liar.copies[copy] = before;
+        }
+        Ok(())
+    }
+
+    /// The replica that takes part like others retires; a copy of it goes on.
+    fn retire_and_go_on(&mut self) -> Check {
+        if let Some(liar) = &mut self.liar
+            && liar.copies.len() < MOST_COPIES
+        {
+            liar.copies.push(liar.copies[0].clone());
+        }
+        self.feed_copy(0, Input::Retire, u64::MAX)?;
+        self.feed_copy(0, Input::Flush, u64::MAX)
+    }
+
+    /// Has a copy hear of the ledger, state what it holds itself, and tell that those that `told`
+    /// has a bit for.
+    fn state(&mut self, told: u64, draw: &mut Draw) -> Check {
+        let Some(liar) = &self.liar else {
+            return Ok(());
+        };
+        let copy = draw.index(liar.copies.len());
+        let heard = liar
+            .seen
+            .iter()
+            .filter(|message| message.get(1) == Some(&LEDGER));
+        let heard: Vec<_> = heard.cloned().collect();
+        let from = self.victims(u64::MAX)[0];
+        for message in heard {
+            let bytes = &message[..];
+            self.feed_copy(copy, Input::Message { from, bytes }, told)?;
+        }
+        [Input::Tick, Input::Flush, Input::Tick, Input::Flush]
+            .into_iter()
+            .try_for_each(|event| self.feed_copy(copy, event, told))
+    }
+
+    /// Cells or a chunk that nobody has asked for.
+    fn unasked(&self, draw: &mut Draw) -> Rc<[u8]> {
+        let mut body = Vec::new();
+        if draw.percent(50) {
+            body.extend_from_slice(&[draw.below(2) as u8, draw.below(9) as u8]);
+            let length = 16 + 32 * draw.index(2) + 24 * draw.index(20);
+            body.extend((0..length).map(|_| draw.word() as u8));
+            return self.message(SKETCH, &body);
+        }
+        // In the name of the certificate that everybody knows.
+        let certificate = self.liar.as_ref().map(|liar| liar.copies[0].certificate());
+        body.extend_from_slice(&[0, 0, 1]);
+        body.extend_from_slice(&certificate.unwrap_or_default().to_le_bytes());
+        let key = &self.keys[draw.index(self.keys.len())];
+        body.extend_from_slice(&varint(key.len() as u64));
+        body.extend_from_slice(key);
+        (0..self.setup.words).for_each(|_| body.extend_from_slice(&draw.below(16).to_le_bytes()));
+        self.message(CHUNK, &body)
     }
 
     /// Begins a life, and makes a change in it.
@@ -376,15 +464,32 @@ impl World<'_> {
     }
 
     /// Counts a message of replica `n` to the dishonest member.
-    pub(crate) fn check_drawn(&mut self, n: usize) -> Check {
+    pub(crate) fn check_drawn(&mut self, n: usize, to: PeerId) -> Check {
         let most = most_drawn(self.keys.len() + STRANGE_KEYS);
-        let drawn = &mut self.hosts[n].drawn;
+        let Host { up, drawn, .. } = &mut self.hosts[n];
+        let drawn = drawn.entry(up.get(&to).copied()).or_default();
         *drawn += 1;
         ensure(
             *drawn <= most,
             "a peer draws a bounded number of answers between two ticks",
             || format!("r{n}: more than {most}"),
         )
+    }
+
+    /// Takes note of an origin in whose name the dishonest member may preview changes.
+    pub(crate) fn note_preview(&mut self, message: &[u8]) {
+        let (Some(known), true) = (self.oracle.liar(), narration::number(message) >= PREVIEW)
+        else {
+            return;
+        };
+        known.previewed_bytes += message.len();
+        if let [_, 0, 1, rest @ ..] = message
+            && let Some(incarnation) = rest.first_chunk()
+        {
+            let (key, incarnation) = (known.key, *incarnation);
+            let author = Author { key, incarnation };
+            known.previewed.insert(author.origin());
+        }
     }
 
     /// Checks at the end what the dishonest member has made others keep.

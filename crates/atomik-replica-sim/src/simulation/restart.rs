@@ -56,6 +56,8 @@ impl World<'_> {
         let host = &mut self.hosts[n];
         host.life += 1;
         host.last_confirmed = None;
+        host.up.clear();
+        host.drawn.clear();
         let config = config(self.setup, n, host.life, kept_memory);
         let replica = Replica::open(config, host.disk.records()).map_err(|error| Violation {
             invariant: "stored records can be read back",

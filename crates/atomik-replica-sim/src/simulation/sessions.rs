@@ -218,10 +218,8 @@ impl World<'_> {
                         "a session is with the owner of the address",
                         || format!("r{n}: r{other}"),
                     )?;
-                    // By this key the replicas know it, whether they sign or not. The oracle does
-                    // not follow what a dishonest member previews.
-                    let key = public_key(self.setup, other);
-                    let key = Some(key).filter(|_| self.setup.liar().is_none());
+                    // By this key the replicas know it, whether they sign or not.
+                    let key = Some(public_key(self.setup, other));
                     let peer = address;
                     self.handle(n, Input::PeerUp { peer, key })?;
                 }

@@ -80,7 +80,7 @@ impl<'a> World<'a> {
         Self {
             setup,
             steps,
-            keys: oracle.keys().into(),
+            keys: oracle.keys()[..setup.keys].into(),
             hosts: (0..setup.replicas).map(|_| Host::default()).collect(),
             network: Network::new(setup.seed, setup.replicas, setup.links),
             wire: Wire::default(),
@@ -125,9 +125,12 @@ impl<'a> World<'a> {
         if self.setup.liar() == Some(n) {
             return self.hear(event);
         }
-        // What peers draw that are not up is on another account.
-        if matches!(event, Input::Tick | Input::PeerUp { .. }) {
-            self.hosts[n].drawn = 0;
+        let Host { up, drawn, .. } = &mut self.hosts[n];
+        match event {
+            Input::Tick => drawn.clear(),
+            Input::PeerUp { peer, .. } => drop(up.insert(peer)),
+            Input::PeerDown(peer) => drop(up.remove(&peer)),
+            _ => {}
         }
         let (_, reaction) = self.feed(n, event)?;
         self.settle(n, reaction, false)
@@ -337,7 +340,10 @@ impl<'a> World<'a> {
             *count += 1;
         }
         if liar == Some(to) {
-            self.check_drawn(from)?;
+            self.check_drawn(from, peer)?;
+        }
+        if liar == Some(from) {
+            self.note_preview(&bytes);
         }
         self.report.pulls += u64::from(kind == PULL);
         ensure(
