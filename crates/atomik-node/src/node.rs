@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atomik_replica::{Config, Event, OpError, OpenError, PublicKey, Replica, Roster, RosterError};
+use atomik_replica::{
+    Config, Event, Loader, OpError, OpenError, PublicKey, Replica, Roster, RosterError,
+};
 use atomik_store::{FsyncPolicy, Store, StoreError};
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -75,9 +77,17 @@ pub enum LoadError {
 /// [`LoadError`].
 pub fn load(mut config: Config, store: &dyn Store) -> Result<Replica, LoadError> {
     config.kept_memory &= store.kept_memory();
-    let mut records = Vec::new();
-    store.load(&mut |key, value| records.push((key.to_vec(), value.to_vec())))?;
-    Ok(Replica::open(config, records)?)
+    let mut loader = Loader::new(config)?;
+    let mut refused = None;
+    store.load(&mut |key, value| {
+        if refused.is_none() {
+            refused = loader.record(key, value).err();
+        }
+    })?;
+    match refused {
+        Some(error) => Err(error.into()),
+        None => Ok(loader.open()?),
+    }
 }
 
 /// Hands a signed roster to a replica that is not running yet. A stale one is ignored.

@@ -61,7 +61,7 @@ impl Base {
     /// Recomputes the sum over all bases.
     pub(crate) fn refresh(&mut self, table: &Table, secrets: &Secrets) {
         let mut sum = 0_u128;
-        for (key, slot) in table.slots.iter() {
+        for (key, slot) in table.slots.generals() {
             if let Some(rare) = &slot.rare
                 && !rare.base.is_zero()
             {

@@ -34,6 +34,21 @@ impl Digest {
     const ROOMY: usize = 4096;
     const ENTRIES_PER_ROW: usize = 32;
 
+    /// The digest of entries, of which none is [`UNPUBLISHED`].
+    pub(crate) fn of<'a>(entries: impl Iterator<Item = &'a Published> + Clone) -> Self {
+        let mut digest = Self::default();
+        for entry in entries.clone() {
+            digest.count += 1;
+            digest.sum = digest.sum.wrapping_add(u128::from_le_bytes(entry.tag));
+        }
+        let mut size = digest.sketch.size();
+        while digest.is_cramped_at(size) {
+            size *= 2;
+        }
+        digest.fill(size, entries);
+        digest
+    }
+
     /// Replaces a version of an entry. Either may be [`UNPUBLISHED`].
     pub(crate) fn replace(&mut self, old: &Published, new: &Published) {
         if *old != UNPUBLISHED {
@@ -65,19 +80,28 @@ impl Digest {
 
     /// Whether the sketch is too small for the number of entries.
     pub(crate) fn is_cramped(&self) -> bool {
-        let (size, count) = (self.sketch.size(), self.count as usize);
+        self.is_cramped_at(self.sketch.size())
+    }
+
+    /// Whether a sketch of this size would be too small.
+    fn is_cramped_at(&self, size: usize) -> bool {
         let full = if size < Self::ROOMY {
             size
         } else {
             size.saturating_mul(Self::ENTRIES_PER_ROW)
         };
-        count > full && size < Sketch::LARGEST
+        self.count as usize > full && size < Sketch::LARGEST
     }
 
     /// Doubles the sketch, given all published entries.
     pub(crate) fn grow<'a>(&mut self, entries: impl Iterator<Item = &'a Published>) {
+        self.fill(2 * self.sketch.size(), entries);
+    }
+
+    /// Makes a sketch of this size, given all published entries.
+    fn fill<'a>(&mut self, size: usize, entries: impl Iterator<Item = &'a Published>) {
         self.waiting.clear();
-        self.sketch = Sketch::new(2 * self.sketch.size());
+        self.sketch = Sketch::new(size);
         for entry in entries {
             self.sketch.add(entry.place(), entry.weight());
         }
@@ -109,7 +133,11 @@ mod tests {
         assert_eq!(some.sketch(), all.sketch());
         assert!(some.is_cramped());
         let entries: Vec<_> = (0..100).map(|n| entry(n, 2)).collect();
+        let mut anew = Digest::of(entries.iter());
+        assert_eq!((anew.count, anew.sum), (some.count, some.sum));
+        assert!(!anew.is_cramped());
         some.grow(entries.iter());
+        assert_eq!(anew.sketch(), some.sketch());
         assert!(!some.is_cramped());
         assert_eq!(some.sketch().rows(64), all.sketch().rows(64));
     }

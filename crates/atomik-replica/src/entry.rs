@@ -49,6 +49,17 @@ impl core::ops::Deref for SeenList {
     }
 }
 
+impl SeenList {
+    /// Sets version and accumulator of the change with this index, if there is one.
+    pub(crate) fn set(&mut self, index: usize, version: u64, accumulator: Value) {
+        if let Some(listed) = &mut self.0
+            && let Some(seen) = listed.0.get_mut(index)
+        {
+            (seen.version, seen.accumulator) = (version, accumulator);
+        }
+    }
+}
+
 impl From<Vec<Seen>> for SeenList {
     fn from(seen: Vec<Seen>) -> Self {
         Self((!seen.is_empty()).then(|| Box::new(Listed(seen.into()))))

@@ -9,6 +9,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`Replica`] | the state machine of one keyspace; no clock, randomness, files or sockets |
+//! | [`Loader`] | opens one from the records of a store |
 //! | [`Config`], [`View`], [`Trust`] | its configuration, the meaning of its words, its members |
 //! | [`Event`], [`LocalOp`], [`Action`] | its inputs |
 //! | [`Effect`], [`Outcome`] | its outputs and its answers to local operations |
@@ -129,6 +130,6 @@ pub use operation::{Action, LocalOp, View};
 pub use origin::{Author, Incarnation, OriginId, PublicKey, Trust};
 pub use peers::PeerId;
 pub use proof::{Misconduct, Proof, ProofError, Verdict};
-pub use replica::{OriginStatus, Replica};
+pub use replica::{Loader, OriginStatus, Replica};
 pub use roster::{Listed, MAX_MEMBERS, MAX_NAME, Roster, RosterError};
 pub use value::{MAX_WORDS, Value};

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use smallvec::SmallVec;
+
 use crate::batches::Batches;
 use crate::checkpoints::Checkpoints;
 use crate::codec::{Encode, Malformed, Reader};
@@ -20,12 +22,13 @@ use crate::publication::Publication;
 use crate::record::{CERTIFICATE, LEDGER, META, place_in, placed};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
-use crate::slot::{Entry, OURS, Published, Slot, UNPUBLISHED};
+use crate::slot::{Entry, OURS, Published, Rare, Slot, UNPUBLISHED};
 use crate::statement::MemoryId;
+use crate::value::Value;
 use crate::writer::Writer;
 
 /// The version of the records.
-const FORMAT: u8 = 3;
+const FORMAT: u8 = 4;
 
 /// The parts of a replica that have records.
 #[derive(Clone, Debug, Hash)]
@@ -145,14 +148,14 @@ impl Memory {
             }
         }
         for entry in &slot.entries {
-            self.encode_entry(entry, &mut value);
+            self.encode_entry(entry, &slot, &mut value);
         }
         let mut name = vec![b'k'];
         name.extend_from_slice(key);
         Some((name, value))
     }
 
-    fn encode_entry(&self, entry: &Entry, out: &mut Vec<u8>) {
+    fn encode_entry(&self, entry: &Entry, slot: &Slot, out: &mut Vec<u8>) {
         let (change, ours) = (&entry.change, entry.evidence == OURS);
         let flags = u64::from(!change.seen.is_empty()) << 1 | u64::from(!ours);
         out.varint(u64::from(entry.origin) << 2 | flags);
@@ -167,87 +170,26 @@ impl Memory {
         }
         out.varint(change.seen.len() as u64);
         for seen in change.seen.iter() {
-            // Not its place, which another origin gets once it is folded.
-            out.extend_from_slice(&seen.origin.0);
+            let mut entries = slot.entries.iter();
+            match entries.find(|entry| self.origins.id(entry.origin) == seen.origin) {
+                // Another origin gets this place once this one is folded, but then its entry goes,
+                // and this record is written again.
+                Some(entry) => {
+                    let (version, accumulator) = (entry.change.version, &entry.change.accumulator);
+                    let same = version == seen.version && *accumulator == seen.accumulator;
+                    out.varint((u64::from(entry.origin) + 1) << 1 | u64::from(same));
+                    if same {
+                        continue;
+                    }
+                }
+                None => {
+                    out.varint(0);
+                    out.extend_from_slice(&seen.origin.0);
+                }
+            }
             out.varint(seen.version);
             out.packed(&seen.accumulator);
         }
-    }
-
-    /// Reads all records, in any order. Returns the memory, the roster, and the place of the
-    /// replica's own origin or `None` without records.
-    pub(crate) fn load(
-        config: &Config,
-        secrets: &Secrets,
-        records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
-    ) -> Result<(Self, Membership, Option<u32>), OpenError> {
-        let mut memory = Self::new(config);
-        let mut found = Found::default();
-        for (key, value) in records {
-            if key == META {
-                check_meta(config, &value)?;
-            }
-            memory
-                .read_record(&key, &value, &mut found)
-                .map_err(|Malformed| damaged(&key))?;
-        }
-        let own = found.own;
-        let membership = Membership::restore(config, found.roster.as_deref())?;
-        memory.read_origins(found.origins)?;
-        let moved = memory.read_evidence(found.evidence)?;
-        memory.read_slots(found.slots, &moved, secrets)?;
-        memory.read_batches(found.batches)?;
-        // Evidence is deleted together with its last reference, and has tags if any is missing.
-        let finished = memory.keyspace.table.archive.finish();
-        finished.map_err(|place| damaged(&placed(b'e', place)))?;
-        memory.refresh_chains(own, secrets);
-        let origins = memory.origins.len();
-        if own.is_some_and(|own| own as usize >= origins) || own.is_none() && origins > 0 {
-            return Err(damaged(META));
-        }
-        Ok((memory, membership, own))
-    }
-
-    /// Reads a record, or sets it aside if it refers to others.
-    fn read_record(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        found: &mut Found,
-    ) -> Result<(), Malformed> {
-        let reader = &mut Reader::new(value);
-        match key.split_first() {
-            Some((b'm', [])) => found.own = Some(self.read_meta(reader)?),
-            Some((b'r', [])) => {
-                found.roster = Some(value.to_vec());
-                return Ok(());
-            }
-            _ if key == LEDGER => self.ledger.restore(reader)?,
-            _ if key == CERTIFICATE => self.ledger.restore_certificate(reader)?,
-            Some((b'o', place)) => {
-                found.origins.push((place_in(place)?, value.to_vec()));
-                return Ok(());
-            }
-            Some((b'e', place)) => {
-                found.evidence.push((place_in(place)?, value.to_vec()));
-                return Ok(());
-            }
-            Some((b'k', name)) => {
-                let at = reader.varint()?;
-                let rest = reader.bytes(reader.rest().len())?;
-                found.slots.push((at, name.to_vec(), rest.to_vec()));
-            }
-            Some((b'b', number)) => {
-                let number = number
-                    .try_into()
-                    .map(u64::from_be_bytes)
-                    .map_err(|_| Malformed)?;
-                found.batches.push((number, value.to_vec()));
-                return Ok(());
-            }
-            _ => return Err(Malformed),
-        }
-        reader.end()
     }
 
     fn read_meta(&mut self, reader: &mut Reader<'_>) -> Result<u32, Malformed> {
@@ -264,28 +206,29 @@ impl Memory {
         Ok(own)
     }
 
-    fn read_origins(&mut self, mut records: Vec<(u32, Vec<u8>)>) -> Result<(), OpenError> {
-        records.sort_unstable_by_key(|(place, _)| *place);
-        for (expected, (place, value)) in records.into_iter().enumerate() {
+    fn read_origins(&mut self, records: &Aside<u32>) -> Result<(), OpenError> {
+        for (expected, (place, _, value)) in records.sorted().enumerate() {
             let damaged = || damaged(&placed(b'o', place));
             if place as usize != expected {
                 return Err(damaged());
             }
-            self.read_origin(&mut Reader::new(&value))
+            self.read_origin(&mut Reader::new(value))
                 .map_err(|Malformed| damaged())?;
         }
         Ok(())
     }
 
     /// Returns which evidence moved from where to where.
-    fn read_evidence(
-        &mut self,
-        records: Vec<(u32, Vec<u8>)>,
-    ) -> Result<HashMap<u32, u32>, OpenError> {
+    fn read_evidence(&mut self, records: &Aside<u32>) -> Result<HashMap<u32, u32>, OpenError> {
         let mut stored = Vec::with_capacity(records.len());
-        for (place, value) in records {
-            let reader = &mut Reader::new(&value);
-            let author = |origin: u32| Some(self.origins.iter().nth(origin as usize)?.1.author);
+        let authors: Vec<_> = self
+            .origins
+            .iter()
+            .map(|(_, origin)| origin.author)
+            .collect();
+        for (place, _, value) in records.sorted() {
+            let reader = &mut Reader::new(value);
+            let author = |origin: u32| authors.get(origin as usize).copied();
             let read = Evidence::load(reader, author)
                 .and_then(|evidence| reader.end().map(|()| evidence))
                 .map_err(|Malformed| damaged(&placed(b'e', place)))?;
@@ -347,23 +290,24 @@ impl Memory {
 
     fn read_slots(
         &mut self,
-        mut records: Vec<(u64, Vec<u8>, Vec<u8>)>,
+        records: &Aside<u64>,
         moved: &HashMap<u32, u32>,
         secrets: &Secrets,
     ) -> Result<(), OpenError> {
-        records.sort_unstable();
-        for (flags, name, value) in records {
-            let at = u32::try_from(flags >> 1)
-                .ok()
-                .filter(|&at| self.keyspace.table.slot_of(&name) == at);
-            let read = at
-                .ok_or(Malformed)
-                .and_then(|at| self.read_slot(at, flags & 1 == 1, &value, moved, secrets));
-            read.map_err(|Malformed| damaged(&[b"k", &name[..]].concat()))?;
+        let words = self.keyspace.table.words;
+        self.keyspace.table.slots.reserve(records.len());
+        let mut encoded = Vec::new();
+        for (at, (flags, name, value)) in (0_u32..).zip(records.sorted()) {
+            let (place, new) = self.keyspace.table.slots.place_or_insert(name, words);
+            let read = if new && place == at as usize && flags >> 1 == u64::from(at) {
+                self.read_slot((at, flags & 1 == 1), value, moved, secrets, &mut encoded)
+            } else {
+                Err(Malformed)
+            };
+            read.map_err(|Malformed| damaged(&[b"k", name].concat()))?;
         }
         let table = &mut self.keyspace.table;
-        // The slots were created just now, but they are stored.
-        table.take_unstored();
+        table.recount();
         if moved.is_empty() {
             return Ok(());
         }
@@ -380,51 +324,58 @@ impl Memory {
     }
 
     /// Reads the slot `at`, which has `rare` properties or not. `moved` says where evidence is that
-    /// is not in the place where it was stored.
+    /// is not in the place where it was stored. `encoded` is overwritten.
     fn read_slot(
         &mut self,
-        at: u32,
-        rare: bool,
+        (at, rare): (u32, bool),
         value: &[u8],
         moved: &HashMap<u32, u32>,
         secrets: &Secrets,
+        encoded: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         let reader = &mut Reader::new(value);
         let words = self.keyspace.table.words;
-        let mut slot = Slot::new(words);
-        slot.unstored = false;
-        if rare {
-            let (base, mark) = (reader.packed(words)?, reader.packed(words)?);
-            let rare = slot.rare();
-            (rare.base, rare.mark) = (base, mark);
-            for _ in 0..reader.count(1 + words, usize::MAX)? {
-                rare.history.push((reader.u32()?, reader.packed(words)?));
-            }
-        }
-        let mut encoded = Vec::new();
+        let rare = rare.then(|| read_rare(reader, words)).transpose()?;
+        let mut entries = SmallVec::<[Entry; 1]>::new();
+        let mut same = Vec::new();
         while !reader.is_empty() {
-            let mut entry = self.read_entry(reader, moved)?;
-            let table = &mut self.keyspace.table;
+            let position = entries.len();
+            entries.push(self.read_entry(reader, moved, |index, origin| {
+                same.push((position, index, origin));
+            })?);
+        }
+        for (position, index, origin) in same {
+            let mut entries_of = entries.iter().filter(|entry| entry.origin == origin);
+            let seen = &entries_of.next().ok_or(Malformed)?.change;
+            let (version, accumulator) = (seen.version, seen.accumulator.clone());
+            entries[position]
+                .change
+                .seen
+                .set(index, version, accumulator);
+        }
+        let table = &mut self.keyspace.table;
+        let key = table.slots.key(at);
+        for entry in &mut entries {
             encoded.clear();
-            let key = table.slots.key(at);
-            entry.change.encode(key, &mut encoded);
+            entry.change.encode(key, encoded);
             let id = self.origins.id(entry.origin);
-            let tag = secrets.leaf(id, &encoded);
+            let tag = secrets.leaf(id, encoded);
             entry.published = Published::new(secrets, id, key, entry.change.version, tag);
             if entry.evidence != OURS && !table.archive.refer(entry.evidence, entry.leaf, tag) {
                 return Err(Malformed);
             }
-            slot.entries.push(entry);
         }
-        self.keyspace.table.restore(at, slot);
+        table.restore(at, entries, rare);
         Ok(())
     }
 
-    /// Reads an entry, but not what is published of it.
+    /// Reads an entry, but not what is published of it. `same` is called for each change that it
+    /// has seen and that is also the one held: with its index among those seen, and its origin.
     fn read_entry(
         &self,
         reader: &mut Reader<'_>,
         moved: &HashMap<u32, u32>,
+        mut same: impl FnMut(usize, u32),
     ) -> Result<Entry, Malformed> {
         let words = self.keyspace.table.words;
         let flags = reader.varint()?;
@@ -449,12 +400,30 @@ impl Memory {
         }
         let mut seen = Vec::new();
         if flags & 2 != 0 {
-            for _ in 0..reader.count(2 + words, MAX_SEEN)? {
-                let origin = OriginId(reader.array()?);
+            for index in 0..reader.count(1, MAX_SEEN)? {
+                let (origin, held) = match reader.varint()? {
+                    0 => (OriginId(reader.array()?), false),
+                    place => {
+                        let origin = u32::try_from(place >> 1).map_err(|_| Malformed)?;
+                        let origin = origin.checked_sub(1).ok_or(Malformed)?;
+                        if origin as usize >= self.origins.len() {
+                            return Err(Malformed);
+                        }
+                        if place & 1 == 1 {
+                            same(index, origin);
+                        }
+                        (self.origins.id(origin), place & 1 == 1)
+                    }
+                };
+                let (version, accumulator) = if held {
+                    (0, Value::zero(words))
+                } else {
+                    (reader.varint()?, reader.packed(words)?)
+                };
                 seen.push(Seen {
                     origin,
-                    version: reader.varint()?,
-                    accumulator: reader.packed(words)?,
+                    version,
+                    accumulator,
                 });
             }
         }
@@ -471,12 +440,11 @@ impl Memory {
         })
     }
 
-    fn read_batches(&mut self, mut records: Vec<(u64, Vec<u8>)>) -> Result<(), OpenError> {
+    fn read_batches(&mut self, records: &Aside<u64>) -> Result<(), OpenError> {
         let table = &self.keyspace.table;
-        records.sort_unstable();
-        for (first, value) in records {
+        for (first, _, value) in records.sorted() {
             self.batches
-                .read(first, &value, table.words, table.slots.len())
+                .read(first, value, table.words, table.slots.len())
                 .map_err(|Malformed| damaged(&Batches::key(first)))?;
         }
         self.batches.finish_reading();
@@ -484,15 +452,173 @@ impl Memory {
     }
 }
 
-/// Records that can only be read after others.
-#[derive(Default)]
-struct Found {
+/// A memory that is being read from records.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    memory: Memory,
     own: Option<u32>,
     roster: Option<Vec<u8>>,
-    origins: Vec<(u32, Vec<u8>)>,
-    evidence: Vec<(u32, Vec<u8>)>,
-    slots: Vec<(u64, Vec<u8>, Vec<u8>)>,
-    batches: Vec<(u64, Vec<u8>)>,
+    /// Records that can only be read after others.
+    origins: Aside<u32>,
+    evidence: Aside<u32>,
+    slots: Aside<u64>,
+    batches: Aside<u64>,
+    /// About the first damaged record. In another format a record may look like one.
+    damaged: Option<OpenError>,
+}
+
+impl Loading {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            memory: Memory::new(config),
+            own: None,
+            roster: None,
+            origins: Aside::default(),
+            evidence: Aside::default(),
+            slots: Aside::default(),
+            batches: Aside::default(),
+            damaged: None,
+        }
+    }
+
+    /// Reads a record, or sets it aside if it refers to others. Fails if the records are of another
+    /// keyspace or format.
+    pub(crate) fn record(
+        &mut self,
+        config: &Config,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<(), OpenError> {
+        if key == META {
+            check_meta(config, value)?;
+        }
+        if let Err(Malformed) = self.read(key, value) {
+            self.damaged.get_or_insert_with(|| damaged(key));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, key: &[u8], value: &[u8]) -> Result<(), Malformed> {
+        let reader = &mut Reader::new(value);
+        match key.split_first() {
+            Some((b'm', [])) => self.own = Some(self.memory.read_meta(reader)?),
+            Some((b'r', [])) => {
+                self.roster = Some(value.to_vec());
+                return Ok(());
+            }
+            _ if key == LEDGER => self.memory.ledger.restore(reader)?,
+            _ if key == CERTIFICATE => self.memory.ledger.restore_certificate(reader)?,
+            Some((b'o', place)) => {
+                self.origins.push(place_in(place)?, &[], value);
+                return Ok(());
+            }
+            Some((b'e', place)) => {
+                self.evidence.push(place_in(place)?, &[], value);
+                return Ok(());
+            }
+            Some((b'k', name)) => {
+                let at = reader.varint()?;
+                self.slots.push(at, name, reader.rest());
+                return Ok(());
+            }
+            Some((b'b', number)) => {
+                let number = number
+                    .try_into()
+                    .map(u64::from_be_bytes)
+                    .map_err(|_| Malformed)?;
+                self.batches.push(number, &[], value);
+                return Ok(());
+            }
+            _ => return Err(Malformed),
+        }
+        reader.end()
+    }
+
+    /// Completes the memory after all records. Returns also the roster, and the place of the
+    /// replica's own origin or `None` without records.
+    pub(crate) fn finish(
+        self,
+        config: &Config,
+        secrets: &Secrets,
+    ) -> Result<(Memory, Membership, Option<u32>), OpenError> {
+        if let Some(damaged) = self.damaged {
+            return Err(damaged);
+        }
+        let (mut memory, own) = (self.memory, self.own);
+        let membership = Membership::restore(config, self.roster.as_deref())?;
+        memory.read_origins(&self.origins)?;
+        let moved = memory.read_evidence(&self.evidence)?;
+        memory.read_slots(&self.slots, &moved, secrets)?;
+        memory.read_batches(&self.batches)?;
+        // Evidence is deleted together with its last reference, and has tags if any is missing.
+        let finished = memory.keyspace.table.archive.finish();
+        finished.map_err(|place| damaged(&placed(b'e', place)))?;
+        memory.refresh_chains(own, secrets);
+        let origins = memory.origins.len();
+        if own.is_some_and(|own| own as usize >= origins) || own.is_none() && origins > 0 {
+            return Err(damaged(META));
+        }
+        Ok((memory, membership, own))
+    }
+}
+
+/// Numbered records with names, all in one piece of memory.
+#[derive(Debug)]
+struct Aside<N> {
+    bytes: Vec<u8>,
+    /// For each its number, and where its name and its value end.
+    ends: Vec<(N, usize, usize)>,
+}
+
+impl<N> Default for Aside<N> {
+    fn default() -> Self {
+        Self {
+            bytes: Vec::new(),
+            ends: Vec::new(),
+        }
+    }
+}
+
+impl<N: Copy + Ord> Aside<N> {
+    fn push(&mut self, number: N, name: &[u8], value: &[u8]) {
+        self.bytes.extend_from_slice(name);
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.ends.push((number, middle, self.bytes.len()));
+    }
+
+    fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Number, name and value of all records, by number.
+    fn sorted(&self) -> impl Iterator<Item = (N, &[u8], &[u8])> {
+        let mut start = 0;
+        let mut records = Vec::with_capacity(self.ends.len());
+        for &(number, middle, end) in &self.ends {
+            records.push((number, start, middle, end));
+            start = end;
+        }
+        records.sort_unstable();
+        let bytes = &self.bytes;
+        let record = move |(number, start, middle, end)| {
+            (number, &bytes[start..middle], &bytes[middle..end])
+        };
+        records.into_iter().map(record)
+    }
+}
+
+fn read_rare(reader: &mut Reader<'_>, words: usize) -> Result<Box<Rare>, Malformed> {
+    let (base, mark) = (reader.packed(words)?, reader.packed(words)?);
+    let mut history = Vec::new();
+    for _ in 0..reader.count(1 + words, usize::MAX)? {
+        history.push((reader.u32()?, reader.packed(words)?));
+    }
+    Ok(Box::new(Rare {
+        base,
+        mark,
+        history,
+    }))
 }
 
 /// What has to be the same in configuration and records.

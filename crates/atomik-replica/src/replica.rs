@@ -23,7 +23,7 @@ use crate::inbox::{Inboxes, Next, Room, frame_bits, keyed};
 use crate::keyspace::Keyspace;
 use crate::ledger::{Closing, Phase};
 use crate::membership::{Membership, ROSTER_PART};
-use crate::memory::Memory;
+use crate::memory::{Loading, Memory};
 use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
 use crate::notice::{Notice, Refusal};
@@ -97,6 +97,51 @@ pub struct OriginStatus {
 /// this replica do so much between two ticks.
 const ANSWER: u64 = 64;
 
+/// Opens a replica from records that are handed in one by one, as a store reads them.
+///
+/// [`Replica::open`] does the same with records of one's own.
+#[derive(Debug)]
+pub struct Loader {
+    config: Config,
+    secrets: Secrets,
+    loading: Loading,
+}
+
+impl Loader {
+    /// Begins without any record.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the configuration is invalid.
+    pub fn new(config: Config) -> Result<Self, OpenError> {
+        config.check()?;
+        Ok(Self {
+            secrets: Secrets::new(&config.secret, &config.keyspace, config.words),
+            loading: Loading::new(&config),
+            config,
+        })
+    }
+
+    /// Takes a record. They may come in any order, each once.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the records are of another keyspace or format.
+    pub fn record(&mut self, key: &[u8], value: &[u8]) -> Result<(), OpenError> {
+        self.loading.record(&self.config, key, value)
+    }
+
+    /// Opens the replica after all records, as [`Replica::open`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`] if the records are damaged.
+    pub fn open(self) -> Result<Replica, OpenError> {
+        let loaded = self.loading.finish(&self.config, &self.secrets)?;
+        Ok(Replica::of_memory(self.config, self.secrets, loaded))
+    }
+}
+
 /// A peer's newest known frame of an origin.
 const CLAIM: u8 = 0;
 /// The owner's frame of that number, asking for proof of another or a newer one.
@@ -134,9 +179,19 @@ impl Replica {
         config: Config,
         records: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
     ) -> Result<Self, OpenError> {
-        config.check()?;
-        let secrets = Secrets::new(&config.secret, &config.keyspace, config.words);
-        let (mut memory, membership, own) = Memory::load(&config, &secrets, records)?;
+        let mut loader = Loader::new(config)?;
+        for (key, value) in records {
+            loader.record(&key, &value)?;
+        }
+        loader.open()
+    }
+
+    /// Opens a replica with its memory.
+    fn of_memory(
+        config: Config,
+        secrets: Secrets,
+        (mut memory, membership, own): (Memory, Membership, Option<u32>),
+    ) -> Self {
         // An origin of another key cannot continue, since its changes can no longer be signed.
         let kept = own.filter(|&own| memory.origins.get(own).author.key == config.trust.key());
         let fresh = own.is_none() || !config.kept_memory;
@@ -194,7 +249,7 @@ impl Replica {
                 replica.take_over_former_key(own);
             }
         }
-        Ok(replica)
+        replica
     }
 
     /// What a replica had not published when it was removed goes on under its new key: nobody could

@@ -251,7 +251,7 @@ impl Slots {
             Ok(at) => return (at, false),
             Err(line) => line,
         };
-        if (self.slots.len() + 1) * 4 > self.index.len() * CELLS * 3 {
+        if self.is_full(self.slots.len() + 1) {
             self.grow();
             line = self.first_line(hash);
         }
@@ -275,8 +275,26 @@ impl Slots {
         line.used += 1;
     }
 
+    /// Whether the index is too small for this number of slots.
+    fn is_full(&self, slots: usize) -> bool {
+        slots * 4 > self.index.len() * CELLS * 3
+    }
+
+    /// Makes room for this number of slots at once.
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        self.slots.reserve(slots);
+        if self.is_full(self.slots.len() + slots) {
+            let lines = ((self.slots.len() + slots) * 4).div_ceil(CELLS * 3);
+            self.rebuild(lines.next_power_of_two().max(Self::SMALLEST));
+        }
+    }
+
     fn grow(&mut self) {
-        let lines = (2 * self.index.len()).max(Self::SMALLEST);
+        self.rebuild((2 * self.index.len()).max(Self::SMALLEST));
+    }
+
+    /// Makes an index with this number of lines.
+    fn rebuild(&mut self, lines: usize) {
         self.index = vec![Line::EMPTY; lines];
         for at in 0..self.slots.len() {
             let hash = self.hasher.hash_one(self.slots[at].0.key());
@@ -307,6 +325,12 @@ impl Slots {
         self.slots.iter().map(|Aligned(keyed)| keyed.slot())
     }
 
+    /// The slots that have no compact form, with their keys.
+    pub(crate) fn generals(&self) -> impl Iterator<Item = (&[u8], &Slot)> {
+        let slots = self.slots.iter();
+        slots.filter_map(|Aligned(keyed)| Some((keyed.key(), keyed.single().err()?)))
+    }
+
     /// The slots that have no compact form, with their places.
     pub(crate) fn generals_mut(&mut self) -> impl Iterator<Item = (u32, &mut Slot)> {
         let slots = (0..).zip(&mut self.slots);
@@ -314,7 +338,7 @@ impl Slots {
     }
 
     /// What is published of every entry of a slot.
-    pub(crate) fn published_of(&self, at: usize) -> impl Iterator<Item = &Published> {
+    pub(crate) fn published_of(&self, at: usize) -> impl Iterator<Item = &Published> + Clone {
         let single = self.slots[at].0.single();
         let entries = single.err().map_or(&[][..], |slot| &slot.entries[..]);
         let single = single.ok().filter(|single| single.origin().is_some());

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::archive::Archive;
 use crate::digest::Digest;
 use crate::secrets::Secrets;
-use crate::slot::{Entry, Published, Slot, UNPUBLISHED};
+use crate::slot::{Entry, Published, Rare, Slot, UNPUBLISHED};
 use crate::slots::Slots;
 use crate::value::Value;
 
@@ -95,19 +95,35 @@ impl Table {
         }
     }
 
-    /// Puts a stored slot in the place that was created for it.
-    pub(crate) fn restore(&mut self, at: u32, mut slot: Slot) {
+    /// Fills a slot that was just created with what is stored of it. The digest does not have its
+    /// entries until [`recount`](Self::recount).
+    pub(crate) fn restore(
+        &mut self,
+        at: u32,
+        entries: SmallVec<[Entry; 1]>,
+        rare: Option<Box<Rare>>,
+    ) {
+        if let ([entry], None) = (&entries[..], &rare)
+            && let Some(single) = self.slots.single(at)
+            && single.put(entry).is_some()
+        {
+            single.published = entry.published;
+            single.set_unstored(false);
+            return;
+        }
+        let mut slot = Slot::new(self.words);
+        slot.unstored = false;
+        (slot.entries, slot.rare) = (entries, rare);
         slot.state = slot.sum();
-        let published = slot.entries.iter().map(|entry| entry.published);
-        let published: SmallVec<[_; 2]> = published.collect();
-        // In the digest one by one, because it may grow at each.
-        for entry in &mut slot.entries {
-            entry.published = UNPUBLISHED;
-        }
         self.slots.set(at, slot);
-        for (position, published) in published.into_iter().enumerate() {
-            self.publish(at, position, published);
-        }
+    }
+
+    /// Computes the digest anew.
+    pub(crate) fn recount(&mut self) {
+        let slots = &self.slots;
+        let places = 0..slots.len();
+        let published = places.flat_map(|at| slots.published_of(at));
+        self.digest = Digest::of(published.filter(|published| **published != UNPUBLISHED));
     }
 
     /// Removes an entry from its slot, the digest and the archive. Leaves the state unchanged.

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use atomik_replica::{
-    Author, Config, Effect, Event, LocalOp, MAX_WORDS, Notice, PeerId, Replica, Trust, Value,
+    Author, Config, Effect, Event, Loader, LocalOp, MAX_WORDS, Notice, OpenError, PeerId, Replica,
+    Trust, Value,
 };
 use atomik_session::{Limits, Members, Output, Sessions};
 use ed25519_dalek::SigningKey;
@@ -25,6 +26,9 @@ use atomik_workload::workload::{Action, Class, Field, Scalar};
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
     vec![Box::new(Atomik)]
 }
+
+/// The key of the record that a replica writes with every batch.
+const META: &[u8] = b"m";
 
 /// The length of a tick of the sessions.
 const SESSION_TICK: Micros = 500_000;
@@ -117,12 +121,7 @@ impl System for Atomik {
             undo_batches: 0,
             ..Config::new("eval", layout.words, secret, trust, incarnation)
         };
-        let records = storage.records.iter();
-        let bytes_read = records
-            .clone()
-            .map(|(key, value)| (key.len() + value.len()) as u64)
-            .sum();
-        let replica = Replica::open(config, records.map(|(k, v)| (k.clone(), v.clone())))
+        let (replica, bytes_read) = load(config, storage)
             .map_err(|error| SystemError::failed("opening a replica", error))?;
         Ok(Box::new(Member {
             replica,
@@ -155,11 +154,23 @@ fn seeded(seed: u64, purpose: u64, node: NodeId) -> [u8; 32] {
     *hasher.finalize().as_bytes()
 }
 
-/// The seed of a node's sessions, different for every start.
+/// Opens a replica from its records, and counts their bytes.
+fn load(config: Config, storage: &Storage) -> Result<(Replica, u64), OpenError> {
+    let mut loader = Loader::new(config)?;
+    let mut bytes = 0;
+    for (key, value) in &storage.records {
+        loader.record(key, value)?;
+        bytes += (key.len() + value.len()) as u64;
+    }
+    Ok((loader.open()?, bytes))
+}
+
+/// The seed of a node's sessions, different for every start that follows a stored batch.
 fn session_seed(seed: u64, node: NodeId, storage: &Storage) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_keyed(&seeded(seed, 4, node));
-    for (key, value) in &storage.records {
-        hasher.update(key).update(value);
+    // Every batch of records has a new number in this one.
+    if let Some(value) = storage.records.get(META) {
+        hasher.update(value);
     }
     *hasher.finalize().as_bytes()
 }

@@ -417,14 +417,16 @@ fn records_of_another_format_are_refused_with_what_to_do() {
     cluster.settle();
     let mut records = cluster.stores[0].clone();
     let meta = records.get_mut(&b"m"[..]).unwrap();
-    assert_eq!(meta[0], 3);
-    meta[0] = 2;
+    assert_eq!(meta[0], 4);
+    meta[0] = 3;
+    // In another format it may be anything.
+    records.insert(b"c".to_vec(), Vec::new());
     let error = Replica::open(config(0, 1), records).unwrap_err();
     assert!(matches!(
         error,
         OpenError::Format {
-            found: 2,
-            wanted: 3
+            found: 3,
+            wanted: 4
         }
     ));
     assert!(error.to_string().contains("move the folder away"));
@@ -655,6 +657,61 @@ fn a_restarted_replica_goes_on_where_it_was() {
     cluster.accum(0, b"after", 1);
     cluster.settle();
     cluster.assert_equal();
+}
+
+#[test]
+fn what_an_entry_has_seen_is_read_as_it_was_even_if_its_origin_is_folded() {
+    let mut cluster = Cluster::new(3);
+    cluster.deliver();
+    // In the end 1 has seen the entry of 0 that is held, 2 that one and an older one of 1.
+    for (n, delta) in [(0, 1), (1, 2), (2, 4), (1, 8)] {
+        cluster.accum(n, b"key", delta);
+        cluster.settle();
+    }
+    let origins: Vec<_> = cluster.replicas.iter().map(|r| r.origin()).collect();
+    let names = |cluster: &Cluster, n: usize, origin: usize| {
+        let record = &cluster.stores[n][&b"kkey"[..]];
+        record.windows(16).any(|id| id == origins[origin].0)
+    };
+    assert_eq!(
+        [0, 1, 2].map(|origin| names(&cluster, 1, origin)),
+        [false; 3]
+    );
+    let before = cluster.replicas[1].digest();
+    cluster.restart(1, |_| {});
+    assert_eq!(cluster.replicas[1].digest(), before);
+
+    cluster.settle();
+    cluster.step(0, Event::Retire);
+    cluster.settle();
+    assert_eq!(
+        [0, 1, 2].map(|origin| names(&cluster, 1, origin)),
+        [true, false, false]
+    );
+    let known = |cluster: &Cluster| {
+        let origins = cluster.stores[1].iter().filter(|(name, _)| name[0] == b'o');
+        let retired = key(0).verifying_key().to_bytes();
+        (
+            origins.clone().count(),
+            origins
+                .filter(|(_, origin)| origin.starts_with(&retired))
+                .count(),
+        )
+    };
+    assert_eq!(known(&cluster), (3, 1));
+    cluster.cut = vec![0];
+    cluster.stores[2].clear();
+    cluster.restart(2, |config| config.kept_memory = false);
+    cluster.accum(2, b"other", 1);
+    cluster.settle();
+    assert_eq!(
+        known(&cluster),
+        (3, 0),
+        "another has the place of the retired one"
+    );
+    cluster.restart(1, |_| {});
+    assert_eq!(cluster.replicas[1].digest(), cluster.replicas[2].digest());
+    assert_eq!(cluster.replicas[1].state(b"key"), 15.into());
 }
 
 #[test]
