@@ -18,13 +18,13 @@ struct Held {
     /// One bit per leaf of the whole frame. Most frames have few leaves.
     live: SmallVec<[u64; 1]>,
     count: usize,
-    /// Whether the tags are still to come from the entries.
-    untagged: bool,
+    /// While it is restored, the number of leaves whose tags are still to come from entries.
+    untagged: u16,
 }
 
 impl Held {
     /// Evidence to which no entry refers yet.
-    fn new(evidence: Evidence, untagged: bool) -> Self {
+    fn new(evidence: Evidence, untagged: u16) -> Self {
         let words = usize::from(evidence.header.leaves).div_ceil(64);
         Self {
             evidence,
@@ -46,17 +46,14 @@ impl Held {
         *word &= !(1 << (leaf % 64));
     }
 
-    /// Whether entries refer to all leaves.
-    fn is_whole(&self) -> bool {
-        self.count == self.evidence.len()
+    fn is_live(&self, leaf: u16) -> bool {
+        self.live[usize::from(leaf / 64)] >> (leaf % 64) & 1 == 1
     }
 
-    fn live(&self) -> Vec<u16> {
-        self.evidence
-            .tags()
-            .map(|(index, _)| index)
-            .filter(|index| self.live[usize::from(index / 64)] >> (index % 64) & 1 == 1)
-            .collect()
+    /// The leaves that entries refer to, or the others.
+    fn leaves(&self, live: bool) -> Vec<u16> {
+        let leaves = self.evidence.tags().map(|(leaf, _)| leaf);
+        leaves.filter(|leaf| self.is_live(*leaf) == live).collect()
     }
 }
 
@@ -67,6 +64,8 @@ pub(crate) struct Archive {
     free: Vec<u32>,
     /// Places to be stored, or deleted if they are empty. May contain duplicates.
     unstored: Vec<u32>,
+    /// During a restoration, the leaves with stored tags, to which no entry may refer.
+    superseded: Vec<(u32, Vec<u16>)>,
 }
 
 impl Archive {
@@ -77,7 +76,7 @@ impl Archive {
             self.held.push(None);
             (self.held.len() - 1) as u32
         });
-        let mut held = Held::new(evidence, false);
+        let mut held = Held::new(evidence, 0);
         for word in &mut held.live {
             *word = u64::MAX;
         }
@@ -99,14 +98,13 @@ impl Archive {
         ranked.max().map(|(_, at)| at)
     }
 
-    /// Puts stored evidence back in its places, each with whether it has tags; no entry refers to
-    /// it yet. If most places up to the
-    /// last would be empty, the evidence moves to the first places, so that memory is bounded by
-    /// the records and not by a number in them. Returns where it was and where it is now, or
-    /// nothing if nothing moved.
+    /// Puts stored evidence back in its places, each with the leaves whose tags it has; no entry
+    /// refers to it yet. If most places up to the last would be empty, the evidence moves to the
+    /// first places, so that memory is bounded by the records and not by a number in them. Returns
+    /// where it was and where it is now, or nothing if nothing moved.
     pub(crate) fn restore(
         &mut self,
-        mut stored: Vec<(u32, (Evidence, bool))>,
+        mut stored: Vec<(u32, (Evidence, Vec<u16>))>,
     ) -> HashMap<u32, u32> {
         stored.sort_unstable_by_key(|(at, _)| *at);
         let length = stored.last().map_or(0, |(at, _)| *at as usize + 1);
@@ -118,13 +116,17 @@ impl Archive {
                 *at = place;
             }
         }
-        for (at, (evidence, tagged)) in stored {
+        for (at, (evidence, superseded)) in stored {
             let first = self.held.len() as u32;
             if first <= at {
                 self.free.extend(first..at);
                 self.held.resize_with(at as usize + 1, || None);
             }
-            self.held[at as usize] = Some(Held::new(evidence, !tagged));
+            let untagged = evidence.len().saturating_sub(superseded.len()) as u16;
+            self.held[at as usize] = Some(Held::new(evidence, untagged));
+            if !superseded.is_empty() {
+                self.superseded.push((at, superseded));
+            }
         }
         moved
     }
@@ -133,11 +135,11 @@ impl Archive {
         Some(&self.held.get(at as usize)?.as_ref()?.evidence)
     }
 
-    /// The evidence in a place, and whether its tags have to be stored: those to whose leaves
-    /// entries refer follow from the entries.
-    pub(crate) fn to_store(&self, at: u32) -> Option<(&Evidence, bool)> {
+    /// The evidence in a place, and the leaves whose tags have to be stored: those of leaves that
+    /// entries refer to follow from the entries.
+    pub(crate) fn to_store(&self, at: u32) -> Option<(&Evidence, Vec<u16>)> {
         let held = self.held.get(at as usize)?.as_ref()?;
-        Some((&held.evidence, !held.is_whole()))
+        Some((&held.evidence, held.leaves(false)))
     }
 
     /// Records that an entry with this tag refers to a leaf; returns whether there is such a leaf.
@@ -147,7 +149,7 @@ impl Archive {
         };
         held.evidence.has(leaf) && {
             held.refer(leaf);
-            if held.untagged {
+            if held.untagged > 0 {
                 held.evidence.set_tag_of(leaf, tag);
             }
             true
@@ -155,14 +157,20 @@ impl Archive {
     }
 
     /// Completes a restoration. Fails with the place of some evidence to which no entry refers, or
-    /// which lacks tags.
+    /// of which entries refer to other leaves than those without a stored tag.
     pub(crate) fn finish(&mut self) -> Result<(), u32> {
-        for (held, at) in self.held.iter_mut().zip(0..) {
-            let Some(held) = held else { continue };
-            if held.count == 0 || held.untagged && !held.is_whole() {
+        for (at, superseded) in core::mem::take(&mut self.superseded) {
+            let held = self.held.get(at as usize).and_then(Option::as_ref);
+            if held.is_some_and(|held| superseded.iter().any(|leaf| held.is_live(*leaf))) {
                 return Err(at);
             }
-            held.untagged = false;
+        }
+        for (held, at) in self.held.iter_mut().zip(0..) {
+            let Some(held) = held else { continue };
+            if held.count == 0 || held.count != usize::from(held.untagged) {
+                return Err(at);
+            }
+            held.untagged = 0;
         }
         Ok(())
     }
@@ -175,19 +183,18 @@ impl Archive {
             return;
         };
         let Some(held) = place else { return };
-        let whole = held.is_whole();
         held.release(leaf);
         if held.count == 0 {
             *place = None;
             self.free.push(at);
             self.unstored.push(at);
-        } else if held.count * 4 <= held.evidence.len() {
-            held.evidence = held.evidence.restrict(secrets, &held.live());
-            self.unstored.push(at);
-        } else if whole {
-            // It is stored without tags so far.
-            self.unstored.push(at);
+            return;
         }
+        if held.count * 4 <= held.evidence.len() {
+            held.evidence = held.evidence.restrict(secrets, &held.leaves(true));
+        }
+        // Its record gets the tag, which no longer follows from an entry.
+        self.unstored.push(at);
     }
 
     /// Takes the places that have changed since the last call, in ascending order.
@@ -255,50 +262,61 @@ mod tests {
     }
 
     #[test]
-    fn tags_are_stored_only_if_they_do_not_follow_from_entries() {
+    fn tags_are_stored_of_superseded_leaves_only() {
         let (secrets, mut archive) = (secrets(), Archive::default());
-        let at = archive.hold(evidence(5));
+        let at = archive.hold(evidence(8));
         let stored = |archive: &mut Archive| {
-            let places = archive.take_unstored();
+            assert_eq!(archive.take_unstored(), [at]);
             let mut out = Vec::new();
-            if let Some((evidence, with_tags)) = archive.to_store(at) {
-                evidence.store(3, with_tags, &mut out);
+            if let Some((evidence, superseded)) = archive.to_store(at) {
+                evidence.store(3, &superseded, &mut out);
             }
-            (places, out)
+            out
         };
-        let (_, whole) = stored(&mut archive);
+        let whole = stored(&mut archive);
         archive.release(&secrets, at, 2);
-        let (places, part) = stored(&mut archive);
-        assert_eq!((places, part.len()), (vec![at], whole.len() + 5 * 16));
-        archive.release(&secrets, at, 0);
-        assert!(
-            archive.take_unstored().is_empty(),
-            "it has its tags already"
-        );
+        assert_eq!(stored(&mut archive).len(), whole.len() + 1 + 17);
+        archive.release(&secrets, at, 7);
+        let part = stored(&mut archive);
+        assert_eq!(part.len(), whole.len() + 1 + 2 * 17);
 
         let load = |bytes: &[u8]| {
             let author = evidence(1).header.author;
             let reader = &mut crate::codec::Reader::new(bytes);
             Evidence::load(reader, |place| (place == 3).then_some(author))
         };
-        assert_eq!(load(&part), Ok((evidence(5), true)));
-        let Ok(loaded) = load(&whole) else {
-            panic!("{whole:?}")
+        let reopen = |bytes: &[u8], leaves: &[u8]| {
+            let mut archive = Archive::default();
+            archive.restore(vec![(at, load(bytes).map_err(|_| at)?)]);
+            for &leaf in leaves {
+                assert!(archive.refer(at, leaf.into(), [leaf; 16]));
+            }
+            archive.finish().map(|()| archive)
         };
-        let mut archive = Archive::default();
-        archive.restore(vec![(at, loaded)]);
-        for leaf in 0..5 {
-            assert_eq!(archive.finish(), Err(at), "tags are missing");
-            assert!(archive.refer(at, leaf, [leaf as u8; 16]));
+        for (bytes, all) in [
+            (&whole, &[0, 1, 2, 3, 4, 5, 6, 7][..]),
+            (&part, &[0, 1, 3, 4, 5, 6]),
+        ] {
+            let archive = reopen(bytes, all).ok();
+            assert_eq!(archive.and_then(|a| a.get(at).cloned()), Some(evidence(8)));
+            let (_, fewer) = all.split_at(1);
+            assert_eq!(reopen(bytes, fewer).err(), Some(at), "a tag is missing");
         }
-        assert_eq!(archive.finish(), Ok(()));
-        assert_eq!(archive.get(at), Some(&evidence(5)));
+        let wrong = reopen(&part, &[0, 1, 2, 4, 5, 6]).err();
+        assert_eq!(wrong, Some(at), "an entry refers to a superseded leaf");
+        for cut in 0..part.len() {
+            assert!(load(&part[..cut]).is_err());
+        }
     }
 
     #[test]
     fn restored_evidence_is_idle_until_an_entry_refers_to_it() {
         let mut archive = Archive::default();
-        assert!(archive.restore(vec![(2, (evidence(3), true))]).is_empty());
+        assert!(
+            archive
+                .restore(vec![(2, (evidence(3), vec![1, 2]))])
+                .is_empty()
+        );
         assert_eq!(archive.finish(), Err(2));
         let mut refer = |at, leaf| archive.refer(at, leaf, [leaf as u8; 16]);
         assert!(!refer(2, 3) && !refer(1, 0) && !refer(9, 0));
@@ -312,7 +330,7 @@ mod tests {
     fn a_place_far_beyond_the_number_of_records_takes_no_memory() {
         let mut archive = Archive::default();
         let stored = [(u32::MAX - 1, 2), (5, 3)];
-        let moved = archive.restore(stored.map(|(at, n)| (at, (evidence(n), true))).into());
+        let moved = archive.restore(stored.map(|(at, n)| (at, (evidence(n), Vec::new()))).into());
         assert_eq!(moved, HashMap::from([(5, 0), (u32::MAX - 1, 1)]));
         assert_eq!(archive.held.len(), 2);
         assert!(archive.refer(0, 2, [2; 16]) && archive.refer(1, 1, [1; 16]));

@@ -202,9 +202,7 @@ impl Evidence {
     }
 
     pub(crate) fn has(&self, leaf: u16) -> bool {
-        self.leaves
-            .binary_search_by_key(&leaf, |(index, _)| *index)
-            .is_ok()
+        self.position(leaf).is_some()
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -330,43 +328,66 @@ impl Evidence {
     }
 
     /// Encodes for storage, given the place of the author among the origins: without the author
-    /// and, where members do not sign, without the signature. The tags are left out if they follow
-    /// from stored changes.
-    pub(crate) fn store(&self, origin: u32, with_tags: bool, out: &mut Vec<u8>) {
-        let signed = self.seal != [0; 64];
-        out.varint(u64::from(origin) << 2 | u64::from(signed) << 1 | u64::from(with_tags));
+    /// and, where members do not sign, without the signature. Of the tags it has only those of
+    /// `superseded` leaves, in ascending order; the others follow from stored changes.
+    pub(crate) fn store(&self, origin: u32, superseded: &[u16], out: &mut Vec<u8>) {
+        let (signed, tags) = (self.seal != [0; 64], !superseded.is_empty());
+        out.varint(u64::from(origin) << 2 | u64::from(signed) << 1 | u64::from(tags));
         self.header.encode_place(out);
         if signed {
             out.extend_from_slice(&self.seal);
         }
         self.encode_leaves(out);
-        if with_tags {
-            self.leaves.iter().for_each(|(_, tag)| out.extend(tag));
+        if tags {
+            out.varint(superseded.len() as u64);
+            let mut next = 0;
+            for &leaf in superseded {
+                out.varint(u64::from(leaf - next));
+                next = leaf + 1;
+                out.extend(self.position(leaf).map_or([0; 16], |at| self.leaves[at].1));
+            }
         }
     }
 
-    /// Decodes the output of [`store`](Self::store); returns also whether the tags were there.
+    /// Decodes the output of [`store`](Self::store); returns also the leaves whose tags were there.
     pub(crate) fn load(
         reader: &mut Reader<'_>,
         author: impl FnOnce(u32) -> Option<Author>,
-    ) -> Result<(Self, bool), Malformed> {
+    ) -> Result<(Self, Vec<u16>), Malformed> {
         let flags = reader.varint()?;
         let origin = u32::try_from(flags >> 2).map_err(|_| Malformed)?;
-        let (signed, with_tags) = (flags & 2 != 0, flags & 1 != 0);
+        let (signed, tags) = (flags & 2 != 0, flags & 1 != 0);
         let header = Header::decode(author(origin).ok_or(Malformed)?, reader)?;
         let seal = if signed { reader.array()? } else { [0; 64] };
         let mut evidence = Self::decode_leaves(header, seal, reader)?;
-        if with_tags {
-            for (_, tag) in &mut evidence.leaves {
-                *tag = reader.array()?;
+        let mut superseded = Vec::new();
+        if tags {
+            let mut next = 0_u64;
+            for _ in 0..reader.count(17, MAX_LEAVES)? {
+                let leaf = next.checked_add(reader.varint()?).ok_or(Malformed)?;
+                let leaf = u16::try_from(leaf).map_err(|_| Malformed)?;
+                next = u64::from(leaf) + 1;
+                let position = evidence.position(leaf).ok_or(Malformed)?;
+                evidence.set_tag(position, reader.array()?);
+                superseded.push(leaf);
             }
         }
-        Ok((evidence, with_tags))
+        Ok((evidence, superseded))
+    }
+
+    /// The position of a leaf among this evidence's leaves.
+    fn position(&self, leaf: u16) -> Option<usize> {
+        if self.leaves.len() == usize::from(self.header.leaves) {
+            return (leaf < self.header.leaves).then_some(usize::from(leaf));
+        }
+        self.leaves
+            .binary_search_by_key(&leaf, |(index, _)| *index)
+            .ok()
     }
 
     /// Sets the tag of the leaf with this index.
     pub(crate) fn set_tag_of(&mut self, leaf: u16, tag: Tag) {
-        if let Ok(position) = self.leaves.binary_search_by_key(&leaf, |(index, _)| *index) {
+        if let Some(position) = self.position(leaf) {
             self.set_tag(position, tag);
         }
     }

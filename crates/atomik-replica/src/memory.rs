@@ -96,10 +96,10 @@ impl Memory {
         }
         let archive = &mut self.keyspace.table.archive;
         for place in archive.take_unstored() {
-            let stored = archive.to_store(place).and_then(|(evidence, with_tags)| {
+            let stored = archive.to_store(place).and_then(|(evidence, superseded)| {
                 let origin = self.origins.place(evidence.origin())?;
                 let mut value = Vec::new();
-                evidence.store(origin, with_tags, &mut value);
+                evidence.store(origin, &superseded, &mut value);
                 Some(value)
             });
             records.push((placed(b'e', place), stored));
@@ -550,7 +550,7 @@ impl Loading {
         let moved = memory.read_evidence(&self.evidence)?;
         memory.read_slots(&self.slots, &moved, secrets)?;
         memory.read_batches(&self.batches)?;
-        // Evidence is deleted together with its last reference, and has tags if any is missing.
+        // Evidence is deleted together with its last reference, and has the tags of other leaves.
         let finished = memory.keyspace.table.archive.finish();
         finished.map_err(|place| damaged(&placed(b'e', place)))?;
         memory.refresh_chains(own, secrets);
