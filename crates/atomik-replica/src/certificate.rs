@@ -10,7 +10,7 @@ use crate::membership::is_sealed;
 use crate::origin::{Author, PublicKey, Sealed};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
-use crate::statement::{BaseHash, Round, Signer, Statement};
+use crate::statement::{BaseHash, Round, Signer, Statement, memories};
 
 /// What all members that had to sign say of their base. It contains everything needed to verify it,
 /// and it says which lives are folded.
@@ -69,12 +69,15 @@ impl Certificate {
             return Err("it is not signed by exactly those who have to sign");
         }
         let round = self.statements();
+        let signers = self.seals.iter();
+        let memories = memories(signers.map(|(by, (signer, _))| (by, signer.memory)));
         let mut seals = self.seals.iter();
         let holds = |(by, (signer, seal)): (&PublicKey, &(Signer, Sealed))| {
             let statement = Statement {
                 by: *by,
                 round,
                 signer: *signer,
+                memories,
                 base: self.base,
                 seal: *seal,
             };

@@ -34,7 +34,7 @@ use crate::publication::Publication;
 use crate::record::{CERTIFICATE, LEDGER};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
-use crate::statement::{BaseHash, MemoryId, Round, Signer, Statement};
+use crate::statement::{BaseHash, MemoryId, Round, Signer, Statement, memories};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -78,7 +78,6 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) publication: &'a mut Publication,
     /// Whether this replica makes no more changes.
     pub(crate) retired: bool,
-    pub(crate) memory: MemoryId,
 }
 
 /// The most own statements that are remembered.
@@ -112,6 +111,9 @@ pub(crate) struct Ledger {
     offered: Option<Certificate>,
     leaving: Option<Leaving>,
     base: Base,
+    /// That of this replica. It is another one once this replica learns of a statement that it has
+    /// forgotten.
+    memory: MemoryId,
     /// How often what is held of closed lives has changed.
     growth: u64,
     /// The hash of the base to be, for this extent and growth.
@@ -131,7 +133,7 @@ impl Hash for Ledger {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.closings, &self.statements, &self.draft, &self.signed).hash(state);
         (&self.certificate, &self.offered, &self.leaving).hash(state);
-        (self.unstored, self.certificate_unstored).hash(state);
+        (self.memory, self.unstored, self.certificate_unstored).hash(state);
     }
 }
 
@@ -142,6 +144,13 @@ const CERTIFIED: u8 = 10;
 const STATEMENT: u8 = 11;
 
 impl Ledger {
+    pub(crate) fn new(memory: MemoryId) -> Self {
+        Self {
+            memory,
+            ..Self::default()
+        }
+    }
+
     // How origins stand.
 
     /// How an origin stands.
@@ -161,18 +170,31 @@ impl Ledger {
     }
 
     /// Whether entries of a closed life are taken: until this replica has said what it holds,
-    /// unless the key is convicted, and then only while statements differ. What is in a base that
-    /// is about to be adopted is not.
-    pub(crate) fn takes_closed(&self, author: &Author, own: &PublicKey, roster: &Roster) -> bool {
+    /// unless the key is convicted, and then only while statements differ, and from a peer that
+    /// `signs`: nobody waits for what another one holds. What is in a base that is about to be
+    /// adopted is not.
+    pub(crate) fn takes_closed(
+        &self,
+        author: &Author,
+        own: &PublicKey,
+        signs: bool,
+        roster: &Roster,
+    ) -> bool {
         let offered = self.offered.as_ref();
         if self.settled || offered.is_some_and(|offered| offered.has_folded(author, roster)) {
             return false;
         }
         let is_convicted = self.closings.proofs.contains_key(&author.key);
-        match self.statements.get(own) {
-            None => self.draft.is_none() && !is_convicted,
-            Some(own) => self.is_open_after(own),
+        match self.own_statement(own) {
+            None => !is_convicted,
+            Some(own) => signs && self.is_open_after(own),
         }
+    }
+
+    /// What this replica has stated in its present memory.
+    fn own_statement(&self, own: &PublicKey) -> Option<&Statement> {
+        let stated = self.statements.get(own);
+        stated.filter(|stated| stated.signer.memory == self.memory)
     }
 
     /// Whether statements differ in the round of this one, or somebody is in a later one.
@@ -184,9 +206,11 @@ impl Ledger {
         })
     }
 
-    /// Takes note that an entry of a closed life was merged.
+    /// Takes note that what is held of closed lives has changed. A draft is void then, also in
+    /// storage.
     pub(crate) fn note_growth(&mut self) {
         self.growth += 1;
+        self.unstored |= self.draft.take().is_some();
     }
 
     /// The lowest number for a new life of a key, by what was signed with it.
@@ -446,6 +470,12 @@ impl Ledger {
             let fault = "a statement is not signed by this key";
             return Err(Refusal::Ledger { key, fault });
         }
+        if key == cx.config.trust.key() && statement.signer.memory == self.memory {
+            // The records of this replica are older than this statement.
+            self.memory = statement.next_memory();
+            self.draft = None;
+            self.unstored = true;
+        }
         self.statements.insert(key, statement);
         Ok(())
     }
@@ -589,10 +619,24 @@ impl Ledger {
         let base = self.base_to_be(around);
         let rounds = self.statements.values().map(|other| other.round.round);
         let latest = rounds.max().unwrap_or(0);
-        let number = match self.statements.get(&own.key) {
+        let signers = self.closings.required(around.roster);
+        let memories = memories(signers.filter_map(|key| {
+            let stated = self.statements.get(key);
+            let stated = stated.map(|stated| stated.signer.memory);
+            let memory = if *key == own.key {
+                Some(self.memory)
+            } else {
+                stated
+            };
+            Some((key, memory?))
+        }));
+        let same = |stated: &Statement| (stated.base, stated.memories) == (base, memories);
+        let number = match self.own_statement(&own.key) {
             Some(stated) if stated.base != base && !self.is_open_after(stated) => return,
-            Some(stated) if stated.base != base => latest.max(stated.round.round.saturating_add(1)),
+            Some(stated) if !same(stated) => latest.max(stated.round.round.saturating_add(1)),
             Some(stated) if stated.round.round == latest => return,
+            // It has to outrank what was stated before the memory was lost.
+            None if self.statements.contains_key(&own.key) => latest.saturating_add(1),
             _ => latest,
         };
         let round = Round {
@@ -601,14 +645,20 @@ impl Ledger {
             round: number,
         };
         let drafted = self.draft.as_ref();
-        if drafted.is_some_and(|(draft, _)| (draft.round, draft.base) == (round, base)) {
+        if drafted.is_some_and(|(draft, _)| draft.round == round && same(draft)) {
             return;
         }
         let signer = Signer {
             incarnation: own.incarnation,
-            memory: around.memory,
+            memory: self.memory,
         };
-        let statement = Statement::sign(round, signer, base, &cx.config.trust, cx.secrets);
+        let statement = Statement::sign(
+            round,
+            (signer, memories),
+            base,
+            &cx.config.trust,
+            cx.secrets,
+        );
         if self.signed.back() != Some(&(round, base)) {
             self.signed.push_back((round, base));
         }
@@ -652,17 +702,21 @@ impl Ledger {
         if self.settled {
             return None;
         }
-        let mut seals = BTreeMap::new();
+        let mut seals: BTreeMap<_, (Signer, _)> = BTreeMap::new();
         let mut agreed = None;
         for key in self.closings.required(roster) {
             let statement = self.statements.get(key)?;
-            let content = (statement.round, statement.base);
+            let content = (statement.round, statement.base, statement.memories);
             if *agreed.get_or_insert(content) != content {
                 return None;
             }
             seals.insert(*key, (statement.signer, statement.seal));
         }
-        let (round, base) = agreed?;
+        let (round, base, named) = agreed?;
+        let signers = seals.iter().map(|(key, (signer, _))| (key, signer.memory));
+        if memories(signers) != named {
+            return None;
+        }
         Some(Certificate {
             roster: roster.clone(),
             closings: self.closings.clone(),
@@ -758,6 +812,15 @@ impl Ledger {
     }
 
     // Storage.
+
+    /// The memory of this replica.
+    pub(crate) fn memory(&self) -> MemoryId {
+        self.memory
+    }
+
+    pub(crate) fn restore_memory(&mut self, memory: MemoryId) {
+        self.memory = memory;
+    }
 
     /// Appends the records of what has changed since the last call.
     pub(crate) fn store(&mut self, own: &PublicKey, records: &mut Vec<Record>) {

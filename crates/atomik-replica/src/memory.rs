@@ -23,7 +23,6 @@ use crate::record::{CERTIFICATE, LEDGER, META, place_in, placed};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Published, Rare, Slot, UNPUBLISHED};
-use crate::statement::MemoryId;
 use crate::value::Value;
 use crate::writer::Writer;
 
@@ -40,8 +39,6 @@ pub(crate) struct Memory {
     pub(crate) batches: Batches,
     /// Whether this replica accepts no more operations.
     pub(crate) retired: bool,
-    /// Drawn when this memory began.
-    pub(crate) id: MemoryId,
 }
 
 impl Memory {
@@ -49,11 +46,10 @@ impl Memory {
         Self {
             keyspace: Keyspace::new(config),
             origins: Origins::default(),
-            ledger: Ledger::default(),
+            ledger: Ledger::new(config.incarnation),
             publication: Publication::default(),
             batches: Batches::new(config.undo_batches),
             retired: false,
-            id: config.incarnation,
         }
     }
 
@@ -68,7 +64,6 @@ impl Memory {
             origins: &mut self.origins,
             publication: &mut self.publication,
             retired: self.retired,
-            memory: self.id,
         };
         (&mut self.ledger, around)
     }
@@ -114,7 +109,7 @@ impl Memory {
         value.blob(identity(config).as_bytes());
         value.varint(u64::from(self.origins.own()));
         value.push(u8::from(self.retired));
-        value.extend_from_slice(&self.id);
+        value.extend_from_slice(&self.ledger.memory());
         value.varint(self.publication.issued());
         self.publication.head().encode(&mut value);
         value.varint(self.batches.next());
@@ -197,7 +192,7 @@ impl Memory {
         reader.blob(usize::MAX)?;
         let own = reader.u32()?;
         self.retired = reader.u8()? != 0;
-        self.id = reader.array()?;
+        self.ledger.restore_memory(reader.array()?);
         let (issued, head) = (reader.varint()?, Head::decode(reader)?);
         self.publication = Publication::restored(issued, head);
         let next_batch = reader.varint()?;

@@ -38,11 +38,13 @@ pub(crate) struct Merger<'a> {
 impl Merger<'_> {
     /// Checks an excerpt without merging it. Returns `None` if it contains nothing new.
     ///
+    /// `signs` says whether its sender signs what is to be folded, as far as that is known.
+    ///
     /// An excerpt without news needs no proof. One that contradicts known changes does: otherwise
     /// it could accuse anybody.
     pub(crate) fn examine(
         &mut self,
-        evidence: &Evidence,
+        (evidence, signs): (&Evidence, bool),
         changes: &KeyedChanges<'_>,
         ledger: &Ledger,
         publication: &Publication,
@@ -56,7 +58,7 @@ impl Merger<'_> {
         let is_listed = roster.contains(&author.key);
         let taken = match standing {
             Phase::Living => true,
-            Phase::Closed => ledger.takes_closed(&author, &cx.config.trust.key(), roster),
+            Phase::Closed => ledger.takes_closed(&author, &cx.config.trust.key(), signs, roster),
             Phase::Folded => false,
         };
         if !taken && !is_listed && known.is_none() {

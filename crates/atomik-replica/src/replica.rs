@@ -196,7 +196,7 @@ impl Replica {
         let kept = own.filter(|&own| memory.origins.get(own).author.key == config.trust.key());
         let fresh = own.is_none() || !config.kept_memory;
         if fresh {
-            memory.id = config.incarnation;
+            memory.ledger.restore_memory(config.incarnation);
         }
         memory.origins.set_own(own.unwrap_or_default());
         let Memory {
@@ -838,7 +838,7 @@ impl Replica {
                     is_newer.then_some((at, place))
                 }));
             }
-            if let Err(reason) = self.take_excerpt(&evidence, changes, effects) {
+            if let Err(reason) = self.take_excerpt(from, &evidence, changes, effects) {
                 context!(self, effects).refuse(from, reason);
             }
         }
@@ -888,7 +888,7 @@ impl Replica {
                 exchange.compare(from, around.peers.ticks(), around.out);
             }),
             Next::Merge(evidence, changes) => {
-                let merged = self.take_excerpt(&evidence, keyed(&changes), effects);
+                let merged = self.take_excerpt(from, &evidence, keyed(&changes), effects);
                 let cx = &mut context!(self, effects);
                 if let Err(reason) = merged {
                     cx.refuse(from, reason);
@@ -901,6 +901,7 @@ impl Replica {
 
     fn take_excerpt(
         &mut self,
+        from: PeerId,
         evidence: &Evidence,
         changes: KeyedChanges<'_>,
         effects: &mut Vec<Effect>,
@@ -915,7 +916,10 @@ impl Replica {
         let cx = &mut context!(self, effects);
         let mut merger = Merger { keyspace, origins };
         let known = merger.origins.len();
-        let Some(news) = merger.examine(evidence, &changes, ledger, publication, cx)? else {
+        let from = self.peers.key(from);
+        let signs = from.is_none_or(|key| ledger.requires(&key, cx.roster));
+        let Some(news) = merger.examine((evidence, signs), &changes, ledger, publication, cx)?
+        else {
             return Ok(());
         };
         if self.memory.origins.len() > known && self.memory.origins.is_ours(news.place) {

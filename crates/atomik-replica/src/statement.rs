@@ -8,7 +8,8 @@ use crate::secrets::Secrets;
 pub(crate) type BaseHash = [u8; 32];
 
 /// Distinguishes the memories of one key: random bits drawn when a replica starts without records,
-/// and kept as long as the records are.
+/// and kept as long as the records are, unless they turn out to be older than a statement made in
+/// this memory.
 pub(crate) type MemoryId = [u8; 16];
 
 /// A round of statements about one extent.
@@ -59,6 +60,22 @@ impl Signer {
     }
 }
 
+/// A hash over the memories of all who sign, by key, as the signer of a statement knows them.
+/// Statements count together only if it is the same: a member that has lost its memory may agree
+/// with an old statement of another one, which has made a newer one since.
+pub(crate) type Memories = [u8; 16];
+
+/// The hash over these memories, which are sorted by key.
+pub(crate) fn memories<'a>(of: impl Iterator<Item = (&'a PublicKey, MemoryId)>) -> Memories {
+    let mut hasher = blake3::Hasher::new_derive_key("atomik 1 memories");
+    for (key, memory) in of {
+        hasher.update(key).update(&memory);
+    }
+    let mut memories = Memories::default();
+    hasher.finalize_xof().fill(&mut memories);
+    memories
+}
+
 /// A member's word on its base in a round. An honest member that has not lost its memory signs one
 /// per round.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +83,7 @@ pub(crate) struct Statement {
     pub(crate) by: PublicKey,
     pub(crate) round: Round,
     pub(crate) signer: Signer,
+    pub(crate) memories: Memories,
     pub(crate) base: BaseHash,
     pub(crate) seal: Sealed,
 }
@@ -74,7 +92,7 @@ impl Statement {
     /// Signs a statement with this replica's key.
     pub(crate) fn sign(
         round: Round,
-        signer: Signer,
+        (signer, memories): (Signer, Memories),
         base: BaseHash,
         trust: &Trust,
         secrets: &Secrets,
@@ -83,6 +101,7 @@ impl Statement {
             by: trust.key(),
             round,
             signer,
+            memories,
             base,
             seal: [0; 64],
         };
@@ -95,6 +114,7 @@ impl Statement {
         let mut content = self.by.to_vec();
         self.round.encode(&mut content);
         self.signer.encode(&mut content);
+        content.extend_from_slice(&self.memories);
         content.extend_from_slice(&self.base);
         content
     }
@@ -105,6 +125,15 @@ impl Statement {
             key: self.by,
             incarnation: self.signer.incarnation,
         }
+    }
+
+    /// The memory of a replica that has forgotten that it made this statement.
+    pub(crate) fn next_memory(&self) -> MemoryId {
+        let mut hasher = blake3::Hasher::new_derive_key("atomik 1 next memory");
+        hasher.update(&self.signer.memory).update(&self.seal);
+        let mut memory = MemoryId::default();
+        hasher.finalize_xof().fill(&mut memory);
+        memory
     }
 
     /// Whether the signature holds.
@@ -130,6 +159,7 @@ impl Statement {
             by: reader.array()?,
             round: Round::decode(reader)?,
             signer: Signer::decode(reader)?,
+            memories: reader.array()?,
             base: reader.array()?,
             seal: reader.array()?,
         })

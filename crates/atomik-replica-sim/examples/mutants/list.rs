@@ -120,6 +120,38 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     mutant(
+        "a forgotten statement leaves the memory as it is",
+        &[(
+            "ledger.rs",
+            "            self.memory = statement.next_memory();",
+            "            let _ = statement.next_memory();",
+        )],
+    ),
+    mutant(
+        "a draft stays although more has arrived",
+        &[(
+            "ledger.rs",
+            "        self.unstored |= self.draft.take().is_some();\n",
+            "",
+        )],
+    ),
+    mutant(
+        "what arrives after a draft is refused",
+        &[(
+            "ledger.rs",
+            "            None => !is_convicted,",
+            "            None => self.draft.is_none() && !is_convicted,",
+        )],
+    ),
+    mutant(
+        "entries of closed lives are taken from those that sign nothing",
+        &[(
+            "ledger.rs",
+            "            Some(own) => signs && self.is_open_after(own),",
+            "            Some(own) => (signs || true) && self.is_open_after(own),",
+        )],
+    ),
+    mutant(
         "what is not the certified base is folded",
         &[(
             "ledger.rs",

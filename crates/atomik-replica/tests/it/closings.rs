@@ -307,6 +307,105 @@ enum Step {
     Tick(usize),
 }
 
+const SUMMARY: u8 = 1;
+const LEDGER: u8 = 7;
+
+/// Delivers messages by sender, receiver and kind, and drops the others.
+fn deliver_if(cluster: &mut Cluster, wanted: impl Fn(usize, usize, u8) -> bool) {
+    while !cluster.wire.is_empty() {
+        let (from, to, bytes) = cluster.wire.remove(0);
+        if wanted(from, to, bytes[1]) {
+            cluster.receive(from, to, &bytes);
+        }
+    }
+}
+
+/// A replica drafts a statement and stores it.
+fn draft(cluster: &mut Cluster, n: usize) {
+    cluster.step(n, Event::Tick);
+    cluster.step(n, Event::Flush);
+}
+
+/// Replicas 0 and 1 have to state what they hold of replica 2, which has retired and is gone. Only
+/// replica 1 has its change, x = 4, and states that. Returns what replica 0 has stated, which
+/// replica 1 does not know.
+fn one_of_two_lacks_a_change() -> (Cluster, Vec<u8>) {
+    let mut cluster = cluster(3, 3);
+    cluster.cut = vec![0];
+    cluster.accum(2, b"x", 4);
+    cluster.settle();
+    cluster.step(2, Event::Retire);
+    cluster.step(2, Event::Flush);
+    // It is announced once a member that stays agrees.
+    let mut retirement = Vec::new();
+    for _ in 0..3 {
+        cluster.step(1, Event::Tick);
+        for (from, to, bytes) in std::mem::take(&mut cluster.wire) {
+            match (from, to) {
+                (1, 2) => cluster.receive(1, 2, &bytes),
+                (2, 1) if bytes[1] == LEDGER => retirement = bytes,
+                _ => {}
+            }
+        }
+    }
+    cluster.cut = vec![2];
+    for n in [0, 1] {
+        cluster.receive(2, n, &retirement);
+        draft(&mut cluster, n);
+    }
+    let stated = cluster.wire.drain(..);
+    let stated = stated.filter(|(_, to, bytes)| *to == 1 && bytes[1] == LEDGER);
+    let (_, _, stated) = stated.last().expect("replica 0 states what it holds");
+    assert_eq!([0, 1].map(|n| state(&cluster, n)), [0, 4]);
+    (cluster, stated)
+}
+
+#[test]
+fn an_old_statement_does_not_count_with_one_of_a_new_memory() {
+    let (mut cluster, old) = one_of_two_lacks_a_change();
+    // Replica 0 hears that the other one states more, takes that, and states it, too.
+    for _ in 0..4 {
+        draft(&mut cluster, 0);
+        deliver_if(&mut cluster, |from, to, kind| {
+            from + to == 1 && (from, kind) != (0, LEDGER)
+        });
+    }
+    assert_eq!(state(&cluster, 0), 4);
+    // Replica 1 loses its disk, and hears only what replica 0 has stated first.
+    cluster.stores[1].clear();
+    cluster.restart(1, |_| {});
+    cluster.receive(0, 1, &old);
+    draft(&mut cluster, 1);
+    cluster.receive(0, 1, &old);
+    cluster.settle();
+    assert_eq!([0, 1].map(|n| state(&cluster, n)), [4, 4]);
+    assert_agreed(&cluster);
+}
+
+#[test]
+fn what_arrives_before_a_statement_is_made_is_in_it() {
+    let mut cluster = cluster(2, 2);
+    cluster.accum(1, b"x", 4);
+    cluster.settle();
+    cluster.step(1, Event::Retire);
+    cluster.step(1, Event::Flush);
+    for _ in 0..3 {
+        cluster.step(0, Event::Tick);
+        deliver_if(&mut cluster, |from, _, _| from == 0);
+    }
+    // The only one that signs loses its disk, and hears of the retirement first.
+    cluster.stores[0].clear();
+    cluster.restart(0, |_| {});
+    deliver_if(&mut cluster, |from, _, kind| {
+        (from, kind) == (0, SUMMARY) || (from, kind) == (1, LEDGER)
+    });
+    cluster.step(0, Event::Tick);
+    cluster.deliver();
+    cluster.settle();
+    assert_eq!([0, 1].map(|n| state(&cluster, n)), [4, 4]);
+    assert_agreed(&cluster);
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..6_usize, 0..8_u8).prop_map(|(n, bit)| Step::Change(n, bit)),
