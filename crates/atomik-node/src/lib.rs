@@ -88,6 +88,7 @@ mod accept;
 mod actor;
 mod change;
 pub mod client;
+mod closings;
 mod connection;
 mod control;
 pub mod credential;

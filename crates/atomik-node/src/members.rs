@@ -34,6 +34,7 @@ impl NodeState {
                 "up": peer.is_some(),
                 "in_sync": peer.is_some_and(|peer| self.peers.is_in_sync(peer)),
                 "in_sync_s": agreed,
+                "cause": self.cause_of(key, since),
             })
         };
         let members = roster.members().iter();
@@ -48,6 +49,9 @@ impl NodeState {
             "ok": true,
             "number": roster.number(),
             "members": members,
+            "leaving": self.leaving_text(),
+            "closings": self.closings_report(),
+            "certificate": self.certificate_report(),
             "roster": bytes_text(&roster.encode()),
             "administrator": config.administrator.map(|key| public_key_text(&key)),
             "keyspace": config.keyspace,

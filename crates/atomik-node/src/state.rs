@@ -118,6 +118,9 @@ impl NodeState {
             "messages_out": counters.messages_out,
             "bytes_out": counters.bytes_out,
             "dropped": self.link.counters().dropped(),
+            "leaving": self.leaving_text(),
+            "closings": self.closings_report(),
+            "certificate": self.certificate_report(),
             "origins": self.origins_report(),
             "events": self.events.latest(),
         });

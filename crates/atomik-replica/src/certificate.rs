@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::closing::{Closings, Extent, first_life};
+use crate::closing::{Cause, Closings, Extent, first_life};
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
 use crate::membership::is_sealed;
@@ -25,7 +25,47 @@ pub(crate) struct Certificate {
     pub(crate) extent: Extent,
 }
 
+/// What the certificate of the base says, as shown by
+/// [`Replica::certified`](crate::Replica::certified).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// The number of its roster. All lives of keys that were not on it are folded.
+    pub roster: u64,
+    /// How often members had compared what they held, beyond the first time.
+    pub round: u64,
+    /// The keys whose signed word closed lives, and that are convicted, each with the number below
+    /// which its lives are folded; `None` if all are.
+    pub closed: Vec<(PublicKey, Cause, Option<u64>)>,
+    /// The members that have signed it.
+    pub signers: Vec<PublicKey>,
+    /// The hash of the base.
+    pub base: [u8; 32],
+}
+
 impl Certificate {
+    /// What it says, without the signatures.
+    pub(crate) fn summary(&self) -> Certified {
+        let Self {
+            roster, closings, ..
+        } = self;
+        let keys = closings.ended.keys().chain(closings.proofs.keys());
+        let mut closed: Vec<_> = keys
+            .map(|key| {
+                let below = closings.below(key, roster);
+                (*key, closings.cause(key, roster), below)
+            })
+            .collect();
+        closed.sort_unstable_by_key(|(key, ..)| *key);
+        closed.dedup();
+        Certified {
+            roster: roster.number(),
+            round: self.round,
+            closed,
+            signers: self.seals.keys().copied().collect(),
+            base: self.base,
+        }
+    }
+
     /// Of two certificates, the one with the higher rank counts.
     pub(crate) fn rank(&self) -> (Extent, u64, BaseHash) {
         (self.extent, self.round, self.base)

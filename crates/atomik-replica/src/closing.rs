@@ -78,6 +78,20 @@ impl Ended {
     }
 }
 
+/// Why lives are over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Cause {
+    /// Their key is not on the roster, or was added again since.
+    Removed,
+    /// There is proof of misconduct of the holder of their key.
+    Convicted,
+    /// Their key has retired.
+    Retired,
+    /// Their key has begun another life.
+    Ended,
+}
+
 /// Everything that is closed under a roster, in short. Of two that replicas can hold one after the
 /// other, the later is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -142,6 +156,16 @@ impl Closings {
     /// Whether a key has to sign what is to be folded.
     pub(crate) fn requires(&self, key: &PublicKey, roster: &Roster) -> bool {
         roster.get(key).is_some_and(|listed| self.signs(listed))
+    }
+
+    /// Why lives of a key are over.
+    pub(crate) fn cause(&self, key: &PublicKey, roster: &Roster) -> Cause {
+        match roster.get(key) {
+            Some(listed) if self.convicts(listed) => Cause::Convicted,
+            Some(listed) if self.has_retired(listed) => Cause::Retired,
+            Some(_) if self.ended.contains_key(key) => Cause::Ended,
+            _ => Cause::Removed,
+        }
     }
 
     /// Forgets what follows from the roster.

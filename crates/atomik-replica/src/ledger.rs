@@ -20,8 +20,8 @@ use core::hash::{Hash, Hasher};
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::base::{self, Base, Bases};
-use crate::certificate::Certificate;
-use crate::closing::{Closings, Ended, Extent, accuses, first_life};
+use crate::certificate::{Certificate, Certified};
+use crate::closing::{Cause, Closings, Ended, Extent, accuses, first_life};
 use crate::codec::{Encode, Malformed, Reader};
 use crate::context::Context;
 use crate::event::Record;
@@ -56,9 +56,12 @@ pub struct Closing {
     pub key: PublicKey,
     /// The number below which they are; `None` if all are.
     pub below: Option<u64>,
+    /// Why they are over.
+    pub cause: Cause,
     /// How often members have compared what they hold of it, beyond the first time.
     pub round: u64,
-    /// The members that have not signed yet what this replica holds.
+    /// The members that have not signed yet what this replica holds. If it need not sign itself:
+    /// what was signed last.
     pub missing: Vec<PublicKey>,
 }
 
@@ -245,17 +248,26 @@ impl Ledger {
         self.offered.as_ref().or(self.certificate.as_ref())
     }
 
+    /// What the certificate of the base says.
+    pub(crate) fn certified(&self) -> Option<Certified> {
+        self.certificate.as_ref().map(Certificate::summary)
+    }
+
     /// The closings under way.
     pub(crate) fn closings(&self, roster: &Roster, origins: &Origins) -> Vec<Closing> {
         if self.settled {
             return Vec::new();
         }
         let own = origins.get(origins.own()).author.key;
-        let own = self.statements.get(&own);
+        let mut wanted = self.statements.get(&own);
+        if !self.closings.requires(&own, roster) {
+            let stated = self.statements.values();
+            wanted = stated.max_by_key(|stated| (stated.round.round, stated.base));
+        }
         let agrees = |key: &PublicKey| {
             let theirs = self.statements.get(key);
-            own.zip(theirs)
-                .is_some_and(|(own, theirs)| (own.round, own.base) == (theirs.round, theirs.base))
+            let both = wanted.zip(theirs);
+            both.is_some_and(|(own, theirs)| (own.round, own.base) == (theirs.round, theirs.base))
         };
         let required = self.closings.required(roster);
         let missing: Vec<_> = required.filter(|key| !agrees(key)).copied().collect();
@@ -275,7 +287,8 @@ impl Ledger {
         let closing = |key| Closing {
             key,
             below: self.closings.below(&key, roster),
-            round: own.map_or(0, |own| own.round.round),
+            cause: self.closings.cause(&key, roster),
+            round: wanted.map_or(0, |wanted| wanted.round.round),
             missing: missing.clone(),
         };
         keys.into_iter().map(closing).collect()

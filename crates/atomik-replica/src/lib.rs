@@ -119,6 +119,8 @@ mod vouching;
 mod writer;
 
 pub use atomik_algebra::{Op, Response};
+pub use certificate::Certified;
+pub use closing::Cause;
 pub use config::Config;
 pub use counters::Counters;
 pub use entry::{MAX_KEY, MAX_SEEN};

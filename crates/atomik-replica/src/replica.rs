@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
+use crate::certificate::Certified;
 use crate::chunk::Chunk;
 use crate::closing;
 use crate::codec::{Encode, Malformed, Reader};
@@ -1493,6 +1494,16 @@ impl Replica {
     /// A number that stands for the certificate of the base; 0 without one.
     pub fn certificate(&self) -> u128 {
         self.memory.ledger.folded_sum(&self.secrets)
+    }
+
+    /// What the certificate of the base says; `None` while nothing is folded.
+    pub fn certified(&self) -> Option<Certified> {
+        self.memory.ledger.certified()
+    }
+
+    /// Whether this replica is about to retire: no member holds everything yet that it holds.
+    pub fn is_leaving(&self) -> bool {
+        self.memory.retired && !self.has_retired()
     }
 
     /// Whether the changes of an author are in the base.

@@ -40,15 +40,28 @@ pub(super) fn peers(answer: &Json) -> String {
 pub(super) fn status(answer: &Json) -> String {
     let status = &answer["status"];
     let fields = status.as_object().into_iter().flatten();
-    let plain = fields.filter(|(_, value)| !value.is_array());
+    let plain = fields.filter(|(_, value)| !value.is_array() && !value.is_object());
     let mut parts: Vec<String> = plain
         .map(|(name, value)| format!("{name:14} {}", text(value)))
         .collect();
     parts.push(lines(&status["origins"], origin));
+    parts.push(closings(status));
     parts.push(lines(&status["events"], |event| {
         format!("event          {} {}", event["time"], text(&event["text"]))
     }));
     parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// The lines about what leaves and what has left, of a status or an answer to `members`.
+pub(super) fn closings(answer: &Json) -> String {
+    let closings = lines(&answer["closings"], |closing| {
+        format!("closing        {}", text(&closing["text"]))
+    });
+    let certificate = answer["certificate"]["text"].as_str();
+    let certificate = certificate.map(|text| format!("certificate    {text}"));
+    let parts = [Some(closings), certificate].into_iter().flatten();
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
     parts.join("\n")
 }
 

@@ -17,7 +17,7 @@ use clap::{Args, ValueEnum as _, ValueHint};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value as Json, json};
 
-use super::answers::{lines, text};
+use super::answers::{closings, lines, text};
 use super::ask::{NodeArgs, print_line};
 use super::failure::NodeFailure;
 use super::members_error::MembersError;
@@ -174,9 +174,15 @@ pub(super) fn list(node: &NodeArgs) -> Result<Status, NodeFailure> {
             };
             let name = member["name"].as_str().unwrap_or("?");
             let (key, since) = (text(&member["key"]), &member["since"]);
-            format!("{name:16} {key}  since {since}  {state}")
+            let cause = member["cause"].as_str();
+            let left = cause.map_or_else(String::new, |cause| format!(", {cause}"));
+            format!("{name:16} {key}  since {since}  {state}{left}")
         });
-        format!("list {}\n{members}", answer["number"])
+        let mut parts = vec![format!("list {}\n{members}", answer["number"])];
+        parts.extend(answer["leaving"].as_str().map(str::to_owned));
+        parts.push(closings(answer));
+        parts.retain(|part| !part.is_empty());
+        parts.join("\n")
     })
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use atomik_net::channel::{ChannelNetwork, ChannelOptions};
+use atomik_node::credential::public_key_text;
 use atomik_node::invitation::Invitation;
 use atomik_node::node::{Node, Parts, hand_in, load};
 use atomik_node::replica::{Action, Config, Op, OpError, PublicKey, Roster, RosterError, Trust};
@@ -11,6 +12,7 @@ use atomik_node::text::parse_bytes;
 use atomik_node::{AnyEngine, Change, Handle, KeyOp, Link, Refused};
 use atomik_store::{FsyncPolicy, MemoryDisk};
 use ed25519_dalek::SigningKey;
+use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
 use crate::process::{
@@ -154,6 +156,116 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     to_c.change(accum(16)).await.unwrap();
     all_have(&[&to_a, &to_b, &to_c], 27).await;
     for node in [a, b, c] {
+        node.stop().await.unwrap();
+    }
+}
+
+async fn status(node: &Handle, field: &str) -> Json {
+    node.status().await.unwrap()[field].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whom_a_folding_waits_for_and_what_is_folded_is_shown() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    let invited = roster(&to_a).await.add(public(2), "three");
+    let invited = hand_to(&to_a, invited).await.unwrap();
+    let c = start(2, &network, Some(&invited));
+    let to_c = c.handle();
+    all_use(&[&to_a, &to_b, &to_c], 1).await;
+    to_c.change(accum(2)).await.unwrap();
+    all_have(&[&to_a, &to_b, &to_c], 2).await;
+    let origin = status(&to_c, "origin").await;
+    assert_eq!(status(&to_a, "closings").await, json!([]));
+    b.stop().await.unwrap();
+    to_c.change(Change::Retire).await.unwrap();
+
+    for node in [&to_a, &to_c] {
+        until("only one signature is missing", async || {
+            let closing = status(node, "closings").await[0].clone();
+            let missing = closing["missing"].as_array();
+            missing.is_some_and(|missing| missing.len() == 1)
+        })
+        .await;
+    }
+    let three = public_key_text(&public(2));
+    let two = public_key_text(&public(1));
+    for node in [&to_a, &to_c] {
+        let closings = status(node, "closings").await;
+        assert_eq!(closings.as_array().unwrap().len(), 1, "{closings:#}");
+        let closing = &closings[0];
+        assert_eq!(closing["key"], three);
+        assert_eq!(closing["member"], "three");
+        assert_eq!(closing["origins"], json!([origin]));
+        let missing = json!([{"key": two, "member": null, "this": false, "up": false}]);
+        assert_eq!(closing["missing"], missing, "{closing:#}");
+        let text = closing["text"].as_str().unwrap();
+        assert!(text.starts_with("three has retired"), "{text}");
+        assert!(
+            text.contains(&format!("until key {two} has signed")),
+            "{text}"
+        );
+        assert!(text.contains("bring it back, or remove it"), "{text}");
+        let members = node.members().await.unwrap();
+        assert_eq!(members["closings"], closings);
+        let mut listed = members["members"].as_array().unwrap().iter();
+        assert!(listed.all(|member| (member["key"] == three) == (member["cause"] == "retired")));
+        // There may be one of the list.
+        let certificate = &members["certificate"];
+        assert!(
+            certificate.is_null() || certificate["closed"] == json!([]),
+            "{certificate:#}"
+        );
+    }
+
+    // What the text says.
+    let removed = roster(&to_a).await.remove(&public(1));
+    hand_to(&to_a, removed).await.unwrap();
+    until("it is folded", async || {
+        status(&to_a, "closings").await == json!([]) && status(&to_c, "closings").await == json!([])
+    })
+    .await;
+    let certificate = status(&to_a, "certificate").await;
+    assert_eq!(certificate["roster"], 2, "{certificate:#}");
+    let one = public_key_text(&public(0));
+    assert_eq!(
+        certificate["signers"],
+        json!([{"key": one, "member": null}])
+    );
+    assert_eq!(certificate["closed"][0]["key"], three);
+    assert_eq!(certificate["closed"][0]["cause"], "retired");
+    assert_eq!(certificate["closed"].as_array().unwrap().len(), 1);
+    assert_eq!(certificate["origins"], json!([origin]));
+    assert_eq!(status(&to_c, "certificate").await, certificate);
+    for node in [a, c] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_retires_without_peers_says_what_that_waits_for() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let a = start(0, &network, None);
+    let to_a = a.handle();
+    to_a.change(accum(1)).await.unwrap();
+    assert_eq!(status(&to_a, "leaving").await, Json::Null);
+    to_a.change(Change::Retire).await.unwrap();
+    let leaving = status(&to_a, "leaving").await;
+    assert!(
+        leaving
+            .as_str()
+            .unwrap()
+            .contains("let it run until it is in sync"),
+        "{leaving}"
+    );
+    let b = start(1, &network, None);
+    until("it has retired", async || {
+        status(&to_a, "leaving").await == Json::Null
+    })
+    .await;
+    all_have(&[&b.handle()], 1).await;
+    for node in [a, b] {
         node.stop().await.unwrap();
     }
 }

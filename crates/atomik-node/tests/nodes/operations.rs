@@ -257,6 +257,33 @@ fn a_member_that_is_gone_is_removed_and_gets_a_successor(lab: &mut Lab) {
         .converge("although the member that is gone came back");
 }
 
+fn a_retirement_says_whom_it_waits_for_until_it_is_in_the_base(lab: &mut Lab) {
+    lab.begin();
+    lab.cluster.take(2).kill();
+    lab.cluster.node(1).ask(json!({"op": "retire"}));
+    let shown = |lab: &Lab, command: &str| {
+        let shown = run(&[command, "--data", &text(&lab.data(0))]);
+        String::from_utf8(shown.stdout).unwrap()
+    };
+    let waits = "closing        n1 has retired: nothing more becomes part of the base until n2 has";
+    for command in ["members", "status"] {
+        until("it says whom it waits for", lab.cluster.node(0), || {
+            shown(lab, command).contains(waits)
+        });
+    }
+    lab.start(2);
+    for (n, command) in [(0, "members"), (0, "status"), (1, "status"), (2, "status")] {
+        until("it is in the base", lab.cluster.node(n), || {
+            let text = shown(lab, command);
+            text.contains("in the base: n1 (retired)") && !text.contains(waits)
+        });
+    }
+    let members = shown(lab, "members");
+    assert!(members.contains("in sync, retired"), "{members}");
+    lab.cluster.bursts(&[0, 2], 50);
+    lab.cluster.converge("with what has retired in the base");
+}
+
 fn a_member_that_gets_another_key_goes_on(lab: &mut Lab) {
     lab.begin();
     let public = lab.replace_key(1);
@@ -521,6 +548,7 @@ macro_rules! on_both {
 on_both!(
     a_restored_backup_loses_nothing_acknowledged_and_says_what_happened,
     a_member_that_is_gone_is_removed_and_gets_a_successor,
+    a_retirement_says_whom_it_waits_for_until_it_is_in_the_base,
     a_member_that_gets_another_key_goes_on,
     a_member_joins_while_all_write_and_leaves_again,
     a_member_joins_after_a_key_was_replaced_and_one_removed,

@@ -1,6 +1,6 @@
 //! Closings: members join, leave, are removed and lie, and what is folded stays the same for all.
 
-use atomik_replica::{Event, LocalOp, Notice, OpError, Roster};
+use atomik_replica::{Cause, Event, LocalOp, Notice, OpError, Roster};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
@@ -173,6 +173,12 @@ fn one_that_was_away_during_folds_joins_and_removals_catches_up() {
     let waiting = cluster.replicas[1].closings();
     assert!(waiting.iter().any(|closing| closing.key == public(0)));
     assert!(waiting.iter().all(|closing| closing.missing == [public(3)]));
+    // The one that has retired and does not sign sees the same.
+    let seen = cluster.replicas[0].closings();
+    assert!(seen.iter().all(|closing| closing.missing == [public(3)]));
+    assert!(seen.iter().any(|closing| closing.key == public(0)));
+    assert!(seen.iter().all(|closing| closing.cause == Cause::Retired));
+    assert_eq!(cluster.replicas[1].certified(), None);
     assert_eq!(
         cluster.said(|notice| matches!(notice, Notice::Folded(_))),
         0
@@ -184,6 +190,16 @@ fn one_that_was_away_during_folds_joins_and_removals_catches_up() {
     cluster.settle();
     assert_eq!([0, 1, 3, 4].map(|n| state(&cluster, n)), [31; 4]);
     assert_agreed(&cluster);
+    for n in [0, 1, 3, 4] {
+        let certified = cluster.replicas[n].certified().unwrap();
+        let mut signers = [1, 3, 4].map(public);
+        signers.sort_unstable();
+        assert_eq!(certified.signers, signers);
+        assert_eq!(certified.roster, cluster.replicas[n].roster().number());
+        let closed = certified.closed.iter();
+        let closed: Vec<_> = closed.map(|(key, cause, _)| (*key, *cause)).collect();
+        assert_eq!(closed, [(public(0), Cause::Retired)]);
+    }
 }
 
 #[test]
