@@ -107,6 +107,9 @@ impl Actor {
 
     /// Runs until it receives the stop signal, or until storage fails.
     pub(crate) async fn run(mut self) -> Result<(), NodeError> {
+        if let Some(refused) = self.state.refusal() {
+            tracing::error!("{refused}");
+        }
         let result = self.serve().await;
         let result = match result {
             Ok(()) => self.finish().await,
@@ -271,11 +274,14 @@ impl Actor {
     }
 
     fn apply(&mut self, Request { change, answer }: Request) -> Result<(), NodeError> {
-        if let Some(origin) = self.state.stopped
-            && matches!(change, Change::Batch(_) | Change::Undo(_) | Change::Retire)
-        {
+        let refused = match change {
+            Change::Batch(_) | Change::Undo(_) => self.state.refusal(),
+            Change::Retire => self.state.refusal().filter(Refused::concerns_retirement),
+            Change::Checkpoint(_) | Change::DropCheckpoint(_) | Change::Roster(_) => None,
+        };
+        if let Some(refused) = refused {
             self.state.counters.changes_refused += 1;
-            drop(answer.send(Err(Refused::Stopped { origin })));
+            drop(answer.send(Err(refused)));
             return Ok(());
         }
         let replica = &mut self.state.replica;

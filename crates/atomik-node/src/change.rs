@@ -54,6 +54,27 @@ pub enum Refused {
         /// The origin.
         origin: OriginId,
     },
+    /// The list of members has another key for this member. Nothing has changed.
+    #[error(
+        "this node accepts no more changes: the list of members (roster {roster}) has another key \
+         for {name}, {key}; stop the node, put that key in place of its key file, and start it \
+         again"
+    )]
+    Rotated {
+        /// The number of the list.
+        roster: u64,
+        /// The name of the member.
+        name: String,
+        /// Its new key, in hex digits.
+        key: String,
+    },
+    /// There is proof of misconduct of this node's key. Nothing has changed.
+    #[error(
+        "this node accepts no more changes: there is proof that its key signed two contents of one \
+         version, so that members take none of its changes; stop all copies of the node, have the \
+         administrator give it another key (atomik node rotate), and restart it with that key"
+    )]
+    Convicted,
     /// The node is stopping, or has stopped. The change may or may not be durable.
     #[error("the node is stopping: ask again when it is back")]
     Stopping,
@@ -63,4 +84,11 @@ pub enum Refused {
         /// The storage error, with its next step.
         reason: String,
     },
+}
+
+impl Refused {
+    /// Whether a node that refuses changes for this reason cannot retire either.
+    pub(crate) fn concerns_retirement(&self) -> bool {
+        !matches!(self, Self::Op(OpError::Retired | OpError::TooManyLives))
+    }
 }

@@ -65,6 +65,11 @@ impl Events {
         self.keep("peer_refused", "peer_refused", event)
     }
 
+    /// Records something about this node itself. Returns the event for the watchers.
+    pub(crate) fn own(&mut self, kind: &'static str, text: &str) -> Json {
+        self.keep(kind, kind, json!({"text": text}))
+    }
+
     /// Counts, logs and keeps an event.
     fn keep(&mut self, kind: &'static str, gate: &'static str, mut event: Json) -> Json {
         event["event"] = kind.into();
@@ -98,7 +103,9 @@ impl Events {
             Some("folded" | "base_adopted" | "roster") => {
                 tracing::info!(event = gate, held_back, "{text}")
             }
-            Some("stopped") => tracing::error!(event = gate, held_back, "{text}"),
+            Some("stopped" | "removed" | "convicted") => {
+                tracing::error!(event = gate, held_back, "{text}")
+            }
             _ => tracing::warn!(event = gate, held_back, "{text}"),
         }
     }

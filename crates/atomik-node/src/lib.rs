@@ -118,6 +118,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod unsettled;
 mod watchers;
 
 pub use actor::NodeError;

@@ -171,8 +171,8 @@ const GAUGES: [Metric<NodeState>; 8] = [
     }),
     (
         "stopped",
-        "1 if the node accepts no more changes until it is restarted",
-        |state| u64::from(state.stopped.is_some()),
+        "1 if the node accepts no changes; /health says why",
+        |state| u64::from(state.refusal().is_some()),
     ),
 ];
 

@@ -39,6 +39,9 @@ pub struct Parts {
     pub names: BTreeMap<PublicKey, String>,
     /// The data folder, where proofs against members are written; `None` keeps none.
     pub data: Option<PathBuf>,
+    /// What the operator is to know until all members have agreed with the node: why the store may
+    /// lack something, if it may.
+    pub lost: Option<String>,
 }
 
 impl Parts {
@@ -54,6 +57,7 @@ impl Parts {
             sync_interval: Duration::from_secs(1),
             names: BTreeMap::new(),
             data: None,
+            lost: None,
         }
     }
 }
@@ -117,7 +121,7 @@ impl Node {
     /// [`StartError`].
     pub fn start(parts: Parts) -> Result<Self, StartError> {
         let sessions = sessions::open(&parts.replica)?;
-        let state = NodeState::new(
+        let mut state = NodeState::new(
             parts.replica,
             parts.link,
             sessions,
@@ -125,6 +129,9 @@ impl Node {
             parts.names,
             parts.data,
         );
+        if let Some(text) = &parts.lost {
+            state.started_with_less(text);
+        }
         let storage = Storage::start(parts.store, parts.fsync).map_err(|source| {
             let what = "cannot start the storage thread";
             StartError::System { what, source }

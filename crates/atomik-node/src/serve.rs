@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use atomik_net::PeerId;
-use atomik_replica::{OpError, Replica};
+use atomik_replica::{OpError, Replica, Roster};
 use atomik_store::{FsyncPolicy, Opened, Options as StoreOptions, RedbStore, Store, StoreError};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -28,6 +28,10 @@ use crate::settings::Settings;
 
 /// How long a node may take to stop.
 const STOPPING: Duration = Duration::from_secs(60);
+
+/// What a start after a crash may mean without `fsync = always`, or on a disk that lost something.
+const LOST: &str = "the store was not closed cleanly, and acknowledged changes may be missing: \
+                    continuing as a new origin; peers send back the changes that they have";
 
 /// How long connections may take to read their last answers.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -103,6 +107,7 @@ pub fn serve(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
 async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
     let mut signals = Signals::new()?;
     let (store, replica) = open_store(&settings, new_identity)?;
+    let lost = (store.opened() == Opened::Unclean && !store.kept_memory()).then(|| LOST.to_owned());
     let origin = replica.origin();
     let (control, token) = open_control(&settings).await?;
     let http = match settings.http {
@@ -115,14 +120,19 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
     let http_address = http
         .as_ref()
         .and_then(|listener| listener.local_addr().ok());
+    // The configuration wins.
+    let listed = settings.roster.iter().flat_map(Roster::members);
+    let listed = listed.map(|listed| (listed.key, listed.name.clone()));
     let members = settings.members.iter();
     let named = members.map(|member| (member.key, member.name.clone()));
+    let named = listed.chain(named);
     let mut node = Node::start(Parts {
         fsync: settings.fsync,
         limits: settings.limits,
         sync_interval: settings.sync_interval,
         names: named.collect(),
         data: Some(settings.data.clone()),
+        lost,
         ..Parts::new(replica, store, link)
     })?;
     let control = tokio::spawn(control::serve(
@@ -264,11 +274,8 @@ fn log_opened(settings: &Settings, opened: Opened, kept: bool, new_identity: boo
             data,
             "the store was not closed cleanly; all acknowledged changes are present"
         ),
-        (Opened::Unclean, false) => tracing::warn!(
-            data,
-            "the store was not closed cleanly, and acknowledged changes may be missing: \
-             continuing as a new origin; peers send back the changes that they have"
-        ),
+        // The node reports it.
+        (Opened::Unclean, false) => {}
     }
     if new_identity {
         tracing::warn!("continuing as a new origin, as requested");

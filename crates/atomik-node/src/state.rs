@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use atomik_net::{PeerId, hex};
-use atomik_replica::{Notice, OriginId, Overlap, PublicKey, Refusal, Replica};
+use atomik_replica::{Notice, OpError, OriginId, Overlap, PublicKey, Refusal, Replica};
 use atomik_session::Sessions;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
@@ -16,6 +16,7 @@ use crate::link::Link;
 use crate::peers::{PeerState, Peers};
 use crate::proofs;
 use crate::text::key_text;
+use crate::unsettled::Unsettled;
 use crate::watchers::Watchers;
 
 /// What the actor counts itself, beside the counters of the replica and the engine.
@@ -41,6 +42,10 @@ pub(crate) struct NodeState {
     pub(crate) no_session: u64,
     /// The origin under which the replica accepts no more changes ([`Notice::Stopped`]).
     pub(crate) stopped: Option<OriginId>,
+    /// What the operator is to know until it is settled.
+    unsettled: Unsettled,
+    /// The name under which this node was last on the list of members.
+    own_name: Option<String>,
     /// The members' names by public key.
     names: BTreeMap<PublicKey, String>,
     /// The data folder, where proofs are written.
@@ -58,7 +63,7 @@ impl NodeState {
         names: BTreeMap<PublicKey, String>,
         data: Option<PathBuf>,
     ) -> Self {
-        Self {
+        let mut state = Self {
             replica,
             link,
             sessions,
@@ -75,11 +80,16 @@ impl NodeState {
             waiting: 0,
             no_session: 0,
             stopped: None,
+            unsettled: Unsettled::default(),
+            own_name: None,
             names,
             data,
             watchers: Watchers::default(),
             started: Instant::now(),
-        }
+        };
+        let own = state.replica.config().trust.key();
+        state.own_name = state.member(&own).map(str::to_owned);
+        state
     }
 
     /// The node's status. `hash` adds a hash over all states, in time proportional to the keys.
@@ -96,6 +106,7 @@ impl NodeState {
             "uptime_s": self.started.elapsed().as_secs(),
             "engine_open": self.link.is_open(),
             "stopped": self.stopped_text(),
+            "attention": self.attention(),
             "keys": self.replica.states().len(),
             "entries": entries,
             "digest": format!("{digest:032x}"),
@@ -130,10 +141,41 @@ impl NodeState {
         status
     }
 
-    /// Why the node accepts no more changes and what to do, if that is so.
+    /// Why the node accepts no changes, if that is so.
+    pub(crate) fn refusal(&self) -> Option<Refused> {
+        if let Some(origin) = self.stopped {
+            return Some(Refused::Stopped { origin });
+        }
+        match self.replica.check_active() {
+            Err(OpError::Removed { roster }) => {
+                Some(self.rotated().unwrap_or(OpError::Removed { roster }.into()))
+            }
+            Err(error) => Some(error.into()),
+            Ok(()) => self.replica.is_convicted().then_some(Refused::Convicted),
+        }
+    }
+
+    /// The refusal of a node whose member has another key by now.
+    fn rotated(&self) -> Option<Refused> {
+        let roster = self.replica.roster();
+        let name = self.own_name.as_ref().filter(|name| !name.is_empty())?;
+        let mut members = roster.members().iter();
+        let listed = members.find(|listed| listed.name == *name)?;
+        Some(Refused::Rotated {
+            roster: roster.number(),
+            name: name.clone(),
+            key: public_key_text(&listed.key),
+        })
+    }
+
+    /// Why the node accepts no changes and what to do, if that is so.
     pub(crate) fn stopped_text(&self) -> Option<String> {
-        let origin = self.stopped?;
-        Some(Refused::Stopped { origin }.to_string())
+        self.refusal().map(|refused| refused.to_string())
+    }
+
+    /// What the operator is to know until it is settled.
+    fn attention(&self) -> Vec<Json> {
+        self.unsettled.of(&self.replica)
     }
 
     fn origins_report(&self) -> Vec<Json> {
@@ -227,7 +269,13 @@ impl NodeState {
                 });
                 return;
             }
-            Notice::InSync { from } => return self.peers.agreed(from),
+            Notice::InSync { from } => {
+                self.peers.agreed(from);
+                if let Some(peer) = self.peers.list.get(from) {
+                    self.unsettled.agreed(peer.key);
+                }
+                return;
+            }
             // The replica repeats it with every message that it cannot take.
             Notice::Stopped { .. } if self.stopped.is_some() => return,
             Notice::Stopped { origin } => {
@@ -250,9 +298,36 @@ impl NodeState {
         let line = self
             .events
             .record(&notice, file.as_deref(), self.replica.config().view);
+        self.unsettled.add(&notice, &line);
         // Events about no key go to all watchers.
         let wants = |prefix: &[u8]| key.is_none_or(|key| key.starts_with(prefix));
         self.watchers.send(&line, |watcher| wants(&watcher.prefix));
+        self.tell_own(&notice);
+    }
+
+    /// Reports that this node itself was removed, got another key or is convicted.
+    fn tell_own(&mut self, notice: &Notice) {
+        let own = self.replica.config().trust.key();
+        let kind = match notice {
+            Notice::Roster { removed, .. } if removed.contains(&own) => "removed",
+            Notice::Misconduct { key } if *key == own => "convicted",
+            Notice::Roster { .. } => {
+                let name = self.member(&own).map(str::to_owned);
+                self.own_name = name.or(self.own_name.take());
+                return;
+            }
+            _ => return,
+        };
+        if let Some(text) = self.stopped_text() {
+            let line = self.events.own(kind, &text);
+            self.watchers.send(&line, |_| true);
+        }
+    }
+
+    /// Reports what the start has found that may have been lost.
+    pub(crate) fn started_with_less(&mut self, text: &str) {
+        let line = self.events.own("new_origin", text);
+        self.unsettled.lost(line);
     }
 
     /// Passes the refusal of a peer to the events and all watchers.

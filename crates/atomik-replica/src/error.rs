@@ -52,8 +52,9 @@ pub enum OpError {
     NoCheckpoint(u32),
     /// The replica's key is not, or no longer, on the roster.
     #[error(
-        "this replica's key is not on the list of members (roster {roster}): ask the administrator \
-         to add it, or use another member"
+        "this replica's key is not on the list of members (roster {roster}): if the list has \
+         another key for this member, restart it with that key; if not, ask the administrator to \
+         add it, or use another member"
     )]
     Removed {
         /// The number of the newest roster known here.
@@ -154,9 +155,9 @@ pub enum OpenError {
     },
     /// The records were written by another version of this program.
     #[error(
-        "the data folder has format {found}, but this program reads format {wanted}: use the \
-         program that wrote it, or move the folder away and start with an empty one; the peers \
-         will send back everything that was ever published"
+        "the store has format {found}, but this program reads format {wanted}: use the program \
+         that wrote it, or move the store away, but not the keys, and start with an empty one; the \
+         peers will send back everything that was ever published"
     )]
     Format {
         /// The stored format.
@@ -166,7 +167,8 @@ pub enum OpenError {
     },
     /// A record is damaged.
     #[error(
-        "record {record} of the data folder is damaged: move the folder away and start with an \
+        "record {record} of the store is damaged: restore it from a backup and start with a new \
+         identity (`--new-identity`), or move the store away, but not the keys, and start with an \
          empty one; the peers will send back everything that was ever published"
     )]
     Damaged {

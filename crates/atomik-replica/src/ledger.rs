@@ -234,6 +234,11 @@ impl Ledger {
         listed.is_some_and(|listed| self.closings.has_retired(listed))
     }
 
+    /// Whether there is proof of misconduct of the holder of a key.
+    pub(crate) fn convicts(&self, key: &PublicKey) -> bool {
+        self.closings.proofs.contains_key(key)
+    }
+
     /// Whether this replica has to begin another life: its current one is over, or another life of
     /// its key that is not an earlier one has made a statement.
     pub(crate) fn is_outlived(&self, own: &Author, roster: &Roster) -> bool {

@@ -441,7 +441,11 @@ impl Replica {
     }
 
     /// Fails if this replica accepts no operations.
-    fn check_active(&self) -> Result<(), OpError> {
+    ///
+    /// # Errors
+    ///
+    /// The [`OpError`] with which it refuses them.
+    pub fn check_active(&self) -> Result<(), OpError> {
         if self.is_removed() {
             return Err(OpError::Removed {
                 roster: self.roster().number(),
@@ -1499,6 +1503,12 @@ impl Replica {
     /// What the certificate of the base says; `None` while nothing is folded.
     pub fn certified(&self) -> Option<Certified> {
         self.memory.ledger.certified()
+    }
+
+    /// Whether there is proof of misconduct of the holder of this replica's key: others take no
+    /// changes of it.
+    pub fn is_convicted(&self) -> bool {
+        self.memory.ledger.convicts(&self.config.trust.key())
     }
 
     /// Whether this replica is about to retire: no member holds everything yet that it holds.

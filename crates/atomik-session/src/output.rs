@@ -50,7 +50,10 @@ pub enum Output {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The key is authenticated, but not on the list of members.
-    #[error("its key is not on the list of members: add it if it should be")]
+    #[error(
+        "its key is not on the list of members: add it if it should be, or restart that member \
+         with its new key if it has one"
+    )]
     NotAMember,
     /// The key does not own the address.
     #[error("its key does not own its address: someone imitates another replica")]

@@ -46,6 +46,9 @@ pub(super) fn status(answer: &Json) -> String {
         .collect();
     parts.push(lines(&status["origins"], origin));
     parts.push(closings(status));
+    parts.push(lines(&status["attention"], |event| {
+        format!("attention      {}", text(&event["text"]))
+    }));
     parts.push(lines(&status["events"], |event| {
         format!("event          {} {}", event["time"], text(&event["text"]))
     }));

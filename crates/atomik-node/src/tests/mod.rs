@@ -8,6 +8,7 @@
 )]
 
 mod limits;
+mod operator;
 mod requests;
 mod stopped;
 
@@ -34,16 +35,19 @@ fn node() -> Node {
     member(0, None)
 }
 
-/// A member of a keyspace, on a store in memory. Its origin depends on `n` alone.
-fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
+fn config(n: u8) -> Config {
     let key = |n: u8| SigningKey::from_bytes(&[n; 32]);
     let trust = Trust::Signed {
         key: Box::new(key(n)),
         allowed: (0..4).map(|n| key(n).verifying_key().to_bytes()).collect(),
     };
+    Config::new("test", 1, [9; 32], trust, [n + 100; 16])
+}
+
+/// A member of a keyspace, on a store in memory. Its origin depends on `n` alone.
+fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
     let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
-    let config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
-    let replica = load(config, &store).unwrap();
+    let replica = load(config(n), &store).unwrap();
     let engine = match network {
         Some(network) => AnyEngine::Channel(network.join(replica.origin().0).unwrap()),
         None => AnyEngine::Alone,

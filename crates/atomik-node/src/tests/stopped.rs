@@ -15,7 +15,7 @@ use crate::{Change, KeyOp, Refused, http};
 
 /// The log of this thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -29,12 +29,22 @@ impl io::Write for Log {
 }
 
 impl Log {
-    fn text(&self) -> String {
+    /// A log, and a guard for as long as this thread writes to it.
+    pub(super) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let subscriber = subscriber.with_ansi(false).finish();
+        let guard = tracing::subscriber::set_default(subscriber);
+        (log, guard)
+    }
+
+    pub(super) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 }
 
-async fn fetch(node: &Node, path: &str) -> String {
+pub(super) async fn fetch(node: &Node, path: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(http::serve(listener, node.handle(), node.stop_signal()));
@@ -47,7 +57,7 @@ async fn fetch(node: &Node, path: &str) -> String {
     text
 }
 
-fn accum(delta: u64) -> Change {
+pub(super) fn accum(delta: u64) -> Change {
     Change::Batch(vec![KeyOp {
         key: b"x".to_vec(),
         action: Action::Op(Op::Accum, delta.into()),
@@ -57,10 +67,7 @@ fn accum(delta: u64) -> Change {
 /// Twice, peers know changes of an origin that a node with the same key and incarnation lacks.
 #[tokio::test]
 async fn a_node_that_stops_accepting_changes_says_so_everywhere() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.with_ansi(false).finish());
+    let (log, _guard) = Log::start();
 
     let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
     let other = member(1, Some(&network));

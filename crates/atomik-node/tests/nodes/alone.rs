@@ -766,7 +766,7 @@ fn every_acknowledged_change_survives_sigkill() {
 
 #[test]
 fn after_a_crash_without_fsync_a_node_continues_as_a_new_origin_and_logs_it() {
-    let members = Members::new(1);
+    let members = Members::new(2);
     let args = ["--engine", "none", "--fsync", "never"];
     let node = members.start(0, &[], &args);
     node.ask(json!({"op": "put", "key": "x", "value": 1}));
@@ -782,6 +782,13 @@ fn after_a_crash_without_fsync_a_node_continues_as_a_new_origin_and_logs_it() {
         node.log().contains("continuing as a new origin"),
         "{}",
         node.log()
+    );
+    let attention = node.status()["attention"].clone();
+    assert_eq!(attention[0]["event"], "new_origin", "{attention:#}");
+    let text = attention[0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("acknowledged changes may be missing"),
+        "{text}"
     );
     let second = node.status()["origin"].clone();
     assert!(node.stop().success());

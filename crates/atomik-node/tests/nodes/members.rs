@@ -244,6 +244,38 @@ async fn whom_a_folding_waits_for_and_what_is_folded_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_key_was_replaced_is_told_to_restart_with_the_new_one() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    let named = roster(&to_a).await.rename(&public(1), "two").unwrap();
+    hand_to(&to_a, named.add(public(2), "three")).await.unwrap();
+    all_use(&[&to_a, &to_b], 1).await;
+    to_b.change(accum(1)).await.unwrap();
+    let replaced = roster(&to_a).await.rotate(&public(1), public(3));
+    hand_to(&to_a, replaced).await.unwrap();
+    all_use(&[&to_a, &to_b], 2).await;
+    let refused = Refused::Rotated {
+        roster: 2,
+        name: "two".to_owned(),
+        key: public_key_text(&public(3)),
+    };
+    for change in [accum(2), Change::Undo(1), Change::Retire] {
+        assert_eq!(to_b.change(change).await, Err(refused.clone()));
+    }
+    let text = refused.to_string();
+    assert!(text.contains("in place of its key file"), "{text}");
+    assert_eq!(status(&to_b, "stopped").await, text);
+    let events = status(&to_b, "events").await;
+    let mut events = events.as_array().unwrap().iter();
+    assert!(events.any(|event| event["event"] == "removed" && event["text"] == text));
+    assert_eq!(status(&to_a, "stopped").await, Json::Null);
+    for node in [a, b] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_retires_without_peers_says_what_that_waits_for() {
     let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
     let a = start(0, &network, None);

@@ -178,7 +178,15 @@ impl Lab {
         self.all_use(1);
         let put = json!({"op": "put", "key": "x", "value": 1});
         let refused = self.cluster.node(n).try_ask(&put).unwrap_err().to_string();
-        assert!(refused.contains("roster 1"), "{refused}");
+        let next = format!("(roster 1) has another key for n{n}, {public}; stop the node");
+        assert!(refused.contains(&next), "{refused}");
+        assert!(self.cluster.take(n).stop().success());
+        // It still says so when it is started with the old key.
+        self.start(n);
+        let node = self.cluster.node(n);
+        assert!(node.log().contains(&next), "{}", node.log());
+        let stopped = node.status()["stopped"].to_string();
+        assert!(stopped.contains(&next), "{stopped}");
         assert!(self.cluster.take(n).stop().success());
         self.cluster.bursts(&[0, 2], 50);
         fs::rename(&new, &key).unwrap();

@@ -1,0 +1,86 @@
+//! What the operator is to know until it is settled: the events about it may be followed by many.
+
+use std::collections::BTreeSet;
+
+use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica};
+use serde_json::Value as Json;
+
+/// Number of concerns that are kept.
+const KEPT: usize = 100;
+
+/// What settles a concern.
+#[derive(Debug)]
+enum Settled {
+    /// Each member has agreed with this node on all states since; those that have so far.
+    ByAgreement(BTreeSet<PublicKey>),
+    /// The key of this origin has a later life, or the origin's life is over.
+    ByNewLife(OriginId),
+    /// A restart.
+    ByRestart,
+}
+
+/// Events that matter until they are settled.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled(Vec<(Settled, Json)>);
+
+impl Unsettled {
+    /// Keeps the event of a notice if the operator is to know of it until it is settled.
+    pub(crate) fn add(&mut self, notice: &Notice, event: &Json) {
+        let settled = match notice {
+            Notice::MemoryLost { .. } => Settled::ByAgreement(BTreeSet::new()),
+            Notice::KeyInUse { .. } | Notice::Stopped { .. } => Settled::ByRestart,
+            Notice::Refused {
+                reason: Refusal::Forked { origin },
+                ..
+            } => Settled::ByNewLife(*origin),
+            _ => return,
+        };
+        let is_known = |(known, _): &(Settled, Json)| match (known, &settled) {
+            (Settled::ByNewLife(known), Settled::ByNewLife(origin)) => known == origin,
+            _ => false,
+        };
+        if !self.0.iter().any(is_known) && self.0.len() < KEPT {
+            self.0.push((settled, event.clone()));
+        }
+    }
+
+    /// Keeps an event about something that is lost, unless members have it.
+    pub(crate) fn lost(&mut self, event: Json) {
+        self.0.push((Settled::ByAgreement(BTreeSet::new()), event));
+    }
+
+    /// Takes note that this node and the member with this key have the same states.
+    pub(crate) fn agreed(&mut self, key: PublicKey) {
+        for (settled, _) in &mut self.0 {
+            if let Settled::ByAgreement(members) = settled {
+                members.insert(key);
+            }
+        }
+    }
+
+    /// The events that are not settled, oldest first.
+    pub(crate) fn of(&self, replica: &Replica) -> Vec<Json> {
+        let own = replica.config().trust.key();
+        let open = self.0.iter().filter(|(settled, _)| match settled {
+            Settled::ByAgreement(members) => {
+                let mut keys = replica.roster().keys();
+                !keys.all(|key| *key == own || members.contains(key))
+            }
+            Settled::ByNewLife(origin) => !has_moved_on(*origin, replica),
+            Settled::ByRestart => true,
+        });
+        open.map(|(_, event)| event.clone()).collect()
+    }
+}
+
+/// Whether an origin makes no more changes: its life is over, or its key has a later one.
+fn has_moved_on(origin: OriginId, replica: &Replica) -> bool {
+    let Some(known) = replica.origins().find(|status| status.origin == origin) else {
+        return false;
+    };
+    let (key, life) = (known.author.key, known.author.life());
+    known.retiring
+        || replica
+            .origins()
+            .any(|status| status.author.key == key && status.author.life() > life)
+}
