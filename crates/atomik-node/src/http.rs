@@ -1,10 +1,12 @@
 //! Serves `/health` and `/metrics`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
@@ -40,10 +42,14 @@ const METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-
 
 /// Serves until the stop signal, then until open requests are answered.
 pub(crate) async fn serve(listener: TcpListener, handle: Handle, mut stop: StopSignal) {
-    let app = Router::new()
+    let mut app = Router::new()
         .route("/health", get(health))
         .route("/metrics", get(all_metrics))
         .with_state(handle);
+    let local = listener.local_addr();
+    if local.is_ok_and(|address| address.ip().to_canonical().is_loopback()) {
+        app = app.layer(middleware::from_fn(only_this_machine));
+    }
     let mut acceptor = Acceptor::new("HTTP");
     let mut open = JoinSet::new();
     loop {
@@ -69,6 +75,28 @@ async fn serve_one(stream: TcpStream, app: Router) {
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
     // A client that sends no request, or does not read its answer, is not worth a log line.
     let _ = timeout(CONNECTION, connection).await;
+}
+
+/// Refuses requests for a name that is not this machine's: a page in a browser can make its own
+/// name point here, and would then be allowed to read the answers.
+async fn only_this_machine(request: Request, next: Next) -> Response {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let named = hosts.all(|host| host.to_str().is_ok_and(is_this_machine));
+    let aimed = request.uri().host().is_none_or(is_this_machine);
+    if named && aimed {
+        return next.run(request).await;
+    }
+    let next = "ask for the address of this node, or for localhost\n";
+    (StatusCode::MISDIRECTED_REQUEST, next).into_response()
+}
+
+/// Whether a host of a request, with or without a port, is an address or localhost.
+fn is_this_machine(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']').map_or(rest, |(name, _)| name),
+        None => host.split_once(':').map_or(host, |(name, _)| name),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
 }
 
 /// 200 if the node answers, even without peers: an isolated node still serves. 503 if it does not

@@ -10,49 +10,49 @@ const KEPT: usize = 100;
 
 /// What settles a concern.
 #[derive(Debug)]
-enum Settled {
+enum Until {
     /// Each member has agreed with this node on all states since; those that have so far.
-    ByAgreement(BTreeSet<PublicKey>),
+    Agreement(BTreeSet<PublicKey>),
     /// The key of this origin has a later life, or the origin's life is over.
-    ByNewLife(OriginId),
+    NewLife(OriginId),
     /// A restart.
-    ByRestart,
+    Restart,
 }
 
 /// Events that matter until they are settled.
 #[derive(Debug, Default)]
-pub(crate) struct Unsettled(Vec<(Settled, Json)>);
+pub(crate) struct Unsettled(Vec<(Until, Json)>);
 
 impl Unsettled {
     /// Keeps the event of a notice if the operator is to know of it until it is settled.
     pub(crate) fn add(&mut self, notice: &Notice, event: &Json) {
-        let settled = match notice {
-            Notice::MemoryLost { .. } => Settled::ByAgreement(BTreeSet::new()),
-            Notice::KeyInUse { .. } | Notice::Stopped { .. } => Settled::ByRestart,
+        let until = match notice {
+            Notice::MemoryLost { .. } => Until::Agreement(BTreeSet::new()),
+            Notice::KeyInUse { .. } | Notice::Stopped { .. } => Until::Restart,
             Notice::Refused {
                 reason: Refusal::Forked { origin },
                 ..
-            } => Settled::ByNewLife(*origin),
+            } => Until::NewLife(*origin),
             _ => return,
         };
-        let is_known = |(known, _): &(Settled, Json)| match (known, &settled) {
-            (Settled::ByNewLife(known), Settled::ByNewLife(origin)) => known == origin,
+        let is_known = |(known, _): &(Until, Json)| match (known, &until) {
+            (Until::NewLife(known), Until::NewLife(origin)) => known == origin,
             _ => false,
         };
         if !self.0.iter().any(is_known) && self.0.len() < KEPT {
-            self.0.push((settled, event.clone()));
+            self.0.push((until, event.clone()));
         }
     }
 
     /// Keeps an event about something that is lost, unless members have it.
     pub(crate) fn lost(&mut self, event: Json) {
-        self.0.push((Settled::ByAgreement(BTreeSet::new()), event));
+        self.0.push((Until::Agreement(BTreeSet::new()), event));
     }
 
     /// Takes note that this node and the member with this key have the same states.
     pub(crate) fn agreed(&mut self, key: PublicKey) {
-        for (settled, _) in &mut self.0 {
-            if let Settled::ByAgreement(members) = settled {
+        for (until, _) in &mut self.0 {
+            if let Until::Agreement(members) = until {
                 members.insert(key);
             }
         }
@@ -61,13 +61,13 @@ impl Unsettled {
     /// The events that are not settled, oldest first.
     pub(crate) fn of(&self, replica: &Replica) -> Vec<Json> {
         let own = replica.config().trust.key();
-        let open = self.0.iter().filter(|(settled, _)| match settled {
-            Settled::ByAgreement(members) => {
+        let open = self.0.iter().filter(|(until, _)| match until {
+            Until::Agreement(members) => {
                 let mut keys = replica.roster().keys();
                 !keys.all(|key| *key == own || members.contains(key))
             }
-            Settled::ByNewLife(origin) => !has_moved_on(*origin, replica),
-            Settled::ByRestart => true,
+            Until::NewLife(origin) => !has_moved_on(*origin, replica),
+            Until::Restart => true,
         });
         open.map(|(_, event)| event.clone()).collect()
     }

@@ -137,7 +137,7 @@ async fn silent_http_clients_hold_up_others_for_ten_seconds_at_most() {
         silent.push(TcpStream::connect(address).await.unwrap());
     }
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let request = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     // The connection is closed although the client did not ask for that.
@@ -147,6 +147,53 @@ async fn silent_http_clients_hold_up_others_for_ten_seconds_at_most() {
     assert!((10..12).contains(&elapsed.as_secs()), "{elapsed:?}");
     for mut stream in silent {
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_page_whose_name_points_to_this_machine_reads_nothing_over_http() {
+    let node = node();
+    let address = serve_http(&node).await;
+    let status = async |target: &str, host: &str| {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {target} HTTP/1.1\r\n{host}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer[9..12].to_owned()
+    };
+    for path in ["/health", "/metrics"] {
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "[::1]",
+        ] {
+            assert_eq!(
+                status(path, &format!("Host: {host}\r\n")).await,
+                "200",
+                "{host}"
+            );
+        }
+        for host in [
+            "evil.example.com",
+            "evil.example.com:8080",
+            "localhost.evil.example.com",
+            "127.0.0.1.evil.example.com",
+            "[evil.example.com]",
+            "",
+        ] {
+            assert_eq!(
+                status(path, &format!("Host: {host}\r\n")).await,
+                "421",
+                "{host:?}"
+            );
+        }
+        let two = "Host: localhost\r\nHost: evil.example.com\r\n";
+        assert_ne!(status(path, two).await, "200");
+        let whole = format!("http://evil.example.com{path}");
+        assert_ne!(status(&whole, "Host: localhost\r\n").await, "200");
     }
 }
 
@@ -174,7 +221,7 @@ async fn an_http_header_must_come_soon_and_be_short() {
 
     let (mut read, mut write) = TcpStream::connect(address).await.unwrap().into_split();
     let header = format!(
-        "GET /health HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
         "a".repeat(1 << 20)
     );
     let _ = write.write_all(header.as_bytes()).await;

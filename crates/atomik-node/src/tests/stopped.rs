@@ -49,7 +49,7 @@ pub(super) async fn fetch(node: &Node, path: &str) -> String {
     let address = listener.local_addr().unwrap();
     let server = tokio::spawn(http::serve(listener, node.handle(), node.stop_signal()));
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).await.unwrap();

@@ -429,7 +429,7 @@ fn records_of_another_format_are_refused_with_what_to_do() {
             wanted: 4
         }
     ));
-    assert!(error.to_string().contains("move the folder away"));
+    assert!(error.to_string().contains("move the store away"));
 }
 
 /// What a message is, by its second byte.
