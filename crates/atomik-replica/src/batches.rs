@@ -57,6 +57,7 @@ impl Batches {
     }
 
     /// Adds a batch; returns its number, or `None` if it changes nothing.
+    #[inline]
     pub(crate) fn add(&mut self, deltas: Deltas) -> Option<u64> {
         self.push(deltas, None)
     }
@@ -83,6 +84,7 @@ impl Batches {
         self.push(undone.deltas, Some(undone.number))
     }
 
+    #[inline]
     fn push(&mut self, deltas: Deltas, undoes: Option<u64>) -> Option<u64> {
         if deltas.is_empty() {
             return None;

@@ -116,6 +116,7 @@ mod summary;
 mod table;
 mod value;
 mod vouching;
+mod waiting;
 mod writer;
 
 pub use atomik_algebra::{Op, Response};

@@ -26,6 +26,8 @@ const LONGEST: usize = MAX_MEMBERS * (32 + 10 + 1 + MAX_NAME) + 128;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Membership {
     roster: Roster,
+    /// Whether this replica is on the roster. Every local operation asks.
+    listed: bool,
     /// Two signed rosters of one number, the first that were found.
     rivals: Option<Box<[Roster; 2]>>,
     /// Rosters of which some parts have arrived, by sender.
@@ -43,8 +45,10 @@ struct Arriving {
 impl Membership {
     /// Roster 0 of a configuration.
     pub(crate) fn new(config: &Config) -> Self {
+        let roster = Roster::founders(&config.trust);
         Self {
-            roster: Roster::founders(&config.trust),
+            listed: roster.contains(&config.trust.key()),
+            roster,
             rivals: None,
             arriving: BTreeMap::new(),
             unstored: false,
@@ -53,6 +57,16 @@ impl Membership {
 
     pub(crate) fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Whether this replica is on the roster.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.listed
+    }
+
+    fn set_roster(&mut self, roster: Roster, config: &Config) {
+        self.listed = roster.contains(&config.trust.key());
+        self.roster = roster;
     }
 
     /// Takes a roster that an operator or a peer offers. Returns what there is to report; nothing
@@ -100,7 +114,7 @@ impl Membership {
                 added: missing(&roster, &self.roster),
                 removed: missing(&self.roster, &roster),
             });
-            self.roster = roster;
+            self.set_roster(roster, config);
             self.unstored = true;
         } else if notices.is_empty() {
             return Err(stale);
@@ -210,7 +224,7 @@ impl Membership {
                 roster: roster.number(),
             });
         }
-        membership.roster = roster;
+        membership.set_roster(roster, config);
         membership.rivals = match rivals.try_into() {
             Ok(pair) => Some(Box::new(pair)),
             Err(rest) if rest.is_empty() => None,

@@ -90,7 +90,7 @@ impl Merger<'_> {
         let mut news = false;
         for (((_, tag), (_, change)), at) in evidence.tags().zip(changes).zip(&slots) {
             let held = at.zip(known).and_then(|(at, place)| match unsent.get(&at) {
-                Some(before) => before.map(Cow::Borrowed),
+                Some(before) => before.as_deref().map(Cow::Borrowed),
                 None => table.slots.change_of(at as usize, place),
             });
             // Of two contents of a life that is over, the one with the larger tag stays.

@@ -9,6 +9,7 @@
 //! the frame of its preview is signed by a later flush, and the signature is sent. Only then is it
 //! published.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::entry::Change;
@@ -18,8 +19,10 @@ use crate::message::MessageKind;
 use crate::origins::Origins;
 use crate::peers::PeerId;
 use crate::preview::Stream;
+use crate::single::Replaced;
 use crate::slot::Published;
 use crate::table::Table;
+use crate::waiting::Waiting;
 
 /// Slots with an own change: what the digest is to hold, and the change announced before.
 pub(crate) type Own = Vec<(u32, Published, Option<Change>)>;
@@ -86,7 +89,7 @@ impl OpenFrame {
 #[derive(Clone, Debug, Hash)]
 pub(crate) struct Publication {
     /// Slots with an own change to publish, each with the change published before.
-    waiting: Vec<(u32, Option<Change>)>,
+    waiting: Waiting,
     flight: Option<Flight>,
     pub(crate) open: OpenFrame,
     /// The last ticket handed to storage.
@@ -103,7 +106,7 @@ impl Default for Publication {
     /// A new replica has its identity to store.
     fn default() -> Self {
         Self {
-            waiting: Vec::new(),
+            waiting: Waiting::default(),
             flight: None,
             open: OpenFrame::default(),
             issued: 0,
@@ -128,12 +131,17 @@ impl Publication {
 
     /// Queues the own change of a slot, given the change published before.
     pub(crate) fn wait(&mut self, at: u32, before: Option<Change>) {
-        self.waiting.push((at, before));
+        self.waiting.push(at, before);
+    }
+
+    /// The same for a compact slot, if it does not wait already.
+    pub(crate) fn wait_if(&mut self, new: bool, at: u32, before: &Replaced) {
+        self.waiting.push_if(new, at, before);
     }
 
     /// Takes the waiting changes in order to launch them.
     pub(crate) fn take_waiting(&mut self) -> Vec<(u32, Option<Change>)> {
-        core::mem::take(&mut self.waiting)
+        core::mem::take(&mut self.waiting).into_changes()
     }
 
     /// The last frame made in this life, which may not have been sent yet.
@@ -201,18 +209,15 @@ impl Publication {
     }
 
     /// Own changes that are not published, by slot: for each the change published before.
-    pub(crate) fn unsent(&self) -> HashMap<u32, Option<&Change>> {
-        let waiting = self
-            .waiting
-            .iter()
-            .map(|(at, before)| (*at, before.as_ref()));
+    pub(crate) fn unsent(&self) -> HashMap<u32, Option<Cow<'_, Change>>> {
+        let waiting = self.waiting.iter();
         // If a slot is in several places or several times in one, the oldest counts.
         let flying = self
             .flight
             .iter()
             .flat_map(|flight| flight.own.iter().rev());
         let older = self.open.own.iter().rev().chain(flying);
-        let older = older.map(|(at, _, before)| (*at, before.as_ref()));
+        let older = older.map(|(at, _, before)| (*at, before.as_ref().map(Cow::Borrowed)));
         waiting.chain(older).collect()
     }
 
@@ -320,7 +325,7 @@ mod tests {
         publication.wait(1, change(2));
         publication.wait(2, None);
         let unsent = publication.unsent();
-        assert_eq!(unsent[&1], change(1).as_ref());
+        assert_eq!(unsent[&1].as_deref(), change(1).as_ref());
         assert_eq!(unsent[&2], None);
         let taken = BTreeMap::from([(1, change(1)), (2, None)]);
         assert_eq!(publication.take_back(), taken);

@@ -41,7 +41,7 @@ use crate::slot::{Published, UNPUBLISHED};
 use crate::summary::Summary;
 use crate::value::Value;
 use crate::vouching::{Introduction, Standing, Vouch};
-use crate::writer::{Progress, validate};
+use crate::writer::validate;
 
 /// A replica of one keyspace.
 ///
@@ -420,18 +420,41 @@ impl Replica {
         self.check_active()?;
         let (view, words) = (self.config.view, self.config.words);
         ops.iter().try_for_each(|op| validate(op, view, words))?;
-        let mut progress = Progress::default();
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
-        let mut responses = SmallVec::new();
-        for op in ops {
-            responses.push(writer.operate(op, &mut progress, cx));
-        }
-        let number = self.memory.batches.add(progress.deltas);
-        let ticket = if progress.changed {
+        let (mut changed, mut relied) = (false, 0);
+        let mut execute = |op| {
+            let done = writer.operate(op, cx);
+            changed |= done.changed;
+            relied = relied.max(done.relied);
+            (done.response, done.delta)
+        };
+        let (responses, deltas): (SmallVec<_>, _) = match ops {
+            // Most batches are of one operation, which needs no list to be built up.
+            [op] => {
+                let (response, delta) = execute(op);
+                let deltas = delta.map_or_else(SmallVec::new, |delta| [delta].into());
+                ([response].into(), deltas)
+            }
+            _ => {
+                let mut deltas = SmallVec::new();
+                let responses = ops.iter().map(|op| {
+                    let (response, delta) = execute(op);
+                    deltas.extend(delta);
+                    response
+                });
+                (responses.collect(), deltas)
+            }
+        };
+        let number = if self.config.undo_batches > 0 {
+            self.memory.batches.add(deltas)
+        } else {
+            None
+        };
+        let ticket = if changed {
             self.memory.publication.next_ticket()
         } else {
-            progress.relied
+            relied
         };
         Ok(Outcome {
             ticket,
@@ -475,7 +498,7 @@ impl Replica {
 
     /// Whether this replica is not, or no longer, on the roster.
     fn is_removed(&self) -> bool {
-        !self.roster().contains(&self.config.trust.key())
+        !self.membership.is_listed()
     }
 
     fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {

@@ -165,6 +165,14 @@ impl Single {
         self.flags = self.flags & !1 | u8::from(unstored);
     }
 
+    /// Queues the slot to be stored and its entry to be published. Returns whether the entry was
+    /// published and the slot stored before.
+    pub(crate) fn queue(&mut self) -> (bool, bool) {
+        let before = (!self.is_unpublished(), !self.is_unstored());
+        self.flags |= 3;
+        before
+    }
+
     pub(crate) fn is_unpublished(&self) -> bool {
         self.flags & 2 == 2
     }

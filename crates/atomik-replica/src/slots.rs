@@ -20,8 +20,7 @@ use crate::slot::{Entry, Key, Published, Slot};
 #[derive(Clone, Debug)]
 enum Keyed {
     Short {
-        length: u8,
-        key: [u8; SHORT],
+        key: Short,
         single: Single,
     },
     Long {
@@ -34,6 +33,41 @@ enum Keyed {
 
 /// The longest key that is stored beside a compact slot, in bytes.
 const SHORT: usize = 15;
+
+/// A short key: its bytes, zeros, and in the last byte its length. Two are compared at once,
+/// without a loop over their bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Short([u8; SHORT + 1]);
+
+impl Short {
+    fn new(key: &[u8]) -> Option<Self> {
+        let length = key.len();
+        let (low, high) = if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+            // The last bytes overlap the first ones, which are the same there.
+            let last = u64::from_le_bytes(*last);
+            let shift = 8 * (length.checked_sub(8).filter(|_| length <= SHORT)?);
+            let high = u128::from(last) << shift >> 64;
+            (u64::from_le_bytes(*first), high as u64)
+        } else {
+            let bytes = key.iter().rev();
+            (bytes.fold(0, |low, &byte| low << 8 | u64::from(byte)), 0)
+        };
+        let key = u128::from(low) | u128::from(high) << 64 | (length as u128) << (8 * SHORT);
+        Some(Self(key.to_le_bytes()))
+    }
+
+    fn bytes(&self) -> &[u8] {
+        let length = usize::from(self.0[SHORT]);
+        &self.0[..length.min(SHORT)]
+    }
+}
+
+/// A key to look up.
+struct Sought<'a> {
+    key: &'a [u8],
+    short: Option<Short>,
+    hash: u64,
+}
 
 // With one more byte every slot would take another cache line.
 const _: () = assert!(size_of::<Keyed>() == 64);
@@ -49,17 +83,8 @@ impl Keyed {
     }
 
     fn compact(key: &[u8], single: Single) -> Self {
-        let mut short = [0; SHORT];
-        match short.get_mut(..key.len()) {
-            Some(start) => {
-                start.copy_from_slice(key);
-                let length = key.len() as u8;
-                Self::Short {
-                    length,
-                    key: short,
-                    single,
-                }
-            }
+        match Short::new(key) {
+            Some(key) => Self::Short { key, single },
             None => Self::Long {
                 key: key.into(),
                 single,
@@ -69,9 +94,17 @@ impl Keyed {
 
     fn key(&self) -> &[u8] {
         match self {
-            Self::Short { length, key, .. } => &key[..usize::from(*length)],
+            Self::Short { key, .. } => key.bytes(),
             Self::Long { key, .. } => key,
             Self::General(general) => &general.0,
+        }
+    }
+
+    fn has(&self, sought: &Sought<'_>) -> bool {
+        match self {
+            Self::Short { key, .. } => sought.short == Some(*key),
+            Self::Long { key, .. } => sought.key == &key[..],
+            Self::General(general) => sought.key == &general.0[..],
         }
     }
 
@@ -187,7 +220,16 @@ impl Slots {
     }
 
     pub(crate) fn get_index_of(&self, key: &[u8]) -> Option<usize> {
-        self.find(key, self.hasher.hash_one(key)).ok()
+        self.find(&self.sought(key)).ok()
+    }
+
+    fn sought<'a>(&self, key: &'a [u8]) -> Sought<'a> {
+        let short = Short::new(key);
+        let hash = match &short {
+            Some(short) => self.hasher.hash_one(u128::from_le_bytes(short.0)),
+            None => self.hasher.hash_one(key),
+        };
+        Sought { key, short, hash }
     }
 
     /// The places of the slots of many keys. The loads within each pass are independent, so their
@@ -196,15 +238,12 @@ impl Slots {
         if self.index.is_empty() {
             return vec![None; items.len()];
         }
-        let hashes: Vec<u64> = items
+        let sought: Vec<Sought<'_>> = items.iter().map(|item| self.sought(key(item))).collect();
+        let likely: Vec<Option<usize>> = sought
             .iter()
-            .map(|item| self.hasher.hash_one(key(item)))
-            .collect();
-        let likely: Vec<Option<usize>> = hashes
-            .iter()
-            .map(|&hash| {
-                let line = &self.index[self.first_line(hash)];
-                line.candidates(hash as u8).next()
+            .map(|sought| {
+                let line = &self.index[self.first_line(sought.hash)];
+                line.candidates(sought.hash as u8).next()
             })
             .collect();
         for place in likely.into_iter().flatten() {
@@ -212,28 +251,25 @@ impl Slots {
                 black_box(keyed.0.key().len());
             }
         }
-        items
+        sought
             .iter()
-            .zip(hashes)
-            .map(|(item, hash)| self.find(key(item), hash).ok().map(|at| at as u32))
+            .map(|sought| self.find(sought).ok().map(|at| at as u32))
             .collect()
     }
 
     /// The place of a key's slot, or the line where it would go.
-    fn find(&self, key: &[u8], hash: u64) -> Result<usize, usize> {
+    #[inline]
+    fn find(&self, sought: &Sought<'_>) -> Result<usize, usize> {
         if self.index.is_empty() {
             return Err(0);
         }
         let mask = self.index.len() - 1;
-        let mut at = self.first_line(hash);
+        let mut at = self.first_line(sought.hash);
         loop {
             let line = &self.index[at];
-            for place in line.candidates(hash as u8) {
-                if self
-                    .slots
-                    .get(place)
-                    .is_some_and(|slot| slot.0.key() == key)
-                {
+            for place in line.candidates(sought.hash as u8) {
+                let slot = self.slots.get(place);
+                if slot.is_some_and(|slot| slot.0.has(sought)) {
                     return Ok(place);
                 }
             }
@@ -246,8 +282,9 @@ impl Slots {
 
     /// The place of a key's slot, and whether it had to be created, with this number of words.
     pub(crate) fn place_or_insert(&mut self, key: &[u8], words: usize) -> (usize, bool) {
-        let hash = self.hasher.hash_one(key);
-        let mut line = match self.find(key, hash) {
+        let sought = self.sought(key);
+        let hash = sought.hash;
+        let mut line = match self.find(&sought) {
             Ok(at) => return (at, false),
             Err(line) => line,
         };
@@ -297,7 +334,7 @@ impl Slots {
     fn rebuild(&mut self, lines: usize) {
         self.index = vec![Line::EMPTY; lines];
         for at in 0..self.slots.len() {
-            let hash = self.hasher.hash_one(self.slots[at].0.key());
+            let hash = self.sought(self.slots[at].0.key()).hash;
             self.enter(self.first_line(hash), hash, at);
         }
     }
@@ -480,6 +517,20 @@ mod tests {
 
     proptest! {
         #[test]
+        fn a_short_key_comes_back_and_is_equal_to_no_other(
+            a in prop::collection::vec(0..2_u8, 0..20), b in prop::collection::vec(0..2_u8, 0..20)
+        ) {
+            let [short, other] = [&a, &b].map(|key| Short::new(key));
+            prop_assert_eq!(short.is_some(), a.len() <= SHORT);
+            if let (Some(short), Some(other)) = (short, other) {
+                prop_assert_eq!(short.bytes(), &a[..]);
+                prop_assert_eq!(short == other, a == b);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
         fn every_cell_with_a_tag_is_a_candidate_and_hardly_any_other(
             tags in prop::collection::vec(0..4_u8, CELLS), tag in 0..4_u8
         ) {
@@ -502,7 +553,7 @@ mod tests {
     fn keys_with_equal_tags_are_distinguished() {
         let mut slots = Slots::default();
         slots.place_or_insert(b"a", 1);
-        let hash = slots.hasher.hash_one(&b"b"[..]);
+        let hash = slots.sought(b"b").hash;
         // Make the cell of the other key look as if it held this one.
         let line = slots.first_line(hash);
         slots.index.fill(Line::EMPTY);

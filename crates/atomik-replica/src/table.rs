@@ -10,6 +10,7 @@ use crate::secrets::Secrets;
 use crate::slot::{Entry, Published, Rare, Slot, UNPUBLISHED};
 use crate::slots::Slots;
 use crate::value::Value;
+use crate::waiting::push_if;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
@@ -59,6 +60,11 @@ impl Table {
         if !self.slots.set_unstored(at, true) {
             self.unstored.push(at);
         }
+    }
+
+    /// Queues a slot to be stored, if `new`, which has been marked so already.
+    pub(crate) fn queue_if(&mut self, new: bool, at: u32) {
+        push_if(&mut self.unstored, new, at);
     }
 
     /// The number of slots to be stored.

@@ -2,7 +2,6 @@
 
 use atomik_algebra::{Op, Response};
 
-use crate::batches::Deltas;
 use crate::context::Context;
 use crate::entry::{Change, MAX_KEY, MAX_SEEN, Seen, SeenList};
 use crate::error::OpError;
@@ -50,14 +49,15 @@ pub(crate) fn validate(op: &LocalOp<'_>, view: View, words: usize) -> Result<(),
     }
 }
 
-/// What the operations of a batch have done so far.
+/// What an operation has done.
 #[derive(Default)]
-pub(crate) struct Progress {
-    /// The deltas applied, if batches are kept for undo.
-    pub(crate) deltas: Deltas,
+pub(crate) struct Done {
+    pub(crate) response: Option<Response<Value>>,
+    /// The delta applied, and the slot.
+    pub(crate) delta: Option<(u32, Value)>,
     /// Whether anything changed that has to be stored.
     pub(crate) changed: bool,
-    /// The ticket that makes durable what the operations found already in the desired state.
+    /// The ticket that makes durable what the operation found already in the desired state.
     pub(crate) relied: u64,
 }
 
@@ -70,25 +70,27 @@ pub(crate) struct Writer<'a> {
 
 impl Writer<'_> {
     /// Executes a valid operation.
-    pub(crate) fn operate(
-        &mut self,
-        op: &LocalOp<'_>,
-        progress: &mut Progress,
-        cx: &mut Context<'_>,
-    ) -> Option<Response<Value>> {
-        let words = cx.config.words;
+    #[inline]
+    pub(crate) fn operate(&mut self, op: &LocalOp<'_>, cx: &mut Context<'_>) -> Done {
         // The fast path: ACCUM does not depend on state or mark.
-        if let Action::Op(Op::Accum, delta) = &op.action {
-            if !delta.is_zero() {
+        match &op.action {
+            Action::Op(Op::Accum, delta) if delta.is_zero() => Done::default(),
+            Action::Op(Op::Accum, delta) => {
                 let at = self.keyspace.table.slot_of(op.key);
                 self.change(at, delta, cx);
-                progress.changed = true;
-                if cx.config.undo_batches > 0 {
-                    progress.deltas.push((at, delta.clone()));
+                Done {
+                    delta: Some((at, delta.clone())),
+                    changed: true,
+                    ..Done::default()
                 }
             }
-            return None;
+            _ => self.respond(op, cx),
         }
+    }
+
+    /// Executes an operation that depends on the state.
+    fn respond(&mut self, op: &LocalOp<'_>, cx: &mut Context<'_>) -> Done {
+        let words = cx.config.words;
         let zero = || Value::zero(words);
         let slot = self.keyspace.table.slots.get(op.key);
         let mark = slot
@@ -97,7 +99,7 @@ impl Writer<'_> {
             .map_or_else(zero, |rare| rare.mark.clone());
         let state = slot.map_or_else(zero, |slot| slot.into_owned().state);
         let (delta, new_mark, response) = match &op.action {
-            Action::Op(Op::Nop | Op::Accum, _) => return None,
+            Action::Op(Op::Nop | Op::Accum, _) => return Done::default(),
             Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
             Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
                 let since = state.xor(&mark);
@@ -119,24 +121,27 @@ impl Writer<'_> {
         let new_mark = new_mark.filter(|new_mark| *new_mark != mark);
         // An operation that changes nothing must not create the key.
         if delta.is_zero() && new_mark.is_none() {
-            if !matches!(op.action, Action::Op(Op::Read | Op::Delta, _)) {
-                progress.relied = progress.relied.max(self.stored_with(op.key));
-            }
-            return response;
+            let reads = matches!(op.action, Action::Op(Op::Read | Op::Delta, _));
+            return Done {
+                response,
+                relied: if reads { 0 } else { self.stored_with(op.key) },
+                ..Done::default()
+            };
         }
         let at = self.keyspace.table.slot_of(op.key);
-        progress.changed = true;
         if let Some(new_mark) = new_mark {
             self.keyspace.table.slot(at).rare().mark = new_mark;
             self.keyspace.table.touch(at);
         }
         if !delta.is_zero() {
             self.change(at, &delta, cx);
-            if cx.config.undo_batches > 0 {
-                progress.deltas.push((at, delta));
-            }
         }
-        response
+        Done {
+            response,
+            delta: (!delta.is_zero()).then_some((at, delta)),
+            changed: true,
+            relied: 0,
+        }
     }
 
     /// The ticket that makes everything known about a key durable; 0 if it already is. Never
@@ -182,11 +187,9 @@ impl Writer<'_> {
         let Some(before) = single.change(own, OURS, word) else {
             return false;
         };
-        if !single.is_unpublished() {
-            single.set_unpublished(true);
-            self.publication.wait(at, before.change());
-        }
-        self.keyspace.table.touch(at);
+        let (published, stored) = single.queue();
+        self.publication.wait_if(published, at, &before);
+        self.keyspace.table.queue_if(stored, at);
         true
     }
 

@@ -403,7 +403,7 @@ pub const MUTANTS: &[Mutant] = &[
         "what is found as wanted is acknowledged at once",
         &[(
             "replica.rs",
-            "            progress.relied\n        };",
+            "            relied\n        };",
             "            0\n        };",
         )],
     ),
@@ -512,8 +512,8 @@ pub const MUTANTS: &[Mutant] = &[
         "who is not a member accepts operations",
         &[(
             "replica.rs",
-            "        !self.roster().contains(&self.config.trust.key())",
-            "        false && !self.roster().contains(&self.config.trust.key())",
+            "        !self.membership.is_listed()",
+            "        false && !self.membership.is_listed()",
         )],
     ),
 ];

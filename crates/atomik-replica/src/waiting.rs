@@ -1,0 +1,140 @@
+//! The queue of own changes to publish.
+
+use std::borrow::Cow;
+
+use crate::entry::{Change, SeenList};
+use crate::single::Replaced;
+use crate::value::Value;
+
+/// Slots with an own change to publish, each with the change published before, in order.
+#[derive(Clone, Debug, Default, Hash)]
+pub(crate) struct Waiting {
+    items: Vec<Item>,
+    /// Changes that an item has no room for.
+    large: Vec<Change>,
+}
+
+/// Without destructor and of fixed size, so that one can be pushed and dropped again without a
+/// branch.
+#[derive(Clone, Copy, Debug, Hash)]
+struct Item {
+    at: u32,
+    /// The version of the change before; 0 if there is none, and [`LARGE`] if it is elsewhere.
+    version: u32,
+    /// Its accumulator, or its place among those elsewhere.
+    word: u64,
+}
+
+const LARGE: u32 = u32::MAX;
+
+impl Waiting {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    pub(crate) fn push(&mut self, at: u32, before: Option<Change>) {
+        let (version, word) = match before {
+            None => (0, 0),
+            Some(change) => {
+                self.large.push(change);
+                (LARGE, self.large.len() as u64 - 1)
+            }
+        };
+        self.items.push(Item { at, version, word });
+    }
+
+    /// Pushes what a change of a compact slot replaced, if `new`.
+    ///
+    /// Whether a slot waits already depends on memory that has just been asked for, and is often
+    /// hard to predict, so this has no branch on it.
+    pub(crate) fn push_if(&mut self, new: bool, at: u32, before: &Replaced) {
+        // A compact slot that has just been changed had a version below the largest.
+        let item = Item {
+            at,
+            version: before.version as u32,
+            word: before.word,
+        };
+        push_if(&mut self.items, new, item);
+    }
+
+    /// All, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Option<Cow<'_, Change>>)> {
+        self.items.iter().map(|item| {
+            let before = match item.version {
+                0 => None,
+                LARGE => self.large.get(item.word as usize).map(Cow::Borrowed),
+                version => Some(Cow::Owned(Change {
+                    version: version.into(),
+                    accumulator: Value::from(item.word),
+                    seen: SeenList::default(),
+                })),
+            };
+            (item.at, before)
+        })
+    }
+
+    /// All, in order.
+    pub(crate) fn into_changes(self) -> Vec<(u32, Option<Change>)> {
+        let changes = self.iter();
+        changes
+            .map(|(at, before)| (at, before.map(Cow::into_owned)))
+            .collect()
+    }
+}
+
+/// Pushes an item if `new`, without a branch on that.
+pub(crate) fn push_if<T: Copy>(items: &mut Vec<T>, new: bool, item: T) {
+    let length = items.len() + usize::from(new);
+    items.push(item);
+    items.truncate(length);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn change(version: u64) -> Option<Change> {
+        (version > 0).then(|| Change {
+            version,
+            accumulator: Value::from(version.rotate_left(32)),
+            seen: SeenList::default(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn changes_come_out_as_they_went_in_except_those_that_wait_already(
+            pushed in prop::collection::vec(
+                (any::<u32>(), prop_oneof![0..3_u32, Just(u32::MAX - 1)], 0..3_u8),
+                0..50,
+            )
+        ) {
+            let (mut waiting, mut model) = (Waiting::default(), Vec::new());
+            for (at, version, how) in pushed {
+                let before = change(version.into());
+                match how {
+                    0 => waiting.push(at, before.clone()),
+                    _ => {
+                        let replaced = Replaced {
+                            version: version.into(),
+                            word: before.as_ref().map_or(9, |before| before.accumulator.words()[0]),
+                            evidence: (7, 7),
+                            published: crate::slot::UNPUBLISHED,
+                        };
+                        waiting.push_if(how == 1, at, &replaced);
+                    }
+                }
+                if how < 2 {
+                    model.push((at, before));
+                }
+            }
+            prop_assert_eq!(waiting.is_empty(), model.is_empty());
+            let borrowed: Vec<_> =
+                waiting.iter().map(|(at, before)| (at, before.map(Cow::into_owned))).collect();
+            prop_assert_eq!(borrowed, model.clone());
+            prop_assert_eq!(waiting.into_changes(), model);
+        }
+    }
+}
