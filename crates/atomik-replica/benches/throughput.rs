@@ -101,6 +101,28 @@ fn local(c: &mut Criterion) {
             BatchSize::PerIteration,
         );
     });
+    // Operations handed over at once: the replica fetches what they need ahead of them, which the
+    // bare hash map cannot.
+    group.bench_function("replica, batches of 100", |b| {
+        b.iter_batched(
+            || replica.clone(),
+            |mut replica| {
+                for first in (0..KEYS).step_by(100) {
+                    let keys: [_; 100] =
+                        core::array::from_fn(|i| scattered(first + i as u64).to_le_bytes());
+                    let ops: Vec<_> = keys
+                        .iter()
+                        .zip(first..)
+                        .map(|(key, i)| LocalOp::accum(key, (i | 1).into()))
+                        .collect();
+                    black_box(replica.step(Event::Batch(&ops), &mut effects).unwrap());
+                }
+                replica
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    drop(replica);
     let mut hot = filled();
     group.bench_function("replica, flushed every 1000 operations", |b| {
         b.iter(|| {

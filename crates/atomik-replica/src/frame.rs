@@ -107,6 +107,14 @@ fn hash(
     match have {
         [] => hashes.next().copied(),
         [(_, tag)] if to - from == 1 => Some(*tag),
+        _ if have.len() == usize::from(to - from) => {
+            // Nothing is left out, so whole levels of the tree are computed at a time.
+            let mut level: Vec<Tag> = have.iter().map(|(_, tag)| *tag).collect();
+            while level.len() > 1 {
+                level = secrets.nodes(&level);
+            }
+            level.pop()
+        }
         _ => {
             let mut children = [Tag::default(); 4];
             let mut count = 0;
@@ -463,11 +471,15 @@ pub(crate) fn decode_excerpt<'a>(
     let mut evidence = Evidence::decode(reader)?;
     let origin = evidence.origin();
     let mut changes = Vec::with_capacity(evidence.len());
-    for position in 0..evidence.len() {
+    let mut encoded = Vec::with_capacity(evidence.len());
+    for _ in 0..evidence.len() {
         let before = reader.rest();
         changes.push(Change::decode(reader, words)?);
-        let encoded = &before[..before.len() - reader.rest().len()];
-        evidence.set_tag(position, secrets.leaf(origin, encoded));
+        encoded.push(&before[..before.len() - reader.rest().len()]);
+    }
+    let tags = secrets.leaves(origin, encoded.into_iter());
+    for (leaf, tag) in evidence.leaves.iter_mut().zip(tags) {
+        leaf.1 = tag;
     }
     Ok((evidence, changes))
 }

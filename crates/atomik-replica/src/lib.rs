@@ -89,6 +89,7 @@ mod hostile;
 mod inbox;
 mod keyspace;
 mod ledger;
+mod many;
 mod membership;
 mod memory;
 mod merge;

@@ -41,7 +41,7 @@ use crate::slot::{Published, UNPUBLISHED};
 use crate::summary::Summary;
 use crate::value::Value;
 use crate::vouching::{Introduction, Standing, Vouch};
-use crate::writer::validate;
+use crate::writer::{Writer, validate};
 
 /// A replica of one keyspace.
 ///
@@ -142,6 +142,10 @@ impl Loader {
         Ok(Replica::of_memory(self.config, self.secrets, loaded))
     }
 }
+
+/// The number of operations of a batch whose slots are fetched together. They fit in any
+/// processor's first cache.
+const AHEAD: usize = 64;
 
 /// A peer's newest known frame of an origin.
 const CLAIM: u8 = 0;
@@ -423,29 +427,28 @@ impl Replica {
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
         let (mut changed, mut relied) = (false, 0);
-        let mut execute = |op| {
+        let mut execute = |writer: &mut Writer<'_>, op| {
             let done = writer.operate(op, cx);
             changed |= done.changed;
             relied = relied.max(done.relied);
             (done.response, done.delta)
         };
-        let (responses, deltas): (SmallVec<_>, _) = match ops {
+        let (mut responses, mut deltas) = (SmallVec::new(), SmallVec::new());
+        if let [op] = ops {
             // Most batches are of one operation, which needs no list to be built up.
-            [op] => {
-                let (response, delta) = execute(op);
-                let deltas = delta.map_or_else(SmallVec::new, |delta| [delta].into());
-                ([response].into(), deltas)
-            }
-            _ => {
-                let mut deltas = SmallVec::new();
-                let responses = ops.iter().map(|op| {
-                    let (response, delta) = execute(op);
+            let (response, delta) = execute(&mut writer, op);
+            responses = [response].into();
+            deltas = delta.map_or_else(SmallVec::new, |delta| [delta].into());
+        } else {
+            for ops in ops.chunks(AHEAD) {
+                writer.fetch(ops);
+                for op in ops {
+                    let (response, delta) = execute(&mut writer, op);
+                    responses.push(response);
                     deltas.extend(delta);
-                    response
-                });
-                (responses.collect(), deltas)
+                }
             }
-        };
+        }
         let number = if self.config.undo_batches > 0 {
             self.memory.batches.add(deltas)
         } else {

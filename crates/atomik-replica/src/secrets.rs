@@ -3,9 +3,9 @@
 use core::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
-use smallvec::SmallVec;
 
 use crate::entry::Tag;
+use crate::many;
 use crate::origin::{OriginId, truncated};
 
 /// Keys derived from a keyspace's secret, its name and its number of words, so that nothing hashed
@@ -72,14 +72,32 @@ impl Secrets {
 
     /// The tag of an encoded change of an origin.
     pub(crate) fn leaf(&self, origin: OriginId, encoded: &[u8]) -> Tag {
-        let mut input = SmallVec::<[u8; 128]>::from_slice(&origin.0);
-        input.extend_from_slice(encoded);
-        truncated(blake3::keyed_hash(&self.leaf, &input))
+        many::tag(&self.leaf, [&origin.0, encoded])
+    }
+
+    /// The tags of encoded changes of an origin.
+    pub(crate) fn leaves<'a>(
+        &self,
+        origin: OriginId,
+        encoded: impl ExactSizeIterator<Item = &'a [u8]>,
+    ) -> Vec<Tag> {
+        many::tags(&self.leaf, encoded.map(|encoded| [&origin.0[..], encoded]))
     }
 
     /// The tag of two to four subtrees, which fit in one block of the hash.
     pub(crate) fn node(&self, children: &[Tag]) -> Tag {
-        truncated(blake3::keyed_hash(&self.node, children.as_flattened()))
+        many::tag(&self.node, [children.as_flattened(), &[]])
+    }
+
+    /// The tags of the nodes above these subtrees, four to a node. A subtree left over stays as it
+    /// is.
+    pub(crate) fn nodes(&self, children: &[Tag]) -> Vec<Tag> {
+        let over = usize::from(children.len() % 4 == 1);
+        let (pairs, over) = children.split_at(children.len() - over);
+        let nodes = pairs.chunks(4).map(|node| [node.as_flattened(), &[]]);
+        let mut tags = many::tags(&self.node, nodes);
+        tags.extend_from_slice(over);
+        tags
     }
 
     /// What stands for a key and an origin in digests.

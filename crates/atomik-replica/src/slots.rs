@@ -63,7 +63,7 @@ impl Short {
 }
 
 /// A key to look up.
-struct Sought<'a> {
+pub(crate) struct Sought<'a> {
     key: &'a [u8],
     short: Option<Short>,
     hash: u64,
@@ -232,13 +232,20 @@ impl Slots {
         Sought { key, short, hash }
     }
 
-    /// The places of the slots of many keys. The loads within each pass are independent, so their
-    /// cache misses overlap: first those of the index cells, then those of the slots.
+    /// The places of the slots of many keys.
     pub(crate) fn find_all<T>(&self, items: &[T], key: impl Fn(&T) -> &[u8]) -> Vec<Option<u32>> {
+        let sought = self.fetch(items.iter().map(key));
+        let places = sought.iter().map(|sought| self.find(sought).ok());
+        places.map(|at| at.map(|at| at as u32)).collect()
+    }
+
+    /// Has the processor fetch the slots of many keys. The loads within each pass are independent,
+    /// so their cache misses overlap: first those of the index cells, then those of the slots.
+    pub(crate) fn fetch<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Sought<'a>> {
+        let sought: Vec<Sought<'_>> = keys.map(|key| self.sought(key)).collect();
         if self.index.is_empty() {
-            return vec![None; items.len()];
+            return sought;
         }
-        let sought: Vec<Sought<'_>> = items.iter().map(|item| self.sought(key(item))).collect();
         let likely: Vec<Option<usize>> = sought
             .iter()
             .map(|sought| {
@@ -252,9 +259,6 @@ impl Slots {
             }
         }
         sought
-            .iter()
-            .map(|sought| self.find(sought).ok().map(|at| at as u32))
-            .collect()
     }
 
     /// The place of a key's slot, or the line where it would go.

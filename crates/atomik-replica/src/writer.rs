@@ -69,6 +69,12 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Has the processor fetch what a few operations will need, so that they do not wait for it one
+    /// after the other.
+    pub(crate) fn fetch(&self, ops: &[LocalOp<'_>]) {
+        self.keyspace.table.slots.fetch(ops.iter().map(|op| op.key));
+    }
+
     /// Executes a valid operation.
     #[inline]
     pub(crate) fn operate(&mut self, op: &LocalOp<'_>, cx: &mut Context<'_>) -> Done {
