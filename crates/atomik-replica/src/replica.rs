@@ -3,8 +3,10 @@
 use core::hash::{Hash, Hasher};
 use std::collections::BTreeMap;
 
+use atomik_algebra::Response;
 use smallvec::SmallVec;
 
+use crate::batches::Deltas;
 use crate::certificate::Certified;
 use crate::chunk::Chunk;
 use crate::closing;
@@ -41,7 +43,7 @@ use crate::slot::{Published, UNPUBLISHED};
 use crate::summary::Summary;
 use crate::value::Value;
 use crate::vouching::{Introduction, Standing, Vouch};
-use crate::writer::{Writer, validate};
+use crate::writer::validate;
 
 /// A replica of one keyspace.
 ///
@@ -426,29 +428,40 @@ impl Replica {
         ops.iter().try_for_each(|op| validate(op, view, words))?;
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
-        let (mut changed, mut relied) = (false, 0);
-        let mut execute = |writer: &mut Writer<'_>, op| {
-            let done = writer.operate(op, cx);
-            changed |= done.changed;
-            relied = relied.max(done.relied);
-            (done.response, done.delta)
-        };
-        let (mut responses, mut deltas) = (SmallVec::new(), SmallVec::new());
         if let [op] = ops {
-            // Most batches are of one operation, which needs no list to be built up.
-            let (response, delta) = execute(&mut writer, op);
-            responses = [response].into();
-            deltas = delta.map_or_else(SmallVec::new, |delta| [delta].into());
-        } else {
-            for ops in ops.chunks(AHEAD) {
-                writer.fetch(ops);
-                for op in ops {
-                    let (response, delta) = execute(&mut writer, op);
-                    responses.push(response);
-                    deltas.extend(delta);
-                }
+            // Most batches are of one operation, which needs no lists to be built up.
+            let done = writer.operate(op, cx);
+            let deltas = done
+                .delta
+                .map_or_else(SmallVec::new, |delta| [delta].into());
+            let responses = [done.response].into();
+            return Ok(self.outcome(responses, deltas, done.changed, done.relied));
+        }
+        let (mut responses, mut deltas) = (SmallVec::new(), SmallVec::new());
+        let (mut changed, mut relied) = (false, 0);
+        for ops in ops.chunks(AHEAD) {
+            writer.fetch(ops);
+            for op in ops {
+                let done = writer.operate(op, cx);
+                responses.push(done.response);
+                deltas.extend(done.delta);
+                changed |= done.changed;
+                relied = relied.max(done.relied);
             }
         }
+        Ok(self.outcome(responses, deltas, changed, relied))
+    }
+
+    /// The outcome of a batch of operations, which is added to those that can be undone. `relied`
+    /// is the ticket that makes durable what they found already in the desired state.
+    #[inline]
+    fn outcome(
+        &mut self,
+        responses: SmallVec<[Option<Response<Value>>; 1]>,
+        deltas: Deltas,
+        changed: bool,
+        relied: u64,
+    ) -> Outcome {
         let number = if self.config.undo_batches > 0 {
             self.memory.batches.add(deltas)
         } else {
@@ -459,11 +472,11 @@ impl Replica {
         } else {
             relied
         };
-        Ok(Outcome {
+        Outcome {
             ticket,
             number,
             responses,
-        })
+        }
     }
 
     /// Fails if this replica accepts no operations.

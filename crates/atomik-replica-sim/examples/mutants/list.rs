@@ -304,11 +304,18 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "tags do not cover the origin",
-        &[(
-            "secrets.rs",
-            "SmallVec::<[u8; 128]>::from_slice(&origin.0);",
-            "{ let _ = origin; SmallVec::<[u8; 128]>::new() };",
-        )],
+        &[
+            (
+                "secrets.rs",
+                "[&origin.0, encoded]",
+                "[&origin.0[..0], encoded]",
+            ),
+            (
+                "secrets.rs",
+                "[&origin.0[..], encoded]",
+                "[&origin.0[..0], encoded]",
+            ),
+        ],
     ),
     mutant(
         "undo applies nothing",
