@@ -422,6 +422,44 @@ fn what_arrives_before_a_statement_is_made_is_in_it() {
     assert_agreed(&cluster);
 }
 
+#[test]
+fn lives_that_restarts_left_are_folded_when_their_key_is_removed() {
+    const RESTARTS: u64 = 200;
+    let mut cluster = cluster(3, 3);
+    let mut expected = 0;
+    let mut records = Vec::new();
+    for cycle in 0..3 {
+        // As long as replica 2 cannot vouch for it, each restart begins a life.
+        cluster.cut = vec![2];
+        for n in 1..=RESTARTS {
+            cluster.restart(0, |config| {
+                config.incarnation = u128::from(cycle << 32 | n).to_le_bytes();
+            });
+            cluster.accum(0, b"x", cycle << 32 | n);
+            cluster.step(0, Event::Flush);
+            expected ^= cycle << 32 | n;
+        }
+        cluster.cut.clear();
+        cluster.settle();
+        let origins = cluster.replicas[1].origins();
+        let left = origins.filter(|status| !status.folded).count() as u64;
+        assert!(left > RESTARTS, "{left} lives");
+        remove(&mut cluster, 1, 0);
+        cluster.settle();
+        add(&mut cluster, 1, 0);
+        cluster.settle();
+        assert_agreed(&cluster);
+        for replica in &cluster.replicas {
+            assert_eq!(replica.state(b"x"), expected.into());
+            let unfolded = replica.origins().filter(|status| !status.folded);
+            assert!(unfolded.count() <= 3);
+        }
+        records.push(cluster.stores[1].len());
+    }
+    // The records of folded lives are used for the next ones.
+    assert_eq!(records[1], records[2]);
+}
+
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..6_usize, 0..8_u8).prop_map(|(n, bit)| Step::Change(n, bit)),
