@@ -9,10 +9,11 @@
 //! the replicas talk over [`atomik_session::Sessions`], and an outsider repeats, reflects,
 //! redirects and alters packets, also of earlier processes, and forges farewells. In others one
 //! member is dishonest: it contradicts itself, begins lives, tells each member something else,
-//! repeats, alters and makes up messages, floods others with requests, forges lists of members and
-//! imitates others. In yet others a replica joins: the administrator's list of members is handed to
-//! one. Threads, clocks and randomness beyond the seed play no part, so a seed that fails always
-//! fails.
+//! previews what it never seals or seals otherwise, retires and goes on, has copies that state what
+//! they hold, repeats, alters and makes up messages, answers unasked, floods others with requests,
+//! forges lists of members and imitates others. In yet others a replica joins: the administrator's
+//! list of members is handed to one. Threads, clocks and randomness beyond the seed play no part,
+//! so a seed that fails always fails.
 //!
 //! | item | what it is |
 //! |---|---|
@@ -62,8 +63,9 @@
 //! - Replicas that agree exchange only summaries.
 //! - All have the administrator's last list of members.
 //! - With a dishonest member, all of this holds of the honest ones. What it signed is the same at
-//!   all of them, unless one has reported that origin. They know no other origins, keys and members
-//!   than somebody has signed.
+//!   all of them, unless one has reported that origin. Once it has retired or was convicted, all of
+//!   it is folded, unless all who had the certified base have lost it. Nothing that it previewed
+//!   outlasts its sessions. They know no other origins, keys and members than somebody has signed.
 //!
 //! The oracle derives what it expects from the operations and from when each replica learned of
 //! what, never from what a replica computed.

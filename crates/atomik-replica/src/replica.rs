@@ -250,6 +250,7 @@ impl Replica {
                 } else {
                     Standing::resumed(&author.key, replica.roster())
                 };
+                replica.take_over_while_removed(own);
             }
             _ => {
                 replica.start_new_life();
@@ -257,6 +258,27 @@ impl Replica {
             }
         }
         replica
+    }
+
+    /// A life that a replica began when it was removed has published nothing, and what it holds
+    /// waits on: as changes of another one.
+    fn take_over_while_removed(&mut self, own: u32) {
+        let (table, chain) = (
+            &self.memory.keyspace.table,
+            &self.memory.origins.get(own).chain,
+        );
+        let waits = self.is_removed()
+            && !self.memory.retired
+            && chain.head().number == 0
+            && table
+                .slots
+                .values()
+                .any(|slot| slot.position(own).is_some());
+        if waits {
+            self.start_new_life();
+            self.standing = Standing::Sure;
+            self.memory.writer().take_over(own, &self.secrets);
+        }
     }
 
     /// What a replica had not published when it was removed goes on under its new key: nobody could

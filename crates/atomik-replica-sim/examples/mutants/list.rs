@@ -523,4 +523,56 @@ pub const MUTANTS: &[Mutant] = &[
             "        false && !self.membership.is_listed()",
         )],
     ),
+    mutant(
+        "a preview is never taken back",
+        &[(
+            "inbox.rs",
+            "keyspace.hide(|origin| origin == gone.origin(), cx);",
+            "let _ = (gone, keyspace, cx);",
+        )],
+    ),
+    mutant(
+        "a preview of a key is added to the one before",
+        &[("overlay.rs", "visible.accumulate(&shown.delta);", "")],
+    ),
+    mutant(
+        "an entry is added to its preview",
+        &[(
+            "overlay.rs",
+            "        delta.accumulate(&shown.delta);\n        let shown",
+            "        let shown",
+        )],
+    ),
+    mutant(
+        "a base is adopted without what is previewed",
+        &[(
+            "base.rs",
+            "delta.accumulate(&keyspace.overlay.delta(at, cx.config.words));",
+            "",
+        )],
+    ),
+    mutant(
+        "an entry beneath a newer preview is reported",
+        &[(
+            "merge.rs",
+            "if writes && self.keyspace.overlay.get(at, origin).is_none() {",
+            "if writes {",
+        )],
+    ),
+    mutant(
+        "a closed life is folded without one that has to sign",
+        &[(
+            "ledger.rs",
+            "            let statement = self.statements.get(key)?;",
+            "            let Some(statement) = self.statements.get(key) else { continue };",
+        )],
+    ),
+    mutant(
+        "of two contents of a closed life the first one stays",
+        &[(
+            "merge.rs",
+            "closed && tag <= entry.published.tag => return",
+            "closed => return",
+        )],
+    ),
 ];

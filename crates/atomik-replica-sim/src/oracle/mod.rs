@@ -332,7 +332,6 @@ impl Oracle {
             liar.certify(contents.certificate);
         }
         contents.lies = entries::unexplained(history, n, &contents);
-        lies_agree(&contents, self.replicas.iter().flatten())?;
         if contents.folded.contains(&expected.local.origin)
             || replica
                 .origins()
@@ -341,6 +340,7 @@ impl Oracle {
             restarts::left(history, n, expected.local.losses, disks);
         }
         entries::check_contents(history, expected, &contents)?;
+        lies_agree(&contents, self.replicas.iter().flatten())?;
         let view = self.keyspace.view;
         notices::check(history, view, expected, &contents, notices, &mut observed)?;
         expected.contents = contents;

@@ -253,3 +253,30 @@ fn without_an_administrator_no_roster_is_accepted() {
         Some(OpError::Roster(RosterError::NoAdministrator))
     );
 }
+
+#[test]
+fn what_a_removed_replica_had_not_sent_goes_on_once_it_is_added_again() {
+    for restarts in [false, true] {
+        let mut cluster = cluster(3);
+        add_two(&mut cluster);
+        cluster.settle();
+        cluster.accum(2, b"x", 1);
+        let next = signed(cluster.replicas[2].roster().remove(&public(2)));
+        cluster.step(2, Event::Roster(&next));
+        cluster.step(2, Event::Flush);
+        if restarts {
+            cluster.restart(2, |_| ());
+        }
+        cluster.settle();
+        let next = signed(cluster.replicas[0].roster().add(public(2), "two"));
+        cluster.step(0, Event::Roster(&next));
+        cluster.settle();
+        let states = [0, 1, 2].map(|n| cluster.replicas[n].state(b"x"));
+        assert_eq!(
+            states,
+            [1, 1, 1].map(atomik_replica::Value::from),
+            "restarts: {restarts}"
+        );
+        cluster.assert_equal();
+    }
+}
