@@ -269,10 +269,10 @@ impl Ledger {
             let stated = self.statements.values();
             wanted = stated.max_by_key(|stated| (stated.round.round, stated.base));
         }
+        let content = |stated: &Statement| (stated.round, stated.base, stated.memories);
         let agrees = |key: &PublicKey| {
             let theirs = self.statements.get(key);
-            let both = wanted.zip(theirs);
-            both.is_some_and(|(own, theirs)| (own.round, own.base) == (theirs.round, theirs.base))
+            wanted.is_some() && wanted.map(content) == theirs.map(content)
         };
         let required = self.closings.required(roster);
         let missing: Vec<_> = required.filter(|key| !agrees(key)).copied().collect();

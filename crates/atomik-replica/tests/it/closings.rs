@@ -399,6 +399,29 @@ fn an_old_statement_does_not_count_with_one_of_a_new_memory() {
 }
 
 #[test]
+fn one_whose_statement_is_older_than_that_of_another_is_waited_for() {
+    let mut cluster = cluster(3, 3);
+    cluster.cut = vec![0];
+    cluster.step(2, Event::Retire);
+    cluster.settle();
+    // Replica 1 has stated what it holds before it knew of replica 0, and is gone.
+    for _ in 0..2 {
+        cluster.step(0, Event::Tick);
+        deliver_if(&mut cluster, |from, to, kind| {
+            (from, to, kind) == (0, 1, SUMMARY) || (from, to, kind) == (1, 0, LEDGER)
+        });
+    }
+    for _ in 0..3 {
+        draft(&mut cluster, 0);
+    }
+    assert_eq!(cluster.replicas[0].closings()[0].missing, [public(1)]);
+    cluster.wire.clear();
+    cluster.cut.clear();
+    cluster.settle();
+    assert_agreed(&cluster);
+}
+
+#[test]
 fn what_arrives_before_a_statement_is_made_is_in_it() {
     let mut cluster = cluster(2, 2);
     cluster.accum(1, b"x", 4);
