@@ -21,7 +21,7 @@ pub(crate) fn follow(
 ) -> Check<Turn> {
     let own = expected.local.origin;
     if replica.origin() != history.origins[own].id {
-        take_new_life(history, expected, replica)?;
+        take_new_life(history, expected, replica, others)?;
         return Ok(Turn::New);
     }
     if adopted {
@@ -47,9 +47,28 @@ fn take_new_life(
     history: &mut History,
     expected: &mut ExpectedReplica,
     replica: &Replica,
+    others: &[Option<ExpectedReplica>],
 ) -> Check {
-    let n = expected.n;
-    let branch = history.end_life(n, expected.local.origin);
+    let (n, own) = (expected.n, expected.local.origin);
+    // One that was resumed has previewed nothing yet.
+    let resumed = history.branch(n).is_some();
+    let mut branch = history.end_life(n, own);
+    // What it had only previewed moves, too.
+    let bases = branch.base.iter_mut().enumerate();
+    for (key, base) in bases.filter(|_| !resumed) {
+        let id = history.origins[own].id;
+        let left = replica.writers(&history.keys[key]);
+        let left = left.iter().find(|(origin, ..)| *origin == id);
+        *base = left.map_or(0, |(_, version, _)| *version).min(*base);
+        let signed = |other: &ExpectedReplica| other.contents.keys[key].signed().version(own);
+        ensure(
+            others.iter().flatten().all(|other| signed(other) <= *base),
+            "only what nobody has got signed moves to a new life",
+            || format!("r{n}: k{key} of {}", history.name(own)),
+        )?;
+        let acknowledged = &mut history.origins[own].acknowledged[key];
+        *acknowledged = (*acknowledged).min(*base);
+    }
     let moved_to = history.register(replica.origin(), n)?;
     check_number(n, replica)?;
     for key in 0..history.keys.len() {
