@@ -369,9 +369,9 @@ fn one_of_two_lacks_a_change() -> (Cluster, Vec<u8>) {
         cluster.receive(2, n, &retirement);
         draft(&mut cluster, n);
     }
-    let stated = cluster.wire.drain(..);
-    let stated = stated.filter(|(_, to, bytes)| *to == 1 && bytes[1] == LEDGER);
-    let (_, _, stated) = stated.last().expect("replica 0 states what it holds");
+    let mut sent = std::mem::take(&mut cluster.wire);
+    sent.retain(|(_, to, bytes)| *to == 1 && bytes[1] == LEDGER);
+    let (_, _, stated) = sent.pop().expect("replica 0 states what it holds");
     assert_eq!([0, 1].map(|n| state(&cluster, n)), [0, 4]);
     (cluster, stated)
 }
