@@ -36,8 +36,21 @@ pub(crate) fn hash<'a>(bases: impl Iterator<Item = (&'a [u8], &'a Value)>) -> Ba
     *hasher.finalize().as_bytes()
 }
 
+#[cfg(test)]
+std::thread_local! {
+    /// How often this thread has computed [`hash_after`], which takes a pass over the table.
+    static PASSES: core::cell::Cell<u32> = const { core::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+pub(crate) fn passes() -> u32 {
+    PASSES.get()
+}
+
 /// The hash of the base that a table will have once the origins in these places are folded.
 pub(crate) fn hash_after(table: &Table, places: &[bool]) -> BaseHash {
+    #[cfg(test)]
+    PASSES.set(PASSES.get() + 1);
     let bases: Vec<(&[u8], Value)> = table
         .slots
         .iter()

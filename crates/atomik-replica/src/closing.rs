@@ -59,9 +59,15 @@ impl Ended {
         trust.verify(&self.key, &self.statement(secrets), &self.seal)
     }
 
-    /// Whether it is about lives that a member may have.
+    /// Whether it ends all lives that a member may have.
     pub(crate) fn concerns(&self, listed: &Listed) -> bool {
-        first_life(listed.since) < self.below && self.below <= end_of_lives(listed.since)
+        self.below == end_of_lives(listed.since)
+    }
+
+    /// Whether it ends some of the lives that a member may have, but not all. Members only retire:
+    /// of such words one could sign 2^32, and after each everybody would begin to collect anew.
+    pub(crate) fn is_partial(&self, listed: &Listed) -> bool {
+        first_life(listed.since) < self.below && self.below < end_of_lives(listed.since)
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

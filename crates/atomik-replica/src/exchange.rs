@@ -66,6 +66,11 @@ const PATIENCE: u32 = 4;
 /// entries may have been lost.
 const BARREN: u32 = 16;
 
+/// Ticks after which a pass over a peer's table is cut short if there are other peers, and for
+/// which that peer's table is then not read again. Twice as many after each that was cut short, so
+/// that a large table is read at last.
+const LONG: u32 = 64;
+
 /// A pass ends at this many times the number of slots that the peer had when it began, plus
 /// [`GROWN`]: the peer's table may grow meanwhile, but not for ever.
 const GROWTH: u64 = 2;
@@ -211,6 +216,10 @@ enum Stage {
         next: u64,
         folded: u128,
         bases: Bases,
+        /// Whether all bases so far were wanted. Others are not kept.
+        wanted: bool,
+        /// The tick when it began.
+        since: u32,
         /// The pass is abandoned when it gets beyond this slot; known from the first chunk on.
         end: Option<u64>,
         /// Whether entries have arrived since the last chunk.
@@ -268,6 +277,10 @@ pub(crate) struct Exchange {
     offered: BTreeMap<PeerId, (u64, u128)>,
     /// Reachable peers found to differ, with the sums of their entries.
     deferred: BTreeMap<PeerId, u128>,
+    /// Peers whose tables are not read for a while, and since when.
+    shunned: BTreeMap<PeerId, u32>,
+    /// The number of passes that were cut short since the last complete one.
+    cut: u32,
 }
 
 impl Exchange {
@@ -297,7 +310,12 @@ impl Exchange {
         let (ticks, out) = (around.peers.ticks(), &mut *around.out);
         self.led
             .take_if(|led| ticks.wrapping_sub(led.active) > led.patience());
-        let Some(peer) = turn else { return };
+        self.shunned
+            .retain(|_, since| ticks.wrapping_sub(*since) < LONG);
+        let cut = self.cut_short(around.peers);
+        let Some(peer) = turn.filter(|turn| cut != Some(*turn)) else {
+            return;
+        };
         match &self.led {
             Some(Led {
                 stage: Stage::Pull { .. },
@@ -306,6 +324,25 @@ impl Exchange {
             Some(Led { peer: busy, .. }) if *busy == peer => {}
             _ => self.compare(peer, ticks, out),
         }
+    }
+
+    /// Cuts a long pass short if there are other peers; returns whose.
+    fn cut_short(&mut self, peers: &Peers) -> Option<PeerId> {
+        let long = LONG << self.cut.min(16);
+        let led = self.led.take_if(|led| {
+            let Stage::Pull { since, .. } = led.stage else {
+                return false;
+            };
+            peers.up().len() > 1 && peers.ticks().wrapping_sub(since) >= long
+        })?;
+        self.cut = self.cut.saturating_add(1);
+        self.shun(led.peer, peers.ticks());
+        Some(led.peer)
+    }
+
+    /// Reads the tables of other peers for a while.
+    pub(crate) fn shun(&mut self, peer: PeerId, ticks: u32) {
+        self.shunned.insert(peer, ticks);
     }
 
     /// Compares with the deferred peers if no exchange is under way.
@@ -323,6 +360,7 @@ impl Exchange {
         self.asked.remove(&peer);
         self.offered.remove(&peer);
         self.deferred.remove(&peer);
+        self.shunned.remove(&peer);
     }
 
     /// Whether an exchange is under way, and if so, whether with this peer.
@@ -624,11 +662,16 @@ impl Exchange {
 
     /// Starts to read a peer's entire table. Our entries have the sum `began`.
     fn pull(&mut self, peer: PeerId, ticks: u32, began: u128, out: &mut Vec<Outgoing>) {
+        if self.shunned.contains_key(&peer) {
+            return;
+        }
         let stage = Stage::Pull {
             began,
             next: 0,
             folded: 0,
             bases: Vec::new(),
+            wanted: true,
+            since: ticks,
             end: None,
             fed: false,
             barren: 0,
@@ -651,15 +694,17 @@ impl Exchange {
     }
 
     /// Handles the end of a chunk; returns the pass if it is complete. The chunk's entries have
-    /// been merged already, unless they were lost.
+    /// been merged already, unless they were lost. `wanted` says whether its bases are those that
+    /// this replica lacks.
     pub(crate) fn take_chunk(
         &mut self,
         from: PeerId,
         chunk: Chunk,
+        wanted: bool,
         around: &mut Surroundings<'_>,
     ) -> Option<Pass> {
         let (ticks, out) = (around.peers.ticks(), &mut *around.out);
-        let (began, before, mut bases, end, mut barren) = match self.led.take() {
+        let (began, before, mut bases, end, mut barren, kept, since) = match self.led.take() {
             Some(Led {
                 peer,
                 stage:
@@ -668,6 +713,8 @@ impl Exchange {
                         next,
                         folded,
                         bases,
+                        wanted: kept,
+                        since,
                         end,
                         fed,
                         barren,
@@ -675,13 +722,15 @@ impl Exchange {
                 ..
             }) if peer == from && next == chunk.first => {
                 let empty = !fed && chunk.bases.is_empty();
-                (began, folded, bases, end, barren + u32::from(empty))
+                let barren = barren + u32::from(empty);
+                (began, folded, bases, end, barren, kept, since)
             }
             other => {
                 self.led = other;
                 return None;
             }
         };
+        let mut wanted = wanted && kept;
         let limit = end.unwrap_or(chunk.slots * GROWTH + GROWN);
         let goes_on = chunk.next > chunk.first;
         let (mut next, folded) = (chunk.next, chunk.folded);
@@ -690,14 +739,21 @@ impl Exchange {
         if restart {
             bases.clear();
             next = 0;
+            wanted = true;
             barren += 1;
         }
         if (goes_on || restart) && (chunk.next > limit || barren > BARREN) {
             return None;
         }
         if !restart {
-            bases.extend(chunk.bases);
+            if wanted {
+                bases.extend(chunk.bases);
+            } else {
+                bases.clear();
+            }
             if !goes_on {
+                self.cut = 0;
+                let folded = if wanted { folded } else { 0 };
                 return Some(Pass {
                     began,
                     folded,
@@ -710,6 +766,8 @@ impl Exchange {
             next,
             folded,
             bases,
+            wanted,
+            since,
             end: Some(limit),
             fed: false,
             barren,
@@ -826,6 +884,17 @@ mod tests {
         }
 
         fn chunk(&mut self, from: PeerId, first: u64, next: u64, folded: u128) -> Option<Pass> {
+            self.chunk_that(true, from, first, next, folded)
+        }
+
+        fn chunk_that(
+            &mut self,
+            wanted: bool,
+            from: PeerId,
+            first: u64,
+            next: u64,
+            folded: u128,
+        ) -> Option<Pass> {
             let chunk = Chunk {
                 first,
                 next,
@@ -834,7 +903,9 @@ mod tests {
                 bases: vec![(first.to_le_bytes().into(), first.into())],
             };
             let mut pass = None;
-            self.act(|exchange, around| pass = exchange.take_chunk(from, chunk, around));
+            self.act(|exchange, around| {
+                pass = exchange.take_chunk(from, chunk, wanted, around);
+            });
             pass
         }
 
@@ -927,6 +998,46 @@ mod tests {
         assert_eq!((pass.folded, pass.bases.len()), (5, 2));
         assert_eq!(pass.began, side.digest.sum);
         assert_eq!(side.exchange.is_with(A), None);
+    }
+
+    #[test]
+    fn bases_that_are_not_wanted_are_not_kept_and_none_are_kept_in_part() {
+        for wanted in [[false, false], [true, false], [false, true]] {
+            let mut side = Side::new(digest(0..2000));
+            side.sketch(A, &opening_of(&mut digest(1000..4000)));
+            assert_eq!(side.chunk_that(wanted[0], A, 0, 70, 5), None);
+            let pass = side.chunk_that(wanted[1], A, 70, 0, 5).unwrap();
+            assert_eq!((pass.folded, pass.bases.len()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn the_table_of_a_shunned_peer_is_not_read_for_a_while() {
+        let mut side = Side::new(digest(0..9));
+        let mut theirs = summary(&side.digest);
+        theirs.ledger.folded = 1;
+        side.exchange.shun(A, 0);
+        assert!(side.summary(A, &theirs, true).is_empty());
+        (0..LONG).for_each(|_| drop(side.tick()));
+        assert_eq!(side.summary(A, &theirs, true), [Outgoing::Pull(A, 0)]);
+    }
+
+    #[test]
+    fn each_pass_that_was_cut_short_lets_the_next_last_longer() {
+        let mut side = Side::new(digest(0..9));
+        let mut theirs = summary(&side.digest);
+        theirs.ledger.folded = 1;
+        for length in [LONG, 2 * LONG, 4 * LONG] {
+            assert_eq!(side.summary(A, &theirs, true), [Outgoing::Pull(A, 0)]);
+            let mut ticks = 0;
+            while side.exchange.is_with(A).is_some() {
+                side.chunk(A, u64::from(ticks), u64::from(ticks) + 1, 5);
+                side.tick();
+                ticks += 1;
+            }
+            assert_eq!(ticks, length);
+            (0..LONG).for_each(|_| drop(side.tick()));
+        }
     }
 
     #[test]

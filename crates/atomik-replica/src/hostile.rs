@@ -156,9 +156,10 @@ fn between_two_ticks_a_peer_draws_no_more_than_a_few_times_the_table() {
     assert_eq!(pull(&mut replica), once);
 }
 
-#[test]
-fn repeated_introductions_draw_a_bounded_number_of_answers() {
-    let mut replica = open_with(1);
+/// A replica with `keys` entries and the first one of a peer, and the introduction of that peer,
+/// which has made another since.
+fn open_with_a_peer(keys: u32) -> (Replica, Vec<u8>) {
+    let mut replica = open_with(keys);
     let trust = Trust::Unsigned {
         key: [2; 32],
         allowed: vec![[1; 32], [2; 32]],
@@ -192,6 +193,12 @@ fn repeated_introductions_draw_a_bounded_number_of_answers() {
     let (_, body) = introductions
         .find(|(kind, _)| *kind == MessageKind::Summary)
         .unwrap();
+    (replica, body)
+}
+
+#[test]
+fn repeated_introductions_draw_a_bounded_number_of_answers() {
+    let (mut replica, body) = open_with_a_peer(1);
     let mut introduce = || answers(&mut replica, MessageKind::Summary, &body);
     let kinds: Vec<_> = introduce().into_iter().map(|(kind, _)| kind).collect();
     assert!(kinds.contains(&MessageKind::Head), "{kinds:?}");
@@ -220,4 +227,42 @@ fn repeated_seals_draw_a_bounded_number_of_answers() {
     assert!(drawn < 400, "{drawn}");
     let drawn: usize = (0..1000_u32).map(|n| seal(n as u8).len()).sum();
     assert_eq!(drawn, 0);
+}
+
+#[test]
+fn requests_for_proofs_draw_a_bounded_number_of_passes_over_the_table() {
+    let (mut replica, introduction) = open_with_a_peer(5000);
+    // Asks for proof of a frame after none.
+    let mut body = vec![1];
+    body.extend_from_slice(&introduction[65..81]);
+    body.extend_from_slice(&[0; 17]);
+    let mut drawn = 0;
+    for _ in 0..1000 {
+        drawn += answers(&mut replica, MessageKind::Head, &body).len();
+    }
+    assert!((1..200).contains(&drawn), "{drawn}");
+}
+
+#[test]
+fn a_peer_that_pretends_to_lack_everything_draws_a_bounded_number_of_repairs() {
+    let mut replica = open_with(10);
+    let mut empty = opening(&mut replica);
+    // Cells without any entry.
+    let length = empty.len();
+    empty[length - 384..].fill(0);
+    let mut differs = vec![0xff, 0x7f];
+    differs.extend_from_slice(&[7; 64 + 16]);
+    differs.extend_from_slice(&[0; 18]);
+    let mut repairs = 0;
+    for _ in 0..2000 {
+        let sent = answers(&mut replica, MessageKind::Summary, &differs);
+        let sent = sent
+            .into_iter()
+            .chain(answers(&mut replica, MessageKind::Sketch, &empty));
+        repairs += sent
+            .filter(|(kind, _)| *kind == MessageKind::Repair)
+            .count();
+        replica.step(Event::Flush, &mut Vec::new()).unwrap();
+    }
+    assert!((1..200).contains(&repairs), "{repairs}");
 }

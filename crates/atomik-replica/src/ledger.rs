@@ -397,6 +397,13 @@ impl Ledger {
     ) -> Result<(), Refusal> {
         let key = ended.key;
         let known = self.closings.ended.get(&key);
+        if roster
+            .get(&key)
+            .is_some_and(|listed| ended.is_partial(listed))
+        {
+            let fault = "a record ends some of its lives only, as no member does";
+            return Err(Refusal::Ledger { key, fault });
+        }
         // A key that was added later is not known here yet.
         let concerns = roster
             .get(&key)
@@ -481,7 +488,9 @@ impl Ledger {
             return Ok(());
         }
         let known = self.statements.get(&key);
-        if known.is_some_and(|known| known.rank() >= statement.rank()) {
+        let outranked = known.is_some_and(|known| known.rank() >= statement.rank());
+        let contradicts = known.is_some_and(|known| known.contradicts(&statement));
+        if outranked && !contradicts {
             return Ok(());
         }
         if !statement.holds(&cx.config.trust, cx.secrets) {
@@ -494,7 +503,14 @@ impl Ledger {
             self.draft = None;
             self.unstored = true;
         }
-        self.statements.insert(key, statement);
+        if !outranked {
+            self.statements.insert(key, statement);
+        }
+        if contradicts {
+            let fault = "it signed two statements in one round, of which one is left out: it is \
+                         dishonest, or its folder was restored from a backup";
+            return Err(Refusal::Ledger { key, fault });
+        }
         Ok(())
     }
 
@@ -566,7 +582,7 @@ impl Ledger {
                     self.offered = Some(certificate);
                 }
             }
-            self.fold(around, cx);
+            self.fold(tick, around, cx);
             if tick {
                 self.state(&own, around, cx);
             }
@@ -651,7 +667,11 @@ impl Ledger {
         let same = |stated: &Statement| (stated.base, stated.memories) == (base, memories);
         let number = match self.own_statement(&own.key) {
             Some(stated) if stated.base != base && !self.is_open_after(stated) => return,
-            Some(stated) if !same(stated) => latest.max(stated.round.round.saturating_add(1)),
+            Some(stated) if !same(stated) => match stated.round.round.checked_add(1) {
+                Some(next) => latest.max(next),
+                // A liar has gone to the last round. A second statement in it would be a lie, too.
+                None => return,
+            },
             Some(stated) if stated.round.round == latest => return,
             // It has to outrank what was stated before the memory was lost.
             None if self.statements.contains_key(&own.key) => latest.saturating_add(1),
@@ -746,13 +766,17 @@ impl Ledger {
     }
 
     /// Folds what the offered certificate covers, if the result is what it certifies.
-    fn fold(&mut self, around: &mut Surroundings<'_>, cx: &mut Context<'_>) {
+    /// That takes a pass over the table. If it was not, it is tried again in a `tick` only.
+    fn fold(&mut self, tick: bool, around: &mut Surroundings<'_>, cx: &mut Context<'_>) {
         let Some(offered) = &self.offered else {
             return;
         };
         let (sum, growth) = (offered.sum(cx.secrets), self.growth);
         let places = covered(offered, around.roster, around.origins);
-        if self.differs == Some((sum, growth)) || !may_fold_own(&places, around) {
+        let tried = self
+            .differs
+            .is_some_and(|(tried, at)| tried == sum && (at == growth || !tick));
+        if tried || !may_fold_own(&places, around) {
             return;
         }
         // The own statement may be about the same, and then the hash is known.

@@ -89,6 +89,8 @@ mod hostile;
 mod inbox;
 mod keyspace;
 mod ledger;
+#[cfg(test)]
+mod liars;
 mod many;
 mod membership;
 mod memory;

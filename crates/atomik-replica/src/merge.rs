@@ -75,7 +75,8 @@ impl Merger<'_> {
         }
         let unfolded = |author: &Author| ledger.standing(author, roster) != Phase::Folded;
         if known.is_none() && self.origins.is_full(&author.key, unfolded) {
-            return Err(Refusal::TooManyOrigins { origin });
+            let key = author.key;
+            return Err(Refusal::TooManyOrigins { origin, key });
         }
         // All look-ups in a row, so that their cache misses overlap; in `merge` each would stall.
         // For the same reason the search for news does not stop at the first.

@@ -230,11 +230,15 @@ pub enum Refusal {
     },
     /// More lives of one key than a replica keeps.
     #[error(
-        "origin {origin}: there are too many lives of its key that are not folded; bring back the \
-         members that have not signed (see the closings in the status), or remove them or this one"
+        "origin {origin}: there are too many lives of its key {} that are not folded; bring back \
+         the members that have not signed (see the closings in the status), or remove them or this \
+         one",
+        hex(.key)
     )]
     TooManyOrigins {
         /// The origin.
         origin: OriginId,
+        /// Its key.
+        key: PublicKey,
     },
 }

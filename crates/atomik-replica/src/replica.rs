@@ -72,6 +72,10 @@ pub struct Replica {
     reported_user: bool,
     /// How often the current life was found to be over since the replica was opened.
     outlived: u8,
+    /// Whether the ledger has news that peers have not been told.
+    untold: bool,
+    /// How often they have been told some since the last tick.
+    told: u32,
 }
 
 /// How often, at least, the current life may be found to be over. Honest members know of a few ends
@@ -148,6 +152,10 @@ impl Loader {
 /// The number of operations of a batch whose slots are fetched together. They fit in any
 /// processor's first cache.
 const AHEAD: usize = 64;
+
+/// How often news of the ledger is told to all peers between two ticks; what comes after that is
+/// told with the tick. A member can sign as many statements as it likes.
+const MOST_TOLD: u32 = 16;
 
 /// A peer's newest known frame of an origin.
 const CLAIM: u8 = 0;
@@ -228,6 +236,8 @@ impl Replica {
             left: None,
             reported_user: false,
             outlived: 0,
+            untold: false,
+            told: 0,
         };
         let Memory {
             origins,
@@ -786,6 +796,7 @@ impl Replica {
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let turn = self.peers.tick(self.config.sync_ticks);
         self.memory.publication.open.tick();
+        self.told = 0;
         self.attend(true, effects);
         self.exchange(effects, |exchange, around| exchange.tick(turn, around));
     }
@@ -1145,7 +1156,7 @@ impl Replica {
         if !self.may_draw(to) {
             return;
         }
-        self.peers.charge(to, ANSWER);
+        self.charge_scan(to);
         let (table, secrets) = (&self.memory.keyspace.table, &self.secrets);
         let origin = self.memory.origins.id(place);
         let best = table.archive.best(|evidence| {
@@ -1253,8 +1264,9 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         let chunk = Chunk::decode(reader, self.config.words)?;
+        let wanted = self.memory.ledger.lacks(chunk.folded, &self.secrets);
         let pass = self.exchange(effects, |exchange, around| {
-            exchange.take_chunk(from, chunk, around)
+            exchange.take_chunk(from, chunk, wanted, around)
         });
         let Some(pass) = pass else { return Ok(()) };
         let cx = &mut context!(self, effects);
@@ -1262,7 +1274,10 @@ impl Replica {
         match ledger.adopt(pass.folded, pass.bases, &mut around, cx) {
             Ok(None) => {}
             Ok(Some(origins)) => cx.notify(Notice::BaseAdopted { from, origins }),
-            Err(reason) => cx.refuse(from, reason),
+            Err(reason) => {
+                cx.refuse(from, reason);
+                self.exchange.shun(from, self.peers.ticks());
+            }
         }
         // A pass does not show what the peer lacks. Now that we have more entries, the peer leads.
         // If the pass brought nothing, another would not either.
@@ -1312,7 +1327,10 @@ impl Replica {
             let is_over = |author: &Author| !ledger.is_living(author, self.membership.roster());
             self.inboxes.end(is_over, keyspace, cx);
         }
-        if news {
+        self.untold |= news;
+        if self.untold && (tick || self.told < MOST_TOLD) {
+            self.untold = false;
+            self.told += 1;
             let records = self.memory.ledger.records();
             self.tell_all(records, effects);
         }
@@ -1352,6 +1370,10 @@ impl Replica {
     fn send(&mut self, outgoing: Outgoing, effects: &mut Vec<Effect>) {
         let (to, kind, bodies) = match outgoing {
             Outgoing::Summary(to) => {
+                if !self.may_draw(to) {
+                    return;
+                }
+                self.peers.charge(to, ANSWER);
                 let mut body = self.summary().encode();
                 self.introduction().encode(&mut body);
                 (to, MessageKind::Summary, vec![body])
@@ -1371,8 +1393,12 @@ impl Replica {
                 (to, MessageKind::SketchRequest, vec![range.encode()])
             }
             Outgoing::Repair(to, places) => {
-                let places = self.memory.keyspace.table.find(&places);
-                return self.send_entries(to, MessageKind::Repair, &places, effects);
+                if self.may_draw(to) {
+                    let places = self.memory.keyspace.table.find(&places);
+                    self.charge_scan(to);
+                    self.answer_entries(to, MessageKind::Repair, &places, effects);
+                }
+                return;
             }
             Outgoing::Fetch(to, places) => {
                 let room = context!(self, effects).room();
@@ -1721,5 +1747,6 @@ impl Hash for Replica {
         (&self.membership, &self.memory, &self.peers, &self.exchange).hash(state);
         (&self.inboxes, &self.standing, self.fell_behind).hash(state);
         (self.stopped, self.left, self.reported_user, self.outlived).hash(state);
+        self.untold.hash(state);
     }
 }

@@ -142,6 +142,13 @@ impl Statement {
         trust.verify(&self.by, &statement, &self.seal)
     }
 
+    /// Whether one memory signed two bases in one round, which an honest member does only if its
+    /// records were replaced by older ones.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        let same = (self.by, self.round, self.signer) == (other.by, other.round, other.signer);
+        same && self.base != other.base
+    }
+
     /// Of two statements of a member about one extent, the one with the higher rank counts. That of
     /// a later life is preferred to that of one that was lost; any order will do for those of a
     /// liar.

@@ -173,7 +173,7 @@ fn accused(reason: &Refusal) -> Option<OriginId> {
         Refusal::Equivocation { origin, .. }
         | Refusal::Forked { origin }
         | Refusal::Quarantined { origin }
-        | Refusal::TooManyOrigins { origin } => Some(*origin),
+        | Refusal::TooManyOrigins { origin, .. } => Some(*origin),
         _ => None,
     }
 }
