@@ -507,9 +507,7 @@ impl Ledger {
             self.statements.insert(key, statement);
         }
         if contradicts {
-            let fault = "it signed two statements in one round, of which one is left out: it is \
-                         dishonest, or its folder was restored from a backup";
-            return Err(Refusal::Ledger { key, fault });
+            cx.notify(Notice::TwoStatements { key });
         }
         Ok(())
     }

@@ -117,6 +117,13 @@ pub enum Notice {
         /// The key.
         key: PublicKey,
     },
+    /// The holder of a key signed two bases in one round of statements, of which all members use the
+    /// same one: it is dishonest, or its folder was restored from a backup. If foldings do not go
+    /// on, remove it.
+    TwoStatements {
+        /// The key.
+        key: PublicKey,
+    },
     /// An origin has been folded into the base.
     Folded(OriginId),
     /// This replica came too late to fold these origins itself and adopted a peer's base.
