@@ -353,6 +353,7 @@ fn restate(like: &Statement, by: usize, round: u64, base: [u8; 32]) -> Statement
         incarnation: [by as u8; 16],
         memory: [7; 16],
     };
+    let signer = (signer, like.memories);
     Statement::sign(round, signer, base, &trust(by), &secrets())
 }
 
@@ -512,6 +513,8 @@ fn bad_records_are_refused_with_key_and_reason_and_comparisons_end() {
     altered.base = [2; 32];
     let mut stolen = own.clone();
     stolen.by = public(1);
+    // One that is superseded is not even checked.
+    stolen.round.round = 99;
     let not_signed = "not signed by this key";
     let cases = [
         // Of the key of another, of another keyspace, and altered after it was signed.
@@ -834,6 +837,7 @@ fn only_a_certificate_of_exactly_those_who_have_to_sign_is_taken() {
             by: public(by),
             round: certificate.statements(),
             signer: genuine.seals[&public(0)].0,
+            memories: [0; 16],
             base: certificate.base,
             seal: [0; 64],
         };
