@@ -117,9 +117,9 @@ pub enum Notice {
         /// The key.
         key: PublicKey,
     },
-    /// The holder of a key signed two bases in one round of statements, of which all members use the
-    /// same one: it is dishonest, or its folder was restored from a backup. If foldings do not go
-    /// on, remove it.
+    /// The holder of a key signed two bases in one round of statements: it is dishonest, or its
+    /// folder was restored from a backup. All members use the same one of the two. If foldings do
+    /// not go on, remove the member.
     TwoStatements {
         /// The key.
         key: PublicKey,
