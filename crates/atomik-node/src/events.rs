@@ -231,6 +231,15 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
             );
             ("misconduct", json!({"key": key, "text": text}))
         }
+        Notice::TwoStatements { key } => {
+            let key = public_key_text(key);
+            let text = format!(
+                "the member with key {key} signed two bases in one round: its folder was restored \
+                 from a backup, or it is dishonest; if foldings do not go on, remove it (atomik \
+                 node remove)"
+            );
+            ("two_statements", json!({"key": key, "text": text}))
+        }
         Notice::Changed { .. } => ("changed", other_event(notice)),
         Notice::InSync { .. } => ("in_sync", other_event(notice)),
         _ => ("other", other_event(notice)),

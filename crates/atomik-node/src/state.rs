@@ -289,6 +289,7 @@ impl NodeState {
             | Notice::Roster { .. }
             | Notice::TwoRosters { .. }
             | Notice::Misconduct { .. }
+            | Notice::TwoStatements { .. }
             | Notice::Folded(_)
             | Notice::BaseAdopted { .. }
             | Notice::BaseDiverged { .. } => None,
