@@ -29,6 +29,7 @@ impl Schedule {
         };
         writer.write();
         writer.storage_errors();
+        writer.late_loss_after_fold();
         let mut steps = writer.steps;
         // A stable sort: steps of one time stay in the order in which they were drawn.
         steps.sort_by_key(|(time, _)| *time);
@@ -251,6 +252,24 @@ impl Writer<'_> {
             let stored = self.draw.percent(40);
             self.at(time, Step::FailStorage(n, batches, stored));
         }
+    }
+
+    /// A member retires early, and another one loses its disk late. If the fold was certified in
+    /// between, the other one must adopt the base. Draws that are its own.
+    fn late_loss_after_fold(&mut self) {
+        self.draw = Draw::new(fate(self.setup.seed, &[15]));
+        if !self.draw.percent(15) || self.setup.liar || self.setup.joins {
+            return;
+        }
+        let retires = self.replica();
+        let early = self.draw.below(HORIZON / 5);
+        self.at(early, Step::Retire(retires));
+        let others = self.setup.replicas - 1;
+        let n = (retires + 1 + self.draw.index(others)) % self.setup.replicas;
+        let late = HORIZON * 8 / 10 + self.draw.below(HORIZON / 10);
+        self.at(late, Step::Crash(n, false));
+        let back = late + self.draw.between(1, 100);
+        self.start(back, n, Memory::Lost);
     }
 
     /// What a dishonest member does.
