@@ -29,7 +29,11 @@ fn cost(line: usize) -> u32 {
 }
 
 /// How long a client over TCP may take to send its token, in seconds.
-const GREETING_SECONDS: u64 = 10;
+const GREETING_SECONDS: u64 = 3;
+
+/// How long a client that is turned away may take to read why, and a new one waits for another one
+/// to end.
+pub(crate) const LEAVING: Duration = Duration::from_millis(200);
 
 /// How long a client may take to read its last answers after the node has stopped.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -39,11 +43,44 @@ pub(crate) struct Connection {
     pub(crate) handle: Handle,
     /// Words of a value in this keyspace.
     pub(crate) words: usize,
-    /// What the client must show first; `None` if only this user can connect.
-    pub(crate) token: Option<Token>,
+    /// Whether the client has shown a token, and is told that it was right.
+    pub(crate) by_token: bool,
     /// How long the client may send no request, or not read its answers.
     pub(crate) idle: Duration,
     pub(crate) stop: StopSignal,
+}
+
+/// The two directions of a control connection.
+pub(crate) struct Client {
+    input: BufReader<Input>,
+    output: Output,
+}
+
+impl Client {
+    pub(crate) fn new(input: Input, output: Output) -> Self {
+        Self {
+            input: BufReader::with_capacity(1 << 16, input),
+            output,
+        }
+    }
+
+    /// Waits until it has shown the token; `None` if it has shown something else, or nothing.
+    pub(crate) async fn admitted(mut self, token: Token) -> Option<Self> {
+        match admit(&mut self.input, &token).await {
+            Ok(()) => Some(self),
+            Err(error) => {
+                self.dismiss(&refused(error)).await;
+                None
+            }
+        }
+    }
+
+    /// Says why it is turned away.
+    pub(crate) async fn dismiss(&mut self, refusal: &Json) {
+        let line = format!("{refusal}\n");
+        // A client that does not read it has gone.
+        let _ = timeout(LEAVING, self.output.write_all(line.as_bytes())).await;
+    }
 }
 
 /// A line to be written, in order.
@@ -70,12 +107,12 @@ impl Line {
 
 impl Connection {
     /// Serves the connection until the client closes it or the node stops.
-    pub(crate) async fn run(mut self, input: Input, output: Output) {
+    pub(crate) async fn run(mut self, Client { input, output }: Client) {
         let (lines, queue) = mpsc::channel(AHEAD);
         let ahead = Arc::new(Semaphore::new(BUDGET as usize));
         let (idle, stop) = (self.idle, self.stop.clone());
         let writer = write_lines(output, queue, Arc::clone(&ahead), idle, stop);
-        let reader = self.read_lines(BufReader::with_capacity(1 << 16, input), lines, ahead);
+        let reader = self.read_lines(input, lines, ahead);
         // The reader ends at the end of the input or when the node stops; the writer then writes
         // the remaining answers. The writer ends early if the client stops reading, which ends the
         // reader.
@@ -93,16 +130,9 @@ impl Connection {
         ahead: Arc<Semaphore>,
     ) {
         let mut line = Vec::new();
-        if let Some(token) = self.token {
-            let admitted = tokio::select! {
-                () = self.stop.wait() => return,
-                admitted = admit(&mut input, &token) => admitted,
-            };
-            let (answer, ended) = match admitted {
-                Ok(()) => (json!({"ok": true}), false),
-                Err(error) => (refused(error), true),
-            };
-            if lines.send(Line::free(answer)).await.is_err() || ended {
+        if self.by_token {
+            let welcome = Line::free(json!({"ok": true}));
+            if lines.send(welcome).await.is_err() {
                 return;
             }
         }
@@ -153,7 +183,7 @@ impl Connection {
             };
             let Some(answer) = answer else { return };
             let sent = lines.send(Line { answer, cost }).await;
-            if sent.is_err() || (!is_request && self.token.is_some()) {
+            if sent.is_err() || (!is_request && self.by_token) {
                 return;
             }
         }

@@ -10,22 +10,23 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use serde_json::{Value as Json, json};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::accept::Acceptor;
 use crate::handle::Handle;
 use crate::metrics;
+use crate::newcomers::{Asked, Newcomers};
 use crate::stop::StopSignal;
 
 /// A node that does not answer within this time is not serving.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Simultaneous connections; further ones wait for one of them to end.
+/// Simultaneous connections.
 const CONNECTIONS: usize = 64;
 
 /// How long a connection may take, from its first byte to its last. It serves one request.
@@ -51,28 +52,31 @@ pub(crate) async fn serve(listener: TcpListener, handle: Handle, mut stop: StopS
         app = app.layer(middleware::from_fn(only_this_machine));
     }
     let mut acceptor = Acceptor::new("HTTP");
-    let mut open = JoinSet::new();
+    let mut open = Newcomers::new(CONNECTIONS);
     loop {
-        let room = open.len() < CONNECTIONS;
         tokio::select! {
             () = stop.wait() => break,
-            Some(_) = open.join_next() => {}
-            (stream, _) = acceptor.next(|| listener.accept()), if room => {
-                open.spawn(serve_one(stream, app.clone()));
+            _ = open.next() => {}
+            (stream, _) = acceptor.next(|| listener.accept()) => {
+                open.add(|asked| serve_one(stream, app.clone(), asked)).await;
             }
         }
     }
     drop(listener);
-    let all = async { while open.join_next().await.is_some() {} };
-    let _ = timeout(FAREWELL, all).await;
+    let _ = timeout(FAREWELL, open.finish()).await;
 }
 
 /// Serves one request.
-async fn serve_one(stream: TcpStream, app: Router) {
+async fn serve_one(stream: TcpStream, app: Router, asked: Asked) {
+    let app = TowerToHyperService::new(app);
+    let app = service_fn(move |request| {
+        asked.set();
+        app.call(request)
+    });
     let connection = http1::Builder::new()
         .keep_alive(false)
         .max_buf_size(MAX_HEADER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+        .serve_connection(TokioIo::new(stream), app);
     // A client that sends no request, or does not read its answer, is not worth a log line.
     let _ = timeout(CONNECTION, connection).await;
 }

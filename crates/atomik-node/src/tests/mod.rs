@@ -21,7 +21,7 @@ use ed25519_dalek::SigningKey;
 use serde_json::Value as Json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 
-use crate::connection::Connection;
+use crate::connection::{Client, Connection};
 use crate::credential::Token;
 use crate::node::{Node, Parts, load};
 use crate::settings::Limits;
@@ -69,11 +69,20 @@ fn connect_with(node: &Node, token: Option<Token>) -> DuplexStream {
     let connection = Connection {
         handle: node.handle(),
         words: 1,
-        token,
+        by_token: token.is_some(),
         idle: Limits::default().idle,
         stop: node.stop_signal(),
     };
-    tokio::spawn(connection.run(Box::new(input), Box::new(output)));
+    let served = Client::new(Box::new(input), Box::new(output));
+    tokio::spawn(async move {
+        let admitted = match token {
+            Some(token) => served.admitted(token).await,
+            None => Some(served),
+        };
+        if let Some(client) = admitted {
+            connection.run(client).await;
+        }
+    });
     client
 }
 
