@@ -335,52 +335,33 @@ impl Evidence {
         })
     }
 
-    /// Encodes for storage, given the place of the author among the origins: without the author
-    /// and, where members do not sign, without the signature. Of the tags it has only those of
-    /// `superseded` leaves, in ascending order; the others follow from stored changes.
-    pub(crate) fn store(&self, origin: u32, superseded: &[u16], out: &mut Vec<u8>) {
-        let (signed, tags) = (self.seal != [0; 64], !superseded.is_empty());
-        out.varint(u64::from(origin) << 2 | u64::from(signed) << 1 | u64::from(tags));
+    /// Encodes for storage, given the place of the author among the origins: without the author,
+    /// without the tags and, where members do not sign, without the signature.
+    pub(crate) fn store(&self, origin: u32, out: &mut Vec<u8>) {
+        let signed = self.seal != [0; 64];
+        out.varint(u64::from(origin) << 1 | u64::from(signed));
         self.header.encode_place(out);
         if signed {
             out.extend_from_slice(&self.seal);
         }
         self.encode_leaves(out);
-        if tags {
-            out.varint(superseded.len() as u64);
-            let mut next = 0;
-            for &leaf in superseded {
-                out.varint(u64::from(leaf - next));
-                next = leaf + 1;
-                out.extend(self.position(leaf).map_or([0; 16], |at| self.leaves[at].1));
-            }
-        }
     }
 
-    /// Decodes the output of [`store`](Self::store); returns also the leaves whose tags were there.
+    /// Decodes the output of [`store`](Self::store). The tags are still missing: add them with
+    /// [`set_tag_of`](Self::set_tag_of).
     pub(crate) fn load(
         reader: &mut Reader<'_>,
         author: impl FnOnce(u32) -> Option<Author>,
-    ) -> Result<(Self, Vec<u16>), Malformed> {
+    ) -> Result<Self, Malformed> {
         let flags = reader.varint()?;
-        let origin = u32::try_from(flags >> 2).map_err(|_| Malformed)?;
-        let (signed, tags) = (flags & 2 != 0, flags & 1 != 0);
+        let origin = u32::try_from(flags >> 1).map_err(|_| Malformed)?;
         let header = Header::decode(author(origin).ok_or(Malformed)?, reader)?;
-        let seal = if signed { reader.array()? } else { [0; 64] };
-        let mut evidence = Self::decode_leaves(header, seal, reader)?;
-        let mut superseded = Vec::new();
-        if tags {
-            let mut next = 0_u64;
-            for _ in 0..reader.count(17, MAX_LEAVES)? {
-                let leaf = next.checked_add(reader.varint()?).ok_or(Malformed)?;
-                let leaf = u16::try_from(leaf).map_err(|_| Malformed)?;
-                next = u64::from(leaf) + 1;
-                let position = evidence.position(leaf).ok_or(Malformed)?;
-                evidence.set_tag(position, reader.array()?);
-                superseded.push(leaf);
-            }
-        }
-        Ok((evidence, superseded))
+        let seal = if flags & 1 != 0 {
+            reader.array()?
+        } else {
+            [0; 64]
+        };
+        Self::decode_leaves(header, seal, reader)
     }
 
     /// The position of a leaf among this evidence's leaves.
@@ -391,6 +372,11 @@ impl Evidence {
         self.leaves
             .binary_search_by_key(&leaf, |(index, _)| *index)
             .ok()
+    }
+
+    /// The tag of the leaf with this index.
+    pub(crate) fn tag_of(&self, leaf: u16) -> Option<Tag> {
+        self.position(leaf).map(|at| self.leaves[at].1)
     }
 
     /// Sets the tag of the leaf with this index.

@@ -8,7 +8,7 @@ use crate::batches::Batches;
 use crate::checkpoints::Checkpoints;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
-use crate::entry::{Change, MAX_SEEN, Seen};
+use crate::entry::{Change, MAX_SEEN, Seen, Tag};
 use crate::error::{OpenError, damaged};
 use crate::event::Record;
 use crate::frame::Evidence;
@@ -19,7 +19,7 @@ use crate::membership::Membership;
 use crate::origin::{Author, OriginId};
 use crate::origins::{Origin, Origins};
 use crate::publication::Publication;
-use crate::record::{CERTIFICATE, LEDGER, META, place_in, placed};
+use crate::record::{CERTIFICATE, LEDGER, META, leaf_in, place_in, placed, tagged};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Published, Rare, Slot, UNPUBLISHED};
@@ -91,13 +91,17 @@ impl Memory {
         }
         let archive = &mut self.keyspace.table.archive;
         for place in archive.take_unstored() {
-            let stored = archive.to_store(place).and_then(|(evidence, superseded)| {
+            let stored = archive.get(place).and_then(|evidence| {
                 let origin = self.origins.place(evidence.origin())?;
                 let mut value = Vec::new();
-                evidence.store(origin, &superseded, &mut value);
+                evidence.store(origin, &mut value);
                 Some(value)
             });
             records.push((placed(b'e', place), stored));
+        }
+        for (place, leaf) in archive.take_unstored_tags() {
+            let tag = archive.superseded(place, leaf);
+            records.push((tagged(place, leaf), tag.map(Vec::from)));
         }
         self.batches.store(&mut records);
         self.ledger.store(&config.trust.key(), &mut records);
@@ -380,10 +384,7 @@ impl Memory {
         }
         let (mut evidence, mut leaf) = (OURS, 0);
         if flags & 1 != 0 {
-            evidence = reader.u32()?;
-            if !moved.is_empty() {
-                evidence = *moved.get(&evidence).ok_or(Malformed)?;
-            }
+            evidence = place_now(moved, reader.u32()?).ok_or(Malformed)?;
             leaf = u16::try_from(reader.varint()?).map_err(|_| Malformed)?;
         }
         if flags & 1 != 0 && evidence == OURS {
@@ -456,6 +457,7 @@ pub(crate) struct Loading {
     /// Records that can only be read after others.
     origins: Aside<u32>,
     evidence: Aside<u32>,
+    tags: Vec<(u32, u16, Tag)>,
     slots: Aside<u64>,
     batches: Aside<u64>,
     /// About the first damaged record. In another format a record may look like one.
@@ -470,6 +472,7 @@ impl Loading {
             roster: None,
             origins: Aside::default(),
             evidence: Aside::default(),
+            tags: Vec::new(),
             slots: Aside::default(),
             batches: Aside::default(),
             damaged: None,
@@ -511,6 +514,10 @@ impl Loading {
                 self.evidence.push(place_in(place)?, &[], value);
                 return Ok(());
             }
+            Some((b't', leaf)) => {
+                let (place, leaf) = leaf_in(leaf)?;
+                self.tags.push((place, leaf, reader.array()?));
+            }
             Some((b'k', name)) => {
                 let at = reader.varint()?;
                 self.slots.push(at, name, reader.rest());
@@ -545,8 +552,15 @@ impl Loading {
         let moved = memory.read_evidence(&self.evidence)?;
         memory.read_slots(&self.slots, &moved, secrets)?;
         memory.read_batches(&self.batches)?;
-        // Evidence is deleted together with its last reference, and has the tags of other leaves.
-        let finished = memory.keyspace.table.archive.finish();
+        let archive = &mut memory.keyspace.table.archive;
+        for (place, leaf, tag) in self.tags {
+            let now = place_now(&moved, place);
+            if !now.is_some_and(|now| archive.supersede((place, now), leaf, tag)) {
+                return Err(damaged(&tagged(place, leaf)));
+            }
+        }
+        // Evidence is deleted together with its last reference, and other leaves have stored tags.
+        let finished = archive.finish();
         finished.map_err(|place| damaged(&placed(b'e', place)))?;
         memory.refresh_chains(own, secrets);
         let origins = memory.origins.len();
@@ -601,6 +615,14 @@ impl<N: Copy + Ord> Aside<N> {
         };
         records.into_iter().map(record)
     }
+}
+
+/// The place of evidence that was stored in `place`.
+fn place_now(moved: &HashMap<u32, u32>, place: u32) -> Option<u32> {
+    if moved.is_empty() {
+        return Some(place);
+    }
+    moved.get(&place).copied()
 }
 
 fn read_rare(reader: &mut Reader<'_>, words: usize) -> Result<Box<Rare>, Malformed> {

@@ -8,7 +8,8 @@
 //! | `l` | what is closed: ended lives, proofs of misconduct; the own statement |
 //! | `c` | the certificate of the base |
 //! | `k` key | everything about a key: base, mark, states at checkpoints, entries |
-//! | `e` place | evidence of entries |
+//! | `e` place | evidence of entries, without tags |
+//! | `t` place, leaf | the tag of a leaf of the evidence in this place, which no entry has |
 //! | `b` number | own batches, from this number on |
 
 use crate::codec::Malformed;
@@ -33,6 +34,20 @@ pub(crate) fn numbered(kind: u8, number: &[u8]) -> Vec<u8> {
 /// The key of the record in a place.
 pub(crate) fn placed(kind: u8, place: u32) -> Vec<u8> {
     numbered(kind, &place.to_be_bytes())
+}
+
+/// The key of the record of the tag of a leaf of the evidence in a place.
+pub(crate) fn tagged(place: u32, leaf: u16) -> Vec<u8> {
+    numbered(
+        b't',
+        &[&place.to_be_bytes()[..], &leaf.to_be_bytes()].concat(),
+    )
+}
+
+/// Place and leaf in such a key, without its kind.
+pub(crate) fn leaf_in(key: &[u8]) -> Result<(u32, u16), Malformed> {
+    let (place, leaf) = key.split_last_chunk().ok_or(Malformed)?;
+    Ok((place_in(place)?, u16::from_be_bytes(*leaf)))
 }
 
 /// The place in a record's key, without its kind.

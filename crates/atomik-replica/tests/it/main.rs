@@ -14,4 +14,5 @@ mod lives;
 mod membership;
 mod model_checking;
 mod previews;
+mod records;
 mod replication;

@@ -32,6 +32,8 @@ pub(crate) struct Cluster {
     pub(crate) wire: Vec<(usize, usize, Vec<u8>)>,
     pub(crate) notices: Vec<(usize, Notice)>,
     pub(crate) sent: usize,
+    /// Bytes of records that went to the store of each replica.
+    pub(crate) written: BTreeMap<usize, usize>,
     /// These neither send nor receive.
     pub(crate) cut: Vec<usize>,
 }
@@ -57,6 +59,7 @@ impl Cluster {
             wire: Vec::new(),
             notices: Vec::new(),
             sent: 0,
+            written: BTreeMap::new(),
             cut: Vec::new(),
         };
         for n in 0..count {
@@ -87,6 +90,8 @@ impl Cluster {
                 }
                 Effect::Persist { ticket, records } => {
                     for (key, value) in records {
+                        let bytes = key.len() + value.as_ref().map_or(0, Vec::len);
+                        *self.written.entry(n).or_default() += bytes;
                         match value {
                             Some(value) => self.stores[n].insert(key, value),
                             None => self.stores[n].remove(&key),
