@@ -14,8 +14,10 @@ use crate::codec::{Encode, Reader};
 use crate::entry::{Change, SeenList};
 use crate::frame::{Evidence, encode_excerpt};
 use crate::head::Head;
-use crate::membership::ROSTER_PART;
+use crate::membership::ROSTER_RECORD;
 use crate::message::{MessageKind, open, seal};
+use crate::parts::PART;
+use crate::record::CERTIFICATE;
 use crate::secrets::Secrets;
 use crate::statement::{Round, Signer, Statement};
 use crate::{
@@ -87,7 +89,15 @@ fn peer(n: usize) -> PeerId {
 
 impl Net {
     fn new(members: usize) -> Self {
-        let replicas = (0..members).map(|n| Replica::open(config(n), []).unwrap());
+        Self::with(members, |_| {})
+    }
+
+    fn with(members: usize, change: impl Fn(&mut Config)) -> Self {
+        let replicas = (0..members).map(|n| {
+            let mut config = config(n);
+            change(&mut config);
+            Replica::open(config, []).unwrap()
+        });
         let mut net = Self {
             replicas: replicas.collect(),
             stores: vec![BTreeMap::new(); members],
@@ -143,6 +153,7 @@ impl Net {
 
     fn post(&mut self, n: usize, to: usize, bytes: Vec<u8>) {
         let (kind, body) = open(&bytes).unwrap();
+        assert!(bytes.len() <= self.replicas[n].config().message_bytes);
         if kind == MessageKind::Ledger {
             self.note(body);
         }
@@ -302,19 +313,19 @@ impl Net {
     }
 }
 
-/// The records in a message about the ledger, except parts of rosters.
+/// The records in a message about the ledger, except rosters and parts.
 fn records(body: &[u8]) -> Vec<(u8, Vec<u8>)> {
     let mut records = Vec::new();
     let reader = &mut Reader::new(body);
     while !reader.is_empty() {
         let kind = reader.u8().unwrap();
-        if kind == ROSTER_PART {
-            reader.bytes(32).unwrap();
+        if kind == PART {
+            reader.bytes(16).unwrap();
             reader.varint().unwrap();
             reader.varint().unwrap();
         }
         let content = reader.blob(usize::MAX).unwrap().to_vec();
-        if kind != ROSTER_PART {
+        if kind != PART && kind != ROSTER_RECORD {
             records.push((kind, content));
         }
     }
@@ -1006,4 +1017,33 @@ proptest! {
         }
         net.assert_alive();
     }
+}
+
+#[test]
+fn a_certificate_longer_than_a_message_arrives_in_parts() {
+    const RETIRED: core::ops::Range<usize> = 10..130;
+    let mut net = Net::with(5, |config| config.message_bytes = 16_384);
+    for n in 0..3 {
+        net.accum(n, b"x", 1 << n);
+    }
+    net.change(|roster| {
+        let add = |roster: Roster, n| roster.add(public(n), &format!("{n:064}")).unwrap();
+        RETIRED.fold(roster.clone(), add)
+    });
+    net.settle();
+    for n in RETIRED {
+        let since = net.replicas[0].roster().get(&public(n)).unwrap().since;
+        let below = (since + 1) << 32;
+        net.inject(
+            0,
+            MessageKind::Ledger,
+            &ended(public(n), below, n, &secrets()),
+        );
+    }
+    net.settle();
+    net.join(4);
+    net.settle();
+    assert!(net.stores[4][CERTIFICATE].len() > 20_000);
+    net.assert_agreed(&[0, 1, 2, LIAR, 4]);
+    assert_eq!(net.state(4, b"x"), 7.into());
 }

@@ -25,6 +25,7 @@
 //! |---|---|
 //! | `keyspace`: `table`, `checkpoints`, `subscriptions` | the keys with their states and entries; digest and evidence |
 //! | `roster`, `membership` | the list of members; the one in force |
+//! | `parts` | records that may be longer than a message |
 //! | `origins`, `ledger`, `base` | the known origins; retirements and attestations; folded origins |
 //! | `publication`, `batches` | changes on their way to storage and peers; own batches for undo |
 //! | `peers`, `exchange` | the reachable peers; comparison with them |
@@ -101,6 +102,7 @@ mod operation;
 mod origin;
 mod origins;
 mod overlay;
+mod parts;
 mod peers;
 mod preview;
 mod proof;

@@ -1,26 +1,17 @@
 //! The roster in force: how a newer one is accepted, sent to peers and stored.
 
-use std::collections::BTreeMap;
-
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
 use crate::error::{OpenError, damaged};
 use crate::event::Record;
 use crate::notice::Notice;
 use crate::origin::PublicKey;
-use crate::peers::PeerId;
 use crate::record::ROSTER;
-use crate::roster::{MAX_MEMBERS, MAX_NAME, Roster, RosterError};
+use crate::roster::{Roster, RosterError};
 use crate::secrets::Secrets;
 
-/// The kind of a record in a message about the ledger that contains a part of a roster.
-pub(crate) const ROSTER_PART: u8 = 16;
-
-/// The longest part of a roster in one record, in bytes. It fits in the smallest message.
-const PART: usize = 8192;
-
-/// An upper bound of the length of an encoded roster.
-const LONGEST: usize = MAX_MEMBERS * (32 + 10 + 1 + MAX_NAME) + 128;
+/// The kind of a record in a message about the ledger that contains a roster.
+pub(crate) const ROSTER_RECORD: u8 = 16;
 
 /// The newest roster known here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -30,16 +21,7 @@ pub(crate) struct Membership {
     listed: bool,
     /// Two signed rosters of one number, the first that were found.
     rivals: Option<Box<[Roster; 2]>>,
-    /// Rosters of which some parts have arrived, by sender.
-    arriving: BTreeMap<PeerId, Arriving>,
     unstored: bool,
-}
-
-/// The first parts of a roster.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Arriving {
-    hash: [u8; 32],
-    bytes: Vec<u8>,
 }
 
 impl Membership {
@@ -50,7 +32,6 @@ impl Membership {
             listed: roster.contains(&config.trust.key()),
             roster,
             rivals: None,
-            arriving: BTreeMap::new(),
             unstored: false,
         }
     }
@@ -131,63 +112,14 @@ impl Membership {
         secrets.summand(&self.roster.hash())
     }
 
-    /// The roster as it is sent: in parts that fit in a message.
+    /// The record with the roster, to be sent.
     pub(crate) fn records(&self) -> Vec<Vec<u8>> {
         if self.roster.number() == 0 {
             return Vec::new();
         }
-        let bytes = self.roster.encode();
-        let parts = bytes.chunks(PART).enumerate();
-        let record = |(index, part): (usize, &[u8])| {
-            let mut record = vec![ROSTER_PART];
-            record.extend_from_slice(&self.roster.hash());
-            record.varint(bytes.len() as u64);
-            record.varint((index * PART) as u64);
-            record.blob(part);
-            record
-        };
-        parts.map(record).collect()
-    }
-
-    /// Reads a part of a roster, without its kind. Returns the bytes of a roster that is complete
-    /// and not the one in force. Nothing is kept of a peer that is not `up`.
-    pub(crate) fn take_part(
-        &mut self,
-        from: PeerId,
-        up: bool,
-        reader: &mut Reader<'_>,
-    ) -> Result<Option<Vec<u8>>, Malformed> {
-        let hash = reader.array()?;
-        let total = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
-        let start = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
-        let part = reader.blob(PART)?;
-        if total > LONGEST || start > total || part.len() > total - start {
-            return Err(Malformed);
-        }
-        if hash == self.roster.hash() {
-            return Ok(None);
-        }
-        let mut bytes = match self.arriving.remove(&from) {
-            _ if start == 0 => Vec::new(),
-            Some(arriving) if arriving.hash == hash && arriving.bytes.len() == start => {
-                arriving.bytes
-            }
-            // A part was lost. The next comparison starts over.
-            _ => return Ok(None),
-        };
-        bytes.extend_from_slice(part);
-        if bytes.len() == total {
-            return Ok(Some(bytes));
-        }
-        if up {
-            self.arriving.insert(from, Arriving { hash, bytes });
-        }
-        Ok(None)
-    }
-
-    /// Forgets a peer that is no longer reachable.
-    pub(crate) fn forget(&mut self, peer: PeerId) {
-        self.arriving.remove(&peer);
+        let mut record = vec![ROSTER_RECORD];
+        record.blob(&self.roster.encode());
+        vec![record]
     }
 
     /// The record to store, if it has changed since the last call.
@@ -248,7 +180,7 @@ fn read_rosters(record: &[u8]) -> Result<Vec<Roster>, Malformed> {
     let mut reader = Reader::new(record);
     let mut rosters = Vec::new();
     while !reader.is_empty() {
-        let bytes = reader.blob(LONGEST)?;
+        let bytes = reader.blob(usize::MAX)?;
         rosters.push(Roster::decode(bytes).map_err(|_| Malformed)?);
     }
     (!rosters.is_empty()).then_some(rosters).ok_or(Malformed)
@@ -283,40 +215,6 @@ mod tests {
         let first = Roster::first((2..members).map(|n| (key(n), format!("{n:064}")))).unwrap();
         let next = first.add(key(1), "").unwrap();
         next.sign("test", 1, &administrator())
-    }
-
-    #[test]
-    fn the_largest_roster_arrives_in_parts_and_a_lost_part_does_no_harm() {
-        let (mut from, mut to) = (Membership::new(&config()), Membership::new(&config()));
-        let roster = large(MAX_MEMBERS);
-        assert!(roster.encode().len() <= LONGEST);
-        from.offer(roster.clone(), &config()).unwrap();
-        let records = from.records();
-        assert!(records.len() > 10 && records.iter().all(|record| record.len() < 8400));
-        let mut take = |record: &[u8]| {
-            let mut reader = Reader::new(&record[1..]);
-            to.take_part([1; 16], true, &mut reader).unwrap()
-        };
-        for record in records.iter().enumerate().filter(|(n, _)| *n != 4) {
-            assert_eq!(take(record.1), None);
-        }
-        let mut complete = records.iter().filter_map(|record| take(record));
-        let bytes = complete.next().unwrap();
-        assert_eq!(Roster::decode(&bytes), Ok(roster));
-        assert_eq!(complete.next(), None);
-    }
-
-    #[test]
-    fn parts_of_an_unknown_sender_are_not_kept() {
-        let mut membership = Membership::new(&config());
-        let mut from = membership.clone();
-        from.offer(large(MAX_MEMBERS), &config()).unwrap();
-        for record in from.records() {
-            let mut reader = Reader::new(&record[1..]);
-            let taken = membership.take_part([1; 16], false, &mut reader);
-            assert_eq!(taken, Ok(None));
-            assert!(membership.arriving.is_empty());
-        }
     }
 
     #[test]

@@ -25,13 +25,14 @@ use crate::head::Head;
 use crate::inbox::{Inboxes, Next, Room, frame_bits, keyed};
 use crate::keyspace::Keyspace;
 use crate::ledger::{Closing, Phase};
-use crate::membership::{Membership, ROSTER_PART};
+use crate::membership::{Membership, ROSTER_RECORD};
 use crate::memory::{Loading, Memory};
 use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
 use crate::notice::{Notice, Refusal};
 use crate::operation::LocalOp;
 use crate::origin::{Author, OriginId, incarnation};
+use crate::parts::{Arrivals, PART, split};
 use crate::peers::{PeerId, Peers};
 use crate::preview::{ENOUGH_LEAVES, LARGE_BATCH, MOST_LEAVES, Start};
 use crate::proof::Proof;
@@ -59,6 +60,7 @@ pub struct Replica {
     peers: Peers,
     exchange: Exchange,
     inboxes: Inboxes,
+    arrivals: Arrivals,
     /// Whether the current life may continue.
     standing: Standing,
     /// Whether a peer knew more of this replica than it did itself since it was opened.
@@ -230,6 +232,7 @@ impl Replica {
             peers: Peers::default(),
             exchange: Exchange::default(),
             inboxes: Inboxes::default(),
+            arrivals: Arrivals::default(),
             standing: Standing::Sure,
             fell_behind: false,
             stopped: false,
@@ -439,7 +442,7 @@ impl Replica {
                 let cx = &mut context!(self, effects);
                 self.inboxes.forget(peer, &mut self.memory.keyspace, cx);
                 self.exchange.forget(peer);
-                self.membership.forget(peer);
+                self.arrivals.forget(peer);
             }
         }
         self.exchange(effects, |exchange, around| {
@@ -595,18 +598,15 @@ impl Replica {
     }
 
     /// Takes a part of a roster from a peer.
-    fn take_roster_part(
+    fn take_roster_record(
         &mut self,
         from: PeerId,
         reader: &mut Reader<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         reader.u8()?;
-        let up = self.peers.is_up(from);
-        let Some(bytes) = self.membership.take_part(from, up, reader)? else {
-            return Ok(());
-        };
-        let offered = Roster::decode(&bytes).and_then(|roster| self.offer_roster(roster, effects));
+        let offered = Roster::decode(reader.blob(usize::MAX)?)
+            .and_then(|roster| self.offer_roster(roster, effects));
         match offered {
             // The peer learns of the newer one.
             Ok(()) | Err(RosterError::Stale { .. }) => {}
@@ -1296,17 +1296,36 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         while !reader.is_empty() {
-            if reader.rest().first() == Some(&ROSTER_PART) {
-                self.take_roster_part(from, reader, effects)?;
+            if reader.rest().first() != Some(&PART) {
+                self.take_record(from, reader, effects)?;
                 continue;
             }
-            let cx = &mut context!(self, effects);
-            if let Err(reason) = self.memory.ledger.take_record(reader, cx.roster, cx)? {
-                cx.refuse(from, reason);
+            let up = self.peers.is_up(from);
+            if let Some(record) = self.arrivals.take(from, up, reader)? {
+                let reader = &mut Reader::new(&record);
+                self.take_record(from, reader, effects)?;
+                reader.end()?;
             }
         }
         self.heed_ledger(effects);
         self.attend_ledger(effects);
+        Ok(())
+    }
+
+    /// Takes a roster or a record of the ledger.
+    fn take_record(
+        &mut self,
+        from: PeerId,
+        reader: &mut Reader<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Malformed> {
+        if reader.rest().first() == Some(&ROSTER_RECORD) {
+            return self.take_roster_record(from, reader, effects);
+        }
+        let cx = &mut context!(self, effects);
+        if let Err(reason) = self.memory.ledger.take_record(reader, cx.roster, cx)? {
+            cx.refuse(from, reason);
+        }
         Ok(())
     }
 
@@ -1339,7 +1358,7 @@ impl Replica {
     /// Sends records of the ledger or of the roster to all peers.
     fn tell_all(&mut self, records: Vec<Vec<u8>>, effects: &mut Vec<Effect>) {
         let mut cx = context!(self, effects);
-        let bodies = join(records, cx.room());
+        let bodies = join(split(records), cx.room());
         for &peer in self.peers.up() {
             for body in &bodies {
                 cx.send(peer, MessageKind::Ledger, body);
@@ -1386,7 +1405,7 @@ impl Replica {
                 records.extend(self.memory.ledger.records());
                 self.peers.charge(to, ANSWER + records.len() as u64);
                 let room = context!(self, effects).room();
-                (to, MessageKind::Ledger, join(records, room))
+                (to, MessageKind::Ledger, join(split(records), room))
             }
             Outgoing::Opening(to) => return self.send_sketch(to, opening_of, effects),
             Outgoing::SketchRequest(to, range) => {
@@ -1745,7 +1764,13 @@ impl Replica {
 impl Hash for Replica {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.membership, &self.memory, &self.peers, &self.exchange).hash(state);
-        (&self.inboxes, &self.standing, self.fell_behind).hash(state);
+        (
+            &self.inboxes,
+            &self.arrivals,
+            &self.standing,
+            self.fell_behind,
+        )
+            .hash(state);
         (self.stopped, self.left, self.reported_user, self.outlived).hash(state);
         self.untold.hash(state);
     }
