@@ -367,7 +367,7 @@ impl Actor {
                 Output::Up { address, key } => {
                     let member = self.state.member(&key);
                     tracing::info!(peer = hex(&address), member, "peer up");
-                    self.state.peers.add(address, key);
+                    self.state.peer_up(address, key);
                     let (peer, key) = (address, Some(key));
                     self.step(Event::PeerUp { peer, key })?;
                 }

@@ -60,9 +60,20 @@ impl Events {
         reason: atomik_session::Refusal,
     ) -> Json {
         let (from, key) = (hex(from), public_key_text(key));
-        let text = format!("peer {from} with key {key} refused: {reason}");
+        let (kind, text) = if reason == atomik_session::Refusal::ByPeer {
+            let text = format!(
+                "peer {from} with key {key} refuses this node, whose key is not on its list of \
+                 members: it was perhaps removed or replaced while this node was down; ask the \
+                 administrator, and start the node with the member's new key if it has one, or set \
+                 it up again with an invitation and `atomik node join`"
+            );
+            ("refused_by_peer", text)
+        } else {
+            let text = format!("peer {from} with key {key} refused: {reason}");
+            ("peer_refused", text)
+        };
         let event = json!({"from": from, "key": key, "text": text});
-        self.keep("peer_refused", "peer_refused", event)
+        self.keep(kind, kind, event)
     }
 
     /// Records something about this node itself. Returns the event for the watchers.

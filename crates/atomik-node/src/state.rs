@@ -331,7 +331,13 @@ impl NodeState {
         self.unsettled.lost(line);
     }
 
-    /// Passes the refusal of a peer to the events and all watchers.
+    /// Takes note of a session with a peer.
+    pub(crate) fn peer_up(&mut self, address: PeerId, key: PublicKey) {
+        self.peers.add(address, key);
+        self.unsettled.met(key);
+    }
+
+    /// Passes the refusal of a peer, or by a peer, to the events and all watchers.
     pub(crate) fn peer_refused(
         &mut self,
         from: &PeerId,
@@ -339,6 +345,9 @@ impl NodeState {
         reason: atomik_session::Refusal,
     ) {
         let line = self.events.peer_refused(from, key, reason);
+        if reason == atomik_session::Refusal::ByPeer {
+            self.unsettled.refused_by(*key, line.clone());
+        }
         self.watchers.send(&line, |_| true);
     }
 

@@ -15,6 +15,8 @@ enum Until {
     Agreement(BTreeSet<PublicKey>),
     /// The key of this origin has a later life, or the origin's life is over.
     NewLife(OriginId),
+    /// A session with this key.
+    Session(PublicKey),
     /// A restart.
     Restart,
 }
@@ -49,6 +51,20 @@ impl Unsettled {
         self.0.push((Until::Agreement(BTreeSet::new()), event));
     }
 
+    /// Keeps an event about a member that refuses this node.
+    pub(crate) fn refused_by(&mut self, key: PublicKey, event: Json) {
+        self.met(key);
+        if self.0.len() < KEPT {
+            self.0.push((Until::Session(key), event));
+        }
+    }
+
+    /// Takes note that a session with this key has come up.
+    pub(crate) fn met(&mut self, key: PublicKey) {
+        let is_about = |until: &Until| matches!(until, Until::Session(about) if *about == key);
+        self.0.retain(|(until, _)| !is_about(until));
+    }
+
     /// Takes note that this node and the member with this key have the same states.
     pub(crate) fn agreed(&mut self, key: PublicKey) {
         for (until, _) in &mut self.0 {
@@ -67,6 +83,11 @@ impl Unsettled {
                 !keys.all(|key| *key == own || members.contains(key))
             }
             Until::NewLife(origin) => !has_moved_on(*origin, replica),
+            // Once this node knows that it was removed, it says so itself.
+            Until::Session(key) => {
+                let roster = replica.roster();
+                roster.get(key).is_some() && roster.get(&own).is_some()
+            }
             Until::Restart => true,
         });
         open.map(|(_, event)| event.clone()).collect()

@@ -34,8 +34,8 @@ pub enum Output {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// Someone with the keyspace's secret was refused. At most one report per address within
-    /// [`Limits::report_ticks`](crate::Limits::report_ticks), and four per tick.
+    /// Someone with the keyspace's secret was refused, or refuses this replica. At most one report
+    /// per address within [`Limits::report_ticks`](crate::Limits::report_ticks), and four per tick.
     Refused {
         /// The address that the packet claims to come from.
         from: Address,
@@ -67,6 +67,9 @@ pub enum Refusal {
          all but one"
     )]
     TooManySessions,
+    /// The other side completed the handshake, and refuses this replica as [`Refusal::NotAMember`].
+    #[error("its list of members does not have this replica's key: ask the administrator")]
+    ByPeer,
 }
 
 /// Why a message was not sent.

@@ -26,6 +26,9 @@ pub(crate) const SECOND: usize = 170;
 pub(crate) const THIRD: usize = 138;
 pub(crate) const ASK: usize = 170;
 
+/// The content of a [`Kind::Bye`] to someone who is not a member.
+pub(crate) const NOT_A_MEMBER: &[u8] = &[1];
+
 /// Proves that a packet was made by someone with the keyspace's secret, between these addresses,
 /// as an answer to the packet with the previous code.
 pub(crate) type Code = [u8; CODE];
@@ -47,7 +50,7 @@ pub(crate) enum Kind {
     /// Asks for a [`Kind::Pong`].
     Ping = 9,
     Pong = 10,
-    /// Ends the session.
+    /// Ends the session. With [`NOT_A_MEMBER`], none begins.
     Bye = 11,
 }
 

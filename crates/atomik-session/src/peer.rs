@@ -4,7 +4,7 @@ use snow::HandshakeState;
 
 use crate::config::{Address, Limits, PublicKey};
 use crate::output::{Counters, Output};
-use crate::packet::{Code, Kind};
+use crate::packet::{Code, Kind, NOT_A_MEMBER};
 use crate::session::{Session, Unopened};
 
 /// A peer that asks for a handshake in spite of a session gets one if it does not answer a ping
@@ -170,6 +170,9 @@ impl Peer {
         match session.open(kind, number, content, now) {
             Ok(content) => {
                 counters.opened += 1;
+                if is_next && kind == Kind::Bye && content == NOT_A_MEMBER {
+                    return Some(content);
+                }
                 self.asked = None;
                 if is_next {
                     self.promote(now, limits, counters, out);

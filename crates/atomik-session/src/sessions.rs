@@ -8,7 +8,7 @@ use crate::config::{Address, Config, Incarnation, Limits, Members, PublicKey};
 use crate::entropy::Entropy;
 use crate::noise::{Claim, Noise, PADDING, derive, read, write};
 use crate::output::{Counters, Output, Refusal, SendError};
-use crate::packet::{ASK, CODE, Code, Coder, Kind, MAX_MESSAGE, Opening, Packet};
+use crate::packet::{ASK, CODE, Code, Coder, Kind, MAX_MESSAGE, NOT_A_MEMBER, Opening, Packet};
 use crate::peer::{Initiation, Need, Next, Pause, Peer};
 use crate::seen::Seen;
 use crate::session::Session;
@@ -287,7 +287,16 @@ impl Sessions {
             Kind::Message => out.push(Output::Message { from, bytes }),
             Kind::Ping => peer.send(Kind::Pong, out),
             Kind::Pong => {}
-            Kind::Bye => peer.end(out),
+            Kind::Bye => {
+                let next = peer.next.as_ref().map(|next| &next.session);
+                // Any other packet would have made it the current one.
+                let refused = next.filter(|next| next.tag_in == header.1);
+                let refused_by = refused.map(|next| next.peer.key);
+                peer.end(out);
+                if let Some(key) = refused_by {
+                    self.report(from, key, Refusal::ByPeer, out);
+                }
+            }
         }
     }
 
@@ -376,16 +385,27 @@ impl Sessions {
         let Initiation {
             mut handshake, tag, ..
         } = peer.initiation.take()?;
-        if let Err(reason) = self.judge(&claim, &handshake, &from) {
-            self.refuse(from, claim.key, reason, out);
-            return Some(());
+        let key = claim.key;
+        let judged = self.judge(&claim, &handshake, &from);
+        if let Err(reason) = judged {
+            self.refuse(from, key, reason, out);
+            if reason != Refusal::NotAMember {
+                return Some(());
+            }
         }
         let content = write(&mut handshake, &self.claim.encode())?;
         let route = [&self.me, &from];
         let (third, code) =
             self.coder
                 .seal(Opening::Third, packet.tag, &content, route, &packet.code);
-        let session = Session::new(handshake, tag, packet.tag, claim, code, now)?;
+        let mut session = Session::new(handshake, tag, packet.tag, claim, code, now)?;
+        if judged.is_err() {
+            // It can read why only once the handshake is complete.
+            let why = session.seal(Kind::Bye, NOT_A_MEMBER);
+            let packets = [Some(third), why].into_iter().flatten();
+            out.extend(packets.map(|bytes| Output::Packet { to: from, bytes }));
+            return Some(());
+        }
         let peer = self.peers.get_mut(&from)?;
         peer.next = Some(Next {
             session,
@@ -422,11 +442,17 @@ impl Sessions {
             ..
         } = self.half_open.remove(position)?;
         let claim = Claim::decode(&read(&mut handshake, packet.content)?)?;
-        if let Err(reason) = self.judge(&claim, &handshake, &from) {
-            self.refuse(from, claim.key, reason, out);
+        let judged = self.judge(&claim, &handshake, &from);
+        let key = claim.key;
+        let mut session = Session::new(handshake, tag_in, tag_out, claim, packet.code, now)?;
+        if let Err(reason) = judged {
+            self.refuse(from, key, reason, out);
+            if reason == Refusal::NotAMember {
+                let why = session.seal(Kind::Bye, NOT_A_MEMBER);
+                out.extend(why.map(|bytes| Output::Packet { to: from, bytes }));
+            }
             return Some(());
         }
-        let session = Session::new(handshake, tag_in, tag_out, claim, packet.code, now)?;
         let peer = self.peer(from)?;
         peer.next = Some(Next {
             session,
@@ -506,6 +532,10 @@ impl Sessions {
 
     fn refuse(&mut self, from: Address, key: PublicKey, reason: Refusal, out: &mut Vec<Output>) {
         self.counters.refused += 1;
+        self.report(from, key, reason, out);
+    }
+
+    fn report(&mut self, from: Address, key: PublicKey, reason: Refusal, out: &mut Vec<Output>) {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&from) else {
             return;

@@ -160,6 +160,51 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_was_removed_while_it_was_down_learns_it_from_its_peers() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    let invited = roster(&to_a).await.add(public(2), "three");
+    let invited = hand_to(&to_a, invited).await.unwrap();
+    let c = start(2, &network, Some(&invited));
+    all_use(&[&to_a, &to_b, &c.handle()], 1).await;
+    c.stop().await.unwrap();
+    let removed = roster(&to_a).await.remove(&public(2));
+    hand_to(&to_a, removed).await.unwrap();
+    all_use(&[&to_a, &to_b], 2).await;
+
+    let c = start(2, &network, Some(&invited));
+    let to_c = c.handle();
+    until("both peers have told it", async || {
+        let attention = status(&to_c, "attention").await;
+        let told = attention.as_array().unwrap().iter();
+        let told = told.filter(|event| event["event"] == "refused_by_peer");
+        let mut keys: Vec<_> = told.clone().map(|event| event["key"].clone()).collect();
+        keys.sort_by_key(Json::to_string);
+        let mut peers = [0, 1].map(|n| Json::from(public_key_text(&public(n))));
+        peers.sort_by_key(Json::to_string);
+        told.clone().all(|event| {
+            let text = event["text"].as_str().unwrap();
+            text.contains("ask the administrator") && text.contains("`atomik node join`")
+        }) && keys == peers
+    })
+    .await;
+    assert_eq!(roster(&to_c).await.number(), 1);
+
+    // Once it is a member again, nothing needs attention.
+    let again = roster(&to_a).await.add(public(2), "three");
+    hand_to(&to_a, again).await.unwrap();
+    all_use(&[&to_a, &to_b, &to_c], 3).await;
+    until("settled", async || {
+        status(&to_c, "attention").await == json!([])
+    })
+    .await;
+    for node in [a, b, c] {
+        node.stop().await.unwrap();
+    }
+}
+
 async fn status(node: &Handle, field: &str) -> Json {
     node.status().await.unwrap()[field].clone()
 }

@@ -258,6 +258,13 @@ fn a_key_that_is_not_a_member_is_refused_and_reported_once_a_minute() {
             reason: Refusal::NotAMember,
         };
         assert_eq!(parties[1].reports, [refused]);
+        // The other side learns it from an authenticated peer.
+        let told = Output::Refused {
+            from: parties[1].address,
+            key: public(member),
+            reason: Refusal::ByPeer,
+        };
+        assert_eq!(parties[0].reports, [told]);
         assert!(parties[1].sessions.counters().refused > 2);
         assert!(parties.iter().all(|party| party.up.is_empty()));
     }
