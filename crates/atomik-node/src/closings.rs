@@ -14,7 +14,6 @@ fn cause_text(cause: Cause) -> &'static str {
         Cause::Removed => "removed",
         Cause::Convicted => "convicted",
         Cause::Retired => "retired",
-        Cause::Ended => "ended",
         _ => "other",
     }
 }
@@ -58,7 +57,7 @@ impl NodeState {
             Cause::Removed => format!("{who} was removed"),
             Cause::Convicted => format!("{who} is convicted (atomik node remove)"),
             Cause::Retired => format!("{who} has retired"),
-            _ => format!("former lives of {who} are over"),
+            _ => format!("lives of {who} are over"),
         };
         let names = |keys: &[&PublicKey]| {
             let names: Vec<String> = keys.iter().map(|key| self.name_of(key)).collect();

@@ -1,8 +1,7 @@
 //! Closings: which lives of which keys are over.
 //!
-//! Three things close lives: their key's signed word ([`Ended`]), absence from the roster, and a
-//! proof of misconduct. The last two close all lives of a key, and so does a retirement: until the
-//! key is removed from the roster and added again.
+//! Three things close all lives of a key, until it is removed from the roster and added again: its
+//! signed word that it retires ([`Ended`]), absence from the roster, and a proof of misconduct.
 
 use std::collections::BTreeMap;
 
@@ -23,8 +22,8 @@ fn end_of_lives(since: u64) -> u64 {
     first_life(since).saturating_add(1 << 32)
 }
 
-/// A key's signed word that its lives below a number are over. If these are all that it may have,
-/// it has retired.
+/// A key's signed word that it retires: that its lives below a number, which are all that it may
+/// have, are over.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ended {
     pub(crate) key: PublicKey,
@@ -94,8 +93,6 @@ pub enum Cause {
     Convicted,
     /// Their key has retired.
     Retired,
-    /// Their key has begun another life.
-    Ended,
 }
 
 /// Everything that is closed under a roster, in short. Of two that replicas can hold one after the
@@ -169,7 +166,6 @@ impl Closings {
         match roster.get(key) {
             Some(listed) if self.convicts(listed) => Cause::Convicted,
             Some(listed) if self.has_retired(listed) => Cause::Retired,
-            Some(_) if self.ended.contains_key(key) => Cause::Ended,
             _ => Cause::Removed,
         }
     }

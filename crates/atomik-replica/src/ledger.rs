@@ -396,19 +396,16 @@ impl Ledger {
         cx: &Context<'_>,
     ) -> Result<(), Refusal> {
         let key = ended.key;
-        let known = self.closings.ended.get(&key);
-        if roster
-            .get(&key)
-            .is_some_and(|listed| ended.is_partial(listed))
-        {
+        // A key that was added later is not known here yet.
+        let Some(listed) = roster.get(&key) else {
+            return Ok(());
+        };
+        if ended.is_partial(listed) {
             let fault = "a record ends some of its lives only, as no member does";
             return Err(Refusal::Ledger { key, fault });
         }
-        // A key that was added later is not known here yet.
-        let concerns = roster
-            .get(&key)
-            .is_some_and(|listed| ended.concerns(listed));
-        if !concerns || known.is_some_and(|known| known.below >= ended.below) {
+        let known = self.closings.ended.get(&key);
+        if !ended.concerns(listed) || known.is_some_and(|known| known.below >= ended.below) {
             return Ok(());
         }
         if !ended.holds(&cx.config.trust, cx.secrets) {
@@ -653,14 +650,11 @@ impl Ledger {
         let latest = rounds.max().unwrap_or(0);
         let signers = self.closings.required(around.roster);
         let memories = memories(signers.filter_map(|key| {
-            let stated = self.statements.get(key);
-            let stated = stated.map(|stated| stated.signer.memory);
-            let memory = if *key == own.key {
-                Some(self.memory)
-            } else {
-                stated
-            };
-            Some((key, memory?))
+            if *key == own.key {
+                return Some((key, self.memory));
+            }
+            let stated = self.statements.get(key)?;
+            Some((key, stated.signer.memory))
         }));
         let same = |stated: &Statement| (stated.base, stated.memories) == (base, memories);
         let number = match self.own_statement(&own.key) {

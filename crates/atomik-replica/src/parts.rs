@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::codec::{Encode, Malformed, Reader};
+use crate::origin::truncated;
 use crate::peers::PeerId;
 
 /// The kind of a record that contains a part of another one.
@@ -24,8 +25,7 @@ pub(crate) fn split(records: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
         if record.len() <= LONGEST_PART {
             return vec![record];
         }
-        let mut name = Name::default();
-        name.copy_from_slice(&blake3::hash(&record).as_bytes()[..16]);
+        let name: Name = truncated(blake3::hash(&record));
         let parts = record.chunks(LONGEST_PART).enumerate();
         let part = |(index, part): (usize, &[u8])| {
             let mut bytes = vec![PART];

@@ -597,7 +597,7 @@ impl Replica {
         Ok(())
     }
 
-    /// Takes a part of a roster from a peer.
+    /// Takes a record with a roster.
     fn take_roster_record(
         &mut self,
         from: PeerId,

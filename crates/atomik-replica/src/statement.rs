@@ -1,7 +1,7 @@
 //! Statements: what members say that their base will be once everything closed is folded.
 
 use crate::codec::{Encode, Malformed, Reader};
-use crate::origin::{Author, Incarnation, PublicKey, Sealed, Trust};
+use crate::origin::{Author, Incarnation, PublicKey, Sealed, Trust, truncated};
 use crate::secrets::Secrets;
 
 /// A hash over all bases of a replica, sorted by key.
@@ -71,9 +71,7 @@ pub(crate) fn memories<'a>(of: impl Iterator<Item = (&'a PublicKey, MemoryId)>) 
     for (key, memory) in of {
         hasher.update(key).update(&memory);
     }
-    let mut memories = Memories::default();
-    hasher.finalize_xof().fill(&mut memories);
-    memories
+    truncated(hasher.finalize())
 }
 
 /// A member's word on its base in a round. An honest member that has not lost its memory signs one
@@ -131,9 +129,7 @@ impl Statement {
     pub(crate) fn next_memory(&self) -> MemoryId {
         let mut hasher = blake3::Hasher::new_derive_key("atomik 1 next memory");
         hasher.update(&self.signer.memory).update(&self.seal);
-        let mut memory = MemoryId::default();
-        hasher.finalize_xof().fill(&mut memory);
-        memory
+        truncated(hasher.finalize())
     }
 
     /// Whether the signature holds.
