@@ -136,20 +136,24 @@ impl NodeState {
         )
     }
 
-    /// Why a listed member is leaving, or has left.
-    pub(crate) fn cause_of(&self, key: &PublicKey, since: u64) -> Option<&'static str> {
-        let closings = self.replica.closings();
-        let closing = closings.iter().find(|closing| closing.key == *key);
-        let certified = self.replica.certified();
-        let certified = certified.filter(|certified| since <= certified.roster);
-        let mut closed = certified.iter().flat_map(|certified| &certified.closed);
-        let cause = closing.map(|closing| closing.cause);
-        let cause = cause.or_else(|| {
-            let closed = closed.find(|(closed, ..)| closed == key);
-            closed.map(|(_, cause, _)| *cause)
-        });
-        let has_left = cause.filter(|cause| matches!(cause, Cause::Convicted | Cause::Retired));
-        has_left.map(cause_text)
+    /// What tells of a listed member, by key and the number of the list that added it, why it is
+    /// leaving or has left.
+    pub(crate) fn causes(&self) -> impl Fn(&PublicKey, u64) -> Option<&'static str> {
+        let (closings, certified) = (self.replica.closings(), self.replica.certified());
+        move |key, since| {
+            let closing = closings.iter().find(|closing| closing.key == *key);
+            let certified = certified
+                .iter()
+                .filter(|certified| since <= certified.roster);
+            let mut closed = certified.flat_map(|certified| &certified.closed);
+            let cause = closing.map(|closing| closing.cause);
+            let cause = cause.or_else(|| {
+                let closed = closed.find(|(closed, ..)| closed == key);
+                closed.map(|(_, cause, _)| *cause)
+            });
+            let has_left = cause.filter(|cause| matches!(cause, Cause::Convicted | Cause::Retired));
+            has_left.map(cause_text)
+        }
     }
 
     fn named(&self, key: &PublicKey) -> Json {

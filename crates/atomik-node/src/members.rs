@@ -22,6 +22,7 @@ impl NodeState {
             .values()
             .map(|state| (state.key, state))
             .collect();
+        let cause = self.causes();
         let member = |key: &PublicKey, since: u64| {
             let peer = up.get(key);
             let agreed = peer.and_then(|peer| peer.in_sync);
@@ -34,7 +35,7 @@ impl NodeState {
                 "up": peer.is_some(),
                 "in_sync": peer.is_some_and(|peer| self.peers.is_in_sync(peer)),
                 "in_sync_s": agreed,
-                "cause": self.cause_of(key, since),
+                "cause": cause(key, since),
             })
         };
         let members = roster.members().iter();

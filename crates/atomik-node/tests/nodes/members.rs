@@ -101,6 +101,13 @@ async fn hand_to(node: &Handle, next: Result<Roster, RosterError>) -> Result<Ros
     Ok(next)
 }
 
+/// Puts node 2 on the list of a running node, and starts it with the same list.
+async fn join(node: &Handle, network: &ChannelNetwork) -> (Node, Roster) {
+    let invited = roster(node).await.add(public(2), "three");
+    let invited = hand_to(node, invited).await.unwrap();
+    (start(2, network, Some(&invited)), invited)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_removed() {
     let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
@@ -110,9 +117,7 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     all_have(&[&to_a, &to_b], 1).await;
 
     // One member is told; the new node brings the same roster.
-    let invited = roster(&to_a).await.add(public(2), "three");
-    let invited = hand_to(&to_a, invited).await.unwrap();
-    let c = start(2, &network, Some(&invited));
+    let (c, invited) = join(&to_a, &network).await;
     let to_c = c.handle();
     all_use(&[&to_a, &to_b, &to_c], 1).await;
     to_c.change(accum(2)).await.unwrap();
@@ -165,9 +170,7 @@ async fn a_member_that_was_removed_while_it_was_down_learns_it_from_its_peers() 
     let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
     let (a, b) = (start(0, &network, None), start(1, &network, None));
     let (to_a, to_b) = (a.handle(), b.handle());
-    let invited = roster(&to_a).await.add(public(2), "three");
-    let invited = hand_to(&to_a, invited).await.unwrap();
-    let c = start(2, &network, Some(&invited));
+    let (c, invited) = join(&to_a, &network).await;
     all_use(&[&to_a, &to_b, &c.handle()], 1).await;
     c.stop().await.unwrap();
     let removed = roster(&to_a).await.remove(&public(2));
@@ -214,9 +217,7 @@ async fn whom_a_folding_waits_for_and_what_is_folded_is_shown() {
     let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
     let (a, b) = (start(0, &network, None), start(1, &network, None));
     let (to_a, to_b) = (a.handle(), b.handle());
-    let invited = roster(&to_a).await.add(public(2), "three");
-    let invited = hand_to(&to_a, invited).await.unwrap();
-    let c = start(2, &network, Some(&invited));
+    let (c, _) = join(&to_a, &network).await;
     let to_c = c.handle();
     all_use(&[&to_a, &to_b, &to_c], 1).await;
     to_c.change(accum(2)).await.unwrap();
