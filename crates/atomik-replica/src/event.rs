@@ -58,7 +58,8 @@ pub enum Event<'a> {
     /// Signs the changes that were sent unsigned, with the next flush; to be handed in before
     /// peers are left.
     Seal,
-    /// A peer is no longer reachable.
+    /// Nothing more arrives from a peer: what it sent unsigned is taken back, and its signature for
+    /// that is ignored from now on.
     PeerDown(PeerId),
 }
 

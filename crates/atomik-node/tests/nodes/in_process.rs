@@ -571,3 +571,28 @@ async fn a_node_that_vanished_without_a_goodbye_meets_its_peer_again_when_it_ret
         other.stop().await.unwrap();
     }
 }
+
+/// The reports of an engine overtake messages and prove nothing, so a node that stops is gone only
+/// once it has said so itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stopping_node_signs_reaches_a_peer_whose_engine_has_reported_it_down() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let labs = [0, 1].map(|n| {
+        let mut lab = Lab::new(n);
+        // So that the change is signed at the stop.
+        lab.sync_interval = Duration::from_secs(3600);
+        lab
+    });
+    let [(node, peer), (other, other_peer)] = pair(&network, &labs).await;
+    let handle = other.handle();
+    node.handle().change(accum("x", 1)).await.unwrap();
+    until("previewed", async || state(&handle, "x").await == 1).await;
+    assert_eq!(handle.status().await.unwrap()["merged"], 0);
+    network.announce(other_peer, peer, false);
+    node.stop().await.unwrap();
+    let left = async || handle.status().await.unwrap()["peers"] == 0;
+    until("the node has left", left).await;
+    assert_eq!(handle.status().await.unwrap()["merged"], 1);
+    assert_eq!(state(&handle, "x").await, 1);
+    other.stop().await.unwrap();
+}

@@ -196,6 +196,18 @@ impl Lab {
         ));
     }
 
+    /// The members that node `n` has a session with, and itself.
+    fn seen_by(&self, n: usize) -> Vec<String> {
+        let answer = self.cluster.node(n).ask(json!({"op": "members"}));
+        let members = answer["members"].as_array().unwrap().iter();
+        let seen = members.filter(|member| member["up"] == true || member["this"] == true);
+        let mut seen: Vec<String> = seen
+            .map(|member| member["name"].as_str().unwrap().to_owned())
+            .collect();
+        seen.sort();
+        seen
+    }
+
     fn print(&self) {
         println!(
             "| engine | {:44} | writes | differed | converged | bytes to  \
@@ -225,16 +237,25 @@ fn all_heals(lab: &mut Lab) {
     let before = lab.cluster.statuses();
     lab.converge("nothing goes wrong", writes, &before);
 
-    let writers = lab.cluster.write(&[0, 1, 2]);
-    sleep(Duration::from_secs(2));
-    lab.network.cable(2, false);
-    sleep(Duration::from_secs(15));
-    let writes = lab.cluster.end(writers);
-    let before = lab.cluster.statuses();
-    assert!(!Cluster::same(&before), "the link was not down");
-    lab.network.cable(2, true);
-    let scenario = "link of one node down 15 s, 50 writes/s each";
-    lab.converge(scenario, writes, &before);
+    // A session outlives the first outage, and not the second.
+    for (seconds, scenario) in [
+        (3, "link of one node down 3 s, 50 writes/s each"),
+        (15, "link of one node down 15 s, 50 writes/s each"),
+    ] {
+        let writers = lab.cluster.write(&[0, 1, 2]);
+        sleep(Duration::from_secs(2));
+        lab.network.cable(2, false);
+        sleep(Duration::from_secs(seconds));
+        let writes = lab.cluster.end(writers);
+        let before = lab.cluster.statuses();
+        assert!(!Cluster::same(&before), "the link was not down");
+        if seconds == 15 {
+            assert_eq!(lab.seen_by(0), ["n0", "n1"]);
+            assert_eq!(lab.seen_by(2), ["n2"]);
+        }
+        lab.network.cable(2, true);
+        lab.converge(scenario, writes, &before);
+    }
 
     lab.network.lossy(true);
     let writes = lab.write_for(&[0, 1, 2], 20);
