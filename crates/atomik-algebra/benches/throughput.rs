@@ -17,7 +17,8 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime};
 
 use atomik_algebra::{
-    Accumulator, DynRegisterFile, Error as Refused, Op, RegisterFile, W512, Wide, Word, xor_fold,
+    Accumulator, Add, DynRegisterFile, Error as Refused, Group, Layout, Op, RegisterFile, W512,
+    Wide, fold,
 };
 use criterion::{Criterion, Throughput};
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -28,6 +29,9 @@ const DEPTH: usize = 16 << 10;
 const IN_CACHE: usize = 128 << 10;
 /// Bytes of accumulators in a table too large for two of them to fit in any cache.
 const OUT_OF_CACHE: usize = 256 << 20;
+
+/// Layouts of 64 bits, each a row for [`DynRegisterFile`].
+const LAYOUTS: [&str; 4] = ["xor:64", "add:64", "add:32,add:32", "xor:48,add:16"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut suite = Suite::new()?;
@@ -46,8 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("fold in cache", IN_CACHE),
         ("fold out of cache", OUT_OF_CACHE),
     ] {
-        fold(&mut suite, group, bytes);
+        fold_of_deltas(&mut suite, group, bytes);
     }
+    single_additions(&mut suite)?;
+    adding_merge(&mut suite, "adding merge in cache", IN_CACHE)?;
+    adding_merge(&mut suite, "adding merge out of cache", OUT_OF_CACHE)?;
     suite.finish()
 }
 
@@ -235,7 +242,7 @@ fn dense_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<(
 
 /// The same number of bytes as the in-cache group and the same bare loop, in words of another
 /// width.
-fn merge_of_width<W: Word>(suite: &mut Suite, name: &'static str) -> Result<(), Refused> {
+fn merge_of_width<W: Group>(suite: &mut Suite, name: &'static str) -> Result<(), Refused> {
     let mut file = filled::<W>(IN_CACHE / size_of::<W>())?;
     let mut bank = file.bank();
     bank.merge_from(&file)?;
@@ -297,18 +304,125 @@ fn merge_of_many(suite: &mut Suite) -> Result<(), Refused> {
     Ok(())
 }
 
-fn fold(suite: &mut Suite, group: &'static str, bytes: usize) {
+fn fold_of_deltas(suite: &mut Suite, group: &'static str, bytes: usize) {
     let deltas = random(bytes / size_of::<u64>());
     let moved = Throughput::Bytes(bytes as u64);
     suite.measure(group, "bare fold", Threads::One, moved.clone(), || {
         black_box(black_box(&deltas).iter().fold(0, |sum, delta| sum ^ delta));
     });
-    suite.measure(group, "xor_fold", Threads::One, moved.clone(), || {
-        black_box(xor_fold(black_box(&deltas)));
+    suite.measure(group, "fold", Threads::One, moved.clone(), || {
+        black_box(fold(black_box(&deltas)));
     });
-    suite.measure(group, "xor_fold, all threads", Threads::All, moved, || {
-        black_box(xor_fold(black_box(&deltas)));
+    suite.measure(group, "fold, all threads", Threads::All, moved, || {
+        black_box(fold(black_box(&deltas)));
     });
+}
+
+/// As [`single_accumulates`], with words that add.
+fn single_additions(suite: &mut Suite) -> Result<(), Refused> {
+    let group = "adding accum, random address";
+    let batch: Vec<(usize, u64)> = random(2 * DEPTH)
+        .chunks(2)
+        .map(|pair| (pair[0] as usize % DEPTH, pair[1]))
+        .collect();
+    let accumulates = Throughput::Elements(batch.len() as u64);
+
+    let mut table = vec![0_u64; DEPTH];
+    suite.measure(
+        group,
+        "bare table[i] += d",
+        Threads::One,
+        accumulates.clone(),
+        || {
+            let (table, batch) = black_box((&mut table[..], &batch[..]));
+            for &(addr, delta) in batch {
+                table[addr] = table[addr].wrapping_add(delta);
+            }
+        },
+    );
+    let mut file = RegisterFile::<Add<u64>>::new(DEPTH)?;
+    suite.measure(
+        group,
+        "RegisterFile::accum",
+        Threads::One,
+        accumulates.clone(),
+        || {
+            let (file, batch) = black_box((&mut file, &batch[..]));
+            let result = batch
+                .iter()
+                .try_for_each(|&(addr, delta)| file.accum(addr, Add(delta)));
+            result.expect("all addresses are below the depth");
+        },
+    );
+    for name in LAYOUTS {
+        let layout = name.parse().expect("a layout of 64 bits");
+        let mut file = DynRegisterFile::with_layout(layout, DEPTH)?;
+        suite.measure(group, name, Threads::One, accumulates.clone(), || {
+            let (file, batch) = black_box((&mut file, &batch[..]));
+            let result = batch
+                .iter()
+                .try_for_each(|&(addr, delta)| file.accum(addr, &[delta]));
+            result.expect("all addresses are below the depth");
+        });
+    }
+    Ok(())
+}
+
+/// As [`dense_merge`], with words that add.
+fn adding_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<(), Refused> {
+    let depth = bytes / size_of::<u64>();
+    let moved = Throughput::Bytes(bytes as u64);
+
+    let mut target = random(depth);
+    let source = random(depth);
+    suite.measure(
+        group,
+        "bare wrapping_add of two slices",
+        Threads::One,
+        moved.clone(),
+        || {
+            let (target, source) = black_box((&mut target[..], &source[..]));
+            for (word, source) in target.iter_mut().zip(source) {
+                *word = word.wrapping_add(*source);
+            }
+        },
+    );
+    drop((target, source));
+
+    let mut file = filled::<Add<u64>>(depth)?;
+    let mut bank = file.bank();
+    bank.merge_from(&file)?;
+    suite.measure(
+        group,
+        "merge_from a bank, Add<u64>",
+        Threads::One,
+        moved.clone(),
+        || {
+            let (file, bank) = black_box((&mut file, &bank));
+            file.merge_from(bank)
+                .expect("a bank has the same references as its table");
+        },
+    );
+    drop((file, bank));
+
+    for name in LAYOUTS.into_iter().chain(["add:128"]) {
+        let layout: Layout = name.parse().expect("a layout");
+        let depth = depth / layout.limbs();
+        let mut file = DynRegisterFile::with_layout(layout, depth)?;
+        let mut delta = vec![0; layout.limbs()];
+        delta[0] = 1;
+        for addr in (0..depth).step_by(2) {
+            file.accum(addr, &delta)?;
+        }
+        let mut bank = file.bank();
+        bank.merge_from(&file)?;
+        suite.measure(group, name, Threads::One, moved.clone(), || {
+            let (file, bank) = black_box((&mut file, &bank));
+            file.merge_from(bank)
+                .expect("a bank has the same references as its table");
+        });
+    }
+    Ok(())
 }
 
 /// Pseudo-random words by the SplitMix64 generator.
@@ -324,7 +438,7 @@ fn random(count: usize) -> Vec<u64> {
 }
 
 /// A table with all references 0, and with accumulator 1 at every second address.
-fn filled<W: Word>(depth: usize) -> Result<RegisterFile<W>, Refused> {
+fn filled<W: Group>(depth: usize) -> Result<RegisterFile<W>, Refused> {
     let mut one = vec![0; W::LIMBS];
     one[0] = 1;
     let one = W::from_limbs(&one).expect("1 fits in every word");

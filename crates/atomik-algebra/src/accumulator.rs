@@ -1,7 +1,9 @@
+use crate::arithmetic::Own;
 use crate::pair::{self, Pair};
-use crate::{Error, Op, Response, Word};
+use crate::{Error, Group, Op, Response};
 
-/// One address: a reference `R` and an accumulator `D`, with the current state `S = R xor D`.
+/// One address: a reference `R` and an accumulator `D`, with the current state `S = R + D`, where
+/// `+` is the operation of the [`Group`]: xor for plain words.
 ///
 /// ```
 /// use atomik_algebra::{Accumulator, Error};
@@ -23,17 +25,17 @@ pub struct Accumulator<W> {
     accumulator: W,
 }
 
-impl<W: Word> Accumulator<W> {
+impl<W: Group> Accumulator<W> {
     /// An accumulator after reset: `R = 0`, `D = 0`.
     pub const fn new() -> Self {
-        Self::with_reference(W::ZERO)
+        Self::with_reference(W::IDENTITY)
     }
 
     /// An accumulator with `R = reference` and `D = 0`.
     pub const fn with_reference(reference: W) -> Self {
         Self {
             reference,
-            accumulator: W::ZERO,
+            accumulator: W::IDENTITY,
         }
     }
 
@@ -74,29 +76,29 @@ impl<W: Word> Accumulator<W> {
         self.pair().load(value);
     }
 
-    /// ACCUM: `D := D xor delta`.
+    /// ACCUM: `D := D + delta`.
     #[inline]
     pub fn accum(&mut self, delta: W) {
-        self.accumulator ^= delta;
+        self.accumulator = self.accumulator.combine(delta);
     }
 
-    /// Undoes an earlier [`accum`](Self::accum) of the same delta. It is the same operation,
-    /// because a delta is its own inverse.
+    /// Undoes an earlier [`accum`](Self::accum) of the same delta: accumulates its inverse, which
+    /// under xor is the delta itself.
     #[inline]
     pub fn rollback(&mut self, delta: W) {
-        self.accum(delta);
+        self.accum(delta.inverse());
     }
 
     /// READ: returns `S`.
     #[inline]
     pub fn read(&self) -> Response<W> {
-        pair::read(self.reference, self.accumulator)
+        pair::read(Own, self.reference, self.accumulator)
     }
 
     /// SWAP: returns `S`, then sets `R := S`, `D := 0`.
     #[inline]
     pub fn swap(&mut self) -> Response<W> {
-        self.pair().swap()
+        self.pair().swap(Own)
     }
 
     /// DELTA: returns `D`.
@@ -108,10 +110,10 @@ impl<W: Word> Accumulator<W> {
     /// DRAIN: returns `D`, then sets `R := S`, `D := 0`.
     #[inline]
     pub fn drain(&mut self) -> Response<W> {
-        self.pair().drain()
+        self.pair().drain(Own)
     }
 
-    /// Adds the deltas of `other`, a bank with the same reference: `D := D xor other.D`.
+    /// Adds the deltas of `other`, a bank with the same reference: `D := D + other.D`.
     ///
     /// # Errors
     ///

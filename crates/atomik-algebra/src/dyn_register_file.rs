@@ -1,6 +1,9 @@
-use crate::{Error, Op, RegisterFile, Response, Wide, Word};
+use alloc::boxed::Box;
 
-/// A register file whose width is chosen at run time.
+use crate::arithmetic::{Arithmetic, Fields, LimbSums, Limbs, Own, Sums};
+use crate::{Error, Group, Layout, Op, RegisterFile, Response, Wide};
+
+/// A register file whose [`Layout`] is chosen at run time.
 ///
 /// Values are slices of exactly [`limbs`](Self::limbs) limbs of 64 bits, lowest first. Bits above
 /// the width are 0 in every response; an argument that sets one is an error. Arguments and
@@ -18,9 +21,28 @@ use crate::{Error, Op, RegisterFile, Response, Wide, Word};
 /// assert_eq!(table.accum(9, &[0, 2]), Err(Error::TooWide { bits: 66, width: 65 }));
 /// # Ok::<(), Error>(())
 /// ```
+///
+/// Two counters of 32 bits in one word, of which the low one wraps without touching the other:
+///
+/// ```
+/// use atomik_algebra::DynRegisterFile;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut table = DynRegisterFile::with_layout("add:32,add:32".parse()?, 16)?;
+/// table.accum(0, &[0x0000_0001_ffff_ffff])?;
+/// table.accum(0, &[0x0000_0001_0000_0001])?;
+/// let mut out = [0];
+/// table.read(0, &mut out)?;
+/// assert_eq!(out, [0x0000_0002_0000_0000]);
+/// table.rollback(0, &[0x0000_0001_0000_0001])?;
+/// table.read(0, &mut out)?;
+/// assert_eq!(out, [0x0000_0001_ffff_ffff]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DynRegisterFile {
-    width: u32,
+    layout: Layout,
     /// The bits of the highest limb that lie above the width.
     excess: u64,
     table: Table,
@@ -30,79 +52,251 @@ pub struct DynRegisterFile {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DynSnapshot(DynRegisterFile);
 
-/// One register file type per number of limbs, so that loops over limbs have a constant length.
+/// One variant per number of limbs, so that loops over limbs have a constant length, and per kind of
+/// group, so that one match finds the arithmetic of xor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Table {
-    L1(RegisterFile<u64>),
-    L2(RegisterFile<Wide<2>>),
-    L3(RegisterFile<Wide<3>>),
-    L4(RegisterFile<Wide<4>>),
-    L5(RegisterFile<Wide<5>>),
-    L6(RegisterFile<Wide<6>>),
-    L7(RegisterFile<Wide<7>>),
-    L8(RegisterFile<Wide<8>>),
+    Xor1(RegisterFile<u64>),
+    Xor2(RegisterFile<Wide<2>>),
+    Xor3(RegisterFile<Wide<3>>),
+    Xor4(RegisterFile<Wide<4>>),
+    Xor5(RegisterFile<Wide<5>>),
+    Xor6(RegisterFile<Wide<6>>),
+    Xor7(RegisterFile<Wide<7>>),
+    Xor8(RegisterFile<Wide<8>>),
+    Mixed1(Mixed<u64>),
+    Mixed2(Mixed<Wide<2>>),
+    Mixed3(Mixed<Wide<3>>),
+    Mixed4(Mixed<Wide<4>>),
+    Mixed5(Mixed<Wide<5>>),
+    Mixed6(Mixed<Wide<6>>),
+    Mixed7(Mixed<Wide<7>>),
+    Mixed8(Mixed<Wide<8>>),
 }
 
-/// Evaluates `$body` with `$file` bound to the register file in `$table`, for any word type.
+/// A register file of words with fields that add.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Mixed<W: Group> {
+    file: RegisterFile<W>,
+    sums: Sums,
+    /// The bits that carry nothing upwards.
+    split: W,
+}
+
+impl<W: Limbs> Mixed<W> {
+    fn new(layout: &Layout, depth: usize) -> Result<Self, Error> {
+        let mut split = W::IDENTITY;
+        for (index, limb) in split.limbs_mut().iter_mut().enumerate() {
+            *limb = layout.split(index);
+        }
+        Ok(Self {
+            file: RegisterFile::new(depth)?,
+            sums: Sums::of(layout),
+            split,
+        })
+    }
+
+    fn bank(&mut self) -> Self {
+        Self {
+            file: self.file.bank(),
+            ..*self
+        }
+    }
+}
+
+/// Evaluates `$body` with `$file` bound to the register file of `$mixed` and `$arithmetic` to what
+/// its layout needs.
+macro_rules! with_mixed {
+    ($mixed:ident, ($file:ident, $arithmetic:ident) => $body:expr) => {{
+        let Mixed {
+            file: $file,
+            sums,
+            split,
+        } = $mixed;
+        match sums {
+            Sums::Limbs => {
+                let $arithmetic = LimbSums;
+                $body
+            }
+            Sums::Within => {
+                let $arithmetic = Fields::<_, false>(*split);
+                $body
+            }
+            Sums::Across => {
+                let $arithmetic = Fields::<_, true>(*split);
+                $body
+            }
+        }
+    }};
+}
+
+/// Evaluates `$body` with `$file` bound to the register file in `$table` and `$arithmetic` to what
+/// its layout needs, for any word type.
 macro_rules! with_file {
-    ($table:expr, $file:ident => $body:expr) => {
+    ($table:expr, ($file:ident, $arithmetic:ident) => $body:expr) => {
         match $table {
-            Table::L1($file) => $body,
-            Table::L2($file) => $body,
-            Table::L3($file) => $body,
-            Table::L4($file) => $body,
-            Table::L5($file) => $body,
-            Table::L6($file) => $body,
-            Table::L7($file) => $body,
-            Table::L8($file) => $body,
+            Table::Xor1($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor2($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor3($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor4($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor5($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor6($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor7($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Xor8($file) => {
+                let $arithmetic = Own;
+                $body
+            }
+            Table::Mixed1(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed2(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed3(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed4(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed5(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed6(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed7(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            Table::Mixed8(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
         }
     };
 }
 
 /// Evaluates `$body` with `$left` and `$right` bound to the register files in two tables of the
-/// same word type; does nothing if the types differ.
+/// same kind and word type, and `$arithmetic` to what the left one needs; does nothing if the
+/// tables are not alike.
 macro_rules! with_both {
-    ($left_table:expr, $right_table:expr, ($left:ident, $right:ident) => $body:expr) => {
-        match ($left_table, $right_table) {
-            (Table::L1($left), Table::L1($right)) => $body,
-            (Table::L2($left), Table::L2($right)) => $body,
-            (Table::L3($left), Table::L3($right)) => $body,
-            (Table::L4($left), Table::L4($right)) => $body,
-            (Table::L5($left), Table::L5($right)) => $body,
-            (Table::L6($left), Table::L6($right)) => $body,
-            (Table::L7($left), Table::L7($right)) => $body,
-            (Table::L8($left), Table::L8($right)) => $body,
+    ($tables:expr, ($left:ident, $right:ident, $arithmetic:ident) => $body:expr) => {
+        match $tables {
+            (Table::Xor1($left), Table::Xor1($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor2($left), Table::Xor2($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor3($left), Table::Xor3($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor4($left), Table::Xor4($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor5($left), Table::Xor5($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor6($left), Table::Xor6($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor7($left), Table::Xor7($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Xor8($left), Table::Xor8($right)) => {
+                let $arithmetic = Own;
+                $body
+            }
+            (Table::Mixed1(left), Table::Mixed1(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed2(left), Table::Mixed2(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed3(left), Table::Mixed3(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed4(left), Table::Mixed4(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed5(left), Table::Mixed5(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed6(left), Table::Mixed6(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed7(left), Table::Mixed7(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
+            (Table::Mixed8(left), Table::Mixed8(right)) => {
+                let $right = &right.file;
+                with_mixed!(left, ($left, $arithmetic) => $body)
+            }
             _ => {}
         }
     };
 }
 
 impl DynRegisterFile {
-    /// A register file of `depth` addresses of `width` bits, all 0.
+    /// A register file of `depth` addresses of `width` bits that xor, all 0.
     ///
     /// # Errors
     ///
-    /// [`Error::Width`] unless the width is 1 to [`MAX_WIDTH`](crate::MAX_WIDTH),
+    /// [`Error::Width`] unless the width is 1 to [`MAX_WIDTH`](crate::MAX_WIDTH), and those of
+    /// [`with_layout`](Self::with_layout).
+    pub fn new(width: u32, depth: usize) -> Result<Self, Error> {
+        let layout = Layout::xor(width).map_err(|_| Error::Width { width })?;
+        Self::with_layout(layout, depth)
+    }
+
+    /// A register file of `depth` addresses whose words have this layout, all 0.
+    ///
+    /// # Errors
+    ///
     /// [`Error::NoDepth`] for a depth of 0, [`Error::OutOfMemory`] when the tables cannot be
     /// allocated.
-    pub fn new(width: u32, depth: usize) -> Result<Self, Error> {
-        let table = match width.div_ceil(64) {
-            1 => Table::L1(RegisterFile::new(depth)?),
-            2 => Table::L2(RegisterFile::new(depth)?),
-            3 => Table::L3(RegisterFile::new(depth)?),
-            4 => Table::L4(RegisterFile::new(depth)?),
-            5 => Table::L5(RegisterFile::new(depth)?),
-            6 => Table::L6(RegisterFile::new(depth)?),
-            7 => Table::L7(RegisterFile::new(depth)?),
-            8 => Table::L8(RegisterFile::new(depth)?),
-            _ => return Err(Error::Width { width }),
+    pub fn with_layout(layout: Layout, depth: usize) -> Result<Self, Error> {
+        let table = match (layout.limbs(), Sums::are_needed(&layout)) {
+            (1, false) => Table::Xor1(RegisterFile::new(depth)?),
+            (2, false) => Table::Xor2(RegisterFile::new(depth)?),
+            (3, false) => Table::Xor3(RegisterFile::new(depth)?),
+            (4, false) => Table::Xor4(RegisterFile::new(depth)?),
+            (5, false) => Table::Xor5(RegisterFile::new(depth)?),
+            (6, false) => Table::Xor6(RegisterFile::new(depth)?),
+            (7, false) => Table::Xor7(RegisterFile::new(depth)?),
+            (_, false) => Table::Xor8(RegisterFile::new(depth)?),
+            (1, true) => Table::Mixed1(Mixed::new(&layout, depth)?),
+            (2, true) => Table::Mixed2(Mixed::new(&layout, depth)?),
+            (3, true) => Table::Mixed3(Mixed::new(&layout, depth)?),
+            (4, true) => Table::Mixed4(Mixed::new(&layout, depth)?),
+            (5, true) => Table::Mixed5(Mixed::new(&layout, depth)?),
+            (6, true) => Table::Mixed6(Mixed::new(&layout, depth)?),
+            (7, true) => Table::Mixed7(Mixed::new(&layout, depth)?),
+            (_, true) => Table::Mixed8(Mixed::new(&layout, depth)?),
         };
-        let excess = match width % 64 {
+        let excess = match layout.width() % 64 {
             0 => 0,
             bits => u64::MAX << bits,
         };
         Ok(Self {
-            width,
+            layout,
             excess,
             table,
         })
@@ -113,34 +307,65 @@ impl DynRegisterFile {
     #[must_use]
     pub fn bank(&mut self) -> Self {
         let table = match &mut self.table {
-            Table::L1(file) => Table::L1(file.bank()),
-            Table::L2(file) => Table::L2(file.bank()),
-            Table::L3(file) => Table::L3(file.bank()),
-            Table::L4(file) => Table::L4(file.bank()),
-            Table::L5(file) => Table::L5(file.bank()),
-            Table::L6(file) => Table::L6(file.bank()),
-            Table::L7(file) => Table::L7(file.bank()),
-            Table::L8(file) => Table::L8(file.bank()),
+            Table::Xor1(file) => Table::Xor1(file.bank()),
+            Table::Xor2(file) => Table::Xor2(file.bank()),
+            Table::Xor3(file) => Table::Xor3(file.bank()),
+            Table::Xor4(file) => Table::Xor4(file.bank()),
+            Table::Xor5(file) => Table::Xor5(file.bank()),
+            Table::Xor6(file) => Table::Xor6(file.bank()),
+            Table::Xor7(file) => Table::Xor7(file.bank()),
+            Table::Xor8(file) => Table::Xor8(file.bank()),
+            Table::Mixed1(mixed) => Table::Mixed1(mixed.bank()),
+            Table::Mixed2(mixed) => Table::Mixed2(mixed.bank()),
+            Table::Mixed3(mixed) => Table::Mixed3(mixed.bank()),
+            Table::Mixed4(mixed) => Table::Mixed4(mixed.bank()),
+            Table::Mixed5(mixed) => Table::Mixed5(mixed.bank()),
+            Table::Mixed6(mixed) => Table::Mixed6(mixed.bank()),
+            Table::Mixed7(mixed) => Table::Mixed7(mixed.bank()),
+            Table::Mixed8(mixed) => Table::Mixed8(mixed.bank()),
         };
         Self { table, ..*self }
+    }
+
+    /// The layout of a word.
+    #[inline]
+    pub fn layout(&self) -> Layout {
+        self.layout
     }
 
     /// The width of a word in bits.
     #[inline]
     pub fn width(&self) -> u32 {
-        self.width
+        self.layout.width()
     }
 
     /// The number of addresses.
     #[inline]
     pub fn depth(&self) -> usize {
-        with_file!(&self.table, file => file.depth())
+        match &self.table {
+            Table::Xor1(file) => file.depth(),
+            Table::Xor2(file) => file.depth(),
+            Table::Xor3(file) => file.depth(),
+            Table::Xor4(file) => file.depth(),
+            Table::Xor5(file) => file.depth(),
+            Table::Xor6(file) => file.depth(),
+            Table::Xor7(file) => file.depth(),
+            Table::Xor8(file) => file.depth(),
+            Table::Mixed1(mixed) => mixed.file.depth(),
+            Table::Mixed2(mixed) => mixed.file.depth(),
+            Table::Mixed3(mixed) => mixed.file.depth(),
+            Table::Mixed4(mixed) => mixed.file.depth(),
+            Table::Mixed5(mixed) => mixed.file.depth(),
+            Table::Mixed6(mixed) => mixed.file.depth(),
+            Table::Mixed7(mixed) => mixed.file.depth(),
+            Table::Mixed8(mixed) => mixed.file.depth(),
+        }
     }
 
     /// The number of limbs of a value, `ceil(width / 64)`.
     #[inline]
     pub fn limbs(&self) -> usize {
-        self.width.div_ceil(64) as usize
+        self.layout.limbs()
     }
 
     /// Performs `op` on address `addr`. If the operation [responds](Op::responds), the data goes to
@@ -163,22 +388,24 @@ impl DynRegisterFile {
         out: &mut [u64],
     ) -> Result<Option<bool>, Error> {
         match &mut self.table {
-            Table::L1(file) => apply(file, self.excess, op, addr, arg, out),
-            _ => self.apply_wide(op, addr, arg, out),
+            Table::Xor1(file) => apply(file, Own, self.excess, op, addr, arg, out),
+            _ => self.apply_other(op, addr, arg, out),
         }
     }
 
-    /// Out of line, so that the path for one limb stays small where [`apply`](Self::apply) is
-    /// inlined.
+    /// Out of line, so that the path for one limb of xor stays small where [`apply`](Self::apply)
+    /// is inlined.
     #[inline(never)]
-    fn apply_wide(
+    fn apply_other(
         &mut self,
         op: Op,
         addr: usize,
         arg: &[u64],
         out: &mut [u64],
     ) -> Result<Option<bool>, Error> {
-        with_file!(&mut self.table, file => apply(file, self.excess, op, addr, arg, out))
+        with_file!(&mut self.table, (file, arithmetic) => {
+            apply(file, arithmetic, self.excess, op, addr, arg, out)
+        })
     }
 
     /// LOAD: `R := value`, `D := 0`.
@@ -191,25 +418,42 @@ impl DynRegisterFile {
         self.apply(Op::Load, addr, value, &mut []).map(|_| ())
     }
 
-    /// ACCUM: `D := D xor delta`.
+    /// ACCUM: `D := D + delta`, field by field.
     ///
     /// # Errors
     ///
     /// As for [`apply`](Self::apply).
     #[inline]
     pub fn accum(&mut self, addr: usize, delta: &[u64]) -> Result<(), Error> {
-        self.apply(Op::Accum, addr, delta, &mut []).map(|_| ())
+        match &mut self.table {
+            Table::Mixed1(Mixed { file, split, .. }) => {
+                let fields = Fields::<_, false>(*split);
+                file.accum_with(fields, addr, argument(delta, self.excess)?)
+            }
+            _ => self.apply(Op::Accum, addr, delta, &mut []).map(|_| ()),
+        }
     }
 
-    /// Undoes an earlier [`accum`](Self::accum) of the same delta. It is the same operation,
-    /// because a delta is its own inverse.
+    /// Undoes an earlier [`accum`](Self::accum) of the same delta: accumulates its inverse, in
+    /// which the fields that add are negated.
     ///
     /// # Errors
     ///
     /// As for [`apply`](Self::apply).
     #[inline]
     pub fn rollback(&mut self, addr: usize, delta: &[u64]) -> Result<(), Error> {
-        self.accum(addr, delta)
+        match &mut self.table {
+            Table::Xor1(_) => self.accum(addr, delta),
+            _ => self.rollback_other(addr, delta),
+        }
+    }
+
+    #[inline(never)]
+    fn rollback_other(&mut self, addr: usize, delta: &[u64]) -> Result<(), Error> {
+        with_file!(&mut self.table, (file, arithmetic) => {
+            let inverse = arithmetic.inverse(argument(delta, self.excess)?);
+            file.accum_with(arithmetic, addr, inverse)
+        })
     }
 
     /// READ: writes `S` to `out`. Returns whether `D` was 0.
@@ -219,9 +463,9 @@ impl DynRegisterFile {
     /// As for [`apply`](Self::apply).
     #[inline]
     pub fn read(&self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
-        with_file!(&self.table, file => {
+        with_file!(&self.table, (file, arithmetic) => {
             check_out(file, out)?;
-            Ok(write_response(file.read(addr)?, out))
+            Ok(write_response(file.read_with(arithmetic, addr)?, out))
         })
     }
 
@@ -232,10 +476,8 @@ impl DynRegisterFile {
     /// As for [`apply`](Self::apply).
     #[inline]
     pub fn swap(&mut self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
-        with_file!(&mut self.table, file => {
-            check_out(file, out)?;
-            Ok(write_response(file.swap(addr)?, out))
-        })
+        let clean = self.apply(Op::Swap, addr, &[], out)?;
+        Ok(clean == Some(true))
     }
 
     /// DELTA: writes `D` to `out`. Returns whether `D` was 0.
@@ -245,7 +487,7 @@ impl DynRegisterFile {
     /// As for [`apply`](Self::apply).
     #[inline]
     pub fn delta(&self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
-        with_file!(&self.table, file => {
+        with_file!(&self.table, (file, _arithmetic) => {
             check_out(file, out)?;
             Ok(write_response(file.delta(addr)?, out))
         })
@@ -258,10 +500,8 @@ impl DynRegisterFile {
     /// As for [`apply`](Self::apply).
     #[inline]
     pub fn drain(&mut self, addr: usize, out: &mut [u64]) -> Result<bool, Error> {
-        with_file!(&mut self.table, file => {
-            check_out(file, out)?;
-            Ok(write_response(file.drain(addr)?, out))
-        })
+        let clean = self.apply(Op::Drain, addr, &[], out)?;
+        Ok(clean == Some(true))
     }
 
     /// Accumulates a list of deltas: delta `i` is limbs `i * limbs() .. (i + 1) * limbs()` of
@@ -283,7 +523,6 @@ impl DynRegisterFile {
         let entries = || addrs.iter().zip(deltas.chunks_exact(limbs));
         for (index, (&addr, delta)) in entries().enumerate() {
             if let Err(error) = self.accum(addr, delta) {
-                // Deltas are their own inverses, so applying the earlier entries again undoes them.
                 for (&addr, delta) in entries().take(index) {
                     self.rollback(addr, delta)?;
                 }
@@ -298,18 +537,15 @@ impl DynRegisterFile {
     ///
     /// # Errors
     ///
-    /// [`Error::Widths`] when the widths differ, [`Error::Depths`] when the depths do,
+    /// [`Error::Layouts`] when the layouts differ, [`Error::Depths`] when the depths do,
     /// [`Error::ReferencesAt`] when the references do.
     pub fn merge_from(&mut self, other: &Self) -> Result<(), Error> {
-        if self.width == other.width {
-            with_both!(&mut self.table, &other.table, (this, other) => {
-                return this.merge_from(other);
+        if self.layout == other.layout {
+            with_both!((&mut self.table, &other.table), (this, other, arithmetic) => {
+                return this.merge_with(arithmetic, other);
             });
         }
-        Err(Error::Widths {
-            this: self.width,
-            other: other.width,
-        })
+        Err(self.other_layout(other))
     }
 
     /// A copy of all references and accumulators.
@@ -318,26 +554,36 @@ impl DynRegisterFile {
     }
 
     /// Replaces the contents with those of a snapshot, which may come from another register file of
-    /// the same width and depth.
+    /// the same layout and depth.
     ///
     /// # Errors
     ///
-    /// [`Error::Widths`] when the widths differ, [`Error::Depths`] when the depths do.
+    /// [`Error::Layouts`] when the layouts differ, [`Error::Depths`] when the depths do.
     pub fn restore(&mut self, snapshot: &DynSnapshot) -> Result<(), Error> {
         let DynSnapshot(other) = snapshot;
-        if self.width == other.width {
-            with_both!(&mut self.table, &other.table, (this, other) => {
+        if self.layout == other.layout {
+            with_both!((&mut self.table, &other.table), (this, other, _arithmetic) => {
                 return this.copy_from(other);
             });
         }
-        Err(Error::Widths {
-            this: self.width,
-            other: other.width,
-        })
+        Err(self.other_layout(other))
+    }
+
+    #[cold]
+    fn other_layout(&self, other: &Self) -> Error {
+        Error::Layouts {
+            this: Box::new(self.layout),
+            other: Box::new(other.layout),
+        }
     }
 }
 
 impl DynSnapshot {
+    /// The layout of a word.
+    pub fn layout(&self) -> Layout {
+        self.0.layout()
+    }
+
     /// The width of a word in bits.
     pub fn width(&self) -> u32 {
         self.0.width()
@@ -350,8 +596,9 @@ impl DynSnapshot {
 }
 
 #[inline]
-fn apply<W: Word>(
+fn apply<W: Group>(
     file: &mut RegisterFile<W>,
+    arithmetic: impl Arithmetic<W>,
     excess: u64,
     op: Op,
     addr: usize,
@@ -361,20 +608,20 @@ fn apply<W: Word>(
     let value = if op.takes_data() {
         argument(arg, excess)?
     } else {
-        W::ZERO
+        W::IDENTITY
     };
     if op.responds() {
         check_out(file, out)?;
     }
     Ok(file
-        .apply(op, addr, value)?
+        .apply_with(arithmetic, op, addr, value)?
         .map(|response| write_response(response, out)))
 }
 
 /// The word made of `limbs`. There must be exactly as many as the word has, and the `excess` bits
 /// of the highest must be 0.
 #[inline]
-fn argument<W: Word>(limbs: &[u64], excess: u64) -> Result<W, Error> {
+fn argument<W: Group>(limbs: &[u64], excess: u64) -> Result<W, Error> {
     match (W::from_limbs(limbs), limbs.last()) {
         (Some(value), Some(high)) if high & excess == 0 => Ok(value),
         _ => Err(refused::<W>(limbs, excess)),
@@ -382,7 +629,7 @@ fn argument<W: Word>(limbs: &[u64], excess: u64) -> Result<W, Error> {
 }
 
 #[cold]
-fn refused<W: Word>(limbs: &[u64], excess: u64) -> Error {
+fn refused<W: Group>(limbs: &[u64], excess: u64) -> Error {
     match limbs.last() {
         Some(high) if limbs.len() == W::LIMBS => Error::TooWide {
             bits: W::BITS - high.leading_zeros(),
@@ -396,7 +643,7 @@ fn refused<W: Word>(limbs: &[u64], excess: u64) -> Error {
 }
 
 #[inline]
-fn check_out<W: Word>(_: &RegisterFile<W>, out: &[u64]) -> Result<(), Error> {
+fn check_out<W: Group>(_: &RegisterFile<W>, out: &[u64]) -> Result<(), Error> {
     if out.len() == W::LIMBS {
         Ok(())
     } else {
@@ -408,7 +655,7 @@ fn check_out<W: Word>(_: &RegisterFile<W>, out: &[u64]) -> Result<(), Error> {
 }
 
 #[inline]
-fn write_response<W: Word>(response: Response<W>, out: &mut [u64]) -> bool {
+fn write_response<W: Group>(response: Response<W>, out: &mut [u64]) -> bool {
     for (index, limb) in out.iter_mut().enumerate() {
         *limb = response.data.limb(index);
     }

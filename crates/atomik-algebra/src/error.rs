@@ -1,5 +1,6 @@
 use alloc::boxed::Box;
 
+use crate::layout::Layout;
 use crate::word::MAX_WIDTH;
 
 /// Why an operation was refused.
@@ -73,13 +74,13 @@ pub enum Error {
         other: usize,
     },
 
-    /// A merge or restore between register files of different widths.
-    #[error("a register file of {this} bits cannot take one of {other}; both need the same width")]
-    Widths {
-        /// The width of the register file that was called on.
-        this: u32,
-        /// The width of the argument.
-        other: u32,
+    /// A merge or restore between register files of different layouts.
+    #[error("a register file of {this} cannot take one of {other}; both need the same layout")]
+    Layouts {
+        /// The layout of the register file that was called on.
+        this: Box<Layout>,
+        /// The layout of the argument.
+        other: Box<Layout>,
     },
 
     /// A merge of two accumulators with different references: their deltas are not comparable.

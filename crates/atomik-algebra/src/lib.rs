@@ -1,19 +1,22 @@
 //! The ATOMiK delta-state algebra in software: the model that the hardware is checked against.
 //!
 //! The state of an address is a pair of words: a *reference* `R` and an *accumulator* `D`. Its
-//! current state is `S = R xor D`. Words under xor form an Abelian group in which every element is
-//! its own inverse, so deltas may arrive in any order, be split over any number of banks, and be
-//! undone by applying them again. `docs/spec.md`, section 1, is normative for this crate.
+//! current state is `S = R + D`, where `+` is the operation of an Abelian group: xor for plain words,
+//! and whatever its fields do for a word with a [`Layout`]. So deltas may arrive in any order, be
+//! split over any number of banks, and be undone by their inverses; under xor every delta is its own
+//! inverse. `docs/spec.md`, section 1, is normative for this crate.
 //!
 //! | item | what it is |
 //! |---|---|
 //! | [`Op`] | the seven operations, with their codes and names |
 //! | [`Response`] | the result of READ, SWAP, DELTA or DRAIN: a word, and whether `D` was 0 |
+//! | [`Group`] | how words combine: [`Xor`] and [`Add`] of a word, and pairs of groups |
 //! | [`Word`] | a word type: `u8` to `u128`, or [`Wide`] for a multiple of 64 bits |
+//! | [`Layout`] | the fields of a word, such as `xor:48,add:16`, chosen at run time |
 //! | [`Accumulator`] | one address |
-//! | [`RegisterFile`], [`Snapshot`] | many addresses, with a width known at compile time |
-//! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses of 1 to 512 bits, chosen at run time |
-//! | [`xor_fold`] | reduces a list of deltas to one |
+//! | [`RegisterFile`], [`Snapshot`] | many addresses, with a group known at compile time |
+//! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses, with a layout chosen at run time |
+//! | [`fold`] | reduces a list of deltas to one |
 //! | [`Error`] | why an operation was refused; a refused operation changes nothing |
 //!
 //! # Example
@@ -73,18 +76,26 @@
 extern crate alloc;
 
 mod accumulator;
+mod add;
+mod arithmetic;
 mod bulk;
 mod dyn_register_file;
 mod error;
+mod group;
+mod layout;
 mod op;
 mod pair;
+mod product;
 mod register_file;
 mod word;
 
 pub use accumulator::Accumulator;
-pub use bulk::xor_fold;
+pub use add::Add;
+pub use bulk::fold;
 pub use dyn_register_file::{DynRegisterFile, DynSnapshot};
 pub use error::Error;
+pub use group::Group;
+pub use layout::{Field, FieldKind, Layout, LayoutError};
 pub use op::{Op, Response};
 pub use register_file::{RegisterFile, Snapshot};
-pub use word::{MAX_WIDTH, W256, W512, Wide, Word};
+pub use word::{MAX_WIDTH, W256, W512, Wide, Word, Xor};

@@ -2,7 +2,8 @@ use core::fmt;
 
 /// An operation on one address, encoded in the three bits of `cmd_op`.
 ///
-/// `R` is the reference, `D` the accumulator and `S = R xor D` the current state of the address.
+/// `R` is the reference, `D` the accumulator and `S = R + D` the current state of the address,
+/// where `+` is the operation of the group of words: xor unless the word has fields that add.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Op {
@@ -10,7 +11,7 @@ pub enum Op {
     Nop = 0,
     /// `R := value`, `D := 0`.
     Load = 1,
-    /// `D := D xor delta`. Rolling a delta back is this operation with the same delta.
+    /// `D := D + delta`. Rolling a delta back is this operation with the inverse of the delta.
     Accum = 2,
     /// Returns `S`.
     Read = 3,

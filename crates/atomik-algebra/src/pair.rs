@@ -1,6 +1,7 @@
 //! The operations on the two words of an address, shared by all containers.
 
-use crate::{Response, Word};
+use crate::arithmetic::Arithmetic;
+use crate::{Group, Response};
 
 /// The two words of one address.
 pub(crate) struct Pair<'a, W> {
@@ -8,40 +9,44 @@ pub(crate) struct Pair<'a, W> {
     pub accumulator: &'a mut W,
 }
 
-impl<W: Word> Pair<'_, W> {
+impl<W: Group> Pair<'_, W> {
     #[inline]
     pub fn load(self, value: W) {
         *self.reference = value;
-        *self.accumulator = W::ZERO;
+        *self.accumulator = W::IDENTITY;
     }
 
     #[inline]
-    pub fn swap(self) -> Response<W> {
-        let response = read(*self.reference, *self.accumulator);
+    pub fn swap(self, arithmetic: impl Arithmetic<W>) -> Response<W> {
+        let response = read(arithmetic, *self.reference, *self.accumulator);
         self.load(response.data);
         response
     }
 
     #[inline]
-    pub fn drain(self) -> Response<W> {
+    pub fn drain(self, arithmetic: impl Arithmetic<W>) -> Response<W> {
         let response = delta(*self.accumulator);
-        self.swap();
+        self.swap(arithmetic);
         response
     }
 }
 
 #[inline]
-pub(crate) fn read<W: Word>(reference: W, accumulator: W) -> Response<W> {
+pub(crate) fn read<W: Group>(
+    arithmetic: impl Arithmetic<W>,
+    reference: W,
+    accumulator: W,
+) -> Response<W> {
     Response {
-        data: reference ^ accumulator,
-        clean: accumulator.is_zero(),
+        data: arithmetic.combine(reference, accumulator),
+        clean: accumulator.is_identity(),
     }
 }
 
 #[inline]
-pub(crate) fn delta<W: Word>(accumulator: W) -> Response<W> {
+pub(crate) fn delta<W: Group>(accumulator: W) -> Response<W> {
     Response {
         data: accumulator,
-        clean: accumulator.is_zero(),
+        clean: accumulator.is_identity(),
     }
 }

@@ -2,8 +2,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::hash::{Hash, Hasher};
 
+use crate::arithmetic::{Arithmetic, Own};
 use crate::pair::{self, Pair};
-use crate::{Error, Op, Response, Word, bulk};
+use crate::{Error, Group, Op, Response, bulk};
 
 /// A table of accumulators: two dense arrays, one of references and one of accumulators.
 ///
@@ -54,9 +55,9 @@ impl Lineage {
 
 /// A copy of a [`RegisterFile`], made by [`RegisterFile::snapshot`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Snapshot<W: Word>(RegisterFile<W>);
+pub struct Snapshot<W: Group>(RegisterFile<W>);
 
-impl<W: Word> RegisterFile<W> {
+impl<W: Group> RegisterFile<W> {
     /// A register file of `depth` addresses, all 0.
     ///
     /// # Errors
@@ -70,7 +71,7 @@ impl<W: Word> RegisterFile<W> {
         let zeroed = || {
             let mut table = Vec::new();
             match table.try_reserve_exact(depth) {
-                Ok(()) => table.resize(depth, W::ZERO),
+                Ok(()) => table.resize(depth, W::IDENTITY),
                 Err(_) => {
                     return Err(Error::OutOfMemory {
                         depth,
@@ -98,7 +99,7 @@ impl<W: Word> RegisterFile<W> {
             self.lineage = Lineage::Shared(Arc::new(()));
         }
         let mut bank = self.clone();
-        bank.accumulators.fill(W::ZERO);
+        bank.accumulators.fill(W::IDENTITY);
         bank
     }
 
@@ -127,14 +128,25 @@ impl<W: Word> RegisterFile<W> {
     /// [`Error::Address`] for an address outside the register file.
     #[inline]
     pub fn apply(&mut self, op: Op, addr: usize, arg: W) -> Result<Option<Response<W>>, Error> {
+        self.apply_with(Own, op, addr, arg)
+    }
+
+    #[inline]
+    pub(crate) fn apply_with(
+        &mut self,
+        arithmetic: impl Arithmetic<W>,
+        op: Op,
+        addr: usize,
+        arg: W,
+    ) -> Result<Option<Response<W>>, Error> {
         match op {
             Op::Nop => Ok(None),
             Op::Load => self.load(addr, arg).map(|()| None),
-            Op::Accum => self.accum(addr, arg).map(|()| None),
-            Op::Read => self.read(addr).map(Some),
-            Op::Swap => self.swap(addr).map(Some),
+            Op::Accum => self.accum_with(arithmetic, addr, arg).map(|()| None),
+            Op::Read => self.read_with(arithmetic, addr).map(Some),
+            Op::Swap => Ok(Some(self.pair(addr)?.swap(arithmetic))),
             Op::Delta => self.delta(addr).map(Some),
-            Op::Drain => self.drain(addr).map(Some),
+            Op::Drain => Ok(Some(self.pair(addr)?.drain(arithmetic))),
         }
     }
 
@@ -149,31 +161,41 @@ impl<W: Word> RegisterFile<W> {
         Ok(())
     }
 
-    /// ACCUM: `D := D xor delta`.
+    /// ACCUM: `D := D + delta`.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] for an address outside the register file.
     #[inline]
     pub fn accum(&mut self, addr: usize, delta: W) -> Result<(), Error> {
+        self.accum_with(Own, addr, delta)
+    }
+
+    #[inline]
+    pub(crate) fn accum_with(
+        &mut self,
+        arithmetic: impl Arithmetic<W>,
+        addr: usize,
+        delta: W,
+    ) -> Result<(), Error> {
         match self.accumulators.get_mut(addr) {
             Some(accumulator) => {
-                *accumulator ^= delta;
+                *accumulator = arithmetic.combine(*accumulator, delta);
                 Ok(())
             }
             None => Err(Error::address(addr, self.depth())),
         }
     }
 
-    /// Undoes an earlier [`accum`](Self::accum) of the same delta. It is the same operation,
-    /// because a delta is its own inverse.
+    /// Undoes an earlier [`accum`](Self::accum) of the same delta: accumulates its inverse, which
+    /// under xor is the delta itself.
     ///
     /// # Errors
     ///
     /// [`Error::Address`] for an address outside the register file.
     #[inline]
     pub fn rollback(&mut self, addr: usize, delta: W) -> Result<(), Error> {
-        self.accum(addr, delta)
+        self.accum(addr, delta.inverse())
     }
 
     /// READ: returns `S`.
@@ -183,8 +205,19 @@ impl<W: Word> RegisterFile<W> {
     /// [`Error::Address`] for an address outside the register file.
     #[inline]
     pub fn read(&self, addr: usize) -> Result<Response<W>, Error> {
+        self.read_with(Own, addr)
+    }
+
+    #[inline]
+    pub(crate) fn read_with(
+        &self,
+        arithmetic: impl Arithmetic<W>,
+        addr: usize,
+    ) -> Result<Response<W>, Error> {
         match (self.references.get(addr), self.accumulators.get(addr)) {
-            (Some(reference), Some(accumulator)) => Ok(pair::read(*reference, *accumulator)),
+            (Some(reference), Some(accumulator)) => {
+                Ok(pair::read(arithmetic, *reference, *accumulator))
+            }
             _ => Err(Error::address(addr, self.depth())),
         }
     }
@@ -196,7 +229,7 @@ impl<W: Word> RegisterFile<W> {
     /// [`Error::Address`] for an address outside the register file.
     #[inline]
     pub fn swap(&mut self, addr: usize) -> Result<Response<W>, Error> {
-        Ok(self.pair(addr)?.swap())
+        Ok(self.pair(addr)?.swap(Own))
     }
 
     /// DELTA: returns `D`.
@@ -219,7 +252,7 @@ impl<W: Word> RegisterFile<W> {
     /// [`Error::Address`] for an address outside the register file.
     #[inline]
     pub fn drain(&mut self, addr: usize) -> Result<Response<W>, Error> {
-        Ok(self.pair(addr)?.drain())
+        Ok(self.pair(addr)?.drain(Own))
     }
 
     /// Accumulates every `(address, delta)` of a list. An address may occur more than once.
@@ -231,7 +264,6 @@ impl<W: Word> RegisterFile<W> {
     pub fn accum_batch(&mut self, batch: &[(usize, W)]) -> Result<(), Error> {
         for (index, &(addr, delta)) in batch.iter().enumerate() {
             if let Err(error) = self.accum(addr, delta) {
-                // Deltas are their own inverses, so applying the earlier entries again undoes them.
                 for &(addr, delta) in &batch[..index] {
                     self.rollback(addr, delta)?;
                 }
@@ -242,7 +274,7 @@ impl<W: Word> RegisterFile<W> {
     }
 
     /// Adds the deltas of every address of `other`, a [bank](Self::bank) with the same references:
-    /// `D := D xor other.D`.
+    /// `D := D + other.D`.
     ///
     /// With the feature `std`, large tables are merged by all threads of the current rayon pool.
     ///
@@ -251,8 +283,16 @@ impl<W: Word> RegisterFile<W> {
     /// [`Error::Depths`] when the depths differ, [`Error::ReferencesAt`] when the references
     /// differ.
     pub fn merge_from(&mut self, other: &Self) -> Result<(), Error> {
+        self.merge_with(Own, other)
+    }
+
+    pub(crate) fn merge_with(
+        &mut self,
+        arithmetic: impl Arithmetic<W>,
+        other: &Self,
+    ) -> Result<(), Error> {
         self.check_merge(other)?;
-        bulk::xor_into(&mut self.accumulators, &[&other.accumulators]);
+        bulk::combine_into(arithmetic, &mut self.accumulators, &[&other.accumulators]);
         Ok(())
     }
 
@@ -268,7 +308,7 @@ impl<W: Word> RegisterFile<W> {
                 .map_err(|error| error.in_entry(index))?;
         }
         let sources: Vec<&[W]> = others.iter().map(|other| other.accumulators()).collect();
-        bulk::xor_into(&mut self.accumulators, &sources);
+        bulk::combine_into(Own, &mut self.accumulators, &sources);
         Ok(())
     }
 
@@ -341,23 +381,23 @@ impl<W: Word> RegisterFile<W> {
     }
 }
 
-impl<W: Word> PartialEq for RegisterFile<W> {
+impl<W: Group> PartialEq for RegisterFile<W> {
     /// Whether all references and all accumulators are equal.
     fn eq(&self, other: &Self) -> bool {
         self.references == other.references && self.accumulators == other.accumulators
     }
 }
 
-impl<W: Word> Eq for RegisterFile<W> {}
+impl<W: Group> Eq for RegisterFile<W> {}
 
-impl<W: Word> Hash for RegisterFile<W> {
+impl<W: Group> Hash for RegisterFile<W> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.references.hash(state);
         self.accumulators.hash(state);
     }
 }
 
-impl<W: Word> Snapshot<W> {
+impl<W: Group> Snapshot<W> {
     /// The number of addresses.
     pub fn depth(&self) -> usize {
         self.0.depth()

@@ -1,52 +1,65 @@
 use core::fmt;
-use core::hash::Hash;
 use core::ops::{BitXor, BitXorAssign};
+
+use crate::Group;
 
 /// The largest width, in bits, of a register file whose width is chosen at run time.
 pub const MAX_WIDTH: u32 = 512;
 
-/// A word of a fixed number of bits: an element of the group of deltas.
+/// A word of a fixed number of bits. As a [`Group`] it combines by xor, so that every word is its
+/// own inverse; [`Add`](crate::Add) makes it a group under addition.
 ///
-/// Implemented for `u8`, `u16`, `u32`, `u64`, `u128` and [`Wide`]. Words convert to and from
-/// *limbs*: `ceil(BITS / 64)` pieces of 64 bits, lowest first.
-pub trait Word:
-    Copy
-    + Eq
-    + Hash
-    + fmt::Debug
-    + Default
-    + BitXor<Output = Self>
-    + BitXorAssign
-    + Send
-    + Sync
-    + 'static
-{
-    /// The number of bits.
-    const BITS: u32;
-    /// The number of limbs.
-    const LIMBS: usize = Self::BITS.div_ceil(64) as usize;
-    /// The identity of the group: the word with no bit set.
-    const ZERO: Self;
+/// Implemented for `u8`, `u16`, `u32`, `u64`, `u128` and [`Wide`].
+pub trait Word: Group + BitXor<Output = Self> + BitXorAssign {
+    /// The sum modulo 2^[`BITS`](Group::BITS).
+    #[must_use]
+    fn wrapping_add(self, other: Self) -> Self;
 
-    /// Whether no bit is set.
-    #[inline]
-    fn is_zero(self) -> bool {
-        self == Self::ZERO
-    }
-
-    /// The word with these limbs, or `None` if their number is not [`LIMBS`](Self::LIMBS) or a bit
-    /// at or above [`BITS`](Self::BITS) is set.
-    fn from_limbs(limbs: &[u64]) -> Option<Self>;
-
-    /// Limb `index` of the word, with 0 the lowest. Limbs beyond the highest are 0.
-    fn limb(self, index: usize) -> u64;
+    /// The number that gives 0 when it is added to this one, modulo 2^[`BITS`](Group::BITS).
+    #[must_use]
+    fn wrapping_neg(self) -> Self;
 }
 
-macro_rules! word_of_one_limb {
+/// The group of words of type `W` under xor, which is `W` itself.
+pub type Xor<W> = W;
+
+macro_rules! xor_group {
+    ($int:ty) => {
+        const BITS: u32 = <$int>::BITS;
+        const IDENTITY: Self = 0;
+
+        #[inline]
+        fn combine(self, other: Self) -> Self {
+            self ^ other
+        }
+
+        #[inline]
+        fn inverse(self) -> Self {
+            self
+        }
+    };
+}
+
+macro_rules! integer_word {
     ($($int:ty),*) => {$(
         impl Word for $int {
-            const BITS: u32 = <$int>::BITS;
-            const ZERO: Self = 0;
+            #[inline]
+            fn wrapping_add(self, other: Self) -> Self {
+                <$int>::wrapping_add(self, other)
+            }
+
+            #[inline]
+            fn wrapping_neg(self) -> Self {
+                <$int>::wrapping_neg(self)
+            }
+        }
+    )*};
+}
+
+macro_rules! group_of_one_limb {
+    ($($int:ty),*) => {$(
+        impl Group for $int {
+            xor_group!($int);
 
             #[inline]
             fn from_limbs(limbs: &[u64]) -> Option<Self> {
@@ -64,11 +77,11 @@ macro_rules! word_of_one_limb {
     )*};
 }
 
-word_of_one_limb!(u8, u16, u32, u64);
+group_of_one_limb!(u8, u16, u32, u64);
+integer_word!(u8, u16, u32, u64, u128);
 
-impl Word for u128 {
-    const BITS: u32 = u128::BITS;
-    const ZERO: Self = 0;
+impl Group for u128 {
+    xor_group!(u128);
 
     #[inline]
     fn from_limbs(limbs: &[u64]) -> Option<Self> {
@@ -100,7 +113,7 @@ pub type W256 = Wide<4>;
 /// A word of 512 bits.
 pub type W512 = Wide<8>;
 
-impl<const LIMBS: usize> Word for Wide<LIMBS> {
+impl<const LIMBS: usize> Group for Wide<LIMBS> {
     const BITS: u32 = {
         assert!(
             LIMBS > 0 && LIMBS < (u32::MAX / 64) as usize,
@@ -108,7 +121,17 @@ impl<const LIMBS: usize> Word for Wide<LIMBS> {
         );
         64 * LIMBS as u32
     };
-    const ZERO: Self = Self([0; LIMBS]);
+    const IDENTITY: Self = Self([0; LIMBS]);
+
+    #[inline]
+    fn combine(self, other: Self) -> Self {
+        self ^ other
+    }
+
+    #[inline]
+    fn inverse(self) -> Self {
+        self
+    }
 
     #[inline]
     fn from_limbs(limbs: &[u64]) -> Option<Self> {
@@ -118,6 +141,26 @@ impl<const LIMBS: usize> Word for Wide<LIMBS> {
     #[inline]
     fn limb(self, index: usize) -> u64 {
         self.0.get(index).copied().unwrap_or(0)
+    }
+}
+
+impl<const LIMBS: usize> Word for Wide<LIMBS> {
+    #[inline]
+    fn wrapping_add(mut self, other: Self) -> Self {
+        let mut carry = false;
+        for (limb, other) in self.0.iter_mut().zip(other.0) {
+            (*limb, carry) = limb.carrying_add(other, carry);
+        }
+        self
+    }
+
+    #[inline]
+    fn wrapping_neg(mut self) -> Self {
+        let mut borrow = false;
+        for limb in &mut self.0 {
+            (*limb, borrow) = 0_u64.borrowing_sub(*limb, borrow);
+        }
+        self
     }
 }
 

@@ -1,7 +1,7 @@
-//! `DynRegisterFile` against the naive oracle, and its errors, for widths from 1 to 512 bits.
+//! `DynRegisterFile` against the naive oracle, and its errors, for layouts of 1 to 512 bits.
 
-use crate::oracle::{Command, Oracle, commands, depth, limbs};
-use atomik_algebra::{DynRegisterFile, Error, MAX_WIDTH, Op};
+use crate::oracle::{Command, Fields, Oracle, commands, depth, fields, limbs, width_of};
+use atomik_algebra::{DynRegisterFile, Error, FieldKind, Layout, MAX_WIDTH, Op};
 use proptest::prelude::*;
 
 /// Widths around the boundaries between numbers of limbs, and one for each number of limbs.
@@ -9,17 +9,29 @@ const EDGES: [u32; 18] = [
     1, 7, 8, 63, 64, 65, 127, 128, 129, 192, 200, 256, 320, 384, 448, 449, 511, 512,
 ];
 
-fn width() -> impl Strategy<Value = u32> {
-    prop_oneof![prop::sample::select(&EDGES[..]), 1..=MAX_WIDTH]
+/// One xor field, or any fields.
+fn layouts() -> impl Strategy<Value = Fields> {
+    let width = prop_oneof![prop::sample::select(&EDGES[..]), 1..=MAX_WIDTH];
+    prop_oneof![
+        1 => width.prop_map(|width| vec![(FieldKind::Xor, width)]),
+        2 => fields(),
+    ]
 }
 
-fn runs() -> impl Strategy<Value = (u32, usize, Vec<Command>)> {
-    (width(), depth())
-        .prop_flat_map(|(width, depth)| (Just(width), Just(depth), commands(width, depth)))
+fn runs() -> impl Strategy<Value = (Fields, usize, Vec<Command>)> {
+    (layouts(), depth()).prop_flat_map(|(fields, depth)| {
+        let width = width_of(&fields);
+        (Just(fields), Just(depth), commands(width, depth))
+    })
 }
 
-fn file(width: u32, depth: usize, commands: &[Command]) -> Result<DynRegisterFile, Error> {
-    let mut file = DynRegisterFile::new(width, depth)?;
+fn empty(fields: &Fields, depth: usize) -> Result<DynRegisterFile, Error> {
+    let layout = Layout::from_fields(fields.iter().copied()).expect("1 to 512 bits");
+    DynRegisterFile::with_layout(layout, depth)
+}
+
+fn file(fields: &Fields, depth: usize, commands: &[Command]) -> Result<DynRegisterFile, Error> {
+    let mut file = empty(fields, depth)?;
     let mut out = vec![0; file.limbs()];
     for Command { op, addr, value } in commands {
         file.apply(*op, *addr, value, &mut out)?;
@@ -48,9 +60,10 @@ const STALE: u64 = 0x5a5a_5a5a_5a5a_5a5a;
 
 proptest! {
     #[test]
-    fn it_matches_the_oracle((width, depth, commands) in runs()) {
-        let mut oracle = Oracle::new(width);
-        let mut file = DynRegisterFile::new(width, depth)?;
+    fn it_matches_the_oracle((fields, depth, commands) in runs()) {
+        let width = width_of(&fields);
+        let mut oracle = Oracle::new(fields.clone());
+        let mut file = empty(&fields, depth)?;
         let mut by_name = file.clone();
         prop_assert_eq!((file.width(), file.depth()), (width, depth));
         prop_assert_eq!(file.limbs(), width.div_ceil(64) as usize);
@@ -85,10 +98,10 @@ proptest! {
 
     #[test]
     fn operations_without_argument_or_response_ignore_the_buffers(
-        (width, depth, commands) in runs(),
+        (fields, depth, commands) in runs(),
         addr in any::<prop::sample::Index>(),
     ) {
-        let mut file = file(width, depth, &commands)?;
+        let mut file = file(&fields, depth, &commands)?;
         let addr = addr.index(depth);
         let mut out = vec![0; file.limbs()];
         prop_assert_eq!(file.apply(Op::Nop, usize::MAX, &[], &mut []), Ok(None));
@@ -100,13 +113,14 @@ proptest! {
 
     #[test]
     fn what_is_refused_changes_nothing(
-        (width, depth, commands) in runs(),
+        (fields, depth, commands) in runs(),
         addr in any::<prop::sample::Index>(),
         beyond in 0..5_usize,
         excess in any::<u32>(),
         wrong in prop_oneof![Just(-1_isize), 1..4_isize],
     ) {
-        let mut file = file(width, depth, &commands)?;
+        let width = width_of(&fields);
+        let mut file = file(&fields, depth, &commands)?;
         let before = file.clone();
         let count = file.limbs();
         let addr = addr.index(depth);
@@ -147,13 +161,14 @@ proptest! {
 
     #[test]
     fn a_batch_is_applied_whole_or_not_at_all(
-        ((width, depth, commands), batch) in runs().prop_flat_map(|run| {
-            let batch = prop::collection::vec((0..run.1, limbs(run.0)), 1..50);
+        ((fields, depth, commands), batch) in runs().prop_flat_map(|run| {
+            let batch = prop::collection::vec((0..run.1, limbs(width_of(&run.0))), 1..50);
             (Just(run), batch)
         }),
         bad in any::<prop::sample::Index>(),
     ) {
-        let mut batched = file(width, depth, &commands)?;
+        let width = width_of(&fields);
+        let mut batched = file(&fields, depth, &commands)?;
         let before = batched.clone();
         let limbs = batched.limbs();
         let (mut addrs, deltas): (Vec<usize>, Vec<Vec<u64>>) = batch.iter().cloned().unzip();
@@ -189,19 +204,22 @@ proptest! {
             single.rollback(*addr, delta)?;
         }
         let mut undone = batched;
+        for delta in deltas.chunks_mut(limbs) {
+            undone.layout().inverse(delta);
+        }
         undone.accum_batch(&addrs, &deltas)?;
         prop_assert_eq!(undone, single);
     }
 
     #[test]
     fn banks_merge_and_tables_of_other_shape_or_references_do_not(
-        ((width, depth, commands), split) in runs().prop_flat_map(|run| {
-            let split = prop::collection::vec((0..run.1, limbs(run.0), any::<bool>()), 0..50);
+        ((fields, depth, commands), split) in runs().prop_flat_map(|run| {
+            let split = prop::collection::vec((0..run.1, limbs(width_of(&run.0)), any::<bool>()), 0..50);
             (Just(run), split)
         }),
         addr in any::<prop::sample::Index>(),
     ) {
-        let mut left = file(width, depth, &commands)?;
+        let mut left = file(&fields, depth, &commands)?;
         let mut right = left.bank();
         let mut one = left.clone();
         for (addr, delta, to_right) in &split {
@@ -227,35 +245,112 @@ proptest! {
         }
 
         let before = left.clone();
-        let deeper = DynRegisterFile::new(width, depth + 1)?;
+        let deeper = empty(&fields, depth + 1)?;
         let depths = Error::Depths { this: depth, other: depth + 1 };
         prop_assert_eq!(left.merge_from(&deeper), Err(depths.clone()));
         prop_assert_eq!(left.restore(&deeper.snapshot()), Err(depths));
-        let other = if width == MAX_WIDTH { width - 1 } else { width + 1 };
-        let wider = DynRegisterFile::new(other, depth)?;
-        let widths = Error::Widths { this: width, other };
-        prop_assert_eq!(left.merge_from(&wider), Err(widths.clone()));
-        prop_assert_eq!(left.restore(&wider.snapshot()), Err(widths));
+        // One field of the other kind, of the same width.
+        let mut other = fields.clone();
+        let (kind, _) = &mut other[0];
+        *kind = if *kind == FieldKind::Xor { FieldKind::Add } else { FieldKind::Xor };
+        let other = empty(&other, depth)?;
+        let layouts = Error::Layouts {
+            this: Box::new(left.layout()),
+            other: Box::new(other.layout()),
+        };
+        prop_assert_eq!(left.merge_from(&other), Err(layouts.clone()));
+        prop_assert_eq!(left.restore(&other.snapshot()), Err(layouts));
         prop_assert_eq!(left, before);
     }
 
     #[test]
     fn restore_goes_back_to_the_snapshot(
-        ((width, depth, first), second) in runs().prop_flat_map(|run| {
-            let second = commands(run.0, run.1);
+        ((fields, depth, first), second) in runs().prop_flat_map(|run| {
+            let second = commands(width_of(&run.0), run.1);
             (Just(run), second)
         }),
     ) {
-        let mut file = file(width, depth, &first)?;
+        let mut file = file(&fields, depth, &first)?;
         let at_first = file.clone();
         let snapshot = file.snapshot();
         let mut out = vec![0; file.limbs()];
         for Command { op, addr, value } in &second {
             file.apply(*op, *addr, value, &mut out)?;
         }
-        prop_assert_eq!((snapshot.width(), snapshot.depth()), (width, depth));
+        prop_assert_eq!((snapshot.layout(), snapshot.depth()), (file.layout(), depth));
+        prop_assert_eq!(snapshot.width(), width_of(&fields));
         file.restore(&snapshot)?;
         prop_assert_eq!(file, at_first);
+    }
+
+    #[test]
+    fn swap_and_drain_leave_the_state((fields, depth, commands) in runs(), swap in any::<bool>()) {
+        let mut file = file(&fields, depth, &commands)?;
+        let (mut before, mut after) = (vec![0; file.limbs()], vec![0; file.limbs()]);
+        let op = if swap { Op::Swap } else { Op::Drain };
+        for addr in 0..depth {
+            file.read(addr, &mut before)?;
+            file.apply(op, addr, &[], &mut after)?;
+            prop_assert_eq!(file.read(addr, &mut after), Ok(true));
+            prop_assert_eq!(&after, &before);
+        }
+    }
+
+    #[test]
+    fn rolling_back_any_sub_multiset_equals_never_applying_it(
+        ((fields, depth, commands), applied, rolled_back) in runs().prop_flat_map(|run| {
+            let delta = (0..run.1, limbs(width_of(&run.0)), any::<bool>());
+            prop::collection::vec(delta, 0..40).prop_flat_map(move |list| {
+                (Just(run.clone()), Just(list.clone()), Just(list).prop_shuffle())
+            })
+        }),
+    ) {
+        let mut all = file(&fields, depth, &commands)?;
+        let mut kept = all.clone();
+        for (addr, delta, taken_back) in &applied {
+            all.accum(*addr, delta)?;
+            if !taken_back {
+                kept.accum(*addr, delta)?;
+            }
+        }
+        for (addr, delta, _) in rolled_back.iter().filter(|(_, _, taken_back)| *taken_back) {
+            all.rollback(*addr, delta)?;
+        }
+        prop_assert_eq!(all, kept);
+    }
+}
+
+#[test]
+fn merges_of_thousands_of_words_equal_single_accumulates() {
+    for layout in [
+        "add:64",
+        "add:32,add:32",
+        "xor:7,add:200,xor:1",
+        "add:512",
+        "add:128,add:64",
+    ] {
+        let layout: Layout = layout.parse().unwrap();
+        let depth = 3000;
+        let mut file = DynRegisterFile::with_layout(layout, depth).unwrap();
+        let mut bank = file.bank();
+        let mut one = file.clone();
+        let mut state = 1_u64;
+        for addr in 0..depth {
+            for to_bank in [false, true] {
+                let mut delta = vec![0; layout.limbs()];
+                for limb in &mut delta {
+                    state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+                    *limb = state ^ state >> 32;
+                }
+                let unused = 64 * layout.limbs() as u32 - layout.width();
+                *delta.last_mut().unwrap() &= u64::MAX >> unused;
+                one.accum(addr, &delta).unwrap();
+                let to = if to_bank { &mut bank } else { &mut file };
+                to.accum(addr, &delta).unwrap();
+            }
+        }
+        file.merge_from(&bank).unwrap();
+        assert!(file == one, "{layout}");
     }
 }
 
@@ -279,5 +374,10 @@ fn messages_name_the_entry_the_reason_and_what_to_do() {
     assert_eq!(
         message(file.accum(0, &[0x80])),
         "the value needs 8 bits and the register file has 7; mask the value or choose a wider one"
+    );
+    let other = DynRegisterFile::with_layout("xor:3,add:4".parse().unwrap(), 4).unwrap();
+    assert_eq!(
+        message(file.merge_from(&other)),
+        "a register file of xor:7 cannot take one of xor:3,add:4; both need the same layout"
     );
 }

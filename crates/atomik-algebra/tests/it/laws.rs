@@ -1,15 +1,15 @@
-//! The laws of the algebra (`docs/spec.md`, section 1), for every width of word.
+//! The laws of the algebra (`docs/spec.md`, section 1), for every group.
 
-use crate::oracle::{Limbs, check, from_limbs, limbs, limbs_of, list, op};
-use atomik_algebra::{Accumulator, Error, Op, RegisterFile, W256, Wide, Word, xor_fold};
+use crate::oracle::{Fielded, Limbs, check, from_limbs, limbs, limbs_of, list, op, sum_of_limbs};
+use atomik_algebra::{Accumulator, Error, FieldKind, Group, Op, RegisterFile, W256, Wide, fold};
 use proptest::prelude::*;
 
 for_every_word! {
-    words_are_closed_under_xor,
-    xor_is_associative,
-    xor_is_commutative,
+    words_are_closed_and_combine_field_by_field,
+    combining_is_associative,
+    combining_is_commutative,
     zero_is_the_identity,
-    every_word_is_its_own_inverse,
+    a_word_and_its_inverse_cancel,
     the_fold_is_the_same_for_every_permutation,
     any_bank_split_equals_one_accumulator,
     any_bank_split_equals_one_register_file,
@@ -27,13 +27,13 @@ fn state(width: u32) -> (BoxedStrategy<Limbs>, BoxedStrategy<Limbs>) {
     (limbs(width), limbs(width))
 }
 
-fn accumulator<W: Word>((reference, delta): &State) -> Accumulator<W> {
+fn accumulator<W: Group>((reference, delta): &State) -> Accumulator<W> {
     let mut accumulator = Accumulator::with_reference(from_limbs(reference));
     accumulator.accum(from_limbs(delta));
     accumulator
 }
 
-fn words<W: Word>(list: &[Limbs]) -> Vec<W> {
+fn words<W: Group>(list: &[Limbs]) -> Vec<W> {
     list.iter().map(|limbs| from_limbs(limbs)).collect()
 }
 
@@ -45,58 +45,57 @@ fn shuffled<T: Clone + std::fmt::Debug + 'static>(
         .boxed()
 }
 
-fn words_are_closed_under_xor<W: Word>() {
+fn words_are_closed_and_combine_field_by_field<W: Fielded>() {
     check((limbs(W::BITS), limbs(W::BITS)), |(a, b)| {
-        let sum = from_limbs::<W>(&a) ^ from_limbs(&b);
-        let bitwise: Limbs = a.iter().zip(&b).map(|(a, b)| a ^ b).collect();
-        prop_assert_eq!(limbs_of(sum), bitwise);
+        let sum = from_limbs::<W>(&a).combine(from_limbs(&b));
+        prop_assert_eq!(limbs_of(sum), sum_of_limbs(&W::fields(), &a, &b));
         // No bit lies outside the width.
         prop_assert_eq!(W::from_limbs(&limbs_of(sum)), Some(sum));
-        let mut assigned = from_limbs::<W>(&a);
-        assigned ^= from_limbs(&b);
-        prop_assert_eq!(assigned, sum);
         Ok(())
     });
 }
 
-fn xor_is_associative<W: Word>() {
+fn combining_is_associative<W: Fielded>() {
     check(
         (limbs(W::BITS), limbs(W::BITS), limbs(W::BITS)),
         |(a, b, c)| {
             let (a, b, c) = (from_limbs::<W>(&a), from_limbs(&b), from_limbs(&c));
-            prop_assert_eq!((a ^ b) ^ c, a ^ (b ^ c));
+            prop_assert_eq!(a.combine(b).combine(c), a.combine(b.combine(c)));
             Ok(())
         },
     );
 }
 
-fn xor_is_commutative<W: Word>() {
+fn combining_is_commutative<W: Fielded>() {
     check((limbs(W::BITS), limbs(W::BITS)), |(a, b)| {
         let (a, b) = (from_limbs::<W>(&a), from_limbs(&b));
-        prop_assert_eq!(a ^ b, b ^ a);
+        prop_assert_eq!(a.combine(b), b.combine(a));
         Ok(())
     });
 }
 
-fn zero_is_the_identity<W: Word>() {
+fn zero_is_the_identity<W: Fielded>() {
     check(limbs(W::BITS), |limbs| {
         let a = from_limbs::<W>(&limbs);
-        prop_assert_eq!(a ^ W::ZERO, a);
-        prop_assert_eq!(W::ZERO, W::default());
-        prop_assert_eq!(a.is_zero(), limbs.iter().all(|limb| *limb == 0));
+        prop_assert_eq!(a.combine(W::IDENTITY), a);
+        prop_assert_eq!(W::IDENTITY, W::default());
+        prop_assert_eq!(a.is_identity(), limbs.iter().all(|limb| *limb == 0));
         Ok(())
     });
 }
 
-fn every_word_is_its_own_inverse<W: Word>() {
+/// And where every field is an xor field, a word is its own inverse.
+fn a_word_and_its_inverse_cancel<W: Fielded>() {
+    let xor = W::fields().iter().all(|(kind, _)| *kind == FieldKind::Xor);
     check(limbs(W::BITS), |a| {
-        let (a, inverse) = (from_limbs::<W>(&a), from_limbs(&a));
-        prop_assert!((a ^ inverse).is_zero());
+        let a = from_limbs::<W>(&a);
+        prop_assert!(a.combine(a.inverse()).is_identity());
+        prop_assert!(!xor || a.inverse() == a);
         Ok(())
     });
 }
 
-fn the_fold_is_the_same_for_every_permutation<W: Word>() {
+fn the_fold_is_the_same_for_every_permutation<W: Fielded>() {
     check(
         (shuffled(list(W::BITS, 40)), state(W::BITS)),
         |((list, shuffled), start)| {
@@ -108,16 +107,16 @@ fn the_fold_is_the_same_for_every_permutation<W: Word>() {
                 accumulator
             };
             prop_assert_eq!(run(&list), run(&shuffled));
-            prop_assert_eq!(xor_fold(&list), xor_fold(&shuffled));
+            prop_assert_eq!(fold(&list), fold(&shuffled));
             let mut folded = start;
-            folded.accum(xor_fold(&list));
+            folded.accum(fold(&list));
             prop_assert_eq!(folded, run(&list));
             Ok(())
         },
     );
 }
 
-fn any_bank_split_equals_one_accumulator<W: Word>() {
+fn any_bank_split_equals_one_accumulator<W: Fielded>() {
     let split = prop::collection::vec((limbs(W::BITS), 0..5_usize), 0..40);
     check((limbs(W::BITS), split), |(reference, split)| {
         let mut one = Accumulator::<W>::with_reference(from_limbs(&reference));
@@ -135,7 +134,7 @@ fn any_bank_split_equals_one_accumulator<W: Word>() {
     });
 }
 
-fn any_bank_split_equals_one_register_file<W: Word>() {
+fn any_bank_split_equals_one_register_file<W: Fielded>() {
     const DEPTH: usize = 7;
     let split = prop::collection::vec((0..DEPTH, limbs(W::BITS), 0..4_usize), 0..40);
     let references = prop::collection::vec(limbs(W::BITS), DEPTH);
@@ -161,7 +160,7 @@ fn any_bank_split_equals_one_register_file<W: Word>() {
     });
 }
 
-fn swap_and_drain_leave_the_state<W: Word>() {
+fn swap_and_drain_leave_the_state<W: Fielded>() {
     check((state(W::BITS), any::<bool>()), |(before, swap)| {
         let before = accumulator::<W>(&before);
         let mut after = before;
@@ -172,15 +171,15 @@ fn swap_and_drain_leave_the_state<W: Word>() {
         };
         prop_assert_eq!(after.read().data, before.read().data);
         prop_assert_eq!(after.reference(), before.read().data);
-        prop_assert_eq!(after.accumulator(), W::ZERO);
+        prop_assert_eq!(after.accumulator(), W::IDENTITY);
         Ok(())
     });
 }
 
-fn swap_returns_the_state_and_drain_the_delta<W: Word>() {
+fn swap_returns_the_state_and_drain_the_delta<W: Fielded>() {
     check(state(W::BITS), |before| {
         let before = accumulator::<W>(&before);
-        let state = before.reference() ^ before.accumulator();
+        let state = before.reference().combine(before.accumulator());
         let (mut swapped, mut drained) = (before, before);
         prop_assert_eq!(before.read().data, state);
         prop_assert_eq!(swapped.swap().data, state);
@@ -190,7 +189,7 @@ fn swap_returns_the_state_and_drain_the_delta<W: Word>() {
     });
 }
 
-fn rolling_back_any_sub_multiset_equals_never_applying_it<W: Word>() {
+fn rolling_back_any_sub_multiset_equals_never_applying_it<W: Fielded>() {
     let marked = prop::collection::vec((limbs(W::BITS), any::<bool>()), 0..40).boxed();
     check(
         (shuffled(marked), state(W::BITS)),
@@ -214,7 +213,7 @@ fn rolling_back_any_sub_multiset_equals_never_applying_it<W: Word>() {
     );
 }
 
-fn clean_says_whether_the_accumulator_was_zero<W: Word>() {
+fn clean_says_whether_the_accumulator_was_zero<W: Fielded>() {
     check(
         (state(W::BITS), op(), limbs(W::BITS)),
         |(state, op, arg)| {
@@ -229,7 +228,7 @@ fn clean_says_whether_the_accumulator_was_zero<W: Word>() {
     );
 }
 
-fn merge_adds_deltas_of_equal_references_and_refuses_others<W: Word>() {
+fn merge_adds_deltas_of_equal_references_and_refuses_others<W: Fielded>() {
     check(
         (state(W::BITS), state(W::BITS), any::<bool>()),
         |(left, mut right, same)| {
@@ -244,7 +243,7 @@ fn merge_adds_deltas_of_equal_references_and_refuses_others<W: Word>() {
                 prop_assert_eq!(merged.reference(), left.reference());
                 prop_assert_eq!(
                     merged.accumulator(),
-                    left.accumulator() ^ right.accumulator()
+                    left.accumulator().combine(right.accumulator())
                 );
             } else {
                 prop_assert_eq!(result, Err(Error::References));
@@ -295,6 +294,24 @@ fn too_many_too_few_or_too_wide_limbs_make_no_word() {
     assert_eq!(u128::from_limbs(&[1]), None);
     assert_eq!(u128::from_limbs(&[1, 2]), Some(2 << 64 | 1));
     assert_eq!(W256::from_limbs(&[1, 2, 3]), None);
+}
+
+#[test]
+fn limbs_of_a_pair_have_the_first_group_in_the_low_bits() {
+    type Pair = (u32, (u64, u8));
+    let pair = Pair::from_limbs(&[0x8765_4321_dead_beef, 0xa5_fedc_ba98]);
+    assert_eq!(pair, Some((0xdead_beef, (0xfedc_ba98_8765_4321, 0xa5))));
+    assert_eq!(Pair::from_limbs(&[0, 0x100_0000_0000]), None);
+    assert_eq!(Pair::from_limbs(&[0]), None);
+    assert_eq!(<(u64, u64)>::from_limbs(&[1, 2]), Some((1, 2)));
+    assert_eq!(<(u64, u64)>::from_limbs(&[1, 2, 0]), None);
+}
+
+#[test]
+fn wide_words_xor_limb_by_limb() {
+    let mut word = Wide([0b0110, u64::MAX]);
+    word ^= Wide([0b0011, 1]);
+    assert_eq!(word, Wide([0b0101, u64::MAX - 1]));
 }
 
 #[test]

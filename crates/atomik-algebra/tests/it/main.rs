@@ -1,4 +1,4 @@
-//! Properties of the algebra, each for every width of word.
+//! Properties of the algebra, each for every group: words under xor, words that add, and products.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,4 +11,5 @@
 mod oracle;
 mod dyn_register_file;
 mod laws;
+mod layout;
 mod register_file;

@@ -1,11 +1,12 @@
 //! A naive second implementation of the register file, written from the table in `docs/spec.md`,
-//! section 1: it works bit by bit, on a map of the addresses used so far, and shares only the names
-//! of the operations with the crate. The strategies that generate words and commands are here too.
+//! section 1: it works field by field and bit by bit, on a map of the addresses used so far, and
+//! shares only the names of operations and kinds of fields with the crate. The strategies that
+//! generate words, fields and commands are here too.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-use atomik_algebra::{Op, Word};
+use atomik_algebra::{Add, FieldKind, Group, MAX_WIDTH, Op, Wide, Word};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 
@@ -13,10 +14,51 @@ use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 pub type Bits = Vec<bool>;
 /// A word in limbs, lowest first.
 pub type Limbs = Vec<u64>;
+/// Kind and number of bits of every field, from the lowest bits up.
+pub type Fields = Vec<(FieldKind, u32)>;
+
+/// A group with the fields that say what it should do.
+pub trait Fielded: Group {
+    fn fields() -> Fields;
+}
+
+macro_rules! fielded {
+    ($($int:ty),*) => {$(
+        impl Fielded for $int {
+            fn fields() -> Fields {
+                vec![(FieldKind::Xor, <$int>::BITS)]
+            }
+        }
+    )*};
+}
+
+fielded!(u8, u16, u32, u64, u128);
+
+impl<const LIMBS: usize> Fielded for Wide<LIMBS> {
+    fn fields() -> Fields {
+        vec![(FieldKind::Xor, 64 * LIMBS as u32)]
+    }
+}
+
+impl<W: Word> Fielded for Add<W> {
+    fn fields() -> Fields {
+        vec![(FieldKind::Add, W::BITS)]
+    }
+}
+
+impl<A: Fielded, B: Fielded> Fielded for (A, B) {
+    fn fields() -> Fields {
+        [A::fields(), B::fields()].concat()
+    }
+}
+
+pub fn width_of(fields: &Fields) -> u32 {
+    fields.iter().map(|(_, bits)| bits).sum()
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oracle {
-    width: usize,
+    fields: Fields,
     cells: BTreeMap<usize, Cell>,
 }
 
@@ -26,30 +68,48 @@ struct Cell {
     accumulator: Bits,
 }
 
-impl Cell {
-    fn state(&self) -> Bits {
-        differences(&self.reference, &self.accumulator)
+/// Both words combined, each field on its own.
+fn sum(fields: &Fields, left: &Bits, right: &Bits) -> Bits {
+    assert_eq!(left.len(), right.len());
+    assert_eq!(left.len(), width_of(fields) as usize);
+    let mut bits = left.iter().zip(right);
+    let mut sum = Bits::new();
+    for (kind, width) in fields {
+        let mut carry = false;
+        for (left, right) in bits.by_ref().take(*width as usize) {
+            match kind {
+                FieldKind::Xor => sum.push(left != right),
+                FieldKind::Add => {
+                    let ones = u8::from(*left) + u8::from(*right) + u8::from(carry);
+                    sum.push(ones % 2 == 1);
+                    carry = ones >= 2;
+                }
+            }
+        }
     }
+    sum
 }
 
-fn differences(left: &Bits, right: &Bits) -> Bits {
-    assert_eq!(left.len(), right.len());
-    left.iter()
-        .zip(right)
-        .map(|(left, right)| left != right)
-        .collect()
+/// [`sum`] of words in limbs.
+pub fn sum_of_limbs(fields: &Fields, left: &[u64], right: &[u64]) -> Limbs {
+    let width = width_of(fields) as usize;
+    to_limbs(&sum(fields, &to_bits(left, width), &to_bits(right, width)))
 }
 
 impl Oracle {
-    pub fn new(width: u32) -> Self {
+    pub fn new(fields: Fields) -> Self {
         Self {
-            width: width as usize,
+            fields,
             cells: BTreeMap::new(),
         }
     }
 
+    fn width(&self) -> usize {
+        width_of(&self.fields) as usize
+    }
+
     fn cell(&mut self, addr: usize) -> &mut Cell {
-        let zero = vec![false; self.width];
+        let zero = vec![false; self.width()];
         self.cells.entry(addr).or_insert_with(|| Cell {
             reference: zero.clone(),
             accumulator: zero,
@@ -58,10 +118,11 @@ impl Oracle {
 
     /// Data and `clean` of the response, if the operation has one.
     pub fn apply(&mut self, op: Op, addr: usize, arg: &[u64]) -> Option<(Vec<u64>, bool)> {
-        let width = self.width;
+        let width = self.width();
+        let fields = self.fields.clone();
         let zero = vec![false; width];
         let cell = self.cell(addr);
-        let state = cell.state();
+        let state = sum(&fields, &cell.reference, &cell.accumulator);
         let delta = cell.accumulator.clone();
         let clean = !delta.contains(&true);
         let data = match op {
@@ -74,7 +135,7 @@ impl Oracle {
                 return None;
             }
             Op::Accum => {
-                cell.accumulator = differences(&delta, &to_bits(arg, width));
+                cell.accumulator = sum(&fields, &delta, &to_bits(arg, width));
                 return None;
             }
             Op::Read => state,
@@ -123,8 +184,9 @@ impl Oracle {
             }
         }
         for addr in 0..depth {
+            let fields = self.fields.clone();
             let cell = self.cell(addr);
-            cell.accumulator = differences(&cell.accumulator, &other.cell(addr).accumulator);
+            cell.accumulator = sum(&fields, &cell.accumulator, &other.cell(addr).accumulator);
         }
         Ok(())
     }
@@ -181,6 +243,33 @@ pub fn limbs(width: u32) -> BoxedStrategy<Limbs> {
     .boxed()
 }
 
+/// Fields of 1 to 512 bits together. Some end at limbs, some span several.
+pub fn fields() -> BoxedStrategy<Fields> {
+    let kind = || prop::sample::select(&[FieldKind::Xor, FieldKind::Add][..]);
+    let bits = prop_oneof![
+        1..=8_u32,
+        1..=200_u32,
+        prop::sample::select(&[1, 16, 31, 32, 33, 63, 64, 65, 127, 128][..]),
+    ];
+    let whole = (
+        kind(),
+        prop::sample::select(&[8, 16, 32, 64][..]),
+        1..=8_usize,
+    )
+        .prop_map(|(kind, bits, count)| vec![(kind, bits); count]);
+    let mixed = prop::collection::vec((kind(), bits), 1..12).prop_map(|mut fields| {
+        let mut room = MAX_WIDTH;
+        fields.retain_mut(|(_, bits)| {
+            *bits = room.min(*bits);
+            room -= *bits;
+            *bits != 0
+        });
+        fields
+    });
+    let one = (kind(), 1..=MAX_WIDTH).prop_map(|field| vec![field]);
+    prop_oneof![1 => whole, 1 => one, 4 => mixed].boxed()
+}
+
 /// A list of fewer than `count` values of `width` bits, as limbs.
 pub fn list(width: u32, count: usize) -> BoxedStrategy<Vec<Limbs>> {
     prop::collection::vec(limbs(width), 0..count).boxed()
@@ -218,11 +307,11 @@ fn run<T: Debug>(
     }
 }
 
-pub fn from_limbs<W: Word>(limbs: &[u64]) -> W {
+pub fn from_limbs<W: Group>(limbs: &[u64]) -> W {
     W::from_limbs(limbs).expect("the strategy generates words of the right width")
 }
 
-pub fn limbs_of<W: Word>(word: W) -> Vec<u64> {
+pub fn limbs_of<W: Group>(word: W) -> Vec<u64> {
     (0..W::LIMBS).map(|index| word.limb(index)).collect()
 }
 
@@ -241,7 +330,7 @@ pub fn depth() -> BoxedStrategy<usize> {
     prop_oneof![Just(1), Just(2), 3..20_usize, Just(300)].boxed()
 }
 
-/// Defines a test per word type that calls `$test::<W>()`, which runs a property.
+/// Defines a test per group that calls `$test::<W>()`, which runs a property.
 macro_rules! for_every_word {
     ($($test:ident),+ $(,)?) => {
         for_every_word! { @widths [$($test),+]
@@ -254,6 +343,12 @@ macro_rules! for_every_word {
             wide_4: atomik_algebra::W256,
             wide_8: atomik_algebra::W512,
             wide_11: atomik_algebra::Wide<11>,
+            add_u8: atomik_algebra::Add<u8>,
+            add_u64: atomik_algebra::Add<u64>,
+            add_u128: atomik_algebra::Add<u128>,
+            add_wide_8: atomik_algebra::Add<atomik_algebra::W512>,
+            xor_and_add: (u32, atomik_algebra::Add<u32>),
+            three_fields: (atomik_algebra::Add<u8>, (u64, atomik_algebra::Add<u16>)),
         }
     };
     (@widths $tests:tt $($name:ident: $word:ty),+ $(,)?) => {

@@ -1,10 +1,11 @@
 //! `RegisterFile` against an array of `Accumulator`s, against a naive oracle, and against itself.
 
 use crate::oracle::{
-    Command, Limbs, Oracle, check, check_cases, commands, depth, from_limbs, limbs, limbs_of, op,
+    Command, Fielded, Limbs, Oracle, check, check_cases, commands, depth, from_limbs, limbs,
+    limbs_of, op,
 };
 use atomik_algebra::{
-    Accumulator, DynRegisterFile, Error, MAX_WIDTH, Op, RegisterFile, Word, xor_fold,
+    Accumulator, DynRegisterFile, Error, Group, Layout, MAX_WIDTH, Op, RegisterFile, fold,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -20,7 +21,7 @@ for_every_word! {
     large_merges_and_folds_equal_the_plain_loop,
 }
 
-fn file<W: Word>(commands: &[Command], depth: usize) -> Result<RegisterFile<W>, Error> {
+fn file<W: Group>(commands: &[Command], depth: usize) -> Result<RegisterFile<W>, Error> {
     let mut file = RegisterFile::new(depth)?;
     for Command { op, addr, value } in commands {
         file.apply(*op, *addr, from_limbs(value))?;
@@ -28,7 +29,7 @@ fn file<W: Word>(commands: &[Command], depth: usize) -> Result<RegisterFile<W>, 
     Ok(file)
 }
 
-fn batch<W: Word>(entries: &[(usize, Limbs)]) -> Vec<(usize, W)> {
+fn batch<W: Group>(entries: &[(usize, Limbs)]) -> Vec<(usize, W)> {
     entries
         .iter()
         .map(|(addr, delta)| (*addr, from_limbs(delta)))
@@ -57,13 +58,16 @@ fn beyond() -> BoxedStrategy<usize> {
     prop_oneof![0..3_usize, Just(usize::MAX / 2)].boxed()
 }
 
-fn every_implementation_matches_the_oracle<W: Word>() {
+fn every_implementation_matches_the_oracle<W: Fielded>() {
     check(runs(W::BITS), |(depth, commands, ..)| {
-        let mut oracle = Oracle::new(W::BITS);
+        let mut oracle = Oracle::new(W::fields());
         let mut file = RegisterFile::<W>::new(depth)?;
         let mut cells = vec![Accumulator::<W>::new(); depth];
         let mut run_time = match W::BITS {
-            1..=MAX_WIDTH => Some(DynRegisterFile::new(W::BITS, depth)?),
+            1..=MAX_WIDTH => {
+                let layout = Layout::from_fields(W::fields())?;
+                Some(DynRegisterFile::with_layout(layout, depth)?)
+            }
             _ => None,
         };
         let mut out = vec![0; W::LIMBS];
@@ -86,7 +90,7 @@ fn every_implementation_matches_the_oracle<W: Word>() {
     });
 }
 
-fn equals_oracle<W: Word>(
+fn equals_oracle<W: Group>(
     file: &RegisterFile<W>,
     oracle: &mut Oracle,
 ) -> Result<(), TestCaseError> {
@@ -128,12 +132,12 @@ fn steps(width: u32, depth: usize) -> BoxedStrategy<Vec<Step>> {
 }
 
 /// A merge skips comparing references that are known to be equal. This checks that knowledge.
-fn merging_tables_with_any_history_is_right_or_refused<W: Word>() {
+fn merging_tables_with_any_history_is_right_or_refused<W: Fielded>() {
     const DEPTH: usize = 3;
     check(steps(W::BITS, DEPTH), |steps| {
         let new = || RegisterFile::<W>::new(DEPTH);
         let mut files = [new()?, new()?, new()?];
-        let mut oracles = [(); 3].map(|()| Oracle::new(W::BITS));
+        let mut oracles = [(); 3].map(|()| Oracle::new(W::fields()));
         let mut saved = (files[0].snapshot(), oracles[0].clone());
         for step in steps {
             match step {
@@ -171,7 +175,7 @@ fn merging_tables_with_any_history_is_right_or_refused<W: Word>() {
     });
 }
 
-fn a_batch_equals_its_entries_one_by_one<W: Word>() {
+fn a_batch_equals_its_entries_one_by_one<W: Fielded>() {
     check(runs(W::BITS), |(depth, commands, _, entries)| {
         let mut batched = file::<W>(&commands, depth)?;
         let mut single = batched.clone();
@@ -184,7 +188,7 @@ fn a_batch_equals_its_entries_one_by_one<W: Word>() {
     });
 }
 
-fn a_batch_with_a_bad_entry_changes_nothing<W: Word>() {
+fn a_batch_with_a_bad_entry_changes_nothing<W: Fielded>() {
     let bad = (any::<Index>(), beyond(), limbs(W::BITS));
     check(
         (runs(W::BITS), bad),
@@ -205,7 +209,7 @@ fn a_batch_with_a_bad_entry_changes_nothing<W: Word>() {
     );
 }
 
-fn a_list_of_tables_with_a_bad_one_changes_nothing<W: Word>() {
+fn a_list_of_tables_with_a_bad_one_changes_nothing<W: Fielded>() {
     let bad = (any::<Index>(), 0..4_usize, limbs(W::BITS));
     check(
         (runs(W::BITS), bad),
@@ -245,7 +249,7 @@ fn a_list_of_tables_with_a_bad_one_changes_nothing<W: Word>() {
     );
 }
 
-fn an_address_outside_is_refused_and_changes_nothing<W: Word>() {
+fn an_address_outside_is_refused_and_changes_nothing<W: Fielded>() {
     check(
         (runs(W::BITS), beyond(), limbs(W::BITS)),
         |((depth, commands, ..), beyond, value)| {
@@ -269,7 +273,7 @@ fn an_address_outside_is_refused_and_changes_nothing<W: Word>() {
     );
 }
 
-fn restore_goes_back_to_the_snapshot<W: Word>() {
+fn restore_goes_back_to_the_snapshot<W: Fielded>() {
     check(runs(W::BITS), |(depth, first, second, _)| {
         let mut file = file::<W>(&first, depth)?;
         let at_first = file.clone();
@@ -287,24 +291,26 @@ fn restore_goes_back_to_the_snapshot<W: Word>() {
 }
 
 /// Pseudo-random words by the SplitMix64 generator; there are too many for a proptest strategy.
-fn words<W: Word>(seed: u64, count: usize) -> Vec<W> {
+fn words<W: Group>(seed: u64, count: usize) -> Vec<W> {
     let mut state = seed;
     let mut next = || {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ mixed >> 31) & u64::MAX >> (64 - W::BITS.min(64))
+        mixed ^ mixed >> 31
     };
+    let top = u64::MAX >> ((64 - W::BITS % 64) % 64);
     let mut limbs = vec![0; W::LIMBS];
     let mut word = || {
         limbs.fill_with(&mut next);
+        limbs[W::LIMBS - 1] &= top;
         from_limbs(&limbs)
     };
     (0..count).map(|_| word()).collect()
 }
 
 /// Sizes at and around the boundaries of blocks and tasks, on one thread and on several.
-fn large_merges_and_folds_equal_the_plain_loop<W: Word>() {
+fn large_merges_and_folds_equal_the_plain_loop<W: Fielded>() {
     for threads in [1, 3] {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -314,7 +320,7 @@ fn large_merges_and_folds_equal_the_plain_loop<W: Word>() {
     }
 }
 
-fn large_merges_and_folds_equal_the_plain_loop_here<W: Word>() {
+fn large_merges_and_folds_equal_the_plain_loop_here<W: Fielded>() {
     let bytes = prop::sample::select(vec![16 << 10, 64 << 10, 1 << 20, (1 << 20) + (256 << 10)]);
     let input = (bytes, -2..=2_isize, any::<u64>(), any::<Index>());
     check_cases(
@@ -324,10 +330,12 @@ fn large_merges_and_folds_equal_the_plain_loop_here<W: Word>() {
             let depth = (bytes / size_of::<W>()).strict_add_signed(offset);
             let deltas = [0, 1, 2].map(|table| words::<W>(seed ^ table, depth));
             let [a, b, c] = &deltas;
-            let expected: Vec<W> = (0..depth).map(|addr| a[addr] ^ b[addr] ^ c[addr]).collect();
-            let mut sum = W::ZERO;
-            expected.iter().for_each(|word| sum ^= *word);
-            prop_assert_eq!(xor_fold(&expected), sum);
+            let expected: Vec<W> = (0..depth)
+                .map(|addr| a[addr].combine(b[addr]).combine(c[addr]))
+                .collect();
+            let mut sum = W::IDENTITY;
+            expected.iter().for_each(|word| sum = sum.combine(*word));
+            prop_assert_eq!(fold(&expected), sum);
 
             let mut files = Vec::new();
             for deltas in &deltas {
