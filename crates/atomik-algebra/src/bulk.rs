@@ -8,7 +8,7 @@ use crate::arithmetic::Arithmetic;
 const BLOCK_BYTES: usize = 16 << 10;
 
 /// The smallest slice, in bytes, that is split between threads. Handing tasks to a pool costs 3 to
-/// 8 microseconds whatever the size (measured); combining this much on one thread takes 16 to 40, so
+/// 8 microseconds whatever the size (measured); xor of this much on one thread takes 16 to 40, so
 /// two threads gain, and little is lost if the pool's other threads are busy.
 #[cfg(feature = "std")]
 const PARALLEL_BYTES: usize = 1 << 20;

@@ -52,8 +52,8 @@ pub struct DynRegisterFile {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DynSnapshot(DynRegisterFile);
 
-/// One variant per number of limbs, so that loops over limbs have a constant length, and per kind of
-/// group, so that one match finds the arithmetic of xor.
+/// One variant per number of limbs, so that loops over limbs have a constant length, and per kind
+/// of group, so that one match finds the arithmetic of xor.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Table {
     Xor1(RegisterFile<u64>),

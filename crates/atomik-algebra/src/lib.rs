@@ -1,10 +1,10 @@
 //! The ATOMiK delta-state algebra in software: the model that the hardware is checked against.
 //!
 //! The state of an address is a pair of words: a *reference* `R` and an *accumulator* `D`. Its
-//! current state is `S = R + D`, where `+` is the operation of an Abelian group: xor for plain words,
-//! and whatever its fields do for a word with a [`Layout`]. So deltas may arrive in any order, be
-//! split over any number of banks, and be undone by their inverses; under xor every delta is its own
-//! inverse. `docs/spec.md`, section 1, is normative for this crate.
+//! current state is `S = R + D`, where `+` is the operation of an Abelian group: xor for plain
+//! words, and field by field xor or addition for a word with a [`Layout`]. So deltas may arrive in
+//! any order, be split over any number of banks, and be undone by their inverses; under xor every
+//! delta is its own inverse. `docs/spec.md`, section 1, is normative for this crate.
 //!
 //! | item | what it is |
 //! |---|---|

@@ -10,6 +10,7 @@ use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
 use atomik_sim::verilate::BuildError;
 use atomik_terminal::{Failure, OutputError, Status};
+use atomik_trace::Layout;
 use atomik_workload::generate::SettingsError;
 use atomik_workload::import::ImportError;
 use atomik_workload::trace_writer::WriteError;
@@ -36,6 +37,8 @@ pub enum CommandError {
          --check model"
     )]
     NoRtl(#[source] ConfigError),
+    #[error("the RTL cannot check words of {0}: it takes xor fields alone; choose --check model")]
+    AddingRtl(Box<Layout>),
     #[error(transparent)]
     Hdl(#[from] atomik_hdl::files::Error),
     #[error(transparent)]
@@ -160,12 +163,13 @@ impl Failure for CommandError {
             | Self::Terminal(_)
             | Self::File { .. }
             | Self::Folder { .. } => Status::Broken,
-            Self::Rtl(rtl::Error::Geometry { .. })
+            Self::Rtl(rtl::Error::Geometry { .. } | rtl::Error::Layout(_))
             | Self::Diff(_)
             | Self::Geometry(_)
             | Self::Model(_)
             | Self::Config(_)
             | Self::NoRtl(_)
+            | Self::AddingRtl(_)
             | Self::Plan(_)
             | Self::NoProject
             | Self::FpgaPlan(_)

@@ -1,12 +1,12 @@
 //! The size of a register file, as options.
 
 use atomik_hdl::{Config, ConfigError, Target};
-use atomik_trace::{Geometry, GeometryError};
+use atomik_trace::{Geometry, GeometryError, Layout};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::error::CommandError;
 
-/// The options `--width`, `--depth` and `--lanes`.
+/// The options `--width`, `--depth` and `--lanes` of a register file that xors.
 #[derive(Debug, clap::Args)]
 pub struct GeometryArgs {
     /// Bits per word, 1 to 512
@@ -21,13 +21,44 @@ pub struct GeometryArgs {
 }
 
 impl GeometryArgs {
-    pub fn geometry(&self) -> Result<Geometry, GeometryError> {
-        Geometry::new(self.width, self.depth, self.lanes)
-    }
-
     /// The configuration to generate for `target`.
     pub fn config(&self, target: Target) -> Result<Config, CommandError> {
         Ok(config(self.geometry()?)?.with_target(target))
+    }
+}
+
+/// The options `--width`, `--layout`, `--depth` and `--lanes`.
+#[derive(Debug, clap::Args)]
+pub struct LayoutArgs {
+    #[command(flatten)]
+    geometry: GeometryArgs,
+    /// Fields of a word, lowest bits first, such as xor:48,add:16; in place of --width
+    #[arg(
+        long,
+        value_name = "FIELDS",
+        conflicts_with = "width",
+        display_order = 1
+    )]
+    layout: Option<Layout>,
+}
+
+/// A register file given by options.
+pub trait RegisterFile {
+    fn geometry(&self) -> Result<Geometry, GeometryError>;
+}
+
+impl RegisterFile for GeometryArgs {
+    fn geometry(&self) -> Result<Geometry, GeometryError> {
+        Geometry::new(self.width, self.depth, self.lanes)
+    }
+}
+
+impl RegisterFile for LayoutArgs {
+    fn geometry(&self) -> Result<Geometry, GeometryError> {
+        match self.layout {
+            Some(layout) => Geometry::with_layout(layout, self.geometry.depth, self.geometry.lanes),
+            None => self.geometry.geometry(),
+        }
     }
 }
 

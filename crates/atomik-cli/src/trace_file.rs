@@ -6,19 +6,19 @@ use atomik_trace::{Geometry, Trace};
 use clap::ValueHint;
 
 use crate::error::CommandError;
-use crate::geometry::GeometryArgs;
+use crate::geometry::RegisterFile;
 
 /// A trace, and the register file to run it on.
 #[derive(Debug, clap::Args)]
-pub struct TraceArgs {
+pub struct TraceArgs<G: clap::Args> {
     #[command(flatten)]
-    geometry: GeometryArgs,
+    geometry: G,
     /// The trace file, or - for stdin
     #[arg(value_name = "TRACE", value_hint = ValueHint::FilePath)]
     trace: PathBuf,
 }
 
-impl TraceArgs {
+impl<G: clap::Args + RegisterFile> TraceArgs<G> {
     pub fn geometry(&self) -> Result<Geometry, CommandError> {
         Ok(self.geometry.geometry()?)
     }

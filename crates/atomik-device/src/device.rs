@@ -75,9 +75,9 @@ pub enum DeviceError {
     )]
     Geometry {
         /// The register file of the trace.
-        trace: Geometry,
+        trace: Box<Geometry>,
         /// The register file of the board.
-        board: Geometry,
+        board: Box<Geometry>,
     },
 }
 
@@ -252,8 +252,8 @@ impl<L: Line> Device<L> {
     ) -> Result<RunStats, E> {
         if trace.geometry() != self.info.geometry {
             return Err(E::from(DeviceError::Geometry {
-                trace: trace.geometry(),
-                board: self.info.geometry,
+                trace: Box::new(trace.geometry()),
+                board: Box::new(self.info.geometry),
             }));
         }
         let mut stats = RunStats::default();

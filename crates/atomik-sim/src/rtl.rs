@@ -56,10 +56,16 @@ pub enum Error {
     )]
     Geometry {
         /// The register file of the trace.
-        trace: Geometry,
+        trace: Box<Geometry>,
         /// The register file of the model.
         model: Layout,
     },
+    /// The words of the trace have fields that add.
+    #[error(
+        "the trace is for words of {0}, and the RTL xors; run it on the software model, \
+         or check it for xor fields alone"
+    )]
+    Layout(Box<str>),
     /// An output had the wrong value.
     #[error("{name}: {violation}; `atomik sim regress` looks for a short case of it")]
     Violation {
@@ -186,9 +192,12 @@ impl<'a> Run<'a> {
             == (trace.width(), trace.depth(), trace.lanes());
         if !same {
             return Err(Error::Geometry {
-                trace,
+                trace: Box::new(trace),
                 model: layout,
             });
+        }
+        if !trace.layout().is_xor() {
+            return Err(Error::Layout(trace.layout().to_string().into()));
         }
         Ok(Self {
             dut,

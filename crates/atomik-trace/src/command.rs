@@ -1,6 +1,6 @@
 use std::fmt;
 
-use atomik_algebra::{MAX_WIDTH, Op};
+use atomik_algebra::{Field, FieldKind, Layout, MAX_WIDTH, Op};
 use thiserror::Error;
 
 const LIMBS: usize = MAX_WIDTH as usize / 64;
@@ -103,6 +103,114 @@ impl Data {
             }
         }
         Ok(data)
+    }
+
+    /// This word and `other` combined in the fields of `layout`. Both fit its width.
+    #[must_use]
+    pub fn combined(mut self, other: &Self, layout: &Layout) -> Self {
+        layout.combine(&mut self.0, &other.0);
+        self
+    }
+
+    /// The word that cancels this one when the two are combined. It fits the width of `layout`.
+    #[must_use]
+    pub fn inverse(mut self, layout: &Layout) -> Self {
+        layout.inverse(&mut self.0);
+        self
+    }
+
+    /// The bits of `field`, moved down to bit 0.
+    fn field(&self, field: &Field) -> Self {
+        let (whole, bits) = ((field.offset / 64) as usize, field.offset % 64);
+        let limb = |at: usize| self.0.get(at).copied().unwrap_or(0);
+        let mut value = Self::ZERO;
+        for (at, to) in value.0.iter_mut().enumerate() {
+            let above = match bits {
+                0 => 0,
+                bits => limb(at + whole + 1) << (64 - bits),
+            };
+            *to = limb(at + whole) >> bits | above;
+        }
+        value.masked(field.bits)
+    }
+
+    /// Sets the bits of `field`, which are 0, to those of `value`, which fits them.
+    pub(crate) fn set_field(&mut self, field: &Field, value: &Self) {
+        let (whole, bits) = ((field.offset / 64) as usize, field.offset % 64);
+        for (at, to) in self.0.iter_mut().enumerate().skip(whole) {
+            let below = match (bits, at - whole) {
+                (0, _) | (_, 0) => 0,
+                (bits, at) => value.0[at - 1] >> (64 - bits),
+            };
+            *to |= value.0[at - whole] << bits | below;
+        }
+    }
+
+    fn masked(mut self, bits: u32) -> Self {
+        for (limb, at) in self.0.iter_mut().zip((0..).step_by(64)) {
+            *limb &= match bits.saturating_sub(at) {
+                0 => 0,
+                bits => u64::MAX >> (64 - bits.min(64)),
+            };
+        }
+        self
+    }
+
+    /// The negative of the value in `bits` bits, in two's complement.
+    pub(crate) fn negated(mut self, bits: u32) -> Self {
+        let mut carry = true;
+        for limb in &mut self.0 {
+            (*limb, carry) = (!*limb).overflowing_add(u64::from(carry));
+        }
+        self.masked(bits)
+    }
+
+    /// Whether the value is at most 2^(`bits` - 1), so that its negative has `bits` bits.
+    pub(crate) fn is_at_most_half(&self, bits: u32) -> bool {
+        let ones: u32 = self.0.iter().map(|limb| limb.count_ones()).sum();
+        self.bits() < bits || self.bits() == bits && ones == 1
+    }
+
+    /// Appends the values of the fields of `layout` as a list that a session reads back:
+    /// `[0xff,-1]` has hex digits for an xor field, and a signed number for one that adds.
+    pub fn push_fields(&self, layout: &Layout, text: &mut String) {
+        for field in layout.fields() {
+            text.push(if field.offset == 0 { '[' } else { ',' });
+            let value = self.field(&field);
+            if field.kind == FieldKind::Xor {
+                text.push_str(&value.to_string());
+            } else if value.bits() == field.bits {
+                text.push('-');
+                text.push_str(&value.negated(field.bits).decimal());
+            } else {
+                text.push_str(&value.decimal());
+            }
+        }
+        text.push(']');
+    }
+
+    /// The value in decimal digits.
+    fn decimal(mut self) -> String {
+        // 19 digits at a time, lowest first: 10^19 is the largest power of ten in 64 bits.
+        const SCALE: u128 = 10_u128.pow(19);
+        let mut chunks = Vec::new();
+        while chunks.is_empty() || self != Self::ZERO {
+            let mut rest = 0;
+            for limb in self.0.iter_mut().rev() {
+                let value = rest << 64 | u128::from(*limb);
+                *limb = (value / SCALE) as u64;
+                rest = value % SCALE;
+            }
+            chunks.push(rest);
+        }
+        let mut text = String::new();
+        for chunk in chunks.iter().rev() {
+            text += &match text.is_empty() {
+                true => chunk.to_string(),
+                false => format!("{chunk:019}"),
+            };
+        }
+        text
     }
 
     /// Appends `0x` and the value as `ceil(width / 4)` lowercase hex digits.
@@ -241,6 +349,25 @@ mod tests {
         assert_eq!(Data::from(0xff).bits(), 8);
         assert_eq!(Data::parse("0x10000000000000000").unwrap().bits(), 65);
         assert_eq!(Data([u64::MAX; LIMBS]).bits(), 512);
+    }
+
+    #[test]
+    fn fields_are_listed_with_their_signs() {
+        let fields = |layout: &str, word: &str| {
+            let mut text = String::new();
+            let layout = layout.parse().unwrap();
+            Data::parse(word).unwrap().push_fields(&layout, &mut text);
+            text
+        };
+        assert_eq!(fields("xor:48,add:16", "0xffff0000000000ff"), "[0xff,-1]");
+        assert_eq!(fields("add:16,xor:48", "0xff7fff"), "[32767,0xff]");
+        assert_eq!(fields("add:16", "0x8000"), "[-32768]");
+        assert_eq!(fields("add:60,add:8", "0x80000000000000001"), "[1,-128]");
+        assert_eq!(
+            fields("add:512", &format!("0x8{}", "0".repeat(127))),
+            "[-6703903964971298549787012499102923063739682910296196688861780721860882015036773488\
+             400937149083451713845015929093243025426876941405973284973216824503042048]"
+        );
     }
 
     #[test]

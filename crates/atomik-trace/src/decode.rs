@@ -6,9 +6,10 @@ use serde::de::{Deserialize, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use crate::command::{Command, Data, DataError};
+use crate::command::{Command, Data};
 use crate::error::{Quote, Reason};
 use crate::geometry::Geometry;
+use crate::value;
 
 /// The fields of a command as text, not yet checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -17,7 +18,7 @@ pub struct Fields<'a> {
     pub op: &'a str,
     /// The address, in decimal digits.
     pub addr: Option<&'a str>,
-    /// The value or delta, as [`Data::parse`] reads it.
+    /// The value or delta: a word, a negative integer, or a list with one value per field.
     pub data: Option<&'a str>,
     /// The lane, in decimal digits.
     pub lane: Option<&'a str>,
@@ -159,16 +160,12 @@ impl Decoder {
         if !op.takes_data() {
             return Err(Reason::RefusedData { op: name });
         }
-        let width = self.geometry.width();
-        match Data::parse(text) {
-            Ok(data) if data.bits() <= width => Ok(data),
-            Ok(data) => Err(Reason::DataTooWide {
-                bits: Some(data.bits()),
-                width,
-            }),
-            Err(DataError::TooWide) => Err(Reason::DataTooWide { bits: None, width }),
-            Err(DataError::Form) => Err(Reason::BadData(Quote::new(text))),
-        }
+        let layout = self.geometry.layout();
+        let data = value::parse(&layout, text)?;
+        Ok(match name {
+            "rollback" => data.inverse(&layout),
+            _ => data,
+        })
     }
 
     fn cycle(&self, text: Option<&str>) -> Result<u64, Reason> {

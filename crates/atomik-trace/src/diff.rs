@@ -3,15 +3,16 @@
 //! Word `i` of a file starts at byte `i * width / 8`, with its first byte in the low bits. The last
 //! word of a file and the shorter of two files are padded with zeros. The files are split into
 //! pieces of `depth` words, which use the same addresses one after the other: `load` every old
-//! word, `accum` old xor new where that is not 0, `read` every word. So any two files fit any
-//! register file, and the responses are the words of the new file, in order.
+//! word, `accum` new minus old where that is not 0 (in xor fields, old xor new), `read` every word.
+//! So any two files fit any register file, and the responses are the words of the new file, in
+//! order.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Take, Write};
 use std::path::Path;
 
-use atomik_algebra::{MAX_WIDTH, Op};
+use atomik_algebra::{Layout, MAX_WIDTH, Op};
 use thiserror::Error;
 
 use crate::command::{Command, Data, Response};
@@ -74,7 +75,7 @@ pub struct Counts {
 }
 
 impl Diff {
-    /// Opens both files for words of `width` bits and a register file with `lanes` lanes. The
+    /// Opens both files for words of `layout` and a register file with `lanes` lanes. The
     /// default `depth` is the smallest that holds the longer file in one piece, at most
     /// [`LARGEST_DEFAULT_DEPTH`].
     ///
@@ -86,13 +87,13 @@ impl Diff {
     pub fn open(
         old: &Path,
         new: &Path,
-        width: u32,
+        layout: Layout,
         depth: Option<usize>,
         lanes: u32,
     ) -> Result<Self, Error> {
-        let geometry = Geometry::new(width, depth.unwrap_or(1), lanes)?;
-        if !width.is_multiple_of(8) {
-            return Err(Error::NotBytes(width));
+        let geometry = Geometry::with_layout(layout, depth.unwrap_or(1), lanes)?;
+        if !layout.width().is_multiple_of(8) {
+            return Err(Error::NotBytes(layout.width()));
         }
         let mut diff = Self {
             old: Version::open(old)?,
@@ -101,7 +102,7 @@ impl Diff {
         };
         if depth.is_none() {
             let needed = diff.words().clamp(1, LARGEST_DEFAULT_DEPTH as u64) as usize;
-            diff.geometry = Geometry::new(width, needed.next_power_of_two(), lanes)?;
+            diff.geometry = Geometry::with_layout(layout, needed.next_power_of_two(), lanes)?;
         }
         Ok(diff)
     }
@@ -133,7 +134,7 @@ impl Diff {
     /// When a file cannot be read or `out` cannot be written.
     pub fn write_trace(&mut self, out: impl Write) -> Result<Counts, Error> {
         let (depth, lanes) = (self.geometry.depth(), self.geometry.lanes());
-        let width = self.geometry.width();
+        let (layout, width) = (self.geometry.layout(), self.geometry.width());
         let words = self.words();
         let mut old = self.old.words(width)?;
         let mut new = self.new.words(width)?;
@@ -149,10 +150,8 @@ impl Diff {
             left -= piece as u64;
             deltas.clear();
             for addr in 0..piece {
-                let (value, mut delta) = (old.next_word()?, new.next_word()?);
-                for (delta, value) in delta.limbs_mut(width).iter_mut().zip(value.limbs(width)) {
-                    *delta ^= value;
-                }
+                let value = old.next_word()?;
+                let delta = new.next_word()?.combined(&value.inverse(&layout), &layout);
                 if delta != Data::ZERO {
                     deltas.push((addr, delta));
                 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io;
 
-use atomik_algebra::MAX_WIDTH;
+use atomik_algebra::{FieldKind, MAX_WIDTH};
 use thiserror::Error;
 
 /// The longest line of a trace in bytes, without its line end.
@@ -141,12 +141,58 @@ pub enum Reason {
         /// The op.
         op: &'static str,
     },
-    /// `data` is neither a hex string nor a non-negative integer.
+    /// `data` is neither a hex string nor an integer nor a list.
     #[error(
-        "\"data\" must be a string of 0x and hex digits, \
-         or a non-negative integer in decimal digits, found {0}"
+        "\"data\" must be a string of 0x and hex digits, an integer in decimal digits, \
+         or a list of one such value per field, found {0}"
     )]
     BadData(Quote),
+    /// A negative value for an xor field.
+    #[error(
+        "\"data\" has {0}, and an xor field has no negative values; \
+         write its bits in hex, or choose a layout with a field that adds, such as add:64"
+    )]
+    NegativeXor(Quote),
+    /// A negative value for a word of several fields.
+    #[error(
+        "\"data\" is {found}, and a word of {layout} has several fields; \
+         write a list with one value per field"
+    )]
+    NegativeWord {
+        /// The value.
+        found: Quote,
+        /// The layout.
+        layout: Box<str>,
+    },
+    /// A list of more or fewer values than fields.
+    #[error(
+        "\"data\" lists {found} values, and a word of {layout} has {fields} fields; \
+         write one value per field"
+    )]
+    FieldCount {
+        /// The number of values.
+        found: usize,
+        /// The number of fields.
+        fields: usize,
+        /// The layout.
+        layout: Box<str>,
+    },
+    /// A value outside the range of its field.
+    #[error(
+        "value {number} of \"data\", {found}, does not fit {}:{bits}; \
+         choose one from {} to 2^{bits} - 1",
+        .kind.name(), lowest(*.kind, *.bits)
+    )]
+    OutsideField {
+        /// The position of the value in the list, from 1.
+        number: usize,
+        /// The value.
+        found: Quote,
+        /// How the field combines.
+        kind: FieldKind,
+        /// The number of its bits.
+        bits: u32,
+    },
     /// `data` has more bits than a word.
     #[error(
         "\"data\" is too wide: {} bits, and a word has {width}",
@@ -177,6 +223,14 @@ pub enum Reason {
         /// The cycle.
         cycle: u64,
     },
+}
+
+/// The lowest value of a field.
+fn lowest(kind: FieldKind, bits: u32) -> String {
+    match kind {
+        FieldKind::Xor => "0".to_owned(),
+        FieldKind::Add => format!("-2^{}", bits - 1),
+    }
 }
 
 /// A piece of the input for error messages: shortened, and with control characters escaped.

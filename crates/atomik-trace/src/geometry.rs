@@ -1,4 +1,4 @@
-use atomik_algebra::MAX_WIDTH;
+use atomik_algebra::{Layout, MAX_WIDTH};
 use thiserror::Error;
 
 /// The largest number of lanes.
@@ -7,7 +7,7 @@ pub const MAX_LANES: u32 = 32;
 /// The size of a register file, against which addresses, data and lanes are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Geometry {
-    width: u32,
+    layout: Layout,
     depth: usize,
     lanes: u32,
 }
@@ -27,15 +27,20 @@ pub enum GeometryError {
 }
 
 impl Geometry {
-    /// A register file of `depth` words of `width` bits with `lanes` lanes.
+    /// A register file of `depth` words of `width` bits that xor, with `lanes` lanes.
     ///
     /// # Errors
-    /// When `width` is not in 1..=[`MAX_WIDTH`], `depth` is not a power of two, or `lanes` is not
-    /// in 1..=[`MAX_LANES`].
+    /// When `width` is not in 1..=[`MAX_WIDTH`], and those of [`Geometry::with_layout`].
     pub fn new(width: u32, depth: usize, lanes: u32) -> Result<Self, GeometryError> {
-        if !(1..=MAX_WIDTH).contains(&width) {
-            return Err(GeometryError::Width(width));
-        }
+        let layout = Layout::xor(width).map_err(|_| GeometryError::Width(width))?;
+        Self::with_layout(layout, depth, lanes)
+    }
+
+    /// A register file of `depth` words of `layout` with `lanes` lanes.
+    ///
+    /// # Errors
+    /// When `depth` is not a power of two, or `lanes` is not in 1..=[`MAX_LANES`].
+    pub fn with_layout(layout: Layout, depth: usize, lanes: u32) -> Result<Self, GeometryError> {
         if !depth.is_power_of_two() {
             return Err(GeometryError::Depth(depth));
         }
@@ -43,15 +48,20 @@ impl Geometry {
             return Err(GeometryError::Lanes(lanes));
         }
         Ok(Self {
-            width,
+            layout,
             depth,
             lanes,
         })
     }
 
+    /// The fields of a word.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// The width of a word in bits.
     pub fn width(&self) -> u32 {
-        self.width
+        self.layout.width()
     }
 
     /// The number of words, a power of two.

@@ -3,7 +3,7 @@
 //! | item | what it is |
 //! |---|---|
 //! | [`Command`], [`Response`], [`Data`] | one command, its response, and a value |
-//! | [`Geometry`] | width, depth and lanes of the register file that a trace is for |
+//! | [`Geometry`] | layout, depth and lanes of the register file that a trace is for |
 //! | [`Trace`] | a trace that was checked to its end, to be run any number of times |
 //! | [`run_model`] | runs a trace on the software model |
 //! | [`Reader`], [`Cycles`], [`Decoder`] | reading: by line, by cycle, single lines and commands |
@@ -45,7 +45,8 @@
 //! | a line longer than [`LINE_LIMIT`] bytes | refused, which bounds memory |
 //! | text that is not UTF-8 | refused |
 //! | `data` as a string | `0x` and at least one hex digit of either case; leading zeros allowed |
-//! | `data` as a number | decimal digits, of any size: no sign, fraction or exponent |
+//! | `data` as a number | decimal digits, of any size, with `-` where it may be negative: no `+`, fraction or exponent |
+//! | `data` as a list | one value per field, as above; its strings have no escapes |
 //! | `addr`, `lane`, `cycle` | a number in decimal digits |
 //! | `addr` of a `nop` | optional, 0 by default; checked against the depth if given |
 //! | `addr` with a depth of 1 | optional for every op; 0 is the only value |
@@ -63,9 +64,10 @@ mod random;
 mod read;
 mod run;
 mod trace;
+mod value;
 mod write;
 
-pub use atomik_algebra::MAX_WIDTH;
+pub use atomik_algebra::{Layout, MAX_WIDTH};
 pub use command::{Command, Data, DataError, Response};
 pub use decode::{Decoder, Fields};
 pub use error::{Error, LINE_LIMIT, Quote, Reason};

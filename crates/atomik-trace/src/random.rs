@@ -63,12 +63,13 @@ impl Random {
         }
     }
 
-    /// 0 (1/8), the previous value, so that the delta cancels (1/8), all ones (1/8), or any.
+    /// 0 (1/8), the inverse of the previous value, so that the delta cancels (1/8), all ones (1/8),
+    /// or any.
     fn data(&mut self) -> Data {
         let width = self.geometry.width();
         let mut data = match self.below(8) {
             0 => return Data::ZERO,
-            1 => return self.data,
+            1 => return self.data.inverse(&self.geometry.layout()),
             kind => {
                 let mut data = Data::ZERO;
                 for limb in data.limbs_mut(width) {

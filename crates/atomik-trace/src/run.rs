@@ -15,7 +15,8 @@ pub fn run_model<E: From<Error>>(
 ) -> Result<(), E> {
     let geometry = trace.geometry();
     let width = geometry.width();
-    let mut file = DynRegisterFile::new(width, geometry.depth()).map_err(Error::from)?;
+    let mut file =
+        DynRegisterFile::with_layout(geometry.layout(), geometry.depth()).map_err(Error::from)?;
     let mut cycles = trace.cycles()?;
     while let Some(commands) = cycles.next_cycle()? {
         for command in commands {

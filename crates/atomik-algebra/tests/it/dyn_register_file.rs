@@ -214,8 +214,8 @@ proptest! {
     #[test]
     fn banks_merge_and_tables_of_other_shape_or_references_do_not(
         ((fields, depth, commands), split) in runs().prop_flat_map(|run| {
-            let split = prop::collection::vec((0..run.1, limbs(width_of(&run.0)), any::<bool>()), 0..50);
-            (Just(run), split)
+            let delta = (0..run.1, limbs(width_of(&run.0)), any::<bool>());
+            (Just(run), prop::collection::vec(delta, 0..50))
         }),
         addr in any::<prop::sample::Index>(),
     ) {
@@ -286,7 +286,8 @@ proptest! {
     #[test]
     fn swap_and_drain_leave_the_state((fields, depth, commands) in runs(), swap in any::<bool>()) {
         let mut file = file(&fields, depth, &commands)?;
-        let (mut before, mut after) = (vec![0; file.limbs()], vec![0; file.limbs()]);
+        let mut before = vec![0; file.limbs()];
+        let mut after = before.clone();
         let op = if swap { Op::Swap } else { Op::Drain };
         for addr in 0..depth {
             file.read(addr, &mut before)?;

@@ -8,7 +8,7 @@ use atomik_sim::rtl::run_rtl;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{OutputError, Status, stdout};
 use atomik_trace::diff::{Counts, Diff, Verdict};
-use atomik_trace::{Trace, run_model};
+use atomik_trace::{Geometry, Layout, Trace, run_model};
 use clap::{ValueEnum, ValueHint};
 
 use crate::dut;
@@ -19,12 +19,13 @@ use crate::program::ATOMIK;
 const EXAMPLES: &str = "\
 Byte 0 of a file is in the low bits of word 0. The last word and the shorter file are padded with
 zeros. The files are processed in chunks of one depth of words, through the same addresses: load
-of the old words, accum of old xor new where they differ, read of every word. The lengths of the
+of the old words, accum of the difference where they differ, read of every word. The lengths of the
 files and the options that run the trace are printed to stderr.
 
 Examples:
   atomik trace diff old.bin new.bin > change.jsonl
   atomik trace diff --check model old.bin new.bin
+  atomik trace diff --check model --layout add:16,add:16 old.raw new.raw
   atomik trace diff --width 32 --depth 1024 --lanes 8 --check both old.bin new.bin";
 
 /// Print the trace that turns one file into another
@@ -34,6 +35,9 @@ pub struct Args {
     /// Bits per word, a multiple of 8, at most 512
     #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
     width: u32,
+    /// Fields of a word, lowest bits first, such as xor:48,add:16; in place of --width
+    #[arg(long, value_name = "FIELDS", conflicts_with = "width")]
+    layout: Option<Layout>,
     /// Words in the register file, a power of two [default: the smallest that holds the longer
     /// file, at most 16384]
     #[arg(long, value_name = "WORDS", value_parser = depth)]
@@ -65,15 +69,22 @@ enum Engine {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    let mut diff = Diff::open(&args.old, &args.new, args.width, args.depth, args.lanes)?;
+    let layout = match args.layout {
+        Some(layout) => layout,
+        None => Geometry::new(args.width, 1, 1)?.layout(),
+    };
+    let mut diff = Diff::open(&args.old, &args.new, layout, args.depth, args.lanes)?;
     let (old, new) = (args.old.display(), args.new.display());
     let Some(engine) = args.check else {
         let counts = diff.write_trace(stdout())?;
         ATOMIK.message(format_args!("{old} -> {new}: {}", describe(&diff, counts)));
         let geometry = diff.geometry();
         ATOMIK.message(format_args!(
-            "run the trace with --width {} --depth {} --lanes {}",
-            geometry.width(),
+            "run the trace with {} --depth {} --lanes {}",
+            match args.layout {
+                Some(layout) => format!("--layout {layout}"),
+                None => format!("--width {}", args.width),
+            },
             geometry.depth(),
             geometry.lanes()
         ));
@@ -100,6 +111,9 @@ type Checked = (&'static str, Verdict);
 fn check(diff: &mut Diff, engine: Engine) -> Result<(Counts, Vec<Checked>), CommandError> {
     let rtl = match engine {
         Engine::Model => None,
+        Engine::Rtl | Engine::Both if !diff.geometry().layout().is_xor() => {
+            return Err(CommandError::AddingRtl(Box::new(diff.geometry().layout())));
+        }
         Engine::Rtl | Engine::Both => Some(config(diff.geometry()).map_err(CommandError::NoRtl)?),
     };
     let mut counts = Counts::default();

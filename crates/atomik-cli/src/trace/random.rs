@@ -4,7 +4,7 @@ use atomik_terminal::{OutputError, Status, stdout};
 use atomik_trace::{CommandWriter, Random};
 
 use crate::error::CommandError;
-use crate::geometry::GeometryArgs;
+use crate::geometry::{LayoutArgs, RegisterFile as _};
 
 const EXAMPLES: &str = "\
 Half of lane 0's commands are accum, the rest a mix of all other ops; the other lanes accumulate in
@@ -13,6 +13,7 @@ options give the same trace on every machine.
 
 Examples:
   atomik trace random --seed 7 --count 20
+  atomik trace random --layout add:16 --count 20
   atomik trace random --lanes 4 --count 1000000 | atomik model run --lanes 4 -";
 
 /// Print a random trace
@@ -20,7 +21,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    geometry: GeometryArgs,
+    geometry: LayoutArgs,
     /// Seed of the trace
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,

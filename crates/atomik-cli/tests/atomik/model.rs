@@ -102,6 +102,66 @@ fn lanes_take_effect_in_their_order_after_the_read_of_lane_0() {
 }
 
 #[test]
+fn fields_that_add_sum_and_roll_back_and_lists_give_their_values() {
+    let trace = concat!(
+        "{\"op\":\"load\",\"addr\":0,\"data\":[\"0xf0\",3]}\n",
+        "{\"op\":\"accum\",\"addr\":0,\"data\":[255,-5]}\n",
+        "{\"op\":\"delta\",\"addr\":0}\n",
+        "{\"op\":\"read\",\"addr\":0}\n",
+        "{\"op\":\"rollback\",\"addr\":0,\"data\":\"0xfffb0000000000ff\"}\n",
+        "{\"op\":\"read\",\"addr\":0}\n",
+    );
+    assert_eq!(
+        atomik_with(&["model", "run", "--layout", "xor:48,add:16", "-"], trace),
+        fine(concat!(
+            "{\"op\":\"delta\",\"addr\":0,\"data\":\"0xfffb0000000000ff\",\"clean\":false}\n",
+            "{\"op\":\"read\",\"addr\":0,\"data\":\"0xfffe00000000000f\",\"clean\":false}\n",
+            "{\"op\":\"read\",\"addr\":0,\"data\":\"0x00030000000000f0\",\"clean\":true}\n",
+        ))
+    );
+    let trace = concat!(
+        "{\"op\":\"accum\",\"addr\":0,\"data\":-3}\n",
+        "{\"op\":\"rollback\",\"addr\":0,\"data\":-2}\n",
+        "{\"op\":\"swap\",\"addr\":0}\n",
+    );
+    assert_eq!(
+        atomik_with(&["model", "run", "--layout=add:12", "-"], trace),
+        fine("{\"op\":\"swap\",\"addr\":0,\"data\":\"0xfff\",\"clean\":false}\n")
+    );
+}
+
+#[test]
+fn a_bad_value_of_a_field_ends_the_run_with_one_message_and_status_2() {
+    for (data, reason) in [
+        (
+            "-1",
+            "\"data\" is -1, and a word of xor:8,add:8 has several fields; \
+             write a list with one value per field",
+        ),
+        (
+            "[-1,0]",
+            "\"data\" has -1, and an xor field has no negative values; write its bits in hex, or \
+             choose a layout with a field that adds, such as add:64",
+        ),
+        (
+            "[1]",
+            "\"data\" lists 1 values, and a word of xor:8,add:8 has 2 fields; \
+             write one value per field",
+        ),
+        (
+            "[0,-129]",
+            "value 2 of \"data\", -129, does not fit add:8; choose one from -2^7 to 2^8 - 1",
+        ),
+    ] {
+        let line = format!("{{\"op\":\"accum\",\"addr\":0,\"data\":{data}}}\n");
+        assert_eq!(
+            atomik_with(&["model", "run", "--layout", "xor:8,add:8", "-"], line),
+            refused(2, &format!("<stdin>:1: {reason}"))
+        );
+    }
+}
+
+#[test]
 fn an_empty_trace_has_no_responses() {
     assert_eq!(atomik_with(&["model", "run", "-"], ""), fine(""));
 }
@@ -154,8 +214,17 @@ fn every_kind_of_bad_line_ends_the_run_with_one_message_and_status_2() {
         ),
         (
             br#"{"op":"load","addr":1,"data":"12"}"#,
-            "\"data\" must be a string of 0x and hex digits, or a non-negative integer in decimal \
-             digits, found \"12\"",
+            "\"data\" must be a string of 0x and hex digits, an integer in decimal digits, \
+             or a list of one such value per field, found \"12\"",
+        ),
+        (
+            br#"{"op":"accum","addr":1,"data":-1}"#,
+            "\"data\" has -1, and an xor field has no negative values; write its bits in hex, or \
+             choose a layout with a field that adds, such as add:64",
+        ),
+        (
+            br#"{"op":"accum","addr":1,"data":[1,2]}"#,
+            "\"data\" lists 2 values, and a word of xor:8 has 1 fields; write one value per field",
         ),
         (
             br#"{"op":"accum","addr":1,"data":1,"lane":2}"#,
@@ -268,6 +337,26 @@ fn impossible_register_files_are_wrong_usage() {
             "100",
             "a depth of 100 words is not possible; choose a power of two",
         ),
+        (
+            "--layout",
+            "add:8,16",
+            "\"16\" is not a field; write xor:N or add:N for N bits, with commas between fields",
+        ),
+        (
+            "--layout",
+            "add:8,xor:0",
+            "field 2 has no bits; give every field at least 1",
+        ),
+        (
+            "--layout",
+            "add:256,add:257",
+            "a word of 513 bits is not supported; choose fields of 1 to 512 together",
+        ),
+        (
+            "--width=64",
+            "--layout=xor:64",
+            "the argument '--width <BITS>' cannot be used with '--layout <FIELDS>'",
+        ),
         ("--lanes", "0", "0 lanes are not possible; choose 1 to 32"),
         ("--lanes", "33", "33 lanes are not possible; choose 1 to 32"),
     ] {
@@ -281,6 +370,8 @@ fn impossible_register_files_are_wrong_usage() {
         ("--depth", "1"),
         ("--depth", "65536"),
         ("--lanes", "32"),
+        ("--layout", "add:1"),
+        ("--layout", "xor:1,add:511"),
     ] {
         assert_eq!(
             atomik(&["model", "run", option, value, "-"]),

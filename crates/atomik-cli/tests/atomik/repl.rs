@@ -39,6 +39,37 @@ fn words_get_words_and_json_gets_json() {
 }
 
 #[test]
+fn fields_are_shown_and_can_be_typed() {
+    let session = |layout: &str, script: &str| {
+        atomik_with(&["model", "repl", "--depth=8", "--layout", layout], script)
+    };
+    assert_eq!(
+        session(
+            "xor:8,add:16",
+            "load 1 [0xf0,5]\naccum 1 [0xff,-7]\nread 1\nshow\nrollback 1 [0xff,-7]\ndelta 1\n\
+             accum 1 0xffff01\ndrain 1\nundo\n",
+        ),
+        fine(concat!(
+            "0xfffe0f [0xf,-2] dirty\n",
+            "1: reference 0x0005f0 [0xf0,5] accumulator 0xfff9ff [0xff,-7] ",
+            "state 0xfffe0f [0xf,-2]\n",
+            "0x000000 [0x0,0] clean\n",
+            "0xffff01 [0x1,-1] dirty\n",
+            "1: reference 0x0005f0 [0xf0,5] accumulator 0xffff01 [0x1,-1] ",
+            "state 0x0004f1 [0xf1,4]\n",
+        ))
+    );
+    assert_eq!(
+        session("add:8", "accum 0 -1\nread 0\nrollback 0 -2\nread 0\n"),
+        fine("0xff [-1] dirty\n0x01 [1] dirty\n")
+    );
+    assert_eq!(
+        session("xor:4,xor:4", "accum 0 [1,2]\nread 0\n"),
+        fine("0x21 [0x1,0x2] dirty\n")
+    );
+}
+
+#[test]
 fn undo_reverts_changes_one_by_one() {
     assert_eq!(
         repl(concat!(
@@ -111,6 +142,12 @@ fn the_first_error_in_a_script_ends_it_with_its_line_number() {
             "accum 1 0x10000",
             "\"data\" is too wide: 17 bits, and a word has 16",
         ),
+        (
+            "accum 1 -1",
+            "\"data\" has -1, and an xor field has no negative values; write its bits in hex, or \
+             choose a layout with a field that adds, such as add:64",
+        ),
+        ("accum 1 [1, 2]", "expected the op, an address and a value"),
         ("accum 1 2 3", "expected the op, an address and a value"),
         ("show 1 2", "expected show [ADDR]"),
         ("undo 3", "expected the command alone on its line"),

@@ -2,7 +2,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::{Folder, Run, atomik, atomik_with, fine};
+use crate::{Folder, Run, atomik, atomik_with, fine, refused};
 
 #[test]
 fn diff_prints_the_trace_and_the_options_to_run_it() {
@@ -34,6 +34,38 @@ fn diff_prints_the_trace_and_the_options_to_run_it() {
              atomik: run the trace with --width 32 --depth 4 --lanes 1\n"
         )
     );
+}
+
+#[test]
+fn diff_of_fields_that_add_has_differences_and_prints_the_layout() {
+    let folder = Folder::new();
+    let old = folder.file("old", [5, 200]);
+    let new = folder.file("new", [3, 201]);
+    let args = ["trace", "diff", "--layout", "add:8,add:8", &old, &new];
+    let Run { status, out, err } = atomik(&args);
+    assert_eq!(status, 0);
+    assert_eq!(
+        out,
+        concat!(
+            "{\"op\":\"load\",\"addr\":0,\"data\":\"0xc805\"}\n",
+            "{\"op\":\"accum\",\"addr\":0,\"data\":\"0x01fe\"}\n",
+            "{\"op\":\"read\",\"addr\":0}\n",
+        )
+    );
+    assert!(
+        err.ends_with("run the trace with --layout add:8,add:8 --depth 1 --lanes 1\n"),
+        "{err}"
+    );
+    let check = |engine: &str| atomik(&[&args[..], &["--check", engine]].concat());
+    assert_eq!(
+        check("model").out,
+        format!("{new}: model: words read back: 1, all as in the new file\n")
+    );
+    for engine in ["rtl", "both"] {
+        let reason = "the RTL cannot check words of add:8,add:8: it takes xor fields alone; \
+                      choose --check model";
+        assert_eq!(check(engine), refused(2, reason));
+    }
 }
 
 #[test]
@@ -69,6 +101,14 @@ fn diff_refuses_what_it_cannot_do_with_status_2() {
         (
             vec!["--width", "12", &file, &file],
             "a word of 12 bits does not hold whole bytes",
+        ),
+        (
+            vec!["--layout", "add:12", &file, &file],
+            "a word of 12 bits does not hold whole bytes",
+        ),
+        (
+            vec!["--width=8", "--layout=add:8", &file, &file],
+            "the argument '--width <BITS>' cannot be used with '--layout <FIELDS>'",
         ),
         (
             vec!["--depth", "12", &file, &file],
@@ -111,7 +151,12 @@ fn diff_accepts_pipes() {
 
 #[test]
 fn random_prints_a_trace_that_the_model_accepts() {
-    let geometry = ["--width=20", "--depth=8", "--lanes=2"];
+    random_is_accepted("--width=20");
+    random_is_accepted("--layout=xor:7,add:13");
+}
+
+fn random_is_accepted(word: &str) {
+    let geometry = [word, "--depth=8", "--lanes=2"];
     let random = |seed: &str| {
         let args = [
             &["trace", "random", "--count=5000", "--seed", seed],

@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
+use atomik_algebra::FieldKind;
 use atomik_trace::diff::{Counts, Diff, Error};
-use atomik_trace::{Data, ResponseWriter, Trace, run_model};
+use atomik_trace::{Data, Layout, ResponseWriter, Trace, run_model};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -16,8 +17,12 @@ fn file(bytes: &[u8]) -> NamedTempFile {
 }
 
 fn open(old: &[u8], new: &[u8], width: u32, depth: Option<usize>, lanes: u32) -> Diff {
+    open_as(old, new, Layout::xor(width).unwrap(), depth, lanes)
+}
+
+fn open_as(old: &[u8], new: &[u8], layout: Layout, depth: Option<usize>, lanes: u32) -> Diff {
     let (old, new) = (file(old), file(new));
-    Diff::open(old.path(), new.path(), width, depth, lanes).unwrap()
+    Diff::open(old.path(), new.path(), layout, depth, lanes).unwrap()
 }
 
 fn trace_of(diff: &mut Diff) -> (String, Counts) {
@@ -67,8 +72,14 @@ proptest! {
         bytes in 1..=64u32,
         depth in proptest::option::of(0..=6u32),
         lanes in 1..=32u32,
+        added in 0..=512u32,
     ) {
-        let mut diff = open(&old, &new, 8 * bytes, depth.map(|depth| 1 << depth), lanes);
+        // Some bits at the top add.
+        let (width, added) = (8 * bytes, added.min(8 * bytes));
+        let fields = [(FieldKind::Xor, width - added), (FieldKind::Add, added)];
+        let layout = Layout::from_fields(fields.into_iter().filter(|(_, bits)| *bits != 0));
+        let depth = depth.map(|depth| 1 << depth);
+        let mut diff = open_as(&old, &new, layout.unwrap(), depth, lanes);
         let mut expected = new.clone();
         expected.resize(old.len().max(new.len()).next_multiple_of(bytes as usize), 0);
         prop_assert_eq!(restored(&mut diff), expected);
@@ -171,23 +182,38 @@ fn two_empty_files_give_an_empty_trace() {
 }
 
 #[test]
+fn fields_that_add_get_the_difference() {
+    let layout = "xor:8,add:8".parse().unwrap();
+    let (text, _) = trace_of(&mut open_as(&[0xff, 5], &[0x0f, 3], layout, None, 1));
+    assert_eq!(
+        text,
+        concat!(
+            "{\"op\":\"load\",\"addr\":0,\"data\":\"0x05ff\"}\n",
+            "{\"op\":\"accum\",\"addr\":0,\"data\":\"0xfef0\"}\n",
+            "{\"op\":\"read\",\"addr\":0}\n",
+        )
+    );
+}
+
+#[test]
 fn impossible_words_are_refused() {
     let empty = file(b"");
+    let xor = |width| Layout::xor(width).unwrap();
     for width in [1, 7, 12, 65] {
-        let error = Diff::open(empty.path(), empty.path(), width, None, 1).unwrap_err();
+        let error = Diff::open(empty.path(), empty.path(), xor(width), None, 1).unwrap_err();
         assert!(
             matches!(error, Error::NotBytes(refused) if refused == width),
             "{error:?}"
         );
     }
-    let error = Diff::open(empty.path(), empty.path(), 64, Some(3), 1).unwrap_err();
+    let error = Diff::open(empty.path(), empty.path(), xor(64), Some(3), 1).unwrap_err();
     assert!(matches!(error, Error::Geometry(_)), "{error:?}");
 }
 
 #[test]
 fn a_file_that_shrinks_is_an_error_not_zeros() {
     let (old, new) = (file(&[1; 100]), file(&[2; 100]));
-    let mut diff = Diff::open(old.path(), new.path(), 64, None, 1).unwrap();
+    let mut diff = Diff::open(old.path(), new.path(), Layout::xor(64).unwrap(), None, 1).unwrap();
     new.as_file().set_len(50).unwrap();
     let error = diff.write_trace(Vec::new()).unwrap_err();
     assert!(matches!(error, Error::Shrunk(_)), "{error:?}");

@@ -171,8 +171,8 @@ fn every_bad_line_is_refused_with_file_line_and_reason() {
         ),
         (
             r#"{"op":"load","addr":3,"data":"x"}"#,
-            "\"data\" must be a string of 0x and hex digits, \
-             or a non-negative integer in decimal digits, found \"x\"",
+            "\"data\" must be a string of 0x and hex digits, an integer in decimal digits, \
+             or a list of one such value per field, found \"x\"",
         ),
         (
             r#"{"op":"delta","addr":3,"data":1}"#,
@@ -238,13 +238,15 @@ fn data_of_any_other_form_is_refused() {
         "\"0x-1\"",
         "\"0x1_0\"",
         "\"0x\\ud800\"",
-        "-1",
-        "-0",
         "1.0",
         "1e2",
         "true",
         "null",
-        "[1]",
+        "[[1]]",
+        "[\"1\"]",
+        "[\"\\u0030x1\"]",
+        "[null]",
+        "[1.0]",
         "{\"a\":1}",
     ] {
         let line = accum(data);
@@ -272,6 +274,146 @@ fn data_is_hex_or_an_integer_with_any_number_of_digits() {
             decode(&accum(data)).unwrap().data,
             Data::from(value),
             "{data}"
+        );
+    }
+}
+
+fn decode_as(layout: &str, op: &str, data: &str) -> Result<Data, String> {
+    let geometry = Geometry::with_layout(layout.parse().unwrap(), 16, 1).unwrap();
+    let line = format!(r#"{{"op":"{op}","addr":3,"data":{data}}}"#);
+    match Decoder::new(geometry).json(line.as_bytes()) {
+        Ok(command) => Ok(command.data),
+        Err(reason) => Err(reason.to_string()),
+    }
+}
+
+#[test]
+fn negative_integers_and_lists_are_words_of_the_layout() {
+    for (layout, data, word) in [
+        ("add:16", "-1", 0xffff),
+        ("add:16", "-32768", 0x8000),
+        ("add:16", "65535", 0xffff),
+        ("add:16", "-0", 0),
+        ("add:16", "[-2]", 0xfffe),
+        ("add:1", "-1", 1),
+        ("xor:12", "[4095]", 0xfff),
+        ("xor:48,add:16", "[5,-1]", 0xffff_0000_0000_0005),
+        (
+            "xor:48,add:16",
+            "[ \"0xFF\" , -32768 ]",
+            0x8000_0000_0000_00ff,
+        ),
+        ("add:16,xor:48", "[-1,1]", 0x1_ffff),
+        (
+            "add:32,add:32",
+            "[4294967295,-2147483648]",
+            0x8000_0000_ffff_ffff,
+        ),
+        (
+            "xor:48,add:16",
+            "\"0xffff000000000005\"",
+            0xffff_0000_0000_0005,
+        ),
+        ("xor:48,add:16", "281474976710656", 1 << 48),
+    ] {
+        assert_eq!(
+            decode_as(layout, "load", data),
+            Ok(Data::from(word)),
+            "{layout} {data}"
+        );
+    }
+    // Fields that lie across limbs.
+    let word = decode_as("xor:60,add:130,xor:2", "load", "[1,-2,3]");
+    let expected = "0xffffffffffffffffffffffffffffffffe000000000000001";
+    assert_eq!(word, Ok(Data::parse(expected).unwrap()));
+}
+
+#[test]
+fn data_outside_its_field_is_refused_with_what_to_write() {
+    for (layout, data, reason) in [
+        (
+            "xor:12",
+            "-1",
+            "\"data\" has -1, and an xor field has no negative values; write its bits in hex, \
+             or choose a layout with a field that adds, such as add:64",
+        ),
+        (
+            "xor:6,xor:6",
+            "-0",
+            "\"data\" has -0, and an xor field has no negative values; write its bits in hex, \
+             or choose a layout with a field that adds, such as add:64",
+        ),
+        (
+            "xor:48,add:16",
+            "[-1,0]",
+            "\"data\" has -1, and an xor field has no negative values; write its bits in hex, \
+             or choose a layout with a field that adds, such as add:64",
+        ),
+        (
+            "xor:48,add:16",
+            "-1",
+            "\"data\" is -1, and a word of xor:48,add:16 has several fields; \
+             write a list with one value per field",
+        ),
+        (
+            "xor:48,add:16",
+            "[1]",
+            "\"data\" lists 1 values, and a word of xor:48,add:16 has 2 fields; \
+             write one value per field",
+        ),
+        (
+            "add:8",
+            "[]",
+            "\"data\" lists 0 values, and a word of add:8 has 1 fields; \
+             write one value per field",
+        ),
+        (
+            "add:16",
+            "-32769",
+            "value 1 of \"data\", -32769, does not fit add:16; choose one from -2^15 to 2^16 - 1",
+        ),
+        (
+            "add:16",
+            "[65536]",
+            "value 1 of \"data\", 65536, does not fit add:16; choose one from -2^15 to 2^16 - 1",
+        ),
+        (
+            "add:8,xor:8",
+            "[0,256]",
+            "value 2 of \"data\", 256, does not fit xor:8; choose one from 0 to 2^8 - 1",
+        ),
+        (
+            "add:16",
+            "65536",
+            "\"data\" is too wide: 17 bits, and a word has 16",
+        ),
+        (
+            "add:8,add:8",
+            "[0,\"x\"]",
+            "\"data\" must be a string of 0x and hex digits, an integer in decimal digits, \
+             or a list of one such value per field, found \"x\"",
+        ),
+    ] {
+        assert_eq!(
+            decode_as(layout, "load", data),
+            Err(reason.to_string()),
+            "{layout} {data}"
+        );
+    }
+}
+
+#[test]
+fn rollback_is_accum_of_the_inverse() {
+    for (layout, data, word) in [
+        ("xor:16", "5", 5),
+        ("add:16", "5", 0xfffb),
+        ("add:16", "-5", 5),
+        ("xor:48,add:16", "[5,1]", 0xffff_0000_0000_0005),
+    ] {
+        assert_eq!(
+            decode_as(layout, "rollback", data),
+            Ok(Data::from(word)),
+            "{layout} {data}"
         );
     }
 }
@@ -305,7 +447,7 @@ fn an_integer_is_exact_beyond_64_bits() {
 }
 
 #[test]
-fn rollback_is_accum_on_every_lane() {
+fn rollback_is_accum_of_the_same_delta_in_xor_fields_on_every_lane() {
     let accum = decode(r#"{"op":"accum","addr":3,"data":1,"lane":2}"#).unwrap();
     let rollback = decode(r#"{"op":"rollback","addr":3,"data":1,"lane":2}"#).unwrap();
     assert_eq!(rollback, accum);

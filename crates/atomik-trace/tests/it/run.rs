@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use atomik_algebra::Op;
+use atomik_algebra::{FieldKind, Layout, Op};
 use atomik_trace::{
     Command, CommandWriter, Data, Error, Geometry, Random, Reader, ResponseWriter, Trace, run_model,
 };
@@ -35,18 +35,46 @@ fn run(text: &[u8], geometry: Geometry, cycles: bool) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// The specification's table of ops, on words that are strings of hex digits. It sorts the whole
-/// text by cycle and lane, and shares no parser, words or model with the crate.
-fn interpret(text: &[u8], width: u32) -> String {
-    let digits = width.div_ceil(4) as usize;
-    let zero = "0".repeat(digits);
-    let xor = |a: &str, b: &str| -> String {
-        let value = |digit: char| digit.to_digit(16).unwrap();
-        let pairs = a.chars().zip(b.chars());
-        pairs
-            .map(|(a, b)| char::from_digit(value(a) ^ value(b), 16).unwrap())
+/// Two words of hex digits combined, each field on its own and bit by bit.
+fn combined(fields: &[(FieldKind, u32)], a: &str, b: &str) -> String {
+    let bits = |digits: &str| -> Vec<u32> {
+        let nibbles = digits
+            .chars()
+            .rev()
+            .map(|digit| digit.to_digit(16).unwrap());
+        nibbles
+            .flat_map(|nibble| (0..4).map(move |bit| nibble >> bit & 1))
             .collect()
     };
+    let (a, b) = (bits(a), bits(b));
+    let mut sum = vec![0; a.len()];
+    let mut at = 0;
+    for (kind, width) in fields {
+        let mut carry = 0;
+        for _ in 0..*width {
+            let ones = a[at] + b[at] + carry;
+            sum[at] = ones % 2;
+            carry = if *kind == FieldKind::Add { ones / 2 } else { 0 };
+            at += 1;
+        }
+    }
+    let digit = |bits: &[u32]| bits.iter().rev().fold(0, |digit, bit| digit << 1 | bit);
+    sum.chunks(4)
+        .rev()
+        .map(|bits| char::from_digit(digit(bits), 16).unwrap())
+        .collect()
+}
+
+/// The specification's table of ops, on words that are strings of hex digits. It sorts the whole
+/// text by cycle and lane, and shares no parser, words or model with the crate.
+fn interpret(text: &[u8], layout: Layout) -> String {
+    let fields: Vec<_> = layout
+        .fields()
+        .map(|field| (field.kind, field.bits))
+        .collect();
+    let digits = layout.width().div_ceil(4) as usize;
+    let zero = "0".repeat(digits);
+    let sum = |a: &str, b: &str| combined(&fields, a, b);
     let mut lines = Vec::new();
     let mut next_cycle = 0;
     for line in std::str::from_utf8(text).unwrap().lines() {
@@ -66,12 +94,12 @@ fn interpret(text: &[u8], width: u32) -> String {
             .as_str()
             .map(|data| format!("{:0>digits$}", &data[2..]));
         let (r, d) = memory.entry(addr).or_insert((zero.clone(), zero.clone()));
-        let s = xor(r, d);
+        let s = sum(r, d);
         let clean = *d == zero;
         let (new_r, new_d, answer) = match (op, data) {
             ("nop", None) => (r.clone(), d.clone(), None),
             ("load", Some(v)) => (v, zero.clone(), None),
-            ("accum" | "rollback", Some(v)) => (r.clone(), xor(d, &v), None),
+            ("accum", Some(v)) => (r.clone(), sum(d, &v), None),
             ("read", None) => (r.clone(), d.clone(), Some(s)),
             ("swap", None) => (s.clone(), zero.clone(), Some(s)),
             ("delta", None) => (r.clone(), d.clone(), Some(d.clone())),
@@ -94,10 +122,22 @@ fn without_cycles(lines: &str) -> String {
     lines.lines().map(cut).collect()
 }
 
-fn geometries() -> impl Strategy<Value = Geometry> {
+/// One xor field, or up to five of any kind.
+fn layouts() -> impl Strategy<Value = Layout> {
     let width = prop_oneof![1..=512u32, select(vec![1, 8, 16, 32, 64, 65, 128, 512])];
-    (width, 0..=5u32, 1..=32u32)
-        .prop_map(|(width, depth, lanes)| Geometry::new(width, 1 << depth, lanes).unwrap())
+    let kind = || select(vec![FieldKind::Xor, FieldKind::Add]);
+    let bits = prop_oneof![1..=100u32, select(vec![1, 8, 16, 32, 64, 65])];
+    prop_oneof![
+        width.prop_map(|width| Layout::xor(width).unwrap()),
+        vec((kind(), bits), 1..=5).prop_map(|fields| Layout::from_fields(fields).unwrap()),
+        (1..=512u32).prop_map(|bits| Layout::from_fields([(FieldKind::Add, bits)]).unwrap()),
+    ]
+}
+
+fn geometries() -> impl Strategy<Value = Geometry> {
+    (layouts(), 0..=5u32, 1..=32u32).prop_map(|(layout, depth, lanes)| {
+        Geometry::with_layout(layout, 1 << depth, lanes).unwrap()
+    })
 }
 
 /// Commands by cycle, in any order within a cycle, with random gaps: at most one command on lane 0,
@@ -172,9 +212,26 @@ proptest! {
     #[test]
     fn the_model_matches_the_specification((geometry, commands) in traces()) {
         let text = text(&commands, geometry.width());
-        let expected = interpret(&text, geometry.width());
+        let expected = interpret(&text, geometry.layout());
         prop_assert_eq!(&run(&text, geometry, true), &expected);
         prop_assert_eq!(run(&text, geometry, false), without_cycles(&expected));
+    }
+
+    #[test]
+    fn a_rollback_of_every_delta_cancels_them_all((geometry, commands) in traces()) {
+        let mut text = String::new();
+        for op in ["accum", "rollback"] {
+            for command in commands.iter().filter(|command| command.op == Op::Accum) {
+                let Command { addr, data, .. } = command;
+                text += &format!("{{\"op\":\"{op}\",\"addr\":{addr},\"data\":\"{data}\"}}\n");
+            }
+        }
+        for addr in 0..geometry.depth() {
+            text += &format!("{{\"op\":\"delta\",\"addr\":{addr}}}\n");
+        }
+        for line in run(text.as_bytes(), geometry, false).lines() {
+            prop_assert!(line.ends_with("\"clean\":true}"), "{}", line);
+        }
     }
 
     #[test]
@@ -184,7 +241,7 @@ proptest! {
         let reader = Reader::new("t", text.as_slice(), geometry);
         let read: Result<Vec<Command>, Error> = reader.collect();
         prop_assert_eq!(read.unwrap(), commands);
-        prop_assert_eq!(run(&text, geometry, true), interpret(&text, geometry.width()));
+        prop_assert_eq!(run(&text, geometry, true), interpret(&text, geometry.layout()));
     }
 }
 
@@ -264,7 +321,12 @@ fn a_seed_always_gives_the_same_trace() {
 
 #[test]
 fn a_random_trace_reaches_every_op_lane_and_address_and_cancels_deltas() {
-    let geometry = Geometry::new(70, 8, 3).unwrap();
+    for layout in ["xor:70", "add:70", "xor:40,add:30"] {
+        reaches_everything(Geometry::with_layout(layout.parse().unwrap(), 8, 3).unwrap());
+    }
+}
+
+fn reaches_everything(geometry: Geometry) {
     let commands: Vec<Command> = Random::new(geometry, 1).take(3000).collect();
     for op in Op::ALL {
         assert!(commands.iter().any(|command| command.op == op), "{op}");

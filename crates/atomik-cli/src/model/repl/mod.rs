@@ -10,7 +10,7 @@ use atomik_trace::{LINE_LIMIT, Reason};
 use rustyline::error::ReadlineError;
 
 use crate::error::CommandError;
-use crate::geometry::GeometryArgs;
+use crate::geometry::{LayoutArgs, RegisterFile as _};
 use crate::program::ATOMIK;
 use editor::Editor;
 use session::{Answer, Session};
@@ -18,6 +18,7 @@ use session::{Answer, Session};
 const EXAMPLES: &str = "\
 Examples:
   atomik model repl --width 16 --depth 8
+  atomik model repl --layout xor:48,add:16
   printf 'accum 3 0xff\\nread 3\\n' | atomik model repl";
 
 /// Run commands interactively
@@ -25,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    geometry: GeometryArgs,
+    geometry: LayoutArgs,
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {

@@ -22,9 +22,9 @@ pub const COMMANDS: &[&str] = &[
 ];
 
 const HELP: &str = r#"  load ADDR VALUE      reference = VALUE, accumulator = 0
-  accum ADDR DELTA     accumulator = accumulator xor DELTA
-  rollback ADDR DELTA  the same: a delta undoes itself
-  read ADDR            prints the state: reference xor accumulator
+  accum ADDR DELTA     accumulator = accumulator + DELTA
+  rollback ADDR DELTA  accumulator = accumulator - DELTA
+  read ADDR            prints the state: reference + accumulator
   swap ADDR            prints the state and makes it the reference
   delta ADDR           prints the accumulator
   drain ADDR           prints the accumulator and makes the state the reference
@@ -36,8 +36,11 @@ const HELP: &str = r#"  load ADDR VALUE      reference = VALUE, accumulator = 0
   help                 prints this text
   quit                 ends the session, as the end of input does
 
-Values are 0x and hex digits, or decimal digits. A response ends in "clean" if the
-accumulator was 0 before, and in "dirty" otherwise. With a depth of 1, ADDR is optional.
++ and - are both xor, except in fields that add (--layout), where they are modulo 2^n.
+Values are 0x and hex digits, or decimal digits; with a sign if the word is one field
+that adds; or a list without spaces, [5,-1], of one value per field. A response ends in
+"clean" if the accumulator was 0 before, and in "dirty" otherwise. With a depth of 1,
+ADDR is optional.
 A line of a trace, such as {"op":"read","addr":3}, prints its response as a trace does.
 Lines that begin with # are comments.
 "#;
@@ -89,7 +92,7 @@ impl Session {
     pub fn new(geometry: Geometry) -> Result<Self, atomik_algebra::Error> {
         Ok(Self {
             geometry,
-            file: DynRegisterFile::new(geometry.width(), geometry.depth())?,
+            file: DynRegisterFile::with_layout(geometry.layout(), geometry.depth())?,
             decoder: Decoder::new(geometry),
             last: None,
             changed: VecDeque::new(),
@@ -153,7 +156,7 @@ impl Session {
             return Ok(String::new());
         };
         let clean = if response.clean { "clean" } else { "dirty" };
-        Ok(format!("{} {clean}\n", self.hex(response.data)))
+        Ok(format!("{} {clean}\n", self.word(response.data)))
     }
 
     fn answer_as_trace(&mut self, command: &Command) -> Result<String, Problem> {
@@ -211,19 +214,12 @@ impl Session {
         let accumulator = self.apply(Op::Delta, addr, Data::ZERO)?;
         let (state, _) = state.unwrap_or_default();
         let (accumulator, _) = accumulator.unwrap_or_default();
+        let layout = self.geometry.layout();
         Ok(Address {
             addr,
-            reference: self.xor(state, accumulator),
+            reference: state.combined(&accumulator.inverse(&layout), &layout),
             accumulator,
         })
-    }
-
-    fn xor(&self, mut a: Data, b: Data) -> Data {
-        let width = self.geometry.width();
-        for (a, b) in a.limbs_mut(width).iter_mut().zip(b.limbs(width)) {
-            *a ^= b;
-        }
-        a
     }
 
     fn undo(&mut self) -> Result<String, Problem> {
@@ -267,26 +263,42 @@ impl Session {
     }
 
     fn row(&self, address: &Address) -> String {
-        let state = self.xor(address.reference, address.accumulator);
+        let layout = self.geometry.layout();
+        let state = address.reference.combined(&address.accumulator, &layout);
         format!(
             "{}: reference {} accumulator {} state {}\n",
             address.addr,
-            self.hex(address.reference),
-            self.hex(address.accumulator),
-            self.hex(state)
+            self.word(address.reference),
+            self.word(address.accumulator),
+            self.word(state)
         )
     }
 
-    fn hex(&self, data: Data) -> String {
+    /// Hex digits, and the values of the fields unless they are one xor field.
+    fn word(&self, data: Data) -> String {
         let mut text = Vec::new();
         data.push_hex(self.geometry.width(), &mut text);
-        String::from_utf8_lossy(&text).into_owned()
+        let mut text = String::from_utf8_lossy(&text).into_owned();
+        let layout = self.geometry.layout();
+        if !layout.is_xor() || layout.fields().count() > 1 {
+            text.push(' ');
+            data.push_fields(&layout, &mut text);
+        }
+        text
     }
 }
 
 impl fmt::Display for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (width, depth) = (self.geometry.width(), self.geometry.depth());
-        write!(f, "ATOMiK register file of {depth} words of {width} bits.")
+        let (layout, depth) = (self.geometry.layout(), self.geometry.depth());
+        write!(
+            f,
+            "ATOMiK register file of {depth} words of {} bits",
+            layout.width()
+        )?;
+        match layout.is_xor() {
+            true => f.write_str("."),
+            false => write!(f, ", {layout}."),
+        }
     }
 }
