@@ -12,6 +12,13 @@ pub struct GeometryArgs {
     /// Bits per word, 1 to 512
     #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
     width: u32,
+    #[command(flatten)]
+    size: SizeArgs,
+}
+
+/// The options `--depth` and `--lanes`.
+#[derive(Debug, clap::Args)]
+struct SizeArgs {
     /// Words in the register file, a power of two
     #[arg(long, value_name = "WORDS", default_value = "512", value_parser = depth)]
     depth: usize,
@@ -30,16 +37,14 @@ impl GeometryArgs {
 /// The options `--width`, `--layout`, `--depth` and `--lanes`.
 #[derive(Debug, clap::Args)]
 pub struct LayoutArgs {
-    #[command(flatten)]
-    geometry: GeometryArgs,
+    /// Bits per word, 1 to 512
+    #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
+    width: u32,
     /// Fields of a word, lowest bits first, such as xor:48,add:16; in place of --width
-    #[arg(
-        long,
-        value_name = "FIELDS",
-        conflicts_with = "width",
-        display_order = 1
-    )]
+    #[arg(long, value_name = "FIELDS", conflicts_with = "width")]
     layout: Option<Layout>,
+    #[command(flatten)]
+    size: SizeArgs,
 }
 
 /// A register file given by options.
@@ -49,15 +54,16 @@ pub trait RegisterFile {
 
 impl RegisterFile for GeometryArgs {
     fn geometry(&self) -> Result<Geometry, GeometryError> {
-        Geometry::new(self.width, self.depth, self.lanes)
+        Geometry::new(self.width, self.size.depth, self.size.lanes)
     }
 }
 
 impl RegisterFile for LayoutArgs {
     fn geometry(&self) -> Result<Geometry, GeometryError> {
+        let SizeArgs { depth, lanes } = self.size;
         match self.layout {
-            Some(layout) => Geometry::with_layout(layout, self.geometry.depth, self.geometry.lanes),
-            None => self.geometry.geometry(),
+            Some(layout) => Geometry::with_layout(layout, depth, lanes),
+            None => Geometry::new(self.width, depth, lanes),
         }
     }
 }

@@ -185,20 +185,27 @@ struct Run<'a> {
     spans: VecDeque<(u64, u64)>,
 }
 
+/// Whether a trace for one register file runs on the model of another.
+fn check(trace: Geometry, model: Layout) -> Result<(), Error> {
+    if !trace.layout().is_xor() {
+        return Err(Error::Layout(trace.layout().to_string().into()));
+    }
+    let same = (model.width(), model.depth(), model.lanes())
+        == (trace.width(), trace.depth(), trace.lanes());
+    if same {
+        Ok(())
+    } else {
+        Err(Error::Geometry {
+            trace: Box::new(trace),
+            model,
+        })
+    }
+}
+
 impl<'a> Run<'a> {
     fn new(dut: &'a Dut, trace: Geometry) -> Result<Self, Error> {
         let layout = dut.layout();
-        let same = (layout.width(), layout.depth(), layout.lanes())
-            == (trace.width(), trace.depth(), trace.lanes());
-        if !same {
-            return Err(Error::Geometry {
-                trace: Box::new(trace),
-                model: layout,
-            });
-        }
-        if !trace.layout().is_xor() {
-            return Err(Error::Layout(trace.layout().to_string().into()));
-        }
+        check(trace, layout)?;
         Ok(Self {
             dut,
             layout,
@@ -354,5 +361,29 @@ impl<'a> Run<'a> {
                 due: due.map(|(_, asked)| *asked),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_runs_on_its_own_register_file_if_its_words_xor() {
+        let model = Layout::new(16, 8, 2).unwrap();
+        let checked = |layout: &str, depth| {
+            check(
+                Geometry::with_layout(layout.parse().unwrap(), depth, 2).unwrap(),
+                model,
+            )
+        };
+        assert!(checked("xor:16", 8).is_ok());
+        assert!(checked("xor:4,xor:12", 8).is_ok());
+        assert!(matches!(checked("xor:16", 16), Err(Error::Geometry { .. })));
+        assert_eq!(
+            checked("xor:12,add:4", 8).unwrap_err().to_string(),
+            "the trace is for words of xor:12,add:4, and the RTL xors; run it on the software \
+             model, or check it for xor fields alone"
+        );
     }
 }

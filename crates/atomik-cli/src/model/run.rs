@@ -20,7 +20,9 @@ read, swap, delta and drain print one response per line, in order:
   {"op":"read","addr":3,"data":"0x00000000000000ff","clean":false}
 
 Words xor unless --layout has fields that add, modulo 2^n. Negative values are for such
-fields alone, in two's complement; rollback subtracts there.
+fields alone, in two's complement; rollback subtracts there:
+  {"op":"accum","addr":3,"data":[5,-1]}            with --layout add:32,add:32
+  {"op":"rollback","addr":3,"data":"0xffffffff00000005"}   undoes it
 
 A bad line ends the run with status 2 before any command takes effect.
 

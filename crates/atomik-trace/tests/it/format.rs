@@ -2,7 +2,8 @@
 
 use atomik_algebra::Op;
 use atomik_trace::{
-    Command, Cycles, Data, Decoder, Error, Geometry, LINE_LIMIT, Reader, Reason, Trace,
+    Command, Cycles, Data, Decoder, Error, Fields, Geometry, LINE_LIMIT, Layout, Reader, Reason,
+    Trace,
 };
 use proptest::prelude::*;
 
@@ -632,6 +633,45 @@ proptest! {
     #[test]
     fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..80)) {
         let _ = Decoder::new(geometry()).json(&line);
+    }
+
+    #[test]
+    fn no_data_panics_and_what_is_accepted_fits_the_layout(
+        data in r#"\[?(("0x[0-9a-f]{0,20}"|-?[0-9]{1,40}|-|null| |\[\]),?){0,4}\]?"#,
+        layout in proptest::sample::select(
+            &["xor:5", "add:9", "add:70", "xor:5,add:200", "add:1,add:63,xor:2"][..]
+        ),
+    ) {
+        let layout: Layout = layout.parse().unwrap();
+        let geometry = Geometry::with_layout(layout, 16, 1).unwrap();
+        for op in ["load", "rollback"] {
+            let line = format!(r#"{{"op":"{op}","addr":3,"data":{data}}}"#);
+            if let Ok(command) = Decoder::new(geometry).json(line.as_bytes()) {
+                prop_assert!(command.data.bits() <= layout.width());
+            }
+        }
+    }
+
+    #[test]
+    fn fields_that_are_listed_are_read_back(
+        limbs in any::<[u64; 4]>(),
+        layout in proptest::sample::select(
+            &["xor:256", "add:256", "xor:5,add:200,xor:51", "add:64,add:1,add:191"][..]
+        ),
+    ) {
+        let layout: Layout = layout.parse().unwrap();
+        let mut word = Data::ZERO;
+        word.limbs_mut(256).copy_from_slice(&limbs);
+        let mut list = String::new();
+        word.push_fields(&layout, &mut list);
+        let geometry = Geometry::with_layout(layout, 16, 1).unwrap();
+        let command = Decoder::new(geometry).fields(&Fields {
+            op: "load",
+            addr: Some("0"),
+            data: Some(&list),
+            ..Fields::default()
+        });
+        prop_assert_eq!(command.unwrap().data, word, "{}", list);
     }
 
     #[test]
