@@ -342,24 +342,7 @@ impl DynRegisterFile {
     /// The number of addresses.
     #[inline]
     pub fn depth(&self) -> usize {
-        match &self.table {
-            Table::Xor1(file) => file.depth(),
-            Table::Xor2(file) => file.depth(),
-            Table::Xor3(file) => file.depth(),
-            Table::Xor4(file) => file.depth(),
-            Table::Xor5(file) => file.depth(),
-            Table::Xor6(file) => file.depth(),
-            Table::Xor7(file) => file.depth(),
-            Table::Xor8(file) => file.depth(),
-            Table::Mixed1(mixed) => mixed.file.depth(),
-            Table::Mixed2(mixed) => mixed.file.depth(),
-            Table::Mixed3(mixed) => mixed.file.depth(),
-            Table::Mixed4(mixed) => mixed.file.depth(),
-            Table::Mixed5(mixed) => mixed.file.depth(),
-            Table::Mixed6(mixed) => mixed.file.depth(),
-            Table::Mixed7(mixed) => mixed.file.depth(),
-            Table::Mixed8(mixed) => mixed.file.depth(),
-        }
+        with_file!(&self.table, (file, _arithmetic) => file.depth())
     }
 
     /// The number of limbs of a value, `ceil(width / 64)`.

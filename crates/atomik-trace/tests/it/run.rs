@@ -341,6 +341,15 @@ fn reaches_everything(geometry: Geometry) {
             );
         }
     }
+    let layout = geometry.layout();
+    let data: Vec<Data> = commands
+        .iter()
+        .filter(|command| command.op.takes_data())
+        .map(|command| command.data)
+        .collect();
+    let cancels =
+        |pair: &[Data]| pair[0] != Data::ZERO && pair[0].combined(&pair[1], &layout) == Data::ZERO;
+    assert!(data.windows(2).any(cancels), "{layout}");
     let answers = run(&text(&commands, 70), geometry, false);
     for op in ["read", "swap", "delta", "drain"] {
         for clean in ["true", "false"] {
