@@ -55,6 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     single_additions(&mut suite)?;
     adding_merge(&mut suite, "adding merge in cache", IN_CACHE)?;
     adding_merge(&mut suite, "adding merge out of cache", OUT_OF_CACHE)?;
+    adding_fold(&mut suite);
     suite.finish()
 }
 
@@ -423,6 +424,22 @@ fn adding_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<
         });
     }
     Ok(())
+}
+
+fn adding_fold(suite: &mut Suite) {
+    let group = "adding fold in cache";
+    let deltas: Vec<Add<u64>> = random(IN_CACHE / size_of::<u64>())
+        .into_iter()
+        .map(Add)
+        .collect();
+    let moved = Throughput::Bytes(IN_CACHE as u64);
+    suite.measure(group, "bare sum", Threads::One, moved.clone(), || {
+        let sum = |sum: u64, delta: &Add<u64>| sum.wrapping_add(delta.0);
+        black_box(black_box(&deltas).iter().fold(0, sum));
+    });
+    suite.measure(group, "fold, Add<u64>", Threads::One, moved, || {
+        black_box(fold(black_box(&deltas)));
+    });
 }
 
 /// Pseudo-random words by the SplitMix64 generator.
