@@ -85,9 +85,6 @@
 //! | the same, `add:128` | 11.1 GB/s | 0.59 |
 //! | fold of deltas in cache, `Add<u64>` | 67.0 GB/s | 0.99 |
 //!
-//! Xor is as fast as it was before words could add: of 30 rows measured three times by turns before
-//! and after, none differs by more than 3 %, but for two that are faster.
-//!
 //! For comparison, ATOMiK's original Python package reached 6.6 M/s on one context and 2.3 M/s on a
 //! table of 256 entries, on one core (measured separately, before this project).
 
