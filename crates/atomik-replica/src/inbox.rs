@@ -41,13 +41,15 @@ struct Stream {
 impl Stream {
     /// What stands for the open frame in messages.
     fn frame(&self) -> u8 {
-        frame_bits(self.before)
+        frame_bits(&self.author, self.before)
     }
 }
 
-/// The low bits of the number of the frame after another.
-pub(crate) fn frame_bits(before: Head) -> u8 {
-    (before.number + 1) as u8 & SHORT_BITS
+/// What stands in messages for an author's frame after another: the low bits of its number. Each
+/// life counts from elsewhere, since a peer may have missed that another one has begun.
+pub(crate) fn frame_bits(author: &Author, before: Head) -> u8 {
+    let first = author.life().wrapping_mul(21).wrapping_add(1);
+    before.number.wrapping_add(first) as u8 & SHORT_BITS
 }
 
 /// How many frames one is ahead of another, as far as the low bits of their numbers tell.
@@ -152,13 +154,13 @@ impl Inboxes {
             None
         };
         if let Some(start) = start {
-            if frame_bits(start.before) != frame {
-                return Err(Malformed);
-            }
             let author = Author {
                 key,
                 incarnation: start.incarnation,
             };
+            if frame_bits(&author, start.before) != frame {
+                return Err(Malformed);
+            }
             if !self.start(from, author, start.before, room, cx) {
                 return Ok(Next::Nothing);
             }

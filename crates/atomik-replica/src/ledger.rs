@@ -83,6 +83,10 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) retired: bool,
 }
 
+/// How long a replica that began without records waits for what its peers hold before it states
+/// what it holds itself: 4 ticks in which it hears what a peer holds, or 16 in which it does not.
+const PATIENCE: u8 = 16;
+
 /// The most own statements that are remembered.
 const MAX_SIGNED: usize = 256;
 
@@ -117,6 +121,13 @@ pub(crate) struct Ledger {
     /// That of this replica. It is another one once this replica learns of a statement that it has
     /// forgotten.
     memory: MemoryId,
+    /// What is left of the patience of a memory that began without records and has not been equal
+    /// to a peer's: what they hold may be lacking in it.
+    patience: u8,
+    /// Whether a peer has said since the last tick what it holds.
+    heard: bool,
+    /// Whether it makes no statement in this tick.
+    waits: bool,
     /// How often what is held of closed lives has changed.
     growth: u64,
     /// The hash of the base to be, for this extent and growth.
@@ -136,7 +147,8 @@ impl Hash for Ledger {
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.closings, &self.statements, &self.draft, &self.signed).hash(state);
         (&self.certificate, &self.offered, &self.leaving).hash(state);
-        (self.memory, self.unstored, self.certificate_unstored).hash(state);
+        (self.memory, self.patience, self.heard, self.waits).hash(state);
+        (self.unstored, self.certificate_unstored).hash(state);
     }
 }
 
@@ -578,7 +590,7 @@ impl Ledger {
                 }
             }
             self.fold(tick, around, cx);
-            if tick {
+            if tick && !self.waits {
                 self.state(&own, around, cx);
             }
         }
@@ -594,11 +606,36 @@ impl Ledger {
         self.closings.requires(key, roster)
     }
 
-    /// Takes note that a peer that signs what is to be folded holds the same entries.
-    pub(crate) fn note_agreement(&mut self) {
-        if let Some(leaving) = &mut self.leaving {
+    /// Takes note that a peer holds the same entries. Its ledger is `equal`, or not, and it `signs`
+    /// what is to be folded, or not.
+    pub(crate) fn note_agreement(&mut self, equal: bool, signs: bool) {
+        if equal {
+            self.patience = 0;
+        }
+        if signs && let Some(leaving) = &mut self.leaving {
             leaving.agreed = leaving.ready;
         }
+    }
+
+    /// Takes note that a peer, which has the same base, has said what it holds.
+    pub(crate) fn note_summary(&mut self) {
+        self.heard = true;
+    }
+
+    /// Takes note of a tick.
+    pub(crate) fn tick(&mut self) {
+        self.waits = self.patience > 0;
+        let heard = core::mem::take(&mut self.heard);
+        if !self.settled {
+            let spent = if heard { 4 } else { 1 };
+            self.patience = self.patience.saturating_sub(spent);
+        }
+    }
+
+    /// Begins a memory without records.
+    pub(crate) fn begin_memory(&mut self, memory: MemoryId) {
+        self.memory = memory;
+        self.patience = PATIENCE;
     }
 
     /// Announces the retirement of this replica, if it is time to. From then on the others need not
@@ -809,6 +846,8 @@ impl Ledger {
         self.certificate_unstored = true;
         self.growth += 1;
         around.origins.release(places);
+        let folded = |life: u32| places.get(life as usize) == Some(&true);
+        around.publication.unsealed.forget(folded);
         self.settle(around.roster, secrets);
     }
 

@@ -119,6 +119,7 @@ mod statement;
 mod subscriptions;
 mod summary;
 mod table;
+mod unsealed;
 mod value;
 mod vouching;
 mod waiting;

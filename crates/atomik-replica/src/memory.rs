@@ -19,15 +19,19 @@ use crate::membership::Membership;
 use crate::origin::{Author, OriginId};
 use crate::origins::{Origin, Origins};
 use crate::publication::Publication;
-use crate::record::{CERTIFICATE, LEDGER, META, leaf_in, place_in, placed, tagged};
+use crate::record::{CERTIFICATE, LEDGER, META, leaf_in, number_in, place_in, placed, tagged};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
 use crate::slot::{Entry, OURS, Published, Rare, Slot, UNPUBLISHED};
+use crate::unsealed::{Place, Unsealed};
 use crate::value::Value;
 use crate::writer::Writer;
 
 /// The version of the records.
-const FORMAT: u8 = 4;
+const FORMAT: u8 = 5;
+
+/// The oldest version that can be read. It has no records of unsealed previews.
+const OLDEST_FORMAT: u8 = 4;
 
 /// The parts of a replica that have records.
 #[derive(Clone, Debug, Hash)]
@@ -77,6 +81,49 @@ impl Memory {
         }
     }
 
+    /// Queues what is held back of the current life for the next frame.
+    pub(crate) fn seal_held(&mut self) {
+        for ((_, at), before) in self.publication.unsealed.take(self.origins.own()) {
+            self.publication.touch_meta();
+            let slot = self.keyspace.table.slot(at);
+            // A later change may wait already.
+            if !core::mem::replace(&mut slot.unpublished, true) {
+                self.publication.wait(at, before);
+            }
+        }
+    }
+
+    /// Has peers be told of what is released, now that this is durable.
+    pub(crate) fn show_released(&mut self, secrets: &Secrets) {
+        for (life, at) in self.publication.unsealed.take_released() {
+            if let Some(change) = self.keyspace.table.slots.change_of(at as usize, life) {
+                let change = change.into_owned();
+                self.show((life, at), Some(&change), secrets);
+            }
+        }
+    }
+
+    /// Has peers be told of this change as the one of a life to a slot. Returns whether the slot
+    /// has an entry of that life.
+    fn show(&mut self, (life, at): Place, change: Option<&Change>, secrets: &Secrets) -> bool {
+        let table = &mut self.keyspace.table;
+        if at as usize >= table.slots.len() {
+            return false;
+        }
+        let Some(position) = table.slots.position(at as usize, life) else {
+            return false;
+        };
+        let published = change.map_or(UNPUBLISHED, |change| {
+            let (id, key) = (self.origins.id(life), table.slots.key(at));
+            let mut encoded = Vec::new();
+            change.encode(key, &mut encoded);
+            let tag = secrets.leaf(id, &encoded);
+            Published::new(secrets, id, key, change.version, tag)
+        });
+        table.publish(at, position, published);
+        true
+    }
+
     /// The records of everything that has changed since the last call.
     pub(crate) fn store(&mut self, config: &Config) -> Vec<Record> {
         let mut records = vec![(META.to_vec(), Some(self.meta(config)))];
@@ -104,6 +151,9 @@ impl Memory {
             records.push((tagged(place, leaf), tag.map(Vec::from)));
         }
         self.batches.store(&mut records);
+        let ticket = self.publication.issued();
+        let own = self.origins.own();
+        self.publication.unsealed.store(ticket, own, &mut records);
         self.ledger.store(&config.trust.key(), &mut records);
         records
     }
@@ -446,6 +496,23 @@ impl Memory {
         self.batches.finish_reading();
         Ok(())
     }
+
+    /// Reads what no frame has, and holds it back.
+    fn read_unsealed(&mut self, records: &Aside<u64>, secrets: &Secrets) -> Result<(), OpenError> {
+        let words = self.keyspace.table.words;
+        for (ticket, _, value) in records.sorted() {
+            let unsealed = &mut self.publication.unsealed;
+            let read = unsealed.read(ticket, value, words);
+            let new = read.map_err(|Malformed| damaged(&Unsealed::key(ticket)))?;
+            for (place, before) in new {
+                let known = (place.0 as usize) < self.origins.len();
+                if !known || !self.show(place, before.as_ref(), secrets) {
+                    return Err(damaged(&Unsealed::key(ticket)));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A memory that is being read from records.
@@ -460,6 +527,7 @@ pub(crate) struct Loading {
     tags: Vec<(u32, u16, Tag)>,
     slots: Aside<u64>,
     batches: Aside<u64>,
+    unsealed: Aside<u64>,
     /// About the first damaged record. In another format a record may look like one.
     damaged: Option<OpenError>,
 }
@@ -475,6 +543,7 @@ impl Loading {
             tags: Vec::new(),
             slots: Aside::default(),
             batches: Aside::default(),
+            unsealed: Aside::default(),
             damaged: None,
         }
     }
@@ -524,11 +593,11 @@ impl Loading {
                 return Ok(());
             }
             Some((b'b', number)) => {
-                let number = number
-                    .try_into()
-                    .map(u64::from_be_bytes)
-                    .map_err(|_| Malformed)?;
-                self.batches.push(number, &[], value);
+                self.batches.push(number_in(number)?, &[], value);
+                return Ok(());
+            }
+            Some((b'u', ticket)) => {
+                self.unsealed.push(number_in(ticket)?, &[], value);
                 return Ok(());
             }
             _ => return Err(Malformed),
@@ -552,6 +621,7 @@ impl Loading {
         let moved = memory.read_evidence(&self.evidence)?;
         memory.read_slots(&self.slots, &moved, secrets)?;
         memory.read_batches(&self.batches)?;
+        memory.read_unsealed(&self.unsealed, secrets)?;
         let archive = &mut memory.keyspace.table.archive;
         for (place, leaf, tag) in self.tags {
             let now = place_now(&moved, place);
@@ -649,7 +719,7 @@ fn identity(config: &Config) -> String {
 /// Checks format and identity first, because everything else depends on them.
 fn check_meta(config: &Config, value: &[u8]) -> Result<(), OpenError> {
     match value.first() {
-        Some(&FORMAT) => {}
+        Some(OLDEST_FORMAT..=FORMAT) => {}
         Some(&found) => {
             return Err(OpenError::Format {
                 found,

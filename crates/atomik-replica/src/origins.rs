@@ -169,6 +169,12 @@ impl Origins {
         })
     }
 
+    /// Whether a later life of an author's key is known.
+    pub(crate) fn has_later_life(&self, of: &Author) -> bool {
+        let mut origins = self.list.iter().map(|origin| &origin.author);
+        origins.any(|author| author.key == of.key && author.life() > of.life())
+    }
+
     /// Records that a frame has arrived or was sent.
     pub(crate) fn note_frame(&mut self, place: u32, frame: Head) {
         self.list[place as usize].chain.note(frame);

@@ -22,6 +22,7 @@ use crate::preview::Stream;
 use crate::single::Replaced;
 use crate::slot::Published;
 use crate::table::Table;
+use crate::unsealed::Unsealed;
 use crate::waiting::Waiting;
 
 /// Slots with an own change: what the digest is to hold, and the change announced before.
@@ -92,6 +93,7 @@ pub(crate) struct Publication {
     waiting: Waiting,
     flight: Option<Flight>,
     pub(crate) open: OpenFrame,
+    pub(crate) unsealed: Unsealed,
     /// The last ticket handed to storage.
     issued: u64,
     /// The last ticket that storage confirmed.
@@ -109,6 +111,7 @@ impl Default for Publication {
             waiting: Waiting::default(),
             flight: None,
             open: OpenFrame::default(),
+            unsealed: Unsealed::default(),
             issued: 0,
             durable: 0,
             head: Head::default(),
@@ -201,11 +204,17 @@ impl Publication {
     /// Whether all own changes are published.
     pub(crate) fn is_complete(&self) -> bool {
         self.waiting.is_empty()
-            && self.open.own.is_empty()
+            && self.is_sealed()
+            && self.unsealed.is_empty()
             && self
                 .flight
                 .as_ref()
                 .is_none_or(|flight| flight.own.is_empty())
+    }
+
+    /// Whether all own changes that were sent are in a frame.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.open.own.is_empty()
     }
 
     /// Own changes that are not published, by slot: for each the change published before.
@@ -221,14 +230,16 @@ impl Publication {
         waiting.chain(older).collect()
     }
 
-    /// Cancels the publication of all changes that are not published; returns them by slot, each
-    /// with the change published before. Storage and peers may nevertheless have some.
-    pub(crate) fn take_back(&mut self) -> BTreeMap<u32, Option<Change>> {
+    /// Cancels the publication of all changes of the current `life` that are not published; returns
+    /// them by slot, each with the change published before. Storage and peers may nevertheless have
+    /// some.
+    pub(crate) fn take_back(&mut self, life: u32) -> BTreeMap<u32, Option<Change>> {
         let mut unsent: BTreeMap<_, _> = self.take_waiting().into_iter().collect();
         self.open.stream.restart();
         self.open.due = false;
         self.open.askers.clear();
         self.open.leaves = Leaves::default();
+        self.unsealed.clear(life);
         let open = core::mem::take(&mut self.open.own);
         let flying = self.flight.take().map(|flight| flight.own);
         // If a slot is in several places or several times in one, the oldest counts.
@@ -247,7 +258,11 @@ impl Publication {
 
     /// Whether there is something to hand to storage.
     pub(crate) fn is_unflushed(&self, table: &Table, origins: &Origins) -> bool {
-        table.unstored() > 0 || self.meta_changed || self.open.due || origins.is_unstored()
+        table.unstored() > 0
+            || self.meta_changed
+            || self.open.due
+            || origins.is_unstored()
+            || self.unsealed.is_unstored()
     }
 
     /// The ticket of the next batch of records.
@@ -328,7 +343,7 @@ mod tests {
         assert_eq!(unsent[&1].as_deref(), change(1).as_ref());
         assert_eq!(unsent[&2], None);
         let taken = BTreeMap::from([(1, change(1)), (2, None)]);
-        assert_eq!(publication.take_back(), taken);
+        assert_eq!(publication.take_back(0), taken);
         assert!(publication.is_complete() && publication.unsent().is_empty());
         assert!(publication.confirm(ticket).is_none());
         assert!(!publication.is_confirmed(), "storage may have it, or not");

@@ -11,6 +11,7 @@
 //! | `e` place | evidence of entries, without tags |
 //! | `t` place, leaf | the tag of a leaf of the evidence in this place, which no entry has |
 //! | `b` number | own batches, from this number on |
+//! | `u` ticket | own changes that were previewed with this ticket and are in no frame yet |
 
 use crate::codec::Malformed;
 
@@ -48,6 +49,13 @@ pub(crate) fn tagged(place: u32, leaf: u16) -> Vec<u8> {
 pub(crate) fn leaf_in(key: &[u8]) -> Result<(u32, u16), Malformed> {
     let (place, leaf) = key.split_last_chunk().ok_or(Malformed)?;
     Ok((place_in(place)?, u16::from_be_bytes(*leaf)))
+}
+
+/// The number in a record's key, without its kind.
+pub(crate) fn number_in(key: &[u8]) -> Result<u64, Malformed> {
+    key.try_into()
+        .map(u64::from_be_bytes)
+        .map_err(|_| Malformed)
 }
 
 /// The place in a record's key, without its kind.

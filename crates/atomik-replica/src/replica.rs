@@ -212,8 +212,11 @@ impl Replica {
         // An origin of another key cannot continue, since its changes can no longer be signed.
         let kept = own.filter(|&own| memory.origins.get(own).author.key == config.trust.key());
         let fresh = own.is_none() || !config.kept_memory;
+        if memory.retired || !membership.roster().contains(&config.trust.key()) {
+            memory.publication.unsealed.release(|_| true);
+        }
         if fresh {
-            memory.ledger.restore_memory(config.incarnation);
+            memory.ledger.begin_memory(config.incarnation);
         }
         memory.origins.set_own(own.unwrap_or_default());
         let Memory {
@@ -350,7 +353,30 @@ impl Replica {
             && (self.standing != Standing::Sure || !has_begun && origins.is_surpassed())
         {
             self.left = (self.standing != Standing::Sure).then_some(origins.own_id());
+            self.leave_life();
+        }
+    }
+
+    /// Takes a new life if a later one than the current is known: no member vouches for this one.
+    fn heed_later_life(&mut self) {
+        let origins = &self.memory.origins;
+        let is_open = matches!(self.standing, Standing::Open(_));
+        if is_open && origins.has_later_life(&origins.get(origins.own()).author) {
+            self.left = Some(origins.own_id());
             self.take_new_life();
+        }
+    }
+
+    /// Decides what becomes of changes that are held back.
+    fn judge_held(&mut self, late: bool) {
+        let origins = &self.memory.origins;
+        let own = origins.own();
+        let told = origins.get(own).chain.head().number > 0;
+        let doubtful = self.standing == Standing::Doubtful;
+        let unsealed = &mut self.memory.publication.unsealed;
+        unsealed.release(|life| late || if life == own { doubtful } else { told });
+        if self.standing == Standing::Sure {
+            self.memory.seal_held();
         }
     }
 
@@ -360,8 +386,15 @@ impl Replica {
         self.memory.ledger.has_retired(&key, self.roster())
     }
 
-    /// Takes a new life, which unsent changes move to.
+    /// Takes a new life where the current one is over, or members know more of it. Unsent changes
+    /// move to it.
     fn take_new_life(&mut self) {
+        self.memory.publication.unsealed.release(|_| true);
+        self.leave_life();
+    }
+
+    /// The same where members may not know that the current life was left.
+    fn leave_life(&mut self) {
         if self.has_retired() {
             // It makes no more changes.
             return;
@@ -631,6 +664,9 @@ impl Replica {
     fn retire(&mut self) -> Outcome {
         self.begin_life();
         let memory = &mut self.memory;
+        if self.standing != Standing::Sure {
+            memory.publication.unsealed.release(|_| true);
+        }
         memory.retired = true;
         memory.publication.open.end();
         memory.publication.touch_meta();
@@ -656,6 +692,7 @@ impl Replica {
     fn flush(&mut self, effects: &mut Vec<Effect>) {
         if !self.memory.publication.is_in_flight() {
             self.begin_life();
+            self.judge_held(false);
         }
         let Memory {
             keyspace,
@@ -700,7 +737,7 @@ impl Replica {
             && open.leaves.len() + leaves.len() <= MOST_LEAVES
             && open.leaves.size() + leaves.size() <= room / 2;
         let mut send = Previews::default();
-        let mut body = vec![frame_bits(head), open.leaves.len() as u8];
+        let mut body = vec![frame_bits(&author, head), open.leaves.len() as u8];
         if previews && leaves.len() > 0 {
             if open.leaves.len() == 0 {
                 let start = Start {
@@ -716,6 +753,9 @@ impl Replica {
                 }
             }
             open.leaves.append(&leaves);
+            let previewed = published.iter();
+            let previewed = previewed.map(|(at, _, before)| (*at, before.as_ref()));
+            publication.unsealed.preview(own, previewed);
             open.own.append(&mut published);
             leaves = Leaves::default();
             send.message = Some((MessageKind::Preview, body.clone()));
@@ -730,6 +770,7 @@ impl Replica {
             head = evidence.head(cx.secrets).unwrap_or(head);
             send.sealed = Some((head, open.leaves.excerpt(&evidence)));
             open.leaves = Leaves::default();
+            publication.unsealed.clear(own);
             (open.due, open.aged) = (false, false);
             all.append(&mut open.own);
             cx.counters.frames += 1;
@@ -788,6 +829,7 @@ impl Replica {
                 cx.broadcast(origin, frame.number, bytes);
             }
         }
+        self.memory.show_released(&self.secrets);
         self.attend_ledger(effects);
     }
 
@@ -796,7 +838,12 @@ impl Replica {
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let turn = self.peers.tick(self.config.sync_ticks);
         self.memory.publication.open.tick();
+        self.heed_later_life();
+        let reachable = !self.peers.up().is_empty();
+        let late = reachable && self.memory.publication.unsealed.is_late();
+        self.judge_held(late);
         self.told = 0;
+        self.memory.ledger.tick();
         self.attend(true, effects);
         self.exchange(effects, |exchange, around| exchange.tick(turn, around));
     }
@@ -1101,7 +1148,9 @@ impl Replica {
         let ledger = &self.memory.ledger;
         let is_over = place.is_some_and(|place| {
             let origin = origins.get(place);
-            origin.quarantined || !ledger.is_living(&origin.author, self.roster())
+            origin.quarantined
+                || !ledger.is_living(&origin.author, self.roster())
+                || origins.has_later_life(&origin.author)
         });
         if let Some(start) = peer.asks
             && knows
@@ -1124,6 +1173,15 @@ impl Replica {
             self.inboxes.end(is_same, &mut self.memory.keyspace, cx);
         }
         self.compare_heads(from, peer.origin, peer.head, effects);
+    }
+
+    /// Whether a peer, in this life, has to sign what is to be folded. An old message may say so of
+    /// one that has retired since.
+    fn has_to_sign(&self, peer: PeerId, origin: OriginId) -> bool {
+        let origins = &self.memory.origins;
+        let author = origins.place(origin).map(|place| origins.get(place).author);
+        let key = author.map(|author| author.key).or(self.peers.key(peer));
+        key.is_none_or(|key| self.memory.ledger.requires(&key, self.roster()))
     }
 
     /// Compares what a peer says about a frame of its own origin with what is known here: proves
@@ -1243,14 +1301,19 @@ impl Replica {
         let peer = Introduction::decode(reader)?;
         let knows = theirs.ledger.ledger == ours.ledger.ledger;
         self.meet(from, &peer, knows, effects);
-        if peer.signs && (theirs.count, theirs.sum) == (ours.count, ours.sum) {
-            self.memory.ledger.note_agreement();
+        if (theirs.count, theirs.sum) == (ours.count, ours.sum) {
+            let signs = peer.signs && self.has_to_sign(from, peer.origin);
+            let equal = theirs.ledger == ours.ledger;
+            self.memory.ledger.note_agreement(equal, signs);
             self.attend_ledger(effects);
         }
         let late = self
             .memory
             .ledger
             .lacks(theirs.ledger.folded, &self.secrets);
+        if theirs.ledger.folded == ours.ledger.folded {
+            self.memory.ledger.note_summary();
+        }
         self.exchange(effects, |exchange, around| {
             exchange.take_summary(from, &theirs, &ours, late, around);
         });
@@ -1693,7 +1756,7 @@ impl Replica {
             publication,
             ..
         } = &self.memory;
-        publication.open.own.is_empty() && keyspace.overlay.is_empty()
+        publication.is_sealed() && keyspace.overlay.is_empty()
     }
 
     /// The number of keys that wait for the next flush.

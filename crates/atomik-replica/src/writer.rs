@@ -238,7 +238,7 @@ impl Writer<'_> {
     pub(crate) fn continue_as(&mut self, author: Author) {
         let old = self.origins.own();
         let mut deltas: Vec<(u32, Value)> = Vec::new();
-        for (at, before) in self.publication.take_back() {
+        for (at, before) in self.publication.take_back(old) {
             // Storage may have what is taken back here.
             self.keyspace.table.touch(at);
             let slot = self.keyspace.table.slot(at);
@@ -269,6 +269,7 @@ impl Writer<'_> {
 
     /// Moves all changes of a life, of which nothing was published, to the current one.
     pub(crate) fn take_over(&mut self, life: u32, secrets: &Secrets) {
+        self.publication.unsealed.forget(|of| of == life);
         for at in 0..self.keyspace.table.slots.len() as u32 {
             let table = &mut self.keyspace.table;
             let Some(position) = table.slots.position(at as usize, life) else {

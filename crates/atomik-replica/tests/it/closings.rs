@@ -309,6 +309,74 @@ fn one_that_retires_without_what_the_others_collect_adopts_their_base() {
     assert_agreed(&cluster);
 }
 
+#[test]
+fn the_word_of_one_that_has_retired_since_lets_nobody_else_leave() {
+    let mut cluster = cluster(3, 3);
+    cluster.cut = vec![2];
+    cluster.accum(1, b"x", 1);
+    cluster.settle();
+    cluster.wire.clear();
+    let is_summary = |(_, to, bytes): &(usize, usize, Vec<u8>)| *to == 0 && bytes[1] == SUMMARY;
+    let old = loop {
+        cluster.step(1, Event::Tick);
+        if let Some((_, _, old)) = cluster.wire.drain(..).find(is_summary) {
+            break old;
+        }
+    };
+    let leaves = |cluster: &Cluster, n: usize| {
+        let mut origins = cluster.replicas[0].origins();
+        let key = public(n as u8);
+        origins.any(|it| it.author.key == key && it.retiring)
+    };
+    cluster.step(1, Event::Retire);
+    cluster.settle();
+    assert!(leaves(&cluster, 1), "replica 0 has everything");
+    cluster.step(0, Event::Retire);
+    cluster.step(0, Event::Flush);
+    cluster.receive(1, 0, &old);
+    cluster.settle();
+    assert!(!leaves(&cluster, 0), "replica 2 has nothing");
+    cluster.cut.clear();
+    cluster.settle();
+    assert!(leaves(&cluster, 0));
+    assert_eq!(state(&cluster, 2), 1);
+}
+
+#[test]
+fn one_that_begins_anew_waits_for_what_its_peers_hold_before_it_states_anything() {
+    let mut cluster = cluster(3, 3);
+    cluster.accum(1, b"x", 1);
+    cluster.settle();
+    for n in [1, 2] {
+        cluster.step(n, Event::Retire);
+    }
+    // Nobody but replica 0 signs, and the others do not hear what.
+    let quiet = |cluster: &mut Cluster, entries: bool| {
+        deliver_if(cluster, |from, _, kind| {
+            entries || kind == SUMMARY || from != 0 && kind == LEDGER
+        });
+    };
+    for _ in 0..12 {
+        cluster.flush();
+        (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
+        quiet(&mut cluster, false);
+    }
+    let folded =
+        |cluster: &Cluster, n: usize| cluster.replicas[n].origins().filter(|it| it.folded).count();
+    assert_eq!([0, 1, 2].map(|n| folded(&cluster, n)), [1, 0, 0]);
+    cluster.stores[0].clear();
+    cluster.restart(0, |_| {});
+    for tick in 0..3 {
+        cluster.flush();
+        (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
+        quiet(&mut cluster, false);
+        assert_eq!(folded(&cluster, 0), 0, "after {tick} ticks");
+    }
+    cluster.settle();
+    assert_eq!([0, 1, 2].map(|n| state(&cluster, n)), [1; 3]);
+    assert_agreed(&cluster);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Change(usize, u8),

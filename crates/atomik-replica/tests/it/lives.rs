@@ -107,6 +107,29 @@ fn a_restored_replica_says_so_once_it_meets_a_peer_and_continues_in_a_new_life()
 }
 
 #[test]
+fn a_backup_of_a_life_that_was_left_does_not_continue_it() {
+    let (mut cluster, backup) = with_backup();
+    let before = cluster.replicas[0].origin();
+    // Replica 2 is away, so a change after the restart begins a life.
+    cluster.cut = vec![2];
+    cluster.restart(0, |_| {});
+    cluster.accum(0, b"x", 2);
+    cluster.settle();
+    let after = cluster.replicas[0].origin();
+    assert_ne!(after, before);
+    cluster.cut.clear();
+    cluster.settle();
+    cluster.stores[0] = backup;
+    cluster.restart(0, |_| {});
+    cluster.settle();
+    let own = cluster.replicas[0].origin();
+    assert!(own != before && own != after);
+    cluster.accum(0, b"x", 4);
+    cluster.settle();
+    assert_x(&cluster, 7);
+}
+
+#[test]
 fn a_copied_folder_and_its_original_both_run_until_one_stops_and_nothing_is_lost() {
     // The original knows nothing of the copy's first changes, and the other way round.
     for first in [0, 1] {

@@ -304,3 +304,122 @@ fn what_a_copy_of_a_disk_has_forgotten_is_taken_back_before_it_is_vouched_for() 
     cluster.step(1, Event::Message { from, bytes });
     assert_eq!(state(&cluster, 1, b"x"), 1.into());
 }
+
+/// Starts a replica again and has it meet the others over new sessions.
+fn restart(cluster: &mut Cluster, n: usize) {
+    cluster.restart(n, |_| {});
+    for other in (0..cluster.replicas.len()).filter(|&other| other != n) {
+        meet(cluster, n, other);
+        meet(cluster, other, n);
+    }
+    cluster.deliver();
+}
+
+#[test]
+fn what_was_only_previewed_before_a_restart_is_in_a_frame_before_a_peer_can_keep_it() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    cluster.deliver();
+    let backup = cluster.stores[0].clone();
+    preview(&mut cluster, 0, b"x", 2);
+    cluster.deliver();
+    let own = cluster.replicas[0].origin();
+
+    restart(&mut cluster, 0);
+    assert_eq!(state(&cluster, 0, b"x"), 3.into());
+    assert!(cluster.replicas[1].writers(b"x").is_empty());
+    cluster.settle();
+    assert_eq!(cluster.replicas[0].origin(), own);
+    assert_eq!(cluster.replicas[1].writers(b"x"), [(own, 2, 3.into())]);
+    let frames = |cluster: &Cluster| cluster.replicas[1].origins().find(|it| it.origin == own);
+    assert_eq!(frames(&cluster).unwrap().frame, 1);
+    assert!(cluster.replicas[0].is_sealed());
+    assert!(cluster.stores[0].keys().all(|key| key[0] != b'u'));
+
+    // The backup is of the time before that frame, so nobody vouches for it.
+    cluster.stores[0] = backup;
+    restart(&mut cluster, 0);
+    cluster.accum(0, b"x", 4);
+    cluster.settle();
+    assert_ne!(cluster.replicas[0].origin(), own);
+    assert_eq!(state(&cluster, 0, b"x"), 7.into());
+    cluster.assert_equal();
+}
+
+#[test]
+fn what_was_only_previewed_waits_for_a_member_that_is_away_but_not_for_ever() {
+    let mut cluster = cluster(3);
+    preview(&mut cluster, 0, b"x", 1);
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    preview(&mut cluster, 0, b"x", 2);
+    cluster.deliver();
+    cluster.cut = vec![2];
+    let own = cluster.replicas[0].origin();
+    restart(&mut cluster, 0);
+    for tick in 0..8 {
+        if tick < 4 {
+            let known = (own, 1, 1.into());
+            assert_eq!(
+                cluster.replicas[1].writers(b"x"),
+                [known],
+                "after {tick} ticks"
+            );
+        }
+        cluster.step(0, Event::Tick);
+        cluster.step(0, Event::Flush);
+        cluster.step(1, Event::Tick);
+        cluster.deliver();
+    }
+    assert_eq!(cluster.replicas[1].writers(b"x"), [(own, 2, 3.into())]);
+    assert_eq!(cluster.replicas[0].origin(), own);
+    cluster.cut.clear();
+    cluster.settle();
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_change_on_top_of_what_was_only_previewed_begins_a_life_and_both_reach_the_others() {
+    for before in [0, 1] {
+        let mut cluster = cluster(3);
+        if before > 0 {
+            preview(&mut cluster, 0, b"x", before);
+            seal(&mut cluster, 0);
+        }
+        preview(&mut cluster, 0, b"x", 2);
+        cluster.deliver();
+        cluster.cut = vec![2];
+        let own = cluster.replicas[0].origin();
+        restart(&mut cluster, 0);
+        preview(&mut cluster, 0, b"x", 4);
+        assert_ne!(cluster.replicas[0].origin(), own);
+        cluster.settle();
+        assert_eq!(state(&cluster, 1, b"x"), (before | 6).into());
+        cluster.cut.clear();
+        cluster.settle();
+        assert_eq!(state(&cluster, 2, b"x"), (before | 6).into());
+        cluster.assert_equal();
+    }
+}
+
+#[test]
+fn a_frame_that_a_backup_lacks_is_not_counted_twice() {
+    let mut cluster = cluster(3);
+    preview(&mut cluster, 0, b"x", 1);
+    cluster.deliver();
+    let backup = cluster.stores[0].clone();
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    // The backup has x = 1 without a frame; replica 1, which is away, has it in one.
+    cluster.cut = vec![1];
+    cluster.stores[0] = backup;
+    cluster.stores[2].clear();
+    cluster.restart(2, |_| {});
+    restart(&mut cluster, 0);
+    preview(&mut cluster, 0, b"x", 4);
+    cluster.settle();
+    cluster.cut.clear();
+    cluster.settle();
+    assert_eq!(state(&cluster, 1, b"x"), 5.into());
+    cluster.assert_equal();
+}
