@@ -25,16 +25,23 @@ fn config() -> Config {
     Config::new("fuzz", 1, [5; 32], trust, [7; 16])
 }
 
-/// The records of a replica with keys, a batch to undo, a checkpoint and its own retirement.
-fn records() -> Option<Records> {
+/// The records of a replica with keys, a batch to undo and a checkpoint. It has either retired, or
+/// previewed what no frame holds yet.
+fn records(retired: bool) -> Option<Records> {
     let mut replica = Replica::open(config(), []).ok()?;
     let mut effects = Vec::new();
+    let (peer, key) = ([1; 16], (!retired).then_some([2; 32]));
+    replica
+        .step(Event::PeerUp { peer, key }, &mut effects)
+        .ok()?;
     for key in [&b"a"[..], b"b", b"a"] {
         let op = LocalOp::accum(key, 3.into());
         replica.step(Event::Op(&op), &mut effects).ok()?;
     }
     replica.step(Event::Checkpoint("then"), &mut effects).ok()?;
-    replica.step(Event::Retire, &mut effects).ok()?;
+    if retired {
+        replica.step(Event::Retire, &mut effects).ok()?;
+    }
     replica.step(Event::Flush, &mut effects).ok()?;
     effects.into_iter().find_map(|effect| match effect {
         Effect::Persist { records, .. } => Some(
@@ -70,26 +77,33 @@ fn decode(mut input: &[u8]) -> Records {
     records
 }
 
-/// All records of a store, without some of them, and each alone.
+/// All records of two stores, without some of them, and each alone.
 fn seeds() -> Vec<Vec<u8>> {
-    let records = records().unwrap_or_default();
-    let mut seeds = vec![encode(&records)];
-    for at in 0..records.len() {
-        let mut without = records.clone();
-        let alone = without.remove(at);
-        seeds.push(encode(&without));
-        seeds.push(encode(&vec![alone]));
+    let mut seeds = intact();
+    for records in [true, false].map(|retired| records(retired).unwrap_or_default()) {
+        for at in 0..records.len() {
+            let mut without = records.clone();
+            let alone = without.remove(at);
+            seeds.push(encode(&without));
+            seeds.push(encode(&vec![alone]));
+        }
     }
     seeds
 }
 
-/// The replica opens and works, or names what is damaged. The intact store of the first seed opens.
+fn intact() -> Vec<Vec<u8>> {
+    [true, false]
+        .map(|retired| encode(&records(retired).unwrap_or_default()))
+        .into()
+}
+
+/// The replica opens and works, or names what is damaged. The intact stores open.
 fn run(input: &[u8]) {
-    static INTACT: OnceLock<Vec<u8>> = OnceLock::new();
-    let intact = INTACT.get_or_init(|| encode(&records().unwrap_or_default()));
+    static INTACT: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    let intact = INTACT.get_or_init(intact);
     let opened = Replica::open(config(), decode(input));
     assert!(
-        input != intact.as_slice() || opened.is_ok(),
+        intact.iter().all(|intact| intact != input) || opened.is_ok(),
         "an intact store was refused: {opened:?}"
     );
     let Ok(mut replica) = opened else { return };
@@ -109,5 +123,16 @@ fn run(input: &[u8]) {
     ] {
         let refused = replica.step(event, &mut effects).err();
         assert_eq!(refused, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_previews_that_no_frame_holds() {
+        let records = records(false).unwrap_or_default();
+        assert!(records.iter().any(|(key, _)| key.first() == Some(&b'u')));
     }
 }
