@@ -93,6 +93,23 @@ impl Memory {
         }
     }
 
+    /// Forgets what is held back of entries that peers had a newer version of.
+    pub(crate) fn forget_superseded(&mut self, secrets: &Secrets) {
+        let Self {
+            keyspace,
+            origins,
+            publication,
+            ..
+        } = self;
+        publication.unsealed.retain(|(life, at)| {
+            let entry = keyspace.table.slots.entry_of(at as usize, life);
+            entry.is_some_and(|entry| {
+                let key = keyspace.table.slots.key(at);
+                entry.published != published(secrets, origins.id(life), key, &entry.change)
+            })
+        });
+    }
+
     /// Has peers be told of what is released, now that this is durable.
     pub(crate) fn show_released(&mut self, secrets: &Secrets) {
         for (life, at) in self.publication.unsealed.take_released() {
@@ -113,14 +130,9 @@ impl Memory {
         let Some(position) = table.slots.position(at as usize, life) else {
             return false;
         };
-        let published = change.map_or(UNPUBLISHED, |change| {
-            let (id, key) = (self.origins.id(life), table.slots.key(at));
-            let mut encoded = Vec::new();
-            change.encode(key, &mut encoded);
-            let tag = secrets.leaf(id, &encoded);
-            Published::new(secrets, id, key, change.version, tag)
-        });
-        table.publish(at, position, published);
+        let (id, key) = (self.origins.id(life), table.slots.key(at));
+        let new = change.map_or(UNPUBLISHED, |change| published(secrets, id, key, change));
+        table.publish(at, position, new);
         true
     }
 
@@ -693,6 +705,14 @@ fn place_now(moved: &HashMap<u32, u32>, place: u32) -> Option<u32> {
         return Some(place);
     }
     moved.get(&place).copied()
+}
+
+/// How digests represent a change.
+fn published(secrets: &Secrets, origin: OriginId, key: &[u8], change: &Change) -> Published {
+    let mut encoded = Vec::new();
+    change.encode(key, &mut encoded);
+    let tag = secrets.leaf(origin, &encoded);
+    Published::new(secrets, origin, key, change.version, tag)
 }
 
 fn read_rare(reader: &mut Reader<'_>, words: usize) -> Result<Box<Rare>, Malformed> {

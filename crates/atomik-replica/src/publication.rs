@@ -205,16 +205,15 @@ impl Publication {
     pub(crate) fn is_complete(&self) -> bool {
         self.waiting.is_empty()
             && self.is_sealed()
-            && self.unsealed.is_empty()
             && self
                 .flight
                 .as_ref()
                 .is_none_or(|flight| flight.own.is_empty())
     }
 
-    /// Whether all own changes that were sent are in a frame.
+    /// Whether all own changes that were handed to storage are in a frame, or signed anew.
     pub(crate) fn is_sealed(&self) -> bool {
-        self.open.own.is_empty()
+        self.open.own.is_empty() && self.unsealed.is_empty()
     }
 
     /// Own changes that are not published, by slot: for each the change published before.

@@ -369,6 +369,10 @@ impl Replica {
 
     /// Decides what becomes of changes that are held back.
     fn judge_held(&mut self, late: bool) {
+        if self.memory.publication.unsealed.is_empty() {
+            return;
+        }
+        self.memory.forget_superseded(&self.secrets);
         let origins = &self.memory.origins;
         let own = origins.own();
         let told = origins.get(own).chain.head().number > 0;

@@ -89,6 +89,15 @@ impl Unsealed {
         });
     }
 
+    /// Keeps back only some of what is held back.
+    pub(crate) fn retain(&mut self, keep: impl Fn(Place) -> bool) {
+        let lives = |held: &BTreeMap<Place, _>| held.keys().map(|place| place.0).collect();
+        let before: BTreeSet<u32> = lives(&self.held);
+        self.held.retain(|place, _| keep(*place));
+        let after = lives(&self.held);
+        self.obsolete.extend(before.difference(&after));
+    }
+
     /// Forgets what is held back of some lives.
     pub(crate) fn forget(&mut self, of: impl Fn(u32) -> bool) {
         self.release(&of);
