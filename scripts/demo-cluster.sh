@@ -178,6 +178,9 @@ in_sync() { # node one agrees with all members
 told() { # NODE EVENT
     ask "$1" status --json | grep -q "\"event\":\"$2\""
 }
+vouched() { # NODE: all members vouch that they know no more of it than it does
+    ask "$1" status --json | grep -q '"vouched_for":true'
+}
 event() { # NODE TEXT: prints the last event with this text
     ask "$1" status | grep "^event" | grep "$2" | tail -1 | cut -c 1-260 |
         sed 's/^event *[0-9.]* /    /'
@@ -268,6 +271,8 @@ say "node three is restored from a backup that lacks its last 500 changes"
 end three TERM
 cp -a three backup
 start three
+# A change before that would begin a new life, of which the backup could know nothing.
+until_true "all members vouch for node three" vouched three
 burst three 500
 toggle_all
 until_true "all states are equal" same
