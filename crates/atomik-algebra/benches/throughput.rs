@@ -38,12 +38,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     single_accumulates(&mut suite)?;
     one_context(&mut suite);
     run_time_width(&mut suite)?;
-    dense_merge(&mut suite, "merge in cache", IN_CACHE)?;
-    merge_of_width::<u8>(&mut suite, "merge_from a bank, w8")?;
-    merge_of_width::<u16>(&mut suite, "merge_from a bank, w16")?;
-    merge_of_width::<u128>(&mut suite, "merge_from a bank, w128")?;
-    merge_of_width::<Wide<3>>(&mut suite, "merge_from a bank, w192")?;
-    merge_of_width::<W512>(&mut suite, "merge_from a bank, w512")?;
+    let in_cache = "merge in cache";
+    dense_merge(&mut suite, in_cache, IN_CACHE)?;
+    merge_of::<u8>(&mut suite, (in_cache, "merge_from a bank, w8"), IN_CACHE)?;
+    merge_of::<u16>(&mut suite, (in_cache, "merge_from a bank, w16"), IN_CACHE)?;
+    merge_of::<u128>(&mut suite, (in_cache, "merge_from a bank, w128"), IN_CACHE)?;
+    merge_of::<Wide<3>>(&mut suite, (in_cache, "merge_from a bank, w192"), IN_CACHE)?;
+    merge_of::<W512>(&mut suite, (in_cache, "merge_from a bank, w512"), IN_CACHE)?;
     dense_merge(&mut suite, "merge out of cache", OUT_OF_CACHE)?;
     merge_of_many(&mut suite)?;
     for (group, bytes) in [
@@ -61,10 +62,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn single_accumulates(suite: &mut Suite) -> Result<(), Refused> {
     let group = "accum, random address, 64 x 16384";
-    let batch: Vec<(usize, u64)> = random(2 * DEPTH)
-        .chunks(2)
-        .map(|pair| (pair[0] as usize % DEPTH, pair[1]))
-        .collect();
+    let batch = random_batch();
     let accumulates = Throughput::Elements(batch.len() as u64);
 
     let mut table = vec![0_u64; DEPTH];
@@ -241,23 +239,21 @@ fn dense_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<(
     Ok(())
 }
 
-/// The same number of bytes as the in-cache group and the same bare loop, in words of another
-/// width.
-fn merge_of_width<W: Group>(suite: &mut Suite, name: &'static str) -> Result<(), Refused> {
-    let mut file = filled::<W>(IN_CACHE / size_of::<W>())?;
+/// A merge of `bytes` in words of any group.
+fn merge_of<W: Group>(
+    suite: &mut Suite,
+    (group, name): (&'static str, &'static str),
+    bytes: usize,
+) -> Result<(), Refused> {
+    let mut file = filled::<W>(bytes / size_of::<W>())?;
     let mut bank = file.bank();
     bank.merge_from(&file)?;
-    suite.measure(
-        "merge in cache",
-        name,
-        Threads::One,
-        Throughput::Bytes(IN_CACHE as u64),
-        || {
-            let (file, bank) = black_box((&mut file, &bank));
-            file.merge_from(bank)
-                .expect("a bank has the same references as its table");
-        },
-    );
+    let moved = Throughput::Bytes(bytes as u64);
+    suite.measure(group, name, Threads::One, moved, || {
+        let (file, bank) = black_box((&mut file, &bank));
+        file.merge_from(bank)
+            .expect("a bank has the same references as its table");
+    });
     Ok(())
 }
 
@@ -322,10 +318,7 @@ fn fold_of_deltas(suite: &mut Suite, group: &'static str, bytes: usize) {
 /// As [`single_accumulates`], with words that add.
 fn single_additions(suite: &mut Suite) -> Result<(), Refused> {
     let group = "adding accum, random address";
-    let batch: Vec<(usize, u64)> = random(2 * DEPTH)
-        .chunks(2)
-        .map(|pair| (pair[0] as usize % DEPTH, pair[1]))
-        .collect();
+    let batch = random_batch();
     let accumulates = Throughput::Elements(batch.len() as u64);
 
     let mut table = vec![0_u64; DEPTH];
@@ -390,21 +383,7 @@ fn adding_merge(suite: &mut Suite, group: &'static str, bytes: usize) -> Result<
     );
     drop((target, source));
 
-    let mut file = filled::<Add<u64>>(depth)?;
-    let mut bank = file.bank();
-    bank.merge_from(&file)?;
-    suite.measure(
-        group,
-        "merge_from a bank, Add<u64>",
-        Threads::One,
-        moved.clone(),
-        || {
-            let (file, bank) = black_box((&mut file, &bank));
-            file.merge_from(bank)
-                .expect("a bank has the same references as its table");
-        },
-    );
-    drop((file, bank));
+    merge_of::<Add<u64>>(suite, (group, "merge_from a bank, Add<u64>"), bytes)?;
 
     for name in LAYOUTS.into_iter().chain(["add:128"]) {
         let layout: Layout = name.parse().expect("a layout");
@@ -452,6 +431,14 @@ fn random(count: usize) -> Vec<u64> {
         mixed ^ mixed >> 31
     };
     (0..count).map(|_| next()).collect()
+}
+
+/// Addresses below [`DEPTH`] with deltas.
+fn random_batch() -> Vec<(usize, u64)> {
+    random(2 * DEPTH)
+        .chunks(2)
+        .map(|pair| (pair[0] as usize % DEPTH, pair[1]))
+        .collect()
 }
 
 /// A table with all references 0, and with accumulator 1 at every second address.

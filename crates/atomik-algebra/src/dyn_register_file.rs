@@ -133,49 +133,24 @@ macro_rules! with_mixed {
 /// Evaluates `$body` with `$file` bound to the register file in `$table` and `$arithmetic` to what
 /// its layout needs, for any word type.
 macro_rules! with_file {
-    ($table:expr, ($file:ident, $arithmetic:ident) => $body:expr) => {
+    (
+        @[$($xor:ident)*] [$($mixed:ident)*]
+        $table:expr, ($file:ident, $arithmetic:ident) => $body:expr
+    ) => {
         match $table {
-            Table::Xor1($file) => {
+            $(Table::$xor($file) => {
                 let $arithmetic = Own;
                 $body
-            }
-            Table::Xor2($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Xor3($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Xor4($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Xor5($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Xor6($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Xor7($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Xor8($file) => {
-                let $arithmetic = Own;
-                $body
-            }
-            Table::Mixed1(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed2(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed3(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed4(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed5(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed6(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed7(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
-            Table::Mixed8(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),
+            })*
+            $(Table::$mixed(mixed) => with_mixed!(mixed, ($file, $arithmetic) => $body),)*
         }
+    };
+    ($($tokens:tt)*) => {
+        with_file!(
+            @[Xor1 Xor2 Xor3 Xor4 Xor5 Xor6 Xor7 Xor8]
+            [Mixed1 Mixed2 Mixed3 Mixed4 Mixed5 Mixed6 Mixed7 Mixed8]
+            $($tokens)*
+        )
     };
 }
 
@@ -183,74 +158,28 @@ macro_rules! with_file {
 /// same kind and word type, and `$arithmetic` to what the left one needs; does nothing if the
 /// tables are not alike.
 macro_rules! with_both {
-    ($tables:expr, ($left:ident, $right:ident, $arithmetic:ident) => $body:expr) => {
+    (
+        @[$($xor:ident)*] [$($mixed:ident)*]
+        $tables:expr, ($left:ident, $right:ident, $arithmetic:ident) => $body:expr
+    ) => {
         match $tables {
-            (Table::Xor1($left), Table::Xor1($right)) => {
+            $((Table::$xor($left), Table::$xor($right)) => {
                 let $arithmetic = Own;
                 $body
-            }
-            (Table::Xor2($left), Table::Xor2($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Xor3($left), Table::Xor3($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Xor4($left), Table::Xor4($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Xor5($left), Table::Xor5($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Xor6($left), Table::Xor6($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Xor7($left), Table::Xor7($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Xor8($left), Table::Xor8($right)) => {
-                let $arithmetic = Own;
-                $body
-            }
-            (Table::Mixed1(left), Table::Mixed1(right)) => {
+            })*
+            $((Table::$mixed(left), Table::$mixed(right)) => {
                 let $right = &right.file;
                 with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed2(left), Table::Mixed2(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed3(left), Table::Mixed3(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed4(left), Table::Mixed4(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed5(left), Table::Mixed5(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed6(left), Table::Mixed6(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed7(left), Table::Mixed7(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
-            (Table::Mixed8(left), Table::Mixed8(right)) => {
-                let $right = &right.file;
-                with_mixed!(left, ($left, $arithmetic) => $body)
-            }
+            })*
             _ => {}
         }
+    };
+    ($($tokens:tt)*) => {
+        with_both!(
+            @[Xor1 Xor2 Xor3 Xor4 Xor5 Xor6 Xor7 Xor8]
+            [Mixed1 Mixed2 Mixed3 Mixed4 Mixed5 Mixed6 Mixed7 Mixed8]
+            $($tokens)*
+        )
     };
 }
 
@@ -291,13 +220,9 @@ impl DynRegisterFile {
             (7, true) => Table::Mixed7(Mixed::new(&layout, depth)?),
             (_, true) => Table::Mixed8(Mixed::new(&layout, depth)?),
         };
-        let excess = match layout.width() % 64 {
-            0 => 0,
-            bits => u64::MAX << bits,
-        };
         Ok(Self {
             layout,
-            excess,
+            excess: layout.excess(),
             table,
         })
     }

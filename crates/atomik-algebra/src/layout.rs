@@ -202,11 +202,17 @@ impl Layout {
     /// Limb `index` of the mask of the bits that carry nothing upwards: all bits of xor fields, the
     /// highest bit of every other field, and the bits above the width.
     pub(crate) fn split(&self, index: usize) -> u64 {
-        let above = match (self.limbs() - 1 == index, self.width % 64) {
-            (true, bits @ 1..) => u64::MAX << bits,
-            _ => 0,
-        };
+        let is_highest = self.limbs() - 1 == index;
+        let above = if is_highest { self.excess() } else { 0 };
         self.tops[index] | self.xors[index] | above
+    }
+
+    /// The bits of the highest limb that lie above the width.
+    pub(crate) fn excess(&self) -> u64 {
+        match self.width % 64 {
+            0 => 0,
+            bits => u64::MAX << bits,
+        }
     }
 }
 

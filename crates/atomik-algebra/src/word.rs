@@ -23,11 +23,8 @@ pub trait Word: Group + BitXor<Output = Self> + BitXorAssign {
 /// The group of words of type `W` under xor, which is `W` itself.
 pub type Xor<W> = W;
 
-macro_rules! xor_group {
-    ($int:ty) => {
-        const BITS: u32 = <$int>::BITS;
-        const IDENTITY: Self = 0;
-
+macro_rules! xor_operation {
+    () => {
         #[inline]
         fn combine(self, other: Self) -> Self {
             self ^ other
@@ -59,7 +56,10 @@ macro_rules! integer_word {
 macro_rules! group_of_one_limb {
     ($($int:ty),*) => {$(
         impl Group for $int {
-            xor_group!($int);
+            const BITS: u32 = <$int>::BITS;
+            const IDENTITY: Self = 0;
+
+            xor_operation!();
 
             #[inline]
             fn from_limbs(limbs: &[u64]) -> Option<Self> {
@@ -81,7 +81,10 @@ group_of_one_limb!(u8, u16, u32, u64);
 integer_word!(u8, u16, u32, u64, u128);
 
 impl Group for u128 {
-    xor_group!(u128);
+    const BITS: u32 = u128::BITS;
+    const IDENTITY: Self = 0;
+
+    xor_operation!();
 
     #[inline]
     fn from_limbs(limbs: &[u64]) -> Option<Self> {
@@ -123,15 +126,7 @@ impl<const LIMBS: usize> Group for Wide<LIMBS> {
     };
     const IDENTITY: Self = Self([0; LIMBS]);
 
-    #[inline]
-    fn combine(self, other: Self) -> Self {
-        self ^ other
-    }
-
-    #[inline]
-    fn inverse(self) -> Self {
-        self
-    }
+    xor_operation!();
 
     #[inline]
     fn from_limbs(limbs: &[u64]) -> Option<Self> {
