@@ -105,7 +105,8 @@ impl Memory {
             let entry = keyspace.table.slots.entry_of(at as usize, life);
             entry.is_some_and(|entry| {
                 let key = keyspace.table.slots.key(at);
-                entry.published != published(secrets, origins.id(life), key, &entry.change)
+                let (id, mut encoded) = (origins.id(life), Vec::new());
+                entry.published != published(secrets, id, key, &entry.change, &mut encoded)
             })
         });
     }
@@ -131,7 +132,9 @@ impl Memory {
             return false;
         };
         let (id, key) = (self.origins.id(life), table.slots.key(at));
-        let new = change.map_or(UNPUBLISHED, |change| published(secrets, id, key, change));
+        let new = change.map_or(UNPUBLISHED, |change| {
+            published(secrets, id, key, change, &mut Vec::new())
+        });
         table.publish(at, position, new);
         true
     }
@@ -417,11 +420,9 @@ impl Memory {
         let table = &mut self.keyspace.table;
         let key = table.slots.key(at);
         for entry in &mut entries {
-            encoded.clear();
-            entry.change.encode(key, encoded);
             let id = self.origins.id(entry.origin);
-            let tag = secrets.leaf(id, encoded);
-            entry.published = Published::new(secrets, id, key, entry.change.version, tag);
+            entry.published = published(secrets, id, key, &entry.change, encoded);
+            let tag = entry.published.tag;
             if entry.evidence != OURS && !table.archive.refer(entry.evidence, entry.leaf, tag) {
                 return Err(Malformed);
             }
@@ -707,11 +708,17 @@ fn place_now(moved: &HashMap<u32, u32>, place: u32) -> Option<u32> {
     moved.get(&place).copied()
 }
 
-/// How digests represent a change.
-fn published(secrets: &Secrets, origin: OriginId, key: &[u8], change: &Change) -> Published {
-    let mut encoded = Vec::new();
-    change.encode(key, &mut encoded);
-    let tag = secrets.leaf(origin, &encoded);
+/// How digests represent a change. `encoded` is overwritten.
+fn published(
+    secrets: &Secrets,
+    origin: OriginId,
+    key: &[u8],
+    change: &Change,
+    encoded: &mut Vec<u8>,
+) -> Published {
+    encoded.clear();
+    change.encode(key, encoded);
+    let tag = secrets.leaf(origin, encoded);
     Published::new(secrets, origin, key, change.version, tag)
 }
 

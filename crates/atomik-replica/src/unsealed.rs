@@ -69,11 +69,8 @@ impl Unsealed {
 
     /// Takes what is held back of a life for the next frame.
     pub(crate) fn take(&mut self, life: u32) -> BTreeMap<Place, Option<Change>> {
-        let mut taken = self.held.split_off(&(life, 0));
-        if let Some(next) = life.checked_add(1) {
-            self.held.append(&mut taken.split_off(&(next, 0)));
-        }
-        taken
+        let of_life = (life, 0)..=(life, u32::MAX);
+        self.held.extract_if(of_life, |_, _| true).collect()
     }
 
     /// Releases what is held back of some lives.
