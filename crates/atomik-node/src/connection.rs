@@ -28,6 +28,11 @@ fn cost(line: usize) -> u32 {
     (line as u32).clamp(BUDGET / AHEAD as u32, BUDGET)
 }
 
+/// Whether a line holds nothing but what JSON takes for whitespace. Any other line has an answer.
+fn is_blank(line: &str) -> bool {
+    line.bytes().all(|byte| b" \t\r\n".contains(&byte))
+}
+
 /// How long a client over TCP may take to send its token, in seconds.
 const GREETING_SECONDS: u64 = 3;
 
@@ -158,7 +163,7 @@ impl Connection {
             };
             let request = match read {
                 Ok(true) => match std::str::from_utf8(&line) {
-                    Ok(text) if text.trim().is_empty() => continue,
+                    Ok(text) if is_blank(text) => continue,
                     Ok(text) => Request::parse(text).map_err(refused),
                     Err(_) => Err(refused("not a request: not UTF-8")),
                 },

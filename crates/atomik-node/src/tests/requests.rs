@@ -188,7 +188,7 @@ fn no_request_ends_the_node() {
             let node = node();
             for Line(line) in &lines {
                 let answers = ask(&node, line).await;
-                let blank = line.iter().all(u8::is_ascii_whitespace);
+                let blank = line.iter().all(|byte| b" \t\r\n".contains(byte));
                 for answer in answers.iter().take(1) {
                     prop_assert!(answer["ok"].is_boolean(), "{answer}");
                 }
@@ -204,6 +204,21 @@ fn no_request_ends_the_node() {
     TestRunner::new(cases)
         .run(&vec(line(), 1..24), property)
         .unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[tokio::test]
+async fn only_blank_lines_have_no_answer() {
+    let node = node();
+    for line in ["\n", " \t \r\n"] {
+        let answers = ask(&node, line.as_bytes()).await;
+        assert!(answers.is_empty(), "{line:?}: {answers:?}");
+    }
+    // White to other standards than JSON.
+    for line in ["\u{b}\n", "\u{c}\n", "\u{a0}\n", " \u{2028}\n"] {
+        let answers = ask(&node, line.as_bytes()).await;
+        assert_eq!(answers.len(), 1, "{line:?}: {answers:?}");
+        assert_eq!(answers[0]["ok"], false, "{line:?}: {answers:?}");
+    }
 }
 
 #[tokio::test]
