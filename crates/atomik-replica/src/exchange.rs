@@ -22,7 +22,18 @@
 //! once.
 //!
 //! When a peer comes up, both *offer* their openings along with their summaries, so the one that
-//! leads has what it needs after one message instead of three, and both know which one that is.
+//! leads has what it needs after one message instead of three, and both know which one that is. If
+//! it needs cells, it does not ask for them: it sends its own, and the peer, which has *yielded*,
+//! leads from there. That saves a round trip. A peer that is busy answers with its own cells:
+//!
+//! ```text
+//! A                                  B
+//! Summary, Sketch: an opening <───> Summary, Sketch: an opening
+//! Sketch: the first cells ────────>
+//!         <──────────────────────── Fetch: places that B lacks
+//!         <──────────────────────── Repair: entries that A lacks
+//! Repair ─────────────────────────>
+//! ```
 //!
 //! Peers found to differ in the meantime are *deferred* and compared with as soon as the exchange
 //! is over. Most agree by then, or lack only what A alone had. What their openings tell them to
@@ -33,7 +44,7 @@
 //!
 //! The exchange only decides. The [`Outgoing`] messages that it asks for are built by the replica.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::Bases;
 use crate::chunk::Chunk;
@@ -85,6 +96,8 @@ pub(crate) enum Outgoing {
     Ledger(PeerId),
     /// The opening of the digest.
     Opening(PeerId),
+    /// Rows of cells, with the opening if they begin with the first.
+    Cells(PeerId, RowRange),
     /// A request for rows of cells.
     SketchRequest(PeerId, RowRange),
     /// The entries with these places in the digest, ascending, as a repair.
@@ -209,6 +222,9 @@ struct Led {
 enum Stage {
     /// These rows have arrived, and more were requested.
     Cells(Cells),
+    /// The opening has arrived, and our cells were sent. The peer has `missing` entries more than
+    /// we have; the others that we lack are as many as it fetches.
+    Sent { cells: Cells, missing: usize },
     /// All slots before `next` have been pulled. Our entries had the sum `began` at the start. The
     /// peer's `bases` hold folded origins with the sum `folded`.
     Pull {
@@ -227,8 +243,8 @@ enum Stage {
         /// The number of chunks without any content.
         barren: u32,
     },
-    /// `missing` of the fetched entries have not arrived. The peer's entries had this sum, lacked
-    /// `ours` and included `theirs`, both ascending.
+    /// `missing` of the entries that we lack have not arrived. The peer's entries had this sum,
+    /// lacked `ours` and included `theirs`, both ascending; `theirs` are those that we fetch.
     Fetch {
         missing: usize,
         sum: u128,
@@ -260,8 +276,21 @@ impl Led {
     /// changed in the meantime and will be published.
     fn patience(&self) -> u32 {
         match self.stage {
-            Stage::Cells(_) | Stage::Pull { .. } => PATIENCE,
+            Stage::Cells(_) | Stage::Sent { .. } | Stage::Pull { .. } => PATIENCE,
             Stage::Fetch { .. } => 1,
+        }
+    }
+
+    /// The peer has compared the cells that we sent, if we did. What is left is as if we had
+    /// fetched it.
+    fn answered(&mut self) {
+        if let Stage::Sent { cells, missing } = &self.stage {
+            self.stage = Stage::Fetch {
+                missing: *missing,
+                sum: cells.opened,
+                ours: Vec::new(),
+                theirs: Vec::new(),
+            };
         }
     }
 }
@@ -275,6 +304,8 @@ pub(crate) struct Exchange {
     asked: BTreeMap<PeerId, u32>,
     /// Peers that came up and were offered the opening of so many entries with this sum.
     offered: BTreeMap<PeerId, (u64, u128)>,
+    /// Peers that came up and lead, so they may send their cells, once.
+    yielded: BTreeSet<PeerId>,
     /// Reachable peers found to differ, with the sums of their entries.
     deferred: BTreeMap<PeerId, u128>,
     /// Peers whose tables are not read for a while, and since when.
@@ -359,6 +390,7 @@ impl Exchange {
         self.led.take_if(|led| led.peer == peer);
         self.asked.remove(&peer);
         self.offered.remove(&peer);
+        self.yielded.remove(&peer);
         self.deferred.remove(&peer);
         self.shunned.remove(&peer);
     }
@@ -451,28 +483,44 @@ impl Exchange {
             again = Some(opening);
         }
         let rows = decode_rows(reader)?;
-        let is_requested = |cells: &Cells| match &again {
-            Some(_) => cells.offered && cells.requests == 1,
-            None => cells.rows.len() == header.first,
+        let is_wanted = |stage: &Stage| match stage {
+            Stage::Cells(cells) => again.is_none() && cells.rows.len() == header.first,
+            Stage::Sent { .. } => again.is_some(),
+            Stage::Pull { .. } | Stage::Fetch { .. } => false,
         };
-        let requested = self.led.take_if(|led| {
-            led.peer == from && matches!(&led.stage, Stage::Cells(cells) if is_requested(cells))
-        });
-        if let Some(Led {
-            stage: Stage::Cells(mut cells),
-            ..
-        }) = requested
-        {
-            let grown = !rows.is_empty();
-            if let Some(opening) = again {
-                let ours = around.digest.sketch().opening();
-                cells.evidence = ours.evidence(&opening);
-                cells.rows = opening.rows;
-                cells.sum = header.sum;
+        let led = self
+            .led
+            .take_if(|led| led.peer == from && is_wanted(&led.stage));
+        let mut cells = match led.map(|led| led.stage) {
+            Some(Stage::Cells(cells) | Stage::Sent { cells, .. }) => cells,
+            _ if again.is_some() && self.yielded.remove(&from) => {
+                if self.led.is_some() {
+                    let end = FIRST_ROWS + rows.len();
+                    around
+                        .out
+                        .push(Outgoing::Cells(from, RowRange { first: 0, end }));
+                    return Ok(());
+                }
+                Cells {
+                    rows: Vec::new(),
+                    opened: header.sum,
+                    sum: header.sum,
+                    evidence: Vec::new(),
+                    requests: 1,
+                    offered: true,
+                }
             }
-            cells.rows.extend(rows);
-            self.compare_cells(from, header, cells, grown, around);
+            _ => return Ok(()),
+        };
+        let grown = !rows.is_empty();
+        if let Some(opening) = again {
+            let ours = around.digest.sketch().opening();
+            cells.evidence = ours.evidence(&opening);
+            cells.rows = opening.rows;
+            cells.sum = header.sum;
         }
+        cells.rows.extend(rows);
+        self.compare_cells(from, header, cells, grown, around);
         Ok(())
     }
 
@@ -491,6 +539,7 @@ impl Exchange {
         // The peer has our opening, too. Only one of us is to lead.
         let offered = self.offered.remove(&from);
         if offered.is_some_and(|offered| offered > (header.count, header.sum)) {
+            self.yielded.insert(from);
             return;
         }
         let offered = offered.is_some();
@@ -584,17 +633,23 @@ impl Exchange {
             if joins || !grown || end <= had || rows_for(expected) > size {
                 self.pull(from, peers.ticks(), digest.sum, out);
             } else {
-                let cells_again = cells.offered && cells.requests == 0;
-                let stage = Stage::Cells(Cells {
+                let sends = cells.offered && cells.requests == 0;
+                let cells = Cells {
                     requests: cells.requests + 1,
                     ..cells
-                });
+                };
+                let (stage, outgoing) = if sends {
+                    // Those that have just come up sign what they had sent unsigned. So entries
+                    // have changed since the openings, and the first rows are sent again.
+                    let missing = header.count.saturating_sub(digest.count) as usize;
+                    let rows = RowRange { first: 0, end };
+                    (Stage::Sent { cells, missing }, Outgoing::Cells(from, rows))
+                } else {
+                    let rows = RowRange { first: had, end };
+                    (Stage::Cells(cells), Outgoing::SketchRequest(from, rows))
+                };
                 self.lead(from, peers.ticks(), stage);
-                // A peer that has just come up signs what it had sent unsigned. So its entries
-                // have changed since the opening, and the first rows are asked for again.
-                let again = cells_again && end > had;
-                let first = if again { 0 } else { had };
-                out.push(Outgoing::SketchRequest(from, RowRange { first, end }));
+                out.push(outgoing);
             }
         }
     }
@@ -613,11 +668,8 @@ impl Exchange {
             out.push(Outgoing::Fetch(from, theirs.clone()));
         }
         if !ours.is_empty() {
-            let is_alike = |known: u128| known == sum || known == opened;
-            let alike = self.deferred.iter().filter(|(_, known)| is_alike(**known));
-            for peer in core::iter::once(from).chain(alike.map(|(peer, _)| *peer)) {
-                out.push(Outgoing::Repair(peer, ours.clone()));
-            }
+            out.push(Outgoing::Repair(from, ours.clone()));
+            self.repair_deferred([sum, opened], &ours, out);
         }
         if !theirs.is_empty() {
             let stage = Stage::Fetch {
@@ -627,6 +679,37 @@ impl Exchange {
                 theirs,
             };
             self.lead(from, ticks, stage);
+        }
+    }
+
+    /// Sends the entries that a peer lacks, whose entries have had these sums, to the deferred
+    /// peers with the same sum. They must lack them as well.
+    fn repair_deferred(&self, sums: [u128; 2], ours: &[u32], out: &mut Vec<Outgoing>) {
+        for (peer, sum) in &self.deferred {
+            if sums.contains(sum) {
+                out.push(Outgoing::Repair(*peer, ours.to_vec()));
+            }
+        }
+    }
+
+    /// Takes note that a peer fetches these entries, in answer to our cells or not.
+    pub(crate) fn note_fetch(&mut self, from: PeerId, places: &[u32], out: &mut Vec<Outgoing>) {
+        let Some(led) = self.led.as_mut().filter(|led| led.peer == from) else {
+            return;
+        };
+        led.answered();
+        if let Stage::Fetch {
+            missing,
+            sum,
+            ours,
+            theirs,
+        } = &mut led.stage
+            && theirs.is_empty()
+        {
+            *missing += places.len();
+            ours.extend(places);
+            let sum = *sum;
+            self.repair_deferred([sum; 2], places, out);
         }
     }
 
@@ -645,8 +728,9 @@ impl Exchange {
             if led.peer != from {
                 return false;
             }
+            led.answered();
             match &mut led.stage {
-                Stage::Cells(_) => false,
+                Stage::Cells(_) | Stage::Sent { .. } => false,
                 Stage::Pull { fed, .. } => {
                     *fed = true;
                     false
@@ -811,15 +895,21 @@ mod tests {
     const A: PeerId = [1; 16];
     const B: PeerId = [2; 16];
 
-    /// A digest with the entries of these numbers.
-    fn digest(entries: impl IntoIterator<Item = u32>) -> Digest {
+    fn entries(numbers: impl IntoIterator<Item = u32>) -> Vec<Published> {
         let secrets = Secrets::new(&[1; 32], "test", 1);
-        let mut digest = Digest::default();
-        for n in entries {
+        let entry = |n: u32| {
             let (origin, key) = (OriginId([1; 16]), n.to_le_bytes());
             let tag = secrets.leaf(origin, &key);
-            let published = Published::new(&secrets, origin, &key, 1, tag);
-            digest.replace(&UNPUBLISHED, &published);
+            Published::new(&secrets, origin, &key, 1, tag)
+        };
+        numbers.into_iter().map(entry).collect()
+    }
+
+    /// A digest of the fewest rows with the entries of these numbers.
+    fn digest(numbers: impl IntoIterator<Item = u32>) -> Digest {
+        let mut digest = Digest::default();
+        for entry in entries(numbers) {
+            digest.replace(&UNPUBLISHED, &entry);
         }
         digest
     }
@@ -953,6 +1043,87 @@ mod tests {
         assert_eq!(side.exchange.is_with(A), None);
     }
 
+    /// Two sides that have come up for each other and differ in 20 and 60 entries: each has the
+    /// other's opening. Also the rows that the one with fewer entries, the first, sends of its
+    /// cells to the other, which is `B` to it as it is `A` to the other.
+    fn met() -> [(Side, Vec<Outgoing>); 2] {
+        let [mut fewer, mut more] =
+            [0..200, 20..260].map(|numbers| Side::new(Digest::of(entries(numbers).iter())));
+        for (side, peer) in [(&mut fewer, B), (&mut more, A)] {
+            let out = side.act(|exchange, around| exchange.meet(peer, around));
+            assert_eq!(out, [Outgoing::Summary(peer), Outgoing::Opening(peer)]);
+        }
+        let openings = [opening_of(&mut fewer.digest), opening_of(&mut more.digest)];
+        let sent = fewer.sketch(B, &openings[1]);
+        let nothing = more.sketch(A, &openings[0]);
+        [(fewer, sent), (more, nothing)]
+    }
+
+    fn cells_for(peer: PeerId, out: &[Outgoing]) -> RowRange {
+        match out {
+            [Outgoing::Cells(to, range)] if *to == peer => *range,
+            other => panic!("no cells for the peer but {other:?}"),
+        }
+    }
+
+    /// The places of entries, ascending.
+    fn places(numbers: impl IntoIterator<Item = u32>) -> Vec<u32> {
+        let mut places: Vec<_> = entries(numbers).iter().map(Published::place).collect();
+        places.sort_unstable();
+        places
+    }
+
+    #[test]
+    fn of_two_that_come_up_one_sends_its_cells_and_the_other_repairs_both() {
+        let [(mut fewer, sent), (mut more, nothing)] = met();
+        assert_eq!(nothing, []);
+        let range = cells_for(B, &sent);
+        assert_eq!(range.first, 0);
+
+        // Another peer with the same entries is deferred.
+        let third = [3; 16];
+        fewer.peers.add(third, None);
+        let opening = opening_of(&mut more.digest);
+        assert_eq!(fewer.sketch(third, &opening), []);
+
+        let cells = range.rows_of(&mut fewer.digest, 64 << 10);
+        let (lacks, has) = (places(0..20), places(200..260));
+        let wanted = [
+            Outgoing::Fetch(A, lacks.clone()),
+            Outgoing::Repair(A, has.clone()),
+        ];
+        assert_eq!(more.sketch(A, &cells), wanted);
+        // It yielded once, not for ever.
+        more.exchange.led = None;
+        assert_eq!(more.sketch(A, &cells), []);
+
+        let out = fewer.act(|exchange, around| exchange.note_fetch(B, &lacks, around.out));
+        assert_eq!(out, [Outgoing::Repair(third, lacks)]);
+        fewer.exchange.note_arrival(B, has.len() - 1, 0);
+        assert_eq!(fewer.resume(), []);
+        fewer.exchange.note_arrival(B, 21, 0);
+        assert_eq!(fewer.resume(), [Outgoing::Summary(third)]);
+    }
+
+    #[test]
+    fn one_that_is_busy_answers_cells_with_its_own() {
+        let [(mut fewer, sent), (mut more, _)] = met();
+        let range = cells_for(B, &sent);
+        more.act(|exchange, around| exchange.pull([4; 16], 0, around.digest.sum, around.out));
+        let cells = range.rows_of(&mut fewer.digest, 64 << 10);
+        let answer = cells_for(A, &more.sketch(A, &cells));
+        assert_eq!(answer, range);
+        let cells = answer.rows_of(&mut more.digest, 64 << 10);
+        let wanted = [
+            Outgoing::Fetch(B, places(200..260)),
+            Outgoing::Repair(B, places(0..20)),
+        ];
+        assert_eq!(fewer.sketch(B, &cells), wanted);
+        // Cells that nobody waits for are not answered, or two could answer each other for ever.
+        fewer.exchange.led = None;
+        assert_eq!(fewer.sketch(B, &cells), []);
+    }
+
     #[test]
     fn a_peer_that_differs_during_an_exchange_is_deferred_until_it_ends() {
         let mut side = Side::new(digest(0..30));
@@ -988,7 +1159,7 @@ mod tests {
 
     #[test]
     fn too_many_differences_for_the_cells_lead_to_a_pass_over_the_table() {
-        let mut side = Side::new(digest(0..2000));
+        let mut side = Side::new(digest(0..200));
         let out = side.sketch(A, &opening_of(&mut digest(1000..4000)));
         assert_eq!(out, [Outgoing::Pull(A, 0)]);
         assert_eq!(side.chunk(A, 0, 70, 5), None);
@@ -1003,7 +1174,7 @@ mod tests {
     #[test]
     fn bases_that_are_not_wanted_are_not_kept_and_none_are_kept_in_part() {
         for wanted in [[false, false], [true, false], [false, true]] {
-            let mut side = Side::new(digest(0..2000));
+            let mut side = Side::new(digest(0..200));
             side.sketch(A, &opening_of(&mut digest(1000..4000)));
             assert_eq!(side.chunk_that(wanted[0], A, 0, 70, 5), None);
             let pass = side.chunk_that(wanted[1], A, 70, 0, 5).unwrap();
@@ -1042,7 +1213,7 @@ mod tests {
 
     #[test]
     fn a_fold_during_a_pass_restarts_it() {
-        let mut side = Side::new(digest(0..2000));
+        let mut side = Side::new(digest(0..200));
         side.sketch(A, &opening_of(&mut digest(1000..4000)));
         assert_eq!(side.chunk(A, 0, 70, 5), None);
         assert_eq!(side.chunk(A, 70, 140, 6), None);
@@ -1053,7 +1224,7 @@ mod tests {
 
     #[test]
     fn a_silent_pull_is_asked_again_and_then_abandoned() {
-        let mut side = Side::new(digest(0..2000));
+        let mut side = Side::new(digest(0..200));
         side.sketch(A, &opening_of(&mut digest(1000..4000)));
         for _ in 0..PATIENCE {
             assert_eq!(side.tick(), [Outgoing::Pull(A, 0)]);

@@ -124,11 +124,10 @@ fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requ
         let answer = match kind {
             MessageKind::SketchRequest => {
                 let (first, end) = (reader.varint().unwrap(), reader.varint().unwrap());
-                let body = if first == 0 {
-                    [&opening[..], &[7; 24 * 100]].concat()
-                } else {
-                    garbage(first, end)
-                };
+                (MessageKind::Sketch, garbage(first, end))
+            }
+            MessageKind::Sketch => {
+                let body = [&opening[..], &[7; 24 * 100]].concat();
                 (MessageKind::Sketch, body)
             }
             MessageKind::Pull => {
@@ -139,7 +138,11 @@ fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requ
         };
         wire.extend(answers(&mut replica, answer.0, &answer.1));
     }
-    for kind in [MessageKind::SketchRequest, MessageKind::Pull] {
+    for kind in [
+        MessageKind::Sketch,
+        MessageKind::SketchRequest,
+        MessageKind::Pull,
+    ] {
         assert!(kinds.contains(&kind), "{kinds:?}");
     }
 }
