@@ -262,7 +262,7 @@ impl Replica {
                 replica.standing = if *retired {
                     Standing::Sure
                 } else if author.life() < replica.first_life() {
-                    Standing::Doubtful
+                    Standing::DOUBTFUL
                 } else {
                     Standing::resumed(&author.key, replica.roster())
                 };
@@ -357,12 +357,14 @@ impl Replica {
         }
     }
 
-    /// Takes a new life if a later one than the current is known: no member vouches for this one.
-    fn heed_later_life(&mut self) {
+    /// Takes a new life if no member will vouch for this one: a later one is known, or what a
+    /// member knows more of this one does not come, since nobody has it any more.
+    fn leave_disowned_life(&mut self) {
         let origins = &self.memory.origins;
+        let own = origins.get(origins.own()).author;
         let is_open = matches!(self.standing, Standing::Open(_));
-        if is_open && origins.has_later_life(&origins.get(origins.own()).author) {
-            self.left = Some(origins.own_id());
+        if is_open && origins.has_later_life(&own) || self.standing.tick() {
+            self.left = Some(self.memory.origins.own_id());
             self.take_new_life();
         }
     }
@@ -376,7 +378,7 @@ impl Replica {
         let origins = &self.memory.origins;
         let own = origins.own();
         let told = origins.get(own).chain.head().number > 0;
-        let doubtful = self.standing == Standing::Doubtful;
+        let doubtful = matches!(self.standing, Standing::Doubtful(_));
         let unsealed = &mut self.memory.publication.unsealed;
         unsealed.release(|life| late || if life == own { doubtful } else { told });
         if self.standing == Standing::Sure {
@@ -842,7 +844,7 @@ impl Replica {
     fn tick(&mut self, effects: &mut Vec<Effect>) {
         let turn = self.peers.tick(self.config.sync_ticks);
         self.memory.publication.open.tick();
-        self.heed_later_life();
+        self.leave_disowned_life();
         let reachable = !self.peers.up().is_empty();
         let late = reachable && self.memory.publication.unsealed.is_late();
         self.judge_held(late);
@@ -891,6 +893,9 @@ impl Replica {
             }
             MessageKind::Fetch => {
                 let places = sketch::decode_places(reader)?;
+                self.exchange(effects, |exchange, around| {
+                    exchange.note_fetch(from, &places, around.out);
+                });
                 if self.may_draw(from) {
                     let places = self.memory.keyspace.table.find(&places);
                     self.charge_scan(from);
@@ -1139,7 +1144,7 @@ impl Replica {
             // Two processes with one key are in one life. Only one that has not begun may change
             // that on somebody's unsigned word.
             if self.standing != Standing::Sure {
-                self.standing = Standing::Doubtful;
+                self.standing = Standing::DOUBTFUL;
             }
             if !core::mem::replace(&mut self.reported_user, true) {
                 let origin = peer.origin;
@@ -1475,6 +1480,10 @@ impl Replica {
                 (to, MessageKind::Ledger, join(split(records), room))
             }
             Outgoing::Opening(to) => return self.send_sketch(to, opening_of, effects),
+            Outgoing::Cells(to, range) => {
+                let room = context!(self, effects).room();
+                return self.send_sketch(to, |digest| range.rows_of(digest, room), effects);
+            }
             Outgoing::SketchRequest(to, range) => {
                 (to, MessageKind::SketchRequest, vec![range.encode()])
             }

@@ -115,6 +115,9 @@ impl Vouch {
     }
 }
 
+/// Ticks after which a life that became doubtful is left.
+const PATIENCE: u8 = 4;
+
 /// Whether a replica may continue its life.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
@@ -122,8 +125,8 @@ pub(crate) enum Standing {
     Sure,
     /// These members vouch for it.
     Open(BTreeSet<PublicKey>),
-    /// A peer knows more of it, or uses it.
-    Doubtful,
+    /// A peer knows more of it, or uses it; for so many ticks.
+    Doubtful(u8),
 }
 
 impl Standing {
@@ -134,6 +137,19 @@ impl Standing {
         } else {
             Self::Open(BTreeSet::new())
         }
+    }
+
+    /// What it is from when it becomes doubtful.
+    pub(crate) const DOUBTFUL: Self = Self::Doubtful(0);
+
+    /// Takes note of a tick. Returns whether it has been doubtful for so long that what the peer
+    /// knows more, if any member still has it, would have come.
+    pub(crate) fn tick(&mut self) -> bool {
+        let Self::Doubtful(ticks) = self else {
+            return false;
+        };
+        *ticks = ticks.saturating_add(1);
+        *ticks > PATIENCE
     }
 
     /// Handles a member's word on the current life, whose sent frames are `chain`. `start` is what
@@ -156,7 +172,7 @@ impl Standing {
             return;
         }
         if chain.lacks(vouch.head) {
-            *self = Self::Doubtful;
+            *self = Self::DOUBTFUL;
             return;
         }
         by.insert(vouch.by);
@@ -217,8 +233,8 @@ mod tests {
         assert!(
             matches!(standing(&[1, 1], head(2, 2), START), Standing::Open(by) if by.len() == 1)
         );
-        assert_eq!(standing(&[1], head(3, 3), START), Standing::Doubtful);
-        assert_eq!(standing(&[1], head(1, 9), START), Standing::Doubtful);
+        assert_eq!(standing(&[1], head(3, 3), START), Standing::DOUBTFUL);
+        assert_eq!(standing(&[1], head(1, 9), START), Standing::DOUBTFUL);
     }
 
     #[test]

@@ -357,3 +357,42 @@ fn a_life_is_not_continued_unless_every_member_vouches_for_it() {
     let lives: Vec<_> = cluster.replicas[1].origins().collect();
     assert_eq!(lives.last().unwrap().author.life(), 1);
 }
+
+#[test]
+fn a_life_of_which_nobody_has_the_end_any_more_is_left() {
+    let (mut cluster, backup) = with_backup();
+    let before = cluster.replicas[0].origin();
+    let kept = cluster.stores[1].clone();
+    cluster.cut = vec![2];
+    cluster.accum(0, b"y", 2);
+    cluster.step(0, Event::Flush);
+    cluster.deliver();
+    assert_eq!(cluster.replicas[1].state(b"y"), 2.into());
+
+    // Replica 0 is restored, hears from replica 1 of the change and does not get it, and replica 1
+    // loses it.
+    cluster.stores[0] = backup;
+    cluster.restart(0, |_| {});
+    for (from, to, bytes) in std::mem::take(&mut cluster.wire) {
+        if to == 1 {
+            cluster.receive(from, to, &bytes);
+        }
+    }
+    let head = |bytes: &[u8]| bytes.starts_with(&[1, 9]);
+    cluster
+        .wire
+        .retain(|(from, _, bytes)| *from == 1 && head(bytes));
+    assert_eq!(cluster.wire.len(), 1);
+    cluster.deliver();
+    cluster.stores[1] = kept;
+    cluster.restart(1, |_| {});
+    cluster.cut.clear();
+    assert_eq!(cluster.replicas[0].origin(), before);
+
+    cluster.settle();
+    assert_ne!(cluster.replicas[0].origin(), before);
+    assert!(cluster.replicas[0].is_vouched_for());
+    cluster.accum(0, b"x", 4);
+    cluster.settle();
+    assert_x(&cluster, 5);
+}
