@@ -135,7 +135,7 @@ fn run(input: &[u8]) {
     };
     let (replica, own, genuine) = subject();
     let mut replica = replica.clone();
-    let bytes = fuzzing::message(*kind, body);
+    let bytes = fuzzing::message(&replica.config().shape, *kind, body);
     let mut effects = Vec::new();
     let message = Event::Message {
         from: PEER,

@@ -132,6 +132,7 @@ impl Events {
 fn reason_name(reason: &Refusal) -> &'static str {
     match reason {
         Refusal::Format { .. } => "format",
+        Refusal::Layout { .. } => "layout",
         Refusal::Malformed => "malformed",
         Refusal::UnknownKey { .. } => "unknown_key",
         Refusal::Forged { .. } => "forged",

@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use atomik_net::Keyspace;
-use atomik_replica::{PublicKey, Roster, RosterError};
+use atomik_replica::{PublicKey, Roster, RosterError, Shape};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -186,7 +186,11 @@ impl Invitation {
     pub fn roster(&self) -> Result<Roster, InvitationError> {
         let bytes = parse_bytes(&self.roster).ok_or(RosterError::Malformed)?;
         let roster = Roster::decode(&bytes)?;
-        if !roster.is_signed(self.keyspace.as_str(), self.words, &self.administrator.0) {
+        if !roster.is_signed(
+            self.keyspace.as_str(),
+            &Shape::xor(self.words),
+            &self.administrator.0,
+        ) {
             let number = roster.number();
             return Err(RosterError::NotSigned { number }.into());
         }

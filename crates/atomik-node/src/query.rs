@@ -139,6 +139,7 @@ fn checkpoints(state: &NodeState) -> Json {
 /// The keys that changed since a checkpoint.
 fn export(state: &NodeState, checkpoint: u32, from: usize, limit: usize) -> Result<Json, OpError> {
     let replica = &state.replica;
+    let shape = &replica.config().shape;
     let keys = replica.states().len();
     let mut checkpoints = replica.checkpoints().iter();
     if !checkpoints.any(|(number, _)| *number == checkpoint) {
@@ -146,7 +147,8 @@ fn export(state: &NodeState, checkpoint: u32, from: usize, limit: usize) -> Resu
     }
     let mut entries = Vec::new();
     for (key, state) in replica.states().skip(from).take(limit) {
-        let delta = replica.state_at(key, checkpoint)?.xor(&state);
+        let before = replica.state_at(key, checkpoint)?;
+        let delta = shape.difference(&state, &before);
         if !delta.is_zero() {
             entries.push(entry(key, "delta", &delta));
         }

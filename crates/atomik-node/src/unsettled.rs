@@ -29,7 +29,11 @@ impl Unsettled {
     /// Keeps the event of a notice if the operator is to know of it until it is settled.
     pub(crate) fn add(&mut self, notice: &Notice, event: &Json) {
         let until = match notice {
-            Notice::MemoryLost { .. } => Until::Agreement(BTreeSet::new()),
+            Notice::MemoryLost { .. }
+            | Notice::Refused {
+                reason: Refusal::Layout { .. },
+                ..
+            } => Until::Agreement(BTreeSet::new()),
             Notice::KeyInUse { .. } | Notice::Stopped { .. } => Until::Restart,
             Notice::Refused {
                 reason: Refusal::Forked { origin },
@@ -41,7 +45,10 @@ impl Unsettled {
             (Until::NewLife(known), Until::NewLife(origin)) => known == origin,
             _ => false,
         };
-        if !self.0.iter().any(is_known) && self.0.len() < KEPT {
+        // Two members differ about the layout in every session.
+        let is_same = |(_, known): &(Until, Json)| known["text"] == event["text"];
+        let repeats = matches!(notice, Notice::Refused { .. }) && self.0.iter().any(is_same);
+        if !repeats && !self.0.iter().any(is_known) && self.0.len() < KEPT {
             self.0.push((until, event.clone()));
         }
     }

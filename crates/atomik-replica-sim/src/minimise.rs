@@ -91,7 +91,7 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
     }
 
     fn simplify_setup(&mut self) {
-        let simpler: [fn(&mut Setup); 13] = [
+        let simpler: [fn(&mut Setup); 14] = [
             |setup| setup.sessions = false,
             |setup| setup.links.tricks = 0,
             |setup| setup.signed = setup.liar,
@@ -101,7 +101,12 @@ impl<R: Fn(&Schedule) -> Result<Report, Failure>> Search<R> {
             |setup| setup.links.delay = 1,
             |setup| setup.storage_delay = 0,
             |setup| setup.long_keys = false,
-            |setup| setup.words = 1,
+            |setup| setup.layout = None,
+            |setup| {
+                if setup.layout.is_none() {
+                    setup.words = 1;
+                }
+            },
             |setup| setup.sync_ticks = 1,
             |setup| setup.undo_batches = 0,
             |setup| setup.undo_batches = 40,

@@ -1,6 +1,6 @@
 //! What stays the same during a run: replicas, keys, network and storage.
 
-use atomik_replica::View;
+use atomik_replica::{Layout, Shape, View};
 
 /// The virtual time at which steps end and healing begins.
 pub(crate) const HORIZON: u64 = 1000;
@@ -21,6 +21,8 @@ pub struct Setup {
     pub long_keys: bool,
     /// 64-bit words per value, 1 to 3.
     pub words: usize,
+    /// How the bits of a value combine; `None` if all xor. It has as many words.
+    pub layout: Option<Layout>,
     /// The keyspace's view.
     pub view: View,
     /// Whether entries are signed.
@@ -50,6 +52,7 @@ impl Setup {
             keys,
             long_keys: false,
             words: 1,
+            layout: None,
             view: View::Raw,
             signed: false,
             liar: false,
@@ -63,6 +66,11 @@ impl Setup {
                 ..LinkConditions::default()
             },
         }
+    }
+
+    /// The shape of the keyspace's values.
+    pub(crate) fn shape(&self) -> Shape {
+        self.layout.map_or(Shape::xor(self.words), Shape::from)
     }
 
     /// The number of the dishonest replica.

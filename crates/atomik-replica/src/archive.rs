@@ -255,7 +255,7 @@ mod tests {
     };
 
     fn secrets() -> Secrets {
-        Secrets::new(&[1; 32], "test", 1)
+        Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1))
     }
 
     fn evidence(leaves: u8) -> Evidence {

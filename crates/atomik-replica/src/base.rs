@@ -58,10 +58,10 @@ pub(crate) fn hash_after(table: &Table, places: &[bool]) -> BaseHash {
             let mut base = slot
                 .rare
                 .as_ref()
-                .map_or_else(|| Value::zero(table.words), |rare| rare.base.clone());
+                .map_or_else(|| table.shape.zero(), |rare| rare.base.clone());
             for entry in &slot.entries {
                 if places[entry.origin as usize] {
-                    base.accumulate(&entry.change.accumulator);
+                    table.shape.accumulate(&mut base, &entry.change.accumulator);
                 }
             }
             (key, base)
@@ -98,11 +98,8 @@ impl Base {
         for at in 0..table.slots.len() as u32 {
             while let Some(position) = position(table, at, places) {
                 let entry = table.remove(secrets, at, position);
-                table
-                    .slot(at)
-                    .rare()
-                    .base
-                    .accumulate(&entry.change.accumulator);
+                let base = &mut table.slots.slot(at).rare().base;
+                table.shape.accumulate(base, &entry.change.accumulator);
                 table.touch(at);
             }
         }
@@ -148,7 +145,8 @@ fn replace(
     let Some((key, slot)) = keyspace.table.slots.get_index(at as usize) else {
         return;
     };
-    let zero = || Value::zero(cx.config.words);
+    let shape = &cx.config.shape;
+    let zero = || shape.zero();
     let base = bases.remove(key).unwrap_or_else(zero);
     let old = slot
         .rare
@@ -159,8 +157,10 @@ fn replace(
         keyspace.table.touch(at);
     }
     let slot = keyspace.table.slots.get_index(at as usize);
-    let mut delta = slot.map_or_else(zero, |(_, slot)| slot.sum().xor(&slot.state));
-    delta.accumulate(&keyspace.overlay.delta(at, cx.config.words));
+    let mut delta = slot.map_or_else(zero, |(_, slot)| {
+        shape.difference(&slot.sum(shape), &slot.state)
+    });
+    shape.accumulate(&mut delta, &keyspace.overlay.delta(at, shape));
     if !delta.is_zero() {
         keyspace.accumulate(at, &delta);
         keyspace.notify_change(at, &delta, None, cx);

@@ -119,7 +119,10 @@ mod tests {
 
     #[test]
     fn states_are_saved_once_per_checkpoint_and_dropped_with_the_last_that_needs_them() {
-        let (mut checkpoints, mut table) = (Checkpoints::default(), Table::new(1));
+        let (mut checkpoints, mut table) = (
+            Checkpoints::default(),
+            Table::new(crate::shape::Shape::xor(1)),
+        );
         let at = table.slot_of(b"k");
         set(&checkpoints, &mut table, at, 10);
         let (one, two) = (checkpoints.make("one"), checkpoints.make("two"));
@@ -149,7 +152,10 @@ mod tests {
 
     #[test]
     fn numbers_are_not_reused_even_after_a_restart() {
-        let (mut checkpoints, mut table) = (Checkpoints::default(), Table::new(1));
+        let (mut checkpoints, mut table) = (
+            Checkpoints::default(),
+            Table::new(crate::shape::Shape::xor(1)),
+        );
         let kept = checkpoints.make("kept");
         let last = checkpoints.make("last");
         checkpoints.delete(last, &mut table).unwrap();

@@ -36,7 +36,7 @@ impl Chunk {
         room: usize,
         folded: u128,
     ) -> (Self, Vec<(u32, usize)>) {
-        let largest = MAX_KEY + 2 + 8 * table.words;
+        let largest = MAX_KEY + 2 + 8 * table.shape.words();
         let (mut bases, mut bytes) = (Vec::new(), 0);
         let mut places = Vec::new();
         let mut at = first;
@@ -52,7 +52,7 @@ impl Chunk {
                 && !rare.base.is_zero()
             {
                 let length = if key.len() < 0x80 { 1 } else { 2 };
-                bytes += length + key.len() + 8 * table.words;
+                bytes += length + key.len() + 8 * table.shape.words();
                 bases.push((key.into(), rare.base.clone()));
             }
             at += 1;
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn chunks_fit_and_cover_every_base_once() {
-        let mut table = Table::new(1);
+        let mut table = Table::new(crate::shape::Shape::xor(1));
         for key in 0..5000_u32 {
             let at = table.slot_of(&key.to_be_bytes().repeat(1 + key as usize % 40));
             table.slot(at).rare().base = u64::from(key % 3).into();

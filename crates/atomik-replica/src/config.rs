@@ -3,15 +3,16 @@
 use crate::error::ConfigError;
 use crate::operation::View;
 use crate::origin::{Incarnation, PublicKey, Trust};
+use crate::shape::Shape;
 use crate::value::MAX_WORDS;
 
 /// The configuration of a replica.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The keyspace's name. All replicas of a keyspace use the same name, words, view and secret.
+    /// The keyspace's name. All replicas of a keyspace use the same name, shape, view and secret.
     pub keyspace: String,
-    /// 64-bit words per value, 1 to [`MAX_WORDS`](crate::MAX_WORDS).
-    pub words: usize,
+    /// How many words its values have, 1 to [`MAX_WORDS`](crate::MAX_WORDS), and how they combine.
+    pub shape: Shape,
     /// How the words are interpreted.
     pub view: View,
     /// 256 bits known only to members. They authenticate messages and key the digests. Someone who
@@ -45,8 +46,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// A [`View::Raw`] keyspace with the default limits: 4096 batches of undo, messages of 60,000
-    /// bytes, a comparison on every tick.
+    /// A [`View::Raw`] keyspace whose values have this many words, all bits of which xor, with the
+    /// default limits: 4096 batches of undo, messages of 60,000 bytes, a comparison on every tick.
     pub fn new(
         keyspace: &str,
         words: usize,
@@ -56,7 +57,7 @@ impl Config {
     ) -> Self {
         Self {
             keyspace: keyspace.to_owned(),
-            words,
+            shape: Shape::xor(words),
             view: View::Raw,
             secret,
             trust,
@@ -70,8 +71,9 @@ impl Config {
     }
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if !(1..=MAX_WORDS).contains(&self.words) {
-            return Err(ConfigError::Words { found: self.words });
+        let found = self.shape.words();
+        if !(1..=MAX_WORDS).contains(&found) {
+            return Err(ConfigError::Words { found });
         }
         if self.keyspace.is_empty() {
             return Err(ConfigError::Keyspace);
@@ -113,12 +115,15 @@ mod tests {
             config.check()
         };
         assert_eq!(check(|_| ()), Ok(()));
-        assert_eq!(check(|c| c.words = 16), Ok(()));
+        assert_eq!(check(|c| c.shape = Shape::xor(16)), Ok(()));
         assert_eq!(
-            check(|c| c.words = 17),
+            check(|c| c.shape = Shape::xor(17)),
             Err(ConfigError::Words { found: 17 })
         );
-        assert_eq!(check(|c| c.words = 0), Err(ConfigError::Words { found: 0 }));
+        assert_eq!(
+            check(|c| c.shape = Shape::xor(0)),
+            Err(ConfigError::Words { found: 0 })
+        );
         assert_eq!(check(|c| c.keyspace.clear()), Err(ConfigError::Keyspace));
         assert_eq!(check(|c| c.message_bytes = 16_384), Ok(()));
         assert_eq!(

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::event::Effect;
-use crate::message::{MessageKind, OVERHEAD, seal};
+use crate::message::{MARKED_OVERHEAD, MessageKind, OVERHEAD, seal};
 use crate::notice::{Notice, Refusal};
 use crate::origin::OriginId;
 use crate::peers::PeerId;
@@ -23,12 +23,16 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// The largest body of a message, in bytes.
     pub(crate) fn room(&self) -> usize {
-        self.config.message_bytes - OVERHEAD
+        let overhead = match self.config.shape.mark() {
+            None => OVERHEAD,
+            Some(_) => MARKED_OVERHEAD,
+        };
+        self.config.message_bytes - overhead
     }
 
     /// Sends a message to one peer.
     pub(crate) fn send(&mut self, to: PeerId, kind: MessageKind, body: &[u8]) {
-        let bytes = seal(kind, body);
+        let bytes = seal(&self.config.shape, kind, body);
         self.count_sent(&bytes);
         self.effects.push(Effect::Send { to, bytes });
     }

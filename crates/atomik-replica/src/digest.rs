@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_digest_depends_on_the_entries_and_not_on_how_they_came_in() {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
         let entry = |n: u32, version: u64| {
             let tag = secrets.leaf(OriginId([1; 16]), &(n, version).0.to_le_bytes());
             Published::new(&secrets, OriginId([1; 16]), &n.to_le_bytes(), version, tag)

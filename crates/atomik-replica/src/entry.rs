@@ -1,7 +1,8 @@
-//! An origin's changes to a key: their number, their xor, and what the origin had seen.
+//! An origin's changes to a key: their number, their sum, and what the origin had seen.
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::origin::OriginId;
+use crate::shape::Shape;
 use crate::value::Value;
 
 /// The longest key, in bytes.
@@ -28,10 +29,12 @@ pub(crate) struct Seen {
 pub(crate) struct Change {
     /// The number of changes.
     pub(crate) version: u64,
-    /// The xor of all changes.
+    /// The sum of all changes.
     pub(crate) accumulator: Value,
     /// The changes of other origins that were known at the latest change.
     pub(crate) seen: SeenList,
+    /// The version of the last change that replaced the value of a field that adds; 0 if none did.
+    pub(crate) put: u64,
 }
 
 /// The changes seen. Most entries have seen none, which takes a single word.
@@ -79,6 +82,7 @@ impl Change {
             version: 0,
             accumulator: Value::zero(words),
             seen: SeenList::default(),
+            put: 0,
         }
     }
 
@@ -87,26 +91,76 @@ impl Change {
         out.blob(key);
         out.varint(self.version);
         out.value(&self.accumulator);
-        out.varint(self.seen.len() as u64);
+        out.varint(self.seen_count());
         for seen in self.seen.iter() {
             out.extend_from_slice(&seen.origin.0);
             out.varint(seen.version);
             out.value(&seen.accumulator);
         }
+        self.encode_put(out);
+    }
+
+    /// The number of changes seen; by one more than [`MAX_SEEN`] larger if the version of a put
+    /// follows. So only changes after a put take more room.
+    pub(crate) fn seen_count(&self) -> u64 {
+        let put = if self.put > 0 { MAX_SEEN + 1 } else { 0 };
+        (self.seen.len() + put) as u64
+    }
+
+    /// Appends the version of the last put, if there was one.
+    pub(crate) fn encode_put(&self, out: &mut Vec<u8>) {
+        if self.put > 0 {
+            out.varint(self.put);
+        }
+    }
+
+    /// Decodes the number of changes seen, which take at least `size` bytes each, and whether the
+    /// version of a put follows them.
+    pub(crate) fn decode_count(
+        reader: &mut Reader<'_>,
+        size: usize,
+        shape: &Shape,
+    ) -> Result<(usize, bool), Malformed> {
+        let count = usize::try_from(reader.varint()?).map_err(|_| Malformed)?;
+        let (count, has_put) = match count.checked_sub(MAX_SEEN + 1) {
+            Some(count) if shape.adds() => (count, true),
+            Some(_) => return Err(Malformed),
+            None => (count, false),
+        };
+        let fits = count <= MAX_SEEN && count * size <= reader.rest().len();
+        fits.then_some((count, has_put)).ok_or(Malformed)
+    }
+
+    /// Decodes the version of the last put of a change with this version, if it follows.
+    pub(crate) fn decode_put(
+        reader: &mut Reader<'_>,
+        version: u64,
+        has_put: bool,
+    ) -> Result<u64, Malformed> {
+        if !has_put {
+            return Ok(0);
+        }
+        let put = reader.varint()?;
+        let valid = (1..=version).contains(&put);
+        valid.then_some(put).ok_or(Malformed)
     }
 
     /// Decodes a change and its key.
     pub(crate) fn decode<'a>(
         reader: &mut Reader<'a>,
-        words: usize,
+        shape: &Shape,
     ) -> Result<(&'a [u8], Self), Malformed> {
+        let words = shape.words();
         let key = reader.blob(MAX_KEY)?;
         let version = reader.varint()?;
         if version == 0 {
             return Err(Malformed);
         }
         let accumulator = reader.value(words)?;
-        let count = reader.count(17 + 8 * words, MAX_SEEN)?;
+        if !shape.fits(&accumulator) {
+            return Err(Malformed);
+        }
+        let (count, has_put) = Self::decode_count(reader, 17 + 8 * words, shape)?;
         let mut seen = Vec::with_capacity(count);
         for _ in 0..count {
             seen.push(Seen {
@@ -115,12 +169,14 @@ impl Change {
                 accumulator: reader.value(words)?,
             });
         }
+        let put = Self::decode_put(reader, version, has_put)?;
         Ok((
             key,
             Self {
                 version,
                 accumulator,
                 seen: seen.into(),
+                put,
             },
         ))
     }
@@ -138,23 +194,26 @@ impl Change {
             .map_or((0, None), |seen| (seen.version, Some(&seen.accumulator)))
     }
 
-    /// The bits that two origins changed concurrently; `None` if one knew all changes of the other,
-    /// or if they have no bit in common.
+    /// The bits in which concurrent changes of two origins conflict; `None` if one knew all changes
+    /// of the other, or if there is no such bit.
     ///
     /// The changes of `a` unknown to `b` and those of `b` unknown to `a` are pairwise concurrent:
     /// knowledge only grows, so what an origin did not know at its latest change it did not know at
     /// any earlier one. The net effects of the two groups are compared. Bits that an origin changed
-    /// and changed back do not count.
-    pub(crate) fn overlap(a: (&Self, OriginId), b: (&Self, OriginId)) -> Option<Value> {
+    /// and changed back do not count. In a field that adds, additions commute with everything, also
+    /// with a put of the other side, as if they had come after it; only two puts conflict.
+    pub(crate) fn overlap(
+        a: (&Self, OriginId),
+        b: (&Self, OriginId),
+        shape: &Shape,
+    ) -> Option<Value> {
         let (a_knew, a_saw) = a.0.knew(b.1);
         let (b_knew, b_saw) = b.0.knew(a.1);
         if a_knew >= b.0.version || b_knew >= a.0.version {
             return None;
         }
-        let net = |own: &Value, known: Option<&Value>| {
-            known.map_or_else(|| own.clone(), |known| own.xor(known))
-        };
-        let bits = net(&a.0.accumulator, b_saw).and(&net(&b.0.accumulator, a_saw));
+        let put = a.0.put > b_knew && b.0.put > a_knew;
+        let bits = shape.conflict((&a.0.accumulator, b_saw), (&b.0.accumulator, a_saw), put);
         (!bits.is_zero()).then_some(bits)
     }
 }
@@ -178,14 +237,19 @@ mod tests {
             version,
             accumulator: accumulator.into(),
             seen: seen.collect(),
+            put: 0,
         }
     }
 
     fn overlap(a: &Change, b: &Change) -> Option<Value> {
-        let bits = Change::overlap((a, A), (b, B));
+        overlap_of(&Shape::xor(1), a, b)
+    }
+
+    fn overlap_of(shape: &Shape, a: &Change, b: &Change) -> Option<Value> {
+        let bits = Change::overlap((a, A), (b, B), shape);
         assert_eq!(
             bits,
-            Change::overlap((b, B), (a, A)),
+            Change::overlap((b, B), (a, A), shape),
             "overlap is symmetric"
         );
         bits
@@ -222,22 +286,75 @@ mod tests {
         );
     }
 
+    fn shape(layout: &str) -> Shape {
+        layout.parse::<atomik_algebra::Layout>().unwrap().into()
+    }
+
+    #[test]
+    fn additions_do_not_overlap_with_anything_and_two_puts_of_a_field_that_adds_do() {
+        let counter = shape("add:64");
+        let put = |version, put, seen: &[_]| Change {
+            put,
+            ..change(version, 5, seen)
+        };
+        let overlap = |a: &Change, b: &Change| overlap_of(&counter, a, b);
+        let (added, replaced) = (put(1, 0, &[]), put(1, 1, &[]));
+        assert_eq!(overlap(&added, &added), None);
+        assert_eq!(
+            overlap(&added, &replaced),
+            None,
+            "as if added after the put"
+        );
+        assert_eq!(overlap(&replaced, &replaced), Some(u64::MAX.into()));
+        // A put that the other knew is no longer concurrent, but a later one is.
+        let after = |version, last| Change {
+            accumulator: 9.into(),
+            ..put(version, last, &[])
+        };
+        let knowing = put(1, 1, &[(A, 1, 5)]);
+        assert_eq!(overlap(&after(2, 1), &knowing), None);
+        assert_eq!(overlap(&after(2, 2), &knowing), Some(u64::MAX.into()));
+    }
+
     #[test]
     fn a_change_round_trips_through_its_bytes() {
-        let change = change(300, u64::MAX, &[(B, 7, 9), (A, 1 << 60, 0)]);
-        let mut bytes = Vec::new();
-        change.encode(b"key", &mut bytes);
-        let mut reader = Reader::new(&bytes);
-        assert_eq!(
-            Change::decode(&mut reader, 1).unwrap(),
-            (&b"key"[..], change)
-        );
-        assert!(reader.is_empty());
-        for cut in 0..bytes.len() {
-            assert!(
-                Change::decode(&mut Reader::new(&bytes[..cut]), 1).is_err(),
-                "cut at {cut}"
-            );
+        for put in [0, 1, 299, 300] {
+            let change = Change {
+                put,
+                ..change(300, u64::MAX, &[(B, 7, 9), (A, 1 << 60, 0)])
+            };
+            let mut bytes = Vec::new();
+            change.encode(b"key", &mut bytes);
+            let (xor, adds) = (Shape::xor(1), shape("xor:32,add:32"));
+            let mut reader = Reader::new(&bytes);
+            let decoded = Change::decode(&mut reader, &adds).unwrap();
+            assert_eq!(decoded, (&b"key"[..], change));
+            assert!(reader.is_empty());
+            // Where all bits xor, there are no puts, and the bytes are what they always were.
+            let decoded = Change::decode(&mut Reader::new(&bytes), &xor);
+            assert_eq!(decoded.is_ok(), put == 0);
+            for cut in 0..bytes.len() {
+                assert!(
+                    Change::decode(&mut Reader::new(&bytes[..cut]), &adds).is_err(),
+                    "cut at {cut}"
+                );
+            }
         }
+    }
+
+    #[test]
+    fn neither_puts_of_later_versions_nor_bits_above_the_width_are_read() {
+        let adds = shape("add:16");
+        let read = |change: &Change| {
+            let mut bytes = Vec::new();
+            change.encode(b"key", &mut bytes);
+            Change::decode(&mut Reader::new(&bytes), &adds).is_ok()
+        };
+        let change = |accumulator, put| Change {
+            put,
+            ..change(3, accumulator, &[])
+        };
+        assert!(read(&change(0xffff, 3)));
+        assert!(!read(&change(0xffff, 4)) && !read(&change(0x1_0000, 3)));
     }
 }

@@ -24,6 +24,23 @@ pub enum OpError {
         /// Words of the keyspace's values.
         wanted: usize,
     },
+    /// The value has a bit above the width of the keyspace's layout.
+    #[error("the value has more than the {width} bits of this keyspace's values: use fewer")]
+    Wide {
+        /// The width in bits.
+        width: usize,
+    },
+    /// The flag is a bit of a field that adds.
+    #[error(
+        "bit {flag} is no flag: it is part of a field that adds (the layout is {layout}); add to \
+         that field instead, or use a bit of an xor field"
+    )]
+    NoFlag {
+        /// The requested flag.
+        flag: usize,
+        /// The keyspace's layout.
+        layout: String,
+    },
     /// The flag lies beyond the words of a value.
     #[error("there is no flag {flag}: the keyspace has flags 0 to {last}")]
     Flag {
@@ -89,7 +106,7 @@ pub enum OpError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// [`Config::words`](crate::Config::words) is out of range.
+    /// The values of [`Config::shape`](crate::Config::shape) have too many words, or none.
     #[error(
         "a value cannot have {found} words: use 1 to {}",
         crate::value::MAX_WORDS
@@ -139,9 +156,21 @@ pub enum OpenError {
          keyspace or an empty one"
     )]
     Keyspace {
-        /// The stored keyspace: name, words and view.
+        /// The stored keyspace: name, shape and view.
         found: String,
         /// The configured keyspace.
+        wanted: String,
+    },
+    /// The records are of this keyspace, but their values have another layout.
+    #[error(
+        "the data folder has values of the layout {found}, not {wanted}: set `layout` to {found}, \
+         as all members do, or give the keyspace of the new layout a name and a data folder of its \
+         own; values cannot be converted"
+    )]
+    Layout {
+        /// The stored layout.
+        found: String,
+        /// The configured layout.
         wanted: String,
     },
     /// The stored roster is not signed with the key of the configured administrator.

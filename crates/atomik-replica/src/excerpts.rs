@@ -220,7 +220,7 @@ mod tests {
         config.message_bytes = 16_384;
         test(&Context {
             roster: &crate::roster::Roster::founders(&config.trust),
-            secrets: &Secrets::new(&config.secret, &config.keyspace, config.words),
+            secrets: &Secrets::new(&config.secret, &config.keyspace, &config.shape),
             config: &config,
             counters: &mut Counters::default(),
             effects: &mut Vec::new(),
@@ -240,6 +240,7 @@ mod tests {
                     version: 1,
                     accumulator: key.into(),
                     seen: SeenList::default(),
+                    put: 0,
                 };
                 leaves.add(
                     |bytes| change.encode(&key.to_be_bytes(), bytes),
@@ -256,7 +257,8 @@ mod tests {
             for ((frame, excerpt), expected) in frames.iter().zip(7..) {
                 assert!(excerpt.len() <= cx.room());
                 let mut reader = Reader::new(excerpt);
-                let (evidence, changes) = decode_excerpt(&mut reader, cx.secrets, 1).unwrap();
+                let (evidence, changes) =
+                    decode_excerpt(&mut reader, cx.secrets, &crate::shape::Shape::xor(1)).unwrap();
                 assert!(reader.is_empty() && evidence.holds(cx.secrets, &cx.config.trust));
                 assert_eq!((frame.number, evidence.header.number), (expected, expected));
                 assert_eq!(evidence.header.before(), before);

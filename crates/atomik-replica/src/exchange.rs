@@ -896,7 +896,7 @@ mod tests {
     const B: PeerId = [2; 16];
 
     fn entries(numbers: impl IntoIterator<Item = u32>) -> Vec<Published> {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
         let entry = |n: u32| {
             let (origin, key) = (OriginId([1; 16]), n.to_le_bytes());
             let tag = secrets.leaf(origin, &key);

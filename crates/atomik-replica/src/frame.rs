@@ -10,6 +10,7 @@ use crate::entry::{Change, Tag};
 use crate::head::{Head, Link};
 use crate::origin::{Author, OriginId, Sealed, Trust, verifies};
 use crate::secrets::Secrets;
+use crate::shape::Shape;
 
 /// The maximum number of changes in a frame.
 pub(crate) const MAX_LEAVES: usize = 1000;
@@ -452,7 +453,7 @@ pub(crate) type KeyedChanges<'a> = Vec<(&'a [u8], Change)>;
 pub(crate) fn decode_excerpt<'a>(
     reader: &mut Reader<'a>,
     secrets: &Secrets,
-    words: usize,
+    shape: &Shape,
 ) -> Result<(Evidence, KeyedChanges<'a>), Malformed> {
     let mut evidence = Evidence::decode(reader)?;
     let origin = evidence.origin();
@@ -460,7 +461,7 @@ pub(crate) fn decode_excerpt<'a>(
     let mut encoded = Vec::with_capacity(evidence.len());
     for _ in 0..evidence.len() {
         let before = reader.rest();
-        changes.push(Change::decode(reader, words)?);
+        changes.push(Change::decode(reader, shape)?);
         encoded.push(&before[..before.len() - reader.rest().len()]);
     }
     let tags = secrets.leaves(origin, encoded.into_iter());
@@ -496,6 +497,7 @@ mod tests {
                     version: i + 1,
                     accumulator: (i * 3).into(),
                     seen: crate::entry::SeenList::default(),
+                    put: 0,
                 }
                 .encode(&i.to_le_bytes(), &mut bytes);
                 bytes
@@ -504,7 +506,10 @@ mod tests {
     }
 
     fn frame(count: usize) -> (Secrets, Trust, Evidence, Vec<Vec<u8>>) {
-        let (secrets, trust) = (Secrets::new(&[1; 32], "test", 1), signer());
+        let (secrets, trust) = (
+            Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1)),
+            signer(),
+        );
         let author = Author {
             key: trust.key(),
             incarnation: [9; 16],
@@ -544,7 +549,7 @@ mod tests {
             let kept = part.tags().map(|(index, _)| &encoded[usize::from(index)][..]);
             encode_excerpt(&part, kept, &mut bytes);
             let mut reader = Reader::new(&bytes);
-            let (read, changes) = decode_excerpt(&mut reader, &secrets, 1).unwrap();
+            let (read, changes) = decode_excerpt(&mut reader, &secrets, &crate::shape::Shape::xor(1)).unwrap();
             prop_assert!(reader.is_empty());
             prop_assert_eq!(&read, &part);
             prop_assert_eq!(changes.len(), part.len());
@@ -554,7 +559,7 @@ mod tests {
             let at = flip.index(bytes.len() * 8);
             bytes[at / 8] ^= 1 << (at % 8);
             let mut reader = Reader::new(&bytes);
-            if let Ok((read, _)) = decode_excerpt(&mut reader, &secrets, 1) {
+            if let Ok((read, _)) = decode_excerpt(&mut reader, &secrets, &crate::shape::Shape::xor(1)) {
                 let noticed = !read.holds(&secrets, &trust) || !reader.is_empty();
                 prop_assert!(noticed, "flipping bit {} goes unnoticed", at);
             }
@@ -585,9 +590,15 @@ mod tests {
     #[test]
     fn a_frame_of_another_keyspace_or_key_is_not_verified() {
         let (_, trust, evidence, _) = frame(3);
-        assert!(!evidence.holds(&Secrets::new(&[1; 32], "other", 1), &trust));
+        assert!(!evidence.holds(
+            &Secrets::new(&[1; 32], "other", &crate::shape::Shape::xor(1)),
+            &trust
+        ));
         let mut other = evidence;
         other.header.author.key = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
-        assert!(!other.holds(&Secrets::new(&[1; 32], "test", 1), &trust));
+        assert!(!other.holds(
+            &Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1)),
+            &trust
+        ));
     }
 }

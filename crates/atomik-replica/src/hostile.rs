@@ -3,6 +3,7 @@
 
 use crate::codec::{Encode, Reader};
 use crate::message::{MessageKind, open, seal};
+use crate::shape::Shape;
 use crate::{Config, Effect, Event, LocalOp, PeerId, Replica, Trust};
 
 const PEER: PeerId = [1; 16];
@@ -37,7 +38,7 @@ fn open_with(keys: u32) -> Replica {
 
 /// What the replica sends to the peer in answer to a message of the peer.
 fn answers(replica: &mut Replica, kind: MessageKind, body: &[u8]) -> Vec<(MessageKind, Vec<u8>)> {
-    let (bytes, from) = (&seal(kind, body), PEER);
+    let (bytes, from) = (&seal(&Shape::xor(1), kind, body), PEER);
     let mut effects = Vec::new();
     replica
         .step(Event::Message { from, bytes }, &mut effects)
@@ -51,7 +52,7 @@ fn sent(effects: Vec<Effect>) -> Vec<(MessageKind, Vec<u8>)> {
         _ => None,
     });
     sent.map(|bytes| {
-        let (kind, body) = open(&bytes).unwrap();
+        let (kind, body) = open(&Shape::xor(1), &bytes).unwrap().unwrap();
         (kind, body.to_vec())
     })
     .collect()

@@ -294,8 +294,8 @@ impl Stream {
     ) -> Result<bool, Malformed> {
         let origin = self.author.origin();
         let place = room.origins.place(origin);
-        let words = cx.config.words;
-        let none = Change::none(words);
+        let shape = &cx.config.shape;
+        let none = Change::none(shape.words());
         while !reader.is_empty() {
             if self.leaves.len() >= MOST_LEAVES {
                 return Err(Malformed);
@@ -314,8 +314,8 @@ impl Stream {
                 (Some(version), Some(held)) if held.version == version => held,
                 (Some(_), _) => return Ok(false),
             };
-            let change = self.names.change(subject, before, reader, words)?;
-            self.names.note(subject, at, before, &change);
+            let change = self.names.change(subject, before, reader, shape)?;
+            self.names.note(subject, at, before, &change, shape);
             let mut encoded = Vec::with_capacity(64);
             let (key, _) = room
                 .keyspace
@@ -370,9 +370,9 @@ fn show(
     }
     let slots = &keyspace.table.slots;
     let entry = place.and_then(|place| slots.change_of(at as usize, place));
-    let delta = keyspace
-        .overlay
-        .show(at, (origin, tag), change.clone(), entry.as_deref());
+    let shape = &keyspace.table.shape;
+    let (new, entry) = (change.clone(), entry.as_deref());
+    let delta = keyspace.overlay.show(at, (origin, tag), new, entry, shape);
     keyspace.accumulate(at, &delta);
     if *writes {
         keyspace.notify_overlap(at, (origin, &change), before, origins, cx);

@@ -25,7 +25,7 @@ pub(crate) struct Keyspace {
 impl Keyspace {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
-            table: Table::new(config.words),
+            table: Table::new(config.shape.clone()),
             checkpoints: Checkpoints::default(),
             subscriptions: Subscriptions::default(),
             overlay: Overlay::default(),
@@ -47,9 +47,10 @@ impl Keyspace {
 
     /// Changes the state of a slot; the state at the latest checkpoint is saved first.
     pub(crate) fn accumulate(&mut self, at: u32, delta: &Value) {
-        let slot = self.table.slot(at);
+        let Table { slots, shape, .. } = &mut self.table;
+        let slot = slots.slot(at);
         self.checkpoints.save(slot);
-        slot.state.accumulate(delta);
+        shape.accumulate(&mut slot.state, delta);
     }
 
     /// A slot that can be changed in its compact form: it is in that, and has neither a state to
@@ -89,8 +90,8 @@ impl Keyspace {
         }
     }
 
-    /// Reports bits that the change `new` of another origin, just taken in place of `before`, and
-    /// the own entry changed concurrently.
+    /// Reports bits in which the change `new` of another origin, just taken in place of `before`,
+    /// conflicts with the own entry.
     ///
     /// Entries of two other origins are not compared. Their writers report the overlap themselves,
     /// and after a fold the result would be wrong: later changes do not list a folded origin as
@@ -110,7 +111,8 @@ impl Keyspace {
             return;
         };
         let own = origins.own_id();
-        let overlap = |theirs: &Change| Change::overlap((theirs, origin), (&ours, own));
+        let shape = &self.table.shape;
+        let overlap = |theirs: &Change| Change::overlap((theirs, origin), (&ours, own), shape);
         let Some(bits) = overlap(new) else { return };
         // Bits reported with the previous version are not reported again.
         let reported = before.and_then(overlap);
@@ -128,7 +130,7 @@ impl Keyspace {
 
     /// Takes back what previewed changes of some origins changed of the states.
     pub(crate) fn hide(&mut self, goes: impl Fn(OriginId) -> bool, cx: &mut Context<'_>) {
-        for (at, origin, delta) in self.overlay.remove(goes) {
+        for (at, origin, delta) in self.overlay.remove(goes, &self.table.shape) {
             self.accumulate(at, &delta);
             self.notify_change(at, &delta, Some(origin), cx);
         }

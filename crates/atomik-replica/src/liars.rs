@@ -19,6 +19,7 @@ use crate::message::{MessageKind, open, seal};
 use crate::parts::PART;
 use crate::record::CERTIFICATE;
 use crate::secrets::Secrets;
+use crate::shape::Shape;
 use crate::statement::{Round, Signer, Statement};
 use crate::{
     Author, Config, Effect, Event, LocalOp, Notice, PeerId, PublicKey, Refusal, Replica, Roster,
@@ -59,7 +60,7 @@ fn config(n: usize) -> Config {
 }
 
 fn secrets() -> Secrets {
-    Secrets::new(&[9; 32], "test", 1)
+    Secrets::new(&[9; 32], "test", &Shape::xor(1))
 }
 
 /// What the liar sends to a replica instead of a message; `None` if it sends the message.
@@ -152,7 +153,7 @@ impl Net {
     }
 
     fn post(&mut self, n: usize, to: usize, bytes: Vec<u8>) {
-        let (kind, body) = open(&bytes).unwrap();
+        let (kind, body) = open(&Shape::xor(1), &bytes).unwrap().unwrap();
         assert!(bytes.len() <= self.replicas[n].config().message_bytes);
         if kind == MessageKind::Ledger {
             self.note(body);
@@ -165,7 +166,11 @@ impl Net {
         let lies = (self.lie)(to, kind, body);
         let sent = lies.map_or_else(
             || vec![bytes],
-            |lies| lies.iter().map(|(kind, body)| seal(*kind, body)).collect(),
+            |lies| {
+                lies.iter()
+                    .map(|(kind, body)| seal(&Shape::xor(1), *kind, body))
+                    .collect()
+            },
         );
         self.said.extend(sent.iter().cloned());
         self.wire
@@ -185,7 +190,7 @@ impl Net {
 
     /// A message that the liar makes up arrives at a replica.
     fn inject(&mut self, to: usize, kind: MessageKind, body: &[u8]) {
-        let (from, bytes) = (peer(LIAR), &seal(kind, body));
+        let (from, bytes) = (peer(LIAR), &seal(&Shape::xor(1), kind, body));
         self.step(to, Event::Message { from, bytes });
     }
 
@@ -231,7 +236,8 @@ impl Net {
 
     /// Hands replica 0 the next roster.
     fn change(&mut self, change: impl FnOnce(&Roster) -> Roster) {
-        let roster = change(self.replicas[0].roster()).sign("test", 1, &administrator());
+        let roster =
+            change(self.replicas[0].roster()).sign("test", &Shape::xor(1), &administrator());
         self.step(0, Event::Roster(&roster.encode()));
     }
 
@@ -380,6 +386,7 @@ fn frame(by: usize, author: Author, before: Head, key: &[u8], version: u64) -> V
         version,
         accumulator: version.into(),
         seen: SeenList::default(),
+        put: 0,
     };
     let mut encoded = Vec::new();
     change.encode(key, &mut encoded);
@@ -491,7 +498,9 @@ fn entries_of_a_closed_life_cause_no_pass_over_the_table_each() {
     net.away = vec![0, 1, 2];
     net.lie = Box::new(|_, kind, _| (kind != MessageKind::Ledger).then(Vec::new));
     let roster = net.replicas[0].roster().add(public(4), "").unwrap();
-    let roster = roster.sign("test", 1, &administrator()).encode();
+    let roster = roster
+        .sign("test", &Shape::xor(1), &administrator())
+        .encode();
     net.step(4, Event::Roster(&roster));
     net.step(LIAR, Event::Roster(&roster));
     net.deliver();
@@ -519,7 +528,7 @@ fn bad_records_are_refused_with_key_and_reason_and_comparisons_end() {
     net.retire_while_the_liar_is_silent();
     let like = net.statements.last().unwrap().clone();
     let own = restate(&like, LIAR, 0, [1; 32]);
-    let elsewhere = Secrets::new(&[9; 32], "other", 1);
+    let elsewhere = Secrets::new(&[9; 32], "other", &Shape::xor(1));
     let mut altered = own.clone();
     altered.base = [2; 32];
     let mut stolen = own.clone();
@@ -806,18 +815,18 @@ fn accepts(record: &[u8]) -> (bool, Vec<Refusal>) {
     let up = Event::PeerUp { peer: from, key };
     replica.step(up, &mut effects).unwrap();
     effects.clear();
-    let bytes = &seal(MessageKind::Ledger, record);
+    let bytes = &seal(&Shape::xor(1), MessageKind::Ledger, record);
     let message = Event::Message { from, bytes };
     replica.step(message, &mut effects).unwrap();
     // It sends what it has taken to a peer with another ledger.
-    let bytes = &seal(MessageKind::Summary, &[0; 99]);
+    let bytes = &seal(&Shape::xor(1), MessageKind::Summary, &[0; 99]);
     let message = Event::Message { from, bytes };
     replica.step(message, &mut effects).unwrap();
     let (mut accepted, mut refused) = (false, Vec::new());
     for effect in effects {
         match effect {
             Effect::Send { bytes, .. } => {
-                let (kind, body) = open(&bytes).unwrap();
+                let (kind, body) = open(&Shape::xor(1), &bytes).unwrap().unwrap();
                 accepted |= kind == MessageKind::Ledger
                     && records(body).iter().any(|(kind, _)| *kind == CERTIFIED);
             }
@@ -901,7 +910,7 @@ fn only_a_certificate_of_exactly_those_who_have_to_sign_is_taken() {
             .fold(genuine.roster.clone(), |roster, n| {
                 roster.remove(&public(n)).unwrap()
             });
-        certificate.roster = alone.sign("test", 1, &signing(LIAR));
+        certificate.roster = alone.sign("test", &Shape::xor(1), &signing(LIAR));
         certificate.closings.ended.clear();
         certificate.extent = certificate.closings.extent(&certificate.roster);
         let seal = signed_by(LIAR, certificate);
@@ -981,7 +990,7 @@ proptest! {
                     net.deliver_some(most);
                     continue;
                 }
-                Step::Garbage(to, kind, body) => (to, crate::message::numbered(kind, &body)),
+                Step::Garbage(to, kind, body) => (to, crate::message::numbered(&Shape::xor(1), kind, &body)),
                 Step::Replay(to, which, at, flip) => {
                     let mut message = which.get(&net.said).clone();
                     let at = at.index(message.len());
@@ -991,13 +1000,13 @@ proptest! {
                 Step::Pull(to, at) => {
                     let mut body = Vec::new();
                     body.varint(at);
-                    (to, seal(MessageKind::Pull, &body))
+                    (to, seal(&Shape::xor(1), MessageKind::Pull, &body))
                 }
                 Step::Cells(to, first, end) => {
                     let mut body = Vec::new();
                     body.varint(u64::from(first));
                     body.varint(u64::from(end));
-                    (to, seal(MessageKind::SketchRequest, &body))
+                    (to, seal(&Shape::xor(1), MessageKind::SketchRequest, &body))
                 }
             };
             let before = net.bytes;

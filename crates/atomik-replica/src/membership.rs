@@ -169,7 +169,7 @@ impl Membership {
 /// Whether a replica with this configuration accepts a roster as signed with this key. In an
 /// unsigned keyspace the signature has to be zero.
 pub(crate) fn is_sealed(roster: &Roster, config: &Config, administrator: &PublicKey) -> bool {
-    let statement = roster.statement(&config.keyspace, config.words);
+    let statement = roster.statement(&config.keyspace, &config.shape);
     config
         .trust
         .verify(administrator, &statement, roster.seal())
@@ -214,12 +214,13 @@ mod tests {
         let key = |n: usize| core::array::from_fn(|i| n.to_le_bytes()[i % 8]);
         let first = Roster::first((2..members).map(|n| (key(n), format!("{n:064}")))).unwrap();
         let next = first.add(key(1), "").unwrap();
-        next.sign("test", 1, &administrator())
+        next.sign("test", &crate::shape::Shape::xor(1), &administrator())
     }
 
     #[test]
     fn of_two_rosters_with_one_number_the_same_wins_everywhere_and_both_are_kept() {
-        let sign = |roster: Roster| roster.sign("test", 1, &administrator());
+        let sign =
+            |roster: Roster| roster.sign("test", &crate::shape::Shape::xor(1), &administrator());
         let first = Roster::first([([1; 32], "a")]).unwrap();
         let [b, c] = [2, 3].map(|n| sign(first.add([n; 32], "").unwrap()));
         let mut ends = Vec::new();

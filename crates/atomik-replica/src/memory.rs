@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use atomik_algebra::Layout;
 use smallvec::SmallVec;
 
 use crate::batches::Batches;
 use crate::checkpoints::Checkpoints;
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
-use crate::entry::{Change, MAX_SEEN, Seen, Tag};
+use crate::entry::{Change, Seen, Tag};
 use crate::error::{OpenError, damaged};
 use crate::event::Record;
 use crate::frame::Evidence;
@@ -22,6 +23,7 @@ use crate::publication::Publication;
 use crate::record::{CERTIFICATE, LEDGER, META, leaf_in, number_in, place_in, placed, tagged};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
+use crate::shape::Shape;
 use crate::slot::{Entry, OURS, Published, Rare, Slot, UNPUBLISHED};
 use crate::unsealed::{Place, Unsealed};
 use crate::value::Value;
@@ -221,7 +223,8 @@ impl Memory {
 
     fn encode_entry(&self, entry: &Entry, slot: &Slot, out: &mut Vec<u8>) {
         let (change, ours) = (&entry.change, entry.evidence == OURS);
-        let flags = u64::from(!change.seen.is_empty()) << 1 | u64::from(!ours);
+        let lists = !change.seen.is_empty() || change.put > 0;
+        let flags = u64::from(lists) << 1 | u64::from(!ours);
         out.varint(u64::from(entry.origin) << 2 | flags);
         if !ours {
             out.varint(u64::from(entry.evidence));
@@ -229,10 +232,10 @@ impl Memory {
         }
         out.varint(change.version);
         out.packed(&change.accumulator);
-        if change.seen.is_empty() {
+        if !lists {
             return;
         }
-        out.varint(change.seen.len() as u64);
+        out.varint(change.seen_count());
         for seen in change.seen.iter() {
             let mut entries = slot.entries.iter();
             match entries.find(|entry| self.origins.id(entry.origin) == seen.origin) {
@@ -254,6 +257,7 @@ impl Memory {
             out.varint(seen.version);
             out.packed(&seen.accumulator);
         }
+        change.encode_put(out);
     }
 
     fn read_meta(&mut self, reader: &mut Reader<'_>) -> Result<u32, Malformed> {
@@ -358,7 +362,7 @@ impl Memory {
         moved: &HashMap<u32, u32>,
         secrets: &Secrets,
     ) -> Result<(), OpenError> {
-        let words = self.keyspace.table.words;
+        let words = self.keyspace.table.shape.words();
         self.keyspace.table.slots.reserve(records.len());
         let mut encoded = Vec::new();
         for (at, (flags, name, value)) in (0_u32..).zip(records.sorted()) {
@@ -398,7 +402,7 @@ impl Memory {
         encoded: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         let reader = &mut Reader::new(value);
-        let words = self.keyspace.table.words;
+        let words = self.keyspace.table.shape.words();
         let rare = rare.then(|| read_rare(reader, words)).transpose()?;
         let mut entries = SmallVec::<[Entry; 1]>::new();
         let mut same = Vec::new();
@@ -439,7 +443,8 @@ impl Memory {
         moved: &HashMap<u32, u32>,
         mut same: impl FnMut(usize, u32),
     ) -> Result<Entry, Malformed> {
-        let words = self.keyspace.table.words;
+        let shape = &self.keyspace.table.shape;
+        let words = shape.words();
         let flags = reader.varint()?;
         let origin = u32::try_from(flags >> 2).map_err(|_| Malformed)?;
         if origin as usize >= self.origins.len() {
@@ -457,9 +462,10 @@ impl Memory {
         if version == 0 {
             return Err(Malformed);
         }
-        let mut seen = Vec::new();
+        let (mut seen, mut put) = (Vec::new(), 0);
         if flags & 2 != 0 {
-            for index in 0..reader.count(1, MAX_SEEN)? {
+            let (count, has_put) = Change::decode_count(reader, 1, shape)?;
+            for index in 0..count {
                 let (origin, held) = match reader.varint()? {
                     0 => (OriginId(reader.array()?), false),
                     place => {
@@ -485,6 +491,7 @@ impl Memory {
                     accumulator,
                 });
             }
+            put = Change::decode_put(reader, version, has_put)?;
         }
         Ok(Entry {
             origin,
@@ -495,6 +502,7 @@ impl Memory {
                 version,
                 accumulator,
                 seen: seen.into(),
+                put,
             },
         })
     }
@@ -503,7 +511,7 @@ impl Memory {
         let table = &self.keyspace.table;
         for (first, _, value) in records.sorted() {
             self.batches
-                .read(first, value, table.words, table.slots.len())
+                .read(first, value, table.shape.words(), table.slots.len())
                 .map_err(|Malformed| damaged(&Batches::key(first)))?;
         }
         self.batches.finish_reading();
@@ -512,10 +520,10 @@ impl Memory {
 
     /// Reads what no frame has, and holds it back.
     fn read_unsealed(&mut self, records: &Aside<u64>, secrets: &Secrets) -> Result<(), OpenError> {
-        let words = self.keyspace.table.words;
+        let shape = self.keyspace.table.shape.clone();
         for (ticket, _, value) in records.sorted() {
             let unsealed = &mut self.publication.unsealed;
-            let read = unsealed.read(ticket, value, words);
+            let read = unsealed.read(ticket, value, &shape);
             let new = read.map_err(|Malformed| damaged(&Unsealed::key(ticket)))?;
             for (place, before) in new {
                 let known = (place.0 as usize) < self.origins.len();
@@ -737,10 +745,25 @@ fn read_rare(reader: &mut Reader<'_>, words: usize) -> Result<Box<Rare>, Malform
 
 /// What has to be the same in configuration and records.
 fn identity(config: &Config) -> String {
-    format!(
-        "{}, 64 x {} bits, {:?}",
-        config.keyspace, config.words, config.view
-    )
+    // As it was before there were layouts, in the default one.
+    let shape = match config.shape.layout() {
+        None => format!("64 x {} bits", config.shape.words()),
+        Some(layout) => layout.to_string(),
+    };
+    format!("{}, {shape}, {:?}", config.keyspace, config.view)
+}
+
+/// The layout in an identity that differs in it alone from that of a configuration.
+fn other_layout(config: &Config, found: &str) -> Option<String> {
+    let shape = found
+        .strip_prefix(&format!("{}, ", config.keyspace))?
+        .strip_suffix(&format!(", {:?}", config.view))?;
+    if let Some(words) = shape.strip_prefix("64 x ") {
+        let words = words.strip_suffix(" bits")?.parse().ok()?;
+        return Some(Shape::xor(words).to_string());
+    }
+    let layout: Layout = shape.parse().ok()?;
+    Some(layout.to_string())
 }
 
 /// Checks format and identity first, because everything else depends on them.
@@ -760,6 +783,11 @@ fn check_meta(config: &Config, value: &[u8]) -> Result<(), OpenError> {
         .blob(usize::MAX)
         .map_err(|Malformed| damaged(META))?;
     if found != wanted.as_bytes() {
+        let text = core::str::from_utf8(found).unwrap_or_default();
+        if let Some(found) = other_layout(config, text) {
+            let wanted = config.shape.to_string();
+            return Err(OpenError::Layout { found, wanted });
+        }
         return Err(OpenError::Keyspace {
             found: String::from_utf8_lossy(found).into_owned(),
             wanted,

@@ -270,11 +270,12 @@ impl Merger<'_> {
             Some(old) => (0, old.evidence, old.published, old.change()),
             None => self.replace(at, entry),
         };
+        let shape = &cx.config.shape;
         if let Some(before) = &before {
-            delta.accumulate(&before.accumulator);
+            shape.subtract(&mut delta, &before.accumulator);
         }
         let overlay = &mut self.keyspace.overlay;
-        let shown = overlay.merged(at, origin, version, &mut delta);
+        let shown = overlay.merged(at, origin, version, &mut delta, shape);
         if !single {
             self.keyspace.accumulate(at, &delta);
         }
@@ -368,9 +369,9 @@ impl Merger<'_> {
                 bytes
             });
         let Config {
-            keyspace, words, ..
+            keyspace, shape, ..
         } = cx.config;
-        let proof = Proof::of_two_contents(keyspace, *words, cx.secrets, excerpts);
+        let proof = Proof::of_two_contents(keyspace, shape, cx.secrets, excerpts);
         proof.verify().is_ok().then_some(proof)
     }
 }

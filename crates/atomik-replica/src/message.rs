@@ -1,9 +1,19 @@
 //! Messages on the wire: format version, kind, body. Whoever carries them authenticates them.
+//!
+//! In a keyspace of another layout than the default, every message also has the layout's mark, and
+//! summaries have its text: members that were given different layouts understand nothing of each
+//! other, and find out why.
 
+use crate::codec::{Encode, Reader};
 use crate::notice::Refusal;
+use crate::proof::MAX_LAYOUT;
+use crate::shape::Shape;
 
 /// The version of the wire format.
 pub(crate) const WIRE: u8 = 1;
+
+/// In place of [`WIRE`] where the layout is not the default. Kind, mark and body follow.
+pub(crate) const MARKED: u8 = 2;
 
 /// Marks messages of kinds that are sent often. Their first byte has a flag for the kind, and the
 /// low bits of the first byte of the body.
@@ -13,8 +23,11 @@ const SEALED: u8 = 0x40;
 /// The bits of the first byte of the body of such a message.
 pub(crate) const SHORT_BITS: u8 = 0x3f;
 
-/// Bytes of a message besides its body, at most.
+/// Bytes of a message besides its body, at most, where the layout is the default.
 pub(crate) const OVERHEAD: usize = 2;
+
+/// The same for any layout, except for summaries.
+pub(crate) const MARKED_OVERHEAD: usize = 4;
 
 /// The kinds of messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,13 +79,27 @@ impl MessageKind {
     ];
 }
 
-/// Makes a message.
-pub(crate) fn seal(kind: MessageKind, body: &[u8]) -> Vec<u8> {
-    numbered(kind as u8, body)
+/// Makes a message in a keyspace whose values have this shape.
+pub(crate) fn seal(shape: &Shape, kind: MessageKind, body: &[u8]) -> Vec<u8> {
+    numbered(shape, kind as u8, body)
 }
 
 /// Makes a message of any kind, known or not.
-pub(crate) fn numbered(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(crate) fn numbered(shape: &Shape, kind: u8, body: &[u8]) -> Vec<u8> {
+    let Some([low, high]) = shape.mark() else {
+        return plain(kind, body);
+    };
+    let mut message = Vec::with_capacity(body.len() + MARKED_OVERHEAD);
+    message.extend_from_slice(&[MARKED, kind, low, high]);
+    if kind == MessageKind::Summary as u8 {
+        message.blob(shape.to_string().as_bytes());
+    }
+    message.extend_from_slice(body);
+    message
+}
+
+/// The same where the layout is the default.
+fn plain(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut message = Vec::with_capacity(body.len() + OVERHEAD);
     let short = [
         (MessageKind::Preview as u8, SHORT),
@@ -92,8 +119,46 @@ pub(crate) fn numbered(kind: u8, body: &[u8]) -> Vec<u8> {
 }
 
 /// Opens a message; returns its kind and body. The first byte of the body of a preview or a seal
-/// has other bits than [`SHORT_BITS`], too.
-pub(crate) fn open(message: &[u8]) -> Result<(MessageKind, &[u8]), Refusal> {
+/// has other bits than [`SHORT_BITS`], too. `None` if it is of another layout, but does not say of
+/// which.
+pub(crate) fn open<'a>(
+    shape: &Shape,
+    message: &'a [u8],
+) -> Result<Option<(MessageKind, &'a [u8])>, Refusal> {
+    let known = |kind: u8| MessageKind::ALL.get(usize::from(kind)).copied();
+    let other = |theirs: Option<&str>| Refusal::Layout {
+        ours: shape.to_string(),
+        theirs: theirs.map(str::to_owned),
+    };
+    match (message, shape.mark()) {
+        ([MARKED, kind, low, high, body @ ..], mark) => {
+            let kind = known(*kind).ok_or(Refusal::Malformed)?;
+            let same = mark == Some([*low, *high]);
+            if kind != MessageKind::Summary {
+                return Ok(same.then_some((kind, body)));
+            }
+            let reader = &mut Reader::new(body);
+            let text = reader.blob(MAX_LAYOUT).ok();
+            let text = text.and_then(|text| core::str::from_utf8(text).ok());
+            let text = text.ok_or(Refusal::Malformed)?;
+            let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+            match text == shape.to_string() {
+                true => Ok(Some((kind, reader.rest()))),
+                false if printable => Err(other(Some(text))),
+                false => Err(Refusal::Malformed),
+            }
+        }
+        ([WIRE, kind, ..], Some(_)) if known(*kind) == Some(MessageKind::Summary) => {
+            Err(other(None))
+        }
+        ([WIRE, ..], Some(_)) => Ok(None),
+        ([short, ..], Some(_)) if short & SHORT > 0 => Ok(None),
+        _ => open_plain(message).map(Some),
+    }
+}
+
+/// Opens a message where the layout is the default.
+fn open_plain(message: &[u8]) -> Result<(MessageKind, &[u8]), Refusal> {
     let (kind, body) = match message {
         [WIRE, kind, body @ ..] => (*kind, body),
         [short, ..] if short & SHORT > 0 => {
@@ -121,33 +186,77 @@ mod tests {
 
     use super::*;
 
+    fn shape(layout: &str) -> Shape {
+        layout.parse::<atomik_algebra::Layout>().unwrap().into()
+    }
+
     #[test]
     fn a_message_of_each_kind_opens() {
-        for (number, kind) in MessageKind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, number);
-            let message = seal(kind, b"5ody");
-            let (opened, body) = open(&message).unwrap();
-            assert_eq!((opened, &body[1..]), (kind, &b"ody"[..]));
-            assert_eq!(body[0] & SHORT_BITS, b'5');
-            assert!(message.len() <= 4 + OVERHEAD);
+        for layout in ["xor:64", "add:64"] {
+            let shape = shape(layout);
+            for (number, kind) in MessageKind::ALL.into_iter().enumerate() {
+                assert_eq!(kind as usize, number);
+                let message = seal(&shape, kind, b"5ody");
+                let (opened, body) = open(&shape, &message).unwrap().unwrap();
+                assert_eq!((opened, &body[1..]), (kind, &b"ody"[..]));
+                assert_eq!(body[0] & SHORT_BITS, b'5');
+                let more = match (shape.mark(), kind) {
+                    (None, _) => OVERHEAD,
+                    (Some(_), MessageKind::Summary) => MARKED_OVERHEAD + 1 + layout.len(),
+                    (Some(_), _) => MARKED_OVERHEAD,
+                };
+                assert!(message.len() <= 4 + more);
+            }
+        }
+    }
+
+    #[test]
+    fn messages_of_another_layout_say_nothing_and_summaries_say_which_it_is() {
+        let layouts = ["xor:64", "add:64", "xor:32,xor:32", "xor:48,add:16"];
+        for (ours, theirs) in layouts.into_iter().flat_map(|a| layouts.map(|b| (a, b))) {
+            if ours == theirs {
+                continue;
+            }
+            for kind in MessageKind::ALL {
+                let message = seal(&shape(theirs), kind, b"5ody");
+                let opened = open(&shape(ours), &message);
+                if kind != MessageKind::Summary {
+                    assert_eq!(opened, Ok(None), "{ours} {theirs} {kind:?}");
+                    continue;
+                }
+                // The default has never been named in messages.
+                let theirs = Some(theirs.to_owned()).filter(|theirs| theirs != "xor:64");
+                let ours = ours.to_owned();
+                assert_eq!(opened, Err(Refusal::Layout { ours, theirs }));
+            }
         }
     }
 
     #[test]
     fn a_message_of_another_format_is_refused_as_such() {
-        let mut newer = seal(MessageKind::Fetch, &[]);
-        newer[0] = 2;
+        let mut newer = seal(&Shape::xor(1), MessageKind::Fetch, &[]);
+        newer[0] = 3;
         let refusal = Refusal::Format {
-            found: 2,
+            found: 3,
             wanted: WIRE,
         };
-        assert_eq!(open(&newer), Err(refusal));
+        assert_eq!(open(&Shape::xor(1), &newer), Err(refusal));
     }
 
     #[test]
     fn a_message_without_a_known_kind_is_malformed() {
-        for message in [&[][..], &[WIRE], &[WIRE, 13], &[WIRE, 255, 1]] {
-            assert_eq!(open(message), Err(Refusal::Malformed));
+        let messages: [&[u8]; 7] = [
+            &[],
+            &[WIRE],
+            &[WIRE, 13],
+            &[WIRE, 255, 1],
+            &[MARKED, 13, 0, 0],
+            &[MARKED, 1, 0, 0, 5, b'x'],
+            &[MARKED, 1, 0, 0, 1, b'\n'],
+        ];
+        for message in messages {
+            let opened = open(&Shape::xor(1), message);
+            assert_eq!(opened, Err(Refusal::Malformed), "{message:?}");
         }
     }
 }

@@ -8,13 +8,14 @@ use crate::proof::Proof;
 use crate::roster::RosterError;
 use crate::value::Value;
 
-/// Two origins changed the same bits concurrently. Xor has combined the changes, which may not be
-/// what either writer intended.
+/// Two origins changed the same bits of xor fields concurrently, or replaced the value of the same
+/// field that adds. The changes were combined, which may not be what either writer intended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Overlap {
     /// The key.
     pub key: Box<[u8]>,
-    /// The bits that both changed.
+    /// The bits of xor fields that both changed, and all bits of each field that adds and that both
+    /// put another value into.
     pub bits: Value,
     /// The resulting state.
     pub state: Value,
@@ -47,7 +48,7 @@ pub enum Notice {
         key: Box<[u8]>,
         /// Its new state.
         state: Value,
-        /// The change: old xor new.
+        /// The change: the delta that made the state before into this one.
         delta: Value,
         /// The origin of the change; `None` if the change came with an adopted base.
         origin: Option<OriginId>,
@@ -157,6 +158,22 @@ pub enum Refusal {
         found: u8,
         /// This replica's version.
         wanted: u8,
+    },
+    /// The peer was given another layout for the keyspace's values.
+    #[error(
+        "this member's values have the layout {ours}, but those of the peer {}: configure the \
+         layout that the keyspace was founded with on every member; a keyspace of another layout \
+         needs a name of its own",
+        match .theirs {
+            Some(theirs) => format!("have the layout {theirs}"),
+            None => "have the default layout, in which all bits of all words xor".to_owned(),
+        }
+    )]
+    Layout {
+        /// The layout of this replica.
+        ours: String,
+        /// That of the peer; `None` if it is the default, of any number of words.
+        theirs: Option<String>,
     },
     /// The message is malformed.
     #[error(

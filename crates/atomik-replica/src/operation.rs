@@ -35,7 +35,7 @@ pub enum Action {
     Toggle(usize),
     /// Sets a flag to the given value: inverts it if it differs.
     SetFlag(usize, bool),
-    /// Replaces the value: the delta is old xor new.
+    /// Replaces the value: the delta is the new value minus the old one.
     Put(Value),
 }
 
@@ -49,7 +49,7 @@ pub struct LocalOp<'a> {
 }
 
 impl<'a> LocalOp<'a> {
-    /// Xors a delta into the key's state.
+    /// Combines a delta into the key's state: xors or adds it, field by field.
     pub fn accum(key: &'a [u8], delta: Value) -> Self {
         Self {
             key,

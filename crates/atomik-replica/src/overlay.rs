@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::entry::{Change, Tag};
 use crate::origin::OriginId;
+use crate::shape::Shape;
 use crate::value::Value;
 
 /// A previewed change.
@@ -12,7 +13,7 @@ pub(crate) struct Shown {
     pub(crate) origin: OriginId,
     pub(crate) tag: Tag,
     pub(crate) change: Change,
-    /// What it adds to the state: its accumulator xor that of the origin's entry.
+    /// What it adds to the state: its accumulator minus that of the origin's entry.
     delta: Value,
 }
 
@@ -38,10 +39,10 @@ impl Overlay {
     }
 
     /// What the previewed changes of a slot add to its state.
-    pub(crate) fn delta(&self, at: u32, words: usize) -> Value {
-        let mut sum = Value::zero(words);
+    pub(crate) fn delta(&self, at: u32, shape: &Shape) -> Value {
+        let mut sum = shape.zero();
         for shown in self.of(at) {
-            sum.accumulate(&shown.delta);
+            shape.accumulate(&mut sum, &shown.delta);
         }
         sum
     }
@@ -60,10 +61,11 @@ impl Overlay {
         (origin, tag): (OriginId, Tag),
         change: Change,
         entry: Option<&Change>,
+        shape: &Shape,
     ) -> Value {
         let mut delta = change.accumulator.clone();
         if let Some(entry) = entry {
-            delta.accumulate(&entry.accumulator);
+            shape.subtract(&mut delta, &entry.accumulator);
         }
         let slot = self.slots.entry(at).or_default();
         let new = Shown {
@@ -75,7 +77,7 @@ impl Overlay {
         let mut visible = new.delta.clone();
         match slot.iter_mut().find(|shown| shown.origin == origin) {
             Some(shown) => {
-                visible.accumulate(&shown.delta);
+                shape.subtract(&mut visible, &shown.delta);
                 *shown = new;
             }
             None => slot.push(new),
@@ -91,16 +93,17 @@ impl Overlay {
         origin: OriginId,
         version: u64,
         delta: &mut Value,
+        shape: &Shape,
     ) -> Option<Change> {
         let slot = self.slots.get_mut(&at)?;
         let position = slot.iter().position(|shown| shown.origin == origin)?;
         let shown = &mut slot[position];
         if shown.change.version > version {
-            shown.delta.accumulate(delta);
-            *delta = Value::zero(delta.words().len());
+            shape.subtract(&mut shown.delta, delta);
+            *delta = shape.zero();
             return None;
         }
-        delta.accumulate(&shown.delta);
+        shape.subtract(delta, &shown.delta);
         let shown = slot.remove(position);
         if slot.is_empty() {
             self.slots.remove(&at);
@@ -108,15 +111,16 @@ impl Overlay {
         Some(shown.change)
     }
 
-    /// Removes the previewed changes of some origins; returns what each changed of the state.
+    /// Removes the previewed changes of some origins; returns what that changes of the state.
     pub(crate) fn remove(
         &mut self,
         goes: impl Fn(OriginId) -> bool,
+        shape: &Shape,
     ) -> Vec<(u32, OriginId, Value)> {
         let mut removed = Vec::new();
         self.slots.retain(|&at, slot| {
             let gone = slot.extract_if(.., |shown| goes(shown.origin));
-            removed.extend(gone.map(|shown| (at, shown.origin, shown.delta)));
+            removed.extend(gone.map(|shown| (at, shown.origin, shape.inverse(&shown.delta))));
             !slot.is_empty()
         });
         removed

@@ -1,7 +1,7 @@
 //! The reachable peers, and whose turn it is to be compared with.
 
 use core::hash::{Hash, Hasher};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::origin::PublicKey;
 
@@ -13,6 +13,8 @@ pub(crate) struct Peers {
     up: Vec<PeerId>,
     /// The authenticated keys of peers.
     keys: BTreeMap<PeerId, PublicKey>,
+    /// Reachable peers of which it was reported that they have another layout.
+    other_layout: BTreeSet<PeerId>,
     turn: usize,
     ticks: u32,
     /// What peers have drawn since the last tick, in entries. All that are not up share one
@@ -24,7 +26,7 @@ impl Hash for Peers {
     /// Omits what only ever grows, because model checkers would never see a state again: the
     /// number of ticks, and the accounts, whose limit is far above what they try.
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (&self.up, &self.keys, self.turn).hash(state);
+        (&self.up, &self.keys, &self.other_layout, self.turn).hash(state);
     }
 }
 
@@ -41,7 +43,14 @@ impl Peers {
 
     pub(crate) fn remove(&mut self, peer: PeerId) {
         self.up.retain(|known| *known != peer);
+        self.other_layout.remove(&peer);
         self.keys.remove(&peer);
+    }
+
+    /// Takes note that a peer has another layout. Returns whether that is to be reported: once as
+    /// long as it is up.
+    pub(crate) fn note_layout(&mut self, peer: PeerId) -> bool {
+        !self.is_up(peer) || self.other_layout.insert(peer)
     }
 
     /// The authenticated key of a reachable peer.

@@ -15,6 +15,7 @@ use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, MAX_KEY, MAX_SEEN, Seen, SeenList};
 use crate::head::Head;
 use crate::origin::{Incarnation, OriginId};
+use crate::shape::Shape;
 use crate::value::Value;
 
 /// The maximum number of changes in an open frame.
@@ -42,6 +43,7 @@ const WHOLE: u64 = 2;
 const VERSIONS: u64 = 1;
 const SEEN_DIFFERS: u64 = 2;
 const SEEN_ANEW: u64 = 4;
+const PUT: u64 = 8;
 
 /// What a stream has named, on the side of the sender.
 #[derive(Clone, Debug, Default, Hash)]
@@ -92,14 +94,17 @@ impl Stream {
         key: &[u8],
         before: Option<&Change>,
         change: &Change,
+        shape: &Shape,
         out: &mut Vec<u8>,
     ) {
         let none = Change::none(change.accumulator.words().len());
         let (before, bit) = match (self.keys.get_mut(&at), before) {
             (Some((number, bit)), Some(before)) => {
-                let delta = change.accumulator.xor(&before.accumulator);
+                let delta = shape.difference(&change.accumulator, &before.accumulator);
                 let last = core::mem::replace(bit, only_bit(&delta));
-                let plain = change.version - before.version == 1 && change.seen == before.seen;
+                let plain = change.version - before.version == 1
+                    && change.seen == before.seen
+                    && change.put == before.put;
                 if plain && bit.is_some() && *bit == last {
                     return out.varint(u64::from(*number) << 2 | AGAIN);
                 }
@@ -115,11 +120,13 @@ impl Stream {
                 (&none, bit)
             }
         };
-        let delta = change.accumulator.xor(&before.accumulator);
+        let delta = shape.difference(&change.accumulator, &before.accumulator);
         let step = change.version - before.version;
         let same = change.seen == before.seen;
+        let put = if change.put == before.put { 0 } else { PUT };
         if step == 1
             && same
+            && put == 0
             && let Some(bit) = bit
         {
             return out.varint(bit << 1);
@@ -135,21 +142,24 @@ impl Stream {
             (false, true) => SEEN_DIFFERS,
             (false, false) => SEEN_ANEW,
         };
-        let flags = seen | if step == 1 { 0 } else { VERSIONS };
+        let flags = seen | put | if step == 1 { 0 } else { VERSIONS };
         out.varint(flags << 1 | 1);
         if step != 1 {
             out.varint(step);
         }
         sparse(&delta, out);
         match seen {
-            SEEN_DIFFERS => self.seen(&before.seen, &change.seen, out),
-            SEEN_ANEW => self.seen(&[], &change.seen, out),
+            SEEN_DIFFERS => self.seen(&before.seen, &change.seen, shape, out),
+            SEEN_ANEW => self.seen(&[], &change.seen, shape, out),
             _ => {}
+        }
+        if put > 0 {
+            out.varint(change.version - change.put);
         }
     }
 
     /// Appends how a list of seen changes differs from `old`, whose origins it begins with.
-    fn seen(&mut self, old: &[Seen], new: &[Seen], out: &mut Vec<u8>) {
+    fn seen(&mut self, old: &[Seen], new: &[Seen], shape: &Shape, out: &mut Vec<u8>) {
         let differs = |index: usize, seen: &Seen| old.get(index) != Some(seen);
         let count = new
             .iter()
@@ -166,7 +176,8 @@ impl Stream {
             next = index + 1;
             if let Some(old) = old.get(index) {
                 out.varint(seen.version - old.version);
-                sparse(&seen.accumulator.xor(&old.accumulator), out);
+                let delta = shape.difference(&seen.accumulator, &old.accumulator);
+                sparse(&delta, out);
                 continue;
             }
             let number = self.origins.len() as u32;
@@ -215,6 +226,8 @@ struct Step {
     versions: u64,
     delta: Value,
     seen: SeenStep,
+    /// How many versions ago the last put was, if that is another one than before.
+    put: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -258,22 +271,33 @@ impl Names {
         subject: Subject<'_>,
         before: &Change,
         reader: &mut Reader<'_>,
-        words: usize,
+        shape: &Shape,
     ) -> Result<Change, Malformed> {
         let bit = match subject {
             Subject::Again(number) => self.keys[number].bit.ok_or(Malformed)? << 1,
             _ => reader.varint()?,
         };
-        let step = self.step(bit, before.seen.len(), reader, words)?;
-        step.apply(before).ok_or(Malformed)
+        let step = self.step(bit, before.seen.len(), reader, shape)?;
+        let change = step.apply(before, shape);
+        change
+            .filter(|change| shape.fits(&change.accumulator))
+            .ok_or(Malformed)
     }
 
     /// Takes note of the change of a key, whose slot is `at`.
-    pub(crate) fn note(&mut self, subject: Subject<'_>, at: u32, before: &Change, new: &Change) {
+    pub(crate) fn note(
+        &mut self,
+        subject: Subject<'_>,
+        at: u32,
+        before: &Change,
+        new: &Change,
+        shape: &Shape,
+    ) {
+        let delta = shape.difference(&new.accumulator, &before.accumulator);
         let name = Name {
             at,
             version: new.version,
-            bit: only_bit(&new.accumulator.xor(&before.accumulator)),
+            bit: only_bit(&delta),
         };
         match subject {
             Subject::New(_) => self.keys.push(name),
@@ -288,13 +312,15 @@ impl Names {
         form: u64,
         had: usize,
         reader: &mut Reader<'_>,
-        words: usize,
+        shape: &Shape,
     ) -> Result<Step, Malformed> {
+        let words = shape.words();
         if form & 1 == 0 {
             return Ok(Step {
                 versions: 1,
                 delta: bit(form, words)?,
                 seen: SeenStep::Same,
+                put: None,
             });
         }
         let flags = form >> 1;
@@ -307,16 +333,22 @@ impl Names {
             return Err(Malformed);
         }
         let delta = read_sparse(reader, words)?;
-        let seen = match flags & !VERSIONS {
+        let seen = match flags & !(VERSIONS | PUT) {
             0 => SeenStep::Same,
             SEEN_DIFFERS => SeenStep::Differs(self.read_seen(reader, words, had)?),
             SEEN_ANEW => SeenStep::Anew(self.read_seen(reader, words, 0)?),
+            _ => return Err(Malformed),
+        };
+        let put = match flags & PUT {
+            0 => None,
+            _ if shape.adds() => Some(reader.varint()?),
             _ => return Err(Malformed),
         };
         Ok(Step {
             versions,
             delta,
             seen,
+            put,
         })
     }
 
@@ -359,14 +391,14 @@ impl Names {
 }
 
 /// A list of seen changes that differs in these items from another.
-fn listed(old: &[Seen], items: Vec<(usize, Other)>) -> Option<SeenList> {
+fn listed(old: &[Seen], items: Vec<(usize, Other)>, shape: &Shape) -> Option<SeenList> {
     let mut list = old.to_vec();
     for (index, item) in items {
         match item {
             Other::Later(versions, delta) => {
                 let seen = list.get_mut(index)?;
                 seen.version = seen.version.checked_add(versions)?;
-                seen.accumulator.accumulate(&delta);
+                shape.accumulate(&mut seen.accumulator, &delta);
             }
             Other::New(seen) if index == list.len() => list.push(seen),
             Other::New(_) => return None,
@@ -377,15 +409,21 @@ fn listed(old: &[Seen], items: Vec<(usize, Other)>) -> Option<SeenList> {
 
 impl Step {
     /// The change after `before`; `None` if there is none.
-    fn apply(self, before: &Change) -> Option<Change> {
+    fn apply(self, before: &Change, shape: &Shape) -> Option<Change> {
         let version = before.version.checked_add(self.versions)?;
+        let mut accumulator = before.accumulator.clone();
+        shape.accumulate(&mut accumulator, &self.delta);
         Some(Change {
             version,
-            accumulator: before.accumulator.xor(&self.delta),
+            accumulator,
             seen: match self.seen {
                 SeenStep::Same => before.seen.clone(),
-                SeenStep::Differs(items) => listed(&before.seen, items)?,
-                SeenStep::Anew(items) => listed(&[], items)?,
+                SeenStep::Differs(items) => listed(&before.seen, items, shape)?,
+                SeenStep::Anew(items) => listed(&[], items, shape)?,
+            },
+            put: match self.put {
+                None => before.put,
+                Some(ago) => version.checked_sub(ago).filter(|put| *put > 0)?,
             },
         })
     }
@@ -477,8 +515,21 @@ mod tests {
         (0..4_u32, 1..3_u64, value(words), 0..6_u8, value(words))
     }
 
-    fn steps() -> impl Strategy<Value = (usize, Vec<Made>)> {
-        (1..4_usize).prop_flat_map(|words| (Just(words), prop::collection::vec(step(words), 0..30)))
+    /// Where words xor, and where they add: there some changes are puts.
+    fn steps() -> impl Strategy<Value = (Shape, Vec<Made>)> {
+        let shape = (1..4_usize, any::<bool>()).prop_map(|(words, adds)| {
+            let bits = 64 * words - 40;
+            let layout = format!("xor:40,add:{bits}").parse::<atomik_algebra::Layout>();
+            if adds {
+                layout.unwrap().into()
+            } else {
+                Shape::xor(words)
+            }
+        });
+        shape.prop_flat_map(|shape| {
+            let steps = prop::collection::vec(step(shape.words()), 0..30);
+            (Just(shape), steps)
+        })
     }
 
     fn follow(seen: &[Seen], what: u8, value: Value) -> SeenList {
@@ -493,7 +544,7 @@ mod tests {
             2 => {
                 if let Some(last) = list.last_mut() {
                     last.version += 1;
-                    last.accumulator.accumulate(&value);
+                    last.accumulator.xor_with(&value);
                 }
             }
             _ => {}
@@ -503,20 +554,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_receiver_reads_what_was_sent((words, steps) in steps()) {
+        fn a_receiver_reads_what_was_sent((shape, steps) in steps()) {
             let (mut stream, mut names) = (Stream::default(), Names::default());
             let mut newest: BTreeMap<u32, Change> = BTreeMap::new();
-            let none = Change::none(words);
+            let none = Change::none(shape.words());
             for (at, versions, delta, what, other) in steps {
                 let before = newest.get(&at).cloned();
                 let base = before.as_ref().unwrap_or(&none);
+                let version = base.version + versions;
+                let mut accumulator = base.accumulator.clone();
+                shape.accumulate(&mut accumulator, &delta);
                 let change = Change {
-                    version: base.version + versions,
-                    accumulator: base.accumulator.xor(&delta),
+                    version,
+                    accumulator,
                     seen: follow(&base.seen, what, other),
+                    put: if shape.adds() && what > 3 { version + 4 - u64::from(what) } else { base.put },
                 };
                 let (key, mut bytes) = ([at as u8 + 1; 3], Vec::new());
-                stream.encode(at, &key, before.as_ref(), &change, &mut bytes);
+                stream.encode(at, &key, before.as_ref(), &change, &shape, &mut bytes);
                 let reader = &mut Reader::new(&bytes);
                 let subject = names.subject(reader).unwrap();
                 match subject {
@@ -526,44 +581,60 @@ mod tests {
                         prop_assert_eq!((name.at, name.version), (at, base.version));
                     }
                 }
-                let read = names.change(subject, base, reader, words).unwrap();
+                let read = names.change(subject, base, reader, &shape).unwrap();
                 prop_assert!(reader.is_empty());
                 prop_assert_eq!(&read, &change);
-                names.note(subject, at, base, &read);
+                names.note(subject, at, base, &read, &shape);
                 newest.insert(at, change);
             }
         }
 
         #[test]
-        fn no_bytes_make_a_receiver_panic(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+        fn no_bytes_make_a_receiver_panic(
+            bytes in prop::collection::vec(any::<u8>(), 0..60), adds: bool
+        ) {
+            let layout = "add:70".parse::<atomik_algebra::Layout>().unwrap();
+            let shape = if adds { layout.into() } else { Shape::xor(2) };
             let (mut names, reader) = (Names::default(), &mut Reader::new(&bytes));
             let before = Change {
                 version: 1,
                 accumulator: Value::zero(2),
                 seen: SeenList::default(),
+                put: 0,
             };
             while let Ok(subject) = names.subject(reader) {
-                let Ok(change) = names.change(subject, &before, reader, 2) else { break };
-                names.note(subject, 0, &before, &change);
+                let Ok(change) = names.change(subject, &before, reader, &shape) else { break };
+                names.note(subject, 0, &before, &change, &shape);
             }
         }
     }
 
     #[test]
-    fn a_key_that_is_toggled_again_takes_two_bytes_at_most() {
+    fn a_key_that_is_toggled_or_counted_again_takes_two_bytes_at_most() {
+        changes_again_in_two_bytes(&Shape::xor(1));
+        let counter = "add:64".parse::<atomik_algebra::Layout>().unwrap();
+        changes_again_in_two_bytes(&counter.into());
+    }
+
+    fn changes_again_in_two_bytes(shape: &Shape) {
         let mut stream = Stream::default();
-        let change = |version: u64| Change {
-            version,
-            accumulator: (version % 2).into(),
-            seen: SeenList::default(),
+        let change = |version: u64| {
+            let mut accumulator = shape.zero();
+            (0..version).for_each(|_| shape.accumulate(&mut accumulator, &1.into()));
+            Change {
+                version,
+                accumulator,
+                seen: SeenList::default(),
+                put: 0,
+            }
         };
         for at in 0..1000_u32 {
             let key = at.to_le_bytes();
             let mut bytes = Vec::new();
-            stream.encode(at, &key, None, &change(1), &mut bytes);
+            stream.encode(at, &key, None, &change(1), shape, &mut bytes);
             assert_eq!(bytes.len(), 4 + 2);
             bytes.clear();
-            stream.encode(at, &key, Some(&change(1)), &change(2), &mut bytes);
+            stream.encode(at, &key, Some(&change(1)), &change(2), shape, &mut bytes);
             assert!(bytes.len() <= 2);
         }
     }

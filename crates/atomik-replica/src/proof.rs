@@ -1,10 +1,13 @@
 //! Proofs of misconduct: for anybody to check, without the keyspace's secret and without a replica.
 
+use atomik_algebra::Layout;
+
 use crate::codec::{Encode, Malformed, Reader};
 use crate::config::Config;
 use crate::frame::decode_excerpt;
 use crate::origin::{Author, OriginId, PublicKey, hex};
 use crate::secrets::{FrameKey, Secrets};
+use crate::shape::Shape;
 use crate::value::{MAX_WORDS, Value};
 
 /// The version of the format, and the first byte of an encoded proof.
@@ -16,16 +19,19 @@ const TWO_CONTENTS: u8 = 0;
 /// The longest name of a keyspace in a proof, in bytes.
 const MAX_KEYSPACE: usize = 1024;
 
+/// More than any layout's text takes, in bytes: with 512 fields of a bit it is 3071 long.
+pub(crate) const MAX_LAYOUT: usize = 4096;
+
 /// A proof that the owner of a key broke the protocol: two statements, both signed with that key,
 /// that contradict each other.
 ///
 /// The bytes hold everything that is needed to check the signatures: the name of the keyspace, the
-/// number of words, and a key derived from the keyspace's secret for the hashes of frames. The
+/// shape of its values, and a key derived from the keyspace's secret for the hashes of frames. The
 /// secret itself and the other keys derived from it cannot be computed from that.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Proof {
     keyspace: String,
-    words: usize,
+    shape: Shape,
     frames: FrameKey,
     /// Two excerpts of signed frames with one change each.
     excerpts: [Vec<u8>; 2],
@@ -115,13 +121,13 @@ impl Proof {
     /// Of two excerpts with one change each.
     pub(crate) fn of_two_contents(
         keyspace: &str,
-        words: usize,
+        shape: &Shape,
         secrets: &Secrets,
         excerpts: [Vec<u8>; 2],
     ) -> Self {
         Self {
             keyspace: keyspace.to_owned(),
-            words,
+            shape: shape.clone(),
             frames: secrets.frames(),
             excerpts,
         }
@@ -131,7 +137,13 @@ impl Proof {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION, TWO_CONTENTS];
         out.blob(self.keyspace.as_bytes());
-        out.varint(self.words as u64);
+        match self.shape.layout() {
+            None => out.varint(self.shape.words() as u64),
+            Some(layout) => {
+                out.varint(0);
+                out.blob(layout.to_string().as_bytes());
+            }
+        }
         out.extend_from_slice(&self.frames);
         for excerpt in &self.excerpts {
             out.blob(excerpt);
@@ -152,10 +164,15 @@ impl Proof {
         let keyspace = core::str::from_utf8(reader.blob(MAX_KEYSPACE)?)
             .map_err(|_| ProofError::Malformed)?
             .to_owned();
-        let words = usize::try_from(reader.varint()?)
-            .ok()
-            .filter(|words| (1..=MAX_WORDS).contains(words))
-            .ok_or(ProofError::Malformed)?;
+        let shape = match usize::try_from(reader.varint()?) {
+            Ok(0) => {
+                let text = core::str::from_utf8(reader.blob(MAX_LAYOUT)?).ok();
+                let layout = text.and_then(|text| text.parse::<Layout>().ok());
+                layout.ok_or(ProofError::Malformed)?.into()
+            }
+            Ok(words @ 1..=MAX_WORDS) => Shape::xor(words),
+            _ => return Err(ProofError::Malformed),
+        };
         let frames = reader.array()?;
         let excerpts = [
             reader.blob(usize::MAX)?.to_vec(),
@@ -164,7 +181,7 @@ impl Proof {
         reader.end()?;
         Ok(Self {
             keyspace,
-            words,
+            shape,
             frames,
             excerpts,
         })
@@ -172,16 +189,16 @@ impl Proof {
 
     /// The life that a proof accuses, as it says itself. The proof may be false.
     pub(crate) fn accused(&self) -> Option<Author> {
-        let secrets = Secrets::of_frames(self.frames, &self.keyspace, self.words);
+        let secrets = Secrets::of_frames(self.frames, &self.keyspace, &self.shape);
         let reader = &mut Reader::new(&self.excerpts[0]);
-        let (evidence, _) = decode_excerpt(reader, &secrets, self.words).ok()?;
+        let (evidence, _) = decode_excerpt(reader, &secrets, &self.shape).ok()?;
         Some(evidence.header.author)
     }
 
     /// Whether it proves misconduct of the holder of a key in the keyspace of a replica.
     pub(crate) fn convicts(&self, key: &PublicKey, config: &Config, secrets: &Secrets) -> bool {
         self.keyspace == config.keyspace
-            && self.words == config.words
+            && self.shape == config.shape
             && self.frames == secrets.frames()
             && self.verify().is_ok_and(|verdict| verdict.accused == *key)
     }
@@ -192,11 +209,11 @@ impl Proof {
     ///
     /// [`ProofError`] if it proves nothing.
     pub fn verify(&self) -> Result<Verdict, ProofError> {
-        let secrets = Secrets::of_frames(self.frames, &self.keyspace, self.words);
+        let secrets = Secrets::of_frames(self.frames, &self.keyspace, &self.shape);
         let mut statements = Vec::new();
         for excerpt in &self.excerpts {
             let reader = &mut Reader::new(excerpt);
-            let (evidence, mut changes) = decode_excerpt(reader, &secrets, self.words)?;
+            let (evidence, mut changes) = decode_excerpt(reader, &secrets, &self.shape)?;
             reader.end()?;
             let (Some((key, change)), true) = (changes.pop(), changes.is_empty()) else {
                 return Err(ProofError::Malformed);
@@ -249,11 +266,12 @@ mod tests {
             key: Box::new(signing),
             allowed: Vec::new(),
         };
-        let secrets = Secrets::new(&[1; 32], keyspace, 1);
+        let secrets = Secrets::new(&[1; 32], keyspace, &crate::shape::Shape::xor(1));
         let change = Change {
             version,
             accumulator: accumulator.into(),
             seen: SeenList::default(),
+            put: 0,
         };
         let mut encoded = Vec::new();
         change.encode(key, &mut encoded);
@@ -274,8 +292,8 @@ mod tests {
     }
 
     fn proof(excerpts: [Vec<u8>; 2]) -> Proof {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
-        Proof::of_two_contents("test", 1, &secrets, excerpts)
+        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
+        Proof::of_two_contents("test", &Shape::xor(1), &secrets, excerpts)
     }
 
     fn genuine() -> Proof {

@@ -305,6 +305,7 @@ mod tests {
             version,
             accumulator: version.into(),
             seen: SeenList::default(),
+            put: 0,
         })
     }
 
@@ -353,7 +354,7 @@ mod tests {
 
     #[test]
     fn everything_is_durable_with_the_next_ticket_the_one_in_flight_or_the_last() {
-        let (mut table, origins) = (Table::new(1), Origins::default());
+        let (mut table, origins) = (Table::new(crate::shape::Shape::xor(1)), Origins::default());
         let mut publication = Publication::restored(7, Head::default());
         assert_eq!(publication.next_durable(&table, &origins), 7);
         table.slot_of(b"k");

@@ -125,7 +125,7 @@ impl Loader {
     pub fn new(config: Config) -> Result<Self, OpenError> {
         config.check()?;
         Ok(Self {
-            secrets: Secrets::new(&config.secret, &config.keyspace, config.words),
+            secrets: Secrets::new(&config.secret, &config.keyspace, &config.shape),
             loading: Loading::new(&config),
             config,
         })
@@ -498,8 +498,8 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<Outcome, OpError> {
         self.check_active()?;
-        let (view, words) = (self.config.view, self.config.words);
-        ops.iter().try_for_each(|op| validate(op, view, words))?;
+        let (view, shape) = (self.config.view, &self.config.shape);
+        ops.iter().try_for_each(|op| validate(op, view, shape))?;
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
         if let [op] = ops {
@@ -593,11 +593,12 @@ impl Replica {
 
     fn undo(&mut self, number: u64, effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
         self.check_active()?;
-        let batch = self.memory.batches.undoable(number)?.clone();
+        let mut batch = self.memory.batches.undoable(number)?.clone();
         let cx = &mut context!(self, effects);
         let mut writer = self.memory.writer();
-        for (at, delta) in &batch.deltas {
-            writer.change(*at, delta, cx);
+        for (at, delta) in &mut batch.deltas {
+            *delta = cx.config.shape.inverse(delta);
+            writer.change(*at, delta, false, cx);
         }
         let undo = self.memory.batches.add_undo(batch);
         Ok(self.pending(undo))
@@ -755,7 +756,9 @@ impl Replica {
             for (at, _, before) in &published {
                 if let Some(change) = table.slots.change_of(*at as usize, own) {
                     let (key, before) = (table.slots.key(*at), before.as_ref());
-                    open.stream.encode(*at, key, before, &change, &mut body);
+                    let shape = &table.shape;
+                    open.stream
+                        .encode(*at, key, before, &change, shape, &mut body);
                 }
             }
             open.leaves.append(&leaves);
@@ -790,7 +793,10 @@ impl Replica {
         cx.counters.frames += frames.len() as u64;
         let frames = frames
             .into_iter()
-            .map(|(frame, excerpt)| (frame, seal(MessageKind::Changes, &excerpt)))
+            .map(|(frame, excerpt)| {
+                let message = seal(&self.config.shape, MessageKind::Changes, &excerpt);
+                (frame, message)
+            })
             .collect();
         let ticket = publication.launch(all, send, frames);
         let mut records = self.memory.store(&self.config);
@@ -857,14 +863,21 @@ impl Replica {
     fn receive(&mut self, from: PeerId, message: &[u8], effects: &mut Vec<Effect>) {
         self.counters.messages_in += 1;
         self.counters.bytes_in += message.len() as u64;
-        let read = open(message).and_then(|(kind, body)| {
+        let read = open(&self.config.shape, message).and_then(|opened| {
+            let Some((kind, body)) = opened else {
+                return Ok(());
+            };
             let reader = &mut Reader::new(body);
             self.dispatch(from, kind, reader, effects)
                 .and_then(|()| reader.end())
                 .map_err(|Malformed| Refusal::Malformed)
         });
-        if let Err(reason) = read {
-            context!(self, effects).refuse(from, reason);
+        match read {
+            Ok(()) => {}
+            Err(Refusal::Layout { .. }) if !self.peers.note_layout(from) => {
+                self.counters.refused += 1;
+            }
+            Err(reason) => context!(self, effects).refuse(from, reason),
         }
     }
 
@@ -953,7 +966,7 @@ impl Replica {
         let mut newer = Vec::new();
         let mut excerpts = Vec::new();
         while !reader.is_empty() {
-            excerpts.push(decode_excerpt(reader, &self.secrets, self.config.words)?);
+            excerpts.push(decode_excerpt(reader, &self.secrets, &self.config.shape)?);
         }
         // An excerpt of the own origin may reveal a loss of memory. The new life is to have a
         // higher number than all others in the message, so these come first.
@@ -1335,7 +1348,7 @@ impl Replica {
         reader: &mut Reader<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
-        let chunk = Chunk::decode(reader, self.config.words)?;
+        let chunk = Chunk::decode(reader, self.config.shape.words())?;
         let wanted = self.memory.ledger.lacks(chunk.folded, &self.secrets);
         let pass = self.exchange(effects, |exchange, around| {
             exchange.take_chunk(from, chunk, wanted, around)
@@ -1593,7 +1606,8 @@ impl Replica {
 
     // Queries.
 
-    /// The state of a key: its base xor all accumulators. 0 for a key that was never changed.
+    /// The state of a key: the sum of its base and all accumulators. 0 for a key that was never
+    /// changed.
     pub fn state(&self, key: &[u8]) -> Value {
         self.memory.keyspace.table.state(key)
     }
@@ -1607,7 +1621,7 @@ impl Replica {
             .map(|(key, slot)| (key, slot.into_owned().state))
     }
 
-    /// The writers of a key: each one's origin, number of changes, and the xor of these changes.
+    /// The writers of a key: each one's origin, number of changes, and the sum of these changes.
     /// Folded origins are not included, and [previewed](Self::previewed) changes neither.
     pub fn writers(&self, key: &[u8]) -> Vec<(OriginId, u64, Value)> {
         let Some(slot) = self.memory.keyspace.table.slots.get(key) else {
@@ -1803,21 +1817,22 @@ impl Replica {
         let keyspace = &self.memory.keyspace;
         keyspace.checkpoints.check(checkpoint)?;
         Ok(keyspace.table.slots.get(key).map_or_else(
-            || Value::zero(self.config.words),
+            || self.config.shape.zero(),
             |slot| slot.at(checkpoint).clone(),
         ))
     }
 
-    /// The change of a key between two checkpoints: the xor of its states.
+    /// The change of a key between two checkpoints: the second state minus the first.
     ///
     /// # Errors
     ///
     /// [`OpError::NoCheckpoint`].
     pub fn delta_between(&self, key: &[u8], first: u32, second: u32) -> Result<Value, OpError> {
-        Ok(self.state_at(key, first)?.xor(&self.state_at(key, second)?))
+        let (first, second) = (self.state_at(key, first)?, self.state_at(key, second)?);
+        Ok(self.config.shape.difference(&second, &first))
     }
 
-    /// The keys whose state differs from that at a checkpoint, each with the xor of the two states.
+    /// The keys whose state differs from that at a checkpoint, each with the change since then.
     ///
     /// # Errors
     ///
@@ -1826,10 +1841,10 @@ impl Replica {
         &self,
         checkpoint: u32,
     ) -> Result<impl Iterator<Item = (&[u8], Value)>, OpError> {
-        let keyspace = &self.memory.keyspace;
+        let (keyspace, shape) = (&self.memory.keyspace, &self.config.shape);
         keyspace.checkpoints.check(checkpoint)?;
         Ok(keyspace.table.slots.iter().filter_map(move |(key, slot)| {
-            let delta = slot.at(checkpoint).xor(&slot.state);
+            let delta = shape.difference(&slot.state, slot.at(checkpoint));
             (!delta.is_zero()).then_some((key, delta))
         }))
     }

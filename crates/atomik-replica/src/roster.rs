@@ -9,6 +9,7 @@ use ed25519_dalek::{Signer, SigningKey};
 
 use crate::codec::{Encode, Malformed, Reader};
 use crate::origin::{PublicKey, Sealed, Trust, hex};
+use crate::shape::Shape;
 
 /// The most members of a keyspace.
 pub const MAX_MEMBERS: usize = 1000;
@@ -234,31 +235,30 @@ impl Roster {
         Self::new(self.number, members)
     }
 
-    /// This roster signed with the administrator's key, for the keyspace with this name and number
-    /// of words.
+    /// This roster signed with the administrator's key, for the keyspace with this name and shape.
     #[must_use]
-    pub fn sign(mut self, keyspace: &str, words: usize, administrator: &SigningKey) -> Self {
+    pub fn sign(mut self, keyspace: &str, shape: &Shape, administrator: &SigningKey) -> Self {
         self.seal = administrator
-            .sign(&self.statement(keyspace, words))
+            .sign(&self.statement(keyspace, shape))
             .to_bytes();
         self
     }
 
     /// Whether it is signed with this administrator's key, for the keyspace with this name and
-    /// number of words.
-    pub fn is_signed(&self, keyspace: &str, words: usize, administrator: &PublicKey) -> bool {
-        let statement = self.statement(keyspace, words);
+    /// shape.
+    pub fn is_signed(&self, keyspace: &str, shape: &Shape, administrator: &PublicKey) -> bool {
+        let statement = self.statement(keyspace, shape);
         crate::origin::verifies(administrator, &statement, &self.seal)
     }
 
     /// The bytes that the administrator signs.
-    pub(crate) fn statement(&self, keyspace: &str, words: usize) -> Vec<u8> {
+    pub(crate) fn statement(&self, keyspace: &str, shape: &Shape) -> Vec<u8> {
         let mut hasher = blake3::Hasher::new_derive_key("atomik 1 roster seal");
         hasher
             .update(&(keyspace.len() as u64).to_le_bytes())
-            .update(keyspace.as_bytes())
-            .update(&(words as u64).to_le_bytes())
-            .update(&self.hash);
+            .update(keyspace.as_bytes());
+        shape.hash_into(&mut hasher);
+        hasher.update(&self.hash);
         let mut message = b"atomik 1 roster ".to_vec();
         message.extend_from_slice(hasher.finalize().as_bytes());
         message
@@ -427,13 +427,13 @@ mod tests {
     fn a_signature_is_for_one_keyspace_and_one_administrator() {
         let roster = two().add([3; 32], "c").unwrap();
         let by = administrator().verifying_key().to_bytes();
-        assert!(!roster.is_signed("demo", 1, &by));
-        let roster = roster.sign("demo", 1, &administrator());
-        assert!(roster.is_signed("demo", 1, &by));
-        assert!(!roster.is_signed("other", 1, &by));
-        assert!(!roster.is_signed("demo", 2, &by));
+        assert!(!roster.is_signed("demo", &crate::shape::Shape::xor(1), &by));
+        let roster = roster.sign("demo", &crate::shape::Shape::xor(1), &administrator());
+        assert!(roster.is_signed("demo", &crate::shape::Shape::xor(1), &by));
+        assert!(!roster.is_signed("other", &crate::shape::Shape::xor(1), &by));
+        assert!(!roster.is_signed("demo", &crate::shape::Shape::xor(2), &by));
         let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
-        assert!(!roster.is_signed("demo", 1, &other.to_bytes()));
+        assert!(!roster.is_signed("demo", &crate::shape::Shape::xor(1), &other.to_bytes()));
     }
 
     fn rosters() -> impl Strategy<Value = Roster> {
@@ -451,7 +451,7 @@ mod tests {
                 since: since.min(number),
             });
             let roster = Roster::new(number, members.collect()).unwrap();
-            roster.sign("demo", 1, &administrator())
+            roster.sign("demo", &crate::shape::Shape::xor(1), &administrator())
         })
     }
 
@@ -480,7 +480,7 @@ mod tests {
             let by = administrator().verifying_key().to_bytes();
             if let Ok(read) = Roster::decode(&bytes) {
                 prop_assert_eq!(read.encode(), bytes);
-                prop_assert!(!read.is_signed("demo", 1, &by));
+                prop_assert!(!read.is_signed("demo", &crate::shape::Shape::xor(1), &by));
             }
         }
 

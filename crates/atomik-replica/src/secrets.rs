@@ -7,8 +7,9 @@ use siphasher::sip::SipHasher13;
 use crate::entry::Tag;
 use crate::many;
 use crate::origin::{OriginId, truncated};
+use crate::shape::Shape;
 
-/// Keys derived from a keyspace's secret, its name and its number of words, so that nothing hashed
+/// Keys derived from a keyspace's secret, its name and the shape of its values, so that nothing hashed
 /// or signed in one keyspace is valid in another. Debug output does not show them.
 #[derive(Clone)]
 pub(crate) struct Secrets {
@@ -26,34 +27,33 @@ impl core::fmt::Debug for Secrets {
     }
 }
 
-/// A key derived from a keyspace's secret that may be made public: with the name and the number of
-/// words it yields the keys of leaves, nodes and statements.
+/// A key derived from a keyspace's secret that may be made public: with the name and the shape it
+/// yields the keys of leaves, nodes and statements.
 pub(crate) type FrameKey = [u8; 32];
 
-fn derive(purpose: &str, secret: &[u8; 32], keyspace: &str, words: usize) -> [u8; 32] {
+fn derive(purpose: &str, secret: &[u8; 32], keyspace: &str, shape: &Shape) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key(purpose);
-    hasher
-        .update(secret)
-        .update(&(words as u64).to_le_bytes())
-        .update(keyspace.as_bytes());
+    hasher.update(secret);
+    shape.hash_into(&mut hasher);
+    hasher.update(keyspace.as_bytes());
     *hasher.finalize().as_bytes()
 }
 
 impl Secrets {
-    pub(crate) fn new(secret: &[u8; 32], keyspace: &str, words: usize) -> Self {
-        let derive = |purpose: &str| derive(purpose, secret, keyspace, words);
+    pub(crate) fn new(secret: &[u8; 32], keyspace: &str, shape: &Shape) -> Self {
+        let derive = |purpose: &str| derive(purpose, secret, keyspace, shape);
         let place = derive("atomik 1 place");
         Self {
             base: derive("atomik 1 base"),
             place: core::array::from_fn(|i| place[i]),
-            ..Self::of_frames(derive("atomik 1 frames"), keyspace, words)
+            ..Self::of_frames(derive("atomik 1 frames"), keyspace, shape)
         }
     }
 
     /// Enough to check signed excerpts, but neither to make messages nor to compute ids: for the
     /// latter every key is zero.
-    pub(crate) fn of_frames(frames: FrameKey, keyspace: &str, words: usize) -> Self {
-        let derive = |purpose: &str| derive(purpose, &frames, keyspace, words);
+    pub(crate) fn of_frames(frames: FrameKey, keyspace: &str, shape: &Shape) -> Self {
+        let derive = |purpose: &str| derive(purpose, &frames, keyspace, shape);
         Self {
             leaf: derive("atomik 1 leaf"),
             node: derive("atomik 1 node"),

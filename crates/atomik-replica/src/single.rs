@@ -1,7 +1,7 @@
 //! The compact slot of a key with a single writer.
 //!
 //! Most keys have one word and at most one writer, so their state is that writer's accumulator.
-//! Such a slot takes 43 bytes without alignment, which leaves room for a key of 15 bytes in one
+//! Such a slot takes 47 bytes without alignment, which leaves room for a key of 15 bytes in one
 //! cache line.
 
 use crate::entry::{Change, SeenList};
@@ -18,6 +18,7 @@ pub(crate) struct Single {
     evidence: [u8; 4],
     origin: [u8; 2],
     leaf: [u8; 2],
+    put: [u8; 4],
     pub(crate) published: Published,
     /// Bit 0: queued to be stored. Bit 1: the entry is queued to be published.
     flags: u8,
@@ -28,6 +29,8 @@ pub(crate) struct Replaced {
     pub(crate) version: u64,
     /// The accumulator before.
     pub(crate) word: u64,
+    /// The version of the last put before.
+    pub(crate) put: u64,
     /// Evidence and leaf.
     pub(crate) evidence: (u32, u16),
     pub(crate) published: Published,
@@ -41,6 +44,7 @@ impl Single {
         evidence: [0; 4],
         origin: [0; 2],
         leaf: [0; 2],
+        put: [0; 4],
         published: UNPUBLISHED,
         flags: 1,
     };
@@ -88,6 +92,7 @@ impl Single {
                 version: self.version(),
                 accumulator: self.word().into(),
                 seen: SeenList::default(),
+                put: self.last_put(),
             },
         })
     }
@@ -98,6 +103,10 @@ impl Single {
 
     fn version(&self) -> u64 {
         u64::from(u32::from_le_bytes(self.version))
+    }
+
+    fn last_put(&self) -> u64 {
+        u64::from(u32::from_le_bytes(self.put))
     }
 
     /// The origin of the entry, if there is one.
@@ -116,6 +125,8 @@ impl Single {
             return None;
         };
         let version = u32::try_from(change.version).ok()?;
+        // No put is of a later version.
+        let put = u32::try_from(change.put).ok()?;
         let origin = u16::try_from(entry.origin).ok()?;
         if !fits {
             return None;
@@ -126,11 +137,18 @@ impl Single {
         self.evidence = entry.evidence.to_le_bytes();
         self.origin = origin.to_le_bytes();
         self.leaf = entry.leaf.to_le_bytes();
+        self.put = put.to_le_bytes();
         Some(replaced)
     }
 
-    /// Counts one more change of an origin whose entry rests on `evidence`. As [`put`](Self::put).
-    pub(crate) fn change(&mut self, origin: u32, evidence: u32, delta: u64) -> Option<Replaced> {
+    /// Counts one more change of an origin whose entry rests on `evidence`: `combine` makes the
+    /// word before into the one after, and the change is a put or not. As [`put`](Self::put).
+    pub(crate) fn change(
+        &mut self,
+        (origin, evidence): (u32, u32),
+        is_put: bool,
+        combine: impl FnOnce(u64) -> u64,
+    ) -> Option<Replaced> {
         let own = u16::try_from(origin).ok()?.to_le_bytes();
         let version = u32::from_le_bytes(self.version);
         if version > 0 && self.origin != own {
@@ -138,8 +156,11 @@ impl Single {
         }
         let next = version.checked_add(1)?;
         let replaced = self.replaced();
-        self.word = (self.word() ^ delta).to_le_bytes();
+        self.word = combine(self.word()).to_le_bytes();
         self.version = next.to_le_bytes();
+        if is_put {
+            self.put = self.version;
+        }
         self.origin = own;
         self.evidence = evidence.to_le_bytes();
         Some(replaced)
@@ -149,6 +170,7 @@ impl Single {
         Replaced {
             version: self.version(),
             word: self.word(),
+            put: self.last_put(),
             evidence: (
                 u32::from_le_bytes(self.evidence),
                 u16::from_le_bytes(self.leaf),
@@ -189,6 +211,7 @@ impl Replaced {
             version: self.version,
             accumulator: Value::from(self.word),
             seen: SeenList::default(),
+            put: self.put,
         })
     }
 }
@@ -202,9 +225,10 @@ mod tests {
     use super::*;
     use crate::origin::OriginId;
     use crate::secrets::Secrets;
+    use crate::shape::Shape;
 
     fn entry(origin: u32, version: u64, accumulator: Value) -> Entry {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let secrets = Secrets::new(&[1; 32], "test", &Shape::xor(1));
         Entry {
             origin,
             evidence: 7,
@@ -214,6 +238,7 @@ mod tests {
                 version,
                 accumulator,
                 seen: SeenList::default(),
+                put: version.min(5),
             },
         }
     }
@@ -221,7 +246,7 @@ mod tests {
     fn slot(entries: Vec<Entry>) -> Slot {
         let mut slot = Slot::new(1);
         slot.entries = entries.into();
-        slot.state = slot.sum();
+        slot.state = slot.sum(&Shape::xor(1));
         slot
     }
 
@@ -267,15 +292,20 @@ mod tests {
     #[test]
     fn only_the_writer_changes_a_compact_slot_and_only_up_to_the_largest_version() {
         let mut single = Single::of(&slot(vec![entry(3, 1, 5.into())])).unwrap();
-        assert!(single.change(4, 7, 1).is_none());
+        let xor = |word: u64| word ^ 1;
+        assert!(single.change((4, 7), false, xor).is_none());
         assert!(single.put(&entry(4, 9, 1.into())).is_none());
-        let replaced = single.change(3, 7, 1).unwrap();
+        let replaced = single.change((3, 7), false, xor).unwrap();
         assert_eq!((replaced.version, replaced.word), (1, 5));
         assert_eq!(single.entry().unwrap().change.accumulator, 4.into());
+        assert_eq!((replaced.put, single.entry().unwrap().change.put), (1, 1));
+        single.change((3, 7), true, |word| word + 2).unwrap();
+        let change = single.entry().unwrap().change;
+        assert_eq!((change.accumulator, change.put), (6.into(), 3));
         let last = u64::from(u32::MAX);
         assert!(single.put(&entry(3, last + 1, 1.into())).is_none());
         assert!(single.put(&entry(3, last, 1.into())).is_some());
-        assert!(single.change(3, 7, 1).is_none());
+        assert!(single.change((3, 7), false, xor).is_none());
         assert_eq!(single.entry().unwrap().change.version, last);
     }
 }

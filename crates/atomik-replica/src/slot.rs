@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use crate::entry::{Change, Tag};
 use crate::origin::OriginId;
 use crate::secrets::Secrets;
+use crate::shape::Shape;
 use crate::sketch::weight;
 use crate::value::Value;
 
@@ -91,7 +92,7 @@ pub(crate) struct Entry {
 /// Properties that most keys lack.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Rare {
-    /// The xor of the accumulators of folded origins.
+    /// The sum of the accumulators of folded origins.
     pub(crate) base: Value,
     /// The state at the last local LOAD, SWAP or DRAIN: the register file's reference.
     pub(crate) mark: Value,
@@ -102,7 +103,7 @@ pub(crate) struct Rare {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slot {
-    /// The base xor all accumulators.
+    /// The sum of the base and all accumulators.
     pub(crate) state: Value,
     pub(crate) entries: SmallVec<[Entry; 1]>,
     pub(crate) rare: Option<Box<Rare>>,
@@ -148,14 +149,12 @@ impl Slot {
             .map_or(&self.state, |(_, state)| state)
     }
 
-    /// The xor of the base and all accumulators, computed anew.
-    pub(crate) fn sum(&self) -> Value {
-        let mut sum = self.rare.as_ref().map_or_else(
-            || Value::zero(self.state.words().len()),
-            |rare| rare.base.clone(),
-        );
+    /// The sum of the base and all accumulators, computed anew.
+    pub(crate) fn sum(&self, shape: &Shape) -> Value {
+        let rare = self.rare.as_ref();
+        let mut sum = rare.map_or_else(|| shape.zero(), |rare| rare.base.clone());
         for entry in &self.entries {
-            sum.accumulate(&entry.change.accumulator);
+            shape.accumulate(&mut sum, &entry.change.accumulator);
         }
         sum
     }
@@ -167,7 +166,7 @@ mod tests {
 
     #[test]
     fn the_next_version_of_an_entry_is_as_it_would_be_from_the_start() {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let secrets = Secrets::new(&[1; 32], "test", &Shape::xor(1));
         let published =
             |version, tag| Published::new(&secrets, OriginId([5; 16]), b"key", version, [tag; 16]);
         assert_eq!(published(1, 8).next(2, [9; 16]), published(2, 9));

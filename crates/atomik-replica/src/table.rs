@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::archive::Archive;
 use crate::digest::Digest;
 use crate::secrets::Secrets;
+use crate::shape::Shape;
 use crate::slot::{Entry, Published, Rare, Slot, UNPUBLISHED};
 use crate::slots::Slots;
 use crate::value::Value;
@@ -14,7 +15,7 @@ use crate::waiting::push_if;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
-    pub(crate) words: usize,
+    pub(crate) shape: Shape,
     pub(crate) slots: Slots,
     pub(crate) digest: Digest,
     pub(crate) archive: Archive,
@@ -23,16 +24,16 @@ pub(crate) struct Table {
 }
 
 impl Hash for Table {
-    /// Omits the digest, which follows from the entries.
+    /// Omits the digest, which follows from the entries, and the shape, which never changes.
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.slots, &self.archive, &self.unstored).hash(state);
     }
 }
 
 impl Table {
-    pub(crate) fn new(words: usize) -> Self {
+    pub(crate) fn new(shape: Shape) -> Self {
         Self {
-            words,
+            shape,
             slots: Slots::default(),
             digest: Digest::default(),
             archive: Archive::default(),
@@ -43,7 +44,7 @@ impl Table {
     /// The slot of a key, created if necessary. A new slot is queued to be stored even if it stays
     /// empty, because stored slots are numbered without gaps.
     pub(crate) fn slot_of(&mut self, key: &[u8]) -> u32 {
-        let (at, new) = self.slots.place_or_insert(key, self.words);
+        let (at, new) = self.slots.place_or_insert(key, self.shape.words());
         let at = at as u32;
         if new {
             self.unstored.push(at);
@@ -117,10 +118,10 @@ impl Table {
             single.set_unstored(false);
             return;
         }
-        let mut slot = Slot::new(self.words);
+        let mut slot = Slot::new(self.shape.words());
         slot.unstored = false;
         (slot.entries, slot.rare) = (entries, rare);
-        slot.state = slot.sum();
+        slot.state = slot.sum(&self.shape);
         self.slots.set(at, slot);
     }
 
@@ -144,7 +145,7 @@ impl Table {
     pub(crate) fn state(&self, key: &[u8]) -> Value {
         self.slots
             .get(key)
-            .map_or_else(|| Value::zero(self.words), |slot| slot.into_owned().state)
+            .map_or_else(|| self.shape.zero(), |slot| slot.into_owned().state)
     }
 
     /// Slots and positions of the published entries with these places in the digest, which are in
@@ -189,6 +190,7 @@ mod tests {
             version,
             accumulator: version.into(),
             seen: SeenList::default(),
+            put: 0,
         };
         let published = Published::new(
             secrets,
@@ -210,8 +212,8 @@ mod tests {
 
     #[test]
     fn the_digest_follows_published_entries() {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
-        let mut table = Table::new(1);
+        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
+        let mut table = Table::new(Shape::xor(1));
         let empty = (table.digest.count, table.digest.sum);
         let at = add(&mut table, &secrets, b"a", 1);
         let one = (table.digest.count, table.digest.sum);
@@ -227,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_queued_once_until_it_is_taken() {
-        let mut table = Table::new(1);
+        let mut table = Table::new(Shape::xor(1));
         let at = table.slot_of(b"a");
         table.touch(at);
         assert_eq!((table.slot_of(b"a"), table.unstored()), (at, 1));

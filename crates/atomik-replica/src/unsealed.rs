@@ -14,6 +14,7 @@ use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::Change;
 use crate::event::Record;
 use crate::record::numbered;
+use crate::shape::Shape;
 
 /// The place of an own origin, and a slot.
 pub(crate) type Place = (u32, u32);
@@ -148,7 +149,7 @@ impl Unsealed {
         &mut self,
         ticket: u64,
         value: &[u8],
-        words: usize,
+        shape: &Shape,
     ) -> Result<Vec<(Place, Option<Change>)>, Malformed> {
         let reader = &mut Reader::new(value);
         let life = reader.u32()?;
@@ -157,7 +158,7 @@ impl Unsealed {
             let at = reader.u32()?;
             let before = match reader.u8()? {
                 0 => None,
-                1 => Some(Change::decode(reader, words)?.1),
+                1 => Some(Change::decode(reader, shape)?.1),
                 _ => return Err(Malformed),
             };
             // The oldest is what a frame holds.

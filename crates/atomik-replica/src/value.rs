@@ -24,7 +24,7 @@ enum Words {
 }
 
 impl Value {
-    /// The identity of xor: `words` words, all 0.
+    /// The identity of every layout: `words` words, all 0.
     pub fn zero(words: usize) -> Self {
         match words {
             1 => Self(Words::One(0)),
@@ -48,7 +48,7 @@ impl Value {
         }
     }
 
-    fn words_mut(&mut self) -> &mut [u64] {
+    pub(crate) fn words_mut(&mut self) -> &mut [u64] {
         match &mut self.0 {
             Words::One(word) => core::slice::from_mut(word),
             Words::Other(words) => words,
@@ -95,12 +95,13 @@ impl Value {
         self.words().iter().all(|&word| word == 0)
     }
 
-    /// Xors a delta into this value.
-    pub fn accumulate(&mut self, delta: &Self) {
-        self.combine_with(delta, |word, delta| word ^ delta);
+    /// Xors another value into this one.
+    #[inline]
+    pub(crate) fn xor_with(&mut self, other: &Self) {
+        self.combine_with(other, |word, other| word ^ other);
     }
 
-    /// The xor of two values.
+    /// The bitwise xor of two values, whatever the layout of their keyspace.
     #[must_use]
     pub fn xor(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a ^ b)

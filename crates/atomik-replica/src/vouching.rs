@@ -210,7 +210,7 @@ mod tests {
     /// The standing after members `by` said that they know `head`, of a replica that has sent two
     /// frames.
     fn standing(by: &[u8], known: Head, start: Incarnation) -> Standing {
-        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
         let mut chain = Chain::default();
         chain.note(head(1, 1));
         chain.note(head(2, 2));
@@ -242,7 +242,7 @@ mod tests {
         let none = Standing::Open(BTreeSet::new());
         assert_eq!(standing(&[0], head(2, 2), START), none);
         assert_eq!(standing(&[1, 2], head(2, 2), [7; 16]), none);
-        let secrets = Secrets::new(&[1; 32], "test", 1);
+        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
         let mut forged = Vouch::sign(ORIGIN, head(0, 0), START, &trust(1), &secrets);
         forged.by = trust(2).key();
         let mut standing = none.clone();

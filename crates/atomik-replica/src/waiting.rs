@@ -48,6 +48,13 @@ impl Waiting {
     /// Whether a slot waits already depends on memory that has just been asked for, and is often
     /// hard to predict, so this has no branch on it.
     pub(crate) fn push_if(&mut self, new: bool, at: u32, before: &Replaced) {
+        if before.put > 0 {
+            // Never where all bits xor.
+            if new {
+                self.push(at, before.change());
+            }
+            return;
+        }
         // A compact slot that has just been changed had a version below the largest.
         let item = Item {
             at,
@@ -67,6 +74,7 @@ impl Waiting {
                     version: version.into(),
                     accumulator: Value::from(item.word),
                     seen: SeenList::default(),
+                    put: 0,
                 })),
             };
             (item.at, before)
@@ -100,6 +108,7 @@ mod tests {
             version,
             accumulator: Value::from(version.rotate_left(32)),
             seen: SeenList::default(),
+            put: version / 2,
         })
     }
 
@@ -120,6 +129,7 @@ mod tests {
                         let replaced = Replaced {
                             version: version.into(),
                             word: before.as_ref().map_or(9, |before| before.accumulator.words()[0]),
+                            put: u64::from(version / 2),
                             evidence: (7, 7),
                             published: crate::slot::UNPUBLISHED,
                         };

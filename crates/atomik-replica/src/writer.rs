@@ -12,11 +12,13 @@ use crate::origins::Origins;
 use crate::overlay::Shown;
 use crate::publication::Publication;
 use crate::secrets::Secrets;
+use crate::shape::Shape;
 use crate::slot::{Entry, OURS, Slot, UNPUBLISHED};
+use crate::table::Table;
 use crate::value::Value;
 
 /// Checks whether a keyspace accepts an operation.
-pub(crate) fn validate(op: &LocalOp<'_>, view: View, words: usize) -> Result<(), OpError> {
+pub(crate) fn validate(op: &LocalOp<'_>, view: View, shape: &Shape) -> Result<(), OpError> {
     if op.key.is_empty() || op.key.len() > MAX_KEY {
         return Err(OpError::Key {
             length: op.key.len(),
@@ -31,18 +33,25 @@ pub(crate) fn validate(op: &LocalOp<'_>, view: View, words: usize) -> Result<(),
         return Err(OpError::View { view });
     }
     match &op.action {
-        Action::Op(Op::Load | Op::Accum, value) | Action::Put(value)
-            if value.words().len() != words =>
-        {
-            Err(OpError::Words {
-                found: value.words().len(),
-                wanted: words,
-            })
+        Action::Op(Op::Load | Op::Accum, value) | Action::Put(value) if !shape.fits(value) => {
+            let (found, wanted) = (value.words().len(), shape.words());
+            if found == wanted {
+                return Err(OpError::Wide {
+                    width: shape.width(),
+                });
+            }
+            Err(OpError::Words { found, wanted })
         }
-        Action::Toggle(flag) | Action::SetFlag(flag, _) if *flag >= 64 * words => {
+        Action::Toggle(flag) | Action::SetFlag(flag, _) if *flag >= shape.width() => {
             Err(OpError::Flag {
                 flag: *flag,
-                last: 64 * words - 1,
+                last: shape.width() - 1,
+            })
+        }
+        Action::Toggle(flag) | Action::SetFlag(flag, _) if !shape.is_xor(*flag) => {
+            Err(OpError::NoFlag {
+                flag: *flag,
+                layout: shape.to_string(),
             })
         }
         _ => Ok(()),
@@ -83,7 +92,7 @@ impl Writer<'_> {
             Action::Op(Op::Accum, delta) if delta.is_zero() => Done::default(),
             Action::Op(Op::Accum, delta) => {
                 let at = self.keyspace.table.slot_of(op.key);
-                self.change(at, delta, cx);
+                self.change(at, delta, false, cx);
                 Done {
                     delta: Some((at, delta.clone())),
                     changed: true,
@@ -96,8 +105,8 @@ impl Writer<'_> {
 
     /// Executes an operation that depends on the state.
     fn respond(&mut self, op: &LocalOp<'_>, cx: &mut Context<'_>) -> Done {
-        let words = cx.config.words;
-        let zero = || Value::zero(words);
+        let shape = &cx.config.shape;
+        let zero = || shape.zero();
         let slot = self.keyspace.table.slots.get(op.key);
         let mark = slot
             .as_ref()
@@ -106,9 +115,11 @@ impl Writer<'_> {
         let state = slot.map_or_else(zero, |slot| slot.into_owned().state);
         let (delta, new_mark, response) = match &op.action {
             Action::Op(Op::Nop | Op::Accum, _) => return Done::default(),
-            Action::Op(Op::Load, value) => (state.xor(value), Some(value.clone()), None),
+            Action::Op(Op::Load, value) => {
+                (shape.difference(value, &state), Some(value.clone()), None)
+            }
             Action::Op(op @ (Op::Read | Op::Swap | Op::Delta | Op::Drain), _) => {
-                let since = state.xor(&mark);
+                let since = shape.difference(&state, &mark);
                 let clean = since.is_zero();
                 let frozen = matches!(op, Op::Swap | Op::Drain).then(|| state.clone());
                 let data = if matches!(op, Op::Read | Op::Swap) {
@@ -120,9 +131,9 @@ impl Writer<'_> {
             }
             Action::SetFlag(flag, on) if state.has(*flag) == *on => (zero(), None, None),
             Action::Toggle(flag) | Action::SetFlag(flag, _) => {
-                (Value::bit(words, *flag), None, None)
+                (Value::bit(shape.words(), *flag), None, None)
             }
-            Action::Put(value) => (state.xor(value), None, None),
+            Action::Put(value) => (shape.difference(value, &state), None, None),
         };
         let new_mark = new_mark.filter(|new_mark| *new_mark != mark);
         // An operation that changes nothing must not create the key.
@@ -140,7 +151,9 @@ impl Writer<'_> {
             self.keyspace.table.touch(at);
         }
         if !delta.is_zero() {
-            self.change(at, &delta, cx);
+            let replaces = matches!(op.action, Action::Op(Op::Load, _) | Action::Put(_));
+            let is_put = replaces && cx.config.shape.sets_sum(&delta);
+            self.change(at, &delta, is_put, cx);
         }
         Done {
             response,
@@ -164,12 +177,12 @@ impl Writer<'_> {
         }
     }
 
-    /// Applies a nonzero delta to a slot.
-    pub(crate) fn change(&mut self, at: u32, delta: &Value, cx: &mut Context<'_>) {
+    /// Applies a nonzero delta to a slot. It is a put, or an addition.
+    pub(crate) fn change(&mut self, at: u32, delta: &Value, is_put: bool, cx: &mut Context<'_>) {
         cx.counters.changes += 1;
-        if !self.change_single(at, delta) {
+        if !self.change_single(at, delta, is_put, &cx.config.shape) {
             self.keyspace.accumulate(at, delta);
-            self.enter(at, delta);
+            self.enter(at, delta, is_put);
             let (own, slot) = (self.origins.own(), self.keyspace.table.slot(at));
             if slot.entries.len() == 2
                 && slot
@@ -185,12 +198,13 @@ impl Writer<'_> {
     }
 
     /// Applies a delta to a slot that is compact and stays so; returns whether it did.
-    fn change_single(&mut self, at: u32, delta: &Value) -> bool {
+    fn change_single(&mut self, at: u32, delta: &Value, is_put: bool, shape: &Shape) -> bool {
         let own = self.origins.own();
         let (Some(single), &[word]) = (self.keyspace.single(at), delta.words()) else {
             return false;
         };
-        let Some(before) = single.change(own, OURS, word) else {
+        let combine = |before| shape.combined(before, word);
+        let Some(before) = single.change((own, OURS), is_put, combine) else {
             return false;
         };
         let (published, stored) = single.queue();
@@ -200,7 +214,7 @@ impl Writer<'_> {
     }
 
     /// Adds a delta to the own entry of a slot, whose state already includes it.
-    fn enter(&mut self, at: u32, delta: &Value) {
+    fn enter(&mut self, at: u32, delta: &Value, is_put: bool) {
         let own = self.origins.own();
         let slot = self.keyspace.table.slot(at);
         let position = slot.position(own).unwrap_or_else(|| {
@@ -227,9 +241,13 @@ impl Writer<'_> {
             let seen = seen((own, known), slot, shown, self.origins);
             slot.entries[position].change.seen = seen;
         }
-        let change = &mut slot.entries[position].change;
+        let Table { slots, shape, .. } = &mut self.keyspace.table;
+        let change = &mut slots.slot(at).entries[position].change;
         change.version += 1;
-        change.accumulator.accumulate(delta);
+        if is_put {
+            change.put = change.version;
+        }
+        shape.accumulate(&mut change.accumulator, delta);
         self.keyspace.table.touch(at);
     }
 
@@ -237,33 +255,38 @@ impl Writer<'_> {
     /// unsent ones move to the new one. States do not change.
     pub(crate) fn continue_as(&mut self, author: Author) {
         let old = self.origins.own();
-        let mut deltas: Vec<(u32, Value)> = Vec::new();
+        let mut deltas: Vec<(u32, Value, bool)> = Vec::new();
         for (at, before) in self.publication.take_back(old) {
             // Storage may have what is taken back here.
             self.keyspace.table.touch(at);
-            let slot = self.keyspace.table.slot(at);
+            let Table { slots, shape, .. } = &mut self.keyspace.table;
+            let slot = slots.slot(at);
             slot.unpublished = false;
             let Some(position) = slot.position(old) else {
                 continue;
             };
             let entry = &mut slot.entries[position];
-            let delta = match before {
+            let (delta, is_put) = match before {
                 Some(before) => {
-                    let delta = entry.change.accumulator.xor(&before.accumulator);
+                    let delta = shape.difference(&entry.change.accumulator, &before.accumulator);
+                    let is_put = entry.change.put > before.version;
                     entry.change = before;
-                    delta
+                    (delta, is_put)
                 }
-                None => slot.entries.remove(position).change.accumulator,
+                None => {
+                    let change = slot.entries.remove(position).change;
+                    (change.accumulator, change.put > 0)
+                }
             };
             if !delta.is_zero() {
-                deltas.push((at, delta));
+                deltas.push((at, delta, is_put));
             }
         }
         self.origins.begin(author);
         self.origins.touch(old);
         self.publication.start_chain();
-        for (at, delta) in deltas {
-            self.enter(at, &delta);
+        for (at, delta, is_put) in deltas {
+            self.enter(at, &delta, is_put);
         }
     }
 
@@ -275,10 +298,14 @@ impl Writer<'_> {
             let Some(position) = table.slots.position(at as usize, life) else {
                 continue;
             };
-            let delta = table.remove(secrets, at, position).change.accumulator;
+            let Change {
+                accumulator: delta,
+                put,
+                ..
+            } = table.remove(secrets, at, position).change;
             table.touch(at);
             if !delta.is_zero() {
-                self.enter(at, &delta);
+                self.enter(at, &delta, put > 0);
             }
         }
     }

@@ -10,6 +10,7 @@ use atomik_node::credential::{
 use atomik_node::invitation::{Invitation, InvitationError, write_new};
 use atomik_node::member::{Administrator, Member};
 use atomik_node::options::{EngineKind, ViewName};
+use atomik_node::replica::Shape;
 use atomik_node::replica::{PublicKey, Roster};
 use atomik_node::text::{bytes_text, parse_bytes};
 use atomik_terminal::Status;
@@ -125,7 +126,7 @@ impl Members {
 
     /// Signs a roster and hands it to the node.
     fn sign(&mut self, next: Roster) -> Result<Roster, NodeFailure> {
-        let signed = next.sign(&self.keyspace, self.words, &self.administrator);
+        let signed = next.sign(&self.keyspace, &Shape::xor(self.words), &self.administrator);
         let roster = bytes_text(&signed.encode());
         self.client
             .ask(&json!({"op": "roster", "roster": roster}))?;

@@ -96,7 +96,9 @@ async fn all_use(nodes: &[&Handle], number: u64) {
 
 /// Signs a roster and hands it to one node.
 async fn hand_to(node: &Handle, next: Result<Roster, RosterError>) -> Result<Roster, Refused> {
-    let next = next.unwrap().sign("test", 1, &administrator());
+    let next = next
+        .unwrap()
+        .sign("test", &atomik_replica::Shape::xor(1), &administrator());
     node.change(Change::Roster(next.encode())).await?;
     Ok(next)
 }
@@ -149,7 +151,7 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     let stale_error = RosterError::Stale { found: 1, known: 2 };
     assert_eq!(stale.err(), Some(Refused::Op(stale_error.into())));
     let forged = roster(&to_a).await.add(public(2), "three").unwrap();
-    let forged = forged.sign("test", 1, &key(0));
+    let forged = forged.sign("test", &atomik_replica::Shape::xor(1), &key(0));
     let forged = to_a.change(Change::Roster(forged.encode())).await;
     let forged_error = RosterError::NotSigned { number: 3 };
     assert_eq!(forged.err(), Some(Refused::Op(forged_error.into())));
@@ -506,7 +508,11 @@ fn an_invitation_for_another_key_or_with_a_forged_list_sets_up_nothing() {
     assert!(join(&out, &other).contains("have the administrator invite this one"));
     let mut forged = Invitation::read(&out).unwrap();
     let roster = Roster::decode(&parse_bytes(&forged.roster).unwrap()).unwrap();
-    let roster = roster.sign("test", 1, &key_of(&other.join("node.key")));
+    let roster = roster.sign(
+        "test",
+        &atomik_replica::Shape::xor(1),
+        &key_of(&other.join("node.key")),
+    );
     forged.roster = atomik_node::text::bytes_text(&roster.encode());
     let file = folder.join("forged");
     fs::write(&file, forged.text()).unwrap();

@@ -79,7 +79,8 @@ pub const MUTANTS: &[Mutant] = &[
                 "Ordering::Equal if change == *known => return Ok(false),",
                 "Ordering::Equal if change == *known => {
                     let again = known.accumulator.clone();
-                    table.slot(at).state.accumulate(&again);
+                    let slot = self.keyspace.table.slot(at);
+                    cx.config.shape.accumulate(&mut slot.state, &again);
                     return Ok(false);
                 }",
             ),
@@ -321,7 +322,7 @@ pub const MUTANTS: &[Mutant] = &[
         "undo applies nothing",
         &[(
             "replica.rs",
-            "            writer.change(*at, delta, cx);",
+            "            writer.change(*at, delta, false, cx);",
             "            let _ = (&mut writer, &mut *cx, at, delta);",
         )],
     ),
@@ -345,10 +346,10 @@ pub const MUTANTS: &[Mutant] = &[
         "lost memory drops what was not published",
         &[(
             "writer.rs",
-            "        for (at, delta) in deltas {
-            self.enter(at, &delta);",
-            "        for (at, delta) in deltas {
-            let _ = (at, delta);",
+            "        for (at, delta, is_put) in deltas {
+            self.enter(at, &delta, is_put);",
+            "        for (at, delta, is_put) in deltas {
+            let _ = (at, delta, is_put);",
         )],
     ),
     Mutant {
@@ -533,13 +534,17 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "a preview of a key is added to the one before",
-        &[("overlay.rs", "visible.accumulate(&shown.delta);", "")],
+        &[(
+            "overlay.rs",
+            "shape.subtract(&mut visible, &shown.delta);",
+            "",
+        )],
     ),
     mutant(
         "an entry is added to its preview",
         &[(
             "overlay.rs",
-            "        delta.accumulate(&shown.delta);\n        let shown",
+            "        shape.subtract(delta, &shown.delta);\n        let shown",
             "        let shown",
         )],
     ),
@@ -547,7 +552,7 @@ pub const MUTANTS: &[Mutant] = &[
         "a base is adopted without what is previewed",
         &[(
             "base.rs",
-            "delta.accumulate(&keyspace.overlay.delta(at, cx.config.words));",
+            "shape.accumulate(&mut delta, &keyspace.overlay.delta(at, shape));",
             "",
         )],
     ),
@@ -574,5 +579,105 @@ pub const MUTANTS: &[Mutant] = &[
             "closed && tag <= entry.published.tag => return",
             "closed => return",
         )],
+    ),
+    mutant(
+        "a put xors into a field that adds",
+        &[(
+            "writer.rs",
+            "Action::Put(value) => (shape.difference(value, &state), None, None),",
+            "Action::Put(value) => (value.xor(&state), None, None),",
+        )],
+    ),
+    mutant(
+        "an undo adds again",
+        &[(
+            "replica.rs",
+            "            *delta = cx.config.shape.inverse(delta);",
+            "",
+        )],
+    ),
+    mutant(
+        "a fold xors into the base",
+        &[(
+            "base.rs",
+            "table.shape.accumulate(base, &entry.change.accumulator);",
+            "*base = base.xor(&entry.change.accumulator);",
+        )],
+    ),
+    mutant(
+        "the delta since a mark is an xor",
+        &[(
+            "writer.rs",
+            "let since = shape.difference(&state, &mark);",
+            "let since = state.xor(&mark);",
+        )],
+    ),
+    mutant(
+        "a newer entry is added to the one before",
+        &[(
+            "merge.rs",
+            "shape.subtract(&mut delta, &before.accumulator);",
+            "shape.accumulate(&mut delta, &before.accumulator);",
+        )],
+    ),
+    mutant(
+        "what is taken back is added again",
+        &[("overlay.rs", "shape.inverse(&shown.delta)", "shown.delta")],
+    ),
+    mutant(
+        "additions are told as overlaps",
+        &[(
+            "entry.rs",
+            "let put = a.0.put > b_knew && b.0.put > a_knew;",
+            "let put = true;",
+        )],
+    ),
+    mutant(
+        "puts into fields that add are not told as overlaps",
+        &[(
+            "entry.rs",
+            "let put = a.0.put > b_knew && b.0.put > a_knew;",
+            "let put = false;",
+        )],
+    ),
+    mutant(
+        "overlaps of xor fields beside fields that add are not told",
+        &[(
+            "shape.rs",
+            "let mut bits = bits.and(&listed.xors);",
+            "let mut bits = bits.and_not(&bits);",
+        )],
+    ),
+    mutant(
+        "a put that another change follows is forgotten",
+        &[(
+            "writer.rs",
+            "        if is_put {
+            change.put = change.version;
+        }",
+            "        change.put = if is_put { change.version } else { 0 };",
+        )],
+    ),
+    mutant(
+        "a compact slot forgets its put",
+        &[(
+            "single.rs",
+            "        if is_put {
+            self.put = self.version;
+        }",
+            "        let _ = is_put;",
+        )],
+    ),
+    mutant(
+        "a restart forgets puts",
+        &[(
+            "memory.rs",
+            "put = Change::decode_put(reader, version, has_put)?;",
+            "put = Change::decode_put(reader, version, has_put)? * 0;",
+        )],
+    ),
+    mutant(
+        "flags in fields that add are taken",
+        &[("writer.rs", "if !shape.is_xor(*flag) => {", "if false => {")],
     ),
 ];

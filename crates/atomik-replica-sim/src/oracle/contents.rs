@@ -1,8 +1,11 @@
 //! What a replica holds, as anyone can read it: its states, its entries and what it has folded.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use atomik_replica::{OriginId, Value};
+
+use super::fields::Fields;
 
 /// The version of an origin that has been folded: all its changes are known.
 pub(crate) const ALL: u64 = u64::MAX;
@@ -43,6 +46,8 @@ pub(crate) struct KeyContents {
     pub(crate) entries: Vec<Entry>,
     /// Entries of a dishonest member, sorted by origin.
     pub(crate) foreign: Vec<Entry<OriginId>>,
+    /// How all this adds up.
+    pub(crate) fields: Rc<Fields>,
 }
 
 impl KeyContents {
@@ -57,18 +62,18 @@ impl KeyContents {
     /// What is left without the versions that their origins have not signed.
     pub(crate) fn signed(&self) -> Self {
         let mut signed = self.clone();
-        take_back(&mut signed.entries, &mut signed.state);
-        take_back(&mut signed.foreign, &mut signed.state);
+        take_back(&mut signed.entries, &mut signed.state, &self.fields);
+        take_back(&mut signed.foreign, &mut signed.state, &self.fields);
         signed
     }
 }
 
 /// Takes the versions that their origins have not signed back, also from the state.
-fn take_back<Origin>(entries: &mut Vec<Entry<Origin>>, state: &mut Value) {
+fn take_back<Origin>(entries: &mut Vec<Entry<Origin>>, state: &mut Value, fields: &Fields) {
     for entry in entries.iter_mut() {
         if let Some((version, accumulator)) = entry.beneath.take() {
-            state.accumulate(&entry.accumulator);
-            state.accumulate(&accumulator);
+            fields.take_from(state, &entry.accumulator);
+            fields.add_to(state, &accumulator);
             (entry.version, entry.accumulator) = (version, accumulator);
         }
     }
@@ -88,17 +93,18 @@ pub(crate) struct Contents {
 }
 
 impl Contents {
-    pub(crate) fn empty(keys: usize, words: usize) -> Self {
+    pub(crate) fn empty(keys: usize, fields: &Rc<Fields>) -> Self {
         let key = KeyContents {
-            state: Value::zero(words),
+            state: fields.zero(),
             entries: Vec::new(),
             foreign: Vec::new(),
+            fields: Rc::clone(fields),
         };
         Self {
             keys: vec![key; keys],
             folded: BTreeSet::new(),
             certificate: 0,
-            lies: vec![Value::zero(words); keys],
+            lies: vec![fields.zero(); keys],
         }
     }
 

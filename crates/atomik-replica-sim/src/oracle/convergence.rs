@@ -88,7 +88,8 @@ fn is_folded_sum(history: &History, key: usize) -> bool {
     };
     let mut sum = history.zero();
     for &origin in &folded {
-        sum.accumulate(&accumulator(origin, history.folded_version(origin, key)));
+        let folded = accumulator(origin, history.folded_version(origin, key));
+        history.fields.add_to(&mut sum, &folded);
     }
     // The sums of all versions that there may be.
     let mut sums = vec![history.zero()];
@@ -99,7 +100,7 @@ fn is_folded_sum(history: &History, key: usize) -> bool {
             .flat_map(|version| {
                 let accumulator = accumulator(origin, version);
                 sums.iter()
-                    .map(move |sum| sum.xor(&accumulator))
+                    .map(move |sum| history.fields.sum(sum, &accumulator))
                     .collect::<Vec<_>>()
             })
             .collect();

@@ -21,7 +21,7 @@ pub(crate) fn check_contents(
         new,
     };
     checker.folded_stays_folded()?;
-    checker.states_are_the_xor_of_all_changes()?;
+    checker.states_are_the_sum_of_all_changes()?;
     for (key, (new, before)) in new.keys.iter().zip(&before.keys).enumerate() {
         for entry in &new.entries {
             checker.entry_is_what_its_origin_did(key, entry)?;
@@ -126,20 +126,20 @@ impl Checker<'_> {
 
     /// What is folded of a dishonest member only it knows, but that does not change unless more is
     /// folded.
-    fn states_are_the_xor_of_all_changes(&self) -> Check {
+    fn states_are_the_sum_of_all_changes(&self) -> Check {
         let (new, before) = (self.new, &self.expected.contents);
         let folds = self.history.liar.is_some() && new.certificate != before.certificate;
         let mut keys = new.lies.iter().zip(&before.lies).enumerate();
         keys.try_for_each(|(key, (lies, before))| {
             ensure(
                 lies == before || folds,
-                "a state is the xor of all changes",
+                "a state is the sum of all changes",
                 || {
                     format!(
-                        "r{}: k{key}: {}, wrong bits {}",
+                        "r{}: k{key}: {}, wrong by {}",
                         self.expected.n,
                         describe(self.history, &new.keys[key]),
-                        lies.xor(before)
+                        self.history.fields.difference(lies, before)
                     )
                 },
             )
@@ -155,10 +155,11 @@ pub(crate) fn unexplained(history: &History, n: usize, contents: &Contents) -> V
         let mut rest = content.state.clone();
         let own = content.entries.iter().map(|entry| &entry.accumulator);
         let foreign = content.foreign.iter().map(|entry| &entry.accumulator);
-        own.chain(foreign).for_each(|it| rest.accumulate(it));
+        own.chain(foreign)
+            .for_each(|it| history.fields.take_from(&mut rest, it));
         for &origin in &contents.folded {
             if let Some(last) = history.accumulator(n, origin, key, ALL) {
-                rest.accumulate(&last);
+                history.fields.take_from(&mut rest, &last);
             }
         }
         rest

@@ -1,10 +1,12 @@
 //! One replica as it must be: what it holds, and what it must remember beside that.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::rc::Rc;
 
 use atomik_replica::{OpError, Value};
 
 use super::contents::Contents;
+use super::fields::Fields;
 
 /// A batch that can be undone.
 #[derive(Clone, Debug)]
@@ -82,21 +84,21 @@ pub(crate) struct ExpectedReplica {
 
 impl ExpectedReplica {
     /// A replica that starts without records.
-    pub(crate) fn empty(n: usize, origin: usize, keys: usize, words: usize) -> Self {
+    pub(crate) fn empty(n: usize, origin: usize, keys: usize, fields: &Rc<Fields>) -> Self {
         let local = Local {
             origin,
             retired: false,
             roster: 0,
             member: true,
             losses: 0,
-            marks: vec![Value::zero(words); keys],
+            marks: vec![fields.zero(); keys],
             batches: VecDeque::new(),
             undone: BTreeSet::new(),
             next_batch: 1,
             checkpoints: Vec::new(),
             next_checkpoint: 1,
         };
-        let contents = Contents::empty(keys, words);
+        let contents = Contents::empty(keys, fields);
         Self::from_snapshot(n, origin, Snapshot { local, contents })
     }
 

@@ -4,10 +4,12 @@
 //! changes are concurrent.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use atomik_replica::{Author, OriginId, PublicKey, Replica, Value};
 
 use super::contents::ALL;
+use super::fields::Fields;
 use super::honesty::KnownLiar;
 use crate::violation::{Check, Violation, ensure};
 
@@ -20,6 +22,9 @@ pub(crate) struct Change {
     pub(crate) knew: Vec<u64>,
     /// Whether `knew` is exact, and not a lower bound.
     pub(crate) exact: bool,
+    /// The version of the origin's last change so far that put a value into a field that adds; 0 if
+    /// none did.
+    pub(crate) put: u64,
 }
 
 /// An origin and everything that it ever did.
@@ -71,7 +76,7 @@ impl Branch {
 #[derive(Debug)]
 pub(crate) struct History {
     pub(crate) keys: Vec<Vec<u8>>,
-    words: usize,
+    pub(crate) fields: Rc<Fields>,
     pub(crate) origins: Vec<Origin>,
     numbers: BTreeMap<OriginId, usize>,
     /// By replica.
@@ -87,10 +92,10 @@ pub(crate) struct History {
 }
 
 impl History {
-    pub(crate) fn new(keys: Vec<Vec<u8>>, words: usize, replicas: usize) -> Self {
+    pub(crate) fn new(keys: Vec<Vec<u8>>, fields: Fields, replicas: usize) -> Self {
         Self {
             keys,
-            words,
+            fields: Rc::new(fields),
             origins: Vec::new(),
             numbers: BTreeMap::new(),
             branches: vec![None; replicas],
@@ -106,7 +111,7 @@ impl History {
     }
 
     pub(crate) fn zero(&self) -> Value {
-        Value::zero(self.words)
+        self.fields.zero()
     }
 
     /// Whether this replica is dishonest.
@@ -244,12 +249,15 @@ impl History {
         n: usize,
         own: usize,
         key: usize,
-        delta: &Value,
+        (delta, is_put): (&Value, bool),
         knew: Vec<u64>,
     ) {
-        let last = self.changes(n, own, key).last();
-        let mut accumulator = last.map_or_else(|| self.zero(), |last| last.accumulator.clone());
-        accumulator.accumulate(delta);
+        let done = self.changes(n, own, key);
+        let (last, version) = (done.last(), done.len() as u64 + 1);
+        let before = last.map_or_else(|| self.zero(), |last| last.accumulator.clone());
+        let accumulator = self.fields.sum(&before, delta);
+        let before = last.map_or(0, |last| last.put);
+        let put = if is_put { version } else { before };
         let changes = match &mut self.branches[n] {
             Some(branch) => &mut branch.changes[key],
             None => &mut self.origins[own].changes[key],
@@ -258,6 +266,7 @@ impl History {
             accumulator,
             knew,
             exact: true,
+            put,
         });
     }
 

@@ -97,7 +97,9 @@ fn follow_moves(history: &mut History, expected: &mut ExpectedReplica, replica: 
         if version != done.len() as u64 + 1 {
             continue;
         }
-        let delta = before.xor(&accumulator);
+        let fields = std::rc::Rc::clone(&history.fields);
+        let delta = fields.difference(&accumulator, &before);
+        let mut is_put = false;
         let mut lives: Vec<usize> = (0..own).collect();
         lives.retain(|life| history.origins[*life].owner == n);
         let mut lacking = delta.clone();
@@ -105,7 +107,11 @@ fn follow_moves(history: &mut History, expected: &mut ExpectedReplica, replica: 
             let Some(life) = lives.pop() else { break };
             let entries = &expected.contents.keys[key].entries;
             if let Some(entry) = entries.iter().find(|entry| entry.origin == life) {
-                lacking.accumulate(&entry.accumulator);
+                fields.take_from(&mut lacking, &entry.accumulator);
+                let moved = history.changes(n, life, key);
+                let last = (entry.version as usize).checked_sub(1);
+                let last = last.and_then(|last| moved.get(last));
+                is_put |= last.is_some_and(|last| last.put > 0);
                 history.origins[life].acknowledged[key] = 0;
             }
         }
@@ -117,7 +123,7 @@ fn follow_moves(history: &mut History, expected: &mut ExpectedReplica, replica: 
         let origins = 0..history.origins.len();
         let knew = origins.map(|origin| expected.contents.knows(key, origin));
         let knew = knew.collect();
-        history.append(n, own, key, &delta, knew);
+        history.append(n, own, key, (&delta, is_put), knew);
         if let Some(last) = history.origins[own].changes[key].last_mut() {
             last.exact = false;
         }
@@ -182,9 +188,12 @@ fn move_changes(
     let base = branch.base[key];
     let done = branch.changes[key].len() as u64;
     let zero = history.zero();
-    let net = branch
-        .accumulator(key, done, &zero)
-        .xor(branch.accumulator(key, base, &zero));
+    let (done, published) = (
+        branch.accumulator(key, done, &zero),
+        branch.accumulator(key, base, &zero),
+    );
+    let put = branch.changes[key].last().map_or(0, |last| last.put);
+    let net = history.fields.difference(done, published);
     if net.is_zero() {
         return;
     }
@@ -200,6 +209,7 @@ fn move_changes(
         knew: knew.collect(),
         // The message that brought it to light may have brought more.
         exact: false,
+        put: u64::from(put > base),
     });
 }
 

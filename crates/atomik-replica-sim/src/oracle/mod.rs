@@ -21,6 +21,7 @@ mod contents;
 mod convergence;
 mod entries;
 mod expected;
+mod fields;
 mod history;
 mod honesty;
 mod lives;
@@ -39,6 +40,7 @@ use atomik_replica::{Notice, OpError, OriginId, Outcome, PublicKey, Replica, Val
 
 use self::contents::Contents;
 use self::expected::ExpectedReplica;
+use self::fields::Fields;
 use self::history::History;
 use self::honesty::{Fate, KnownLiar};
 use self::plan::{Keyspace, check_and_apply, plan_operations, plan_undo};
@@ -54,7 +56,6 @@ pub(crate) use self::plan::Plan;
 pub(crate) use self::restarts::Opening;
 
 pub(crate) struct Oracle {
-    words: usize,
     keyspace: Keyspace,
     history: History,
     /// Those that are up.
@@ -73,11 +74,10 @@ impl Oracle {
         });
         let strange = if setup.liar { STRANGE_KEYS } else { 0 };
         let keys = keys.chain((0..strange).map(|key| format!("kx{key}").into_bytes()));
-        let mut history = History::new(keys.collect(), setup.words, setup.replicas);
+        let mut history = History::new(keys.collect(), Fields::of(setup), setup.replicas);
         history.liar = setup.liar().map(KnownLiar::new);
         history.joiner = joiner;
         Self {
-            words: setup.words,
             keyspace: Keyspace::new(setup),
             history,
             replicas: vec![None; setup.replicas],
@@ -167,7 +167,7 @@ fn not_up(n: usize) -> Violation {
 impl Oracle {
     /// Replica `n` was opened.
     pub(crate) fn opened(&mut self, n: usize, replica: &Replica, opening: &Opening<'_>) -> Check {
-        let expected = restarts::opened(&mut self.history, n, self.words, replica, opening)?;
+        let expected = restarts::opened(&mut self.history, n, replica, opening)?;
         self.replicas[n] = Some(expected);
         Ok(())
     }
@@ -353,7 +353,8 @@ impl Oracle {
         let ExpectedReplica {
             contents, local, ..
         } = self.expected(n)?;
-        Ok(contents.keys[key].state.xor(&local.marks[key]))
+        let content = &contents.keys[key];
+        Ok(content.fields.difference(&content.state, &local.marks[key]))
     }
 
     /// The highest versions that any replica holds.

@@ -1,6 +1,7 @@
 //! Reads what a replica holds, and puts it into words.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use atomik_replica::{OriginId, Replica};
 
@@ -35,6 +36,7 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
             state: replica.state(key),
             entries,
             foreign,
+            fields: Rc::clone(&history.fields),
         });
     }
     for (number, origin) in history.origins.iter().enumerate() {

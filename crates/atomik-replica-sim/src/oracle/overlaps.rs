@@ -64,12 +64,14 @@ fn overlap(
     if forgotten || b_known >= b.1 || a_known >= a.1 {
         return Some((history.zero(), exact));
     }
+    // A difference is 0 in a field if and only if no bit of it differs.
     let net = |change: &Change, origin: usize, known: u64| {
         let known = history.accumulator(n, origin, key, known)?;
         Some(change.accumulator.xor(&known))
     };
-    let bits = net(last_a, a.0, a_known)?.and(&net(last_b, b.0, b_known)?);
-    Some((bits, exact))
+    let (net_a, net_b) = (net(last_a, a.0, a_known)?, net(last_b, b.0, b_known)?);
+    let put = last_a.put > a_known && last_b.put > b_known;
+    Some((history.fields.conflict(&net_a, &net_b, put), exact))
 }
 
 /// How many entries of other origins are newer in `new` than before.
@@ -189,7 +191,7 @@ fn states_passed(
     key: usize,
     fixed: impl Iterator<Item = (usize, u64)>,
 ) -> Vec<Value> {
-    let before = &expected.contents;
+    let (before, fields) = (&expected.contents, &history.fields);
     let fixed: BTreeMap<usize, u64> = fixed.collect();
     let mut states = vec![new.keys[key].state.clone()];
     for origin in 0..history.origins.len() {
@@ -211,12 +213,12 @@ fn states_passed(
         let content = |version| history.accumulator(expected.n, origin, key, version);
         let deltas = versions
             .into_iter()
-            .filter_map(|version| Some(content(version)?.xor(&content(now)?)));
+            .filter_map(|version| Some(fields.difference(&content(version)?, &content(now)?)));
         states = deltas
             .flat_map(|delta| {
                 states
                     .iter()
-                    .map(move |state| state.xor(&delta))
+                    .map(move |state| fields.sum(state, &delta))
                     .collect::<Vec<_>>()
             })
             .collect();

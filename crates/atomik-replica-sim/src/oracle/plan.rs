@@ -5,15 +5,16 @@ use std::collections::BTreeMap;
 use atomik_replica::{Op, OpError, Outcome, Response, Value, View};
 
 use super::expected::{Batch, ExpectedReplica, Snapshot};
+use super::fields::Fields;
 use super::history::History;
 use crate::setup::Setup;
-use crate::step::Operation;
+use crate::step::{Operation, WORDS};
 use crate::violation::{Check, Violation, ensure};
 
 /// The settings that decide what an operation does.
 pub(crate) struct Keyspace {
     pub(crate) view: View,
-    words: usize,
+    fields: Fields,
     undo_batches: usize,
 }
 
@@ -21,7 +22,7 @@ impl Keyspace {
     pub(crate) fn new(setup: &Setup) -> Self {
         Self {
             view: setup.view,
-            words: setup.words,
+            fields: Fields::of(setup),
             undo_batches: setup.undo_batches,
         }
     }
@@ -33,12 +34,45 @@ impl Keyspace {
             Operation::Put(_) => self.view != View::Flags,
         }
     }
+
+    /// Why an operation is refused.
+    fn refuses(&self, operation: &Operation) -> Option<OpError> {
+        if !self.takes(operation) {
+            return Some(OpError::View { view: self.view });
+        }
+        let width = self.fields.width();
+        match operation {
+            Operation::Op(Op::Load | Op::Accum, value) | Operation::Put(value) => {
+                let fits = self.fields.fits(&self.value(value));
+                (!fits).then_some(OpError::Wide { width })
+            }
+            Operation::Toggle(flag) | Operation::SetFlag(flag, _) => {
+                let (flag, last) = (*flag, width - 1);
+                let layout = || self.fields.layout.map(|layout| layout.to_string());
+                if flag > last {
+                    Some(OpError::Flag { flag, last })
+                } else if self.fields.adds(flag) {
+                    let layout = layout().unwrap_or_default();
+                    Some(OpError::NoFlag { flag, layout })
+                } else {
+                    None
+                }
+            }
+            Operation::Op(..) => None,
+        }
+    }
+
+    fn value(&self, value: &[u64; WORDS]) -> Value {
+        Value::from_words(&value[..self.fields.zero().words().len()])
+    }
 }
 
 /// What a batch must lead to.
 pub(crate) struct Plan {
     /// By key, in order.
     deltas: Vec<(usize, Value)>,
+    /// For each delta, whether it put a value into a field that adds.
+    puts: Vec<bool>,
     /// New marks, by key.
     marks: BTreeMap<usize, Value>,
     undoes: Option<u64>,
@@ -64,12 +98,13 @@ pub(crate) fn plan_operations(
         local, contents, ..
     } = expected;
     local.check_active()?;
-    if !operations.iter().all(|(_, op)| keyspace.takes(op)) {
-        let view = keyspace.view;
-        return Err(OpError::View { view });
+    let mut refusals = operations.iter().filter_map(|(_, op)| keyspace.refuses(op));
+    if let Some(refusal) = refusals.next() {
+        return Err(refusal);
     }
     let mut plan = Plan {
         deltas: Vec::new(),
+        puts: Vec::new(),
         marks: BTreeMap::new(),
         undoes: None,
         relied: Vec::new(),
@@ -84,8 +119,8 @@ pub(crate) fn plan_operations(
             .entry(key)
             .or_insert_with(|| contents.keys[key].state.clone());
         let mark = plan.marks.get(&key).unwrap_or(&local.marks[key]);
-        let effect = Effect::of(operation, state, mark, keyspace.words);
-        state.accumulate(&effect.delta);
+        let effect = Effect::of(operation, state, mark, keyspace);
+        keyspace.fields.add_to(state, &effect.delta);
         plan.add(key, operation, effect);
     }
     if plan.undoable && !plan.deltas.is_empty() {
@@ -109,7 +144,13 @@ pub(crate) fn plan_undo(
         return Err(OpError::Undone(number));
     }
     Ok(Plan {
-        deltas: batch.deltas.clone(),
+        deltas: {
+            let deltas = batch.deltas.iter();
+            let inverse = |(key, delta): &(usize, Value)| (*key, keyspace.fields.negative(delta));
+            deltas.map(inverse).collect()
+        },
+        // To undo a put is to add what cancels it.
+        puts: vec![false; batch.deltas.len()],
         marks: BTreeMap::new(),
         undoes: Some(number),
         relied: Vec::new(),
@@ -126,19 +167,26 @@ struct Effect {
     /// Only if it differs from the old one.
     new_mark: Option<Value>,
     response: Option<Response<Value>>,
+    is_put: bool,
 }
 
 impl Effect {
-    fn of(operation: Operation, state: &Value, mark: &Value, words: usize) -> Self {
-        let value = |value: &[u64]| Value::from_words(&value[..words]);
+    fn of(operation: Operation, state: &Value, mark: &Value, keyspace: &Keyspace) -> Self {
+        let fields = &keyspace.fields;
+        let value = |value: &[u64; WORDS]| keyspace.value(value);
+        let flagged = |flag: usize| Value::bit(fields.zero().words().len(), flag);
         let delta = match operation {
             Operation::Op(Op::Accum, delta) => value(&delta),
-            Operation::Op(Op::Load, new) | Operation::Put(new) => state.xor(&value(&new)),
-            Operation::Toggle(flag) => Value::bit(words, flag),
-            Operation::SetFlag(flag, on) if state.has(flag) != on => Value::bit(words, flag),
-            _ => Value::zero(words),
+            Operation::Op(Op::Load, new) | Operation::Put(new) => {
+                fields.difference(&value(&new), state)
+            }
+            Operation::Toggle(flag) => flagged(flag),
+            Operation::SetFlag(flag, on) if state.has(flag) != on => flagged(flag),
+            _ => fields.zero(),
         };
-        let since_mark = state.xor(mark);
+        let replaces = matches!(operation, Operation::Op(Op::Load, _) | Operation::Put(_));
+        let is_put = replaces && fields.changes_sum(&delta);
+        let since_mark = fields.difference(state, mark);
         let clean = since_mark.is_zero();
         let data = match operation {
             Operation::Op(Op::Read | Op::Swap, _) => Some(state.clone()),
@@ -154,6 +202,7 @@ impl Effect {
             delta,
             new_mark: new_mark.filter(|new| new != mark),
             response: data.map(|data| Response { data, clean }),
+            is_put,
         }
     }
 }
@@ -164,6 +213,7 @@ impl Plan {
             delta,
             new_mark,
             response,
+            is_put,
         } = effect;
         self.responses.push(response);
         let only_reads_or_adds = matches!(
@@ -179,6 +229,7 @@ impl Plan {
         }
         if !delta.is_zero() {
             self.deltas.push((key, delta));
+            self.puts.push(is_put);
             self.durable = true;
         }
     }
@@ -264,7 +315,7 @@ impl Plan {
         keyspace: &Keyspace,
     ) {
         let ExpectedReplica { n, contents, .. } = &*expected;
-        for (key, delta) in &self.deltas {
+        for ((key, delta), is_put) in self.deltas.iter().zip(&self.puts) {
             let own = expected.local.origin;
             let last = history.changes(*n, own, *key).last();
             // What was known stays known, also if it was taken back.
@@ -273,7 +324,7 @@ impl Plan {
                 contents.knows(*key, origin).max(before.unwrap_or(0))
             });
             let knew = knew.collect();
-            history.append(*n, own, *key, delta, knew);
+            history.append(*n, own, *key, (delta, *is_put), knew);
         }
         if self.durable {
             expected.promised.push(ticket);

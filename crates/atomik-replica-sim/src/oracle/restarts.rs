@@ -26,7 +26,6 @@ pub(crate) struct Opening<'a> {
 pub(crate) fn opened(
     history: &mut History,
     n: usize,
-    words: usize,
     replica: &Replica,
     opening: &Opening<'_>,
 ) -> Check<ExpectedReplica> {
@@ -49,7 +48,7 @@ pub(crate) fn opened(
     };
     let mut expected = match opening.snapshot {
         Some(snapshot) => ExpectedReplica::from_snapshot(n, own, snapshot.clone()),
-        None => ExpectedReplica::empty(n, own, history.keys.len(), words),
+        None => ExpectedReplica::empty(n, own, history.keys.len(), &history.fields),
     };
     // One that has retired makes no more changes.
     if kept.is_some_and(|kept| !kept.local.retired) {

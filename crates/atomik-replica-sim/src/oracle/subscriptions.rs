@@ -32,7 +32,8 @@ pub(crate) fn changed(
     for subscription in &mut expected.subscriptions {
         if subscribers.contains(&subscription.number) {
             let heard = &mut subscription.heard[key];
-            heard.accumulate(delta);
+            let fields = &expected.contents.keys[key].fields;
+            fields.add_to(heard, delta);
             ensure(heard == state, INVARIANT, || {
                 format!("r{n}: k{key} is {state}, heard {heard}")
             })?;

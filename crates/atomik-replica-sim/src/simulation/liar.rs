@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use atomik_replica::{
-    Action, Author, Effect, Event as Input, LocalOp, Op, PeerId, Replica, Roster, Value, View,
-    fuzzing,
+    Action, Author, Effect, Event as Input, LocalOp, Op, PeerId, Replica, Roster, Shape, Value,
+    View, fuzzing,
 };
 use atomik_session::{Config, Output, Sessions};
 use ed25519_dalek::SigningKey;
@@ -237,7 +237,7 @@ impl World<'_> {
                 self.tell(1 << victim, &request, count)
             }
             Lie::Roster => {
-                let message = self.message(LEDGER, &forged_roster(self.setup.words, n, draw));
+                let message = self.message(LEDGER, &forged_roster(&self.setup.shape(), n, draw));
                 self.tell(told, &message, 1)
             }
             Lie::Impersonate => self.impersonate(draw),
@@ -360,7 +360,7 @@ impl World<'_> {
 
     /// A message of any kind with any content.
     fn message(&self, kind: u8, body: &[u8]) -> Rc<[u8]> {
-        fuzzing::message(kind, body).into()
+        fuzzing::message(&self.setup.shape(), kind, body).into()
     }
 
     /// A message that was altered and authenticated again.
@@ -508,7 +508,7 @@ impl World<'_> {
 }
 
 /// A list of members that somebody else than the administrator signed, or nobody.
-fn forged_roster(words: usize, n: usize, draw: &mut Draw) -> Vec<u8> {
+fn forged_roster(shape: &Shape, n: usize, draw: &mut Draw) -> Vec<u8> {
     let members = (0..3).map(|member| ([member + n as u8; 32], format!("{member}")));
     let roster = Roster::first(members).and_then(|roster| roster.add([77; 32], "another"));
     let Ok(mut roster) = roster else {
@@ -516,7 +516,7 @@ fn forged_roster(words: usize, n: usize, draw: &mut Draw) -> Vec<u8> {
     };
     if draw.percent(70) {
         let somebody = SigningKey::from_bytes(&[draw.below(3) as u8; 32]);
-        roster = roster.sign(KEYSPACE, words, &somebody);
+        roster = roster.sign(KEYSPACE, shape, &somebody);
     }
     let bytes = roster.encode();
     let mut record = vec![ROSTER_PART];

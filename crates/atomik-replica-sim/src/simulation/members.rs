@@ -35,7 +35,7 @@ pub(crate) fn second_roster(setup: &Setup) -> Check<Roster> {
         .and_then(|first| first.add(joiner, "new"))
         .map(|second| {
             if setup.signed {
-                second.sign(KEYSPACE, setup.words, &administrator())
+                second.sign(KEYSPACE, &setup.shape(), &administrator())
             } else {
                 second
             }

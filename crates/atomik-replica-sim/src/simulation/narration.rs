@@ -7,7 +7,7 @@ use crate::oracle::Oracle;
 /// The number of the kind of a message.
 pub(crate) fn number(bytes: &[u8]) -> usize {
     match bytes {
-        [1, kind, ..] => usize::from(*kind),
+        [1 | 2, kind, ..] => usize::from(*kind),
         [short, ..] => usize::from(11 + (short >> 6 & 1)),
         [] => usize::MAX,
     }

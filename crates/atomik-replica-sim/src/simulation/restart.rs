@@ -110,6 +110,7 @@ pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> C
     incarnation[..8].copy_from_slice(&word);
     incarnation[8..].copy_from_slice(&word);
     Config {
+        shape: setup.shape(),
         view: setup.view,
         // Where there is no other list of members, nothing depends on this key.
         administrator: (setup.liar || setup.joins)

@@ -29,7 +29,11 @@ fn public(n: u8) -> [u8; 32] {
 
 /// Hands replica `n` the next roster.
 fn change(cluster: &mut Cluster, n: usize, change: impl FnOnce(&Roster) -> Roster) {
-    let roster = change(cluster.replicas[n].roster()).sign("test", 1, &administrator());
+    let roster = change(cluster.replicas[n].roster()).sign(
+        "test",
+        &atomik_replica::Shape::xor(1),
+        &administrator(),
+    );
     cluster.step(n, Event::Roster(&roster.encode()));
 }
 
@@ -643,7 +647,7 @@ proptest! {
         }
         cluster.cut.clone_from(&outside);
         let first = (0..6).find(|n| !outside.contains(n)).unwrap();
-        let newest = roster.sign("test", 1, &administrator()).encode();
+        let newest = roster.sign("test", &atomik_replica::Shape::xor(1), &administrator()).encode();
         // A replica that was restarted before it had stored the roster may have been the only one.
         let _ = cluster.try_step(first, Event::Roster(&newest));
         for _ in 0..4 {

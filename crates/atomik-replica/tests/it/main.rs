@@ -10,6 +10,7 @@
 
 mod closing_model;
 mod closings;
+mod layouts;
 mod lives;
 mod membership;
 mod model_checking;

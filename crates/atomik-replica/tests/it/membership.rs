@@ -30,7 +30,10 @@ fn cluster(count: u8) -> Cluster {
 }
 
 fn signed(roster: Result<Roster, RosterError>) -> Vec<u8> {
-    roster.unwrap().sign("test", 1, &administrator()).encode()
+    roster
+        .unwrap()
+        .sign("test", &atomik_replica::Shape::xor(1), &administrator())
+        .encode()
 }
 
 /// Adds replica 2 at replica 0.
@@ -161,14 +164,18 @@ fn a_stale_or_forged_roster_is_refused_and_changes_nothing() {
     );
     let not_signed = Some(RosterError::NotSigned { number: 2 });
     assert_eq!(offer(&next.encode()), not_signed);
-    let by_a_member = next.clone().sign("test", 1, &key(0));
+    let by_a_member = next
+        .clone()
+        .sign("test", &atomik_replica::Shape::xor(1), &key(0));
     assert_eq!(offer(&by_a_member.encode()), not_signed);
-    let elsewhere = next.clone().sign("other", 1, &administrator());
+    let elsewhere = next
+        .clone()
+        .sign("other", &atomik_replica::Shape::xor(1), &administrator());
     assert_eq!(offer(&elsewhere.encode()), not_signed);
     assert_eq!(offer(b"roster"), Some(RosterError::Malformed));
     assert_eq!(offer(&known.encode()), None);
     assert_eq!(cluster.replicas[0].roster(), &known);
-    let genuine = next.sign("test", 1, &administrator());
+    let genuine = next.sign("test", &atomik_replica::Shape::xor(1), &administrator());
     cluster.step(0, Event::Roster(&genuine.encode()));
     assert_eq!(
         cluster.try_step(0, Event::Roster(&known.encode())).err(),
@@ -186,7 +193,9 @@ fn a_forged_roster_from_a_peer_is_reported() {
         config.administrator = Some(thief.verifying_key().to_bytes());
     });
     let next = cluster.replicas[1].roster().remove(&public(0)).unwrap();
-    let forged = next.sign("test", 1, &thief).encode();
+    let forged = next
+        .sign("test", &atomik_replica::Shape::xor(1), &thief)
+        .encode();
     cluster.step(1, Event::Roster(&forged));
     cluster.settle();
     assert_eq!(cluster.replicas[0].roster().number(), 0);
