@@ -506,10 +506,7 @@ mod tests {
     }
 
     fn frame(count: usize) -> (Secrets, Trust, Evidence, Vec<Vec<u8>>) {
-        let (secrets, trust) = (
-            Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1)),
-            signer(),
-        );
+        let (secrets, trust) = (Secrets::new(&[1; 32], "test", &Shape::xor(1)), signer());
         let author = Author {
             key: trust.key(),
             incarnation: [9; 16],
@@ -549,7 +546,7 @@ mod tests {
             let kept = part.tags().map(|(index, _)| &encoded[usize::from(index)][..]);
             encode_excerpt(&part, kept, &mut bytes);
             let mut reader = Reader::new(&bytes);
-            let (read, changes) = decode_excerpt(&mut reader, &secrets, &crate::shape::Shape::xor(1)).unwrap();
+            let (read, changes) = decode_excerpt(&mut reader, &secrets, &Shape::xor(1)).unwrap();
             prop_assert!(reader.is_empty());
             prop_assert_eq!(&read, &part);
             prop_assert_eq!(changes.len(), part.len());
@@ -559,7 +556,7 @@ mod tests {
             let at = flip.index(bytes.len() * 8);
             bytes[at / 8] ^= 1 << (at % 8);
             let mut reader = Reader::new(&bytes);
-            if let Ok((read, _)) = decode_excerpt(&mut reader, &secrets, &crate::shape::Shape::xor(1)) {
+            if let Ok((read, _)) = decode_excerpt(&mut reader, &secrets, &Shape::xor(1)) {
                 let noticed = !read.holds(&secrets, &trust) || !reader.is_empty();
                 prop_assert!(noticed, "flipping bit {} goes unnoticed", at);
             }
@@ -590,15 +587,9 @@ mod tests {
     #[test]
     fn a_frame_of_another_keyspace_or_key_is_not_verified() {
         let (_, trust, evidence, _) = frame(3);
-        assert!(!evidence.holds(
-            &Secrets::new(&[1; 32], "other", &crate::shape::Shape::xor(1)),
-            &trust
-        ));
+        assert!(!evidence.holds(&Secrets::new(&[1; 32], "other", &Shape::xor(1)), &trust));
         let mut other = evidence;
         other.header.author.key = SigningKey::from_bytes(&[8; 32]).verifying_key().to_bytes();
-        assert!(!other.holds(
-            &Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1)),
-            &trust
-        ));
+        assert!(!other.holds(&Secrets::new(&[1; 32], "test", &Shape::xor(1)), &trust));
     }
 }

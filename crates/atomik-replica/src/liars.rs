@@ -15,7 +15,7 @@ use crate::entry::{Change, SeenList};
 use crate::frame::{Evidence, encode_excerpt};
 use crate::head::Head;
 use crate::membership::ROSTER_RECORD;
-use crate::message::{MessageKind, open, seal};
+use crate::message::{MessageKind, numbered, open, seal};
 use crate::parts::PART;
 use crate::record::CERTIFICATE;
 use crate::secrets::Secrets;
@@ -990,7 +990,7 @@ proptest! {
                     net.deliver_some(most);
                     continue;
                 }
-                Step::Garbage(to, kind, body) => (to, crate::message::numbered(&Shape::xor(1), kind, &body)),
+                Step::Garbage(to, kind, body) => (to, numbered(&Shape::xor(1), kind, &body)),
                 Step::Replay(to, which, at, flip) => {
                     let mut message = which.get(&net.said).clone();
                     let at = at.index(message.len());

@@ -568,7 +568,11 @@ mod tests {
                     version,
                     accumulator,
                     seen: follow(&base.seen, what, other),
-                    put: if shape.adds() && what > 3 { version + 4 - u64::from(what) } else { base.put },
+                    put: if shape.adds() && what > 3 {
+                        version + 4 - u64::from(what)
+                    } else {
+                        base.put
+                    },
                 };
                 let (key, mut bytes) = ([at as u8 + 1; 3], Vec::new());
                 stream.encode(at, &key, before.as_ref(), &change, &shape, &mut bytes);

@@ -9,8 +9,8 @@ use crate::many;
 use crate::origin::{OriginId, truncated};
 use crate::shape::Shape;
 
-/// Keys derived from a keyspace's secret, its name and the shape of its values, so that nothing hashed
-/// or signed in one keyspace is valid in another. Debug output does not show them.
+/// Keys derived from a keyspace's secret, its name and the shape of its values, so that nothing
+/// hashed or signed in one keyspace is valid in another. Debug output does not show them.
 #[derive(Clone)]
 pub(crate) struct Secrets {
     frames: FrameKey,
