@@ -2,6 +2,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atomik_replica::Shape;
 use serde_json::{Value as Json, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader};
 use tokio::sync::{Semaphore, mpsc};
@@ -47,7 +48,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub(crate) struct Connection {
     pub(crate) handle: Handle,
     /// Words of a value in this keyspace.
-    pub(crate) words: usize,
+    pub(crate) shape: Shape,
     /// Whether the client has shown a token, and is told that it was right.
     pub(crate) by_token: bool,
     /// How long the client may send no request, or not read its answers.
@@ -115,7 +116,7 @@ impl Connection {
     pub(crate) async fn run(mut self, Client { input, output }: Client) {
         let (lines, queue) = mpsc::channel(AHEAD);
         let ahead = Arc::new(Semaphore::new(BUDGET as usize));
-        let (idle, stop) = (self.idle, self.stop.clone());
+        let (idle, stop) = ((self.idle, self.shape.clone()), self.stop.clone());
         let writer = write_lines(output, queue, Arc::clone(&ahead), idle, stop);
         let reader = self.read_lines(input, lines, ahead);
         // The reader ends at the end of the input or when the node stops; the writer then writes
@@ -197,7 +198,7 @@ impl Connection {
     /// The answer to a request; `None` if the connection has ended meanwhile. `others` is what all
     /// other requests of the connection may cost.
     async fn answer(&self, request: Request, ahead: &Semaphore, others: u32) -> Option<Answer> {
-        let answer = match request.change(self.words) {
+        let answer = match request.change(&self.shape) {
             Err(error) => Answer::Ready(refused(error)),
             Ok(Some(change)) => match self.handle.submit(change.clone()).await {
                 Ok(pending) => Answer::Waiting(change, pending),
@@ -307,7 +308,7 @@ async fn write_lines(
     mut output: Output,
     mut queue: mpsc::Receiver<Line>,
     ahead: Arc<Semaphore>,
-    idle: Duration,
+    (idle, shape): (Duration, Shape),
     mut stop: StopSignal,
 ) {
     let mut text = Vec::new();
@@ -315,7 +316,7 @@ async fn write_lines(
         let answer = match answer {
             Answer::Ready(answer) => answer,
             Answer::Waiting(change, pending) => match pending.done().await {
-                Ok(result) => done(&change, &result),
+                Ok(result) => done(&change, &result, &shape),
                 Err(error) => refused(error),
             },
         };

@@ -1,5 +1,6 @@
 //! Accepts and serves control connections. [`protocol`](crate::protocol) documents what they carry.
 
+use atomik_replica::Shape;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -22,7 +23,7 @@ pub(crate) async fn serve(
     listener: Listener,
     handle: Handle,
     limits: Limits,
-    words: usize,
+    shape: Shape,
     token: Option<Token>,
     mut stop: StopSignal,
 ) {
@@ -56,7 +57,7 @@ pub(crate) async fn serve(
         if tasks.len() < connections {
             let connection = Connection {
                 handle: handle.clone(),
-                words,
+                shape: shape.clone(),
                 by_token: token.is_some(),
                 idle: limits.idle,
                 stop: stop.clone(),

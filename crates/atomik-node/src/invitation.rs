@@ -20,7 +20,7 @@ use crate::credential::{
 };
 use crate::folder::{Existing, write_private};
 use crate::member::{Administrator, Member, hex_key};
-use crate::options::{EngineKind, ViewName};
+use crate::options::{EngineKind, LayoutName, ViewName, shape_of};
 use crate::text::{bytes_text, parse_bytes};
 
 /// The name of the config file that [`Invitation::accept`] writes.
@@ -37,8 +37,12 @@ pub struct Invitation {
     pub key: PublicKey,
     /// The keyspace's name.
     pub keyspace: Keyspace,
-    /// The number of 64-bit words in a value.
-    pub words: usize,
+    /// The number of 64-bit words in a value, if all bits xor.
+    #[serde(default)]
+    pub words: Option<usize>,
+    /// The layout of values, if it is not the default.
+    #[serde(default)]
+    pub layout: Option<LayoutName>,
     /// The interpretation of values.
     pub view: ViewName,
     /// The key that signs rosters.
@@ -157,10 +161,13 @@ impl Invitation {
     /// The options that all members share, in TOML.
     fn options(&self, engine: Option<EngineKind>) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
+        let shape = match self.layout {
+            Some(layout) => format!("layout = \"{}\"", layout.0),
+            None => format!("words = {}", self.shape().words()),
+        };
         let mut text = format!(
-            "keyspace = {}\nwords = {}\nview = \"{}\"\nadministrator = \"{}\"\n",
+            "keyspace = {}\n{shape}\nview = \"{}\"\nadministrator = \"{}\"\n",
             quoted(self.keyspace.as_str()),
-            self.words,
             self.view.name(),
             public_key_text(&self.administrator.0),
         );
@@ -178,6 +185,10 @@ impl Invitation {
         text
     }
 
+    fn shape(&self) -> Shape {
+        shape_of(self.layout, self.words.unwrap_or(1))
+    }
+
     /// The roster, if the administrator has signed it for this keyspace and it lists the invited
     /// key.
     ///
@@ -186,11 +197,7 @@ impl Invitation {
     pub fn roster(&self) -> Result<Roster, InvitationError> {
         let bytes = parse_bytes(&self.roster).ok_or(RosterError::Malformed)?;
         let roster = Roster::decode(&bytes)?;
-        if !roster.is_signed(
-            self.keyspace.as_str(),
-            &Shape::xor(self.words),
-            &self.administrator.0,
-        ) {
+        if !roster.is_signed(self.keyspace.as_str(), &self.shape(), &self.administrator.0) {
             let number = roster.number();
             return Err(RosterError::NotSigned { number }.into());
         }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use atomik_net::Keyspace;
-use atomik_replica::View;
+use atomik_replica::{Layout, LayoutError, Shape, View};
 use atomik_store::FsyncPolicy;
 use clap::{Args, ValueEnum, ValueHint};
 use serde::Deserialize;
@@ -84,13 +85,39 @@ pub enum LogFormat {
     Json,
 }
 
+/// A layout, as text in options and files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct LayoutName(pub Layout);
+
+impl FromStr for LayoutName {
+    type Err = LayoutError;
+
+    fn from_str(text: &str) -> Result<Self, LayoutError> {
+        text.parse().map(Self)
+    }
+}
+
+impl TryFrom<String> for LayoutName {
+    type Error = LayoutError;
+
+    fn try_from(text: String) -> Result<Self, LayoutError> {
+        text.parse()
+    }
+}
+
+/// The shape of values with this layout, or else with so many words, all bits of which xor.
+pub(crate) fn shape_of(layout: Option<LayoutName>, words: usize) -> Shape {
+    layout.map_or(Shape::xor(words), |layout| layout.0.into())
+}
+
 /// All options of a node. Each is a command-line option and, with underscores, an entry of the
 /// config file; the command line takes precedence.
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Name of the keyspace: 1 to 64 of a-z, A-Z, 0-9, _ and -. Keyspace, words, view and secret
-    /// must be the same on all members
+    /// Name of the keyspace: 1 to 64 of a-z, A-Z, 0-9, _ and -. Keyspace, words or
+    /// layout, view and secret must be the same on all members
     #[arg(long, value_name = "NAME")]
     pub keyspace: Option<Keyspace>,
     /// Folder for this node's store and control socket, created if missing; only one node may use
@@ -126,9 +153,13 @@ pub struct Options {
     /// knows a newer one
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub roster: Option<PathBuf>,
-    /// Number of 64-bit words in a value, 1 to 16 [default: 1]
+    /// Number of 64-bit words in a value, 1 to 16, all bits of which xor [default: 1]
     #[arg(long, value_name = "WORDS")]
     pub words: Option<usize>,
+    /// In place of --words: the fields of a value from the lowest bits up, each xor:BITS or
+    /// add:BITS, 1 to 512 bits together, such as add:64 for counters or xor:48,add:16
+    #[arg(long, value_name = "FIELDS", conflicts_with = "words")]
+    pub layout: Option<LayoutName>,
     /// The interpretation of values [default: raw]
     #[arg(long, value_name = "VIEW")]
     pub view: Option<ViewName>,
@@ -251,6 +282,11 @@ impl Options {
     /// These options, completed by those of `file` where they are not given.
     #[must_use]
     pub fn or(self, file: Self) -> Self {
+        // One of the two on the command line stands for both.
+        let (words, layout) = match (self.words, self.layout) {
+            (None, None) => (file.words, file.layout),
+            own => own,
+        };
         Self {
             keyspace: self.keyspace.or(file.keyspace),
             data: self.data.or(file.data),
@@ -262,7 +298,8 @@ impl Options {
             member: given(self.member, file.member),
             administrator: self.administrator.or(file.administrator),
             roster: self.roster.or(file.roster),
-            words: self.words.or(file.words),
+            words,
+            layout,
             view: self.view.or(file.view),
             fsync: self.fsync.or(file.fsync),
             undo_batches: self.undo_batches.or(file.undo_batches),

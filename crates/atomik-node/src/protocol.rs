@@ -4,11 +4,18 @@
 //! Values are `0x` and hex digits, or integers of up to 64 bits; answers show them in hex,
 //! zero-padded.
 //!
+//! In a keyspace with a [layout](atomik_replica::Layout) other than the default, a value may also be
+//! a list with one value per field, from the lowest bits up, or a negative integer if its only
+//! field adds. There answers show values and deltas as such lists, too, as `fields` beside `value`
+//! or `delta`: hex digits for xor fields, and signed integers for fields that add, in hex if they
+//! do not fit into 64 bits.
+//!
 //! | request | answer, in addition to `"ok":true` |
 //! |---|---|
 //! | `{"op":"get","key":K}` | `key`, `value`, `writers`: the origin, version and accumulator of each |
 //! | `{"op":"put","key":K,"value":V}` | `batch`: the number to pass to `undo`, or null if nothing changed |
 //! | `{"op":"load","key":K,"value":V}`, `{"op":"accum","key":K,"value":V}` | `batch` |
+//! | `{"op":"add","key":K,"value":N}`: adds an integer to the only field that adds; `"F=N"` names the field by its position from 1; a list adds to all fields | `batch` |
 //! | `{"op":"toggle","key":K,"flag":N}` | `batch` |
 //! | `{"op":"set","key":K,"flag":N,"on":true}` | `batch` |
 //! | `{"op":"read","key":K}`, `swap`, `delta`, `drain` | `batch`, `responses`: one with `value` and `clean`, as the register file returns it |
@@ -21,7 +28,7 @@
 //! | `{"op":"checkpoint","name":T}` | `checkpoint`: the number |
 //! | `{"op":"checkpoints"}` | `checkpoints`: the number and name of each |
 //! | `{"op":"drop_checkpoint","checkpoint":N}` | |
-//! | `{"op":"diff","first":N,"second":N,"key":K}` | `delta`: the xor of the two states |
+//! | `{"op":"diff","first":N,"second":N,"key":K}` | `delta`: the second state minus the first |
 //! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: the `key` and `delta` of each key that changed since; `next` |
 //! | `{"op":"retire"}` | |
 //! | `{"op":"members"}` | `members`: the `name`, `key` and `since` of each, whether it is `this` node or `up`, and when it last agreed; `roster`: the list in hex digits; and what an invitation needs |
@@ -42,13 +49,13 @@
 //! earlier changes on its connection are acknowledged; it may see changes of other connections that
 //! are not durable yet. A line has at most 1 MiB, a page 1 to 10,000 keys.
 
-use atomik_replica::{Action, Op, Value};
+use atomik_replica::{Action, Op, Shape, Value};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::change::{Change, Done, KeyOp};
 use crate::credential::Token;
-use crate::text::{Number, TextError, key_text, parse_bytes, parse_key};
+use crate::text::{Number, TextError, fields_json, key_text, parse_bytes, parse_key};
 
 /// The longest line in bytes.
 pub const MAX_LINE: usize = 1 << 20;
@@ -77,6 +84,10 @@ pub enum Request {
         value: Number,
     },
     Accum {
+        key: String,
+        value: Number,
+    },
+    Add {
         key: String,
         value: Number,
     },
@@ -211,7 +222,9 @@ pub enum RequestError {
     #[error("a roster is written in hex digits, as `members` shows it")]
     Roster,
     /// A batch contains a request that is not an operation on a key.
-    #[error("a batch can only contain put, load, accum, toggle, set, read, swap, delta and drain")]
+    #[error(
+        "a batch can only contain put, load, accum, add, toggle, set, read, swap, delta and drain"
+    )]
     Batch,
 }
 
@@ -226,16 +239,16 @@ impl Request {
         })
     }
 
-    /// The requested change, in a keyspace of `words` words per value; `None` for a query.
+    /// The requested change, in a keyspace whose values have this shape; `None` for a query.
     ///
     /// # Errors
     /// [`RequestError::Text`] and [`RequestError::Batch`].
-    pub fn change(&self, words: usize) -> Result<Option<Change>, RequestError> {
+    pub fn change(&self, shape: &Shape) -> Result<Option<Change>, RequestError> {
         Ok(Some(match self {
             Self::Batch { ops } => {
                 let ops = ops
                     .iter()
-                    .map(|op| op.key_op(words)?.ok_or(RequestError::Batch));
+                    .map(|op| op.key_op(shape)?.ok_or(RequestError::Batch));
                 Change::Batch(ops.collect::<Result<_, _>>()?)
             }
             Self::Undo { batch } => Change::Undo(*batch),
@@ -245,19 +258,20 @@ impl Request {
             Self::Roster { roster } => {
                 Change::Roster(parse_bytes(roster).ok_or(RequestError::Roster)?)
             }
-            other => match other.key_op(words)? {
+            other => match other.key_op(shape)? {
                 Some(op) => Change::Batch(vec![op]),
                 None => return Ok(None),
             },
         }))
     }
 
-    fn key_op(&self, words: usize) -> Result<Option<KeyOp>, TextError> {
-        let plain = |op| Action::Op(op, Value::zero(words));
+    fn key_op(&self, shape: &Shape) -> Result<Option<KeyOp>, TextError> {
+        let plain = |op| Action::Op(op, shape.zero());
         let (key, action) = match self {
-            Self::Put { key, value } => (key, Action::Put(value.value(words)?)),
-            Self::Load { key, value } => (key, Action::Op(Op::Load, value.value(words)?)),
-            Self::Accum { key, value } => (key, Action::Op(Op::Accum, value.value(words)?)),
+            Self::Put { key, value } => (key, Action::Put(value.value(shape)?)),
+            Self::Load { key, value } => (key, Action::Op(Op::Load, value.value(shape)?)),
+            Self::Accum { key, value } => (key, Action::Op(Op::Accum, value.value(shape)?)),
+            Self::Add { key, value } => (key, Action::Op(Op::Accum, value.addition(shape)?)),
             Self::Toggle { key, flag } => (key, Action::Toggle(*flag)),
             Self::Set { key, flag, on } => (key, Action::SetFlag(*flag, *on)),
             Self::Read { key } => (key, plain(Op::Read)),
@@ -273,14 +287,16 @@ impl Request {
 
 /// The answer to a change.
 #[must_use]
-pub fn done(change: &Change, done: &Done) -> Json {
+pub fn done(change: &Change, done: &Done, shape: &Shape) -> Json {
     match change {
         Change::Batch(_) => {
             let mut answer = json!({"ok": true, "batch": done.number});
             if done.responses.iter().any(Option::is_some) {
                 let response = |response: &Option<atomik_replica::Response<Value>>| {
                     response.as_ref().map(|response| {
-                        json!({"value": response.data.to_string(), "clean": response.clean})
+                        let mut answer = json!({"clean": response.clean});
+                        show(&mut answer, "value", &response.data, shape);
+                        answer
                     })
                 };
                 answer["responses"] = done.responses.iter().map(response).collect();
@@ -299,12 +315,21 @@ pub fn refused(error: impl std::fmt::Display) -> Json {
     json!({"ok": false, "error": error.to_string()})
 }
 
-/// An entry of a page: a key, and a value under the name `name`.
+/// An entry of a page: a key, and a value of this shape under the name `name`.
 #[must_use]
-pub fn entry(key: &[u8], name: &str, value: &Value) -> Json {
+pub fn entry(key: &[u8], name: &str, value: &Value, shape: &Shape) -> Json {
     let mut entry = json!({"key": key_text(key)});
-    entry[name] = value.to_string().into();
+    show(&mut entry, name, value, shape);
     entry
+}
+
+/// Adds a value to an answer under the name `name`, and its fields unless the layout is the
+/// default.
+pub(crate) fn show(answer: &mut Json, name: &str, value: &Value, shape: &Shape) {
+    answer[name] = value.to_string().into();
+    if let Some(layout) = shape.layout() {
+        answer["fields"] = fields_json(layout, value);
+    }
 }
 
 #[cfg(test)]
@@ -313,7 +338,8 @@ mod tests {
 
     #[test]
     fn requests_are_parsed_and_unknown_fields_rejected() {
-        let change = |line: &str| Request::parse(line).unwrap().change(1).unwrap();
+        let shape = Shape::xor(1);
+        let change = |line: &str| Request::parse(line).unwrap().change(&shape).unwrap();
         let accum = |key: &[u8], value: u64| KeyOp {
             key: key.to_vec(),
             action: Action::Op(Op::Accum, value.into()),
@@ -343,14 +369,79 @@ mod tests {
             r#"{"op":"get"}"#,
             r#"{"op":"get","key":"a","extra":1}"#,
             r#"{"op":"retire","extra":1}"#,
-            r#"{"op":"accum","key":"a","value":-1}"#,
+            r#"{"op":"accum","key":"a","value":1.5}"#,
+            r#"{"op":"accum","key":"a","value":[true]}"#,
         ] {
             assert!(Request::parse(line).is_err(), "{line}");
         }
         let nested = r#"{"op":"batch","ops":[{"op":"undo","batch":1}]}"#;
         assert_eq!(
-            Request::parse(nested).unwrap().change(1),
+            Request::parse(nested).unwrap().change(&shape),
             Err(RequestError::Batch)
         );
+    }
+
+    #[test]
+    fn values_are_written_and_shown_by_field() {
+        let mixed = "xor:48,add:16".parse::<atomik_replica::Layout>().unwrap();
+        let counters = "add:8,add:80".parse::<atomik_replica::Layout>().unwrap();
+        let accum = |layout, op: &str, value: &str| {
+            let line = format!(r#"{{"op":"{op}","key":"a","value":{value}}}"#);
+            let change = Request::parse(&line).unwrap().change(&Shape::from(layout));
+            match change {
+                Ok(Some(Change::Batch(ops))) => match &ops[..] {
+                    [
+                        KeyOp {
+                            action: Action::Op(Op::Accum, delta),
+                            ..
+                        },
+                    ] => Ok(delta.clone()),
+                    other => panic!("{other:?}"),
+                },
+                Err(error) => Err(error.to_string()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let word = Value::from(0xffff_0000_0000_0005);
+        for (op, value) in [
+            ("accum", r#"[5,-1]"#),
+            ("accum", r#"["0x5","0xffff"]"#),
+            ("accum", r#""0xffff000000000005""#),
+            ("add", r#"[5,-1]"#),
+        ] {
+            assert_eq!(accum(mixed, op, value), Ok(word.clone()), "{value}");
+        }
+        let minus = Value::from(0xffff << 48);
+        for value in ["-1", r#""-1""#, r#""2=-1""#, r#""2=65535""#] {
+            assert_eq!(accum(mixed, "add", value), Ok(minus.clone()), "{value}");
+        }
+        let far = Value::from_words(&[7 << 8, 0]);
+        assert_eq!(accum(counters, "add", r#""2=7""#), Ok(far));
+        for (layout, op, value, told) in [
+            (mixed, "accum", "-1", "list with one value per field"),
+            (mixed, "accum", "[1]", "write one value per field"),
+            (mixed, "accum", "[-1,0]", "no negative values"),
+            (mixed, "add", "65536", "from -32768 to 2^16 - 1"),
+            (mixed, "add", r#""1=5""#, "field 1 does not add"),
+            (mixed, "add", r#""3=5""#, "there is no field 3"),
+            (mixed, "add", r#""x=5""#, "not an addition"),
+            (counters, "add", "5", "FIELD=N"),
+            ("xor:32,xor:32".parse().unwrap(), "add", "5", "use accum"),
+        ] {
+            let error = accum(layout, op, value).unwrap_err();
+            assert!(error.contains(told), "{value}: {error}");
+        }
+        let default = Request::parse(r#"{"op":"add","key":"a","value":5}"#).unwrap();
+        let error = default.change(&Shape::xor(1)).unwrap_err().to_string();
+        assert!(error.contains("use accum"), "{error}");
+
+        let shown = entry(b"a", "value", &word, &mixed.into());
+        assert_eq!(shown["fields"], json!(["0x5", -1]));
+        assert_eq!(shown["value"], "0xffff000000000005");
+        let wide = Value::from_words(&[u64::MAX - 0xff | 3, 7]);
+        let shown = entry(b"a", "value", &wide, &counters.into());
+        assert_eq!(shown["fields"], json!([3, "0x7ffffffffffffff"]));
+        let plain = entry(b"a", "value", &word, &Shape::xor(1));
+        assert_eq!(plain.get("fields"), None);
     }
 }

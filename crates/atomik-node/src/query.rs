@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::change::Refused;
 use crate::faults::{Faults, FaultsError};
 use crate::handle::Handle;
-use crate::protocol::{MAX_PAGE, Request, entry, refused};
+use crate::protocol::{MAX_PAGE, Request, entry, refused, show};
 use crate::state::NodeState;
 use crate::text::{TextError, parse_key};
 
@@ -64,10 +64,14 @@ async fn try_answer(handle: &Handle, request: Request) -> Result<Json, QueryErro
         Request::Checkpoints {} => Ok(handle.query(|state| checkpoints(state)).await?),
         Request::Diff { first, second, key } => {
             let key = parse_key(&key)?;
-            let delta =
-                move |state: &mut NodeState| state.replica.delta_between(&key, first, second);
-            let delta = handle.query(delta).await??;
-            Ok(json!({"ok": true, "delta": delta.to_string()}))
+            let delta = move |state: &mut NodeState| {
+                let shape = &state.replica.config().shape;
+                let delta = state.replica.delta_between(&key, first, second)?;
+                let mut answer = json!({"ok": true});
+                show(&mut answer, "delta", &delta, shape);
+                Ok::<_, OpError>(answer)
+            };
+            Ok(handle.query(delta).await??)
         }
         Request::Export {
             checkpoint,
@@ -103,16 +107,15 @@ fn get(state: &NodeState, key: &[u8]) -> Json {
             writers.push(writer);
         }
     }
-    let mut answer = entry(key, "value", &state.replica.state(key));
+    let shape = &state.replica.config().shape;
+    let mut answer = entry(key, "value", &state.replica.state(key), shape);
     answer["ok"] = true.into();
     answer["writers"] = writers
         .iter()
         .map(|(origin, version, accumulator)| {
-            json!({
-                "origin": origin.to_string(),
-                "version": version,
-                "accumulator": accumulator.to_string(),
-            })
+            let mut writer = json!({"origin": origin.to_string(), "version": version});
+            show(&mut writer, "accumulator", accumulator, shape);
+            writer
         })
         .collect();
     answer
@@ -125,7 +128,7 @@ fn list(state: &NodeState, prefix: &[u8], from: usize, limit: usize) -> Json {
         .skip(from)
         .take(limit)
         .filter(|(key, _)| key.starts_with(prefix))
-        .map(|(key, value)| entry(key, "value", &value))
+        .map(|(key, value)| entry(key, "value", &value, &state.replica.config().shape))
         .collect();
     page(entries, from.saturating_add(limit), keys)
 }
@@ -150,7 +153,7 @@ fn export(state: &NodeState, checkpoint: u32, from: usize, limit: usize) -> Resu
         let before = replica.state_at(key, checkpoint)?;
         let delta = shape.difference(&state, &before);
         if !delta.is_zero() {
-            entries.push(entry(key, "delta", &delta));
+            entries.push(entry(key, "delta", &delta, shape));
         }
     }
     Ok(page(entries, from.saturating_add(limit), keys))

@@ -139,7 +139,7 @@ async fn run(settings: Settings, new_identity: bool) -> Result<(), ServeError> {
         control,
         node.handle(),
         settings.limits,
-        settings.replica.shape.words(),
+        settings.replica.shape.clone(),
         token,
         node.stop_signal(),
     ));

@@ -15,7 +15,7 @@ use crate::credential::{
 use crate::faults::Faults;
 use crate::invitation::{InvitationError, read_roster};
 use crate::member::Member;
-use crate::options::{EngineKind, Options};
+use crate::options::{EngineKind, Options, shape_of};
 
 /// Why a node cannot start with the given [`Options`].
 #[derive(Debug, Error)]
@@ -57,6 +57,16 @@ pub enum SettingsError {
     NotBuilt {
         /// The engine.
         engine: &'static str,
+    },
+    /// The number of words is not that of the layout.
+    #[error(
+        "words = {words}, but that is not the width of layout = \"{layout}\": leave out `words`"
+    )]
+    WordsOfLayout {
+        /// The number of words.
+        words: usize,
+        /// The layout.
+        layout: String,
     },
     /// The node's own key is not in the list of members.
     #[error(
@@ -325,6 +335,11 @@ fn replica(
     )?;
     let words = options.words.unwrap_or(1);
     in_range("words", words as u64, 1, atomik_replica::MAX_WORDS as u64)?;
+    let shape = shape_of(options.layout, words);
+    if options.words.is_some() && shape.words() != words {
+        let layout = shape.to_string();
+        return Err(SettingsError::WordsOfLayout { words, layout });
+    }
     let file = |given: &Option<PathBuf>, usual| given.clone().unwrap_or(usual);
     let key = read_key(&file(&options.key, key_file(data)))?;
     let secret = read_secret(&file(&options.secret, secret_file(data)))?;
@@ -335,6 +350,7 @@ fn replica(
     };
     let mut config = Config::new(keyspace.as_str(), words, secret, trust, random()?);
     config.administrator = options.administrator.map(|administrator| administrator.0);
+    config.shape = shape;
     config.view = options.view.unwrap_or_default().into();
     config.undo_batches = options.undo_batches.unwrap_or(config.undo_batches);
     config.message_bytes = message_bytes;

@@ -15,7 +15,7 @@ use crate::events::{Events, now};
 use crate::link::Link;
 use crate::peers::{PeerState, Peers};
 use crate::proofs;
-use crate::text::key_text;
+use crate::text::{fields_json, key_text};
 use crate::unsettled::Unsettled;
 use crate::watchers::Watchers;
 
@@ -257,7 +257,7 @@ impl NodeState {
                 origin,
                 subscriptions,
             } => {
-                let line = json!({
+                let mut line = json!({
                     "event": "changed",
                     "key": key_text(key),
                     "value": state.to_string(),
@@ -265,6 +265,10 @@ impl NodeState {
                     "origin": origin.map(|origin| origin.to_string()),
                     "time": now(),
                 });
+                if let Some(layout) = self.replica.config().shape.layout() {
+                    line["fields"] = fields_json(layout, state);
+                    line["delta_fields"] = fields_json(layout, delta);
+                }
                 self.watchers.send(&line, |watcher| {
                     subscriptions.contains(&watcher.subscription)
                 });

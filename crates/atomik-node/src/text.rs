@@ -1,7 +1,9 @@
 //! The text form of keys and values in requests, answers and logs.
 
-use atomik_replica::Value;
+use atomik_replica::{FieldKind, Layout, Shape, Value};
+use atomik_trace::Data;
 use serde::Deserialize;
+use serde_json::Value as Json;
 use thiserror::Error;
 
 /// The text is not a key or value.
@@ -21,6 +23,49 @@ pub enum TextError {
     Value {
         /// The text.
         text: String,
+    },
+    /// The value does not fit the layout.
+    #[error("{reason}")]
+    Layout {
+        /// Why, with what to do.
+        reason: String,
+    },
+    /// The text is no addition.
+    #[error(
+        "{text:?} is not an addition: write an integer, FIELD=N with the position of a field from \
+         1, or a list with one value per field"
+    )]
+    Addition {
+        /// The text.
+        text: String,
+    },
+    /// No field adds.
+    #[error("no field of the layout {layout} adds: use accum, or a keyspace with one that does")]
+    NothingAdds {
+        /// The layout.
+        layout: String,
+    },
+    /// Several fields add.
+    #[error("several fields of the layout {layout} add: write FIELD=N for one of them")]
+    SeveralAdd {
+        /// The layout.
+        layout: String,
+    },
+    /// The field does not add, or does not exist.
+    #[error(
+        "{}; choose a field that adds",
+        match .exists {
+            true => format!("field {field} does not add in the layout {layout}"),
+            false => format!("there is no field {field} in the layout {layout}"),
+        }
+    )]
+    NoField {
+        /// The field, from 1.
+        field: usize,
+        /// Whether there is one.
+        exists: bool,
+        /// The layout.
+        layout: String,
     },
     /// The value is too wide.
     #[error(
@@ -68,27 +113,141 @@ pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
         .collect()
 }
 
-/// A value in a request: a non-negative integer, or text for [`parse_value`].
+/// A value in a request: an integer, a list of values, or text for [`parse_value`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Number {
-    /// An integer of up to 64 bits.
+    /// A non-negative integer of up to 64 bits.
     Small(u64),
+    /// A negative one.
+    Negative(i64),
+    /// As text.
+    Text(String),
+    /// One value per field, from the lowest bits up.
+    List(Vec<FieldNumber>),
+}
+
+/// A value of a field in a request.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum FieldNumber {
+    /// A non-negative integer of up to 64 bits.
+    Small(u64),
+    /// A negative one.
+    Negative(i64),
     /// `0x` and hex digits, or an integer.
     Text(String),
 }
 
 impl Number {
-    /// The value as `words` words.
+    fn text(&self) -> String {
+        match self {
+            Self::Small(number) => number.to_string(),
+            Self::Negative(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+            Self::List(values) => {
+                let values = values.iter().map(|value| match value {
+                    FieldNumber::Small(number) => number.to_string(),
+                    FieldNumber::Negative(number) => number.to_string(),
+                    FieldNumber::Text(text) => text.clone(),
+                });
+                format!("[{}]", values.collect::<Vec<_>>().join(","))
+            }
+        }
+    }
+
+    /// The value in a keyspace of this shape.
     ///
     /// # Errors
     /// [`TextError`].
-    pub fn value(&self, words: usize) -> Result<Value, TextError> {
-        match self {
-            Self::Small(number) => Ok(small(*number, words)),
-            Self::Text(text) => parse_value(text, words),
-        }
+    pub fn value(&self, shape: &Shape) -> Result<Value, TextError> {
+        parse_value(&self.text(), shape)
     }
+
+    /// The delta that adds this: an integer for the only field that adds, `F=N` for field F, counted
+    /// from 1, or a list.
+    ///
+    /// # Errors
+    /// [`TextError`].
+    pub fn addition(&self, shape: &Shape) -> Result<Value, TextError> {
+        let (text, layout) = (self.text(), shape.to_string());
+        let adds = |field: &atomik_replica::Field| field.kind == FieldKind::Add;
+        let fields: Vec<_> = shape
+            .layout()
+            .into_iter()
+            .flat_map(Layout::fields)
+            .collect();
+        if !fields.iter().any(adds) {
+            return Err(TextError::NothingAdds { layout });
+        }
+        if text.starts_with('[') {
+            return parse_value(&text, shape);
+        }
+        let (field, number) = match text.split_once('=') {
+            Some((field, number)) => match field.parse::<usize>() {
+                Ok(field) => (field, number),
+                Err(_) => return Err(TextError::Addition { text }),
+            },
+            None if fields.iter().filter(|field| adds(field)).count() > 1 => {
+                return Err(TextError::SeveralAdd { layout });
+            }
+            None => (fields.iter().position(adds).map_or(0, |at| at + 1), &*text),
+        };
+        let digits = number.strip_prefix('-').unwrap_or(number);
+        if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(TextError::Addition { text });
+        }
+        let exists = (1..=fields.len()).contains(&field);
+        if !fields.get(field.wrapping_sub(1)).is_some_and(adds) {
+            return Err(TextError::NoField {
+                field,
+                exists,
+                layout,
+            });
+        }
+        let values = (1..=fields.len()).map(|at| if at == field { number } else { "0" });
+        parse_value(
+            &format!("[{}]", values.collect::<Vec<_>>().join(",")),
+            shape,
+        )
+    }
+}
+
+/// The value of each field, from the lowest bits up: hex digits for an xor field, and an integer
+/// for one that adds, unless that takes more than 64 bits.
+pub(crate) fn fields_json(layout: &Layout, value: &Value) -> Json {
+    let field = |field: atomik_replica::Field| {
+        let mut words = vec![0_u64; field.bits.div_ceil(64) as usize];
+        for at in 0..field.bits {
+            let set = value.has((field.offset + at) as usize);
+            if let Some(word) = words.get_mut(at as usize / 64) {
+                *word |= u64::from(set) << (at % 64);
+            }
+        }
+        let negative = value.has((field.offset + field.bits - 1) as usize);
+        let rest = if negative { u64::MAX } else { 0 };
+        let low = words.first().copied().unwrap_or(0);
+        let low = match field.bits {
+            bits @ 0..64 => low | rest << bits,
+            _ => low,
+        };
+        let fits = (low >> 63 == 1) == negative
+            && (64..field.bits).all(|at| value.has((field.offset + at) as usize) == negative);
+        if field.kind == FieldKind::Add && fits {
+            return (low as i64).into();
+        }
+        let digits = words.iter().rev().fold(String::new(), |mut digits, word| {
+            use std::fmt::Write as _;
+            let _ = match digits.is_empty() {
+                true if *word == 0 => Ok(()),
+                true => write!(digits, "{word:x}"),
+                false => write!(digits, "{word:016x}"),
+            };
+            digits
+        });
+        format!("0x{}", if digits.is_empty() { "0" } else { &digits }).into()
+    };
+    layout.fields().map(field).collect()
 }
 
 fn small(number: u64, words: usize) -> Value {
@@ -99,12 +258,24 @@ fn small(number: u64, words: usize) -> Value {
     Value::from_words(&all)
 }
 
-/// Parses a value of `words` words: `0x` and hex digits, most significant first, or a non-negative
-/// integer of at most 64 bits.
+/// Parses a value: `0x` and hex digits, most significant first, or a non-negative integer, in the
+/// default layout of at most 64 bits. In another one also a list with one value per field, or a
+/// negative integer for a single field that adds.
 ///
 /// # Errors
 /// [`TextError`].
-pub fn parse_value(text: &str, words: usize) -> Result<Value, TextError> {
+pub fn parse_value(text: &str, shape: &Shape) -> Result<Value, TextError> {
+    let Some(layout) = shape.layout() else {
+        return parse_plain(text, shape.words());
+    };
+    let data = Data::parse_word(layout, text).map_err(|reason| TextError::Layout {
+        // In a trace, the value has this name.
+        reason: reason.to_string().replace("\"data\"", "the value"),
+    })?;
+    Ok(Value::from_words(data.limbs(layout.width())))
+}
+
+fn parse_plain(text: &str, words: usize) -> Result<Value, TextError> {
     let wrong = || TextError::Value {
         text: text.to_owned(),
     };
@@ -181,17 +352,27 @@ mod tests {
             ("7", vec![7]),
             ("0x10000000000000002", vec![2, 1]),
         ] {
-            let value = parse_value(text, words.len()).unwrap();
+            let shape = Shape::xor(words.len());
+            let value = parse_value(text, &shape).unwrap();
             assert_eq!(value.words(), words);
-            assert_eq!(parse_value(&value.to_string(), words.len()).unwrap(), value);
+            assert_eq!(parse_value(&value.to_string(), &shape).unwrap(), value);
         }
         assert!(matches!(
-            parse_value("0x10000000000000000", 1),
+            parse_value("0x10000000000000000", &Shape::xor(1)),
             Err(TextError::Wide { bits: 64, .. })
         ));
-        assert!(parse_value("0x00000000000000000001", 1).is_ok());
-        for text in ["", "0x", "-1", "+1", "1.5", "0xg", "18446744073709551616"] {
-            assert!(parse_value(text, 1).is_err(), "{text}");
+        assert!(parse_value("0x00000000000000000001", &Shape::xor(1)).is_ok());
+        for text in [
+            "",
+            "0x",
+            "-1",
+            "+1",
+            "1.5",
+            "0xg",
+            "18446744073709551616",
+            "[1]",
+        ] {
+            assert!(parse_value(text, &Shape::xor(1)).is_err(), "{text}");
         }
     }
 }

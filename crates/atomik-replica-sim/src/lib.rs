@@ -41,8 +41,8 @@
 //! - A state is the sum of all changes that the replica knows, field by field. Every fifth keyspace
 //!   has a layout with other fields than the default.
 //! - Operations answer as the specification says. Undo, checkpoints and subscriptions are right.
-//! - Concurrent changes of the same bits of xor fields, and concurrent puts into the same field that
-//!   adds, are reported to a writer that learns of them, and no others are.
+//! - Concurrent changes of the same bits of xor fields, and concurrent puts into the same field
+//!   that adds, are reported to a writer that learns of them, and no others are.
 //! - An origin is folded only after all members have stored all of it, and no state changes.
 //! - No honest message is refused, no base diverges, and memory is reported lost only on a stale
 //!   copy of a disk.

@@ -20,8 +20,8 @@ pub enum Event<'a> {
     /// Operations in order: all of them or, if any is refused, none. They are persisted together.
     /// Peers may see some keys of a batch before others.
     Batch(&'a [LocalOp<'a>]),
-    /// Undoes an earlier batch of this replica by applying the inverse of each of its deltas. An undo is itself a
-    /// batch, so undoing it redoes the original.
+    /// Undoes an earlier batch of this replica by applying the inverse of each of its deltas. An
+    /// undo is itself a batch, so undoing it redoes the original.
     Undo(u64),
     /// Records the state of every key under a new checkpoint number, with this name.
     Checkpoint(&'a str),

@@ -8,6 +8,18 @@ pub(super) fn text(value: &Json) -> String {
     string.map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// The value or delta of an answer: its fields if it has some, else the whole in hex.
+pub(super) fn value(answer: &Json, name: &str) -> String {
+    match answer["fields"].as_array().map(Vec::as_slice) {
+        None => text(&answer[name]),
+        Some([only]) => text(only),
+        Some(fields) => {
+            let fields: Vec<String> = fields.iter().map(text).collect();
+            format!("[{}]", fields.join(","))
+        }
+    }
+}
+
 pub(super) fn batch(answer: &Json) -> String {
     match &answer["batch"] {
         Json::Null => "unchanged".to_owned(),

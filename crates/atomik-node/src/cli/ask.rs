@@ -10,7 +10,7 @@ use atomik_terminal::{OutputError, Status, stdout};
 use clap::{Args, ValueHint};
 use serde_json::{Value as Json, json};
 
-use super::answers::text;
+use super::answers::{self, text};
 use super::failure::NodeFailure;
 
 /// The node to talk to, and how to print its answer.
@@ -94,7 +94,12 @@ impl NodeArgs {
             if self.json {
                 writeln!(out, "{entry}")
             } else {
-                writeln!(out, "{} {}", text(&entry["key"]), text(&entry[value]))
+                writeln!(
+                    out,
+                    "{} {}",
+                    text(&entry["key"]),
+                    answers::value(entry, value)
+                )
             }
         })?;
         out.flush().map_err(OutputError::from)?;

@@ -40,16 +40,29 @@ pub(super) enum Command {
         node: NodeArgs,
         /// The key
         key: String,
-        /// The value, as 0x and hex digits or as an integer
+        /// The value: 0x and hex digits, an integer, or [VALUE,...] with one value per field
+        #[arg(allow_hyphen_values = true)]
         value: String,
     },
-    /// Xor a delta into the value of a key (raw)
+    /// Combine a delta with the value of a key, field by field (raw)
     Accum {
         #[command(flatten)]
         node: NodeArgs,
         /// The key
         key: String,
-        /// The delta, as 0x and hex digits or as an integer
+        /// The delta: 0x and hex digits, an integer, or [VALUE,...] with one value per field
+        #[arg(allow_hyphen_values = true)]
+        value: String,
+    },
+    /// Add to a field of a key, in a keyspace whose --layout has fields that add (raw)
+    Add {
+        #[command(flatten)]
+        node: NodeArgs,
+        /// The key
+        key: String,
+        /// An integer, also a negative one; FIELD=N if several fields add, counted from 1; or
+        /// [VALUE,...] with one value per field
+        #[arg(allow_hyphen_values = true)]
         value: String,
     },
     /// Toggle a flag (raw, flags)
@@ -221,7 +234,7 @@ pub(super) enum CheckpointCommand {
         /// The key
         key: String,
     },
-    /// Print every key that has changed since a checkpoint, with the xor of both states
+    /// Print every key that has changed since a checkpoint, with the change since
     Export {
         #[command(flatten)]
         node: NodeArgs,
@@ -248,7 +261,7 @@ impl Command {
                 Ok(Status::Done)
             }
             Self::Get { node, key } => node.ask(json!({"op": "get", "key": key}), |answer| {
-                answers::text(&answer["value"])
+                answers::value(answer, "value")
             }),
             Self::Put { node, key, value } => {
                 let request = json!({"op": "put", "key": key, "value": value});
@@ -256,6 +269,10 @@ impl Command {
             }
             Self::Accum { node, key, value } => {
                 let request = json!({"op": "accum", "key": key, "value": value});
+                node.ask(request, answers::batch)
+            }
+            Self::Add { node, key, value } => {
+                let request = json!({"op": "add", "key": key, "value": value});
                 node.ask(request, answers::batch)
             }
             Self::Toggle { node, key, flag } => {
@@ -354,7 +371,7 @@ impl CheckpointCommand {
                 key,
             } => {
                 let request = json!({"op": "diff", "first": first, "second": second, "key": key});
-                node.ask(request, |answer| answers::text(&answer["delta"]))
+                node.ask(request, |answer| answers::value(answer, "delta"))
             }
             Self::Export { node, checkpoint } => {
                 node.pages(json!({"op": "export", "checkpoint": checkpoint}), "delta")

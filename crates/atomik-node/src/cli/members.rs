@@ -9,9 +9,8 @@ use atomik_node::credential::{
 };
 use atomik_node::invitation::{Invitation, InvitationError, write_new};
 use atomik_node::member::{Administrator, Member};
-use atomik_node::options::{EngineKind, ViewName};
-use atomik_node::replica::Shape;
-use atomik_node::replica::{PublicKey, Roster};
+use atomik_node::options::{EngineKind, LayoutName, ViewName};
+use atomik_node::replica::{Layout, PublicKey, Roster, Shape};
 use atomik_node::text::{bytes_text, parse_bytes};
 use atomik_terminal::Status;
 use clap::{Args, ValueEnum as _, ValueHint};
@@ -59,7 +58,7 @@ struct Members {
     answer: Json,
     roster: Roster,
     keyspace: String,
-    words: usize,
+    shape: Shape,
 }
 
 impl Members {
@@ -72,6 +71,9 @@ impl Members {
         let roster = Roster::decode(&bytes.ok_or(lacks("roster"))?).map_err(MembersError::from)?;
         let keyspace = answer["keyspace"].as_str().ok_or(lacks("keyspace"))?;
         let words = answer["words"].as_u64().ok_or(lacks("words"))?;
+        let words = usize::try_from(words).map_err(|_| lacks("words"))?;
+        let layout = answer["layout"].as_str().map(str::parse::<Layout>);
+        let layout = layout.transpose().map_err(|_| lacks("layout"))?;
         let wanted = member_key(&answer["administrator"]).ok_or(MembersError::NoAdministrator)?;
         let administrator = read_key(&signer.sign_with)?;
         let own = administrator.verifying_key().to_bytes();
@@ -86,7 +88,7 @@ impl Members {
         Ok(Self {
             administrator,
             keyspace: keyspace.to_owned(),
-            words: usize::try_from(words).map_err(|_| lacks("words"))?,
+            shape: layout.map_or(Shape::xor(words), Shape::from),
             client,
             answer,
             roster,
@@ -126,7 +128,7 @@ impl Members {
 
     /// Signs a roster and hands it to the node.
     fn sign(&mut self, next: Roster) -> Result<Roster, NodeFailure> {
-        let signed = next.sign(&self.keyspace, &Shape::xor(self.words), &self.administrator);
+        let signed = next.sign(&self.keyspace, &self.shape, &self.administrator);
         let roster = bytes_text(&signed.encode());
         self.client
             .ask(&json!({"op": "roster", "roster": roster}))?;
@@ -144,10 +146,12 @@ impl Members {
             Ok(Member { name, key })
         });
         let engine = self.answer["engine"].as_str();
+        let layout = self.shape.layout().copied().map(LayoutName);
         Ok(Invitation {
             key,
             keyspace: self.keyspace.parse().map_err(|_| lacks("keyspace"))?,
-            words: self.words,
+            words: layout.is_none().then_some(self.shape.words()),
+            layout,
             view: ViewName::from_str(named("view")?, true).map_err(|_| lacks("view"))?,
             administrator: Administrator(self.administrator.verifying_key().to_bytes()),
             engine: engine.and_then(|engine| EngineKind::from_str(engine, true).ok()),

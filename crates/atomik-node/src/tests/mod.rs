@@ -46,8 +46,12 @@ fn config(n: u8) -> Config {
 
 /// A member of a keyspace, on a store in memory. Its origin depends on `n` alone.
 fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
+    configured(config(n), network)
+}
+
+fn configured(config: Config, network: Option<&ChannelNetwork>) -> Node {
     let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
-    let replica = load(config(n), &store).unwrap();
+    let replica = load(config, &store).unwrap();
     let engine = match network {
         Some(network) => AnyEngine::Channel(network.join(replica.origin().0).unwrap()),
         None => AnyEngine::Alone,
@@ -68,7 +72,7 @@ fn connect_with(node: &Node, token: Option<Token>) -> DuplexStream {
     let (input, output) = tokio::io::split(server);
     let connection = Connection {
         handle: node.handle(),
-        words: 1,
+        shape: config(0).shape,
         by_token: token.is_some(),
         idle: Limits::default().idle,
         stop: node.stop_signal(),

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
 use super::stopped::{Log, accum, fetch};
-use super::{PATIENCE, ask, config, member};
+use super::{PATIENCE, ask, config, configured, member};
 use crate::node::Node;
 use crate::{Change, Refused};
 
@@ -39,6 +39,35 @@ async fn attention(node: &Node) -> Vec<String> {
     events
         .map(|event| event["text"].as_str().unwrap().to_owned())
         .collect()
+}
+
+#[tokio::test]
+async fn another_layout_needs_attention_on_both_sides_once_and_with_both_names() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let mut adding = config(1);
+    adding.shape = "add:64".parse::<atomik_replica::Layout>().unwrap().into();
+    let nodes = [config(0), adding].map(|config| configured(config, Some(&network)));
+    for (node, ours, theirs) in [
+        (&nodes[0], "xor:64", "have the layout add:64"),
+        (&nodes[1], "add:64", "have the default layout"),
+    ] {
+        until("told", async || !attention(node).await.is_empty()).await;
+        // Several comparisons later it has not been told again.
+        let counters = || node.handle().status();
+        let before = counters().await.unwrap()["refused"].as_u64().unwrap();
+        until("compared", async || {
+            counters().await.unwrap()["refused"].as_u64().unwrap() > before + 3
+        })
+        .await;
+        let told = attention(node).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].contains(&format!("have the layout {ours},")),
+            "{told:?}"
+        );
+        assert!(told[0].contains(theirs), "{told:?}");
+        assert!(told[0].contains("configure the layout"), "{told:?}");
+    }
 }
 
 const ORIGIN: OriginId = OriginId([5; 16]);

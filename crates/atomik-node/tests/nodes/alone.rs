@@ -280,6 +280,100 @@ fn what_a_node_creates_is_for_its_user_only() {
 }
 
 #[test]
+fn a_keyspace_with_a_layout_adds_shows_fields_and_keeps_to_it() {
+    let members = Members::new(1);
+    let layout = ["--engine", "none", "--layout", "xor:48,add:16"];
+    let node = members.start(0, &[], &layout);
+    let data = node.data.to_str().unwrap().to_owned();
+    let ask = |args: &[&str]| {
+        let output = run(&[args, &["--data", &data]].concat());
+        let out = String::from_utf8(output.stdout.clone()).unwrap();
+        (
+            output.status.code().unwrap(),
+            out.trim_end().to_owned(),
+            stderr(&output),
+        )
+    };
+    let accepted = |args: &[&str]| {
+        let (status, out, err) = ask(args);
+        assert_eq!(status, 0, "{args:?}: {err}");
+        out
+    };
+    assert_eq!(accepted(&["get", "a"]), "[0x0,0]");
+    assert_eq!(accepted(&["add", "a", "5"]), "batch 1");
+    assert_eq!(accepted(&["add", "a", "-7"]), "batch 2");
+    assert_eq!(accepted(&["toggle", "a", "4"]), "batch 3");
+    assert_eq!(accepted(&["get", "a"]), "[0x10,-2]");
+    assert_eq!(accepted(&["checkpoint", "create", "one"]), "1");
+    assert_eq!(accepted(&["add", "a", "2=10"]), "batch 4");
+    assert_eq!(accepted(&["accum", "a", "[0xff,1]"]), "batch 5");
+    assert_eq!(accepted(&["list"]), "a [0xef,9]");
+    assert_eq!(accepted(&["checkpoint", "export", "1"]), "a [0xff,11]");
+    assert_eq!(accepted(&["undo", "4"]), "batch 6");
+    assert_eq!(accepted(&["get", "a"]), "[0xef,-1]");
+    assert_eq!(accepted(&["put", "a", "[7,-3]"]), "batch 7");
+    let answer: Json = serde_json::from_str(&accepted(&["get", "a", "--json"])).unwrap();
+    assert_eq!(answer["value"], "0xfffd000000000007");
+    assert_eq!(answer["fields"], serde_json::json!(["0x7", -3]));
+    assert!(accepted(&["status"]).contains("layout         xor:48,add:16"));
+    for (args, told) in [
+        (&["toggle", "a", "48"][..], "part of a field that adds"),
+        (&["set", "a", "64", "on"], "flags 0 to 63"),
+        (&["add", "a", "1=5"], "field 1 does not add"),
+        (&["add", "a", "70000"], "does not fit add:16"),
+        (&["accum", "a", "-1"], "list with one value per field"),
+    ] {
+        let (status, _, err) = ask(args);
+        assert_eq!(status, 2, "{args:?}: {err}");
+        assert!(err.contains(told), "{args:?}: {err}");
+    }
+    drop(node);
+
+    let (status, err) = refused(&members, &["--engine", "none", "--layout", "add:64"]);
+    assert_eq!(status, 2, "{err}");
+    assert!(err.contains("set `layout` to xor:48,add:16"), "{err}");
+    let (status, err) = refused(&members, &["--engine", "none"]);
+    assert_eq!(status, 2, "{err}");
+    assert!(err.contains("layout xor:48,add:16, not xor:64"), "{err}");
+    let (status, err) = refused(&members, &["--layout", "add:0"]);
+    assert_eq!(status, 2, "{err}");
+    assert!(err.contains("at least 1"), "{err}");
+    let again = members.start(0, &[], &layout);
+    assert_eq!(accepted(&["get", "a"]), "[0x7,-3]");
+    drop(again);
+}
+
+#[test]
+fn the_layout_in_the_file_gives_way_to_the_command_line() {
+    let members = Members::new(1);
+    let file = members.folder.path().join("node.toml");
+    let start = |text: &str, more: &[&str]| {
+        fs::write(&file, text).unwrap();
+        let config = file.to_str().unwrap();
+        let args = [&["--engine", "none", "--config", config], more].concat();
+        let node = members.start(0, &[], &args);
+        let data = node.data.to_str().unwrap().to_owned();
+        let status = run(&["status", "--json", "--data", &data]);
+        let status: Json = serde_json::from_slice(&status.stdout).unwrap();
+        let store = members.data(0).join("store.redb");
+        drop(node);
+        fs::remove_file(store).unwrap();
+        fs::remove_file(members.data(0).join("ACKNOWLEDGED")).unwrap();
+        status["status"]["layout"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(start("layout = \"add:8\"", &[]), "add:8");
+    assert_eq!(start("layout = \"add:8\"", &["--layout", "xor:8"]), "xor:8");
+    assert_eq!(start("layout = \"add:8\"", &["--words", "2"]), "xor:128");
+    assert_eq!(start("words = 3", &["--layout", "add:70"]), "add:70");
+    assert_eq!(start("", &[]), "xor:64");
+    fs::write(&file, "words = 3\nlayout = \"add:8\"").unwrap();
+    let config = file.to_str().unwrap();
+    let (status, err) = refused(&members, &["--engine", "none", "--config", config]);
+    assert_eq!(status, 2, "{err}");
+    assert!(err.contains("leave out `words`"), "{err}");
+}
+
+#[test]
 fn every_command_does_what_its_help_says() {
     let (_members, node) = alone();
     let data = node.data.to_str().unwrap().to_owned();

@@ -342,7 +342,8 @@ proptest! {
                     }
                 }
                 Happening::Put(n, values) => {
-                    let (new, before) = (value_of(&layout, &values), cluster.replicas[n].state(b"k"));
+                    let new = value_of(&layout, &values);
+                    let before = cluster.replicas[n].state(b"k");
                     if let Some(number) = act(&mut cluster, n, b"k", Action::Put(new.clone())) {
                         prop_assert_eq!(&cluster.replicas[n].state(b"k"), &new);
                         // As much as it is more than what this replica knew of.
