@@ -4,8 +4,8 @@
 //! Values are `0x` and hex digits, or integers of up to 64 bits; answers show them in hex,
 //! zero-padded.
 //!
-//! In a keyspace with a [layout](atomik_replica::Layout) other than the default, a value may also be
-//! a list with one value per field, from the lowest bits up, or a negative integer if its only
+//! In a keyspace with a [layout](atomik_replica::Layout) other than the default, a value may also
+//! be a list with one value per field, from the lowest bits up, or a negative integer if its only
 //! field adds. There answers show values and deltas as such lists, too, as `fields` beside `value`
 //! or `delta`: hex digits for xor fields, and signed integers for fields that add, in hex if they
 //! do not fit into 64 bits.

@@ -164,8 +164,8 @@ impl Number {
         parse_value(&self.text(), shape)
     }
 
-    /// The delta that adds this: an integer for the only field that adds, `F=N` for field F, counted
-    /// from 1, or a list.
+    /// The delta that adds this: an integer for the only field that adds, `F=N` for field F,
+    /// counted from 1, or a list.
     ///
     /// # Errors
     /// [`TextError`].
