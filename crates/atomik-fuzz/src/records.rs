@@ -2,8 +2,9 @@
 
 use std::sync::OnceLock;
 
-use atomik_replica::{Config, Effect, Event, LocalOp, Replica, Trust};
+use atomik_replica::{Action, Config, Effect, Event, LocalOp, OpenError, Replica, Trust};
 
+use crate::replica::adding;
 use crate::target::Target;
 
 /// Records, each as the length of its key in one byte, the length of its value in two
@@ -17,18 +18,22 @@ pub(crate) const RECORDS: Target = Target {
 
 type Records = Vec<(Vec<u8>, Vec<u8>)>;
 
-fn config() -> Config {
+fn config(adds: bool) -> Config {
     let trust = Trust::Unsigned {
         key: [1; 32],
         allowed: vec![[1; 32], [2; 32]],
     };
-    Config::new("fuzz", 1, [5; 32], trust, [7; 16])
+    let mut config = Config::new("fuzz", 1, [5; 32], trust, [7; 16]);
+    if adds {
+        config.shape = adding();
+    }
+    config
 }
 
 /// The records of a replica with keys, a batch to undo and a checkpoint. It has either retired, or
-/// previewed what no frame holds yet.
-fn records(retired: bool) -> Option<Records> {
-    let mut replica = Replica::open(config(), []).ok()?;
+/// previewed what no frame holds yet. In a keyspace with a field that `adds` it has a put.
+fn records(retired: bool, adds: bool) -> Option<Records> {
+    let mut replica = Replica::open(config(adds), []).ok()?;
     let mut effects = Vec::new();
     let (peer, key) = ([1; 16], (!retired).then_some([2; 32]));
     replica
@@ -36,6 +41,11 @@ fn records(retired: bool) -> Option<Records> {
         .ok()?;
     for key in [&b"a"[..], b"b", b"a"] {
         let op = LocalOp::accum(key, 3.into());
+        replica.step(Event::Op(&op), &mut effects).ok()?;
+    }
+    if adds {
+        let action = Action::Put((9 << 20).into());
+        let op = LocalOp { key: b"c", action };
         replica.step(Event::Op(&op), &mut effects).ok()?;
     }
     replica.step(Event::Checkpoint("then"), &mut effects).ok()?;
@@ -77,10 +87,13 @@ fn decode(mut input: &[u8]) -> Records {
     records
 }
 
-/// All records of two stores, without some of them, and each alone.
+/// Whether the replica of a store has retired, and whether its values have a field that adds.
+const STORES: [(bool, bool); 4] = [(true, false), (false, false), (true, true), (false, true)];
+
+/// All records of the stores, without some of them, and each alone.
 fn seeds() -> Vec<Vec<u8>> {
     let mut seeds = intact();
-    for records in [true, false].map(|retired| records(retired).unwrap_or_default()) {
+    for records in STORES.map(|(retired, adds)| records(retired, adds).unwrap_or_default()) {
         for at in 0..records.len() {
             let mut without = records.clone();
             let alone = without.remove(at);
@@ -92,8 +105,8 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 fn intact() -> Vec<Vec<u8>> {
-    [true, false]
-        .map(|retired| encode(&records(retired).unwrap_or_default()))
+    STORES
+        .map(|(retired, adds)| encode(&records(retired, adds).unwrap_or_default()))
         .into()
 }
 
@@ -101,7 +114,10 @@ fn intact() -> Vec<Vec<u8>> {
 fn run(input: &[u8]) {
     static INTACT: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
     let intact = INTACT.get_or_init(intact);
-    let opened = Replica::open(config(), decode(input));
+    let mut opened = Replica::open(config(false), decode(input));
+    if let Err(OpenError::Layout { .. }) = opened {
+        opened = Replica::open(config(true), decode(input));
+    }
     assert!(
         intact.iter().all(|intact| intact != input) || opened.is_ok(),
         "an intact store was refused: {opened:?}"
@@ -111,7 +127,9 @@ fn run(input: &[u8]) {
     let op = LocalOp::accum(b"a", 1.into());
     let before = replica.state(b"a");
     if replica.step(Event::Op(&op), &mut effects).is_ok() {
-        assert_eq!(replica.state(b"a"), before.xor(&1.into()));
+        let mut after = before;
+        replica.config().shape.accumulate(&mut after, &1.into());
+        assert_eq!(replica.state(b"a"), after);
     }
     for event in [
         Event::Flush,
@@ -132,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_seed_has_previews_that_no_frame_holds() {
-        let records = records(false).unwrap_or_default();
+        let records = records(false, false).unwrap_or_default();
         assert!(records.iter().any(|(key, _)| key.first() == Some(&b'u')));
     }
 }

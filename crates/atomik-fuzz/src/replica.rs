@@ -3,13 +3,15 @@
 use std::sync::OnceLock;
 
 use atomik_replica::{
-    Config, Effect, Event, LocalOp, OriginId, PeerId, Replica, Trust, Value, fuzzing,
+    Action, Config, Effect, Event, Layout, LocalOp, OriginId, PeerId, Replica, Shape, Trust, Value,
+    fuzzing,
 };
 use ed25519_dalek::SigningKey;
 
 use crate::target::Target;
 
-/// A message: its kind, then its body.
+/// A message: its kind, with the high bit in a keyspace whose values have a field that adds; then
+/// its body.
 pub(crate) const MESSAGE: Target = Target {
     name: "message",
     about: "messages of a dishonest member",
@@ -20,7 +22,10 @@ pub(crate) const MESSAGE: Target = Target {
 const PEER: PeerId = [9; 16];
 const KEYS: u8 = 40;
 
-fn config(member: u8) -> Config {
+/// The high bit of the kind of a message.
+const ADDING: u8 = 0x80;
+
+fn config(member: u8, adds: bool) -> Config {
     let key = |member: u8| SigningKey::from_bytes(&[member + 1; 32]);
     let allowed = (0..2)
         .map(|member| key(member).verifying_key().to_bytes())
@@ -29,17 +34,33 @@ fn config(member: u8) -> Config {
         key: Box::new(key(member)),
         allowed,
     };
-    Config::new("fuzz", 1, [5; 32], trust, [member; 16])
+    let mut config = Config::new("fuzz", 1, [5; 32], trust, [member; 16]);
+    if adds {
+        config.shape = adding();
+    }
+    config
+}
+
+/// The shape of values with a field that adds.
+pub(crate) fn adding() -> Shape {
+    #[allow(clippy::expect_used, reason = "the layout is a constant")]
+    let layout: Layout = "xor:20,add:30".parse().expect("a valid layout");
+    layout.into()
 }
 
 /// Member 0 or 1 with published changes of its own to all keys.
-fn open(member: u8) -> Replica {
+fn open(member: u8, adds: bool) -> Replica {
     #[allow(clippy::expect_used, reason = "the configuration is a constant")]
-    let mut replica = Replica::open(config(member), []).expect("a valid configuration");
+    let mut replica = Replica::open(config(member, adds), []).expect("a valid configuration");
     let mut effects = Vec::new();
     for key in 0..KEYS {
         let key = [key];
         let op = LocalOp::accum(&key, u64::from(member + 1).into());
+        step(&mut replica, Event::Op(&op), &mut effects);
+    }
+    if adds {
+        let action = Action::Put((u64::from(member + 7) << 20).into());
+        let op = LocalOp { key: &[0], action };
         step(&mut replica, Event::Op(&op), &mut effects);
     }
     step(
@@ -76,7 +97,14 @@ fn persist(replica: &mut Replica, effects: &mut Vec<Effect>) {
 /// What two honest members with different changes send each other until they agree, and while one
 /// retires.
 fn seeds() -> Vec<Vec<u8>> {
-    let mut members = [open(0), open(1)];
+    let mut seeds: Vec<_> = [false, true].into_iter().flat_map(seeds_of).collect();
+    seeds.sort();
+    seeds.dedup();
+    seeds
+}
+
+fn seeds_of(adds: bool) -> Vec<Vec<u8>> {
+    let mut members = [open(0, adds), open(1, adds)];
     let mut seeds = vec![vec![5, 0], vec![3, 8, 0]];
     for round in 0..12 {
         for (from, to) in [(0, 1), (1, 0)] {
@@ -106,8 +134,9 @@ fn seeds() -> Vec<Vec<u8>> {
             }
         }
     }
-    seeds.sort();
-    seeds.dedup();
+    if adds {
+        seeds.iter_mut().for_each(|seed| seed[0] |= ADDING);
+    }
     seeds
 }
 
@@ -118,10 +147,10 @@ fn entries(replica: &Replica) -> Entries {
 }
 
 /// The member under test, and the entries that it may hold: its own and those of the other member.
-fn subject() -> &'static (Replica, Entries, Entries) {
-    static SUBJECT: OnceLock<(Replica, Entries, Entries)> = OnceLock::new();
-    SUBJECT.get_or_init(|| {
-        let (reader, writer) = (open(1), open(0));
+fn subject(adds: bool) -> &'static (Replica, Entries, Entries) {
+    static SUBJECTS: [OnceLock<(Replica, Entries, Entries)>; 2] = [const { OnceLock::new() }; 2];
+    SUBJECTS[usize::from(adds)].get_or_init(|| {
+        let (reader, writer) = (open(1, adds), open(0, adds));
         let (own, genuine) = (entries(&reader), entries(&writer));
         (reader, own, genuine)
     })
@@ -133,9 +162,9 @@ fn run(input: &[u8]) {
     let Some((kind, body)) = input.split_first() else {
         return;
     };
-    let (replica, own, genuine) = subject();
+    let (replica, own, genuine) = subject(kind & ADDING > 0);
     let mut replica = replica.clone();
-    let bytes = fuzzing::message(&replica.config().shape, *kind, body);
+    let bytes = fuzzing::message(&replica.config().shape, kind & !ADDING, body);
     let mut effects = Vec::new();
     let message = Event::Message {
         from: PEER,

@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash, Hasher};
 
 use atomik_replica::{
-    Config, Effect, Event, LocalOp, Notice, OriginId, Record, Replica, Trust, Value,
+    Config, Effect, Event, Layout, LocalOp, Notice, OriginId, Record, Replica, Trust, Value,
 };
 use stateright::{Checker, Model, Property};
 
 const KEY: &[u8] = b"k";
 
-/// The `i`th delta of replica `n`: no two sets of them have the same xor.
+/// The `i`th delta of replica `n`: no two sets of them have the same xor or the same sum.
 fn delta(n: usize, i: usize) -> u64 {
     1 << (8 * n + i)
 }
@@ -163,7 +163,12 @@ struct Cluster {
     replicas: usize,
     ops: usize,
     crashes: usize,
+    layout: Layout,
 }
+
+/// Of every replica the first delta xors and the second one adds. If that came twice, it would
+/// set a bit that no delta has.
+const MIXED: &str = "xor:1,add:7,xor:1,add:7,xor:1,add:47";
 
 #[derive(Clone, Debug, Hash)]
 struct Node {
@@ -222,6 +227,7 @@ impl Cluster {
         };
         let mut config = Config::new("model", 1, [3; 32], trust, [n as u8; 16]);
         config.undo_batches = 0;
+        config.shape = self.layout.into();
         config
     }
 
@@ -479,8 +485,12 @@ impl Model for Cluster {
                     let healed = cluster.healed(state);
                     let expected = healed.nodes[0].replica.state(KEY);
                     let durable = state.nodes.iter().fold(0, |all, node| all | node.durable);
+                    let made = (0..cluster.replicas)
+                        .flat_map(|n| (0..cluster.ops).map(move |i| delta(n, i)))
+                        .fold(0, |all, delta| all | delta);
                     healed.alarm.is_none()
                         && expected.words()[0] & durable == durable
+                        && expected.words()[0] & !made == 0
                         && healed
                             .nodes
                             .iter()
@@ -491,11 +501,12 @@ impl Model for Cluster {
     }
 }
 
-fn exhaust(replicas: usize, ops: usize, crashes: usize) {
+fn exhaust(replicas: usize, ops: usize, crashes: usize, layout: &str) {
     let checker = Cluster {
         replicas,
         ops,
         crashes,
+        layout: layout.parse().unwrap(),
     }
     .checker()
     .threads(2)
@@ -503,7 +514,7 @@ fn exhaust(replicas: usize, ops: usize, crashes: usize) {
     .join();
     checker.assert_properties();
     println!(
-        "{replicas} replicas, {ops} operations each, {crashes} crashes: {} states",
+        "{replicas} replicas, {ops} operations each, {crashes} crashes, {layout}: {} states",
         checker.unique_state_count()
     );
     assert!(checker.is_done());
@@ -511,10 +522,15 @@ fn exhaust(replicas: usize, ops: usize, crashes: usize) {
 
 #[test]
 fn two_replicas_two_operations_each_and_a_crash_are_exhausted() {
-    exhaust(2, 2, 1);
+    exhaust(2, 2, 1, "xor:64");
 }
 
 #[test]
 fn three_replicas_one_operation_each_are_exhausted() {
-    exhaust(3, 1, 0);
+    exhaust(3, 1, 0, "xor:64");
+}
+
+#[test]
+fn fields_that_add_beside_fields_that_xor_are_exhausted() {
+    exhaust(2, 2, 0, MIXED);
 }
