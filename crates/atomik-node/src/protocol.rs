@@ -438,7 +438,7 @@ mod tests {
         let shown = entry(b"a", "value", &word, &mixed.into());
         assert_eq!(shown["fields"], json!(["0x5", -1]));
         assert_eq!(shown["value"], "0xffff000000000005");
-        let wide = Value::from_words(&[u64::MAX - 0xff | 3, 7]);
+        let wide = Value::from_words(&[!0xff | 3, 7]);
         let shown = entry(b"a", "value", &wide, &counters.into());
         assert_eq!(shown["fields"], json!([3, "0x7ffffffffffffff"]));
         let plain = entry(b"a", "value", &word, &Shape::xor(1));

@@ -1,6 +1,6 @@
 //! The text form of keys and values in requests, answers and logs.
 
-use atomik_replica::{FieldKind, Layout, Shape, Value};
+use atomik_replica::{Field, FieldKind, Layout, Shape, Value};
 use atomik_trace::Data;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -171,7 +171,7 @@ impl Number {
     /// [`TextError`].
     pub fn addition(&self, shape: &Shape) -> Result<Value, TextError> {
         let (text, layout) = (self.text(), shape.to_string());
-        let adds = |field: &atomik_replica::Field| field.kind == FieldKind::Add;
+        let adds = |field: &Field| field.kind == FieldKind::Add;
         let fields: Vec<_> = shape
             .layout()
             .into_iter()
@@ -216,46 +216,36 @@ impl Number {
 /// The value of each field, from the lowest bits up: hex digits for an xor field, and an integer
 /// for one that adds, unless that takes more than 64 bits.
 pub(crate) fn fields_json(layout: &Layout, value: &Value) -> Json {
-    let field = |field: atomik_replica::Field| {
-        let mut words = vec![0_u64; field.bits.div_ceil(64) as usize];
-        for at in 0..field.bits {
-            let set = value.has((field.offset + at) as usize);
-            if let Some(word) = words.get_mut(at as usize / 64) {
-                *word |= u64::from(set) << (at % 64);
-            }
-        }
-        let negative = value.has((field.offset + field.bits - 1) as usize);
-        let rest = if negative { u64::MAX } else { 0 };
-        let low = words.first().copied().unwrap_or(0);
-        let low = match field.bits {
-            bits @ 0..64 => low | rest << bits,
-            _ => low,
-        };
-        let fits = (low >> 63 == 1) == negative
-            && (64..field.bits).all(|at| value.has((field.offset + at) as usize) == negative);
-        if field.kind == FieldKind::Add && fits {
-            return (low as i64).into();
-        }
-        let digits = words.iter().rev().fold(String::new(), |mut digits, word| {
-            use std::fmt::Write as _;
-            let _ = match digits.is_empty() {
-                true if *word == 0 => Ok(()),
-                true => write!(digits, "{word:x}"),
-                false => write!(digits, "{word:016x}"),
-            };
-            digits
-        });
-        format!("0x{}", if digits.is_empty() { "0" } else { &digits }).into()
-    };
-    layout.fields().map(field).collect()
+    layout
+        .fields()
+        .map(|field| field_json(&field, value))
+        .collect()
 }
 
-fn small(number: u64, words: usize) -> Value {
-    let mut all = vec![0; words];
-    if let Some(first) = all.first_mut() {
-        *first = number;
+fn field_json(field: &Field, value: &Value) -> Json {
+    let bit = |at: u32| u64::from(value.has((field.offset + at) as usize));
+    let word = |first: u32| {
+        let bits = first..field.bits.min(first + 64);
+        bits.fold(0, |word, at| word | bit(at) << (at - first))
+    };
+    let (low, negative) = (word(0), bit(field.bits - 1) == 1);
+    let low = match (negative, field.bits) {
+        (true, bits @ 1..64) => low | u64::MAX << bits,
+        _ => low,
+    };
+    let rest = if negative { 1 } else { 0 };
+    let fits = low >> 63 == rest && (64..field.bits).all(|at| bit(at) == rest);
+    if field.kind == FieldKind::Add && fits {
+        return Json::from(low as i64);
     }
-    Value::from_words(&all)
+    let words = (0..field.bits).step_by(64).map(word);
+    let digits: Vec<String> = words.map(|word| format!("{word:016x}")).collect();
+    let digits: String = digits.into_iter().rev().collect();
+    let digits = digits.trim_start_matches('0');
+    Json::from(format!(
+        "0x{}",
+        if digits.is_empty() { "0" } else { digits }
+    ))
 }
 
 /// Parses a value: `0x` and hex digits, most significant first, or a non-negative integer, in the
@@ -273,6 +263,14 @@ pub fn parse_value(text: &str, shape: &Shape) -> Result<Value, TextError> {
         reason: reason.to_string().replace("\"data\"", "the value"),
     })?;
     Ok(Value::from_words(data.limbs(layout.width())))
+}
+
+fn small(number: u64, words: usize) -> Value {
+    let mut all = vec![0; words];
+    if let Some(first) = all.first_mut() {
+        *first = number;
+    }
+    Value::from_words(&all)
 }
 
 fn parse_plain(text: &str, words: usize) -> Result<Value, TextError> {

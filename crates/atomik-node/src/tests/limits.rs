@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{PATIENCE, connect, connect_with, node};
+use super::{PATIENCE, config, connect, connect_with, node};
 use crate::accept::Acceptor;
 use crate::credential::Token;
 use crate::listener::Listener;
@@ -165,7 +165,14 @@ async fn clients_without_the_token_keep_nobody_out_who_has_it() {
     let limits = Limits::default();
     let (handle, stop) = (node.handle(), node.stop_signal());
     let secret = Some(token("a"));
-    tokio::spawn(control::serve(listener, handle, limits, 1, secret, stop));
+    tokio::spawn(control::serve(
+        listener,
+        handle,
+        limits,
+        config(0).shape,
+        secret,
+        stop,
+    ));
     let client = async || {
         let mut stream = BufReader::new(TcpStream::connect(&address).await.unwrap());
         let greeting = format!("{{\"op\":\"hello\",\"token\":\"{}\"}}\n", "a".repeat(64));

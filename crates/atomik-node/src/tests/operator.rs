@@ -53,12 +53,10 @@ async fn another_layout_needs_attention_on_both_sides_once_and_with_both_names()
     ] {
         until("told", async || !attention(node).await.is_empty()).await;
         // Several comparisons later it has not been told again.
-        let counters = || node.handle().status();
-        let before = counters().await.unwrap()["refused"].as_u64().unwrap();
-        until("compared", async || {
-            counters().await.unwrap()["refused"].as_u64().unwrap() > before + 3
-        })
-        .await;
+        let handle = node.handle();
+        let refused = async || handle.status().await.unwrap()["refused"].as_u64().unwrap();
+        let before = refused().await;
+        until("compared", async || refused().await > before + 3).await;
         let told = attention(node).await;
         assert_eq!(told.len(), 1, "{told:?}");
         assert!(
