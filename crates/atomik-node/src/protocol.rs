@@ -421,7 +421,7 @@ mod tests {
             (mixed, "accum", "-1", "list with one value per field"),
             (mixed, "accum", "[1]", "write one value per field"),
             (mixed, "accum", "[-1,0]", "no negative values"),
-            (mixed, "add", "65536", "from -32768 to 2^16 - 1"),
+            (mixed, "add", "65536", "from -2^15 to 2^16 - 1"),
             (mixed, "add", r#""1=5""#, "field 1 does not add"),
             (mixed, "add", r#""3=5""#, "there is no field 3"),
             (mixed, "add", r#""x=5""#, "not an addition"),
@@ -438,9 +438,9 @@ mod tests {
         let shown = entry(b"a", "value", &word, &mixed.into());
         assert_eq!(shown["fields"], json!(["0x5", -1]));
         assert_eq!(shown["value"], "0xffff000000000005");
-        let wide = Value::from_words(&[!0xff | 3, 7]);
+        let wide = Value::from_words(&[3, 7 << 9]);
         let shown = entry(b"a", "value", &wide, &counters.into());
-        assert_eq!(shown["fields"], json!([3, "0x7ffffffffffffff"]));
+        assert_eq!(shown["fields"], json!([3, "0xe0000000000000000"]));
         let plain = entry(b"a", "value", &word, &Shape::xor(1));
         assert_eq!(plain.get("fields"), None);
     }

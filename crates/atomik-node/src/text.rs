@@ -259,8 +259,8 @@ pub fn parse_value(text: &str, shape: &Shape) -> Result<Value, TextError> {
         return parse_plain(text, shape.words());
     };
     let data = Data::parse_word(layout, text).map_err(|reason| TextError::Layout {
-        // In a trace, the value has this name.
-        reason: reason.to_string().replace("\"data\"", "the value"),
+        // In a trace, the word has this name.
+        reason: reason.to_string().replace("\"data\"", "the word"),
     })?;
     Ok(Value::from_words(data.limbs(layout.width())))
 }

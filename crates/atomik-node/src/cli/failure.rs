@@ -83,7 +83,7 @@ fn serve_status(error: &ServeError) -> Status {
     use replica::OpenError as ReplicaError;
     match error {
         ServeError::Load(LoadError::Replica(
-            ReplicaError::Config(_) | ReplicaError::Keyspace { .. },
+            ReplicaError::Config(_) | ReplicaError::Keyspace { .. } | ReplicaError::Layout { .. },
         ))
         | ServeError::Roster(_)
         | ServeError::Engine(OpenError::Option { .. }) => Status::BadInput,
