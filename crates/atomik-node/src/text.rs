@@ -1,7 +1,7 @@
 //! The text form of keys and values in requests, answers and logs.
 
 use atomik_replica::{Field, FieldKind, Layout, Shape, Value};
-use atomik_trace::Data;
+use atomik_trace::parse_word;
 use serde::Deserialize;
 use serde_json::Value as Json;
 use thiserror::Error;
@@ -258,7 +258,7 @@ pub fn parse_value(text: &str, shape: &Shape) -> Result<Value, TextError> {
     let Some(layout) = shape.layout() else {
         return parse_plain(text, shape.words());
     };
-    let data = Data::parse_word(layout, text).map_err(|reason| TextError::Layout {
+    let data = parse_word(layout, text).map_err(|reason| TextError::Layout {
         // In a trace, the word has this name.
         reason: reason.to_string().replace("\"data\"", "the word"),
     })?;

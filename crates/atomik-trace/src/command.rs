@@ -3,9 +3,6 @@ use std::fmt;
 use atomik_algebra::{Field, FieldKind, Layout, MAX_WIDTH, Op};
 use thiserror::Error;
 
-use crate::error::Reason;
-use crate::value;
-
 const LIMBS: usize = MAX_WIDTH as usize / 64;
 
 /// A value or a delta: up to [`MAX_WIDTH`] bits, held in place as little-endian limbs of 64 bits.
@@ -62,16 +59,6 @@ impl Data {
             Some(digits) => Self::from_hex(digits.as_bytes()),
             None => Self::from_decimal(text.as_bytes()),
         }
-    }
-
-    /// Parses a word of a layout: the whole word as for [`parse`](Self::parse), a negative integer
-    /// if the only field adds, or a list in brackets with one value per field, from the lowest bits
-    /// up. `docs/spec.md`, section 3, has the details.
-    ///
-    /// # Errors
-    /// [`Reason`] says what is wrong with the text.
-    pub fn parse_word(layout: &Layout, text: &str) -> Result<Self, Reason> {
-        value::parse(layout, text)
     }
 
     fn from_hex(digits: &[u8]) -> Result<Self, DataError> {

@@ -161,7 +161,7 @@ impl Decoder {
             return Err(Reason::RefusedData { op: name });
         }
         let layout = self.geometry.layout();
-        let data = value::parse(&layout, text)?;
+        let data = value::parse_word(&layout, text)?;
         Ok(match name {
             "rollback" => data.inverse(&layout),
             _ => data,

@@ -76,4 +76,5 @@ pub use random::Random;
 pub use read::{Cycles, Reader};
 pub use run::run_model;
 pub use trace::{Summary, Trace};
+pub use value::parse_word;
 pub use write::{CommandWriter, ResponseWriter};

@@ -5,11 +5,13 @@ use atomik_algebra::{Field, FieldKind, Layout};
 use crate::command::{Data, DataError};
 use crate::error::{Quote, Reason};
 
-/// The word of `layout` that `text` stands for.
+/// The word of `layout` that `text` stands for: the whole word in hex or decimal digits, a negative
+/// integer if the only field adds, or a list in brackets with one value per field, from the lowest
+/// bits up. `docs/spec.md`, section 3, has the details.
 ///
 /// # Errors
 /// [`Reason`] says what is wrong with the text.
-pub(crate) fn parse(layout: &Layout, text: &str) -> Result<Data, Reason> {
+pub fn parse_word(layout: &Layout, text: &str) -> Result<Data, Reason> {
     let list = text
         .strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'));
