@@ -83,6 +83,12 @@ pub enum CommandError {
         .0.display()
     )]
     NoOperations(PathBuf),
+    #[error(
+        "{}: no layout holds every field: one has no fixed width, or they take more than 512 bits \
+         together; run `atomik eval fit` without --layout for the reasons",
+        .0.display()
+    )]
+    NoLayout(PathBuf),
     #[error(transparent)]
     Import(#[from] ImportError),
     #[error(transparent)]
@@ -179,6 +185,7 @@ impl Failure for CommandError {
             | Self::NoPort
             | Self::Workload(_)
             | Self::NoOperations(_)
+            | Self::NoLayout(_)
             | Self::Import(_)
             | Self::Generate(_)
             | Self::TraceFile(_)

@@ -41,7 +41,7 @@ enum Workload {
     /// node changes within --window milliseconds.
     #[command(after_help = ZIPF_EXAMPLES)]
     Zipf(ZipfArgs),
-    /// Counters to which all nodes add concurrently, which xor gets wrong
+    /// Counters to which all nodes add concurrently
     #[command(after_help = COUNTER_EXAMPLES)]
     Counter(CounterArgs),
     /// Documents with several authors, which xor gets wrong

@@ -1,4 +1,4 @@
-//! `atomik eval`: does a workload fit xor deltas?
+//! `atomik eval`: does a workload fit deltas that xor or add?
 //!
 //! Commands on traces run here. The comparison with other systems takes minutes to compile, so it
 //! is a program of its own, atomik-eval.

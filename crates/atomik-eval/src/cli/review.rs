@@ -23,7 +23,7 @@ use super::scale;
 
 /// Operations to simulate by default, from the start of the trace; the verdict covers all of it.
 const OPS: usize = 20_000;
-/// Examples per field of what XOR gets wrong.
+/// Examples per field of what goes wrong.
 const EXAMPLES_KEPT: usize = 3;
 
 const EXAMPLES: &str = "\

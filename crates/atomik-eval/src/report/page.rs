@@ -137,7 +137,7 @@ fn top(review: &Review) -> Markup {
     html! {
         header {
             h1 {
-                "Do XOR deltas fit “" (fit.trace) "”?"
+                "Do deltas fit “" (fit.trace) "”?"
                 strong class=(class(fit.verdict)) { (fit.verdict) }
             }
             ul.facts {
@@ -211,7 +211,7 @@ fn why(fit: &Fit) -> Markup {
             }
             ul.cards { @for field in first { (field_card(field)) } }
         }
-        h3 { "What XOR gets wrong" }
+        h3 { "What goes wrong" }
         @if examples {
             @for field in &fields { @if !field.wrong.is_empty() {
                 h4 {
@@ -226,7 +226,7 @@ fn why(fit: &Fit) -> Markup {
                             p { (wrong.why) }
                             dl.pairs {
                                 dt { "intended" } dd { (wrong.meant) }
-                                dt { "XOR gives" } dd { (wrong.got) }
+                                dt { "replicas get" } dd { (wrong.got) }
                             }
                         }
                     }

@@ -49,7 +49,7 @@ pub fn scaling(scaling: &Scaling) -> String {
     text
 }
 
-/// The verdict, its reasons, and the first example of what XOR gets wrong.
+/// The verdict, its reasons, and the first example of what goes wrong.
 fn verdict(fit: &Fit) -> String {
     let mut text = format!("{}: {}\n", fit.trace, fit.verdict);
     for reason in &fit.reasons {
@@ -59,7 +59,7 @@ fn verdict(fit: &Fit) -> String {
         let lines: Vec<String> = wrong.lines.iter().map(u64::to_string).collect();
         let _ = writeln!(
             text,
-            "example: lines {}: {:?}: {}: intended {}, XOR gives {}",
+            "example: lines {}: {:?}: {}: intended {}, replicas get {}",
             lines.join(", "),
             wrong.key,
             wrong.why,

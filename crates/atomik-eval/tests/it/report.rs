@@ -178,7 +178,7 @@ proptest! {
         prop_assert_eq!(structure(&plain), structure(&written));
         asks_nobody(&written);
         let heading = written.iter().find(|tag| tag.name == "h1").unwrap();
-        prop_assert_eq!(&heading.text, &format!("Do XOR deltas fit “{text}”?"));
+        prop_assert_eq!(&heading.text, &format!("Do deltas fit “{text}”?"));
     }
 
     /// Only a column that did everything may be called the least, and never if all are equal.

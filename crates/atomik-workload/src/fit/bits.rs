@@ -1,5 +1,6 @@
 //! The bits of a replicated value.
 
+use atomik_algebra::FieldKind;
 use atomik_replica::MAX_WORDS;
 
 /// The size of a replicated value in bytes.
@@ -105,8 +106,20 @@ impl Bits {
         (0..bits).filter(|&bit| self.has(bit))
     }
 
-    pub(super) fn xor(&mut self, other: &Self) {
-        self.combine(other, |word, other| *word ^= other);
+    /// Combines a delta into a state, or two deltas. What adds is a single word.
+    pub(super) fn accumulate(&mut self, delta: &Self, kind: FieldKind) {
+        match kind {
+            FieldKind::Xor => self.combine(delta, |word, delta| *word ^= delta),
+            FieldKind::Add => *self = Self::Word(self.low().wrapping_add(delta.low())),
+        }
+    }
+
+    /// The delta that leads from `old` to this state.
+    pub(super) fn since(&self, old: &Self, kind: FieldKind) -> Self {
+        match kind {
+            FieldKind::Xor => self ^ old,
+            FieldKind::Add => Self::Word(self.low().wrapping_sub(old.low())),
+        }
     }
 
     pub(super) fn or(&mut self, other: &Self) {
@@ -158,7 +171,7 @@ impl std::ops::BitXor<&Bits> for &Bits {
 
     fn bitxor(self, other: &Bits) -> Bits {
         let mut bits = self.clone();
-        bits.xor(other);
+        bits.accumulate(other, FieldKind::Xor);
         bits
     }
 }

@@ -1,9 +1,18 @@
-//! One field of one key, under XOR and as intended.
+//! One field of one key, as replicated and as intended.
 //!
 //! The model: a node sees its own changes at once and those of other nodes a window later. An
-//! operation is applied to what its writer sees; its delta is the XOR of the value before and
-//! after. All nodes come to hold the XOR of all deltas. The intended value is that of the
-//! operations in the order of the trace. All windows are modelled at once.
+//! operation is applied to what its writer sees; its delta leads from the value before to the one
+//! after: their XOR, or their difference in a field that adds. All nodes come to hold all deltas
+//! combined. The intended value is that of the operations in the order of the trace. All windows
+//! are modelled at once.
+//!
+//! Changes of the same bits overlap if they XOR. If they add, only two sets overlap: an addition
+//! gives the same sum whatever it has seen.
+//!
+//! Sums are modelled modulo 2^64. Modulo a smaller power of two they are what a field of as many
+//! bits holds, so the width can be chosen afterwards.
+
+use atomik_algebra::FieldKind;
 
 use super::bits::Bits;
 use super::encoding::{Effect, characters};
@@ -14,12 +23,9 @@ use super::unseen::{Moment, Unseen};
 pub(super) struct Cell {
     /// The intended value.
     meant: Bits,
-    /// By window, the XOR of the intended value and the value under XOR. `None` if all are zero.
+    /// By window, what leads from the intended value to the replicated one. `None` if all are zero.
     deviations: Option<Box<[Bits]>>,
     unseen: Option<Box<Unseen>>,
-    pub(super) writers: Writers,
-    /// Whether it was toggled an odd number of times.
-    pub(super) odd: bool,
     /// The characters of a text that has outgrown a value. It is not simulated any further.
     overflow: Option<u64>,
 }
@@ -49,7 +55,7 @@ pub(super) struct Incident {
     pub(super) made: Bits,
     /// The intended value.
     pub(super) meant: Bits,
-    /// The value under XOR.
+    /// The replicated value.
     pub(super) got: Bits,
 }
 
@@ -71,6 +77,7 @@ impl Cell {
     /// Applies an operation. Returns `None` and changes nothing if the intended value does not fit.
     pub(super) fn step(
         &mut self,
+        kind: FieldKind,
         moment: Moment,
         effect: &Effect<'_>,
         windows_ms: &[u64],
@@ -87,12 +94,15 @@ impl Cell {
             return None;
         };
         let mut step = Step::default();
-        let delta = &self.meant ^ &meant;
+        let delta = meant.since(&self.meant, kind);
         step.changed_words = delta.changed_words();
-        let unseen = self.unseen.get_or_insert_default();
+        let may_overlap = kind == FieldKind::Xor || matches!(effect, Effect::Put(_));
+        let unseen = self
+            .unseen
+            .get_or_insert_with(|| Box::new(Unseen::new(kind)));
         unseen.forget(moment.t, windows_ms);
         if self.deviations.is_none() && unseen.hides_nothing_from(moment.node) {
-            unseen.note(moment, &[delta], windows_ms);
+            unseen.note(moment, &[delta], may_overlap, windows_ms);
             self.meant = meant;
             return Some(step);
         }
@@ -105,12 +115,14 @@ impl Cell {
         let mut deltas = Vec::with_capacity(windows_ms.len());
         let widest = windows_ms.len() - 1;
         for (place, hidden) in hidden.iter().enumerate() {
-            let merged = &self.meant ^ &deviations[place];
-            let seen = &merged ^ &hidden.sum;
+            let mut merged = self.meant.clone();
+            merged.accumulate(&deviations[place], kind);
+            let seen = merged.since(&hidden.sum, kind);
             let made = effect.apply_and_cut(&seen);
-            let delta = &seen ^ &made;
-            let got = &merged ^ &delta;
-            let overlaps = delta.intersects(&hidden.mask);
+            let delta = made.since(&seen, kind);
+            let mut got = merged.clone();
+            got.accumulate(&delta, kind);
+            let overlaps = may_overlap && overlap(&delta, &hidden.mask, kind);
             let wrong = got != meant;
             counts[place].overlapping += u64::from(overlaps);
             counts[place].wrong += u64::from(wrong);
@@ -129,10 +141,10 @@ impl Cell {
                     });
                 }
             }
-            deviations[place] = &got ^ &meant;
+            deviations[place] = got.since(&meant, kind);
             deltas.push(delta);
         }
-        unseen.note(moment, &deltas, windows_ms);
+        unseen.note(moment, &deltas, may_overlap, windows_ms);
         self.meant = meant;
         if deviations.iter().any(|deviation| !deviation.is_zero()) {
             self.deviations = Some(deviations);
@@ -158,6 +170,25 @@ impl Cell {
             }
         }
     }
+}
+
+/// Whether a change overlaps with others that touched the bits of `mask`. A field that adds does so
+/// as a whole.
+fn overlap(delta: &Bits, mask: &Bits, kind: FieldKind) -> bool {
+    match kind {
+        FieldKind::Xor => delta.intersects(mask),
+        FieldKind::Add => !delta.is_zero() && !mask.is_zero(),
+    }
+}
+
+/// Who wrote a field of a key, and how.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    pub(super) writers: Writers,
+    /// Whether it was toggled an odd number of times.
+    pub(super) odd: bool,
+    /// Whether it was set.
+    pub(super) is_set: bool,
 }
 
 /// The nodes that have written, with the time of the last write of each.
@@ -191,5 +222,59 @@ impl Writers {
     /// Whether a single node has written.
     pub(super) fn is_one(&self) -> bool {
         self.others.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const WINDOWS_MS: [u64; 3] = [0, 10, 100];
+
+    /// The sum that replicas come to hold in each window.
+    fn simulated(kind: FieldKind, additions: &[(u64, u32, i64)]) -> Vec<i64> {
+        let mut cell = Cell::default();
+        let mut counts = [Counts::default(); WINDOWS_MS.len()];
+        let mut t = 0;
+        for (line, (later, node, value)) in (1..).zip(additions) {
+            t += later;
+            let node = *node;
+            let effect = Effect::Add(*value);
+            cell.step(
+                kind,
+                Moment { t, node, line },
+                &effect,
+                &WINDOWS_MS,
+                &mut counts,
+            );
+        }
+        (0..WINDOWS_MS.len())
+            .map(|place| {
+                let mut held = cell.meant.clone();
+                if let Some(deviations) = &cell.deviations {
+                    held.accumulate(&deviations[place], kind);
+                }
+                held.low().cast_signed()
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_adds_holds_the_plain_sum_in_every_window(
+            additions in prop::collection::vec((0_u64..20, 0_u32..4, any::<i64>()), 0..60),
+        ) {
+            let sum = additions.iter().fold(0_i64, |sum, (.., value)| sum.wrapping_add(*value));
+            prop_assert_eq!(simulated(FieldKind::Add, &additions), [sum; WINDOWS_MS.len()]);
+        }
+    }
+
+    #[test]
+    fn a_counter_simulated_with_xor_would_be_found() {
+        let additions = [(0, 0, 5), (1, 1, 3)];
+        assert_eq!(simulated(FieldKind::Add, &additions), [8, 8, 8]);
+        assert_eq!(simulated(FieldKind::Xor, &additions), [8, 6, 6]);
     }
 }

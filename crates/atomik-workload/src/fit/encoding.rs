@@ -3,14 +3,14 @@
 //! | class | bits |
 //! |---|---|
 //! | flag | 1 |
-//! | counter | 64, two's complement |
+//! | counter | 64, two's complement, in a field that adds |
 //! | register | booleans 1, integers 64, strings 8 per byte, padded with zeros |
 //! | set | 1 per element, in the order of their first use in the field |
 //! | list, text | 8 per byte, padded with zeros; an element of a list is a line |
 //!
 //! A string has at most [`LONGEST`] bytes, which leaves room for its kind and length. Those are not
 //! simulated: examples show the value alone. The last row is not a sensible way to replicate lists
-//! and text; it shows what XOR would make of them.
+//! and text; it shows what XOR would make of them. Everything but counters is in XOR fields.
 
 use indexmap::IndexSet;
 

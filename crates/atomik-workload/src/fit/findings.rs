@@ -12,7 +12,7 @@ use crate::workload::Class;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// XOR deltas preserve the meaning of the operations.
+    /// Deltas that XOR, or add where a counter is, preserve the meaning of the operations.
     Fits,
     /// They do as long as the conditions in the reasons hold.
     FitsWithConditions,
@@ -47,8 +47,11 @@ pub struct Fit {
     pub single_writer_share: f64,
     /// Concurrency over all fields, by window.
     pub windows: Vec<Window>,
-    /// Operations that XOR gets wrong in the widest window.
+    /// Operations that leave a wrong state in the widest window.
     pub wrong_operations: u64,
+    /// The layout of a word that holds all fields in the order of their first use, the first in the
+    /// lowest bits. `None` if a field has no fixed width, or they take more bits than a layout has.
+    pub layout: Option<String>,
     /// The limits.
     pub thresholds: Thresholds,
     /// The verdict on each field.
@@ -83,9 +86,9 @@ pub struct FieldFit {
     pub changed_word_ratio: f64,
     /// The widths of the values.
     pub width: Width,
-    /// Examples of what XOR gets wrong.
+    /// Examples of what goes wrong.
     pub wrong: Vec<Wrong>,
-    /// Operations that XOR gets wrong in the widest window.
+    /// Operations that leave a wrong state in the widest window.
     pub wrong_operations: u64,
     /// Operations whose value does not fit into 1024 bits. They cannot be expressed, so they count
     /// in every other figure but not as wrong.
@@ -99,6 +102,11 @@ pub struct FieldFit {
     pub odd: Option<u64>,
     /// Distinct elements, counted up to one more than a value has flags. Only for sets.
     pub elements: Option<u64>,
+    /// The sums that a reader may meet. Only for counters.
+    pub sums: Option<Sums>,
+    /// The field of a layout for these values, such as `add:16`. `None` if they have no fixed
+    /// width.
+    pub layout: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
     /// The reasons, one sentence or two each.
@@ -114,12 +122,13 @@ pub struct Window {
     /// `ms` before.
     pub concurrent: f64,
     /// The share of operations for which another node changed the same bits less than `ms` before.
+    /// Of the operations on a counter, only sets that follow another set count.
     pub overlapping: f64,
     /// Operations per sent entry, if each node sends a key, or a field of a key, once per window in
     /// which it changed it. These windows start at multiples of `ms`; with a window of 0, every
     /// operation is sent.
     pub coalescing: f64,
-    /// Operations that XOR gets wrong.
+    /// Operations that leave a wrong state.
     pub wrong: u64,
 }
 
@@ -149,7 +158,25 @@ impl Width {
     }
 }
 
-/// An example of what XOR gets wrong.
+/// The sums that readers of the counters of a field may meet, and the width that holds them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sums {
+    /// The lowest over all counters: the sum of all changes that lower a counter, which is what a
+    /// reader has that got all of those and none of the others.
+    pub lowest: i64,
+    /// The highest: the sum of all changes that raise a counter.
+    pub highest: i64,
+    /// The narrowest of 8, 16, 32 and 64 bits that hold both in two's complement. `None` if 64 do
+    /// not.
+    pub bits: Option<u32>,
+    /// The share of the range of that width beyond the sums, at the end where less is left.
+    pub headroom: f64,
+    /// The first line with which 64 bits no longer hold both; `lowest` and `highest` leave out the
+    /// changes that they do not hold.
+    pub overflow: Option<u64>,
+}
+
+/// An example of what goes wrong.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Wrong {
     /// The lines of the trace that cause it.
@@ -158,7 +185,7 @@ pub struct Wrong {
     pub key: String,
     /// The intended value.
     pub meant: String,
-    /// The value that XOR gives.
+    /// The value that replicas come to hold.
     pub got: String,
     /// The explanation.
     pub why: String,

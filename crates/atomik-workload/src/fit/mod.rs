@@ -1,15 +1,21 @@
-//! Whether XOR deltas fit a workload, measured on its trace.
+//! Whether deltas that XOR or add fit a workload, measured on its trace.
 //!
 //! # Measurements
 //!
 //! A window estimates how long a change takes to reach the other nodes. An operation is
 //! *concurrent* if another node wrote the same key less than a window before. It is *overlapping*
 //! if another node changed the same bits of the same field less than a window before, so that its
-//! writer cannot have seen that change. For each window, the trace runs through a model of XOR
+//! writer cannot have seen that change. For each window, the trace runs through a model of
 //! replication in which a node sees its own changes at once and those of other nodes a window
-//! later. An operation is *wrong* if the XOR of all changes after it is not what the trace means
-//! when applied in order ([`content`](crate::content)). A wrong state stays wrong until something
-//! sets it, and every operation until then counts.
+//! later. Counters are in fields that add, everything else in fields that XOR. An operation is
+//! *wrong* if all changes combined after it are not what the trace means when applied in order
+//! ([`content`](crate::content)). A wrong state stays wrong until something sets it, and every
+//! operation until then counts.
+//!
+//! Additions to a counter commute, so they are never wrong and never overlap. What limits a counter
+//! is its width: [`Sums`] are the lowest and highest sums that any reader may meet, with any part
+//! of the changes and in any order. The narrowest field that holds them goes into the
+//! [layout](Fit::layout).
 //!
 //! Two concurrent writes to a register may leave the value that the opposite order would give. That
 //! counts as wrong, because the trace has an order.
@@ -19,8 +25,9 @@
 //! | finding | verdict |
 //! |---|---|
 //! | a list or a text | does not fit |
-//! | a counter with several writers per key | does not fit: a wrong sum stays wrong |
+//! | a counter with sums of more than 64 bits | does not fit |
 //! | a set with more elements than a value has bits, or a longer value | does not fit |
+//! | a counter that is set and has several writers | condition: sets keep apart from additions |
 //! | overlapping operations other than toggles beyond [`Thresholds::overlap_fails`] | does not fit |
 //! | wrong operations beyond [`Thresholds::wrong_fails`] | does not fit |
 //! | several writers of set values; overlap beyond [`Thresholds::overlap_fits`] | condition: writers resolve reported overlaps |
@@ -36,7 +43,8 @@
 //! |---|---|
 //! | `verdict` | the rules above: which code decides `FITS` |
 //! | `study` | one pass over a trace, and the measurements |
-//! | `cell`, `unseen` | one value under XOR and as intended; recent changes that a node has not seen |
+//! | `cell`, `unseen` | one value as replicated and as intended; recent changes that a node has not seen |
+//! | `sums`, `layout` | the range of a counter; the layout of a word |
 //! | `encoding`, `bits` | values as bits |
 //! | `findings`, `thresholds`, `ratio` | the result; its limits; shares and percentages |
 
@@ -44,13 +52,15 @@ mod bits;
 mod cell;
 mod encoding;
 mod findings;
+mod layout;
 mod ratio;
 mod study;
+mod sums;
 mod thresholds;
 mod unseen;
 mod verdict;
 
-pub use findings::{FieldFit, Fit, Verdict, Width, Window, Wrong};
+pub use findings::{FieldFit, Fit, Sums, Verdict, Width, Window, Wrong};
 pub use ratio::percent;
 pub use study::{Study, fit};
 pub use thresholds::Thresholds;

@@ -3,20 +3,23 @@
 use std::collections::BTreeMap;
 use std::io::BufRead;
 
+use atomik_algebra::FieldKind;
 use foldhash::fast::FixedState;
 use indexmap::{IndexMap, IndexSet};
 
 use super::bits::Bits;
-use super::cell::{Cell, Counts, Incident, Step, Writers};
+use super::cell::{Cell, Counts, History, Incident, Step, Writers};
 use super::encoding::{Effect, show};
-use super::findings::{FieldFit, Fit, Verdict, Width, Window, Wrong};
+use super::findings::{FieldFit, Fit, Sums, Verdict, Width, Window, Wrong};
+use super::layout;
 use super::ratio::share;
+use super::sums::Range;
 use super::thresholds::Thresholds;
 use super::unseen::Moment;
 use super::verdict::{self, Evidence};
 use crate::workload::{Action, Class, Line, Reader, Scalar, TraceError};
 
-/// Measures and judges a trace. Up to `examples` of what XOR gets wrong are kept per field. `trace`
+/// Measures and judges a trace. Up to `examples` of what goes wrong are kept per field. `trace`
 /// and `command` are only recorded.
 ///
 /// # Errors
@@ -69,7 +72,11 @@ struct Key {
 struct FieldStudy {
     operations: BTreeMap<&'static str, u64>,
     total: u64,
-    cells: IndexMap<u32, Cell, FixedState>,
+    /// By key.
+    histories: IndexMap<u32, History, FixedState>,
+    /// How its changes combine. As long as it is only set to integers, it may be a register or a
+    /// counter, so both are modelled.
+    models: Vec<Model>,
     counts: Vec<Counts>,
     universe: IndexSet<Scalar, FixedState>,
     /// Whether there are more elements than `universe` holds.
@@ -78,6 +85,19 @@ struct FieldStudy {
     /// Whether booleans, integers and strings are set.
     kinds: [bool; 3],
     widths: Widths,
+}
+
+/// The values of a field if changes combine in one way.
+#[derive(Debug)]
+struct Model {
+    kind: FieldKind,
+    /// As in [`FieldStudy::histories`].
+    cells: Vec<Cell>,
+    /// Of fields that add, as `cells`.
+    ranges: Vec<Range>,
+    /// The first line at which a range is wider than 64 bits.
+    overflow: Option<u64>,
+    counts: Vec<Counts>,
     changed_words: u64,
     simulated: u64,
     blind_toggles: u64,
@@ -90,7 +110,7 @@ struct FieldStudy {
 const SWEEP: u64 = 1 << 16;
 
 impl Study {
-    /// A study with these limits. Up to `examples` of what XOR gets wrong are kept per field.
+    /// A study with these limits. Up to `examples` of what goes wrong are kept per field.
     pub fn new(mut thresholds: Thresholds, examples: usize) -> Self {
         thresholds.windows_ms.sort_unstable();
         thresholds.windows_ms.dedup();
@@ -155,20 +175,24 @@ impl Study {
                 ..FieldStudy::default()
             }),
         };
-        let known = field.cells.len();
+        let known = field.histories.len();
         let windows_ms = &self.thresholds.windows_ms;
-        let step = field.see(moment, &action, place as u32, other, windows_ms);
-        if let Some((key, _)) = self.keys.get_index(place) {
-            field.remember(step, moment, &action, key, self.examples);
-        }
-        self.cells += (field.cells.len() - known) as u64;
+        let key = self.keys.get_index(place).map_or("", |(key, _)| key);
+        let operation = Operation {
+            moment,
+            action: &action,
+            key,
+        };
+        field.see(&operation, place as u32, other, windows_ms, self.examples);
+        self.cells += (field.histories.len() - known) as u64;
         self.unswept += 1;
         if self.unswept >= self.cells.max(SWEEP) {
             self.unswept = 0;
             for cell in self
                 .fields
                 .values_mut()
-                .flat_map(|field| field.cells.values_mut())
+                .flat_map(|field| &mut field.models)
+                .flat_map(|model| &mut model.cells)
             {
                 cell.sweep(t, windows_ms);
             }
@@ -182,6 +206,9 @@ impl Study {
         for field in self.fields.values() {
             for (sum, count) in counts.iter_mut().zip(&field.counts) {
                 sum.concurrent += count.concurrent;
+            }
+            let modelled = field.model().map_or(&[][..], |model| &model.counts);
+            for (sum, count) in counts.iter_mut().zip(modelled) {
                 sum.overlapping += count.overlapping;
                 sum.wrong += count.wrong;
             }
@@ -208,6 +235,7 @@ impl Study {
             single_writer_share: share(single, keys),
             windows: windows(windows_ms, &counts, self.operations),
             wrong_operations: counts.last().map_or(0, |count| count.wrong),
+            layout: layout::word(&fields),
             fields,
             verdict: Verdict::DoesNotFit,
             reasons: Vec::new(),
@@ -230,15 +258,23 @@ impl Key {
     }
 }
 
+/// An operation and where it is from.
+struct Operation<'a> {
+    moment: Moment,
+    action: &'a Action,
+    key: &'a str,
+}
+
 impl FieldStudy {
     fn see(
         &mut self,
-        moment: Moment,
-        action: &Action,
+        operation: &Operation<'_>,
         key: u32,
         other: Option<u64>,
         windows_ms: &[u64],
-    ) -> Step {
+        examples: usize,
+    ) {
+        let Operation { moment, action, .. } = *operation;
         self.total += 1;
         *self.operations.entry(action.name()).or_default() += 1;
         self.positions |= matches!(
@@ -253,112 +289,67 @@ impl FieldStudy {
                 Scalar::Text(_) => 2,
             }] = true;
         }
+        self.choose_models(action, windows_ms.len());
 
-        let cell = self.cells.entry(key).or_default();
+        let entry = self.histories.entry(key);
+        let place = entry.index();
+        let history = entry.or_default();
         let since = other.map(|other| moment.t - other);
-        let last = cell.writers.note(moment.node, moment.t);
+        let last = history.writers.note(moment.node, moment.t);
         for (count, &ms) in self.counts.iter_mut().zip(windows_ms) {
             count.concurrent += u64::from(since.is_some_and(|since| since < ms));
             count.entries += u64::from(!one_window(last, moment.t, ms));
         }
-        cell.odd ^= *action == Action::Toggle;
+        history.odd ^= *action == Action::Toggle;
+        history.is_set |= matches!(action, Action::Set(_));
 
         let Some(effect) = Effect::of(action, &mut self.universe) else {
             self.open_universe |= matches!(action, Action::Insert(_) | Action::Remove(_));
-            return Step::default();
+            for model in &mut self.models {
+                model.cell(place);
+            }
+            return;
         };
-        let step = cell.step(moment, &effect, windows_ms, &mut self.counts);
-        if let Some(length) = cell.length(&effect) {
+        let mut models = std::mem::take(&mut self.models);
+        for model in &mut models {
+            let step = model.see(moment, &effect, place, windows_ms);
+            if step.incident.is_some() || !step.blind_to.is_empty() {
+                model.remember(step, operation, self.class(), &self.universe, examples);
+            }
+        }
+        self.models = models;
+        let cell = self.models.first().and_then(|model| model.cells.get(place));
+        if let Some(length) = cell.and_then(|cell| cell.length(&effect)) {
             self.widths.note(length);
         }
-        if let Some(step) = &step {
-            self.simulated += 1;
-            self.changed_words += step.changed_words;
-            self.blind_toggles += u64::from(*action == Action::Toggle && !step.blind_to.is_empty());
-        }
-        step.unwrap_or_default()
     }
 
-    /// Keeps an operation as an example if it is one.
-    fn remember(
-        &mut self,
-        step: Step,
-        moment: Moment,
-        action: &Action,
-        key: &str,
-        examples: usize,
-    ) {
-        if let (Action::Toggle, Some(other), None) =
-            (action, step.blind_to.first(), &self.blind_example)
-        {
-            self.blind_example = Some(format!(
-                "lines {} and {}, key {key:?}: nodes {} and {} within {} ms",
-                other.line,
-                moment.line,
-                other.node,
-                moment.node,
-                moment.t - other.t
-            ));
-        }
-        if let Some(incident) = step.incident
-            && self.wrong.len() < examples
-        {
-            let example = self.example(incident, moment, action, key);
-            self.wrong.push(example);
-        }
-    }
-
-    fn example(&self, incident: Incident, moment: Moment, action: &Action, key: &str) -> Wrong {
-        let class = self.class();
-        let Incident {
-            unseen,
-            before,
-            seen,
-            made,
-            meant,
-            got,
-        } = incident;
-        let within = &meant ^ &got;
-        let show = |bits: &Bits| show(bits, class, action, &self.universe, &within);
-        let others: Vec<String> = unseen
-            .iter()
-            .map(|other| {
-                format!(
-                    "node {}'s change {} ms earlier (line {})",
-                    other.node,
-                    moment.t - other.t,
-                    other.line
-                )
-            })
-            .collect();
-        let then = if seen == made {
-            format!(
-                "It wants {}, which is what it sees, so it changes nothing",
-                show(&made)
-            )
-        } else {
-            format!(
-                "It sees {} and makes it {}: that delta on top of {} gives {}",
-                show(&seen),
-                show(&made),
-                show(&before),
-                show(&got)
-            )
+    /// Models what the field may still turn out to be.
+    fn choose_models(&mut self, action: &Action, windows: usize) {
+        let only = match action {
+            Action::Add(_) => Some(FieldKind::Add),
+            Action::Set(Scalar::Int(_)) => None,
+            _ => Some(FieldKind::Xor),
         };
-        let mut lines: Vec<u64> = unseen.iter().map(|other| other.line).collect();
-        lines.sort_unstable();
-        lines.push(moment.line);
-        Wrong {
-            lines,
-            key: key.to_owned(),
-            meant: show(&meant),
-            got: show(&got),
-            why: format!(
-                "node {} has not seen {}. {then}.",
-                moment.node,
-                others.join(", nor ")
-            ),
+        let possible = |kind: FieldKind| only.is_none_or(|only| only == kind);
+        if self.total == 1 {
+            let kinds = [FieldKind::Xor, FieldKind::Add].into_iter();
+            self.models = kinds
+                .filter(|&kind| possible(kind))
+                .map(|kind| Model::new(kind, windows))
+                .collect();
+        } else if self.models.len() > 1 {
+            self.models.retain(|model| possible(model.kind));
         }
+    }
+
+    /// The model of its class.
+    fn model(&self) -> Option<&Model> {
+        let kind = match self.class() {
+            Class::Counter => FieldKind::Add,
+            _ => FieldKind::Xor,
+        };
+        self.models.iter().find(|model| model.kind == kind)
     }
 
     /// The class that follows from the operations so far, as in [`Reader`].
@@ -379,12 +370,30 @@ impl FieldStudy {
         }
     }
 
-    fn judge(self, name: String, thresholds: &Thresholds) -> FieldFit {
+    fn judge(mut self, name: String, thresholds: &Thresholds) -> FieldFit {
         let class = self.class();
+        let windows_ms = &thresholds.windows_ms;
+        let sums = self
+            .model()
+            .map(Model::sums)
+            .filter(|_| class == Class::Counter);
+        let kind = self.model().map(|model| model.kind);
+        let model = self
+            .models
+            .into_iter()
+            .find(|model| Some(model.kind) == kind)
+            .unwrap_or_else(|| Model::new(FieldKind::Xor, windows_ms.len()));
+        for (count, modelled) in self.counts.iter_mut().zip(&model.counts) {
+            count.overlapping = modelled.overlapping;
+            count.wrong = modelled.wrong;
+        }
         let elements = self.universe.len() as u64 + u64::from(self.open_universe);
         let width = match class {
             Class::Flag => Width::fixed(1),
-            Class::Counter => Width::fixed(8),
+            Class::Counter => {
+                let bits = sums.as_ref().and_then(|sums| sums.bits).unwrap_or(64);
+                Width::fixed(u64::from(bits / 8))
+            }
             Class::Set => Width::fixed(elements.div_ceil(8)),
             Class::Register | Class::List | Class::Text => self.widths.width(),
         };
@@ -397,10 +406,9 @@ impl FieldStudy {
             },
             ..width
         };
-        let keys = self.cells.len() as u64;
-        let of_cells = |which: fn(&Cell) -> bool| {
-            self.cells.values().filter(|cell| which(cell)).count() as u64
-        };
+        let keys = self.histories.len() as u64;
+        let histories = || self.histories.values();
+        let shared = || histories().filter(|history| !history.writers.is_one());
         let words = width.most.div_ceil(8).max(1);
         let last = self.counts.last().copied().unwrap_or_default();
         let is_flag = class == Class::Flag;
@@ -408,18 +416,23 @@ impl FieldStudy {
             name,
             class,
             keys,
-            single_writer_share: share(of_cells(|cell| cell.writers.is_one()), keys),
-            windows: windows(&thresholds.windows_ms, &self.counts, self.total),
+            single_writer_share: share(keys - shared().count() as u64, keys),
+            windows: windows(windows_ms, &self.counts, self.total),
             words,
-            changed_word_ratio: share(self.changed_words, self.simulated * words),
+            changed_word_ratio: share(model.changed_words, model.simulated * words),
             width,
-            inexpressible: self.total - self.simulated,
-            wrong: self.wrong,
+            inexpressible: self.total - model.simulated,
+            wrong: model.wrong,
             wrong_operations: last.wrong,
-            blind_toggles: self.blind_toggles,
-            left_on: is_flag.then(|| of_cells(|cell| !cell.meant().is_zero())),
-            odd: is_flag.then(|| of_cells(|cell| cell.odd)),
+            blind_toggles: model.blind_toggles,
+            left_on: is_flag.then(|| {
+                let on = model.cells.iter().filter(|cell| !cell.meant().is_zero());
+                on.count() as u64
+            }),
+            odd: is_flag.then(|| histories().filter(|history| history.odd).count() as u64),
             elements: (class == Class::Set).then_some(elements),
+            sums,
+            layout: None,
             verdict: Verdict::DoesNotFit,
             reasons: Vec::new(),
             operations: self
@@ -430,13 +443,175 @@ impl FieldStudy {
         };
         let evidence = Evidence {
             total: self.total,
-            overlapping: last.overlapping - self.blind_toggles,
-            several_writers: of_cells(|cell| !cell.writers.is_one()),
+            overlapping: last.overlapping - model.blind_toggles,
+            several_writers: shared().count() as u64,
+            set_and_shared: shared().filter(|history| history.is_set).count() as u64,
             kinds: self.kinds.iter().filter(|&&kind| kind).count(),
-            blind_example: self.blind_example,
+            blind_example: model.blind_example,
         };
+        fit.layout = layout::field(&fit, self.kinds);
         (fit.verdict, fit.reasons) = verdict::field(&fit, &evidence, thresholds);
         fit
+    }
+}
+
+impl Model {
+    fn new(kind: FieldKind, windows: usize) -> Self {
+        Self {
+            kind,
+            cells: Vec::new(),
+            ranges: Vec::new(),
+            overflow: None,
+            counts: vec![Counts::default(); windows],
+            changed_words: 0,
+            simulated: 0,
+            blind_toggles: 0,
+            blind_example: None,
+            wrong: Vec::new(),
+        }
+    }
+
+    /// The cell at `place`, which is at most one beyond the last.
+    fn cell(&mut self, place: usize) -> &mut Cell {
+        if self.cells.len() <= place {
+            self.cells.resize_with(place + 1, Cell::default);
+        }
+        &mut self.cells[place]
+    }
+
+    fn see(
+        &mut self,
+        moment: Moment,
+        effect: &Effect<'_>,
+        place: usize,
+        windows_ms: &[u64],
+    ) -> Step {
+        let kind = self.kind;
+        let before = self.cell(place).meant().low().cast_signed();
+        let Some(step) = self.cells[place].step(kind, moment, effect, windows_ms, &mut self.counts)
+        else {
+            return Step::default();
+        };
+        self.simulated += 1;
+        self.changed_words += step.changed_words;
+        if matches!(effect, Effect::Toggle) && !step.blind_to.is_empty() {
+            self.blind_toggles += 1;
+        }
+        if kind == FieldKind::Add {
+            let change = match effect {
+                Effect::Add(value) => i128::from(*value),
+                _ => {
+                    let after = self.cells[place].meant().low().cast_signed();
+                    i128::from(after) - i128::from(before)
+                }
+            };
+            self.ranges.resize(self.cells.len(), Range::default());
+            if !self.ranges[place].note(change) {
+                self.overflow.get_or_insert(moment.line);
+            }
+        }
+        step
+    }
+
+    fn sums(&self) -> Sums {
+        let all = self.ranges.iter().copied();
+        all.fold(Range::default(), Range::and).sums(self.overflow)
+    }
+
+    /// Keeps an operation as an example if it is one.
+    fn remember(
+        &mut self,
+        step: Step,
+        operation: &Operation<'_>,
+        class: Class,
+        universe: &IndexSet<Scalar, FixedState>,
+        examples: usize,
+    ) {
+        let Operation {
+            moment,
+            action,
+            key,
+        } = *operation;
+        if let (Action::Toggle, Some(other), None) =
+            (action, step.blind_to.first(), &self.blind_example)
+        {
+            self.blind_example = Some(format!(
+                "lines {} and {}, key {key:?}: nodes {} and {} within {} ms",
+                other.line,
+                moment.line,
+                other.node,
+                moment.node,
+                moment.t - other.t
+            ));
+        }
+        if let Some(incident) = step.incident
+            && self.wrong.len() < examples
+        {
+            self.wrong
+                .push(example(incident, operation, class, universe));
+        }
+    }
+}
+
+fn example(
+    incident: Incident,
+    operation: &Operation<'_>,
+    class: Class,
+    universe: &IndexSet<Scalar, FixedState>,
+) -> Wrong {
+    let Operation {
+        moment,
+        action,
+        key,
+    } = *operation;
+    let Incident {
+        unseen,
+        before,
+        seen,
+        made,
+        meant,
+        got,
+    } = incident;
+    let within = &meant ^ &got;
+    let show = |bits: &Bits| show(bits, class, action, universe, &within);
+    let others: Vec<String> = unseen
+        .iter()
+        .map(|other| {
+            format!(
+                "node {}'s change {} ms earlier (line {})",
+                other.node,
+                moment.t - other.t,
+                other.line
+            )
+        })
+        .collect();
+    let then = if seen == made {
+        format!(
+            "It wants {}, which is what it sees, so it changes nothing",
+            show(&made)
+        )
+    } else {
+        format!(
+            "It sees {} and makes it {}: that delta on top of {} gives {}",
+            show(&seen),
+            show(&made),
+            show(&before),
+            show(&got)
+        )
+    };
+    let mut lines: Vec<u64> = unseen.iter().map(|other| other.line).collect();
+    lines.sort_unstable();
+    lines.push(moment.line);
+    Wrong {
+        lines,
+        key: key.to_owned(),
+        meant: show(&meant),
+        got: show(&got),
+        why: format!(
+            "node {} has not seen {}. {then}.",
+            moment.node,
+            others.join(", nor ")
+        ),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Recent changes of a value that other nodes cannot have seen yet.
 
+use atomik_algebra::FieldKind;
+
 use super::bits::Bits;
 
-/// The XOR of some changes, and the bits that they touched.
+/// Some changes combined, and the bits with which another change may overlap.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     pub(super) sum: Bits,
@@ -10,8 +12,8 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    fn join(&mut self, other: &Self) {
-        self.sum.xor(&other.sum);
+    fn join(&mut self, other: &Self, kind: FieldKind) {
+        self.sum.accumulate(&other.sum, kind);
         self.mask.or(&other.mask);
     }
 }
@@ -21,8 +23,9 @@ impl Changes {
 ///
 /// Changes of the same millisecond share an entry, so there are at most as many entries as
 /// milliseconds in the window.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Sliding {
+    kind: FieldKind,
     /// Newest first, each combined with all newer ones on this stack.
     old: Vec<(u64, Changes)>,
     /// Oldest first, each by itself.
@@ -31,14 +34,23 @@ struct Sliding {
 }
 
 impl Sliding {
-    fn push(&mut self, t: u64, delta: &Bits) {
+    fn new(kind: FieldKind) -> Self {
+        Self {
+            kind,
+            old: Vec::new(),
+            new: Vec::new(),
+            new_together: Changes::default(),
+        }
+    }
+
+    fn push(&mut self, t: u64, delta: &Bits, overlaps: bool) {
         let changes = Changes {
             sum: delta.clone(),
-            mask: delta.clone(),
+            mask: if overlaps { delta.clone() } else { Bits::ZERO },
         };
-        self.new_together.join(&changes);
+        self.new_together.join(&changes, self.kind);
         match self.new.last_mut() {
-            Some((last, known)) if *last == t => known.join(&changes),
+            Some((last, known)) if *last == t => known.join(&changes, self.kind),
             _ => self.new.push((t, changes)),
         }
     }
@@ -53,7 +65,7 @@ impl Sliding {
             }
             let mut together = Changes::default();
             while let Some((t, changes)) = self.new.pop() {
-                together.join(&changes);
+                together.join(&changes, self.kind);
                 self.old.push((t, together.clone()));
             }
             self.new_together = Changes::default();
@@ -66,9 +78,9 @@ impl Sliding {
 
     fn add_to(&self, changes: &mut Changes) {
         if let Some((_, together)) = self.old.last() {
-            changes.join(together);
+            changes.join(together, self.kind);
         }
-        changes.join(&self.new_together);
+        changes.join(&self.new_together, self.kind);
     }
 }
 
@@ -92,7 +104,8 @@ struct Recent {
 impl Recent {
     fn split(&mut self, now: u64, windows_ms: &[u64]) {
         if self.windows.len() < windows_ms.len() {
-            self.windows = vec![std::mem::take(&mut self.windows[0]); windows_ms.len()];
+            self.windows
+                .resize(windows_ms.len(), self.windows[0].clone());
             self.forget(now, windows_ms);
         }
     }
@@ -108,12 +121,21 @@ impl Recent {
 
 /// Recent changes of a value by node and window. Every call must pass the same windows, in
 /// increasing order, at least one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unseen {
+    kind: FieldKind,
     nodes: Vec<Recent>,
 }
 
 impl Unseen {
+    /// None yet, of a value whose changes combine like this.
+    pub(super) fn new(kind: FieldKind) -> Self {
+        Self {
+            kind,
+            nodes: Vec::new(),
+        }
+    }
+
     /// Forgets changes that every node has seen.
     pub(super) fn forget(&mut self, now: u64, windows_ms: &[u64]) {
         self.nodes.retain_mut(|recent| {
@@ -161,8 +183,15 @@ impl Unseen {
         hidden
     }
 
-    /// Records a change: one delta for each window, or one for all.
-    pub(super) fn note(&mut self, moment: Moment, deltas: &[Bits], windows_ms: &[u64]) {
+    /// Records a change: one delta for each window, or one for all. Whether others overlap with it
+    /// is for the caller to say.
+    pub(super) fn note(
+        &mut self,
+        moment: Moment,
+        deltas: &[Bits],
+        overlaps: bool,
+        windows_ms: &[u64],
+    ) {
         if deltas.iter().all(Bits::is_zero) {
             return;
         }
@@ -174,7 +203,7 @@ impl Unseen {
         if known.is_none() {
             self.nodes.push(Recent {
                 last: moment,
-                windows: vec![Sliding::default(); deltas.len()],
+                windows: vec![Sliding::new(self.kind); deltas.len()],
             });
         }
         let recent = &mut self.nodes[place];
@@ -183,7 +212,8 @@ impl Unseen {
             recent.split(moment.t, windows_ms);
         }
         for (place, changes) in recent.windows.iter_mut().enumerate() {
-            changes.push(moment.t, deltas.get(place).unwrap_or(&deltas[0]));
+            let delta = deltas.get(place).unwrap_or(&deltas[0]);
+            changes.push(moment.t, delta, overlaps);
         }
     }
 }
@@ -198,33 +228,39 @@ mod tests {
         #[test]
         fn two_stacks_say_what_a_list_says(
             window in 0_u64..20,
-            changes in prop::collection::vec((0_u64..8, 0_u64..16), 1..60),
+            adds: bool,
+            changes in prop::collection::vec((0_u64..8, 0_u64..16, any::<bool>()), 1..60),
         ) {
-            let mut sliding = Sliding::default();
-            let mut list: Vec<(u64, u64)> = Vec::new();
+            let kind = if adds { FieldKind::Add } else { FieldKind::Xor };
+            let mut sliding = Sliding::new(kind);
+            let mut list: Vec<(u64, u64, bool)> = Vec::new();
             let mut now = 0;
-            for (later, delta) in changes {
+            for (later, delta, overlaps) in changes {
                 now += later;
                 sliding.forget(now, window);
-                list.retain(|(t, _)| now - t < window);
+                list.retain(|(t, ..)| now - t < window);
                 let mut found = Changes::default();
                 sliding.add_to(&mut found);
-                let sum = list.iter().fold(0, |sum, (_, delta)| sum ^ delta);
-                let mask = list.iter().fold(0, |mask, (_, delta)| mask | delta);
+                let sum = list.iter().fold(0, |sum, (_, delta, _)| match kind {
+                    FieldKind::Xor => sum ^ delta,
+                    FieldKind::Add => sum + delta,
+                });
+                let mask = list.iter().filter(|(.., overlaps)| *overlaps);
+                let mask = mask.fold(0, |mask, (_, delta, _)| mask | delta);
                 prop_assert_eq!(found.sum, Bits::Word(sum));
                 prop_assert_eq!(found.mask, Bits::Word(mask));
                 prop_assert_eq!(sliding.is_empty(), list.is_empty());
-                sliding.push(now, &Bits::Word(delta));
-                list.push((now, delta));
+                sliding.push(now, &Bits::Word(delta), overlaps);
+                list.push((now, delta, overlaps));
             }
         }
     }
 
     #[test]
     fn changes_of_one_moment_take_one_entry() {
-        let mut sliding = Sliding::default();
+        let mut sliding = Sliding::new(FieldKind::Xor);
         for bit in 0..60 {
-            sliding.push(7, &Bits::Word(1 << bit));
+            sliding.push(7, &Bits::Word(1 << bit), true);
         }
         assert_eq!(sliding.new.len(), 1);
     }

@@ -1,5 +1,6 @@
 //! The rules that decide whether a field and a trace fit.
 
+use atomik_algebra::MAX_WIDTH;
 use indicatif::HumanCount;
 
 use super::bits::CAPACITY;
@@ -18,6 +19,8 @@ pub(super) struct Evidence {
     pub(super) overlapping: u64,
     /// Keys with more than one writer.
     pub(super) several_writers: u64,
+    /// Keys with more than one writer that are also set.
+    pub(super) set_and_shared: u64,
     /// How many kinds of values are set.
     pub(super) kinds: usize,
     /// A description of two toggles within the widest window.
@@ -61,7 +64,7 @@ pub(super) fn field(
     match fit.class {
         Class::Flag => flag(fit, evidence, thresholds, &mut reasons),
         Class::Register => register(fit, evidence, thresholds, &mut reasons),
-        Class::Counter => counter(fit, evidence, decisive, &mut reasons),
+        Class::Counter => counter(fit, evidence, &mut reasons),
         Class::Set => set(fit, thresholds, &mut reasons),
         Class::List => reasons.against.push(
             "A list has no fixed bits: two concurrent appends land in the same place, and XOR \
@@ -147,23 +150,39 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
     }
 }
 
-fn counter(fit: &FieldFit, evidence: &Evidence, decisive: &Window, reasons: &mut Reasons) {
-    match evidence.several_writers {
-        0 => reasons.conditions.push(
-            "every counter keeps its single writer. Concurrent additions of a second one would be \
-             lost or garble carries."
-                .into(),
-        ),
-        several => reasons.against.push(format!(
-            "{} have more than one writer. An addition reads, adds and writes: of two concurrent \
-             ones, XOR keeps neither sum, and no later addition repairs it. {} leave a wrong sum \
-             if a node sees changes of other nodes after {} ms. Use a PN-counter, or one counter \
-             per node and add them up on read.",
-            of_things(several, fit.keys, "counters"),
-            of(fit.wrong_operations, evidence.total),
-            HumanCount(decisive.ms),
-        )),
+fn counter(fit: &FieldFit, evidence: &Evidence, reasons: &mut Reasons) {
+    let Some(sums) = &fit.sums else { return };
+    if let Some(line) = sums.overflow {
+        reasons.against.push(format!(
+            "From line {} on, sums may need more than 64 bits, and wrap around. Count in a larger \
+             unit, or split the counter over several keys.",
+            HumanCount(line),
+        ));
     }
+    if evidence.set_and_shared > 0 {
+        reasons.conditions.push(format!(
+            "sets of a counter keep apart from other nodes' additions: {} are set and have several \
+             writers. An addition that a set has not seen counts on top of it, and only two sets \
+             at once are reported.",
+            of_things(evidence.set_and_shared, fit.keys, "counters"),
+        ));
+    }
+    if let Some(bits) = sums.bits {
+        reasons.remarks.push(format!(
+            "Additions commute: a field that adds gives their sum in any order. No reader meets a \
+             sum below {} or above {}, whatever changes it has; add:{bits} holds that and leaves \
+             {} of its range.",
+            signed(sums.lowest),
+            signed(sums.highest),
+            percent(sums.headroom),
+        ));
+    }
+}
+
+/// `-1,234`.
+fn signed(sum: i64) -> String {
+    let sign = if sum < 0 { "-" } else { "" };
+    format!("{sign}{}", HumanCount(sum.unsigned_abs()))
 }
 
 fn set(fit: &FieldFit, thresholds: &Thresholds, reasons: &mut Reasons) {
@@ -202,7 +221,11 @@ fn concurrency(
     let ms = HumanCount(decisive.ms);
     let overlapping = share(evidence.overlapping, evidence.total);
     let wrong = share(fit.wrong_operations, evidence.total);
-    let decided = matches!(fit.class, Class::Counter | Class::List | Class::Text);
+    let decided = match fit.class {
+        Class::Counter => evidence.set_and_shared == 0,
+        Class::List | Class::Text => true,
+        Class::Flag | Class::Register | Class::Set => false,
+    };
     if overlapping > thresholds.overlap_fails && !decided {
         reasons.against.push(format!(
             "{} change bits that another node changed less than {ms} ms before; the limit is {}. \
@@ -276,6 +299,7 @@ pub(super) fn overall(fit: &Fit) -> (Verdict, Vec<String>) {
         }
         reasons.push("The worst field decides.".into());
     }
+    reasons.extend(layout(fit));
     if fit.nodes == 1 && verdict < Verdict::DoesNotFit {
         reasons.insert(
             0,
@@ -285,6 +309,35 @@ pub(super) fn overall(fit: &Fit) -> (Verdict, Vec<String>) {
     }
     (verdict, reasons)
 }
+
+/// Which fields of a word hold which fields of the trace.
+fn layout(fit: &Fit) -> Option<String> {
+    let named = |field: &FieldFit| {
+        let part = field.layout.as_deref().unwrap_or("none");
+        format!("{part} for {:?}", field.name)
+    };
+    if fit.layout.is_none() {
+        let fixed = fit.fields.iter().all(|field| field.layout.is_some());
+        return fixed.then(|| {
+            format!(
+                "Layout: none. The fields take more than {MAX_WIDTH} bits together, and a layout \
+                 has no more; give each a key of its own."
+            )
+        });
+    }
+    let shown: Vec<String> = fit.fields.iter().take(LISTED).map(named).collect();
+    let rest = match fit.fields.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        rest => format!(", and {rest} more"),
+    };
+    Some(format!(
+        "Layout, from the lowest bits up: {}{rest}.",
+        shown.join(", ")
+    ))
+}
+
+/// How many fields of a layout are listed.
+const LISTED: usize = 16;
 
 /// How many fields are named individually; a trace may have thousands.
 const NAMED: usize = 5;

@@ -4,7 +4,7 @@ use super::zipf::Ranks;
 use crate::workload::{Action, Line, MAX_NODES};
 
 /// Counters that several nodes change concurrently, such as page views or stock: every node adds to
-/// every counter. XOR gets this workload wrong.
+/// every counter. XOR would get this workload wrong; fields that add do not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counter {
     /// The seed.

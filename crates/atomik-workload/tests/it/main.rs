@@ -11,4 +11,5 @@ mod controls;
 mod fit;
 mod generate;
 mod import;
+mod layout;
 mod trace_format;

@@ -16,17 +16,23 @@ use crate::error::CommandError;
 use summary::Summary;
 
 const EXAMPLES: &str = "\
-The trace is replayed on a model of xor replication, once per window: a node sees its own changes at
-once, and those of other nodes after the window. The result is compared with what the operations
-mean in the order of the trace. The widest window and the worst field decide the verdict:
+The trace is replayed on a model of replication, once per window: a node sees its own changes at
+once, and those of other nodes after the window. Counters are in fields that add, everything else in
+fields that xor. The result is compared with what the operations mean in the order of the trace. The
+widest window and the worst field decide the verdict:
 
-  DOES NOT FIT          lists or text; counters with several writers of one key; values longer than
-                        --value-bytes; sets of more elements than that has bits; more overlaps than
-                        --overlap-fails, or more wrong states than --wrong-fails
-  FITS WITH CONDITIONS  anything that the reasons name: several writers, overlaps beyond
-                        --overlap-fits, toggles that may not have meant parity, padding, a closed
-                        universe of elements, no gain
+  DOES NOT FIT          lists or text; counters whose sums need more than 64 bits; values longer
+                        than --value-bytes; sets of more elements than that has bits; more overlaps
+                        than --overlap-fails, or more wrong states than --wrong-fails
+  FITS WITH CONDITIONS  anything that the reasons name: several writers of values that are set,
+                        overlaps beyond --overlap-fits, toggles that may not have meant parity,
+                        padding, a closed universe of elements, no gain
   FITS                  none of these
+
+A counter gets the narrowest of add:8, add:16, add:32 and add:64 that holds the sum of all its
+increases, and that of all its decreases: no reader meets a sum beyond, whatever changes it has.
+--layout prints the fields of a word for the whole trace, for the --layout of `atomik model` and
+`atomik node`.
 
 Examples:
   atomik eval fit flights.jsonl
@@ -34,10 +40,12 @@ Examples:
   atomik eval fit --overlap-fits 0.0001 --strict trace.jsonl && echo worth a test
   atomik eval generate counter | atomik eval fit -
   atomik eval fit --json trace.jsonl > fit.json
+  atomik model repl --layout \"$(atomik eval fit --layout trace.jsonl)\"
 
-Exit status: 0 measured, 1 does not fit and --strict was given, 2 bad input.";
+Exit status: 0 measured, 1 does not fit and --strict was given, 2 bad input, or --layout and the
+trace has none.";
 
-/// Judge whether a trace fits xor deltas, and why
+/// Judge whether a trace fits deltas that xor or add, and why
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(after_help = "`--help` shows examples, and how the verdict is reached.")]
@@ -73,12 +81,16 @@ pub struct Args {
     #[arg(long, value_name = "FACTOR", default_value_t = Thresholds::COALESCING_SAVES,
           value_parser = factor)]
     coalescing_saves: f64,
-    /// Number of examples per field of what xor gets wrong
+    /// Number of examples per field of what goes wrong
     #[arg(long, value_name = "COUNT", default_value_t = 3)]
     examples: usize,
     /// Print everything as JSON
     #[arg(long)]
     json: bool,
+    /// Print nothing but the layout, such as xor:3,add:32: the trace's fields from the lowest bits
+    /// up, in the order of their first use
+    #[arg(long, conflicts_with = "json")]
+    layout: bool,
     /// Exit with status 1 if the trace does not fit
     #[arg(long)]
     strict: bool,
@@ -103,7 +115,11 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     if fit.operations == 0 {
         return Err(CommandError::NoOperations(args.trace.clone()));
     }
-    if args.json {
+    if args.layout {
+        let layout = fit.layout.as_deref();
+        let layout = layout.ok_or_else(|| CommandError::NoLayout(args.trace.clone()))?;
+        print(format_args!("{layout}\n"))?;
+    } else if args.json {
         print_json(&fit)?;
     } else {
         print(Summary(&fit))?;

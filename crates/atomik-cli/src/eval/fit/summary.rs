@@ -150,12 +150,12 @@ fn examples(f: &mut fmt::Formatter<'_>, fields: &[&FieldFit]) -> fmt::Result {
     if wrong.is_empty() {
         return Ok(());
     }
-    writeln!(f, "\nWhat xor gets wrong, for example:")?;
+    writeln!(f, "\nWhat goes wrong, for example:")?;
     for (field, wrong) in wrong {
         let lines: Vec<String> = wrong.lines.iter().map(u64::to_string).collect();
         writeln!(
             f,
-            "- lines {}, key {:?}, field {:?}: intended {}, XOR gives {}.\n  {}",
+            "- lines {}, key {:?}, field {:?}: intended {}, replicas get {}.\n  {}",
             lines.join(", "),
             wrong.key,
             field.name,

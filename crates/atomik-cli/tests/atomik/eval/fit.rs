@@ -42,10 +42,7 @@ fn file(lines: &[Line]) -> tempfile::NamedTempFile {
 #[test]
 fn strict_fails_unless_it_fits() {
     let good = file(&[at(0, 0, "k", "", set(5)), at(0, 1, "l", "", set(3))]);
-    let bad = file(&[
-        at(0, 0, "k", "", Action::Add(5)),
-        at(0, 1, "k", "", Action::Add(3)),
-    ]);
+    let bad = file(&[at(0, 0, "k", "", set(5)), at(0, 1, "k", "", set(3))]);
     let status = |args: &[&str]| eval(args).status.code();
     for (file, status_if_strict) in [(&good, 0), (&bad, 1)] {
         let path = file.path().to_str().unwrap();
@@ -56,17 +53,47 @@ fn strict_fails_unless_it_fits() {
 
 #[test]
 fn the_verdict_comes_first_and_examples_are_shown() {
-    let bad = file(&[
-        at(0, 0, "k", "n", Action::Add(5)),
-        at(0, 1, "k", "n", Action::Add(3)),
-    ]);
+    let bad = file(&[at(0, 0, "k", "n", set(5)), at(0, 1, "k", "n", set(3))]);
     let output = eval(&["fit", bad.path().to_str().unwrap()]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("DOES NOT FIT\n"), "{text}");
     assert!(
-        text.contains("lines 1, 2, key \"k\", field \"n\": intended 8, XOR gives 6."),
+        text.contains("lines 1, 2, key \"k\", field \"n\": intended 3, replicas get 6."),
         "{text}"
     );
+}
+
+#[test]
+fn a_counter_fits_and_its_width_is_explained() {
+    let good = file(&[
+        at(0, 0, "k", "n", Action::Add(1000)),
+        at(0, 1, "k", "n", Action::Add(-3)),
+    ]);
+    let output = eval(&["fit", good.path().to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("FITS\n"), "{text}");
+    assert!(
+        text.contains("below -3 or above 1,000") && text.contains("add:16 for \"n\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn layout_is_one_line_that_a_model_takes() {
+    let trace = file(&[
+        at(0, 0, "k", "on", Action::Toggle),
+        at(0, 1, "k", "n", Action::Add(1000)),
+    ]);
+    let output = eval(&["fit", "--layout", trace.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, b"xor:1,add:16\n");
+    let mut model = command(&["model", "run", "--layout", "xor:1,add:16", "-"]);
+    assert_eq!(model.output().unwrap().status.code(), Some(0));
+    let list = file(&[at(0, 0, "k", "", Action::Append(Scalar::Int(1)))]);
+    let output = eval(&["fit", "--layout", list.path().to_str().unwrap()]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]));
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("no layout holds every field"), "{message}");
 }
 
 #[test]

@@ -142,6 +142,8 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
         left_on: (class == Class::Flag).then_some(2_020),
         odd: (class == Class::Flag).then_some(2_031),
         elements: (class == Class::Set).then_some(17),
+        sums: None,
+        layout: (class == Class::Flag).then(|| "xor:1".into()),
         verdict,
         reasons: vec![
             "0.0456 % of the operations overlap within 1 min, over the limit of 0.01 %".into(),
@@ -231,6 +233,7 @@ pub fn sound() -> Review {
             single_writer_share: 0.73,
             windows: field("", Class::Flag, Verdict::Fits).windows,
             wrong_operations: 307,
+            layout: Some("xor:1".into()),
             thresholds: Thresholds {
                 windows_ms: vec![100, 1_000, 60_000],
                 overlap_fits: 0.000_1,
