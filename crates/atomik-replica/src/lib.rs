@@ -1,16 +1,18 @@
-//! Replicated xor state that survives loss, duplication, reordering, partitions and crashes.
+//! Replicated words that xor or add, and survive loss, duplication, reordering, partitions and
+//! crashes.
 //!
-//! Raw xor deltas are unsafe between machines: a delta that arrives twice cancels itself, and a
-//! lost one is lost for good. So raw deltas are never sent. A replica keeps, per key and *origin*,
-//! the xor of all of that origin's changes and their number, the *version*. It sends these, signed,
-//! and of two versions the higher wins. `docs/replication.md` states the promises, the format and
-//! the argument; `docs/spec.md`, section 4, is normative.
+//! Raw deltas are unsafe between machines: one that arrives twice cancels itself where words xor,
+//! and counts twice where they add; a lost one is lost for good. So raw deltas are never sent. A
+//! replica keeps, per key and *origin*, the sum of all of that origin's changes and their number,
+//! the *version*. It sends these, signed, and of two versions the higher wins.
+//! `docs/replication.md` states the promises, the format and the argument; `docs/spec.md`, section
+//! 4, is normative.
 //!
 //! | item | what it is |
 //! |---|---|
 //! | [`Replica`] | the state machine of one keyspace; no clock, randomness, files or sockets |
 //! | [`Loader`] | opens one from the records of a store |
-//! | [`Config`], [`View`], [`Trust`] | its configuration, the meaning of its words, its members |
+//! | [`Config`], [`Shape`], [`View`], [`Trust`] | its configuration, how its words combine, what they mean, its members |
 //! | [`Event`], [`LocalOp`], [`Action`] | its inputs |
 //! | [`Effect`], [`Outcome`] | its outputs and its answers to local operations |
 //! | [`Notice`], [`Overlap`], [`Refusal`] | its reports |
@@ -24,6 +26,7 @@
 //! | part | what it owns |
 //! |---|---|
 //! | `keyspace`: `table`, `checkpoints`, `subscriptions` | the keys with their states and entries; digest and evidence |
+//! | `shape`, `value` | how the words of a value combine; its words |
 //! | `roster`, `membership` | the list of members; the one in force |
 //! | `parts` | records that may be longer than a message |
 //! | `origins`, `ledger`, `base` | the known origins; retirements and attestations; folded origins |

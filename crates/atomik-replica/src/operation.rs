@@ -15,6 +15,8 @@ pub enum View {
     /// Independent bits. Accepts [`Action::Toggle`], [`Action::SetFlag`] and the operations that
     /// only read.
     ///
+    /// Bits of fields that add are no flags.
+    ///
     /// Two origins that set the same flag concurrently toggle it twice, so it ends up where it
     /// started. The overlap report lists the flags that both switched on and that are now off, and
     /// vice versa.

@@ -62,7 +62,7 @@ pub enum Misconduct {
         /// The version.
         version: u64,
         /// Both accumulators. They may be equal; then the contents differ in what was seen of
-        /// others.
+        /// others, or in when a field that adds was last put.
         accumulators: [Value; 2],
     },
 }

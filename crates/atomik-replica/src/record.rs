@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `m` | format, keyspace, words, view; own origin; counters; checkpoints; undone batches |
+//! | `m` | format, keyspace, shape, view; own origin; counters; checkpoints; undone batches |
 //! | `r` | the roster, and two rosters of one number if there are |
 //! | `o` place | an origin: author, frame number, quarantine |
 //! | `l` | what is closed: ended lives, proofs of misconduct; the own statement |

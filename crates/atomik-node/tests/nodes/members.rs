@@ -366,9 +366,13 @@ impl Desk {
     }
 
     fn start(&self, n: usize) -> Running {
+        self.start_with(n, &[])
+    }
+
+    fn start_with(&self, n: usize, more: &[&str]) -> Running {
         let key = &self.administrator.key;
         let args = ["--engine", "none", "--administrator", key];
-        self.members.start(n, &[], &args)
+        self.members.start(n, &[], &[&args, more].concat())
     }
 
     /// Runs a command of the administrator at node 0, which must succeed; returns its output.
@@ -426,6 +430,38 @@ fn an_invitation_sets_up_a_new_machine() {
     let answer = new.ask(serde_json::json!({"op": "members"}));
     assert_eq!(answer["number"], 1);
     new.ask(serde_json::json!({"op": "accum", "key": "x", "value": 1}));
+    assert_eq!(new.stop().code(), Some(0));
+}
+
+#[test]
+fn an_invitation_has_the_layout_of_the_keyspace() {
+    let desk = Desk::new();
+    let _node = desk.start_with(0, &["--layout", "add:16,xor:8"]);
+    let folder = desk.members.folder.path();
+    let data = folder.join("new");
+    let key = keygen(&data.join("node.key"));
+    let out = text(&folder.join("invitation"));
+    let invited = format!("new={key}");
+    desk.done(&["invite", &invited, "--with-secret", "--out", &out]);
+    let invitation = Invitation::read(Path::new(&out)).unwrap();
+    assert_eq!(Invitation::parse(&invitation.text()).unwrap(), invitation);
+    assert!(
+        invitation.roster().unwrap().number() == 1,
+        "signed for this layout"
+    );
+    let other = Invitation {
+        layout: None,
+        ..invitation
+    };
+    assert!(other.roster().is_err(), "and for no other");
+    let joined = run(&["join", &out, "--data", &text(&data)]);
+    assert_eq!(stderr(&joined), "");
+    let new = desk
+        .members
+        .start_with_config(&data, &data.join("node.toml"));
+    new.ask(serde_json::json!({"op": "add", "key": "x", "value": -3}));
+    let answer = new.ask(serde_json::json!({"op": "get", "key": "x"}));
+    assert_eq!(answer["fields"], serde_json::json!([-3, "0x0"]));
     assert_eq!(new.stop().code(), Some(0));
 }
 
