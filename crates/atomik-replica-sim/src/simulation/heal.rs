@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use atomik_replica::{Action, Event as Input, LocalOp, Op, OriginId, Replica, Value};
 
+use super::restart::config;
 use super::world::{World, peer};
 use crate::oracle::Versions;
 use crate::step::Memory;
@@ -193,9 +194,30 @@ impl World<'_> {
             || format!("{digests:?}"),
         )?;
         for n in self.honest() {
+            self.check_stored(n)?;
             if !self.oracle.has_retired(n) {
                 self.check_deltas(n)?;
             }
+        }
+        Ok(())
+    }
+
+    /// What is stored of a replica, bases included, adds up to the states that it has.
+    fn check_stored(&self, n: usize) -> Check {
+        let host = &self.hosts[n];
+        let running = host.replica.as_ref();
+        let Some(replica) = running.filter(|replica| !replica.is_dirty()) else {
+            return Ok(());
+        };
+        let config = config(self.setup, n, host.life, true);
+        let stored = Replica::open(config, host.disk.records());
+        for (place, key) in self.keys.iter().enumerate() {
+            let (now, found) = (replica.state(key), stored.as_ref().map(|it| it.state(key)));
+            ensure(
+                found.as_ref() == Ok(&now),
+                "a restart brings back what was stored",
+                || format!("r{n}: k{place} is {now}, stored {found:?}"),
+            )?;
         }
         Ok(())
     }

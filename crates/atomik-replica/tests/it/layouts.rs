@@ -394,10 +394,17 @@ proptest! {
         }
         store_all(&mut cluster, &mut open, &mut counted);
         if folds {
-            cluster.step(2, Event::Retire);
-            settle(&mut cluster);
-            let folded = |n: usize| cluster.replicas[n].certified().is_some();
-            prop_assert!(folded(0) && folded(1), "folded");
+            for n in [2, 1] {
+                cluster.step(n, Event::Retire);
+                settle(&mut cluster);
+                let mut closed = cluster.replicas[0].origins().filter(|it| it.retiring);
+                prop_assert!(closed.all(|it| it.folded), "folded");
+            }
+            // What is read anew is the base, and what is left of the rest.
+            for n in 0..3 {
+                starts += 1;
+                restart(&mut cluster, n, starts, texts[which]);
+            }
         }
         let mut expected = vec![0_u128; layout.fields().count()];
         for (_, delta) in counted.iter().flatten() {
