@@ -2,15 +2,15 @@
 //! them, as `atomik-node` runs it.
 //!
 //! The value of a key holds all its fields side by side: a flag takes one bit, a number 64 plus two
-//! for its type, a string its maximum length. If a key's fields do not fit into one value, every
-//! field becomes a key of its own.
+//! for its type, a string its maximum length. Counters are fields that add, of 64 bits; everything
+//! else xors. If a key's fields do not fit into one value, every field becomes a key of its own.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use atomik_replica::{
-    Author, Config, Effect, Event, Loader, LocalOp, MAX_WORDS, Notice, OpenError, PeerId, Replica,
-    Trust, Value,
+    Action as Change, Author, Config, Effect, Event, FieldKind, Layout, Loader, LocalOp, MAX_WORDS,
+    Notice, Op, OpenError, PeerId, Replica, Shape, Trust, Value,
 };
 use atomik_session::{Limits, Members, Output, Sessions};
 use ed25519_dalek::SigningKey;
@@ -42,6 +42,8 @@ fn limits() -> Limits {
 }
 
 const MAX_BITS: usize = MAX_WORDS * 64;
+/// Bits of a counter.
+const COUNTER: usize = 64;
 /// Bits that encode a register's type: empty, boolean, integer or string.
 const TAG: usize = 2;
 /// Bits that encode a string's length.
@@ -55,8 +57,9 @@ const USAGE: &str = "\
     Every change is signed with ed25519, so no member can impersonate another, and every message \
     is encrypted and authenticated. Changes are sent as soon as they are stored, and signed in \
     batches of up to a second. A node flushes as soon as storage is free, and compares digests \
-    with one peer every sync interval and when a link comes up (docs/replication.md). Numbers are \
-    put as old xor new. Integers take 66 bits, strings their maximum length.";
+    with one peer every sync interval and when a link comes up (docs/replication.md). Counters add \
+    in fields of 64 bits, unless the values of a key are wider than 512 bits. Registers are put as \
+    old xor new. Integers take 66 bits, strings their maximum length.";
 
 impl System for Atomik {
     fn describe(&self) -> Description {
@@ -67,8 +70,8 @@ impl System for Atomik {
                 Every node accepts reads and writes on its own, even when it is cut off. Nodes \
                 that have exchanged their changes have the same bits. There is no order between \
                 nodes: concurrent changes of the same bits are combined by xor, possibly into a \
-                value that nobody wrote; one of the two writers is notified. No linearizability, \
-                no compare-and-swap.",
+                value that nobody wrote; one of the two writers is notified. Concurrent additions \
+                to a counter are summed. No linearizability, no compare-and-swap.",
             usage: USAGE,
             proofs: "\
                 Every order of events of 2 replicas with 2 operations each, and of 3 replicas with \
@@ -88,7 +91,7 @@ impl System for Atomik {
         node: NodeId,
         storage: &Storage,
     ) -> Result<Box<dyn Node>, SystemError> {
-        let layout = Layout::new(&setup.fields);
+        let places = Places::new(&setup.fields);
         let key = |node: NodeId| SigningKey::from_bytes(&seeded(setup.seed, 1, node));
         let allowed: Vec<_> = (0..setup.nodes)
             .map(|node| key(node).verifying_key().to_bytes())
@@ -119,13 +122,14 @@ impl System for Atomik {
         let incarnation = incarnation(node);
         let config = Config {
             undo_batches: 0,
-            ..Config::new("eval", layout.words, secret, trust, incarnation)
+            shape: places.shape.clone(),
+            ..Config::new("eval", places.shape.words(), secret, trust, incarnation)
         };
         let (replica, bytes_read) = load(config, storage)
             .map_err(|error| SystemError::failed("opening a replica", error))?;
         Ok(Box::new(Member {
             replica,
-            layout: Arc::new(layout),
+            places: Arc::new(places),
             node,
             nodes: addresses.iter().copied().zip(0..).collect(),
             addresses,
@@ -183,7 +187,7 @@ fn halves(bytes: [u8; 32]) -> [[u8; 16]; 2] {
 fn width(field: &Field) -> Result<usize, String> {
     let bits = match field.class {
         Class::Flag => 1,
-        Class::Counter => 64,
+        Class::Counter => COUNTER,
         Class::Register if field.longest == 0 => TAG + 64,
         Class::Register => TAG + (LENGTH + 8 * field.longest).max(64),
         Class::Set => match &field.universe {
@@ -206,40 +210,95 @@ fn width(field: &Field) -> Result<usize, String> {
     Ok(bits)
 }
 
+/// The fields side by side.
+fn in_order(fields: &[Field]) -> Vec<Option<(usize, usize)>> {
+    let mut next = 0;
+    let places = fields.iter().map(|field| {
+        let width = width(field).ok()?;
+        let first = next;
+        next += width;
+        Some((first, width))
+    });
+    places.collect()
+}
+
 /// The places of the fields in values.
-struct Layout {
+struct Places {
     fields: Arc<[Field]>,
     /// First bit and number of bits of each field; `None` if it is not expressible.
     places: Vec<Option<(usize, usize)>>,
-    words: usize,
+    shape: Shape,
     /// Every field is a key of its own.
     apart: bool,
 }
 
-impl Layout {
+impl Places {
     fn new(fields: &Arc<[Field]>) -> Self {
-        let widths: Vec<_> = fields.iter().map(|field| width(field).ok()).collect();
-        let together: usize = widths.iter().flatten().sum();
-        let apart = together > MAX_BITS;
-        let mut next = 0;
-        let places = widths
+        let counts = fields.iter().any(|field| field.class == Class::Counter);
+        let adding = counts.then(|| Self::side_by_side(fields).or_else(|| Self::apart(fields)));
+        adding.flatten().unwrap_or_else(|| Self::of_xor(fields))
+    }
+
+    /// In one value, in which counters add. `None` if it is wider than a layout can be.
+    fn side_by_side(fields: &Arc<[Field]>) -> Option<Self> {
+        let expressible = fields.iter().filter_map(|field| {
+            let kind = match field.class {
+                Class::Counter => FieldKind::Add,
+                _ => FieldKind::Xor,
+            };
+            Some((kind, width(field).ok()? as u32))
+        });
+        let layout = Layout::from_fields(expressible.filter(|(_, bits)| *bits > 0)).ok()?;
+        Some(Self {
+            fields: Arc::clone(fields),
+            places: in_order(fields),
+            shape: layout.into(),
+            apart: false,
+        })
+    }
+
+    /// Every field in a value of its own, the lowest bits of which add for counters. `None` if the
+    /// value is wider than a layout can be.
+    fn apart(fields: &Arc<[Field]>) -> Option<Self> {
+        let places: Vec<_> = fields
             .iter()
-            .map(|width| {
-                let width = (*width)?;
-                let first = if apart { 0 } else { next };
-                next += width;
-                Some((first, width))
+            .map(|field| match (field.class, width(field).ok()?) {
+                (Class::Counter, bits) => Some((0, bits)),
+                (_, bits) => Some((COUNTER, bits)),
             })
             .collect();
-        let bits = if apart {
-            widths.iter().flatten().copied().max().unwrap_or(1)
-        } else {
-            together
+        let ends = places.iter().flatten().map(|(first, bits)| first + bits);
+        let xors = ends.max().unwrap_or(COUNTER) - COUNTER;
+        let list = [(FieldKind::Add, COUNTER), (FieldKind::Xor, xors)];
+        let list = list.into_iter().filter(|(_, bits)| *bits > 0);
+        let layout = Layout::from_fields(list.map(|(kind, bits)| (kind, bits as u32))).ok()?;
+        Some(Self {
+            fields: Arc::clone(fields),
+            places,
+            shape: layout.into(),
+            apart: true,
+        })
+    }
+
+    /// In values of any width, all bits of which xor.
+    fn of_xor(fields: &Arc<[Field]>) -> Self {
+        let widths = || fields.iter().filter_map(|field| width(field).ok());
+        let together: usize = widths().sum();
+        let apart = together > MAX_BITS;
+        let bits = match apart {
+            true => widths().max().unwrap_or(1),
+            false => together,
         };
+        let mut places = in_order(fields);
+        if apart {
+            for (first, _) in places.iter_mut().flatten() {
+                *first = 0;
+            }
+        }
         Self {
             fields: Arc::clone(fields),
             places,
-            words: bits.div_ceil(64).max(1),
+            shape: Shape::xor(bits.div_ceil(64).max(1)),
             apart,
         }
     }
@@ -282,11 +341,24 @@ impl Layout {
             .collect()
     }
 
-    /// The delta of an action on a value.
-    fn delta(&self, field: u16, action: &Action, value: &Value) -> Result<Value, SystemError> {
+    /// The change that an action makes of the value that `read` returns. Additions do not read.
+    fn change(
+        &self,
+        field: u16,
+        action: &Action,
+        read: impl FnOnce() -> Value,
+    ) -> Result<Change, SystemError> {
         let (first, width) = self.place(field)?;
         let schema = &self.fields[usize::from(field)];
-        let mut delta = vec![0u64; self.words];
+        let adds = schema.class == Class::Counter && self.shape.adds();
+        let mut delta = vec![0u64; self.shape.words()];
+        let value = match action {
+            Action::Add(amount) if adds => {
+                write(&mut delta, first, COUNTER, *amount as u64);
+                return Ok(Change::Op(Op::Accum, Value::from_words(&delta)));
+            }
+            _ => read(),
+        };
         match (schema.class, action) {
             (Class::Flag, Action::Toggle) => flip(&mut delta, first),
             (Class::Flag, Action::Set(Scalar::Bool(on))) => {
@@ -307,7 +379,7 @@ impl Layout {
                 }
             }
             _ => {
-                let mut content = self.decode(field, value)?;
+                let mut content = self.decode(field, &value)?;
                 content.apply(action);
                 let new = encode(&content, width);
                 for bit in 0..width {
@@ -317,7 +389,11 @@ impl Layout {
                 }
             }
         }
-        Ok(Value::from_words(&delta))
+        let delta = Value::from_words(&delta);
+        Ok(match adds {
+            true => Change::Put(value.xor(&delta)),
+            false => Change::Op(Op::Accum, delta),
+        })
     }
 
     fn decode(&self, field: u16, value: &Value) -> Result<Content, SystemError> {
@@ -330,7 +406,7 @@ impl Layout {
         };
         Ok(match schema.class {
             Class::Flag => Content::Flag(value.has(first)),
-            Class::Counter => Content::Counter(word(0, 64) as i64),
+            Class::Counter => Content::Counter(word(0, COUNTER) as i64),
             Class::Set => {
                 let universe = schema.universe.iter().flatten().enumerate();
                 let present = universe.filter(|(place, _)| value.has(first + place));
@@ -360,16 +436,19 @@ fn flip(words: &mut [u64], bit: usize) {
     words[bit / 64] ^= 1 << (bit % 64);
 }
 
+/// Writes the lowest `bits` of `word` to bits that are 0.
+fn write(words: &mut [u64], from: usize, bits: usize, word: u64) {
+    for bit in (0..bits).filter(|bit| word >> bit & 1 == 1) {
+        flip(words, from + bit);
+    }
+}
+
 /// Encodes a counter or register.
 fn encode(content: &Content, width: usize) -> Vec<u64> {
     let mut words = vec![0; width.div_ceil(64)];
-    let mut put = |from: usize, bits: usize, word: u64| {
-        for bit in (0..bits).filter(|bit| word >> bit & 1 == 1) {
-            flip(&mut words, from + bit);
-        }
-    };
+    let mut put = |from: usize, bits: usize, word: u64| write(&mut words, from, bits, word);
     match content {
-        Content::Counter(sum) => put(0, 64, *sum as u64),
+        Content::Counter(sum) => put(0, COUNTER, *sum as u64),
         Content::Register(Some(Scalar::Bool(value))) => {
             put(0, TAG, 1);
             put(TAG, 1, u64::from(*value));
@@ -392,7 +471,7 @@ fn encode(content: &Content, width: usize) -> Vec<u64> {
 
 struct Member {
     replica: Replica,
-    layout: Arc<Layout>,
+    places: Arc<Places>,
     node: NodeId,
     /// The addresses of all nodes, and the reverse.
     addresses: Vec<PeerId>,
@@ -497,7 +576,7 @@ impl Member {
     fn tell(&self, notice: Notice, out: &mut Out) -> Result<(), SystemError> {
         match notice {
             Notice::Overlap(overlap) => {
-                for conflict in self.layout.touched(&overlap.key, &overlap.bits) {
+                for conflict in self.places.touched(&overlap.key, &overlap.bits) {
                     out.report(conflict);
                 }
                 Ok(())
@@ -525,10 +604,10 @@ impl Node for Member {
         out: &mut Out,
     ) -> Result<(), SystemError> {
         for op in ops {
-            let key = self.layout.key(op.key, op.field);
-            let found = self.replica.state(&key);
-            let delta = self.layout.delta(op.field, op.action, &found)?;
-            let ticket = self.step(Event::Op(&LocalOp::accum(&key, delta)))?;
+            let key = self.places.key(op.key, op.field);
+            let read = || self.replica.state(&key);
+            let action = self.places.change(op.field, op.action, read)?;
+            let ticket = self.step(Event::Op(&LocalOp { key: &key, action }))?;
             // An operation without effect depends on the existing state, which may not be durable
             // yet.
             self.newest = self.newest.max(ticket);
@@ -618,8 +697,8 @@ impl Node for Member {
     }
 
     fn read(&self, key: &str, field: u16) -> Result<Content, SystemError> {
-        let value = self.replica.state(&self.layout.key(key, field));
-        self.layout.decode(field, &value)
+        let value = self.replica.state(&self.places.key(key, field));
+        self.places.decode(field, &value)
     }
 
     fn bytes_read(&self) -> u64 {
@@ -678,8 +757,9 @@ mod tests {
         #[test]
         fn deltas_of_one_writer_do_what_the_actions_do(
             steps in prop::collection::vec(step(), 0..40),
-            apart in any::<bool>(),
+            wider in 0..3_usize,
         ) {
+            let (apart, wide) = (wider > 0, wider > 1);
             let mut fields = vec![
                 field(Class::Flag, 0, None),
                 field(Class::Register, 10, None),
@@ -687,22 +767,28 @@ mod tests {
                 field(Class::Set, 0, Some((0..9).map(Scalar::Int).collect())),
             ];
             if apart {
-                fields.push(field(Class::Register, 120, None));
+                // Together they are beyond 512 bits; the wider one is so with a counter alone.
+                fields.push(field(Class::Register, if wide { 120 } else { 50 }, None));
             }
-            let layout = Layout::new(&fields.into());
-            prop_assert_eq!(layout.apart, apart);
+            let places = Places::new(&fields.into());
+            prop_assert_eq!(places.apart, apart);
+            prop_assert_eq!(places.shape.adds(), !wide);
             let mut contents: Vec<_> =
-                layout.fields.iter().map(|field| Content::empty(field.class)).collect();
+                places.fields.iter().map(|field| Content::empty(field.class)).collect();
             let mut values = std::collections::BTreeMap::new();
             for (field, action) in &steps {
                 let value = values
-                    .entry(layout.key("k", *field))
-                    .or_insert_with(|| Value::zero(layout.words));
-                let delta = layout.delta(*field, action, value).unwrap();
-                *value = value.xor(&delta);
+                    .entry(places.key("k", *field))
+                    .or_insert_with(|| places.shape.zero());
+                match places.change(*field, action, || value.clone()).unwrap() {
+                    Change::Put(new) => *value = new,
+                    Change::Op(Op::Accum, delta) => places.shape.accumulate(value, &delta),
+                    other => panic!("{other:?} is not expected"),
+                }
+                prop_assert!(places.shape.fits(value));
                 contents[usize::from(*field)].apply(action);
                 prop_assert_eq!(
-                    &layout.decode(*field, value).unwrap(),
+                    &places.decode(*field, value).unwrap(),
                     &contents[usize::from(*field)]
                 );
             }

@@ -280,8 +280,7 @@ fn field_table(fields: &[&FieldFit]) -> Markup {
                     th.left scope="col" { (heading) }
                 }
                 @for heading in ["Keys", "Keys with one writer", "Words changed", "Width of \
-                    values", "\
-                    Wrong by XOR"] {
+                    values", "Wrong"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -325,7 +324,7 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
     html! {
         table {
             thead { tr {
-                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong by XOR", "\
+                @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong", "\
                     Operations per entry"] {
                     th scope="col" { (heading) }
                 }

@@ -10,6 +10,7 @@ use atomik_arena::system::{
     Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
 };
 use atomik_workload::content::Content;
+use atomik_workload::generate::Counter;
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -165,6 +166,59 @@ fn toggles_are_exact_in_xor_under_every_fault() {
         assert_eq!(figures.conflicts.wrong, 0, "{:?}", figures.conflicts);
         assert!(figures.conflicts.compared > 0);
     }
+}
+
+#[test]
+fn additions_are_exact_under_every_fault() {
+    let counters = Counter {
+        operations: 900,
+        keys: 20,
+        ..Counter::default()
+    };
+    let lines = counters.lines().expect("good settings");
+    // A flag lies next to each counter, where a carry would change it.
+    let toggle = |line: Line| Line {
+        field: "flag".into(),
+        action: Action::Toggle,
+        ..line
+    };
+    let lines = (0..).zip(lines).map(|(place, line)| match place % 3 {
+        2 => toggle(line),
+        _ => line,
+    });
+    let additions = workload("additions", lines);
+    for (seed, faults) in (60..).zip([NONE, LOSS, PARTITION, CRASH, ALL]) {
+        let figures = measured(&additions, &settings(faults, seed), atomik().as_ref());
+        assert_eq!(figures.conflicts.wrong, 0, "{:?}", figures.conflicts);
+        assert!(figures.conflicts.compared > 0);
+    }
+}
+
+#[test]
+fn sets_of_one_counter_at_once_are_reported_and_additions_are_not() {
+    let line = |t: u64, action| Line {
+        t: t / 2,
+        node: (t % 2) as u32,
+        key: format!("{}", t / 4 % 20),
+        field: String::new(),
+        action,
+    };
+    let as_recorded = Settings {
+        rate: None,
+        ..settings(NONE, 1)
+    };
+    let reported = |action: fn(u64) -> Action| {
+        let last = line(400, Action::Add(1));
+        let lines = (0..400).map(|t| line(t, action(t))).chain([last]);
+        let figures = measured(
+            &workload("counters", lines),
+            &as_recorded,
+            atomik().as_ref(),
+        );
+        figures.conflicts.reported
+    };
+    assert!(reported(|t| Action::Set(Scalar::Int(t as i64))) > 10);
+    assert_eq!(reported(|t| Action::Add(t as i64)), 0);
 }
 
 #[test]
