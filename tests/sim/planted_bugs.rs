@@ -2,7 +2,7 @@
 //! that the unmodified design passes must catch every one of them.
 
 use crate::tools::builder;
-use atomik_hdl::Config;
+use atomik_hdl::{Config, Target};
 use atomik_sim::case::Case;
 use atomik_sim::coverage::Coverage;
 use atomik_sim::directed::Directed;
@@ -238,6 +238,146 @@ const FLAT: &[Bug] = &[
     ),
 ];
 
+/// Bugs in add:4,add:21,xor:7 d4 l2. Bits 4 to 24 have two segments: 4 to 14, and 15 to 24 later.
+const ADDING: &[Bug] = &[
+    bug(
+        "a carry leaks over a field boundary where lanes are merged",
+        "sum1 <= sum1_left + sum1_right;",
+        "{sum1, sum0} <= {sum1_left, a[3:0]} + {sum1_right, b[3:0]};",
+    ),
+    bug(
+        "forwarding from one cycle back xors",
+        "pair_s6 <= (own_s5 + before_s5) + pair_s6_low",
+        "pair_s6 <= (own_s5 ^ before_s5) + pair_s6_low",
+    ),
+    bug(
+        "forwarding from two and three cycles back xors",
+        "recent_s8 <= (pair_s7 + earlier_s7) + recent_s8_low",
+        "recent_s8 <= (pair_s7 ^ earlier_s7) + recent_s8_low",
+    ),
+    bug(
+        "two cycles back counts for three cycles back as well",
+        "earlier_s5 <= 11'd0;
+        end else if (hit2_s4) begin
+            earlier_s5 <= pair_s6[10:0];",
+        "earlier_s5 <= 11'd0;
+        end else if (hit2_s4) begin
+            earlier_s5 <= data_s6;",
+    ),
+    bug(
+        "the word that replaces the one read is from a cycle too late",
+        "kept_s9 <= 11'd0;
+        end else if (far_hit_s8) begin
+            kept_s9 <= sum_s12;",
+        "kept_s9 <= 11'd0;
+        end else if (far_hit_s8) begin
+            kept_s9 <= sum_s11;",
+    ),
+    bug(
+        "the sum of the loop xors",
+        "sum_s10 <= kept_s9 + recent_s9;",
+        "sum_s10 <= kept_s9 ^ recent_s9;",
+    ),
+    bug(
+        "the carry of a segment is dropped in the loop",
+        ".sum_carry_s9    (slice1_sum_carry_s11)",
+        ".sum_carry_s9    (1'd0)",
+    ),
+    bug(
+        "the carry of a segment is late in the loop",
+        "assign sum_carry_s11 = sum_carry_q_s11;",
+        "reg late;
+    always @(posedge clk) late <= sum_carry_q_s11;
+    assign sum_carry_s11 = late;",
+    ),
+    bug(
+        "the carry of a segment is early in the loop",
+        "assign sum_carry_s11 = sum_carry_q_s11;",
+        "assign sum_carry_s11 = sum_s10[11];",
+    ),
+    bug(
+        "the carry of a segment is dropped among the deltas in flight",
+        ".pair_carry_s5   (slice1_pair_carry_s7)",
+        ".pair_carry_s5   (1'd0)",
+    ),
+    bug(
+        "the carry of a segment is dropped where lanes are merged",
+        "sum2_low = {9'd0, carry1_s2}",
+        "sum2_low = 10'd0",
+    ),
+    bug(
+        "a segment takes its delta a cycle early",
+        ".data            (data2_s2)",
+        ".data            (data2_s1)",
+    ),
+    bug(
+        "a base is added instead of subtracted",
+        "not_base_s14 <= 11'd2047;
+        end else begin
+            not_base_s14 <= ~total_s13;",
+        "not_base_s14 <= 11'd2047;
+        end else begin
+            not_base_s14 <= total_s13;",
+    ),
+    bug(
+        "a difference is one too small",
+        "delta_q <= (total_s18 + kept_base_s18) + 4'd1;",
+        "delta_q <= total_s18 + kept_base_s18;",
+    ),
+    bug(
+        "LOAD's offset ignores the carry of the segment below",
+        ".offset_carry_s15 (slice1_offset_carry_s17)",
+        ".offset_carry_s15 (1'd1)",
+    ),
+    bug(
+        "the state lacks the carry of the segment below",
+        ".state_carry_s18  (slice1_state_carry_s20)",
+        ".state_carry_s18  (1'd0)",
+    ),
+    bug(
+        "the low segment responds a cycle before the high one",
+        "delta_aligned = {delta3_s21, reference_delta_s19[24:15], delta1_s21,",
+        "delta_aligned = {delta3_s21, reference_delta_s19[24:15], delta1_s20,",
+    ),
+];
+
+/// Bugs in add:4,add:21,xor:7 d4 l1 ecp5, whose loop is a cycle longer.
+const ADDING_ECP5: &[Bug] = &[
+    bug(
+        "forwarding from four cycles back xors",
+        "older_s6 <= (earlier_s5 + fourth_s5) + older_s6_low",
+        "older_s6 <= (earlier_s5 ^ fourth_s5) + older_s6_low",
+    ),
+    bug(
+        "no forwarding from four cycles back",
+        "fourth_s5 <= 4'd0;
+        end else begin
+            fourth_s5 <= data_s8;",
+        "fourth_s5 <= 4'd0;
+        end else begin
+            fourth_s5 <= 4'd0;",
+    ),
+];
+
+/// Bugs in add:4,add:21,xor:7 d1 l4.
+const ADDING_FLAT: &[Bug] = &[
+    bug(
+        "two lanes are merged by xor",
+        "merge0_s4 <= offered0_s3 + offered1_s3;",
+        "merge0_s4 <= offered0_s3 ^ offered1_s3;",
+    ),
+    bug(
+        "the carry of a pair of lanes is lost",
+        "merge4_carries = {merge1_s4[11], merge0_s4[11]}",
+        "merge4_carries = {1'd0, merge0_s4[11]}",
+    ),
+    bug(
+        "the total loses the carry of the segment below",
+        "total_next_low = {9'd0, total_carry_s5}",
+        "total_next_low = 10'd0",
+    ),
+];
+
 /// Runs the stimulus of the reference regression, shortened.
 fn check(dut: &Dut) -> Option<(String, u64, Mismatch)> {
     let stimuli: [(&str, u64); 4] = [
@@ -264,7 +404,10 @@ fn check(dut: &Dut) -> Option<(String, u64, Mismatch)> {
 fn stimulus(dut: &Dut, name: &str) -> Box<dyn Stimulus> {
     match Profile::named(name) {
         Some(profile) => Box::new(Random::new(dut.layout(), dut.timing(), profile, 1)),
-        None => Box::new(Directed::new(dut.layout(), dut.timing(), 1)),
+        None => {
+            let directed = Directed::new(dut.layout(), dut.timing(), 1);
+            Box::new(directed.with_fields(dut.config().layout()))
+        }
     }
 }
 
@@ -308,6 +451,21 @@ fn every_bug_planted_in_an_addressed_register_file_is_caught() {
 #[test]
 fn every_bug_planted_in_a_flat_register_file_is_caught() {
     every_bug_is_caught(Config::new(8, 1, 4).unwrap(), FLAT);
+}
+
+fn with_layout(depth: usize, lanes: u32) -> Config {
+    Config::with_layout("add:4,add:21,xor:7".parse().unwrap(), depth, lanes).unwrap()
+}
+
+#[test]
+fn every_bug_planted_in_words_that_add_is_caught() {
+    every_bug_is_caught(with_layout(4, 2), ADDING);
+    every_bug_is_caught(with_layout(4, 1).with_target(Target::Ecp5), ADDING_ECP5);
+}
+
+#[test]
+fn every_bug_planted_in_flat_words_that_add_is_caught() {
+    every_bug_is_caught(with_layout(1, 4), ADDING_FLAT);
 }
 
 /// The case to which a failure of a planted bug, deep in a random run, is reduced.

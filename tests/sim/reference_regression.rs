@@ -1,9 +1,10 @@
 //! The reference regression: RTL and golden model agree on every configuration in
-//! `sim/reference.toml` and every target in `sim/targets.toml`, and no coverage bin is empty.
+//! `sim/reference.toml`, every target in `sim/targets.toml` and the words that add in
+//! `sim/layouts.toml`, and no coverage bin is empty.
 
 use crate::tools::builder;
 use atomik_hdl::Target;
-use atomik_sim::plan::{Overrides, Plan};
+use atomik_sim::plan::{Overrides, Plan, parse_config};
 use atomik_sim::regress::{Observer, regress};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -35,6 +36,15 @@ fn the_regression_of_every_target_passes_and_leaves_no_coverage_bin_empty() {
     for target in Target::ALL.into_iter().skip(1) {
         let named = |config: &String| config.ends_with(target.name());
         assert!(plan.run[0].configs.iter().any(named), "{target}");
+    }
+    passes_and_leaves_no_coverage_bin_empty(&plan);
+}
+
+#[test]
+fn the_regression_of_words_that_add_passes_and_leaves_no_coverage_bin_empty() {
+    let plan = read("layouts.toml");
+    for config in &plan.run[0].configs {
+        assert!(!parse_config(config).unwrap().layout().is_xor(), "{config}");
     }
     passes_and_leaves_no_coverage_bin_empty(&plan);
 }

@@ -109,6 +109,20 @@ fn our_text_is_equivalent_to_that_of_rust_hdl_with_memories() {
 }
 
 #[test]
+fn our_text_is_equivalent_to_that_of_rust_hdl_with_fields_that_add() {
+    for (layout, depth, lanes) in [
+        ("xor:2,add:3", 2, 2),
+        ("add:17", 2, 1),
+        ("add:1,xor:1,add:18", 1, 2),
+    ] {
+        let config = Config::with_layout(layout.parse().unwrap(), depth, lanes).unwrap();
+        if let Err(printed) = prove(&config, &generate(&config).verilog) {
+            panic!("{}:\n{printed}", config.name());
+        }
+    }
+}
+
+#[test]
 fn every_kind_of_difference_is_detected_and_named() {
     let config = Config::new(1, 2, 2).unwrap();
     let text = generate(&config).verilog;

@@ -104,6 +104,8 @@ fn check(
         let mut expected = vec![0; (1 + cycles.len()) * layout.rsp_words()];
         Golden::new(layout, timing)
             .unwrap()
+            .with_fields(config.layout())
+            .unwrap()
             .run(&commands, &mut expected)
             .unwrap();
         let got = run(&commands);
@@ -202,6 +204,10 @@ fn config(width: u32, depth: usize, lanes: u32) -> Config {
     Config::new(width, depth, lanes).unwrap()
 }
 
+fn with_layout(layout: &str, depth: usize, lanes: u32) -> Config {
+    Config::with_layout(layout.parse().unwrap(), depth, lanes).unwrap()
+}
+
 #[test]
 fn the_circuit_in_the_simulator_of_rust_hdl_matches_the_golden_model() {
     let effort = Effort {
@@ -214,6 +220,9 @@ fn the_circuit_in_the_simulator_of_rust_hdl_matches_the_golden_model() {
         config(1, 2, 1),
         config(8, 1, 4),
         config(128, 16, 1),
+        with_layout("add:17,xor:3", 4, 2),
+        with_layout("add:20", 1, 4),
+        with_layout("xor:64,xor:32,add:16", 2, 1),
     ] {
         check(&config, timing(&config), effort, |commands| {
             in_rust_hdl(&config, commands)

@@ -37,7 +37,28 @@ fn configurations() -> BTreeSet<Config> {
         .into_iter()
         .chain(spread)
         .chain(targets)
+        .chain(adding())
         .collect()
+}
+
+/// Words with fields that add: of one segment and of several, of equal and of unequal length, with
+/// and without memories, on every target.
+fn adding() -> impl Iterator<Item = Config> {
+    let layouts = [
+        ("xor:64,xor:32,add:16", 512, 2),
+        ("add:1", 2, 1),
+        ("add:33,xor:7,add:17", 16, 4),
+        ("add:5,add:40,xor:3", 1, 1),
+        ("add:64", 1, 8),
+        ("xor:63,add:193", 4, 2),
+    ];
+    let targets = Target::ALL.into_iter().cycle();
+    let spread = layouts.into_iter().zip(targets);
+    let cell = Target::ALL.map(|target| (layouts[0], target));
+    spread.chain(cell).map(|((layout, depth, lanes), target)| {
+        let config = Config::with_layout(layout.parse().unwrap(), depth, lanes);
+        config.unwrap().with_target(target)
+    })
 }
 
 /// The models of the cells that a design instantiates, as files.

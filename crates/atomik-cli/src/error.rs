@@ -37,8 +37,12 @@ pub enum CommandError {
          --check model"
     )]
     NoRtl(#[source] ConfigError),
-    #[error("the RTL cannot check words of {0}: it takes xor fields alone; choose --check model")]
-    AddingRtl(Box<Layout>),
+    #[error(
+        "the fields of --layout {layout} have {} bits together, but --width says {width}: leave \
+         --width out, or change the fields",
+        .layout.width()
+    )]
+    LayoutWidth { layout: Box<Layout>, width: u32 },
     #[error(transparent)]
     Hdl(#[from] atomik_hdl::files::Error),
     #[error(transparent)]
@@ -169,13 +173,13 @@ impl Failure for CommandError {
             | Self::Terminal(_)
             | Self::File { .. }
             | Self::Folder { .. } => Status::Broken,
-            Self::Rtl(rtl::Error::Geometry { .. } | rtl::Error::Layout(_))
+            Self::Rtl(rtl::Error::Geometry { .. })
             | Self::Diff(_)
             | Self::Geometry(_)
             | Self::Model(_)
             | Self::Config(_)
             | Self::NoRtl(_)
-            | Self::AddingRtl(_)
+            | Self::LayoutWidth { .. }
             | Self::Plan(_)
             | Self::NoProject
             | Self::FpgaPlan(_)

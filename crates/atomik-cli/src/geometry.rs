@@ -1,24 +1,16 @@
 //! The size of a register file, as options.
 
 use atomik_hdl::{Config, ConfigError, Target};
-use atomik_trace::{Geometry, GeometryError, Layout};
+use atomik_trace::{Geometry, Layout};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::error::CommandError;
 
-/// The options `--width`, `--depth` and `--lanes` of a register file that xors.
+/// The options `--width`, `--layout`, `--depth` and `--lanes`.
 #[derive(Debug, clap::Args)]
 pub struct GeometryArgs {
-    /// Bits per word, 1 to 512
-    #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
-    width: u32,
     #[command(flatten)]
-    size: SizeArgs,
-}
-
-/// The options `--depth` and `--lanes`.
-#[derive(Debug, clap::Args)]
-struct SizeArgs {
+    word: WordArgs,
     /// Words in the register file, a power of two
     #[arg(long, value_name = "WORDS", default_value = "512", value_parser = depth)]
     depth: usize,
@@ -27,50 +19,56 @@ struct SizeArgs {
     lanes: u32,
 }
 
+/// The options `--width` and `--layout`.
+#[derive(Debug, clap::Args)]
+pub struct WordArgs {
+    /// Bits per word, 1 to 512 [default: 64, or those of --layout]
+    #[arg(long, value_name = "BITS", value_parser = width)]
+    width: Option<u32>,
+    /// Fields of a word, lowest bits first, such as xor:48,add:16
+    #[arg(long, value_name = "FIELDS")]
+    layout: Option<Layout>,
+}
+
 impl GeometryArgs {
+    pub fn geometry(&self) -> Result<Geometry, CommandError> {
+        let layout = self.word.layout()?;
+        Ok(Geometry::with_layout(layout, self.depth, self.lanes)?)
+    }
+
     /// The configuration to generate for `target`.
     pub fn config(&self, target: Target) -> Result<Config, CommandError> {
         Ok(config(self.geometry()?)?.with_target(target))
     }
 }
 
-/// The options `--width`, `--layout`, `--depth` and `--lanes`.
-#[derive(Debug, clap::Args)]
-pub struct LayoutArgs {
-    /// Bits per word, 1 to 512
-    #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
-    width: u32,
-    /// Fields of a word, lowest bits first, such as xor:48,add:16; in place of --width
-    #[arg(long, value_name = "FIELDS", conflicts_with = "width")]
-    layout: Option<Layout>,
-    #[command(flatten)]
-    size: SizeArgs,
-}
-
-/// A register file given by options.
-pub trait RegisterFile {
-    fn geometry(&self) -> Result<Geometry, GeometryError>;
-}
-
-impl RegisterFile for GeometryArgs {
-    fn geometry(&self) -> Result<Geometry, GeometryError> {
-        Geometry::new(self.width, self.size.depth, self.size.lanes)
+impl WordArgs {
+    /// The layout of a word.
+    pub fn layout(&self) -> Result<Layout, CommandError> {
+        match (self.width, self.layout) {
+            (Some(width), Some(layout)) if width != layout.width() => {
+                Err(CommandError::LayoutWidth {
+                    layout: Box::new(layout),
+                    width,
+                })
+            }
+            (_, Some(layout)) => Ok(layout),
+            (width, None) => Ok(Geometry::new(width.unwrap_or(64), 1, 1)?.layout()),
+        }
     }
-}
 
-impl RegisterFile for LayoutArgs {
-    fn geometry(&self) -> Result<Geometry, GeometryError> {
-        let SizeArgs { depth, lanes } = self.size;
-        match self.layout {
-            Some(layout) => Geometry::with_layout(layout, depth, lanes),
-            None => Geometry::new(self.width, depth, lanes),
+    /// The options as they were given.
+    pub fn text(&self) -> String {
+        match (self.width, self.layout) {
+            (_, Some(layout)) => format!("--layout {layout}"),
+            (width, None) => format!("--width {}", width.unwrap_or(64)),
         }
     }
 }
 
 /// The configuration to generate for a register file.
 pub fn config(geometry: Geometry) -> Result<Config, ConfigError> {
-    Config::new(geometry.width(), geometry.depth(), geometry.lanes())
+    Config::with_layout(geometry.layout(), geometry.depth(), geometry.lanes())
 }
 
 /// Parses a target by its name; help and completions list all names.

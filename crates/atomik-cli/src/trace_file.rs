@@ -6,21 +6,21 @@ use atomik_trace::{Geometry, Trace};
 use clap::ValueHint;
 
 use crate::error::CommandError;
-use crate::geometry::RegisterFile;
+use crate::geometry::GeometryArgs;
 
 /// A trace, and the register file to run it on.
 #[derive(Debug, clap::Args)]
-pub struct TraceArgs<G: clap::Args> {
+pub struct TraceArgs {
     #[command(flatten)]
-    geometry: G,
+    geometry: GeometryArgs,
     /// The trace file, or - for stdin
     #[arg(value_name = "TRACE", value_hint = ValueHint::FilePath)]
     trace: PathBuf,
 }
 
-impl<G: clap::Args + RegisterFile> TraceArgs<G> {
+impl TraceArgs {
     pub fn geometry(&self) -> Result<Geometry, CommandError> {
-        Ok(self.geometry.geometry()?)
+        self.geometry.geometry()
     }
 
     /// Reads and checks the trace.

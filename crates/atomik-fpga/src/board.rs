@@ -31,7 +31,8 @@ struct Board {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegisterFile {
-    width: u32,
+    width: Option<u32>,
+    layout: Option<String>,
     depth: usize,
     lanes: u32,
     target: Option<String>,
@@ -47,6 +48,7 @@ pub fn read(dir: &Path) -> Result<Image, PlanError> {
         let device = Device::named(&board.device)?;
         let RegisterFile {
             width,
+            ref layout,
             depth,
             lanes,
             ref target,
@@ -55,7 +57,8 @@ pub fn read(dir: &Path) -> Result<Image, PlanError> {
             Some(name) => name.parse()?,
             None => Target::Generic,
         };
-        let config = Config::new(width, depth, lanes)?.with_target(target);
+        let config = Config::of_words(width, layout.as_deref(), depth, lanes)?;
+        let config = config.with_target(target);
         if !board.freq_mhz.is_finite() || board.freq_mhz <= 0.0 {
             return Err(JobError::Frequency);
         }

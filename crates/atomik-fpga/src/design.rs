@@ -1,6 +1,6 @@
 //! Designs: generated register files, and other Verilog.
 
-use atomik_hdl::{Config, Target, generate};
+use atomik_hdl::{Config, generate};
 use serde::{Deserialize, Serialize};
 
 /// One port of a design.
@@ -19,6 +19,9 @@ pub struct Port {
 pub struct Shape {
     /// Bits of a word.
     pub width: u32,
+    /// The fields of a word, if one of them adds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
     /// Addresses.
     pub depth: usize,
     /// Lanes.
@@ -33,6 +36,7 @@ impl Shape {
     pub fn of(config: &Config) -> Self {
         Self {
             width: config.width(),
+            layout: Some(config.layout().to_string()).filter(|_| !config.layout().is_xor()),
             depth: config.depth(),
             lanes: config.lanes(),
             target: config.target().name().to_owned(),
@@ -66,7 +70,7 @@ impl Design {
             bits: port.bits,
         });
         Self {
-            name: label(config),
+            name: config.text(),
             top: design.manifest.name.clone(),
             ports: Some(ports.collect()),
             shape: Some(Shape::of(config)),
@@ -85,19 +89,4 @@ impl Design {
             shape: None,
         }
     }
-}
-
-/// The name of a configuration in reports: `w64 d512 l4`, followed by the target unless that is
-/// generic.
-fn label(config: &Config) -> String {
-    let mut text = format!(
-        "w{} d{} l{}",
-        config.width(),
-        config.depth(),
-        config.lanes()
-    );
-    if config.target() != Target::Generic {
-        text += &format!(" {}", config.target());
-    }
-    text
 }

@@ -23,7 +23,8 @@ struct Plan {
 struct Entry {
     text: String,
     device: String,
-    width: u32,
+    width: Option<u32>,
+    layout: Option<String>,
     depth: usize,
     lanes: u32,
     target: Option<String>,
@@ -72,13 +73,14 @@ impl Goal {
             Some(name) => name.parse()?,
             None => device.family.target(),
         };
-        let config = Config::new(entry.width, entry.depth, entry.lanes)?.with_target(target);
+        let layout = entry.layout.as_deref();
+        let config = Config::of_words(entry.width, layout, entry.depth, entry.lanes)?;
         Ok(Self {
             text: entry.text,
             mhz: entry.mhz,
             bitstream: entry.bitstream,
             job: Job {
-                design: Design::generated(&config),
+                design: Design::generated(&config.with_target(target)),
                 device,
                 seeds: seeds(entry.seeds)?,
                 freq_mhz: entry.freq.unwrap_or(device.freq_mhz),
@@ -199,6 +201,31 @@ mod tests {
         let mut none = report(300.0, None);
         none.outcome = Outcome::TooBig { overfull: vec![] };
         assert_eq!(goal.verdict(&none), Verdict::NotPlaced);
+    }
+
+    #[test]
+    fn a_goal_may_have_fields_that_add_if_they_agree_with_the_width() {
+        let with = |word: &str| goals(&GOAL.replace("width = 8", word));
+        for word in [
+            "layout = \"xor:5,add:3\"",
+            "width = 8\nlayout = \"xor:5,add:3\"",
+        ] {
+            let goal = &with(word).unwrap()[0];
+            assert_eq!(goal.job.design.name, "xor:5,add:3 d16 l1 ecp5");
+            let shape = goal.job.design.shape.as_ref().unwrap();
+            assert_eq!(shape.layout.as_deref(), Some("xor:5,add:3"));
+        }
+        for (word, reason) in [
+            (
+                "width = 9\nlayout = \"xor:5,add:3\"",
+                "have 8 bits together, but the width is 9",
+            ),
+            ("layout = \"xor:5;add:3\"", "is not a field"),
+            ("", "give a width, or a layout"),
+        ] {
+            let error = with(word).unwrap_err();
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

@@ -104,11 +104,13 @@ fn lines(reports: &[Report], x: X, y: Y) -> Lines {
 fn line_name(report: &Report, shape: &Shape, x: X) -> String {
     let Shape {
         width,
+        layout,
         depth,
         lanes,
         target,
     } = shape;
-    let mut name = format!("{} {target} w{width} ", report.device);
+    let word = layout.clone().unwrap_or_else(|| format!("w{width}"));
+    let mut name = format!("{} {target} {word} ", report.device);
     let _ = match x {
         X::Lanes => write!(name, "d{depth}"),
         X::Depth => write!(name, "l{lanes}"),
@@ -190,6 +192,7 @@ mod tests {
             design: "d".into(),
             shape: Some(Shape {
                 width: 8,
+                layout: None,
                 depth,
                 lanes,
                 target: "ecp5".into(),

@@ -19,7 +19,11 @@ pub struct Sweep {
     /// Devices by name.
     pub devices: Vec<String>,
     /// Widths in bits.
+    #[serde(default)]
     pub widths: Vec<u32>,
+    /// Words with fields that add, after the widths.
+    #[serde(default)]
+    pub layouts: Vec<String>,
     /// Depths in words.
     pub depths: Vec<usize>,
     /// Lane counts.
@@ -61,10 +65,13 @@ impl Sweep {
                 targets.collect::<Result<_, _>>()?
             };
             for &target in &targets {
-                for &width in &self.widths {
+                let widths = self.widths.iter().map(|width| (Some(*width), None));
+                let layouts = self.layouts.iter().map(|fields| (None, Some(&**fields)));
+                for (width, layout) in widths.chain(layouts) {
                     for &depth in &self.depths {
                         for &lanes in &self.lanes {
-                            let config = Config::new(width, depth, lanes)?.with_target(target);
+                            let config =
+                                Config::of_words(width, layout, depth, lanes)?.with_target(target);
                             jobs.push(Job {
                                 design: Design::generated(&config),
                                 device,
@@ -91,7 +98,7 @@ pub fn csv(reports: &[Report]) -> String {
         "device,target,width,depth,lanes,seeds,asked_mhz,result,\
          fmax_min_mhz,fmax_median_mhz,fmax_max_mhz,computed_accumulates_per_second,\
          luts,ffs,block_memories,lut_memories,\
-         covers_memories,registers,registers_covered,critical_path\n",
+         covers_memories,registers,registers_covered,critical_path,layout\n",
     );
     for report in reports {
         let Some(shape) = &report.shape else { continue };
@@ -136,6 +143,8 @@ pub fn csv(reports: &[Report]) -> String {
             }
             None => cells.extend([const { String::new() }; 4]),
         }
+        let layout = shape.layout.as_deref();
+        cells.push(layout.map_or_else(String::new, quoted));
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", cells.join(","));
     }

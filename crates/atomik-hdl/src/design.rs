@@ -1,7 +1,7 @@
 //! From a configuration to a design: the Verilog with its header, and the manifest.
 
 use crate::circuit::{Child, Circuit};
-use crate::config::{Config, ConfigError, Target};
+use crate::config::{Config, ConfigError};
 use crate::net::range;
 use crate::{regfile, verilog};
 use atomik_algebra::Op;
@@ -62,6 +62,9 @@ pub struct Manifest {
     pub command: String,
     /// Data width in bits.
     pub width: u32,
+    /// The fields of a word, if one of them adds: `xor:48,add:16`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
     /// Number of addresses.
     pub depth: usize,
     /// Number of lanes.
@@ -76,7 +79,7 @@ pub struct Manifest {
     pub ops: BTreeMap<String, u8>,
     /// Ports of the top module, in order.
     pub ports: Vec<Port>,
-    /// The memories, one entry per purpose.
+    /// The memories, one entry per purpose and width.
     pub memories: Vec<MemoryEntry>,
     /// SHA-256 of the Verilog file, in hexadecimal.
     pub sha256: String,
@@ -98,10 +101,11 @@ pub struct Port {
     pub text: String,
 }
 
-/// All memories of one purpose.
+/// All memories of one purpose and width.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemoryEntry {
-    /// The instance name, which is the same in every lane and slice.
+    /// The instance name, which is the same in every lane and slice. With fields that add, slices
+    /// may differ in width; there is an entry for each.
     pub name: String,
     /// Bits of a word.
     pub width: u32,
@@ -120,17 +124,9 @@ pub fn generate(config: &Config) -> Design {
     let mut manifest = Manifest {
         name: config.name(),
         generator: format!("atomik-hdl {}", env!("CARGO_PKG_VERSION")),
-        command: format!(
-            "atomik hdl generate --width {} --depth {} --lanes {}{}",
-            config.width(),
-            config.depth(),
-            config.lanes(),
-            match config.target() {
-                Target::Generic => String::new(),
-                target => format!(" --target {target}"),
-            }
-        ),
+        command: format!("atomik hdl generate {}", config.options()),
         width: config.width(),
+        layout: config.adds().then(|| config.layout().to_string()),
         depth: config.depth(),
         lanes: config.lanes(),
         target: config.target().to_string(),
@@ -224,7 +220,10 @@ fn models(circuit: &Circuit) -> Vec<(&'static str, &'static str)> {
 fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
     for (name, child) in &circuit.children {
         match child {
-            Child::Memory(m) => match found.iter_mut().find(|e| e.name == *name) {
+            Child::Memory(m) => match found
+                .iter_mut()
+                .find(|e| e.name == *name && e.width == m.width)
+            {
                 Some(entry) => entry.copies += 1,
                 None => found.push(MemoryEntry {
                     name: name.clone(),
@@ -245,6 +244,7 @@ pub(crate) fn header(manifest: &Manifest) -> String {
     let Manifest {
         name,
         width,
+        layout,
         depth,
         lanes,
         latency,
@@ -255,7 +255,10 @@ pub(crate) fn header(manifest: &Manifest) -> String {
     let mut line = |text: &str| {
         let _ = writeln!(out, "{}", format!("// {text}").trim_end());
     };
-    line(&format!("{name}: XOR accumulator register file"));
+    line(&match layout {
+        None => format!("{name}: XOR accumulator register file"),
+        Some(_) => format!("{name}: accumulator register file"),
+    });
     line("SPDX-License-Identifier: MIT OR Apache-2.0");
     line("");
     line("Generated; do not edit. Regenerate with:");
@@ -268,6 +271,10 @@ pub(crate) fn header(manifest: &Manifest) -> String {
         plural(u64::from(*width), "bit", "bits"),
         plural(u64::from(*lanes), "lane", "lanes")
     ));
+    if let Some(layout) = layout {
+        line(&format!("Fields, from the lowest bits up: {layout}."));
+        line("+ combines words field by field: xor, or addition modulo 2^n in n bits.");
+    }
     line("Every lane accepts one command in every cycle, whatever the addresses.");
     line(&format!(
         "LATENCY = {latency}: a response comes exactly {latency} cycles after its command."
@@ -279,11 +286,21 @@ pub(crate) fn header(manifest: &Manifest) -> String {
     line(
         "Commands take effect in the order (cycle, lane); lane 0 takes every op, the others ACCUM:",
     );
+    let (accum, read) = match layout {
+        None => (
+            "delta := delta ^ cmd_data",
+            "responds with the state, reference ^ delta",
+        ),
+        Some(_) => (
+            "delta := delta + cmd_data",
+            "responds with the state, reference + delta",
+        ),
+    };
     for (op, text) in [
         (Op::Nop, "nothing"),
         (Op::Load, "reference := cmd_data, delta := 0"),
-        (Op::Accum, "delta := delta ^ cmd_data"),
-        (Op::Read, "responds with the state, reference ^ delta"),
+        (Op::Accum, accum),
+        (Op::Read, read),
         (
             Op::Swap,
             "responds with the state; reference := state, delta := 0",

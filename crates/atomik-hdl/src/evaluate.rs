@@ -95,6 +95,7 @@ fn evaluate(expression: &VerilogExpression, circuit: &Circuit) -> (BigUint, u32)
         E::Unary(op, inner) => {
             let (a, width) = evaluate(inner, circuit);
             match op {
+                VerilogOpUnary::Not if width == 0 => panic!("the complement of a literal"),
                 VerilogOpUnary::Not => (ones(width) ^ a, width),
                 VerilogOpUnary::Any => (BigUint::from(u8::from(a != BigUint::ZERO)), 1),
                 VerilogOpUnary::All => (BigUint::from(u8::from(a == ones(width))), 1),

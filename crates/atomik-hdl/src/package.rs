@@ -21,11 +21,12 @@ pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[Str
          # Generated; do not edit. Regenerate with:\n\
          #     {command}\n\
          name: atomik:regfile:{}:{}\n\
-         description: XOR accumulator register file, {} x {} bits, {} lanes, for target {}\n\
+         description: {}ccumulator register file, {} x {} bits, {} lanes, for target {}\n\
          \n\
          filesets:\n",
         config.label(),
         env!("CARGO_PKG_VERSION"),
+        if config.adds() { "A" } else { "XOR a" },
         config.depth(),
         config.width(),
         config.lanes(),

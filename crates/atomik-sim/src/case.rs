@@ -6,6 +6,7 @@ use crate::scoreboard::{Mismatch, ScoreboardError};
 use crate::sequence::{Event, Input, Sequence, SequenceError};
 use crate::stimulus::{Cycle, op_name};
 use crate::verilate::BuildError;
+use atomik_algebra::Layout as Fields;
 use atomik_hdl::{Config, Target};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -61,6 +62,9 @@ pub enum CaseError {
 pub struct Case {
     /// Width of a word in bits.
     pub width: u32,
+    /// The fields of a word; left out of the file if they xor.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "fields")]
+    pub layout: Option<Fields>,
     /// Number of addresses.
     pub depth: usize,
     /// Number of lanes.
@@ -83,7 +87,35 @@ fn is_generic(target: &Target) -> bool {
     *target == Target::Generic
 }
 
+/// The text form of a layout, `xor:48,add:16`.
+mod fields {
+    use super::Fields;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(layout: &Option<Fields>, to: S) -> Result<S::Ok, S::Error> {
+        match layout {
+            Some(layout) => to.collect_str(layout),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Fields>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        let parse = |text: String| text.parse().map_err(serde::de::Error::custom);
+        text.map(parse).transpose()
+    }
+}
+
 impl Case {
+    /// The layout of a word.
+    fn words(&self) -> Result<Fields, CaseError> {
+        match self.layout {
+            Some(layout) if layout.width() == self.width => Ok(layout),
+            Some(_) => Err(LayoutError::Width(self.width).into()),
+            None => Ok(Config::new(self.width, 1, 1)?.layout()),
+        }
+    }
+
     /// Reads a recorded case.
     ///
     /// # Errors
@@ -123,7 +155,7 @@ impl Case {
     /// # Errors
     /// When it cannot be generated.
     pub fn config(&self) -> Result<Config, CaseError> {
-        Ok(Config::new(self.width, self.depth, self.lanes)?.with_target(self.target))
+        Ok(Config::with_layout(self.words()?, self.depth, self.lanes)?.with_target(self.target))
     }
 
     /// The inputs of every cycle. Errors name `path`.
@@ -157,23 +189,16 @@ const SHOWN: usize = 8;
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Case {
-            width,
-            depth,
-            lanes,
-            target,
             seed,
             found,
             mismatch,
             ..
         } = self;
-        writeln!(
-            f,
-            "mismatch on w{width} d{depth} l{lanes}{}, seed {seed}: {found}",
-            match target {
-                Target::Generic => String::new(),
-                target => format!(" {target}"),
-            }
-        )?;
+        let config = match self.config() {
+            Ok(config) => config.text(),
+            Err(error) => error.to_string(),
+        };
+        writeln!(f, "mismatch on {config}, seed {seed}: {found}")?;
         writeln!(
             f,
             "  cycle     {} after the first with ready high",

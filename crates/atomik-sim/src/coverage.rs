@@ -7,11 +7,17 @@
 //! | ready | command accepted in the first or second cycle with `ready` high |
 //! | deaf | command offered while `ready` is low |
 //! | clear | kind of reset: while a clear is running, of one cycle, of several cycles |
+//! | carry | field that adds, and what a carry does in it |
 //!
 //! A command is a lane and an op: the eight op codes on lane 0, ACCUM on the others. The distance
 //! of a hazard is 0 to 8 cycles; its earlier command is the latest that its lane sent to the
 //! address, and clean or dirty is the address before the later command. A command in the cycle in
 //! which `rst` rises (distance 0) is dropped.
+//!
+//! A carry is one of the addition of a delta to all earlier deltas of its lane to the address. Its
+//! bins, for each field that adds: a carry out of the field, and then a response from the address,
+//! so that a carry that leaks into the next field is seen; a carry into every bit; and a carry into
+//! the highest bit 1 to 8 cycles after the lane's latest delta to the address.
 //!
 //! There are bins only for reachable situations: two commands in one cycle are on different lanes,
 //! and with a single lane no address becomes dirty between a LOAD, SWAP or DRAIN and the next
@@ -21,7 +27,7 @@ use crate::directed::MAX_DISTANCE;
 use crate::golden::Timing;
 use crate::record::Layout;
 use crate::stimulus::{clears_delta, op_name};
-use atomik_algebra::{DynRegisterFile, Op};
+use atomik_algebra::{DynRegisterFile, Field, FieldKind, Layout as Fields, Op};
 use std::fmt;
 
 /// A lane and its op.
@@ -82,6 +88,7 @@ pub struct Coverage {
     deaf: Vec<u64>,
     /// Resets during a clear, of one cycle, and of several cycles.
     clear: [u64; 3],
+    carry: Carries,
     file: DynRegisterFile,
     latest: Vec<Option<Latest>>,
     /// Ops accepted on lane 0 in the last cycles, newest first.
@@ -92,6 +99,115 @@ pub struct Coverage {
     reset_for: u64,
     value: Vec<u64>,
     scratch: Vec<u64>,
+}
+
+/// What carries have reached, in words with fields that add.
+#[derive(Clone, Debug, Default)]
+struct Carries {
+    /// The fields that add.
+    fields: Vec<Field>,
+    /// Hits by field: a carry out of it, one into every bit, and one into the highest bit at each
+    /// distance from 1.
+    hits: Vec<[u64; CARRY_BINS]>,
+    /// The sum of all deltas since the last reset, by address and lane; empty if no field adds.
+    totals: Vec<u64>,
+    /// The fields with a carry out of them since the last response, one bit each, by address.
+    pending: Vec<u32>,
+}
+
+const CARRY_OUT: usize = 0;
+const CARRY_THROUGH: usize = 1;
+/// The position before that of distance 1.
+const CARRY_AFTER: usize = 1;
+const CARRY_BINS: usize = CARRY_AFTER + MAX_DISTANCE as usize + 1;
+
+impl Carries {
+    fn new(layout: Layout, fields: Fields) -> Carries {
+        let adding: Vec<Field> = fields
+            .fields()
+            .filter(|field| field.kind == FieldKind::Add)
+            .collect();
+        let (depth, words) = match adding.len() {
+            0 => (0, 0),
+            _ => (layout.depth(), layout.lanes() as usize * layout.limbs()),
+        };
+        Carries {
+            hits: vec![[0; CARRY_BINS]; adding.len()],
+            totals: vec![0; depth * words],
+            pending: vec![0; depth],
+            fields: adding,
+        }
+    }
+
+    fn reset(&mut self) {
+        self.totals.fill(0);
+        self.pending.fill(0);
+    }
+
+    /// A delta to the total at `at`, `distance` cycles after the lane's latest to that address.
+    fn accumulate(
+        &mut self,
+        words: &Fields,
+        addr: usize,
+        at: usize,
+        delta: &[u64],
+        distance: Option<u64>,
+    ) {
+        let Some(total) = self.totals.get_mut(at..at + delta.len()) else {
+            return;
+        };
+        let before = total.to_vec();
+        words.combine(total, delta);
+        let bit = |limbs: &[u64], i: u32| limbs[i as usize / 64] >> (i % 64) & 1 == 1;
+        // The carry into bit i is what the sum of the two bits lacks.
+        let into = |i: u32| bit(total, i) ^ bit(&before, i) ^ bit(delta, i);
+        for (index, (field, hits)) in self.fields.iter().zip(&mut self.hits).enumerate() {
+            let top = field.offset + field.bits - 1;
+            let ones = [bit(&before, top), bit(delta, top), into(top)];
+            if ones.iter().filter(|one| **one).count() >= 2 {
+                self.pending[addr] |= 1 << index;
+            }
+            if field.bits > 1 {
+                let through = (field.offset + 1..=top).all(into);
+                hits[CARRY_THROUGH] += u64::from(through);
+                if let Some(distance @ 1..=8) = distance.filter(|_| into(top)) {
+                    hits[CARRY_AFTER + distance as usize] += 1;
+                }
+            }
+        }
+    }
+
+    /// A LOAD of, or a response from, the address.
+    fn observe(&mut self, addr: usize, responds: bool) {
+        let Some(pending) = self.pending.get_mut(addr) else {
+            return;
+        };
+        let seen = std::mem::take(pending);
+        for (index, hits) in self.hits.iter_mut().enumerate() {
+            hits[CARRY_OUT] += u64::from(responds && seen >> index & 1 == 1);
+        }
+    }
+
+    fn bins(&self) -> impl Iterator<Item = (&'static str, String, u64)> + '_ {
+        self.fields
+            .iter()
+            .zip(&self.hits)
+            .flat_map(|(field, hits)| {
+                let bins = if field.bits > 1 { CARRY_BINS } else { 1 };
+                let name = format!("add:{} at bit {}", field.bits, field.offset);
+                (0..bins).map(move |bin| {
+                    let what = match bin {
+                        CARRY_OUT => format!("carry out of {name}, then a response"),
+                        CARRY_THROUGH => format!("carry into every bit of {name}"),
+                        _ => format!(
+                            "carry into the highest bit of {name}, {} cycles after a delta",
+                            bin - CARRY_AFTER
+                        ),
+                    };
+                    ("carry", what, hits[bin])
+                })
+            })
+    }
 }
 
 /// Bins and hits of one group.
@@ -106,7 +222,7 @@ pub struct Group {
 }
 
 impl Coverage {
-    /// Empty bins for records of `layout`.
+    /// Empty bins for records of `layout`, with words that xor.
     ///
     /// # Errors
     /// When the tables cannot be allocated.
@@ -121,6 +237,7 @@ impl Coverage {
             ready: vec![0; commands * 2],
             deaf: vec![0; commands],
             clear: [0; 3],
+            carry: Carries::default(),
             file: DynRegisterFile::new(layout.width(), layout.depth())?,
             latest: vec![None; layout.depth() * layout.lanes() as usize],
             history: vec![None; timing.latency as usize + 2],
@@ -130,6 +247,26 @@ impl Coverage {
             reset_for: 0,
             value: vec![0; layout.limbs()],
             scratch: vec![0; layout.limbs()],
+        })
+    }
+
+    /// The bins for words of `fields` instead of words that xor.
+    ///
+    /// # Errors
+    /// When the tables cannot be allocated.
+    ///
+    /// # Panics
+    /// When the widths differ.
+    pub fn with_fields(self, fields: Fields) -> Result<Coverage, atomik_algebra::Error> {
+        assert_eq!(
+            fields.width(),
+            self.layout.width(),
+            "as wide as the records"
+        );
+        Ok(Coverage {
+            carry: Carries::new(self.layout, fields),
+            file: DynRegisterFile::with_layout(fields, self.layout.depth())?,
+            ..self
         })
     }
 
@@ -183,7 +320,8 @@ impl Coverage {
             self.wait = self.timing.clear_cycles - 1;
             self.ready_for = 0;
             self.latest.fill(None);
-            self.file = DynRegisterFile::new(layout.width(), layout.depth())?;
+            self.file = DynRegisterFile::with_layout(self.file.layout(), layout.depth())?;
+            self.carry.reset();
         } else {
             match std::mem::take(&mut self.reset_for) {
                 0 => {}
@@ -219,6 +357,23 @@ impl Coverage {
         }
         let dirty = !self.file.delta(addr, &mut self.scratch)?;
         let lanes = self.layout.lanes() as usize;
+        let own = addr * lanes + lane as usize;
+        match Op::from_code(op) {
+            Op::Accum => {
+                let latest = self.latest[own].filter(|latest| latest.op == Op::Accum.code());
+                self.carry.accumulate(
+                    &self.file.layout(),
+                    addr,
+                    own * self.layout.limbs(),
+                    &self.value,
+                    latest.map(|latest| self.cycle - latest.cycle),
+                );
+            }
+            op @ (Op::Load | Op::Read | Op::Swap | Op::Delta | Op::Drain) => {
+                self.carry.observe(addr, op.responds());
+            }
+            _ => {}
+        }
         for from in 0..lanes {
             if let Some(latest) = self.latest[addr * lanes + from] {
                 let distance = self.cycle - latest.cycle;
@@ -229,7 +384,7 @@ impl Coverage {
                 }
             }
         }
-        self.latest[addr * lanes + lane as usize] = Some(Latest {
+        self.latest[own] = Some(Latest {
             cycle: self.cycle,
             op,
         });
@@ -244,8 +399,8 @@ impl Coverage {
     /// When layout or timing differ.
     pub fn merge_from(&mut self, other: &Coverage) {
         assert_eq!(
-            (self.layout, self.timing),
-            (other.layout, other.timing),
+            (self.layout, self.timing, self.file.layout()),
+            (other.layout, other.timing, other.file.layout()),
             "both of one configuration"
         );
         let add = |a: &mut [u64], b: &[u64]| a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
@@ -254,6 +409,9 @@ impl Coverage {
         add(&mut self.ready, &other.ready);
         add(&mut self.deaf, &other.deaf);
         add(&mut self.clear, &other.clear);
+        for (a, b) in self.carry.hits.iter_mut().zip(&other.carry.hits) {
+            add(a, b);
+        }
     }
 
     /// All bins: group, description, and number of hits.
@@ -309,7 +467,13 @@ impl Coverage {
             .into_iter()
             .zip(self.clear)
             .map(|(name, hits)| ("clear", name.to_string(), hits));
-        hazard.chain(reset).chain(ready).chain(deaf).chain(clear)
+        let carry = self.carry.bins();
+        hazard
+            .chain(reset)
+            .chain(ready)
+            .chain(deaf)
+            .chain(clear)
+            .chain(carry)
     }
 
     /// Bins and hits by group.

@@ -1,9 +1,9 @@
-//! Directed stimulus: an enumeration of every hazard and of every op around a reset.
+//! Directed stimulus: an enumeration of every hazard, of every op around a reset, and of carries.
 
 use crate::golden::Timing;
 use crate::record::{CommandRecord, Layout};
 use crate::stimulus::{ACCUM, Cycle, Offer, Stimulus, clears_delta};
-use atomik_algebra::Op;
+use atomik_algebra::{Layout as Fields, Op};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 use std::collections::VecDeque;
@@ -13,10 +13,13 @@ use std::collections::VecDeque;
 pub const MAX_DISTANCE: u32 = 8;
 
 /// Every hazard once: each pair of commands on each pair of lanes at each distance, on a clean and
-/// on a dirty address; then every op at every distance before, during and after a reset.
+/// on a dirty address; then every op at every distance before, during and after a reset; and if a
+/// field adds, deltas that carry through all its bits, at each distance.
 #[derive(Clone, Debug)]
 pub struct Directed {
     layout: Layout,
+    /// The fields of a word, if one of them adds.
+    fields: Option<Fields>,
     timing: Timing,
     rng: Xoshiro256PlusPlus,
     next: Option<Scene>,
@@ -32,6 +35,7 @@ enum Scene {
     Reset { op: u8, before: u32 },
     AfterReset { lane: u32, op: u8, after: u32 },
     ResetInClear { wait: u32 },
+    Carry { distance: u32 },
 }
 
 /// Two commands to one address.
@@ -105,11 +109,21 @@ impl Directed {
     pub fn new(layout: Layout, timing: Timing, seed: u64) -> Directed {
         Directed {
             layout,
+            fields: None,
             timing,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             next: Some(Scene::Start),
             queue: VecDeque::new(),
             address: 0,
+        }
+    }
+
+    /// The stimulus for words of `fields` instead of words that xor.
+    #[must_use]
+    pub fn with_fields(self, fields: Fields) -> Directed {
+        Directed {
+            fields: Some(fields).filter(|fields| !fields.is_xor()),
+            ..self
         }
     }
 
@@ -209,7 +223,35 @@ impl Directed {
                 self.idle(self.timing.clear_cycles - 1);
                 self.observe();
             }
+            Scene::Carry { distance } => {
+                if let Some(fields) = self.fields {
+                    self.enact_carry(fields, distance);
+                }
+            }
         }
+    }
+
+    /// After a reset, when all sums are 0: a delta that is odd in every field and, on the same lane
+    /// `distance` cycles later, its inverse. Their sum carries through all bits of every field that
+    /// adds and out of it, and is 0.
+    fn enact_carry(&mut self, fields: Fields, distance: u32) {
+        self.reset(1);
+        self.idle(self.timing.clear_cycles - 1);
+        let lane = distance % self.layout.lanes();
+        let load = self.offer((0, Op::Load.code()), Value::Odd);
+        let mut delta = self.offer((lane, ACCUM), Value::Odd);
+        for field in fields.fields() {
+            delta.data[field.offset as usize / 64] |= 1 << (field.offset % 64);
+        }
+        let mut inverse = delta.clone();
+        fields.inverse(&mut inverse.data);
+        let start = self.queue.len();
+        self.put(start, load);
+        self.put(start + 1, delta);
+        self.put(start + 1 + distance as usize, inverse);
+        self.observe();
+        self.idle(MAX_DISTANCE);
+        self.observe();
     }
 
     fn enact_hazard(&mut self, hazard: Hazard) {
@@ -306,8 +348,14 @@ impl Directed {
             },
             Scene::ResetInClear { wait } => {
                 let wait = wait * 2 + 1;
-                (wait < self.timing.clear_cycles).then_some(Scene::ResetInClear { wait })
+                if wait < self.timing.clear_cycles {
+                    return Some(Scene::ResetInClear { wait });
+                }
+                self.fields.map(|_| Scene::Carry { distance: 1 })
             }
+            Scene::Carry { distance } => (distance < MAX_DISTANCE).then_some(Scene::Carry {
+                distance: distance + 1,
+            }),
         }
     }
 }

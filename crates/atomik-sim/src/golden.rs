@@ -6,7 +6,7 @@
 //! share a bug with the RTL there.
 
 use crate::record::Layout;
-use atomik_algebra::{DynRegisterFile, Op};
+use atomik_algebra::{DynRegisterFile, Layout as Fields, Op};
 
 /// The timing of a configuration, from its manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// A golden model for records of `layout`.
+    /// A golden model for records of `layout`, with words that xor.
     ///
     /// # Errors
     /// When the tables cannot be allocated.
@@ -58,6 +58,23 @@ impl Golden {
             accepted: 0,
             value: vec![0; layout.limbs()],
         })
+    }
+
+    /// The model for words of `fields` instead of words that xor.
+    ///
+    /// # Errors
+    /// As for [`Golden::new`].
+    ///
+    /// # Panics
+    /// When the widths differ.
+    pub fn with_fields(self, fields: Fields) -> Result<Golden, atomik_algebra::Error> {
+        assert_eq!(
+            fields.width(),
+            self.layout.width(),
+            "as wide as the records"
+        );
+        let file = DynRegisterFile::with_layout(fields, self.layout.depth())?;
+        Ok(Golden { file, ..self })
     }
 
     /// Whether `ready` is high in the next cycle.
@@ -117,7 +134,7 @@ impl Golden {
             self.due.fill(0);
             self.wait = self.timing.clear_cycles - 1;
             if !self.untouched {
-                self.file = DynRegisterFile::new(layout.width(), layout.depth())?;
+                self.file = DynRegisterFile::with_layout(self.file.layout(), layout.depth())?;
                 self.untouched = true;
             }
         } else if ready {

@@ -123,6 +123,7 @@ mod tests {
             mismatch: Some(mismatch()),
             case: Some(Case {
                 width: 8,
+                layout: None,
                 depth: 16,
                 lanes: 2,
                 target: Target::Generic,

@@ -4,6 +4,7 @@ use crate::directed::Directed;
 use crate::dut::Dut;
 use crate::random::{Profile, Random};
 use crate::stimulus::Stimulus;
+use atomik_algebra::Layout;
 use atomik_hdl::{Config, Target};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
-    /// Configurations, such as `w64 d512 l4`, or `w64 d512 l4 ecp5` for a target.
+    /// Configurations, as [`parse_config`] reads them.
     pub configs: Vec<String>,
     /// Profiles: `directed`, `proptest` or one of [`Profile::NAMES`].
     pub profiles: Vec<String>,
@@ -88,7 +89,8 @@ pub enum PlanError {
     Empty,
 }
 
-/// Parses a configuration such as `w64 d512 l4`, or `w64 d512 l4 ecp5` for a target.
+/// Parses a configuration such as `w64 d512 l4`, or `w64 d512 l4 ecp5` for a target. Words with
+/// fields that add have the fields in place of the width: `xor:48,add:16 d512 l4`.
 ///
 /// # Errors
 /// When the text does not have this form or the configuration cannot be generated.
@@ -101,18 +103,28 @@ pub fn parse_config(text: &str) -> Result<Config, PlanError> {
         field?.strip_prefix(letter)?.parse().ok()
     }
     let mut fields = text.split_whitespace();
-    let numbers = (
-        number(fields.next(), 'w'),
-        number(fields.next(), 'd'),
-        number(fields.next(), 'l'),
-    );
+    let word = fields.next();
+    let layout = match word.filter(|word| word.contains(':')) {
+        Some(word) => Some(word.parse::<Layout>().map_err(|e| error(e.to_string()))?),
+        None => None,
+    };
+    let width = number(word, 'w');
+    let sizes = (number(fields.next(), 'd'), number(fields.next(), 'l'));
     let target = fields.next().unwrap_or(Target::Generic.name());
-    match (numbers, fields.next()) {
-        ((Some(width), Some(depth), Some(lanes)), None) => Config::new(width, depth, lanes)
-            .and_then(|config| Ok(config.with_target(target.parse()?)))
-            .map_err(|e| error(e.to_string())),
-        _ => Err(error("write it as w64 d512 l4, or w64 d512 l4 ecp5".into())),
-    }
+    let config = match (layout, width, sizes, fields.next()) {
+        (Some(layout), _, (Some(depth), Some(lanes)), None) => {
+            Config::with_layout(layout, depth, lanes)
+        }
+        (None, Some(width), (Some(depth), Some(lanes)), None) => Config::new(width, depth, lanes),
+        _ => {
+            return Err(error(
+                "write it as w64 d512 l4, w64 d512 l4 ecp5 or xor:48,add:16 d512 l4".into(),
+            ));
+        }
+    };
+    config
+        .and_then(|config| Ok(config.with_target(target.parse()?)))
+        .map_err(|e| error(e.to_string()))
 }
 
 impl Plan {
@@ -219,7 +231,8 @@ impl Job {
                 Box::new(Random::new(layout, timing, profile.clone(), self.seed))
             }
             Driver::Directed | Driver::Proptest => {
-                Box::new(Directed::new(layout, timing, self.seed))
+                let fields = dut.config().layout();
+                Box::new(Directed::new(layout, timing, self.seed).with_fields(fields))
             }
         }
     }

@@ -177,7 +177,9 @@ fn run_job(
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<(JobReport, Coverage), CaseError> {
-    let mut coverage = Coverage::new(dut.layout(), dut.timing()).map_err(ScoreboardError::from)?;
+    let mut coverage = Coverage::new(dut.layout(), dut.timing())
+        .and_then(|coverage| coverage.with_fields(dut.config().layout()))
+        .map_err(ScoreboardError::from)?;
     let report = match job.driver {
         Driver::Proptest => run_sequences(dut, job, observer, stop)?,
         Driver::Directed | Driver::Random(_) => {

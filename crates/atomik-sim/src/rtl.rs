@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use atomik_algebra::Op;
+use atomik_hdl::Config;
 use atomik_trace::{Command, Data, Geometry, Response, Trace};
 use thiserror::Error;
 
@@ -50,22 +51,15 @@ pub enum Error {
     Model(#[from] ModelError),
     /// The trace was checked against another register file.
     #[error(
-        "the trace is for w{} d{} l{}, the model for w{} d{} l{}; \
-         check the trace against the model's",
-        trace.width(), trace.depth(), trace.lanes(), model.width(), model.depth(), model.lanes()
+        "the trace is for {} d{} l{}, the model for {}; check the trace against the model's",
+        trace.layout(), trace.depth(), trace.lanes(), model.text()
     )]
     Geometry {
         /// The register file of the trace.
         trace: Box<Geometry>,
         /// The register file of the model.
-        model: Layout,
+        model: Box<Config>,
     },
-    /// The words of the trace have fields that add.
-    #[error(
-        "the trace is for words of {0}, and the RTL xors; run it on the software model, \
-         or check it for xor fields alone"
-    )]
-    Layout(Box<str>),
     /// An output had the wrong value.
     #[error("{name}: {violation}; `atomik sim regress` looks for a short case of it")]
     Violation {
@@ -186,18 +180,15 @@ struct Run<'a> {
 }
 
 /// Whether a trace for one register file runs on the model of another.
-fn check(trace: Geometry, model: Layout) -> Result<(), Error> {
-    if !trace.layout().is_xor() {
-        return Err(Error::Layout(trace.layout().to_string().into()));
-    }
-    let same = (model.width(), model.depth(), model.lanes())
-        == (trace.width(), trace.depth(), trace.lanes());
+fn check(trace: Geometry, model: &Config) -> Result<(), Error> {
+    let same = Config::with_layout(trace.layout(), trace.depth(), trace.lanes())
+        .is_ok_and(|config| config.with_target(model.target()) == *model);
     if same {
         Ok(())
     } else {
         Err(Error::Geometry {
             trace: Box::new(trace),
-            model,
+            model: Box::new(*model),
         })
     }
 }
@@ -205,7 +196,7 @@ fn check(trace: Geometry, model: Layout) -> Result<(), Error> {
 impl<'a> Run<'a> {
     fn new(dut: &'a Dut, trace: Geometry) -> Result<Self, Error> {
         let layout = dut.layout();
-        check(trace, layout)?;
+        check(trace, dut.config())?;
         Ok(Self {
             dut,
             layout,
@@ -367,23 +358,34 @@ impl<'a> Run<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use atomik_hdl::Target;
 
     #[test]
-    fn a_trace_runs_on_its_own_register_file_if_its_words_xor() {
-        let model = Layout::new(16, 8, 2).unwrap();
-        let checked = |layout: &str, depth| {
+    fn a_trace_runs_on_its_own_register_file() {
+        let model = |layout: &str| {
+            let config = Config::with_layout(layout.parse().unwrap(), 8, 2).unwrap();
+            config.with_target(Target::Ecp5)
+        };
+        let checked = |trace: &str, depth, on: &str| {
             check(
-                Geometry::with_layout(layout.parse().unwrap(), depth, 2).unwrap(),
-                model,
+                Geometry::with_layout(trace.parse().unwrap(), depth, 2).unwrap(),
+                &model(on),
             )
         };
-        assert!(checked("xor:16", 8).is_ok());
-        assert!(checked("xor:4,xor:12", 8).is_ok());
-        assert!(matches!(checked("xor:16", 16), Err(Error::Geometry { .. })));
+        assert!(checked("xor:16", 8, "xor:16").is_ok());
+        assert!(checked("xor:4,xor:12", 8, "xor:16").is_ok());
+        assert!(checked("xor:12,add:4", 8, "xor:12,add:4").is_ok());
+        assert!(matches!(
+            checked("xor:16", 16, "xor:16"),
+            Err(Error::Geometry { .. })
+        ));
         assert_eq!(
-            checked("xor:12,add:4", 8).unwrap_err().to_string(),
-            "the trace is for words of xor:12,add:4, and the RTL xors; run it on the software \
-             model, or check it for xor fields alone"
+            checked("xor:12,add:4", 8, "xor:16")
+                .unwrap_err()
+                .to_string(),
+            "the trace is for xor:12,add:4 d8 l2, the model for w16 d8 l2 ecp5; check the trace \
+             against the model's"
         );
+        assert!(checked("add:4,xor:12", 8, "xor:12,add:4").is_err());
     }
 }

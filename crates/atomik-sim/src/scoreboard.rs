@@ -6,6 +6,7 @@ use crate::golden::{Golden, Timing};
 use crate::model::{Model, ModelError};
 use crate::record::Layout;
 use crate::stimulus::{Cycle, Stimulus, fill};
+use atomik_algebra::Layout as Fields;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -78,7 +79,8 @@ pub struct Scoreboard {
 }
 
 impl Scoreboard {
-    /// A scoreboard that compares `model` with a golden model of the same configuration.
+    /// A scoreboard that compares `model` with a golden model of the same size, with words that
+    /// xor.
     ///
     /// # Errors
     /// When the golden model's tables cannot be allocated.
@@ -94,6 +96,18 @@ impl Scoreboard {
             expected: vec![0; CHUNK * layout.rsp_words()],
             got: vec![0; CHUNK * layout.rsp_words()],
         })
+    }
+
+    /// The scoreboard for words of `fields` instead of words that xor.
+    ///
+    /// # Errors
+    /// When the golden model's tables cannot be allocated.
+    ///
+    /// # Panics
+    /// When the widths differ.
+    pub fn with_fields(self, fields: Fields) -> Result<Scoreboard, ScoreboardError> {
+        let golden = self.golden.with_fields(fields)?;
+        Ok(Scoreboard { golden, ..self })
     }
 
     /// Runs up to `cycles` further cycles of `stimulus` and compares the outputs. It stops early at

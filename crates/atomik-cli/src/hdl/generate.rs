@@ -20,6 +20,7 @@ instantiates. The same options give the same bytes. `atomik hdl list` shows what
 Examples:
   atomik hdl generate --width 64 --depth 512 --lanes 4 -o build
   atomik hdl generate --width 8 --depth 16 --split -o build
+  atomik hdl generate --layout xor:48,add:16 --depth 512 -o build
   atomik hdl generate --reference -o hdl";
 
 /// Write the Verilog of a register file and its manifest
@@ -35,7 +36,7 @@ pub struct Args {
     #[arg(long)]
     split: bool,
     /// Write all reference configurations
-    #[arg(long, conflicts_with_all = ["width", "depth", "lanes"])]
+    #[arg(long, conflicts_with_all = ["width", "layout", "depth", "lanes"])]
     reference: bool,
     /// Folder to write to, created if missing
     #[arg(short, long, value_name = "DIR", default_value = ".", value_hint = ValueHint::DirPath)]

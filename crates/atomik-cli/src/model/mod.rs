@@ -6,14 +6,13 @@ mod run;
 use atomik_terminal::Status;
 
 use crate::error::CommandError;
-use crate::geometry::LayoutArgs;
 use crate::trace_file::TraceArgs;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Run a trace and print the responses
     #[command(after_help = run::EXAMPLES)]
-    Run(TraceArgs<LayoutArgs>),
+    Run(TraceArgs),
     Repl(repl::Args),
 }
 

@@ -4,7 +4,6 @@ use atomik_terminal::{Status, stdout};
 use atomik_trace::{ResponseWriter, run_model};
 
 use crate::error::CommandError;
-use crate::geometry::LayoutArgs;
 use crate::trace_file::TraceArgs;
 
 pub const EXAMPLES: &str = r#"A trace has one command per line, a JSON object:
@@ -31,7 +30,7 @@ Examples:
   atomik model run --layout add:32,add:32 counters.jsonl
   atomik trace random --width 16 --depth 64 | atomik model run --width 16 --depth 64 -"#;
 
-pub fn run(args: &TraceArgs<LayoutArgs>) -> Result<Status, CommandError> {
+pub fn run(args: &TraceArgs) -> Result<Status, CommandError> {
     let mut trace = args.open()?;
     let mut writer = ResponseWriter::new(stdout(), trace.geometry().width());
     run_model(&mut trace, |response| writer.write(response))?;

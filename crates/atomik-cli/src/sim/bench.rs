@@ -23,7 +23,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Configurations such as "w64 d512 l1" [default: the reference configurations]
+    /// Configurations such as "w64 d512 l1" or "xor:48,add:16 d512 l1" [default: the reference
+    /// configurations]
     #[arg(value_name = "CONFIG")]
     configs: Vec<String>,
     /// Cycles that each contestant runs per turn
@@ -83,12 +84,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         let speed = measure(&dut, args.cycles, args.turns as usize)?;
         progress.finish_and_clear();
         measured.configs.push(Row {
-            config: format!(
-                "w{} d{} l{}",
-                config.width(),
-                config.depth(),
-                config.lanes()
-            ),
+            config: config.text(),
             commands_per_second: speed.checked * speed.commands_per_cycle,
             speed,
         });

@@ -8,14 +8,13 @@ mod run;
 use atomik_terminal::Status;
 
 use crate::error::CommandError;
-use crate::geometry::GeometryArgs;
 use crate::trace_file::TraceArgs;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Run a trace on the compiled Verilog and print the responses
     #[command(after_help = run::EXAMPLES)]
-    Run(TraceArgs<GeometryArgs>),
+    Run(TraceArgs),
     Regress(regress::Args),
     Replay(replay::Args),
     Bench(bench::Args),

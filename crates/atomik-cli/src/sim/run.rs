@@ -7,7 +7,6 @@ use atomik_trace::ResponseWriter;
 
 use crate::dut;
 use crate::error::CommandError;
-use crate::geometry::GeometryArgs;
 use crate::geometry::config;
 use crate::trace_file::TraceArgs;
 
@@ -23,7 +22,7 @@ Examples:
   atomik sim run trace.jsonl
   atomik trace random --lanes 4 | atomik sim run --lanes 4 -";
 
-pub fn run(args: &TraceArgs<GeometryArgs>) -> Result<Status, CommandError> {
+pub fn run(args: &TraceArgs) -> Result<Status, CommandError> {
     let geometry = args.geometry()?;
     let config = config(geometry)?;
     let mut trace = args.open()?;

@@ -8,12 +8,12 @@ use atomik_sim::rtl::run_rtl;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{OutputError, Status, stdout};
 use atomik_trace::diff::{Counts, Diff, Verdict};
-use atomik_trace::{Geometry, Layout, Trace, run_model};
+use atomik_trace::{Trace, run_model};
 use clap::{ValueEnum, ValueHint};
 
 use crate::dut;
 use crate::error::CommandError;
-use crate::geometry::{config, depth, lanes, width};
+use crate::geometry::{WordArgs, config, depth, lanes};
 use crate::program::ATOMIK;
 
 const EXAMPLES: &str = "\
@@ -32,12 +32,8 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Bits per word, a multiple of 8, at most 512
-    #[arg(long, value_name = "BITS", default_value = "64", value_parser = width)]
-    width: u32,
-    /// Fields of a word, lowest bits first, such as xor:48,add:16; in place of --width
-    #[arg(long, value_name = "FIELDS", conflicts_with = "width")]
-    layout: Option<Layout>,
+    #[command(flatten)]
+    word: WordArgs,
     /// Words in the register file, a power of two [default: the smallest that holds the longer
     /// file, at most 16384]
     #[arg(long, value_name = "WORDS", value_parser = depth)]
@@ -46,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "LANES", default_value = "1", value_parser = lanes)]
     lanes: u32,
     /// Run the trace instead of printing it, and compare the words read with NEW; the RTL must be
-    /// one that can be generated with --width, --depth and --lanes
+    /// one that can be generated with --width or --layout, --depth and --lanes
     #[arg(long, value_name = "WHERE")]
     check: Option<Engine>,
     /// The old file
@@ -69,10 +65,7 @@ enum Engine {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    let layout = match args.layout {
-        Some(layout) => layout,
-        None => Geometry::new(args.width, 1, 1)?.layout(),
-    };
+    let layout = args.word.layout()?;
     let mut diff = Diff::open(&args.old, &args.new, layout, args.depth, args.lanes)?;
     let (old, new) = (args.old.display(), args.new.display());
     let Some(engine) = args.check else {
@@ -81,10 +74,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         let geometry = diff.geometry();
         ATOMIK.message(format_args!(
             "run the trace with {} --depth {} --lanes {}",
-            match args.layout {
-                Some(layout) => format!("--layout {layout}"),
-                None => format!("--width {}", args.width),
-            },
+            args.word.text(),
             geometry.depth(),
             geometry.lanes()
         ));
@@ -111,9 +101,6 @@ type Checked = (&'static str, Verdict);
 fn check(diff: &mut Diff, engine: Engine) -> Result<(Counts, Vec<Checked>), CommandError> {
     let rtl = match engine {
         Engine::Model => None,
-        Engine::Rtl | Engine::Both if !diff.geometry().layout().is_xor() => {
-            return Err(CommandError::AddingRtl(Box::new(diff.geometry().layout())));
-        }
         Engine::Rtl | Engine::Both => Some(config(diff.geometry()).map_err(CommandError::NoRtl)?),
     };
     let mut counts = Counts::default();

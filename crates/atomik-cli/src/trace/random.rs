@@ -4,7 +4,7 @@ use atomik_terminal::{OutputError, Status, stdout};
 use atomik_trace::{CommandWriter, Random};
 
 use crate::error::CommandError;
-use crate::geometry::{LayoutArgs, RegisterFile as _};
+use crate::geometry::GeometryArgs;
 
 const EXAMPLES: &str = "\
 Half of lane 0's commands are accum, the rest a mix of all other ops; the other lanes accumulate in
@@ -21,7 +21,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    geometry: LayoutArgs,
+    geometry: GeometryArgs,
     /// Seed of the trace
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,

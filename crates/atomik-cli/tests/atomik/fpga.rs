@@ -177,6 +177,10 @@ fn a_sweep_writes_csv_json_and_a_plot() {
         ),
         "{csv}"
     );
+    assert!(
+        lines[0].ends_with(",critical_path,layout") && lines[2].ends_with("\","),
+        "{csv}"
+    );
     assert!(read("sweep.svg").starts_with("<svg"));
     assert!(read("sweep.json").contains("\"fmax_mhz\""));
 }

@@ -353,9 +353,10 @@ fn impossible_register_files_are_wrong_usage() {
             "a word of 513 bits is not supported; choose fields of 1 to 512 together",
         ),
         (
-            "--width=64",
-            "--layout=xor:64",
-            "the argument '--width <BITS>' cannot be used with '--layout <FIELDS>'",
+            "--width=32",
+            "--layout=xor:48,add:16",
+            "the fields of --layout xor:48,add:16 have 64 bits together, but --width says 32: \
+             leave --width out, or change the fields",
         ),
         ("--lanes", "0", "0 lanes are not possible; choose 1 to 32"),
         ("--lanes", "33", "33 lanes are not possible; choose 1 to 32"),

@@ -2,14 +2,14 @@
 
 use super::control::{decode, is_accum};
 use super::ports::ports;
-use super::{clear, lane, merge, reference, relay, respond};
+use super::{align, clear, lane, merge, reference, relay, respond};
 use crate::circuit::Circuit;
 use crate::config::Config;
 use crate::expr::{Expr, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let z = config.total_stage();
-    let end = config.delta_stage();
+    let (end, aligned) = (config.delta_stage(), config.response_stage());
     let mut m = Circuit::new(config.name(), &[]);
     let p = ports(&mut m, config);
     let (active, clear_addr) = clear::instantiate(&mut m, config, &p.rst);
@@ -71,7 +71,11 @@ pub(super) fn circuit(config: &Config) -> Circuit {
             m.output_of(&name, &format!("word_s{}", config.lane_read_stage()))
         })
         .collect();
-    let (total, stage) = merge::merge(&mut m, words, config.lane_read_stage());
+    let (total, stage) = if config.adds() {
+        merge::add(&mut m, config, words, config.lane_read_stage())
+    } else {
+        merge::merge(&mut m, words, config.lane_read_stage())
+    };
     debug_assert_eq!(stage, z);
 
     m.section("Lane 0's command, beside the lanes.");
@@ -82,7 +86,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let load = m.delay("load", &control.load, 2, z);
     let freeze = m.delay("freeze", &control.freeze, 2, z);
     let zero = m.delay("zero", &control.zero, 1, z - 1);
-    let responds = m.delay("respond", &control.respond, 1, end);
+    let responds = m.delay("respond", &control.respond, 1, aligned);
     let state_op = m.delay("state_op", &control.state, 1, end - 1);
 
     m.section("Reference side.");
@@ -102,6 +106,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
     let delta = m.output_of("reference", &s("delta", end));
     let chosen = m.output_of("reference", &s("chosen", end + 1));
+    let delta = align::align(&mut m, config, "delta", &delta, end);
+    let chosen = align::align(&mut m, config, "chosen", &chosen, end + 1);
     respond::instantiate(
         &mut m,
         config,

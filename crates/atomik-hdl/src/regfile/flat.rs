@@ -1,15 +1,15 @@
 //! DEPTH = 1: one address, no memory. A pipelined tree merges the deltas of all lanes in a cycle,
-//! and their xor is accumulated into a single running total.
+//! and their sum is accumulated into a single running total.
 
+use super::adder::carry_stage;
 use super::control::{decode, is_accum};
 use super::ports::ports;
-use super::{clear, merge, respond};
-use crate::circuit::Circuit;
+use super::{adding_flat_slice, align, clear, merge, respond};
+use crate::circuit::{Circuit, Staged};
 use crate::config::Config;
 use crate::expr::{Drive, Expr, gate, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
-    let w = config.width();
     let (z, end) = (config.total_stage(), config.delta_stage());
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(config.name(), &[]);
@@ -22,55 +22,77 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let control = decode(&mut m, &p, &ready, &clearing);
 
     m.section("Stage 1: which lanes have a delta.");
-    let bits = config.slice_width();
-    let slices = w / bits;
+    let segments = config.segments();
     let relay = relay(config);
-    let valid_s1: Vec<Expr> = (0..slices.div_ceil(SLICES))
-        .map(|g| {
+    let skew = config.skew();
+    let valid_s1: Vec<Staged> = segments
+        .chunks(SLICES)
+        .enumerate()
+        .map(|(g, slices)| {
+            let skew = slices.iter().map(|slice| slice.skew).max().unwrap_or(0);
             let name = format!("relay{g}");
             m.instance(&name, &relay, &[("valid", &p.valid), ("op", &p.op)]);
-            m.output_of(&name, "valid_s1")
+            let valid = m.output_of(&name, "valid_s1");
+            m.delay(&format!("valid{g}"), &valid, 1, 1 + skew)
         })
         .collect();
 
     m.section("Lane 0's command, beside the deltas.");
-    let load = m.delay("load", &control.load, 2, z - 1);
-    let freeze = m.delay("freeze", &control.freeze, 2, z - 1);
-    let zero = m.delay("zero", &control.zero, 1, z - 1);
-    let responds = m.delay("respond", &control.respond, 1, end);
-    let state_op = m.delay("state_op", &control.state, 1, end - 1);
+    let load = m.delay("load", &control.load, 2, z - 1 + skew);
+    let freeze = m.delay("freeze", &control.freeze, 2, z - 1 + skew);
+    let zero = m.delay("zero", &control.zero, 1, z - 1 + skew);
+    let responds = m.delay("respond", &control.respond, 1, config.response_stage());
+    let state_op = m.delay("state_op", &control.state, 1, end - 1 + skew);
 
     m.section("The data.");
-    let slice = slice(config);
     let mut deltas = vec![];
     let mut chosen = vec![];
-    for i in 0..slices {
+    let mut below = String::new();
+    for (i, segment) in segments.iter().enumerate() {
         let name = format!("slice{i}");
-        let parts: Vec<Expr> = p.data.iter().map(|d| d.slice(i * bits, bits)).collect();
+        let k = segment.skew;
+        let parts: Vec<Expr> = p
+            .data
+            .iter()
+            .map(|data| data.slice(segment.low, segment.bits))
+            .collect();
         let data = m.concat(&format!("data_slice{i}"), &parts);
-        m.instance(
-            &name,
-            &slice,
-            &[
-                ("valid_s1", &valid_s1[(i / SLICES) as usize]),
-                ("data", &data),
-                (&s("zero", z - 1), zero.at(z - 1)),
-                (&s("load", z - 1), load.at(z - 1)),
-                (&s("freeze", z - 1), freeze.at(z - 1)),
-                (&s("state_op", end - 1), state_op.at(end - 1)),
-            ],
-        );
+        let data = m.delay(&format!("data_slice{i}"), &data, 0, k);
+        let mut inputs = vec![
+            ("valid_s1".into(), valid_s1[i / SLICES].at(1 + k).clone()),
+            ("data".into(), data.at(k).clone()),
+            (s("zero", z - 1), zero.at(z - 1 + k).clone()),
+            (s("load", z - 1), load.at(z - 1 + k).clone()),
+            (s("freeze", z - 1), freeze.at(z - 1 + k).clone()),
+            (s("state_op", end - 1), state_op.at(end - 1 + k).clone()),
+        ];
+        if segment.takes_carry() {
+            for (port, _, stage) in adding_flat_slice::sums(config) {
+                let carry = m.output_of(&below, &format!("{port}_carry_s{}", carry_stage(stage)));
+                inputs.push((format!("{port}_carry_s{}", stage - 1), carry));
+            }
+        }
+        let inputs: Vec<(&str, &Expr)> = inputs.iter().map(|(n, e)| (n.as_str(), e)).collect();
+        let slice = if config.adds() {
+            adding_flat_slice::circuit(config, segment)
+        } else {
+            slice(config)
+        };
+        m.instance(&name, &slice, &inputs);
         deltas.push(m.output_of(&name, &s("delta", end)));
         chosen.push(m.output_of(&name, &s("chosen", end + 1)));
+        below = name;
     }
     let delta = m.concat("delta", &deltas);
     let chosen = m.concat("chosen", &chosen);
+    let delta = align::align(&mut m, config, "delta", &delta, end);
+    let chosen = align::align(&mut m, config, "chosen", &chosen, end + 1);
     respond::instantiate(&mut m, config, [&p.rst, &hold, &delta, &chosen], &responds);
     m
 }
 
 /// The number of slices that one relay drives.
-const SLICES: u32 = 4;
+const SLICES: usize = 4;
 
 /// The relay: registers the valid bits for a group of slices.
 fn relay(config: &Config) -> Circuit {

@@ -2,9 +2,10 @@
 //! ([`super::lane_slice`]) have the data, the lane's private accumulator memory, and the copy of it
 //! that lane 0's commands read.
 //!
-//! The accumulation loop reads its memory at the edge after stage 2 and writes it at the edge after
-//! stage T ([`Config::write_stage`]). So a word read contains the commands that are more than
-//! D = T - 2 cycles older. Of the others:
+//! The accumulation loop reads its memory at the edge after stage 2, or a later one if a field adds
+//! ([`Config::read_stage`]), and writes it at the edge after stage T ([`Config::write_stage`]). So
+//! a word read contains the commands that are more than D cycles older ([`Config::loop_distance`]).
+//! Of the others:
 //! - 1 to D - 1 cycles older: the delta is in flight. It is added, because deltas commute.
 //! - D cycles older: its word is written at the very edge of the read. The word written, which
 //!   contains everything up to that command, replaces the word read.
@@ -13,18 +14,34 @@
 //! older; again the word written replaces the word read. So nothing relies on what a memory returns
 //! at an edge that writes the same address.
 //!
+//! A segment of a field that adds ([`Segment`](crate::config::Segment)) does all this some cycles
+//! after the segment below it. Its stages are its own: `x_s3` in a slice of skew 2 is `x_s5`
+//! outside.
+//!
 //! A clear is a command that writes zero, regardless of the old word. No command follows within D
 //! cycles of a clear, because it would read a word that is not zero yet.
 
+use super::adder::carry_stage;
 use super::compare::equal_groups;
-use super::lane_slice;
-use crate::circuit::Circuit;
+use super::{adding_lane_slice, lane_slice};
+use crate::circuit::{Circuit, Staged};
 use crate::config::Config;
 use crate::expr::{Expr, select};
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let (w, a) = (config.width(), config.address_bits());
-    let (t, d) = (config.write_stage(), config.loop_distance());
+    let (r, t, d) = (
+        config.read_stage(),
+        config.write_stage(),
+        config.loop_distance(),
+    );
+    let skew = config.skew();
+    // The stages at which a slice asks whether there is a command.
+    let valid_stages: Vec<u32> = if config.adds() {
+        adding_lane_slice::valid_stages(config).collect()
+    } else {
+        (3..=t).collect()
+    };
     let mut m = Circuit::new(
         format!("{}_lane", config.name()),
         &[
@@ -54,49 +71,68 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     let clear_s1 = m.register("clear_s1", &clearing);
 
     m.section("On its way to the memory.");
-    let addr = m.delay("addr", &addr_s1, 1, t - 1);
+    let addr = m.delay("addr", &addr_s1, 1, t - 1 + skew);
     let valid_s2 = m.register("valid_s2", &clear_s1 | (&valid_s1 & &live_s1));
-    let valid = m.delay("valid", &valid_s2, 2, t);
+    let last_valid = valid_stages.iter().max().map_or(2, |stage| *stage);
+    let valid = m.delay("valid", &valid_s2, 2, last_valid + skew);
+    let clearing = m.delay("clearing", &clearing, 0, skew);
 
     m.section(&format!(
         "Stage 2: same address as the command 1 to {d} cycles before? First step, by groups of \
          bits."
     ));
-    let equal: Vec<Expr> = (1..=d)
-        .map(|d| equal_groups(&mut m, &format!("equal{d}_s2"), &addr_s1, addr.at(1 + d)))
+    let equal: Vec<Staged> = (1..=d)
+        .map(|d| {
+            let equal = equal_groups(&mut m, &format!("equal{d}_s2"), &addr_s1, addr.at(1 + d));
+            m.delay(&format!("equal{d}"), &equal, 2, 2 + skew)
+        })
         .collect();
 
     m.section("Readout: did the command before lane 0's write the address that lane 0 reads?");
-    let read_addr = m.delay("read_addr", &read_addr_s2, 2, t - 2);
+    let read_addr = m.delay("read_addr", &read_addr_s2, 2, t - 2 + skew);
     let read_equal = equal_groups(&mut m, "read_equal_s3", &read_addr_s2, addr.at(3));
+    let read_equal = m.delay("read_equal", &read_equal, 3, 3 + skew);
 
     m.section("The data.");
-    let slice = lane_slice::circuit(config);
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
-    let bits = config.slice_width();
     let mut words = vec![];
     let mut passing = vec![];
-    for i in 0..w / bits {
+    let mut below = String::new();
+    for (i, segment) in config.segments().iter().enumerate() {
         let name = format!("slice{i}");
-        let data = data.slice(i * bits, bits);
-        let mut inputs: Vec<(String, &Expr)> = vec![
-            ("addr_s1".into(), &addr_s1),
-            (s("addr", t - 1), addr.at(t - 1)),
-            ("clearing".into(), &clearing),
-            ("read_equal_s3".into(), &read_equal),
-            (s("read_addr", t - 2), read_addr.at(t - 2)),
-            ("data".into(), &data),
+        let k = segment.skew;
+        let data = data.slice(segment.low, segment.bits);
+        let data = m.delay(&format!("data{i}"), &data, 0, k);
+        let mut inputs: Vec<(String, Expr)> = vec![
+            (s("addr", r - 1), addr.at(r - 1 + k).clone()),
+            (s("addr", t - 1), addr.at(t - 1 + k).clone()),
+            ("clearing".into(), clearing.at(k).clone()),
+            ("read_equal_s3".into(), read_equal.at(3 + k).clone()),
+            (s("read_addr", t - 2), read_addr.at(t - 2 + k).clone()),
+            ("data".into(), data.at(k).clone()),
         ];
         for (i, equal) in equal.iter().enumerate() {
-            inputs.push((format!("equal{}_s2", i + 1), equal));
+            inputs.push((format!("equal{}_s2", i + 1), equal.at(2 + k).clone()));
         }
-        for stage in 3..=t {
-            inputs.push((s("valid", stage), valid.at(stage)));
+        for &stage in &valid_stages {
+            inputs.push((s("valid", stage), valid.at(stage + k).clone()));
         }
-        let inputs: Vec<(&str, &Expr)> = inputs.iter().map(|(n, e)| (n.as_str(), *e)).collect();
+        if segment.takes_carry() {
+            for (port, stage) in adding_lane_slice::sums(config) {
+                let carry = m.output_of(&below, &format!("{port}_carry_s{}", carry_stage(stage)));
+                inputs.push((format!("{port}_carry_s{}", stage - 1), carry));
+            }
+        }
+        let inputs: Vec<(&str, &Expr)> = inputs.iter().map(|(n, e)| (n.as_str(), e)).collect();
+        let slice = if config.adds() {
+            adding_lane_slice::circuit(config, segment)
+        } else {
+            lane_slice::circuit(config)
+        };
         m.instance(&name, &slice, &inputs);
         words.push(m.output_of(&name, &word));
         passing.push(m.output_of(&name, &passed));
+        below = name;
     }
     let value = m.concat("word", &words);
     m.assign(&word, &value);

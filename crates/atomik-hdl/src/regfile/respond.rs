@@ -12,7 +12,7 @@ pub(super) fn instantiate(
     [rst, clearing, delta, chosen]: [&Expr; 4],
     responds: &Staged,
 ) {
-    let stage = config.delta_stage();
+    let stage = config.response_stage();
     let rst_q = m.output_of("clear", "rst_q");
     m.section("Response.");
     m.instance(
@@ -35,7 +35,7 @@ pub(super) fn instantiate(
 
 pub(super) fn circuit(config: &Config) -> Circuit {
     let w = config.width();
-    let first = config.delta_stage();
+    let first = config.response_stage();
     let last = config.latency();
     let mut m = Circuit::new(
         format!("{}_respond", config.name()),

@@ -1,13 +1,23 @@
-//! The memory module that lane slices and reference slices share.
+//! The memory modules that lane slices and reference slices share.
 
-use crate::config::Config;
+use crate::config::{Config, Segment};
 use crate::memory::Memory;
 
-/// The memory of a slice: as wide as the slice, one word per address.
+/// The memory of a slice of a word that xors: as wide as the slice, one word per address.
 pub(super) fn memory(config: &Config) -> Memory {
     Memory::new(
         format!("{}_memory", config.name()),
         config.slice_width(),
+        config.address_bits(),
+        config.target(),
+    )
+}
+
+/// The memory of a segment of a word with fields that add.
+pub(super) fn segment_memory(config: &Config, segment: &Segment) -> Memory {
+    Memory::new(
+        format!("{}_memory{}", config.name(), segment.bits),
+        segment.bits,
         config.address_bits(),
         config.target(),
     )

@@ -9,5 +9,6 @@
 
 mod checked_in;
 mod description;
+mod layouts;
 mod text;
 mod waves;

@@ -10,7 +10,7 @@ use atomik_trace::{LINE_LIMIT, Reason};
 use rustyline::error::ReadlineError;
 
 use crate::error::CommandError;
-use crate::geometry::{LayoutArgs, RegisterFile as _};
+use crate::geometry::GeometryArgs;
 use crate::program::ATOMIK;
 use editor::Editor;
 use session::{Answer, Session};
@@ -26,7 +26,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(flatten)]
-    geometry: LayoutArgs,
+    geometry: GeometryArgs,
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
