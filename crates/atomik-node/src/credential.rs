@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use atomik_replica::PublicKey;
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{SigningKey, VerifyingKey};
 use thiserror::Error;
 
 use crate::folder::{Existing, write_private};
@@ -74,6 +74,14 @@ pub enum CredentialError {
         path: PathBuf,
         /// Its mode.
         mode: u32,
+    },
+    /// There is a folder in place of the file.
+    #[error("{}: a folder, not a file; name the right file, or {next}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// How to get the file back.
+        next: &'static str,
     },
     /// The contents are not those of such a file.
     #[error(
@@ -180,7 +188,7 @@ impl Token {
     /// Parses 64 hex digits. Returns `None` for any other text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(blake3::Hash::from_bytes(parse_public_key(text)?)))
+        Some(Self(blake3::Hash::from_bytes(parse_digits(text)?)))
     }
 
     /// The token as 64 hex digits.
@@ -223,9 +231,54 @@ pub fn public_key_text(key: &PublicKey) -> String {
     key.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The text is not a public key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// It is not 64 hex digits.
+    #[error(
+        "{text:?} is not a public key: write the 64 hex digits that `atomik-node keygen` prints"
+    )]
+    Digits {
+        /// The text.
+        text: String,
+    },
+    /// No private key belongs to it.
+    #[error(
+        "{text} is not a public key, for no private key belongs to it: copy the 64 hex digits that \
+         `atomik-node keygen` prints"
+    )]
+    Ownerless {
+        /// The text.
+        text: String,
+    },
+}
+
+/// Parses a public key: 64 hex digits, to which a private key can belong.
+///
+/// # Errors
+/// [`KeyError`].
+pub fn parse_public_key(text: &str) -> Result<PublicKey, KeyError> {
+    let text_of = || text.to_owned();
+    let key = parse_digits(text).ok_or_else(|| KeyError::Digits { text: text_of() })?;
+    if can_be_owned(&key) {
+        Ok(key)
+    } else {
+        Err(KeyError::Ownerless { text: text_of() })
+    }
+}
+
+/// Whether a private key can belong to this key: a point other than the identity in the subgroup of
+/// prime order, in its only encoding.
+fn can_be_owned(key: &PublicKey) -> bool {
+    VerifyingKey::from_bytes(key).is_ok_and(|parsed| {
+        let point = parsed.to_edwards();
+        !parsed.is_weak() && point.is_torsion_free() && point.compress().as_bytes() == key
+    })
+}
+
 /// Parses 64 hex digits into 32 bytes. Returns `None` for any other text.
 #[must_use]
-pub fn parse_public_key(text: &str) -> Option<[u8; 32]> {
+pub fn parse_digits(text: &str) -> Option<[u8; 32]> {
     if text.len() != 64 || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
@@ -261,10 +314,17 @@ fn read(path: &Path, kind: &Kind) -> Result<[u8; 32], CredentialError> {
             source,
         },
     };
+    let metadata = fs::metadata(path).map_err(refused)?;
+    if metadata.is_dir() {
+        return Err(CredentialError::Folder {
+            path: path.to_owned(),
+            next: kind.damaged,
+        });
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        let mode = fs::metadata(path).map_err(refused)?.permissions().mode() & 0o777;
+        let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(CredentialError::Readable {
                 path: path.to_owned(),
@@ -280,6 +340,6 @@ fn read(path: &Path, kind: &Kind) -> Result<[u8; 32], CredentialError> {
     let text = String::from_utf8(fs::read(path).map_err(refused)?).map_err(|_| wrong())?;
     text.trim_end()
         .strip_prefix(kind.word)
-        .and_then(|rest| parse_public_key(rest.trim_start()))
+        .and_then(|rest| parse_digits(rest.trim_start()))
         .ok_or_else(wrong)
 }

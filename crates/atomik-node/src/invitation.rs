@@ -9,14 +9,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use atomik_net::Keyspace;
+use atomik_net::{Keyspace, OpenError};
 use atomik_replica::{PublicKey, Roster, RosterError, Shape};
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::credential::{
-    CredentialError, key_file, parse_public_key, public_key_text, read_key, secret_file,
-    write_secret,
+    CredentialError, key_file, parse_digits, public_key_text, read_key, secret_file, write_secret,
 };
 use crate::folder::{Existing, write_private};
 use crate::member::{Administrator, Member, hex_key};
@@ -90,6 +89,25 @@ pub enum InvitationError {
     /// The roster cannot be used.
     #[error(transparent)]
     Roster(#[from] RosterError),
+    /// The administrator has not signed the roster for what the invitation says.
+    #[error(
+        "the roster in the invitation is not signed by the administrator named there, for the \
+         keyspace, words and layout named there: it was changed after it was written; copy it \
+         again, or create another with `atomik-node invite`"
+    )]
+    NotSigned,
+    /// An endpoint to connect to is invalid.
+    #[error(
+        "{endpoint:?} cannot be connected to: write tcp/HOST:PORT for zenoh, nats://HOST:PORT \
+             for NATS"
+    )]
+    Endpoint {
+        /// The endpoint.
+        endpoint: String,
+    },
+    /// The engine does not take the endpoints.
+    #[error(transparent)]
+    Engine(#[from] OpenError),
     /// The roster does not list the invited key.
     #[error(
         "the roster in the invitation does not list key {key}: create the invitation again with \
@@ -198,8 +216,7 @@ impl Invitation {
         let bytes = parse_bytes(&self.roster).ok_or(RosterError::Malformed)?;
         let roster = Roster::decode(&bytes)?;
         if !roster.is_signed(self.keyspace.as_str(), &self.shape(), &self.administrator.0) {
-            let number = roster.number();
-            return Err(RosterError::NotSigned { number }.into());
+            return Err(InvitationError::NotSigned);
         }
         if !roster.contains(&self.key) {
             let key = public_key_text(&self.key);
@@ -230,6 +247,7 @@ impl Invitation {
             });
         }
         let engine = engine.or(self.engine).ok_or(InvitationError::NoEngine)?;
+        check_endpoints(Some(engine), &self.connect)?;
         let config = data.join(CONFIG);
         let roster_file = data.join(ROSTER);
         for path in [&config, &roster_file] {
@@ -238,7 +256,7 @@ impl Invitation {
             }
         }
         if let Some(secret) = &self.secret {
-            let secret = parse_public_key(secret).ok_or_else(|| InvitationError::Syntax {
+            let secret = parse_digits(secret).ok_or_else(|| InvitationError::Syntax {
                 reason: "secret is not 64 hex digits".to_owned(),
             })?;
             write_secret(&secret_file(data), &secret)?;
@@ -247,6 +265,40 @@ impl Invitation {
         let paths = format!("data = \".\"\nroster = \"{ROSTER}\"\n");
         write_new(&config, &(paths + &self.options(Some(engine))))?;
         Ok(config)
+    }
+}
+
+/// Checks the endpoints that a node with this engine is to connect to. Of an engine that is not
+/// built in, only their beginning.
+///
+/// # Errors
+/// [`InvitationError::Endpoint`] and [`InvitationError::Engine`].
+pub fn check_endpoints(
+    engine: Option<EngineKind>,
+    endpoints: &[String],
+) -> Result<(), InvitationError> {
+    let begins =
+        |endpoint: &str, with| endpoint.strip_prefix(with).is_some_and(|at| !at.is_empty());
+    let known = |endpoint: &&String| begins(endpoint, "tcp/") || begins(endpoint, "nats://");
+    match engine {
+        #[cfg(feature = "zenoh")]
+        Some(EngineKind::Zenoh) => Ok(atomik_net::zenoh::ZenohOptions {
+            connect: endpoints.to_vec(),
+            ..Default::default()
+        }
+        .check()?),
+        #[cfg(feature = "nats")]
+        Some(EngineKind::Nats) if !endpoints.is_empty() => Ok(atomik_net::nats::NatsOptions {
+            servers: endpoints.to_vec(),
+            ..Default::default()
+        }
+        .check()?),
+        _ => match endpoints.iter().find(|endpoint| !known(endpoint)) {
+            None => Ok(()),
+            Some(endpoint) => Err(InvitationError::Endpoint {
+                endpoint: endpoint.clone(),
+            }),
+        },
     }
 }
 
@@ -278,5 +330,34 @@ fn io_error(path: &Path, source: io::Error) -> InvitationError {
     InvitationError::Io {
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_those_of_the_engine() {
+        let check = |engine, endpoint: &str| check_endpoints(engine, &[endpoint.to_owned()]);
+        let (tcp, nats) = ("tcp/192.0.2.1:7447", "nats://192.0.2.1:4222");
+        for endpoint in [tcp, nats] {
+            assert!(check(None, endpoint).is_ok());
+            assert!(check(Some(EngineKind::None), endpoint).is_ok());
+        }
+        for engine in [EngineKind::Zenoh, EngineKind::Nats, EngineKind::None] {
+            assert!(check_endpoints(Some(engine), &[]).is_ok());
+            assert!(check(Some(engine), "garbage").is_err());
+        }
+        assert!(check(Some(EngineKind::Zenoh), tcp).is_ok());
+        assert!(check(Some(EngineKind::Nats), nats).is_ok());
+        #[cfg(feature = "zenoh")]
+        for endpoint in [nats, "tcp/192.0.2.1", "tcp/192.0.2.1:0"] {
+            assert!(check(Some(EngineKind::Zenoh), endpoint).is_err());
+        }
+        #[cfg(feature = "nats")]
+        for endpoint in [tcp, "nats://", "nats://:x"] {
+            assert!(check(Some(EngineKind::Nats), endpoint).is_err());
+        }
     }
 }

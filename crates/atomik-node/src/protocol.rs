@@ -210,7 +210,10 @@ impl Greeting {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The line is not a request.
-    #[error("not a request: {reason}")]
+    #[error(
+        "not a request: {reason}; write one JSON object per line that names an operation, for \
+         example {{\"op\":\"get\",\"key\":\"x\"}}"
+    )]
     Syntax {
         /// The parser's error.
         reason: String,
@@ -373,6 +376,22 @@ mod tests {
             r#"{"op":"accum","key":"a","value":[true]}"#,
         ] {
             assert!(Request::parse(line).is_err(), "{line}");
+        }
+        let refused = |line: &str| match Request::parse(line) {
+            Ok(request) => match request.change(&shape) {
+                Err(error) => error.to_string(),
+                Ok(change) => panic!("{line}: {change:?}"),
+            },
+            Err(error) => error.to_string(),
+        };
+        for line in ["{}", "[]", "x", r#""get""#, r#"{"op":7}"#] {
+            let told = refused(line);
+            assert!(told.contains("one JSON object per line"), "{told}");
+        }
+        for value in ["-1", "18446744073709551616", "null", "[1,null]", "{}"] {
+            let told = refused(&format!(r#"{{"op":"put","key":"a","value":{value}}}"#));
+            assert!(told.contains("integer"), "{told}");
+            assert!(!told.contains("untagged"), "{told}");
         }
         let nested = r#"{"op":"batch","ops":[{"op":"undo","batch":1}]}"#;
         assert_eq!(

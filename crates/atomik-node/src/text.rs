@@ -115,7 +115,11 @@ pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
 
 /// A value in a request: an integer, a list of values, or text for [`parse_value`].
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "a value is an integer of at most 64 bits, text such as \"0xff\", or a list with \
+                 one of them per field"
+)]
 pub enum Number {
     /// A non-negative integer of up to 64 bits.
     Small(u64),
@@ -129,7 +133,10 @@ pub enum Number {
 
 /// A value of a field in a request.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "the value of a field is an integer of at most 64 bits, or text such as \"0xff\""
+)]
 pub enum FieldNumber {
     /// A non-negative integer of up to 64 bits.
     Small(u64),

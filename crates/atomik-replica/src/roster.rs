@@ -86,7 +86,8 @@ pub enum RosterError {
     /// The signature is not that of the administrator.
     #[error(
         "roster {number} is not signed by the administrator of this keyspace: sign it with the key \
-         of the configured administrator, for this keyspace"
+         of the configured administrator; if it was, the name, words or layout of the keyspace \
+         differ from those configured here"
     )]
     NotSigned {
         /// The roster's number.

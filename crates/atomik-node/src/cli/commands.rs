@@ -324,9 +324,7 @@ impl Command {
                 new,
             } => members::rotate(&node, &signer, &old, &new),
             Self::Checkpoint(command) => command.run(),
-            Self::Retire { node } => node.ask(json!({"op": "retire"}), |_| {
-                "retired: keep the node running until a peer logs that it was folded".to_owned()
-            }),
+            Self::Retire { node } => members::retire(&node),
             Self::Pipe { node } => node.pipe(),
             Self::Links { node, drop, faults } => {
                 let request = json!({"op": "links", "drop": drop, "faults": faults});

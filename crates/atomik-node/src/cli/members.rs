@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use atomik_node::client::Client;
 use atomik_node::credential::{
-    parse_public_key, public_key_text, read_key, read_secret, secret_file,
+    CredentialError, parse_digits, parse_public_key, public_key_text, read_key, read_secret,
+    secret_file,
 };
-use atomik_node::invitation::{Invitation, InvitationError, write_new};
+use atomik_node::invitation::{Invitation, InvitationError, check_endpoints, write_new};
 use atomik_node::member::{Administrator, Member};
 use atomik_node::options::{EngineKind, LayoutName, ViewName};
 use atomik_node::replica::{Layout, PublicKey, Roster, Shape};
@@ -75,7 +76,10 @@ impl Members {
         let layout = answer["layout"].as_str().map(str::parse::<Layout>);
         let layout = layout.transpose().map_err(|_| lacks("layout"))?;
         let wanted = member_key(&answer["administrator"]).ok_or(MembersError::NoAdministrator)?;
-        let administrator = read_key(&signer.sign_with)?;
+        let administrator = read_key(&signer.sign_with).map_err(|error| match error {
+            CredentialError::Missing { path, .. } => MembersError::NoSigner { path }.into(),
+            error => NodeFailure::from(error),
+        })?;
         let own = administrator.verifying_key().to_bytes();
         if own != wanted {
             return Err(MembersError::OtherAdministrator {
@@ -116,7 +120,7 @@ impl Members {
     /// The key of the member with this name or key.
     fn find(&self, text: &str) -> Result<PublicKey, MembersError> {
         let roster = self.named()?;
-        let key = parse_public_key(text);
+        let key = parse_digits(text);
         let mut members = roster.members().iter();
         let found = members.find(|listed| Some(listed.key) == key || listed.name == text);
         found
@@ -135,6 +139,12 @@ impl Members {
         Ok(signed)
     }
 
+    /// The engine of the node that was asked, if options can name it.
+    fn engine(&self) -> Option<EngineKind> {
+        let engine = self.answer["engine"].as_str();
+        engine.and_then(|engine| EngineKind::from_str(engine, true).ok())
+    }
+
     fn invitation(&self, key: PublicKey, roster: &Roster) -> Result<Invitation, MembersError> {
         let lacks = |what| MembersError::Answer { what };
         let named = |what: &'static str| self.answer[what].as_str().ok_or(lacks(what));
@@ -142,10 +152,10 @@ impl Members {
         let founders = founders.map(|founder| {
             let key = member_key(&founder["key"]).ok_or(lacks("founders"))?;
             let name = founder["name"].as_str().map(str::to_owned);
-            let name = name.unwrap_or_else(|| public_key_text(&key));
+            // No name is a whole key.
+            let name = name.unwrap_or_else(|| public_key_text(&key).chars().take(16).collect());
             Ok(Member { name, key })
         });
-        let engine = self.answer["engine"].as_str();
         let layout = self.shape.layout().copied().map(LayoutName);
         Ok(Invitation {
             key,
@@ -154,7 +164,7 @@ impl Members {
             layout,
             view: ViewName::from_str(named("view")?, true).map_err(|_| lacks("view"))?,
             administrator: Administrator(self.administrator.verifying_key().to_bytes()),
-            engine: engine.and_then(|engine| EngineKind::from_str(engine, true).ok()),
+            engine: self.engine(),
             connect: Vec::new(),
             roster: bytes_text(&roster.encode()),
             secret: None,
@@ -164,7 +174,7 @@ impl Members {
 }
 
 fn member_key(text: &Json) -> Option<PublicKey> {
-    text.as_str().and_then(parse_public_key)
+    text.as_str().and_then(parse_digits)
 }
 
 /// Prints the members.
@@ -210,6 +220,7 @@ pub(super) fn invite(
         return Err(MembersError::from(InvitationError::Exists { path }).into());
     }
     let mut members = Members::ask(node, signer)?;
+    check_endpoints(members.engine(), &invite.connect).map_err(MembersError::from)?;
     let Member { name, key } = invite.member;
     let listed = members.roster.get(&key).map(|listed| &*listed.name);
     let roster = if members.roster.number() > 0 && listed == Some(&*name) {
@@ -260,11 +271,13 @@ pub(super) fn rotate(
     old: &str,
     new: &str,
 ) -> Result<Status, NodeFailure> {
-    let new = parse_public_key(new).ok_or(MembersError::Key {
-        text: new.to_owned(),
-    })?;
+    let new = parse_public_key(new).map_err(MembersError::from)?;
     let mut members = Members::ask(node, signer)?;
     let key = members.find(old)?;
+    if key == new {
+        let member = old.to_owned();
+        return Err(MembersError::SameKey { member }.into());
+    }
     let next = members
         .named()?
         .rotate(&key, new)
@@ -272,6 +285,20 @@ pub(super) fn rotate(
     let next = members.sign(next)?;
     print_line(&format!("{old} has a new key on list {}", next.number()))?;
     Ok(Status::Done)
+}
+
+/// Retires the node.
+pub(super) fn retire(node: &NodeArgs) -> Result<Status, NodeFailure> {
+    let answer = node.client()?.ask(&json!({"op": "members"}))?;
+    let is_last = answer["members"].as_array().map_or(0, Vec::len) == 1;
+    node.ask(json!({"op": "retire"}), |_| {
+        let next = if is_last {
+            "retired: it is the last member, so there is nobody to wait for: stop the node"
+        } else {
+            "retired: keep the node running until a peer logs that it was folded"
+        };
+        next.to_owned()
+    })
 }
 
 /// Sets up a data folder as an invitation says.

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use atomik_node::credential::CredentialError;
+use atomik_node::credential::{CredentialError, KeyError};
 use atomik_node::invitation::InvitationError;
 use atomik_node::replica::RosterError;
 use atomik_terminal::Status;
@@ -30,8 +30,15 @@ pub(crate) enum MembersError {
     },
     #[error("no member has the name or key {text}: `atomik-node members` lists them")]
     NoMember { text: String },
-    #[error("{text:?} is not a public key: write the 64 hex digits that `keygen` prints")]
-    Key { text: String },
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("{member} has this key already: there is nothing to do")]
+    SameKey { member: String },
+    #[error(
+        "{}: no such file; name the administrator's key file: no other key can change the members",
+        .path.display()
+    )]
+    NoSigner { path: PathBuf },
     #[error("--with-secret needs --out, because the secret is not printed")]
     SecretPrinted,
     #[error("the answer of the node lacks {what}: update the older of node and command")]

@@ -135,6 +135,16 @@ fn an_invalid_option_is_reported_with_the_next_step() {
         text.contains("is not in the list of members: add it"),
         "{text}"
     );
+    // A folder, whose mode says nothing.
+    let folder = members.folder.path().join("folder");
+    for mode in [0o755, 0o700] {
+        let _ = fs::create_dir(&folder);
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(&folder, mode).unwrap();
+        let (status, text) = with(&["--key", folder.to_str().unwrap()]);
+        assert_eq!(status, 2, "{text}");
+        assert!(text.contains("a folder, not a file"), "{text}");
+    }
     // A key that other users can read.
     let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
     fs::set_permissions(data.join("node.key"), open).unwrap();
@@ -429,7 +439,7 @@ fn every_command_does_what_its_help_says() {
         assert_eq!(status, 2, "{args:?}");
         assert!(text.contains(next), "{text}");
     }
-    assert!(accepted(&["retire"]).contains("folded"));
+    assert!(accepted(&["retire"]).contains("nobody to wait for"));
     let (status, _, text) = ask(&["put", "a", "1"]);
     assert_eq!(status, 2);
     assert!(text.contains("has retired"), "{text}");

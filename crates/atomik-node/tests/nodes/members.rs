@@ -7,6 +7,7 @@ use atomik_net::channel::{ChannelNetwork, ChannelOptions};
 use atomik_node::credential::public_key_text;
 use atomik_node::invitation::Invitation;
 use atomik_node::node::{Node, Parts, hand_in, load};
+use atomik_node::options::LayoutName;
 use atomik_node::replica::{Action, Config, Op, OpError, PublicKey, Roster, RosterError, Trust};
 use atomik_node::text::parse_bytes;
 use atomik_node::{AnyEngine, Change, Handle, KeyOp, Link, Refused};
@@ -553,6 +554,187 @@ fn an_invitation_for_another_key_or_with_a_forged_list_sets_up_nothing() {
     let file = folder.join("forged");
     fs::write(&file, forged.text()).unwrap();
     assert!(join(&file, &data).contains("not signed by the administrator"));
+    let edits: [fn(&mut Invitation); 3] = [
+        |edited| edited.words = Some(2),
+        |edited| edited.keyspace = "other".parse().unwrap(),
+        |edited| {
+            let layout: atomik_replica::Layout = "add:64".parse().unwrap();
+            (edited.words, edited.layout) = (None, Some(LayoutName(layout)));
+        },
+    ];
+    for edit in edits {
+        let mut edited = Invitation::read(&out).unwrap();
+        edit(&mut edited);
+        fs::write(&file, edited.text()).unwrap();
+        let errors = join(&file, &data);
+        assert!(errors.contains("changed after it was written"), "{errors}");
+        assert!(errors.contains("words and layout"), "{errors}");
+    }
+}
+
+/// Keys that `keygen` cannot print: in hex digits.
+fn ownerless() -> Vec<String> {
+    let small = [0; 32];
+    let parse = |key: &PublicKey| ed25519_dalek::VerifyingKey::from_bytes(key).unwrap();
+    let mixed = parse(&public(0)).to_edwards() + parse(&small).to_edwards();
+    let mut identity = small;
+    identity[0] = 1;
+    // Of these, the first is no point, and the last is the identity in another encoding.
+    let mut other_identity = [0xff; 32];
+    (other_identity[0], other_identity[31]) = (0xee, 0x7f);
+    let keys = [[2; 32], [0xff; 32], small, identity, other_identity];
+    let keys = keys.iter().map(public_key_text);
+    keys.chain([public_key_text(mixed.compress().as_bytes())])
+        .collect()
+}
+
+#[test]
+fn a_key_that_nobody_can_own_is_refused_wherever_one_is_read() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let folder = desk.members.folder.path();
+    let data = folder.join("new");
+    let good = keygen(&data.join("node.key"));
+    let out = folder.join("invitation");
+    desk.done(&["invite", &format!("new={good}"), "--out", &text(&out)]);
+    let invitation = fs::read_to_string(&out).unwrap();
+    let (config, member) = (folder.join("node.toml"), &desk.members.list[1]);
+    let refused = |(status, _, errors): (i32, String, String)| {
+        assert_eq!(status, 2, "{errors}");
+        assert!(errors.contains("no private key belongs to it"), "{errors}");
+    };
+    let option = |words: &[&str]| {
+        let output = run(words);
+        refused((
+            output.status.code().unwrap(),
+            String::new(),
+            stderr(&output),
+        ));
+    };
+    for bad in ownerless() {
+        refused(desk.command(&["invite", &format!("five={bad}")]));
+        refused(desk.command(&["rotate", "n1", &bad]));
+        option(&["--administrator", &bad]);
+        option(&["--member", &format!("five={bad}")]);
+        let table = format!("[[member]]\nname = \"five\"\nkey = \"{bad}\"\n");
+        fs::write(&config, table).unwrap();
+        option(&["--config", &text(&config)]);
+        fs::write(&config, format!("administrator = \"{bad}\"\n")).unwrap();
+        option(&["--config", &text(&config)]);
+        for known in [&good, &desk.administrator.key, &member[3..]] {
+            assert!(invitation.contains(known), "{known}");
+            let named = format!("key = \"{known}\"");
+            let edited = invitation.replace(&named, &format!("key = \"{bad}\""));
+            let named = format!("administrator = \"{known}\"");
+            let edited = edited.replace(&named, &format!("administrator = \"{bad}\""));
+            assert_ne!(edited, invitation);
+            let file = folder.join("edited");
+            fs::write(&file, edited).unwrap();
+            option(&["join", &text(&file), "--data", &text(&data)]);
+        }
+    }
+    assert_eq!(node.ask(json!({"op": "members"}))["number"], 1);
+}
+
+#[test]
+fn a_member_is_not_named_like_a_key() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let key = keygen(&desk.members.folder.path().join("new.key"));
+    let (_, one) = desk.members.list[1].split_once('=').unwrap();
+    let config = desk.members.folder.path().join("node.toml");
+    for name in [one.to_owned(), key.clone(), one.to_uppercase()] {
+        let (status, _, errors) = desk.command(&["invite", &format!("{name}={key}")]);
+        assert_eq!(status, 2, "{errors}");
+        assert!(errors.contains("looks like a key"), "{errors}");
+        let table = format!("[[member]]\nname = \"{name}\"\nkey = \"{key}\"\n");
+        fs::write(&config, table).unwrap();
+        let errors = stderr(&run(&["--config", &text(&config)]));
+        assert!(errors.contains("looks like a key"), "{errors}");
+    }
+    fs::write(
+        &config,
+        format!("[[member]]\nname = \"\"\nkey = \"{key}\"\n"),
+    )
+    .unwrap();
+    let errors = stderr(&run(&["--config", &text(&config)]));
+    assert!(errors.contains("a member without a name"), "{errors}");
+    assert_eq!(node.ask(json!({"op": "members"}))["number"], 0);
+}
+
+#[test]
+fn an_endpoint_is_checked_before_a_list_is_signed_and_before_a_folder_is_set_up() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let folder = desk.members.folder.path();
+    let data = folder.join("new");
+    let key = keygen(&data.join("node.key"));
+    let out = folder.join("invitation");
+    let (invited, file) = (format!("new={key}"), text(&out));
+    for endpoint in ["garbage", "192.0.2.1:7447", "tcp/", ""] {
+        let words = ["invite", &invited, "--connect", endpoint, "--out", &file];
+        let (status, _, errors) = desk.command(&words);
+        assert_eq!(status, 2, "{endpoint}: {errors}");
+        assert!(errors.contains("write tcp/HOST:PORT"), "{errors}");
+        assert_eq!(node.ask(json!({"op": "members"}))["number"], 0);
+        assert!(!out.exists());
+    }
+    let connect = "tcp/192.0.2.1:7447";
+    desk.done(&["invite", &invited, "--connect", connect, "--out", &file]);
+    let edited = fs::read_to_string(&out)
+        .unwrap()
+        .replace(connect, "garbage");
+    fs::write(&out, edited).unwrap();
+    let joined = run(&["join", &file, "--data", &text(&data)]);
+    assert_eq!(joined.status.code(), Some(2));
+    let errors = stderr(&joined);
+    assert!(errors.contains("write tcp/HOST:PORT"), "{errors}");
+    assert!(!data.join("node.toml").exists());
+}
+
+#[test]
+fn what_changes_nothing_is_refused_with_what_is_wrong() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let data = text(&desk.members.data(0));
+    let (_, one) = desk.members.list[1].split_once('=').unwrap();
+    for member in ["n1", one] {
+        let (status, _, errors) = desk.command(&["rotate", member, one]);
+        assert_eq!(status, 2, "{errors}");
+        assert!(errors.contains("has this key already"), "{errors}");
+    }
+    let missing = [
+        "remove",
+        "n1",
+        "--data",
+        &data,
+        "--sign-with",
+        "missing.key",
+    ];
+    let refused = run(&missing);
+    assert_eq!(refused.status.code(), Some(2));
+    let errors = stderr(&refused);
+    assert!(
+        errors.contains("name the administrator's key file"),
+        "{errors}"
+    );
+    assert!(!errors.contains("keygen"), "{errors}");
+    assert_eq!(node.ask(json!({"op": "members"}))["number"], 0);
+}
+
+#[test]
+fn the_last_member_that_retires_waits_for_nobody() {
+    for (count, says) in [(1, "nobody to wait for"), (2, "until a peer logs")] {
+        let members = Members::new(count);
+        let node = members.start(0, &[], &["--engine", "none"]);
+        node.ask(json!({"op": "accum", "key": "x", "value": 1}));
+        let retired = run(&["retire", "--data", &text(&members.data(0))]);
+        assert_eq!(retired.status.code(), Some(0), "{}", stderr(&retired));
+        let printed = String::from_utf8(retired.stdout).unwrap();
+        assert!(printed.contains(says), "{printed}");
+        let leaving = &node.status()["leaving"];
+        assert_eq!(leaving.is_null(), count == 1, "{leaving}");
+    }
 }
 
 fn key_of(file: &Path) -> SigningKey {
