@@ -31,6 +31,17 @@ struct Listed {
     mark: Mark,
 }
 
+impl Listed {
+    /// Whether no bit of a value with the right number of words is above the width.
+    fn fits(&self, value: &Value) -> bool {
+        let excess = |last: &u64| match self.layout.width() % 64 {
+            0 => 0,
+            bits => last >> bits,
+        };
+        value.words().last().map_or(0, excess) == 0
+    }
+}
+
 /// 16 bits of a hash of a layout.
 pub(crate) type Mark = [u8; 2];
 
@@ -81,13 +92,13 @@ impl Shape {
     }
 
     /// Whether a value has the right number of words, and no bit above the width.
+    #[inline]
     pub fn fits(&self, value: &Value) -> bool {
-        let words = value.words();
-        let excess = |last: &u64| match self.width() % 64 {
-            0 => 0,
-            bits => last >> bits,
-        };
-        words.len() == self.words && words.last().map_or(0, excess) == 0
+        value.words().len() == self.words
+            && self
+                .listed
+                .as_deref()
+                .is_none_or(|listed| listed.fits(value))
     }
 
     /// The identity: all bits are 0.

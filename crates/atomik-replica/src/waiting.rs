@@ -49,11 +49,7 @@ impl Waiting {
     /// hard to predict, so this has no branch on it.
     pub(crate) fn push_if(&mut self, new: bool, at: u32, before: &Replaced) {
         if before.put > 0 {
-            // Never where all bits xor.
-            if new {
-                self.push(at, before.change());
-            }
-            return;
+            return self.push_put_if(new, at, before);
         }
         // A compact slot that has just been changed had a version below the largest.
         let item = Item {
@@ -62,6 +58,14 @@ impl Waiting {
             word: before.word,
         };
         push_if(&mut self.items, new, item);
+    }
+
+    /// The same where the change before has a put. Never where all bits xor.
+    #[cold]
+    fn push_put_if(&mut self, new: bool, at: u32, before: &Replaced) {
+        if new {
+            self.push(at, before.change());
+        }
     }
 
     /// All, in order.
