@@ -31,8 +31,11 @@ fn tool(kind: ToolKind) -> Option<Tool> {
 }
 
 fn job(device: &str, cells: Cells) -> Job {
+    job_of(Config::new(8, 16, 2).unwrap(), device, cells)
+}
+
+fn job_of(config: Config, device: &str, cells: Cells) -> Job {
     let device = Device::named(device).unwrap();
-    let config = Config::new(8, 16, 2).unwrap();
     let config = config.with_target(device.family.target());
     Job {
         design: Design::generated(&config),
@@ -95,6 +98,18 @@ fn assert_whole(report: &Report, job: &Job) {
     assert_eq!(logic, Some(job.device.resources.ffs), "{placement:?}");
     let area = report.area.unwrap();
     assert!(area.luts > 50 && area.ffs > 200, "{area:?}");
+}
+
+#[test]
+fn words_with_a_field_that_adds_are_placed_with_every_register_timed() {
+    let config = Config::with_layout("xor:64,xor:32,add:16".parse().unwrap(), 16, 1).unwrap();
+    let job = job_of(config, "ecp5-25k", Cells::Timed);
+    let Some(report) = place(&job) else { return };
+    let shape = report.shape.as_ref().unwrap();
+    assert_eq!(shape.layout.as_deref(), Some("xor:64,xor:32,add:16"));
+    let placement = report.median().unwrap();
+    assert_eq!(placement.coverage.covered, placement.coverage.endpoints);
+    assert_same_period(placement);
 }
 
 #[test]

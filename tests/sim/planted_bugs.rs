@@ -560,3 +560,23 @@ fn coverage_without_resets_in_flight_has_holes() {
         .unwrap();
     assert_eq!(coverage.holes(), Vec::<String>::new());
 }
+
+#[test]
+fn coverage_without_directed_carries_has_holes() {
+    let dut = Dut::build(&builder(), with_layout(4, 2)).unwrap();
+    let fields = dut.config().layout();
+    let directed = Directed::new(dut.layout(), dut.timing(), 1);
+    let holes = |mut stimulus: Directed| {
+        let coverage = Coverage::new(dut.layout(), dut.timing()).unwrap();
+        let mut coverage = coverage.with_fields(fields).unwrap();
+        let mut board = dut.scoreboard(1).unwrap();
+        board
+            .run(&mut stimulus, 1 << 20, Some(&mut coverage), |_| true)
+            .unwrap();
+        let mut holes = coverage.holes();
+        holes.retain(|hole| hole.starts_with("carry"));
+        holes
+    };
+    assert_eq!(holes(directed.clone().with_fields(fields)), [""; 0]);
+    assert_ne!(holes(directed), [""; 0]);
+}

@@ -153,6 +153,7 @@ fn configs() -> Vec<Config> {
         shape(32, 1, 4, Target::Gowin),
         shape(16, 2, 1, Target::Ice40),
         shape(64, 64, 4, Target::Ecp5),
+        Config::with_layout("xor:4,add:20".parse().unwrap(), 4, 2).unwrap(),
     ]
 }
 
@@ -163,7 +164,7 @@ fn every_response_follows_its_command_by_the_latency_and_agrees_with_the_softwar
         for (scene, drawn) in drawn(&config) {
             let what = format!("{} {}", config.name(), scene.name());
             let lanes = config.lanes();
-            let mut model = DynRegisterFile::new(config.width(), config.depth()).unwrap();
+            let mut model = DynRegisterFile::with_layout(config.layout(), config.depth()).unwrap();
             let mut expected: Vec<(usize, u64, bool)> = vec![];
             let mut seen = vec![];
             for cycle in drawn.cycles() {
@@ -176,7 +177,7 @@ fn every_response_follows_its_command_by_the_latency_and_agrees_with_the_softwar
                     assert_eq!(drawn.at("rsp_clean", cycle), "x", "{what}");
                 }
                 if drawn.signals.contains_key("rst") && drawn.at("rst", cycle) == "1" {
-                    model = DynRegisterFile::new(config.width(), config.depth()).unwrap();
+                    model = DynRegisterFile::with_layout(config.layout(), config.depth()).unwrap();
                     expected.retain(|(due, ..)| *due <= cycle);
                     continue;
                 }
