@@ -294,6 +294,7 @@ new=$("$program" keygen -o two/new.key)
 order rotate two "$new" | sed 's/^/  /'
 until_true "all nodes use list 2" list_is 2
 end two TERM
+mv two/node.key two/former.key
 mv two/new.key two/node.key
 toggle_all
 start two

@@ -57,8 +57,8 @@ pub enum Refused {
     /// The list of members has another key for this member. Nothing has changed.
     #[error(
         "this node accepts no more changes: the list of members (roster {roster}) has another key \
-         for {name}, {key}; stop the node, put that key in place of its key file, and start it \
-         again"
+         for {name}, {key}; stop the node, move its key file to former.key in the data folder, put \
+         the new key in its place, and start it again"
     )]
     Rotated {
         /// The number of the list.

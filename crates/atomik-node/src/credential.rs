@@ -143,6 +143,12 @@ pub fn key_file(data: &Path) -> PathBuf {
     data.join("node.key")
 }
 
+/// The path of the key in a data folder that its node had before.
+#[must_use]
+pub fn former_key_file(data: &Path) -> PathBuf {
+    data.join("former.key")
+}
+
 /// The path of the keyspace's secret in a data folder.
 #[must_use]
 pub fn secret_file(data: &Path) -> PathBuf {

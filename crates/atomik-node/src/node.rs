@@ -132,6 +132,7 @@ impl Node {
         if let Some(text) = &parts.lost {
             state.started_with_less(text);
         }
+        state.check_former_keys();
         let storage = Storage::start(parts.store, parts.fsync).map_err(|source| {
             let what = "cannot start the storage thread";
             StartError::System { what, source }

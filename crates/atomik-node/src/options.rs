@@ -138,6 +138,10 @@ pub struct Options {
     /// File with this node's key [default: DIR/node.key]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
+    /// File with a key that this node had before, without which it cannot hand on what it made
+    /// under that key; can be repeated [default: DIR/former.key if it is there]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub former_key: Vec<PathBuf>,
     /// File with the keyspace's secret [default: DIR/keyspace.secret]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub secret: Option<PathBuf>,
@@ -273,7 +277,8 @@ impl Options {
             &mut options.secret,
             &mut options.roster,
         ];
-        for path in paths.into_iter().flatten() {
+        let paths = paths.into_iter().flatten();
+        for path in paths.chain(&mut options.former_key) {
             *path = folder.join(&*path);
         }
         Ok(options)
@@ -294,6 +299,7 @@ impl Options {
             listen: given(self.listen, file.listen),
             connect: given(self.connect, file.connect),
             key: self.key.or(file.key),
+            former_key: given(self.former_key, file.former_key),
             secret: self.secret.or(file.secret),
             member: given(self.member, file.member),
             administrator: self.administrator.or(file.administrator),

@@ -10,7 +10,8 @@ use atomik_store::FsyncPolicy;
 use thiserror::Error;
 
 use crate::credential::{
-    CredentialError, key_file, public_key_text, random, read_key, read_secret, secret_file,
+    CredentialError, former_key_file, key_file, public_key_text, random, read_key, read_secret,
+    secret_file,
 };
 use crate::faults::Faults;
 use crate::invitation::{InvitationError, read_roster};
@@ -342,6 +343,11 @@ fn replica(
     }
     let file = |given: &Option<PathBuf>, usual| given.clone().unwrap_or(usual);
     let key = read_key(&file(&options.key, key_file(data)))?;
+    let mut former = options.former_key.clone();
+    if former.is_empty() && former_key_file(data).exists() {
+        former.push(former_key_file(data));
+    }
+    let former: Result<_, _> = former.iter().map(|path| read_key(path)).collect();
     let secret = read_secret(&file(&options.secret, secret_file(data)))?;
     check_members(&options.member, &key.verifying_key().to_bytes(), options)?;
     let trust = Trust::Signed {
@@ -349,6 +355,7 @@ fn replica(
         allowed: options.member.iter().map(|member| member.key).collect(),
     };
     let mut config = Config::new(keyspace.as_str(), words, secret, trust, random()?);
+    config.former_keys = former?;
     config.administrator = options.administrator.map(|administrator| administrator.0);
     config.shape = shape;
     config.view = options.view.unwrap_or_default().into();

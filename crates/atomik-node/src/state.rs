@@ -336,6 +336,21 @@ impl NodeState {
         self.unsettled.lost(line);
     }
 
+    /// Reports changes that this node cannot hand on, if there are any.
+    pub(crate) fn check_former_keys(&mut self) {
+        let Some(key) = self.replica.missing_key() else {
+            return;
+        };
+        let key = public_key_text(&key);
+        let text = format!(
+            "this node made changes under its former key {key}, and cannot hand them to members \
+             that lack them without the file of that key: put it in the data folder as former.key, \
+             or name it with `former_key`, and start the node again"
+        );
+        let line = self.events.own("former_key", &text);
+        self.unsettled.lost(line);
+    }
+
     /// Takes note of a session with a peer.
     pub(crate) fn peer_up(&mut self, address: PeerId, key: PublicKey) {
         self.peers.add(address, key);

@@ -266,7 +266,7 @@ mod tests {
         let tags: Vec<_> = (0..leaves).map(|leaf| [leaf; 16]).collect();
         Evidence::sign(
             &secrets(),
-            &TRUST,
+            TRUST.signer(),
             author,
             crate::head::Head::default(),
             false,

@@ -1,8 +1,10 @@
 //! The configuration of a replica.
 
+use ed25519_dalek::SigningKey;
+
 use crate::error::ConfigError;
 use crate::operation::View;
-use crate::origin::{Incarnation, PublicKey, Trust};
+use crate::origin::{Incarnation, PublicKey, SecretKey, Trust};
 use crate::shape::Shape;
 use crate::value::MAX_WORDS;
 
@@ -21,6 +23,10 @@ pub struct Config {
     pub secret: [u8; 32],
     /// This replica's key and the members on roster 0.
     pub trust: Trust,
+    /// Keys that this replica had before the one of `trust`. Own changes are signed when a peer
+    /// asks for them, and those made under a former key with that key; without it they stay here
+    /// alone ([`Replica::missing_key`](crate::Replica::missing_key)).
+    pub former_keys: Vec<SigningKey>,
     /// The key that signs [`Roster`](crate::Roster)s. Without one no roster above 0 is accepted.
     pub administrator: Option<PublicKey>,
     /// 128 random bits, drawn anew at every start. They tell this start from others when members
@@ -61,12 +67,27 @@ impl Config {
             view: View::Raw,
             secret,
             trust,
+            former_keys: Vec::new(),
             administrator: None,
             incarnation,
             kept_memory: true,
             undo_batches: 4096,
             message_bytes: 60_000,
             sync_ticks: 1,
+        }
+    }
+
+    /// The key that signs in the name of `author`, a public key that this replica has or had.
+    pub(crate) fn signer(&self, author: &PublicKey) -> Option<SecretKey<'_>> {
+        let former = || {
+            let is_it = |key: &&SigningKey| key.verifying_key().as_bytes() == author;
+            self.former_keys.iter().find(is_it)
+        };
+        match &self.trust {
+            Trust::Signed { key, .. } if key.verifying_key().as_bytes() != author => {
+                former().map(|key| SecretKey(Some(key)))
+            }
+            trust => Some(trust.signer()),
         }
     }
 

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::entry::Tag;
 use crate::frame::{Evidence, FRAME_OVERHEAD, MAX_LEAVES, encode_excerpt};
 use crate::head::Head;
-use crate::origin::Author;
+use crate::origin::{Author, SecretKey};
 use crate::origins::Origins;
 use crate::slot::OURS;
 use crate::table::Table;
@@ -57,7 +57,7 @@ impl Leaves {
     pub(crate) fn seal(&self, author: Author, head: Head, cx: &Context<'_>) -> Evidence {
         Evidence::sign(
             cx.secrets,
-            &cx.config.trust,
+            cx.config.trust.signer(),
             author,
             head,
             false,
@@ -72,7 +72,7 @@ impl Leaves {
         excerpt
     }
 
-    /// Signs the changes with this replica's key, in as many frames as needed: those after `head`,
+    /// Signs the changes with the author's key, in as many frames as needed: those after `head`,
     /// or, if the changes are signed `anew`, outside the chain. Returns for each frame its place in
     /// the chain and the excerpt of all its changes.
     pub(crate) fn sign(
@@ -80,6 +80,7 @@ impl Leaves {
         author: Author,
         mut head: Head,
         anew: bool,
+        signer: SecretKey<'_>,
         cx: &Context<'_>,
     ) -> Vec<(Head, Vec<u8>)> {
         let room = cx.room() - FRAME_OVERHEAD;
@@ -92,8 +93,7 @@ impl Leaves {
                 .clamp(1, MAX_LEAVES);
             let end = ends[count - 1];
             let tags = &self.tags[first..first + count];
-            let trust = &cx.config.trust;
-            let evidence = Evidence::sign(cx.secrets, trust, author, head, anew, tags);
+            let evidence = Evidence::sign(cx.secrets, signer, author, head, anew, tags);
             // All leaves are there, so the evidence has a place.
             head = evidence.head(cx.secrets).unwrap_or(head);
             let mut excerpt = Vec::with_capacity(end - start + FRAME_OVERHEAD);
@@ -109,8 +109,9 @@ impl Leaves {
     }
 }
 
-/// Packs entries, given by slot and position, into message bodies. Own entries are signed anew;
-/// others travel as excerpts of the frames in which they arrived.
+/// Packs entries, given by slot and position, into message bodies. Own entries are signed anew,
+/// and left out if they were made under a key that this replica has no more; others travel as
+/// excerpts of the frames in which they arrived.
 /// Own entries with unpublished changes are left out, since the next publication will include them.
 pub(crate) fn pack(
     places: &[(u32, usize)],
@@ -148,7 +149,10 @@ pub(crate) fn pack(
     let mut excerpts: Vec<Vec<u8>> = Vec::new();
     for origin in own_order {
         let known = origins.get(origin);
-        let signed = own[&origin].sign(known.author, known.chain.head(), true, cx);
+        let Some(signer) = cx.config.signer(&known.author.key) else {
+            continue;
+        };
+        let signed = own[&origin].sign(known.author, known.chain.head(), true, signer, cx);
         excerpts.extend(signed.into_iter().map(|(_, excerpt)| excerpt));
     }
     for at in other_order {
@@ -251,7 +255,7 @@ mod tests {
                 number: 6,
                 link: [6; 16],
             };
-            let frames = leaves.sign(author, head, false, cx);
+            let frames = leaves.sign(author, head, false, cx.config.trust.signer(), cx);
             assert!(frames.len() > 5);
             let (mut next, mut before) = (0, head);
             for ((frame, excerpt), expected) in frames.iter().zip(7..) {

@@ -8,7 +8,7 @@
 use crate::codec::{Encode, Malformed, Reader};
 use crate::entry::{Change, Tag};
 use crate::head::{Head, Link};
-use crate::origin::{Author, OriginId, Sealed, Trust, verifies};
+use crate::origin::{Author, OriginId, Sealed, SecretKey, Trust, verifies};
 use crate::secrets::Secrets;
 use crate::shape::Shape;
 
@@ -158,7 +158,7 @@ impl Evidence {
     /// the entries are signed `anew`, not part of the chain.
     pub(crate) fn sign(
         secrets: &Secrets,
-        trust: &Trust,
+        signer: SecretKey<'_>,
         author: Author,
         head: Head,
         anew: bool,
@@ -175,7 +175,7 @@ impl Evidence {
         };
         // With all leaves present the hash always exists, so the default is never used.
         let root = hash(secrets, 0, header.leaves, &leaves, &mut [].iter()).unwrap_or_default();
-        let seal = trust.sign(&header.statement(secrets, &root));
+        let seal = signer.sign(&header.statement(secrets, &root));
         Self {
             header,
             seal,
@@ -520,7 +520,7 @@ mod tests {
             number: 4,
             link: [5; 16],
         };
-        let evidence = Evidence::sign(&secrets, &trust, author, head, false, &tags);
+        let evidence = Evidence::sign(&secrets, trust.signer(), author, head, false, &tags);
         (secrets, trust, evidence, encoded)
     }
 
@@ -570,7 +570,7 @@ mod tests {
         assert_eq!((head.number, evidence.header.before().number), (5, 4));
         let author = evidence.header.author;
         let tags: Vec<_> = evidence.tags().map(|(_, tag)| tag).collect();
-        let sign = |anew| Evidence::sign(&secrets, &trust, author, head, anew, &tags);
+        let sign = |anew| Evidence::sign(&secrets, trust.signer(), author, head, anew, &tags);
         let next = sign(false);
         assert_eq!(next.header.before(), head);
         assert_eq!(next.head(&secrets).unwrap().number, 6);

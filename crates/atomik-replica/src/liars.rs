@@ -391,7 +391,14 @@ fn frame(by: usize, author: Author, before: Head, key: &[u8], version: u64) -> V
     let mut encoded = Vec::new();
     change.encode(key, &mut encoded);
     let tag = secrets().leaf(author.origin(), &encoded);
-    let evidence = Evidence::sign(&secrets(), &trust(by), author, before, false, &[tag]);
+    let evidence = Evidence::sign(
+        &secrets(),
+        trust(by).signer(),
+        author,
+        before,
+        false,
+        &[tag],
+    );
     let mut excerpt = Vec::new();
     encode_excerpt(&evidence, [&encoded[..]].into_iter(), &mut excerpt);
     excerpt

@@ -356,8 +356,8 @@ impl Merger<'_> {
                     return None;
                 }
                 let head = origin.chain.head();
-                let trust = &cx.config.trust;
-                Evidence::sign(cx.secrets, trust, origin.author, head, true, &[tag])
+                let signer = cx.config.signer(&origin.author.key)?;
+                Evidence::sign(cx.secrets, signer, origin.author, head, true, &[tag])
             }
             at => table.archive.get(at)?.restrict(cx.secrets, &[entry.leaf]),
         };

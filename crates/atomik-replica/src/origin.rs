@@ -115,6 +115,16 @@ pub(crate) fn verifies(by: &PublicKey, message: &[u8], seal: &Sealed) -> bool {
 /// A signature, or zeros in an unsigned keyspace.
 pub(crate) type Sealed = [u8; 64];
 
+/// What signs: a secret key, or nothing in an unsigned keyspace.
+#[derive(Clone, Copy)]
+pub(crate) struct SecretKey<'a>(pub(crate) Option<&'a SigningKey>);
+
+impl SecretKey<'_> {
+    pub(crate) fn sign(&self, message: &[u8]) -> Sealed {
+        self.0.map_or([0; 64], |key| key.sign(message).to_bytes())
+    }
+}
+
 impl Trust {
     /// This replica's public key.
     pub fn key(&self) -> PublicKey {
@@ -131,11 +141,16 @@ impl Trust {
         }
     }
 
-    pub(crate) fn sign(&self, message: &[u8]) -> Sealed {
+    /// What signs with this replica's key.
+    pub(crate) fn signer(&self) -> SecretKey<'_> {
         match self {
-            Self::Signed { key, .. } => key.sign(message).to_bytes(),
-            Self::Unsigned { .. } => [0; 64],
+            Self::Signed { key, .. } => SecretKey(Some(key)),
+            Self::Unsigned { .. } => SecretKey(None),
         }
+    }
+
+    pub(crate) fn sign(&self, message: &[u8]) -> Sealed {
+        self.signer().sign(message)
     }
 
     pub(crate) fn verify(&self, by: &PublicKey, message: &[u8], seal: &Sealed) -> bool {

@@ -279,7 +279,7 @@ mod tests {
         // Two leaves, so that there is a path in the tree.
         let whole = Evidence::sign(
             &secrets,
-            &trust,
+            trust.signer(),
             author,
             Head::default(),
             false,

@@ -31,7 +31,7 @@ use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
 use crate::notice::{Notice, Refusal};
 use crate::operation::LocalOp;
-use crate::origin::{Author, OriginId, incarnation};
+use crate::origin::{Author, OriginId, PublicKey, incarnation};
 use crate::parts::{Arrivals, PART, split};
 use crate::peers::{PeerId, Peers};
 use crate::preview::{ENOUGH_LEAVES, LARGE_BATCH, MOST_LEAVES, Start};
@@ -40,7 +40,7 @@ use crate::publication::Previews;
 use crate::roster::{Roster, RosterError};
 use crate::secrets::Secrets;
 use crate::sketch;
-use crate::slot::{Published, UNPUBLISHED};
+use crate::slot::{OURS, Published, UNPUBLISHED};
 use crate::summary::Summary;
 use crate::value::Value;
 use crate::vouching::{Introduction, Standing, Vouch};
@@ -785,7 +785,7 @@ impl Replica {
             cx.counters.frames += 1;
         }
         all.append(&mut published);
-        let frames = leaves.sign(author, head, false, &cx);
+        let frames = leaves.sign(author, head, false, cx.config.trust.signer(), &cx);
         if !frames.is_empty() {
             // These frames are not part of the stream.
             open.stream.restart();
@@ -1784,6 +1784,22 @@ impl Replica {
             ..
         } = &self.memory;
         publication.is_sealed() && keyspace.overlay.is_empty()
+    }
+
+    /// A former key of this replica that is not one of [`Config::former_keys`], if there are
+    /// changes under it that are not part of the base: peers that lack some cannot get them from
+    /// here. Takes a pass over the table.
+    pub fn missing_key(&self) -> Option<PublicKey> {
+        let Memory {
+            keyspace, origins, ..
+        } = &self.memory;
+        keyspace.table.slots.values().find_map(|slot| {
+            let mut own = slot.entries.iter().filter(|it| it.evidence == OURS);
+            own.find_map(|entry| {
+                let key = origins.get(entry.origin).author.key;
+                self.config.signer(&key).is_none().then_some(key)
+            })
+        })
     }
 
     /// The number of keys that wait for the next flush.

@@ -313,7 +313,7 @@ async fn a_node_whose_key_was_replaced_is_told_to_restart_with_the_new_one() {
         assert_eq!(to_b.change(change).await, Err(refused.clone()));
     }
     let text = refused.to_string();
-    assert!(text.contains("in place of its key file"), "{text}");
+    assert!(text.contains("move its key file to former.key"), "{text}");
     assert_eq!(status(&to_b, "stopped").await, text);
     let events = status(&to_b, "events").await;
     let mut events = events.as_array().unwrap().iter();

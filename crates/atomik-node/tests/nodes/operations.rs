@@ -189,6 +189,7 @@ impl Lab {
         assert!(stopped.contains(&next), "{stopped}");
         assert!(self.cluster.take(n).stop().success());
         self.cluster.bursts(&[0, 2], 50);
+        fs::rename(&key, self.data(n).join("former.key")).unwrap();
         fs::rename(&new, &key).unwrap();
         self.start(n);
         public

@@ -289,3 +289,50 @@ fn what_a_removed_replica_had_not_sent_goes_on_once_it_is_added_again() {
         cluster.assert_equal();
     }
 }
+
+/// Replica 1 changes x while replica 0 is away, gets another key, and returns with it.
+fn rotated_with_unsent_changes(former_keys: Vec<SigningKey>) -> Cluster {
+    let mut cluster = cluster(2);
+    cluster.accum(1, b"y", 1);
+    cluster.settle();
+    cluster.cut = vec![0];
+    cluster.accum(1, b"x", 2);
+    for _ in 0..3 {
+        cluster.flush();
+        cluster.step(1, Event::Tick);
+        cluster.step(1, Event::Seal);
+        cluster.deliver();
+    }
+    cluster.cut.clear();
+    let next = signed(cluster.replicas[0].roster().rotate(&public(1), public(7)));
+    cluster.step(0, Event::Roster(&next));
+    cluster.restart(1, |config| {
+        config.trust = administered(7).trust;
+        config.former_keys = former_keys;
+    });
+    cluster.settle();
+    cluster
+}
+
+#[test]
+fn what_was_unsent_under_a_former_key_arrives_if_that_key_is_there() {
+    let mut cluster = rotated_with_unsent_changes(vec![key(1)]);
+    assert_eq!(cluster.replicas[1].missing_key(), None);
+    cluster.accum(1, b"y", 4);
+    cluster.settle();
+    cluster.assert_equal();
+    assert_eq!(cluster.replicas[0].state(b"x"), 2.into());
+    assert_eq!(cluster.replicas[0].state(b"y"), 5.into());
+    // The former key is closed, and what it made is part of the base.
+    assert!(cluster.replicas[0].closings().is_empty());
+}
+
+#[test]
+fn without_a_former_key_nothing_is_taken_for_forged_and_it_is_named() {
+    let cluster = rotated_with_unsent_changes(Vec::new());
+    assert_eq!(cluster.replicas[1].missing_key(), Some(public(1)));
+    assert_eq!(cluster.replicas[1].state(b"x"), 2.into());
+    assert_eq!(cluster.replicas[0].state(b"x"), 0.into());
+    let refused = |notice: &Notice| matches!(notice, Notice::Refused { .. });
+    assert_eq!(cluster.said(refused), 0);
+}
