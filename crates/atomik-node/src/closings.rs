@@ -54,7 +54,7 @@ impl NodeState {
     fn closing_text(&self, closing: &Closing) -> String {
         let who = self.name_of(&closing.key);
         let what = match closing.cause {
-            Cause::Removed => format!("{who} was removed"),
+            Cause::Removed => self.removed_text(&closing.key),
             Cause::Convicted => format!("{who} is convicted (atomik node remove)"),
             Cause::Retired => format!("{who} has retired"),
             _ => format!("lives of {who} are over"),
@@ -73,11 +73,32 @@ impl NodeState {
                 "{what}: waits for the signatures of {}, which compare what they hold",
                 names(here)
             ),
-            (_, away) => format!(
-                "{what}: nothing more becomes part of the base until {} has signed, which this \
-                 node does not see: bring it back, or remove it (atomik node remove)",
-                names(away)
-            ),
+            (_, away) => {
+                let (have, are, they) = match away {
+                    [_] => ("has", "it is", "it"),
+                    _ => ("have", "they are", "them"),
+                };
+                format!(
+                    "{what}: nothing more becomes part of the base until {} {have} signed, which \
+                     this node does not see: nothing needs doing while {are} only away; if {are} \
+                     gone for good, remove {they} (atomik node remove)",
+                    names(away)
+                )
+            }
+        }
+    }
+
+    /// What has happened to a key whose lives a list of members ended.
+    fn removed_text(&self, key: &PublicKey) -> String {
+        let (who, roster) = (self.name_of(key), self.replica.roster());
+        let mut members = roster.members().iter();
+        match roster.get(key) {
+            Some(listed) => format!("the life of {who} before list {} is over", listed.since),
+            // It has another key.
+            None if members.any(|listed| listed.name == who) => {
+                format!("a former key of {who} is closed")
+            }
+            None => format!("{who} was removed"),
         }
     }
 

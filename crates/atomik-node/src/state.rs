@@ -46,7 +46,8 @@ pub(crate) struct NodeState {
     unsettled: Unsettled,
     /// The name under which this node was last on the list of members.
     own_name: Option<String>,
-    /// The members' names by public key.
+    /// The members' names by public key: those in the configuration, and those on the lists that
+    /// have been in force in this run.
     names: BTreeMap<PublicKey, String>,
     /// The data folder, where proofs are written.
     data: Option<PathBuf>,
@@ -87,6 +88,7 @@ impl NodeState {
             watchers: Watchers::default(),
             started: Instant::now(),
         };
+        state.keep_names();
         let own = state.replica.config().trust.key();
         state.own_name = state.member(&own).map(str::to_owned);
         state
@@ -221,6 +223,14 @@ impl NodeState {
         named.or_else(|| self.names.get(key).map(String::as_str))
     }
 
+    /// Keeps the names on the list of members, for when their keys are no longer on it.
+    fn keep_names(&mut self) {
+        let listed = self.replica.roster().members().iter();
+        let named = listed.filter(|listed| !listed.name.is_empty());
+        self.names
+            .extend(named.map(|listed| (listed.key, listed.name.clone())));
+    }
+
     pub(crate) fn peers_report(&self) -> Vec<Json> {
         let seconds = |at: Instant| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         let report = |(peer, state): (&PeerId, &PeerState)| {
@@ -300,6 +310,9 @@ impl NodeState {
             | Notice::BaseDiverged { .. } => None,
             _ => None,
         };
+        if matches!(notice, Notice::Roster { .. }) {
+            self.keep_names();
+        }
         let file = self.keep_proof(&notice);
         let line = self
             .events

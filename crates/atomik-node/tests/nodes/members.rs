@@ -255,7 +255,8 @@ async fn whom_a_folding_waits_for_and_what_is_folded_is_shown() {
             text.contains(&format!("until key {two} has signed")),
             "{text}"
         );
-        assert!(text.contains("bring it back, or remove it"), "{text}");
+        assert!(text.contains("while it is only away"), "{text}");
+        assert!(text.contains("if it is gone for good, remove it"), "{text}");
         let members = node.members().await.unwrap();
         assert_eq!(members["closings"], closings);
         let mut listed = members["members"].as_array().unwrap().iter();
@@ -290,6 +291,90 @@ async fn whom_a_folding_waits_for_and_what_is_folded_is_shown() {
     for node in [a, c] {
         node.stop().await.unwrap();
     }
+}
+
+/// Waits for a closing of node `n`'s key at a node, and returns its text.
+async fn closing_of(node: &Handle, n: u8) -> String {
+    let key = public_key_text(&public(n));
+    let mut found = None;
+    until(&format!("a closing of node {n}"), async || {
+        let closings = status(node, "closings").await;
+        let mut closings = closings.as_array().unwrap().iter();
+        let closing = closings.find(|closing| closing["key"] == key);
+        found = closing.map(|closing| closing["text"].as_str().unwrap().to_owned());
+        found.is_some()
+    })
+    .await;
+    found.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closing_of_a_former_key_or_life_does_not_say_that_the_member_was_removed() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    let named = roster(&to_a).await.rename(&public(1), "two").unwrap();
+    let named = named.rename(&public(0), "one").unwrap();
+    hand_to(&to_a, named.add(public(2), "three")).await.unwrap();
+    all_use(&[&to_a, &to_b], 1).await;
+    to_b.change(accum(1)).await.unwrap();
+    // What is not signed is taken back with the key.
+    let signed = async |count: u64| {
+        until("signed", async || status(&to_a, "merged").await == count).await;
+    };
+    all_have(&[&to_a, &to_b], 1).await;
+    signed(1).await;
+    b.stop().await.unwrap();
+
+    // Another key, and yet another one.
+    for (old, new, bit) in [(1, 3, 2), (3, 4, 4)] {
+        let rotated = roster(&to_a).await.rotate(&public(old), public(new));
+        let rotated = hand_to(&to_a, rotated).await.unwrap();
+        let text = closing_of(&to_a, old).await;
+        assert!(text.starts_with("a former key of two is closed"), "{text}");
+        let signers = [
+            "until two, three have signed",
+            "until three, two have signed",
+        ];
+        assert!(
+            signers.iter().any(|signers| text.contains(signers)),
+            "{text}"
+        );
+        assert!(text.contains("while they are only away"), "{text}");
+        let b = start(new, &network, Some(&rotated));
+        let to_b = b.handle();
+        to_b.change(accum(bit)).await.unwrap();
+        all_have(&[&to_a, &to_b], 2 * bit - 1).await;
+        signed(bit / 2 + 1).await;
+        b.stop().await.unwrap();
+    }
+
+    // Removed, and added again under the same key.
+    let removed = roster(&to_a).await.remove(&public(4));
+    hand_to(&to_a, removed).await.unwrap();
+    let text = closing_of(&to_a, 4).await;
+    assert!(text.starts_with("two was removed"), "{text}");
+    assert!(text.contains("until three has signed"), "{text}");
+    let again = roster(&to_a).await.add(public(4), "two");
+    hand_to(&to_a, again).await.unwrap();
+    let text = closing_of(&to_a, 4).await;
+    let begins = "the life of two before list 5 is over";
+    assert!(text.starts_with(begins), "{text}");
+    a.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_has_just_joined_was_not_removed() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let a = start(0, &network, None);
+    let invited = roster(&a.handle()).await.add(public(2), "three");
+    let invited = hand_to(&a.handle(), invited).await.unwrap();
+    a.stop().await.unwrap();
+    let c = start(2, &network, Some(&invited));
+    let text = closing_of(&c.handle(), 2).await;
+    let begins = "the life of three before list 1 is over";
+    assert!(text.starts_with(begins), "{text}");
+    c.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
