@@ -333,7 +333,11 @@ impl Actor {
             Received::PeerUp(peer) => sessions.peer_up(peer, &mut self.outputs),
             Received::PeerDown(peer) => sessions.peer_down(&peer),
             Received::Message { from, bytes } => {
+                let forged = sessions.counters().forged;
                 sessions.receive(from, &bytes, &mut self.outputs);
+                if sessions.counters().forged > forged && begins_handshake(&bytes) {
+                    self.state.foreign_handshake(self.ticks);
+                }
             }
         }
         self.follow_sessions()
@@ -411,4 +415,10 @@ impl Actor {
         self.state.peers.refresh(self.sync_interval);
         self.step(Event::Tick)
     }
+}
+
+/// Whether these bytes have the form of a packet that begins a handshake, or asks for one: those
+/// that are authentic are never counted as forged.
+fn begins_handshake(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(0 | 1))
 }

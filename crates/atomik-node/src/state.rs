@@ -19,6 +19,10 @@ use crate::text::{fields_json, key_text};
 use crate::unsettled::Unsettled;
 use crate::watchers::Watchers;
 
+/// How long only handshakes of another secret must arrive before that is reported, in ticks of the
+/// sessions: 10 s.
+const FOREIGN_TICKS: u64 = 100;
+
 /// What the actor counts itself, beside the counters of the replica and the engine.
 pub(crate) struct NodeCounters {
     pub(crate) commits: u64,
@@ -42,6 +46,9 @@ pub(crate) struct NodeState {
     pub(crate) no_session: u64,
     /// The origin under which the replica accepts no more changes ([`Notice::Stopped`]).
     pub(crate) stopped: Option<OriginId>,
+    /// When the first handshake arrived that another secret made, in ticks of the sessions, since
+    /// there was a session.
+    foreign_since: Option<u64>,
     /// What the operator is to know until it is settled.
     unsettled: Unsettled,
     /// The name under which this node was last on the list of members.
@@ -81,6 +88,7 @@ impl NodeState {
             waiting: 0,
             no_session: 0,
             stopped: None,
+            foreign_since: None,
             unsettled: Unsettled::default(),
             own_name: None,
             names,
@@ -368,6 +376,25 @@ impl NodeState {
     pub(crate) fn peer_up(&mut self, address: PeerId, key: PublicKey) {
         self.peers.add(address, key);
         self.unsettled.met(key);
+        self.foreign_since = None;
+    }
+
+    /// Takes note, at `now` ticks, of a handshake that another secret made. Reports it once it has
+    /// gone on for a while and there is no session.
+    pub(crate) fn foreign_handshake(&mut self, now: u64) {
+        if !self.peers.list.is_empty() {
+            return;
+        }
+        let since = *self.foreign_since.get_or_insert(now);
+        if now - since < FOREIGN_TICKS || self.unsettled.is_without_session() {
+            return;
+        }
+        let text = "no session with any member: the handshakes that arrive were not made with this \
+                    node's secret for this keyspace; give all members the same keyspace.secret, \
+                    and restart those that have another";
+        let line = self.events.own("no_session", text);
+        self.unsettled.without_session(line.clone());
+        self.watchers.send(&line, |_| true);
     }
 
     /// Passes the refusal of a peer, or by a peer, to the events and all watchers.

@@ -17,6 +17,8 @@ enum Until {
     NewLife(OriginId),
     /// A session with this key.
     Session(PublicKey),
+    /// A session with any peer has come up.
+    AnySession,
     /// A restart.
     Restart,
 }
@@ -58,6 +60,17 @@ impl Unsettled {
         self.0.push((Until::Agreement(BTreeSet::new()), event));
     }
 
+    /// Keeps an event about this node having no session.
+    pub(crate) fn without_session(&mut self, event: Json) {
+        self.0.push((Until::AnySession, event));
+    }
+
+    /// Whether an event about this node having no session is kept.
+    pub(crate) fn is_without_session(&self) -> bool {
+        let mut all = self.0.iter();
+        all.any(|(until, _)| matches!(until, Until::AnySession))
+    }
+
     /// Keeps an event about a member that refuses this node.
     pub(crate) fn refused_by(&mut self, key: PublicKey, event: Json) {
         self.met(key);
@@ -68,7 +81,11 @@ impl Unsettled {
 
     /// Takes note that a session with this key has come up.
     pub(crate) fn met(&mut self, key: PublicKey) {
-        let is_about = |until: &Until| matches!(until, Until::Session(about) if *about == key);
+        let is_about = |until: &Until| match until {
+            Until::Session(about) => *about == key,
+            Until::AnySession => true,
+            _ => false,
+        };
         self.0.retain(|(until, _)| !is_about(until));
     }
 
@@ -95,7 +112,7 @@ impl Unsettled {
                 let roster = replica.roster();
                 roster.get(key).is_some() && roster.get(&own).is_some()
             }
-            Until::Restart => true,
+            Until::AnySession | Until::Restart => true,
         });
         open.map(|(_, event)| event.clone()).collect()
     }

@@ -68,6 +68,48 @@ async fn another_layout_needs_attention_on_both_sides_once_and_with_both_names()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_member_with_another_secret_needs_attention_on_both_sides_until_there_is_a_session() {
+    let (log, _guard) = Log::start();
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let mut other = config(1);
+    other.secret = [8; 32];
+    let nodes = [config(0), other].map(|config| configured(config, Some(&network)));
+    for node in &nodes {
+        until("told", async || !attention(node).await.is_empty()).await;
+    }
+    sleep(Duration::from_secs(60)).await;
+    for node in &nodes {
+        let told = attention(node).await;
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("keyspace.secret"), "{told:?}");
+    }
+    assert!(log.text().contains("keyspace.secret"), "{}", log.text());
+    let [node, other] = nodes;
+    other.stop().await.unwrap();
+    let good = member(2, Some(&network));
+    until("settled", async || attention(&node).await.is_empty()).await;
+    for node in [node, good] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn members_that_are_away_are_not_taken_for_some_with_another_secret() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let node = member(0, Some(&network));
+    sleep(Duration::from_secs(60)).await;
+    let other = member(1, Some(&network));
+    until("up", async || {
+        node.handle().status().await.unwrap()["peers"] == 1
+    })
+    .await;
+    other.stop().await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(attention(&node).await, Vec::<String>::new());
+    node.stop().await.unwrap();
+}
+
 const ORIGIN: OriginId = OriginId([5; 16]);
 
 #[tokio::test]
