@@ -4,9 +4,9 @@
 //! before. So `x_s3` and `y_s3` belong to the same command, while `x_s3` and `y_s5`, read in the
 //! same cycle, belong to commands that are two cycles apart. Every hazard is written this way.
 //!
-//! In words with fields that add, a segment of a field works a cycle after the one below it, with
-//! the carry of that one ([`adder`]). All segments have the same stages, counted from the cycle in
-//! which the segment takes the command; only the response waits for the last one ([`align`]).
+//! In words with fields that add, a segment of a field works two cycles after the one below it,
+//! with the carry of that one (`adder`). All segments have the same stages, counted from the cycle
+//! in which the segment takes the command; only the response waits for the last one (`align`).
 
 mod adder;
 mod adding_flat_slice;
