@@ -17,8 +17,12 @@ use indexmap::IndexSet;
 use super::bits::{Bits, CAPACITY};
 use crate::workload::{Action, Class, MAX_UNIVERSE, Scalar};
 
-/// The longest string in bytes: a value without two bits for its kind and sixteen for its length.
-pub(super) const LONGEST: usize = CAPACITY - 3;
+/// Bits for the kind of a value.
+pub(super) const KIND: u64 = 2;
+/// Bits for the length of a string.
+pub(super) const LENGTH: u64 = 16;
+/// The longest string in bytes: a value without its kind and its length.
+pub(super) const LONGEST: usize = CAPACITY - (KIND + LENGTH).div_ceil(8) as usize;
 
 /// An operation on bits.
 #[derive(Debug)]

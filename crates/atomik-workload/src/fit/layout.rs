@@ -2,13 +2,9 @@
 
 use atomik_algebra::{FieldKind, Layout};
 
+use super::encoding::{KIND, LENGTH};
 use super::findings::FieldFit;
 use crate::workload::Class;
-
-/// Bits for the kind of a value.
-const KIND: u64 = 2;
-/// Bits for the length of a string.
-const LENGTH: u64 = 16;
 
 /// The field of a layout that holds these values, such as `add:16`. `None` if they have no fixed
 /// width. `kinds` says whether booleans, integers and strings are set.
