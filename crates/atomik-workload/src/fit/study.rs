@@ -77,6 +77,7 @@ struct FieldStudy {
     /// How its changes combine. As long as it is only set to integers, it may be a register or a
     /// counter, so both are modelled.
     models: Vec<Model>,
+    /// Without what depends on the model.
     counts: Vec<Counts>,
     universe: IndexSet<Scalar, FixedState>,
     /// Whether there are more elements than `universe` holds.
@@ -91,7 +92,7 @@ struct FieldStudy {
 #[derive(Debug)]
 struct Model {
     kind: FieldKind,
-    /// As in [`FieldStudy::histories`].
+    /// In the order of [`FieldStudy::histories`], up to the last that was modelled.
     cells: Vec<Cell>,
     /// Of fields that add, as `cells`.
     ranges: Vec<Range>,
@@ -204,11 +205,8 @@ impl Study {
         let windows_ms = &self.thresholds.windows_ms;
         let mut counts = vec![Counts::default(); windows_ms.len()];
         for field in self.fields.values() {
-            for (sum, count) in counts.iter_mut().zip(&field.counts) {
+            for (sum, count) in counts.iter_mut().zip(field.counts()) {
                 sum.concurrent += count.concurrent;
-            }
-            let modelled = field.model().map_or(&[][..], |model| &model.counts);
-            for (sum, count) in counts.iter_mut().zip(modelled) {
                 sum.overlapping += count.overlapping;
                 sum.wrong += count.wrong;
             }
@@ -305,9 +303,6 @@ impl FieldStudy {
 
         let Some(effect) = Effect::of(action, &mut self.universe) else {
             self.open_universe |= matches!(action, Action::Insert(_) | Action::Remove(_));
-            for model in &mut self.models {
-                model.cell(place);
-            }
             return;
         };
         let mut models = std::mem::take(&mut self.models);
@@ -343,13 +338,25 @@ impl FieldStudy {
         }
     }
 
-    /// The model of its class.
-    fn model(&self) -> Option<&Model> {
-        let kind = match self.class() {
+    /// How changes combine in its class.
+    fn kind(&self) -> FieldKind {
+        match self.class() {
             Class::Counter => FieldKind::Add,
             _ => FieldKind::Xor,
-        };
-        self.models.iter().find(|model| model.kind == kind)
+        }
+    }
+
+    /// The counts by window, with those of the model of its class.
+    fn counts(&self) -> Vec<Counts> {
+        let kind = self.kind();
+        let model = self.models.iter().find(|model| model.kind == kind);
+        let modelled = model.into_iter().flat_map(|model| &model.counts);
+        let mut counts = self.counts.clone();
+        for (count, modelled) in counts.iter_mut().zip(modelled) {
+            count.overlapping = modelled.overlapping;
+            count.wrong = modelled.wrong;
+        }
+        counts
     }
 
     /// The class that follows from the operations so far, as in [`Reader`].
@@ -370,23 +377,16 @@ impl FieldStudy {
         }
     }
 
-    fn judge(mut self, name: String, thresholds: &Thresholds) -> FieldFit {
+    fn judge(self, name: String, thresholds: &Thresholds) -> FieldFit {
         let class = self.class();
         let windows_ms = &thresholds.windows_ms;
-        let sums = self
-            .model()
-            .map(Model::sums)
-            .filter(|_| class == Class::Counter);
-        let kind = self.model().map(|model| model.kind);
+        let (kind, counts) = (self.kind(), self.counts());
         let model = self
             .models
             .into_iter()
-            .find(|model| Some(model.kind) == kind)
-            .unwrap_or_else(|| Model::new(FieldKind::Xor, windows_ms.len()));
-        for (count, modelled) in self.counts.iter_mut().zip(&model.counts) {
-            count.overlapping = modelled.overlapping;
-            count.wrong = modelled.wrong;
-        }
+            .find(|model| model.kind == kind)
+            .unwrap_or_else(|| Model::new(kind, windows_ms.len()));
+        let sums = (class == Class::Counter).then(|| model.sums());
         let elements = self.universe.len() as u64 + u64::from(self.open_universe);
         let width = match class {
             Class::Flag => Width::fixed(1),
@@ -410,14 +410,14 @@ impl FieldStudy {
         let histories = || self.histories.values();
         let shared = || histories().filter(|history| !history.writers.is_one());
         let words = width.most.div_ceil(8).max(1);
-        let last = self.counts.last().copied().unwrap_or_default();
+        let last = counts.last().copied().unwrap_or_default();
         let is_flag = class == Class::Flag;
         let mut fit = FieldFit {
             name,
             class,
             keys,
             single_writer_share: share(keys - shared().count() as u64, keys),
-            windows: windows(windows_ms, &self.counts, self.total),
+            windows: windows(windows_ms, &counts, self.total),
             words,
             changed_word_ratio: share(model.changed_words, model.simulated * words),
             width,
@@ -471,7 +471,7 @@ impl Model {
         }
     }
 
-    /// The cell at `place`, which is at most one beyond the last.
+    /// The cell at `place`.
     fn cell(&mut self, place: usize) -> &mut Cell {
         if self.cells.len() <= place {
             self.cells.resize_with(place + 1, Cell::default);
