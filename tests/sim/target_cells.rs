@@ -57,7 +57,12 @@ fn check(config: Config, netlist: &str, model: &str) -> Option<Mismatch> {
     let dut = Dut::build_verilog(&builder(), config, verilog, Lint::Allow)
         .unwrap_or_else(|e| panic!("{}: {e}", config.name()));
     let stimuli: [Box<dyn Stimulus>; 2] = [
-        Box::new(Directed::new(dut.layout(), dut.timing(), 1)),
+        Box::new(Directed::new(
+            dut.layout(),
+            config.layout(),
+            dut.timing(),
+            1,
+        )),
         Box::new(Random::new(dut.layout(), dut.timing(), Profile::mixed(), 1)),
     ];
     stimuli.into_iter().find_map(|mut stimulus| {

@@ -102,9 +102,7 @@ fn check(
     let outcome = TestRunner::new_with_rng(settings, rng).run(&sequence, |cycles| {
         let commands = records(&layout, &cycles);
         let mut expected = vec![0; (1 + cycles.len()) * layout.rsp_words()];
-        Golden::new(layout, timing)
-            .unwrap()
-            .with_fields(config.layout())
+        Golden::new(layout, config.layout(), timing)
             .unwrap()
             .run(&commands, &mut expected)
             .unwrap();

@@ -102,8 +102,10 @@ pub struct Coverage {
 }
 
 /// What carries have reached, in words with fields that add.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Carries {
+    /// The layout of a word.
+    words: Fields,
     /// The fields that add.
     fields: Vec<Field>,
     /// Hits by field: a carry out of it, one into every bit, and one into the highest bit at each
@@ -122,19 +124,20 @@ const CARRY_AFTER: usize = 1;
 const CARRY_BINS: usize = CARRY_AFTER + MAX_DISTANCE as usize + 1;
 
 impl Carries {
-    fn new(layout: Layout, fields: Fields) -> Carries {
-        let adding: Vec<Field> = fields
+    fn new(layout: Layout, words: Fields) -> Carries {
+        let adding: Vec<Field> = words
             .fields()
             .filter(|field| field.kind == FieldKind::Add)
             .collect();
-        let (depth, words) = match adding.len() {
+        let (depth, limbs) = match adding.len() {
             0 => (0, 0),
             _ => (layout.depth(), layout.lanes() as usize * layout.limbs()),
         };
         Carries {
             hits: vec![[0; CARRY_BINS]; adding.len()],
-            totals: vec![0; depth * words],
+            totals: vec![0; depth * limbs],
             pending: vec![0; depth],
+            words,
             fields: adding,
         }
     }
@@ -145,19 +148,12 @@ impl Carries {
     }
 
     /// A delta to the total at `at`, `distance` cycles after the lane's latest to that address.
-    fn accumulate(
-        &mut self,
-        words: &Fields,
-        addr: usize,
-        at: usize,
-        delta: &[u64],
-        distance: Option<u64>,
-    ) {
+    fn accumulate(&mut self, addr: usize, at: usize, delta: &[u64], distance: Option<u64>) {
         let Some(total) = self.totals.get_mut(at..at + delta.len()) else {
             return;
         };
         let before = total.to_vec();
-        words.combine(total, delta);
+        self.words.combine(total, delta);
         let bit = |limbs: &[u64], i: u32| limbs[i as usize / 64] >> (i % 64) & 1 == 1;
         // The carry into bit i is what the sum of the two bits lacks.
         let into = |i: u32| bit(total, i) ^ bit(&before, i) ^ bit(delta, i);
@@ -222,11 +218,19 @@ pub struct Group {
 }
 
 impl Coverage {
-    /// Empty bins for records of `layout`, with words that xor.
+    /// Empty bins for records of `layout`, with words of `fields`.
     ///
     /// # Errors
     /// When the tables cannot be allocated.
-    pub fn new(layout: Layout, timing: Timing) -> Result<Coverage, atomik_algebra::Error> {
+    ///
+    /// # Panics
+    /// When the widths differ.
+    pub fn new(
+        layout: Layout,
+        fields: Fields,
+        timing: Timing,
+    ) -> Result<Coverage, atomik_algebra::Error> {
+        assert_eq!(fields.width(), layout.width(), "as wide as the records");
         let commands = 7 + layout.lanes() as usize;
         let distances = MAX_DISTANCE as usize + 1;
         Ok(Coverage {
@@ -237,8 +241,8 @@ impl Coverage {
             ready: vec![0; commands * 2],
             deaf: vec![0; commands],
             clear: [0; 3],
-            carry: Carries::default(),
-            file: DynRegisterFile::new(layout.width(), layout.depth())?,
+            carry: Carries::new(layout, fields),
+            file: DynRegisterFile::with_layout(fields, layout.depth())?,
             latest: vec![None; layout.depth() * layout.lanes() as usize],
             history: vec![None; timing.latency as usize + 2],
             cycle: 0,
@@ -247,26 +251,6 @@ impl Coverage {
             reset_for: 0,
             value: vec![0; layout.limbs()],
             scratch: vec![0; layout.limbs()],
-        })
-    }
-
-    /// The bins for words of `fields` instead of words that xor.
-    ///
-    /// # Errors
-    /// When the tables cannot be allocated.
-    ///
-    /// # Panics
-    /// When the widths differ.
-    pub fn with_fields(self, fields: Fields) -> Result<Coverage, atomik_algebra::Error> {
-        assert_eq!(
-            fields.width(),
-            self.layout.width(),
-            "as wide as the records"
-        );
-        Ok(Coverage {
-            carry: Carries::new(self.layout, fields),
-            file: DynRegisterFile::with_layout(fields, self.layout.depth())?,
-            ..self
         })
     }
 
@@ -362,7 +346,6 @@ impl Coverage {
             Op::Accum => {
                 let latest = self.latest[own].filter(|latest| latest.op == Op::Accum.code());
                 self.carry.accumulate(
-                    &self.file.layout(),
                     addr,
                     own * self.layout.limbs(),
                     &self.value,

@@ -18,8 +18,8 @@ pub const MAX_DISTANCE: u32 = 8;
 #[derive(Clone, Debug)]
 pub struct Directed {
     layout: Layout,
-    /// The fields of a word, if one of them adds.
-    fields: Option<Fields>,
+    /// The layout of a word.
+    fields: Fields,
     timing: Timing,
     rng: Xoshiro256PlusPlus,
     next: Option<Scene>,
@@ -104,26 +104,17 @@ fn next_command((lane, op): Command, lanes: u32) -> Option<Command> {
 }
 
 impl Directed {
-    /// Directed stimulus for records of `layout`. `seed` affects only data. The first cycle has
-    /// `rst` high.
-    pub fn new(layout: Layout, timing: Timing, seed: u64) -> Directed {
+    /// Directed stimulus for records of `layout`, with words of `fields`. `seed` affects only data.
+    /// The first cycle has `rst` high.
+    pub fn new(layout: Layout, fields: Fields, timing: Timing, seed: u64) -> Directed {
         Directed {
             layout,
-            fields: None,
+            fields,
             timing,
             rng: Xoshiro256PlusPlus::seed_from_u64(seed),
             next: Some(Scene::Start),
             queue: VecDeque::new(),
             address: 0,
-        }
-    }
-
-    /// The stimulus for words of `fields` instead of words that xor.
-    #[must_use]
-    pub fn with_fields(self, fields: Fields) -> Directed {
-        Directed {
-            fields: Some(fields).filter(|fields| !fields.is_xor()),
-            ..self
         }
     }
 
@@ -223,28 +214,24 @@ impl Directed {
                 self.idle(self.timing.clear_cycles - 1);
                 self.observe();
             }
-            Scene::Carry { distance } => {
-                if let Some(fields) = self.fields {
-                    self.enact_carry(fields, distance);
-                }
-            }
+            Scene::Carry { distance } => self.enact_carry(distance),
         }
     }
 
     /// After a reset, when all sums are 0: a delta that is odd in every field and, on the same lane
     /// `distance` cycles later, its inverse. Their sum carries through all bits of every field that
     /// adds and out of it, and is 0.
-    fn enact_carry(&mut self, fields: Fields, distance: u32) {
+    fn enact_carry(&mut self, distance: u32) {
         self.reset(1);
         self.idle(self.timing.clear_cycles - 1);
         let lane = distance % self.layout.lanes();
         let load = self.offer((0, Op::Load.code()), Value::Odd);
         let mut delta = self.offer((lane, ACCUM), Value::Odd);
-        for field in fields.fields() {
+        for field in self.fields.fields() {
             delta.data[field.offset as usize / 64] |= 1 << (field.offset % 64);
         }
         let mut inverse = delta.clone();
-        fields.inverse(&mut inverse.data);
+        self.fields.inverse(&mut inverse.data);
         let start = self.queue.len();
         self.put(start, load);
         self.put(start + 1, delta);
@@ -351,7 +338,7 @@ impl Directed {
                 if wait < self.timing.clear_cycles {
                     return Some(Scene::ResetInClear { wait });
                 }
-                self.fields.map(|_| Scene::Carry { distance: 1 })
+                (!self.fields.is_xor()).then_some(Scene::Carry { distance: 1 })
             }
             Scene::Carry { distance } => (distance < MAX_DISTANCE).then_some(Scene::Carry {
                 distance: distance + 1,

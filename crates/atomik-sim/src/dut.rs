@@ -83,7 +83,7 @@ impl Dut {
     /// When the model cannot be loaded.
     pub fn scoreboard(&self, seed: u64) -> Result<Scoreboard, CaseError> {
         let model = self.model(seed)?;
-        Ok(Scoreboard::new(model, self.timing)?.with_fields(self.config.layout())?)
+        Ok(Scoreboard::new(model, self.config.layout(), self.timing)?)
     }
 
     /// A fresh model, with initial contents drawn from `seed`.

@@ -42,15 +42,23 @@ pub struct Golden {
 }
 
 impl Golden {
-    /// A golden model for records of `layout`, with words that xor.
+    /// A golden model for records of `layout`, with words of `fields`.
     ///
     /// # Errors
     /// When the tables cannot be allocated.
-    pub fn new(layout: Layout, timing: Timing) -> Result<Golden, atomik_algebra::Error> {
+    ///
+    /// # Panics
+    /// When the widths differ.
+    pub fn new(
+        layout: Layout,
+        fields: Fields,
+        timing: Timing,
+    ) -> Result<Golden, atomik_algebra::Error> {
+        assert_eq!(fields.width(), layout.width(), "as wide as the records");
         Ok(Golden {
             layout,
             timing,
-            file: DynRegisterFile::new(layout.width(), layout.depth())?,
+            file: DynRegisterFile::with_layout(fields, layout.depth())?,
             due: vec![0; layout.rsp_words() * timing.latency.max(1) as usize],
             slot: 0,
             wait: timing.clear_cycles,
@@ -58,23 +66,6 @@ impl Golden {
             accepted: 0,
             value: vec![0; layout.limbs()],
         })
-    }
-
-    /// The model for words of `fields` instead of words that xor.
-    ///
-    /// # Errors
-    /// As for [`Golden::new`].
-    ///
-    /// # Panics
-    /// When the widths differ.
-    pub fn with_fields(self, fields: Fields) -> Result<Golden, atomik_algebra::Error> {
-        assert_eq!(
-            fields.width(),
-            self.layout.width(),
-            "as wide as the records"
-        );
-        let file = DynRegisterFile::with_layout(fields, self.layout.depth())?;
-        Ok(Golden { file, ..self })
     }
 
     /// Whether `ready` is high in the next cycle.

@@ -18,12 +18,14 @@
 //! Building a model needs Verilator and a C++ compiler; the stimulus and the golden model do not:
 //!
 //! ```
+//! use atomik_algebra::Layout as Fields;
 //! use atomik_sim::golden::{Golden, Timing};
 //! use atomik_sim::record::Layout;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let layout = Layout::new(8, 16, 1)?;
-//! let mut golden = Golden::new(layout, Timing { latency: 2, clear_cycles: 1 })?;
+//! let timing = Timing { latency: 2, clear_cycles: 1 };
+//! let mut golden = Golden::new(layout, Fields::xor(8)?, timing)?;
 //! let mut cmds = vec![0; 5 * layout.cmd_words()];
 //! layout.command_mut(&mut cmds, 0).set_reset(true);
 //! for (cycle, op) in [(1, 2), (2, 3)] {

@@ -232,7 +232,7 @@ impl Job {
             }
             Driver::Directed | Driver::Proptest => {
                 let fields = dut.config().layout();
-                Box::new(Directed::new(layout, timing, self.seed).with_fields(fields))
+                Box::new(Directed::new(layout, fields, timing, self.seed))
             }
         }
     }

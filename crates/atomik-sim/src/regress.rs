@@ -177,8 +177,7 @@ fn run_job(
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Result<(JobReport, Coverage), CaseError> {
-    let mut coverage = Coverage::new(dut.layout(), dut.timing())
-        .and_then(|coverage| coverage.with_fields(dut.config().layout()))
+    let mut coverage = Coverage::new(dut.layout(), dut.config().layout(), dut.timing())
         .map_err(ScoreboardError::from)?;
     let report = match job.driver {
         Driver::Proptest => run_sequences(dut, job, observer, stop)?,

@@ -79,35 +79,30 @@ pub struct Scoreboard {
 }
 
 impl Scoreboard {
-    /// A scoreboard that compares `model` with a golden model of the same size, with words that
-    /// xor.
-    ///
-    /// # Errors
-    /// When the golden model's tables cannot be allocated.
-    pub fn new(model: Model, timing: Timing) -> Result<Scoreboard, ScoreboardError> {
-        let layout = *model.layout();
-        Ok(Scoreboard {
-            layout,
-            model,
-            golden: Golden::new(layout, timing)?,
-            tally: Tally::default(),
-            was_reset: false,
-            cmds: vec![0; CHUNK * layout.cmd_words()],
-            expected: vec![0; CHUNK * layout.rsp_words()],
-            got: vec![0; CHUNK * layout.rsp_words()],
-        })
-    }
-
-    /// The scoreboard for words of `fields` instead of words that xor.
+    /// A scoreboard that compares `model` with a golden model of the same size, with words of
+    /// `fields`.
     ///
     /// # Errors
     /// When the golden model's tables cannot be allocated.
     ///
     /// # Panics
     /// When the widths differ.
-    pub fn with_fields(self, fields: Fields) -> Result<Scoreboard, ScoreboardError> {
-        let golden = self.golden.with_fields(fields)?;
-        Ok(Scoreboard { golden, ..self })
+    pub fn new(
+        model: Model,
+        fields: Fields,
+        timing: Timing,
+    ) -> Result<Scoreboard, ScoreboardError> {
+        let layout = *model.layout();
+        Ok(Scoreboard {
+            layout,
+            model,
+            golden: Golden::new(layout, fields, timing)?,
+            tally: Tally::default(),
+            was_reset: false,
+            cmds: vec![0; CHUNK * layout.cmd_words()],
+            expected: vec![0; CHUNK * layout.rsp_words()],
+            got: vec![0; CHUNK * layout.rsp_words()],
+        })
     }
 
     /// Runs up to `cycles` further cycles of `stimulus` and compares the outputs. It stops early at

@@ -1,6 +1,6 @@
 //! The timing of the golden model: the cycles of responses and of `ready`, written out by hand.
 
-use atomik_algebra::Op;
+use atomik_algebra::{Layout as Fields, Op};
 use atomik_sim::golden::{Golden, Timing};
 use atomik_sim::record::Layout;
 use atomik_sim::stimulus::{Cycle, Offer};
@@ -36,7 +36,7 @@ fn offers(offers: Vec<Offer>) -> Cycle {
 /// `(ready, rsp_valid, rsp_data, rsp_clean)` in each cycle.
 fn run(cycles: &[Cycle]) -> Vec<(bool, bool, u64, bool)> {
     let layout = Layout::new(8, 4, 2).unwrap();
-    let mut golden = Golden::new(layout, TIMING).unwrap();
+    let mut golden = Golden::new(layout, Fields::xor(8).unwrap(), TIMING).unwrap();
     let mut cmds = vec![0; cycles.len() * layout.cmd_words()];
     let mut rsps = vec![0; cycles.len() * layout.rsp_words()];
     for (i, cycle) in cycles.iter().enumerate() {
@@ -143,7 +143,7 @@ fn commands_before_ready_and_together_with_rst_change_nothing() {
 #[test]
 fn every_accepted_command_is_counted_once() {
     let layout = Layout::new(8, 4, 2).unwrap();
-    let mut golden = Golden::new(layout, TIMING).unwrap();
+    let mut golden = Golden::new(layout, Fields::xor(8).unwrap(), TIMING).unwrap();
     let both = offers(vec![offer(0, Op::Nop, 0, 0), offer(1, Op::Accum, 0, 1)]);
     let cycles = [vec![reset()], vec![both.clone(); 4 + 10]].concat();
     let mut cmd = vec![0; layout.cmd_words()];

@@ -1,5 +1,6 @@
 //! Stimulus, sequences and plans, without a simulator.
 
+use atomik_algebra::Layout as Fields;
 use atomik_sim::directed::Directed;
 use atomik_sim::golden::Timing;
 use atomik_sim::plan::{Plan, PlanError, parse_config};
@@ -16,6 +17,10 @@ const TIMING: Timing = Timing {
 
 fn layout() -> Layout {
     Layout::new(40, 16, 3).unwrap()
+}
+
+fn directed(seed: u64) -> Directed {
+    Directed::new(layout(), Fields::xor(40).unwrap(), TIMING, seed)
 }
 
 fn records(stimulus: &mut impl Stimulus, cycles: usize) -> Vec<u64> {
@@ -47,10 +52,7 @@ fn the_same_seed_gives_the_same_stimulus_on_every_machine() {
         .iter()
         .map(|name| (*name, random(name)))
         .collect();
-    seen.push((
-        "directed",
-        fingerprint(&records(&mut Directed::new(layout(), TIMING, 42), 5000)),
-    ));
+    seen.push(("directed", fingerprint(&records(&mut directed(42), 5000))));
     assert_eq!(seen, PINNED);
 }
 
@@ -104,7 +106,7 @@ fn every_profile_starts_with_a_reset_and_only_some_reset_again() {
 
 #[test]
 fn the_directed_stimulus_ends() {
-    let mut directed = Directed::new(layout(), TIMING, 1);
+    let mut directed = directed(1);
     let mut record = vec![0; layout().cmd_words()];
     let mut cycles = 0u64;
     while !directed.finished() {
