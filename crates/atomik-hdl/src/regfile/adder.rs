@@ -6,20 +6,19 @@ use crate::expr::Expr;
 use atomik_algebra::FieldKind;
 
 /// What comes into the lowest bit of an adder.
-#[derive(Clone, Copy)]
-pub(super) enum Low<'a> {
+pub(super) enum Low {
     /// Nothing.
     Zero,
     /// One: the other half of a complement.
     One,
     /// The carry of the segment below, registered.
-    Carry(&'a Expr),
+    Carry(Expr),
 }
 
 /// A sum and the carry out of it, both in the same cycle.
 pub(super) struct Sum {
     /// The sum with the carry above it, if the segment gives one.
-    pub all: Expr,
+    all: Expr,
     /// The number of bits of the sum.
     bits: u32,
 }
@@ -41,17 +40,14 @@ impl Sum {
         self.all.slice(0, self.bits)
     }
 
-    /// The carry out of it, when the segment above takes it. The sum is at `stage`; `name` is that
-    /// of the registers on the way.
-    pub fn carry(&self, m: &mut Circuit, name: &str, stage: u32) -> Expr {
-        let carry = self.all.bit(self.bits);
-        let out = carry_stage(stage);
-        m.delay(name, &carry, stage, out).at(out).clone()
+    /// The carry out of it, which the segment must give.
+    fn top(&self) -> Expr {
+        self.all.bit(self.bits)
     }
 }
 
 /// The stage at which the carry of a sum at `stage` is ready for the segment above.
-pub(super) fn carry_stage(stage: u32) -> u32 {
+fn carry_stage(stage: u32) -> u32 {
     stage + CARRY_STAGES - 1
 }
 
@@ -79,7 +75,7 @@ pub(super) fn sum(
     match low {
         Low::Zero => sum,
         Low::One => sum.plus(&Expr::constant(1, width)),
-        Low::Carry(carry) => sum.plus(&wide(m, "low", carry)),
+        Low::Carry(carry) => sum.plus(&wide(m, "low", &carry)),
     }
 }
 
@@ -95,18 +91,116 @@ pub(super) fn registered_sum(
     Sum::registered(m.register(name, next), segment)
 }
 
-/// What to add to the complement of a word in place of the word itself, for `a - b`: 1 in the
-/// lowest segment, and above it the carry, which `carry` reads.
-pub(super) fn low_of_difference<'a>(segment: &Segment, carry: Option<&'a Expr>) -> Low<'a> {
-    match (segment.takes_carry(), carry) {
-        (true, Some(carry)) => Low::Carry(carry),
-        _ => Low::One,
+/// Adders of a slice that carry from one segment of a field to the next: `count` of them side by
+/// side, with their sums at `stage`.
+pub(super) struct Adders {
+    pub name: String,
+    pub count: u32,
+    pub stage: u32,
+}
+
+impl Adders {
+    /// A single adder.
+    pub fn one(name: &str, stage: u32) -> Adders {
+        Adders {
+            name: name.into(),
+            count: 1,
+            stage,
+        }
+    }
+
+    /// The port for what the segment below carries.
+    fn below(&self) -> String {
+        format!("{}_carry_s{}", self.name, self.stage - 1)
+    }
+
+    /// The port for what is carried to the segment above.
+    fn above(&self) -> String {
+        format!("{}_carry_s{}", self.name, carry_stage(self.stage))
     }
 }
 
-/// The same for `a + b`.
-pub(super) fn low_of_sum(carry: Option<&Expr>) -> Low<'_> {
-    carry.map_or(Low::Zero, Low::Carry)
+/// Connects what the adders of the slice called `below` carry to a slice of `segment`.
+pub(super) fn connect(
+    m: &mut Circuit,
+    segment: &Segment,
+    below: &str,
+    adders: &[Adders],
+    inputs: &mut Vec<(String, Expr)>,
+) {
+    if segment.takes_carry() {
+        for adders in adders {
+            inputs.push((adders.below(), m.output_of(below, &adders.above())));
+        }
+    }
+}
+
+/// The ports of a slice for what its adders carry.
+pub(super) struct Carries<'a> {
+    segment: &'a Segment,
+    adders: Vec<Adders>,
+    /// What the segment below carries, by adder; empty if it carries nothing.
+    taken: Vec<Expr>,
+}
+
+impl<'a> Carries<'a> {
+    /// Declares the ports.
+    pub fn ports(m: &mut Circuit, segment: &'a Segment, adders: Vec<Adders>) -> Carries<'a> {
+        let mut taken = vec![];
+        for it in adders.iter().filter(|_| segment.takes_carry()) {
+            taken.push(m.input(&it.below(), it.count, "carry of the segment below"));
+        }
+        for it in adders.iter().filter(|_| segment.gives_carry()) {
+            m.output(&it.above(), it.count, "carry for the segment above");
+        }
+        Carries {
+            segment,
+            adders,
+            taken,
+        }
+    }
+
+    fn position(&self, name: &str) -> usize {
+        match self.adders.iter().position(|it| it.name == name) {
+            Some(position) => position,
+            None => panic!("no adder {name}"),
+        }
+    }
+
+    fn taken(&self, name: &str, index: u32) -> Option<Low> {
+        let taken = self.taken.get(self.position(name))?;
+        Some(Low::Carry(taken.bit(index)))
+    }
+
+    /// What adder `index` of those called `name` adds to `a + b`.
+    pub fn low_of_sum(&self, name: &str, index: u32) -> Low {
+        self.taken(name, index).unwrap_or(Low::Zero)
+    }
+
+    /// The same for `a - b`, where `b` is given as its complement: 1 in the lowest segment.
+    pub fn low_of_difference(&self, name: &str) -> Low {
+        self.taken(name, 0).unwrap_or(Low::One)
+    }
+
+    /// Gives what the adders called `name` carry to the segment above, if there is one.
+    pub fn give(&self, m: &mut Circuit, name: &str, sums: &[&Sum]) {
+        if self.segment.gives_carry() {
+            let carries: Vec<Expr> = sums.iter().map(|sum| sum.top()).collect();
+            self.give_bits(m, name, &carries);
+        }
+    }
+
+    /// The same, with the carries themselves, which the segment must have.
+    pub fn give_bits(&self, m: &mut Circuit, name: &str, carries: &[Expr]) {
+        let adders = &self.adders[self.position(name)];
+        let carries = match carries {
+            [only] => only.clone(),
+            several => m.concat(&format!("{name}_carries"), several),
+        };
+        let out = carry_stage(adders.stage);
+        let carries = m.delay(&format!("{name}_carry_q"), &carries, adders.stage, out);
+        m.assign(&adders.above(), carries.at(out));
+    }
 }
 
 /// A module that adds two words, field by field, in one stage.
@@ -126,15 +220,19 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m.section("The segments.");
     let mut words = vec![];
     let mut below: Option<Expr> = None;
+    let out = carry_stage(1);
     for (i, segment) in config.segments().iter().enumerate() {
         let part = |word: &Expr| word.slice(segment.low, segment.bits);
         let name = format!("sum{i}");
-        let low = low_of_sum(below.as_ref().filter(|_| segment.takes_carry()));
+        let taken = below.take().filter(|_| segment.takes_carry());
+        let low = taken.map_or(Low::Zero, Low::Carry);
         let sum = registered_sum(&mut m, segment, &name, [&part(&a), &part(&b)], low);
         words.push(sum.word());
-        below = segment
-            .gives_carry()
-            .then(|| sum.carry(&mut m, &format!("carry{i}"), 1));
+        below = segment.gives_carry().then(|| {
+            m.delay(&format!("carry{i}"), &sum.top(), 1, out)
+                .at(out)
+                .clone()
+        });
     }
     let sum = m.concat("words", &words);
     m.assign("sum", &sum);

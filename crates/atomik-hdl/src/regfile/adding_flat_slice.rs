@@ -1,28 +1,30 @@
 //! A slice of the flat accumulator, in words with fields that add: one segment, with its own
 //! control registers.
 
-use super::adder::{Sum, carry_stage, low_of_difference, low_of_sum, registered_sum, sum};
+use super::adder::{Adders, Carries, Sum, registered_sum, sum};
 use super::adding_reference_slice::{complement, complement_of_zero};
+use super::flat_slice::{Ports, ports};
 use crate::circuit::Circuit;
 use crate::config::{Config, Segment};
 use crate::expr::{Drive, Expr, gate, select};
 
-/// The adders of a slice: name, number of them, and the stage of their sums. The carries leave a
-/// stage later. The lanes are merged in
-/// pairs, and the pairs in pairs, so that there is an adder less than lanes.
-pub(super) fn sums(config: &Config) -> Vec<(String, u32, u32)> {
+/// The adders of a slice. The lanes are merged in pairs, and the pairs in pairs, so that there is
+/// an adder less than lanes.
+pub(super) fn adders(config: &Config) -> Vec<Adders> {
     let (z, end) = (config.total_stage(), config.delta_stage());
-    let mut sums = vec![];
-    let mut nodes = config.lanes() / 2;
-    for stage in 4..=z {
-        sums.push((format!("merge{stage}"), nodes, stage));
-        nodes /= 2;
-    }
-    sums.push(("total".into(), 1, z + 1));
-    sums.push(("offset".into(), 1, z + 2));
-    sums.push(("delta".into(), 1, end));
-    sums.push(("state".into(), 1, end));
-    sums
+    let merges = (4..=z).zip(1..).map(|(stage, level)| Adders {
+        name: format!("merge{stage}"),
+        count: config.lanes() >> level,
+        stage,
+    });
+    let others = [
+        ("total", z + 1),
+        ("offset", z + 2),
+        ("delta", end),
+        ("state", end),
+    ];
+    let others = others.map(|(name, at)| Adders::one(name, at));
+    merges.chain(others).collect()
 }
 
 pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
@@ -36,60 +38,15 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
         )],
     );
     m.keep_hierarchy();
-    let valid = m.input("valid_s1", lanes, "lane l has a delta");
-    let data = m.input(
-        "data",
-        lanes * w,
-        "the lanes' deltas, lane 0 in the low bits",
-    );
-    let zero = m.input(&s("zero", z - 1), 1, "a clear: everything becomes zero");
-    let load = m.input(&s("load", z - 1), 1, "LOAD: set the reference to the value");
-    let freeze = m.input(&s("freeze", z - 1), 1, "LOAD, SWAP, DRAIN: clear the delta");
-    let state_op = m.input(
-        &s("state_op", end - 1),
-        1,
-        "respond with the state, not the delta",
-    );
-    // The carries of the segment below, by the stage at which they are needed.
-    let mut carries_in = std::collections::BTreeMap::new();
-    for (port, bits, stage) in sums(config) {
-        if segment.takes_carry() {
-            let name = format!("{port}_carry_s{}", stage - 1);
-            let carry = m.input(&name, bits, "carry of the segment below");
-            carries_in.insert(port, carry);
-        }
-    }
-    m.output(&s("delta", end), w, "delta before the command");
-    m.output(
-        &s("chosen", end + 1),
-        w,
-        "state or delta before the command",
-    );
-    for (port, bits, stage) in sums(config) {
-        if segment.gives_carry() {
-            let name = format!("{port}_carry_s{}", carry_stage(stage));
-            m.output(&name, bits, "carry for the segment above");
-        }
-    }
-    let low = |port: &str, index: u32| carries_in.get(port).map(|all: &Expr| all.bit(index));
-    let give = |m: &mut Circuit, port: &str, stage: u32, sums: &[Expr]| {
-        if segment.gives_carry() {
-            let carries: Vec<Expr> = sums.iter().map(|sum| sum.bit(w)).collect();
-            let carries = m.concat(&format!("{port}_carries"), &carries);
-            let out = carry_stage(stage);
-            let carries = m.delay(&format!("{port}_carry_q"), &carries, stage, out);
-            m.assign(&format!("{port}_carry_s{out}"), carries.at(out));
-        }
-    };
-
-    m.section("Stages 1 and 2: the lanes' deltas; in stage 1 the valid bits come from afar.");
-    let data_s2: Vec<Expr> = (0..lanes)
-        .map(|l| {
-            let data = m.register(&format!("data{l}_s1"), data.slice(l * w, w));
-            m.register(&format!("data{l}_s2"), &data)
-        })
-        .collect();
-    let valid_s2 = m.register("valid_s2", &valid);
+    let Ports {
+        valid_s2,
+        data_s2,
+        zero,
+        load,
+        freeze,
+        state_op,
+    } = ports(&mut m, config, w);
+    let carries = Carries::ports(&mut m, segment, adders(config));
 
     m.section("Stage 3: nothing from lanes without a delta.");
     let mut words: Vec<Expr> = (0..lanes)
@@ -107,14 +64,12 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
             .chunks(2)
             .zip(0..)
             .map(|(pair, i)| {
-                let carry = low(&port, i);
-                let low = low_of_sum(carry.as_ref());
+                let low = carries.low_of_sum(&port, i);
                 let name = format!("merge{i}_s{stage}");
                 registered_sum(&mut m, segment, &name, [&pair[0], &pair[1]], low)
             })
             .collect();
-        let all: Vec<Expr> = sums.iter().map(|sum| sum.all.clone()).collect();
-        give(&mut m, &port, stage, &all);
+        carries.give(&mut m, &port, &sums.iter().collect::<Vec<_>>());
         words = sums.iter().map(Sum::word).collect();
     }
     debug_assert_eq!(stage, z);
@@ -132,17 +87,16 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
     let width = Sum::width(segment);
     let all = m.declare_register("total", width);
     let total = Sum::registered(all, segment);
-    let carry = low("total", 0);
     let next = sum(
         &mut m,
         segment,
         "total_next",
         [&total.word(), &merged],
-        low_of_sum(carry.as_ref()),
+        carries.low_of_sum("total", 0),
     );
     let next = m.wire("total_sum", next);
     m.set_next("total", select(zero.at(z), Expr::zero(width), next));
-    give(&mut m, "total", z + 1, std::slice::from_ref(&total.all));
+    carries.give(&mut m, "total", &[&total]);
 
     m.section(&format!(
         "Stage {}: the other registers of the one address, as the command finds them.\n\
@@ -162,13 +116,12 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
             select(freeze.at(z + 1), &complement, Drive::Hold),
         ),
     );
-    let carry = low("offset", 0);
     let moved = sum(
         &mut m,
         segment,
         "offset_next",
         [value.at(z + 1), &complement],
-        low_of_difference(segment, carry.as_ref()),
+        carries.low_of_difference("offset"),
     );
     let moved = m.wire("offset_sum", moved);
     let offset = m.declare_register("offset", w);
@@ -182,33 +135,29 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
     );
     if segment.gives_carry() {
         let carry = m.register("moved_carry", moved.bit(w));
-        let out = carry_stage(z + 2);
-        let carry = m.delay("offset_carry_q", &carry, z + 2, out);
-        m.assign(&format!("offset_carry_s{out}"), carry.at(out));
+        carries.give_bits(&mut m, "offset", &[carry]);
     }
 
     m.section(&format!(
         "Stage {end}: delta and state before the command. Stage {}: the one that is asked for.",
         end + 1
     ));
-    let carry = low("delta", 0);
     let delta = registered_sum(
         &mut m,
         segment,
         "delta_q",
         [&found, &base],
-        low_of_difference(segment, carry.as_ref()),
+        carries.low_of_difference("delta"),
     );
-    let carry = low("state", 0);
     let state = registered_sum(
         &mut m,
         segment,
         "state_q",
         [&found, &offset],
-        low_of_sum(carry.as_ref()),
+        carries.low_of_sum("state", 0),
     );
-    give(&mut m, "delta", end, std::slice::from_ref(&delta.all));
-    give(&mut m, "state", end, std::slice::from_ref(&state.all));
+    carries.give(&mut m, "delta", &[&delta]);
+    carries.give(&mut m, "state", &[&state]);
     let state_op = m.register(&s("state_op", end), &state_op);
     let chosen = m.register("chosen_q", select(&state_op, state.word(), delta.word()));
     m.assign(&s("delta", end), &delta.word());

@@ -3,18 +3,20 @@
 //! A difference is a sum with a complement and one: a - b = a + ~b + 1. So the base is kept as its
 //! complement, which is ready for the adder.
 
-use super::adder::{Sum, carry_stage, low_of_difference, low_of_sum, registered_sum};
-use super::compare::equal_bits;
+use super::adder::{Adders, Carries, registered_sum};
+use super::reference_slice::{Ports, ports};
 use super::slice_memory::segment_memory;
 use crate::circuit::Circuit;
 use crate::config::{Config, Segment};
 use crate::expr::{Expr, select};
 use atomik_algebra::FieldKind;
 
-/// The adders of a slice, each with the stage of its sum. The carry leaves a stage later.
-pub(super) fn sums(config: &Config) -> [(&'static str, u32); 3] {
+/// The adders of a slice.
+pub(super) fn adders(config: &Config) -> Vec<Adders> {
     let (z, end) = (config.total_stage(), config.delta_stage());
-    [("offset", z + 3), ("delta", end), ("state", end)]
+    let adders = [("offset", z + 3), ("delta", end), ("state", end)];
+    let adders = adders.into_iter();
+    adders.map(|(name, at)| Adders::one(name, at)).collect()
 }
 
 /// The complement in a field that adds; in an xor field, the word itself.
@@ -35,7 +37,7 @@ pub(super) fn complement_of_zero(segment: &Segment) -> Expr {
 
 /// The memories are read at the edge after stage `r` and written one edge later.
 pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
-    let (w, a) = (segment.bits, config.address_bits());
+    let w = segment.bits;
     let (z, end) = (config.total_stage(), config.delta_stage());
     let r = z + 2;
     let extra = config.word_registers();
@@ -47,41 +49,17 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
         )],
     );
     m.keep_hierarchy();
-    let addr_before = m.input(&s("addr", z - 1), a, "lane 0's address");
-    let zero_before = m.input(&s("zero", z - 1), 1, "a clear: write zeros");
-    let equal = m.input(
-        &s("equal", z),
-        equal_bits(config),
-        "same address as the command before, by groups of bits",
-    );
-    let load = m.input(&s("load", z), 1, "LOAD: set the reference to the value");
-    let freeze = m.input(&s("freeze", z), 1, "LOAD, SWAP, DRAIN: clear the delta");
-    let value = m.input(&s("value", z), w, "LOAD's value");
-    let total = m.input(&s("total", z), w, "sum of all lanes' words");
-    let state_op = m.input(
-        &s("state_op", end - 1),
-        1,
-        "respond with the state, not the delta",
-    );
-    let carried = sums(config).map(|(port, stage)| {
-        let name = format!("{port}_carry_s{}", stage - 1);
-        let text = "carry of the segment below";
-        segment.takes_carry().then(|| m.input(&name, 1, text))
-    });
-    let [offset_carry, delta_carry, state_carry] = carried.each_ref().map(Option::as_ref);
-    m.output(&s("delta", end), w, "delta before the command");
-    m.output(
-        &s("chosen", end + 1),
-        w,
-        "state or delta before the command",
-    );
-    for (port, stage) in sums(config).iter().filter(|_| segment.gives_carry()) {
-        m.output(
-            &format!("{port}_carry_s{}", carry_stage(*stage)),
-            1,
-            "carry for the segment above",
-        );
-    }
+    let Ports {
+        addr_before,
+        zero_before,
+        equal,
+        load,
+        freeze,
+        value,
+        total,
+        state_op,
+    } = ports(&mut m, config, w);
+    let carries = Carries::ports(&mut m, segment, adders(config));
 
     m.section(&format!(
         "Stage {}: the complement of the base. Stage {}: the offset, value - total.",
@@ -108,7 +86,7 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
         segment,
         &s("offset", z + 3),
         [value.at(z + 2), base.at(z + 2)],
-        low_of_difference(segment, offset_carry),
+        carries.low_of_difference("offset"),
     );
     let total = m.delay("total", &total, z, end - 1);
 
@@ -176,28 +154,21 @@ pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
         segment,
         "delta_q",
         [total, &base],
-        low_of_difference(segment, delta_carry),
+        carries.low_of_difference("delta"),
     );
     let state = registered_sum(
         &mut m,
         segment,
         "state_q",
         [total, &offset_kept],
-        low_of_sum(state_carry),
+        carries.low_of_sum("state", 0),
     );
     let state_op = m.register(&s("state_op", end), &state_op);
     let chosen = m.register("chosen_q", select(&state_op, state.word(), delta.word()));
     m.assign(&s("delta", end), &delta.word());
     m.assign(&s("chosen", end + 1), &chosen);
-    if segment.gives_carry() {
-        let give = |m: &mut Circuit, (port, stage): (&str, u32), sum: &Sum| {
-            let carry = sum.carry(m, &format!("{port}_carry_q"), stage);
-            m.assign(&format!("{port}_carry_s{}", carry_stage(stage)), &carry);
-        };
-        let [offset_port, delta_port, state_port] = sums(config);
-        give(&mut m, offset_port, &offset);
-        give(&mut m, delta_port, &delta);
-        give(&mut m, state_port, &state);
-    }
+    carries.give(&mut m, "offset", &[&offset]);
+    carries.give(&mut m, "delta", &[&delta]);
+    carries.give(&mut m, "state", &[&state]);
     m
 }

@@ -21,7 +21,7 @@
 //! A clear is a command that writes zero, regardless of the old word. No command follows within D
 //! cycles of a clear, because it would read a word that is not zero yet.
 
-use super::adder::carry_stage;
+use super::adder::connect;
 use super::compare::equal_groups;
 use super::{adding_lane_slice, lane_slice};
 use crate::circuit::{Circuit, Staged};
@@ -37,11 +37,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     );
     let skew = config.skew();
     // The stages at which a slice asks whether there is a command.
-    let valid_stages: Vec<u32> = if config.adds() {
-        adding_lane_slice::valid_stages(config).collect()
-    } else {
-        (3..=t).collect()
-    };
+    let valid_stages = lane_slice::valid_stages(config);
     let mut m = Circuit::new(
         format!("{}_lane", config.name()),
         &[
@@ -73,7 +69,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     m.section("On its way to the memory.");
     let addr = m.delay("addr", &addr_s1, 1, t - 1 + skew);
     let valid_s2 = m.register("valid_s2", &clear_s1 | (&valid_s1 & &live_s1));
-    let last_valid = valid_stages.iter().max().map_or(2, |stage| *stage);
+    let last_valid = valid_stages.last().map_or(2, |stage| *stage);
     let valid = m.delay("valid", &valid_s2, 2, last_valid + skew);
     let clearing = m.delay("clearing", &clearing, 0, skew);
 
@@ -117,11 +113,9 @@ pub(super) fn circuit(config: &Config) -> Circuit {
         for &stage in &valid_stages {
             inputs.push((s("valid", stage), valid.at(stage + k).clone()));
         }
-        if segment.takes_carry() {
-            for (port, stage) in adding_lane_slice::sums(config) {
-                let carry = m.output_of(&below, &format!("{port}_carry_s{}", carry_stage(stage)));
-                inputs.push((format!("{port}_carry_s{}", stage - 1), carry));
-            }
+        if config.adds() {
+            let adders = adding_lane_slice::adders(config);
+            connect(&mut m, segment, &below, &adders, &mut inputs);
         }
         let inputs: Vec<(&str, &Expr)> = inputs.iter().map(|(n, e)| (n.as_str(), e)).collect();
         let slice = if config.adds() {
