@@ -47,7 +47,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// A control connection.
 pub(crate) struct Connection {
     pub(crate) handle: Handle,
-    /// Words of a value in this keyspace.
+    /// The shape of values in this keyspace.
     pub(crate) shape: Shape,
     /// Whether the client has shown a token, and is told that it was right.
     pub(crate) by_token: bool,
@@ -116,8 +116,8 @@ impl Connection {
     pub(crate) async fn run(mut self, Client { input, output }: Client) {
         let (lines, queue) = mpsc::channel(AHEAD);
         let ahead = Arc::new(Semaphore::new(BUDGET as usize));
-        let (idle, stop) = ((self.idle, self.shape.clone()), self.stop.clone());
-        let writer = write_lines(output, queue, Arc::clone(&ahead), idle, stop);
+        let (idle, shape, stop) = (self.idle, self.shape.clone(), self.stop.clone());
+        let writer = write_lines(output, queue, Arc::clone(&ahead), idle, shape, stop);
         let reader = self.read_lines(input, lines, ahead);
         // The reader ends at the end of the input or when the node stops; the writer then writes
         // the remaining answers. The writer ends early if the client stops reading, which ends the
@@ -308,7 +308,8 @@ async fn write_lines(
     mut output: Output,
     mut queue: mpsc::Receiver<Line>,
     ahead: Arc<Semaphore>,
-    (idle, shape): (Duration, Shape),
+    idle: Duration,
+    shape: Shape,
     mut stop: StopSignal,
 ) {
     let mut text = Vec::new();

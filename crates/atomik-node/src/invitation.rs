@@ -99,7 +99,7 @@ pub enum InvitationError {
     /// An endpoint to connect to is invalid.
     #[error(
         "{endpoint:?} cannot be connected to: write tcp/HOST:PORT for zenoh, nats://HOST:PORT \
-             for NATS"
+         for NATS"
     )]
     Endpoint {
         /// The endpoint.

@@ -1,5 +1,7 @@
 //! The text form of keys and values in requests, answers and logs.
 
+use std::borrow::{Borrow, Cow};
+
 use atomik_replica::{Field, FieldKind, Layout, Shape, Value};
 use atomik_trace::parse_word;
 use serde::Deserialize;
@@ -113,7 +115,7 @@ pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
         .collect()
 }
 
-/// A value in a request: an integer, a list of values, or text for [`parse_value`].
+/// A value in a request: a single one for the whole, or a list.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(
     untagged,
@@ -121,22 +123,15 @@ pub fn parse_key(text: &str) -> Result<Vec<u8>, TextError> {
                  one of them per field"
 )]
 pub enum Number {
-    /// A non-negative integer of up to 64 bits.
-    Small(u64),
-    /// A negative one.
-    Negative(i64),
-    /// As text.
-    Text(String),
+    /// An integer, or text for [`parse_value`].
+    One(FieldNumber),
     /// One value per field, from the lowest bits up.
     List(Vec<FieldNumber>),
 }
 
-/// A value of a field in a request.
+/// A single value in a request.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "the value of a field is an integer of at most 64 bits, or text such as \"0xff\""
-)]
+#[serde(untagged)]
 pub enum FieldNumber {
     /// A non-negative integer of up to 64 bits.
     Small(u64),
@@ -146,20 +141,21 @@ pub enum FieldNumber {
     Text(String),
 }
 
-impl Number {
-    fn text(&self) -> String {
+impl FieldNumber {
+    fn text(&self) -> Cow<'_, str> {
         match self {
-            Self::Small(number) => number.to_string(),
-            Self::Negative(number) => number.to_string(),
-            Self::Text(text) => text.clone(),
-            Self::List(values) => {
-                let values = values.iter().map(|value| match value {
-                    FieldNumber::Small(number) => number.to_string(),
-                    FieldNumber::Negative(number) => number.to_string(),
-                    FieldNumber::Text(text) => text.clone(),
-                });
-                format!("[{}]", values.collect::<Vec<_>>().join(","))
-            }
+            Self::Small(number) => number.to_string().into(),
+            Self::Negative(number) => number.to_string().into(),
+            Self::Text(text) => text.into(),
+        }
+    }
+}
+
+impl Number {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::One(value) => value.text(),
+            Self::List(values) => list_text(values.iter().map(FieldNumber::text)).into(),
         }
     }
 
@@ -168,7 +164,10 @@ impl Number {
     /// # Errors
     /// [`TextError`].
     pub fn value(&self, shape: &Shape) -> Result<Value, TextError> {
-        parse_value(&self.text(), shape)
+        match (self, shape.layout()) {
+            (Self::One(FieldNumber::Small(number)), None) => Ok(small(*number, shape.words())),
+            _ => parse_value(&self.text(), shape),
+        }
     }
 
     /// The delta that adds this: an integer for the only field that adds, `F=N` for field F,
@@ -177,47 +176,46 @@ impl Number {
     /// # Errors
     /// [`TextError`].
     pub fn addition(&self, shape: &Shape) -> Result<Value, TextError> {
-        let (text, layout) = (self.text(), shape.to_string());
-        let adds = |field: &Field| field.kind == FieldKind::Add;
-        let fields: Vec<_> = shape
-            .layout()
-            .into_iter()
-            .flat_map(Layout::fields)
-            .collect();
-        if !fields.iter().any(adds) {
-            return Err(TextError::NothingAdds { layout });
-        }
+        let layout = || shape.to_string();
+        let fields = shape.layout().into_iter().flat_map(Layout::fields);
+        let adds: Vec<bool> = fields.map(|field| field.kind == FieldKind::Add).collect();
+        let Some(first) = adds.iter().position(|adds| *adds) else {
+            return Err(TextError::NothingAdds { layout: layout() });
+        };
+        let text = self.text();
         if text.starts_with('[') {
             return parse_value(&text, shape);
         }
+        let wrong = || TextError::Addition {
+            text: text.to_string(),
+        };
         let (field, number) = match text.split_once('=') {
-            Some((field, number)) => match field.parse::<usize>() {
-                Ok(field) => (field, number),
-                Err(_) => return Err(TextError::Addition { text }),
-            },
-            None if fields.iter().filter(|field| adds(field)).count() > 1 => {
-                return Err(TextError::SeveralAdd { layout });
+            Some((field, number)) => (field.parse::<usize>().map_err(|_| wrong())?, number),
+            None if adds[first + 1..].contains(&true) => {
+                return Err(TextError::SeveralAdd { layout: layout() });
             }
-            None => (fields.iter().position(adds).map_or(0, |at| at + 1), &*text),
+            None => (first + 1, &*text),
         };
         let digits = number.strip_prefix('-').unwrap_or(number);
         if digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return Err(TextError::Addition { text });
+            return Err(wrong());
         }
-        let exists = (1..=fields.len()).contains(&field);
-        if !fields.get(field.wrapping_sub(1)).is_some_and(adds) {
+        let chosen = adds.get(field.wrapping_sub(1));
+        if chosen != Some(&true) {
             return Err(TextError::NoField {
                 field,
-                exists,
-                layout,
+                exists: chosen.is_some(),
+                layout: layout(),
             });
         }
-        let values = (1..=fields.len()).map(|at| if at == field { number } else { "0" });
-        parse_value(
-            &format!("[{}]", values.collect::<Vec<_>>().join(",")),
-            shape,
-        )
+        let numbers = (1..=adds.len()).map(|at| if at == field { number } else { "0" });
+        parse_value(&list_text(numbers), shape)
     }
+}
+
+/// The text of a list with these values.
+fn list_text<T: Borrow<str>>(values: impl Iterator<Item = T>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(","))
 }
 
 /// The value of each field, from the lowest bits up: hex digits for an xor field, and an integer
