@@ -98,7 +98,7 @@ impl Stream {
         out: &mut Vec<u8>,
     ) {
         let none = Change::none(change.accumulator.words().len());
-        let (before, bit) = match (self.keys.get_mut(&at), before) {
+        let (before, delta, bit) = match (self.keys.get_mut(&at), before) {
             (Some((number, bit)), Some(before)) => {
                 let delta = shape.difference(&change.accumulator, &before.accumulator);
                 let last = core::mem::replace(bit, only_bit(&delta));
@@ -109,7 +109,7 @@ impl Stream {
                     return out.varint(u64::from(*number) << 2 | AGAIN);
                 }
                 out.varint(u64::from(*number) << 2 | STEP);
-                (before, *bit)
+                (before, delta, *bit)
             }
             _ => {
                 out.varint((key.len() as u64) << 2 | WHOLE);
@@ -117,10 +117,9 @@ impl Stream {
                 let bit = only_bit(&change.accumulator);
                 self.keys.insert(at, (self.named, bit));
                 self.named += 1;
-                (&none, bit)
+                (&none, change.accumulator.clone(), bit)
             }
         };
-        let delta = shape.difference(&change.accumulator, &before.accumulator);
         let step = change.version - before.version;
         let same = change.seen == before.seen;
         let put = if change.put == before.put { 0 } else { PUT };

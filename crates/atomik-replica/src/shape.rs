@@ -21,8 +21,6 @@ pub struct Shape {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Listed {
     layout: Layout,
-    /// Whether a field adds.
-    adds: bool,
     /// The bits of all xor fields.
     xors: Value,
     /// The bits of each field that adds.
@@ -79,7 +77,8 @@ impl Shape {
 
     #[inline]
     fn adding(&self) -> Option<&Listed> {
-        self.listed.as_deref().filter(|listed| listed.adds)
+        let listed = self.listed.as_deref();
+        listed.filter(|listed| !listed.adding.is_empty())
     }
 
     /// Whether a bit is one of an xor field.
@@ -239,7 +238,6 @@ impl From<Layout> for Shape {
             words,
             listed: Some(Arc::new(Listed {
                 layout,
-                adds: !adding.is_empty(),
                 xors,
                 adding: adding.into(),
                 mark: [hash.as_bytes()[0], hash.as_bytes()[1]],

@@ -152,7 +152,7 @@ impl Writer<'_> {
         }
         if !delta.is_zero() {
             let replaces = matches!(op.action, Action::Op(Op::Load, _) | Action::Put(_));
-            let is_put = replaces && cx.config.shape.sets_sum(&delta);
+            let is_put = replaces && shape.sets_sum(&delta);
             self.change(at, &delta, is_put, cx);
         }
         Done {
@@ -216,7 +216,8 @@ impl Writer<'_> {
     /// Adds a delta to the own entry of a slot, whose state already includes it.
     fn enter(&mut self, at: u32, delta: &Value, is_put: bool) {
         let own = self.origins.own();
-        let slot = self.keyspace.table.slot(at);
+        let Table { slots, shape, .. } = &mut self.keyspace.table;
+        let slot = slots.slot(at);
         let position = slot.position(own).unwrap_or_else(|| {
             let change = Change::none(delta.words().len());
             slot.entries.push(Entry {
@@ -235,14 +236,12 @@ impl Writer<'_> {
                 .wait(at, (before.version > 0).then(|| before.clone()));
         }
         let shown = self.keyspace.overlay.of(at);
-        let slot = self.keyspace.table.slot(at);
         if slot.entries.len() > 1 || !shown.is_empty() {
             let known = &slot.entries[position].change.seen;
             let seen = seen((own, known), slot, shown, self.origins);
             slot.entries[position].change.seen = seen;
         }
-        let Table { slots, shape, .. } = &mut self.keyspace.table;
-        let change = &mut slots.slot(at).entries[position].change;
+        let change = &mut slot.entries[position].change;
         change.version += 1;
         if is_put {
             change.put = change.version;
