@@ -77,6 +77,12 @@ impl MessageKind {
         Self::Preview,
         Self::Seal,
     ];
+
+    /// The kind with this number.
+    fn of(number: u8) -> Result<Self, Refusal> {
+        let kind = Self::ALL.get(usize::from(number)).copied();
+        kind.ok_or(Refusal::Malformed)
+    }
 }
 
 /// Makes a message in a keyspace whose values have this shape.
@@ -125,14 +131,13 @@ pub(crate) fn open<'a>(
     shape: &Shape,
     message: &'a [u8],
 ) -> Result<Option<(MessageKind, &'a [u8])>, Refusal> {
-    let known = |kind: u8| MessageKind::ALL.get(usize::from(kind)).copied();
     let other = |theirs: Option<&str>| Refusal::Layout {
         ours: shape.to_string(),
         theirs: theirs.map(str::to_owned),
     };
     match (message, shape.mark()) {
         ([MARKED, kind, low, high, body @ ..], mark) => {
-            let kind = known(*kind).ok_or(Refusal::Malformed)?;
+            let kind = MessageKind::of(*kind)?;
             let same = mark == Some([*low, *high]);
             if kind != MessageKind::Summary {
                 return Ok(same.then_some((kind, body)));
@@ -148,9 +153,7 @@ pub(crate) fn open<'a>(
                 false => Err(Refusal::Malformed),
             }
         }
-        ([WIRE, kind, ..], Some(_)) if known(*kind) == Some(MessageKind::Summary) => {
-            Err(other(None))
-        }
+        ([WIRE, kind, ..], Some(_)) if *kind == MessageKind::Summary as u8 => Err(other(None)),
         ([WIRE, ..], Some(_)) => Ok(None),
         ([short, ..], Some(_)) if short & SHORT > 0 => Ok(None),
         _ => open_plain(message).map(Some),
@@ -174,10 +177,7 @@ fn open_plain(message: &[u8]) -> Result<(MessageKind, &[u8]), Refusal> {
             });
         }
     };
-    let kind = MessageKind::ALL
-        .get(usize::from(kind))
-        .ok_or(Refusal::Malformed)?;
-    Ok((*kind, body))
+    Ok((MessageKind::of(kind)?, body))
 }
 
 #[cfg(test)]

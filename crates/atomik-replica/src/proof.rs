@@ -266,7 +266,7 @@ mod tests {
             key: Box::new(signing),
             allowed: Vec::new(),
         };
-        let secrets = Secrets::new(&[1; 32], keyspace, &crate::shape::Shape::xor(1));
+        let secrets = Secrets::new(&[1; 32], keyspace, &Shape::xor(1));
         let change = Change {
             version,
             accumulator: accumulator.into(),
@@ -292,7 +292,7 @@ mod tests {
     }
 
     fn proof(excerpts: [Vec<u8>; 2]) -> Proof {
-        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
+        let secrets = Secrets::new(&[1; 32], "test", &Shape::xor(1));
         Proof::of_two_contents("test", &Shape::xor(1), &secrets, excerpts)
     }
 

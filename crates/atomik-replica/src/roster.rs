@@ -428,13 +428,13 @@ mod tests {
     fn a_signature_is_for_one_keyspace_and_one_administrator() {
         let roster = two().add([3; 32], "c").unwrap();
         let by = administrator().verifying_key().to_bytes();
-        assert!(!roster.is_signed("demo", &crate::shape::Shape::xor(1), &by));
-        let roster = roster.sign("demo", &crate::shape::Shape::xor(1), &administrator());
-        assert!(roster.is_signed("demo", &crate::shape::Shape::xor(1), &by));
-        assert!(!roster.is_signed("other", &crate::shape::Shape::xor(1), &by));
-        assert!(!roster.is_signed("demo", &crate::shape::Shape::xor(2), &by));
+        assert!(!roster.is_signed("demo", &Shape::xor(1), &by));
+        let roster = roster.sign("demo", &Shape::xor(1), &administrator());
+        assert!(roster.is_signed("demo", &Shape::xor(1), &by));
+        assert!(!roster.is_signed("other", &Shape::xor(1), &by));
+        assert!(!roster.is_signed("demo", &Shape::xor(2), &by));
         let other = SigningKey::from_bytes(&[8; 32]).verifying_key();
-        assert!(!roster.is_signed("demo", &crate::shape::Shape::xor(1), &other.to_bytes()));
+        assert!(!roster.is_signed("demo", &Shape::xor(1), &other.to_bytes()));
     }
 
     fn rosters() -> impl Strategy<Value = Roster> {
@@ -452,7 +452,7 @@ mod tests {
                 since: since.min(number),
             });
             let roster = Roster::new(number, members.collect()).unwrap();
-            roster.sign("demo", &crate::shape::Shape::xor(1), &administrator())
+            roster.sign("demo", &Shape::xor(1), &administrator())
         })
     }
 
@@ -481,7 +481,7 @@ mod tests {
             let by = administrator().verifying_key().to_bytes();
             if let Ok(read) = Roster::decode(&bytes) {
                 prop_assert_eq!(read.encode(), bytes);
-                prop_assert!(!read.is_signed("demo", &crate::shape::Shape::xor(1), &by));
+                prop_assert!(!read.is_signed("demo", &Shape::xor(1), &by));
             }
         }
 

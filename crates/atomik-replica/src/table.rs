@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn the_digest_follows_published_entries() {
-        let secrets = Secrets::new(&[1; 32], "test", &crate::shape::Shape::xor(1));
+        let secrets = Secrets::new(&[1; 32], "test", &Shape::xor(1));
         let mut table = Table::new(Shape::xor(1));
         let empty = (table.digest.count, table.digest.sum);
         let at = add(&mut table, &secrets, b"a", 1);
