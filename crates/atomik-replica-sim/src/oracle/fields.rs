@@ -8,7 +8,7 @@ use crate::setup::Setup;
 /// The fields of the values of a keyspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Fields {
-    words: usize,
+    pub(crate) words: usize,
     pub(crate) layout: Option<Layout>,
     fields: Vec<Field>,
 }
@@ -25,11 +25,6 @@ const PIECE: usize = 32;
 
 impl Fields {
     pub(crate) fn of(setup: &Setup) -> Self {
-        let xor = || Field {
-            adds: false,
-            from: 0,
-            to: 64 * setup.words,
-        };
         Self {
             words: setup.words,
             layout: setup.layout,
@@ -43,7 +38,11 @@ impl Fields {
                     });
                     fields.collect()
                 }
-                None => vec![xor()],
+                None => vec![Field {
+                    adds: false,
+                    from: 0,
+                    to: 64 * setup.words,
+                }],
             },
         }
     }

@@ -97,7 +97,7 @@ fn follow_moves(history: &mut History, expected: &mut ExpectedReplica, replica: 
         if version != done.len() as u64 + 1 {
             continue;
         }
-        let fields = std::rc::Rc::clone(&history.fields);
+        let fields = Rc::clone(&history.fields);
         let delta = fields.difference(&accumulator, &before);
         let mut is_put = false;
         let mut lives: Vec<usize> = (0..own).collect();

@@ -48,11 +48,11 @@ impl Keyspace {
             }
             Operation::Toggle(flag) | Operation::SetFlag(flag, _) => {
                 let (flag, last) = (*flag, width - 1);
-                let layout = || self.fields.layout.map(|layout| layout.to_string());
                 if flag > last {
                     Some(OpError::Flag { flag, last })
                 } else if self.fields.adds(flag) {
-                    let layout = layout().unwrap_or_default();
+                    let layout = self.fields.layout.map(|layout| layout.to_string());
+                    let layout = layout.unwrap_or_default();
                     Some(OpError::NoFlag { flag, layout })
                 } else {
                     None
@@ -63,7 +63,7 @@ impl Keyspace {
     }
 
     fn value(&self, value: &[u64; WORDS]) -> Value {
-        Value::from_words(&value[..self.fields.zero().words().len()])
+        Value::from_words(&value[..self.fields.words])
     }
 }
 
@@ -143,12 +143,10 @@ pub(crate) fn plan_undo(
     if local.undone.contains(&number) {
         return Err(OpError::Undone(number));
     }
+    let deltas = batch.deltas.iter();
+    let inverses = deltas.map(|(key, delta)| (*key, keyspace.fields.negative(delta)));
     Ok(Plan {
-        deltas: {
-            let deltas = batch.deltas.iter();
-            let inverse = |(key, delta): &(usize, Value)| (*key, keyspace.fields.negative(delta));
-            deltas.map(inverse).collect()
-        },
+        deltas: inverses.collect(),
         // To undo a put is to add what cancels it.
         puts: vec![false; batch.deltas.len()],
         marks: BTreeMap::new(),
@@ -174,7 +172,7 @@ impl Effect {
     fn of(operation: Operation, state: &Value, mark: &Value, keyspace: &Keyspace) -> Self {
         let fields = &keyspace.fields;
         let value = |value: &[u64; WORDS]| keyspace.value(value);
-        let flagged = |flag: usize| Value::bit(fields.zero().words().len(), flag);
+        let flagged = |flag: usize| Value::bit(fields.words, flag);
         let delta = match operation {
             Operation::Op(Op::Accum, delta) => value(&delta),
             Operation::Op(Op::Load, new) | Operation::Put(new) => {
