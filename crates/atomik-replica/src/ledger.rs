@@ -533,6 +533,11 @@ impl Ledger {
         });
     }
 
+    /// Takes back a retirement that is not announced yet.
+    pub(crate) fn stay(&mut self) {
+        self.leaving = None;
+    }
+
     fn end(&mut self, ended: Ended, cx: &Context<'_>) {
         let known = self.closings.ended.get(&ended.key);
         if known.is_none_or(|known| known.below < ended.below) {

@@ -59,6 +59,13 @@ impl Memory {
         }
     }
 
+    /// Ends the retirement of this replica, which begins anew: also one that it has not announced
+    /// yet, which would be announced for the new life.
+    pub(crate) fn stay(&mut self) {
+        self.retired = false;
+        self.ledger.stay();
+    }
+
     /// The ledger, and what it needs to know of the rest.
     pub(crate) fn ledger<'a>(
         &'a mut self,

@@ -314,7 +314,7 @@ impl Replica {
     /// Enters a new origin for this replica.
     fn start_new_life(&mut self) {
         let author = self.author();
-        self.memory.retired = false;
+        self.memory.stay();
         self.memory.publication.start_chain();
         self.memory.origins.begin(author);
     }
@@ -430,8 +430,9 @@ impl Replica {
             let is_new = origins.get(origins.own()).begun;
             let goes_on = !readded && !is_new && !self.memory.retired;
             let news = goes_on && self.standing == Standing::Sure;
-            self.memory.retired &= !readded;
-
+            if readded {
+                self.memory.stay();
+            }
             self.take_new_life();
             self.outlived = self.outlived.saturating_add(1);
             // Two copies are not to stop at the same time.
@@ -625,7 +626,7 @@ impl Replica {
         let origins = &self.memory.origins;
         if origins.get(origins.own()).author.life() < self.first_life() {
             // This replica was added again. Its former lives are over.
-            self.memory.retired = false;
+            self.memory.stay();
             self.take_new_life();
         } else if was_member && self.is_removed() && !self.memory.retired {
             // What is not signed yet is not taken any more. It waits, as does its life.

@@ -160,6 +160,29 @@ fn one_that_is_added_again_starts_anew() {
 }
 
 #[test]
+fn one_that_is_added_again_while_it_leaves_stays() {
+    for restarts in [false, true] {
+        let mut cluster = cluster(3, 3);
+        cluster.cut = vec![0];
+        cluster.step(0, Event::Retire);
+        cluster.flush();
+        assert!(cluster.replicas[0].is_leaving());
+        remove(&mut cluster, 1, 0);
+        cluster.settle();
+        add(&mut cluster, 1, 0);
+        if restarts {
+            cluster.restart(0, |_| {});
+        }
+        cluster.settle();
+        assert!(!cluster.replicas[0].is_leaving());
+        cluster.accum(0, b"x", 1);
+        cluster.settle();
+        assert_eq!([0, 1, 2].map(|n| state(&cluster, n)), [1; 3]);
+        assert_agreed(&cluster);
+    }
+}
+
+#[test]
 fn one_that_was_away_during_folds_joins_and_removals_catches_up() {
     let mut cluster = cluster(4, 5);
     for n in 0..4 {
@@ -587,83 +610,106 @@ fn shuffle(cluster: &mut Cluster, mut seed: u64) {
     cluster.wire = wire;
 }
 
+/// Plays the steps; then all who stay are connected, and agree.
+fn assert_agreed_after(steps: Vec<Step>) {
+    let mut cluster = cluster(4, 6);
+    // What each replica has changed, and which of it is certain to be everywhere.
+    let mut sum = 0_u64;
+    let mut certain = true;
+    // As the administrator's tool keeps it.
+    let mut roster = cluster.replicas[0].roster().clone();
+    let mut outside: Vec<usize> = cluster.cut.clone();
+    for step in steps {
+        match step {
+            Step::Change(n, bit) => {
+                let delta = 1 << (8 * n as u64 + u64::from(bit));
+                let op = LocalOp::accum(b"x", delta.into());
+                let changed = cluster.try_step(n, Event::Op(&op));
+                if changed.is_ok() {
+                    sum ^= delta;
+                    cluster.step(n, Event::Flush);
+                }
+            }
+            Step::Retire(n) if !outside.contains(&n) => {
+                cluster.step(n, Event::Retire);
+            }
+            Step::Add(member) if outside.contains(&usize::from(member)) => {
+                let n = (0..6).find(|n| !outside.contains(n)).unwrap();
+                roster = roster.add(public(member), "").unwrap();
+                change(&mut cluster, n, |_| roster.clone());
+                cluster.stores[usize::from(member)].clear();
+                cluster.restart(usize::from(member), |config| config.kept_memory = false);
+                outside.retain(|n| *n != usize::from(member));
+                cluster.cut.retain(|n| *n != usize::from(member));
+            }
+            Step::Remove(member)
+                if outside.len() < 4 && !outside.contains(&usize::from(member)) =>
+            {
+                let n = (0..6).find(|n| !outside.contains(n) && *n != usize::from(member));
+                roster = roster.remove(&public(member)).unwrap();
+                change(&mut cluster, n.unwrap(), |_| roster.clone());
+                // What only it had is lost.
+                certain = false;
+                outside.push(usize::from(member));
+                cluster.cut.push(usize::from(member));
+            }
+            Step::Cut(n) if cluster.cut.len() < 5 && !cluster.cut.contains(&n) => {
+                cluster.cut.push(n);
+            }
+            Step::Heal => cluster.cut.clone_from(&outside),
+            Step::Restart(n) if !outside.contains(&n) => cluster.restart(n, |_| {}),
+            Step::Deliver(seed) => shuffle(&mut cluster, seed),
+            Step::Tick(n) => {
+                cluster.step(n, Event::Flush);
+                cluster.step(n, Event::Tick);
+            }
+            _ => {}
+        }
+    }
+    cluster.cut.clone_from(&outside);
+    let first = (0..6).find(|n| !outside.contains(n)).unwrap();
+    let newest = roster
+        .sign("test", &atomik_replica::Shape::xor(1), &administrator())
+        .encode();
+    // A replica that was restarted before it had stored the roster may have been the only one.
+    let _ = cluster.try_step(first, Event::Roster(&newest));
+    for _ in 0..4 {
+        cluster.settle();
+    }
+    let all_retired = |cluster: &Cluster| {
+        (0..6).filter(|n| !outside.contains(n)).all(|n| {
+            let op = LocalOp::accum(b"y", 0.into());
+            let mut replica = cluster.replicas[n].clone();
+            replica.step(Event::Op(&op), &mut Vec::new()).is_err()
+        })
+    };
+    if !all_retired(&cluster) {
+        assert_agreed(&cluster);
+    }
+    let connected = (0..6).find(|n| !outside.contains(n)).unwrap();
+    if certain {
+        assert_eq!(state(&cluster, connected), sum);
+    }
+}
+
+#[test]
+fn members_agree_if_one_that_was_added_again_had_been_asked_to_retire() {
+    assert_agreed_after(vec![
+        Step::Remove(0),
+        Step::Change(0, 0),
+        Step::Change(0, 0),
+        Step::Add(0),
+        Step::Retire(2),
+        Step::Retire(0),
+        Step::Retire(3),
+        Step::Remove(1),
+    ]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn members_agree_after_any_joins_removals_partitions_and_losses(steps in steps()) {
-        let mut cluster = cluster(4, 6);
-        // What each replica has changed, and which of it is certain to be everywhere.
-        let mut sum = 0_u64;
-        let mut certain = true;
-        // As the administrator's tool keeps it.
-        let mut roster = cluster.replicas[0].roster().clone();
-        let mut outside: Vec<usize> = cluster.cut.clone();
-        for step in steps {
-            match step {
-                Step::Change(n, bit) => {
-                    let delta = 1 << (8 * n as u64 + u64::from(bit));
-                    let op = LocalOp::accum(b"x", delta.into());
-                    let changed = cluster.try_step(n, Event::Op(&op));
-                    if changed.is_ok() {
-                        sum ^= delta;
-                        cluster.step(n, Event::Flush);
-                    }
-                }
-                Step::Retire(n) if !outside.contains(&n) => {
-                    cluster.step(n, Event::Retire);
-                }
-                Step::Add(member) if outside.contains(&usize::from(member)) => {
-                    let n = (0..6).find(|n| !outside.contains(n)).unwrap();
-                    roster = roster.add(public(member), "").unwrap();
-                    change(&mut cluster, n, |_| roster.clone());
-                    cluster.stores[usize::from(member)].clear();
-                    cluster.restart(usize::from(member), |config| config.kept_memory = false);
-                    outside.retain(|n| *n != usize::from(member));
-                    cluster.cut.retain(|n| *n != usize::from(member));
-                }
-                Step::Remove(member)
-                    if outside.len() < 4 && !outside.contains(&usize::from(member)) =>
-                {
-                    let n = (0..6).find(|n| !outside.contains(n) && *n != usize::from(member));
-                    roster = roster.remove(&public(member)).unwrap();
-                    change(&mut cluster, n.unwrap(), |_| roster.clone());
-                    // What only it had is lost.
-                    certain = false;
-                    outside.push(usize::from(member));
-                    cluster.cut.push(usize::from(member));
-                }
-                Step::Cut(n) if cluster.cut.len() < 5 && !cluster.cut.contains(&n) => {
-                    cluster.cut.push(n);
-                }
-                Step::Heal => cluster.cut.clone_from(&outside),
-                Step::Restart(n) if !outside.contains(&n) => cluster.restart(n, |_| {}),
-                Step::Deliver(seed) => shuffle(&mut cluster, seed),
-                Step::Tick(n) => {
-                    cluster.step(n, Event::Flush);
-                    cluster.step(n, Event::Tick);
-                }
-                _ => {}
-            }
-        }
-        cluster.cut.clone_from(&outside);
-        let first = (0..6).find(|n| !outside.contains(n)).unwrap();
-        let newest = roster.sign("test", &atomik_replica::Shape::xor(1), &administrator()).encode();
-        // A replica that was restarted before it had stored the roster may have been the only one.
-        let _ = cluster.try_step(first, Event::Roster(&newest));
-        for _ in 0..4 {
-            cluster.settle();
-        }
-        let all_retired = |cluster: &Cluster| (0..6).filter(|n| !outside.contains(n)).all(|n| {
-            let op = LocalOp::accum(b"y", 0.into());
-            let mut replica = cluster.replicas[n].clone();
-            replica.step(Event::Op(&op), &mut Vec::new()).is_err()
-        });
-        if !all_retired(&cluster) {
-            assert_agreed(&cluster);
-        }
-        let connected = (0..6).find(|n| !outside.contains(n)).unwrap();
-        if certain {
-            prop_assert_eq!(state(&cluster, connected), sum);
-        }
+        assert_agreed_after(steps);
     }
 }
