@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use atomik_net::{Received, hex};
-use atomik_replica::{Effect, Event, LocalOp, Notice, Outcome};
+use atomik_replica::{Effect, Event, LocalOp, Notice, OpError, Outcome, Refusal, RosterError};
 use atomik_session::{Address, Output};
 use atomik_store::StoreError;
 use thiserror::Error;
@@ -386,6 +386,7 @@ impl Actor {
                     let bytes = &bytes;
                     self.step(Event::Message { from, bytes })?;
                 }
+                Output::List { from, bytes } => self.receive_list(from, &bytes)?,
                 Output::Refused { from, key, reason } => {
                     self.state.peer_refused(&from, &key, reason);
                 }
@@ -394,12 +395,31 @@ impl Actor {
         Ok(())
     }
 
+    /// Takes a list of members from somebody who was refused, or refuses this node. What the
+    /// administrator signed is safe from anybody.
+    fn receive_list(&mut self, from: Address, bytes: &[u8]) -> Result<(), NodeError> {
+        let step = Event::Roster(bytes);
+        match self.state.replica.step(step, &mut self.effects) {
+            Err(OpError::Roster(RosterError::Stale { .. })) | Ok(_) => {}
+            Err(OpError::Roster(error)) => {
+                let reason = Refusal::Roster(error);
+                self.state.notice(Notice::Refused { from, reason });
+            }
+            // It is the only reason for which a replica refuses a roster.
+            Err(_) => {}
+        }
+        self.carry_out()
+    }
+
     /// Ends the sessions of removed members.
     fn follow_roster(&mut self) -> Result<(), NodeError> {
         if !std::mem::take(&mut self.new_roster) {
             return Ok(());
         }
         let members = sessions::members(&self.state.replica);
+        self.state
+            .sessions
+            .set_list(sessions::list(&self.state.replica));
         self.state.sessions.set_members(members, &mut self.outputs);
         self.follow_sessions()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use atomik_replica::{Author, Replica, Trust};
-use atomik_session::{Config, Limits, Members, Sessions};
+use atomik_session::{Config, Limits, List, Members, RANK, Sessions};
 use thiserror::Error;
 
 use crate::credential::{CredentialError, random};
@@ -53,6 +53,17 @@ pub(crate) fn members(replica: &Replica) -> Members {
     Members::Listed(replica.roster().keys().copied().collect())
 }
 
+/// The newest roster, for those whose list is older; none is told of roster 0.
+pub(crate) fn list(replica: &Replica) -> Option<List> {
+    let roster = replica.roster();
+    let mut rank = [0; RANK];
+    let (number, hash) = rank.split_at_mut(RANK - 32);
+    number.copy_from_slice(&roster.number().to_be_bytes());
+    hash.copy_from_slice(&roster.hash());
+    let bytes = roster.encode();
+    (roster.number() > 0).then_some(List { rank, bytes })
+}
+
 /// The sessions of a replica, whose engine was opened under its origin.
 pub(crate) fn open(replica: &Replica) -> Result<Sessions, StartError> {
     let config = replica.config();
@@ -69,5 +80,7 @@ pub(crate) fn open(replica: &Replica) -> Result<Sessions, StartError> {
         members: members(replica),
         limits: limits(),
     };
-    Ok(Sessions::new(&config, &random()?))
+    let mut sessions = Sessions::new(&config, &random()?);
+    sessions.set_list(list(replica));
+    Ok(sessions)
 }

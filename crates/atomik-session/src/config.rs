@@ -31,6 +31,25 @@ impl Members {
     }
 }
 
+/// The list that the members are from, as whoever signed it made it. Two replicas of which one
+/// refuses the other tell each other the newer one of theirs, and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct List {
+    /// Of two lists the one with the greater rank is the newer one.
+    pub rank: [u8; RANK],
+    /// The list: at most [`MAX_LIST`] bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Bytes of the rank of a list.
+pub const RANK: usize = 40;
+
+/// The longest list, in bytes.
+pub const MAX_LIST: usize = 2 * MAX_PART;
+
+/// The longest part of a list that a packet carries.
+pub(crate) const MAX_PART: usize = 59_000;
+
 /// The identity of a replica, and what it shares with its peers.
 #[derive(Clone)]
 pub struct Config {

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`Sessions`] | all sessions of a replica |
 //! | [`Config`], [`Members`], [`Limits`] | its identity, whom it accepts, times and bounds |
+//! | [`List`] | where its members are listed, for those who have missed it |
 //! | [`Output`], [`Refusal`] | what the caller has to do and to know |
 //! | [`SendError`], [`Counters`] | why a message was not sent; what was done |
 //!
@@ -21,6 +22,10 @@
 //!   neither bring a session up nor end one. Dropping all packets of a session ends it.
 //! - A recorded session cannot be decrypted later with the keys of its members: its keys are
 //!   forgotten when it is replaced or ends.
+//! - Whoever knows the keyspace's secret and is refused, or refuses this replica, gets its list of
+//!   members if that is newer, and can hand in a newer one. Nothing else is told to it or read from
+//!   it, and it replaces no session. At most 16 such exchanges go on at a time, and 4 lists are
+//!   sent and 4 delivered in a tick.
 //! - A member has at most 8 sessions with a replica, whatever number of addresses it owns.
 //! - An unauthenticated packet costs a hash or the check of an AEAD tag. No packet draws a longer
 //!   answer, and a repeated one draws at most one answer per tick.
@@ -64,6 +69,7 @@
 
 mod config;
 mod entropy;
+mod farewell;
 mod noise;
 mod output;
 mod packet;
@@ -73,7 +79,7 @@ mod session;
 mod sessions;
 mod window;
 
-pub use config::{Address, Config, Incarnation, Limits, Members, PublicKey};
+pub use config::{Address, Config, Incarnation, Limits, List, MAX_LIST, Members, PublicKey, RANK};
 pub use output::{Counters, Output, Refusal, SendError};
 pub use packet::{MAX_MESSAGE, OVERHEAD};
 pub use sessions::Sessions;

@@ -4,6 +4,7 @@ use thiserror::Error;
 
 use crate::config::{Address, PublicKey};
 use crate::packet::MAX_MESSAGE;
+use crate::session::Unopened;
 
 /// An output, to be carried out by the caller in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,14 @@ pub enum Output {
         /// The authenticated sender.
         from: Address,
         /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Someone with the keyspace's secret has a newer list of members: one that was refused, or
+    /// refuses this replica. Check who signed it. At most four per tick.
+    List {
+        /// The address that it came from.
+        from: Address,
+        /// The list.
         bytes: Vec<u8>,
     },
     /// Someone with the keyspace's secret was refused, or refuses this replica. At most one report
@@ -107,4 +116,14 @@ pub struct Counters {
     pub unknown: u64,
     /// Handshakes refused because of the other side's identity.
     pub refused: u64,
+}
+
+impl Counters {
+    /// Counts a packet that was not opened.
+    pub(crate) fn count(&mut self, unopened: Unopened) {
+        match unopened {
+            Unopened::Forged => self.forged += 1,
+            Unopened::Replayed => self.replayed += 1,
+        }
+    }
 }

@@ -26,7 +26,8 @@ pub(crate) const SECOND: usize = 170;
 pub(crate) const THIRD: usize = 138;
 pub(crate) const ASK: usize = 170;
 
-/// The content of a [`Kind::Bye`] to someone who is not a member.
+/// The content of a [`Kind::Bye`] to someone who is not a member. What else the two say to each
+/// other then, also begins with such a byte ([`farewell`](crate::farewell)).
 pub(crate) const NOT_A_MEMBER: &[u8] = &[1];
 
 /// Proves that a packet was made by someone with the keyspace's secret, between these addresses,

@@ -3,9 +3,10 @@
 use snow::HandshakeState;
 
 use crate::config::{Address, Limits, PublicKey};
+use crate::farewell::Farewell;
 use crate::output::{Counters, Output};
 use crate::packet::{Code, Kind, NOT_A_MEMBER};
-use crate::session::{Session, Unopened};
+use crate::session::Session;
 
 /// A peer that asks for a handshake in spite of a session gets one if it does not answer a ping
 /// within this many ticks.
@@ -80,6 +81,8 @@ pub(crate) struct Peer {
     pub(crate) current: Option<Session>,
     /// The session before, for packets under way, and when it is forgotten.
     previous: Option<(Session, u64)>,
+    /// A session in which one side has refused the other.
+    pub(crate) farewell: Option<Farewell>,
     /// When the next handshake may begin.
     retry: Pause,
     /// When it asked for a handshake in spite of a session, if it sent nothing since.
@@ -100,6 +103,7 @@ impl Peer {
             next: None,
             current: None,
             previous: None,
+            farewell: None,
             retry: Pause::over(limits),
             asked: None,
             next_tag: tag,
@@ -120,6 +124,7 @@ impl Peer {
             && self.next.is_none()
             && self.current.is_none()
             && self.previous.is_none()
+            && self.farewell.is_none()
     }
 
     /// A tag for packets from this peer that marks no other session.
@@ -128,7 +133,11 @@ impl Peer {
             self.next_tag = self.next_tag.wrapping_add(1);
             let tag = self.next_tag;
             let initiation = self.initiation.as_ref().map(|initiation| initiation.tag);
-            let mut sessions = self.sessions().map(|session| session.tag_in);
+            let farewell = self.farewell.iter().map(|farewell| &farewell.session);
+            let mut sessions = self
+                .sessions()
+                .chain(farewell)
+                .map(|session| session.tag_in);
             if !taken.contains(&tag)
                 && initiation != Some(tag)
                 && !sessions.any(|in_use| in_use == tag)
@@ -182,12 +191,8 @@ impl Peer {
                 }
                 Some(content)
             }
-            Err(Unopened::Forged) => {
-                counters.forged += 1;
-                None
-            }
-            Err(Unopened::Replayed) => {
-                counters.replayed += 1;
+            Err(unopened) => {
+                counters.count(unopened);
                 None
             }
         }
@@ -277,6 +282,8 @@ impl Peer {
         self.firsts = 0;
         let to = self.address;
         self.previous.take_if(|(_, until)| now >= *until);
+        self.farewell
+            .take_if(|farewell| now - farewell.session.since >= limits.handshake_ticks);
         self.next
             .take_if(|next| now - next.session.since >= limits.handshake_ticks);
         self.initiation

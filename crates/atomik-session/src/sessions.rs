@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, VecDeque};
 
 use snow::HandshakeState;
 
-use crate::config::{Address, Config, Incarnation, Limits, Members, PublicKey};
+use crate::config::{Address, Config, Incarnation, Limits, List, Members, PublicKey};
 use crate::entropy::Entropy;
+use crate::farewell::{Farewell, Said, rank};
 use crate::noise::{Claim, Noise, PADDING, derive, read, write};
 use crate::output::{Counters, Output, Refusal, SendError};
-use crate::packet::{ASK, CODE, Code, Coder, Kind, MAX_MESSAGE, NOT_A_MEMBER, Opening, Packet};
+use crate::packet::{ASK, CODE, Code, Coder, Kind, MAX_MESSAGE, Opening, Packet};
 use crate::peer::{Initiation, Need, Next, Pause, Peer};
 use crate::seen::Seen;
 use crate::session::Session;
@@ -25,6 +26,12 @@ const MAX_SESSIONS_OF_KEY: usize = 8;
 
 /// Refusals reported in one tick.
 const MAX_REPORTS: u32 = 4;
+
+/// Sessions at a time in which one side has refused the other. A further one replaces the oldest.
+const MAX_FAREWELLS: usize = 16;
+
+/// Lists sent, and lists delivered, in one tick.
+const MAX_LISTS: u32 = 4;
 
 /// What precedes the first packet of a handshake.
 const NOTHING: Code = [0; CODE];
@@ -52,6 +59,7 @@ pub struct Sessions {
     owner: fn(&PublicKey, &Incarnation) -> Address,
     claim: Claim,
     members: Members,
+    list: Option<List>,
     limits: Limits,
     noise: Noise,
     coder: Coder,
@@ -62,6 +70,8 @@ pub struct Sessions {
     half_open: VecDeque<HalfOpen>,
     seen: Seen,
     reports: u32,
+    /// Lists sent and delivered in this tick.
+    lists: [u32; 2],
     counters: Counters,
 }
 
@@ -93,6 +103,7 @@ impl Sessions {
                 life: std::array::from_fn(|i| drawn[i]),
             },
             members: config.members.clone(),
+            list: None,
             limits: config.limits,
             noise: Noise::new(config),
             coder: Coder::new(derive("atomik session 1 code", config)),
@@ -102,8 +113,15 @@ impl Sessions {
             half_open: VecDeque::new(),
             seen: Seen::default(),
             reports: 0,
+            lists: [0; 2],
             counters: Counters::default(),
         }
+    }
+
+    /// Replaces the list that those are told of who are refused, or refuse this replica. At first
+    /// there is none.
+    pub fn set_list(&mut self, list: Option<List>) {
+        self.list = list;
     }
 
     /// This replica's address.
@@ -205,6 +223,7 @@ impl Sessions {
     pub fn tick(&mut self, now: u64, out: &mut Vec<Output>) {
         self.now = self.now.max(now);
         self.reports = 0;
+        self.lists = [0; 2];
         let (now, limits) = (self.now, self.limits);
         self.half_open
             .retain(|half| now - half.since < limits.handshake_ticks);
@@ -274,6 +293,11 @@ impl Sessions {
             self.counters.unknown += 1;
             return;
         };
+        let farewell = peer.farewell.as_ref();
+        if farewell.is_some_and(|farewell| farewell.session.tag_in == header.1) {
+            self.receive_farewell(from, header, content, out);
+            return;
+        }
         let opened = peer.open(
             header,
             content,
@@ -288,15 +312,96 @@ impl Sessions {
             Kind::Ping => peer.send(Kind::Pong, out),
             Kind::Pong => {}
             Kind::Bye => {
-                let next = peer.next.as_ref().map(|next| &next.session);
                 // Any other packet would have made it the current one.
-                let refused = next.filter(|next| next.tag_in == header.1);
-                let refused_by = refused.map(|next| next.peer.key);
+                let refused = peer.next.take_if(|next| next.session.tag_in == header.1);
                 peer.end(out);
-                if let Some(key) = refused_by {
-                    self.report(from, key, Refusal::ByPeer, out);
+                if let Some(Next { session, .. }) = refused {
+                    self.part(from, session);
+                    self.refused_by(from, out);
                 }
             }
+        }
+    }
+
+    /// Keeps a session in which one side has refused the other, in place of the oldest if there are
+    /// too many.
+    fn part(&mut self, from: Address, session: Session) {
+        let others = self.peers.values_mut();
+        let others = others.filter(|peer| peer.farewell.is_some() && peer.address != from);
+        let mut others: Vec<_> = others.collect();
+        if others.len() >= MAX_FAREWELLS
+            && let Some(oldest) = others.iter_mut().min_by_key(|peer| {
+                peer.farewell
+                    .as_ref()
+                    .map(|farewell| farewell.session.since)
+            })
+        {
+            oldest.farewell = None;
+        }
+        if let Some(peer) = self.peers.get_mut(&from) {
+            peer.farewell = Some(Farewell::new(session));
+        }
+    }
+
+    /// Refuses the other side of a handshake, which can read why only once that is complete.
+    fn say_farewell(&mut self, from: Address, session: Session, out: &mut Vec<Output>) {
+        self.part(from, session);
+        if let Some(farewell) = farewell(&mut self.peers, &from) {
+            send(from, farewell.refuse(), out);
+        }
+    }
+
+    /// The other side of a handshake refuses this replica: it is told which list this one has.
+    fn refused_by(&mut self, from: Address, out: &mut Vec<Output>) {
+        let Some(farewell) = farewell(&mut self.peers, &from) else {
+            return;
+        };
+        let key = farewell.session.peer.key;
+        let list = self.list.as_ref().map(|list| list.rank);
+        send(from, farewell.answer(list), out);
+        self.report(from, key, Refusal::ByPeer, out);
+    }
+
+    /// A packet has arrived in a session in which one side has refused the other.
+    fn receive_farewell(
+        &mut self,
+        from: Address,
+        (kind, _, number): (Kind, u8, u16),
+        content: &[u8],
+        out: &mut Vec<Output>,
+    ) {
+        let Some(farewell) = farewell(&mut self.peers, &from) else {
+            return;
+        };
+        let content = match farewell.session.open(kind, number, content, self.now) {
+            Ok(content) => content,
+            Err(unopened) => {
+                self.counters.count(unopened);
+                return;
+            }
+        };
+        self.counters.opened += 1;
+        let said = (kind == Kind::Bye).then(|| farewell.read(&content));
+        let [sent, delivered] = &mut self.lists;
+        match said.flatten() {
+            Some(Said::NotAMember) => self.refused_by(from, out),
+            Some(Said::Have(theirs)) if theirs > rank(self.list.as_ref()) => {
+                send(from, farewell.want(), out);
+            }
+            Some(Said::Have(theirs)) if theirs == rank(self.list.as_ref()) => {}
+            Some(Said::Have(_) | Said::Wanted) => {
+                if let Some(list) = &self.list
+                    && *sent < MAX_LISTS
+                {
+                    *sent += 1;
+                    send(from, farewell.tell(list), out);
+                }
+            }
+            Some(Said::List(bytes)) if *delivered < MAX_LISTS => {
+                *delivered += 1;
+                out.push(Output::List { from, bytes });
+            }
+            Some(Said::List(_)) | None => {}
         }
     }
 
@@ -398,12 +503,13 @@ impl Sessions {
         let (third, code) =
             self.coder
                 .seal(Opening::Third, packet.tag, &content, route, &packet.code);
-        let mut session = Session::new(handshake, tag, packet.tag, claim, code, now)?;
+        let session = Session::new(handshake, tag, packet.tag, claim, code, now)?;
         if judged.is_err() {
-            // It can read why only once the handshake is complete.
-            let why = session.seal(Kind::Bye, NOT_A_MEMBER);
-            let packets = [Some(third), why].into_iter().flatten();
-            out.extend(packets.map(|bytes| Output::Packet { to: from, bytes }));
+            out.push(Output::Packet {
+                to: from,
+                bytes: third,
+            });
+            self.say_farewell(from, session, out);
             return Some(());
         }
         let peer = self.peers.get_mut(&from)?;
@@ -444,12 +550,11 @@ impl Sessions {
         let claim = Claim::decode(&read(&mut handshake, packet.content)?)?;
         let judged = self.judge(&claim, &handshake, &from);
         let key = claim.key;
-        let mut session = Session::new(handshake, tag_in, tag_out, claim, packet.code, now)?;
+        let session = Session::new(handshake, tag_in, tag_out, claim, packet.code, now)?;
         if let Err(reason) = judged {
             self.refuse(from, key, reason, out);
             if reason == Refusal::NotAMember {
-                let why = session.seal(Kind::Bye, NOT_A_MEMBER);
-                out.extend(why.map(|bytes| Output::Packet { to: from, bytes }));
+                self.say_farewell(from, session, out);
             }
             return Some(());
         }
@@ -581,6 +686,20 @@ impl Sessions {
     }
 }
 
+/// The session with this peer in which one side has refused the other.
+fn farewell<'a>(
+    peers: &'a mut BTreeMap<Address, Peer>,
+    from: &Address,
+) -> Option<&'a mut Farewell> {
+    peers.get_mut(from)?.farewell.as_mut()
+}
+
+/// Sends packets to a peer.
+fn send(to: Address, packets: impl IntoIterator<Item = Vec<u8>>, out: &mut Vec<Output>) {
+    let packets = packets.into_iter();
+    out.extend(packets.map(|bytes| Output::Packet { to, bytes }));
+}
+
 /// An authentic or forged packet of a handshake.
 struct Received<'a> {
     from: Address,
@@ -644,6 +763,95 @@ mod tests {
         assert_eq!(called.half_open.len(), called.limits.half_open);
         called.tick(100, &mut out);
         assert!(called.half_open.is_empty() && called.peers.is_empty());
+    }
+
+    #[test]
+    fn who_is_refused_gets_lists_and_nothing_else_and_is_read_nothing_else() {
+        let list = |rank| List {
+            rank: [rank; 40],
+            bytes: vec![rank; 10],
+        };
+        let (mut a, mut b) = (sessions([1; 16], 1), sessions([2; 16], 2));
+        b.members = Members::Listed([].into());
+        b.set_list(Some(list(2)));
+        let mut out = Vec::new();
+        a.peer_up([2; 16], &mut out);
+        let mut seen = Vec::new();
+        while let Some(output) = out.pop() {
+            match output {
+                Output::Packet { to, bytes } if to == [1; 16] => {
+                    a.receive([2; 16], &bytes, &mut out);
+                }
+                Output::Packet { bytes, .. } => b.receive([1; 16], &bytes, &mut out),
+                other => seen.push(other),
+            }
+        }
+        let from = [2; 16];
+        let told = Output::List {
+            from,
+            bytes: vec![2; 10],
+        };
+        assert_eq!(seen.len(), 3, "{seen:?}");
+        assert!(seen.contains(&told), "{seen:?}");
+        assert!(b.send(&[1; 16], b"secret", &mut out).is_err());
+        // What it could send on the keys of the handshake.
+        let farewell = farewell(&mut a.peers, &from).unwrap();
+        for kind in [Kind::Message, Kind::Ping, Kind::Pong, Kind::Bye] {
+            let packet = farewell.session.seal(kind, b"x").unwrap();
+            b.receive([1; 16], &packet, &mut out);
+            assert_eq!(out, []);
+        }
+        let wanted = farewell.want().unwrap();
+        b.receive([1; 16], &wanted, &mut out);
+        assert_eq!(out, [], "the list is told once");
+        assert_eq!(b.up().count(), 0);
+        assert_eq!(b.counters().forged, 0);
+    }
+
+    #[test]
+    fn those_who_are_refused_are_bounded_and_push_out_no_session() {
+        let me = [255; 16];
+        let mut called = sessions(me, 0);
+        let list = List {
+            rank: [2; 40],
+            bytes: vec![2; 10],
+        };
+        called.set_list(Some(list));
+        let mut out = Vec::new();
+        let meet = |called: &mut Sessions, n: u8| {
+            let (from, mut out) = ([n; 16], Vec::new());
+            let mut calls = sessions(from, n);
+            calls.peer_up(me, &mut out);
+            let mut lists = 0;
+            while let Some(output) = out.pop() {
+                match output {
+                    Output::Packet { to, bytes } if to == me => {
+                        called.receive(from, &bytes, &mut out);
+                    }
+                    Output::Packet { bytes, .. } => calls.receive(me, &bytes, &mut out),
+                    Output::List { .. } => lists += 1,
+                    _ => {}
+                }
+            }
+            lists
+        };
+        assert_eq!(meet(&mut called, 1), 0);
+        assert_eq!(called.up().count(), 1);
+        // All parties have one key here, and the session stays.
+        called.members = Members::Listed([].into());
+        let lists: u32 = (2..100).map(|n| meet(&mut called, n)).sum();
+        assert_eq!(lists, MAX_LISTS);
+        let waiting = |called: &Sessions| {
+            let peers = called.peers.values();
+            peers.filter(|peer| peer.farewell.is_some()).count()
+        };
+        assert_eq!(waiting(&called), MAX_FAREWELLS);
+        assert_eq!(called.up().count(), 1);
+        // The next tick has room for others.
+        called.tick(1, &mut out);
+        assert_eq!(meet(&mut called, 100), 1);
+        called.tick(100, &mut out);
+        assert_eq!(waiting(&called), 0);
     }
 
     #[test]

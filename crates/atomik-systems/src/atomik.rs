@@ -545,6 +545,8 @@ impl Member {
                     let bytes = &bytes;
                     self.step(Event::Message { from, bytes })?;
                 }
+                // The members never change.
+                Output::List { .. } => {}
                 Output::Refused { reason, .. } => {
                     return Err(SystemError::invariant(format!(
                         "node {} refused a session: {reason}",

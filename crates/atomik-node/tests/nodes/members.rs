@@ -34,12 +34,22 @@ fn administrator() -> SigningKey {
 
 /// Starts node `n` of a keyspace founded by nodes 0 and 1, with a roster from an invitation.
 fn start(n: u8, network: &ChannelNetwork, roster: Option<&Roster>) -> Node {
+    let administrator = administrator().verifying_key().to_bytes();
+    start_with(n, network, roster, administrator)
+}
+
+fn start_with(
+    n: u8,
+    network: &ChannelNetwork,
+    roster: Option<&Roster>,
+    administrator: PublicKey,
+) -> Node {
     let trust = Trust::Signed {
         key: Box::new(key(n)),
         allowed: vec![public(0), public(1)],
     };
     let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
-    config.administrator = Some(administrator().verifying_key().to_bytes());
+    config.administrator = Some(administrator);
     let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
     let mut replica = load(config, &store).unwrap();
     if let Some(roster) = roster {
@@ -176,27 +186,21 @@ async fn a_member_that_was_removed_while_it_was_down_learns_it_from_its_peers() 
     let (c, invited) = join(&to_a, &network).await;
     all_use(&[&to_a, &to_b, &c.handle()], 1).await;
     c.stop().await.unwrap();
+    to_a.change(accum(1)).await.unwrap();
     let removed = roster(&to_a).await.remove(&public(2));
     hand_to(&to_a, removed).await.unwrap();
     all_use(&[&to_a, &to_b], 2).await;
 
     let c = start(2, &network, Some(&invited));
     let to_c = c.handle();
-    until("both peers have told it", async || {
-        let attention = status(&to_c, "attention").await;
-        let told = attention.as_array().unwrap().iter();
-        let told = told.filter(|event| event["event"] == "refused_by_peer");
-        let mut keys: Vec<_> = told.clone().map(|event| event["key"].clone()).collect();
-        keys.sort_by_key(Json::to_string);
-        let mut peers = [0, 1].map(|n| Json::from(public_key_text(&public(n))));
-        peers.sort_by_key(Json::to_string);
-        told.clone().all(|event| {
-            let text = event["text"].as_str().unwrap();
-            text.contains("ask the administrator") && text.contains("`atomik node join`")
-        }) && keys == peers
-    })
-    .await;
-    assert_eq!(roster(&to_c).await.number(), 1);
+    all_use(&[&to_c], 2).await;
+    // It is told nothing but the list.
+    assert_eq!(to_c.state(b"x").await.unwrap(), 0.into());
+    assert_eq!(
+        to_c.change(accum(4)).await.err(),
+        Some(Refused::Op(OpError::Removed { roster: 2 }))
+    );
+    assert_eq!(status(&to_c, "attention").await, json!([]));
 
     // Once it is a member again, nothing needs attention.
     let again = roster(&to_a).await.add(public(2), "three");
@@ -206,6 +210,55 @@ async fn a_member_that_was_removed_while_it_was_down_learns_it_from_its_peers() 
         status(&to_c, "attention").await == json!([])
     })
     .await;
+    for node in [a, b, c] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_that_missed_a_changed_key_learns_it_from_the_member_with_that_key() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let a = start(0, &network, None);
+    let rotated = roster(&a.handle()).await.rotate(&public(1), public(3));
+    a.stop().await.unwrap();
+    let rotated = rotated
+        .unwrap()
+        .sign("test", &atomik_replica::Shape::xor(1), &administrator());
+    // The only other member does not have the list.
+    let (a, b) = (start(0, &network, None), start(3, &network, Some(&rotated)));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    all_use(&[&to_a, &to_b], 1).await;
+    to_a.change(accum(1)).await.unwrap();
+    to_b.change(accum(2)).await.unwrap();
+    all_have(&[&to_a, &to_b], 3).await;
+    for node in [a, b] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stranger_with_a_list_that_the_administrator_did_not_sign_changes_nothing() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    to_a.change(accum(1)).await.unwrap();
+    all_have(&[&to_a, &to_b], 1).await;
+    let forged = roster(&to_a).await.add(public(2), "three").unwrap();
+    let forged = forged.sign("test", &atomik_replica::Shape::xor(1), &key(2));
+    let administrator = key(2).verifying_key().to_bytes();
+    let c = start_with(2, &network, Some(&forged), administrator);
+    for node in [&to_a, &to_b] {
+        until("the list is refused", async || {
+            let events = status(node, "events").await;
+            let mut events = events.as_array().unwrap().iter();
+            events.any(|event| event["reason"] == "roster")
+        })
+        .await;
+    }
+    assert_eq!(roster(&to_a).await.number(), 0);
+    assert_eq!(c.handle().state(b"x").await.unwrap(), 0.into());
+    to_b.change(accum(2)).await.unwrap();
+    all_have(&[&to_a, &to_b], 3).await;
     for node in [a, b, c] {
         node.stop().await.unwrap();
     }

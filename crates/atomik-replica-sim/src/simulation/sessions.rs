@@ -232,6 +232,13 @@ impl World<'_> {
                     self.wire.arrived([from, to], &bytes)?;
                     self.deliver(from, n, &bytes)?;
                 }
+                // Only those who are refused are told one, and none has one.
+                Output::List { from, .. } => {
+                    return Err(Violation {
+                        invariant: "no member is refused a session",
+                        detail: format!("r{n}: a list from r{}", from[0]),
+                    });
+                }
                 Output::Refused { from, key, reason } => {
                     let liar = self.oracle.liar();
                     if liar.is_some_and(|liar| liar.key == key) {

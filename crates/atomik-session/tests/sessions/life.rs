@@ -1,8 +1,10 @@
 //! How sessions begin, are replaced and end.
 
-use atomik_session::{Limits, MAX_MESSAGE, Members, OVERHEAD, Output, Refusal, SendError};
+use atomik_session::{
+    Limits, MAX_LIST, MAX_MESSAGE, Members, OVERHEAD, Output, Refusal, SendError,
+};
 
-use crate::party::{Party, config, connect, connected, public, settle, settle_but};
+use crate::party::{BYE, Party, config, connect, connected, public, settle, settle_but};
 
 /// The third packet of a handshake.
 const THIRD: u8 = 3;
@@ -267,6 +269,81 @@ fn a_key_that_is_not_a_member_is_refused_and_reported_once_a_minute() {
         assert_eq!(parties[0].reports, [told]);
         assert!(parties[1].sessions.counters().refused > 2);
         assert!(parties.iter().all(|party| party.up.is_empty()));
+    }
+}
+
+/// Party `stranger` refuses nobody, and `member` refuses it. Each has a list of this rank, or none.
+fn refused([stranger, member]: [u8; 2], ranks: [u8; 2], length: usize) -> [Party; 2] {
+    let mut parties = [Party::new(stranger, 1), Party::new(member, 1)];
+    parties[0].set_members(Members::Any);
+    parties[1].set_members(Members::Listed([public(member)].into()));
+    for (party, rank) in parties.iter_mut().zip(ranks) {
+        if rank > 0 {
+            party.set_list(rank, length);
+        }
+    }
+    parties
+}
+
+#[test]
+fn when_one_refuses_the_other_the_one_with_the_older_list_gets_the_newer_one() {
+    for numbers in [[11, 12], [12, 11]] {
+        for (ranks, length) in [
+            ([0, 0], 10),
+            ([0, 1], 10),
+            ([1, 0], 10),
+            ([2, 2], 10),
+            ([3, 2], 60_000),
+            ([2, 3], MAX_LIST),
+            ([3, 2], MAX_LIST + 1),
+        ] {
+            let mut parties = refused(numbers, ranks, length);
+            connect(&mut parties);
+            for (party, [own, other]) in [(0, [0, 1]), (1, [1, 0])] {
+                let is_told = ranks[own] < ranks[other] && length <= MAX_LIST;
+                let told = is_told.then(|| vec![ranks[other]; length]);
+                let lists = &parties[party].lists;
+                assert!(lists.iter().eq(told.iter()), "{numbers:?} {ranks:?}");
+                assert_eq!(parties[party].reports.len(), 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn two_that_refuse_each_other_tell_the_newer_list() {
+    for numbers in [[11, 12], [12, 11]] {
+        let mut parties = refused(numbers, [3, 2], 10);
+        parties[0].set_members(Members::Listed([public(numbers[0])].into()));
+        connect(&mut parties);
+        assert_eq!(parties[1].lists, [vec![3; 10]]);
+        assert_eq!(parties[0].lists.len(), 0);
+    }
+}
+
+#[test]
+fn a_list_that_is_lost_comes_with_another_handshake_and_a_session_follows_it() {
+    for numbers in [[11, 12], [12, 11]] {
+        let mut parties = refused(numbers, [3, 2], 100_000);
+        connect(&mut parties);
+        parties[1].lists.clear();
+        for now in 1..200 {
+            parties.iter_mut().for_each(|party| party.tick(now));
+            // The first goodbye, then the second one, and so on.
+            let mut lost = 0;
+            settle_but(&mut parties, |packet| {
+                lost += u64::from(packet.bytes[0] == BYE);
+                packet.bytes[0] == BYE && lost == now / 20 + 1
+            });
+        }
+        assert!(parties[1].lists.contains(&vec![3; 100_000]));
+        assert!(parties.iter().all(|party| party.up.is_empty()));
+        parties[1].set_members(Members::Any);
+        for now in 200..240 {
+            parties.iter_mut().for_each(|party| party.tick(now));
+            settle(&mut parties);
+        }
+        assert!(parties.iter().all(|party| party.up.len() == 1));
     }
 }
 

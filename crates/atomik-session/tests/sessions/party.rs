@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use atomik_session::{Address, Config, Limits, Members, Output, PublicKey, Sessions};
+use atomik_session::{Address, Config, Limits, List, Members, Output, PublicKey, Sessions};
 use ed25519_dalek::SigningKey;
+
+/// A packet that ends a session, or refuses one.
+pub const BYE: u8 = 11;
 
 pub const SECRET: [u8; 32] = [7; 32];
 
@@ -22,10 +25,13 @@ pub struct Party {
     /// Packets that it wants sent.
     pub sent: Vec<Packet>,
     pub delivered: Vec<(Address, Vec<u8>)>,
+    /// The lists of members that it was told.
+    pub lists: Vec<Vec<u8>>,
     pub up: BTreeMap<Address, PublicKey>,
     /// All outputs but packets and messages.
     pub reports: Vec<Output>,
     out: Vec<Output>,
+    has_list: bool,
 }
 
 /// The key of a party, by number.
@@ -75,9 +81,11 @@ impl Party {
             key: config.key.verifying_key().to_bytes(),
             sent: Vec::new(),
             delivered: Vec::new(),
+            lists: Vec::new(),
             up: BTreeMap::new(),
             reports: Vec::new(),
             out: Vec::new(),
+            has_list: false,
         }
     }
 
@@ -93,8 +101,9 @@ impl Party {
         self.sort();
         let answers = &self.sent[before..];
         let length: usize = answers.iter().map(|answer| answer.bytes.len()).sum();
+        // Who is told of a list has proved its key.
         assert!(
-            length <= packet.bytes.len(),
+            self.has_list && packet.bytes[0] == BYE || length <= packet.bytes.len(),
             "{} bytes drew {length}",
             packet.bytes.len()
         );
@@ -117,6 +126,13 @@ impl Party {
     pub fn set_members(&mut self, members: Members) {
         self.sessions.set_members(members, &mut self.out);
         self.sort();
+    }
+
+    /// Gives it a list of members of this rank and length.
+    pub fn set_list(&mut self, rank: u8, length: usize) {
+        let (rank, bytes) = ([rank; 40], vec![rank; length]);
+        self.sessions.set_list(Some(List { rank, bytes }));
+        self.has_list = true;
     }
 
     pub fn close(&mut self) {
@@ -146,6 +162,10 @@ impl Party {
                 }
                 Output::Down { address } => {
                     assert!(self.up.remove(address).is_some(), "down without up");
+                }
+                Output::List { bytes, .. } => {
+                    self.lists.push(bytes.clone());
+                    continue;
                 }
                 Output::Refused { .. } => {}
             }
