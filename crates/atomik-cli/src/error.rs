@@ -167,6 +167,7 @@ impl Failure for CommandError {
             | Self::Board(_)
             | Self::Pty(_)
             | Self::Companion(_)
+            | Self::Import(ImportError::Sort(_))
             | Self::Signal(_)
             | Self::Junit(_)
             | Self::Record(_)

@@ -225,6 +225,56 @@ impl Uses {
     }
 }
 
+/// The classes of fields so far, with a place for each.
+#[derive(Debug)]
+pub(crate) struct Classes<P> {
+    /// The operations on each field, and the first place with it.
+    uses: BTreeMap<String, (Uses, P)>,
+}
+
+/// A field would have two classes.
+pub(crate) struct Clash<P> {
+    /// The class so far.
+    pub known: Class,
+    /// The first place with the field.
+    pub first: P,
+}
+
+impl<P> Default for Classes<P> {
+    fn default() -> Self {
+        Self {
+            uses: BTreeMap::new(),
+        }
+    }
+}
+
+impl<P: Copy> Classes<P> {
+    /// Takes an action on a field.
+    pub fn accept(&mut self, field: &str, action: &Action, place: P) -> Result<(), Clash<P>> {
+        let new = Uses::of(action);
+        let Some((uses, first)) = self.uses.get_mut(field) else {
+            self.uses.insert(field.to_owned(), (new, place));
+            return Ok(());
+        };
+        let all = uses.and(new);
+        if let (Some(known), None) = (uses.class(), all.class()) {
+            return Err(Clash {
+                known,
+                first: *first,
+            });
+        }
+        *uses = all;
+        Ok(())
+    }
+
+    /// The fields with their classes.
+    fn iter(&self) -> impl Iterator<Item = (&str, Class)> {
+        self.uses
+            .iter()
+            .filter_map(|(name, (uses, _))| Some((name.as_str(), uses.class()?)))
+    }
+}
+
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
@@ -467,8 +517,7 @@ pub struct Reader<R> {
     line: u64,
     last: u64,
     buffer: Vec<u8>,
-    /// The operations on each field, and the first line with it.
-    uses: BTreeMap<String, (Uses, u64)>,
+    classes: Classes<u64>,
     stopped: bool,
 }
 
@@ -481,7 +530,7 @@ impl<R: BufRead> Reader<R> {
             line: 0,
             last: 0,
             buffer: Vec::new(),
-            uses: BTreeMap::new(),
+            classes: Classes::default(),
             stopped: false,
         }
     }
@@ -493,9 +542,7 @@ impl<R: BufRead> Reader<R> {
 
     /// The fields so far, with their classes.
     pub fn classes(&self) -> impl Iterator<Item = (&str, Class)> {
-        self.uses
-            .iter()
-            .filter_map(|(name, (uses, _))| Some((name.as_str(), uses.class()?)))
+        self.classes.iter()
     }
 
     fn accept(&mut self) -> Result<Option<Line>, String> {
@@ -512,25 +559,19 @@ impl<R: BufRead> Reader<R> {
             ));
         }
         self.last = line.t;
-        let new = Uses::of(&line.action);
-        match self.uses.get_mut(&line.field) {
-            None => {
-                self.uses.insert(line.field.clone(), (new, self.line));
-            }
-            Some((uses, first)) => {
-                let all = uses.and(new);
-                if let (Some(known), None) = (uses.class(), all.class()) {
-                    return Err(format!(
-                        "{} makes the field {:?} a {}, but since line {first} it is a {known}: \
-                         give it another name",
-                        line.action.name(),
-                        line.field,
-                        line.action.class()
-                    ));
-                }
-                *uses = all;
-            }
-        }
+        self.classes
+            .accept(&line.field, &line.action, self.line)
+            .map_err(|clash| {
+                format!(
+                    "{} makes the field {:?} a {}, but since line {} it is a {}: give it another \
+                     name",
+                    line.action.name(),
+                    line.field,
+                    line.action.class(),
+                    clash.first,
+                    clash.known
+                )
+            })?;
         Ok(Some(line))
     }
 }

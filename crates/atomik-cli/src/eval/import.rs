@@ -2,13 +2,27 @@
 
 use std::path::PathBuf;
 
-use atomik_terminal::Status;
-use atomik_workload::import::{ImportError, caniuse, flights, versions};
+use atomik_terminal::{Status, print};
+use atomik_workload::import::map::Map;
+use atomik_workload::import::table::{self, Form as TableForm};
+use atomik_workload::import::{ImportError, Report, Sink, caniuse, flights, versions};
 use atomik_workload::workload::Line;
 use clap::{ValueEnum, ValueHint};
 
 use super::trace_output::OutputArgs;
 use crate::error::CommandError;
+
+const CSV_EXAMPLES: &str = "\
+Examples:
+  atomik eval import csv log.csv --guess > map.toml
+  atomik eval import csv log.csv --map map.toml --dry-run
+  atomik eval import csv --map map.toml 2024-*.csv.gz -o trace.jsonl
+  zstdcat log.csv.zst | atomik eval import csv --map map.toml | atomik eval fit -";
+
+const JSONL_EXAMPLES: &str = "\
+Examples:
+  atomik eval import jsonl events.jsonl --guess > map.toml
+  atomik eval import jsonl --map map.toml events.jsonl.zst -o trace.jsonl";
 
 const FLIGHTS_EXAMPLES: &str = "\
 Examples:
@@ -27,10 +41,10 @@ Examples:
       -o tzdata.jsonl
   atomik eval import versions firmware-1.bin firmware-2.bin --as words -o firmware.jsonl";
 
-/// Make a trace from public data, or from versions of files
+/// Make a trace from a table, from public data, or from versions of files
 ///
-/// `scripts/eval-data.sh` fetches the data of the examples. The size of the trace and what was left
-/// out are printed to stderr.
+/// The size of the trace and what was left out are printed to stderr. `scripts/eval-data.sh`
+/// fetches the public data of the examples.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -39,6 +53,19 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Source {
+    /// A table of delimited values: CSV, TSV and the like
+    ///
+    /// A map, a TOML file, says which columns are time, node, key, field, operation and value;
+    /// --guess writes one as a start, and docs/evaluation.md lists all it may say. Rows are sorted
+    /// by time. Nodes are numbered in the order in which they appear, and listed on stderr. Inputs
+    /// are UTF-8, plain or compressed with gzip or zstd.
+    #[command(after_help = CSV_EXAMPLES)]
+    Csv(TableArgs),
+    /// JSON lines: one object per line
+    ///
+    /// As csv, but a column is a path into the object, such as `payload.after.id`.
+    #[command(after_help = JSONL_EXAMPLES)]
+    Jsonl(TableArgs),
     /// Flights from New York in 2013: which aircraft are in the air
     ///
     /// Key: tail number. Field: `airborne`, toggled at departure and arrival by the node of the
@@ -98,6 +125,28 @@ enum Source {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct TableArgs {
+    /// The tables, in any order; - or none is stdin
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    inputs: Vec<PathBuf>,
+    /// What the columns mean
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(required_unless_present = "guess")]
+    map: Option<PathBuf>,
+    /// Print a commented map for the first table, as a start, instead of a trace
+    #[arg(long, conflicts_with_all = ["map", "dry_run", "file"])]
+    guess: bool,
+    /// Print the first ten operations and everything that was guessed, and write no trace
+    #[arg(long, conflicts_with = "file")]
+    dry_run: bool,
+    /// Memory for sorting; beyond it, a temporary file is used
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    sort_memory: usize,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Change {
     /// Toggle it at departure and at arrival
@@ -122,49 +171,112 @@ enum Detail {
     Version,
 }
 
+/// Operations that a dry run shows.
+const SHOWN: u64 = 10;
+
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    let (name, output) = match &args.source {
-        Source::Flights { output, .. } => ("flights", output),
-        Source::Caniuse { output, .. } => ("caniuse", output),
-        Source::Versions { output, .. } => ("versions", output),
-    };
-    let mut output = output.create(None)?;
-    let mut sink = |line: Line| output.write(&line);
-    let imported = match &args.source {
-        Source::Flights { input, change, .. } => {
+    match &args.source {
+        Source::Csv(args) => table("csv", TableForm::Csv, args),
+        Source::Jsonl(args) => table("jsonl", TableForm::Jsonl, args),
+        Source::Flights {
+            input,
+            change,
+            output,
+        } => {
             let change = match change {
                 Change::Toggle => flights::Change::Toggle,
                 Change::Set => flights::Change::Set,
             };
-            flights::import(input, change, &mut sink)
+            write("flights", output, |sink| {
+                flights::import(input, change, sink)
+            })
         }
         Source::Caniuse {
-            releases, detail, ..
+            releases,
+            detail,
+            output,
         } => {
             let detail = match detail {
                 Detail::Browser => caniuse::Detail::Browser,
                 Detail::Version => caniuse::Detail::Version,
             };
-            caniuse::import(releases, detail, &mut sink)
+            write("caniuse", output, |sink| {
+                caniuse::import(releases, detail, sink)
+            })
         }
         Source::Versions {
-            paths, form, page, ..
+            paths,
+            form,
+            page,
+            output,
         } => {
             let form = match form {
                 Form::Pages => versions::Form::Pages,
                 Form::Words => versions::Form::Words,
             };
-            versions::import(paths, form, page.unwrap_or(form.page()), &mut sink)
+            let page = page.unwrap_or(form.page());
+            write("versions", output, |sink| {
+                versions::import(paths, form, page, sink)
+            })
         }
+    }
+}
+
+fn table(name: &str, form: TableForm, args: &TableArgs) -> Result<Status, CommandError> {
+    let Some(map) = &args.map else {
+        let stdin = PathBuf::from("-");
+        print(table::guess(args.inputs.first().unwrap_or(&stdin), form)?)?;
+        return Ok(Status::Done);
     };
-    let report = imported.map_err(|error| match error {
+    let map = Map::read(map)?;
+    let memory = args.sort_memory.saturating_mul(1 << 20);
+    let import = |sink: &mut Sink<'_>| table::import(&args.inputs, form, &map, memory, sink);
+    if args.dry_run {
+        dry_run(name, import)
+    } else {
+        write(name, &args.output, import)
+    }
+}
+
+/// Writes what an importer makes of its data.
+fn write(
+    name: &str,
+    output: &OutputArgs,
+    import: impl FnOnce(&mut Sink<'_>) -> Result<Report, ImportError>,
+) -> Result<Status, CommandError> {
+    let mut output = output.create(None)?;
+    let report = import(&mut |line: Line| output.write(&line)).map_err(|error| match error {
         ImportError::Sink(error) => CommandError::from(output.error(error)),
         error => error.into(),
     })?;
     let size = output.finish()?;
+    tell(name, &size.to_string(), &report);
+    Ok(Status::Done)
+}
+
+/// Shows what an importer would make of its data.
+fn dry_run(
+    name: &str,
+    import: impl FnOnce(&mut Sink<'_>) -> Result<Report, ImportError>,
+) -> Result<Status, CommandError> {
+    let mut shown = Vec::new();
+    let mut operations = 0;
+    let report = import(&mut |line: Line| {
+        operations += 1;
+        if operations <= SHOWN {
+            line.write(&mut shown)?;
+        }
+        Ok(())
+    })?;
+    print(String::from_utf8_lossy(&shown))?;
+    let size = format!("{operations} operations, of which the first are shown");
+    tell(name, &size, &report);
+    Ok(Status::Done)
+}
+
+fn tell(name: &str, size: &str, report: &Report) {
     eprintln!("{name}: {size}; {report}");
     for note in &report.notes {
         eprintln!("  {note}");
     }
-    Ok(Status::Done)
 }

@@ -1,10 +1,26 @@
-//! Traces from public data, and from versions of files.
+//! Traces from tables, from public data, and from versions of files.
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`table`], [`map`], [`time`] | tables of any kind, and what their columns mean |
+//! | [`flights`], [`caniuse`] | public data |
+//! | [`versions`] | versions of files |
 //!
 //! An importer passes its lines to a sink in the order of a trace, and then reports what it left
 //! out. It repairs nothing silently.
 
 pub mod caniuse;
+mod entries;
 pub mod flights;
+mod guess;
+mod input;
+mod json;
+pub mod map;
+mod rows;
+mod sort;
+pub mod table;
+pub mod time;
+mod values;
 pub mod versions;
 
 use std::fmt;
@@ -45,6 +61,9 @@ pub enum ImportError {
         /// What is wrong.
         reason: String,
     },
+    /// Operations could not be sorted.
+    #[error("cannot sort in a temporary file: {0}; set TMPDIR to a folder with more room")]
+    Sort(io::Error),
     /// The sink failed.
     #[error("{0}")]
     Sink(io::Error),

@@ -12,4 +12,5 @@ mod fit;
 mod generate;
 mod import;
 mod layout;
+mod table;
 mod trace_format;

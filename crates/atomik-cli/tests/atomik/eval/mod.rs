@@ -3,3 +3,4 @@
 mod fit;
 mod generate;
 mod import;
+mod table;

@@ -1,0 +1,383 @@
+//! `atomik eval import csv` and `jsonl`.
+
+use crate::{Folder, Run, atomik, atomik_with};
+
+const MAP: &str = r#"node = { column = "node" }
+key = { column = "key" }
+[time]
+column = "time"
+[[field]]
+column = "value"
+"#;
+
+/// Imports a table with a map; returns the status and the message without the folder.
+fn import(form: &str, map: &str, table: impl AsRef<[u8]>, more: &[&str]) -> Run {
+    let folder = Folder::new();
+    let map = folder.file("map.toml", map);
+    let table = folder.file("table", table);
+    let mut run = atomik(&[&["eval", "import", form, "--map", &map, &table], more].concat());
+    run.err = run.err.replace(folder.0.path().to_str().unwrap(), "DIR");
+    run
+}
+
+#[test]
+fn a_table_becomes_a_trace_and_a_dry_run_shows_its_start() {
+    let rows: String = (0..12)
+        .rev()
+        .map(|row| format!("{row};n;k;{row}\n"))
+        .collect();
+    let table = format!("time;node;key;value\n{rows}");
+    let run = import("csv", MAP, &table, &[]);
+    assert_eq!(run.status, 0, "{}", run.err);
+    assert_eq!(run.out.lines().count(), 12);
+    assert_eq!(
+        run.out.lines().nth(1),
+        Some(r#"{"t":1000,"node":0,"key":"k","op":"set","field":"value","value":1}"#)
+    );
+    let guesses = "  guessed in DIR/table: delimiter = ';'
+  guessed from the first 12 rows of DIR/table: [time] format = \"s\", column \"value\" type = \
+        \"integer\"
+  node 0: n
+";
+    assert_eq!(
+        run.err,
+        format!("csv: 12 operations, 1 keys, 1 nodes; nothing left out\n{guesses}")
+    );
+    let dry = import("csv", MAP, &table, &["--dry-run"]);
+    let first: String = run
+        .out
+        .lines()
+        .take(10)
+        .map(|line| format!("{line}\n"))
+        .collect();
+    assert_eq!((dry.status, dry.out), (0, first));
+    let shown = "csv: 12 operations, of which the first are shown; nothing left out\n";
+    assert_eq!(dry.err, format!("{shown}{guesses}"));
+}
+
+#[test]
+fn a_guessed_map_imports_its_table_from_stdin() {
+    let table = "at,host,id,temperature,on\n\
+                 2024-01-01 00:00:00+01:00,a,7,3.5,true\n\
+                 2024-01-01 00:00:02+01:00,b,7,4.25,false\n";
+    let map = atomik_with(&["eval", "import", "csv", "--guess"], table);
+    assert_eq!((map.status, map.err.as_str()), (0, ""), "{}", map.out);
+    let folder = Folder::new();
+    let file = folder.file("map.toml", &map.out);
+    let run = atomik_with(&["eval", "import", "csv", "--map", &file], table);
+    assert_eq!(
+        run.out.lines().map(str::to_owned).collect::<Vec<_>>(),
+        [
+            r#"{"t":0,"node":0,"key":"7","op":"set","field":"temperature","value":350}"#,
+            r#"{"t":0,"node":0,"key":"7","op":"set","field":"on","value":true}"#,
+            r#"{"t":2000,"node":1,"key":"7","op":"set","field":"temperature","value":425}"#,
+            r#"{"t":2000,"node":1,"key":"7","op":"set","field":"on","value":false}"#,
+        ],
+        "{}\n{}",
+        run.err,
+        map.out
+    );
+}
+
+#[test]
+fn a_map_or_guess_is_needed_and_not_both() {
+    for args in [
+        &["eval", "import", "csv", "x.csv"][..],
+        &["eval", "import", "csv", "--guess", "--map", "m", "x.csv"],
+        &["eval", "import", "csv", "--guess", "-o", "m", "x.csv"],
+        &[
+            "eval",
+            "import",
+            "jsonl",
+            "--dry-run",
+            "-o",
+            "m",
+            "--map",
+            "m",
+        ],
+    ] {
+        assert_eq!(atomik(args).status, 2, "{args:?}");
+    }
+}
+
+#[test]
+fn bad_tables_are_refused_with_line_column_and_what_to_do() {
+    let head = "time,node,key,value\n1,n,k,5\n";
+    let berlin = MAP.replace(
+        "column = \"time\"",
+        "column = \"time\"\nformat = \"iso\"\nzone = \"Europe/Berlin\"",
+    );
+    let with = |from: &str, to: &str| MAP.replace(from, to);
+    let op = with(
+        "[time]",
+        "op = { column = \"value\", values = { a = \"set\" } }\n[time]",
+    );
+    let cases: Vec<(String, String, &str)> = vec![
+        // The form of the table.
+        (MAP.into(), String::new(), "DIR/table: is empty"),
+        (
+            MAP.into(),
+            format!("{head}1,n,k\n"),
+            "DIR/table:3: 3 cells where the first row has 4: write `ragged",
+        ),
+        (
+            MAP.into(),
+            format!("{head}1,n,k,5,6\n"),
+            "DIR/table:3: 5 cells where the first row has 4: is the delimiter",
+        ),
+        (
+            MAP.into(),
+            format!("{head}1,n,\"k,5\n2,n,k,5\n"),
+            "DIR/table:3: a quote of this row is never closed",
+        ),
+        (
+            MAP.into(),
+            "time,node,key\n1,n,k\n".into(),
+            "DIR/table: no column \"value\", which the map names; there is \"time\", \"node\", \"key\"",
+        ),
+        (
+            MAP.into(),
+            "time,node,key,value,value\n1,n,k,5,5\n".into(),
+            "two columns are called \"value\", number 4 and number 5",
+        ),
+        // Times.
+        (
+            MAP.into(),
+            "time,node,key,value\n1,n,k,5\nx,n,k,5\n".into(),
+            "DIR/table:2: column \"time\": \"1\" is no time",
+        ),
+        (
+            MAP.into(),
+            "time,node,key,value\n,n,k,5\n".into(),
+            "DIR/table:2: column \"time\" is empty, but it is the time",
+        ),
+        (
+            MAP.into(),
+            "time,node,key,value\n2024-01-01,n,k,5\n".into(),
+            "has no offset from UTC: write `zone = \"UTC\"`",
+        ),
+        (
+            berlin.clone(),
+            "time,node,key,value\n2024-10-27 02:30:00,n,k,5\n".into(),
+            "occurs twice in Europe/Berlin: write `repeated",
+        ),
+        (
+            berlin.clone(),
+            "time,node,key,value\n2024-03-31 02:30:00,n,k,5\n".into(),
+            "does not occur in Europe/Berlin, whose clocks skip it: write `missing",
+        ),
+        (
+            with("column = \"time\"", "column = \"time\"\nformat = \"s\""),
+            "time,node,key,value\n0,n,k,5\n9999999999999999,n,k,5\n".into(),
+            "years after the first row: is the unit",
+        ),
+        // Nodes, keys, ops, values.
+        (
+            MAP.into(),
+            format!("{head}1,,k,5\n"),
+            "DIR/table:3: column \"node\" is empty, but it is the node",
+        ),
+        (
+            MAP.into(),
+            format!("{head}1,n,,5\n"),
+            "DIR/table:3: column \"key\" is empty, but it is the key",
+        ),
+        (
+            MAP.into(),
+            format!("{head}1,n,{},5\n", "k".repeat(513)),
+            "DIR/table:3: the key has 513 bytes; it may have at most 512",
+        ),
+        (
+            op,
+            format!("{head}1,n,k,5\n"),
+            "DIR/table:2: column \"value\" is \"5\", which its `values` do not name: add \"5\" =",
+        ),
+        (
+            with(
+                "column = \"value\"",
+                "column = \"value\"\nop = { column = \"key\" }",
+            ),
+            head.into(),
+            "DIR/table:2: op \"k\" is unknown",
+        ),
+        (
+            MAP.into(),
+            "time,node,key,value\n1,n,k,18446744073709551615\n".into(),
+            "DIR/table:2: column \"value\": 18446744073709551615 does not fit an integer of 64 bits with a sign: write `type = \"text\"`",
+        ),
+        (
+            MAP.into(),
+            "time,node,key,value\n1,n,k,1e3\n".into(),
+            "column \"value\": 1e3 is not written as an integer: write `type = \"decimal:0\"`",
+        ),
+        (
+            MAP.into(),
+            "time,node,key,value\n1,n,k,3.540\n".into(),
+            "column \"value\": 3.540 is not written as an integer: write `type = \"decimal:2\"`",
+        ),
+        (
+            with("column = \"value\"", "column = \"value\"\nop = \"add\""),
+            "time,node,key,value\n1,n,k,x\n".into(),
+            "DIR/table:2: column \"value\": add takes an integer, not \"x\"",
+        ),
+        (
+            with(
+                "column = \"value\"",
+                "column = \"value\"\nempty = \"refuse\"",
+            ),
+            format!("{head}1,n,k,\n"),
+            "DIR/table:3: column \"value\" is empty: fill it in, or write `empty = \"skip\"`",
+        ),
+        (
+            with(
+                "[[field]]",
+                "[csv]\nnulls = [\"-\"]\n[[field]]\nnull = \"refuse\"",
+            ),
+            format!("{head}1,n,k,-\n"),
+            "DIR/table:3: column \"value\" is null: fill it in, or write `null = \"skip\"`",
+        ),
+        (
+            format!(
+                "{MAP}[[field]]\nname = \"value\"\nop = \"toggle\"\n[[field]]\nname = \"value\"\nop = \"append\"\nvalue = 1\n"
+            ),
+            head.into(),
+            "DIR/table:2: append makes the field \"value\" a list, but since DIR/table:2 it is a register",
+        ),
+    ];
+    for (map, table, message) in cases {
+        let run = import("csv", &map, &table, &[]);
+        assert_eq!(run.status, 2, "{table}\n{}", run.err);
+        assert!(run.err.contains(message), "{table}\n{}", run.err);
+    }
+    let utf8 = [head.as_bytes(), b"1,n,k,\xe4\n"].concat();
+    let run = import("csv", MAP, utf8, &[]);
+    let message = "DIR/table:3: column \"value\" is not UTF-8: convert the file, for example with";
+    assert!(run.err.contains(message), "{}", run.err);
+    let run = import("csv", MAP, b"\xff\xfet\0", &[]);
+    assert!(run.err.contains("iconv -f UTF-16"), "{}", run.err);
+}
+
+#[test]
+fn bad_json_is_refused_with_line_and_column() {
+    let good = r#"{"time":1,"node":"n","key":"k","value":5}"#;
+    for (line, message) in [
+        (
+            "{",
+            "DIR/table:2: EOF while parsing an object: write one JSON object per line",
+        ),
+        (
+            r#"{"time":1,"time":2}"#,
+            "DIR/table:2: the member \"time\" twice",
+        ),
+        (
+            &good.replace('5', "3.540"),
+            "DIR/table:2: column \"value\": 3.540 is not written as an integer: write `type = \"decimal:2\"`",
+        ),
+        (
+            &good.replace('5', "18446744073709551615"),
+            "column \"value\": 18446744073709551615 does not fit",
+        ),
+        (
+            &good.replace('5', "[5]"),
+            "column \"value\": an array is no value: name a path into it",
+        ),
+        (
+            &good.replace("\"k\"", "{}"),
+            "column \"key\" is an object, but it is the key",
+        ),
+        (
+            &good.replace("\"k\"", "null"),
+            "column \"key\" is null, but it is the key",
+        ),
+        (
+            &good.replace(r#""node":"n","#, ""),
+            "column \"node\" is empty, but it is the node",
+        ),
+        (
+            &good.replace(":1", ":true"),
+            "column \"time\" is no time: map another column",
+        ),
+    ] {
+        let run = import("jsonl", MAP, format!("{good}\n{line}\n"), &[]);
+        assert_eq!(
+            (run.status, run.out.as_str()),
+            (2, ""),
+            "{line}\n{}",
+            run.err
+        );
+        assert!(run.err.contains(message), "{line}\n{}", run.err);
+    }
+}
+
+#[test]
+fn bad_maps_are_refused_with_what_to_write() {
+    let with = |from: &str, to: &str| MAP.replace(from, to);
+    for (map, message) in [
+        ("x".into(), "DIR/map.toml:1: "),
+        (
+            with("key = { column", "key = { colum"),
+            "DIR/map.toml:2: unknown field `colum`",
+        ),
+        (
+            with("key = { column = \"key\" }", "key = 5"),
+            "DIR/map.toml:2: invalid type: integer `5`, expected a string that stands for itself, or { column = \"NAME\" }",
+        ),
+        (
+            with("key = { column = \"key\" }", "key = { }"),
+            "write either column = ",
+        ),
+        (with("column = \"time\"", ""), "missing field `column`"),
+        (
+            with("column = \"time\"", "column = \"time\"\nformat = \"unix\""),
+            "DIR/map.toml: \"unix\" is no format of a time: write iso",
+        ),
+        (
+            with("column = \"time\"", "column = \"time\"\nzone = \"Berlin\""),
+            "\"Berlin\" is no time zone",
+        ),
+        (
+            with("column = \"value\"", "column = \"value\"\ntype = \"float\""),
+            "DIR/map.toml:7: \"float\" is no type: write text",
+        ),
+        (
+            with("column = \"value\"", "column = \"value\"\nop = \"put\""),
+            "op \"put\" is unknown: write one of toggle, set",
+        ),
+        (
+            with("column = \"value\"", "name = \"x\""),
+            "set needs a value: write column =",
+        ),
+        (
+            with("column = \"value\"", "column = \"value\"\nvalue = 1"),
+            "has a value as well: remove one",
+        ),
+        (
+            with("column = \"value\"", "value = 1.5"),
+            "value = 1.5 in [[field]] is no boolean",
+        ),
+        (
+            with("[[field]]\ncolumn = \"value\"\n", ""),
+            "DIR/map.toml: no [[field]]",
+        ),
+        (
+            with("[time]", "[csv]\ndelimiter = \"→\"\n[time]"),
+            "not an ASCII character",
+        ),
+    ] {
+        let run = import("csv", &map, "time,node,key,value\n1,n,k,5\n", &[]);
+        assert_eq!(
+            (run.status, run.out.as_str()),
+            (2, ""),
+            "{map}\n{}",
+            run.err
+        );
+        assert!(run.err.contains(message), "{map}\n{}", run.err);
+    }
+    let run = atomik(&["eval", "import", "csv", "--map", "/nonexistent/map.toml"]);
+    assert_eq!(run.status, 2);
+    assert!(
+        run.err.starts_with("atomik: /nonexistent/map.toml: "),
+        "{}",
+        run.err
+    );
+}

@@ -1,0 +1,471 @@
+//! Maps: which columns of a table are the members of an operation.
+//!
+//! A map is a TOML file. `atomik eval import csv --guess` writes one as a start.
+//!
+//! ```toml
+//! duplicates = "drop"            # rows that are identical in every cell; default "keep"
+//! node = { column = "host" }     # a table takes from a column; a string stands for itself
+//! key = { columns = ["shop", "article"], separator = "/" }
+//! op = "set"                     # of every field that has none of its own
+//!
+//! [time]
+//! column = "at"
+//! format = "iso"                 # or s, ms, us, ns, or a pattern of strptime
+//! zone = "Europe/Berlin"         # of times without an offset
+//! repeated = "first"             # or "second", for the hour that a clock shows twice
+//! missing = "forward"            # or "back", for the hour that it skips
+//!
+//! [csv]
+//! delimiter = ";"
+//! nulls = ["NULL"]               # cells that stand for null
+//!
+//! [[field]]
+//! column = "price"               # one operation per row and field
+//! type = "decimal:2"             # or integer, boolean, text
+//!
+//! [[field]]
+//! name = "stock"                 # default: the column's name
+//! column = "change"
+//! op = { column = "kind", values = { in = "add", note = "skip" } }
+//! empty = "refuse"               # or "skip", "keep"; as for `null`
+//! ```
+//!
+//! A column of JSON lines is a path such as `payload.after.id`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde::de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
+
+use super::ImportError;
+use super::time::{self, Clock, Format, Missing, Repeated};
+use crate::workload::Scalar;
+
+/// A map from columns to operations.
+#[derive(Clone, Debug)]
+pub struct Map {
+    pub(super) csv: Csv,
+    pub(super) time: TimeMap,
+    pub(super) node: Source,
+    pub(super) key: Source,
+    pub(super) fields: Vec<FieldMap>,
+    pub(super) drop_duplicates: bool,
+}
+
+/// How a table of delimited values is written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Csv {
+    /// Guessed without one.
+    pub delimiter: Option<char>,
+    pub quote: char,
+    /// Whether the first row names the columns; else they are called 1, 2, ….
+    pub header: bool,
+    pub ragged: Ragged,
+    pub decimal_mark: char,
+    /// Cells that stand for null.
+    pub nulls: Vec<String>,
+}
+
+impl Default for Csv {
+    fn default() -> Self {
+        Self {
+            delimiter: None,
+            quote: '"',
+            header: true,
+            ragged: Ragged::Refuse,
+            decimal_mark: '.',
+            nulls: Vec::new(),
+        }
+    }
+}
+
+/// What to do about rows with another number of cells than the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Ragged {
+    Refuse,
+    /// Missing cells are empty, and empty cells beyond the last column are ignored.
+    Pad,
+}
+
+/// Where the time is, and how it is written.
+#[derive(Clone, Debug)]
+pub(super) struct TimeMap {
+    pub column: String,
+    /// Guessed without one.
+    pub format: Option<Format>,
+    pub clock: Clock,
+}
+
+/// Where a member comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The same in every row.
+    Constant(String),
+    /// The cells of columns, joined.
+    Columns {
+        columns: Vec<String>,
+        separator: String,
+        /// What stands for what; empty if cells stand for themselves.
+        values: BTreeMap<String, String>,
+    },
+}
+
+/// What a row does to its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Op {
+    Toggle,
+    Set,
+    Add,
+    Insert,
+    Remove,
+    Append,
+    /// Nothing: the row is left out.
+    Skip,
+}
+
+impl Op {
+    pub const ALL: [(&'static str, Self); 7] = [
+        ("toggle", Self::Toggle),
+        ("set", Self::Set),
+        ("add", Self::Add),
+        ("insert", Self::Insert),
+        ("remove", Self::Remove),
+        ("append", Self::Append),
+        ("skip", Self::Skip),
+    ];
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, op)| *op)
+    }
+
+    pub fn takes_value(self) -> bool {
+        !matches!(self, Self::Toggle | Self::Skip)
+    }
+
+    /// The names of all, for messages.
+    pub fn names() -> String {
+        Self::ALL.map(|(name, _)| name).join(", ")
+    }
+}
+
+/// What the cells of a column are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// Strings.
+    Text,
+    /// Integers of 64 bits with a sign.
+    Integer,
+    /// Numbers with this many decimals, as integers: 3.540 is 3540 with three.
+    Decimal(u32),
+    /// `true` and `false`, `t` and `f`, `yes` and `no`, 1 and 0.
+    Boolean,
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Integer => f.write_str("integer"),
+            Self::Decimal(digits) => write!(f, "decimal:{digits}"),
+            Self::Boolean => f.write_str("boolean"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Type {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.strip_prefix("decimal:").and_then(|digits| {
+            let digits = digits.parse::<u32>().ok()?;
+            (digits <= 18).then_some(digits)
+        });
+        match (text.as_str(), digits) {
+            ("text", _) => Ok(Self::Text),
+            ("integer", _) => Ok(Self::Integer),
+            ("boolean", _) => Ok(Self::Boolean),
+            (_, Some(digits)) => Ok(Self::Decimal(digits)),
+            _ => Err(D::Error::custom(format!(
+                "{text:?} is no type: write text, integer, boolean, or decimal:3 for numbers \
+                 with three decimals (at most 18)"
+            ))),
+        }
+    }
+}
+
+/// What to do about a cell without a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Policy {
+    /// No operation.
+    Skip,
+    Refuse,
+    /// The empty string is a value.
+    Keep,
+}
+
+/// A field: one operation per row.
+#[derive(Clone, Debug)]
+pub(super) struct FieldMap {
+    pub name: Source,
+    pub value: Value,
+    pub op: Source,
+    /// Guessed without one.
+    pub kind: Option<Type>,
+    pub empty: Policy,
+    pub null: Policy,
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// The operation has none.
+    None,
+    Constant(Scalar),
+    Column(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wire {
+    time: WireTime,
+    node: Source,
+    key: Source,
+    op: Option<Source>,
+    #[serde(default, rename = "field")]
+    fields: Vec<WireField>,
+    #[serde(default)]
+    csv: Csv,
+    #[serde(default)]
+    duplicates: Duplicates,
+    #[serde(default = "skip")]
+    empty: Policy,
+    #[serde(default = "skip")]
+    null: Policy,
+}
+
+fn skip() -> Policy {
+    Policy::Skip
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Duplicates {
+    #[default]
+    Keep,
+    Drop,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireTime {
+    column: String,
+    format: Option<String>,
+    zone: Option<String>,
+    #[serde(default)]
+    repeated: Repeated,
+    #[serde(default)]
+    missing: Missing,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireField {
+    name: Option<Source>,
+    column: Option<String>,
+    value: Option<toml::Value>,
+    op: Option<Source>,
+    #[serde(rename = "type")]
+    kind: Option<Type>,
+    empty: Option<Policy>,
+    null: Option<Policy>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WireColumns {
+    column: Option<String>,
+    columns: Option<Vec<String>>,
+    separator: Option<String>,
+    #[serde(default)]
+    values: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visit;
+        impl<'de> Visitor<'de> for Visit {
+            type Value = Source;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string that stands for itself, or { column = \"NAME\" }")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Source, E> {
+                Ok(Source::Constant(text.to_owned()))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Source, A::Error> {
+                let wire = WireColumns::deserialize(MapAccessDeserializer::new(map))?;
+                let columns = match (wire.column, wire.columns) {
+                    (Some(column), None) => vec![column],
+                    (None, Some(columns)) if !columns.is_empty() => columns,
+                    _ => {
+                        return Err(A::Error::custom(
+                            "write either column = \"NAME\" or columns = [\"NAME\", \"NAME\"]",
+                        ));
+                    }
+                };
+                Ok(Source::Columns {
+                    columns,
+                    separator: wire.separator.unwrap_or_else(|| "/".to_owned()),
+                    values: wire.values,
+                })
+            }
+        }
+        deserializer.deserialize_any(Visit)
+    }
+}
+
+impl Map {
+    /// Reads a map; `file` is its name in messages.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in which line, and what to write.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ImportError> {
+        let wire: Wire = toml::from_str(text).map_err(|error| {
+            let reason = error.message().trim_end().to_owned();
+            match error.span() {
+                Some(span) => ImportError::Line {
+                    file: file.to_owned(),
+                    line: 1 + text[..span.start].matches('\n').count() as u64,
+                    reason,
+                },
+                None => ImportError::file(file, reason),
+            }
+        })?;
+        Self::checked(wire).map_err(|reason| ImportError::file(file, reason))
+    }
+
+    /// Reads the map in a file.
+    ///
+    /// # Errors
+    ///
+    /// As [`Map::parse`], and if the file cannot be read.
+    pub fn read(file: &Path) -> Result<Self, ImportError> {
+        let text = std::fs::read_to_string(file).map_err(ImportError::io(file))?;
+        Self::parse(&text, file)
+    }
+
+    fn checked(wire: Wire) -> Result<Self, String> {
+        let csv = wire.csv;
+        for (name, character) in [
+            ("delimiter", csv.delimiter.unwrap_or(',')),
+            ("quote", csv.quote),
+        ] {
+            if !character.is_ascii() {
+                return Err(format!(
+                    "[csv] {name} is {character:?}, not an ASCII character"
+                ));
+            }
+        }
+        if wire.fields.is_empty() {
+            return Err(
+                "no [[field]]: each is one operation per row; write one with column = \"NAME\""
+                    .to_owned(),
+            );
+        }
+        let format = wire.time.format.as_deref().map(str::parse).transpose()?;
+        let clock = Clock {
+            format: format.clone().unwrap_or(Format::Iso),
+            zone: wire.time.zone.as_deref().map(time::zone).transpose()?,
+            repeated: wire.time.repeated,
+            missing: wire.time.missing,
+        };
+        let default = wire
+            .op
+            .unwrap_or_else(|| Source::Constant("set".to_owned()));
+        let fields = wire
+            .fields
+            .into_iter()
+            .map(|field| {
+                let op = field.op.unwrap_or_else(|| default.clone());
+                let value = match (field.column, field.value) {
+                    (Some(column), None) => Value::Column(column),
+                    (None, Some(value)) => Value::Constant(constant(value)?),
+                    (None, None) => Value::None,
+                    (Some(column), Some(_)) => {
+                        return Err(format!(
+                            "the [[field]] of column {column:?} has a value as well: remove one"
+                        ));
+                    }
+                };
+                let name = match (field.name, &value) {
+                    (Some(name), _) => name,
+                    (None, Value::Column(column)) => Source::Constant(column.clone()),
+                    (None, _) => Source::Constant(String::new()),
+                };
+                check_op(&op, &value)?;
+                Ok(FieldMap {
+                    name,
+                    value,
+                    op,
+                    kind: field.kind,
+                    empty: field.empty.unwrap_or(wire.empty),
+                    null: field.null.unwrap_or(wire.null),
+                })
+            })
+            .collect::<Result<_, String>>()?;
+        Ok(Self {
+            csv,
+            time: TimeMap {
+                column: wire.time.column,
+                format,
+                clock,
+            },
+            node: wire.node,
+            key: wire.key,
+            fields,
+            drop_duplicates: matches!(wire.duplicates, Duplicates::Drop),
+        })
+    }
+}
+
+fn constant(value: toml::Value) -> Result<Scalar, String> {
+    match value {
+        toml::Value::Boolean(value) => Ok(Scalar::Bool(value)),
+        toml::Value::Integer(value) => Ok(Scalar::Int(value)),
+        toml::Value::String(text) => Ok(Scalar::Text(text)),
+        other => Err(format!(
+            "value = {other} in [[field]] is no boolean, integer or string"
+        )),
+    }
+}
+
+fn check_op(op: &Source, value: &Value) -> Result<(), String> {
+    let texts: Vec<&str> = match op {
+        Source::Constant(text) => vec![text],
+        Source::Columns { values, .. } => values.values().map(String::as_str).collect(),
+    };
+    for text in texts {
+        let Some(op) = Op::parse(text) else {
+            return Err(format!(
+                "op {text:?} is unknown: write one of {}",
+                Op::names()
+            ));
+        };
+        if op.takes_value() && *value == Value::None {
+            return Err(format!(
+                "{text} needs a value: write column = \"NAME\" or value = … in [[field]]"
+            ));
+        }
+    }
+    Ok(())
+}
