@@ -192,7 +192,10 @@ mod tests {
         #[test]
         fn sorting_in_runs_is_a_stable_sort(
             records in proptest::collection::vec(
-                (prop_oneof![-3i128..3, any::<i128>()], proptest::collection::vec(any::<u8>(), 0..40)),
+                (
+                    prop_oneof![-3i128..3, any::<i128>()],
+                    proptest::collection::vec(any::<u8>(), 0..40),
+                ),
                 0..200,
             ),
             budget in prop_oneof![Just(0usize), 100usize..2000, Just(usize::MAX)],

@@ -243,7 +243,10 @@ mod tests {
             let magnitude = i128::from(value).abs();
             let sign = if value < 0 { "-" } else { "" };
             let width = digits as usize;
-            let fraction = if digits > 0 { format!(".{:0width$}", magnitude % scale) } else { String::new() };
+            let fraction = match digits {
+                0 => String::new(),
+                _ => format!(".{:0width$}", magnitude % scale),
+            };
             let written = format!("{sign}{}{fraction}", magnitude / scale);
             prop_assert_eq!(text(&written, Type::Decimal(digits)), Ok(Scalar::Int(value)));
         }

@@ -133,7 +133,8 @@ fn bad_tables_are_refused_with_line_column_and_what_to_do() {
         (
             MAP.into(),
             "time,node,key\n1,n,k\n".into(),
-            "DIR/table: no column \"value\", which the map names; there is \"time\", \"node\", \"key\"",
+            "DIR/table: no column \"value\", which the map names; there is \"time\", \"node\", \
+             \"key\"",
         ),
         (
             MAP.into(),
@@ -203,7 +204,8 @@ fn bad_tables_are_refused_with_line_column_and_what_to_do() {
         (
             MAP.into(),
             "time,node,key,value\n1,n,k,18446744073709551615\n".into(),
-            "DIR/table:2: column \"value\": 18446744073709551615 does not fit an integer of 64 bits with a sign: write `type = \"text\"`",
+            "DIR/table:2: column \"value\": 18446744073709551615 does not fit an integer of 64 \
+             bits with a sign: write `type = \"text\"`",
         ),
         (
             MAP.into(),
@@ -238,10 +240,12 @@ fn bad_tables_are_refused_with_line_column_and_what_to_do() {
         ),
         (
             format!(
-                "{MAP}[[field]]\nname = \"value\"\nop = \"toggle\"\n[[field]]\nname = \"value\"\nop = \"append\"\nvalue = 1\n"
+                "{MAP}[[field]]\nname = \"value\"\nop = \"toggle\"\n[[field]]\nname = \
+                 \"value\"\nop = \"append\"\nvalue = 1\n"
             ),
             head.into(),
-            "DIR/table:2: append makes the field \"value\" a list, but since DIR/table:2 it is a register",
+            "DIR/table:2: append makes the field \"value\" a list, but since DIR/table:2 it is \
+             a register",
         ),
     ];
     for (map, table, message) in cases {
@@ -271,7 +275,8 @@ fn bad_json_is_refused_with_line_and_column() {
         ),
         (
             &good.replace('5', "3.540"),
-            "DIR/table:2: column \"value\": 3.540 is not written as an integer: write `type = \"decimal:2\"`",
+            "DIR/table:2: column \"value\": 3.540 is not written as an integer: write `type = \
+             \"decimal:2\"`",
         ),
         (
             &good.replace('5', "18446744073709551615"),
@@ -320,7 +325,8 @@ fn bad_maps_are_refused_with_what_to_write() {
         ),
         (
             with("key = { column = \"key\" }", "key = 5"),
-            "DIR/map.toml:2: invalid type: integer `5`, expected a string that stands for itself, or { column = \"NAME\" }",
+            "DIR/map.toml:2: invalid type: integer `5`, expected a string that stands for \
+             itself, or { column = \"NAME\" }",
         ),
         (
             with("key = { column = \"key\" }", "key = { }"),
