@@ -52,3 +52,29 @@ fn a_recorded_case_still_fails_on_its_bug() {
     let tally = dut.play(&case.cycles(&path).unwrap(), case.seed).unwrap();
     assert_eq!(tally.mismatch, Some(case.mismatch));
 }
+
+#[test]
+fn a_case_whose_register_file_cannot_be_generated_is_refused_with_the_file_and_the_reason() {
+    let good = std::fs::read_to_string(&cases()[0]).unwrap();
+    let mut case: serde_json::Value = serde_json::from_str(&good).unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("case.json");
+    let mut read = |width: u32, layout: &str| {
+        case["width"] = width.into();
+        case["layout"] = layout.into();
+        std::fs::write(&path, case.to_string()).unwrap();
+        let case = Case::read(&path).map_err(|error| error.to_string())?;
+        Ok::<_, String>(case.config().unwrap().text())
+    };
+    let text = read(8, "xor:5,add:3").unwrap();
+    assert_eq!(text, "xor:5,add:3 d16 l2");
+    for (width, layout, reason) in [
+        (9, "xor:5,add:3", "have 8 bits together, but the width is 9"),
+        (8, "xor:5;add:3", "is not a field"),
+        (7, "xor:7", "cannot generate width 7"),
+    ] {
+        let error = read(width, layout).unwrap_err();
+        assert!(error.contains("case.json"), "{error}");
+        assert!(error.contains(reason), "{error}");
+    }
+}

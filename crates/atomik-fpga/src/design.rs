@@ -36,7 +36,7 @@ impl Shape {
     pub fn of(config: &Config) -> Self {
         Self {
             width: config.width(),
-            layout: Some(config.layout().to_string()).filter(|_| !config.layout().is_xor()),
+            layout: config.adding_layout(),
             depth: config.depth(),
             lanes: config.lanes(),
             target: config.target().name().to_owned(),

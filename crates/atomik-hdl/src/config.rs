@@ -166,6 +166,17 @@ impl fmt::Display for Listed<'_> {
     }
 }
 
+/// Word, depth and lanes of any register file as regression plans write them: `w64 d512 l4`, or
+/// `xor:48,add:16 d512 l4`.
+pub fn size_text(layout: &Layout, depth: usize, lanes: u32) -> String {
+    let word = if layout.is_xor() {
+        format!("w{}", layout.width())
+    } else {
+        layout.to_string()
+    };
+    format!("{word} d{depth} l{lanes}")
+}
+
 impl Config {
     /// A register file of `depth` addresses of `width` bits with `lanes` lanes, for the generic
     /// target.
@@ -266,6 +277,11 @@ impl Config {
         self.layout
     }
 
+    /// The text of the layout, such as `xor:48,add:16`, if a field of the word adds.
+    pub fn adding_layout(&self) -> Option<String> {
+        self.adds().then(|| self.layout.to_string())
+    }
+
     /// Whether a field of the word adds.
     pub(crate) fn adds(&self) -> bool {
         !self.layout.is_xor()
@@ -300,26 +316,22 @@ impl Config {
     /// A short label: `w64_d512_l4`, or `w64_d512_l4_ecp5`; for fields `xor:48,add:16`,
     /// `w64_x48_a16_d512_l4`.
     pub fn label(&self) -> String {
-        let target = match self.target {
-            Target::Generic => String::new(),
-            target => format!("_{target}"),
-        };
-        format!("{}_d{}_l{}{target}", self.word(), self.depth(), self.lanes)
+        let size = format!("{}_d{}_l{}", self.word(), self.depth(), self.lanes);
+        self.for_target(size, "_")
     }
 
     /// Word, depth, lanes and target as regression plans write them: `w64 d512 l4`, or
     /// `xor:48,add:16 d512 l4 ecp5`.
     pub fn text(&self) -> String {
-        let word = if self.adds() {
-            self.layout.to_string()
-        } else {
-            format!("w{}", self.width())
-        };
-        let target = match self.target {
-            Target::Generic => String::new(),
-            target => format!(" {target}"),
-        };
-        format!("{word} d{} l{}{target}", self.depth(), self.lanes)
+        self.for_target(size_text(&self.layout, self.depth(), self.lanes), " ")
+    }
+
+    /// `text`, and behind it `separator` and the target, unless that is the generic one.
+    fn for_target(&self, text: String, separator: &str) -> String {
+        match self.target {
+            Target::Generic => text,
+            target => format!("{text}{separator}{target}"),
+        }
     }
 
     /// The width, and the fields if one of them adds: `w64`, or `w64_x48_a16`.
@@ -337,20 +349,12 @@ impl Config {
 
     /// The options of `atomik` that choose this register file: `--width 64 --depth 512 --lanes 4`.
     pub fn options(&self) -> String {
-        let word = if self.adds() {
-            format!("--layout {}", self.layout)
-        } else {
-            format!("--width {}", self.width())
+        let word = match self.adding_layout() {
+            Some(layout) => format!("--layout {layout}"),
+            None => format!("--width {}", self.width()),
         };
-        let target = match self.target {
-            Target::Generic => String::new(),
-            target => format!(" --target {target}"),
-        };
-        format!(
-            "{word} --depth {} --lanes {}{target}",
-            self.depth(),
-            self.lanes
-        )
+        let size = format!("{word} --depth {} --lanes {}", self.depth(), self.lanes);
+        self.for_target(size, " --target ")
     }
 
     /// Cycles from a command's acceptance to its response (`LATENCY`).

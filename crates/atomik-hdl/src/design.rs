@@ -126,7 +126,7 @@ pub fn generate(config: &Config) -> Design {
         generator: format!("atomik-hdl {}", env!("CARGO_PKG_VERSION")),
         command: format!("atomik hdl generate {}", config.options()),
         width: config.width(),
-        layout: config.adds().then(|| config.layout().to_string()),
+        layout: config.adding_layout(),
         depth: config.depth(),
         lanes: config.lanes(),
         target: config.target().to_string(),

@@ -6,7 +6,6 @@ use crate::scoreboard::{Mismatch, ScoreboardError};
 use crate::sequence::{Event, Input, Sequence, SequenceError};
 use crate::stimulus::{Cycle, op_name};
 use crate::verilate::BuildError;
-use atomik_algebra::Layout as Fields;
 use atomik_hdl::{Config, Target};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -62,9 +61,9 @@ pub enum CaseError {
 pub struct Case {
     /// Width of a word in bits.
     pub width: u32,
-    /// The fields of a word; left out of the file if they xor.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "fields")]
-    pub layout: Option<Fields>,
+    /// The fields of a word, such as `xor:48,add:16`; left out of the file if they xor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
     /// Number of addresses.
     pub depth: usize,
     /// Number of lanes.
@@ -87,48 +86,24 @@ fn is_generic(target: &Target) -> bool {
     *target == Target::Generic
 }
 
-/// The text form of a layout, `xor:48,add:16`.
-mod fields {
-    use super::Fields;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(layout: &Option<Fields>, to: S) -> Result<S::Ok, S::Error> {
-        match layout {
-            Some(layout) => to.collect_str(layout),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Fields>, D::Error> {
-        let text = Option::<String>::deserialize(from)?;
-        let parse = |text: String| text.parse().map_err(serde::de::Error::custom);
-        text.map(parse).transpose()
-    }
-}
-
 impl Case {
-    /// The layout of a word.
-    fn words(&self) -> Result<Fields, CaseError> {
-        match self.layout {
-            Some(layout) if layout.width() == self.width => Ok(layout),
-            Some(_) => Err(LayoutError::Width(self.width).into()),
-            None => Ok(Config::new(self.width, 1, 1)?.layout()),
-        }
-    }
-
     /// Reads a recorded case.
     ///
     /// # Errors
-    /// When the file cannot be read or is not a case.
+    /// When the file cannot be read, is not a case, or is for a register file that cannot be
+    /// generated.
     pub fn read(path: &Path) -> Result<Case, CaseError> {
         let text = std::fs::read_to_string(path).map_err(|source| CaseError::File {
             path: path.into(),
             source,
         })?;
-        serde_json::from_str(&text).map_err(|e| CaseError::Format {
+        let error = |reason| CaseError::Format {
             path: path.into(),
-            reason: e.to_string(),
-        })
+            reason,
+        };
+        let case: Case = serde_json::from_str(&text).map_err(|e| error(e.to_string()))?;
+        case.config().map_err(|e| error(e.to_string()))?;
+        Ok(case)
     }
 
     /// Writes the case as JSON.
@@ -155,7 +130,9 @@ impl Case {
     /// # Errors
     /// When it cannot be generated.
     pub fn config(&self) -> Result<Config, CaseError> {
-        Ok(Config::with_layout(self.words()?, self.depth, self.lanes)?.with_target(self.target))
+        let layout = self.layout.as_deref();
+        let config = Config::of_words(Some(self.width), layout, self.depth, self.lanes)?;
+        Ok(config.with_target(self.target))
     }
 
     /// The inputs of every cycle. Errors name `path`.

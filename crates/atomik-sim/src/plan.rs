@@ -4,7 +4,6 @@ use crate::directed::Directed;
 use crate::dut::Dut;
 use crate::random::{Profile, Random};
 use crate::stimulus::Stimulus;
-use atomik_algebra::Layout;
 use atomik_hdl::{Config, Target};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -104,25 +103,18 @@ pub fn parse_config(text: &str) -> Result<Config, PlanError> {
     }
     let mut fields = text.split_whitespace();
     let word = fields.next();
-    let layout = match word.filter(|word| word.contains(':')) {
-        Some(word) => Some(word.parse::<Layout>().map_err(|e| error(e.to_string()))?),
-        None => None,
-    };
+    let layout = word.filter(|word| word.contains(':'));
     let width = number(word, 'w');
     let sizes = (number(fields.next(), 'd'), number(fields.next(), 'l'));
     let target = fields.next().unwrap_or(Target::Generic.name());
-    let config = match (layout, width, sizes, fields.next()) {
-        (Some(layout), _, (Some(depth), Some(lanes)), None) => {
-            Config::with_layout(layout, depth, lanes)
-        }
-        (None, Some(width), (Some(depth), Some(lanes)), None) => Config::new(width, depth, lanes),
-        _ => {
-            return Err(error(
-                "write it as w64 d512 l4, w64 d512 l4 ecp5 or xor:48,add:16 d512 l4".into(),
-            ));
-        }
+    let ((Some(depth), Some(lanes)), true, None) =
+        (sizes, layout.is_some() || width.is_some(), fields.next())
+    else {
+        return Err(error(
+            "write it as w64 d512 l4, w64 d512 l4 ecp5 or xor:48,add:16 d512 l4".into(),
+        ));
     };
-    config
+    Config::of_words(width, layout, depth, lanes)
         .and_then(|config| Ok(config.with_target(target.parse()?)))
         .map_err(|e| error(e.to_string()))
 }

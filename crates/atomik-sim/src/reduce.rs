@@ -65,7 +65,7 @@ pub fn shrink_to_case(
         if let Some(mismatch) = dut.play(cycles, seed)?.mismatch {
             return Ok(Some(Case {
                 width: dut.config().width(),
-                layout: Some(dut.config().layout()).filter(|layout| !layout.is_xor()),
+                layout: dut.config().adding_layout(),
                 depth: dut.config().depth(),
                 lanes: dut.config().lanes(),
                 target: dut.config().target(),

@@ -18,6 +18,7 @@ use std::fmt;
 
 use atomik_algebra::Op;
 use atomik_hdl::Config;
+use atomik_hdl::config::size_text;
 use atomik_trace::{Command, Data, Geometry, Response, Trace};
 use thiserror::Error;
 
@@ -51,8 +52,8 @@ pub enum Error {
     Model(#[from] ModelError),
     /// The trace was checked against another register file.
     #[error(
-        "the trace is for {} d{} l{}, the model for {}; check the trace against the model's",
-        word_of(trace), trace.depth(), trace.lanes(), model.text()
+        "the trace is for {}, the model for {}; check the trace against the model's",
+        size_text(&trace.layout(), trace.depth(), trace.lanes()), model.text()
     )]
     Geometry {
         /// The register file of the trace.
@@ -177,16 +178,6 @@ struct Run<'a> {
     /// Maps cycles counted like `done` (first) to cycles of the trace (second). Both increase by
     /// one per cycle until the next entry.
     spans: VecDeque<(u64, u64)>,
-}
-
-/// The words of a trace, as [`Config::text`] writes those of a model.
-fn word_of(trace: &Geometry) -> String {
-    let layout = trace.layout();
-    if layout.is_xor() && layout.fields().count() == 1 {
-        format!("w{}", trace.width())
-    } else {
-        layout.to_string()
-    }
 }
 
 /// Whether a trace for one register file runs on the model of another.
