@@ -43,6 +43,21 @@ pub fn narrow(seed: u64) -> Board {
     NARROW.start(seed).unwrap()
 }
 
+/// 16 addresses of words with a field that adds, 2 lanes.
+pub fn adding_config() -> Config {
+    Config::with_layout("xor:48,add:16".parse().unwrap(), 16, 2).unwrap()
+}
+
+static ADDING: LazyLock<CompiledBoard> = LazyLock::new(|| {
+    let text = verilog(Settings::FAST, &adding_config()).unwrap();
+    CompiledBoard::build_from(&builder(), Settings::FAST, text).unwrap()
+});
+
+/// A board with a fast line and the register file of [`adding_config`].
+pub fn adding(seed: u64) -> Board {
+    ADDING.start(seed).unwrap()
+}
+
 /// For the fast board: longer, in simulated time, than any request, execution and reply.
 pub const POLICY: RetryPolicy = RetryPolicy {
     timeout: Duration::from_millis(2),

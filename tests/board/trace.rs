@@ -12,7 +12,7 @@ use atomik_device::simulated::board::{CompiledBoard, Settings};
 use atomik_device::simulated::pty::PtyBoard;
 use atomik_device::simulated::wire::FaultRates;
 
-use super::simulated::{POLICY, fast, narrow, on_the_model, random_trace};
+use super::simulated::{POLICY, adding, adding_config, fast, narrow, on_the_model, random_trace};
 use crate::tools::builder;
 use atomik_trace::{Command, Data, Geometry, Response, Trace};
 
@@ -78,6 +78,67 @@ fn a_random_trace_gives_the_responses_of_the_model() {
         (counters.retries, counters.stale, counters.damaged),
         (0, 0, 0)
     );
+}
+
+#[test]
+fn words_with_a_field_that_adds_give_the_responses_of_the_model_once_their_layout_is_stated() {
+    let config = adding_config();
+    let layout = config.layout();
+    let mut device = Device::connect(adding(1), POLICY).unwrap();
+    device.set_layout(layout).unwrap();
+    device.reset().unwrap();
+    device.check_layout().unwrap();
+    let geometry = Geometry::with_layout(layout, config.depth(), config.lanes()).unwrap();
+    assert_eq!(device.info().geometry, geometry);
+    let mut trace = random_trace(geometry, 3, 1000);
+    let expected = on_the_model(&mut trace);
+    // In the session of the check, which has left no trace of itself.
+    let mut responses = Vec::new();
+    let result = device.run(&mut trace, |response| {
+        responses.push(*response);
+        Ok::<_, Failed>(())
+    });
+    assert_eq!(result.unwrap().commands, 1000);
+    assert_eq!(responses, expected);
+}
+
+#[test]
+fn a_layout_that_is_not_the_boards_is_refused_with_that_of_the_board() {
+    let mut device = Device::connect(adding(2), POLICY).unwrap();
+    let error = device.set_layout("add:32".parse().unwrap()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("32 bits together, but the board's words have 64"),
+        "{error}"
+    );
+    // Words that xor, until something else is stated.
+    for stated in [
+        None,
+        Some("add:64"),
+        Some("add:16,xor:48"),
+        Some("xor:47,add:17"),
+    ] {
+        if let Some(stated) = stated {
+            device.set_layout(stated.parse().unwrap()).unwrap();
+        }
+        device.reset().unwrap();
+        let error = device.check_layout().unwrap_err();
+        let DeviceError::Layout { found, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(**found, adding_config().layout(), "{error}");
+        assert!(!device.has_session());
+    }
+    // Fields of one bit and xor fields side by side make no difference.
+    for same in ["xor:20,xor:28,add:16", "add:1,xor:47,add:16"] {
+        device.set_layout(same.parse().unwrap()).unwrap();
+        device.reset().unwrap();
+        device.check_layout().unwrap();
+    }
+    let mut device = Device::connect(fast(11), POLICY).unwrap();
+    device.reset().unwrap();
+    device.check_layout().unwrap();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use atomik_device::device::DeviceError;
 use atomik_hdl::ConfigError;
 use atomik_sim::case::CaseError;
 use atomik_sim::plan::PlanError;
@@ -73,7 +74,7 @@ pub enum CommandError {
     #[error(transparent)]
     Port(#[from] atomik_device::line::OpenError),
     #[error(transparent)]
-    Device(#[from] atomik_device::device::DeviceError),
+    Device(#[from] DeviceError),
     #[error(transparent)]
     Board(#[from] atomik_device::simulated::board::BoardError),
     #[error(transparent)]
@@ -154,6 +155,9 @@ impl Failure for CommandError {
             Self::Trace(error) | Self::Rtl(rtl::Error::Trace(error)) => trace_status(error),
             Self::Rtl(rtl::Error::Load(error)) | Self::Case(error) => case_status(error),
             Self::Rtl(rtl::Error::Violation { .. }) => Status::CheckFailed,
+            Self::Device(DeviceError::LayoutWidth { .. } | DeviceError::Layout { .. }) => {
+                Status::BadInput
+            }
             Self::Output(error) => error.status(),
             Self::Diff(
                 atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),

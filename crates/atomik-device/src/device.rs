@@ -3,10 +3,12 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 
-use atomik_trace::{Command, Geometry, Response, Trace};
+use atomik_algebra::Op;
+use atomik_trace::{Command, Data, Geometry, Layout, Response, Trace};
 use thiserror::Error;
 
 use crate::frame::Frame;
+use crate::layout::{layout_of, ones};
 use crate::line::Line;
 use crate::link::{Counters, Link, LinkError, Reply, RetryPolicy};
 use crate::message::{Batch, Info, ProtocolError, RECORD_BYTES, Refusal, RequestKind};
@@ -69,9 +71,9 @@ pub enum DeviceError {
     Refused(Refusal),
     /// The trace is for another register file.
     #[error(
-        "the trace was checked for {} x {} bits with {} lanes, but the board has {} x {} bits with \
-         {} lanes; check it for the board's register file",
-        trace.depth(), trace.width(), trace.lanes(), board.depth(), board.width(), board.lanes()
+        "the trace was checked for {} x {} with {} lanes, but the board has {} x {} with {} lanes; \
+         check it for the board's register file",
+        trace.depth(), trace.layout(), trace.lanes(), board.depth(), board.layout(), board.lanes()
     )]
     Geometry {
         /// The register file of the trace.
@@ -79,6 +81,32 @@ pub enum DeviceError {
         /// The register file of the board.
         board: Box<Geometry>,
     },
+    /// The board's words have another width than the layout that was stated.
+    #[error(
+        "the fields {layout} have {} bits together, but the board's words have {width}: state the \
+         layout of the register file in the board's bitstream",
+        layout.width()
+    )]
+    LayoutWidth {
+        /// The layout.
+        layout: Box<Layout>,
+        /// The width of the board's words.
+        width: u32,
+    },
+    /// The board combines words in another way than was stated.
+    #[error(
+        "the board's words are {found}, not {stated}: run with --layout {found}, or load a \
+         bitstream with a register file of {stated}"
+    )]
+    Layout {
+        /// The layout that was stated.
+        stated: Box<Layout>,
+        /// The layout that the board has.
+        found: Box<Layout>,
+    },
+    /// The board combines words as no layout does.
+    #[error("the board combines words in an unknown way; load its bitstream again")]
+    NoLayout,
 }
 
 /// Statistics of a run.
@@ -134,13 +162,22 @@ impl<L: Line> Device<L> {
         self.info
     }
 
-    /// Asks the board for its description again.
+    /// States the layout of the board's words, which its description does not contain. Unless it is
+    /// stated, words xor. [`Device::check_layout`] shows whether it is right.
     ///
     /// # Errors
-    /// As [`Device::connect`].
-    pub fn refresh(&mut self) -> Result<Info, DeviceError> {
-        self.info = ask(&mut self.link, &mut self.token)?;
-        Ok(self.info)
+    /// If the board's words have another width.
+    pub fn set_layout(&mut self, layout: Layout) -> Result<(), DeviceError> {
+        let geometry = self.info.geometry;
+        if layout.width() != geometry.width() {
+            return Err(DeviceError::LayoutWidth {
+                layout: Box::new(layout),
+                width: geometry.width(),
+            });
+        }
+        self.info.geometry = Geometry::with_layout(layout, geometry.depth(), geometry.lanes())
+            .map_err(ProtocolError::from)?;
+        Ok(())
     }
 
     /// The statistics of the line so far.
@@ -183,6 +220,51 @@ impl<L: Line> Device<L> {
             }
             Reply::Refused { refusal, .. } => Err(DeviceError::Refused(refusal)),
         }
+    }
+
+    /// Checks that the board combines words as the layout says, by adding two words of ones at
+    /// address 0, which is zero afterwards. Call it after [`Device::reset`].
+    ///
+    /// # Errors
+    /// If it combines them in another way; the session is over then. Those of [`Device::execute`].
+    pub fn check_layout(&mut self) -> Result<(), DeviceError> {
+        let stated = self.info.geometry.layout();
+        let ones = ones(stated.width());
+        let command = |op, data| Command {
+            cycle: 0,
+            lane: 0,
+            op,
+            addr: 0,
+            data,
+        };
+        let mut sum = Data::ZERO;
+        let mut batch = Batch::new(self.info);
+        for command in [
+            command(Op::Accum, ones),
+            command(Op::Accum, ones),
+            command(Op::Delta, Data::ZERO),
+            command(Op::Load, Data::ZERO),
+        ] {
+            // A batch of one command: every board has room for that.
+            batch.clear();
+            batch.push(&[command]);
+            let (_, responses) = self.execute(&batch)?;
+            if let Some(response) = responses.first() {
+                sum = response.data;
+            }
+        }
+        self.acknowledged = 0;
+        if sum == ones.combined(&ones, &stated) {
+            return Ok(());
+        }
+        self.epoch = 0;
+        Err(match layout_of(&sum, stated.width()) {
+            Some(found) => DeviceError::Layout {
+                stated: Box::new(stated),
+                found: Box::new(found),
+            },
+            None => DeviceError::NoLayout,
+        })
     }
 
     /// Executes a batch exactly once. Returns the clock cycles it took on the board, and its

@@ -30,6 +30,7 @@
 
 pub mod device;
 pub mod frame;
+mod layout;
 pub mod line;
 pub mod link;
 pub mod message;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atomik_device::simulated::board::{CompiledBoard, Settings};
+use atomik_device::simulated::board::{CompiledBoard, Settings, regfile, verilog};
 use atomik_device::simulated::pty::PtyBoard;
 use atomik_device::simulated::wire::FaultRates;
+use atomik_hdl::Config;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{Status, print, spinner};
+use atomik_trace::Layout;
 
 use crate::error::CommandError;
 use crate::program::ATOMIK;
@@ -20,7 +22,8 @@ a few hundred commands per second.
 
 Examples:
   atomik device simulate
-  atomik device simulate --faults 0.001 --seed 7";
+  atomik device simulate --faults 0.001 --seed 7
+  atomik device simulate --layout xor:48,add:16";
 
 /// Simulate a board behind a pseudo-terminal
 #[derive(Debug, clap::Args)]
@@ -33,6 +36,9 @@ pub struct Args {
     /// Seed of the faults and of the memory contents at power-up
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
+    /// Fields of the board's words, lowest bits first, in place of the 64 bits that xor
+    #[arg(long, value_name = "FIELDS")]
+    layout: Option<Layout>,
 }
 
 fn probability(text: &str) -> Result<f64, String> {
@@ -44,11 +50,17 @@ fn probability(text: &str) -> Result<f64, String> {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
+    let mut config = regfile()?;
+    if let Some(layout) = args.layout {
+        let (depth, lanes, target) = (config.depth(), config.lanes(), config.target());
+        config = Config::with_layout(layout, depth, lanes)?.with_target(target);
+    }
+    let verilog = verilog(Settings::REAL, &config)?;
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
     let progress = spinner("compiling the board");
-    let compiled = CompiledBoard::build(&Builder::from_env()?, Settings::REAL);
+    let compiled = CompiledBoard::build_from(&Builder::from_env()?, Settings::REAL, verilog);
     progress.finish_and_clear();
     let mut board = compiled?.start(args.seed)?;
     let rates = FaultRates::all(args.faults);

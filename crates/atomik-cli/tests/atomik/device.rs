@@ -10,8 +10,8 @@ struct Simulated {
 }
 
 impl Simulated {
-    fn start() -> Self {
-        let mut child = command(&["device", "simulate"])
+    fn start(args: &[&str]) -> Self {
+        let mut child = command(&[&["device", "simulate"], args].concat())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -39,7 +39,7 @@ impl Drop for Simulated {
 
 #[test]
 fn a_trace_on_a_board_prints_the_responses_of_the_model_and_can_be_continued() {
-    let board = Simulated::start();
+    let board = Simulated::start(&[]);
     let args = ["trace", "random", "--lanes", "2", "--count", "200"];
     let trace = atomik(&args).out;
     let expected = atomik_with(&["model", "run", "--lanes", "2", "-"], trace.clone());
@@ -66,6 +66,30 @@ fn a_trace_on_a_board_prints_the_responses_of_the_model_and_can_be_continued() {
     assert_eq!((info.status, info.err.as_str()), (0, ""));
     let first = "register file  512 addresses of 64 bits, 2 lanes\n";
     assert!(info.out.starts_with(first), "{}", info.out);
+}
+
+#[test]
+fn a_board_whose_words_have_a_field_that_adds_takes_traces_of_that_layout_only() {
+    let layout = ["--layout", "xor:48,add:16"];
+    let board = Simulated::start(&layout);
+    let trace = [
+        r#"{"op":"accum","addr":0,"data":[5,-1]}"#,
+        r#"{"op":"accum","addr":0,"data":[6,-1]}"#,
+        r#"{"op":"read","addr":0}"#,
+    ]
+    .join("\n");
+    let expected = atomik_with(
+        &[&["model", "run"], &layout[..], &["-"]].concat(),
+        trace.clone(),
+    );
+    assert!(expected.out.contains("0xfffe000000000003"), "{expected:?}");
+    assert_eq!(board.run(&layout, &trace), expected);
+    let message = "the board's words are xor:48,add:16, not xor:64: run with --layout \
+                   xor:48,add:16, or load a bitstream with a register file of xor:64";
+    assert_eq!(
+        board.run(&[], r#"{"op":"read","addr":0}"#),
+        refused(2, message)
+    );
 }
 
 #[test]
