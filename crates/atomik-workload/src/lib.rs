@@ -39,5 +39,6 @@ pub mod content;
 pub mod fit;
 pub mod generate;
 pub mod import;
+mod json;
 pub mod trace_writer;
 pub mod workload;

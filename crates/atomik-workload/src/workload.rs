@@ -34,6 +34,8 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
+use crate::json::Json;
+
 /// The longest key, in bytes.
 pub const MAX_KEY: usize = 512;
 /// The longest name of a field, in bytes.
@@ -348,11 +350,13 @@ impl Line {
     ///
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wire: Wire<'_> = serde_json::from_str(text).map_err(|error| {
-            // serde_json reports a position within this line.
-            let text = error.to_string();
-            text.replace(&format!(" at line 1 column {}", error.column()), "")
-        })?;
+        let parsed = serde_json::from_str(text)
+            .map_err(|error| error.to_string())
+            .and_then(Self::checked);
+        parsed.map_err(|reason| diagnosis(text).unwrap_or(reason))
+    }
+
+    fn checked(wire: Wire<'_>) -> Result<Self, String> {
         if wire.t > MAX_T {
             return Err(format!(
                 "t is {}; it may be at most {MAX_T}: give milliseconds since the start of the \
@@ -361,7 +365,10 @@ impl Line {
             ));
         }
         if wire.node >= MAX_NODES {
-            return Err(format!("node {} is not below {MAX_NODES}", wire.node));
+            return Err(format!(
+                "node {} is not below {MAX_NODES}: number the nodes from 0",
+                wire.node
+            ));
         }
         if wire.key.is_empty() || wire.key.len() > MAX_KEY {
             return Err(format!(
@@ -404,18 +411,128 @@ impl Line {
     }
 }
 
+/// The members of a line. Each is what it stands for, and whether it must be there.
+const MEMBERS: [(&str, &str, bool); 6] = [
+    (
+        "t",
+        "the milliseconds since the start of the trace, such as 1200",
+        true,
+    ),
+    (
+        "node",
+        "the number of the node that writes, from 0, such as 2",
+        true,
+    ),
+    ("key", "the key as a string, such as \"k7\"", true),
+    ("op", "the operation as a string, such as \"set\"", true),
+    ("field", "the name of the field as a string", false),
+    ("value", "", false),
+];
+
+/// What is wrong with a line that is no line of a trace, member by member. Nothing, if what is
+/// wrong is not the form of a member.
+fn diagnosis(text: &str) -> Option<String> {
+    let json = match Json::parse(text) {
+        Ok(json) => json,
+        Err(reason) => {
+            return Some(format!(
+                "not JSON: {reason}: a line of a trace is one JSON object"
+            ));
+        }
+    };
+    let brief = |value: &Json| {
+        let text = value.to_string();
+        match text.char_indices().nth(40) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        }
+    };
+    let Json::Object(members) = &json else {
+        return Some(format!(
+            "{} is no object: a line of a trace is a JSON object",
+            brief(&json)
+        ));
+    };
+    if let Some((name, _)) = members
+        .iter()
+        .find(|(name, _)| !MEMBERS.iter().any(|(known, ..)| known == name))
+    {
+        let known = MEMBERS.map(|(name, ..)| name).join(", ");
+        return Some(format!(
+            "unknown member {name:?}: remove it; there are {known}"
+        ));
+    }
+    for (name, what, needed) in MEMBERS {
+        let value = match json.member(name) {
+            None if needed => {
+                return Some(format!("the member \"{name}\" is missing: give {what}"));
+            }
+            None => continue,
+            Some(value) => value,
+        };
+        let fine = match (name, value) {
+            ("t", Json::Number(number)) => number.parse::<u64>().is_ok(),
+            ("node", Json::Number(number)) => number.parse::<u32>().is_ok(),
+            ("key" | "op", Json::Text(_)) | ("field", Json::Text(_) | Json::Null) => true,
+            ("value", _) => true,
+            _ => false,
+        };
+        if !fine {
+            let table = match (name, value) {
+                ("t" | "node", Json::Text(_)) => {
+                    "; `atomik eval import jsonl` converts times and names of nodes"
+                }
+                _ => "",
+            };
+            let kind = match value {
+                Json::Null => String::new(),
+                value => format!(", {}", value.kind()),
+            };
+            return Some(format!(
+                "\"{name}\" is {}{kind}: give {what}{table}",
+                brief(value)
+            ));
+        }
+    }
+    let op = match json.member("op") {
+        Some(Json::Text(op)) if VALUED.contains(&op.as_str()) => op,
+        _ => return None,
+    };
+    match json.member("value") {
+        None => Some(format!(
+            "the member \"value\" is missing: {op} needs a boolean, an integer or a string"
+        )),
+        Some(Json::Null) => Some(format!(
+            "\"value\" is null: {op} needs a boolean, an integer or a string"
+        )),
+        Some(Json::Number(number)) if number.parse::<i64>().is_err() => Some(format!(
+            "\"value\" is {}, not an integer of 64 bits with a sign: scale it to one, or write it \
+             as a string, \"{}\"; `atomik eval import jsonl` does either",
+            brief(&Json::Number(number.clone())),
+            brief(&Json::Number(number.clone())),
+        )),
+        Some(value @ Json::Array(_)) => Some(format!(
+            "\"value\" is {}, an array: {op} needs a boolean, an integer or a string",
+            brief(value)
+        )),
+        Some(_) => None,
+    }
+}
+
+/// The ops that take a value.
+const VALUED: [&str; 5] = ["set", "add", "insert", "remove", "append"];
+
 fn action(op: &str, value: Option<serde_json::Value>) -> Result<Action, String> {
     if op == "toggle" {
         return match value {
             None => Ok(Action::Toggle),
-            Some(_) => Err("toggle takes no value".into()),
+            Some(_) => Err("toggle takes no value: remove the member \"value\"".into()),
         };
     }
-    let known = ["set", "add", "insert", "remove", "append"];
-    if !known.contains(&op) {
+    if !VALUED.contains(&op) {
         return Err(format!(
-            "unknown op {op:?}; choose from toggle, {}",
-            known.join(", ")
+            "\"op\" is {op:?}, which is unknown: choose from toggle, {}",
+            VALUED.join(", ")
         ));
     }
     let value = value.ok_or_else(|| format!("{op} needs a value"))?;
@@ -429,19 +546,17 @@ fn action(op: &str, value: Option<serde_json::Value>) -> Result<Action, String> 
         ("remove", value) => Action::Remove(value),
         ("append", value) => Action::Append(value),
         (_, Scalar::Int(value)) => Action::Add(value),
-        (_, value) => return Err(format!("add takes an integer, not {value}")),
+        (_, value) => return Err(format!("\"value\" is {value}, but add takes an integer")),
     })
 }
 
 fn scalar(value: serde_json::Value) -> Result<Scalar, String> {
     match value {
         serde_json::Value::Bool(value) => Ok(Scalar::Bool(value)),
-        serde_json::Value::Number(number) => number.as_i64().map(Scalar::Int).ok_or_else(|| {
-            format!(
-                "{number} is not an integer of 64 bits with a sign: scale fractions to integers, \
-                 or give them as strings"
-            )
-        }),
+        serde_json::Value::Number(number) => number
+            .as_i64()
+            .map(Scalar::Int)
+            .ok_or_else(|| format!("{number} is not an integer of 64 bits with a sign")),
         serde_json::Value::String(text) => Ok(Scalar::Text(text)),
         other => Err(format!(
             "{other} is no value: it must be a boolean, an integer or a string"

@@ -18,25 +18,29 @@ run, scale, report and review are in atomik-eval, which is searched for beside t
 PATH; `make atomik-eval` builds it.";
 
 const RUN_EXAMPLES: &str = "\
-atomik-eval is not built, so its options are not listed here; `make atomik-eval` builds it.
+`atomik eval run --help` lists the options once `make atomik-eval` has built the program that has
+them.
 
 Examples:
   atomik eval run trace.jsonl --ops 20000 --faults partition";
 
 const SCALE_EXAMPLES: &str = "\
-atomik-eval is not built, so its options are not listed here; `make atomik-eval` builds it.
+`atomik eval scale --help` lists the options once `make atomik-eval` has built the program that has
+them.
 
 Examples:
   atomik eval scale --axis history";
 
 const REPORT_EXAMPLES: &str = "\
-atomik-eval is not built, so its options are not listed here; `make atomik-eval` builds it.
+`atomik eval report --help` lists the options once `make atomik-eval` has built the program that has
+them.
 
 Examples:
   atomik eval report review.json -o report.html";
 
 const REVIEW_EXAMPLES: &str = "\
-atomik-eval is not built, so its options are not listed here; `make atomik-eval` builds it.
+`atomik eval review --help` lists the options once `make atomik-eval` has built the program that has
+them.
 
 Examples:
   atomik eval review trace.jsonl -o report.html";

@@ -59,6 +59,12 @@ fn help_lists_the_commands_and_the_exit_statuses() {
         "sim regress",
         "sim replay",
         "sim bench",
+        "eval import csv",
+        "eval fit",
+        "eval run",
+        "eval scale",
+        "eval report",
+        "eval review",
         "doctor",
         "completions",
         "man",
@@ -109,7 +115,9 @@ fn every_shell_gets_completions_for_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let Run { status, out, err } = atomik(&["completions", shell]);
         assert_eq!((status, err.as_str()), (0, ""), "{shell}");
-        for word in ["model", "repl", "random", "width", "regress", "doctor"] {
+        for word in [
+            "model", "repl", "random", "width", "regress", "doctor", "scale", "review",
+        ] {
             assert!(out.contains(word), "{shell}: {word}");
         }
     }

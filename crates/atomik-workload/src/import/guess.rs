@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::json::Json;
 use super::rows::{Cell, Form, Place, Row, Table};
 use super::{time, values};
+use crate::json::Json;
 
 /// A column with its first cells.
 struct Column {

@@ -14,7 +14,6 @@ mod entries;
 pub mod flights;
 mod guess;
 mod input;
-mod json;
 pub mod map;
 mod rows;
 mod sort;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 
 use super::ImportError;
 use super::input::{Input, MAX_ROW};
-use super::json::Json;
 use super::map::{Csv, Ragged};
+use crate::json::Json;
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

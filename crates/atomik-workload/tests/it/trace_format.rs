@@ -42,61 +42,71 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
     ));
     let cases: Vec<(String, &str)> = vec![
         // Not JSON, or not an object of the format.
-        ("x".into(), "expected value"),
-        ("{".into(), "EOF"),
-        ("[1]".into(), "invalid"),
-        ("null".into(), "invalid type: null"),
+        ("x".into(), "not JSON: expected value"),
+        ("{".into(), "not JSON: EOF"),
+        (
+            "[1]".into(),
+            "[1] is no object: a line of a trace is a JSON object",
+        ),
+        (
+            "null".into(),
+            "null is no object: a line of a trace is a JSON object",
+        ),
         (
             r#"{"t":5,"node":0,"key":"k","op":"toggle"} {}"#.into(),
             "trailing characters",
         ),
         (
             r#"{"node":0,"key":"k","op":"toggle"}"#.into(),
-            "missing field `t`",
+            "the member \"t\" is missing: give the milliseconds since the start of the trace",
         ),
         (
             r#"{"t":5,"key":"k","op":"toggle"}"#.into(),
-            "missing field `node`",
+            "the member \"node\" is missing: give the number of the node",
         ),
         (
             r#"{"t":5,"node":0,"op":"toggle"}"#.into(),
-            "missing field `key`",
+            "the member \"key\" is missing: give the key as a string",
         ),
-        (r#"{"t":5,"node":0,"key":"k"}"#.into(), "missing field `op`"),
+        (
+            r#"{"t":5,"node":0,"key":"k"}"#.into(),
+            "the member \"op\" is missing: give the operation as a string",
+        ),
         (
             line(r#""op":"toggle","unknown":1"#),
-            "unknown field `unknown`",
+            "unknown member \"unknown\": remove it; there are t, node, key, op, field, value",
         ),
         (
             line(r#""op":"toggle","op":"toggle""#),
-            "duplicate field `op`",
+            "the member \"op\" twice",
         ),
         (line(r#""op":"set","value":"\ud800""#), "hex escape"),
-        (deep, "recursion limit"),
+        (deep, "more than 128 levels"),
         // Times.
         (
             r#"{"t":-1,"node":0,"key":"k","op":"toggle"}"#.into(),
-            "`-1`",
+            "\"t\" is -1, a number: give the milliseconds since",
         ),
         (
             r#"{"t":5.5,"node":0,"key":"k","op":"toggle"}"#.into(),
-            "floating point `5.5`",
+            "\"t\" is 5.5, a number: give the milliseconds",
         ),
         (
             r#"{"t":1e3,"node":0,"key":"k","op":"toggle"}"#.into(),
-            "floating point",
+            "\"t\" is 1e3, a number: give the milliseconds",
         ),
         (
             r#"{"t":"5","node":0,"key":"k","op":"toggle"}"#.into(),
-            "invalid type: string",
+            "\"t\" is \"5\", a string: give the milliseconds since the start of the trace, such \
+             as 1200; `atomik eval import jsonl` converts times",
         ),
         (
             r#"{"t":99999999999999999999,"node":0,"key":"k","op":"toggle"}"#.into(),
-            "floating point",
+            "\"t\" is 99999999999999999999, a number",
         ),
         (
             r#"{"t":1e999,"node":0,"key":"k","op":"toggle"}"#.into(),
-            "number out of range",
+            "\"t\" is 1e999, a number",
         ),
         (
             r#"{"t":9007199254740993,"node":0,"key":"k","op":"toggle"}"#.into(),
@@ -113,11 +123,32 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             r#"{"t":5,"node":4294967296,"key":"k","op":"toggle"}"#.into(),
-            "4294967296",
+            "\"node\" is 4294967296, a number: give the number of the node",
         ),
         (
             r#"{"t":5,"node":-1,"key":"k","op":"toggle"}"#.into(),
-            "`-1`",
+            "\"node\" is -1, a number",
+        ),
+        (
+            r#"{"t":5,"node":"host-a","key":"k","op":"toggle"}"#.into(),
+            "\"node\" is \"host-a\", a string: give the number of the node that writes, from 0, such \
+             as 2; `atomik eval import jsonl` converts times and names of nodes",
+        ),
+        (
+            r#"{"t":"2024-03-31T02:30:00Z","node":0,"key":"k","op":"toggle"}"#.into(),
+            "\"t\" is \"2024-03-31T02:30:00Z\", a string: give the milliseconds",
+        ),
+        (
+            r#"{"t":null,"node":0,"key":"k","op":"toggle"}"#.into(),
+            "\"t\" is null: give the milliseconds",
+        ),
+        (
+            r#"{"t":5,"node":0,"key":"k","op":null}"#.into(),
+            "\"op\" is null: give the operation",
+        ),
+        (
+            r#"{"t":5,"node":0,"key":"k","op":"toggle","field":7}"#.into(),
+            "\"field\" is 7, a number: give the name of the field as a string",
         ),
         (
             r#"{"t":5,"node":0,"key":"","op":"toggle"}"#.into(),
@@ -130,43 +161,61 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             r#"{"t":5,"node":0,"key":7,"op":"toggle"}"#.into(),
-            "invalid type: integer",
+            "\"key\" is 7, a number: give the key as a string",
         ),
         // Operations and their values.
         (
             line(r#""op":"put","value":1"#),
-            "unknown op \"put\"; choose from toggle, set, add, insert, remove, append",
+            "\"op\" is \"put\", which is unknown: choose from toggle, set, add, insert, remove, append",
         ),
         (
             line(r#""op":"toggle","value":true"#),
             "toggle takes no value",
         ),
-        (line(r#""op":"set""#), "set needs a value"),
-        (line(r#""op":"set","value":null"#), "set needs a value"),
+        (
+            line(r#""op":"set""#),
+            "the member \"value\" is missing: set needs a boolean, an integer or a string",
+        ),
+        (
+            line(r#""op":"set","value":null"#),
+            "\"value\" is null: set needs a boolean, an integer or a string",
+        ),
         (
             line(r#""op":"set","value":1.5"#),
-            "1.5 is not an integer of 64 bits",
+            "\"value\" is 1.5, not an integer of 64 bits with a sign: scale it to one, or write it as \
+             a string, \"1.5\"",
         ),
         (
             line(r#""op":"set","value":1e3"#),
-            "1000.0 is not an integer of 64 bits",
+            "\"value\" is 1e3, not an integer",
         ),
         (
             line(r#""op":"set","value":9223372036854775808"#),
-            "9223372036854775808 is not an integer of 64 bits",
+            "\"value\" is 9223372036854775808, not an integer",
         ),
-        (line(r#""op":"set","value":[1]"#), "[1] is no value"),
+        (
+            line(r#""op":"add","value":3.540"#),
+            "\"value\" is 3.540, not an integer",
+        ),
+        (
+            line(r#""op":"set","value":18446744073709551615"#),
+            "\"value\" is 18446744073709551615, not an integer",
+        ),
+        (
+            line(r#""op":"set","value":[1]"#),
+            "\"value\" is [1], an array: set needs",
+        ),
         (
             line(r#""op":"set","value":{"at":1}"#),
             "set takes no object",
         ),
         (
             line(r#""op":"add","value":true"#),
-            "add takes an integer, not true",
+            "\"value\" is true, but add takes an integer",
         ),
         (
             line(r#""op":"add","value":"7""#),
-            "add takes an integer, not \"7\"",
+            "\"value\" is \"7\", but add takes an integer",
         ),
         (
             line(r#""op":"append","value":{}"#),
