@@ -131,7 +131,8 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             r#"{"t":5,"node":"host-a","key":"k","op":"toggle"}"#.into(),
-            "\"node\" is \"host-a\", a string: give the number of the node that writes, from 0, such \
+            "\"node\" is \"host-a\", a string: give the number of the node that writes, from \
+             0, such \
              as 2; `atomik eval import jsonl` converts times and names of nodes",
         ),
         (
@@ -166,7 +167,8 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         // Operations and their values.
         (
             line(r#""op":"put","value":1"#),
-            "\"op\" is \"put\", which is unknown: choose from toggle, set, add, insert, remove, append",
+            "\"op\" is \"put\", which is unknown: choose from toggle, set, add, insert, \
+             remove, append",
         ),
         (
             line(r#""op":"toggle","value":true"#),
@@ -182,7 +184,8 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             line(r#""op":"set","value":1.5"#),
-            "\"value\" is 1.5, not an integer of 64 bits with a sign: scale it to one, or write it as \
+            "\"value\" is 1.5, not an integer of 64 bits with a sign: scale it to one, or \
+             write it as \
              a string, \"1.5\"",
         ),
         (
