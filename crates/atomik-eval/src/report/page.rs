@@ -237,7 +237,9 @@ fn why(fit: &Fit) -> Markup {
         }
         h3 { "Concurrency" }
         p { "An operation is concurrent if another node wrote the same key less than a window \
-            before it. It overlaps if another node changed the same bits. If a node sends a \
+            before it. It overlaps if another node changed the same bits, which is reported to a \
+            writer. It is wrong if the state after it is not what the trace means, and unnoticed \
+            if no overlap was reported since. If a node sends a \
             field of a key once per window in which it changed it, one entry stands for several \
             operations." }
         @if !fit.windows.is_empty() {
@@ -248,7 +250,8 @@ fn why(fit: &Fit) -> Markup {
             dl.pairs {
                 dt { "windows" }
                 dd { (joined(limits.windows_ms.iter().map(|&ms| window(ms)))) "; each is \
-                    measured, and the widest decides" }
+                    measured, and the widest up to " (window(limits.connected_ms)) " decides; \
+                    wider ones stand for partitions" }
                 dt { "overlap that fits" } dd { "up to " (Unit::Share.show(limits.overlap_fits)) "\
                      of the operations" }
                 dt { "overlap that does not fit" }
@@ -256,6 +259,9 @@ fn why(fit: &Fit) -> Markup {
                      of the operations" }
                 dt { "wrong operations" }
                 dd { "do not fit beyond " (Unit::Share.show(limits.wrong_fails)) "\
+                     of all" }
+                dt { "wrong states of which nobody is told" }
+                dd { "do not fit beyond " (Unit::Share.show(limits.unnoticed_fails)) "\
                      of all" }
                 dt { "longest value" } dd { (bytes(limits.value_bytes)) "; a set has at most as \
                     many elements as a value has bits" }
@@ -325,7 +331,7 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
         table {
             thead { tr {
                 @for heading in ["Field", "Window", "Concurrent", "Overlapping", "Wrong", "\
-                    Operations per entry"] {
+                    Unnoticed", "Operations per entry"] {
                     th scope="col" { (heading) }
                 }
             } }
@@ -338,6 +344,7 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Markup {
                             td { (Unit::Share.show(measured.concurrent)) }
                             td { (Unit::Share.show(measured.overlapping)) }
                             td { (count(measured.wrong)) }
+                            td { (count(measured.unnoticed)) }
                             td { (Unit::Number.show(measured.coalescing)) }
                         }
                     }

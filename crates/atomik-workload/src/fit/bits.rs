@@ -1,5 +1,7 @@
 //! The bits of a replicated value.
 
+use std::iter::repeat;
+
 use atomik_algebra::FieldKind;
 use atomik_replica::MAX_WORDS;
 
@@ -124,6 +126,17 @@ impl Bits {
 
     pub(super) fn or(&mut self, other: &Self) {
         self.combine(other, |word, other| *word |= other);
+    }
+
+    pub(super) fn and(&mut self, other: &Self) {
+        let others = other.words().iter().copied().chain(repeat(0));
+        let words = match self {
+            Self::Word(word) => std::slice::from_mut(word),
+            Self::Wide(words) => &mut words[..],
+        };
+        for (word, other) in words.iter_mut().zip(others) {
+            *word &= other;
+        }
     }
 
     pub(super) fn intersects(&self, other: &Self) -> bool {

@@ -7,7 +7,9 @@
 //! are modelled at once.
 //!
 //! Changes of the same bits overlap if they XOR. If they add, only two sets overlap: an addition
-//! gives the same sum whatever it has seen.
+//! gives the same sum whatever it has seen. An overlap is reported to a writer, which can set the
+//! value again; a state is wrong *unnoticed* if no overlap was reported since it became wrong. A
+//! report is about the whole value, but of a set only about the elements that both writers changed.
 //!
 //! Sums are modelled modulo 2^64. Modulo a smaller power of two they are what a field of as many
 //! bits holds, so the width can be chosen afterwards.
@@ -23,11 +25,41 @@ use super::unseen::{Moment, Unseen};
 pub(super) struct Cell {
     /// The intended value.
     meant: Bits,
-    /// By window, what leads from the intended value to the replicated one. `None` if all are zero.
-    deviations: Option<Box<[Bits]>>,
+    /// By window. `None` if all are zero.
+    deviations: Option<Box<[Deviation]>>,
     unseen: Option<Box<Unseen>>,
     /// The characters of a text that has outgrown a value. It is not simulated any further.
     overflow: Option<u64>,
+}
+
+/// What leads from the intended value to the replicated one.
+#[derive(Clone, Debug, Default)]
+struct Deviation {
+    delta: Bits,
+    /// The part of it that is due to reported overlaps.
+    reported: Bits,
+}
+
+impl Deviation {
+    /// Takes in an operation that leaves `delta`. `overlap` are the bits that it changed, if that
+    /// is reported.
+    fn renew(&mut self, delta: Bits, effect: &Effect<'_>, overlap: Option<&Bits>) {
+        match (effect, overlap) {
+            (Effect::Element { .. }, overlap) => {
+                self.reported.or(overlap.unwrap_or(&Bits::ZERO));
+                self.reported.and(&delta);
+            }
+            (_, Some(_)) => self.reported = delta.clone(),
+            (_, None) if delta == self.delta => {}
+            (_, None) => self.reported = Bits::ZERO,
+        }
+        self.delta = delta;
+    }
+
+    /// Whether a part of it is due to no reported overlap.
+    fn is_unnoticed(&self) -> bool {
+        self.delta != self.reported
+    }
 }
 
 /// The result of an operation.
@@ -35,10 +67,10 @@ pub(super) struct Cell {
 pub(super) struct Step {
     /// Words of the intended value that change.
     pub(super) changed_words: u64,
-    /// The last changes of other nodes within the widest window, if it changes bits that one of
-    /// them changed.
+    /// The last changes of other nodes within the window that decides, if it changes bits that one
+    /// of them changed.
     pub(super) blind_to: Vec<Moment>,
-    /// How it made the state wrong in the widest window, if it did.
+    /// How it made the state wrong in the window that decides, if it did.
     pub(super) incident: Option<Incident>,
 }
 
@@ -64,7 +96,10 @@ pub(super) struct Incident {
 pub(super) struct Counts {
     pub(super) concurrent: u64,
     pub(super) overlapping: u64,
+    /// Toggles among `overlapping`.
+    pub(super) blind_toggles: u64,
     pub(super) wrong: u64,
+    pub(super) unnoticed: u64,
     pub(super) entries: u64,
 }
 
@@ -74,13 +109,14 @@ impl Cell {
         &self.meant
     }
 
-    /// Applies an operation. Returns `None` and changes nothing if the intended value does not fit.
+    /// Applies an operation. `decisive` is the place of the window that decides. Returns `None` and changes nothing if the intended value does not fit.
     pub(super) fn step(
         &mut self,
         kind: FieldKind,
         moment: Moment,
         effect: &Effect<'_>,
         windows_ms: &[u64],
+        decisive: usize,
         counts: &mut [Counts],
     ) -> Option<Step> {
         if let Some(characters) = &mut self.overflow {
@@ -111,12 +147,17 @@ impl Cell {
         let mut deviations = self
             .deviations
             .take()
-            .unwrap_or_else(|| vec![Bits::ZERO; windows_ms.len()].into());
+            .unwrap_or_else(|| vec![Deviation::default(); windows_ms.len()].into());
         let mut deltas = Vec::with_capacity(windows_ms.len());
-        let widest = windows_ms.len() - 1;
+        let others = || {
+            unseen
+                .others(moment.node, moment.t, windows_ms[decisive])
+                .collect()
+        };
         for (place, hidden) in hidden.iter().enumerate() {
+            let deviation = &mut deviations[place];
             let mut merged = self.meant.clone();
-            merged.accumulate(&deviations[place], kind);
+            merged.accumulate(&deviation.delta, kind);
             let seen = merged.since(&hidden.sum, kind);
             let made = effect.apply_and_cut(&seen);
             let delta = made.since(&seen, kind);
@@ -124,15 +165,21 @@ impl Cell {
             got.accumulate(&delta, kind);
             let overlaps = may_overlap && overlap(&delta, &hidden.mask, kind);
             let wrong = got != meant;
-            counts[place].overlapping += u64::from(overlaps);
-            counts[place].wrong += u64::from(wrong);
-            if place == widest {
+            let was_right = deviation.delta.is_zero();
+            let left = got.since(&meant, kind);
+            deviation.renew(left, effect, overlaps.then_some(&delta));
+            let count = &mut counts[place];
+            count.overlapping += u64::from(overlaps);
+            count.blind_toggles += u64::from(overlaps && matches!(effect, Effect::Toggle));
+            count.wrong += u64::from(wrong);
+            count.unnoticed += u64::from(deviation.is_unnoticed());
+            if place == decisive {
                 if overlaps {
-                    step.blind_to = unseen.others(moment.node).collect();
+                    step.blind_to = others();
                 }
-                if wrong && deviations[place].is_zero() {
+                if wrong && was_right {
                     step.incident = Some(Incident {
-                        unseen: unseen.others(moment.node).collect(),
+                        unseen: others(),
                         before: merged,
                         seen,
                         made,
@@ -141,12 +188,11 @@ impl Cell {
                     });
                 }
             }
-            deviations[place] = got.since(&meant, kind);
             deltas.push(delta);
         }
         unseen.note(moment, &deltas, may_overlap, windows_ms);
         self.meant = meant;
-        if deviations.iter().any(|deviation| !deviation.is_zero()) {
+        if deviations.iter().any(|left| !left.delta.is_zero()) {
             self.deviations = Some(deviations);
         }
         Some(step)
@@ -247,6 +293,7 @@ mod tests {
                 Moment { t, node, line },
                 &effect,
                 &WINDOWS_MS,
+                WINDOWS_MS.len() - 1,
                 &mut counts,
             );
         }
@@ -254,7 +301,7 @@ mod tests {
             .map(|place| {
                 let mut held = cell.meant.clone();
                 if let Some(deviations) = &cell.deviations {
-                    held.accumulate(&deviations[place], kind);
+                    held.accumulate(&deviations[place].delta, kind);
                 }
                 held.low().cast_signed()
             })

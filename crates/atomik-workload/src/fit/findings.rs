@@ -47,7 +47,7 @@ pub struct Fit {
     pub single_writer_share: f64,
     /// Concurrency over all fields, by window.
     pub windows: Vec<Window>,
-    /// Operations that leave a wrong state in the widest window.
+    /// Operations that leave a wrong state in the window that decides.
     pub wrong_operations: u64,
     /// The layout of a word that holds all fields in the order of their first use, the first in the
     /// lowest bits. `None` if a field has no fixed width, or they take more bits than a layout has.
@@ -58,8 +58,11 @@ pub struct Fit {
     pub fields: Vec<FieldFit>,
     /// The verdict on the whole trace.
     pub verdict: Verdict,
-    /// The reasons, one sentence or two each.
+    /// The reasons, some sentences each, in the order of what they cost.
     pub reasons: Vec<String>,
+    /// What to use instead where the first of the reasons rules deltas out.
+    #[serde(default)]
+    pub instead: Option<String>,
     /// The command that prints it.
     pub command: String,
 }
@@ -88,13 +91,13 @@ pub struct FieldFit {
     pub width: Width,
     /// Examples of what goes wrong.
     pub wrong: Vec<Wrong>,
-    /// Operations that leave a wrong state in the widest window.
+    /// Operations that leave a wrong state in the window that decides.
     pub wrong_operations: u64,
     /// Operations whose value does not fit into 1024 bits. They cannot be expressed, so they count
     /// in every other figure but not as wrong.
     pub inexpressible: u64,
-    /// Toggles whose writer had not seen another node's change of the same flag, in the widest
-    /// window. XOR gives their parity.
+    /// Toggles whose writer had not seen another node's change of the same flag, in the window that
+    /// decides. XOR gives their parity.
     pub blind_toggles: u64,
     /// Flags that are on at the end. Only for flags.
     pub left_on: Option<u64>,
@@ -109,7 +112,7 @@ pub struct FieldFit {
     pub layout: Option<String>,
     /// The verdict.
     pub verdict: Verdict,
-    /// The reasons, one sentence or two each.
+    /// The reasons, some sentences each, in the order of what they cost.
     pub reasons: Vec<String>,
 }
 
@@ -130,6 +133,9 @@ pub struct Window {
     pub coalescing: f64,
     /// Operations that leave a wrong state.
     pub wrong: u64,
+    /// Those of them since which no overlap was reported, so that nobody can know.
+    #[serde(default)]
+    pub unnoticed: u64,
 }
 
 /// The widths of the values of a field.

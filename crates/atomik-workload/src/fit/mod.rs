@@ -17,6 +17,10 @@
 //! of the changes and in any order. The narrowest field that holds them goes into the
 //! [layout](Fit::layout).
 //!
+//! A wrong operation is *unnoticed* if no overlap was reported since the state became wrong: two
+//! writers changed different bits of a value, or one saw nothing to change. Of a set, an overlap is
+//! reported for the elements that both changed, otherwise for the whole value.
+//!
 //! Two concurrent writes to a register may leave the value that the opposite order would give. That
 //! counts as wrong, because the trace has an order.
 //!
@@ -30,6 +34,9 @@
 //! | a counter that is set and has several writers | condition: sets keep apart from additions |
 //! | overlapping operations other than toggles beyond [`Thresholds::overlap_fails`] | does not fit |
 //! | wrong operations beyond [`Thresholds::wrong_fails`] | does not fit |
+//! | unnoticed operations beyond [`Thresholds::unnoticed_fails`] | does not fit |
+//! | the same limits in a window wider than [`Thresholds::connected_ms`] | condition: no partition lasts as long |
+//! | fewer unnoticed operations | condition: the state may be wrong |
 //! | several writers of set values; overlap beyond [`Thresholds::overlap_fits`] | condition: writers resolve reported overlaps |
 //! | toggles that did not see each other, flags toggled an odd number of times | condition: XOR gives the parity, which may not be the intent |
 //! | values of several widths or kinds; a universe of elements | condition: they stay within what the trace has |
@@ -37,7 +44,9 @@
 //! | a single node | condition |
 //! | anything else | fits |
 //!
-//! The widest window decides, and the worst field of a trace.
+//! The widest window up to [`Thresholds::connected_ms`] decides, or the narrowest if all are wider,
+//! and the worst field of a trace. Reasons stand in the order of what they cost: wrong states, work
+//! for writers, assumptions, bytes. Each says what to do instead.
 //!
 //! | file | contents |
 //! |---|---|

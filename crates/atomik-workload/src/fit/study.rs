@@ -16,7 +16,7 @@ use super::ratio::share;
 use super::sums::Range;
 use super::thresholds::Thresholds;
 use super::unseen::Moment;
-use super::verdict::{self, Evidence};
+use super::verdict::{self, Evidence, Reason};
 use crate::workload::{Action, Class, Line, Reader, Scalar, TraceError};
 
 /// Measures and judges a trace. Up to `examples` of what goes wrong are kept per field. `trace`
@@ -101,7 +101,6 @@ struct Model {
     counts: Vec<Counts>,
     changed_words: u64,
     simulated: u64,
-    blind_toggles: u64,
     blind_example: Option<String>,
     wrong: Vec<Wrong>,
 }
@@ -184,7 +183,12 @@ impl Study {
             action: &action,
             key,
         };
-        field.see(&operation, place as u32, other, windows_ms, self.examples);
+        let limits = Limits {
+            windows_ms,
+            decisive: self.thresholds.decisive(),
+            examples: self.examples,
+        };
+        field.see(&operation, place as u32, other, limits);
         self.cells += (field.histories.len() - known) as u64;
         self.unswept += 1;
         if self.unswept >= self.cells.max(SWEEP) {
@@ -209,6 +213,7 @@ impl Study {
                 sum.concurrent += count.concurrent;
                 sum.overlapping += count.overlapping;
                 sum.wrong += count.wrong;
+                sum.unnoticed += count.unnoticed;
             }
         }
         for (sum, entries) in counts.iter_mut().zip(self.entries) {
@@ -221,9 +226,9 @@ impl Study {
             .filter(|key| key.writers.is_one())
             .count() as u64;
         let fields = self.fields.into_iter();
-        let fields: Vec<FieldFit> = fields
+        let (fields, worst): (Vec<FieldFit>, Vec<_>) = fields
             .map(|(name, field)| field.judge(name, &self.thresholds))
-            .collect();
+            .unzip();
         let mut fit = Fit {
             trace: trace.to_owned(),
             operations: self.operations,
@@ -232,15 +237,16 @@ impl Study {
             recorded_ms: self.last_t - self.first_t.unwrap_or(self.last_t),
             single_writer_share: share(single, keys),
             windows: windows(windows_ms, &counts, self.operations),
-            wrong_operations: counts.last().map_or(0, |count| count.wrong),
+            wrong_operations: counts[self.thresholds.decisive()].wrong,
             layout: layout::word(&fields),
             fields,
             verdict: Verdict::DoesNotFit,
             reasons: Vec::new(),
+            instead: None,
             command: command.to_owned(),
             thresholds: self.thresholds,
         };
-        (fit.verdict, fit.reasons) = verdict::overall(&fit);
+        verdict::overall(&mut fit, &worst);
         fit
     }
 }
@@ -256,6 +262,14 @@ impl Key {
     }
 }
 
+/// The windows, the place of the one that decides, and how many examples are kept of a field.
+#[derive(Clone, Copy)]
+struct Limits<'a> {
+    windows_ms: &'a [u64],
+    decisive: usize,
+    examples: usize,
+}
+
 /// An operation and where it is from.
 struct Operation<'a> {
     moment: Moment,
@@ -264,15 +278,9 @@ struct Operation<'a> {
 }
 
 impl FieldStudy {
-    fn see(
-        &mut self,
-        operation: &Operation<'_>,
-        key: u32,
-        other: Option<u64>,
-        windows_ms: &[u64],
-        examples: usize,
-    ) {
+    fn see(&mut self, operation: &Operation<'_>, key: u32, other: Option<u64>, limits: Limits<'_>) {
         let Operation { moment, action, .. } = *operation;
+        let windows_ms = limits.windows_ms;
         self.total += 1;
         *self.operations.entry(action.name()).or_default() += 1;
         self.positions |= matches!(
@@ -307,9 +315,10 @@ impl FieldStudy {
         };
         let mut models = std::mem::take(&mut self.models);
         for model in &mut models {
-            let step = model.see(moment, &effect, place, windows_ms);
+            let step = model.see(moment, &effect, place, limits);
             if step.incident.is_some() || !step.blind_to.is_empty() {
-                model.remember(step, operation, self.class(), &self.universe, examples);
+                let (class, examples) = (self.class(), limits.examples);
+                model.remember(step, operation, class, &self.universe, examples);
             }
         }
         self.models = models;
@@ -354,7 +363,9 @@ impl FieldStudy {
         let mut counts = self.counts.clone();
         for (count, modelled) in counts.iter_mut().zip(modelled) {
             count.overlapping = modelled.overlapping;
+            count.blind_toggles = modelled.blind_toggles;
             count.wrong = modelled.wrong;
+            count.unnoticed = modelled.unnoticed;
         }
         counts
     }
@@ -377,7 +388,8 @@ impl FieldStudy {
         }
     }
 
-    fn judge(self, name: String, thresholds: &Thresholds) -> FieldFit {
+    /// The verdict, and the worst reason for it.
+    fn judge(self, name: String, thresholds: &Thresholds) -> (FieldFit, Option<Reason>) {
         let class = self.class();
         let windows_ms = &thresholds.windows_ms;
         let (kind, counts) = (self.kind(), self.counts());
@@ -410,7 +422,7 @@ impl FieldStudy {
         let histories = || self.histories.values();
         let shared = || histories().filter(|history| !history.writers.is_one());
         let words = width.most.div_ceil(8).max(1);
-        let last = counts.last().copied().unwrap_or_default();
+        let decisive = counts[thresholds.decisive()];
         let is_flag = class == Class::Flag;
         let mut fit = FieldFit {
             name,
@@ -423,8 +435,8 @@ impl FieldStudy {
             width,
             inexpressible: self.total - model.simulated,
             wrong: model.wrong,
-            wrong_operations: last.wrong,
-            blind_toggles: model.blind_toggles,
+            wrong_operations: decisive.wrong,
+            blind_toggles: decisive.blind_toggles,
             left_on: is_flag.then(|| {
                 let on = model.cells.iter().filter(|cell| !cell.meant().is_zero());
                 on.count() as u64
@@ -443,15 +455,15 @@ impl FieldStudy {
         };
         let evidence = Evidence {
             total: self.total,
-            overlapping: last.overlapping - model.blind_toggles,
+            counts,
             several_writers: shared().count() as u64,
             set_and_shared: shared().filter(|history| history.is_set).count() as u64,
             kinds: self.kinds.iter().filter(|&&kind| kind).count(),
             blind_example: model.blind_example,
         };
         fit.layout = layout::field(&fit, self.kinds);
-        (fit.verdict, fit.reasons) = verdict::field(&fit, &evidence, thresholds);
-        fit
+        let worst = verdict::field(&mut fit, &evidence, thresholds);
+        (fit, worst)
     }
 }
 
@@ -465,18 +477,9 @@ impl Model {
             counts: vec![Counts::default(); windows],
             changed_words: 0,
             simulated: 0,
-            blind_toggles: 0,
             blind_example: None,
             wrong: Vec::new(),
         }
-    }
-
-    /// The cell at `place`.
-    fn cell(&mut self, place: usize) -> &mut Cell {
-        if self.cells.len() <= place {
-            self.cells.resize_with(place + 1, Cell::default);
-        }
-        &mut self.cells[place]
     }
 
     fn see(
@@ -484,19 +487,22 @@ impl Model {
         moment: Moment,
         effect: &Effect<'_>,
         place: usize,
-        windows_ms: &[u64],
+        Limits {
+            windows_ms,
+            decisive,
+            ..
+        }: Limits<'_>,
     ) -> Step {
-        let kind = self.kind;
-        let before = self.cell(place).meant().low().cast_signed();
-        let Some(step) = self.cells[place].step(kind, moment, effect, windows_ms, &mut self.counts)
-        else {
+        let (kind, counts) = (self.kind, &mut self.counts);
+        self.cells
+            .resize_with(self.cells.len().max(place + 1), Cell::default);
+        let cell = &mut self.cells[place];
+        let before = cell.meant().low().cast_signed();
+        let Some(step) = cell.step(kind, moment, effect, windows_ms, decisive, counts) else {
             return Step::default();
         };
         self.simulated += 1;
         self.changed_words += step.changed_words;
-        if matches!(effect, Effect::Toggle) && !step.blind_to.is_empty() {
-            self.blind_toggles += 1;
-        }
         if kind == FieldKind::Add {
             let change = match effect {
                 Effect::Add(value) => i128::from(*value),
@@ -630,6 +636,7 @@ fn windows(windows_ms: &[u64], counts: &[Counts], operations: u64) -> Vec<Window
             overlapping: share(count.overlapping, operations),
             coalescing: share(operations, count.entries),
             wrong: count.wrong,
+            unnoticed: count.unnoticed,
         })
         .collect()
 }

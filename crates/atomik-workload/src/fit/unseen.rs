@@ -159,12 +159,12 @@ impl Unseen {
             .all(|recent| recent.last.node == node && recent.windows.len() == 1)
     }
 
-    /// The last changes of the other nodes within the widest window.
-    pub(super) fn others(&self, node: u32) -> impl Iterator<Item = Moment> {
+    /// The last changes of the other nodes that are less than `window` milliseconds old.
+    pub(super) fn others(&self, node: u32, now: u64, window: u64) -> impl Iterator<Item = Moment> {
         self.nodes
             .iter()
             .map(|recent| recent.last)
-            .filter(move |last| last.node != node)
+            .filter(move |last| last.node != node && now - last.t < window)
     }
 
     /// The changes that `node` has not seen, by window.

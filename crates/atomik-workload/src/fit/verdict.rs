@@ -1,11 +1,14 @@
 //! The rules that decide whether a field and a trace fit.
 
+use std::cmp::Reverse;
+
 use atomik_algebra::MAX_WIDTH;
 use indicatif::HumanCount;
 
 use super::bits::CAPACITY;
+use super::cell::Counts;
 use super::encoding::LONGEST;
-use super::findings::{FieldFit, Fit, Verdict, Window};
+use super::findings::{FieldFit, Fit, Verdict};
 use super::ratio::{percent, share};
 use super::thresholds::Thresholds;
 use crate::workload::Class;
@@ -15,66 +18,124 @@ use crate::workload::Class;
 pub(super) struct Evidence {
     /// Operations.
     pub(super) total: u64,
-    /// Operations other than toggles that overlap within the widest window.
-    pub(super) overlapping: u64,
+    /// By window.
+    pub(super) counts: Vec<Counts>,
     /// Keys with more than one writer.
     pub(super) several_writers: u64,
     /// Keys with more than one writer that are also set.
     pub(super) set_and_shared: u64,
     /// How many kinds of values are set.
     pub(super) kinds: usize,
-    /// A description of two toggles within the widest window.
+    /// A description of two toggles within the window that decides.
     pub(super) blind_example: Option<String>,
+}
+
+/// What a reason costs whoever uses deltas nevertheless, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cost {
+    /// Wrong states.
+    Wrong,
+    /// Conflicts that somebody has to resolve.
+    Work,
+    /// Something that the trace has and the future may not.
+    Assumption,
+    /// Bytes.
+    Space,
+}
+
+/// A reason against a fit, or a condition of one.
+#[derive(Clone, Debug)]
+pub(super) struct Reason {
+    cost: Cost,
+    /// How many operations it concerns.
+    operations: u64,
+    text: String,
+    /// What to do where it rules deltas out, from "use" on.
+    instead: &'static str,
+}
+
+impl Reason {
+    /// The worse, the lower.
+    fn rank(&self) -> (Cost, Reverse<u64>) {
+        (self.cost, Reverse(self.operations))
+    }
 }
 
 /// The reasons of a verdict.
 #[derive(Debug, Default)]
 struct Reasons {
-    against: Vec<String>,
-    conditions: Vec<String>,
+    against: Vec<Reason>,
+    conditions: Vec<Reason>,
     remarks: Vec<String>,
 }
 
 impl Reasons {
-    fn verdict(self) -> (Verdict, Vec<String>) {
+    fn against(&mut self, cost: Cost, operations: u64, text: String, instead: &'static str) {
+        self.against.push(Reason {
+            cost,
+            operations,
+            text,
+            instead,
+        });
+    }
+
+    fn condition(&mut self, cost: Cost, operations: u64, text: String, instead: &'static str) {
+        self.conditions.push(Reason {
+            cost,
+            operations,
+            text,
+            instead,
+        });
+    }
+
+    /// The verdict, the texts in the order of what they cost, and the worst reason.
+    fn verdict(mut self) -> (Verdict, Vec<String>, Option<Reason>) {
+        self.against.sort_by_key(Reason::rank);
+        self.conditions.sort_by_key(Reason::rank);
+        let worst = self.against.first().or(self.conditions.first()).cloned();
         let verdict = match (self.against.is_empty(), self.conditions.is_empty()) {
             (false, _) => Verdict::DoesNotFit,
             (true, false) => Verdict::FitsWithConditions,
             (true, true) => Verdict::Fits,
         };
-        let conditions = self
-            .conditions
-            .into_iter()
-            .map(|condition| format!("Condition: {condition}"));
-        let reasons = self.against.into_iter().chain(conditions);
-        (verdict, reasons.chain(self.remarks).collect())
+        let against = self.against.into_iter();
+        let against =
+            against.map(|Reason { text, instead, .. }| format!("{text} Instead, {instead}."));
+        let conditions = self.conditions.into_iter();
+        let conditions = conditions
+            .map(|Reason { text, instead, .. }| format!("Condition: {text} Otherwise, {instead}."));
+        let texts = against.chain(conditions).chain(self.remarks);
+        (verdict, texts.collect(), worst)
     }
 }
 
-/// The verdict on a field, from its measurements in `fit` and the evidence.
+/// Judges a field by its measurements and the evidence. Returns the worst reason.
 pub(super) fn field(
-    fit: &FieldFit,
+    fit: &mut FieldFit,
     evidence: &Evidence,
     thresholds: &Thresholds,
-) -> (Verdict, Vec<String>) {
+) -> Option<Reason> {
     let mut reasons = Reasons::default();
-    let Some(decisive) = fit.windows.last() else {
-        return reasons.verdict();
-    };
     match fit.class {
         Class::Flag => flag(fit, evidence, thresholds, &mut reasons),
         Class::Register => register(fit, evidence, thresholds, &mut reasons),
         Class::Counter => counter(fit, evidence, &mut reasons),
-        Class::Set => set(fit, thresholds, &mut reasons),
-        Class::List => reasons.against.push(
+        Class::Set => set(fit, evidence, thresholds, &mut reasons),
+        Class::List => reasons.against(
+            Cost::Wrong,
+            evidence.total,
             "A list has no fixed bits: two concurrent appends land in the same place, and XOR \
-             garbles them into one element. Use a log (Raft, an event store) or a list CRDT."
+             garbles them into one element."
                 .into(),
+            "use a log (Raft or the event log), or a list of the CRDT, Yrs or Loro",
         ),
-        Class::Text => reasons.against.push(
+        Class::Text => reasons.against(
+            Cost::Wrong,
+            evidence.total,
             "Text has no fixed bits: an insertion shifts everything behind it, so concurrent edits \
-             garble each other wherever they are. Use a sequence CRDT, or Raft."
+             garble each other wherever they are."
                 .into(),
+            "use a sequence CRDT (Yrs, Loro or Automerge), or Raft",
         ),
     }
     if fit.inexpressible > 0 {
@@ -83,9 +144,11 @@ pub(super) fn field(
             of(fit.inexpressible, evidence.total)
         ));
     }
-    concurrency(fit, evidence, decisive, thresholds, &mut reasons);
-    gain(fit, decisive, thresholds, &mut reasons);
-    reasons.verdict()
+    concurrency(fit, evidence, thresholds, &mut reasons);
+    gain(fit, evidence, thresholds, &mut reasons);
+    let worst;
+    (fit.verdict, fit.reasons, worst) = reasons.verdict();
+    worst
 }
 
 fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
@@ -95,23 +158,33 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
     }
     if share(fit.blind_toggles, evidence.total) > thresholds.overlap_fits {
         let example = evidence.blind_example.as_deref().unwrap_or_default();
-        reasons.conditions.push(format!(
-            "{} came less than {} ms after another node's toggle of the same flag ({example}). XOR \
-             applies both, so the flag returns to its old value. If both writers meant the same \
-             new value, the flag stays inverted.",
-            of(fit.blind_toggles, toggles),
-            HumanCount(fit.windows.last().map_or(0, |window| window.ms)),
-        ));
+        reasons.condition(
+            Cost::Work,
+            fit.blind_toggles,
+            format!(
+                "toggles mean parity. {} came less than {} ms after another node's toggle of the \
+                 same flag ({example}). XOR applies both, so the flag returns to its old value. If \
+                 both writers meant the same new value, the flag stays inverted.",
+                of(fit.blind_toggles, toggles),
+                HumanCount(fit.windows[thresholds.decisive()].ms),
+            ),
+            "let one node write each flag, or use Raft, which lets each toggle see the one before",
+        );
     }
     let (odd, left_on) = (fit.odd.unwrap_or_default(), fit.left_on.unwrap_or_default());
     if odd > 0 {
-        reasons.conditions.push(format!(
-            "{} were toggled an odd number of times, and {} are on at the end. If toggles come in \
-             pairs, an odd count may be a lost or duplicated event, and the flag is inverted from \
-             then on. Set the flag wherever its value is known.",
-            of_things(odd, fit.keys, "flags"),
-            HumanCount(left_on),
-        ));
+        reasons.condition(
+            Cost::Assumption,
+            odd,
+            format!(
+                "no toggle is lost or duplicated before it is written. {} were toggled an odd \
+                 number of times, and {} are on at the end. If toggles come in pairs, an odd count \
+                 may be such an event, and the flag is inverted from then on.",
+                of_things(odd, fit.keys, "flags"),
+                HumanCount(left_on),
+            ),
+            "set the flag wherever its value is known",
+        );
     }
     reasons
         .remarks
@@ -123,29 +196,44 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
     // An integer fits into any number of words.
     let header = (CAPACITY - LONGEST) as u64;
     if width.most > 8 && width.most + header > thresholds.value_bytes {
-        reasons.against.push(format!(
-            "Values have up to {} bytes. A replicated value holds at most {} beside {header} for \
-             kind and length. Store them elsewhere and replicate a hash, or split them over \
-             several keys.",
-            HumanCount(width.most),
-            thresholds.value_bytes.saturating_sub(header),
-        ));
+        reasons.against(
+            Cost::Wrong,
+            fit.inexpressible,
+            format!(
+                "Values have up to {} bytes. A replicated value holds at most {} beside {header} \
+                 for kind and length.",
+                HumanCount(width.most),
+                thresholds.value_bytes.saturating_sub(header),
+            ),
+            "store them elsewhere and replicate a hash, split them over several keys, or use Raft \
+             or the CRDT, which keep values of any length",
+        );
     } else if !width.fixed {
-        reasons.conditions.push(format!(
-            "values never grow longer than here. They have {} to {} bytes, {:.1} on average; \
-             padded to {} words of 64 bits, {} of what is stored and sent is padding.",
-            width.least,
-            width.most,
-            width.mean,
-            fit.words,
-            percent(1.0 - width.mean / (8 * fit.words) as f64),
-        ));
+        reasons.condition(
+            Cost::Space,
+            evidence.total,
+            format!(
+                "values never grow longer than here. They have {} to {} bytes, {:.1} on average; \
+                 padded to {} words of 64 bits, {} of what is stored and sent is padding.",
+                width.least,
+                width.most,
+                width.mean,
+                fit.words,
+                percent(1.0 - width.mean / (8 * fit.words) as f64),
+            ),
+            "replicate a hash of the value, or use Raft or the CRDT, which keep each value at its \
+             own length",
+        );
     }
     if evidence.kinds > 1 {
-        reasons.conditions.push(
+        reasons.condition(
+            Cost::Space,
+            0,
             "the field carries a tag for the kind of its value: values are of several kinds \
              (booleans, integers, strings), and their bits do not tell which."
                 .into(),
+            "give each kind a field of its own, or use any of the other systems, which keep the \
+             kind with the value",
         );
     }
 }
@@ -153,19 +241,29 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
 fn counter(fit: &FieldFit, evidence: &Evidence, reasons: &mut Reasons) {
     let Some(sums) = &fit.sums else { return };
     if let Some(line) = sums.overflow {
-        reasons.against.push(format!(
-            "From line {} on, sums may need more than 64 bits, and wrap around. Count in a larger \
-             unit, or split the counter over several keys.",
-            HumanCount(line),
-        ));
+        reasons.against(
+            Cost::Wrong,
+            evidence.total,
+            format!(
+                "From line {} on, sums may need more than 64 bits, and wrap around.",
+                HumanCount(line),
+            ),
+            "count in a larger unit, or split the counter over several keys",
+        );
     }
     if evidence.set_and_shared > 0 {
-        reasons.conditions.push(format!(
-            "sets of a counter keep apart from other nodes' additions: {} are set and have several \
-             writers. An addition that a set has not seen counts on top of it, and only two sets \
-             at once are reported.",
-            of_things(evidence.set_and_shared, fit.keys, "counters"),
-        ));
+        reasons.condition(
+            Cost::Assumption,
+            evidence.set_and_shared,
+            format!(
+                "sets of a counter keep apart from other nodes' additions: {} are set and have \
+                 several writers. An addition that a set has not seen counts on top of it, and \
+                 only two sets at once are reported.",
+                of_things(evidence.set_and_shared, fit.keys, "counters"),
+            ),
+            "start a new counter instead of setting one, or use Raft, which puts sets and \
+             additions in one order",
+        );
     }
     if let Some(bits) = sums.bits {
         reasons.remarks.push(format!(
@@ -185,21 +283,33 @@ fn signed(sum: i64) -> String {
     format!("{sign}{}", HumanCount(sum.unsigned_abs()))
 }
 
-fn set(fit: &FieldFit, thresholds: &Thresholds, reasons: &mut Reasons) {
+fn set(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
+    let instead = "give each element of each set a key of its own with one flag, or use a set of \
+                   the CRDT, Yrs or Loro";
     let elements = fit.elements.unwrap_or_default();
     let limit = 8 * thresholds.value_bytes;
     if elements > limit {
-        reasons.against.push(format!(
-            "There are more than {} distinct elements, and a replicated value has no more flags. \
-             Give each element of each set its own key with one flag.",
-            HumanCount(limit),
-        ));
+        reasons.against(
+            Cost::Wrong,
+            evidence.total,
+            format!(
+                "There are more than {} distinct elements, and a replicated value has no more \
+                 flags.",
+                HumanCount(limit),
+            ),
+            instead,
+        );
     } else {
-        reasons.conditions.push(format!(
-            "the {} elements of the trace are the whole universe, and every node knows the flag of \
-             each beforehand.",
-            HumanCount(elements),
-        ));
+        reasons.condition(
+            Cost::Assumption,
+            evidence.total,
+            format!(
+                "the {} elements of the trace are the whole universe, and every node knows the \
+                 flag of each beforehand.",
+                HumanCount(elements),
+            ),
+            instead,
+        );
     }
 }
 
@@ -207,10 +317,10 @@ fn set(fit: &FieldFit, thresholds: &Thresholds, reasons: &mut Reasons) {
 fn concurrency(
     fit: &FieldFit,
     evidence: &Evidence,
-    decisive: &Window,
     thresholds: &Thresholds,
     reasons: &mut Reasons,
 ) {
+    let total = evidence.total;
     let toggles = fit.operations.get("toggle").copied().unwrap_or_default();
     if evidence.several_writers == 0 {
         reasons
@@ -218,74 +328,189 @@ fn concurrency(
             .push("Every key has one writer, so no operations are concurrent.".into());
         return;
     }
-    let ms = HumanCount(decisive.ms);
-    let overlapping = share(evidence.overlapping, evidence.total);
-    let wrong = share(fit.wrong_operations, evidence.total);
-    let decided = match fit.class {
-        Class::Counter => evidence.set_and_shared == 0,
-        Class::List | Class::Text => true,
-        Class::Flag | Class::Register | Class::Set => false,
+    let instead = match fit.class {
+        Class::Counter if evidence.set_and_shared > 0 => {
+            "start a new counter instead of setting one, or use Raft, which puts sets and \
+             additions in one order"
+        }
+        Class::Counter | Class::List | Class::Text => return,
+        Class::Flag => {
+            "toggle instead of setting if each writer reverses what it sees, let one node write \
+             each flag, or use the CRDT (the later write wins) or Raft (one order for all)"
+        }
+        Class::Register => {
+            "let one node write each key, or use a register of the CRDT, Yrs or Loro (one of the \
+             values wins whole) or Raft (one order for all)"
+        }
+        Class::Set => {
+            "let one node write each set, or use a set of the CRDT, Yrs or Loro, or Raft (one \
+             order for all)"
+        }
     };
-    if overlapping > thresholds.overlap_fails && !decided {
-        reasons.against.push(format!(
-            "{} change bits that another node changed less than {ms} ms before; the limit is {}. \
-             Conflicts are the normal use of this field, not an exception.",
-            of(evidence.overlapping, evidence.total),
-            percent(thresholds.overlap_fails),
-        ));
+    let decisive = thresholds.decisive();
+    let window = |place: usize| Within::of(evidence, thresholds, place);
+    if let Some((cost, operations, excess)) = window(decisive).excess() {
+        let against = format!("{excess} Conflicts are the normal use of this field.");
+        reasons.against(cost, operations, against, instead);
+        return;
     }
-    if wrong > thresholds.wrong_fails && !decided {
-        reasons.against.push(format!(
-            "{} leave a wrong state if a node sees changes of other nodes after {ms} ms; the \
-             limit is {}.",
-            of(fit.wrong_operations, evidence.total),
-            percent(thresholds.wrong_fails),
-        ));
+    let places = decisive + 1..evidence.counts.len();
+    let beyond = places.clone().find_map(|place| {
+        let excess = window(place).excess()?;
+        Some((place, excess))
+    });
+    let last = beyond.as_ref().map_or(places.end, |(place, _)| *place) - 1;
+    if let Some((place, (cost, operations, excess))) = beyond {
+        let (shorter, longer) = (window(place - 1).ms, window(place).ms);
+        reasons.condition(
+            cost,
+            operations,
+            format!(
+                "no node is cut off for {longer} ms and more: {excess} Up to {shorter} ms, no \
+                 limit is exceeded. `--window {}` shows examples.",
+                thresholds.windows_ms[place],
+            ),
+            instead,
+        );
     }
-    if toggles == evidence.total || decided {
+    if toggles == total {
         return;
     }
     let several = of_things(evidence.several_writers, fit.keys, "keys");
-    if overlapping > thresholds.overlap_fits || fit.wrong_operations > 0 {
-        reasons.conditions.push(format!(
-            "writers set the value again when an overlap is reported: {several} have several \
-             writers, {} overlap within {ms} ms, and {} leave a wrong state.",
-            of(evidence.overlapping, evidence.total),
-            HumanCount(fit.wrong_operations),
-        ));
-    } else {
-        reasons.conditions.push(format!(
-            "writers stay as far apart as here: {several} have several writers, and none changed \
-             bits that another had changed less than {ms} ms before."
-        ));
+    let Within {
+        ms,
+        overlapping,
+        wrong,
+        unnoticed,
+        ..
+    } = window(last);
+    if unnoticed > 0 {
+        reasons.condition(
+            Cost::Wrong,
+            unnoticed,
+            format!(
+                "{} may leave a wrong state of which nobody is told: within {ms} ms, two nodes \
+                 changed different bits of one value, or one saw nothing to change. {several} \
+                 have several writers.",
+                of(unnoticed, total),
+            ),
+            instead,
+        );
+    }
+    if share(overlapping, total) > thresholds.overlap_fits || wrong > unnoticed {
+        reasons.condition(
+            Cost::Work,
+            overlapping.max(wrong - unnoticed),
+            format!(
+                "writers set the value again when an overlap is reported: {several} have several \
+                 writers, {} overlap within {ms} ms, and {} leave a wrong state that is reported.",
+                of(overlapping, total),
+                HumanCount(wrong - unnoticed),
+            ),
+            instead,
+        );
+    } else if unnoticed == 0 {
+        reasons.condition(
+            Cost::Assumption,
+            0,
+            format!(
+                "writers stay as far apart as here: {several} have several writers, and none \
+                 changed bits that another had changed less than {ms} ms before."
+            ),
+            instead,
+        );
+    }
+}
+
+/// Operations other than toggles within a window.
+struct Within<'a> {
+    ms: HumanCount,
+    total: u64,
+    overlapping: u64,
+    wrong: u64,
+    unnoticed: u64,
+    thresholds: &'a Thresholds,
+}
+
+impl<'a> Within<'a> {
+    fn of(evidence: &Evidence, thresholds: &'a Thresholds, place: usize) -> Self {
+        let counts = evidence.counts[place];
+        Self {
+            ms: HumanCount(thresholds.windows_ms[place]),
+            total: evidence.total,
+            overlapping: counts.overlapping - counts.blind_toggles,
+            wrong: counts.wrong,
+            unnoticed: counts.unnoticed,
+            thresholds,
+        }
+    }
+
+    /// The worst that goes beyond its limit, with what it costs and how many operations it
+    /// concerns.
+    fn excess(&self) -> Option<(Cost, u64, String)> {
+        let Self { ms, total, .. } = self;
+        let limits = self.thresholds;
+        let beyond = |operations: u64, limit: f64| share(operations, *total) > limit;
+        let told = |operations: u64, limit: f64, what: &str| {
+            let of = of(operations, *total);
+            format!("{of} {what}; the limit is {}.", percent(limit))
+        };
+        if beyond(self.unnoticed, limits.unnoticed_fails) {
+            let what = format!(
+                "leave a wrong state of which nobody is told if a node sees changes of other \
+                 nodes after {ms} ms, since no bits were changed by both"
+            );
+            let text = told(self.unnoticed, limits.unnoticed_fails, &what);
+            Some((Cost::Wrong, self.unnoticed, text))
+        } else if beyond(self.wrong, limits.wrong_fails) {
+            let what =
+                format!("leave a wrong state if a node sees changes of other nodes after {ms} ms");
+            Some((
+                Cost::Wrong,
+                self.wrong,
+                told(self.wrong, limits.wrong_fails, &what),
+            ))
+        } else if beyond(self.overlapping, limits.overlap_fails) {
+            let what = format!("change bits that another node changed less than {ms} ms before");
+            let text = told(self.overlapping, limits.overlap_fails, &what);
+            Some((Cost::Work, self.overlapping, text))
+        } else {
+            None
+        }
     }
 }
 
 /// What makes XOR pointless rather than wrong.
-fn gain(fit: &FieldFit, decisive: &Window, thresholds: &Thresholds, reasons: &mut Reasons) {
+fn gain(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &mut Reasons) {
+    let decisive = &fit.windows[thresholds.decisive()];
     let wide = fit.words > 1;
     let whole = fit.changed_word_ratio >= thresholds.whole_value;
     let alone = decisive.coalescing < thresholds.coalescing_saves;
     let decided = matches!(fit.class, Class::List | Class::Text);
     if wide && whole && alone && !decided {
-        reasons.conditions.push(format!(
-            "bandwidth is not the goal. Operations change {} of the {} words of a value, and \
-             only {:.2} of them share an entry within {} ms: a delta is as long as the value, so \
-             sending the value would do.",
-            percent(fit.changed_word_ratio),
-            fit.words,
-            decisive.coalescing,
-            HumanCount(decisive.ms),
-        ));
+        reasons.condition(
+            Cost::Space,
+            evidence.total,
+            format!(
+                "bandwidth is not the goal. Operations change {} of the {} words of a value, and \
+                 only {:.2} of them share an entry within {} ms: a delta is as long as the value.",
+                percent(fit.changed_word_ratio),
+                fit.words,
+                decisive.coalescing,
+                HumanCount(decisive.ms),
+            ),
+            "use a register of the CRDT: sending the value would do",
+        );
     }
 }
 
-/// The verdict on the whole trace, from the verdicts on its fields.
-pub(super) fn overall(fit: &Fit) -> (Verdict, Vec<String>) {
+/// Judges the whole trace by the verdicts on its fields and the worst reason of each.
+pub(super) fn overall(fit: &mut Fit, worst: &[Option<Reason>]) {
     let Some(verdict) = fit.fields.iter().map(|field| field.verdict).max() else {
-        let reason = "The trace has no operations.";
-        return (Verdict::DoesNotFit, vec![reason.into()]);
+        fit.reasons = vec!["The trace has no operations.".into()];
+        return;
     };
+    fit.verdict = verdict;
     let mut reasons = Vec::new();
     if let [field] = &fit.fields[..] {
         reasons.extend(field.reasons.iter().cloned());
@@ -295,19 +520,26 @@ pub(super) fn overall(fit: &Fit) -> (Verdict, Vec<String>) {
             Verdict::FitsWithConditions,
             Verdict::Fits,
         ] {
-            group(fit, step, &mut reasons);
+            group(fit, step, worst, &mut reasons);
         }
         reasons.push("The worst field decides.".into());
     }
     reasons.extend(layout(fit));
+    let deciding = fit.fields.iter().zip(worst);
+    let deciding = deciding.filter(|(field, _)| field.verdict == verdict);
+    let worst = deciding.filter_map(|(_, reason)| reason.as_ref());
+    let worst = worst.min_by_key(|reason| reason.rank());
+    fit.instead = worst.map(|reason| reason.instead.to_owned());
     if fit.nodes == 1 && verdict < Verdict::DoesNotFit {
         reasons.insert(
             0,
-            "Condition: a single node writes. The trace has no operations of other nodes.".into(),
+            "Condition: a single node writes. The trace has no operations of other nodes. \
+             Otherwise, record a trace of all nodes."
+                .into(),
         );
-        return (verdict.max(Verdict::FitsWithConditions), reasons);
+        fit.verdict = Verdict::FitsWithConditions;
     }
-    (verdict, reasons)
+    fit.reasons = reasons;
 }
 
 /// Which fields of a word hold which fields of the trace.
@@ -342,17 +574,23 @@ const LISTED: usize = 16;
 /// How many fields are named individually; a trace may have thousands.
 const NAMED: usize = 5;
 
-fn group(fit: &Fit, verdict: Verdict, reasons: &mut Vec<String>) {
-    let mut fields: Vec<&FieldFit> = fit
-        .fields
-        .iter()
-        .filter(|field| field.verdict == verdict)
+fn group(fit: &Fit, verdict: Verdict, worst: &[Option<Reason>], reasons: &mut Vec<String>) {
+    let fields = fit.fields.iter().zip(worst);
+    let mut fields: Vec<_> = fields
+        .filter(|(field, _)| field.verdict == verdict)
         .collect();
     let operations = |field: &FieldFit| field.operations.values().sum::<u64>();
-    fields.sort_by_key(|field| std::cmp::Reverse(operations(field)));
-    for field in fields.iter().take(NAMED) {
+    fields.sort_by_key(|(field, worst)| {
+        let rank = worst.as_ref().map(Reason::rank);
+        (rank, Reverse(operations(field)))
+    });
+    for (field, _) in fields.iter().take(NAMED) {
+        let more = match field.reasons.len() {
+            0 | 1 => String::new(),
+            reasons => format!(" (1 of {reasons} reasons)"),
+        };
         reasons.push(format!(
-            "{:?}, {} of the operations, a {}: {verdict}. {}",
+            "{:?}, {} of the operations, a {}: {verdict}. {}{more}",
             field.name,
             percent(share(operations(field), fit.operations)),
             field.class,
@@ -360,7 +598,7 @@ fn group(fit: &Fit, verdict: Verdict, reasons: &mut Vec<String>) {
         ));
     }
     if let Some(rest) = fields.get(NAMED..).filter(|rest| !rest.is_empty()) {
-        let sum = rest.iter().map(|field| operations(field)).sum();
+        let sum = rest.iter().map(|(field, _)| operations(field)).sum();
         reasons.push(format!(
             "{} more fields, {} of the operations: {verdict}.",
             HumanCount(rest.len() as u64),

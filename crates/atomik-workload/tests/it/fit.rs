@@ -737,6 +737,220 @@ fn wide_values_that_are_replaced_whole_and_alone_gain_nothing() {
     assert_eq!(fit_by(&often, &[10]).verdict, Verdict::Fits);
 }
 
+fn switch(t: u64, node: u32, key: &str, value: bool) -> Line {
+    at(t, node, key, "open", Action::Set(Scalar::Bool(value)))
+}
+
+/// Eight doors that are closed by a node and opened by another that has not seen it closed, among
+/// 3,016 other operations.
+fn doors() -> Vec<Line> {
+    let mut lines = Vec::new();
+    for n in 0..3_016 {
+        lines.push(switch(n * 100, 0, &format!("d{}", n % 16), true));
+    }
+    for door in 0..8 {
+        let key = format!("d{door}");
+        lines.push(switch(400_000 + door, 1, &key, false));
+        lines.push(switch(400_008, 0, &key, true));
+    }
+    lines.sort_by_key(|line| line.t);
+    lines
+}
+
+#[test]
+fn wrong_states_of_which_nobody_is_told_have_a_limit_of_their_own() {
+    let lines = doors();
+    let window = &field_by(&lines, &[10]).windows[0];
+    assert_eq!(
+        (window.overlapping, window.wrong, window.unnoticed),
+        (0.0, 8, 8)
+    );
+    // 8 of 3,032 are 0.26 %.
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::DoesNotFit, "{reasons}");
+    assert!(
+        reasons.starts_with("8 of 3,032 operations (0.26 %) leave a wrong state of which nobody"),
+        "{reasons}"
+    );
+    let (verdict, reasons) = by(&lines, |thresholds| thresholds.unnoticed_fails = 0.003);
+    assert_eq!(verdict, Verdict::FitsWithConditions, "{reasons}");
+    assert!(
+        reasons.starts_with("Condition: 8 of 3,032 operations (0.26 %) may leave a wrong state"),
+        "{reasons}"
+    );
+    // Nobody can set again what nobody is told of.
+    assert!(
+        !reasons.contains("when an overlap is reported"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn a_report_of_an_overlap_covers_what_it_left_until_something_else_goes_wrong() {
+    let unnoticed = |lines: &[Line]| field_by(lines, &[10]).windows[0].unnoticed;
+    let put = |t, node, value| at(t, node, "k", "", set(value));
+    assert_eq!(unnoticed(&[put(0, 0, 5), put(1, 1, 3)]), 0);
+    // Different bits: 4 and 3 are 7.
+    assert_eq!(unnoticed(&[put(0, 0, 4), put(1, 1, 3)]), 1);
+    let element = |t, node, element| at(t, node, "k", "", Action::Insert(text(element)));
+    let remove = |t, node, element| at(t, node, "k", "", Action::Remove(text(element)));
+    // "a" is inserted twice, which is reported; "b" is inserted and removed by one that lacks it.
+    let lines = [
+        element(0, 0, "a"),
+        element(1, 1, "a"),
+        element(2, 0, "b"),
+        remove(3, 1, "b"),
+    ];
+    assert_eq!(unnoticed(&lines[..2]), 0);
+    assert_eq!(unnoticed(&lines), 1);
+}
+
+#[test]
+fn reasons_stand_in_the_order_of_what_they_cost() {
+    // Names of several lengths with one overlap in a thousand operations: padding is the least.
+    let name = |t, node, key: &str, value: &str| at(t, node, key, "name", Action::Set(text(value)));
+    let mut lines: Vec<Line> = (0..1_000)
+        .map(|n| {
+            name(
+                n * 100,
+                0,
+                &format!("k{}", n % 8),
+                ["Ada", "Grace", "Edsger"][n as usize % 3],
+            )
+        })
+        .collect();
+    lines.push(name(99_905, 1, "k7", "Barbara"));
+    let fit = fit_by(&lines, &[10]);
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+    let place = |part: &str| {
+        fit.reasons
+            .iter()
+            .position(|reason| reason.contains(part))
+            .unwrap()
+    };
+    assert_eq!(place("an overlap is reported"), 0);
+    assert!(place("of what is stored and sent is padding") > 0);
+    assert!(
+        fit.instead
+            .as_ref()
+            .unwrap()
+            .contains("let one node write each key")
+    );
+    // The same for a trace of several fields, whose headline is the worst of the worst field.
+    for n in 0..5_000 {
+        lines.push(at(
+            200_000 + n,
+            0,
+            "k",
+            "note",
+            Action::Set(text(["", "x"][n as usize % 2])),
+        ));
+    }
+    let fit = fit_by(&lines, &[10]);
+    assert!(
+        fit.reasons[0].starts_with("\"name\", 16.68 % of the operations, a register:")
+            && fit.reasons[0].contains("an overlap is reported"),
+        "{}",
+        reasons(&fit)
+    );
+}
+
+#[test]
+fn what_goes_wrong_in_a_partition_is_a_condition() {
+    // Two nodes set the same keys half a minute apart.
+    let lines: Vec<Line> = (0..100)
+        .map(|n| {
+            at(
+                n * 30_000,
+                n as u32 % 2,
+                &format!("k{}", n % 5),
+                "",
+                set(n as i64 + 1),
+            )
+        })
+        .collect();
+    let fit = fit_by(&lines, &Thresholds::WINDOWS_MS);
+    assert_eq!(
+        fit.verdict,
+        Verdict::FitsWithConditions,
+        "{}",
+        reasons(&fit)
+    );
+    assert!(
+        fit.reasons[0].starts_with("Condition: no node is cut off for 3,600,000 ms and more:"),
+        "{}",
+        reasons(&fit)
+    );
+    assert!(fit.reasons[0].contains("Up to 60,000 ms, no limit is exceeded."));
+    assert_eq!(fit.fields[0].wrong_operations, 0);
+    // If changes need an hour while all are connected, it does not fit.
+    let (verdict, reasons) = by(&lines, |thresholds| {
+        thresholds.windows_ms = Thresholds::WINDOWS_MS.to_vec();
+        thresholds.connected_ms = 3_600_000;
+    });
+    assert_eq!(verdict, Verdict::DoesNotFit, "{reasons}");
+    // The only window decides, however wide it is.
+    assert_eq!(fit_by(&lines, &[3_600_000]).verdict, Verdict::DoesNotFit);
+}
+
+#[test]
+fn every_condition_and_every_reason_against_names_an_alternative() {
+    let mut seen = BTreeSet::new();
+    let mut check = |lines: &[Line]| {
+        let fit = fit_by(lines, &Thresholds::WINDOWS_MS);
+        for reason in fit.fields.iter().flat_map(|field| &field.reasons) {
+            if reason.starts_with("Condition:") {
+                assert!(reason.contains(" Otherwise, "), "{reason}");
+                seen.insert(
+                    reason
+                        .split_whitespace()
+                        .take(4)
+                        .collect::<Vec<_>>()
+                        .join(" "),
+                );
+            }
+        }
+        if fit.verdict == Verdict::DoesNotFit {
+            assert!(fit.reasons[0].contains(" Instead, "), "{}", fit.reasons[0]);
+            assert!(fit.instead.is_some());
+        }
+    };
+    check(&doors());
+    check(&[at(0, 0, "k", "", Action::Append(int(1)))]);
+    check(&[add(0, 0, i64::MAX), add(0, 1, 1)]);
+    check(&[add(0, 0, 5), at(90_000, 1, "k", "", set(3))]);
+    for value in ["x", "longer", &"x".repeat(200)] {
+        check(&[
+            at(0, 0, "k", "", Action::Set(text("x"))),
+            at(0, 1, "k", "", Action::Set(text(value))),
+            at(0, 1, "l", "", set(1)),
+        ]);
+    }
+    check(&[
+        at(0, 0, "k", "", Action::Toggle),
+        at(0, 1, "k", "", Action::Toggle),
+    ]);
+    check(&[at(0, 0, "k", "", Action::Toggle)]);
+    let insert = |node, element| at(0, node, "k", "", Action::Insert(int(element)));
+    check(&[insert(0, 1), insert(1, 1)]);
+    check(&(0..2_000).map(|n| insert(0, n)).collect::<Vec<_>>());
+    check(&[0, 1].map(|n| {
+        at(
+            n,
+            0,
+            "k",
+            "",
+            Action::Set(text(&["a", "b"][n as usize].repeat(32))),
+        )
+    }));
+    assert!(seen.len() >= 7, "{seen:?}");
+}
+
 #[test]
 fn the_worst_field_decides_and_the_others_are_told() {
     let lines = [
@@ -980,8 +1194,34 @@ struct Naive {
     concurrent: u64,
     overlapping: u64,
     wrong: u64,
+    unnoticed: u64,
     entries: u64,
     blind_toggles: u64,
+}
+
+/// Whether nobody was told of what is wrong: `steps` are what an operation left to be wrong, and
+/// the overlap that was reported with it, if any.
+fn is_unnoticed(steps: &[(Words, Option<Words>)], class: Class) -> bool {
+    let Some((wrong, _)) = steps.last() else {
+        return false;
+    };
+    let bits = |words: &Words| -> BTreeSet<usize> {
+        let has = |bit: &usize| words[bit / 64] >> (bit % 64) & 1 == 1;
+        (0..1024).filter(has).collect()
+    };
+    if class == Class::Set {
+        return bits(wrong).into_iter().any(|bit| {
+            let since = steps.iter().rev();
+            let since = since.take_while(|(wrong, _)| bits(wrong).contains(&bit));
+            let told = |overlap: &Option<Words>| {
+                let overlap = overlap.as_ref();
+                overlap.is_some_and(|overlap| bits(overlap).contains(&bit))
+            };
+            !since.into_iter().any(|(_, overlap)| told(overlap))
+        });
+    }
+    let since = steps.iter().rev().take_while(|(other, _)| other == wrong);
+    *wrong != [0; 16] && !since.into_iter().any(|(_, overlap)| overlap.is_some())
 }
 
 fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
@@ -996,6 +1236,7 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
     }
     let mut found: BTreeMap<String, Naive> = BTreeMap::new();
     let mut deltas: Vec<Words> = Vec::new();
+    let mut steps: BTreeMap<(&str, &str), Vec<(Words, Option<Words>)>> = BTreeMap::new();
     for (place, line) in lines.iter().enumerate() {
         let universe = &universes[line.field.as_str()];
         let class = classes[line.field.as_str()];
@@ -1038,6 +1279,10 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
         naive.overlapping += u64::from(overlaps);
         naive.blind_toggles += u64::from(overlaps && line.action == Action::Toggle);
         naive.wrong += u64::from(merged != encode(&meant, universe));
+        let wrong = combine(&merged, &encode(&meant, universe), minus);
+        let steps = steps.entry((&line.key, &line.field)).or_default();
+        steps.push((wrong, overlaps.then_some(delta)));
+        naive.unnoticed += u64::from(is_unnoticed(steps, class));
         let first = ms == 0
             || !lines[..place]
                 .iter()
@@ -1117,6 +1362,7 @@ proptest! {
                 prop_assert_eq!(window.concurrent, naive.concurrent as f64 / total);
                 prop_assert_eq!(window.overlapping, naive.overlapping as f64 / total);
                 prop_assert_eq!(window.wrong, naive.wrong);
+                prop_assert_eq!(window.unnoticed, naive.unnoticed);
                 prop_assert_eq!(window.coalescing, total / naive.entries as f64);
                 if place == windows.len() - 1 {
                     prop_assert_eq!(field.wrong_operations, naive.wrong);

@@ -19,11 +19,13 @@ const EXAMPLES: &str = "\
 The trace is replayed on a model of replication, once per window: a node sees its own changes at
 once, and those of other nodes after the window. Counters are in fields that add, everything else in
 fields that xor. The result is compared with what the operations mean in the order of the trace. The
-widest window and the worst field decide the verdict:
+widest window up to --connected and the worst field decide the verdict; wider windows stand for
+partitions, and what goes beyond a limit there is a condition:
 
   DOES NOT FIT          lists or text; counters whose sums need more than 64 bits; values longer
                         than --value-bytes; sets of more elements than that has bits; more overlaps
-                        than --overlap-fails, or more wrong states than --wrong-fails
+                        than --overlap-fails, more wrong states than --wrong-fails, or more wrong
+                        states of which nobody is told than --unnoticed-fails
   FITS WITH CONDITIONS  anything that the reasons name: several writers of values that are set,
                         overlaps beyond --overlap-fits, toggles that may not have meant parity,
                         padding, a closed universe of elements, no gain
@@ -53,10 +55,14 @@ pub struct Args {
     /// The trace, one JSON object per line, or - for stdin
     #[arg(value_name = "TRACE", value_hint = ValueHint::FilePath)]
     trace: PathBuf,
-    /// Time in which changes reach the other nodes; repeat for several, of which the widest decides
-    /// [default: 10 100 1000 10000]
+    /// Time in which changes reach the other nodes; repeat for several
+    /// [default: 10 100 1000 10000 60000 3600000]
     #[arg(long = "window", value_name = "MS")]
     windows: Vec<u64>,
+    /// Longest time that a change takes while nodes are connected; wider windows stand for
+    /// partitions
+    #[arg(long, value_name = "MS", default_value_t = Thresholds::CONNECTED_MS)]
+    connected: u64,
     /// Largest share of overlapping operations with which a field fits without conditions
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::OVERLAP_FITS,
           value_parser = share)]
@@ -69,6 +75,11 @@ pub struct Args {
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::WRONG_FAILS,
           value_parser = share)]
     wrong_fails: f64,
+    /// Largest share of operations that leave a wrong state of which nobody is told with which a
+    /// field fits
+    #[arg(long, value_name = "SHARE", default_value_t = Thresholds::UNNOTICED_FAILS,
+          value_parser = share)]
+    unnoticed_fails: f64,
     /// Largest size of a value in bytes, 8 to 128
     #[arg(long, value_name = "BYTES", default_value_t = Thresholds::VALUE_BYTES,
           value_parser = clap::value_parser!(u64).range(8..=Thresholds::VALUE_BYTES))]
@@ -161,9 +172,11 @@ impl Args {
                 true => Thresholds::WINDOWS_MS.to_vec(),
                 false => self.windows.clone(),
             },
+            connected_ms: self.connected,
             overlap_fits: self.overlap_fits,
             overlap_fails: self.overlap_fails,
             wrong_fails: self.wrong_fails,
+            unnoticed_fails: self.unnoticed_fails,
             value_bytes: self.value_bytes,
             whole_value: self.whole_value,
             coalescing_saves: self.coalescing_saves,
@@ -183,6 +196,16 @@ impl Args {
         option("overlap-fits", self.overlap_fits, default.overlap_fits);
         option("overlap-fails", self.overlap_fails, default.overlap_fails);
         option("wrong-fails", self.wrong_fails, default.wrong_fails);
+        option(
+            "unnoticed-fails",
+            self.unnoticed_fails,
+            default.unnoticed_fails,
+        );
+        option(
+            "connected",
+            self.connected as f64,
+            default.connected_ms as f64,
+        );
         option(
             "value-bytes",
             self.value_bytes as f64,

@@ -118,6 +118,7 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Table {
         "concurrent",
         "overlapping",
         "wrong",
+        "unnoticed",
         "operations/entry",
     ];
     let mut table = number_table(&headings, 1);
@@ -129,6 +130,7 @@ fn window_table(fit: &Fit, fields: &[&FieldFit]) -> Table {
                 percent(window.concurrent),
                 percent(window.overlapping),
                 count(window.wrong),
+                count(window.unnoticed),
                 format!("{:.2}", window.coalescing),
             ]);
         }
@@ -170,14 +172,16 @@ fn examples(f: &mut fmt::Formatter<'_>, fields: &[&FieldFit]) -> fmt::Result {
 fn limits(f: &mut fmt::Formatter<'_>, thresholds: &Thresholds) -> fmt::Result {
     writeln!(
         f,
-        "\nLimits: overlapping {} without conditions, {} at most; wrong {} at most; {} bytes a \
-         value; whole values from {} of the words, coalescing from {} operations an entry. The \
-         widest window decides.",
+        "\nLimits: overlapping {} without conditions, {} at most; wrong {} at most, unnoticed {}; \
+         {} bytes a value; whole values from {} of the words, coalescing from {} operations an \
+         entry. The widest window up to {} ms decides.",
         percent(thresholds.overlap_fits),
         percent(thresholds.overlap_fails),
         percent(thresholds.wrong_fails),
+        percent(thresholds.unnoticed_fails),
         thresholds.value_bytes,
         percent(thresholds.whole_value),
         thresholds.coalescing_saves,
+        count(thresholds.connected_ms),
     )
 }

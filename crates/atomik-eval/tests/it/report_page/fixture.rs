@@ -236,9 +236,11 @@ pub fn sound() -> Review {
             layout: Some("xor:1".into()),
             thresholds: Thresholds {
                 windows_ms: vec![100, 1_000, 60_000],
+                connected_ms: 10_000,
                 overlap_fits: 0.000_1,
                 overlap_fails: 0.01,
                 wrong_fails: 0.001,
+                unnoticed_fails: 0.000_1,
                 value_bytes: 64,
                 whole_value: 0.75,
                 coalescing_saves: 1.1,
@@ -251,6 +253,7 @@ pub fn sound() -> Review {
                     unless each is looked at when it is reported."
                     .into(),
             ],
+            instead: Some("let one node write each flag".into()),
             command: "atomik eval fit flights.jsonl".into(),
         },
         runs: vec![
