@@ -32,7 +32,8 @@ def systems(found):
 
 
 def flights(faults):
-    run = json.loads(output(EVAL, "run", FLIGHTS, "--ops", "20000", "--faults", faults, "--json"))
+    run = json.loads(output(EVAL, "run", FLIGHTS, "--ops", "20000", "--rate", "1000",
+                            "--faults", faults, "--json"))
     return systems(run["columns"])
 
 

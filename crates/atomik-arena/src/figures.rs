@@ -33,6 +33,10 @@ pub struct TraceFigures {
     pub recorded_ms: u64,
     /// How many times faster than recorded it was played.
     pub acceleration: f64,
+    /// Operations that came so soon after another node's operation on the same key as played, and
+    /// not as recorded, that in some system neither may have seen the other.
+    #[serde(default)]
+    pub made_concurrent: u64,
 }
 
 /// The simulated network, disks and faults, which are the same for every system.

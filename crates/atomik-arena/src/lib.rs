@@ -101,6 +101,7 @@ pub mod judge;
 pub mod latency;
 pub mod network;
 pub mod overhead;
+pub mod pace;
 pub mod rebuild;
 pub mod run;
 pub mod scaling;

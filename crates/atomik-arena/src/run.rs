@@ -9,9 +9,10 @@ use crate::figures::{Inexpressible, Run, SystemFigures, TraceFigures, WorldFigur
 use crate::history::History;
 use crate::latency::{bandwidth, latency, recovery};
 use crate::overhead::overhead;
+use crate::pace;
 use crate::rebuild::rebuild;
 use crate::settings::Settings;
-use crate::system::{System, SystemError};
+use crate::system::{Micros, System, SystemError};
 use crate::world::{self, Fate};
 
 /// Runs a workload through each of the systems.
@@ -45,24 +46,46 @@ pub fn run(
             source: Box::new(error),
         })?);
     }
+    let times = pace::times(workload, settings);
+    let (recorded_ms, played) = (pace::recorded_ms(workload), times.last().copied());
     Ok(Run {
         trace: TraceFigures {
             name: workload.name.clone(),
             operations: workload.steps.len() as u64,
             keys: workload.keys.len() as u64,
             fields: workload.fields.len() as u64,
-            recorded_ms: world::recorded_ms(workload),
-            acceleration: world::acceleration(workload, settings),
+            recorded_ms,
+            acceleration: match played {
+                Some(played) if played > 0 => recorded_ms as f64 * 1e3 / played as f64,
+                _ => 1.0,
+            },
+            made_concurrent: pace::made_concurrent(workload, settings, &times),
         },
         world: WorldFigures {
             nodes: settings.nodes as u64,
             seed: settings.seed,
             faults: settings.faults.to_string(),
-            settings: settings.describe(),
+            settings: described(workload, settings, &times),
         },
         systems: measured,
         absent,
     })
+}
+
+/// The settings, and how much of the trace a fault covers.
+fn described(workload: &Workload, settings: &Settings, times: &[Micros]) -> Vec<String> {
+    let mut lines = settings.describe();
+    if settings.faults.partition || settings.faults.crash {
+        let covered = world::covered(settings, times);
+        let steps = &workload.steps[workload.steps.len() - covered..];
+        if let (Some(first), Some(last)) = (steps.first(), steps.last()) {
+            lines.push(format!(
+                "the fault covers the last {covered} operations, which were recorded within {} s",
+                (last.t - first.t) as f64 / 1e3
+            ));
+        }
+    }
+    lines
 }
 
 /// Why a system can express none of a workload's fields, if it cannot.

@@ -116,9 +116,9 @@ impl Axis {
 
 /// The durations of a system's measurements along an axis, to extrapolate the next.
 #[derive(Default)]
-struct Pace(Vec<(f64, f64)>);
+struct Durations(Vec<(f64, f64)>);
 
-impl Pace {
+impl Durations {
     /// Extrapolates a power of `x` through the last two measurements, at least in proportion to
     /// `x`.
     fn expected(&self, x: u64) -> Option<Duration> {
@@ -163,7 +163,7 @@ pub fn series(
         left_out: Vec::new(),
         failed: Vec::new(),
     };
-    let mut paces: Vec<Pace> = systems.iter().map(|_| Pace::default()).collect();
+    let mut paces: Vec<Durations> = systems.iter().map(|_| Durations::default()).collect();
     for &x in values {
         let (workload, nodes) = axis.workload(x, settings.seed)?;
         let settings = Settings {
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     fn expected(measured: &[(u64, u64)], x: u64) -> Option<u64> {
-        let mut pace = Pace::default();
+        let mut pace = Durations::default();
         for &(x, seconds) in measured {
             pace.took(x, Duration::from_secs(seconds));
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::network::{LinkConditions, PACKET_HEADERS, PACKET_PAYLOAD};
+use crate::pace::Pace;
 use crate::system::{Micros, NodeId};
 
 /// The faults of a run.
@@ -58,8 +59,8 @@ pub struct Settings {
     pub batch: Micros,
     /// How often nodes compare their states, in systems that do so periodically.
     pub sync_interval: Micros,
-    /// Average operations per second of virtual time, or `None` to play the trace as recorded.
-    pub rate: Option<f64>,
+    /// How fast the trace is played.
+    pub pace: Pace,
     /// How long a fault lasts, but at most the last third of the run.
     pub outage: Micros,
     /// How long a transport takes to notice that a peer is gone.
@@ -88,7 +89,7 @@ impl Default for Settings {
             disk_bandwidth: 200_000_000,
             batch: 2_000,
             sync_interval: 1_000_000,
-            rate: Some(1_000.0),
+            pace: Pace::SkipIdle,
             outage: 15_000_000,
             notice: 1_000_000,
             patience: 600_000_000,
@@ -97,6 +98,12 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The time after which an operation has reached all nodes in every system, without faults and
+    /// queues: ten latencies, at least 50 ms.
+    pub fn reach(&self) -> Micros {
+        (10 * self.link.latency).max(50_000)
+    }
+
     /// All settings in words, one line each.
     pub fn describe(&self) -> Vec<String> {
         let LinkConditions {
@@ -131,6 +138,17 @@ impl Settings {
                  reordered"
             ),
         ];
+        lines.push(match self.pace {
+            Pace::SkipIdle => format!(
+                "the trace is played as recorded, but no time without operations is longer than \
+                 {} ms",
+                ms(self.reach())
+            ),
+            Pace::Recorded => "the trace is played as recorded".into(),
+            Pace::PerSecond(rate) => format!(
+                "all times of the trace are scaled to {rate} operations per second on average"
+            ),
+        });
         self.describe_faults(&mut lines);
         lines
     }

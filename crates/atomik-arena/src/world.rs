@@ -15,6 +15,7 @@ use atomik_workload::workload::Workload;
 
 use crate::host::Host;
 use crate::network::{Network, wire_bytes};
+use crate::pace;
 use crate::settings::Settings;
 use crate::system::{
     Conflict, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
@@ -150,7 +151,8 @@ struct World<'a> {
     next_op: usize,
     /// By operation id, the index into the workload.
     submitted: Vec<usize>,
-    acceleration: f64,
+    /// The virtual time of each operation, from the first.
+    times: Vec<Micros>,
     end_of_ops: Micros,
     /// Whether the operations and the faults are over.
     settling: bool,
@@ -160,23 +162,16 @@ struct World<'a> {
     finished: Finished,
 }
 
-/// How many times faster than recorded a workload is played.
-pub fn acceleration(workload: &Workload, settings: &Settings) -> f64 {
-    let recorded = recorded_ms(workload);
-    match settings.rate {
-        Some(rate) if recorded > 0 => {
-            rate * recorded as f64 / 1e3 / workload.steps.len().max(1) as f64
-        }
-        _ => 1.0,
-    }
+/// How long a fault lasts in a run whose operations end at this time.
+fn outage(settings: &Settings, end_of_ops: Micros) -> Micros {
+    settings.outage.min(end_of_ops / 3)
 }
 
-/// Milliseconds from the first operation to the last.
-pub fn recorded_ms(workload: &Workload) -> u64 {
-    match (workload.steps.first(), workload.steps.last()) {
-        (Some(first), Some(last)) => last.t - first.t,
-        _ => 0,
-    }
+/// How many operations, of these virtual times from the first, a fault covers.
+pub fn covered(settings: &Settings, times: &[Micros]) -> usize {
+    let end = START + times.last().copied().unwrap_or_default();
+    let start = end - outage(settings, end);
+    times.iter().filter(|&&time| START + time >= start).count()
 }
 
 /// Runs a workload through a system.
@@ -238,7 +233,7 @@ impl<'a> World<'a> {
             now: 0,
             next_op: 0,
             submitted: Vec::with_capacity(workload.steps.len()),
-            acceleration: acceleration(workload, settings),
+            times: pace::times(workload, settings),
             end_of_ops: 0,
             settling: false,
             down: None,
@@ -263,16 +258,13 @@ impl<'a> World<'a> {
             },
             setup,
         };
-        world.end_of_ops = workload
-            .steps
-            .last()
-            .map_or(0, |last| world.time_of(last.t));
+        world.end_of_ops = world.times.last().map_or(0, |last| START + last);
         Ok(world)
     }
 
     fn schedule_faults(&mut self) {
         let Settings { faults, fsync, .. } = *self.settings;
-        let start = self.end_of_ops - self.settings.outage.min(self.end_of_ops / 3);
+        let start = self.end_of_ops - outage(self.settings, self.end_of_ops);
         if faults.partition {
             self.schedule(start, Event::Cut);
         }
@@ -282,12 +274,6 @@ impl<'a> World<'a> {
             self.schedule(start, Event::Crash);
         }
         self.schedule(self.end_of_ops, Event::EndFaults);
-    }
-
-    /// The virtual time of a recorded one.
-    fn time_of(&self, t: u64) -> Micros {
-        let first = self.workload.steps.first().map_or(0, |step| step.t);
-        START + ((t - first) as f64 * 1e3 / self.acceleration) as Micros
     }
 
     fn schedule(&mut self, time: Micros, event: Event) {
@@ -386,11 +372,7 @@ impl<'a> World<'a> {
 
     fn play(&mut self) -> Result<(), SystemError> {
         loop {
-            let next_op = self
-                .workload
-                .steps
-                .get(self.next_op)
-                .map(|step| self.time_of(step.t));
+            let next_op = self.times.get(self.next_op).map(|time| START + time);
             let next_event = self.queue.peek().map(|Reverse(next)| next.time);
             match (next_op, next_event) {
                 (Some(op), event) if event.is_none_or(|event| op <= event) => {

@@ -59,7 +59,8 @@ const USAGE: &str = "\
     batches of up to a second. A node flushes as soon as storage is free, and compares digests \
     with one peer every sync interval and when a link comes up (docs/replication.md). Counters add \
     in fields of 64 bits, unless the values of a key are wider than 512 bits. Registers are put as \
-    old xor new. Integers take 66 bits, strings their maximum length.";
+    old xor new. Integers take 66 bits, strings their maximum length. All other settings are the \
+    defaults of library and node.";
 
 impl System for Atomik {
     fn describe(&self) -> Description {
@@ -121,7 +122,6 @@ impl System for Atomik {
         };
         let incarnation = incarnation(node);
         let config = Config {
-            undo_batches: 0,
             shape: places.shape.clone(),
             ..Config::new("eval", places.shape.words(), secret, trust, incarnation)
         };

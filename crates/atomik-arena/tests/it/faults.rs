@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::rc::Rc;
 
+use atomik_arena::pace::Pace;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{
     Description, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
@@ -179,7 +180,7 @@ fn watched(faults: Faults) -> Watched {
     let settings = Settings {
         faults,
         seed: 1,
-        rate: Some(1_000.0),
+        pace: Pace::PerSecond(1_000.0),
         outage: 1_000_000,
         notice: 100_000,
         ..Settings::default()
@@ -451,7 +452,7 @@ fn busy(seed: u64) -> Settings {
     Settings {
         faults: CRASH,
         seed,
-        rate: Some(3_000.0),
+        pace: Pace::PerSecond(3_000.0),
         outage: 100_000 + 370 * seed,
         ..Settings::default()
     }

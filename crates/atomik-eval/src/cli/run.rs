@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use atomik_arena::figures::Run;
 use atomik_arena::network::LinkConditions;
+use atomik_arena::pace::Pace;
 use atomik_arena::run;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::System;
@@ -67,9 +68,10 @@ pub struct World {
     /// Seed of all random choices
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Average operations per second of virtual time; `recorded` keeps the times of the trace
-    #[arg(long, default_value = "1000", value_parser = rate)]
-    pub rate: Rate,
+    /// Average operations per second of virtual time; `recorded` keeps the times of the trace, and
+    /// `skip-idle` cuts only those in which nothing happens
+    #[arg(long, default_value = "skip-idle", value_parser = pace)]
+    pub rate: Pace,
     /// One-way latency between nodes in milliseconds
     #[arg(long, default_value_t = 5.0, value_parser = positive)]
     pub latency_ms: f64,
@@ -105,14 +107,10 @@ pub struct World {
 impl World {
     /// The options that recreate this world: the seed, and those that differ from the defaults.
     pub fn options(&self) -> Vec<String> {
-        let rate = match self.rate.0 {
-            Some(rate) => rate.to_string(),
-            None => "recorded".into(),
-        };
         [
             ("nodes", self.nodes.to_string()),
             ("seed", self.seed.to_string()),
-            ("rate", rate),
+            ("rate", self.rate.to_string()),
             ("latency-ms", self.latency_ms.to_string()),
             ("jitter-ms", self.jitter_ms.to_string()),
             ("mbits", self.mbits.to_string()),
@@ -134,7 +132,7 @@ impl World {
 /// The defaults of [`World`]'s options; a test compares them with the parser's.
 const DEFAULTS: [(&str, &str); 12] = [
     ("nodes", "3"),
-    ("rate", "1000"),
+    ("rate", "skip-idle"),
     ("latency-ms", "5"),
     ("jitter-ms", "0.5"),
     ("mbits", "100"),
@@ -147,17 +145,12 @@ const DEFAULTS: [(&str, &str); 12] = [
     ("outage-s", "15"),
 ];
 
-/// The speed of replay: operations per second, or as recorded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rate(Option<f64>);
-
-fn rate(text: &str) -> Result<Rate, String> {
-    if text == "recorded" {
-        return Ok(Rate(None));
-    }
-    match text.parse() {
-        Ok(rate) if rate > 0.0 && f64::is_finite(rate) => Ok(Rate(Some(rate))),
-        _ => Err("give a number greater than 0, or `recorded`".into()),
+fn pace(text: &str) -> Result<Pace, String> {
+    match (text, text.parse()) {
+        ("skip-idle", _) => Ok(Pace::SkipIdle),
+        ("recorded", _) => Ok(Pace::Recorded),
+        (_, Ok(rate)) if rate > 0.0 && f64::is_finite(rate) => Ok(Pace::PerSecond(rate)),
+        _ => Err("give `skip-idle`, `recorded`, or a number greater than 0".into()),
     }
 }
 
@@ -211,7 +204,7 @@ impl World {
             fsync: micros(self.fsync_ms),
             batch: micros(self.batch_ms),
             sync_interval: micros(self.sync_s * 1e3).max(1),
-            rate: self.rate.0,
+            pace: self.rate,
             outage: micros(self.outage_s * 1e3),
             ..Settings::default()
         })
@@ -373,7 +366,10 @@ mod tests {
         assert_eq!(parsed(&["x"]), ["--seed 1"]);
         let all: Vec<_> = DEFAULTS
             .iter()
-            .map(|(name, value)| format!("--{name}={}", value.parse::<f64>().unwrap() + 1.0))
+            .map(|(name, value)| match value.parse::<f64>() {
+                Ok(value) => format!("--{name}={}", value + 1.0),
+                Err(_) => format!("--{name}=1000"),
+            })
             .collect();
         let words: Vec<_> = ["x"]
             .into_iter()

@@ -58,12 +58,13 @@ pub fn overview(review: &Review) -> String {
     for run in &review.runs {
         let _ = write!(
             text,
-            "\n{}, {}, {}, faults: {}, seed {}:\n\n",
+            "\n{}, {}, {}, faults: {}, seed {}{}:\n\n",
             plain(&run.trace.name),
             counted(run.trace.operations, "operation"),
             counted(run.world.nodes, "node"),
             plain(&run.world.faults),
-            run.world.seed
+            run.world.seed,
+            metrics::pace(run).map_or(String::new(), |pace| format!(", {pace}"))
         );
         table(&mut text, run);
     }

@@ -1,6 +1,8 @@
 //! The rows of a comparison.
 
-use atomik_arena::figures::{LeftOut, Recovery, SystemFigures};
+use std::fmt::Write as _;
+
+use atomik_arena::figures::{LeftOut, Recovery, Run, SystemFigures, TraceFigures};
 
 use atomik_terminal::{Unit, count, counted};
 
@@ -232,7 +234,8 @@ metrics! {
         |c| bytes(c.bandwidth.wire_bytes);
     WRONG: "Conflict resolution", "fields that end wrong", false,
         "Values that no order of the acknowledged operations explains, given when each was \
-         acknowledged.",
+         acknowledged. The verdict is stricter: it counts every operation after which a state \
+         differs from the order of the trace.",
         |c| Measured::Number(c.conflicts.wrong as f64, Unit::Count);
     WRONG_REPORTED: "Conflict resolution", "wrong and reported", false,
         "Wrong values that the system reported to its user.",
@@ -301,4 +304,28 @@ metrics! {
     PROOFS: "Proofs", "machine-checked", false,
         "Machine-checked proofs of the system or its protocol, and their sources.",
         |c| words(&c.proofs);
+}
+
+/// How fast the trace was played, and what that made concurrent. `None` if it was as recorded.
+pub fn pace(run: &Run) -> Option<String> {
+    let TraceFigures {
+        acceleration,
+        made_concurrent,
+        ..
+    } = &run.trace;
+    if *acceleration == 1.0 {
+        return None;
+    }
+    let mut text = format!(
+        "played {} as fast as recorded",
+        Unit::Times.show(*acceleration)
+    );
+    if *made_concurrent > 0 {
+        let _ = write!(
+            text,
+            "; only that made {} concurrent with another node's on the same key",
+            counted(*made_concurrent, "operation")
+        );
+    }
+    Some(text)
 }

@@ -416,10 +416,7 @@ fn run(place: usize, run: &Run) -> Result<Markup, ReportError> {
             li { (number(run.trace.keys, "key")) }
             li { (number(run.world.nodes, "node")) }
             li { "seed " b { (run.world.seed) } }
-            @if run.trace.acceleration != 1.0 {
-                li { "played " b { (Unit::Times.show(run.trace.acceleration)) } " as fast as \
-                    recorded" }
-            }
+            @if let Some(pace) = metrics::pace(run) { li { (pace) } }
         }
         @if run.systems.is_empty() {
             p { "No system ran." }

@@ -82,6 +82,9 @@ pub fn run(run: &Run, width: usize) -> String {
         run.world.seed,
         counted(run.trace.operations, "operation"),
     );
+    if let Some(pace) = metrics::pace(run) {
+        let _ = writeln!(text, "{pace}");
+    }
     let mut from = 0;
     while from < run.systems.len() {
         // The widest table that fits. A single system is printed at any width.

@@ -2,6 +2,7 @@
 //! tests for each system of this build.
 
 use atomik_arena::figures::SystemFigures;
+use atomik_arena::pace::Pace;
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{System, inexpressible};
@@ -153,7 +154,7 @@ fn crdt_restarts_from_state_and_a_bounded_tail_however_long_the_history() {
         }))
     };
     let settings = Settings {
-        rate: None,
+        pace: Pace::Recorded,
         ..Settings::default()
     };
     let [short, long] = [40_000, 160_000].map(|operations| {

@@ -1,6 +1,7 @@
 //! The event log, without and with snapshots, in the simulated world.
 
 use atomik_arena::figures::SystemFigures;
+use atomik_arena::pace::Pace;
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
@@ -72,7 +73,7 @@ fn a_node_cut_off_for_more_than_a_window_catches_up_soon() {
                 ..Faults::default()
             },
             seed,
-            rate: Some(20_000.0),
+            pace: Pace::PerSecond(20_000.0),
             ..Settings::default()
         };
         let figures = measured(NAMES[0], &workload(60_000), &settings);
@@ -107,7 +108,7 @@ fn a_run_without_faults_costs_a_message_per_batch_and_push_and_repeats_none() {
 #[test]
 fn snapshots_bound_what_a_restart_reads() {
     let settings = Settings {
-        rate: Some(20_000.0),
+        pace: Pace::PerSecond(20_000.0),
         ..Settings::default()
     };
     let line = |t: u64| Line {

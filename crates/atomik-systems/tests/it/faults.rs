@@ -1,5 +1,6 @@
 //! A power cut, for every system.
 
+use atomik_arena::pace::Pace;
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_workload::workload::{Action, Line, Scalar, Workload};
@@ -25,7 +26,7 @@ fn busy(seed: u64) -> Settings {
             ..Faults::default()
         },
         seed,
-        rate: Some(3_000.0),
+        pace: Pace::PerSecond(3_000.0),
         outage: 100_000 + 370 * seed,
         ..Settings::default()
     }

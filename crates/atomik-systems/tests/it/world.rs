@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use atomik_arena::figures::SystemFigures;
+use atomik_arena::pace::Pace;
 use atomik_arena::run::measure;
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::{
@@ -87,7 +88,7 @@ fn settings(faults: Faults, seed: u64) -> Settings {
         faults,
         seed,
         outage: 2_000_000,
-        rate: Some(200.0),
+        pace: Pace::PerSecond(200.0),
         patience: 120_000_000,
         ..Settings::default()
     }
@@ -204,7 +205,7 @@ fn sets_of_one_counter_at_once_are_reported_and_additions_are_not() {
         action,
     };
     let as_recorded = Settings {
-        rate: None,
+        pace: Pace::Recorded,
         ..settings(NONE, 1)
     };
     let reported = |action: fn(u64) -> Action| {
@@ -231,7 +232,7 @@ fn concurrent_sets_conflict_in_xor_and_are_reported() {
         action: Action::Set(Scalar::Int(t as i64)),
     };
     let as_recorded = Settings {
-        rate: None,
+        pace: Pace::Recorded,
         ..settings(NONE, 1)
     };
     let sets = workload("sets", (0..400).map(line));

@@ -88,6 +88,7 @@ fn run(faults: &str, systems: Vec<SystemFigures>, absent: Vec<(String, String)>)
             fields: 1,
             recorded_ms: 31_536_000_000,
             acceleration: 100.0,
+            made_concurrent: 12,
         },
         world: WorldFigures {
             nodes: 3,
@@ -111,6 +112,7 @@ fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
         overlapping: 0.000_456,
         coalescing: 1.78,
         wrong: ms / 200,
+        unnoticed: ms / 2_000,
     };
     FieldFit {
         name: name.into(),
