@@ -1199,9 +1199,11 @@ struct Naive {
     blind_toggles: u64,
 }
 
-/// Whether nobody was told of what is wrong: `steps` are what an operation left to be wrong, and
-/// the overlap that was reported with it, if any.
-fn is_unnoticed(steps: &[(Words, Option<Words>)], class: Class) -> bool {
+/// What is wrong after an operation, and the overlap that was reported with it, if any.
+type Left = (Words, Option<Words>);
+
+/// Whether nobody was told of what is wrong after the last of these operations on a value.
+fn is_unnoticed(steps: &[Left], class: Class) -> bool {
     let Some((wrong, _)) = steps.last() else {
         return false;
     };
@@ -1236,7 +1238,7 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
     }
     let mut found: BTreeMap<String, Naive> = BTreeMap::new();
     let mut deltas: Vec<Words> = Vec::new();
-    let mut steps: BTreeMap<(&str, &str), Vec<(Words, Option<Words>)>> = BTreeMap::new();
+    let mut steps: BTreeMap<(&str, &str), Vec<Left>> = BTreeMap::new();
     for (place, line) in lines.iter().enumerate() {
         let universe = &universes[line.field.as_str()];
         let class = classes[line.field.as_str()];
