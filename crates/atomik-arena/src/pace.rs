@@ -5,14 +5,13 @@ use std::fmt;
 
 use atomik_workload::workload::Workload;
 
-use crate::settings::Settings;
 use crate::system::Micros;
 
 /// How fast a trace is played.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Pace {
-    /// As recorded, but no time without operations is longer than [`Settings::reach`]. So what was
-    /// concurrent stays so, and nothing else becomes so.
+    /// As recorded, but no time without operations is longer than an operation takes to reach all
+    /// nodes. So what was concurrent stays so, and nothing else becomes so.
     #[default]
     SkipIdle,
     /// As recorded.
@@ -32,12 +31,13 @@ impl fmt::Display for Pace {
     }
 }
 
-/// The virtual time of each operation, from the first.
-pub fn times(workload: &Workload, settings: &Settings) -> Vec<Micros> {
+/// The virtual time of each operation, from the first. `reach` is how long an operation takes to
+/// reach all nodes.
+pub fn times(workload: &Workload, pace: Pace, reach: Micros) -> Vec<Micros> {
     let recorded = recorded_ms(workload);
     let first = workload.steps.first().map_or(0, |step| step.t);
     let since = workload.steps.iter().map(|step| (step.t - first) * 1_000);
-    match settings.pace {
+    match pace {
         Pace::PerSecond(rate) if recorded > 0 => {
             let faster = rate * recorded as f64 / 1e3 / workload.steps.len() as f64;
             since.map(|time| (time as f64 / faster) as Micros).collect()
@@ -45,7 +45,7 @@ pub fn times(workload: &Workload, settings: &Settings) -> Vec<Micros> {
         Pace::SkipIdle => {
             let (mut now, mut last) = (0, 0);
             let skipped = since.map(|time| {
-                now += (time - last).min(settings.reach());
+                now += (time - last).min(reach);
                 last = time;
                 now
             });
@@ -55,9 +55,9 @@ pub fn times(workload: &Workload, settings: &Settings) -> Vec<Micros> {
     }
 }
 
-/// How many operations are less than [`Settings::reach`] after another node's of the same key as
-/// played, and were not as recorded.
-pub fn made_concurrent(workload: &Workload, settings: &Settings, times: &[Micros]) -> u64 {
+/// How many operations are less than `reach` after another node's of the same key if played at these
+/// `times`, and were not as recorded.
+pub fn made_concurrent(workload: &Workload, times: &[Micros], reach: Micros) -> u64 {
     // By key: the last operation, and the last one by another node than that.
     let mut last: HashMap<u32, [Option<(u32, usize)>; 2]> = HashMap::new();
     let mut made = 0;
@@ -70,7 +70,7 @@ pub fn made_concurrent(workload: &Workload, settings: &Settings, times: &[Micros
         if let Some((_, before)) = *other {
             let recorded = (step.t - workload.steps[before].t) * 1_000;
             let played = times[place] - times[before];
-            made += u64::from(played < settings.reach() && recorded >= settings.reach());
+            made += u64::from(played < reach && recorded >= reach);
         }
         *latest = Some((step.node, place));
     }
@@ -110,12 +110,7 @@ mod tests {
         }
     }
 
-    fn with(pace: Pace) -> Settings {
-        Settings {
-            pace,
-            ..Settings::default()
-        }
-    }
+    const REACH: Micros = 50_000;
 
     proptest! {
         #[test]
@@ -123,17 +118,16 @@ mod tests {
             steps in prop::collection::vec((0_u64..120, 0_u32..3, 0_u32..3), 0..60),
         ) {
             let workload = workload(&steps);
-            let settings = with(Pace::SkipIdle);
-            let times = times(&workload, &settings);
+            let times = times(&workload, Pace::SkipIdle, REACH);
             for (later, &time) in times.iter().enumerate() {
                 for (earlier, &before) in times[..later].iter().enumerate() {
                     let recorded = (workload.steps[later].t - workload.steps[earlier].t) * 1_000;
                     let played = time - before;
                     prop_assert!(played <= recorded);
-                    prop_assert!(played == recorded || played >= settings.reach());
+                    prop_assert!(played == recorded || played >= REACH);
                 }
             }
-            prop_assert_eq!(made_concurrent(&workload, &settings, &times), 0);
+            prop_assert_eq!(made_concurrent(&workload, &times, REACH), 0);
         }
 
         #[test]
@@ -142,9 +136,7 @@ mod tests {
             rate in 1.0..1000.0_f64,
         ) {
             let workload = workload(&steps);
-            let settings = with(Pace::PerSecond(rate));
-            let times = times(&workload, &settings);
-            let reach = settings.reach();
+            let times = times(&workload, Pace::PerSecond(rate), REACH);
             let made = (0..times.len()).filter(|&later| {
                 let step = &workload.steps[later];
                 let before = workload.steps[..later].iter().rposition(|other| {
@@ -152,10 +144,11 @@ mod tests {
                 });
                 before.is_some_and(|before| {
                     let recorded = (step.t - workload.steps[before].t) * 1_000;
-                    times[later] - times[before] < reach && recorded >= reach
+                    times[later] - times[before] < REACH && recorded >= REACH
                 })
             });
-            prop_assert_eq!(made_concurrent(&workload, &settings, &times), made.count() as u64);
+            let made = made.count() as u64;
+            prop_assert_eq!(made_concurrent(&workload, &times, REACH), made);
         }
     }
 
@@ -163,7 +156,7 @@ mod tests {
     fn a_rate_is_an_average_and_recorded_is_as_recorded() {
         let workload = workload(&[(7, 0, 0), (1_000, 1, 0), (3_000, 0, 0), (0, 1, 0)]);
         let ms = |pace| -> Vec<u64> {
-            let times = times(&workload, &with(pace));
+            let times = times(&workload, pace, REACH);
             times.into_iter().map(|time| time / 1_000).collect()
         };
         assert_eq!(ms(Pace::Recorded), [0, 1_000, 4_000, 4_000]);

@@ -46,7 +46,7 @@ pub fn run(
             source: Box::new(error),
         })?);
     }
-    let times = pace::times(workload, settings);
+    let times = pace::times(workload, settings.pace, settings.reach());
     let (recorded_ms, played) = (pace::recorded_ms(workload), times.last().copied());
     Ok(Run {
         trace: TraceFigures {
@@ -59,7 +59,7 @@ pub fn run(
                 Some(played) if played > 0 => recorded_ms as f64 * 1e3 / played as f64,
                 _ => 1.0,
             },
-            made_concurrent: pace::made_concurrent(workload, settings, &times),
+            made_concurrent: pace::made_concurrent(workload, &times, settings.reach()),
         },
         world: WorldFigures {
             nodes: settings.nodes as u64,

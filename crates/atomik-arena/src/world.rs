@@ -233,7 +233,7 @@ impl<'a> World<'a> {
             now: 0,
             next_op: 0,
             submitted: Vec::with_capacity(workload.steps.len()),
-            times: pace::times(workload, settings),
+            times: pace::times(workload, settings.pace, settings.reach()),
             end_of_ops: 0,
             settling: false,
             down: None,
