@@ -55,8 +55,8 @@ pub fn times(workload: &Workload, pace: Pace, reach: Micros) -> Vec<Micros> {
     }
 }
 
-/// How many operations are less than `reach` after another node's of the same key if played at these
-/// `times`, and were not as recorded.
+/// How many operations are less than `reach` after another node's of the same key if played at
+/// these `times`, and were not as recorded.
 pub fn made_concurrent(workload: &Workload, times: &[Micros], reach: Micros) -> u64 {
     // By key: the last operation, and the last one by another node than that.
     let mut last: HashMap<u32, [Option<(u32, usize)>; 2]> = HashMap::new();

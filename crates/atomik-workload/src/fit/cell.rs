@@ -109,7 +109,8 @@ impl Cell {
         &self.meant
     }
 
-    /// Applies an operation. `decisive` is the place of the window that decides. Returns `None` and changes nothing if the intended value does not fit.
+    /// Applies an operation. `decisive` is the place of the window that decides. Returns `None` and
+    /// changes nothing if the intended value does not fit.
     pub(super) fn step(
         &mut self,
         kind: FieldKind,
