@@ -274,10 +274,11 @@ impl Actor {
     }
 
     fn apply(&mut self, Request { change, answer }: Request) -> Result<(), NodeError> {
-        let refused = match change {
+        let refused = match &change {
             Change::Batch(_) | Change::Undo(_) => self.state.refusal(),
             Change::Retire => self.state.refusal().filter(Refused::concerns_retirement),
-            Change::Checkpoint(_) | Change::DropCheckpoint(_) | Change::Roster(_) => None,
+            Change::Roster(bytes) => self.state.refuse_order(bytes),
+            Change::Checkpoint(_) | Change::DropCheckpoint(_) => None,
         };
         if let Some(refused) = refused {
             self.state.counters.changes_refused += 1;

@@ -68,6 +68,25 @@ pub enum Refused {
         /// Its new key, in hex digits.
         key: String,
     },
+    /// The offered list of members is not newer than the node's. Nothing has changed.
+    #[error(
+        "another order came first: this node has another list of members, {roster}; look with \
+         `atomik node members` and give the order again"
+    )]
+    OtherOrder {
+        /// The number of the node's list.
+        roster: u64,
+    },
+    /// Neither the node's list of members nor the offered one has the node's key. Nothing has
+    /// changed.
+    #[error(
+        "this node is not on the list of members (roster {roster}), so members may not hear of an \
+         order given here: give it at a member"
+    )]
+    NotAMember {
+        /// The number of the node's list.
+        roster: u64,
+    },
     /// There is proof of misconduct of this node's key. Nothing has changed.
     #[error(
         "this node accepts no more changes: there is proof that its key signed two contents of one \

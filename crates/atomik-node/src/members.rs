@@ -1,6 +1,6 @@
 //! The report about the members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use atomik_replica::PublicKey;
 use serde_json::{Value as Json, json};
@@ -22,6 +22,9 @@ impl NodeState {
             .values()
             .map(|state| (state.key, state))
             .collect();
+        let peers = self.peers.list.iter();
+        let heard = peers.filter(|(peer, _)| self.replica.shares_roster(**peer));
+        let heard: BTreeSet<PublicKey> = heard.map(|(_, state)| state.key).collect();
         let cause = self.causes();
         let member = |key: &PublicKey, since: u64| {
             let peer = up.get(key);
@@ -33,6 +36,7 @@ impl NodeState {
                 "since": since,
                 "this": *key == own,
                 "up": peer.is_some(),
+                "has_list": *key == own || heard.contains(key),
                 "in_sync": peer.is_some_and(|peer| self.peers.is_in_sync(peer)),
                 "in_sync_s": agreed,
                 "cause": cause(key, since),

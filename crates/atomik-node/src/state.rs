@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use atomik_net::{PeerId, hex};
-use atomik_replica::{Notice, OpError, OriginId, Overlap, PublicKey, Refusal, Replica};
+use atomik_replica::{Notice, OpError, OriginId, Overlap, PublicKey, Refusal, Replica, Roster};
 use atomik_session::Sessions;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
@@ -177,6 +177,20 @@ impl NodeState {
             name: name.clone(),
             key: public_key_text(&listed.key),
         })
+    }
+
+    /// Why an operator may not hand in this list of members. Of two orders given at once the first
+    /// counts here; those that members bring are another matter.
+    pub(crate) fn refuse_order(&self, bytes: &[u8]) -> Option<Refused> {
+        let (known, own) = (self.replica.roster(), self.replica.config().trust.key());
+        // The replica says what is wrong with others.
+        let offered = Roster::decode(bytes).ok()?;
+        let roster = known.number();
+        if offered.number() <= roster && offered.hash() != known.hash() {
+            return Some(Refused::OtherOrder { roster });
+        }
+        let concerns_us = known.contains(&own) || offered.contains(&own);
+        (!concerns_us).then_some(Refused::NotAMember { roster })
     }
 
     /// Why the node accepts no changes and what to do, if that is so.

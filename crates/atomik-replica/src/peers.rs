@@ -15,6 +15,8 @@ pub(crate) struct Peers {
     keys: BTreeMap<PeerId, PublicKey>,
     /// Reachable peers of which it was reported that they have another layout.
     other_layout: BTreeSet<PeerId>,
+    /// The hash of the roster that a reachable peer last said to have.
+    rosters: BTreeMap<PeerId, [u8; 32]>,
     turn: usize,
     ticks: u32,
     /// What peers have drawn since the last tick, in entries. All that are not up share one
@@ -24,7 +26,8 @@ pub(crate) struct Peers {
 
 impl Hash for Peers {
     /// Omits what only ever grows, because model checkers would never see a state again: the
-    /// number of ticks, and the accounts, whose limit is far above what they try.
+    /// number of ticks, and the accounts, whose limit is far above what they try. Omits rosters as
+    /// well, which only operators ask for.
     fn hash<H: Hasher>(&self, state: &mut H) {
         (&self.up, &self.keys, &self.other_layout, self.turn).hash(state);
     }
@@ -44,6 +47,7 @@ impl Peers {
     pub(crate) fn remove(&mut self, peer: PeerId) {
         self.up.retain(|known| *known != peer);
         self.other_layout.remove(&peer);
+        self.rosters.remove(&peer);
         self.keys.remove(&peer);
     }
 
@@ -51,6 +55,18 @@ impl Peers {
     /// long as it is up.
     pub(crate) fn note_layout(&mut self, peer: PeerId) -> bool {
         !self.is_up(peer) || self.other_layout.insert(peer)
+    }
+
+    /// Takes note that a peer has the roster with this hash.
+    pub(crate) fn note_roster(&mut self, peer: PeerId, hash: [u8; 32]) {
+        if self.is_up(peer) {
+            self.rosters.insert(peer, hash);
+        }
+    }
+
+    /// Whether a reachable peer has last said to have the roster with this hash.
+    pub(crate) fn has_roster(&self, peer: PeerId, hash: [u8; 32]) -> bool {
+        self.rosters.get(&peer) == Some(&hash)
     }
 
     /// The authenticated key of a reachable peer.

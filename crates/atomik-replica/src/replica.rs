@@ -646,8 +646,10 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         reader.u8()?;
-        let offered = Roster::decode(reader.blob(usize::MAX)?)
-            .and_then(|roster| self.offer_roster(roster, effects));
+        let offered = Roster::decode(reader.blob(usize::MAX)?).and_then(|roster| {
+            self.peers.note_roster(from, roster.hash());
+            self.offer_roster(roster, effects)
+        });
         match offered {
             // The peer learns of the newer one.
             Ok(()) | Err(RosterError::Stale { .. }) => {}
@@ -1323,6 +1325,9 @@ impl Replica {
         let (theirs, ours) = (Summary::decode(reader)?, self.summary());
         let peer = Introduction::decode(reader)?;
         let knows = theirs.ledger.ledger == ours.ledger.ledger;
+        if knows {
+            self.peers.note_roster(from, self.roster().hash());
+        }
         self.meet(from, &peer, knows, effects);
         if (theirs.count, theirs.sum) == (ours.count, ours.sum) {
             let signs = peer.signs && self.has_to_sign(from, peer.origin);
@@ -1676,6 +1681,11 @@ impl Replica {
             retiring: !ledger.is_living(&origin.author, self.roster()),
             folded: self.has_folded(&origin.author),
         })
+    }
+
+    /// Whether a reachable peer has said to have the newest roster that this replica has.
+    pub fn shares_roster(&self, peer: PeerId) -> bool {
+        self.peers.has_roster(peer, self.roster().hash())
     }
 
     /// The newest known list of members. Names are empty on roster 0, which is made from the

@@ -2,6 +2,8 @@
 //! the node receives only the signed list.
 
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use atomik_node::client::Client;
 use atomik_node::credential::{
@@ -52,6 +54,13 @@ pub(super) struct InviteArgs {
     secret: Option<PathBuf>,
 }
 
+/// How long a connected member may take to say that it has a list. One that has died without a
+/// goodbye is connected for 10 s.
+const CONFIRMING: Duration = Duration::from_secs(20);
+
+/// The pause between two questions whether they have.
+const ASKING: Duration = Duration::from_millis(100);
+
 /// The members as a node knows them, and the key of their administrator.
 struct Members {
     administrator: SigningKey,
@@ -66,10 +75,8 @@ impl Members {
     /// Asks the node, and reads the key.
     fn ask(node: &NodeArgs, signer: &Signer) -> Result<Self, NodeFailure> {
         let mut client = node.client()?;
-        let answer = client.ask(&json!({"op": "members"}))?;
+        let (answer, roster) = ask(&mut client)?;
         let lacks = |what| MembersError::Answer { what };
-        let bytes = answer["roster"].as_str().and_then(parse_bytes);
-        let roster = Roster::decode(&bytes.ok_or(lacks("roster"))?).map_err(MembersError::from)?;
         let keyspace = answer["keyspace"].as_str().ok_or(lacks("keyspace"))?;
         let words = answer["words"].as_u64().ok_or(lacks("words"))?;
         let words = usize::try_from(words).map_err(|_| lacks("words"))?;
@@ -80,6 +87,10 @@ impl Members {
             CredentialError::Missing { path, .. } => MembersError::NoSigner { path }.into(),
             error => NodeFailure::from(error),
         })?;
+        if listed(&answer).all(|member| member["this"] != true) {
+            let number = roster.number();
+            return Err(MembersError::NotAMember { number }.into());
+        }
         let own = administrator.verifying_key().to_bytes();
         if own != wanted {
             return Err(MembersError::OtherAdministrator {
@@ -102,7 +113,7 @@ impl Members {
     /// The current roster with names from the configuration where it has none.
     fn named(&self) -> Result<Roster, MembersError> {
         let mut roster = self.roster.clone();
-        for member in self.answer["members"].as_array().into_iter().flatten() {
+        for member in listed(&self.answer) {
             let (key, name) = (member_key(&member["key"]), member["name"].as_str());
             let (Some(key), Some(name)) = (key, name) else {
                 continue;
@@ -130,13 +141,67 @@ impl Members {
             })
     }
 
-    /// Signs a roster and hands it to the node.
-    fn sign(&mut self, next: Roster) -> Result<Roster, NodeFailure> {
+    /// Signs a roster, hands it to the node, and waits until all members that the node sees have
+    /// it. `counts` tells of a roster whether it does what was ordered. Returns the roster that
+    /// counts.
+    fn sign(
+        &mut self,
+        next: Roster,
+        counts: impl Fn(&Roster) -> bool,
+    ) -> Result<Roster, NodeFailure> {
         let signed = next.sign(&self.keyspace, &self.shape, &self.administrator);
         let roster = bytes_text(&signed.encode());
-        self.client
-            .ask(&json!({"op": "roster", "roster": roster}))?;
-        Ok(signed)
+        let handed = self.client.ask(&json!({"op": "roster", "roster": roster}));
+        let begun = Instant::now();
+        loop {
+            let (answer, roster) = ask(&mut self.client)?;
+            // Another order may have done the same.
+            if roster.number() >= signed.number() && !counts(&roster) {
+                return Err(MembersError::OtherOrder.into());
+            }
+            if roster.number() < signed.number() {
+                handed?;
+                return Err(MembersError::OtherOrder.into());
+            }
+            let unconfirmed: Vec<String> = listed(&answer)
+                .filter(|member| member["up"] == true && member["has_list"] != true)
+                .map(name)
+                .collect();
+            if unconfirmed.is_empty() {
+                self.answer = answer;
+                return Ok(roster);
+            }
+            if begun.elapsed() > CONFIRMING {
+                return Err(MembersError::Unconfirmed {
+                    number: roster.number(),
+                    members: unconfirmed.join(", "),
+                    seconds: CONFIRMING.as_secs(),
+                }
+                .into());
+            }
+            thread::sleep(ASKING);
+        }
+    }
+
+    /// Leaves out a member that hears of the newest roster in another way.
+    fn forget(&mut self, key: &PublicKey) {
+        if let Some(members) = self.answer["members"].as_array_mut() {
+            members.retain(|member| member_key(&member["key"]) != Some(*key));
+        }
+    }
+
+    /// What to say of the members that have not heard of the newest roster; empty if all have.
+    fn unheard(&self) -> String {
+        let unheard = listed(&self.answer).filter(|member| member["has_list"] != true);
+        let unheard: Vec<String> = unheard.map(name).collect();
+        if unheard.is_empty() {
+            return String::new();
+        }
+        format!(
+            "not heard of it yet: {}, which this node does not see: they will from the first \
+             member that they meet; an order given there meanwhile may come first",
+            unheard.join(", ")
+        )
     }
 
     /// The engine of the node that was asked, if options can name it.
@@ -171,6 +236,26 @@ impl Members {
             founders: founders.collect::<Result<_, MembersError>>()?,
         })
     }
+}
+
+/// Asks a node for its members and the roster with them.
+fn ask(client: &mut Client) -> Result<(Json, Roster), NodeFailure> {
+    let answer = client.ask(&json!({"op": "members"}))?;
+    let bytes = answer["roster"].as_str().and_then(parse_bytes);
+    let bytes = bytes.ok_or(MembersError::Answer { what: "roster" })?;
+    let roster = Roster::decode(&bytes).map_err(MembersError::from)?;
+    Ok((answer, roster))
+}
+
+/// The members in an answer.
+fn listed(answer: &Json) -> impl Iterator<Item = &Json> {
+    answer["members"].as_array().into_iter().flatten()
+}
+
+/// The name of a member, or its key.
+fn name(member: &Json) -> String {
+    let name = member["name"].as_str().map(str::to_owned);
+    name.unwrap_or_else(|| text(&member["key"]))
 }
 
 fn member_key(text: &Json) -> Option<PublicKey> {
@@ -222,8 +307,11 @@ pub(super) fn invite(
     let mut members = Members::ask(node, signer)?;
     check_endpoints(members.engine(), &invite.connect).map_err(MembersError::from)?;
     let Member { name, key } = invite.member;
-    let listed = members.roster.get(&key).map(|listed| &*listed.name);
-    let roster = if members.roster.number() > 0 && listed == Some(&*name) {
+    let is_listed = |roster: &Roster| {
+        let listed = roster.get(&key).map(|listed| &*listed.name);
+        roster.number() > 0 && listed == Some(&*name)
+    };
+    let roster = if is_listed(&members.roster) {
         // Invited already: the same roster makes another copy of the invitation.
         members.roster.clone()
     } else {
@@ -231,13 +319,21 @@ pub(super) fn invite(
             .named()?
             .add(key, &name)
             .map_err(MembersError::from)?;
-        members.sign(next)?
+        members.sign(next, is_listed)?
     };
+    // Whoever is invited gets it with the invitation.
+    members.forget(&key);
+    let unheard = members.unheard();
     let mut invitation = members.invitation(key, &roster)?;
     invitation.connect = invite.connect;
     invitation.secret = secret.map(|secret| public_key_text(&secret));
     match &invite.out {
-        None => print_line(&invitation.text())?,
+        None => {
+            print_line(&invitation.text())?;
+            if !unheard.is_empty() {
+                print_line(&format!("# {unheard}"))?;
+            }
+        }
         Some(path) => {
             write_new(path, &invitation.text()).map_err(MembersError::from)?;
             print_line(&format!(
@@ -245,6 +341,7 @@ pub(super) fn invite(
                 roster.number(),
                 path.display()
             ))?;
+            print_line(&unheard)?;
         }
     }
     Ok(Status::Done)
@@ -259,8 +356,9 @@ pub(super) fn remove(
     let mut members = Members::ask(node, signer)?;
     let key = members.find(member)?;
     let next = members.named()?.remove(&key).map_err(MembersError::from)?;
-    let next = members.sign(next)?;
+    let next = members.sign(next, |roster| !roster.contains(&key))?;
     print_line(&format!("{member} is not on list {}", next.number()))?;
+    print_line(&members.unheard())?;
     Ok(Status::Done)
 }
 
@@ -282,8 +380,11 @@ pub(super) fn rotate(
         .named()?
         .rotate(&key, new)
         .map_err(MembersError::from)?;
-    let next = members.sign(next)?;
+    let counts = |roster: &Roster| roster.contains(&new) && !roster.contains(&key);
+    let next = members.sign(next, counts)?;
     print_line(&format!("{old} has a new key on list {}", next.number()))?;
+    members.forget(&new);
+    print_line(&members.unheard())?;
     Ok(Status::Done)
 }
 

@@ -41,6 +41,25 @@ pub(crate) enum MembersError {
     NoSigner { path: PathBuf },
     #[error("--with-secret needs --out, because the secret is not printed")]
     SecretPrinted,
+    #[error(
+        "another order came first; look with `atomik-node members` and give the order again, if it \
+         is still needed"
+    )]
+    OtherOrder,
+    #[error(
+        "this node is not on the list of members (list {number}), so members may not hear of an \
+         order given here: give it at a member"
+    )]
+    NotAMember { number: u64 },
+    #[error(
+        "list {number} counts at this node, but {members} did not confirm it within {seconds} s: \
+         look with `atomik-node members` before the next order; another one may have come first"
+    )]
+    Unconfirmed {
+        number: u64,
+        members: String,
+        seconds: u64,
+    },
     #[error("the answer of the node lacks {what}: update the older of node and command")]
     Answer { what: &'static str },
 }
@@ -53,6 +72,7 @@ impl MembersError {
                 | InvitationError::Credential(CredentialError::Io { .. }),
             )
             | Self::Answer { .. } => Status::Broken,
+            Self::OtherOrder | Self::Unconfirmed { .. } => Status::CheckFailed,
             _ => Status::BadInput,
         }
     }

@@ -159,14 +159,18 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
 
     // A stale roster and one of somebody else are refused.
     let stale = to_a.change(Change::Roster(invited.encode())).await;
-    let stale_error = RosterError::Stale { found: 1, known: 2 };
-    assert_eq!(stale.err(), Some(Refused::Op(stale_error.into())));
+    assert_eq!(stale.err(), Some(Refused::OtherOrder { roster: 2 }));
     let forged = roster(&to_a).await.add(public(2), "three").unwrap();
     let forged = forged.sign("test", &atomik_replica::Shape::xor(1), &key(0));
     let forged = to_a.change(Change::Roster(forged.encode())).await;
     let forged_error = RosterError::NotSigned { number: 3 };
     assert_eq!(forged.err(), Some(Refused::Op(forged_error.into())));
     all_use(&[&to_a, &to_b, &to_c], 2).await;
+
+    // No member hears of an order that a node off the list takes, unless the order adds it.
+    let lost = roster(&to_c).await.add(public(4), "five");
+    let refused = hand_to(&to_c, lost).await;
+    assert_eq!(refused.err(), Some(Refused::NotAMember { roster: 2 }));
 
     let again = roster(&to_a).await.add(public(2), "three");
     hand_to(&to_a, again).await.unwrap();
@@ -211,6 +215,57 @@ async fn a_member_that_was_removed_while_it_was_down_learns_it_from_its_peers() 
     })
     .await;
     for node in [a, b, c] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_orders_at_two_nodes_one_counts_and_who_has_its_list_is_shown() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (a, b) = (start(0, &network, None), start(1, &network, None));
+    let (to_a, to_b) = (a.handle(), b.handle());
+    let [at_a, at_b] = [&to_a, &to_b].map(async |node| {
+        let origin = status(node, "origin").await;
+        let id = parse_bytes(origin.as_str().unwrap()).unwrap();
+        <[u8; 16]>::try_from(id).unwrap()
+    });
+    let [at_a, at_b] = [at_a.await, at_b.await];
+    to_a.change(accum(1)).await.unwrap();
+    all_have(&[&to_a, &to_b], 1).await;
+    let first = roster(&to_a).await;
+    // Each accepts its order before it hears of the other one.
+    network.cut(at_a, at_b);
+    let rivals = [
+        hand_to(&to_a, first.add(public(2), "three")).await.unwrap(),
+        hand_to(&to_b, first.add(public(3), "four")).await.unwrap(),
+    ];
+    let members = to_a.members().await.unwrap()["members"].clone();
+    let mut others = members.as_array().unwrap().iter();
+    assert!(others.all(|member| member["has_list"] == member["this"]));
+    network.heal();
+    let counts = rivals.iter().max_by_key(|roster| roster.hash()).unwrap();
+    for node in [&to_a, &to_b] {
+        until("the same list counts", async || {
+            let members = node.members().await.unwrap()["members"].clone();
+            let mut seen = members.as_array().unwrap().iter();
+            roster(node).await == *counts
+                && seen.all(|member| {
+                    member["has_list"] == (member["up"] == true || member["this"] == true)
+                })
+        })
+        .await;
+    }
+    let events = status(if *counts == rivals[0] { &to_b } else { &to_a }, "events").await;
+    let mut events = events.as_array().unwrap().iter();
+    assert!(events.any(|event| event["event"] == "two_rosters"));
+    // No order that was made from an older list gets between them any more.
+    for node in [&to_a, &to_b] {
+        for late in [2, 3, 4] {
+            let late = hand_to(node, first.add(public(late), "late")).await;
+            assert_eq!(late.err(), Some(Refused::OtherOrder { roster: 1 }));
+        }
+    }
+    for node in [a, b] {
         node.stop().await.unwrap();
     }
 }
@@ -653,6 +708,61 @@ fn members_are_listed_removed_and_given_new_keys() {
     assert_eq!(node.stop().code(), Some(0));
     let _node = desk.start(0);
     assert!(list().starts_with("list 2\n"), "{}", list());
+}
+
+#[test]
+fn of_orders_given_at_once_those_that_end_with_0_count_and_the_others_say_so() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let folder = desk.members.folder.path();
+    let names: Vec<String> = (0..8).map(|n| format!("new{n}")).collect();
+    let invited = names.iter().map(|name| {
+        let key = keygen(&folder.join(format!("{name}.key")));
+        format!("{name}={key}")
+    });
+    let invited: Vec<String> = invited.collect();
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        let orders = invited.iter().map(|member| {
+            let desk = &desk;
+            scope.spawn(move || desk.command(&["invite", member]))
+        });
+        let orders: Vec<_> = orders.collect();
+        let ended = orders.into_iter().map(|order| order.join().unwrap());
+        ended.collect()
+    });
+    let listed = node.ask(json!({"op": "members"}))["members"].clone();
+    let mut done = 0;
+    for (name, (status, _, errors)) in names.iter().zip(ended) {
+        let mut members = listed.as_array().unwrap().iter();
+        let counts = members.any(|member| member["name"] == **name);
+        assert_eq!(status == 0, counts, "{name}: {status} {errors}");
+        done += u64::from(counts);
+        if !counts {
+            assert_eq!(status, 1, "{errors}");
+            let next = "another order came first; look with `atomik-node members`";
+            assert!(errors.contains(next), "{errors}");
+        }
+    }
+    assert!(done > 0);
+    assert_eq!(node.ask(json!({"op": "members"}))["number"], done);
+}
+
+#[test]
+fn an_order_at_a_node_off_the_list_is_refused_and_one_that_not_all_hear_of_says_so() {
+    let desk = Desk::new();
+    let node = desk.start(0);
+    let key = keygen(&desk.members.folder.path().join("new.key"));
+    let printed = desk.done(&["rotate", "n0", &key]);
+    assert!(printed.contains("n0 has a new key on list 1"), "{printed}");
+    let unheard = "not heard of it yet: n1, which this node does not see";
+    assert!(printed.contains(unheard), "{printed}");
+    let invited = format!("new={key}");
+    for order in [vec!["remove", "n1"], vec!["invite", &invited]] {
+        let (status, _, errors) = desk.command(&order);
+        assert_eq!(status, 2, "{errors}");
+        assert!(errors.contains("give it at a member"), "{errors}");
+    }
+    assert_eq!(node.ask(json!({"op": "members"}))["number"], 1);
 }
 
 #[test]

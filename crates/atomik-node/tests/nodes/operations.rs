@@ -196,6 +196,36 @@ impl Lab {
     }
 }
 
+fn of_orders_given_at_once_at_two_members_those_that_end_with_0_count(lab: &mut Lab) {
+    lab.begin();
+    let mut number = 0;
+    for round in 0..5 {
+        let orders = [0, 1].map(|n| {
+            let name = format!("new{round}{n}");
+            let key = keygen(&lab.folder().join(format!("{name}.key")));
+            (n, format!("{name}={key}"), name)
+        });
+        let (lab, administrator) = (&*lab, &lab.administrator);
+        let ended = std::thread::scope(|scope| {
+            let orders = orders.each_ref().map(|(n, member, _)| {
+                let data = lab.data(*n);
+                scope.spawn(move || administrator.command(&data, &["invite", member]))
+            });
+            orders.map(|order| order.join().unwrap())
+        });
+        let listed = lab.cluster.node(2).ask(json!({"op": "members"}))["members"].clone();
+        for ((_, _, name), (status, _, errors)) in orders.iter().zip(ended) {
+            let mut members = listed.as_array().unwrap().iter();
+            let counts = members.any(|member| member["name"] == **name);
+            assert_eq!(status == 0, counts, "{name}: {status} {errors}");
+            assert!(counts || errors.contains("another order came first"));
+            number += u64::from(counts);
+        }
+        lab.all_use(number);
+    }
+    assert!(number >= 5);
+}
+
 /// Copies a data folder, without the socket in it.
 fn copy(from: &Path, to: &Path) {
     // A mount point cannot be removed.
@@ -559,6 +589,7 @@ on_both!(
     a_member_that_is_gone_is_removed_and_gets_a_successor,
     a_retirement_says_whom_it_waits_for_until_it_is_in_the_base,
     a_member_that_gets_another_key_goes_on,
+    of_orders_given_at_once_at_two_members_those_that_end_with_0_count,
     a_member_joins_while_all_write_and_leaves_again,
     a_member_joins_after_a_key_was_replaced_and_one_removed,
     a_copied_folder_is_told_and_becomes_a_member_of_its_own,
