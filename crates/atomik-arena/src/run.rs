@@ -1,6 +1,7 @@
 //! Runs a workload through systems and measures each of them.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use atomik_workload::workload::Workload;
 
@@ -15,10 +16,45 @@ use crate::settings::Settings;
 use crate::system::{Micros, System, SystemError};
 use crate::world::{self, Fate};
 
+/// A measurement of one system.
+pub struct Job<'a> {
+    /// The operations.
+    pub workload: &'a Workload,
+    /// The world around the nodes.
+    pub settings: &'a Settings,
+    /// The system.
+    pub system: &'a dyn System,
+    /// The command line that measures this alone. It is only recorded.
+    pub command: String,
+    /// The place on the axis of growth, or the number of operations.
+    pub size: u64,
+}
+
+/// A system's figures, and how long it took to measure them.
+pub type Measured = Result<(SystemFigures, Duration), SystemError>;
+
+impl Job<'_> {
+    /// The name of the system.
+    pub fn name(&self) -> &'static str {
+        self.system.describe().name
+    }
+
+    /// Runs the workload through the system.
+    ///
+    /// # Errors
+    ///
+    /// [`SystemError`].
+    pub fn measure(self) -> Measured {
+        let start = Instant::now();
+        let figures = measure(self.workload, self.settings, self.system, self.command)?;
+        Ok((figures, start.elapsed()))
+    }
+}
+
 /// Runs a workload through each of the systems.
 ///
-/// `started` is called with the name of each system before its run. `command` returns the command
-/// line that measures the system of that name alone.
+/// `measure` carries out each measurement, or knows its result. `command` returns the command line
+/// that measures the system of that name alone.
 ///
 /// # Errors
 ///
@@ -28,7 +64,7 @@ pub fn run(
     settings: &Settings,
     systems: &[Box<dyn System>],
     command: impl Fn(&str) -> String,
-    mut started: impl FnMut(&str),
+    mut measure: impl FnMut(Job<'_>) -> Measured,
 ) -> Result<Run, SystemError> {
     let mut measured = Vec::new();
     let mut absent = Vec::new();
@@ -38,13 +74,19 @@ pub fn run(
             absent.push((name.to_owned(), reason));
             continue;
         }
-        started(name);
-        let figures = measure(workload, settings, system.as_ref(), command(name));
-        measured.push(figures.map_err(|error| SystemError::Run {
+        let figures = measure(Job {
+            workload,
+            settings,
+            system: system.as_ref(),
+            command: command(name),
+            size: workload.steps.len() as u64,
+        });
+        let (figures, _) = figures.map_err(|error| SystemError::Run {
             name,
             seed: settings.seed,
             source: Box::new(error),
-        })?);
+        })?;
+        measured.push(figures);
     }
     let times = pace::times(workload, settings.pace, settings.reach());
     let (recorded_ms, played) = (pace::recorded_ms(workload), times.last().copied());

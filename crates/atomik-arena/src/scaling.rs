@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::figures::{LeftOut, Point, Scaling};
-use crate::run;
+use crate::run::{Job, Measured};
 use crate::settings::Settings;
 use crate::system::System;
 use atomik_workload::generate::{Mix, OpKind, SettingsError, Zipf};
@@ -141,8 +141,8 @@ impl Durations {
 /// Measures systems along an axis.
 ///
 /// `settings` has everything but the number of nodes. `command` returns the command line of one
-/// measurement, or of the whole series. `started` is called before each measurement. A measurement
-/// that is expected to take a system longer than `patience` goes into [`Scaling::left_out`], and
+/// measurement, or of the whole series. `measure` carries out each measurement, or knows its result.
+/// One that is expected to take a system longer than `patience` goes into [`Scaling::left_out`], and
 /// one that fails into [`Scaling::failed`]; the series continues with the others.
 ///
 /// # Errors
@@ -154,7 +154,7 @@ pub fn series(
     settings: &Settings,
     systems: &[Box<dyn System>],
     command: impl Fn(Option<(u64, &str)>) -> String,
-    mut started: impl FnMut(u64, &str),
+    mut measure: impl FnMut(Job<'_>) -> Measured,
 ) -> Result<Scaling, ScalingError> {
     let mut scaling = Scaling {
         axis: axis.label().to_owned(),
@@ -163,16 +163,16 @@ pub fn series(
         left_out: Vec::new(),
         failed: Vec::new(),
     };
-    let mut paces: Vec<Durations> = systems.iter().map(|_| Durations::default()).collect();
+    let mut durations: Vec<Durations> = systems.iter().map(|_| Durations::default()).collect();
     for &x in values {
         let (workload, nodes) = axis.workload(x, settings.seed)?;
         let settings = Settings {
             nodes,
             ..settings.clone()
         };
-        for (system, pace) in systems.iter().zip(&mut paces) {
+        for (system, durations) in systems.iter().zip(&mut durations) {
             let name = system.describe().name;
-            let expected = pace.expected(axis.work(x)).unwrap_or_default();
+            let expected = durations.expected(axis.work(x)).unwrap_or_default();
             if expected > patience {
                 scaling.left_out.push(LeftOut {
                     x,
@@ -182,17 +182,26 @@ pub fn series(
                 });
                 continue;
             }
-            started(x, name);
-            let command = command(Some((x, name)));
             let start = Instant::now();
-            match run::measure(&workload, &settings, system.as_ref(), command) {
-                Ok(system) => scaling.points.push(Point { x, system }),
+            let job = Job {
+                workload: &workload,
+                settings: &settings,
+                system: system.as_ref(),
+                command: command(Some((x, name))),
+                size: x,
+            };
+            let took = match measure(job) {
+                Ok((system, took)) => {
+                    scaling.points.push(Point { x, system });
+                    took
+                }
                 Err(error) => {
                     let place = format!("{name}, {x} {}", axis.label());
                     scaling.failed.push(format!("{place}: {error}"));
+                    start.elapsed()
                 }
-            }
-            pace.took(axis.work(x), start.elapsed());
+            };
+            durations.took(axis.work(x), took);
         }
     }
     Ok(scaling)

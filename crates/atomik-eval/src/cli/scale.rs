@@ -1,14 +1,18 @@
 //! `atomik eval scale`: how cost grows with history, nodes and keys.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use atomik_arena::figures::Scaling;
+use atomik_arena::run::{Job, Measured};
 use atomik_arena::scaling::{self, Axis};
 use atomik_eval::report;
 use atomik_terminal::{Status, print, print_json};
 use atomik_workload::workload::Workload;
 
 use super::error::CommandError;
+use super::journal::{Journal, Subject};
+use super::machine::machine;
 use super::program::ATOMIK_EVAL;
 use super::run::{Choice, World, positive, quoted};
 
@@ -42,6 +46,10 @@ pub struct Args {
     /// Print figures as JSON instead of tables
     #[arg(long)]
     json: bool,
+    /// Write down in this file what is measured, and use what is in it: after an interruption, the
+    /// same command goes on from there
+    #[arg(long, value_name = "FILE")]
+    journal: Option<PathBuf>,
 }
 
 #[derive(clap::Args, Clone, Copy, Debug)]
@@ -70,6 +78,15 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         systems: args.systems.clone(),
         ops: None,
     };
+    let subject = || Subject {
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        machine: machine(),
+        trace: "generated".to_owned(),
+    };
+    let mut journal = match &args.journal {
+        Some(file) => Journal::open(file, &subject())?,
+        None => Journal::none(),
+    };
     let mut all = Vec::new();
     for &axis in axes {
         let values = if args.values.is_empty() {
@@ -77,14 +94,16 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         } else {
             &args.values
         };
-        let started =
-            |x, name: &str| ATOMIK_EVAL.message(format_args!("{x} {}: {name}", axis.label()));
         all.push(series(
             (axis, values),
             args.patience,
             &choice,
             &args.world,
-            started,
+            |job| {
+                let (x, name) = (job.size, job.name());
+                ATOMIK_EVAL.message(format_args!("{x} {}: {name}", axis.label()));
+                journal.measure(job)
+            },
         )?);
     }
     if args.json {
@@ -107,7 +126,7 @@ pub fn series(
     Patience { patience_min }: Patience,
     choice: &Choice,
     world: &World,
-    started: impl FnMut(u64, &str),
+    measure: impl FnMut(Job<'_>) -> Measured,
 ) -> Result<Scaling, CommandError> {
     let settings = world.settings(&Workload::default(), &[])?;
     let command = |point: Option<(u64, &str)>| {
@@ -137,6 +156,6 @@ pub fn series(
         &settings,
         &systems,
         command,
-        started,
+        measure,
     )?)
 }

@@ -7,5 +7,6 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod journal;
 mod report;
 mod report_page;

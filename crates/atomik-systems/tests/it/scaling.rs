@@ -35,7 +35,7 @@ fn earlier_figures_survive_a_system_that_fails() {
         &Settings::default(),
         &systems,
         |_| String::new(),
-        |_, _| {},
+        |job| job.measure(),
     )
     .expect("valid settings of the generator");
     let measured: Vec<u64> = series.points.iter().map(|point| point.x).collect();
@@ -58,7 +58,10 @@ fn points_that_would_take_too_long_are_left_out() {
         &Settings::default(),
         &systems,
         |_| String::new(),
-        |x, _| measured.push(x),
+        |job| {
+            measured.push(job.size);
+            job.measure()
+        },
     )
     .expect("valid settings of the generator");
     assert_eq!(measured, [100, 100]);

@@ -1,0 +1,154 @@
+//! What has been measured so far, in a file, so that an interrupted command goes on where it was.
+//!
+//! A measurement is identified by the command line that repeats it. The first line of the file names
+//! program, machine and trace; figures of another of these are not reused.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atomik_arena::figures::SystemFigures;
+use atomik_arena::run::{Job, Measured};
+use serde::{Deserialize, Serialize};
+
+use super::error::CommandError;
+use super::program::ATOMIK_EVAL;
+
+/// What the figures depend on beside their commands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Subject {
+    /// The version of the program.
+    pub program: String,
+    /// The machine.
+    pub machine: String,
+    /// A hash of the trace.
+    pub trace: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Line {
+    figures: SystemFigures,
+    took: Duration,
+}
+
+/// Measurements that are written down as they are made.
+pub struct Journal {
+    file: Option<(PathBuf, File)>,
+    known: HashMap<String, (SystemFigures, Duration)>,
+}
+
+impl Journal {
+    /// A journal without a file.
+    pub fn none() -> Self {
+        Self {
+            file: None,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Opens a journal, and reads what is in it. An incomplete last line, as an interruption leaves
+    /// it, is removed.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read or written, is no journal, or is about something else.
+    pub fn open(path: &Path, subject: &Subject) -> Result<Self, CommandError> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(CommandError::file(path)(error)),
+        };
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut lines = text[..whole].lines();
+        let mut known = HashMap::new();
+        let foreign = |why: String| CommandError::Journal {
+            file: path.to_owned(),
+            why,
+        };
+        if let Some(first) = lines.next() {
+            let found: Subject =
+                serde_json::from_str(first).map_err(|error| foreign(error.to_string()))?;
+            if found != *subject {
+                return Err(foreign(difference(&found, subject)));
+            }
+        }
+        for line in lines {
+            let Line { figures, took } =
+                serde_json::from_str(line).map_err(|error| foreign(error.to_string()))?;
+            known.insert(figures.command.clone(), (figures, took));
+        }
+        let open = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+            file.set_len(whole as u64)?;
+            if whole == 0 {
+                serde_json::to_writer(&mut file, subject)?;
+                file.write_all(b"\n")?;
+            }
+            Ok(file)
+        };
+        let file = open().map_err(CommandError::file(path))?;
+        if !known.is_empty() {
+            ATOMIK_EVAL.message(format_args!(
+                "{} measurements are taken from {}; delete it to measure them again",
+                known.len(),
+                path.display()
+            ));
+        }
+        Ok(Self {
+            file: Some((path.to_owned(), file)),
+            known,
+        })
+    }
+
+    /// The figures that are known, or else those that the job measures, which are written down. If
+    /// that fails, a message says so, and nothing more is written.
+    pub fn measure(&mut self, job: Job<'_>) -> Measured {
+        if let Some(known) = self.known.remove(&job.command) {
+            return Ok(known);
+        }
+        let (figures, took) = job.measure()?;
+        let line = Line { figures, took };
+        let mut write = |(_, file): &mut (PathBuf, File)| {
+            let mut text = serde_json::to_vec(&line)?;
+            text.push(b'\n');
+            file.write_all(&text)
+        };
+        if let Some(Err(error)) = self.file.as_mut().map(&mut write)
+            && let Some((path, _)) = self.file.take()
+        {
+            ATOMIK_EVAL.message(format_args!(
+                "{}: {error}; if this is interrupted, what is measured from here on is measured \
+                 again",
+                path.display()
+            ));
+        }
+        Ok((line.figures, line.took))
+    }
+
+    /// Removes the file: everything in it is in the results.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be removed.
+    pub fn remove(self) -> Result<(), CommandError> {
+        match self.file {
+            Some((path, _)) => fs::remove_file(&path).map_err(CommandError::file(&path)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What differs, in words.
+fn difference(found: &Subject, subject: &Subject) -> String {
+    let parts = [
+        ("version of the program", &found.program, &subject.program),
+        ("machine", &found.machine, &subject.machine),
+        ("trace", &found.trace, &subject.trace),
+    ];
+    let differ = parts.iter().filter(|(_, found, now)| found != now);
+    let names: Vec<&str> = differ.map(|(name, ..)| *name).collect();
+    format!("it was written for another {}", names.join(" and "))
+}

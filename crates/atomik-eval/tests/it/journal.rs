@@ -1,0 +1,125 @@
+//! A review that is interrupted goes on where it was.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use atomik_arena::figures::{Review, SystemFigures};
+use atomik_workload::generate::Zipf;
+use serde_json::Value;
+
+fn write_trace(file: &Path, seed: u64) {
+    let settings = Zipf {
+        operations: 2_000,
+        seed,
+        ..Zipf::default()
+    };
+    let mut text = Vec::new();
+    for line in settings.lines().unwrap() {
+        line.write(&mut text).unwrap();
+    }
+    fs::write(file, text).unwrap();
+}
+
+fn review(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_atomik-eval"));
+    command.current_dir(folder).args([
+        "review",
+        "trace.jsonl",
+        "--faults",
+        "none,loss",
+        "--systems",
+        "ATOMiK,CRDT,Yrs",
+        "-o",
+        "report.html",
+        "--json",
+        "report.json",
+    ]);
+    command
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The complete lines of the journal after the first.
+fn measured(journal: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(journal).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let lines = whole.lines().skip(1);
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn an_interrupted_review_goes_on_with_what_it_has_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    write_trace(&file("trace.jsonl"), 1);
+    let mut child = review(folder.path())
+        .stderr(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    while measured(&file("report.journal")).is_empty() {
+        assert_eq!(
+            child.try_wait().unwrap(),
+            None,
+            "it ended without a journal"
+        );
+        sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let known = measured(&file("report.journal"));
+    assert!(known.len() < 6, "it was not interrupted");
+    // As an interruption in the middle of a line leaves it.
+    let mut text = fs::read_to_string(file("report.journal")).unwrap();
+    text.push_str("{\"figures\":{\"name\":\"Y");
+    fs::write(file("report.journal"), text).unwrap();
+
+    // Another trace is not mixed up with it, and nothing is lost.
+    let before = fs::read(file("report.journal")).unwrap();
+    write_trace(&file("trace.jsonl"), 2);
+    let refused = review(folder.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = stderr(&refused);
+    assert!(said.contains("it was written for another trace"), "{said}");
+    assert!(said.contains("delete it, or move it away"), "{said}");
+    assert_eq!(fs::read(file("report.journal")).unwrap(), before);
+
+    write_trace(&file("trace.jsonl"), 1);
+    let done = review(folder.path()).output().unwrap();
+    let said = stderr(&done);
+    assert!(done.status.success(), "{said}");
+    let taken = format!("{} measurements are taken from report.journal", known.len());
+    assert!(said.contains(&taken), "{said}");
+    let review: Review = serde_json::from_slice(&fs::read(file("report.json")).unwrap()).unwrap();
+    let systems: Vec<&SystemFigures> = review.runs.iter().flat_map(|run| &run.systems).collect();
+    assert_eq!(systems.len(), 6);
+    for known in &known {
+        // CPU times differ from run to run.
+        let cpu = &known["figures"]["latency"]["total_cpu_ns"];
+        let same = |system: &&&SystemFigures| {
+            system.command == known["figures"]["command"].as_str().unwrap()
+                && system.latency.total_cpu_ns == cpu.as_f64().unwrap()
+        };
+        assert!(systems.iter().any(|system| same(&system)), "{known}");
+    }
+    assert!(file("report.html").exists());
+    assert!(!file("report.journal").exists());
+}
+
+#[test]
+fn a_file_that_is_no_journal_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("report.journal");
+    write_trace(&folder.path().join("trace.jsonl"), 1);
+    fs::write(&journal, "notes\n").unwrap();
+    let refused = review(folder.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert_eq!(fs::read_to_string(&journal).unwrap(), "notes\n");
+}
