@@ -141,9 +141,10 @@ impl Durations {
 /// Measures systems along an axis.
 ///
 /// `settings` has everything but the number of nodes. `command` returns the command line of one
-/// measurement, or of the whole series. `measure` carries out each measurement, or knows its result.
-/// One that is expected to take a system longer than `patience` goes into [`Scaling::left_out`], and
-/// one that fails into [`Scaling::failed`]; the series continues with the others.
+/// measurement, or of the whole series. `measure` carries out each measurement, or knows its
+/// result. One that is expected to take a system longer than `patience` goes into
+/// [`Scaling::left_out`], and one that fails into [`Scaling::failed`]; the series continues with
+/// the others.
 ///
 /// # Errors
 ///

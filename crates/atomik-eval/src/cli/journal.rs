@@ -1,7 +1,7 @@
 //! What has been measured so far, in a file, so that an interrupted command goes on where it was.
 //!
-//! A measurement is identified by the command line that repeats it. The first line of the file names
-//! program, machine and trace; figures of another of these are not reused.
+//! A measurement is identified by the command line that repeats it. The first line of the file
+//! names program, machine and trace; figures of another of these are not reused.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
