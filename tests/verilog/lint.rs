@@ -132,6 +132,20 @@ fn designs_are_clean_in_yosys() {
 }
 
 #[test]
+fn a_carry_that_is_not_connected_is_detected() {
+    let config = Config::with_layout("add:17".parse().unwrap(), 2, 1).unwrap();
+    let (name, text) = (config.name(), generate(&config).verilog);
+    let carry = ".sum_carry_s9    (slice0_sum_carry_s11)";
+    assert_eq!(text.matches(carry).count(), 1);
+    let lost = text.replace(carry, ".sum_carry_s9    (1'b0)");
+    let printed = verilator_lint(&name, &[(format!("{name}.v"), &lost)]).unwrap_err();
+    assert!(
+        printed.contains("%Warning-UNUSED") && printed.contains("slice0_sum_carry_s11"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn both_tools_detect_planted_errors() {
     let config = Config::new(8, 2, 2).unwrap();
     let (name, text) = (config.name(), generate(&config).verilog);
