@@ -58,7 +58,8 @@ pub enum Refused {
     #[error(
         "this node accepts no more changes: the list of members (roster {roster}) has another key \
          for {name}, {key}; stop the node, move its key file to former.key in the data folder, put \
-         the new key in its place, and start it again"
+         the new key in its place, and start it again; `atomik node members` at another member \
+         shows whether that is still the newest key"
     )]
     Rotated {
         /// The number of the list.

@@ -252,6 +252,7 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
             );
             ("two_statements", json!({"key": key, "text": text}))
         }
+        Notice::Missing(_) => ("missing", other_event(notice)),
         Notice::Changed { .. } => ("changed", other_event(notice)),
         Notice::InSync { .. } => ("in_sync", other_event(notice)),
         _ => ("other", other_event(notice)),

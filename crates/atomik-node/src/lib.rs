@@ -103,6 +103,7 @@ mod listener;
 pub mod member;
 mod members;
 mod metrics;
+mod missing;
 mod newcomers;
 pub mod node;
 pub mod options;

@@ -133,6 +133,7 @@ impl Node {
             state.started_with_less(text);
         }
         state.check_former_keys();
+        state.check_missing();
         let storage = Storage::start(parts.store, parts.fsync).map_err(|source| {
             let what = "cannot start the storage thread";
             StartError::System { what, source }

@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use atomik_net::{PeerId, hex};
-use atomik_replica::{Notice, OpError, OriginId, Overlap, PublicKey, Refusal, Replica, Roster};
+use atomik_replica::{
+    Missing, Notice, OpError, OriginId, Overlap, PublicKey, Refusal, Replica, Roster,
+};
 use atomik_session::Sessions;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
@@ -13,6 +15,7 @@ use crate::change::Refused;
 use crate::credential::public_key_text;
 use crate::events::{Events, now};
 use crate::link::Link;
+use crate::missing;
 use crate::peers::{PeerState, Peers};
 use crate::proofs;
 use crate::text::{fields_json, key_text};
@@ -97,8 +100,12 @@ impl NodeState {
             started: Instant::now(),
         };
         state.keep_names();
-        let own = state.replica.config().trust.key();
-        state.own_name = state.member(&own).map(str::to_owned);
+        let config = state.replica.config();
+        let former = config.former_keys.iter();
+        let former = former.map(|key| key.verifying_key().to_bytes());
+        let mut keys = std::iter::once(config.trust.key()).chain(former);
+        let name = keys.find_map(|key| state.member(&key)).map(str::to_owned);
+        state.own_name = name;
         state
     }
 
@@ -166,16 +173,28 @@ impl NodeState {
         }
     }
 
-    /// The refusal of a node whose member has another key by now.
-    fn rotated(&self) -> Option<Refused> {
+    /// The key that this node's member has by now, if it is another one.
+    fn next_key(&self) -> Option<PublicKey> {
         let roster = self.replica.roster();
+        if roster.contains(&self.replica.config().trust.key()) {
+            return None;
+        }
         let name = self.own_name.as_ref().filter(|name| !name.is_empty())?;
         let mut members = roster.members().iter();
         let listed = members.find(|listed| listed.name == *name)?;
+        // With a former key on the list, the new one has yet to be put there.
+        let config = self.replica.config();
+        let mut former = config.former_keys.iter();
+        let is_former = former.any(|key| key.verifying_key().to_bytes() == listed.key);
+        (!is_former).then_some(listed.key)
+    }
+
+    /// The refusal of a node whose member has another key by now.
+    fn rotated(&self) -> Option<Refused> {
         Some(Refused::Rotated {
-            roster: roster.number(),
-            name: name.clone(),
-            key: public_key_text(&listed.key),
+            roster: self.replica.roster().number(),
+            key: public_key_text(&self.next_key()?),
+            name: self.own_name.clone()?,
         })
     }
 
@@ -313,6 +332,7 @@ impl NodeState {
                 }
                 return;
             }
+            Notice::Missing(missing) => return self.keep_missing(missing),
             // The replica repeats it with every message that it cannot take.
             Notice::Stopped { .. } if self.stopped.is_some() => return,
             Notice::Stopped { origin } => {
@@ -351,6 +371,12 @@ impl NodeState {
         let own = self.replica.config().trust.key();
         let kind = match notice {
             Notice::Roster { removed, .. } if removed.contains(&own) => "removed",
+            // Its key was replaced once more.
+            Notice::Roster { added, .. }
+                if self.next_key().is_some_and(|key| added.contains(&key)) =>
+            {
+                "removed"
+            }
             Notice::Misconduct { key } if *key == own => "convicted",
             Notice::Roster { .. } => {
                 let name = self.member(&own).map(str::to_owned);
@@ -363,12 +389,71 @@ impl NodeState {
             let line = self.events.own(kind, &text);
             self.watchers.send(&line, |_| true);
         }
+        if kind == "removed" {
+            self.check_stranded();
+        }
     }
 
     /// Reports what the start has found that may have been lost.
     pub(crate) fn started_with_less(&mut self, text: &str) {
         let line = self.events.own("new_origin", text);
         self.unsettled.lost(line);
+    }
+
+    /// Writes changes that the members' base lacks to files, before they are gone from the store.
+    fn keep_missing(&mut self, missing: &[Missing]) {
+        let text = missing::text(missing);
+        let shape = &self.replica.config().shape;
+        let written = self
+            .data
+            .as_ref()
+            .map_or(Ok(Vec::new()), |data| missing::write(data, missing, shape));
+        let (text, files) = match written {
+            Ok(files) if files.is_empty() => (text, files),
+            Ok(files) => (format!("{text}; {}", missing::next_step(&files)), files),
+            Err(error) => {
+                let text = format!(
+                    "{text}; they could not be written to a file in the data folder ({error}): \
+                     restore the folder from a backup before this node was added again to see them"
+                );
+                (text, Vec::new())
+            }
+        };
+        let line = self.events.own("missing", &text);
+        self.unsettled.missing(files, line.clone());
+        self.watchers.send(&line, |_| true);
+    }
+
+    /// Reports changes that no member has, at a start: those in files that the operator has left,
+    /// and those of a node that was removed.
+    pub(crate) fn check_missing(&mut self) {
+        let files = self.data.as_deref().map(missing::files);
+        let files = files.unwrap_or_default();
+        if !files.is_empty() {
+            let next = missing::next_step(&files);
+            let text = format!("changes that members had not taken are in files: {next}");
+            let line = self.events.own("missing", &text);
+            self.unsettled.missing(files, line);
+        }
+        self.check_stranded();
+    }
+
+    /// Reports what a node that is off the list may hold alone.
+    fn check_stranded(&mut self) {
+        let keys = self.replica.stranded();
+        // With another key it hands it on itself.
+        if keys == 0 || self.rotated().is_some() {
+            return;
+        }
+        let text = format!(
+            "this node is off the list of members and has changes of its own of {keys} keys: those \
+             that had reached no member stay here alone; keep its data folder (atomik node list \
+             shows the values); if it is added again with this folder, it writes what members lack \
+             to a file there"
+        );
+        let line = self.events.own("stranded", &text);
+        self.unsettled.stranded(line.clone());
+        self.watchers.send(&line, |_| true);
     }
 
     /// Reports changes that this node cannot hand on, if there are any.

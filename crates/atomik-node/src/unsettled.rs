@@ -1,6 +1,7 @@
 //! What the operator is to know until it is settled: the events about it may be followed by many.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica};
 use serde_json::Value as Json;
@@ -19,6 +20,10 @@ enum Until {
     Session(PublicKey),
     /// A session with any peer has come up.
     AnySession,
+    /// This node's key is on the list of members.
+    Listed,
+    /// None of these files is there any more.
+    Moved(Vec<PathBuf>),
     /// A restart.
     Restart,
 }
@@ -58,6 +63,21 @@ impl Unsettled {
     /// Keeps an event about something that is lost, unless members have it.
     pub(crate) fn lost(&mut self, event: Json) {
         self.0.push((Until::Agreement(BTreeSet::new()), event));
+    }
+
+    /// Keeps an event about changes that members lack, until none of these files is there any more.
+    pub(crate) fn missing(&mut self, files: Vec<PathBuf>, event: Json) {
+        let until = if files.is_empty() {
+            Until::Restart
+        } else {
+            Until::Moved(files)
+        };
+        self.0.push((until, event));
+    }
+
+    /// Keeps an event about what a node holds that is off the list of members.
+    pub(crate) fn stranded(&mut self, event: Json) {
+        self.0.push((Until::Listed, event));
     }
 
     /// Keeps an event about this node having no session.
@@ -112,6 +132,8 @@ impl Unsettled {
                 let roster = replica.roster();
                 roster.get(key).is_some() && roster.get(&own).is_some()
             }
+            Until::Listed => replica.roster().get(&own).is_none(),
+            Until::Moved(files) => files.iter().any(|file| file.exists()),
             Until::AnySession | Until::Restart => true,
         });
         open.map(|(_, event)| event.clone()).collect()

@@ -4,8 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::codec::Encode;
 use crate::context::Context;
+use crate::entry::Change;
 use crate::keyspace::Keyspace;
+use crate::notice::{Missing, Notice};
 use crate::secrets::Secrets;
+use crate::shape::Shape;
+use crate::slot::OURS;
 use crate::statement::BaseHash;
 use crate::table::Table;
 use crate::value::Value;
@@ -117,14 +121,34 @@ impl Base {
         for key in bases.keys() {
             keyspace.table.slot_of(key);
         }
+        let mut missing = Vec::new();
         for at in 0..keyspace.table.slots.len() as u32 {
+            let mut own = None;
             while let Some(position) = position(&keyspace.table, at, places) {
-                keyspace.table.remove(cx.secrets, at, position);
+                let entry = keyspace.table.remove(cx.secrets, at, position);
+                if entry.evidence == OURS {
+                    add(&mut own, &entry.change, &cx.config.shape);
+                }
                 keyspace.table.touch(at);
             }
-            replace(at, &mut bases, keyspace, cx);
+            let added = replace(at, &mut bases, keyspace, cx);
+            if let Some((changes, own)) = own
+                && let Some((key, slot)) = keyspace.table.slots.get_index(at as usize)
+                && !added.is_zero()
+            {
+                missing.push(Missing {
+                    key: key.into(),
+                    changes,
+                    own,
+                    delta: cx.config.shape.inverse(&added),
+                    state: slot.state.clone(),
+                });
+            }
         }
         self.refresh(&keyspace.table, cx.secrets);
+        if !missing.is_empty() {
+            cx.notify(Notice::Missing(missing));
+        }
     }
 }
 
@@ -135,15 +159,23 @@ fn position(table: &Table, at: u32, places: &[bool]) -> Option<usize> {
     entries.position(|entry| places[entry.origin as usize])
 }
 
+/// Adds a change to the number of changes and their sum.
+fn add(sum: &mut Option<(u64, Value)>, change: &Change, shape: &Shape) {
+    let (changes, sum) = sum.get_or_insert_with(|| (0, shape.zero()));
+    *changes = changes.saturating_add(change.version);
+    shape.accumulate(sum, &change.accumulator);
+}
+
 /// Replaces the base of a slot, and makes its state that of base, entries and previewed changes.
+/// Returns by how much the state has changed.
 fn replace(
     at: u32,
     bases: &mut BTreeMap<Box<[u8]>, Value>,
     keyspace: &mut Keyspace,
     cx: &mut Context<'_>,
-) {
+) -> Value {
     let Some((key, slot)) = keyspace.table.slots.get_index(at as usize) else {
-        return;
+        return cx.config.shape.zero();
     };
     let shape = &cx.config.shape;
     let zero = || shape.zero();
@@ -165,4 +197,5 @@ fn replace(
         keyspace.accumulate(at, &delta);
         keyspace.notify_change(at, &delta, None, cx);
     }
+    delta
 }

@@ -138,7 +138,7 @@ pub use entry::{MAX_KEY, MAX_SEEN};
 pub use error::{ConfigError, OpError, OpenError};
 pub use event::{Effect, Event, Outcome, Record};
 pub use ledger::Closing;
-pub use notice::{Notice, Overlap, Refusal};
+pub use notice::{Missing, Notice, Overlap, Refusal};
 pub use operation::{Action, LocalOp, View};
 pub use origin::{Author, Incarnation, OriginId, PublicKey, Trust};
 pub use peers::PeerId;

@@ -134,6 +134,9 @@ pub enum Notice {
         /// The newly folded origins.
         origins: Vec<OriginId>,
     },
+    /// This replica made changes that are not in the base that it has just adopted, or only some of
+    /// them: they had reached no member when its key was removed. They are gone from its states.
+    Missing(Vec<Missing>),
     /// A peer folded the same origins into a different base, so one of the two replicas is broken.
     /// Compare both with a third.
     BaseDiverged {
@@ -145,6 +148,23 @@ pub enum Notice {
         /// The peer.
         from: PeerId,
     },
+}
+
+/// A key of which an adopted base lacks changes that this replica had made.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Missing {
+    /// The key.
+    pub key: Box<[u8]>,
+    /// How many changes of the key this replica had made in the lives that the base has folded.
+    pub changes: u64,
+    /// The sum of these changes.
+    pub own: Value,
+    /// By how much the state was greater before: what is missing. If it is `own`, no member had any
+    /// of these changes. If not, some had arrived, or changes of others that this replica lacked
+    /// are in the base as well.
+    pub delta: Value,
+    /// The state since.
+    pub state: Value,
 }
 
 /// Why something from a peer was refused.

@@ -1813,6 +1813,19 @@ impl Replica {
         })
     }
 
+    /// How many keys have changes of this replica that are not part of its base, if it is not on
+    /// the roster: of these, peers take none that had reached no member. Takes a pass over the
+    /// table.
+    pub fn stranded(&self) -> usize {
+        if !self.is_removed() {
+            return 0;
+        }
+        let slots = self.memory.keyspace.table.slots.values();
+        slots
+            .filter(|slot| slot.entries.iter().any(|entry| entry.evidence == OURS))
+            .count()
+    }
+
     /// The number of keys that wait for the next flush.
     pub fn unflushed(&self) -> usize {
         self.memory.keyspace.table.unstored()

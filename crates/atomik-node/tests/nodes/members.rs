@@ -44,19 +44,36 @@ fn start_with(
     roster: Option<&Roster>,
     administrator: PublicKey,
 ) -> Node {
+    let disk = MemoryDisk::new();
+    start_on(&disk, None, n, Some(network), roster, administrator)
+}
+
+/// The same on a disk and with a data folder; without a network, it has no peers.
+fn start_on(
+    disk: &MemoryDisk,
+    data: Option<&Path>,
+    n: u8,
+    network: Option<&ChannelNetwork>,
+    roster: Option<&Roster>,
+    administrator: PublicKey,
+) -> Node {
     let trust = Trust::Signed {
         key: Box::new(key(n)),
         allowed: vec![public(0), public(1)],
     };
     let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
     config.administrator = Some(administrator);
-    let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
+    let store = disk.open(FsyncPolicy::Always).unwrap();
     let mut replica = load(config, &store).unwrap();
     if let Some(roster) = roster {
         hand_in(&mut replica, roster).unwrap();
     }
-    let engine = AnyEngine::Channel(network.join(replica.origin().0).unwrap());
+    let engine = match network {
+        Some(network) => AnyEngine::Channel(network.join(replica.origin().0).unwrap()),
+        None => AnyEngine::Alone,
+    };
     let mut parts = Parts::new(replica, store, Link::new(engine, None));
+    parts.data = data.map(Path::to_owned);
     parts.sync_interval = Duration::from_millis(20);
     Node::start(parts).unwrap()
 }
@@ -234,7 +251,7 @@ async fn of_two_orders_at_two_nodes_one_counts_and_who_has_its_list_is_shown() {
     all_have(&[&to_a, &to_b], 1).await;
     let first = roster(&to_a).await;
     // Each accepts its order before it hears of the other one.
-    network.cut(at_a, at_b);
+    network.partition(&[&[at_a], &[at_b]]);
     let rivals = [
         hand_to(&to_a, first.add(public(2), "three")).await.unwrap(),
         hand_to(&to_b, first.add(public(3), "four")).await.unwrap(),
@@ -286,6 +303,107 @@ async fn a_member_that_missed_a_changed_key_learns_it_from_the_member_with_that_
     to_a.change(accum(1)).await.unwrap();
     to_b.change(accum(2)).await.unwrap();
     all_have(&[&to_a, &to_b], 3).await;
+    for node in [a, b] {
+        node.stop().await.unwrap();
+    }
+}
+
+/// The texts of a node's unsettled events of a kind.
+async fn attention(node: &Handle, kind: &str) -> Vec<String> {
+    let attention = status(node, "attention").await;
+    let events = attention.as_array().unwrap().iter();
+    let events = events.filter(|event| event["event"] == kind);
+    events
+        .map(|event| event["text"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_no_member_had_of_one_that_was_removed_is_kept_and_can_be_made_again() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let (disk, folder) = (MemoryDisk::new(), tempfile::tempdir().unwrap());
+    let signer = administrator().verifying_key().to_bytes();
+    let returns = |network: Option<&ChannelNetwork>| {
+        start_on(&disk, Some(folder.path()), 1, network, None, signer)
+    };
+    let on = |key: &str, delta: u64| {
+        Change::Batch(vec![KeyOp {
+            key: key.into(),
+            action: Action::Op(Op::Accum, delta.into()),
+        }])
+    };
+    let a = start(0, &network, None);
+    let to_a = a.handle();
+    let b = returns(Some(&network));
+    b.handle().change(accum(1)).await.unwrap();
+    all_have(&[&to_a, &b.handle()], 1).await;
+    b.stop().await.unwrap();
+    // What it makes alone reaches nobody.
+    let b = returns(None);
+    for change in [accum(2), on("mine", 4), on("mine", 8)] {
+        b.handle().change(change).await.unwrap();
+    }
+    b.stop().await.unwrap();
+    let removed = roster(&to_a).await.remove(&public(1));
+    hand_to(&to_a, removed).await.unwrap();
+
+    // It learns of its removal, and says what it holds.
+    let b = returns(Some(&network));
+    let to_b = b.handle();
+    until("it is told", async || {
+        !attention(&to_b, "stranded").await.is_empty()
+    })
+    .await;
+    let stranded = attention(&to_b, "stranded").await.concat();
+    assert!(stranded.contains("of 2 keys"), "{stranded}");
+    assert_eq!(to_b.state(b"mine").await.unwrap(), 12.into());
+    b.stop().await.unwrap();
+
+    // It is added again, and adopts what the others have folded.
+    until("it is folded", async || {
+        status(&to_a, "closings").await == json!([])
+    })
+    .await;
+    let again = roster(&to_a).await.add(public(1), "two");
+    hand_to(&to_a, again).await.unwrap();
+    let b = returns(Some(&network));
+    let to_b = b.handle();
+    all_have(&[&to_a, &to_b], 1).await;
+    assert_eq!(to_b.state(b"mine").await.unwrap(), 0.into());
+    assert!(attention(&to_b, "stranded").await.is_empty());
+    let told = attention(&to_b, "missing").await.concat();
+    assert!(told.contains("changes of 2 keys"), "{told}");
+    assert!(told.contains("mine") && told.contains("x"), "{told}");
+    b.stop().await.unwrap();
+
+    // A restart says so as well, until the files are moved away.
+    let b = returns(Some(&network));
+    let to_b = b.handle();
+    let told = attention(&to_b, "missing").await.concat();
+    let files = fs::read_dir(folder.path()).unwrap();
+    let files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    assert!(
+        files.iter().all(|file| told.contains(&text(file))),
+        "{told}"
+    );
+    let (unclear, clear): (Vec<_>, Vec<_>) = files
+        .iter()
+        .partition(|file| text(file).contains("unclear"));
+    let described: Json = serde_json::from_str(&fs::read_to_string(unclear[0]).unwrap()).unwrap();
+    assert_eq!(described["key"], "x");
+    assert_eq!(described["missing"], "0x0000000000000002");
+    for line in fs::read_to_string(clear[0]).unwrap().lines() {
+        let request: atomik_node::protocol::Request = serde_json::from_str(line).unwrap();
+        let change = request.change(&atomik_replica::Shape::xor(1)).unwrap();
+        to_b.change(change.unwrap()).await.unwrap();
+    }
+    until("it is there again", async || {
+        to_a.state(b"mine").await.unwrap() == 12.into()
+    })
+    .await;
+    files.iter().for_each(|file| fs::remove_file(file).unwrap());
+    assert!(attention(&to_b, "missing").await.is_empty());
     for node in [a, b] {
         node.stop().await.unwrap();
     }
@@ -515,6 +633,46 @@ async fn a_node_whose_key_was_replaced_is_told_to_restart_with_the_new_one() {
     for node in [a, b] {
         node.stop().await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_whose_key_was_replaced_twice_follows_to_the_newest() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let sign =
+        |roster: Roster| roster.sign("test", &atomik_replica::Shape::xor(1), &administrator());
+    let founders = Roster::first([(public(0), "one"), (public(1), "two")]).unwrap();
+    let first = sign(founders.add(public(2), "three").unwrap());
+    let second = sign(first.rotate(&public(1), public(3)).unwrap());
+    let third = sign(second.rotate(&public(3), public(4)).unwrap());
+    let a = start(0, &network, Some(&second));
+    // With its old key, and with the one in between, which it may have been given meanwhile.
+    for (n, known, events) in [(1, &first, 2), (3, &second, 1)] {
+        let b = start(n, &network, Some(known));
+        let (to_a, to_b) = (a.handle(), b.handle());
+        let names = async |number: u64, key: u8| {
+            until(&format!("it names key {key}"), async || {
+                let stopped = status(&to_b, "stopped").await;
+                let stopped = stopped.as_str().unwrap_or_default();
+                stopped.contains(&format!("(roster {number}) has another key for two"))
+                    && stopped.contains(&public_key_text(&public(key)))
+                    && stopped.contains("`atomik node members` at another member")
+            })
+            .await;
+        };
+        if n == 1 {
+            names(2, 3).await;
+            to_a.change(Change::Roster(third.encode())).await.unwrap();
+        }
+        names(3, 4).await;
+        let kept = status(&to_b, "events").await;
+        let kept = kept.as_array().unwrap().iter();
+        let told = kept.filter(|event| event["event"] == "removed");
+        let told: Vec<&str> = told.map(|event| event["text"].as_str().unwrap()).collect();
+        assert_eq!(told.len(), events, "{told:#?}");
+        assert!(told.last().unwrap().contains(&public_key_text(&public(4))));
+        b.stop().await.unwrap();
+    }
+    a.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

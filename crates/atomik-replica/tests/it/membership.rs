@@ -1,7 +1,8 @@
 //! Members that join and leave while the others run.
 
 use atomik_replica::{
-    Config, Event, LocalOp, Notice, OpError, OpenError, Refusal, Replica, Roster, RosterError,
+    Config, Event, LocalOp, Missing, Notice, OpError, OpenError, Refusal, Replica, Roster,
+    RosterError,
 };
 use ed25519_dalek::SigningKey;
 
@@ -288,6 +289,63 @@ fn what_a_removed_replica_had_not_sent_goes_on_once_it_is_added_again() {
         );
         cluster.assert_equal();
     }
+}
+
+#[test]
+fn what_no_member_had_of_a_removed_replica_is_told_when_it_adopts_their_base() {
+    let mut cluster = cluster(2);
+    cluster.accum(1, b"both", 1);
+    cluster.accum(1, b"theirs", 1);
+    cluster.accum(0, b"both", 2);
+    cluster.settle();
+    cluster.cut = vec![0];
+    for (key, delta) in [(b"both", 4), (b"mine", 8), (b"mine", 16)] {
+        cluster.accum(1, key, delta);
+        for _ in 0..3 {
+            cluster.flush();
+            cluster.step(1, Event::Tick);
+            cluster.step(1, Event::Seal);
+            cluster.deliver();
+        }
+    }
+    for change in [
+        |roster: &Roster| roster.remove(&public(1)),
+        |roster: &Roster| roster.add(public(1), "one"),
+    ] {
+        let next = signed(change(cluster.replicas[0].roster()));
+        cluster.step(0, Event::Roster(&next));
+        for _ in 0..3 {
+            cluster.step(0, Event::Flush);
+            cluster.flush();
+            cluster.step(0, Event::Tick);
+        }
+    }
+    cluster.cut.clear();
+    cluster.restart(1, |_| {});
+    cluster.settle();
+    cluster.assert_equal();
+    let states = [&b"both"[..], b"theirs", b"mine"].map(|key| cluster.replicas[1].state(key));
+    assert_eq!(states, [3, 1, 0].map(atomik_replica::Value::from));
+    let missing = cluster.notices.iter().filter_map(|notice| match notice {
+        (1, Notice::Missing(missing)) => Some(missing.clone()),
+        _ => None,
+    });
+    let mut missing: Vec<_> = missing.flatten().collect();
+    missing.sort_by(|a, b| a.key.cmp(&b.key));
+    let expected = |key: &[u8], [changes, own, delta, state]: [u64; 4]| Missing {
+        key: key.into(),
+        changes,
+        own: own.into(),
+        delta: delta.into(),
+        state: state.into(),
+    };
+    assert_eq!(
+        missing,
+        [
+            expected(b"both", [2, 5, 4, 3]),
+            expected(b"mine", [2, 24, 24, 0]),
+        ]
+    );
 }
 
 /// Replica 1 changes x while replica 0 is away, gets another key, and returns with it.
