@@ -84,7 +84,7 @@ fn expect<T: PartialEq>(end: &T, possible: &[T], describe: impl Fn(&T) -> String
 }
 
 fn flag(ops: &[Completed<'_>], end: bool) -> Judgement {
-    let is_set = |op: &&Completed<'_>| matches!(op.action, Action::Set(_));
+    let is_set = |op: &&Completed<'_>| matches!(op.action, Action::Set(_) | Action::Unset);
     let sets: Vec<_> = ops.iter().filter(is_set).copied().collect();
     let toggles: Vec<_> = ops.iter().filter(|op| !is_set(op)).collect();
     let on_off = |on: &bool| if *on { "on" } else { "off" }.to_owned();
@@ -93,8 +93,10 @@ fn flag(ops: &[Completed<'_>], end: bool) -> Judgement {
     }
     let mut possible = Vec::new();
     for set in maximal(&sets) {
-        let Action::Set(Scalar::Bool(value)) = set.action else {
-            return Judgement::NotJudged("a flag was set to a value that is not a boolean");
+        let value = match set.action {
+            Action::Set(Scalar::Bool(value)) => *value,
+            Action::Unset => false,
+            _ => return Judgement::NotJudged("a flag was set to a value that is not a boolean"),
         };
         let after = toggles.iter().filter(|op| set.precedes(op)).count();
         let beside = toggles
@@ -117,6 +119,7 @@ fn register(ops: &[Completed<'_>], end: Option<&Scalar>) -> Judgement {
     let possible: Vec<_> = maximal(ops)
         .filter_map(|op| match op.action {
             Action::Set(value) => Some(Some(value)),
+            Action::Unset => Some(None),
             _ => None,
         })
         .collect();
@@ -125,15 +128,52 @@ fn register(ops: &[Completed<'_>], end: Option<&Scalar>) -> Judgement {
     })
 }
 
+/// Additions beside a set whose every combination is tried, at most.
+const MOST_BESIDE: usize = 10;
+
 fn counter(ops: &[Completed<'_>], end: i64) -> Judgement {
-    let mut sum = 0i64;
-    for op in ops {
-        match op.action {
-            Action::Add(value) => sum = sum.wrapping_add(*value),
-            _ => return Judgement::NotJudged("the counter is also set"),
+    let added = |op: &Completed<'_>| match op.action {
+        Action::Add(value) => Some(*value),
+        _ => None,
+    };
+    let sum = |values: &mut dyn Iterator<Item = i64>| values.fold(0i64, i64::wrapping_add);
+    let (additions, sets): (Vec<Completed<'_>>, Vec<Completed<'_>>) =
+        ops.iter().partition(|op| added(op).is_some());
+    if sets.is_empty() {
+        let all = sum(&mut additions.iter().filter_map(added));
+        return expect(&end, &[all], ToString::to_string);
+    }
+    let mut possible = BTreeSet::new();
+    for set in maximal(&sets) {
+        let value = match set.action {
+            Action::Set(Scalar::Int(value)) => *value,
+            Action::Unset => 0,
+            _ => return Judgement::NotJudged("a counter was set to a value that is no integer"),
+        };
+        let after = additions.iter().filter(|op| set.precedes(op));
+        let base = value.wrapping_add(sum(&mut after.filter_map(added)));
+        let beside: Vec<i64> = additions
+            .iter()
+            .filter(|op| !set.precedes(op) && !op.precedes(set))
+            .filter_map(added)
+            .collect();
+        if beside.len() > MOST_BESIDE {
+            return Judgement::NotJudged("many additions were made while the counter was set");
+        }
+        for chosen in 0..1usize << beside.len() {
+            let counted = (0..beside.len()).filter(|place| chosen >> place & 1 == 1);
+            let beside = sum(&mut counted.map(|place| beside[place]));
+            possible.insert(base.wrapping_add(beside));
         }
     }
-    expect(&end, &[sum], ToString::to_string)
+    match possible.len() {
+        _ if possible.contains(&end) => Judgement::Explained,
+        0..=4 => {
+            let words: Vec<String> = possible.iter().map(ToString::to_string).collect();
+            Judgement::Wrong(words.join(" or "))
+        }
+        many => Judgement::Wrong(format!("one of {many} other sums")),
+    }
 }
 
 fn set(ops: &[Completed<'_>], end: &BTreeSet<Scalar>) -> Judgement {
@@ -142,6 +182,11 @@ fn set(ops: &[Completed<'_>], end: &BTreeSet<Scalar>) -> Judgement {
         if let Action::Insert(element) | Action::Remove(element) = op.action {
             elements.entry(element).or_default().push(*op);
         }
+    }
+    // They remove every element.
+    let unsets: Vec<_> = unsets(ops).copied().collect();
+    for ops in elements.values_mut() {
+        ops.extend(&unsets);
     }
     if let Some(stranger) = end.iter().find(|element| !elements.contains_key(element)) {
         return Judgement::Wrong(format!("a set without {stranger}, which nobody inserted"));
@@ -157,25 +202,36 @@ fn set(ops: &[Completed<'_>], end: &BTreeSet<Scalar>) -> Judgement {
     Judgement::Explained
 }
 
+fn unsets<'a, 'b>(ops: &'b [Completed<'a>]) -> impl Iterator<Item = &'b Completed<'a>> {
+    ops.iter().filter(|op| *op.action == Action::Unset)
+}
+
 fn list(ops: &[Completed<'_>], end: &[Scalar]) -> Judgement {
-    let mut counts: BTreeMap<&Scalar, i64> = BTreeMap::new();
+    // How often each value must be there at least and may be at most: what was appended after
+    // every `unset` must, what was appended before one may not.
+    let mut counts: BTreeMap<&Scalar, (i64, i64)> = BTreeMap::new();
     for op in ops {
         if let Action::Append(value) = op.action {
-            *counts.entry(value).or_default() += 1;
+            let (least, most) = counts.entry(value).or_default();
+            *least += i64::from(unsets(ops).all(|unset| unset.precedes(op)));
+            *most += i64::from(!unsets(ops).any(|unset| op.precedes(unset)));
         }
     }
+    let mut found: BTreeMap<&Scalar, i64> = BTreeMap::new();
     for value in end {
-        *counts.entry(value).or_default() -= 1;
+        *found.entry(value).or_default() += 1;
+        counts.entry(value).or_default();
     }
-    match counts.into_iter().find(|(_, count)| *count != 0) {
-        None => Judgement::Explained,
-        Some((value, count)) if count > 0 => {
-            Judgement::Wrong(format!("a list with {count} more of {value}"))
+    for (value, (least, most)) in counts {
+        let count = found.get(value).copied().unwrap_or(0);
+        if count < least {
+            return Judgement::Wrong(format!("a list with {} more of {value}", least - count));
         }
-        Some((value, count)) => {
-            Judgement::Wrong(format!("a list with {} fewer of {value}", -count))
+        if count > most {
+            return Judgement::Wrong(format!("a list with {} fewer of {value}", count - most));
         }
     }
+    Judgement::Explained
 }
 
 #[cfg(test)]
@@ -290,23 +346,58 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_is_unset_afterwards_is_as_if_it_had_never_been_written() {
+        let writes = [
+            (Class::Flag, Action::Toggle),
+            (Class::Register, set_to(5)),
+            (Class::Counter, Action::Add(7)),
+            (Class::Set, Action::Insert(Scalar::Int(1))),
+            (Class::List, Action::Append(Scalar::Int(4))),
+        ];
+        for (class, write) in writes {
+            let mut written = Content::empty(class);
+            written.apply(&write);
+            let empty = Content::empty(class);
+            let after = [
+                completed(0, 0, 5, &write),
+                completed(1, 6, 9, &Action::Unset),
+            ];
+            assert_eq!(judge(class, &after, &empty), Judgement::Explained);
+            let wrong = judge(class, &after, &written);
+            assert!(matches!(wrong, Judgement::Wrong(_)), "{class}: {wrong:?}");
+            let beside = [
+                completed(0, 0, 5, &write),
+                completed(1, 3, 9, &Action::Unset),
+            ];
+            for end in [&empty, &written] {
+                assert_eq!(judge(class, &beside, end), Judgement::Explained, "{class}");
+            }
+        }
+    }
+
     fn action(class: Class) -> BoxedStrategy<Action> {
         let scalar = || (0..4i64).prop_map(Scalar::Int);
-        match class {
+        let other = match class {
             Class::Flag => prop_oneof![
                 Just(Action::Toggle),
                 any::<bool>().prop_map(|on| Action::Set(Scalar::Bool(on)))
             ]
             .boxed(),
             Class::Register => scalar().prop_map(Action::Set).boxed(),
-            Class::Counter => (-9..9i64).prop_map(Action::Add).boxed(),
+            Class::Counter => prop_oneof![
+                4 => (-9..9i64).prop_map(Action::Add),
+                1 => scalar().prop_map(Action::Set),
+            ]
+            .boxed(),
             Class::Set => prop_oneof![
                 scalar().prop_map(Action::Insert),
                 scalar().prop_map(Action::Remove)
             ]
             .boxed(),
             Class::List | Class::Text => scalar().prop_map(Action::Append).boxed(),
-        }
+        };
+        prop_oneof![5 => other, 1 => Just(Action::Unset)].boxed()
     }
 
     /// Node, idle time before, time until it takes effect, time from then to the acknowledgement,

@@ -435,6 +435,7 @@ pub fn inexpressible(system: &dyn System) -> Vec<(Class, String)> {
         name: String::new(),
         class,
         longest: 0,
+        unset: false,
         universe: None,
     };
     Class::ALL

@@ -82,7 +82,9 @@ impl Draws {
         let number = self.drawn;
         let some = Scalar::Int(self.below(4) as i64);
         let class = setup.fields[field].class;
+        let unset = sets && setup.fields[field].unset && self.chance(80);
         let action = match class {
+            _ if unset => Action::Unset,
             Class::Flag if sets && self.chance(200) => Action::Set(Scalar::Bool(self.chance(500))),
             Class::Flag => Action::Toggle,
             Class::Register => Action::Set(Scalar::Text(format!("{node} {number}"))),
@@ -111,6 +113,7 @@ pub(super) fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
             name: class.to_string(),
             class,
             longest: 0,
+            unset: true,
             universe: None,
         })
         .collect();
@@ -122,6 +125,16 @@ pub(super) fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
         fsync: 500,
         sync_interval: 20_000,
     }
+}
+
+/// Unsets only fields that the system can unset.
+fn expressible(mut setup: Setup, system: &dyn System) -> Setup {
+    let fields = setup.fields.iter().map(|field| Field {
+        unset: system.expresses(field).is_ok(),
+        ..field.clone()
+    });
+    setup.fields = fields.collect();
+    setup
 }
 
 pub(super) struct Run<'a> {
@@ -149,7 +162,7 @@ impl<'a> Run<'a> {
             .collect();
         let mut run = Self {
             system,
-            setup: setup(classes, nodes, seed),
+            setup: expressible(setup(classes, nodes, seed), system),
             _folder: folder,
             draws: Draws::new(seed),
             nodes: Vec::new(),

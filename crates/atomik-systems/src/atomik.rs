@@ -59,8 +59,9 @@ const USAGE: &str = "\
     batches of up to a second. A node flushes as soon as storage is free, and compares digests \
     with one peer every sync interval and when a link comes up (docs/replication.md). Counters add \
     in fields of 64 bits, unless the values of a key are wider than 512 bits. Registers are put as \
-    old xor new. Integers take 66 bits, strings their maximum length. All other settings are the \
-    defaults of library and node.";
+    old xor new. Integers take 66 bits, strings their maximum length. To unset a field is to write \
+    zeros, which only a register tells from a value. All other settings are the defaults of library \
+    and node.";
 
 impl System for Atomik {
     fn describe(&self) -> Description {
@@ -730,6 +731,7 @@ mod tests {
             name: format!("{class}"),
             class,
             longest,
+            unset: false,
             universe,
         }
     }

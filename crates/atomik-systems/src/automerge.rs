@@ -289,6 +289,35 @@ fn act(
         | (Class::Counter, Action::Set(value @ Scalar::Int(_))) => {
             replace(change, map, &prefix(key), automerge(value))?;
         }
+        (Class::Flag, Action::Unset) => replace(change, map, &prefix(key), false.into())?,
+        (Class::Counter, Action::Unset) => replace(change, map, &prefix(key), 0i64.into())?,
+        (Class::Register, Action::Unset) => change.delete(map, key)?,
+        (Class::Set, Action::Unset) => {
+            let prefix = prefix(key);
+            let elements: Vec<String> = change
+                .map_range(map, prefix.clone()..)
+                .map_while(|entry| {
+                    entry
+                        .key
+                        .starts_with(&prefix)
+                        .then(|| entry.key.to_string())
+                })
+                .collect();
+            for element in elements {
+                change.delete(map, element)?;
+            }
+        }
+        (Class::List, Action::Unset) => {
+            let list = made(object(change, map, key)?)?;
+            for place in (0..change.length(&list)).rev() {
+                change.delete(&list, place)?;
+            }
+        }
+        (Class::Text, Action::Unset) => {
+            let text = made(object(change, map, key)?)?;
+            let length = change.length(&text);
+            change.splice_text(&text, 0, length as isize, "")?;
+        }
         (Class::Register, Action::Set(value)) => change.put(map, key, automerge(value))?,
         (Class::Register, Action::Toggle) => {
             let now = change.get(map, key)?.and_then(|(value, _)| scalar(&value));

@@ -12,7 +12,8 @@
 //! A `set` of a flag or a counter starts an *era*: an [`LWWReg`] holds the value at its start, and
 //! toggles and additions count within the era in which they were made. When an era ends, they are
 //! overwritten with it. The outcome is therefore always one that some order of the operations
-//! explains.
+//! explains. To `unset` a field is to set it to false, none or 0, or to remove all elements that
+//! are seen; a [`GList`] cannot be unset.
 
 use std::collections::BTreeSet;
 
@@ -152,6 +153,22 @@ impl Value {
                 val: *val,
                 marker: above(era(start.as_deref()), node),
             }),
+            (Self::Flag { start, .. }, Action::Unset) => Change::SetFlag(LWWReg {
+                val: false,
+                marker: above(era(start.as_deref()), node),
+            }),
+            (Self::Counter { start, .. }, Action::Unset) => Change::SetCounter(LWWReg {
+                val: 0,
+                marker: above(era(start.as_deref()), node),
+            }),
+            (Self::Register(register), Action::Unset) => Change::SetRegister(LWWReg {
+                val: None,
+                marker: above(register.marker, node),
+            }),
+            (Self::Set(set), Action::Unset) => {
+                let (elements, seen) = set.read().split();
+                Change::Member(set.rm_all(elements, seen.derive_rm_ctx()))
+            }
             (Self::Register(register), Action::Set(value)) => Change::SetRegister(LWWReg {
                 val: Some(value.clone()),
                 marker: above(register.marker, node),
@@ -298,6 +315,9 @@ impl System for Crdts {
 
     fn expresses(&self, field: &Field) -> Result<(), String> {
         match Value::new(field.class) {
+            Some(Value::List(_)) if field.unset => {
+                Err("a GList only grows, and the list is unset".into())
+            }
             Some(_) => Ok(()),
             None => Err("\
                  crdts has no text type: its List walks from the front to find a position, and \

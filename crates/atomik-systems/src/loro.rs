@@ -208,6 +208,29 @@ impl Shared {
                     .map_err(broken("starting an era"))?;
                 self.eras += 1;
             }
+            (Class::Flag | Class::Counter, Action::Unset) => {
+                let era = format!("{:x}.{:x}", self.doc.peer_id(), self.eras);
+                let start = vec![LoroValue::from(0i64), LoroValue::from(era)];
+                field_map
+                    .starts
+                    .insert(key, start)
+                    .map_err(broken("starting an era"))?;
+                self.eras += 1;
+            }
+            (Class::Register, Action::Unset) => {
+                if map.get(key).is_some() {
+                    map.delete(key).map_err(broken("removing a value"))?;
+                }
+            }
+            (Class::Set | Class::List | Class::Text, Action::Unset) => {
+                match container(map.get(key)) {
+                    Some(Container::Map(set)) => set.clear(),
+                    Some(Container::List(list)) => list.clear(),
+                    Some(Container::Text(text)) => text.delete(0, text.len_unicode()),
+                    _ => Ok(()),
+                }
+                .map_err(broken("emptying a container"))?;
+            }
             (Class::Register, Action::Set(value)) => map
                 .insert(key, loro(value))
                 .map_err(broken("setting a value"))?,

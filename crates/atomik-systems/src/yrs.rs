@@ -220,6 +220,25 @@ impl Shared {
                 let era = (self.doc.client_id().get() as i64, self.eras.get());
                 map.insert(txn, format!("{key}/"), entry(era, any(value)));
             }
+            (Class::Flag | Class::Counter, Action::Unset) => {
+                self.eras.set(self.eras.get() + 1);
+                let era = (self.doc.client_id().get() as i64, self.eras.get());
+                map.insert(txn, format!("{key}/"), entry(era, Any::from(0i64)));
+            }
+            (Class::Register, Action::Unset) => {
+                map.remove(txn, key);
+            }
+            (Class::Set, Action::Unset) => txn.get_or_insert_map(root(field, key)).clear(txn),
+            (Class::List, Action::Unset) => {
+                let list = txn.get_or_insert_array(root(field, key));
+                let length = list.len(txn);
+                list.remove_range(txn, 0, length);
+            }
+            (Class::Text, Action::Unset) => {
+                let text = txn.get_or_insert_text(root(field, key));
+                let length = text.len(txn);
+                text.remove_range(txn, 0, length);
+            }
             (Class::Register, Action::Set(value)) => {
                 map.insert(txn, key, any(value));
             }

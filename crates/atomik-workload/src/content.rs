@@ -52,6 +52,7 @@ impl Content {
     /// class changes nothing; readers refuse traces with such actions.
     pub fn apply(&mut self, action: &Action) {
         match (self, action) {
+            (content, Action::Unset | Action::Delete) => *content = Self::empty(content.class()),
             (Self::Flag(flag), Action::Toggle) => *flag = !*flag,
             (Self::Flag(flag), Action::Set(Scalar::Bool(value))) => *flag = *value,
             (Self::Register(register), Action::Set(value)) => *register = Some(value.clone()),

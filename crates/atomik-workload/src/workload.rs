@@ -22,11 +22,13 @@
 //! | `insert` | `{"at":5,"text":"abc"}` | inserts text at a character of what the writer sees |
 //! | `remove` | `{"at":5,"count":3}` | removes text |
 //! | `append` | boolean, integer or string | appends to a list |
+//! | `unset` | none | makes the field as if it had never been written |
+//! | `delete` | none; no `field` | unsets every field of the key that an earlier line has written |
 //!
 //! A character is a Unicode scalar value. A field has one [`Class`] throughout the trace. A bad
 //! line stops the reader with file, line and reason. Empty lines are skipped but numbered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -107,6 +109,11 @@ pub enum Action {
         /// How many to remove.
         count: usize,
     },
+    /// Makes the field as if it had never been written.
+    Unset,
+    /// Unsets every field of the key that was written so far. Only lines have it; a [`Workload`]
+    /// has one [`Action::Unset`] for each of the fields.
+    Delete,
 }
 
 impl Action {
@@ -119,13 +126,16 @@ impl Action {
             Self::Insert(_) | Self::InsertText { .. } => "insert",
             Self::Remove(_) | Self::RemoveText { .. } => "remove",
             Self::Append(_) => "append",
+            Self::Unset => "unset",
+            Self::Delete => "delete",
         }
     }
 
-    /// The class of its field. A field that is set to a boolean may also be a register.
+    /// The class of its field. A field that is set to a boolean may also be a register, and one
+    /// that is unset may be anything.
     pub fn class(&self) -> Class {
         match self {
-            Self::Toggle | Self::Set(Scalar::Bool(_)) => Class::Flag,
+            Self::Toggle | Self::Set(Scalar::Bool(_)) | Self::Unset | Self::Delete => Class::Flag,
             Self::Set(_) => Class::Register,
             Self::Add(_) => Class::Counter,
             Self::Insert(_) | Self::Remove(_) => Class::Set,
@@ -137,7 +147,7 @@ impl Action {
     /// Bytes of information in its value, without names and framing.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Toggle => 0,
+            Self::Toggle | Self::Unset | Self::Delete => 0,
             Self::Set(value) | Self::Insert(value) | Self::Remove(value) | Self::Append(value) => {
                 value.bytes()
             }
@@ -191,6 +201,7 @@ impl Uses {
     const ELEMENT: Self = Self(1 << 5);
     const APPEND: Self = Self(1 << 6);
     const POSITION: Self = Self(1 << 7);
+    const UNSET: Self = Self(1 << 8);
 
     fn of(action: &Action) -> Self {
         match action {
@@ -202,6 +213,8 @@ impl Uses {
             Action::Insert(_) | Action::Remove(_) => Self::ELEMENT,
             Action::Append(_) => Self::APPEND,
             Action::InsertText { .. } | Action::RemoveText { .. } => Self::POSITION,
+            Action::Unset => Self::UNSET,
+            Action::Delete => Self::default(),
         }
     }
 
@@ -222,7 +235,10 @@ impl Uses {
         ];
         classes
             .into_iter()
-            .find(|(_, has)| self.and(*has) == *has)
+            .find(|(_, has)| {
+                let has = has.and(Self::UNSET);
+                self.and(has) == has
+            })
             .map(|(class, _)| class)
     }
 }
@@ -253,6 +269,10 @@ impl<P> Default for Classes<P> {
 impl<P: Copy> Classes<P> {
     /// Takes an action on a field.
     pub fn accept(&mut self, field: &str, action: &Action, place: P) -> Result<(), Clash<P>> {
+        // It is of a key, not of a field.
+        if *action == Action::Delete {
+            return Ok(());
+        }
         let new = Uses::of(action);
         let Some((uses, first)) = self.uses.get_mut(field) else {
             self.uses.insert(field.to_owned(), (new, place));
@@ -383,10 +403,17 @@ impl Line {
                 field.len()
             ));
         }
+        let action = action(&wire.op, wire.value)?;
+        if action == Action::Delete && !field.is_empty() {
+            return Err(format!(
+                "delete removes every field of the key: remove the member \"field\", or write \
+                 \"unset\" to remove {field:?} alone"
+            ));
+        }
         Ok(Self {
             t: wire.t,
             node: wire.node,
-            action: action(&wire.op, wire.value)?,
+            action,
             key: wire.key.into_owned(),
             field: field.into_owned(),
         })
@@ -523,15 +550,21 @@ fn diagnosis(text: &str) -> Option<String> {
 const VALUED: [&str; 5] = ["set", "add", "insert", "remove", "append"];
 
 fn action(op: &str, value: Option<serde_json::Value>) -> Result<Action, String> {
-    if op == "toggle" {
+    let without = match op {
+        "toggle" => Some(Action::Toggle),
+        "unset" => Some(Action::Unset),
+        "delete" => Some(Action::Delete),
+        _ => None,
+    };
+    if let Some(action) = without {
         return match value {
-            None => Ok(Action::Toggle),
-            Some(_) => Err("toggle takes no value: remove the member \"value\"".into()),
+            None => Ok(action),
+            Some(_) => Err(format!("{op} takes no value: remove the member \"value\"")),
         };
     }
     if !VALUED.contains(&op) {
         return Err(format!(
-            "\"op\" is {op:?}, which is unknown: choose from toggle, {}",
+            "\"op\" is {op:?}, which is unknown: choose from toggle, {}, unset, delete",
             VALUED.join(", ")
         ));
     }
@@ -609,7 +642,7 @@ fn text_action(
 
 fn value_of(action: &Action) -> Option<serde_json::Value> {
     Some(match action {
-        Action::Toggle => return None,
+        Action::Toggle | Action::Unset | Action::Delete => return None,
         Action::Add(value) => (*value).into(),
         Action::Set(value)
         | Action::Insert(value)
@@ -732,6 +765,9 @@ pub struct Field {
     pub class: Class,
     /// Bytes of its longest string, or 0.
     pub longest: usize,
+    /// Whether it is unset anywhere.
+    #[serde(default)]
+    pub unset: bool,
     /// All elements in order of their first use, if it is a [`Class::Set`] with at most
     /// [`MAX_UNIVERSE`] of them.
     pub universe: Option<Vec<Scalar>>,
@@ -764,7 +800,8 @@ pub struct Workload {
     pub keys: IndexSet<String>,
     /// The fields, in order of their first use.
     pub fields: Vec<Field>,
-    /// The operations, in order.
+    /// The operations, in order. A `delete` is one `unset` for each field that an earlier line of
+    /// its key has written, in order of the fields.
     pub steps: Vec<Step>,
     /// One more than the highest node.
     pub nodes: u32,
@@ -788,8 +825,27 @@ impl Workload {
         let mut places: BTreeMap<String, u16> = BTreeMap::new();
         let mut universes: Vec<Option<IndexSet<Scalar>>> = Vec::new();
         let mut uses: Vec<Uses> = Vec::new();
+        // The fields of each key.
+        let mut written: Vec<BTreeSet<u16>> = Vec::new();
         for (number, line) in lines.into_iter().take(limit).enumerate() {
             let line = line?;
+            workload.nodes = workload.nodes.max(line.node + 1);
+            if line.action == Action::Delete {
+                let Some(key) = workload.keys.get_index_of(&line.key) else {
+                    continue;
+                };
+                for &field in &written[key] {
+                    workload.fields[usize::from(field)].unset = true;
+                    workload.steps.push(Step {
+                        t: line.t,
+                        node: line.node,
+                        key: key as u32,
+                        field,
+                        action: Action::Unset,
+                    });
+                }
+                continue;
+            }
             let class = line.action.class();
             let field = match places.get(&line.field) {
                 Some(&field) => field,
@@ -804,6 +860,7 @@ impl Workload {
                         name: line.field.clone(),
                         class,
                         longest: 0,
+                        unset: false,
                         universe: None,
                     });
                     universes.push(Some(IndexSet::new()));
@@ -825,6 +882,7 @@ impl Workload {
             {
                 known.longest = known.longest.max(text.len());
             }
+            known.unset |= line.action == Action::Unset;
             let universe = &mut universes[usize::from(field)];
             if let (Action::Insert(value) | Action::Remove(value), Some(elements)) =
                 (&line.action, universe.as_mut())
@@ -834,8 +892,11 @@ impl Workload {
                     *universe = None;
                 }
             }
-            workload.nodes = workload.nodes.max(line.node + 1);
             let (key, _) = workload.keys.insert_full(line.key);
+            if key == written.len() {
+                written.push(BTreeSet::new());
+            }
+            written[key].insert(field);
             workload.steps.push(Step {
                 t: line.t,
                 node: line.node,

@@ -83,6 +83,7 @@ impl Cluster {
             name: name.into(),
             class,
             longest: 0,
+            unset: false,
             universe: None,
         };
         let mut cluster = Self {
@@ -570,6 +571,7 @@ fn list_field() -> [Field; 1] {
         name: String::new(),
         class: Class::List,
         longest: 0,
+        unset: false,
         universe: None,
     }]
 }

@@ -60,6 +60,7 @@ impl<'a> Effect<'a> {
                 other => format!("{other}\n"),
             }),
             Action::InsertText { at, text } => Self::InsertText { at: *at, text },
+            Action::Unset | Action::Delete => Self::Put(Bits::ZERO),
             Action::RemoveText { at, count } => Self::RemoveText {
                 at: *at,
                 count: *count,
@@ -112,6 +113,8 @@ impl<'a> Effect<'a> {
                 let behind = characters.saturating_sub(*at as u64);
                 characters - behind.min(*count as u64)
             }
+            // Only an `unset` puts a text.
+            Self::Put(_) => 0,
             _ => characters,
         }
     }
@@ -176,6 +179,9 @@ pub(super) fn show(
         Class::Register => match like {
             Action::Set(Scalar::Int(_)) => bits.low().cast_signed().to_string(),
             Action::Set(Scalar::Text(_)) => quoted(bits),
+            Action::Unset if bits.is_zero() => "nothing".to_owned(),
+            Action::Unset if matches!(bits, Bits::Word(_)) => bits.low().cast_signed().to_string(),
+            Action::Unset => quoted(bits),
             _ => flag(bits),
         },
         Class::Set => {

@@ -142,6 +142,10 @@ impl Study {
             field,
             action,
         } = line;
+        if action == Action::Delete {
+            self.delete(number, t, node, &key);
+            return;
+        }
         let moment = Moment {
             t,
             node,
@@ -201,6 +205,28 @@ impl Study {
             {
                 cell.sweep(t, windows_ms);
             }
+        }
+    }
+
+    /// Unsets every field of a key that was written so far.
+    fn delete(&mut self, number: u64, t: u64, node: u32, key: &str) {
+        self.first_t.get_or_insert(t);
+        self.last_t = t;
+        let place = self.keys.get_index_of(key).map(|place| place as u32);
+        let written = self
+            .fields
+            .iter()
+            .filter(|(_, field)| place.is_some_and(|place| field.histories.contains_key(&place)));
+        let names: Vec<String> = written.map(|(name, _)| name.clone()).collect();
+        for field in names {
+            let line = Line {
+                t,
+                node,
+                key: key.to_owned(),
+                field,
+                action: Action::Unset,
+            };
+            self.see(number, line);
         }
     }
 
@@ -307,7 +333,7 @@ impl FieldStudy {
             count.entries += u64::from(!one_window(last, moment.t, ms));
         }
         history.odd ^= *action == Action::Toggle;
-        history.is_set |= matches!(action, Action::Set(_));
+        history.is_set |= matches!(action, Action::Set(_) | Action::Unset);
 
         let Some(effect) = Effect::of(action, &mut self.universe) else {
             self.open_universe |= matches!(action, Action::Insert(_) | Action::Remove(_));
@@ -332,7 +358,7 @@ impl FieldStudy {
     fn choose_models(&mut self, action: &Action, windows: usize) {
         let only = match action {
             Action::Add(_) => Some(FieldKind::Add),
-            Action::Set(Scalar::Int(_)) => None,
+            Action::Set(Scalar::Int(_)) | Action::Unset => None,
             _ => Some(FieldKind::Xor),
         };
         let possible = |kind: FieldKind| only.is_none_or(|only| only == kind);

@@ -176,7 +176,9 @@ fn write(
         Some(place) => format!("key = {}", column(place)),
         None => "key = \"one\"                 # TODO: no column looks like a key".to_owned(),
     });
-    line("# toggle, set, add, insert, remove, append, or skip to leave rows out.");
+    line(
+        "# toggle, set, add, insert, remove, append, unset (the field), delete (the key), or skip.",
+    );
     match op {
         Some(place) => {
             let found: BTreeSet<&String> = columns[place].cells.iter().collect();
@@ -193,8 +195,8 @@ fn write(
         None => line("op = \"set\""),
     }
     line("duplicates = \"keep\"          # or \"drop\": rows that are identical in every cell");
-    line("empty = \"skip\"               # or \"refuse\", \"keep\"");
-    line("null = \"skip\"                # or \"refuse\"");
+    line("empty = \"skip\"               # or \"refuse\", \"keep\", \"delete\"");
+    line("null = \"skip\"                # or \"refuse\", \"delete\"");
     line("");
     line("[time]");
     match at {
@@ -275,7 +277,8 @@ fn meaning(word: &str) -> &'static str {
         "add" | "increment" | "incr" | "inc" => "add",
         "append" | "push" => "append",
         "remove" => "remove",
-        "delete" | "d" | "del" | "truncate" => "skip",
+        "delete" | "d" | "del" => "delete",
+        "truncate" => "skip",
         _ => "set",
     }
 }

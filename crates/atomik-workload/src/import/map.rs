@@ -27,7 +27,7 @@
 //! name = "stock"                 # default: the column's name
 //! column = "change"
 //! op = { column = "kind", values = { in = "add", note = "skip" } }
-//! empty = "refuse"               # or "skip", "keep"; as for `null`
+//! empty = "refuse"               # or "skip", "keep", "delete"; as for `null`
 //! ```
 //!
 //! A column of JSON lines is a path such as `payload.after.id`.
@@ -35,6 +35,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::str::FromStr;
 
 use serde::de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer};
 use serde::{Deserialize, Deserializer};
@@ -123,18 +124,23 @@ pub(super) enum Op {
     Insert,
     Remove,
     Append,
+    Unset,
+    /// Of the whole key.
+    Delete,
     /// Nothing: the row is left out.
     Skip,
 }
 
 impl Op {
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 9] = [
         ("toggle", Self::Toggle),
         ("set", Self::Set),
         ("add", Self::Add),
         ("insert", Self::Insert),
         ("remove", Self::Remove),
         ("append", Self::Append),
+        ("unset", Self::Unset),
+        ("delete", Self::Delete),
         ("skip", Self::Skip),
     ];
 
@@ -146,7 +152,7 @@ impl Op {
     }
 
     pub fn takes_value(self) -> bool {
-        !matches!(self, Self::Toggle | Self::Skip)
+        !matches!(self, Self::Toggle | Self::Unset | Self::Delete | Self::Skip)
     }
 
     /// The names of all, for messages.
@@ -179,23 +185,31 @@ impl fmt::Display for Type {
     }
 }
 
-impl<'de> Deserialize<'de> for Type {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl FromStr for Type {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let digits = text.strip_prefix("decimal:").and_then(|digits| {
             let digits = digits.parse::<u32>().ok()?;
             (digits <= 18).then_some(digits)
         });
-        match (text.as_str(), digits) {
+        match (text, digits) {
             ("text", _) => Ok(Self::Text),
             ("integer", _) => Ok(Self::Integer),
             ("boolean", _) => Ok(Self::Boolean),
             (_, Some(digits)) => Ok(Self::Decimal(digits)),
-            _ => Err(D::Error::custom(format!(
+            _ => Err(format!(
                 "{text:?} is no type: write text, integer, boolean, or decimal:3 for numbers \
                  with three decimals (at most 18)"
-            ))),
+            )),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Type {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
     }
 }
 
@@ -208,6 +222,8 @@ pub(super) enum Policy {
     Refuse,
     /// The empty string is a value.
     Keep,
+    /// The field is unset.
+    Delete,
 }
 
 /// A field: one operation per row.

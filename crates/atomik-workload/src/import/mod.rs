@@ -74,6 +74,14 @@ impl ImportError {
         move |source| Self::Io { file, source }
     }
 
+    fn line(file: &Path, line: u64, reason: impl Into<String>) -> Self {
+        Self::Line {
+            file: file.to_owned(),
+            line,
+            reason: reason.into(),
+        }
+    }
+
     fn file(file: &Path, reason: impl Into<String>) -> Self {
         Self::File {
             file: file.to_owned(),

@@ -310,11 +310,7 @@ impl Table {
 
     /// A complaint about a line.
     pub fn line(&self, line: u64, reason: String) -> ImportError {
-        ImportError::Line {
-            file: self.file.clone(),
-            line,
-            reason,
-        }
+        ImportError::line(&self.file, line, reason)
     }
 }
 
@@ -325,9 +321,27 @@ fn json(
     text: &mut Box<dyn BufRead>,
     line: &mut u64,
 ) -> Result<Option<(u64, Row)>, ImportError> {
-    let mut bytes = Vec::new();
+    let Some(content) = next_line(file, text, line)? else {
+        return Ok(None);
+    };
+    match Json::parse(&content) {
+        Ok(json) => Ok(Some((*line, Row::Json(json)))),
+        Err(reason) => Err(ImportError::line(
+            file,
+            *line,
+            format!("{reason}: write one JSON object per line"),
+        )),
+    }
+}
+
+/// The next line that is not blank, without space around it. `line` counts lines.
+pub(super) fn next_line(
+    file: &Path,
+    text: &mut Box<dyn BufRead>,
+    line: &mut u64,
+) -> Result<Option<String>, ImportError> {
     loop {
-        bytes.clear();
+        let mut bytes = Vec::new();
         let mut limited = text.take(MAX_ROW + 1);
         let count = limited
             .read_until(b'\n', &mut bytes)
@@ -336,25 +350,18 @@ fn json(
             return Ok(None);
         }
         *line += 1;
-        let refuse = |reason: String| ImportError::Line {
-            file: file.to_owned(),
-            line: *line,
-            reason,
-        };
+        let refuse = |reason: String| ImportError::line(file, *line, reason);
         if bytes.len() as u64 > MAX_ROW {
             return Err(refuse(
                 "more than 16 MiB: write one JSON value per line".to_owned(),
             ));
         }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| refuse(format!("not UTF-8: {NOT_UTF8}")))?
-            .trim();
-        if text.is_empty() {
-            continue;
+        let text =
+            String::from_utf8(bytes).map_err(|_| refuse(format!("not UTF-8: {NOT_UTF8}")))?;
+        let text = text.trim();
+        if !text.is_empty() {
+            return Ok(Some(text.to_owned()));
         }
-        let json = Json::parse(text)
-            .map_err(|reason| refuse(format!("{reason}: write one JSON object per line")))?;
-        return Ok(Some((*line, Row::Json(json))));
     }
 }
 

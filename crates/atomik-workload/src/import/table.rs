@@ -310,9 +310,11 @@ impl<'m> Import<'m> {
                 Some(types) => types.get(number).copied().flatten(),
                 None => field.map.kind,
             };
-            if let Some(operation) = self.operation(field, kind, row)? {
-                operations.push(operation);
-            }
+            let operation = self.operation(field, kind, row)?;
+            // A delete is of the whole key: one is enough, whatever the number of fields.
+            operations.extend(operation.filter(|operation| {
+                operation.1 != Action::Delete || !operations.contains(operation)
+            }));
         }
         if operations.is_empty() {
             return Ok(Ok(()));
@@ -350,8 +352,11 @@ impl<'m> Import<'m> {
         }
         let name = field.name.text(row, "field")?;
         check_field(&name)?;
-        if !op.takes_value() {
-            return Ok(Some((name, Action::Toggle)));
+        match op {
+            Op::Toggle => return Ok(Some((name, Action::Toggle))),
+            Op::Unset => return Ok(Some((name, Action::Unset))),
+            Op::Delete => return Ok(Some((String::new(), Action::Delete))),
+            _ => {}
         }
         let value = match (&field.map.value, &field.value) {
             (Value::Constant(value), _) => value.clone(),
@@ -364,6 +369,7 @@ impl<'m> Import<'m> {
                 };
                 match policy {
                     Policy::Keep => {}
+                    Policy::Delete => return Ok(Some((name, Action::Unset))),
                     Policy::Skip => {
                         self.leave_out(format!("{what} cells of column {column:?}"));
                         return Ok(None);

@@ -176,6 +176,62 @@ fn a_sum_that_went_wrong_stays_wrong_and_a_register_heals() {
 }
 
 #[test]
+fn an_unset_field_reads_as_never_written() {
+    let unset = |t, node| at(t, node, "k", "", Action::Unset);
+    let lines = [
+        at(0, 0, "k", "", set(5)),
+        unset(99, 0),
+        at(200, 1, "k", "", set(3)),
+    ];
+    assert_eq!(found(&lines, 10), (0.0, 0.0, 0));
+    // At once with a set, both differences apply: 5 xor 3 is left of neither.
+    let lines = [
+        at(0, 0, "k", "", set(5)),
+        unset(99, 0),
+        at(99, 1, "k", "", set(3)),
+    ];
+    let field = field_by(&lines, &[10]);
+    let wrong = &field.wrong[0];
+    assert_eq!((wrong.meant.as_str(), wrong.got.as_str()), ("3", "6"));
+    let lines = [
+        at(0, 0, "k", "", set(5)),
+        at(99, 1, "k", "", set(3)),
+        unset(99, 0),
+    ];
+    let field = field_by(&lines, &[10]);
+    let wrong = &field.wrong[0];
+    assert_eq!((wrong.meant.as_str(), wrong.got.as_str()), ("nothing", "6"));
+    // A counter that is unset by one node while another adds to it keeps the addition.
+    let lines = [add(0, 0, 5), unset(99, 0), add(99, 1, 3)];
+    assert_eq!(found(&lines, 10), (1.0 / 3.0, 0.0, 0));
+    assert_eq!(field_by(&lines, &[10]).class, Class::Counter);
+}
+
+#[test]
+fn a_delete_is_an_unset_of_each_field_that_the_key_has() {
+    let writes = [
+        at(0, 0, "k", "name", set(5)),
+        at(1, 0, "l", "other", set(5)),
+        at(2, 1, "k", "count", Action::Add(5)),
+    ];
+    let then = [at(3, 1, "k", "name", set(3)), at(9, 0, "k", "late", set(3))];
+    let delete = [
+        at(2, 0, "k", "", Action::Delete),
+        at(2, 0, "new", "", Action::Delete),
+    ];
+    let unsets = ["name", "count"].map(|field| at(2, 0, "k", field, Action::Unset));
+    let deleted = [&writes[..], &delete, &then].concat();
+    let unset = [&writes[..], &unsets, &then].concat();
+    let (deleted, unset) = (fit_by(&deleted, &[10]), fit_by(&unset, &[10]));
+    assert_eq!(deleted.operations, 7);
+    for (one, other) in deleted.fields.iter().zip(&unset.fields) {
+        assert_eq!((&one.name, one.class), (&other.name, other.class));
+        assert_eq!(one.operations, other.operations);
+        assert_eq!(format!("{:?}", one.windows), format!("{:?}", other.windows));
+    }
+}
+
+#[test]
 fn an_entry_holds_what_one_node_did_to_a_key_in_one_window() {
     let toggle = |t, node| at(t, node, "k", "", Action::Toggle);
     // Windows of 10 ms: node 0 in the first (twice) and the second, node 1 in the second.
@@ -1230,7 +1286,11 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
     let mut universes: BTreeMap<&str, BTreeSet<Scalar>> = BTreeMap::new();
     let mut classes: BTreeMap<&str, Class> = BTreeMap::new();
     for line in lines {
-        classes.insert(&line.field, line.action.class());
+        if line.action == Action::Unset {
+            classes.entry(&line.field).or_insert(Class::Flag);
+        } else {
+            classes.insert(&line.field, line.action.class());
+        }
         let universe = universes.entry(&line.field).or_default();
         if let Action::Insert(value) | Action::Remove(value) = &line.action {
             universe.insert(value.clone());
@@ -1263,7 +1323,7 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
         for other in lines[..=place].iter().filter(|other| same(other)) {
             meant.apply(&other.action);
         }
-        let put = |line: &Line| matches!(line.action, Action::Set(_));
+        let put = |line: &Line| matches!(line.action, Action::Set(_) | Action::Unset);
         let overlaps = before().any(|(other, theirs)| {
             let both = match class {
                 Class::Counter => put(line) && put(other) && *theirs != [0; 16] && delta != [0; 16],
@@ -1296,6 +1356,10 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
 }
 
 fn action(field: usize) -> BoxedStrategy<Action> {
+    prop_oneof![9 => write(field), 1 => Just(Action::Unset)].boxed()
+}
+
+fn write(field: usize) -> BoxedStrategy<Action> {
     let element = (0_i64..70).prop_map(int);
     match field {
         0 => prop_oneof![

@@ -65,7 +65,7 @@ fn shown(lines: &[Line]) -> Vec<String> {
         .iter()
         .map(|line| {
             let value = match &line.action {
-                Action::Toggle => String::new(),
+                Action::Toggle | Action::Unset | Action::Delete => String::new(),
                 Action::Add(value) => value.to_string(),
                 Action::Set(value)
                 | Action::Insert(value)
@@ -175,6 +175,36 @@ fn columns_of_json_are_paths_and_its_types_are_kept() {
         ]
     );
     assert_eq!(report.left_out.len(), 2);
+}
+
+#[test]
+fn rows_delete_keys_and_empty_cells_unset_fields() {
+    let map = r#"
+        node = "one"
+        key = { column = "key" }
+        time = { column = "time", format = "ms" }
+        op = { column = "op", values = { I = "set", D = "delete", N = "unset" } }
+        csv = { nulls = ["NULL"] }
+        field = [
+            { column = "a", null = "delete" },
+            { column = "b", empty = "delete", null = "skip" },
+        ]
+    "#;
+    let text = "time,op,key,a,b\n1,I,k,1,2\n2,I,k,NULL,\n3,N,k,,\n4,D,k,,\n5,I,k,3,NULL\n";
+    let (lines, _) = csv(text, map).unwrap();
+    assert_eq!(
+        shown(&lines),
+        [
+            "0 0 k a set 1",
+            "0 0 k b set 2",
+            "1 0 k a unset",
+            "1 0 k b unset",
+            "2 0 k a unset",
+            "2 0 k b unset",
+            "3 0 k  delete",
+            "4 0 k a set 3",
+        ]
+    );
 }
 
 #[test]

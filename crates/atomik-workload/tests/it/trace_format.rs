@@ -168,11 +168,20 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         (
             line(r#""op":"put","value":1"#),
             "\"op\" is \"put\", which is unknown: choose from toggle, set, add, insert, \
-             remove, append",
+             remove, append, unset, delete",
         ),
         (
             line(r#""op":"toggle","value":true"#),
             "toggle takes no value",
+        ),
+        (
+            line(r#""op":"unset","value":true"#),
+            "unset takes no value: remove the member",
+        ),
+        (
+            line(r#""op":"delete","field":"f""#),
+            "delete removes every field of the key: remove the member \"field\", or write \
+             \"unset\"",
         ),
         (
             line(r#""op":"set""#),
@@ -398,6 +407,59 @@ fn an_integer_that_is_set_makes_no_counter_of_a_flag() {
     ));
 }
 
+#[test]
+fn a_delete_unsets_the_fields_that_were_written_before() {
+    let lines: Vec<String> = [
+        r#""op":"set","field":"b","value":5"#,
+        r#""op":"add","field":"a","value":5"#,
+        r#""op":"delete""#,
+        r#""op":"set","field":"c","value":5"#,
+    ]
+    .map(line)
+    .to_vec();
+    let trace = lines.join("\n");
+    let read = read(trace.as_bytes()).unwrap();
+    assert_eq!(read[2].action, Action::Delete);
+    let again: Vec<Line> = Reader::new(&written(&read)[..], Path::new("a"))
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(again, read);
+    let workload = Workload::collect("a", read.into_iter().map(Ok), usize::MAX).unwrap();
+    let steps: Vec<(&str, &Action)> = workload
+        .steps
+        .iter()
+        .map(|step| (workload.field(step).name.as_str(), &step.action))
+        .collect();
+    let five = Action::Set(Scalar::Int(5));
+    assert_eq!(
+        steps,
+        [
+            ("b", &five),
+            ("a", &Action::Add(5)),
+            ("b", &Action::Unset),
+            ("a", &Action::Unset),
+            ("c", &five),
+        ]
+    );
+    let unset: Vec<bool> = workload.fields.iter().map(|field| field.unset).collect();
+    assert_eq!(unset, [true, true, false]);
+}
+
+/// What is unset has the class of its other operations, and alone it is a flag.
+#[test]
+fn an_unset_decides_no_class() {
+    for class in Class::ALL {
+        for action in actions_of(class) {
+            let lines = [line(r#""op":"unset""#), line(action)];
+            for trace in [lines.join("\n"), format!("{}\n{}", lines[1], lines[0])] {
+                let mut reader = Reader::new(trace.as_bytes(), Path::new("a.jsonl"));
+                assert_eq!(reader.by_ref().filter(Result::is_ok).count(), 2);
+                assert_eq!(reader.classes().collect::<Vec<_>>(), [("", class)]);
+            }
+        }
+    }
+}
+
 fn scalar() -> impl Strategy<Value = Scalar> {
     prop_oneof![
         any::<bool>().prop_map(Scalar::Bool),
@@ -409,6 +471,7 @@ fn scalar() -> impl Strategy<Value = Scalar> {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         Just(Action::Toggle),
+        Just(Action::Unset),
         scalar().prop_map(Action::Set),
         any::<i64>().prop_map(Action::Add),
         scalar().prop_map(Action::Insert),
@@ -557,6 +620,7 @@ proptest! {
                     _ => false,
                 },
                 Action::Add(value) => after == Content::Counter(*value),
+                Action::Unset => after == before,
                 Action::Remove(_) => after == Content::empty(Class::Set),
                 Action::RemoveText { .. } => after == Content::empty(Class::Text),
                 _ => after != before,
