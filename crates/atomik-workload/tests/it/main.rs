@@ -7,10 +7,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod changes;
 mod controls;
 mod fit;
 mod generate;
 mod import;
 mod layout;
+mod postgres;
 mod table;
 mod trace_format;

@@ -1,4 +1,4 @@
-//! `atomik eval import csv` and `jsonl`.
+//! `atomik eval import csv` and `jsonl`, and of changes of databases.
 
 use crate::{Folder, Run, atomik, atomik_with};
 
@@ -386,4 +386,52 @@ fn bad_maps_are_refused_with_what_to_write() {
         "{}",
         run.err
     );
+}
+
+#[test]
+fn changes_of_a_database_become_a_trace() {
+    let folder = Folder::new();
+    let row = |kind: &str, ts: u64, data: &str| {
+        format!(r#"{{"database":"shop","table":"items","type":"{kind}","ts":{ts},"data":{data}}}"#)
+    };
+    let lines = [
+        row("insert", 1, r#"{"id":1,"price":3.50,"who":"ann"}"#),
+        row("delete", 2, r#"{"id":1,"price":3.50,"who":"bob"}"#),
+    ];
+    let file = folder.file("changes.json", lines.join("\n"));
+    let all = ["eval", "import", "maxwell", &file];
+    let keyed = [
+        "--key",
+        "items=id",
+        "--node-column",
+        "who",
+        "--type",
+        "price=decimal:2",
+    ];
+    let run = atomik(&[&all[..], &keyed].concat());
+    assert_eq!(
+        run.out,
+        "{\"t\":0,\"node\":0,\"key\":\"shop.items/1\",\"op\":\"set\",\"field\":\"items.price\",\
+         \"value\":350}\n{\"t\":1000,\"node\":1,\"key\":\"shop.items/1\",\"op\":\"delete\"}\n"
+    );
+    assert_eq!(
+        run.err,
+        "maxwell: 2 operations, 1 keys, 2 nodes; nothing left out\n  times are whole seconds, so \
+         changes within a second count as concurrent\n  node 0: ann\n  node 1: bob\n"
+    );
+    let run = atomik(&all);
+    let message = format!(
+        "{file}:1: the data does not say what the primary key of shop.items is: write `--key \
+         shop.items=COLUMN`, with commas between several columns, or `--skip shop.items`"
+    );
+    assert_eq!(run, crate::refused(2, &message));
+    for bad in [
+        &["--key", "items="][..],
+        &["--type", "price"],
+        &["--type", "price=float"],
+    ] {
+        assert_eq!(atomik(&[&all[..], bad].concat()).status, 2, "{bad:?}");
+    }
+    let dry = atomik(&[&all[..], &keyed, &["--dry-run"]].concat());
+    assert_eq!(dry.out.lines().count(), 2);
 }

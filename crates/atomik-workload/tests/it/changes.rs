@@ -1,0 +1,453 @@
+//! Captured changes of databases. The lines follow the documentation of the formats:
+//! debezium.io (connectors for PostgreSQL and MySQL), maxwells-daemon.io (Data Format), and
+//! github.com/eulerto/wal2json, whose output was compared with that of a real server.
+
+use std::path::PathBuf;
+
+use atomik_workload::import::Report;
+use atomik_workload::import::changes::{self, Capture, Settings};
+use atomik_workload::workload::{Action, Line};
+
+/// Imports lines of one file, `shop.jsonl`.
+pub(crate) fn import(
+    lines: &str,
+    capture: Capture,
+    settings: &Settings,
+) -> Result<(Vec<Line>, Report), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.jsonl");
+    std::fs::write(&file, lines).unwrap();
+    let mut found = Vec::new();
+    let files: Vec<PathBuf> = vec![file];
+    let report = changes::import(&files, capture, settings, 0, &mut |line| {
+        found.push(line);
+        Ok(())
+    });
+    match report {
+        Ok(report) => Ok((found, report)),
+        Err(error) => {
+            let folder = format!("{}/", folder.path().display());
+            Err(error.to_string().replace(&folder, ""))
+        }
+    }
+}
+
+/// `t node key field=value`; `-` is an unset, and a delete has no field.
+pub(crate) fn shown(lines: &[Line]) -> Vec<String> {
+    lines
+        .iter()
+        .map(|line| {
+            let what = match &line.action {
+                Action::Set(value) => format!(" {}={value}", line.field),
+                Action::Unset => format!(" {}=-", line.field),
+                Action::Delete => String::new(),
+                other => panic!("{other:?}"),
+            };
+            format!("{} {} {}{what}", line.t, line.node, line.key)
+        })
+        .collect()
+}
+
+fn keyed(key: &str) -> Settings {
+    Settings {
+        keys: [(String::new(), vec![key.to_owned()])].into(),
+        ..Settings::default()
+    }
+}
+
+/// An envelope of the PostgreSQL connector.
+fn debezium(op: &str, ms: u64, before: &str, after: &str) -> String {
+    format!(
+        r#"{{"before":{before},"after":{after},"source":{{"version":"3.0.5.Final","connector":"postgresql","name":"pg1","ts_ms":{ms},"snapshot":"false","db":"shop","schema":"public","table":"orders","txId":555,"lsn":24023128,"xmin":null}},"op":"{op}","ts_ms":1714000099999,"transaction":null}}"#
+    )
+}
+
+#[test]
+fn debezium_writes_the_columns_that_change_and_deletes_rows() {
+    let lines = [
+        debezium(
+            "r",
+            1000,
+            "null",
+            r#"{"id":1,"status":"old","total":7,"note":null}"#,
+        ),
+        debezium(
+            "c",
+            2000,
+            "null",
+            r#"{"id":2,"status":"new","total":3.50,"note":"n"}"#,
+        ),
+        // Without the row before: what it was is known from the data.
+        debezium(
+            "u",
+            2005,
+            "null",
+            r#"{"id":2,"status":"paid","total":3.50,"note":null}"#,
+        ),
+        // A large value that did not change is not read.
+        debezium(
+            "u",
+            2006,
+            "null",
+            r#"{"id":2,"status":"sent","total":3.50,"note":"__debezium_unavailable_value"}"#,
+        ),
+        // A row that was not seen yet, with the row before.
+        debezium(
+            "u",
+            2007,
+            r#"{"id":3,"status":"a","total":1,"note":null}"#,
+            r#"{"id":3,"status":"b","total":1,"note":null}"#,
+        ),
+        // And without it.
+        debezium(
+            "u",
+            2008,
+            "null",
+            r#"{"id":4,"status":"b","total":1,"note":null}"#,
+        ),
+        debezium(
+            "d",
+            2009,
+            r#"{"id":2,"status":null,"total":null,"note":null}"#,
+            "null",
+        ),
+        "null".to_owned(),
+        // As new as any.
+        debezium(
+            "c",
+            2010,
+            "null",
+            r#"{"id":2,"status":"new","total":4,"note":null}"#,
+        ),
+        debezium("t", 2011, "null", "null"),
+    ];
+    let (found, report) = import(&lines.join("\n"), Capture::Debezium, &keyed("id")).unwrap();
+    assert_eq!(
+        shown(&found),
+        [
+            "0 0 public.orders/1 orders.status=\"old\"",
+            "0 0 public.orders/1 orders.total=7",
+            "1000 0 public.orders/2 orders.status=\"new\"",
+            "1000 0 public.orders/2 orders.total=\"3.50\"",
+            "1000 0 public.orders/2 orders.note=\"n\"",
+            "1005 0 public.orders/2 orders.status=\"paid\"",
+            "1005 0 public.orders/2 orders.note=-",
+            "1006 0 public.orders/2 orders.status=\"sent\"",
+            "1007 0 public.orders/3 orders.status=\"b\"",
+            "1008 0 public.orders/4 orders.status=\"b\"",
+            "1008 0 public.orders/4 orders.total=1",
+            "1008 0 public.orders/4 orders.note=-",
+            "1009 0 public.orders/2",
+            "1010 0 public.orders/2 orders.status=\"new\"",
+            "1010 0 public.orders/2 orders.total=4",
+            "1011 0 public.orders/1",
+            "1011 0 public.orders/2",
+            "1011 0 public.orders/3",
+            "1011 0 public.orders/4",
+        ]
+    );
+    assert_eq!(
+        report.left_out,
+        [("tombstones, which follow deletes".to_owned(), 1)]
+    );
+    assert_eq!(
+        report.notes,
+        [
+            "numbers that are no integers of 64 bits became text (--type gives them one): \
+             public.orders.total",
+            "node 0: pg1",
+        ]
+    );
+}
+
+#[test]
+fn debezium_events_are_found_in_whatever_they_are_wrapped_in() {
+    let event = debezium("c", 5, "null", r#"{"id":1,"v":2}"#);
+    let quoted = |text: &str| serde_json::Value::from(text).to_string();
+    let key = r#"{"id":1}"#;
+    let schema = r#"{"type":"struct","optional":false,"name":"pg1.Key"}"#;
+    let schema_key = format!(r#"{{"schema":{schema},"payload":{key}}}"#);
+    let schema_event = format!(r#"{{"schema":{schema},"payload":{event}}}"#);
+    for line in [
+        format!("{key}\t{event}"),
+        format!("{schema_key}\t{schema_event}"),
+        format!(r#"{{"key":{key},"value":{event}}}"#),
+        format!(r#"{{"key":{schema_key},"value":{schema_event}}}"#),
+        format!(
+            r#"{{"topic":"t","partition":0,"offset":1,"key":{},"payload":{}}}"#,
+            quoted(key),
+            quoted(&event)
+        ),
+        format!(
+            r#"{{"topic":"t","key":{},"payload":{}}}"#,
+            quoted(&schema_key),
+            quoted(&schema_event)
+        ),
+    ] {
+        let (found, _) = import(&line, Capture::Debezium, &Settings::default()).unwrap();
+        assert_eq!(shown(&found), ["0 0 public.orders/1 orders.v=2"], "{line}");
+    }
+    // A delete without the row before has the message's key.
+    let delete = format!("{key}\t{}", debezium("d", 9, "null", "null"));
+    let (found, _) = import(&delete, Capture::Debezium, &Settings::default()).unwrap();
+    assert_eq!(shown(&found), ["0 0 public.orders/1"]);
+}
+
+#[test]
+fn the_node_is_the_server_or_a_column_and_a_key_may_have_several() {
+    let mysql = r#"{"before":null,"after":{"a":"x/y","b":1,"who":"ann","v":1},"source":{"connector":"mysql","name":"my","ts_ms":7,"db":"shop","table":"t","server_id":223344},"op":"c","ts_ms":8}"#;
+    let settings = |node: Option<&str>| Settings {
+        keys: [("shop.t".to_owned(), vec!["a".to_owned(), "b".to_owned()])].into(),
+        node_column: node.map(str::to_owned),
+        ..Settings::default()
+    };
+    let (found, report) = import(mysql, Capture::Debezium, &settings(None)).unwrap();
+    assert_eq!(
+        shown(&found),
+        [
+            "0 0 shop.t/x%2Fy/1 t.who=\"ann\"",
+            "0 0 shop.t/x%2Fy/1 t.v=1"
+        ]
+    );
+    assert_eq!(report.notes, ["node 0: my/223344"]);
+    // A delete that does not say it is of the node that last wrote the row.
+    let delete = r#"{"before":{"a":"x/y","b":1,"who":null},"after":null,"source":{"name":"my","ts_ms":9,"db":"shop","table":"t"},"op":"d"}"#;
+    let lines = format!("{mysql}\n{delete}");
+    let (found, report) = import(&lines, Capture::Debezium, &settings(Some("who"))).unwrap();
+    assert_eq!(
+        shown(&found),
+        ["0 0 shop.t/x%2Fy/1 t.v=1", "2 0 shop.t/x%2Fy/1"]
+    );
+    assert_eq!(report.notes, ["node 0: ann"]);
+}
+
+#[test]
+fn changes_of_a_row_keep_their_order_whatever_their_times() {
+    let lines = [
+        debezium("c", 50, "null", r#"{"id":1,"v":1}"#),
+        debezium("u", 40, "null", r#"{"id":1,"v":2}"#),
+        debezium("c", 45, "null", r#"{"id":2,"v":3}"#),
+    ];
+    let (found, report) = import(&lines.join("\n"), Capture::Debezium, &keyed("id")).unwrap();
+    assert_eq!(
+        shown(&found),
+        [
+            "0 0 public.orders/2 orders.v=3",
+            "5 0 public.orders/1 orders.v=1",
+            "5 0 public.orders/1 orders.v=2",
+        ]
+    );
+    assert!(report.notes[0].starts_with("1 changes have an earlier time"));
+}
+
+const MAXWELL: &str = r#"
+{"database":"test","table":"e","type":"bootstrap-start","ts":1477053216,"data":{}}
+{"database":"test","table":"e","type":"bootstrap-insert","ts":1477053216,"data":{"id":9,"m":1,"c":null}}
+{"database":"test","table":"e","type":"insert","ts":1477053217,"xid":23396,"commit":true,"position":"master.000006:800911","server_id":23042,"thread_id":108,"primary_key":[1],"primary_key_columns":["id"],"data":{"id":1,"m":4.2341,"c":"2016-10-21 05:33:37.523000","comment":"I am a creature of light."}}
+{"database":"test","table":"e","type":"update","ts":1477053234,"server_id":23042,"data":{"id":1,"m":5.444,"c":null,"comment":"I am a creature of light."},"old":{"m":4.2341,"c":"2016-10-21 05:33:37.523000"}}
+{"database":"test","table":"e","type":"update","ts":1477053235,"server_id":23042,"data":{"id":2,"m":5.444,"c":null,"comment":"x"},"old":{"id":1,"comment":"I am a creature of light."}}
+{"database":"test","table":"e","type":"update","ts":1477053235,"server_id":23043,"data":{"id":7,"m":1,"c":null,"comment":"y"},"old":{"m":0}}
+{"database":"test","table":"e","type":"delete","ts":1477053236,"server_id":23042,"data":{"id":2,"m":5.444,"c":null,"comment":"x"}}
+{"type":"table-alter","database":"test","table":"e","old":{},"def":{},"ts":1477053308000,"sql":"alter table test.e add column torvalds bigint unsigned after m"}
+{"type":"table-drop","database":"test","table":"e","ts":1477053336000,"sql":"DROP TABLE test.e"}
+"#;
+
+#[test]
+fn maxwell_writes_what_is_in_old_and_moves_rows_whose_key_changes() {
+    let settings = Settings {
+        types: [("e.m".to_owned(), "decimal:4".parse().unwrap())].into(),
+        ..keyed("id")
+    };
+    let (found, report) = import(MAXWELL, Capture::Maxwell, &settings).unwrap();
+    assert_eq!(
+        shown(&found),
+        [
+            "0 0 test.e/9 e.m=10000",
+            "1000 1 test.e/1 e.m=42341",
+            "1000 1 test.e/1 e.c=\"2016-10-21 05:33:37.523000\"",
+            "1000 1 test.e/1 e.comment=\"I am a creature of light.\"",
+            "18000 1 test.e/1 e.m=54440",
+            "18000 1 test.e/1 e.c=-",
+            "19000 1 test.e/1",
+            "19000 1 test.e/2 e.m=54440",
+            "19000 1 test.e/2 e.comment=\"x\"",
+            "19000 2 test.e/7 e.m=10000",
+            "20000 1 test.e/2",
+            "120000 0 test.e/9",
+            "120000 0 test.e/7",
+        ]
+    );
+    assert_eq!(
+        report.left_out,
+        [
+            ("changes of schemas".to_owned(), 1),
+            ("marks of bootstrapping".to_owned(), 1)
+        ]
+    );
+    assert!(
+        report.notes[0].contains("whole seconds"),
+        "{:?}",
+        report.notes
+    );
+    assert_eq!(
+        report.notes[1..],
+        ["node 0: test", "node 1: 23042", "node 2: 23043"]
+    );
+}
+
+/// The same changes in both formats.
+const WAL2JSON: [&str; 2] = [
+    r#"
+{"timestamp":"2018-03-27 12:05:29.914496+01","change":[{"kind":"insert","schema":"public","table":"t","columnnames":["a","b","c"],"columntypes":["integer","text","jsonb"],"columnvalues":[1,"Tapir","{\"x\": 1}"],"pk":{"pknames":["a"],"pktypes":["integer"]}},{"kind":"insert","schema":"public","table":"links","columnnames":["a","b"],"columntypes":["integer","text"],"columnvalues":[1,"x"],"pk":{"pknames":["a","b"],"pktypes":["integer","text"]}}]}
+{"timestamp":"2018-03-27 12:05:30.914496+01","change":[{"kind":"update","schema":"public","table":"t","columnnames":["a","b"],"columntypes":["integer","text"],"columnvalues":[1,"Anta"],"oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[1]}},{"kind":"delete","schema":"public","table":"links","oldkeys":{"keynames":["a","b"],"keytypes":["integer","text"],"keyvalues":[1,"x"]}}]}
+{"timestamp":"2018-03-27 12:05:31.914496+01","change":[{"kind":"message","transactional":true,"prefix":"p","content":"m"}]}
+{"timestamp":"2018-03-27 12:05:32.914496+01","change":[{"kind":"update","schema":"public","table":"t","columnnames":["a","b"],"columntypes":["integer","text"],"columnvalues":[2,"Anta"],"oldkeys":{"keynames":["a"],"keytypes":["integer"],"keyvalues":[1]}}]}
+{"timestamp":"2018-03-27 12:05:33.914496+01","change":[{"kind":"truncate","schema":"public","table":"t"}]}
+"#,
+    r#"
+{"action":"B","timestamp":"2018-03-27 12:05:29.914496+01"}
+{"action":"I","schema":"public","table":"t","columns":[{"name":"a","type":"integer","value":1},{"name":"b","type":"text","value":"Tapir"},{"name":"c","type":"jsonb","value":"{\"x\": 1}"}],"pk":[{"name":"a","type":"integer"}]}
+{"action":"I","schema":"public","table":"links","columns":[{"name":"a","type":"integer","value":1},{"name":"b","type":"text","value":"x"}],"pk":[{"name":"a","type":"integer"},{"name":"b","type":"text"}]}
+{"action":"C","timestamp":"2018-03-27 12:05:29.914496+01"}
+{"action":"U","timestamp":"2018-03-27 12:05:30.914496+01","schema":"public","table":"t","columns":[{"name":"a","type":"integer","value":1},{"name":"b","type":"text","value":"Anta"}],"identity":[{"name":"a","type":"integer","value":1}],"pk":[{"name":"a","type":"integer"}]}
+{"action":"D","timestamp":"2018-03-27 12:05:30.914496+01","schema":"public","table":"links","identity":[{"name":"a","type":"integer","value":1},{"name":"b","type":"text","value":"x"}]}
+{"action":"M","timestamp":"2018-03-27 12:05:31.914496+01","transactional":true,"prefix":"p","content":"m"}
+{"action":"U","timestamp":"2018-03-27 12:05:32.914496+01","schema":"public","table":"t","columns":[{"name":"a","type":"integer","value":2},{"name":"b","type":"text","value":"Anta"}],"identity":[{"name":"a","type":"integer","value":1}],"pk":[{"name":"a","type":"integer"}]}
+{"action":"T","timestamp":"2018-03-27 12:05:33.914496+01","schema":"public","table":"t"}
+"#,
+];
+
+#[test]
+fn both_formats_of_wal2json_give_the_same_trace() {
+    for lines in WAL2JSON {
+        let (found, report) = import(lines, Capture::Wal2json, &Settings::default()).unwrap();
+        assert_eq!(
+            shown(&found),
+            [
+                "0 0 public.t/1 t.b=\"Tapir\"",
+                "0 0 public.t/1 t.c=\"{\\\"x\\\": 1}\"",
+                "0 0 public.links/1/x links=true",
+                "1000 0 public.t/1 t.b=\"Anta\"",
+                "1000 0 public.links/1/x",
+                "3000 0 public.t/1",
+                "3000 0 public.t/2 t.b=\"Anta\"",
+                "4000 0 public.t/2",
+            ],
+            "{lines}"
+        );
+        let lost = "large values of rows whose primary key changed, which the data does not have";
+        assert!(report.left_out.contains(&(lost.to_owned(), 1)), "{report}");
+        assert_eq!(report.notes.last().unwrap(), "node 0: shop");
+    }
+}
+
+#[test]
+fn what_is_no_change_is_refused_with_what_to_do() {
+    let event =
+        |from: &str, to: &str| debezium("c", 5, "null", r#"{"id":1,"v":2}"#).replace(from, to);
+    let (debezium, maxwell, wal2json) = (Capture::Debezium, Capture::Maxwell, Capture::Wal2json);
+    for (capture, line, reason) in [
+        (
+            debezium,
+            "{".to_owned(),
+            "EOF while parsing an object: write one event per line",
+        ),
+        (debezium, "[]".into(), "an array is no change event"),
+        (
+            debezium,
+            r#"{"id":1}"#.into(),
+            "use `atomik eval import jsonl`",
+        ),
+        (
+            debezium,
+            event("\"op\":\"c\"", "\"op\":\"x\""),
+            "\"op\" is \"x\", which is unknown",
+        ),
+        (
+            debezium,
+            event("{\"id\":1,\"v\":2}", "\"{}\""),
+            "\"after\" is a string, not an object",
+        ),
+        (
+            debezium,
+            event("\"table\":\"orders\"", "\"table\":null"),
+            "\"source\" has no \"table\"",
+        ),
+        (debezium, event("ts_ms", "ts_s"), "no time: neither"),
+        (
+            debezium,
+            event("", ""),
+            "the data does not say what the primary key of public.orders is: write `--key public.orders=COLUMN`",
+        ),
+        (
+            maxwell,
+            "{}".into(),
+            "no \"type\": this is no event of Maxwell",
+        ),
+        (
+            maxwell,
+            r#"{"type":"select"}"#.into(),
+            "\"type\" is \"select\", which is unknown",
+        ),
+        (
+            maxwell,
+            r#"{"type":"insert","ts":1}"#.into(),
+            "no object \"data\"",
+        ),
+        (
+            maxwell,
+            r#"{"type":"insert","ts":"x","data":{}}"#.into(),
+            "no \"ts\"",
+        ),
+        (
+            maxwell,
+            r#"{"type":"insert","ts":1,"data":{}}"#.into(),
+            "no \"database\"",
+        ),
+        (wal2json, "{}".into(), "neither \"action\" nor \"change\""),
+        (
+            wal2json,
+            r#"{"action":"I","table":"t"}"#.into(),
+            "read the slot with the option `include-timestamp`",
+        ),
+        (
+            wal2json,
+            r#"{"action":"X","table":"t"}"#.into(),
+            "\"action\" is \"X\", which is unknown",
+        ),
+        (
+            wal2json,
+            r#"{"change":[{"kind":"x"}]}"#.into(),
+            "\"kind\" is \"x\", which is unknown",
+        ),
+        (
+            wal2json,
+            r#"{"timestamp":"noon","change":[]}"#.into(),
+            "\"timestamp\" is \"noon\"",
+        ),
+    ] {
+        let message = import(&line, capture, &Settings::default()).unwrap_err();
+        assert!(message.starts_with("shop.jsonl:1: "), "{message}");
+        assert!(message.contains(reason), "{line}: {message}");
+    }
+    let message = import(&event("", ""), debezium, &keyed("nr")).unwrap_err();
+    assert!(
+        message.contains("no column \"nr\", which is in the primary key of public.orders"),
+        "{message}"
+    );
+    let typed = Settings {
+        types: [("v".to_owned(), "boolean".parse().unwrap())].into(),
+        ..keyed("id")
+    };
+    let message = import(&event("", ""), debezium, &typed).unwrap_err();
+    assert!(
+        message.contains("column \"public.orders.v\": \"2\" is no boolean"),
+        "{message}"
+    );
+    let skip = Settings {
+        skip: ["orders".to_owned()].into(),
+        ..Settings::default()
+    };
+    let (found, report) = import(&event("", ""), debezium, &skip).unwrap();
+    assert_eq!((found.len(), report.left_out[0].1), (0, 1));
+}
