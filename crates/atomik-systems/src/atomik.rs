@@ -60,8 +60,8 @@ const USAGE: &str = "\
     with one peer every sync interval and when a link comes up (docs/replication.md). Counters add \
     in fields of 64 bits, unless the values of a key are wider than 512 bits. Registers are put as \
     old xor new. Integers take 66 bits, strings their maximum length. To unset a field is to write \
-    zeros, which only a register tells from a value. All other settings are the defaults of library \
-    and node.";
+    zeros, which only a register tells from a value. All other settings are the defaults of \
+    library and node.";
 
 impl System for Atomik {
     fn describe(&self) -> Description {

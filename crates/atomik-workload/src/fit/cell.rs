@@ -41,11 +41,11 @@ struct Deviation {
 }
 
 impl Deviation {
-    /// Takes in an operation that leaves `delta`. `overlap` are the bits that it changed, if that
-    /// is reported.
+    /// Takes in an operation that leaves `delta`. `overlap` are the bits that it and others
+    /// changed, if that is reported.
     fn renew(&mut self, delta: Bits, effect: &Effect<'_>, overlap: Option<&Bits>) {
         match (effect, overlap) {
-            (Effect::Element { .. }, overlap) => {
+            (Effect::Element { .. } | Effect::Clear, overlap) => {
                 self.reported.or(overlap.unwrap_or(&Bits::ZERO));
                 self.reported.and(&delta);
             }
@@ -168,7 +168,9 @@ impl Cell {
             let wrong = got != meant;
             let was_right = deviation.delta.is_zero();
             let left = got.since(&meant, kind);
-            deviation.renew(left, effect, overlaps.then_some(&delta));
+            let mut both = delta.clone();
+            both.and(&hidden.mask);
+            deviation.renew(left, effect, overlaps.then_some(&both));
             let count = &mut counts[place];
             count.overlapping += u64::from(overlaps);
             count.blind_toggles += u64::from(overlaps && matches!(effect, Effect::Toggle));

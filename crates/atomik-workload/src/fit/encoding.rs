@@ -30,10 +30,21 @@ pub(super) enum Effect<'a> {
     Toggle,
     Put(Bits),
     Add(i64),
-    Element { bit: usize, present: bool },
+    Element {
+        bit: usize,
+        present: bool,
+    },
+    /// Removes all elements of a set.
+    Clear,
     Append(String),
-    InsertText { at: usize, text: &'a str },
-    RemoveText { at: usize, count: usize },
+    InsertText {
+        at: usize,
+        text: &'a str,
+    },
+    RemoveText {
+        at: usize,
+        count: usize,
+    },
 }
 
 impl<'a> Effect<'a> {
@@ -60,6 +71,8 @@ impl<'a> Effect<'a> {
                 other => format!("{other}\n"),
             }),
             Action::InsertText { at, text } => Self::InsertText { at: *at, text },
+            // Only sets have elements.
+            Action::Unset | Action::Delete if !universe.is_empty() => Self::Clear,
             Action::Unset | Action::Delete => Self::Put(Bits::ZERO),
             Action::RemoveText { at, count } => Self::RemoveText {
                 at: *at,
@@ -74,6 +87,7 @@ impl<'a> Effect<'a> {
         match self {
             Self::Toggle => Some(Bits::Word(u64::from(*seen != Bits::Word(1)))),
             Self::Put(bits) => Some(bits.clone()),
+            Self::Clear => Some(Bits::ZERO),
             Self::Add(value) => Some(Bits::Word(seen.low().wrapping_add_signed(*value))),
             Self::Element { bit, present } => {
                 let mut bits = seen.clone();

@@ -2,9 +2,9 @@
 //! line.
 //!
 //! A row is a key, `TABLE/PRIMARY KEY`. A column outside the primary key is a field,
-//! `TABLE.COLUMN`. Each column that changes is a `set`, or an `unset` if it becomes null. A row that
-//! is deleted is a `delete`, and a table that is truncated one for every row that was seen. A row
-//! that has nothing but its key is a flag, `TABLE`.
+//! `TABLE.COLUMN`. Each column that changes is a `set`, or an `unset` if it becomes null. A row
+//! that is deleted is a `delete`, and a table that is truncated one for every row that was seen. A
+//! row that has nothing but its key is a flag, `TABLE`.
 //!
 //! Whether a column changed is known from the row's earlier changes in the data or, without any,
 //! from what the change says of the row before it; if neither tells, it counts as changed. The last

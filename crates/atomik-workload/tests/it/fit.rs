@@ -1324,12 +1324,14 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
             meant.apply(&other.action);
         }
         let put = |line: &Line| matches!(line.action, Action::Set(_) | Action::Unset);
-        let overlaps = before().any(|(other, theirs)| {
-            let both = match class {
-                Class::Counter => put(line) && put(other) && *theirs != [0; 16] && delta != [0; 16],
-                _ => combine(theirs, &delta, |a, b| a & b) != [0; 16],
-            };
-            same(other) && unseen(other) && both
+        let both = |theirs: &Words| combine(theirs, &delta, |a, b| a & b);
+        let others = || before().filter(|(other, _)| same(other) && unseen(other));
+        let overlaps = others().any(|(other, theirs)| match class {
+            Class::Counter => put(line) && put(other) && *theirs != [0; 16] && delta != [0; 16],
+            _ => both(theirs) != [0; 16],
+        });
+        let overlap = others().fold([0; 16], |all, (_, theirs)| {
+            combine(&all, &both(theirs), |a, b| a | b)
         });
         let naive = found.entry(line.field.clone()).or_default();
         naive.operations += 1;
@@ -1343,7 +1345,7 @@ fn naive(lines: &[Line], ms: u64) -> BTreeMap<String, Naive> {
         naive.wrong += u64::from(merged != encode(&meant, universe));
         let wrong = combine(&merged, &encode(&meant, universe), minus);
         let steps = steps.entry((&line.key, &line.field)).or_default();
-        steps.push((wrong, overlaps.then_some(delta)));
+        steps.push((wrong, overlaps.then_some(overlap)));
         naive.unnoticed += u64::from(is_unnoticed(steps, class));
         let first = ms == 0
             || !lines[..place]
