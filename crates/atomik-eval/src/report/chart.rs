@@ -29,11 +29,16 @@ const INK: RGBColor = RGBColor(1, 0, 0);
 const MUTED: RGBColor = RGBColor(2, 0, 0);
 const GRID: RGBColor = RGBColor(3, 0, 0);
 
-/// The number of series colours of the page: those of Okabe and Ito without black and yellow.
-pub const COLOURS: usize = 7;
+/// The number of series colours of the page, far apart in OKLab in either theme.
+pub const COLOURS: usize = 12;
+
+/// The number of the colour of a system.
+pub fn style(place: usize) -> usize {
+    place % COLOURS
+}
 
 fn series(place: usize) -> RGBColor {
-    RGBColor(4, 0, (place % COLOURS) as u8)
+    RGBColor(4, 0, style(place) as u8)
 }
 
 /// A bar.
@@ -41,6 +46,8 @@ fn series(place: usize) -> RGBColor {
 pub struct Bar {
     /// The name of the system.
     pub name: String,
+    /// The index of the system, which gives it the same colour in every chart.
+    pub style: usize,
     /// Its length, if there is a figure.
     pub value: Option<f64>,
     /// Where its whisker ends.
@@ -112,11 +119,11 @@ pub fn bars(id: &str, title: &str, bars: &[Bar], unit: Unit) -> Result<Markup, R
                     (left, to),
                     (left, from),
                 ];
-                line(area, &outline, series(0), 2)?;
+                line(area, &outline, series(bar.style), 2)?;
             } else if right > left {
                 area.draw(&Rectangle::new(
                     [(left, from), (right, to)],
-                    series(0).filled(),
+                    series(bar.style).filled(),
                 ))?;
             }
             if let Some(whisker) = bar.whisker {
@@ -521,6 +528,7 @@ mod tests {
     fn a_bar_is_as_long_as_its_share_of_the_longest() {
         let bar = |value| Bar {
             name: "n".into(),
+            style: 0,
             value: Some(value),
             whisker: None,
             text: "t".into(),

@@ -52,6 +52,11 @@ impl Measured {
 }
 
 impl Metric {
+    /// Whether this is the same row.
+    pub fn same(&self, other: &Self) -> bool {
+        (self.group, self.name) == (other.group, other.name)
+    }
+
     /// The cell of a system. A system that ran no operations has no figures.
     pub fn measure(&self, system: &SystemFigures) -> Measured {
         match (self.of)(system) {
@@ -126,13 +131,27 @@ pub fn caveats(system: &SystemFigures) -> Vec<String> {
     caveats
 }
 
+/// The name of a trace, as a reader knows it.
+pub fn trace(name: &str) -> &str {
+    if name == "-" { "standard input" } else { name }
+}
+
+/// So many of what an axis counts, such as `1 key` and `3 keys`.
+pub fn along(x: u64, axis: &str) -> String {
+    let (first, rest) = axis.split_at(axis.find(' ').unwrap_or(axis.len()));
+    match first.strip_suffix('s') {
+        Some(one) if x == 1 => format!("1 {one}{rest}"),
+        _ => format!("{} {axis}", count(x)),
+    }
+}
+
 /// A measurement of growth that would have taken too long, in words.
 pub fn left_out(point: &LeftOut, axis: &str) -> String {
     let time = |seconds: u64| Unit::Nanos.show(seconds as f64 * 1e9);
     format!(
-        "{}, {} {axis}: would take about {}, more than the limit of {}",
+        "{}, {}: would take about {}, more than the limit of {}",
         point.name,
-        count(point.x),
+        along(point.x, axis),
         time(point.expected_s),
         time(point.patience_s)
     )

@@ -7,6 +7,7 @@
 //! | [`terminal`](mod@terminal) | tables for a terminal |
 //! | [`markdown`] | compact tables in Markdown |
 //! | [`chart`] | bars and curves as SVG |
+//! | [`sheet`] | all runs side by side |
 //! | [`page`](mod@page) | the HTML page |
 //! | [`format`](mod@format) | the version of the figures that are shown, and errors |
 //!
@@ -17,6 +18,7 @@ pub mod format;
 pub mod markdown;
 pub mod metrics;
 pub mod page;
+pub mod sheet;
 pub mod terminal;
 
 pub use format::{FORMAT, ReportError};

@@ -20,6 +20,10 @@ pub struct Findings {
     pub height: u32,
     pub dark: bool,
     pub scrollers: u32,
+    /// The height of the page with all details closed.
+    pub closed: u32,
+    /// The verdict and the sentences below it.
+    pub answer: u32,
     pub lines: u32,
     pub verdict: String,
     pub background: String,

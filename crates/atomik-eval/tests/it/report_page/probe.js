@@ -18,6 +18,16 @@ function look(frame, fold) {
     const text = element.textContent.trim().slice(0, 40);
     return `<${element.localName}${id}${classes}> ${text}`;
   };
+  // As it opens: details closed, in a window as tall as the fold.
+  frame.style.height = fold + "px";
+  const closed = root.scrollHeight;
+  const answer = [...page.querySelectorAll("h1 strong, .answer > li")];
+  const desk = view.innerWidth > 1000;
+  for (const element of desk ? answer : answer.slice(0, 2)) {
+    const below = element.getBoundingClientRect().bottom;
+    if (below > fold)
+      problem("answer is not on the first screen", `${below} of ${fold} px: ${named(element)}`);
+  }
   for (const details of page.querySelectorAll("details")) details.open = true;
   frame.style.height = root.scrollHeight + "px";
   const width = view.innerWidth;
@@ -43,7 +53,15 @@ function look(frame, fold) {
   // The names of rows stay visible when a table is scrolled.
   let scrollers = 0;
   for (const box of page.querySelectorAll(".scroll")) {
-    if (box.scrollWidth <= box.clientWidth) continue;
+    const cue = box.parentElement.querySelector(".cue");
+    const cued = cue !== null && cue.getBoundingClientRect().height > 0;
+    const scrolls = box.scrollWidth > box.clientWidth;
+    if (scrolls !== cued)
+      problem(
+        scrolls ? "no cue that a table scrolls" : "cue at a table that does not scroll",
+        `${box.scrollWidth} in ${box.clientWidth} px: ${named(box)}`,
+      );
+    if (!scrolls) continue;
     scrollers += 1;
     box.scrollLeft = 60;
     const name = box.querySelector("tbody th[scope=row]");
@@ -98,6 +116,19 @@ function look(frame, fold) {
       problem("contrast of text", `${seen.toFixed(2)}: ${named(element)}`);
     if (size < 9.5) problem("text too small", `${size.toFixed(1)} px: ${named(element)}`);
     const range = page.createRange();
+    // A word may break at a hyphen, and one without end, a path or a command anywhere.
+    if (!svg && !element.closest("code"))
+      for (const token of node.data.matchAll(/\S+/gu)) {
+        if (token[0].length > (element.closest("table") ? 16 : 24)) continue;
+        for (const word of token[0].matchAll(/[\p{Script=Latin}\p{N}]+([.,]\d+)*/gu)) {
+          const from = token.index + word.index;
+          range.setStart(node, from);
+          range.setEnd(node, from + word[0].length);
+          const boxes = [...range.getClientRects()].filter((box) => box.width > 0);
+          if (boxes.some((box) => box.top - boxes[0].top > 5))
+            problem("word broken", `${word[0]} in ${named(element)}`);
+        }
+      }
     range.selectNodeContents(node);
     const clip = (element.closest(".scroll") || root).getBoundingClientRect();
     for (const box of range.getClientRects()) {
@@ -174,17 +205,13 @@ function look(frame, fold) {
     });
   }
 
-  const verdict = page.querySelector("h1 strong"),
-    reason = page.querySelector(".reasons li");
-  const below = (element) => (element ? element.getBoundingClientRect().bottom : 0);
-  if (below(verdict) > fold)
-    problem("verdict is not at the top", `${below(verdict)} of ${fold} px`);
-  if (reason && reason.getBoundingClientRect().top > fold)
-    problem("reasons are not at the top", `${reason.getBoundingClientRect().top} of ${fold} px`);
+  const verdict = page.querySelector("h1 strong");
   return {
     width,
     dark,
     scrollers,
+    closed,
+    answer: answer.length,
     charts,
     lines: lines.length,
     height: root.scrollHeight,

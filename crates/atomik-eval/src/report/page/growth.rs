@@ -1,0 +1,135 @@
+//! How cost grows: charts, and the figures behind them.
+
+use atomik_arena::figures::{Review, Scaling};
+use maud::{Markup, html};
+
+use super::parts::{scrolled, unit};
+use crate::report::chart::{self, Curve};
+use crate::report::format::ReportError;
+use crate::report::metrics::{GROWTH, Measured, caveats, left_out};
+use atomik_terminal::{count, counted};
+
+/// The section.
+///
+/// # Errors
+///
+/// When a chart cannot be drawn.
+pub fn growth(review: &Review, names: &[&str]) -> Result<Markup, ReportError> {
+    let series = review
+        .scaling
+        .iter()
+        .enumerate()
+        .map(|(place, figures)| scaling(place, figures, names))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(html! {
+        @if !series.is_empty() {
+            h2 id="growth" { "How cost grows" }
+            p { "Both axes are logarithmic: equal distances are equal factors, and a flat line is \
+                a constant cost." }
+            @for series in &series { (series) }
+        }
+    })
+}
+
+fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup, ReportError> {
+    // In order of first appearance, as in the tables.
+    let mut names: Vec<&str> = Vec::new();
+    for point in &scaling.points {
+        if !names.contains(&point.system.name.as_str()) {
+            names.push(&point.system.name);
+        }
+    }
+    let mut charts = Vec::new();
+    for (number, (metric, title, _)) in GROWTH.iter().enumerate() {
+        let mut left_out = 0;
+        let curves: Vec<Curve> = names
+            .iter()
+            .map(|name| {
+                let style = everyone.iter().position(|other| other == name);
+                let mut points = Vec::new();
+                for point in scaling.points.iter().filter(|p| p.system.name == *name) {
+                    match metric.measure(&point.system).number() {
+                        Some(value) if value > 0.0 && point.x > 0 => {
+                            points.push((point.x as f64, value));
+                        }
+                        _ => left_out += 1,
+                    }
+                }
+                Curve {
+                    name: (*name).to_owned(),
+                    style: style.unwrap_or_default(),
+                    points,
+                }
+            })
+            .collect();
+        let unit = unit(metric, scaling.points.iter().map(|p| &p.system));
+        let id = format!("scaling-{place}-chart-{number}");
+        if let Some(drawn) = chart::curves(&id, title, &curves, &scaling.axis, unit)? {
+            charts.push(html! {
+                figure {
+                    figcaption { (title) }
+                    (drawn)
+                    @if left_out > 0 {
+                        p.note { (counted(left_out, "point")) " not drawn: not above zero, or \
+                            not measured (see the figures)." }
+                    }
+                }
+            });
+        }
+    }
+    Ok(html! {
+        h3 id=(format!("scaling-{place}")) { "With " (scaling.axis) }
+        @if scaling.points.is_empty() { p { "Nothing was measured." } }
+        @for (number, point) in scaling.left_out.iter().enumerate() {
+            p.note id=(format!("left-out-{place}-{number}")) {
+                "Not measured: " (left_out(point, &scaling.axis))
+            }
+        }
+        @for failed in &scaling.failed { p { "Not measured: " (failed) } }
+        @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
+        @if !scaling.points.is_empty() {
+            details {
+                summary { "Figures, commands and seeds of the points" }
+                @let label = format!("Figures with {}", scaling.axis);
+                (scrolled(&label, 8, &point_table(scaling)))
+                pre { code { (scaling.command) } }
+            }
+        } @else {
+            pre { code { (scaling.command) } }
+        }
+    })
+}
+
+fn point_table(scaling: &Scaling) -> Markup {
+    html! {
+        table {
+            thead { tr {
+                th scope="col" { (scaling.axis) }
+                th scope="col" { "System" }
+                @for (_, title, _) in GROWTH { th scope="col" { (title) } }
+                th scope="col" { "Command and seed" }
+            } }
+            tbody {
+                @for point in &scaling.points {
+                    tr {
+                        th scope="row" { (count(point.x)) }
+                        td.left {
+                            (point.system.name)
+                            @for caveat in caveats(&point.system) { " " small { "(" (caveat) ")" } }
+                        }
+                        @for (metric, ..) in GROWTH {
+                            @match metric.measure(&point.system) {
+                                Measured::Missing(why) => { td.missing { (why) } },
+                                measured => { td { (measured.text()) } },
+                            }
+                        }
+                        td.left {
+                            code { (point.system.command) } " "
+                            small { "seed " (point.system.seed) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
