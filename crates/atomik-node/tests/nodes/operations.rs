@@ -226,6 +226,48 @@ fn of_orders_given_at_once_at_two_members_those_that_end_with_0_count(lab: &mut 
     assert!(number >= 5);
 }
 
+fn counters_that_all_members_add_to_hold_the_sum(lab: &mut Lab) {
+    const ADDITIONS: i64 = 50;
+    let layout = ["--layout", "add:16,xor:48"];
+    for n in 0..3 {
+        let started = lab.try_start(n, &layout);
+        started.unwrap_or_else(|ended| panic!("node {n} ended: {ended:?}"));
+    }
+    lab.cluster.meet();
+    let mut expected = 0;
+    for round in 0..2 {
+        std::thread::scope(|scope| {
+            for n in 0..3 {
+                let mut client = lab.cluster.node(n).client();
+                scope.spawn(move || {
+                    for number in 1..=ADDITIONS {
+                        let value = if n == 2 { -number } else { number };
+                        let add = json!({"op": "add", "key": "hits", "value": value});
+                        client.ask(&add).unwrap();
+                    }
+                });
+            }
+        });
+        expected += ADDITIONS * (ADDITIONS + 1) / 2;
+        if round == 0 {
+            // What it added is on its disk or with the others.
+            lab.cluster.take(2).kill();
+            let started = lab.try_start(2, &layout);
+            started.unwrap_or_else(|ended| panic!("node 2 ended: {ended:?}"));
+            lab.cluster.meet();
+        }
+    }
+    lab.cluster.agree("counters");
+    for n in 0..3 {
+        let node = lab.cluster.node(n);
+        let read = node.ask(json!({"op": "get", "key": "hits"}));
+        assert_eq!(read["fields"], json!([expected, "0x0"]), "node {n}");
+        let status = node.status();
+        let mut events = status["events"].as_array().unwrap().iter();
+        assert!(!events.any(|event| event["event"] == "overlap"), "{status}");
+    }
+}
+
 /// Copies a data folder, without the socket in it.
 fn copy(from: &Path, to: &Path) {
     // A mount point cannot be removed.
@@ -585,6 +627,7 @@ macro_rules! on_both {
 }
 
 on_both!(
+    counters_that_all_members_add_to_hold_the_sum,
     a_restored_backup_loses_nothing_acknowledged_and_says_what_happened,
     a_member_that_is_gone_is_removed_and_gets_a_successor,
     a_retirement_says_whom_it_waits_for_until_it_is_in_the_base,
