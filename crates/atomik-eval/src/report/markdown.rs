@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
 
 use super::metrics::{self, GROWTH, Measured, Metric, caveats, left_out};
+use super::sentences::sentences;
 use atomik_terminal::{count, counted};
 
 /// Rows with several figures each, to keep the table small.
@@ -44,22 +45,31 @@ const COMPACT: &[(&str, &[&Metric])] = &[
     ),
 ];
 
-/// The verdict, a compact table and its commands for every run, tables of growth, and the
-/// guarantees of each system.
+/// The verdict, five sentences, a compact table and its commands for every run, tables of growth,
+/// and the guarantees of each system.
 pub fn overview(review: &Review) -> String {
     let mut text = format!(
         "**{}: {}**\n\n",
-        plain(&review.fit.trace),
+        plain(metrics::trace(&review.fit.trace)),
         review.fit.verdict
     );
     for reason in &review.fit.reasons {
         let _ = writeln!(text, "- {}", plain(reason));
     }
+    text.push('\n');
+    for sentence in sentences(review) {
+        let _ = writeln!(
+            text,
+            "- **{}**: {}",
+            sentence.about,
+            plain(&sentence.text())
+        );
+    }
     for run in &review.runs {
         let _ = write!(
             text,
             "\n{}, {}, {}, faults: {}, seed {}{}:\n\n",
-            plain(&run.trace.name),
+            plain(metrics::trace(&run.trace.name)),
             counted(run.trace.operations, "operation"),
             counted(run.world.nodes, "node"),
             plain(&run.world.faults),

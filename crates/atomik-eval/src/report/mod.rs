@@ -7,6 +7,7 @@
 //! | [`terminal`](mod@terminal) | tables for a terminal |
 //! | [`markdown`] | compact tables in Markdown |
 //! | [`chart`] | bars and curves as SVG |
+//! | [`sentences`](mod@sentences) | five sentences that answer the question of a review |
 //! | [`sheet`] | all runs side by side |
 //! | [`page`](mod@page) | the HTML page |
 //! | [`format`](mod@format) | the version of the figures that are shown, and errors |
@@ -18,10 +19,12 @@ pub mod format;
 pub mod markdown;
 pub mod metrics;
 pub mod page;
+pub mod sentences;
 pub mod sheet;
 pub mod terminal;
 
 pub use format::{FORMAT, ReportError};
 pub use markdown::overview;
 pub use page::page;
+pub use sentences::sentences;
 pub use terminal::terminal;

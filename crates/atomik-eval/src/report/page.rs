@@ -2,6 +2,7 @@
 //!
 //! | module | section |
 //! |---|---|
+//! | [`answer`] | five sentences that answer the question |
 //! | [`fields`] | the verdict field by field |
 //! | [`compare`] | the systems side by side under all faults |
 //! | [`systems`] | what the systems promise, and how they were run |
@@ -9,6 +10,7 @@
 //! | [`origin`] | method, machine and commands |
 //! | [`parts`] | what several sections are made of |
 
+mod answer;
 mod compare;
 mod fields;
 mod growth;
@@ -89,6 +91,7 @@ fn top(review: &Review) -> Markup {
                 li { (number(fit.fields.len() as u64, "field")) }
                 li { "over " b { (Unit::Micros.show(fit.recorded_ms as f64 * 1e3)) } }
             }
+            (answer::answer(review))
             nav aria-label="Sections" {
                 ul {
                     @if !review.runs.is_empty() {

@@ -51,7 +51,7 @@ pub fn scaling(scaling: &Scaling) -> String {
 
 /// The verdict, its reasons, and the first example of what goes wrong.
 fn verdict(fit: &Fit) -> String {
-    let mut text = format!("{}: {}\n", fit.trace, fit.verdict);
+    let mut text = format!("{}: {}\n", metrics::trace(&fit.trace), fit.verdict);
     for reason in &fit.reasons {
         let _ = writeln!(text, "- {reason}");
     }
@@ -76,7 +76,7 @@ fn verdict(fit: &Fit) -> String {
 pub fn run(run: &Run, width: usize) -> String {
     let mut text = format!(
         "{}, faults: {}, {}, seed {}, {}\n",
-        run.trace.name,
+        metrics::trace(&run.trace.name),
         run.world.faults,
         counted(run.world.nodes, "node"),
         run.world.seed,

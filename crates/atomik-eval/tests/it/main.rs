@@ -10,3 +10,4 @@
 mod journal;
 mod report;
 mod report_page;
+mod sentences;

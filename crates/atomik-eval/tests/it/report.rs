@@ -408,6 +408,28 @@ fn tables_of_the_terminal_keep_to_its_width() {
 }
 
 #[test]
+fn one_of_a_kind_and_no_name_are_said_as_people_say_them() {
+    let mut review = fixture::sound();
+    review.fit.trace = "-".into();
+    review.fit.keys = 1;
+    for run in &mut review.runs {
+        run.trace.name = "-".into();
+        (run.trace.keys, run.world.nodes) = (1, 1);
+    }
+    review.scaling[0].left_out[0].x = 1;
+    let cells = tags(&page(&review).unwrap());
+    let line = |tag: &Tag| format!("{}{}", if tag.name == "li" { "\n" } else { "" }, tag.text);
+    let page: String = cells.iter().map(line).collect();
+    for text in [page, terminal(&review, 140), overview(&review)] {
+        for wrong in ["1 keys", "1 nodes", "1 operations", "“-”", "**-: "] {
+            let found = text.lines().find(|line| line.contains(wrong));
+            assert_eq!(found, None, "{wrong}");
+        }
+        assert!(text.contains("standard input") && text.contains("1 operation in the history"));
+    }
+}
+
+#[test]
 fn the_command_writes_what_the_library_makes_and_refuses_another_format() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
@@ -455,6 +477,9 @@ fn the_command_writes_what_the_library_makes_and_refuses_another_format() {
     }
 }
 
+/// The height of a page at 1280 pixels with details closed.
+const TALLEST: u32 = 8_000;
+
 /// Phones and desks, light and dark: nothing is cut off, hidden, on top of each other, too faint or
 /// too small.
 #[test]
@@ -464,7 +489,6 @@ fn the_page_is_readable_in_a_browser() {
     };
     const PHONES: [(u32, u32); 2] = [(320, 640), (390, 844)];
     const DESK: (u32, u32) = (1280, 800);
-    const TALLEST: u32 = 8_000;
     for (name, review) in reviews() {
         let page = page(&review).unwrap();
         let windows: &[(u32, u32)] = match name {
@@ -482,6 +506,7 @@ fn the_page_is_readable_in_a_browser() {
                 assert_eq!(findings.problems, [""; 0], "{here}");
                 assert_eq!(findings.requests, [""; 0], "{here}");
                 assert_eq!(findings.width, width, "{here}");
+                assert_eq!(findings.answer, 6, "{here}: a verdict and five sentences");
                 assert_eq!(findings.verdict, review.fit.verdict.to_string(), "{here}");
                 assert!(findings.lines > 50, "{here}: {} lines", findings.lines);
                 if width == DESK.0 && ["example", "sound"].contains(&name) {
@@ -527,6 +552,7 @@ fn a_page_that_is_not_readable_is_found_out() {
         return;
     };
     const BROKEN: &str = r##"
+        <div style="height: 9000px">a page that is too tall</div>
         <div style="width: 2000px">wider than the page</div>
         <p style="color: #777; background: #666">grey on grey</p>
         <p>a line</p><p style="margin-top: -2.2em">a line on top of it</p>
@@ -557,6 +583,7 @@ fn a_page_that_is_not_readable_is_found_out() {
     let seen = browser::look(&program, "broken", &page, 390, 844);
     for (findings, _) in seen.frames() {
         assert_eq!(findings.requests, ["https://example.org/x.png"]);
+        assert!(findings.closed > TALLEST);
         for kind in [
             "page scrolls sideways",
             "beyond the page",

@@ -85,7 +85,11 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
                 "Not measured: " (left_out(point, &scaling.axis))
             }
         }
-        @for failed in &scaling.failed { p { "Not measured: " (failed) } }
+        @if !scaling.failed.is_empty() {
+            ul id=(format!("failed-{place}")) {
+                @for failed in &scaling.failed { li { "Not measured: " (failed) } }
+            }
+        }
         @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
         @if !scaling.points.is_empty() {
             details {
