@@ -11,7 +11,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::cluster::{Cluster, until};
-use crate::process::{Administrator, Ended, Members, Scoped, keygen, run, stderr, text};
+use crate::process::{Administrator, Ended, Members, PROGRAM, Scoped, keygen, run, stderr, text};
 
 /// Three members on loopback, and an administrator.
 struct Lab {
@@ -265,6 +265,64 @@ fn counters_that_all_members_add_to_hold_the_sum(lab: &mut Lab) {
         let status = node.status();
         let mut events = status["events"].as_array().unwrap().iter();
         assert!(!events.any(|event| event["event"] == "overlap"), "{status}");
+    }
+}
+
+fn a_member_that_was_away_hears_of_a_new_key_from_the_member_with_that_key(lab: &mut Lab) {
+    lab.begin();
+    assert!(lab.cluster.take(2).stop().success());
+    let (key, new) = (lab.data(1).join("node.key"), lab.data(1).join("new.key"));
+    let public = keygen(&new);
+    let printed = lab.order(0, &["rotate", "n1", &public]);
+    assert!(printed.contains("not heard of it yet: n2"), "{printed}");
+    lab.all_use(1);
+    assert!(lab.cluster.take(1).stop().success());
+    fs::rename(&key, lab.data(1).join("former.key")).unwrap();
+    fs::rename(&new, &key).unwrap();
+    lab.start(1);
+    lab.cluster.bursts(&[0, 1], 50);
+    lab.cluster.converge("with another key");
+    // The only one left that the member that was away knows is gone when it returns.
+    assert!(lab.cluster.take(0).stop().success());
+    lab.start(2);
+    lab.all_use(1);
+    lab.cluster.bursts(&[1, 2], 50);
+    lab.cluster.converge("without a third member");
+}
+
+fn what_no_member_had_of_a_removed_one_comes_back_from_a_file(lab: &mut Lab) {
+    lab.begin();
+    let node = lab.cluster.node(2);
+    let peers = node.ask(json!({"op": "peers"}))["peers"].clone();
+    let peers = peers.as_array().unwrap().iter();
+    let peers: Vec<_> = peers.map(|peer| peer["peer"].clone()).collect();
+    assert_eq!(peers.len(), 2);
+    node.ask(json!({"op": "links", "drop": peers}));
+    node.ask(json!({"op": "put", "key": "alone", "value": 5}));
+    assert!(lab.cluster.take(2).stop().success());
+    lab.order(0, &["remove", "n2"]);
+    lab.cluster.until("it is folded", || {
+        let mut statuses = lab.cluster.statuses().into_iter();
+        statuses.all(|status| status["closings"] == json!([]))
+    });
+    lab.order(0, &["invite", &lab.cluster.members.list[2].clone()]);
+    lab.start(2);
+    lab.is_told(2, "missing");
+    lab.cluster.converge("without what nobody had");
+    let files = fs::read_dir(lab.data(2)).unwrap();
+    let mut files = files.map(|file| text(&file.unwrap().path()));
+    let file = files.find(|file| file.contains("/missing-")).unwrap();
+    let piped = Command::new(PROGRAM)
+        .args(["pipe", "--data", &text(&lab.data(2))])
+        .stdin(fs::File::open(file).unwrap())
+        .output()
+        .unwrap();
+    assert!(piped.status.success(), "{}", stderr(&piped));
+    for node in lab.cluster.running() {
+        until("it is back", node, || {
+            let answer = node.ask(json!({"op": "get", "key": "alone"}));
+            answer["value"] == "0x0000000000000005"
+        });
     }
 }
 
@@ -633,6 +691,8 @@ on_both!(
     a_retirement_says_whom_it_waits_for_until_it_is_in_the_base,
     a_member_that_gets_another_key_goes_on,
     of_orders_given_at_once_at_two_members_those_that_end_with_0_count,
+    a_member_that_was_away_hears_of_a_new_key_from_the_member_with_that_key,
+    what_no_member_had_of_a_removed_one_comes_back_from_a_file,
     a_member_joins_while_all_write_and_leaves_again,
     a_member_joins_after_a_key_was_replaced_and_one_removed,
     a_copied_folder_is_told_and_becomes_a_member_of_its_own,
