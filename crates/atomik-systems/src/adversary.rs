@@ -82,7 +82,7 @@ impl Draws {
         let number = self.drawn;
         let some = Scalar::Int(self.below(4) as i64);
         let class = setup.fields[field].class;
-        let unset = sets && setup.fields[field].unset && self.chance(80);
+        let unset = sets && setup.fields[field].unset && self.chance(200);
         let action = match class {
             _ if unset => Action::Unset,
             Class::Flag if sets && self.chance(200) => Action::Set(Scalar::Bool(self.chance(500))),

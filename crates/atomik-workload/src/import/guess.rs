@@ -151,6 +151,16 @@ fn write(
     key: Option<usize>,
     op: Option<usize>,
 ) -> String {
+    // Where a semicolon separates cells, a comma may separate decimals.
+    let comma = |column: &Column| {
+        let cells = || column.cells.iter().map(String::as_str);
+        cells().any(|cell| cell.contains(','))
+            && values::guess(cells(), ',') == super::map::Type::Integer
+    };
+    let mark = match table.guessed {
+        Some(';') if columns.iter().any(comma) => ',',
+        _ => '.',
+    };
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(line);
@@ -219,14 +229,26 @@ fn write(
             line("format = \"iso\"               # or s, ms, us, ns, or \"%d.%m.%Y %H:%M:%S\"");
         }
     }
+    let local = at.is_some_and(|place| {
+        let found = &columns[place];
+        let format = found.time.clone().unwrap_or(time::Format::Iso);
+        let clock = time::Clock::of_offsets(format);
+        found.cells.iter().any(|cell| clock.read(cell).is_err())
+    });
     line("# Of times without an offset:");
-    line("# zone = \"Europe/Berlin\"");
+    line(match local {
+        true => "zone = \"UTC\"               # TODO: the zone of the clock, such as Europe/Berlin",
+        false => "# zone = \"Europe/Berlin\"",
+    });
     line("# repeated = \"first\"         # or \"second\": the hour that a clock shows twice");
     line("# missing = \"forward\"        # or \"back\": the hour that it skips");
     if let Some(delimiter) = table.guessed {
         line("");
         line("[csv]");
         line(&format!("delimiter = {}", quoted(&delimiter.to_string())));
+        if mark == ',' {
+            line("decimal_mark = \",\"");
+        }
         line("# nulls = [\"NULL\"]           # cells that stand for null");
         line("# ragged = \"pad\"             # missing cells are empty");
     }
@@ -241,11 +263,11 @@ fn write(
         line("[[field]]");
         line(&format!("column = {}", quoted(&found.name)));
         if form == Form::Csv {
-            let kind = values::guess(found.cells.iter().map(String::as_str), '.');
+            let kind = values::guess(found.cells.iter().map(String::as_str), mark);
             let needed = found
                 .cells
                 .iter()
-                .filter_map(|cell| Some(values::Number::parse(cell, '.')?.decimals()))
+                .filter_map(|cell| decimals(cell, mark))
                 .max()
                 .unwrap_or(0);
             let kind = match (kind, needed) {
@@ -268,6 +290,16 @@ fn write(
         line("value = true");
     }
     text
+}
+
+/// The decimals with which a number is written: 2 of `3.50`.
+fn decimals(cell: &str, mark: char) -> Option<u32> {
+    let needed = values::Number::parse(cell, mark)?.decimals();
+    let written = match cell.split_once(mark) {
+        Some((_, digits)) if !cell.contains(['e', 'E']) => digits.len() as u32,
+        _ => 0,
+    };
+    Some(needed.max(written))
 }
 
 /// The op that a word probably means.

@@ -111,6 +111,8 @@ enum Source {
         /// The first row, if it is not the header.
         first: Option<(u64, csv::StringRecord)>,
         ragged: Ragged,
+        /// Whether lines end with carriage returns alone.
+        returns: bool,
     },
     Jsonl {
         text: Box<dyn BufRead>,
@@ -170,6 +172,7 @@ impl Table {
                 ),
                 first: None,
                 ragged: csv.ragged,
+                returns: head.contains(&b'\r') && !head.contains(&b'\n'),
             },
             row: input.row,
         };
@@ -270,12 +273,20 @@ impl Table {
     }
 
     fn record(&mut self) -> Result<Option<(u64, csv::StringRecord)>, ImportError> {
-        let Source::Csv { reader, .. } = &mut self.source else {
+        let Source::Csv {
+            reader, returns, ..
+        } = &mut self.source
+        else {
             return Ok(None);
         };
+        let returns = *returns;
         let mut cells = csv::StringRecord::new();
         let read = reader.read_record(&mut cells);
-        let line = cells.position().map_or(1, csv::Position::line);
+        let line = cells.position().map_or(1, |place| match returns {
+            // The crate counts newlines only.
+            true => place.record() + 1,
+            false => place.line(),
+        });
         match read {
             Ok(true) if cells.len() == 1 && &cells[0] == END => Ok(None),
             Ok(true) if cells.iter().any(|cell| cell.contains(END)) => Err(self.line(

@@ -130,6 +130,16 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
 }
 
 impl Clock {
+    /// A clock for times that have an offset, or are numbers.
+    pub fn of_offsets(format: Format) -> Self {
+        Self {
+            format,
+            zone: None,
+            repeated: Repeated::Refuse,
+            missing: Missing::Refuse,
+        }
+    }
+
     /// Nanoseconds since 1970.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::change::{Change, Columns, Found, Kind, plain};
 use super::sort::Time;
-use super::time::{Clock, Format, Missing, Repeated};
+use super::time::{Clock, Format};
 use crate::json::Json;
 
 /// Transactions of format 1 without a row.
@@ -176,13 +176,7 @@ impl Reader {
 }
 
 fn instant(text: &str) -> Result<Time, String> {
-    let clock = Clock {
-        format: Format::Iso,
-        zone: None,
-        repeated: Repeated::Refuse,
-        missing: Missing::Refuse,
-    };
-    clock
+    Clock::of_offsets(Format::Iso)
         .read(text)
         .map_err(|_| format!("\"timestamp\" is {text:?}, not a time with an offset"))
 }

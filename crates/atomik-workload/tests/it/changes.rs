@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use atomik_workload::import::Report;
 use atomik_workload::import::changes::{self, Capture, Settings};
 use atomik_workload::workload::{Action, Line};
+use proptest::prelude::*;
 
 /// Imports lines of one file, `shop.jsonl`.
 pub(crate) fn import(
@@ -431,4 +432,38 @@ fn what_is_no_change_is_refused_with_what_to_do() {
     };
     let (found, report) = import(&event("", ""), debezium, &skip).unwrap();
     assert_eq!((found.len(), report.left_out[0].1), (0, 1));
+}
+
+proptest! {
+    /// Random bytes hardly get past the first brace; broken changes do.
+    #[test]
+    fn broken_changes_never_panic(
+        sample in 0_usize..5,
+        edits in proptest::collection::vec(
+            (any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 0..6,
+        ),
+    ) {
+        let debezium = debezium("u", 5, r#"{"id":1,"v":2}"#, r#"{"id":2,"v":[null,{"a":1e5}]}"#);
+        let samples = [
+            (Capture::Debezium, debezium.as_str()),
+            (Capture::Debezium, include_str!("../../samples/debezium-mysql.jsonl")),
+            (Capture::Maxwell, MAXWELL),
+            (Capture::Wal2json, WAL2JSON[0]),
+            (Capture::Wal2json, WAL2JSON[1]),
+        ];
+        let (capture, lines) = samples[sample];
+        let mut bytes = lines.as_bytes().to_vec();
+        for (place, byte, how) in edits {
+            let place = place.index(bytes.len());
+            match how {
+                0 => bytes[place] = byte,
+                1 => bytes.insert(place, byte),
+                _ => drop(bytes.remove(place)),
+            }
+        }
+        let lines = String::from_utf8_lossy(&bytes);
+        if let Err(message) = import(&lines, capture, &keyed("id")) {
+            prop_assert!(message.starts_with("shop.jsonl:"), "{}", message);
+        }
+    }
 }

@@ -245,6 +245,12 @@ fn a_guessed_map_is_one_that_imports_the_table() {
              2024-01-01T00:00:01Z,bob,7,paid,12.5,\n",
             5,
         ),
+        (
+            Form::Csv,
+            "\u{feff}at;host;key;price\r\n31.12.2024 12:00;a;k;3,50\r\n31.12.2024 12:01;a;k;\
+             -1000,5\r\n",
+            2,
+        ),
         (Form::Csv, "ts\thost\tkey\tx\n1700000000\ta\tk\t1\n", 1),
         (
             Form::Jsonl,
@@ -257,6 +263,10 @@ fn a_guessed_map_is_one_that_imports_the_table() {
         let (lines, _) = import(&[text.as_bytes()], form, &map, usize::MAX)
             .unwrap_or_else(|error| panic!("{error}\n{map}"));
         assert_eq!(lines.len(), count, "{map}");
+        if text.contains("-1000,5") {
+            let values = ["0 0 k price set 350", "60000 0 k price set -100050"];
+            assert_eq!(shown(&lines), values, "{map}");
+        }
         assert!(
             lines
                 .iter()

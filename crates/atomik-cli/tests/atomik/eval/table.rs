@@ -253,6 +253,15 @@ fn bad_tables_are_refused_with_line_column_and_what_to_do() {
         assert_eq!(run.status, 2, "{table}\n{}", run.err);
         assert!(run.err.contains(message), "{table}\n{}", run.err);
     }
+    // A quote that is never closed makes the rest one row, of which only so much is read.
+    let endless = format!("{head}1,n,k,\"{}", "5\n".repeat(9 << 20));
+    let run = import("csv", MAP, &endless, &[]);
+    assert_eq!(run.status, 2);
+    let message = "DIR/table: a row of more than 16 MiB: close its quotes, or split it";
+    assert!(run.err.contains(message), "{}", run.err);
+    let returns = format!("{head}1,n,k\n").replace('\n', "\r");
+    let run = import("csv", MAP, &returns, &[]);
+    assert!(run.err.contains("DIR/table:3: 3 cells"), "{}", run.err);
     let utf8 = [head.as_bytes(), b"1,n,k,\xe4\n"].concat();
     let run = import("csv", MAP, utf8, &[]);
     let message = "DIR/table:3: column \"value\" is not UTF-8: convert the file, for example with";
