@@ -127,6 +127,7 @@ fn asks_nobody(tags: &[Tag]) {
         "text-anchor",
         "font-family",
         "font-size",
+        "font-weight",
     ];
     for tag in tags {
         assert!(KNOWN.contains(&tag.name.trim_start_matches('/')), "{tag:?}");
@@ -513,6 +514,12 @@ fn the_page_is_readable_in_a_browser() {
                     let tall = findings.closed;
                     assert!(tall <= TALLEST, "{here}: {tall} px");
                 }
+                let coloured = findings.systems as usize;
+                match name {
+                    "example" => assert_eq!(coloured, 8, "{here}"),
+                    "sound" => assert_eq!(coloured, 7, "{here}"),
+                    _ => {}
+                }
                 let drawn = !review.scaling.is_empty();
                 assert_eq!(findings.charts.is_empty(), !drawn, "{here}");
                 // What the picture shows, not what the styles promise.
@@ -565,6 +572,8 @@ fn a_page_that_is_not_readable_is_found_out() {
         ("</main>", &format!("{BROKEN}</main>") as &str),
         ("<h1>", "<h1 style=\"padding-top: 900px\">"),
         ("position: sticky", "position: static"),
+        ("--s5: #ac054d", "--s5: #0058c8"),
+        ("--s5: #e26a72", "--s5: #58b4ec"),
         (".cue { display: block; }", ".cue { display: none; }"),
         (
             "overflow-wrap: break-word; }\ntbody",
@@ -580,6 +589,9 @@ fn a_page_that_is_not_readable_is_found_out() {
         assert!(page.contains(sound), "{sound}");
         page = page.replace(sound, broken);
     }
+    // One bar of one chart.
+    assert!(page.contains("fill=\"var(--s1)\""));
+    page = page.replacen("fill=\"var(--s1)\"", "fill=\"var(--s2)\"", 1);
     let seen = browser::look(&program, "broken", &page, 390, 844);
     for (findings, _) in seen.frames() {
         assert_eq!(findings.requests, ["https://example.org/x.png"]);
@@ -594,6 +606,8 @@ fn a_page_that_is_not_readable_is_found_out() {
             "answer is not on the first screen",
             "no cue that a table scrolls",
             "word broken",
+            "a system of two colours",
+            "systems of like colours",
             "names of rows scroll away",
             "contrast of a chart",
             "text too small",

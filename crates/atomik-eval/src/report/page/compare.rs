@@ -7,7 +7,7 @@ use super::parts::{joined, number, scrolled, unit};
 use crate::report::chart::{self, Bar};
 use crate::report::format::ReportError;
 use crate::report::metrics::{self, Measured, Metric, caveats};
-use crate::report::sheet::{Line, Sheet, cell_id, cut_off};
+use crate::report::sheet::{Line, OURS, Sheet, cell_id, cut_off};
 use atomik_terminal::counted;
 
 /// The figures of the first table. The others are shown on demand.
@@ -209,7 +209,7 @@ fn table(sheet: &Sheet, names: &[&str], rows: &[&Metric], caveat: bool) -> Marku
                 th scope="col" { "Faults" }
                 @for (column, name) in sheet.names.iter().enumerate() {
                     th scope="col" {
-                        span class=(format!("swatch s{}", style(names, name))) {}
+                        span class=(format!("swatch s{}", chart::style(style(names, name)))) {}
                         (name)
                         small { a href=(format!("#system-{column}")) aria-label=(format!("about \
                             {name}")) { "about" } }
@@ -291,7 +291,7 @@ fn caveat_rows(sheet: &Sheet) -> Markup {
 /// The style of a system.
 fn style(names: &[&str], name: &str) -> usize {
     let place = names.iter().position(|other| *other == name);
-    chart::style(place.unwrap_or_default())
+    place.unwrap_or_default()
 }
 
 /// The charts of the first run, those of what a partition changes, and the others on demand.
@@ -347,7 +347,10 @@ fn bars(
         figure {
             figcaption {
                 (title) ", faults: " (run.world.faults)
-                small { (what) }
+                small {
+                    (what)
+                    @if chart::span_decades(&bars) { "; logarithmic axis" }
+                }
             }
             (drawn)
         }
@@ -367,6 +370,7 @@ fn bar(metric: &Metric, whisker: Option<&Metric>, system: &SystemFigures, names:
     Bar {
         name: system.name.clone(),
         style: style(names, &system.name),
+        ours: system.name == OURS,
         value: measured.number(),
         whisker: whisker_to,
         text,

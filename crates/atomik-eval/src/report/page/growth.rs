@@ -3,10 +3,11 @@
 use atomik_arena::figures::{Review, Scaling};
 use maud::{Markup, html};
 
-use super::parts::{scrolled, unit};
+use super::parts::{joined, scrolled, unit};
 use crate::report::chart::{self, Curve};
 use crate::report::format::ReportError;
 use crate::report::metrics::{GROWTH, Measured, caveats, left_out};
+use crate::report::sheet::OURS;
 use atomik_terminal::{count, counted};
 
 /// The section.
@@ -58,6 +59,7 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
                 Curve {
                     name: (*name).to_owned(),
                     style: style.unwrap_or_default(),
+                    ours: *name == OURS,
                     points,
                 }
             })
@@ -68,7 +70,12 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
             charts.push(html! {
                 figure {
                     figcaption { (title) }
-                    (drawn)
+                    (drawn.svg)
+                    @if !drawn.equal.is_empty() {
+                        @let groups = drawn.equal.iter().cloned().map(joined);
+                        @let groups: Vec<String> = groups.collect();
+                        p.note { "Equal, drawn side by side: " (groups.join("; ")) "." }
+                    }
                     @if left_out > 0 {
                         p.note { (counted(left_out, "point")) " not drawn: not above zero, or \
                             not measured (see the figures)." }

@@ -24,6 +24,8 @@ pub struct Findings {
     pub closed: u32,
     /// The verdict and the sentences below it.
     pub answer: u32,
+    /// The systems that have a colour.
+    pub systems: u32,
     pub lines: u32,
     pub verdict: String,
     pub background: String,

@@ -170,6 +170,68 @@ function look(frame, fold) {
     }
   });
 
+  // One colour for each system, the same wherever it is drawn, and none like another's.
+  const systems = new Map();
+  const drawnIn = (name, text) => {
+    const rgb = colour(text).rgb;
+    const known = systems.get(name);
+    if (!known) systems.set(name, rgb);
+    else if (known.join() !== rgb.join())
+      problem("a system of two colours", `${name}: rgb(${known}) and rgb(${rgb})`);
+  };
+  for (const swatch of page.querySelectorAll(".swatch"))
+    drawnIn(
+      swatch.nextSibling.textContent.trim(),
+      view.getComputedStyle(swatch).backgroundColor,
+    );
+  for (const svg of page.querySelectorAll("svg")) {
+    const texts = [...svg.querySelectorAll("text")].map((text) => {
+      const box = text.getBBox();
+      return { x: Number(text.getAttribute("x")), y: box.y + box.height / 2, text };
+    });
+    for (const shape of svg.querySelectorAll("rect, circle, polygon, polyline")) {
+      const style = view.getComputedStyle(shape);
+      const paints = ["fill", "stroke"].filter((paint) =>
+        (shape.getAttribute(paint) || "").startsWith("var(--s"),
+      );
+      if (paints.length === 0) continue;
+      const box = shape.getBBox();
+      let lines;
+      if (shape.localName === "polyline" && Math.round(box.x + box.width) === 234) {
+        // The line from the end of a curve to its label.
+        const end = Number(shape.getAttribute("points").trim().split(/[ ,]+/).pop());
+        lines = texts.filter((text) => text.x === 238 && Math.abs(text.y - end) < 9);
+      } else {
+        // A bar or a mark, below the name of its system.
+        const middle = box.y + box.height / 2;
+        lines = texts.filter((t) => t.x === 6 && t.y < middle && middle - t.y < 30);
+      }
+      const name = lines.map((line) => line.text.textContent.trim()).join(" ");
+      if (name && !name.endsWith("…")) drawnIn(name, style[paints[0]]);
+    }
+  }
+  const oklab = ([r, g, b]) => {
+    const line = (v) => (v / 255 <= 0.04045 ? v / 255 / 12.92 : ((v / 255 + 0.055) / 1.055) ** 2.4);
+    const [x, y, z] = [line(r), line(g), line(b)];
+    const l = Math.cbrt(0.4122214708 * x + 0.5363325363 * y + 0.0514459929 * z);
+    const m = Math.cbrt(0.2119034982 * x + 0.6806995451 * y + 0.1073969566 * z);
+    const s = Math.cbrt(0.0883024619 * x + 0.2817188376 * y + 0.6299787005 * z);
+    return [
+      0.2104542553 * l + 0.793617785 * m - 0.0040720468 * s,
+      1.9779984951 * l - 2.428592205 * m + 0.4505937099 * s,
+      0.0259040371 * l + 0.7827717662 * m - 0.808675766 * s,
+    ];
+  };
+  // Marks tell more systems apart than the page has colours.
+  if (systems.size <= 12)
+    for (const [name, rgb] of systems)
+      for (const [other, like] of systems) {
+        const [a, b] = [oklab(rgb), oklab(like)];
+        const apart = Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+        if (name < other && apart < 0.12)
+          problem("systems of like colours", `${name} and ${other}: ${apart.toFixed(3)}`);
+      }
+
   // Charts: every shape is visible.
   const charts = [];
   for (const svg of page.querySelectorAll("svg")) {
@@ -212,6 +274,7 @@ function look(frame, fold) {
     scrollers,
     closed,
     answer: answer.length,
+    systems: systems.size,
     charts,
     lines: lines.length,
     height: root.scrollHeight,
