@@ -45,6 +45,13 @@ impl Column {
     }
 }
 
+/// Whether a header has a time or a number, and so is no header.
+pub(super) fn is_data(header: &[String]) -> bool {
+    header.iter().any(|cell| {
+        values::Number::parse(cell, '.').is_some() || time::guess(&[cell.as_str()]).is_some()
+    })
+}
+
 /// The map as TOML with comments.
 pub(super) fn map(table: &Table, form: Form, rows: &[Row]) -> String {
     let columns = columns(table, form, rows);
@@ -212,7 +219,10 @@ fn write(
     match at {
         Some(place) => {
             let found = &columns[place];
-            line(&format!("column = {}", quoted(&found.name)));
+            line(&format!(
+                "column = {}  # or columns = [\"day\", \"hour\"]",
+                quoted(&found.name)
+            ));
             let format = found
                 .time
                 .as_ref()
@@ -246,6 +256,11 @@ fn write(
         line("");
         line("[csv]");
         line(&format!("delimiter = {}", quoted(&delimiter.to_string())));
+        if table.columns.first().is_some_and(|name| name == "1") {
+            line(
+                "header = false               # the first row looks like data; columns are numbers",
+            );
+        }
         if mark == ',' {
             line("decimal_mark = \",\"");
         }

@@ -9,7 +9,7 @@
 //! op = "set"                     # of every field that has none of its own
 //!
 //! [time]
-//! column = "at"
+//! column = "at"                  # or columns = ["day", "hour"], joined by a space
 //! format = "iso"                 # or s, ms, us, ns, or a pattern of strptime
 //! zone = "Europe/Berlin"         # of times without an offset
 //! repeated = "first"             # or "second", for the hour that a clock shows twice
@@ -95,7 +95,9 @@ pub(super) enum Ragged {
 /// Where the time is, and how it is written.
 #[derive(Clone, Debug)]
 pub(super) struct TimeMap {
-    pub column: String,
+    pub columns: Vec<String>,
+    /// What is put between the cells of several columns.
+    pub separator: String,
     /// Guessed without one.
     pub format: Option<Format>,
     pub clock: Clock,
@@ -281,7 +283,9 @@ enum Duplicates {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WireTime {
-    column: String,
+    column: Option<String>,
+    columns: Option<Vec<String>>,
+    separator: Option<String>,
     format: Option<String>,
     zone: Option<String>,
     #[serde(default)]
@@ -329,23 +333,26 @@ impl<'de> Deserialize<'de> for Source {
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Source, A::Error> {
                 let wire = WireColumns::deserialize(MapAccessDeserializer::new(map))?;
-                let columns = match (wire.column, wire.columns) {
-                    (Some(column), None) => vec![column],
-                    (None, Some(columns)) if !columns.is_empty() => columns,
-                    _ => {
-                        return Err(A::Error::custom(
-                            "write either column = \"NAME\" or columns = [\"NAME\", \"NAME\"]",
-                        ));
-                    }
-                };
+                let columns = one_or_several(wire.column, wire.columns);
                 Ok(Source::Columns {
-                    columns,
+                    columns: columns.map_err(A::Error::custom)?,
                     separator: wire.separator.unwrap_or_else(|| "/".to_owned()),
                     values: wire.values,
                 })
             }
         }
         deserializer.deserialize_any(Visit)
+    }
+}
+
+fn one_or_several(
+    column: Option<String>,
+    columns: Option<Vec<String>>,
+) -> Result<Vec<String>, &'static str> {
+    match (column, columns) {
+        (Some(column), None) => Ok(vec![column]),
+        (None, Some(columns)) if !columns.is_empty() => Ok(columns),
+        _ => Err("write either column = \"NAME\" or columns = [\"NAME\", \"NAME\"]"),
     }
 }
 
@@ -442,7 +449,9 @@ impl Map {
         Ok(Self {
             csv,
             time: TimeMap {
-                column: wire.time.column,
+                columns: one_or_several(wire.time.column, wire.time.columns)
+                    .map_err(|reason| format!("[time]: {reason}"))?,
+                separator: wire.time.separator.unwrap_or_else(|| " ".to_owned()),
                 format,
                 clock,
             },

@@ -229,6 +229,16 @@ impl Table {
         }
     }
 
+    /// Takes the header for the first row; columns are called 1, 2, ….
+    pub fn take_header_for_a_row(&mut self) {
+        let count = self.columns.len();
+        let names = (1..=count).map(|number| number.to_string()).collect();
+        let row = std::mem::replace(&mut self.columns, names);
+        if let Source::Csv { first, .. } = &mut self.source {
+            *first = Some((1, csv::StringRecord::from(row)));
+        }
+    }
+
     /// The next row, with its line.
     pub fn next(&mut self) -> Result<Option<(u64, Row)>, ImportError> {
         self.row.set(0);

@@ -82,7 +82,7 @@ struct Field<'a> {
 /// The [`Map`] in one table.
 struct Columns<'a> {
     file: u16,
-    time: Place,
+    time: Vec<Place>,
     node: Resolved<'a>,
     key: Resolved<'a>,
     fields: Vec<Field<'a>>,
@@ -174,7 +174,12 @@ impl<'a> Columns<'a> {
             .collect::<Result<_, ImportError>>()?;
         Ok(Self {
             file,
-            time: table.place(&map.time.column)?,
+            time: map
+                .time
+                .columns
+                .iter()
+                .map(|column| table.place(column))
+                .collect::<Result<_, _>>()?,
             node: Resolved::new(&map.node, table)?,
             key: Resolved::new(&map.key, table)?,
             fields,
@@ -229,13 +234,11 @@ impl<'m> Import<'m> {
     fn guess(&mut self, table: &Table, columns: &Columns<'_>, sample: &VecDeque<(u64, Row)>) {
         let mut told = Vec::new();
         if self.clock.is_none() {
-            let times: Vec<&str> = sample
+            let times: Vec<String> = sample
                 .iter()
-                .filter_map(|(_, row)| match row.cell(&columns.time) {
-                    Cell::Text(text) | Cell::Number(text) => Some(text),
-                    _ => None,
-                })
+                .filter_map(|(_, row)| self.time(columns, row).ok())
                 .collect();
+            let times: Vec<&str> = times.iter().map(String::as_str).collect();
             // Without a guess, ISO 8601 is tried, and its message says what to write.
             let clock = Clock {
                 format: time::guess(&times).unwrap_or(time::Format::Iso),
@@ -280,6 +283,27 @@ impl<'m> Import<'m> {
         }
     }
 
+    /// The text of the time.
+    fn time(&self, columns: &Columns<'_>, row: &Row) -> Result<String, String> {
+        let map = &self.map.time;
+        let mut parts = Vec::with_capacity(columns.time.len());
+        for (place, column) in columns.time.iter().zip(&map.columns) {
+            parts.push(match row.cell(place) {
+                Cell::Text(text) | Cell::Number(text) => text,
+                Cell::Absent | Cell::Null => {
+                    return Err(format!(
+                        "column {column:?} is empty, but it is the time: fill it in, or map \
+                         another column"
+                    ));
+                }
+                Cell::Bool(_) | Cell::Other(_) => {
+                    return Err(format!("column {column:?} is no time: map another column"));
+                }
+            });
+        }
+        Ok(parts.join(&map.separator))
+    }
+
     /// The inner error is that of sorting.
     fn row(
         &mut self,
@@ -287,23 +311,12 @@ impl<'m> Import<'m> {
         line: u64,
         row: &Row,
     ) -> Result<Result<(), ImportError>, String> {
-        let column = &self.map.time.column;
-        let time = match row.cell(&columns.time) {
-            Cell::Text(text) | Cell::Number(text) => text,
-            Cell::Absent | Cell::Null => {
-                return Err(format!(
-                    "column {column:?} is empty, but it is the time: fill it in, or map another \
-                     column"
-                ));
-            }
-            Cell::Bool(_) | Cell::Other(_) => {
-                return Err(format!("column {column:?} is no time: map another column"));
-            }
-        };
+        let text = self.time(columns, row)?;
         let clock = self.clock.as_ref().unwrap_or(&self.map.time.clock);
-        let time = clock
-            .read(time)
-            .map_err(|reason| format!("column {column:?}: {reason}"))?;
+        let time = clock.read(&text).map_err(|reason| {
+            let columns = self.map.time.columns.join("\" and \"");
+            format!("column \"{columns}\": {reason}")
+        })?;
         let mut operations = Vec::new();
         for (number, field) in columns.fields.iter().enumerate() {
             let kind = match &self.types {
@@ -419,6 +432,9 @@ impl<'m> Import<'m> {
 pub fn guess(input: &Path, form: Form) -> Result<String, ImportError> {
     let csv = super::map::Csv::default();
     let mut table = Table::open(Input::open(input)?, form, &csv)?;
+    if super::guess::is_data(&table.columns) {
+        table.take_header_for_a_row();
+    }
     let mut rows = Vec::new();
     while rows.len() < SAMPLE
         && let Some((_, row)) = table.next()?

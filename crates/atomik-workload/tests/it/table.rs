@@ -236,6 +236,32 @@ fn several_tables_are_one_trace_whatever_the_order_of_their_columns() {
 }
 
 #[test]
+fn a_day_and_an_hour_are_one_time() {
+    let map = r#"
+        node = "one"
+        key = "k"
+        time = { columns = ["day", "hour"], zone = "UTC" }
+        field = [{ column = "v" }]
+    "#;
+    let (lines, report) = csv("day,hour,v\n02.01.2024,01:30,5\n01.01.2024,23:00,6\n", map).unwrap();
+    assert_eq!(shown(&lines), ["0 0 k v set 6", "9000000 0 k v set 5"]);
+    assert!(report.notes[1].contains("\"%d.%m.%Y %H:%M\""), "{report}");
+    let message = csv("day,hour,v\n02.01.2024,01:30,5\n01.01.2024,noon,6\n", map).unwrap_err();
+    assert!(
+        message.starts_with(
+            "table:2: column \"day\" and \"hour\": \"02.01.2024 01:30\" is no \
+         time"
+        ),
+        "{message}"
+    );
+    let message = csv("day,hour,v\n02.01.2024,,5\n", map).unwrap_err();
+    assert!(
+        message.starts_with("table:2: column \"hour\" is empty, but it is"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_guessed_map_is_one_that_imports_the_table() {
     for (form, text, count) in [
         (
@@ -250,6 +276,12 @@ fn a_guessed_map_is_one_that_imports_the_table() {
             "\u{feff}at;host;key;price\r\n31.12.2024 12:00;a;k;3,50\r\n31.12.2024 12:01;a;k;\
              -1000,5\r\n",
             2,
+        ),
+        // Without a header.
+        (
+            Form::Csv,
+            "2024-01-01 00:00:00,login,1\n2024-01-01 00:00:01,logout,2\n",
+            4,
         ),
         (Form::Csv, "ts\thost\tkey\tx\n1700000000\ta\tk\t1\n", 1),
         (
@@ -267,11 +299,8 @@ fn a_guessed_map_is_one_that_imports_the_table() {
             let values = ["0 0 k price set 350", "60000 0 k price set -100050"];
             assert_eq!(shown(&lines), values, "{map}");
         }
-        assert!(
-            lines
-                .iter()
-                .all(|line| line.key == "7" || line.key == "k" || line.key == "1")
-        );
+        let keys = ["7", "k", "1", "one"];
+        assert!(lines.iter().all(|line| keys.contains(&line.key.as_str())));
     }
 }
 

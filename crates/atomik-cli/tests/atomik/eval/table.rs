@@ -341,7 +341,10 @@ fn bad_maps_are_refused_with_what_to_write() {
             with("key = { column = \"key\" }", "key = { }"),
             "write either column = ",
         ),
-        (with("column = \"time\"", ""), "missing field `column`"),
+        (
+            with("column = \"time\"", ""),
+            "DIR/map.toml: [time]: write either column = ",
+        ),
         (
             with("column = \"time\"", "column = \"time\"\nformat = \"unix\""),
             "DIR/map.toml: \"unix\" is no format of a time: write iso",
