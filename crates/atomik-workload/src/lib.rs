@@ -6,7 +6,7 @@
 //! | [`workload`] | traces: the format, its reader, a whole one in memory |
 //! | [`trace_writer`] | writing a trace to a file, whole or not at all |
 //! | [`content`] | what the operations mean when applied one after the other |
-//! | [`import`] | traces from public data and from versions of files |
+//! | [`import`] | traces from tables, changes of databases, public data and versions of files |
 //! | [`generate`] | traces from seeds |
 //! | [`fit`] | the verdict: do deltas fit the trace? |
 //!

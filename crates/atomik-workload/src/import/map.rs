@@ -153,6 +153,11 @@ impl Op {
             .map(|(_, op)| *op)
     }
 
+    pub fn name(self) -> &'static str {
+        let named = Self::ALL.iter().find(|(_, op)| *op == self);
+        named.map_or("", |(name, _)| name)
+    }
+
     pub fn takes_value(self) -> bool {
         !matches!(self, Self::Toggle | Self::Unset | Self::Delete | Self::Skip)
     }

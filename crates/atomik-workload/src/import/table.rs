@@ -397,7 +397,12 @@ impl<'m> Import<'m> {
                 values::scalar(found, kind, self.map.csv.decimal_mark)
                     .map_err(|reason| format!("column {column:?}: {reason}"))?
             }
-            _ => return Err(format!("{op:?} needs a value: write column = \"NAME\"")),
+            _ => {
+                return Err(format!(
+                    "{} needs a value: write column = \"NAME\" or value = … in [[field]]",
+                    op.name()
+                ));
+            }
         };
         let action = match (op, value) {
             (Op::Set, value) => Action::Set(value),

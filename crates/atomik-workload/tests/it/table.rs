@@ -236,6 +236,26 @@ fn several_tables_are_one_trace_whatever_the_order_of_their_columns() {
 }
 
 #[test]
+fn an_op_from_a_column_that_needs_a_value_says_so() {
+    let map = r#"
+        node = "one"
+        key = "k"
+        time = { column = "t" }
+        field = [{ name = "f", op = { column = "op" } }]
+    "#;
+    let (lines, _) = csv("t,op\n1,toggle\n2,unset\n3,delete\n4,skip\n", map).unwrap();
+    assert_eq!(
+        shown(&lines),
+        ["0 0 k f toggle", "1000 0 k f unset", "2000 0 k  delete"]
+    );
+    let message = csv("t,op\n1,set\n", map).unwrap_err();
+    assert!(
+        message.starts_with("table:2: set needs a value: write column"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_day_and_an_hour_are_one_time() {
     let map = r#"
         node = "one"
