@@ -77,6 +77,8 @@ impl Unsettled {
 
     /// Keeps an event about what a node holds that is off the list of members.
     pub(crate) fn stranded(&mut self, event: Json) {
+        let is_former = |(until, _): &(Until, Json)| matches!(until, Until::Listed);
+        self.0.retain(|kept| !is_former(kept));
         self.0.push((Until::Listed, event));
     }
 

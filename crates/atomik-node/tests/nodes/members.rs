@@ -194,6 +194,13 @@ async fn a_third_node_joins_two_that_run_and_is_refused_by_all_once_it_is_remove
     all_use(&[&to_a, &to_b, &to_c], 3).await;
     to_c.change(accum(16)).await.unwrap();
     all_have(&[&to_a, &to_b, &to_c], 27).await;
+
+    // What it may hold alone is told once.
+    assert!(attention(&to_c, "stranded").await.is_empty());
+    let removed = roster(&to_b).await.remove(&public(2));
+    hand_to(&to_b, removed).await.unwrap();
+    all_use(&[&to_c], 4).await;
+    assert_eq!(attention(&to_c, "stranded").await.len(), 1);
     for node in [a, b, c] {
         node.stop().await.unwrap();
     }
