@@ -58,8 +58,8 @@ MDBOOK = 0.5.4
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
     test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
-    eval eval-scale eval-example replication-goals bench lint doc package book hdl ci clean \
-    distclean
+    eval eval-scale eval-example eval-report replication-goals bench lint doc package book hdl ci \
+    clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -144,8 +144,13 @@ eval-scale: ## as eval, plus how cost grows with history, nodes and keys; half a
 eval-example: EVAL_OPTIONS += --patience-min 20
 eval-example: eval-scale ## regenerate the example report in docs/eval; an hour and a half
 	@mkdir -p docs/eval
-	cp $(EVAL_DIR)/flights.html $(EVAL_DIR)/flights.json docs/eval/
+	cp $(EVAL_DIR)/flights.json docs/eval/
+	@$(MAKE) --no-print-directory eval-report
+
+eval-report: atomik-eval ## write page, tables and picture of docs/eval anew, from its figures
+	$(RELEASE)/atomik eval report docs/eval/flights.json -o docs/eval/flights.html
 	$(RELEASE)/atomik eval report docs/eval/flights.json --format markdown > docs/eval/flights.md
+	sh scripts/report-picture.sh docs/eval/flights.html docs/eval/flights.png
 
 replication-goals: atomik-eval eval-data ## print replication's goals beside what is measured
 	@mkdir -p $(EVAL_DIR)

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod documents;
 mod journal;
 mod report;
 mod report_page;

@@ -173,8 +173,8 @@ pub fn wrapped(text: &str, room: i32) -> Vec<String> {
     if estimate(&text) <= room {
         return vec![text];
     }
-    let spaces = text.match_indices(' ').map(|(at, _)| text.split_at(at));
-    let last = spaces.filter(|(first, _)| estimate(first) <= room).last();
+    let mut spaces = text.match_indices(' ').map(|(at, _)| text.split_at(at));
+    let last = spaces.rfind(|(first, _)| estimate(first) <= room);
     match last {
         Some((first, second)) if !first.trim().is_empty() => {
             vec![first.to_owned(), fitting(second.trim_start(), room)]

@@ -201,15 +201,19 @@ fn equal(paths: &[Vec<(i32, i32)>]) -> Vec<Vec<usize>> {
         let near = |(a, b): (&(i32, i32), &(i32, i32))| a.0 == b.0 && (a.1 - b.1).abs() <= 1;
         !one.is_empty() && !other.is_empty() && one.iter().zip(other).all(near)
     };
-    let mut groups: Vec<(&[(i32, i32)], Vec<usize>)> = Vec::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
     for (place, path) in paths.iter().enumerate() {
-        match groups.iter_mut().find(|(first, _)| same(first, path)) {
-            Some((_, group)) => group.push(place),
-            None => groups.push((path, vec![place])),
+        let on = |group: &Vec<usize>| {
+            let first = group.first().and_then(|&first| paths.get(first));
+            first.is_some_and(|first| same(first, path))
+        };
+        match groups.iter_mut().find(|group| on(group)) {
+            Some(group) => group.push(place),
+            None => groups.push(vec![place]),
         }
     }
-    let groups = groups.into_iter().map(|(_, group)| group);
-    groups.filter(|group| group.len() > 1).collect()
+    groups.retain(|group| group.len() > 1);
+    groups
 }
 
 /// The middles of labels of these heights near the wanted places, in order, none on another, and
