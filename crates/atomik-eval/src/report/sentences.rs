@@ -65,8 +65,8 @@ pub fn sentences(review: &Review) -> Vec<Sentence> {
     vec![
         fits(&review.fit),
         instead(&review.fit, &sheet),
-        costs(&sheet),
-        partition(&sheet),
+        costs(review, &sheet),
+        partition(review, &sheet),
         unknown(review, &sheet),
     ]
 }
@@ -195,12 +195,12 @@ fn ours<'a>(sheet: &Sheet<'a>, run: usize) -> Option<(usize, &'a SystemFigures)>
     (system.submitted > 0).then_some((column, system))
 }
 
-fn costs(sheet: &Sheet) -> Sentence {
+fn costs(review: &Review, sheet: &Sheet) -> Sentence {
     let mut sentence = Sentence::new("Price");
     let run = plain(sheet);
     let Some((column, system)) = ours(sheet, run) else {
-        sentence.say("What deltas save and cost was not measured.");
-        return sentence;
+        sentence.say("What deltas save and cost was not measured");
+        return not_run(sentence, review);
     };
     match sheet.faults(run) {
         "none" => sentence.say("Without faults, a write takes ATOMiK "),
@@ -259,10 +259,25 @@ fn costs(sheet: &Sheet) -> Sentence {
             }
             sentence.say(*verb);
             for (place, (text, cell)) in claims.iter().enumerate() {
-                sentence.say(if place == 0 { "" } else { " and " });
+                match place {
+                    0 => {}
+                    _ if place + 1 < claims.len() => sentence.say(", "),
+                    _ => sentence.say(" and "),
+                }
                 sentence.claim(text, cell);
             }
         }
+    }
+    sentence.say(".");
+    sentence
+}
+
+/// Ends a sentence on what was not measured.
+fn not_run(mut sentence: Sentence, review: &Review) -> Sentence {
+    let mut absent = review.runs.iter().flat_map(|run| &run.absent);
+    if absent.any(|(name, _)| name == OURS) {
+        sentence.say(", because this was not run: ");
+        sentence.claim(OURS, "absent");
     }
     sentence.say(".");
     sentence
@@ -307,13 +322,13 @@ pub fn change(ours: &Measured, theirs: &Measured) -> Option<Change> {
     })
 }
 
-fn partition(sheet: &Sheet) -> Sentence {
+fn partition(review: &Review, sheet: &Sheet) -> Sentence {
     let mut sentence = Sentence::new("Partition");
     let run = (0..sheet.runs.len()).find(|&run| cut_off(sheet.faults(run)));
     let found = run.and_then(|run| Some((run, ours(sheet, run)?)));
     let Some((run, (column, system))) = found else {
-        sentence.say("What happens in a partition was not measured.");
-        return sentence;
+        sentence.say("What happens in a partition was not measured");
+        return not_run(sentence, review);
     };
     let figure = |sentence: &mut Sentence, metric: &'static Metric| {
         let text = metric.measure(system).text();

@@ -301,7 +301,14 @@ fn example() -> Review {
 
 #[test]
 fn the_cells_bear_out_every_claim() {
+    let mut without = fixture::sound();
+    for run in &mut without.runs {
+        run.systems.remove(0);
+        run.absent
+            .push(("ATOMiK".into(), "it cannot express a field".into()));
+    }
     for (name, review) in [
+        ("without ATOMiK", without),
         ("example", example()),
         ("sound", fixture::sound()),
         ("bare", fixture::bare()),

@@ -5,6 +5,9 @@ use maud::{Markup, html};
 
 use crate::report::sentences::{Part, sentences};
 
+/// A claim of up to this many characters stays on a line.
+const WHOLE: usize = 24;
+
 /// The sentences.
 pub fn answer(review: &Review) -> Markup {
     html! {
@@ -18,7 +21,8 @@ pub fn answer(review: &Review) -> Markup {
                                 Part::Words(words) => (words),
                                 Part::Name(name) => b { (name) },
                                 Part::Claim(text, cell) => {
-                                    a href=(format!("#{cell}")) { (text) }
+                                    a.whole[text.chars().count() <= WHOLE]
+                                        href=(format!("#{cell}")) { (text) }
                                 }
                             }
                         }
