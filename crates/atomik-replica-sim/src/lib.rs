@@ -12,7 +12,8 @@
 //! previews what it never seals or seals otherwise, retires and goes on, has copies that state what
 //! they hold, repeats, alters and makes up messages, answers unasked, floods others with requests,
 //! forges lists of members and imitates others. In yet others a replica joins: the administrator's
-//! list of members is handed to one. Threads, clocks and randomness beyond the seed play no part,
+//! list of members is handed to one. In others the administrator removes members, adds them again
+//! and gives them other keys. Threads, clocks and randomness beyond the seed play no part,
 //! so a seed that fails always fails.
 //!
 //! | item | what it is |
@@ -63,6 +64,8 @@
 //! - Every acknowledged change is there, unless its disk was lost.
 //! - Replicas that agree exchange only summaries.
 //! - All have the administrator's last list of members.
+//! - Of a member that was removed, all that one of those that stay had on its disk is in the state
+//!   of all, folded; and they take nothing of it any more, whatever it brings when it returns.
 //! - With a dishonest member, all of this holds of the honest ones. What it signed is the same at
 //!   all of them, unless one has reported that origin. Once it has retired or was convicted, all of
 //!   it is folded, unless all who had the certified base have lost it. Nothing that it previewed
@@ -93,4 +96,4 @@ pub use schedule::Schedule;
 pub use seeds::{Outcome, simulate, simulate_many};
 pub use setup::{LinkConditions, Setup};
 pub use simulation::run;
-pub use step::{Lie, Memory, Operation, Step};
+pub use step::{Lie, Memory, Operation, Order, Step};

@@ -73,6 +73,14 @@ report! {
     tricks,
     /// Runs in which a member joins.
     joined,
+    /// Runs in which the administrator changes the list of members.
+    with_orders,
+    /// Members that were removed.
+    removals,
+    /// Members that were added again.
+    returns,
+    /// Members that were given another key.
+    rotations,
     /// Runs with a dishonest member.
     with_liar,
     /// Lies of dishonest members.

@@ -4,7 +4,7 @@ use atomik_replica::{Op, View};
 
 use crate::draw::{Draw, fate};
 use crate::setup::{HORIZON, LinkConditions, Setup};
-use crate::step::{Lie, Memory, Operation, Step, WORDS};
+use crate::step::{Lie, Memory, Operation, Order, Step, WORDS};
 
 /// A run before it is run: everything that happens in it follows from this.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,7 @@ impl Schedule {
         let mut setup = setup(&mut draw);
         vary(&mut setup);
         lay_out(&mut setup);
+        order(&mut setup);
         let mut writer = Writer {
             mix: Mix::draw(&mut draw, &setup),
             setup: &setup,
@@ -31,6 +32,7 @@ impl Schedule {
         writer.write();
         writer.storage_errors();
         writer.late_loss_after_fold();
+        writer.orders();
         let mut steps = writer.steps;
         cut_values(&setup, &mut steps);
         // A stable sort: steps of one time stay in the order in which they were drawn.
@@ -81,6 +83,7 @@ fn setup(draw: &mut Draw) -> Setup {
         signed,
         liar: false,
         joins: false,
+        orders: false,
         undo_batches: [0, 1, 2, 5, 40][draw.index(5)],
         sync_ticks: [1, 1, 1, 2][draw.index(4)],
         storage_delay: if draw.percent(40) {
@@ -117,6 +120,25 @@ fn vary(setup: &mut Setup) {
 /// The number of the stream that layouts are drawn from. With this one, the seeds that found faults
 /// before there were layouts have none, so their schedules are still those that found them.
 const LAYOUT_STREAM: u64 = 204;
+
+/// The number of the stream that orders are drawn from. With this one, the seeds that found faults
+/// before there were orders have none.
+const ORDER_STREAM: u64 = 300;
+
+/// Has the administrator of some keyspaces change the list of members. The draws are of their own,
+/// so the other schedules do not depend on them.
+fn order(setup: &mut Setup) {
+    let mut draw = Draw::new(fate(setup.seed, &[ORDER_STREAM]));
+    if !draw.percent(8) || setup.liar || setup.joins {
+        return;
+    }
+    setup.orders = true;
+    setup.sessions = false;
+    setup.links.tricks = 0;
+    setup.long_keys = false;
+    setup.replicas = draw.between(2, 4) as usize;
+    setup.signed = draw.percent(30);
+}
 
 /// Gives some keyspaces a layout other than the default. The draws are of their own, so the other
 /// schedules do not depend on them.
@@ -220,7 +242,7 @@ impl Mix {
             losses: draw.percent(50),
             // A dishonest member may vouch for a copy although it knows better. A copy from before
             // a list of members does not ask those that it added.
-            stale_copies: draw.percent(20) && !setup.liar && !setup.joins,
+            stale_copies: draw.percent(20) && !setup.liar && !setup.joins && !setup.orders,
             partitions: draw.perhaps(3),
             one_way: draw.percent(30),
             retirements: if draw.percent(60) || setup.liar || setup.joins {
@@ -335,6 +357,63 @@ impl Writer<'_> {
         self.at(late, Step::Crash(n, false));
         let back = late + self.draw.between(1, 100);
         self.start(back, n, Memory::Lost);
+    }
+
+    /// The administrator changes the list of members. Draws that are its own.
+    fn orders(&mut self) {
+        if !self.setup.orders {
+            return;
+        }
+        self.draw = Draw::new(fate(self.setup.seed, &[ORDER_STREAM, 1]));
+        for _ in 0..self.draw.between(1, 4) {
+            let (time, m) = (self.time(), self.replica());
+            if self.draw.percent(30) {
+                self.rotate(time, m);
+            } else {
+                self.remove(time, m);
+            }
+        }
+    }
+
+    /// An order given at any replica.
+    fn order(&mut self, time: u64, m: usize, order: Order) {
+        let n = self.replica();
+        self.at(time, Step::Order(n, m, order));
+    }
+
+    /// A member gets another key, and starts with it a while before or after others know.
+    fn rotate(&mut self, time: u64, m: usize) {
+        self.order(time, m, Order::Rotate);
+        if self.draw.percent(80) {
+            let stop = time + self.draw.below(100);
+            let stored = self.draw.percent(50);
+            self.at(stop, Step::Crash(m, stored));
+            let back = stop + self.draw.between(1, 150);
+            self.start(back, m, Memory::Kept);
+        }
+    }
+
+    /// A member is removed, running or not, and perhaps added again.
+    fn remove(&mut self, time: u64, m: usize) {
+        if self.draw.percent(40) {
+            let stop = time.saturating_sub(self.draw.below(200));
+            let stored = self.draw.percent(50);
+            self.at(stop, Step::Crash(m, stored));
+            if self.draw.percent(50) {
+                let back = stop + self.draw.between(1, 400);
+                let memory = if self.draw.percent(30) {
+                    Memory::Lost
+                } else {
+                    Memory::Kept
+                };
+                self.start(back, m, memory);
+            }
+        }
+        self.order(time, m, Order::Remove);
+        if self.draw.percent(60) {
+            let back = time + self.draw.between(1, 400);
+            self.order(back, m, Order::Add);
+        }
     }
 
     /// What a dishonest member does.
@@ -551,7 +630,8 @@ mod tests {
             142_929, 225_213, 327_380, 501_021, 639_461, 702_245, 895_842,
         ];
         for seed in seeds {
-            assert_eq!(Schedule::generate(seed).setup.layout, None, "{seed}");
+            let setup = Schedule::generate(seed).setup;
+            assert_eq!((setup.layout, setup.orders), (None, false), "{seed}");
         }
     }
 

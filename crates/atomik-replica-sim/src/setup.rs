@@ -8,6 +8,9 @@ pub(crate) const HORIZON: u64 = 1000;
 /// The number of keys that only a dishonest member changes.
 pub(crate) const STRANGE_KEYS: usize = 10;
 
+/// The additional rounds that lists of members may take.
+const ORDERED_ROUNDS: u64 = 12;
+
 /// What stays the same during a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setup {
@@ -31,6 +34,8 @@ pub struct Setup {
     pub liar: bool,
     /// Whether the last replica is no member at first.
     pub joins: bool,
+    /// Whether the administrator removes members, adds them again and gives them other keys.
+    pub orders: bool,
     /// How many batches a replica can undo.
     pub undo_batches: usize,
     /// Ticks between two comparisons with a peer.
@@ -57,6 +62,7 @@ impl Setup {
             signed: false,
             liar: false,
             joins: false,
+            orders: false,
             undo_batches: 40,
             sync_ticks: 1,
             storage_delay: 0,
@@ -78,11 +84,6 @@ impl Setup {
         self.liar.then(|| self.replicas - 1)
     }
 
-    /// The number of the replica that joins.
-    pub(crate) fn joiner(&self) -> Option<usize> {
-        self.joins.then(|| self.replicas - 1)
-    }
-
     /// The number of members on the first list.
     pub(crate) fn founders(&self) -> usize {
         self.replicas - usize::from(self.joins)
@@ -95,8 +96,11 @@ impl Setup {
     /// retired origin arrives, is stored, attested and folded (3 rounds); and a replica that has
     /// lost that entry meanwhile asks every peer in turn for its base. One that began without
     /// records also waits for an equal peer during up to 4 comparisons before it signs.
+    ///
+    /// A list of members begins all that once more, when all know it.
     pub fn most_rounds(&self) -> u64 {
-        (14 + self.replicas as u64) * u64::from(self.sync_ticks)
+        let orders = if self.orders { ORDERED_ROUNDS } else { 0 };
+        (14 + orders + self.replicas as u64) * u64::from(self.sync_ticks)
     }
 }
 

@@ -59,6 +59,17 @@ impl Operation {
     }
 }
 
+/// What the administrator does with a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Removes it, unless it is the last one.
+    Remove,
+    /// Adds it again if it was removed.
+    Add,
+    /// Gives it another key, with which it runs from its next start on.
+    Rotate,
+}
+
 /// What a dishonest member does. What it draws on for that follows from the seed and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
@@ -146,6 +157,8 @@ pub enum Step {
     FailStorage(usize, u64, bool),
     /// The administrator's list of members that adds the last replica is handed in.
     Admit(usize),
+    /// The administrator's next list of members, with this change of another one, is handed in.
+    Order(usize, usize, Order),
     /// The replica starts.
     Start(usize, Memory),
     /// The dishonest member does this.
@@ -171,6 +184,7 @@ impl Step {
             | Self::Start(n, _)
             | Self::FailStorage(n, ..)
             | Self::Admit(n)
+            | Self::Order(n, ..)
             | Self::Lie(n, _) => n,
         }
     }
@@ -192,7 +206,7 @@ impl Step {
             | Self::FailStorage(n, ..)
             | Self::Admit(n)
             | Self::Lie(n, _) => [Some(n), None],
-            Self::Peer(n, m, _) | Self::Link(n, m, _) => [Some(n), Some(m)],
+            Self::Peer(n, m, _) | Self::Link(n, m, _) | Self::Order(n, m, _) => [Some(n), Some(m)],
         }
     }
 
@@ -245,6 +259,11 @@ impl fmt::Display for Step {
                 )
             }
             Self::Admit(n) => write!(f, "r{n} is handed the list with a new member"),
+            Self::Order(n, m, Order::Remove) => write!(f, "r{n} is ordered to remove r{m}"),
+            Self::Order(n, m, Order::Add) => write!(f, "r{n} is ordered to add r{m} again"),
+            Self::Order(n, m, Order::Rotate) => {
+                write!(f, "r{n} is ordered to list another key of r{m}")
+            }
             Self::Crash(n, true) => {
                 write!(f, "r{n} crashes; the batch in flight is stored")
             }

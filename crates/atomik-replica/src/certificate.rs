@@ -134,10 +134,21 @@ impl Certificate {
     pub(crate) fn has_folded(&self, author: &Author, roster: &Roster) -> bool {
         match self.closings.below(&author.key, &self.roster) {
             Some(below) => author.life() < below,
-            None => roster.get(&author.key).is_none_or(|listed| {
-                self.roster.contains(&author.key) && listed.since <= self.roster.number()
-                    || author.life() < first_life(listed.since)
-            }),
+            None => {
+                let number = self.roster.number();
+                let later = first_life(number.saturating_add(1));
+                match roster.get(&author.key) {
+                    // The newer roster is on its way.
+                    _ if roster.number() < number => true,
+                    Some(listed) if listed.since <= number => {
+                        self.roster.contains(&author.key)
+                            || author.life() < first_life(listed.since)
+                    }
+                    // It may have been added, and removed, several times since.
+                    Some(_) => author.life() < later,
+                    None => roster.number() == number || author.life() < later,
+                }
+            }
         }
     }
 

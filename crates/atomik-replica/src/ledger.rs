@@ -187,7 +187,7 @@ impl Ledger {
     /// Whether entries of a closed life are taken: until this replica has said what it holds,
     /// unless the key is convicted, and then only while statements differ, and from a peer that
     /// `signs`: nobody waits for what another one holds. What is in a base that is about to be
-    /// adopted is not.
+    /// adopted is not, nor is a life that no list known here can have begun.
     pub(crate) fn takes_closed(
         &self,
         author: &Author,
@@ -196,7 +196,10 @@ impl Ledger {
         roster: &Roster,
     ) -> bool {
         let offered = self.offered.as_ref();
-        if self.settled || offered.is_some_and(|offered| offered.has_folded(author, roster)) {
+        if self.settled
+            || offered.is_some_and(|offered| offered.has_folded(author, roster))
+            || author.life() >= first_life(roster.number().saturating_add(1))
+        {
             return false;
         }
         let is_convicted = self.closings.proofs.contains_key(&author.key);

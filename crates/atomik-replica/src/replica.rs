@@ -632,6 +632,8 @@ impl Replica {
             // What is not signed yet is not taken any more. It waits, as does its life.
             self.take_new_life();
         }
+        let own = self.config.trust.key();
+        self.standing.heed(&own, self.membership.roster());
         effects.extend(notices.into_iter().map(Effect::Notify));
         self.tell_all(self.membership.records(), effects);
         self.attend_ledger(effects);

@@ -35,12 +35,15 @@ pub(crate) fn check_converged(
     replicas: &[Option<ExpectedReplica>],
     wanted: &Versions,
 ) -> Check {
+    let lost = has_lost_base(history, replicas);
     for ExpectedReplica { n, contents, .. } in replicas.iter().flatten() {
         for (key, wanted) in wanted.iter().enumerate() {
             for (origin, &wanted) in wanted.iter().enumerate() {
                 let held = contents.keys[key].version(origin);
+                let author = history.origins[origin].author.as_ref();
+                let lost = lost && history.members.is_over(author);
                 ensure(
-                    contents.folded.contains(&origin) || held == wanted,
+                    lost || contents.folded.contains(&origin) || held == wanted,
                     "every change that any replica holds reaches all",
                     || {
                         let name = history.name(origin);
@@ -111,6 +114,21 @@ fn is_folded_sum(history: &History, key: usize) -> bool {
     sums.contains(&sum)
 }
 
+/// Whether replicas can still fold: not all have retired, and if lists of members were made, one
+/// has the last certified base.
+pub(crate) fn fold(history: &History, replicas: &[Option<ExpectedReplica>]) -> bool {
+    let mut expected = replicas.iter().flatten();
+    !expected.all(|replica| replica.local.retired) && !has_lost_base(history, replicas)
+}
+
+/// Whether no replica has the last certified base. Then nothing more is taken of what it covers.
+pub(crate) fn has_lost_base(history: &History, replicas: &[Option<ExpectedReplica>]) -> bool {
+    let replicas = replicas.iter().flatten();
+    history
+        .members
+        .have_lost_base(replicas.map(|replica| replica.covered))
+}
+
 /// Origins that every replica must fold: that their lives are over is `announced`. None if all have
 /// retired: then nobody is left to sign.
 pub(crate) fn to_fold(
@@ -118,16 +136,17 @@ pub(crate) fn to_fold(
     replicas: &[Option<ExpectedReplica>],
     announced: &BTreeSet<OriginId>,
 ) -> Vec<usize> {
-    let mut expected = replicas.iter().flatten();
     // As long as a dishonest member has to sign, it may refuse to.
     let liar = history.liar.as_ref();
     let fate = |liar: &KnownLiar| liar.fate(announced, held(replicas));
     let refuses = liar.is_some_and(|liar| fate(liar) != Fate::Folded);
-    if refuses || expected.all(|replica| replica.local.retired) {
+    if refuses || !fold(history, replicas) {
         return Vec::new();
     }
     let origins = history.origins.iter().enumerate();
-    let announced = origins.filter(|(_, origin)| announced.contains(&origin.id));
+    let announced = origins.filter(|(_, origin)| {
+        announced.contains(&origin.id) || history.members.is_over(origin.author.as_ref())
+    });
     announced.map(|(number, _)| number).collect()
 }
 
@@ -152,6 +171,12 @@ pub(crate) fn agree(
     let Some(first) = all.next() else {
         return true;
     };
+    if has_lost_base(history, replicas) {
+        return all.all(|replica| {
+            let mut keys = replica.keys.iter().zip(&first.keys);
+            keys.all(|(a, b)| history.living(a).eq(history.living(b)))
+        });
+    }
     let Some(liar) = &history.liar else {
         return all.all(|replica| replica == first);
     };

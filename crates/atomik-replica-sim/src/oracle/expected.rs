@@ -7,6 +7,7 @@ use atomik_replica::{OpError, Value};
 
 use super::contents::Contents;
 use super::fields::Fields;
+use super::membership::Covered;
 
 /// A batch that can be undone.
 #[derive(Clone, Debug)]
@@ -77,6 +78,8 @@ pub(crate) struct ExpectedReplica {
     pub(crate) n: usize,
     pub(crate) local: Local,
     pub(crate) contents: Contents,
+    /// What the certificate of its base covers.
+    pub(crate) covered: Covered,
     pub(crate) subscriptions: Vec<Subscription>,
     /// Tickets that were promised since the last flush.
     pub(crate) promised: Vec<u64>,
@@ -109,6 +112,7 @@ impl ExpectedReplica {
             n,
             local: Local { origin, ..local },
             contents,
+            covered: Covered::default(),
             subscriptions: Vec::new(),
             promised: Vec::new(),
         }

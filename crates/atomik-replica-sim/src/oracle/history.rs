@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use atomik_replica::{Author, OriginId, PublicKey, Replica, Value};
+use atomik_replica::{Author, OriginId, Replica, Value};
 
-use super::contents::ALL;
+use super::contents::{ALL, Entry, KeyContents};
 use super::fields::Fields;
 use super::honesty::KnownLiar;
+use super::membership::Members;
 use crate::violation::{Check, Violation, ensure};
 
 /// One change of one key, as its origin made it.
@@ -44,6 +45,8 @@ pub(crate) struct Origin {
     /// Whether its storage has lost confirmed batches.
     pub(crate) lost: bool,
     pub(crate) retired: bool,
+    /// Whether it began while its key was on no list that its replica knew: it publishes nothing.
+    pub(crate) waits: bool,
     /// The versions that are in the bases of those that have folded it, by key.
     folded: Option<Vec<u64>>,
 }
@@ -83,8 +86,8 @@ pub(crate) struct History {
     branches: Vec<Option<Branch>>,
     /// What is known of a dishonest member, if there is one.
     pub(crate) liar: Option<KnownLiar>,
-    /// The number and key of the replica that joins, if one does.
-    pub(crate) joiner: Option<(usize, PublicKey)>,
+    /// The lists of members, and who stays.
+    pub(crate) members: Members,
     /// The replicas that have announced their retirement. What they hold no longer counts.
     pub(crate) left: BTreeSet<usize>,
     /// How many disks were lost.
@@ -100,14 +103,10 @@ impl History {
             numbers: BTreeMap::new(),
             branches: vec![None; replicas],
             liar: None,
-            joiner: None,
+            members: Members::default(),
             left: BTreeSet::new(),
             losses: 0,
         }
-    }
-
-    pub(crate) fn replicas(&self) -> usize {
-        self.branches.len()
     }
 
     pub(crate) fn zero(&self) -> Value {
@@ -175,6 +174,7 @@ impl History {
             acknowledged: vec![0; self.keys.len()],
             lost: false,
             retired: false,
+            waits: false,
             folded: None,
         });
         Ok(number)
@@ -211,6 +211,23 @@ impl History {
         } else if !known || folded.is_none() {
             *folded = Some(held);
         }
+    }
+
+    /// The part of a state that is not that of entries of lives that are not over.
+    pub(crate) fn departed(&self, key: &KeyContents) -> Value {
+        let mut rest = key.state.clone();
+        for entry in self.living(key) {
+            self.fields.take_from(&mut rest, &entry.accumulator);
+        }
+        rest
+    }
+
+    /// The entries of lives that are not over.
+    pub(crate) fn living<'a>(&'a self, key: &'a KeyContents) -> impl Iterator<Item = &'a Entry> {
+        key.entries.iter().filter(|entry| {
+            let author = self.origins[entry.origin].author.as_ref();
+            !self.members.is_over(author)
+        })
     }
 
     /// The changes of an origin to a key, as replica `n` may know them: a branch is known to its
@@ -279,7 +296,8 @@ impl History {
         };
         let origin = &mut self.origins[origin];
         raise(&mut origin.stored);
-        if !self.left.contains(&origin.owner) {
+        let is_over = self.members.is_over(origin.author.as_ref());
+        if !is_over && !self.left.contains(&origin.owner) {
             raise(&mut origin.acknowledged);
         }
     }
@@ -346,9 +364,12 @@ impl History {
                 }
             }
         }
+        let is_over = self.members.is_over(self.origins[own].author.as_ref());
         let origin = &mut self.origins[own];
         origin.changes = branch.changes;
-        origin.acknowledged.clone_from(&branch.base);
+        if !is_over {
+            origin.acknowledged.clone_from(&branch.base);
+        }
         origin.stored = branch.base;
         origin.retired = retired;
     }

@@ -7,6 +7,7 @@ use atomik_replica::Replica;
 
 use super::expected::{ExpectedReplica, Snapshot};
 use super::history::{Branch, Change, History};
+use super::membership;
 use crate::violation::{Check, ensure};
 
 /// Follows a replica into a new life, or into the continuation of its old one. `others` are the
@@ -21,7 +22,7 @@ pub(crate) fn follow(
 ) -> Check<Turn> {
     let own = expected.local.origin;
     if replica.origin() != history.origins[own].id {
-        take_new_life(history, expected, replica, others)?;
+        take_new_life(history, expected, replica, Some(others))?;
         return Ok(Turn::New);
     }
     if adopted {
@@ -42,27 +43,36 @@ pub(crate) enum Turn {
     Continued,
 }
 
-/// What the replica has not published moves to its new origin.
-fn take_new_life(
+/// What the replica has not published moves to its new origin. `others` are the other replicas that
+/// are up, or `None` if it was just opened.
+pub(crate) fn take_new_life(
     history: &mut History,
     expected: &mut ExpectedReplica,
     replica: &Replica,
-    others: &[Option<ExpectedReplica>],
+    others: Option<&[Option<ExpectedReplica>]>,
 ) -> Check {
     let (n, own) = (expected.n, expected.local.origin);
     // One that was resumed has previewed nothing yet.
-    let resumed = history.branch(n).is_some();
+    let resumed = others.is_some() && history.branch(n).is_some();
     let mut branch = history.end_life(n, own);
     // What it had only previewed moves, too.
     let bases = branch.base.iter_mut().enumerate();
-    for (key, base) in bases.filter(|_| !resumed) {
+    // What is folded is not held any more.
+    let author = history.origins[own].author;
+    let is_folded = author.is_some_and(|author| replica.has_folded(&author));
+    let waits = history.origins[own].waits;
+    for (key, base) in bases.filter(|_| !resumed && (waits || !is_folded)) {
         let id = history.origins[own].id;
         let left = replica.writers(&history.keys[key]);
         let left = left.iter().find(|(origin, ..)| *origin == id);
         *base = left.map_or(0, |(_, version, _)| *version).min(*base);
         let signed = |other: &ExpectedReplica| other.contents.keys[key].signed().version(own);
         ensure(
-            others.iter().flatten().all(|other| signed(other) <= *base),
+            others
+                .into_iter()
+                .flatten()
+                .flatten()
+                .all(|other| signed(other) <= *base),
             "only what nobody has got signed moves to a new life",
             || format!("r{n}: k{key} of {}", history.name(own)),
         )?;
@@ -70,12 +80,17 @@ fn take_new_life(
         *acknowledged = (*acknowledged).min(*base);
     }
     let moved_to = history.register(replica.origin(), n)?;
+    history.origins[moved_to].waits = membership::is_removed(replica);
     check_number(n, replica)?;
     for key in 0..history.keys.len() {
         move_changes(history, expected, &branch, key, moved_to);
         back_to_base(history, expected, &branch, key);
     }
     expected.local.origin = moved_to;
+    if membership::begins_anew(history, own, replica) {
+        expected.local.retired = false;
+        history.left.remove(&n);
+    }
     history.origins[moved_to].retired = expected.local.retired;
     Ok(())
 }
@@ -164,7 +179,11 @@ fn continue_life(
     let held = up
         .map(|other| (other.n, &other.contents))
         .chain(disks.filter_map(|(m, disk)| Some((m, &disk.as_ref()?.contents))));
-    for (m, contents) in held {
+    // Those that are not on the list are not asked, and one that is not on it reaches nobody.
+    let asks = !history
+        .members
+        .is_over(history.origins[own].author.as_ref());
+    for (m, contents) in held.filter(|(m, _)| asks && history.members.stays(*m)) {
         let mut keys = contents.keys.iter().zip(&branch.base);
         ensure(
             !contents.folded.contains(&own)

@@ -1,33 +1,171 @@
-//! The list of members, when a replica joins.
+//! The lists of members that the administrator has made, and who stays.
 
-use atomik_replica::Replica;
+use std::collections::BTreeSet;
+
+use atomik_replica::{Author, PublicKey, Replica, Roster};
 
 use super::expected::ExpectedReplica;
 use super::history::History;
+use crate::setup::Setup;
+use crate::step::Order;
 use crate::violation::{Check, ensure};
 
-/// Checks the list of a replica after an event. Only the second one, which adds the last replica,
-/// follows the first.
+/// The lists of members, and who stays.
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    /// By number.
+    lists: Vec<Roster>,
+    /// Whether lists are made during the run.
+    orders: bool,
+    /// Whether a replica is on the newest list, by number.
+    stay: Vec<bool>,
+    /// Those that were removed, until they hold what the others decided without them.
+    stale: BTreeSet<usize>,
+    /// The most that any certificate covers.
+    certified: Covered,
+}
+
+impl Members {
+    pub(crate) fn new(lists: Vec<Roster>, setup: &Setup) -> Self {
+        Self {
+            lists,
+            orders: setup.orders,
+            stay: vec![true; setup.replicas],
+            stale: BTreeSet::new(),
+            certified: Covered::default(),
+        }
+    }
+
+    /// Takes note of a new list, made by an order about replica `m`.
+    pub(crate) fn follow(&mut self, roster: Roster, stay: Vec<bool>, (m, order): (usize, Order)) {
+        self.lists.push(roster);
+        self.stay = stay;
+        if order == Order::Remove {
+            self.stale.insert(m);
+        }
+    }
+
+    /// Replica `n`, which knows the list with this number, holds a base that another one has. If it
+    /// stays, it counts again.
+    pub(crate) fn refresh(&mut self, n: usize, list: u64) {
+        if self.stays(n) && list == self.newest().number() {
+            self.stale.remove(&n);
+        }
+    }
+
+    pub(crate) fn newest(&self) -> &Roster {
+        &self.lists[self.lists.len() - 1]
+    }
+
+    /// Whether a replica is on the newest list.
+    pub(crate) fn stays(&self, n: usize) -> bool {
+        self.stay[n]
+    }
+
+    /// Whether a replica was removed, and does not hold yet what the others decided without it.
+    pub(crate) fn is_stale(&self, n: usize) -> bool {
+        self.stale.contains(&n)
+    }
+
+    /// Whether a life is over because its key was removed, or added again since.
+    pub(crate) fn is_over(&self, author: Option<&Author>) -> bool {
+        let Some(author) = author.filter(|_| self.orders) else {
+            return false;
+        };
+        let listed = self.newest().get(&author.key);
+        listed.is_none_or(|listed| added(author) < listed.since)
+    }
+
+    /// Whether a life may have begun under the list with this number.
+    pub(crate) fn has_begun(&self, author: &Author, number: u64) -> bool {
+        let mut lists = self.lists.iter().take(number as usize + 1);
+        added(author) <= number && lists.any(|list| list.contains(&author.key))
+    }
+
+    /// Whether one that knows the list with this number does not know a key that another list has.
+    pub(crate) fn may_lack(&self, number: u64, key: &PublicKey) -> bool {
+        let known = self.lists.get(number as usize);
+        known.is_some_and(|known| !known.contains(key))
+            && self.lists.iter().any(|list| list.contains(key))
+    }
+
+    /// Takes note of the certificate of a replica's base.
+    pub(crate) fn note(&mut self, replica: &Replica) {
+        if self.orders {
+            self.certified = self.certified.max(covered(replica));
+        }
+    }
+
+    /// Whether none of these holds the base of a certificate that was made: it is lost, or with
+    /// those that were removed.
+    pub(crate) fn have_lost_base(&self, of: impl Iterator<Item = Covered>) -> bool {
+        self.orders && of.max().is_none_or(|most| most < self.certified)
+    }
+}
+
+/// What a certificate covers: its list, how many keys are closed by something else, and its round.
+/// Of two that are made one after the other, the later covers more.
+pub(crate) type Covered = (u64, usize, u64);
+
+/// What the certificate of a replica's base covers.
+pub(crate) fn covered(replica: &Replica) -> Covered {
+    let certified = replica.certified();
+    certified.map_or_else(Covered::default, |it| {
+        (it.roster, it.closed.len(), it.round + 1)
+    })
+}
+
+/// The number of the list that added a key, as its lives name it.
+fn added(author: &Author) -> u64 {
+    author.life() >> 32
+}
+
+/// Whether a replica may begin another life at its start, although it has what it had stored: with
+/// another key, or since it is not on the list.
+pub(crate) fn may_begin(history: &History, own: usize, replica: &Replica) -> bool {
+    let key = replica.config().trust.key();
+    let former = history.origins[own].author;
+    former.is_some_and(|former| former.key != key) || is_removed(replica)
+}
+
+/// Whether a replica is not on the list that it knows.
+pub(crate) fn is_removed(replica: &Replica) -> bool {
+    !replica.roster().contains(&replica.config().trust.key())
+}
+
+/// Whether the current life of a replica is that of another key than its life `before`, or of one
+/// that was added again since: then it has not retired any more.
+pub(crate) fn begins_anew(history: &History, before: usize, replica: &Replica) -> bool {
+    let own = replica.origin();
+    let mut origins = replica.origins();
+    let now = origins.find(|status| status.origin == own);
+    let now = now.map(|status| status.author);
+    now.zip(history.origins[before].author)
+        .is_some_and(|(now, before)| now.key != before.key || added(&now) > added(&before))
+}
+
+/// Checks the list of a replica after an event.
 pub(crate) fn check(history: &History, expected: &mut ExpectedReplica, replica: &Replica) -> Check {
-    let Some((joiner, key)) = history.joiner else {
-        return Ok(());
-    };
     let (n, roster, before) = (expected.n, replica.roster(), expected.local.roster);
     let number = roster.number();
+    let list = history.members.lists.get(number as usize);
     ensure(
-        (before..=1).contains(&number),
+        before <= number && list.is_some(),
         "a newer list of members replaces the one before",
         || format!("r{n}: {before}, then {number}"),
     )?;
-    let members = roster.keys().len();
-    let all = history.replicas();
+    let members = |roster: &Roster| -> Vec<(PublicKey, u64)> {
+        let members = roster.members().iter();
+        members.map(|member| (member.key, member.since)).collect()
+    };
     ensure(
-        roster.contains(&key) == (number == 1) && members == all - usize::from(number == 0),
+        list.is_some_and(|list| members(list) == members(roster)),
         "a list of members is the administrator's",
-        || format!("r{n}: list {number} of {members} members"),
+        || format!("r{n}: list {number}"),
     )?;
+    let key = replica.config().trust.key();
     expected.local.roster = number;
-    expected.local.member = n != joiner || number == 1;
+    expected.local.member = list.is_some_and(|list| list.contains(&key));
     Ok(())
 }
 
@@ -37,9 +175,6 @@ pub(crate) fn opened(
     expected: &mut ExpectedReplica,
     replica: &Replica,
 ) -> Check {
-    if history.joiner.is_none() {
-        return Ok(());
-    }
     let (stored, found) = (expected.local.roster, replica.roster().number());
     ensure(
         stored == found,
@@ -47,4 +182,20 @@ pub(crate) fn opened(
         || format!("r{}: {stored}, found {found}", expected.n),
     )?;
     check(history, expected, replica)
+}
+
+/// Once everything is folded, a replica keeps nothing of lives that are over, except records that
+/// the next origins use, and waits for nobody.
+pub(crate) fn check_departed(history: &History, n: usize, replica: &Replica) -> Check {
+    let members = &history.members;
+    if !members.orders {
+        return Ok(());
+    }
+    let mut origins = replica.origins();
+    ensure(
+        origins.all(|status| status.folded || !members.is_over(Some(&status.author)))
+            && replica.closings().is_empty(),
+        "what is over is folded",
+        || format!("r{n}: {:?}", replica.closings()),
+    )
 }

@@ -9,7 +9,7 @@
 //! | [`plan`] | what operations and undos must lead to |
 //! | [`entries`] | entries and states after every event |
 //! | [`notices`] | every notice, and that none is missing |
-//! | [`membership`] | the list of members, when a replica joins |
+//! | [`membership`] | the lists of members, and who stays |
 //! | [`honesty`] | a dishonest member, and what honest ones may report of it |
 //! | [`overlaps`], [`subscriptions`] | overlap reports, and notices to subscribers |
 //! | [`checkpoints`] | states at checkpoints |
@@ -36,16 +36,17 @@ mod subscriptions;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use atomik_replica::{Notice, OpError, OriginId, Outcome, PublicKey, Replica, Value};
+use atomik_replica::{Notice, OpError, OriginId, Outcome, Replica, Roster, Value};
 
 use self::contents::Contents;
 use self::expected::ExpectedReplica;
 use self::fields::Fields;
 use self::history::History;
 use self::honesty::{Fate, KnownLiar};
+use self::membership::Members;
 use self::plan::{Keyspace, check_and_apply, plan_operations, plan_undo};
 use crate::setup::{STRANGE_KEYS, Setup};
-use crate::step::Operation;
+use crate::step::{Operation, Order};
 use crate::violation::{Check, Violation, ensure};
 
 pub(crate) use self::convergence::Versions;
@@ -63,8 +64,8 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    /// `joiner` is the number and key of the replica that joins.
-    pub(crate) fn new(setup: &Setup, joiner: Option<(usize, PublicKey)>) -> Self {
+    /// `lists` are the lists of members that the administrator has made so far, by number.
+    pub(crate) fn new(setup: &Setup, lists: Vec<Roster>) -> Self {
         let keys = (0..setup.keys).map(|key| {
             let mut bytes = format!("k{key}").into_bytes();
             if setup.long_keys {
@@ -76,7 +77,7 @@ impl Oracle {
         let keys = keys.chain((0..strange).map(|key| format!("kx{key}").into_bytes()));
         let mut history = History::new(keys.collect(), Fields::of(setup), setup.replicas);
         history.liar = setup.liar().map(KnownLiar::new);
-        history.joiner = joiner;
+        history.members = Members::new(lists, setup);
         Self {
             keyspace: Keyspace::new(setup),
             history,
@@ -104,16 +105,18 @@ impl Oracle {
         self.history.branch(n).is_some()
     }
 
-    /// Whether honest members may hold different entries of a dishonest one for ever: one has
-    /// reported an origin of it, and none of them is over.
+    /// Whether members may hold different entries for ever: those of a dishonest one, of which one
+    /// has reported an origin, while none of them is over; or those of lives that are over, whose
+    /// base is lost.
     pub(crate) fn may_differ(&self, announced: &BTreeSet<OriginId>) -> bool {
         let liar = self.history.liar.as_ref();
         let fate = |liar: &KnownLiar| liar.fate(announced, convergence::held(&self.replicas));
-        liar.is_some_and(|liar| match fate(liar) {
-            Fate::Living => liar.is_reported(),
-            Fate::Folded => false,
-            Fate::Stuck => true,
-        })
+        convergence::has_lost_base(&self.history, &self.replicas)
+            || liar.is_some_and(|liar| match fate(liar) {
+                Fate::Living => liar.is_reported(),
+                Fate::Folded => false,
+                Fate::Stuck => true,
+            })
     }
 
     /// Checks what an honest replica keeps, of which the dishonest member has made it keep some.
@@ -145,16 +148,12 @@ impl Oracle {
 }
 
 /// Those that fold by one certificate fold the same.
-fn lies_agree<'a>(
-    contents: &Contents,
-    mut others: impl Iterator<Item = &'a ExpectedReplica>,
-) -> Check {
+fn lies_agree<'a>(contents: &Contents, mut others: impl Iterator<Item = &'a Contents>) -> Check {
     others.try_for_each(|other| {
-        let others = &other.contents;
         ensure(
-            others.certificate != contents.certificate || others.lies == contents.lies,
+            other.certificate != contents.certificate || other.lies == contents.lies,
             "bases over the same origins are equal",
-            || format!("r{}: {:?} and {:?}", other.n, others.lies, contents.lies),
+            || format!("{:?} and {:?}", other.lies, contents.lies),
         )
     })
 }
@@ -203,6 +202,50 @@ impl Oracle {
     /// Replica `n` has lost batches of its disk; `disks` is what storage has confirmed to all.
     pub(crate) fn lost(&mut self, n: usize, disks: &[Option<Rc<Snapshot>>]) {
         restarts::lost(&mut self.history, n, disks);
+    }
+}
+
+/// Orders of the administrator.
+impl Oracle {
+    /// The administrator has changed the list of members by an order about replica `m`. Those that
+    /// `stay` are on it; `disks` is what storage has confirmed to all.
+    pub(crate) fn ordered(
+        &mut self,
+        roster: Roster,
+        stay: Vec<bool>,
+        (m, order): (usize, Order),
+        disks: &[Option<Rc<Snapshot>>],
+    ) {
+        if order != Order::Remove {
+            self.history.left.remove(&m);
+        }
+        self.history.members.follow(roster, stay, (m, order));
+        restarts::limit_acknowledged(&mut self.history, disks);
+    }
+
+    /// Checks what replica `n` keeps of members that were removed, once everything is folded.
+    pub(crate) fn check_departed(&self, n: usize, replica: &Replica) -> Check {
+        if self.folds() {
+            membership::check_departed(&self.history, n, replica)?;
+        }
+        Ok(())
+    }
+
+    /// Whether those that are up can still fold: not all have retired, and one of them has the last
+    /// certified base.
+    pub(crate) fn folds(&self) -> bool {
+        convergence::fold(&self.history, &self.replicas)
+    }
+
+    /// What these replicas hold of lives that are over: by key, what is left of the state without
+    /// the entries of the others.
+    pub(crate) fn departed(&self, of: &[usize]) -> Vec<Vec<Value>> {
+        let replicas = of.iter().filter_map(|n| self.replicas[*n].as_ref());
+        let keys = replicas.map(|replica| {
+            let keys = replica.contents.keys.iter();
+            keys.map(|key| self.history.departed(key)).collect()
+        });
+        keys.collect()
     }
 }
 
@@ -318,29 +361,50 @@ impl Oracle {
         membership::check(history, expected, replica)?;
         history.learn(replica);
         let mut contents = observe::observe(history, replica)?;
+        let is_fresh = |m: usize| m != n && !history.members.is_stale(m);
+        let up = self.replicas.iter().flatten();
+        let up = up.filter(|other| is_fresh(other.n));
+        let up: Vec<&Contents> = up.map(|other| &other.contents).collect();
+        let disks_of_others = disks.iter().enumerate().filter(|(m, _)| is_fresh(*m));
+        let others: Vec<&Contents> = disks_of_others
+            .filter_map(|(_, disk)| Some(&disk.as_ref()?.contents))
+            .chain(up.iter().copied())
+            .collect();
+        let mut others_hold = others.iter().map(|other| other.certificate);
+        if history.members.is_stale(n) && others_hold.any(|it| it == contents.certificate) {
+            history.members.refresh(n, expected.local.roster);
+            expected.contents.lies.fill(history.zero());
+        }
+        let stale = history.members.is_stale(n);
         for &origin in contents.folded.difference(&expected.contents.folded) {
+            if stale {
+                break;
+            }
             let held = expected.contents.versions(origin);
-            let disks = disks.iter().enumerate().filter(|(m, _)| *m != n);
-            let disks = disks.filter_map(|(_, disk)| Some(&disk.as_ref()?.contents));
-            let others = self.replicas.iter().flatten().map(|other| &other.contents);
-            let known = others
-                .chain(disks)
-                .any(|other| other.folded.contains(&origin));
+            let known = others.iter().any(|other| other.folded.contains(&origin));
             history.fold(origin, held, adopted, known);
         }
         if let Some(liar) = &mut history.liar {
             liar.certify(contents.certificate);
         }
-        contents.lies = entries::unexplained(history, n, &contents);
-        if contents.folded.contains(&expected.local.origin)
+        contents.lies = if stale {
+            expected.contents.lies.clone()
+        } else {
+            entries::unexplained(history, n, &contents)
+        };
+        let over = contents.folded.contains(&expected.local.origin)
             || replica
                 .origins()
-                .any(|status| status.origin == replica.origin() && status.retiring)
-        {
+                .any(|status| status.origin == replica.origin() && status.retiring);
+        if over && expected.local.retired {
             restarts::left(history, n, expected.local.losses, disks);
         }
         entries::check_contents(history, expected, &contents)?;
-        lies_agree(&contents, self.replicas.iter().flatten())?;
+        if !stale {
+            lies_agree(&contents, up.into_iter())?;
+        }
+        history.members.note(replica);
+        expected.covered = membership::covered(replica);
         let view = self.keyspace.view;
         notices::check(history, view, expected, &contents, notices, &mut observed)?;
         expected.contents = contents;
@@ -381,7 +445,7 @@ impl Oracle {
 
     /// Whether all replicas that are up have the last list of members.
     pub(crate) fn all_know_members(&self) -> bool {
-        let last = u64::from(self.history.joiner.is_some());
+        let last = self.history.members.newest().number();
         let mut replicas = self.replicas.iter().flatten();
         replicas.all(|replica| replica.local.roster == last)
     }

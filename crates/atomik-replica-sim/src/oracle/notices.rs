@@ -42,12 +42,15 @@ pub(crate) fn check_identity(
     };
     for notice in notices {
         match notice {
-            // Not every member knows at once that there is a new one.
+            // Not every member knows at once of a new list.
             Notice::Refused {
                 reason: Refusal::UnknownKey { key, .. },
                 ..
-            } if expected.local.roster == 0
-                && history.joiner.is_some_and(|joiner| joiner.1 == *key) => {}
+            } if history.members.may_lack(expected.local.roster, key) => {}
+            // It was removed, or has not heard yet of what was decided while it was.
+            Notice::Refused { from, .. } | Notice::BaseDiverged { from }
+                if history.members.is_stale(n)
+                    || history.members.is_stale(usize::from(from[0])) => {}
             Notice::Refused { from, reason } => {
                 if let Some(liar) = &history.liar {
                     liar.check_refusal(n, usize::from(from[0]), reason)?;
@@ -112,7 +115,7 @@ pub(crate) fn check(
 ) -> Check {
     // Notices that come with the message that makes a replica take a new life compare changes under
     // its old name.
-    let compares = observed.turn != Turn::New;
+    let compares = observed.turn != Turn::New && !history.members.is_stale(expected.n);
     let mut due = Vec::new();
     if compares {
         observed.merged = overlaps::merged(expected, new);

@@ -42,7 +42,8 @@ pub(crate) fn observe(history: &History, replica: &Replica) -> Check<Contents> {
     for (number, origin) in history.origins.iter().enumerate() {
         let author = origin.author.as_ref();
         // Of one that is not listed yet, nobody can have folded anything.
-        let listed = author.filter(|author| replica.roster().contains(&author.key));
+        let list = replica.roster().number();
+        let listed = author.filter(|author| history.members.has_begun(author, list));
         if listed.is_some_and(|author| replica.has_folded(author)) {
             contents.folded.insert(number);
         }

@@ -2,6 +2,7 @@
 
 use super::queue::Event;
 use super::world::{World, peer};
+use crate::setup::HORIZON;
 use crate::step::Memory;
 use crate::violation::{Check, ensure};
 
@@ -26,14 +27,27 @@ impl World<'_> {
                     self.fingerprint.word(place as u64);
                     self.perform(&steps[place].1)?;
                 }
-                Event::Deliver { from, to, bytes } => self.deliver(peer(from), to, &bytes)?,
+                Event::Deliver {
+                    from,
+                    former,
+                    to,
+                    bytes,
+                } => {
+                    if self.accepts_former(to, from, former) {
+                        self.deliver(peer(from), to, &bytes)?;
+                    }
+                }
                 Event::Packet(packet) => self.receive(&packet)?,
                 Event::SessionTick => {
                     self.tick_sessions()?;
                     self.schedule_session_tick();
                 }
                 Event::StorageFails { n, life, stored } => self.fail_storage(n, life, stored)?,
-                Event::Restart(n) => self.start(n, Memory::Kept)?,
+                // One that was removed stays away when all others come together.
+                Event::Restart(n) if self.now < HORIZON || self.stays(n) => {
+                    self.start(n, Memory::Kept)?;
+                }
+                Event::Restart(_) => {}
                 Event::Persisted { n, life, ticket } => self.confirm(n, life, ticket)?,
             }
         }

@@ -29,7 +29,14 @@ impl World<'_> {
             self.fail_storage(n, life, stored)?;
         }
         for n in self.honest() {
-            self.start(n, Memory::Kept)?;
+            // What runs with another key than its newest is stopped, as is what was removed.
+            let newest = self.hosts[n].former == self.administrator.former(n);
+            if self.is_up(n) && !(newest && self.stays(n)) {
+                self.crash(n, true)?;
+            }
+            if self.stays(n) {
+                self.start(n, Memory::Kept)?;
+            }
         }
         self.start_liar();
         self.end_imitations();
@@ -40,13 +47,22 @@ impl World<'_> {
             for n in replicas.clone() {
                 for other in replicas.clone().filter(|&other| other != n) {
                     let (peer, key) = (peer(other), None);
-                    self.handle(n, Input::PeerUp { peer, key })?;
+                    let both = [n, other].iter().all(|n| self.takes_part(*n));
+                    if both && self.are_linked(n, other) {
+                        self.handle(n, Input::PeerUp { peer, key })?;
+                    }
                 }
             }
         }
         self.admit(0)?;
         let wanted = self.converge()?;
-        self.check_end(&wanted)
+        self.check_end(&wanted)?;
+        self.readmit_nobody()
+    }
+
+    /// Whether a replica is up, or dishonest.
+    fn takes_part(&self, n: usize) -> bool {
+        self.is_up(n) || self.setup.liar() == Some(n)
     }
 
     /// Ticks until all replicas have been equal and at rest for two rounds. Returns the versions
@@ -57,6 +73,7 @@ impl World<'_> {
         let mut quiet = 0;
         let mut round = 0;
         loop {
+            self.hand_out()?;
             self.drain(u64::MAX)?;
             // That an origin of which a replica holds nothing is folded follows from the ledger.
             (0..self.hosts.len()).try_for_each(|n| self.check(n, &[]))?;
@@ -104,16 +121,23 @@ impl World<'_> {
     }
 
     /// One round: every replica flushes, and ticks once all of that has arrived.
-    fn tick_everywhere(&mut self, round: u64) -> Check {
+    pub(crate) fn tick_everywhere(&mut self, round: u64) -> Check {
         self.sent = [0; 16];
         self.narrate(|_| format!("round {round}"));
         self.pass_time(ROUND)?;
         for n in self.honest() {
-            self.flush(n)?;
+            if self.is_up(n) {
+                self.flush(n)?;
+            }
         }
         self.hear(Input::Flush)?;
         self.drain(u64::MAX)?;
-        (0..self.hosts.len()).try_for_each(|n| self.handle(n, Input::Tick))
+        for n in 0..self.hosts.len() {
+            if self.takes_part(n) {
+                self.handle(n, Input::Tick)?;
+            }
+        }
+        Ok(())
     }
 
     /// Origins that some replica knows to have retired.
@@ -137,7 +161,8 @@ impl World<'_> {
     /// Whether a replica has retired and not told the others yet, because none of those that stay
     /// has been found to hold the same.
     fn is_leaving(&self) -> bool {
-        if (0..self.hosts.len()).all(|n| self.oracle.has_retired(n)) {
+        let mut parties = (0..self.hosts.len()).filter(|n| self.takes_part(*n));
+        if parties.all(|n| self.oracle.has_retired(n)) {
             return false;
         }
         let hosts = self.hosts.iter().enumerate();
@@ -185,6 +210,7 @@ impl World<'_> {
         for n in self.honest() {
             self.check(n, &[])?;
             self.check_checkpoints(n)?;
+            self.check_departed(n)?;
         }
         self.oracle.check_converged(wanted)?;
         let digests: BTreeSet<_> = self.replicas().map(Replica::digest).collect();
@@ -195,11 +221,19 @@ impl World<'_> {
         )?;
         for n in self.honest() {
             self.check_stored(n)?;
-            if !self.oracle.has_retired(n) {
+            if self.is_up(n) && !self.oracle.has_retired(n) {
                 self.check_deltas(n)?;
             }
         }
         Ok(())
+    }
+
+    /// Checks what a replica keeps of members that were removed.
+    fn check_departed(&self, n: usize) -> Check {
+        match &self.hosts[n].replica {
+            Some(replica) => self.oracle.check_departed(n, replica),
+            None => Ok(()),
+        }
     }
 
     /// What is stored of a replica, bases included, adds up to the states that it has.
@@ -209,7 +243,7 @@ impl World<'_> {
         let Some(replica) = running.filter(|replica| !replica.is_dirty()) else {
             return Ok(());
         };
-        let config = config(self.setup, n, host.life, true);
+        let config = config(self.setup, (n, host.former), host.life, true);
         let stored = Replica::open(config, host.disk.records());
         for (place, key) in self.keys.iter().enumerate() {
             let (now, found) = (replica.state(key), stored.as_ref().map(|it| it.state(key)));

@@ -23,6 +23,13 @@ pub(crate) struct Host {
     pub(crate) drawn: BTreeMap<Option<PeerId>, u64>,
     /// The peers that are up.
     pub(crate) up: BTreeSet<PeerId>,
+    /// How many keys the replica had before the one with which it was started last.
+    pub(crate) former: u64,
+    /// The number of the list of members by which its sessions were begun and ended last.
+    pub(crate) list: u64,
+    /// Whether it was started without something that storage had confirmed, and storage has
+    /// confirmed nothing since.
+    pub(crate) lost: bool,
     /// How often the replica was started.
     pub(crate) life: u64,
     /// The ticket of the batch that storage is writing.

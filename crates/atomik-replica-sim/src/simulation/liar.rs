@@ -55,7 +55,7 @@ impl World<'_> {
             return;
         };
         self.narrate(|_| format!("r{n} starts, and is dishonest"));
-        let Ok(replica) = Replica::open(config(self.setup, n, 1, true), []) else {
+        let Ok(replica) = Replica::open(config(self.setup, (n, 0), 1, true), []) else {
             return;
         };
         if let Some(known) = self.oracle.liar() {
@@ -347,7 +347,7 @@ impl World<'_> {
             return Ok(());
         };
         liar.opened += 1;
-        let Ok(replica) = Replica::open(config(self.setup, n, liar.opened, true), []) else {
+        let Ok(replica) = Replica::open(config(self.setup, (n, 0), liar.opened, true), []) else {
             return Ok(());
         };
         if liar.copies.len() == MOST_COPIES {

@@ -1,6 +1,6 @@
 //! The keyspace, the keys of its members, and the lists of members that its administrator signs.
 
-use atomik_replica::{PublicKey, Roster};
+use atomik_replica::{PublicKey, Roster, RosterError};
 use ed25519_dalek::SigningKey;
 
 use crate::draw::fate;
@@ -18,33 +18,57 @@ pub(crate) fn administrator() -> SigningKey {
     SigningKey::from_bytes(&[99; 32])
 }
 
-/// The public key of replica `n`.
+/// The first public key of replica `n`.
 pub(crate) fn public_key(setup: &Setup, n: usize) -> PublicKey {
+    later_key(setup, n, 0)
+}
+
+/// The public key that replica `n` has after so many others.
+pub(crate) fn later_key(setup: &Setup, n: usize, former: u64) -> PublicKey {
     if setup.signed {
-        signing_key(setup, n).verifying_key().to_bytes()
+        later_signing_key(setup, n, former)
+            .verifying_key()
+            .to_bytes()
     } else {
-        [n as u8 + 1; 32]
+        let mut key = [n as u8 + 1; 32];
+        key[31] += 10 * former as u8;
+        key
     }
+}
+
+/// The list of the founders.
+pub(crate) fn first_roster(setup: &Setup) -> Check<Roster> {
+    let founders = (0..setup.founders()).map(|n| (public_key(setup, n), format!("r{n}")));
+    Roster::first(founders).map_err(|error| Violation::of_simulator(error.to_string()))
+}
+
+/// Signs a list, in the administrator's name.
+pub(crate) fn sign(setup: &Setup, roster: Result<Roster, RosterError>) -> Check<Roster> {
+    let roster = roster.map_err(|error| Violation::of_simulator(error.to_string()))?;
+    Ok(if setup.signed {
+        roster.sign(KEYSPACE, &setup.shape(), &administrator())
+    } else {
+        roster
+    })
 }
 
 /// The list of members that adds the last replica to the founders.
 pub(crate) fn second_roster(setup: &Setup) -> Check<Roster> {
-    let founders = (0..setup.founders()).map(|n| (public_key(setup, n), format!("r{n}")));
     let joiner = public_key(setup, setup.founders());
-    Roster::first(founders)
-        .and_then(|first| first.add(joiner, "new"))
-        .map(|second| {
-            if setup.signed {
-                second.sign(KEYSPACE, &setup.shape(), &administrator())
-            } else {
-                second
-            }
-        })
-        .map_err(|error| Violation::of_simulator(error.to_string()))
+    sign(setup, first_roster(setup)?.add(joiner, "new"))
 }
 
 pub(crate) fn signing_key(setup: &Setup, n: usize) -> SigningKey {
-    let words = [0, 1, 2, 3].map(|word| fate(setup.seed, &[4, n as u64, word]).to_le_bytes());
+    later_signing_key(setup, n, 0)
+}
+
+/// The key that replica `n` has after so many others.
+pub(crate) fn later_signing_key(setup: &Setup, n: usize, former: u64) -> SigningKey {
+    let word = |word: u64| match former {
+        0 => fate(setup.seed, &[4, n as u64, word]),
+        _ => fate(setup.seed, &[4, n as u64, word, former]),
+    };
+    let words = [0, 1, 2, 3].map(|at| word(at).to_le_bytes());
     let mut bytes = [0; 32];
     for (chunk, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
         *chunk = word;

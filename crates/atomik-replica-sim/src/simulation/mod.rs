@@ -6,6 +6,7 @@
 //! | [`disk`], [`host`] | what a replica runs on |
 //! | [`world`] | hosts and network: feeds replicas, has them checked, does what they ask for |
 //! | [`members`] | keys and lists of members |
+//! | [`orders`] | orders of the administrator, and who talks to whom in consequence |
 //! | [`restart`], [`perform`] | crashes and starts; all other steps of a schedule |
 //! | [`wire`], [`sessions`], [`outsider`] | packets; sessions; what an outsider does to packets |
 //! | [`liar_state`], [`liar`] | a dishonest member, and what it does |
@@ -22,6 +23,7 @@ mod liar;
 mod liar_state;
 mod members;
 mod narration;
+mod orders;
 mod outsider;
 mod perform;
 mod queue;

@@ -25,6 +25,7 @@ impl World<'_> {
                 self.hosts[n].errors = (batches, stored);
                 return Ok(());
             }
+            Step::Order(n, m, order) => return self.order(n, m, order),
             _ if !self.is_up(step.replica()) => return Ok(()),
             _ => self.narrate(|_| step.to_string()),
         }
@@ -44,17 +45,22 @@ impl World<'_> {
                 None => Ok(()),
             },
             Step::Peer(n, other, up) if self.setup.sessions => self.announce(n, other, up),
+            Step::Peer(n, other, true) if !self.are_linked(n, other) => Ok(()),
             Step::Peer(n, other, true) => {
                 let (peer, key) = (peer(other), None);
                 self.handle(n, Input::PeerUp { peer, key })
             }
             Step::Peer(n, other, false) => self.handle(n, Input::PeerDown(peer(other))),
             Step::Crash(n, stored) => self.crash(n, stored),
-            Step::Link(..) | Step::Start(..) | Step::FailStorage(..) | Step::Lie(..) => Ok(()),
+            Step::Link(..)
+            | Step::Start(..)
+            | Step::FailStorage(..)
+            | Step::Lie(..)
+            | Step::Order(..) => Ok(()),
         }
     }
 
-    fn operate(&mut self, n: usize, operations: &[(usize, Operation)]) -> Check {
+    pub(crate) fn operate(&mut self, n: usize, operations: &[(usize, Operation)]) -> Check {
         let keys = Rc::clone(&self.keys);
         let ops: Vec<_> = operations
             .iter()

@@ -12,6 +12,8 @@ pub(crate) enum Event {
     Step(usize),
     Deliver {
         from: usize,
+        /// How many keys the sender had before the one with which it runs.
+        former: u64,
         to: usize,
         bytes: Rc<[u8]>,
     },

@@ -2,7 +2,7 @@
 
 use atomik_replica::{Config, Replica, Trust};
 
-use super::members::{KEYSPACE, SECRET, administrator, public_key, signing_key};
+use super::members::{KEYSPACE, SECRET, administrator, later_key, later_signing_key, public_key};
 use super::queue::Event;
 use super::world::{MESSAGE_BYTES, World};
 use crate::draw::fate;
@@ -52,13 +52,19 @@ impl World<'_> {
         if restored {
             self.report.stale_copies += 1;
         }
-        let kept_memory = !loses || restored;
+        // A loss must be told again until something is stored. Under the same key a replica finds
+        // it out by itself.
+        let lost = self.setup.orders && self.hosts[n].lost;
+        let kept_memory = !loses && !lost || restored;
+        self.hosts[n].lost = !kept_memory;
+        let former = self.administrator.former(n);
         let host = &mut self.hosts[n];
         host.life += 1;
+        host.former = former;
         host.last_confirmed = None;
         host.up.clear();
         host.drawn.clear();
-        let config = config(self.setup, n, host.life, kept_memory);
+        let config = config(self.setup, (n, former), host.life, kept_memory);
         let replica = Replica::open(config, host.disk.records()).map_err(|error| Violation {
             invariant: "stored records can be read back",
             detail: format!("r{n}: {error}"),
@@ -70,6 +76,7 @@ impl World<'_> {
         self.oracle.opened(n, &replica, &opening)?;
         self.report.starts += 1;
         let origin = replica.origin();
+        self.hosts[n].list = replica.roster().number();
         self.hosts[n].replica = Some(replica);
         self.open_sessions(n, origin);
         if restored {
@@ -103,8 +110,14 @@ impl World<'_> {
     }
 }
 
-/// The configuration of replica `n` in one of its lives.
-pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> Config {
+/// The configuration of replica `n`, with the key that it has after so many `former` ones, in one
+/// of its lives.
+pub(crate) fn config(
+    setup: &Setup,
+    (n, former): (usize, u64),
+    life: u64,
+    kept_memory: bool,
+) -> Config {
     let mut incarnation = [0; 16];
     let word = fate(setup.seed, &[6, n as u64, life]).to_le_bytes();
     incarnation[..8].copy_from_slice(&word);
@@ -113,28 +126,38 @@ pub(crate) fn config(setup: &Setup, n: usize, life: u64, kept_memory: bool) -> C
         shape: setup.shape(),
         view: setup.view,
         // Where there is no other list of members, nothing depends on this key.
-        administrator: (setup.liar || setup.joins)
+        administrator: (setup.liar || setup.joins || setup.orders)
             .then(|| administrator().verifying_key().to_bytes()),
         kept_memory,
+        former_keys: (0..former)
+            .filter(|_| setup.signed)
+            .map(|former| later_signing_key(setup, n, former))
+            .collect(),
         undo_batches: setup.undo_batches,
         message_bytes: MESSAGE_BYTES,
         sync_ticks: setup.sync_ticks,
-        ..Config::new(KEYSPACE, setup.words, SECRET, trust(setup, n), incarnation)
+        ..Config::new(
+            KEYSPACE,
+            setup.words,
+            SECRET,
+            trust(setup, n, former),
+            incarnation,
+        )
     }
 }
 
 /// Keys of all members. Without signatures any bytes will do.
-fn trust(setup: &Setup, n: usize) -> Trust {
+fn trust(setup: &Setup, n: usize, former: u64) -> Trust {
     let public = |n| public_key(setup, n);
     let members = 0..setup.founders();
     if setup.signed {
         Trust::Signed {
-            key: Box::new(signing_key(setup, n)),
+            key: Box::new(later_signing_key(setup, n, former)),
             allowed: members.map(public).collect(),
         }
     } else {
         Trust::Unsigned {
-            key: public(n),
+            key: later_key(setup, n, former),
             allowed: members.map(public).collect(),
         }
     }

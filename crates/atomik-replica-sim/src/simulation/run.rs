@@ -15,7 +15,12 @@ use crate::violation::{Check, Violation};
 ///
 /// [`Failure`] with the first invariant that does not hold. A panic of a replica counts as one.
 pub fn run(schedule: &Schedule, traced: bool) -> Result<Report, Failure> {
-    let mut world = World::new(schedule, traced);
+    let mut world = World::new(schedule, traced).map_err(|violation| Failure {
+        time: 0,
+        invariant: violation.invariant,
+        detail: violation.detail,
+        trace: Vec::new(),
+    })?;
     // After a panic only the time and the trace are used.
     let ended = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
     let trace = world.trace.unwrap_or_default();
@@ -24,6 +29,7 @@ pub fn run(schedule: &Schedule, traced: bool) -> Result<Report, Failure> {
             schedules: 1,
             members: world.hosts.len() as u64,
             joined: u64::from(world.setup.joins),
+            with_orders: u64::from(world.setup.orders),
             with_liar: u64::from(world.setup.liar),
             over_sessions: u64::from(world.setup.sessions),
             fingerprint: world.fingerprint.0,

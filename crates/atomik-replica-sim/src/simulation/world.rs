@@ -10,8 +10,8 @@ use atomik_replica::{
 
 use super::host::Host;
 use super::liar_state::Liar;
-use super::members::public_key;
 use super::narration;
+use super::orders::{self, Administrator};
 use super::queue::{Event, Queue};
 use super::wire::Wire;
 use crate::draw::{Fingerprint, fate};
@@ -41,6 +41,9 @@ pub(crate) struct World<'a> {
     pub(crate) wire: Wire,
     /// The dishonest member, from its start on.
     pub(crate) liar: Option<Liar>,
+    pub(crate) administrator: Administrator,
+    /// Whether replicas take messages also from those that are not on their lists.
+    pub(crate) open: bool,
     pub(crate) oracle: Oracle,
     pub(crate) queue: Queue,
     pub(crate) now: u64,
@@ -66,10 +69,9 @@ pub(crate) fn peer(n: usize) -> PeerId {
 }
 
 impl<'a> World<'a> {
-    pub(crate) fn new(schedule: &'a Schedule, traced: bool) -> Self {
+    pub(crate) fn new(schedule: &'a Schedule, traced: bool) -> Check<Self> {
         let Schedule { setup, steps } = schedule;
-        let joiner = setup.joiner().map(|n| (n, public_key(setup, n)));
-        let oracle = Oracle::new(setup, joiner);
+        let oracle = orders::oracle(setup)?;
         let mut queue = Queue::default();
         for (place, (time, _)) in steps.iter().enumerate() {
             queue.push(*time, Event::Step(place));
@@ -77,7 +79,7 @@ impl<'a> World<'a> {
         if setup.sessions {
             queue.push(0, Event::SessionTick);
         }
-        Self {
+        Ok(Self {
             setup,
             steps,
             keys: oracle.keys()[..setup.keys].into(),
@@ -85,6 +87,8 @@ impl<'a> World<'a> {
             network: Network::new(setup.seed, setup.replicas, setup.links),
             wire: Wire::default(),
             liar: None,
+            administrator: Administrator::new(setup)?,
+            open: false,
             oracle,
             queue,
             now: 0,
@@ -93,7 +97,7 @@ impl<'a> World<'a> {
             sent: [0; 16],
             report: Report::default(),
             trace: traced.then(Vec::new),
-        }
+        })
     }
 
     /// Adds a line to the trace, if there is one.
@@ -196,6 +200,9 @@ impl<'a> World<'a> {
                 Effect::Persist { ticket, records } => self.persist(n, ticket, records)?,
                 Effect::Notify(_) => {}
             }
+        }
+        if self.setup.orders {
+            self.relink(n)?;
         }
         Ok(())
     }
@@ -302,6 +309,7 @@ impl<'a> World<'a> {
         let snapshot = if host.in_flight == Some(ticket) {
             host.in_flight = None;
             host.last_confirmed = Some(ticket);
+            host.lost = false;
             host.disk.confirm(ticket)
         } else {
             None
@@ -359,11 +367,22 @@ impl<'a> World<'a> {
         if self.setup.sessions {
             return self.send_in_session(from, peer, &bytes);
         }
-        let mut copies = 0;
+        if !self.are_linked(from, to) {
+            return Ok(());
+        }
+        let (mut copies, former) = (0, self.hosts[from].former);
         for time in self.network.send(self.now, from, to) {
             copies += 1;
             let bytes = Rc::clone(&bytes);
-            self.queue.push(time, Event::Deliver { from, to, bytes });
+            self.queue.push(
+                time,
+                Event::Deliver {
+                    from,
+                    former,
+                    to,
+                    bytes,
+                },
+            );
         }
         self.report.lost += u64::from(copies == 0);
         self.report.duplicated += u64::from(copies == 2);

@@ -183,6 +183,76 @@ fn one_that_is_added_again_while_it_leaves_stays() {
 }
 
 #[test]
+fn what_was_done_between_two_removals_is_kept() {
+    let mut cluster = cluster(3, 3);
+    remove(&mut cluster, 1, 0);
+    cluster.settle();
+    // Replica 2 is away, so that nobody signs what follows.
+    cluster.cut = vec![2];
+    add(&mut cluster, 1, 0);
+    cluster.settle();
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    assert_eq!(state(&cluster, 1), 1);
+    cluster.wire.clear();
+    remove(&mut cluster, 1, 0);
+    cluster.cut = vec![0];
+    cluster.settle();
+    assert_eq!([1, 2].map(|n| state(&cluster, n)), [1; 2]);
+    assert_agreed(&cluster);
+    assert_eq!(cluster.replicas[1].digest().0, 0, "everything is folded");
+}
+
+#[test]
+fn a_certificate_that_arrives_before_its_list_folds_nothing_twice() {
+    let mut cluster = cluster(3, 3);
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    remove(&mut cluster, 1, 0);
+    remove(&mut cluster, 1, 2);
+    for _ in 0..4 {
+        draft(&mut cluster, 1);
+    }
+    let is_certificate = |(_, to, bytes): &(usize, usize, Vec<u8>)| {
+        *to == 2 && bytes[1] == LEDGER && bytes[2] == CERTIFIED
+    };
+    let (_, _, certificate) = cluster.wire.drain(..).rfind(is_certificate).unwrap();
+    cluster.cut = vec![0];
+    cluster.receive(1, 2, &certificate);
+    for _ in 0..4 {
+        cluster.flush();
+        (1..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
+        deliver_if(&mut cluster, |from, to, kind| {
+            from + to == 3 && kind != LEDGER
+        });
+        assert_eq!(cluster.replicas[2].roster().number(), 0);
+        assert_eq!(state(&cluster, 2), 1);
+    }
+    add(&mut cluster, 1, 2);
+    cluster.settle();
+    assert_eq!([1, 2].map(|n| state(&cluster, n)), [1; 2]);
+    assert_agreed(&cluster);
+}
+
+#[test]
+fn the_last_member_needs_nobody_to_vouch_for_it() {
+    let mut cluster = cluster(2, 2);
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    cluster.cut = vec![1];
+    cluster.restart(0, |_| {});
+    assert!(!cluster.replicas[0].is_vouched_for());
+    let life = cluster.replicas[0].origin();
+    remove(&mut cluster, 0, 1);
+    cluster.settle();
+    assert!(cluster.replicas[0].is_vouched_for());
+    cluster.accum(0, b"x", 2);
+    cluster.settle();
+    assert_eq!(cluster.replicas[0].origin(), life);
+    assert_eq!(state(&cluster, 0), 3);
+}
+
+#[test]
 fn one_that_was_away_during_folds_joins_and_removals_catches_up() {
     let mut cluster = cluster(4, 5);
     for n in 0..4 {
@@ -420,6 +490,9 @@ enum Step {
 
 const SUMMARY: u8 = 1;
 const LEDGER: u8 = 7;
+
+/// The kind of a record of the ledger.
+const CERTIFIED: u8 = 10;
 
 /// Delivers messages by sender, receiver and kind, and drops the others.
 fn deliver_if(cluster: &mut Cluster, wanted: impl Fn(usize, usize, u8) -> bool) {
