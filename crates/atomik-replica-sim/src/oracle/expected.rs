@@ -7,7 +7,7 @@ use atomik_replica::{OpError, Value};
 
 use super::contents::Contents;
 use super::fields::Fields;
-use super::membership::Covered;
+use super::members::Covered;
 
 /// A batch that can be undone.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use atomik_replica::{Author, OriginId, Replica, Value};
 use super::contents::{ALL, Entry, KeyContents};
 use super::fields::Fields;
 use super::honesty::KnownLiar;
-use super::membership::Members;
+use super::members::Members;
 use crate::violation::{Check, Violation, ensure};
 
 /// One change of one key, as its origin made it.

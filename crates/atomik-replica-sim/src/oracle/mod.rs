@@ -9,7 +9,8 @@
 //! | [`plan`] | what operations and undos must lead to |
 //! | [`entries`] | entries and states after every event |
 //! | [`notices`] | every notice, and that none is missing |
-//! | [`membership`] | the lists of members, and who stays |
+//! | [`members`] | the lists of members, and who stays |
+//! | [`membership`] | the list of each replica, and what it keeps of those that were removed |
 //! | [`honesty`] | a dishonest member, and what honest ones may report of it |
 //! | [`overlaps`], [`subscriptions`] | overlap reports, and notices to subscribers |
 //! | [`checkpoints`] | states at checkpoints |
@@ -25,6 +26,7 @@ mod fields;
 mod history;
 mod honesty;
 mod lives;
+mod members;
 mod membership;
 mod notices;
 mod observe;
@@ -43,7 +45,7 @@ use self::expected::ExpectedReplica;
 use self::fields::Fields;
 use self::history::History;
 use self::honesty::{Fate, KnownLiar};
-use self::membership::Members;
+use self::members::Members;
 use self::plan::{Keyspace, check_and_apply, plan_operations, plan_undo};
 use crate::setup::{STRANGE_KEYS, Setup};
 use crate::step::{Operation, Order};
@@ -404,7 +406,7 @@ impl Oracle {
             lies_agree(&contents, up.into_iter())?;
         }
         history.members.note(replica);
-        expected.covered = membership::covered(replica);
+        expected.covered = members::covered(replica);
         let view = self.keyspace.view;
         notices::check(history, view, expected, &contents, notices, &mut observed)?;
         expected.contents = contents;

@@ -75,3 +75,34 @@ pub(crate) fn later_signing_key(setup: &Setup, n: usize, former: u64) -> Signing
     }
     SigningKey::from_bytes(&bytes)
 }
+
+/// What the administrator knows.
+pub(crate) struct Administrator {
+    /// The newest list.
+    pub(crate) roster: Roster,
+    /// How many keys each replica had before its newest one.
+    pub(crate) former: Vec<u64>,
+}
+
+impl Administrator {
+    pub(crate) fn new(setup: &Setup) -> Check<Self> {
+        Ok(Self {
+            roster: first_roster(setup)?,
+            former: vec![0; setup.replicas],
+        })
+    }
+
+    /// How many keys a replica had before its newest one.
+    pub(crate) fn former(&self, n: usize) -> u64 {
+        self.former[n]
+    }
+}
+
+/// All lists that a schedule has from the start.
+pub(crate) fn lists(setup: &Setup) -> Check<Vec<Roster>> {
+    let mut lists = vec![first_roster(setup)?];
+    if setup.joins {
+        lists.push(second_roster(setup)?);
+    }
+    Ok(lists)
+}

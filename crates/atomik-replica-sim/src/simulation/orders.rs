@@ -1,47 +1,14 @@
 //! Orders of the administrator, and who talks to whom in consequence.
 
-use atomik_replica::{Event as Input, PublicKey, Roster};
+use atomik_replica::{Event as Input, PublicKey};
 
-use super::members::{first_roster, later_key, second_roster, sign};
+use super::members::{Administrator, later_key, sign};
 use super::world::{World, peer};
-use crate::oracle::Oracle;
-use crate::setup::Setup;
 use crate::step::{Memory, Operation, Order};
 use crate::violation::{Check, ensure};
 
 /// Rounds in which those that were removed try to hand the others something.
 const RETURN_ROUNDS: u64 = 6;
-
-/// What the administrator knows.
-pub(crate) struct Administrator {
-    /// The newest list.
-    roster: Roster,
-    /// How many keys each replica had before its newest one.
-    former: Vec<u64>,
-}
-
-impl Administrator {
-    pub(crate) fn new(setup: &Setup) -> Check<Self> {
-        Ok(Self {
-            roster: first_roster(setup)?,
-            former: vec![0; setup.replicas],
-        })
-    }
-
-    /// How many keys a replica had before its newest one.
-    pub(crate) fn former(&self, n: usize) -> u64 {
-        self.former[n]
-    }
-}
-
-/// All lists that a schedule has from the start.
-pub(crate) fn lists(setup: &Setup) -> Check<Vec<Roster>> {
-    let mut lists = vec![first_roster(setup)?];
-    if setup.joins {
-        lists.push(second_roster(setup)?);
-    }
-    Ok(lists)
-}
 
 impl World<'_> {
     /// Whether the newest list has the newest key of a replica.
@@ -210,9 +177,4 @@ impl World<'_> {
             || format!("{before:?}, then {after:?}"),
         )
     }
-}
-
-/// An oracle that knows the first lists.
-pub(crate) fn oracle(setup: &Setup) -> Check<Oracle> {
-    Ok(Oracle::new(setup, lists(setup)?))
 }

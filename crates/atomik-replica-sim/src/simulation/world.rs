@@ -10,8 +10,8 @@ use atomik_replica::{
 
 use super::host::Host;
 use super::liar_state::Liar;
+use super::members::{Administrator, lists};
 use super::narration;
-use super::orders::{self, Administrator};
 use super::queue::{Event, Queue};
 use super::wire::Wire;
 use crate::draw::{Fingerprint, fate};
@@ -71,7 +71,7 @@ pub(crate) fn peer(n: usize) -> PeerId {
 impl<'a> World<'a> {
     pub(crate) fn new(schedule: &'a Schedule, traced: bool) -> Check<Self> {
         let Schedule { setup, steps } = schedule;
-        let oracle = orders::oracle(setup)?;
+        let oracle = Oracle::new(setup, lists(setup)?);
         let mut queue = Queue::default();
         for (place, (time, _)) in steps.iter().enumerate() {
             queue.push(*time, Event::Step(place));
