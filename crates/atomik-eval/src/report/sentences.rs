@@ -211,6 +211,7 @@ fn costs(review: &Review, sheet: &Sheet) -> Sentence {
         let text = metric.measure(system).text();
         sentence.claim(text, sheet.id(metric, run, column));
         match *what {
+            "time" => sentence.say(" (median)"),
             "CPU" => sentence.say(" of CPU"),
             "bytes" => sentence.say(" on the network"),
             _ => {}

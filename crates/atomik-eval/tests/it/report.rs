@@ -26,9 +26,11 @@ fn reviews() -> [(&'static str, Review); 4] {
     ]
 }
 
-/// Names of tags and attributes, in order. Classes may depend on what a text is.
+/// Names of tags and attributes, in order. Classes may depend on what a text is, and the label of a
+/// curve has two lines if it is long.
 fn structure(tags: &[Tag]) -> Vec<(&str, Vec<&str>)> {
     tags.iter()
+        .filter(|tag| tag.name.trim_start_matches('/') != "text")
         .map(|tag| {
             let attributes = tag.attributes.iter().map(|(name, _)| name.as_str());
             (
@@ -493,6 +495,7 @@ fn the_page_is_readable_in_a_browser() {
     for (name, review) in reviews() {
         let page = page(&review).unwrap();
         let windows: &[(u32, u32)] = match name {
+            "example" => &[PHONES[1], DESK],
             "sound" => &[PHONES[0], PHONES[1], DESK],
             "rare" => &[PHONES[0], DESK],
             _ => &[PHONES[1]],

@@ -44,7 +44,7 @@ impl Bar {
 /// the shortest would be invisible.
 const DECADES: f64 = 30.0;
 
-const PITCH: i32 = 38;
+const PITCH: i32 = 35;
 
 /// Whether the axis of these bars is logarithmic.
 pub fn span_decades(bars: &[Bar]) -> bool {

@@ -66,8 +66,9 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
             .collect();
         let unit = unit(metric, scaling.points.iter().map(|p| &p.system));
         let id = format!("scaling-{place}-chart-{number}");
+        let steepest = curves.iter().filter_map(grown).fold(0.0, f64::max);
         if let Some(drawn) = chart::curves(&id, title, &curves, &scaling.axis, unit)? {
-            charts.push(html! {
+            let figure = html! {
                 figure {
                     figcaption { (title) }
                     (drawn.svg)
@@ -81,9 +82,11 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
                             not measured (see the figures)." }
                     }
                 }
-            });
+            };
+            charts.push((steepest, figure));
         }
     }
+    let (first, rest) = split(charts);
     Ok(html! {
         h3 id=(format!("scaling-{place}")) { "With " (scaling.axis) }
         @if scaling.points.is_empty() { p { "Nothing was measured." } }
@@ -97,7 +100,13 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
                 @for failed in &scaling.failed { li { "Not measured: " (failed) } }
             }
         }
-        @if !charts.is_empty() { div.charts { @for chart in &charts { (chart) } } }
+        @if !first.is_empty() { div.charts { @for chart in &first { (chart) } } }
+        @if !rest.is_empty() {
+            details {
+                summary { (counted(rest.len() as u64, "more chart")) ", of what grows less" }
+                div.charts { @for chart in &rest { (chart) } }
+            }
+        }
         @if !scaling.points.is_empty() {
             details {
                 summary { "Figures, commands and seeds of the points" }
@@ -109,6 +118,35 @@ fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup,
             pre { code { (scaling.command) } }
         }
     })
+}
+
+/// How many charts of a series are shown at once.
+const CHARTS_AT_ONCE: usize = 3;
+
+/// By what factor a curve rises from its first point to its last.
+fn grown(curve: &Curve) -> Option<f64> {
+    let by_place = |a: &&(f64, f64), b: &&(f64, f64)| a.0.total_cmp(&b.0);
+    let (first, last) = (
+        curve.points.iter().min_by(by_place)?,
+        curve.points.iter().max_by(by_place)?,
+    );
+    Some(last.1 / first.1)
+}
+
+/// The charts in which a system grows most, and the others, both in their order.
+fn split(charts: Vec<(f64, Markup)>) -> (Vec<Markup>, Vec<Markup>) {
+    let mut order: Vec<f64> = charts.iter().map(|(steepest, _)| *steepest).collect();
+    order.sort_by(|a, b| b.total_cmp(a));
+    let limit = order.get(CHARTS_AT_ONCE - 1).copied().unwrap_or(0.0);
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for (steepest, chart) in charts {
+        if steepest >= limit && first.len() < CHARTS_AT_ONCE {
+            first.push(chart);
+        } else {
+            rest.push(chart);
+        }
+    }
+    (first, rest)
 }
 
 fn point_table(scaling: &Scaling) -> Markup {

@@ -43,11 +43,17 @@ pub fn scrolled(label: &str, columns: usize, table: &Markup) -> Markup {
 /// The number of columns beyond which tables say that they scroll at any width.
 pub const WIDEST: usize = 24;
 
+/// The width in rem of a table with this many columns besides the first; `page.css` has the widest
+/// cells.
+fn width(columns: usize) -> f64 {
+    8.0 + 6.8 * columns as f64
+}
+
 /// The rules that show the cue of tables which are wider than the page, and only of those.
 pub fn cues() -> String {
     (1..=WIDEST)
         .map(|columns| {
-            let width = 8.0 + 6.9 * columns as f64;
+            let width = width(columns);
             let rules = format!(".wide-{columns} table {{ min-width: {width}rem; }}\n");
             // The border of the box takes two pixels.
             let cue = if columns < WIDEST {
@@ -78,4 +84,25 @@ pub fn unit<'a>(metric: &Metric, systems: impl IntoIterator<Item = &'a SystemFig
             _ => None,
         })
         .unwrap_or(Unit::Number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The page has 80 rem, of which its margins take 3, and the border of a table two pixels.
+    #[test]
+    fn ten_systems_fit_beside_each_other() {
+        let room = 80.0 - 3.0 - 2.0 / 16.0;
+        assert!(width(10) <= room && width(11) > room);
+    }
+
+    #[test]
+    fn the_style_has_the_widths_of_the_cells() {
+        let style = include_str!("../page.css");
+        for width in [width(0), width(1) - width(0)] {
+            assert!(style.contains(&format!("max-width: {width:.1}rem").replace(".0rem", "rem")));
+        }
+        assert!(style.contains("max-width: 80rem") && style.contains("padding: 0 1.5rem"));
+    }
 }
