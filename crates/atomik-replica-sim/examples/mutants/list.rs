@@ -697,47 +697,11 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     mutant(
-        "one that a list adds again announces that it retires",
-        &[("memory.rs", "        self.ledger.stay();\n", "")],
-    ),
-    mutant(
-        "a list adds a member again with its former lives",
-        &[(
-            "roster.rs",
-            "            since: self.number.saturating_add(1),",
-            "            since: 0,",
-        )],
-    ),
-    mutant(
         "the last member on a list waits for others to vouch",
         &[(
             "replica.rs",
             "        self.standing.heed(&own, self.membership.roster());\n",
             "",
-        )],
-    ),
-    mutant(
-        "what waits while a member is on no list is forgotten with its key",
-        &[(
-            "replica.rs",
-            "self.config.kept_memory && new_key && former.chain.head().number == 0",
-            "self.config.kept_memory && false && new_key",
-        )],
-    ),
-    mutant(
-        "what was not sent when a list removed its member stays in that life",
-        &[(
-            "replica.rs",
-            "} else if was_member && self.is_removed() && !self.memory.retired {",
-            "} else if false && was_member {",
-        )],
-    ),
-    mutant(
-        "changes under a key that a list has replaced are not signed",
-        &[(
-            "config.rs",
-            "key.verifying_key().as_bytes() == author;",
-            "key.verifying_key().as_bytes() == author && false;",
         )],
     ),
 ];
