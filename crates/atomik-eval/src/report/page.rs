@@ -2,13 +2,13 @@
 //!
 //! | module | section |
 //! |---|---|
-//! | [`answer`] | five sentences that answer the question |
-//! | [`fields`] | the verdict field by field |
-//! | [`compare`] | the systems side by side under all faults |
-//! | [`systems`] | what the systems promise, and how they were run |
-//! | [`growth`] | how cost grows |
-//! | [`origin`] | method, machine and commands |
-//! | [`parts`] | what several sections are made of |
+//! | `answer` | five sentences that answer the question |
+//! | `fields` | the verdict field by field |
+//! | `compare` | the systems side by side under all faults |
+//! | `systems` | what the systems promise, and how they were run |
+//! | `growth` | how cost grows |
+//! | `origin` | method, machine and commands |
+//! | `parts` | what several sections are made of |
 
 mod answer;
 mod compare;
