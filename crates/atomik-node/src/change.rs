@@ -57,9 +57,10 @@ pub enum Refused {
     /// The list of members has another key for this member. Nothing has changed.
     #[error(
         "this node accepts no more changes: the list of members (roster {roster}) has another key \
-         for {name}, {key}; stop the node, move its key file to former.key in the data folder, put \
-         the new key in its place, and start it again; `atomik node members` at another member \
-         shows whether that is still the newest key"
+         for {name}, {key}; stop the node, move its key file to former.key in the data folder \
+         (former-2.key and so on if there is one: it may still be needed), put the new key in its \
+         place, and start it again; `atomik node members` at another member shows whether that is \
+         still the newest key"
     )]
     Rotated {
         /// The number of the list.

@@ -143,10 +143,21 @@ pub fn key_file(data: &Path) -> PathBuf {
     data.join("node.key")
 }
 
-/// The path of the key in a data folder that its node had before.
+/// The paths of the keys in a data folder that its node had before: `former.key`, and all
+/// `former-*.key`.
 #[must_use]
-pub fn former_key_file(data: &Path) -> PathBuf {
-    data.join("former.key")
+pub fn former_key_files(data: &Path) -> Vec<PathBuf> {
+    let is_former = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.is_some_and(|name| {
+            name == "former.key" || name.starts_with("former-") && name.ends_with(".key")
+        })
+    };
+    // A folder that cannot be read is reported when the store in it is opened.
+    let files = fs::read_dir(data).into_iter().flatten().flatten();
+    let mut former: Vec<_> = files.map(|file| file.path()).filter(is_former).collect();
+    former.sort();
+    former
 }
 
 /// The path of the keyspace's secret in a data folder.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use atomik_net::PeerId;
 use atomik_replica::PublicKey;
 use serde_json::{Value as Json, json};
 
@@ -16,19 +17,16 @@ impl NodeState {
     pub(crate) fn members_report(&self) -> Json {
         let (config, roster) = (self.replica.config(), self.replica.roster());
         let own = config.trust.key();
-        let up: BTreeMap<PublicKey, &PeerState> = self
-            .peers
-            .list
-            .values()
-            .map(|state| (state.key, state))
-            .collect();
+        let peers = self.peers.list.iter();
+        let up: BTreeMap<PublicKey, (&PeerId, &PeerState)> =
+            peers.map(|peer| (peer.1.key, peer)).collect();
         let peers = self.peers.list.iter();
         let heard = peers.filter(|(peer, _)| self.replica.shares_roster(**peer));
         let heard: BTreeSet<PublicKey> = heard.map(|(_, state)| state.key).collect();
         let cause = self.causes();
         let member = |key: &PublicKey, since: u64| {
-            let peer = up.get(key);
-            let agreed = peer.and_then(|peer| peer.in_sync);
+            let peer = up.get(key).copied();
+            let agreed = peer.and_then(|(_, state)| state.in_sync);
             let agreed = agreed.map(|at| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
             json!({
                 "name": self.member(key),
@@ -37,7 +35,7 @@ impl NodeState {
                 "this": *key == own,
                 "up": peer.is_some(),
                 "has_list": *key == own || heard.contains(key),
-                "in_sync": peer.is_some_and(|peer| self.peers.is_in_sync(peer)),
+                "in_sync": peer.is_some_and(|(peer, state)| self.is_in_sync(peer, state)),
                 "in_sync_s": agreed,
                 "cause": cause(key, since),
             })

@@ -139,7 +139,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key: Option<PathBuf>,
     /// File with a key that this node had before, without which it cannot hand on what it made
-    /// under that key; can be repeated [default: DIR/former.key if it is there]
+    /// under that key; can be repeated [default: DIR/former.key and DIR/former-*.key]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub former_key: Vec<PathBuf>,
     /// File with the keyspace's secret [default: DIR/keyspace.secret]

@@ -10,7 +10,7 @@ use atomik_store::FsyncPolicy;
 use thiserror::Error;
 
 use crate::credential::{
-    CredentialError, former_key_file, key_file, public_key_text, random, read_key, read_secret,
+    CredentialError, former_key_files, key_file, public_key_text, random, read_key, read_secret,
     secret_file,
 };
 use crate::faults::Faults;
@@ -344,8 +344,8 @@ fn replica(
     let file = |given: &Option<PathBuf>, usual| given.clone().unwrap_or(usual);
     let key = read_key(&file(&options.key, key_file(data)))?;
     let mut former = options.former_key.clone();
-    if former.is_empty() && former_key_file(data).exists() {
-        former.push(former_key_file(data));
+    if former.is_empty() {
+        former = former_key_files(data);
     }
     let former: Result<_, _> = former.iter().map(|path| read_key(path)).collect();
     let secret = read_secret(&file(&options.secret, secret_file(data)))?;

@@ -272,6 +272,12 @@ impl NodeState {
             .extend(named.map(|listed| (listed.key, listed.name.clone())));
     }
 
+    /// Whether a peer has lately agreed on all states and has signed all of its changes that this
+    /// node has. If it goes away, nothing of them goes with it.
+    pub(crate) fn is_in_sync(&self, peer: &PeerId, state: &PeerState) -> bool {
+        self.peers.is_in_sync(state) && !self.replica.shows_unsigned(*peer)
+    }
+
     pub(crate) fn peers_report(&self) -> Vec<Json> {
         let seconds = |at: Instant| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         let report = |(peer, state): (&PeerId, &PeerState)| {
@@ -282,7 +288,7 @@ impl NodeState {
                 "up_s": seconds(state.since),
                 "heard_s": seconds(state.heard),
                 "in_sync_s": state.in_sync.map(seconds),
-                "in_sync": self.peers.is_in_sync(state),
+                "in_sync": self.is_in_sync(peer, state),
             })
         };
         self.peers.list.iter().map(report).collect()
@@ -328,7 +334,7 @@ impl NodeState {
             Notice::InSync { from } => {
                 self.peers.agreed(from);
                 if let Some(peer) = self.peers.list.get(from) {
-                    self.unsettled.agreed(peer.key);
+                    self.unsettled.agreed(peer.key, &self.replica);
                 }
                 return;
             }
@@ -464,8 +470,8 @@ impl NodeState {
         let key = public_key_text(&key);
         let text = format!(
             "this node made changes under its former key {key}, and cannot hand them to members \
-             that lack them without the file of that key: put it in the data folder as former.key, \
-             or name it with `former_key`, and start the node again"
+             that lack them without the file of that key: put it in the data folder as former.key \
+             (former-2.key if there is one), or name it with `former_key`, and start the node again"
         );
         let line = self.events.own("former_key", &text);
         self.unsettled.lost(line);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica};
+use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica, RosterError};
 use serde_json::Value as Json;
 
 /// Number of concerns that are kept.
@@ -38,7 +38,7 @@ impl Unsettled {
         let until = match notice {
             Notice::MemoryLost { .. }
             | Notice::Refused {
-                reason: Refusal::Layout { .. },
+                reason: Refusal::Layout { .. } | Refusal::Roster(RosterError::NotSigned { .. }),
                 ..
             } => Until::Agreement(BTreeSet::new()),
             Notice::KeyInUse { .. } | Notice::Stopped { .. } => Until::Restart,
@@ -52,7 +52,7 @@ impl Unsettled {
             (Until::NewLife(known), Until::NewLife(origin)) => known == origin,
             _ => false,
         };
-        // Two members differ about the layout in every session.
+        // Members that are configured differently refuse each other again and again.
         let is_same = |(_, known): &(Until, Json)| known["text"] == event["text"];
         let repeats = matches!(notice, Notice::Refused { .. }) && self.0.iter().any(is_same);
         if !repeats && !self.0.iter().any(is_known) && self.0.len() < KEPT {
@@ -112,22 +112,21 @@ impl Unsettled {
     }
 
     /// Takes note that this node and the member with this key have the same states.
-    pub(crate) fn agreed(&mut self, key: PublicKey) {
-        for (until, _) in &mut self.0 {
-            if let Until::Agreement(members) = until {
+    pub(crate) fn agreed(&mut self, key: PublicKey, replica: &Replica) {
+        self.0.retain_mut(|(until, _)| match until {
+            Until::Agreement(members) => {
                 members.insert(key);
+                !have_all_agreed(members, replica)
             }
-        }
+            _ => true,
+        });
     }
 
     /// The events that are not settled, oldest first.
     pub(crate) fn of(&self, replica: &Replica) -> Vec<Json> {
         let own = replica.config().trust.key();
         let open = self.0.iter().filter(|(until, _)| match until {
-            Until::Agreement(members) => {
-                let mut keys = replica.roster().keys();
-                !keys.all(|key| *key == own || members.contains(key))
-            }
+            Until::Agreement(members) => !have_all_agreed(members, replica),
             Until::NewLife(origin) => !has_moved_on(*origin, replica),
             // Once this node knows that it was removed, it says so itself.
             Until::Session(key) => {
@@ -140,6 +139,13 @@ impl Unsettled {
         });
         open.map(|(_, event)| event.clone()).collect()
     }
+}
+
+/// Whether these are all other members.
+fn have_all_agreed(members: &BTreeSet<PublicKey>, replica: &Replica) -> bool {
+    let own = replica.config().trust.key();
+    let mut keys = replica.roster().keys();
+    keys.all(|key| *key == own || members.contains(key))
 }
 
 /// Whether an origin makes no more changes: its life is over, or its key has a later one.

@@ -104,6 +104,16 @@ impl Inboxes {
         self.peers.is_empty()
     }
 
+    /// Whether changes of a peer are shown that it has not signed yet.
+    pub(crate) fn shows(&self, peer: PeerId, keyspace: &Keyspace) -> bool {
+        let author = self.peers.get(&peer).and_then(|inbox| inbox.author);
+        author.is_some_and(|author| {
+            let origin = author.origin();
+            let mut shown = keyspace.overlay.iter();
+            shown.any(|(_, shown)| shown.origin == origin)
+        })
+    }
+
     /// Takes back what a peer has previewed, and forgets its stream.
     pub(crate) fn forget(&mut self, peer: PeerId, keyspace: &mut Keyspace, cx: &mut Context<'_>) {
         let inbox = self.peers.remove(&peer);

@@ -1658,6 +1658,12 @@ impl Replica {
         shown.collect()
     }
 
+    /// Whether changes of a reachable peer are visible that it has not signed yet. Nobody can pass
+    /// them on, and no comparison covers them.
+    pub fn shows_unsigned(&self, peer: PeerId) -> bool {
+        self.inboxes.shows(peer, &self.memory.keyspace)
+    }
+
     /// Whether the next changes are made under the current origin: it is new in this run, or every
     /// other member vouches that it knows no more of it. If not, the next flush of own changes
     /// takes a new life.

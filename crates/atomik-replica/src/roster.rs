@@ -86,8 +86,8 @@ pub enum RosterError {
     /// The signature is not that of the administrator.
     #[error(
         "roster {number} is not signed by the administrator of this keyspace: sign it with the key \
-         of the configured administrator; if it was, the name, words or layout of the keyspace \
-         differ from those configured here"
+         of the configured administrator; if it was, `administrator`, or the name, words or layout \
+         of the keyspace, differ from those configured here, and have to be alike on all members"
     )]
     NotSigned {
         /// The roster's number.

@@ -57,6 +57,17 @@ fn start_on(
     roster: Option<&Roster>,
     administrator: PublicKey,
 ) -> Node {
+    Node::start(parts(disk, data, n, network, roster, administrator)).unwrap()
+}
+
+fn parts(
+    disk: &MemoryDisk,
+    data: Option<&Path>,
+    n: u8,
+    network: Option<&ChannelNetwork>,
+    roster: Option<&Roster>,
+    administrator: PublicKey,
+) -> Parts {
     let trust = Trust::Signed {
         key: Box::new(key(n)),
         allowed: vec![public(0), public(1)],
@@ -75,7 +86,7 @@ fn start_on(
     let mut parts = Parts::new(replica, store, Link::new(engine, None));
     parts.data = data.map(Path::to_owned);
     parts.sync_interval = Duration::from_millis(20);
-    Node::start(parts).unwrap()
+    parts
 }
 
 fn accum(delta: u64) -> Change {
@@ -120,6 +131,43 @@ async fn all_use(nodes: &[&Handle], number: u64) {
         true
     })
     .await;
+}
+
+/// Whether a node shows node 1 as in sync.
+async fn shows_in_sync(node: &Handle) -> bool {
+    let answer = node.members().await.unwrap();
+    let mut members = answer["members"].as_array().unwrap().iter();
+    let key = json!(public_key_text(&public(1)));
+    members.any(|member| member["key"] == key && member["in_sync"] == true)
+}
+
+/// A member that goes away with what it has not signed yet takes it along.
+#[tokio::test]
+async fn a_member_with_changes_that_it_has_not_signed_yet_is_not_in_sync() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let administrator = administrator().verifying_key().to_bytes();
+    let first = start(0, &network, None);
+    let disk = MemoryDisk::new();
+    let mut second = parts(&disk, None, 1, Some(&network), None, administrator);
+    // It never signs by itself.
+    second.sync_interval = Duration::from_secs(3600);
+    let second = Node::start(second).unwrap();
+    let (one, two) = (first.handle(), second.handle());
+    until("in sync", async || shows_in_sync(&one).await).await;
+    two.change(accum(1)).await.unwrap();
+    all_have(&[&one], 1).await;
+    assert!(!shows_in_sync(&one).await);
+    let more = |n: u8| KeyOp {
+        key: vec![n],
+        action: Action::Op(Op::Accum, 1.into()),
+    };
+    // So many are signed at once.
+    two.change(Change::Batch((0..100).map(more).collect()))
+        .await
+        .unwrap();
+    until("in sync again", async || shows_in_sync(&one).await).await;
+    second.stop().await.unwrap();
+    first.stop().await.unwrap();
 }
 
 /// Signs a roster and hands it to one node.
@@ -444,6 +492,41 @@ async fn a_stranger_with_a_list_that_the_administrator_did_not_sign_changes_noth
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_member_with_another_administrator_says_so_until_it_is_settled() {
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let a = start(0, &network, None);
+    let other = key(7).verifying_key().to_bytes();
+    let disk = MemoryDisk::new();
+    let b = start_on(&disk, None, 1, Some(&network), None, other);
+    let (to_a, to_b) = (a.handle(), b.handle());
+    hand_to(&to_a, roster(&to_a).await.add(public(2), "three"))
+        .await
+        .unwrap();
+    let is_told = async || attention(&to_b, "refused").await;
+    until("it is told", async || !is_told().await.is_empty()).await;
+    let told = is_told().await;
+    assert!(
+        told.len() == 1 && told[0].contains("`administrator`"),
+        "{told:?}"
+    );
+    b.stop().await.unwrap();
+
+    let b = start_on(
+        &disk,
+        None,
+        1,
+        Some(&network),
+        None,
+        administrator().verifying_key().to_bytes(),
+    );
+    all_use(&[&to_a, &b.handle()], 1).await;
+    assert!(attention(&b.handle(), "refused").await.is_empty());
+    for node in [a, b] {
+        node.stop().await.unwrap();
+    }
+}
+
 async fn status(node: &Handle, field: &str) -> Json {
     node.status().await.unwrap()[field].clone()
 }
@@ -631,7 +714,9 @@ async fn a_node_whose_key_was_replaced_is_told_to_restart_with_the_new_one() {
         assert_eq!(to_b.change(change).await, Err(refused.clone()));
     }
     let text = refused.to_string();
-    assert!(text.contains("move its key file to former.key"), "{text}");
+    for step in ["move its key file to former.key", "former-2.key"] {
+        assert!(text.contains(step), "{text}");
+    }
     assert_eq!(status(&to_b, "stopped").await, text);
     let events = status(&to_b, "events").await;
     let mut events = events.as_array().unwrap().iter();
@@ -822,6 +907,32 @@ fn an_invitation_has_the_layout_of_the_keyspace() {
     let answer = new.ask(serde_json::json!({"op": "get", "key": "x"}));
     assert_eq!(answer["fields"], serde_json::json!([-3, "0x0"]));
     assert_eq!(new.stop().code(), Some(0));
+}
+
+/// A key that is replaced before all members have what was made under the one before.
+#[test]
+fn every_former_key_in_the_data_folder_is_used() {
+    let desk = Desk::new();
+    let data = desk.members.data(1);
+    let lacks_key = |node: &Running| {
+        let status = node.status();
+        let mut attention = status["attention"].as_array().unwrap().iter();
+        attention.any(|event| event["event"] == "former_key")
+    };
+    let node = desk.start(1);
+    node.ask(json!({"op": "put", "key": "x", "value": 5}));
+    assert!(node.stop().success());
+    for former in ["former-2.key", "former.key"] {
+        fs::rename(data.join("node.key"), data.join(former)).unwrap();
+        keygen(&data.join("node.key"));
+    }
+    let node = desk.start(1);
+    assert!(!lacks_key(&node));
+    assert!(node.stop().success());
+    fs::remove_file(data.join("former-2.key")).unwrap();
+    let node = desk.start(1);
+    assert!(lacks_key(&node));
+    assert!(node.stop().success());
 }
 
 #[test]

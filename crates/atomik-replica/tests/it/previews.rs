@@ -61,6 +61,8 @@ fn a_preview_is_visible_at_once_and_becomes_an_entry_when_it_is_sealed() {
     assert!(cluster.replicas[1].writers(b"x").is_empty());
     let own = cluster.replicas[0].origin();
     assert_eq!(cluster.replicas[1].previewed(b"x"), [(own, 1, 5.into())]);
+    let unsigned = |cluster: &Cluster| [0, 2].map(|n| cluster.replicas[1].shows_unsigned(peer(n)));
+    assert_eq!(unsigned(&cluster), [true, false]);
     assert_eq!(summary(&mut cluster, 1), before, "it is not in the digest");
     assert_eq!(cluster.replicas[0].digest(), cluster.replicas[1].digest());
 
@@ -69,6 +71,7 @@ fn a_preview_is_visible_at_once_and_becomes_an_entry_when_it_is_sealed() {
     cluster.deliver();
     assert_eq!(cluster.replicas[1].writers(b"x"), [(own, 2, 4.into())]);
     assert!(cluster.replicas[1].previewed(b"x").is_empty());
+    assert_eq!(unsigned(&cluster), [false, false]);
     assert_ne!(summary(&mut cluster, 1), before);
     assert_eq!(
         cluster.said(|notice| matches!(notice, Notice::Refused { .. })),
