@@ -10,7 +10,7 @@ use atomik_sim::plan::PlanError;
 use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
 use atomik_sim::verilate::BuildError;
-use atomik_terminal::{Failure, OutputError, Status};
+use atomik_terminal::{Failure, OutputError, OverwriteError, Status};
 use atomik_trace::Layout;
 use atomik_workload::generate::SettingsError;
 use atomik_workload::import::ImportError;
@@ -114,6 +114,8 @@ pub enum CommandError {
     Terminal(#[from] rustyline::error::ReadlineError),
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Overwrite(#[from] OverwriteError),
     #[error("{}: {source}; name a writable file", .path.display())]
     File { path: PathBuf, source: io::Error },
     #[error("{}: {source}; name a writable folder", .path.display())]
@@ -198,6 +200,7 @@ impl Failure for CommandError {
             | Self::Import(_)
             | Self::Generate(_)
             | Self::TraceFile(_)
+            | Self::Overwrite(_)
             | Self::Script { .. }
             | Self::Input(_) => Status::BadInput,
         }

@@ -10,6 +10,7 @@
 //! | [`Failure`] | what a program's error type tells the exit: its status and its message |
 //! | [`Program`] | messages on stderr under the program's name; the end of `main` |
 //! | [`print()`], [`print_json`], [`stdout`], [`OutputError`] | results on stdout |
+//! | [`spare`], [`OverwriteError`] | inputs that an output would replace |
 //! | [`text_table`], [`number_table`], [`width`] | tables, which are also valid Markdown |
 //! | [`count`], [`counted`], [`rate`], [`bytes`], [`duration`], [`Unit`] | number formats |
 //! | [`bar`], [`spinner`] | progress on stderr, hidden unless that is a terminal |
@@ -59,7 +60,7 @@ mod table;
 
 pub use failure::Failure;
 pub use number::{Unit, bytes, count, counted, duration, rate};
-pub use output::{OutputError, print, print_json, stdout};
+pub use output::{OutputError, OverwriteError, print, print_json, spare, stdout};
 pub use program::Program;
 pub use progress::{bar, spinner};
 pub use status::Status;

@@ -1,5 +1,6 @@
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write as _};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -25,6 +26,39 @@ impl Failure for OutputError {
 
     fn is_closed_output(&self) -> bool {
         matches!(self, Self::Write(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// A file is read and would be written.
+#[derive(Debug, Error)]
+#[error("{}: is also the output, and would be lost: name another file for the output", .0.display())]
+pub struct OverwriteError(PathBuf);
+
+/// Refuses an output that is one of the inputs, whatever names they have. Devices and pipes may be
+/// both.
+///
+/// # Errors
+/// [`OverwriteError`], with the first such input.
+pub fn spare<P: AsRef<Path>>(
+    output: Option<&Path>,
+    inputs: impl IntoIterator<Item = P>,
+) -> Result<(), OverwriteError> {
+    // An output that does not exist yet is none of the inputs.
+    let Some(output) = output.and_then(|file| file.canonicalize().ok()) else {
+        return Ok(());
+    };
+    if !output.is_file() {
+        return Ok(());
+    }
+    let same = |input: &P| {
+        input
+            .as_ref()
+            .canonicalize()
+            .is_ok_and(|file| file == output)
+    };
+    match inputs.into_iter().find(same) {
+        Some(input) => Err(OverwriteError(input.as_ref().to_owned())),
+        None => Ok(()),
     }
 }
 

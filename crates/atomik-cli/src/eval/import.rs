@@ -273,6 +273,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
                 Change::Toggle => flights::Change::Toggle,
                 Change::Set => flights::Change::Set,
             };
+            output.spare([input])?;
             write("flights", output, |sink| {
                 flights::import(input, change, sink)
             })
@@ -286,6 +287,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
                 Detail::Browser => caniuse::Detail::Browser,
                 Detail::Version => caniuse::Detail::Version,
             };
+            output.spare(releases)?;
             write("caniuse", output, |sink| {
                 caniuse::import(releases, detail, sink)
             })
@@ -301,6 +303,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
                 Form::Words => versions::Form::Words,
             };
             let page = page.unwrap_or(form.page());
+            output.spare(paths)?;
             write("versions", output, |sink| {
                 versions::import(paths, form, page, sink)
             })
@@ -314,6 +317,7 @@ fn table(name: &str, form: TableForm, args: &TableArgs) -> Result<Status, Comman
         print(table::guess(args.inputs.first().unwrap_or(&stdin), form)?)?;
         return Ok(Status::Done);
     };
+    args.output.spare(args.inputs.iter().chain([map]))?;
     let map = Map::read(map)?;
     let memory = args.sort_memory.saturating_mul(1 << 20);
     let import = |sink: &mut Sink<'_>| table::import(&args.inputs, form, &map, memory, sink);
@@ -325,6 +329,7 @@ fn table(name: &str, form: TableForm, args: &TableArgs) -> Result<Status, Comman
 }
 
 fn captured(name: &str, capture: Capture, args: &ChangesArgs) -> Result<Status, CommandError> {
+    args.output.spare(&args.inputs)?;
     let settings = Settings {
         keys: args.keys.iter().cloned().collect(),
         skip: args.skip.iter().cloned().collect(),

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use atomik_terminal::bar;
+use atomik_terminal::{OverwriteError, bar, spare};
 use atomik_workload::trace_writer::{Size, TraceWriter, WriteError};
 use atomik_workload::workload::Line;
 use clap::ValueHint;
@@ -28,6 +28,14 @@ pub struct TraceOutput {
 }
 
 impl OutputArgs {
+    /// Refuses an output that is one of these inputs.
+    pub fn spare<P: AsRef<Path>>(
+        &self,
+        inputs: impl IntoIterator<Item = P>,
+    ) -> Result<(), OverwriteError> {
+        spare(self.file.as_deref(), inputs)
+    }
+
     /// Starts the trace; `total` is the number of operations to come, if known.
     pub fn create(&self, total: Option<u64>) -> Result<TraceOutput, WriteError> {
         let file = self.file.as_deref();

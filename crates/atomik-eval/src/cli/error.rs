@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use atomik_arena::scaling::ScalingError;
 use atomik_arena::system::SystemError;
 use atomik_eval::report::{FORMAT, ReportError};
-use atomik_terminal::{Failure, OutputError, Status};
+use atomik_terminal::{Failure, OutputError, OverwriteError, Status};
 use atomik_workload::import::ImportError;
 use atomik_workload::trace_writer::WriteError;
 use atomik_workload::workload::TraceError;
@@ -74,6 +74,8 @@ pub enum CommandError {
     Journal { file: PathBuf, why: String },
     #[error(transparent)]
     Output(#[from] OutputError),
+    #[error(transparent)]
+    Overwrite(#[from] OverwriteError),
     #[error(
         "{0}; this is a bug in the system or its adapter: the same command and seed reproduce it"
     )]

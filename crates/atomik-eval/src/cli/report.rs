@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use atomik_arena::figures::Review;
 use atomik_eval::report;
-use atomik_terminal::{Status, print, width};
+use atomik_terminal::{Status, print, spare, width};
 use clap::ValueHint;
 use serde::Deserialize;
 
@@ -44,6 +44,7 @@ enum Format {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
+    spare(args.output.as_deref(), [&args.review])?;
     let review = read(&args.review)?;
     let format = args.format.unwrap_or(match args.output {
         Some(_) => Format::Html,

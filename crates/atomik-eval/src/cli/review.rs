@@ -9,7 +9,7 @@ use std::time::Duration;
 use atomik_arena::figures::{Review, Scaling};
 use atomik_arena::scaling::Axis;
 use atomik_eval::report;
-use atomik_terminal::{OutputError, Status, print, spinner, width};
+use atomik_terminal::{OutputError, Status, print, spare, spinner, width};
 use atomik_workload::fit::{self, Fit, Thresholds};
 use atomik_workload::import::{ImportError, flights};
 use atomik_workload::trace_writer::TraceWriter;
@@ -103,6 +103,9 @@ impl Progress {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
+    for file in [&args.output, &args.json] {
+        spare(file.as_deref(), [&args.trace])?;
+    }
     let imported;
     let mut commands = Vec::new();
     let trace = if is_flights(&args.trace) {

@@ -123,3 +123,29 @@ fn a_file_that_is_no_journal_is_left_alone() {
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
     assert_eq!(fs::read_to_string(&journal).unwrap(), "notes\n");
 }
+
+#[test]
+fn no_output_replaces_the_trace_or_the_figures_that_it_is_made_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trace.jsonl");
+    write_trace(&file, 1);
+    let before = fs::read(&file).unwrap();
+    for args in [
+        ["review", "trace.jsonl", "-o", "trace.jsonl"],
+        ["review", "trace.jsonl", "--json", "./trace.jsonl"],
+        ["report", "trace.jsonl", "-o", "./trace.jsonl"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
+            .current_dir(folder.path())
+            .args(args)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let message = stderr(&output);
+        assert!(
+            message.contains("trace.jsonl: is also the output"),
+            "{message}"
+        );
+        assert_eq!(fs::read(&file).unwrap(), before, "{args:?}");
+    }
+}

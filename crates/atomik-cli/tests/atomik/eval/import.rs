@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use atomik_workload::workload::Workload;
 
-use crate::command;
+use crate::{Folder, atomik, command};
 
 fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -128,4 +128,40 @@ fn a_pipe_is_written_to_and_a_link_leads_to_its_file() {
             .unwrap()
             .contains("is a folder")
     );
+}
+
+#[test]
+fn an_output_that_is_an_input_is_refused_and_kept() {
+    let folder = Folder::new();
+    let map = folder.file(
+        "map.toml",
+        "node = \"n\"\nkey = \"k\"\n[time]\ncolumn = \"t\"\n[[field]]\ncolumn = \"v\"\n",
+    );
+    let data = folder.file("data.csv", "t,v\n1,2\n");
+    let change = r#"{"database":"d","table":"t","type":"insert","ts":1,"data":{"id":1,"v":2}}"#;
+    let changes = folder.file("changes.json", change);
+    let flights = folder.file("flights.csv", format!("{HEADER}\n{ROW}\n"));
+    let version = folder.file("version", "abc");
+    let other = folder.file("other", "abd");
+    for (args, output) in [
+        (vec!["csv", "--map", &map, &data], &data),
+        (vec!["csv", "--map", &map, &data], &map),
+        (vec!["maxwell", "--key", "id", &changes], &changes),
+        (vec!["flights", &flights], &flights),
+        (vec!["versions", &version, &other], &other),
+    ] {
+        let before = fs::read(output).unwrap();
+        // By another name of the same file.
+        let name = output.replacen('/', "/./", 2);
+        let run = atomik(&[&["eval", "import"], &args[..], &["-o", &name]].concat());
+        let message = format!(
+            "{output}: is also the output, and would be lost: name another file for the output"
+        );
+        assert_eq!(run, crate::refused(2, &message));
+        assert_eq!(fs::read(output).unwrap(), before, "{output}");
+        let elsewhere = folder.0.path().join("trace.jsonl");
+        let elsewhere = elsewhere.to_str().unwrap();
+        let run = atomik(&[&["eval", "import"], &args[..], &["-o", elsewhere]].concat());
+        assert_eq!(run.status, 0, "{}", run.err);
+    }
 }
