@@ -73,6 +73,7 @@ pub fn import(
         texts: BTreeSet::new(),
         late: 0,
         unnamed: 0,
+        unused: settings.clone(),
     };
     let stdin = [PathBuf::from("-")];
     let inputs = if inputs.is_empty() { &stdin } else { inputs };
@@ -132,6 +133,8 @@ struct Import<'a> {
     late: u64,
     /// Changes whose node is that of the server, because the column that names it is not known.
     unnamed: u64,
+    /// What no change has met.
+    unused: Settings,
 }
 
 #[derive(Default)]
@@ -187,13 +190,21 @@ impl Import<'_> {
             kind,
         } = change;
         let skip = &self.settings.skip;
-        if skip.contains(&name) || skip.contains(short(&name)) {
+        if let Some(named) = [name.as_str(), short(&name)]
+            .into_iter()
+            .find(|name| skip.contains(*name))
+        {
+            self.unused.skip.remove(named);
             self.leave_out("changes of tables that are to be skipped");
             return Ok(Ok(()));
         }
         let set = [name.as_str(), short(&name), ""]
             .into_iter()
-            .find_map(|name| self.settings.keys.get(name));
+            .find_map(|name| Some((name, self.settings.keys.get(name)?)));
+        let set = set.map(|(named, columns)| {
+            self.unused.keys.remove(named);
+            columns
+        });
         let mut table = self.tables.swap_remove(&name).unwrap_or_default();
         if let Some(key) = set.cloned().or(key) {
             table.key = key;
@@ -303,9 +314,10 @@ impl Import<'_> {
         let full = format!("{table}.{column}");
         let kind = [full.as_str(), field, column]
             .into_iter()
-            .find_map(|name| self.settings.types.get(name));
+            .find_map(|name| Some((name, self.settings.types.get(name)?)));
         let named = |reason| format!("column {full:?}: {reason}");
-        if let Some(kind) = kind {
+        if let Some((option, kind)) = kind {
+            self.unused.types.remove(option);
             return values::scalar(cell(value), Some(*kind), '.').map_err(named);
         }
         match value {
@@ -366,6 +378,20 @@ impl Import<'_> {
             report.leave_out(what, count);
         }
         let mut note = |text: String| report.notes.push(text);
+        let Settings {
+            keys, skip, types, ..
+        } = self.unused;
+        let keys = keys.into_iter().map(|(table, columns)| match &*table {
+            "" => format!("--key {}", columns.join(",")),
+            table => format!("--key {table}={}", columns.join(",")),
+        });
+        let skip = skip.into_iter().map(|table| format!("--skip {table}"));
+        let types = types.into_keys().map(|column| format!("--type {column}"));
+        for option in keys.chain(skip).chain(types) {
+            note(format!(
+                "`{option}` took effect nowhere: check the name, or leave it out"
+            ));
+        }
         if !self.texts.is_empty() {
             let columns: Vec<String> = self.texts.into_iter().collect();
             note(format!(

@@ -53,9 +53,12 @@ impl Input {
         let raw = Cursor::new(magic.clone()).chain(raw);
         let mut text: Box<dyn Read> = if magic.starts_with(&[0x1f, 0x8b]) {
             let raw = BufReader::with_capacity(1 << 16, raw);
-            Box::new(flate2::bufread::MultiGzDecoder::new(raw))
+            Box::new(Packed(flate2::bufread::MultiGzDecoder::new(raw)))
         } else if magic == [0x28, 0xb5, 0x2f, 0xfd] {
-            Box::new(Zstd::Between(BufReader::with_capacity(1 << 16, raw)))
+            Box::new(Packed(Zstd::Between(BufReader::with_capacity(
+                1 << 16,
+                raw,
+            ))))
         } else {
             Box::new(raw)
         };
@@ -91,6 +94,25 @@ impl Input {
             goes_on,
             text: Box::new(BufReader::with_capacity(1 << 16, text)),
             row,
+        })
+    }
+}
+
+/// A compressed stream, which may be damaged.
+struct Packed<R>(R);
+
+impl<R: Read> Read for Packed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            InvalidData | InvalidInput | Other | UnexpectedEof => io::Error::new(
+                InvalidData,
+                format!(
+                    "is compressed, and cut off or damaged: {error}: get it anew, or pipe in what \
+                     can be unpacked of it"
+                ),
+            ),
+            _ => error,
         })
     }
 }
@@ -202,7 +224,9 @@ mod tests {
         let long: String = (0..100_000).map(|number| format!("{number},")).collect();
         for whole in [gzip(&long), zstd(&long)] {
             let cut = whole[..whole.len() / 2].to_vec();
-            assert!(text(cut).is_err());
+            let message = text(cut).unwrap_err();
+            assert!(message.contains("cut off or damaged"), "{message}");
+            assert!(message.contains("get it anew"), "{message}");
         }
         for (bytes, reason) in [
             (vec![0xff, 0xfe, b'a', 0], "UTF-16"),

@@ -434,6 +434,51 @@ fn what_is_no_change_is_refused_with_what_to_do() {
     assert_eq!((found.len(), report.left_out[0].1), (0, 1));
 }
 
+#[test]
+fn what_names_nothing_in_the_data_is_told() {
+    let line = debezium("c", 5, "null", r#"{"id":1,"v":2}"#);
+    let named = |key: &str, skip: &str, column: &str| Settings {
+        keys: [(key.to_owned(), vec!["id".to_owned()])].into(),
+        skip: [skip.to_owned()].into(),
+        types: [(column.to_owned(), "decimal:2".parse().unwrap())].into(),
+        node_column: None,
+    };
+    let keyed = debezium_key(&line);
+    let (_, report) = import(&keyed, Capture::Debezium, &named("order", "x", "order.v")).unwrap();
+    assert_eq!(
+        report.notes,
+        [
+            "`--key order=id` took effect nowhere: check the name, or leave it out",
+            "`--skip x` took effect nowhere: check the name, or leave it out",
+            "`--type order.v` took effect nowhere: check the name, or leave it out",
+            "node 0: pg1",
+        ]
+    );
+    for (key, column) in [
+        ("", "v"),
+        ("orders", "orders.v"),
+        ("public.orders", "public.orders.v"),
+    ] {
+        let settings = Settings {
+            skip: [].into(),
+            ..named(key, "", column)
+        };
+        let (_, report) = import(&line, Capture::Debezium, &settings).unwrap();
+        assert_eq!(report.notes, ["node 0: pg1"]);
+    }
+    let skip = Settings {
+        skip: ["orders".to_owned()].into(),
+        ..Settings::default()
+    };
+    let (_, report) = import(&line, Capture::Debezium, &skip).unwrap();
+    assert!(report.notes.is_empty(), "{:?}", report.notes);
+}
+
+/// An event behind its message's key.
+fn debezium_key(event: &str) -> String {
+    format!("{{\"id\":1}}\t{event}")
+}
+
 proptest! {
     /// Random bytes hardly get past the first brace; broken changes do.
     #[test]
