@@ -463,7 +463,8 @@ fn diagnosis(text: &str) -> Option<String> {
         Ok(json) => json,
         Err(reason) => {
             return Some(format!(
-                "not JSON: {reason}: a line of a trace is one JSON object"
+                "not JSON: {reason}: a line of a trace is one JSON object; `atomik eval import` \
+                 makes traces of tables"
             ));
         }
     };
@@ -486,7 +487,8 @@ fn diagnosis(text: &str) -> Option<String> {
     {
         let known = MEMBERS.map(|(name, ..)| name).join(", ");
         return Some(format!(
-            "unknown member {name:?}: remove it; there are {known}"
+            "unknown member {name:?}: remove it, or make a trace of this data with `atomik eval \
+             import jsonl`; there are {known}"
         ));
     }
     for (name, what, needed) in MEMBERS {

@@ -335,8 +335,8 @@ fn concurrency(
         }
         Class::Counter | Class::List | Class::Text => return,
         Class::Flag => {
-            "toggle instead of setting if each writer reverses what it sees, let one node write \
-             each flag, or use the CRDT (the later write wins) or Raft (one order for all)"
+            "toggle the flag if each writer reverses what it sees, let one node write each \
+             flag, or use the CRDT (the later write wins) or Raft (one order for all)"
         }
         Class::Register => {
             "let one node write each key, or use a register of the CRDT, Yrs or Loro (one of the \
@@ -350,8 +350,7 @@ fn concurrency(
     let decisive = thresholds.decisive();
     let window = |place: usize| Within::of(evidence, thresholds, place);
     if let Some((cost, operations, excess)) = window(decisive).excess() {
-        let against = format!("{excess} Conflicts are the normal use of this field.");
-        reasons.against(cost, operations, against, instead);
+        reasons.against(cost, operations, excess, instead);
         return;
     }
     let places = decisive + 1..evidence.counts.len();
@@ -460,7 +459,13 @@ impl<'a> Within<'a> {
                 "leave a wrong state of which nobody is told if a node sees changes of other \
                  nodes after {ms} ms, since no bits were changed by both"
             );
-            let text = told(self.unnoticed, limits.unnoticed_fails, &what);
+            let mut text = told(self.unnoticed, limits.unnoticed_fails, &what);
+            if self.wrong > self.unnoticed && beyond(self.wrong, limits.wrong_fails) {
+                text += &format!(
+                    " With those that are reported, {} leave a wrong state.",
+                    of(self.wrong, *total)
+                );
+            }
             Some((Cost::Wrong, self.unnoticed, text))
         } else if beyond(self.wrong, limits.wrong_fails) {
             let what =

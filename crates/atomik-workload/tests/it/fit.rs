@@ -828,6 +828,7 @@ fn wrong_states_of_which_nobody_is_told_have_a_limit_of_their_own() {
         reasons.starts_with("8 of 3,032 operations (0.26 %) leave a wrong state of which nobody"),
         "{reasons}"
     );
+    assert!(!reasons.contains("that are reported"), "{reasons}");
     let (verdict, reasons) = by(&lines, |thresholds| thresholds.unnoticed_fails = 0.003);
     assert_eq!(verdict, Verdict::FitsWithConditions, "{reasons}");
     assert!(
@@ -837,6 +838,28 @@ fn wrong_states_of_which_nobody_is_told_have_a_limit_of_their_own() {
     // Nobody can set again what nobody is told of.
     assert!(
         !reasons.contains("when an overlap is reported"),
+        "{reasons}"
+    );
+}
+
+#[test]
+fn most_wrong_states_are_told_of_even_if_few_go_unnoticed() {
+    let put = |t, node, key, value| at(t, node, key, "", set(value));
+    // 5 and 3 overlap in a bit, which is reported; 4 and 3 do not.
+    let lines = [
+        put(0, 0, "k", 5),
+        put(1, 1, "k", 3),
+        put(2, 0, "l", 4),
+        put(3, 1, "l", 3),
+    ];
+    let (verdict, reasons) = by(&lines, |_| {});
+    assert_eq!(verdict, Verdict::DoesNotFit, "{reasons}");
+    assert!(
+        reasons.starts_with("1 of 4 operations (25.00 %) leave a wrong state of which nobody")
+            && reasons.contains(
+                " the limit is 0.10 %. With those that are reported, 2 of 4 operations (50.00 %) \
+                 leave a wrong state. Instead, let one node write each key"
+            ),
         "{reasons}"
     );
 }

@@ -42,7 +42,11 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
     ));
     let cases: Vec<(String, &str)> = vec![
         // Not JSON, or not an object of the format.
-        ("x".into(), "not JSON: expected value"),
+        (
+            "time,host,value".into(),
+            "not JSON: expected ident: a line of a trace is one JSON object; `atomik eval import` makes \
+             traces of tables",
+        ),
         ("{".into(), "not JSON: EOF"),
         (
             "[1]".into(),
@@ -74,7 +78,8 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             line(r#""op":"toggle","unknown":1"#),
-            "unknown member \"unknown\": remove it; there are t, node, key, op, field, value",
+            "unknown member \"unknown\": remove it, or make a trace of this data with `atomik eval \
+             import jsonl`; there are t, node, key, op, field, value",
         ),
         (
             line(r#""op":"toggle","op":"toggle""#),
