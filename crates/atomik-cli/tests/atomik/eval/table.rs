@@ -447,3 +447,65 @@ fn changes_of_a_database_become_a_trace() {
     let dry = atomik(&[&all[..], &keyed, &["--dry-run"]].concat());
     assert_eq!(dry.out.lines().count(), 2);
 }
+
+/// The first block of code in this language below the heading.
+fn block<'a>(page: &'a str, heading: &str, language: &str) -> &'a str {
+    let (_, below) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    let (_, code) = below.split_once(&format!("\n```{language}\n")).unwrap();
+    code.split_once("```\n").unwrap().0
+}
+
+#[test]
+fn the_commands_of_the_documentation_lead_from_a_file_to_the_verdict_it_names() {
+    let page = include_str!("../../../../../docs/evaluation.md");
+    let block = |language| block(page, "From a file to a verdict", language);
+    let folder = Folder::new();
+    let path = |name: &str| folder.0.path().join(name).to_str().unwrap().to_owned();
+    folder.file("doors.csv", block("csv"));
+    let names = ["doors.csv", "map.toml", "trace.jsonl"];
+    let runs: Vec<Run> = block("sh")
+        .lines()
+        .map(|line| {
+            let command = line.split(['#', '>']).next().unwrap();
+            let words: Vec<String> = command
+                .split_whitespace()
+                .skip(1)
+                .map(|word| {
+                    if names.contains(&word) {
+                        path(word)
+                    } else {
+                        word.to_owned()
+                    }
+                })
+                .collect();
+            let run = atomik(&words.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(run.status, 0, "{line}: {}", run.err);
+            if line.contains("--guess") {
+                folder.file("map.toml", block("toml"));
+            }
+            run
+        })
+        .collect();
+    let [guessed, imported, fit] = &runs[..] else {
+        panic!("three commands");
+    };
+    for part in ["node = \"one\"  ", "key = \"one\"  ", "column = \"at\""] {
+        assert!(guessed.out.contains(part), "{part}: {}", guessed.out);
+    }
+    assert!(
+        imported.err.contains("4 operations, 2 keys, 2 nodes"),
+        "{}",
+        imported.err
+    );
+    let headline = fit.out.lines().next().unwrap();
+    let section = page.split_once("## From a file to a verdict").unwrap().1;
+    assert!(
+        section.contains(&format!("`fit` prints `{headline}`")),
+        "{headline}"
+    );
+    assert!(
+        fit.out.contains("key \"D1\": nodes 0 and 1 within 4000 ms"),
+        "{}",
+        fit.out
+    );
+}
