@@ -31,7 +31,10 @@ impl Failure for OutputError {
 
 /// A file is read and would be written.
 #[derive(Debug, Error)]
-#[error("{}: is also the output, and would be lost: name another file for the output", .0.display())]
+#[error(
+    "{}: is also the output, and would be lost: name another file for the output",
+    .0.display()
+)]
 pub struct OverwriteError(PathBuf);
 
 /// Refuses an output that is one of the inputs, whatever names they have. Devices and pipes may be

@@ -44,8 +44,8 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         // Not JSON, or not an object of the format.
         (
             "time,host,value".into(),
-            "not JSON: expected ident: a line of a trace is one JSON object; `atomik eval import` makes \
-             traces of tables",
+            "not JSON: expected ident: a line of a trace is one JSON object; `atomik eval \
+             import` makes traces of tables",
         ),
         ("{".into(), "not JSON: EOF"),
         (
