@@ -114,7 +114,10 @@ impl Settings {
         } = self.link;
         let ms = |micros: Micros| micros as f64 / 1e3;
         let mut lines = vec![
-            format!("{} nodes, fully connected", self.nodes),
+            match self.nodes {
+                1 => "a single node".to_owned(),
+                nodes => format!("{nodes} nodes, fully connected"),
+            },
             format!(
                 "one-way latency {} ms plus exponential jitter of {} ms on average; \
                  uplink {} Mbit/s per node",

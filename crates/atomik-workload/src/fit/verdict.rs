@@ -214,11 +214,11 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
             evidence.total,
             format!(
                 "values never grow longer than here. They have {} to {} bytes, {:.1} on average; \
-                 padded to {} words of 64 bits, {} of what is stored and sent is padding.",
+                 padded to {} bits, {} of what is stored and sent is padding.",
                 width.least,
                 width.most,
                 width.mean,
-                fit.words,
+                64 * fit.words,
                 percent(1.0 - width.mean / (8 * fit.words) as f64),
             ),
             "replicate a hash of the value, or use Raft or the CRDT, which keep each value at its \

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::fmt;
 
-use atomik_terminal::{Table, count, duration, number_table};
+use atomik_terminal::{Table, count, counted, duration, number_table};
 use atomik_workload::fit::{FieldFit, Fit, Thresholds, Window, percent};
 
 /// Fields shown; the JSON has all.
@@ -18,11 +18,11 @@ impl fmt::Display for Summary<'_> {
         writeln!(f, "{}", fit.verdict)?;
         writeln!(
             f,
-            "{}: {} operations on {} keys by {} nodes within {}",
+            "{}: {} on {} by {} within {}",
             fit.trace,
-            count(fit.operations),
-            count(fit.keys),
-            fit.nodes,
+            counted(fit.operations, "operation"),
+            counted(fit.keys, "key"),
+            counted(fit.nodes, "node"),
             duration(fit.recorded_ms),
         )?;
         writeln!(f)?;
