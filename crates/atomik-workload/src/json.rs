@@ -72,13 +72,7 @@ impl Json {
 
     /// A member of an object.
     pub fn member(&self, name: &str) -> Option<&Self> {
-        match self {
-            Self::Object(members) => members
-                .iter()
-                .find(|(known, _)| known == name)
-                .map(|(_, value)| value),
-            _ => None,
-        }
+        find(self.members(), name)
     }
 
     /// The value at a path such as `payload.after.id` or `items.0`. A member whose name has dots
@@ -123,6 +117,14 @@ impl Json {
             Self::Object(_) => "an object",
         }
     }
+}
+
+/// The value of the member of this name.
+pub(crate) fn find<'a>(members: &'a [(String, Json)], name: &str) -> Option<&'a Json> {
+    members
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value)
 }
 
 /// The value as JSON.

@@ -40,14 +40,6 @@ pub(super) enum Kind {
     Truncate,
 }
 
-/// The value of a column.
-pub(super) fn find<'a>(columns: &'a Columns, name: &str) -> Option<&'a Json> {
-    columns
-        .iter()
-        .find(|(known, _)| known == name)
-        .map(|(_, value)| value)
-}
-
 /// A part of a key, or the name of a node.
 pub(super) fn plain(value: &Json) -> String {
     match value {

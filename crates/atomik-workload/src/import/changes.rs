@@ -19,14 +19,14 @@ use foldhash::HashMap;
 use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 
-use super::change::{Change, Columns, Found, Kind, find, plain};
+use super::change::{Change, Columns, Found, Kind, plain};
 use super::entries::{Entries, Entry, check_field, check_key};
 use super::input::Input;
 use super::map::Type;
 use super::rows::{cell, next_line};
 use super::sort::Time;
 use super::{ImportError, Report, Sink, debezium, maxwell, values, wal2json};
-use crate::json::Json;
+use crate::json::{Json, find};
 use crate::workload::{Action, Scalar};
 
 /// Who captured the changes.

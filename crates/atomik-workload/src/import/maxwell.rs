@@ -1,7 +1,7 @@
 //! Changes of Maxwell's daemon (maxwells-daemon.io, Data Format).
 
-use super::change::{Change, Columns, Found, Kind, find, instant, plain};
-use crate::json::Json;
+use super::change::{Change, Columns, Found, Kind, instant, plain};
+use crate::json::{Json, find};
 
 /// Reads a line.
 pub(super) fn read(text: &str) -> Result<Found, String> {
