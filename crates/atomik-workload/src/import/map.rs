@@ -371,11 +371,10 @@ impl Map {
         let wire: Wire = toml::from_str(text).map_err(|error| {
             let reason = error.message().trim_end().to_owned();
             match error.span() {
-                Some(span) => ImportError::Line {
-                    file: file.to_owned(),
-                    line: 1 + text[..span.start].matches('\n').count() as u64,
-                    reason,
-                },
+                Some(span) => {
+                    let before = text[..span.start].matches('\n').count() as u64;
+                    ImportError::line(file, 1 + before, reason)
+                }
                 None => ImportError::file(file, reason),
             }
         })?;

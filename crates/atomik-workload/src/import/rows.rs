@@ -242,12 +242,9 @@ impl Table {
     /// The next row, with its line.
     pub fn next(&mut self) -> Result<Option<(u64, Row)>, ImportError> {
         self.row.set(0);
-        if let Source::Jsonl { text, line } = &mut self.source {
-            return json(&self.file, text, line);
-        }
-        let first = match &mut self.source {
-            Source::Csv { first, .. } => first.take(),
-            Source::Jsonl { .. } => None,
+        let (first, pad) = match &mut self.source {
+            Source::Jsonl { text, line } => return json(&self.file, text, line),
+            Source::Csv { first, ragged, .. } => (first.take(), *ragged == Ragged::Pad),
         };
         let found = match first {
             Some(first) => Some(first),
@@ -256,13 +253,6 @@ impl Table {
         let Some((line, mut cells)) = found else {
             return Ok(None);
         };
-        let pad = matches!(
-            self.source,
-            Source::Csv {
-                ragged: Ragged::Pad,
-                ..
-            }
-        );
         let (has, columns) = (cells.len(), self.columns.len());
         if has != columns {
             let surplus = cells.iter().skip(columns).any(|cell| !cell.is_empty());

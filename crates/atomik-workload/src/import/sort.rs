@@ -67,15 +67,11 @@ impl Sorter {
 
     /// The records in order of time.
     pub fn finish(mut self) -> io::Result<Sorted> {
-        let Some(file) = self.file.take() else {
-            self.records.sort_by_key(|(time, _)| *time);
-            return Ok(Sorted::Memory(self.records.into_iter()));
-        };
-        self.file = Some(file);
-        if !self.records.is_empty() {
+        if self.file.is_some() && !self.records.is_empty() {
             self.spill()?;
         }
         let Some(file) = self.file else {
+            self.records.sort_by_key(|(time, _)| *time);
             return Ok(Sorted::Memory(self.records.into_iter()));
         };
         let mut file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
