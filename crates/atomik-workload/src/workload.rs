@@ -534,12 +534,13 @@ fn diagnosis(text: &str) -> Option<String> {
         Some(Json::Null) => Some(format!(
             "\"value\" is null: {op} needs a boolean, an integer or a string"
         )),
-        Some(Json::Number(number)) if number.parse::<i64>().is_err() => Some(format!(
-            "\"value\" is {}, not an integer of 64 bits with a sign: scale it to one, or write it \
-             as a string, \"{}\"; `atomik eval import jsonl` does either",
-            brief(&Json::Number(number.clone())),
-            brief(&Json::Number(number.clone())),
-        )),
+        Some(value @ Json::Number(number)) if number.parse::<i64>().is_err() => {
+            let number = brief(value);
+            Some(format!(
+                "\"value\" is {number}, not an integer of 64 bits with a sign: scale it to one, or \
+                 write it as a string, \"{number}\"; `atomik eval import jsonl` does either"
+            ))
+        }
         Some(value @ Json::Array(_)) => Some(format!(
             "\"value\" is {}, an array: {op} needs a boolean, an integer or a string",
             brief(value)
