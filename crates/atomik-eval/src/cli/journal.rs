@@ -14,6 +14,7 @@ use atomik_arena::run::{Job, Measured};
 use serde::{Deserialize, Serialize};
 
 use super::error::CommandError;
+use super::machine::machine;
 use super::program::ATOMIK_EVAL;
 
 /// What the figures depend on beside their commands.
@@ -26,6 +27,17 @@ pub struct Subject {
     pub machine: String,
     /// A hash of the trace.
     pub trace: String,
+}
+
+impl Subject {
+    /// This program on this machine, with a trace of this hash.
+    pub fn here(trace: String) -> Self {
+        Self {
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            machine: machine(),
+            trace,
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -240,11 +240,7 @@ fn import_flights(input: &Path, file: &Path) -> Result<(), CommandError> {
 fn subject(trace: &Path) -> Result<Subject, CommandError> {
     let mut hash = blake3::Hasher::new();
     hash.update_mmap(trace).map_err(CommandError::file(trace))?;
-    Ok(Subject {
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        machine: machine(),
-        trace: hash.finalize().to_string(),
-    })
+    Ok(Subject::here(hash.finalize().to_string()))
 }
 
 fn is_flights(path: &Path) -> bool {

@@ -12,7 +12,6 @@ use atomik_workload::workload::Workload;
 
 use super::error::CommandError;
 use super::journal::{Journal, Subject};
-use super::machine::machine;
 use super::program::ATOMIK_EVAL;
 use super::run::{Choice, World, positive, quoted};
 
@@ -78,13 +77,8 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         systems: args.systems.clone(),
         ops: None,
     };
-    let subject = || Subject {
-        program: env!("CARGO_PKG_VERSION").to_owned(),
-        machine: machine(),
-        trace: "generated".to_owned(),
-    };
     let mut journal = match &args.journal {
-        Some(file) => Journal::open(file, &subject())?,
+        Some(file) => Journal::open(file, &Subject::here("generated".to_owned()))?,
         None => Journal::none(),
     };
     let mut all = Vec::new();

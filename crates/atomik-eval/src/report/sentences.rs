@@ -5,7 +5,7 @@ use atomik_arena::figures::{Review, SystemFigures};
 use atomik_workload::fit::{Fit, Verdict};
 
 use super::metrics::{self, Measured, Metric, caveats};
-use super::sheet::{OURS, Sheet, cut_off, is_ours};
+use super::sheet::{OURS, Sheet, cut_off, distinct, is_ours};
 use atomik_terminal::{Unit, count, counted};
 
 /// A sentence.
@@ -423,12 +423,8 @@ fn unknown(review: &Review, sheet: &Sheet) -> Sentence {
         let times = Unit::Times.show(trace.acceleration);
         sentence.claim(format!("{times} slower than played"), "played-0");
     }
-    let mut absent: Vec<&str> = Vec::new();
-    for (name, _) in review.runs.iter().flat_map(|run| &run.absent) {
-        if !absent.contains(&name.as_str()) {
-            absent.push(name);
-        }
-    }
+    let absent = review.runs.iter().flat_map(|run| &run.absent);
+    let absent = distinct(absent.map(|(name, _)| name.as_str()));
     if !absent.is_empty() {
         sentence.say("; how these compare: ");
         sentence.claim(absent.join(", "), "absent");

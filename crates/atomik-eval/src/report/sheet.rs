@@ -105,8 +105,8 @@ impl<'a> Sheet<'a> {
     }
 
     /// A system in every run that has it.
-    pub fn everywhere(&self, column: usize) -> impl Iterator<Item = (usize, &'a SystemFigures)> {
-        (0..self.runs.len()).filter_map(move |run| Some((run, self.system(run, column)?)))
+    pub fn everywhere(&self, column: usize) -> impl Iterator<Item = &'a SystemFigures> {
+        (0..self.runs.len()).filter_map(move |run| self.system(run, column))
     }
 
     /// The faults of a run.
@@ -178,11 +178,29 @@ fn alike(one: &[Cell], other: &[Cell]) -> bool {
 pub fn everyone(review: &Review) -> Vec<&str> {
     let runs = review.runs.iter().flat_map(|run| &run.systems);
     let series = review.scaling.iter().flat_map(|series| &series.points);
-    let mut names: Vec<&str> = Vec::new();
-    for system in runs.chain(series.map(|point| &point.system)) {
-        if !names.contains(&system.name.as_str()) {
-            names.push(&system.name);
+    let systems = runs.chain(series.map(|point| &point.system));
+    distinct(systems.map(|system| system.name.as_str()))
+}
+
+/// Each item once, in order of first appearance.
+pub fn distinct<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for item in items {
+        if !found.contains(&item) {
+            found.push(item);
         }
     }
-    names
+    found
+}
+
+/// Each key once with all of its values, in order of first appearance.
+pub fn grouped<K: PartialEq, V>(pairs: impl IntoIterator<Item = (K, V)>) -> Vec<(K, Vec<V>)> {
+    let mut groups: Vec<(K, Vec<V>)> = Vec::new();
+    for (key, value) in pairs {
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, values)) => values.push(value),
+            None => groups.push((key, vec![value])),
+        }
+    }
+    groups
 }

@@ -7,7 +7,7 @@ use super::parts::{joined, number, scrolled, unit};
 use crate::report::chart::{self, Bar};
 use crate::report::format::ReportError;
 use crate::report::metrics::{self, Measured, Metric, caveats};
-use crate::report::sheet::{Line, OURS, Sheet, cell_id, cut_off};
+use crate::report::sheet::{Line, OURS, Sheet, cell_id, cut_off, grouped};
 use atomik_terminal::counted;
 
 /// The figures of the first table. The others are shown on demand.
@@ -148,16 +148,9 @@ fn facts(review: &Review) -> Markup {
             metrics::pace(run),
         )
     };
-    let mut groups: Vec<(Vec<&Run>, _)> = Vec::new();
-    for run in &review.runs {
-        let facts = of(run);
-        match groups.iter_mut().find(|(_, other)| *other == facts) {
-            Some((runs, _)) => runs.push(run),
-            None => groups.push((vec![run], facts)),
-        }
-    }
+    let groups = grouped(review.runs.iter().map(|run| (of(run), run)));
     html! {
-        @for (place, (runs, facts)) in groups.iter().enumerate() {
+        @for (place, (facts, runs)) in groups.iter().enumerate() {
             @let (name, (operations, keys), (nodes, seed), pace) = facts;
             ul.facts id=(format!("played-{place}")) {
                 @if groups.len() > 1 {
@@ -176,15 +169,10 @@ fn facts(review: &Review) -> Markup {
 
 /// The systems that were not run, each reason once.
 fn absent(review: &Review) -> Markup {
-    let mut reasons: Vec<(&(String, String), Vec<&str>)> = Vec::new();
-    for run in &review.runs {
-        for absent in &run.absent {
-            match reasons.iter_mut().find(|(other, _)| *other == absent) {
-                Some((_, faults)) => faults.push(&run.world.faults),
-                None => reasons.push((absent, vec![&run.world.faults])),
-            }
-        }
-    }
+    let reasons = grouped(review.runs.iter().flat_map(|run| {
+        let absent = run.absent.iter();
+        absent.map(|absent| (absent, run.world.faults.as_str()))
+    }));
     html! {
         @if !reasons.is_empty() {
             p.note #absent {

@@ -7,7 +7,7 @@ use super::parts::{joined, scrolled, unit};
 use crate::report::chart::{self, Curve};
 use crate::report::format::ReportError;
 use crate::report::metrics::{GROWTH, Measured, caveats, left_out};
-use crate::report::sheet::OURS;
+use crate::report::sheet::{OURS, distinct};
 use atomik_terminal::{count, counted};
 
 /// The section.
@@ -34,12 +34,12 @@ pub fn growth(review: &Review, names: &[&str]) -> Result<Markup, ReportError> {
 
 fn scaling(place: usize, scaling: &Scaling, everyone: &[&str]) -> Result<Markup, ReportError> {
     // In order of first appearance, as in the tables.
-    let mut names: Vec<&str> = Vec::new();
-    for point in &scaling.points {
-        if !names.contains(&point.system.name.as_str()) {
-            names.push(&point.system.name);
-        }
-    }
+    let names = distinct(
+        scaling
+            .points
+            .iter()
+            .map(|point| point.system.name.as_str()),
+    );
     let mut charts = Vec::new();
     for (number, (metric, title, _)) in GROWTH.iter().enumerate() {
         let mut left_out = 0;

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::parts::joined;
 use crate::report::metrics;
+use crate::report::sheet::grouped;
 use atomik_terminal::counted;
 
 /// What the rows mean, and the world in which they were measured.
@@ -31,23 +32,18 @@ pub fn method(review: &Review) -> Markup {
 
 /// The settings, each once, with the faults that have it unless all do.
 fn world(runs: &[Run]) -> Markup {
-    let mut settings: Vec<(String, Vec<&str>)> = Vec::new();
-    for run in runs {
+    let settings = grouped(runs.iter().flat_map(|run| {
         let world = &run.world;
         let first = format!("{}, seed {}", counted(world.nodes, "node"), world.seed);
-        for setting in [&first].into_iter().chain(&world.settings) {
-            match settings.iter_mut().find(|(other, _)| other == setting) {
-                Some((_, faults)) => faults.push(&world.faults),
-                None => settings.push((setting.clone(), vec![&world.faults])),
-            }
-        }
-    }
+        let settings = std::iter::once(first).chain(world.settings.iter().cloned());
+        settings.map(|setting| (setting, &world.faults))
+    }));
     html! {
         ul {
             @for (setting, faults) in &settings {
                 li {
                     @if faults.len() < runs.len() {
-                        "Faults " (joined(faults.iter().map(|&name| name.to_owned()))) ": "
+                        "Faults " (joined(faults.iter().map(|&name| name.clone()))) ": "
                     }
                     span { (setting) }
                 }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 
 use super::parts::field_name;
 use crate::report::metrics::{self, Metric};
-use crate::report::sheet::Sheet;
+use crate::report::sheet::{Sheet, distinct};
 use atomik_terminal::counted;
 
 /// The section.
@@ -24,24 +24,13 @@ pub fn systems(review: &Review, sheet: &Sheet) -> Markup {
 }
 
 /// What the runs say of a system, each text once.
-fn told<'a>(sheet: &Sheet<'a>, column: usize, of: impl Fn(&'a SystemFigures) -> String) -> Told {
-    let mut texts: Vec<(String, Vec<usize>)> = Vec::new();
-    for (run, system) in sheet.everywhere(column) {
-        let text = of(system);
-        match texts.iter_mut().find(|(other, _)| *other == text) {
-            Some((_, runs)) => runs.push(run),
-            None => texts.push((text, vec![run])),
-        }
-    }
-    Told(texts)
+fn told(sheet: &Sheet, column: usize, of: impl Fn(&SystemFigures) -> String) -> Vec<String> {
+    distinct(sheet.everywhere(column).map(of))
 }
-
-/// Texts, and the runs that have them.
-struct Told(Vec<(String, Vec<usize>)>);
 
 fn card(column: usize, name: &str, sheet: &Sheet) -> Markup {
     let words = |metric: &'static Metric| told(sheet, column, |c| metric.measure(c).text());
-    let left_out = sheet.everywhere(column).flat_map(|(_, system)| {
+    let left_out = sheet.everywhere(column).flat_map(|system| {
         let fields = system.inexpressible.iter();
         fields.map(|field| (&field.field, field.operations, &field.reason))
     });
@@ -49,10 +38,10 @@ fn card(column: usize, name: &str, sheet: &Sheet) -> Markup {
     html! {
         li id=(format!("system-{column}")) {
             b { (name) }
-            @for (library, _) in told(sheet, column, |c| c.library.clone()).0 {
+            @for library in told(sheet, column, |c| c.library.clone()) {
                 span.muted { ", " span { (library) } }
             }
-            @for (text, _) in words(&metrics::PROMISES).0 { p { (text) } }
+            @for text in words(&metrics::PROMISES) { p { (text) } }
             @if !left_out.is_empty() {
                 p { small { "Left out because the system cannot express it:" } }
                 dl.pairs {
@@ -65,17 +54,17 @@ fn card(column: usize, name: &str, sheet: &Sheet) -> Markup {
             details {
                 summary { "Proofs, configuration and commands" }
                 dl.pairs {
-                    @for (text, _) in words(&metrics::PROOFS).0 {
+                    @for text in words(&metrics::PROOFS) {
                         dt { "machine-checked" } dd { (text) }
                     }
-                    @for (text, _) in told(sheet, column, |c| c.usage.clone()).0 {
+                    @for text in told(sheet, column, |c| c.usage.clone()) {
                         dt { "configuration" } dd { (text) }
                     }
-                    @for (text, _) in told(sheet, column, |c| c.seed.to_string()).0 {
+                    @for text in told(sheet, column, |c| c.seed.to_string()) {
                         dt { "seed" } dd { (text) }
                     }
                 }
-                @for (command, _) in told(sheet, column, |c| c.command.clone()).0 {
+                @for command in told(sheet, column, |c| c.command.clone()) {
                     pre { code { (command) } }
                 }
             }
