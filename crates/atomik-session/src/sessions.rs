@@ -325,7 +325,7 @@ impl Sessions {
 
     /// Keeps a session in which one side has refused the other, in place of the oldest if there are
     /// too many.
-    fn part(&mut self, from: Address, session: Session) {
+    fn part(&mut self, from: Address, session: Session) -> Option<&mut Farewell> {
         let others = self.peers.values_mut();
         let others = others.filter(|peer| peer.farewell.is_some() && peer.address != from);
         let mut others: Vec<_> = others.collect();
@@ -338,15 +338,13 @@ impl Sessions {
         {
             oldest.farewell = None;
         }
-        if let Some(peer) = self.peers.get_mut(&from) {
-            peer.farewell = Some(Farewell::new(session));
-        }
+        let peer = self.peers.get_mut(&from)?;
+        Some(peer.farewell.insert(Farewell::new(session)))
     }
 
     /// Refuses the other side of a handshake, which can read why only once that is complete.
     fn say_farewell(&mut self, from: Address, session: Session, out: &mut Vec<Output>) {
-        self.part(from, session);
-        if let Some(farewell) = farewell(&mut self.peers, &from) {
+        if let Some(farewell) = self.part(from, session) {
             send(from, farewell.refuse(), out);
         }
     }
