@@ -132,6 +132,13 @@ impl Shared {
             .collect();
         (start, own)
     }
+
+    /// Starts a new era of a flag or a counter with this value.
+    fn start_era(&self, txn: &mut TransactionMut<'_>, map: &MapRef, key: &str, value: Any) {
+        self.eras.set(self.eras.get() + 1);
+        let era = (self.doc.client_id().get() as i64, self.eras.get());
+        map.insert(txn, format!("{key}/"), entry(era, value));
+    }
 }
 
 /// The name of a type that belongs to one key.
@@ -211,19 +218,12 @@ impl Shared {
                 let sum = if of == era { sum } else { 0 }.wrapping_add(*value);
                 map.insert(txn, format!("{key}/{}", self.node), entry(era, sum.into()));
             }
-            (Class::Flag, Action::Set(Scalar::Bool(_)))
-            | (Class::Counter, Action::Set(Scalar::Int(_))) => {
-                let Action::Set(value) = action else {
-                    return Ok(());
-                };
-                self.eras.set(self.eras.get() + 1);
-                let era = (self.doc.client_id().get() as i64, self.eras.get());
-                map.insert(txn, format!("{key}/"), entry(era, any(value)));
+            (Class::Flag, Action::Set(value @ Scalar::Bool(_)))
+            | (Class::Counter, Action::Set(value @ Scalar::Int(_))) => {
+                self.start_era(txn, map, key, any(value));
             }
             (Class::Flag | Class::Counter, Action::Unset) => {
-                self.eras.set(self.eras.get() + 1);
-                let era = (self.doc.client_id().get() as i64, self.eras.get());
-                map.insert(txn, format!("{key}/"), entry(era, Any::from(0i64)));
+                self.start_era(txn, map, key, Any::from(0i64));
             }
             (Class::Register, Action::Unset) => {
                 map.remove(txn, key);
