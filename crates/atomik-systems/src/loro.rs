@@ -20,7 +20,7 @@
 //! second map of the field, and toggles and additions go to counters with that name.
 
 use ::loro::{
-    Container, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroValue, ValueOrContainer,
+    Container, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroValue, PeerID, ValueOrContainer,
     VersionVector,
 };
 
@@ -127,6 +127,23 @@ impl FieldMap {
         }
     }
 
+    /// Starts a new era of a key with this value. It is named after the peer and `eras`, the eras
+    /// that the peer has started.
+    fn start_era(
+        &self,
+        key: &str,
+        value: LoroValue,
+        peer: PeerID,
+        eras: &mut u64,
+    ) -> Result<(), SystemError> {
+        let era = format!("{peer:x}.{eras:x}");
+        self.starts
+            .insert(key, vec![value, LoroValue::from(era)])
+            .map_err(broken("starting an era"))?;
+        *eras += 1;
+        Ok(())
+    }
+
     fn counter(&self, name: &str) -> i64 {
         match container(self.map.get(name)) {
             // A float that holds a whole number.
@@ -200,22 +217,11 @@ impl Shared {
             }
             (Class::Flag, Action::Set(value @ Scalar::Bool(_)))
             | (Class::Counter, Action::Set(value @ Scalar::Int(_))) => {
-                let era = format!("{:x}.{:x}", self.doc.peer_id(), self.eras);
-                let start = vec![loro(value), LoroValue::from(era)];
-                field_map
-                    .starts
-                    .insert(key, start)
-                    .map_err(broken("starting an era"))?;
-                self.eras += 1;
+                field_map.start_era(key, loro(value), self.doc.peer_id(), &mut self.eras)?;
             }
             (Class::Flag | Class::Counter, Action::Unset) => {
-                let era = format!("{:x}.{:x}", self.doc.peer_id(), self.eras);
-                let start = vec![LoroValue::from(0i64), LoroValue::from(era)];
-                field_map
-                    .starts
-                    .insert(key, start)
-                    .map_err(broken("starting an era"))?;
-                self.eras += 1;
+                let zero = LoroValue::from(0i64);
+                field_map.start_era(key, zero, self.doc.peer_id(), &mut self.eras)?;
             }
             (Class::Register, Action::Unset) => {
                 if map.get(key).is_some() {
