@@ -12,7 +12,7 @@ use atomik_replica::PublicKey;
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use thiserror::Error;
 
-use crate::folder::{Existing, write_private};
+use crate::folder::{Existing, files_named, write_private};
 
 /// A kind of credential file.
 struct Kind {
@@ -147,17 +147,10 @@ pub fn key_file(data: &Path) -> PathBuf {
 /// `former-*.key`.
 #[must_use]
 pub fn former_key_files(data: &Path) -> Vec<PathBuf> {
-    let is_former = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| {
-            name == "former.key" || name.starts_with("former-") && name.ends_with(".key")
-        })
-    };
     // A folder that cannot be read is reported when the store in it is opened.
-    let files = fs::read_dir(data).into_iter().flatten().flatten();
-    let mut former: Vec<_> = files.map(|file| file.path()).filter(is_former).collect();
-    former.sort();
-    former
+    files_named(data, |name| {
+        name == "former.key" || name.starts_with("former-") && name.ends_with(".key")
+    })
 }
 
 /// The path of the keyspace's secret in a data folder.

@@ -1,7 +1,7 @@
-use std::fs::{DirBuilder, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
@@ -37,11 +37,19 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8], existing: Existing) -> io
     File::open(folder)?.sync_all()
 }
 
+/// The files in a folder with such names, in order; none if the folder cannot be read.
+pub(crate) fn files_named(folder: &Path, is_one: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let named = entries.filter(|entry| entry.file_name().to_str().is_some_and(&is_one));
+    let mut files: Vec<PathBuf> = named.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;

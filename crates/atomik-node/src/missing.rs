@@ -4,14 +4,13 @@
 //! reached no member. What its states lose by that is written to files first, and stays there until
 //! the operator moves them away.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use atomik_replica::{Missing, Shape};
 use serde_json::json;
 
-use crate::folder::{Existing, write_private};
+use crate::folder::{Existing, files_named, write_private};
 use crate::protocol::entry;
 use crate::text::key_text;
 
@@ -70,14 +69,9 @@ pub(crate) fn write(data: &Path, missing: &[Missing], shape: &Shape) -> io::Resu
 
 /// The files that are in the data folder.
 pub(crate) fn files(data: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(data).into_iter().flatten().flatten();
-    let is_one = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| name.starts_with(BEGINS) && name.ends_with(ENDS))
-    };
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_one).collect();
-    files.sort();
-    files
+    files_named(data, |name| {
+        name.starts_with(BEGINS) && name.ends_with(ENDS)
+    })
 }
 
 /// What the operator is told when changes are found missing.
@@ -127,6 +121,8 @@ pub(crate) fn next_step(files: &[PathBuf]) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use serde_json::Value as Json;
 

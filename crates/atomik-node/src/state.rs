@@ -448,7 +448,7 @@ impl NodeState {
     fn check_stranded(&mut self) {
         let keys = self.replica.stranded();
         // With another key it hands it on itself.
-        if keys == 0 || self.rotated().is_some() {
+        if keys == 0 || self.next_key().is_some() {
             return;
         }
         let text = format!(

@@ -155,12 +155,12 @@ impl Members {
         let begun = Instant::now();
         loop {
             let (answer, roster) = ask(&mut self.client)?;
-            // Another order may have done the same.
-            if roster.number() >= signed.number() && !counts(&roster) {
-                return Err(MembersError::OtherOrder.into());
-            }
             if roster.number() < signed.number() {
                 handed?;
+                return Err(MembersError::OtherOrder.into());
+            }
+            // Another order may have done the same.
+            if !counts(&roster) {
                 return Err(MembersError::OtherOrder.into());
             }
             let unconfirmed: Vec<String> = listed(&answer)
