@@ -44,7 +44,7 @@ def main_theorems(prover):
 
 def check(prover):
     """Checks a prover's files. Returns a row for each theorem, and what is wrong."""
-    folder = provers.build_folder(prover, prover.name.lower())
+    folder = provers.copied(prover.folder, prover.name.lower())
     seconds = provers.check(prover, folder)
     found = main_theorems(prover)
     rows, faults = [], theorems.faults(found)
@@ -73,9 +73,9 @@ def declaration_at(text, line):
     return None
 
 
-def mutate(prover, mutant):
+def mutate(prover, checked, mutant):
     """Plants an error. Returns the declarations that fail in the first file that does."""
-    folder = provers.build_folder(prover, f"{prover.name.lower()}-mutant")
+    folder = provers.copied(checked, f"{checked.name}-mutant")
     path = folder / mutant["file"]
     text = path.read_text("utf-8")
     if text.count(mutant["right"]) != 1:
@@ -83,7 +83,9 @@ def mutate(prover, mutant):
             f"{mutant['what']}: `{mutant['right']}` must occur once in {mutant['file']}"
         )
     path.write_text(text.replace(mutant["right"], mutant["wrong"]), "utf-8")
-    for name in prover.files(folder):
+    names = prover.files(folder)
+    # The files before the changed one are compiled already.
+    for name in names[names.index(mutant["file"]) :]:
         output = prover.compile(folder, name)
         if output:
             places = re.findall(rf"{re.escape(name)}(?::|\", line )(\d+)", output)
@@ -94,9 +96,11 @@ def mutate(prover, mutant):
 
 def mutants(prover):
     """Plants every error of a prover's list. Returns rows and faults, as `check` does."""
+    checked = provers.copied(prover.folder, f"{prover.name.lower()}-checked")
+    provers.check(prover, checked)
     rows, faults = [], []
     for mutant in json.loads((prover.folder / "mutants.json").read_text("utf-8")):
-        failing = list(dict.fromkeys(mutate(prover, mutant)))
+        failing = list(dict.fromkeys(mutate(prover, checked, mutant)))
         if mutant["theorem"] not in failing:
             faults.append(
                 f"{prover.name}: {mutant['what']}: {mutant['theorem']} does not fail, but "

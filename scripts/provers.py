@@ -143,12 +143,11 @@ class Rocq:
         return [re.findall(r"^([\w.']+)\s*:", text, re.MULTILINE) for text in answers[1::2]]
 
 
-def build_folder(prover, label):
-    """A fresh copy of a prover's folder, below target/."""
+def copied(source, label):
+    """A fresh copy of a folder of proofs, below target/."""
     target = ROOT / "target/proofs" / label
     shutil.rmtree(target, ignore_errors=True)
-    ignore = shutil.ignore_patterns("*.vo*", "*.glob", "*.aux", "*.olean", ".lake")
-    shutil.copytree(prover.folder, target, ignore=ignore)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.tmp", ".lake"))
     return target
 
 

@@ -15,6 +15,9 @@ universe u v w
 /-- What Lean's compiler writes in place of a type that it has erased. No theorem uses it. -/
 inductive lcAny : Type
 
+/-- What Lean's compiler writes in place of an argument without content. No theorem uses it. -/
+inductive lcVoid : Type
+
 /-- What Lean's compiler writes in place of a proof. No theorem uses it. -/
 inductive lcErased : Type
 
