@@ -128,7 +128,8 @@ Definition balanced (n : nat) (t : term) : bool :=
 Lemma balanced_zero env t : balanced (length env) t = true -> eval env t = 0.
 Proof.
 rewrite combine_eval /balanced; move: (0%nat).
-elim: env => [|x env IH] i //=; rewrite andb_true_iff Nat.eqb_eq => -[-> hs]; rewrite add_opp zero_add; exact: IH.
+elim: env => [|x env IH] i //=; rewrite andb_true_iff Nat.eqb_eq => -[-> hs].
+rewrite add_opp zero_add; exact: IH.
 Qed.
 
 Lemma balanced_equal env a b :

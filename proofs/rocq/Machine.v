@@ -169,7 +169,8 @@ Proof.
 move=> hn; elim: t => [|t [IHd IHs]].
 - have z : total_at n cs 0 a = 0 by apply: sum_map_zero.
   by rewrite /= z /state /=; split; group_eq.
-- rewrite [file_at _ _]/= /after accumulate_all total_step // [base_at _ _ _ _]/= [offset_at _ _ _ _]/=.
+- rewrite [file_at _ _]/= /after accumulate_all total_step // [base_at _ _ _ _]/=.
+  rewrite [offset_at _ _ _ _]/=.
   move: IHd IHs; rewrite /frozen /loaded /lane_command /state.
   move: (total_at n cs t a) (base_at n cs t a) (offset_at n cs t a) => T B O.
   move: (sum _) => X hd hs.
@@ -208,3 +209,12 @@ have [hd hs] := base_and_offset_are_reference_and_accumulator cs t a hn.
 by case: o => * //=; rewrite ?hs hd.
 Qed.
 End Machine.
+Arguments Nop {W}.
+Arguments Load {W}.
+Arguments Accum {W}.
+Arguments Read {W}.
+Arguments Swap {W}.
+Arguments Delta {W}.
+Arguments Drain {W}.
+Arguments idle {W}.
+Arguments empty {W}.
