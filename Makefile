@@ -58,8 +58,8 @@ MDBOOK = 0.5.4
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
     test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
-    eval eval-scale eval-example eval-report replication-goals bench proofs proofs-mutants \
-    setup-proofs lint doc package book hdl ci clean distclean
+    eval eval-scale eval-example eval-report replication-goals bench proofs proofs-kernel \
+    proofs-mutants setup-proofs lint doc package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -167,8 +167,13 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 setup-proofs: ## find or install the provers Lean and Rocq; 58 and 250 MB, once
 	@sh scripts/setup-proofs.sh
 
-proofs: setup-proofs ## check all proofs, print what they say; a minute
+proofs: setup setup-proofs ## check all proofs, print what they say; a few minutes
 	@python3 scripts/proofs.py
+	@$(BUILD_ATOMIK)
+	@python3 scripts/proofs-model.py $(RELEASE)/atomik --simulate
+
+proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; minutes
+	cd target/proofs/rocq && coqchk -silent -o -Q . Atomik Atomik.Generator Atomik.Overlap
 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants
