@@ -173,7 +173,8 @@ proofs: setup setup-proofs ## check all proofs, print what they say; a few minut
 	@python3 scripts/proofs-model.py $(RELEASE)/atomik --simulate
 
 proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; minutes
-	cd target/proofs/rocq && coqchk -silent -o -Q . Atomik Atomik.Generator Atomik.Overlap Atomik.Folding
+	cd target/proofs/rocq && \
+	    coqchk -silent -o -Q . Atomik Atomik.Generator Atomik.Overlap Atomik.Folding
 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants

@@ -1,5 +1,5 @@
-(* Folding the entries of lives that are over into a base, joining with a base that others certified,
-   and what a member that signs two contents of one version can do.
+(* Folding the entries of lives that are over into a base, joining with a base that others
+   certified, and what a member that signs two contents of one version can do.
 
    The model follows `base.rs`, `ledger.rs` and `merge.rs` of crates/atomik-replica. Which lives are
    over, and who must sign, is given; `hash` has no collisions. Rounds, memories and rosters, which
@@ -84,11 +84,11 @@ Qed.
 Variables (digest : Type) (hash : (nat -> W) -> digest).
 Hypothesis no_collisions : forall a b, hash a = hash b -> forall k, a k = b k.
 
-(** If the statements of two members are equal, they have the same base once both have folded, and so
-    has a member that joins with a base of that hash. With the same entries of the lives that go on
-    they then have the same state.
-    Spec: docs/replication.md "So a change that a retired member sends to one other is in everybody's
-      base or in nobody's."
+(** If the statements of two members are equal, they have the same base once both have folded, and
+    so has a member that joins with a base of that hash. With the same entries of the lives that go
+    on they then have the same state.
+    Spec: docs/replication.md "So a change that a retired member sends to one other is in
+      everybody's base or in nobody's."
     Spec: docs/replication.md "A joiner, or a member that lost its memory, checks roster, signatures
       and the hash of the base that it pulls, whoever serves it."
     Code: crates/atomik-replica/src/base.rs Base::fold, Base::adopt, hash_after
@@ -132,8 +132,8 @@ Definition receive_from s o k e : verdict :=
 Definition after_receiving s o k e : store W :=
   if receive_from s o k e is Taken s' then s' else s.
 
-(** Two contents of one version are found by whoever has one and gets the other, in either order; the
-    one that was held is kept.
+(** Two contents of one version are found by whoever has one and gets the other, in either order;
+    the one that was held is kept.
     Spec: docs/spec.md "The same version with a different accumulator for one (origin, address)
       proves a broken or forged peer: refuse it, report it, keep the old value."
     Code: crates/atomik-replica/src/merge.rs Merger::merge
