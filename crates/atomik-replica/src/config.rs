@@ -1,5 +1,7 @@
 //! The configuration of a replica.
 
+use core::time::Duration;
+
 use ed25519_dalek::SigningKey;
 
 use crate::error::ConfigError;
@@ -7,6 +9,9 @@ use crate::operation::View;
 use crate::origin::{Incarnation, PublicKey, SecretKey, Trust};
 use crate::shape::Shape;
 use crate::value::MAX_WORDS;
+
+/// How long own changes wait for more by default: not at all.
+pub const DEFAULT_LINGER: Duration = Duration::ZERO;
 
 /// The configuration of a replica.
 #[derive(Clone, Debug)]
@@ -49,11 +54,17 @@ pub struct Config {
     pub message_bytes: usize,
     /// The number of [`Event::Tick`](crate::Event::Tick)s between two comparisons with a peer.
     pub sync_ticks: u32,
+    /// How long stored own changes may wait for more, to be sent in one message. The replica has no
+    /// clock: unless this is zero, its caller hands in [`Event::Publish`](crate::Event::Publish) so
+    /// long after [`Replica::lingers`](crate::Replica::lingers) has become true. Storage does not
+    /// wait, so acknowledgements do not either.
+    pub linger: Duration,
 }
 
 impl Config {
     /// A [`View::Raw`] keyspace whose values have this many words, all bits of which xor, with the
-    /// default limits: 4096 batches of undo, messages of 60,000 bytes, a comparison on every tick.
+    /// default limits: 4096 batches of undo, messages of 60,000 bytes, a comparison on every tick,
+    /// and [`DEFAULT_LINGER`].
     pub fn new(
         keyspace: &str,
         words: usize,
@@ -74,6 +85,7 @@ impl Config {
             undo_batches: 4096,
             message_bytes: 60_000,
             sync_ticks: 1,
+            linger: DEFAULT_LINGER,
         }
     }
 

@@ -37,6 +37,9 @@ pub enum Event<'a> {
     Flush,
     /// Storage has made the batch with this ticket durable, according to its policy.
     Persisted(u64),
+    /// Sends the stored changes that [wait for more](crate::Config::linger). They are sent earlier
+    /// if a peer comes up or goes, or with their signature.
+    Publish,
     /// Some time has passed.
     Tick,
     /// A message from a peer has arrived.

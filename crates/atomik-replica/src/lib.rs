@@ -132,7 +132,7 @@ mod writer;
 pub use atomik_algebra::{Field, FieldKind, Layout, LayoutError, Op, Response};
 pub use certificate::Certified;
 pub use closing::Cause;
-pub use config::Config;
+pub use config::{Config, DEFAULT_LINGER};
 pub use counters::Counters;
 pub use entry::{MAX_KEY, MAX_SEEN};
 pub use error::{ConfigError, OpError, OpenError};

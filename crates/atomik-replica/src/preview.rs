@@ -33,6 +33,10 @@ const MOST_NAMES: usize = 1 << 16;
 /// The maximum number of origins that a stream names.
 const MOST_ORIGINS: usize = 4096;
 
+/// Bytes before the changes in the body of a preview or a seal: bits of the frame, and the index of
+/// the first change.
+pub(crate) const PREVIEW_HEADER: usize = 2;
+
 // The low bits of the first number of a change: above them is the number of a named key, or the
 // length of a new one.
 const AGAIN: u64 = 0;

@@ -7,7 +7,8 @@
 //!
 //! What announces a change is a signed frame, or a preview. A previewed change is *unsealed* until
 //! the frame of its preview is signed by a later flush, and the signature is sent. Only then is it
-//! published.
+//! published. Stored previews may *linger*: they wait for later ones, and become one message with
+//! them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,7 +19,7 @@ use crate::head::Head;
 use crate::message::MessageKind;
 use crate::origins::Origins;
 use crate::peers::PeerId;
-use crate::preview::Stream;
+use crate::preview::{PREVIEW_HEADER, Stream};
 use crate::single::Replaced;
 use crate::slot::Published;
 use crate::table::Table;
@@ -94,6 +95,8 @@ pub(crate) struct Publication {
     flight: Option<Flight>,
     pub(crate) open: OpenFrame,
     pub(crate) unsealed: Unsealed,
+    /// The body of the preview that waits for more changes of the open frame. All in it is stored.
+    lingering: Option<Vec<u8>>,
     /// The last ticket handed to storage.
     issued: u64,
     /// The last ticket that storage confirmed.
@@ -112,6 +115,7 @@ impl Default for Publication {
             flight: None,
             open: OpenFrame::default(),
             unsealed: Unsealed::default(),
+            lingering: None,
             issued: 0,
             durable: 0,
             head: Head::default(),
@@ -197,6 +201,32 @@ impl Publication {
         Some(flight)
     }
 
+    /// What lingers and the preview or seal that follows it in the open frame, as one body.
+    pub(crate) fn join(&mut self, next: Vec<u8>) -> Vec<u8> {
+        match self.lingering.take() {
+            Some(mut body) => {
+                body.extend_from_slice(&next[PREVIEW_HEADER..]);
+                body
+            }
+            None => next,
+        }
+    }
+
+    /// Lets a preview wait for more.
+    pub(crate) fn linger(&mut self, body: Vec<u8>) {
+        let body = self.join(body);
+        self.lingering = Some(body);
+    }
+
+    /// The body of the preview that has waited.
+    pub(crate) fn take_lingering(&mut self) -> Option<Vec<u8>> {
+        self.lingering.take()
+    }
+
+    pub(crate) fn lingers(&self) -> bool {
+        self.lingering.is_some()
+    }
+
     pub(crate) fn is_in_flight(&self) -> bool {
         self.flight.is_some()
     }
@@ -238,6 +268,7 @@ impl Publication {
         self.open.due = false;
         self.open.askers.clear();
         self.open.leaves = Leaves::default();
+        self.lingering = None;
         self.unsealed.clear(life);
         let open = core::mem::take(&mut self.open.own);
         let flying = self.flight.take().map(|flight| flight.own);

@@ -471,13 +471,16 @@ impl Replica {
             Event::Persisted(ticket) => self.persisted(ticket, effects),
             Event::Tick => self.tick(effects),
             Event::Message { from, bytes } => self.receive(from, bytes, effects),
+            Event::Publish => self.publish(effects),
             Event::PeerUp { peer, key } => {
+                self.publish(effects);
                 self.peers.add(peer, key);
                 self.memory.publication.open.tell(peer);
                 self.exchange(effects, |exchange, around| exchange.meet(peer, around));
             }
             Event::Seal => self.memory.publication.open.end(),
             Event::PeerDown(peer) => {
+                self.publish(effects);
                 self.peers.remove(peer);
                 let cx = &mut context!(self, effects);
                 self.inboxes.forget(peer, &mut self.memory.keyspace, cx);
@@ -835,10 +838,18 @@ impl Replica {
                 cx.send(peer, MessageKind::Changes, &excerpt);
             }
         }
-        if let Some((kind, body)) = message.filter(|_| !removed) {
-            for &peer in self.peers.up() {
-                cx.send(peer, kind, &body);
+        let publication = &mut self.memory.publication;
+        match message.filter(|_| !removed) {
+            Some((MessageKind::Preview, body)) if !cx.config.linger.is_zero() => {
+                publication.linger(body);
             }
+            Some((kind, body)) => {
+                let body = publication.join(body);
+                for &peer in self.peers.up() {
+                    cx.send(peer, kind, &body);
+                }
+            }
+            None => {}
         }
         for (frame, bytes) in flight.frames {
             self.memory.origins.note_frame(own, frame);
@@ -848,6 +859,19 @@ impl Replica {
         }
         self.memory.show_released(&self.secrets);
         self.attend_ledger(effects);
+    }
+
+    /// Sends the previews that linger.
+    fn publish(&mut self, effects: &mut Vec<Effect>) {
+        let Some(body) = self.memory.publication.take_lingering() else {
+            return;
+        };
+        let mut cx = context!(self, effects);
+        if cx.roster.contains(&cx.config.trust.key()) {
+            for &peer in self.peers.up() {
+                cx.send(peer, MessageKind::Preview, &body);
+            }
+        }
     }
 
     // Peers.
@@ -1792,6 +1816,11 @@ impl Replica {
             ..
         } = &self.memory;
         publication.is_in_flight() || publication.is_unflushed(&keyspace.table, origins)
+    }
+
+    /// Whether stored changes wait for more, until [`Event::Publish`].
+    pub fn lingers(&self) -> bool {
+        self.memory.publication.lingers()
     }
 
     /// Whether all own changes that were sent are signed, and all changes of others that are

@@ -11,6 +11,7 @@
 mod closing_model;
 mod closings;
 mod layouts;
+mod linger;
 mod lives;
 mod membership;
 mod model_checking;
