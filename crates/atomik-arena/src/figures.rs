@@ -16,6 +16,19 @@ pub struct Run {
     pub systems: Vec<SystemFigures>,
     /// Systems that were not run, and why.
     pub absent: Vec<(String, String)>,
+    /// The same with changes that wait for others, if that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lingering: Option<Lingering>,
+}
+
+/// A run in which changes wait for others before they are sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Lingering {
+    /// For how long at most, in milliseconds.
+    pub linger_ms: f64,
+    /// The figures of each system.
+    #[serde(rename = "columns")]
+    pub systems: Vec<SystemFigures>,
 }
 
 /// The trace of a run.
@@ -48,6 +61,9 @@ pub struct WorldFigures {
     pub seed: u64,
     /// The names of the faults.
     pub faults: String,
+    /// The one-way latency of links, in milliseconds, without jitter and queues.
+    #[serde(default)]
+    pub latency_ms: Option<f64>,
     /// All settings in words, one line each.
     pub settings: Vec<String>,
 }
@@ -112,11 +128,24 @@ pub struct Inexpressible {
 pub struct Latency {
     /// Virtual time to acknowledgement, in microseconds.
     pub virtual_us: Quantiles,
+    /// The time until every node reads the change. `None` if nothing could be watched, or if it was
+    /// not measured yet.
+    #[serde(default)]
+    pub visible: Option<Visibility>,
     /// CPU time of the writer's node to submit an operation, in nanoseconds. The operations of a
     /// batch share its time.
     pub submit_cpu_ns: Quantiles,
     /// CPU time of all nodes per operation, in nanoseconds.
     pub total_cpu_ns: f64,
+}
+
+/// The time from submission until every node reads a change.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Visibility {
+    /// Operations that were watched.
+    pub samples: u64,
+    /// Virtual time, in microseconds.
+    pub virtual_us: Quantiles,
 }
 
 /// Quantiles by nearest rank.

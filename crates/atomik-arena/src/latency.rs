@@ -1,6 +1,6 @@
 //! Latency and traffic of a finished run.
 
-use crate::figures::{Bandwidth, Latency, Quantiles, Recovery};
+use crate::figures::{Bandwidth, Latency, Quantiles, Recovery, Visibility};
 use crate::settings::Faults;
 use crate::world::{Fate, Finished};
 
@@ -12,6 +12,10 @@ pub fn latency(finished: &Finished, submitted: u64) -> Latency {
     });
     Latency {
         virtual_us: quantiles(waits.collect()),
+        visible: (!finished.visible.is_empty()).then(|| Visibility {
+            samples: finished.visible.len() as u64,
+            virtual_us: quantiles(finished.visible.clone()),
+        }),
         submit_cpu_ns: quantiles(finished.submit_cpu.clone()),
         total_cpu_ns: finished.total_cpu / submitted.max(1) as f64,
     }

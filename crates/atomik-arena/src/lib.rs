@@ -11,6 +11,7 @@
 //! | [`network`], [`disk`], [`host`] | links; a node's files; a node's machine with its disk queue |
 //! | [`world`] | the event loop: clients, faults and virtual time |
 //! | [`judge`] | which final values the acknowledged operations explain |
+//! | [`visibility`] | how long changes take until every node reads them |
 //! | [`latency`], [`conflicts`], [`rebuild`], [`overhead`] | the measurements of a finished run |
 //! | [`history`] | the operations of a finished run by the value that they change |
 //! | [`run`], [`scaling`] | a workload through the systems; how cost grows |
@@ -107,4 +108,5 @@ pub mod run;
 pub mod scaling;
 pub mod settings;
 pub mod system;
+pub mod visibility;
 pub mod world;

@@ -107,10 +107,12 @@ pub fn run(
             nodes: settings.nodes as u64,
             seed: settings.seed,
             faults: settings.faults.to_string(),
+            latency_ms: Some(settings.link.latency as f64 / 1e3),
             settings: described(workload, settings, &times),
         },
         systems: measured,
         absent,
+        lingering: None,
     })
 }
 

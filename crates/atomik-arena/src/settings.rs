@@ -59,6 +59,10 @@ pub struct Settings {
     pub batch: Micros,
     /// How often nodes compare their states, in systems that do so periodically.
     pub sync_interval: Micros,
+    /// How long changes may wait for others before they are sent ([`Setup::linger`]).
+    ///
+    /// [`Setup::linger`]: crate::system::Setup::linger
+    pub linger: Micros,
     /// How fast the trace is played.
     pub pace: Pace,
     /// How long a fault lasts, but at most the last third of the run.
@@ -89,6 +93,7 @@ impl Default for Settings {
             disk_bandwidth: 200_000_000,
             batch: 2_000,
             sync_interval: 1_000_000,
+            linger: 0,
             pace: Pace::SkipIdle,
             outage: 15_000_000,
             notice: 1_000_000,
@@ -135,6 +140,14 @@ impl Settings {
                 "clients of a node submit together what arrives within {} ms",
                 ms(self.batch)
             ),
+            match self.linger {
+                0 => "changes are sent as soon as they can be".to_owned(),
+                linger => format!(
+                    "a change that could be sent waits up to {} ms for others, and travels with \
+                     them; what a node can acknowledge on its own does not wait",
+                    ms(linger)
+                ),
+            },
             format!(
                 "packets carry up to {PACKET_PAYLOAD} bytes of a message and {PACKET_HEADERS} \
                  bytes of headers; a link delivers in order unless a message is drawn to be \

@@ -39,6 +39,9 @@ pub struct Setup {
     pub fsync: Micros,
     /// The interval of anti-entropy, in systems that compare their nodes periodically.
     pub sync_interval: Micros,
+    /// How long a change that could be sent may wait for others, to travel in one message with
+    /// them. What a node can acknowledge on its own does not wait.
+    pub linger: Micros,
 }
 
 /// An operation that a client submits to its node.

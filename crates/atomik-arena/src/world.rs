@@ -20,6 +20,7 @@ use crate::settings::Settings;
 use crate::system::{
     Conflict, Micros, Node, NodeId, OpId, Out, Setup, Storage, Submitted, System, SystemError,
 };
+use crate::visibility::Watch;
 
 /// The virtual time of the first operation: systems that need to find each other have until then.
 const START: Micros = 3_000_000;
@@ -68,6 +69,8 @@ pub struct Finished {
     pub conflicts: BTreeSet<Conflict>,
     /// Whether every operation was acknowledged and all nodes reported the same progress.
     pub converged: bool,
+    /// How long changes that were watched took until every node read them, in microseconds.
+    pub visible: Vec<f64>,
     /// The time from the last operation to convergence.
     pub settled: Option<Micros>,
     /// Bytes on all links during that time.
@@ -159,6 +162,7 @@ struct World<'a> {
     down: Option<NodeId>,
     /// Bytes on all links before settling.
     bytes_before: u64,
+    watch: Watch,
     finished: Finished,
 }
 
@@ -210,11 +214,22 @@ impl<'a> World<'a> {
             latency: settings.link.latency,
             fsync: settings.fsync,
             sync_interval: settings.sync_interval,
+            linger: settings.linger,
         };
         let mut link = settings.link;
         if settings.faults.loss {
             [link.loss, link.duplicates, link.reorder] = settings.lossy;
         }
+        let times = pace::times(workload, settings.pace, settings.reach());
+        let fates = initial_fates(workload, system);
+        let is_run = |place: usize| fates[place] != Fate::LeftOut;
+        let watch = Watch::new(
+            workload,
+            settings,
+            &times,
+            covered(settings, &times),
+            is_run,
+        );
         let mut hosts = Vec::new();
         for node in 0..settings.nodes {
             let folder = folder.join(format!("node-{node}"));
@@ -233,7 +248,8 @@ impl<'a> World<'a> {
             now: 0,
             next_op: 0,
             submitted: Vec::with_capacity(workload.steps.len()),
-            times: pace::times(workload, settings.pace, settings.reach()),
+            watch,
+            times,
             end_of_ops: 0,
             settling: false,
             down: None,
@@ -242,7 +258,7 @@ impl<'a> World<'a> {
                 nodes: Vec::new(),
                 storages: Vec::new(),
                 setup: setup.clone(),
-                fates: initial_fates(workload, system),
+                fates,
                 submissions: vec![(0, 0); workload.steps.len()],
                 submit_cpu: Vec::with_capacity(workload.steps.len()),
                 total_cpu: 0.0,
@@ -253,6 +269,7 @@ impl<'a> World<'a> {
                 fsyncs: 0,
                 conflicts: BTreeSet::new(),
                 converged: false,
+                visible: Vec::new(),
                 settled: None,
                 settling_bytes: 0,
             },
@@ -308,7 +325,12 @@ impl<'a> World<'a> {
         let before = ProcessTime::now();
         call(called.as_mut(), self.now, &mut out)?;
         self.finished.total_cpu += before.elapsed().as_nanos() as f64;
-        self.carry_out(node, out)
+        self.carry_out(node, out)?;
+        if self.watch.is_idle() {
+            return Ok(());
+        }
+        let (workload, hosts) = (self.workload, &self.hosts);
+        self.watch.look(workload, hosts, node, self.now)
     }
 
     fn carry_out(&mut self, node: NodeId, out: Out) -> Result<(), SystemError> {
@@ -491,6 +513,9 @@ impl<'a> World<'a> {
         let ids = first as OpId..self.submitted.len() as OpId;
         self.hosts[node].open.extend(ids.clone());
         let workload = self.workload;
+        let submissions = &self.finished.submissions;
+        let since = places.iter().map(|&place| (place, submissions[place].1));
+        self.watch.submit(workload, &self.hosts, self.now, since)?;
         let ops: Vec<_> = ids
             .zip(&places)
             .map(|(id, &place)| {
@@ -613,6 +638,7 @@ impl<'a> World<'a> {
             self.finished.nodes.extend(host.node);
             self.finished.storages.push(host.storage);
         }
+        self.finished.visible = self.watch.end(self.now);
         Ok(self.finished)
     }
 }

@@ -124,6 +124,8 @@ pub(super) fn setup(classes: &[Class], nodes: usize, seed: u64) -> Setup {
         latency: LATENCY,
         fsync: 500,
         sync_interval: 20_000,
+        // Half of all runs.
+        linger: seed % 2 * 3 * LATENCY,
     }
 }
 

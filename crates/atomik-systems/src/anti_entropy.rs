@@ -4,14 +4,14 @@
 use atomik_arena::system::{Micros, NodeId};
 
 /// The gaps above `upto` and up to `last`, given the waiting numbers in order.
-pub(crate) fn gaps<'a>(
+pub(crate) fn gaps(
     upto: u64,
-    waiting: impl IntoIterator<Item = &'a u64>,
+    waiting: impl IntoIterator<Item = u64>,
     last: u64,
 ) -> Vec<(u64, u64)> {
     let mut gaps = Vec::new();
     let mut first = upto + 1;
-    for &number in waiting {
+    for number in waiting {
         if first < number {
             gaps.push((first, number - 1));
         }
@@ -81,10 +81,10 @@ mod tests {
 
     #[test]
     fn gaps_are_all_that_neither_came_nor_waits() {
-        assert_eq!(gaps(3, &[], 3), []);
-        assert_eq!(gaps(3, &[], 5), [(4, 5)]);
-        assert_eq!(gaps(0, &[2, 3, 6], 8), [(1, 1), (4, 5), (7, 8)]);
-        assert_eq!(gaps(0, &[1, 2], 2), []);
+        assert_eq!(gaps(3, [], 3), []);
+        assert_eq!(gaps(3, [], 5), [(4, 5)]);
+        assert_eq!(gaps(0, [2, 3, 6], 8), [(1, 1), (4, 5), (7, 8)]);
+        assert_eq!(gaps(0, [1, 2], 2), []);
     }
 
     #[test]

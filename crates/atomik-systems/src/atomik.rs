@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use atomik_replica::{
     Action as Change, Author, Config, Effect, Event, FieldKind, Layout, Loader, LocalOp, MAX_WORDS,
@@ -21,6 +22,8 @@ use atomik_arena::system::{
 };
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Class, Field, Scalar};
+
+use super::linger::Linger;
 
 /// The systems of this module.
 pub(crate) fn systems() -> Vec<Box<dyn System>> {
@@ -56,7 +59,8 @@ struct Atomik;
 const USAGE: &str = "\
     Every change is signed with ed25519, so no member can impersonate another, and every message \
     is encrypted and authenticated. Changes are sent as soon as they are stored, and signed in \
-    batches of up to a second. A node flushes as soon as storage is free, and compares digests \
+    batches of up to a second; with a linger, stored changes wait for more and become one \
+    message. A node flushes as soon as storage is free, and compares digests \
     with one peer every sync interval and when a link comes up (docs/replication.md). Counters add \
     in fields of 64 bits, unless the values of a key are wider than 512 bits. Registers are put as \
     old xor new. Integers take 66 bits, strings their maximum length. To unset a field is to write \
@@ -124,6 +128,7 @@ impl System for Atomik {
         let incarnation = incarnation(node);
         let config = Config {
             shape: places.shape.clone(),
+            linger: Duration::from_micros(setup.linger),
             ..Config::new("eval", places.shape.words(), secret, trust, incarnation)
         };
         let (replica, bytes_read) = load(config, storage)
@@ -138,6 +143,7 @@ impl System for Atomik {
             outputs: Vec::new(),
             up: BTreeSet::new(),
             interval: setup.sync_interval,
+            linger: Linger::new(setup),
             started: false,
             next_tick: 0,
             next_session_tick: 0,
@@ -482,6 +488,7 @@ struct Member {
     /// The peers that the replica is told to be up.
     up: BTreeSet<PeerId>,
     interval: Micros,
+    linger: Linger,
     started: bool,
     next_tick: Micros,
     next_session_tick: Micros,
@@ -503,7 +510,7 @@ impl Member {
         Ok(outcome.ticket)
     }
 
-    fn flush(&mut self, out: &mut Out) -> Result<(), SystemError> {
+    fn flush(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         self.follow_sessions(out)?;
         self.step(Event::Flush)?;
         for effect in std::mem::take(&mut self.effects) {
@@ -517,6 +524,11 @@ impl Member {
                 Effect::Persist { ticket, records } => out.persist(ticket, records),
                 Effect::Notify(notice) => self.tell(notice, out)?,
             }
+        }
+        if self.replica.lingers() {
+            self.linger.begin(now, out);
+        } else {
+            self.linger.end();
         }
         // Sending brings forth nothing but packets.
         self.follow_sessions(out)
@@ -602,7 +614,7 @@ fn of_node(addresses: &[PeerId], node: NodeId) -> Result<&PeerId, SystemError> {
 impl Node for Member {
     fn submit(
         &mut self,
-        _now: Micros,
+        now: Micros,
         ops: &[Submitted<'_>],
         out: &mut Out,
     ) -> Result<(), SystemError> {
@@ -616,21 +628,21 @@ impl Node for Member {
             self.newest = self.newest.max(ticket);
             self.waiting.push_back((self.newest, op.id));
         }
-        self.flush(out)?;
+        self.flush(now, out)?;
         self.acknowledge(out);
         Ok(())
     }
 
     fn receive(
         &mut self,
-        _now: Micros,
+        now: Micros,
         from: NodeId,
         bytes: &[u8],
         out: &mut Out,
     ) -> Result<(), SystemError> {
         let from = *of_node(&self.addresses, from)?;
         self.sessions.receive(from, bytes, &mut self.outputs);
-        self.flush(out)
+        self.flush(now, out)
     }
 
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
@@ -653,20 +665,23 @@ impl Node for Member {
             self.next_tick = now + self.interval;
             self.step(Event::Tick)?;
         }
+        if self.linger.is_due(now, out) {
+            self.step(Event::Publish)?;
+        }
         out.wake(self.next_tick.min(self.next_session_tick));
-        self.flush(out)
+        self.flush(now, out)
     }
 
-    fn stored(&mut self, _now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
+    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         self.step(Event::Persisted(ticket))?;
         self.durable = ticket;
         self.acknowledge(out);
-        self.flush(out)
+        self.flush(now, out)
     }
 
     fn link(
         &mut self,
-        _now: Micros,
+        now: Micros,
         peer: NodeId,
         up: bool,
         out: &mut Out,
@@ -680,12 +695,12 @@ impl Node for Member {
             self.sessions.peer_down(&peer);
             self.peer_down(peer)?;
         }
-        self.flush(out)
+        self.flush(now, out)
     }
 
-    fn finish(&mut self, _now: Micros, out: &mut Out) -> Result<(), SystemError> {
+    fn finish(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
         self.step(Event::Seal)?;
-        self.flush(out)
+        self.flush(now, out)
     }
 
     fn is_at_rest(&self) -> bool {

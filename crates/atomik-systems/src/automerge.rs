@@ -58,7 +58,8 @@ fn describe() -> Description {
             field. Lists and texts are created by changes with an actor, time and predecessor that \
             all nodes derive alike (automerge.org, Modeling Data: setting up an initial document \
             structure; Versioning: a change on the fly with hard-coded actor id and timestamp). \
-            One transaction per batch; its changes are broadcast as `save_after` returns them. The \
+            One transaction per batch; its changes are broadcast as `save_after` returns them; \
+            with a linger, those of several batches travel together. The \
             crate's sync protocol requires a reliable in-order stream and finds what a peer lacks \
             by Bloom filters, which have false positives (docs of module `sync`, `BloomFilter`); \
             here a node that reconnects sends hashes of each actor's latest changes, further back \
@@ -368,6 +369,11 @@ impl Document for Shared {
         }
         change.commit_with(CommitOptions::default().with_time(0));
         Ok(self.doc.save_after(&before))
+    }
+
+    fn merge(&self, updates: &[&[u8]]) -> Result<Vec<u8>, SystemError> {
+        // Changes may be concatenated.
+        Ok(updates.concat())
     }
 
     fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::anti_entropy::{Rounds, gaps, grown};
+use super::linger::Linger;
 use atomik_arena::system::{Micros, NodeId, Out, Record, Setup, SystemError};
 
 /// Bytes of batches in the answer to one request; the rest is requested when they have arrived.
@@ -97,6 +98,9 @@ pub(crate) struct Log {
     records: Vec<Record>,
     rounds: Rounds,
     next_ask: Option<Micros>,
+    /// Own batches up to this number have been sent, or were stored in an earlier life.
+    sent: u64,
+    linger: Linger,
 }
 
 impl Log {
@@ -114,6 +118,8 @@ impl Log {
             records: Vec::new(),
             rounds: Rounds::new(node, setup.sync_interval.max(1)),
             next_ask: None,
+            sent: 0,
+            linger: Linger::new(setup),
         }
     }
 
@@ -156,6 +162,7 @@ impl Log {
             line.stored = line.delivered;
         }
         log.holds[node] = log.vector();
+        log.sent = log.lines[node].stored;
         Ok((log, delivered))
     }
 
@@ -206,26 +213,42 @@ impl Log {
         !self.records.is_empty()
     }
 
-    /// Records that a flush is durable: sends own batches to all reachable peers. `flushed` is
-    /// [`Log::vector`] at the time of the flush.
-    pub(crate) fn stored(&mut self, flushed: &[u64], out: &mut Out) -> Result<(), SystemError> {
-        let own = &self.lines[self.node];
-        let new = (flushed[self.node] - own.stored) as usize;
-        let first = own.kept.len() - (own.delivered - own.stored) as usize;
-        if new > 0 {
-            let batches = own.kept.iter().skip(first).take(new);
-            let message: Arc<[u8]> = encode(&Message::Batches { answer: false }, batches)?.into();
-            for peer in 0..self.lines.len() {
-                if peer != self.node && self.up[peer] {
-                    out.send(peer, message.clone());
-                }
-            }
-        }
+    /// Records that a flush is durable: sends own batches to all reachable peers, or lets them wait
+    /// for more. `flushed` is [`Log::vector`] at the time of the flush.
+    pub(crate) fn stored(
+        &mut self,
+        now: Micros,
+        flushed: &[u64],
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
         for (line, &flushed) in self.lines.iter_mut().zip(flushed) {
             line.stored = flushed;
         }
         self.holds[self.node] = flushed.to_vec();
+        if self.lines[self.node].stored > self.sent && self.linger.begin(now, out) {
+            self.send_own(out)?;
+        }
         self.forget();
+        Ok(())
+    }
+
+    /// Sends the own batches that wait, in one message.
+    fn send_own(&mut self, out: &mut Out) -> Result<(), SystemError> {
+        self.linger.end();
+        let own = &self.lines[self.node];
+        let new = (own.stored - self.sent) as usize;
+        if new == 0 {
+            return Ok(());
+        }
+        let first = own.kept.len() - (own.delivered - self.sent) as usize;
+        let batches = own.kept.iter().skip(first).take(new);
+        let message: Arc<[u8]> = encode(&Message::Batches { answer: false }, batches)?.into();
+        self.sent = own.stored;
+        for peer in 0..self.lines.len() {
+            if peer != self.node && self.up[peer] {
+                out.send(peer, message.clone());
+            }
+        }
         Ok(())
     }
 
@@ -373,6 +396,9 @@ impl Log {
         if let Some(peer) = self.rounds.due(now, &self.up) {
             self.say(peer, false, false, out)?;
         }
+        if self.linger.is_due(now, out) {
+            self.send_own(out)?;
+        }
         if self.next_ask.is_some_and(|at| now >= at) {
             self.next_ask = None;
             self.ask(now, out)?;
@@ -395,6 +421,7 @@ impl Log {
         up: bool,
         out: &mut Out,
     ) -> Result<(), SystemError> {
+        self.send_own(out)?;
         self.up[peer] = up;
         if up {
             self.say(peer, false, true, out)?;
@@ -495,7 +522,7 @@ impl Log {
             let Some(holder) = holder.filter(|&holder| holder != self.node) else {
                 continue;
             };
-            let ranges = gaps(line.delivered, line.waiting.keys(), last)
+            let ranges = gaps(line.delivered, line.waiting.keys().copied(), last)
                 .into_iter()
                 .map(|(first, last)| (origin as u32, first, last));
             asked.entry(holder).or_default().extend(ranges);
@@ -511,12 +538,14 @@ impl Log {
     }
 
     fn say(
-        &self,
+        &mut self,
         peer: NodeId,
         answer: bool,
         fresh: bool,
         out: &mut Out,
     ) -> Result<(), SystemError> {
+        // Nobody is to ask for what waits.
+        self.send_own(out)?;
         let vector = self.lines.iter().map(|line| line.stored).collect();
         let message = Message::Have {
             answer,

@@ -72,7 +72,10 @@ impl System for EventLog {
                  \"Catch-up subscriptions\", developers.eventstore.com). Appends are idempotent by \
                  the event's id (\"Appending events\", EventStoreDB documentation); here exactly, \
                  by each client's last id, where EventStoreDB consults a cache. synchronous=OFF, \
-                 because the simulated disk syncs. Memory of SQLite: the limit of its page cache.",
+                 because the simulated disk syncs. Memory of SQLite: the limit of its page cache. \
+                 With a linger, the primary publishes the events of several transactions together \
+                 to those that wrote none of them; writers get theirs with the acknowledgement, \
+                 at once.",
             ),
             Some(_) => (
                 "Event log with snapshots",

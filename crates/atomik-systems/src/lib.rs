@@ -14,6 +14,7 @@
 //! | `event_log` | an event store in SQLite, with and without snapshots | `sqlite` |
 //! | `cqrs` | event sourcing with the library `cqrs-es` | `cqrs` |
 //! | `causal`, `document`, `store_protocol`, `anti_entropy` | the replication that several share | |
+//! | `linger` | the wait of changes for more, in all of them | |
 //!
 //! ```
 //! let systems = atomik_systems::all();
@@ -56,6 +57,7 @@ mod crdts;
 mod document;
 #[cfg(feature = "sqlite")]
 mod event_log;
+mod linger;
 #[cfg(feature = "loro")]
 mod loro;
 #[cfg(feature = "raft")]

@@ -20,8 +20,8 @@
 //! second map of the field, and toggles and additions go to counters with that name.
 
 use ::loro::{
-    Container, ExportMode, LoroCounter, LoroDoc, LoroMap, LoroValue, PeerID, ValueOrContainer,
-    VersionVector,
+    Container, ExportMode, IdSpan, LoroCounter, LoroDoc, LoroMap, LoroValue, PeerID,
+    ValueOrContainer, VersionVector,
 };
 
 use super::document::{Document, Documents, element, element_name};
@@ -56,13 +56,14 @@ fn describe() -> Description {
             `loro`, LoroMap: for peers that may lazily initialise the same child). Native \
             counters, which are floats (LoroCounter), so values are added in 32-bit halves. One \
             commit per batch; `export(ExportMode::updates)` since the previous version vector is \
-            broadcast, and a node that reconnects sends its version vector and gets what it lacks \
-            (README of `loro`, Real-time Collaboration). Peer ids are new in every incarnation \
-            (docs, `set_peer_id`: pitfalls). Updates are stored one by one, imported together \
-            after a restart (docs, `import_batch`), and replaced by a snapshot from time to time \
-            (loro.dev, Persistence); here when they have as many bytes as the document. The \
-            snapshot keeps all history: a shallow one could not apply updates from before it \
-            (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
+            broadcast (with a linger, those of the node's own operations meanwhile, \
+            `ExportMode::updates_in_range`), and a node that reconnects sends its version vector \
+            and gets what it lacks (README of `loro`, Real-time Collaboration). Peer ids are new \
+            in every incarnation (docs, `set_peer_id`: pitfalls). Updates are stored one by one, \
+            imported together after a restart (docs, `import_batch`), and replaced by a snapshot \
+            from time to time (loro.dev, Persistence); here when they have as many bytes as the \
+            document. The snapshot keeps all history: a shallow one could not apply updates from \
+            before it (docs, `export`). Text is counted in Unicode scalar values, as in traces.",
         proofs: "\
             None known of the crate, which has property tests that compare replicas \
             (tests/hegel_pbt.rs). Its core is based on Fugue (loro.dev, JavaScript API: overview). \
@@ -293,6 +294,22 @@ impl Document for Shared {
         self.doc
             .export(ExportMode::updates(&before))
             .map_err(broken("encoding an update"))
+    }
+
+    fn merge(&self, updates: &[&[u8]]) -> Result<Vec<u8>, SystemError> {
+        let own = self.doc.peer_id();
+        let (mut start, mut end) = (i32::MAX, 0);
+        for update in updates {
+            let meta = LoroDoc::decode_import_blob_meta(update, false)
+                .map_err(broken("reading an update"))?;
+            let counter = |vector: &VersionVector| vector.get(&own).copied().unwrap_or(0);
+            start = start.min(counter(&meta.partial_start_vv));
+            end = end.max(counter(&meta.partial_end_vv));
+        }
+        let spans = vec![IdSpan::new(own, start, end)];
+        self.doc
+            .export(ExportMode::updates_in_range(spans))
+            .map_err(broken("merging updates"))
     }
 
     fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {

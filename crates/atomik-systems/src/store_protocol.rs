@@ -7,7 +7,8 @@
 //! client's last appended operation what it already has. The primary commits one transaction at a
 //! time; operations that arrive meanwhile go into the next. Once an fsync has made a transaction
 //! durable, and not earlier, its events are pushed to every subscriber and its clients receive
-//! their acknowledgements.
+//! their acknowledgements. With a linger, the push to those that have nothing to be acknowledged
+//! waits for the events of later transactions.
 //!
 //! Subscriptions are catch-up subscriptions: all state is the subscriber's. It knows the position
 //! up to which it has everything, reads what it lacks in bounded batches, keeps a bounded number of
@@ -20,6 +21,7 @@ use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use super::linger::Linger;
 use atomik_arena::system::{
     Micros, Node, NodeId, OpId, Out, Setup, Submitted, SystemError, of_field,
 };
@@ -373,10 +375,17 @@ pub(super) struct Primary<S> {
     writing: Option<Vec<Row>>,
     ticket: u64,
     up: Vec<bool>,
+    /// Durable events that some subscriber has not been pushed, the last being the log's.
+    unpushed: VecDeque<Event>,
+    /// The position up to which each node was pushed events, or has to read them.
+    pushed: Vec<u64>,
+    linger: Linger,
+    started: bool,
 }
 
 impl<S: EventStore> Primary<S> {
     pub(super) fn new(setup: &Setup, store: S, recovered: Recovered) -> Self {
+        let position = recovered.projection.position();
         Self {
             store,
             fields: setup.fields.clone(),
@@ -388,6 +397,10 @@ impl<S: EventStore> Primary<S> {
             writing: None,
             ticket: 0,
             up: vec![true; setup.nodes],
+            unpushed: VecDeque::new(),
+            pushed: vec![position; setup.nodes],
+            linger: Linger::new(setup),
+            started: false,
         }
     }
 
@@ -454,6 +467,47 @@ impl<S: EventStore> Primary<S> {
         self.writing = Some(rows);
         self.ticket += 1;
         out.persist_files(self.ticket, bytes);
+        Ok(())
+    }
+
+    /// Pushes to some subscribers the events that they have not been pushed, with the operations of
+    /// theirs that are durable if they are among the writers of these.
+    fn push(
+        &mut self,
+        to: impl Fn(NodeId) -> bool,
+        writers: &BTreeSet<u32>,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        let head = self.projection.position();
+        let first = head + 1 - self.unpushed.len() as u64;
+        let mut groups: BTreeMap<u64, Vec<(NodeId, Option<OpId>)>> = BTreeMap::new();
+        for node in (0..self.up.len()).filter(|&node| node != PRIMARY) {
+            if !to(node) || !self.up[node] {
+                continue;
+            }
+            let pushed = std::mem::replace(&mut self.pushed[node], head);
+            if pushed < head {
+                let number = client(node)?;
+                let durable = self.durable.get(&number).copied();
+                let appended = durable.filter(|_| writers.contains(&number));
+                groups.entry(pushed).or_default().push((node, appended));
+            }
+        }
+        let mut unpushed = std::mem::take(&mut self.unpushed);
+        let events = unpushed.make_contiguous();
+        for (pushed, to) in groups {
+            let from = (pushed + 1 - first) as usize;
+            self.deliver(&to, pushed + 1, &events[from..], out)?;
+        }
+        // Who is not reachable reads what it lacks.
+        let up = self.up.iter().zip(&self.pushed);
+        let waiting = up.filter(|(up, _)| **up).map(|(_, &pushed)| pushed);
+        let least = waiting.min().unwrap_or(head);
+        unpushed.drain(..(least + 1 - first) as usize);
+        self.unpushed = unpushed;
+        if self.unpushed.is_empty() {
+            self.linger.end();
+        }
         Ok(())
     }
 
@@ -526,6 +580,7 @@ impl<S: EventStore> Node for Primary<S> {
                 let durable = self.durable.get(&client).copied();
                 if operations.last().map(|last| last.op) <= durable {
                     // An acknowledgement was lost.
+                    self.push(|node| node == from, &BTreeSet::new(), out)?;
                     let head = self.projection.position();
                     self.deliver(&[(from, durable)], head + 1, &[], out)?;
                 }
@@ -548,7 +603,13 @@ impl<S: EventStore> Node for Primary<S> {
         }
     }
 
-    fn wake(&mut self, _: Micros, out: &mut Out) -> Result<(), SystemError> {
+    fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
+        if self.linger.is_due(now, out) {
+            self.push(|_| true, &BTreeSet::new(), out)?;
+        }
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(());
+        }
         // Tells subscribers that the primary is back, and where the log ends. A subscriber that
         // misses this polls on its own.
         let position = self.projection.position();
@@ -562,7 +623,7 @@ impl<S: EventStore> Node for Primary<S> {
         self.deliver(&to, position + 1, &[], out)
     }
 
-    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
+    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         if ticket != self.ticket {
             return Err(SystemError::invariant(format!(
                 "the disk completed {ticket} instead of {}",
@@ -570,10 +631,8 @@ impl<S: EventStore> Node for Primary<S> {
             )));
         }
         let rows = self.writing.take().unwrap_or_default();
-        let first = self.projection.position() + 1;
         let interval = self.store.snapshot_interval();
         let mut writers = BTreeSet::new();
-        let mut events = Vec::with_capacity(rows.len());
         for row in rows {
             let Operation {
                 op, field, action, ..
@@ -592,26 +651,26 @@ impl<S: EventStore> Node for Primary<S> {
                 out.ack(*op);
             }
             self.projection.set_position(row.position);
-            events.push(row.event);
+            self.unpushed.push_back(row.event);
         }
-        if !events.is_empty() {
-            let mut to = Vec::with_capacity(self.up.len());
-            for (node, _) in self.up.iter().enumerate().filter(|&(_, &up)| up) {
-                if node != PRIMARY {
-                    let number = client(node)?;
-                    let appended = self.durable.get(&number).copied();
-                    to.push((node, appended.filter(|_| writers.contains(&number))));
-                }
-            }
-            self.deliver(&to, first, &events, out)?;
-        }
+        // So that its own progress waits for nobody.
+        self.pushed[PRIMARY] = self.projection.position();
+        let at_once = !self.unpushed.is_empty() && self.linger.begin(now, out);
+        let is_writer = |node| client(node).is_ok_and(|number| writers.contains(&number));
+        self.push(|node| at_once || is_writer(node), &writers, out)?;
         self.write(out)
     }
 
-    fn link(&mut self, _: Micros, peer: NodeId, up: bool, _: &mut Out) -> Result<(), SystemError> {
-        if let Some(known) = self.up.get_mut(peer) {
-            *known = up;
-        }
+    fn link(
+        &mut self,
+        _: Micros,
+        peer: NodeId,
+        up: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        self.push(|_| true, &BTreeSet::new(), out)?;
+        self.up[peer] = up;
+        self.pushed[peer] = self.projection.position();
         Ok(())
     }
 

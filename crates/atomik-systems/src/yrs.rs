@@ -25,7 +25,7 @@ use ::yrs::updates::decoder::Decode;
 use ::yrs::updates::encoder::Encode;
 use ::yrs::{
     Any, Array, Doc, GetString, Map, MapRef, Options, Out as Value, ReadTxn, StateVector, Text,
-    Transact, TransactionMut, Update, WriteTxn,
+    Transact, TransactionMut, Update, WriteTxn, merge_updates_v1,
 };
 
 use super::document::{Document, Documents, element, element_name};
@@ -58,8 +58,9 @@ fn describe() -> Description {
             One document; types are at the root and known beforehand (docs of crate `yrs`). Flags \
             and counters have an entry per writer. One transaction per batch; updates are \
             broadcast in encoding v1, and a node that reconnects gets a difference by state vector \
-            (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). Updates \
-            are applied in causal order (with 0.28.1 we saw documents differ where an update \
+            (docs of crate `yrs`: combination of both; y-protocols: SyncStep1, SyncStep2). With a \
+            linger, updates are merged (`merge_updates_v1`) before they are sent. Updates are \
+            applied in causal order (with 0.28.1 we saw documents differ where an update \
             overtook another of its origin, which the streams of providers prevent). Client ids \
             are new in every incarnation (docs.yjs.dev, FAQ). Updates are stored one by one and \
             merged into the whole document from time to time (docs of yrs-rocksdb, Example: every \
@@ -295,6 +296,10 @@ impl Document for Shared {
         // Values overwritten within the transaction disappear with its commit.
         txn.commit();
         Ok(txn.encode_update_v1())
+    }
+
+    fn merge(&self, updates: &[&[u8]]) -> Result<Vec<u8>, SystemError> {
+        merge_updates_v1(updates).map_err(|error| SystemError::failed("merging updates", error))
     }
 
     fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {

@@ -30,6 +30,11 @@ pub enum CommandError {
     #[error("--faults none excludes all other faults: leave it out")]
     NoneAndFaults,
     #[error(
+        "--linger {ms}: a change must arrive within the {most_ms} ms that are half of the longest \
+         time without operations; give at most that, or a higher --latency-ms"
+    )]
+    LongLinger { ms: f64, most_ms: f64 },
+    #[error(
         "partitions and crashes need at least 3 nodes, so that a majority remains, but there \
          are {0}: give --nodes 3"
     )]

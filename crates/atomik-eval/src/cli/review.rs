@@ -20,7 +20,7 @@ use super::error::CommandError;
 use super::journal::{Journal, Subject};
 use super::machine::machine;
 use super::program::ATOMIK_EVAL;
-use super::run::{Choice, Fault, World, command, measure, quoted};
+use super::run::{Choice, Fault, Linger, World, command, everyone, measure, quoted};
 use super::scale;
 
 /// Operations to simulate by default, from the start of the trace; the verdict covers all of it.
@@ -52,6 +52,8 @@ pub struct Args {
     choice: Choice,
     #[command(flatten)]
     world: World,
+    #[command(flatten)]
+    linger: Linger,
     /// Faults to simulate, one run for each
     #[arg(
         long,
@@ -145,7 +147,8 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         .iter()
         .flat_map(|axis| axis.values().iter().map(|&x| axis.work(x)))
         .sum();
-    let runs = systems * args.faults.len() as u64 + 1;
+    let settings = 1 + u64::from(args.linger.ms().is_some());
+    let runs = systems * settings * args.faults.len() as u64 + 1;
     let progress = Progress::new(runs * ops + systems * points);
 
     progress.next(ops, "fit");
@@ -160,13 +163,19 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
             trace,
             &workload,
             &settings,
-            (&choice, &args.world),
+            (&choice, &args.world, args.linger),
             |job| {
-                progress.next(ops, &format!("faults {name}: {}", job.name()));
+                let waits = if job.settings.linger > 0 {
+                    ", linger"
+                } else {
+                    ""
+                };
+                progress.next(ops, &format!("faults {name}{waits}: {}", job.name()));
                 journal.measure(job)
             },
         )?);
-        commands.push(command(trace, &choice, &args.world, settings.faults, None));
+        let (faults, linger) = (settings.faults, args.linger.ms());
+        commands.push(command(trace, &choice, &args.world, faults, linger, None));
     }
     let mut scaling = Vec::new();
     for &axis in axes {
@@ -208,9 +217,9 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     }
     print(report::terminal(&review, width()))?;
     journal.remove()?;
-    let all = review.runs.iter().flat_map(|run| &run.systems);
+    let mut all = review.runs.iter().flat_map(everyone);
     let grown = review.scaling.iter().all(Scaling::is_fine);
-    Ok(if grown && all.into_iter().all(|system| system.converged) {
+    Ok(if grown && all.all(|system| system.converged) {
         Status::Done
     } else {
         Status::CheckFailed

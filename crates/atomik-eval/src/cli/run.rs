@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use atomik_arena::figures::Run;
+use atomik_arena::figures::{Lingering, Run, SystemFigures};
 use atomik_arena::network::LinkConditions;
 use atomik_arena::pace::Pace;
 use atomik_arena::run::{self, Job, Measured};
 use atomik_arena::settings::{Faults, Settings};
-use atomik_arena::system::System;
+use atomik_arena::system::{Micros, System};
 use atomik_eval::report;
 use atomik_terminal::{Status, print, print_json, width};
 use atomik_workload::workload::Workload;
@@ -31,6 +31,8 @@ pub struct Args {
     pub choice: Choice,
     #[command(flatten)]
     pub world: World,
+    #[command(flatten)]
+    pub linger: Linger,
     /// Faults to simulate: none, or any of loss, partition and crash
     #[arg(long, value_delimiter = ',', default_value = "none")]
     pub faults: Vec<Fault>,
@@ -56,6 +58,41 @@ pub enum Fault {
     Loss,
     Partition,
     Crash,
+}
+
+/// How long changes wait for others.
+#[derive(clap::Args, Debug, Clone, Copy)]
+pub struct Linger {
+    /// Run every system a second time, with changes that wait up to so many milliseconds for others
+    /// and travel in one message with them; both are shown
+    #[arg(long, value_name = "MS", value_parser = positive)]
+    linger: Option<f64>,
+}
+
+impl Linger {
+    /// The wait, if there is one.
+    pub fn ms(self) -> Option<f64> {
+        self.linger.filter(|ms| *ms > 0.0)
+    }
+
+    /// These settings with the wait, if there is one.
+    fn settings(self, settings: &Settings) -> Result<Option<Settings>, CommandError> {
+        let Some(ms) = self.ms() else {
+            return Ok(None);
+        };
+        let most = settings.reach() / 2;
+        let linger = (ms * 1e3) as Micros;
+        if linger > most {
+            return Err(CommandError::LongLinger {
+                ms,
+                most_ms: most as f64 / 1e3,
+            });
+        }
+        Ok(Some(Settings {
+            linger,
+            ..settings.clone()
+        }))
+    }
 }
 
 /// The simulated world. The defaults stand for a cluster across several data centres.
@@ -273,6 +310,7 @@ pub fn command(
     choice: &Choice,
     world: &World,
     faults: Faults,
+    linger: Option<f64>,
     system: Option<&str>,
 ) -> String {
     let mut words = vec![format!(
@@ -282,6 +320,7 @@ pub fn command(
     words.extend(choice.ops.map(|ops| format!("--ops {ops}")));
     words.extend(world.options());
     words.push(format!("--faults {}", faults));
+    words.extend(linger.map(|ms| format!("--linger {ms}")));
     match system {
         Some(system) => words.push(format!("--systems {}", quoted(system))),
         None if !choice.systems.is_empty() => {
@@ -309,7 +348,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         &args.trace,
         &workload,
         &settings,
-        (&args.choice, &args.world),
+        (&args.choice, &args.world, args.linger),
         |job| {
             ATOMIK_EVAL.message(job.name());
             job.measure()
@@ -318,7 +357,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     if args.json {
         print_json(&run)?;
     } else {
-        print(report::terminal::run(&run, width()))?;
+        print(report::terminal::alone(&run, width()))?;
     }
     Ok(outcome(&run))
 }
@@ -328,23 +367,37 @@ pub fn measure(
     trace: &Path,
     workload: &Workload,
     settings: &Settings,
-    (choice, world): (&Choice, &World),
-    measure: impl FnMut(Job<'_>) -> Measured,
+    (choice, world, linger): (&Choice, &World, Linger),
+    mut measure: impl FnMut(Job<'_>) -> Measured,
 ) -> Result<Run, CommandError> {
-    let mut run = run::run(
-        workload,
-        settings,
-        &choice.systems()?,
-        |system| command(trace, choice, world, settings.faults, Some(system)),
-        measure,
-    )?;
+    let systems = choice.systems()?;
+    let lingering = linger.settings(settings)?;
+    let faults = settings.faults;
+    let command =
+        |linger, system: &str| command(trace, choice, world, faults, linger, Some(system));
+    let at_once = |system: &str| command(None, system);
+    let mut run = run::run(workload, settings, &systems, at_once, &mut measure)?;
+    if let (Some(settings), Some(linger_ms)) = (lingering, linger.ms()) {
+        let later = |system: &str| command(Some(linger_ms), system);
+        let systems = run::run(workload, &settings, &systems, later, measure)?.systems;
+        run.lingering = Some(Lingering { linger_ms, systems });
+    }
     run.absent.extend(choice.left_out());
     Ok(run)
 }
 
+/// The figures of all systems, with and without a linger.
+pub fn everyone(run: &Run) -> impl Iterator<Item = &SystemFigures> {
+    let lingering = run
+        .lingering
+        .iter()
+        .flat_map(|lingering| &lingering.systems);
+    run.systems.iter().chain(lingering)
+}
+
 /// A run fails if the nodes of a system differ at the end.
 pub fn outcome(run: &Run) -> Status {
-    if run.systems.iter().all(|system| system.converged) {
+    if everyone(run).all(|system| system.converged) {
         Status::Done
     } else {
         Status::CheckFailed

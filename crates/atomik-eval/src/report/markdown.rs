@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
 
+use super::linger::{self, Pair};
 use super::metrics::{self, GROWTH, Measured, Metric, caveats, left_out};
 use super::sentences::sentences;
 use atomik_terminal::{count, counted};
@@ -14,6 +15,10 @@ const COMPACT: &[(&str, &[&Metric])] = &[
     (
         "Write latency, median / p99",
         &[&metrics::LATENCY_MEDIAN, &metrics::LATENCY_P99],
+    ),
+    (
+        "Until visible everywhere, median / p99",
+        &[&metrics::VISIBLE_MEDIAN, &metrics::VISIBLE_P99],
     ),
     (
         "CPU per write, writer's median / all nodes",
@@ -65,6 +70,9 @@ pub fn overview(review: &Review) -> String {
             plain(&sentence.text())
         );
     }
+    if let Some(unaware) = metrics::disagreement(review) {
+        let _ = write!(text, "\n{}\n", plain(&unaware));
+    }
     for run in &review.runs {
         let _ = write!(
             text,
@@ -77,6 +85,9 @@ pub fn overview(review: &Review) -> String {
             metrics::pace(run).map_or(String::new(), |pace| format!(", {pace}"))
         );
         table(&mut text, run);
+        if let Some(pair) = Pair::of(run) {
+            lingering(&mut text, &pair);
+        }
     }
     for scaling in &review.scaling {
         growth(&mut text, scaling);
@@ -127,6 +138,27 @@ fn table(text: &mut String, run: &Run) {
     }
     for (name, why) in &run.absent {
         let _ = writeln!(text, "- {} was not run: {}", plain(name), plain(why));
+    }
+}
+
+/// A run with and without a linger.
+fn lingering(text: &mut String, pair: &Pair) {
+    let sentence = pair.sentence().unwrap_or_default();
+    let _ = write!(text, "\n{} {}\n\n", linger::WHAT, plain(&sentence));
+    let names: Vec<String> = pair.later.systems.iter().map(heading).collect();
+    let _ = writeln!(text, "| | linger | {} |", names.join(" | "));
+    let _ = writeln!(text, "|---|---:|{}", "---:|".repeat(names.len()));
+    for metric in linger::ROWS {
+        for run in pair.runs() {
+            let systems = run.systems.iter();
+            let cells: Vec<String> = systems.map(|system| cell(system, &[metric])).collect();
+            let (name, ms) = (metric.name, &run.world.faults);
+            let _ = writeln!(text, "| {name} | {ms} | {} |", cells.join(" | "));
+        }
+    }
+    text.push('\n');
+    for system in &pair.later.systems {
+        let _ = writeln!(text, "- {}: {}", plain(&system.name), code(&system.command));
     }
 }
 

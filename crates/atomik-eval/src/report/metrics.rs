@@ -2,7 +2,10 @@
 
 use std::fmt::Write as _;
 
-use atomik_arena::figures::{LeftOut, Recovery, Run, SystemFigures, TraceFigures};
+use atomik_arena::figures::{
+    LeftOut, Quantiles, Recovery, Review, Run, SystemFigures, TraceFigures,
+};
+use atomik_workload::fit::{Thresholds, Verdict};
 
 use atomik_terminal::{Unit, count, counted};
 
@@ -169,6 +172,13 @@ fn acknowledged(system: &SystemFigures, value: f64, unit: Unit) -> Measured {
     }
 }
 
+fn visible(system: &SystemFigures, of: fn(&Quantiles) -> f64) -> Measured {
+    match &system.latency.visible {
+        Some(visible) => Measured::Number(of(&visible.virtual_us), Unit::Micros),
+        None => Measured::Missing("not measured"),
+    }
+}
+
 fn rebuilt(system: &SystemFigures, value: Measured) -> Measured {
     if system.rebuild.samples == 0 {
         Measured::Missing("not measured")
@@ -233,6 +243,14 @@ metrics! {
     LATENCY_P99: "Write latency", "until acknowledged, p99", true,
         "The same. 99 % of the operations take at most this.",
         |c| acknowledged(c, c.latency.virtual_us.p99, Unit::Micros);
+    VISIBLE_MEDIAN: "Write latency", "until visible everywhere, median", true,
+        "Virtual time from submission until every node reads the change. Of up to 500 operations \
+         before a partition or a crash whose field nobody else changes at about the same time. \
+         Half of them take at most this.",
+        |c| visible(c, |all| all.median);
+    VISIBLE_P99: "Write latency", "until visible everywhere, p99", true,
+        "The same. 99 % of these operations take at most this.",
+        |c| visible(c, |all| all.p99);
     SUBMIT_MEDIAN: "Write latency", "CPU at the writer, median", true,
         "CPU time of the writer's node to submit an operation. A batch shares its time equally.",
         |c| Measured::Number(c.latency.submit_cpu_ns.median, Unit::Nanos);
@@ -323,6 +341,27 @@ metrics! {
     PROOFS: "Proofs", "machine-checked", false,
         "Machine-checked proofs of the system or its protocol, and their sources.",
         |c| words(&c.proofs);
+}
+
+/// For how long nodes do not know of each other's changes in the verdict and in this run, which
+/// explains why the two may disagree. `None` if the run does not say.
+pub fn unaware(run: &Run, thresholds: &Thresholds) -> Option<String> {
+    let time = |ms: f64| Unit::Micros.mark(ms * 1e3);
+    Some(format!(
+        "The verdict lets {} pass before nodes know of each other's changes; here it is about {} \
+         except during a fault, so DOES NOT FIT and 0 wrong fields may both be right.",
+        time(thresholds.decisive_ms() as f64),
+        time(run.world.latency_ms?)
+    ))
+}
+
+/// The same for a review, if its verdict may disagree with its runs.
+pub fn disagreement(review: &Review) -> Option<String> {
+    let run = review.runs.iter().find(|run| !run.systems.is_empty())?;
+    let may_disagree = review.fit.verdict != Verdict::Fits;
+    may_disagree
+        .then(|| unaware(run, &review.fit.thresholds))
+        .flatten()
 }
 
 /// How fast the trace was played, and what that made concurrent. `None` if it was as recorded.

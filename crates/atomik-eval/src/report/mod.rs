@@ -9,6 +9,7 @@
 //! | [`chart`] | bars and curves as SVG |
 //! | [`sentences`](mod@sentences) | five sentences that answer the question of a review |
 //! | [`sheet`] | all runs side by side |
+//! | [`linger`] | what it saves and costs to let changes wait for others |
 //! | [`page`](mod@page) | the HTML page |
 //! | [`format`](mod@format) | the version of the figures that are shown, and errors |
 //!
@@ -16,6 +17,7 @@
 
 pub mod chart;
 pub mod format;
+pub mod linger;
 pub mod markdown;
 pub mod metrics;
 pub mod page;

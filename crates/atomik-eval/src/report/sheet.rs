@@ -31,6 +31,8 @@ pub struct Sheet<'a> {
     pub names: Vec<&'a str>,
     /// By run and column.
     systems: Vec<Vec<Option<&'a SystemFigures>>>,
+    /// What the ids of its cells begin with, so that they differ from those of other sheets.
+    name: String,
 }
 
 /// The cells of a figure that are the same in one or more runs.
@@ -67,9 +69,13 @@ impl Line {
 impl<'a> Sheet<'a> {
     /// The runs of a review.
     pub fn new(review: &'a Review) -> Self {
-        let runs: Vec<&Run> = review
-            .runs
-            .iter()
+        Self::of("figure", review.runs.iter())
+    }
+
+    /// These runs.
+    pub fn of(name: &str, runs: impl IntoIterator<Item = &'a Run>) -> Self {
+        let runs: Vec<&Run> = runs
+            .into_iter()
             .filter(|run| !run.systems.is_empty())
             .collect();
         let mut columns: Vec<(&str, usize)> = Vec::new();
@@ -96,6 +102,7 @@ impl<'a> Sheet<'a> {
             runs,
             names: columns.into_iter().map(|(name, _)| name).collect(),
             systems,
+            name: name.to_owned(),
         }
     }
 
@@ -156,15 +163,15 @@ impl<'a> Sheet<'a> {
             Some(_) => 0,
             None => column,
         };
-        cell_id(metric, *first, column)
+        self.cell_id(metric, *first, column)
     }
-}
 
-/// The id of the cell of a line whose first run is this.
-pub fn cell_id(metric: &Metric, run: usize, column: usize) -> String {
-    let row = metrics::ALL.iter().position(|other| other.same(metric));
-    let row = row.unwrap_or_default();
-    format!("figure-{row}-run-{run}-system-{column}")
+    /// The id of the cell of a line whose first run is this.
+    pub fn cell_id(&self, metric: &Metric, run: usize, column: usize) -> String {
+        let row = metrics::ALL.iter().position(|other| other.same(metric));
+        let row = row.unwrap_or_default();
+        format!("{}-{row}-run-{run}-system-{column}", self.name)
+    }
 }
 
 /// Whether two lines show the same.

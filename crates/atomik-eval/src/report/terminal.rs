@@ -3,14 +3,18 @@
 use std::fmt::Write as _;
 
 use atomik_arena::figures::{Point, Review, Run, Scaling, SystemFigures};
-use atomik_workload::fit::Fit;
+use atomik_workload::fit::{Fit, Thresholds};
 
+use super::linger::{self, Pair};
 use super::metrics::{self, GROWTH, caveats, left_out};
 use atomik_terminal::{count, counted, number_table};
 
 /// The whole review, in tables of at most `width` characters if names and figures allow it.
 pub fn terminal(review: &Review, width: usize) -> String {
     let mut text = verdict(&review.fit);
+    if let Some(unaware) = metrics::disagreement(review) {
+        let _ = writeln!(text, "{unaware}");
+    }
     for figures in &review.runs {
         text.push('\n');
         text += &run(figures, width);
@@ -24,6 +28,15 @@ pub fn terminal(review: &Review, width: usize) -> String {
         "\natomik-eval {}, {}, {}",
         review.program, review.date, review.machine
     );
+    text
+}
+
+/// One run whose trace has not been judged here.
+pub fn alone(figures: &Run, width: usize) -> String {
+    let mut text = run(figures, width);
+    if let Some(unaware) = metrics::unaware(figures, &Thresholds::default()) {
+        let _ = writeln!(text, "{unaware}");
+    }
     text
 }
 
@@ -85,18 +98,9 @@ pub fn run(run: &Run, width: usize) -> String {
     if let Some(pace) = metrics::pace(run) {
         let _ = writeln!(text, "{pace}");
     }
-    let mut from = 0;
-    while from < run.systems.len() {
-        // The widest table that fits. A single system is printed at any width.
-        let (to, table) = (from + 1..=run.systems.len())
-            .map(|to| (to, side_by_side(run, from, to)))
-            .take_while(|(to, table)| *to == from + 1 || widest(table) <= width)
-            .last()
-            .unwrap_or((run.systems.len(), String::new()));
-        text += &table;
-        text.push('\n');
-        from = to;
-    }
+    text += &tables(run.systems.len(), width, |from, to| {
+        side_by_side(run, from, to)
+    });
     if metrics::ALL
         .iter()
         .any(|metric| metric.least(&run.systems).contains(&true))
@@ -127,6 +131,61 @@ pub fn run(run: &Run, width: usize) -> String {
     }
     for (name, why) in &run.absent {
         let _ = writeln!(text, "{name} was not run: {why}");
+    }
+    if let Some(pair) = Pair::of(run) {
+        text += &lingering(&pair, width);
+    }
+    text
+}
+
+/// Tables of some columns each, from one to another of `count`: the widest that fit into `width`. A
+/// single column is printed at any width.
+fn tables(count: usize, width: usize, table: impl Fn(usize, usize) -> String) -> String {
+    let mut text = String::new();
+    let mut from = 0;
+    while from < count {
+        let (to, table) = (from + 1..=count)
+            .map(|to| (to, table(from, to)))
+            .take_while(|(to, table)| *to == from + 1 || widest(table) <= width)
+            .last()
+            .unwrap_or((count, String::new()));
+        text += &table;
+        text.push('\n');
+        from = to;
+    }
+    text
+}
+
+/// A run with and without a linger: systems side by side.
+fn lingering(pair: &Pair, width: usize) -> String {
+    let mut text = format!("linger, faults: {}\n{}\n", pair.faults, linger::WHAT);
+    if let Some(sentence) = pair.sentence() {
+        let _ = writeln!(text, "{sentence}");
+    }
+    text += &tables(pair.at_once.systems.len(), width, |from, to| {
+        let heads = pair.at_once.systems.get(from..to).unwrap_or_default();
+        let headings = std::iter::once(String::new()).chain(heads.iter().map(name));
+        let headings: Vec<_> = headings.collect();
+        let mut table = number_table(&headings, 1);
+        for metric in linger::ROWS {
+            for run in pair.runs() {
+                let label = format!("{}, {}", metric.name, run.world.faults);
+                let systems = run.systems.get(from..to).unwrap_or_default();
+                let cells = systems.iter().map(|system| metric.measure(system).text());
+                table.add_row(std::iter::once(label).chain(cells));
+            }
+        }
+        table.to_string()
+    });
+    for system in &pair.later.systems {
+        for caveat in caveats(system) {
+            let _ = writeln!(
+                text,
+                "{} with {}: ! {caveat}",
+                system.name, pair.later.world.faults
+            );
+        }
+        let _ = writeln!(text, "  $ {}", system.command);
     }
     text
 }

@@ -9,6 +9,7 @@
 
 mod documents;
 mod journal;
+mod linger;
 mod report;
 mod report_page;
 mod sentences;

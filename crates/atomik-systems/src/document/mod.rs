@@ -23,6 +23,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::anti_entropy::{Rounds, gaps, grown};
+use super::linger::Linger;
 use atomik_arena::system::{
     Description, Micros, Node, NodeId, OpId, Out, Record, Setup, Storage, Submitted, System,
     SystemError,
@@ -51,6 +52,9 @@ const LIFE: u8 = b'l';
 pub(crate) trait Document {
     /// Applies local operations (key, field, action) and returns the update for other replicas.
     fn edit(&mut self, operations: &[(&str, u16, &Action)]) -> Result<Vec<u8>, SystemError>;
+
+    /// Merges successive updates of this document into one.
+    fn merge(&self, updates: &[&[u8]]) -> Result<Vec<u8>, SystemError>;
 
     /// Applies updates or differences in this order, after all that they build on.
     fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError>;
@@ -129,8 +133,14 @@ pub(crate) fn element(name: &str) -> Option<Scalar> {
     })
 }
 
-/// A waiting update: what the document must contain before it, and the update.
-type Waiting = (Vec<(u32, u64)>, Vec<u8>);
+/// An update that waits: it contains all of its origin from `first` on.
+#[derive(Debug)]
+struct Waiting {
+    first: u64,
+    /// What the document must contain before it.
+    after: Vec<(u32, u64)>,
+    update: Vec<u8>,
+}
 
 /// The updates of one origin at this node. They are applied in order, as a stream would deliver
 /// them.
@@ -138,11 +148,36 @@ type Waiting = (Vec<(u32, u64)>, Vec<u8>);
 struct Line {
     /// All updates up to this number are in the document.
     upto: u64,
-    /// Updates that arrived too early.
+    /// Updates that arrived too early, by the last number that they contain.
     waiting: BTreeMap<u64, Waiting>,
 }
 
 impl Line {
+    /// The gaps up to `last`.
+    fn gaps(&self, last: u64) -> Vec<(u64, u64)> {
+        let waiting = self.waiting.iter();
+        let waiting = waiting.flat_map(|(&last, it)| it.first.max(self.upto + 1)..=last);
+        gaps(self.upto, waiting, last)
+    }
+
+    /// Takes the next update, if it has come, and all that it depends on is among `upto`. Returns
+    /// the last number that it contains.
+    fn take(&mut self, upto: &[u64]) -> Option<(u64, Vec<u8>)> {
+        let first = self.waiting.first_entry()?;
+        let it = first.get();
+        let has = |origin: u32| upto.get(origin as usize).copied();
+        let ready = it.first <= self.upto + 1
+            && it
+                .after
+                .iter()
+                .all(|&(origin, number)| has(origin) >= Some(number));
+        ready.then(|| {
+            let (number, it) = first.remove_entry();
+            self.upto = number;
+            (number, it.update)
+        })
+    }
+
     /// Records that all updates up to `number` are in the document.
     fn raise(&mut self, number: u64) {
         self.upto = self.upto.max(number);
@@ -193,6 +228,12 @@ enum Message {
     /// The difference between the sender's document and the state vector follows: a node that still
     /// has all up to `base`, which it sent with the vector, has all up to `upto` with it.
     Step2 { base: Vec<u64>, upto: Vec<u64> },
+    /// As `Update`, for all of the sender's updates from `first` on, merged.
+    Merged {
+        first: u64,
+        number: u64,
+        after: Vec<(u32, u64)>,
+    },
 }
 
 /// A request that waits for the disk.
@@ -205,9 +246,22 @@ struct Question {
 /// The write in progress.
 struct Writing {
     ticket: u64,
-    /// The message that carries this node's update to the others.
-    own: Option<Arc<[u8]>>,
+    own: Option<Own>,
     done: Vec<OpId>,
+}
+
+/// An update of this node that has not been sent.
+struct Own {
+    update: Vec<u8>,
+    /// The tallies with it.
+    upto: Vec<u64>,
+}
+
+/// A message with own updates, from one number to another.
+struct Sent {
+    first: u64,
+    last: u64,
+    message: Arc<[u8]>,
 }
 
 /// A node with a document.
@@ -228,10 +282,15 @@ pub(crate) struct Replica<D> {
     records: Vec<Record>,
     questions: Vec<Question>,
     writing: Option<Writing>,
-    /// The tallies at the last own update.
+    /// Stored own updates that wait for more.
+    unsent: Vec<Own>,
+    linger: Linger,
+    /// The tallies at the last own update that was sent.
     told: Vec<u64>,
+    /// Own updates up to this number were sent, or stored in an earlier life.
+    sent_upto: u64,
     /// Messages with own updates, the latest one last.
-    sent: VecDeque<Arc<[u8]>>,
+    sent: VecDeque<Sent>,
     sent_bytes: usize,
     ticket: u64,
     next_record: u64,
@@ -296,6 +355,7 @@ impl<D: Document> Replica<D> {
             later.push(rest);
         }
         document.apply(&later)?;
+        let sent_upto = lines.get(node).map_or(0, |line| line.upto);
         Ok(Self {
             document,
             node,
@@ -310,7 +370,10 @@ impl<D: Document> Replica<D> {
             records: Vec::new(),
             questions: Vec::new(),
             writing: None,
+            unsent: Vec::new(),
+            linger: Linger::new(setup),
             told: vec![0; setup.nodes],
+            sent_upto,
             sent: VecDeque::new(),
             sent_bytes: 0,
             ticket: 0,
@@ -368,7 +431,7 @@ impl<D: Document> Replica<D> {
     fn receive_update(
         &mut self,
         from: NodeId,
-        number: u64,
+        (first, number): (u64, u64),
         after: Vec<(u32, u64)>,
         update: &[u8],
     ) -> Result<(), SystemError> {
@@ -378,7 +441,13 @@ impl<D: Document> Replica<D> {
         }
         let line = &mut self.lines[from];
         if number > line.upto && line.waiting.len() < MOST_WAITING {
-            line.waiting.insert(number, (after, update.to_vec()));
+            let update = update.to_vec();
+            let waiting = Waiting {
+                first,
+                after,
+                update,
+            };
+            line.waiting.insert(number, waiting);
         }
         self.take_over()?;
         self.satisfied();
@@ -392,18 +461,18 @@ impl<D: Document> Replica<D> {
         gaps: Vec<(u64, u64)>,
         out: &mut Out,
     ) -> Result<(), SystemError> {
-        // The update being stored has not been sent yet.
-        let writing = self.writing.as_ref();
-        let unsent = writing.and_then(|writing| writing.own.as_ref());
-        let last = self.lines[self.node].upto - u64::from(unsent.is_some());
-        let first = last + 1 - self.sent.len() as u64;
-        let mut gone = false;
-        for number in gaps.into_iter().flat_map(|(a, b)| a..=b.min(last)) {
-            match number.checked_sub(first) {
-                Some(place) => out.send(to, self.sent[place as usize].clone()),
-                None => gone = true,
-            }
+        let first = self.sent.front();
+        let first = first.map_or(self.sent_upto + 1, |sent| sent.first);
+        let gone = gaps.iter().any(|&(from, to)| from < first && from <= to);
+        let overlaps = |sent: &&Sent| {
+            let mut gaps = gaps.iter();
+            gaps.any(|&(from, to)| from <= sent.last && sent.first <= to)
+        };
+        for sent in self.sent.iter().filter(overlaps) {
+            out.send(to, sent.message.clone());
         }
+        // It may know of what waits.
+        self.send_own(out)?;
         if gone {
             self.say(to, true, true, out)?;
         }
@@ -479,25 +548,13 @@ impl<D: Document> Replica<D> {
     /// that is written out lacks the updates held back.
     fn take_over(&mut self) -> Result<(), SystemError> {
         let mut ready = Vec::new();
-        while let Some(from) = (0..self.lines.len()).find(|&from| {
-            let line = &self.lines[from];
-            line.waiting
-                .get(&(line.upto + 1))
-                .is_some_and(|(after, _)| {
-                    after.iter().all(|&(origin, number)| {
-                        self.lines
-                            .get(origin as usize)
-                            .is_some_and(|line| line.upto >= number)
-                    })
-                })
-        }) {
-            let line = &mut self.lines[from];
-            let number = line.upto + 1;
-            if let Some((_, update)) = line.waiting.remove(&number) {
-                line.upto = number;
-                let origin = from as u32;
-                ready.push((Stored::One { origin, number }, update));
-            }
+        let mut upto = self.upto();
+        while let Some((origin, (number, update))) = (0..)
+            .zip(&mut self.lines)
+            .find_map(|(origin, line)| Some((origin, line.take(&upto)?)))
+        {
+            upto[origin as usize] = number;
+            ready.push((Stored::One { origin, number }, update));
         }
         if !ready.is_empty() {
             let updates: Vec<_> = ready.iter().map(|(_, update)| &update[..]).collect();
@@ -541,10 +598,8 @@ impl<D: Document> Replica<D> {
             self.note(self.node, number, self.node);
             let origin = self.node as u32;
             self.keep(&Stored::One { origin, number }, &update)?;
-            let now = self.upto();
-            let after = grown(self.node, &now, &self.told);
-            self.told = now;
-            own = Some(encode(&Message::Update { number, after }, &update)?.into());
+            let upto = self.upto();
+            own = Some(Own { update, upto });
         }
         if self.records.is_empty() {
             return Ok(());
@@ -586,7 +641,59 @@ impl<D: Document> Replica<D> {
         Ok(())
     }
 
-    fn say(&self, to: NodeId, answer: bool, fresh: bool, out: &mut Out) -> Result<(), SystemError> {
+    /// Sends the own updates that wait, as one.
+    fn send_own(&mut self, out: &mut Out) -> Result<(), SystemError> {
+        self.linger.end();
+        let all = std::mem::take(&mut self.unsent);
+        let Some(Own { upto, .. }) = all.last() else {
+            return Ok(());
+        };
+        let (first, number) = (self.sent_upto + 1, self.sent_upto + all.len() as u64);
+        let after = grown(self.node, upto, &self.told);
+        self.told.clone_from(upto);
+        let message: Arc<[u8]> = match &all[..] {
+            [one] => encode(&Message::Update { number, after }, &one.update)?,
+            _ => {
+                let updates: Vec<_> = all.iter().map(|own| &own.update[..]).collect();
+                let merged = self.document.merge(&updates)?;
+                let header = Message::Merged {
+                    first,
+                    number,
+                    after,
+                };
+                encode(&header, &merged)?
+            }
+        }
+        .into();
+        for peer in 0..self.lines.len() {
+            if peer != self.node && self.up[peer] {
+                out.send(peer, message.clone());
+            }
+        }
+        self.sent_upto = number;
+        self.sent_bytes += message.len();
+        self.sent.push_back(Sent {
+            first,
+            last: number,
+            message,
+        });
+        while self.sent_bytes > SEND_BUFFER
+            && let Some(oldest) = self.sent.pop_front()
+        {
+            self.sent_bytes -= oldest.message.len();
+        }
+        Ok(())
+    }
+
+    fn say(
+        &mut self,
+        to: NodeId,
+        answer: bool,
+        fresh: bool,
+        out: &mut Out,
+    ) -> Result<(), SystemError> {
+        // Nobody is to ask for what waits.
+        self.send_own(out)?;
         let message = Message::Have {
             answer,
             fresh,
@@ -615,7 +722,7 @@ impl<D: Document> Replica<D> {
         let mut holders = Vec::new();
         for (origin, (line, &(last, holder))) in self.lines.iter().zip(&self.known).enumerate() {
             if line.upto < last {
-                missing.insert(origin, gaps(line.upto, line.waiting.keys(), last));
+                missing.insert(origin, line.gaps(last));
                 holders.extend([holder, origin]);
             }
         }
@@ -672,7 +779,15 @@ impl<D: Document> Node for Replica<D> {
             .map_err(|error| SystemError::failed("reading a message", error))?;
         match message {
             Message::Update { number, after } => {
-                self.receive_update(from, number, after, rest)?;
+                self.receive_update(from, (number, number), after, rest)?;
+                self.ask_if_lacking(now, out);
+            }
+            Message::Merged {
+                first,
+                number,
+                after,
+            } => {
+                self.receive_update(from, (first, number), after, rest)?;
                 self.ask_if_lacking(now, out);
             }
             Message::Missing(gaps) => self.retransmit(from, gaps, out)?,
@@ -702,6 +817,9 @@ impl<D: Document> Node for Replica<D> {
         if let Some(peer) = self.rounds.due(now, &self.up) {
             self.say(peer, false, false, out)?;
         }
+        if self.linger.is_due(now, out) {
+            self.send_own(out)?;
+        }
         if self.next_ask.is_some_and(|at| now >= at) {
             self.ask(now, out)?;
         }
@@ -712,20 +830,12 @@ impl<D: Document> Node for Replica<D> {
         Ok(())
     }
 
-    fn stored(&mut self, _: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
+    fn stored(&mut self, now: Micros, ticket: u64, out: &mut Out) -> Result<(), SystemError> {
         if let Some(writing) = self.writing.take_if(|writing| writing.ticket == ticket) {
-            if let Some(message) = writing.own {
-                for peer in 0..self.lines.len() {
-                    if peer != self.node && self.up[peer] {
-                        out.send(peer, message.clone());
-                    }
-                }
-                self.sent_bytes += message.len();
-                self.sent.push_back(message);
-                while self.sent_bytes > SEND_BUFFER
-                    && let Some(oldest) = self.sent.pop_front()
-                {
-                    self.sent_bytes -= oldest.len();
+            if let Some(own) = writing.own {
+                self.unsent.push(own);
+                if self.linger.begin(now, out) {
+                    self.send_own(out)?;
                 }
             }
             for id in writing.done {
@@ -742,6 +852,7 @@ impl<D: Document> Node for Replica<D> {
         up: bool,
         out: &mut Out,
     ) -> Result<(), SystemError> {
+        self.send_own(out)?;
         self.up[peer] = up;
         if up {
             self.say(peer, false, true, out)?;
@@ -788,6 +899,10 @@ mod tests {
             Ok(operations[0].0.as_bytes().to_vec())
         }
 
+        fn merge(&self, updates: &[&[u8]]) -> Result<Vec<u8>, SystemError> {
+            Ok(updates.concat())
+        }
+
         fn apply(&mut self, updates: &[&[u8]]) -> Result<(), SystemError> {
             self.0.extend(updates.iter().map(|update| update.to_vec()));
             Ok(())
@@ -820,6 +935,7 @@ mod tests {
             latency: LATENCY,
             fsync: 500,
             sync_interval: 1_000_000,
+            linger: 0,
         };
         let mut life = 0;
         let replica = Replica::open(&setup, node, storage, |of| {

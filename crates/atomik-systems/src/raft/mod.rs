@@ -33,6 +33,7 @@ use atomik_arena::system::{
 use atomik_workload::content::Content;
 use atomik_workload::workload::{Action, Field};
 
+use super::linger::Linger;
 use log::{Compaction, Log};
 use machine::{Batch, Operation};
 
@@ -78,7 +79,9 @@ impl System for Raft {
                 10,000 entries with 5,000 kept before it (etcd `DefaultSnapshotCount`, \
                 `DefaultSnapshotCatchUpEntries`), but not before the log has outgrown the last \
                 snapshot (Ongaro's dissertation, section 5.1.2); a session table recognises \
-                repeated proposals (same, section 6.3) and keeps each node's operations in order.",
+                repeated proposals (same, section 6.3) and keeps each node's operations in order. \
+                With a linger, the leader collects proposals for so long, and appends and sends \
+                them together; acknowledgements need the followers, so they wait as well.",
             proofs: "\
                 Of the algorithm: a TLA+ specification with a hand-written proof (Ongaro's \
                 dissertation, appendix B); safety and linearizability in Coq for another \
@@ -157,6 +160,9 @@ struct Member {
     due: Micros,
     retry: Micros,
     snapshots: BTreeMap<u64, Sending>,
+    /// Proposals that wait for more while this node leads.
+    held: Vec<Message>,
+    linger: Linger,
     bytes_read: u64,
 }
 
@@ -206,8 +212,10 @@ impl Member {
             due: Micros::MAX,
             // To the leader, to the followers, and back both ways: two round trips, doubled as a
             // margin.
-            retry: 4 * round_trip,
+            retry: 4 * round_trip + setup.linger,
             snapshots: BTreeMap::new(),
+            held: Vec::new(),
+            linger: Linger::new(setup),
             bytes_read,
         })
     }
@@ -227,9 +235,41 @@ impl Member {
                 }
                 self.due = now;
             }
+            if self.leads() && self.has_fresh(now) && !self.linger.begin(now, out) {
+                return Ok(());
+            }
             if !self.propose(now)? {
                 return Ok(());
             }
+        }
+    }
+
+    fn leads(&self) -> bool {
+        self.raft.raft.state == StateRole::Leader
+    }
+
+    /// Whether there is an operation to propose.
+    fn has_fresh(&self, now: Micros) -> bool {
+        let from = if now >= self.due { 0 } else { self.fresh };
+        self.pending.range(from..).next().is_some()
+    }
+
+    /// Proposes what has waited for more.
+    fn release(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
+        self.linger.end();
+        for message in std::mem::take(&mut self.held) {
+            self.take(message)?;
+        }
+        self.propose(now)?;
+        self.work(now, out)
+    }
+
+    /// Hands a message to raft. A proposal that reaches a node without a leader counts as lost; its
+    /// node repeats it.
+    fn take(&mut self, message: Message) -> Result<(), SystemError> {
+        match self.raft.step(message) {
+            Ok(()) | Err(raft::Error::ProposalDropped) => Ok(()),
+            Err(error) => Err(SystemError::failed("handing a message to raft", error)),
         }
     }
 
@@ -417,7 +457,7 @@ impl Member {
         self.raft
             .raft
             .set_randomized_election_timeout(ELECTION_TICKS + draw as usize);
-        let leads = self.raft.raft.state == StateRole::Leader;
+        let leads = self.leads();
         if self.raft.tick() && !leads {
             self.elections += 1;
         }
@@ -505,11 +545,13 @@ impl Node for Member {
                 message.from
             )));
         }
-        match self.raft.step(message) {
-            // A proposal that reaches a node without a leader counts as lost; its node repeats it.
-            Ok(()) | Err(raft::Error::ProposalDropped) => self.work(now, out),
-            Err(error) => Err(SystemError::failed("handing a message to raft", error)),
+        let is_proposal = message.get_msg_type() == MessageType::MsgPropose;
+        if is_proposal && self.leads() && !self.linger.begin(now, out) {
+            self.held.push(message);
+        } else {
+            self.take(message)?;
         }
+        self.work(now, out)
     }
 
     fn wake(&mut self, now: Micros, out: &mut Out) -> Result<(), SystemError> {
@@ -526,6 +568,9 @@ impl Node for Member {
         }
         self.next_tick = Some(next);
         out.wake(next);
+        if self.linger.is_due(now, out) {
+            self.release(now, out)?;
+        }
         Ok(())
     }
 
@@ -565,7 +610,7 @@ impl Node for Member {
             self.raft.report_unreachable(id);
             self.raft.report_snapshot(id, SnapshotStatus::Failure);
         }
-        self.work(now, out)
+        self.release(now, out)
     }
 
     fn progress(&self) -> Vec<u8> {

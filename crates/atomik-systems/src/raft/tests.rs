@@ -100,6 +100,7 @@ impl Cluster {
                 latency: LATENCY,
                 fsync: FSYNC,
                 sync_interval: 10_000,
+                linger: seed / 2 % 2 * 3 * LATENCY,
             },
             faults,
             now: 0,

@@ -19,6 +19,7 @@ mod cqrs;
 #[cfg(feature = "sqlite")]
 mod event_log;
 mod faults;
+mod linger;
 #[cfg(feature = "raft")]
 mod raft;
 mod scaling;

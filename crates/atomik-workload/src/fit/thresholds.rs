@@ -60,6 +60,12 @@ impl Thresholds {
     /// Saving fewer than one operation in ten is less than the variation of an entry's size.
     pub const COALESCING_SAVES: f64 = 1.1;
 
+    /// The window that decides.
+    pub fn decisive_ms(&self) -> u64 {
+        let decisive = self.windows_ms.get(self.decisive());
+        decisive.copied().unwrap_or(self.connected_ms)
+    }
+
     /// The place in `windows_ms` of the window that decides.
     pub(super) fn decisive(&self) -> usize {
         let connected = |ms: &&u64| **ms <= self.connected_ms;

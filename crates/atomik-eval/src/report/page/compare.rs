@@ -6,8 +6,9 @@ use maud::{Markup, html};
 use super::parts::{joined, number, scrolled, unit};
 use crate::report::chart::{self, Bar};
 use crate::report::format::ReportError;
+use crate::report::linger::{self, Pair};
 use crate::report::metrics::{self, Measured, Metric, caveats};
-use crate::report::sheet::{Line, OURS, Sheet, cell_id, cut_off, grouped};
+use crate::report::sheet::{Line, OURS, Sheet, cut_off, grouped};
 use atomik_terminal::counted;
 
 /// The figures of the first table. The others are shown on demand.
@@ -106,14 +107,17 @@ pub fn compare(review: &Review, sheet: &Sheet, names: &[&str]) -> Result<Markup,
         };
         metrics::ALL.iter().filter(shown).copied().collect()
     };
-    let first = table(sheet, names, &all(true), caveat);
-    let others = table(sheet, names, &all(false), false);
+    let first = table(sheet, names, "Faults", &all(true), caveat);
+    let others = table(sheet, names, "Faults", &all(false), false);
     Ok(html! {
         h2 id="measured" { "Measured against other systems" }
         (facts(review))
         p { "Every system ran the same operations on the same simulated network and disks. \
             Virtual times are those of the simulation. CPU times were measured on the machine \
-            named below." }
+            named below. " @if let Some(unaware) = metrics::disagreement(review) {
+                span #unaware { (unaware) }
+            }
+        }
         @let columns = sheet.names.len();
         @if columns > 0 {
             (scrolled("Figures under all faults", columns, &first))
@@ -133,9 +137,40 @@ pub fn compare(review: &Review, sheet: &Sheet, names: &[&str]) -> Result<Markup,
             @if run.systems.is_empty() { p { (run.world.faults) ": no system ran." } }
         }
         (absent(review))
+        (lingering(review, names))
         (charts(sheet, names)?)
         (wrong(sheet))
     })
+}
+
+/// What a linger saves and costs, and all systems with and without one on demand.
+fn lingering(review: &Review, names: &[&str]) -> Markup {
+    let pairs = Pair::all(review);
+    let shown = |(place, pair): (usize, &Pair)| {
+        let sheet = Sheet::of(&format!("linger-{place}"), pair.runs());
+        let label = format!("With and without a linger, faults {}", pair.faults);
+        let table = table(&sheet, names, "Linger", linger::ROWS, false);
+        scrolled(&label, sheet.names.len(), &table)
+    };
+    let summary = |pair: &Pair| {
+        let plain = || "With and without a linger, which is a wait for other changes".to_owned();
+        pair.sentence().unwrap_or_else(plain)
+    };
+    html! {
+        @if let Some(first) = pairs.first() {
+            details #linger {
+                summary { (summary(first)) }
+                p { (linger::WHAT) }
+                @for (place, pair) in pairs.iter().enumerate() {
+                    h4 { "Faults: " (pair.faults) }
+                    @if let Some(sentence) = pair.sentence().filter(|_| place > 0) {
+                        p { (sentence) }
+                    }
+                    (shown((place, pair)))
+                }
+            }
+        }
+    }
 }
 
 /// What was played, once for all runs that have it in common.
@@ -189,12 +224,12 @@ fn absent(review: &Review) -> Markup {
     }
 }
 
-fn table(sheet: &Sheet, names: &[&str], rows: &[&Metric], caveat: bool) -> Markup {
+fn table(sheet: &Sheet, names: &[&str], heading: &str, rows: &[&Metric], caveat: bool) -> Markup {
     let columns = sheet.names.len();
     html! {
         table.systems {
             thead { tr {
-                th scope="col" { "Faults" }
+                th scope="col" { (heading) }
                 @for (column, name) in sheet.names.iter().enumerate() {
                     th scope="col" {
                         span class=(format!("swatch s{}", chart::style(style(names, name)))) {}
@@ -232,7 +267,7 @@ fn row(sheet: &Sheet, metric: &Metric, line: &Line) -> Markup {
         tr {
             th scope="row" { (label(sheet, &line.runs)) }
             @if let Some(why) = line.missing() {
-                td.missing id=(cell_id(metric, first, 0)) colspan=(line.cells.len()) { (why) }
+                td.missing id=(sheet.cell_id(metric, first, 0)) colspan=(line.cells.len()) { (why) }
             } @else {
                 @for (column, cell) in line.cells.iter().enumerate() {
                     @let text = cell.measured.text();
@@ -242,7 +277,7 @@ fn row(sheet: &Sheet, metric: &Metric, line: &Line) -> Markup {
                         _ if cell.least => "least",
                         _ => "figure",
                     };
-                    td id=(cell_id(metric, first, column)) class=(class) {
+                    td id=(sheet.cell_id(metric, first, column)) class=(class) {
                         @if cell.least { small { "least" } " " }
                         span { (text) }
                     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use atomik_arena::figures::{
-    Bandwidth, Conflicts, Inexpressible, Latency, LeftOut, Overhead, Point, Quantiles, Rebuild,
-    Recovery, Review, Run, Scaling, SystemFigures, TraceFigures, WorldFigures,
+    Bandwidth, Conflicts, Inexpressible, Latency, LeftOut, Lingering, Overhead, Point, Quantiles,
+    Rebuild, Recovery, Review, Run, Scaling, SystemFigures, TraceFigures, Visibility, WorldFigures,
 };
 use atomik_eval::report::FORMAT;
 use atomik_workload::fit::{FieldFit, Fit, Thresholds, Verdict, Width, Window, Wrong};
@@ -41,6 +41,14 @@ pub fn measure(name: &str, scale: f64) -> SystemFigures {
                 p99: 5_678.0 * scale,
                 most: 90_123.0 * scale,
             },
+            visible: Some(Visibility {
+                samples: 480,
+                virtual_us: Quantiles {
+                    median: 2_345.0 * scale,
+                    p99: 7_890.0 * scale,
+                    most: 12_345.0 * scale,
+                },
+            }),
             submit_cpu_ns: Quantiles {
                 median: 850.0 * scale,
                 p99: 4_200.0 * scale,
@@ -94,6 +102,7 @@ fn run(faults: &str, systems: Vec<SystemFigures>, absent: Vec<(String, String)>)
             nodes: 3,
             seed: 7,
             faults: faults.into(),
+            latency_ms: Some(5.0),
             settings: vec![
                 "half a round trip: 5 ms, 1 ms standard deviation, at least 1 ms".into(),
                 "fsync: 2 ms; group commit".into(),
@@ -102,7 +111,26 @@ fn run(faults: &str, systems: Vec<SystemFigures>, absent: Vec<(String, String)>)
         },
         systems,
         absent,
+        lingering: None,
     }
+}
+
+/// The run also with a linger, which saves a third of the bytes and makes changes visible later.
+pub fn and_lingering(mut run: Run) -> Run {
+    run.world.latency_ms = Some(5.0);
+    let mut systems = run.systems.clone();
+    for system in &mut systems {
+        system.bandwidth.wire_bytes_per_op *= 0.67;
+        system.bandwidth.messages_per_op *= 0.41;
+        system.command += " --linger 4.5";
+        if let Some(visible) = &mut system.latency.visible {
+            visible.virtual_us.median += 4_321.0;
+            visible.virtual_us.p99 += 4_456.0;
+        }
+    }
+    let linger_ms = 4.5;
+    run.lingering = Some(Lingering { linger_ms, systems });
+    run
 }
 
 fn field(name: &str, class: Class, verdict: Verdict) -> FieldFit {
@@ -259,15 +287,15 @@ pub fn sound() -> Review {
             command: "atomik eval fit flights.jsonl".into(),
         },
         runs: vec![
-            run(
+            and_lingering(run(
                 "none",
                 systems(),
                 vec![(
                     "loro".into(),
                     "this build leaves it out (--features loro)".into(),
                 )],
-            ),
-            run("partition", parted, vec![]),
+            )),
+            and_lingering(run("partition", parted, vec![])),
         ],
         scaling: vec![
             history,
@@ -334,11 +362,11 @@ pub fn rare() -> Review {
     let mut systems = vec![nothing, parted, huge, tiny, measure("", 1.0)];
     systems.extend((0..8).map(|i| measure(&format!("system {i}"), f64::from(i) + 0.5)));
     review.runs = vec![
-        run(
+        and_lingering(run(
             &format!("crash {HOSTILE}"),
             systems,
             vec![(wide.clone(), HOSTILE.into())],
-        ),
+        )),
         run(
             &wide,
             vec![],
