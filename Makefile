@@ -141,8 +141,8 @@ eval: atomik-eval eval-data ## evaluate the flights workload, into target/eval; 
 eval-scale: ## as eval, plus how cost grows with history, nodes and keys; half an hour
 	@$(MAKE) --no-print-directory eval EVAL_OPTIONS="$(EVAL_OPTIONS) --scale"
 
-eval-example: EVAL_OPTIONS += --patience-min 20
-eval-example: eval-scale ## regenerate the example report in docs/eval; an hour and a half
+eval-example: EVAL_OPTIONS += --patience-min 10 --linger 5
+eval-example: eval-scale ## regenerate the example report in docs/eval; 40 minutes
 	@mkdir -p docs/eval
 	cp $(EVAL_DIR)/flights.json docs/eval/
 	@$(MAKE) --no-print-directory eval-report
