@@ -302,11 +302,14 @@ impl Document for Shared {
         for update in updates {
             let meta = LoroDoc::decode_import_blob_meta(update, false)
                 .map_err(broken("reading an update"))?;
-            let counter = |vector: &VersionVector| vector.get(&own).copied().unwrap_or(0);
-            start = start.min(counter(&meta.partial_start_vv));
-            end = end.max(counter(&meta.partial_end_vv));
+            // One without operations has no counters.
+            if let Some(&to) = meta.partial_end_vv.get(&own) {
+                let from = meta.partial_start_vv.get(&own);
+                start = start.min(from.copied().unwrap_or(0));
+                end = end.max(to);
+            }
         }
-        let spans = vec![IdSpan::new(own, start, end)];
+        let spans = vec![IdSpan::new(own, start.min(end), end)];
         self.doc
             .export(ExportMode::updates_in_range(spans))
             .map_err(broken("merging updates"))
