@@ -29,6 +29,7 @@
 //     rsp_data   out [31:0]    state or delta, by the op, if rsp_valid is high
 //     rsp_clean  out           the delta was 0 before the op, if rsp_valid is high
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_regfile_w32_d1024_l8 (
@@ -362,7 +363,9 @@ module atomik_regfile_w32_d1024_l8 (
     assign rsp_clean = respond_rsp_clean;
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_clear.v" 0
+// The file is named after the module above.
+// verilator lint_off DECLFILENAME
+
 // Clear sequencer. While active is high, a clear of addr takes the place of every command.
 // It runs for 1024 cycles after a reset: all addresses, and long enough for whatever
 // was in flight to leave the pipeline without effect. For 8 cycles more nothing is accepted:
@@ -443,7 +446,6 @@ module atomik_regfile_w32_d1024_l8_clear (
     end
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_relay.v" 0
 // Relay: registers for up to 4 lanes of what comes from one place.
 (* keep_hierarchy *)
 module atomik_regfile_w32_d1024_l8_relay (
@@ -472,7 +474,6 @@ module atomik_regfile_w32_d1024_l8_relay (
     end
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_lane.v" 0
 // One lane: accumulates a delta into its own memory in every cycle, and reads the word at
 // lane 0's address as every earlier command, and no later one, left it.
 // x_s3 and x_s5, read in one cycle, belong to commands two cycles apart.
@@ -583,7 +584,6 @@ module atomik_regfile_w32_d1024_l8_lane (
     assign passed_s5 = passed;
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_reference.v" 0
 // Reference side: base (the total at the last LOAD, SWAP or DRAIN) and offset (reference
 // xor base) of every address. Delta = base ^ total, state = offset ^ total; SWAP and DRAIN
 // change neither total nor state, so only LOAD writes the offset.
@@ -637,7 +637,6 @@ module atomik_regfile_w32_d1024_l8_reference (
     assign chosen_s13 = chosen;
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_respond.v" 0
 // Response: the state or delta on its way, and whether the delta was zero, found four bits
 // at a time.
 module atomik_regfile_w32_d1024_l8_respond (
@@ -702,7 +701,6 @@ module atomik_regfile_w32_d1024_l8_respond (
     end
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_lane_slice.v" 0
 // 32 bits of a lane: deltas in flight, the accumulator memory and its readout copy.
 // The lane compares addresses; what the comparisons say is registered here once more.
 (* keep_hierarchy *)
@@ -834,7 +832,6 @@ module atomik_regfile_w32_d1024_l8_lane_slice (
     end
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_memory.v" 0
 // Memory of 1024 x 32 bits, one write port and one read port.
 // A read takes two cycles: the array is read into array_q, which is registered again, as in
 // block RAM with its output register. Nothing relies on what a read returns at the edge that
@@ -859,7 +856,6 @@ module atomik_regfile_w32_d1024_l8_memory (
     end
 endmodule
 
-`line 1 "atomik_regfile_w32_d1024_l8_reference_slice.v" 0
 // 32 bits of the reference side, with registers of its own for what steers them.
 (* keep_hierarchy *)
 module atomik_regfile_w32_d1024_l8_reference_slice (

@@ -28,6 +28,7 @@
 //     rsp_data   out [63:0]    state or delta, by the op, if rsp_valid is high
 //     rsp_clean  out           the delta was 0 before the op, if rsp_valid is high
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_regfile_w64_d1_l16 (
@@ -173,7 +174,9 @@ module atomik_regfile_w64_d1_l16 (
     assign rsp_clean = respond_rsp_clean;
 endmodule
 
-`line 1 "atomik_regfile_w64_d1_l16_clear.v" 0
+// The file is named after the module above.
+// verilator lint_off DECLFILENAME
+
 // Clear sequencer. While active is high, a clear of addr takes the place of every command.
 // It runs for 32 cycles after a reset: all addresses, and long enough for whatever
 // was in flight to leave the pipeline without effect. For 8 cycles more nothing is accepted:
@@ -236,7 +239,6 @@ module atomik_regfile_w64_d1_l16_clear (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d1_l16_relay.v" 0
 // Relay: which lanes have a delta, for up to 4 slices.
 (* keep_hierarchy *)
 module atomik_regfile_w64_d1_l16_relay (
@@ -271,7 +273,6 @@ module atomik_regfile_w64_d1_l16_relay (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d1_l16_slice.v" 0
 // 64 bits of the accumulator, with registers of its own for what steers them.
 (* keep_hierarchy *)
 module atomik_regfile_w64_d1_l16_slice (
@@ -422,7 +423,6 @@ module atomik_regfile_w64_d1_l16_slice (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d1_l16_respond.v" 0
 // Response: the state or delta on its way, and whether the delta was zero, found four bits
 // at a time.
 module atomik_regfile_w64_d1_l16_respond (

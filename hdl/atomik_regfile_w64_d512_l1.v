@@ -29,6 +29,7 @@
 //     rsp_data   out [63:0]    state or delta, by the op, if rsp_valid is high
 //     rsp_clean  out           the delta was 0 before the op, if rsp_valid is high
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_regfile_w64_d512_l1 (
@@ -220,7 +221,9 @@ module atomik_regfile_w64_d512_l1 (
     assign rsp_clean = respond_rsp_clean;
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_clear.v" 0
+// The file is named after the module above.
+// verilator lint_off DECLFILENAME
+
 // Clear sequencer. While active is high, a clear of addr takes the place of every command.
 // It runs for 512 cycles after a reset: all addresses, and long enough for whatever
 // was in flight to leave the pipeline without effect. For 8 cycles more nothing is accepted:
@@ -293,7 +296,6 @@ module atomik_regfile_w64_d512_l1_clear (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_relay.v" 0
 // Relay: registers for up to 4 lanes of what comes from one place.
 (* keep_hierarchy *)
 module atomik_regfile_w64_d512_l1_relay (
@@ -322,7 +324,6 @@ module atomik_regfile_w64_d512_l1_relay (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_lane.v" 0
 // One lane: accumulates a delta into its own memory in every cycle, and reads the word at
 // lane 0's address as every earlier command, and no later one, left it.
 // x_s3 and x_s5, read in one cycle, belong to commands two cycles apart.
@@ -429,7 +430,6 @@ module atomik_regfile_w64_d512_l1_lane (
     assign passed_s5 = passed;
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_reference.v" 0
 // Reference side: base (the total at the last LOAD, SWAP or DRAIN) and offset (reference
 // xor base) of every address. Delta = base ^ total, state = offset ^ total; SWAP and DRAIN
 // change neither total nor state, so only LOAD writes the offset.
@@ -482,7 +482,6 @@ module atomik_regfile_w64_d512_l1_reference (
     assign chosen_s11 = chosen;
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_respond.v" 0
 // Response: the state or delta on its way, and whether the delta was zero, found four bits
 // at a time.
 module atomik_regfile_w64_d512_l1_respond (
@@ -555,7 +554,6 @@ module atomik_regfile_w64_d512_l1_respond (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_lane_slice.v" 0
 // 64 bits of a lane: deltas in flight, the accumulator memory and its readout copy.
 // The lane compares addresses; what the comparisons say is registered here once more.
 (* keep_hierarchy *)
@@ -687,7 +685,6 @@ module atomik_regfile_w64_d512_l1_lane_slice (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_memory.v" 0
 // Memory of 512 x 64 bits, one write port and one read port.
 // A read takes two cycles: the array is read into array_q, which is registered again, as in
 // block RAM with its output register. Nothing relies on what a read returns at the edge that
@@ -712,7 +709,6 @@ module atomik_regfile_w64_d512_l1_memory (
     end
 endmodule
 
-`line 1 "atomik_regfile_w64_d512_l1_reference_slice.v" 0
 // 64 bits of the reference side, with registers of its own for what steers them.
 (* keep_hierarchy *)
 module atomik_regfile_w64_d512_l1_reference_slice (

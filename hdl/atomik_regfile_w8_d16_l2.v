@@ -29,6 +29,7 @@
 //     rsp_data   out [7:0]     state or delta, by the op, if rsp_valid is high
 //     rsp_clean  out           the delta was 0 before the op, if rsp_valid is high
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_regfile_w8_d16_l2 (
@@ -248,7 +249,9 @@ module atomik_regfile_w8_d16_l2 (
     assign rsp_clean = respond_rsp_clean;
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_clear.v" 0
+// The file is named after the module above.
+// verilator lint_off DECLFILENAME
+
 // Clear sequencer. While active is high, a clear of addr takes the place of every command.
 // It runs for 32 cycles after a reset: all addresses, and long enough for whatever
 // was in flight to leave the pipeline without effect. For 8 cycles more nothing is accepted:
@@ -314,7 +317,6 @@ module atomik_regfile_w8_d16_l2_clear (
     end
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_relay.v" 0
 // Relay: registers for up to 4 lanes of what comes from one place.
 (* keep_hierarchy *)
 module atomik_regfile_w8_d16_l2_relay (
@@ -343,7 +345,6 @@ module atomik_regfile_w8_d16_l2_relay (
     end
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_lane.v" 0
 // One lane: accumulates a delta into its own memory in every cycle, and reads the word at
 // lane 0's address as every earlier command, and no later one, left it.
 // x_s3 and x_s5, read in one cycle, belong to commands two cycles apart.
@@ -437,7 +438,6 @@ module atomik_regfile_w8_d16_l2_lane (
     assign passed_s5 = passed;
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_reference.v" 0
 // Reference side: base (the total at the last LOAD, SWAP or DRAIN) and offset (reference
 // xor base) of every address. Delta = base ^ total, state = offset ^ total; SWAP and DRAIN
 // change neither total nor state, so only LOAD writes the offset.
@@ -486,7 +486,6 @@ module atomik_regfile_w8_d16_l2_reference (
     assign chosen_s12 = chosen;
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_respond.v" 0
 // Response: the state or delta on its way, and whether the delta was zero, found four bits
 // at a time.
 module atomik_regfile_w8_d16_l2_respond (
@@ -533,7 +532,6 @@ module atomik_regfile_w8_d16_l2_respond (
     end
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_lane_slice.v" 0
 // 8 bits of a lane: deltas in flight, the accumulator memory and its readout copy.
 // The lane compares addresses; what the comparisons say is registered here once more.
 (* keep_hierarchy *)
@@ -665,7 +663,6 @@ module atomik_regfile_w8_d16_l2_lane_slice (
     end
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_memory.v" 0
 // Memory of 16 x 8 bits, one write port and one read port.
 // A read takes two cycles: the array is read into array_q, which is registered again, as in
 // block RAM with its output register. Nothing relies on what a read returns at the edge that
@@ -690,7 +687,6 @@ module atomik_regfile_w8_d16_l2_memory (
     end
 endmodule
 
-`line 1 "atomik_regfile_w8_d16_l2_reference_slice.v" 0
 // 8 bits of the reference side, with registers of its own for what steers them.
 (* keep_hierarchy *)
 module atomik_regfile_w8_d16_l2_reference_slice (

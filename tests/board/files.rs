@@ -30,7 +30,7 @@ fn every_module_of_the_board_is_lint_clean() {
     let models = design
         .models
         .iter()
-        .map(|(cell, text)| (format!("{cell}.v"), *text));
+        .map(|(cell, text)| (format!("{cell}.v"), text.as_str()));
     let files: Vec<(String, &str)> = sources
         .chain(models)
         .chain([(format!("{}.v", config.name()), &*design.verilog)])

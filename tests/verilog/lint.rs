@@ -3,7 +3,7 @@
 use crate::tools::{run, tool, yosys};
 use atomik_hdl::config::{LANES, WIDTHS};
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Arrangement, files};
+use atomik_hdl::files::{Arrangement, Options, files};
 use atomik_hdl::{Config, Design, Target, generate};
 use atomik_tools::ToolKind;
 use std::collections::BTreeSet;
@@ -65,7 +65,7 @@ fn adding() -> impl Iterator<Item = Config> {
 fn models(design: &Design) -> Vec<(String, &str)> {
     let models = design.models.iter();
     models
-        .map(|&(cell, text)| (format!("{cell}.v"), text))
+        .map(|(cell, text)| (format!("{cell}.v"), text.as_str()))
         .collect()
 }
 
@@ -107,7 +107,14 @@ fn designs_in_one_file_are_clean_in_verilator() {
 #[test]
 fn designs_with_a_file_per_module_are_clean_in_verilator() {
     for config in configurations() {
-        let files = files(&config, Arrangement::Split).unwrap();
+        let files = files(
+            &config,
+            Options {
+                arrangement: Arrangement::Split,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         // Models are in a folder of their own; here they are beside the other files.
         let is_part = |name: &str| name.ends_with(".v") && !name.contains('/');
         let verilog = files.iter().filter(|file| is_part(&file.name));

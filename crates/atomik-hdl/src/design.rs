@@ -2,7 +2,9 @@
 
 use crate::circuit::{Child, Circuit};
 use crate::config::{Config, ConfigError};
+use crate::files::Options;
 use crate::net::range;
+use crate::timescale::Timescale;
 use crate::{regfile, verilog};
 use atomik_algebra::Op;
 use rust_hdl::core::atom::AtomKind;
@@ -37,15 +39,15 @@ pub struct Design {
     pub manifest: Manifest,
     /// Simulation models of the device cells that the Verilog instantiates: name and text.
     /// Synthesis must not see them.
-    pub models: Vec<(&'static str, &'static str)>,
+    pub models: Vec<(&'static str, String)>,
 }
 
 impl Design {
     /// The Verilog, followed by the models of the cells that it instantiates.
     pub fn simulation_verilog(&self) -> String {
         let mut text = self.verilog.clone();
-        for (cell, model) in &self.models {
-            let _ = write!(text, "\n`line 1 \"{cell}.v\" 0\n{model}");
+        for (_, model) in &self.models {
+            let _ = write!(text, "\n{model}");
         }
         text
     }
@@ -118,13 +120,20 @@ pub struct MemoryEntry {
     pub kind: String,
 }
 
-/// Generates the register file of `config`. The same configuration gives the same bytes.
+/// Generates the register file of `config`, with the default timescale. The same configuration
+/// gives the same bytes.
 pub fn generate(config: &Config) -> Design {
+    with_options(config, Options::default())
+}
+
+/// Generates the register file of `config`, with the timescale and the command of the options.
+pub(crate) fn with_options(config: &Config, options: Options) -> Design {
+    let timescale = options.timescale;
     let circuit = regfile::circuit(config);
     let mut manifest = Manifest {
         name: config.name(),
         generator: format!("atomik-hdl {}", env!("CARGO_PKG_VERSION")),
-        command: format!("atomik hdl generate {}", config.options()),
+        command: format!("atomik hdl generate {}{}", config.options(), options.text()),
         width: config.width(),
         layout: config.adding_layout(),
         depth: config.depth(),
@@ -156,11 +165,12 @@ pub fn generate(config: &Config) -> Design {
         sha256: String::new(),
         files: BTreeMap::new(),
     };
-    let mut verilog = header(&manifest);
-    for (i, (name, text)) in verilog::modules(&circuit).iter().enumerate() {
-        if i > 0 {
-            // Messages of tools then name the file that the module would have with --split.
-            let _ = write!(verilog, "\n`line 1 \"{name}.v\" 0");
+    let mut verilog = header(&manifest, timescale);
+    for (i, (_, text)) in verilog::modules(&circuit).iter().enumerate() {
+        if i == 1 {
+            // Verilator's -Wall wants a file for each module, as --split writes them.
+            verilog.push_str("\n// The file is named after the module above.\n");
+            verilog.push_str("// verilator lint_off DECLFILENAME\n");
         }
         verilog.push('\n');
         verilog.push_str(text);
@@ -170,7 +180,10 @@ pub fn generate(config: &Config) -> Design {
     Design {
         verilog,
         manifest,
-        models: models(&circuit),
+        models: models(&circuit)
+            .into_iter()
+            .map(|(cell, text)| (cell, model_file(cell, text, timescale)))
+            .collect(),
     }
 }
 
@@ -198,6 +211,13 @@ fn memories(circuit: &Circuit) -> Vec<MemoryEntry> {
     let mut found: Vec<MemoryEntry> = vec![];
     collect_memories(circuit, &mut found);
     found
+}
+
+/// The model of a cell as a file. Several designs may bring a copy, so only the first counts.
+fn model_file(cell: &str, text: &str, timescale: Timescale) -> String {
+    let guard = format!("ATOMIK_MODEL_{cell}");
+    let directive = timescale.directive();
+    format!("`ifndef {guard}\n`define {guard}\n{directive}{text}`endif // {guard}\n")
 }
 
 fn models(circuit: &Circuit) -> Vec<(&'static str, &'static str)> {
@@ -240,7 +260,7 @@ fn collect_memories(circuit: &Circuit, found: &mut Vec<MemoryEntry>) {
 }
 
 /// The header: what the design is, how to regenerate it, its ops and its ports.
-pub(crate) fn header(manifest: &Manifest) -> String {
+pub(crate) fn header(manifest: &Manifest, timescale: Timescale) -> String {
     let Manifest {
         name,
         width,
@@ -323,6 +343,7 @@ pub(crate) fn header(manifest: &Manifest) -> String {
         let kind = format!("{:<3} {}", port.direction, range(port.bits));
         line(&format!("    {:<10} {kind:<13} {}", port.name, port.text));
     }
-    out.push_str("\n`default_nettype none\n");
+    let directive = timescale.directive();
+    let _ = write!(out, "\n{directive}`default_nettype none\n");
     out
 }

@@ -1,14 +1,15 @@
-//! A design as files: `NAME.v`, or one file per module; the manifest `NAME.json`; the FuseSoC core
-//! `NAME.core` and the file list `NAME.f` for other tools; and simulation models of the cells that
-//! the design instantiates.
+//! A design as files: `NAME.v`, or one file per module; the manifest `NAME.json`; for other tools
+//! the FuseSoC core `NAME.core` and the file lists `NAME.f` and `NAME.sim.f`; and simulation models
+//! of the cells that the design instantiates.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::design::{self, generate};
-use crate::{package, regfile, verilog};
+use crate::design::{self, with_options};
+use crate::timescale::Timescale;
+use crate::{package, regfile, testbench, verilog};
 
 /// How the modules of a design are arranged in files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,34 @@ pub enum Arrangement {
     Together,
     /// Each module in a file of its own name.
     Split,
+}
+
+/// What is written of a design, and how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// How the modules are arranged in files.
+    pub arrangement: Arrangement,
+    /// The time unit and precision that the files declare.
+    pub timescale: Timescale,
+    /// Whether to write a self-checking testbench, `NAME_tb.v`.
+    pub testbench: bool,
+}
+
+impl Options {
+    /// The options of `atomik hdl generate` that these are, each with a space before it.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        if self.arrangement == Arrangement::Split {
+            text.push_str(" --split");
+        }
+        if self.timescale != Timescale::default() {
+            text.push_str(&format!(" --timescale {}", self.timescale));
+        }
+        if self.testbench {
+            text.push_str(" --testbench");
+        }
+        text
+    }
 }
 
 /// A file to write.
@@ -46,29 +75,30 @@ pub enum Error {
 }
 
 /// The files of the register file of `config`: the Verilog, top module first; the manifest, the
-/// FuseSoC core and the file list; then the simulation model of each instantiated device cell, as
-/// `sim/CELL.v`.
+/// FuseSoC core and the file lists; then the simulation model of each instantiated device cell, as
+/// `sim/CELL.v`, and the testbench if there is one.
 ///
-/// The models are not part of the design, so neither the manifest nor the file list names them.
+/// The models are not part of the design, so neither the manifest nor `NAME.f` names them;
+/// `NAME.sim.f` does.
 ///
 /// # Errors
 /// None in practice: every field of a manifest has a JSON form.
-pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>, Error> {
-    let design = generate(config);
+pub fn files(config: &Config, options: Options) -> Result<Vec<TextFile>, Error> {
+    let timescale = options.timescale;
+    let design = with_options(config, options);
     let mut manifest = design.manifest;
-    let mut files = match arrangement {
+    let mut files = match options.arrangement {
         Arrangement::Together => vec![TextFile {
             name: format!("{}.v", manifest.name),
             text: design.verilog,
         }],
         Arrangement::Split => {
-            manifest.command.push_str(" --split");
             let modules = verilog::modules(&regfile::circuit(config));
             let files = modules.into_iter().map(|(module, text)| {
                 let header = if module == manifest.name {
-                    design::header(&manifest)
+                    design::header(&manifest, timescale)
                 } else {
-                    part_header(&module, &manifest)
+                    part_header(&module, &manifest, timescale)
                 };
                 TextFile {
                     name: format!("{module}.v"),
@@ -89,7 +119,7 @@ pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>,
         .into_iter()
         .map(|(cell, model)| TextFile {
             name: format!("{}/{cell}.v", package::MODELS),
-            text: model.into(),
+            text: model,
         })
         .collect();
     let model_names: Vec<String> = models.iter().map(|file| file.name.clone()).collect();
@@ -97,9 +127,19 @@ pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>,
         ("json", manifest.to_json()?),
         (
             "core",
-            package::core(config, &manifest.command, &rtl, &model_names),
+            package::core(
+                config,
+                &manifest.command,
+                options.testbench,
+                &rtl,
+                &model_names,
+            ),
         ),
         ("f", package::file_list(&rtl)),
+        (
+            "sim.f",
+            package::file_list(&[&rtl[..], &model_names].concat()),
+        ),
     ] {
         files.push(TextFile {
             name: format!("{}.{kind}", manifest.name),
@@ -107,11 +147,18 @@ pub fn files(config: &Config, arrangement: Arrangement) -> Result<Vec<TextFile>,
         });
     }
     files.extend(models);
+    if options.testbench {
+        files.push(TextFile {
+            name: format!("{}_tb.v", manifest.name),
+            text: testbench::testbench(config, timescale, &manifest.command),
+        });
+    }
     Ok(files)
 }
 
 /// The header of a module other than the top module, in its own file.
-fn part_header(module: &str, manifest: &design::Manifest) -> String {
+fn part_header(module: &str, manifest: &design::Manifest, timescale: Timescale) -> String {
+    let directive = timescale.directive();
     format!(
         "// {module}: part of {}\n\
          // SPDX-License-Identifier: MIT OR Apache-2.0\n\
@@ -119,7 +166,7 @@ fn part_header(module: &str, manifest: &design::Manifest) -> String {
          // Generated; do not edit. Regenerate with:\n\
          //     {}\n\
          \n\
-         `default_nettype none\n",
+         {directive}`default_nettype none\n",
         manifest.name, manifest.command
     )
 }
@@ -170,16 +217,16 @@ impl Drop for Unfinished {
 mod tests {
     use super::*;
     use crate::Target;
-    use crate::design::Manifest;
+    use crate::design::{Manifest, generate};
     use std::collections::BTreeSet;
 
     #[test]
     fn together_is_what_generate_returns() {
         let config = Config::new(8, 16, 2).unwrap();
         let design = generate(&config);
-        let files = files(&config, Arrangement::Together).unwrap();
+        let files = files(&config, Options::default()).unwrap();
         let json = design.manifest.to_json().unwrap();
-        let [verilog, manifest, core, list] = &files[..] else {
+        let [verilog, manifest, core, list, simulation] = &files[..] else {
             panic!("{files:?}")
         };
         assert_eq!(core.name, "atomik_regfile_w8_d16_l2.core");
@@ -187,6 +234,8 @@ mod tests {
             (list.name.as_str(), list.text.as_str()),
             ("atomik_regfile_w8_d16_l2.f", "atomik_regfile_w8_d16_l2.v\n")
         );
+        assert_eq!(simulation.name, "atomik_regfile_w8_d16_l2.sim.f");
+        assert_eq!(simulation.text, list.text);
         assert_eq!(
             (verilog.name.as_str(), &verilog.text),
             ("atomik_regfile_w8_d16_l2.v", &design.verilog)
@@ -200,7 +249,14 @@ mod tests {
     #[test]
     fn split_gives_each_module_a_self_contained_file_and_a_digest() {
         let config = Config::new(8, 16, 2).unwrap();
-        let mut files = files(&config, Arrangement::Split).unwrap();
+        let mut files = files(
+            &config,
+            Options {
+                arrangement: Arrangement::Split,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         let beside = files.split_off(files.iter().position(|f| !f.name.ends_with(".v")).unwrap());
         let manifest: Manifest = serde_json::from_str(&beside[0].text).unwrap();
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
@@ -231,7 +287,7 @@ mod tests {
                     .ends_with("\nendmodule\n\n`default_nettype wire\n"),
                 "{module}"
             );
-            assert!(!file.text.contains("`line"), "{module}");
+            assert!(!file.text.contains("lint_off"), "{module}");
             assert!(file.text.contains(&manifest.command), "{module}");
             let (_, body) = file.text.split_once("`default_nettype none\n").unwrap();
             let body = body.strip_suffix("\n`default_nettype wire\n").unwrap();
@@ -257,30 +313,36 @@ mod tests {
             (Target::Xilinx, None),
         ] {
             let config = Config::new(8, 512, 1).unwrap().with_target(target);
-            let files = files(&config, Arrangement::Together).unwrap();
+            let files = files(&config, Options::default()).unwrap();
             let text = |kind: &str| {
                 let name = format!("{}.{kind}", config.name());
                 &files.iter().find(|file| file.name == name).unwrap().text
             };
-            let models: Vec<&str> = files[4..].iter().map(|file| file.name.as_str()).collect();
+            let models: Vec<&str> = files[5..].iter().map(|file| file.name.as_str()).collect();
             assert_eq!(models, model.into_iter().collect::<Vec<_>>(), "{target}");
             assert!(!text("f").contains("sim/"), "{target}");
+            let listed = text("sim.f").lines().skip(1).collect::<Vec<_>>();
+            assert_eq!(listed, models, "{target}");
             assert!(!text("json").contains("sim/"), "{target}");
             let filesets: Vec<&str> = text("core")
                 .lines()
                 .filter(|line| line.contains("filesets: "))
                 .collect();
-            let expected = match model {
-                None => ["    filesets: [rtl]", "    filesets: [rtl]"],
+            let mut expected = match model {
+                None => vec!["    filesets: [rtl]"; 2],
                 Some(model) => {
                     assert!(text("core").contains(&format!("\n      - {model}\n")));
-                    [
+                    vec![
                         "    filesets: [rtl, \"target_sim ? (models)\", \
                          \"target_lint ? (models)\"]",
                         "    filesets: [rtl, models]",
                     ]
                 }
             };
+            if target != Target::Generic {
+                expected.push("    filesets: [rtl]");
+                assert!(text("core").contains(&format!("      arch: {target}\n")));
+            }
             assert_eq!(filesets, expected, "{target}");
         }
     }

@@ -8,6 +8,7 @@
 //! | [`verilog`] | writing a circuit as Verilog-2001 |
 //! | [`design`] | [`generate`]: the Verilog with its header, and its [`Manifest`] |
 //! | [`files`] | a design as files, including those for FuseSoC and other tools |
+//! | [`timescale`] | the time unit and precision that the files declare |
 //! | [`waves`] | timing diagrams, from simulation |
 //!
 //! ```
@@ -35,6 +36,8 @@ mod package;
 pub mod regfile;
 mod register;
 mod storage;
+mod testbench;
+pub mod timescale;
 pub mod verilog;
 pub mod waves;
 

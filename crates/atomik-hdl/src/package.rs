@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use crate::config::Config;
+use crate::config::{Config, Target};
 
 /// The folder for simulation models of device cells, below that of the design.
 pub(crate) const MODELS: &str = "sim";
@@ -14,7 +14,13 @@ pub(crate) const MODELS: &str = "sim";
 ///
 /// Only the targets `sim` and `lint` include the models, also when the core is a dependency of
 /// another one. Synthesis would build the models instead of the cells.
-pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[String]) -> String {
+pub(crate) fn core(
+    config: &Config,
+    command: &str,
+    testbench: bool,
+    rtl: &[String],
+    models: &[String],
+) -> String {
     let mut out = format!(
         "CAPI=2:\n\
          # SPDX-License-Identifier: MIT OR Apache-2.0\n\
@@ -40,44 +46,64 @@ pub(crate) fn core(config: &Config, command: &str, rtl: &[String], models: &[Str
         let _ = writeln!(out, "    file_type: verilogSource");
     };
     fileset("rtl", rtl);
-    let (default, lint) = if models.is_empty() {
-        ("[rtl]", "[rtl]")
+    let name = config.name();
+    if testbench {
+        fileset("testbench", &[format!("{name}_tb.v")]);
+    }
+    let (default, simulated) = if models.is_empty() {
+        ("rtl", "rtl")
     } else {
         fileset("models", models);
         (
-            "[rtl, \"target_sim ? (models)\", \"target_lint ? (models)\"]",
-            "[rtl, models]",
+            "rtl, \"target_sim ? (models)\", \"target_lint ? (models)\"",
+            "rtl, models",
         )
     };
-    let _ = write!(out, "\ntargets:\n");
+    out.push_str("\ntargets:\n");
     if !models.is_empty() {
-        let _ = writeln!(
-            out,
-            "  # The models of cells are for simulation and lint only."
-        );
+        out.push_str("  # The models of cells are for simulation and lint only.\n");
     }
-    let _ = write!(
-        out,
-        "  default:\n    \
-             filesets: {default}\n    \
-             toplevel: {name}\n  \
-         lint:\n    \
-             description: Verilator with every warning\n    \
-             default_tool: verilator\n    \
-             filesets: {lint}\n    \
-             tools:\n      \
-                 verilator:\n        \
-                     mode: lint-only\n        \
-                     verilator_options: [-Wall]\n    \
-             toplevel: {name}\n",
-        name = config.name(),
-    );
+    let mut target = |target: &str, filesets: &str, top: &str, flow: &str| {
+        let _ = write!(
+            out,
+            "  {target}:\n{flow}    filesets: [{filesets}]\n    toplevel: {top}\n"
+        );
+    };
+    target("default", default, &name, "");
+    let lint = "    description: Verilator with every warning\n    flow: lint\n    \
+                flow_options:\n      tool: verilator\n      verilator_options: [-Wall]\n";
+    target("lint", simulated, &name, lint);
+    if testbench {
+        let sim = "    description: the testbench in Icarus, or with --tool verilator\n    \
+                   flow: sim\n    flow_options:\n      tool: icarus\n      \
+                   iverilog_options: [-g2005]\n      verilator_options: [--binary, --timing]\n";
+        let filesets = format!("{simulated}, testbench");
+        target("sim", &filesets, &format!("{name}_tb"), sim);
+    }
+    if let Some(arch) = yosys_arch(config.target()) {
+        let synth = format!(
+            "    description: Yosys, to a netlist in JSON\n    flow: generic\n    \
+             flow_options:\n      tool: yosys\n      arch: {arch}\n      output_format: json\n"
+        );
+        target("synth", "rtl", &name, &synth);
+    }
     out
 }
 
-/// The text of `NAME.f`: the design's files, one per line, for `verilator -f` and `iverilog -c`.
-pub(crate) fn file_list(rtl: &[String]) -> String {
-    rtl.iter().fold(String::new(), |mut list, file| {
+/// What Yosys calls the family: `synth_ARCH` synthesises for it.
+fn yosys_arch(target: Target) -> Option<&'static str> {
+    match target {
+        Target::Generic => None,
+        Target::Ecp5 => Some("ecp5"),
+        Target::Ice40 => Some("ice40"),
+        Target::Gowin => Some("gowin"),
+        Target::Xilinx => Some("xilinx"),
+    }
+}
+
+/// The text of `NAME.f` or `NAME.sim.f`: files, one per line, for `verilator -f` and `iverilog -c`.
+pub(crate) fn file_list(files: &[String]) -> String {
+    files.iter().fold(String::new(), |mut list, file| {
         let _ = writeln!(list, "{file}");
         list
     })

@@ -1,6 +1,7 @@
 // Drives the board's six status LEDs.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_board_leds #(

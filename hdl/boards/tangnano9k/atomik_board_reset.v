@@ -4,6 +4,7 @@
 // The reset starts at once. It ends after the PLL has been locked and the button released for
 // 2^SETTLE_BITS consecutive cycles, which outlasts contact bounce.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_board_reset #(

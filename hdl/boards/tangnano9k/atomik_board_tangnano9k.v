@@ -4,6 +4,7 @@
 // docs/board.md describes the serial protocol, the buttons and the LEDs. To use another register
 // file, change the sizes, the instance, and [regfile] in board.toml.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_board_tangnano9k #(

@@ -4,6 +4,7 @@
 // Output = input * (FBDIV_SEL + 1) / (IDIV_SEL + 1) = 54 MHz. The oscillator runs at output *
 // ODIV_SEL = 864 MHz, inside the 400 to 1200 MHz that the GW1NR-9 of speed C6/I5 allows.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_pll_27_to_54 (

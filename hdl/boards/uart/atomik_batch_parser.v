@@ -5,6 +5,7 @@
 // All records are checked here before the first is issued. Addresses and data are queued as they
 // arrive; the valid bits of the lanes, which turn them into commands, are queued last.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_batch_parser #(

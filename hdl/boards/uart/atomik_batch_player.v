@@ -1,6 +1,7 @@
 // Issues the entries of the queue, one per cycle, and counts the responses.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_batch_player #(

@@ -4,6 +4,7 @@
 // An address must not be read at the edge that writes it. Frames and responses are only read when
 // complete.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_block_ram #(

@@ -6,6 +6,7 @@
 // executing it again. Every reset clears the epoch, so a host that still relies on the state
 // accumulated before the reset is refused.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_command_engine #(

@@ -4,6 +4,7 @@
 // An entry is written in pieces, as its bytes arrive, and read as a whole. The queue is built from
 // LUT RAM: it has few entries, and too many bits in each for block RAM.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_command_queue #(

@@ -5,6 +5,7 @@
 // After the four bytes of a correct CRC, lowest first, the register holds 0xdebb20e3 for every
 // message.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_crc32_step (

@@ -7,6 +7,7 @@
 // The buffer holds one frame. Frames that begin before the engine has released it are skipped as a
 // whole: their sender gets no reply and sends them again.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_frame_rx (

@@ -4,6 +4,7 @@
 // The first byte of a block says where the frame's next zero is, so the buffer is searched before
 // each block. A frame has at most 253 bytes, so no block is longer than 254.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_frame_tx (

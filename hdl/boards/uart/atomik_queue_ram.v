@@ -1,6 +1,7 @@
 // A small memory with an asynchronous read port, to be mapped to LUT RAM.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_queue_ram #(

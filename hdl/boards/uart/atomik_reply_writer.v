@@ -4,6 +4,7 @@
 // Each byte takes four cycles: read a response from its memory, pick one of its bytes, choose the
 // byte to write, then write it and add it to the CRC.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_reply_writer #(

@@ -4,6 +4,7 @@
 // The parameters are those of the register file; its latency does not matter. A register file of
 // depth 1 has no address port: set ADDR_BITS to 1 and leave cmd_addr open.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_uart_bridge #(

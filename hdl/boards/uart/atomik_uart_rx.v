@@ -5,6 +5,7 @@
 // spikes. Each bit is sampled in its middle. The receiver looks for the next start bit right after
 // sampling the stop bit, so it tolerates a sender that is a few percent faster.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_uart_rx #(

@@ -1,6 +1,7 @@
 // Sends bytes on a serial line: a start bit, eight data bits, lowest first, a stop bit.
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module atomik_uart_tx #(

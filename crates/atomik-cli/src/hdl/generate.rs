@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use atomik_hdl::Target;
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Arrangement, files};
+use atomik_hdl::files::{Arrangement, Options, files};
+use atomik_hdl::timescale::Timescale;
 use atomik_terminal::Status;
 use clap::ValueHint;
 
@@ -13,9 +14,10 @@ use crate::error::CommandError;
 use crate::geometry::{GeometryArgs, target};
 
 const EXAMPLES: &str = "\
-Writes NAME.v; NAME.json with its latency, ports, memories and digest; NAME.core for FuseSoC;
-NAME.f, the list of its files; and a simulation model sim/CELL.v for each device cell that it
-instantiates. The same options give the same bytes. `atomik hdl list` shows what can be generated.
+Writes NAME.v; NAME.json with its latency, ports, memories and digest; NAME.core for FuseSoC; a
+simulation model sim/CELL.v for each device cell that it instantiates; and lists of its files,
+NAME.f without the models and NAME.sim.f with them. The same options give the same bytes.
+`atomik hdl list` shows what can be generated.
 
 Examples:
   atomik hdl generate --width 64 --depth 512 --lanes 4 -o build
@@ -35,6 +37,12 @@ pub struct Args {
     /// Write each module to its own file
     #[arg(long)]
     split: bool,
+    /// Time unit and precision that the files declare, or none
+    #[arg(long, value_name = "UNIT/PRECISION", default_value_t)]
+    timescale: Timescale,
+    /// Write a self-checking testbench, NAME_tb.v, for Icarus, Verilator and other simulators
+    #[arg(long)]
+    testbench: bool,
     /// Write all reference configurations
     #[arg(long, conflicts_with_all = ["width", "layout", "depth", "lanes"])]
     reference: bool,
@@ -54,8 +62,13 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     } else {
         Arrangement::Together
     };
+    let options = Options {
+        arrangement,
+        timescale: args.timescale,
+        testbench: args.testbench,
+    };
     for config in &configs {
-        write(&files(config, arrangement)?, &args.out)?;
+        write(&files(config, options)?, &args.out)?;
     }
     Ok(Status::Done)
 }

@@ -1,7 +1,7 @@
 //! The generated files in `hdl/` are current.
 
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Arrangement, TextFile, files};
+use atomik_hdl::files::{Options, TextFile, files};
 use atomik_hdl::{Config, generate, waves};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn the_checked_in_designs_are_current() {
     let configs = reference_configs().unwrap();
     let expected = configs
         .iter()
-        .flat_map(|config| files(config, Arrangement::Together).unwrap())
+        .flat_map(|config| files(config, Options::default()).unwrap())
         .collect();
     check(&hdl(), expected, &[".v", ".json", ".core", ".f"]);
 }

@@ -3,7 +3,7 @@
 
 use atomik_hdl::circuit::Circuit;
 use atomik_hdl::design::Manifest;
-use atomik_hdl::files::{Arrangement, files};
+use atomik_hdl::files::{Options, files};
 use atomik_hdl::{Config, ConfigError, Target, generate, regfile};
 use rust_hdl::core::block::Block;
 use rust_hdl::core::check_error::check_all;
@@ -18,7 +18,7 @@ fn layouts_of_xor_fields_generate_the_same_files() {
     for (depth, lanes) in [(1, 4), (16, 2)] {
         for target in Target::ALL {
             let text =
-                |config: Config| files(&config.with_target(target), Arrangement::Together).unwrap();
+                |config: Config| files(&config.with_target(target), Options::default()).unwrap();
             let plain = text(Config::new(32, depth, lanes).unwrap());
             for layout in ["xor:32", "xor:1,xor:31", "xor:8,xor:8,xor:8,xor:8"] {
                 assert_eq!(text(with(layout, depth, lanes).unwrap()), plain, "{layout}");

@@ -5,6 +5,7 @@
 // here, so the test bench must drive the board's clock pin at the frequency of the PLL's output.
 // LOCK rises after LOCK_EDGES edges, but never if the primitive does not allow the setting.
 
+`timescale 1ns / 1ps
 `default_nettype none
 
 module rPLL #(

@@ -1,0 +1,1 @@
+atomik_regfile_w32_d1024_l8.v

@@ -1,0 +1,1 @@
+atomik_regfile_w64_d1_l16.v

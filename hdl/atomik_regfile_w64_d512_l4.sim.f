@@ -1,0 +1,1 @@
+atomik_regfile_w64_d512_l4.v

@@ -1,0 +1,1 @@
+atomik_regfile_w8_d16_l2.v
