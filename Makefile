@@ -178,6 +178,9 @@ proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; 
 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants
+hdl-tools: setup-hdl ## check generated Verilog in other people's linters, simulators and FuseSoC
+	@$(BUILD_ATOMIK)
+	python3 scripts/hdl-tools.py $(RELEASE)/atomik .tools/py
 
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check

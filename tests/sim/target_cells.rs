@@ -86,7 +86,7 @@ fn a_netlist_that_yosys_maps_to_a_cell_works_with_our_model_of_it() {
         let config = Config::new(width, depth, 1).unwrap();
         let (cell, model) = model(target);
         let netlist = mapped(config, synthesis, cell);
-        assert_eq!(check(config, &netlist, model), None, "{target} {config:?}");
+        assert_eq!(check(config, &netlist, &model), None, "{target} {config:?}");
     }
 }
 

@@ -22,7 +22,7 @@ pub struct GeometryArgs {
 /// The options `--width` and `--layout`.
 #[derive(Debug, clap::Args)]
 pub struct WordArgs {
-    /// Bits per word, 1 to 512 [default: 64, or those of --layout]
+    /// Bits per word, 1 to 512; in Verilog 1, 8, 16, 32, 64, 128 or 256 [default: 64]
     #[arg(long, value_name = "BITS", value_parser = width)]
     width: Option<u32>,
     /// Fields of a word, lowest bits first, such as xor:48,add:16

@@ -142,14 +142,16 @@ module DP16KD #(
     end
 `ifndef YOSYS
     always @(posedge CLKB) begin
-        if (WEB || RSTA || (RSTB && RESETMODE != "SYNC") || (WIDE && REGMODE_A == "OUTREG" && !OCEA))
+        if (WEB || RSTA || (RSTB && RESETMODE != "SYNC") ||
+            (WIDE && REGMODE_A == "OUTREG" && !OCEA))
         begin
             $display("DP16KD: %m: WEB, RSTA, OCEA and asynchronous resets are not modelled");
             $finish;
         end
     end
 `endif
-    wire unused = &{1'b0, GSR == "", WRITEMODE_A == "", WRITEMODE_B == "", ASYNC_RESET_RELEASE == "", ada, adb, data, mask, padded};
+    wire unused = &{1'b0, GSR == "", WRITEMODE_A == "", WRITEMODE_B == "",
+        ASYNC_RESET_RELEASE == "", ada, adb, data, mask, padded};
 endmodule
 
 `default_nettype wire

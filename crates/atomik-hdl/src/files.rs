@@ -30,6 +30,8 @@ pub struct Options {
     pub timescale: Timescale,
     /// Whether to write a self-checking testbench, `NAME_tb.v`.
     pub testbench: bool,
+    /// Whether to write a test for cocotb, `NAME_cocotb.py`.
+    pub cocotb: bool,
 }
 
 impl Options {
@@ -44,6 +46,9 @@ impl Options {
         }
         if self.testbench {
             text.push_str(" --testbench");
+        }
+        if self.cocotb {
+            text.push_str(" --cocotb");
         }
         text
     }
@@ -76,7 +81,7 @@ pub enum Error {
 
 /// The files of the register file of `config`: the Verilog, top module first; the manifest, the
 /// FuseSoC core and the file lists; then the simulation model of each instantiated device cell, as
-/// `sim/CELL.v`, and the testbench if there is one.
+/// `sim/CELL.v`, and the testbenches if they are wanted.
 ///
 /// The models are not part of the design, so neither the manifest nor `NAME.f` names them;
 /// `NAME.sim.f` does.
@@ -150,7 +155,13 @@ pub fn files(config: &Config, options: Options) -> Result<Vec<TextFile>, Error> 
     if options.testbench {
         files.push(TextFile {
             name: format!("{}_tb.v", manifest.name),
-            text: testbench::testbench(config, timescale, &manifest.command),
+            text: testbench::verilog(config, timescale, &manifest.command),
+        });
+    }
+    if options.cocotb {
+        files.push(TextFile {
+            name: format!("{}_cocotb.py", manifest.name),
+            text: testbench::cocotb(config, &manifest.command),
         });
     }
     Ok(files)

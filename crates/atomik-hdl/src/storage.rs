@@ -201,7 +201,7 @@ fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) ->
     }
     let _ = write!(
         out,
-        "\ngenvar i;\ngenerate\n    for (i = 0; i < {count}; i = i + 1) begin : block\n"
+        "\ngenvar i;\ngenerate\n    for (i = 0; i < {count}; i = i + 1) begin : gen_block\n"
     );
     for line in (primitive.instance)(bits, total).lines() {
         let _ = writeln!(out, "{}", format!("        {line}").trim_end());

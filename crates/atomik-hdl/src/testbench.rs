@@ -1,6 +1,6 @@
-//! A self-checking testbench in plain Verilog, for any simulator.
+//! Testbenches for any simulator: a self-checking one in plain Verilog, and one for cocotb.
 //!
-//! It repeats the specification on its own: it shares neither code nor stimulus with the golden
+//! They repeat the specification on their own: they share neither code nor stimulus with the golden
 //! model of `atomik-sim`.
 
 use crate::circuit::{Child, Circuit};
@@ -10,37 +10,56 @@ use crate::timescale::Timescale;
 use atomik_algebra::FieldKind;
 use std::fmt::Write;
 
-/// The template of the testbench; names in `@` are replaced.
-const TEMPLATE: &str = include_str!("../templates/testbench.v");
+/// The templates; names in `@` are replaced.
+const VERILOG: &str = include_str!("../templates/testbench.v");
+const COCOTB: &str = include_str!("../templates/cocotb.py");
 
 /// The text of `NAME_tb.v`.
-pub(crate) fn testbench(config: &Config, timescale: Timescale, command: &str) -> String {
-    let address_bits = config.depth().trailing_zeros();
+pub(crate) fn verilog(config: &Config, timescale: Timescale, command: &str) -> String {
+    let port = match config.depth() {
+        1 => "",
+        _ => "        .cmd_addr  (cmd_addr),\n",
+    };
+    let text = fill(VERILOG, config, command)
+        .replace("@TIMESCALE@", &timescale.directive())
+        .replace("@ADDR_PORT@", port)
+        .replace("@PLUS@", &plus(config));
+    text.replace("@POISON@", &poison(&regfile::circuit(config)))
+}
+
+/// The text of `NAME_cocotb.py`.
+pub(crate) fn cocotb(config: &Config, command: &str) -> String {
+    let fields: Vec<String> = config
+        .layout()
+        .fields()
+        .map(|field| {
+            let kind = match field.kind {
+                FieldKind::Xor => "xor",
+                FieldKind::Add => "add",
+            };
+            format!("(\"{kind}\", {})", field.bits)
+        })
+        .collect();
+    fill(COCOTB, config, command).replace("@FIELDS@", &fields.join(", "))
+}
+
+/// The template with the sizes of the configuration.
+fn fill(template: &str, config: &Config, command: &str) -> String {
+    // Without an address port the model still has an address, of one bit.
+    let address_bits = config.depth().trailing_zeros().max(1);
     let values = [
         ("NAME", config.name()),
         ("COMMAND", command.to_owned()),
-        ("TIMESCALE", timescale.directive()),
         ("WIDTH", config.width().to_string()),
         ("DEPTH", config.depth().to_string()),
-        // Without an address port the model still has an address, of one bit.
-        ("ADDR", address_bits.max(1).to_string()),
+        ("ADDR", address_bits.to_string()),
         ("LANES", config.lanes().to_string()),
         ("LATENCY", config.latency().to_string()),
         ("CLEAR", config.clear_cycles().to_string()),
-        (
-            "ADDR_PORT",
-            if address_bits == 0 {
-                String::new()
-            } else {
-                "        .cmd_addr  (cmd_addr),\n".to_owned()
-            },
-        ),
-        ("PLUS", plus(config)),
-        ("POISON", poison(&regfile::circuit(config))),
     ];
     values
         .iter()
-        .fold(TEMPLATE.to_owned(), |text, (name, value)| {
+        .fold(template.to_owned(), |text, (name, value)| {
             text.replace(&format!("@{name}@"), value)
         })
 }

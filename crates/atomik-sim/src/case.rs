@@ -185,6 +185,12 @@ impl fmt::Display for Case {
         writeln!(f, "  lane      0 (the one that responds)")?;
         writeln!(f, "  expected  {}", mismatch.expected)?;
         writeln!(f, "  got       {}", mismatch.got)?;
+        if self.sequence.events.is_empty() {
+            return writeln!(
+                f,
+                "  no command is needed: the reset before the first cycle leads to it"
+            );
+        }
         let address = self.address();
         match address {
             Some(addr) => writeln!(f, "  last commands to address {addr}:")?,
@@ -214,5 +220,25 @@ impl fmt::Display for Case {
                 op_name(*op)
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_without_commands_names_the_reset() {
+        let case: Case = serde_json::from_str(
+            r#"{"width":8,"depth":16,"lanes":2,"seed":1,"found":"power-up","mismatch":
+            {"cycle":0,"port":"ready","expected":"1","got":"0"},"events":[]}"#,
+        )
+        .unwrap();
+        let text = case.to_string();
+        assert!(
+            text.contains("ready")
+                && text.ends_with("the reset before the first cycle leads to it\n"),
+            "{text}"
+        );
     }
 }

@@ -43,6 +43,9 @@ pub struct Args {
     /// Write a self-checking testbench, NAME_tb.v, for Icarus, Verilator and other simulators
     #[arg(long)]
     testbench: bool,
+    /// Write a test for cocotb, NAME_cocotb.py, and what runs it
+    #[arg(long)]
+    cocotb: bool,
     /// Write all reference configurations
     #[arg(long, conflicts_with_all = ["width", "layout", "depth", "lanes"])]
     reference: bool,
@@ -66,6 +69,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         arrangement,
         timescale: args.timescale,
         testbench: args.testbench,
+        cocotb: args.cocotb,
     };
     for config in &configs {
         write(&files(config, options)?, &args.out)?;

