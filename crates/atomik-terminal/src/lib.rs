@@ -10,7 +10,7 @@
 //! | [`Failure`] | what a program's error type tells the exit: its status and its message |
 //! | [`Program`] | messages on stderr under the program's name; the end of `main` |
 //! | [`print()`], [`print_json`], [`stdout`], [`OutputError`] | results on stdout |
-//! | [`spare`], [`OverwriteError`] | inputs that an output would replace |
+//! | [`spare`], [`OverwriteError`] | inputs and outputs that an output would replace |
 //! | [`text_table`], [`number_table`], [`width`] | tables, which are also valid Markdown |
 //! | [`count`], [`counted`], [`rate`], [`bytes`], [`duration`], [`Unit`] | number formats |
 //! | [`bar`], [`spinner`] | progress on stderr, hidden unless that is a terminal |

@@ -29,38 +29,57 @@ impl Failure for OutputError {
     }
 }
 
-/// A file is read and would be written.
+/// A file would be lost.
 #[derive(Debug, Error)]
-#[error(
-    "{}: is also the output, and would be lost: name another file for the output",
-    .0.display()
-)]
-pub struct OverwriteError(PathBuf);
+pub enum OverwriteError {
+    /// It is read, and would be written.
+    #[error(
+        "{}: is also the output, and would be lost: name another file for the output",
+        .0.display()
+    )]
+    Input(PathBuf),
+    /// It would be written twice.
+    #[error(
+        "{}: would be written twice, and the first would be lost: name another file for one of \
+         the outputs",
+        .0.display()
+    )]
+    Twice(PathBuf),
+}
 
-/// Refuses an output that is one of the inputs, whatever names they have. Devices and pipes may be
-/// both.
+/// Where a file is or would be. Devices, pipes and folders may be read and written at once.
+fn place(file: &Path) -> Option<PathBuf> {
+    if let Ok(file) = file.canonicalize() {
+        return file.is_file().then_some(file);
+    }
+    let folder = match file.parent()? {
+        folder if folder.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    Some(folder.canonicalize().ok()?.join(file.file_name()?))
+}
+
+/// Refuses outputs that are inputs or each other, whatever names they have.
 ///
 /// # Errors
-/// [`OverwriteError`], with the first such input.
-pub fn spare<P: AsRef<Path>>(
-    output: Option<&Path>,
-    inputs: impl IntoIterator<Item = P>,
+/// [`OverwriteError`], with the first such file.
+pub fn spare<O: AsRef<Path>, I: AsRef<Path>>(
+    outputs: impl IntoIterator<Item = O>,
+    inputs: impl IntoIterator<Item = I>,
 ) -> Result<(), OverwriteError> {
-    // An output that does not exist yet is none of the inputs.
-    let Some(output) = output.and_then(|file| file.canonicalize().ok()) else {
-        return Ok(());
-    };
-    if !output.is_file() {
-        return Ok(());
+    let mut written = Vec::new();
+    for output in outputs {
+        let Some(place) = place(output.as_ref()) else {
+            continue;
+        };
+        if written.contains(&place) {
+            return Err(OverwriteError::Twice(output.as_ref().to_owned()));
+        }
+        written.push(place);
     }
-    let same = |input: &P| {
-        input
-            .as_ref()
-            .canonicalize()
-            .is_ok_and(|file| file == output)
-    };
-    match inputs.into_iter().find(same) {
-        Some(input) => Err(OverwriteError(input.as_ref().to_owned())),
+    let mut inputs = inputs.into_iter();
+    match inputs.find(|input| place(input.as_ref()).is_some_and(|file| written.contains(&file))) {
+        Some(input) => Err(OverwriteError::Input(input.as_ref().to_owned())),
         None => Ok(()),
     }
 }

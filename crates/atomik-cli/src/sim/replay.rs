@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use atomik_sim::case::Case;
 use atomik_sim::verilate::Builder;
-use atomik_terminal::{Status, count, print};
+use atomik_terminal::{Status, count, print, spare};
 use clap::ValueHint;
 
 use crate::dut;
@@ -31,6 +31,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
+    spare(&args.waves, [&args.case])?;
     let case = Case::read(&args.case)?;
     let config = case.config()?;
     let cycles = case.cycles(&args.case)?;

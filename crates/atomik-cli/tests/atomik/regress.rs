@@ -405,3 +405,20 @@ fn ctrl_c_ends_a_regression_with_a_summary_of_what_ran() {
     }
     assert!(!out.contains("empty coverage bins"), "{out}");
 }
+
+#[test]
+fn a_plan_or_a_case_is_never_the_output() {
+    let folder = Folder::new();
+    for (args, option) in [
+        (["sim", "regress"], "--junit"),
+        (["sim", "replay"], "--waves"),
+    ] {
+        let file = folder.file("input.toml", "kept");
+        let run = atomik(&[&args[..], &[&file, option, &file]].concat());
+        let message = format!(
+            "{file}: is also the output, and would be lost: name another file for the output"
+        );
+        assert_eq!(run, crate::refused(2, &message));
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "kept");
+    }
+}

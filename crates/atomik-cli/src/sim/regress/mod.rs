@@ -13,7 +13,7 @@ use atomik_sim::plan::{Overrides, Plan};
 use atomik_sim::regress::regress;
 use atomik_sim::report::Report;
 use atomik_sim::verilate::Builder;
-use atomik_terminal::{Status, print, print_json};
+use atomik_terminal::{Status, print, print_json, spare};
 use atomik_tools::project_root;
 use clap::ValueHint;
 
@@ -91,6 +91,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
             .join("sim")
             .join("reference.toml"),
     };
+    spare(&args.junit, [&plan_path])?;
     let plan = Plan::read(&plan_path)?;
     let overrides = Overrides {
         seed: args.seed,
