@@ -46,11 +46,14 @@
 //!
 //! The widest window up to [`Thresholds::connected_ms`] decides, or the narrowest if all are wider,
 //! and the worst field of a trace. Reasons stand in the order of what they cost: wrong states, work
-//! for writers, assumptions, bytes. Each says what to do instead.
+//! for writers, assumptions, bytes; of one cost, in the order of how many operations they concern,
+//! and wrong states count whether they were noticed or not. Each says what to do instead. Fields of
+//! one verdict stand in the order of their worst reasons.
 //!
 //! | file | contents |
 //! |---|---|
-//! | `verdict` | the rules above: which code decides `FITS` |
+//! | `verdict`, `overall` | the rules above: which code decides `FITS`, for a field and a trace |
+//! | `reason`, `values` | what a reason costs; what set values suggest to write instead |
 //! | `study` | one pass over a trace, and the measurements |
 //! | `cell`, `unseen` | one value as replicated and as intended; recent changes that a node has not seen |
 //! | `sums`, `layout` | the range of a counter; the layout of a word |
@@ -62,11 +65,14 @@ mod cell;
 mod encoding;
 mod findings;
 mod layout;
+mod overall;
 mod ratio;
+mod reason;
 mod study;
 mod sums;
 mod thresholds;
 mod unseen;
+mod values;
 mod verdict;
 
 pub use findings::{FieldFit, Fit, Sums, Verdict, Width, Window, Wrong};

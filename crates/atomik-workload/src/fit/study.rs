@@ -11,12 +11,14 @@ use super::bits::Bits;
 use super::cell::{Cell, Counts, History, Incident, Step, Writers};
 use super::encoding::{Effect, show};
 use super::findings::{FieldFit, Fit, Sums, Verdict, Width, Window, Wrong};
-use super::layout;
 use super::ratio::share;
+use super::reason::Reason;
 use super::sums::Range;
 use super::thresholds::Thresholds;
 use super::unseen::Moment;
-use super::verdict::{self, Evidence, Reason};
+use super::values::Values;
+use super::verdict::{self, Evidence};
+use super::{layout, overall};
 use crate::workload::{Action, Class, Line, Reader, Scalar, TraceError};
 
 /// Measures and judges a trace. Up to `examples` of what goes wrong are kept per field. `trace`
@@ -83,8 +85,7 @@ struct FieldStudy {
     /// Whether there are more elements than `universe` holds.
     open_universe: bool,
     positions: bool,
-    /// Whether booleans, integers and strings are set.
-    kinds: [bool; 3],
+    values: Values,
     widths: Widths,
 }
 
@@ -272,7 +273,7 @@ impl Study {
             command: command.to_owned(),
             thresholds: self.thresholds,
         };
-        verdict::overall(&mut fit, &worst);
+        overall::judge(&mut fit, &worst);
         fit
     }
 }
@@ -315,11 +316,6 @@ impl FieldStudy {
         );
         if let Action::Set(value) = action {
             self.widths.note(value.bytes() as u64);
-            self.kinds[match value {
-                Scalar::Bool(_) => 0,
-                Scalar::Int(_) => 1,
-                Scalar::Text(_) => 2,
-            }] = true;
         }
         self.choose_models(action, windows_ms.len());
 
@@ -335,6 +331,11 @@ impl FieldStudy {
         history.odd ^= *action == Action::Toggle;
         history.is_set |= matches!(action, Action::Set(_) | Action::Unset);
 
+        if let Action::Set(value) = action {
+            let cell = self.models.first().and_then(|model| model.cells.get(place));
+            let before = cell.map(|cell| cell.meant().low().cast_signed());
+            self.values.note(value, before);
+        }
         let Some(effect) = Effect::of(action, &mut self.universe) else {
             self.open_universe |= matches!(action, Action::Insert(_) | Action::Remove(_));
             return;
@@ -407,7 +408,7 @@ impl FieldStudy {
             Class::Set
         } else if has("add") {
             Class::Counter
-        } else if self.kinds[1] || self.kinds[2] {
+        } else if self.values.kinds[1] || self.values.kinds[2] {
             Class::Register
         } else {
             Class::Flag
@@ -438,7 +439,7 @@ impl FieldStudy {
         let width = Width {
             fixed: match class {
                 Class::Flag | Class::Counter => true,
-                Class::Register => width.fixed || !self.kinds[2],
+                Class::Register => width.fixed || !self.values.kinds[2],
                 Class::Set => !self.open_universe,
                 Class::List | Class::Text => false,
             },
@@ -484,10 +485,10 @@ impl FieldStudy {
             counts,
             several_writers: shared().count() as u64,
             set_and_shared: shared().filter(|history| history.is_set).count() as u64,
-            kinds: self.kinds.iter().filter(|&&kind| kind).count(),
             blind_example: model.blind_example,
+            values: self.values,
         };
-        fit.layout = layout::field(&fit, self.kinds);
+        fit.layout = layout::field(&fit, evidence.values.kinds);
         let worst = verdict::field(&mut fit, &evidence, thresholds);
         (fit, worst)
     }

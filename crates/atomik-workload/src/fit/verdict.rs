@@ -1,16 +1,17 @@
-//! The rules that decide whether a field and a trace fit.
+//! The rules that decide whether a field fits.
 
-use std::cmp::Reverse;
+use std::borrow::Cow;
 
-use atomik_algebra::MAX_WIDTH;
 use indicatif::HumanCount;
 
 use super::bits::CAPACITY;
 use super::cell::Counts;
 use super::encoding::LONGEST;
-use super::findings::{FieldFit, Fit, Verdict};
+use super::findings::FieldFit;
 use super::ratio::{percent, share};
+use super::reason::{Cost, Reason, Reasons};
 use super::thresholds::Thresholds;
+use super::values::Values;
 use crate::workload::Class;
 
 /// Measurements that a verdict needs and a report does not show.
@@ -24,89 +25,10 @@ pub(super) struct Evidence {
     pub(super) several_writers: u64,
     /// Keys with more than one writer that are also set.
     pub(super) set_and_shared: u64,
-    /// How many kinds of values are set.
-    pub(super) kinds: usize,
     /// A description of two toggles within the window that decides.
     pub(super) blind_example: Option<String>,
-}
-
-/// What a reason costs whoever uses deltas nevertheless, the worst first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Cost {
-    /// Wrong states.
-    Wrong,
-    /// Conflicts that somebody has to resolve.
-    Work,
-    /// Something that the trace has and the future may not.
-    Assumption,
-    /// Bytes.
-    Space,
-}
-
-/// A reason against a fit, or a condition of one.
-#[derive(Clone, Debug)]
-pub(super) struct Reason {
-    cost: Cost,
-    /// How many operations it concerns.
-    operations: u64,
-    text: String,
-    /// What to do where it rules deltas out, from "use" on.
-    instead: &'static str,
-}
-
-impl Reason {
-    /// The worse, the lower.
-    fn rank(&self) -> (Cost, Reverse<u64>) {
-        (self.cost, Reverse(self.operations))
-    }
-}
-
-/// The reasons of a verdict.
-#[derive(Debug, Default)]
-struct Reasons {
-    against: Vec<Reason>,
-    conditions: Vec<Reason>,
-    remarks: Vec<String>,
-}
-
-impl Reasons {
-    fn against(&mut self, cost: Cost, operations: u64, text: String, instead: &'static str) {
-        self.against.push(Reason {
-            cost,
-            operations,
-            text,
-            instead,
-        });
-    }
-
-    fn condition(&mut self, cost: Cost, operations: u64, text: String, instead: &'static str) {
-        self.conditions.push(Reason {
-            cost,
-            operations,
-            text,
-            instead,
-        });
-    }
-
-    /// The verdict, the texts in the order of what they cost, and the worst reason.
-    fn verdict(mut self) -> (Verdict, Vec<String>, Option<Reason>) {
-        self.against.sort_by_key(Reason::rank);
-        self.conditions.sort_by_key(Reason::rank);
-        let worst = self.against.first().or(self.conditions.first()).cloned();
-        let verdict = match (self.against.is_empty(), self.conditions.is_empty()) {
-            (false, _) => Verdict::DoesNotFit,
-            (true, false) => Verdict::FitsWithConditions,
-            (true, true) => Verdict::Fits,
-        };
-        let against = self.against.into_iter();
-        let against =
-            against.map(|Reason { text, instead, .. }| format!("{text} Instead, {instead}."));
-        let conditions = self.conditions.into_iter();
-        let conditions = conditions
-            .map(|Reason { text, instead, .. }| format!("Condition: {text} Otherwise, {instead}."));
-        let texts = against.chain(conditions).chain(self.remarks);
-        (verdict, texts.collect(), worst)
-    }
+    /// What is known of the values that are set.
+    pub(super) values: Values,
 }
 
 /// Judges a field by its measurements and the evidence. Returns the worst reason.
@@ -121,22 +43,20 @@ pub(super) fn field(
         Class::Register => register(fit, evidence, thresholds, &mut reasons),
         Class::Counter => counter(fit, evidence, &mut reasons),
         Class::Set => set(fit, evidence, thresholds, &mut reasons),
-        Class::List => reasons.against(
+        Class::List => reasons.against.push(Reason::new(
             Cost::Wrong,
             evidence.total,
             "A list has no fixed bits: two concurrent appends land in the same place, and XOR \
-             garbles them into one element."
-                .into(),
+             garbles them into one element.",
             "use a log (Raft or the event log), or a list of the CRDT, Yrs or Loro",
-        ),
-        Class::Text => reasons.against(
+        )),
+        Class::Text => reasons.against.push(Reason::new(
             Cost::Wrong,
             evidence.total,
             "Text has no fixed bits: an insertion shifts everything behind it, so concurrent edits \
-             garble each other wherever they are."
-                .into(),
+             garble each other wherever they are.",
             "use a sequence CRDT (Yrs, Loro or Automerge), or Raft",
-        ),
+        )),
     }
     if fit.inexpressible > 0 {
         reasons.remarks.push(format!(
@@ -158,7 +78,7 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
     }
     if share(fit.blind_toggles, evidence.total) > thresholds.overlap_fits {
         let example = evidence.blind_example.as_deref().unwrap_or_default();
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Work,
             fit.blind_toggles,
             format!(
@@ -169,11 +89,11 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
                 HumanCount(fit.windows[thresholds.decisive()].ms),
             ),
             "let one node write each flag, or use Raft, which lets each toggle see the one before",
-        );
+        ));
     }
     let (odd, left_on) = (fit.odd.unwrap_or_default(), fit.left_on.unwrap_or_default());
     if odd > 0 {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Assumption,
             odd,
             format!(
@@ -184,7 +104,7 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
                 HumanCount(left_on),
             ),
             "set the flag wherever its value is known",
-        );
+        ));
     }
     reasons
         .remarks
@@ -196,7 +116,7 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
     // An integer fits into any number of words.
     let header = (CAPACITY - LONGEST) as u64;
     if width.most > 8 && width.most + header > thresholds.value_bytes {
-        reasons.against(
+        reasons.against.push(Reason::new(
             Cost::Wrong,
             fit.inexpressible,
             format!(
@@ -207,9 +127,9 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
             ),
             "store them elsewhere and replicate a hash, split them over several keys, or use Raft \
              or the CRDT, which keep values of any length",
-        );
+        ));
     } else if !width.fixed {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Space,
             evidence.total,
             format!(
@@ -221,27 +141,29 @@ fn register(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reason
                 64 * fit.words,
                 percent(1.0 - width.mean / (8 * fit.words) as f64),
             ),
-            "replicate a hash of the value, or use Raft or the CRDT, which keep each value at its \
-             own length",
-        );
+            evidence.values.encoding().unwrap_or(
+                "replicate a hash of the value, or use Raft or the CRDT, which keep each value at \
+                 its own length"
+                    .into(),
+            ),
+        ));
     }
-    if evidence.kinds > 1 {
-        reasons.condition(
+    if evidence.values.count_kinds() > 1 {
+        reasons.conditions.push(Reason::new(
             Cost::Space,
             0,
             "the field carries a tag for the kind of its value: values are of several kinds \
-             (booleans, integers, strings), and their bits do not tell which."
-                .into(),
+             (booleans, integers, strings), and their bits do not tell which.",
             "give each kind a field of its own, or use any of the other systems, which keep the \
              kind with the value",
-        );
+        ));
     }
 }
 
 fn counter(fit: &FieldFit, evidence: &Evidence, reasons: &mut Reasons) {
     let Some(sums) = &fit.sums else { return };
     if let Some(line) = sums.overflow {
-        reasons.against(
+        reasons.against.push(Reason::new(
             Cost::Wrong,
             evidence.total,
             format!(
@@ -249,10 +171,10 @@ fn counter(fit: &FieldFit, evidence: &Evidence, reasons: &mut Reasons) {
                 HumanCount(line),
             ),
             "count in a larger unit, or split the counter over several keys",
-        );
+        ));
     }
     if evidence.set_and_shared > 0 {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Assumption,
             evidence.set_and_shared,
             format!(
@@ -263,7 +185,7 @@ fn counter(fit: &FieldFit, evidence: &Evidence, reasons: &mut Reasons) {
             ),
             "start a new counter instead of setting one, or use Raft, which puts sets and \
              additions in one order",
-        );
+        ));
     }
     if let Some(bits) = sums.bits {
         reasons.remarks.push(format!(
@@ -289,7 +211,7 @@ fn set(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &m
     let elements = fit.elements.unwrap_or_default();
     let limit = 8 * thresholds.value_bytes;
     if elements > limit {
-        reasons.against(
+        reasons.against.push(Reason::new(
             Cost::Wrong,
             evidence.total,
             format!(
@@ -298,9 +220,9 @@ fn set(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &m
                 HumanCount(limit),
             ),
             instead,
-        );
+        ));
     } else {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Assumption,
             evidence.total,
             format!(
@@ -309,7 +231,7 @@ fn set(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &m
                 HumanCount(elements),
             ),
             instead,
-        );
+        ));
     }
 }
 
@@ -328,29 +250,38 @@ fn concurrency(
             .push("Every key has one writer, so no operations are concurrent.".into());
         return;
     }
-    let instead = match fit.class {
+    let instead: Cow<'static, str> = match fit.class {
         Class::Counter if evidence.set_and_shared > 0 => {
             "start a new counter instead of setting one, or use Raft, which puts sets and \
              additions in one order"
+                .into()
         }
         Class::Counter | Class::List | Class::Text => return,
         Class::Flag => {
             "toggle the flag if each writer reverses what it sees, let one node write each \
              flag, or use the CRDT (the later write wins) or Raft (one order for all)"
+                .into()
         }
         Class::Register => {
-            "let one node write each key, or use a register of the CRDT, Yrs or Loro (one of the \
-             values wins whole) or Raft (one order for all)"
+            let others = "let one node write each key, or use a register of the CRDT, Yrs or Loro \
+                          (one of the values wins whole) or Raft (one order for all)";
+            match evidence.values.intent() {
+                Some(intent) => format!("{intent}; or {others}").into(),
+                None => others.into(),
+            }
         }
         Class::Set => {
             "let one node write each set, or use a set of the CRDT, Yrs or Loro, or Raft (one \
              order for all)"
+                .into()
         }
     };
     let decisive = thresholds.decisive();
     let window = |place: usize| Within::of(evidence, thresholds, place);
     if let Some((cost, operations, excess)) = window(decisive).excess() {
-        reasons.against(cost, operations, excess, instead);
+        reasons
+            .against
+            .push(Reason::new(cost, operations, excess, instead));
         return;
     }
     let places = decisive + 1..evidence.counts.len();
@@ -361,7 +292,7 @@ fn concurrency(
     let last = beyond.as_ref().map_or(places.end, |(place, _)| *place) - 1;
     if let Some((place, (cost, operations, excess))) = beyond {
         let (shorter, longer) = (window(place - 1).ms, window(place).ms);
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             cost,
             operations,
             format!(
@@ -369,8 +300,8 @@ fn concurrency(
                  limit is exceeded. `--window {}` shows examples.",
                 thresholds.windows_ms[place],
             ),
-            instead,
-        );
+            instead.clone(),
+        ));
     }
     if toggles == total {
         return;
@@ -384,20 +315,20 @@ fn concurrency(
         ..
     } = window(last);
     if unnoticed > 0 {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Wrong,
-            unnoticed,
+            wrong,
             format!(
                 "{} may leave a wrong state of which nobody is told: within {ms} ms, two nodes \
                  changed different bits of one value, or one saw nothing to change. {several} \
                  have several writers.",
                 of(unnoticed, total),
             ),
-            instead,
-        );
+            instead.clone(),
+        ));
     }
     if share(overlapping, total) > thresholds.overlap_fits || wrong > unnoticed {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Work,
             overlapping.max(wrong - unnoticed),
             format!(
@@ -407,9 +338,9 @@ fn concurrency(
                 HumanCount(wrong - unnoticed),
             ),
             instead,
-        );
+        ));
     } else if unnoticed == 0 {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Assumption,
             0,
             format!(
@@ -417,7 +348,7 @@ fn concurrency(
                  changed bits that another had changed less than {ms} ms before."
             ),
             instead,
-        );
+        ));
     }
 }
 
@@ -460,13 +391,13 @@ impl<'a> Within<'a> {
                  nodes after {ms} ms, since no bits were changed by both"
             );
             let mut text = told(self.unnoticed, limits.unnoticed_fails, &what);
-            if self.wrong > self.unnoticed && beyond(self.wrong, limits.wrong_fails) {
+            if self.wrong > self.unnoticed {
                 text += &format!(
                     " With those that are reported, {} leave a wrong state.",
                     of(self.wrong, *total)
                 );
             }
-            Some((Cost::Wrong, self.unnoticed, text))
+            Some((Cost::Wrong, self.wrong, text))
         } else if beyond(self.wrong, limits.wrong_fails) {
             let what =
                 format!("leave a wrong state if a node sees changes of other nodes after {ms} ms");
@@ -493,7 +424,7 @@ fn gain(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
     let alone = decisive.coalescing < thresholds.coalescing_saves;
     let decided = matches!(fit.class, Class::List | Class::Text);
     if wide && whole && alone && !decided {
-        reasons.condition(
+        reasons.conditions.push(Reason::new(
             Cost::Space,
             evidence.total,
             format!(
@@ -505,109 +436,6 @@ fn gain(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
                 HumanCount(decisive.ms),
             ),
             "use a register of the CRDT: sending the value would do",
-        );
-    }
-}
-
-/// Judges the whole trace by the verdicts on its fields and the worst reason of each.
-pub(super) fn overall(fit: &mut Fit, worst: &[Option<Reason>]) {
-    let Some(verdict) = fit.fields.iter().map(|field| field.verdict).max() else {
-        fit.reasons = vec!["The trace has no operations.".into()];
-        return;
-    };
-    fit.verdict = verdict;
-    let mut reasons = Vec::new();
-    if let [field] = &fit.fields[..] {
-        reasons.extend(field.reasons.iter().cloned());
-    } else {
-        for step in [
-            Verdict::DoesNotFit,
-            Verdict::FitsWithConditions,
-            Verdict::Fits,
-        ] {
-            group(fit, step, worst, &mut reasons);
-        }
-        reasons.push("The worst field decides.".into());
-    }
-    reasons.extend(layout(fit));
-    let deciding = fit.fields.iter().zip(worst);
-    let deciding = deciding.filter(|(field, _)| field.verdict == verdict);
-    let worst = deciding.filter_map(|(_, reason)| reason.as_ref());
-    let worst = worst.min_by_key(|reason| reason.rank());
-    fit.instead = worst.map(|reason| reason.instead.to_owned());
-    if fit.nodes == 1 && verdict < Verdict::DoesNotFit {
-        reasons.insert(
-            0,
-            "Condition: a single node writes. The trace has no operations of other nodes. \
-             Otherwise, record a trace of all nodes."
-                .into(),
-        );
-        fit.verdict = Verdict::FitsWithConditions;
-    }
-    fit.reasons = reasons;
-}
-
-/// Which fields of a word hold which fields of the trace.
-fn layout(fit: &Fit) -> Option<String> {
-    let named = |field: &FieldFit| {
-        let part = field.layout.as_deref().unwrap_or("none");
-        format!("{part} for {:?}", field.name)
-    };
-    if fit.layout.is_none() {
-        let fixed = fit.fields.iter().all(|field| field.layout.is_some());
-        return fixed.then(|| {
-            format!(
-                "Layout: none. The fields take more than {MAX_WIDTH} bits together, and a layout \
-                 has no more; give each a key of its own."
-            )
-        });
-    }
-    let shown: Vec<String> = fit.fields.iter().take(LISTED).map(named).collect();
-    let rest = match fit.fields.len().saturating_sub(LISTED) {
-        0 => String::new(),
-        rest => format!(", and {rest} more"),
-    };
-    Some(format!(
-        "Layout, from the lowest bits up: {}{rest}.",
-        shown.join(", ")
-    ))
-}
-
-/// How many fields of a layout are listed.
-const LISTED: usize = 16;
-
-/// How many fields are named individually; a trace may have thousands.
-const NAMED: usize = 5;
-
-fn group(fit: &Fit, verdict: Verdict, worst: &[Option<Reason>], reasons: &mut Vec<String>) {
-    let fields = fit.fields.iter().zip(worst);
-    let mut fields: Vec<_> = fields
-        .filter(|(field, _)| field.verdict == verdict)
-        .collect();
-    let operations = |field: &FieldFit| field.operations.values().sum::<u64>();
-    fields.sort_by_key(|(field, worst)| {
-        let rank = worst.as_ref().map(Reason::rank);
-        (rank, Reverse(operations(field)))
-    });
-    for (field, _) in fields.iter().take(NAMED) {
-        let more = match field.reasons.len() {
-            0 | 1 => String::new(),
-            reasons => format!(" (1 of {reasons} reasons)"),
-        };
-        reasons.push(format!(
-            "{:?}, {} of the operations, a {}: {verdict}. {}{more}",
-            field.name,
-            percent(share(operations(field), fit.operations)),
-            field.class,
-            field.reasons.first().map_or("", String::as_str),
-        ));
-    }
-    if let Some(rest) = fields.get(NAMED..).filter(|rest| !rest.is_empty()) {
-        let sum = rest.iter().map(|(field, _)| operations(field)).sum();
-        reasons.push(format!(
-            "{} more fields, {} of the operations: {verdict}.",
-            HumanCount(rest.len() as u64),
-            percent(share(sum, fit.operations)),
         ));
     }
 }

@@ -330,6 +330,7 @@ fn a_trace_of_one_node_fits_on_that_condition_only() {
     let fit = fit_by(&[at(0, 7, "k", "", set(1))], &[10]);
     assert_eq!(fit.verdict, Verdict::FitsWithConditions);
     assert!(fit.reasons[0].contains("a single node writes"));
+    assert!(fit.reasons[0].contains("`node` of a map, or `--node-column`"));
 }
 
 #[test]
@@ -937,6 +938,84 @@ fn reasons_stand_in_the_order_of_what_they_cost() {
         "{}",
         reasons(&fit)
     );
+}
+
+#[test]
+fn fields_stand_in_the_order_of_their_wrong_states_noticed_or_not() {
+    // In one field, all wrong states go unnoticed; in the other, there are more, and a few do.
+    let mut lines = Vec::new();
+    for n in 0..100_u64 {
+        let (t, key) = (n * 1_000, format!("k{n}"));
+        let put = |later, node, field, value| at(t + later, node, &key, field, set(value));
+        lines.extend([put(0, 0, "quiet", 1), put(1, 1, "quiet", 2)]);
+        // Different bits, or the same ones.
+        let values: &[i64] = if n < 20 { &[1, 2] } else { &[1, 3, 2] };
+        let puts = (0_u64..).zip(values);
+        lines.extend(puts.map(|(n, value)| put(2 + n, n.min(1) as u32, "loud", *value)));
+    }
+    let fit = fit_by(&lines, &[10]);
+    let field = |name: &str| fit.fields.iter().find(|field| field.name == name).unwrap();
+    let (quiet, loud) = (field("quiet"), field("loud"));
+    let unnoticed = |field: &FieldFit| field.windows[0].unnoticed;
+    assert!(unnoticed(quiet) > unnoticed(loud) && unnoticed(loud) > 0);
+    assert!(quiet.wrong_operations < loud.wrong_operations);
+    let starts = |place: usize, name: &str| fit.reasons[place].starts_with(name);
+    assert!(
+        starts(0, "\"loud\"") && starts(1, "\"quiet\""),
+        "{}",
+        reasons(&fit)
+    );
+    assert!(
+        loud.reasons[0].contains(" With those that are reported, "),
+        "{}",
+        loud.reasons[0]
+    );
+}
+
+#[test]
+fn values_that_are_set_suggest_what_the_writers_may_mean() {
+    // Two writers who set the same keys in turn.
+    let turns = |value: &dyn Fn(u64) -> Scalar| {
+        let lines: Vec<Line> = (0..40)
+            .map(|n| {
+                at(
+                    n * 5,
+                    n as u32 % 2,
+                    ["k", "l"][n as usize / 2 % 2],
+                    "v",
+                    Action::Set(value(n)),
+                )
+            })
+            .collect();
+        reasons(&fit_by(&lines, &[10]))
+    };
+    let add = "`add` what it grows by";
+    assert!(turns(&|n| int(n as i64)).contains(add));
+    assert!(!turns(&|n| int([5, 3, 9, 1][n as usize % 4])).contains(add));
+    let flag = "make \"open\" and \"closed\" a flag";
+    let two = turns(&|n| text(["open", "closed"][n as usize % 3 % 2]));
+    assert!(
+        two.contains(flag) && two.contains("`set` it to false and true, one bit"),
+        "{two}"
+    );
+    let three = turns(&|n| text(["open", "closed", "on hold"][n as usize % 3]));
+    assert!(
+        three.contains("number the 3 values") && !three.contains("a flag"),
+        "{three}"
+    );
+    let many = turns(&|n| text(&"x".repeat(n as usize)));
+    assert!(
+        !many.contains("number the") && many.contains("a hash of the value"),
+        "{many}"
+    );
+    let mixed = turns(&|n| {
+        if n % 2 == 0 {
+            text("open")
+        } else {
+            int(n as i64)
+        }
+    });
+    assert!(!mixed.contains("a flag") && !mixed.contains(add), "{mixed}");
 }
 
 #[test]
