@@ -13,7 +13,7 @@ use atomik_sim::verilate::BuildError;
 use atomik_terminal::{Failure, OutputError, OverwriteError, Status};
 use atomik_trace::Layout;
 use atomik_workload::generate::SettingsError;
-use atomik_workload::import::ImportError;
+use atomik_workload::import::{ImportError, Report};
 use atomik_workload::trace_writer::WriteError;
 use atomik_workload::workload::TraceError;
 use thiserror::Error;
@@ -96,6 +96,16 @@ pub enum CommandError {
     NoLayout(PathBuf),
     #[error(transparent)]
     Import(#[from] ImportError),
+    #[error(
+        "{name}: no operations: {}",
+        if report.left_out.is_empty() {
+            "the input has no data, or nothing below its header: check that it is the right file"
+                .to_owned()
+        } else {
+            format!("{report}; change the map or the options that leave it out")
+        }
+    )]
+    NothingImported { name: &'static str, report: Report },
     #[error(transparent)]
     Generate(#[from] SettingsError),
     #[error(transparent)]
@@ -198,6 +208,7 @@ impl Failure for CommandError {
             | Self::NoOperations(_)
             | Self::NoLayout(_)
             | Self::Import(_)
+            | Self::NothingImported { .. }
             | Self::Generate(_)
             | Self::TraceFile(_)
             | Self::Overwrite(_)

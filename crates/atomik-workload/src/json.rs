@@ -9,6 +9,31 @@ use serde_json::value::RawValue;
 /// Levels of arrays and objects in each other, at most.
 const MAX_DEPTH: u32 = 128;
 
+const ONE_PER_LINE: &str = "write one JSON value per line";
+
+/// What makes JSON lines of an array.
+const UNPACK: &str = "`jq -c '.[]'`";
+
+const DELIMITED: &str = "`atomik eval import csv` takes delimited values";
+
+/// What to do about a text that should be delimited values and starts as JSON does.
+pub(crate) fn advice_if_json(head: &[u8]) -> Option<String> {
+    let head = head.trim_ascii_start();
+    let (first, rest) = head.split_first()?;
+    let second = rest.trim_ascii_start().first();
+    match (first, second) {
+        (b'[', Some(b'{' | b'[') | None) => Some(format!(
+            "is a JSON array: make JSON lines of it, for example with {UNPACK}, and import those \
+             with `atomik eval import jsonl`"
+        )),
+        (b'{', Some(b'"') | None) => Some(
+            "is JSON: import it with `atomik eval import jsonl`, which takes one object per line"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
 /// Reads with serde, and drops the position: serde_json counts lines within what it was given.
 fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
     serde_json::from_str(text).map_err(|error| {
@@ -38,6 +63,29 @@ impl Json {
     /// What is no JSON, is nested too deeply, or a member that an object has twice.
     pub fn parse(text: &str) -> Result<Self, String> {
         Self::nested(text, MAX_DEPTH)
+    }
+
+    /// Reads the value that is alone on a line.
+    ///
+    /// # Errors
+    ///
+    /// As [`Json::parse`], and an array of objects; each with what to do about the file.
+    pub fn line(text: &str) -> Result<Self, String> {
+        let objects = |elements: &[Self]| {
+            let object = |element: &Self| matches!(element, Self::Object(_));
+            !elements.is_empty() && elements.iter().all(object)
+        };
+        match Self::parse(text) {
+            Ok(Self::Array(elements)) if objects(&elements) => Err(format!(
+                "an array of objects: {ONE_PER_LINE}, for example with {UNPACK}"
+            )),
+            Ok(json) => Ok(json),
+            Err(reason) => Err(match text.as_bytes().first() {
+                Some(b'[') => format!("{reason}: {ONE_PER_LINE}, for example with {UNPACK}"),
+                Some(b'{') => format!("{reason}: {ONE_PER_LINE}, for example with `jq -c .`"),
+                _ => format!("not JSON: {reason}: {ONE_PER_LINE}; {DELIMITED}"),
+            }),
+        }
     }
 
     /// Reads a value that may contain others in `depth` levels. `RawValue` has no such limit.
@@ -223,6 +271,48 @@ mod tests {
         assert_eq!(at("f.g").as_deref(), Some("\"x\""));
         for missing in ["b", "a.x", "a.b.c.2", "a.b.c.x", "e.x", ""] {
             assert_eq!(at(missing), None, "{missing}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_value_of_its_own_is_refused_with_what_to_do() {
+        for text in ["[1,2]", "[]", "{}", "null", "[{},1]"] {
+            Json::line(text).unwrap();
+        }
+        let unpack = "write one JSON value per line, for example with `jq -c '.[]'`";
+        for (text, advice) in [
+            ("[", unpack),
+            (r#"[{"a":1},"#, unpack),
+            (r#"[{"a":1},{"a":2}]"#, unpack),
+            (
+                "{",
+                "write one JSON value per line, for example with `jq -c .`",
+            ),
+            ("a,b", "`atomik eval import csv` takes delimited values"),
+        ] {
+            let message = Json::line(text).unwrap_err();
+            assert!(message.contains(advice), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn json_is_told_from_delimited_values() {
+        for (head, advice) in [
+            ("", None),
+            ("a,b\n", None),
+            ("[id],[name]\n", None),
+            ("{id},{name}\n", None),
+            ("[\n  {", Some("is a JSON array")),
+            ("  [ [1,2] ]", Some("is a JSON array")),
+            ("{\"a\":1}\n", Some("is JSON")),
+            ("{\n  \"a\":1}\n", Some("is JSON")),
+        ] {
+            let found = advice_if_json(head.as_bytes());
+            let fits = match (&found, advice) {
+                (Some(found), Some(advice)) => found.starts_with(advice),
+                (found, advice) => found.is_none() && advice.is_none(),
+            };
+            assert!(fits, "{head:?}: {found:?}");
         }
     }
 

@@ -39,6 +39,7 @@ pub mod content;
 pub mod fit;
 pub mod generate;
 pub mod import;
+mod input;
 mod json;
 pub mod trace_writer;
 pub mod workload;

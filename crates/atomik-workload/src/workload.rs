@@ -30,12 +30,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::{self, BufRead, Write};
+use std::fs::File;
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexSet;
 use serde::{Deserialize, Serialize};
 
+use crate::input::{self, Input};
 use crate::json::Json;
 
 /// The longest key, in bytes.
@@ -459,13 +461,15 @@ const MEMBERS: [(&str, &str, bool); 6] = [
 /// What is wrong with a line that is no line of a trace, member by member. Nothing, if what is
 /// wrong is not the form of a member.
 fn diagnosis(text: &str) -> Option<String> {
-    let json = match Json::parse(text) {
+    let json = match Json::line(text) {
         Ok(json) => json,
-        Err(reason) => {
-            return Some(format!(
-                "not JSON: {reason}: a line of a trace is one JSON object; `atomik eval import` \
-                 makes traces of tables"
-            ));
+        Err(reason) if text.starts_with(['{', '[']) => return Some(reason),
+        Err(_) => {
+            return Some(
+                "not JSON: a line of a trace is one JSON object; `atomik eval import` makes \
+                 traces of tables"
+                    .to_owned(),
+            );
         }
     };
     let brief = |value: &Json| {
@@ -609,11 +613,17 @@ fn text_action(
             .get(name)
             .and_then(serde_json::Value::as_u64)
             .and_then(|number| usize::try_from(number).ok())
-            .ok_or_else(|| format!("a value of {op} at a position needs {name:?}, a number"))
+            .ok_or_else(|| {
+                let found = members.get(name).map(|found| format!("{found} is none: "));
+                format!(
+                    "{}a value of {op} at a position needs {name:?}, a whole number from 0",
+                    found.unwrap_or_default()
+                )
+            })
     };
     let only = |names: [&str; 2]| match members.keys().find(|name| !names.contains(&name.as_str()))
     {
-        Some(name) => Err(format!("unknown member {name:?} in the value")),
+        Some(name) => Err(format!("unknown member {name:?} in the value: remove it")),
         None => Ok(()),
     };
     match op {
@@ -670,6 +680,34 @@ pub struct Reader<R> {
     buffer: Vec<u8>,
     classes: Classes<u64>,
     stopped: bool,
+}
+
+impl Reader<Box<dyn BufRead>> {
+    /// Opens a file, or stdin if it is `-`, plain or compressed with gzip or zstd.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::Io`].
+    pub fn open(file: &Path) -> Result<Self, TraceError> {
+        Self::watched(file, |file| Box::new(file))
+    }
+
+    /// As [`Reader::open`]; a file is read through what `watch` makes of it, such as a progress
+    /// bar.
+    ///
+    /// # Errors
+    ///
+    /// [`TraceError::Io`].
+    pub fn watched(
+        file: &Path,
+        watch: impl FnOnce(File) -> Box<dyn Read>,
+    ) -> Result<Self, TraceError> {
+        let name = input::name(file);
+        match Input::watched(file, watch) {
+            Ok(input) => Ok(Self::new(Box::new(input.text()), &name)),
+            Err(source) => Err(TraceError::Io { file: name, source }),
+        }
+    }
 }
 
 impl<R: BufRead> Reader<R> {
@@ -922,13 +960,8 @@ impl Workload {
     ///
     /// As [`Reader`].
     pub fn read(file: &Path, limit: usize) -> Result<Self, TraceError> {
-        let input = std::fs::File::open(file).map_err(|source| TraceError::Io {
-            file: file.to_owned(),
-            source,
-        })?;
-        let reader = Reader::new(io::BufReader::with_capacity(1 << 16, input), file);
         let name = file.file_stem().unwrap_or(file.as_os_str());
-        Self::collect(&name.to_string_lossy(), reader, limit)
+        Self::collect(&name.to_string_lossy(), Reader::open(file)?, limit)
     }
 
     /// The key of a step.

@@ -176,14 +176,8 @@ struct TableArgs {
     /// Print a commented map for the first table, as a start, instead of a trace
     #[arg(long, conflicts_with_all = ["map", "dry_run", "file"])]
     guess: bool,
-    /// Print the first ten operations and everything that was guessed, and write no trace
-    #[arg(long, conflicts_with = "file")]
-    dry_run: bool,
-    /// Memory for sorting; beyond it, a temporary file is used
-    #[arg(long, value_name = "MIB", default_value_t = 64)]
-    sort_memory: usize,
     #[command(flatten)]
-    output: OutputArgs,
+    target: TargetArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -204,7 +198,14 @@ struct ChangesArgs {
     /// integers, and other numbers text
     #[arg(long = "type", value_name = "COLUMN=TYPE", value_parser = column_type)]
     types: Vec<(String, Type)>,
-    /// Print the first ten operations, and write no trace
+    #[command(flatten)]
+    target: TargetArgs,
+}
+
+/// What becomes of operations that are sorted by time.
+#[derive(Debug, clap::Args)]
+struct TargetArgs {
+    /// Print the first ten operations and everything that was guessed, and write no trace
     #[arg(long, conflicts_with = "file")]
     dry_run: bool,
     /// Memory for sorting; beyond it, a temporary file is used
@@ -311,44 +312,56 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     }
 }
 
-fn table(name: &str, form: TableForm, args: &TableArgs) -> Result<Status, CommandError> {
+fn table(name: &'static str, form: TableForm, args: &TableArgs) -> Result<Status, CommandError> {
     let Some(map) = &args.map else {
         let stdin = PathBuf::from("-");
         print(table::guess(args.inputs.first().unwrap_or(&stdin), form)?)?;
         return Ok(Status::Done);
     };
-    args.output.spare(args.inputs.iter().chain([map]))?;
+    let target = &args.target;
+    target.output.spare(args.inputs.iter().chain([map]))?;
     let map = Map::read(map)?;
-    let memory = args.sort_memory.saturating_mul(1 << 20);
-    let import = |sink: &mut Sink<'_>| table::import(&args.inputs, form, &map, memory, sink);
-    if args.dry_run {
-        dry_run(name, import)
-    } else {
-        write(name, &args.output, import)
-    }
+    target.import(name, |memory, sink| {
+        table::import(&args.inputs, form, &map, memory, sink)
+    })
 }
 
-fn captured(name: &str, capture: Capture, args: &ChangesArgs) -> Result<Status, CommandError> {
-    args.output.spare(&args.inputs)?;
+fn captured(
+    name: &'static str,
+    capture: Capture,
+    args: &ChangesArgs,
+) -> Result<Status, CommandError> {
+    args.target.output.spare(&args.inputs)?;
     let settings = Settings {
         keys: args.keys.iter().cloned().collect(),
         skip: args.skip.iter().cloned().collect(),
         node_column: args.node_column.clone(),
         types: args.types.iter().cloned().collect(),
     };
-    let memory = args.sort_memory.saturating_mul(1 << 20);
-    let import =
-        |sink: &mut Sink<'_>| changes::import(&args.inputs, capture, &settings, memory, sink);
-    if args.dry_run {
-        dry_run(name, import)
-    } else {
-        write(name, &args.output, import)
+    args.target.import(name, |memory, sink| {
+        changes::import(&args.inputs, capture, &settings, memory, sink)
+    })
+}
+
+impl TargetArgs {
+    /// Imports with so many bytes of memory.
+    fn import(
+        &self,
+        name: &'static str,
+        import: impl FnOnce(usize, &mut Sink<'_>) -> Result<Report, ImportError>,
+    ) -> Result<Status, CommandError> {
+        let memory = self.sort_memory.saturating_mul(1 << 20);
+        let import = |sink: &mut Sink<'_>| import(memory, sink);
+        match self.dry_run {
+            true => dry_run(name, import),
+            false => write(name, &self.output, import),
+        }
     }
 }
 
 /// Writes what an importer makes of its data.
 fn write(
-    name: &str,
+    name: &'static str,
     output: &OutputArgs,
     import: impl FnOnce(&mut Sink<'_>) -> Result<Report, ImportError>,
 ) -> Result<Status, CommandError> {
@@ -357,6 +370,9 @@ fn write(
         ImportError::Sink(error) => CommandError::from(output.error(error)),
         error => error.into(),
     })?;
+    if output.operations() == 0 {
+        return Err(CommandError::NothingImported { name, report });
+    }
     let size = output.finish()?;
     tell(name, &size.to_string(), &report);
     Ok(Status::Done)
@@ -364,7 +380,7 @@ fn write(
 
 /// Shows what an importer would make of its data.
 fn dry_run(
-    name: &str,
+    name: &'static str,
     import: impl FnOnce(&mut Sink<'_>) -> Result<Report, ImportError>,
 ) -> Result<Status, CommandError> {
     let mut shown = Vec::new();
@@ -376,6 +392,9 @@ fn dry_run(
         }
         Ok(())
     })?;
+    if operations == 0 {
+        return Err(CommandError::NothingImported { name, report });
+    }
     print(String::from_utf8_lossy(&shown))?;
     let size = format!("{operations} operations, of which the first are shown");
     tell(name, &size, &report);

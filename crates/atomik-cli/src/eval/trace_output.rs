@@ -33,7 +33,7 @@ impl OutputArgs {
         &self,
         inputs: impl IntoIterator<Item = P>,
     ) -> Result<(), OverwriteError> {
-        spare(self.file.as_deref(), inputs)
+        spare(&self.file, inputs)
     }
 
     /// Starts the trace; `total` is the number of operations to come, if known.
@@ -72,6 +72,11 @@ impl TraceOutput {
             self.bar.set_position(self.writer.operations());
         }
         Ok(())
+    }
+
+    /// The number of lines written.
+    pub fn operations(&self) -> u64 {
+        self.writer.operations()
     }
 
     /// A failed [`TraceOutput::write`], with the name of the file.

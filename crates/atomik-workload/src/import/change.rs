@@ -1,6 +1,8 @@
 //! A change of a database row, whoever captured it.
 
+use super::map::Marks;
 use super::sort::Time;
+use super::values::Number;
 use crate::json::Json;
 
 /// What is on a line.
@@ -48,10 +50,26 @@ pub(super) fn plain(value: &Json) -> String {
     }
 }
 
-/// Nanoseconds since 1970, from a number of `unit` nanoseconds.
-pub(super) fn instant(value: Option<&Json>, unit: i128) -> Option<Time> {
-    match value {
-        Some(Json::Number(text)) => Some(text.parse::<i128>().ok()?.checked_mul(unit)?),
+/// Nanoseconds since 1970, from the member `name`, a number of `unit` nanoseconds. Without it, or
+/// if it is null, there is no time.
+pub(super) fn instant(json: &Json, name: &str, unit: i128) -> Result<Option<Time>, String> {
+    let value = match json.member(name) {
+        None | Some(Json::Null) => return Ok(None),
+        Some(value) => value,
+    };
+    let whole = match value {
+        Json::Number(text) => Number::parse(text, Marks::default()).and_then(|n| n.scaled(0)),
         _ => None,
-    }
+    };
+    let time = whole.and_then(|whole| i128::from(whole).checked_mul(unit));
+    let refused = || {
+        let unit = match unit {
+            1 => "nanoseconds",
+            1000 => "microseconds",
+            1_000_000 => "milliseconds",
+            _ => "seconds",
+        };
+        format!("{name:?} is {value}: give it as a whole number of {unit} since 1970")
+    };
+    time.map(Some).ok_or_else(refused)
 }

@@ -21,11 +21,11 @@ use indexmap::IndexMap;
 
 use super::change::{Change, Columns, Found, Kind, plain};
 use super::entries::{Entries, Entry, check_field, check_key};
-use super::input::Input;
-use super::map::Type;
-use super::rows::{cell, next_line};
+use super::lines::Lines;
+use super::map::{Marks, Type};
+use super::rows::cell;
 use super::sort::Time;
-use super::{ImportError, Report, Sink, debezium, maxwell, values, wal2json};
+use super::{ImportError, Refusal, Report, Sink, debezium, maxwell, values, wal2json};
 use crate::json::{Json, find};
 use crate::workload::{Action, Scalar};
 
@@ -78,26 +78,22 @@ pub fn import(
     let stdin = [PathBuf::from("-")];
     let inputs = if inputs.is_empty() { &stdin } else { inputs };
     for input in inputs {
-        let mut input = Input::open(input)?;
-        let file = import.entries.file(&input.file)?;
-        let stem = input.file.file_stem().unwrap_or(input.file.as_os_str());
+        let mut lines = Lines::open(input)?;
+        let file = import.entries.file(&lines.file)?;
+        let stem = lines.file.file_stem().unwrap_or(lines.file.as_os_str());
         let mut reader = match capture {
             Capture::Debezium => Reader::Debezium,
             Capture::Maxwell => Reader::Maxwell,
             Capture::Wal2json => Reader::Wal2json(wal2json::Reader::new(&stem.to_string_lossy())),
         };
-        let mut line = 0;
-        loop {
-            input.row.set(0);
-            let Some(text) = next_line(&input.file, &mut input.text, &mut line)? else {
-                break;
-            };
-            let refuse = |reason| ImportError::line(&input.file, line, reason);
-            match reader.read(&text).map_err(refuse)? {
+        while let Some(text) = lines.next()? {
+            match reader.read(&text).map_err(|reason| lines.refuse(reason))? {
                 Found::Nothing(reason) => import.leave_out(reason),
                 Found::Changes(changes) => {
                     for change in changes {
-                        import.change(file, line, change).map_err(refuse)??;
+                        import
+                            .change(file, lines.line, change)
+                            .map_err(|error| error.at(&lines.file, lines.line))?;
                     }
                 }
             }
@@ -175,13 +171,7 @@ impl Import<'_> {
         *self.left_out.entry(what).or_default() += 1;
     }
 
-    /// The inner error is that of sorting.
-    fn change(
-        &mut self,
-        file: u16,
-        line: u64,
-        change: Change,
-    ) -> Result<Result<(), ImportError>, String> {
+    fn change(&mut self, file: u16, line: u64, change: Change) -> Result<(), Refusal> {
         let Change {
             time,
             server,
@@ -196,7 +186,7 @@ impl Import<'_> {
         {
             self.unused.skip.remove(named);
             self.leave_out("changes of tables that are to be skipped");
-            return Ok(Ok(()));
+            return Ok(());
         }
         let set = [name.as_str(), short(&name), ""]
             .into_iter()
@@ -226,23 +216,21 @@ impl Import<'_> {
         name: &str,
         table: &mut Table,
         kind: Kind,
-    ) -> Result<Result<(), ImportError>, String> {
+    ) -> Result<(), Refusal> {
         let delete = || vec![(String::new(), Action::Delete)];
         let (created, before, after) = match kind {
             Kind::Truncate => {
                 for (key, row) in table.rows.iter_mut().filter(|(_, row)| row.exists) {
                     row.delete();
-                    if let Err(error) = self.push(source, key, row, &Vec::new(), delete()) {
-                        return Ok(Err(error));
-                    }
+                    self.push(source, key, row, &Vec::new(), delete())?;
                 }
-                return Ok(Ok(()));
+                return Ok(());
             }
             Kind::Delete { before } => {
                 let key = table.key_of(name, &before)?;
                 let row = table.rows.entry(key.clone()).or_default();
                 row.delete();
-                return Ok(self.push(source, &key, row, &before, delete()));
+                return Ok(self.push(source, &key, row, &before, delete())?);
             }
             Kind::Put {
                 created,
@@ -261,9 +249,7 @@ impl Import<'_> {
                 .filter(|(column, value)| value.is_some() && find(&after, column).is_none());
             *self.left_out.entry(LOST).or_default() += lost.count() as u64;
             row.delete();
-            if let Err(error) = self.push(source, old, row, &before, delete()) {
-                return Ok(Err(error));
-            }
+            self.push(source, old, row, &before, delete())?;
         }
         let row = table.rows.entry(key.clone()).or_default();
         let created = created || moved.is_some();
@@ -295,13 +281,13 @@ impl Import<'_> {
             if row.exists || !created {
                 row.exists = true;
                 self.leave_out("changes of rows that change no column");
-                return Ok(Ok(()));
+                return Ok(());
             }
             let flag = Action::Set(Scalar::Bool(true));
             operations.push((short(name).to_owned(), flag));
         }
         row.exists = true;
-        Ok(self.push(source, &key, row, &after, operations))
+        Ok(self.push(source, &key, row, &after, operations)?)
     }
 
     fn scalar(
@@ -318,7 +304,7 @@ impl Import<'_> {
         let named = |reason| format!("column {full:?}: {reason}");
         if let Some((option, kind)) = kind {
             self.unused.types.remove(option);
-            return values::scalar(cell(value), Some(*kind), '.').map_err(named);
+            return values::scalar(cell(value), Some(*kind), Marks::default()).map_err(named);
         }
         match value {
             Json::Number(text) => Ok(match text.parse() {
@@ -329,7 +315,7 @@ impl Import<'_> {
                 }
             }),
             Json::Array(_) | Json::Object(_) => Ok(Scalar::Text(value.to_string())),
-            value => values::scalar(cell(value), None, '.').map_err(named),
+            value => values::scalar(cell(value), None, Marks::default()).map_err(named),
         }
     }
 
@@ -367,17 +353,25 @@ impl Import<'_> {
 
     fn finish(self, capture: Capture, sink: &mut Sink<'_>) -> Result<Report, ImportError> {
         let mut report = Report::default();
-        if capture == Capture::Wal2json && self.left_out.contains_key(wal2json::EMPTY) {
-            report.notes.push(
-                "format 1 of wal2json has no truncations of tables: they are transactions without \
-                 a change; read the slot with `format-version` 2"
-                    .to_owned(),
-            );
-        }
+        let empty = self.left_out.contains_key(wal2json::EMPTY);
+        let format_1 = !self.left_out.contains_key(wal2json::MARKS);
         for (what, count) in self.left_out {
             report.leave_out(what, count);
         }
         let mut note = |text: String| report.notes.push(text);
+        if empty {
+            let truncations = match format_1 {
+                true => {
+                    ", or truncations, which format 1 does not have: read the slot with \
+                         `format-version` 2"
+                }
+                false => "",
+            };
+            note(format!(
+                "transactions without a change may have been updates and deletions in tables \
+                 without a replica identity, which the data does not have{truncations}"
+            ));
+        }
         let Settings {
             keys, skip, types, ..
         } = self.unused;
@@ -418,7 +412,15 @@ impl Import<'_> {
                     .to_owned(),
             );
         }
-        self.entries.finish(sink, &mut report)?;
+        let nodes = self.entries.finish(sink, &mut report)?;
+        if nodes == 1 && self.settings.node_column.is_none() {
+            report.notes.push(
+                "one server made all changes, and what one node writes always fits: name the \
+                 column that says who wrote with --node-column, or import the changes of the \
+                 other servers as well"
+                    .to_owned(),
+            );
+        }
         Ok(report)
     }
 }

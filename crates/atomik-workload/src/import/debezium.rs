@@ -17,16 +17,13 @@ const UNAVAILABLE: [&str; 2] = [
 
 /// Reads a line.
 pub(super) fn read(text: &str) -> Result<Found, String> {
-    match Json::parse(text) {
-        Ok(message) => event(message, None),
-        Err(reason) => match text.split_once('\t') {
-            Some((key, value)) => {
-                let key =
-                    Json::parse(key).map_err(|reason| format!("the message's key: {reason}"))?;
-                event(Json::parse(value)?, Some(key))
-            }
-            None => Err(format!("{reason}: write one event per line")),
-        },
+    match (Json::line(text), text.split_once('\t')) {
+        (Ok(message), _) => event(message, None),
+        (Err(_), Some((key, value))) => {
+            let key = Json::parse(key).map_err(|reason| format!("the message's key: {reason}"))?;
+            event(Json::parse(value)?, Some(key))
+        }
+        (Err(reason), None) => Err(reason),
     }
 }
 
@@ -74,11 +71,17 @@ fn envelope(event: &Json, key: Option<Json>) -> Result<Found, String> {
             .member("source")
             .and_then(|source| source.member(name))
     };
-    let time = instant(source("ts_ns"), 1)
-        .or_else(|| instant(source("ts_us"), 1000))
-        .or_else(|| instant(source("ts_ms"), 1_000_000))
-        .or_else(|| instant(event.member("ts_ms"), 1_000_000))
-        .ok_or("no time: neither \"source\" nor the event has a number \"ts_ms\"")?;
+    let origin = event.member("source").unwrap_or(&Json::Null);
+    let mut time = None;
+    for (place, name, unit) in [
+        (origin, "ts_ns", 1),
+        (origin, "ts_us", 1000),
+        (origin, "ts_ms", 1_000_000),
+        (event, "ts_ms", 1_000_000),
+    ] {
+        time = time.or(instant(place, name, unit)?);
+    }
+    let time = time.ok_or("no time: neither \"source\" nor the event has a number \"ts_ms\"")?;
     let op = event.member("op").map(plain).unwrap_or_default();
     if op == "m" {
         return Ok(Found::Nothing("messages that are no change of a row"));
@@ -102,6 +105,11 @@ fn envelope(event: &Json, key: Option<Json>) -> Result<Found, String> {
     };
     let columns = |name: &str| row(event.member(name), name);
     let kind = match op.as_str() {
+        "c" | "r" | "u" if matches!(event.member("after"), None | Some(Json::Null)) => {
+            return Err(format!(
+                "\"after\" is null or missing, but \"op\" is {op:?}: give the row after the change"
+            ));
+        }
         "c" | "r" | "u" => Kind::Put {
             created: op != "u",
             before: columns("before")?,

@@ -62,8 +62,8 @@ impl Entries {
         self.sorter.push(time, bytes).map_err(ImportError::Sort)
     }
 
-    /// Hands over all operations in order of time.
-    pub fn finish(self, sink: &mut Sink<'_>, report: &mut Report) -> Result<(), ImportError> {
+    /// Hands over all operations in order of time, and counts the nodes.
+    pub fn finish(self, sink: &mut Sink<'_>, report: &mut Report) -> Result<usize, ImportError> {
         let files = self.files;
         let refuse = |place: Place, reason: String| ImportError::Line {
             file: files
@@ -150,7 +150,7 @@ impl Entries {
         for (number, name) in nodes.iter().enumerate() {
             report.notes.push(format!("node {number}: {name}"));
         }
-        Ok(())
+        Ok(nodes.len())
     }
 }
 

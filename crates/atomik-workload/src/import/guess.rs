@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::map::{Marks, Type};
 use super::rows::{Cell, Form, Place, Row, Table};
-use super::{time, values};
+use super::time;
+use super::values::{self, Number};
 use crate::json::Json;
 
 /// A column with its first cells.
@@ -15,72 +17,343 @@ struct Column {
     time: Option<time::Format>,
 }
 
-const TIMES: [&str; 9] = [
+/// Words for what a column is, the likeliest first.
+const TIMES: [&str; 20] = [
     "time",
     "timestamp",
     "ts",
     "at",
-    "date",
     "datetime",
+    "date",
+    "when",
+    "day",
     "created",
     "updated",
-    "when",
+    "modified",
+    "changed",
+    "recorded",
+    "received",
+    "sent",
+    "booked",
+    "posted",
+    "opened",
+    "start",
+    "datum",
 ];
-const NODES: [&str; 12] = [
-    "node", "host", "hostname", "server", "site", "source", "origin", "replica", "region",
-    "writer", "user", "client",
+const NODES: [&str; 35] = [
+    "node", "replica", "host", "server", "machine", "instance", "pod", "worker", "writer", "user",
+    "author", "editor", "agent", "assignee", "actor", "operator", "employee", "cashier", "clerk",
+    "owner", "who", "by", "client", "device", "terminal", "station", "gateway", "site", "source",
+    "origin", "region", "location", "branch", "store", "team",
 ];
-const KEYS: [&str; 8] = [
-    "key", "id", "uuid", "object", "entity", "item", "name", "sku",
+const KEYS: [&str; 33] = [
+    "key", "id", "uuid", "guid", "object", "entity", "item", "sku", "ticket", "issue", "case",
+    "order", "article", "product", "part", "record", "document", "file", "path", "url", "topic",
+    "channel", "sensor", "meter", "asset", "vehicle", "customer", "account", "iban", "name",
+    "number", "code", "no",
 ];
-const OPS: [&str; 6] = ["op", "operation", "action", "event", "kind", "type"];
+const OPS: [&str; 8] = [
+    "op",
+    "operation",
+    "action",
+    "event",
+    "kind",
+    "type",
+    "change",
+    "verb",
+];
+
+/// How numbers are written where a comma separates decimals.
+const COMMA: Marks = Marks {
+    decimal: ',',
+    thousands: Some('.'),
+};
+
+/// What follows the word in the name of a column of nodes, as in `user_id`.
+const SUFFIXES: [&str; 5] = ["id", "name", "no", "number", "code"];
+
+/// Rows from which on a column whose cells all differ is taken for a number of the row.
+const MANY: usize = 10;
+
+/// The words of a name such as `created_at`, `createdAt` or `Created at`.
+fn words(name: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut lower = false;
+    for letter in name.chars() {
+        if !letter.is_alphanumeric() || (letter.is_uppercase() && lower) {
+            words.push(String::new());
+        }
+        if letter.is_alphanumeric() {
+            let last = words.len() - 1;
+            words[last].extend(letter.to_lowercase());
+        }
+        lower = letter.is_lowercase();
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
 
 impl Column {
-    /// How well its name fits, from 0: one of the words, or ending with one.
-    fn rank(&self, words: &[&str]) -> Option<usize> {
-        let name = self.name.to_ascii_lowercase();
-        let last = name.rsplit(['.', '_', '-', ' ']).next().unwrap_or_default();
-        let exact = words.iter().position(|word| *word == name);
-        exact.or_else(|| Some(words.len() + words.iter().position(|word| *word == last)?))
+    /// How well its name fits, from 0: it is one of the words, or ends with one, before one of
+    /// `suffixes`.
+    fn rank(&self, known: &[&str], suffixes: &[&str]) -> Option<usize> {
+        let mut words = words(&self.name);
+        let worse = if words.len() > 1 { known.len() } else { 0 };
+        if words.len() > 1 && suffixes.contains(&words.last()?.as_str()) {
+            words.pop();
+        }
+        let last = words.last()?;
+        let place = known.iter().position(|word| word == last)?;
+        Some(worse + place)
+    }
+
+    /// Whether it may number the rows.
+    fn differs_everywhere(&self) -> bool {
+        self.cells.len() >= MANY && self.different == self.cells.len()
     }
 }
 
 /// Whether a header has a time or a number, and so is no header.
 pub(super) fn is_data(header: &[String]) -> bool {
     header.iter().any(|cell| {
-        values::Number::parse(cell, '.').is_some() || time::guess(&[cell.as_str()]).is_some()
+        Number::parse(cell, Marks::default()).is_some() || time::guess(&[cell.as_str()]).is_some()
     })
+}
+
+/// What a table probably means.
+struct Guess<'a> {
+    table: &'a Table,
+    form: Form,
+    rows: usize,
+    columns: Vec<Column>,
+    /// Places among the columns.
+    at: Option<usize>,
+    node: Option<usize>,
+    key: Option<usize>,
+    op: Option<usize>,
+    marks: Marks,
 }
 
 /// The map as TOML with comments.
 pub(super) fn map(table: &Table, form: Form, rows: &[Row]) -> String {
-    let columns = columns(table, form, rows);
-    let take = |words: &[&str], used: &[usize]| {
-        let free = (0..columns.len()).filter(|place| !used.contains(place));
-        free.filter_map(|place| Some((columns[place].rank(words)?, place)))
-            .min()
-            .map(|(_, place)| place)
-    };
-    let mut used = Vec::new();
-    let by_name = (0..columns.len())
-        .filter_map(|place| Some((columns[place].rank(&TIMES)?, place)))
-        .filter(|(_, place)| columns[*place].time.is_some())
-        .min()
-        .map(|(_, place)| place);
-    let by_form = || {
-        (0..columns.len()).find(|place| {
-            let format = &columns[*place].time;
-            !matches!(format, None | Some(time::Format::Seconds))
-        })
-    };
-    let at = by_name.or_else(by_form);
-    used.extend(at);
-    let node = take(&NODES, &used);
-    used.extend(node);
-    let key = take(&KEYS, &used);
-    used.extend(key);
-    let op = take(&OPS, &used).filter(|place| columns[*place].different <= 20);
-    write(table, form, rows.len(), &columns, at, node, key, op)
+    let guess = Guess::new(table, form, rows);
+    [guess.head(), guess.time(), guess.csv(), guess.fields()].concat()
+}
+
+impl<'a> Guess<'a> {
+    fn new(table: &'a Table, form: Form, rows: &[Row]) -> Self {
+        let columns = columns(table, form, rows);
+        let mut used = Vec::new();
+        let mut take = |rank: &dyn Fn(&Column) -> Option<(bool, usize)>| {
+            let free = columns.iter().enumerate();
+            let free = free.filter(|(place, _)| !used.contains(place));
+            let ranked = free.filter_map(|(place, column)| Some((rank(column)?, place)));
+            let (_, place) = ranked.min()?;
+            used.push(place);
+            Some(place)
+        };
+        let at = take(&|column| {
+            column.time.as_ref()?;
+            Some((false, column.rank(&TIMES, &[])?))
+        });
+        let at = at.or_else(|| {
+            take(&|column| {
+                let told = !matches!(column.time, None | Some(time::Format::Seconds));
+                told.then_some((false, 0))
+            })
+        });
+        let node = take(&|column| {
+            let rank = column.rank(&NODES, &SUFFIXES)?;
+            (!column.differs_everywhere()).then_some((false, rank))
+        });
+        let key = take(&|column| {
+            let rank = column.rank(&KEYS, &[])?;
+            // A flag such as `On order?` is no key.
+            let cells = column.cells.iter().map(String::as_str);
+            let flag = values::guess(cells, Marks::default()) == Type::Boolean;
+            (!flag).then_some((column.differs_everywhere(), rank))
+        });
+        let op = take(&|column| {
+            let known = column.cells.iter().any(|cell| meaning(cell).is_some());
+            (known && column.different <= 20).then_some(())?;
+            Some((false, column.rank(&OPS, &[])?))
+        });
+        // Where a semicolon separates cells, a comma may separate decimals, and a dot thousands.
+        let comma = |column: &Column| {
+            let cells = || column.cells.iter().map(String::as_str);
+            cells().any(|cell| cell.contains(',')) && values::guess(cells(), COMMA) == Type::Integer
+        };
+        let marks = match table.guessed {
+            Some(';') if columns.iter().any(comma) => COMMA,
+            _ => Marks::default(),
+        };
+        Self {
+            table,
+            form,
+            rows: rows.len(),
+            at,
+            node,
+            key,
+            op,
+            marks,
+            columns,
+        }
+    }
+
+    fn column(&self, place: Option<usize>) -> Option<&Column> {
+        self.columns.get(place?)
+    }
+
+    /// What to do with the map, and where node, key and op come from.
+    fn head(&self) -> String {
+        let (rows, file) = (self.rows, self.table.file.display());
+        let form = match self.form {
+            Form::Csv => "csv",
+            Form::Jsonl => "jsonl",
+        };
+        let from = |place| self.column(place).map(|column| quoted(&column.name));
+        let node = match from(self.node) {
+            Some(name) => format!("node = {{ column = {name} }}"),
+            None => "node = \"one\"                # TODO: no column looks like a node".to_owned(),
+        };
+        let key = match from(self.key) {
+            Some(name) => format!("key = {{ column = {name} }}"),
+            None => "key = \"one\"                 # TODO: no column looks like a key".to_owned(),
+        };
+        let op = self.column(self.op).map(|column| {
+            let found: BTreeSet<&String> = column.cells.iter().collect();
+            let values = found.iter().map(|value| {
+                let meaning = meaning(value).unwrap_or("set");
+                format!("{} = \"{meaning}\"", quoted(value))
+            });
+            let values = values.collect::<Vec<_>>().join(", ");
+            let name = quoted(&column.name);
+            format!("op = {{ column = {name}, values = {{ {values} }} }}")
+        });
+        let op = op.unwrap_or_else(|| "op = \"set\"".to_owned());
+        format!(
+            r#"# Guessed from the first {rows} rows of {file}. Check every line; then:
+#   atomik eval import {form} --map THIS_FILE --dry-run {file}
+
+# The machine or user that wrote. A string stands for itself.
+{node}
+# What was written to. Several columns: {{ columns = ["a", "b"], separator = "/" }}
+{key}
+# toggle, set, add, insert, remove, append, unset (the field), delete (the key), or skip.
+{op}
+duplicates = "keep"          # or "drop": rows that are identical in every cell
+empty = "skip"               # or "refuse", "keep", "delete"
+null = "skip"                # or "refuse", "delete"
+"#
+        )
+    }
+
+    fn time(&self) -> String {
+        let Some(found) = self.column(self.at) else {
+            return r#"
+[time]
+column = "TODO"              # no column looks like a time
+format = "iso"               # or s, ms, us, ns, or "%d.%m.%Y %H:%M:%S"
+"#
+            .to_owned();
+        };
+        let format = found.time.clone().unwrap_or(time::Format::Iso);
+        let clock = time::Clock::of_offsets(format.clone());
+        let local = found.cells.iter().any(|cell| clock.read(cell).is_err());
+        let zone = match local {
+            true => {
+                "zone = \"UTC\"               # TODO: the zone of the clock, such as Europe/Berlin"
+            }
+            false => "# zone = \"Europe/Berlin\"",
+        };
+        let name = quoted(&found.name);
+        let format = quoted(&format.to_string());
+        let example = quoted(found.cells.first().map_or("", String::as_str));
+        format!(
+            r#"
+[time]
+column = {name}  # or columns = ["day", "hour"]
+format = {format}  # such as {example}
+# Of times without an offset:
+{zone}
+# repeated = "first"         # or "second": the hour that a clock shows twice
+# missing = "forward"        # or "back": the hour that it skips
+"#
+        )
+    }
+
+    fn csv(&self) -> String {
+        let Some(delimiter) = self.table.guessed else {
+            return String::new();
+        };
+        let delimiter = quoted(&delimiter.to_string());
+        let header = match self.table.columns.first().is_some_and(|name| name == "1") {
+            true => {
+                "header = false               # the first row looks like data; columns are \
+                 numbers\n"
+            }
+            false => "",
+        };
+        let mark = match self.marks {
+            COMMA => "decimal_mark = \",\"\nthousands_mark = \".\"\n",
+            _ => "",
+        };
+        format!(
+            r#"
+[csv]
+delimiter = {delimiter}
+{header}{mark}# nulls = ["NULL"]           # cells that stand for null
+# ragged = "pad"             # missing cells are empty
+"#
+        )
+    }
+
+    /// One field for each column that is nothing else.
+    fn fields(&self) -> String {
+        let used = [self.at, self.node, self.key, self.op];
+        let columns = self.columns.iter().enumerate();
+        let free = columns.filter(|(place, _)| !used.contains(&Some(*place)));
+        let fields: String = free.map(|(_, column)| self.field(column)).collect();
+        if fields.is_empty() {
+            return r#"
+[[field]]                    # TODO: no column is left for a value
+value = true
+"#
+            .to_owned();
+        }
+        fields
+    }
+
+    fn field(&self, column: &Column) -> String {
+        let (name, different) = (quoted(&column.name), column.different);
+        // JSON has types.
+        let kind = match self.form {
+            Form::Csv => format!("type = \"{}\"\n", self.kind(column)),
+            Form::Jsonl => String::new(),
+        };
+        let example = column.cells.first().map_or("", String::as_str);
+        let example: String = example.chars().take(40).collect();
+        let example = quoted(&example);
+        format!(
+            r#"
+[[field]]
+column = {name}
+{kind}# {different} different values in the sample, such as {example}
+"#
+        )
+    }
+
+    fn kind(&self, column: &Column) -> Type {
+        let cells = || column.cells.iter().map(String::as_str);
+        let needed = cells().filter_map(|cell| decimals(cell, self.marks));
+        match (
+            values::guess(cells(), self.marks),
+            needed.max().unwrap_or(0),
+        ) {
+            (Type::Integer, needed @ 1..=18) => Type::Decimal(needed),
+            (kind, _) => kind,
+        }
+    }
 }
 
 fn columns(table: &Table, form: Form, rows: &[Row]) -> Vec<Column> {
@@ -143,174 +416,15 @@ fn collect(json: &Json, prefix: &str, found: &mut indexmap::IndexSet<String>) {
     }
 }
 
+/// On one line, whatever the text has: strings of JSON are strings of TOML.
 fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
-}
-
-#[expect(clippy::too_many_arguments, reason = "the parts of one text")]
-fn write(
-    table: &Table,
-    form: Form,
-    rows: usize,
-    columns: &[Column],
-    at: Option<usize>,
-    node: Option<usize>,
-    key: Option<usize>,
-    op: Option<usize>,
-) -> String {
-    // Where a semicolon separates cells, a comma may separate decimals.
-    let comma = |column: &Column| {
-        let cells = || column.cells.iter().map(String::as_str);
-        cells().any(|cell| cell.contains(','))
-            && values::guess(cells(), ',') == super::map::Type::Integer
-    };
-    let mark = match table.guessed {
-        Some(';') if columns.iter().any(comma) => ',',
-        _ => '.',
-    };
-    let mut text = String::new();
-    let mut line = |line: &str| {
-        text.push_str(line);
-        text.push('\n');
-    };
-    let file = table.file.display();
-    line(&format!(
-        "# Guessed from the first {rows} rows of {file}. Check every line; then:"
-    ));
-    let name = if form == Form::Csv { "csv" } else { "jsonl" };
-    line(&format!(
-        "#   atomik eval import {name} --map THIS_FILE --dry-run {file}"
-    ));
-    line("");
-    let column = |place: usize| format!("{{ column = {} }}", quoted(&columns[place].name));
-    line("# The machine or user that wrote. A string stands for itself.");
-    line(&match node {
-        Some(place) => format!("node = {}", column(place)),
-        None => "node = \"one\"                # TODO: no column looks like a node".to_owned(),
-    });
-    line("# What was written to. Several columns: { columns = [\"a\", \"b\"], separator = \"/\" }");
-    line(&match key {
-        Some(place) => format!("key = {}", column(place)),
-        None => "key = \"one\"                 # TODO: no column looks like a key".to_owned(),
-    });
-    line(
-        "# toggle, set, add, insert, remove, append, unset (the field), delete (the key), or skip.",
-    );
-    match op {
-        Some(place) => {
-            let found: BTreeSet<&String> = columns[place].cells.iter().collect();
-            let values: Vec<String> = found
-                .iter()
-                .map(|value| format!("{} = \"{}\"", quoted(value), meaning(value)))
-                .collect();
-            line(&format!(
-                "op = {{ column = {}, values = {{ {} }} }}",
-                quoted(&columns[place].name),
-                values.join(", ")
-            ));
-        }
-        None => line("op = \"set\""),
-    }
-    line("duplicates = \"keep\"          # or \"drop\": rows that are identical in every cell");
-    line("empty = \"skip\"               # or \"refuse\", \"keep\", \"delete\"");
-    line("null = \"skip\"                # or \"refuse\", \"delete\"");
-    line("");
-    line("[time]");
-    match at {
-        Some(place) => {
-            let found = &columns[place];
-            line(&format!(
-                "column = {}  # or columns = [\"day\", \"hour\"]",
-                quoted(&found.name)
-            ));
-            let format = found
-                .time
-                .as_ref()
-                .map_or("iso".to_owned(), ToString::to_string);
-            let example = found.cells.first().map_or("", String::as_str);
-            line(&format!(
-                "format = {}  # such as {}",
-                quoted(&format),
-                quoted(example)
-            ));
-        }
-        None => {
-            line("column = \"TODO\"              # no column looks like a time");
-            line("format = \"iso\"               # or s, ms, us, ns, or \"%d.%m.%Y %H:%M:%S\"");
-        }
-    }
-    let local = at.is_some_and(|place| {
-        let found = &columns[place];
-        let format = found.time.clone().unwrap_or(time::Format::Iso);
-        let clock = time::Clock::of_offsets(format);
-        found.cells.iter().any(|cell| clock.read(cell).is_err())
-    });
-    line("# Of times without an offset:");
-    line(match local {
-        true => "zone = \"UTC\"               # TODO: the zone of the clock, such as Europe/Berlin",
-        false => "# zone = \"Europe/Berlin\"",
-    });
-    line("# repeated = \"first\"         # or \"second\": the hour that a clock shows twice");
-    line("# missing = \"forward\"        # or \"back\": the hour that it skips");
-    if let Some(delimiter) = table.guessed {
-        line("");
-        line("[csv]");
-        line(&format!("delimiter = {}", quoted(&delimiter.to_string())));
-        if table.columns.first().is_some_and(|name| name == "1") {
-            line(
-                "header = false               # the first row looks like data; columns are numbers",
-            );
-        }
-        if mark == ',' {
-            line("decimal_mark = \",\"");
-        }
-        line("# nulls = [\"NULL\"]           # cells that stand for null");
-        line("# ragged = \"pad\"             # missing cells are empty");
-    }
-    let used = [at, node, key, op];
-    let mut any = false;
-    for (place, found) in columns.iter().enumerate() {
-        if used.contains(&Some(place)) {
-            continue;
-        }
-        any = true;
-        line("");
-        line("[[field]]");
-        line(&format!("column = {}", quoted(&found.name)));
-        if form == Form::Csv {
-            let kind = values::guess(found.cells.iter().map(String::as_str), mark);
-            let needed = found
-                .cells
-                .iter()
-                .filter_map(|cell| decimals(cell, mark))
-                .max()
-                .unwrap_or(0);
-            let kind = match (kind, needed) {
-                (super::map::Type::Integer, 1..=18) => format!("decimal:{needed}"),
-                (kind, _) => kind.to_string(),
-            };
-            line(&format!("type = \"{kind}\""));
-        }
-        let example = found.cells.first().map_or("", String::as_str);
-        let short: String = example.chars().take(40).collect();
-        line(&format!(
-            "# {} different values in the sample, such as {}",
-            found.different,
-            quoted(&short)
-        ));
-    }
-    if !any {
-        line("");
-        line("[[field]]                    # TODO: no column is left for a value");
-        line("value = true");
-    }
-    text
+    Json::Text(text.to_owned()).to_string()
 }
 
 /// The decimals with which a number is written: 2 of `3.50`.
-fn decimals(cell: &str, mark: char) -> Option<u32> {
-    let needed = values::Number::parse(cell, mark)?.decimals();
-    let written = match cell.split_once(mark) {
+fn decimals(cell: &str, marks: Marks) -> Option<u32> {
+    let needed = Number::parse(cell, marks)?.decimals();
+    let written = match cell.split_once(marks.decimal) {
         Some((_, digits)) if !cell.contains(['e', 'E']) => digits.len() as u32,
         _ => 0,
     };
@@ -318,14 +432,16 @@ fn decimals(cell: &str, mark: char) -> Option<u32> {
 }
 
 /// The op that a word probably means.
-fn meaning(word: &str) -> &'static str {
-    match word.to_ascii_lowercase().as_str() {
+fn meaning(word: &str) -> Option<&'static str> {
+    Some(match word.to_ascii_lowercase().as_str() {
         "toggle" | "flip" => "toggle",
         "add" | "increment" | "incr" | "inc" => "add",
         "append" | "push" => "append",
         "remove" => "remove",
-        "delete" | "d" | "del" => "delete",
+        "delete" | "deleted" | "d" | "del" => "delete",
         "truncate" => "skip",
-        _ => "set",
-    }
+        "set" | "put" | "write" | "update" | "updated" | "u" | "create" | "created" | "c"
+        | "insert" | "inserted" | "i" | "upsert" => "set",
+        _ => return None,
+    })
 }

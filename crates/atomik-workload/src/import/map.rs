@@ -53,6 +53,8 @@ pub struct Map {
     pub(super) key: Source,
     pub(super) fields: Vec<FieldMap>,
     pub(super) drop_duplicates: bool,
+    /// What should be looked at before the trace is trusted.
+    pub(super) notes: Vec<String>,
 }
 
 /// How a table of delimited values is written.
@@ -66,6 +68,7 @@ pub(super) struct Csv {
     pub header: bool,
     pub ragged: Ragged,
     pub decimal_mark: char,
+    pub thousands_mark: Option<char>,
     /// Cells that stand for null.
     pub nulls: Vec<String>,
 }
@@ -78,7 +81,35 @@ impl Default for Csv {
             header: true,
             ragged: Ragged::Refuse,
             decimal_mark: '.',
+            thousands_mark: None,
             nulls: Vec::new(),
+        }
+    }
+}
+
+/// What separates the parts of a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marks {
+    pub decimal: char,
+    /// What may stand before every three digits.
+    pub thousands: Option<char>,
+}
+
+impl Default for Marks {
+    fn default() -> Self {
+        Self {
+            decimal: '.',
+            thousands: None,
+        }
+    }
+}
+
+impl Csv {
+    /// How numbers are written.
+    pub fn marks(&self) -> Marks {
+        Marks {
+            decimal: self.decimal_mark,
+            thousands: self.thousands_mark,
         }
     }
 }
@@ -378,7 +409,24 @@ impl Map {
                 None => ImportError::file(file, reason),
             }
         })?;
-        Self::checked(wire).map_err(|reason| ImportError::file(file, reason))
+        let mut map = Self::checked(wire).map_err(|reason| ImportError::file(file, reason))?;
+        let marked = (1..).zip(text.lines());
+        let marked = marked.filter(|(_, line)| line.contains("# TODO"));
+        let marked: Vec<String> = marked.map(|(line, _): (u64, _)| line.to_string()).collect();
+        if !marked.is_empty() {
+            map.notes.push(format!(
+                "{} still has TODO on line {}: put there what the data means",
+                file.display(),
+                marked.join(", ")
+            ));
+        }
+        if let Source::Constant(node) = &map.node {
+            map.notes.push(format!(
+                "every row has the node {node:?}, so nothing is concurrent, and almost everything \
+                 fits: take the node from a column unless one node writes it all"
+            ));
+        }
+        Ok(map)
     }
 
     /// Reads the map in a file.
@@ -402,6 +450,13 @@ impl Map {
                     "[csv] {name} is {character:?}, not an ASCII character"
                 ));
             }
+        }
+        if csv.thousands_mark == Some(csv.decimal_mark) {
+            return Err(format!(
+                "[csv] decimal_mark and thousands_mark are both {:?}: write what each is, or \
+                 remove one",
+                csv.decimal_mark
+            ));
         }
         if wire.fields.is_empty() {
             return Err(
@@ -463,6 +518,7 @@ impl Map {
             key: wire.key,
             fields,
             drop_duplicates: matches!(wire.duplicates, Duplicates::Drop),
+            notes: Vec::new(),
         })
     }
 }

@@ -5,8 +5,7 @@ use crate::json::{Json, find};
 
 /// Reads a line.
 pub(super) fn read(text: &str) -> Result<Found, String> {
-    let event =
-        Json::parse(text).map_err(|reason| format!("{reason}: write one event per line"))?;
+    let event = Json::line(text)?;
     let member = |name: &str| event.member(name).filter(|value| **value != Json::Null);
     let Some(Json::Text(kind)) = member("type") else {
         return Err("no \"type\": this is no event of Maxwell".to_owned());
@@ -48,7 +47,7 @@ pub(super) fn read(text: &str) -> Result<Found, String> {
             ));
         }
     };
-    let time = instant(member("ts"), 1_000_000_000)
+    let time = instant(&event, "ts", 1_000_000_000)?
         .ok_or("no \"ts\" with a number of seconds since 1970: this is no event of Maxwell")?;
     // Changes of schemas have milliseconds.
     let time = match kind {

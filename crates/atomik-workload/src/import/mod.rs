@@ -17,7 +17,7 @@ mod debezium;
 mod entries;
 pub mod flights;
 mod guess;
-mod input;
+mod lines;
 pub mod map;
 mod maxwell;
 mod rows;
@@ -93,6 +93,36 @@ impl ImportError {
             file: file.to_owned(),
             reason: reason.into(),
         }
+    }
+}
+
+/// Why a row cannot be taken.
+enum Refusal {
+    /// What is wrong with it.
+    Row(String),
+    /// What is wrong elsewhere.
+    Other(ImportError),
+}
+
+impl Refusal {
+    /// The error of a row on this line.
+    fn at(self, file: &Path, line: u64) -> ImportError {
+        match self {
+            Self::Row(reason) => ImportError::line(file, line, reason),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(reason: String) -> Self {
+        Self::Row(reason)
+    }
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Self {
+        Self::Other(error)
     }
 }
 

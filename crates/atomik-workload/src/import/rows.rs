@@ -1,14 +1,15 @@
 //! The rows of a table: delimited values, or one JSON value per line.
 
 use std::cell::Cell as Counter;
-use std::io::{BufRead, Chain, Cursor, Read as _};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::ImportError;
-use super::input::{Input, MAX_ROW};
+use super::lines::{Lines, MAX_ROW, NOT_UTF8};
 use super::map::{Csv, Ragged};
-use crate::json::Json;
+use crate::input::{self, Input};
+use crate::json::{self, Json};
 
 /// How a table is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,63 +102,88 @@ pub(super) struct Table {
     /// The delimiter, if it was guessed.
     pub guessed: Option<char>,
     source: Source,
-    /// Bytes since the last row.
-    row: Rc<Counter<u64>>,
 }
 
 enum Source {
     Csv {
-        reader: Box<csv::Reader<Text>>,
+        reader: Box<csv::Reader<Guard>>,
+        /// Bytes since the last row.
+        read: Rc<Counter<u64>>,
         /// The first row, if it is not the header.
         first: Option<(u64, csv::StringRecord)>,
         ragged: Ragged,
         /// Whether lines end with carriage returns alone.
         returns: bool,
     },
-    Jsonl {
-        text: Box<dyn BufRead>,
-        line: u64,
-    },
+    Jsonl(Lines),
 }
 
-type Text = Chain<Box<dyn BufRead>, Cursor<Vec<u8>>>;
+/// Fails where a row is longer than [`MAX_ROW`]: a quote that is never closed would make the rest
+/// of a table one row.
+struct Guard {
+    inner: Box<dyn Read>,
+    /// Bytes since the last row.
+    read: Rc<Counter<u64>>,
+}
+
+impl Read for Guard {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.read.get() > MAX_ROW {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "a row of more than 16 MiB: close its quotes, or split it",
+            ));
+        }
+        let count = self.inner.read(buffer)?;
+        self.read.set(self.read.get() + count as u64);
+        Ok(count)
+    }
+}
 
 /// A row that no table has. It is put after the last: if it is not read as a row, then a quote is
 /// open.
 const END: &str = "\u{1}the end of the table\u{1}";
 
 impl Table {
-    /// Opens a table.
-    pub fn open(input: Input, form: Form, csv: &Csv) -> Result<Self, ImportError> {
-        match form {
-            Form::Csv => Self::open_csv(input, csv),
-            Form::Jsonl => Ok(Self {
-                file: input.file,
-                columns: Vec::new(),
-                guessed: None,
-                source: Source::Jsonl {
-                    text: input.text,
-                    line: 0,
-                },
-                row: input.row,
-            }),
+    /// Opens a table: a file, or stdin if it is `-`.
+    pub fn open(file: &Path, form: Form, csv: &Csv) -> Result<Self, ImportError> {
+        if form == Form::Csv {
+            return Self::open_csv(file, csv);
         }
+        let lines = Lines::open(file)?;
+        Ok(Self {
+            file: lines.file.clone(),
+            columns: Vec::new(),
+            guessed: None,
+            source: Source::Jsonl(lines),
+        })
     }
 
-    fn open_csv(input: Input, csv: &Csv) -> Result<Self, ImportError> {
+    fn open_csv(named: &Path, csv: &Csv) -> Result<Self, ImportError> {
+        let file = input::name(named);
+        let input = Input::open(named).map_err(ImportError::io(&file))?;
         let mut head = input.head.as_slice();
         if input.goes_on {
             let end = head.iter().rposition(|byte| *byte == b'\n');
             head = &head[..end.unwrap_or(head.len())];
+        }
+        if let Some(advice) = json::advice_if_json(head) {
+            return Err(ImportError::file(&file, advice));
         }
         let guessed = match csv.delimiter {
             Some(_) => None,
             None => Some(guess_delimiter(head, csv.quote as u8)),
         };
         let delimiter = csv.delimiter.or(guessed).unwrap_or(',');
+        let returns = head.contains(&b'\r') && !head.contains(&b'\n');
         let end = Cursor::new(format!("\n{END}\n").into_bytes());
+        let read = Rc::new(Counter::new(0));
+        let text = Guard {
+            inner: Box::new(input.text().chain(end)),
+            read: Rc::clone(&read),
+        };
         let mut table = Self {
-            file: input.file,
+            file,
             columns: Vec::new(),
             guessed,
             source: Source::Csv {
@@ -168,13 +194,13 @@ impl Table {
                         .has_headers(false)
                         .flexible(true)
                         .buffer_capacity(1 << 16)
-                        .from_reader(input.text.chain(end)),
+                        .from_reader(text),
                 ),
+                read,
                 first: None,
                 ragged: csv.ragged,
-                returns: head.contains(&b'\r') && !head.contains(&b'\n'),
+                returns,
             },
-            row: input.row,
         };
         let Some((line, row)) = table.record()? else {
             return Err(ImportError::file(
@@ -199,7 +225,7 @@ impl Table {
     ///
     /// That there is none of this name, or more than one.
     pub fn place(&self, column: &str) -> Result<Place, ImportError> {
-        if let Source::Jsonl { .. } = self.source {
+        if let Source::Jsonl(_) = self.source {
             return Ok(Place::Path(column.to_owned()));
         }
         let mut places = (0..).zip(&self.columns).filter(|(_, name)| *name == column);
@@ -241,10 +267,20 @@ impl Table {
 
     /// The next row, with its line.
     pub fn next(&mut self) -> Result<Option<(u64, Row)>, ImportError> {
-        self.row.set(0);
         let (first, pad) = match &mut self.source {
-            Source::Jsonl { text, line } => return json(&self.file, text, line),
-            Source::Csv { first, ragged, .. } => (first.take(), *ragged == Ragged::Pad),
+            Source::Jsonl(lines) => {
+                let found = lines.json()?;
+                return Ok(found.map(|(line, json)| (line, Row::Json(json))));
+            }
+            Source::Csv {
+                first,
+                ragged,
+                read,
+                ..
+            } => {
+                read.set(0);
+                (first.take(), *ragged == Ragged::Pad)
+            }
         };
         let found = match first {
             Some(first) => Some(first),
@@ -320,59 +356,8 @@ impl Table {
     }
 
     /// A complaint about a line.
-    pub fn line(&self, line: u64, reason: String) -> ImportError {
+    fn line(&self, line: u64, reason: String) -> ImportError {
         ImportError::line(&self.file, line, reason)
-    }
-}
-
-const NOT_UTF8: &str = "convert the file, for example with `iconv -f WINDOWS-1252 -t UTF-8`";
-
-fn json(
-    file: &Path,
-    text: &mut Box<dyn BufRead>,
-    line: &mut u64,
-) -> Result<Option<(u64, Row)>, ImportError> {
-    let Some(content) = next_line(file, text, line)? else {
-        return Ok(None);
-    };
-    match Json::parse(&content) {
-        Ok(json) => Ok(Some((*line, Row::Json(json)))),
-        Err(reason) => Err(ImportError::line(
-            file,
-            *line,
-            format!("{reason}: write one JSON object per line"),
-        )),
-    }
-}
-
-/// The next line that is not blank, without space around it. `line` counts lines.
-pub(super) fn next_line(
-    file: &Path,
-    text: &mut Box<dyn BufRead>,
-    line: &mut u64,
-) -> Result<Option<String>, ImportError> {
-    loop {
-        let mut bytes = Vec::new();
-        let mut limited = text.take(MAX_ROW + 1);
-        let count = limited
-            .read_until(b'\n', &mut bytes)
-            .map_err(ImportError::io(file))?;
-        if count == 0 {
-            return Ok(None);
-        }
-        *line += 1;
-        let refuse = |reason: String| ImportError::line(file, *line, reason);
-        if bytes.len() as u64 > MAX_ROW {
-            return Err(refuse(
-                "more than 16 MiB: write one JSON value per line".to_owned(),
-            ));
-        }
-        let text =
-            String::from_utf8(bytes).map_err(|_| refuse(format!("not UTF-8: {NOT_UTF8}")))?;
-        let text = text.trim();
-        if !text.is_empty() {
-            return Ok(Some(text.to_owned()));
-        }
     }
 }
 

@@ -9,11 +9,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::entries::{Entries, Entry, check_field, check_key};
-use super::input::Input;
 use super::map::{FieldMap, Map, Op, Policy, Source, Type, Value};
 use super::rows::{Cell, Place, Row, Table};
 use super::time::{self, Clock};
-use super::{ImportError, Report, Sink, values};
+use super::{ImportError, Refusal, Report, Sink, values};
 use crate::workload::{Action, Scalar};
 
 pub use super::rows::Form;
@@ -39,12 +38,15 @@ pub fn import(
         clock: map.time.format.is_some().then(|| map.time.clock.clone()),
         types: None,
         left_out: BTreeMap::new(),
-        report: Report::default(),
+        report: Report {
+            notes: map.notes.clone(),
+            ..Report::default()
+        },
     };
     let stdin = [PathBuf::from("-")];
     let inputs = if inputs.is_empty() { &stdin } else { inputs };
     for input in inputs {
-        import.table(Table::open(Input::open(input)?, form, &map.csv)?)?;
+        import.table(Table::open(input, form, &map.csv)?)?;
     }
     let mut report = import.report;
     for (what, count) in import.left_out {
@@ -226,7 +228,7 @@ impl<'m> Import<'m> {
                 return Ok(());
             };
             self.row(&columns, line, &row)
-                .map_err(|reason| table.line(line, reason))??;
+                .map_err(|error| error.at(&table.file, line))?;
         }
     }
 
@@ -265,7 +267,7 @@ impl<'m> Import<'m> {
                                 Cell::Text(text) => Some(text),
                                 _ => None,
                             });
-                    let kind = values::guess(cells, csv.decimal_mark);
+                    let kind = values::guess(cells, csv.marks());
                     if let Value::Column(column) = &field.map.value {
                         told.push(format!("column {column:?} type = \"{kind}\""));
                     }
@@ -304,13 +306,7 @@ impl<'m> Import<'m> {
         Ok(parts.join(&map.separator))
     }
 
-    /// The inner error is that of sorting.
-    fn row(
-        &mut self,
-        columns: &Columns<'m>,
-        line: u64,
-        row: &Row,
-    ) -> Result<Result<(), ImportError>, String> {
+    fn row(&mut self, columns: &Columns<'m>, line: u64, row: &Row) -> Result<(), Refusal> {
         let text = self.time(columns, row)?;
         let clock = self.clock.as_ref().unwrap_or(&self.map.time.clock);
         let time = clock.read(&text).map_err(|reason| {
@@ -330,7 +326,7 @@ impl<'m> Import<'m> {
             }));
         }
         if operations.is_empty() {
-            return Ok(Ok(()));
+            return Ok(());
         }
         let key = columns.key.text(row, "key")?;
         check_key(&key)?;
@@ -342,7 +338,7 @@ impl<'m> Import<'m> {
             key,
             operations,
         };
-        Ok(self.entries.push(time, &entry))
+        Ok(self.entries.push(time, &entry)?)
     }
 
     fn operation(
@@ -394,7 +390,7 @@ impl<'m> Import<'m> {
                         ));
                     }
                 }
-                values::scalar(found, kind, self.map.csv.decimal_mark)
+                values::scalar(found, kind, self.map.csv.marks())
                     .map_err(|reason| format!("column {column:?}: {reason}"))?
             }
             _ => {
@@ -436,7 +432,7 @@ impl<'m> Import<'m> {
 /// [`ImportError`], also for a table without rows.
 pub fn guess(input: &Path, form: Form) -> Result<String, ImportError> {
     let csv = super::map::Csv::default();
-    let mut table = Table::open(Input::open(input)?, form, &csv)?;
+    let mut table = Table::open(input, form, &csv)?;
     if super::guess::is_data(&table.columns) {
         table.take_header_for_a_row();
     }

@@ -1,15 +1,15 @@
 //! Cells as values: exact, or refused with what to write in the map.
 
-use super::map::Type;
+use super::map::{Marks, Type};
 use super::rows::Cell;
 use crate::workload::Scalar;
 
 /// The value of a cell of a type. Without one, JSON's own types count.
-pub(super) fn scalar(cell: Cell<'_>, kind: Option<Type>, mark: char) -> Result<Scalar, String> {
+pub(super) fn scalar(cell: Cell<'_>, kind: Option<Type>, marks: Marks) -> Result<Scalar, String> {
     let text = match (cell, kind) {
         (Cell::Bool(value), None | Some(Type::Boolean)) => return Ok(Scalar::Bool(value)),
         (Cell::Text(text), None) => return Ok(Scalar::Text(text.to_owned())),
-        (Cell::Number(text), None) => return integer(text),
+        (Cell::Number(text), None) => return integer(text, Marks::default()),
         (Cell::Number(text) | Cell::Text(text), Some(_)) => text,
         (Cell::Bool(value), Some(_)) => {
             if value {
@@ -28,8 +28,8 @@ pub(super) fn scalar(cell: Cell<'_>, kind: Option<Type>, mark: char) -> Result<S
     };
     match kind {
         None | Some(Type::Text) => Ok(Scalar::Text(text.to_owned())),
-        Some(Type::Integer) => integer(text.trim()),
-        Some(Type::Decimal(digits)) => decimal(text.trim(), digits, mark),
+        Some(Type::Integer) => integer(text.trim(), marks),
+        Some(Type::Decimal(digits)) => decimal(text.trim(), digits, marks),
         Some(Type::Boolean) => match text.trim().to_ascii_lowercase().as_str() {
             "true" | "t" | "yes" | "y" | "1" => Ok(Scalar::Bool(true)),
             "false" | "f" | "no" | "n" | "0" => Ok(Scalar::Bool(false)),
@@ -41,11 +41,14 @@ pub(super) fn scalar(cell: Cell<'_>, kind: Option<Type>, mark: char) -> Result<S
     }
 }
 
-fn integer(text: &str) -> Result<Scalar, String> {
+fn integer(text: &str, marks: Marks) -> Result<Scalar, String> {
     if let Ok(value) = text.parse() {
         return Ok(Scalar::Int(value));
     }
-    Err(match Number::parse(text, '.') {
+    Err(match Number::parse(text, marks) {
+        Some(_) if marks.thousands.is_some_and(|mark| text.contains(mark)) => {
+            return decimal(text, 0, marks);
+        }
         None => format!("{text:?} is no integer: write `type = \"text\"`"),
         Some(number) => match number.scaled(number.decimals()) {
             Some(_) => format!(
@@ -60,10 +63,22 @@ fn integer(text: &str) -> Result<Scalar, String> {
     })
 }
 
-fn decimal(text: &str, digits: u32, mark: char) -> Result<Scalar, String> {
-    let Some(number) = Number::parse(text, mark) else {
-        let hint = if text.contains(',') && mark == '.' {
+fn decimal(text: &str, digits: u32, marks: Marks) -> Result<Scalar, String> {
+    let Some(number) = Number::parse(text, marks) else {
+        let other = |decimal, thousands| {
+            let marks = Marks {
+                decimal,
+                thousands: Some(thousands),
+            };
+            Number::parse(text, marks).is_some()
+        };
+        let hint = if other(',', '.') && text.contains('.') {
+            "write `decimal_mark = \",\"` and `thousands_mark = \".\"` in [csv], or `type = \
+             \"text\"`"
+        } else if other(',', '.') {
             "write `decimal_mark = \",\"` in [csv], or `type = \"text\"`"
+        } else if other('.', ',') {
+            "write `thousands_mark = \",\"` in [csv], or `type = \"text\"`"
         } else {
             "write `type = \"text\"`"
         };
@@ -94,7 +109,7 @@ pub(super) struct Number {
 
 impl Number {
     /// A number such as `-3.540` or `1e3`.
-    pub fn parse(text: &str, mark: char) -> Option<Self> {
+    pub fn parse(text: &str, marks: Marks) -> Option<Self> {
         let (negative, text) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -106,7 +121,11 @@ impl Number {
             }
             None => (text, 0),
         };
-        let (whole, fraction) = mantissa.split_once(mark).unwrap_or((mantissa, ""));
+        let (whole, fraction) = mantissa.split_once(marks.decimal).unwrap_or((mantissa, ""));
+        let whole = match marks.thousands {
+            Some(mark) if whole.contains(mark) => &joined(whole, mark)?,
+            _ => whole,
+        };
         let decimal = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.is_empty() && fraction.is_empty() || !decimal(whole) || !decimal(fraction) {
             return None;
@@ -145,15 +164,24 @@ impl Number {
     }
 }
 
+/// `1234567` of `1.234.567`.
+fn joined(whole: &str, mark: char) -> Option<String> {
+    let mut groups = whole.split(mark);
+    let first = groups.next()?;
+    let fine = (1..=3).contains(&first.len()) && groups.all(|group| group.len() == 3);
+    fine.then(|| whole.replace(mark, ""))
+}
+
 /// The type of the cells of a column of a table without types.
-pub(super) fn guess<'a>(cells: impl Iterator<Item = &'a str>, mark: char) -> Type {
+pub(super) fn guess<'a>(cells: impl Iterator<Item = &'a str>, marks: Marks) -> Type {
     let (mut any, mut numbers, mut booleans) = (false, true, true);
     for cell in cells {
         any = true;
         let digits = cell.trim_start_matches(['-', '+']);
         let padded = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-        numbers &= Number::parse(cell, mark).is_some() && !padded;
-        booleans &= matches!(cell.to_ascii_lowercase().as_str(), "true" | "false");
+        numbers &= Number::parse(cell, marks).is_some() && !padded;
+        let word = cell.to_ascii_lowercase();
+        booleans &= matches!(word.as_str(), "true" | "false" | "yes" | "no");
     }
     match (any, numbers, booleans) {
         (true, true, _) => Type::Integer,
@@ -169,7 +197,7 @@ mod tests {
     use super::*;
 
     fn text(text: &str, kind: Type) -> Result<Scalar, String> {
-        scalar(Cell::Text(text), Some(kind), '.')
+        scalar(Cell::Text(text), Some(kind), Marks::default())
     }
 
     #[test]
@@ -191,10 +219,22 @@ mod tests {
         ] {
             assert_eq!(text(cell, kind), Ok(Scalar::Int(value)), "{cell}");
         }
-        assert_eq!(
-            scalar(Cell::Text("3,54"), Some(three), ','),
-            Ok(Scalar::Int(3540))
-        );
+        let german = Marks {
+            decimal: ',',
+            thousands: Some('.'),
+        };
+        for (cell, kind, value) in [
+            ("3,54", three, Some(3540)),
+            ("-1.234,56", three, Some(-1_234_560)),
+            ("1.234.567", Type::Integer, Some(1_234_567)),
+            ("1.234", Type::Integer, Some(1234)),
+            ("12.34,5", three, None),
+            ("1234.567", Type::Integer, None),
+            (".123", Type::Integer, None),
+        ] {
+            let found = scalar(Cell::Text(cell), Some(kind), german).ok();
+            assert_eq!(found, value.map(Scalar::Int), "{cell}");
+        }
         for (cell, kind, reason) in [
             (
                 "18446744073709551615",
@@ -212,7 +252,13 @@ mod tests {
             ("9223372036854775.808", three, "does not fit 64 bits"),
             ("1e99999999999999999999", three, "is no number"),
             ("1e30", three, "does not fit 64 bits"),
-            ("3,54", three, "write `decimal_mark = \",\"`"),
+            ("3,54", three, "write `decimal_mark = \",\"` in"),
+            (
+                "1.234,56",
+                three,
+                "`decimal_mark = \",\"` and `thousands_mark = \".\"`",
+            ),
+            ("1,234.56", three, "write `thousands_mark = \",\"`"),
             (".", three, "is no number"),
             ("maybe", Type::Boolean, "is no boolean"),
         ] {
@@ -229,10 +275,15 @@ mod tests {
             (&["1", "x"], Type::Text),
             (&["01067", "80331"], Type::Text),
             (&["true", "False"], Type::Boolean),
+            (&["yes", "No"], Type::Boolean),
             (&["true", "1"], Type::Text),
             (&[], Type::Text),
         ] {
-            assert_eq!(guess(cells.iter().copied(), '.'), kind, "{cells:?}");
+            assert_eq!(
+                guess(cells.iter().copied(), Marks::default()),
+                kind,
+                "{cells:?}"
+            );
         }
     }
 

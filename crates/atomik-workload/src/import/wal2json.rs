@@ -12,14 +12,19 @@ use super::sort::Time;
 use super::time::{Clock, Format};
 use crate::json::Json;
 
-/// Transactions of format 1 without a row.
+/// Transactions that changed no row, as far as the data says.
 pub(super) const EMPTY: &str = "transactions without a change of a row";
+
+/// Lines of format 2 that begin and end transactions.
+pub(super) const MARKS: &str = "marks of transactions";
 
 /// Reads lines.
 pub(super) struct Reader {
     server: String,
     /// The time of the current transaction.
     time: Option<Time>,
+    /// Whether it has nothing yet.
+    empty: bool,
     /// Primary keys by table: deletes do not have them.
     keys: BTreeMap<String, Vec<String>>,
 }
@@ -30,15 +35,14 @@ impl Reader {
         Self {
             server: server.to_owned(),
             time: None,
+            empty: false,
             keys: BTreeMap::new(),
         }
     }
 
     /// Reads a line.
     pub fn read(&mut self, text: &str) -> Result<Found, String> {
-        let json = Json::parse(text).map_err(|reason| {
-            format!("{reason}: write one value per line, without `pretty-print`")
-        })?;
+        let json = Json::line(text)?;
         if let Some(stamp) = json.member("timestamp") {
             self.time = Some(instant(&plain(stamp))?);
         }
@@ -78,6 +82,7 @@ impl Reader {
                 })
                 .collect()
         };
+        let begun = std::mem::take(&mut self.empty);
         let kind = match action.as_str() {
             "I" | "U" => Kind::Put {
                 created: action == "I",
@@ -88,7 +93,11 @@ impl Reader {
                 before: columns("identity")?,
             },
             "T" => Kind::Truncate,
-            "B" | "C" => return Ok(Found::Nothing("marks of transactions")),
+            "C" if begun => return Ok(Found::Nothing(EMPTY)),
+            "B" | "C" => {
+                self.empty = action == "B";
+                return Ok(Found::Nothing(MARKS));
+            }
             "M" => return Ok(Found::Nothing("messages that are no change of a row")),
             _ => {
                 return Err(format!(
@@ -107,26 +116,29 @@ impl Reader {
     }
 
     fn of_format_1(&mut self, json: &Json) -> Result<Option<Change>, String> {
-        let lists = |names: Option<&Json>, values: Option<&Json>| -> Columns {
-            match (names, values) {
-                (Some(Json::Array(names)), Some(Json::Array(values))) => names
-                    .iter()
-                    .map(plain)
-                    .zip(values.iter().cloned())
-                    .collect(),
-                _ => Vec::new(),
+        let lists = |of: &Json, names: &str, values: &str| -> Result<Columns, String> {
+            match (of.member(names), of.member(values)) {
+                (None, None) => Ok(Vec::new()),
+                (Some(Json::Array(names)), Some(Json::Array(values)))
+                    if names.len() == values.len() =>
+                {
+                    let values = values.iter().cloned();
+                    Ok(names.iter().map(plain).zip(values).collect())
+                }
+                _ => Err(format!(
+                    "{names:?} and {values:?} are no arrays of the same length: read the slot anew"
+                )),
             }
         };
-        let old = json.member("oldkeys");
-        let old = |name: &str| old.and_then(|old| old.member(name));
-        let before = lists(old("keynames"), old("keyvalues"));
-        let after = || lists(json.member("columnnames"), json.member("columnvalues"));
+        let old = json.member("oldkeys").unwrap_or(&Json::Null);
+        let before = lists(old, "keynames", "keyvalues")?;
+        let after = || lists(json, "columnnames", "columnvalues");
         let kind = json.member("kind").map(plain).unwrap_or_default();
         let kind = match kind.as_str() {
             "insert" | "update" => Kind::Put {
                 created: kind == "insert",
                 before,
-                after: after(),
+                after: after()?,
             },
             "delete" => Kind::Delete { before },
             "truncate" => Kind::Truncate,
@@ -176,7 +188,10 @@ impl Reader {
 }
 
 fn instant(text: &str) -> Result<Time, String> {
-    Clock::of_offsets(Format::Iso)
-        .read(text)
-        .map_err(|_| format!("\"timestamp\" is {text:?}, not a time with an offset"))
+    Clock::of_offsets(Format::Iso).read(text).map_err(|_| {
+        format!(
+            "\"timestamp\" is {text:?}, not a time with an offset: read the slot with the \
+                 option `include-timestamp`"
+        )
+    })
 }

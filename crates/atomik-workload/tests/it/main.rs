@@ -13,6 +13,5 @@ mod fit;
 mod generate;
 mod import;
 mod layout;
-mod postgres;
 mod table;
 mod trace_format;

@@ -265,7 +265,8 @@ fn a_day_and_an_hour_are_one_time() {
     "#;
     let (lines, report) = csv("day,hour,v\n02.01.2024,01:30,5\n01.01.2024,23:00,6\n", map).unwrap();
     assert_eq!(shown(&lines), ["0 0 k v set 6", "9000000 0 k v set 5"]);
-    assert!(report.notes[1].contains("\"%d.%m.%Y %H:%M\""), "{report}");
+    assert!(report.notes[0].starts_with("every row has the node \"one\", so nothing is"));
+    assert!(report.notes[2].contains("\"%d.%m.%Y %H:%M\""), "{report}");
     let message = csv("day,hour,v\n02.01.2024,01:30,5\n01.01.2024,noon,6\n", map).unwrap_err();
     assert!(
         message.starts_with(

@@ -44,10 +44,13 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         // Not JSON, or not an object of the format.
         (
             "time,host,value".into(),
-            "not JSON: expected ident: a line of a trace is one JSON object; `atomik eval \
-             import` makes traces of tables",
+            "not JSON: a line of a trace is one JSON object; `atomik eval import` makes traces of \
+             tables",
         ),
-        ("{".into(), "not JSON: EOF"),
+        (
+            "{".into(),
+            "EOF while parsing an object: write one JSON value per line, for example with",
+        ),
         (
             "[1]".into(),
             "[1] is no object: a line of a trace is a JSON object",
@@ -253,7 +256,7 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             line(r#""op":"insert","value":{"at":1.0,"text":"a"}"#),
-            "needs \"at\"",
+            "1.0 is none: a value of insert at a position needs \"at\", a whole number from 0",
         ),
         (
             line(r#""op":"insert","value":{"at":1,"text":"a","n":1}"#),

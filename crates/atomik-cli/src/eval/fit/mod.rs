@@ -3,9 +3,7 @@
 mod summary;
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use atomik_terminal::{Status, bar, print, print_json};
 use atomik_workload::fit::{Fit, Thresholds, Verdict, fit};
@@ -52,7 +50,7 @@ trace has none.";
 #[command(after_long_help = EXAMPLES)]
 #[command(after_help = "`--help` shows examples, and how the verdict is reached.")]
 pub struct Args {
-    /// The trace, one JSON object per line, or - for stdin
+    /// The trace, one JSON object per line, plain or compressed with gzip or zstd; - is stdin
     #[arg(value_name = "TRACE", value_hint = ValueHint::FilePath)]
     trace: PathBuf,
     /// Time in which changes reach the other nodes; repeat for several
@@ -142,25 +140,17 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
 }
 
 fn measure(args: &Args) -> Result<Fit, TraceError> {
-    let name = args.trace.display().to_string();
-    let judge = |input: Box<dyn Read>, file: &Path| {
-        let reader = Reader::new(BufReader::with_capacity(1 << 16, input), file);
-        let (thresholds, command) = (args.thresholds(), args.command());
-        fit(reader, thresholds, args.examples, &name, &command)
-    };
-    if args.trace == Path::new("-") {
-        return judge(Box::new(io::stdin().lock()), Path::new("standard input"));
-    }
-    let file = File::open(&args.trace).map_err(|source| TraceError::Io {
-        file: args.trace.clone(),
-        source,
-    })?;
-    let bytes = file.metadata().map_or(0, |data| data.len());
     let progress = bar(
-        bytes,
+        0,
         "{spinner} {bytes}/{total_bytes}  [{wide_bar}]  {bytes_per_sec}  {eta} left",
     );
-    let fit = judge(Box::new(progress.wrap_read(file)), &args.trace);
+    let reader = Reader::watched(&args.trace, |file| {
+        progress.set_length(file.metadata().map_or(0, |data| data.len()));
+        Box::new(progress.wrap_read(file))
+    })?;
+    let name = args.trace.display().to_string();
+    let (thresholds, command) = (args.thresholds(), args.command());
+    let fit = fit(reader, thresholds, args.examples, &name, &command);
     progress.finish_and_clear();
     fit
 }

@@ -1,11 +1,13 @@
 //! `atomik eval fit`.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::process::Output;
 
 use atomik_workload::fit::{Fit, Verdict};
 use atomik_workload::workload::{Action, Line, Scalar};
 
-use crate::command;
+use crate::{Folder, atomik, atomik_with, command};
 
 fn at(t: u64, node: u32, key: &str, field: &str, action: Action) -> Line {
     Line {
@@ -149,4 +151,49 @@ fn bad_input_is_refused_with_its_place() {
         eval(&["fit", "--overlap-fits", "2", path]).status.code(),
         Some(2)
     );
+}
+
+#[test]
+fn a_compressed_trace_is_a_trace() {
+    let text = written(&[at(0, 0, "k", "", set(5)), at(0, 1, "l", "", set(3))]);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&text).unwrap();
+    let level = ruzstd::encoding::CompressionLevel::Fastest;
+    let zstd = ruzstd::encoding::compress_to_vec(&text[..], level);
+    let packed = [text.clone(), gzip.finish().unwrap(), zstd];
+    let shown = packed.map(|bytes| {
+        let from_stdin = atomik_with(&["eval", "fit", "-"], bytes.clone());
+        assert_eq!(from_stdin.status, 0, "{}", from_stdin.err);
+        let folder = Folder::new();
+        let file = folder.file("trace", bytes);
+        let run = atomik(&["eval", "fit", &file]);
+        assert_eq!(run.status, 0, "{}", run.err);
+        [from_stdin.out, run.out.replace(&file, "-")]
+    });
+    assert!(
+        shown[0][0].contains("2 operations on 2 keys"),
+        "{}",
+        shown[0][0]
+    );
+    let all: BTreeSet<&String> = shown.iter().flatten().collect();
+    assert_eq!(all.len(), 1);
+}
+
+#[test]
+fn what_is_no_trace_is_refused_with_what_to_do() {
+    let line = r#"{"t":0,"node":0,"key":"k","op":"toggle"}"#;
+    for (text, advice) in [
+        (format!("[{line}]"), "for example with `jq -c '.[]'`"),
+        (format!("[\n{line}\n]"), "for example with `jq -c '.[]'`"),
+        (line.replace(',', ",\n"), "for example with `jq -c .`"),
+        (
+            "t,node\n0,0\n".to_owned(),
+            "not JSON: a line of a trace is one JSON object; `atomik eval import` makes traces",
+        ),
+        ("PK\u{3}\u{4}".to_owned(), "<stdin>: is a ZIP archive"),
+    ] {
+        let run = atomik_with(&["eval", "fit", "-"], text.as_str());
+        assert_eq!((run.status, run.out.as_str()), (2, ""), "{text}");
+        assert!(run.err.contains(advice), "{text}: {}", run.err);
+    }
 }

@@ -1,5 +1,6 @@
 //! `atomik eval`.
 
+mod exports;
 mod fit;
 mod generate;
 mod import;

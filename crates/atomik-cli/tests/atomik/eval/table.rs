@@ -276,7 +276,8 @@ fn bad_json_is_refused_with_line_and_column() {
     for (line, message) in [
         (
             "{",
-            "DIR/table:2: EOF while parsing an object: write one JSON object per line",
+            "DIR/table:2: EOF while parsing an object: write one JSON value per line, for example \
+             with `jq -c .`",
         ),
         (
             r#"{"time":1,"time":2}"#,
@@ -321,6 +322,89 @@ fn bad_json_is_refused_with_line_and_column() {
         );
         assert!(run.err.contains(message), "{line}\n{}", run.err);
     }
+}
+
+#[test]
+fn what_is_of_another_form_is_refused_with_the_command_that_takes_it() {
+    let json = "{\"time\":1,\"node\":\"n\",\"key\":\"k\",\"value\":5}";
+    let array = format!("[{json},\n{json}]\n");
+    let unpack = "write one JSON value per line, for example with `jq -c '.[]'`";
+    for (form, table, message) in [
+        (
+            "csv",
+            json,
+            "DIR/table: is JSON: import it with `atomik eval import jsonl`",
+        ),
+        (
+            "csv",
+            &array,
+            "DIR/table: is a JSON array: make JSON lines of it",
+        ),
+        ("jsonl", &array, unpack),
+        ("jsonl", &array.replace('\n', ""), unpack),
+        (
+            "jsonl",
+            "time,node,key,value\n1,n,k,5\n",
+            "DIR/table:1: not JSON: expected ident: write one JSON value per line; `atomik eval \
+             import csv` takes delimited values",
+        ),
+    ] {
+        let folder = Folder::new();
+        let file = folder.file("table", table);
+        let guess = atomik(&["eval", "import", form, "--guess", &file]);
+        let guess = Run {
+            err: guess.err.replace(folder.0.path().to_str().unwrap(), "DIR"),
+            ..guess
+        };
+        for run in [import(form, MAP, table, &[]), guess] {
+            assert_eq!((run.status, run.out.as_str()), (2, ""), "{table}");
+            assert!(run.err.contains(message), "{table}: {}", run.err);
+        }
+    }
+    for form in ["debezium", "maxwell", "wal2json"] {
+        for table in [&array, &array.replace('\n', "")] {
+            let run = atomik_with(&["eval", "import", form], table.as_str());
+            assert_eq!((run.status, run.out.as_str()), (2, ""), "{form}");
+            assert!(run.err.contains(unpack), "{form}: {}", run.err);
+        }
+    }
+}
+
+#[test]
+fn an_input_without_operations_is_bad_input() {
+    for (form, table) in [
+        ("csv", "time,node,key,value\n"),
+        ("jsonl", ""),
+        ("jsonl", "\n"),
+    ] {
+        for more in [&[][..], &["--dry-run"]] {
+            let run = import(form, MAP, table, more);
+            let message = format!("{form}: no operations: the input has no data, or nothing below");
+            assert_eq!((run.status, run.out.as_str()), (2, ""), "{table:?}");
+            assert!(run.err.contains(&message), "{table:?}: {}", run.err);
+        }
+    }
+    for form in ["debezium", "maxwell", "wal2json"] {
+        let run = atomik(&["eval", "import", form]);
+        assert_eq!((run.status, run.out.as_str()), (2, ""), "{form}");
+        assert!(
+            run.err.contains("no operations: the input has no data"),
+            "{}",
+            run.err
+        );
+    }
+    let run = import("csv", MAP, "time,node,key,value\n1,n,k,\n", &[]);
+    assert_eq!((run.status, run.out.as_str()), (2, ""));
+    let message = "csv: no operations: left out: 1 empty cells of column \"value\"; change the map";
+    assert!(run.err.contains(message), "{}", run.err);
+    // A file that has a trace keeps it.
+    let folder = Folder::new();
+    let table = folder.file("table.csv", "time,node,key,value\n");
+    let map = folder.file("map.toml", MAP);
+    let trace = folder.file("trace.jsonl", "the old trace");
+    let run = atomik(&["eval", "import", "csv", "--map", &map, &table, "-o", &trace]);
+    assert_eq!(run.status, 2);
+    assert_eq!(std::fs::read_to_string(trace).unwrap(), "the old trace");
 }
 
 #[test]

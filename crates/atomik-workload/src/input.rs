@@ -1,81 +1,77 @@
-//! Opens tables: files or stdin, compressed or not, as UTF-8.
+//! Opens what users name: files or stdin, compressed or not, as UTF-8.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-
-use super::ImportError;
 
 /// Bytes at the start of an input from which its format is guessed.
 const HEAD: u64 = 1 << 16;
 
-/// The longest row, in bytes. A quote that is never closed would make the rest of a table one row.
-pub(super) const MAX_ROW: u64 = 16 << 20;
+/// Bytes that are read at once.
+const BUFFER: usize = 1 << 16;
 
-/// An opened table.
-pub(super) struct Input {
-    /// Its name in messages.
-    pub file: PathBuf,
+/// An opened text.
+pub(crate) struct Input {
     /// The start of the text, without a byte order mark.
     pub head: Vec<u8>,
     /// Whether the text goes on after `head`.
     pub goes_on: bool,
-    /// The text, which ends with an error at a row that is too long.
-    pub text: Box<dyn BufRead>,
-    /// To be set to 0 at every row.
-    pub row: Rc<Cell<u64>>,
+    rest: Box<dyn Read>,
+}
+
+/// What an input is called in messages: `-` is stdin.
+pub(crate) fn name(file: &Path) -> PathBuf {
+    if is_stdin(file) {
+        PathBuf::from("<stdin>")
+    } else {
+        file.to_owned()
+    }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
 }
 
 impl Input {
     /// Opens a file, or stdin if it is `-`.
-    pub fn open(file: &Path) -> Result<Self, ImportError> {
-        if file.as_os_str() == "-" {
-            return Self::read(Path::new("<stdin>"), Box::new(io::stdin()));
-        }
-        let data = std::fs::metadata(file).map_err(ImportError::io(file))?;
-        if data.is_dir() {
-            return Err(ImportError::file(file, "is a folder; name its files"));
-        }
-        let raw = File::open(file).map_err(ImportError::io(file))?;
-        Self::read(file, Box::new(raw))
+    pub fn open(file: &Path) -> io::Result<Self> {
+        Self::watched(file, |file| Box::new(file))
     }
 
-    /// Reads what is called `file` in messages.
-    pub fn read(file: &Path, mut raw: Box<dyn Read>) -> Result<Self, ImportError> {
-        let failed = || ImportError::io(file);
+    /// As [`Input::open`]; a file is read through what `watch` makes of it.
+    pub fn watched(file: &Path, watch: impl FnOnce(File) -> Box<dyn Read>) -> io::Result<Self> {
+        if is_stdin(file) {
+            return Self::read(Box::new(io::stdin()));
+        }
+        if std::fs::metadata(file)?.is_dir() {
+            return Err(refused("is a folder; name its files"));
+        }
+        Self::read(watch(File::open(file)?))
+    }
+
+    /// Unpacks a text if it is compressed, and reads its start.
+    fn read(mut raw: Box<dyn Read>) -> io::Result<Self> {
         let mut magic = Vec::new();
-        raw.by_ref()
-            .take(4)
-            .read_to_end(&mut magic)
-            .map_err(failed())?;
+        raw.by_ref().take(4).read_to_end(&mut magic)?;
         let raw = Cursor::new(magic.clone()).chain(raw);
-        let mut text: Box<dyn Read> = if magic.starts_with(&[0x1f, 0x8b]) {
-            let raw = BufReader::with_capacity(1 << 16, raw);
+        let mut rest: Box<dyn Read> = if magic.starts_with(&[0x1f, 0x8b]) {
+            let raw = BufReader::with_capacity(BUFFER, raw);
             Box::new(Packed(flate2::bufread::MultiGzDecoder::new(raw)))
         } else if magic == [0x28, 0xb5, 0x2f, 0xfd] {
-            Box::new(Packed(Zstd::Between(BufReader::with_capacity(
-                1 << 16,
-                raw,
-            ))))
+            let raw = BufReader::with_capacity(BUFFER, raw);
+            Box::new(Packed(Zstd::Between(raw)))
         } else {
             Box::new(raw)
         };
         let mut head = Vec::new();
-        text.by_ref()
-            .take(HEAD)
-            .read_to_end(&mut head)
-            .map_err(failed())?;
+        rest.by_ref().take(HEAD).read_to_end(&mut head)?;
         if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
-            return Err(ImportError::file(
-                file,
+            return Err(refused(
                 "is UTF-16: convert it with `iconv -f UTF-16 -t UTF-8`",
             ));
         }
         if head.starts_with(b"PK\x03\x04") {
-            return Err(ImportError::file(
-                file,
+            return Err(refused(
                 "is a ZIP archive or a spreadsheet: unpack it, or save it as CSV",
             ));
         }
@@ -83,19 +79,21 @@ impl Input {
         if head.starts_with(&[0xef, 0xbb, 0xbf]) {
             head.drain(..3);
         }
-        let row = Rc::new(Cell::new(0));
-        let text = Guard {
-            inner: Cursor::new(head.clone()).chain(text),
-            row: Rc::clone(&row),
-        };
         Ok(Self {
-            file: file.to_owned(),
             head,
             goes_on,
-            text: Box::new(BufReader::with_capacity(1 << 16, text)),
-            row,
+            rest,
         })
     }
+
+    /// The whole text.
+    pub fn text(self) -> impl BufRead + use<> {
+        BufReader::with_capacity(BUFFER, Cursor::new(self.head).chain(self.rest))
+    }
+}
+
+fn refused(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
 /// A compressed stream, which may be damaged.
@@ -154,26 +152,6 @@ impl<R: Read> Read for Zstd<R> {
     }
 }
 
-/// Fails where a row is longer than [`MAX_ROW`].
-struct Guard<R> {
-    inner: R,
-    row: Rc<Cell<u64>>,
-}
-
-impl<R: Read> Read for Guard<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.row.get() > MAX_ROW {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "a row of more than 16 MiB: close its quotes, or split it",
-            ));
-        }
-        let count = self.inner.read(buffer)?;
-        self.row.set(self.row.get() + count as u64);
-        Ok(count)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -181,14 +159,10 @@ mod tests {
     use super::*;
 
     fn text(bytes: Vec<u8>) -> Result<String, String> {
-        let input = Input::read(Path::new("x"), Box::new(Cursor::new(bytes)));
-        let mut input = input.map_err(|error| error.to_string())?;
         let mut text = String::new();
-        input
-            .text
-            .read_to_string(&mut text)
-            .map_err(|error| error.to_string())?;
-        Ok(text)
+        let read = Input::read(Box::new(Cursor::new(bytes)))
+            .and_then(|input| input.text().read_to_string(&mut text));
+        read.map(|_| text).map_err(|error| error.to_string())
     }
 
     fn gzip(text: &str) -> Vec<u8> {
@@ -235,7 +209,7 @@ mod tests {
         ] {
             let message = text(bytes).unwrap_err();
             assert!(
-                message.starts_with("x: is ") && message.contains(reason),
+                message.starts_with("is ") && message.contains(reason),
                 "{message}"
             );
         }
