@@ -9,7 +9,6 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
-use atomik_terminal::{OutputError, Status, print};
 use thiserror::Error;
 
 pub const NODE_EXAMPLES: &str = "\
@@ -30,14 +29,7 @@ pub struct Args {
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
-    args: Vec<OsString>,
-}
-
-impl Args {
-    /// Whether the user asks for help.
-    pub fn ask_for_help(&self) -> bool {
-        self.args.iter().any(|arg| arg == "--help" || arg == "-h")
-    }
+    pub args: Vec<OsString>,
 }
 
 /// A program that a subcommand of this one runs.
@@ -94,12 +86,14 @@ impl Companion {
         }
     }
 
-    /// Replaces this process by the program, with an optional subcommand before the arguments.
-    /// Returns only if that fails.
-    pub fn exec(self, subcommand: Option<&str>, args: &Args) -> Result<Infallible, CompanionError> {
+    /// Replaces this process by the program. Returns only if that fails.
+    pub fn exec(
+        self,
+        args: impl IntoIterator<Item = OsString>,
+    ) -> Result<Infallible, CompanionError> {
         let path = self.find().ok_or(CompanionError::NotFound(self))?;
         let mut command = Command::new(&path);
-        let source = command.args(subcommand).args(&args.args).exec();
+        let source = command.args(args).exec();
         Err(CompanionError::Exec {
             companion: self,
             path,
@@ -119,17 +113,4 @@ impl Companion {
             .map(|folder| folder.join(self.program()))
             .find(|file| file.is_file())
     }
-}
-
-/// Prints the help of the command at `path` below `command`: what is known of a companion that is
-/// not built.
-pub fn print_help(mut command: clap::Command, path: &[&str]) -> Result<Status, OutputError> {
-    command.build();
-    for name in path {
-        if let Some(subcommand) = command.find_subcommand(name).cloned() {
-            command = subcommand;
-        }
-    }
-    print(command.render_long_help())?;
-    Ok(Status::Done)
 }

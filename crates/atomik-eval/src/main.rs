@@ -5,6 +5,7 @@ mod cli;
 
 use std::process::ExitCode;
 
+use atomik_eval_options::Command;
 use atomik_terminal::Status;
 use clap::Parser;
 
@@ -26,18 +27,6 @@ static HEAP: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRU
 struct Cli {
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(clap::Subcommand, Debug)]
-enum Command {
-    /// Run a trace through the compared systems on one simulated network
-    Run(run::Args),
-    /// Measure how cost grows with history, nodes and keys
-    Scale(scale::Args),
-    /// Render the JSON of a review as a page or as tables
-    Report(report::Args),
-    /// Fit, run, scale and report in one command
-    Review(review::Args),
 }
 
 fn main() -> ExitCode {

@@ -116,7 +116,18 @@ fn every_shell_gets_completions_for_the_commands() {
         let Run { status, out, err } = atomik(&["completions", shell]);
         assert_eq!((status, err.as_str()), (0, ""), "{shell}");
         for word in [
-            "model", "repl", "random", "width", "regress", "doctor", "scale", "review",
+            "model",
+            "repl",
+            "random",
+            "width",
+            "regress",
+            "doctor",
+            "scale",
+            "review",
+            // Of options of atomik-eval, a program of its own.
+            "fsync-ms",
+            "patience-min",
+            "outage-s",
         ] {
             assert!(out.contains(word), "{shell}: {word}");
         }
@@ -139,6 +150,8 @@ fn the_manual_has_a_page_for_every_command() {
         let page = std::fs::read_to_string(pages.join(format!("{name}.1"))).unwrap();
         assert!(page.contains(".TH"), "{name}");
     }
+    let page = std::fs::read_to_string(pages.join("atomik-eval-review.1")).unwrap();
+    assert!(page.contains("\\-\\-fsync\\-ms"), "{page}");
 }
 
 #[test]

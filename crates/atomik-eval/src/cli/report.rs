@@ -1,50 +1,18 @@
 //! `atomik eval report`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use atomik_arena::figures::Review;
 use atomik_eval::report;
+use atomik_eval_options::report::{Args, Format};
 use atomik_terminal::{Status, print, spare, width};
-use clap::ValueHint;
 use serde::Deserialize;
 
 use super::error::CommandError;
 
-const EXAMPLES: &str = "\
-Examples:
-  atomik eval report review.json
-  atomik eval report review.json -o report.html
-  atomik eval report review.json --format markdown";
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// The JSON that `atomik eval review --json` wrote
-    #[arg(value_hint = ValueHint::FilePath)]
-    review: PathBuf,
-
-    /// Write the report to this file instead of stdout
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    output: Option<PathBuf>,
-
-    /// Format of the report [default: html to a file, table to stdout]
-    #[arg(long, value_enum)]
-    format: Option<Format>,
-}
-
-#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    /// A self-contained HTML page
-    Html,
-    /// Tables for a terminal
-    Table,
-    /// Compact tables in Markdown
-    Markdown,
-}
-
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    spare(args.output.as_deref(), [&args.review])?;
+    spare(&args.output, [&args.review])?;
     let review = read(&args.review)?;
     let format = args.format.unwrap_or(match args.output {
         Some(_) => Format::Html,

