@@ -12,6 +12,12 @@ RUN_REGRESS ?= sim regress
 RUN_DIFF ?= trace diff --depth 512 --lanes 4 --check both \
     hdl/atomik_regfile_w64_d512_l1.v hdl/atomik_regfile_w64_d512_l4.v
 
+# The program whose runs `make proofs` checks, and how many traces; what prints the claims about
+# the Rust code.
+PROGRAM ?= $(RELEASE)/atomik
+TRANSCRIPTS ?= 24
+SYMBOLIC ?= $(CARGO) run --quiet -p atomik-algebra --example symbolic --
+
 # How many schedules `make soak` runs, from seed 1.
 SOAK ?= 1000000
 
@@ -91,6 +97,7 @@ test-build: ## compile what `make test` runs
 	$(CARGO) test $(ALL) --no-run
 
 test: setup-fpga ## run all tests except those that need an engine
+	@sh scripts/setup-proofs.sh lean
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
 
@@ -164,13 +171,14 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 	$(CARGO) bench -p atomik-store
 	$(ATOMIK) sim bench
 
-setup-proofs: ## find or install the provers Lean and Rocq; 58 and 250 MB, once
+setup-proofs: ## find or install Lean, Rocq and Yices; 310 MB, once
 	@sh scripts/setup-proofs.sh
 
-proofs: setup setup-proofs ## check all proofs, print what they say; a few minutes
-	@python3 scripts/proofs.py
-	@$(BUILD_ATOMIK)
-	@python3 scripts/proofs-model.py $(RELEASE)/atomik --simulate
+proofs: setup setup-proofs ## check all proofs, and runs against what they are about; minutes
+	@[ "$(origin PROGRAM)" = "command line" ] || $(BUILD_ATOMIK)
+	@python3 scripts/proofs.py --transcripts $(TRANSCRIPTS) --program "$(PROGRAM)" \
+	    --symbolic "$(SYMBOLIC)"
+	@python3 scripts/proofs-model.py "$(PROGRAM)" --simulate
 
 proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; minutes
 	cd target/proofs/rocq && \

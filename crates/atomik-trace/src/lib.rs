@@ -9,6 +9,7 @@
 //! | [`Reader`], [`Cycles`], [`Decoder`] | reading: by line, by cycle, single lines and commands |
 //! | [`CommandWriter`], [`ResponseWriter`] | writing traces and responses |
 //! | [`Random`] | random traces |
+//! | [`Transcript`] | a trace and its responses as a theorem for a [`Prover`] |
 //! | [`diff`] | the trace that turns one file into another |
 //! | [`Error`], [`Reason`] | what went wrong; why a line is not a command |
 //!
@@ -64,6 +65,7 @@ mod random;
 mod read;
 mod run;
 mod trace;
+mod transcript;
 mod value;
 mod write;
 
@@ -76,5 +78,6 @@ pub use random::Random;
 pub use read::{Cycles, Reader};
 pub use run::run_model;
 pub use trace::{Summary, Trace};
+pub use transcript::{Prover, Transcript};
 pub use value::parse_word;
 pub use write::{CommandWriter, ResponseWriter};

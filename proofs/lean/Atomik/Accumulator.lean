@@ -247,4 +247,42 @@ theorem state_is_all_deltas : (commands : List (Command α)) → NoLoad commands
     (state_is_all_deltas rest h (next G a ⟨.drain, x⟩)).trans
       (congr (fun s => G.combine s (G.fold (deltas rest))) (drain_leaves_the_state G a x).left)
 
+/-- No command of the list is a `LOAD` or a `SWAP`. -/
+def OnlyDrains : List (Command α) → Prop
+  | .nil => True
+  | .cons ⟨.load, _⟩ _ => False
+  | .cons ⟨.swap, _⟩ _ => False
+  | .cons _ rest => OnlyDrains rest
+
+/-- The words that the `DRAIN`s of a list of commands return. -/
+def drained (a : Accumulator α) : List (Command α) → List α
+  | .nil => .nil
+  | .cons ⟨.drain, x⟩ rest => .cons a.accumulator (drained (next G a ⟨.drain, x⟩) rest)
+  | .cons command rest => drained (next G a command) rest
+
+/-- What `DRAIN`s handed out and what is still pending are all deltas: none is lost, none is handed
+out twice. So a peer with the same reference that adds what was drained is only short of the rest.
+Spec: docs/spec.md "the delta to hand to a peer; the state does not change"
+Code: crates/atomik-algebra/src/accumulator.rs Accumulator::drain -/
+theorem drains_hand_out_every_delta_once : (commands : List (Command α)) →
+    OnlyDrains commands → (a : Accumulator α) →
+    Eq (G.combine (G.fold (drained G a commands)) (run G a commands).accumulator)
+      (G.combine a.accumulator (G.fold (deltas commands)))
+  | .nil, _, a => G.commutative G.identity a.accumulator
+  | .cons ⟨.nop, _⟩ rest, h, a => drains_hand_out_every_delta_once rest h a
+  | .cons ⟨.load, _⟩ _, h, _ => h.rec
+  | .cons ⟨.accum, d⟩ rest, h, a =>
+    (drains_hand_out_every_delta_once rest h (next G a ⟨.accum, d⟩)).trans
+      (G.associative a.accumulator d (G.fold (deltas rest)))
+  | .cons ⟨.read, _⟩ rest, h, a => drains_hand_out_every_delta_once rest h a
+  | .cons ⟨.swap, _⟩ _, h, _ => h.rec
+  | .cons ⟨.delta, _⟩ rest, h, a => drains_hand_out_every_delta_once rest h a
+  | .cons ⟨.drain, x⟩ rest, h, a =>
+    let after := next G a ⟨.drain, x⟩
+    (G.associative a.accumulator (G.fold (drained G after rest))
+        (run G after rest).accumulator).trans
+      (congr (G.combine a.accumulator)
+        ((drains_hand_out_every_delta_once rest h after).trans
+          (G.neutral (G.fold (deltas rest)))))
+
 end Accumulator

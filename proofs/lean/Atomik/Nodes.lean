@@ -113,22 +113,16 @@ theorem put_alone_gives_the_value (a : Accumulator α) (value : α) :
     ((G.swap s value (G.inverse s)).trans
       ((congr (G.combine value) (G.cancels_right s)).trans (G.neutral_right value)))
 
-/-- The word with these bits, the lowest first, and no others. -/
-def word : (n : Number) → List Bool → Word n
-  | .zero, _ => .unit
-  | .succ n, .nil => ⟨.false, word n .nil⟩
-  | .succ n, .cons b rest => ⟨b, word n rest⟩
-
 /-- The width 8. -/
 def eight : Number :=
   .succ (.succ (.succ (.succ (.succ (.succ (.succ (.succ .zero)))))))
 
 /-- 3, 5, 6 and 8 as words of 8 bits. -/
-def three : Word eight := word eight (.cons .true (.cons .true .nil))
-def five : Word eight := word eight (.cons .true (.cons .false (.cons .true .nil)))
-def six : Word eight := word eight (.cons .false (.cons .true (.cons .true .nil)))
+def three : Word eight := .ofBits eight (.cons .true (.cons .true .nil))
+def five : Word eight := .ofBits eight (.cons .true (.cons .false (.cons .true .nil)))
+def six : Word eight := .ofBits eight (.cons .false (.cons .true (.cons .true .nil)))
 def sum : Word eight :=
-  word eight (.cons .false (.cons .false (.cons .false (.cons .true .nil))))
+  .ofBits eight (.cons .false (.cons .false (.cons .false (.cons .true .nil))))
 
 /-- The state after 5 and 3 were put at once at two nodes with the value 0, and exchanged. -/
 def bothPuts (G : Group (Word eight)) : Word eight :=

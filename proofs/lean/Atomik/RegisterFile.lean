@@ -70,6 +70,22 @@ def run : Memory α → List (Cycle α) → List (Option (Response α))
 
 /-! ## The order of lanes -/
 
+/-- A response on lane 0 does not depend on what the other lanes do in its cycle.
+Spec: docs/spec.md "a `READ` on lane 0 sees every command of earlier cycles and no command of its
+own cycle"
+Code: crates/atomik-trace/src/run.rs run_model -/
+theorem response_ignores_its_own_cycle (m : Memory α) (first : Option (Prod Number (Command α)))
+    (x y : List (Prod Number α)) : Eq (response G m ⟨first, x⟩) (response G m ⟨first, y⟩) :=
+  rfl
+
+/-- Lane 0 is first: a delta of another lane in the cycle of a `LOAD` is added to the loaded value.
+Spec: docs/spec.md "Within one cycle lane 0 is first"
+Code: crates/atomik-trace/src/run.rs run_model -/
+theorem lane_zero_is_first (a : Accumulator α) (v d : α) :
+    Eq (next G (.cons a .nil) ⟨.some ⟨.zero, .load, v⟩, .cons ⟨.zero, d⟩ .nil⟩)
+      (.cons ⟨v, d⟩ .nil) :=
+  congr (fun x => List.cons (Accumulator.mk v x) .nil) (G.neutral d)
+
 theorem change_commutes (f g : Accumulator α → Accumulator α)
     (h : (a : Accumulator α) → Eq (f (g a)) (g (f a))) :
     (m : Memory α) → (i j : Number) → Eq (change f (change g m j) i) (change g (change f m i) j)

@@ -25,6 +25,12 @@ def isZero : (n : Number) → Word n → Bool
   | .zero, _ => .true
   | .succ n, a => a.fst.not.and (isZero n a.snd)
 
+/-- The word with these bits, the lowest first. Missing bits are clear, excess ones ignored. -/
+def ofBits : (n : Number) → List Bool → Word n
+  | .zero, _ => .unit
+  | .succ n, .nil => ⟨.false, ofBits n .nil⟩
+  | .succ n, .cons bit rest => ⟨bit, ofBits n rest⟩
+
 /-- Every bit inverted. -/
 def complement : (n : Number) → Word n → Word n
   | .zero, _ => .unit

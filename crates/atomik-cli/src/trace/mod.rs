@@ -1,7 +1,8 @@
-//! `atomik trace`: traces from files and from seeds.
+//! `atomik trace`: traces from files and from seeds, and as theorems.
 
 mod diff;
 mod random;
+mod transcript;
 
 use atomik_terminal::Status;
 
@@ -9,6 +10,7 @@ use crate::error::CommandError;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    Transcript(transcript::Args),
     Diff(diff::Args),
     Random(random::Args),
 }
@@ -16,6 +18,7 @@ pub enum Command {
 impl Command {
     pub fn run(&self) -> Result<Status, CommandError> {
         match self {
+            Self::Transcript(args) => transcript::run(args),
             Self::Diff(args) => diff::run(args),
             Self::Random(args) => random::run(args),
         }

@@ -18,6 +18,7 @@ mod regress;
 mod repl;
 mod sim;
 mod trace;
+mod transcript;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -9,3 +9,4 @@
 mod diff;
 mod format;
 mod run;
+mod transcript;
