@@ -109,5 +109,5 @@ def check(prover, folder, program, count):
     commands = sum(trace.count("\n") for _, _, trace in chosen)
     line = (f"{prover.name}: {count} traces with {commands} commands, on the software model and on "
             f"the Verilog: the machine of the proofs responds alike; "
-            f"{2 * min(count, len(SIZES))} with a wrong response are refused")
+            f"{len(MACHINES) * min(count, len(SIZES))} with a wrong response are refused")
     return line, [fault for fault in found if fault]
