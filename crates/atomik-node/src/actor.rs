@@ -64,6 +64,8 @@ pub(crate) struct Actor {
     sync_interval: Duration,
     /// Until then, storage waits for other members to vouch for the node's origin.
     vouching_ends: Instant,
+    /// When stored changes that wait for others are to be sent.
+    publish_at: Option<Instant>,
     /// Storage is writing a batch.
     committing: bool,
     /// Applied changes that wait for the commit of their ticket; tickets never decrease.
@@ -95,6 +97,7 @@ impl Actor {
             limits,
             sync_interval,
             vouching_ends: Instant::now() + VOUCHING,
+            publish_at: None,
             committing: false,
             waiting: VecDeque::new(),
             effects: Vec::new(),
@@ -159,6 +162,7 @@ impl Actor {
                     self.carry_out()?;
                 }
                 () = sleep_until(self.vouching_ends), if self.awaits_vouching() => {}
+                () = until(self.publish_at) => self.step(Event::Publish)?,
                 _ = tick.tick() => self.tick()?,
                 // Who does not listen cannot say that others are silent.
                 _ = session_tick.tick(), if room => self.tick_sessions()?,
@@ -231,6 +235,13 @@ impl Actor {
                 }
             }
         }
+        let replica = &self.state.replica;
+        self.publish_at = match replica.lingers() {
+            true => self
+                .publish_at
+                .or_else(|| Some(Instant::now() + replica.config().linger)),
+            false => None,
+        };
         Ok(())
     }
 
@@ -442,4 +453,12 @@ impl Actor {
 /// that are authentic are never counted as forged.
 fn begins_handshake(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(0 | 1))
+}
+
+/// Waits until then; without a time, for ever.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }

@@ -178,6 +178,10 @@ pub struct Options {
     /// Interval between comparisons with a peer in milliseconds, 10 to 3600000 [default: 1000]
     #[arg(long, value_name = "MILLISECONDS")]
     pub sync_interval_ms: Option<u64>,
+    /// Milliseconds that a stored change may wait for others, to be sent with them in one message,
+    /// 0 to 1000: fewer bytes, later at the peers. Acknowledgements do not wait [default: 0]
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub linger_ms: Option<u64>,
     /// Size limit of a message to a peer in bytes, 16384 to 65536 [default: 60000]
     #[arg(long, value_name = "BYTES")]
     pub message_bytes: Option<usize>,
@@ -310,6 +314,7 @@ impl Options {
             fsync: self.fsync.or(file.fsync),
             undo_batches: self.undo_batches.or(file.undo_batches),
             sync_interval_ms: self.sync_interval_ms.or(file.sync_interval_ms),
+            linger_ms: self.linger_ms.or(file.linger_ms),
             message_bytes: self.message_bytes.or(file.message_bytes),
             unflushed_keys: self.unflushed_keys.or(file.unflushed_keys),
             waiting_changes: self.waiting_changes.or(file.waiting_changes),

@@ -361,6 +361,10 @@ fn replica(
     config.view = options.view.unwrap_or_default().into();
     config.undo_batches = options.undo_batches.unwrap_or(config.undo_batches);
     config.message_bytes = message_bytes;
+    if let Some(linger) = options.linger_ms {
+        in_range("linger_ms", linger, 0, 1000)?;
+        config.linger = Duration::from_millis(linger);
+    }
     Ok(config)
 }
 

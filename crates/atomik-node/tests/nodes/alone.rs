@@ -182,6 +182,7 @@ fn every_option_can_be_set_in_the_file_and_the_command_line_wins() {
            fsync = "interval:50ms"
            undo_batches = 7
            sync_interval_ms = 200
+           linger_ms = 5
            message_bytes = 20000
            unflushed_keys = 10
            waiting_changes = 10

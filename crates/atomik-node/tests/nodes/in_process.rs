@@ -108,6 +108,7 @@ struct Lab {
     limits: Limits,
     faults: Option<atomik_node::faults::Faults>,
     sync_interval: Duration,
+    linger: Duration,
 }
 
 impl Lab {
@@ -120,6 +121,7 @@ impl Lab {
             limits: Limits::default(),
             faults: None,
             sync_interval: Duration::from_millis(20),
+            linger: atomik_replica::DEFAULT_LINGER,
         }
     }
 
@@ -128,7 +130,9 @@ impl Lab {
             store: Box::new(self.disk.open(self.fsync).unwrap()),
             gate: self.gate.clone(),
         };
-        let replica = load(config(self.n), &store).unwrap();
+        let mut config = config(self.n);
+        config.linger = self.linger;
+        let replica = load(config, &store).unwrap();
         let peer = replica.origin().0;
         let engine = match network {
             Some(network) => AnyEngine::Channel(network.join(peer).unwrap()),
@@ -195,6 +199,38 @@ async fn a_change_is_acknowledged_and_sent_only_after_its_commit() {
     until("sent", async || state(&other.handle(), "x").await == 5).await;
     node.stop().await.unwrap();
     other.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_waits_for_others_is_acknowledged_at_once_and_sent_in_time() {
+    let hour = Duration::from_secs(3600);
+    for linger in [Duration::from_millis(10), hour] {
+        let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+        let [mut lab, mut other] = [Lab::new(0), Lab::new(1)];
+        lab.linger = linger;
+        // So that nothing else sends it.
+        (lab.sync_interval, other.sync_interval) = (hour, hour);
+        let (node, _) = lab.start(Some(&network));
+        let (other, _) = other.start(Some(&network));
+        let (handle, there) = (node.handle(), other.handle());
+        let up = async |handle: &Handle| handle.status().await.unwrap()["peers"] != 0;
+        until("connected", async || up(&handle).await && up(&there).await).await;
+        for delta in [1, 2, 4] {
+            let done = timeout(PATIENCE, handle.change(accum("x", delta))).await;
+            done.expect("acknowledged").unwrap();
+        }
+        if linger == hour {
+            sleep(Duration::from_millis(100)).await;
+            assert_eq!(state(&there, "x").await, 0, "it waits");
+            // What waits leaves with the node.
+            node.stop().await.unwrap();
+            until("sent", async || state(&there, "x").await == 7).await;
+        } else {
+            until("sent", async || state(&there, "x").await == 7).await;
+            node.stop().await.unwrap();
+        }
+        other.stop().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
