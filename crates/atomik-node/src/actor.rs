@@ -444,7 +444,7 @@ impl Actor {
 
     fn tick(&mut self) -> Result<(), NodeError> {
         self.state.forget_closed_watchers();
-        self.state.peers.refresh(self.sync_interval);
+        self.state.peers.refresh();
         self.step(Event::Tick)
     }
 }

@@ -49,6 +49,11 @@ pub struct Invitation {
     /// The engine of the member that invites.
     #[serde(default)]
     pub engine: Option<EngineKind>,
+    /// The interval between comparisons of the member that invites, in milliseconds, if it is not
+    /// the default. Members need not have the same one, but how soon a change is signed and a loss
+    /// is noticed depends on it.
+    #[serde(default)]
+    pub sync_interval_ms: Option<u64>,
     /// Endpoints at which the new machine reaches a member or a server.
     #[serde(default)]
     pub connect: Vec<String>,
@@ -176,7 +181,7 @@ impl Invitation {
         text + &self.options(self.engine)
     }
 
-    /// The options that all members share, in TOML.
+    /// The options that all members are to share, in TOML.
     fn options(&self, engine: Option<EngineKind>) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let shape = match self.layout {
@@ -189,6 +194,9 @@ impl Invitation {
             self.view.name(),
             public_key_text(&self.administrator.0),
         );
+        if let Some(millis) = self.sync_interval_ms {
+            let _ = writeln!(text, "sync_interval_ms = {millis}");
+        }
         if let Some(engine) = engine {
             let _ = writeln!(text, "engine = \"{}\"", engine.name());
         }

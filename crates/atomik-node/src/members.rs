@@ -28,6 +28,7 @@ impl NodeState {
             let peer = up.get(key).copied();
             let agreed = peer.and_then(|(_, state)| state.in_sync);
             let agreed = agreed.map(|at| (at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0);
+            let refusal = peer.and_then(|(peer, _)| self.replica.roster_refusal(*peer));
             json!({
                 "name": self.member(key),
                 "key": public_key_text(key),
@@ -35,6 +36,7 @@ impl NodeState {
                 "this": *key == own,
                 "up": peer.is_some(),
                 "has_list": *key == own || heard.contains(key),
+                "refuses_list": refusal.map(|reason| reason.to_string()),
                 "in_sync": peer.is_some_and(|(peer, state)| self.is_in_sync(peer, state)),
                 "in_sync_s": agreed,
                 "cause": cause(key, since),
@@ -62,6 +64,7 @@ impl NodeState {
             "layout": config.shape.layout().map(ToString::to_string),
             "view": format!("{:?}", config.view).to_lowercase(),
             "engine": self.link.engine(),
+            "sync_interval_ms": self.peers.sync_interval().as_millis() as u64,
             "founders": founders,
         })
     }

@@ -74,6 +74,9 @@ impl From<ViewName> for View {
     }
 }
 
+/// The default of [`Options::sync_interval_ms`].
+pub const DEFAULT_SYNC_INTERVAL_MS: u64 = 1000;
+
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -175,7 +178,9 @@ pub struct Options {
     /// Number of its own batches that the node can undo, 0 or more [default: 4096]
     #[arg(long, value_name = "BATCHES")]
     pub undo_batches: Option<usize>,
-    /// Interval between comparisons with a peer in milliseconds, 10 to 3600000 [default: 1000]
+    /// Interval between comparisons with a peer in milliseconds, 10 to 3600000. Members may differ:
+    /// each signs its changes within two of its own intervals, and compares itself with one peer
+    /// in each. An invitation has that of the member that invites [default: 1000]
     #[arg(long, value_name = "MILLISECONDS")]
     pub sync_interval_ms: Option<u64>,
     /// Milliseconds that a stored change may wait for others, to be sent with them in one message,

@@ -7,6 +7,8 @@ use atomik_replica::PublicKey;
 /// The peers with a session.
 pub(crate) struct Peers {
     pub(crate) list: BTreeMap<PeerId, PeerState>,
+    /// The time between two comparisons with a peer.
+    sync_interval: Duration,
     /// A peer that agreed this recently is in sync.
     fresh: Duration,
 }
@@ -24,19 +26,24 @@ pub(crate) struct PeerState {
 }
 
 impl Peers {
-    /// `sync_interval` is the time between two comparisons with a peer.
     pub(crate) fn new(sync_interval: Duration) -> Self {
         Self {
             list: BTreeMap::new(),
+            sync_interval,
             fresh: sync_interval.max(Duration::from_secs(1)),
         }
     }
 
     /// Adjusts how long an agreement counts: peers are compared in turn, so more peers take longer.
-    pub(crate) fn refresh(&mut self, sync_interval: Duration) {
+    pub(crate) fn refresh(&mut self) {
         let peers = self.list.len().max(1) as u32;
-        let fresh = sync_interval.saturating_mul(2 * peers + 2);
+        let fresh = self.sync_interval.saturating_mul(2 * peers + 2);
         self.fresh = fresh.max(Duration::from_secs(1));
+    }
+
+    /// The time between two comparisons with a peer.
+    pub(crate) fn sync_interval(&self) -> Duration {
+        self.sync_interval
     }
 
     /// Adds a peer, whose session has come up.

@@ -31,7 +31,7 @@
 //! | `{"op":"diff","first":N,"second":N,"key":K}` | `delta`: the second state minus the first |
 //! | `{"op":"export","checkpoint":N,"from":N,"limit":N}` | `keys`: the `key` and `delta` of each key that changed since; `next` |
 //! | `{"op":"retire"}` | |
-//! | `{"op":"members"}` | `members`: the `name`, `key` and `since` of each, whether it is `this` node or `up`, whether it has said that it has this list (`has_list`), and when it last agreed; `roster`: the list in hex digits; and what an invitation needs |
+//! | `{"op":"members"}` | `members`: the `name`, `key` and `since` of each, whether it is `this` node or `up`, whether it has said that it has this list (`has_list`), why it does not take it (`refuses_list`), and when it last agreed; `roster`: the list in hex digits; and what an invitation needs |
 //! | `{"op":"roster","roster":H}`, the next list, signed by the administrator, in hex digits | |
 //!
 //! The first line of a connection over TCP is `{"op":"hello","token":T}`, where `T` is the 64 hex

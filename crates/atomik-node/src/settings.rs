@@ -16,7 +16,7 @@ use crate::credential::{
 use crate::faults::Faults;
 use crate::invitation::{InvitationError, read_roster};
 use crate::member::Member;
-use crate::options::{EngineKind, Options, shape_of};
+use crate::options::{DEFAULT_SYNC_INTERVAL_MS, EngineKind, Options, shape_of};
 
 /// Why a node cannot start with the given [`Options`].
 #[derive(Debug, Error)]
@@ -201,7 +201,7 @@ impl Settings {
         })?;
         check_engine(engine, &options)?;
         let limits = limits(&options)?;
-        let sync_interval = options.sync_interval_ms.unwrap_or(1000);
+        let sync_interval = options.sync_interval_ms.unwrap_or(DEFAULT_SYNC_INTERVAL_MS);
         in_range("sync_interval_ms", sync_interval, 10, 3_600_000)?;
         check_reach("http", options.http, options.http_remote, "--http-remote")?;
         check_reach(

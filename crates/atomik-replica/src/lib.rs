@@ -144,6 +144,6 @@ pub use origin::{Author, Incarnation, OriginId, PublicKey, Trust};
 pub use peers::PeerId;
 pub use proof::{Misconduct, Proof, ProofError, Verdict};
 pub use replica::{Loader, OriginStatus, Replica};
-pub use roster::{Listed, MAX_MEMBERS, MAX_NAME, Roster, RosterError};
+pub use roster::{Listed, MAX_MEMBERS, MAX_NAME, Roster, RosterError, RosterRefusal};
 pub use shape::Shape;
 pub use value::{MAX_WORDS, Value};

@@ -7,11 +7,14 @@ use crate::event::Record;
 use crate::notice::Notice;
 use crate::origin::PublicKey;
 use crate::record::ROSTER;
-use crate::roster::{Roster, RosterError};
+use crate::roster::{Roster, RosterError, RosterRefusal};
 use crate::secrets::Secrets;
 
 /// The kind of a record in a message about the ledger that contains a roster.
 pub(crate) const ROSTER_RECORD: u8 = 16;
+
+/// The kind of a record in such a message that answers a roster which its sender does not accept.
+pub(crate) const REFUSED_RECORD: u8 = 18;
 
 /// The newest roster known here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -120,6 +123,28 @@ impl Membership {
         let mut record = vec![ROSTER_RECORD];
         record.blob(&self.roster.encode());
         vec![record]
+    }
+
+    /// The record that tells a peer that its roster is not accepted.
+    pub(crate) fn refusal(hash: &[u8; 32], error: &RosterError) -> Vec<u8> {
+        let mut record = vec![REFUSED_RECORD];
+        record.extend_from_slice(hash);
+        record.push(u8::from(*error == RosterError::NoAdministrator));
+        record
+    }
+
+    /// Reads such a record, with its kind: the hash of the roster, and why it is not accepted.
+    pub(crate) fn read_refusal(
+        reader: &mut Reader<'_>,
+    ) -> Result<([u8; 32], RosterRefusal), Malformed> {
+        reader.u8()?;
+        let hash = reader.array()?;
+        let reason = match reader.u8()? {
+            0 => RosterRefusal::NotSigned,
+            1 => RosterRefusal::NoAdministrator,
+            _ => return Err(Malformed),
+        };
+        Ok((hash, reason))
     }
 
     /// The record to store, if it has changed since the last call.

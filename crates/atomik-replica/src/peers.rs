@@ -4,6 +4,7 @@ use core::hash::{Hash, Hasher};
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::origin::PublicKey;
+use crate::roster::RosterRefusal;
 
 /// The messaging engine's name for a peer. The replica only compares these.
 pub type PeerId = [u8; 16];
@@ -17,6 +18,8 @@ pub(crate) struct Peers {
     other_layout: BTreeSet<PeerId>,
     /// The hash of the roster that a reachable peer last said to have.
     rosters: BTreeMap<PeerId, [u8; 32]>,
+    /// The hash of the roster that a reachable peer last said not to accept, and why.
+    refused: BTreeMap<PeerId, ([u8; 32], RosterRefusal)>,
     turn: usize,
     ticks: u32,
     /// What peers have drawn since the last tick, in entries. All that are not up share one
@@ -48,6 +51,7 @@ impl Peers {
         self.up.retain(|known| *known != peer);
         self.other_layout.remove(&peer);
         self.rosters.remove(&peer);
+        self.refused.remove(&peer);
         self.keys.remove(&peer);
     }
 
@@ -67,6 +71,22 @@ impl Peers {
     /// Whether a reachable peer has last said to have the roster with this hash.
     pub(crate) fn has_roster(&self, peer: PeerId, hash: [u8; 32]) -> bool {
         self.rosters.get(&peer) == Some(&hash)
+    }
+
+    /// Takes note that a peer does not accept the roster with this hash.
+    pub(crate) fn note_refusal(&mut self, peer: PeerId, hash: [u8; 32], reason: RosterRefusal) {
+        if self.is_up(peer) {
+            self.refused.insert(peer, (hash, reason));
+        }
+    }
+
+    /// Why a reachable peer does not accept the roster with this hash, if so.
+    pub(crate) fn refusal(&self, peer: PeerId, hash: [u8; 32]) -> Option<RosterRefusal> {
+        if self.other_layout.contains(&peer) {
+            return Some(RosterRefusal::Layout);
+        }
+        let (refused, reason) = self.refused.get(&peer)?;
+        (*refused == hash).then_some(*reason)
     }
 
     /// The authenticated key of a reachable peer.

@@ -25,7 +25,7 @@ use crate::head::Head;
 use crate::inbox::{Inboxes, Next, Room, frame_bits, keyed};
 use crate::keyspace::Keyspace;
 use crate::ledger::{Closing, Phase};
-use crate::membership::{Membership, ROSTER_RECORD};
+use crate::membership::{Membership, REFUSED_RECORD, ROSTER_RECORD};
 use crate::memory::{Loading, Memory};
 use crate::merge::Merger;
 use crate::message::{MessageKind, open, seal};
@@ -37,7 +37,7 @@ use crate::peers::{PeerId, Peers};
 use crate::preview::{ENOUGH_LEAVES, LARGE_BATCH, MOST_LEAVES, Start};
 use crate::proof::Proof;
 use crate::publication::Previews;
-use crate::roster::{Roster, RosterError};
+use crate::roster::{Roster, RosterError, RosterRefusal};
 use crate::secrets::Secrets;
 use crate::sketch;
 use crate::slot::{OURS, Published, UNPUBLISHED};
@@ -651,14 +651,22 @@ impl Replica {
         effects: &mut Vec<Effect>,
     ) -> Result<(), Malformed> {
         reader.u8()?;
+        let mut hash = None;
         let offered = Roster::decode(reader.blob(usize::MAX)?).and_then(|roster| {
-            self.peers.note_roster(from, roster.hash());
+            self.peers.note_roster(from, *hash.insert(roster.hash()));
             self.offer_roster(roster, effects)
         });
         match offered {
             // The peer learns of the newer one.
             Ok(()) | Err(RosterError::Stale { .. }) => {}
-            Err(error) => context!(self, effects).refuse(from, error.into()),
+            Err(error) => {
+                if let Some(hash) = hash.filter(|_| self.may_draw(from)) {
+                    self.peers.charge(from, ANSWER);
+                    let record = Membership::refusal(&hash, &error);
+                    context!(self, effects).send(from, MessageKind::Ledger, &record);
+                }
+                context!(self, effects).refuse(from, error.into());
+            }
         }
         Ok(())
     }
@@ -1439,6 +1447,11 @@ impl Replica {
         if reader.rest().first() == Some(&ROSTER_RECORD) {
             return self.take_roster_record(from, reader, effects);
         }
+        if reader.rest().first() == Some(&REFUSED_RECORD) {
+            let (hash, reason) = Membership::read_refusal(reader)?;
+            self.peers.note_refusal(from, hash, reason);
+            return Ok(());
+        }
         let cx = &mut context!(self, effects);
         if let Err(reason) = self.memory.ledger.take_record(reader, cx.roster, cx)? {
             cx.refuse(from, reason);
@@ -1718,6 +1731,11 @@ impl Replica {
     /// Whether a reachable peer has said to have the newest roster that this replica has.
     pub fn shares_roster(&self, peer: PeerId) -> bool {
         self.peers.has_roster(peer, self.roster().hash())
+    }
+
+    /// Why a reachable peer does not accept the newest roster that this replica has, if so.
+    pub fn roster_refusal(&self, peer: PeerId) -> Option<RosterRefusal> {
+        self.peers.refusal(peer, self.roster().hash())
     }
 
     /// The newest known list of members. Names are empty on roster 0, which is made from the

@@ -106,6 +106,23 @@ pub enum RosterError {
     },
 }
 
+/// Why a peer does not accept this replica's roster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RosterRefusal {
+    /// Its configuration has another administrator, name, words or layout.
+    #[error(
+        "the list is not signed by the administrator in its configuration: give it the \
+         `administrator`, name, words and layout of the keyspace, and restart it"
+    )]
+    NotSigned,
+    /// Its configuration has no administrator.
+    #[error("it has no administrator: set `administrator` in its configuration, and restart it")]
+    NoAdministrator,
+    /// Its values have another layout.
+    #[error("its values have another layout: configure that of the keyspace, and restart it")]
+    Layout,
+}
+
 impl Roster {
     /// Roster 0 of these members, each with its key and name.
     ///

@@ -12,7 +12,7 @@ use atomik_node::credential::{
 };
 use atomik_node::invitation::{Invitation, InvitationError, check_endpoints, write_new};
 use atomik_node::member::{Administrator, Member};
-use atomik_node::options::{EngineKind, LayoutName, ViewName};
+use atomik_node::options::{DEFAULT_SYNC_INTERVAL_MS, EngineKind, LayoutName, ViewName};
 use atomik_node::replica::{Layout, PublicKey, Roster, Shape};
 use atomik_node::text::{bytes_text, parse_bytes};
 use atomik_terminal::Status;
@@ -163,18 +163,30 @@ impl Members {
             if !counts(&roster) {
                 return Err(MembersError::OtherOrder.into());
             }
-            let unconfirmed: Vec<String> = listed(&answer)
-                .filter(|member| member["up"] == true && member["has_list"] != true)
-                .map(name)
-                .collect();
+            let lacking = |member: &&Json| member["up"] == true && member["has_list"] != true;
+            let (refusing, unconfirmed): (Vec<&Json>, Vec<&Json>) = listed(&answer)
+                .filter(lacking)
+                .partition(|member| member["refuses_list"].is_string());
+            if unconfirmed.is_empty() && !refusing.is_empty() {
+                let reason =
+                    |member| format!("{}: {}", name(member), text(&member["refuses_list"]));
+                let members: Vec<String> = refusing.into_iter().map(reason).collect();
+                return Err(MembersError::Refused {
+                    number: roster.number(),
+                    members: members.join("; "),
+                }
+                .into());
+            }
             if unconfirmed.is_empty() {
                 self.answer = answer;
                 return Ok(roster);
             }
             if begun.elapsed() > CONFIRMING {
+                let members: Vec<String> =
+                    refusing.into_iter().chain(unconfirmed).map(name).collect();
                 return Err(MembersError::Unconfirmed {
                     number: roster.number(),
-                    members: unconfirmed.join(", "),
+                    members: members.join(", "),
                     seconds: CONFIRMING.as_secs(),
                 }
                 .into());
@@ -230,6 +242,9 @@ impl Members {
             view: ViewName::from_str(named("view")?, true).map_err(|_| lacks("view"))?,
             administrator: Administrator(self.administrator.verifying_key().to_bytes()),
             engine: self.engine(),
+            sync_interval_ms: self.answer["sync_interval_ms"]
+                .as_u64()
+                .filter(|millis| *millis != DEFAULT_SYNC_INTERVAL_MS),
             connect: Vec::new(),
             roster: bytes_text(&roster.encode()),
             secret: None,
@@ -271,6 +286,10 @@ pub(super) fn list(node: &NodeArgs) -> Result<Status, NodeFailure> {
                 (_, Json::Bool(true), Json::Bool(true)) => "in sync",
                 (_, Json::Bool(true), _) => "up",
                 _ => "not seen",
+            };
+            let state = match member["refuses_list"].as_str() {
+                Some(reason) => format!("{state}, does not take this list: {reason}"),
+                None => state.to_owned(),
             };
             let name = member["name"].as_str().unwrap_or("?");
             let (key, since) = (text(&member["key"]), &member["since"]);

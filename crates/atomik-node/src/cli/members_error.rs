@@ -60,6 +60,11 @@ pub(crate) enum MembersError {
         members: String,
         seconds: u64,
     },
+    #[error(
+        "list {number} counts at this node, but not at {members}; it takes the list then, as \
+         `atomik-node members` shows (`invite` again writes the invitation)"
+    )]
+    Refused { number: u64, members: String },
     #[error("the answer of the node lacks {what}: update the older of node and command")]
     Answer { what: &'static str },
 }
@@ -72,7 +77,9 @@ impl MembersError {
                 | InvitationError::Credential(CredentialError::Io { .. }),
             )
             | Self::Answer { .. } => Status::Broken,
-            Self::OtherOrder | Self::Unconfirmed { .. } => Status::CheckFailed,
+            Self::OtherOrder | Self::Refused { .. } | Self::Unconfirmed { .. } => {
+                Status::CheckFailed
+            }
             _ => Status::BadInput,
         }
     }

@@ -510,6 +510,22 @@ async fn a_member_with_another_administrator_says_so_until_it_is_settled() {
         told.len() == 1 && told[0].contains("`administrator`"),
         "{told:?}"
     );
+    // The member that has the list is told as well.
+    let told = async || {
+        let answer = to_a.members().await.unwrap();
+        let mut members = answer["members"].as_array().unwrap().iter();
+        let two = members.find(|member| member["key"] == public_key_text(&public(1)));
+        two.map_or(Json::Null, |two| {
+            assert_eq!(two["has_list"], false);
+            two["refuses_list"].clone()
+        })
+    };
+    until("it is told why", async || told().await.is_string()).await;
+    let reason = told().await;
+    assert!(
+        reason.as_str().unwrap().contains("`administrator`"),
+        "{reason}"
+    );
     b.stop().await.unwrap();
 
     let b = start_on(
@@ -878,9 +894,10 @@ fn an_invitation_sets_up_a_new_machine() {
 }
 
 #[test]
-fn an_invitation_has_the_layout_of_the_keyspace() {
+fn an_invitation_has_the_layout_and_the_pace_of_the_keyspace() {
     let desk = Desk::new();
-    let _node = desk.start_with(0, &["--layout", "add:16,xor:8"]);
+    let more = ["--layout", "add:16,xor:8", "--sync-interval-ms", "50"];
+    let _node = desk.start_with(0, &more);
     let folder = desk.members.folder.path();
     let data = folder.join("new");
     let key = keygen(&data.join("node.key"));
@@ -906,6 +923,8 @@ fn an_invitation_has_the_layout_of_the_keyspace() {
     new.ask(serde_json::json!({"op": "add", "key": "x", "value": -3}));
     let answer = new.ask(serde_json::json!({"op": "get", "key": "x"}));
     assert_eq!(answer["fields"], serde_json::json!([-3, "0x0"]));
+    let answer = new.ask(serde_json::json!({"op": "members"}));
+    assert_eq!(answer["sync_interval_ms"], 50);
     assert_eq!(new.stop().code(), Some(0));
 }
 
