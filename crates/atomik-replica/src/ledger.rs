@@ -887,7 +887,10 @@ impl Ledger {
             return Err(Refusal::Base);
         }
         let origins = self.newly_folded(&places, around);
-        self.base.adopt(bases, &places, around.keyspace, cx);
+        let held = around.origins.iter();
+        let held: Vec<bool> = held.map(|(_, origin)| origin.is_held_by_all()).collect();
+        self.base
+            .adopt(bases, [&places, &held], around.keyspace, cx);
         self.accept(&places, around, cx.secrets);
         Ok(Some(origins))
     }

@@ -202,7 +202,8 @@ impl Memory {
         value.extend_from_slice(&origin.author.key);
         value.extend_from_slice(&origin.author.incarnation);
         origin.chain.head().encode(&mut value);
-        value.push(u8::from(origin.quarantined));
+        let held = u8::from(origin.is_held_by_all());
+        value.push(u8::from(origin.quarantined) | held << 1);
         value
     }
 
@@ -318,14 +319,16 @@ impl Memory {
             incarnation: reader.array()?,
         };
         let mut chain = Chain::default();
-        chain.note(Head::decode(reader)?);
-        let quarantined = reader.u8()? & 1 != 0;
+        let head = Head::decode(reader)?;
+        chain.note(head);
+        let flags = reader.u8()?;
         self.origins.restore(Origin {
             id: author.origin(),
             author,
-            quarantined,
+            quarantined: flags & 1 != 0,
             chain,
             begun: false,
+            held_by_all: (flags & 2 != 0).then_some(head.number),
         });
         reader.end()
     }
