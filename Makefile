@@ -65,7 +65,7 @@ MDBOOK = 0.5.4
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
     test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
     eval eval-scale eval-example eval-report replication-goals bench proofs proofs-kernel \
-    proofs-mutants setup-proofs lint doc package book hdl ci clean distclean
+    proofs-mutants setup-proofs hdl-tools lint doc package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -186,9 +186,10 @@ proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; 
 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants
-hdl-tools: setup-hdl ## check generated Verilog in other people's linters, simulators and FuseSoC
+
+hdl-tools: setup ## check generated Verilog in other people's linters, simulators and FuseSoC
 	@$(BUILD_ATOMIK)
-	python3 scripts/hdl-tools.py $(RELEASE)/atomik .tools/py
+	@sh scripts/hdl-tools.sh $(RELEASE)/atomik
 
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check

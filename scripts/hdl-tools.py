@@ -1,6 +1,6 @@
-"""Checks generated Verilog in other people's tools: hdl-tools.py ATOMIK TOOLS.
+"""Checks generated Verilog in other people's tools: hdl-tools.py ATOMIK, called by hdl-tools.sh.
 
-ATOMIK is the program that generates; TOOLS the folder that setup-tools.sh fills (.tools/py).
+ATOMIK is the program that generates.
 
 - Linters: Verilator with -Wall, Icarus with -Wall, slang with every warning, Verible, and Yosys
   `check -assert`, on designs of every target, in one file and split; also instantiated, twice, in a
@@ -14,7 +14,6 @@ fails, 3 if a tool is missing.
 """
 
 import json
-import os
 import pathlib
 import shutil
 import subprocess
@@ -56,27 +55,21 @@ sys.exit(0 if driver.reportDiagnostics(False) else 1)
 
 
 class Tools:
-    """Where the programs are, and what they printed last."""
-
-    def __init__(self, tools):
-        self.bin = tools / "bin"
-        path = os.pathsep.join([str(self.bin), os.environ["PATH"]])
-        self.environment = dict(os.environ, PATH=path, PYTHONPATH=str(next(tools.glob("lib/*/*"))))
+    """Finds and runs programs on PATH."""
 
     def find(self, *names):
         """The path of the first program that exists."""
         for name in names:
-            found = shutil.which(name, path=self.environment["PATH"])
+            found = shutil.which(name)
             if found:
                 return found
-        raise Missing(f"{names[0]} is missing: run `make hdl-tools`, as root or with sudo")
+        raise Missing(f"{names[0]} is missing: run `make hdl-tools`")
 
     def run(self, folder, *command):
         """Runs a command in a folder; returns its output, or raises Failed."""
         done = subprocess.run(
             command,
             cwd=folder,
-            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -243,8 +236,8 @@ def verilator_bench(tools, folder, name):
         raise Failed(printed)
 
 
-def main(atomik, tools_folder):
-    tools = Tools(pathlib.Path(tools_folder).resolve())
+def main(atomik):
+    tools = Tools()
     atomik = pathlib.Path(atomik).resolve()
     checks = Checks()
     with tempfile.TemporaryDirectory(dir=".") as temporary:
