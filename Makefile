@@ -21,6 +21,9 @@ SYMBOLIC ?= $(CARGO) run --quiet -p atomik-algebra --example symbolic --
 # How many schedules `make soak` runs, from seed 1.
 SOAK ?= 1000000
 
+# How many schedules `make soak-nodes` runs, from seed 1.
+SOAK_NODES ?= 5000
+
 # How many cases `make test-long` tries per property; `make test` tries 256.
 LONG_CASES ?= 5000
 
@@ -63,9 +66,10 @@ MDBOOK = 0.5.4
 # output.
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
-    test-engines test-optional node demo-cluster soak mutants-replica fuzz atomik-eval eval-data \
-    eval eval-scale eval-example eval-report replication-goals bench proofs proofs-kernel \
-    proofs-mutants setup-proofs hdl-tools lint doc package book hdl ci clean distclean
+    test-engines test-optional node demo-cluster soak soak-nodes mutants-replica mutants-node \
+    fuzz atomik-eval eval-data eval eval-scale eval-example eval-report replication-goals bench \
+    proofs proofs-kernel proofs-mutants setup-proofs hdl-tools lint doc package book hdl ci clean \
+    distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -120,6 +124,12 @@ test-optional: ## test the optional systems Loro, Automerge and cqrs-es; minutes
 soak: ## run a million simulated fault schedules on replicas; ten minutes
 	@$(BUILD_ATOMIK)
 	$(ATOMIK) replica simulate --schedules $(SOAK) --minimise
+
+soak-nodes: ## run thousands of fault schedules on whole nodes, with their stores; half an hour
+	$(CARGO) run --release -p atomik-node-sim --example simulate $(SOAK_NODES)
+
+mutants-node: ## plant bugs in what runs a replica, which simulation must find; half an hour
+	$(CARGO) run --quiet -p atomik-replica-sim --example mutants -- --nodes
 
 mutants-replica: ## plant bugs in the replica, which simulation must find; ten minutes
 	$(CARGO) run --quiet -p atomik-replica-sim --example mutants

@@ -102,8 +102,8 @@ def icarus(tools, folder, top, files, _models):
 
 def slang(tools, folder, top, files, _models):
     tools.run(
-        folder, sys.executable, "-c", SLANG, "-Weverything", "-Werror", "--single-unit", "--top", top,
-        *files
+        folder, sys.executable, "-c", SLANG, "-Weverything", "-Werror", "--single-unit", "--top",
+        top, *files
     )
 
 
@@ -272,7 +272,9 @@ def main(atomik):
                 continue  # it would judge the style of the top module
             for order in [["foreign_top.v", *files], [*files, "foreign_top.v"]]:
                 checks.check(
-                    linter, "in a foreign top", lambda: lint(tools, folder, "foreign_top", order, models)
+                    linter,
+                    "in a foreign top",
+                    lambda: lint(tools, folder, "foreign_top", order, models),
                 )
 
         for linter, lint in LINTERS.items():

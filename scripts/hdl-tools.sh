@@ -27,7 +27,7 @@ if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ]; then
             "(Debian, Ubuntu: apt-get install python3-venv). See .tools/hdl.log."
     "$venv/bin/python" -m pip install --no-input --disable-pip-version-check --require-hashes \
         --only-binary :all: -r scripts/requirements-hdl.txt >.tools/hdl.log 2>&1 ||
-        fail "pip failed; see .tools/hdl.log. Check the network and pip's index, and run this again."
+        fail "pip failed; see .tools/hdl.log. Check the network and pip's index; run this again."
     echo "$stamp" >"$venv/stamp"
 fi
 PATH=$PWD/$venv/bin:$PWD/.tools/py/bin:$PATH exec "$venv/bin/python" scripts/hdl-tools.py "$1"

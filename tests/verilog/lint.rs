@@ -3,7 +3,8 @@
 use crate::tools::{run, tool, yosys};
 use atomik_hdl::config::{LANES, WIDTHS};
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Arrangement, Options, files};
+use atomik_hdl::files::files;
+use atomik_hdl::options::{Arrangement, Options};
 use atomik_hdl::{Config, Design, Target, generate};
 use atomik_tools::ToolKind;
 use std::collections::BTreeSet;

@@ -2,8 +2,8 @@
 
 use crate::circuit::{Child, Circuit};
 use crate::config::{Config, ConfigError};
-use crate::files::Options;
 use crate::net::range;
+use crate::options::Options;
 use crate::timescale::Timescale;
 use crate::{regfile, verilog};
 use atomik_algebra::Op;

@@ -8,6 +8,7 @@
 //! | [`verilog`] | writing a circuit as Verilog-2001 |
 //! | [`design`] | [`generate`]: the Verilog with its header, and its [`Manifest`] |
 //! | [`files`] | a design as files, including those for FuseSoC and other tools |
+//! | [`options`] | what is written of a design, and how |
 //! | [`timescale`] | the time unit and precision that the files declare |
 //! | [`waves`] | timing diagrams, from simulation |
 //!
@@ -32,6 +33,7 @@ pub mod expr;
 pub mod files;
 pub mod memory;
 mod net;
+pub mod options;
 mod package;
 pub mod regfile;
 mod register;

@@ -85,8 +85,8 @@ fn plus(config: &Config) -> String {
         })
 }
 
-/// For every memory that is an array: what makes a word unknown that was read at the edge that wrote
-/// it. Models of cells do that themselves.
+/// For every memory that is an array: what makes a word unknown that was read at the edge that
+/// wrote it. Models of cells do that themselves.
 fn poison(top: &Circuit) -> String {
     let mut memories = vec![];
     collect(top, "dut", &mut memories);

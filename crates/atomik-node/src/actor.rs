@@ -6,6 +6,8 @@
 //! queries, which it always serves.
 
 use std::collections::VecDeque;
+use std::future::pending;
+use std::pin::pin;
 use std::time::Duration;
 
 use atomik_net::{Received, hex};
@@ -13,15 +15,16 @@ use atomik_replica::{Effect, Event, LocalOp, Notice, OpError, Outcome, Refusal, 
 use atomik_session::{Address, Output};
 use atomik_store::StoreError;
 use thiserror::Error;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
 use crate::change::{Change, Done, Refused};
-use crate::handle::{Answer, Handle, Queues, Request};
+use crate::handle::{Answer, Handle, Query, Queues, Request};
 use crate::sessions;
 use crate::settings::Limits;
 use crate::state::NodeState;
 use crate::stop::StopSignal;
 use crate::storage::{Committed, Storage, StorageGone};
+use crate::turns::Turns;
 
 /// Changes taken in a row before the actor looks at anything else.
 const MAX_IN_A_ROW: usize = 1000;
@@ -54,11 +57,33 @@ pub enum NodeError {
     },
 }
 
+/// What the actor has to do next.
+enum Next {
+    Stop,
+    Committed(Result<Committed, NodeError>),
+    Query(Query),
+    /// Storage need not wait any longer for members to vouch for the node's origin.
+    Flush,
+    /// What lingers has waited for long enough.
+    Publish,
+    Tick,
+    TickSessions,
+    Receive(Received),
+    Apply(Request),
+}
+
+/// The clocks of replica and sessions.
+struct Clocks {
+    replica: Interval,
+    sessions: Interval,
+}
+
 /// The actor, to be run as a task.
 pub(crate) struct Actor {
     state: NodeState,
     storage: Storage,
     queues: Queues,
+    turns: Turns,
     stop: StopSignal,
     limits: Limits,
     sync_interval: Duration,
@@ -93,6 +118,7 @@ impl Actor {
             state,
             storage,
             queues,
+            turns: Turns::default(),
             stop,
             limits,
             sync_interval,
@@ -144,34 +170,97 @@ impl Actor {
     }
 
     async fn serve(&mut self) -> Result<(), NodeError> {
-        let mut tick = interval(self.sync_interval);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut session_tick = interval(sessions::TICK);
-        session_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let clock = |period| {
+            let mut clock = interval(period);
+            clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            clock
+        };
+        let mut clocks = Clocks {
+            replica: clock(self.sync_interval),
+            sessions: clock(sessions::TICK),
+        };
         loop {
             self.flush_if_idle()?;
             self.follow_roster()?;
-            let room = self.state.replica.unflushed() < self.limits.unflushed_keys;
-            let room_for_changes = room && self.waiting.len() < self.limits.waiting_changes;
-            tokio::select! {
-                () = self.stop.wait() => return Ok(()),
-                committed = self.storage.committed() => self.committed(committed??)?,
-                Some(query) = self.queues.queries.recv() => {
+            match self.next(&mut clocks).await {
+                Next::Stop => return Ok(()),
+                Next::Committed(committed) => self.committed(committed?)?,
+                Next::Query(query) => {
                     query(&mut self.state);
                     // A query may have produced effects.
                     self.carry_out()?;
                 }
-                () = sleep_until(self.vouching_ends), if self.awaits_vouching() => {}
-                () = until(self.publish_at) => self.step(Event::Publish)?,
-                _ = tick.tick() => self.tick()?,
-                // Who does not listen cannot say that others are silent.
-                _ = session_tick.tick(), if room => self.tick_sessions()?,
-                received = self.state.link.receive(), if room => self.receive(received)?,
-                Some(request) = self.queues.requests.recv(), if room_for_changes => {
-                    self.apply_all(request)?;
-                }
+                Next::Flush => {}
+                Next::Publish => self.step(Event::Publish)?,
+                Next::Tick => self.tick()?,
+                Next::TickSessions => self.tick_sessions()?,
+                Next::Receive(received) => self.receive(received)?,
+                Next::Apply(request) => self.apply_all(request)?,
             }
         }
+    }
+
+    /// Waits until there is something to do. While too much waits for storage, changes and messages
+    /// are left where they are.
+    async fn next(&mut self, clocks: &mut Clocks) -> Next {
+        let room = self.state.replica.unflushed() < self.limits.unflushed_keys;
+        let room_for_changes = room && self.waiting.len() < self.limits.waiting_changes;
+        let (awaits_vouching, vouching_ends) = (self.awaits_vouching(), self.vouching_ends);
+        let publish_at = self.publish_at;
+        let (stop, storage) = (&mut self.stop, &mut self.storage);
+        let (queues, link) = (&mut self.queues, &mut self.state.link);
+        let (queries, requests) = (&mut queues.queries, &mut queues.requests);
+        self.turns
+            .next([
+                pin!(async {
+                    stop.wait().await;
+                    Next::Stop
+                }),
+                pin!(async {
+                    let outcome = storage.committed().await;
+                    Next::Committed(match outcome {
+                        Ok(outcome) => outcome.map_err(NodeError::from),
+                        Err(gone) => Err(gone.into()),
+                    })
+                }),
+                pin!(async {
+                    match queries.recv().await {
+                        Some(query) => Next::Query(query),
+                        None => pending().await,
+                    }
+                }),
+                pin!(async {
+                    only_if(awaits_vouching).await;
+                    sleep_until(vouching_ends).await;
+                    Next::Flush
+                }),
+                pin!(async {
+                    until(publish_at).await;
+                    Next::Publish
+                }),
+                pin!(async {
+                    clocks.replica.tick().await;
+                    Next::Tick
+                }),
+                pin!(async {
+                    // Who does not listen cannot say that others are silent.
+                    only_if(room).await;
+                    clocks.sessions.tick().await;
+                    Next::TickSessions
+                }),
+                pin!(async {
+                    only_if(room).await;
+                    Next::Receive(link.receive().await)
+                }),
+                pin!(async {
+                    only_if(room_for_changes).await;
+                    match requests.recv().await {
+                        Some(request) => Next::Apply(request),
+                        None => pending().await,
+                    }
+                }),
+            ])
+            .await
     }
 
     /// Applies all submitted changes, commits them and sends them.
@@ -449,6 +538,13 @@ impl Actor {
     }
 }
 
+/// Ready if this is so, otherwise never.
+async fn only_if(holds: bool) {
+    if !holds {
+        pending().await
+    }
+}
+
 /// Whether these bytes have the form of a packet that begins a handshake, or asks for one: those
 /// that are authentic are never counted as forged.
 fn begins_handshake(bytes: &[u8]) -> bool {
@@ -459,6 +555,6 @@ fn begins_handshake(bytes: &[u8]) -> bool {
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }

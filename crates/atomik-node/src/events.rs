@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use atomik_net::{PeerId, hex};
 use atomik_replica::{Notice, Overlap, PublicKey, Refusal, View};
 use serde_json::{Value as Json, json};
+use tokio::time::Instant;
 
 use crate::change::Refused;
 use crate::credential::public_key_text;

@@ -120,6 +120,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 pub mod text;
+mod turns;
 mod unsettled;
 mod watchers;
 

@@ -156,6 +156,9 @@ impl Link {
             let due = self.delays.due();
             let delayed = async { sleep_until(due.unwrap_or_else(Instant::now)).await };
             tokio::select! {
+                // The order is the same in every run. Delayed messages come from the engine, so
+                // they cannot keep it waiting for ever.
+                biased;
                 () = delayed, if due.is_some() => {
                     if let Some((from, bytes)) = self.delays.take() && !self.is_cut(from) {
                         return Received::Message { from, bytes };

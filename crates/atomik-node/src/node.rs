@@ -19,6 +19,7 @@ pub use crate::sessions::StartError;
 use crate::settings::Limits;
 use crate::state::NodeState;
 use crate::stop::{Stop, StopSignal};
+pub use crate::storage::Pace;
 use crate::storage::Storage;
 
 /// What a node is made of.
@@ -42,6 +43,12 @@ pub struct Parts {
     /// What the operator is to know until all members have agreed with the node: why the store may
     /// lack something, if it may.
     pub lost: Option<String>,
+    /// For simulations: where the random numbers of the sessions come from instead of the system,
+    /// different for every start.
+    pub seed: Option<[u8; 32]>,
+    /// For simulations: how long the store takes. It then has no thread of its own, so that all of
+    /// the node runs in the caller's runtime, and in its time.
+    pub pace: Option<Box<dyn Pace>>,
 }
 
 impl Parts {
@@ -58,6 +65,8 @@ impl Parts {
             names: BTreeMap::new(),
             data: None,
             lost: None,
+            seed: None,
+            pace: None,
         }
     }
 }
@@ -120,7 +129,7 @@ impl Node {
     /// # Errors
     /// [`StartError`].
     pub fn start(parts: Parts) -> Result<Self, StartError> {
-        let sessions = sessions::open(&parts.replica)?;
+        let sessions = sessions::open(&parts.replica, parts.seed)?;
         let mut state = NodeState::new(
             parts.replica,
             parts.link,
@@ -134,7 +143,8 @@ impl Node {
         }
         state.check_former_keys();
         state.check_missing();
-        let storage = Storage::start(parts.store, parts.fsync).map_err(|source| {
+        let storage = Storage::start(parts.store, parts.fsync, parts.pace);
+        let storage = storage.map_err(|source| {
             let what = "cannot start the storage thread";
             StartError::System { what, source }
         })?;
@@ -172,6 +182,14 @@ impl Node {
     /// Waits until the node has ended.
     pub(crate) async fn ended(&mut self) -> Result<(), NodeError> {
         (&mut self.task).await.unwrap_or(Err(NodeError::Panic))
+    }
+
+    /// Ends the node as a crash does, wherever it is, and waits until it is gone. A commit that was
+    /// asked for may still be done.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        // What it was about to say is of no interest.
+        let _ = (&mut self.task).await;
     }
 
     /// Stops the node: it refuses new changes, commits and sends the pending ones, and closes

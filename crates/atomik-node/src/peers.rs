@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use atomik_net::PeerId;
 use atomik_replica::PublicKey;
+use tokio::time::Instant;
 
 /// The peers with a session.
 pub(crate) struct Peers {

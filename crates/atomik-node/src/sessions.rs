@@ -64,8 +64,9 @@ pub(crate) fn list(replica: &Replica) -> Option<List> {
     (roster.number() > 0).then_some(List { rank, bytes })
 }
 
-/// The sessions of a replica, whose engine was opened under its origin.
-pub(crate) fn open(replica: &Replica) -> Result<Sessions, StartError> {
+/// The sessions of a replica, whose engine was opened under its origin. All their random numbers
+/// come from `seed`; without one, from the system.
+pub(crate) fn open(replica: &Replica, seed: Option<[u8; 32]>) -> Result<Sessions, StartError> {
     let config = replica.config();
     let own = replica.origins().find(|own| own.origin == replica.origin());
     let (Trust::Signed { key, .. }, Some(own)) = (&config.trust, own) else {
@@ -80,7 +81,8 @@ pub(crate) fn open(replica: &Replica) -> Result<Sessions, StartError> {
         members: members(replica),
         limits: limits(),
     };
-    let mut sessions = Sessions::new(&config, &random()?);
+    let seed = seed.map_or_else(random, Ok)?;
+    let mut sessions = Sessions::new(&config, &seed);
     sessions.set_list(list(replica));
     Ok(sessions)
 }

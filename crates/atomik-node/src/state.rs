@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use atomik_net::{PeerId, hex};
 use atomik_replica::{
@@ -10,6 +10,7 @@ use atomik_session::Sessions;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use serde_json::{Value as Json, json};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use crate::change::Refused;
 use crate::credential::public_key_text;

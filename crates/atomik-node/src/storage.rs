@@ -1,12 +1,22 @@
 //! The thread that owns the store, because commits block and the actor must not.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use atomik_replica::Record;
 use atomik_store::{FsyncPolicy, Store, StoreError, Write};
+use tokio::runtime::Builder;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long the operations of a simulated store take.
+pub trait Pace: Send {
+    /// The time until an operation that was asked for takes effect.
+    fn before(&mut self) -> Duration;
+
+    /// The time from there until the node hears of it.
+    fn after(&mut self) -> Duration;
+}
 
 enum Job {
     Commit { ticket: u64, records: Vec<Record> },
@@ -26,7 +36,7 @@ type Outcome = Result<Committed, StoreError>;
 
 /// The actor's handle of the storage thread.
 pub(crate) struct Storage {
-    jobs: Sender<Job>,
+    jobs: mpsc::UnboundedSender<Job>,
     committed: mpsc::UnboundedReceiver<Outcome>,
 }
 
@@ -36,17 +46,34 @@ pub(crate) struct Storage {
 pub struct StorageGone;
 
 impl Storage {
-    /// Starts the thread. Under [`FsyncPolicy::Interval`] it also syncs after the last commit.
-    pub(crate) fn start(store: Box<dyn Store>, fsync: FsyncPolicy) -> std::io::Result<Self> {
-        let (jobs, queue) = channel();
+    /// Starts the thread, or with a pace a task in its place. Under [`FsyncPolicy::Interval`] it
+    /// also syncs after the last commit.
+    pub(crate) fn start(
+        store: Box<dyn Store>,
+        fsync: FsyncPolicy,
+        pace: Option<Box<dyn Pace>>,
+    ) -> std::io::Result<Self> {
+        let (jobs, queue) = mpsc::unbounded_channel();
         let (outcomes, committed) = mpsc::unbounded_channel();
         let interval = match fsync {
             FsyncPolicy::Interval(millis) => Some(Duration::from_millis(millis)),
             FsyncPolicy::Always | FsyncPolicy::Never => None,
         };
-        thread::Builder::new()
-            .name("storage".to_owned())
-            .spawn(move || run(store, &queue, &outcomes, interval))?;
+        let is_task = pace.is_some();
+        let writer = Writer {
+            store,
+            queue,
+            outcomes,
+            pace,
+        };
+        if is_task {
+            tokio::spawn(writer.run(interval));
+        } else {
+            let runtime = Builder::new_current_thread().enable_time().build()?;
+            thread::Builder::new()
+                .name("storage".to_owned())
+                .spawn(move || runtime.block_on(writer.run(interval)))?;
+        }
         Ok(Self { jobs, committed })
     }
 
@@ -80,52 +107,72 @@ impl Storage {
     }
 }
 
-fn run(
-    mut store: Box<dyn Store>,
-    queue: &Receiver<Job>,
-    outcomes: &mpsc::UnboundedSender<Outcome>,
-    interval: Option<Duration>,
-) {
-    let mut unsynced = false;
-    loop {
-        let job = match interval.filter(|_| unsynced) {
-            Some(interval) => queue.recv_timeout(interval),
-            None => queue.recv().map_err(RecvTimeoutError::from),
-        };
-        match job {
-            Ok(Job::Commit { ticket, records }) => {
-                let began = Instant::now();
-                let writes: Vec<Write<'_>> = records
-                    .iter()
-                    .map(|(key, value)| Write {
-                        key,
-                        value: value.as_deref(),
-                    })
-                    .collect();
-                let outcome = store.commit(&writes).map(|()| Committed {
-                    ticket,
-                    records: records.len(),
-                    time: began.elapsed(),
-                });
-                unsynced = outcome.is_ok();
-                if outcomes.send(outcome).is_err() {
+/// What owns the store.
+struct Writer {
+    store: Box<dyn Store>,
+    queue: mpsc::UnboundedReceiver<Job>,
+    outcomes: mpsc::UnboundedSender<Outcome>,
+    pace: Option<Box<dyn Pace>>,
+}
+
+impl Writer {
+    /// Does what is asked for, until the store is closed or nobody waits for outcomes any more.
+    async fn run(mut self, interval: Option<Duration>) {
+        let mut unsynced = false;
+        loop {
+            let job = match interval.filter(|_| unsynced) {
+                Some(interval) => timeout(interval, self.queue.recv()).await,
+                None => Ok(self.queue.recv().await),
+            };
+            match job {
+                Ok(Some(Job::Commit { ticket, records })) => {
+                    let outcome = self.commit(ticket, &records).await;
+                    unsynced = outcome.is_ok();
+                    if self.outcomes.send(outcome).is_err() {
+                        return;
+                    }
+                }
+                Ok(Some(Job::Close(done))) => {
+                    self.before().await;
+                    // The caller may have stopped waiting.
+                    let _ = done.send(self.store.close());
                     return;
                 }
-            }
-            Ok(Job::Close(done)) => {
-                // The caller may have stopped waiting.
-                let _ = done.send(store.close());
-                return;
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                unsynced = false;
-                if let Err(error) = store.sync()
-                    && outcomes.send(Err(error)).is_err()
-                {
-                    return;
+                Ok(None) => return,
+                Err(_) => {
+                    unsynced = false;
+                    if let Err(error) = self.store.sync()
+                        && self.outcomes.send(Err(error)).is_err()
+                    {
+                        return;
+                    }
                 }
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+
+    async fn commit(&mut self, ticket: u64, records: &[Record]) -> Outcome {
+        let began = Instant::now();
+        self.before().await;
+        let writes = records.iter().map(|(key, value)| Write {
+            key,
+            value: value.as_deref(),
+        });
+        let writes: Vec<Write<'_>> = writes.collect();
+        let outcome = self.store.commit(&writes);
+        if let Some(pace) = &mut self.pace {
+            sleep(pace.after()).await;
+        }
+        outcome.map(|()| Committed {
+            ticket,
+            records: records.len(),
+            time: began.elapsed(),
+        })
+    }
+
+    async fn before(&mut self) {
+        if let Some(pace) = &mut self.pace {
+            sleep(pace.before()).await;
         }
     }
 }

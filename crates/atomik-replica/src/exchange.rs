@@ -419,12 +419,13 @@ impl Exchange {
         }
     }
 
-    /// Handles a peer's summary, given our own. `is_late` says whether other members may have
-    /// folded an origin that is not folded here.
+    /// Handles a peer's summary, given our own. `unsent` says whether the peer has own changes that
+    /// its summary does not cover, `is_late` whether other members may have folded an origin that
+    /// is not folded here.
     pub(crate) fn take_summary(
         &mut self,
         from: PeerId,
-        theirs: &Summary,
+        (theirs, unsent): (&Summary, bool),
         ours: &Summary,
         is_late: bool,
         around: &mut Surroundings<'_>,
@@ -441,7 +442,7 @@ impl Exchange {
         if (theirs.count, theirs.sum) == (ours.count, ours.sum) {
             self.asked.remove(&from);
             around.counters.agreements += 1;
-            if same_ledger && same_folded {
+            if same_ledger && same_folded && !unsent {
                 out.push(Outgoing::Notify(Notice::InSync { from }));
             }
         } else if theirs.count > ours.count {
@@ -959,7 +960,7 @@ mod tests {
         fn summary(&mut self, from: PeerId, theirs: &Summary, is_late: bool) -> Vec<Outgoing> {
             let ours = summary(&self.digest);
             self.act(|exchange, around| {
-                exchange.take_summary(from, theirs, &ours, is_late, around);
+                exchange.take_summary(from, (theirs, false), &ours, is_late, around);
             })
         }
 

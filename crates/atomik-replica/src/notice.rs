@@ -143,7 +143,8 @@ pub enum Notice {
         /// The peer.
         from: PeerId,
     },
-    /// A peer has the same changes, base and ledger as this replica.
+    /// A peer has the same changes, base and ledger as this replica, and no changes of its own that
+    /// it has yet to sign.
     InSync {
         /// The peer.
         from: PeerId,

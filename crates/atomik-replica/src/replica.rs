@@ -1181,6 +1181,7 @@ impl Replica {
             origins,
             ledger,
             retired,
+            publication,
             ..
         } = &self.memory;
         let signs = !retired && ledger.requires(&self.config.trust.key(), self.roster());
@@ -1188,6 +1189,7 @@ impl Replica {
             origin: origins.own_id(),
             head: origins.get(origins.own()).chain.head(),
             signs: signs && !self.is_dirty(),
+            unsent: !publication.is_complete(),
             asks: matches!(self.standing, Standing::Open(_)).then_some(self.config.incarnation),
         }
     }
@@ -1386,7 +1388,7 @@ impl Replica {
             self.memory.ledger.note_summary();
         }
         self.exchange(effects, |exchange, around| {
-            exchange.take_summary(from, &theirs, &ours, late, around);
+            exchange.take_summary(from, (&theirs, peer.unsent), &ours, late, around);
         });
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(crate) struct Introduction {
     /// Whether it will sign what is to be folded, and everything that it holds is durable. A member
     /// retires only once such a one holds what it holds.
     pub(crate) signs: bool,
+    /// Whether it has own changes that are in no frame yet. No comparison covers them.
+    pub(crate) unsent: bool,
     /// Asks the peer to vouch for the origin; distinguishes this start of the replica from others,
     /// so that an answer to an earlier one does not count.
     pub(crate) asks: Option<Incarnation>,
@@ -31,20 +33,22 @@ impl Introduction {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.origin.0);
         self.head.encode(out);
-        out.push(u8::from(self.signs));
+        out.push(u8::from(self.signs) | u8::from(self.unsent) << 1);
         out.extend(self.asks.iter().flatten());
     }
 
     /// Decodes an introduction, which is the last part of a message.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (origin, head) = (OriginId(reader.array()?), Head::decode(reader)?);
+        let flags = reader.u8()?;
+        if flags > 3 {
+            return Err(Malformed);
+        }
         Ok(Self {
-            origin: OriginId(reader.array()?),
-            head: Head::decode(reader)?,
-            signs: match reader.u8()? {
-                0 => false,
-                1 => true,
-                _ => return Err(Malformed),
-            },
+            origin,
+            head,
+            signs: flags & 1 != 0,
+            unsent: flags & 2 != 0,
             asks: if reader.is_empty() {
                 None
             } else {

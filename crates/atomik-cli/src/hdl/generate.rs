@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use atomik_hdl::Target;
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Arrangement, Options, files};
+use atomik_hdl::files::files;
+use atomik_hdl::options::{Arrangement, Options};
 use atomik_hdl::timescale::Timescale;
 use atomik_terminal::Status;
 use clap::ValueHint;

@@ -1,7 +1,8 @@
 //! The generated files in `hdl/` are current.
 
 use atomik_hdl::design::reference_configs;
-use atomik_hdl::files::{Options, TextFile, files};
+use atomik_hdl::files::{TextFile, files};
+use atomik_hdl::options::Options;
 use atomik_hdl::{Config, generate, waves};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,8 @@
 
 use atomik_hdl::circuit::Circuit;
 use atomik_hdl::design::Manifest;
-use atomik_hdl::files::{Options, files};
+use atomik_hdl::files::files;
+use atomik_hdl::options::Options;
 use atomik_hdl::{Config, ConfigError, Target, generate, regfile};
 use rust_hdl::core::block::Block;
 use rust_hdl::core::check_error::check_all;

@@ -5,7 +5,7 @@
 pub struct Mutant {
     /// What is wrong with it.
     pub name: &'static str,
-    /// Files, as seen from the `src` of `atomik-replica`; texts that occur exactly once there;
+    /// Files, as seen from the `src` of the crate; texts that occur exactly once there;
     /// their replacements.
     pub edits: &'static [Edit],
     /// Why it changes nothing that the simulator may complain of, if so.
@@ -15,7 +15,7 @@ pub struct Mutant {
 /// A file, a text, and its replacement.
 pub type Edit = (&'static str, &'static str, &'static str);
 
-const fn mutant(name: &'static str, edits: &'static [Edit]) -> Mutant {
+pub const fn mutant(name: &'static str, edits: &'static [Edit]) -> Mutant {
     Mutant {
         name,
         edits,

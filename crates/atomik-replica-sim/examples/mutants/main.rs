@@ -1,14 +1,16 @@
-//! Mutation testing of the simulator: plants faults into copies of `atomik-replica` and of
-//! `atomik-session`, one at a time, and lets the simulator look for each.
+//! Mutation testing of the simulators: plants faults into copies of `atomik-replica` and of
+//! `atomik-session`, or of `atomik-node`, one at a time, and lets the simulator look for each.
 //!
-//! `mutants [SCHEDULES] [NAME]` runs up to SCHEDULES schedules (20,000 by default) against every
-//! mutant whose name contains NAME. The crates are copied to a temporary folder and built into
-//! `mutants` below the target folder, some ten seconds per mutant.
+//! `mutants [--nodes] [SCHEDULES] [NAME]` runs up to SCHEDULES schedules (20,000 of replicas or 400
+//! of nodes by default) against every mutant whose name contains NAME. The crates are copied to a
+//! temporary folder and built into `mutants` below the target folder, some ten seconds per mutant,
+//! half a minute for one of a node.
 //!
 //! Exit status: 0 if every mutant is found, and every equivalent one is not; 1 otherwise; 3 if the
 //! mutants cannot be built or run.
 
 mod list;
+mod nodes;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,21 +18,60 @@ use std::process::{Command, ExitCode};
 use std::time::Instant;
 use std::{env, fs, io};
 
-use list::{MUTANTS, Mutant};
+use list::Mutant;
 
-/// The crates that the simulator is built from.
-const CRATES: [&str; 4] = [
-    "atomik-algebra",
-    "atomik-replica",
-    "atomik-replica-sim",
-    "atomik-session",
-];
+/// A simulator, what it is built from, and what it must find.
+struct Suite {
+    /// The crates that the simulator is built from.
+    crates: &'static [&'static str],
+    /// The crate of the simulator.
+    simulator: &'static str,
+    /// Where the files of edits are.
+    source: &'static str,
+    schedules: &'static str,
+    mutants: &'static [Mutant],
+}
+
+const REPLICAS: Suite = Suite {
+    crates: &[
+        "atomik-algebra",
+        "atomik-replica",
+        "atomik-replica-sim",
+        "atomik-session",
+    ],
+    simulator: "atomik-replica-sim",
+    source: "crates/atomik-replica/src",
+    schedules: "20000",
+    mutants: list::MUTANTS,
+};
+
+const NODES: Suite = Suite {
+    crates: &[
+        "atomik-algebra",
+        "atomik-net",
+        "atomik-node",
+        "atomik-node-sim",
+        "atomik-replica",
+        "atomik-session",
+        "atomik-store",
+        "atomik-terminal",
+        "atomik-trace",
+    ],
+    simulator: "atomik-node-sim",
+    source: "crates/atomik-node/src",
+    schedules: "400",
+    mutants: nodes::MUTANTS,
+};
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
-    let schedules = arguments.next().unwrap_or_else(|| "20000".to_owned());
+    let mut arguments: Vec<String> = env::args().skip(1).collect();
+    let nodes = arguments.first().is_some_and(|first| first == "--nodes");
+    let suite = if nodes { &NODES } else { &REPLICAS };
+    let mut arguments = arguments.drain(usize::from(nodes)..);
+    let schedules = arguments.next();
+    let schedules = schedules.unwrap_or_else(|| suite.schedules.to_owned());
     let name = arguments.next().unwrap_or_default();
-    match run_mutants(&schedules, &name) {
+    match run_mutants(suite, &schedules, &name) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
@@ -41,12 +82,12 @@ fn main() -> ExitCode {
 }
 
 /// Runs every mutant whose name contains `name`; returns whether all came out as listed.
-fn run_mutants(schedules: &str, name: &str) -> Result<bool, Box<dyn Error>> {
+fn run_mutants(suite: &'static Suite, schedules: &str, name: &str) -> Result<bool, Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .and_then(Path::parent)
         .ok_or("the source folder that this program was built from is gone; build it again")?;
-    let copy = Copy::make(root)?;
+    let copy = Copy::make(root, suite)?;
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), |dir| root.join(dir))
         .join("mutants");
@@ -56,7 +97,11 @@ fn run_mutants(schedules: &str, name: &str) -> Result<bool, Box<dyn Error>> {
     }
     println!("no mutant: {schedules} schedules pass");
     let mut as_listed = true;
-    for mutant in MUTANTS.iter().filter(|mutant| mutant.name.contains(name)) {
+    for mutant in suite
+        .mutants
+        .iter()
+        .filter(|mutant| mutant.name.contains(name))
+    {
         let start = Instant::now();
         let originals = copy.plant(mutant)?;
         let built = copy.build(&target);
@@ -129,14 +174,15 @@ fn simulate(program: &Path, schedules: &str) -> Result<Verdict, Box<dyn Error>> 
 /// A copy of the crates in a temporary folder, which is deleted when this is dropped.
 struct Copy {
     folder: PathBuf,
+    suite: &'static Suite,
 }
 
 impl Copy {
-    fn make(root: &Path) -> Result<Self, Box<dyn Error>> {
+    fn make(root: &Path, suite: &'static Suite) -> Result<Self, Box<dyn Error>> {
         let folder = env::temp_dir().join(format!("atomik-mutants-{}", std::process::id()));
         fs::create_dir(&folder)?;
-        let copy = Self { folder };
-        for name in CRATES {
+        let copy = Self { folder, suite };
+        for name in suite.crates {
             let name = Path::new("crates").join(name);
             copy_folder(&root.join(&name), &copy.folder.join(&name))?;
         }
@@ -146,8 +192,9 @@ impl Copy {
             .and_then(toml::Value::as_table_mut)
             .ok_or("Cargo.toml has no workspace")?;
         workspace.remove("default-members");
-        let members = CRATES.map(|name| toml::Value::from(format!("crates/{name}")));
-        workspace.insert("members".to_owned(), members.to_vec().into());
+        let members = suite.crates.iter().map(|name| format!("crates/{name}"));
+        let members: Vec<toml::Value> = members.map(toml::Value::from).collect();
+        workspace.insert("members".to_owned(), members.into());
         fs::write(copy.folder.join("Cargo.toml"), manifest.to_string())?;
         fs::copy(root.join("Cargo.lock"), copy.folder.join("Cargo.lock"))?;
         Ok(copy)
@@ -157,7 +204,7 @@ impl Copy {
     fn build(&self, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--offline"])
-            .args(["-p", "atomik-replica-sim", "--example", "simulate"])
+            .args(["-p", self.suite.simulator, "--example", "simulate"])
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", target)
             .output()?;
@@ -171,13 +218,13 @@ impl Copy {
     fn plant(&self, mutant: &Mutant) -> Result<Vec<(PathBuf, String)>, Box<dyn Error>> {
         let mut originals = Vec::new();
         for (file, from, to) in mutant.edits {
-            let path = self.folder.join("crates/atomik-replica/src").join(file);
+            let path = self.folder.join(self.suite.source).join(file);
             let text = fs::read_to_string(&path)?;
             let count = text.matches(from).count();
             if count != 1 {
                 let name = mutant.name;
                 return Err(format!(
-                    "{name}: `{from}` occurs {count} times in {file}, not once: update list.rs"
+                    "{name}: `{from}` occurs {count} times in {file}, not once: update the list"
                 )
                 .into());
             }

@@ -2,26 +2,24 @@
 
 #[path = "../../examples/mutants/list.rs"]
 mod list;
+#[path = "../../examples/mutants/nodes.rs"]
+mod nodes;
 
 #[test]
 fn every_mutant_changes_text_that_occurs_exactly_once() {
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../atomik-replica/src");
-    for mutant in list::MUTANTS {
-        for (file, from, _) in mutant.edits {
-            let text = std::fs::read_to_string(format!("{source}/{file}")).unwrap();
-            assert_eq!(
-                text.matches(from).count(),
-                1,
-                "{}: `{from}` in {file}",
-                mutant.name
-            );
+    for (folder, mutants, least) in [
+        ("atomik-replica", list::MUTANTS, 20),
+        ("atomik-node", nodes::MUTANTS, 6),
+    ] {
+        let source = format!("{}/../{folder}/src", env!("CARGO_MANIFEST_DIR"));
+        for mutant in mutants {
+            for (file, from, _) in mutant.edits {
+                let text = std::fs::read_to_string(format!("{source}/{file}")).unwrap();
+                let count = text.matches(from).count();
+                assert_eq!(count, 1, "{}: `{from}` in {file}", mutant.name);
+            }
         }
+        let faults = mutants.iter().filter(|mutant| mutant.equivalent.is_none());
+        assert!(faults.count() > least);
     }
-    assert!(
-        list::MUTANTS
-            .iter()
-            .filter(|mutant| mutant.equivalent.is_none())
-            .count()
-            > 20
-    );
 }

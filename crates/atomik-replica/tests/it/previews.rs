@@ -81,6 +81,32 @@ fn a_preview_is_visible_at_once_and_becomes_an_entry_when_it_is_sealed() {
 }
 
 #[test]
+fn a_peer_is_not_in_sync_while_it_has_yet_to_sign_what_was_lost_on_the_way() {
+    let mut cluster = cluster(2);
+    let in_sync =
+        |cluster: &Cluster| cluster.said(|notice| *notice == Notice::InSync { from: peer(0) });
+    preview(&mut cluster, 0, b"x", 5);
+    cluster.wire.clear();
+    let before = in_sync(&cluster);
+    let early = summary(&mut cluster, 0);
+    let from = peer(0);
+    cluster.step(
+        1,
+        Event::Message {
+            from,
+            bytes: &early,
+        },
+    );
+    assert_eq!(in_sync(&cluster), before);
+
+    cluster.settle();
+    let late = summary(&mut cluster, 0);
+    cluster.step(1, Event::Message { from, bytes: &late });
+    assert!(in_sync(&cluster) > before);
+    assert_eq!(state(&cluster, 1, b"x"), 5.into());
+}
+
+#[test]
 fn one_signature_covers_many_previews_and_others_can_pass_them_on() {
     let mut cluster = cluster(3);
     cluster.cut = vec![2];
