@@ -63,8 +63,8 @@ done
 while IFS= read statement; do
     sql -c "$statement" >"$log"
 done <<'EOF'
-insert into orders values (1, 'new', 3.50, repeat('x', 2100), false, 9223372036854775807, '{"a": 1}', \
-    1e300, '2024-05-01 10:00:00+02', '{a,"b c"}')
+insert into orders values (1, 'new', 3.50, repeat('x', 2100), false, \
+    9223372036854775807, '{"a": 1}', 1e300, '2024-05-01 10:00:00+02', '{a,"b c"}')
 update orders set status = 'paid', paid = true where id = 1
 update orders set status = 'paid' where id = 1
 update orders set note = repeat('y', 2100) where id = 1
