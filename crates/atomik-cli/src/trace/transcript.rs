@@ -18,7 +18,7 @@ The trace runs on the software model or on the RTL, and becomes a theorem: after
 commands have exactly these responses. Checking the theorem with the files in proofs/ is computing
 the machine there, so it is for small register files and some dozens of commands.
 
-Example:
+Examples:
   atomik trace random --width 8 --depth 4 --count 40 > trace.jsonl
   atomik trace transcript --width 8 --depth 4 --prover lean trace.jsonl > transcript.lean";
 

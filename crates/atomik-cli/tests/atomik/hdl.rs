@@ -42,18 +42,22 @@ fn generate_writes_a_design_with_its_manifest_and_prints_the_paths() {
     ]);
     let name = "atomik_regfile_w8_d16_l2";
     let wrote = |kind| format!("wrote {}\n", out.join(format!("{name}.{kind}")).display());
-    let said: String = ["v", "json", "core", "f"].map(wrote).concat();
+    let said: String = ["v", "json", "core", "f", "sim.f"].map(wrote).concat();
     assert_eq!(run, crate::fine(&said));
     let names: Vec<_> = files(&out).into_keys().collect();
     assert_eq!(
         names,
-        ["core", "f", "json", "v"].map(|kind| format!("{name}.{kind}"))
+        ["core", "f", "json", "sim.f", "v"].map(|kind| format!("{name}.{kind}"))
     );
 }
 
 #[test]
 fn the_command_in_a_manifest_writes_the_same_bytes_again() {
-    for extra in [&[][..], &["--split"]] {
+    for extra in [
+        &[][..],
+        &["--split"],
+        &["--testbench", "--cocotb", "--timescale=10ps/1ps"],
+    ] {
         let (first, second) = (Folder::new(), Folder::new());
         let args = [
             "hdl",
