@@ -110,12 +110,11 @@ impl Base {
         self.refresh(table, secrets);
     }
 
-    /// Replaces the base by a certified one, in which the origins in these places are folded. All
-    /// members had the changes of those in the places `held`.
+    /// Replaces the base by a certified one, in which the origins in these places are folded.
     pub(crate) fn adopt(
         &mut self,
         mut bases: BTreeMap<Box<[u8]>, Value>,
-        [places, held]: [&[bool]; 2],
+        places: &[bool],
         keyspace: &mut Keyspace,
         cx: &mut Context<'_>,
     ) {
@@ -127,8 +126,7 @@ impl Base {
             let mut own = None;
             while let Some(position) = position(&keyspace.table, at, places) {
                 let entry = keyspace.table.remove(cx.secrets, at, position);
-                // What all members had is in the base, whatever else is.
-                if entry.evidence == OURS && !held[entry.origin as usize] {
+                if entry.evidence == OURS {
                     add(&mut own, &entry.change, &cx.config.shape);
                 }
                 keyspace.table.touch(at);

@@ -887,10 +887,7 @@ impl Ledger {
             return Err(Refusal::Base);
         }
         let origins = self.newly_folded(&places, around);
-        let held = around.origins.iter();
-        let held: Vec<bool> = held.map(|(_, origin)| origin.is_held_by_all()).collect();
-        self.base
-            .adopt(bases, [&places, &held], around.keyspace, cx);
+        self.base.adopt(bases, &places, around.keyspace, cx);
         self.accept(&places, around, cx.secrets);
         Ok(Some(origins))
     }

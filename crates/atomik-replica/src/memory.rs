@@ -202,8 +202,7 @@ impl Memory {
         value.extend_from_slice(&origin.author.key);
         value.extend_from_slice(&origin.author.incarnation);
         origin.chain.head().encode(&mut value);
-        let held = u8::from(origin.is_held_by_all());
-        value.push(u8::from(origin.quarantined) | held << 1);
+        value.push(u8::from(origin.quarantined));
         value
     }
 
@@ -319,16 +318,14 @@ impl Memory {
             incarnation: reader.array()?,
         };
         let mut chain = Chain::default();
-        let head = Head::decode(reader)?;
-        chain.note(head);
-        let flags = reader.u8()?;
+        chain.note(Head::decode(reader)?);
+        let quarantined = reader.u8()? & 1 != 0;
         self.origins.restore(Origin {
             id: author.origin(),
             author,
-            quarantined: flags & 1 != 0,
+            quarantined,
             chain,
             begun: false,
-            held_by_all: (flags & 2 != 0).then_some(head.number),
         });
         reader.end()
     }

@@ -21,15 +21,6 @@ pub(crate) struct Origin {
     pub(crate) chain: Chain,
     /// Whether it was begun since the replica was opened.
     pub(crate) begun: bool,
-    /// The number of the frame up to which all other members had its changes.
-    pub(crate) held_by_all: Option<u64>,
-}
-
-impl Origin {
-    /// Whether all other members had all of its changes that this replica has.
-    pub(crate) fn is_held_by_all(&self) -> bool {
-        self.held_by_all == Some(self.chain.head().number)
-    }
 }
 
 /// All known origins. An origin's *place* is its index, which stays the same until it is folded.
@@ -113,7 +104,6 @@ impl Origins {
             quarantined: false,
             chain: Chain::default(),
             begun: false,
-            held_by_all: None,
         };
         let place = match self.free.pop_first() {
             Some(place) => {
@@ -188,16 +178,6 @@ impl Origins {
     /// Records that a frame has arrived or was sent.
     pub(crate) fn note_frame(&mut self, place: u32, frame: Head) {
         self.list[place as usize].chain.note(frame);
-    }
-
-    /// Records that all other members have all changes of the origins of such keys.
-    pub(crate) fn note_held_by_all(&mut self, of: impl Fn(&PublicKey) -> bool) {
-        for (place, origin) in (0..).zip(&mut self.list) {
-            if of(&origin.author.key) && !origin.is_held_by_all() {
-                origin.held_by_all = Some(origin.chain.head().number);
-                self.unstored.insert(place);
-            }
-        }
     }
 
     /// Ignores an origin from now on.

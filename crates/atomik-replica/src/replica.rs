@@ -1,7 +1,7 @@
 //! The replica: which part handles an event, and in what order.
 
 use core::hash::{Hash, Hasher};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use atomik_algebra::Response;
 use smallvec::SmallVec;
@@ -63,8 +63,6 @@ pub struct Replica {
     arrivals: Arrivals,
     /// Whether the current life may continue.
     standing: Standing,
-    /// The members that have agreed on everything since the last own change was published.
-    agreed: BTreeSet<PublicKey>,
     /// Whether a peer knew more of this replica than it did itself since it was opened.
     fell_behind: bool,
     /// Whether that happened twice, so that no more operations are accepted.
@@ -239,7 +237,6 @@ impl Replica {
             inboxes: Inboxes::default(),
             arrivals: Arrivals::default(),
             standing: Standing::Sure,
-            agreed: BTreeSet::new(),
             fell_behind: false,
             stopped: false,
             left: None,
@@ -828,9 +825,6 @@ impl Replica {
         let Some(flight) = self.memory.publication.confirm(ticket) else {
             return;
         };
-        if !flight.own.is_empty() {
-            self.agreed.clear();
-        }
         let own = self.memory.origins.own();
         let table = &mut self.memory.keyspace.table;
         for (at, published, _) in flight.own {
@@ -1375,9 +1369,6 @@ impl Replica {
             let signs = peer.signs && self.has_to_sign(from, peer.origin);
             let equal = theirs.ledger == ours.ledger;
             self.memory.ledger.note_agreement(equal, signs);
-            if equal {
-                self.note_agreement(from);
-            }
             self.attend_ledger(effects);
         }
         let late = self
@@ -1391,22 +1382,6 @@ impl Replica {
             exchange.take_summary(from, (&theirs, peer.unsent), &ours, late, around);
         });
         Ok(())
-    }
-
-    /// Takes note that a peer has all that this replica has. Once all members have had it since the
-    /// last own change, that is stored: should this replica, or a copy of its records, ever adopt a
-    /// base, nothing of it is missing there.
-    fn note_agreement(&mut self, peer: PeerId) {
-        self.agreed.extend(self.peers.key(peer));
-        let (own, roster) = (self.config.trust.key(), self.membership.roster());
-        let mut others = roster.keys().filter(|key| **key != own);
-        if !self.agreed.is_empty()
-            && others.all(|key| self.agreed.contains(key))
-            && self.memory.publication.is_complete()
-        {
-            let is_own = |key: &PublicKey| *key == own || !roster.contains(key);
-            self.memory.origins.note_held_by_all(is_own);
-        }
     }
 
     fn take_chunk(
@@ -1985,6 +1960,6 @@ impl Hash for Replica {
         )
             .hash(state);
         (self.stopped, self.left, self.reported_user, self.outlived).hash(state);
-        (self.untold, &self.agreed).hash(state);
+        self.untold.hash(state);
     }
 }

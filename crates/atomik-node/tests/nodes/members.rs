@@ -11,7 +11,7 @@ use atomik_node::options::LayoutName;
 use atomik_node::replica::{Action, Config, Op, OpError, PublicKey, Roster, RosterError, Trust};
 use atomik_node::text::parse_bytes;
 use atomik_node::{AnyEngine, Change, Handle, KeyOp, Link, Refused};
-use atomik_store::{FsyncPolicy, MemoryDisk, Store as _, Write};
+use atomik_store::{FsyncPolicy, MemoryDisk};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value as Json, json};
 use tokio::time::sleep;
@@ -389,10 +389,7 @@ async fn what_no_member_had_of_one_that_was_removed_is_kept_and_can_be_made_agai
     };
     let a = start(0, &network, None);
     let to_a = a.handle();
-    let mut b = parts(&disk, Some(folder.path()), 1, Some(&network), None, signer);
-    // It signs when it stops, and does not learn that the other has it.
-    b.sync_interval = Duration::from_secs(3600);
-    let b = Node::start(b).unwrap();
+    let b = returns(Some(&network));
     b.handle().change(accum(1)).await.unwrap();
     all_have(&[&to_a, &b.handle()], 1).await;
     b.stop().await.unwrap();
@@ -462,104 +459,6 @@ async fn what_no_member_had_of_one_that_was_removed_is_kept_and_can_be_made_agai
     .await;
     files.iter().for_each(|file| fs::remove_file(file).unwrap());
     assert!(attention(&to_b, "missing").await.is_empty());
-    for node in [a, b] {
-        node.stop().await.unwrap();
-    }
-}
-
-/// A disk with the same records.
-fn copy_of(disk: &MemoryDisk) -> MemoryDisk {
-    let mut records = Vec::new();
-    let store = disk.open(FsyncPolicy::Always).unwrap();
-    let copy = &mut |key: &[u8], value: &[u8]| records.push((key.to_vec(), value.to_vec()));
-    store.load(copy).unwrap();
-    let copy = MemoryDisk::new();
-    let mut store = copy.open(FsyncPolicy::Always).unwrap();
-    let writes = records.iter().map(|(key, value)| Write {
-        key,
-        value: Some(value),
-    });
-    store.commit(&writes.collect::<Vec<_>>()).unwrap();
-    Box::new(store).close().unwrap();
-    copy
-}
-
-/// What its copy holds is in the base, together with what it did later.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_from_before_a_rotation_misses_nothing_when_it_is_restored_after_a_return() {
-    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
-    let (disk, folder) = (MemoryDisk::new(), tempfile::tempdir().unwrap());
-    let signer = administrator().verifying_key().to_bytes();
-    let started = |disk: &MemoryDisk, n: u8, former: Vec<SigningKey>| {
-        let trust = Trust::Signed {
-            key: Box::new(key(n)),
-            allowed: vec![public(0), public(1)],
-        };
-        let mut config = Config::new("test", 1, [9; 32], trust, [n + 100; 16]);
-        config.administrator = Some(signer);
-        config.former_keys = former;
-        let store = disk.open(FsyncPolicy::Always).unwrap();
-        let replica = load(config, &store).unwrap();
-        let engine = AnyEngine::Channel(network.join(replica.origin().0).unwrap());
-        let mut parts = Parts::new(replica, store, Link::new(engine, None));
-        parts.data = Some(folder.path().to_owned());
-        parts.sync_interval = Duration::from_millis(20);
-        Node::start(parts).unwrap()
-    };
-    let is_idle = async |node: &Handle| {
-        let status = node.status().await.unwrap();
-        status["sealed"] == true && status["dirty"] == false
-    };
-    let agreed = async |node: &Handle| {
-        until("it rests", async || is_idle(node).await).await;
-        let rests = Instant::now();
-        until("all agree since, and that is stored", async || {
-            let listed = node.members().await.unwrap()["members"].clone();
-            let mut ages = listed.as_array().unwrap().iter();
-            let agreed = ages.any(|member| {
-                let age = member["in_sync_s"].as_f64();
-                age.is_some_and(|age| age < rests.elapsed().as_secs_f64() - 0.01)
-            });
-            agreed && is_idle(node).await
-        })
-        .await;
-    };
-    let a = start(0, &network, None);
-    let to_a = a.handle();
-    let b = started(&disk, 1, Vec::new());
-    b.handle().change(accum(1)).await.unwrap();
-    all_have(&[&to_a, &b.handle()], 1).await;
-    agreed(&b.handle()).await;
-    b.stop().await.unwrap();
-    let backup = copy_of(&disk);
-
-    let rotated = roster(&to_a).await.rotate(&public(1), public(3));
-    hand_to(&to_a, rotated).await.unwrap();
-    let b = started(&disk, 3, vec![key(1)]);
-    all_use(&[&b.handle()], 1).await;
-    b.handle().change(accum(3)).await.unwrap();
-    all_have(&[&to_a, &b.handle()], 2).await;
-    agreed(&b.handle()).await;
-    b.stop().await.unwrap();
-    let removed = roster(&to_a).await.remove(&public(3));
-    hand_to(&to_a, removed).await.unwrap();
-    until("it is folded", async || {
-        status(&to_a, "closings").await == json!([])
-    })
-    .await;
-    let again = roster(&to_a).await.add(public(3), "two");
-    hand_to(&to_a, again).await.unwrap();
-
-    let b = started(&backup, 3, vec![key(1)]);
-    let to_b = b.handle();
-    all_use(&[&to_b], 3).await;
-    all_have(&[&to_a, &to_b], 2).await;
-    until("it has the base", async || {
-        status(&to_b, "certificate").await != Json::Null
-    })
-    .await;
-    assert_eq!(attention(&to_b, "missing").await, Vec::<String>::new());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     for node in [a, b] {
         node.stop().await.unwrap();
     }
