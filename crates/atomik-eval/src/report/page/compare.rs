@@ -162,7 +162,7 @@ fn lingering(review: &Review, names: &[&str]) -> Markup {
                 summary { (summary(first)) }
                 p { (linger::WHAT) }
                 @for (place, pair) in pairs.iter().enumerate() {
-                    h4 { "Faults: " (pair.faults) }
+                    h3 { "Faults: " (pair.faults) }
                     @if let Some(sentence) = pair.sentence().filter(|_| place > 0) {
                         p { (sentence) }
                     }
