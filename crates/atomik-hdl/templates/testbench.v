@@ -10,7 +10,7 @@
 //
 //     $ iverilog -g2005 -o tb.vvp -s @NAME@_tb -c @NAME@.sim.f @NAME@_tb.v
 //     $ vvp -N tb.vvp
-//     $ verilator --binary --timing --assert --top-module @NAME@_tb @NAME@_tb.v -F @NAME@.sim.f
+//     $ verilator --binary --timing --assert -Wno-MULTIDRIVEN --top-module @NAME@_tb @NAME@_tb.v -F @NAME@.sim.f
 //     $ obj_dir/V@NAME@_tb
 //
 // Arguments: +seed=N, +cycles=N (default 20000 after the first clear), +vcd (waves in tb.vcd).
