@@ -16,7 +16,7 @@ import provers
 SIZES = [
     ("xor:8", 4, 2),
     ("add:8", 4, 2),
-    ("xor:5,add:3", 2, 3),
+    ("xor:5,add:3", 2, 4),
     ("xor:1", 1, 2),
     ("add:16", 2, 1),
     ("xor:7,add:9,xor:4", 4, 1),

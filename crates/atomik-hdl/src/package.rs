@@ -76,7 +76,8 @@ pub(crate) fn core(
     if testbench {
         let sim = "    description: the testbench in Icarus, or with --tool verilator\n    \
                    flow: sim\n    flow_options:\n      tool: icarus\n      \
-                   iverilog_options: [-g2005]\n      verilator_options: [--binary, --timing, -Wno-MULTIDRIVEN]\n";
+                   iverilog_options: [-g2005]\n      \
+                   verilator_options: [--binary, --timing, -Wno-MULTIDRIVEN]\n";
         let filesets = format!("{simulated}, testbench");
         target("sim", &filesets, &format!("{name}_tb"), sim);
     }
