@@ -80,10 +80,13 @@ impl System for Atomik {
                 to a counter are summed. No linearizability, no compare-and-swap.",
             usage: USAGE,
             proofs: "\
-                Every order of events of 2 replicas with 2 operations each, and of 3 replicas with \
-                one each, with one crash, is checked with stateright \
-                (crates/atomik-replica/tests/it/model_checking.rs); the rest by simulation (make \
-                soak). The Rust code is not proved.",
+                Of the protocol, in Rocq (docs/proofs.md): with loss, repetition, reordering and \
+                crashes in any order, replicas converge, count every change once, and find every \
+                overlap as documented. That model leaves out sessions, previews, digests and who \
+                must sign when members leave. Of the algebra, in Lean. Every order of events of 2 \
+                replicas with 2 operations each, and of 3 replicas with one each, with one crash, \
+                is checked with stateright (crates/atomik-replica/tests/it/model_checking.rs); the \
+                rest by simulation (make soak). The Rust code is not proved.",
         }
     }
 

@@ -307,7 +307,9 @@ impl System for Crdts {
                 and wall-clock time diverges (docs of `LWWReg`). Batches are stored before they \
                 are sent; after every 128 KiB of batches the changed fields are stored.",
             proofs: "\
-                None known. The crate has quickcheck properties \
+                Of such types: strong eventual consistency in Isabelle (Gomes et al., OOPSLA \
+                2017); other implementations in F* (Peepul; Soundarapandian et al., PLDI 2022). \
+                Of this crate: none known. The crate has quickcheck properties \
                 (test/{orswot,map,mvreg,list,glist}.rs, \
                 src/{lwwreg,pncounter,identifier,vclock}.rs): merges and operations commute, \
                 associate and are idempotent.",
