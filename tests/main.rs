@@ -36,4 +36,11 @@ mod sim {
     mod target_cells;
 }
 
+/// Proofs of the generated Verilog, and of what is planted in it.
+mod prove {
+    mod planted_bugs;
+    pub(crate) mod small;
+}
+
+mod bugs;
 mod tools;

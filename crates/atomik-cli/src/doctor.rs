@@ -34,12 +34,15 @@ pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
             ToolError::Broken { .. } => "does not run".to_owned(),
         },
     );
+    let (solvers, _) = tool_table("for proofs", search.report(&ToolKind::SOLVERS), |_| {
+        "not found; `sh scripts/setup-proofs.sh solver` installs it".into()
+    });
     let mut text = format!("{tools}\n\n{fpga_tools}\n");
     if !missing_for_fpga.is_empty() {
         text +=
             "Only `atomik fpga` needs what is missing; `make setup-fpga` installs it in .tools.\n";
     }
-    text.push('\n');
+    let _ = writeln!(text, "\n{solvers}\n");
     for companion in Companion::ALL {
         let place = companion.find().map_or_else(
             || {

@@ -69,6 +69,13 @@ pub enum CommandError {
     NoDevice,
     #[error("{}: {source}; name a Verilog file", .path.display())]
     Verilog { path: PathBuf, source: io::Error },
+    #[error("{}: {source}; name the NAME.json of a generated design", .path.display())]
+    Manifest {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+    #[error(transparent)]
+    Prove(Box<atomik_prove::ProveError>),
     #[error("no board is named: give its serial port, for example --port /dev/ttyUSB1")]
     NoPort,
     #[error(transparent)]
@@ -141,6 +148,12 @@ impl From<WriteError> for CommandError {
     }
 }
 
+impl From<atomik_prove::ProveError> for CommandError {
+    fn from(error: atomik_prove::ProveError) -> Self {
+        Self::Prove(error.into())
+    }
+}
+
 impl From<CaseError> for CommandError {
     fn from(error: CaseError) -> Self {
         Self::Case(error.into())
@@ -177,6 +190,7 @@ impl Failure for CommandError {
             | Self::Rtl(rtl::Error::Model(_))
             | Self::Hdl(_)
             | Self::Build(_)
+            | Self::Prove(_)
             | Self::Fpga(_)
             | Self::Port(_)
             | Self::Device(_)
@@ -203,6 +217,7 @@ impl Failure for CommandError {
             | Self::FpgaJob(_)
             | Self::NoDevice
             | Self::Verilog { .. }
+            | Self::Manifest { .. }
             | Self::NoPort
             | Self::Workload(_)
             | Self::NoOperations(_)

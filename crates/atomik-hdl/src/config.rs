@@ -493,6 +493,16 @@ impl Config {
         self.delta_stage() + self.skew()
     }
 
+    /// The stage that ends with the write of base and offset, one after that of their read.
+    pub(crate) fn reference_write_stage(&self) -> u32 {
+        let between = if self.adds() {
+            2
+        } else {
+            self.word_registers()
+        };
+        self.total_stage() + between + 1
+    }
+
     /// The number of registered levels of the zero detector in front of the output register.
     pub(crate) fn clean_levels(&self) -> u32 {
         let mut groups = self.width().div_ceil(4);

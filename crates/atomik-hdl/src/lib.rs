@@ -8,6 +8,7 @@
 //! | [`verilog`] | writing a circuit as Verilog-2001 |
 //! | [`design`] | [`generate`]: the Verilog with its header, and its [`Manifest`] |
 //! | [`files`] | a design as files, including those for FuseSoC and other tools |
+//! | [`formal`] | what is to be proved of a design, written beside it |
 //! | [`options`] | what is written of a design, and how |
 //! | [`timescale`] | the time unit and precision that the files declare |
 //! | [`waves`] | timing diagrams, from simulation |
@@ -31,6 +32,7 @@ pub mod design;
 mod evaluate;
 pub mod expr;
 pub mod files;
+pub mod formal;
 pub mod memory;
 mod net;
 pub mod options;

@@ -43,6 +43,13 @@ static SDPB: Primitive = Primitive {
     instance: sdpb,
 };
 
+impl Primitive {
+    /// The bits of a word in a block with `address_bits`.
+    fn word_bits(&self, address_bits: u32) -> u32 {
+        self.word_bits[address_bits.saturating_sub(9) as usize]
+    }
+}
+
 /// The implementation of a memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Storage {
@@ -100,6 +107,20 @@ impl Storage {
         }
     }
 
+    /// The arrays that hold the words of `width` bits, lowest bits first: their paths inside the
+    /// module (inside the models of its cells) and the bits that each has of a word. The index of a
+    /// word is its address.
+    pub fn arrays(self, width: u32, address_bits: u32) -> Vec<(String, u32)> {
+        match self {
+            Storage::Array { .. } => vec![("mem".into(), width)],
+            Storage::Blocks(primitive) => {
+                let bits = primitive.word_bits(address_bits);
+                let path = |i| (format!("gen_block[{i}].ram.mem"), bits);
+                (0..width.div_ceil(bits)).map(path).collect()
+            }
+        }
+    }
+
     /// Whether the module's output is a register, as opposed to a wire from a cell.
     pub fn output_is_register(self) -> bool {
         matches!(self, Storage::Array { .. })
@@ -150,7 +171,7 @@ impl Storage {
 
 fn blocks(primitive: &Primitive, width: u32, address_bits: u32, output: &str) -> String {
     let step = address_bits.saturating_sub(9);
-    let bits = primitive.word_bits[step as usize];
+    let bits = primitive.word_bits(address_bits);
     // The number of address pins below those that select a word of this width.
     let shift = 5 - step;
     let count = width.div_ceil(bits);

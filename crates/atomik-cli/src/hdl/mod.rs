@@ -1,8 +1,9 @@
-//! `atomik hdl`: generated Verilog.
+//! `atomik hdl`: generated Verilog, and proofs of it.
 
 mod files;
 mod generate;
 mod list;
+mod prove;
 mod waves;
 
 use atomik_terminal::Status;
@@ -14,6 +15,7 @@ pub enum Command {
     Generate(generate::Args),
     Waves(waves::Args),
     List(list::Args),
+    Prove(prove::Args),
 }
 
 impl Command {
@@ -22,6 +24,7 @@ impl Command {
             Self::Generate(args) => generate::run(args),
             Self::Waves(args) => waves::run(args),
             Self::List(args) => list::run(args),
+            Self::Prove(args) => prove::run(args),
         }
     }
 }

@@ -55,6 +55,7 @@ fn help_lists_the_commands_and_the_exit_statuses() {
         "hdl generate",
         "hdl waves",
         "hdl list",
+        "hdl prove",
         "sim run",
         "sim regress",
         "sim replay",

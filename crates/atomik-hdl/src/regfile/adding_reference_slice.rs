@@ -39,7 +39,7 @@ pub(super) fn complement_of_zero(segment: &Segment) -> Expr {
 pub(super) fn circuit(config: &Config, segment: &Segment) -> Circuit {
     let w = segment.bits;
     let (z, end) = (config.total_stage(), config.delta_stage());
-    let r = z + 2;
+    let r = config.reference_write_stage() - 1;
     let extra = config.word_registers();
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(

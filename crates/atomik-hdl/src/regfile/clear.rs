@@ -19,6 +19,16 @@ pub(super) fn instantiate(m: &mut Circuit, config: &Config, rst: &Expr) -> (Expr
     (active, addr)
 }
 
+/// The registers of the counter of a clear, lowest first, and their widths.
+pub(crate) fn slices(config: &Config) -> Vec<(String, u32)> {
+    let bits = config.clear_counter_bits();
+    (0..bits)
+        .step_by(SLICE as usize)
+        .zip(0..)
+        .map(|(low, i)| (format!("count{i}"), SLICE.min(bits - low)))
+        .collect()
+}
+
 pub(super) fn circuit(config: &Config) -> Circuit {
     let bits = config.clear_counter_bits();
     let mut m = Circuit::new(
@@ -57,14 +67,10 @@ pub(super) fn circuit(config: &Config) -> Circuit {
          the lowest slice is seen a cycle ahead, all ones in the others, which stand still by\n\
          then, in a chain of registers."
     ));
-    let slices: Vec<(u32, u32)> = (0..bits)
-        .step_by(SLICE as usize)
-        .map(|low| (low, SLICE.min(bits - low)))
-        .collect();
+    let slices = slices(config);
     let count: Vec<Expr> = slices
         .iter()
-        .enumerate()
-        .map(|(i, &(_, width))| m.declare_register(&format!("count{i}"), width))
+        .map(|(name, width)| m.declare_register(name, *width))
         .collect();
     let last = m.declare_register("last", 1);
     let active = m.declare_register("active_q", 1);
@@ -80,7 +86,8 @@ pub(super) fn circuit(config: &Config) -> Circuit {
     // `wrap`: the carry out of the lowest slice.
     let mut full: Option<Expr> = None;
     let mut wrap: Option<Expr> = None;
-    for (i, &(_, width)) in slices.iter().enumerate() {
+    for (i, (name, width)) in slices.iter().enumerate() {
+        let width = *width;
         let step = count[i].plus(&Expr::constant(1, width));
         let next = match i {
             0 => Drive::from(step),
@@ -94,7 +101,7 @@ pub(super) fn circuit(config: &Config) -> Circuit {
                 select(&carry, step, Drive::Hold)
             }
         };
-        m.set_next(&format!("count{i}"), select(&rst, Expr::zero(width), next));
+        m.set_next(name, select(&rst, Expr::zero(width), next));
         if i > 0 {
             let all = match &full {
                 Some(full) => count[i].all() & full,

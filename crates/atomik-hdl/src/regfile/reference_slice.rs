@@ -10,7 +10,7 @@ use crate::expr::{Expr, gate, gate_not, select};
 pub(super) fn circuit(config: &Config) -> Circuit {
     let w = config.slice_width();
     let (z, end) = (config.total_stage(), config.delta_stage());
-    let r = z + config.word_registers();
+    let r = config.reference_write_stage() - 1;
     let s = |name: &str, stage: u32| format!("{name}_s{stage}");
     let mut m = Circuit::new(
         format!("{}_reference_slice", config.name()),

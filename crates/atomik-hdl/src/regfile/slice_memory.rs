@@ -4,7 +4,7 @@ use crate::config::{Config, Segment};
 use crate::memory::Memory;
 
 /// The memory of a slice of a word that xors: as wide as the slice, one word per address.
-pub(super) fn memory(config: &Config) -> Memory {
+pub(crate) fn memory(config: &Config) -> Memory {
     Memory::new(
         format!("{}_memory", config.name()),
         config.slice_width(),
@@ -14,7 +14,7 @@ pub(super) fn memory(config: &Config) -> Memory {
 }
 
 /// The memory of a segment of a word with fields that add.
-pub(super) fn segment_memory(config: &Config, segment: &Segment) -> Memory {
+pub(crate) fn segment_memory(config: &Config, segment: &Segment) -> Memory {
     Memory::new(
         format!("{}_memory{}", config.name(), segment.bits),
         segment.bits,
