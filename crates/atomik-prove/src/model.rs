@@ -111,9 +111,8 @@ impl Model {
         let Source::Wire(alias) = &self.signals[wire.0].source else {
             return unexpected("a wire is not one");
         };
-        let open = match alias[..] {
-            [Piece::Signal(open)] => open,
-            _ => wire,
+        let [Piece::Signal(open)] = alias[..] else {
+            return unexpected("a wire is not open");
         };
         let pins = self.signals[array.0].sort.strip_prefix("(Array (_ BitVec ");
         let pins = pins.and_then(|sort| sort.split(')').next()?.parse::<u32>().ok());
@@ -130,9 +129,16 @@ impl Model {
         word.push(text(&format!(" ((_ zero_extend {more})")));
         word.extend(index);
         word.push(text("))"));
+        if let Some(bits) = self
+            .bits(open)
+            .filter(|_| self.signals[open.0].sort != "Bool")
+        {
+            word.insert(0, text(&format!(" ((_ extract {} 0)", bits - 1)));
+            word.push(text(")"));
+        }
         if self.signals[open.0].sort == "Bool" {
-            word.insert(0, text(" (="));
-            word.push(text(" #b1)"));
+            word.insert(0, text(" (= ((_ extract 0 0)"));
+            word.push(text(") #b1)"));
         }
         self.signals[open.0].source = Source::Wire(word);
         Ok(())

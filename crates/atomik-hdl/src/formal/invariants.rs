@@ -114,6 +114,10 @@ pub(super) fn write(w: &mut Writer, plan: &Plan<'_>) {
             plan.cycles(c.clear_cycles())
         ),
     );
+    w.invariant(
+        "nothing_while_fresh",
+        &format!("~fresh | ((reference | delta) == {width}'d0)"),
+    );
     w.invariant("delta_is_total_less_base", "delta == minus(total, base)");
     w.invariant(
         "reference_is_base_and_offset",

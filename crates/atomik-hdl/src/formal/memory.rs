@@ -7,7 +7,7 @@
 
 use super::part::Peek;
 use super::plan::header;
-use super::writer::{Writer, part, ports};
+use super::writer::{Writer, ports};
 use crate::config::Config;
 use crate::memory::Memory;
 use crate::net::range;
@@ -57,8 +57,9 @@ pub(super) fn promises(config: &Config, memories: &[Memory]) -> String {
         config,
         &format!("{}_promise", config.name()),
         &[
-            "What each memory promises, in place of the memory. At the address `symbolic`, which the",
-            "properties choose, it holds `word`; where nothing is promised it returns `junk`, any word.",
+            "What each memory promises, in place of the memory. At the address `symbolic`, which",
+            "the properties choose, it holds `word`; where nothing is promised it returns `junk`,",
+            "any word.",
         ],
     );
     for memory in memories {
@@ -91,8 +92,8 @@ pub(super) fn contracts(config: &Config, memories: &[Memory]) -> String {
         config,
         &format!("{}_contract", config.name()),
         &[
-            "That each memory, as it is built, keeps the promise that the proof of the register file",
-            "relies on.",
+            "That each memory, as it is built, keeps the promise that the proof of the register",
+            "file relies on.",
         ],
     );
     for memory in memories {
@@ -145,7 +146,8 @@ fn held(w: &mut Writer, memory: &Memory) -> String {
     let mut total = 0;
     let mut names = vec![];
     for (i, (path, bits)) in arrays.iter().enumerate() {
-        w.body(&format!("wire {}held{i};", range(*bits)));
+        let bits = (*bits).min(memory.width - total);
+        w.body(&format!("wire {}held{i};", range(bits)));
         w.line("`ifndef YOSYS");
         w.body(&format!("assign held{i} = dut.{path}[address];"));
         w.line("`endif");
@@ -153,7 +155,7 @@ fn held(w: &mut Writer, memory: &Memory) -> String {
         total += bits;
     }
     w.wire("held", total, &format!("{{{}}}", names.join(", ")));
-    part("held", total, 0, memory.width)
+    "held".into()
 }
 
 /// The wires that [`held`] leaves open, and the array that each is to be connected to.

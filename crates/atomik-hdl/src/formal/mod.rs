@@ -13,8 +13,8 @@
 //! 2. Each memory as it is built, with the models of its cells: it keeps that promise.
 //!
 //! Every wire called `check_NAME` is to be proved, every `invariant_NAME` too, and an invariant is
-//! also assumed of earlier cycles; every `cover_NAME` must be reachable. `start` is what is known of
-//! the first cycle. All inputs are arbitrary in every cycle.
+//! also assumed of earlier cycles; every `cover_NAME` must be reachable. `start` is what is known
+//! of the first cycle. All inputs are arbitrary in every cycle.
 
 mod expectations;
 mod ghosts;
