@@ -1,9 +1,10 @@
 //! That the data path treats the bits of a word alike, shown on the netlist.
 //!
 //! Two facts about words that xor. *Independence*: a bit of the response depends on no bit of a
-//! word but that of its own position; `ready` and `rsp_valid` depend on none. *Likeness*: bits of the
-//! response would be equal if in each input word all bits were. Together: every bit of the response
-//! is the same function of the bits of its position, so that what is proved of one holds of each.
+//! word but that of its own position; `ready` and `rsp_valid` depend on none. *Likeness*: bits of
+//! the response would be equal if in each input word all bits were. Together: every bit of the
+//! response is the same function of the bits of its position, so that what is proved of one holds
+//! of each.
 //!
 //! Likeness is the coarsest partition of the nets in which nets of a class are driven by cells of a
 //! kind from nets of the same classes.

@@ -80,8 +80,8 @@ impl Prover {
     }
 
     /// Proves `design` in `folder`, which is created: there are then its files, the properties,
-    /// what Yosys made of them, and the questions to the solver. `watch` hears of every check when it is
-    /// done, except that the result of one may still become [`Outcome::Conditional`] or
+    /// what Yosys made of them, and the questions to the solver. `watch` hears of every check when
+    /// it is done, except that the result of one may still become [`Outcome::Conditional`] or
     /// [`Outcome::Fails`].
     ///
     /// # Errors
