@@ -111,9 +111,18 @@ impl Model {
         let Source::Wire(alias) = &self.signals[wire.0].source else {
             return unexpected("a wire is not one");
         };
-        let [Piece::Signal(open)] = alias[..] else {
+        // It is the open signal itself, or as a Bool, that its only bit is set.
+        let mut signals = alias.iter().filter_map(|piece| match piece {
+            Piece::Signal(signal) => Some(*signal),
+            Piece::Text(_) => None,
+        });
+        let (Some(open), None) = (signals.next(), signals.next()) else {
             return unexpected("a wire is not open");
         };
+        let is_input = matches!(self.signals[open.0].source, Source::Input);
+        if !is_input || self.bits(open) != self.bits(wire) {
+            return unexpected("a wire is not open");
+        }
         let pins = self.signals[array.0].sort.strip_prefix("(Array (_ BitVec ");
         let pins = pins.and_then(|sort| sort.split(')').next()?.parse::<u32>().ok());
         let bits = self.bits(address).unwrap_or(0);
@@ -353,6 +362,12 @@ mod tests {
         };
         assert!(matches!(next[..], [Piece::Signal(_)]), "{next:?}");
         assert!(!model.has_arrays());
+    }
+
+    #[test]
+    fn a_wire_that_is_not_open_is_not_connected() {
+        let mut model = Model::parse(COUNTER).unwrap();
+        assert!(model.peek("count", "memory", "up").is_err());
     }
 
     #[test]
