@@ -29,7 +29,7 @@ fn sources<'a>(names: &Names<'a>, part: &Part) -> Vec<(&'a str, &'a str)> {
 /// Reads the part and writes it as SMT-LIB to the file `smt`.
 pub(super) fn smt(names: &Names<'_>, part: &Part, models: &[String], smt: &str) -> String {
     let mut out = read(names, part, models, "-sv");
-    let _ = write!(out, "write_smt2 -wires {smt}\n");
+    let _ = writeln!(out, "write_smt2 -wires {smt}");
     out
 }
 
