@@ -175,7 +175,7 @@ impl Model {
                 let sort = rest[close + 1..].join(" ");
                 self.add(name, sort, Source::Input, functions);
             }
-            "define-fun" if rest.iter().any(|it| *it == "next_state") => {
+            "define-fun" if rest.contains(&"next_state") => {
                 self.transition(rest, functions)?;
             }
             "define-fun" => {

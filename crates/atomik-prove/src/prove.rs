@@ -403,7 +403,7 @@ impl Obligation<'_> {
     }
 
     /// Starts a question in the cycle of a reset.
-    fn from_start(&self) -> Question<'_> {
+    fn after_start(&self) -> Question<'_> {
         let mut question = Question::new(&self.model);
         if let Some(start) = self.model.wire("start") {
             question.assert((start, 0));
@@ -413,7 +413,7 @@ impl Obligation<'_> {
 
     /// Whether anything fails within the window after a reset.
     fn base(&self) -> String {
-        let mut question = self.from_start();
+        let mut question = self.after_start();
         let fails: Vec<(At, bool)> = ["check_", "invariant_"]
             .iter()
             .flat_map(|prefix| self.all_of(prefix, 1..=self.window))
@@ -447,7 +447,7 @@ impl Obligation<'_> {
 
     /// Whether a cover is reached after a reset.
     fn cover(&self, name: &str) -> String {
-        let mut question = self.from_start();
+        let mut question = self.after_start();
         let at: Vec<(At, bool)> = self
             .all_of(name, 1..=self.part.horizon)
             .into_iter()
@@ -469,7 +469,7 @@ impl Obligation<'_> {
     /// Whether anything whose name starts with `prefix` fails from a reset, up to the horizon; and
     /// the values of `wanted`.
     fn failure(&self, prefix: &str, wanted: &[(String, Signal)]) -> String {
-        let mut question = self.from_start();
+        let mut question = self.after_start();
         let fails = self.all_of(prefix, 1..=self.part.horizon).into_iter();
         question.assert_any(&fails.map(|at| (at, false)).collect::<Vec<_>>());
         let values: Vec<At> = (0..=self.part.horizon)
