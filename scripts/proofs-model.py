@@ -40,7 +40,7 @@ SIMULATED = 2
 CIRCUITS = [
     (layout, depth, lanes, target)
     for layout in ["xor:1", "xor:64", "xor:256", "add:16", "add:64", "xor:48,add:16"]
-    for depth, lanes in [(2, 1), (16, 2), (512, 4), (16384, 32)]
+    for depth, lanes in [(1, 1), (1, 16), (2, 1), (16, 2), (512, 4), (16384, 32)]
     for target in ["generic", "ecp5"]
 ]
 

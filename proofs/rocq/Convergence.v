@@ -83,12 +83,12 @@ Record invariant w : Prop := Invariant {
   far_sent : forall r k e, In (me w r, k, e) (sent w) ->
     version e <= version (disk (replicas w r) (me w r) k);
   future : forall r (n k : nat), life (replicas w r) < n -> history w (r, n) k = [];
-  knew_good : forall o k c p, In c (history w o k) -> informed w k (knew c p) p;
+  knew_good : forall o k c p, In c (history w o k) -> informed w k (lists c p) p;
   knew_far : forall o k c r, In c (history w o k) ->
-    fst (knew c (me w r)) <= version (disk (replicas w r) (me w r) k);
+    fst (lists c (me w r)) <= version (disk (replicas w r) (me w r) k);
   learnt : forall r k p s i c, In s (stores (replicas w r)) ->
     nth_error (history w (me w r) k) i = Some c -> i < version (s (me w r) k) ->
-    fst (knew c p) <= version (s p k);
+    fst (lists c p) <= version (s p k);
   named : forall o k c, In c (history w o k) -> number c < names w;
   names_differ : forall o k i c o' k' i' c',
     nth_error (history w o k) i = Some c -> nth_error (history w o' k') i' = Some c' ->
@@ -345,7 +345,7 @@ split=> //=.
   case: (hist (q, n) k) => [[_ ->]|[_ ->]]; rewrite (H7 q n k lt) ?firstn_nil //.
 - move=> o k d p /subin hd; have [le eq] := H8 o k d p hd; rewrite /informed /=.
   case: (hist p k) => [[ep ->]|[_ ->]] //.
-  have le' : fst (knew d p) <= version (s p k).
+  have le' : fst (lists d p) <= version (s p k).
     rewrite ep; apply: Nat.le_trans (H9 o k d r hd) _; have := between (me w r) k; lia.
   by rewrite firstn_firstn Nat.min_l // firstn_length; split=> //; lia.
 - move=> o k d q /subin hd; rewrite m; have := H9 o k d q hd; here q r => //=.
@@ -358,14 +358,15 @@ split=> //=.
 - by move=> o k i d o' k' i' d' /sub a /sub b; apply: H12 a b.
 Qed.
 
-Lemma operate_keeps r k d (p : bool) c : let x := replicas w r in
-  let change := Change (names w) d (view (memory x) (me w r) k) p in
+Lemma operate_keeps r k d (p : bool) (l : list origin) c : let x := replicas w r in
+  let v := view (memory x) (me w r) k in
+  let change := Change (names w) d v (listed l v) p in
   invariant (World
     (put_replica w r (Replica (life x) (set (memory x) (me w r) k
        (enter (memory x (me w r) k) change)) (flight x) (disk x)))
     (sent w) (extend (history w) (me w r) k change) (S (names w)) c).
 Proof.
-case: (ok) => H1 H2 H3 H4 H5 H6 H7 H8 H9 H10 H11 H12 x a.
+case: (ok) => H1 H2 H3 H4 H5 H6 H7 H8 H9 H10 H11 H12 x v a.
 set e := enter _ _; set x' := Replica _ _ _ _; set h := extend _ _ _ _; set w' := World _ _ _ _ _.
 have m q : me w' q = me w q by rewrite /me /= life_kept.
 have hist o j : (o = me w r /\ j = k /\ h o j = history w o j ++ [a]) \/
@@ -419,10 +420,12 @@ split=> //=.
     rewrite app_length firstn_app (_ : fst b - length (history w q j) = 0); first by lia.
     by rewrite firstn_O app_nil_r; split=> //; lia.
   move=> o j b q /old [hb|[_ [-> ->]]]; apply: inf; first exact: H8 hb.
-  rewrite /a /view /=; case: ifP => _ /=; first by split=> //=; lia.
+  rewrite /a /v /listed /view /=; case: existsb => /=; last by split=> //=; lia.
+  case: ifP => _ /=; first by split=> //=; lia.
   by have [le eq] := mem_good q k; split=> //=; rewrite {1}eq.
 - move=> o j b q /old [hb|[_ [-> ->]]]; rewrite m disks; first exact: H9 hb.
-  rewrite /a /view /=; case: sameP => h' /=; first by lia.
+  rewrite /a /v /listed /view /=; case: existsb => /=; last by lia.
+  case: sameP => h' /=; first by lia.
   by apply: H5 => e'; apply: h'; rewrite e'.
 - move=> q j s t i b ht; rewrite m => /oldn [hb lt|[e1 [-> [-> ->]]]].
     move: ht; here q r; last by move=> ht; apply: (H10 q j s t i b).
@@ -434,8 +437,8 @@ split=> //=.
     by rewrite /e /= e1 e2; lia.
   have eq : q = r by case: e1.
   subst q; rewrite put_here in ht; case: (others t ht) => [->|h1] lt.
-    case: (mem s k) => [[e2 [_ ->]]|[_ ->]]; rewrite /a /view /=; case: ifP => _ /=;
-      rewrite ?e2 /e /=; lia.
+    case: (mem s k) => [[e2 [_ ->]]|[_ ->]]; rewrite /a /v /listed /view /=; case: existsb => /=;
+      try case: ifP => _ /=; rewrite ?e2 /e /=; lia.
   have [] := H1 r t (me w r) k h1; lia.
 - by move=> o j b /old [/H11|[_ [_ ->]]] /=; lia.
 - move=> o j i b o' j' i' b' /oldn [h1|[e1 [e2 [e3 e4]]]] /oldn [h2|[e1' [e2' [e3' e4']]]].
@@ -450,7 +453,7 @@ Lemma always w : reachable w -> invariant w.
 Proof.
 elim=> {w} [|w w' _ ok st]; first exact: start_invariant.
 case: st ok => {w'}.
-- by move=> {}w r k d p x c ok; apply: operate_keeps.
+- by move=> {}w r k d p l x v c _ ok; apply: operate_keeps.
 - by move=> {}w r x ok; apply: launch_keeps.
 - by move=> {}w r x ok; apply: confirm_keeps.
 - by move=> {}w r o k x e ok; apply: send_keeps.

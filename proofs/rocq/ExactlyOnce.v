@@ -177,7 +177,7 @@ Lemma stored_stays w w' q o k i c : invariant w -> step w w' ->
   nth_error (history w' o k) i = Some c /\ i < version (disk (replicas w' q) o k).
 Proof.
 move=> ok st; case: st ok => {w'} {}w r.
-- move=> j d p x a ok _ hi lt; split=> /=; last by rewrite disk_kept.
+- move=> j d p l x v a _ ok _ hi lt; split=> /=; last by rewrite disk_kept.
   case: (extend_cases (history w) (me w r) j a o k) => [[_ [_ ->]]|[_ ->]] //.
   by rewrite nth_error_app1 //; apply/nth_error_Some; rewrite hi.
 - by move=> x ok _ hi lt; split=> //=; rewrite disk_kept.

@@ -30,7 +30,7 @@ rewrite -(firstn_skipn a (firstn b l)) nth_error_app2 in hi.
 exact: nth_error_In hi.
 Qed.
 
-Lemma seen_last l n c : nth_error l n = Some c -> seen (summary (firstn (S n) l)) = knew c.
+Lemma seen_last l n c : nth_error l n = Some c -> seen (summary (firstn (S n) l)) = lists c.
 Proof. by move=> h; rewrite (@firstn_next _ _ _ _ h) summary_snoc. Qed.
 
 Lemma last_exists A (l : list A) n : 0 < n <= length l -> exists x, nth_error l (n - 1) = Some x.
@@ -75,20 +75,20 @@ Proof.
 move=> ok att x o he ne hc hd hi.
 have [lee eqe] := @sent_good _ _ ok _ _ _ he.
 have [a ha] := @last_exists _ (history w o k) (version e) ltac:(lia).
-have seen_e : seen e = knew a.
+have seen_e : seen e = lists a.
   rewrite eqe; have {1}-> : version e = S (version e - 1) by lia.
   exact: seen_last ha.
 have jlt : j < length (history w (me w r) k) by apply/nth_error_Some; rewrite hd.
 have [b hb] := @last_exists _ (history w (me w r) k) (length (history w (me w r) k)) ltac:(lia).
-have seen_b : seen (memory x (me w r) k) = knew b.
+have seen_b : seen (memory x (me w r) k) = lists b.
   rewrite /x own_entry // -(firstn_all (history w (me w r) k)).
   have {1}-> : length (history w (me w r) k) = S (length (history w (me w r) k) - 1) by lia.
   exact: seen_last hb.
 have in_memory q : In (memory (replicas w q)) (stores (replicas w q)) by rewrite /stores /=; tauto.
-have kb : fst (knew b o) <= version (memory x o k).
+have kb : fst (lists b o) <= version (memory x o k).
   by apply: (@learnt _ _ ok r k o _ _ _ (in_memory r) hb); rewrite (own_whole ok); lia.
-case: (Nat.lt_ge_cases j (fst (knew a (me w r)))) => hj.
-  have ka : fst (knew a (me w r)) <= version (memory (replicas w p) (me w r) k).
+case: (Nat.lt_ge_cases j (fst (lists a (me w r)))) => hj.
+  have ka : fst (lists a (me w r)) <= version (memory (replicas w p) (me w r) k).
     by apply: (@learnt _ _ ok p k (me w r) _ _ _ (in_memory p) ha); rewrite (own_whole ok) -/o; lia.
   have ne' : r <> p by move=> e'; apply: ne.
   have := @att r p k j i d c ne' hd hc ltac:(lia).
@@ -106,7 +106,7 @@ Proof. by rewrite /put_replica; case: Nat.eqb_spec => [->|]. Qed.
 Lemma step_attends w w' : invariant w -> attended w -> step w w' -> attended w'.
 Proof.
 move=> ok att st; case: st ok att => {w'} {}w r.
-- move=> k0 d0 p0 x a ok att; set w' := World _ _ _ _ _.
+- move=> k0 d0 p0 l0 x v a _ ok att; set w' := World _ _ _ _ _.
   have m s : me w' s = me w s by rewrite /me /= life_kept.
   move=> p q k i j c d ne; rewrite !m /= => hc hd.
   have mem : version (memory (put_replica w r (Replica (life x) (set (memory x) (me w r) k0
@@ -125,7 +125,7 @@ move=> ok att st; case: st ok att => {w'} {}w r.
   move: hd; case: (extend_cases (history w) (me w r) k0 a (me w q) k) => [[e1 [e2 ->]]|[_ ->]] hd.
     have [[_ old]|[_ ->]] := @nth_error_snoc _ _ _ _ _ hd; first exact: att ne oldc old hi.
     left; have eq : q = r by case: e1.
-    subst q k; rewrite /a /view /=; case: sameP => [/me_differs|_] //=.
+    subst q k; rewrite /a /v /view /=; case: sameP => [/me_differs|_] //=.
     by move=> h; case: (h (fun e => ne (eq_sym e))).
   exact: att ne oldc hd hi.
 - move=> x ok att p q k i j c d ne; rewrite /me /= !life_kept // => hc hd.
@@ -236,8 +236,8 @@ rewrite eq v (seen_last _ _ ha); apply: (@knew_good _ _ ok o k a p); exact: nth_
 Qed.
 
 (** What a comparison looks at are the net effects of the changes of either side that the other did
-    not know of at its last change, and whether both groups contain a put: the versions of the last
-    puts suffice for that.
+    not list as seen at its last change, and whether both groups contain a put: the versions of the
+    last puts suffice for that.
     Spec: docs/spec.md "What is compared are all changes of either origin that the other did not
       know."
     Spec: docs/spec.md "An entry carries for that the version of its origin's last put of a field
@@ -265,7 +265,7 @@ have kb : fst (seen b o) <= version e.
     by have [_ ->] := gb; rewrite v /=; lia.
   have [a ha] := @last_exists _ (history w (me w r) k) (S n) ltac:(lia).
   rewrite Nat.sub_succ Nat.sub_0_r in ha.
-  have -> : seen b = knew a by have [_ ->] := gb; rewrite v (seen_last _ _ ha).
+  have -> : seen b = lists a by have [_ ->] := gb; rewrite v (seen_last _ _ ha).
   have := @learnt _ _ ok r k o (memory y) n a ltac:(rewrite /stores /=; tauto) ha.
   by rewrite -/b v => /(_ (Nat.lt_succ_diag_r n)); lia.
 split.

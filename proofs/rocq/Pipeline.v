@@ -48,6 +48,10 @@ Record sound (k : config) : Prop := Sound {
   holds_loop : (loop_distance k <= holds k)%nat
 }.
 
+(* The registers of a synchronous circuit after t cycles. *)
+Fixpoint after_cycles A R (step : A -> R -> R) (s : R) (i : nat -> A) (t : nat) : R :=
+  if t is S t then step (i t) (after_cycles step s i t) else s.
+
 Section Pipeline.
 Variable W : group.
 Variable k : config.
@@ -218,8 +222,8 @@ Definition output (s : registers) : option (W * bool) :=
           is_zero d)
   else None.
 
-Fixpoint registers_at (s : registers) (i : nat -> input) (t : nat) : registers :=
-  if t is S t then step (i t) (registers_at s i t) else s.
+Definition registers_at (s : registers) (i : nat -> input) (t : nat) : registers :=
+  after_cycles step s i t.
 
 (* The first cycle with `ready` high, counted from the last one with `rst` high: CLEAR. *)
 Definition clear_cycles := (clears k + holds k + 3)%nat.

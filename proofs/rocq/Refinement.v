@@ -1,7 +1,7 @@
 (* Why the pipeline of Pipeline.v is the machine of Machine.v, from any reset on. *)
 From Coq Require Import List Bool Arith Lia.
 From Coq Require Import ssreflect ssrfun ssrbool.
-From Atomik Require Import Group Machine Pipeline Lane.
+From Atomik Require Import Group Machine Pipeline Lane Clear.
 Import ListNotations.
 Set Implicit Arguments.
 Open Scope nat_scope.
@@ -35,10 +35,8 @@ Proof. by rewrite step_at. Qed.
 
 Lemma age_at t : 2 <= t -> age (s t) = Nat.min (t - 2) (C + holds k).
 Proof.
-elim: t => [|[|t] IH] h; try lia.
-have {h}: t = 0 \/ 2 <= S t by lia.
-rewrite step_at [age _]/= rst_q_at; case=> [->|h]; first by rewrite reset; lia.
-by rewrite quiet ?/hold ?IH //; try lia; case: Nat.ltb_spec => ?; lia.
+move=> h; apply: (@ages C (holds k) (fun t => rst (i t)) (fun t => rst_q (s t))
+  (fun t => age (s t))) => // u; by rewrite step_at.
 Qed.
 
 Lemma clearing_at t : 3 <= t -> clearing (s t) = (t - 3 <? C).
@@ -63,13 +61,8 @@ Qed.
 
 Lemma ready_at t : 1 <= t -> ready (s t) = (open <=? t).
 Proof.
-case: t => [|t] h; first by lia.
-rewrite step_at [ready _]/=; case: t h => [|t] h.
-  by rewrite reset; symmetry; apply/Nat.leb_gt; arith.
-rewrite quiet; first by lia.
-rewrite rst_q_at; case: t h => [|t] h; first by rewrite reset; symmetry; apply/Nat.leb_gt; arith.
-rewrite quiet /hold ?age_at; try lia.
-by apply/Bool.eq_iff_eq_true; rewrite negb_true_iff Nat.ltb_ge Nat.leb_le; arith.
+move=> h; apply: (@readies C (holds k) (fun t => rst (i t)) (fun t => rst_q (s t))
+  (fun t => age (s t)) (fun t => ready (s t))) => // u; by rewrite step_at.
 Qed.
 
 (* What is in the control line. *)
@@ -412,8 +405,8 @@ End Refinement.
 Section Horizon.
 Variables (W : group) (k : config).
 
-Lemma registers_agree (s : registers W) i i' n :
-  (forall t, t < n -> i t = i' t) -> registers_at k s i n = registers_at k s i' n.
+Lemma cycles_agree A R (f : A -> R -> R) s i i' n :
+  (forall t, t < n -> i t = i' t) -> after_cycles f s i n = after_cycles f s i' n.
 Proof.
 elim: n => [//|n IH] h /=; rewrite h ?IH // => t ht; apply: h; lia.
 Qed.
@@ -429,6 +422,38 @@ Definition fits (i : input W) : Prop :=
   length (offers i) = other_lanes k /\
   (forall a o, offer i = Some (a, o) -> a < depth k) /\
   (forall a d, In (Some (a, d)) (offers i) -> a < depth k).
+
+(* What holds of a circuit that is reset once holds until it is reset again. *)
+Lemma until_the_next_reset R (f : input W -> R -> R) (ready_ : R -> bool)
+    (output_ : R -> option (W * bool)) (s : R) (i : nat -> input W) n :
+  2 <= latency k ->
+  (forall j, (forall t, fits (j t)) ->
+    rst (j 0) = true -> (forall t, 0 < t -> rst (j t) = false) ->
+    forall t, 1 <= t ->
+    ready_ (after_cycles f s j t) = (clear_cycles k <=? t) /\
+    output_ (after_cycles f s j t) = expected k j t) ->
+  (forall t, fits (i t)) ->
+  rst (i 0) = true -> (forall t, 0 < t < n -> rst (i t) = false) ->
+  forall t, 1 <= t <= n ->
+  ready_ (after_cycles f s i t) = (clear_cycles k <=? t) /\
+  output_ (after_cycles f s i t) = expected k i t.
+Proof.
+move=> lat once fit reset quiet t ht.
+pose j u := if u <? n then i u
+            else Input false None (offers (i u)) (junk (i u)).
+have same u : u < n -> i u = j u by move=> h; rewrite /j (proj2 (Nat.ltb_lt _ _) h).
+have fj u : fits (j u).
+  by rewrite /j; case: (_ <? _) => //; have [? [_ ?]] := fit u; split.
+rewrite (cycles_agree f s i j); first by move=> u h; apply: same; lia.
+have -> : expected k i t = expected k j t.
+  rewrite /expected; case: Nat.leb_spec => // h.
+  have acc u : u < n -> accepted k i u = accepted k j u by move=> hu; rewrite /accepted same.
+  rewrite (files_agree (accepted k i) (accepted k j)); first by move=> u hu; apply: acc; lia.
+  by rewrite acc //; lia.
+apply: once => //; last by lia.
+- by rewrite -same //; lia.
+- by move=> u hu; rewrite /j; case: Nat.ltb_spec => // h; apply: quiet; lia.
+Qed.
 
 (** Whatever registers and memories held before, from a cycle with `rst` high on, until the cycle in
     which it is high again: `ready` is low for CLEAR cycles and then high, and the ports of the
@@ -451,33 +476,14 @@ Theorem the_pipeline_is_the_machine (s : registers W) (i : nat -> input W) n :
   rst (i 0) = true -> (forall t, 0 < t < n -> rst (i t) = false) ->
   forall t, 1 <= t <= n ->
   ready (registers_at k s i t) = (clear_cycles k <=? t) /\
-  output k (registers_at k s i t) =
-    if latency k <=? t
-    then response (file_at (accepted k i) (t - latency k)) (accepted k i (t - latency k))
-    else None.
+  output k (registers_at k s i t) = expected k i t.
 Proof.
-move=> ok fit reset quiet t ht.
-pose j u := if u <? n then i u
-            else Input false None (offers (i u)) (junk (i u)).
-have same u : u < n -> i u = j u by move=> h; rewrite /j (proj2 (Nat.ltb_lt _ _) h).
-have fj u : fits (j u).
-  by rewrite /j; case: (_ <? _) => //; have [? [_ ?]] := fit u; split.
-rewrite (registers_agree s i j); first by move=> u h; apply: same; lia.
-have lat : 2 <= latency k by case: ok => *; lia.
-have -> : (if latency k <=? t
-    then response (file_at (accepted k i) (t - latency k)) (accepted k i (t - latency k))
-    else None) = expected k j t.
-  rewrite /expected; case: Nat.leb_spec => // h.
-  have acc u : u < n -> accepted k i u = accepted k j u by move=> hu; rewrite /accepted same.
-  rewrite (files_agree (accepted k i) (accepted k j)); first by move=> u hu; apply: acc; lia.
-  by rewrite acc //; lia.
-have h0 : rst (j 0) = true by rewrite /j; case: n ht {quiet j same fj} => //; lia.
-have h1 u : 0 < u -> rst (j u) = false.
-  by move=> hu; rewrite /j; case: Nat.ltb_spec => // h; apply: quiet; lia.
-split; first by apply: (@ready_at W k (registers_at k s j) j) => //; lia.
-apply: (@output_at W k ok (registers_at k s j) j) => //; try lia.
-- by move=> u; have [] := fj u.
-- by move=> u a o; have [_ [h _]] := fj u; apply: h.
-- by move=> u a d; have [_ [_ h]] := fj u; apply: h.
+move=> ok; apply: (@until_the_next_reset _ (step k) (@ready W) (@output W k)).
+  by case: ok => *; lia.
+move=> j fit reset quiet t ht; split; first by apply: (@ready_at W k (registers_at k s j) j).
+apply: (@output_at W k ok (registers_at k s j) j) => //.
+- by move=> u; have [] := fit u.
+- by move=> u a o; have [_ [h _]] := fit u; apply: h.
+- by move=> u a d; have [_ [_ h]] := fit u; apply: h.
 Qed.
 End Horizon.

@@ -3,9 +3,8 @@
 
    The model follows section 4 of docs/spec.md and crates/atomik-replica: `writer.rs` (a change),
    `publication.rs` (stored, then sent), `merge.rs` (the higher version) and `entry.rs` (overlaps).
-   What it leaves out: previews, frames and sessions, that a list of seen origins has at most 64
-   items, digests and the choice of what to send. Whatever is sent may be received at any time, any
-   number of times, or never. *)
+   What it leaves out: previews, frames and sessions, digests and the choice of what to send.
+   Whatever is sent may be received at any time, any number of times, or never. *)
 From Coq Require Import List Bool Arith Lia.
 From Coq Require Import ssreflect ssrfun ssrbool.
 From Atomik Require Import Group.
@@ -33,8 +32,11 @@ Variable W : group.
 (* What an origin had seen of another one: version and accumulator. *)
 Definition knowledge := origin -> nat * W.
 
-(* A change, as its writer makes it. Its number is a name that no other change has. *)
-Record change := Change { number : nat; amount : W; knew : knowledge; is_put : bool }.
+(* A change, as its writer makes it. Its number is a name that no other change has. `knew` is what
+   its writer knew of the others, and `lists` what of that its entry lists. *)
+Record change := Change {
+  number : nat; amount : W; knew : knowledge; lists : knowledge; is_put : bool
+}.
 
 (* `Change` of entry.rs: what travels. *)
 Record entry := Entry { version : nat; accumulator : W; seen : knowledge; last_put : nat }.
@@ -43,7 +45,7 @@ Definition none := Entry 0 0%G (fun _ => (0, 0%G)) 0.
 
 (* `Writer::enter`. *)
 Definition enter (e : entry) (c : change) : entry :=
-  Entry (S (version e)) (accumulator e + amount c)%G (knew c)
+  Entry (S (version e)) (accumulator e + amount c)%G (lists c)
         (if is_put c then S (version e) else last_put e).
 
 Definition store := origin -> nat -> entry.
@@ -84,9 +86,14 @@ Definition empty_store : store := fun _ _ => none.
 Definition start : world :=
   World (fun _ => Replica 0 empty_store empty_store empty_store) [] (fun _ _ => []) 0 [].
 
-(* What a change of replica r to key k knows of the other origins. *)
+(* What a replica knows of the other origins of a key. *)
 Definition view (s : store) (own : origin) (k : nat) : knowledge :=
   fun o => if same own o then (0, 0%G) else (version (s o k), accumulator (s o k)).
+
+(* `writer::seen`: the list of it in an entry has at most `MAX_SEEN` items. *)
+Definition max_seen := 64.
+Definition listed (l : list origin) (v : knowledge) : knowledge :=
+  fun o => if existsb (same o) l then v o else (0, 0%G).
 
 Definition extend (h : origin -> nat -> list change) o k c : origin -> nat -> list change :=
   fun p j => if same o p && (k =? j) then h p j ++ [c] else h p j.
@@ -106,10 +113,12 @@ Definition compare (h : origin -> nat -> list change) (own o : origin) (k : nat)
      both_put := (fst b_knew <? last_put a) && (fst a_knew <? last_put b) |}.
 
 Inductive step : world -> world -> Prop :=
-(* A change, in memory. *)
-| operate w r k d p :
+(* A change, in memory. Its entry lists all others that are known, or as many as a list may have. *)
+| operate w r k d p l :
     let x := replicas w r in
-    let c := Change (names w) d (view (memory x) (me w r) k) p in
+    let v := view (memory x) (me w r) k in
+    let c := Change (names w) d v (listed l v) p in
+    length l = max_seen \/ (length l < max_seen /\ forall o, 0 < fst (v o) -> In o l) ->
     step w {| replicas := put_replica w r
                 (Replica (life x) (set (memory x) (me w r) k (enter (memory x (me w r) k) c))
                    (flight x) (disk x));
