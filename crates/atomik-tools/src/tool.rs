@@ -19,8 +19,8 @@ pub enum Origin {
     Variable(&'static str),
     /// On `PATH`.
     Path,
-    /// Installed below the project's `.tools`.
-    Project,
+    /// Installed by `make setup`.
+    Installed,
 }
 
 impl fmt::Display for Origin {
@@ -28,7 +28,7 @@ impl fmt::Display for Origin {
         match self {
             Self::Variable(name) => write!(f, "${name}"),
             Self::Path => f.write_str("PATH"),
-            Self::Project => f.write_str(".tools"),
+            Self::Installed => f.write_str("make setup"),
         }
     }
 }
