@@ -39,8 +39,7 @@ pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
     });
     let mut text = format!("{tools}\n\n{fpga_tools}\n");
     if !missing_for_fpga.is_empty() {
-        text +=
-            "Only `atomik fpga` needs what is missing; `make setup-fpga` installs it.\n";
+        text += "Only `atomik fpga` needs what is missing; `make setup-fpga` installs it.\n";
     }
     let _ = writeln!(text, "\n{solvers}\n");
     for companion in Companion::ALL {

@@ -36,7 +36,7 @@ fn every_tool_is_shown_with_its_version_and_where_it_was_found() {
 fn without_tools_each_is_named_with_its_remedy_and_the_status_is_3() {
     let folder = Folder::new();
     let run = doctor(|command| {
-        command.env("PATH", "").env("ATOMIK_ROOT", folder.path(""));
+        command.env("PATH", "").env("ATOMIK_TOOLS", folder.path(""));
         for variable in ["ATOMIK_VERILATOR", "CXX", "ATOMIK_YOSYS"] {
             command.env_remove(variable);
         }
@@ -59,6 +59,18 @@ fn without_tools_each_is_named_with_its_remedy_and_the_status_is_3() {
 }
 
 #[test]
+fn tools_are_found_outside_of_a_project() {
+    let folder = Folder::new();
+    let run = doctor(|command| {
+        command
+            .current_dir(folder.path(""))
+            .env_remove("ATOMIK_ROOT");
+    });
+    assert_eq!((run.status, run.err.as_str()), (0, ""), "`make setup`");
+    assert!(run.out.contains("project: none"), "{}", run.out);
+}
+
+#[test]
 fn a_command_without_its_tool_is_status_3_with_the_remedy() {
     let folder = Folder::new();
     let trace = folder.file("trace.jsonl", "");
@@ -72,7 +84,7 @@ fn a_command_without_its_tool_is_status_3_with_the_remedy() {
     ] {
         let output = command(&args)
             .env("PATH", "")
-            .env("ATOMIK_ROOT", folder.path(""))
+            .env("ATOMIK_TOOLS", folder.path(""))
             .env_remove("ATOMIK_VERILATOR")
             .output()
             .unwrap();

@@ -70,7 +70,7 @@ impl Bench {
         let output = command
             .env("PATH", format!("{here}:/usr/bin:/bin"))
             .env("ATOMIK_CACHE", self.0.path("cache"))
-            .env("ATOMIK_ROOT", &here)
+            .env("ATOMIK_TOOLS", &here)
             .output()
             .unwrap();
         Run {
