@@ -48,7 +48,7 @@ def run(command, cwd, **environment):
         )
     except OSError as error:
         raise ProofError(
-            f"{command[0]} does not run: {error}: run `sh scripts/setup-proofs.sh`"
+            f"{command[0]} does not run: {error}: run `sh scripts/setup.sh lean rocq solver`"
         ) from error
 
 

@@ -53,7 +53,7 @@ def check(program):
             raise provers.ProofError(f"{program}: {claims.stderr.strip()}")
         done = subprocess.run(solver(), input=claims.stdout, capture_output=True, text=True)
     except OSError as error:
-        raise provers.ProofError(f"{error}: run `sh scripts/setup-proofs.sh solver`") from error
+        raise provers.ProofError(f"{error}: run `sh scripts/setup.sh solver`") from error
     if done.returncode or "error" in done.stdout:
         raise provers.ProofError(f"the solver failed: {done.stdout[-500:]}{done.stderr}")
     count, faults = judge(done.stdout)

@@ -59,7 +59,7 @@ enum Install {
     Setup,
     /// `make setup-fpga`.
     FpgaSetup,
-    /// `scripts/setup-proofs.sh solver`.
+    /// `scripts/setup.sh solver`.
     SolverSetup,
 }
 

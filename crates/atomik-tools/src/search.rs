@@ -206,7 +206,7 @@ mod tests {
             let hint = match kind {
                 ToolKind::Compiler => "install g++ or clang++",
                 kind if ToolKind::ALL.contains(&kind) => "`make setup`",
-                kind if ToolKind::SOLVERS.contains(&kind) => "setup-proofs.sh solver`",
+                kind if ToolKind::SOLVERS.contains(&kind) => "setup.sh solver`",
                 _ => "`make setup-fpga`",
             };
             assert!(

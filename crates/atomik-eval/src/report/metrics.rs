@@ -349,7 +349,8 @@ pub fn unaware(run: &Run, thresholds: &Thresholds) -> Option<String> {
     let time = |ms: f64| Unit::Micros.mark(ms * 1e3);
     Some(format!(
         "The verdict lets {} pass before nodes know of each other's changes; here it is about {} \
-         except during a fault, so DOES NOT FIT and 0 wrong fields may both be right.",
+         except during a fault, so the verdict may count concurrent changes that this run does not \
+         have.",
         time(thresholds.decisive_ms() as f64),
         time(run.world.latency_ms?)
     ))
