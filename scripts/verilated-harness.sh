@@ -32,5 +32,5 @@ for dir in "$(dirname "$(command -v verilator_bin || echo /nowhere)")" "$tools/v
         exec "${CARGO:-cargo}" "$@"
     fi
 done
-echo "verilated-harness: skipped: it needs Verilator 5.006 to 5.048 on PATH or in $tools/verilator," \
+echo "verilated-harness: skipped: it needs Verilator 5.006 to 5.048 on PATH or installed," \
     "with verilator_bin in the same folder."
