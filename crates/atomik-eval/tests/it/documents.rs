@@ -257,9 +257,9 @@ fn said(example: &Example) -> Vec<Said> {
     said.push((
         EVALUATION,
         format!(
-            "**Many keys cost it more disk than Raft and the CRDT, and less memory.** \
-             With 1,000,000 keys the disk holds {} beyond names and values {}; memory holds {} {}; a restart \
-             takes {} {} (growth with keys).",
+            "**Many keys cost it more disk than Raft and the CRDT, and less memory.** With \
+             1,000,000 keys the disk holds {} beyond names and values {}; memory holds {} {}; a \
+             restart takes {} {} (growth with keys).",
             disk[0], disk[1], memory[0], memory[1], restart[0], restart[1],
         ),
         dearer(&metrics::DISK)
