@@ -437,10 +437,15 @@ fn unknown(review: &Review, sheet: &Sheet) -> Sentence {
         sentence.say(" ended right");
     }
     for (place, series) in review.scaling.iter().enumerate() {
+        let mut size = None;
         for (number, point) in series.left_out.iter().enumerate() {
-            let at = metrics::along(point.x, &series.axis);
-            sentence.say(format!("; how {} does with ", point.name));
-            sentence.claim(at, format!("left-out-{place}-{number}"));
+            sentence.say(if size.replace(point.x) == Some(point.x) {
+                ", ".into()
+            } else {
+                let at = metrics::along(point.x, &series.axis);
+                format!("; how these do with {at}: ")
+            });
+            sentence.claim(&point.name, format!("left-out-{place}-{number}"));
         }
         if !series.failed.is_empty() {
             let failed = counted(series.failed.len() as u64, "measurement");
