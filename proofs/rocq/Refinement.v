@@ -470,7 +470,7 @@ Qed.
     Code: crates/atomik-hdl/src/regfile/addressed.rs circuit
     Code: crates/atomik-hdl/src/regfile/lane_slice.rs circuit
     Code: crates/atomik-hdl/src/regfile/reference_slice.rs circuit
-    Code: crates/atomik-sim/src/golden.rs Golden *)
+    Code: crates/atomik-golden/src/golden.rs Golden *)
 Theorem the_pipeline_is_the_machine (s : registers W) (i : nat -> input W) n :
   sound k -> (forall t, fits (i t)) ->
   rst (i 0) = true -> (forall t, 0 < t < n -> rst (i t) = false) ->

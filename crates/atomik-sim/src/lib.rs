@@ -15,33 +15,8 @@
 //! | [`rtl`] | traces on the compiled RTL |
 //! | [`bench`](mod@bench) | the speed of cross-checking |
 //!
-//! Building a model needs Verilator and a C++ compiler; the stimulus and the golden model do not:
-//!
-//! ```
-//! use atomik_algebra::Layout as Fields;
-//! use atomik_sim::golden::{Golden, Timing};
-//! use atomik_sim::record::Layout;
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let layout = Layout::new(8, 16, 1)?;
-//! let timing = Timing { latency: 2, clear_cycles: 1 };
-//! let mut golden = Golden::new(layout, Fields::xor(8)?, timing)?;
-//! let mut cmds = vec![0; 5 * layout.cmd_words()];
-//! layout.command_mut(&mut cmds, 0).set_reset(true);
-//! for (cycle, op) in [(1, 2), (2, 3)] {
-//!     // ACCUM 0x5 to address 3, then READ address 3.
-//!     let mut command = layout.command_mut(&mut cmds, cycle);
-//!     command.set_op(op);
-//!     command.set_lane(0, true, 3, &[0x5]);
-//! }
-//! let mut rsps = vec![0; 5 * layout.rsp_words()];
-//! golden.run(&cmds, &mut rsps)?;
-//! let response = layout.response(&rsps, 4);
-//! assert!(response.valid() && !response.clean());
-//! assert_eq!(response.data(), [0x5]);
-//! # Ok(())
-//! # }
-//! ```
+//! Building a model needs Verilator and a C++ compiler; the stimulus and the golden model, which is
+//! the crate `atomik-golden`, do not.
 
 pub mod bench;
 pub mod case;
@@ -49,12 +24,10 @@ mod causes;
 pub mod coverage;
 pub mod directed;
 pub mod dut;
-pub mod golden;
 pub mod junit;
 pub mod model;
 pub mod plan;
 pub mod random;
-pub mod record;
 pub mod reduce;
 pub mod regress;
 pub mod report;
@@ -66,4 +39,6 @@ pub mod shrink;
 pub mod stimulus;
 pub mod verilate;
 
+pub use atomik_golden as golden;
+pub use atomik_golden::record;
 pub use causes::with_causes;

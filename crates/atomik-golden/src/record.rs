@@ -364,6 +364,13 @@ impl<S: DerefMut<Target = [u64]>> CommandRecord<S> {
         self.words[0] = self.words[0] & !OP_MASK | u64::from(code) << OP_SHIFT & OP_MASK;
     }
 
+    /// Drives `cmd_valid`, with lane `l` in bit `l`. Bits of lanes that do not exist are dropped.
+    #[inline]
+    pub fn set_valid_lanes(&mut self, lanes: u32) {
+        let lanes = u64::from(lanes) & low_mask(self.layout.lanes);
+        self.words[0] = self.words[0] & u64::from(u32::MAX) | lanes << VALID_SHIFT;
+    }
+
     /// Drives the valid bit, address and value of `lane`.
     ///
     /// Excess bits of `addr` and `data` are dropped, so that no lane spills into its neighbour.
@@ -666,6 +673,12 @@ mod tests {
                     (*valid, *addr, data)
                 );
             }
+            let valid = record.valid_lanes();
+            let words = record.words().to_vec();
+            record.set_valid_lanes(!valid);
+            prop_assert_eq!(record.valid_lanes(), !valid & low_mask(layout.lanes()) as u32);
+            record.set_valid_lanes(valid);
+            prop_assert_eq!(record.words(), &words);
             record.clear();
             prop_assert_eq!(record.words(), vec![0; layout.cmd_words()]);
         }

@@ -1,10 +1,3 @@
-//! The golden model: the expected value of every output port in every cycle.
-//!
-//! It is the software model of `atomik-algebra` plus two numbers from the manifest: a response
-//! appears `latency` cycles after its command, and `ready` rises `clear_cycles` cycles after the
-//! last cycle with `rst` high. It knows nothing about pipelines, hazards or memories, so it cannot
-//! share a bug with the RTL there.
-
 use crate::record::Layout;
 use atomik_algebra::{DynRegisterFile, Layout as Fields, Op};
 
@@ -68,7 +61,8 @@ impl Golden {
         })
     }
 
-    /// Whether `ready` is high in the next cycle.
+    /// Whether `ready` is high in the current cycle.
+    #[inline]
     pub fn ready(&self) -> bool {
         self.wait == 0
     }
@@ -111,14 +105,33 @@ impl Golden {
     /// As for [`Golden::run`].
     #[inline]
     pub fn step(&mut self, cmd: &[u64], rsp: &mut [u64]) -> Result<(), atomik_algebra::Error> {
+        self.outputs(rsp);
+        self.clock(cmd)
+    }
+
+    /// Writes the outputs of the current cycle to the response record `rsp`. They do not depend on
+    /// the inputs of this cycle.
+    ///
+    /// # Panics
+    /// When `rsp` does not hold exactly one record.
+    #[inline]
+    pub fn outputs(&self, rsp: &mut [u64]) {
+        let words = self.layout.rsp_words();
+        rsp.copy_from_slice(&self.due[self.slot..self.slot + words]);
+        let mut rsp = self.layout.response_mut(rsp, 0);
+        rsp.set_flags(self.ready(), rsp.valid(), rsp.clean());
+    }
+
+    /// Ends the current cycle, with the command record `cmd` on the inputs.
+    ///
+    /// # Errors
+    /// As for [`Golden::run`].
+    #[inline]
+    pub fn clock(&mut self, cmd: &[u64]) -> Result<(), atomik_algebra::Error> {
         let layout = self.layout;
         let words = layout.rsp_words();
-        let ready = self.wait == 0;
-        let due = &mut self.due[self.slot..self.slot + words];
-        rsp.copy_from_slice(due);
-        due.fill(0);
-        let mut rsp = layout.response_mut(rsp, 0);
-        rsp.set_flags(ready, rsp.valid(), rsp.clean());
+        let ready = self.ready();
+        self.due[self.slot..self.slot + words].fill(0);
 
         let cmd = layout.command(cmd, 0);
         if cmd.reset() {

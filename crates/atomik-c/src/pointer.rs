@@ -1,0 +1,65 @@
+//! From the pointers of a caller to references.
+
+use std::ffi::{CStr, c_char};
+use std::slice;
+
+use crate::status::{AtomikStatus, Failure};
+
+fn null(what: &str) -> Failure {
+    Failure::new(
+        AtomikStatus::NullPointer,
+        format_args!("{what} is a null pointer"),
+    )
+}
+
+/// What `pointer` points to. `what` names the argument in the message.
+pub(crate) unsafe fn shared<'a, T>(pointer: *const T, what: &str) -> Result<&'a T, Failure> {
+    unsafe { pointer.as_ref() }.ok_or_else(|| null(what))
+}
+
+/// What `pointer` points to, to change it.
+pub(crate) unsafe fn exclusive<'a, T>(pointer: *mut T, what: &str) -> Result<&'a mut T, Failure> {
+    unsafe { pointer.as_mut() }.ok_or_else(|| null(what))
+}
+
+/// The `length` elements from `pointer` on, which may be null if there are none.
+pub(crate) unsafe fn list<'a, T>(
+    pointer: *const T,
+    length: usize,
+    what: &str,
+) -> Result<&'a [T], Failure> {
+    match (pointer.is_null(), length) {
+        (_, 0) => Ok(&[]),
+        (true, _) => Err(null(what)),
+        (false, _) => Ok(unsafe { slice::from_raw_parts(pointer, length) }),
+    }
+}
+
+/// The text that begins at `pointer`.
+pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, Failure> {
+    if pointer.is_null() {
+        return Err(null(what));
+    }
+    // Layouts and paths that are not UTF-8 do not exist for this library.
+    let text = unsafe { CStr::from_ptr(pointer) }.to_str();
+    text.map_err(|error| {
+        Failure::new(
+            AtomikStatus::Value,
+            format_args!("{what} is not a text in UTF-8: {error}"),
+        )
+    })
+}
+
+/// Puts a new handle where `place` points.
+pub(crate) unsafe fn give<T>(place: *mut *mut T, what: &str, handle: T) -> Result<(), Failure> {
+    let place = unsafe { exclusive(place, what) }?;
+    *place = Box::into_raw(Box::new(handle));
+    Ok(())
+}
+
+/// Frees a handle; nothing happens if it is null.
+pub(crate) unsafe fn free<T>(handle: *mut T) {
+    if !handle.is_null() {
+        drop(unsafe { Box::from_raw(handle) });
+    }
+}
