@@ -57,8 +57,11 @@ HDL_DIR ?= hdl
 GENERATOR ?= $(CARGO) run --quiet -p atomik-cli --
 
 # The crates that others may depend on.
-LIBRARIES = algebra trace tools hdl sim prove fpga device replica session store net replica-sim \
-    workload arena systems terminal
+LIBRARIES = algebra golden trace tools hdl sim prove fpga device replica session store net \
+    replica-sim workload arena systems terminal
+
+# Where `make c-library` installs the C library.
+PREFIX ?= /usr/local
 
 # The version of mdbook that `make book` installs.
 MDBOOK = 0.5.4
@@ -70,8 +73,11 @@ MDBOOK = 0.5.4
 .PHONY: help setup setup-fpga run fpga prove prove-bugs campaign check test test-build test-long \
     test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
     mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
-    replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs hdl-tools lint doc \
-    package book hdl ci clean picture-check distclean
+LIBRARIES = algebra golden trace tools hdl sim prove fpga device replica session store net \
+    replica-sim workload arena systems terminal
+
+# Where `make c-library` installs the C library.
+PREFIX ?= /usr/local
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -215,7 +221,17 @@ proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named
 hdl-tools: ## check generated Verilog in other people's linters, simulators and FuseSoC
 	@sh scripts/setup.sh verilator yosys hdl
 	@$(BUILD_ATOMIK)
+	@$(CARGO) build --release -p atomik-c
 	@sh scripts/hdl-tools.sh $(RELEASE)/atomik
+
+c-library: ## build the C library and install it below PREFIX (default /usr/local)
+	@sh scripts/c-library.sh "$(PREFIX)"
+
+c-header: ## regenerate the header of the C library
+	$(CARGO) run --quiet -p atomik-c --example header
+
+test-c: ## install the C library aside; build and run its examples under valgrind
+	@sh scripts/check-c-library.sh
 
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check

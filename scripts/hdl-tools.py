@@ -7,6 +7,8 @@ ATOMIK is the program that generates.
   foreign top module with another timescale and default_nettype wire, before and after it.
 - The generated testbench passes in Icarus and in Verilator, the one for cocotb in Icarus; they find
   bugs planted in the design.
+- The example for the golden model in cocotb passes in Icarus, and finds bugs planted in the design,
+  in the integration and in the manifest.
 - The FuseSoC core of two designs with the same cell lints and builds.
 
 Every linter must find an error that is planted for it. Prints a table; exit status 1 if a check
@@ -14,6 +16,7 @@ fails, 3 if a tool is missing.
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -71,11 +74,12 @@ def find(*names):
     raise Missing(f"{names[0]} is missing: run `make hdl-tools`")
 
 
-def run(folder, *command):
+def run(folder, *command, env=None):
     """Runs a command in a folder; returns its output, or raises Failed."""
     done = subprocess.run(
         command,
         cwd=folder,
+        env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -145,6 +149,16 @@ BUGS = [
     ("replace_s4 ? 8'd0 : loop_memory_read_data", "loop_memory_read_data"),
     ("live_s1 <= clear_ready;", "live_s1 <= 1'b1;"),
     ("respond_s1 <= clear_ready & cmd_valid[0]", "respond_s1 <= cmd_valid[0]"),
+]
+
+# Bugs that the golden model must find in cocotb: file, text, what replaces it, what is printed.
+GOLDEN_BUGS = [
+    ("{name}.v", *BUGS[0], " expected 0x"),
+    (
+        "flag_table.sv", "{sensor_data, host_data}", "{host_data, sensor_data}",
+        "rsp_data expected 0x"
+    ),
+    ("{name}.json", '"latency": 13', '"latency": 12', "rsp_valid expected 0x1, got 0x0"),
 ]
 
 
@@ -222,6 +236,20 @@ def cocotb_bench(folder, name):
     run(folder, sys.executable, f"{name}_cocotb.py", "icarus")
 
 
+def golden_bench(root, folder, library):
+    """Runs the example of the golden model, with the integration and the design in `folder`."""
+    environment = {
+        **os.environ,
+        "ATOMIK_LIBRARY": str(library),
+        "PYTHONPATH": str(root / "crates/atomik-c/cocotb"),
+        "HDL": str(folder),
+        "TABLE": str(folder / "flag_table.sv"),
+        "BUILD": str(folder / "build"),
+    }
+    bench = root / "examples/cocotb/test_flag_table.py"
+    run(folder, sys.executable, str(bench), "icarus", env=environment)
+
+
 def verilator_bench(folder, name):
     # GCC has coroutines behind a flag; a Verilator that was built for this compiler knows it.
     run(
@@ -275,6 +303,20 @@ def main(atomik):
                     lambda: lint(folder, "foreign_top", order, models),
                 )
 
+        # The golden model in SystemVerilog, with its example.
+        folder = root / "golden"
+        folder.mkdir()
+        name = generate(folder, DESIGNS[0])
+        project = pathlib.Path(__file__).resolve().parent.parent
+        dpi = [f"crates/atomik-c/dpi/atomik_{part}.sv" for part in ["pkg", "model", "checker"]]
+        example = [f"examples/dpi/{part}.sv" for part in ["flag_table", "bench"]]
+        files = [str(project / file) for file in dpi + example]
+        for linter, action in [
+            ("slang", lambda: slang(folder, "bench", [*files, f"{name}.v"], [])),
+            ("Verible", lambda: run(folder, find("verible-verilog-syntax"), *files)),
+        ]:
+            checks.check(f"{linter}, SystemVerilog", "golden model", action)
+
         for linter, lint in LINTERS.items():
             folder = root / f"planted-{linter.split()[0]}"
             folder.mkdir()
@@ -319,6 +361,24 @@ def main(atomik):
                 bug or options,
                 lambda: cocotb_bench(folder, name),
                 bug and "AssertionError",
+            )
+
+        library = atomik.with_name("libatomik_c.so")
+        if not library.exists():
+            raise Missing(f"{library} is missing: run `make hdl-tools`")
+        for number, bug in enumerate([None, *GOLDEN_BUGS]):
+            folder = root / f"golden{number}"
+            folder.mkdir()
+            name = generate(folder, DESIGNS[0])
+            shutil.copy(project / "examples/dpi/flag_table.sv", folder)
+            if bug:
+                file, right, wrong, _ = bug
+                replace(folder / file.format(name=name), right, wrong)
+            checks.check(
+                "golden model in cocotb, Icarus",
+                bug or DESIGNS[0],
+                lambda: golden_bench(project, folder, library),
+                bug and bug[3],
             )
 
         fusesoc = find("fusesoc")
