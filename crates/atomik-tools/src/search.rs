@@ -18,7 +18,6 @@ use std::{
     collections::BTreeMap,
     env,
     ffi::{OsStr, OsString},
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -140,6 +139,7 @@ impl Search {
 mod tests {
     use super::*;
     use crate::version::Version;
+    use std::fs;
     use std::os::unix::fs::symlink;
     use std::process::Command;
     use tempfile::TempDir;
