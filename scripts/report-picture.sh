@@ -25,4 +25,4 @@ trap 'rm -rf "$work"' EXIT
     cat "$work/log" >&2
     exit 1
 }
-mv "$work/picture.png" "$2"
+python3 "$(dirname "$0")/unfilter_png.py" "$work/picture.png" "$2"

@@ -21,7 +21,9 @@ pub fn why(fit: &Fit) -> Markup {
     let mut fields: Vec<&FieldFit> = fit.fields.iter().collect();
     fields.sort_by_key(|field| std::cmp::Reverse(field.verdict));
     let (first, rest) = fields.split_at(fields.len().min(FIELDS_AT_ONCE));
-    let (told, untold) = first.split_at(first.len().min(REASONS_AT_ONCE));
+    // The reasons of a field that is alone stand above already.
+    let at_once = if first.len() > 1 { REASONS_AT_ONCE } else { 0 };
+    let (told, untold) = first.split_at(first.len().min(at_once));
     html! {
         h2 id="why" { "Why: field by field" }
         (reasons(fit))
@@ -35,10 +37,11 @@ pub fn why(fit: &Fit) -> Markup {
                     (scrolled("More fields", 8, &field_table(rest)))
                 }
             }
-            ul.cards { @for field in told { (field_card(field)) } }
+            @if !told.is_empty() { ul.cards { @for field in told { (field_card(field)) } } }
             @if !untold.is_empty() {
                 details {
-                    summary { "Reasons of " (counted(untold.len() as u64, "more field")) }
+                    @let fields = if told.is_empty() { "field" } else { "more field" };
+                    summary { "Reasons of " (counted(untold.len() as u64, fields)) }
                     ul.cards { @for field in untold { (field_card(field)) } }
                 }
             }
