@@ -73,11 +73,8 @@ MDBOOK = 0.5.4
 .PHONY: help setup setup-fpga run fpga prove prove-bugs campaign check test test-build test-long \
     test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
     mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
-LIBRARIES = algebra golden trace tools hdl sim prove fpga device replica session store net \
-    replica-sim workload arena systems terminal
-
-# Where `make c-library` installs the C library.
-PREFIX ?= /usr/local
+    replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs hdl-tools c-library \
+    c-header test-c lint doc package book hdl ci clean picture-check distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
