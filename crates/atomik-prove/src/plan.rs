@@ -1,7 +1,7 @@
 //! Lists of configurations to prove.
 
 use atomik_hdl::Config;
-use atomik_sim::plan::{PlanError, parse_config};
+use atomik_sim::plan::{PlanError, parse_config, read_toml};
 use serde::Deserialize;
 use std::path::Path;
 
@@ -21,14 +21,7 @@ impl Plan {
     /// # Errors
     /// When the file cannot be read or is not a plan.
     pub fn read(path: &Path) -> Result<Plan, PlanError> {
-        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
-            path: path.into(),
-            source,
-        })?;
-        toml::from_str(&text).map_err(|error| PlanError::Format {
-            path: path.into(),
-            reason: error.to_string(),
-        })
+        read_toml(path)
     }
 
     /// The configurations.

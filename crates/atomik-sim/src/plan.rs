@@ -5,6 +5,7 @@ use crate::dut::Dut;
 use crate::random::{Profile, Random};
 use crate::stimulus::Stimulus;
 use atomik_hdl::{Config, Target};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -119,20 +120,28 @@ pub fn parse_config(text: &str) -> Result<Config, PlanError> {
         .map_err(|e| error(e.to_string()))
 }
 
+/// Reads a plan of any kind from its TOML file.
+///
+/// # Errors
+/// When the file cannot be read or does not have the form of `T`.
+pub fn read_toml<T: DeserializeOwned>(path: &Path) -> Result<T, PlanError> {
+    let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
+        path: path.into(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|error| PlanError::Format {
+        path: path.into(),
+        reason: error.to_string(),
+    })
+}
+
 impl Plan {
     /// Reads a plan.
     ///
     /// # Errors
     /// When the file cannot be read or is not a plan.
     pub fn read(path: &Path) -> Result<Plan, PlanError> {
-        let text = std::fs::read_to_string(path).map_err(|source| PlanError::Read {
-            path: path.into(),
-            source,
-        })?;
-        toml::from_str(&text).map_err(|e| PlanError::Format {
-            path: path.into(),
-            reason: e.to_string(),
-        })
+        read_toml(path)
     }
 
     /// The jobs of the plan, in its order.

@@ -40,8 +40,8 @@ pub fn why(fit: &Fit) -> Markup {
             @if !told.is_empty() { ul.cards { @for field in told { (field_card(field)) } } }
             @if !untold.is_empty() {
                 details {
-                    @let fields = if told.is_empty() { "field" } else { "more field" };
-                    summary { "Reasons of " (counted(untold.len() as u64, fields)) }
+                    @let what = if told.is_empty() { "field" } else { "more field" };
+                    summary { "Reasons of " (counted(untold.len() as u64, what)) }
                     ul.cards { @for field in untold { (field_card(field)) } }
                 }
             }
