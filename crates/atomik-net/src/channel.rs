@@ -117,9 +117,23 @@ struct Network {
     recorded: Option<Vec<Recorded>>,
 }
 
+/// What has one id: a replica, and its copies.
+#[derive(Default)]
 struct Member {
-    inbox: Arc<Inbox>,
+    inboxes: Vec<Arc<Inbox>>,
     held: Vec<Held>,
+}
+
+impl Member {
+    fn put(&self, from: PeerId, bytes: &[u8]) {
+        let inboxes = self.inboxes.iter();
+        inboxes.for_each(|inbox| inbox.put(from, bytes.to_vec()));
+    }
+
+    fn set_peer(&self, peer: PeerId, is_up: bool) {
+        let inboxes = self.inboxes.iter();
+        inboxes.for_each(|inbox| inbox.set_peer(peer, is_up));
+    }
 }
 
 struct Held {
@@ -170,27 +184,29 @@ impl ChannelNetwork {
     ///
     /// [`OpenError::Option`] if the network already has a replica with this id.
     pub fn join(&self, me: PeerId) -> Result<ChannelEngine, OpenError> {
-        let mut network = self.lock();
-        if network.members.contains_key(&me) {
+        if self.lock().members.contains_key(&me) {
             let next = "the network has a replica with this id, close it or use another id";
             return Err(OpenError::option("peer", hex(&me), next));
         }
+        Ok(self.join_again(me))
+    }
+
+    /// As [`ChannelNetwork::join`], but the network may have a replica with this id: a copy of it.
+    /// Each message to the id reaches both, as on the other engines.
+    #[must_use]
+    pub fn join_again(&self, me: PeerId) -> ChannelEngine {
+        let mut network = self.lock();
         let tally = Arc::new(Tally::default());
         let inbox = Arc::new(Inbox::new(me, network.incoming, Arc::clone(&tally)));
-        network.members.insert(
-            me,
-            Member {
-                inbox: Arc::clone(&inbox),
-                held: Vec::new(),
-            },
-        );
+        let member = network.members.entry(me).or_default();
+        member.inboxes.push(Arc::clone(&inbox));
         network.announce(me);
-        Ok(ChannelEngine {
+        ChannelEngine {
             me,
             network: self.clone(),
             inbox,
             tally,
-        })
+        }
     }
 
     /// Replaces the faults. With `reorder: 0`, messages that were held back arrive now.
@@ -255,14 +271,14 @@ impl ChannelNetwork {
     /// from whomever it names.
     pub fn inject(&self, message: Recorded) {
         if let Some(member) = self.lock().members.get(&message.to) {
-            member.inbox.put(message.from, message.bytes);
+            member.put(message.from, &message.bytes);
         }
     }
 
     /// Reports a peer up or down to a member, as such an attacker would.
     pub fn announce(&self, to: PeerId, peer: PeerId, is_up: bool) {
         if let Some(member) = self.lock().members.get(&to) {
-            member.inbox.set_peer(peer, is_up);
+            member.set_peer(peer, is_up);
         }
     }
 
@@ -294,7 +310,7 @@ impl Network {
         if let Some(member) = self.members.get(&at)
             && (!up || self.members.contains_key(&peer))
         {
-            member.inbox.set_peer(peer, up);
+            member.set_peer(peer, up);
         }
     }
 
@@ -335,28 +351,28 @@ impl Network {
                 behind,
             });
         } else {
-            member.inbox.put(from, bytes.to_vec());
+            member.put(from, bytes);
         }
         if twice {
             self.counts.duplicated += 1;
-            member.inbox.put(from, bytes.to_vec());
+            member.put(from, bytes);
         }
         if !late {
-            member.held.retain_mut(|held| {
-                if held.behind == 0 {
-                    member.inbox.put(held.from, std::mem::take(&mut held.bytes));
-                    return false;
-                }
-                held.behind -= 1;
-                true
+            let due = member.held.extract_if(.., |held| {
+                let is_due = held.behind == 0;
+                held.behind = held.behind.saturating_sub(1);
+                is_due
             });
+            let due: Vec<Held> = due.collect();
+            due.iter()
+                .for_each(|held| member.put(held.from, &held.bytes));
         }
     }
 
     fn release(&mut self) {
         for member in self.members.values_mut() {
-            for held in member.held.drain(..) {
-                member.inbox.put(held.from, held.bytes);
+            for held in std::mem::take(&mut member.held) {
+                member.put(held.from, &held.bytes);
             }
         }
     }
@@ -392,10 +408,15 @@ impl Drop for ChannelEngine {
     fn drop(&mut self) {
         self.inbox.close();
         let mut network = self.network.lock();
+        if let Some(member) = network.members.get_mut(&self.me) {
+            let is_other = |inbox: &Arc<Inbox>| !Arc::ptr_eq(inbox, &self.inbox);
+            member.inboxes.retain(is_other);
+            if !member.inboxes.is_empty() {
+                return;
+            }
+        }
         network.members.remove(&self.me);
-        network
-            .members
-            .values()
-            .for_each(|member| member.inbox.set_peer(self.me, false));
+        let others = network.members.values();
+        others.for_each(|member| member.set_peer(self.me, false));
     }
 }

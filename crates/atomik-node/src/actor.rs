@@ -491,6 +491,9 @@ impl Actor {
                 Output::Refused { from, key, reason } => {
                     self.state.peer_refused(&from, &key, reason);
                 }
+                Output::KeyInUse { from, key, kept } => {
+                    self.state.key_in_use(&from, &key, kept);
+                }
             }
         }
         Ok(())

@@ -77,6 +77,26 @@ impl Events {
         self.keep(kind, kind, event)
     }
 
+    /// Records that a peer has met another process with this node's key and address, and whether
+    /// this one keeps the session with it. Returns the event for the watchers.
+    pub(crate) fn key_in_use(&mut self, by: &PeerId, key: &PublicKey, kept: bool) -> Json {
+        let (from, key) = (hex(by), public_key_text(key));
+        let session = if kept {
+            "the peer keeps its session with this process"
+        } else {
+            "the peer keeps its session with that one, so that what this process acknowledges may \
+             be on its disk alone"
+        };
+        let text = format!(
+            "peer {from} with key {key} sees another process with this node's key and address, of \
+             a copy of its data folder or its machine, and {session}; stop one of the two, wait \
+             until the other one is in sync (atomik node members), and start the first again with \
+             --new-identity; then give it a key of its own"
+        );
+        let event = json!({"from": from, "key": key, "kept": kept, "text": text});
+        self.keep("key_in_use", "key_in_use", event)
+    }
+
     /// Records something about this node itself. Returns the event for the watchers.
     pub(crate) fn own(&mut self, kind: &'static str, text: &str) -> Json {
         self.keep(kind, kind, json!({"text": text}))

@@ -511,9 +511,18 @@ impl NodeState {
         reason: atomik_session::Refusal,
     ) {
         let line = self.events.peer_refused(from, key, reason);
-        if reason == atomik_session::Refusal::ByPeer {
-            self.unsettled.refused_by(*key, line.clone());
+        match reason {
+            atomik_session::Refusal::ByPeer => self.unsettled.refused_by(*key, line.clone()),
+            atomik_session::Refusal::KeyInUse => self.unsettled.while_repeated(line.clone()),
+            _ => {}
         }
+        self.watchers.send(&line, |_| true);
+    }
+
+    /// Reports that a peer has met another process with this node's key and address.
+    pub(crate) fn key_in_use(&mut self, by: &PeerId, key: &PublicKey, kept: bool) {
+        let line = self.events.key_in_use(by, key, kept);
+        self.unsettled.while_repeated(line.clone());
         self.watchers.send(&line, |_| true);
     }
 

@@ -5,9 +5,13 @@ use std::path::PathBuf;
 
 use atomik_replica::{Notice, OriginId, PublicKey, Refusal, Replica, RosterError};
 use serde_json::Value as Json;
+use tokio::time::{Duration, Instant};
 
 /// Number of concerns that are kept.
 const KEPT: usize = 100;
+
+/// How long a concern is kept that was not repeated. Sessions repeat theirs after 60 to 76 s.
+const REPEATED: Duration = Duration::from_secs(150);
 
 /// What settles a concern.
 #[derive(Debug)]
@@ -24,6 +28,8 @@ enum Until {
     Listed,
     /// None of these files is there any more.
     Moved(Vec<PathBuf>),
+    /// This time, unless it is repeated before.
+    Quiet(Instant),
     /// A restart.
     Restart,
 }
@@ -101,6 +107,18 @@ impl Unsettled {
         }
     }
 
+    /// Keeps an event as long as it is repeated.
+    pub(crate) fn while_repeated(&mut self, event: Json) {
+        let now = Instant::now();
+        self.0.retain(|(until, known)| match until {
+            Until::Quiet(end) => *end > now && known["text"] != event["text"],
+            _ => true,
+        });
+        if self.0.len() < KEPT {
+            self.0.push((Until::Quiet(now + REPEATED), event));
+        }
+    }
+
     /// Takes note that a session with this key has come up.
     pub(crate) fn met(&mut self, key: PublicKey) {
         let is_about = |until: &Until| match until {
@@ -135,6 +153,7 @@ impl Unsettled {
             }
             Until::Listed => replica.roster().get(&own).is_none(),
             Until::Moved(files) => files.iter().any(|file| file.exists()),
+            Until::Quiet(end) => *end > Instant::now(),
             Until::AnySession | Until::Restart => true,
         });
         open.map(|(_, event)| event.clone()).collect()

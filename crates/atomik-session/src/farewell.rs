@@ -10,6 +10,8 @@
 //! | 2, rank (40) | the sender has this list |
 //! | 3 | the sender has no list, or an older one: send yours |
 //! | 4, number, last, bytes | part of a list; `last` is 1 for the last one, 0 for others |
+//!
+//! With 5, a goodbye refuses [a second process of one key](crate::packet::IN_USE).
 
 use crate::config::{List, MAX_LIST, MAX_PART, RANK};
 use crate::packet::{Kind, NOT_A_MEMBER};

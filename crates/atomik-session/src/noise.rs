@@ -14,16 +14,23 @@ const PROTOCOL: &str = "Noise_XXpsk0_25519_AESGCM_BLAKE2s";
 /// The longest message of the handshake.
 const LONGEST: usize = 160;
 
-/// Zeros that the first message carries, so that the second is not longer.
+/// What the first message carries, so that the second is not longer: the life of the process that
+/// is to answer, or zeros for any, and further zeros.
 pub(crate) const PADDING: usize = 104;
+
+/// Bytes of a [`Life`].
+pub(crate) const LIFE: usize = 8;
+
+/// Drawn at the start of a process, so that peers tell it from others with its key: those before a
+/// restart, and copies. Never zeros.
+pub(crate) type Life = [u8; LIFE];
 
 /// What each side says of itself, encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) key: PublicKey,
     pub(crate) incarnation: Incarnation,
-    /// Drawn at the start of a process, so that peers notice a restart.
-    pub(crate) life: [u8; 8],
+    pub(crate) life: Life,
 }
 
 impl Claim {

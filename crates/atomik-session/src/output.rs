@@ -43,8 +43,19 @@ pub enum Output {
         /// The list.
         bytes: Vec<u8>,
     },
-    /// Someone with the keyspace's secret was refused, or refuses this replica. At most one report
-    /// per address within [`Limits::report_ticks`](crate::Limits::report_ticks), and four per tick.
+    /// Another process with this replica's key and address wants a session with this peer, or has
+    /// one: a copy of its data or of its machine runs. Both processes are told, and the peer.
+    KeyInUse {
+        /// The peer that tells of it.
+        from: Address,
+        /// The peer's key.
+        key: PublicKey,
+        /// Whether this process keeps the session with the peer, or the other one.
+        kept: bool,
+    },
+    /// Someone with the keyspace's secret was refused, or refuses this replica. Of this and
+    /// [`Output::KeyInUse`] there is at most one report per address within
+    /// [`Limits::report_ticks`](crate::Limits::report_ticks), and four per tick.
     Refused {
         /// The address that the packet claims to come from.
         from: Address,
@@ -76,6 +87,12 @@ pub enum Refusal {
          all but one"
     )]
     TooManySessions,
+    /// Another process with its key and address has a session and answers.
+    #[error(
+        "another process with its key and address has a session and answers: a copy of that member \
+         runs, of its data folder or of its machine; stop one of the two"
+    )]
+    KeyInUse,
     /// The other side completed the handshake, and refuses this replica as [`Refusal::NotAMember`].
     #[error("its list of members does not have this replica's key: ask the administrator")]
     ByPeer,

@@ -30,6 +30,10 @@ pub(crate) const ASK: usize = 170;
 /// other then, also begins with such a byte ([`farewell`](crate::farewell)).
 pub(crate) const NOT_A_MEMBER: &[u8] = &[1];
 
+/// The content of a [`Kind::Bye`] to a process whose key and address another one has, which has a
+/// session and answers.
+pub(crate) const IN_USE: &[u8] = &[5];
+
 /// Proves that a packet was made by someone with the keyspace's secret, between these addresses,
 /// as an answer to the packet with the previous code.
 pub(crate) type Code = [u8; CODE];
@@ -48,10 +52,11 @@ pub(crate) enum Opening {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Message = 8,
-    /// Asks for a [`Kind::Pong`].
+    /// Asks for a [`Kind::Pong`] with the same content: the code of the third packet with which
+    /// another process of the recipient's key and address has begun a session, or nothing.
     Ping = 9,
     Pong = 10,
-    /// Ends the session. With [`NOT_A_MEMBER`], none begins.
+    /// Ends the session. With [`NOT_A_MEMBER`] or [`IN_USE`], none begins.
     Bye = 11,
 }
 

@@ -4,12 +4,14 @@ use snow::HandshakeState;
 
 use crate::config::{Address, Limits, PublicKey};
 use crate::farewell::Farewell;
+use crate::noise::Life;
 use crate::output::{Counters, Output};
-use crate::packet::{Code, Kind, NOT_A_MEMBER};
+use crate::packet::{Code, IN_USE, Kind, NOT_A_MEMBER};
 use crate::session::Session;
 
-/// A peer that asks for a handshake in spite of a session gets one if it does not answer a ping
-/// within this many ticks.
+/// A peer that does not answer a ping within this many ticks has restarted, if it asks for a
+/// handshake in spite of a session, or if another process with its key and address has completed
+/// one.
 const ANSWER_TICKS: u64 = 2;
 
 /// A pause that doubles every time.
@@ -24,6 +26,14 @@ impl Pause {
         Self {
             due: now + limits.retry_ticks,
             ticks: 2 * limits.retry_ticks,
+        }
+    }
+
+    /// The longest pause.
+    fn longest(now: u64, limits: &Limits) -> Self {
+        Self {
+            due: now + limits.longest_retry_ticks,
+            ticks: limits.longest_retry_ticks,
         }
     }
 
@@ -50,18 +60,57 @@ impl Pause {
 pub(crate) struct Initiation {
     pub(crate) handshake: HandshakeState,
     pub(crate) tag: u8,
-    pub(crate) packet: Vec<u8>,
+    packet: Vec<u8>,
     pub(crate) code: Code,
-    pub(crate) since: u64,
-    pub(crate) again: Pause,
+    since: u64,
+    again: Pause,
+    /// The process of the peer that is to answer; `None` for any.
+    pub(crate) with: Option<Life>,
 }
 
-/// A session whose handshake is complete, but which has not carried a packet from the peer yet.
+impl Initiation {
+    pub(crate) fn new(
+        handshake: HandshakeState,
+        tag: u8,
+        packet: Vec<u8>,
+        code: Code,
+        now: u64,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            handshake,
+            tag,
+            packet,
+            code,
+            since: now,
+            again: Pause::new(now, limits),
+            with: None,
+        }
+    }
+}
+
+/// A session whose handshake is complete, but which has not taken the place of the current one.
 pub(crate) struct Next {
     pub(crate) session: Session,
-    /// The initiator repeats the third packet until then, the responder pings.
-    pub(crate) third: Option<Vec<u8>>,
-    pub(crate) again: Pause,
+    /// The initiator repeats the third packet until the peer has sent one, the responder pings.
+    third: Option<Vec<u8>>,
+    again: Pause,
+    /// The peer has sent a packet, and is not the process with the current session.
+    is_copy: bool,
+    /// When the process with the current session was asked whether it still runs.
+    challenged: Option<u64>,
+}
+
+impl Next {
+    pub(crate) fn new(session: Session, third: Option<Vec<u8>>, now: u64, limits: &Limits) -> Self {
+        Self {
+            session,
+            third,
+            again: Pause::new(now, limits),
+            is_copy: false,
+            challenged: None,
+        }
+    }
 }
 
 /// What a peer needs of its caller at a tick.
@@ -69,6 +118,8 @@ pub(crate) struct Next {
 pub(crate) enum Need {
     Nothing,
     Handshake,
+    /// A handshake with this process and no other of the peer.
+    HandshakeWith(Life),
 }
 
 pub(crate) struct Peer {
@@ -85,8 +136,12 @@ pub(crate) struct Peer {
     pub(crate) farewell: Option<Farewell>,
     /// When the next handshake may begin.
     retry: Pause,
-    /// When it asked for a handshake in spite of a session, if it sent nothing since.
-    asked: Option<u64>,
+    /// When it asked for a handshake in spite of a session, and which of its processes did.
+    asked: Option<(u64, Option<Life>)>,
+    /// Since when a ping on the current session is unanswered.
+    pinged: Option<u64>,
+    /// When a handshake with a process other than that of the current session last began.
+    sought: Option<u64>,
     next_tag: u8,
     /// Handshakes that it began in this tick.
     pub(crate) firsts: u32,
@@ -106,6 +161,8 @@ impl Peer {
             farewell: None,
             retry: Pause::over(limits),
             asked: None,
+            pinged: None,
+            sought: None,
             next_tag: tag,
             firsts: 0,
             refused: None,
@@ -147,6 +204,12 @@ impl Peer {
         }
     }
 
+    /// The key of the session whose packets from the peer have this tag.
+    pub(crate) fn key_of(&self, tag: u8) -> Option<PublicKey> {
+        let session = self.sessions().find(|session| session.tag_in == tag)?;
+        Some(session.peer.key)
+    }
+
     /// Whether one of its sessions is with this key.
     pub(crate) fn is_held_by(&self, key: &PublicKey) -> bool {
         self.sessions().any(|session| session.peer.key == *key)
@@ -179,13 +242,18 @@ impl Peer {
         match session.open(kind, number, content, now) {
             Ok(content) => {
                 counters.opened += 1;
-                if is_next && kind == Kind::Bye && content == NOT_A_MEMBER {
+                let refuses = kind == Kind::Bye && [NOT_A_MEMBER, IN_USE].contains(&&*content);
+                if is_next && refuses {
                     return Some(content);
                 }
-                self.asked = None;
                 if is_next {
+                    if self.is_copy(now) {
+                        self.next.take_if(|_| kind == Kind::Bye);
+                        return None;
+                    }
                     self.promote(now, limits, counters, out);
                 }
+                self.heard_from(tag);
                 if let Some(current) = &mut self.current {
                     current.heard = now;
                 }
@@ -198,7 +266,50 @@ impl Peer {
         }
     }
 
-    /// The next session has carried a packet: it becomes the current one.
+    /// A packet of a session with this tag has arrived.
+    fn heard_from(&mut self, tag: u8) {
+        let Some(current) = &self.current else { return };
+        if current.tag_in == tag {
+            self.pinged = None;
+        }
+        // Another process may still want a handshake.
+        let life = current.peer.life;
+        self.asked
+            .take_if(|(_, asks)| asks.is_none_or(|asks| asks == life));
+    }
+
+    /// The next session has carried a packet. Whether it has to wait, because another process has
+    /// the current one, and may still run.
+    fn is_copy(&mut self, now: u64) -> bool {
+        let is_silent = self.is_silent(now);
+        let (Some(next), Some(current)) = (&mut self.next, &self.current) else {
+            return false;
+        };
+        next.is_copy = current.peer != next.session.peer && !is_silent;
+        next.is_copy
+    }
+
+    /// Whether the process with the current session has left a ping unanswered.
+    fn is_silent(&self, now: u64) -> bool {
+        self.pinged.is_some_and(|at| now - at >= ANSWER_TICKS)
+    }
+
+    /// Takes the session of another process with the peer's key and address, if the one with the
+    /// current session has answered the ping that asked whether it still runs.
+    pub(crate) fn take_copy(&mut self, answer: &[u8]) -> Option<Session> {
+        let next = self.next.take_if(|next| {
+            let asked = next.challenged.is_some() && next.is_copy;
+            asked && next.session.third[..] == *answer
+        });
+        next.map(|next| next.session)
+    }
+
+    /// Lets the next handshake begin after the longest pause.
+    pub(crate) fn rest(&mut self, now: u64, limits: &Limits) {
+        self.retry = Pause::longest(now, limits);
+    }
+
+    /// The next session becomes the current one.
     fn promote(
         &mut self,
         now: u64,
@@ -213,6 +324,8 @@ impl Peer {
         let peer = session.peer;
         let replaced = self.current.replace(session);
         self.previous = None;
+        self.pinged = None;
+        self.asked = None;
         self.hurry(limits);
         let address = self.address;
         match replaced {
@@ -228,13 +341,19 @@ impl Peer {
         out.push(Output::Up { address, key });
     }
 
-    /// Sends a packet without content on the current session.
-    pub(crate) fn send(&mut self, kind: Kind, out: &mut Vec<Output>) {
+    /// Sends a packet on the current session.
+    pub(crate) fn send(&mut self, kind: Kind, content: &[u8], out: &mut Vec<Output>) {
         let to = self.address;
         let current = self.current.as_mut();
-        if let Some(bytes) = current.and_then(|session| session.seal(kind, &[])) {
+        if let Some(bytes) = current.and_then(|session| session.seal(kind, content)) {
             out.push(Output::Packet { to, bytes });
         }
+    }
+
+    /// Pings on the current session.
+    fn ping(&mut self, content: &[u8], now: u64, out: &mut Vec<Output>) {
+        self.pinged.get_or_insert(now);
+        self.send(Kind::Ping, content, out);
     }
 
     /// Makes the next session prove itself: the initiator repeats the third packet, the responder
@@ -252,6 +371,7 @@ impl Peer {
         self.next = None;
         self.previous = None;
         self.asked = None;
+        self.pinged = None;
         if self.current.take().is_some() {
             let address = self.address;
             out.push(Output::Down { address });
@@ -259,17 +379,59 @@ impl Peer {
     }
 
     /// Takes note of its wish for a handshake. A peer with a session has to leave a ping
-    /// unanswered first, so that a replayed wish does nothing.
-    pub(crate) fn ask(&mut self, now: u64, out: &mut Vec<Output>) -> Need {
+    /// unanswered first, so that a replayed wish does nothing. If it answers and another of its
+    /// processes asked, that one gets a handshake of its own.
+    pub(crate) fn ask(&mut self, now: u64, life: Option<Life>, out: &mut Vec<Output>) -> Need {
+        self.initiation.take_if(|begun| begun.with.is_some());
         if self.initiation.is_some() || self.next.is_some() || self.asked.is_some() {
             return Need::Nothing;
         }
         if self.current.is_none() {
             return Need::Handshake;
         }
-        self.asked = Some(now);
-        self.send(Kind::Ping, out);
+        self.asked = Some((now, life));
+        self.ping(&[], now, out);
         Need::Nothing
+    }
+
+    /// Answers the wish for a handshake in spite of a session once its time has come.
+    fn grant(&mut self, now: u64, limits: &Limits) -> Need {
+        let asked = self.asked.take_if(|(at, _)| now - *at >= ANSWER_TICKS);
+        let Some((_, life)) = asked else {
+            return Need::Nothing;
+        };
+        // Whoever repeats wishes of an earlier process draws no more than this.
+        let is_due = self.sought.is_none_or(|at| now - at >= limits.stale_ticks);
+        match life {
+            _ if self.is_silent(now) => Need::Handshake,
+            Some(life) if is_due => {
+                self.sought = Some(now);
+                Need::HandshakeWith(life)
+            }
+            _ => Need::Nothing,
+        }
+    }
+
+    /// Asks the process with the current session whether it still runs, if another one has come;
+    /// replaces it if it does not answer.
+    fn settle(
+        &mut self,
+        now: u64,
+        limits: &Limits,
+        counters: &mut Counters,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(next) = self.next.as_mut().filter(|next| next.is_copy) else {
+            return;
+        };
+        let since = *next.challenged.get_or_insert(now);
+        if now - since >= ANSWER_TICKS {
+            self.promote(now, limits, counters, out);
+        } else {
+            // At each tick, since a ping may be lost.
+            let code = next.session.third;
+            self.ping(&code, now, out);
+        }
     }
 
     pub(crate) fn tick(
@@ -277,6 +439,7 @@ impl Peer {
         now: u64,
         is_initiator: bool,
         limits: &Limits,
+        counters: &mut Counters,
         out: &mut Vec<Output>,
     ) -> Need {
         self.firsts = 0;
@@ -288,13 +451,15 @@ impl Peer {
             .take_if(|next| now - next.session.since >= limits.handshake_ticks);
         self.initiation
             .take_if(|initiation| now - initiation.since >= limits.handshake_ticks);
+        self.settle(now, limits, counters, out);
         if let Some(initiation) = &mut self.initiation
             && initiation.again.is_over(now, limits)
         {
             let bytes = initiation.packet.clone();
             out.push(Output::Packet { to, bytes });
         }
-        let again = self.next.as_mut().map(|next| &mut next.again);
+        let next = self.next.as_mut().filter(|next| !next.is_copy);
+        let again = next.map(|next| &mut next.again);
         if again.is_some_and(|again| again.is_over(now, limits)) {
             self.confirm(out);
         }
@@ -306,14 +471,14 @@ impl Peer {
                     && (silence - limits.idle_ticks)
                         .is_multiple_of((limits.idle_ticks / 2).max(1)) =>
             {
-                self.send(Kind::Ping, out);
+                self.ping(&[], now, out);
             }
             _ => {}
         }
         if self.initiation.is_some() || self.next.is_some() {
             return Need::Nothing;
         }
-        let unanswered = self.asked.take_if(|at| now - *at >= ANSWER_TICKS);
+        let granted = self.grant(now, limits);
         let needed = match &self.current {
             None => self.announced,
             Some(session) => {
@@ -322,10 +487,9 @@ impl Peer {
                 now - session.heard >= limits.stale_ticks || is_initiator && aged
             }
         };
-        if unanswered.is_some() || needed && self.retry.is_over(now, limits) {
-            Need::Handshake
-        } else {
-            Need::Nothing
+        if granted == Need::Nothing && needed && self.retry.is_over(now, limits) {
+            return Need::Handshake;
         }
+        granted
     }
 }

@@ -1,24 +1,21 @@
 //! All sessions of one replica: which part handles a packet, a tick, an announcement.
 
-use std::collections::{BTreeMap, VecDeque};
+mod handshake;
+#[cfg(test)]
+mod tests;
 
-use snow::HandshakeState;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::config::{Address, Config, Incarnation, Limits, List, Members, PublicKey};
 use crate::entropy::Entropy;
 use crate::farewell::{Farewell, Said, rank};
-use crate::noise::{Claim, Noise, PADDING, derive, read, write};
+use crate::noise::{Claim, Noise, derive};
 use crate::output::{Counters, Output, Refusal, SendError};
-use crate::packet::{ASK, CODE, Code, Coder, Kind, MAX_MESSAGE, Opening, Packet};
-use crate::peer::{Initiation, Need, Next, Pause, Peer};
+use crate::packet::{Coder, IN_USE, Kind, MAX_MESSAGE, Packet};
+use crate::peer::{Need, Next, Peer};
 use crate::seen::Seen;
 use crate::session::Session;
-
-/// Handshakes that an address may begin in one tick.
-const MAX_FIRSTS: u32 = 4;
-
-/// Handshakes of one address that may wait for their third packet.
-const MAX_HALF_OPEN: usize = 4;
+use handshake::{HalfOpen, Received};
 
 /// Sessions with one key. A member whose address changes when it restarts leaves some behind that
 /// end only after a silence.
@@ -32,23 +29,6 @@ const MAX_FAREWELLS: usize = 16;
 
 /// Lists sent, and lists delivered, in one tick.
 const MAX_LISTS: u32 = 4;
-
-/// What precedes the first packet of a handshake.
-const NOTHING: Code = [0; CODE];
-
-/// A handshake that a peer began, and that this replica answered.
-struct HalfOpen {
-    from: Address,
-    handshake: HandshakeState,
-    tag_in: u8,
-    tag_out: u8,
-    first: Code,
-    second: Code,
-    packet: Vec<u8>,
-    since: u64,
-    /// When the second packet was last sent.
-    sent: u64,
-}
 
 /// The sessions of one replica with its peers: a pure state machine.
 ///
@@ -159,7 +139,7 @@ impl Sessions {
                 peer.next.as_ref().map(|next| next.session.peer.key),
             ];
             if !keys.iter().flatten().all(|key| self.members.includes(key)) {
-                peer.send(Kind::Bye, out);
+                peer.send(Kind::Bye, &[], out);
                 peer.end(out);
             }
         }
@@ -175,7 +155,7 @@ impl Sessions {
         peer.announced = true;
         peer.hurry(&limits);
         if peer.current.is_none() && peer.next.is_none() && peer.initiation.is_none() {
-            self.begin(address, out);
+            self.begin(address, None, out);
         }
     }
 
@@ -191,7 +171,7 @@ impl Sessions {
     pub fn close(&mut self, out: &mut Vec<Output>) {
         for peer in self.peers.values_mut() {
             peer.announced = false;
-            peer.send(Kind::Bye, out);
+            peer.send(Kind::Bye, &[], out);
             peer.end(out);
         }
     }
@@ -230,12 +210,15 @@ impl Sessions {
         let mut begin = Vec::new();
         for peer in self.peers.values_mut() {
             let is_initiator = self.me < peer.address;
-            if peer.tick(now, is_initiator, &limits, out) == Need::Handshake {
-                begin.push(peer.address);
+            let address = peer.address;
+            match peer.tick(now, is_initiator, &limits, &mut self.counters, out) {
+                Need::Handshake => begin.push((address, None)),
+                Need::HandshakeWith(life) => begin.push((address, Some(life))),
+                Need::Nothing => {}
             }
         }
-        for address in begin {
-            self.begin(address, out);
+        for (address, with) in begin {
+            self.begin(address, with, out);
         }
         self.peers.retain(|address, peer| {
             !peer.is_idle() || self.half_open.iter().any(|half| half.from == *address)
@@ -266,15 +249,7 @@ impl Sessions {
                     content,
                     code: *code,
                 };
-                // The lower address begins.
-                let done = match (opening, self.me < from) {
-                    (Opening::Ask, true) => self.receive_ask(&packet, out),
-                    (Opening::First, false) => self.receive_first(&packet, out),
-                    (Opening::Second, true) => self.receive_second(&packet, out),
-                    (Opening::Third, false) => self.receive_third(&packet, out),
-                    _ => None,
-                };
-                if done.is_none() {
+                if self.receive_opening(opening, &packet, out).is_none() {
                     self.counters.forged += 1;
                 }
             }
@@ -307,10 +282,30 @@ impl Sessions {
             out,
         );
         let Some(bytes) = opened else { return };
+        let Some(key) = peer.key_of(header.1) else {
+            return;
+        };
         match header.0 {
             Kind::Message => out.push(Output::Message { from, bytes }),
-            Kind::Ping => peer.send(Kind::Pong, out),
-            Kind::Pong => {}
+            Kind::Ping => {
+                peer.send(Kind::Pong, &bytes, out);
+                if !bytes.is_empty() {
+                    let kept = true;
+                    self.report(from, Output::KeyInUse { from, key, kept }, out);
+                }
+            }
+            Kind::Pong => {
+                if let Some(mut copy) = peer.take_copy(&bytes) {
+                    send(from, copy.seal(Kind::Bye, IN_USE), out);
+                    self.refuse(from, key, Refusal::KeyInUse, out);
+                }
+            }
+            Kind::Bye if bytes == IN_USE => {
+                peer.end(out);
+                peer.rest(self.now, &self.limits);
+                let kept = false;
+                self.report(from, Output::KeyInUse { from, key, kept }, out);
+            }
             Kind::Bye => {
                 // Any other packet would have made it the current one.
                 let refused = peer.next.take_if(|next| next.session.tag_in == header.1);
@@ -357,7 +352,8 @@ impl Sessions {
         let key = farewell.session.peer.key;
         let list = self.list.as_ref().map(|list| list.rank);
         send(from, farewell.answer(list), out);
-        self.report(from, key, Refusal::ByPeer, out);
+        let reason = Refusal::ByPeer;
+        self.report(from, Output::Refused { from, key, reason }, out);
     }
 
     /// A packet has arrived in a session in which one side has refused the other.
@@ -403,242 +399,13 @@ impl Sessions {
         }
     }
 
-    fn receive_ask(&mut self, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<()> {
-        self.check(packet, &NOTHING)?;
-        if self.is_repeated(packet) {
-            return Some(());
-        }
-        let now = self.now;
-        let from = packet.from;
-        if let Some(peer) = self.peer(from)
-            && peer.ask(now, out) == Need::Handshake
-        {
-            self.begin(from, out);
-        }
-        Some(())
-    }
-
-    /// Answers the first packet of a handshake.
-    fn receive_first(&mut self, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<()> {
-        self.check(packet, &NOTHING)?;
-        let (from, now) = (packet.from, self.now);
-        let mut half_open = self.half_open.iter_mut();
-        if let Some(half) = half_open.find(|half| half.from == from && half.first == packet.code) {
-            // The peer repeats it, because our answer was lost; or someone else does.
-            if half.sent < now {
-                half.sent = now;
-                let bytes = half.packet.clone();
-                out.push(Output::Packet { to: from, bytes });
-            }
-            return Some(());
-        }
-        if self.is_repeated(packet) {
-            return Some(());
-        }
-        let waiting = self.half_open.iter().filter(|half| half.from == from);
-        let taken: Vec<u8> = waiting.map(|half| half.tag_in).collect();
-        let Some(peer) = self.peer(from) else {
-            return Some(());
-        };
-        peer.firsts += 1;
-        if peer.firsts > MAX_FIRSTS {
-            return Some(());
-        }
-        let tag_in = peer.tag(&taken);
-        let entropy = self.entropy.draw();
-        let mut handshake = self.noise.begin(false, [&from, &self.me], entropy)?;
-        self.counters.handshakes += 1;
-        read(&mut handshake, packet.content)?;
-        let content = write(&mut handshake, &self.claim.encode())?;
-        let route = [&self.me, &from];
-        let (bytes, second) =
-            self.coder
-                .seal(Opening::Second, tag_in, &content, route, &packet.code);
-        let oldest = if taken.len() >= MAX_HALF_OPEN {
-            self.half_open.iter().position(|half| half.from == from)
-        } else {
-            (self.half_open.len() >= self.limits.half_open).then_some(0)
-        };
-        if let Some(oldest) = oldest {
-            self.half_open.remove(oldest);
-        }
-        self.half_open.push_back(HalfOpen {
-            from,
-            handshake,
-            tag_in,
-            tag_out: packet.tag,
-            first: packet.code,
-            second,
-            packet: bytes.clone(),
-            since: now,
-            sent: now,
-        });
-        out.push(Output::Packet { to: from, bytes });
-        Some(())
-    }
-
-    /// Completes a handshake that this replica began.
-    fn receive_second(&mut self, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<()> {
-        let (from, now, limits) = (packet.from, self.now, self.limits);
-        let first = self.peers.get(&from)?.initiation.as_ref()?.code;
-        self.check(packet, &first)?;
-        let peer = self.peers.get_mut(&from)?;
-        let handshake = &mut peer.initiation.as_mut()?.handshake;
-        let claim = Claim::decode(&read(handshake, packet.content)?)?;
-        let Initiation {
-            mut handshake, tag, ..
-        } = peer.initiation.take()?;
-        let key = claim.key;
-        let judged = self.judge(&claim, &handshake, &from);
-        if let Err(reason) = judged {
-            self.refuse(from, key, reason, out);
-            if reason != Refusal::NotAMember {
-                return Some(());
-            }
-        }
-        let content = write(&mut handshake, &self.claim.encode())?;
-        let route = [&self.me, &from];
-        let (third, code) =
-            self.coder
-                .seal(Opening::Third, packet.tag, &content, route, &packet.code);
-        let session = Session::new(handshake, tag, packet.tag, claim, code, now)?;
-        if judged.is_err() {
-            out.push(Output::Packet {
-                to: from,
-                bytes: third,
-            });
-            self.say_farewell(from, session, out);
-            return Some(());
-        }
-        let peer = self.peers.get_mut(&from)?;
-        peer.next = Some(Next {
-            session,
-            third: Some(third),
-            again: Pause::new(now, &limits),
-        });
-        peer.confirm(out);
-        Some(())
-    }
-
-    /// Completes a handshake that the peer began.
-    fn receive_third(&mut self, packet: &Received<'_>, out: &mut Vec<Output>) -> Option<()> {
-        let (from, now, limits) = (packet.from, self.now, self.limits);
-        let position = self.half_open.iter().position(|half| {
-            half.from == from && half.tag_in == packet.tag && {
-                let route = [&from, &self.me];
-                self.coder
-                    .accepts(packet.covered, &packet.code, route, &half.second)
-            }
-        });
-        let Some(position) = position else {
-            let peer = self.peers.get(&from)?;
-            let next = peer.next.as_ref().map(|next| &next.session);
-            let mut known = next.into_iter().chain(&peer.current);
-            // The peer repeats it because our ping was lost. The next ping is due soon.
-            return known
-                .any(|session| session.third == packet.code)
-                .then_some(());
-        };
-        let HalfOpen {
-            mut handshake,
-            tag_in,
-            tag_out,
-            ..
-        } = self.half_open.remove(position)?;
-        let claim = Claim::decode(&read(&mut handshake, packet.content)?)?;
-        let judged = self.judge(&claim, &handshake, &from);
-        let key = claim.key;
-        let session = Session::new(handshake, tag_in, tag_out, claim, packet.code, now)?;
-        if let Err(reason) = judged {
-            self.refuse(from, key, reason, out);
-            if reason == Refusal::NotAMember {
-                self.say_farewell(from, session, out);
-            }
-            return Some(());
-        }
-        let peer = self.peer(from)?;
-        peer.next = Some(Next {
-            session,
-            third: None,
-            again: Pause::new(now, &limits),
-        });
-        peer.confirm(out);
-        Some(())
-    }
-
-    /// Begins a handshake, or asks the peer to.
-    fn begin(&mut self, address: Address, out: &mut Vec<Output>) {
-        if self.me == address {
-            return;
-        }
-        let entropy = self.entropy.draw();
-        let route = [&self.me, &address];
-        let bytes = if self.me < address {
-            let Some(peer) = self.peers.get_mut(&address) else {
-                return;
-            };
-            let Some(mut handshake) = self.noise.begin(true, route, entropy) else {
-                return;
-            };
-            let Some(content) = write(&mut handshake, &[0; PADDING]) else {
-                return;
-            };
-            self.counters.handshakes += 1;
-            let tag = peer.tag(&[]);
-            let (packet, code) = self
-                .coder
-                .seal(Opening::First, tag, &content, route, &NOTHING);
-            let bytes = packet.clone();
-            peer.initiation = Some(Initiation {
-                handshake,
-                tag,
-                packet,
-                code,
-                since: self.now,
-                again: Pause::new(self.now, &self.limits),
-            });
-            bytes
-        } else {
-            let mut content = [0; ASK - 2 - CODE];
-            content[..32].copy_from_slice(&entropy);
-            let opening = Opening::Ask;
-            self.coder.seal(opening, 0, &content, route, &NOTHING).0
-        };
-        out.push(Output::Packet { to: address, bytes });
-    }
-
-    /// Whether the other side of a handshake is a member, and is who it says.
-    fn judge(
-        &self,
-        claim: &Claim,
-        handshake: &HandshakeState,
-        from: &Address,
-    ) -> Result<(), Refusal> {
-        if !claim.matches(handshake.get_remote_static()) {
-            Err(Refusal::WrongKey)
-        } else if (self.owner)(&claim.key, &claim.incarnation) != *from {
-            Err(Refusal::WrongAddress)
-        } else if !self.members.includes(&claim.key) {
-            Err(Refusal::NotAMember)
-        } else if self.elsewhere(&claim.key, from) >= MAX_SESSIONS_OF_KEY {
-            Err(Refusal::TooManySessions)
-        } else {
-            Ok(())
-        }
-    }
-
-    /// The number of other addresses from which a key has sessions.
-    fn elsewhere(&self, key: &PublicKey, than: &Address) -> usize {
-        let others = self.peers.values().filter(|peer| peer.address != *than);
-        others.filter(|peer| peer.is_held_by(key)).count()
-    }
-
     fn refuse(&mut self, from: Address, key: PublicKey, reason: Refusal, out: &mut Vec<Output>) {
         self.counters.refused += 1;
-        self.report(from, key, reason, out);
+        self.report(from, Output::Refused { from, key, reason }, out);
     }
 
-    fn report(&mut self, from: Address, key: PublicKey, reason: Refusal, out: &mut Vec<Output>) {
+    /// Passes on a report about a peer, unless there was one a short time ago.
+    fn report(&mut self, from: Address, report: Output, out: &mut Vec<Output>) {
         let now = self.now;
         let Some(peer) = self.peers.get_mut(&from) else {
             return;
@@ -649,26 +416,8 @@ impl Sessions {
         if is_due && self.reports < MAX_REPORTS {
             self.reports += 1;
             peer.refused = Some(now);
-            out.push(Output::Refused { from, key, reason });
+            out.push(report);
         }
-    }
-
-    fn check(&self, packet: &Received<'_>, previous: &Code) -> Option<()> {
-        let route = [&packet.from, &self.me];
-        self.coder
-            .accepts(packet.covered, &packet.code, route, previous)
-            .then_some(())
-    }
-
-    /// Records an authentic packet that begins something; whether it was there before.
-    fn is_repeated(&mut self, packet: &Received<'_>) -> bool {
-        let is_repeated = self.seen.contains(&packet.code);
-        if is_repeated {
-            self.counters.replayed += 1;
-        } else {
-            self.seen.record(packet.code);
-        }
-        is_repeated
     }
 
     /// The peer at this address, added if there is room.
@@ -696,174 +445,4 @@ fn farewell<'a>(
 fn send(to: Address, packets: impl IntoIterator<Item = Vec<u8>>, out: &mut Vec<Output>) {
     let packets = packets.into_iter();
     out.extend(packets.map(|bytes| Output::Packet { to, bytes }));
-}
-
-/// An authentic or forged packet of a handshake.
-struct Received<'a> {
-    from: Address,
-    tag: u8,
-    covered: &'a [u8],
-    content: &'a [u8],
-    code: Code,
-}
-
-#[cfg(test)]
-mod tests {
-    use ed25519_dalek::SigningKey;
-
-    use super::*;
-
-    fn sessions(incarnation: Address, seed: u8) -> Sessions {
-        let config = Config {
-            key: SigningKey::from_bytes(&[1; 32]),
-            incarnation,
-            address: |_, incarnation| *incarnation,
-            keyspace: "test".to_owned(),
-            secret: [7; 32],
-            members: Members::Any,
-            limits: Limits::default(),
-        };
-        Sessions::new(&config, &[seed; 32])
-    }
-
-    /// Calls from an address, one for each seed.
-    fn calls(from: Address, to: Address, seeds: std::ops::Range<u8>) -> Vec<Vec<u8>> {
-        let mut out = Vec::new();
-        seeds.for_each(|seed| sessions(from, seed).peer_up(to, &mut out));
-        let packets = out.into_iter().map(|output| match output {
-            Output::Packet { bytes, .. } => bytes,
-            other => panic!("{other:?}"),
-        });
-        packets.collect()
-    }
-
-    #[test]
-    fn half_open_handshakes_are_bounded_for_each_address_and_in_all() {
-        let me = [255; 16];
-        let mut called = sessions(me, 0);
-        let mut out = Vec::new();
-        for (tick, seeds) in [0..4, 4..8].into_iter().enumerate() {
-            called.tick(tick as u64, &mut out);
-            for call in calls([9; 16], me, seeds) {
-                called.receive([9; 16], &call, &mut out);
-            }
-        }
-        assert_eq!(out.len(), 8);
-        assert_eq!(called.half_open.len(), MAX_HALF_OPEN);
-        for number in 0..300_u16 {
-            let mut from = [8; 16];
-            from[..2].copy_from_slice(&number.to_le_bytes());
-            from[0] = from[0].min(254);
-            for call in calls(from, me, 0..1) {
-                called.receive(from, &call, &mut out);
-            }
-        }
-        assert_eq!(called.half_open.len(), called.limits.half_open);
-        called.tick(100, &mut out);
-        assert!(called.half_open.is_empty() && called.peers.is_empty());
-    }
-
-    #[test]
-    fn who_is_refused_gets_lists_and_nothing_else_and_is_read_nothing_else() {
-        let list = |rank| List {
-            rank: [rank; 40],
-            bytes: vec![rank; 10],
-        };
-        let (mut a, mut b) = (sessions([1; 16], 1), sessions([2; 16], 2));
-        b.members = Members::Listed([].into());
-        b.set_list(Some(list(2)));
-        let mut out = Vec::new();
-        a.peer_up([2; 16], &mut out);
-        let mut seen = Vec::new();
-        while let Some(output) = out.pop() {
-            match output {
-                Output::Packet { to, bytes } if to == [1; 16] => {
-                    a.receive([2; 16], &bytes, &mut out);
-                }
-                Output::Packet { bytes, .. } => b.receive([1; 16], &bytes, &mut out),
-                other => seen.push(other),
-            }
-        }
-        let from = [2; 16];
-        let told = Output::List {
-            from,
-            bytes: vec![2; 10],
-        };
-        assert_eq!(seen.len(), 3, "{seen:?}");
-        assert!(seen.contains(&told), "{seen:?}");
-        assert!(b.send(&[1; 16], b"secret", &mut out).is_err());
-        // What it could send on the keys of the handshake.
-        let farewell = farewell(&mut a.peers, &from).unwrap();
-        // In a goodbye, the first would be answered.
-        for (kind, content) in [
-            (Kind::Message, &[1]),
-            (Kind::Ping, &[1]),
-            (Kind::Pong, &[1]),
-            (Kind::Bye, b"x"),
-        ] {
-            let packet = farewell.session.seal(kind, content).unwrap();
-            b.receive([1; 16], &packet, &mut out);
-            assert_eq!(out, []);
-        }
-        let wanted = farewell.want().unwrap();
-        b.receive([1; 16], &wanted, &mut out);
-        assert_eq!(out, [], "the list is told once");
-        assert_eq!(b.up().count(), 0);
-        assert_eq!(b.counters().forged, 0);
-    }
-
-    #[test]
-    fn those_who_are_refused_are_bounded_and_push_out_no_session() {
-        let me = [255; 16];
-        let mut called = sessions(me, 0);
-        let list = List {
-            rank: [2; 40],
-            bytes: vec![2; 10],
-        };
-        called.set_list(Some(list));
-        let mut out = Vec::new();
-        let meet = |called: &mut Sessions, n: u8| {
-            let (from, mut out) = ([n; 16], Vec::new());
-            let mut calls = sessions(from, n);
-            calls.peer_up(me, &mut out);
-            let mut lists = 0;
-            while let Some(output) = out.pop() {
-                match output {
-                    Output::Packet { to, bytes } if to == me => {
-                        called.receive(from, &bytes, &mut out);
-                    }
-                    Output::Packet { bytes, .. } => calls.receive(me, &bytes, &mut out),
-                    Output::List { .. } => lists += 1,
-                    _ => {}
-                }
-            }
-            lists
-        };
-        assert_eq!(meet(&mut called, 1), 0);
-        assert_eq!(called.up().count(), 1);
-        // All parties have one key here, and the session stays.
-        called.members = Members::Listed([].into());
-        let lists: u32 = (2..100).map(|n| meet(&mut called, n)).sum();
-        assert_eq!(lists, MAX_LISTS);
-        let waiting = |called: &Sessions| {
-            let peers = called.peers.values();
-            peers.filter(|peer| peer.farewell.is_some()).count()
-        };
-        assert_eq!(waiting(&called), MAX_FAREWELLS);
-        assert_eq!(called.up().count(), 1);
-        // The next tick has room for others.
-        called.tick(1, &mut out);
-        assert_eq!(meet(&mut called, 100), 1);
-        called.tick(100, &mut out);
-        assert_eq!(waiting(&called), 0);
-    }
-
-    #[test]
-    fn peers_are_bounded() {
-        let mut called = sessions([1; 16], 0);
-        called.limits.peers = 3;
-        let mut out = Vec::new();
-        (2..9).for_each(|peer| called.peer_up([peer; 16], &mut out));
-        assert_eq!((called.peers.len(), out.len()), (3, 3));
-    }
 }

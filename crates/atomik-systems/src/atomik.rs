@@ -569,6 +569,12 @@ impl Member {
                         self.node
                     )));
                 }
+                Output::KeyInUse { .. } => {
+                    return Err(SystemError::invariant(format!(
+                        "node {} runs twice",
+                        self.node
+                    )));
+                }
             }
         }
         Ok(())

@@ -14,6 +14,7 @@ mod stopped;
 
 use std::time::Duration;
 
+use atomik_net::PeerId;
 use atomik_net::channel::ChannelNetwork;
 use atomik_replica::{Config, Trust};
 use atomik_store::{FsyncPolicy, MemoryDisk};
@@ -50,12 +51,24 @@ fn member(n: u8, network: Option<&ChannelNetwork>) -> Node {
 }
 
 fn configured(config: Config, network: Option<&ChannelNetwork>) -> Node {
-    let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
-    let replica = load(config, &store).unwrap();
-    let engine = match network {
-        Some(network) => AnyEngine::Channel(network.join(replica.origin().0).unwrap()),
+    let engine = |peer| match network {
+        Some(network) => AnyEngine::Channel(network.join(peer).unwrap()),
         None => AnyEngine::Alone,
     };
+    connected(config, engine)
+}
+
+/// Another process of a member that runs, with its key and address.
+fn copy(n: u8, network: &ChannelNetwork) -> Node {
+    connected(config(n), |peer| {
+        AnyEngine::Channel(network.join_again(peer))
+    })
+}
+
+fn connected(config: Config, engine: impl FnOnce(PeerId) -> AnyEngine) -> Node {
+    let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
+    let replica = load(config, &store).unwrap();
+    let engine = engine(replica.origin().0);
     let mut parts = Parts::new(replica, store, Link::new(engine, None));
     parts.sync_interval = Duration::from_millis(20);
     Node::start(parts).unwrap()

@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
 use super::stopped::{Log, accum, fetch};
-use super::{PATIENCE, ask, config, configured, member};
+use super::{PATIENCE, ask, config, configured, copy, member};
 use crate::node::Node;
 use crate::{Change, Refused};
 
@@ -135,6 +135,60 @@ async fn a_key_in_use_and_a_stop_need_attention_until_the_node_is_restarted() {
         assert!(log.text().contains(says), "{}", log.text());
         drop(guard);
         for node in others.into_iter().chain([node]) {
+            node.stop().await.unwrap();
+        }
+    }
+}
+
+/// Of a copied folder, or a cloned machine. One of the two has the lower address of a pair, which
+/// begins handshakes.
+#[tokio::test(start_paused = true)]
+async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_while_both_run() {
+    for n in [0, 1] {
+        let (log, _guard) = Log::start();
+        let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+        let (original, other) = (member(n, Some(&network)), member(1 - n, Some(&network)));
+        original.handle().change(accum(1)).await.unwrap();
+        let state = async |node: &Node| node.handle().state(b"x").await.unwrap().words()[0];
+        until("it arrives", async || state(&other).await == 1).await;
+        let copy = copy(n, &network);
+        let told = async |node: &Node, what: &str| {
+            until(what, async || attention(node).await.concat().contains(what)).await;
+            let told = attention(node).await;
+            assert!(
+                told.len() == 1 && told[0].contains("stop one of the two"),
+                "{told:?}"
+            );
+        };
+        told(&original, "keeps its session with this process").await;
+        told(&copy, "keeps its session with that one").await;
+        told(&other, "another process with its key and address").await;
+        for says in ["--new-identity", "a copy of that member runs"] {
+            assert!(log.text().contains(says), "{}", log.text());
+        }
+        // The session goes on, also with the change that the copy makes.
+        copy.handle().change(accum(2)).await.unwrap();
+        original.handle().change(accum(4)).await.unwrap();
+        until("it arrives", async || state(&other).await == 5).await;
+        sleep(Duration::from_secs(300)).await;
+        assert_eq!([state(&original).await, state(&other).await], [5, 5]);
+        for node in [&original, &copy, &other] {
+            assert_eq!(attention(node).await.len(), 1);
+        }
+        let peers = async |node: &Node| node.handle().status().await.unwrap()["peers"].clone();
+        assert_eq!(
+            [peers(&original).await, peers(&copy).await],
+            [json!(1), json!(0)]
+        );
+
+        original.stop().await.unwrap();
+        until("it has a session", async || peers(&copy).await == 1).await;
+        until("nothing is lost", async || {
+            [state(&copy).await, state(&other).await] == [7, 7]
+        })
+        .await;
+        until("settled", async || attention(&other).await.is_empty()).await;
+        for node in [copy, other] {
             node.stop().await.unwrap();
         }
     }

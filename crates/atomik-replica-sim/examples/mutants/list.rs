@@ -461,7 +461,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "a session is held with whoever claims the address",
         &[(
-            "../../atomik-session/src/sessions.rs",
+            "../../atomik-session/src/sessions/handshake.rs",
             "(self.owner)(&claim.key, &claim.incarnation) != *from",
             "(self.owner)(&claim.key, &claim.incarnation) != *from && false",
         )],

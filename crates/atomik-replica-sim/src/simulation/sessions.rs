@@ -239,6 +239,12 @@ impl World<'_> {
                         detail: format!("r{n}: a list from r{}", from[0]),
                     });
                 }
+                Output::KeyInUse { from, .. } => {
+                    return Err(Violation {
+                        invariant: "no process is taken for a copy of another",
+                        detail: format!("r{n}: r{}", from[0]),
+                    });
+                }
                 Output::Refused { from, key, reason } => {
                     let liar = self.oracle.liar();
                     if liar.is_some_and(|liar| liar.key == key) {

@@ -2,5 +2,6 @@
 
 mod attack;
 mod chaos;
+mod copies;
 mod life;
 mod party;

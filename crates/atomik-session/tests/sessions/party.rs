@@ -167,7 +167,7 @@ impl Party {
                     self.lists.push(bytes.clone());
                     continue;
                 }
-                Output::Refused { .. } => {}
+                Output::Refused { .. } | Output::KeyInUse { .. } => {}
             }
             self.reports.push(output);
         }
@@ -195,10 +195,11 @@ pub fn settle_but(parties: &mut [Party], mut is_lost: impl FnMut(&Packet) -> boo
         }
         for packet in &sent {
             let lost = is_lost(packet);
-            let mut receivers = parties.iter_mut();
-            if let Some(receiver) = receivers.find(|party| party.address == packet.to && !lost) {
-                receiver.receive(packet);
-            }
+            // Copies of a party have one address.
+            let receivers = parties.iter_mut();
+            receivers
+                .filter(|party| party.address == packet.to && !lost)
+                .for_each(|receiver| receiver.receive(packet));
         }
         all.extend(sent);
     }
