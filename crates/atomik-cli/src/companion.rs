@@ -11,26 +11,14 @@ use std::process::Command;
 
 use thiserror::Error;
 
-pub const NODE_EXAMPLES: &str = "\
-atomik-node is searched for beside this program, then on PATH; `make node` builds it.
-`atomik-node --help` lists its options and commands.
+pub const NODE_NOTE: &str = "\
+All this is in atomik-node, which is searched for beside this program, then on PATH; `make node`
+builds it. `atomik-node --help` shows a config file.
 
 Examples:
-  atomik node status --help
   atomik node --config node.toml
   atomik node put greeting 0x68656c6c6f --data DIR
   atomik node status --data DIR";
-
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    /// Arguments that are passed on
-    #[arg(
-        value_name = "ARGUMENTS",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
-    pub args: Vec<OsString>,
-}
 
 /// A program that a subcommand of this one runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -28,6 +28,7 @@ mod sim;
 mod trace;
 mod trace_file;
 
+use std::env;
 use std::process::ExitCode;
 
 use atomik_terminal::Status;
@@ -80,8 +81,8 @@ enum Command {
     #[command(subcommand)]
     Replica(replica::Command),
     /// Run a replica as a process, or control a running one
-    #[command(after_help = companion::NODE_EXAMPLES, disable_version_flag = true)]
-    Node(companion::Args),
+    #[command(after_help = companion::NODE_NOTE, args_conflicts_with_subcommands = true)]
+    Node(Box<atomik_node_options::Arguments>),
     /// Measure whether a workload fits xor deltas, against Raft, CRDTs and event stores
     #[command(subcommand, after_help = eval::NOTE)]
     Eval(eval::Command),
@@ -103,7 +104,8 @@ fn run(command: Command) -> Result<Status, CommandError> {
         Command::Fpga(command) => command.run(),
         Command::Device(args) => args.run(),
         Command::Replica(command) => command.run(),
-        Command::Node(args) => match Companion::Node.exec(args.args)? {},
+        // The program parses the same options again.
+        Command::Node(_) => match Companion::Node.exec(env::args_os().skip(2))? {},
         Command::Eval(command) => command.run(),
         Command::Doctor(args) => doctor::run(&args),
         Command::Completions(args) => completions::run(&args, Cli::command()),

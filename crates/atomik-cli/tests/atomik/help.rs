@@ -66,6 +66,8 @@ fn help_lists_the_commands_and_the_exit_statuses() {
         "eval scale",
         "eval report",
         "eval review",
+        "node invite",
+        "node checkpoint export",
         "doctor",
         "completions",
         "man",
@@ -129,6 +131,10 @@ fn every_shell_gets_completions_for_the_commands() {
             "fsync-ms",
             "patience-min",
             "outage-s",
+            // And of atomik-node.
+            "sync-interval-ms",
+            "new-identity",
+            "sign-with",
         ] {
             assert!(out.contains(word), "{shell}: {word}");
         }

@@ -1,55 +1,40 @@
 use std::io::Write as _;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use atomik_node::client::{Address, Client};
 use atomik_node::credential::{read_token, token_file};
 use atomik_node::socket;
+use atomik_node_options::command::NodeArgs;
 use atomik_terminal::{OutputError, Status, stdout};
-use clap::{Args, ValueHint};
 use serde_json::{Value as Json, json};
 
 use super::answers::{self, text};
 use super::failure::NodeFailure;
 
-/// The node to talk to, and how to print its answer.
-#[derive(Args, Debug)]
-pub(super) struct NodeArgs {
-    /// The node's data folder; with --control, only its file control.token is used
-    #[arg(
-        long,
-        value_name = "DIR",
-        value_hint = ValueHint::DirPath,
-        required_unless_present = "control"
-    )]
-    data: Option<PathBuf>,
-    /// The node's TCP control address
-    #[arg(long, value_name = "ADDRESS:PORT")]
-    control: Option<SocketAddr>,
-    /// A copy of the file control.token in the node's data folder, for --control
-    #[arg(
-        long,
-        value_name = "FILE",
-        value_hint = ValueHint::FilePath,
-        requires = "control",
-        conflicts_with = "data"
-    )]
-    token: Option<PathBuf>,
-    /// Print the answer as JSON
-    #[arg(long)]
-    json: bool,
-    /// Seconds to wait for an answer
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value = "30",
-        value_parser = clap::value_parser!(u64).range(1..=86_400)
-    )]
-    timeout: u64,
+/// What a command does with the node that it talks to.
+pub(super) trait Ask {
+    /// Connects; without a patience, answers may take for ever.
+    fn connect(&self, patience: Option<Duration>) -> Result<Client, NodeFailure>;
+
+    /// Connects, with the patience of the options.
+    fn client(&self) -> Result<Client, NodeFailure>;
+
+    /// Sends a request and prints its answer, formatted by `show` unless JSON is wanted.
+    fn ask(&self, request: Json, show: impl FnOnce(&Json) -> String)
+    -> Result<Status, NodeFailure>;
+
+    /// Prints all entries of a paged request; `value` is the name of their values.
+    fn pages(&self, request: Json, value: &str) -> Result<Status, NodeFailure>;
+
+    /// Prints the events of keys with this prefix until the connection ends.
+    fn watch(&self, prefix: &str) -> Result<Status, NodeFailure>;
+
+    /// Sends the requests on stdin and prints the answers.
+    fn pipe(&self) -> Result<Status, NodeFailure>;
 }
 
-impl NodeArgs {
+impl Ask for NodeArgs {
     fn connect(&self, patience: Option<Duration>) -> Result<Client, NodeFailure> {
         let data = self.data.as_deref();
         let address = match self.control {
@@ -63,17 +48,11 @@ impl NodeArgs {
         Ok(Client::connect(address, patience)?)
     }
 
-    /// The node's data folder, if given.
-    pub(super) fn data(&self) -> Option<&Path> {
-        self.data.as_deref()
-    }
-
-    pub(super) fn client(&self) -> Result<Client, NodeFailure> {
+    fn client(&self) -> Result<Client, NodeFailure> {
         self.connect(Some(Duration::from_secs(self.timeout)))
     }
 
-    /// Sends a request and prints its answer, formatted by `show` unless JSON is wanted.
-    pub(super) fn ask(
+    fn ask(
         &self,
         request: Json,
         show: impl FnOnce(&Json) -> String,
@@ -87,8 +66,7 @@ impl NodeArgs {
         Ok(Status::Done)
     }
 
-    /// Prints all entries of a paged request; `value` is the name of their values.
-    pub(super) fn pages(&self, request: Json, value: &str) -> Result<Status, NodeFailure> {
+    fn pages(&self, request: Json, value: &str) -> Result<Status, NodeFailure> {
         let mut out = stdout();
         self.client()?.pages(request, |entry| {
             if self.json {
@@ -106,8 +84,7 @@ impl NodeArgs {
         Ok(Status::Done)
     }
 
-    /// Prints the events of keys with this prefix until the connection ends.
-    pub(super) fn watch(&self, prefix: &str) -> Result<Status, NodeFailure> {
+    fn watch(&self, prefix: &str) -> Result<Status, NodeFailure> {
         let mut client = self.connect(None)?;
         client.ask(&json!({"op": "watch", "prefix": prefix}))?;
         while let Some(line) = client.line()? {
@@ -116,8 +93,7 @@ impl NodeArgs {
         Ok(Status::Done)
     }
 
-    /// Sends the requests on stdin and prints the answers.
-    pub(super) fn pipe(&self) -> Result<Status, NodeFailure> {
+    fn pipe(&self) -> Result<Status, NodeFailure> {
         if self.client()?.pipe()? {
             Ok(Status::Done)
         } else {

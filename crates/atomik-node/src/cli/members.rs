@@ -1,7 +1,7 @@
 //! The commands that list and change the members. The administrator's key stays in this process:
 //! the node receives only the signed list.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,44 +15,16 @@ use atomik_node::member::{Administrator, Member};
 use atomik_node::options::{DEFAULT_SYNC_INTERVAL_MS, EngineKind, LayoutName, ViewName};
 use atomik_node::replica::{Layout, PublicKey, Roster, Shape};
 use atomik_node::text::{bytes_text, parse_bytes};
+use atomik_node_options::command::{InviteArgs, NodeArgs, Signer};
 use atomik_terminal::Status;
-use clap::{Args, ValueEnum as _, ValueHint};
+use clap::ValueEnum as _;
 use ed25519_dalek::SigningKey;
 use serde_json::{Value as Json, json};
 
 use super::answers::{closings, lines, text};
-use super::ask::{NodeArgs, print_line};
+use super::ask::{Ask as _, print_line};
 use super::failure::NodeFailure;
 use super::members_error::MembersError;
-
-/// The administrator's key.
-#[derive(Args, Debug)]
-pub(super) struct Signer {
-    /// File with the administrator's key; it is read here and not sent to the node
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    sign_with: PathBuf,
-}
-
-/// What goes into an invitation.
-#[derive(Args, Debug)]
-pub(super) struct InviteArgs {
-    /// Name and public key of the new member
-    #[arg(value_name = "NAME=KEY")]
-    member: Member,
-    /// Endpoint at which the new member reaches another or a server; can be repeated
-    #[arg(long, value_name = "ENDPOINT")]
-    connect: Vec<String>,
-    /// The file to create [default: printed]
-    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    out: Option<PathBuf>,
-    /// Include the keyspace's secret, which otherwise is copied separately: the file must be kept
-    /// secret as well
-    #[arg(long)]
-    with_secret: bool,
-    /// File with the secret for --with-secret [default: DIR/keyspace.secret]
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "with_secret")]
-    secret: Option<PathBuf>,
-}
 
 /// How long a connected member may take to say that it has a list. One that has died without a
 /// goodbye is connected for 10 s.
@@ -314,7 +286,7 @@ pub(super) fn invite(
     if invite.with_secret && invite.out.is_none() {
         return Err(MembersError::SecretPrinted.into());
     }
-    let secret = match (invite.with_secret, invite.secret, node.data()) {
+    let secret = match (invite.with_secret, invite.secret, node.data.as_deref()) {
         (false, ..) => None,
         (true, Some(file), _) => Some(read_secret(&file)?),
         (true, None, data) => Some(read_secret(&secret_file(data.unwrap_or(Path::new(""))))?),

@@ -6,12 +6,11 @@ mod members;
 mod members_error;
 mod run;
 
+use atomik_node_options::Arguments;
 use atomik_terminal::Status;
 use clap::Parser;
 
-use commands::Command;
 use failure::NodeFailure;
-use run::RunArgs;
 
 /// Run a replica of a keyspace, or talk to a running one
 #[derive(Debug, Parser)]
@@ -22,17 +21,15 @@ use run::RunArgs;
     after_help = include_str!("help.txt"),
 )]
 pub(crate) struct Cli {
-    #[command(subcommand)]
-    command: Option<Command>,
     #[command(flatten)]
-    run: RunArgs,
+    arguments: Arguments,
 }
 
 impl Cli {
     pub(crate) fn run(self) -> Result<Status, NodeFailure> {
-        match self.command {
-            None => self.run.run(),
-            Some(command) => command.run(),
+        match self.arguments.command {
+            None => run::run(self.arguments.run),
+            Some(command) => commands::run(command),
         }
     }
 }

@@ -1,39 +1,24 @@
 use std::io::{self, IsTerminal as _};
-use std::path::PathBuf;
 
 use atomik_node::options::{LogFormat, Options};
 use atomik_node::serve::serve;
 use atomik_node::settings::Settings;
+use atomik_node_options::RunArgs;
 use atomik_terminal::Status;
-use clap::{Args, ValueHint};
 use tracing_subscriber::EnvFilter;
 
 use super::failure::NodeFailure;
 
-#[derive(Args, Debug)]
-pub(super) struct RunArgs {
-    /// Config file with options, in TOML; the command line takes precedence
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    config: Option<PathBuf>,
-    /// Continue as a new origin: required once after restoring the data folder from a copy
-    #[arg(long)]
-    new_identity: bool,
-    #[command(flatten)]
-    options: Options,
-}
-
-impl RunArgs {
-    /// Runs a node until it is stopped.
-    pub(super) fn run(self) -> Result<Status, NodeFailure> {
-        let file = match &self.config {
-            Some(path) => Options::read(path)?,
-            None => Options::default(),
-        };
-        let options = self.options.or(file);
-        start_log(&options)?;
-        serve(Settings::new(options)?, self.new_identity)?;
-        Ok(Status::Done)
-    }
+/// Runs a node until it is stopped.
+pub(super) fn run(args: RunArgs) -> Result<Status, NodeFailure> {
+    let file = match &args.config {
+        Some(path) => Options::read(path)?,
+        None => Options::default(),
+    };
+    let options = args.options.or(file);
+    start_log(&options)?;
+    serve(Settings::new(options)?, args.new_identity)?;
+    Ok(Status::Done)
 }
 
 fn start_log(options: &Options) -> Result<(), NodeFailure> {

@@ -18,6 +18,8 @@ struct Lab {
     engine: &'static str,
     cluster: Cluster,
     administrator: Administrator,
+    /// A node that is configured with another administrator, and the key of that one.
+    misled: Option<(usize, String)>,
     /// Where each member is reached, or the server.
     endpoints: Vec<String>,
     /// What a config file needs for this engine.
@@ -52,6 +54,7 @@ impl Lab {
             engine,
             cluster,
             administrator,
+            misled: None,
             endpoints,
             config,
             _server: server,
@@ -75,7 +78,9 @@ impl Lab {
         }
         let config = text(&self.folder().join("engine.toml"));
         let mut args = vec!["--config", &config, "--engine", self.engine];
-        args.extend(["--administrator", &self.administrator.key]);
+        let misled = self.misled.as_ref().filter(|(of, _)| *of == n);
+        let administrator = misled.map_or(&self.administrator.key, |(_, other)| other);
+        args.extend(["--administrator", administrator]);
         for (place, endpoint) in self.endpoints.iter().enumerate() {
             let listens = self.engine == "zenoh" && place == n;
             args.extend([if listens { "--listen" } else { "--connect" }, endpoint]);
@@ -224,6 +229,26 @@ fn of_orders_given_at_once_at_two_members_those_that_end_with_0_count(lab: &mut 
         lab.all_use(number);
     }
     assert!(number >= 5);
+}
+
+fn an_order_names_the_member_that_does_not_take_the_list(lab: &mut Lab) {
+    lab.misled = Some((2, keygen(&lab.folder().join("other.key"))));
+    lab.begin();
+    let key = keygen(&lab.folder().join("new.key"));
+    let order = ["invite", &format!("new={key}")];
+    let (status, _, errors) = lab.administrator.command(&lab.data(0), &order);
+    assert_eq!(status, 1, "{errors}");
+    assert!(
+        errors.contains("not at n2: the list is not signed"),
+        "{errors}"
+    );
+    assert!(errors.contains("`administrator`"), "{errors}");
+    lab.misled = None;
+    assert!(lab.cluster.take(2).stop().success());
+    lab.start(2);
+    lab.all_use(1);
+    let invitation = lab.order(0, &order);
+    assert!(invitation.contains("administrator"), "{invitation}");
 }
 
 fn counters_that_all_members_add_to_hold_the_sum(lab: &mut Lab) {
@@ -685,6 +710,7 @@ macro_rules! on_both {
 }
 
 on_both!(
+    an_order_names_the_member_that_does_not_take_the_list,
     counters_that_all_members_add_to_hold_the_sum,
     a_restored_backup_loses_nothing_acknowledged_and_says_what_happened,
     a_member_that_is_gone_is_removed_and_gets_a_successor,

@@ -50,6 +50,7 @@ const NODES: Suite = Suite {
         "atomik-algebra",
         "atomik-net",
         "atomik-node",
+        "atomik-node-options",
         "atomik-node-sim",
         "atomik-replica",
         "atomik-session",

@@ -69,7 +69,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "drops the effects of a received message",
         &[(
-            "actor.rs",
+            "actor/traffic.rs",
             "self.step(Event::Message { from, bytes })?;",
             "let message = Event::Message { from, bytes };
                     let _ = self.state.replica.step(message, &mut self.effects);
@@ -82,12 +82,12 @@ pub const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "the sessions have no clock",
-        &[("actor.rs", "self.ticks += 1;", "")],
+        &[("actor/traffic.rs", "self.ticks += 1;", "")],
     ),
     mutant(
         "the clock of the sessions stops at the first session",
         &[(
-            "actor.rs",
+            "actor/traffic.rs",
             "self.ticks += 1;",
             "self.ticks += u64::from(self.state.peers.list.is_empty());",
         )],
@@ -95,7 +95,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "peers that the engine reports are not passed on",
         &[(
-            "actor.rs",
+            "actor/traffic.rs",
             "Received::PeerUp(peer) => sessions.peer_up(peer, &mut self.outputs),",
             "Received::PeerUp(_) => {}",
         )],
@@ -103,7 +103,7 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "the replica does not hear of the end of a session",
         &[(
-            "actor.rs",
+            "actor/traffic.rs",
             "self.step(Event::PeerDown(address))?;",
             "let _ = Event::PeerDown(address);",
         )],

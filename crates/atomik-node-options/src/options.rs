@@ -110,7 +110,8 @@ impl TryFrom<String> for LayoutName {
 }
 
 /// The shape of values with this layout, or else with so many words, all bits of which xor.
-pub(crate) fn shape_of(layout: Option<LayoutName>, words: usize) -> Shape {
+#[must_use]
+pub fn shape_of(layout: Option<LayoutName>, words: usize) -> Shape {
     layout.map_or(Shape::xor(words), |layout| layout.0.into())
 }
 

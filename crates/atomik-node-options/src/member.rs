@@ -6,7 +6,7 @@ use atomik_replica::PublicKey;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::credential::{KeyError, parse_digits, parse_public_key};
+use crate::key::{KeyError, parse_digits, parse_public_key};
 
 /// A member of the keyspace: its public key, and a name for people.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -93,9 +93,11 @@ impl TryFrom<String> for Administrator {
     }
 }
 
-pub(crate) fn hex_key<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<PublicKey, D::Error> {
+/// Reads a public key from a file.
+///
+/// # Errors
+/// If the text is not one.
+pub fn hex_key<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<PublicKey, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_public_key(&text).map_err(serde::de::Error::custom)
 }
