@@ -15,6 +15,7 @@ use serde::Deserialize;
 use crate::counters::{Counters, Tally};
 use crate::engine::Engine;
 use crate::inbox::Inbox;
+use crate::keyspace::Keyspace;
 use crate::message::{Received, SendError};
 use crate::open_error::OpenError;
 use crate::peer::{PeerId, hex};
@@ -282,6 +283,14 @@ impl ChannelNetwork {
         }
     }
 
+    /// Reports replicas of another keyspace to all members, as an engine does that carries several.
+    pub fn announce_keyspace(&self, keyspace: &Keyspace) {
+        let network = self.lock();
+        let members = network.members.values();
+        let inboxes = members.flat_map(|member| &member.inboxes);
+        inboxes.for_each(|inbox| inbox.saw(keyspace.as_str()));
+    }
+
     /// Heals all partitions and cuts; separated members see each other come up again.
     pub fn heal(&self) {
         let mut network = self.lock();
@@ -397,6 +406,10 @@ impl Engine for ChannelEngine {
 
     fn counters(&self) -> Counters {
         self.tally.read()
+    }
+
+    fn other_keyspaces(&self) -> Vec<Keyspace> {
+        self.inbox.others()
     }
 
     async fn close(self) -> Counters {

@@ -1,6 +1,7 @@
 use std::future::Future;
 
 use crate::counters::Counters;
+use crate::keyspace::Keyspace;
 use crate::message::{Received, SendError};
 use crate::peer::PeerId;
 
@@ -24,6 +25,10 @@ pub trait Engine: Send + Sync + 'static {
 
     /// The traffic since the engine was opened.
     fn counters(&self) -> Counters;
+
+    /// Other keyspaces of which the engine has seen replicas, up to 16: one of them may be meant to
+    /// be this replica's. As everything that an engine reports, they are claims.
+    fn other_keyspaces(&self) -> Vec<Keyspace>;
 
     /// Sends the queued messages for up to two seconds, announces the departure to the peers, and
     /// disconnects. Messages that are still queued then count as failed in the returned counters.

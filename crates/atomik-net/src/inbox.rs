@@ -1,11 +1,15 @@
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::counters::Tally;
+use crate::keyspace::Keyspace;
 use crate::message::{MAX_MESSAGE, Received};
 use crate::peer::{MAX_PEERS, PeerId};
+
+/// The most other keyspaces that are remembered.
+const MAX_OTHERS: usize = 16;
 
 /// Everything that arrived and was not delivered yet: a bounded queue of messages, and peer
 /// changes.
@@ -30,6 +34,8 @@ struct State {
     /// Peers with an undelivered change, each at most once.
     changed: VecDeque<PeerId>,
     up: usize,
+    /// Other keyspaces of which replicas were seen.
+    others: BTreeSet<Keyspace>,
     closed: bool,
 }
 
@@ -112,6 +118,23 @@ impl Inbox {
         }
         drop(state);
         self.filled.notify_one();
+    }
+
+    /// Records that there are replicas of another keyspace.
+    pub(crate) fn saw(&self, keyspace: &str) {
+        let Ok(keyspace) = keyspace.parse() else {
+            self.tally.invalid();
+            return;
+        };
+        let mut state = self.state();
+        if state.others.len() < MAX_OTHERS {
+            state.others.insert(keyspace);
+        }
+    }
+
+    /// The other keyspaces.
+    pub(crate) fn others(&self) -> Vec<Keyspace> {
+        self.state().others.iter().cloned().collect()
     }
 
     /// Drops what is queued and accepts nothing more.
@@ -285,6 +308,22 @@ mod tests {
         inbox.put(A, vec![1; MAX_MESSAGE + 1]);
         assert_eq!(tally.read().dropped_invalid, 1);
         assert_eq!(all(&inbox).await, []);
+    }
+
+    #[test]
+    fn other_keyspaces_are_remembered_once_each_and_up_to_a_bound() {
+        let (inbox, tally) = inbox(2);
+        for name in ["b", "a", "b", "not a name"] {
+            inbox.saw(name);
+        }
+        let names = |inbox: &Inbox| {
+            let others = inbox.others().into_iter();
+            others.map(|name| name.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&inbox), ["a", "b"]);
+        assert_eq!(tally.read().dropped_invalid, 1);
+        (0..100).for_each(|n| inbox.saw(&format!("c{n}")));
+        assert_eq!(names(&inbox).len(), MAX_OTHERS);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 /// The name of a keyspace: 1 to 64 of `a-z A-Z 0-9 _ -`, which every engine can use in its subjects
 /// and keys.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Keyspace(String);
 

@@ -432,6 +432,7 @@ impl Actor {
     fn tick(&mut self) -> Result<(), NodeError> {
         self.state.forget_closed_watchers();
         self.state.peers.refresh();
+        self.state.look_around(self.ticks);
         self.step(Event::Tick)
     }
 }

@@ -9,7 +9,7 @@ use atomik_net::channel::ChannelEngine;
 use atomik_net::nats::NatsEngine;
 #[cfg(feature = "zenoh")]
 use atomik_net::zenoh::ZenohEngine;
-use atomik_net::{Counters, Engine, PeerId, Received, SendError};
+use atomik_net::{Counters, Engine, Keyspace, PeerId, Received, SendError};
 use tokio::time::{Instant, sleep_until};
 #[cfg(feature = "nats")]
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -54,6 +54,10 @@ impl AnyEngine {
 
     fn counters(&self) -> Counters {
         engine!(self, engine => engine.counters(), alone: Counters::default())
+    }
+
+    fn other_keyspaces(&self) -> Vec<Keyspace> {
+        engine!(self, engine => engine.other_keyspaces(), alone: Vec::new())
     }
 
     async fn close(self) -> Counters {
@@ -217,6 +221,14 @@ impl Link {
     /// Messages lost to injected faults.
     pub(crate) fn lost(&self) -> u64 {
         self.delays.lost
+    }
+
+    /// The keyspaces of the nodes that the engine sees, if it sees none of this one.
+    pub(crate) fn only_others(&self) -> Vec<Keyspace> {
+        match &self.state {
+            State::Open(engine) if self.up.is_empty() => engine.other_keyspaces(),
+            _ => Vec::new(),
+        }
     }
 
     pub(crate) fn counters(&self) -> Counters {

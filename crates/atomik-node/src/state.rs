@@ -23,8 +23,8 @@ use crate::text::{fields_json, key_text};
 use crate::unsettled::Unsettled;
 use crate::watchers::Watchers;
 
-/// How long only handshakes of another secret must arrive before that is reported, in ticks of the
-/// sessions: 10 s.
+/// How long only handshakes of another secret must arrive, or only nodes of other keyspaces be in
+/// sight, before that is reported, in ticks of the sessions: 10 s.
 const FOREIGN_TICKS: u64 = 100;
 
 /// What the actor counts itself, beside the counters of the replica and the engine.
@@ -53,6 +53,8 @@ pub(crate) struct NodeState {
     /// When the first handshake arrived that another secret made, in ticks of the sessions, since
     /// there was a session.
     foreign_since: Option<u64>,
+    /// Since when there has been no session, in ticks of the sessions.
+    alone_since: Option<u64>,
     /// What the operator is to know until it is settled.
     unsettled: Unsettled,
     /// The name under which this node was last on the list of members.
@@ -93,6 +95,7 @@ impl NodeState {
             no_session: 0,
             stopped: None,
             foreign_since: None,
+            alone_since: None,
             unsettled: Unsettled::default(),
             own_name: None,
             names,
@@ -499,6 +502,35 @@ impl NodeState {
                     node's secret for this keyspace; give all members the same keyspace.secret, \
                     and restart those that have another";
         let line = self.events.own("no_session", text);
+        self.unsettled.without_session(line.clone());
+        self.watchers.send(&line, |_| true);
+    }
+
+    /// Looks, at `now` ticks, for nodes of other keyspaces while there is no session. Reports them
+    /// once no node of this keyspace has been in sight for a while.
+    pub(crate) fn look_around(&mut self, now: u64) {
+        if !self.peers.list.is_empty() {
+            self.alone_since = None;
+            return;
+        }
+        let since = *self.alone_since.get_or_insert(now);
+        let is_only = self.replica.roster().members().len() <= 1;
+        if now - since < FOREIGN_TICKS || is_only || self.unsettled.is_without_session() {
+            return;
+        }
+        let others = self.link.only_others();
+        if others.is_empty() {
+            return;
+        }
+        let others: Vec<&str> = others.iter().map(|other| other.as_str()).collect();
+        let text = format!(
+            "no session with any member: no node of keyspace {} is in sight, but of {}; if they are \
+             to be members, or this node one of theirs, set the same `keyspace` on all and restart \
+             those that had another; otherwise wait for the members",
+            self.replica.config().keyspace,
+            others.join(", ")
+        );
+        let line = self.events.own("no_session", &text);
         self.unsettled.without_session(line.clone());
         self.watchers.send(&line, |_| true);
     }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::names::{ALL_ALIVE, keyspace_of};
 use super::options::NatsOptions;
 use super::presence::{LEAVING, Presence};
 use super::sender::{Outgoing, send};
@@ -54,6 +55,10 @@ impl NatsEngine {
         let alive = session.subscribe(&session.names.alive, options).await?;
         let beat = Duration::from_millis(options.heartbeat_ms);
         receivers.spawn(Presence::new(session.clone(), beat).run(alive));
+        // A server may permit this user no other keyspace.
+        if let Ok(all) = session.client.subscribe(ALL_ALIVE).await {
+            receivers.spawn(look_around(session.clone(), all));
+        }
         let (outgoing, queue) = mpsc::channel(options.outgoing_messages);
         Ok(Self {
             outgoing,
@@ -103,6 +108,10 @@ impl Engine for NatsEngine {
         self.session.tally.read()
     }
 
+    fn other_keyspaces(&self) -> Vec<Keyspace> {
+        self.session.inbox.others()
+    }
+
     async fn close(mut self) -> Counters {
         self.session.inbox.close();
         self.receivers.shutdown().await;
@@ -131,6 +140,19 @@ impl Drop for NatsEngine {
         self.session.inbox.close();
         self.sender.abort();
         self.receivers.abort_all();
+    }
+}
+
+/// The task that notes other keyspaces, until a peer of this one is heard.
+async fn look_around(session: Session, mut all: Subscriber) {
+    while let Some(message) = all.next().await {
+        if message.subject.as_str() != session.names.alive {
+            if let Some(keyspace) = keyspace_of(&message.subject) {
+                session.inbox.saw(keyspace);
+            }
+        } else if sender(&message).is_some_and(|peer| peer != session.me) {
+            return;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::keys::Keys;
+use super::keys::{ALL_ALIVE, Keys, parse_alive};
 use super::options::ZenohOptions;
 use super::sender::{Outgoing, Sender};
 use crate::counters::{Counters, Tally};
@@ -19,7 +19,7 @@ use crate::inbox::Inbox;
 use crate::keyspace::Keyspace;
 use crate::message::{MAX_MESSAGE, Received, SendError};
 use crate::open_error::OpenError;
-use crate::peer::{PeerId, hex, parse_hex};
+use crate::peer::{PeerId, parse_hex};
 
 /// How long a close waits for queued messages to be sent.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -131,6 +131,10 @@ impl Engine for ZenohEngine {
         self.tally.read()
     }
 
+    fn other_keyspaces(&self) -> Vec<Keyspace> {
+        self.inbox.others()
+    }
+
     async fn close(mut self) -> Counters {
         self.end(Instant::now() + FAREWELL);
         // A session that takes longer closes in the background.
@@ -165,18 +169,23 @@ async fn join(
             .await?;
     }
     // After the subscriber: a replica that others see alive can receive their messages.
-    let alive = keys.alive(&hex(&me));
+    let alive = keys.alive(&me);
     let token = session.liveliness().declare_token(alive).await?;
     let (inbox, tally) = (Arc::clone(inbox), Arc::clone(tally));
+    let keyspace = keys.keyspace();
     session
         .liveliness()
-        .declare_subscriber(keys.alive("*"))
+        .declare_subscriber(ALL_ALIVE)
         .history(true)
         .callback(move |sample| {
-            let key = sample.key_expr().as_str();
-            match key.rsplit_once('/').and_then(|(_, peer)| parse_hex(peer)) {
-                Some(peer) => inbox.set_peer(peer, sample.kind() == SampleKind::Put),
-                None => tally.invalid(),
+            let is_up = sample.kind() == SampleKind::Put;
+            let (other, peer) = parse_alive(sample.key_expr().as_str()).unzip();
+            if let Some(other) = other.filter(|other| *other != keyspace.as_str()) {
+                inbox.saw(other);
+            } else if let Some(peer) = peer.and_then(parse_hex) {
+                inbox.set_peer(peer, is_up);
+            } else {
+                tally.invalid();
             }
         })
         .background()

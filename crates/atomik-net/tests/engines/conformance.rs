@@ -76,6 +76,20 @@ pub async fn settle(engine: &impl Engine, messages: u64) {
         .expect("accepted messages are not sent");
 }
 
+/// Waits until an engine has seen another keyspace, and checks that it is the only one.
+#[cfg(any(feature = "zenoh", feature = "nats"))]
+pub async fn sees_keyspace(engine: &impl Engine, name: &str) {
+    let seen = async {
+        while engine.other_keyspaces().is_empty() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(GUARD, seen)
+        .await
+        .expect("no other keyspace is seen");
+    assert_eq!(engine.other_keyspaces(), [name.parse().unwrap()]);
+}
+
 /// Waits until `invalid` messages were dropped as invalid.
 #[cfg(any(feature = "zenoh", feature = "nats"))]
 pub async fn counted(engine: &impl Engine, invalid: u64) {

@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 use atomik_net::nats::{NatsEngine, NatsOptions};
 use atomik_net::{Engine, MAX_MESSAGE, OpenError, PeerId, Received, SendError, hex};
 
-use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, settle, until};
+use crate::conformance::{
+    self, INCOMING, Lab, counted, meet, message, peer, sees_keyspace, settle, until,
+};
 
 /// A server for one test, on a free port.
 struct Server {
@@ -134,6 +136,19 @@ async fn the_engine_survives_a_server_restart_and_counts_refusals_meanwhile() {
     assert_eq!(message(&mut b).await, (peer(1), b"after".to_vec()));
     b.send(peer(1), b"answer".to_vec()).unwrap();
     assert_eq!(message(&mut a).await, (peer(2), b"answer".to_vec()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_without_peers_sees_other_keyspaces() {
+    let Some(server) = lab().await else { return };
+    let open = async |keyspace: &str, me| {
+        NatsEngine::open(&keyspace.parse().unwrap(), peer(me), &server.options())
+            .await
+            .unwrap()
+    };
+    let (one, two) = (open("one", 1).await, open("two", 2).await);
+    sees_keyspace(&one, "two").await;
+    sees_keyspace(&two, "one").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

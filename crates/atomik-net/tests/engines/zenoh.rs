@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use atomik_net::zenoh::{ZenohEngine, ZenohOptions};
 use atomik_net::{Engine, MAX_MESSAGE, OpenError, PeerId, Received, hex};
 
-use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, until};
+use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, sees_keyspace, until};
 
 /// Peers that all connect to the first one opened, and learn of each other from it.
 struct Peers {
@@ -86,6 +86,8 @@ async fn keyspaces_on_the_same_peers_are_isolated() {
     let mut other_too = open("two", 4, &elsewhere).await;
     meet(&mut [&mut a, &mut b]).await;
     meet(&mut [&mut other, &mut other_too]).await;
+    sees_keyspace(&a, "two").await;
+    sees_keyspace(&other, "one").await;
     a.send(peer(3), b"one".to_vec()).unwrap();
     other.send(peer(4), b"two".to_vec()).unwrap();
     assert_eq!(message(&mut b).await, (peer(1), b"one".to_vec()));

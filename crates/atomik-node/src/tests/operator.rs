@@ -95,6 +95,34 @@ async fn a_member_with_another_secret_needs_attention_on_both_sides_until_there_
 }
 
 #[tokio::test(start_paused = true)]
+async fn nodes_of_other_keyspaces_alone_need_attention_until_there_is_a_session() {
+    let (log, _guard) = Log::start();
+    let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
+    let node = member(0, Some(&network));
+    network.announce_keyspace(&"tset".parse().unwrap());
+    until("told", async || !attention(&node).await.is_empty()).await;
+    sleep(Duration::from_secs(60)).await;
+    let told = attention(&node).await;
+    assert_eq!(told.len(), 1, "{told:?}");
+    for says in [
+        "no node of keyspace test is in sight, but of tset",
+        "set the same `keyspace`",
+    ] {
+        assert!(told[0].contains(says), "{told:?}");
+        assert!(log.text().contains(says), "{}", log.text());
+    }
+    let other = member(1, Some(&network));
+    until("settled", async || attention(&node).await.is_empty()).await;
+    // A member that is away for a while is no reason.
+    network.announce_keyspace(&"tset".parse().unwrap());
+    sleep(Duration::from_secs(60)).await;
+    assert!(attention(&node).await.is_empty() && attention(&other).await.is_empty());
+    for node in [node, other] {
+        node.stop().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn members_that_are_away_are_not_taken_for_some_with_another_secret() {
     let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
     let node = member(0, Some(&network));

@@ -123,6 +123,16 @@ impl Lab {
         });
     }
 
+    /// Waits until an event of this kind is among what needs attention at node `n`.
+    fn needs_attention(&self, n: usize, kind: &str) {
+        let node = self.cluster.node(n);
+        until(kind, node, || {
+            let status = node.status();
+            let mut events = status["attention"].as_array().unwrap().iter();
+            events.any(|event| event["event"] == kind)
+        });
+    }
+
     /// Runs a command of the administrator at node `n`.
     fn order(&self, n: usize, words: &[&str]) -> String {
         self.administrator.done(&self.data(n), words)
@@ -506,7 +516,10 @@ fn a_copied_folder_is_told_and_becomes_a_member_of_its_own(lab: &mut Lab) {
     lab.cluster.bursts(&[1], 50);
     lab.cluster.converge("before the copy runs");
     lab.start(twin);
-    // One of the two may have no contact, because both have one address.
+    // Either has the session with a member, and all are told.
+    for (n, kind) in [(1, "key_in_use"), (twin, "key_in_use"), (0, "peer_refused")] {
+        lab.needs_attention(n, kind);
+    }
     lab.cluster.bursts(&[twin, 0, 1], 50);
     // What the guide says.
     assert!(lab.cluster.take(1).stop().success());
