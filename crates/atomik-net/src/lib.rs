@@ -61,8 +61,9 @@
 //! At most `outgoing_messages` wait to be sent and `incoming_messages` wait for
 //! [`Engine::receive`]; both default to 1024, which is 64 MiB each way for messages of full size.
 //! Add the queues inside each engine's library. Zenoh: 16 batches of 64 KiB per link. NATS: for
-//! each of its subscriptions, two, and a third until a peer is heard, as many messages as the incoming
-//! queue, but at least 400, emptied immediately, and 64 outgoing messages. An engine tracks at most [`MAX_PEERS`] peers.
+//! each of its two subscriptions, and for a third until a peer is heard, as many messages as the
+//! incoming queue, but at least 400, emptied immediately, and 64 outgoing messages. An engine tracks
+//! at most [`MAX_PEERS`] peers.
 
 pub mod channel;
 mod counters;

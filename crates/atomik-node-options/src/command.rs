@@ -145,7 +145,7 @@ pub enum Command {
     },
     /// Add a member, and write the invitation with which it joins
     #[command(
-        after_help = "Examples:\n  atomik node invite three=KEY --data one --sign-with admin.key --out invitation"
+        after_help = "Examples:\n  atomik node invite three=KEY --data one --sign-with admin.key -o FILE"
     )]
     Invite {
         #[command(flatten)]

@@ -1,5 +1,5 @@
-//! The command line of `atomik-node`, and its config file. `atomik` parses the command line as well,
-//! so that its help, completions and manual have the options of a program that takes minutes to
+//! The command line of `atomik-node`, and its config file. `atomik` parses the command line too, so
+//! that its help, completions and manual have the options of a program that takes minutes to
 //! compile.
 
 #![forbid(unsafe_code)]

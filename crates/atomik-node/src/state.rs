@@ -524,9 +524,9 @@ impl NodeState {
         }
         let others: Vec<&str> = others.iter().map(|other| other.as_str()).collect();
         let text = format!(
-            "no session with any member: no node of keyspace {} is in sight, but of {}; if they are \
-             to be members, or this node one of theirs, set the same `keyspace` on all and restart \
-             those that had another; otherwise wait for the members",
+            "no session with any member: no node of keyspace {} is in sight, but of {}; if they \
+             are to be members, or this node one of theirs, set the same `keyspace` on all and \
+             restart those that had another; otherwise wait for the members",
             self.replica.config().keyspace,
             others.join(", ")
         );

@@ -70,6 +70,7 @@
 mod config;
 mod entropy;
 mod farewell;
+mod half_open;
 mod noise;
 mod output;
 mod packet;

@@ -9,13 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::config::{Address, Config, Incarnation, Limits, List, Members, PublicKey};
 use crate::entropy::Entropy;
 use crate::farewell::{Farewell, Said, rank};
+use crate::half_open::{HalfOpen, Received};
 use crate::noise::{Claim, Noise, derive};
 use crate::output::{Counters, Output, Refusal, SendError};
 use crate::packet::{Coder, IN_USE, Kind, MAX_MESSAGE, Packet};
 use crate::peer::{Need, Next, Peer};
 use crate::seen::Seen;
 use crate::session::Session;
-use handshake::{HalfOpen, Received};
 
 /// Sessions with one key. A member whose address changes when it restarts leaves some behind that
 /// end only after a silence.

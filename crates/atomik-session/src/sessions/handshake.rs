@@ -4,6 +4,7 @@ use snow::HandshakeState;
 
 use super::{MAX_SESSIONS_OF_KEY, Sessions};
 use crate::config::{Address, PublicKey};
+use crate::half_open::{HalfOpen, Received};
 use crate::noise::{Claim, LIFE, Life, PADDING, read, write};
 use crate::output::{Output, Refusal};
 use crate::packet::{ASK, CODE, Code, Opening};
@@ -21,29 +22,6 @@ const NOTHING: Code = [0; CODE];
 
 /// Random bytes of a wish for a handshake, which make it unique.
 const RANDOM: usize = 32;
-
-/// A handshake that a peer began, and that this replica answered.
-pub(super) struct HalfOpen {
-    pub(super) from: Address,
-    handshake: HandshakeState,
-    tag_in: u8,
-    tag_out: u8,
-    first: Code,
-    second: Code,
-    packet: Vec<u8>,
-    pub(super) since: u64,
-    /// When the second packet was last sent.
-    sent: u64,
-}
-
-/// An authentic or forged packet of a handshake.
-pub(super) struct Received<'a> {
-    pub(super) from: Address,
-    pub(super) tag: u8,
-    pub(super) covered: &'a [u8],
-    pub(super) content: &'a [u8],
-    pub(super) code: Code,
-}
 
 impl Sessions {
     /// A packet of a handshake has arrived; `None` if it is forged.
