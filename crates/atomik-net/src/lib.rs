@@ -62,8 +62,8 @@
 //! [`Engine::receive`]; both default to 1024, which is 64 MiB each way for messages of full size.
 //! Add the queues inside each engine's library. Zenoh: 16 batches of 64 KiB per link. NATS: for
 //! each of its two subscriptions, and for a third until a peer is heard, as many messages as the
-//! incoming queue, but at least 400, emptied immediately, and 64 outgoing messages. An engine tracks
-//! at most [`MAX_PEERS`] peers.
+//! incoming queue, but at least 400, emptied immediately, and 64 outgoing messages. An engine
+//! tracks at most [`MAX_PEERS`] peers.
 
 pub mod channel;
 mod counters;

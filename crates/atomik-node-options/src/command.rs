@@ -8,6 +8,11 @@ use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use crate::member::Member;
 use crate::options::EngineKind;
 
+const INVITE: &str = "\
+Examples:
+  atomik node invite three=KEY --data one --sign-with admin.key --out invitation
+  atomik node invite three=KEY --data one --sign-with admin.key --connect tcp/192.0.2.1:7447";
+
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// Create a node's key, and print its public key for the list of members
@@ -144,9 +149,7 @@ pub enum Command {
         node: NodeArgs,
     },
     /// Add a member, and write the invitation with which it joins
-    #[command(
-        after_help = "Examples:\n  atomik node invite three=KEY --data one --sign-with admin.key -o FILE"
-    )]
+    #[command(after_help = INVITE)]
     Invite {
         #[command(flatten)]
         node: NodeArgs,
