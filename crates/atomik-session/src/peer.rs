@@ -60,33 +60,12 @@ impl Pause {
 pub(crate) struct Initiation {
     pub(crate) handshake: HandshakeState,
     pub(crate) tag: u8,
-    packet: Vec<u8>,
+    pub(crate) packet: Vec<u8>,
     pub(crate) code: Code,
-    since: u64,
-    again: Pause,
+    pub(crate) since: u64,
+    pub(crate) again: Pause,
     /// The process of the peer that is to answer; `None` for any.
     pub(crate) with: Option<Life>,
-}
-
-impl Initiation {
-    pub(crate) fn new(
-        handshake: HandshakeState,
-        tag: u8,
-        packet: Vec<u8>,
-        code: Code,
-        now: u64,
-        limits: &Limits,
-    ) -> Self {
-        Self {
-            handshake,
-            tag,
-            packet,
-            code,
-            since: now,
-            again: Pause::new(now, limits),
-            with: None,
-        }
-    }
 }
 
 /// A session whose handshake is complete, but which has not taken the place of the current one.

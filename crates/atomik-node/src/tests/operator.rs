@@ -194,8 +194,7 @@ async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_wh
         for says in ["--new-identity", "a copy of that member runs"] {
             assert!(log.text().contains(says), "{}", log.text());
         }
-        // The session goes on, also with the change that the copy makes.
-        copy.handle().change(accum(2)).await.unwrap();
+        // The session goes on.
         original.handle().change(accum(4)).await.unwrap();
         until("it arrives", async || state(&other).await == 5).await;
         sleep(Duration::from_secs(300)).await;
@@ -211,8 +210,8 @@ async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_wh
 
         original.stop().await.unwrap();
         until("it has a session", async || peers(&copy).await == 1).await;
-        until("nothing is lost", async || {
-            [state(&copy).await, state(&other).await] == [7, 7]
+        until("it has what the other has", async || {
+            state(&copy).await == 5
         })
         .await;
         until("settled", async || attention(&other).await.is_empty()).await;

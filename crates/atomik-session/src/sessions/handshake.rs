@@ -8,7 +8,7 @@ use crate::half_open::{HalfOpen, Received};
 use crate::noise::{Claim, LIFE, Life, PADDING, read, write};
 use crate::output::{Output, Refusal};
 use crate::packet::{ASK, CODE, Code, Opening};
-use crate::peer::{Initiation, Need, Next};
+use crate::peer::{Initiation, Need, Next, Pause};
 use crate::session::Session;
 
 /// Handshakes that an address may begin in one tick.
@@ -227,8 +227,15 @@ impl Sessions {
                 .coder
                 .seal(Opening::First, tag, &content, route, &NOTHING);
             let bytes = packet.clone();
-            let initiation = Initiation::new(handshake, tag, packet, code, self.now, &self.limits);
-            peer.initiation = Some(Initiation { with, ..initiation });
+            peer.initiation = Some(Initiation {
+                handshake,
+                tag,
+                packet,
+                code,
+                since: self.now,
+                again: Pause::new(self.now, &self.limits),
+                with,
+            });
             bytes
         } else {
             let mut content = [0; ASK - 2 - CODE];
