@@ -14,28 +14,28 @@ const PROTOCOL: &str = "Noise_XXpsk0_25519_AESGCM_BLAKE2s";
 /// The longest message of the handshake.
 const LONGEST: usize = 160;
 
-/// What the first message carries, so that the second is not longer: the life of the process that
-/// is to answer, or zeros for any, and further zeros.
+/// What the first message carries, so that the second is not longer: the number of the process
+/// that is to answer, or zeros for any, and further zeros.
 pub(crate) const PADDING: usize = 104;
 
-/// Bytes of a [`Life`].
-pub(crate) const LIFE: usize = 8;
+/// Bytes of a [`ProcessId`].
+pub(crate) const PROCESS_ID: usize = 8;
 
 /// Drawn at the start of a process, so that peers tell it from others with its key: those before a
 /// restart, and copies. Never zeros.
-pub(crate) type Life = [u8; LIFE];
+pub(crate) type ProcessId = [u8; PROCESS_ID];
 
 /// What each side says of itself, encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) key: PublicKey,
     pub(crate) incarnation: Incarnation,
-    pub(crate) life: Life,
+    pub(crate) process: ProcessId,
 }
 
 impl Claim {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        [&self.key[..], &self.incarnation, &self.life].concat()
+        [&self.key[..], &self.incarnation, &self.process].concat()
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -44,7 +44,7 @@ impl Claim {
         Some(Self {
             key: *key,
             incarnation: *incarnation,
-            life: rest.try_into().ok()?,
+            process: rest.try_into().ok()?,
         })
     }
 
@@ -182,7 +182,7 @@ mod tests {
                 .verifying_key()
                 .to_bytes(),
             incarnation: [number; 16],
-            life: [number; 8],
+            process: [number; 8],
         }
     }
 

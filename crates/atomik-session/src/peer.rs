@@ -4,7 +4,7 @@ use snow::HandshakeState;
 
 use crate::config::{Address, Limits, PublicKey};
 use crate::farewell::Farewell;
-use crate::noise::Life;
+use crate::noise::ProcessId;
 use crate::output::{Counters, Output};
 use crate::packet::{Code, IN_USE, Kind, NOT_A_MEMBER};
 use crate::session::Session;
@@ -65,7 +65,7 @@ pub(crate) struct Initiation {
     pub(crate) since: u64,
     pub(crate) again: Pause,
     /// The process of the peer that is to answer; `None` for any.
-    pub(crate) with: Option<Life>,
+    pub(crate) with: Option<ProcessId>,
 }
 
 /// A session whose handshake is complete, but which has not taken the place of the current one.
@@ -98,7 +98,7 @@ pub(crate) enum Need {
     Nothing,
     Handshake,
     /// A handshake with this process and no other of the peer.
-    HandshakeWith(Life),
+    HandshakeWith(ProcessId),
 }
 
 pub(crate) struct Peer {
@@ -116,7 +116,7 @@ pub(crate) struct Peer {
     /// When the next handshake may begin.
     retry: Pause,
     /// When it asked for a handshake in spite of a session, and which of its processes did.
-    asked: Option<(u64, Option<Life>)>,
+    asked: Option<(u64, Option<ProcessId>)>,
     /// Since when a ping on the current session is unanswered.
     pinged: Option<u64>,
     /// When a handshake with a process other than that of the current session last began.
@@ -252,9 +252,9 @@ impl Peer {
             self.pinged = None;
         }
         // Another process may still want a handshake.
-        let life = current.peer.life;
+        let process = current.peer.process;
         self.asked
-            .take_if(|(_, asks)| asks.is_none_or(|asks| asks == life));
+            .take_if(|(_, asks)| asks.is_none_or(|asks| asks == process));
     }
 
     /// The next session has carried a packet. Whether it has to wait, because another process has
@@ -360,7 +360,12 @@ impl Peer {
     /// Takes note of its wish for a handshake. A peer with a session has to leave a ping
     /// unanswered first, so that a replayed wish does nothing. If it answers and another of its
     /// processes asked, that one gets a handshake of its own.
-    pub(crate) fn ask(&mut self, now: u64, life: Option<Life>, out: &mut Vec<Output>) -> Need {
+    pub(crate) fn ask(
+        &mut self,
+        now: u64,
+        process: Option<ProcessId>,
+        out: &mut Vec<Output>,
+    ) -> Need {
         self.initiation.take_if(|begun| begun.with.is_some());
         if self.initiation.is_some() || self.next.is_some() || self.asked.is_some() {
             return Need::Nothing;
@@ -368,7 +373,7 @@ impl Peer {
         if self.current.is_none() {
             return Need::Handshake;
         }
-        self.asked = Some((now, life));
+        self.asked = Some((now, process));
         self.ping(&[], now, out);
         Need::Nothing
     }
@@ -376,16 +381,16 @@ impl Peer {
     /// Answers the wish for a handshake in spite of a session once its time has come.
     fn grant(&mut self, now: u64, limits: &Limits) -> Need {
         let asked = self.asked.take_if(|(at, _)| now - *at >= ANSWER_TICKS);
-        let Some((_, life)) = asked else {
+        let Some((_, process)) = asked else {
             return Need::Nothing;
         };
         // Whoever repeats wishes of an earlier process draws no more than this.
         let is_due = self.sought.is_none_or(|at| now - at >= limits.stale_ticks);
-        match life {
+        match process {
             _ if self.is_silent(now) => Need::Handshake,
-            Some(life) if is_due => {
+            Some(process) if is_due => {
                 self.sought = Some(now);
-                Need::HandshakeWith(life)
+                Need::HandshakeWith(process)
             }
             _ => Need::Nothing,
         }

@@ -80,7 +80,7 @@ impl Sessions {
             claim: Claim {
                 key,
                 incarnation: config.incarnation,
-                life: std::array::from_fn(|i| drawn[i]),
+                process: std::array::from_fn(|i| drawn[i]),
             },
             members: config.members.clone(),
             list: None,
@@ -213,7 +213,7 @@ impl Sessions {
             let address = peer.address;
             match peer.tick(now, is_initiator, &limits, &mut self.counters, out) {
                 Need::Handshake => begin.push((address, None)),
-                Need::HandshakeWith(life) => begin.push((address, Some(life))),
+                Need::HandshakeWith(process) => begin.push((address, Some(process))),
                 Need::Nothing => {}
             }
         }
@@ -426,7 +426,7 @@ impl Sessions {
         if address == self.me || !is_known && self.peers.len() >= self.limits.peers {
             return None;
         }
-        let tag = self.claim.life[0];
+        let tag = self.claim.process[0];
         let limits = &self.limits;
         let peer = self.peers.entry(address);
         Some(peer.or_insert_with(|| Peer::new(address, tag, limits)))

@@ -5,7 +5,7 @@ use snow::HandshakeState;
 use super::{MAX_SESSIONS_OF_KEY, Sessions};
 use crate::config::{Address, PublicKey};
 use crate::half_open::{HalfOpen, Received};
-use crate::noise::{Claim, LIFE, Life, PADDING, read, write};
+use crate::noise::{Claim, PADDING, PROCESS_ID, ProcessId, read, write};
 use crate::output::{Output, Refusal};
 use crate::packet::{ASK, CODE, Code, Opening};
 use crate::peer::{Initiation, Need, Next, Pause};
@@ -48,9 +48,9 @@ impl Sessions {
         }
         let now = self.now;
         let from = packet.from;
-        let life = life(packet.content.get(RANDOM..)?);
+        let process = process(packet.content.get(RANDOM..)?);
         if let Some(peer) = self.peer(from)
-            && peer.ask(now, life, out) == Need::Handshake
+            && peer.ask(now, process, out) == Need::Handshake
         {
             self.begin(from, None, out);
         }
@@ -86,8 +86,8 @@ impl Sessions {
         let tag_in = peer.tag(&taken);
         let entropy = self.entropy.draw();
         let mut handshake = self.noise.begin(false, [&from, &self.me], entropy)?;
-        let sought = life(&read(&mut handshake, packet.content)?);
-        if sought.is_some_and(|sought| sought != self.claim.life) {
+        let sought = process(&read(&mut handshake, packet.content)?);
+        if sought.is_some_and(|sought| sought != self.claim.process) {
             // Another process that has this address is to answer.
             return Some(());
         }
@@ -201,9 +201,14 @@ impl Sessions {
         Some(())
     }
 
-    /// Begins a handshake, or asks the peer to. If a life is given, no other process of the peer
+    /// Begins a handshake, or asks the peer to. If a process is given, no other process of the peer
     /// answers.
-    pub(super) fn begin(&mut self, address: Address, with: Option<Life>, out: &mut Vec<Output>) {
+    pub(super) fn begin(
+        &mut self,
+        address: Address,
+        with: Option<ProcessId>,
+        out: &mut Vec<Output>,
+    ) {
         if self.me == address {
             return;
         }
@@ -217,7 +222,7 @@ impl Sessions {
                 return;
             };
             let mut padding = [0; PADDING];
-            padding[..LIFE].copy_from_slice(&with.unwrap_or_default());
+            padding[..PROCESS_ID].copy_from_slice(&with.unwrap_or_default());
             let Some(content) = write(&mut handshake, &padding) else {
                 return;
             };
@@ -240,7 +245,7 @@ impl Sessions {
         } else {
             let mut content = [0; ASK - 2 - CODE];
             content[..RANDOM].copy_from_slice(&entropy);
-            content[RANDOM..RANDOM + LIFE].copy_from_slice(&self.claim.life);
+            content[RANDOM..RANDOM + PROCESS_ID].copy_from_slice(&self.claim.process);
             let opening = Opening::Ask;
             self.coder.seal(opening, 0, &content, route, &NOTHING).0
         };
@@ -292,8 +297,8 @@ impl Sessions {
     }
 }
 
-/// The life at the beginning of these bytes; `None` if there are zeros.
-fn life(bytes: &[u8]) -> Option<Life> {
-    let (life, _) = bytes.split_first_chunk()?;
-    (*life != Life::default()).then_some(*life)
+/// The process at the beginning of these bytes; `None` if there are zeros.
+fn process(bytes: &[u8]) -> Option<ProcessId> {
+    let (process, _) = bytes.split_first_chunk()?;
+    (*process != ProcessId::default()).then_some(*process)
 }

@@ -13,7 +13,7 @@ fn recorded_packets_of_this_and_earlier_sessions_change_nothing_and_draw_next_to
         assert!(parties[0].send(b, &[round]) && parties[1].send(a, &[round]));
         recorded.extend(crate::party::settle_but(&mut parties, |_| false));
     }
-    // The next lives, which have forgotten what they have seen.
+    // The next processes, which have forgotten what they have seen.
     let mut parties = [Party::new(1, 2), Party::new(2, 2)];
     recorded.extend(connect(&mut parties));
     assert!(parties[0].send(b, b"genuine") && parties[1].send(a, b"genuine"));
@@ -33,8 +33,8 @@ fn recorded_packets_of_this_and_earlier_sessions_change_nothing_and_draw_next_to
             }
         }
         settle(&mut parties);
-        // Of what was recorded, the earlier life's wish for a handshake draws a ping, and its first
-        // packet a second one: once, and once a tick until it is forgotten.
+        // Of what was recorded, the earlier process's wish for a handshake draws a ping, and its
+        // first packet a second one: once, and once a tick until it is forgotten.
         let packets = drawn.iter().filter(|packet| packet.bytes.len() > 20);
         assert!(drawn.len() <= 2 && packets.count() <= 1, "{now}: {drawn:?}");
         assert!(drawn.is_empty() || now < 10, "{now}: {drawn:?}");
@@ -110,8 +110,8 @@ fn replayed_first_packets_of_many_do_not_keep_a_member_out() {
     // First packets to party 9 that it has never seen.
     let mut recorded = Vec::new();
     let target = Party::new(9, 1).address;
-    for life in 0..100 {
-        let mut caller = Party::new(1, life);
+    for process in 0..100 {
+        let mut caller = Party::new(1, process);
         caller.peer_up(target);
         recorded.append(&mut caller.sent);
     }

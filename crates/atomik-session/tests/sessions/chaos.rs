@@ -51,7 +51,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct World {
     parties: Vec<Party>,
-    lives: Vec<u8>,
+    processes: Vec<u8>,
     now: u64,
     under_way: Vec<Packet>,
     recorded: Vec<Packet>,
@@ -65,7 +65,7 @@ impl World {
     fn new(count: usize) -> Self {
         let mut world = Self {
             parties: (1..=count).map(|n| Party::new(n as u8, 1)).collect(),
-            lives: vec![1; count],
+            processes: vec![1; count],
             now: 0,
             under_way: Vec::new(),
             recorded: Vec::new(),
@@ -168,9 +168,9 @@ impl World {
             }
             Step::Restart(a) => {
                 let a = a % self.parties.len();
-                self.lives[a] += 1;
-                self.parties[a] = Party::new(a as u8 + 1, self.lives[a]);
-                let (a, peer) = self.pair(a, self.lives[a].into());
+                self.processes[a] += 1;
+                self.parties[a] = Party::new(a as u8 + 1, self.processes[a]);
+                let (a, peer) = self.pair(a, self.processes[a].into());
                 self.parties[a].peer_up(peer);
             }
         }

@@ -68,13 +68,13 @@ pub fn public(number: u8) -> PublicKey {
 }
 
 impl Party {
-    /// Party `number` in its life `life`.
-    pub fn new(number: u8, life: u8) -> Self {
-        Self::with(&config(number), life)
+    /// Party `number` as its process `process`.
+    pub fn new(number: u8, process: u8) -> Self {
+        Self::with(&config(number), process)
     }
 
-    pub fn with(config: &Config, life: u8) -> Self {
-        let sessions = Sessions::new(config, &[life; 32]);
+    pub fn with(config: &Config, process: u8) -> Self {
+        let sessions = Sessions::new(config, &[process; 32]);
         Self {
             address: sessions.address(),
             sessions,
