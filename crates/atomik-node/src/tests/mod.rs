@@ -55,22 +55,26 @@ fn configured(config: Config, network: Option<&ChannelNetwork>) -> Node {
         Some(network) => AnyEngine::Channel(network.join(peer).unwrap()),
         None => AnyEngine::Alone,
     };
-    connected(config, engine)
+    connected(config, engine, Duration::from_millis(20))
 }
 
-/// Another process of a member that runs, with its key and address.
-fn copy(n: u8, network: &ChannelNetwork) -> Node {
-    connected(config(n), |peer| {
-        AnyEngine::Channel(network.join_again(peer))
-    })
+/// A member with the default sync interval. It may be another process of one that runs, with its
+/// key and address.
+fn process(n: u8, network: &ChannelNetwork) -> Node {
+    let engine = |peer| AnyEngine::Channel(network.join_again(peer));
+    connected(config(n), engine, Duration::from_secs(1))
 }
 
-fn connected(config: Config, engine: impl FnOnce(PeerId) -> AnyEngine) -> Node {
+fn connected(
+    config: Config,
+    engine: impl FnOnce(PeerId) -> AnyEngine,
+    sync_interval: Duration,
+) -> Node {
     let store = MemoryDisk::new().open(FsyncPolicy::Always).unwrap();
     let replica = load(config, &store).unwrap();
     let engine = engine(replica.origin().0);
     let mut parts = Parts::new(replica, store, Link::new(engine, None));
-    parts.sync_interval = Duration::from_millis(20);
+    parts.sync_interval = sync_interval;
     Node::start(parts).unwrap()
 }
 

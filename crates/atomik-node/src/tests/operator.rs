@@ -7,7 +7,7 @@ use serde_json::{Value as Json, json};
 use tokio::time::sleep;
 
 use super::stopped::{Log, accum, fetch};
-use super::{PATIENCE, ask, config, configured, copy, member};
+use super::{PATIENCE, ask, config, configured, member, process};
 use crate::node::Node;
 use crate::{Change, Refused};
 
@@ -175,11 +175,11 @@ async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_wh
     for n in [0, 1] {
         let (log, _guard) = Log::start();
         let network = ChannelNetwork::new(&ChannelOptions::default()).unwrap();
-        let (original, other) = (member(n, Some(&network)), member(1 - n, Some(&network)));
+        let (original, other) = (process(n, &network), process(1 - n, &network));
         original.handle().change(accum(1)).await.unwrap();
         let state = async |node: &Node| node.handle().state(b"x").await.unwrap().words()[0];
         until("it arrives", async || state(&other).await == 1).await;
-        let copy = copy(n, &network);
+        let copy = process(n, &network);
         let told = async |node: &Node, what: &str| {
             until(what, async || attention(node).await.concat().contains(what)).await;
             let told = attention(node).await;
@@ -197,7 +197,7 @@ async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_wh
         // The session goes on.
         original.handle().change(accum(4)).await.unwrap();
         until("it arrives", async || state(&other).await == 5).await;
-        sleep(Duration::from_secs(300)).await;
+        sleep(Duration::from_secs(200)).await;
         assert_eq!([state(&original).await, state(&other).await], [5, 5]);
         for node in [&original, &copy, &other] {
             assert_eq!(attention(node).await.len(), 1);
@@ -214,6 +214,7 @@ async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_wh
             state(&copy).await == 5
         })
         .await;
+        sleep(Duration::from_secs(150)).await;
         until("settled", async || attention(&other).await.is_empty()).await;
         for node in [copy, other] {
             node.stop().await.unwrap();
