@@ -243,7 +243,7 @@ Qed.
     Spec: docs/spec.md "An entry carries for that the version of its origin's last put of a field
       that adds"
     Code: crates/atomik-replica/src/entry.rs Change::overlap
-    Code: crates/atomik-replica/src/shape.rs Shape::conflict *)
+    Code: crates/atomik-algebra/src/entries.rs overlap, conflict *)
 Theorem what_is_compared_is_what_was_unknown w x : reachable w -> In x (compared w) ->
   [/\ net_a x = sum (map (@amount W) (group_a x)),
       net_b x = sum (map (@amount W) (group_b x)) &

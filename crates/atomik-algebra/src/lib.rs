@@ -17,6 +17,7 @@
 //! | [`RegisterFile`], [`Snapshot`] | many addresses, with a group known at compile time |
 //! | [`DynRegisterFile`], [`DynSnapshot`] | many addresses, with a layout chosen at run time |
 //! | [`fold`] | reduces a list of deltas to one |
+//! | [`entries`] | which of two contents of an entry stays; where concurrent changes conflict |
 //! | [`Error`] | why an operation was refused; a refused operation changes nothing |
 //!
 //! # Example
@@ -98,6 +99,7 @@ mod add;
 mod arithmetic;
 mod bulk;
 mod dyn_register_file;
+pub mod entries;
 mod error;
 mod group;
 mod layout;

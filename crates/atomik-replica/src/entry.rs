@@ -1,5 +1,7 @@
 //! An origin's changes to a key: their number, their sum, and what the origin had seen.
 
+use atomik_algebra::entries::{Side, overlap};
+
 use crate::codec::{Encode, Malformed, Reader};
 use crate::origin::OriginId;
 use crate::shape::Shape;
@@ -194,27 +196,25 @@ impl Change {
             .map_or((0, None), |seen| (seen.version, Some(&seen.accumulator)))
     }
 
-    /// The bits in which concurrent changes of two origins conflict; `None` if one knew all changes
-    /// of the other, or if there is no such bit.
-    ///
-    /// The changes of `a` unknown to `b` and those of `b` unknown to `a` are pairwise concurrent:
-    /// knowledge only grows, so what an origin did not know at its latest change it did not know at
-    /// any earlier one. The net effects of the two groups are compared. Bits that an origin changed
-    /// and changed back do not count. In a field that adds, additions commute with everything, also
-    /// with a put of the other side, as if they had come after it; only two puts conflict.
+    /// The bits in which concurrent changes of two origins conflict, as [`overlap`] finds them.
     pub(crate) fn overlap(
         a: (&Self, OriginId),
         b: (&Self, OriginId),
         shape: &Shape,
     ) -> Option<Value> {
-        let (a_knew, a_saw) = a.0.knew(b.1);
-        let (b_knew, b_saw) = b.0.knew(a.1);
-        if a_knew >= b.0.version || b_knew >= a.0.version {
-            return None;
+        overlap(a.0.beside(b.1), b.0.beside(a.1), shape.fields())
+    }
+
+    /// This change for a comparison with the changes of `other`.
+    fn beside(&self, other: OriginId) -> Side<'_, Value> {
+        let (knew, saw) = self.knew(other);
+        Side {
+            version: self.version,
+            put: self.put,
+            accumulator: &self.accumulator,
+            knew,
+            saw,
         }
-        let put = a.0.put > b_knew && b.0.put > a_knew;
-        let bits = shape.conflict((&a.0.accumulator, b_saw), (&b.0.accumulator, a_saw), put);
-        (!bits.is_zero()).then_some(bits)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Merging received entries: per key and origin, the higher version wins.
 
-use core::cmp::Ordering;
 use std::borrow::Cow;
 use std::collections::HashMap;
+
+use atomik_algebra::entries::{self, Content, Merged};
 
 use crate::config::Config;
 use crate::context::Context;
@@ -238,15 +239,11 @@ impl Merger<'_> {
     ) -> Result<bool, Change> {
         let table = &self.keyspace.table;
         if let Some(entry) = table.slots.entry_of(at as usize, place) {
-            let known = &entry.change;
-            match change.version.cmp(&known.version) {
-                Ordering::Less => return Ok(false),
-                Ordering::Equal if change == *known => return Ok(false),
-                // All take the same, and there is nobody left to blame.
-                Ordering::Equal if closed && tag <= entry.published.tag => return Ok(false),
-                Ordering::Equal if closed => {}
-                Ordering::Equal => return Err(change),
-                Ordering::Greater => {}
+            let held = content(&entry.change, entry.published.tag);
+            match entries::merge(held, content(&change, tag), closed) {
+                Merged::Newer => {}
+                Merged::Known => return Ok(false),
+                Merged::Contradiction => return Err(change),
             }
         }
         let origin = self.origins.id(place);
@@ -373,6 +370,14 @@ impl Merger<'_> {
         } = cx.config;
         let proof = Proof::of_two_contents(keyspace, shape, cx.secrets, excerpts);
         proof.verify().is_ok().then_some(proof)
+    }
+}
+
+fn content(change: &Change, tag: Tag) -> Content<&Change, u64, Tag> {
+    Content {
+        version: change.version,
+        all: change,
+        tag,
     }
 }
 

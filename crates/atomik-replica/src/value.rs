@@ -3,6 +3,8 @@
 use core::cmp::Ordering;
 use core::fmt;
 
+use atomik_algebra::entries::Bits;
+
 /// The maximum number of words in a value, which makes 1024 bits.
 ///
 /// Together with [`MAX_KEY`](crate::MAX_KEY) and [`MAX_SEEN`](crate::MAX_SEEN) it limits an entry
@@ -117,6 +119,20 @@ impl Value {
     #[must_use]
     pub fn and_not(&self, other: &Self) -> Self {
         self.combine(other, |a, b| a & !b)
+    }
+}
+
+impl Bits for Value {
+    fn xor(&self, other: &Self) -> Self {
+        Value::xor(self, other)
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        Value::and(self, other)
+    }
+
+    fn is_zero(&self) -> bool {
+        Value::is_zero(self)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Words that stand for all words of their width.
 
+use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::ops::{BitXor, BitXorAssign};
 
+use atomik_algebra::entries::Bits;
 use atomik_algebra::{Add, Group, Word};
 
 use crate::run;
@@ -12,15 +14,27 @@ use crate::run;
 pub struct Symbolic<const BITS: u32>(u32);
 
 impl<const BITS: u32> Symbolic<BITS> {
+    /// The word with these bits.
+    pub fn constant(bits: u64) -> Self {
+        let term = format!("(_ bv{bits} {BITS})");
+        Self(run::name(&Self::sort(), Some(&term)))
+    }
+
     fn sort() -> String {
         format!("(_ BitVec {BITS})")
     }
 
-    fn term(self) -> String {
+    /// The term.
+    pub fn term(self) -> String {
         match self.0 {
             0 => format!("(_ bv0 {BITS})"),
             number => format!("t{number}"),
         }
+    }
+
+    /// An answer to whether a comparison holds.
+    fn compares(self, comparison: &str, other: Self) -> bool {
+        run::decide(&format!("({comparison} {} {})", self.term(), other.term()))
     }
 
     fn apply(function: &str, arguments: &[Self]) -> Self {
@@ -41,6 +55,48 @@ impl<const BITS: u32> Eq for Symbolic<BITS> {}
 impl<const BITS: u32> Hash for Symbolic<BITS> {
     /// Equal words must have equal hashes, and any two may be equal.
     fn hash<H: Hasher>(&self, _: &mut H) {}
+}
+
+impl<const BITS: u32> PartialOrd for Symbolic<BITS> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(if self < other {
+            Ordering::Less
+        } else if self > other {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        })
+    }
+
+    fn lt(&self, other: &Self) -> bool {
+        self.compares("bvult", *other)
+    }
+
+    fn le(&self, other: &Self) -> bool {
+        self.compares("bvule", *other)
+    }
+
+    fn gt(&self, other: &Self) -> bool {
+        self.compares("bvugt", *other)
+    }
+
+    fn ge(&self, other: &Self) -> bool {
+        self.compares("bvuge", *other)
+    }
+}
+
+impl<const BITS: u32> Bits for Symbolic<BITS> {
+    fn xor(&self, other: &Self) -> Self {
+        *self ^ *other
+    }
+
+    fn and(&self, other: &Self) -> Self {
+        Self::apply("bvand", &[*self, *other])
+    }
+
+    fn is_zero(&self) -> bool {
+        self.is_identity()
+    }
 }
 
 impl<const BITS: u32> BitXor for Symbolic<BITS> {

@@ -28,9 +28,11 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "merge takes the same version again",
         edits: &[(
-            "merge.rs",
-            "Ordering::Equal if change == *known => return Ok(false),",
-            "Ordering::Equal if change == *known => {}",
+            "../../atomik-algebra/src/entries.rs",
+            "    } else if received.version < held.version || received.all == held.all {",
+            "    } else if received.all == held.all {
+        Merged::Newer
+    } else if received.version < held.version {",
         )],
         equivalent: Some(
             "the same change replaces itself: the delta is 0, and no new overlap comes of it",
@@ -40,9 +42,9 @@ pub const MUTANTS: &[Mutant] = &[
         "merge ignores versions",
         &[
             (
-                "merge.rs",
-                "Ordering::Less => return Ok(false),",
-                "Ordering::Less => {}",
+                "../../atomik-algebra/src/entries.rs",
+                "    if received.version > held.version {",
+                "    if received.version != held.version {",
             ),
             (
                 "merge.rs",
@@ -55,14 +57,14 @@ pub const MUTANTS: &[Mutant] = &[
         "merge takes the lower version",
         &[
             (
-                "merge.rs",
-                "Ordering::Less => return Ok(false),",
-                "Ordering::Less => {}",
+                "../../atomik-algebra/src/entries.rs",
+                "    if received.version > held.version {",
+                "    if received.version < held.version {",
             ),
             (
-                "merge.rs",
-                "Ordering::Greater => {}",
-                "Ordering::Greater => return Ok(false),",
+                "../../atomik-algebra/src/entries.rs",
+                "else if received.version < held.version ||",
+                "else if received.version > held.version ||",
             ),
             (
                 "merge.rs",
@@ -76,11 +78,13 @@ pub const MUTANTS: &[Mutant] = &[
         &[
             (
                 "merge.rs",
-                "Ordering::Equal if change == *known => return Ok(false),",
-                "Ordering::Equal if change == *known => {
-                    let again = known.accumulator.clone();
-                    let slot = self.keyspace.table.slot(at);
-                    cx.config.shape.accumulate(&mut slot.state, &again);
+                "                Merged::Known => return Ok(false),",
+                "                Merged::Known => {
+                    if change == entry.change {
+                        let again = entry.change.accumulator.clone();
+                        let slot = self.keyspace.table.slot(at);
+                        cx.config.shape.accumulate(&mut slot.state, &again);
+                    }
                     return Ok(false);
                 }",
             ),
@@ -259,9 +263,9 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "overlap compares what was known with > in place of >=",
         edits: &[(
-            "entry.rs",
-            "if a_knew >= b.0.version || b_knew >= a.0.version {",
-            "if a_knew > b.0.version || b_knew > a.0.version {",
+            "../../atomik-algebra/src/entries.rs",
+            "if a.knew >= b.version || b.knew >= a.version {",
+            "if a.knew > b.version || b.knew > a.version {",
         )],
         equivalent: Some(
             "who knew just the last version leaves a net effect of 0, which meets nothing",
@@ -270,8 +274,8 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "overlap does not compare what was known",
         edits: &[(
-            "entry.rs",
-            "if a_knew >= b.0.version || b_knew >= a.0.version {",
+            "../../atomik-algebra/src/entries.rs",
+            "if a.knew >= b.version || b.knew >= a.version {",
             "if false {",
         )],
         equivalent: Some(
@@ -627,25 +631,25 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "additions are told as overlaps",
         &[(
-            "entry.rs",
-            "let put = a.0.put > b_knew && b.0.put > a_knew;",
+            "../../atomik-algebra/src/entries.rs",
+            "let put = a.put > b.knew && b.put > a.knew;",
             "let put = true;",
         )],
     ),
     mutant(
         "puts into fields that add are not told as overlaps",
         &[(
-            "entry.rs",
-            "let put = a.0.put > b_knew && b.0.put > a_knew;",
+            "../../atomik-algebra/src/entries.rs",
+            "let put = a.put > b.knew && b.put > a.knew;",
             "let put = false;",
         )],
     ),
     mutant(
         "overlaps of xor fields beside fields that add are not told",
         &[(
-            "shape.rs",
-            "let mut bits = bits.and(&listed.xors);",
-            "let mut bits = bits.and_not(&bits);",
+            "../../atomik-algebra/src/entries.rs",
+            "let mut bits = bits.and(xors);",
+            "let mut bits = bits.xor(&bits);",
         )],
     ),
     mutant(
