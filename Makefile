@@ -38,19 +38,18 @@ EVAL_OPTIONS ?=
 # Optional systems to compare: those of the example report.
 EVAL_FEATURES ?= cqrs
 
-# All crates as one build, so that no dependency is compiled twice with different features;
-# atomik-node without its engines, which take many minutes to compile.
-ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default
-WITH_OPTIONAL = $(ALL),atomik-eval/loro,atomik-eval/automerge,atomik-eval/cqrs
+# All crates as one build, so that no dependency is compiled twice with different features. The
+# engines of the nodes and the optional systems of the evaluator take many minutes to compile:
+# EVERYTHING=1 adds them.
+ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default$\
+    $(EVERYTHING:1=,atomik-eval/loro,atomik-eval/automerge,atomik-eval/cqrs,$(ENGINES))
+EVERYTHING ?=
+ENGINES = atomik-node/nats,atomik-node/zenoh
 
 # The second test bench, which needs its own environment.
 WITH_VERILATED = sh scripts/verilated-harness.sh
 TEST_VERILATED = $(WITH_VERILATED) test $(ALL),verilated-harness/verilator \
     --test verilated_register_file
-
-# The nodes with their engines. The tests of the engines run one at a time, because Zenoh peers on
-# one machine discover each other; the tests of the nodes run in network namespaces.
-ENGINES = -p atomik-net -p atomik-node --features zenoh,nats
 
 # Where `make hdl` writes the reference configurations, and the program that generates them.
 HDL_DIR ?= hdl
@@ -114,7 +113,7 @@ check: ## check that everything compiles
 test-build: ## compile what `make test` runs
 	$(CARGO) test $(ALL) --no-run
 
-test: setup-fpga ## run all tests except those that need an engine
+test: setup-fpga ## run all tests; those of engines and optional systems with EVERYTHING=1
 	@sh scripts/setup.sh lean solver
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
@@ -129,8 +128,7 @@ test-verilated: setup ## run the tests of the second test bench alone (crate ver
 	@$(TEST_VERILATED)
 
 test-engines: ## test nodes on zenoh and NATS; as root also links, a full disk; a long first build
-	$(CARGO) test $(ENGINES) --test engines -- --nocapture --test-threads=1
-	$(CARGO) test $(ENGINES) --lib --bins --test nodes -- --nocapture
+	$(CARGO) test -p atomik-net -p atomik-node --features $(ENGINES) -- --nocapture
 
 test-optional: ## test the optional systems Loro, Automerge and cqrs-es; minutes to build at first
 	$(CARGO) test -p atomik-systems --features loro,automerge,cqrs
@@ -209,8 +207,8 @@ proofs: setup setup-proofs ## check all proofs, and runs against what they are a
 	@python3 scripts/proofs-model.py "$(PROGRAM)" --simulate
 
 proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; minutes
-	cd target/proofs/rocq && \
-	    coqchk -silent -o -Q . Atomik Atomik.Generator Atomik.Overlap Atomik.Folding
+	cd target/proofs/rocq && coqchk -silent -o -Q . Atomik \
+	    $$(sed -n 's/^\(.*\)\.v$$/Atomik.\1/p' _CoqProject)
 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants
@@ -230,15 +228,15 @@ c-header: ## regenerate the header of the C library
 test-c: ## install the C library aside; build and run its examples under valgrind
 	@sh scripts/check-c-library.sh
 
+lint: EVERYTHING = 1
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(WITH_OPTIONAL) --all-targets -- -D warnings
-	$(CARGO) clippy $(ENGINES) --all-targets -- -D warnings
-	$(WITH_VERILATED) clippy $(WITH_OPTIONAL),verilated-harness/verilator --all-targets -- \
-	    -D warnings
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(WITH_VERILATED) clippy $(ALL),verilated-harness/verilator --all-targets -- -D warnings
 
+doc: EVERYTHING = 1
 doc: ## build the documentation of the crates; warnings are errors
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(WITH_OPTIONAL) --no-deps
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps
 
 package: ## check that the library crates can be packaged
 	$(CARGO) package $(LIBRARIES:%=-p atomik-%) --no-verify

@@ -1,5 +1,4 @@
-//! Tests of the engines. With the feature `zenoh`, run them with `--test-threads=1`: zenoh peers on
-//! one machine find each other.
+//! Tests of the engines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod channel;

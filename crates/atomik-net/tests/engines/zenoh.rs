@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 
 use atomik_net::zenoh::{ZenohEngine, ZenohOptions};
 use atomik_net::{Engine, MAX_MESSAGE, OpenError, PeerId, Received, hex};
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, sees_keyspace, until};
 
@@ -12,6 +13,7 @@ use crate::conformance::{self, INCOMING, Lab, counted, meet, message, peer, sees
 struct Peers {
     port: u16,
     opened: AtomicU16,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Lab for Peers {
@@ -50,8 +52,15 @@ fn free_port() -> u16 {
         .port()
 }
 
+/// Lets one test run at a time: Zenoh peers on one machine find each other.
+async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
+}
+
 async fn lab() -> Option<Peers> {
     Some(Peers {
+        _alone: alone().await,
         port: free_port(),
         opened: AtomicU16::new(0),
     })
@@ -61,6 +70,7 @@ conformance::tests!(lab);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keyspaces_on_the_same_peers_are_isolated() {
+    let _alone = alone().await;
     let listen = format!("tcp/127.0.0.1:{}", free_port());
     let open = async |keyspace: &str, me, options: &ZenohOptions| {
         ZenohEngine::open(&keyspace.parse().unwrap(), peer(me), options)
@@ -133,6 +143,7 @@ async fn a_peer_that_starts_before_the_one_it_connects_to_finds_it_later() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_find_each_other_by_multicast() {
+    let _alone = alone().await;
     // A free port makes a network that only this test uses.
     let port = free_port();
     let options = ZenohOptions {
@@ -206,6 +217,7 @@ async fn malformed_messages_are_dropped_and_counted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_in_use_is_refused_with_the_next_step() {
+    let _alone = alone().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("tcp/{}", taken.local_addr().unwrap());
     let options = ZenohOptions {
