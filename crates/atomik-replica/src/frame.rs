@@ -218,6 +218,11 @@ impl Evidence {
         self.leaves.len()
     }
 
+    /// Whether it has all leaves of a frame of the chain.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.header.anew && self.leaves.len() == usize::from(self.header.leaves)
+    }
+
     /// The evidence for some of its leaves; `keep` holds their indices in ascending order.
     pub(crate) fn restrict(&self, secrets: &Secrets, keep: &[u16]) -> Self {
         fn walk(

@@ -234,6 +234,38 @@ fn repeated_seals_draw_a_bounded_number_of_answers() {
 }
 
 #[test]
+fn repeated_questions_for_frames_draw_a_bounded_number_of_them() {
+    let mut replica = open_with(1);
+    let mut step = |event: Event<'_>| {
+        let mut effects = Vec::new();
+        replica.step(event, &mut effects).unwrap();
+        let tickets = effects.into_iter().filter_map(|effect| match effect {
+            Effect::Persist { ticket, .. } => Some(ticket),
+            _ => None,
+        });
+        tickets.last()
+    };
+    step(Event::PeerUp {
+        peer: PEER,
+        key: Some([2; 32]),
+    });
+    for _ in 0..40 {
+        step(Event::Op(&LocalOp::accum(b"x", 1.into())));
+        for _ in 0..2 {
+            let ticket = step(Event::Flush).unwrap();
+            step(Event::Persisted(ticket));
+            step(Event::Seal);
+        }
+    }
+    // The first frame was not previewed.
+    let mut ask = || answers(&mut replica, MessageKind::Again, &[1, 1]);
+    let kinds: Vec<_> = ask().into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(kinds, [MessageKind::Changes; 40]);
+    let drawn: usize = (0..1000).map(|_| ask().len()).sum();
+    assert!((1..400).contains(&drawn), "{drawn}");
+}
+
+#[test]
 fn requests_for_proofs_draw_a_bounded_number_of_passes_over_the_table() {
     let (mut replica, introduction) = open_with_a_peer(5000);
     // Asks for proof of a frame after none.

@@ -1,4 +1,8 @@
 //! The previews that peers have sent: shown at once, merged when their seal has arrived.
+//!
+//! The frames of a peer are numbered, and so are the changes of its open frame. A gap shows that
+//! something was lost, and the peer is asked for it: at once, and if it does not come, after ever
+//! more messages of the peer and at each tick.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,6 +11,7 @@ use crate::codec::{Malformed, Reader};
 use crate::context::Context;
 use crate::entry::{Change, Tag};
 use crate::frame::{Evidence, KeyedChanges};
+use crate::gaps::{Again, Frames};
 use crate::head::Head;
 use crate::keyspace::Keyspace;
 use crate::ledger::Ledger;
@@ -19,6 +24,16 @@ use crate::slot::Key;
 
 /// Bytes of a signature.
 const SEAL: usize = 64;
+
+/// Messages with previews after which a peer is asked again for what is missing; then twice as
+/// many, and so on.
+const WAIT: u32 = 8;
+
+/// For how many messages a tick counts.
+const WAIT_AT_TICK: u32 = 64;
+
+/// Messages with previews after which what has not come is left to comparisons.
+const MOST_WAITED: u32 = 256;
 
 /// A previewed change of the open frame.
 #[derive(Clone, Debug, Hash)]
@@ -61,8 +76,9 @@ fn ahead(frame: u8, of: u8) -> i8 {
 #[derive(Clone, Debug, Hash)]
 enum State {
     Whole(Box<Stream>),
-    /// A part of this frame is missing. The stream must start again.
-    Broken(u8),
+    /// A part of the frame with these bits is missing. The stream must start again. The number of
+    /// the frame is known if the stream was whole before.
+    Broken(u8, Option<u64>),
 }
 
 #[derive(Clone, Debug, Hash)]
@@ -70,15 +86,58 @@ struct Inbox {
     /// Whose previews are shown.
     author: Option<Author>,
     state: State,
+    /// Which frames of the author have arrived, since its stream was first heard.
+    frames: Option<Frames>,
+    /// Messages with previews since something is missing.
+    waited: u32,
+    /// Whether that is left to comparisons, or a comparison has found nothing missing.
+    settled: bool,
+}
+
+impl Inbox {
+    /// What is missing.
+    fn lacks(&self) -> Option<Again> {
+        let Some(frames) = &self.frames else {
+            let open = matches!(self.state, State::Broken(..));
+            return open.then_some(Again::OPEN);
+        };
+        let open = matches!(self.state, State::Broken(_, number)
+            if number.is_none_or(|number| !frames.has(number)));
+        (open || frames.lacks()).then_some(Again {
+            upto: Some(frames.upto()),
+            open,
+        })
+    }
+
+    /// Takes note of a gap in the frame with these bits, or before it.
+    fn break_off(&mut self, frame: u8, number: Option<u64>) {
+        if let (Some(frames), Some(number)) = (&mut self.frames, number) {
+            frames.expect(number.saturating_sub(1));
+        }
+        self.state = State::Broken(frame, number);
+        self.waited = 0;
+        self.settled = false;
+    }
+
+    /// Leaves frames that are missing to comparisons.
+    fn leave(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.give_up();
+        }
+    }
+
+    /// Leaves everything that is missing to comparisons.
+    fn settle(&mut self) {
+        self.leave();
+        self.settled = true;
+    }
 }
 
 /// What is to be done after a message with previews.
 #[derive(Debug)]
 pub(crate) enum Next {
     Nothing,
-    /// Something is missing: ask for the open frame as a whole.
-    Ask,
-    /// A sealed frame has not arrived: compare.
+    /// A sealed frame has not arrived, and its number is not known: compare.
     Compare,
     /// The frame is complete.
     Merge(Box<Evidence>, Vec<(Key, Change)>),
@@ -175,22 +234,32 @@ impl Inboxes {
                 return Ok(Next::Nothing);
             }
         }
-        let Some(Inbox { state, .. }) = self.peers.get_mut(&from) else {
+        let Some(inbox) = self.peers.get_mut(&from) else {
             // The stream has begun before this replica listened.
-            let state = State::Broken(frame);
-            let author = None;
-            self.peers.insert(from, Inbox { author, state });
-            return Ok(Next::Ask);
+            let inbox = Inbox {
+                author: None,
+                state: State::Broken(frame, None),
+                frames: None,
+                waited: 0,
+                settled: false,
+            };
+            self.peers.insert(from, inbox);
+            return Ok(Next::Nothing);
         };
-        let stream = match state {
+        let stream = match &mut inbox.state {
             State::Whole(stream) => stream,
-            State::Broken(asked) if ahead(frame, *asked) > 0 => {
-                *asked = frame;
-                return Ok(Next::Ask);
-            }
-            State::Broken(asked) => {
-                let late = sealed && *asked == frame;
-                return Ok(if late { Next::Compare } else { Next::Nothing });
+            State::Broken(asked, number) => {
+                let (ahead, number) = (ahead(frame, *asked), *number);
+                if ahead > 0 {
+                    let later = number.and_then(|number| number.checked_add(ahead as u64));
+                    inbox.break_off(frame, later);
+                } else if sealed && ahead == 0 {
+                    match (&mut inbox.frames, number) {
+                        (Some(frames), Some(number)) => frames.expect(number),
+                        _ => return Ok(Next::Compare),
+                    }
+                }
+                return Ok(Next::Nothing);
             }
         };
         let ahead = ahead(frame, stream.frame());
@@ -198,13 +267,13 @@ impl Inboxes {
             // Repeated, or late.
             return Ok(Next::Nothing);
         }
-        if ahead > 0 || index > stream.leaves.len() {
-            *state = State::Broken(frame);
-            return Ok(Next::Ask);
-        }
-        if !stream.read(reader, room, cx)? {
-            *state = State::Broken(frame);
-            return Ok(Next::Ask);
+        let number = stream.before.number.checked_add(ahead as u64 + 1);
+        if ahead > 0 || index > stream.leaves.len() || !stream.read(reader, room, cx)? {
+            inbox.break_off(frame, number);
+            if let (Some(frames), Some(number), true) = (&mut inbox.frames, number, sealed) {
+                frames.expect(number);
+            }
+            return Ok(Next::Nothing);
         }
         let Some(seal) = seal else {
             return Ok(Next::Nothing);
@@ -219,6 +288,8 @@ impl Inboxes {
             Some(head) => stream.before = head,
             None => return Err(Malformed),
         }
+        let (number, frames) = (stream.before.number, &mut inbox.frames);
+        frames.iter_mut().for_each(|frames| frames.note(number));
         let slots = &room.keyspace.table.slots;
         let changes = leaves.into_iter().filter_map(|leaf| {
             let (key, _) = slots.get_index(leaf.at as usize)?;
@@ -249,14 +320,21 @@ impl Inboxes {
             .get(&from)
             .is_some_and(|inbox| match &inbox.state {
                 State::Whole(stream) if stream.author.origin() == origin => {
-                    stream.before.number >= before.number
+                    let known = stream.before.number;
+                    // It starts again for a peer that has missed something.
+                    known > before.number || known == before.number && !stream.leaves.is_empty()
                 }
                 State::Whole(stream) => stream.author.life() > author.life(),
-                State::Broken(_) => false,
+                State::Broken(..) => false,
             });
         if is_over || is_late || !cx.roster.contains(&author.key) {
             return false;
         }
+        let inbox = self.peers.get_mut(&from);
+        let inbox = inbox.filter(|inbox| inbox.author.is_some_and(|it| it.origin() == origin));
+        let frames = inbox.and_then(|inbox| inbox.frames.take());
+        let mut frames = frames.unwrap_or_else(|| Frames::since(before.number));
+        frames.expect(before.number);
         self.forget(from, room.keyspace, cx);
         let stream = Stream {
             author,
@@ -267,9 +345,66 @@ impl Inboxes {
         let inbox = Inbox {
             author: Some(author),
             state: State::Whole(Box::new(stream)),
+            frames: Some(frames),
+            waited: 0,
+            settled: false,
         };
         self.peers.insert(from, inbox);
         true
+    }
+
+    /// What to ask a peer for after a message with previews: what is missing, unless it was asked
+    /// for a few messages ago.
+    pub(crate) fn due(&mut self, from: PeerId) -> Option<Again> {
+        let inbox = self.peers.get_mut(&from)?;
+        let Some(again) = inbox.lacks() else {
+            inbox.waited = 0;
+            return None;
+        };
+        inbox.waited = inbox.waited.saturating_add(1);
+        if inbox.waited > MOST_WAITED {
+            // The peer does not have it any more.
+            inbox.settle();
+        }
+        let is_due = inbox.waited == 1 || inbox.waited >= WAIT && inbox.waited.is_power_of_two();
+        is_due.then_some(again)
+    }
+
+    /// What to ask peers for at a tick: what has been missing since before.
+    pub(crate) fn overdue(&mut self) -> Vec<(PeerId, Again)> {
+        let mut overdue = Vec::new();
+        for (peer, inbox) in &mut self.peers {
+            if let Some(again) = inbox.lacks().filter(|_| !inbox.settled) {
+                inbox.waited = inbox.waited.saturating_add(WAIT_AT_TICK);
+                if inbox.waited > MOST_WAITED {
+                    inbox.settle();
+                }
+                overdue.push((*peer, again));
+            }
+        }
+        overdue
+    }
+
+    /// Takes note that a frame of a peer has arrived as a whole.
+    pub(crate) fn note_frame(&mut self, from: PeerId, author: &Author, number: u64) {
+        if let Some(Inbox {
+            author: Some(known),
+            frames: Some(frames),
+            ..
+        }) = self.peers.get_mut(&from)
+            && known == author
+        {
+            frames.note(number);
+        }
+    }
+
+    /// Takes note of a comparison with a peer, which finds the frames that are missing. Perhaps it
+    /// has found that nothing is: the two hold the same, and the peer has signed everything.
+    pub(crate) fn note_summary(&mut self, from: PeerId, is_complete: bool) {
+        if let Some(inbox) = self.peers.get_mut(&from) {
+            inbox.leave();
+            inbox.settled |= is_complete;
+        }
     }
 }
 

@@ -87,6 +87,7 @@ mod exchange;
 mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
+mod gaps;
 mod head;
 #[cfg(test)]
 mod hostile;
@@ -110,6 +111,7 @@ mod peers;
 mod preview;
 mod proof;
 mod publication;
+mod recent;
 mod record;
 mod replica;
 mod roster;

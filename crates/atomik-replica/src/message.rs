@@ -52,7 +52,8 @@ pub(crate) enum MessageKind {
     Repair = 8,
     /// What the sender knows of the newest frame of an origin.
     Head = 9,
-    /// Asks the sender of previews for its open frame as a whole.
+    /// Asks the sender of previews for frames that have not arrived, or for its open one as a
+    /// whole.
     Again = 10,
     /// Changes of an open frame.
     Preview = 11,

@@ -20,6 +20,7 @@ use crate::message::MessageKind;
 use crate::origins::Origins;
 use crate::peers::PeerId;
 use crate::preview::{PREVIEW_HEADER, Stream};
+use crate::recent::Recent;
 use crate::single::Replaced;
 use crate::slot::Published;
 use crate::table::Table;
@@ -62,6 +63,8 @@ pub(crate) struct OpenFrame {
     /// Peers that lack a part of it.
     pub(crate) askers: BTreeSet<PeerId>,
     pub(crate) stream: Stream,
+    /// The frames before.
+    pub(crate) recent: Recent,
 }
 
 impl OpenFrame {
@@ -165,6 +168,7 @@ impl Publication {
     pub(crate) fn start_chain(&mut self) {
         self.head = Head::default();
         self.open.stream.restart();
+        self.open.recent.clear();
         self.touch_meta();
     }
 
@@ -199,6 +203,17 @@ impl Publication {
         let flight = self.flight.take_if(|flight| flight.ticket == ticket)?;
         self.durable = ticket;
         Some(flight)
+    }
+
+    /// Sends the open frame as a whole to a peer that lacks a part of it, and tells it everything
+    /// again from the next frame on. It may have been sealed already, and wait for storage.
+    pub(crate) fn tell(&mut self, peer: PeerId) {
+        self.open.tell(peer);
+        if let Some(flight) = &mut self.flight
+            && flight.previews.sealed.is_some()
+        {
+            flight.previews.askers.insert(peer);
+        }
     }
 
     /// What lingers and the preview or seal that follows it in the open frame, as one body.

@@ -21,6 +21,7 @@ use crate::event::{Effect, Event, Outcome};
 use crate::excerpts::{Leaves, join, pack};
 use crate::exchange::{Exchange, Outgoing, RowRange, Surroundings, opening_of};
 use crate::frame::{Evidence, FRAME_OVERHEAD, KeyedChanges, decode_excerpt};
+use crate::gaps::Again;
 use crate::head::Head;
 use crate::inbox::{Inboxes, Next, Room, frame_bits, keyed};
 use crate::keyspace::Keyspace;
@@ -475,7 +476,7 @@ impl Replica {
             Event::PeerUp { peer, key } => {
                 self.publish(effects);
                 self.peers.add(peer, key);
-                self.memory.publication.open.tell(peer);
+                self.memory.publication.tell(peer);
                 self.exchange(effects, |exchange, around| exchange.meet(peer, around));
             }
             Event::Seal => self.memory.publication.open.end(),
@@ -845,6 +846,8 @@ impl Replica {
             for peer in askers.into_iter().filter(|_| !removed) {
                 cx.send(peer, MessageKind::Changes, &excerpt);
             }
+            let recent = &mut self.memory.publication.open.recent;
+            recent.keep(frame.number, excerpt);
         }
         let publication = &mut self.memory.publication;
         match message.filter(|_| !removed) {
@@ -893,6 +896,9 @@ impl Replica {
         self.judge_held(late);
         self.told = 0;
         self.memory.ledger.tick();
+        for (peer, again) in self.inboxes.overdue() {
+            context!(self, effects).send(peer, MessageKind::Again, &again.encode());
+        }
         self.attend(true, effects);
         self.exchange(effects, |exchange, around| exchange.tick(turn, around));
     }
@@ -965,12 +971,42 @@ impl Replica {
             MessageKind::Preview => self.take_preview(from, reader, false, effects),
             MessageKind::Seal => self.take_preview(from, reader, true, effects),
             MessageKind::Again => {
-                if self.peers.is_up(from) && self.may_draw(from) {
-                    self.peers.charge(from, ANSWER);
-                    self.memory.publication.open.tell(from);
-                }
+                let again = Again::decode(reader)?;
+                self.send_again(from, again, effects);
                 Ok(())
             }
+        }
+    }
+
+    /// Sends a peer what it lacks of what was previewed.
+    fn send_again(&mut self, to: PeerId, again: Again, effects: &mut Vec<Effect>) {
+        if !self.peers.is_up(to) || !self.may_draw(to) {
+            return;
+        }
+        self.peers.charge(to, ANSWER);
+        let Memory {
+            origins,
+            publication,
+            ..
+        } = &mut self.memory;
+        let newest = origins.get(origins.own()).chain.head().number;
+        if let Some(upto) = again.upto {
+            let mut next = upto.saturating_add(1);
+            for (number, excerpt) in publication.open.recent.after(upto) {
+                let cost = ANSWER + excerpt.len() as u64 / 16;
+                self.peers.charge(to, cost);
+                context!(self, effects).send(to, MessageKind::Changes, excerpt);
+                // Some frames were not previewed.
+                next = if number == next { number + 1 } else { next };
+            }
+            if next <= newest {
+                self.exchange(effects, |exchange, around| {
+                    exchange.compare(to, around.peers.ticks(), around.out);
+                });
+            }
+        }
+        if again.open {
+            self.memory.publication.tell(to);
         }
     }
 
@@ -1021,8 +1057,13 @@ impl Replica {
                     is_newer.then_some((at, place))
                 }));
             }
-            if let Err(reason) = self.take_excerpt(from, &evidence, changes, effects) {
-                context!(self, effects).refuse(from, reason);
+            match self.take_excerpt(from, &evidence, changes, effects) {
+                Ok(()) if evidence.is_whole() => {
+                    let header = &evidence.header;
+                    self.inboxes.note_frame(from, &header.author, header.number);
+                }
+                Ok(()) => {}
+                Err(reason) => context!(self, effects).refuse(from, reason),
             }
         }
         // Positions are looked up only now, because an excerpt that reveals a loss of memory moves
@@ -1058,18 +1099,21 @@ impl Replica {
             writes: !self.memory.retired,
         };
         let next = self.inboxes.take((from, key), sealed, reader, room, cx)?;
-        if matches!(next, Next::Ask | Next::Compare) {
-            if !self.may_draw(from) {
-                return Ok(());
-            }
+        if self.may_draw(from)
+            && let Some(again) = self.inboxes.due(from)
+        {
             self.peers.charge(from, ANSWER);
+            context!(self, effects).send(from, MessageKind::Again, &again.encode());
         }
         match next {
             Next::Nothing => {}
-            Next::Ask => context!(self, effects).send(from, MessageKind::Again, &[]),
-            Next::Compare => self.exchange(effects, |exchange, around| {
-                exchange.compare(from, around.peers.ticks(), around.out);
-            }),
+            Next::Compare if !self.may_draw(from) => {}
+            Next::Compare => {
+                self.peers.charge(from, ANSWER);
+                self.exchange(effects, |exchange, around| {
+                    exchange.compare(from, around.peers.ticks(), around.out);
+                });
+            }
             Next::Merge(evidence, changes) => {
                 let merged = self.take_excerpt(from, &evidence, keyed(&changes), effects);
                 let cx = &mut context!(self, effects);
@@ -1365,7 +1409,9 @@ impl Replica {
             self.peers.note_roster(from, self.roster().hash());
         }
         self.meet(from, &peer, knows, effects);
-        if (theirs.count, theirs.sum) == (ours.count, ours.sum) {
+        let agrees = (theirs.count, theirs.sum) == (ours.count, ours.sum);
+        self.inboxes.note_summary(from, agrees && !peer.unsent);
+        if agrees {
             let signs = peer.signs && self.has_to_sign(from, peer.origin);
             let equal = theirs.ledger == ours.ledger;
             self.memory.ledger.note_agreement(equal, signs);

@@ -242,6 +242,138 @@ fn a_missing_preview_is_asked_for() {
     assert_eq!(state(&cluster, 1, b"x"), 15.into());
 }
 
+const AGAIN: u8 = 10;
+
+/// Delivers everything that is not `lost`, given sender, receiver and kind. Replicas flush when
+/// there is something to seal. Returns how often somebody was asked for what was lost.
+fn deliver_but(cluster: &mut Cluster, mut lost: impl FnMut(usize, usize, u8) -> bool) -> usize {
+    let mut asked = 0;
+    loop {
+        cluster.flush();
+        if cluster.wire.is_empty() {
+            return asked;
+        }
+        let (from, to, bytes) = cluster.wire.remove(0);
+        let kind = match bytes[..] {
+            [short, ..] if short & 0x80 > 0 => PREVIEW + (short >> 6 & 1),
+            _ => bytes[1],
+        };
+        asked += usize::from(kind == AGAIN);
+        if !lost(from, to, kind) {
+            cluster.receive(from, to, &bytes);
+        }
+    }
+}
+
+const CHANGES: u8 = 0;
+const PREVIEW: u8 = 11;
+const SEAL: u8 = 12;
+
+#[test]
+fn what_one_peer_missed_breaks_no_stream_to_another() {
+    let mut cluster = cluster(3);
+    let mut asked = 0;
+    for n in 0..40_u64 {
+        preview(&mut cluster, 0, b"x", 1 << n);
+        let loses = n == 3;
+        asked += deliver_but(&mut cluster, |_, to, kind| {
+            loses && to == 1 && kind == PREVIEW
+        });
+    }
+    assert_eq!(asked, 1);
+    let all = Value::from((1 << 40) - 1);
+    assert_eq!([1, 2].map(|n| state(&cluster, n, b"x")), [all.clone(), all]);
+    assert_eq!(cluster.replicas[0].counters().frames, 1);
+}
+
+#[test]
+fn a_frame_whose_seal_or_answer_is_lost_is_asked_for_by_its_number() {
+    for lost in [SEAL, CHANGES] {
+        let mut cluster = cluster(2);
+        preview(&mut cluster, 0, b"x", 1);
+        deliver_but(&mut cluster, |_, _, _| false);
+        if lost == CHANGES {
+            preview(&mut cluster, 0, b"x", 2);
+            deliver_but(&mut cluster, |_, _, kind| kind == PREVIEW);
+        }
+        preview(&mut cluster, 0, b"x", 4);
+        cluster.step(0, Event::Seal);
+        deliver_but(&mut cluster, |_, _, kind| kind == lost);
+        assert_eq!(cluster.replicas[1].writers(b"x"), []);
+        // The next frame shows what is missing, without a tick.
+        preview(&mut cluster, 0, b"y", 1);
+        let asked = deliver_but(&mut cluster, |_, _, _| false);
+        assert_eq!(asked, 1, "without {lost}");
+        let writers = cluster.replicas[1].writers(b"x");
+        assert_eq!(writers, cluster.replicas[0].writers(b"x"));
+        assert_eq!(state(&cluster, 1, b"y"), 1.into());
+    }
+}
+
+#[test]
+fn a_lost_question_is_repeated_after_some_messages_and_at_a_tick() {
+    for ticks in [false, true] {
+        let mut cluster = cluster(2);
+        preview(&mut cluster, 0, b"x", 1);
+        deliver_but(&mut cluster, |_, _, _| false);
+        preview(&mut cluster, 0, b"x", 2);
+        deliver_but(&mut cluster, |_, _, kind| kind == PREVIEW);
+        preview(&mut cluster, 0, b"x", 4);
+        let asked = deliver_but(&mut cluster, |_, _, kind| kind == AGAIN);
+        assert_eq!((asked, state(&cluster, 1, b"x")), (1, 1.into()));
+        let mut expected = 7;
+        if ticks {
+            cluster.step(1, Event::Tick);
+            deliver_but(&mut cluster, |_, _, kind| kind == SUMMARY);
+        } else {
+            for n in 0..8 {
+                preview(&mut cluster, 0, b"x", 8 << n);
+                deliver_but(&mut cluster, |_, _, _| false);
+            }
+            expected = (8 << 8) - 1;
+        }
+        assert_eq!(state(&cluster, 1, b"x"), expected.into());
+    }
+}
+
+#[test]
+fn what_never_comes_is_asked_for_ever_less_often_and_left_to_comparisons() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    deliver_but(&mut cluster, |_, _, _| false);
+    preview(&mut cluster, 0, b"x", 2);
+    deliver_but(&mut cluster, |_, _, kind| kind == PREVIEW);
+    let mut asked = 0;
+    for n in 0..200 {
+        preview(&mut cluster, 0, b"x", 4 << (n % 50));
+        asked += deliver_but(&mut cluster, |_, _, kind| kind == AGAIN);
+    }
+    assert!((4..=6).contains(&asked), "{asked}");
+    for _ in 0..20 {
+        cluster.step(1, Event::Tick);
+        asked += deliver_but(&mut cluster, |_, _, kind| matches!(kind, AGAIN | SUMMARY));
+    }
+    assert!(asked < 12, "{asked}");
+    cluster.settle();
+    cluster.assert_equal();
+}
+
+#[test]
+fn a_frame_that_is_not_kept_any_more_is_found_by_a_comparison_at_once() {
+    let mut cluster = cluster(2);
+    preview(&mut cluster, 0, b"x", 1);
+    deliver_but(&mut cluster, |_, _, _| false);
+    // A large batch is no part of the stream.
+    for n in 0..100_u8 {
+        cluster.accum(0, &[n], 1);
+    }
+    deliver_but(&mut cluster, |_, _, kind| kind == CHANGES);
+    preview(&mut cluster, 0, b"x", 2);
+    deliver_but(&mut cluster, |_, _, _| false);
+    assert_eq!(state(&cluster, 1, &[7]), 1.into());
+    assert_eq!(state(&cluster, 1, b"x"), 3.into());
+}
+
 #[test]
 fn who_has_seen_a_preview_does_not_overlap_with_it() {
     let is_overlap = |notice: &Notice| matches!(notice, Notice::Overlap(_));
