@@ -106,6 +106,9 @@ pub(crate) fn due(
     for (key, (new, before)) in new.keys.iter().zip(&contents.keys).enumerate() {
         let mine = before.version(own);
         for entry in &new.entries {
+            let mut known = before.entries.iter();
+            let known = known.find(|known| known.origin == entry.origin);
+            let beneath = known.and_then(|known| Some(known.beneath.as_ref()?.0));
             let before = before.version(entry.origin);
             // A lower version than before is left of one that was taken back.
             if entry.origin == own || entry.version <= before {
@@ -116,8 +119,12 @@ pub(crate) fn due(
                     .unwrap_or_else(|| (history.zero(), true))
             };
             let (bits, exact) = overlap_up_to(entry.version);
-            let (reported, reported_exact) = overlap_up_to(before);
-            if exact && reported_exact && !bits.and_not(&reported).is_zero() {
+            // What was previewed may be taken back before something newer is shown.
+            let reports = core::iter::once(before).chain(beneath);
+            let mut reports = reports.map(overlap_up_to);
+            let is_new =
+                |(reported, exact): (Value, bool)| exact && !bits.and_not(&reported).is_zero();
+            if exact && reports.all(is_new) {
                 due.push(DueOverlap {
                     key,
                     origin: entry.origin,

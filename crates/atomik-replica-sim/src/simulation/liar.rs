@@ -39,7 +39,7 @@ const PREVIEW: usize = 11;
 
 /// The kind of a message with lists of members, and of such a list in it.
 const LEDGER: u8 = 7;
-const ROSTER_PART: u8 = 16;
+const ROSTER_RECORD: u8 = 16;
 
 /// The number of messages that an honest replica may send to a dishonest one between two ticks:
 /// an answer counts as 64 entries at least, of 2 for each key and 16,384, and is a message or two;
@@ -483,7 +483,8 @@ impl World<'_> {
             return;
         };
         known.previewed_bytes += message.len();
-        if let [_, 0, 1, rest @ ..] = message
+        let content = fuzzing::content(message);
+        if let [_, _, 0, 1, rest @ ..] = &content[..]
             && let Some(incarnation) = rest.first_chunk()
         {
             let (key, incarnation) = (known.key, *incarnation);
@@ -519,11 +520,8 @@ fn forged_roster(shape: &Shape, n: usize, draw: &mut Draw) -> Vec<u8> {
         roster = roster.sign(KEYSPACE, shape, &somebody);
     }
     let bytes = roster.encode();
-    let mut record = vec![ROSTER_PART];
-    record.extend_from_slice(&roster.hash());
-    for number in [bytes.len() as u64, 0, bytes.len() as u64] {
-        record.extend_from_slice(&varint(number));
-    }
+    let mut record = vec![ROSTER_RECORD];
+    record.extend_from_slice(&varint(bytes.len() as u64));
     record.extend_from_slice(&bytes);
     record
 }
