@@ -579,9 +579,9 @@ pub const MUTANTS: &[Mutant] = &[
     mutant(
         "of two contents of a closed life the first one stays",
         &[(
-            "merge.rs",
-            "closed && tag <= entry.published.tag => return",
-            "closed => return",
+            "../../atomik-algebra/src/entries.rs",
+            "    } else if received.tag > held.tag {",
+            "    } else if received.tag > held.tag && false {",
         )],
     ),
     mutant(
