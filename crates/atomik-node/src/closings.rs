@@ -181,7 +181,8 @@ impl NodeState {
         json!({"key": public_key_text(key), "member": self.member(key)})
     }
 
-    fn name_of(&self, key: &PublicKey) -> String {
+    /// A member's name, or its key if it has none.
+    pub(crate) fn name_of(&self, key: &PublicKey) -> String {
         let name = self.member(key).map(str::to_owned);
         name.unwrap_or_else(|| format!("key {}", public_key_text(key)))
     }

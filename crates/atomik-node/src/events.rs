@@ -53,24 +53,26 @@ impl Events {
         self.keep(kind, gate, event)
     }
 
-    /// Records that the sessions refused a peer. Returns the event for the watchers.
+    /// Records that the sessions refused a peer, or that a peer refuses this node. `who` is the
+    /// peer, for people. Returns the event for the watchers.
     pub(crate) fn peer_refused(
         &mut self,
         from: &PeerId,
         key: &PublicKey,
+        who: &str,
         reason: atomik_session::Refusal,
     ) -> Json {
         let (from, key) = (hex(from), public_key_text(key));
         let (kind, text) = if reason == atomik_session::Refusal::ByPeer {
             let text = format!(
-                "peer {from} with key {key} refuses this node, whose key is not on its list of \
+                "peer {from} ({who}) refuses this node, whose key is not on its list of \
                  members: it was perhaps removed or replaced while this node was down; ask the \
                  administrator, and start the node with the member's new key if it has one, or set \
                  it up again with an invitation and `atomik node join`"
             );
             ("refused_by_peer", text)
         } else {
-            let text = format!("peer {from} with key {key} refused: {reason}");
+            let text = format!("peer {from} ({who}) refused: {reason}");
             ("peer_refused", text)
         };
         let event = json!({"from": from, "key": key, "text": text});
@@ -78,8 +80,15 @@ impl Events {
     }
 
     /// Records that a peer has met another process with this node's key and address, and whether
-    /// this one keeps the session with it. Returns the event for the watchers.
-    pub(crate) fn key_in_use(&mut self, by: &PeerId, key: &PublicKey, kept: bool) -> Json {
+    /// this one keeps the session with it. `who` is the peer, for people. Returns the event for
+    /// the watchers.
+    pub(crate) fn key_in_use(
+        &mut self,
+        by: &PeerId,
+        key: &PublicKey,
+        who: &str,
+        kept: bool,
+    ) -> Json {
         let (from, key) = (hex(by), public_key_text(key));
         let session = if kept {
             "the peer keeps its session with this process"
@@ -88,7 +97,7 @@ impl Events {
              be on its disk alone"
         };
         let text = format!(
-            "peer {from} with key {key} sees another process with this node's key and address, of \
+            "peer {from} ({who}) sees another process with this node's key and address, of \
              a copy of its data folder or its machine, and {session}; stop one of the two, wait \
              until the other one is in sync (atomik node members), and start the first again with \
              --new-identity; then give it a key of its own"

@@ -542,7 +542,8 @@ impl NodeState {
         key: &PublicKey,
         reason: atomik_session::Refusal,
     ) {
-        let line = self.events.peer_refused(from, key, reason);
+        let who = self.name_of(key);
+        let line = self.events.peer_refused(from, key, &who, reason);
         match reason {
             atomik_session::Refusal::ByPeer => self.unsettled.refused_by(*key, line.clone()),
             atomik_session::Refusal::KeyInUse => self.unsettled.while_repeated(line.clone()),
@@ -553,7 +554,8 @@ impl NodeState {
 
     /// Reports that a peer has met another process with this node's key and address.
     pub(crate) fn key_in_use(&mut self, by: &PeerId, key: &PublicKey, kept: bool) {
-        let line = self.events.key_in_use(by, key, kept);
+        let who = self.name_of(key);
+        let line = self.events.key_in_use(by, key, &who, kept);
         self.unsettled.while_repeated(line.clone());
         self.watchers.send(&line, |_| true);
     }

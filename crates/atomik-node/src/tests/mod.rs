@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use atomik_net::PeerId;
 use atomik_net::channel::ChannelNetwork;
-use atomik_replica::{Config, Trust};
+use atomik_replica::{Config, PublicKey, Trust};
 use atomik_store::{FsyncPolicy, MemoryDisk};
 use ed25519_dalek::SigningKey;
 use serde_json::Value as Json;
@@ -36,11 +36,15 @@ fn node() -> Node {
     member(0, None)
 }
 
+/// The public key of a member.
+fn key(n: u8) -> PublicKey {
+    SigningKey::from_bytes(&[n; 32]).verifying_key().to_bytes()
+}
+
 fn config(n: u8) -> Config {
-    let key = |n: u8| SigningKey::from_bytes(&[n; 32]);
     let trust = Trust::Signed {
-        key: Box::new(key(n)),
-        allowed: (0..4).map(|n| key(n).verifying_key().to_bytes()).collect(),
+        key: Box::new(SigningKey::from_bytes(&[n; 32])),
+        allowed: (0..4).map(key).collect(),
     };
     Config::new("test", 1, [9; 32], trust, [n + 100; 16])
 }
@@ -75,6 +79,7 @@ fn connected(
     let engine = engine(replica.origin().0);
     let mut parts = Parts::new(replica, store, Link::new(engine, None));
     parts.sync_interval = sync_interval;
+    parts.names = (0..4).map(|n| (key(n), format!("m{n}"))).collect();
     Node::start(parts).unwrap()
 }
 

@@ -180,17 +180,17 @@ async fn of_two_processes_with_one_key_one_keeps_its_session_and_all_are_told_wh
         let state = async |node: &Node| node.handle().state(b"x").await.unwrap().words()[0];
         until("it arrives", async || state(&other).await == 1).await;
         let copy = process(n, &network);
-        let told = async |node: &Node, what: &str| {
+        let told = async |node: &Node, who: u8, what: &str| {
             until(what, async || attention(node).await.concat().contains(what)).await;
             let told = attention(node).await;
-            assert!(
-                told.len() == 1 && told[0].contains("stop one of the two"),
-                "{told:?}"
-            );
+            assert_eq!(told.len(), 1, "{told:?}");
+            for says in ["stop one of the two", &format!("(m{who})")] {
+                assert!(told[0].contains(says), "{told:?}");
+            }
         };
-        told(&original, "keeps its session with this process").await;
-        told(&copy, "keeps its session with that one").await;
-        told(&other, "another process with its key and address").await;
+        told(&original, 1 - n, "keeps its session with this process").await;
+        told(&copy, 1 - n, "keeps its session with that one").await;
+        told(&other, n, "another process with its key and address").await;
         for says in ["--new-identity", "a copy of that member runs"] {
             assert!(log.text().contains(says), "{}", log.text());
         }
