@@ -7,8 +7,8 @@ ATOMIK is the program that generates.
   foreign top module with another timescale and default_nettype wire, before and after it.
 - The generated testbench passes in Icarus and in Verilator, the one for cocotb in Icarus; they find
   bugs planted in the design.
-- The example for the golden model in cocotb passes in Icarus, and finds bugs planted in the design,
-  in the integration and in the manifest.
+- The example for the golden model in cocotb passes in Icarus and in Verilator, and finds bugs
+  planted in the design, in the integration and in the manifest.
 - The FuseSoC core of two designs with the same cell lints and builds.
 
 Every linter must find an error that is planted for it. Prints a table; exit status 1 if a check
@@ -236,18 +236,19 @@ def cocotb_bench(folder, name):
     run(folder, sys.executable, f"{name}_cocotb.py", "icarus")
 
 
-def golden_bench(root, folder, library):
+def golden_bench(root, folder, library, simulator):
     """Runs the example of the golden model, with the integration and the design in `folder`."""
+    path = [str(root / "crates/atomik-c/cocotb"), os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,
         "ATOMIK_LIBRARY": str(library),
-        "PYTHONPATH": str(root / "crates/atomik-c/cocotb"),
+        "PYTHONPATH": os.pathsep.join(path),
         "HDL": str(folder),
         "TABLE": str(folder / "flag_table.sv"),
-        "BUILD": str(folder / "build"),
+        "BUILD": str(folder / simulator),
     }
     bench = root / "examples/cocotb/test_flag_table.py"
-    run(folder, sys.executable, str(bench), "icarus", env=environment)
+    run(folder, sys.executable, str(bench), simulator, env=environment)
 
 
 def verilator_bench(folder, name):
@@ -374,12 +375,13 @@ def main(atomik):
             if bug:
                 file, right, wrong, _ = bug
                 replace(folder / file.format(name=name), right, wrong)
-            checks.check(
-                "golden model in cocotb, Icarus",
-                bug or DESIGNS[0],
-                lambda: golden_bench(project, folder, library),
-                bug and bug[3],
-            )
+            for simulator in ["icarus", "verilator"]:
+                checks.check(
+                    f"golden model in cocotb, {simulator.capitalize()}",
+                    bug or DESIGNS[0],
+                    lambda: golden_bench(project, folder, library, simulator),
+                    bug and bug[3],
+                )
 
         fusesoc = find("fusesoc")
         folder = root / "fusesoc"
