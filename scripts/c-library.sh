@@ -3,6 +3,7 @@
 #
 # Environment:
 #   CARGO             the cargo to use (default cargo)
+#   CC                the C compiler that links the shared library (default cc)
 #   CARGO_TARGET_DIR  where it builds (default target)
 #   DESTDIR           a folder that stands for / while installing, for packages
 # Exit status: 0 installed, 1 failed, 2 wrong arguments.
@@ -29,7 +30,19 @@ install -d "$to/include" "$to/lib/pkgconfig" "$to/lib/cmake/atomik" "$to/share/a
 install -m 644 $from/include/atomik.h "$to/include/"
 install -m 644 $from/dpi/*.sv "$to/share/atomik/dpi/"
 install -m 644 $from/cocotb/*.py "$to/share/atomik/cocotb/"
-install -m 755 "$built/libatomik_c.so" "$to/lib/libatomik.so.$version"
+# Cargo's shared library has no versions of symbols, see docs/decisions.md. The system's libraries
+# are those that rustc names (--print native-static-libs).
+cat >"$built/libatomik.map" <<END
+ATOMIK_$soversion {
+    global: atomik_*;
+    local: *;
+};
+END
+# shellcheck disable=SC2086  # CC may have options
+${CC:-cc} -shared -o "$to/lib/libatomik.so.$version" -Wl,-soname,"libatomik.so.$soversion" \
+    -Wl,--version-script,"$built/libatomik.map" -Wl,--gc-sections -Wl,-z,defs \
+    -Wl,--whole-archive "$built/libatomik_c.a" -Wl,--no-whole-archive \
+    -lgcc_s -lutil -lrt -lpthread -lm -ldl -lc
 install -m 644 "$built/libatomik_c.a" "$to/lib/libatomik.a"
 strip --strip-debug "$to/lib/libatomik.so.$version" "$to/lib/libatomik.a"
 ln -sf "libatomik.so.$version" "$to/lib/libatomik.so.$soversion"

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks the C library as its users have it: installs it into a temporary folder, builds the
 # examples in C and C++ with pkg-config and with CMake, warnings as errors, and runs them under
-# valgrind, for which a leak is an error. A planted leak must be found. `make test-c` calls it.
+# valgrind, for which a leak is an error. A planted leak must be found. Every symbol of the shared
+# library must have its version. `make test-c` calls it.
 #
 # Environment: as for c-library.sh; CC, CXX.
 # Exit status: 0 all checks pass; 1 one fails; 3 a tool is missing: stderr says what to do.
@@ -86,6 +87,19 @@ sed 's/find_package(atomik 0.1 /find_package(atomik 0.2 /' examples/c/CMakeLists
 cp examples/c/*.c examples/c/*.cpp "$work"
 cmake -S "$work" -B "$work/later" -DCMAKE_PREFIX_PATH="$prefix" >"$work/cmake.log" 2>&1 &&
     fail "CMake takes $version for 0.2"
+
+# The functions of the header, each with the version of the library, and nothing else.
+names() {
+    sed -n 's/.*\b\(atomik_[a-z0-9_]*\)(.*/\1/p' "$prefix/include/atomik.h" | sort -u
+}
+soversion=${version%.*}
+nm --dynamic --defined-only "$prefix/lib/libatomik.so" | sed -n 's/^[0-9a-f]* T //p' |
+    sort -u >"$work/printed"
+names | sed "s/$/@@ATOMIK_$soversion/" | diff - "$work/printed" ||
+    fail "the symbols of the library are not those of the header, with the version $soversion"
+[ "$(names | wc -l)" -gt 30 ] || fail "the header declares only $(names | wc -l) functions"
+readelf --version-info "$work/build/counters" | grep -q "Name: ATOMIK_$soversion " ||
+    fail "a program does not ask for the version of the symbols"
 
 # Planted: a handle that is not freed, and one that is freed twice.
 sed '/atomik_register_file_free(bank);/d' examples/c/counters.c >"$work/leak.c"
