@@ -183,6 +183,8 @@ macro_rules! with_both {
     };
 }
 
+mod each;
+
 impl DynRegisterFile {
     /// A register file of `depth` addresses of `width` bits that xor, all 0.
     ///
@@ -428,16 +430,7 @@ impl DynRegisterFile {
                 found: deltas.len(),
             });
         }
-        let entries = || addrs.iter().zip(deltas.chunks_exact(limbs));
-        for (index, (&addr, delta)) in entries().enumerate() {
-            if let Err(error) = self.accum(addr, delta) {
-                for (&addr, delta) in entries().take(index) {
-                    self.rollback(addr, delta)?;
-                }
-                return Err(error.in_entry(index));
-            }
-        }
-        Ok(())
+        self.accum_each(addrs.len(), |at| addrs[at], |at| deltas[at])
     }
 
     /// Adds the deltas of every address of `other`, a [bank](Self::bank) with the same references.

@@ -12,4 +12,5 @@ mod oracle;
 mod dyn_register_file;
 mod laws;
 mod layout;
+mod many_addresses;
 mod register_file;
