@@ -8,12 +8,14 @@ mod generate;
 mod import;
 mod trace_output;
 
-use std::env;
+use std::ffi::OsString;
 
 use atomik_terminal::Status;
 
 use crate::companion::Companion;
 use crate::error::CommandError;
+
+pub use fit::fit_text;
 
 pub const NOTE: &str = "\
 run, scale, report and review are in atomik-eval, which is searched for beside this program, then on
@@ -29,13 +31,17 @@ pub enum Command {
 }
 
 impl Command {
-    pub fn run(&self) -> Result<Status, CommandError> {
+    /// Runs the command. `arguments` are all of the program's, the first of which is its name.
+    pub fn run(&self, arguments: &[OsString]) -> Result<Status, CommandError> {
         match self {
             Self::Import(args) => import::run(args),
             Self::Generate(args) => generate::run(args),
             Self::Fit(args) => fit::run(args),
             // The program parses the same options again.
-            Self::Compare(_) => match Companion::Eval.exec(env::args_os().skip(2))? {},
+            Self::Compare(_) => {
+                let rest = arguments.iter().skip(2).cloned();
+                match Companion::Eval.exec(rest)? {}
+            }
         }
     }
 }

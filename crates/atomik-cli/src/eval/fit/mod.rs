@@ -119,6 +119,11 @@ fn factor(text: &str) -> Result<f64, String> {
     }
 }
 
+/// The verdict, the reasons for it, and the figures behind them.
+pub fn fit_text(fit: &Fit) -> String {
+    Summary(fit).to_string()
+}
+
 pub fn run(args: &Args) -> Result<Status, CommandError> {
     let fit = measure(args)?;
     if fit.operations == 0 {
