@@ -27,6 +27,9 @@ SOAK_NODES ?= 5000
 # How many cases `make test-long` tries per property; `make test` tries 256.
 LONG_CASES ?= 5000
 
+# Options of pytest for `make test-python`, and of bench.py for `make bench-python`.
+PYTHON_OPTIONS ?=
+
 # Where programs are built; where the evaluator's data and reports go; extra options for
 # `atomik eval review`.
 RELEASE = $${CARGO_TARGET_DIR:-target}/release
@@ -72,8 +75,9 @@ MDBOOK = 0.5.4
 .PHONY: help setup setup-fpga run fpga prove prove-bugs campaign check test test-build test-long \
     test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
     mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
-    replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs hdl-tools c-library \
-    c-header test-c lint doc package book hdl ci clean picture-check distclean
+    replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs python test-python \
+    bench-python hdl-tools c-library c-header test-c lint doc package book hdl ci clean \
+    picture-check distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -213,6 +217,15 @@ proofs-kernel: proofs ## have Rocq's independent checker read all proofs again; 
 proofs-mutants: setup-proofs ## plant errors in what the proofs are about; named theorems must fail
 	@python3 scripts/proofs.py --mutants
 
+python: ## build the Python wheel into target/wheels; minutes the first time
+	@sh scripts/python.sh build
+
+test-python: setup ## install the Python wheel into fresh environments, and test it there
+	@sh scripts/python.sh test $(PYTHON_OPTIONS)
+
+bench-python: ## measure the Python packages against atomik-core, NumPy and a plain loop
+	@sh scripts/python.sh bench $(PYTHON_OPTIONS)
+
 hdl-tools: ## check generated Verilog in other people's linters, simulators and FuseSoC
 	@sh scripts/setup.sh verilator yosys hdl
 	@$(BUILD_ATOMIK)
@@ -231,7 +244,7 @@ test-c: ## install the C library aside; build and run its examples under valgrin
 lint: EVERYTHING = 1
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) clippy $(ALL),atomik-python/extension --all-targets -- -D warnings
 	$(WITH_VERILATED) clippy $(ALL),verilated-harness/verilator --all-targets -- -D warnings
 
 doc: EVERYTHING = 1
