@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import struct
 import tempfile
 
 import pytest
@@ -257,6 +258,27 @@ def test_logs_are_read_by_either_package(original, first, second):
                 expected = table.snapshot()
             with reader.PersistentSyncTable(6, path) as table:
                 assert table.snapshot() == expected
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 300), st.sampled_from([0, 1, 7, 0xFFFFFFFF])),
+        max_size=12,
+    )
+)
+def test_any_log_is_read_alike(original, records):
+    """Also logs in which a value is loaded after deltas, which neither package writes."""
+
+    def program(core):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "log")
+            with open(path, "wb") as log:
+                for addr, delta, seq in records:
+                    log.write(struct.pack("!IQI", addr, delta, seq))
+            with core.PersistentSyncTable(6, path) as table:
+                yield table.snapshot()
+
+    check(original, program)
 
 
 @given(PUTS)
