@@ -148,7 +148,7 @@ impl DeltaMessage {
             seq: u32::from_be_bytes([e, f, g, h]).into(),
             tag: Tag { origin, generation },
         };
-        if class.is(&py.get_type::<Self>()) {
+        if class.is(py.get_type::<Self>()) {
             return Ok(Bound::new(py, this)?.into_any());
         }
         class.call1(this.fields(py))
