@@ -5,8 +5,8 @@
 #   scripts/python.sh test [OPTION...]   builds and tests it; options are those of pytest
 #   scripts/python.sh bench [OPTION...]  builds it and measures its speed
 #
-# maturin and what the tests need are pinned wheels, installed into .tools once. The package
-# atomik-core, with which the tests compare, goes into a folder that only they use.
+# setup.sh installs maturin, what the tests need, and the package atomik-core, with which they
+# compare. The latter stays apart: installed beside the wheel, both would have a module atomik_core.
 #
 # Environment:
 #   PYTHON          the interpreter to use (default python3); 3.11 or later
@@ -18,47 +18,32 @@ python=${PYTHON:-python3}
 profile=${PYTHON_PROFILE:-release}
 target=${CARGO_TARGET_DIR:-target}
 wheels=target/wheels
-log=.tools/python.log
+tools=${ATOMIK_TOOLS:-${XDG_DATA_HOME:-$HOME/.local/share}/atomik/tools}
+log=$target/python/log
 
 fail() {
     printf 'python: %s\n' "$@" >&2
     exit 3
 }
 
-# Installs what a file of requirements pins: into a new environment, or with --target into a folder.
-installed() {
-    folder=$1 requirements=$2
-    stamp="$("$python" --version) $(cksum <"$requirements")"
-    [ "$(cat "$folder/stamp" 2>/dev/null)" != "$stamp" ] || return 0
-    echo "python: installing $requirements into $folder (once)"
-    rm -rf "$folder"
-    "$python" -m venv "$folder" >$log 2>&1 ||
-        fail "$python cannot make an environment; it needs venv" \
-            "(Debian, Ubuntu: apt-get install python3-venv). See $log."
-    set -- -r "$requirements"
-    [ "$folder" != .tools/atomik-core ] || set -- --target "$folder/only" "$@"
-    "$folder/bin/python" -m pip install --no-input --disable-pip-version-check --require-hashes \
-        --only-binary :all: "$@" >$log 2>&1 ||
-        fail "pip failed; see $log. Check the network and pip's index, and run this again."
-    echo "$stamp" >"$folder/stamp"
-}
-
 # A fresh environment with nothing but the wheel.
 fresh() {
     rm -rf "$1"
-    "$python" -m venv "$1" >$log 2>&1 || fail "$python cannot make an environment. See $log."
+    "$python" -m venv "$1" >"$log" 2>&1 ||
+        fail "$python cannot make an environment; it needs venv" \
+            "(Debian, Ubuntu: apt-get install python3-venv). See $log."
     "$1/bin/python" -m pip install --no-input --disable-pip-version-check --no-index --no-deps \
-        "$wheel" >$log 2>&1 || fail "the wheel cannot be installed; see $log."
+        "$wheel" >"$log" 2>&1 || fail "the wheel cannot be installed; see $log."
 }
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
     fail "Python 3.11 or later is needed." \
         "Install it, or name one, as in: PYTHON=python3.12 make python"
-mkdir -p .tools
+mkdir -p "$target/python"
 
-installed .tools/maturin scripts/requirements-maturin.txt
+sh scripts/setup.sh python
 rm -rf "$wheels"
-.tools/maturin/bin/maturin build --quiet --locked --profile "$profile" \
+"$tools/maturin/bin/maturin" build --quiet --locked --profile "$profile" \
     --manifest-path crates/atomik-python/Cargo.toml --interpreter "$python" --out "$wheels" ||
     fail "the wheel cannot be built; see above."
 wheel=$(echo "$wheels"/atomik-*.whl)
@@ -67,9 +52,8 @@ echo "python: $wheel, $(wc -c <"$wheel") bytes, profile $profile"
 command=$1
 shift
 
-installed .tools/python-tests scripts/requirements-python-tests.txt
-installed .tools/atomik-core scripts/requirements-atomik-core.txt
-ATOMIK_CORE=$PWD/.tools/atomik-core/only
+sh scripts/setup.sh python-tests
+ATOMIK_CORE=$tools/atomik-core/lib
 export ATOMIK_CORE
 
 # The wheel alone first: it needs no other package.
@@ -80,8 +64,7 @@ fresh "$target/python/bare"
 env=$target/python/env
 fresh "$env"
 site=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-tests=$(.tools/python-tests/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-echo "$tests" >"$site/tests.pth"
+echo "$tools/python-tests/lib" >"$site/tests.pth"
 case $command in
     test) exec "$env/bin/python" -m pytest -c crates/atomik-python/pyproject.toml \
         --rootdir crates/atomik-python crates/atomik-python/tests "$@" ;;

