@@ -29,11 +29,11 @@ impl Array {
     /// The addresses in `value`: a list of signed or unsigned integers.
     pub fn addresses(value: &Bound<'_, PyAny>) -> PyResult<Self> {
         let value = &owner(value)?;
-        let memory = match PyBuffer::get(value) {
-            Ok(buffer) => Memory::Unsigned(buffer),
-            Err(_) => match PyBuffer::get(value) {
-                Ok(buffer) => Memory::Signed(buffer),
-                Err(_) => return Err(wrong_type("addresses", "uint64 or int64", value)),
+        let memory = match buffer(value) {
+            Some(buffer) => Memory::Unsigned(buffer),
+            None => match buffer(value) {
+                Some(buffer) => Memory::Signed(buffer),
+                None => return Err(wrong_type("addresses", "uint64 or int64", value)),
             },
         };
         let array = Self::new(memory)?;
@@ -46,7 +46,7 @@ impl Array {
     /// The words in `value`, of `limbs` limbs each.
     pub fn words(value: &Bound<'_, PyAny>, limbs: usize) -> PyResult<Self> {
         let value = &owner(value)?;
-        let Ok(buffer) = PyBuffer::get(value) else {
+        let Some(buffer) = buffer(value) else {
             return Err(wrong_type("words", "uint64", value));
         };
         let array = Self::new(Memory::Unsigned(buffer))?;
@@ -124,6 +124,19 @@ impl Array {
         ))
     }
 
+    /// Refuses an output that shares memory with the addresses: they would change while they are
+    /// read.
+    pub fn check_apart(&self, output: &Self) -> PyResult<()> {
+        let (this, that) = (self.view().0.as_ptr_range(), output.view().0.as_ptr_range());
+        if this.start < that.end && that.start < this.end {
+            return Err(error(
+                Kind::Input,
+                "`out` and the addresses overlap in memory; give another array",
+            ));
+        }
+        Ok(())
+    }
+
     /// The address at this position if it is negative.
     pub fn negative(&self, at: usize) -> Option<i64> {
         match &self.memory {
@@ -174,6 +187,21 @@ impl View<'_> {
     }
 }
 
+/// The memory of an array of this type, in the byte order of this machine.
+fn buffer<T: Element>(value: &Bound<'_, PyAny>) -> Option<PyBuffer<T>> {
+    let buffer = PyBuffer::get(value).ok()?;
+    // PyO3 compares the type alone.
+    let swapped = if cfg!(target_endian = "little") {
+        [b'>', b'!']
+    } else {
+        [b'<', b'<']
+    };
+    let first = buffer.format().to_bytes().first();
+    first
+        .is_none_or(|order| !swapped.contains(order))
+        .then_some(buffer)
+}
+
 fn shape<T: Element>(buffer: &PyBuffer<T>) -> (Vec<usize>, bool) {
     (buffer.shape().to_vec(), buffer.is_c_contiguous())
 }
@@ -205,12 +233,13 @@ fn new<'py>(py: Python<'py>, len: usize, limbs: usize) -> PyResult<Bound<'py, Py
 fn wrong_type(what: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let found = value
         .getattr("dtype")
-        .and_then(|dtype| Ok(dtype.str()?.to_string()))
+        .and_then(|dtype| Ok(dtype.repr()?.to_string()))
         .or_else(|_| Ok::<_, PyErr>(value.get_type().name()?.to_string()))
         .unwrap_or_default();
     PyTypeError::new_err(format!(
         "{what} are an array of {wanted}, found {found}; \
-         convert it, for example with numpy.asarray(values, dtype=numpy.uint64)"
+         in this machine's byte order and alignment; convert it, for example with \
+         numpy.array(values, dtype=numpy.uint64)"
     ))
 }
 

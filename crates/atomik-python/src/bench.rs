@@ -1,7 +1,6 @@
 //! Verilog, and regressions of it against the software model, for test benches in Python.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 
 use atomik_hdl::options::{Arrangement, Options};
 use atomik_hdl::{Config, Target, files};
@@ -13,6 +12,7 @@ use atomik_tools::project_root;
 use pyo3::prelude::*;
 
 use crate::error::{Kind, error};
+use crate::interrupt::interruptible;
 use crate::word::geometry;
 
 /// The files of a register file in Verilog, as pairs of name and text. `out` is a folder to write
@@ -88,7 +88,7 @@ pub fn regress(
              project's folder",
         )
     })?;
-    let report = py.detach(|| {
+    let report = interruptible(py, |stop| {
         let plan = Plan::read(&plan).map_err(refused)?;
         let builder =
             Builder::from_env().map_err(|failed| error(Kind::Tool, with_causes(&failed)))?;
@@ -97,15 +97,8 @@ pub fn regress(
             cycles,
             filter,
         };
-        run(
-            &builder,
-            &plan,
-            &overrides,
-            &Silent,
-            &AtomicBool::new(false),
-        )
-        .map_err(refused)
-    })?;
+        run(&builder, &plan, &overrides, &Silent, stop).map_err(refused)
+    })??;
     let json = serde_json::to_string(&report).map_err(|wrong| error(Kind::Tool, wrong))?;
     Ok((report.passed(), json))
 }

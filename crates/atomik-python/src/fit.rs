@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, Cursor};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use atomik_workload::fit::{Fit, Thresholds, fit};
+use atomik_workload::fit::{Fit, Study, Thresholds};
 use atomik_workload::workload::{Reader, TraceError};
 use pyo3::prelude::*;
 
 use crate::error::{Kind, error, workload};
+use crate::interrupt::interruptible;
 
 /// Where the operations come from.
 enum Source {
@@ -34,8 +36,7 @@ pub fn fit_json(
         (None, Some(lines)) => Source::Lines(lines),
         _ => return Err(error(Kind::Input, "give either a file or lines")),
     };
-    let fit = py
-        .detach(|| measure(source, thresholds, examples, name))
+    let fit = interruptible(py, |stop| measure(source, thresholds, examples, name, stop))?
         .map_err(|refused| workload(&refused))?;
     if fit.operations == 0 {
         return Err(error(
@@ -51,25 +52,32 @@ fn measure(
     thresholds: Thresholds,
     examples: usize,
     name: &str,
+    stop: &AtomicBool,
 ) -> Result<Fit, TraceError> {
+    let study = Study::new(thresholds, examples);
     match source {
-        Source::File(path) => judge(Reader::open(&path)?, thresholds, examples, name),
-        Source::Lines(lines) => judge(
-            Reader::new(Cursor::new(lines), Path::new(name)),
-            thresholds,
-            examples,
-            name,
-        ),
+        Source::File(path) => judge(study, Reader::open(&path)?, name, stop),
+        Source::Lines(lines) => {
+            let reader = Reader::new(Cursor::new(lines), Path::new(name));
+            judge(study, reader, name, stop)
+        }
     }
 }
 
+/// The verdict on all lines or, if it is told to stop, on those so far.
 fn judge<R: BufRead>(
-    reader: Reader<R>,
-    thresholds: Thresholds,
-    examples: usize,
+    mut study: Study,
+    mut reader: Reader<R>,
     name: &str,
+    stop: &AtomicBool,
 ) -> Result<Fit, TraceError> {
-    fit(reader, thresholds, examples, name, "atomik.fit")
+    while let Some(line) = reader.next() {
+        study.see(reader.line(), line?);
+        if stop.load(Relaxed) {
+            break;
+        }
+    }
+    Ok(study.judge(name, "atomik.fit"))
 }
 
 /// A verdict in JSON as text, as `atomik eval fit` prints it.

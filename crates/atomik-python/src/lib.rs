@@ -9,6 +9,7 @@
 //! | `fit`, `bench`, `cli` | the verdict on a workload; Verilog and regressions; the command line |
 //! | `compat` | the parts of `atomik_core` whose speed matters |
 //! | `word`, `array`, `error` | integers, arrays and errors on their way to and from Python |
+//! | `interrupt` | work that takes long, and ends at Ctrl-C |
 //!
 //! Without the feature `extension` the crate is empty.
 
@@ -21,6 +22,7 @@ mod cli;
 mod compat;
 mod error;
 mod fit;
+mod interrupt;
 mod register_file;
 mod replica;
 mod trace;
@@ -46,7 +48,7 @@ mod _atomik {
     #[pymodule_export]
     use crate::compat::table::AtomikTable;
     #[pymodule_export]
-    use crate::compat::xor_chunks;
+    use crate::compat::{forked, forks, xor_chunks};
     #[pymodule_export]
     use crate::fit::{fit_json, fit_text};
     #[pymodule_export]
@@ -55,4 +57,21 @@ mod _atomik {
     use crate::replica::Replica;
     #[pymodule_export]
     use crate::trace::{Trace, diff_trace};
+
+    use pyo3::exceptions::PyImportError;
+    use pyo3::prelude::*;
+
+    /// Refuses subinterpreters, which would share objects with the first one.
+    #[pymodule_init]
+    fn init(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // SAFETY: the interpreter's lock is held, so there is a current interpreter.
+        let number =
+            unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) };
+        if number == 0 {
+            return Ok(());
+        }
+        Err(PyImportError::new_err(
+            "ATOMiK cannot be used in a subinterpreter; use threads or processes",
+        ))
+    }
 }

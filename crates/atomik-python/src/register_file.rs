@@ -109,6 +109,7 @@ impl RegisterFile {
         }
         let addrs = Array::addresses(addr)?;
         let (words, object) = Array::output(py, out, addrs.len(), self.geometry.layout().limbs())?;
+        addrs.check_apart(&words)?;
         let (at, limbs, len) = (addrs.view(), words.view(), addrs.len());
         let done = py.detach(|| each(&self.hold(), len, at, limbs));
         done.map_err(|refused| bulk_error(&refused, &addrs))?;

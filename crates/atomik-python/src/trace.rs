@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use atomik_trace::diff::Diff;
@@ -14,6 +15,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyIterator, PyList};
 
 use crate::error::{Kind, error, trace as refuse};
+use crate::interrupt::interruptible;
 use crate::word::{geometry, integer, layout};
 
 /// A trace for one register file, checked to its last line when it is opened.
@@ -202,15 +204,18 @@ impl Trace {
         lanes: u32,
     ) -> PyResult<Self> {
         let geometry = geometry_or_default(py, word, depth, lanes)?;
-        let made = py.detach(|| {
+        let made = interruptible(py, |stop| {
             atomik_trace::Trace::generate("<random>", geometry, |out| {
                 let mut writer = CommandWriter::new(out, geometry.width());
                 for command in Random::new(geometry, seed).take(count) {
+                    if stop.load(Relaxed) {
+                        break;
+                    }
                     writer.write(&command).map_err(Error::Write)?;
                 }
                 writer.flush().map_err(Error::Write)
             })
-        });
+        })?;
         Self::wrap(made)
     }
 

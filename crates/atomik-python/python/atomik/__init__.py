@@ -16,7 +16,9 @@ and check it; `NodeClient` and `AsyncNodeClient` talk to a running node. The mod
 in the same wheel, is compatible with the package atomik-core 0.4.0.
 """
 
-from . import errors
+import os as _os
+
+from . import _atomik, errors
 from ._atomik import Accumulator, RegisterFile, Replica, Snapshot, Trace
 from ._checks import warn_if_shadowed
 from ._fit import Fit, fit
@@ -73,5 +75,9 @@ __all__ = [
     "generate",
     "regress",
 ]
+
+# The child of a fork sends under another name than its parent.
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_atomik.forked)
 
 warn_if_shadowed()

@@ -6,7 +6,7 @@ import pathlib
 import tempfile
 from collections.abc import Callable, Iterator
 
-from atomik._atomik import DeltaMessage
+from atomik._atomik import AtomikTable, DeltaMessage
 from atomik.errors import DataError
 
 from .sync import SyncTable
@@ -43,6 +43,8 @@ class PersistentSyncTable:
         self._path = pathlib.Path(path)
         self._table = SyncTable(num_contexts, width)
         self._log: io.FileIO | None = None
+        # Whether a change was cut off by an exception, so that the log must be read again.
+        self._ahead = False
         self._replay()
         self._open()
         self._table.on_delta(on_delta)
@@ -57,7 +59,7 @@ class PersistentSyncTable:
         except FileNotFoundError:
             return
         whole = len(data) - len(data) % RECORD
-        inner = self._table._table
+        inner = AtomikTable(self._table.num_contexts, self._table.width)
         # All records are checked before the file is touched: it may be of another table.
         for number, start in enumerate(range(0, whole, RECORD), 1):
             record = DeltaMessage.from_bytes(data[start : start + RECORD])
@@ -74,11 +76,22 @@ class PersistentSyncTable:
                 self._table._seq = max(self._table._seq, record.seq)
         if whole != len(data):
             os.truncate(self._path, whole)
+        self._table._table = inner
 
     def _opened(self) -> io.FileIO:
         if self._log is None:
             raise ValueError(f"{self._path}: the log is closed; open the table again")
+        if self._ahead:
+            self._log.close()
+            self._replay()
+            self._open()
+            self._ahead = False
         return self._log
+
+    def _current(self) -> SyncTable:
+        if self._ahead and self._log is not None:
+            self._opened()
+        return self._table
 
     def _write(self, message: DeltaMessage) -> None:
         """Writes a record, or nothing of it."""
@@ -86,6 +99,7 @@ class PersistentSyncTable:
         if message.seq >= LOAD:
             raise DataError(f"{self._path}: all numbers of messages are used up; begin a new log")
         start = log.tell()
+        self._ahead = True
         try:
             written = log.write(record)
         except OSError:
@@ -97,10 +111,13 @@ class PersistentSyncTable:
 
     def put(self, addr: int, value: int) -> DeltaMessage:
         """Replaces the value at an address, in the log first. Returns the message."""
+        self._opened()
         message = self._table._change(addr, value)
         if message.delta:
             self._write(message)
-            self._table._commit(message)
+            self._table._take(message)
+            self._ahead = False
+            self._table._tell(message)
         return message
 
     def receive(self, msg: DeltaMessage) -> None:
@@ -111,6 +128,7 @@ class PersistentSyncTable:
             # Without the sender's number: those in the log are this table's own.
             self._write(DeltaMessage(msg.addr, delta))
         self._table._accept(msg, delta)
+        self._ahead = False
 
     def compact(self) -> None:
         """Replaces the log by one record for each value that is not 0, at once or not at all."""
@@ -129,12 +147,14 @@ class PersistentSyncTable:
                 new.write(b"".join(record.to_bytes() for record in records))
                 new.flush()
                 os.fsync(new.fileno())
+                self._ahead = True
                 os.replace(new.name, self._path)
             except BaseException:
-                os.unlink(new.name)
+                pathlib.Path(new.name).unlink(missing_ok=True)
                 raise
         log.close()
         self._open()
+        self._ahead = False
 
     def close(self) -> None:
         """Puts the log on disk and closes it. After that, values can be read but not changed."""
@@ -149,15 +169,15 @@ class PersistentSyncTable:
 
     def get(self, addr: int) -> int:
         """The value at an address."""
-        return self._table.get(addr)
+        return self._current().get(addr)
 
     def diff(self, other: "SyncTable | PersistentSyncTable") -> list[int]:
         """The addresses that both tables have and whose values differ."""
-        return self._table.diff(other)
+        return self._current().diff(other)
 
     def snapshot(self) -> dict[int, int]:
         """All values by address, also those that are 0."""
-        return self._table.snapshot()
+        return self._current().snapshot()
 
     @property
     def num_contexts(self) -> int:

@@ -1,10 +1,11 @@
 """`SyncTable`: a table whose writes reach other tables as messages."""
 
+import copy
 import secrets
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from atomik._atomik import AtomikTable, DeltaMessage
+from atomik._atomik import AtomikTable, DeltaMessage, forks
 from atomik.errors import MergeError
 
 from ._received import Received
@@ -49,11 +50,32 @@ class SyncTable:
         self._table = AtomikTable(num_contexts, width)
         self._mask = (1 << width) - 1
         self._callback: Callable[[DeltaMessage], object] | None = None
-        self._origin = secrets.randbits(64)
+        self._name()
         self._seq = 0
         self._clock = 0
         self._stamps: dict[int, tuple[int, int]] = {}
         self._received = Received()
+
+    def _name(self) -> None:
+        """Draws the number under which this table sends."""
+        self._origin = secrets.randbits(64)
+        self._forks = forks()
+
+    def _renew(self) -> None:
+        """In the child of a fork, the table is another sender."""
+        if self._forks != forks():
+            self._name()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_callback": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # What a copy sends is not what the table sends.
+        self._name()
+
+    def __copy__(self) -> "SyncTable":
+        return copy.deepcopy(self)
 
     def on_delta(self, callback: Callable[[DeltaMessage], object] | None) -> None:
         """Calls this with the message of each put that changes something; None calls nobody."""
@@ -70,8 +92,9 @@ class SyncTable:
 
     def _change(self, addr: int, value: int) -> PutMessage:
         """The message of a put, before anything is changed. Its delta is 0 if nothing would be."""
-        before = self._table.read(addr)
+        self._renew()
         value = value & self._mask
+        before = self._table.read(addr)
         delta = before ^ value
         if not delta:
             return _restored(addr, 0, self._seq, self._origin, None)
@@ -79,12 +102,18 @@ class SyncTable:
         return _restored(addr, delta, self._seq + 1, self._origin, put)
 
     def _commit(self, message: PutMessage) -> None:
+        self._take(message)
+        self._tell(message)
+
+    def _take(self, message: PutMessage) -> None:
         self._seq = message.seq
         if message.put is not None:
             self._clock = message.put[0]
         self._stamps[message.addr] = (self._clock, self._origin)
         self._table.accum(message.addr, message.delta)
         self._received.remember(message, own=True)
+
+    def _tell(self, message: PutMessage) -> None:
         if self._callback is not None:
             self._callback(message)
 
@@ -100,6 +129,7 @@ class SyncTable:
                 f"a table receives a DeltaMessage, found {found}; make one with "
                 "DeltaMessage.from_bytes(data)"
             )
+        self._renew()
         before = self._table.read(msg.addr)
         if msg.origin == self._origin:
             return 0

@@ -49,7 +49,7 @@ impl Word {
 }
 
 /// An integer, also one of NumPy's, as an object of type `int`.
-fn integer<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+pub fn integer<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     match value.cast_exact::<PyInt>() {
         Ok(_) => Ok(value.clone()),
         Err(_) => value
@@ -127,7 +127,8 @@ impl AtomikContext {
             }
             _ => return Err(PyValueError::new_err("the widths differ")),
         }
-        self.deltas.store(self.deltas.load(Relaxed) + 1, Relaxed);
+        let count = self.deltas.load(Relaxed).saturating_add(1);
+        self.deltas.store(count, Relaxed);
         Ok(())
     }
 
@@ -267,10 +268,10 @@ impl AtomikContext {
         if !self.pair(py)?.0.eq(&reference)? {
             return Err(error(Kind::Merge, atomik_algebra::Error::References));
         }
-        let count = that.deltas.load(Relaxed);
+        let count = self.deltas.load(Relaxed);
+        let count = count.saturating_add(that.deltas.load(Relaxed));
         self.combine(py, &self.word(&delta)?)?;
-        self.deltas
-            .store(self.deltas.load(Relaxed) - 1 + count, Relaxed);
+        self.deltas.store(count, Relaxed);
         Ok(())
     }
 
@@ -306,7 +307,7 @@ impl AtomikContext {
 
     /// The width in bits.
     #[getter]
-    fn width(&self) -> u64 {
+    pub fn width(&self) -> u64 {
         self.width
     }
 

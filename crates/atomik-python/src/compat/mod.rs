@@ -7,11 +7,34 @@ mod seen;
 pub mod stream;
 pub mod table;
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::error::{Kind, error};
+
+static FORKS: AtomicU64 = AtomicU64::new(0);
+
+/// Notes that this process is the child of a fork.
+#[pyfunction]
+pub fn forked() {
+    FORKS.fetch_add(1, Relaxed);
+}
+
+/// How many forks lie between this process and the one that imported the module.
+#[pyfunction]
+pub fn forks() -> u64 {
+    FORKS.load(Relaxed)
+}
+
+/// A number for a sender of messages, from the system's randomness: a fork would copy the state of
+/// any other generator.
+fn new_origin(py: Python<'_>) -> PyResult<u64> {
+    let bytes = py.import("os")?.call_method1("urandom", (8,))?;
+    Ok(u64::from_le_bytes(bytes.extract()?))
+}
 
 /// The address, if it is one of `count`.
 fn index(addr: &Bound<'_, PyAny>, count: usize) -> PyResult<usize> {
@@ -56,7 +79,8 @@ pub fn xor_chunks<'py>(
     if chunk == 0 {
         return Err(PyValueError::new_err("a chunk has at least one byte"));
     }
-    let mut sum = vec![0_u8; chunk];
+    // The rest of a chunk that is longer than the data is 0.
+    let mut sum = vec![0_u8; chunk.min(data.len())];
     for piece in data.chunks(chunk) {
         for (sum, byte) in sum.iter_mut().zip(piece) {
             *sum ^= byte;

@@ -30,12 +30,18 @@ impl Seen {
             return false;
         }
         let first = match before {
-            Some((first, last)) if last + 1 == seq => first,
+            Some((first, last)) if last.checked_add(1) == Some(seq) => first,
             _ => seq,
         };
-        let last = ranges.remove(&(seq + 1)).unwrap_or(seq);
+        let after = seq.checked_add(1);
+        let last = after.and_then(|after| ranges.remove(&after)).unwrap_or(seq);
         ranges.insert(first, last);
         true
+    }
+
+    /// Takes all numbers of an origin up to `last`.
+    pub fn numbers(&mut self, origin: u64, last: u64) {
+        self.known.insert(origin, BTreeMap::from([(0, last)]));
     }
 
     /// Takes a message by its content. Returns whether it is new among those remembered.

@@ -1,16 +1,15 @@
 //! `DeltaStream`: deltas to and from other streams.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyIterator, PyList};
 
-use super::context::AtomikContext;
+use super::context::{AtomikContext, integer};
 use super::message::{DeltaMessage, Tag};
 use super::seen::Seen;
-use super::wide_address;
+use super::{forks, new_origin, wide_address};
 use crate::error::{Kind, error};
 
 /// Contexts whose deltas go to other streams as messages.
@@ -22,6 +21,8 @@ pub struct DeltaStream {
     slots: HashMap<u32, Slot>,
     pending: Vec<Py<DeltaMessage>>,
     origin: u64,
+    /// [`forks`] when the origin was drawn.
+    forks: u64,
     /// Loads so far, of any address.
     epoch: u64,
     seq: u64,
@@ -51,6 +52,16 @@ impl DeltaStream {
             Some(slot) => Ok(slot),
             None => Err(error(Kind::Tool, "a context is missing")),
         }
+    }
+
+    /// In the child of a fork, the stream is another sender, with another origin.
+    fn renew(&mut self, py: Python<'_>) -> PyResult<()> {
+        if self.forks != forks() {
+            let origin = new_origin(py)?;
+            self.seen.numbers(self.origin, self.seq);
+            (self.origin, self.forks) = (origin, forks());
+        }
+        Ok(())
     }
 
     /// Whether the message counts: `false` if it is an own one, a duplicate, or of before the last
@@ -132,7 +143,8 @@ impl DeltaStream {
             order: Vec::new(),
             slots: HashMap::new(),
             pending: Vec::new(),
-            origin: RandomState::new().hash_one(0),
+            origin: new_origin(py)?,
+            forks: forks(),
             epoch: 0,
             seq: 0,
             seen: Seen::default(),
@@ -140,44 +152,53 @@ impl DeltaStream {
     }
 
     /// Makes the value the reference of an address, and clears its accumulator.
-    fn load(&mut self, addr: &Bound<'_, PyAny>, initial_state: &Bound<'_, PyAny>) -> PyResult<()> {
-        let slot = self.slot(addr.py(), wide_address(addr)?)?;
-        slot.context.get().load(initial_state)?;
+    fn load(
+        slf: &Bound<'_, Self>,
+        addr: &Bound<'_, PyAny>,
+        initial_state: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        // Conversions first: they may call code that uses this stream.
+        let (addr, value) = (wide_address(addr)?, integer(initial_state)?);
+        let mut this = slf.try_borrow_mut()?;
+        let slot = this.slot(slf.py(), addr)?;
+        slot.context.get().load(&value)?;
         slot.generation += 1;
-        self.epoch += 1;
+        this.epoch += 1;
         Ok(())
     }
 
     /// Combines a delta into the accumulator of an address. Returns the message for other streams.
     fn accum(
-        &mut self,
+        slf: &Bound<'_, Self>,
         addr: &Bound<'_, PyAny>,
         delta: &Bound<'_, PyAny>,
     ) -> PyResult<Py<DeltaMessage>> {
-        let (py, addr) = (addr.py(), wide_address(addr)?);
-        let slot = self.slot(py, addr)?;
+        // Conversions first: they may call code that uses this stream.
+        let (py, addr, delta) = (addr.py(), wide_address(addr)?, integer(delta)?);
+        let mut this = slf.try_borrow_mut()?;
+        this.renew(py)?;
+        let slot = this.slot(py, addr)?;
         let context = slot.context.get();
-        let word = context.word(delta)?;
+        let word = context.word(&delta)?;
         context.combine(py, &word)?;
-        let tag = Tag {
-            generation: Some(slot.generation),
-            origin: Some(self.origin),
-        };
-        self.seq += 1;
+        let generation = Some(slot.generation);
+        let origin = Some(this.origin);
+        this.seq += 1;
         let delta = word.object(py)?;
-        let message = DeltaMessage::new_tagged(addr, &delta, self.epoch, self.seq, tag)?;
+        let tag = Tag { origin, generation };
+        let message = DeltaMessage::new_tagged(addr, &delta, this.epoch, this.seq, tag)?;
         if let Some(content) = message.content(py) {
-            self.seen.content(content);
+            this.seen.content(content);
         }
         let message = Py::new(py, message)?;
-        self.pending.push(message.clone_ref(py));
+        this.pending.push(message.clone_ref(py));
         Ok(message)
     }
 
     /// The state of an address.
-    fn read<'py>(&self, addr: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = addr.py();
-        match self.slots.get(&wide_address(addr)?) {
+    fn read<'py>(slf: &Bound<'py, Self>, addr: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, addr) = (addr.py(), wide_address(addr)?);
+        match slf.try_borrow()?.slots.get(&addr) {
             Some(slot) => slot.context.get().read(py),
             None => Ok(0_u64.into_pyobject(py)?.into_any()),
         }
@@ -195,6 +216,7 @@ impl DeltaStream {
             )));
         };
         let message = message.get();
+        self.renew(py)?;
         if !self.admit(py, message)? {
             return Ok(false);
         }
@@ -215,15 +237,17 @@ impl DeltaStream {
     }
 
     /// How often an address was loaded.
-    fn generation(&self, addr: &Bound<'_, PyAny>) -> PyResult<u64> {
+    fn generation(slf: &Bound<'_, Self>, addr: &Bound<'_, PyAny>) -> PyResult<u64> {
         let addr = wide_address(addr)?;
-        Ok(self.slots.get(&addr).map_or(0, |slot| slot.generation))
+        let this = slf.try_borrow()?;
+        Ok(this.slots.get(&addr).map_or(0, |slot| slot.generation))
     }
 
     /// The number that tells this stream's messages from those of others.
     #[getter]
-    fn origin(&self) -> u64 {
-        self.origin
+    fn origin(&mut self, py: Python<'_>) -> PyResult<u64> {
+        self.renew(py)?;
+        Ok(self.origin)
     }
 
     fn __repr__(&self) -> String {

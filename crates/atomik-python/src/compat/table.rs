@@ -1,6 +1,6 @@
 //! `AtomikTable`: contexts by address.
 
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyMemoryError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -30,9 +30,21 @@ impl AtomikTable {
         if count == 0 {
             return Err(PyValueError::new_err("a table needs at least one context"));
         }
-        let context = |_| Py::new(py, AtomikContext::zero(py, width)?);
-        let contexts = (0..count).map(context).collect::<PyResult<_>>()?;
-        Ok(Self { width, contexts })
+        // A table that has no room is refused before it is made.
+        let mut contexts = Vec::new();
+        let reserved = usize::try_from(count).map(|count| contexts.try_reserve_exact(count));
+        if !matches!(reserved, Ok(Ok(()))) {
+            return Err(PyMemoryError::new_err(format!(
+                "a table of {count} contexts does not fit into memory; choose fewer"
+            )));
+        }
+        for _ in 0..count {
+            contexts.push(Py::new(py, AtomikContext::zero(py, width)?)?);
+        }
+        Ok(Self {
+            width,
+            contexts: contexts.into(),
+        })
     }
 
     /// Makes the value the reference of an address, and clears its accumulator.
@@ -130,9 +142,17 @@ impl AtomikTable {
 
     #[staticmethod]
     fn _restored(width: u64, contexts: &Bound<'_, PyList>) -> PyResult<Self> {
-        let context =
-            |object: Bound<'_, PyAny>| Ok(object.cast::<AtomikContext>()?.clone().unbind());
-        let contexts = contexts.iter().map(context).collect::<PyResult<_>>()?;
+        let context = |object: Bound<'_, PyAny>| {
+            let context = object.cast::<AtomikContext>()?.clone();
+            match context.get().width() == width {
+                true => Ok(context.unbind()),
+                false => Err(PyValueError::new_err("the pickle is not of this table")),
+            }
+        };
+        let contexts: Box<[_]> = contexts.iter().map(context).collect::<PyResult<_>>()?;
+        if contexts.is_empty() {
+            return Err(PyValueError::new_err("the pickle is not of this table"));
+        }
         Ok(Self { width, contexts })
     }
 }
