@@ -233,12 +233,12 @@ fn new<'py>(py: Python<'py>, len: usize, limbs: usize) -> PyResult<Bound<'py, Py
 fn wrong_type(what: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
     let found = value
         .getattr("dtype")
-        .and_then(|dtype| Ok(dtype.repr()?.to_string()))
+        .and_then(|dtype| Ok(dtype.str()?.to_string()))
         .or_else(|_| Ok::<_, PyErr>(value.get_type().name()?.to_string()))
         .unwrap_or_default();
     PyTypeError::new_err(format!(
         "{what} are an array of {wanted}, found {found}; \
-         in this machine's byte order and alignment; convert it, for example with \
+         convert it, in this machine's byte order and alignment, for example with \
          numpy.array(values, dtype=numpy.uint64)"
     ))
 }
