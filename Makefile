@@ -76,8 +76,8 @@ MDBOOK = 0.5.4
     test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
     mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
     replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs python test-python \
-    bench-python hdl-tools c-library c-header test-c lint doc package book hdl ci clean \
-    picture-check distclean
+    test-python-module bench-python hdl-tools c-library c-header test-c lint doc package book hdl \
+    ci clean picture-check distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -222,6 +222,11 @@ python: ## build the Python wheel into target/wheels; minutes the first time
 
 test-python: setup ## install the Python wheel into fresh environments, and test it there
 	@sh scripts/python.sh test $(PYTHON_OPTIONS)
+
+test-python-module: setup ## test the Python packages in the build of the tests, without a wheel
+	$(CARGO) build $(ALL),atomik-python/extension --lib
+	@PYTHON_MODULE="$${CARGO_TARGET_DIR:-target}/debug/lib_atomik.so" \
+	    sh scripts/python.sh test $(PYTHON_OPTIONS)
 
 bench-python: ## measure the Python packages against atomik-core, NumPy and a plain loop
 	@sh scripts/python.sh bench $(PYTHON_OPTIONS)

@@ -11,11 +11,14 @@
 # Environment:
 #   PYTHON          the interpreter to use (default python3); 3.11 or later
 #   PYTHON_PROFILE  cargo's profile for the wheel (default release)
+#   PYTHON_MODULE   the extension module that cargo has built: it is tested with the packages as the
+#                   wheel would have them, and no wheel is built
 # Exit status: that of the tests; 3 if something is missing: stderr says what to do.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
 profile=${PYTHON_PROFILE:-release}
+module=${PYTHON_MODULE:-}
 target=${CARGO_TARGET_DIR:-target}
 wheels=target/wheels
 tools=${ATOMIK_TOOLS:-${XDG_DATA_HOME:-$HOME/.local/share}/atomik/tools}
@@ -26,12 +29,21 @@ fail() {
     exit 3
 }
 
-# A fresh environment with nothing but the wheel.
+site_packages() {
+    "$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))'
+}
+
+# A fresh environment with nothing but the wheel, or with what it would hold.
 fresh() {
     rm -rf "$1"
     "$python" -m venv "$1" >"$log" 2>&1 ||
         fail "$python cannot make an environment; it needs venv" \
             "(Debian, Ubuntu: apt-get install python3-venv). See $log."
+    if [ -n "$module" ]; then
+        cp -r crates/atomik-python/python/* "$(site_packages "$1")"
+        cp "$module" "$(site_packages "$1")/atomik/_atomik.abi3.so"
+        return
+    fi
     "$1/bin/python" -m pip install --no-input --disable-pip-version-check --no-index --no-deps \
         "$wheel" >"$log" 2>&1 || fail "the wheel cannot be installed; see $log."
 }
@@ -41,13 +53,15 @@ fresh() {
         "Install it, or name one, as in: PYTHON=python3.12 make python"
 mkdir -p "$target/python"
 
-sh scripts/setup.sh python
-rm -rf "$wheels"
-"$tools/maturin/bin/maturin" build --quiet --locked --profile "$profile" \
-    --manifest-path crates/atomik-python/Cargo.toml --interpreter "$python" --out "$wheels" ||
-    fail "the wheel cannot be built; see above."
-wheel=$(echo "$wheels"/atomik-*.whl)
-echo "python: $wheel, $(wc -c <"$wheel") bytes, profile $profile"
+if [ -z "$module" ]; then
+    sh scripts/setup.sh python
+    rm -rf "$wheels"
+    "$tools/maturin/bin/maturin" build --quiet --locked --profile "$profile" \
+        --manifest-path crates/atomik-python/Cargo.toml --interpreter "$python" --out "$wheels" ||
+        fail "the wheel cannot be built; see above."
+    wheel=$(echo "$wheels"/atomik-*.whl)
+    echo "python: $wheel, $(wc -c <"$wheel") bytes, profile $profile"
+fi
 [ "${1:-build}" != build ] || exit 0
 command=$1
 shift
@@ -63,8 +77,7 @@ fresh "$target/python/bare"
 # Then beside what the tests need, which is not installed anew each time.
 env=$target/python/env
 fresh "$env"
-site=$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-echo "$tools/python-tests/lib" >"$site/tests.pth"
+echo "$tools/python-tests/lib" >"$(site_packages "$env")/tests.pth"
 case $command in
     test) exec "$env/bin/python" -m pytest -c crates/atomik-python/pyproject.toml \
         --rootdir crates/atomik-python crates/atomik-python/tests "$@" ;;
