@@ -1,4 +1,5 @@
-//! Writes a trace to a file, which appears whole or not at all, or to stdout.
+//! Writes a trace, or any text, to a file, which appears whole or not at all; a trace also to
+//! stdout.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -124,11 +125,9 @@ impl TraceWriter {
             nodes: self.nodes,
         };
         match self.target {
-            Target::File(writer, file) => writer
-                .into_inner()
-                .map_err(io::IntoInnerError::into_error)
-                .and_then(|temporary| Ok(temporary.persist(&file).map(drop)?))
-                .map_err(|source| WriteError::File { file, source })?,
+            Target::File(writer, file) => {
+                complete(writer, &file).map_err(|source| WriteError::File { file, source })?;
+            }
             Target::Device(mut writer, file) => writer
                 .flush()
                 .map_err(|source| WriteError::File { file, source })?,
@@ -138,16 +137,57 @@ impl TraceWriter {
     }
 }
 
+/// `1 key`, `2,000 keys`.
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", HumanCount(count))
+}
+
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} operations, {} keys, {} nodes",
-            HumanCount(self.operations),
-            HumanCount(self.keys),
-            self.nodes
+            "{}, {}, {}",
+            counted(self.operations, "operation"),
+            counted(self.keys, "key"),
+            counted(self.nodes.into(), "node")
         )
     }
+}
+
+/// Writes `text` to a file, which has its old content until it has all of the new one. A named pipe
+/// or a device is written in place.
+///
+/// # Errors
+/// [`WriteError::File`].
+pub fn write_whole(file: &Path, text: &str) -> Result<(), WriteError> {
+    let write = || match open(file)? {
+        Target::File(mut writer, place) => {
+            writer.write_all(text.as_bytes())?;
+            complete(writer, &place)
+        }
+        Target::Device(mut writer, _) => {
+            writer.write_all(text.as_bytes())?;
+            writer.flush()
+        }
+        Target::Stdout(mut writer) => {
+            writer.write_all(text.as_bytes())?;
+            writer.flush()
+        }
+    };
+    write().map_err(|source| WriteError::File {
+        file: file.to_owned(),
+        source,
+    })
+}
+
+/// Moves a temporary file to its place.
+fn complete(writer: BufWriter<NamedTempFile>, file: &Path) -> io::Result<()> {
+    let temporary = writer
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    temporary.persist(file)?;
+    Ok(())
 }
 
 fn open(file: &Path) -> io::Result<Target> {
@@ -213,7 +253,27 @@ mod tests {
         }
         let size = finished.finish().unwrap();
         assert_eq!(size.to_string(), "3 operations, 2 keys, 3 nodes");
+        let single = Size {
+            operations: 1,
+            keys: 1,
+            nodes: 1,
+        };
+        assert_eq!(single.to_string(), "1 operation, 1 key, 1 node");
         assert_eq!(std::fs::read_to_string(&file).unwrap().lines().count(), 3);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_text_replaces_its_file_and_not_what_another_name_leads_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, other] = ["page.html", "trace.jsonl"].map(|name| folder.path().join(name));
+        std::fs::write(&other, "old").unwrap();
+        std::fs::hard_link(&other, &file).unwrap();
+        write_whole(&file, "new").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
+        assert_eq!(std::fs::read_to_string(&other).unwrap(), "old");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+        let refused = write_whole(folder.path(), "new").unwrap_err().to_string();
+        assert!(refused.contains("is a folder"), "{refused}");
     }
 }

@@ -11,6 +11,9 @@ use atomik_workload::import::ImportError;
 use atomik_workload::trace_writer::WriteError;
 use atomik_workload::workload::TraceError;
 
+/// Nodes that are simulated: each has a link to every other one.
+pub const MOST_NODES: usize = 1_000;
+
 /// Why a command ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
@@ -27,6 +30,13 @@ pub enum CommandError {
     WriteTrace(#[from] WriteError),
     #[error("give -o FILE.html: the imported trace is written beside it")]
     NoPlaceForTrace,
+    #[error("{}: is a folder; give the name of a file", .0.display())]
+    Folder(PathBuf),
+    #[error(
+        "there are {0} nodes, and at most {MOST_NODES} are simulated: number the nodes of the \
+         trace from 0, or give a lower --nodes"
+    )]
+    TooManyNodes(usize),
     #[error("--faults none excludes all other faults: leave it out")]
     NoneAndFaults,
     #[error(

@@ -62,19 +62,19 @@ impl Journal {
     }
 
     /// Opens a journal, and reads what is in it. An incomplete last line, as an interruption leaves
-    /// it, is removed.
+    /// it, is removed. A journal about something else that has no measurement is begun anew.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or written, is no journal, or is about something else.
+    /// If the file cannot be read or written, is no journal, or has measurements of something else.
     pub fn open(path: &Path, subject: &Subject) -> Result<Self, CommandError> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(CommandError::file(path)(error)),
         };
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text[..whole].lines();
+        let mut whole = text.rfind('\n').map_or(0, |end| end + 1);
+        let mut lines = text[..whole].lines().peekable();
         let mut known = HashMap::new();
         let foreign = |why: String| CommandError::Journal {
             file: path.to_owned(),
@@ -84,7 +84,17 @@ impl Journal {
             let found: Subject =
                 serde_json::from_str(first).map_err(|error| foreign(error.to_string()))?;
             if found != *subject {
-                return Err(foreign(difference(&found, subject)));
+                if lines.peek().is_some() {
+                    return Err(foreign(difference(&found, subject)));
+                }
+                whole = 0;
+            }
+        } else if !text.is_empty() {
+            // An interruption leaves the start of the first line, and nothing else.
+            let first = serde_json::to_string(subject)
+                .map_err(|error| CommandError::file(path)(error.into()))?;
+            if !first.starts_with(&text) {
+                return Err(foreign("it is no journal".to_owned()));
             }
         }
         for line in lines {

@@ -7,6 +7,7 @@ use atomik_arena::figures::Review;
 use atomik_eval::report;
 use atomik_eval_options::report::{Args, Format};
 use atomik_terminal::{Status, print, spare, width};
+use atomik_workload::trace_writer::write_whole;
 use serde::Deserialize;
 
 use super::error::CommandError;
@@ -24,7 +25,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         Format::Markdown => report::overview(&review),
     };
     match &args.output {
-        Some(file) => fs::write(file, text).map_err(CommandError::file(file))?,
+        Some(file) => write_whole(file, &text)?,
         None => print(text)?,
     }
     Ok(Status::Done)

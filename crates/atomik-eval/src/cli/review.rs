@@ -1,7 +1,6 @@
 //! `atomik eval review`: import, fit, run, scale and report in one go.
 
 use std::cell::Cell;
-use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use atomik_eval_options::run::Choice;
 use atomik_terminal::{OutputError, Status, print, spare, spinner, width};
 use atomik_workload::fit::{self, Fit, Thresholds};
 use atomik_workload::import::{ImportError, flights};
-use atomik_workload::trace_writer::TraceWriter;
+use atomik_workload::trace_writer::{TraceWriter, write_whole};
 use atomik_workload::workload::Reader;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -78,6 +77,11 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     };
     let outputs = [&args.output, &args.json, &journal, &imported];
     spare(outputs.into_iter().flatten(), [&args.trace])?;
+    // Before hours of measurements, not after.
+    let mut results = [&args.output, &args.json].into_iter().flatten();
+    if let Some(folder) = results.find(|file| file.is_dir()) {
+        return Err(CommandError::Folder(folder.clone()));
+    }
     let mut commands = Vec::new();
     let trace = match &imported {
         None => &args.trace,
@@ -170,11 +174,10 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     if let Some(file) = &args.json {
         let mut text = serde_json::to_string_pretty(&review).map_err(OutputError::Json)?;
         text.push('\n');
-        fs::write(file, text).map_err(CommandError::file(file))?;
+        write_whole(file, &text)?;
     }
     if let Some(file) = &args.output {
-        let page = report::page(&review)?;
-        fs::write(file, page).map_err(CommandError::file(file))?;
+        write_whole(file, &report::page(&review)?)?;
     }
     print(report::terminal(&review, width()))?;
     journal.remove()?;

@@ -12,7 +12,7 @@ use atomik_eval_options::run::{Args, Choice, Fault, Linger, World};
 use atomik_terminal::{Status, print, print_json, width};
 use atomik_workload::workload::Workload;
 
-use super::error::CommandError;
+use super::error::{CommandError, MOST_NODES};
 use super::program::ATOMIK_EVAL;
 
 /// The settings of a run of this workload in this world.
@@ -23,6 +23,9 @@ pub fn settings(
 ) -> Result<Settings, CommandError> {
     let micros = |ms: f64| (ms * 1e3) as u64;
     let nodes = world.nodes.max(workload.nodes as usize);
+    if nodes > MOST_NODES {
+        return Err(CommandError::TooManyNodes(nodes));
+    }
     let has = |fault| faults.contains(&fault);
     if has(Fault::None) && faults.len() > 1 {
         return Err(CommandError::NoneAndFaults);

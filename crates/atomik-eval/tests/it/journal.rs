@@ -118,10 +118,63 @@ fn a_file_that_is_no_journal_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("report.journal");
     write_trace(&folder.path().join("trace.jsonl"), 1);
-    fs::write(&journal, "notes\n").unwrap();
+    for notes in ["notes\n", "notes without a last newline", "{"] {
+        fs::write(&journal, notes).unwrap();
+        let refused = review(folder.path()).output().unwrap();
+        let is_start = notes == "{";
+        assert_eq!(refused.status.success(), is_start, "{}", stderr(&refused));
+        if !is_start {
+            assert_eq!(fs::read_to_string(&journal).unwrap(), notes);
+        }
+    }
+}
+
+#[test]
+fn a_journal_without_measurements_stands_in_nobodys_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.jsonl");
+    fs::write(&trace, "not a trace\n").unwrap();
     let refused = review(folder.path()).output().unwrap();
     assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
-    assert_eq!(fs::read_to_string(&journal).unwrap(), "notes\n");
+    assert!(folder.path().join("report.journal").exists());
+    write_trace(&trace, 1);
+    let done = review(folder.path()).output().unwrap();
+    assert!(done.status.success(), "{}", stderr(&done));
+}
+
+#[test]
+fn a_report_in_the_place_of_a_folder_is_refused_before_anything_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    write_trace(&folder.path().join("trace.jsonl"), 1);
+    fs::create_dir(folder.path().join("report.html")).unwrap();
+    let refused = review(folder.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let message = stderr(&refused);
+    assert!(message.contains("report.html: is a folder"), "{message}");
+    assert!(!folder.path().join("report.journal").exists());
+}
+
+#[test]
+fn an_output_that_is_another_name_of_the_trace_leaves_it_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let trace = folder.path().join("trace.jsonl");
+    write_trace(&trace, 1);
+    let before = fs::read(&trace).unwrap();
+    fs::hard_link(&trace, folder.path().join("report.html")).unwrap();
+    let done = review(folder.path()).output().unwrap();
+    assert!(done.status.success(), "{}", stderr(&done));
+    assert_eq!(fs::read(&trace).unwrap(), before);
+}
+
+#[test]
+fn more_nodes_than_can_be_simulated_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = r#"{"t":0,"node":65535,"key":"k","op":"toggle","field":"f"}"#;
+    fs::write(folder.path().join("trace.jsonl"), format!("{line}\n")).unwrap();
+    let refused = review(folder.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let message = stderr(&refused);
+    assert!(message.contains("there are 65536 nodes"), "{message}");
 }
 
 #[test]

@@ -151,7 +151,11 @@ fn columns<const N: usize>(
             .ok_or_else(|| {
                 ImportError::file(
                     file,
-                    format!("no column {name:?}: it needs {}", names.join(", ")),
+                    format!(
+                        "no column {name:?}, so this is no table of flights, which has {}; `atomik \
+                         eval import csv` takes any other table",
+                        names.join(", ")
+                    ),
                 )
             })?;
     }

@@ -105,7 +105,7 @@ fn a_bank_statement_has_movements_with_thousands_and_decimal_commas() {
     has(
         &imported.err,
         &[
-            "7 operations, 2 keys, 1 nodes",
+            "7 operations, 2 keys, 1 node",
             "every row has the node \"bank\", so nothing is",
         ],
     );

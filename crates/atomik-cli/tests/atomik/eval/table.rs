@@ -41,7 +41,7 @@ fn a_table_becomes_a_trace_and_a_dry_run_shows_its_start() {
 ";
     assert_eq!(
         run.err,
-        format!("csv: 12 operations, 1 keys, 1 nodes; nothing left out\n{guesses}")
+        format!("csv: 12 operations, 1 key, 1 node; nothing left out\n{guesses}")
     );
     let dry = import("csv", MAP, &table, &["--dry-run"]);
     let first: String = run
@@ -512,7 +512,7 @@ fn changes_of_a_database_become_a_trace() {
     );
     assert_eq!(
         run.err,
-        "maxwell: 2 operations, 1 keys, 2 nodes; nothing left out\n  times are whole seconds, so \
+        "maxwell: 2 operations, 1 key, 2 nodes; nothing left out\n  times are whole seconds, so \
          changes within a second count as concurrent\n  node 0: ann\n  node 1: bob\n"
     );
     let run = atomik(&all);
