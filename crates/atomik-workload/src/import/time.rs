@@ -272,8 +272,22 @@ const PATTERNS: [&str; 5] = [
     "%d/%b/%Y:%H:%M:%S %z",
 ];
 
+/// As many digits as a date or a date with its time, and the pattern of these. Of the numbers of
+/// such lengths, those that are dates after 1900 and before 2100 are taken for dates.
+const DIGITS: [(usize, &str); 2] = [(8, "%Y%m%d"), (14, "%Y%m%d%H%M%S")];
+
+/// The unit of a number, from its size.
+fn unit(size: i128) -> Format {
+    match size {
+        ..100_000_000_000 => Format::Seconds,
+        100_000_000_000..100_000_000_000_000 => Format::Milliseconds,
+        100_000_000_000_000..100_000_000_000_000_000 => Format::Microseconds,
+        _ => Format::Nanoseconds,
+    }
+}
+
 /// The format in which all samples are written, if one is found. A number's unit follows from its
-/// size: a time after 1973 and before 5138 is recognised.
+/// size: a time after 1973 and before 5138 is recognised. Numbers of several units have no format.
 pub fn guess(samples: &[&str]) -> Option<Format> {
     let zone = Some(TimeZone::UTC);
     let reads = |format: &Format| {
@@ -288,18 +302,24 @@ pub fn guess(samples: &[&str]) -> Option<Format> {
     if samples.is_empty() {
         return None;
     }
+    for (digits, pattern) in DIGITS {
+        let is_date = |text: &str| {
+            let text = text.trim();
+            let year = text.get(..4).unwrap_or_default();
+            text.len() == digits && ("1900".."2100").contains(&year)
+        };
+        let pattern = Format::Pattern(pattern.to_owned());
+        if samples.iter().all(|text| is_date(text)) && reads(&pattern) {
+            return Some(pattern);
+        }
+    }
     if reads(&Format::Seconds) {
-        let largest = samples
+        let sizes = samples
             .iter()
             .filter_map(|text| count(text.trim(), 1, 0))
-            .map(i128::abs)
-            .max()?;
-        return Some(match largest {
-            ..100_000_000_000 => Format::Seconds,
-            100_000_000_000..100_000_000_000_000 => Format::Milliseconds,
-            100_000_000_000_000..100_000_000_000_000_000 => Format::Microseconds,
-            _ => Format::Nanoseconds,
-        });
+            .map(i128::abs);
+        let (least, most) = (unit(sizes.clone().min()?), unit(sizes.max()?));
+        return (least == most).then_some(most);
     }
     let patterns = PATTERNS.map(|pattern| Format::Pattern(pattern.to_owned()));
     std::iter::once(Format::Iso).chain(patterns).find(reads)
@@ -420,6 +440,14 @@ mod tests {
                 &["31/Mar/2024:02:30:00 +0200"],
                 Some("%d/%b/%Y:%H:%M:%S %z"),
             ),
+            (&["20240501", "20240502"], Some("%Y%m%d")),
+            (&["20240501235959"], Some("%Y%m%d%H%M%S")),
+            // No month has the number 13.
+            (&["20241301"], Some("s")),
+            (&["30240501"], Some("s")),
+            (&["1", "2"], Some("s")),
+            // Seconds and milliseconds.
+            (&["1711846200", "1711846200500"], None),
             // Day and month cannot be told apart.
             (&["03/04/2024"], None),
             (&["2024-03-31", "x"], None),
