@@ -536,7 +536,8 @@ fn diagnosis(text: &str) -> Option<String> {
             "the member \"value\" is missing: {op} needs a boolean, an integer or a string"
         )),
         Some(Json::Null) => Some(format!(
-            "\"value\" is null: {op} needs a boolean, an integer or a string"
+            "\"value\" is null: {op} needs a boolean, an integer or a string; \"unset\", without a \
+             value, removes what the field has"
         )),
         Some(value @ Json::Number(number)) if number.parse::<i64>().is_err() => {
             let number = brief(value);

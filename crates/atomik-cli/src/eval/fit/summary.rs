@@ -15,11 +15,15 @@ pub struct Summary<'a>(pub &'a Fit);
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fit = self.0;
+        let trace = match fit.trace.as_str() {
+            "-" => "standard input",
+            name => name,
+        };
         writeln!(f, "{}", fit.verdict)?;
         writeln!(
             f,
             "{}: {} on {} by {} within {}",
-            fit.trace,
+            trace,
             counted(fit.operations, "operation"),
             counted(fit.keys, "key"),
             counted(fit.nodes, "node"),

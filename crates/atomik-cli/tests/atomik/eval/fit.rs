@@ -168,7 +168,8 @@ fn a_compressed_trace_is_a_trace() {
         let file = folder.file("trace", bytes);
         let run = atomik(&["eval", "fit", &file]);
         assert_eq!(run.status, 0, "{}", run.err);
-        [from_stdin.out, run.out.replace(&file, "-")]
+        let named = run.out.replacen(&file, "standard input", 1);
+        [from_stdin.out, named.replace(&file, "-")]
     });
     assert!(
         shown[0][0].contains("2 operations on 2 keys"),
