@@ -343,14 +343,15 @@ metrics! {
         |c| words(&c.proofs);
 }
 
-/// For how long nodes do not know of each other's changes in the verdict and in this run, which
-/// explains why the two may disagree. `None` if the run does not say.
+/// For how long nodes do not know of each other's changes in the verdict and in this run, and what
+/// either counts as wrong, which explains why the two may disagree. `None` if the run does not say.
 pub fn unaware(run: &Run, thresholds: &Thresholds) -> Option<String> {
     let time = |ms: f64| Unit::Micros.mark(ms * 1e3);
     Some(format!(
         "The verdict lets {} pass before nodes know of each other's changes; here it is about {} \
          except during a fault, so the verdict may count concurrent changes that this run does not \
-         have.",
+         have. It also counts every operation after which a state differs from the order of the \
+         trace; here, only fields count whose last value no order of the operations explains.",
         time(thresholds.decisive_ms() as f64),
         time(run.world.latency_ms?)
     ))

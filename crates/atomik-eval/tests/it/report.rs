@@ -377,7 +377,9 @@ fn all_forms_show_the_same_cells() {
 fn why_verdict_and_runs_may_disagree_is_said_in_every_form() {
     let said = "The verdict lets 1 s pass before nodes know of each other's changes; here it is \
         about 5 ms except during a fault, so the verdict may count concurrent changes that \
-        this run does not have.";
+        this run does not have. It also counts every operation after which a state differs from \
+        the order of the trace; here, only fields count whose last value no order of the \
+        operations explains.";
     let review = fixture::sound();
     let alone = terminal::alone(&review.runs[0], 140);
     assert!(
