@@ -30,6 +30,8 @@ pub enum CommandError {
     WriteTrace(#[from] WriteError),
     #[error("give -o FILE.html: the imported trace is written beside it")]
     NoPlaceForTrace,
+    #[error("{}: a review reads its trace several times: write it to a file first", .0.display())]
+    Stream(PathBuf),
     #[error("{}: is a folder; give the name of a file", .0.display())]
     Folder(PathBuf),
     #[error(

@@ -1,6 +1,7 @@
 //! `atomik eval review`: import, fit, run, scale and report in one go.
 
 use std::cell::Cell;
+use std::fs::Metadata;
 use std::path::Path;
 use std::time::Duration;
 
@@ -77,6 +78,10 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     };
     let outputs = [&args.output, &args.json, &journal, &imported];
     spare(outputs.into_iter().flatten(), [&args.trace])?;
+    let is_stream = |data: Metadata| !data.is_file() && !data.is_dir();
+    if args.trace.as_os_str() == "-" || args.trace.metadata().is_ok_and(is_stream) {
+        return Err(CommandError::Stream(args.trace.clone()));
+    }
     // Before hours of measurements, not after.
     let mut results = [&args.output, &args.json].into_iter().flatten();
     if let Some(folder) = results.find(|file| file.is_dir()) {

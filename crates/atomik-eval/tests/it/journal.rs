@@ -167,6 +167,20 @@ fn an_output_that_is_another_name_of_the_trace_leaves_it_as_it_was() {
 }
 
 #[test]
+fn a_trace_that_can_be_read_only_once_is_refused() {
+    for stream in ["-", "/dev/stdin"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_atomik-eval"))
+            .args(["review", stream])
+            .stdin(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let message = stderr(&output);
+        assert!(message.contains("write it to a file first"), "{message}");
+    }
+}
+
+#[test]
 fn more_nodes_than_can_be_simulated_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let line = r#"{"t":0,"node":65535,"key":"k","op":"toggle","field":"f"}"#;
