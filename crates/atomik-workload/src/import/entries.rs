@@ -148,7 +148,13 @@ impl Entries {
         }
         report.leave_out("rows that are identical to an earlier one", duplicates);
         for (number, name) in nodes.iter().enumerate() {
-            report.notes.push(format!("node {number}: {name}"));
+            // Quotes show what would be overlooked.
+            report
+                .notes
+                .push(match name.trim() == name && !name.is_empty() {
+                    true => format!("node {number}: {name}"),
+                    false => format!("node {number}: {name:?}"),
+                });
         }
         Ok(nodes.len())
     }

@@ -113,6 +113,14 @@ impl Column {
     }
 }
 
+/// `the first 2 rows`.
+pub(super) fn first_rows(count: usize) -> String {
+    match count {
+        1 => "the first row".to_owned(),
+        count => format!("the first {count} rows"),
+    }
+}
+
 /// Whether a header has a time or a number, and so is no header.
 pub(super) fn is_data(header: &[String]) -> bool {
     header.iter().any(|cell| {
@@ -206,7 +214,7 @@ impl<'a> Guess<'a> {
 
     /// What to do with the map, and where node, key and op come from.
     fn head(&self) -> String {
-        let (rows, file) = (self.rows, self.table.file.display());
+        let (rows, file) = (first_rows(self.rows), self.table.file.display());
         let form = match self.form {
             Form::Csv => "csv",
             Form::Jsonl => "jsonl",
@@ -232,7 +240,7 @@ impl<'a> Guess<'a> {
         });
         let op = op.unwrap_or_else(|| "op = \"set\"".to_owned());
         format!(
-            r#"# Guessed from the first {rows} rows of {file}. Check every line; then:
+            r#"# Guessed from {rows} of {file}. Check every line; then:
 #   atomik eval import {form} --map THIS_FILE --dry-run {file}
 
 # The machine or user that wrote. A string stands for itself.
@@ -267,13 +275,16 @@ format = "iso"               # or s, ms, us, ns, or "%d.%m.%Y %H:%M:%S"
             false => "# zone = \"Europe/Berlin\"",
         };
         let name = quoted(&found.name);
+        let samples: Vec<&str> = found.cells.iter().map(String::as_str).collect();
+        let doubt = time::doubt(&format, &samples);
+        let doubt = doubt.map_or(String::new(), |doubt| format!("\n# TODO: {doubt}"));
         let format = quoted(&format.to_string());
         let example = quoted(found.cells.first().map_or("", String::as_str));
         format!(
             r#"
 [time]
 column = {name}  # or columns = ["day", "hour"]
-format = {format}  # such as {example}
+format = {format}  # such as {example}{doubt}
 # Of times without an offset:
 {zone}
 # repeated = "first"         # or "second": the hour that a clock shows twice

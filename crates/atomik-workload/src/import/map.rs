@@ -32,7 +32,7 @@
 //!
 //! A column of JSON lines is a path such as `payload.after.id`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -435,7 +435,11 @@ impl Map {
     ///
     /// As [`Map::parse`], and if the file cannot be read.
     pub fn read(file: &Path) -> Result<Self, ImportError> {
-        let text = std::fs::read_to_string(file).map_err(ImportError::io(file))?;
+        let bytes = std::fs::read(file).map_err(ImportError::io(file))?;
+        let text = String::from_utf8(bytes).map_err(|_| {
+            let reason = "not UTF-8, so it is no map: `--guess` in place of `--map` writes one";
+            ImportError::file(file, reason)
+        })?;
         Self::parse(&text, file)
     }
 
@@ -450,6 +454,12 @@ impl Map {
                     "[csv] {name} is {character:?}, not an ASCII character"
                 ));
             }
+        }
+        if csv.delimiter == Some(csv.quote) {
+            return Err(format!(
+                "[csv] delimiter and quote are both {:?}: write what each is, or remove one",
+                csv.quote
+            ));
         }
         if csv.thousands_mark == Some(csv.decimal_mark) {
             return Err(format!(
@@ -471,10 +481,20 @@ impl Map {
             repeated: wire.time.repeated,
             missing: wire.time.missing,
         };
+        if let Some(number) = format.as_ref().filter(|format| format.is_number())
+            && (clock.zone.is_some()
+                || clock.repeated != Repeated::Refuse
+                || clock.missing != Missing::Refuse)
+        {
+            return Err(format!(
+                "[time] has format = \"{number}\", a number since 1970 in UTC, so zone, repeated \
+                 and missing mean nothing: remove them"
+            ));
+        }
         let default = wire
             .op
             .unwrap_or_else(|| Source::Constant("set".to_owned()));
-        let fields = wire
+        let fields: Vec<FieldMap> = wire
             .fields
             .into_iter()
             .map(|field| {
@@ -505,6 +525,7 @@ impl Map {
                 })
             })
             .collect::<Result<_, String>>()?;
+        check_names(&fields)?;
         Ok(Self {
             csv,
             time: TimeMap {
@@ -549,6 +570,32 @@ fn check_op(op: &Source, value: &Value) -> Result<(), String> {
         if op.takes_value() && *value == Value::None {
             return Err(format!(
                 "{text} needs a value: write column = \"NAME\" or value = … in [[field]]"
+            ));
+        }
+    }
+    if let (Source::Constant(text), Value::Column(column)) = (op, value)
+        && matches!(Op::parse(text), Some(Op::Toggle | Op::Unset | Op::Delete))
+    {
+        return Err(format!(
+            "{text} takes no value, so nothing is read from column {column:?}: write name = \
+             {column:?} in its place, or another op"
+        ));
+    }
+    Ok(())
+}
+
+/// A row sets a field to one value.
+fn check_names(fields: &[FieldMap]) -> Result<(), String> {
+    let is_set = |field: &&FieldMap| field.op == Source::Constant("set".to_owned());
+    let names = fields.iter().filter(is_set).map(|field| &field.name);
+    let mut seen = HashSet::new();
+    for name in names {
+        if let Source::Constant(name) = name
+            && !seen.insert(name)
+        {
+            return Err(format!(
+                "two [[field]] set {name:?}, so that the second undoes the first: give each its \
+                 own `name`"
             ));
         }
     }

@@ -143,7 +143,7 @@ impl Report {
     }
 }
 
-/// What was left out, on one line: `left out: 4 flights that never departed`.
+/// What was left out, on one line: `left out: flights that never departed (4)`.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.left_out.is_empty() {
@@ -152,7 +152,7 @@ impl fmt::Display for Report {
         let parts: Vec<String> = self
             .left_out
             .iter()
-            .map(|(what, count)| format!("{count} {what}"))
+            .map(|(what, count)| format!("{what} ({count})"))
             .collect();
         write!(f, "left out: {}", parts.join(", "))
     }

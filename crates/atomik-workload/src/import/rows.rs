@@ -141,8 +141,8 @@ impl Read for Guard {
 }
 
 /// A row that no table has. It is put after the last: if it is not read as a row, then a quote is
-/// open.
-const END: &str = "\u{1}the end of the table\u{1}";
+/// open. It is not ASCII, so no delimiter splits it.
+const END: &str = "\u{f8ff}\u{10fffd}\u{f8ff}";
 
 impl Table {
     /// Opens a table: a file, or stdin if it is `-`.

@@ -12,7 +12,7 @@ use super::entries::{Entries, Entry, check_field, check_key};
 use super::map::{FieldMap, Map, Op, Policy, Source, Type, Value};
 use super::rows::{Cell, Place, Row, Table};
 use super::time::{self, Clock};
-use super::{ImportError, Refusal, Report, Sink, values};
+use super::{ImportError, Refusal, Report, Sink, guess, values};
 use crate::workload::{Action, Scalar};
 
 pub use super::rows::Form;
@@ -246,7 +246,9 @@ impl<'m> Import<'m> {
                 format: time::guess(&times).unwrap_or(time::Format::Iso),
                 ..self.map.time.clock.clone()
             };
-            told.push(format!("[time] format = \"{}\"", clock.format));
+            let doubt = time::doubt(&clock.format, &times);
+            let doubt = doubt.map_or(String::new(), |doubt| format!(" ({doubt})"));
+            told.push(format!("[time] format = \"{}\"{doubt}", clock.format));
             self.clock = Some(clock);
         }
         let csv = &self.map.csv;
@@ -277,8 +279,8 @@ impl<'m> Import<'m> {
         );
         if !told.is_empty() {
             self.report.notes.push(format!(
-                "guessed from the first {} rows of {}: {}",
-                sample.len(),
+                "guessed from {} of {}: {}",
+                guess::first_rows(sample.len()),
                 table.file.display(),
                 told.join(", ")
             ));
@@ -433,7 +435,7 @@ impl<'m> Import<'m> {
 pub fn guess(input: &Path, form: Form) -> Result<String, ImportError> {
     let csv = super::map::Csv::default();
     let mut table = Table::open(input, form, &csv)?;
-    if super::guess::is_data(&table.columns) {
+    if guess::is_data(&table.columns) {
         table.take_header_for_a_row();
     }
     let mut rows = Vec::new();
@@ -445,5 +447,5 @@ pub fn guess(input: &Path, form: Form) -> Result<String, ImportError> {
     if rows.is_empty() {
         return Err(ImportError::file(&table.file, "has no rows to guess from"));
     }
-    Ok(super::guess::map(&table, form, &rows))
+    Ok(guess::map(&table, form, &rows))
 }

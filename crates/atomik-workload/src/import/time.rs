@@ -39,6 +39,11 @@ impl Format {
             Self::Iso | Self::Pattern(_) => None,
         }
     }
+
+    /// Whether it is a number since 1970, which is UTC.
+    pub(super) fn is_number(&self) -> bool {
+        self.unit().is_some()
+    }
 }
 
 impl FromStr for Format {
@@ -284,6 +289,17 @@ fn unit(size: i128) -> Format {
         100_000_000_000_000..100_000_000_000_000_000 => Format::Microseconds,
         _ => Format::Nanoseconds,
     }
+}
+
+/// What to do about times that are guessed to be before 1980, such as 45413.5, the first of May of
+/// 2024 in a spreadsheet. `None` if they are not.
+pub(super) fn doubt(format: &Format, samples: &[&str]) -> Option<&'static str> {
+    let limit = 315_532_800_000_000_000;
+    let clock = Clock::of_offsets(format.clone());
+    let early = |text: &&str| clock.read(text).is_ok_and(|time| time < limit);
+    (format.is_number() && !samples.is_empty() && samples.iter().all(early)).then_some(
+        "then all times are before 1980; if they are days of a spreadsheet, export them as dates",
+    )
 }
 
 /// The format in which all samples are written, if one is found. A number's unit follows from its

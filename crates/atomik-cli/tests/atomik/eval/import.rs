@@ -48,8 +48,8 @@ fn import_writes_a_readable_trace_and_reports_what_it_left_out() {
     let first = message.lines().next().unwrap();
     assert_eq!(
         first,
-        "flights: 31 operations, 9 keys, 3 nodes; left out: 4 flights that never departed, 1 \
-         arrivals of diverted flights without a usable time of arrival"
+        "flights: 31 operations, 9 keys, 3 nodes; left out: flights that never departed \
+         (4), arrivals of diverted flights without a usable time of arrival (1)"
     );
     let workload = Workload::read(&file, usize::MAX).unwrap();
     assert_eq!(

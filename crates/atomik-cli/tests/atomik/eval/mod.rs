@@ -4,4 +4,5 @@ mod exports;
 mod fit;
 mod generate;
 mod import;
+mod strangers;
 mod table;

@@ -35,7 +35,8 @@ fn a_table_becomes_a_trace_and_a_dry_run_shows_its_start() {
         Some(r#"{"t":1000,"node":0,"key":"k","op":"set","field":"value","value":1}"#)
     );
     let guesses = "  guessed in DIR/table: delimiter = ';'
-  guessed from the first 12 rows of DIR/table: [time] format = \"s\", column \"value\" type = \
+  guessed from the first 12 rows of DIR/table: [time] format = \"s\" (then all times are before \
+        1980; if they are days of a spreadsheet, export them as dates), column \"value\" type = \
         \"integer\"
   node 0: n
 ";
@@ -395,7 +396,8 @@ fn an_input_without_operations_is_bad_input() {
     }
     let run = import("csv", MAP, "time,node,key,value\n1,n,k,\n", &[]);
     assert_eq!((run.status, run.out.as_str()), (2, ""));
-    let message = "csv: no operations: left out: 1 empty cells of column \"value\"; change the map";
+    let message =
+        "csv: no operations: left out: empty cells of column \"value\" (1); change the map";
     assert!(run.err.contains(message), "{}", run.err);
     // A file that has a trace keeps it.
     let folder = Folder::new();
@@ -405,6 +407,47 @@ fn an_input_without_operations_is_bad_input() {
     let run = atomik(&["eval", "import", "csv", "--map", &map, &table, "-o", &trace]);
     assert_eq!(run.status, 2);
     assert_eq!(std::fs::read_to_string(trace).unwrap(), "the old trace");
+}
+
+#[test]
+fn days_of_a_spreadsheet_are_doubted_where_their_format_is_guessed() {
+    let table = "time,node,key,value\n45413.5,n,k,1\n45414.5,n,k,2\n";
+    let run = import("csv", MAP, table, &[]);
+    assert_eq!(run.status, 0, "{}", run.err);
+    let doubt = "then all times are before 1980; if they are days of a spreadsheet";
+    let said =
+        format!("guessed from the first 2 rows of DIR/table: [time] format = \"s\" ({doubt}");
+    assert!(run.err.contains(&said), "{}", run.err);
+    let folder = Folder::new();
+    let table = folder.file("table.csv", table);
+    let guess = atomik(&["eval", "import", "csv", "--guess", &table]);
+    assert!(
+        guess.out.contains(&format!("\n# TODO: {doubt}")),
+        "{}",
+        guess.out
+    );
+    // Once the map says that they are seconds, or where they are later, nothing is doubted.
+    let map = MAP.replace("\"time\"", "\"time\"\nformat = \"s\"");
+    let run = import("csv", &map, "time,node,key,value\n45413.5,n,k,1\n", &[]);
+    assert!(!run.err.contains("1980"), "{}", run.err);
+    let run = import("csv", MAP, "time,node,key,value\n1711846200,n,k,1\n", &[]);
+    assert!(!run.err.contains("1980"), "{}", run.err);
+    assert!(
+        run.err.contains("guessed from the first row of"),
+        "{}",
+        run.err
+    );
+}
+
+#[test]
+fn space_around_the_name_of_a_node_is_shown() {
+    let table = "time,node,key,value\n1,a,k,1\n2,\"a \",k,2\n";
+    let run = import("csv", MAP, table, &[]);
+    assert!(
+        run.err.ends_with("  node 0: a\n  node 1: \"a \"\n"),
+        "{}",
+        run.err
+    );
 }
 
 #[test]
@@ -465,6 +508,29 @@ fn bad_maps_are_refused_with_what_to_write() {
             with("[time]", "[csv]\ndelimiter = \"→\"\n[time]"),
             "not an ASCII character",
         ),
+        (
+            with("[time]", "[csv]\ndelimiter = \"'\"\nquote = \"'\"\n[time]"),
+            "delimiter and quote are both '\\''",
+        ),
+        (
+            with("\"time\"", "\"time\"\nformat = \"s\"\nzone = \"UTC\""),
+            "[time] has format = \"s\", a number since 1970 in UTC",
+        ),
+        (
+            with(
+                "\"time\"",
+                "\"time\"\nformat = \"ms\"\nrepeated = \"first\"",
+            ),
+            "repeated and missing mean nothing: remove them",
+        ),
+        (
+            with("[[field]]", "[[field]]\ncolumn = \"value\"\n[[field]]"),
+            "two [[field]] set \"value\"",
+        ),
+        (
+            with("column = \"value\"", "column = \"value\"\nop = \"toggle\""),
+            "toggle takes no value, so nothing is read from column \"value\": write name = ",
+        ),
     ] {
         let run = import("csv", &map, "time,node,key,value\n1,n,k,5\n", &[]);
         assert_eq!(
@@ -475,6 +541,15 @@ fn bad_maps_are_refused_with_what_to_write() {
         );
         assert!(run.err.contains(message), "{map}\n{}", run.err);
     }
+    let folder = Folder::new();
+    let binary = folder.file("map.toml", b"\xff");
+    let run = atomik(&["eval", "import", "csv", "--map", &binary]);
+    assert_eq!(run.status, 2);
+    assert!(
+        run.err.contains("not UTF-8, so it is no map"),
+        "{}",
+        run.err
+    );
     let run = atomik(&["eval", "import", "csv", "--map", "/nonexistent/map.toml"]);
     assert_eq!(run.status, 2);
     assert!(
