@@ -20,7 +20,8 @@ pub enum CommandError {
     #[error(transparent)]
     Trace(#[from] TraceError),
     #[error(
-        "{}: no operations; create a trace with `atomik eval import` or `atomik eval generate`",
+        "{}: no operations: create a trace with `atomik eval import` or `atomik eval generate`; \
+         --ops must be 1 or more",
         .0.display()
     )]
     NoOperations(PathBuf),

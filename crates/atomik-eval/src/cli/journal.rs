@@ -4,6 +4,7 @@
 //! names program, machine and trace; figures of another of these are not reused.
 
 use std::collections::HashMap;
+use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -21,23 +22,37 @@ use super::program::ATOMIK_EVAL;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subject {
-    /// The version of the program.
+    /// The version of the program, and a hash of it: a build for debugging has other CPU times.
     pub program: String,
     /// The machine.
     pub machine: String,
-    /// A hash of the trace.
+    /// A hash of the trace, or `generated`.
     pub trace: String,
 }
 
 impl Subject {
-    /// This program on this machine, with a trace of this hash.
-    pub fn here(trace: String) -> Self {
-        Self {
-            program: env!("CARGO_PKG_VERSION").to_owned(),
+    /// This program on this machine, with this trace, or with those that it generates.
+    ///
+    /// # Errors
+    ///
+    /// If the program or the trace cannot be read.
+    pub fn here(trace: Option<&Path>) -> Result<Self, CommandError> {
+        let program = env::current_exe().map_err(CommandError::file(Path::new("the program")))?;
+        Ok(Self {
+            program: format!("{} {}", env!("CARGO_PKG_VERSION"), hash(&program)?),
             machine: machine(),
-            trace,
-        }
+            trace: match trace {
+                Some(file) => hash(file)?,
+                None => "generated".to_owned(),
+            },
+        })
     }
+}
+
+fn hash(file: &Path) -> Result<String, CommandError> {
+    let mut hash = blake3::Hasher::new();
+    hash.update_mmap(file).map_err(CommandError::file(file))?;
+    Ok(hash.finalize().to_string())
 }
 
 #[derive(Serialize, Deserialize)]
@@ -166,7 +181,7 @@ impl Journal {
 /// What differs, in words.
 fn difference(found: &Subject, subject: &Subject) -> String {
     let parts = [
-        ("version of the program", &found.program, &subject.program),
+        ("build of the program", &found.program, &subject.program),
         ("machine", &found.machine, &subject.machine),
         ("trace", &found.trace, &subject.trace),
     ];

@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         }
     };
     let mut journal = match &journal {
-        Some(file) => Journal::open(file, &subject(trace)?)?,
+        Some(file) => Journal::open(file, &Subject::here(Some(trace))?)?,
         None => Journal::none(),
     };
     let ops = args.choice.ops.unwrap_or(OPS);
@@ -212,13 +212,6 @@ fn import_flights(input: &Path, file: &Path) -> Result<(), CommandError> {
         eprintln!("  {note}");
     }
     Ok(())
-}
-
-/// What the figures of a trace depend on beside their commands.
-fn subject(trace: &Path) -> Result<Subject, CommandError> {
-    let mut hash = blake3::Hasher::new();
-    hash.update_mmap(trace).map_err(CommandError::file(trace))?;
-    Ok(Subject::here(hash.finalize().to_string()))
 }
 
 fn is_flights(path: &Path) -> bool {

@@ -28,7 +28,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         ops: None,
     };
     let mut journal = match &args.journal {
-        Some(file) => Journal::open(file, &Subject::here("generated".to_owned()))?,
+        Some(file) => Journal::open(file, &Subject::here(None)?)?,
         None => Journal::none(),
     };
     let mut all = Vec::new();

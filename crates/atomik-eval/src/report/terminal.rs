@@ -98,6 +98,9 @@ pub fn run(run: &Run, width: usize) -> String {
     if let Some(pace) = metrics::pace(run) {
         let _ = writeln!(text, "{pace}");
     }
+    if !run.world.settings.is_empty() {
+        let _ = writeln!(text, "simulated: {}", run.world.settings.join("; "));
+    }
     text += &tables(run.systems.len(), width, |from, to| {
         side_by_side(run, from, to)
     });

@@ -274,21 +274,36 @@ fn said(example: &Example) -> Vec<Said> {
                 .iter()
                 .all(|name| many(&metrics::MEMORY, name) > many(&metrics::MEMORY, "ATOMiK")),
     ));
+    let beside = |metric: &Metric| {
+        ["ATOMiK", "CRDT", "Yrs", "Raft", "Event log"].map(|name| text(metric, nodes(63, name)))
+    };
+    let [cpu, memory] = [&metrics::CPU, &metrics::MEMORY].map(beside);
+    let cpu_of = |name| number(&metrics::CPU, nodes(63, name));
     said.push((
         EVALUATION,
         format!(
             "**All-to-all costs grow faster than the number of nodes.** At 63 nodes a write costs \
              ATOMiK {} on all links together, the CRDT {} and the event log {} (growth with \
-             nodes). It takes {} of CPU, against {}, {} and, for Raft, {}.",
+             nodes). It takes {} of CPU, the CRDT {}, Yrs {}, Raft {} and the event log {}; its \
+             memory holds {} beyond the values, theirs {}, {}, {} and {}.",
             text(&metrics::WIRE, nodes(63, "ATOMiK")),
             text(&metrics::WIRE, nodes(63, "CRDT")),
             text(&metrics::WIRE, nodes(63, "Event log")),
-            text(&metrics::CPU, nodes(63, "ATOMiK")),
-            text(&metrics::CPU, nodes(63, "CRDT")),
-            text(&metrics::CPU, nodes(63, "Event log")),
-            text(&metrics::CPU, nodes(63, "Raft")),
+            cpu[0],
+            cpu[1],
+            cpu[2],
+            cpu[3],
+            cpu[4],
+            memory[0],
+            memory[1],
+            memory[2],
+            memory[3],
+            memory[4],
         ),
-        steeper,
+        steeper
+            && ["CRDT", "Yrs", "Raft", "Event log"]
+                .iter()
+                .all(|name| cpu_of("ATOMiK") > cpu_of(name)),
     ));
     said
 }

@@ -374,6 +374,17 @@ fn all_forms_show_the_same_cells() {
 /// What the verdict assumes and what the runs play differ by orders of magnitude, so both numbers
 /// are beside the figures.
 #[test]
+fn the_terminal_says_what_was_simulated() {
+    for run in &fixture::sound().runs {
+        assert!(!run.world.settings.is_empty());
+        let text = terminal::run(run, 140);
+        for setting in &run.world.settings {
+            assert!(text.contains(setting.as_str()), "{setting}: {text}");
+        }
+    }
+}
+
+#[test]
 fn why_verdict_and_runs_may_disagree_is_said_in_every_form() {
     let said = "The verdict lets 1 s pass before nodes know of each other's changes; here it is \
         about 5 ms except during a fault, so the verdict may count concurrent changes that \
