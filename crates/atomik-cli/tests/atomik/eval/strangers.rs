@@ -167,7 +167,8 @@ fn a_history_of_files_fits_while_nobody_is_cut_off_for_an_hour() {
          2024-05-04T10:00:00+02:00,bob,D,README.md,\n"
     );
     let map = "node = { column = \"author\" }\nkey = { column = \"path\" }\n\
-               op = { column = \"status\", values = { A = \"set\", M = \"set\", D = \"delete\" } }\n\
+               op = { column = \"status\", \
+               values = { A = \"set\", M = \"set\", D = \"delete\" } }\n\
                [time]\ncolumn = \"date\"\n[[field]]\ncolumn = \"blob\"\n";
     let (imported, fit) = verdict("csv", map, &table);
     has(&imported.err, &["5 operations, 2 keys, 2 nodes"]);
@@ -250,7 +251,8 @@ fn transfers_between_accounts_fit_as_movements() {
     let table = "at,branch,account,cents\n\
                  2024-05-01T08:00:00Z,north,A,-50\n2024-05-01T08:00:00Z,north,B,50\n\
                  2024-05-01T08:00:01Z,south,A,-30\n2024-05-01T08:00:01Z,south,B,30\n";
-    let map = "node = { column = \"branch\" }\nkey = { column = \"account\" }\nop = \"add\"\n[time]\n\
+    let map = "node = { column = \"branch\" }\nkey = { column = \"account\" }\nop = \"add\"\n\
+               [time]\n\
                column = \"at\"\n[[field]]\ncolumn = \"cents\"\n";
     let (_, fit) = verdict("csv", map, table);
     has(
