@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::codec::Encode;
 use crate::context::Context;
-use crate::entry::Change;
+use crate::entry::{Change, Tag};
 use crate::keyspace::Keyspace;
 use crate::notice::{Missing, Notice};
+use crate::origin::truncated;
 use crate::secrets::Secrets;
 use crate::shape::Shape;
 use crate::slot::OURS;
-use crate::statement::BaseHash;
+use crate::statement::{BaseHash, EntriesHash, Holding};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -51,10 +52,12 @@ pub(crate) fn passes() -> u32 {
     PASSES.get()
 }
 
-/// The hash of the base that a table will have once the origins in these places are folded.
-pub(crate) fn hash_after(table: &Table, places: &[bool]) -> BaseHash {
+/// What a table holds of the origins in these places, and the hash of the base that it will have
+/// once they are folded.
+pub(crate) fn hash_after(table: &Table, places: &[bool]) -> Holding {
     #[cfg(test)]
     PASSES.set(PASSES.get() + 1);
+    let mut entries = Vec::new();
     let bases: Vec<(&[u8], Value)> = table
         .slots
         .iter()
@@ -66,12 +69,26 @@ pub(crate) fn hash_after(table: &Table, places: &[bool]) -> BaseHash {
             for entry in &slot.entries {
                 if places[entry.origin as usize] {
                     table.shape.accumulate(&mut base, &entry.change.accumulator);
+                    entries.push(entry.published.tag);
                 }
             }
             (key, base)
         })
         .collect();
-    hash(bases.iter().map(|(key, base)| (*key, base)))
+    Holding {
+        base: hash(bases.iter().map(|(key, base)| (*key, base))),
+        entries: Some(hash_of_entries(entries)),
+    }
+}
+
+/// The hash over the tags of entries. Each tag stands for origin, key and content.
+fn hash_of_entries(mut tags: Vec<Tag>) -> EntriesHash {
+    tags.sort_unstable();
+    let mut hasher = blake3::Hasher::new_derive_key("atomik 1 entries hash");
+    for tag in tags {
+        hasher.update(&tag);
+    }
+    truncated(hasher.finalize())
 }
 
 impl Base {

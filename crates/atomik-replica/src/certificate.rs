@@ -10,16 +10,16 @@ use crate::membership::is_sealed;
 use crate::origin::{Author, PublicKey, Sealed};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
-use crate::statement::{BaseHash, Round, Signer, Statement, memories};
+use crate::statement::{Holding, Round, Signer, Statement, memories};
 
-/// What all members that had to sign say of their base. It contains everything needed to verify it,
-/// and it says which lives are folded.
+/// What all members that had to sign say of what they hold. It contains everything needed to verify
+/// it, and it says which lives are folded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Certificate {
     pub(crate) roster: Roster,
     pub(crate) closings: Closings,
     pub(crate) round: u64,
-    pub(crate) base: BaseHash,
+    pub(crate) holding: Holding,
     pub(crate) seals: BTreeMap<PublicKey, (Signer, Sealed)>,
     /// What is closed by closings and roster.
     pub(crate) extent: Extent,
@@ -62,20 +62,21 @@ impl Certificate {
             round: self.round,
             closed,
             signers: self.seals.keys().copied().collect(),
-            base: self.base,
+            base: self.holding.base,
         }
     }
 
     /// Of two certificates, the one with the higher rank counts.
-    pub(crate) fn rank(&self) -> (Extent, u64, BaseHash) {
-        (self.extent, self.round, self.base)
+    pub(crate) fn rank(&self) -> (Extent, u64, Holding) {
+        (self.extent, self.round, self.holding)
     }
 
     /// A number that stands for everything but who signed when.
     pub(crate) fn sum(&self, secrets: &Secrets) -> u128 {
         let mut content = b"certificate".to_vec();
         self.statements().encode(&mut content);
-        content.extend_from_slice(&self.base);
+        content.extend_from_slice(&self.holding.base);
+        self.holding.encode_entries(&mut content);
         secrets.summand(&content)
     }
 
@@ -118,7 +119,7 @@ impl Certificate {
                 round,
                 signer: *signer,
                 memories,
-                base: self.base,
+                holding: self.holding,
                 seal: *seal,
             };
             statement.holds(&config.trust, secrets)
@@ -156,16 +157,25 @@ impl Certificate {
         out.blob(&self.roster.encode());
         self.closings.encode(out);
         out.varint(self.round);
-        out.extend_from_slice(&self.base);
+        out.extend_from_slice(&self.holding.base);
         out.varint(self.seals.len() as u64);
         for (key, (signer, seal)) in &self.seals {
             out.extend_from_slice(key);
             signer.encode(out);
             out.extend_from_slice(seal);
         }
+        self.holding.encode_entries(out);
     }
 
+    /// Decodes a certificate, to the end.
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let mut certificate = Self::decode_without_entries(reader)?;
+        certificate.holding.entries = Holding::decode_entries(reader)?;
+        Ok(certificate)
+    }
+
+    /// Decodes a certificate that was made before statements named entries.
+    pub(crate) fn decode_without_entries(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         let roster = Roster::decode(reader.blob(usize::MAX)?).map_err(|_| Malformed)?;
         let closings = Closings::decode(reader)?;
         let round = reader.varint()?;
@@ -179,7 +189,10 @@ impl Certificate {
             roster,
             closings,
             round,
-            base,
+            holding: Holding {
+                base,
+                entries: None,
+            },
             seals,
         })
     }

@@ -1,13 +1,13 @@
 //! The ledger: what is closed, what members say of it, and the certificate on which the base rests.
 //!
 //! When lives are closed ([`crate::closing`]), every member states the hash of the base that it
-//! will have once they are folded. If the statements of all who have to sign are equal, they are a
-//! certificate: everybody folds, and a joiner can trust the base. If they differ, entries are
-//! exchanged as always, and members whose holdings have grown make another statement, in the next
-//! round. A member that has made its statement takes no more entries of closed lives unless it has
-//! seen that statements differ. An honest member makes one statement a round, so two certificates
-//! contradict each other only if one that had to sign lied or lost its memory; then the one with
-//! the higher rank counts everywhere.
+//! will have once they are folded, and that of the entries which that base is made of. If the
+//! statements of all who have to sign are equal, they are a certificate: everybody folds, and a
+//! joiner can trust the base. If they differ, entries are exchanged as always, and members whose
+//! holdings have grown make another statement, in the next round. A member that has made its
+//! statement takes no more entries of closed lives unless it has seen that statements differ. An
+//! honest member makes one statement a round, so two certificates contradict each other only if one
+//! that had to sign lied or lost its memory; then the one with the higher rank counts everywhere.
 //!
 //! Whoever holds a certificate but another base than the certified one adopts the base of a peer,
 //! after comparing its hash.
@@ -34,7 +34,7 @@ use crate::publication::Publication;
 use crate::record::{CERTIFICATE, LEDGER};
 use crate::roster::Roster;
 use crate::secrets::Secrets;
-use crate::statement::{BaseHash, MemoryId, Round, Signer, Statement, memories};
+use crate::statement::{Holding, MemoryId, Round, Signer, Statement, memories};
 use crate::table::Table;
 use crate::value::Value;
 
@@ -110,8 +110,8 @@ pub(crate) struct Ledger {
     statements: BTreeMap<PublicKey, Statement>,
     /// The own next statement, and the ticket that makes durable what it says.
     draft: Option<(Statement, u64)>,
-    /// What this replica has signed since its last certificate.
-    signed: VecDeque<(Round, BaseHash)>,
+    /// What this replica has signed since its last certificate, by [`Holding::name`].
+    signed: VecDeque<(Round, [u8; 32])>,
     /// The certificate of the base.
     certificate: Option<Certificate>,
     /// A certificate of a higher rank, of a base that is not ours yet.
@@ -130,8 +130,8 @@ pub(crate) struct Ledger {
     waits: bool,
     /// How often what is held of closed lives has changed.
     growth: u64,
-    /// The hash of the base to be, for this extent and growth.
-    known: Option<(Extent, u64, BaseHash)>,
+    /// What is held of closed lives, for this extent and growth.
+    known: Option<(Extent, u64, Holding)>,
     /// The sum of an offered certificate, and the growth at which the base was found to differ.
     differs: Option<(u128, u64)>,
     /// Whether everything closed is folded.
@@ -157,6 +157,12 @@ const ENDED: u8 = 8;
 const MISCONDUCT: u8 = 9;
 const CERTIFIED: u8 = 10;
 const STATEMENT: u8 = 11;
+
+// How the stored ledger goes on after what was signed.
+const NONE_OFFERED: u8 = 0;
+/// In format 5 and before.
+const OFFERED_WITHOUT_ENTRIES: u8 = 1;
+const OFFERED: u8 = 2;
 
 impl Ledger {
     pub(crate) fn new(memory: MemoryId) -> Self {
@@ -215,13 +221,16 @@ impl Ledger {
         stated.filter(|stated| stated.signer.memory == self.memory)
     }
 
-    /// Whether statements differ in the round of this one, or somebody is in a later one.
+    /// Whether statements differ in the round of this one, or somebody is in a later one, or it
+    /// names no entries, as those of older programs.
     fn is_open_after(&self, own: &Statement) -> bool {
         let round = own.round.round;
-        self.statements.values().any(|other| {
-            let theirs = other.round.round;
-            theirs > round || theirs == round && other.base != own.base
-        })
+        let mut others = self.statements.values();
+        own.holding.entries.is_none()
+            || others.any(|other| {
+                let theirs = other.round.round;
+                theirs > round || theirs == round && other.holding != own.holding
+            })
     }
 
     /// Takes note that what is held of closed lives has changed. A draft is void then, also in
@@ -282,9 +291,9 @@ impl Ledger {
         let mut wanted = self.statements.get(&own);
         if !self.closings.requires(&own, roster) {
             let stated = self.statements.values();
-            wanted = stated.max_by_key(|stated| (stated.round.round, stated.base));
+            wanted = stated.max_by_key(|stated| (stated.round.round, stated.holding));
         }
-        let content = |stated: &Statement| (stated.round, stated.base, stated.memories);
+        let content = |stated: &Statement| (stated.round, stated.holding, stated.memories);
         let agrees = |key: &PublicKey| {
             let theirs = self.statements.get(key);
             wanted.is_some() && wanted.map(content) == theirs.map(content)
@@ -675,7 +684,7 @@ impl Ledger {
             return;
         };
         // If more has come since, another draft follows.
-        if self.known_base() == Some(draft.base) && !self.lacks_base() {
+        if self.known_holding() == Some(draft.holding) && !self.lacks_base() {
             if around.publication.is_durable(ticket) {
                 self.statements.insert(cx.config.trust.key(), draft);
             } else {
@@ -690,7 +699,7 @@ impl Ledger {
         if self.settled || !requires || self.lacks_base() {
             return;
         }
-        let base = self.base_to_be(around);
+        let holding = self.held(around);
         let rounds = self.statements.values().map(|other| other.round.round);
         let latest = rounds.max().unwrap_or(0);
         let signers = self.closings.required(around.roster);
@@ -701,9 +710,9 @@ impl Ledger {
             let stated = self.statements.get(key)?;
             Some((key, stated.signer.memory))
         }));
-        let same = |stated: &Statement| (stated.base, stated.memories) == (base, memories);
+        let same = |stated: &Statement| (stated.holding, stated.memories) == (holding, memories);
         let number = match self.own_statement(&own.key) {
-            Some(stated) if stated.base != base && !self.is_open_after(stated) => return,
+            Some(stated) if stated.holding != holding && !self.is_open_after(stated) => return,
             Some(stated) if !same(stated) => match stated.round.round.checked_add(1) {
                 Some(next) => latest.max(next),
                 // A liar has gone to the last round. A second statement in it would be a lie, too.
@@ -730,12 +739,13 @@ impl Ledger {
         let statement = Statement::sign(
             round,
             (signer, memories),
-            base,
+            holding,
             &cx.config.trust,
             cx.secrets,
         );
-        if self.signed.back() != Some(&(round, base)) {
-            self.signed.push_back((round, base));
+        let signed = (round, holding.name());
+        if self.signed.back() != Some(&signed) {
+            self.signed.push_back(signed);
         }
         if self.signed.len() > MAX_SIGNED {
             self.signed.pop_front();
@@ -749,30 +759,31 @@ impl Ledger {
     /// What it holds itself may lack something of that.
     fn lacks_base(&self) -> bool {
         self.offered.as_ref().is_some_and(|offered| {
-            let signed = (offered.statements(), offered.base);
+            let signed = (offered.statements(), offered.holding.name());
             !self.signed.contains(&signed)
         })
     }
 
-    /// The hash of the base that this replica will have when everything closed is folded.
-    fn base_to_be(&mut self, around: &Surroundings<'_>) -> BaseHash {
-        if let Some(base) = self.known_base() {
-            return base;
+    /// What this replica holds of everything closed.
+    fn held(&mut self, around: &Surroundings<'_>) -> Holding {
+        if let Some(holding) = self.known_holding() {
+            return holding;
         }
         let covered = |author: &Author| self.closings.covers(author, around.roster);
         let places = around.origins.places(covered);
-        let base = base::hash_after(&around.keyspace.table, &places);
-        self.known = Some((self.extent, self.growth, base));
-        base
+        let holding = base::hash_after(&around.keyspace.table, &places);
+        self.known = Some((self.extent, self.growth, holding));
+        holding
     }
 
     /// The same, if it is known.
-    fn known_base(&self) -> Option<BaseHash> {
-        let (extent, growth, base) = self.known?;
-        ((extent, growth) == (self.extent, self.growth)).then_some(base)
+    fn known_holding(&self) -> Option<Holding> {
+        let (extent, growth, holding) = self.known?;
+        ((extent, growth) == (self.extent, self.growth)).then_some(holding)
     }
 
-    /// The certificate made of all statements that have to be there, if they are equal.
+    /// The certificate made of all statements that have to be there, if they are equal and name
+    /// entries.
     fn complete(&self, roster: &Roster) -> Option<Certificate> {
         if self.settled {
             return None;
@@ -781,13 +792,14 @@ impl Ledger {
         let mut agreed = None;
         for key in self.closings.required(roster) {
             let statement = self.statements.get(key)?;
-            let content = (statement.round, statement.base, statement.memories);
+            let content = (statement.round, statement.holding, statement.memories);
             if *agreed.get_or_insert(content) != content {
                 return None;
             }
             seals.insert(*key, (statement.signer, statement.seal));
         }
-        let (round, base, named) = agreed?;
+        let (round, holding, named) = agreed?;
+        holding.entries?;
         let signers = seals.iter().map(|(key, (signer, _))| (key, signer.memory));
         if memories(signers) != named {
             return None;
@@ -796,7 +808,7 @@ impl Ledger {
             roster: roster.clone(),
             closings: self.closings.clone(),
             round: round.round,
-            base,
+            holding,
             seals,
             extent: self.extent,
         })
@@ -817,11 +829,12 @@ impl Ledger {
             return;
         }
         // The own statement may be about the same, and then the hash is known.
-        let base = match self.known {
-            Some((extent, at, base)) if (extent, at) == (offered.extent, growth) => base,
+        let holding = match self.known {
+            Some((extent, at, known)) if (extent, at) == (offered.extent, growth) => known,
             _ => base::hash_after(&around.keyspace.table, &places),
         };
-        if base != offered.base {
+        // Whatever it is made of, the certified base counts.
+        if holding.base != offered.holding.base {
             self.differs = Some((sum, growth));
             return;
         }
@@ -883,7 +896,8 @@ impl Ledger {
         }
         // Whatever comes twice counts as it will be stored.
         let bases: BTreeMap<Box<[u8]>, Value> = bases.into_iter().collect();
-        if base::hash(bases.iter().map(|(key, base)| (&key[..], base))) != offered.base {
+        let hash = base::hash(bases.iter().map(|(key, base)| (&key[..], base)));
+        if hash != offered.holding.base {
             return Err(Refusal::Base);
         }
         let origins = self.newly_folded(&places, around);
@@ -909,13 +923,18 @@ impl Ledger {
             let mut value = Vec::new();
             self.closings.encode(&mut value);
             value.varint(self.signed.len() as u64);
-            for (round, base) in &self.signed {
+            for (round, holding) in &self.signed {
                 round.encode(&mut value);
-                value.extend_from_slice(base);
+                value.extend_from_slice(holding);
             }
-            value.push(u8::from(self.offered.is_some()));
-            if let Some(offered) = &self.offered {
-                offered.encode(&mut value);
+            match &self.offered {
+                None => value.push(NONE_OFFERED),
+                Some(offered) => {
+                    let mut certificate = Vec::new();
+                    offered.encode(&mut certificate);
+                    value.push(OFFERED);
+                    value.blob(&certificate);
+                }
             }
             // A draft is stored together with what it says.
             let draft = self.draft.as_ref().map(|(draft, _)| draft);
@@ -941,9 +960,17 @@ impl Ledger {
             let signed = (Round::decode(reader)?, reader.array()?);
             self.signed.push_back(signed);
         }
-        if reader.u8()? != 0 {
-            self.offered = Some(Certificate::decode(reader)?);
-        }
+        self.offered = match reader.u8()? {
+            NONE_OFFERED => None,
+            OFFERED_WITHOUT_ENTRIES => Some(Certificate::decode_without_entries(reader)?),
+            OFFERED => {
+                let reader = &mut Reader::new(reader.blob(usize::MAX)?);
+                let certificate = Certificate::decode(reader)?;
+                reader.end()?;
+                Some(certificate)
+            }
+            _ => return Err(Malformed),
+        };
         if !reader.is_empty() {
             let statement = Statement::decode(reader)?;
             self.statements.insert(statement.by, statement);

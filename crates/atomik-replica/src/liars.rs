@@ -20,7 +20,7 @@ use crate::parts::PART;
 use crate::record::CERTIFICATE;
 use crate::secrets::Secrets;
 use crate::shape::Shape;
-use crate::statement::{Round, Signer, Statement};
+use crate::statement::{Holding, Round, Signer, Statement};
 use crate::{
     Author, Config, Effect, Event, LocalOp, Notice, PeerId, PublicKey, Refusal, Replica, Roster,
     Trust, Value,
@@ -360,8 +360,14 @@ fn stated(statement: &Statement) -> Vec<u8> {
     record(STATEMENT, &content)
 }
 
-/// The same statement as a member would make it of another base.
-fn restate(like: &Statement, by: usize, round: u64, base: [u8; 32]) -> Statement {
+/// What a member may state of a base, and of entries that nobody has.
+fn of(base: [u8; 32]) -> Holding {
+    let entries = Some([base[0]; 16]);
+    Holding { base, entries }
+}
+
+/// The same statement as a member would make it of something else.
+fn restate(like: &Statement, by: usize, round: u64, holding: Holding) -> Statement {
     let round = Round {
         round,
         ..like.round
@@ -371,7 +377,7 @@ fn restate(like: &Statement, by: usize, round: u64, base: [u8; 32]) -> Statement
         memory: [7; 16],
     };
     let signer = (signer, like.memories);
-    Statement::sign(round, signer, base, &trust(by), &secrets())
+    Statement::sign(round, signer, holding, &trust(by), &secrets())
 }
 
 fn certified(certificate: &Certificate) -> Vec<u8> {
@@ -435,12 +441,12 @@ fn statements_without_end_take_the_room_of_one_and_cause_a_bounded_number_of_mes
     let mut net = Net::new(4);
     net.retire_while_the_liar_is_silent();
     let like = net.statements.last().unwrap().clone();
-    let first = restate(&like, LIAR, 0, [1; 32]);
+    let first = restate(&like, LIAR, 0, of([1; 32]));
     net.inject(0, MessageKind::Ledger, &stated(&first));
     net.settle();
     let (sent, stored) = (net.sent, net.stored(0));
     for round in 1..=2000 {
-        let statement = restate(&like, LIAR, round, [1; 32]);
+        let statement = restate(&like, LIAR, round, of([1; 32]));
         net.inject(0, MessageKind::Ledger, &stated(&statement));
     }
     // Each time to all three others.
@@ -534,10 +540,10 @@ fn bad_records_are_refused_with_key_and_reason_and_comparisons_end() {
     let mut net = Net::new(4);
     net.retire_while_the_liar_is_silent();
     let like = net.statements.last().unwrap().clone();
-    let own = restate(&like, LIAR, 0, [1; 32]);
+    let own = restate(&like, LIAR, 0, of([1; 32]));
     let elsewhere = Secrets::new(&[9; 32], "other", &Shape::xor(1));
     let mut altered = own.clone();
-    altered.base = [2; 32];
+    altered.holding.entries = Some([2; 16]);
     let mut stolen = own.clone();
     stolen.by = public(1);
     // One that is superseded is not even checked.
@@ -584,8 +590,8 @@ fn bad_records_are_refused_with_key_and_reason_and_comparisons_end() {
     // not known here, and another roster.
     let mut late = like.clone();
     late.round.number = 8;
-    let late = restate(&late, LIAR, 0, [1; 32]);
-    let unknown = restate(&like, 9, 0, [1; 32]);
+    let late = restate(&late, LIAR, 0, of([1; 32]));
+    let unknown = restate(&like, 9, 0, of([1; 32]));
     net.notices.clear();
     let sent = net.sent;
     for body in [
@@ -756,7 +762,7 @@ fn two_statements_of_one_round_split_nobody_are_told_and_removal_ends_it() {
             if own.by != public(LIAR) {
                 return record(kind, &content);
             }
-            stated(&restate(&own, LIAR, own.round.round, [to as u8; 32]))
+            stated(&restate(&own, LIAR, own.round.round, of([to as u8; 32])))
         };
         (kind == MessageKind::Ledger).then(|| {
             // Nor does it tell of the certificate that its true statement is part of.
@@ -791,26 +797,26 @@ fn in_the_last_round_nobody_honest_makes_a_second_statement() {
     let mut net = Net::new(4);
     net.retire_while_the_liar_is_silent();
     let like = net.statements.last().unwrap().clone();
-    let last = restate(&like, LIAR, u64::MAX, [1; 32]);
+    let last = restate(&like, LIAR, u64::MAX, of([1; 32]));
     net.inject(0, MessageKind::Ledger, &stated(&last));
     net.settle();
     // More of a closed life, which is taken because the statements differ.
     let late = frame(2, life(2, 3), Head::default(), b"late", 1);
     net.inject(0, MessageKind::Changes, &late);
     net.settle();
-    let mut bases = BTreeMap::new();
+    let mut said = BTreeMap::new();
     for statement in &net.statements {
         if statement.by != public(LIAR) {
             let round = (statement.by, statement.round.round, statement.round.extent);
-            let base = *bases.entry(round).or_insert(statement.base);
+            let first = *said.entry(round).or_insert(statement.holding);
             assert_eq!(
-                base, statement.base,
+                first, statement.holding,
                 "two in round {}",
                 statement.round.round
             );
         }
     }
-    assert!(bases.keys().any(|(_, round, _)| *round == u64::MAX));
+    assert!(said.keys().any(|(_, round, _)| *round == u64::MAX));
     net.assert_alive();
 }
 
@@ -865,10 +871,10 @@ fn only_a_certificate_of_exactly_those_who_have_to_sign_is_taken() {
             round: certificate.statements(),
             signer: genuine.seals[&public(0)].0,
             memories: [0; 16],
-            base: certificate.base,
+            holding: certificate.holding,
             seal: [0; 64],
         };
-        let signed = restate(&like, by, certificate.round, certificate.base);
+        let signed = restate(&like, by, certificate.round, certificate.holding);
         (signed.signer, signed.seal)
     };
     let wrong_signers = "exactly those";
@@ -881,12 +887,13 @@ fn only_a_certificate_of_exactly_those_who_have_to_sign_is_taken() {
         fewer.seals.remove(&public(1));
         let mut content = Vec::new();
         fewer.encode(&mut content);
-        let last = content.len() - 128;
-        let count = content.len() - 2 * 128 - 1;
+        // What names the entries follows the signatures.
+        let end = content.len() - 16;
+        let count = end - 2 * 128 - 1;
         assert_eq!(content[count], 2);
         content[count] = 3;
-        let seal = content[last..].to_vec();
-        content.extend(seal);
+        let seal = content[end - 128..end].to_vec();
+        content.splice(end..end, seal);
         record(CERTIFIED, &content)
     };
     let foreign = altered(&|certificate| {
@@ -902,7 +909,9 @@ fn only_a_certificate_of_exactly_those_who_have_to_sign_is_taken() {
         let seal = certificate.seals[&public(LIAR)];
         certificate.seals.insert(public(1), seal);
     });
-    let base = altered(&|certificate| certificate.base[0] ^= 1);
+    let base = altered(&|certificate| certificate.holding.base[0] ^= 1);
+    let entries = altered(&|certificate| certificate.holding.entries = Some([2; 16]));
+    let no_entries = altered(&|certificate| certificate.holding.entries = None);
     let round = altered(&|certificate| certificate.round += 1);
     let open_again = altered(&|certificate| certificate.closings.ended.clear());
     let closed = altered(&|certificate| {
@@ -930,6 +939,8 @@ fn only_a_certificate_of_exactly_those_who_have_to_sign_is_taken() {
         (replaced, wrong_signers),
         (borrowed, wrong_seal),
         (base, wrong_seal),
+        (entries, wrong_seal),
+        (no_entries, wrong_seal),
         (round, wrong_seal),
         (open_again, wrong_signers),
         (closed, "not signed by its key"),

@@ -30,9 +30,10 @@ use crate::value::Value;
 use crate::writer::Writer;
 
 /// The version of the records.
-const FORMAT: u8 = 5;
+const FORMAT: u8 = 6;
 
-/// The oldest version that can be read. It has no records of unsealed previews.
+/// The oldest version that can be read. It has no records of unsealed previews. Before version 6,
+/// statements and certificates name no entries.
 const OLDEST_FORMAT: u8 = 4;
 
 /// The parts of a replica that have records.

@@ -7,6 +7,44 @@ use crate::secrets::Secrets;
 /// A hash over all bases of a replica, sorted by key.
 pub(crate) type BaseHash = [u8; 32];
 
+/// A hash over the entries that are folded into a base.
+pub(crate) type EntriesHash = [u8; 16];
+
+/// What a member holds of lives that are over: the base that it will have once they are folded, and
+/// their entries. Of equal bases one may have the change of one life in it, and the other an equal
+/// change of another life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Holding {
+    pub(crate) base: BaseHash,
+    /// `None` in what was signed before statements named entries.
+    pub(crate) entries: Option<EntriesHash>,
+}
+
+impl Holding {
+    /// What stands for it among the things that a replica has signed.
+    pub(crate) fn name(&self) -> [u8; 32] {
+        let Some(entries) = &self.entries else {
+            return self.base;
+        };
+        let mut hasher = blake3::Hasher::new_derive_key("atomik 1 holding");
+        hasher.update(&self.base).update(entries);
+        *hasher.finalize().as_bytes()
+    }
+
+    /// Appends what names the entries, if it does.
+    pub(crate) fn encode_entries(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.entries.as_ref().map_or(&[], |entries| &entries[..]));
+    }
+
+    /// Decodes the same, to the end.
+    pub(crate) fn decode_entries(
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<EntriesHash>, Malformed> {
+        let entries = (!reader.is_empty()).then(|| reader.array());
+        entries.transpose()
+    }
+}
+
 /// Distinguishes the memories of one key: random bits drawn when a replica starts without records,
 /// and kept as long as the records are, unless they turn out to be older than a statement made in
 /// this memory.
@@ -74,15 +112,15 @@ pub(crate) fn memories<'a>(of: impl Iterator<Item = (&'a PublicKey, MemoryId)>) 
     truncated(hasher.finalize())
 }
 
-/// A member's word on its base in a round. An honest member that has not lost its memory signs one
-/// per round.
+/// A member's word on what it holds in a round. An honest member that has not lost its memory signs
+/// one per round.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Statement {
     pub(crate) by: PublicKey,
     pub(crate) round: Round,
     pub(crate) signer: Signer,
     pub(crate) memories: Memories,
-    pub(crate) base: BaseHash,
+    pub(crate) holding: Holding,
     pub(crate) seal: Sealed,
 }
 
@@ -91,7 +129,7 @@ impl Statement {
     pub(crate) fn sign(
         round: Round,
         (signer, memories): (Signer, Memories),
-        base: BaseHash,
+        holding: Holding,
         trust: &Trust,
         secrets: &Secrets,
     ) -> Self {
@@ -100,7 +138,7 @@ impl Statement {
             round,
             signer,
             memories,
-            base,
+            holding,
             seal: [0; 64],
         };
         statement.seal = trust.sign(&secrets.statement("statement", &statement.content()));
@@ -109,11 +147,17 @@ impl Statement {
 
     /// Everything but the signature.
     pub(crate) fn content(&self) -> Vec<u8> {
+        let mut content = self.content_without_entries();
+        self.holding.encode_entries(&mut content);
+        content
+    }
+
+    fn content_without_entries(&self) -> Vec<u8> {
         let mut content = self.by.to_vec();
         self.round.encode(&mut content);
         self.signer.encode(&mut content);
         content.extend_from_slice(&self.memories);
-        content.extend_from_slice(&self.base);
+        content.extend_from_slice(&self.holding.base);
         content
     }
 
@@ -138,33 +182,38 @@ impl Statement {
         trust.verify(&self.by, &statement, &self.seal)
     }
 
-    /// Whether one memory signed two bases in one round, which an honest member does only if its
+    /// Whether one memory signed two things in one round, which an honest member does only if its
     /// records were replaced by older ones.
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
         let same = (self.by, self.round, self.signer) == (other.by, other.round, other.signer);
-        same && self.base != other.base
+        same && self.holding != other.holding
     }
 
     /// Of two statements of a member about one extent, the one with the higher rank counts. That of
     /// a later life is preferred to that of one that was lost; any order will do for those of a
     /// liar.
-    pub(crate) fn rank(&self) -> (u64, Signer, BaseHash) {
-        (self.round.round, self.signer, self.base)
+    pub(crate) fn rank(&self) -> (u64, Signer, Holding) {
+        (self.round.round, self.signer, self.holding)
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.content());
+        out.extend_from_slice(&self.content_without_entries());
         out.extend_from_slice(&self.seal);
+        self.holding.encode_entries(out);
     }
 
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let (by, round) = (reader.array()?, Round::decode(reader)?);
+        let (signer, memories) = (Signer::decode(reader)?, reader.array()?);
+        let (base, seal) = (reader.array()?, reader.array()?);
+        let entries = Holding::decode_entries(reader)?;
         Ok(Self {
-            by: reader.array()?,
-            round: Round::decode(reader)?,
-            signer: Signer::decode(reader)?,
-            memories: reader.array()?,
-            base: reader.array()?,
-            seal: reader.array()?,
+            by,
+            round,
+            signer,
+            memories,
+            holding: Holding { base, entries },
+            seal,
         })
     }
 }

@@ -125,6 +125,14 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     mutant(
+        "statements name bases, and not what they are made of",
+        &[(
+            "base.rs",
+            "                    entries.push(entry.published.tag);\n",
+            "",
+        )],
+    ),
+    mutant(
         "a forgotten statement leaves the memory as it is",
         &[(
             "ledger.rs",
@@ -160,7 +168,7 @@ pub const MUTANTS: &[Mutant] = &[
         "what is not the certified base is folded",
         &[(
             "ledger.rs",
-            "        if base != offered.base {\n            self.differs",
+            "        if holding.base != offered.holding.base {\n            self.differs",
             "        if false {\n            self.differs",
         )],
     ),
@@ -184,8 +192,8 @@ pub const MUTANTS: &[Mutant] = &[
         "a base that is not the certified one is adopted",
         &[(
             "ledger.rs",
-            "!= offered.base {\n            return Err(Refusal::Base);",
-            "!= offered.base && false {\n            return Err(Refusal::Base);",
+            "hash != offered.holding.base {\n            return Err(Refusal::Base);",
+            "hash != offered.holding.base && false {\n            return Err(Refusal::Base);",
         )],
     ),
     mutant(

@@ -196,10 +196,6 @@ impl History {
         folded.unwrap_or(origin.changes[key].len() as u64)
     }
 
-    pub(crate) fn is_folded(&self, origin: usize) -> bool {
-        self.origins[origin].folded.is_some()
-    }
-
     /// Takes note that a replica that held these versions of an origin has folded it, or has
     /// `adopted` a base in which it is folded. The first to fold decides, unless it has lost that
     /// and nobody else has it.

@@ -1,6 +1,6 @@
 //! Closings: members join, leave, are removed and lie, and what is folded stays the same for all.
 
-use atomik_replica::{Cause, Event, LocalOp, Notice, OpError, Roster};
+use atomik_replica::{Cause, Config, Event, LocalOp, Notice, OpError, Roster};
 use ed25519_dalek::SigningKey;
 use proptest::prelude::*;
 
@@ -10,13 +10,16 @@ fn administrator() -> SigningKey {
     SigningKey::from_bytes(&[99; 32])
 }
 
+/// The configuration of replica `n` of a keyspace with an administrator and so many founders.
+pub(crate) fn administered(n: u8, founders: u8) -> Config {
+    let mut config = config(n, founders);
+    config.administrator = Some(administrator().verifying_key().to_bytes());
+    config
+}
+
 /// A keyspace with an administrator and these founders, in which `replicas` replicas run.
 fn cluster(founders: u8, replicas: u8) -> Cluster {
-    let configs = (0..replicas).map(|n| {
-        let mut config = config(n, founders);
-        config.administrator = Some(administrator().verifying_key().to_bytes());
-        config
-    });
+    let configs = (0..replicas).map(|n| administered(n, founders));
     let mut cluster = Cluster::with(configs.collect());
     cluster.cut = (usize::from(founders)..usize::from(replicas)).collect();
     cluster.settle();
@@ -587,6 +590,33 @@ fn one_whose_statement_is_older_than_that_of_another_is_waited_for() {
     cluster.cut.clear();
     cluster.settle();
     assert_agreed(&cluster);
+}
+
+#[test]
+fn members_that_hold_equal_changes_of_different_lives_hold_different_things() {
+    let mut cluster = cluster(4, 4);
+    // Replicas 2 and 3 make the same change. Each hands it to another member, and is gone.
+    for (from, to) in [(2, 0), (3, 1)] {
+        cluster.accum(from, b"x", 4);
+        cluster.step(from, Event::Flush);
+        deliver_if(&mut cluster, |f, t, _| (f, t) == (from, to));
+    }
+    assert_eq!([0, 1].map(|n| state(&cluster, n)), [4, 4]);
+    cluster.cut = vec![2, 3];
+    for n in [0, 1] {
+        let without = |roster: &Roster, gone| roster.remove(&public(gone)).unwrap();
+        change(&mut cluster, n, |roster| without(&without(roster, 2), 3));
+    }
+    // They hear what the other one states before they compare entries.
+    for _ in 0..4 {
+        draft(&mut cluster, 0);
+        draft(&mut cluster, 1);
+        deliver_if(&mut cluster, |_, _, kind| kind == LEDGER);
+    }
+    cluster.settle();
+    assert_eq!([0, 1].map(|n| state(&cluster, n)), [0, 0]);
+    assert_agreed(&cluster);
+    assert_eq!(cluster.replicas[0].digest().0, 0, "everything is folded");
 }
 
 #[test]

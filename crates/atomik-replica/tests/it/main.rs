@@ -18,3 +18,4 @@ mod model_checking;
 mod previews;
 mod records;
 mod replication;
+mod upgrade;

@@ -422,7 +422,7 @@ fn records_of_another_format_are_refused_with_what_to_do() {
     cluster.settle();
     let mut records = cluster.stores[0].clone();
     let meta = records.get_mut(&b"m"[..]).unwrap();
-    assert_eq!(meta[0], 5);
+    assert_eq!(meta[0], 6);
     meta[0] = 3;
     // In another format it may be anything.
     records.insert(b"c".to_vec(), Vec::new());
@@ -431,7 +431,7 @@ fn records_of_another_format_are_refused_with_what_to_do() {
         error,
         OpenError::Format {
             found: 3,
-            wanted: 5
+            wanted: 6
         }
     ));
     assert!(error.to_string().contains("move the store away"));
