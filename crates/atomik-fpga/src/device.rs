@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use atomik_hdl::Target;
+use atomik_hdl::{Target, synthesis};
 use atomik_tools::ToolKind;
 use thiserror::Error;
 
@@ -82,11 +82,6 @@ pub struct Device {
     pub nextpnr: &'static [&'static str],
 }
 
-const ECP5_SYNTHESIS: &str = "synth_ecp5 -abc9";
-const ICE40_HX_SYNTHESIS: &str = "synth_ice40 -abc9 -device hx";
-const ICE40_UP_SYNTHESIS: &str = "synth_ice40 -abc9 -device u";
-const GOWIN_SYNTHESIS: &str = "synth_gowin";
-
 /// The devices, in the order in which they are listed.
 pub static DEVICES: [Device; 5] = [
     Device {
@@ -100,7 +95,7 @@ pub static DEVICES: [Device; 5] = [
             block_memory_bits: 18_432,
         },
         freq_mhz: 350,
-        synthesis: ECP5_SYNTHESIS,
+        synthesis: synthesis::ECP5,
         nextpnr: &["--25k", "--package", "CABGA381", "--speed", "6"],
     },
     Device {
@@ -114,7 +109,7 @@ pub static DEVICES: [Device; 5] = [
             block_memory_bits: 18_432,
         },
         freq_mhz: 350,
-        synthesis: ECP5_SYNTHESIS,
+        synthesis: synthesis::ECP5,
         nextpnr: &["--85k", "--package", "CABGA381", "--speed", "6"],
     },
     Device {
@@ -128,7 +123,7 @@ pub static DEVICES: [Device; 5] = [
             block_memory_bits: 4_096,
         },
         freq_mhz: 250,
-        synthesis: ICE40_HX_SYNTHESIS,
+        synthesis: synthesis::ICE40_HX,
         nextpnr: &["--hx8k", "--package", "ct256"],
     },
     Device {
@@ -142,7 +137,7 @@ pub static DEVICES: [Device; 5] = [
             block_memory_bits: 4_096,
         },
         freq_mhz: 80,
-        synthesis: ICE40_UP_SYNTHESIS,
+        synthesis: synthesis::ICE40_UP,
         nextpnr: &["--up5k", "--package", "sg48"],
     },
     Device {
@@ -156,7 +151,7 @@ pub static DEVICES: [Device; 5] = [
             block_memory_bits: 18_432,
         },
         freq_mhz: 250,
-        synthesis: GOWIN_SYNTHESIS,
+        synthesis: synthesis::GOWIN,
         nextpnr: &[
             "--device",
             "GW1NR-LV9QN88PC6/I5",

@@ -214,7 +214,7 @@ fn memories(circuit: &Circuit) -> Vec<MemoryEntry> {
 }
 
 /// The model of a cell as a file. Several designs may bring a copy, so only the first counts.
-fn model_file(cell: &str, text: &str, timescale: Timescale) -> String {
+pub(crate) fn model_file(cell: &str, text: &str, timescale: Timescale) -> String {
     let guard = format!("ATOMIK_MODEL_{cell}");
     let directive = timescale.directive();
     format!("`ifndef {guard}\n`define {guard}\n{directive}{text}`endif // {guard}\n")

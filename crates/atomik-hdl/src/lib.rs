@@ -40,6 +40,7 @@ mod package;
 pub mod regfile;
 mod register;
 mod storage;
+pub mod synthesis;
 mod testbench;
 pub mod timescale;
 pub mod verilog;
