@@ -25,12 +25,14 @@ mod fpga {
 mod verilog {
     mod equivalence;
     mod execution;
+    mod expressions;
     mod lint;
 }
 
 /// The cross-check: the reference plans, recorded cases, and bugs planted to test the checker.
 mod sim {
     mod planted_bugs;
+    mod power_up;
     mod recorded_cases;
     mod reference_regression;
     mod target_cells;
