@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use atomik_device::device::DeviceError;
 use atomik_hdl::ConfigError;
 use atomik_sim::case::CaseError;
+use atomik_sim::netlist::NetlistError;
 use atomik_sim::plan::PlanError;
 use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
+use atomik_sim::supplied::SuppliedError;
 use atomik_sim::verilate::BuildError;
 use atomik_terminal::{Failure, OutputError, OverwriteError, Status};
 use atomik_trace::Layout;
@@ -52,6 +54,8 @@ pub enum CommandError {
     Build(#[from] BuildError),
     #[error(transparent)]
     Case(Box<CaseError>),
+    #[error(transparent)]
+    Supplied(#[from] SuppliedError),
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error(
@@ -211,6 +215,7 @@ impl Failure for CommandError {
             | Self::Config(_)
             | Self::NoRtl(_)
             | Self::LayoutWidth { .. }
+            | Self::Supplied(_)
             | Self::Plan(_)
             | Self::NoProject
             | Self::FpgaPlan(_)
@@ -260,8 +265,15 @@ fn trace_status(error: &atomik_trace::Error) -> Status {
 fn case_status(error: &CaseError) -> Status {
     match error {
         CaseError::Scoreboard(ScoreboardError::Mismatch(_)) => Status::CheckFailed,
-        CaseError::Build(_) | CaseError::Scoreboard(_) | CaseError::Model(_) => Status::Broken,
-        CaseError::Config(_)
+        CaseError::Build(BuildError::Ports { .. })
+        | CaseError::Netlist(NetlistError::Target(_)) => Status::BadInput,
+        CaseError::Supplied(SuppliedError::Build(_))
+        | CaseError::Build(_)
+        | CaseError::Netlist(_)
+        | CaseError::Scoreboard(_)
+        | CaseError::Model(_) => Status::Broken,
+        CaseError::Supplied(_)
+        | CaseError::Config(_)
         | CaseError::Layout(_)
         | CaseError::File { .. }
         | CaseError::Format { .. }

@@ -11,12 +11,12 @@ use crate::error::CommandError;
 pub struct GeometryArgs {
     #[command(flatten)]
     word: WordArgs,
-    /// Words in the register file, a power of two
-    #[arg(long, value_name = "WORDS", default_value = "512", value_parser = depth)]
-    depth: usize,
-    /// Lanes, 1 to 32
-    #[arg(long, value_name = "LANES", default_value = "1", value_parser = lanes)]
-    lanes: u32,
+    /// Words in the register file, a power of two [default: 512]
+    #[arg(long, value_name = "WORDS", value_parser = depth)]
+    depth: Option<usize>,
+    /// Lanes, 1 to 32 [default: 1]
+    #[arg(long, value_name = "LANES", value_parser = lanes)]
+    lanes: Option<u32>,
 }
 
 /// The options `--width` and `--layout`.
@@ -33,7 +33,31 @@ pub struct WordArgs {
 impl GeometryArgs {
     pub fn geometry(&self) -> Result<Geometry, CommandError> {
         let layout = self.word.layout()?;
-        Ok(Geometry::with_layout(layout, self.depth, self.lanes)?)
+        Ok(Geometry::with_layout(
+            layout,
+            self.depth.unwrap_or(512),
+            self.lanes.unwrap_or(1),
+        )?)
+    }
+
+    /// Whether one of the options was given.
+    pub fn is_given(&self) -> bool {
+        let Self { word, depth, lanes } = self;
+        word.width.is_some() || word.layout.is_some() || depth.is_some() || lanes.is_some()
+    }
+
+    /// The options as they were given, each after a space.
+    pub fn given(&self) -> String {
+        let Self { word, depth, lanes } = self;
+        [
+            word.width.map(|n| format!(" --width {n}")),
+            word.layout.map(|fields| format!(" --layout {fields}")),
+            depth.map(|n| format!(" --depth {n}")),
+            lanes.map(|n| format!(" --lanes {n}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 
     /// The configuration to generate for `target`.

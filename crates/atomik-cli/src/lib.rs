@@ -6,11 +6,12 @@
 //! | [`model`], [`trace`], [`hdl`], [`sim`], [`fpga`], [`device`], [`replica`] | command groups |
 //! | [`eval`], [`companion`] | `atomik eval` and `atomik node`, partly programs of their own |
 //! | [`doctor`], [`completions`], [`man`] | commands about the program itself |
-//! | [`geometry`], [`trace_file`], [`dut`], [`interrupt`] | what several commands share |
+//! | [`geometry`], [`design`], [`trace_file`], [`dut`], [`interrupt`] | what several commands share |
 //! | [`error`], [`program`] | why commands fail, and where their messages go |
 
 mod companion;
 mod completions;
+mod design;
 mod device;
 mod doctor;
 mod dut;

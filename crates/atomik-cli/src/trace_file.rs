@@ -19,13 +19,23 @@ pub struct TraceArgs {
 }
 
 impl TraceArgs {
+    /// The options of the register file.
+    pub fn options(&self) -> &GeometryArgs {
+        &self.geometry
+    }
+
     pub fn geometry(&self) -> Result<Geometry, CommandError> {
         self.geometry.geometry()
     }
 
     /// Reads and checks the trace.
     pub fn open(&self) -> Result<Trace, CommandError> {
-        open(&self.trace, self.geometry()?)
+        self.open_for(self.geometry()?)
+    }
+
+    /// As [`TraceArgs::open`], for another register file than that of the options.
+    pub fn open_for(&self, geometry: Geometry) -> Result<Trace, CommandError> {
+        open(&self.trace, geometry)
     }
 }
 

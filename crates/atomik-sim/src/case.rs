@@ -1,10 +1,12 @@
 //! Recorded failures: a configuration, a short sequence, and the mismatch that it causes.
 
 use crate::model::ModelError;
+use crate::netlist::NetlistError;
 use crate::record::{Layout, LayoutError};
 use crate::scoreboard::{Mismatch, ScoreboardError};
 use crate::sequence::{Event, Input, Sequence, SequenceError};
 use crate::stimulus::{Cycle, op_name};
+use crate::supplied::{Family, Subject, Supplied, SuppliedError};
 use crate::verilate::BuildError;
 use atomik_hdl::{Config, Target};
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,12 @@ pub enum CaseError {
     /// The model cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// The design in the user's files cannot be used.
+    #[error(transparent)]
+    Supplied(#[from] SuppliedError),
+    /// The design has no netlist.
+    #[error(transparent)]
+    Netlist(#[from] NetlistError),
     /// The model or the golden model failed.
     #[error(transparent)]
     Scoreboard(#[from] ScoreboardError),
@@ -71,6 +79,13 @@ pub struct Case {
     /// The target of the memories; left out of the file if it is `generic`.
     #[serde(default, skip_serializing_if = "is_generic")]
     pub target: Target,
+    /// The files in which the failure was found; left out of the file for the generated Verilog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub design: Option<Supplied>,
+    /// The device family for which the design was synthesised first; left out of the file if it was
+    /// not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub netlist: Option<Target>,
     /// The seed of the initial contents of registers and memories.
     pub seed: u64,
     /// How the failure was found: the name of the job.
@@ -135,6 +150,15 @@ impl Case {
         Ok(config.with_target(self.target))
     }
 
+    /// What stood in place of the generated Verilog.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject {
+            supplied: self.design.clone(),
+            netlist: self.netlist.map(Family::Named),
+        }
+    }
+
     /// The inputs of every cycle. Errors name `path`.
     ///
     /// # Errors
@@ -151,7 +175,11 @@ impl Case {
 
     /// The address of the command whose response is due in the cycle of the mismatch, if any.
     fn address(&self) -> Option<usize> {
-        let latency = u64::from(self.config().ok()?.latency());
+        let latency = match &self.design {
+            Some(design) => design.latency,
+            None => self.config().ok()?.latency(),
+        };
+        let latency = u64::from(latency);
         let sent = self.mismatch.cycle.checked_sub(latency)?;
         self.sequence.events.iter().find_map(|e| match &e.input {
             Input::Offer { lane: 0, addr, .. } if e.cycle == sent => Some(*addr),
@@ -176,6 +204,12 @@ impl fmt::Display for Case {
             Err(error) => error.to_string(),
         };
         writeln!(f, "mismatch on {config}, seed {seed}: {found}")?;
+        for file in self.design.iter().flat_map(|design| &design.files) {
+            writeln!(f, "  verilog   {}", file.display())?;
+        }
+        if let Some(family) = self.netlist {
+            writeln!(f, "  netlist   {family}")?;
+        }
         writeln!(
             f,
             "  cycle     {} after the first with ready high",

@@ -127,6 +127,8 @@ mod tests {
                 depth: 16,
                 lanes: 2,
                 target: Target::Generic,
+                design: None,
+                netlist: None,
                 seed: 1,
                 found: "w8_d16_l2/mixed/1".into(),
                 mismatch: mismatch(),
@@ -140,6 +142,8 @@ mod tests {
         };
         let report = Report {
             plan: "tiny".into(),
+            design: None,
+            netlist: false,
             verilator: "5.6".into(),
             configs: vec![
                 config("w8_d16_l2", &[]),
@@ -179,6 +183,8 @@ mod tests {
     fn a_stopped_job_is_skipped_and_ungated_coverage_is_no_case() {
         let report = Report {
             plan: "tiny".into(),
+            design: None,
+            netlist: false,
             verilator: "5.6".into(),
             configs: vec![config("w1_d2_l1", &["x"])],
             jobs: vec![JobReport {

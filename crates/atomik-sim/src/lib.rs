@@ -8,7 +8,9 @@
 //! | [`golden`] | the golden model: the expected value of every output in every cycle |
 //! | [`stimulus`], [`random`], [`directed`] | what drives the inputs |
 //! | [`coverage`] | which situations the stimulus has reached |
-//! | [`dut`], [`scoreboard`] | the design under test; RTL and golden model side by side |
+//! | [`dut`], [`timing`] | the design under test, its latency and clear time |
+//! | [`scoreboard`] | RTL and golden model side by side |
+//! | [`supplied`], [`netlist`] | designs in the user's own files; what synthesis makes of a design |
 //! | [`shrink`], [`reduce`] | failing sequences made small |
 //! | [`sequence`], [`case`] | failures recorded in files and replayed |
 //! | [`plan`], [`regress`], [`report`], [`junit`] | regressions: plan, run, result, JUnit XML |
@@ -24,9 +26,12 @@ mod causes;
 pub mod coverage;
 pub mod directed;
 pub mod dut;
+mod flags;
 pub mod junit;
 pub mod model;
+pub mod netlist;
 pub mod plan;
+mod ports;
 pub mod random;
 pub mod reduce;
 pub mod regress;
@@ -37,7 +42,10 @@ pub mod sequence;
 mod shim;
 pub mod shrink;
 pub mod stimulus;
+pub mod supplied;
+pub mod timing;
 pub mod verilate;
+pub mod yosys;
 
 pub use atomik_golden as golden;
 pub use atomik_golden::record;

@@ -4,9 +4,11 @@ use crate::directed::Directed;
 use crate::dut::Dut;
 use crate::random::{Profile, Random};
 use crate::stimulus::Stimulus;
+use crate::supplied::Subject;
 use atomik_hdl::{Config, Target};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -44,6 +46,10 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// Cycles of each job. Coverage is not gated then.
     pub cycles: Option<u64>,
+    /// The only configuration to run, with the stimulus of every run of the plan.
+    pub config: Option<Config>,
+    /// What is tested in place of the generated Verilog. A design in files goes with `config`.
+    pub subject: Subject,
     /// Run only jobs whose name contains this. Coverage is not gated then.
     pub filter: Option<String>,
 }
@@ -144,6 +150,18 @@ impl Plan {
         read_toml(path)
     }
 
+    /// The configurations of the plan, each once.
+    ///
+    /// # Errors
+    /// When one is malformed or cannot be generated.
+    pub fn configs(&self) -> Result<Vec<Config>, PlanError> {
+        let texts = self.run.iter().flat_map(|run| &run.configs);
+        let configs: BTreeSet<Config> = texts
+            .map(|text| parse_config(text))
+            .collect::<Result<_, _>>()?;
+        Ok(configs.into_iter().collect())
+    }
+
     /// The jobs of the plan, in its order.
     pub(crate) fn jobs(&self, overrides: &Overrides) -> Result<Vec<Job>, PlanError> {
         let mut jobs = vec![];
@@ -152,6 +170,11 @@ impl Plan {
         }
         if jobs.is_empty() {
             return Err(PlanError::Empty);
+        }
+        if overrides.config.is_some() {
+            // Several runs of a plan may differ in their configurations alone.
+            let mut seen = BTreeSet::new();
+            jobs.retain(|job| seen.insert(job.name()));
         }
         if let Some(filter) = &overrides.filter {
             jobs.retain(|job| job.name().contains(filter));
@@ -169,8 +192,15 @@ impl Run {
         let seeds = overrides
             .seed
             .map_or_else(|| self.seeds.clone(), |seed| vec![seed]);
-        for config in &self.configs {
-            let config = parse_config(config)?;
+        let configs = match overrides.config {
+            Some(config) => vec![config],
+            None => self
+                .configs
+                .iter()
+                .map(|text| parse_config(text))
+                .collect::<Result<_, _>>()?,
+        };
+        for config in configs {
             for profile in &self.profiles {
                 let driver =
                     Driver::named(profile).ok_or_else(|| PlanError::Profile(profile.clone()))?;
@@ -212,7 +242,7 @@ impl Driver {
 #[derive(Clone, Debug)]
 pub(crate) struct Job {
     pub(crate) config: Config,
-    profile: String,
+    pub(crate) profile: String,
     pub(crate) driver: Driver,
     pub(crate) seed: u64,
     pub(crate) cycles: u64,

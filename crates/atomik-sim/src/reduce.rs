@@ -69,6 +69,8 @@ pub fn shrink_to_case(
                 depth: dut.config().depth(),
                 lanes: dut.config().lanes(),
                 target: dut.config().target(),
+                design: dut.subject().supplied.clone(),
+                netlist: dut.subject().netlist_of(dut.config()),
                 seed,
                 found,
                 mismatch,

@@ -10,6 +10,7 @@ use crate::reduce::{FailureCheck, reduce, shrink_to_case};
 use crate::report::{ConfigReport, JobReport, Report};
 use crate::scoreboard::{ScoreboardError, Tally};
 use crate::shrink::{Sequences, search};
+use crate::supplied::Subject;
 use crate::verilate::Builder;
 use atomik_hdl::Config;
 use rayon::prelude::*;
@@ -55,7 +56,7 @@ pub fn regress(
     let mut configs: Vec<Config> = jobs.iter().map(|j| j.config).collect();
     configs.sort();
     configs.dedup();
-    let duts = build(builder, &configs, observer, stop);
+    let duts = build(builder, &configs, &overrides.subject, observer, stop);
     let results: Vec<JobResult> = jobs
         .par_iter()
         .map(|job| {
@@ -73,11 +74,13 @@ pub fn regress(
                 .zip(&results)
                 .filter(|(job, _)| job.config == config)
                 .map(|(_, result)| result);
-            config_report(config, of_config)
+            config_report(config, duts[&config].as_ref().ok(), of_config)
         })
         .collect();
     Ok(Report {
         plan: plan.name.clone(),
+        design: overrides.subject.supplied.clone(),
+        netlist: overrides.subject.netlist.is_some(),
         verilator: builder.verilator().version_text.clone(),
         configs,
         jobs: results.into_iter().map(|(report, _)| report).collect(),
@@ -92,6 +95,7 @@ pub fn regress(
 fn build(
     builder: &Builder,
     configs: &[Config],
+    subject: &Subject,
     observer: &dyn Observer,
     stop: &AtomicBool,
 ) -> Duts {
@@ -101,7 +105,7 @@ fn build(
             if stop.load(Ordering::Relaxed) {
                 return (config, Err("stopped".into()));
             }
-            let dut = Dut::build(builder, config).map_err(|e| with_causes(&e));
+            let dut = Dut::of(builder, config, subject).map_err(|e| with_causes(&e));
             observer.built(&config.name());
             (config, dut)
         })
@@ -127,10 +131,14 @@ fn run_or_report(duts: &Duts, job: &Job, observer: &dyn Observer, stop: &AtomicB
     }
 }
 
-fn config_report<'a>(config: Config, results: impl Iterator<Item = &'a JobResult>) -> ConfigReport {
+fn config_report<'a>(
+    config: Config,
+    dut: Option<&Dut>,
+    results: impl Iterator<Item = &'a JobResult>,
+) -> ConfigReport {
     let mut report = ConfigReport {
         config: config.label(),
-        latency: config.latency(),
+        latency: dut.map_or(config.latency(), |dut| dut.timing().latency),
         ..ConfigReport::default()
     };
     let mut all: Option<Coverage> = None;

@@ -3,6 +3,7 @@
 use crate::case::Case;
 use crate::coverage::Group;
 use crate::scoreboard::Mismatch;
+use crate::supplied::Supplied;
 use serde::{Deserialize, Serialize};
 
 /// The result of one job.
@@ -64,6 +65,12 @@ pub struct ConfigReport {
 pub struct Report {
     /// Name of the plan.
     pub plan: String,
+    /// The user's design; left out for the generated ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub design: Option<Supplied>,
+    /// Whether the designs were synthesised first.
+    #[serde(default)]
+    pub netlist: bool,
     /// Version of Verilator.
     pub verilator: String,
     /// Results by configuration.

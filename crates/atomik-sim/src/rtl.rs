@@ -342,7 +342,7 @@ impl<'a> Run<'a> {
         let span = self.spans.iter().rfind(|(from, _)| *from <= cycle);
         let due = self.due.front().filter(|(when, _)| *when == cycle);
         Error::Violation {
-            name: self.dut.config().name(),
+            name: self.dut.name().to_owned(),
             violation: Violation {
                 cycle: match span {
                     Some((from, at)) => Moment::Trace(at.saturating_add(cycle - from)),

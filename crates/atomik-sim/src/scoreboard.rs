@@ -105,6 +105,11 @@ impl Scoreboard {
         })
     }
 
+    /// The compiled model.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// Runs up to `cycles` further cycles of `stimulus` and compares the outputs. It stops early at
     /// a mismatch, when the stimulus has finished, or when `keep_on` returns false. Returns the
     /// result of all runs of this scoreboard so far.

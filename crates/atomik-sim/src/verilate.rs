@@ -15,6 +15,9 @@ use atomik_tools::cache::{Cache, CacheError, Entry, Recipe, failed};
 use atomik_tools::{Search, Tool, ToolError, ToolKind, cache_dir};
 use thiserror::Error;
 
+pub use crate::flags::{Lint, Options, Waves};
+use crate::flags::{OBJ, compiler_flags, verilator_flags};
+use crate::ports::{ports, problems};
 use crate::record::Layout;
 use crate::shim;
 
@@ -22,48 +25,8 @@ use crate::shim;
 const FORMAT: u32 = 2;
 const LIBRARY: &str = "model.so";
 const SHIM: &str = "shim.cpp";
-/// Verilator's output folder, below that of the build.
-const OBJ: &str = "obj";
 /// Name of the cache entries of run-time libraries. No design can have this name.
 const RUNTIME: &str = "verilator-runtime";
-
-/// Initial values are random, which exposes designs that rely on their power-up state.
-const VERILATOR_FLAGS: &[&str] = &[
-    "--cc",
-    "-O3",
-    "--no-timing",
-    "--x-assign",
-    "unique",
-    "--x-initial",
-    "unique",
-    "--prefix",
-    shim::MODEL,
-    "--Mdir",
-    OBJ,
-];
-
-/// Measured: models built with `-O3` are never slower than with `-O2`, up to 10% faster on small
-/// designs, and compile in the same time. `-march=native` gains nothing and would tie a cache entry
-/// to one machine.
-const COMPILER_FLAGS: &[&str] = &[
-    "-std=c++17",
-    "-O3",
-    "-fPIC",
-    "-pthread",
-    "-fvisibility=hidden",
-];
-
-/// The definitions in Verilator's own makefile, plus two hooks that let the shim turn an exit of
-/// the process into an error.
-const DEFINITIONS: &[&str] = &[
-    "-DVL_TIME_CONTEXT",
-    "-DVL_USER_FATAL",
-    "-DVL_USER_FINISH",
-    "-DVM_COVERAGE=0",
-    "-DVM_SC=0",
-    "-DVM_TRACE_FST=0",
-    "-DVM_TRACE_SAIF=0",
-];
 
 /// Linker script that exports only the shim's functions, so that models in one process share no
 /// state.
@@ -90,35 +53,6 @@ pub struct Wrapped {
     /// C++17 code that follows the model, whose class is `Vmodel`, in one translation unit. Symbols
     /// that start with `atomik_` are exported. It must define `vl_fatal` and `vl_finish`.
     pub wrapper: String,
-}
-
-/// The treatment of Verilator's warnings.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Lint {
-    /// Every warning of `-Wall` is an error.
-    #[default]
-    Deny,
-    /// Warnings are ignored, for designs with planted bugs.
-    Allow,
-}
-
-/// Whether the model can write a waveform.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Waves {
-    /// No; such a model is faster.
-    #[default]
-    None,
-    /// Yes, as VCD.
-    Vcd,
-}
-
-/// Options of a build.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Options {
-    /// The treatment of warnings.
-    pub lint: Lint,
-    /// Whether the model can write a waveform.
-    pub waves: Waves,
 }
 
 /// A model in the cache, ready to load.
@@ -162,6 +96,19 @@ pub enum BuildError {
         name: String,
         /// The output of Verilator.
         message: String,
+    },
+    /// The ports of the top module are not those of the register file.
+    #[error(
+        "{name} does not have the ports of a register file of {size}: {problems}; correct the \
+         Verilog, or give the size that it has"
+    )]
+    Ports {
+        /// The design.
+        name: String,
+        /// The size.
+        size: String,
+        /// What differs, separated by commas.
+        problems: String,
     },
     /// The C++ compiler fails.
     #[error(
@@ -245,6 +192,28 @@ impl Builder {
         Ok(Built(entry))
     }
 
+    /// The text of Verilog files after the preprocessor, in their order. Includes are looked for
+    /// beside the files. `` `line `` directives name the files.
+    ///
+    /// # Errors
+    /// When Verilator fails, with its output.
+    pub fn preprocess(&self, files: &[PathBuf]) -> Result<String, BuildError> {
+        let mut command = self.verilator.command();
+        command.args(["-E", "--no-timing"]);
+        for folder in files.iter().filter_map(|file| file.parent()) {
+            let mut include = OsString::from("-I");
+            include.push(folder);
+            command.arg(include);
+        }
+        command.args(files);
+        let refused = |message| BuildError::Verilator {
+            name: "the files".to_owned(),
+            message,
+        };
+        let text = output(&mut command, refused)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
     /// Builds a model with a C++ wrapper, or takes it from the cache.
     ///
     /// # Errors
@@ -263,19 +232,16 @@ impl Builder {
         Ok(Built(entry))
     }
 
+    /// The cache of models, for what models are made from.
+    pub(crate) fn results(&self) -> &Cache {
+        &self.cache
+    }
+
     fn recipe(&self, source: &Source, options: Options) -> Recipe {
         let mut recipe = Recipe::new(&source.name, FORMAT);
         let layout = source.layout;
         recipe.input("verilog", &source.verilog);
-        recipe.input(
-            "size",
-            &format!(
-                "w{} d{} l{}",
-                layout.width(),
-                layout.depth(),
-                layout.lanes()
-            ),
-        );
+        recipe.input("size", &size(&layout));
         recipe.input(
             "shim",
             &format!("{}\n{}\n{EXPORTS}", shim::VERSION, shim::TEXT),
@@ -287,15 +253,15 @@ impl Builder {
     fn add_tools(&self, recipe: &mut Recipe, top: &str, options: Options) {
         recipe.input("verilator", &self.verilator.version_text);
         recipe.input("verilator_flags", &verilator_flags(top, options).join(" "));
-        self.add_compiler(recipe, options.waves);
+        self.add_compiler(recipe, options);
     }
 
-    fn add_compiler(&self, recipe: &mut Recipe, waves: Waves) {
+    fn add_compiler(&self, recipe: &mut Recipe, options: Options) {
         recipe.input("compiler", &self.compiler.version_text);
         recipe.input("compiler_args", &format!("{:?}", self.compiler.args));
         recipe.input(
             "compiler_flags",
-            &compiler_flags(waves).collect::<Vec<_>>().join(" "),
+            &compiler_flags(options).collect::<Vec<_>>().join(" "),
         );
         recipe.input(
             "target",
@@ -314,9 +280,21 @@ impl Builder {
         let obj = dir.join(OBJ);
         let main = read(&obj.join(format!("{}.cpp", shim::MODEL)))?;
         let header = read(&obj.join(format!("{}.h", shim::MODEL)))?;
-        let direct = shim::enters_directly(&main, &header);
-        let traced = options.waves == Waves::Vcd;
-        let preamble = shim::preamble(&source.layout, traced, direct, &sources);
+        let ports = ports(&header);
+        let problems = problems(&ports, &source.layout, &[shim::SELECTOR]);
+        if !problems.is_empty() {
+            return Err(BuildError::Ports {
+                name: source.name.clone(),
+                size: size(&source.layout),
+                problems: problems.join(", "),
+            });
+        }
+        let features = shim::Features {
+            traced: options.waves == Waves::Vcd,
+            direct: shim::enters_directly(&main, &header),
+            selector: ports.iter().any(|port| port.name == shim::SELECTOR),
+        };
+        let preamble = shim::preamble(&source.layout, features, &sources);
         let text = format!("{preamble}{}", shim::TEXT);
         self.link(dir, &source.name, &text, options)
     }
@@ -356,8 +334,8 @@ impl Builder {
         options: Options,
     ) -> Result<Vec<String>, BuildError> {
         write(&dir.join(SHIM), shim)?;
-        let runtime = self.runtime(options.waves)?;
-        let mut command = self.compile(dir, options.waves);
+        let runtime = self.runtime(options)?;
+        let mut command = self.compile(dir, options);
         command.args(["-shared", "-I", OBJ, SHIM]);
         command
             .args(runtime_objects(&runtime)?)
@@ -374,21 +352,22 @@ impl Builder {
 
     /// The compiled run-time library of Verilator. It is a part of models in the cache, because it
     /// takes several times as long to compile as a model.
-    fn runtime(&self, waves: Waves) -> Result<PathBuf, BuildError> {
+    fn runtime(&self, options: Options) -> Result<PathBuf, BuildError> {
         let mut recipe = Recipe::part(RUNTIME, FORMAT);
         recipe.input("verilator", &self.verilator.version_text);
-        self.add_compiler(&mut recipe, waves);
+        self.add_compiler(&mut recipe, options);
         let entry = self
             .cache
-            .entry(&recipe, |dir| self.make_runtime(dir, waves))?;
+            .entry(&recipe, |dir| self.make_runtime(dir, options))?;
         Ok(entry.dir)
     }
 
-    fn make_runtime(&self, dir: &Path, waves: Waves) -> Result<Vec<String>, BuildError> {
+    fn make_runtime(&self, dir: &Path, options: Options) -> Result<Vec<String>, BuildError> {
         let mut objects = Vec::new();
         let stems = ["verilated", "verilated_threads"];
-        let waves_stem = (waves == Waves::Vcd).then_some("verilated_vcd_c");
-        for stem in stems.into_iter().chain(waves_stem) {
+        let waves = (options.waves == Waves::Vcd).then_some("verilated_vcd_c");
+        let counts = options.counts.then_some("verilated_cov");
+        for stem in stems.into_iter().chain(waves).chain(counts) {
             let source = self.include().join(format!("{stem}.cpp"));
             // Releases differ in the files of the library. If a needed one is missing, the link
             // fails.
@@ -396,7 +375,7 @@ impl Builder {
                 continue;
             }
             let object = format!("{stem}.o");
-            let mut command = self.compile(dir, waves);
+            let mut command = self.compile(dir, options);
             command.arg("-c").arg(&source).args(["-o", &object]);
             run(&mut command, |message| {
                 self.compiler_error("Verilator's run-time library", message)
@@ -406,9 +385,9 @@ impl Builder {
         Ok(objects)
     }
 
-    fn compile(&self, dir: &Path, waves: Waves) -> Command {
+    fn compile(&self, dir: &Path, options: Options) -> Command {
         let mut command = self.compiler.command();
-        command.current_dir(dir).args(compiler_flags(waves));
+        command.current_dir(dir).args(compiler_flags(options));
         command
             .arg("-I")
             .arg(self.include())
@@ -438,33 +417,18 @@ fn check_name(name: &str) -> Result<(), BuildError> {
     Err(BuildError::Name(name.to_owned()))
 }
 
+/// Width, depth and lanes, such as `w64 d512 l4`.
+fn size(layout: &Layout) -> String {
+    format!(
+        "w{} d{} l{}",
+        layout.width(),
+        layout.depth(),
+        layout.lanes()
+    )
+}
+
 fn verilog_file(name: &str) -> String {
     format!("{name}.v")
-}
-
-fn verilator_flags(top: &str, options: Options) -> Vec<&str> {
-    let mut flags = VERILATOR_FLAGS.to_vec();
-    flags.extend(["--top-module", top]);
-    flags.extend(match options.lint {
-        Lint::Deny => ["-Wall"],
-        Lint::Allow => ["-Wno-fatal"],
-    });
-    if options.waves == Waves::Vcd {
-        flags.push("--trace");
-    }
-    flags
-}
-
-fn compiler_flags(waves: Waves) -> impl Iterator<Item = &'static str> {
-    let tracing = match waves {
-        Waves::None => ["-DVM_TRACE=0", "-DVM_TRACE_VCD=0"],
-        Waves::Vcd => ["-DVM_TRACE=1", "-DVM_TRACE_VCD=1"],
-    };
-    COMPILER_FLAGS
-        .iter()
-        .chain(DEFINITIONS)
-        .copied()
-        .chain(tracing)
 }
 
 /// The object files in the cache entry of a run-time library.
@@ -479,8 +443,17 @@ fn runtime_objects(dir: &Path) -> Result<Vec<OsString>, CacheError> {
 
 /// Runs a tool. If it fails, `error` makes an error of its output.
 fn run(command: &mut Command, error: impl FnOnce(String) -> BuildError) -> Result<(), BuildError> {
+    output(command, error).map(drop)
+}
+
+/// Runs a tool and returns what it prints to stdout. If it fails, `error` makes an error of its
+/// output.
+fn output(
+    command: &mut Command,
+    error: impl FnOnce(String) -> BuildError,
+) -> Result<Vec<u8>, BuildError> {
     match command.output() {
-        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) if output.status.success() => Ok(output.stdout),
         Ok(output) => {
             let text = [&output.stdout[..], &output.stderr[..]].concat();
             let text = String::from_utf8_lossy(&text);

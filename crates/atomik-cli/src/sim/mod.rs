@@ -8,13 +8,10 @@ mod run;
 use atomik_terminal::Status;
 
 use crate::error::CommandError;
-use crate::trace_file::TraceArgs;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Run a trace on the compiled Verilog and print the responses
-    #[command(after_help = run::EXAMPLES)]
-    Run(TraceArgs),
+    Run(run::Args),
     Regress(regress::Args),
     Replay(replay::Args),
     Bench(bench::Args),

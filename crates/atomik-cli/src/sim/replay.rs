@@ -12,13 +12,14 @@ use crate::error::CommandError;
 use crate::program::ATOMIK;
 
 const EXAMPLES: &str = "\
-Status 1 if the case still fails, 0 if it passes.
+Status 1 if the case still fails, 0 if it passes. A case that was found on Verilog files runs on
+these files, as they are now.
 
 Examples:
   atomik sim replay target/atomik-failures/w64_d512_l1-mixed-1.json
   atomik sim replay case.json --waves case.vcd";
 
-/// Run a recorded case on freshly generated Verilog
+/// Run a recorded case again, on freshly generated Verilog or the files it names
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -33,10 +34,9 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<Status, CommandError> {
     spare(&args.waves, [&args.case])?;
     let case = Case::read(&args.case)?;
-    let config = case.config()?;
     let cycles = case.cycles(&args.case)?;
     let builder = Builder::from_env()?;
-    let dut = dut::build(&builder, config)?;
+    let dut = dut::build_subject(&builder, case.config()?, &case.subject())?;
     let tally = dut.play(&cycles, case.seed)?;
     if let Some(waves) = &args.waves {
         dut.play_with_waves(&builder, &cycles, case.seed, waves)?;

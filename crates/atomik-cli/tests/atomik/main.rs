@@ -19,6 +19,7 @@ mod repl;
 mod sim;
 mod trace;
 mod transcript;
+mod verilog;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -13,7 +13,7 @@ use std::io;
 use std::time::Duration;
 
 use atomik_hdl::{Config, ConfigError, Target, generate};
-use atomik_sim::verilate::{BuildError, Builder, Built, Lint, Options, Waves, Wrapped};
+use atomik_sim::verilate::{BuildError, Builder, Built, Lint, Options, Wrapped};
 use thiserror::Error;
 
 use super::model::{Model, ModelError};
@@ -195,7 +195,7 @@ impl CompiledBoard {
         // Lint runs on each file elsewhere; here all modules are in one file.
         let options = Options {
             lint: Lint::Allow,
-            waves: Waves::None,
+            ..Options::default()
         };
         let built = builder.build_wrapped(&design, options)?;
         Ok(Self { built, settings })

@@ -56,7 +56,7 @@ impl Failures<'_> {
     fn waveform(&self, case: &Case, path: &Path) -> Result<PathBuf, CommandError> {
         let waves = path.with_extension("vcd");
         let cycles = case.cycles(path)?;
-        let dut = Dut::build(self.builder, case.config()?)?;
+        let dut = Dut::of_case(self.builder, case)?;
         dut.play_with_waves(self.builder, &cycles, case.seed, &waves)?;
         Ok(waves)
     }

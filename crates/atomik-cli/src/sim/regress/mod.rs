@@ -8,16 +8,21 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use atomik_hdl::Config;
 use atomik_sim::junit;
 use atomik_sim::plan::{Overrides, Plan};
 use atomik_sim::regress::regress;
 use atomik_sim::report::Report;
+use atomik_sim::supplied::Subject;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{Status, print, print_json, spare};
 use atomik_tools::project_root;
 use clap::ValueHint;
 
+use crate::design::{Chosen, DesignArgs};
+use crate::dut;
 use crate::error::CommandError;
+use crate::geometry::GeometryArgs;
 use crate::interrupt::stop_flag;
 use failures::{Failures, report_errors};
 use progress::Progress;
@@ -29,6 +34,10 @@ output port is compared with the software model in every cycle. Mismatches are s
 case and recorded with a waveform; `atomik sim replay` runs the case again. With --filter or
 --cycles, empty coverage bins do not fail the run.
 
+With --verilog, the stimulus of every run of the plan is applied to the design in these files; with
+--width, --layout, --depth, --lanes or --target, to that generated design. With --netlist, synthesis
+for the target comes first, and what would be placed is checked.
+
 Status 1: a mismatch, or an empty coverage bin where the plan allows none. Status 3: a model could
 not be built. Ctrl-C stops with a summary of what ran, and status 130; press it again to stop at
 once.
@@ -36,7 +45,9 @@ once.
 Examples:
   atomik sim regress
   atomik sim regress sim/campaign.toml --junit regress.xml
-  atomik sim regress --filter l4/mixed --seed 7 --cycles 1000000";
+  atomik sim regress --filter l4/mixed --seed 7 --cycles 1000000
+  atomik sim regress --manifest build/NAME.json --verilog build/NAME.v
+  atomik sim regress --width 8 --depth 64 --target ecp5 --netlist";
 
 /// Check the generated Verilog against the software model, cycle for cycle
 #[derive(Debug, clap::Args)]
@@ -45,6 +56,10 @@ pub struct Args {
     /// The plan [default: the project's sim/reference.toml]
     #[arg(value_name = "PLAN.toml", value_hint = ValueHint::FilePath)]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    geometry: GeometryArgs,
+    #[command(flatten)]
+    design: DesignArgs,
     /// Seed to use instead of the plan's
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
@@ -79,7 +94,24 @@ impl Args {
         if let Some(cycles) = self.cycles {
             text += &format!(" --cycles {cycles}");
         }
-        text + " --filter " + name
+        text + &self.geometry.given() + &self.design.text() + " --filter " + name
+    }
+
+    /// The only configuration to run, if there is one, and what takes the place of the generated
+    /// Verilog. A design in files is built, so that its errors come before the first job.
+    fn chosen(&self, builder: &Builder) -> Result<(Option<Config>, Subject), CommandError> {
+        if !self.design.names_a_config(&self.geometry) {
+            let subject = Subject {
+                supplied: None,
+                netlist: self.design.netlist(),
+            };
+            return Ok((None, subject));
+        }
+        let Chosen { config, subject } = self.design.choose(&self.geometry)?;
+        if subject.supplied.is_some() {
+            dut::build_subject(builder, config, &subject)?;
+        }
+        Ok((Some(config), subject))
     }
 }
 
@@ -93,12 +125,15 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     };
     spare(&args.junit, [&plan_path])?;
     let plan = Plan::read(&plan_path)?;
+    let builder = Builder::from_env()?;
+    let (config, subject) = args.chosen(&builder)?;
     let overrides = Overrides {
         seed: args.seed,
         cycles: args.cycles,
+        config,
+        subject,
         filter: args.filter.clone(),
     };
-    let builder = Builder::from_env()?;
     let stop = stop_flag()?;
     let start = Instant::now();
     let progress = Progress::new();

@@ -127,13 +127,27 @@ impl Summary<'_> {
         writeln!(f, ": {}", self.status.verdict())?;
         writeln!(
             f,
-            "plan {}, {} cores, {:.1} s, {}",
+            "plan {}{}, {} cores, {:.1} s, {}",
             report.plan,
+            subject(report),
             std::thread::available_parallelism().map_or(1, usize::from),
             self.elapsed.as_secs_f64(),
             self.verilator
         )
     }
+}
+
+/// What was tested, if it is not the generated Verilog.
+fn subject(report: &Report) -> String {
+    let mut text = String::new();
+    if let Some(design) = &report.design {
+        let files = design.files.iter().map(|path| path.display().to_string());
+        text += &format!(" on {}", files.collect::<Vec<_>>().join(" "));
+    }
+    if report.netlist {
+        text += ", as synthesised";
+    }
+    text
 }
 
 /// How many coverage bins were hit, of how many.
