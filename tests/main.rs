@@ -45,4 +45,5 @@ mod prove {
 }
 
 mod bugs;
+mod plan;
 mod tools;
