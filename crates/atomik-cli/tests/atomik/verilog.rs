@@ -251,19 +251,29 @@ fn a_netlist_is_checked_like_the_design_it_was_made_from() {
     let run = design.regress(&[&size[..], &["--filter=mixed"]].concat());
     assert_eq!((run.status, run.err.as_str()), (0, ""), "{}", run.out);
     assert!(run.out.contains(", as synthesised, "), "{}", run.out);
+}
 
+#[test]
+fn a_bug_in_the_users_file_is_found_in_its_netlist() {
+    let design = Design::new();
     design.edit("hit1_s3 ? data_s4 : 8'd0", "8'd0");
-    let run = design.regress_files(&["--netlist=ice40", "--filter=hazard"]);
+    let run = design.regress_files(&["--netlist=ecp5", "--filter=hazard"]);
     assert_eq!(run.status, 1, "{}{}", run.out, run.err);
-    assert!(run.err.contains("  netlist   ice40\n"), "{}", run.err);
+    assert!(run.err.contains("  netlist   ecp5\n"), "{}", run.err);
+}
 
+#[test]
+fn what_has_no_netlist_is_refused_with_the_reason() {
+    let design = Design::new();
     let run = design.regress_files(&["--netlist"]);
     assert_eq!(run.status, 2, "{}", run.err);
-    assert!(
-        run.err.contains("no netlist for target generic"),
-        "{}",
-        run.err
-    );
+    let reason = "no netlist for target generic";
+    assert!(run.err.contains(reason), "{}", run.err);
+    // The generated design asks for distributed memory, which iCE40 does not have.
+    let run = design.regress_files(&["--netlist=ice40"]);
+    assert_eq!(run.status, 3, "{}", run.err);
+    let reason = "no valid mapping found for memory";
+    assert!(run.err.contains(reason), "{}", run.err);
 }
 
 #[test]
