@@ -142,7 +142,7 @@ soak: ## run a million simulated fault schedules on replicas; ten minutes
 	$(ATOMIK) replica simulate --schedules $(SOAK) --minimise
 
 soak-nodes: ## run thousands of fault schedules on whole nodes, with their stores; half an hour
-	$(CARGO) run --release -p atomik-node-sim --example simulate $(SOAK_NODES)
+	$(CARGO) run --release -p atomik-node-sim --example simulate_nodes $(SOAK_NODES)
 
 mutants-node: ## plant bugs in what runs a replica, which simulation must find; half an hour
 	$(CARGO) run --quiet -p atomik-replica-sim --example mutants -- --nodes

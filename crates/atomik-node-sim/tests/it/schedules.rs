@@ -14,7 +14,8 @@ fn eighty_schedules_hold_every_invariant_and_reach_every_counted_event() {
         match simulate(seed) {
             Ok(report) => sum.add(&report),
             Err(failure) => panic!(
-                "{failure}\nto replay it: cargo run -p atomik-node-sim --example simulate 0 {seed}"
+                "{failure}\nto replay it: \
+                 cargo run -p atomik-node-sim --example simulate_nodes 0 {seed}"
             ),
         }
     }

@@ -24,8 +24,8 @@ use list::Mutant;
 struct Suite {
     /// The crates that the simulator is built from.
     crates: &'static [&'static str],
-    /// The crate of the simulator.
-    simulator: &'static str,
+    /// The crate of the simulator, and the example that runs it.
+    simulator: (&'static str, &'static str),
     /// Where the files of edits are.
     source: &'static str,
     schedules: &'static str,
@@ -39,7 +39,7 @@ const REPLICAS: Suite = Suite {
         "atomik-replica-sim",
         "atomik-session",
     ],
-    simulator: "atomik-replica-sim",
+    simulator: ("atomik-replica-sim", "simulate"),
     source: "crates/atomik-replica/src",
     schedules: "20000",
     mutants: list::MUTANTS,
@@ -58,7 +58,7 @@ const NODES: Suite = Suite {
         "atomik-terminal",
         "atomik-trace",
     ],
-    simulator: "atomik-node-sim",
+    simulator: ("atomik-node-sim", "simulate_nodes"),
     source: "crates/atomik-node/src",
     schedules: "400",
     mutants: nodes::MUTANTS,
@@ -201,18 +201,19 @@ impl Copy {
         Ok(copy)
     }
 
-    /// Builds the example `simulate`; returns its path.
+    /// Builds the simulator; returns its path.
     fn build(&self, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
+        let (package, example) = self.suite.simulator;
         let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--offline"])
-            .args(["-p", self.suite.simulator, "--example", "simulate"])
+            .args(["-p", package, "--example", example])
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", target)
             .output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
-        Ok(target.join("debug").join("examples").join("simulate"))
+        Ok(target.join("debug").join("examples").join(example))
     }
 
     /// Makes the edits of a mutant; returns the files as they were before each.

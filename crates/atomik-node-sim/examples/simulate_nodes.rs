@@ -1,4 +1,4 @@
-//! Runs schedules of whole nodes: `simulate COUNT [FIRST SEED]`.
+//! Runs schedules of whole nodes: `simulate_nodes COUNT [FIRST SEED]`.
 //!
 //! With a COUNT of 0, prints every event of the schedule of the seed. Exit status 1 if a schedule
 //! fails, which is the last then.
@@ -14,7 +14,7 @@ fn main() -> ExitCode {
         (Some(Ok(count)), None) => (count, 1),
         (Some(Ok(count)), Some(Ok(first))) => (count, first),
         _ => {
-            eprintln!("usage: simulate COUNT [FIRST SEED]");
+            eprintln!("usage: simulate_nodes COUNT [FIRST SEED]");
             return ExitCode::from(2);
         }
     };
