@@ -681,8 +681,12 @@ fn over_tcp(members: &Members) -> (Scoped, impl Fn(&str) -> String) {
     let mut command = members.command(0, &[], &["--engine", "none", "--control", &control]);
     let process = Scoped(command.stderr(Stdio::null()).spawn().unwrap());
     let start = Instant::now();
-    while TcpStream::connect(&control).is_err() {
+    // Not sooner and not often: as long as nobody listens on a port, the system may also give it to
+    // the connection, which then leads to itself.
+    let token = members.data(0).join("control.token");
+    while !token.exists() || TcpStream::connect(&control).is_err() {
         assert!(start.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(20));
     }
     let send = move |lines: &str| {
         let mut stream = TcpStream::connect(&control).unwrap();
