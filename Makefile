@@ -45,9 +45,10 @@ EVAL_FEATURES ?= cqrs
 # engines of the nodes and the optional systems of the evaluator take many minutes to compile:
 # EVERYTHING=1 adds them.
 ALL = --workspace --no-default-features --features atomik-algebra/std,atomik-eval/default$\
-    $(EVERYTHING:1=,atomik-eval/loro,atomik-eval/automerge,atomik-eval/cqrs,$(ENGINES))
+    $(EVERYTHING:1=,atomik-eval/loro,atomik-eval/automerge,atomik-eval/cqrs,$(ENGINES),$(PYTHON))
 EVERYTHING ?=
 ENGINES = atomik-node/nats,atomik-node/zenoh
+PYTHON = atomik-python/extension
 
 # The second test bench, which needs its own environment.
 WITH_VERILATED = sh scripts/verilated-harness.sh
@@ -224,7 +225,7 @@ test-python: setup ## install the Python wheel into fresh environments, and test
 	@sh scripts/python.sh test $(PYTHON_OPTIONS)
 
 test-python-module: setup ## test the Python packages in the build of the tests, without a wheel
-	$(CARGO) build $(ALL),atomik-python/extension --lib
+	$(CARGO) build $(ALL),$(PYTHON) --lib --tests
 	@PYTHON_MODULE="$${CARGO_TARGET_DIR:-target}/debug/lib_atomik.so" \
 	    sh scripts/python.sh test $(PYTHON_OPTIONS)
 
@@ -249,7 +250,7 @@ test-c: ## install the C library aside; build and run its examples under valgrin
 lint: EVERYTHING = 1
 lint: ## check formatting and lints; warnings are errors
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy $(ALL),atomik-python/extension --all-targets -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 	$(WITH_VERILATED) clippy $(ALL),verilated-harness/verilator --all-targets -- -D warnings
 
 doc: EVERYTHING = 1

@@ -96,6 +96,7 @@ pub fn regress(
             seed,
             cycles,
             filter,
+            ..Overrides::default()
         };
         run(&builder, &plan, &overrides, &Silent, stop).map_err(refused)
     })??;
