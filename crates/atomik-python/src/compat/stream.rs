@@ -1,21 +1,29 @@
 //! `DeltaStream`: deltas to and from other streams.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt as _;
 use pyo3::types::{PyIterator, PyList};
 
 use super::context::{AtomikContext, integer};
 use super::message::{DeltaMessage, Tag};
-use super::seen::Seen;
+use super::seen::{Content, Seen};
 use super::{forks, new_origin, wide_address};
 use crate::error::{Kind, error};
 
 /// Contexts whose deltas go to other streams as messages.
-#[pyclass(subclass, module = "atomik_core")]
+#[pyclass(frozen, subclass, module = "atomik_core")]
 pub struct DeltaStream {
     width: u64,
+    state: Mutex<State>,
+}
+
+/// What changes. While it is locked, nothing may run Python code: that may use the stream, and let
+/// other threads go on.
+struct State {
     /// In the order of their first use.
     order: Vec<u32>,
     slots: HashMap<u32, Slot>,
@@ -36,37 +44,50 @@ struct Slot {
 }
 
 impl DeltaStream {
-    fn slot(&mut self, py: Python<'_>, addr: u32) -> PyResult<&mut Slot> {
-        if !self.slots.contains_key(&addr) {
-            let context = Py::new(py, AtomikContext::zero(py, self.width)?)?;
-            self.order.push(addr);
-            self.slots.insert(
-                addr,
-                Slot {
-                    context,
-                    generation: 0,
-                },
-            );
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, State> {
+        self.state
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The context of an address, or one for its first use.
+    fn context(&self, py: Python<'_>, addr: u32) -> PyResult<Py<AtomikContext>> {
+        if let Some(slot) = self.lock(py).slots.get(&addr) {
+            return Ok(slot.context.clone_ref(py));
         }
-        match self.slots.get_mut(&addr) {
-            Some(slot) => Ok(slot),
-            None => Err(error(Kind::Tool, "a context is missing")),
-        }
+        Py::new(py, AtomikContext::zero(py, self.width)?)
     }
 
     /// In the child of a fork, the stream is another sender, with another origin.
-    fn renew(&mut self, py: Python<'_>) -> PyResult<()> {
-        if self.forks != forks() {
-            let origin = new_origin(py)?;
-            self.seen.numbers(self.origin, self.seq);
-            (self.origin, self.forks) = (origin, forks());
+    fn renew(&self, py: Python<'_>) -> PyResult<()> {
+        if self.lock(py).forks == forks() {
+            return Ok(());
+        }
+        let origin = new_origin(py)?;
+        let state = &mut *self.lock(py);
+        if state.forks != forks() {
+            state.seen.numbers(state.origin, state.seq);
+            (state.origin, state.forks) = (origin, forks());
         }
         Ok(())
     }
+}
 
-    /// Whether the message counts: `false` if it is an own one, a duplicate, or of before the last
-    /// load. Remembers it.
-    fn admit(&mut self, py: Python<'_>, message: &DeltaMessage) -> PyResult<bool> {
+impl State {
+    /// The slot of an address; at its first use, it gets this context.
+    fn slot(&mut self, addr: u32, context: Py<AtomikContext>) -> &mut Slot {
+        self.slots.entry(addr).or_insert_with(|| {
+            self.order.push(addr);
+            Slot {
+                context,
+                generation: 0,
+            }
+        })
+    }
+
+    /// Whether the message with this content counts: `false` if it is an own one, a duplicate, or
+    /// of before the last load. Remembers it.
+    fn admit(&mut self, message: &DeltaMessage, content: Option<Content>) -> PyResult<bool> {
         let Tag { origin, generation } = message.tag;
         if origin == Some(self.origin) {
             return Ok(false);
@@ -84,7 +105,7 @@ impl DeltaStream {
         if message.seq == 0 {
             return Ok(true);
         }
-        match (origin, message.content(py)) {
+        match (origin, content) {
             (Some(origin), _) => Ok(self.seen.number(origin, message.seq)),
             (None, Some(content)) if !self.seen.content(content) => Err(ambiguous(message)),
             _ => Ok(true),
@@ -140,73 +161,70 @@ impl DeltaStream {
         AtomikContext::zero(py, width)?;
         Ok(Self {
             width,
-            order: Vec::new(),
-            slots: HashMap::new(),
-            pending: Vec::new(),
-            origin: new_origin(py)?,
-            forks: forks(),
-            epoch: 0,
-            seq: 0,
-            seen: Seen::default(),
+            state: Mutex::new(State {
+                order: Vec::new(),
+                slots: HashMap::new(),
+                pending: Vec::new(),
+                origin: new_origin(py)?,
+                forks: forks(),
+                epoch: 0,
+                seq: 0,
+                seen: Seen::default(),
+            }),
         })
     }
 
     /// Makes the value the reference of an address, and clears its accumulator.
-    fn load(
-        slf: &Bound<'_, Self>,
-        addr: &Bound<'_, PyAny>,
-        initial_state: &Bound<'_, PyAny>,
-    ) -> PyResult<()> {
-        // Conversions first: they may call code that uses this stream.
-        let (addr, value) = (wide_address(addr)?, integer(initial_state)?);
-        let mut this = slf.try_borrow_mut()?;
-        let slot = this.slot(slf.py(), addr)?;
+    fn load(&self, addr: &Bound<'_, PyAny>, initial_state: &Bound<'_, PyAny>) -> PyResult<()> {
+        let (py, addr, value) = (addr.py(), wide_address(addr)?, integer(initial_state)?);
+        let context = self.context(py, addr)?;
+        let mut state = self.lock(py);
+        let slot = state.slot(addr, context);
         slot.context.get().load(&value)?;
         slot.generation += 1;
-        this.epoch += 1;
+        state.epoch += 1;
         Ok(())
     }
 
     /// Combines a delta into the accumulator of an address. Returns the message for other streams.
     fn accum(
-        slf: &Bound<'_, Self>,
+        &self,
         addr: &Bound<'_, PyAny>,
         delta: &Bound<'_, PyAny>,
     ) -> PyResult<Py<DeltaMessage>> {
-        // Conversions first: they may call code that uses this stream.
         let (py, addr, delta) = (addr.py(), wide_address(addr)?, integer(delta)?);
-        let mut this = slf.try_borrow_mut()?;
-        this.renew(py)?;
-        let slot = this.slot(py, addr)?;
-        let context = slot.context.get();
-        let word = context.word(&delta)?;
-        context.combine(py, &word)?;
-        let generation = Some(slot.generation);
-        let origin = Some(this.origin);
-        this.seq += 1;
-        let delta = word.object(py)?;
-        let tag = Tag { origin, generation };
-        let message = DeltaMessage::new_tagged(addr, &delta, this.epoch, this.seq, tag)?;
-        if let Some(content) = message.content(py) {
-            this.seen.content(content);
-        }
+        self.renew(py)?;
+        let context = self.context(py, addr)?;
+        let word = context.get().word(&delta)?;
+        let (epoch, seq, tag) = {
+            let mut state = self.lock(py);
+            let slot = state.slot(addr, context);
+            slot.context.get().combine(py, &word)?;
+            let generation = Some(slot.generation);
+            let origin = Some(state.origin);
+            state.seq += 1;
+            (state.epoch, state.seq, Tag { origin, generation })
+        };
+        let message = DeltaMessage::new_tagged(addr, &word.object(py)?, epoch, seq, tag)?;
+        let content = message.content(py);
         let message = Py::new(py, message)?;
-        this.pending.push(message.clone_ref(py));
+        let mut state = self.lock(py);
+        if let Some(content) = content {
+            state.seen.content(content);
+        }
+        state.pending.push(message.clone_ref(py));
         Ok(message)
     }
 
     /// The state of an address.
-    fn read<'py>(slf: &Bound<'py, Self>, addr: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    fn read<'py>(&self, addr: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let (py, addr) = (addr.py(), wide_address(addr)?);
-        match slf.try_borrow()?.slots.get(&addr) {
-            Some(slot) => slot.context.get().read(py),
-            None => Ok(0_u64.into_pyobject(py)?.into_any()),
-        }
+        self.context(py, addr)?.get().read(py)
     }
 
     /// Applies a message. Returns whether it counted: not if it was applied before, comes from this
     /// stream, or is older than the last load.
-    fn apply(&mut self, msg: &Bound<'_, PyAny>) -> PyResult<bool> {
+    fn apply(&self, msg: &Bound<'_, PyAny>) -> PyResult<bool> {
         let py = msg.py();
         let Ok(message) = msg.cast::<DeltaMessage>() else {
             let found = msg.get_type().name()?;
@@ -217,45 +235,54 @@ impl DeltaStream {
         };
         let message = message.get();
         self.renew(py)?;
-        if !self.admit(py, message)? {
+        let context = self.context(py, message.addr)?;
+        let word = context.get().word(message.delta(py))?;
+        let content = message.content(py);
+        let mut state = self.lock(py);
+        if !state.admit(message, content)? {
             return Ok(false);
         }
-        let context = self.slot(py, message.addr)?.context.get();
-        context.combine(py, &context.word(message.delta(py))?)?;
+        let slot = state.slot(message.addr, context);
+        slot.context.get().combine(py, &word)?;
         Ok(true)
     }
 
     /// The messages made since the last call.
-    fn pending(&mut self) -> Vec<Py<DeltaMessage>> {
-        std::mem::take(&mut self.pending)
+    fn pending(&self, py: Python<'_>) -> Vec<Py<DeltaMessage>> {
+        std::mem::take(&mut self.lock(py).pending)
     }
 
     /// The addresses in use with their contexts, in the order of their first use.
     fn contexts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        let pair = |addr: &u32| (*addr, self.slots[addr].context.clone_ref(py));
-        PyList::new(py, self.order.iter().map(pair))?.try_iter()
+        let pairs: Vec<_> = {
+            let state = self.lock(py);
+            let pair = |addr: &u32| (*addr, state.slots[addr].context.clone_ref(py));
+            state.order.iter().map(pair).collect()
+        };
+        PyList::new(py, pairs)?.try_iter()
     }
 
     /// How often an address was loaded.
-    fn generation(slf: &Bound<'_, Self>, addr: &Bound<'_, PyAny>) -> PyResult<u64> {
-        let addr = wide_address(addr)?;
-        let this = slf.try_borrow()?;
-        Ok(this.slots.get(&addr).map_or(0, |slot| slot.generation))
+    fn generation(&self, addr: &Bound<'_, PyAny>) -> PyResult<u64> {
+        let (py, addr) = (addr.py(), wide_address(addr)?);
+        let state = self.lock(py);
+        Ok(state.slots.get(&addr).map_or(0, |slot| slot.generation))
     }
 
     /// The number that tells this stream's messages from those of others.
     #[getter]
-    fn origin(&mut self, py: Python<'_>) -> PyResult<u64> {
+    fn origin(&self, py: Python<'_>) -> PyResult<u64> {
         self.renew(py)?;
-        Ok(self.origin)
+        Ok(self.lock(py).origin)
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> String {
+        let state = self.lock(py);
         format!(
             "<DeltaStream width {}, {} addresses, {} pending>",
             self.width,
-            self.order.len(),
-            self.pending.len()
+            state.order.len(),
+            state.pending.len()
         )
     }
 }
