@@ -3,11 +3,11 @@
 //!
 //! | module | purpose |
 //! |---|---|
-//! | [`model`], [`trace`], [`hdl`], [`sim`], [`fpga`], [`device`], [`replica`] | command groups |
-//! | [`eval`], [`companion`] | `atomik eval` and `atomik node`, partly programs of their own |
-//! | [`doctor`], [`completions`], [`man`] | commands about the program itself |
-//! | [`geometry`], [`design`], [`trace_file`], [`dut`], [`interrupt`] | what several commands share |
-//! | [`error`], [`program`] | why commands fail, and where their messages go |
+//! | `model`, `trace`, `hdl`, `sim`, `fpga`, `device`, `replica` | command groups |
+//! | `eval`, `companion` | `atomik eval` and `atomik node`, partly programs of their own |
+//! | `doctor`, `completions`, `man` | commands about the program itself |
+//! | `geometry`, `design`, `trace_file`, `dut`, `interrupt` | what several commands share |
+//! | `error`, `program` | why commands fail, and where their messages go |
 
 mod companion;
 mod completions;
