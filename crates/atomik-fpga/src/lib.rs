@@ -70,7 +70,6 @@ pub mod placement;
 mod placer;
 pub mod plan;
 pub mod plot;
-mod process;
 pub mod report;
 pub mod sdf;
 mod step;

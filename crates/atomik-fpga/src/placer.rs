@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use atomik_tools::Tool;
 use atomik_tools::cache::{Entry, Recipe};
+use atomik_tools::process::{self, RunError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::device::{Device, Family};
 use crate::placement::Placement;
-use crate::process::{self, RunError};
 use crate::step::{FORMAT, StepError, Steps, names, read, write};
 use crate::timing;
 use crate::utilization::{Use, overfull};

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use atomik_tools::cache::{Cache, CacheError, failed};
+use atomik_tools::process::{self, RunError};
 use atomik_tools::{Tool, ToolKind};
 use thiserror::Error;
 
 use crate::netlist::NetlistError;
 use crate::placement::ReportError;
-use crate::process::{self, RunError};
 use crate::sdf::SdfError;
 
 /// Version of the cache entries. Changes with their contents, or with what is read from the tools'

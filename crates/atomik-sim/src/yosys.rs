@@ -1,14 +1,13 @@
 //! Running Yosys.
 
-use std::fs;
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
+use atomik_tools::process::{self, RunError};
 use atomik_tools::{Search, Tool, ToolError, ToolKind};
 
 /// The log of a run, in its folder.
 const LOG: &str = "yosys.log";
-/// Lines of the log that an error shows.
-const LAST_LINES: usize = 12;
 
 /// Why a run of Yosys failed.
 #[derive(Debug, thiserror::Error)]
@@ -16,12 +15,12 @@ pub enum YosysError {
     /// There is no usable Yosys.
     #[error(transparent)]
     Tool(#[from] ToolError),
-    /// It does not start.
-    #[error("Yosys does not start: {0}; run `atomik doctor`")]
-    Start(std::io::Error),
     /// It ends with an error.
     #[error("Yosys refuses the design; correct the Verilog:\n{0}")]
-    Refused(String),
+    Refused(RunError),
+    /// It does not run.
+    #[error("{0}; run `atomik doctor`")]
+    Run(RunError),
 }
 
 /// A Yosys that is new enough for synthesis.
@@ -42,20 +41,11 @@ impl Yosys {
     /// Runs `script` in `folder`, which must hold every file that it names: a WebAssembly build of
     /// Yosys sees no other.
     pub(crate) fn run(&self, folder: &Path, script: &str) -> Result<(), YosysError> {
-        let mut command = self.0.command();
-        command
-            .current_dir(folder)
-            .args(["-q", "-l", LOG, "-p", script]);
-        let output = command.output().map_err(YosysError::Start)?;
-        if output.status.success() {
-            return Ok(());
-        }
-        // A tool that crashes says so on stderr alone.
-        let log = fs::read(folder.join(LOG)).unwrap_or_default();
-        let text = [log, output.stderr].concat();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<&str> = text.lines().filter(|l| !l.trim().is_empty()).collect();
-        let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
-        Err(YosysError::Refused(last.join("\n")))
+        let args = ["-q", "-l", LOG, "-p", script].map(str::to_owned);
+        let done = process::run(&self.0, folder, &args, LOG, &AtomicBool::new(false));
+        done.map_err(|error| match error {
+            RunError::Exit { .. } => YosysError::Refused(error),
+            _ => YosysError::Run(error),
+        })
     }
 }

@@ -5,6 +5,7 @@
 //! | [`kind`] | the programs: names, oldest usable versions, how to install each |
 //! | [`search`] | where a program is looked for, and the tool that was found |
 //! | [`probe`] | starts a program to learn its version and whether it works |
+//! | [`process`] | runs a program until it ends or its user stops it |
 //! | [`version`] | version numbers, compared as numbers |
 //! | [`root`] | the project's root folder, and that of the installed tools |
 //! | [`cache`] | results stored under a hash of everything they were made from |
@@ -20,6 +21,7 @@
 pub mod cache;
 pub mod kind;
 pub mod probe;
+pub mod process;
 pub mod root;
 pub mod search;
 pub mod tool;

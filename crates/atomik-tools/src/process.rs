@@ -1,4 +1,4 @@
-//! Running a tool until it ends or the flow is stopped.
+//! Running a tool until it ends or its user stops it.
 
 use std::{
     fs::{self, File},
@@ -10,41 +10,58 @@ use std::{
     time::Duration,
 };
 
-use atomik_tools::Tool;
 use thiserror::Error;
 
+use crate::Tool;
+
 /// Where a tool's stdout and stderr go, in its working folder.
-pub(crate) const PRINTED: &str = "printed.log";
+pub const PRINTED: &str = "printed.log";
 
 /// Lines of a tool's log that an error message shows.
 const LAST_LINES: usize = 12;
 
 /// Why a tool did not finish its work.
 #[derive(Debug, Error)]
-pub(crate) enum RunError {
-    /// The flow was stopped.
+pub enum RunError {
+    /// It was stopped.
     #[error("stopped")]
     Stopped,
     /// Its output cannot be captured.
     #[error("cannot write to {}: {source}", dir.display())]
-    Output { dir: PathBuf, source: io::Error },
+    Output {
+        /// Its working folder.
+        dir: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// It did not start.
     #[error("{} does not start: {source}", path.display())]
-    Start { path: PathBuf, source: io::Error },
+    Start {
+        /// The tool.
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
+    },
     /// The system lost track of it.
     #[error("cannot wait for it: {0}")]
     Wait(io::Error),
     /// It exited with an error; the last lines of its log.
     #[error("{last_lines}\n({status})")]
     Exit {
+        /// The status.
         status: ExitStatus,
+        /// The last lines of its log, and what it printed besides.
         last_lines: String,
     },
 }
 
 /// Runs a tool in the folder `dir`. WebAssembly builds of the tools see nothing else, so `args`
-/// must name files relative to it. `log` is the log file that the tool writes there.
-pub(crate) fn run(
+/// must name files relative to it. `log` is the log file that the tool writes there. Once `stop` is
+/// set, the tool is killed.
+///
+/// # Errors
+/// When the tool does not start, fails or is stopped.
+pub fn run(
     tool: &Tool,
     dir: &Path,
     args: &[String],
