@@ -7,7 +7,7 @@ use crate::netlist::netlist;
 use crate::record::Layout;
 use crate::scoreboard::{Playback, Scoreboard, Tally};
 use crate::stimulus::{Cycle, Stimulus};
-use crate::supplied::{Subject, missing_model};
+use crate::supplied::{Subject, add_missing_model};
 use crate::timing::timing;
 use crate::verilate::{Builder, Built, Lint, Options, Source, Waves};
 use atomik_hdl::Config;
@@ -20,8 +20,6 @@ pub struct Dut {
     source: Source,
     timing: Timing,
     subject: Subject,
-    /// The planted bug that models have; 0 for none.
-    mutant: u64,
     built: Built,
 }
 
@@ -33,24 +31,6 @@ impl Dut {
     pub fn build(builder: &Builder, config: Config) -> Result<Dut, CaseError> {
         let verilog = atomik_hdl::generate(&config).simulation_verilog();
         Dut::build_verilog(builder, config, verilog, Lint::Deny)
-    }
-
-    /// As [`Dut::build`], with a model that counts how often lines run and signals toggle.
-    ///
-    /// # Errors
-    /// As [`Dut::build`].
-    pub fn with_counts(builder: &Builder, config: Config) -> Result<Dut, CaseError> {
-        let source = Source {
-            name: config.name(),
-            verilog: atomik_hdl::generate(&config).simulation_verilog(),
-            layout: layout_of(&config)?,
-        };
-        let options = Options {
-            lint: Lint::Allow,
-            counts: true,
-            ..Options::default()
-        };
-        Dut::of_source(builder, config, source, timing(&config), options)
     }
 
     /// Builds what `subject` puts in place of the generated Verilog of `config`. Warnings of
@@ -79,17 +59,15 @@ impl Dut {
         if let Some(family) = netlist_for {
             verilog = netlist(builder.results(), family, &name, &verilog)?;
             lint = Lint::Allow;
-        } else if subject.supplied.is_some()
-            && let Some(model) = missing_model(config.target(), &verilog)
-        {
-            verilog += &format!("\n{model}");
+        } else if subject.supplied.is_some() {
+            add_missing_model(&mut verilog, config.target());
         }
         let source = Source {
             name,
             verilog,
             layout: layout_of(&config)?,
         };
-        let dut = Dut::of_source(builder, config, source, timing, linted(lint))?;
+        let dut = Dut::of_source(builder, config, source, timing, lint)?;
         Ok(Dut {
             subject: subject.clone(),
             ..dut
@@ -120,7 +98,7 @@ impl Dut {
             verilog,
             layout: layout_of(&config)?,
         };
-        Dut::of_source(builder, config, source, timing(&config), linted(lint))
+        Dut::of_source(builder, config, source, timing(&config), lint)
     }
 
     fn of_source(
@@ -128,27 +106,18 @@ impl Dut {
         config: Config,
         source: Source,
         timing: Timing,
-        options: Options,
+        lint: Lint,
     ) -> Result<Dut, CaseError> {
+        let waves = Waves::None;
+        let options = Options { lint, waves };
         let built = builder.build(&source, options)?;
         Ok(Dut {
             config,
             source,
             timing,
             subject: Subject::default(),
-            mutant: 0,
             built,
         })
-    }
-
-    /// The same design, whose models have the planted bug with this number. The design is one with
-    /// several bugs; see [`Model::select`].
-    #[must_use]
-    pub fn with_mutant(&self, mutant: u64) -> Dut {
-        Dut {
-            mutant,
-            ..self.clone()
-        }
     }
 
     /// The name of the top module.
@@ -191,9 +160,7 @@ impl Dut {
     /// # Errors
     /// When the model cannot be loaded.
     pub fn model(&self, seed: u64) -> Result<Model, CaseError> {
-        let mut model = Model::load(&self.built, self.layout(), seed, None)?;
-        model.select(self.mutant);
-        Ok(model)
+        Ok(Model::load(&self.built, self.layout(), seed, None)?)
     }
 
     /// Plays `cycles` after a reset and compares the outputs. The cycle of a mismatch is counted
@@ -227,11 +194,9 @@ impl Dut {
         let options = Options {
             lint: Lint::Allow,
             waves: Waves::Vcd,
-            ..Options::default()
         };
         let built = builder.build(&self.source, options)?;
         let mut model = Model::load(&built, self.layout(), seed, Some(waves))?;
-        model.select(self.mutant);
         let mut playback = Playback::new(cycles, self.timing);
         let layout = self.layout();
         let (mut cmd, mut rsp) = (vec![0; layout.cmd_words()], vec![0; layout.rsp_words()]);
@@ -240,14 +205,6 @@ impl Dut {
             model.run(&cmd, &mut rsp)?;
         }
         Ok(())
-    }
-}
-
-/// The options of a build with this treatment of warnings.
-fn linted(lint: Lint) -> Options {
-    Options {
-        lint,
-        ..Options::default()
     }
 }
 

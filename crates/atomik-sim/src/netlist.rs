@@ -9,6 +9,7 @@ use std::fs;
 use atomik_hdl::{Target, synthesis};
 use atomik_tools::cache::{Cache, CacheError, Recipe, failed};
 
+use crate::supplied::add_missing_model;
 use crate::yosys::{Yosys, YosysError};
 
 /// Version of the contents of cache entries.
@@ -35,19 +36,20 @@ pub enum NetlistError {
     Cache(#[from] CacheError),
 }
 
-/// The Yosys command for `family`, and its library of cells.
-fn family_of(family: Target) -> Option<(&'static str, &'static str)> {
+/// The Yosys command for `family` with its options, and the library of cells. No pads: the ports
+/// are not pins.
+fn family_of(family: Target) -> Option<(&'static str, &'static str, &'static str)> {
     match family {
-        Target::Ecp5 => Some((synthesis::ECP5, "+/ecp5/cells_sim.v")),
-        Target::Ice40 => Some((synthesis::ICE40_HX, "+/ice40/cells_sim.v")),
-        Target::Gowin => Some(("synth_gowin -noiopads", "+/gowin/cells_sim.v")),
+        Target::Ecp5 => Some((synthesis::ECP5, "", "+/ecp5/cells_sim.v")),
+        Target::Ice40 => Some((synthesis::ICE40_HX, "", "+/ice40/cells_sim.v")),
+        Target::Gowin => Some((synthesis::GOWIN, " -noiopads", "+/gowin/cells_sim.v")),
         Target::Generic | Target::Xilinx => None,
     }
 }
 
 /// The script that writes the netlist of module `top` for `family`.
 fn script(family: Target, top: &str) -> Option<String> {
-    let (command, library) = family_of(family)?;
+    let (command, options, library) = family_of(family)?;
     // Initial contents are neither modelled nor used.
     let initial: String = (0..64)
         .map(|i| format!(" -unset INITVAL_{i:02X}"))
@@ -58,8 +60,9 @@ fn script(family: Target, top: &str) -> Option<String> {
     };
     // A library may declare a cell twice.
     Some(format!(
-        "read_verilog -sv {DESIGN}; {command} -top {top}; {unset}write_verilog -noattr {MAPPED}; \
-         design -reset; read_verilog -nooverwrite {library}; read_verilog {MAPPED}; \
+        "read_verilog -sv {DESIGN}; {command}{options} -top {top}; {unset}\
+         write_verilog -noattr {MAPPED}; design -reset; \
+         read_verilog -nooverwrite {library}; read_verilog {MAPPED}; \
          hierarchy -top {top}; proc; flatten; opt_clean; write_verilog -noattr {NETLIST}"
     ))
 }
@@ -89,11 +92,6 @@ pub(crate) fn netlist(
     })?;
     let path = entry.dir.join(NETLIST);
     let mut text = fs::read_to_string(&path).map_err(failed("read", &path))?;
-    if let Some((cell, model)) = synthesis::cell_model(family)
-        && text.contains(cell)
-    {
-        text.push('\n');
-        text += &model;
-    }
+    add_missing_model(&mut text, family);
     Ok(text)
 }

@@ -6,12 +6,7 @@
 //   ATOMIK_DEPTH    addresses                        ATOMIK_LANES  lanes
 //   ATOMIK_TRACED   1 if the model can write VCD
 //   ATOMIK_DIRECT   1 if the model's evaluation function may be called without its wrapper
-//   ATOMIK_SELECTOR 1 if the model has the input atomik_mutant
 // and include the model, which is always called Vmodel. The records are those of `record.rs`.
-
-#if VM_COVERAGE
-#include "verilated_cov.h"
-#endif
 
 #include <cstdint>
 #include <cstdio>
@@ -103,9 +98,6 @@ struct Instance {
         model.reset(new Vmodel{&context, "atomik"});
         // The first evaluation runs the initial blocks. It must go through the wrapper, which
         // detects that it is the first.
-#if ATOMIK_SELECTOR
-        model->atomik_mutant = 0;
-#endif
         model->clk = 0;
         model->eval();
 #if ATOMIK_TRACED
@@ -241,15 +233,6 @@ ATOMIK_EXPORT void* atomik_create(std::uint64_t seed, const char* wave_path, cha
     return nullptr;
 }
 
-ATOMIK_EXPORT void atomik_select(void* handle, std::uint64_t mutant) noexcept {
-#if ATOMIK_SELECTOR
-    design_of(*static_cast<Instance*>(handle)->model).atomik_mutant = mutant;
-#else
-    (void)handle;
-    (void)mutant;
-#endif
-}
-
 ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std::uint64_t* cmds,
                                        std::uint64_t* rsps) noexcept {
     Instance& self = *static_cast<Instance*>(handle);
@@ -261,15 +244,6 @@ ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std:
         self.error = e.what();
     }
     return self.cycles - before;
-}
-
-ATOMIK_EXPORT void atomik_counts(void* handle, const char* path) noexcept {
-#if VM_COVERAGE
-    static_cast<Instance*>(handle)->context.coveragep()->write(path);
-#else
-    (void)handle;
-    (void)path;
-#endif
 }
 
 ATOMIK_EXPORT std::uint64_t atomik_bare(void* handle, std::uint64_t n,

@@ -199,12 +199,18 @@ impl Supplied {
     }
 }
 
-/// The model of the block RAM of `target`, if `verilog` instantiates it without declaring it.
-pub(crate) fn missing_model(target: Target, verilog: &str) -> Option<String> {
-    let (cell, model) = synthesis::cell_model(target)?;
+/// Appends the model of the block RAM of `target`, if the Verilog instantiates it without declaring
+/// it.
+pub(crate) fn add_missing_model(verilog: &mut String, target: Target) {
+    let Some((cell, model)) = synthesis::cell_model(target) else {
+        return;
+    };
     let names = Names::of(verilog);
     let declared = names.modules.iter().any(|module| module == cell);
-    (!declared && names.mentions.contains_key(cell)).then_some(model)
+    if !declared && names.mentions.contains_key(cell) {
+        verilog.push('\n');
+        verilog.push_str(&model);
+    }
 }
 
 /// The modules of a Verilog text, and how often each name occurs in it.
@@ -341,16 +347,17 @@ mod tests {
 
     #[test]
     fn a_model_is_added_for_a_cell_that_is_instantiated_but_not_declared() {
+        let added = |verilog: &str, target| {
+            let mut with_model = verilog.to_owned();
+            add_missing_model(&mut with_model, target);
+            with_model.strip_prefix(verilog).unwrap().to_owned()
+        };
         let used = "module top; DP16KD ram (); endmodule\n";
-        assert!(
-            missing_model(Target::Ecp5, used)
-                .unwrap()
-                .contains("module DP16KD")
-        );
-        assert_eq!(missing_model(Target::Generic, used), None);
-        assert_eq!(missing_model(Target::Ecp5, "module top; endmodule"), None);
+        assert!(added(used, Target::Ecp5).contains("module DP16KD"));
+        assert_eq!(added(used, Target::Generic), "");
+        assert_eq!(added("module top; endmodule", Target::Ecp5), "");
         let own = format!("{used}module DP16KD; endmodule");
-        assert_eq!(missing_model(Target::Ecp5, &own), None);
+        assert_eq!(added(&own, Target::Ecp5), "");
     }
 
     #[test]

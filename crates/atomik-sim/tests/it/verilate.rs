@@ -26,7 +26,6 @@ use tempfile::TempDir;
 const WAVES: Options = Options {
     lint: Lint::Deny,
     waves: Waves::Vcd,
-    counts: false,
 };
 
 fn tool(kind: ToolKind) -> Tool {
@@ -645,7 +644,7 @@ fn a_design_that_never_settles_is_an_error_and_does_not_end_the_process() {
     source.verilog = source.verilog.replace("endmodule", broken);
     let options = Options {
         lint: Lint::Allow,
-        ..Options::default()
+        waves: Waves::None,
     };
     let built = builder().build(&source, options).unwrap();
     let mut model = Model::load(&built, layout, 1, None).unwrap();
@@ -705,7 +704,7 @@ fn a_warning_is_an_error_unless_it_is_allowed() {
     assert_eq!(contents(cache.path()), before);
     let allowed = Options {
         lint: Lint::Allow,
-        ..Options::default()
+        waves: Waves::None,
     };
     assert!(!builder.build(&source, allowed).unwrap().reused());
 }
@@ -780,7 +779,7 @@ fn a_model_is_built_once_and_rebuilt_when_an_input_changes() {
             &source,
             Options {
                 lint: Lint::Allow,
-                ..Options::default()
+                waves: Waves::None,
             },
         )
         .unwrap();
