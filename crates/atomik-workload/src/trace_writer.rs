@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use atomik_terminal::counted;
 use foldhash::fast::FixedState;
-use indicatif::HumanCount;
 use tempfile::NamedTempFile;
 
 use crate::workload::Line;
@@ -105,13 +105,7 @@ impl TraceWriter {
     /// A failed [`TraceWriter::write`], with the name of the file.
     #[must_use]
     pub fn error(&self, source: io::Error) -> WriteError {
-        match &self.target {
-            Target::File(_, file) | Target::Device(_, file) => WriteError::File {
-                file: file.clone(),
-                source,
-            },
-            Target::Stdout(_) => WriteError::Stdout(source),
-        }
+        failed(self.target.file(), source)
     }
 
     /// Flushes the trace, and moves it to its place if it goes to a file.
@@ -124,23 +118,11 @@ impl TraceWriter {
             keys: self.keys.len() as u64,
             nodes: self.nodes,
         };
-        match self.target {
-            Target::File(writer, file) => {
-                complete(writer, &file).map_err(|source| WriteError::File { file, source })?;
-            }
-            Target::Device(mut writer, file) => writer
-                .flush()
-                .map_err(|source| WriteError::File { file, source })?,
-            Target::Stdout(mut writer) => writer.flush().map_err(WriteError::Stdout)?,
-        }
+        let file = self.target.file().map(Path::to_owned);
+        let done = self.target.finish();
+        done.map_err(|source| failed(file.as_deref(), source))?;
         Ok(size)
     }
-}
-
-/// `1 key`, `2,000 keys`.
-fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", HumanCount(count))
 }
 
 impl fmt::Display for Size {
@@ -161,33 +143,51 @@ impl fmt::Display for Size {
 /// # Errors
 /// [`WriteError::File`].
 pub fn write_whole(file: &Path, text: &str) -> Result<(), WriteError> {
-    let write = || match open(file)? {
-        Target::File(mut writer, place) => {
-            writer.write_all(text.as_bytes())?;
-            complete(writer, &place)
+    let write = || {
+        let mut target = open(file)?;
+        match &mut target {
+            Target::File(writer, _) => writer.write_all(text.as_bytes())?,
+            Target::Device(writer, _) => writer.write_all(text.as_bytes())?,
+            Target::Stdout(writer) => writer.write_all(text.as_bytes())?,
         }
-        Target::Device(mut writer, _) => {
-            writer.write_all(text.as_bytes())?;
-            writer.flush()
-        }
-        Target::Stdout(mut writer) => {
-            writer.write_all(text.as_bytes())?;
-            writer.flush()
-        }
+        target.finish()
     };
-    write().map_err(|source| WriteError::File {
-        file: file.to_owned(),
-        source,
-    })
+    write().map_err(|source| failed(Some(file), source))
 }
 
-/// Moves a temporary file to its place.
-fn complete(writer: BufWriter<NamedTempFile>, file: &Path) -> io::Result<()> {
-    let temporary = writer
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    temporary.persist(file)?;
-    Ok(())
+/// A failure to write a file, or to stdout without one.
+fn failed(file: Option<&Path>, source: io::Error) -> WriteError {
+    match file {
+        Some(file) => WriteError::File {
+            file: file.to_owned(),
+            source,
+        },
+        None => WriteError::Stdout(source),
+    }
+}
+
+impl Target {
+    /// The file; `None` for stdout.
+    fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(_, file) | Self::Device(_, file) => Some(file),
+            Self::Stdout(_) => None,
+        }
+    }
+
+    /// Writes what is left. A temporary file takes its place.
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::File(writer, file) => {
+                let temporary = writer.into_inner();
+                let temporary = temporary.map_err(io::IntoInnerError::into_error)?;
+                temporary.persist(file)?;
+                Ok(())
+            }
+            Self::Device(mut writer, _) => writer.flush(),
+            Self::Stdout(mut writer) => writer.flush(),
+        }
+    }
 }
 
 fn open(file: &Path) -> io::Result<Target> {

@@ -671,6 +671,16 @@ fn value_of(action: &Action) -> Option<serde_json::Value> {
     })
 }
 
+/// The name of a trace, as a reader knows it.
+#[must_use]
+pub fn title(trace: &str) -> &str {
+    if trace == "-" {
+        "standard input"
+    } else {
+        trace
+    }
+}
+
 /// Reads a trace line by line, in constant memory except for the classes of its fields.
 #[derive(Debug)]
 pub struct Reader<R> {

@@ -9,6 +9,7 @@ use super::linger::{self, Pair};
 use super::metrics::{self, GROWTH, Measured, Metric, caveats, left_out};
 use super::sentences::sentences;
 use atomik_terminal::{count, counted};
+use atomik_workload::workload;
 
 /// Rows with several figures each, to keep the table small.
 const COMPACT: &[(&str, &[&Metric])] = &[
@@ -55,7 +56,7 @@ const COMPACT: &[(&str, &[&Metric])] = &[
 pub fn overview(review: &Review) -> String {
     let mut text = format!(
         "**{}: {}**\n\n",
-        plain(metrics::trace(&review.fit.trace)),
+        plain(workload::title(&review.fit.trace)),
         review.fit.verdict
     );
     for reason in &review.fit.reasons {
@@ -77,7 +78,7 @@ pub fn overview(review: &Review) -> String {
         let _ = write!(
             text,
             "\n{}, {}, {}, faults: {}, seed {}{}:\n\n",
-            plain(metrics::trace(&run.trace.name)),
+            plain(workload::title(&run.trace.name)),
             counted(run.trace.operations, "operation"),
             counted(run.world.nodes, "node"),
             plain(&run.world.faults),

@@ -134,11 +134,6 @@ pub fn caveats(system: &SystemFigures) -> Vec<String> {
     caveats
 }
 
-/// The name of a trace, as a reader knows it.
-pub fn trace(name: &str) -> &str {
-    if name == "-" { "standard input" } else { name }
-}
-
 /// So many of what an axis counts, such as `1 key` and `3 keys`.
 pub fn along(x: u64, axis: &str) -> String {
     let (first, rest) = axis.split_at(axis.find(' ').unwrap_or(axis.len()));

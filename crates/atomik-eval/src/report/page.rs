@@ -24,9 +24,9 @@ use atomik_arena::figures::Review;
 
 use self::parts::{class, cues, number};
 use super::format::ReportError;
-use super::metrics;
 use super::sheet::{Sheet, everyone};
 use atomik_terminal::Unit;
+use atomik_workload::workload;
 
 /// The page loads nothing; its style is inline.
 const POLICY: &str =
@@ -41,7 +41,7 @@ pub fn page(review: &Review) -> Result<String, ReportError> {
     let fit = &review.fit;
     let sheet = Sheet::new(review);
     let names = everyone(review);
-    let trace = metrics::trace(&fit.trace);
+    let trace = workload::title(&fit.trace);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -81,7 +81,7 @@ fn top(review: &Review) -> Markup {
     html! {
         header {
             h1 {
-                "Do deltas fit “" (metrics::trace(&fit.trace)) "”?"
+                "Do deltas fit “" (workload::title(&fit.trace)) "”?"
                 strong #verdict class=(class(fit.verdict)) { (fit.verdict) }
             }
             ul.facts #trace {

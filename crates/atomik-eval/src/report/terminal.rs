@@ -8,6 +8,7 @@ use atomik_workload::fit::{Fit, Thresholds};
 use super::linger::{self, Pair};
 use super::metrics::{self, GROWTH, caveats, left_out};
 use atomik_terminal::{count, counted, number_table};
+use atomik_workload::workload;
 
 /// The whole review, in tables of at most `width` characters if names and figures allow it.
 pub fn terminal(review: &Review, width: usize) -> String {
@@ -64,7 +65,7 @@ pub fn scaling(scaling: &Scaling) -> String {
 
 /// The verdict, its reasons, and the first example of what goes wrong.
 fn verdict(fit: &Fit) -> String {
-    let mut text = format!("{}: {}\n", metrics::trace(&fit.trace), fit.verdict);
+    let mut text = format!("{}: {}\n", workload::title(&fit.trace), fit.verdict);
     for reason in &fit.reasons {
         let _ = writeln!(text, "- {reason}");
     }
@@ -89,7 +90,7 @@ fn verdict(fit: &Fit) -> String {
 pub fn run(run: &Run, width: usize) -> String {
     let mut text = format!(
         "{}, faults: {}, {}, seed {}, {}\n",
-        metrics::trace(&run.trace.name),
+        workload::title(&run.trace.name),
         run.world.faults,
         counted(run.world.nodes, "node"),
         run.world.seed,

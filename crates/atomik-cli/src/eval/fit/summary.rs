@@ -5,6 +5,7 @@ use std::fmt;
 
 use atomik_terminal::{Table, count, counted, duration, number_table};
 use atomik_workload::fit::{FieldFit, Fit, Thresholds, Window, percent};
+use atomik_workload::workload::title;
 
 /// Fields shown; the JSON has all.
 const FIELDS_SHOWN: usize = 20;
@@ -15,15 +16,11 @@ pub struct Summary<'a>(pub &'a Fit);
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fit = self.0;
-        let trace = match fit.trace.as_str() {
-            "-" => "standard input",
-            name => name,
-        };
         writeln!(f, "{}", fit.verdict)?;
         writeln!(
             f,
             "{}: {} on {} by {} within {}",
-            trace,
+            title(&fit.trace),
             counted(fit.operations, "operation"),
             counted(fit.keys, "key"),
             counted(fit.nodes, "node"),

@@ -10,6 +10,7 @@ use crate::report::linger::{self, Pair};
 use crate::report::metrics::{self, Measured, Metric, caveats};
 use crate::report::sheet::{Line, OURS, Sheet, cut_off, grouped};
 use atomik_terminal::counted;
+use atomik_workload::workload;
 
 /// The figures of the first table. The others are shown on demand.
 const FIRST: &[&Metric] = &[
@@ -191,7 +192,7 @@ fn facts(review: &Review) -> Markup {
                 @if groups.len() > 1 {
                     li { "faults " (joined(runs.iter().map(|run| run.world.faults.clone()))) ":" }
                 }
-                li { (metrics::trace(name)) }
+                li { (workload::title(name)) }
                 li { (number(*operations, "operation")) }
                 li { (number(*keys, "key")) }
                 li { (number(*nodes, "node")) }
