@@ -66,8 +66,7 @@ impl DynRegisterFile {
         check_each(len, &addr, depth)?;
         with_file!(&mut self.table, (file, _arithmetic) => {
             for index in 0..len {
-                let value = checked(file, excess, word(&limb, index));
-                value.map_err(|error| error.in_entry(index))?;
+                check(file, excess, &word(&limb, index)).map_err(|error| error.in_entry(index))?;
             }
             for index in 0..len {
                 file.load(addr(index), word(&limb, index))?;
@@ -86,14 +85,11 @@ impl DynRegisterFile {
         &self,
         len: usize,
         addr: impl Fn(usize) -> usize,
-        mut put: impl FnMut(usize, u64),
+        put: impl FnMut(usize, u64),
     ) -> Result<(), Error> {
         check_each(len, &addr, self.depth())?;
         with_file!(&self.table, (file, arithmetic) => {
-            for index in 0..len {
-                put_word(index, file.read_with(arithmetic, addr(index))?.data, &mut put);
-            }
-            Ok(())
+            put_each(len, &addr, put, |addr| Ok(file.read_with(arithmetic, addr)?.data))
         })
     }
 
@@ -106,14 +102,11 @@ impl DynRegisterFile {
         &self,
         len: usize,
         addr: impl Fn(usize) -> usize,
-        mut put: impl FnMut(usize, u64),
+        put: impl FnMut(usize, u64),
     ) -> Result<(), Error> {
         check_each(len, &addr, self.depth())?;
         with_file!(&self.table, (file, _arithmetic) => {
-            for index in 0..len {
-                put_word(index, file.delta(addr(index))?.data, &mut put);
-            }
-            Ok(())
+            put_each(len, &addr, put, |addr| Ok(file.delta(addr)?.data))
         })
     }
 
@@ -126,17 +119,14 @@ impl DynRegisterFile {
         &self,
         len: usize,
         addr: impl Fn(usize) -> usize,
-        mut put: impl FnMut(usize, u64),
+        put: impl FnMut(usize, u64),
     ) -> Result<(), Error> {
         check_each(len, &addr, self.depth())?;
         with_file!(&self.table, (file, _arithmetic) => {
-            for index in 0..len {
-                let addr = addr(index);
-                let reference = file.references().get(addr);
-                let reference = reference.ok_or_else(|| Error::address(addr, file.depth()))?;
-                put_word(index, *reference, &mut put);
-            }
-            Ok(())
+            put_each(len, &addr, put, |addr| {
+                let reference = file.references().get(addr).copied();
+                reference.ok_or_else(|| Error::address(addr, file.depth()))
+            })
         })
     }
 }
@@ -156,7 +146,7 @@ fn combine_each<W: Limbs>(
         let done = if is_narrow(&delta_here, excess) {
             file.accum_with(arithmetic, addr(index), delta_here)
         } else {
-            checked(file, excess, delta_here).map(|_| ())
+            check(file, excess, &delta_here)
         };
         if let Err(error) = done {
             for index in 0..index {
@@ -177,11 +167,20 @@ fn word<W: Limbs>(limb: &impl Fn(usize) -> u64, index: usize) -> W {
     word
 }
 
+/// Passes the limbs of the word of each address to `put`.
 #[inline]
-fn put_word<W: Limbs>(index: usize, word: W, put: &mut impl FnMut(usize, u64)) {
-    for (at, limb) in word.limbs().iter().enumerate() {
-        put(index * W::LIMBS + at, *limb);
+fn put_each<W: Limbs>(
+    len: usize,
+    addr: &impl Fn(usize) -> usize,
+    mut put: impl FnMut(usize, u64),
+    word: impl Fn(usize) -> Result<W, Error>,
+) -> Result<(), Error> {
+    for index in 0..len {
+        for (at, limb) in word(addr(index))?.limbs().iter().enumerate() {
+            put(index * W::LIMBS + at, *limb);
+        }
     }
+    Ok(())
 }
 
 #[inline]
@@ -189,9 +188,9 @@ fn is_narrow<W: Limbs>(word: &W, excess: u64) -> bool {
     word.limb(W::LIMBS - 1) & excess == 0
 }
 
-/// The word, unless a bit above the width is set.
-fn checked<W: Limbs>(_: &RegisterFile<W>, excess: u64, word: W) -> Result<W, Error> {
-    argument(word.limbs(), excess)
+/// Refuses a word for these tables in which a bit above the width is set.
+fn check<W: Limbs>(_: &RegisterFile<W>, excess: u64, word: &W) -> Result<(), Error> {
+    argument::<W>(word.limbs(), excess).map(drop)
 }
 
 fn check_each(len: usize, addr: &impl Fn(usize) -> usize, depth: usize) -> Result<(), Error> {
