@@ -187,6 +187,23 @@ impl View<'_> {
     }
 }
 
+impl<'a> View<'a> {
+    /// Reads elements as addresses.
+    pub fn addresses(self) -> impl Fn(usize) -> usize + 'a {
+        move |at| self.get(at) as usize
+    }
+
+    /// Reads elements as limbs.
+    pub fn limbs(self) -> impl Fn(usize) -> u64 + 'a {
+        move |at| self.get(at)
+    }
+
+    /// Replaces elements by limbs.
+    pub fn put(self) -> impl Fn(usize, u64) + 'a {
+        move |at, limb| self.set(at, limb)
+    }
+}
+
 /// The memory of an array of this type, in the byte order of this machine.
 fn buffer<T: Element>(value: &Bound<'_, PyAny>) -> Option<PyBuffer<T>> {
     let buffer = PyBuffer::get(value).ok()?;

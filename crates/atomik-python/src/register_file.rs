@@ -227,14 +227,9 @@ impl RegisterFile {
 
     /// LOAD: makes the value the reference, and the accumulator 0. Arrays are as in the class.
     fn load(&self, addr: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.change(
-            addr,
-            value,
-            DynRegisterFile::load,
-            |file, len, at, limbs| {
-                file.load_each(len, |index| at.get(index) as usize, |limb| limbs.get(limb))
-            },
-        )
+        self.change(addr, value, DynRegisterFile::load, |file, len, at, data| {
+            file.load_each(len, at.addresses(), data.limbs())
+        })
     }
 
     /// ACCUM: combines a delta into the accumulator.
@@ -245,9 +240,7 @@ impl RegisterFile {
             addr,
             delta,
             DynRegisterFile::accum,
-            |file, len, at, limbs| {
-                file.accum_each(len, |index| at.get(index) as usize, |limb| limbs.get(limb))
-            },
+            |file, len, at, data| file.accum_each(len, at.addresses(), data.limbs()),
         )
     }
 
@@ -264,9 +257,7 @@ impl RegisterFile {
             addr,
             delta,
             DynRegisterFile::rollback,
-            |file, len, at, limbs| {
-                file.rollback_each(len, |index| at.get(index) as usize, |limb| limbs.get(limb))
-            },
+            |file, len, at, data| file.rollback_each(len, at.addresses(), data.limbs()),
         )
     }
 
@@ -281,13 +272,7 @@ impl RegisterFile {
             addr,
             out,
             |file, addr, data| file.read(addr, data),
-            |file, len, at, out| {
-                file.read_each(
-                    len,
-                    |index| at.get(index) as usize,
-                    |limb, to| out.set(limb, to),
-                )
-            },
+            |file, len, at, out| file.read_each(len, at.addresses(), out.put()),
         )
     }
 
@@ -302,13 +287,7 @@ impl RegisterFile {
             addr,
             out,
             |file, addr, data| file.delta(addr, data),
-            |file, len, at, out| {
-                file.delta_each(
-                    len,
-                    |index| at.get(index) as usize,
-                    |limb, to| out.set(limb, to),
-                )
-            },
+            |file, len, at, out| file.delta_each(len, at.addresses(), out.put()),
         )
     }
 
@@ -331,15 +310,7 @@ impl RegisterFile {
                         other => other,
                     })
             },
-            |file, len, at, out| {
-                file.reference_each(
-                    len,
-                    |index| at.get(index) as usize,
-                    |limb, to| {
-                        out.set(limb, to);
-                    },
-                )
-            },
+            |file, len, at, out| file.reference_each(len, at.addresses(), out.put()),
         )
     }
 
