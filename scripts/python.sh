@@ -10,14 +10,14 @@
 #
 # Environment:
 #   PYTHON          the interpreter to use (default python3); 3.11 or later
-#   PYTHON_PROFILE  cargo's profile for the wheel (default release)
+#   PYTHON_PROFILE  cargo's profile for the wheel (default wheel)
 #   PYTHON_MODULE   the extension module that cargo has built: it is tested with the packages as the
 #                   wheel would have them, and no wheel is built
 # Exit status: that of the tests; 3 if something is missing: stderr says what to do.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}
-profile=${PYTHON_PROFILE:-release}
+profile=${PYTHON_PROFILE:-wheel}
 module=${PYTHON_MODULE:-}
 target=${CARGO_TARGET_DIR:-target}
 wheels=target/wheels

@@ -46,6 +46,14 @@ impl Word {
             Self::Wide(word) => Ok(word.bind(py).clone()),
         }
     }
+
+    /// The word, if it has no more than 64 bits.
+    pub fn narrow(&self, py: Python<'_>) -> Option<u64> {
+        match self {
+            Self::Narrow(word) => Some(*word),
+            Self::Wide(word) => word.extract(py).ok(),
+        }
+    }
 }
 
 /// An integer, also one of NumPy's, as an object of type `int`.

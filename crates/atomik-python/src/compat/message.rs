@@ -46,13 +46,18 @@ impl DeltaMessage {
                 format_args!("the delta {delta} is negative; mask it to the width of the stream"),
             ));
         }
-        Ok(Self {
+        Ok(Self::of_word(addr, delta.clone().unbind(), epoch, seq, tag))
+    }
+
+    /// A message with a delta that is no negative integer.
+    pub fn of_word(addr: u32, delta: Py<PyAny>, epoch: u64, seq: u64, tag: Tag) -> Self {
+        Self {
             addr,
-            delta: delta.clone().unbind(),
+            delta,
             epoch,
             seq,
             tag,
-        })
+        }
     }
 
     pub fn delta<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {

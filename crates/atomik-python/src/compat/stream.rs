@@ -33,7 +33,6 @@ struct State {
     forks: u64,
     /// Loads so far, of any address.
     epoch: u64,
-    seq: u64,
     seen: Seen,
 }
 
@@ -66,7 +65,7 @@ impl DeltaStream {
         let origin = new_origin(py)?;
         let state = &mut *self.lock(py);
         if state.forks != forks() {
-            state.seen.numbers(state.origin, state.seq);
+            state.seen.own_until_now(state.origin);
             (state.origin, state.forks) = (origin, forks());
         }
         Ok(())
@@ -168,7 +167,6 @@ impl DeltaStream {
                 origin: new_origin(py)?,
                 forks: forks(),
                 epoch: 0,
-                seq: 0,
                 seen: Seen::default(),
             }),
         })
@@ -196,23 +194,19 @@ impl DeltaStream {
         self.renew(py)?;
         let context = self.context(py, addr)?;
         let word = context.get().word(&delta)?;
+        let (delta, narrow) = (word.object(py)?, word.narrow(py));
         let (epoch, seq, tag) = {
             let mut state = self.lock(py);
             let slot = state.slot(addr, context);
             slot.context.get().combine(py, &word)?;
             let generation = Some(slot.generation);
             let origin = Some(state.origin);
-            state.seq += 1;
-            (state.epoch, state.seq, Tag { origin, generation })
+            let seq = state.seen.own(addr, narrow);
+            (state.epoch, seq, Tag { origin, generation })
         };
-        let message = DeltaMessage::new_tagged(addr, &word.object(py)?, epoch, seq, tag)?;
-        let content = message.content(py);
+        let message = DeltaMessage::of_word(addr, delta.unbind(), epoch, seq, tag);
         let message = Py::new(py, message)?;
-        let mut state = self.lock(py);
-        if let Some(content) = content {
-            state.seen.content(content);
-        }
-        state.pending.push(message.clone_ref(py));
+        self.lock(py).pending.push(message.clone_ref(py));
         Ok(message)
     }
 
