@@ -1,14 +1,17 @@
 //! The client side of a control connection, which `atomik-node get` and the other commands use.
 
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use thiserror::Error;
 
+use crate::connection::is_blank;
 use crate::credential::Token;
 
 /// The address of a node's control connections.
@@ -178,7 +181,7 @@ impl Client {
     /// [`ClientError`].
     pub fn answer(&mut self) -> Result<Json, ClientError> {
         let Some(answer) = self.line()? else {
-            return Err(self.broken(io::Error::other("the node closed the connection")));
+            return Err(self.closed());
         };
         if answer["ok"] == false {
             let reason = answer["error"].as_str().unwrap_or("refused").to_owned();
@@ -208,6 +211,10 @@ impl Client {
             })
     }
 
+    fn closed(&self) -> ClientError {
+        self.broken(io::Error::other("the node closed the connection"))
+    }
+
     fn broken(&self, source: io::Error) -> ClientError {
         let source = match source.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
@@ -225,40 +232,44 @@ impl Client {
     /// whether the node accepted all of them.
     ///
     /// # Errors
-    /// [`ClientError`].
+    /// [`ClientError`]; [`ClientError::Broken`] if the node closes the connection before it has
+    /// answered every line.
     pub fn pipe(mut self) -> Result<bool, ClientError> {
-        let mut writer = self
-            .output
-            .duplicate()
-            .map_err(|source| self.broken(source))?;
-        let sender = std::thread::spawn(move || -> io::Result<()> {
-            let mut output = BufWriter::new(&mut writer);
-            for line in io::stdin().lock().lines() {
-                // The reading side reports a node that has gone.
-                if writeln!(output, "{}", line?)
-                    .and_then(|()| output.flush())
-                    .is_err()
-                {
-                    return Ok(());
-                }
-            }
-            drop(output);
-            let _ = writer.end_input();
-            Ok(())
-        });
-        let mut accepted = true;
+        let writer = self.output.duplicate();
+        let mut writer = writer.map_err(|source| self.broken(source))?;
+        let sent = Arc::new(AtomicU64::new(0));
+        let is_at_end = Arc::new(AtomicBool::new(false));
+        let sender = {
+            let (sent, is_at_end) = (Arc::clone(&sent), Arc::clone(&is_at_end));
+            std::thread::spawn(move || {
+                let read = send_stdin(&mut *writer, &sent);
+                is_at_end.store(true, Ordering::SeqCst);
+                let _ = writer.end_input();
+                read
+            })
+        };
+        let (mut accepted, mut answered) = (true, 0);
         let mut out = io::stdout().lock();
         while let Some(answer) = self.line()? {
+            // Events of `watch` answer nothing.
+            answered += u64::from(answer.get("ok").is_some());
             accepted &= answer["ok"] != false;
             writeln!(out, "{answer}")
                 .and_then(|()| out.flush())
                 .map_err(ClientError::Output)?;
         }
+        // Before the end of stdin, the sender may wait for its next line for ever.
+        if !is_at_end.load(Ordering::SeqCst) {
+            return Err(self.closed());
+        }
         match sender.join() {
             Ok(read) => read.map_err(ClientError::Input)?,
             Err(_) => return Err(self.broken(io::Error::other("sending failed"))),
         }
-        Ok(accepted)
+        match answered < sent.load(Ordering::SeqCst) {
+            true => Err(self.closed()),
+            false => Ok(accepted),
+        }
     }
 
     /// Requests every page of a `list` or an `export` and passes each entry to `each`.
@@ -281,4 +292,17 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Sends the lines of stdin, and counts those that have an answer. The reading side reports a node
+/// that has gone.
+fn send_stdin(writer: &mut dyn Stream, sent: &AtomicU64) -> io::Result<()> {
+    for line in io::stdin().lock().lines() {
+        let line = line?;
+        sent.fetch_add(u64::from(!is_blank(&line)), Ordering::SeqCst);
+        if writer.write_all(format!("{line}\n").as_bytes()).is_err() {
+            break;
+        }
+    }
+    Ok(())
 }

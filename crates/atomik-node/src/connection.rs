@@ -30,7 +30,7 @@ fn cost(line: usize) -> u32 {
 }
 
 /// Whether a line holds nothing but what JSON takes for whitespace. Any other line has an answer.
-fn is_blank(line: &str) -> bool {
+pub(crate) fn is_blank(line: &str) -> bool {
     line.bytes().all(|byte| b" \t\r\n".contains(&byte))
 }
 

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -31,6 +31,41 @@ fn refused(members: &Members, args: &[&str]) -> (i32, String) {
     }
     let output = node.wait_with_output().unwrap();
     (output.status.code().unwrap(), stderr(&output))
+}
+
+/// A node answers one of two requests and is gone. Stdin stays open, as with `tail -f`.
+#[test]
+fn a_pipe_tells_that_the_node_left_requests_without_an_answer() {
+    for ends_stdin in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("control.sock")).unwrap();
+        let node = std::thread::spawn(move || {
+            let (client, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(&client).lines();
+            for _ in 0..3 {
+                lines.next().unwrap().unwrap();
+            }
+            (&client).write_all(b"{\"ok\":true}\n").unwrap();
+        });
+        let mut pipe = Command::new(PROGRAM)
+            .args(["pipe", "--data"])
+            .arg(folder.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = pipe.stdin.take().unwrap();
+        stdin.write_all(b"{\"op\":\"status\"}\n\n{\"op\":\"status\"}\n").unwrap();
+        let open = (!ends_stdin).then_some(stdin);
+        let output = pipe.wait_with_output().unwrap();
+        drop(open);
+        node.join().unwrap();
+        assert_eq!(output.stdout, b"{\"ok\":true}\n");
+        assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains("the node closed the connection"), "{said}");
+    }
 }
 
 #[test]
