@@ -114,13 +114,20 @@ impl Placer {
                     Placed::TooBig(lacking)
                 }
             };
-            let text = serde_json::to_string_pretty(&placed)?;
+            let text = serde_json::to_string_pretty(&placed).map_err(invalid(dir))?;
             write(&dir.join(PLACEMENT), &text)?;
             Ok(kept)
         })?;
-        let placed = serde_json::from_str(&read(&dir.join(PLACEMENT))?)?;
+        let text = read(&dir.join(PLACEMENT))?;
+        let placed = serde_json::from_str(&text).map_err(invalid(&dir))?;
         Ok((dir, placed))
     }
+}
+
+/// The placement in a folder of the cache cannot be written or read.
+fn invalid(dir: &Path) -> impl FnOnce(serde_json::Error) -> StepError {
+    let dir = dir.to_owned();
+    move |source| StepError::Json { dir, source }
 }
 
 fn sha256(text: &str) -> String {

@@ -58,8 +58,14 @@ pub(crate) enum StepError {
     #[error(transparent)]
     Sdf(#[from] SdfError),
     /// A cached placement cannot be written or read.
-    #[error("the placement is not valid JSON: {0}; remove its folder from the cache")]
-    Json(#[from] serde_json::Error),
+    #[error(
+        "{}: not a placement: {source}; remove this folder, and the placement is made again",
+        .dir.display()
+    )]
+    Json {
+        dir: PathBuf,
+        source: serde_json::Error,
+    },
 }
 
 /// What every step needs: the cache for its results, and the flag that stops it.
