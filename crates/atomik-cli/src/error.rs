@@ -188,6 +188,8 @@ impl Failure for CommandError {
                 Status::BadInput
             }
             Self::Output(error) => error.status(),
+            Self::TraceFile(error) if error.is_place() => Status::BadInput,
+            Self::TraceFile(_) => Status::Broken,
             Self::Diff(
                 atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),
             )
@@ -230,7 +232,6 @@ impl Failure for CommandError {
             | Self::Import(_)
             | Self::NothingImported { .. }
             | Self::Generate(_)
-            | Self::TraceFile(_)
             | Self::Overwrite(_)
             | Self::Script { .. }
             | Self::Input(_) => Status::BadInput,

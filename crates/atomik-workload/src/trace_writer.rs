@@ -17,7 +17,7 @@ use crate::workload::Line;
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// The file cannot be created, written or replaced.
-    #[error("{}: {source}", .file.display())]
+    #[error("cannot write {}: {source}", .file.display())]
     File {
         /// The file.
         file: PathBuf,
@@ -35,6 +35,20 @@ enum Target {
     /// A named pipe or a device. It is written in place: replacing it would destroy it.
     Device(BufWriter<File>, PathBuf),
     Stdout(BufWriter<io::StdoutLock<'static>>),
+}
+
+impl WriteError {
+    /// Whether the file cannot be written whatever the disk does: it is a folder, or its folder
+    /// does not exist or is not writable.
+    #[must_use]
+    pub fn is_place(&self) -> bool {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        let Self::File { source, .. } = self else {
+            return false;
+        };
+        let kinds = [IsADirectory, NotADirectory, NotFound, PermissionDenied];
+        kinds.contains(&source.kind())
+    }
 }
 
 /// A trace that is being written. Dropped before [`TraceWriter::finish`], it leaves an existing

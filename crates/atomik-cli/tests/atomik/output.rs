@@ -97,3 +97,24 @@ fn a_trace_that_cannot_be_spooled_is_status_3_with_the_next_step() {
     );
     assert!(err.contains("set TMPDIR"), "{err}");
 }
+
+/// Limits the size of files, as a full disk would.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_trace_that_does_not_fit_leaves_the_file_before_it() {
+    let folder = Folder::new();
+    let trace = folder.file("trace.jsonl", "old");
+    let before = std::fs::read_dir(folder.path("")).unwrap().count();
+    let generate = command(&["eval", "generate", "zipf", "--ops", "20000", "-o", &trace]);
+    let output = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$@\"", "sh"])
+        .arg(generate.get_program())
+        .args(generate.get_args())
+        .output()
+        .unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{err}");
+    assert!(err.contains("trace.jsonl"), "{err}");
+    assert_eq!(std::fs::read_to_string(&trace).unwrap(), "old");
+    assert_eq!(std::fs::read_dir(folder.path("")).unwrap().count(), before);
+}

@@ -83,18 +83,21 @@ impl Journal {
     ///
     /// If the file cannot be read or written, is no journal, or has measurements of something else.
     pub fn open(path: &Path, subject: &Subject) -> Result<Self, CommandError> {
+        let foreign = |why: String| CommandError::Journal {
+            file: path.to_owned(),
+            why,
+        };
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                return Err(foreign("it is no journal".to_owned()));
+            }
             Err(error) => return Err(CommandError::file(path)(error)),
         };
         let mut whole = text.rfind('\n').map_or(0, |end| end + 1);
         let mut lines = text[..whole].lines().peekable();
         let mut known = HashMap::new();
-        let foreign = |why: String| CommandError::Journal {
-            file: path.to_owned(),
-            why,
-        };
         if let Some(first) = lines.next() {
             let found: Subject =
                 serde_json::from_str(first).map_err(|error| foreign(error.to_string()))?;

@@ -38,15 +38,15 @@ struct Versioned {
 }
 
 fn read(file: &Path) -> Result<Review, CommandError> {
-    let text = fs::read_to_string(file).map_err(CommandError::file(file))?;
+    let text = fs::read(file).map_err(CommandError::file(file))?;
     let wrong = |source| CommandError::NotAReview {
         file: file.to_owned(),
         source,
     };
-    let Versioned { format } = serde_json::from_str(&text).map_err(wrong)?;
+    let Versioned { format } = serde_json::from_slice(&text).map_err(wrong)?;
     if format != report::FORMAT {
         let file = file.to_owned();
         return Err(CommandError::Format { file, format });
     }
-    serde_json::from_str(&text).map_err(wrong)
+    serde_json::from_slice(&text).map_err(wrong)
 }

@@ -129,11 +129,12 @@ fn a_file_that_is_no_journal_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("report.journal");
     write_trace(&folder.path().join("trace.jsonl"), 1);
-    for notes in ["notes\n", "notes without a last newline"] {
+    for notes in [b"notes\n".as_slice(), b"notes without a last newline", b"\xff\n"] {
         fs::write(&journal, notes).unwrap();
         let refused = review(folder.path()).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
-        assert_eq!(fs::read_to_string(&journal).unwrap(), notes);
+        assert!(stderr(&refused).contains("journal"), "{}", stderr(&refused));
+        assert_eq!(fs::read(&journal).unwrap(), notes);
     }
     // What an interruption leaves of a first line.
     fs::write(&journal, "{").unwrap();

@@ -118,12 +118,62 @@ enum Source {
     Jsonl(Lines),
 }
 
-/// Fails where a row is longer than [`MAX_ROW`]: a quote that is never closed would make the rest
-/// of a table one row.
+/// Fails where a row is longer than [`MAX_ROW`], since a quote that is never closed would make the
+/// rest of a table one row; and where a cell goes on after its closing quote, which would be lost.
 struct Guard {
     inner: Box<dyn Read>,
     /// Bytes since the last row.
     read: Rc<Counter<u64>>,
+    delimiter: u8,
+    quote: u8,
+    within: Within,
+    /// The last byte of a line, and the line that comes next.
+    newline: u8,
+    line: u64,
+}
+
+/// A cell goes on after its closing quote.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a cell goes on after its closing quote: double quotes within cells, or write another `quote` \
+     in [csv]"
+)]
+struct Misquoted {
+    line: u64,
+}
+
+/// Where in a row a byte of a table is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Within {
+    /// At the start of a cell.
+    Start,
+    /// In a cell without quotes.
+    Bare,
+    /// Between the quotes of a cell.
+    Quoted,
+    /// After a quote in a cell with quotes: the last one, or the first of two.
+    Quote,
+}
+
+impl Guard {
+    /// Whether the quotes of `bytes`, which come next, are right.
+    fn accepts(&mut self, bytes: &[u8]) -> bool {
+        for byte in bytes.iter().copied() {
+            self.line += u64::from(byte == self.newline);
+            let ends = byte == self.delimiter || byte == b'\n' || byte == b'\r';
+            self.within = match (self.within, byte == self.quote) {
+                (Within::Start | Within::Quote, true) => Within::Quoted,
+                (Within::Quoted, quote) => match quote {
+                    true => Within::Quote,
+                    false => Within::Quoted,
+                },
+                (Within::Start | Within::Bare | Within::Quote, _) if ends => Within::Start,
+                (Within::Start | Within::Bare, _) => Within::Bare,
+                (Within::Quote, false) => return false,
+            };
+        }
+        true
+    }
 }
 
 impl Read for Guard {
@@ -136,6 +186,10 @@ impl Read for Guard {
         }
         let count = self.inner.read(buffer)?;
         self.read.set(self.read.get() + count as u64);
+        if !self.accepts(&buffer[..count]) {
+            let line = self.line;
+            return Err(io::Error::new(io::ErrorKind::InvalidData, Misquoted { line }));
+        }
         Ok(count)
     }
 }
@@ -181,6 +235,11 @@ impl Table {
         let text = Guard {
             inner: Box::new(input.text().chain(end)),
             read: Rc::clone(&read),
+            delimiter: delimiter as u8,
+            quote: csv.quote as u8,
+            within: Within::Start,
+            newline: if returns { b'\r' } else { b'\n' },
+            line: 1,
         };
         let mut table = Self {
             file,
@@ -340,9 +399,12 @@ impl Table {
     fn failed(&self, error: csv::Error) -> ImportError {
         let line = error.position().map_or(0, csv::Position::line);
         match error.into_kind() {
-            csv::ErrorKind::Io(source) => ImportError::Io {
-                file: self.file.clone(),
-                source,
+            csv::ErrorKind::Io(source) => match source.get_ref().and_then(|e| e.downcast_ref()) {
+                Some(wrong @ Misquoted { line }) => self.line(*line, wrong.to_string()),
+                None => ImportError::Io {
+                    file: self.file.clone(),
+                    source,
+                },
             },
             csv::ErrorKind::Utf8 { err, .. } => {
                 let column = match self.columns.get(err.field()) {

@@ -133,6 +133,11 @@ fn bad_tables_are_refused_with_line_column_and_what_to_do() {
         ),
         (
             MAP.into(),
+            format!("{head}1,\"n\",\"k\"k,5\n2,n,k,5\n"),
+            "DIR/table:3: a cell goes on after its closing quote: double quotes within cells",
+        ),
+        (
+            MAP.into(),
             "time,node,key\n1,n,k\n".into(),
             "DIR/table: no column \"value\", which the map names; there is \"time\", \"node\", \
              \"key\"",
