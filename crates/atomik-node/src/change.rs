@@ -72,8 +72,8 @@ pub enum Refused {
     },
     /// The offered list of members is not newer than the node's. Nothing has changed.
     #[error(
-        "another order came first: this node has another list of members, {roster}; look with \
-         `atomik node members` and give the order again"
+        "another change of the members came first: this node already has list {roster}; look with \
+         `atomik node members`, and make the change again if it is still needed"
     )]
     OtherOrder {
         /// The number of the node's list.
@@ -82,8 +82,8 @@ pub enum Refused {
     /// Neither the node's list of members nor the offered one has the node's key. Nothing has
     /// changed.
     #[error(
-        "this node is not on the list of members (roster {roster}), so members may not hear of an \
-         order given here: give it at a member"
+        "this node is not on the list of members (roster {roster}), so members may never \
+         receive a change of the list made here: give the command at a member"
     )]
     NotAMember {
         /// The number of the node's list.

@@ -269,7 +269,7 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
             let key = public_key_text(key);
             let text = format!(
                 "there is proof that the member with key {key} signed two contents of one version: \
-                 its changes are taken no longer, remove it (atomik node remove)"
+                 its changes are no longer accepted; remove it (atomik node remove)"
             );
             ("misconduct", json!({"key": key, "text": text}))
         }

@@ -114,8 +114,8 @@ impl Members {
     }
 
     /// Signs a roster, hands it to the node, and waits until all members that the node sees have
-    /// it. `counts` tells of a roster whether it does what was ordered. Returns the roster that
-    /// counts.
+    /// it. `counts` tells whether a roster contains the requested change. Returns the roster in
+    /// force.
     fn sign(
         &mut self,
         next: Roster,
@@ -131,7 +131,7 @@ impl Members {
                 handed?;
                 return Err(MembersError::OtherOrder.into());
             }
-            // Another order may have done the same.
+            // Another command may have done the same.
             if !counts(&roster) {
                 return Err(MembersError::OtherOrder.into());
             }
@@ -182,8 +182,8 @@ impl Members {
             return String::new();
         }
         format!(
-            "not heard of it yet: {}, which this node does not see: they will from the first \
-             member that they meet; an order given there meanwhile may come first",
+            "not heard of it yet: {}, which this node does not see: they get the list from the \
+             first member that they meet; a change of the members made there before may win",
             unheard.join(", ")
         )
     }

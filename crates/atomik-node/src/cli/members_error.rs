@@ -42,18 +42,19 @@ pub(crate) enum MembersError {
     #[error("--with-secret needs --out, because the secret is not printed")]
     SecretPrinted,
     #[error(
-        "another order came first; look with `atomik-node members` and give the order again, if it \
-         is still needed"
+        "another change of the members came first; look with `atomik-node members`, and give the \
+         command again if it is still needed"
     )]
     OtherOrder,
     #[error(
-        "this node is not on the list of members (list {number}), so members may not hear of an \
-         order given here: give it at a member"
+        "this node is not on the list of members (list {number}), so members may never receive a \
+         change of the list made here: give the command at a member"
     )]
     NotAMember { number: u64 },
     #[error(
-        "list {number} counts at this node, but {members} did not confirm it within {seconds} s: \
-         look with `atomik-node members` before the next order; another one may have come first"
+        "list {number} is in force at this node, but {members} did not confirm it within \
+         {seconds} s: look with `atomik-node members` before you change the members again; another \
+         list may have come first"
     )]
     Unconfirmed {
         number: u64,
@@ -61,8 +62,9 @@ pub(crate) enum MembersError {
         seconds: u64,
     },
     #[error(
-        "list {number} counts at this node, but not at {members}; it takes the list then, as \
-         `atomik-node members` shows (`invite` again writes the invitation)"
+        "list {number} is in force at this node, but not at {members}; once that is corrected, the \
+         member takes the list, as `atomik-node members` shows (to get the invitation, give \
+         `invite` again)"
     )]
     Refused { number: u64, members: String },
     #[error("the answer of the node lacks {what}: update the older of node and command")]

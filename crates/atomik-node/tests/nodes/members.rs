@@ -1034,7 +1034,7 @@ fn of_orders_given_at_once_those_that_end_with_0_count_and_the_others_say_so() {
         done += u64::from(counts);
         if !counts {
             assert_eq!(status, 1, "{errors}");
-            let next = "another order came first; look with `atomik-node members`";
+            let next = "another change of the members came first; look with `atomik-node members`";
             assert!(errors.contains(next), "{errors}");
         }
     }
@@ -1055,7 +1055,7 @@ fn an_order_at_a_node_off_the_list_is_refused_and_one_that_not_all_hear_of_says_
     for order in [vec!["remove", "n1"], vec!["invite", &invited]] {
         let (status, _, errors) = desk.command(&order);
         assert_eq!(status, 2, "{errors}");
-        assert!(errors.contains("give it at a member"), "{errors}");
+        assert!(errors.contains("give the command at a member"), "{errors}");
     }
     assert_eq!(node.ask(json!({"op": "members"}))["number"], 1);
 }

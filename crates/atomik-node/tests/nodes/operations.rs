@@ -233,7 +233,7 @@ fn of_orders_given_at_once_at_two_members_those_that_end_with_0_count(lab: &mut 
             let mut members = listed.as_array().unwrap().iter();
             let counts = members.any(|member| member["name"] == **name);
             assert_eq!(status == 0, counts, "{name}: {status} {errors}");
-            assert!(counts || errors.contains("another order came first"));
+            assert!(counts || errors.contains("another change of the members came first"));
             number += u64::from(counts);
         }
         lab.all_use(number);
