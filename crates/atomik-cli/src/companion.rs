@@ -12,8 +12,8 @@ use std::process::Command;
 use thiserror::Error;
 
 pub const NODE_NOTE: &str = "\
-All this is in atomik-node, which is searched for beside this program, then on PATH; `make node`
-builds it. `atomik-node --help` shows a config file.
+These commands are in atomik-node, which is searched for beside this program, then on PATH;
+`make node` builds it. `atomik-node --help` shows a config file.
 
 Examples:
   atomik node --config node.toml

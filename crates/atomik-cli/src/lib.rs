@@ -48,8 +48,8 @@ Exit status:
 
 /// The ATOMiK delta-state register file: software model, traces and hardware
 ///
-/// A register file keeps a reference and an accumulator at each address. Deltas are accumulated by
-/// xor; the current state is reference xor accumulator.
+/// A register file keeps a reference and an accumulator at each address. Deltas are accumulated
+/// field by field, by xor or by addition; the current state is reference plus accumulator.
 #[derive(Debug, Parser)]
 #[command(name = "atomik", version, after_help = EXIT_STATUS, propagate_version = true)]
 #[command(arg_required_else_help = true)]
@@ -83,7 +83,7 @@ enum Command {
     /// Run a replica as a process, or control a running one
     #[command(after_help = companion::NODE_NOTE, args_conflicts_with_subcommands = true)]
     Node(Box<atomik_node_options::Arguments>),
-    /// Measure whether a workload fits xor deltas, against Raft, CRDTs and event stores
+    /// Judge whether a workload fits deltas that xor or add; compare Raft, CRDTs and event stores
     #[command(subcommand, after_help = eval::NOTE)]
     Eval(eval::Command),
     Doctor(doctor::Args),

@@ -105,8 +105,8 @@ impl<'s> Flow<'s> {
     /// jobs.
     ///
     /// # Errors
-    /// If the flow is stopped, or the cache cannot be written. A tool that fails on a design only
-    /// fails that report.
+    /// If the flow is stopped, the cache cannot be written, or the threads cannot be started. If a
+    /// tool fails on a design, only the report of that design says so.
     pub fn run(
         &self,
         jobs: &[Job],

@@ -80,7 +80,7 @@ impl Placement {
     /// Reads the JSON report that nextpnr writes after routing.
     ///
     /// # Errors
-    /// If the text is not such a report, or has no clock.
+    /// If the text is not such a report, or has no clock, or no critical path for its clock.
     pub fn parse(seed: u32, report: &str, coverage: Coverage) -> Result<Self, ReportError> {
         let raw: Raw = serde_json::from_str(report)?;
         let margin = |clock: &RawClock| clock.achieved / clock.constraint;

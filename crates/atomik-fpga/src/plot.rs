@@ -53,7 +53,7 @@ enum Y {
 /// axis; its label names the rest.
 ///
 /// # Errors
-/// If no design was placed.
+/// If no design was placed, or if the drawing library fails.
 pub fn svg(reports: &[Report]) -> Result<String, PlotError> {
     let mut text = String::new();
     {

@@ -23,6 +23,9 @@ pub const REFERENCE: &[(u32, usize, u32)] = &[
 ];
 
 /// The reference configurations as [`Config`]s.
+///
+/// # Errors
+/// None in practice: every configuration in [`REFERENCE`] can be generated.
 pub fn reference_configs() -> Result<Vec<Config>, ConfigError> {
     REFERENCE
         .iter()

@@ -171,9 +171,9 @@ pub struct Options {
     /// The interpretation of values [default: raw]
     #[arg(long, value_name = "VIEW")]
     pub view: Option<ViewName>,
-    /// When an acknowledged change is on disk: always; interval:MILLISECONDSms, at most that much
-    /// later; or never, which means when the node stops. After a crash under the last two, the node
-    /// continues as a new origin [default: always]
+    /// When an acknowledged change is on disk: always; interval:Nms, at most N milliseconds later,
+    /// as in interval:100ms; or never, which means when the node stops. After a crash under the
+    /// last two, the node continues as a new origin [default: always]
     #[arg(long, value_name = "POLICY")]
     pub fsync: Option<FsyncPolicy>,
     /// Number of its own batches that the node can undo, 0 or more [default: 4096]

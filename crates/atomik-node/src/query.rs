@@ -23,7 +23,7 @@ enum QueryError {
     Faults(#[from] FaultsError),
     #[error("a peer is 32 hex digits, as `peers` prints it")]
     Peer,
-    #[error("limit = 0: ask for 1 to {MAX_PAGE} keys on a page")]
+    #[error("limit = 0: ask for 1 to {MAX_PAGE} keys per page")]
     Limit,
     /// Changes and watches do not come here.
     #[error("not a query")]

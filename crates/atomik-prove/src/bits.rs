@@ -81,13 +81,13 @@ pub enum Unlike {
     #[error("the netlist has no {0}")]
     Missing(String),
     /// An output depends on bits of words that it must not depend on.
-    #[error("{output} depends on bits of other positions of a word")]
+    #[error("{output} depends on bits at other positions of the word")]
     Dependent {
         /// The output, with its position.
         output: String,
     },
-    /// A bit of the response is computed in another way than bit 0.
-    #[error("rsp_data[{0}] is computed in another way than rsp_data[0]")]
+    /// A bit of the response is computed differently from bit 0.
+    #[error("rsp_data[{0}] is computed differently from rsp_data[0]")]
     Different(usize),
 }
 

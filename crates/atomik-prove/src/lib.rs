@@ -13,7 +13,7 @@
 //! | [`bits`] | that all bits of a word are treated alike |
 //! | [`model`] | what Yosys writes |
 //!
-//! What is proved stands in [`atomik_hdl::formal`]. A check is *proved* if it holds in the first
+//! What is proved is in [`atomik_hdl::formal`]. A check is *proved* if it holds in the first
 //! cycles after any reset from any state (the *base*), and in every cycle that follows a window of
 //! cycles in which the invariants hold (the *step*), provided that the invariants are proved in the
 //! same way.

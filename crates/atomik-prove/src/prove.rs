@@ -79,10 +79,9 @@ impl Prover {
         })
     }
 
-    /// Proves `design` in `folder`, which is created: there are then its files, the properties,
-    /// what Yosys made of them, and the questions to the solver. `watch` hears of every check when
-    /// it is done, except that the result of one may still become [`Outcome::Conditional`] or
-    /// [`Outcome::Fails`].
+    /// Proves `design`. `folder` is created for its files, the properties, what Yosys made of them,
+    /// and the questions to the solver. `watch` is called with each check when it is done; the
+    /// result of one may still become [`Outcome::Conditional`] or [`Outcome::Fails`].
     ///
     /// # Errors
     /// When a tool fails; a check that fails is no error.

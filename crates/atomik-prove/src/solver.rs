@@ -21,7 +21,7 @@ pub enum Solver {
 }
 
 impl Solver {
-    /// All solvers, the one that is used unless another is named first.
+    /// All solvers. The first is the default.
     pub const ALL: [Solver; 2] = [Solver::Yices, Solver::Z3];
 
     /// `yices` or `z3`.

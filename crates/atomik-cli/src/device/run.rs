@@ -35,7 +35,8 @@ pub struct Args {
     /// Keep the contents of the register file instead of clearing it first
     #[arg(long)]
     keep: bool,
-    /// Fields of the board's words, lowest bits first, such as xor:48,add:16; without it, words xor
+    /// Fields of the board's words, lowest bits first, such as xor:48,add:16 [default: one xor
+    /// field]
     #[arg(long, value_name = "FIELDS")]
     layout: Option<Layout>,
     /// The trace file, or - for stdin
@@ -63,8 +64,8 @@ pub fn run(connection: &ConnectionArgs, args: &Args) -> Result<Status, CommandEr
     let counters = device.counters();
     if counters.retries > 0 {
         ATOMIK.message(format_args!(
-            "the line is bad: {} of {} requests were sent again: {} frames damaged, {} unreadable \
-             for the board, {} lost",
+            "the serial line is unreliable, check the cable: {} of {} requests were sent again \
+             ({} frames damaged, {} unreadable for the board, {} lost)",
             counters.retries,
             counters.requests + counters.retries,
             counters.damaged,

@@ -36,7 +36,7 @@ pub struct Args {
     /// Seed of the faults and of the memory contents at power-up
     #[arg(long, value_name = "NUMBER", default_value_t = 0)]
     seed: u64,
-    /// Fields of the board's words, lowest bits first, in place of the 64 bits that xor
+    /// Fields of the board's words, lowest bits first [default: xor:64]
     #[arg(long, value_name = "FIELDS")]
     layout: Option<Layout>,
 }
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     board.set_faults(rates, rates, args.seed);
     let pty = PtyBoard::start(board)?;
     print(format_args!("{}\n", pty.path().display()))?;
-    ATOMIK.message("the board runs behind that port until Ctrl-C");
+    ATOMIK.message("the board is simulated at that port until Ctrl-C");
     while pty.is_running() && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -12,8 +12,8 @@ use crate::dut;
 use crate::error::CommandError;
 
 const EXAMPLES: &str = "\
-Three contestants take turns on one core: a bare C++ loop around the compiled model, the shim that
-feeds it commands, and the whole cross-check. Every lane is busy in every cycle.
+Three loops take turns on one core: a bare C++ loop around the compiled model, the shim that feeds
+it commands, and the whole cross-check. Every lane is busy in every cycle.
 
 Examples:
   atomik sim bench
@@ -27,11 +27,11 @@ pub struct Args {
     /// configurations]
     #[arg(value_name = "CONFIG")]
     configs: Vec<String>,
-    /// Cycles that each contestant runs per turn
+    /// Cycles that each loop runs per turn
     #[arg(long, value_name = "CYCLES", default_value_t = 1_000_000,
           value_parser = clap::value_parser!(u64).range(1..=10_000_000_000))]
     cycles: u64,
-    /// Turns per contestant; medians are shown
+    /// Turns of each loop; medians are shown
     #[arg(long, value_name = "TURNS", default_value_t = 5,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     turns: u32,

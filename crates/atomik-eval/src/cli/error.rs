@@ -43,8 +43,8 @@ pub enum CommandError {
     #[error("--faults none excludes all other faults: leave it out")]
     NoneAndFaults,
     #[error(
-        "--linger {ms}: a change must arrive within the {most_ms} ms that are half of the longest \
-         time without operations; give at most that, or a higher --latency-ms"
+        "--linger {ms} is too long: changes may wait for at most {most_ms} ms here, half of the \
+         longest time without operations; give at most that, or a higher --latency-ms"
     )]
     LongLinger { ms: f64, most_ms: f64 },
     #[error(

@@ -55,8 +55,8 @@ pub enum SettingsError {
     OverlapOfOneNode,
     /// Operations are to overlap, but no key has several writers.
     #[error(
-        "of {keys} keys, a share of {share} gives none with several writers, and only those \
-         overlap; raise one of the two, or use an overlap of 0"
+        "a share of {share} of {keys} keys leaves no key with several writers, and only operations \
+         on such keys overlap; raise the share or the number of keys, or use an overlap of 0"
     )]
     OverlapWithoutWriters {
         /// The number of keys.

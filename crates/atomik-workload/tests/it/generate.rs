@@ -334,7 +334,7 @@ fn settings_that_make_no_sense_are_refused() {
                 multi_writer: 0.0,
                 ..fine.clone()
             },
-            "gives none with several writers",
+            "leaves no key with several writers",
         ),
     ] {
         let error = bad.lines().map(|_| ()).unwrap_err().to_string();

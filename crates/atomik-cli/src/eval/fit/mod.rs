@@ -22,8 +22,8 @@ partitions, and what goes beyond a limit there is a condition:
 
   DOES NOT FIT          lists or text; counters whose sums need more than 64 bits; values longer
                         than --value-bytes; sets of more elements than that has bits; more overlaps
-                        than --overlap-fails, more wrong states than --wrong-fails, or more wrong
-                        states of which nobody is told than --unnoticed-fails
+                        than --overlap-fails, more wrong states than --wrong-fails, or more
+                        unnoticed wrong states than --unnoticed-fails
   FITS WITH CONDITIONS  anything that the reasons name: several writers of values that are set,
                         overlaps beyond --overlap-fits, toggles that may not have meant parity,
                         padding, a closed universe of elements, no gain
@@ -61,20 +61,19 @@ pub struct Args {
     /// partitions
     #[arg(long, value_name = "MS", default_value_t = Thresholds::CONNECTED_MS)]
     connected: u64,
-    /// Largest share of overlapping operations with which a field fits without conditions
+    /// A field fits without conditions up to this share of overlapping operations
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::OVERLAP_FITS,
           value_parser = share)]
     overlap_fits: f64,
-    /// Largest share of overlapping operations, not counting toggles, with which a field fits
+    /// A field fits up to this share of overlapping operations, not counting toggles
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::OVERLAP_FAILS,
           value_parser = share)]
     overlap_fails: f64,
-    /// Largest share of operations that leave a wrong state with which a field fits
+    /// A field fits up to this share of operations that leave a wrong state
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::WRONG_FAILS,
           value_parser = share)]
     wrong_fails: f64,
-    /// Largest share of operations that leave a wrong state of which nobody is told with which a
-    /// field fits
+    /// A field fits up to this share of operations that leave a wrong state which no node reports
     #[arg(long, value_name = "SHARE", default_value_t = Thresholds::UNNOTICED_FAILS,
           value_parser = share)]
     unnoticed_fails: f64,
