@@ -67,7 +67,7 @@ pub(crate) fn problems(ports: &[Port], layout: &Layout) -> Vec<String> {
         match ports.iter().find(|port| port.name == *name) {
             None => problems.push(format!("no {} {name}", direction(*input))),
             Some(port) if port.input != *input => {
-                problems.push(format!("{name} is no {}", direction(*input)));
+                problems.push(format!("{name} is not an {}", direction(*input)));
             }
             Some(port) if port.bits != *bits => {
                 problems.push(format!("{name} has {} bits, not {bits}", port.bits));
@@ -78,7 +78,7 @@ pub(crate) fn problems(ports: &[Port], layout: &Layout) -> Vec<String> {
     for port in ports.iter().filter(|port| port.input) {
         let known = wanted.iter().any(|(name, ..)| *name == port.name);
         if !known {
-            problems.push(format!("input {} is none of its ports", port.name));
+            problems.push(format!("unexpected input {}", port.name));
         }
     }
     problems
@@ -114,10 +114,7 @@ mod tests {
                 "rsp_data has 128 bits, not 64"
             ]
         );
-        assert_eq!(
-            found(HEADER, (128, 1, 2)),
-            ["input cmd_addr is none of its ports"]
-        );
+        assert_eq!(found(HEADER, (128, 1, 2)), ["unexpected input cmd_addr"]);
         assert_eq!(
             found(&HEADER.replace("rsp_clean", "rsp_dirty"), (128, 16, 2)),
             ["no output rsp_clean"]
@@ -127,9 +124,9 @@ mod tests {
                 &HEADER.replace("VL_OUT8(&ready", "VL_IN8(&ready"),
                 (128, 16, 2)
             ),
-            ["ready is no output"]
+            ["ready is not an output"]
         );
         let inout = HEADER.replace("VL_IN8(&rst", "VL_INOUT8(&rst");
-        assert_eq!(found(&inout, (128, 16, 2)), ["rst is no input"]);
+        assert_eq!(found(&inout, (128, 16, 2)), ["rst is not an input"]);
     }
 }

@@ -74,7 +74,7 @@ fn parse_hex(text: &str, width: u32) -> Option<Vec<u64>> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SequenceError {
     /// The cycle of an event is less than that of the event before.
-    #[error("event {0}: its cycle is less than that of the event before it")]
+    #[error("event {0}: its cycle is before that of the preceding event; order them by cycle")]
     Order(usize),
     /// A lane has two commands in one cycle.
     #[error("event {0}: its lane already has a command in this cycle")]

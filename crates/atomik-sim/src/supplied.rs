@@ -95,7 +95,7 @@ pub enum SuppliedError {
     #[error("the top module may be any of {0}: name it with --top")]
     Several(String),
     /// The latency or the clear time is 0.
-    #[error("a latency and a clear time are at least 1 cycle")]
+    #[error("the latency and the clear time must be at least 1 cycle")]
     Timing,
 }
 
