@@ -54,8 +54,8 @@ pub enum Fault {
 /// How long changes wait for others.
 #[derive(clap::Args, Debug, Clone, Copy)]
 pub struct Linger {
-    /// Run every system a second time, with changes that wait up to so many milliseconds for others
-    /// and travel in one message with them; both are shown
+    /// Run every system a second time, with changes that wait up to this many milliseconds for
+    /// others, to travel with them in one message; both are shown
     #[arg(long, value_name = "MS", value_parser = positive)]
     linger: Option<f64>,
 }

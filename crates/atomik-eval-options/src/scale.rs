@@ -36,8 +36,8 @@ pub struct Args {
     /// Print figures as JSON instead of tables
     #[arg(long)]
     pub json: bool,
-    /// Write down in this file what is measured, and use what is in it: after an interruption, the
-    /// same command goes on from there
+    /// Record measurements in this file, and use those already in it: after an interruption, the
+    /// same command continues from there
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub journal: Option<PathBuf>,
 }

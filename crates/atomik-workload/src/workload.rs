@@ -481,7 +481,7 @@ fn diagnosis(text: &str) -> Option<String> {
     };
     let Json::Object(members) = &json else {
         return Some(format!(
-            "{} is no object: a line of a trace is a JSON object",
+            "{} is not an object: a line of a trace is a JSON object",
             brief(&json)
         ));
     };
@@ -600,7 +600,7 @@ fn scalar(value: serde_json::Value) -> Result<Scalar, String> {
             .ok_or_else(|| format!("{number} is not an integer of 64 bits with a sign")),
         serde_json::Value::String(text) => Ok(Scalar::Text(text)),
         other => Err(format!(
-            "{other} is no value: it must be a boolean, an integer or a string"
+            "{other} is not a value: it must be a boolean, an integer or a string"
         )),
     }
 }

@@ -112,7 +112,7 @@ impl Journal {
             let first = serde_json::to_string(subject)
                 .map_err(|error| CommandError::file(path)(error.into()))?;
             if !first.starts_with(&text) {
-                return Err(foreign("it is no journal".to_owned()));
+                return Err(foreign("it is not a journal".to_owned()));
             }
         }
         for line in lines {

@@ -389,7 +389,7 @@ impl Import<'_> {
         if !self.texts.is_empty() {
             let columns: Vec<String> = self.texts.into_iter().collect();
             note(format!(
-                "numbers that are no integers of 64 bits became text (--type gives them one): {}",
+                "numbers that are not 64-bit integers became text (--type gives them one): {}",
                 columns.join(", ")
             ));
         }

@@ -35,7 +35,7 @@ fn event(message: Json, key: Option<Json>) -> Result<Found, String> {
             return Ok(Found::Nothing("tombstones, which follow deletes"));
         }
         Json::Object(members) => Json::Object(members),
-        other => return Err(format!("{} is no change event", other.kind())),
+        other => return Err(format!("{} is not a change event", other.kind())),
     };
     if message.member("op").is_some() && message.member("source").is_some() {
         return envelope(&message, key);
@@ -84,7 +84,7 @@ fn envelope(event: &Json, key: Option<Json>) -> Result<Found, String> {
     let time = time.ok_or("no time: neither \"source\" nor the event has a number \"ts_ms\"")?;
     let op = event.member("op").map(plain).unwrap_or_default();
     if op == "m" {
-        return Ok(Found::Nothing("messages that are no change of a row"));
+        return Ok(Found::Nothing("messages that change no row"));
     }
     let text = |name| match source(name) {
         Some(Json::Null) | None => None,

@@ -152,8 +152,8 @@ fn columns<const N: usize>(
                 ImportError::file(
                     file,
                     format!(
-                        "no column {name:?}, so this is no table of flights, which has {}; `atomik \
-                         eval import csv` takes any other table",
+                        "no column {name:?}, so this is not a table of flights, which has {}; \
+                         `atomik eval import csv` takes any other table",
                         names.join(", ")
                     ),
                 )

@@ -237,7 +237,7 @@ impl FromStr for Type {
             ("boolean", _) => Ok(Self::Boolean),
             (_, Some(digits)) => Ok(Self::Decimal(digits)),
             _ => Err(format!(
-                "{text:?} is no type: write text, integer, boolean, or decimal:3 for numbers \
+                "{text:?} is not a type: write text, integer, boolean, or decimal:3 for numbers \
                  with three decimals (at most 18)"
             )),
         }
@@ -437,7 +437,7 @@ impl Map {
     pub fn read(file: &Path) -> Result<Self, ImportError> {
         let bytes = std::fs::read(file).map_err(ImportError::io(file))?;
         let text = String::from_utf8(bytes).map_err(|_| {
-            let reason = "not UTF-8, so it is no map: `--guess` in place of `--map` writes one";
+            let reason = "not UTF-8, so it is not a map: `--guess` in place of `--map` writes one";
             ImportError::file(file, reason)
         })?;
         Self::parse(&text, file)
@@ -550,7 +550,7 @@ fn constant(value: toml::Value) -> Result<Scalar, String> {
         toml::Value::Integer(value) => Ok(Scalar::Int(value)),
         toml::Value::String(text) => Ok(Scalar::Text(text)),
         other => Err(format!(
-            "value = {other} in [[field]] is no boolean, integer or string"
+            "value = {other} in [[field]] is not a boolean, integer or string"
         )),
     }
 }

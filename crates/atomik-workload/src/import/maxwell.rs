@@ -8,7 +8,7 @@ pub(super) fn read(text: &str) -> Result<Found, String> {
     let event = Json::line(text)?;
     let member = |name: &str| event.member(name).filter(|value| **value != Json::Null);
     let Some(Json::Text(kind)) = member("type") else {
-        return Err("no \"type\": this is no event of Maxwell".to_owned());
+        return Err("no \"type\": this is not an event of Maxwell".to_owned());
     };
     let data = || columns(event.member("data"), "data");
     let kind = match kind.as_str() {
@@ -48,14 +48,14 @@ pub(super) fn read(text: &str) -> Result<Found, String> {
         }
     };
     let time = instant(&event, "ts", 1_000_000_000)?
-        .ok_or("no \"ts\" with a number of seconds since 1970: this is no event of Maxwell")?;
+        .ok_or("no \"ts\" with a number of seconds since 1970: this is not an event of Maxwell")?;
     // Changes of schemas have milliseconds.
     let time = match kind {
         Kind::Truncate => time / 1000,
         _ => time,
     };
     let (Some(database), Some(table)) = (member("database"), member("table")) else {
-        return Err("no \"database\" or no \"table\": this is no event of Maxwell".to_owned());
+        return Err("no \"database\" or no \"table\": this is not an event of Maxwell".to_owned());
     };
     let key = match member("primary_key_columns") {
         Some(Json::Array(names)) => Some(names.iter().map(plain).collect()),

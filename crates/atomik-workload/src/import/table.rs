@@ -301,7 +301,7 @@ impl<'m> Import<'m> {
                     ));
                 }
                 Cell::Bool(_) | Cell::Other(_) => {
-                    return Err(format!("column {column:?} is no time: map another column"));
+                    return Err(format!("column {column:?} is not a time: map another column"));
                 }
             });
         }

@@ -59,12 +59,12 @@ impl FromStr for Format {
             pattern if pattern.contains('%') => {
                 let known =
                     strtime::format(pattern, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC));
-                known.map_err(|error| format!("{pattern:?} is no pattern of strptime: {error}"))?;
+                known.map_err(|error| format!("{pattern:?} is not a strptime pattern: {error}"))?;
                 Self::Pattern(pattern.to_owned())
             }
             _ => {
                 return Err(format!(
-                    "{text:?} is no format of a time: write iso, s, ms, us or ns, or a pattern \
+                    "{text:?} is not a time format: write iso, s, ms, us or ns, or a pattern \
                      of strptime such as \"%d.%m.%Y %H:%M:%S\""
                 ));
             }
@@ -128,7 +128,7 @@ pub struct Clock {
 pub fn zone(name: &str) -> Result<TimeZone, String> {
     TimeZoneDatabase::bundled().get(name).map_err(|_| {
         format!(
-            "{name:?} is no time zone: give a name of the IANA database, such as UTC or \
+            "{name:?} is not a time zone: give a name of the IANA database, such as UTC or \
              Europe/Berlin"
         )
     })
@@ -159,7 +159,7 @@ impl Clock {
                 let (unit, digits) = number.unit().unwrap_or((1, 0));
                 count(text, unit, digits).ok_or_else(|| {
                     format!(
-                        "{text:?} is no number of the unit {number}: change `format` of [time], \
+                        "{text:?} is not a number of the unit {number}: change `format` of [time], \
                          or remove it to have it guessed"
                     )
                 })
@@ -174,8 +174,8 @@ impl Clock {
         match text.parse::<DateTime>() {
             Ok(local) => self.local(local),
             Err(_) => Err(format!(
-                "{text:?} is no time such as 2024-03-31T02:30:00+02:00: change `format` of [time] \
-                 to s, ms, us, ns or a pattern of strptime such as \"%d.%m.%Y %H:%M:%S\""
+                "{text:?} is not a time such as 2024-03-31T02:30:00+02:00: change `format` of \
+                 [time] to s, ms, us, ns or a pattern of strptime such as \"%d.%m.%Y %H:%M:%S\""
             )),
         }
     }
@@ -195,7 +195,7 @@ impl Clock {
                 }
                 _ => {
                     return Err(format!(
-                        "{text:?}, written as {pattern:?}, is no time: {error}"
+                        "{text:?}, written as {pattern:?}, is not a time: {error}"
                     ));
                 }
             },
@@ -428,10 +428,14 @@ mod tests {
             ("iso", "yesterday", "change `format` of [time]"),
             ("iso", "2024-02-30T00:00:00Z", "change `format` of [time]"),
             ("iso", "1711846200", "change `format` of [time]"),
-            ("s", "1e9", "is no number of the unit s"),
-            ("s", "1.", "is no number of the unit s"),
-            ("ms", "", "is no number of the unit ms"),
-            ("ms", "123456789012345678901", "is no number of the unit ms"),
+            ("s", "1e9", "is not a number of the unit s"),
+            ("s", "1.", "is not a number of the unit s"),
+            ("ms", "", "is not a number of the unit ms"),
+            (
+                "ms",
+                "123456789012345678901",
+                "is not a number of the unit ms",
+            ),
             ("%d.%m.%Y", "2024-03-31", "is not written as"),
         ] {
             let message = clock(format, "").read(text).unwrap_err();
@@ -439,7 +443,7 @@ mod tests {
         }
         assert!(zone("Europe/Nowhere").unwrap_err().contains("IANA"));
         assert!(Format::from_str("unix").unwrap_err().contains("write iso"));
-        assert!(Format::from_str("%!").unwrap_err().contains("no pattern"));
+        assert!(Format::from_str("%!").unwrap_err().contains("a strptime"));
     }
 
     #[test]

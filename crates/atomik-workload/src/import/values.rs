@@ -19,10 +19,10 @@ pub(super) fn scalar(cell: Cell<'_>, kind: Option<Type>, marks: Marks) -> Result
             }
         }
         (Cell::Absent, _) => "",
-        (Cell::Null, _) => return Err("null is no value".to_owned()),
+        (Cell::Null, _) => return Err("null is not a value".to_owned()),
         (Cell::Other(kind), _) => {
             return Err(format!(
-                "{kind} is no value: name a path into it, such as \"items.0\""
+                "{kind} is not a value: name a path into it, such as \"items.0\""
             ));
         }
     };
@@ -34,8 +34,8 @@ pub(super) fn scalar(cell: Cell<'_>, kind: Option<Type>, marks: Marks) -> Result
             "true" | "t" | "yes" | "y" | "1" => Ok(Scalar::Bool(true)),
             "false" | "f" | "no" | "n" | "0" => Ok(Scalar::Bool(false)),
             _ => Err(format!(
-                "{text:?} is no boolean: write `type = \"text\"`, or `values` that stand for true \
-                 and false"
+                "{text:?} is not a boolean: write `type = \"text\"`, or `values` that stand for \
+                 true and false"
             )),
         },
     }
@@ -49,7 +49,7 @@ fn integer(text: &str, marks: Marks) -> Result<Scalar, String> {
         Some(_) if marks.thousands.is_some_and(|mark| text.contains(mark)) => {
             return decimal(text, 0, marks);
         }
-        None => format!("{text:?} is no integer: write `type = \"text\"`"),
+        None => format!("{text:?} is not an integer: write `type = \"text\"`"),
         Some(number) => match number.scaled(number.decimals()) {
             Some(_) => format!(
                 "{text} is not written as an integer: write `type = \"decimal:{}\"`, or \
@@ -82,7 +82,7 @@ fn decimal(text: &str, digits: u32, marks: Marks) -> Result<Scalar, String> {
         } else {
             "write `type = \"text\"`"
         };
-        return Err(format!("{text:?} is no number: {hint}"));
+        return Err(format!("{text:?} is not a number: {hint}"));
     };
     let needed = number.decimals();
     if needed > digits {
@@ -250,7 +250,7 @@ mod tests {
                 "has 4 decimals: write `type = \"decimal:4\"`",
             ),
             ("9223372036854775.808", three, "does not fit 64 bits"),
-            ("1e99999999999999999999", three, "is no number"),
+            ("1e99999999999999999999", three, "is not a number"),
             ("1e30", three, "does not fit 64 bits"),
             ("3,54", three, "write `decimal_mark = \",\"` in"),
             (
@@ -259,8 +259,8 @@ mod tests {
                 "`decimal_mark = \",\"` and `thousands_mark = \".\"`",
             ),
             ("1,234.56", three, "write `thousands_mark = \",\"`"),
-            (".", three, "is no number"),
-            ("maybe", Type::Boolean, "is no boolean"),
+            (".", three, "is not a number"),
+            ("maybe", Type::Boolean, "is not a boolean"),
         ] {
             let message = text(cell, kind).unwrap_err();
             assert!(message.contains(reason), "{cell}: {message}");

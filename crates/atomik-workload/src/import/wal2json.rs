@@ -65,7 +65,7 @@ impl Reader {
     fn of_format_2(&mut self, json: &Json) -> Result<Found, String> {
         let Some(Json::Text(action)) = json.member("action") else {
             return Err(
-                "neither \"action\" nor \"change\": this is no change of wal2json".to_owned(),
+                "neither \"action\" nor \"change\": this is not a change of wal2json".to_owned(),
             );
         };
         let columns = |name: &str| -> Result<Columns, String> {
@@ -98,7 +98,7 @@ impl Reader {
                 self.empty = action == "B";
                 return Ok(Found::Nothing(MARKS));
             }
-            "M" => return Ok(Found::Nothing("messages that are no change of a row")),
+            "M" => return Ok(Found::Nothing("messages that change no row")),
             _ => {
                 return Err(format!(
                     "\"action\" is {action:?}, which is unknown: I, U, D, T, B, C and M are known"
@@ -126,7 +126,7 @@ impl Reader {
                     Ok(names.iter().map(plain).zip(values).collect())
                 }
                 _ => Err(format!(
-                    "{names:?} and {values:?} are no arrays of the same length: read the slot anew"
+                    "{names:?} and {values:?} are not arrays of the same length: read the slot anew"
                 )),
             }
         };

@@ -165,7 +165,7 @@ fn debezium_writes_the_columns_that_change_and_deletes_rows() {
     assert_eq!(
         report.notes,
         [
-            "numbers that are no integers of 64 bits became text (--type gives them one): \
+            "numbers that are not 64-bit integers became text (--type gives them one): \
              public.orders.total",
             "node 0: pg1",
             ONE_SERVER,
@@ -434,7 +434,7 @@ fn what_is_no_change_is_refused_with_what_to_do() {
             "{".to_owned(),
             "EOF while parsing an object: write one JSON value per line",
         ),
-        (debezium, "[]".into(), "an array is no change event"),
+        (debezium, "[]".into(), "an array is not a change event"),
         (
             debezium,
             r#"{"id":1}"#.into(),
@@ -475,7 +475,7 @@ fn what_is_no_change_is_refused_with_what_to_do() {
         (
             maxwell,
             "{}".into(),
-            "no \"type\": this is no event of Maxwell",
+            "no \"type\": this is not an event of Maxwell",
         ),
         (
             maxwell,
@@ -531,7 +531,7 @@ fn what_is_no_change_is_refused_with_what_to_do() {
         (
             wal2json,
             r#"{"change":[{"kind":"insert","columnnames":["a"],"columnvalues":[]}]}"#.into(),
-            "\"columnnames\" and \"columnvalues\" are no arrays of the same length",
+            "\"columnnames\" and \"columnvalues\" are not arrays of the same length",
         ),
     ] {
         let message = import(&line, capture, &Settings::default()).unwrap_err();
@@ -549,7 +549,7 @@ fn what_is_no_change_is_refused_with_what_to_do() {
     };
     let message = import(&event("", ""), debezium, &typed).unwrap_err();
     assert!(
-        message.contains("column \"public.orders.v\": \"2\" is no boolean"),
+        message.contains("column \"public.orders.v\": \"2\" is not a boolean"),
         "{message}"
     );
     let skip = Settings {

@@ -53,11 +53,11 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             "[1]".into(),
-            "[1] is no object: a line of a trace is a JSON object",
+            "[1] is not an object: a line of a trace is a JSON object",
         ),
         (
             "null".into(),
-            "null is no object: a line of a trace is a JSON object",
+            "null is not an object: a line of a trace is a JSON object",
         ),
         (
             r#"{"t":5,"node":0,"key":"k","op":"toggle"} {}"#.into(),

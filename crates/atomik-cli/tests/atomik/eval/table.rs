@@ -151,7 +151,7 @@ fn bad_tables_are_refused_with_line_column_and_what_to_do() {
         (
             MAP.into(),
             "time,node,key,value\n1,n,k,5\nx,n,k,5\n".into(),
-            "DIR/table:2: column \"time\": \"1\" is no time",
+            "DIR/table:2: column \"time\": \"1\" is not a time",
         ),
         (
             MAP.into(),
@@ -300,7 +300,7 @@ fn bad_json_is_refused_with_line_and_column() {
         ),
         (
             &good.replace('5', "[5]"),
-            "column \"value\": an array is no value: name a path into it",
+            "column \"value\": an array is not a value: name a path into it",
         ),
         (
             &good.replace("\"k\"", "{}"),
@@ -316,7 +316,7 @@ fn bad_json_is_refused_with_line_and_column() {
         ),
         (
             &good.replace(":1", ":true"),
-            "column \"time\" is no time: map another column",
+            "column \"time\" is not a time: map another column",
         ),
     ] {
         let run = import("jsonl", MAP, format!("{good}\n{line}\n"), &[]);
@@ -479,15 +479,15 @@ fn bad_maps_are_refused_with_what_to_write() {
         ),
         (
             with("column = \"time\"", "column = \"time\"\nformat = \"unix\""),
-            "DIR/map.toml: \"unix\" is no format of a time: write iso",
+            "DIR/map.toml: \"unix\" is not a time format: write iso",
         ),
         (
             with("column = \"time\"", "column = \"time\"\nzone = \"Berlin\""),
-            "\"Berlin\" is no time zone",
+            "\"Berlin\" is not a time zone",
         ),
         (
             with("column = \"value\"", "column = \"value\"\ntype = \"float\""),
-            "DIR/map.toml:7: \"float\" is no type: write text",
+            "DIR/map.toml:7: \"float\" is not a type: write text",
         ),
         (
             with("column = \"value\"", "column = \"value\"\nop = \"put\""),
@@ -503,7 +503,7 @@ fn bad_maps_are_refused_with_what_to_write() {
         ),
         (
             with("column = \"value\"", "value = 1.5"),
-            "value = 1.5 in [[field]] is no boolean",
+            "value = 1.5 in [[field]] is not a boolean",
         ),
         (
             with("[[field]]\ncolumn = \"value\"\n", ""),
@@ -551,7 +551,7 @@ fn bad_maps_are_refused_with_what_to_write() {
     let run = atomik(&["eval", "import", "csv", "--map", &binary]);
     assert_eq!(run.status, 2);
     assert!(
-        run.err.contains("not UTF-8, so it is no map"),
+        run.err.contains("not UTF-8, so it is not a map"),
         "{}",
         run.err
     );
