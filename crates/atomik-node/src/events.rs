@@ -212,9 +212,9 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
         }
         Notice::KeyInUse { origin } => {
             let text = format!(
-                "another node uses this node's key, as origin {origin}, or this is what a lost \
-                 data folder has left: if a copy is running, stop it and restart this node with \
-                 --new-identity"
+                "another node uses this node's key, as origin {origin}, or that origin is left \
+                 over from a lost data folder: if a copy is running, stop it and restart this node \
+                 with --new-identity"
             );
             let event = json!({"origin": origin.to_string(), "text": text});
             ("key_in_use", event)
@@ -261,7 +261,7 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
             let from = hex(from);
             let text = format!(
                 "peer {from} has a different base of the same origins: \
-                 one of the two is corrupt, compare with a third"
+                 one of the two is corrupt; compare with a third"
             );
             ("base_diverged", json!({"from": from, "text": text}))
         }
@@ -277,8 +277,8 @@ fn event(notice: &Notice, view: View) -> (&'static str, Json) {
             let key = public_key_text(key);
             let text = format!(
                 "the member with key {key} signed two bases in one round: its folder was restored \
-                 from a backup, or it is dishonest; if foldings do not go on, remove it (atomik \
-                 node remove)"
+                 from a backup, or it is dishonest; if folding does not continue, remove it \
+                 (atomik node remove)"
             );
             ("two_statements", json!({"key": key, "text": text}))
         }

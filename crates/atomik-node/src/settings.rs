@@ -69,9 +69,9 @@ pub enum SettingsError {
         /// The layout.
         layout: String,
     },
-    /// The node's own key is not in the list of members.
+    /// The node's own key is not on the list of members.
     #[error(
-        "this node's own key {key} is not in the list of members: \
+        "this node's own key {key} is not on the list of members: \
          add it, on every member, as [[member]] with a name and key = \"{key}\", \
          or set `administrator` and have the key invited"
     )]

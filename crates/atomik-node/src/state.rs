@@ -423,8 +423,9 @@ impl NodeState {
             Ok(files) => (format!("{text}; {}", missing::next_step(&files)), files),
             Err(error) => {
                 let text = format!(
-                    "{text}; they could not be written to a file in the data folder ({error}): \
-                     restore the folder from a backup before this node was added again to see them"
+                    "{text}; they could not be written to a file in the data folder ({error}): to \
+                     see them, restore the folder from a backup made before this node was added \
+                     again"
                 );
                 (text, Vec::new())
             }
@@ -441,7 +442,7 @@ impl NodeState {
         let files = files.unwrap_or_default();
         if !files.is_empty() {
             let next = missing::next_step(&files);
-            let text = format!("changes that members had not taken are in files: {next}");
+            let text = format!("changes that had reached no member are in files: {next}");
             let line = self.events.own("missing", &text);
             self.unsettled.missing(files, line);
         }
@@ -456,8 +457,8 @@ impl NodeState {
             return;
         }
         let text = format!(
-            "this node is off the list of members and has changes of its own of {keys} keys: those \
-             that had reached no member stay here alone; keep its data folder (atomik node list \
+            "this node is off the list of members and has changes of its own to {keys} keys: those \
+             that had reached no member exist only here; keep its data folder (atomik node list \
              shows the values); if it is added again with this folder, it writes what members lack \
              to a file there"
         );

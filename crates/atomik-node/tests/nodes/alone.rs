@@ -167,7 +167,7 @@ fn an_invalid_option_is_reported_with_the_next_step() {
     let (status, text) = with(&["--key", stranger.to_str().unwrap()]);
     assert_eq!(status, 2);
     assert!(
-        text.contains("is not in the list of members: add it"),
+        text.contains("is not on the list of members: add it"),
         "{text}"
     );
     // A folder, whose mode says nothing.
