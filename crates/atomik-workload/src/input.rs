@@ -106,8 +106,8 @@ impl<R: Read> Read for Packed<R> {
             InvalidData | InvalidInput | Other | UnexpectedEof => io::Error::new(
                 InvalidData,
                 format!(
-                    "is compressed, and cut off or damaged: {error}: get it anew, or pipe in what \
-                     can be unpacked of it"
+                    "is compressed, and cut off or damaged: {error}: fetch it again, or pipe in \
+                     what can be unpacked of it"
                 ),
             ),
             _ => error,
@@ -200,7 +200,7 @@ mod tests {
             let cut = whole[..whole.len() / 2].to_vec();
             let message = text(cut).unwrap_err();
             assert!(message.contains("cut off or damaged"), "{message}");
-            assert!(message.contains("get it anew"), "{message}");
+            assert!(message.contains("fetch it again"), "{message}");
         }
         for (bytes, reason) in [
             (vec![0xff, 0xfe, b'a', 0], "UTF-16"),

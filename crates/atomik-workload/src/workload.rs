@@ -615,7 +615,7 @@ fn text_action(
             .and_then(serde_json::Value::as_u64)
             .and_then(|number| usize::try_from(number).ok())
             .ok_or_else(|| {
-                let found = members.get(name).map(|found| format!("{found} is none: "));
+                let found = members.get(name).map(|found| format!("found {found}: "));
                 format!(
                     "{}a value of {op} at a position needs {name:?}, a whole number from 0",
                     found.unwrap_or_default()

@@ -45,10 +45,10 @@
 //! | anything else | fits |
 //!
 //! The widest window up to [`Thresholds::connected_ms`] decides, or the narrowest if all are wider,
-//! and the worst field of a trace. Reasons stand in the order of what they cost: wrong states, work
-//! for writers, assumptions, bytes; of one cost, in the order of how many operations they concern,
-//! and wrong states count whether they were noticed or not. Each says what to do instead. Fields of
-//! one verdict stand in the order of their worst reasons.
+//! and the worst field of a trace. Reasons are ordered by what they cost: wrong states, work for
+//! writers, assumptions, bytes; those of one cost, by how many operations they concern, and wrong
+//! states count whether they were noticed or not. Each says what to do instead. Fields of one
+//! verdict are ordered by their worst reasons.
 //!
 //! | file | contents |
 //! |---|---|

@@ -126,7 +126,8 @@ impl Reader {
                     Ok(names.iter().map(plain).zip(values).collect())
                 }
                 _ => Err(format!(
-                    "{names:?} and {values:?} are not arrays of the same length: read the slot anew"
+                    "{names:?} and {values:?} are not arrays of the same length: read the slot \
+                     again"
                 )),
             }
         };

@@ -256,7 +256,7 @@ fn bad_lines_are_refused_with_file_line_and_reason() {
         ),
         (
             line(r#""op":"insert","value":{"at":1.0,"text":"a"}"#),
-            "1.0 is none: a value of insert at a position needs \"at\", a whole number from 0",
+            "found 1.0: a value of insert at a position needs \"at\", a whole number from 0",
         ),
         (
             line(r#""op":"insert","value":{"at":1,"text":"a","n":1}"#),
