@@ -100,8 +100,8 @@ pub(crate) fn next_step(files: &[PathBuf]) -> String {
         if file.to_string_lossy().ends_with(UNCLEAR) {
             format!(
                 "{name} has keys of which members had some changes of this node: `missing` is by \
-                 how much the value was greater here; `atomik node accum` adds it, which also takes \
-                 back what others changed in the key while this node was away"
+                 how much the value was greater here; `atomik node accum` adds it, which also \
+                 takes back what others changed in the key while this node was away"
             )
         } else {
             let data = file.parent().unwrap_or(Path::new("")).display();

@@ -457,7 +457,7 @@ impl NodeState {
             return;
         }
         let text = format!(
-            "this node is off the list of members and has changes of its own to {keys} keys: those \
+            "this node is off the list of members and holds its own changes of {keys} keys: those \
              that had reached no member exist only here; keep its data folder (atomik node list \
              shows the values); if it is added again with this folder, it writes what members lack \
              to a file there"
