@@ -10,7 +10,7 @@ use crate::error::CommandError;
 use crate::program::ATOMIK;
 
 const EXAMPLES: &str = "\
-Status 3 if a tool is missing; tools that only `atomik fpga` needs do not count.
+Status 3: a tool is missing; tools that only `atomik fpga` needs do not count.
 
 Examples:
   atomik doctor";

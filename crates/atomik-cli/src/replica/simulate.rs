@@ -16,7 +16,7 @@ duplicated or late; links that are cut in one or both directions; crashes, lost 
 members that leave and return. At the end all faults heal, and all replicas must be equal, bit by
 bit. The same seed gives the same run on every machine.
 
-Status 1 if a schedule fails; the command that replays it is printed.
+Status 1: a schedule fails; the command that replays it is printed.
 
 Examples:
   atomik replica simulate

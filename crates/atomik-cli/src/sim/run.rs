@@ -14,9 +14,9 @@ const EXAMPLES: &str = "\
 Traces and responses are those of `atomik model run`, except that a response ends with the cycle of
 its command. Verilator compiles the generated Verilog once; the result is cached.
 
-Status 1 unless every response comes exactly the latency after its command, and no others come.
-Nothing changes in idle cycles, so longer gaps between commands are cut to the latency plus 32
-cycles.
+Status 1: a response does not come exactly the latency after its command, or one comes without a
+command. Nothing changes in idle cycles, so longer gaps between commands are cut to the latency plus
+32 cycles.
 
 With --verilog, the trace runs on the design in these files. Their size is that of the manifest, or
 of --width, --depth and --lanes. With --netlist, it runs on what synthesis makes of the design.

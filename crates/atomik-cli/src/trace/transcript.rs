@@ -15,8 +15,8 @@ use crate::trace_file::TraceArgs;
 
 const EXAMPLES: &str = "\
 The trace runs on the software model or on the RTL, and becomes a theorem: after a reset, these
-commands have exactly these responses. Checking the theorem with the files in proofs/ is computing
-the machine there, so it is for small register files and some dozens of commands.
+commands have exactly these responses. With the files in proofs/, the prover checks it by computing
+every command, so it is for small register files and some dozens of commands.
 
 Examples:
   atomik trace random --width 8 --depth 4 --count 40 > trace.jsonl
