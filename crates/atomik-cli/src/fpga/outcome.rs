@@ -20,9 +20,9 @@ pub const MEMORY_NOTE: &str =
 /// The limits of nextpnr's model of Gowin's block memories. Delays: Apicula's data for the GW1N-9C,
 /// C6/I5.
 const GOWIN_MEMORIES: &str = "\
-Gowin: nextpnr takes 3.46 ns from the clock to the data of every block memory; where its output \
-register is used
-(target gowin), Apicula's data say 0.83 ns, so paths from a memory are shown up to 2.63 ns too slow
+Gowin: nextpnr takes 3.46 ns from the clock to the data of every block memory; where its output
+register is used (target gowin), Apicula's data say 0.83 ns, so paths from a memory are shown up to
+2.63 ns too slow
 ";
 
 /// Reports, and the versions of the tools that made them, for JSON.
