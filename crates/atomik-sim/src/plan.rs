@@ -58,7 +58,7 @@ pub struct Overrides {
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// The plan cannot be read.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; name an existing file")]
     Read {
         /// The file.
         path: PathBuf,
