@@ -83,7 +83,7 @@ pub enum Refused {
     /// changed.
     #[error(
         "this node is not on the list of members (roster {roster}), so members may never \
-         receive a change of the list made here: give the command at a member"
+         receive a change of the list made here: make it at a member"
     )]
     NotAMember {
         /// The number of the node's list.

@@ -183,7 +183,8 @@ impl Members {
         }
         format!(
             "not heard of it yet: {}, which this node does not see: they get the list from the \
-             first member that they meet; a change of the members made there before may win",
+             first member that they meet; a change of the members made there before that may \
+             win",
             unheard.join(", ")
         )
     }

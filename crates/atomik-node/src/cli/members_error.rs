@@ -42,13 +42,13 @@ pub(crate) enum MembersError {
     #[error("--with-secret needs --out, because the secret is not printed")]
     SecretPrinted,
     #[error(
-        "another change of the members came first; look with `atomik-node members`, and give the \
+        "another change of the members came first; look with `atomik-node members`, and run the \
          command again if it is still needed"
     )]
     OtherOrder,
     #[error(
         "this node is not on the list of members (list {number}), so members may never receive a \
-         change of the list made here: give the command at a member"
+         change of the list made here: run the command at a member"
     )]
     NotAMember { number: u64 },
     #[error(
@@ -63,7 +63,7 @@ pub(crate) enum MembersError {
     },
     #[error(
         "list {number} is in force at this node, but not at {members}; once that is corrected, the \
-         member takes the list, as `atomik-node members` shows (to get the invitation, give \
+         member takes the list, as `atomik-node members` shows (to get the invitation, run \
          `invite` again)"
     )]
     Refused { number: u64, members: String },

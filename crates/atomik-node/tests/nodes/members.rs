@@ -1055,7 +1055,7 @@ fn an_order_at_a_node_off_the_list_is_refused_and_one_that_not_all_hear_of_says_
     for order in [vec!["remove", "n1"], vec!["invite", &invited]] {
         let (status, _, errors) = desk.command(&order);
         assert_eq!(status, 2, "{errors}");
-        assert!(errors.contains("give the command at a member"), "{errors}");
+        assert!(errors.contains("run the command at a member"), "{errors}");
     }
     assert_eq!(node.ask(json!({"op": "members"}))["number"], 1);
 }
