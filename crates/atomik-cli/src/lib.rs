@@ -49,7 +49,7 @@ Exit status:
 /// The ATOMiK delta-state register file: software model, traces and hardware
 ///
 /// A register file keeps a reference and an accumulator at each address. Deltas are accumulated
-/// field by field, by xor or by addition; the current state is reference plus accumulator.
+/// field by field, by xor or by addition; the current state combines reference and accumulator.
 #[derive(Debug, Parser)]
 #[command(name = "atomik", version, after_help = EXIT_STATUS, propagate_version = true)]
 #[command(arg_required_else_help = true)]
