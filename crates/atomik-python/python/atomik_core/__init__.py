@@ -46,11 +46,11 @@ __all__ = [
 _LEFT_OUT = {
     "DeviceContext": "there is no kernel module; a board is driven by `atomik device`",
     "DeviceTable": "there is no kernel module; a board is driven by `atomik device`",
-    "bench_bandwidth": "see the table in docs/python.md",
-    "bench_change_detection": "see the table in docs/python.md",
-    "bench_convergence": "see the table in docs/python.md",
-    "bench_rollback": "see the table in docs/python.md",
-    "bench_throughput": "see the table in docs/python.md",
+    "bench_bandwidth": "`make bench-python` measures this package",
+    "bench_change_detection": "`make bench-python` measures this package",
+    "bench_convergence": "`make bench-python` measures this package",
+    "bench_rollback": "`make bench-python` measures this package",
+    "bench_throughput": "`make bench-python` measures this package",
 }
 
 
