@@ -45,8 +45,8 @@ REFERENCE = [(8, 16, 2), (64, 512, 1), (64, 512, 4), (32, 1024, 8), (64, 1, 16)]
 class Device:
     """How Yosys maps to a target: up to the mapping of logic, which decides no memory.
 
-    blocks is the block RAM's cells, each with its number of units; rows and bits the shape of a unit
-    at its widest; luts and registers how the names of such cells begin."""
+    blocks is the cells of block RAM, each with its number of units; rows and bits the shape of a
+    unit at its widest; luts and registers how the names of such cells begin."""
 
     def __init__(self, command, blocks, rows, bits, luts, registers):
         self.command, self.blocks, self.rows, self.bits = command, blocks, rows, bits
@@ -62,7 +62,9 @@ class Device:
 
 
 DEVICES = {
-    "ecp5": Device("synth_ecp5", {"DP16KD": 1, "PDPW16KD": 1}, 512, 36, "TRELLIS_DPR", "TRELLIS_FF"),
+    "ecp5": Device(
+        "synth_ecp5", {"DP16KD": 1, "PDPW16KD": 1}, 512, 36, "TRELLIS_DPR", "TRELLIS_FF"
+    ),
     "ice40": Device("synth_ice40", {"SB_RAM40_4K": 1}, 256, 16, None, "SB_DFF"),
     "gowin": Device("synth_gowin", {"SDPB": 1, "SDPX9B": 1}, 512, 32, "RAM16S", "DFF"),
     "xilinx": Device("synth_xilinx", {"RAMB18E1": 1, "RAMB36E1": 2}, 512, 36, "RAM", "FD"),
@@ -254,19 +256,21 @@ def synthesis(folder, name, target):
         return sum(count for cell, count in mapped.items() if prefix and cell.startswith(prefix))
 
     memories = json.loads((folder / f"{name}.json").read_text())["memories"]
-    blocks = [memory for memory in memories if memory["kind"].startswith("block")]
+    blocks = [m for m in memories if m["kind"].startswith("block")]
+    units = [m["copies"] * device.units(m["width"], m["depth"]) for m in blocks]
     wanted = {
-        "units of block RAM": sum(m["copies"] * device.units(m["width"], m["depth"]) for m in blocks),
+        "units of block RAM": sum(units),
         "LUTs as RAM": len(blocks) < len(memories),
         "more registers than in the Verilog": False,
     }
-    lut_rams = counted(device.luts) - sum(mapped.get(cell, 0) for cell in device.blocks)
-    if target != "xilinx":  # where block RAMs have names that begin as LUT RAMs
-        lut_rams = counted(device.luts)
+    units = [n * mapped.get(cell, 0) for cell, n in device.blocks.items()]
+    lut_rams = counted(device.luts)
+    if target == "xilinx":  # where the names of block RAMs begin like those of LUT RAMs
+        lut_rams -= sum(mapped.get(cell, 0) for cell in device.blocks)
     written = cells("written.json").items()
     written = sum(int(cell.rsplit("_", 1)[1]) * n for cell, n in written if "dff" in cell)
     found = {
-        "units of block RAM": sum(units * mapped.get(cell, 0) for cell, units in device.blocks.items()),
+        "units of block RAM": sum(units),
         "LUTs as RAM": lut_rams > 0,
         "more registers than in the Verilog": counted(device.registers) > written,
     }

@@ -90,11 +90,11 @@ def main():
     for faults, before in [("none", 286), ("partition", 295)]:
         run = flights(faults)
         ours, crdt = wire(run["ATOMiK"]), wire(run["CRDT"])
-        row(f"bytes a write on all links, flights, 3 nodes, faults: {faults}", before,
+        row(f"bytes per write on all links, flights, 3 nodes, faults: {faults}", before,
             f"≤ the CRDT's ({crdt:.0f}) and ≤ 115", f"{ours:.0f}", ours <= min(crdt, 115))
         ours, raft = cpu(run["ATOMiK"]), cpu(run["Raft"])
         if faults == "none":
-            row("CPU of all nodes a write, flights", "77.9 µs", f"≤ Raft's ({raft:.2f} µs)",
+            row("CPU of all nodes per write, flights", "77.9 µs", f"≤ Raft's ({raft:.2f} µs)",
                 f"{ours:.2f} µs", ours <= raft)
         else:
             times = {name: system["recovery"]["virtual_us"] / 1e3 for name, system in run.items()}
@@ -105,13 +105,13 @@ def main():
 
     run = scale("nodes", 63, "ATOMiK,CRDT")
     ours, crdt = wire(run["ATOMiK"]), wire(run["CRDT"])
-    row("bytes a write at 63 nodes", "13.5 kB", f"≤ the CRDT's ({crdt / 1e3:.2f} kB)",
+    row("bytes per write at 63 nodes", "13.5 kB", f"≤ the CRDT's ({crdt / 1e3:.2f} kB)",
         f"{ours / 1e3:.2f} kB", ours <= crdt)
 
     run = scale("keys", 1_000_000, "ATOMiK,Raft")
     ours, raft = run["ATOMiK"], run["Raft"]
-    row("10^6 keys: CPU of all nodes a write", "36.1 µs unsigned", f"≤ Raft's ({cpu(raft):.1f} µs)",
-        f"{cpu(ours):.1f} µs", cpu(ours) <= cpu(raft))
+    row("10^6 keys: CPU of all nodes per write", "36.1 µs unsigned",
+        f"≤ Raft's ({cpu(raft):.1f} µs)", f"{cpu(ours):.1f} µs", cpu(ours) <= cpu(raft))
     seconds = ours["rebuild"]["cpu_us"] / 1e6
     row("10^6 keys: restart", "1.64 s", "≤ 0.6 s", f"{seconds:.2f} s", seconds <= 0.6)
     disk = beyond_values(ours)
