@@ -78,8 +78,9 @@ impl World {
             return Ok(());
         }
         let key = self.slots[n].key();
-        self.order(self.administrator.list.remove(&key))?;
+        // A member that stays gets the order: the other one may stop before it hands the list on.
         self.slots[n].standing = Standing::Removed;
+        self.order(self.administrator.list.remove(&key))?;
         self.is_lossy(n);
         self.report.removals += 1;
         self.event(&format!("node {n} is no member any more"));
