@@ -129,7 +129,11 @@ fn a_file_that_is_no_journal_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("report.journal");
     write_trace(&folder.path().join("trace.jsonl"), 1);
-    for notes in [b"notes\n".as_slice(), b"notes without a last newline", b"\xff\n"] {
+    for notes in [
+        b"notes\n".as_slice(),
+        b"notes without a last newline",
+        b"\xff\n",
+    ] {
         fs::write(&journal, notes).unwrap();
         let refused = review(folder.path()).output().unwrap();
         assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));

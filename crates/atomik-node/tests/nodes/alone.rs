@@ -56,7 +56,9 @@ fn a_pipe_tells_that_the_node_left_requests_without_an_answer() {
             .spawn()
             .unwrap();
         let mut stdin = pipe.stdin.take().unwrap();
-        stdin.write_all(b"{\"op\":\"status\"}\n\n{\"op\":\"status\"}\n").unwrap();
+        stdin
+            .write_all(b"{\"op\":\"status\"}\n\n{\"op\":\"status\"}\n")
+            .unwrap();
         let open = (!ends_stdin).then_some(stdin);
         let output = pipe.wait_with_output().unwrap();
         drop(open);

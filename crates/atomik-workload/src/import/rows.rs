@@ -188,7 +188,10 @@ impl Read for Guard {
         self.read.set(self.read.get() + count as u64);
         if !self.accepts(&buffer[..count]) {
             let line = self.line;
-            return Err(io::Error::new(io::ErrorKind::InvalidData, Misquoted { line }));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                Misquoted { line },
+            ));
         }
         Ok(count)
     }

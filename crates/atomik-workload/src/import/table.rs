@@ -301,7 +301,9 @@ impl<'m> Import<'m> {
                     ));
                 }
                 Cell::Bool(_) | Cell::Other(_) => {
-                    return Err(format!("column {column:?} is not a time: map another column"));
+                    return Err(format!(
+                        "column {column:?} is not a time: map another column"
+                    ));
                 }
             });
         }
