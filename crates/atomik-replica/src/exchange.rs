@@ -70,6 +70,9 @@ const SMALL: usize = 40;
 /// Requests for cells after which each asks for twice as many as have come.
 const PATIENT_REQUESTS: u32 = 4;
 
+/// Requests for cells after which a table that changes all the time is read as a whole.
+const RESTARTED: u32 = 2 * PATIENT_REQUESTS;
+
 /// Ticks without progress after which an exchange is abandoned.
 const PATIENCE: u32 = 4;
 
@@ -220,7 +223,7 @@ struct Led {
 
 #[derive(Clone, Debug, Hash)]
 enum Stage {
-    /// These rows have arrived, and more were requested.
+    /// These rows have arrived, and more were requested; without rows, all from the first on.
     Cells(Cells),
     /// The opening has arrived, and our cells were sent. The peer has `missing` entries more than
     /// we have; the others that we lack are as many as it fetches.
@@ -485,7 +488,7 @@ impl Exchange {
         }
         let rows = decode_rows(reader)?;
         let is_wanted = |stage: &Stage| match stage {
-            Stage::Cells(cells) => again.is_none() && cells.rows.len() == header.first,
+            Stage::Cells(cells) => cells.rows.len() == header.first,
             Stage::Sent { .. } => again.is_some(),
             Stage::Pull { .. } | Stage::Fetch { .. } => false,
         };
@@ -627,6 +630,23 @@ impl Exchange {
             self.repair(from, sums, ours, theirs, peers.ticks(), out);
         } else {
             let size = digest.sketch().size();
+            // Rows from before and after a change hardly decode together. If there are few
+            // differences, or if it was tried often, all are asked for again, as of one moment.
+            let tried = cells.requests >= PATIENT_REQUESTS;
+            let afresh = rows_for(expected + expected / 2).max(FIRST_ROWS + 1);
+            if changed && (expected < FEW || tried) && cells.requests < RESTARTED && afresh < size {
+                let cells = Cells {
+                    rows: Vec::new(),
+                    requests: cells.requests + 1,
+                    ..cells
+                };
+                self.lead(from, peers.ticks(), Stage::Cells(cells));
+                let rows = RowRange {
+                    first: 0,
+                    end: afresh,
+                };
+                return out.push(Outgoing::SketchRequest(from, rows));
+            }
             let end = rows_to_request(expected, &cells).min(size);
             // Where everything is missing, cells only cost.
             let joins = digest.count <= header.count / 8
@@ -1170,6 +1190,41 @@ mod tests {
         assert_eq!((pass.folded, pass.bases.len()), (5, 2));
         assert_eq!(pass.began, side.digest.sum);
         assert_eq!(side.exchange.is_with(A), None);
+    }
+
+    /// The peer writes all the time, and what it writes arrives a little later.
+    #[test]
+    fn cells_of_a_table_that_changes_are_asked_for_as_of_one_moment() {
+        const KEYS: u32 = 20_000;
+        for (lost, in_flight) in [(0, 30), (10, 10), (10, 30), (30, 10), (30, 30)] {
+            let mut side = Side::new(Digest::of(entries(0..KEYS).iter()));
+            let mut theirs = Digest::of(entries(0..KEYS + lost + in_flight).iter());
+            let mut written = KEYS + lost + in_flight;
+            let mut out = side.sketch(A, &opening_of(&mut theirs));
+            let mut received = FIRST_ROWS;
+            while let [Outgoing::SketchRequest(A, rows)] = &out[..] {
+                for entry in entries(written - in_flight..written) {
+                    side.digest.replace(&UNPUBLISHED, &entry);
+                }
+                for entry in entries(written..written + in_flight) {
+                    theirs.replace(&UNPUBLISHED, &entry);
+                }
+                written += in_flight;
+                received += rows.end - rows.first;
+                let cells = rows.rows_of(&mut theirs, 64 << 10);
+                out = side.act(|exchange, around| {
+                    let mut reader = Reader::new(&cells);
+                    exchange.take_sketch(A, &mut reader, around).unwrap();
+                });
+            }
+            let case = format!("{lost} lost, {in_flight} in flight, {received} rows: {out:?}");
+            let [Outgoing::Fetch(A, missing)] = &out[..] else {
+                panic!("{case}")
+            };
+            let lost = places(KEYS..KEYS + lost);
+            assert!(lost.iter().all(|place| missing.contains(place)), "{case}");
+            assert!(received < 300, "{case}");
+        }
     }
 
     #[test]

@@ -125,7 +125,11 @@ fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requ
         let answer = match kind {
             MessageKind::SketchRequest => {
                 let (first, end) = (reader.varint().unwrap(), reader.varint().unwrap());
-                (MessageKind::Sketch, garbage(first, end))
+                let body = match first {
+                    0 => [&opening[..], &[7; 24 * 100]].concat(),
+                    _ => garbage(first, end),
+                };
+                (MessageKind::Sketch, body)
             }
             MessageKind::Sketch => {
                 let body = [&opening[..], &[7; 24 * 100]].concat();

@@ -612,6 +612,8 @@ impl Replica {
     /// Takes a roster from an operator.
     fn take_roster(&mut self, bytes: &[u8], effects: &mut Vec<Effect>) -> Result<Outcome, OpError> {
         self.offer_roster(Roster::decode(bytes)?, effects)?;
+        // Also if the roster was known: the answer waits for what is stored next.
+        self.memory.publication.touch_meta();
         Ok(self.pending(None))
     }
 

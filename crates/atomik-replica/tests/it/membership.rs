@@ -1,7 +1,7 @@
 //! Members that join and leave while the others run.
 
 use atomik_replica::{
-    Config, Event, LocalOp, Missing, Notice, OpError, OpenError, Refusal, Replica, Roster,
+    Config, Effect, Event, LocalOp, Missing, Notice, OpError, OpenError, Refusal, Replica, Roster,
     RosterError,
 };
 use ed25519_dalek::SigningKey;
@@ -183,6 +183,26 @@ fn a_stale_or_forged_roster_is_refused_and_changes_nothing() {
         Some(OpError::Roster(RosterError::Stale { found: 1, known: 2 }))
     );
     assert_eq!(cluster.replicas[0].roster(), &genuine);
+}
+
+/// An administrator who got no answer hands the roster in again, maybe where it is known.
+#[test]
+fn a_roster_that_is_known_has_an_answer_too() {
+    let mut cluster = cluster(2);
+    let next = signed(cluster.replicas[0].roster().add(public(2), "two"));
+    for _ in 0..2 {
+        let replica = &mut cluster.replicas[0];
+        let mut effects = Vec::new();
+        let outcome = replica.step(Event::Roster(&next), &mut effects).unwrap();
+        replica.step(Event::Flush, &mut effects).unwrap();
+        let stored = effects.iter().find_map(|effect| match effect {
+            Effect::Persist { ticket, .. } => Some(*ticket),
+            _ => None,
+        });
+        assert_eq!(stored, Some(outcome.ticket));
+        let persisted = Event::Persisted(outcome.ticket);
+        replica.step(persisted, &mut effects).unwrap();
+    }
 }
 
 #[test]
