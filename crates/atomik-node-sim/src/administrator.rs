@@ -53,6 +53,11 @@ impl Administrator {
         Ok(())
     }
 
+    /// Notes that no node has the newest list any more.
+    pub(crate) fn order_again(&mut self) {
+        self.is_taken = Arc::default();
+    }
+
     pub(crate) fn is_taken(&self) -> bool {
         self.is_taken.load(Ordering::Relaxed)
     }

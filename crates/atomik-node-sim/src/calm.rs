@@ -39,6 +39,12 @@ impl World {
             self.hand_over_list();
             sleep(PAUSE).await;
             let told = self.ask_members().await;
+            // The only one that had it may be the one that it removed. The administrator looks
+            // with `atomik node members`, and gives the order again.
+            let newest = self.administrator.list.number();
+            if !told.iter().any(|told| told.members["number"] == newest) {
+                self.administrator.order_again();
+            }
             match self.unrest(&told) {
                 None => break told,
                 Some(unrest) if began.elapsed() > PATIENCE => {

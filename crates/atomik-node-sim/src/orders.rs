@@ -78,9 +78,8 @@ impl World {
             return Ok(());
         }
         let key = self.slots[n].key();
-        // A member that stays gets the order: the other one may stop before it hands the list on.
-        self.slots[n].standing = Standing::Removed;
         self.order(self.administrator.list.remove(&key))?;
+        self.slots[n].standing = Standing::Removed;
         self.is_lossy(n);
         self.report.removals += 1;
         self.event(&format!("node {n} is no member any more"));

@@ -169,9 +169,9 @@ fn said(example: &Example) -> Vec<Said> {
     said.push((
         EVALUATION,
         format!(
-            "**Lost messages cost it more bytes than all but Raft** (faults \"loss\"). Then a write \
-             costs {} against the CRDT's {}, and one change in a hundred takes {} or more until \
-             every node shows it, against {}; only Yrs is slower, with {}.",
+            "**Lost messages cost it more bytes than all but Raft** (faults \"loss\"). Then a \
+             write costs {} against the CRDT's {}, and one change in a hundred takes {} or more \
+             until every node shows it, against {}; only Yrs is slower, with {}.",
             lossy(&metrics::WIRE, "ATOMiK"),
             lossy(&metrics::WIRE, "CRDT"),
             lossy(&metrics::VISIBLE_P99, "ATOMiK"),
