@@ -1,6 +1,7 @@
 //! The rules that decide whether a field fits.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use indicatif::HumanCount;
 
@@ -82,11 +83,11 @@ fn flag(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
             Cost::Work,
             fit.blind_toggles,
             format!(
-                "toggles mean parity. {} came less than {} ms after another node's toggle of the \
+                "toggles mean parity. {} came less than {} after another node's toggle of the \
                  same flag ({example}). XOR applies both, so the flag returns to its old value. If \
                  both writers meant the same new value, the flag stays inverted.",
                 of(fit.blind_toggles, toggles),
-                HumanCount(fit.windows[thresholds.decisive()].ms),
+                Span(fit.windows[thresholds.decisive()].ms),
             ),
             "let one node write each flag, or use Raft, which lets each toggle see the one before",
         ));
@@ -296,7 +297,7 @@ fn concurrency(
             cost,
             operations,
             format!(
-                "no node is cut off for {longer} ms and more: {excess} Up to {shorter} ms, no \
+                "no node is cut off for {longer} and more: {excess} Up to {shorter}, no \
                  limit is exceeded. `--window {}` shows examples.",
                 thresholds.windows_ms[place],
             ),
@@ -319,7 +320,7 @@ fn concurrency(
             Cost::Wrong,
             wrong,
             format!(
-                "{} may leave a wrong state of which nobody is told: within {ms} ms, two nodes \
+                "{} may leave a wrong state of which nobody is told: within {ms}, two nodes \
                  changed different bits of one value, or one saw nothing to change. {several} \
                  have several writers.",
                 of(unnoticed, total),
@@ -333,7 +334,7 @@ fn concurrency(
             overlapping.max(wrong - unnoticed),
             format!(
                 "writers set the value again when an overlap is reported: {several} have several \
-                 writers, {} overlap within {ms} ms, and {} leave a wrong state that is reported.",
+                 writers, {} overlap within {ms}, and {} leave a wrong state that is reported.",
                 of(overlapping, total),
                 HumanCount(wrong - unnoticed),
             ),
@@ -345,7 +346,7 @@ fn concurrency(
             0,
             format!(
                 "writers stay as far apart as here: {several} have several writers, and none \
-                 changed bits that another had changed less than {ms} ms before."
+                 changed bits that another had changed less than {ms} before."
             ),
             instead,
         ));
@@ -354,7 +355,7 @@ fn concurrency(
 
 /// Operations other than toggles within a window.
 struct Within<'a> {
-    ms: HumanCount,
+    ms: Span,
     total: u64,
     overlapping: u64,
     wrong: u64,
@@ -366,7 +367,7 @@ impl<'a> Within<'a> {
     fn of(evidence: &Evidence, thresholds: &'a Thresholds, place: usize) -> Self {
         let counts = evidence.counts[place];
         Self {
-            ms: HumanCount(thresholds.windows_ms[place]),
+            ms: Span(thresholds.windows_ms[place]),
             total: evidence.total,
             overlapping: counts.overlapping - counts.blind_toggles,
             wrong: counts.wrong,
@@ -388,7 +389,7 @@ impl<'a> Within<'a> {
         if beyond(self.unnoticed, limits.unnoticed_fails) {
             let what = format!(
                 "leave a wrong state of which nobody is told if a node sees changes of other \
-                 nodes after {ms} ms, since no bits were changed by both"
+                 nodes after {ms}, since no bits were changed by both"
             );
             let mut text = told(self.unnoticed, limits.unnoticed_fails, &what);
             if self.wrong > self.unnoticed {
@@ -400,14 +401,14 @@ impl<'a> Within<'a> {
             Some((Cost::Wrong, self.wrong, text))
         } else if beyond(self.wrong, limits.wrong_fails) {
             let what =
-                format!("leave a wrong state if a node sees changes of other nodes after {ms} ms");
+                format!("leave a wrong state if a node sees changes of other nodes after {ms}");
             Some((
                 Cost::Wrong,
                 self.wrong,
                 told(self.wrong, limits.wrong_fails, &what),
             ))
         } else if beyond(self.overlapping, limits.overlap_fails) {
-            let what = format!("change bits that another node changed less than {ms} ms before");
+            let what = format!("change bits that another node changed less than {ms} before");
             let text = told(self.overlapping, limits.overlap_fails, &what);
             Some((Cost::Work, self.overlapping, text))
         } else {
@@ -429,11 +430,11 @@ fn gain(fit: &FieldFit, evidence: &Evidence, thresholds: &Thresholds, reasons: &
             evidence.total,
             format!(
                 "bandwidth is not the goal. Operations change {} of the {} words of a value, and \
-                 only {:.2} of them share an entry within {} ms: a delta is as long as the value.",
+                 only {:.2} of them share an entry within {}: a delta is as long as the value.",
                 percent(fit.changed_word_ratio),
                 fit.words,
                 decisive.coalescing,
-                HumanCount(decisive.ms),
+                Span(decisive.ms),
             ),
             "use a register of the CRDT: sending the value would do",
         ));
@@ -452,4 +453,17 @@ fn of_things(part: u64, whole: u64, things: &str) -> String {
         HumanCount(whole),
         percent(share(part, whole))
     )
+}
+
+/// A window in milliseconds. Its text is in the largest unit of which it is a whole number.
+#[derive(Clone, Copy)]
+struct Span(u64);
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+        let fits = |(ms, _): &&(u64, &str)| self.0 > 0 && self.0.is_multiple_of(*ms);
+        let (ms, unit) = units.iter().find(fits).unwrap_or(&(1, "ms"));
+        write!(f, "{} {unit}", HumanCount(self.0 / ms))
+    }
 }

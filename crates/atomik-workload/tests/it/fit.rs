@@ -1040,11 +1040,11 @@ fn what_goes_wrong_in_a_partition_is_a_condition() {
         reasons(&fit)
     );
     assert!(
-        fit.reasons[0].starts_with("Condition: no node is cut off for 3,600,000 ms and more:"),
+        fit.reasons[0].starts_with("Condition: no node is cut off for 1 h and more:"),
         "{}",
         reasons(&fit)
     );
-    assert!(fit.reasons[0].contains("Up to 60,000 ms, no limit is exceeded."));
+    assert!(fit.reasons[0].contains("Up to 1 min, no limit is exceeded."));
     assert_eq!(fit.fields[0].wrong_operations, 0);
     // If changes need an hour while all are connected, it does not fit.
     let (verdict, reasons) = by(&lines, |thresholds| {

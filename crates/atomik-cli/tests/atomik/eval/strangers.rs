@@ -89,7 +89,7 @@ fn the_headline_of_an_incident_log_names_the_overlap_and_not_the_padding() {
         .unwrap();
     has(&fit.out, &["FITS WITH CONDITIONS\n"]);
     // Both writers start from nothing, so both write bits that both of their strings have.
-    let overlap = "1 of 1,001 operations (0.10 %) overlap within 3,600,000 ms, and 1 leave a wrong \
+    let overlap = "1 of 1,001 operations (0.10 %) overlap within 1 h, and 1 leave a wrong \
                    state that is reported";
     assert_eq!(headline.matches(overlap).count(), 3, "{headline}");
     let padding = "values never grow longer than here";
@@ -149,7 +149,7 @@ fn an_order_that_is_paid_for_before_the_bank_knows_of_it_does_not_fit() {
         &[
             "DOES NOT FIT\n",
             "1 of 5 operations (20.00 %) leave a wrong state if a node sees changes of other nodes \
-             after 10,000 ms",
+             after 10 s",
         ],
     );
 }
@@ -176,9 +176,9 @@ fn a_history_of_files_fits_while_nobody_is_cut_off_for_an_hour() {
         &fit.out,
         &[
             "FITS WITH CONDITIONS\n",
-            "no node is cut off for 3,600,000 ms and more: 1 of 5 operations (20.00 %) leave a \
+            "no node is cut off for 1 h and more: 1 of 5 operations (20.00 %) leave a \
              wrong state",
-            "Up to 60,000 ms, no limit is exceeded.",
+            "Up to 1 min, no limit is exceeded.",
         ],
     );
 }
