@@ -93,7 +93,7 @@ impl Setup {
     /// must be equal once all faults have stopped.
     ///
     /// In the worst case an interrupted exchange times out (5 ticks); then the last entry of a
-    /// retired origin arrives, is stored, attested and folded (3 rounds); and a replica that has
+    /// retired origin arrives, is stored, stated and folded (3 rounds); and a replica that has
     /// lost that entry meanwhile asks every peer in turn for its base. One that began without
     /// records also waits for an equal peer during up to 4 comparisons before it signs.
     ///

@@ -28,7 +28,7 @@ pub enum Event<'a> {
     /// Deletes a checkpoint.
     DropCheckpoint(u32),
     /// Leaves the keyspace for good: no more operations are accepted. Once every member has
-    /// attested that it knows all changes of this origin, they fold it into the base.
+    /// stated that it knows all changes of this origin, they fold it into the base.
     Retire,
     /// An operator hands in a signed [`Roster`](crate::Roster), as encoded. A roster without this
     /// replica's own key removes it: it accepts no more operations and sends no more changes.

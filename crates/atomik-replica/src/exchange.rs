@@ -95,7 +95,7 @@ const GROWN: u64 = 65_536;
 pub(crate) enum Outgoing {
     /// A summary of this replica.
     Summary(PeerId),
-    /// The retirements and attestations known here.
+    /// The retirements and statements known here.
     Ledger(PeerId),
     /// The opening of the digest.
     Opening(PeerId),

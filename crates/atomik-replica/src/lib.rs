@@ -29,7 +29,7 @@
 //! | `shape`, `value` | how the words of a value combine; its words |
 //! | `roster`, `membership` | the list of members; the one in force |
 //! | `parts` | records that may be longer than a message |
-//! | `origins`, `ledger`, `base` | the known origins; retirements and attestations; folded origins |
+//! | `origins`, `ledger`, `base` | the known origins; retirements and statements; folded origins |
 //! | `publication`, `batches` | changes on their way to storage and peers; own batches for undo |
 //! | `peers`, `exchange` | the reachable peers; comparison with them |
 //! | `writer`, `merge` | how local operations and received entries change the table |

@@ -46,7 +46,7 @@ pub(crate) enum MessageKind {
     Pull = 5,
     /// Completes the answer to a pull: bases, and the slot to continue from.
     Chunk = 6,
-    /// Retirements and attestations.
+    /// Retirements and statements.
     Ledger = 7,
     /// Excerpts that the receiver is expected to lack. It answers with any newer entries it has.
     Repair = 8,
