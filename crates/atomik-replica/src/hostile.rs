@@ -113,6 +113,7 @@ fn cells_that_were_not_asked_for_are_ignored() {
 fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requests() {
     let mut replica = open_with(5000);
     let opening = opening(&mut replica);
+    let from_the_first = [&opening[..], &[7; 24 * 100]].concat();
     let mut wire = answers(&mut replica, MessageKind::Sketch, &opening);
     let mut kinds = Vec::new();
     while let Some((kind, body)) = wire.pop() {
@@ -126,15 +127,12 @@ fn a_peer_that_answers_every_request_with_nonsense_gets_a_bounded_number_of_requ
             MessageKind::SketchRequest => {
                 let (first, end) = (reader.varint().unwrap(), reader.varint().unwrap());
                 let body = match first {
-                    0 => [&opening[..], &[7; 24 * 100]].concat(),
+                    0 => from_the_first.clone(),
                     _ => garbage(first, end),
                 };
                 (MessageKind::Sketch, body)
             }
-            MessageKind::Sketch => {
-                let body = [&opening[..], &[7; 24 * 100]].concat();
-                (MessageKind::Sketch, body)
-            }
+            MessageKind::Sketch => (MessageKind::Sketch, from_the_first.clone()),
             MessageKind::Pull => {
                 let first = reader.varint().unwrap();
                 (MessageKind::Chunk, chunk(first, first + 1))
