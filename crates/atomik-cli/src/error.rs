@@ -188,8 +188,7 @@ impl Failure for CommandError {
                 Status::BadInput
             }
             Self::Output(error) => error.status(),
-            Self::TraceFile(error) if error.is_place() => Status::BadInput,
-            Self::TraceFile(_) => Status::Broken,
+            Self::TraceFile(error) => error.status(),
             Self::Diff(
                 atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),
             )

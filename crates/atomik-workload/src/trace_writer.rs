@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use atomik_terminal::counted;
+use atomik_terminal::{Status, counted};
 use foldhash::fast::FixedState;
 use tempfile::NamedTempFile;
 
@@ -38,16 +38,16 @@ enum Target {
 }
 
 impl WriteError {
-    /// Whether the file cannot be written whatever the disk does: it is a folder, or its folder
-    /// does not exist or is not writable.
+    /// The status of a command that ends with it: bad input if no disk could take the file, since
+    /// it is a folder, or its folder does not exist or is not writable.
     #[must_use]
-    pub fn is_place(&self) -> bool {
+    pub fn status(&self) -> Status {
         use io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied};
-        let Self::File { source, .. } = self else {
-            return false;
-        };
-        let kinds = [IsADirectory, NotADirectory, NotFound, PermissionDenied];
-        kinds.contains(&source.kind())
+        let places = [IsADirectory, NotADirectory, NotFound, PermissionDenied];
+        match self {
+            Self::File { source, .. } if places.contains(&source.kind()) => Status::BadInput,
+            Self::File { .. } | Self::Stdout(_) => Status::Broken,
+        }
     }
 }
 

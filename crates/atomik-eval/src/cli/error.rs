@@ -112,7 +112,7 @@ impl Failure for CommandError {
     fn status(&self) -> Status {
         match self {
             Self::Output(_) | Self::System(_) => Status::Broken,
-            Self::WriteTrace(error) if !error.is_place() => Status::Broken,
+            Self::WriteTrace(error) => error.status(),
             _ => Status::BadInput,
         }
     }

@@ -87,11 +87,12 @@ impl Journal {
             file: path.to_owned(),
             why,
         };
+        let no_journal = || foreign("it is not a journal".to_owned());
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return Err(foreign("it is no journal".to_owned()));
+                return Err(no_journal());
             }
             Err(error) => return Err(CommandError::file(path)(error)),
         };
@@ -112,7 +113,7 @@ impl Journal {
             let first = serde_json::to_string(subject)
                 .map_err(|error| CommandError::file(path)(error.into()))?;
             if !first.starts_with(&text) {
-                return Err(foreign("it is not a journal".to_owned()));
+                return Err(no_journal());
             }
         }
         for line in lines {

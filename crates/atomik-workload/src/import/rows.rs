@@ -143,7 +143,7 @@ struct Misquoted {
 }
 
 /// Where in a row a byte of a table is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Within {
     /// At the start of a cell.
     Start,
@@ -161,15 +161,13 @@ impl Guard {
         for byte in bytes.iter().copied() {
             self.line += u64::from(byte == self.newline);
             let ends = byte == self.delimiter || byte == b'\n' || byte == b'\r';
-            self.within = match (self.within, byte == self.quote) {
-                (Within::Start | Within::Quote, true) => Within::Quoted,
-                (Within::Quoted, quote) => match quote {
-                    true => Within::Quote,
-                    false => Within::Quoted,
-                },
-                (Within::Start | Within::Bare | Within::Quote, _) if ends => Within::Start,
-                (Within::Start | Within::Bare, _) => Within::Bare,
-                (Within::Quote, false) => return false,
+            self.within = match self.within {
+                Within::Quoted if byte == self.quote => Within::Quote,
+                Within::Quoted => Within::Quoted,
+                Within::Start | Within::Quote if byte == self.quote => Within::Quoted,
+                Within::Start | Within::Bare | Within::Quote if ends => Within::Start,
+                Within::Start | Within::Bare => Within::Bare,
+                Within::Quote => return false,
             };
         }
         true
