@@ -96,8 +96,10 @@ impl Memory {
         for ((_, at), before) in self.publication.unsealed.take(self.origins.own()) {
             self.publication.touch_meta();
             let slot = self.keyspace.table.slot(at);
-            // A later change may wait already.
-            if !core::mem::replace(&mut slot.unpublished, true) {
+            if core::mem::replace(&mut slot.unpublished, true) {
+                // A later change waits already.
+                self.publication.reach_back(at, before);
+            } else {
                 self.publication.wait(at, before);
             }
         }
@@ -123,11 +125,22 @@ impl Memory {
 
     /// Has peers be told of what is released, now that this is durable.
     pub(crate) fn show_released(&mut self, secrets: &Secrets) {
-        for (life, at) in self.publication.unsealed.take_released() {
-            if let Some(change) = self.keyspace.table.slots.change_of(at as usize, life) {
-                let change = change.into_owned();
-                self.show((life, at), Some(&change), secrets);
-            }
+        let released = self.publication.unsealed.take_released();
+        if released.is_empty() {
+            return;
+        }
+        // Later changes may wait by now, or fly.
+        let (own, unsent) = (self.origins.own(), self.publication.unsent());
+        let slots = &self.keyspace.table.slots;
+        let released = released.into_iter().filter_map(|(life, at)| {
+            let change = match unsent.get(&at).filter(|_| life == own) {
+                Some(before) => before.clone(),
+                None => slots.change_of(at as usize, life),
+            };
+            Some(((life, at), change?.into_owned()))
+        });
+        for (place, change) in released.collect::<Vec<_>>() {
+            self.show(place, Some(&change), secrets);
         }
     }
 

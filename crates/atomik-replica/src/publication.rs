@@ -144,7 +144,12 @@ impl Publication {
         self.waiting.push(at, before);
     }
 
-    /// The same for a compact slot, if it does not wait already.
+    /// Has a slot that waits wait with an older change as the one published before.
+    pub(crate) fn reach_back(&mut self, at: u32, before: Option<Change>) {
+        self.waiting.reach_back(at, before);
+    }
+
+    /// Queues the own change of a compact slot, if it does not wait already.
     pub(crate) fn wait_if(&mut self, new: bool, at: u32, before: &Replaced) {
         self.waiting.push_if(new, at, before);
     }

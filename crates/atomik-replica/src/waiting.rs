@@ -33,6 +33,19 @@ impl Waiting {
     }
 
     pub(crate) fn push(&mut self, at: u32, before: Option<Change>) {
+        let item = self.item(at, before);
+        self.items.push(item);
+    }
+
+    /// Has a slot that waits wait with an older change as the one published before.
+    pub(crate) fn reach_back(&mut self, at: u32, before: Option<Change>) {
+        let older = self.item(at, before);
+        if let Some(item) = self.items.iter_mut().find(|item| item.at == at) {
+            *item = older;
+        }
+    }
+
+    fn item(&mut self, at: u32, before: Option<Change>) -> Item {
         let (version, word) = match before {
             None => (0, 0),
             Some(change) => {
@@ -40,7 +53,7 @@ impl Waiting {
                 (LARGE, self.large.len() as u64 - 1)
             }
         };
-        self.items.push(Item { at, version, word });
+        Item { at, version, word }
     }
 
     /// Pushes what a change of a compact slot replaced, if `new`.
@@ -120,15 +133,21 @@ mod tests {
         #[test]
         fn changes_come_out_as_they_went_in_except_those_that_wait_already(
             pushed in prop::collection::vec(
-                (any::<u32>(), prop_oneof![0..3_u32, Just(u32::MAX - 1)], 0..3_u8),
+                (0..20_u32, prop_oneof![0..3_u32, Just(u32::MAX - 1)], 0..4_u8),
                 0..50,
             )
         ) {
-            let (mut waiting, mut model) = (Waiting::default(), Vec::new());
+            let (mut waiting, mut model) = (Waiting::default(), Vec::<(u32, _)>::new());
             for (at, version, how) in pushed {
                 let before = change(version.into());
                 match how {
                     0 => waiting.push(at, before.clone()),
+                    3 => {
+                        waiting.reach_back(at, before.clone());
+                        if let Some(item) = model.iter_mut().find(|item| item.0 == at) {
+                            *item = (at, before.clone());
+                        }
+                    }
                     _ => {
                         let replaced = Replaced {
                             version: version.into(),

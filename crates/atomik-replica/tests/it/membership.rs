@@ -12,12 +12,12 @@ fn administrator() -> SigningKey {
     SigningKey::from_bytes(&[99; 32])
 }
 
-fn public(n: u8) -> [u8; 32] {
+pub(crate) fn public(n: u8) -> [u8; 32] {
     key(n).verifying_key().to_bytes()
 }
 
 /// The configuration of replica `n` of a keyspace that was founded by replicas 0 and 1.
-fn administered(n: u8) -> Config {
+pub(crate) fn administered(n: u8) -> Config {
     let mut config = config(n, 2);
     config.administrator = Some(administrator().verifying_key().to_bytes());
     config
@@ -30,7 +30,7 @@ fn cluster(count: u8) -> Cluster {
     cluster
 }
 
-fn signed(roster: Result<Roster, RosterError>) -> Vec<u8> {
+pub(crate) fn signed(roster: Result<Roster, RosterError>) -> Vec<u8> {
     roster
         .unwrap()
         .sign("test", &atomik_replica::Shape::xor(1), &administrator())

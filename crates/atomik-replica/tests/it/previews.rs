@@ -1,16 +1,22 @@
 //! Changes that are sent before they are signed.
 
-use atomik_replica::{Event, Notice, OriginId, Refusal, Value};
+use atomik_replica::{Config, Effect, Event, Notice, OriginId, Refusal, Value};
 
-use crate::replication::{Cluster, key, peer};
+use crate::membership::{administered, public, signed};
+use crate::replication::{Cluster, config, key, peer};
 
 const SUMMARY: u8 = 1;
 
 /// Replicas whose messages are authenticated.
 fn cluster(members: u8) -> Cluster {
-    let mut cluster = Cluster::new(members);
-    for n in 0..usize::from(members) {
-        for other in (0..usize::from(members)).filter(|&other| other != n) {
+    with((0..members).map(|n| config(n, members)).collect())
+}
+
+fn with(configs: Vec<Config>) -> Cluster {
+    let members = configs.len();
+    let mut cluster = Cluster::with(configs);
+    for n in 0..members {
+        for other in (0..members).filter(|&other| other != n) {
             meet(&mut cluster, n, other);
         }
     }
@@ -559,6 +565,86 @@ fn a_change_on_top_of_what_was_only_previewed_begins_a_life_and_both_reach_the_o
         cluster.cut.clear();
         cluster.settle();
         assert_eq!(state(&cluster, 2, b"x"), (before | 6).into());
+        cluster.assert_equal();
+    }
+}
+
+/// Replica 0 has x = 3, of which 2 was only previewed.
+fn half_sealed(mut cluster: Cluster) -> Cluster {
+    preview(&mut cluster, 0, b"x", 1);
+    seal(&mut cluster, 0);
+    cluster.deliver();
+    preview(&mut cluster, 0, b"x", 2);
+    cluster.deliver();
+    cluster
+}
+
+/// Has a replica store what has changed; returns the ticket to confirm that with.
+fn begin_to_store(cluster: &mut Cluster, n: usize) -> u64 {
+    let mut effects = Vec::new();
+    cluster.replicas[n]
+        .step(Event::Flush, &mut effects)
+        .unwrap();
+    let mut tickets = effects.into_iter().filter_map(|effect| match effect {
+        Effect::Persist { ticket, records } => {
+            for (key, value) in records {
+                match value {
+                    Some(value) => cluster.stores[n].insert(key, value),
+                    None => cluster.stores[n].remove(&key),
+                };
+            }
+            Some(ticket)
+        }
+        _ => None,
+    });
+    tickets.next().unwrap()
+}
+
+#[test]
+fn a_change_made_while_what_was_only_previewed_is_released_is_not_taken_for_a_part_of_it() {
+    let mut cluster = half_sealed(cluster(3));
+    cluster.cut = vec![2];
+    restart(&mut cluster, 0);
+    let own = cluster.replicas[0].origin();
+    (0..4).for_each(|_| drop(cluster.step(0, Event::Tick)));
+    let ticket = begin_to_store(&mut cluster, 0);
+    cluster.accum(0, b"x", 4);
+    cluster.step(0, Event::Persisted(ticket));
+    cluster.settle();
+    assert_ne!(cluster.replicas[0].origin(), own);
+    assert_eq!(state(&cluster, 1, b"x"), 7.into());
+    cluster.cut.clear();
+    cluster.settle();
+    assert_eq!(state(&cluster, 2, b"x"), 7.into());
+    cluster.assert_equal();
+}
+
+/// Also if the records are of a backup, and a peer has the frame that they lack.
+#[test]
+fn what_is_sealed_with_a_later_change_moves_with_it_if_the_life_ends_before_that_is_stored() {
+    for has_frame in [false, true] {
+        let mut cluster = half_sealed(with((0..2).map(administered).collect()));
+        let own = cluster.replicas[0].origin();
+        if has_frame {
+            let backup = cluster.stores[0].clone();
+            seal(&mut cluster, 0);
+            cluster.deliver();
+            cluster.stores[0] = backup;
+        }
+        cluster.restart(0, |_| {});
+        cluster.accum(0, b"x", 4);
+        meet(&mut cluster, 0, 1);
+        meet(&mut cluster, 1, 0);
+        cluster.deliver();
+        assert!(cluster.replicas[0].is_vouched_for(), "frame: {has_frame}");
+        begin_to_store(&mut cluster, 0);
+        let removed = signed(cluster.replicas[0].roster().remove(&public(0)));
+        cluster.step(0, Event::Roster(&removed));
+        let added = signed(cluster.replicas[0].roster().add(public(0), "zero"));
+        cluster.step(0, Event::Roster(&added));
+        cluster.settle();
+        assert_ne!(cluster.replicas[0].origin(), own);
+        assert_eq!(state(&cluster, 1, b"x"), 7.into(), "frame: {has_frame}");
         cluster.assert_equal();
     }
 }
