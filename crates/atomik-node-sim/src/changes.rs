@@ -254,7 +254,9 @@ impl Changes {
             )?;
             let whole = none || counts().all(|count| count == 1);
             let is_own = change.slot == node || matches!(wanted, Wanted::All);
-            ensure("whole at its node and at rest", whole || !is_own, what)?;
+            // Of what a removed member had, others may have accepted a part.
+            let excused = !is_own || change.may_be_lost();
+            ensure("whole at its node and at rest", whole || excused, what)?;
             let found = !change.must_be_found(wanted) || change.is_counted(values);
             ensure(wanted.invariant(), found, what)?;
         }
