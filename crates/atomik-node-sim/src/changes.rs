@@ -83,7 +83,7 @@ struct Submitted {
     put: Option<Value>,
     submitted: Instant,
     fate: Fate,
-    /// The slots whose disks certainly have it, if it was acknowledged.
+    /// The slots whose disks certainly have it now, if it was acknowledged.
     holders: BTreeSet<usize>,
     /// All members were seen to have it.
     is_everywhere: bool,
@@ -196,9 +196,9 @@ impl Changes {
         Ok(())
     }
 
-    /// What a slot held may be lost: of changes that not all members were seen to have.
+    /// A slot may not have any more what it had. What all members were seen to have comes back.
     pub(crate) fn lose(&mut self, slot: usize) {
-        for change in self.all.iter_mut().filter(|change| !change.is_everywhere) {
+        for change in &mut self.all {
             change.holders.remove(&slot);
         }
     }
@@ -332,14 +332,19 @@ impl Submitted {
         self.holders.is_empty() && !self.is_everywhere
     }
 
+    /// It was submitted there, and the disk has not lost it.
+    fn is_held_by(&self, slot: usize) -> bool {
+        self.slot == slot && self.holders.contains(&slot)
+    }
+
     fn must_be_found(&self, wanted: Wanted) -> bool {
         let Fate::Acknowledged(at) = self.fate else {
             return self.is_everywhere && matches!(wanted, Wanted::Everywhere | Wanted::All);
         };
         !self.may_be_lost()
             && match wanted {
-                Wanted::AllOf(slot) => self.slot == slot,
-                Wanted::Earlier(slot, time) => self.slot == slot && at < time,
+                Wanted::AllOf(slot) => self.is_held_by(slot),
+                Wanted::Earlier(slot, time) => self.is_held_by(slot) && at < time,
                 Wanted::Everywhere => self.is_everywhere,
                 Wanted::All => true,
             }
