@@ -45,6 +45,7 @@ impl World {
             if !told.iter().any(|told| told.members["number"] == newest) {
                 self.administrator.order_again();
             }
+            self.stop_mistaken(&told).await?;
             match self.unrest(&told) {
                 None => break told,
                 Some(unrest) if began.elapsed() > PATIENCE => {
@@ -79,6 +80,19 @@ impl World {
             }
             if self.slots[n].node.is_none() {
                 self.start(n)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops nodes whose folder was replaced by a copy and that take what is left of the one before
+    /// for another node. Their operator, who knows that no other one runs, starts them again.
+    async fn stop_mistaken(&mut self, told: &[Told]) -> Check {
+        for Told { n, status, .. } in told {
+            let events = status["attention"].as_array().into_iter().flatten();
+            let mut names = events.map(|event| &event["event"]);
+            if self.slots[*n].is_lossy && names.any(|name| name == "key_in_use") {
+                self.stop(*n).await?;
             }
         }
         Ok(())
