@@ -77,8 +77,8 @@ MDBOOK = 0.5.4
     test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
     mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
     replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs python test-python \
-    test-python-module bench-python hdl-tools c-library c-header test-c lint doc package book hdl \
-    ci clean picture-check distclean
+    test-python-module bench-python hdl-lint hdl-tools c-library c-header test-c lint doc package \
+    book hdl ci clean picture-check distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -231,6 +231,11 @@ test-python-module: setup ## test the Python packages in the build of the tests,
 
 bench-python: ## measure the Python packages against atomik-core, NumPy and a plain loop
 	@sh scripts/python.sh bench $(PYTHON_OPTIONS)
+
+hdl-lint: ## lint generated Verilog in Verilator, Icarus, slang, Verible and Yosys
+	@sh scripts/setup.sh verilator yosys hdl
+	@[ "$(origin PROGRAM)" = "command line" ] || $(BUILD_ATOMIK)
+	@sh scripts/hdl-tools.sh "$(PROGRAM)" lint
 
 hdl-tools: ## check generated Verilog in other people's linters, simulators and FuseSoC
 	@sh scripts/setup.sh verilator yosys hdl

@@ -1,17 +1,19 @@
-"""Checks generated Verilog in other people's tools: hdl-tools.py ATOMIK, called by hdl-tools.sh.
+"""Checks generated Verilog in other people's tools: hdl-tools.py ATOMIK [PART...], called by
+hdl-tools.sh.
 
-ATOMIK is the program that generates.
+ATOMIK is the program that generates. The parts, all if none is named:
 
-- Linters: Verilator with -Wall, Icarus with -Wall, slang with every warning, Verible, and Yosys
-  `check -assert`, on designs of every target, in one file and split; also instantiated, twice, in a
-  foreign top module with another timescale and default_nettype wire, before and after it.
-- The generated testbench passes in Icarus and in Verilator, the one for cocotb in Icarus; they find
-  bugs planted in the design.
-- The example for the golden model in cocotb passes in Icarus and in Verilator, and finds bugs
-  planted in the design, in the integration and in the manifest.
-- The FuseSoC core of two designs with the same cell lints and builds.
-- Yosys maps the memories of every reference size and target to the RAM that the manifest names, and
-  to as many blocks as they need; no memory becomes registers.
+- lint: Verilator with -Wall, also the oldest one if setup.sh found it, Icarus with -Wall, slang
+  with every warning, Verible, and Yosys `check -assert`, on designs of every target, in one file
+  and split; also instantiated, twice, in a foreign top module with another timescale and
+  default_nettype wire, before and after it.
+- benches: the generated testbench passes in Icarus and in Verilator, the one for cocotb in Icarus;
+  they find bugs planted in the design.
+- golden: the example for the golden model in cocotb passes in Icarus and in Verilator, and finds
+  bugs planted in the design, in the integration and in the manifest.
+- synthesis: Yosys maps the memories of every reference size and target to the RAM that the manifest
+  names, and to as many blocks as they need; no memory becomes registers.
+- fusesoc: the FuseSoC core of two designs with the same cell lints and builds.
 
 Every linter must find an error that is planted for it. Prints a table; exit status 1 if a check
 fails, 3 if a tool is missing.
@@ -38,6 +40,14 @@ DESIGNS = [
     for target in ["ecp5", "ice40", "gowin", "xilinx"]
     for width, depth, lanes in [(16, 16, 2), (8, 512, 1)]
 ]
+
+# Two designs that have a cell in common.
+TWO_DESIGNS = [
+    "--width 8 --depth 512 --lanes 1 --target ecp5",
+    "--width 16 --depth 512 --lanes 2 --target ecp5",
+]
+
+PROJECT = pathlib.Path(__file__).resolve().parent.parent
 
 # Width, depth and lanes of the reference configurations.
 REFERENCE = [(8, 16, 2), (64, 512, 1), (64, 512, 4), (32, 1024, 8), (64, 1, 16)]
@@ -133,6 +143,13 @@ def verilator(folder, top, files, _models):
     run(folder, program, "--lint-only", "-Wall", "--top-module", top, *files)
 
 
+def oldest_verilator(folder, top, files, _models):
+    root = OLDEST_VERILATOR / "share/verilator"
+    program = OLDEST_VERILATOR / "bin/verilator_bin"
+    environment = {**os.environ, "VERILATOR_ROOT": str(root)}
+    run(folder, program, "--lint-only", "-Wall", "--top-module", top, *files, env=environment)
+
+
 def icarus(folder, top, files, _models):
     program = find("iverilog")
     printed = run(folder, program, "-g2005", "-Wall", "-t", "null", "-s", top, *files)
@@ -162,8 +179,12 @@ def yosys(folder, top, files, models):
     run(folder, program, "-q", "-e", ".*", "-p", "; ".join(script))
 
 
+# Where setup.sh unpacks Debian's Verilator.
+OLDEST_VERILATOR = pathlib.Path(os.environ.get("OLDEST_VERILATOR", "")) / "usr"
+
 LINTERS = {
     "Verilator -Wall": verilator,
+    "Oldest Verilator -Wall": oldest_verilator,
     "Icarus -Wall": icarus,
     "slang -Weverything": slang,
     "Verible": verible,
@@ -173,8 +194,10 @@ LINTERS = {
 # An error that each linter must find: a text of the design, what replaces it, and what the linter
 # then prints.
 READY = "assign ready = clear_ready;"
+TOO_WIDE = ("input  wire [2:0]  cmd_op,", "input  wire [3:0]  cmd_op,", "WIDTH")
 PLANTED = {
-    "Verilator -Wall": ("input  wire [2:0]  cmd_op,", "input  wire [3:0]  cmd_op,", "WIDTH"),
+    "Verilator -Wall": TOO_WIDE,
+    "Oldest Verilator -Wall": TOO_WIDE,
     "Icarus -Wall": (READY, "assign ready = claer_ready;", "claer_ready"),
     "slang -Weverything": (READY, "assign ready = claer_ready;", "claer_ready"),
     "Verible": ("// verilator lint_off DECLFILENAME", '`line 1 "atomik_clear.v" 0', "syntax error"),
@@ -206,16 +229,16 @@ def listed(folder, name):
     return files, [file for file in files if file.startswith("sim/")]
 
 
-def foreign_top(folder, names):
+def foreign_top(folder, manifests):
     """Writes a top module in another style, with an instance of each design."""
     ports, instances = [], []
-    for i, name in enumerate(names):
+    for i, manifest in enumerate(manifests):
         connected = []
-        for port in json.loads((folder / f"{name}.json").read_text())["ports"]:
+        for port in json.loads(manifest.read_text())["ports"]:
             width = f"[{port['bits'] - 1}:0] " if port["bits"] > 1 else ""
             ports.append(f"{port['direction']}put {width}p{i}_{port['name']}")
             connected.append(f".{port['name']}(p{i}_{port['name']})")
-        instances.append(f"    {name} u{i} ({', '.join(connected)});")
+        instances.append(f"    {manifest.stem} u{i} ({', '.join(connected)});")
     (folder / "foreign_top.v").write_text(
         "`timescale 1ps / 1ps\n`default_nettype wire\n\nmodule foreign_top (\n    "
         + ",\n    ".join(ports)
@@ -330,9 +353,9 @@ def cocotb_bench(folder, name):
     run(folder, sys.executable, f"{name}_cocotb.py", "icarus")
 
 
-def golden_bench(root, folder, library, simulator):
+def golden_bench(folder, library, simulator):
     """Runs the example of the golden model, with the integration and the design in `folder`."""
-    path = [str(root / "crates/atomik-c/cocotb"), os.environ.get("PYTHONPATH", "")]
+    path = [str(PROJECT / "crates/atomik-c/cocotb"), os.environ.get("PYTHONPATH", "")]
     environment = {
         **os.environ,
         "ATOMIK_LIBRARY": str(library),
@@ -341,7 +364,7 @@ def golden_bench(root, folder, library, simulator):
         "TABLE": str(folder / "flag_table.sv"),
         "BUILD": str(folder / simulator),
     }
-    bench = root / "examples/cocotb/test_flag_table.py"
+    bench = PROJECT / "examples/cocotb/test_flag_table.py"
     run(folder, sys.executable, str(bench), simulator, env=environment)
 
 
@@ -358,169 +381,184 @@ def verilator_bench(folder, name):
         raise Failed(printed)
 
 
-def main(atomik):
-    atomik = pathlib.Path(atomik).resolve()
+class Maker:
+    """Generates designs below a temporary folder."""
+
+    def __init__(self, atomik, root):
+        self.atomik, self.root = atomik, root
+
+    def folder(self, kind):
+        folder = self.root / f"{kind}{len(list(self.root.iterdir()))}"
+        folder.mkdir()
+        return folder
+
+    def generate(self, folder, options):
+        """Generates a design into a folder; returns its name."""
+        before = set(folder.glob("*.json"))
+        run(self.root, self.atomik, "hdl", "generate", *options.split(), "-o", folder)
+        (made,) = set(folder.glob("*.json")) - before
+        return made.stem
+
+    def design(self, kind, options, *bug):
+        """Generates a design into a folder of its own, and plants a bug; returns both names."""
+        folder = self.folder(kind)
+        name = self.generate(folder, options)
+        if bug:
+            replace(folder / f"{name}.v", *bug)
+        return folder, name
+
+
+def lint(checks, maker):
+    for options in DESIGNS:
+        for split in ["", " --split"]:
+            folder, name = maker.design("design", options + split)
+            for linter, action in LINTERS.items():
+                files, models = listed(folder, name)
+                checks.check(linter, options + split, lambda: action(folder, name, files, models))
+
+    folder = maker.folder("foreign")
+    names = [maker.generate(folder, options) for options in TWO_DESIGNS]
+    foreign_top(folder, [folder / f"{name}.json" for name in names])
+    files, models = listed(folder, names[0])
+    files = list(dict.fromkeys(listed(folder, names[1])[0] + files))
+    for linter, action in LINTERS.items():
+        if linter == "Verible":
+            continue  # it would judge the style of the top module
+        for order in [["foreign_top.v", *files], [*files, "foreign_top.v"]]:
+            checks.check(
+                linter,
+                "in a foreign top",
+                lambda: action(folder, "foreign_top", order, models),
+            )
+
+    # The golden model in SystemVerilog, with its example.
+    folder, name = maker.design("golden", DESIGNS[0])
+    dpi = [f"crates/atomik-c/dpi/atomik_{part}.sv" for part in ["pkg", "model", "checker"]]
+    example = [f"examples/dpi/{part}.sv" for part in ["flag_table", "bench"]]
+    files = [str(PROJECT / file) for file in dpi + example]
+    for linter, action in [
+        ("slang", lambda: slang(folder, "bench", [*files, f"{name}.v"], [])),
+        ("Verible", lambda: run(folder, find("verible-verilog-syntax"), *files)),
+    ]:
+        checks.check(f"{linter}, SystemVerilog", "golden model", action)
+
+    for linter, action in LINTERS.items():
+        *bug, printed = PLANTED[linter]
+        folder, name = maker.design("planted", DESIGNS[0], *bug)
+        files, models = listed(folder, name)
+        checks.check(linter, "planted", lambda: action(folder, name, files, models), printed)
+
+
+def benches(checks, maker):
+    for options in DESIGNS:
+        folder, name = maker.design("bench", options + " --testbench")
+        checks.check("testbench, Icarus", options, lambda: icarus_bench(folder, name))
+    for bug in BUGS:
+        folder, name = maker.design("bug", DESIGNS[0] + " --testbench", *bug)
+        checks.check("testbench, Icarus", bug, lambda: icarus_bench(folder, name), "FAIL rsp_")
+    for bug in [(), BUGS[0]]:
+        folder, name = maker.design("verilator", DESIGNS[0] + " --testbench", *bug)
+        checks.check(
+            "testbench, Verilator",
+            bug or DESIGNS[0],
+            lambda: verilator_bench(folder, name),
+            bug and "FAIL rsp_",
+        )
+    for options, bug in [(DESIGNS[0], ()), (DESIGNS[2], ()), (DESIGNS[0], BUGS[3])]:
+        folder, name = maker.design("cocotb", options + " --cocotb", *bug)
+        checks.check(
+            "cocotb, Icarus",
+            bug or options,
+            lambda: cocotb_bench(folder, name),
+            bug and "AssertionError",
+        )
+
+
+def golden(checks, maker):
+    library = maker.atomik.with_name("libatomik_c.so")
+    if not library.exists():
+        raise Missing(f"{library} is missing: run `make hdl-tools`")
+    for bug in [None, *GOLDEN_BUGS]:
+        folder, name = maker.design("golden", DESIGNS[0])
+        shutil.copy(PROJECT / "examples/dpi/flag_table.sv", folder)
+        if bug:
+            file, right, wrong, _ = bug
+            replace(folder / file.format(name=name), right, wrong)
+        for simulator in ["icarus", "verilator"]:
+            checks.check(
+                f"golden model in cocotb, {simulator.capitalize()}",
+                bug or DESIGNS[0],
+                lambda: golden_bench(folder, library, simulator),
+                bug and bug[3],
+            )
+
+
+def synthesise(checks, maker):
+    for target in DEVICES:
+        for width, depth, lanes in REFERENCE:
+            size = f"--width {width} --depth {depth} --lanes {lanes} --target {target}"
+            folder, name = maker.design("synthesis", size)
+            checks.check("Yosys synthesis", size, lambda: synthesis(folder, name, target))
+    for style, depth in [("block", 512), ("distributed", 16)]:
+        options = f"--width 8 --depth {depth} --lanes 1 --target xilinx"
+        folder, name = maker.design("synthesis", options)
+        design = folder / f"{name}.v"
+        text = design.read_text()
+        design.write_text(text.replace(f'ram_style = "{style}"', 'ram_style = "registers"'))
+        checks.check(
+            "Yosys synthesis",
+            f"planted, {style}",
+            lambda: synthesis(folder, name, "xilinx"),
+            "more registers than in the Verilog': True",
+        )
+
+
+def fusesoc(checks, maker):
+    program = find("fusesoc")
+    folder = maker.folder("fusesoc")
+    names = []
+    for options in TWO_DESIGNS:
+        inner = folder / f"core{len(names)}"
+        inner.mkdir()
+        names.append(maker.generate(inner, options))
+    core = "CAPI=2:\nname: test:two:top:0\nfilesets:\n  rtl:\n    depend: [{}]\n    files: "
+    core += "[foreign_top.v: {{file_type: verilogSource}}]\ntargets:\n"
+    for target, flow in [("lint", "verilator"), ("sim", "icarus")]:
+        core += f"  {target}:\n    filesets: [rtl]\n    toplevel: foreign_top\n"
+        core += f"    flow: {target}\n    flow_options: {{{{tool: {flow}}}}}\n"
+    vlnv = [f"atomik:regfile:{name.removeprefix('atomik_regfile_')}" for name in names]
+    (folder / "top.core").write_text(core.format(", ".join(vlnv)))
+    manifests = [folder / f"core{i}" / f"{name}.json" for i, name in enumerate(names)]
+    foreign_top(folder, manifests)
+    for target in ["lint", "sim"]:
+        checks.check(
+            f"FuseSoC {target}",
+            "two designs with DP16KD",
+            lambda: run(
+                folder, program, "--cores-root", ".", "run", "--setup", "--build", "--target",
+                target, "test:two:top"
+            ),
+        )
+
+
+PARTS = {
+    "lint": lint,
+    "benches": benches,
+    "golden": golden,
+    "synthesis": synthesise,
+    "fusesoc": fusesoc,
+}
+
+
+def main(atomik, *parts):
+    if not (OLDEST_VERILATOR / "bin/verilator_bin").exists():
+        print("without an older Verilator, which setup.sh takes from Debian's packages")
+        del LINTERS["Oldest Verilator -Wall"]
     checks = Checks()
     with tempfile.TemporaryDirectory(dir=".") as temporary:
-        root = pathlib.Path(temporary).resolve()
-
-        def generate(folder, options):
-            before = set(folder.glob("*.json"))
-            run(root, atomik, "hdl", "generate", *options.split(), "-o", folder)
-            (made,) = set(folder.glob("*.json")) - before
-            return made.stem
-
-        for i, options in enumerate(DESIGNS):
-            for split in ["", " --split"]:
-                folder = root / f"design{i}{split.strip()}"
-                folder.mkdir()
-                name = generate(folder, options + split)
-                for linter, lint in LINTERS.items():
-                    files, models = listed(folder, name)
-                    checks.check(
-                        linter, options + split, lambda: lint(folder, name, files, models)
-                    )
-
-        folder = root / "foreign"
-        folder.mkdir()
-        sizes = ["--width 8 --depth 512 --lanes 1", "--width 16 --depth 512 --lanes 2"]
-        names = [generate(folder, f"{size} --target ecp5") for size in sizes]
-        foreign_top(folder, names)
-        files, models = listed(folder, names[0])
-        files = list(dict.fromkeys(listed(folder, names[1])[0] + files))
-        for linter, lint in LINTERS.items():
-            if linter == "Verible":
-                continue  # it would judge the style of the top module
-            for order in [["foreign_top.v", *files], [*files, "foreign_top.v"]]:
-                checks.check(
-                    linter,
-                    "in a foreign top",
-                    lambda: lint(folder, "foreign_top", order, models),
-                )
-
-        # The golden model in SystemVerilog, with its example.
-        folder = root / "golden"
-        folder.mkdir()
-        name = generate(folder, DESIGNS[0])
-        project = pathlib.Path(__file__).resolve().parent.parent
-        dpi = [f"crates/atomik-c/dpi/atomik_{part}.sv" for part in ["pkg", "model", "checker"]]
-        example = [f"examples/dpi/{part}.sv" for part in ["flag_table", "bench"]]
-        files = [str(project / file) for file in dpi + example]
-        for linter, action in [
-            ("slang", lambda: slang(folder, "bench", [*files, f"{name}.v"], [])),
-            ("Verible", lambda: run(folder, find("verible-verilog-syntax"), *files)),
-        ]:
-            checks.check(f"{linter}, SystemVerilog", "golden model", action)
-
-        for linter, lint in LINTERS.items():
-            folder = root / f"planted-{linter.split()[0]}"
-            folder.mkdir()
-            name = generate(folder, DESIGNS[0])
-            *change, printed = PLANTED[linter]
-            replace(folder / f"{name}.v", *change)
-            files, models = listed(folder, name)
-            checks.check(
-                linter, "planted", lambda: lint(folder, name, files, models), printed
-            )
-
-        for options in DESIGNS:
-            folder = root / f"bench{len(list(root.iterdir()))}"
-            folder.mkdir()
-            name = generate(folder, options + " --testbench")
-            checks.check("testbench, Icarus", options, lambda: icarus_bench(folder, name))
-        for number, bug in enumerate([None, *BUGS]):
-            folder = root / f"bug{number}"
-            folder.mkdir()
-            name = generate(folder, DESIGNS[0] + " --testbench")
-            if bug:
-                replace(folder / f"{name}.v", *bug)
-                checks.check(
-                    "testbench, Icarus", bug, lambda: icarus_bench(folder, name), "FAIL rsp_"
-                )
-            if number < 2:
-                checks.check(
-                    "testbench, Verilator",
-                    bug or DESIGNS[0],
-                    lambda: verilator_bench(folder, name),
-                    bug and "FAIL rsp_",
-                )
-
-        for options, bug in [(DESIGNS[0], None), (DESIGNS[2], None), (DESIGNS[0], BUGS[3])]:
-            folder = root / f"cocotb{len(list(root.iterdir()))}"
-            folder.mkdir()
-            name = generate(folder, options + " --cocotb")
-            if bug:
-                replace(folder / f"{name}.v", *bug)
-            checks.check(
-                "cocotb, Icarus",
-                bug or options,
-                lambda: cocotb_bench(folder, name),
-                bug and "AssertionError",
-            )
-
-        library = atomik.with_name("libatomik_c.so")
-        if not library.exists():
-            raise Missing(f"{library} is missing: run `make hdl-tools`")
-        for number, bug in enumerate([None, *GOLDEN_BUGS]):
-            folder = root / f"golden{number}"
-            folder.mkdir()
-            name = generate(folder, DESIGNS[0])
-            shutil.copy(project / "examples/dpi/flag_table.sv", folder)
-            if bug:
-                file, right, wrong, _ = bug
-                replace(folder / file.format(name=name), right, wrong)
-            for simulator in ["icarus", "verilator"]:
-                checks.check(
-                    f"golden model in cocotb, {simulator.capitalize()}",
-                    bug or DESIGNS[0],
-                    lambda: golden_bench(project, folder, library, simulator),
-                    bug and bug[3],
-                )
-
-        for target in DEVICES:
-            for width, depth, lanes in REFERENCE:
-                folder = root / f"synthesis-{target}-{width}-{depth}-{lanes}"
-                folder.mkdir()
-                size = f"--width {width} --depth {depth} --lanes {lanes} --target {target}"
-                name = generate(folder, size)
-                checks.check("Yosys synthesis", size, lambda: synthesis(folder, name, target))
-        for style in ["block", "distributed"]:
-            folder = root / f"planted-synthesis-{style}"
-            folder.mkdir()
-            depth = 512 if style == "block" else 16
-            name = generate(folder, f"--width 8 --depth {depth} --lanes 1 --target xilinx")
-            design = folder / f"{name}.v"
-            text = design.read_text()
-            design.write_text(text.replace(f'ram_style = "{style}"', 'ram_style = "registers"'))
-            checks.check(
-                "Yosys synthesis",
-                f"planted, {style}",
-                lambda: synthesis(folder, name, "xilinx"),
-                "more registers than in the Verilog': True",
-            )
-
-        fusesoc = find("fusesoc")
-        folder = root / "fusesoc"
-        (folder / "a").mkdir(parents=True)
-        (folder / "b").mkdir()
-        name = [generate(folder / "ab"[i], f"{sizes[i]} --target ecp5") for i in range(2)]
-        core = "CAPI=2:\nname: test:two:top:0\nfilesets:\n  rtl:\n    depend: [{}]\n    files: "
-        core += "[foreign_top.v: {{file_type: verilogSource}}]\ntargets:\n"
-        for target, flow in [("lint", "verilator"), ("sim", "icarus")]:
-            core += f"  {target}:\n    filesets: [rtl]\n    toplevel: foreign_top\n"
-            core += f"    flow: {target}\n    flow_options: {{{{tool: {flow}}}}}\n"
-        vlnv = [f"atomik:regfile:{n.removeprefix('atomik_regfile_')}" for n in name]
-        (folder / "top.core").write_text(core.format(", ".join(vlnv)))
-        shutil.copy(root / "foreign" / "foreign_top.v", folder)
-        for target in ["lint", "sim"]:
-            checks.check(
-                f"FuseSoC {target}",
-                "two designs with DP16KD",
-                lambda: run(
-                    folder, fusesoc, "--cores-root", ".", "run", "--setup", "--build", "--target",
-                    target, "test:two:top"
-                ),
-            )
+        maker = Maker(pathlib.Path(atomik).resolve(), pathlib.Path(temporary).resolve())
+        for part in parts or PARTS:
+            PARTS[part](checks, maker)
 
     print("| tool | checks passed | planted errors found |\n|---|---|---|")
     for row, (passed, caught) in checks.rows.items():

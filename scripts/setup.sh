@@ -5,7 +5,8 @@
 #   fpga                nextpnr and the bitstream packers, and a newer Yosys; some 250 MB
 #   lean, solver, rocq  what checks proofs: Lean (58 MB), Yices and Z3 (45 MB), Coq and OCaml
 #                       (250 MB)
-#   hdl                 linters, FuseSoC and cocotb, for `make hdl-tools`; it needs Icarus, too
+#   hdl                 linters, FuseSoC and cocotb, for `make hdl-tools`; it needs Icarus, too, and
+#                       lints with Debian's Verilator as well where apt-get has it
 #   python              maturin, which builds the Python wheel (10 MB)
 #   python-tests        what tests it: pytest, NumPy, Jupyter and others (500 MB), and the package
 #                       with which it is compared
@@ -148,6 +149,25 @@ debian() {
     command -v "$program" >/dev/null 2>&1 || fail "the packages $* lack $program. $advice."
 }
 
+# Unpacks Debian's Verilator, in Debian 12 the oldest that is supported, beside the one in use.
+oldest_verilator() {
+    oldest=$tools/verilator-oldest
+    if [ -d "$oldest" ] || ! command -v apt-get >/dev/null 2>&1; then
+        return
+    fi
+    echo "setup: unpacking Debian's Verilator into $oldest (once)"
+    rm -rf "$oldest.new"
+    mkdir -p "$oldest.new"
+    { (cd "$oldest.new" &&
+        { apt-get -q download verilator ||
+            { apt-get -q update && apt-get -q download verilator; }; }) &&
+        dpkg -x "$oldest.new"/verilator_*.deb "$oldest.new"; } >"$tools/apt.log" 2>&1 ||
+        fail "apt-get could not download verilator; its output is in $tools/apt.log. Correct what" \
+            "it names, perhaps with apt-get update, and run this again."
+    rm "$oldest.new"/verilator_*.deb
+    mv "$oldest.new" "$oldest"
+}
+
 for wanted in ${*:-verilator yosys}; do
     case $wanted in
         verilator)
@@ -187,6 +207,7 @@ for wanted in ${*:-verilator yosys}; do
             ;;
         hdl)
             debian iverilog iverilog
+            oldest_verilator
             place "linters, FuseSoC and cocotb" hdl "" "" \
                 "what scripts/requirements-hdl.txt lists; there is no check of other versions"
             ;;
