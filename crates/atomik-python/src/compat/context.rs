@@ -47,6 +47,16 @@ impl Word {
         }
     }
 
+    /// The same; `like`, if that is this word.
+    pub fn object_like<'py>(&self, like: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Narrow(word) if like.extract::<u64>().is_ok_and(|like| like == *word) => {
+                Ok(like.clone())
+            }
+            _ => self.object(like.py()),
+        }
+    }
+
     /// The word, if it has no more than 64 bits.
     pub fn narrow(&self, py: Python<'_>) -> Option<u64> {
         match self {

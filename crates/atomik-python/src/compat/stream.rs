@@ -57,18 +57,21 @@ impl DeltaStream {
         Py::new(py, AtomikContext::zero(py, self.width)?)
     }
 
-    /// In the child of a fork, the stream is another sender, with another origin.
-    fn renew(&self, py: Python<'_>) -> PyResult<()> {
-        if self.lock(py).forks == forks() {
-            return Ok(());
+    /// The state. In the child of a fork, the stream is another sender, with another origin.
+    fn renewed(&self, py: Python<'_>) -> PyResult<MutexGuard<'_, State>> {
+        let state = self.lock(py);
+        if state.forks == forks() {
+            return Ok(state);
         }
+        drop(state);
         let origin = new_origin(py)?;
-        let state = &mut *self.lock(py);
+        let mut state = self.lock(py);
         if state.forks != forks() {
-            state.seen.own_until_now(state.origin);
+            let former = state.origin;
+            state.seen.own_until_now(former);
             (state.origin, state.forks) = (origin, forks());
         }
-        Ok(())
+        Ok(state)
     }
 }
 
@@ -82,6 +85,28 @@ impl State {
                 generation: 0,
             }
         })
+    }
+
+    /// Accumulates a delta, which is an `int`. Returns the message for other streams; `None` if the
+    /// address has no context yet.
+    fn send(&mut self, addr: u32, delta: &Bound<'_, PyAny>) -> PyResult<Option<Py<DeltaMessage>>> {
+        let py = delta.py();
+        let Some(slot) = self.slots.get(&addr) else {
+            return Ok(None);
+        };
+        let context = slot.context.get();
+        let word = context.word(delta)?;
+        let (narrow, object) = (word.narrow(py), word.object_like(delta)?);
+        context.combine(py, &word)?;
+        let tag = Tag {
+            origin: Some(self.origin),
+            generation: Some(slot.generation),
+        };
+        let seq = self.seen.own(addr, narrow);
+        let message = DeltaMessage::of_word(addr, object.unbind(), self.epoch, seq, tag);
+        let message = Py::new(py, message)?;
+        self.pending.push(message.clone_ref(py));
+        Ok(Some(message))
     }
 
     /// Whether the message with this content counts: `false` if it is an own one, a duplicate, or
@@ -191,23 +216,13 @@ impl DeltaStream {
         delta: &Bound<'_, PyAny>,
     ) -> PyResult<Py<DeltaMessage>> {
         let (py, addr, delta) = (addr.py(), wide_address(addr)?, integer(delta)?);
-        self.renew(py)?;
-        let context = self.context(py, addr)?;
-        let word = context.get().word(&delta)?;
-        let (delta, narrow) = (word.object(py)?, word.narrow(py));
-        let (epoch, seq, tag) = {
-            let mut state = self.lock(py);
-            let slot = state.slot(addr, context);
-            slot.context.get().combine(py, &word)?;
-            let generation = Some(slot.generation);
-            let origin = Some(state.origin);
-            let seq = state.seen.own(addr, narrow);
-            (state.epoch, seq, Tag { origin, generation })
-        };
-        let message = DeltaMessage::of_word(addr, delta.unbind(), epoch, seq, tag);
-        let message = Py::new(py, message)?;
-        self.lock(py).pending.push(message.clone_ref(py));
-        Ok(message)
+        loop {
+            if let Some(message) = self.renewed(py)?.send(addr, &delta)? {
+                return Ok(message);
+            }
+            let context = self.context(py, addr)?;
+            self.lock(py).slot(addr, context);
+        }
     }
 
     /// The state of an address.
@@ -228,11 +243,10 @@ impl DeltaStream {
             )));
         };
         let message = message.get();
-        self.renew(py)?;
         let context = self.context(py, message.addr)?;
         let word = context.get().word(message.delta(py))?;
         let content = message.content(py);
-        let mut state = self.lock(py);
+        let mut state = self.renewed(py)?;
         if !state.admit(message, content)? {
             return Ok(false);
         }
@@ -266,8 +280,7 @@ impl DeltaStream {
     /// The number that tells this stream's messages from those of others.
     #[getter]
     fn origin(&self, py: Python<'_>) -> PyResult<u64> {
-        self.renew(py)?;
-        Ok(self.lock(py).origin)
+        Ok(self.renewed(py)?.origin)
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {
