@@ -696,7 +696,9 @@ impl Ledger {
     /// Drafts the next statement of this replica, if one is due.
     fn state(&mut self, own: &Author, around: &mut Surroundings<'_>, cx: &mut Context<'_>) {
         let requires = self.closings.requires(&own.key, around.roster);
-        if self.settled || !requires || self.lacks_base() {
+        // An entry that is held back, or just released, has the name of an older one until then.
+        let is_named = around.publication.unsealed.is_empty();
+        if self.settled || !requires || self.lacks_base() || !is_named {
             return;
         }
         let holding = self.held(around);

@@ -24,6 +24,13 @@ fn with(configs: Vec<Config>) -> Cluster {
     cluster
 }
 
+/// The configuration of replica `n` of three founders with an administrator.
+fn administered_by_all(n: u8) -> Config {
+    let mut config = administered(n);
+    config.trust = crate::replication::config(n, 3).trust;
+    config
+}
+
 fn meet(cluster: &mut Cluster, n: usize, other: usize) {
     let key = Some(key(other as u8).verifying_key().to_bytes());
     let peer = peer(other);
@@ -647,6 +654,42 @@ fn what_is_sealed_with_a_later_change_moves_with_it_if_the_life_ends_before_that
         assert_eq!(state(&cluster, 1, b"x"), 7.into(), "frame: {has_frame}");
         cluster.assert_equal();
     }
+}
+
+#[test]
+fn a_former_life_is_folded_although_its_owner_was_stopped_with_changes_only_previewed() {
+    let mut cluster = half_sealed(with((0..3).map(administered_by_all).collect()));
+    let stopped = cluster.stores[0].clone();
+    cluster.cut = vec![0];
+    let next = signed(cluster.replicas[1].roster().rotate(&public(0), public(7)));
+    cluster.step(1, Event::Roster(&next));
+    cluster.settle();
+    cluster.cut.clear();
+    cluster.stores[0] = stopped;
+    cluster.restart(0, |config| {
+        config.trust = administered(7).trust;
+        config.former_keys = vec![key(0)];
+    });
+    for (n, other, key) in [(0, 1, 1), (0, 2, 2), (1, 0, 7), (2, 0, 7)] {
+        let (peer, key) = (peer(other), Some(public(key)));
+        cluster.step(n, Event::PeerUp { peer, key });
+    }
+    cluster.deliver();
+    // What it holds is to be stated while its storage takes its time.
+    let ticket = begin_to_store(&mut cluster, 0);
+    for _ in 0..20 {
+        (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
+        cluster.deliver();
+    }
+    cluster.step(0, Event::Persisted(ticket));
+    for _ in 0..4 {
+        cluster.settle();
+    }
+    for n in 0..3 {
+        assert_eq!(cluster.replicas[n].closings(), [], "closings of {n}");
+        assert_eq!(state(&cluster, n, b"x"), 3.into());
+    }
+    cluster.assert_equal();
 }
 
 #[test]
