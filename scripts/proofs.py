@@ -97,9 +97,8 @@ def mutate(prover, checked, mutant):
                 f"{mutant['what']}: `{mutant['right']}` must occur once in {mutant['file']}"
             )
         path.write_text(text.replace(mutant["right"], mutant["wrong"]), "utf-8")
-        names = prover.files(folder)
-        # The files before the changed one are compiled already.
-        for name in names[names.index(mutant["file"]) :]:
+        # The other files are compiled already.
+        for name in provers.dependents(prover, folder, mutant["file"]):
             output = prover.compile(folder, name)
             if output:
                 places = re.findall(rf"{re.escape(name)}(?::|\", line )(\d+)", output)

@@ -76,15 +76,20 @@ class Lean:
             str(installed) if installed.exists() else "lean"
         )
 
+    def imports(self, folder, name):
+        """The files that a file imports."""
+        text = (folder / name).read_text("utf-8")
+        imported = re.findall(r"^import\s+(\S+)", text, re.MULTILINE)
+        return [module.replace(".", "/") + ".lean" for module in imported]
+
     def files(self, folder):
         """All files, each after those that it imports."""
         ordered = []
 
         def visit(name):
             if name not in ordered:
-                text = (folder / name).read_text("utf-8")
-                for imported in re.findall(r"^import\s+(\S+)", text, re.MULTILINE):
-                    visit(imported.replace(".", "/") + ".lean")
+                for imported in self.imports(folder, name):
+                    visit(imported)
                 ordered.append(name)
 
         for path in sorted(folder.rglob("*.lean")):
@@ -125,6 +130,13 @@ class Rocq:
     suffix = ".v"
     folder = ROOT / "proofs/rocq"
     options = ["-q", "-Q", ".", "Atomik"]
+
+    def imports(self, folder, name):
+        text = (folder / name).read_text("utf-8")
+        listed = re.findall(
+            r"^From\s+Atomik\s+Require\s+(?:Import\s+|Export\s+)?([\w\s]+)\.", text, re.MULTILINE
+        )
+        return [f"{module}.v" for modules in listed for module in modules.split()]
 
     def files(self, folder):
         lines = (folder / "_CoqProject").read_text("utf-8").splitlines()
@@ -184,6 +196,15 @@ def check(prover, folder):
             raise ProofError(wrong.rstrip())
         seconds[name] = time.monotonic() - start
     return seconds
+
+
+def dependents(prover, folder, changed):
+    """A file, and all that import it, also through others, in order."""
+    found = []
+    for name in prover.files(folder):
+        if name == changed or any(needed in found for needed in prover.imports(folder, name)):
+            found.append(name)
+    return found
 
 
 def check_text(prover, folder, name, text):

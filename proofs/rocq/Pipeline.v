@@ -10,8 +10,8 @@
    the edge that writes the same address returns anything.
 
    What the model leaves out: an adder or comparator that the generator spreads over several stages
-   is here in the last of them; slices and segments of words, with their carries, are one word; the
-   counter of the clear is a number. *)
+   is here in the last of them; the segments of a word, with their slices and carries, are one word,
+   see Sliced.v; the counter of the clear is a number, see Clear.v. *)
 From Coq Require Import List Bool Arith Lia.
 From Coq Require Import ssreflect ssrbool.
 From Atomik Require Import Group Machine.

@@ -6,7 +6,7 @@
    is a sum with the complement, and with one for a carry into the lowest segment. *)
 From Coq Require Import List Bool Arith NArith Lia.
 From Coq Require Import ssreflect ssrfun ssrbool.
-From Atomik Require Import Group Machine.
+From Atomik Require Import Group.
 Set Implicit Arguments.
 Open Scope N_scope.
 
@@ -202,34 +202,5 @@ have h : arrives m (fun t j => word (r (S t)) j) (fun t => value (z t)).
   by have := range (y t); rewrite /n; lia.
 split=> // t; rewrite -(N.mod_small (value (z t)) (2 ^ below m)); first exact: range.
 by rewrite -join_segments; apply: join_equal => j lt; rewrite h.
-Qed.
-
-(** What a segment does beside adding, with control bits and addresses that are as late as it is,
-    gives segments of whole words again: it chooses between words, and keeps them in a memory. So
-    only adders pass anything from one segment to the next.
-    Spec: docs/spec.md "The layout of the words is part of the configuration."
-    Code: crates/atomik-hdl/src/regfile/lane.rs circuit
-    Code: crates/atomik-hdl/src/regfile/adding_lane_slice.rs circuit *)
-Theorem segments_choose_and_keep m (a b : nat -> nat -> N) (x y : nat -> N) (choice : nat -> bool)
-    (address : nat -> nat) (array : nat -> nat -> nat -> N) (words : nat -> nat -> N) t0 :
-  arrives m a x -> arrives m b y ->
-  (forall t j, (j < m)%nat -> array (S (t + 2 * j)) j =
-     if choice t then update (array (t + 2 * j)%nat j) (address t) (a (t + 2 * j)%nat j)
-     else array (t + 2 * j)%nat j) ->
-  (forall t, words (S t) =
-     if choice t then update (words t) (address t) (x t) else words t) ->
-  (forall j k, (j < m)%nat -> array (t0 + 2 * j)%nat j k = segment j (words t0 k)) ->
-  arrives m (fun t j => if choice (t - 2 * j)%nat then a t j else b t j)
-    (fun t => if choice t then x t else y t) /\
-  forall t k, (t0 <= t)%nat -> forall j, (j < m)%nat ->
-    array (t + 2 * j)%nat j k = segment j (words t k).
-Proof.
-move=> ha hb late now same; split.
-  by move=> t j lt; rewrite Nat.add_sub ha // hb //; case: (choice t).
-elim=> [|t IH] k le j lt.
-  by move: (same j k lt); have -> : t0 = 0%nat by lia.
-case: (Nat.eq_dec t0 (S t)) => [<-|ne]; first exact: same.
-rewrite Nat.add_succ_l late // now; have {}IH := fun k => IH k ltac:(lia) j lt.
-by case: (choice t) => //; rewrite /update ha //; case: Nat.eqb.
 Qed.
 End Segments.
