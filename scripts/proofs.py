@@ -6,6 +6,8 @@
     scripts/proofs.py --names                 check that what the theorems name exists; no prover
     scripts/proofs.py --mutants [PROVER...]   plant each error of mutants.json; a named theorem
                                               must fail
+        --sample                              only those that are marked: in each file, some that
+                                              are soon found
 
     scripts/proofs.py solver                  check claims about the Rust code on symbolic words
         --symbolic COMMAND                    what prints them; by default, cargo runs it
@@ -15,6 +17,7 @@ PROVER is `lean` or `rocq`; without one, both and the solver. Exit status 1 if a
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import re
@@ -107,14 +110,22 @@ def mutate(prover, checked, mutant):
     return []
 
 
-def mutants(prover):
-    """Plants every error of a prover's list. Returns rows and faults, as `check` does."""
+def mutants(prover, sample):
+    """Plants the errors of a prover's list, or a sample. Returns rows and faults, as `check`."""
     planned = prover.folder / "mutants.json"
     if not planned.is_file():
         raise provers.ProofError(f"{planned} is missing: list errors to plant, and what must fail")
     planted = json.loads(planned.read_text("utf-8"))
-    with provers.copied(prover.folder) as checked:
-        provers.check(prover, checked)
+    if sample:
+        planted = [mutant for mutant in planted if mutant.get("sample")]
+    if not planted:
+        raise provers.ProofError(f"{planned} has no error to plant: mark some with `sample`")
+    with contextlib.ExitStack() as stack:
+        if provers.is_built(prover):
+            checked = provers.built(prover)
+        else:
+            checked = stack.enter_context(provers.copied(prover.folder))
+            provers.check(prover, checked)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             failing = list(pool.map(lambda mutant: mutate(prover, checked, mutant), planted))
     rows, faults = [], []
@@ -132,6 +143,7 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--names", action="store_true")
     parser.add_argument("--mutants", action="store_true")
+    parser.add_argument("--sample", action="store_true")
     parser.add_argument("--transcripts", type=int, default=0)
     parser.add_argument("--program", default="target/release/atomik")
     parser.add_argument("--symbolic", default=symbolic.DEFAULT)
@@ -148,7 +160,7 @@ def main():
                 faults += theorems.faults(found)
                 print(f"{prover.name}: {len(found)} theorems name specification and code")
                 continue
-            results = mutants(prover) if options.mutants else check(prover, options)
+            results = mutants(prover, options.sample) if options.mutants else check(prover, options)
             rows += results[0]
             faults += results[1]
         except provers.ProofError as error:

@@ -68,6 +68,7 @@ class Lean:
 
     name = "Lean"
     suffix = ".lean"
+    compiled_suffix = ".olean"
     folder = ROOT / "proofs/lean"
 
     def __init__(self):
@@ -128,6 +129,7 @@ class Rocq:
 
     name = "Rocq"
     suffix = ".v"
+    compiled_suffix = ".vo"
     folder = ROOT / "proofs/rocq"
     options = ["-q", "-Q", ".", "Atomik"]
 
@@ -169,9 +171,24 @@ class Rocq:
         return [re.findall(r"^([\w.']+)\s*:", text, re.MULTILINE) for text in answers[1::2]]
 
 
+def built(prover):
+    return ROOT / "target/proofs" / prover.name.lower()
+
+
+def is_built(prover):
+    """Whether the folder of the last check has all files as they are now, compiled."""
+    folder = built(prover)
+    return all(
+        (folder / name).is_file()
+        and (folder / name).read_bytes() == (prover.folder / name).read_bytes()
+        and (folder / name).with_suffix(prover.compiled_suffix).is_file()
+        for name in prover.files(prover.folder)
+    )
+
+
 def build_folder(prover):
     """A fresh copy of a prover's folder, to compile in: target/proofs/PROVER."""
-    target = ROOT / "target/proofs" / prover.name.lower()
+    target = built(prover)
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(prover.folder, target, ignore=shutil.ignore_patterns(".lake"))
     return target

@@ -3,6 +3,7 @@
     python3 -m unittest discover scripts
 """
 
+import json
 import pathlib
 import tempfile
 import unittest
@@ -118,6 +119,32 @@ class Forbidden(unittest.TestCase):
         text = "/- no axiom -/ -- sorry\nset_option autoImplicit false"
         self.assertIsNone(self.word(text, "lean"))
         self.assertIsNone(self.word("(* Admitted *) Lemma admitted_twice : True.", "rocq"))
+
+
+class PlantedErrors(unittest.TestCase):
+    def test_what_imports_a_changed_file_is_compiled_again(self):
+        files = {
+            "Group.v": "From Coq Require Import List.\n",
+            "Machine.v": "From Atomik Require Import Group.\n",
+            "Flat.v": "From Atomik Require Import\n  Group Machine.\n",
+            "Clear.v": "From Coq Require Import List.\n(* From Atomik Require Machine. *)\n",
+            "Generator.v": "From Atomik Require Flat Clear.\n",
+        }
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for file, text in {**files, "_CoqProject": "\n".join(files)}.items():
+                (folder / file).write_text(text)
+            self.assertEqual(
+                provers.dependents(provers.Rocq(), folder, "Machine.v"),
+                ["Machine.v", "Flat.v", "Generator.v"],
+            )
+
+    def test_the_sample_has_an_error_in_each_file(self):
+        planted = json.loads((provers.Rocq.folder / "mutants.json").read_text("utf-8"))
+        sample = [mutant for mutant in planted if mutant.get("sample")]
+        self.assertEqual({it["file"] for it in sample}, {it["file"] for it in planted})
+        for what in ["xor is or", "forwarding one stage short", "merge takes the lower version"]:
+            self.assertIn(what, [it["what"] for it in sample])
 
 
 class Transcripts(unittest.TestCase):
