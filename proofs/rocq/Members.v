@@ -7,7 +7,7 @@
    It stands on Convergence.v: a version of an entry has one content, so what a member holds of an
    origin is a number of its changes. Of the rest it assumes:
    - nobody signs for another, and who signs follows the rules of `ledger.rs` (a liar is removed);
-   - statements and memories are compared by hashes without collisions: here, as they are;
+   - bases, entries and memories are compared by hashes without collisions: here, as they are;
    - what a statement says is durable when it is made;
    - whoever's records are older than they were has another memory before it states anything again;
    - random bits are new: no two memories of a member are the same.
@@ -40,20 +40,36 @@ Definition base_of (x : nat) (h : holding) (k : nat) : W :=
   sum (map (fun o => if closed x o then effect_of h k o else 0%G) all).
 
 (* `Statement`. `minds` are the memories of those who sign, as far as the signer knows them. Instead
-   of a base it has what was held, of which the base is computed. *)
+   of hashes it has what they are computed of: what was held, and of which lives that was in the
+   base before. *)
 Record statement := Statement {
-  by_ : nat; about : nat; round : nat; mind : nat; minds : nat -> option nat; held : holding
+  by_ : nat; about : nat; round : nat; mind : nat; minds : nat -> option nat; held : holding;
+  done : origin -> bool
 }.
 Implicit Types s t u : statement.
 
 Definition total s : nat -> W := base_of (about s) (held s).
+
+(* The entries that the base takes: those of closed lives that were not in it before. *)
+Definition named s (o : origin) (k : nat) : nat :=
+  if closed (about s) o && negb (done s o) then held s o k else 0.
+
+(* `Holding`: equal statements have the same base, made of the same entries. *)
+Definition agree s t : Prop :=
+  (forall k, total s k = total t k) /\ (forall o k, named s o k = named t o k).
+
+Lemma agree_sym s t : agree s t -> agree t s.
+Proof. by firstorder congruence. Qed.
+
+Lemma agree_trans s t u : agree s t -> agree t u -> agree s u.
+Proof. by firstorder congruence. Qed.
 
 (* Statements of one memory about one extent. *)
 Definition same_line s t : Prop := by_ s = by_ t /\ about s = about t /\ mind s = mind t.
 
 (* `Ledger::is_open_after`, for one statement: it is of a later round, or differs. *)
 Definition beyond u t : Prop :=
-  round t < round u \/ (round u = round t /\ exists k, total u k <> total t k).
+  round t < round u \/ (round u = round t /\ ~ agree u t).
 
 (* `Ledger::complete`: all who have to sign state the same, and name their memories. *)
 Definition complete (l : list statement) s : Prop :=
@@ -62,7 +78,7 @@ Definition complete (l : list statement) s : Prop :=
     [/\ In t l, by_ t = q, about t = about s, round t = round s &
         [/\ minds s q = Some (mind t),
             (forall p, In p (signers (about s)) -> minds t p = minds s p) &
-            forall k, total t k = total s k]].
+            agree t s]].
 
 Record member := Member {
   memory : nat; at_ : nat; holds : holding; folded : origin -> bool;
@@ -121,7 +137,7 @@ Inductive step w : world -> Prop :=
    memories are to be named. *)
 | state r n (ms : nat -> option nat) :
     let m := members w r in
-    let s := Statement r (at_ m) n (memory m) ms (holds m) in
+    let s := Statement r (at_ m) n (memory m) ms (holds m) (folded m) in
     In r (signers (at_ m)) -> ~ settled m -> ms r = Some (memory m) ->
     (forall q p, ms q = Some p -> q <> r ->
        exists t, [/\ In t (heard w r), by_ t = q, about t = at_ m & mind t = p]) ->
@@ -217,7 +233,7 @@ have inu : In u l by rewrite e; apply/in_app_iff; right; left.
 have [[sgn self knows _ again] _] : lawful u l2 /\ orderly l2.
   by apply: (@orderly_split l1); rewrite -e.
 rewrite av in sgn again.
-have [c [hc cby cab cround [cmind cminds ctotal]]] := comp _ sgn.
+have [c [hc cby cab cround [cmind cminds csame]]] := comp _ sgn.
 have line : same_line u c.
   by split=> //; split; [rewrite av|case: (kept u c); rewrite ?cby].
 move: (hc); rewrite e => /in_app_iff [hc1|[hc2|hc2]].
@@ -230,9 +246,9 @@ move: (hc); rewrite e => /in_app_iff [hc1|[hc2|hc2]].
 - have last p : In p l2 -> same_line u p -> round p <= round c.
     by move=> hp [_ [ap _]]; rewrite cround; apply: IH => //; rewrite -ap.
   case: (again c hc2 line last) => [[v [hv1 hv2 hv3 hv4]]|[q hq nq]].
-  + have le := IH v hv1 hv2; case: hv4 => [|[er [k ne]]]; first by lia.
-    have [d [hd dby dab dround [_ _ dtotal]]] := comp _ hv3.
-    case: ne; suff -> : v = d by rewrite dtotal ctotal.
+  + have le := IH v hv1 hv2; case: hv4 => [|[er ne]]; first by lia.
+    have [d [hd dby dab dround [_ _ dsame]]] := comp _ hv3.
+    case: ne; suff -> : v = d by exact: agree_trans dsame (agree_sym csame).
     apply: (@one_a_round l v d ord) => //; [exact: inl| |by lia].
     split=> //; split; first by rewrite hv2 dab.
     by case: (kept v d) => //; exact: inl.
@@ -257,7 +273,7 @@ have kept' : memories_kept l (about t) by rewrite e.
 have ge : round s <= round t.
   by apply: (@no_later_round l t ord kept' ct l []) => //; have [] := cs.
 have [hs [sgn _]] := cs; have [_ [_ comp]] := ct; rewrite e in comp.
-have [d [hd dby dab dround [_ _ dtotal]]] := comp _ sgn.
+have [d [hd dby dab dround [_ _ [dtotal _]]]] := comp _ sgn.
 suff -> : s = d by rewrite dtotal.
 apply: (@one_a_round l s d ord) => //; last by lia.
 by split=> //; split=> //; case: (kept s d); rewrite ?dby.
@@ -367,7 +383,7 @@ Qed.
 
 Lemma state_keeps w r n ms : invariant w ->
   let m := members w r in
-  let s := Statement r (at_ m) n (memory m) ms (holds m) in
+  let s := Statement r (at_ m) n (memory m) ms (holds m) (folded m) in
   In r (signers (at_ m)) -> ~ settled m -> ms r = Some (memory m) ->
   (forall q p, ms q = Some p -> q <> r ->
      exists t, [/\ In t (heard w r), by_ t = q, about t = at_ m & mind t = p]) ->
@@ -503,7 +519,7 @@ move=> /always ok [hs [_ comp]] ht at_s le named.
 have sgn : In (by_ t) (signers (about s)).
   have [l1 [l2 e]] := in_split _ _ ht.
   by have := in_order ok; rewrite e -at_s => /orderly_split [[]].
-have [c [hc cby cab cround [cmind _ ctotal]]] := comp _ sgn.
+have [c [hc cby cab cround [cmind _ [ctotal _]]]] := comp _ sgn.
 exists (held c); split=> [k|o k]; first by rewrite -ctotal /total cab.
 have line : same_line c t.
   by split=> //; split; [rewrite cab at_s|move: cmind; rewrite named => -[]].
@@ -567,19 +583,19 @@ move=> /always ok m cs e ns kept sgn named; have [hs [_ comp]] := cs.
 rewrite -e in kept; have ord := in_order ok.
 have early u : In u (said w) -> about u = about s -> round u <= round s.
   by move=> hu; apply: (@no_later_round (said w) s ord kept cs (said w) []).
-rewrite -e in sgn; have [c [hc cby cab cround [cmind _ ctotal]]] := comp _ sgn.
+rewrite -e in sgn; have [c [hc cby cab cround [cmind _ csame]]] := comp _ sgn.
 have lo : last_own (said w) m r c.
   split=> //; first by split=> //; split; [rewrite cab|move: cmind; rewrite named => -[]].
   by move=> u hu [_ [au _]]; rewrite cround; apply: early => //; rewrite e.
 have same : forall o k, closed (about s) o = true -> holds m o k = held c o k.
   rewrite e; case: (stands ok lo ns) => // -[u [hu au su]]; rewrite -/m -e in au su.
-  case=> [|[er [j ne]]]; first by have := early u hu au; lia.
-  have [d [hd dby dab dround [_ _ dtotal]]] := comp _ su.
-  case: ne; suff -> : u = d by rewrite dtotal ctotal.
+  case=> [|[er ne]]; first by have := early u hu au; lia.
+  have [d [hd dby dab dround [_ _ dsame]]] := comp _ su.
+  case: ne; suff -> : u = d by exact: agree_trans dsame (agree_sym csame).
   apply: (@one_a_round (said w) u d ord) => //; last by lia.
   by split=> //; split; [rewrite au dab|case: (kept u d); rewrite ?dby].
 rewrite /value_of !(value_split (about s)); congr add.
-- rewrite (base_same (h := holds m) (h' := held c)) // -cab -/(total c k) ctotal cab.
+- rewrite (base_same (h := holds m) (h' := held c)) // -cab -/(total c k) (proj1 csame) cab.
   by apply: base_same => o j; rewrite /= -e => ->.
 - by apply: sum_map_ext => o _; rewrite /effect_of /= -e; case: (closed _ o).
 Qed.
@@ -622,21 +638,24 @@ rewrite (of_base _ _ hs) // (of_base _ _ ht) // eb; congr add; apply: sum_map_ex
 by case c: (closed _ o) => //; rewrite /effect_of living.
 Qed.
 
-(** Where different holdings have different sums, each change that anybody who signs holds is in the
-    base, and counts once.
+(** Each change that anybody who signs holds of a life that it has not folded before is in the base,
+    and counts once: also if another life has an equal change, and so another holding the same sum.
     Spec: docs/replication.md "Equal statements of all of them are a *certificate*: everybody folds,
       and it is kept with the base."
+    Spec: docs/replication.md "Entries are named because equal bases may be made of different ones"
     Code: crates/atomik-replica/src/ledger.rs Ledger::complete
-    Code: crates/atomik-replica/src/base.rs hash_after *)
-Theorem what_a_signer_holds_is_certified w s q : reachable w -> complete (said w) s ->
-  (forall h h', (forall k, base_of (about s) h k = base_of (about s) h' k) ->
-     forall o k, closed (about s) o = true -> h o k = h' o k) ->
+    Code: crates/atomik-replica/src/base.rs hash_after, hash_of_entries
+    Code: crates/atomik-replica/src/statement.rs Holding *)
+Theorem what_a_signer_holds_is_certified w s q k : reachable w -> complete (said w) s ->
   In q (signers (about s)) ->
-  exists c, [/\ In c (said w), by_ c = q, round c = round s &
-    forall o k, closed (about s) o = true -> held s o k = held c o k].
+  total s k = base_of (about s) (held s) k /\
+  exists c, [/\ In c (said w), by_ c = q, about c = about s, round c = round s &
+    forall o j, closed (about s) o = true -> done c o = false -> held c o j <= held s o j].
 Proof.
-move=> _ [_ [_ comp]] apart hq; have [c [hc cby cab cround [_ _ ctotal]]] := comp _ hq.
-exists c; split=> //; apply: apart => k; by rewrite -[LHS]ctotal /total cab.
+move=> _ [_ [_ comp]] hq; split=> //.
+have [c [hc cby cab cround [_ _ [_ same_entries]]]] := comp _ hq.
+exists c; split=> // o j co not_done; have := same_entries o j.
+by rewrite /named cab co not_done /=; case: (done s o) => /= ->; lia.
 Qed.
 
 (** What was certified stays what it is in every later base that a member states, and what is closed
