@@ -1,7 +1,7 @@
 (* Overlaps: of two concurrent changes of one key, at least one writer compares the other's with its
    own, and what it compares are the net effects of exactly those changes that one did not know of
    the other. *)
-From Coq Require Import List Bool Arith Lia.
+From Coq Require Import List Bool Arith NArith Lia.
 From Coq Require Import ssreflect ssrfun ssrbool.
 From Atomik Require Import Group Replication Convergence ExactlyOnce.
 Import ListNotations.
@@ -280,3 +280,95 @@ split.
   by rewrite !last_put_after.
 Qed.
 End Overlap.
+
+(* What is reported of a comparison: `conflict` of crates/atomik-algebra/src/entries.rs. Of a field
+   that xors, the bits in which both net effects are set; a field that adds as a whole, if both
+   groups put and both net effects change it. *)
+Definition field_conflict (f : kind * N) (both : bool) : field_group f -> field_group f -> N :=
+  match f return field_group f -> field_group f -> N with
+  | (Xor, n) => fun a b : bits n => N.land (Group.value a) (Group.value b)
+  | (Add, n) => fun a b : adding n =>
+      if both && negb (is_zero a) && negb (is_zero b) then N.ones n else 0%N
+  end.
+
+Fixpoint conflict (l : layout) (both : bool) : words l -> words l -> list N :=
+  match l return words l -> words l -> list N with
+  | [] => fun _ _ => []
+  | f :: l => fun a b =>
+      field_conflict f both (fst a) (fst b) :: conflict l both (snd a) (snd b)
+  end.
+
+(* How often a bit is changed. *)
+Definition toggles n (i : N) (l : list (bits n)) : nat :=
+  length (filter (fun d => N.testbit (Group.value d) i) l).
+
+(* What must be reported of two groups of changes of a field. *)
+Definition field_overlaps (f : kind * N) (both : bool) :
+    list (field_group f) -> list (field_group f) -> N -> Prop :=
+  match f return list (field_group f) -> list (field_group f) -> N -> Prop with
+  | (Xor, n) => fun (a b : list (bits n)) r =>
+      forall i, N.testbit r i = Nat.odd (toggles i a) && Nat.odd (toggles i b)
+  | (Add, n) => fun (a b : list (adding n)) r =>
+      (both = true /\ sum a <> 0%G /\ sum b <> 0%G ->
+         r = N.ones n) /\
+      (~ (both = true /\ sum a <> 0%G /\ sum b <> 0%G) ->
+         r = 0%N)
+  end.
+
+Fixpoint overlaps (l : layout) (both : bool) :
+    list (words l) -> list (words l) -> list N -> Prop :=
+  match l return list (words l) -> list (words l) -> list N -> Prop with
+  | [] => fun _ _ r => r = []
+  | f :: l => fun a b r => exists bits rest,
+      [/\ r = bits :: rest, field_overlaps f both (map fst a) (map fst b) bits &
+          overlaps l both (map snd a) (map snd b) rest]
+  end.
+
+Lemma sum_toggles n i (l : list (bits n)) :
+  N.testbit (Group.value (sum (G := xoring n) l)) i = Nat.odd (toggles i l).
+Proof.
+elim: l => [|d l IH].
+  have -> : Group.value (sum (G := xoring n) []) = 0%N by apply: N.mod_0_l; exact: pow_pos.
+  exact: N.bits_0.
+rewrite [sum _]/= value_xor N.lxor_spec IH /toggles; cbn [filter].
+case: (N.testbit (Group.value d) i); last exact: xorb_false_l.
+by cbn [length]; rewrite Nat.odd_succ -Nat.negb_odd; exact: xorb_true_l.
+Qed.
+
+Lemma sum_fst (G H : group) (l : list (product G H)) :
+  fst (sum l) = sum (map fst l) /\ snd (sum l) = sum (map snd l).
+Proof. by elim: l => [//|x l [IH1 IH2]] /=; rewrite IH1 IH2. Qed.
+
+Lemma conflict_overlaps l both (a b : list (words l)) :
+  overlaps l both a b (conflict l both (sum a) (sum b)).
+Proof.
+elim: l a b => [//|f l IH] a b; rewrite [conflict _ _ _ _]/=.
+have [-> ->] := sum_fst a; have [-> ->] := sum_fst b.
+eexists; eexists; split; [reflexivity| |exact: IH]; clear IH.
+move: (map fst a) (map fst b) => {a b} u v; case: f u v => [[] n] u v;
+  cbn [field_overlaps field_conflict].
+  by move=> i; rewrite N.land_spec !sum_toggles.
+have zero_or_not (x : adding n) : {x = 0%G /\ is_zero x = true} + {x <> 0%G /\ is_zero x = false}.
+  case e: (is_zero x); [left|right]; split=> //; first by apply/is_zeroP.
+  by move=> z; move: e; rewrite (proj2 (is_zeroP _ _) z).
+have [[ha za]|[ha za]] := zero_or_not (sum u); have [[hb zb]|[hb zb]] := zero_or_not (sum v);
+  rewrite za zb; case: both; split=> h //=; case: h; intuition congruence.
+Qed.
+
+(** The report of a comparison names, of a field that xors, the bits that both groups of changes
+    toggle an odd number of times, and of the fields that add those that both groups change, if both
+    put: nothing else, and nothing less.
+    Spec: docs/spec.md "They conflict in a field that adds if both groups contain a put of any such
+      field of the address and both change this one."
+    Spec: docs/replication.md "A report compares the net effects of the changes that the other side
+      did not know, so a bit that was changed and changed back does not count."
+    Code: crates/atomik-algebra/src/entries.rs overlap, conflict *)
+Theorem what_is_reported_is_what_overlaps l (w : world (words l)) x :
+  reachable w -> In x (compared w) ->
+  overlaps l (existsb (@is_put _) (group_a x) && existsb (@is_put _) (group_b x))
+    (map (@amount _) (group_a x)) (map (@amount _) (group_b x))
+    (conflict l (both_put x) (net_a x) (net_b x)).
+Proof.
+move=> hr hx; have [-> -> ->] := what_is_compared_is_what_was_unknown x hr hx.
+exact: conflict_overlaps.
+Qed.
