@@ -358,6 +358,65 @@ split=> //=.
 - by move=> o k i d o' k' i' d' /sub a /sub b; apply: H12 a b.
 Qed.
 
+Lemma vouch_keeps r w1 : vouch r w w1 -> invariant w1.
+Proof.
+case=> s l y old closed_ holds_no_more lists_no_more was_sent sent_no_more.
+case: (ok) => H1 H2 H3 H4 H5 H6 H7 H8 H9 H10 H11 H12; rewrite {}/y in old *.
+set x := Replica _ _ _ _; set h := cut _ _ _; set w' := World _ _ _ _ _.
+have m q : me w' q = me w q by rewrite /me /= life_kept.
+have less o k : version (s o k) <= version (disk (replicas w r) o k) by have [] := old o k.
+have s_good o k : good (history w o k) (s o k).
+  have [_ eq] := old o k; split=> //; apply: Nat.le_trans (less o k) _.
+  by have [] := H1 r (disk (replicas w r)) o k ltac:(rewrite /stores /=; tauto).
+have hist o k : (o = me w r /\ h o k = firstn (version (s o k)) (history w o k)) \/
+    (o <> me w r /\ h o k = history w o k).
+  by rewrite /h /cut; case: sameP => [<-|ne]; [left|right; split=> // e; apply: ne].
+have len k : version (s (me w r) k) <= length (history w (me w r) k).
+  by have [] := s_good (me w r) k.
+have keep o k e : good (history w o k) e -> (o = me w r -> version e <= version (s o k)) ->
+    good (h o k) e.
+  by move=> g le; case: (hist o k) => [[eo ->]|[_ ->]] //; apply: good_cut => //; apply: le.
+have sub o k i d : nth_error (h o k) i = Some d -> nth_error (history w o k) i = Some d.
+  by case: (hist o k) => [[_ ->]|[_ ->]] // e; have [] := @nth_error_cut _ _ _ _ _ e.
+have subin o k d : In d (h o k) -> In d (history w o k).
+  by move=> h'; have [i /(sub o k) h2] := In_nth_error _ _ h'; exact: nth_error_In h2.
+have far_s o k q : q <> r -> o = me w r -> version (memory (replicas w q) o k) <= version (s o k).
+  by move=> ne ->; apply: holds_no_more.
+split=> //=.
+- move=> q t o k; here q r => ht.
+    have -> : t = s by move: ht; rewrite /stores /=; intuition.
+    exact: keep.
+  apply: keep; first exact: (H1 q).
+  move=> eo; apply: Nat.le_trans _ (far_s o k q ne eo).
+  by have := H4 q o k; move: ht; rewrite /stores /= => -[<-|[<-|[<-|[]]]]; lia.
+- move=> o k e he; apply: keep; first by apply: H2; apply: was_sent.
+  by move=> eo; rewrite eo in he *; apply: sent_no_more.
+- move=> q k; rewrite m; here q r => /=.
+    case: (hist (me w r) k) => [[_ ->]|[]] //; rewrite firstn_length; have := len k; lia.
+  by case: (hist (me w q) k) => [[/me_differs]|[_ ->]] //; apply: H3.
+- by move=> q o k; here q r => /=; lia.
+- move=> q p k ne; rewrite m; here q r => /=; first by rewrite put_there //; apply: far_s.
+  here p r => /=; last exact: H5.
+  by apply: Nat.le_trans (H5 q r k ne); have := H4 r (me w q) k; have := less (me w q) k; lia.
+- move=> q k e; rewrite m => he; here q r => /=; first exact: sent_no_more.
+  by apply: H6; apply: was_sent.
+- move=> q n k; rewrite life_kept // => lt.
+  case: (hist (q, n) k) => [[_ ->]|[_ ->]]; rewrite (H7 q n k lt) ?firstn_nil //.
+- move=> o k d p /subin hd; have [le1 eq] := H8 o k d p hd; rewrite /informed /=.
+  case: (hist p k) => [[ep ->]|[_ ->]] //.
+  have le' : fst (lists d p) <= version (s p k).
+    by rewrite ep; apply: (lists_no_more o).
+  by rewrite firstn_firstn Nat.min_l // firstn_length; split=> //; lia.
+- move=> o k d q /subin hd; rewrite m; here q r => /=; first exact: (lists_no_more o).
+  exact: H9 hd.
+- move=> q k p t i d ht; rewrite m => /sub hn; move: ht; here q r.
+    move=> ht; have -> : t = s by move: ht; rewrite /stores /=; intuition.
+    exact: closed_.
+  by move=> ht; apply: (H10 q k p t i d).
+- by move=> o k d /subin; apply: H11.
+- by move=> o k i d o' k' i' d' /sub a /sub b; apply: H12 a b.
+Qed.
+
 Lemma operate_keeps r k d (p : bool) (l : list origin) c : let x := replicas w r in
   let v := view (memory x) (me w r) k in
   let change := Change (names w) d v (listed l v) p in
@@ -451,7 +510,8 @@ End Steps.
 
 Lemma always w : reachable w -> invariant w.
 Proof.
-elim=> {w} [|w w' _ ok st]; first exact: start_invariant.
+elim=> {w} [|w w' _ ok st|r w w' _ ok v]; first exact: start_invariant.
+2: exact: vouch_keeps v.
 case: st ok => {w'}.
 - by move=> {}w r k d p l x v c _ ok; apply: operate_keeps.
 - by move=> {}w r x ok; apply: launch_keeps.

@@ -40,11 +40,15 @@ rewrite !at_; split; last split.
 Qed.
 
 (** Wherever entries of one key, origin and version are, in whatever store or on the network, they
-    have one content: crashes and restored disks never make an origin publish two.
+    have one content: crashes and restored disks never make an origin publish two, also if a life
+    goes on with an older disk because all others vouch for it.
     Spec: docs/replication.md "A version has one content."
     Spec: docs/replication.md "No change leaves its origin before the origin's storage has confirmed
       it, so a crash never makes an origin publish two contents under one version."
-    Code: crates/atomik-replica/src/publication.rs Publication::launch, Publication::confirm *)
+    Spec: docs/replication.md "If every other member on the roster vouches, and none knows a frame
+      beyond the head or another frame with that number, the life continues."
+    Code: crates/atomik-replica/src/publication.rs Publication::launch, Publication::confirm
+    Code: crates/atomik-replica/src/vouching.rs Standing::take *)
 Theorem a_version_has_one_content w o k e f : reachable w ->
   let somewhere d := In (o, k, d) (sent w) \/
     exists r s, In s (stores (replicas w r)) /\ s o k = d in
@@ -199,22 +203,50 @@ move=> ok st; case: st ok => {w'} {}w r.
   by subst q; rewrite put_here /x /=; lia.
 Qed.
 
+Lemma stored_stays_vouched w w' r q o k i c : invariant w -> vouch r w w' -> q <> r ->
+  nth_error (history w o k) i = Some c -> i < version (disk (replicas w q) o k) ->
+  nth_error (history w' o k) i = Some c /\ i < version (disk (replicas w' q) o k).
+Proof.
+move=> ok [s l x _ _ no_more _ _ _] ne hi lt; split=> /=; last by rewrite put_there.
+rewrite /cut; case: sameP => [eo|] //; rewrite nth_error_firstn //.
+apply: Nat.lt_le_trans lt _; rewrite -eo; apply: Nat.le_trans (no_more q k ne).
+by have := ordered ok q (me w r) k; lia.
+Qed.
+
+(* Steps in which the disk of replica q does not come back older in the same life. *)
+Inductive steps_of (q : nat) : world -> world -> Prop :=
+| nothing_happens w : steps_of q w w
+| a_step w w' w'' : steps_of q w w' -> step w' w'' -> steps_of q w w''
+| another_returns r w w' w'' : steps_of q w w' -> vouch r w' w'' -> q <> r -> steps_of q w w''.
+
+Lemma steps_of_reachable q w w' : reachable w -> steps_of q w w' -> reachable w'.
+Proof.
+move=> h st; elim: st h => {w w'} // [w w' w'' _ IH st h|r w w' w'' _ IH v _ h].
+  exact: later (IH h) st.
+exact: vouched (IH h) v.
+Qed.
+
 (** What a replica has stored, its own changes and those of others, it keeps through every crash,
     and whatever else happens to anybody, as long as its own disk does not come back older.
     Spec: docs/replication.md "An acknowledged operation, one whose ticket was persisted"
     Spec: docs/replication.md "nothing that a peer has is lost by that"
     Code: crates/atomik-replica/src/publication.rs Publication::is_durable *)
-Theorem what_was_stored_is_kept w w' q o k i c : reachable w -> steps w w' ->
+Theorem what_was_stored_is_kept w w' q o k i c : reachable w -> steps_of q w w' ->
   life (replicas w' q) = life (replicas w q) ->
   nth_error (history w o k) i = Some c -> i < version (disk (replicas w q) o k) ->
   nth_error (history w' o k) i = Some c /\ i < version (disk (replicas w' q) o k).
 Proof.
-move=> hr st; elim: st hr => {w w'} [//|w w' w'' st IH last] hr same hi lt.
-have le1 : life (replicas w q) <= life (replicas w' q).
-  by elim: st {IH last same hr hi lt} => // a b d _ le s; have := life_grows q s; lia.
-have le2 := life_grows q last.
-have [] := IH hr ltac:(lia) hi lt.
-by apply: stored_stays last _; [apply: always; apply: steps_reachable st|lia].
+have vouch_life (a b : world) p r : vouch r a b -> life (replicas b p) = life (replicas a p).
+  by case=> s l x *; rewrite /= life_kept.
+have grows a b : steps_of q a b -> life (replicas a q) <= life (replicas b q).
+  elim=> // [d f g _ le s|r d f g _ le v _]; first by have := life_grows q s; lia.
+  by rewrite (vouch_life _ _ _ _ v).
+move=> hr st; elim: st hr => {w w'} [//|w w' w'' st IH last|r w w' w'' st IH v ne] hr same hi lt.
+  have le1 := grows _ _ st; have le2 := life_grows q last.
+  have [] := IH hr ltac:(lia) hi lt.
+  by apply: stored_stays last _; [apply: always; apply: steps_of_reachable st|lia].
+rewrite (vouch_life _ _ _ _ v) in same; have [] := IH hr same hi lt.
+by apply: stored_stays_vouched v ne; apply: always; apply: steps_of_reachable st.
 Qed.
 
 (** When all replicas have received what any of them has, their states are equal, and what one of

@@ -171,6 +171,19 @@ move=> ok att st; case: st ok att => {w'} {}w r.
   rewrite put_there // => hd; exact: att ne hc hd.
 Qed.
 
+Lemma vouch_attends w w' r : invariant w -> attended w -> vouch r w w' -> attended w'.
+Proof.
+move=> ok att [s l x old _ _ _ _ _] p q k i j c d ne.
+rewrite /me /= !life_kept // -/(me w p) -/(me w q).
+have sub o b n : nth_error (cut (history w) (r, life (replicas w r)) s o k) n = Some b ->
+    nth_error (history w o k) n = Some b.
+  by rewrite /cut; case: same => // h; have [] := @nth_error_cut _ _ _ _ _ h.
+move=> /sub hc /sub hd lt; apply: att ne hc hd _.
+apply: Nat.lt_le_trans lt _; case: (Nat.eq_dec q r) => [e|ne2]; last by rewrite put_there.
+subst q; rewrite put_here /=; have := ordered ok r (me w p) k.
+by have [] := old (me w p) k; rewrite /x; lia.
+Qed.
+
 (** Of two concurrent changes of one key by two living origins, once either writer has taken over
     the other's change, one of them has compared them: the other's as a change that it did not know
     at its last change, its own as one that the other did not know.
@@ -187,9 +200,10 @@ Theorem concurrent_changes_are_compared w r q k i j c d : reachable w -> r <> q 
 Proof.
 move=> hr ne hc hd nc nd.
 have {hr}att : attended w.
-  elim: hr => {w c d hc hd nc nd} [|w w' hr att st].
-    by move=> p q' k' i' j' c d _ /=; case: i'.
-  exact: step_attends (always hr) att st.
+  elim: hr => {w c d hc hd nc nd} [|w w' hr att st|p w w' hr att v].
+      by move=> p q' k' i' j' c d _ /=; case: i'.
+    exact: step_attends (always hr) att st.
+  exact: vouch_attends (always hr) att v.
 case=> h; first by case: (att _ _ _ _ _ _ _ ne hc hd h) => [|[|]] //.
 have ne' : q <> r by move=> e; apply: ne.
 case: (att _ _ _ _ _ _ _ ne' hd hc h) => [|[|[x [hx cov]]]] //.
@@ -249,7 +263,8 @@ Theorem what_is_compared_is_what_was_unknown w x : reachable w -> In x (compared
       net_b x = sum (map (@amount W) (group_b x)) &
       both_put x = existsb (@is_put W) (group_a x) && existsb (@is_put W) (group_b x)].
 Proof.
-move=> hr; elim: hr => {w} [//|w w' hr IH st]; have ok := always hr; case: st IH ok => {w' hr};
+move=> hr; elim: hr => {w} [//|w w' hr IH st|r w w' _ IH []] //.
+have ok := always hr; case: st IH ok => {w' hr};
   try by move=> {}w r *; auto.
 move=> {}w r o k e y he IH ok; rewrite [compared _]/=; case: Nat.ltb_spec => newer; last exact: IH.
 case=> [<-|]; last exact: IH; rewrite /compare /=.

@@ -164,9 +164,30 @@ Inductive step : world -> world -> Prop :=
     step w {| replicas := put_replica w r (Replica (S (life x)) s s s);
               sent := sent w; history := history w; names := names w; compared := compared w |}.
 
+(* A disk that is older than it was, with a life that goes on, because all others vouch for it: none
+   of them holds more of it than the disk does. What was sent of it before and is more than that
+   does not arrive any more, and no change lists more. *)
+Inductive vouch (r : nat) (w : world) : world -> Prop :=
+| go_on (s : store) (l : list (origin * nat * entry)) :
+    let x := replicas w r in
+    (forall o k, version (s o k) <= version (disk x o k) /\
+       s o k = fold_left enter (firstn (version (s o k)) (history w o k)) none) ->
+    (forall o k i c, nth_error (history w (me w r) k) i = Some c ->
+       i < version (s (me w r) k) -> fst (lists c o) <= version (s o k)) ->
+    (forall q k, q <> r ->
+       version (memory (replicas w q) (me w r) k) <= version (s (me w r) k)) ->
+    (forall o k c, In c (history w o k) ->
+       fst (lists c (me w r)) <= version (s (me w r) k)) ->
+    (forall m, In m l -> In m (sent w)) ->
+    (forall k e, In (me w r, k, e) l -> version e <= version (s (me w r) k)) ->
+    vouch r w {| replicas := put_replica w r (Replica (life x) s s s);
+                 sent := l; history := cut (history w) (me w r) s; names := names w;
+                 compared := compared w |}.
+
 Inductive reachable : world -> Prop :=
 | at_start : reachable start
-| later w w' : reachable w -> step w w' -> reachable w'.
+| later w w' : reachable w -> step w w' -> reachable w'
+| vouched r w w' : reachable w -> vouch r w w' -> reachable w'.
 
 (* The value of a key, without a base: the sum of all accumulators. The origins that there are. *)
 Definition origins (n : nat) (w : world) : list origin :=
