@@ -675,4 +675,45 @@ rewrite /total /base_of -sum_map_add; apply: sum_map_ext => o _.
 case c: (closed (about s) o); first by rewrite more //= add_zero /effect_of h.
 by rewrite andb_true_r zero_add.
 Qed.
+
+(* What was in the base of who states something is what a certificate says of it. *)
+Lemma stated_on_a_base w c : reachable w -> In c (said w) ->
+  (forall o, done c o = false) \/
+  exists s, [/\ complete (said w) s, (forall o, done c o = closed (about s) o),
+    (forall o, done c o = true -> closed (about c) o = true) &
+    forall o k, done c o = true -> held c o k = held s o k].
+Proof.
+move=> hr; elim: hr c => {w} [//|w w' hr IH st] c; have ok := always hr.
+case: st IH ok => {w' hr} /=; try by move=> *; auto.
+move=> r n ms _ _ _ _ _ _ IH ok [<-|hc]; last first.
+  case: (IH c hc) => [h|[u [hu h1 h2 h3]]]; first by left.
+  by right; exists u; split=> //; exact: complete_more.
+case e: (certificate (members w r)) => [u|]; last first.
+  by left=> o; exact: (without_certificate ok o e).
+right; exists u; have [h1 h2 h3 h4] := from_certificate ok e.
+split; [exact: complete_more|exact: h3|by move=> o; exact: (folded_closed ok)|].
+by move=> o k f; apply: h4; rewrite -h3.
+Qed.
+
+(** A certificate keeps what was certified before: if one of its signers had folded, the base is the
+    one of the certificate that this signer had folded, with what was closed since added once.
+    Spec: docs/replication.md "is in the state of every converged replica exactly once"
+    Spec: docs/replication.md "Equal statements of all of them are a *certificate*: everybody folds,
+      and it is kept with the base."
+    Code: crates/atomik-replica/src/base.rs hash_after
+    Code: crates/atomik-replica/src/ledger.rs Ledger::state, Ledger::complete *)
+Theorem a_certificate_keeps_what_was_certified w t q : reachable w -> complete (said w) t ->
+  In q (signers (about t)) ->
+  exists c, [/\ In c (said w), by_ c = q, round c = round t &
+    (forall o, done c o = false) \/
+    exists s, complete (said w) s /\ forall k, total t k =
+      (total s k + sum (map (fun o => if closed (about t) o && negb (closed (about s) o)
+                                      then effect_of (held c) k o else 0) all))%G].
+Proof.
+move=> hr [_ [_ comp]] hq; have [c [hc cby cab cround [_ _ [ctotal _]]]] := comp _ hq.
+exists c; split=> //; case: (stated_on_a_base hr hc) => [h|[s [hs h1 h2 h3]]]; [by left|right].
+exists s; split=> // k; rewrite -ctotal /total /base_of -sum_map_add cab.
+apply: sum_map_ext => o _; rewrite -h1; case d: (done c o); last by rewrite andb_true_r zero_add.
+by rewrite -cab (h2 o d) andb_false_r add_zero /effect_of h3.
+Qed.
 End Members.
