@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the machine that Rocq proves things about, extracted to OCaml, beside the software model and
-the RTL, and compares the latencies of the circuits in the proofs with those that the generator
-reports.
+the RTL, and compares latencies and segments of the circuits in the proofs with those of the
+generator.
 
     scripts/proofs-model.py ATOMIK [--simulate]
 
@@ -14,6 +14,7 @@ import argparse
 import itertools
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,13 @@ CIRCUITS = [
     for depth, lanes in [(1, 1), (1, 16), (2, 1), (16, 2), (512, 4), (16384, 32)]
     for target in ["generic", "ecp5"]
 ]
+
+# Layouts whose segments are compared, in circuits with and without memories.
+SEGMENTED = ["add:16", "add:17", "add:64", "xor:48,add:16", "add:5,xor:3,add:33,xor:70",
+             "xor:100,add:156", "add:22,add:23,xor:32"]
+# The most bits of a segment that xors, in words with fields that add.
+MOST_XOR = {"generic": 4096, "ecp5": 32}
+SLICE = re.compile(r"_slice_((?:xor|add)\d+(?:_low|_mid|_high)?) slice(\d+) \(")
 
 
 class Different(Exception):
@@ -137,6 +145,28 @@ def compare_latencies(machine, atomik):
                             f"{pair[1]}")
 
 
+def compare_segments(machine, atomik):
+    circuits = list(itertools.product(SEGMENTED, [1, 16], MOST_XOR))
+    lines, made = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for layout, depth, target in circuits:
+            run([atomik, "hdl", "generate", "--layout", layout, "--depth", str(depth),
+                 "--target", target, "-o", folder])
+            path = next(pathlib.Path(folder).glob("*.v"))
+            # Those of the reference side are the same.
+            text = path.read_text("utf-8").replace("_reference_slice_", "_")
+            path.unlink()
+            found = {int(place): segment for segment, place in SLICE.findall(text)}
+            made.append(" ".join(found[place] for place in sorted(found)))
+            parts = (f"{kind}{bits}" for kind, bits in fields(layout))
+            lines.append(" ".join([str(MOST_XOR[target]), *parts]))
+    proved = run([machine, "segments"], "\n".join(lines) + "\n").splitlines()
+    for circuit, pair in zip(circuits, zip(made, proved)):
+        if pair[0] != pair[1]:
+            raise Different(f"{circuit}: segments are {pair[0]}, in the proofs {pair[1]}")
+    return len(circuits)
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("atomik")
@@ -151,11 +181,13 @@ def main():
                 size = (layout, depth, lanes)
                 count += compare_trace(machine, options.atomik, size, seed, simulate)
         compare_latencies(machine, options.atomik)
+        cut = compare_segments(machine, options.atomik)
     except Different as different:
         sys.exit(f"proofs: {different}")
     rtl = " and, in two configurations, the RTL" if options.simulate else ""
     print(f"extracted machine: {count} responses are those of the software model{rtl}; "
-          f"latency and clear cycles of {len(CIRCUITS)} circuits are those of the generator")
+          f"latency and clear cycles of {len(CIRCUITS)} circuits are those of the generator, and "
+          f"the segments of {cut}")
 
 
 if __name__ == "__main__":

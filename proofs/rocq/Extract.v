@@ -5,6 +5,7 @@ From Coq Require Import List NArith.
 From Coq Require Import ssreflect.
 From Coq Require Extraction ExtrOcamlBasic ExtrOcamlNatInt.
 From Atomik Require Import Group Machine Generator.
+From Atomik Require SlicedGenerator.
 Import ListNotations.
 
 Definition decode (l : layout) (code : nat) (data : N) : op (words l) :=
@@ -28,6 +29,10 @@ Definition replay (l : layout) (cs : list (option (nat * (nat * N)) * list (nat 
   map (fun r => match r with Some (w, clean) => Some (pack l w, clean) | None => None end)
       (run empty (map (numbered l) cs)).
 
+(* How many bits the segments of a field have, from the lowest up; those that xor at most `most`. *)
+Definition segment_bits (most : nat) (f : kind * nat) : list nat :=
+  map (SlicedGenerator.part_bits most f) (seq 0 (SlicedGenerator.parts most f)).
+
 Extraction Language OCaml.
 Set Warnings "-extraction-opaque-accessed".
-Extraction "machine.ml" replay latency_ clear_.
+Extraction "machine.ml" replay latency_ clear_ segment_bits.

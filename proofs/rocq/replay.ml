@@ -1,11 +1,15 @@
-(* Replays a trace on the extracted machine, or prints latencies of the generator's circuits.
+(* Replays a trace on the extracted machine, or prints latencies or segments of the generator's
+   circuits.
 
    replay: the first line has the fields of a word, `x48 a16`; each further line a cycle: lane 0's
    command `ADDR CODE DATA` or `-`, then `ADDR DATA` for each other lane that accumulates. Data is
    hexadecimal. Prints a line `DATA CLEAN` for each response.
 
    latency: each line has `ADDS WIDTH ADDRESS_BITS LANES WORD_REGISTERS FIELDS...`, where FIELDS are
-   the widths of the fields that add. Prints latency and clear cycles. *)
+   the widths of the fields that add. Prints latency and clear cycles.
+
+   segments: each line has the most bits of a segment that xors, and the fields of a word. Prints
+   the segments from the lowest up, as the generator's modules are called: `add11_low add11_high`. *)
 
 open Machine
 
@@ -73,7 +77,23 @@ let latency line = match List.map int_of_string line with
     Printf.printf "%d %d\n" (latency_ design) (clear_ design)
   | _ -> failwith "five numbers, then the fields that add"
 
+let segments most text =
+  let kind = if text.[0] = 'x' then Xor else Add in
+  let bits = segment_bits most (kind, number text) in
+  let last = List.length bits - 1 in
+  let place i =
+    if kind = Xor || last = 0 then "" else if i = 0 then "_low"
+    else if i = last then "_high" else "_mid" in
+  let name i bits = Printf.sprintf "%s%d%s" (if kind = Xor then "xor" else "add") bits (place i) in
+  List.mapi name bits
+
+let print_segments = function
+  | most :: fields ->
+    print_endline (String.concat " " (List.concat_map (segments (int_of_string most)) fields))
+  | [] -> failwith "a number, then the fields of a word"
+
 let () = match Sys.argv with
   | [| _; "replay" |] -> replay_trace (lines ())
   | [| _; "latency" |] -> List.iter latency (lines ())
-  | _ -> prerr_endline "usage: replay replay|latency < LINES"; exit 2
+  | [| _; "segments" |] -> List.iter print_segments (lines ())
+  | _ -> prerr_endline "usage: replay replay|latency|segments < LINES"; exit 2
