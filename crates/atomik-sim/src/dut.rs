@@ -20,6 +20,8 @@ pub struct Dut {
     source: Source,
     timing: Timing,
     subject: Subject,
+    /// The planted bug that models have; 0 for none.
+    mutant: u64,
     built: Built,
 }
 
@@ -116,8 +118,19 @@ impl Dut {
             source,
             timing,
             subject: Subject::default(),
+            mutant: 0,
             built,
         })
+    }
+
+    /// The same design, whose models have the planted bug with this number. The design is one with
+    /// several bugs; see [`Model::select`].
+    #[must_use]
+    pub fn with_mutant(&self, mutant: u64) -> Dut {
+        Dut {
+            mutant,
+            ..self.clone()
+        }
     }
 
     /// The name of the top module.
@@ -160,7 +173,9 @@ impl Dut {
     /// # Errors
     /// When the model cannot be loaded.
     pub fn model(&self, seed: u64) -> Result<Model, CaseError> {
-        Ok(Model::load(&self.built, self.layout(), seed, None)?)
+        let mut model = Model::load(&self.built, self.layout(), seed, None)?;
+        model.select(self.mutant);
+        Ok(model)
     }
 
     /// Plays `cycles` after a reset and compares the outputs. The cycle of a mismatch is counted
@@ -197,6 +212,7 @@ impl Dut {
         };
         let built = builder.build(&self.source, options)?;
         let mut model = Model::load(&built, self.layout(), seed, Some(waves))?;
+        model.select(self.mutant);
         let mut playback = Playback::new(cycles, self.timing);
         let layout = self.layout();
         let (mut cmd, mut rsp) = (vec![0; layout.cmd_words()], vec![0; layout.rsp_words()]);

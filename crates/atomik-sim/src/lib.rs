@@ -14,6 +14,7 @@
 //! | [`shrink`], [`reduce`] | failing sequences made small |
 //! | [`sequence`], [`case`] | failures recorded in files and replayed |
 //! | [`plan`], [`regress`], [`report`], [`junit`] | regressions: plan, run, result, JUnit XML |
+//! | [`mutated`], [`mutant`] | bugs planted at random, and which ones a plan finds |
 //! | [`rtl`] | traces on the compiled RTL |
 //! | [`bench`](mod@bench) | the speed of cross-checking |
 //!
@@ -29,6 +30,8 @@ pub mod dut;
 mod flags;
 pub mod junit;
 pub mod model;
+pub mod mutant;
+pub mod mutated;
 pub mod netlist;
 pub mod plan;
 mod ports;

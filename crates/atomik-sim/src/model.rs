@@ -151,6 +151,7 @@ impl fmt::Display for Shape {
 #[derive(Clone, Copy)]
 struct Functions {
     create: unsafe extern "C" fn(u64, *const c_char, *mut c_char, u64) -> *mut c_void,
+    select: unsafe extern "C" fn(*mut c_void, u64),
     run: unsafe extern "C" fn(*mut c_void, u64, *const u64, *mut u64) -> u64,
     bare: unsafe extern "C" fn(*mut c_void, u64, u64) -> u64,
     cycles: unsafe extern "C" fn(*const c_void) -> u64,
@@ -169,6 +170,7 @@ impl Functions {
         unsafe {
             Ok(Functions {
                 create: *library.get(shim::CREATE)?,
+                select: *library.get(shim::SELECT)?,
                 run: *library.get(shim::RUN)?,
                 bare: *library.get(shim::BARE)?,
                 cycles: *library.get(shim::CYCLES)?,
@@ -302,6 +304,13 @@ impl Model {
     pub fn cycles(&self) -> u64 {
         // SAFETY: the handle is live until `drop`.
         unsafe { (self.functions.cycles)(self.handle.as_ptr()) }
+    }
+
+    /// Chooses the planted bug with this number, in a design with several and an input
+    /// `atomik_mutant`; 0 is none. Other designs ignore it.
+    pub fn select(&mut self, mutant: u64) {
+        // SAFETY: the handle is live until `drop`; the function writes to the instance alone.
+        unsafe { (self.functions.select)(self.handle.as_ptr(), mutant) };
     }
 
     /// Runs one cycle per command record and writes one response record per cycle. Returns the

@@ -1,6 +1,7 @@
 //! The ports of a Verilated model, compared with those of a register file.
 
 use crate::record::Layout;
+use crate::shim::SELECTOR;
 
 /// A port of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +59,7 @@ fn expected(layout: &Layout) -> Vec<(&'static str, bool, u32)> {
 }
 
 /// What keeps `ports` from being those of a register file, one sentence part each. Further outputs
-/// do no harm.
+/// do no harm, nor does [`SELECTOR`].
 pub(crate) fn problems(ports: &[Port], layout: &Layout) -> Vec<String> {
     let direction = |input| if input { "input" } else { "output" };
     let wanted = expected(layout);
@@ -76,8 +77,8 @@ pub(crate) fn problems(ports: &[Port], layout: &Layout) -> Vec<String> {
         }
     }
     for port in ports.iter().filter(|port| port.input) {
-        let known = wanted.iter().any(|(name, ..)| *name == port.name);
-        if !known {
+        let mut known = wanted.iter().map(|(name, ..)| *name).chain([SELECTOR]);
+        if !known.any(|name| name == port.name) {
             problems.push(format!("unexpected input {}", port.name));
         }
     }

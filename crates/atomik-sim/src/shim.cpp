@@ -6,6 +6,7 @@
 //   ATOMIK_DEPTH    addresses                        ATOMIK_LANES  lanes
 //   ATOMIK_TRACED   1 if the model can write VCD
 //   ATOMIK_DIRECT   1 if the model's evaluation function may be called without its wrapper
+//   ATOMIK_SELECTOR 1 if the model has the input atomik_mutant
 // and include the model, which is always called Vmodel. The records are those of `record.rs`.
 
 #include <cstdint>
@@ -98,6 +99,9 @@ struct Instance {
         model.reset(new Vmodel{&context, "atomik"});
         // The first evaluation runs the initial blocks. It must go through the wrapper, which
         // detects that it is the first.
+#if ATOMIK_SELECTOR
+        model->atomik_mutant = 0;
+#endif
         model->clk = 0;
         model->eval();
 #if ATOMIK_TRACED
@@ -231,6 +235,15 @@ ATOMIK_EXPORT void* atomik_create(std::uint64_t seed, const char* wave_path, cha
         std::snprintf(message, room, "%s", "unknown exception");
     }
     return nullptr;
+}
+
+ATOMIK_EXPORT void atomik_select(void* handle, std::uint64_t mutant) noexcept {
+#if ATOMIK_SELECTOR
+    design_of(*static_cast<Instance*>(handle)->model).atomik_mutant = mutant;
+#else
+    (void)handle;
+    (void)mutant;
+#endif
 }
 
 ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std::uint64_t* cmds,

@@ -10,16 +10,21 @@ use std::fmt::Write as _;
 use crate::record::Layout;
 
 /// Version of the functions below. It changes whenever their types or the records change.
-pub(crate) const VERSION: u64 = 1;
+pub(crate) const VERSION: u64 = 2;
 
 /// The name of the model's class, for every design.
 pub(crate) const MODEL: &str = "Vmodel";
+
+/// The input that chooses one of the bugs planted in a design; 0 chooses none. Few designs have it.
+pub(crate) const SELECTOR: &str = "atomik_mutant";
 
 /// Symbol: writes seven `u64`: version, width, depth, lanes, words per command record, words per
 /// response record, traced.
 pub(crate) const SHAPE: &str = "atomik_shape";
 /// Symbol: creates an instance.
 pub(crate) const CREATE: &str = "atomik_create";
+/// Symbol: chooses a planted bug through [`SELECTOR`].
+pub(crate) const SELECT: &str = "atomik_select";
 /// Symbol: runs cycles over records.
 pub(crate) const RUN: &str = "atomik_run";
 /// Symbol: runs cycles in a loop without records.
@@ -34,30 +39,34 @@ pub(crate) const DESTROY: &str = "atomik_destroy";
 /// The part of the shim that is the same for every configuration.
 pub(crate) const TEXT: &str = include_str!("shim.cpp");
 
-/// The lines before [`TEXT`] for one configuration.
-///
-/// `sources` are the model's C++ files. `direct` is whether the shim may call the model's
-/// evaluation function without its wrapper; see [`enters_directly`].
-pub(crate) fn preamble(
-    layout: &Layout,
-    traced: bool,
-    direct: bool,
-    sources: &[impl AsRef<str>],
-) -> String {
+/// What a model has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Features {
+    /// It can write a waveform.
+    pub traced: bool,
+    /// The shim may call its evaluation function without the wrapper; see [`enters_directly`].
+    pub direct: bool,
+    /// It has the input [`SELECTOR`].
+    pub selector: bool,
+}
+
+/// The lines before [`TEXT`] for one configuration. `sources` are the model's C++ files.
+pub(crate) fn preamble(layout: &Layout, features: Features, sources: &[impl AsRef<str>]) -> String {
     let mut text = String::new();
     let definitions = [
         ("VERSION", VERSION),
         ("WIDTH", u64::from(layout.width())),
         ("DEPTH", layout.depth() as u64),
         ("LANES", u64::from(layout.lanes())),
-        ("TRACED", u64::from(traced)),
-        ("DIRECT", u64::from(direct)),
+        ("TRACED", u64::from(features.traced)),
+        ("DIRECT", u64::from(features.direct)),
+        ("SELECTOR", u64::from(features.selector)),
     ];
     for (name, value) in definitions {
         // Writing to a `String` cannot fail.
         let _ = writeln!(text, "#define ATOMIK_{name} {value}");
     }
-    if traced {
+    if features.traced {
         text.push_str("#include \"verilated_vcd_c.h\"\n");
     }
     text += &includes(sources);
@@ -95,10 +104,16 @@ mod tests {
     #[test]
     fn the_preamble_defines_the_size_and_includes_the_model() {
         let layout = Layout::new(32, 1024, 8).unwrap();
-        let text = preamble(&layout, true, false, &["obj/Vmodel.cpp"]);
-        let expected = "#define ATOMIK_VERSION 1\n#define ATOMIK_WIDTH 32\n\
+        let features = Features {
+            traced: true,
+            direct: false,
+            selector: false,
+        };
+        let text = preamble(&layout, features, &["obj/Vmodel.cpp"]);
+        let expected = "#define ATOMIK_VERSION 2\n#define ATOMIK_WIDTH 32\n\
                         #define ATOMIK_DEPTH 1024\n\
                         #define ATOMIK_LANES 8\n#define ATOMIK_TRACED 1\n#define ATOMIK_DIRECT 0\n\
+                        #define ATOMIK_SELECTOR 0\n\
                         #include \"verilated_vcd_c.h\"\n#include \"obj/Vmodel.cpp\"\n\n";
         assert_eq!(text, expected);
     }

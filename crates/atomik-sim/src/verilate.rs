@@ -280,7 +280,8 @@ impl Builder {
         let obj = dir.join(OBJ);
         let main = read(&obj.join(format!("{}.cpp", shim::MODEL)))?;
         let header = read(&obj.join(format!("{}.h", shim::MODEL)))?;
-        let problems = problems(&ports(&header), &source.layout);
+        let ports = ports(&header);
+        let problems = problems(&ports, &source.layout);
         if !problems.is_empty() {
             return Err(BuildError::Ports {
                 name: source.name.clone(),
@@ -288,9 +289,12 @@ impl Builder {
                 problems: problems.join(", "),
             });
         }
-        let direct = shim::enters_directly(&main, &header);
-        let traced = options.waves == Waves::Vcd;
-        let preamble = shim::preamble(&source.layout, traced, direct, &sources);
+        let features = shim::Features {
+            traced: options.waves == Waves::Vcd,
+            direct: shim::enters_directly(&main, &header),
+            selector: ports.iter().any(|port| port.name == shim::SELECTOR),
+        };
+        let preamble = shim::preamble(&source.layout, features, &sources);
         let text = format!("{preamble}{}", shim::TEXT);
         self.link(dir, &source.name, &text, options)
     }

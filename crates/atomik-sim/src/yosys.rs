@@ -25,22 +25,28 @@ pub enum YosysError {
 
 /// A Yosys that is new enough for synthesis.
 #[derive(Clone, Debug)]
-pub(crate) struct Yosys(Tool);
+pub struct Yosys(Tool);
 
 impl Yosys {
     /// The Yosys that [`Search::from_env`] finds.
-    pub(crate) fn from_env() -> Result<Yosys, YosysError> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn from_env() -> Result<Yosys, YosysError> {
         Ok(Yosys(Search::from_env().find(ToolKind::Synthesis)?))
     }
 
     /// Its version, on one line.
-    pub(crate) fn version(&self) -> &str {
+    pub fn version(&self) -> &str {
         &self.0.version_text
     }
 
     /// Runs `script` in `folder`, which must hold every file that it names: a WebAssembly build of
     /// Yosys sees no other.
-    pub(crate) fn run(&self, folder: &Path, script: &str) -> Result<(), YosysError> {
+    ///
+    /// # Errors
+    /// When it does not start, or refuses the script.
+    pub fn run(&self, folder: &Path, script: &str) -> Result<(), YosysError> {
         let args = ["-q", "-l", LOG, "-p", script].map(str::to_owned);
         let done = process::run(&self.0, folder, &args, LOG, &AtomicBool::new(false));
         done.map_err(|error| match error {
