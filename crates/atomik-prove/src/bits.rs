@@ -13,6 +13,9 @@ use atomik_hdl::formal::WordInput;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 
+/// The name of the check.
+pub const ALIKE: &str = "bits_alike";
+
 /// A netlist, as Yosys writes it in JSON.
 #[derive(Debug, Deserialize)]
 pub struct Netlist {

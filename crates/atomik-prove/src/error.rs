@@ -4,7 +4,10 @@ use crate::model::ModelError;
 use crate::solver::SolverError;
 use atomik_hdl::files;
 use atomik_sim::case::CaseError;
+use atomik_sim::mutated::MutantError;
+use atomik_sim::yosys::YosysError;
 use atomik_tools::ToolError;
+use atomik_tools::cache::CacheError;
 use std::io;
 use std::path::PathBuf;
 
@@ -46,6 +49,25 @@ pub enum ProveError {
         path: PathBuf,
         /// The system's error.
         source: io::Error,
+    },
+    /// Mutants cannot be made or run.
+    #[error(transparent)]
+    Mutants(#[from] MutantError),
+    /// A mutant cannot be compared with the design.
+    #[error(transparent)]
+    Equivalence(#[from] YosysError),
+    /// A file of a comparison cannot be read or written.
+    #[error(transparent)]
+    Scratch(#[from] CacheError),
+    /// A mutant that an argument calls equivalent is none.
+    #[error("argument {name} is wrong: {profile} kills {mutant}; correct its list of mutants")]
+    Argument {
+        /// The name of the argument.
+        name: String,
+        /// Configuration and description of the mutant.
+        mutant: String,
+        /// The profile of the stimulus that finds it.
+        profile: String,
     },
     /// A counterexample cannot be simulated.
     #[error(transparent)]

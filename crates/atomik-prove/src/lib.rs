@@ -9,6 +9,7 @@
 //! | [`junit`] | the result as JUnit XML |
 //! | [`counterexample`] | a failure as commands, as a waveform, and as a case for `atomik sim replay` |
 //! | [`plan`] | lists of configurations |
+//! | [`mutants`] | bugs planted at random: found by simulation, by a proof, or none |
 //! | [`solver`] | Yices and Z3 |
 //! | [`bits`] | that all bits of a word are treated alike |
 //! | [`model`] | what Yosys writes |
@@ -21,9 +22,11 @@
 pub mod bits;
 pub mod counterexample;
 pub mod design;
+mod equivalence;
 mod error;
 pub mod junit;
 pub mod model;
+pub mod mutants;
 pub mod plan;
 pub mod prove;
 pub mod report;

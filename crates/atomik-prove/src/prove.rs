@@ -269,7 +269,7 @@ impl Prover {
         let reason = bits::alike(&netlist, &name, &formal.words).err();
         Ok(Some(Check {
             part: part.into(),
-            name: "bits_alike".into(),
+            name: bits::ALIKE.into(),
             kind: Kind::Check,
             depth: 0,
             outcome: match reason {
