@@ -73,12 +73,12 @@ MDBOOK = 0.5.4
 # Cargo already uses every core; two cargos at once would wait for each other's lock and mix their
 # output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga prove prove-bugs campaign check test test-build test-long \
-    test-verilated test-engines test-optional node demo-cluster soak soak-nodes mutants-replica \
-    mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example eval-report \
-    replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs python test-python \
-    test-python-module bench-python hdl-lint hdl-tools c-library c-header test-c lint doc package \
-    book hdl ci clean picture-check distclean
+.PHONY: help setup setup-fpga run fpga prove prove-bugs campaign mutate check test test-build \
+    test-long test-verilated test-engines test-optional node demo-cluster soak soak-nodes \
+    mutants-replica mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example \
+    eval-report replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs python \
+    test-python test-python-module bench-python hdl-lint hdl-tools c-library c-header test-c lint \
+    doc package book hdl ci clean picture-check distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -108,6 +108,11 @@ prove: setup ## prove a spread of configurations for inputs of any length; most 
 prove-bugs: setup ## print which check of a proof each planted bug fails; minutes
 	@sh scripts/setup.sh solver
 	$(CARGO) test $(ALL) --test cross -- --ignored --nocapture every_planted_bug_fails
+
+mutate: setup-fpga ## plant bugs at random; print how many the regression finds; ten minutes
+	@sh scripts/setup.sh solver
+	@$(BUILD_ATOMIK)
+	$(ATOMIK) sim mutate --table sim/mutants.txt
 
 campaign: setup ## run a regression with more configurations and seeds; ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml

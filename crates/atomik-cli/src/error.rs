@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use atomik_device::device::DeviceError;
 use atomik_hdl::ConfigError;
+use atomik_prove::ProveError;
 use atomik_sim::case::CaseError;
+use atomik_sim::mutated::MutantError;
 use atomik_sim::netlist::NetlistError;
 use atomik_sim::plan::PlanError;
 use atomik_sim::rtl;
@@ -79,7 +81,7 @@ pub enum CommandError {
         source: serde_json::Error,
     },
     #[error(transparent)]
-    Prove(Box<atomik_prove::ProveError>),
+    Prove(Box<ProveError>),
     #[error("no board is named: give its serial port, for example --port /dev/ttyUSB1")]
     NoPort,
     #[error(transparent)]
@@ -152,9 +154,15 @@ impl From<WriteError> for CommandError {
     }
 }
 
-impl From<atomik_prove::ProveError> for CommandError {
-    fn from(error: atomik_prove::ProveError) -> Self {
+impl From<ProveError> for CommandError {
+    fn from(error: ProveError) -> Self {
         Self::Prove(error.into())
+    }
+}
+
+impl From<MutantError> for CommandError {
+    fn from(error: MutantError) -> Self {
+        ProveError::from(error).into()
     }
 }
 
@@ -189,13 +197,13 @@ impl Failure for CommandError {
             }
             Self::Output(error) => error.status(),
             Self::TraceFile(error) => error.status(),
+            Self::Prove(error) => prove_status(error),
             Self::Diff(
                 atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),
             )
             | Self::Rtl(rtl::Error::Model(_))
             | Self::Hdl(_)
             | Self::Build(_)
-            | Self::Prove(_)
             | Self::Fpga(_)
             | Self::Port(_)
             | Self::Device(_)
@@ -252,6 +260,17 @@ impl Failure for CommandError {
             Self::Output(error) => error.is_closed_output(),
             _ => false,
         }
+    }
+}
+
+fn prove_status(error: &ProveError) -> Status {
+    match error {
+        ProveError::Mutants(MutantError::Fails { .. }) => Status::CheckFailed,
+        ProveError::Mutants(MutantError::Plan(_)) | ProveError::Argument { .. } => Status::BadInput,
+        ProveError::Mutants(MutantError::Case(error)) | ProveError::Case(error) => {
+            case_status(error)
+        }
+        _ => Status::Broken,
     }
 }
 

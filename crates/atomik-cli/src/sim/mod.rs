@@ -1,6 +1,7 @@
 //! `atomik sim`: the generated Verilog in simulation.
 
 mod bench;
+mod mutate;
 mod regress;
 mod replay;
 mod run;
@@ -15,6 +16,7 @@ pub enum Command {
     Regress(regress::Args),
     Replay(replay::Args),
     Bench(bench::Args),
+    Mutate(mutate::Args),
 }
 
 impl Command {
@@ -24,6 +26,7 @@ impl Command {
             Self::Regress(args) => regress::run(args),
             Self::Replay(args) => replay::run(args),
             Self::Bench(args) => bench::run(args),
+            Self::Mutate(args) => mutate::run(args),
         }
     }
 }
