@@ -31,6 +31,7 @@ mod verilog {
 
 /// The cross-check: the reference plans, recorded cases, and bugs planted to test the checker.
 mod sim {
+    mod mutation;
     mod planted_bugs;
     mod power_up;
     mod recorded_cases;

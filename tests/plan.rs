@@ -4,6 +4,7 @@
 use crate::bugs;
 use atomik_hdl::Config;
 use atomik_hdl::formal::Formal;
+use atomik_prove::bits::ALIKE;
 use atomik_sim::coverage::Coverage;
 use atomik_sim::record::Layout;
 use atomik_sim::timing::timing;
@@ -13,10 +14,9 @@ use std::path::Path;
 /// What stands in the cells of a sentence that promises nothing.
 const FREEDOM: &str = "freedom";
 
-fn page(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../docs")
-        .join(name);
+/// The text of a file of the project.
+fn read(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(name);
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -40,7 +40,7 @@ fn rows<'a>(lines: &[&'a str]) -> Vec<Vec<&'a str>> {
 /// What the specification promises of the hardware: its ops, and its sentences about `clean` and
 /// the register file.
 fn promised() -> Vec<String> {
-    let spec = page("spec.md");
+    let spec = read("docs/spec.md");
     let algebra = section(&spec, "## 1. Algebra");
     let mut promised: Vec<String> = rows(&algebra).iter().map(|row| row[0].to_owned()).collect();
     let all = algebra.join(" ");
@@ -73,19 +73,21 @@ fn promised() -> Vec<String> {
     promised
 }
 
-/// The bins, checks and bugs that exist.
+/// The bins, checks and bugs that exist, and the table of mutants.
 struct Existing {
     bins: BTreeSet<String>,
     checks: BTreeSet<String>,
     bugs: BTreeSet<&'static str>,
+    mutants: String,
 }
 
 impl Existing {
     fn new() -> Self {
         let mut existing = Existing {
             bins: BTreeSet::new(),
-            checks: BTreeSet::new(),
+            checks: BTreeSet::from([ALIKE.to_owned()]),
             bugs: BTreeSet::new(),
+            mutants: read("sim/mutants.txt"),
         };
         for (config, bugs) in bugs::all() {
             existing.bugs.extend(bugs.iter().map(|bug| bug.what));
@@ -96,6 +98,12 @@ impl Existing {
             existing.checks.extend(checks(&config));
         }
         existing
+    }
+
+    /// Whether a mutant whose description starts like this is killed.
+    fn kills(&self, mutant: &str) -> bool {
+        let mut lines = self.mutants.lines();
+        lines.any(|line| line.starts_with(mutant) && line.contains(": killed by "))
     }
 }
 
@@ -109,7 +117,7 @@ fn checks(config: &Config) -> BTreeSet<String> {
 
 #[test]
 fn every_sentence_of_the_specification_has_a_row_and_everything_in_it_exists() {
-    let plan = page("verification.md");
+    let plan = read("docs/verification.md");
     let plan = rows(&section(&plan, "## The plan"));
     let existing = Existing::new();
     let missing: Vec<String> = promised()
@@ -121,11 +129,11 @@ fn every_sentence_of_the_specification_has_a_row_and_everything_in_it_exists() {
         .collect();
     assert_eq!(missing, Vec::<String>::new(), "sentences without a row");
     for row in &plan {
-        let [sentence, bins, checks, planted] = row[..] else {
-            panic!("not four cells: {row:?}");
+        let [sentence, bins, checks, planted, mutant] = row[..] else {
+            panic!("not five cells: {row:?}");
         };
         if bins == FREEDOM {
-            assert_eq!(checks, FREEDOM, "{sentence}");
+            assert_eq!((checks, mutant), (FREEDOM, FREEDOM), "{sentence}");
             assert!(planted.starts_with("freedom: "), "{sentence}");
             continue;
         }
@@ -138,5 +146,8 @@ fn every_sentence_of_the_specification_has_a_row_and_everything_in_it_exists() {
         for bug in planted.split("; ") {
             assert!(existing.bugs.contains(bug), "{sentence}: bug {bug}");
         }
+        // A description with the line of the design stands in double backticks.
+        let mutant = mutant.trim_matches(['`', ' ']);
+        assert!(existing.kills(mutant), "{sentence}: mutant {mutant}");
     }
 }
