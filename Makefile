@@ -73,12 +73,12 @@ MDBOOK = 0.5.4
 # Cargo already uses every core; two cargos at once would wait for each other's lock and mix their
 # output.
 .NOTPARALLEL:
-.PHONY: help setup setup-fpga run fpga prove prove-bugs campaign mutate check test test-build \
-    test-long test-verilated test-engines test-optional node demo-cluster soak soak-nodes \
-    mutants-replica mutants-node fuzz atomik-eval eval-data eval eval-scale eval-example \
-    eval-report replication-goals bench proofs proofs-kernel proofs-mutants setup-proofs python \
-    test-python test-python-module bench-python hdl-lint hdl-tools c-library c-header test-c lint \
-    doc package book hdl ci clean picture-check distclean
+.PHONY: help setup setup-fpga run fpga prove prove-bugs campaign mutate coverage-hdl check test \
+    test-build test-long test-verilated test-engines test-optional node demo-cluster soak \
+    soak-nodes mutants-replica mutants-node fuzz atomik-eval eval-data eval eval-scale \
+    eval-example eval-report replication-goals bench proofs proofs-kernel proofs-mutants \
+    setup-proofs python test-python test-python-module bench-python hdl-lint hdl-tools c-library \
+    c-header test-c lint doc package book hdl ci clean picture-check distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -113,6 +113,10 @@ mutate: setup-fpga ## plant bugs at random; print how many the regression finds;
 	@sh scripts/setup.sh solver
 	@$(BUILD_ATOMIK)
 	$(ATOMIK) sim mutate --table sim/mutants.txt
+
+coverage-hdl: setup ## print lines and signals of the Verilog that the regression never reaches
+	@$(BUILD_ATOMIK)
+	$(ATOMIK) sim coverage
 
 campaign: setup ## run a regression with more configurations and seeds; ten minutes
 	$(ATOMIK) sim regress sim/campaign.toml

@@ -36,6 +36,7 @@ mod sim {
     mod power_up;
     mod recorded_cases;
     mod reference_regression;
+    mod structure;
     mod target_cells;
 }
 

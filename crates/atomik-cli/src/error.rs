@@ -12,6 +12,7 @@ use atomik_sim::netlist::NetlistError;
 use atomik_sim::plan::PlanError;
 use atomik_sim::rtl;
 use atomik_sim::scoreboard::ScoreboardError;
+use atomik_sim::structure::StructureError;
 use atomik_sim::supplied::SuppliedError;
 use atomik_sim::verilate::BuildError;
 use atomik_terminal::{Failure, OutputError, OverwriteError, Status};
@@ -60,6 +61,8 @@ pub enum CommandError {
     Supplied(#[from] SuppliedError),
     #[error(transparent)]
     Plan(#[from] PlanError),
+    #[error(transparent)]
+    Structure(#[from] StructureError),
     #[error(
         "no project was found, and so no default file: name a plan, or set ATOMIK_ROOT to the \
          project's folder"
@@ -198,6 +201,7 @@ impl Failure for CommandError {
             Self::Output(error) => error.status(),
             Self::TraceFile(error) => error.status(),
             Self::Prove(error) => prove_status(error),
+            Self::Structure(StructureError::Case(error)) => case_status(error),
             Self::Diff(
                 atomik_trace::diff::Error::Spool { .. } | atomik_trace::diff::Error::Write(_),
             )
@@ -211,6 +215,7 @@ impl Failure for CommandError {
             | Self::Pty(_)
             | Self::Companion(_)
             | Self::Import(ImportError::Sort(_))
+            | Self::Structure(StructureError::Counts { .. })
             | Self::Signal(_)
             | Self::Junit(_)
             | Self::Record(_)
@@ -225,6 +230,7 @@ impl Failure for CommandError {
             | Self::NoRtl(_)
             | Self::LayoutWidth { .. }
             | Self::Supplied(_)
+            | Self::Structure(StructureError::Plan(_))
             | Self::Plan(_)
             | Self::NoProject
             | Self::FpgaPlan(_)

@@ -35,6 +35,23 @@ impl Dut {
         Dut::build_verilog(builder, config, verilog, Lint::Deny)
     }
 
+    /// As [`Dut::build`], with a model that counts how often lines run and signals toggle.
+    ///
+    /// # Errors
+    /// As [`Dut::build`].
+    pub fn with_counts(builder: &Builder, config: Config) -> Result<Dut, CaseError> {
+        let source = Source {
+            name: config.name(),
+            verilog: atomik_hdl::generate(&config).simulation_verilog(),
+            layout: layout_of(&config)?,
+        };
+        let options = Options {
+            counts: true,
+            ..linted(Lint::Allow)
+        };
+        Dut::of_source(builder, config, source, timing(&config), options)
+    }
+
     /// Builds what `subject` puts in place of the generated Verilog of `config`. Warnings of
     /// Verilator about the user's files, and about netlists, are ignored.
     ///
@@ -69,7 +86,7 @@ impl Dut {
             verilog,
             layout: layout_of(&config)?,
         };
-        let dut = Dut::of_source(builder, config, source, timing, lint)?;
+        let dut = Dut::of_source(builder, config, source, timing, linted(lint))?;
         Ok(Dut {
             subject: subject.clone(),
             ..dut
@@ -100,7 +117,7 @@ impl Dut {
             verilog,
             layout: layout_of(&config)?,
         };
-        Dut::of_source(builder, config, source, timing(&config), lint)
+        Dut::of_source(builder, config, source, timing(&config), linted(lint))
     }
 
     fn of_source(
@@ -108,10 +125,8 @@ impl Dut {
         config: Config,
         source: Source,
         timing: Timing,
-        lint: Lint,
+        options: Options,
     ) -> Result<Dut, CaseError> {
-        let waves = Waves::None;
-        let options = Options { lint, waves };
         let built = builder.build(&source, options)?;
         Ok(Dut {
             config,
@@ -209,6 +224,7 @@ impl Dut {
         let options = Options {
             lint: Lint::Allow,
             waves: Waves::Vcd,
+            ..Options::default()
         };
         let built = builder.build(&self.source, options)?;
         let mut model = Model::load(&built, self.layout(), seed, Some(waves))?;
@@ -221,6 +237,14 @@ impl Dut {
             model.run(&cmd, &mut rsp)?;
         }
         Ok(())
+    }
+}
+
+/// The options of a build with this treatment of warnings.
+fn linted(lint: Lint) -> Options {
+    Options {
+        lint,
+        ..Options::default()
     }
 }
 

@@ -37,7 +37,6 @@ const DEFINITIONS: &[&str] = &[
     "-DVL_TIME_CONTEXT",
     "-DVL_USER_FATAL",
     "-DVL_USER_FINISH",
-    "-DVM_COVERAGE=0",
     "-DVM_SC=0",
     "-DVM_TRACE_FST=0",
     "-DVM_TRACE_SAIF=0",
@@ -70,6 +69,8 @@ pub struct Options {
     pub lint: Lint,
     /// Whether the model can write a waveform.
     pub waves: Waves,
+    /// Whether the model counts how often its lines run and its signals toggle.
+    pub counts: bool,
 }
 
 pub(crate) fn verilator_flags(top: &str, options: Options) -> Vec<&str> {
@@ -83,17 +84,28 @@ pub(crate) fn verilator_flags(top: &str, options: Options) -> Vec<&str> {
     if options.waves == Waves::Vcd {
         flags.push("--trace");
     }
+    if options.counts {
+        // Wide signals as well.
+        flags.extend(["--coverage-line", "--coverage-toggle"]);
+        flags.extend(["--coverage-max-width", "1024"]);
+    }
     flags
 }
 
-pub(crate) fn compiler_flags(waves: Waves) -> impl Iterator<Item = &'static str> {
-    let tracing = match waves {
+pub(crate) fn compiler_flags(options: Options) -> impl Iterator<Item = &'static str> {
+    let tracing = match options.waves {
         Waves::None => ["-DVM_TRACE=0", "-DVM_TRACE_VCD=0"],
         Waves::Vcd => ["-DVM_TRACE=1", "-DVM_TRACE_VCD=1"],
+    };
+    let counting: &[&str] = match options.counts {
+        // Counters make functions so long that optimising them takes many minutes.
+        true => &["-DVM_COVERAGE=1", "-O1"],
+        false => &["-DVM_COVERAGE=0"],
     };
     COMPILER_FLAGS
         .iter()
         .chain(DEFINITIONS)
+        .chain(counting)
         .copied()
         .chain(tracing)
 }

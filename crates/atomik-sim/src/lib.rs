@@ -15,6 +15,7 @@
 //! | [`sequence`], [`case`] | failures recorded in files and replayed |
 //! | [`plan`], [`regress`], [`report`], [`junit`] | regressions: plan, run, result, JUnit XML |
 //! | [`mutated`], [`mutant`] | bugs planted at random, and which ones a plan finds |
+//! | [`structure`] | which lines of a design the stimulus runs, and which signals toggle |
 //! | [`rtl`] | traces on the compiled RTL |
 //! | [`bench`](mod@bench) | the speed of cross-checking |
 //!
@@ -45,6 +46,7 @@ pub mod sequence;
 mod shim;
 pub mod shrink;
 pub mod stimulus;
+pub mod structure;
 pub mod supplied;
 pub mod timing;
 pub mod verilate;

@@ -56,10 +56,10 @@ pub enum ModelError {
         .0.display()
     )]
     NotTraced(PathBuf),
-    /// The waveform file cannot be written.
-    #[error("cannot write the waveform {}; choose another file", path.display())]
+    /// The file of a waveform or of counts cannot be written.
+    #[error("cannot write {}; choose another file", path.display())]
     Wave {
-        /// The waveform file.
+        /// The file.
         path: PathBuf,
         /// The cause.
         #[source]
@@ -153,6 +153,7 @@ struct Functions {
     create: unsafe extern "C" fn(u64, *const c_char, *mut c_char, u64) -> *mut c_void,
     select: unsafe extern "C" fn(*mut c_void, u64),
     run: unsafe extern "C" fn(*mut c_void, u64, *const u64, *mut u64) -> u64,
+    counts: unsafe extern "C" fn(*mut c_void, *const c_char),
     bare: unsafe extern "C" fn(*mut c_void, u64, u64) -> u64,
     cycles: unsafe extern "C" fn(*const c_void) -> u64,
     error: unsafe extern "C" fn(*const c_void) -> *const c_char,
@@ -172,6 +173,7 @@ impl Functions {
                 create: *library.get(shim::CREATE)?,
                 select: *library.get(shim::SELECT)?,
                 run: *library.get(shim::RUN)?,
+                counts: *library.get(shim::COUNTS)?,
                 bare: *library.get(shim::BARE)?,
                 cycles: *library.get(shim::CYCLES)?,
                 error: *library.get(shim::ERROR)?,
@@ -352,6 +354,19 @@ impl Model {
         };
         self.check()?;
         Ok(cycles)
+    }
+
+    /// Writes how often lines ran and signals toggled to the file at `path`, in Verilator's format.
+    /// The model must have been built with [`counts`](crate::verilate::Options::counts); others
+    /// write nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_counts(&self, path: &Path) -> Result<(), ModelError> {
+        let path = prepare_wave(path)?;
+        // SAFETY: the handle is live until `drop`; the path ends in NUL and outlives the call.
+        unsafe { (self.functions.counts)(self.handle.as_ptr(), path.as_ptr()) };
+        Ok(())
     }
 
     /// Runs `cycles` cycles in a loop inside the shim and returns a checksum of the outputs.

@@ -9,6 +9,10 @@
 //   ATOMIK_SELECTOR 1 if the model has the input atomik_mutant
 // and include the model, which is always called Vmodel. The records are those of `record.rs`.
 
+#if VM_COVERAGE
+#include "verilated_cov.h"
+#endif
+
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
@@ -257,6 +261,15 @@ ATOMIK_EXPORT std::uint64_t atomik_run(void* handle, std::uint64_t n, const std:
         self.error = e.what();
     }
     return self.cycles - before;
+}
+
+ATOMIK_EXPORT void atomik_counts(void* handle, const char* path) noexcept {
+#if VM_COVERAGE
+    static_cast<Instance*>(handle)->context.coveragep()->write(path);
+#else
+    (void)handle;
+    (void)path;
+#endif
 }
 
 ATOMIK_EXPORT std::uint64_t atomik_bare(void* handle, std::uint64_t n,

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use crate::record::Layout;
 
 /// Version of the functions below. It changes whenever their types or the records change.
-pub(crate) const VERSION: u64 = 2;
+pub(crate) const VERSION: u64 = 3;
 
 /// The name of the model's class, for every design.
 pub(crate) const MODEL: &str = "Vmodel";
@@ -27,6 +27,8 @@ pub(crate) const CREATE: &str = "atomik_create";
 pub(crate) const SELECT: &str = "atomik_select";
 /// Symbol: runs cycles over records.
 pub(crate) const RUN: &str = "atomik_run";
+/// Symbol: writes how often lines ran and signals toggled.
+pub(crate) const COUNTS: &str = "atomik_counts";
 /// Symbol: runs cycles in a loop without records.
 pub(crate) const BARE: &str = "atomik_bare";
 /// Symbol: cycles run so far.
@@ -110,7 +112,7 @@ mod tests {
             selector: false,
         };
         let text = preamble(&layout, features, &["obj/Vmodel.cpp"]);
-        let expected = "#define ATOMIK_VERSION 2\n#define ATOMIK_WIDTH 32\n\
+        let expected = "#define ATOMIK_VERSION 3\n#define ATOMIK_WIDTH 32\n\
                         #define ATOMIK_DEPTH 1024\n\
                         #define ATOMIK_LANES 8\n#define ATOMIK_TRACED 1\n#define ATOMIK_DIRECT 0\n\
                         #define ATOMIK_SELECTOR 0\n\

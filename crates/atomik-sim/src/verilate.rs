@@ -253,15 +253,15 @@ impl Builder {
     fn add_tools(&self, recipe: &mut Recipe, top: &str, options: Options) {
         recipe.input("verilator", &self.verilator.version_text);
         recipe.input("verilator_flags", &verilator_flags(top, options).join(" "));
-        self.add_compiler(recipe, options.waves);
+        self.add_compiler(recipe, options);
     }
 
-    fn add_compiler(&self, recipe: &mut Recipe, waves: Waves) {
+    fn add_compiler(&self, recipe: &mut Recipe, options: Options) {
         recipe.input("compiler", &self.compiler.version_text);
         recipe.input("compiler_args", &format!("{:?}", self.compiler.args));
         recipe.input(
             "compiler_flags",
-            &compiler_flags(waves).collect::<Vec<_>>().join(" "),
+            &compiler_flags(options).collect::<Vec<_>>().join(" "),
         );
         recipe.input(
             "target",
@@ -334,8 +334,8 @@ impl Builder {
         options: Options,
     ) -> Result<Vec<String>, BuildError> {
         write(&dir.join(SHIM), shim)?;
-        let runtime = self.runtime(options.waves)?;
-        let mut command = self.compile(dir, options.waves);
+        let runtime = self.runtime(options)?;
+        let mut command = self.compile(dir, options);
         command.args(["-shared", "-I", OBJ, SHIM]);
         command
             .args(runtime_objects(&runtime)?)
@@ -352,21 +352,22 @@ impl Builder {
 
     /// The compiled run-time library of Verilator. It is a part of models in the cache, because it
     /// takes several times as long to compile as a model.
-    fn runtime(&self, waves: Waves) -> Result<PathBuf, BuildError> {
+    fn runtime(&self, options: Options) -> Result<PathBuf, BuildError> {
         let mut recipe = Recipe::part(RUNTIME, FORMAT);
         recipe.input("verilator", &self.verilator.version_text);
-        self.add_compiler(&mut recipe, waves);
+        self.add_compiler(&mut recipe, options);
         let entry = self
             .cache
-            .entry(&recipe, |dir| self.make_runtime(dir, waves))?;
+            .entry(&recipe, |dir| self.make_runtime(dir, options))?;
         Ok(entry.dir)
     }
 
-    fn make_runtime(&self, dir: &Path, waves: Waves) -> Result<Vec<String>, BuildError> {
+    fn make_runtime(&self, dir: &Path, options: Options) -> Result<Vec<String>, BuildError> {
         let mut objects = Vec::new();
         let stems = ["verilated", "verilated_threads"];
-        let waves_stem = (waves == Waves::Vcd).then_some("verilated_vcd_c");
-        for stem in stems.into_iter().chain(waves_stem) {
+        let waves = (options.waves == Waves::Vcd).then_some("verilated_vcd_c");
+        let counts = options.counts.then_some("verilated_cov");
+        for stem in stems.into_iter().chain(waves).chain(counts) {
             let source = self.include().join(format!("{stem}.cpp"));
             // Releases differ in the files of the library. If a needed one is missing, the link
             // fails.
@@ -374,7 +375,7 @@ impl Builder {
                 continue;
             }
             let object = format!("{stem}.o");
-            let mut command = self.compile(dir, waves);
+            let mut command = self.compile(dir, options);
             command.arg("-c").arg(&source).args(["-o", &object]);
             run(&mut command, |message| {
                 self.compiler_error("Verilator's run-time library", message)
@@ -384,9 +385,9 @@ impl Builder {
         Ok(objects)
     }
 
-    fn compile(&self, dir: &Path, waves: Waves) -> Command {
+    fn compile(&self, dir: &Path, options: Options) -> Command {
         let mut command = self.compiler.command();
-        command.current_dir(dir).args(compiler_flags(waves));
+        command.current_dir(dir).args(compiler_flags(options));
         command
             .arg("-I")
             .arg(self.include())

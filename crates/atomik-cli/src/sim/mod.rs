@@ -1,6 +1,7 @@
 //! `atomik sim`: the generated Verilog in simulation.
 
 mod bench;
+mod coverage;
 mod mutate;
 mod regress;
 mod replay;
@@ -17,6 +18,7 @@ pub enum Command {
     Replay(replay::Args),
     Bench(bench::Args),
     Mutate(mutate::Args),
+    Coverage(coverage::Args),
 }
 
 impl Command {
@@ -27,6 +29,7 @@ impl Command {
             Self::Replay(args) => replay::run(args),
             Self::Bench(args) => bench::run(args),
             Self::Mutate(args) => mutate::run(args),
+            Self::Coverage(args) => coverage::run(args),
         }
     }
 }

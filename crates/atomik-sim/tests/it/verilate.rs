@@ -26,6 +26,7 @@ use tempfile::TempDir;
 const WAVES: Options = Options {
     lint: Lint::Deny,
     waves: Waves::Vcd,
+    counts: false,
 };
 
 fn tool(kind: ToolKind) -> Tool {
@@ -644,7 +645,7 @@ fn a_design_that_never_settles_is_an_error_and_does_not_end_the_process() {
     source.verilog = source.verilog.replace("endmodule", broken);
     let options = Options {
         lint: Lint::Allow,
-        waves: Waves::None,
+        ..Options::default()
     };
     let built = builder().build(&source, options).unwrap();
     let mut model = Model::load(&built, layout, 1, None).unwrap();
@@ -704,7 +705,7 @@ fn a_warning_is_an_error_unless_it_is_allowed() {
     assert_eq!(contents(cache.path()), before);
     let allowed = Options {
         lint: Lint::Allow,
-        waves: Waves::None,
+        ..Options::default()
     };
     assert!(!builder.build(&source, allowed).unwrap().reused());
 }
@@ -779,7 +780,7 @@ fn a_model_is_built_once_and_rebuilt_when_an_input_changes() {
             &source,
             Options {
                 lint: Lint::Allow,
-                waves: Waves::None,
+                ..Options::default()
             },
         )
         .unwrap();
