@@ -9,6 +9,7 @@ use atomik_sim::mutated::Mutated;
 use atomik_sim::plan::{Overrides, Plan};
 use atomik_sim::regress::{Observer, regress};
 use atomik_sim::supplied::{Subject, Supplied};
+use atomik_sim::yosys::Yosys;
 use atomik_tools::Search;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
@@ -63,13 +64,26 @@ fn fates(mutated: &Mutated, stimulus: &Plan, limit: Duration) -> (Counts, Vec<(S
     (counts, score.mutants)
 }
 
+/// Whether this Yosys draws the mutants of the table, for which the plan has arguments.
+fn draws_those_of_the_table() -> bool {
+    let yosys = Yosys::from_env().unwrap();
+    let version = yosys.version().split(" (").next().unwrap();
+    table().lines().next().unwrap().contains(version)
+}
+
+fn table() -> String {
+    std::fs::read_to_string(file("mutants.txt")).unwrap()
+}
+
 #[test]
 fn a_sample_of_random_mutants_is_killed_or_explained() {
     let stimulus = Plan::read(&plan().stimulus).unwrap();
     let (counts, fates) = fates(&sample(16, 60), &stimulus, Duration::from_secs(60));
-    assert_eq!(counts.survived, 0, "{fates:#?}");
-    assert!(counts.score() >= 98.0, "{fates:#?}");
-    assert!(counts.kills() > 30, "{fates:#?}");
+    assert!(counts.kills() > 50, "{fates:#?}");
+    if draws_those_of_the_table() {
+        assert_eq!(counts.survived, 0, "{fates:#?}");
+        assert!(counts.score() >= 98.0, "{fates:#?}");
+    }
 }
 
 /// What the stimulus misses, a proof finds. Without time for the proof, it has survived.
@@ -83,15 +97,18 @@ fn bugs_that_a_weak_stimulus_misses_are_killed_by_proof_or_survive() {
     assert!(undecided.survived > by_all.survived, "{list:#?}");
     assert!(undecided.score() < by_all.score(), "{list:#?}");
     let (proved, list) = fates(&mutated, &weak, Duration::from_secs(60));
-    assert_eq!(proved.survived, 0, "{list:#?}");
-    assert_eq!(proved.refuted, undecided.survived, "{list:#?}");
+    assert!(proved.refuted > 0, "{list:#?}");
+    if draws_those_of_the_table() {
+        assert_eq!(proved.survived, 0, "{list:#?}");
+        assert_eq!(proved.refuted, undecided.survived, "{list:#?}");
+    }
 }
 
 /// The table is that of the plan, and explains every mutant.
 #[test]
 fn the_table_has_every_mutant_of_the_plan_and_no_survivor() {
     let plan = plan();
-    let table = std::fs::read_to_string(file("mutants.txt")).unwrap();
+    let table = table();
     let seed = format!("seed {}, {} mutants", plan.seed, plan.mutants);
     assert!(table.lines().next().unwrap().contains(&seed));
     for config in &plan.configs {

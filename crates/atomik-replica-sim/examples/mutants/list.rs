@@ -184,8 +184,8 @@ pub const MUTANTS: &[Mutant] = &[
         "a statement leaves out the base of a certificate that is to be adopted",
         &[(
             "ledger.rs",
-            "        if self.settled || !requires || self.lacks_base() {",
-            "        if self.settled || !requires {",
+            "        if self.settled || !requires || self.lacks_base() || !is_named {",
+            "        if self.settled || !requires || !is_named {",
         )],
     ),
     mutant(
