@@ -72,8 +72,8 @@ impl Point {
     }
 }
 
-/// Runs the stimulus of `plan` on the generated design of `config`, and returns how often each point
-/// was reached. Sequences of the profile `proptest` are left out.
+/// Runs the stimulus of `plan` on the generated design of `config`, and returns how often each
+/// point was reached. Sequences of the profile `proptest` are left out.
 ///
 /// # Errors
 /// When the model cannot be built or differs from the golden model.
