@@ -151,6 +151,10 @@ rewrite firstn_length => lt; split; last by lia.
 by rewrite -(firstn_skipn n l) nth_error_app1 ?firstn_length //; lia.
 Qed.
 
+Lemma cut_within (h : origin -> nat -> list (change W)) o' s o k n d :
+  nth_error (cut h o' s o k) n = Some d -> nth_error (h o k) n = Some d.
+Proof. by rewrite /cut; case: sameP => // _ e; have [] := @nth_error_cut _ _ _ _ _ e. Qed.
+
 Ltac here q r :=
   let ne := fresh "ne" in
   case: (Nat.eq_dec q r) => [?|ne];
@@ -317,8 +321,8 @@ have len k : version (s (me w r) k) <= length (history w (me w r) k).
 have keep o k e : good (history w o k) e -> (o = me w r -> version e <= version (s o k)) ->
     good (h o k) e.
   by move=> g le; case: (hist o k) => [[eo ->]|[_ ->]] //; apply: good_cut => //; apply: le.
-have sub o k i d : nth_error (h o k) i = Some d -> nth_error (history w o k) i = Some d.
-  by case: (hist o k) => [[_ ->]|[_ ->]] // e; have [] := @nth_error_cut _ _ _ _ _ e.
+have sub o k i d : nth_error (h o k) i = Some d -> nth_error (history w o k) i = Some d :=
+  @cut_within _ _ _ _ _ _ _.
 have subin o k d : In d (h o k) -> In d (history w o k).
   by move=> h'; have [i /(sub o k) h2] := In_nth_error _ _ h'; exact: nth_error_In h2.
 have far_s o k q : q <> r -> o = me w r -> version (memory (replicas w q) o k) <= version (s o k).
@@ -376,8 +380,8 @@ have len k : version (s (me w r) k) <= length (history w (me w r) k).
 have keep o k e : good (history w o k) e -> (o = me w r -> version e <= version (s o k)) ->
     good (h o k) e.
   by move=> g le; case: (hist o k) => [[eo ->]|[_ ->]] //; apply: good_cut => //; apply: le.
-have sub o k i d : nth_error (h o k) i = Some d -> nth_error (history w o k) i = Some d.
-  by case: (hist o k) => [[_ ->]|[_ ->]] // e; have [] := @nth_error_cut _ _ _ _ _ e.
+have sub o k i d : nth_error (h o k) i = Some d -> nth_error (history w o k) i = Some d :=
+  @cut_within _ _ _ _ _ _ _.
 have subin o k d : In d (h o k) -> In d (history w o k).
   by move=> h'; have [i /(sub o k) h2] := In_nth_error _ _ h'; exact: nth_error_In h2.
 have far_s o k q : q <> r -> o = me w r -> version (memory (replicas w q) o k) <= version (s o k).

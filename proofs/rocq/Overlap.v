@@ -155,13 +155,10 @@ move=> ok att st; case: st ok att => {w'} {}w r.
     by move=> [z [hz hcov]]; right; right; exists z; split=> //; right.
   by right; right; eexists; split; [left; reflexivity|].
 - move=> all x s ok att p q k i j c d ne; rewrite /me /= !life_kept // -/(me w p) -/(me w q).
-  have sub o b n : nth_error (cut (history w) (r, life (replicas w r)) s o k) n = Some b ->
-      nth_error (history w o k) n = Some b.
-    by rewrite /cut; case: same => // h; have [] := @nth_error_cut _ _ _ _ _ h.
-  move=> /sub hc /sub hd lt; apply: att ne hc hd _.
+  move=> /cut_within hc /cut_within hd lt; apply: att ne hc hd _.
   apply: Nat.lt_le_trans lt _; case: (Nat.eq_dec q r) => [e|ne2]; last by rewrite put_there.
   subst q; rewrite put_here /=; have := ordered ok r (me w p) k.
-  by rewrite /s /x; case: all {s sub}; lia.
+  by rewrite /s /x; case: all {s}; lia.
 - move=> s x old ok att p q k i j c d ne; rewrite /me /=.
   have none n : nth_error (history w (r, S (life x)) k) n = None.
     by rewrite (future ok) /x; [lia|case: n].
@@ -175,10 +172,7 @@ Lemma vouch_attends w w' r : invariant w -> attended w -> vouch r w w' -> attend
 Proof.
 move=> ok att [s l x old _ _ _ _ _] p q k i j c d ne.
 rewrite /me /= !life_kept // -/(me w p) -/(me w q).
-have sub o b n : nth_error (cut (history w) (r, life (replicas w r)) s o k) n = Some b ->
-    nth_error (history w o k) n = Some b.
-  by rewrite /cut; case: same => // h; have [] := @nth_error_cut _ _ _ _ _ h.
-move=> /sub hc /sub hd lt; apply: att ne hc hd _.
+move=> /cut_within hc /cut_within hd lt; apply: att ne hc hd _.
 apply: Nat.lt_le_trans lt _; case: (Nat.eq_dec q r) => [e|ne2]; last by rewrite put_there.
 subst q; rewrite put_here /=; have := ordered ok r (me w p) k.
 by have [] := old (me w p) k; rewrite /x; lia.
