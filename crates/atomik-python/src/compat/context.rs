@@ -47,16 +47,6 @@ impl Word {
         }
     }
 
-    /// The same; `like`, if that is this word.
-    pub fn object_like<'py>(&self, like: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        match self {
-            Self::Narrow(word) if like.extract::<u64>().is_ok_and(|like| like == *word) => {
-                Ok(like.clone())
-            }
-            _ => self.object(like.py()),
-        }
-    }
-
     /// The word, if it has no more than 64 bits.
     pub fn narrow(&self, py: Python<'_>) -> Option<u64> {
         match self {
@@ -120,6 +110,23 @@ impl AtomikContext {
                 Ok(Word::Wide(word.unbind()))
             }
         }
+    }
+
+    /// The same, also as an object, which is the value itself if nothing of it is masked.
+    #[inline]
+    pub fn word_and_object<'py>(
+        &self,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<(Word, Bound<'py, PyAny>)> {
+        if let Words::Narrow { mask, .. } = &self.words
+            && let Ok(word) = value.extract::<u64>()
+            && word & mask == word
+        {
+            return Ok((Word::Narrow(word), value.clone()));
+        }
+        let word = self.word(value)?;
+        let object = word.object(value.py())?;
+        Ok((word, object))
     }
 
     /// Whether reference or accumulator is not 0.

@@ -95,8 +95,8 @@ impl State {
             return Ok(None);
         };
         let context = slot.context.get();
-        let word = context.word(delta)?;
-        let (narrow, object) = (word.narrow(py), word.object_like(delta)?);
+        let (word, object) = context.word_and_object(delta)?;
+        let narrow = word.narrow(py);
         context.combine(py, &word)?;
         let tag = Tag {
             origin: Some(self.origin),
