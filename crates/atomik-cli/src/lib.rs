@@ -23,6 +23,7 @@ mod hdl;
 mod interrupt;
 mod man;
 mod model;
+mod plan_file;
 mod program;
 mod replica;
 mod sim;

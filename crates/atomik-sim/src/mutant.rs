@@ -39,12 +39,7 @@ impl Mutant {
     /// The mutant that `command` plants in the design `name`, whose text is `lines`.
     pub(crate) fn parse(command: &str, name: &str, lines: &[&str]) -> Mutant {
         let option = |key| option(command, key).trim_start_matches('\\');
-        let module = option("module");
-        let module = module.strip_prefix(name).unwrap_or(module);
-        let module = match module.trim_start_matches('_') {
-            "" => "top",
-            module => module,
-        };
+        let module = module(option("module"), name);
         let mut what = match option("wire") {
             "" => format!("{module}: {}", cell(option("cell"))),
             wire => format!("{module}: {wire}[{}]", option("wirebit")),
@@ -68,6 +63,15 @@ impl Mutant {
             command: command.to_owned(),
             what,
         }
+    }
+}
+
+/// The name of a module without that of the design that it belongs to: `lane`, or `top`.
+pub(crate) fn module<'a>(name: &'a str, design: &str) -> &'a str {
+    let rest = name.strip_prefix(design).unwrap_or(name);
+    match rest.trim_start_matches('_') {
+        "" => "top",
+        module => module,
     }
 }
 

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::CaseError;
 use crate::dut::Dut;
 use crate::mutant::{Mutant, clocks};
-use crate::plan::{Driver, Job, Overrides, Plan, PlanError};
+use crate::plan::{Job, Plan, PlanError};
 use crate::shim::SELECTOR;
 use crate::verilate::{Builder, Lint};
 use crate::yosys::{Yosys, YosysError};
@@ -193,10 +193,7 @@ impl Mutated {
     /// When the design fails without a planted bug, or a model fails.
     pub fn kill(&self, plan: &Plan, stop: &AtomicBool) -> Result<Vec<Option<Killed>>, MutantError> {
         let config = *self.dut.config();
-        let jobs = plan.jobs(&Overrides {
-            config: Some(config),
-            ..Overrides::default()
-        })?;
+        let jobs = plan.streams(config)?;
         if let Some(Killed { profile, cycle, .. }) = killed(&self.dut, &jobs)? {
             return Err(MutantError::Fails {
                 config: config.text(),
@@ -214,11 +211,10 @@ impl Mutated {
     }
 }
 
-/// Runs jobs until one finds a mismatch. Sequences of the profile `proptest` are left out: they
-/// have the mix of another profile.
+/// Runs jobs until one finds a mismatch.
 fn killed(dut: &Dut, jobs: &[Job]) -> Result<Option<Killed>, CaseError> {
     let mut before = 0;
-    for job in jobs.iter().filter(|job| job.driver != Driver::Proptest) {
+    for job in jobs {
         let mut board = dut.scoreboard(job.seed)?;
         let tally = board.run(&mut *job.stimulus(dut), job.cycles, None, |_| true)?;
         if let Some(mismatch) = &tally.mismatch {

@@ -184,6 +184,17 @@ impl Plan {
         }
         Ok(jobs)
     }
+
+    /// The jobs for one configuration, in the plan's order, without the sequences of the profile
+    /// `proptest`, which have the mix of another profile.
+    pub(crate) fn streams(&self, config: Config) -> Result<Vec<Job>, PlanError> {
+        let mut jobs = self.jobs(&Overrides {
+            config: Some(config),
+            ..Overrides::default()
+        })?;
+        jobs.retain(|job| job.driver != Driver::Proptest);
+        Ok(jobs)
+    }
 }
 
 impl Run {

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use crate::case::CaseError;
 use crate::dut::Dut;
-use crate::plan::{Driver, Overrides, Plan, PlanError};
+use crate::mutant::module;
+use crate::plan::{Plan, PlanError};
 use crate::scoreboard::ScoreboardError;
 use crate::verilate::Builder;
 use atomik_hdl::Config;
@@ -83,12 +84,8 @@ pub fn count(
     plan: &Plan,
 ) -> Result<BTreeMap<Point, u64>, StructureError> {
     let dut = Dut::with_counts(builder, config)?;
-    let jobs = plan.jobs(&Overrides {
-        config: Some(config),
-        ..Overrides::default()
-    })?;
     let mut counts = BTreeMap::new();
-    for job in jobs.iter().filter(|job| job.driver != Driver::Proptest) {
+    for job in plan.streams(config)? {
         let mut board = dut.scoreboard(job.seed)?;
         let tally = board
             .run(&mut *job.stimulus(&dut), job.cycles, None, |_| true)
@@ -121,14 +118,9 @@ fn parse(line: &str, design: &str) -> Option<(Point, u64)> {
             .find(|(key, _)| *key == name)
             .map_or("", |(_, value)| value)
     };
-    let (kind, module) = value("page").split_once('/')?;
-    let module = module.strip_prefix(design).unwrap_or(module);
-    let module = match module.trim_start_matches('_') {
-        "" => "top",
-        module => module,
-    };
+    let (kind, name) = value("page").split_once('/')?;
     let point = Point {
-        module: module.to_owned(),
+        module: module(name, design).to_owned(),
         kind: kind.trim_start_matches("v_").to_owned(),
         line: value("l").parse().ok()?,
         what: value("o").to_owned(),

@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::flow::{ThreadsArgs, flow, pack, place};
 use super::outcome::{explain, explain_packed, marks, notes, status, versions};
 use crate::error::CommandError;
+use crate::plan_file::plan_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,22 +63,15 @@ struct Reached<'a> {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    let root = project_root();
-    let path = match &args.plan {
-        Some(path) => path.clone(),
-        None => root
-            .clone()
-            .ok_or(CommandError::NoProject)?
-            .join("hdl/fpga/goals.toml"),
-    };
-    let goals = Goal::read(&path)?;
+    let goals = Goal::read(&plan_file(&args.plan, "hdl/fpga/goals.toml")?)?;
     let jobs: Vec<Job> = goals.iter().map(|goal| goal.job.clone()).collect();
     let flow = flow(jobs.iter().map(|job| job.device.family))?;
     let reports = place(&flow, &jobs, &args.threads)?;
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| root.unwrap_or_default().join("target/atomik-fpga"));
+    let out = args.out.clone().unwrap_or_else(|| {
+        project_root()
+            .unwrap_or_default()
+            .join("target/atomik-fpga")
+    });
     let mut packed = Vec::new();
     for (goal, report) in goals.iter().zip(&reports) {
         let fits = report.fmax_mhz().is_some();

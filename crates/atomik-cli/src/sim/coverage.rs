@@ -8,10 +8,10 @@ use atomik_sim::plan::{Plan, parse_config};
 use atomik_sim::structure;
 use atomik_sim::verilate::Builder;
 use atomik_terminal::{Status, number_table, print, spinner};
-use atomik_tools::project_root;
 use clap::ValueHint;
 
 use crate::error::CommandError;
+use crate::plan_file::plan_file;
 
 const EXAMPLES: &str = "\
 Verilator counts how often each line and branch of the generated Verilog runs, and how often each
@@ -37,13 +37,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    let path = match &args.plan {
-        Some(path) => path.clone(),
-        None => project_root()
-            .ok_or(CommandError::NoProject)?
-            .join("sim/reference.toml"),
-    };
-    let plan = Plan::read(&path)?;
+    let plan = Plan::read(&plan_file(&args.plan, "sim/reference.toml")?)?;
     let configs = match args.config.is_empty() {
         true => plan.configs()?,
         false => {

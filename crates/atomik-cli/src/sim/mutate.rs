@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::error::CommandError;
 use crate::interrupt::stop_flag;
+use crate::plan_file::plan_file;
 
 /// How long a solver may take for one question about a mutant. Whatever takes longer is no proof.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -162,14 +163,7 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
 impl Args {
     /// The plan with the changes of the options.
     fn plan(&self) -> Result<MutationPlan, CommandError> {
-        let path = match &self.plan {
-            Some(path) => path.clone(),
-            None => project_root()
-                .ok_or(CommandError::NoProject)?
-                .join("sim")
-                .join("mutants.toml"),
-        };
-        let mut plan = MutationPlan::read(&path)?;
+        let mut plan = MutationPlan::read(&plan_file(&self.plan, "sim/mutants.toml")?)?;
         if !self.config.is_empty() {
             plan.configs.clone_from(&self.config);
         }

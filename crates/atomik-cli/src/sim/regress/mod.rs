@@ -24,6 +24,7 @@ use crate::dut;
 use crate::error::CommandError;
 use crate::geometry::GeometryArgs;
 use crate::interrupt::stop_flag;
+use crate::plan_file::plan_file;
 use failures::{Failures, report_errors};
 use progress::Progress;
 use summary::Summary;
@@ -116,13 +117,7 @@ impl Args {
 }
 
 pub fn run(args: &Args) -> Result<Status, CommandError> {
-    let plan_path = match &args.plan {
-        Some(path) => path.clone(),
-        None => project_root()
-            .ok_or(CommandError::NoProject)?
-            .join("sim")
-            .join("reference.toml"),
-    };
+    let plan_path = plan_file(&args.plan, "sim/reference.toml")?;
     spare(&args.junit, [&plan_path])?;
     let plan = Plan::read(&plan_path)?;
     let builder = Builder::from_env()?;
