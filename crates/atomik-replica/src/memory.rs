@@ -131,13 +131,12 @@ impl Memory {
         }
         // Later changes may wait by now, or fly.
         let (own, unsent) = (self.origins.own(), self.publication.unsent());
+        let none = HashMap::new();
         let slots = &self.keyspace.table.slots;
         let released = released.into_iter().filter_map(|(life, at)| {
-            let change = match unsent.get(&at).filter(|_| life == own) {
-                Some(before) => before.clone(),
-                None => slots.change_of(at as usize, life),
-            };
-            Some(((life, at), change?.into_owned()))
+            let unsent = if life == own { &unsent } else { &none };
+            let change = slots.sent_change_of(at, life, unsent)?;
+            Some(((life, at), change.into_owned()))
         });
         for (place, change) in released.collect::<Vec<_>>() {
             self.show(place, Some(&change), secrets);

@@ -1,6 +1,5 @@
 //! Merging received entries: per key and origin, the higher version wins.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use atomik_algebra::entries::{self, Content, Merged};
@@ -91,10 +90,9 @@ impl Merger<'_> {
         };
         let mut news = false;
         for (((_, tag), (_, change)), at) in evidence.tags().zip(changes).zip(&slots) {
-            let held = at.zip(known).and_then(|(at, place)| match unsent.get(&at) {
-                Some(before) => before.as_deref().map(Cow::Borrowed),
-                None => table.slots.change_of(at as usize, place),
-            });
+            let held = at
+                .zip(known)
+                .and_then(|(at, place)| table.slots.sent_change_of(at, place, &unsent));
             // Of two contents of a life that is over, the one with the larger tag stays.
             let stays = || {
                 let held = at.zip(known);

@@ -9,6 +9,7 @@
 use core::hash::{BuildHasher, Hash, Hasher};
 use core::hint::black_box;
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
@@ -412,6 +413,20 @@ impl Slots {
         match self.slots[at].0.single() {
             Ok(single) => (single.origin() == Some(origin)).then_some(0),
             Err(slot) => slot.position(origin),
+        }
+    }
+
+    /// An origin's change without those of its owner that are `unsent`, as
+    /// [`Publication::unsent`](crate::publication::Publication::unsent) gives them.
+    pub(crate) fn sent_change_of<'a>(
+        &'a self,
+        at: u32,
+        origin: u32,
+        unsent: &'a HashMap<u32, Option<Cow<'_, Change>>>,
+    ) -> Option<Cow<'a, Change>> {
+        match unsent.get(&at) {
+            Some(before) => before.as_deref().map(Cow::Borrowed),
+            None => self.change_of(at as usize, origin),
         }
     }
 
