@@ -7,7 +7,6 @@
     reason = "a test that cannot go on fails, and so do its helper functions"
 )]
 
-mod golden;
 mod rtl;
 mod stimulus;
 mod verilate;
