@@ -145,3 +145,36 @@ impl Sums {
 fn adds(field: &Field) -> bool {
     field.kind == FieldKind::Add && field.bits > 1
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+mod tests {
+    use super::Sums;
+    use crate::Layout;
+
+    /// Any of them combines words rightly that need less; the choice is for speed.
+    #[test]
+    fn layouts_get_the_fastest_arithmetic_that_is_right() {
+        let sums = |text: &str| {
+            let layout: Layout = text.parse().unwrap();
+            Sums::are_needed(&layout).then(|| Sums::of(&layout))
+        };
+        for text in ["xor:1", "xor:70,xor:58", "add:1", "add:1,xor:80"] {
+            assert_eq!(sums(text), None, "{text}");
+        }
+        for text in ["add:64", "add:64,add:64"] {
+            assert_eq!(sums(text), Some(Sums::Limbs), "{text}");
+        }
+        for text in [
+            "add:2",
+            "add:63,add:1",
+            "add:64,xor:64",
+            "xor:1,add:63,add:64,xor:80",
+        ] {
+            assert_eq!(sums(text), Some(Sums::Within), "{text}");
+        }
+        for text in ["add:65", "xor:63,add:2", "xor:64,add:32,add:33", "add:128"] {
+            assert_eq!(sums(text), Some(Sums::Across), "{text}");
+        }
+    }
+}

@@ -101,6 +101,10 @@ fn layouts_are_equal_if_their_fields_are() {
     assert_eq!(layout("xor:64"), Layout::xor(64).unwrap());
     assert_ne!(layout("xor:32,xor:32"), layout("xor:64"));
     assert_ne!(layout("add:1"), layout("xor:1"));
+    assert_eq!(
+        format!("{:?}", layout("xor:3,add:5")),
+        "Layout(xor:3,add:5)"
+    );
     assert!(layout("xor:32,xor:32").is_xor());
     assert!(!layout("xor:32,add:1").is_xor());
 }

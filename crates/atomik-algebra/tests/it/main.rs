@@ -10,6 +10,7 @@
 #[macro_use]
 mod oracle;
 mod dyn_register_file;
+mod entries;
 mod laws;
 mod layout;
 mod many_addresses;

@@ -107,8 +107,14 @@ proptest! {
         }
         if !is_wide {
             let mut touched = false;
-            let read = file.read_each(entries.len(), addr(&entries), |_, _| touched = true);
-            prop_assert!(read.is_err() && !touched);
+            let reason = Error::Address { addr: file.depth(), depth: file.depth() };
+            let expected = Err(Error::Entry { index, reason: Box::new(reason) });
+            let len = entries.len();
+            let mut put = |_, _| touched = true;
+            prop_assert_eq!(file.read_each(len, addr(&entries), &mut put), expected.clone());
+            prop_assert_eq!(file.delta_each(len, addr(&entries), &mut put), expected.clone());
+            prop_assert_eq!(file.reference_each(len, addr(&entries), &mut put), expected);
+            prop_assert!(!touched);
         }
     }
 }

@@ -1,5 +1,7 @@
 //! `RegisterFile` against an array of `Accumulator`s, against a naive oracle, and against itself.
 
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
 use crate::oracle::{
     Command, Fielded, Limbs, Oracle, check, check_cases, commands, depth, from_limbs, limbs,
     limbs_of, op,
@@ -370,6 +372,25 @@ fn large_merges_and_folds_equal_the_plain_loop_here<W: Fielded>() {
             Ok(())
         },
     );
+}
+
+#[test]
+fn register_files_are_equal_if_all_references_and_deltas_are() {
+    fn hash(file: &RegisterFile<u8>) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(file)
+    }
+    let empty = RegisterFile::<u8>::new(2).unwrap();
+    let (mut loaded, mut changed) = (empty.clone(), empty.clone());
+    loaded.load(1, 5).unwrap();
+    changed.accum(1, 5).unwrap();
+    for (one, other) in [(&empty, &loaded), (&empty, &changed), (&loaded, &changed)] {
+        assert_ne!(one, other);
+        assert_ne!(hash(one), hash(other));
+    }
+    // How a table came to be does not count.
+    loaded.load(1, 0).unwrap();
+    assert_eq!(loaded, empty);
+    assert_eq!(hash(&loaded), hash(&empty));
 }
 
 #[test]

@@ -23,9 +23,11 @@ struct Offer {
 }
 
 /// The inputs of one cycle.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Cycle {
     reset: bool,
+    /// The op on the port if lane 0 offers nothing.
+    op: Op,
     offers: Vec<Offer>,
 }
 
@@ -41,6 +43,7 @@ fn offer(lane: u32, op: Op, addr: usize, data: u64) -> Offer {
 fn reset() -> Cycle {
     Cycle {
         reset: true,
+        op: Op::Nop,
         offers: vec![],
     }
 }
@@ -48,6 +51,7 @@ fn reset() -> Cycle {
 fn offers(offers: Vec<Offer>) -> Cycle {
     Cycle {
         reset: false,
+        op: Op::Nop,
         offers,
     }
 }
@@ -58,6 +62,7 @@ fn commands(layout: &Layout, cycles: &[Cycle]) -> Vec<u64> {
         let mut record = layout.command_mut(&mut cmds, i);
         record.clear_to_noise(0x9e37_79b9_7f4a_7c15);
         record.set_reset(cycle.reset);
+        record.set_op(cycle.op.code());
         for offer in &cycle.offers {
             if offer.lane == 0 {
                 record.set_op(offer.op.code());
@@ -81,7 +86,7 @@ fn run(cycles: &[Cycle]) -> Vec<(bool, bool, u64, bool)> {
 }
 
 fn idle(n: usize) -> Vec<Cycle> {
-    vec![Cycle::default(); n]
+    vec![offers(vec![]); n]
 }
 
 #[test]
@@ -265,6 +270,7 @@ fn cycle(layout: Layout) -> impl Strategy<Value = Cycle> {
         });
         Cycle {
             reset,
+            op,
             offers: offers.collect(),
         }
     })

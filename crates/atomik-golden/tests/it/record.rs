@@ -191,6 +191,25 @@ fn impossible_sizes_are_refused() {
 }
 
 #[test]
+fn the_record_of_a_cycle_is_its_slice_of_the_buffer() {
+    let layout = Layout::new(65, 4, 2).unwrap();
+    let (cmd, rsp) = (layout.cmd_words(), layout.rsp_words());
+    let mut cmds: Vec<u64> = (0..4 * cmd as u64).collect();
+    let mut rsps: Vec<u64> = (0..4 * rsp as u64).collect();
+    for cycle in 0..4 {
+        let (cmd, rsp) = (
+            cycle * cmd..(cycle + 1) * cmd,
+            cycle * rsp..(cycle + 1) * rsp,
+        );
+        assert_eq!(layout.command(&cmds, cycle).words(), &cmds[cmd.clone()]);
+        assert_eq!(layout.response(&rsps, cycle).words(), &rsps[rsp.clone()]);
+        let (cmd, rsp) = (cmds[cmd].to_vec(), rsps[rsp].to_vec());
+        assert_eq!(layout.command_mut(&mut cmds, cycle).words(), cmd);
+        assert_eq!(layout.response_mut(&mut rsps, cycle).words(), rsp);
+    }
+}
+
+#[test]
 fn responses_read_back_as_written() {
     let layout = Layout::new(100, 4, 1).unwrap();
     let mut buffer = vec![0; 2 * layout.rsp_words()];
