@@ -199,12 +199,10 @@ impl Layout {
         }
     }
 
-    /// Limb `index` of the mask of the bits that carry nothing upwards: all bits of xor fields, the
-    /// highest bit of every other field, and the bits above the width.
+    /// Limb `index` of the mask of the bits that carry nothing upwards: all bits of xor fields, and
+    /// the highest bit of every other field. The bits above the width are 0 in all words.
     pub(crate) fn split(&self, index: usize) -> u64 {
-        let is_highest = self.limbs() - 1 == index;
-        let above = if is_highest { self.excess() } else { 0 };
-        self.tops[index] | self.xors[index] | above
+        self.tops[index] | self.xors[index]
     }
 
     /// The bits of the highest limb that lie above the width.
