@@ -468,9 +468,8 @@ impl<S: DerefMut<Target = [u64]>> ResponseRecord<S> {
     /// Sets `ready`, `rsp_valid` and `rsp_clean`, but not the data.
     #[inline]
     pub fn set_flags(&mut self, ready: bool, valid: bool, clean: bool) {
-        self.words[0] = (u64::from(ready) * READY)
-            | (u64::from(valid) * RSP_VALID)
-            | (u64::from(clean) * RSP_CLEAN);
+        let flag = |high, bit| if high { bit } else { 0 };
+        self.words[0] = flag(ready, READY) | flag(valid, RSP_VALID) | flag(clean, RSP_CLEAN);
     }
 
     /// `rsp_data`, for writing. Bits above the width must stay 0.

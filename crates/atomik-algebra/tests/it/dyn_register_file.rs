@@ -322,6 +322,29 @@ proptest! {
 }
 
 #[test]
+fn a_delta_and_its_rollback_cancel_in_every_kind_of_layout() {
+    for layout in [
+        "xor:64",
+        "add:64",
+        "add:64,add:64,add:64",
+        "add:32,add:32",
+        "add:128",
+        "xor:7,add:200,xor:1",
+    ] {
+        let layout: Layout = layout.parse().unwrap();
+        let mut file = DynRegisterFile::with_layout(layout, 2).unwrap();
+        let delta: Vec<u64> = (1..=layout.limbs() as u64).collect();
+        let mut sum = vec![0; layout.limbs()];
+        file.accum(1, &delta).unwrap();
+        assert_eq!(file.delta(1, &mut sum), Ok(false), "{layout}");
+        assert_eq!(sum, delta, "{layout}");
+        file.rollback(1, &delta).unwrap();
+        assert_eq!(file.delta(1, &mut sum), Ok(true), "{layout}");
+        assert!(sum.iter().all(|limb| *limb == 0), "{layout}");
+    }
+}
+
+#[test]
 fn merges_of_thousands_of_words_equal_single_accumulates() {
     for layout in [
         "add:64",
