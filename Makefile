@@ -66,8 +66,12 @@ LIBRARIES = algebra golden trace tools hdl sim prove fpga device replica session
 # Where `make c-library` installs the C library.
 PREFIX ?= /usr/local
 
-# The version of mdbook that `make book` installs.
+# The versions of mdbook that `make book` installs, and of cargo-mutants for `make mutants-model`.
 MDBOOK = 0.5.4
+CARGO_MUTANTS = 27.0.0
+
+# Options of scripts/mutants_model.py for `make mutants-model`: `--shard K/N` for one part of N.
+MUTANTS_OPTIONS ?=
 
 .DEFAULT_GOAL := help
 # Cargo already uses every core; two cargos at once would wait for each other's lock and mix their
@@ -75,10 +79,11 @@ MDBOOK = 0.5.4
 .NOTPARALLEL:
 .PHONY: help setup setup-fpga run fpga prove prove-bugs campaign mutate coverage-hdl check test \
     test-build test-long test-verilated test-engines test-optional node demo-cluster soak \
-    soak-nodes mutants-replica mutants-node fuzz atomik-eval eval-data eval eval-scale \
-    eval-example eval-report replication-goals bench proofs proofs-kernel proofs-mutants \
-    setup-proofs python test-python test-python-module bench-python hdl-lint hdl-tools c-library \
-    c-header test-c lint doc package book hdl ci clean picture-check distclean
+    soak-nodes mutants-model mutants-replica mutants-node fuzz atomik-eval eval-data eval \
+    eval-scale eval-example eval-report replication-goals bench proofs proofs-kernel \
+    proofs-mutants setup-proofs python test-python test-python-module bench-python hdl-lint \
+    hdl-tools c-library c-header test-c lint doc package book hdl ci clean picture-check \
+    distclean
 
 help: ## list the targets
 	@echo "ATOMiK. Targets:"
@@ -153,6 +158,12 @@ soak: ## run a million simulated fault schedules on replicas; ten minutes
 
 soak-nodes: ## run thousands of fault schedules on whole nodes, with their stores; half an hour
 	$(CARGO) run --release -p atomik-node-sim --example simulate_nodes $(SOAK_NODES)
+
+mutants-model: ## plant bugs in algebra and golden model, which their tests must find; two hours
+	@[ -x "$(TOOLS)/cargo-mutants/bin/cargo-mutants" ] || \
+	    $(CARGO) install cargo-mutants --locked --version $(CARGO_MUTANTS) \
+	        --root "$(TOOLS)/cargo-mutants"
+	@PATH="$(TOOLS)/cargo-mutants/bin:$$PATH" python3 scripts/mutants_model.py $(MUTANTS_OPTIONS)
 
 mutants-node: ## plant bugs in what runs a replica, which simulation must find; half an hour
 	$(CARGO) run --quiet -p atomik-replica-sim --example mutants -- --nodes
