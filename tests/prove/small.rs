@@ -56,14 +56,15 @@ fn w8_d16_l2_is_proved_check_by_check_and_every_cover_is_reached() {
 
 #[test]
 fn memories_of_cells_keep_the_promise_that_the_register_file_relies_on() {
-    let report = proved("w8 d64 l1 ecp5", Solver::Yices);
-    let memory = |part: &str| part == "memory of 64 x 8 bits";
-    assert!(
-        report
-            .checks
-            .iter()
-            .any(|it| memory(&it.part) && it.name == "read_exact")
-    );
+    // The second one is made of two blocks.
+    for (config, memory) in [
+        ("w8 d64 l1 ecp5", "memory of 64 x 8 bits"),
+        ("w32 d1024 l1 ecp5", "memory of 1024 x 32 bits"),
+    ] {
+        let report = proved(config, Solver::Yices);
+        let mut checks = report.checks.iter();
+        assert!(checks.any(|it| it.part == memory && it.name == "read_exact"));
+    }
 }
 
 #[test]

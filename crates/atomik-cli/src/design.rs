@@ -8,7 +8,7 @@ use atomik_sim::timing::timing;
 use clap::ValueHint;
 
 use crate::error::CommandError;
-use crate::geometry::{GeometryArgs, target};
+use crate::geometry::{GeometryArgs, netlist_target, target};
 
 /// The options `--target`, `--verilog` and what belongs to it, and `--netlist`.
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub struct DesignArgs {
     /// Synthesise the design with Yosys first, for this target or its own, and simulate what would
     /// be placed
     #[arg(long, value_name = "TARGET", num_args = 0..=1, require_equals = true,
-          value_parser = target())]
+          value_parser = netlist_target())]
     netlist: Option<Option<Target>>,
 }
 

@@ -1,6 +1,7 @@
 //! The size of a register file, as options.
 
 use atomik_hdl::{Config, ConfigError, Target};
+use atomik_sim::netlist::has_netlist;
 use atomik_trace::{Geometry, Layout};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
@@ -97,7 +98,18 @@ pub fn config(geometry: Geometry) -> Result<Config, ConfigError> {
 
 /// Parses a target by its name; help and completions list all names.
 pub fn target() -> impl TypedValueParser<Value = Target> {
-    PossibleValuesParser::new(Target::ALL.map(Target::name)).try_map(|name| name.parse::<Target>())
+    one_of(&Target::ALL)
+}
+
+/// The same for targets whose designs have netlists.
+pub fn netlist_target() -> impl TypedValueParser<Value = Target> {
+    let placed = Target::ALL.into_iter().filter(|it| has_netlist(*it));
+    one_of(&placed.collect::<Vec<_>>())
+}
+
+fn one_of(targets: &[Target]) -> impl TypedValueParser<Value = Target> + use<> {
+    let names = targets.iter().map(|target| target.name());
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Target>())
 }
 
 /// Parses a width that some geometry can have.

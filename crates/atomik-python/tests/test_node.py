@@ -1,6 +1,7 @@
 """Clients of nodes: against a node that answers as docs/node.md says, and a real one if built."""
 
 import asyncio
+import contextlib
 import json
 import os
 import pathlib
@@ -31,14 +32,19 @@ class Node(threading.Thread):
     def run(self):
         while True:
             connection, _ = self.socket.accept()
-            with connection, connection.makefile("rwb", buffering=0) as stream:
-                for line in stream:
-                    request = json.loads(line)
-                    self.requests.append(request)
-                    answer = self.answer(request)
-                    if answer is None:
-                        break
-                    stream.write(answer)
+            # A client may leave before it has read its answer.
+            with contextlib.suppress(ConnectionError), connection:
+                self.serve(connection)
+
+    def serve(self, connection):
+        with connection.makefile("rwb", buffering=0) as stream:
+            for line in stream:
+                request = json.loads(line)
+                self.requests.append(request)
+                answer = self.answer(request)
+                if answer is None:
+                    break
+                stream.write(answer)
 
 
 def echo(request):

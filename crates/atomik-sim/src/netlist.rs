@@ -47,6 +47,12 @@ fn family_of(family: Target) -> Option<(&'static str, &'static str, &'static str
     }
 }
 
+/// Whether devices of the target are placed, so that its designs have netlists.
+#[must_use]
+pub fn has_netlist(target: Target) -> bool {
+    family_of(target).is_some()
+}
+
 /// The script that writes the netlist of module `top` for `family`.
 fn script(family: Target, top: &str) -> Option<String> {
     let (command, options, library) = family_of(family)?;

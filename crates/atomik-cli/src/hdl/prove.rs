@@ -152,8 +152,19 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     };
     let prover = Prover::new(&Search::from_env(), options)?;
     let mut reports = vec![];
+    let mut undecided = vec![];
     for design in &designs {
-        let report = prove(args, &prover, design)?;
+        let report = match prove(args, &prover, design) {
+            Ok(report) => report,
+            // The others of a plan may take most of an hour.
+            Err(error) if designs.len() > 1 => {
+                let config = design.config.text();
+                ATOMIK.message(format_args!("{config}: {error}"));
+                undecided.push(config);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if !args.json {
             print(text(&report))?;
         }
@@ -165,13 +176,13 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     }
     if args.json {
         print_json(&reports)?;
-    } else if reports.len() > 1 {
-        print(format_args!("{}\n", summary(&reports)))?;
+    } else if designs.len() > 1 {
+        print(format_args!("{}\n", summary(&reports, &undecided)))?;
     }
-    Ok(if reports.iter().all(Report::is_proved) {
-        Status::Done
-    } else if reports.iter().any(Report::is_refuted) {
+    Ok(if reports.iter().any(Report::is_refuted) {
         Status::CheckFailed
+    } else if undecided.is_empty() && reports.iter().all(Report::is_proved) {
+        Status::Done
     } else {
         Status::Broken
     })
@@ -241,8 +252,8 @@ fn verdict(report: &Report) -> String {
     )
 }
 
-/// A line per configuration.
-fn summary(reports: &[Report]) -> Table {
+/// A line per configuration, and for each of the `undecided` ones, where a tool has failed.
+fn summary(reports: &[Report], undecided: &[String]) -> Table {
     let mut table = number_table(
         &["configuration", "result", "checks", "cycles", "seconds"],
         2,
@@ -261,6 +272,9 @@ fn summary(reports: &[Report]) -> Table {
             window.to_string(),
             format!("{:.1}", report.seconds),
         ]);
+    }
+    for config in undecided {
+        table.add_row([config, "NOT DECIDED", "", "", ""]);
     }
     table
 }

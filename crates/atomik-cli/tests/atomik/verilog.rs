@@ -269,6 +269,13 @@ fn what_has_no_netlist_is_refused_with_the_reason() {
     assert_eq!(run.status, 2, "{}", run.err);
     let reason = "no netlist for target generic";
     assert!(run.err.contains(reason), "{}", run.err);
+    let run = design.regress_files(&["--netlist=xilinx"]);
+    assert_eq!(run.status, 2, "{}", run.err);
+    assert!(
+        run.err.contains("values: ecp5, ice40, gowin"),
+        "{}",
+        run.err
+    );
     // The generated design asks for distributed memory, which iCE40 does not have.
     let run = design.regress_files(&["--netlist=ice40"]);
     assert_eq!(run.status, 3, "{}", run.err);

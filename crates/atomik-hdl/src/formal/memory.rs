@@ -139,17 +139,21 @@ fn contract(w: &mut Writer, memory: &Memory) {
 
 /// Declares what the memory holds at the address, read from outside, and returns the expression.
 ///
-/// Yosys cannot read an array from outside: there the wires are left open, to be connected in what
-/// it writes ([`peeks`]).
+/// Yosys cannot read an array from outside: there they are any values, to be connected in what it
+/// writes ([`peeks`]). Wires without a driver would not do: it makes one signal of several.
 fn held(w: &mut Writer, memory: &Memory) -> String {
     let arrays = memory.storage().arrays(memory.width, memory.address_bits);
     let mut total = 0;
     let mut names = vec![];
     for (i, (path, bits)) in arrays.iter().enumerate() {
         let bits = (*bits).min(memory.width - total);
-        w.body(&format!("wire {}held{i};", range(bits)));
-        w.line("`ifndef YOSYS");
-        w.body(&format!("assign held{i} = dut.{path}[address];"));
+        w.line("`ifdef YOSYS");
+        w.body(&format!("(* anyseq *) reg {}held{i};", range(bits)));
+        w.line("`else");
+        w.body(&format!(
+            "wire {}held{i} = dut.{path}[address];",
+            range(bits)
+        ));
         w.line("`endif");
         names.insert(0, format!("held{i}"));
         total += bits;
@@ -158,7 +162,7 @@ fn held(w: &mut Writer, memory: &Memory) -> String {
     "held".into()
 }
 
-/// The wires that [`held`] leaves open, and the array that each is to be connected to.
+/// The wires that [`held`] leaves to any value, and the array that each is to be connected to.
 pub(super) fn peeks(memory: &Memory) -> Vec<Peek> {
     let arrays = memory.storage().arrays(memory.width, memory.address_bits);
     arrays
