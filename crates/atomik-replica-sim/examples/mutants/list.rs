@@ -1,15 +1,35 @@
 //! Faults to plant into `atomik-replica` or `atomik-session`, each of which the simulator must
-//! find, or which can be shown to change nothing.
+//! find, or a test where that takes too many schedules, or which can be shown to change nothing.
 
-/// A fault: what is replaced by what, and what the simulator makes of it.
+/// A fault: what is replaced by what, and what finds it.
 pub struct Mutant {
     /// What is wrong with it.
     pub name: &'static str,
     /// Files, as seen from the `src` of the crate; texts that occur exactly once there;
     /// their replacements.
     pub edits: &'static [Edit],
-    /// Why it changes nothing that the simulator may complain of, if so.
-    pub equivalent: Option<&'static str>,
+    pub finder: Finder,
+}
+
+/// What finds a fault.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Finder {
+    /// The simulator.
+    Schedules,
+    /// This test of `atomik-replica`: schedules in which the fault does harm are rare.
+    Test(&'static str),
+    /// Nothing does: why it changes nothing that the simulator may complain of.
+    Nothing(&'static str),
+}
+
+impl Mutant {
+    /// The test that finds it, if one has to.
+    pub fn test(&self) -> Option<&'static str> {
+        match self.finder {
+            Finder::Test(test) => Some(test),
+            _ => None,
+        }
+    }
 }
 
 /// A file, a text, and its replacement.
@@ -19,7 +39,16 @@ pub const fn mutant(name: &'static str, edits: &'static [Edit]) -> Mutant {
     Mutant {
         name,
         edits,
-        equivalent: None,
+        finder: Finder::Schedules,
+    }
+}
+
+/// A fault that a test finds.
+const fn rare(name: &'static str, edits: &'static [Edit], test: &'static str) -> Mutant {
+    Mutant {
+        name,
+        edits,
+        finder: Finder::Test(test),
     }
 }
 
@@ -34,7 +63,7 @@ pub const MUTANTS: &[Mutant] = &[
         Merged::Newer
     } else if received.version < held.version {",
         )],
-        equivalent: Some(
+        finder: Finder::Nothing(
             "the same change replaces itself: the delta is 0, and no new overlap comes of it",
         ),
     },
@@ -140,29 +169,32 @@ pub const MUTANTS: &[Mutant] = &[
             "            let _ = statement.next_memory();",
         )],
     ),
-    mutant(
+    rare(
         "a draft stays although more has arrived",
         &[(
             "ledger.rs",
             "        self.unstored |= self.draft.take().is_some();\n",
             "",
         )],
+        "statements::what_arrives_while_a_statement_is_being_stored_is_in_the_one_after_a_restart",
     ),
-    mutant(
+    rare(
         "what arrives after a draft is refused",
         &[(
             "ledger.rs",
             "            None => !is_convicted,",
             "            None => self.draft.is_none() && !is_convicted,",
         )],
+        "statements::what_arrives_while_a_statement_is_being_stored_is_in_the_one_after_a_restart",
     ),
-    mutant(
+    rare(
         "entries of closed lives are taken from those that sign nothing",
         &[(
             "ledger.rs",
             "            Some(own) => signs && self.is_open_after(own),",
             "            Some(own) => (signs || true) && self.is_open_after(own),",
         )],
+        "statements::after_a_statement_changes_of_closed_lives_are_taken_only_from_members_that_sign",
     ),
     mutant(
         "what is not the certified base is folded",
@@ -172,29 +204,32 @@ pub const MUTANTS: &[Mutant] = &[
             "        if false {\n            self.differs",
         )],
     ),
-    mutant(
+    rare(
         "a statement is public before it is durable",
         &[(
             "ledger.rs",
             "            if around.publication.is_durable(ticket) {",
             "            if true {",
         )],
+        "statements::nobody_hears_a_statement_before_it_is_durable",
     ),
-    mutant(
+    rare(
         "a statement leaves out the base of a certificate that is to be adopted",
         &[(
             "ledger.rs",
             "        if self.settled || !requires || self.lacks_base() || !is_named {",
             "        if self.settled || !requires || !is_named {",
         )],
+        "statements::one_that_lacks_the_base_states_nothing",
     ),
-    mutant(
+    rare(
         "a base that is not the certified one is adopted",
         &[(
             "ledger.rs",
             "hash != offered.holding.base {\n            return Err(Refusal::Base);",
             "hash != offered.holding.base && false {\n            return Err(Refusal::Base);",
         )],
+        "liars::an_altered_base_is_refused_and_fetched_from_another",
     ),
     mutant(
         "a retirement is announced before others have what it leaves",
@@ -275,7 +310,7 @@ pub const MUTANTS: &[Mutant] = &[
             "if a.knew >= b.version || b.knew >= a.version {",
             "if a.knew > b.version || b.knew > a.version {",
         )],
-        equivalent: Some(
+        finder: Finder::Nothing(
             "who knew just the last version leaves a net effect of 0, which meets nothing",
         ),
     },
@@ -286,7 +321,7 @@ pub const MUTANTS: &[Mutant] = &[
             "if a.knew >= b.version || b.knew >= a.version {",
             "if false {",
         )],
-        equivalent: Some(
+        finder: Finder::Nothing(
             "one of the two entries is the replica's own: no other knows more of that than the \
              replica itself, and one that knows as much leaves 0",
         ),
@@ -302,7 +337,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the digest's cells keep old weights",
         edits: &[("digest.rs", "new.weight() - old.weight()", "new.weight()")],
-        equivalent: Some(
+        finder: Finder::Nothing(
             "cells that cannot be decoded are followed by a pass over the whole table, so replicas \
              converge, at a price that tests/it/replication.rs counts",
         ),
@@ -367,7 +402,7 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a loss of memory is looked for in what was not published",
         edits: &[("merge.rs", "known == Some(self.origins.own()) {", "false {")],
-        equivalent: Some(
+        finder: Finder::Nothing(
             "an own frame that was not sent is recognised by the chain, whatever it holds",
         ),
     },

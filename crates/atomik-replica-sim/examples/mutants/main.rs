@@ -6,19 +6,23 @@
 //! temporary folder and built into `mutants` below the target folder, some ten seconds per mutant,
 //! half a minute for one of a node.
 //!
+//! A mutant that does harm in rare schedules only must fail a test of `atomik-replica` instead, which
+//! the list names.
+//!
 //! Exit status: 0 if every mutant is found, and every equivalent one is not; 1 otherwise; 3 if the
 //! mutants cannot be built or run.
 
 mod list;
 mod nodes;
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
 use std::{env, fs, io};
 
-use list::Mutant;
+use list::{Finder, Mutant};
 
 /// A simulator, what it is built from, and what it must find.
 struct Suite {
@@ -92,65 +96,55 @@ fn run_mutants(suite: &'static Suite, schedules: &str, name: &str) -> Result<boo
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| root.join("target"), |dir| root.join(dir))
         .join("mutants");
-    if let Verdict::Found { failure, .. } = simulate(&copy.build(&target)?, schedules)? {
-        let what = "the simulator fails without a mutant, so a failure with one shows nothing";
-        return Err(format!("{what}: {failure}").into());
+    let chosen = |mutant: &&Mutant| mutant.name.contains(name);
+    let simulated = simulate(&copy.build(&target)?, schedules)?;
+    let tests = suite.mutants.iter().filter(chosen).filter_map(Mutant::test);
+    let tested = copy.test(&tests.collect::<Vec<_>>(), &target)?;
+    for verdict in [simulated, tested] {
+        if let Verdict::Found(failure) = verdict {
+            let what = "something fails without a mutant, so a failure with one shows nothing";
+            return Err(format!("{what}: {failure}").into());
+        }
     }
-    println!("no mutant: {schedules} schedules pass");
+    println!("no mutant: {schedules} schedules and the tests named in the list pass");
     let mut as_listed = true;
-    for mutant in suite
-        .mutants
-        .iter()
-        .filter(|mutant| mutant.name.contains(name))
-    {
+    for mutant in suite.mutants.iter().filter(chosen) {
         let start = Instant::now();
         let originals = copy.plant(mutant)?;
-        let built = copy.build(&target);
-        restore(originals)?;
-        let program = match built {
-            Ok(program) => program,
-            Err(error) => {
-                as_listed = false;
-                println!("BAD {}: does not compile: {error}", mutant.name);
-                continue;
-            }
+        let verdict = match mutant.test() {
+            Some(test) => copy.test(&[test], &target),
+            None => copy.build(&target).and_then(|it| simulate(&it, schedules)),
         };
-        let verdict = simulate(&program, schedules)?;
-        let right = matches!(verdict, Verdict::Found { .. }) != mutant.equivalent.is_some();
+        restore(originals)?;
+        let equivalent = matches!(mutant.finder, Finder::Nothing(_));
+        let right = matches!(verdict, Ok(Verdict::Found(_))) != equivalent && verdict.is_ok();
         as_listed &= right;
         println!(
             "{} {:5.1} s  {}: {}",
             if right { "ok " } else { "BAD" },
             start.elapsed().as_secs_f64(),
             mutant.name,
-            verdict.describe(mutant, schedules)
+            match (verdict, mutant.finder) {
+                (Ok(Verdict::Found(failure)), _) => failure,
+                (Ok(Verdict::Passed), Finder::Nothing(why)) => {
+                    format!("not found, as expected: {why}")
+                }
+                (Ok(Verdict::Passed), Finder::Test(test)) => format!("NOT FOUND by {test}"),
+                (Ok(Verdict::Passed), Finder::Schedules) => {
+                    format!("NOT FOUND in {schedules} schedules")
+                }
+                (Err(error), _) => format!("cannot be run: {error}"),
+            }
         );
     }
     Ok(as_listed)
 }
 
-/// Whether the simulator fails.
+/// What came of a simulation or a test.
 enum Verdict {
     Passed,
-    Found {
-        /// How many schedules passed.
-        passed: String,
-        /// The first failure, as the simulator prints it.
-        failure: String,
-    },
-}
-
-impl Verdict {
-    fn describe(&self, mutant: &Mutant, schedules: &str) -> String {
-        match (self, mutant.equivalent) {
-            (Self::Found { passed, failure }, _) => {
-                let failure: String = failure.chars().take(130).collect();
-                format!("found after {passed} schedules: {failure}")
-            }
-            (Self::Passed, Some(why)) => format!("not found, as expected: {why}"),
-            (Self::Passed, None) => format!("NOT FOUND in {schedules} schedules"),
-        }
-    }
+    /// It fails: how.
+    Found(String),
 }
 
 /// Runs the example `simulate`.
@@ -164,10 +158,11 @@ fn simulate(program: &Path, schedules: &str) -> Result<Verdict, Box<dyn Error>> 
     // The line of counts begins with that of the schedules that passed.
     let counts = text.strip_prefix("schedules ").unwrap_or_default();
     match (failure, counts.split_once(',')) {
-        (Some(failure), Some((passed, _))) => Ok(Verdict::Found {
-            passed: passed.to_owned(),
-            failure: failure.to_owned(),
-        }),
+        (Some(failure), Some((passed, _))) => {
+            let failure: String = failure.chars().take(130).collect();
+            let found = format!("found after {passed} schedules: {failure}");
+            Ok(Verdict::Found(found))
+        }
         _ => Err(format!("{} ended with {}", program.display(), output.status).into()),
     }
 }
@@ -204,16 +199,55 @@ impl Copy {
     /// Builds the simulator; returns its path.
     fn build(&self, target: &Path) -> Result<PathBuf, Box<dyn Error>> {
         let (package, example) = self.suite.simulator;
-        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--offline"])
+        let output = self
+            .cargo("build", target)
             .args(["-p", package, "--example", example])
-            .current_dir(&self.folder)
-            .env("CARGO_TARGET_DIR", target)
             .output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
         Ok(target.join("debug").join("examples").join(example))
+    }
+
+    /// Runs these tests of `atomik-replica`, all in one run.
+    fn test(&self, names: &[&str], target: &Path) -> Result<Verdict, Box<dyn Error>> {
+        if names.is_empty() {
+            return Ok(Verdict::Passed);
+        }
+        let output = self
+            .cargo("test", target)
+            .args(["-p", "atomik-replica", "--lib", "--test", "it"])
+            .args(["--no-fail-fast", "--", "--exact"])
+            .args(names)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let said = |what: &str| -> usize {
+            let lines = text.lines().filter(|line| line.starts_with("test result:"));
+            let counts = lines.flat_map(|line| line.split([';', '.']));
+            let counts = counts.filter_map(|count| count.trim().strip_suffix(what));
+            counts
+                .filter_map(|it| it.trim().parse::<usize>().ok())
+                .sum()
+        };
+        // One test may find several mutants.
+        let wanted = names.iter().collect::<BTreeSet<_>>().len();
+        match (said("passed"), said("failed")) {
+            (passed, 0) if passed == wanted && output.status.success() => Ok(Verdict::Passed),
+            (passed, failed) if failed > 0 && passed + failed == wanted => {
+                Ok(Verdict::Found(format!("found by {}", names.join(", "))))
+            }
+            _ => Err(format!("{text}{}", String::from_utf8_lossy(&output.stderr)).into()),
+        }
+    }
+
+    /// Cargo, with this command, for the copy.
+    fn cargo(&self, command: &str, target: &Path) -> Command {
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
+            .args([command, "--quiet", "--offline"])
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", target);
+        cargo
     }
 
     /// Makes the edits of a mutant; returns the files as they were before each.

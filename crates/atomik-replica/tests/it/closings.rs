@@ -18,7 +18,7 @@ pub(crate) fn administered(n: u8, founders: u8) -> Config {
 }
 
 /// A keyspace with an administrator and these founders, in which `replicas` replicas run.
-fn cluster(founders: u8, replicas: u8) -> Cluster {
+pub(crate) fn cluster(founders: u8, replicas: u8) -> Cluster {
     let configs = (0..replicas).map(|n| administered(n, founders));
     let mut cluster = Cluster::with(configs.collect());
     cluster.cut = (usize::from(founders)..usize::from(replicas)).collect();
@@ -26,12 +26,12 @@ fn cluster(founders: u8, replicas: u8) -> Cluster {
     cluster
 }
 
-fn public(n: u8) -> [u8; 32] {
+pub(crate) fn public(n: u8) -> [u8; 32] {
     key(n).verifying_key().to_bytes()
 }
 
 /// Hands replica `n` the next roster.
-fn change(cluster: &mut Cluster, n: usize, change: impl FnOnce(&Roster) -> Roster) {
+pub(crate) fn change(cluster: &mut Cluster, n: usize, change: impl FnOnce(&Roster) -> Roster) {
     let roster = change(cluster.replicas[n].roster()).sign(
         "test",
         &atomik_replica::Shape::xor(1),
@@ -40,19 +40,19 @@ fn change(cluster: &mut Cluster, n: usize, change: impl FnOnce(&Roster) -> Roste
     cluster.step(n, Event::Roster(&roster.encode()));
 }
 
-fn add(cluster: &mut Cluster, n: usize, member: u8) {
+pub(crate) fn add(cluster: &mut Cluster, n: usize, member: u8) {
     change(cluster, n, |roster| roster.add(public(member), "").unwrap());
     cluster.cut.retain(|cut| *cut != usize::from(member));
 }
 
-fn remove(cluster: &mut Cluster, n: usize, member: u8) {
+pub(crate) fn remove(cluster: &mut Cluster, n: usize, member: u8) {
     change(cluster, n, |roster| roster.remove(&public(member)).unwrap());
     cluster.cut.push(usize::from(member));
 }
 
 /// All replicas that are not cut off have the same states, entries and base, wait for nothing, and
 /// nobody has refused anything.
-fn assert_agreed(cluster: &Cluster) {
+pub(crate) fn assert_agreed(cluster: &Cluster) {
     let connected: Vec<_> = (0..cluster.replicas.len())
         .filter(|n| !cluster.cut.contains(n))
         .collect();
@@ -79,7 +79,7 @@ fn assert_agreed(cluster: &Cluster) {
     );
 }
 
-fn state(cluster: &Cluster, n: usize) -> u64 {
+pub(crate) fn state(cluster: &Cluster, n: usize) -> u64 {
     cluster.replicas[n].state(b"x").words()[0]
 }
 
@@ -442,41 +442,6 @@ fn the_word_of_one_that_has_retired_since_lets_nobody_else_leave() {
     assert_eq!(state(&cluster, 2), 1);
 }
 
-#[test]
-fn one_that_begins_anew_waits_for_what_its_peers_hold_before_it_states_anything() {
-    let mut cluster = cluster(3, 3);
-    cluster.accum(1, b"x", 1);
-    cluster.settle();
-    for n in [1, 2] {
-        cluster.step(n, Event::Retire);
-    }
-    // Nobody but replica 0 signs, and the others do not hear what.
-    let quiet = |cluster: &mut Cluster, entries: bool| {
-        deliver_if(cluster, |from, _, kind| {
-            entries || kind == SUMMARY || from != 0 && kind == LEDGER
-        });
-    };
-    for _ in 0..12 {
-        cluster.flush();
-        (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
-        quiet(&mut cluster, false);
-    }
-    let folded =
-        |cluster: &Cluster, n: usize| cluster.replicas[n].origins().filter(|it| it.folded).count();
-    assert_eq!([0, 1, 2].map(|n| folded(&cluster, n)), [1, 0, 0]);
-    cluster.stores[0].clear();
-    cluster.restart(0, |_| {});
-    for tick in 0..3 {
-        cluster.flush();
-        (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
-        quiet(&mut cluster, false);
-        assert_eq!(folded(&cluster, 0), 0, "after {tick} ticks");
-    }
-    cluster.settle();
-    assert_eq!([0, 1, 2].map(|n| state(&cluster, n)), [1; 3]);
-    assert_agreed(&cluster);
-}
-
 #[derive(Clone, Debug)]
 enum Step {
     Change(usize, u8),
@@ -491,156 +456,20 @@ enum Step {
     Tick(usize),
 }
 
-const SUMMARY: u8 = 1;
-const LEDGER: u8 = 7;
+pub(crate) const SUMMARY: u8 = 1;
+pub(crate) const LEDGER: u8 = 7;
 
 /// The kind of a record of the ledger.
 const CERTIFIED: u8 = 10;
 
 /// Delivers messages by sender, receiver and kind, and drops the others.
-fn deliver_if(cluster: &mut Cluster, wanted: impl Fn(usize, usize, u8) -> bool) {
+pub(crate) fn deliver_if(cluster: &mut Cluster, wanted: impl Fn(usize, usize, u8) -> bool) {
     while !cluster.wire.is_empty() {
         let (from, to, bytes) = cluster.wire.remove(0);
         if wanted(from, to, bytes[1]) {
             cluster.receive(from, to, &bytes);
         }
     }
-}
-
-/// A replica drafts a statement and stores it.
-fn draft(cluster: &mut Cluster, n: usize) {
-    cluster.step(n, Event::Tick);
-    cluster.step(n, Event::Flush);
-}
-
-/// Replicas 0 and 1 have to state what they hold of replica 2, which has retired and is gone. Only
-/// replica 1 has its change, x = 4, and states that. Returns what replica 0 has stated, which
-/// replica 1 does not know.
-fn one_of_two_lacks_a_change() -> (Cluster, Vec<u8>) {
-    let mut cluster = cluster(3, 3);
-    cluster.cut = vec![0];
-    cluster.accum(2, b"x", 4);
-    cluster.settle();
-    cluster.step(2, Event::Retire);
-    cluster.step(2, Event::Flush);
-    // It is announced once a member that stays agrees.
-    let mut retirement = Vec::new();
-    for _ in 0..3 {
-        cluster.step(1, Event::Tick);
-        for (from, to, bytes) in std::mem::take(&mut cluster.wire) {
-            match (from, to) {
-                (1, 2) => cluster.receive(1, 2, &bytes),
-                (2, 1) if bytes[1] == LEDGER => retirement = bytes,
-                _ => {}
-            }
-        }
-    }
-    cluster.cut = vec![2];
-    for n in [0, 1] {
-        cluster.receive(2, n, &retirement);
-        draft(&mut cluster, n);
-    }
-    let mut sent = std::mem::take(&mut cluster.wire);
-    sent.retain(|(_, to, bytes)| *to == 1 && bytes[1] == LEDGER);
-    let (_, _, stated) = sent.pop().expect("replica 0 states what it holds");
-    assert_eq!([0, 1].map(|n| state(&cluster, n)), [0, 4]);
-    (cluster, stated)
-}
-
-#[test]
-fn an_old_statement_does_not_count_with_one_of_a_new_memory() {
-    let (mut cluster, old) = one_of_two_lacks_a_change();
-    // Replica 0 hears that the other one states more, takes that, and states it, too.
-    for _ in 0..4 {
-        draft(&mut cluster, 0);
-        deliver_if(&mut cluster, |from, to, kind| {
-            from + to == 1 && (from, kind) != (0, LEDGER)
-        });
-    }
-    assert_eq!(state(&cluster, 0), 4);
-    // Replica 1 loses its disk, and hears only what replica 0 has stated first.
-    cluster.stores[1].clear();
-    cluster.restart(1, |_| {});
-    cluster.receive(0, 1, &old);
-    draft(&mut cluster, 1);
-    cluster.receive(0, 1, &old);
-    cluster.settle();
-    assert_eq!([0, 1].map(|n| state(&cluster, n)), [4, 4]);
-    assert_agreed(&cluster);
-}
-
-#[test]
-fn one_whose_statement_is_older_than_that_of_another_is_waited_for() {
-    let mut cluster = cluster(3, 3);
-    cluster.cut = vec![0];
-    cluster.step(2, Event::Retire);
-    cluster.settle();
-    // Replica 1 has stated what it holds before it knew of replica 0, and is gone.
-    for _ in 0..2 {
-        cluster.step(0, Event::Tick);
-        deliver_if(&mut cluster, |from, to, kind| {
-            (from, to, kind) == (0, 1, SUMMARY) || (from, to, kind) == (1, 0, LEDGER)
-        });
-    }
-    for _ in 0..3 {
-        draft(&mut cluster, 0);
-    }
-    assert_eq!(cluster.replicas[0].closings()[0].missing, [public(1)]);
-    cluster.wire.clear();
-    cluster.cut.clear();
-    cluster.settle();
-    assert_agreed(&cluster);
-}
-
-#[test]
-fn members_that_hold_equal_changes_of_different_lives_hold_different_things() {
-    let mut cluster = cluster(4, 4);
-    // Replicas 2 and 3 make the same change. Each hands it to another member, and is gone.
-    for (from, to) in [(2, 0), (3, 1)] {
-        cluster.accum(from, b"x", 4);
-        cluster.step(from, Event::Flush);
-        deliver_if(&mut cluster, |f, t, _| (f, t) == (from, to));
-    }
-    assert_eq!([0, 1].map(|n| state(&cluster, n)), [4, 4]);
-    cluster.cut = vec![2, 3];
-    for n in [0, 1] {
-        let without = |roster: &Roster, gone| roster.remove(&public(gone)).unwrap();
-        change(&mut cluster, n, |roster| without(&without(roster, 2), 3));
-    }
-    // They hear what the other one states before they compare entries.
-    for _ in 0..4 {
-        draft(&mut cluster, 0);
-        draft(&mut cluster, 1);
-        deliver_if(&mut cluster, |_, _, kind| kind == LEDGER);
-    }
-    cluster.settle();
-    assert_eq!([0, 1].map(|n| state(&cluster, n)), [0, 0]);
-    assert_agreed(&cluster);
-    assert_eq!(cluster.replicas[0].digest().0, 0, "everything is folded");
-}
-
-#[test]
-fn what_arrives_before_a_statement_is_made_is_in_it() {
-    let mut cluster = cluster(2, 2);
-    cluster.accum(1, b"x", 4);
-    cluster.settle();
-    cluster.step(1, Event::Retire);
-    cluster.step(1, Event::Flush);
-    for _ in 0..3 {
-        cluster.step(0, Event::Tick);
-        deliver_if(&mut cluster, |from, _, _| from == 0);
-    }
-    // The only one that signs loses its disk, and hears of the retirement first.
-    cluster.stores[0].clear();
-    cluster.restart(0, |_| {});
-    deliver_if(&mut cluster, |from, _, kind| {
-        (from, kind) == (0, SUMMARY) || (from, kind) == (1, LEDGER)
-    });
-    cluster.step(0, Event::Tick);
-    cluster.deliver();
-    cluster.settle();
-    assert_eq!([0, 1].map(|n| state(&cluster, n)), [4, 4]);
-    assert_agreed(&cluster);
 }
 
 #[test]
@@ -679,6 +508,12 @@ fn lives_that_restarts_left_are_folded_when_their_key_is_removed() {
     }
     // The records of folded lives are used for the next ones.
     assert_eq!(records[1], records[2]);
+}
+
+/// A replica drafts a statement and stores it.
+pub(crate) fn draft(cluster: &mut Cluster, n: usize) {
+    cluster.step(n, Event::Tick);
+    cluster.step(n, Event::Flush);
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

@@ -18,4 +18,5 @@ mod model_checking;
 mod previews;
 mod records;
 mod replication;
+mod statements;
 mod upgrade;
