@@ -194,7 +194,7 @@ pub const MUTANTS: &[Mutant] = &[
             "            Some(own) => signs && self.is_open_after(own),",
             "            Some(own) => (signs || true) && self.is_open_after(own),",
         )],
-        "statements::after_a_statement_changes_of_closed_lives_are_taken_only_from_members_that_sign",
+        "statements::after_a_statement_closed_lives_grow_only_by_what_members_that_sign_have",
     ),
     mutant(
         "what is not the certified base is folded",

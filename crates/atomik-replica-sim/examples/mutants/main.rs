@@ -6,8 +6,8 @@
 //! temporary folder and built into `mutants` below the target folder, some ten seconds per mutant,
 //! half a minute for one of a node.
 //!
-//! A mutant that does harm in rare schedules only must fail a test of `atomik-replica` instead, which
-//! the list names.
+//! A mutant that does harm in rare schedules only must fail a test of `atomik-replica` instead,
+//! which the list names.
 //!
 //! Exit status: 0 if every mutant is found, and every equivalent one is not; 1 otherwise; 3 if the
 //! mutants cannot be built or run.

@@ -219,7 +219,7 @@ fn what_arrives_while_a_statement_is_being_stored_is_in_the_one_after_a_restart(
 }
 
 #[test]
-fn after_a_statement_changes_of_closed_lives_are_taken_only_from_members_that_sign() {
+fn after_a_statement_closed_lives_grow_only_by_what_members_that_sign_have() {
     let (mut cluster, _) = one_of_two_lacks_a_change();
     for n in [1, 2] {
         let key = Some(public(n));
