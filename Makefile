@@ -133,7 +133,7 @@ test-build: ## compile what `make test` runs
 	$(CARGO) test $(ALL) --no-run
 
 test: setup-fpga ## run all tests; those of engines and optional systems with EVERYTHING=1
-	@sh scripts/setup.sh lean solver
+	@sh scripts/setup.sh lean solver abc
 	$(CARGO) test $(ALL)
 	@$(TEST_VERILATED)
 
@@ -257,8 +257,8 @@ hdl-lint: ## lint generated Verilog in Verilator, Icarus, slang, Verible and Yos
 	@[ "$(origin PROGRAM)" = "command line" ] || $(BUILD_ATOMIK)
 	@sh scripts/hdl-tools.sh "$(PROGRAM)" lint
 
-hdl-tools: ## check generated Verilog in other people's linters, simulators and FuseSoC
-	@sh scripts/setup.sh verilator yosys hdl
+hdl-tools: ## check generated Verilog in other people's linters, simulators, FuseSoC and SymbiYosys
+	@sh scripts/setup.sh verilator yosys hdl solver
 	@$(BUILD_ATOMIK)
 	@$(CARGO) build --release -p atomik-c
 	@sh scripts/hdl-tools.sh $(RELEASE)/atomik

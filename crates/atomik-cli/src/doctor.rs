@@ -35,7 +35,7 @@ pub fn run(Args {}: &Args) -> Result<Status, CommandError> {
         },
     );
     let (solvers, _) = tool_table("for proofs", search.report(&ToolKind::SOLVERS), |_| {
-        "not found; `sh scripts/setup.sh solver` installs it".into()
+        "not found; `sh scripts/setup.sh solver abc` installs it".into()
     });
     let mut text = format!("{tools}\n\n{fpga_tools}\n");
     if !missing_for_fpga.is_empty() {

@@ -11,7 +11,7 @@ use atomik_sim::reduce::shrink_to_case;
 use atomik_sim::stimulus::{Cycle, Offer};
 use atomik_sim::verilate::{Builder, Lint};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -75,6 +75,28 @@ impl Counterexample {
                     name: name.clone(),
                     bits: model.bits(*signal).unwrap_or(1),
                     values: (0..=cycle).map(|cycle| value(*signal, cycle)).collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The counterexample with these values of inputs, in binary, for every cycle from the reset to
+    /// the one in which `failing` fails.
+    pub(crate) fn of_inputs(
+        failing: &str,
+        inputs: &BTreeMap<String, Vec<String>>,
+    ) -> Counterexample {
+        let cycles = inputs.values().map(Vec::len).max().unwrap_or(0);
+        Counterexample {
+            failing: vec![failing.to_owned()],
+            cycle: cycles.saturating_sub(1) as u32,
+            case: None,
+            wires: inputs
+                .iter()
+                .map(|(name, values)| Wire {
+                    name: name.clone(),
+                    bits: values.first().map_or(1, |value| value.len() as u32),
+                    values: values.clone(),
                 })
                 .collect(),
         }

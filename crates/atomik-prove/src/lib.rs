@@ -1,5 +1,5 @@
 //! Proves register files: that the Verilog does what the specification says, for every sequence of
-//! inputs of any length, by k-induction with Yosys and an SMT solver.
+//! inputs of any length, by k-induction with Yosys and an SMT solver, or by PDR with ABC.
 //!
 //! | module | contents |
 //! |---|---|
@@ -10,14 +10,14 @@
 //! | [`counterexample`] | a failure as commands, as a waveform, and as a case for `atomik sim replay` |
 //! | [`plan`] | lists of configurations |
 //! | [`mutants`] | bugs planted at random: found by simulation, by a proof, or none |
-//! | [`solver`] | Yices and Z3 |
+//! | [`solver`] | Yices, Z3 and ABC |
 //! | [`bits`] | that all bits of a word are treated alike |
 //! | [`model`] | what Yosys writes |
 //!
 //! What is proved is in [`atomik_hdl::formal`]. A check is *proved* if it holds in the first
 //! cycles after any reset from any state (the *base*), and in every cycle that follows a window of
 //! cycles in which the invariants hold (the *step*), provided that the invariants are proved in the
-//! same way.
+//! same way. ABC needs no invariants: it searches for its own.
 
 pub mod bits;
 pub mod counterexample;
@@ -27,6 +27,7 @@ mod error;
 pub mod junit;
 pub mod model;
 pub mod mutants;
+mod pdr;
 pub mod plan;
 pub mod prove;
 pub mod report;

@@ -5,6 +5,7 @@ use crate::counterexample::Counterexample;
 use crate::design::Design;
 use crate::error::ProveError;
 use crate::model::{Model, Signal};
+use crate::pdr::{self, Circuit};
 use crate::report::{Check, Kind, Outcome, Report};
 use crate::solver::{Answer, Solver, ask};
 use crate::unroll::{At, Question};
@@ -28,8 +29,6 @@ pub struct Options {
     pub window: Option<u32>,
     /// How long a solver may take for one question.
     pub limit: Duration,
-    /// Whether Yosys's own induction and solver also prove the register file.
-    pub sat: bool,
 }
 
 impl Default for Options {
@@ -38,7 +37,6 @@ impl Default for Options {
             solver: Solver::Yices,
             window: None,
             limit: Duration::from_secs(600),
-            sat: false,
         }
     }
 }
@@ -103,6 +101,49 @@ impl Prover {
             seconds: 0.0,
         };
         self.write(design, &formal, folder)?;
+        match self.options.solver {
+            Solver::Abc => self.search(design, &formal, folder, watch, &mut report)?,
+            Solver::Yices | Solver::Z3 => {
+                self.induct(design, &formal, folder, watch, &mut report)?
+            }
+        }
+        report.seconds = start.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    /// Proves by PDR.
+    fn search(
+        &self,
+        design: &Design,
+        formal: &Formal,
+        folder: &Path,
+        watch: &(dyn Fn(&Check) + Sync),
+        report: &mut Report,
+    ) -> Result<(), ProveError> {
+        let part = &formal.parts[0].about;
+        let file = ports_file(design);
+        let circuit = Circuit {
+            folder,
+            name: &file,
+            part,
+            map: &self.yosys(design, part, &file, "map", folder)?,
+        };
+        let found = pdr::decide(&self.solver, &circuit, self.options.limit)?;
+        found.checks.iter().for_each(watch);
+        report.checks = found.checks;
+        report.counterexample = found.counterexample;
+        Ok(())
+    }
+
+    /// Proves by induction.
+    fn induct(
+        &self,
+        design: &Design,
+        formal: &Formal,
+        folder: &Path,
+        watch: &(dyn Fn(&Check) + Sync),
+        report: &mut Report,
+    ) -> Result<(), ProveError> {
         let mut obligations = vec![];
         for part in &formal.parts {
             let smt = self.yosys(design, &part.about, &part.top, "smt2", folder)?;
@@ -129,16 +170,12 @@ impl Prover {
                 Ok(check)
             })
             .collect::<Result<Vec<Check>, ProveError>>()?;
-        report.checks.extend(self.alike(design, &formal, folder)?);
-        if self.options.sat {
-            report.checks.push(self.by_sat(design, &obligations[0])?);
-        }
+        report.checks.extend(self.alike(design, formal, folder)?);
         for obligation in &obligations {
-            self.refute(design, obligation, &mut report)?;
+            self.refute(design, obligation, report)?;
         }
         make_conditional(&mut report.checks);
-        report.seconds = start.elapsed().as_secs_f64();
-        Ok(report)
+        Ok(())
     }
 
     /// Writes everything that tools read.
@@ -154,13 +191,11 @@ impl Prover {
                 text: formal.script(part, &design_names, &model_names, &smt),
             }
         }));
-        for part in formal.parts.iter().take(1) {
-            let window = self.options.window.unwrap_or(part.window);
-            all.push(TextFile {
-                name: format!("{}_sat.ys", part.top),
-                text: formal.sat_script(part, &design_names, window),
-            });
-        }
+        let file = ports_file(design);
+        all.push(TextFile {
+            name: format!("{file}.ys"),
+            text: formal.aiger_script(&design_names, &model_names, &file),
+        });
         if !formal.words.is_empty() {
             let file = format!("{}_netlist", design.config.name());
             let json = format!("{file}.json");
@@ -281,29 +316,6 @@ impl Prover {
         }))
     }
 
-    /// All checks of a part without memories again, by another engine.
-    fn by_sat(&self, design: &Design, it: &Obligation<'_>) -> Result<Check, ProveError> {
-        let start = Instant::now();
-        let file = format!("{}_sat", it.part.top);
-        let reason = match self.yosys(design, &it.part.about, &file, "log", it.folder) {
-            Ok(_) => None,
-            Err(ProveError::Yosys { .. }) => Some(format!("{file}.log says why")),
-            Err(error) => return Err(error),
-        };
-        Ok(Check {
-            part: it.part.about.clone(),
-            name: "all_by_yosys_sat".into(),
-            kind: Kind::Check,
-            depth: it.window,
-            outcome: match reason {
-                Some(_) => Outcome::Unproved,
-                None => Outcome::Proved,
-            },
-            seconds: start.elapsed().as_secs_f64(),
-            reason,
-        })
-    }
-
     /// If something of the part is not proved, looks for a failure from a reset: first of what the
     /// specification says, then of an invariant.
     fn refute(
@@ -337,6 +349,11 @@ impl Prover {
         }
         Ok(())
     }
+}
+
+/// The name of the files with the register file as PDR reads it, without what kind they are.
+fn ports_file(design: &Design) -> String {
+    format!("{}_ports", design.config.name())
 }
 
 /// What is proved under invariants that are not proved is not.

@@ -32,11 +32,11 @@ pub struct Check {
     pub name: String,
     /// What kind of check it is.
     pub kind: Kind,
-    /// The number of cycles of the window, or from the reset.
+    /// The number of cycles of the window, or from the reset; or the frame of PDR's invariant.
     pub depth: u32,
     /// The result.
     pub outcome: Outcome,
-    /// Seconds that it took.
+    /// Seconds that it took; PDR decides all together.
     pub seconds: f64,
     /// Why it fails, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! Solvers: programs that answer questions in SMT-LIB.
+//! Solvers: programs that answer questions in SMT-LIB, and ABC, which proves by itself.
 
 use atomik_tools::{Tool, ToolKind};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,20 @@ pub enum Solver {
     Yices,
     /// Z3, by Microsoft Research.
     Z3,
+    /// ABC, by the University of California, Berkeley: it needs no invariants.
+    Abc,
 }
 
 impl Solver {
     /// All solvers. The first is the default.
-    pub const ALL: [Solver; 2] = [Solver::Yices, Solver::Z3];
+    pub const ALL: [Solver; 3] = [Solver::Yices, Solver::Z3, Solver::Abc];
 
-    /// `yices` or `z3`.
+    /// `yices`, `z3` or `abc`.
     pub fn name(self) -> &'static str {
         match self {
             Solver::Yices => "yices",
             Solver::Z3 => "z3",
+            Solver::Abc => "abc",
         }
     }
 
@@ -37,6 +40,7 @@ impl Solver {
         match self {
             Solver::Yices => ToolKind::Yices,
             Solver::Z3 => ToolKind::Z3,
+            Solver::Abc => ToolKind::Abc,
         }
     }
 }
@@ -78,45 +82,73 @@ pub enum SolverError {
     },
 }
 
-/// Asks `solver`, at most for `limit`. The question is in `file`; the answer is written beside it.
+/// Whether a program ended by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    Ended,
+    /// It was stopped at its limit.
+    Late,
+}
+
+/// Asks `solver`, which reads SMT-LIB, at most for `limit`. The question is in `file`; the answer
+/// is written beside it.
 pub(crate) fn ask(
     solver: Solver,
     tool: &Tool,
     file: &Path,
     limit: Duration,
 ) -> Result<Answer, SolverError> {
-    let failed = |path: &Path| {
-        let path = path.to_path_buf();
-        move |source| SolverError::Run { path, source }
-    };
-    // A file, not a pipe: a pipe that nobody reads would fill and stop the solver.
-    let out = file.with_extension("out");
-    let output = File::create(&out).map_err(failed(&out))?;
     let mut command = tool.command();
-    match solver {
-        Solver::Yices => command.arg(file),
-        Solver::Z3 => command.arg("-smt2").arg(file),
-    };
-    command.stdout(output).stderr(Stdio::null());
-    let start = Instant::now();
-    let mut child = command.spawn().map_err(failed(&tool.path))?;
-    let mut pause = Duration::from_millis(1);
-    while child.try_wait().map_err(failed(&tool.path))?.is_none() {
-        if start.elapsed() > limit {
-            // It may have ended in the meantime.
-            let _ = child.kill();
-            child.wait().map_err(failed(&tool.path))?;
-            return Ok(Answer::Late);
-        }
-        thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+    if solver == Solver::Z3 {
+        command.arg("-smt2");
     }
-    let text = std::fs::read_to_string(&out).map_err(failed(&out))?;
+    command.arg(file);
+    let (ran, text) = run(tool, command, &file.with_extension("out"), limit)?;
+    if ran == Ran::Late {
+        return Ok(Answer::Late);
+    }
     answer(&text).ok_or_else(|| SolverError::Refused {
         solver: solver.name(),
         question: file.to_path_buf(),
         output: text.chars().take(400).collect(),
     })
+}
+
+/// Runs `command`, which is the tool's, at most for `limit`. What it prints is written to `out`, and
+/// returned.
+pub(crate) fn run(
+    tool: &Tool,
+    mut command: Command,
+    out: &Path,
+    limit: Duration,
+) -> Result<(Ran, String), SolverError> {
+    let failed = |path: &Path| {
+        let path = path.to_path_buf();
+        move |source| SolverError::Run { path, source }
+    };
+    // A file, not a pipe: a pipe that nobody reads would fill and stop the solver.
+    let output = File::create(out).map_err(failed(out))?;
+    command
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(Stdio::null());
+    let start = Instant::now();
+    let mut child = command.spawn().map_err(failed(&tool.path))?;
+    let mut pause = Duration::from_millis(1);
+    let mut ran = Ran::Ended;
+    while child.try_wait().map_err(failed(&tool.path))?.is_none() {
+        if start.elapsed() > limit {
+            // It may have ended in the meantime.
+            let _ = child.kill();
+            child.wait().map_err(failed(&tool.path))?;
+            ran = Ran::Late;
+            break;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+    let text = std::fs::read_to_string(out).map_err(failed(out))?;
+    Ok((ran, text))
 }
 
 /// The answer in what a solver printed.

@@ -31,6 +31,8 @@ pub enum ToolKind {
     Yices,
     /// Decides them a second time.
     Z3,
+    /// Proves without invariants.
+    Abc,
 }
 
 /// The facts about one kind of tool.
@@ -61,6 +63,8 @@ enum Install {
     FpgaSetup,
     /// `scripts/setup.sh solver`.
     SolverSetup,
+    /// `scripts/setup.sh abc`.
+    AbcSetup,
 }
 
 /// How to tell that a program is the tool it should be.
@@ -209,6 +213,19 @@ const Z3: Spec = Spec {
     ..YICES
 };
 
+const ABC: Spec = Spec {
+    name: "ABC",
+    purpose: "proving the generated Verilog without invariants",
+    variable: "ATOMIK_ABC",
+    minimum: Some(Version::new(1, 1)),
+    wanted: "an ABC 1.01 or later, such as yosys-abc",
+    install: Install::AbcSetup,
+    names: &["yosys-abc", "berkeley-abc"],
+    installed: Some("abc/usr/bin/berkeley-abc"),
+    // The command `version`, run quietly.
+    check: Check::Version("-qversion"),
+};
+
 impl ToolKind {
     /// The tools for simulation and checks, in the order in which reports list them.
     pub const ALL: [Self; 3] = [Self::Verilator, Self::Compiler, Self::Yosys];
@@ -225,7 +242,7 @@ impl ToolKind {
     ];
 
     /// The solvers of proofs, in the order in which reports list them.
-    pub const SOLVERS: [Self; 2] = [Self::Yices, Self::Z3];
+    pub const SOLVERS: [Self; 3] = [Self::Yices, Self::Z3, Self::Abc];
 
     pub(crate) fn spec(self) -> &'static Spec {
         match self {
@@ -241,6 +258,7 @@ impl ToolKind {
             Self::GowinPack => &GOWIN_PACK,
             Self::Yices => &YICES,
             Self::Z3 => &Z3,
+            Self::Abc => &ABC,
         }
     }
 
@@ -277,6 +295,7 @@ impl ToolKind {
             Install::Setup => "run `make setup` in the project to install it",
             Install::FpgaSetup => "run `make setup-fpga` in the project to install it",
             Install::SolverSetup => "run `sh scripts/setup.sh solver` in the project to install it",
+            Install::AbcSetup => "run `sh scripts/setup.sh abc` in the project to install it",
         };
         format!("{install}, or set {} to {}", spec.variable, spec.wanted)
     }

@@ -206,6 +206,7 @@ mod tests {
             let hint = match kind {
                 ToolKind::Compiler => "install g++ or clang++",
                 kind if ToolKind::ALL.contains(&kind) => "`make setup`",
+                ToolKind::Abc => "setup.sh abc`",
                 kind if ToolKind::SOLVERS.contains(&kind) => "setup.sh solver`",
                 _ => "`make setup-fpga`",
             };

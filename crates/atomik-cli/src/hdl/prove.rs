@@ -35,6 +35,7 @@ no answer in time.
 Examples:
   atomik hdl prove
   atomik hdl prove \"w64 d512 l4\" \"w8 d16 l2 ecp5\" --solver z3
+  atomik hdl prove \"w1 d1 l1\" --solver abc
   atomik hdl prove --plan sim/prove.toml --junit prove.xml
   atomik hdl prove --verilog edited.v --manifest atomik_regfile_w8_d16_l2.json";
 
@@ -57,12 +58,9 @@ pub struct Args {
     #[arg(long, value_name = "NAME.json", value_hint = ValueHint::FilePath,
           requires = "verilog")]
     manifest: Option<PathBuf>,
-    /// The solver
+    /// The solver; abc proves small configurations by PDR, without invariants
     #[arg(long, value_name = "SOLVER", default_value = "yices", value_parser = solver())]
     solver: Solver,
-    /// Also have Yosys's own induction and solver prove the register file
-    #[arg(long)]
-    sat: bool,
     /// Cycles of the window that induction assumes [default: LATENCY + 2]
     #[arg(long, value_name = "CYCLES", value_parser = clap::value_parser!(u32).range(1..=1000))]
     window: Option<u32>,
@@ -148,7 +146,6 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
         solver: args.solver,
         window: args.window,
         limit: Duration::from_secs(args.limit),
-        sat: args.sat,
     };
     let prover = Prover::new(&Search::from_env(), options)?;
     let mut reports = vec![];

@@ -91,10 +91,13 @@ impl Formal {
         script::smt(&self.names(design), part, models, smt)
     }
 
-    /// The Yosys script that reads a part without memories and proves all of it at once, by Yosys's
-    /// own induction and solver. It fails if that is not proved.
-    pub fn sat_script(&self, part: &Part, design: &[String], window: u32) -> String {
-        script::sat(&self.names(design), part, window)
+    /// The Yosys script that reads the register file with its memories as registers, and writes it
+    /// as AIGER to `FILE.aig`, with the names of inputs and outputs in `FILE.map`. An output
+    /// `fails_NAME` is high in a cycle in which `check_NAME` does not hold, `reached_NAME` in one
+    /// in which `cover_NAME` does; both only if `start` was true in the first cycle. Any state may
+    /// be the first. No invariant is in it, nor the memories' promise.
+    pub fn aiger_script(&self, design: &[String], models: &[String], file: &str) -> String {
+        script::aiger(&self.names(design), &self.parts[0], models, file)
     }
 
     /// The Yosys script that reads the register file with the memories' promise, and writes its

@@ -33,16 +33,20 @@ pub(super) fn smt(names: &Names<'_>, part: &Part, models: &[String], smt: &str) 
     out
 }
 
-/// Reads a part and proves it with Yosys's own solver.
-pub(super) fn sat(names: &Names<'_>, part: &Part, window: u32) -> String {
-    let mut out = read(names, part, &[], "-sv");
-    let _ = writeln!(
-        out,
-        "sat -verify -tempinduct -prove all 1 -set-at 1 rst 1 -seq 1 -initsteps {window} \
-         -maxsteps {} {}",
-        window + 1,
-        part.top
-    );
+/// Reads the register file with its memories as registers, and writes the outputs that the
+/// properties have for model checkers as AIGER to `FILE.aig`, with their names in `FILE.map`.
+pub(super) fn aiger(names: &Names<'_>, part: &Part, models: &[String], file: &str) -> String {
+    let mut out = String::new();
+    for file in models.iter().chain(names.design) {
+        let _ = writeln!(out, "read_verilog -sv {file}");
+    }
+    let _ = writeln!(out, "read_verilog -sv -D AIGER {}", names.properties);
+    let _ = writeln!(out, "hierarchy -check -top {}", part.top);
+    out.push_str("proc\nsetattr -mod -unset keep_hierarchy\nflatten\nmemory_collect\nmemory_map\n");
+    out.push_str("expose w:fails_* w:reached_*\n");
+    // No pass may optimise registers: the constant address would become an input.
+    out.push_str("opt_clean\nsimplemap\naigmap\nsetundef -anyseq\nopt_clean\n");
+    let _ = writeln!(out, "write_aiger -zinit -map {file}.map {file}.aig");
     out
 }
 
@@ -92,7 +96,7 @@ pub(super) fn sby(names: &Names<'_>, part: &Part) -> String {
         part.top, part.about, part.top, part.window
     );
     out.push_str(&read(names, part, &[], "-sv -formal"));
-    out.push_str("chformal -lower\n\n[files]\n");
+    out.push_str("\n[files]\n");
     for (name, _) in sources(names, part) {
         let _ = writeln!(out, "{name}");
     }

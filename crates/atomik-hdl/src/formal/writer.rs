@@ -72,12 +72,11 @@ impl Writer {
         self.covered.push(name);
     }
 
-    /// The statements of SystemVerilog for all of the above, for tools that take them. Nothing is
-    /// claimed of the first cycle, in which `start` is assumed.
+    /// All of the above in the forms that tools take: wires for model checkers that know only
+    /// outputs, without invariants, and statements of SystemVerilog. Nothing is claimed of the
+    /// first cycle, in which `start` is assumed.
     pub fn statements(&mut self, start: &str) {
-        self.section(&["Everything that is to be proved."]);
-        let all = self.asserted.join("\n        & ");
-        self.wire("all", 1, &all);
+        self.outputs(start);
         self.line("");
         self.line("`ifdef FORMAL");
         self.body("reg started = 1'b0;");
@@ -96,9 +95,49 @@ impl Writer {
         self.line("`endif");
     }
 
+    fn outputs(&mut self, start: &str) {
+        self.line("");
+        self.line("`ifdef AIGER");
+        self.body("reg first = 1'b1, claimed = 1'b0;");
+        self.body("always @(posedge clk) begin");
+        self.body("    first <= 1'b0;");
+        self.body(&format!("    claimed <= first ? {start} : claimed;"));
+        self.body("end");
+        let checks: Vec<String> = self
+            .asserted
+            .iter()
+            .filter_map(|it| short(it, "check_"))
+            .collect();
+        for name in checks {
+            self.wire(
+                &format!("fails_{name}"),
+                1,
+                &format!("claimed & ~check_{name}"),
+            );
+        }
+        let covers: Vec<String> = self
+            .covered
+            .iter()
+            .filter_map(|it| short(it, "cover_"))
+            .collect();
+        for name in covers {
+            self.wire(
+                &format!("reached_{name}"),
+                1,
+                &format!("claimed & cover_{name}"),
+            );
+        }
+        self.line("`endif");
+    }
+
     pub fn text(self) -> String {
         self.text
     }
+}
+
+/// `name` without `prefix`, if it starts with it.
+fn short(name: &str, prefix: &str) -> Option<String> {
+    name.strip_prefix(prefix).map(str::to_owned)
 }
 
 /// `name`, `cycles` cycles later.
