@@ -114,8 +114,8 @@ pub(crate) fn ask(
     })
 }
 
-/// Runs `command`, which is the tool's, at most for `limit`. What it prints is written to `out`, and
-/// returned.
+/// Runs `command`, which is the tool's, at most for `limit`. What it prints is written to `out`,
+/// and returned.
 pub(crate) fn run(
     tool: &Tool,
     mut command: Command,
