@@ -26,6 +26,9 @@ responses, their latency and order, ready, and what a reset leaves. The properti
 Yosys and SymbiYosys, and every question to the solver are written to --out. A failure from a reset
 becomes a waveform, and if it is seen on the ports, a case for `atomik sim replay`.
 
+With --solver abc, ABC proves the ports of small configurations by PDR instead, all together, for at
+most --limit seconds: without a window, invariants, or promises of memories.
+
 With --verilog, the files take the place of the generated design. They must have the modules and
 signals of the generated one, whose manifest --manifest names.
 
@@ -58,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME.json", value_hint = ValueHint::FilePath,
           requires = "verilog")]
     manifest: Option<PathBuf>,
-    /// The solver; abc proves small configurations by PDR, without invariants
+    /// The solver
     #[arg(long, value_name = "SOLVER", default_value = "yices", value_parser = solver())]
     solver: Solver,
     /// Cycles of the window that induction assumes [default: LATENCY + 2]
