@@ -66,7 +66,9 @@ def main() -> int:
     status = mutants(output, shard, *quick, cases="8").returncode
     if status == MISSED:
         print("mutants-model: those that were missed, with all tests and cases:", flush=True)
-        status = mutants(output, shard, "--iterate").returncode
+        missed = (OUTPUT / "mutants.out" / "missed.txt").read_text().splitlines()
+        again = [f"--re=^{re.escape(mutant)}$" for mutant in missed]
+        status = mutants(output, *again).returncode
     if status == MISSED:
         print(
             "mutants-model: for each MISSED mutant write a test that fails on it, or explain in "
