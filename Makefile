@@ -110,7 +110,7 @@ prove: setup ## prove a spread of configurations for inputs of any length; most 
 	@$(BUILD_ATOMIK)
 	$(ATOMIK) hdl prove --plan sim/prove.toml
 
-prove-bugs: setup ## print which check of a proof each planted bug fails; minutes
+prove-bugs: setup ## print which check of a proof each planted bug fails; over an hour
 	@sh scripts/setup.sh solver
 	$(CARGO) test $(ALL) --test cross -- --ignored --nocapture every_planted_bug_fails
 

@@ -65,10 +65,10 @@ fn fails_in_simulation(config: Config, bug: &Bug, solver: Solver) {
     );
 }
 
-/// Prints a table of every bug with the checks that it fails. It takes minutes; `make prove-bugs`
-/// runs it.
+/// Prints a table of every bug with the checks that it fails. It takes more than an hour;
+/// `make prove-bugs` runs it.
 #[test]
-#[ignore = "takes minutes: run with make prove-bugs"]
+#[ignore = "takes more than an hour: run with make prove-bugs"]
 fn every_planted_bug_fails_a_named_check() {
     let mut missed = vec![];
     println!("| configuration | bug | from a reset | fails |");
