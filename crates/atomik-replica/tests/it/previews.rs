@@ -586,27 +586,6 @@ fn half_sealed(mut cluster: Cluster) -> Cluster {
     cluster
 }
 
-/// Has a replica store what has changed; returns the ticket to confirm that with.
-fn begin_to_store(cluster: &mut Cluster, n: usize) -> u64 {
-    let mut effects = Vec::new();
-    cluster.replicas[n]
-        .step(Event::Flush, &mut effects)
-        .unwrap();
-    let mut tickets = effects.into_iter().filter_map(|effect| match effect {
-        Effect::Persist { ticket, records } => {
-            for (key, value) in records {
-                match value {
-                    Some(value) => cluster.stores[n].insert(key, value),
-                    None => cluster.stores[n].remove(&key),
-                };
-            }
-            Some(ticket)
-        }
-        _ => None,
-    });
-    tickets.next().unwrap()
-}
-
 #[test]
 fn a_change_made_while_what_was_only_previewed_is_released_is_not_taken_for_a_part_of_it() {
     let mut cluster = half_sealed(cluster(3));
@@ -614,7 +593,7 @@ fn a_change_made_while_what_was_only_previewed_is_released_is_not_taken_for_a_pa
     restart(&mut cluster, 0);
     let own = cluster.replicas[0].origin();
     (0..4).for_each(|_| drop(cluster.step(0, Event::Tick)));
-    let ticket = begin_to_store(&mut cluster, 0);
+    let ticket = cluster.begin_to_store(0);
     cluster.accum(0, b"x", 4);
     cluster.step(0, Event::Persisted(ticket));
     cluster.settle();
@@ -644,7 +623,7 @@ fn what_is_sealed_with_a_later_change_moves_with_it_if_the_life_ends_before_that
         meet(&mut cluster, 1, 0);
         cluster.deliver();
         assert!(cluster.replicas[0].is_vouched_for(), "frame: {has_frame}");
-        begin_to_store(&mut cluster, 0);
+        cluster.begin_to_store(0);
         let removed = signed(cluster.replicas[0].roster().remove(&public(0)));
         cluster.step(0, Event::Roster(&removed));
         let added = signed(cluster.replicas[0].roster().add(public(0), "zero"));
@@ -676,7 +655,7 @@ fn a_former_life_is_folded_although_its_owner_was_stopped_with_changes_only_prev
     }
     cluster.deliver();
     // What it holds is to be stated while its storage takes its time.
-    let ticket = begin_to_store(&mut cluster, 0);
+    let ticket = cluster.begin_to_store(0);
     for _ in 0..20 {
         (0..3).for_each(|n| drop(cluster.step(n, Event::Tick)));
         cluster.deliver();

@@ -78,31 +78,51 @@ impl Cluster {
         let mut effects = Vec::new();
         let outcome = self.replicas[n].step(event, &mut effects)?;
         for effect in effects {
-            match effect {
-                Effect::Send { to, bytes } => {
-                    self.sent += bytes.len();
-                    self.wire.push((n, usize::from(to[0]), bytes));
-                }
-                Effect::Broadcast { bytes, .. } => {
-                    for other in (0..self.replicas.len()).filter(|&other| other != n) {
-                        self.wire.push((n, other, bytes.clone()));
-                    }
-                }
-                Effect::Persist { ticket, records } => {
-                    for (key, value) in records {
-                        let bytes = key.len() + value.as_ref().map_or(0, Vec::len);
-                        *self.written.entry(n).or_default() += bytes;
-                        match value {
-                            Some(value) => self.stores[n].insert(key, value),
-                            None => self.stores[n].remove(&key),
-                        };
-                    }
-                    self.step(n, Event::Persisted(ticket));
-                }
-                Effect::Notify(notice) => self.notices.push((n, notice)),
+            if let Some(ticket) = self.carry_out(n, effect) {
+                self.step(n, Event::Persisted(ticket));
             }
         }
         Ok(outcome)
+    }
+
+    /// Does what an effect asks for; returns the ticket of what was stored, to be confirmed.
+    fn carry_out(&mut self, n: usize, effect: Effect) -> Option<u64> {
+        match effect {
+            Effect::Send { to, bytes } => {
+                self.sent += bytes.len();
+                self.wire.push((n, usize::from(to[0]), bytes));
+            }
+            Effect::Broadcast { bytes, .. } => {
+                for other in (0..self.replicas.len()).filter(|&other| other != n) {
+                    self.wire.push((n, other, bytes.clone()));
+                }
+            }
+            Effect::Persist { ticket, records } => {
+                for (key, value) in records {
+                    let bytes = key.len() + value.as_ref().map_or(0, Vec::len);
+                    *self.written.entry(n).or_default() += bytes;
+                    match value {
+                        Some(value) => self.stores[n].insert(key, value),
+                        None => self.stores[n].remove(&key),
+                    };
+                }
+                return Some(ticket);
+            }
+            Effect::Notify(notice) => self.notices.push((n, notice)),
+        }
+        None
+    }
+
+    /// Replica `n` stores what has changed, but does not hear yet that it is durable. Returns the
+    /// ticket to confirm that with.
+    pub(crate) fn begin_to_store(&mut self, n: usize) -> u64 {
+        let mut effects = Vec::new();
+        self.replicas[n].step(Event::Flush, &mut effects).unwrap();
+        let mut stored = None;
+        for effect in effects {
+            stored = stored.or(self.carry_out(n, effect));
+        }
+        stored.expect("something has changed")
     }
 
     /// Peer `other` becomes reachable for replica `n`, without a session.

@@ -1,6 +1,6 @@
 //! Statements: what members say that they hold of what is closed, when they say it, and when not.
 
-use atomik_replica::{Effect, Event, Roster};
+use atomik_replica::{Event, Roster};
 
 use crate::closings::{
     LEDGER, SUMMARY, add, assert_agreed, change, cluster, deliver_if, draft, public, remove, state,
@@ -175,30 +175,6 @@ fn one_that_begins_anew_waits_for_what_its_peers_hold_before_it_states_anything(
     assert_agreed(&cluster);
 }
 
-/// A replica takes a step and stores what it has to, but does not hear yet that it is durable.
-/// Returns the ticket of that.
-fn store(cluster: &mut Cluster, n: usize, event: Event<'_>) -> u64 {
-    let mut effects = Vec::new();
-    cluster.replicas[n].step(event, &mut effects).unwrap();
-    let mut stored = None;
-    for effect in effects {
-        match effect {
-            Effect::Persist { ticket, records } => {
-                stored = Some(ticket);
-                for (key, value) in records {
-                    match value {
-                        Some(value) => cluster.stores[n].insert(key, value),
-                        None => cluster.stores[n].remove(&key),
-                    };
-                }
-            }
-            Effect::Send { to, bytes } => cluster.wire.push((n, usize::from(to[0]), bytes)),
-            _ => {}
-        }
-    }
-    stored.expect("something has changed")
-}
-
 #[test]
 fn what_arrives_while_a_statement_is_being_stored_is_in_the_one_after_a_restart() {
     let mut cluster = cluster(2, 2);
@@ -208,10 +184,10 @@ fn what_arrives_while_a_statement_is_being_stored_is_in_the_one_after_a_restart(
     // Replica 0 is the only one that signs.
     remove(&mut cluster, 0, 1);
     cluster.step(0, Event::Tick);
-    let stored = store(&mut cluster, 0, Event::Flush);
+    let stored = cluster.begin_to_store(0);
     cluster.receive(1, 0, &late);
     cluster.step(0, Event::Persisted(stored));
-    store(&mut cluster, 0, Event::Flush);
+    cluster.begin_to_store(0);
     cluster.restart(0, |_| {});
     cluster.settle();
     assert_eq!(state(&cluster, 0), 4);
@@ -260,7 +236,7 @@ fn nobody_hears_a_statement_before_it_is_durable() {
         }
     };
     cluster.step(0, Event::Tick);
-    let stored = store(&mut cluster, 0, Event::Flush);
+    let stored = cluster.begin_to_store(0);
     exchange(&mut cluster);
     assert_eq!(cluster.replicas[1].closings()[0].missing, [public(0)]);
     cluster.step(0, Event::Persisted(stored));
