@@ -103,29 +103,16 @@ impl Writer {
         self.body("    first <= 1'b0;");
         self.body(&format!("    claimed <= first ? {start} : claimed;"));
         self.body("end");
-        let checks: Vec<String> = self
-            .asserted
-            .iter()
-            .filter_map(|it| short(it, "check_"))
-            .collect();
-        for name in checks {
-            self.wire(
-                &format!("fails_{name}"),
-                1,
-                &format!("claimed & ~check_{name}"),
-            );
-        }
-        let covers: Vec<String> = self
-            .covered
-            .iter()
-            .filter_map(|it| short(it, "cover_"))
-            .collect();
-        for name in covers {
-            self.wire(
-                &format!("reached_{name}"),
-                1,
-                &format!("claimed & cover_{name}"),
-            );
+        let outputs = |names: &[String], from: &str, to: &str, not: &str| {
+            let names = names.iter().filter_map(|name| name.strip_prefix(from));
+            let wires =
+                names.map(|it| (format!("{to}_{it}"), format!("claimed & {not}{from}{it}")));
+            wires.collect::<Vec<_>>()
+        };
+        let fails = outputs(&self.asserted, "check_", "fails", "~");
+        let reached = outputs(&self.covered, "cover_", "reached", "");
+        for (name, value) in fails.iter().chain(&reached) {
+            self.wire(name, 1, value);
         }
         self.line("`endif");
     }
@@ -133,11 +120,6 @@ impl Writer {
     pub fn text(self) -> String {
         self.text
     }
-}
-
-/// `name` without `prefix`, if it starts with it.
-fn short(name: &str, prefix: &str) -> Option<String> {
-    name.strip_prefix(prefix).map(str::to_owned)
 }
 
 /// `name`, `cycles` cycles later.
