@@ -1,6 +1,6 @@
 //! Changes that are sent before they are signed.
 
-use atomik_replica::{Config, Effect, Event, Notice, OriginId, Refusal, Value};
+use atomik_replica::{Config, Event, Notice, OriginId, Refusal, Value};
 
 use crate::membership::{administered, public, signed};
 use crate::replication::{Cluster, config, key, peer};
