@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use atomik_replica::OriginId;
 
-use super::contents::{Contents, KeyContents};
+use super::contents::{Contents, Entry, KeyContents};
 use super::expected::ExpectedReplica;
 use super::history::History;
 use super::honesty::{Fate, KnownLiar};
@@ -33,6 +33,7 @@ pub(crate) fn highest(history: &History, replicas: &[Option<ExpectedReplica>]) -
 pub(crate) fn check_converged(
     history: &History,
     replicas: &[Option<ExpectedReplica>],
+    announced: &BTreeSet<OriginId>,
     wanted: &Versions,
 ) -> Check {
     let lost = has_lost_base(history, replicas);
@@ -40,8 +41,9 @@ pub(crate) fn check_converged(
         for (key, wanted) in wanted.iter().enumerate() {
             for (origin, &wanted) in wanted.iter().enumerate() {
                 let held = contents.keys[key].version(origin);
-                let author = history.origins[origin].author.as_ref();
-                let lost = lost && history.members.is_over(author);
+                let known = &history.origins[origin];
+                let is_over = history.members.is_over(known.author.as_ref());
+                let lost = lost && (is_over || announced.contains(&known.id));
                 ensure(
                     lost || contents.folded.contains(&origin) || held == wanted,
                     "every change that any replica holds reaches all",
@@ -132,9 +134,11 @@ pub(crate) fn agree(
         return true;
     };
     if has_lost_base(history, replicas) {
+        let is_announced = |entry: &&Entry| announced.contains(&history.origins[entry.origin].id);
+        let living = |key| history.living(key).filter(|entry| !is_announced(entry));
         return all.all(|replica| {
             let mut keys = replica.keys.iter().zip(&first.keys);
-            keys.all(|(a, b)| history.living(a).eq(history.living(b)))
+            keys.all(|(a, b)| living(a).eq(living(b)))
         });
     }
     let Some(liar) = &history.liar else {

@@ -113,7 +113,7 @@ impl Oracle {
     pub(crate) fn may_differ(&self, announced: &BTreeSet<OriginId>) -> bool {
         let liar = self.history.liar.as_ref();
         let fate = |liar: &KnownLiar| liar.fate(announced, convergence::held(&self.replicas));
-        convergence::has_lost_base(&self.history, &self.replicas)
+        self.has_lost_base()
             || liar.is_some_and(|liar| match fate(liar) {
                 Fate::Living => liar.is_reported(),
                 Fate::Folded => false,
@@ -428,8 +428,17 @@ impl Oracle {
         convergence::highest(&self.history, &self.replicas)
     }
 
-    pub(crate) fn check_converged(&self, wanted: &Versions) -> Check {
-        convergence::check_converged(&self.history, &self.replicas, wanted)
+    pub(crate) fn check_converged(
+        &self,
+        announced: &BTreeSet<OriginId>,
+        wanted: &Versions,
+    ) -> Check {
+        convergence::check_converged(&self.history, &self.replicas, announced, wanted)
+    }
+
+    /// Whether no replica has the last certified base.
+    pub(crate) fn has_lost_base(&self) -> bool {
+        convergence::has_lost_base(&self.history, &self.replicas)
     }
 
     pub(crate) fn check_acknowledged(&self, held: &Versions) -> Check {

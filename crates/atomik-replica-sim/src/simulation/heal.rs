@@ -159,10 +159,10 @@ impl World<'_> {
     }
 
     /// Whether a replica has retired and not told the others yet, because none of those that stay
-    /// has been found to hold the same.
+    /// has been found to hold the same. Once a base is lost, nobody may be found to.
     fn is_leaving(&self) -> bool {
         let mut parties = (0..self.hosts.len()).filter(|n| self.takes_part(*n));
-        if parties.all(|n| self.oracle.has_retired(n)) {
+        if parties.all(|n| self.oracle.has_retired(n)) || self.oracle.has_lost_base() {
             return false;
         }
         let hosts = self.hosts.iter().enumerate();
@@ -212,7 +212,7 @@ impl World<'_> {
             self.check_checkpoints(n)?;
             self.check_departed(n)?;
         }
-        self.oracle.check_converged(wanted)?;
+        self.oracle.check_converged(&self.announced(), wanted)?;
         let digests: BTreeSet<_> = self.replicas().map(Replica::digest).collect();
         ensure(
             digests.len() <= 1 || self.oracle.may_differ(&self.announced()),
