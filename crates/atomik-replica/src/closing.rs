@@ -14,39 +14,57 @@ use crate::secrets::Secrets;
 
 /// The number of the first life of a key that was added with roster number `since`.
 pub(crate) fn first_life(since: u64) -> u64 {
-    since.min(u64::from(u32::MAX)) << 32
+    since.min(NUMBERS - 1) << 32
 }
 
 /// The number below which all lives of a key are that was added with roster number `since`.
 fn end_of_lives(since: u64) -> u64 {
-    first_life(since).saturating_add(1 << 32)
+    (since.min(NUMBERS - 1) + 1) << 32
 }
+
+/// How many numbers of rosters can be told apart in the number of a life.
+const NUMBERS: u64 = (1 << 32) - 1;
 
 /// A key's signed word that it retires: that its lives below a number, which are all that it may
 /// have, are over.
+///
+/// A member retires once one that stays holds what it holds. Whoever does not know that one would
+/// fold without it, so the word names the roster under which it was said, and waits for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ended {
     pub(crate) key: PublicKey,
+    /// A multiple of 2^32.
     pub(crate) below: u64,
+    /// The number of the roster. A replica that was stopped while it retired may retire again under
+    /// a later one. Both words close the same, so this is left out when ledgers are compared.
+    roster: u32,
     seal: Sealed,
 }
 
 impl Ended {
-    /// Signs that this replica retires for good.
-    pub(crate) fn retire(listed: &Listed, trust: &Trust, secrets: &Secrets) -> Self {
+    /// Signs that this replica, which the roster with this number lists, retires for good.
+    pub(crate) fn retire(listed: &Listed, number: u64, trust: &Trust, secrets: &Secrets) -> Self {
         let mut ended = Self {
             key: trust.key(),
             below: end_of_lives(listed.since),
+            roster: u32::try_from(number).unwrap_or(u32::MAX),
             seal: [0; 64],
         };
         ended.seal = trust.sign(&ended.statement(secrets));
         ended
     }
 
-    /// Everything but the signature.
-    pub(crate) fn content(&self) -> Vec<u8> {
+    /// What it closes.
+    pub(crate) fn closes(&self) -> Vec<u8> {
         let mut content = self.key.to_vec();
         content.extend_from_slice(&self.below.to_le_bytes());
+        content
+    }
+
+    /// Everything but the signature.
+    fn content(&self) -> Vec<u8> {
+        let mut content = self.closes();
+        content[32..36].copy_from_slice(&self.roster.to_le_bytes());
         content
     }
 
@@ -63,10 +81,9 @@ impl Ended {
         self.below == end_of_lives(listed.since)
     }
 
-    /// Whether it ends some of the lives that a member may have, but not all. Members only retire:
-    /// of such words one could sign 2^32, and after each everybody would begin to collect anew.
-    pub(crate) fn is_partial(&self, listed: &Listed) -> bool {
-        first_life(listed.since) < self.below && self.below < end_of_lives(listed.since)
+    /// Whether it counts for those who have this roster.
+    pub(crate) fn counts_under(&self, roster: &Roster) -> bool {
+        u64::from(self.roster) <= roster.number()
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -77,7 +94,8 @@ impl Ended {
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Ok(Self {
             key: reader.array()?,
-            below: reader.u64()?,
+            roster: u32::from_le_bytes(reader.array()?),
+            below: u64::from(u32::from_le_bytes(reader.array()?)) << 32,
             seal: reader.array()?,
         })
     }
@@ -185,7 +203,7 @@ impl Closings {
         hasher.update(&roster.hash());
         let mut rank = 0;
         for ended in self.ended.values() {
-            hasher.update(&ended.content());
+            hasher.update(&ended.closes());
             rank += u128::from(ended.below);
         }
         for key in self.proofs.keys() {

@@ -248,8 +248,11 @@ impl Ledger {
             .get(key)
             .map(|stated| stated.author().life());
         let known = ended.max(stated).map(|life| life.saturating_add(1));
-        let first = roster.get(key).map(|listed| first_life(listed.since));
-        known.max(first).unwrap_or(0)
+        // What was certified before this roster has not folded a life that begins off it.
+        let since = roster
+            .get(key)
+            .map_or(roster.number(), |listed| listed.since);
+        known.unwrap_or(0).max(first_life(since))
     }
 
     /// Whether the holder of a key has retired since it was added to the roster.
@@ -308,7 +311,7 @@ impl Ledger {
         keys.extend(self.closings.ended.keys().filter(|key| {
             let certified = self.certificate.as_ref();
             let before = certified.and_then(|known| known.closings.ended.get(*key));
-            before != self.closings.ended.get(*key)
+            before.map(Ended::closes) != self.closings.ended.get(*key).map(Ended::closes)
         }));
         keys.extend(self.closings.proofs.keys());
         keys.sort_unstable();
@@ -350,7 +353,7 @@ impl Ledger {
             sum = sum.wrapping_add(secrets.summand(&record));
         };
         for ended in self.closings.ended.values() {
-            add(ENDED, &ended.content());
+            add(ENDED, &ended.closes());
         }
         for key in self.closings.proofs.keys() {
             add(MISCONDUCT, key);
@@ -420,16 +423,15 @@ impl Ledger {
         cx: &Context<'_>,
     ) -> Result<(), Refusal> {
         let key = ended.key;
-        // A key that was added later is not known here yet.
+        // A key that was added later is not known here yet, nor is a later roster.
         let Some(listed) = roster.get(&key) else {
             return Ok(());
         };
-        if ended.is_partial(listed) {
-            let fault = "a record ends some of its lives only, as no member does";
-            return Err(Refusal::Ledger { key, fault });
-        }
         let known = self.closings.ended.get(&key);
-        if !ended.concerns(listed) || known.is_some_and(|known| known.below >= ended.below) {
+        if !ended.concerns(listed)
+            || !ended.counts_under(roster)
+            || known.is_some_and(|known| known.below >= ended.below)
+        {
             return Ok(());
         }
         if !ended.holds(&cx.config.trust, cx.secrets) {
@@ -673,7 +675,8 @@ impl Ledger {
         };
         if leaving.ready && (leaving.agreed || last) {
             self.leaving = None;
-            let ended = Ended::retire(listed, &cx.config.trust, cx.secrets);
+            let number = around.roster.number();
+            let ended = Ended::retire(listed, number, &cx.config.trust, cx.secrets);
             self.end(ended, cx);
         }
     }

@@ -170,6 +170,15 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     rare(
+        "a retirement counts before its list is known",
+        &[(
+            "ledger.rs",
+            "            || !ended.counts_under(roster)\n",
+            "",
+        )],
+        "closings::a_retirement_waits_for_the_list_under_which_it_was_announced",
+    ),
+    rare(
         "a draft stays although more has arrived",
         &[(
             "ledger.rs",

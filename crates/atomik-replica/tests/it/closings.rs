@@ -238,6 +238,46 @@ fn a_certificate_that_arrives_before_its_list_folds_nothing_twice() {
 }
 
 #[test]
+fn a_retirement_waits_for_the_list_under_which_it_was_announced() {
+    let mut cluster = cluster(2, 3);
+    // Replica 1 is away while replica 2 joins, gets all that replica 0 has, and lets it retire.
+    cluster.cut = vec![1];
+    add(&mut cluster, 0, 2);
+    cluster.settle();
+    cluster.accum(0, b"x", 1);
+    cluster.settle();
+    cluster.step(0, Event::Retire);
+    let mut retirement = None;
+    for _ in 0..8 {
+        cluster.flush();
+        for n in [0, 2] {
+            cluster.step(n, Event::Tick);
+        }
+        while !cluster.wire.is_empty() {
+            let (from, to, bytes) = cluster.wire.remove(0);
+            if from == 0 && bytes[1] == LEDGER && bytes[2] == ENDED {
+                retirement = Some(bytes.clone());
+            }
+            if from != 1 && to != 1 {
+                cluster.receive(from, to, &bytes);
+            }
+        }
+    }
+    let retirement = retirement.expect("replica 0 has retired");
+    // It hears of the retirement, and not of the list that added replica 2.
+    for _ in 0..8 {
+        cluster.receive(0, 1, &retirement);
+        draft(&mut cluster, 1);
+        cluster.wire.clear();
+    }
+    cluster.cut = vec![0];
+    cluster.settle();
+    assert_eq!([1, 2].map(|n| state(&cluster, n)), [1; 2]);
+    assert_agreed(&cluster);
+    assert_eq!(cluster.replicas[1].digest().0, 0, "everything is folded");
+}
+
+#[test]
 fn the_last_member_needs_nobody_to_vouch_for_it() {
     let mut cluster = cluster(2, 2);
     cluster.accum(0, b"x", 1);
@@ -459,7 +499,8 @@ enum Step {
 pub(crate) const SUMMARY: u8 = 1;
 pub(crate) const LEDGER: u8 = 7;
 
-/// The kind of a record of the ledger.
+/// Kinds of records of the ledger.
+const ENDED: u8 = 8;
 const CERTIFIED: u8 = 10;
 
 /// Delivers messages by sender, receiver and kind, and drops the others.

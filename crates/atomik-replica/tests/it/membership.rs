@@ -414,3 +414,31 @@ fn without_a_former_key_nothing_is_taken_for_forged_and_it_is_named() {
     let refused = |notice: &Notice| matches!(notice, Notice::Refused { .. });
     assert_eq!(cluster.said(refused), 0);
 }
+
+#[test]
+fn what_waits_under_a_key_that_was_added_and_removed_meanwhile_is_not_called_folded() {
+    let mut cluster = rotated_with_unsent_changes(vec![key(1)]);
+    cluster.cut = vec![0];
+    cluster.accum(1, b"x", 4);
+    let rotated = signed(cluster.replicas[1].roster().rotate(&public(7), public(8)));
+    cluster.step(1, Event::Roster(&rotated));
+    let removed = signed(cluster.replicas[1].roster().remove(&public(8)));
+    cluster.step(1, Event::Roster(&removed));
+    cluster.flush();
+    cluster.restart(1, |config| {
+        config.trust = administered(8).trust;
+        config.former_keys = vec![key(1), key(7)];
+    });
+    let folded = |replica: &atomik_replica::Replica| {
+        let own = replica.origin();
+        let mut origins = replica.origins();
+        origins.find(|status| status.origin == own).unwrap().folded
+    };
+    assert!(!folded(&cluster.replicas[1]));
+    let added = signed(cluster.replicas[1].roster().add(public(8), "one"));
+    cluster.cut.clear();
+    cluster.step(1, Event::Roster(&added));
+    cluster.settle();
+    cluster.assert_equal();
+    assert_eq!(cluster.replicas[0].state(b"x"), 6.into());
+}
