@@ -71,9 +71,9 @@ impl Accumulator {
 #[pymethods]
 impl Accumulator {
     #[new]
-    #[pyo3(signature = (word, value=None))]
-    fn new(word: &Bound<'_, PyAny>, value: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
-        let layout = layout(word)?;
+    #[pyo3(signature = (width, value=None))]
+    fn new(width: &Bound<'_, PyAny>, value: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        let layout = layout(width)?;
         let file = DynRegisterFile::with_layout(layout, 1).map_err(|refused| model(&refused))?;
         let this = Self {
             layout,
@@ -212,11 +212,11 @@ impl Accumulator {
 
     #[staticmethod]
     fn _restored(
-        word: &Bound<'_, PyAny>,
+        width: &Bound<'_, PyAny>,
         reference: &Bound<'_, PyInt>,
         delta: &Bound<'_, PyInt>,
     ) -> PyResult<Self> {
-        let this = Self::new(word, Some(reference.as_any()))?;
+        let this = Self::new(width, Some(reference.as_any()))?;
         this.accum(delta.as_any())?;
         Ok(this)
     }

@@ -254,8 +254,8 @@ fn wrong_type(what: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
         .or_else(|_| Ok::<_, PyErr>(value.get_type().name()?.to_string()))
         .unwrap_or_default();
     PyTypeError::new_err(format!(
-        "{what} are an array of {wanted}, found {found}; \
-         convert it, in this machine's byte order and alignment, for example with \
+        "{what} are integers or an array of {wanted}, found {found}; \
+         convert an array, in this machine's byte order and alignment, for example with \
          numpy.array(values, dtype=numpy.uint64)"
     ))
 }

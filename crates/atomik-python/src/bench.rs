@@ -19,12 +19,12 @@ use crate::word::geometry;
 /// them to.
 #[pyfunction]
 #[pyo3(signature = (
-    word, depth, lanes, target, out, split=false, testbench=false, cocotb=false
+    width, depth, lanes, target, out, split=false, testbench=false, cocotb=false
 ))]
 #[expect(clippy::too_many_arguments, reason = "the options of the command")]
 pub fn generate(
     py: Python<'_>,
-    word: &Bound<'_, PyAny>,
+    width: &Bound<'_, PyAny>,
     depth: usize,
     lanes: u32,
     target: &str,
@@ -33,7 +33,7 @@ pub fn generate(
     testbench: bool,
     cocotb: bool,
 ) -> PyResult<Vec<(String, String)>> {
-    let geometry = geometry(word, depth, lanes)?;
+    let geometry = geometry(width, depth, lanes)?;
     let target = target.parse::<Target>();
     let target = target.map_err(|refused| error(Kind::Geometry, refused))?;
     let config = Config::with_layout(geometry.layout(), geometry.depth(), geometry.lanes());

@@ -44,11 +44,13 @@ mod _atomik {
     #[pymodule_export]
     use crate::compat::message::DeltaMessage;
     #[pymodule_export]
+    use crate::compat::seen::Received;
+    #[pymodule_export]
     use crate::compat::stream::DeltaStream;
     #[pymodule_export]
     use crate::compat::table::AtomikTable;
     #[pymodule_export]
-    use crate::compat::{forked, forks, xor_chunks};
+    use crate::compat::{forked, forks, new_origin, xor_chunks};
     #[pymodule_export]
     use crate::fit::{fit_json, fit_text};
     #[pymodule_export]

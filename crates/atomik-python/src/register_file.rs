@@ -18,8 +18,8 @@ const SHOWN: usize = 4;
 
 /// Many addresses with a reference and an accumulator each.
 ///
-/// `word` is a width in bits, 1 to 512, or a layout such as "xor:48,add:16". `depth` is a power of
-/// two. Values are integers, texts as in traces ("0xff"), or lists with one value per field.
+/// `width` is a number of bits, 1 to 512, or a layout such as "xor:48,add:16". `depth` is a power
+/// of two. Values are integers, texts as in traces ("0xff"), or lists with one value per field.
 ///
 /// Addresses and values may be arrays, too: `load`, `accum` and `rollback` take arrays of addresses
 /// (int64 or uint64) and of words (uint64), `read`, `delta` and `reference` an array of addresses.
@@ -176,9 +176,9 @@ fn bulk_error(refused: &Error, addrs: &Array) -> PyErr {
 #[pymethods]
 impl RegisterFile {
     #[new]
-    #[pyo3(signature = (word, depth=512, lanes=1))]
-    fn new(word: &Bound<'_, PyAny>, depth: usize, lanes: u32) -> PyResult<Self> {
-        let geometry = geometry(word, depth, lanes)?;
+    #[pyo3(signature = (width, depth=512, lanes=1))]
+    fn new(width: &Bound<'_, PyAny>, depth: usize, lanes: u32) -> PyResult<Self> {
+        let geometry = geometry(width, depth, lanes)?;
         let file = DynRegisterFile::with_layout(geometry.layout(), depth);
         Ok(Self::wrap(
             geometry,
@@ -512,14 +512,14 @@ impl RegisterFile {
 
     #[staticmethod]
     fn _restored(
-        word: &Bound<'_, PyAny>,
+        width: &Bound<'_, PyAny>,
         depth: usize,
         lanes: u32,
         references: &[u8],
         accumulators: &[u8],
     ) -> PyResult<Self> {
-        let this = Self::new(word, depth, lanes)?;
-        let py = word.py();
+        let this = Self::new(width, depth, lanes)?;
+        let py = width.py();
         let expected = depth * this.limbs() * 8;
         if references.len() != expected || accumulators.len() != expected {
             return Err(error(

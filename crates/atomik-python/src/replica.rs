@@ -161,7 +161,7 @@ fn origin_bytes<'py>(py: Python<'py>, origin: &OriginId) -> Bound<'py, PyBytes> 
 impl Replica {
     #[new]
     #[pyo3(signature = (
-        keyspace, *, secret, key, members, incarnation, word=None, records=None, kept_memory=true
+        keyspace, *, secret, key, members, incarnation, width=None, records=None, kept_memory=true
     ))]
     #[expect(clippy::too_many_arguments, reason = "the configuration of a replica")]
     fn new(
@@ -171,12 +171,12 @@ impl Replica {
         key: &[u8],
         members: Vec<Vec<u8>>,
         incarnation: &[u8],
-        word: Option<&Bound<'_, PyAny>>,
+        width: Option<&Bound<'_, PyAny>>,
         records: Option<Vec<(Vec<u8>, Vec<u8>)>>,
         kept_memory: bool,
     ) -> PyResult<Self> {
-        let layout = match word {
-            Some(word) => layout(word)?,
+        let layout = match width {
+            Some(width) => layout(width)?,
             None => layout(64_u32.into_pyobject(py)?.as_any())?,
         };
         let allowed = members.iter().map(|member| array(member, "a public key"));

@@ -20,7 +20,7 @@ use crate::word::{geometry, integer, layout};
 
 /// A trace for one register file, checked to its last line when it is opened.
 ///
-/// `Trace(path, word=64, depth=512, lanes=1)` reads a file, `Trace.from_text` a text,
+/// `Trace(path, width=64, depth=512, lanes=1)` reads a file, `Trace.from_text` a text,
 /// `Trace.from_commands` commands, `Trace.from_columns` a table, and `Trace.random` makes one. A
 /// bad line raises `TraceError` with file, line and reason, before anything has run.
 #[pyclass(frozen, module = "atomik")]
@@ -128,30 +128,30 @@ fn collect<'py>(
 impl Trace {
     /// Opens and checks the trace in a file.
     #[new]
-    #[pyo3(signature = (path, word=None, depth=512, lanes=1))]
+    #[pyo3(signature = (path, width=None, depth=512, lanes=1))]
     fn open(
         py: Python<'_>,
         path: PathBuf,
-        word: Option<&Bound<'_, PyAny>>,
+        width: Option<&Bound<'_, PyAny>>,
         depth: usize,
         lanes: u32,
     ) -> PyResult<Self> {
-        let geometry = geometry_or_default(py, word, depth, lanes)?;
+        let geometry = geometry_or_default(py, width, depth, lanes)?;
         Self::wrap(py.detach(|| atomik_trace::Trace::open(&path, geometry)))
     }
 
     /// Checks the trace in a text.
     #[staticmethod]
-    #[pyo3(signature = (text, word=None, depth=512, lanes=1, name="<text>"))]
+    #[pyo3(signature = (text, width=None, depth=512, lanes=1, name="<text>"))]
     fn from_text(
         py: Python<'_>,
         text: &Bound<'_, PyAny>,
-        word: Option<&Bound<'_, PyAny>>,
+        width: Option<&Bound<'_, PyAny>>,
         depth: usize,
         lanes: u32,
         name: &str,
     ) -> PyResult<Self> {
-        let geometry = geometry_or_default(py, word, depth, lanes)?;
+        let geometry = geometry_or_default(py, width, depth, lanes)?;
         let bytes = match text.cast::<PyBytes>() {
             Ok(bytes) => bytes.as_bytes().to_vec(),
             Err(_) => text.extract::<String>()?.into_bytes(),
@@ -161,10 +161,10 @@ impl Trace {
 
     /// The trace of `Command`s, of tuples in their order, or of dicts as in the file format.
     #[staticmethod]
-    #[pyo3(signature = (commands, word=None, depth=512, lanes=1))]
+    #[pyo3(signature = (commands, width=None, depth=512, lanes=1))]
     fn from_commands(
         commands: &Bound<'_, PyAny>,
-        word: Option<&Bound<'_, PyAny>>,
+        width: Option<&Bound<'_, PyAny>>,
         depth: usize,
         lanes: u32,
     ) -> PyResult<Self> {
@@ -172,16 +172,16 @@ impl Trace {
         let text = py
             .import("atomik._traces")?
             .call_method1("commands_text", (commands,))?;
-        Self::from_text(py, &text, word, depth, lanes, "<commands>")
+        Self::from_text(py, &text, width, depth, lanes, "<commands>")
     }
 
     /// The trace of a table with the columns op, addr, data, lane and cycle: of pandas, Polars or
     /// PyArrow, or a dict of sequences. data, lane and cycle may be left out, or empty in a row.
     #[staticmethod]
-    #[pyo3(signature = (table, word=None, depth=512, lanes=1))]
+    #[pyo3(signature = (table, width=None, depth=512, lanes=1))]
     fn from_columns(
         table: &Bound<'_, PyAny>,
-        word: Option<&Bound<'_, PyAny>>,
+        width: Option<&Bound<'_, PyAny>>,
         depth: usize,
         lanes: u32,
     ) -> PyResult<Self> {
@@ -189,21 +189,21 @@ impl Trace {
         let text = py
             .import("atomik._traces")?
             .call_method1("columns_text", (table,))?;
-        Self::from_text(py, &text, word, depth, lanes, "<columns>")
+        Self::from_text(py, &text, width, depth, lanes, "<columns>")
     }
 
     /// The first `count` commands of the random trace of a seed.
     #[staticmethod]
-    #[pyo3(signature = (count, seed=1, word=None, depth=512, lanes=1))]
+    #[pyo3(signature = (count, seed=1, width=None, depth=512, lanes=1))]
     fn random(
         py: Python<'_>,
         count: usize,
         seed: u64,
-        word: Option<&Bound<'_, PyAny>>,
+        width: Option<&Bound<'_, PyAny>>,
         depth: usize,
         lanes: u32,
     ) -> PyResult<Self> {
-        let geometry = geometry_or_default(py, word, depth, lanes)?;
+        let geometry = geometry_or_default(py, width, depth, lanes)?;
         let made = interruptible(py, |stop| {
             atomik_trace::Trace::generate("<random>", geometry, |out| {
                 let mut writer = CommandWriter::new(out, geometry.width());
@@ -352,12 +352,12 @@ fn unwritable(path: &Path, source: std::io::Error) -> Stop {
 
 fn geometry_or_default(
     py: Python<'_>,
-    word: Option<&Bound<'_, PyAny>>,
+    width: Option<&Bound<'_, PyAny>>,
     depth: usize,
     lanes: u32,
 ) -> PyResult<Geometry> {
-    match word {
-        Some(word) => geometry(word, depth, lanes),
+    match width {
+        Some(width) => geometry(width, depth, lanes),
         None => geometry(64_u32.into_pyobject(py)?.as_any(), depth, lanes),
     }
 }
@@ -365,12 +365,12 @@ fn geometry_or_default(
 /// The trace that turns the file `old` into the file `new`, and how many words there are, and how
 /// many change.
 #[pyfunction]
-#[pyo3(signature = (old, new, word=None, depth=None, lanes=1))]
+#[pyo3(signature = (old, new, width=None, depth=None, lanes=1))]
 pub fn diff_trace(
     py: Python<'_>,
     old: PathBuf,
     new: PathBuf,
-    word: Option<&Bound<'_, PyAny>>,
+    width: Option<&Bound<'_, PyAny>>,
     depth: Option<usize>,
     lanes: u32,
 ) -> PyResult<(Trace, u64, u64)> {
@@ -384,8 +384,8 @@ pub fn diff_trace(
             Self::Trace(error)
         }
     }
-    let layout = match word {
-        Some(word) => layout(word)?,
+    let layout = match width {
+        Some(width) => layout(width)?,
         None => layout(64_u32.into_pyobject(py)?.as_any())?,
     };
     let made = py.detach(|| {

@@ -2,6 +2,7 @@
 
 use atomik_algebra::{Layout, MAX_WIDTH};
 use atomik_trace::{Data, Geometry, parse_word};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString, PyTuple};
 
@@ -106,7 +107,11 @@ pub fn address(addr: &Bound<'_, PyAny>, depth: usize) -> PyResult<usize> {
     match addr.extract::<usize>() {
         Ok(addr) => Ok(addr),
         Err(_) if addr.cast::<PyInt>().is_ok() => Err(outside(addr.str()?.to_str()?, depth)),
-        Err(refused) => Err(refused),
+        Err(_) => Err(PyTypeError::new_err(format!(
+            "this takes one address, an integer, found {}; load, accum, rollback, read, delta and \
+             reference take arrays, too",
+            addr.get_type().name()?
+        ))),
     }
 }
 

@@ -198,7 +198,7 @@ def test_repr_shows_the_state():
         (lambda f: f.apply("read", 0, 5), errors.InputError, 'read takes no "data"'),
         (lambda f: f.apply("read", 0, lane=1), errors.InputError, "lane 1 takes accum"),
         (lambda f: f.accum(0, 1.5), TypeError, "float"),
-        (lambda f: f.accum("x", 1), TypeError, "addresses are an array of uint64"),
+        (lambda f: f.accum("x", 1), TypeError, "addresses are integers or an array of uint64"),
     ],
 )
 def test_what_is_refused_says_why_and_changes_nothing(call, error, message):

@@ -17,7 +17,7 @@ def open_replica(n, word=64, records=None, life=0):
         key=KEYS[n],
         members=MEMBERS,
         incarnation=bytes([n, life]) * 8,
-        word=word,
+        width=word,
         records=records,
     )
 

@@ -132,9 +132,10 @@ def test_counters_at_their_end():
     context.merge(other)
     assert context.read() == 1 ^ 4
     stream = atomik_core.DeltaStream()
-    last = atomik_core.DeltaMessage(0, 5, 0, 2**64 - 1, origin=7)
+    origin = atomik_core.DeltaStream().origin
+    last = atomik_core.DeltaMessage(0, 5, 0, 2**64 - 1, origin=origin)
     assert stream.apply(last) and not stream.apply(last)
-    assert stream.apply(atomik_core.DeltaMessage(0, 6, 0, 2**64 - 2, origin=7))
+    assert stream.apply(atomik_core.DeltaMessage(0, 6, 0, 2**64 - 2, origin=origin))
     assert not stream.apply(last)
     assert stream.read(0) == 5 ^ 6
 

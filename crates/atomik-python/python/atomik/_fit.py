@@ -3,6 +3,7 @@
 import html
 import json
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from . import _atomik, _columns
@@ -98,6 +99,9 @@ def fit(trace: Any, *, examples: int = 3, name: str | None = None, **limits: Any
     else:
         if _columns.is_table(trace):
             trace = _columns.rows(trace, _MEMBERS, _MEMBERS[:4])
+        elif not isinstance(trace, Iterable):
+            found = type(trace).__name__
+            raise TypeError(f"fit takes a file, a list of dicts or a table, found {found}")
         lines = "".join(json.dumps(line, default=_index) + "\n" for line in trace).encode()
         name = name or "<operations>"
     return Fit(json.loads(_atomik.fit_json(path, lines, json.dumps(limits), examples, name)))

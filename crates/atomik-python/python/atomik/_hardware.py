@@ -8,7 +8,7 @@ from . import _atomik
 
 
 def generate(
-    word: int | str = 64,
+    width: int | str = 64,
     depth: int = 512,
     lanes: int = 1,
     *,
@@ -24,7 +24,7 @@ def generate(
     to. `testbench` adds a self-checking test bench, `cocotb` a test for cocotb.
     """
     folder = None if out is None else os.fspath(out)
-    return dict(_atomik.generate(word, depth, lanes, target, folder, split, testbench, cocotb))
+    return dict(_atomik.generate(width, depth, lanes, target, folder, split, testbench, cocotb))
 
 
 class Regression(dict[str, Any]):

@@ -51,9 +51,9 @@ class Diff:
 def diff(
     old: str | os.PathLike[str],
     new: str | os.PathLike[str],
-    word: int | str = 64,
+    width: int | str = 64,
     depth: int | None = None,
     lanes: int = 1,
 ) -> Diff:
     """The `Diff` of two files: loads the old words, accumulates the deltas, reads the new ones."""
-    return Diff(*_atomik.diff_trace(os.fspath(old), os.fspath(new), word, depth, lanes))
+    return Diff(*_atomik.diff_trace(os.fspath(old), os.fspath(new), width, depth, lanes))

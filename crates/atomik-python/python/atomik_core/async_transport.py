@@ -86,6 +86,11 @@ class AsyncSyncTable:
         return self._table.snapshot()
 
     @property
+    def origin(self) -> int:
+        """The number that tells this table's messages from those of others."""
+        return self._table.origin
+
+    @property
     def num_contexts(self) -> int:
         """The number of addresses."""
         return self._table.num_contexts

@@ -1,6 +1,7 @@
 """`Fingerprint`: whether data changed, by the xor of its chunks."""
 
 from atomik._atomik import AtomikContext, xor_chunks
+from atomik.errors import GeometryError
 
 __all__ = ["Fingerprint"]
 
@@ -18,7 +19,7 @@ class Fingerprint:
 
     def __init__(self, width: int = 64) -> None:
         if width < 8:
-            raise ValueError(f"a width of {width} bits holds no byte; choose 8 or more")
+            raise GeometryError(f"a width of {width} bits holds no byte; choose 8 or more")
         self._context = AtomikContext(width)
 
     def _xor(self, data: Bytes) -> int:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 from atomik._atomik import AtomikTable, DeltaMessage
-from atomik.errors import DataError
+from atomik.errors import AddressError, DataError, InputError
 
 from .sync import SyncTable
 
@@ -64,7 +64,7 @@ class PersistentSyncTable:
         for number, start in enumerate(range(0, whole, RECORD), 1):
             record = DeltaMessage.from_bytes(data[start : start + RECORD])
             if record.addr >= inner.num_contexts:
-                raise IndexError(
+                raise AddressError(
                     f"{self._path}: record {number} has address {record.addr}, and the table has "
                     f"{inner.num_contexts}; open it with more contexts"
                 )
@@ -80,7 +80,7 @@ class PersistentSyncTable:
 
     def _opened(self) -> io.FileIO:
         if self._log is None:
-            raise ValueError(f"{self._path}: the log is closed; open the table again")
+            raise InputError(f"{self._path}: the log is closed; open the table again")
         if self._ahead:
             self._log.close()
             self._replay()
@@ -178,6 +178,11 @@ class PersistentSyncTable:
     def snapshot(self) -> dict[int, int]:
         """All values by address, also those that are 0."""
         return self._current().snapshot()
+
+    @property
+    def origin(self) -> int:
+        """The number that tells this table's messages from those of others."""
+        return self._table.origin
 
     @property
     def num_contexts(self) -> int:

@@ -1,14 +1,11 @@
 """`SyncTable`: a table whose writes reach other tables as messages."""
 
 import copy
-import secrets
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from atomik._atomik import AtomikTable, DeltaMessage, forks
+from atomik._atomik import AtomikTable, DeltaMessage, Received, forks, new_origin
 from atomik.errors import MergeError
-
-from ._received import Received
 
 if TYPE_CHECKING:
     from .persistent import PersistentSyncTable
@@ -58,7 +55,7 @@ class SyncTable:
 
     def _name(self) -> None:
         """Draws the number under which this table sends."""
-        self._origin = secrets.randbits(64)
+        self._origin = new_origin()
         self._forks = forks()
 
     def _renew(self) -> None:
@@ -111,7 +108,7 @@ class SyncTable:
             self._clock = message.put[0]
         self._stamps[message.addr] = (self._clock, self._origin)
         self._table.accum(message.addr, message.delta)
-        self._received.remember(message, own=True)
+        self._received.remember(message)
 
     def _tell(self, message: PutMessage) -> None:
         if self._callback is not None:
@@ -149,10 +146,9 @@ class SyncTable:
         """Makes the change of a message, and remembers that it has come."""
         if delta:
             self._table.accum(msg.addr, delta)
+        self._received.remember(msg)
         put = getattr(msg, "put", None)
-        if put is None or msg.origin is None:
-            self._received.remember(msg)
-        elif msg.origin != self._origin:
+        if put is not None and msg.origin not in (None, self._origin):
             self._clock = max(self._clock, put[0])
             stamp = (put[0], msg.origin)
             self._stamps[msg.addr] = max(stamp, self._stamps.get(msg.addr, stamp))
@@ -177,6 +173,12 @@ class SyncTable:
         for addr, value in snap.items():
             table._table.load(addr, value)
         return table
+
+    @property
+    def origin(self) -> int:
+        """The number that tells this table's messages from those of others."""
+        self._renew()
+        return self._origin
 
     @property
     def num_contexts(self) -> int:

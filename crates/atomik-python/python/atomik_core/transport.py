@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from atomik._atomik import DeltaMessage
+from atomik.errors import InputError
 
 __all__ = ["CallbackTransport", "MemoryTransport"]
 
@@ -28,13 +29,13 @@ class MemoryTransport:
         self._tables.append(table)
 
     def disconnect(self, table: Any) -> None:
-        """Disconnects a table. Raises `ValueError` if it is not connected."""
+        """Disconnects a table. Raises `InputError` if it is not connected."""
         for at, known in enumerate(self._tables):
             if known is table:
                 del self._tables[at]
                 table.on_delta(None)
                 return
-        raise ValueError("the table is not connected")
+        raise InputError("the table is not connected")
 
     @property
     def peer_count(self) -> int:

@@ -3,7 +3,6 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyType};
 
@@ -71,7 +70,8 @@ impl AtomikContext {
     /// A context of this width whose words are 0.
     pub fn zero(py: Python<'_>, width: u64) -> PyResult<Self> {
         if width == 0 {
-            return Err(PyValueError::new_err(
+            return Err(error(
+                Kind::Geometry,
                 "a width of 0 bits is not possible; choose 1 or more",
             ));
         }
@@ -150,7 +150,7 @@ impl AtomikContext {
                 let mut pair = pair.lock().unwrap_or_else(PoisonError::into_inner);
                 pair.1 = pair.1.bind(py).bitxor(delta.bind(py))?.unbind();
             }
-            _ => return Err(PyValueError::new_err("the widths differ")),
+            _ => return Err(error(Kind::Merge, "the widths differ")),
         }
         let count = self.deltas.load(Relaxed).saturating_add(1);
         self.deltas.store(count, Relaxed);
@@ -175,7 +175,7 @@ impl AtomikContext {
                 let zero = 0_u64.into_pyobject(py)?.into_any().unbind();
                 *pair.lock().unwrap_or_else(PoisonError::into_inner) = (value, zero);
             }
-            _ => return Err(PyValueError::new_err("the widths differ")),
+            _ => return Err(error(Kind::Merge, "the widths differ")),
         }
         self.deltas.store(0, Relaxed);
         Ok(())

@@ -4,8 +4,7 @@ use pyo3::basic::CompareOp;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyType};
 
-use super::seen::Content;
-use super::wide_address;
+use super::{is_origin, wide_address};
 use crate::error::{Kind, error};
 
 /// One delta. Beside what it shows, it knows which stream it comes from and how often that stream
@@ -23,6 +22,10 @@ pub struct DeltaMessage {
     pub tag: Tag,
 }
 
+/// Number, address, and delta, or its hash if it has more than 64 bits: what is left of a message
+/// that passes through bytes or a dict.
+pub type Content = (u64, u32, u64);
+
 /// What the 16 bytes of a message leave out.
 #[derive(Clone, Copy, Default)]
 pub struct Tag {
@@ -30,6 +33,30 @@ pub struct Tag {
     pub origin: Option<u64>,
     /// How often its stream had loaded the address.
     pub generation: Option<u64>,
+}
+
+impl Tag {
+    /// What a caller says of a message; refuses a number that no stream or table has.
+    fn said(origin: Option<u64>, generation: Option<u64>) -> PyResult<Self> {
+        match origin {
+            Some(origin) if !is_origin(origin) => Err(error(
+                Kind::Data,
+                format_args!(
+                    "{origin} is not the number of a stream or table; pass the `origin` of its \
+                     sender, and for a sender that has none, always the same new one, \
+                     DeltaStream().origin"
+                ),
+            )),
+            _ => Ok(Self { origin, generation }),
+        }
+    }
+}
+
+/// A delta, or its hash if it has more than 64 bits.
+pub fn digest(delta: &Bound<'_, PyAny>) -> PyResult<u64> {
+    delta
+        .extract::<u64>()
+        .or_else(|_| delta.hash().map(isize::cast_unsigned).map(|it| it as u64))
 }
 
 impl DeltaMessage {
@@ -64,10 +91,27 @@ impl DeltaMessage {
         self.delta.bind(py)
     }
 
-    /// Address, delta and number if they fit into the 16 bytes.
-    pub fn content(&self, py: Python<'_>) -> Option<Content> {
-        let delta = self.delta.bind(py).extract::<u64>().ok()?;
-        Some((self.addr, delta, u32::try_from(self.seq).ok()?))
+    /// What is left of the message that passes through bytes or a dict.
+    pub fn content(&self, py: Python<'_>) -> PyResult<Content> {
+        Ok((self.seq, self.addr, digest(self.delta.bind(py))?))
+    }
+
+    /// Of class `class`, which may be one of Python's.
+    fn into_class<'py>(self, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyAny>> {
+        let py = class.py();
+        if class.is(py.get_type::<Self>()) {
+            return Ok(Bound::new(py, self)?.into_any());
+        }
+        let Tag { origin, generation } = self.tag;
+        let keywords = PyDict::new(py);
+        // A class that takes no such keywords can be used where nothing is to be said.
+        if let Some(origin) = origin {
+            keywords.set_item("origin", origin)?;
+        }
+        if let Some(generation) = generation {
+            keywords.set_item("generation", generation)?;
+        }
+        class.call(self.fields(py), Some(&keywords))
     }
 
     fn fields(&self, py: Python<'_>) -> (u32, Py<PyAny>, u64, u64) {
@@ -91,7 +135,7 @@ impl DeltaMessage {
             .py()
             .import("operator")?
             .call_method1("index", (delta,))?;
-        let tag = Tag { origin, generation };
+        let tag = Tag::said(origin, generation)?;
         Self::new_tagged(wide_address(addr)?, &delta, epoch, seq, tag)
     }
 
@@ -109,7 +153,8 @@ impl DeltaMessage {
 
     /// Address, delta and number in 16 bytes, in network order.
     fn to_bytes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        let Some((addr, delta, seq)) = self.content(py) else {
+        let delta = self.delta.bind(py).extract::<u64>();
+        let (Ok(delta), Ok(seq)) = (delta, u32::try_from(self.seq)) else {
             return Err(error(
                 Kind::Data,
                 "the message does not fit into 16 bytes: they hold a delta of 64 bits and a \
@@ -117,7 +162,7 @@ impl DeltaMessage {
             ));
         };
         let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&addr.to_be_bytes());
+        bytes[..4].copy_from_slice(&self.addr.to_be_bytes());
         bytes[4..12].copy_from_slice(&delta.to_be_bytes());
         bytes[12..].copy_from_slice(&seq.to_be_bytes());
         Ok(PyBytes::new(py, &bytes))
@@ -151,12 +196,9 @@ impl DeltaMessage {
                 .unbind(),
             epoch: 0,
             seq: u32::from_be_bytes([e, f, g, h]).into(),
-            tag: Tag { origin, generation },
+            tag: Tag::said(origin, generation)?,
         };
-        if class.is(py.get_type::<Self>()) {
-            return Ok(Bound::new(py, this)?.into_any());
-        }
-        class.call1(this.fields(py))
+        this.into_class(class)
     }
 
     /// Address, delta and number as a dict.
@@ -168,14 +210,19 @@ impl DeltaMessage {
         Ok(fields)
     }
 
-    /// The message of a dict.
+    /// The message of a dict. The caller may say whose it is, and of which load of its address.
     #[classmethod]
+    #[pyo3(signature = (d, *, origin=None, generation=None))]
     fn from_dict<'py>(
         class: &Bound<'py, PyType>,
         d: &Bound<'py, PyDict>,
+        origin: Option<u64>,
+        generation: Option<u64>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let item = |name| d.as_any().get_item(name);
-        class.call1((item("addr")?, item("delta")?, 0, item("seq")?))
+        let (addr, delta, seq) = (item("addr")?, item("delta")?, item("seq")?.extract()?);
+        let this = Self::new(&addr, &delta, 0, seq, origin, generation)?;
+        this.into_class(class)
     }
 
     fn __richcmp__(&self, other: &Bound<'_, PyAny>, op: CompareOp) -> PyResult<Py<PyAny>> {
@@ -226,7 +273,8 @@ impl DeltaMessage {
         origin: Option<u64>,
         generation: Option<u64>,
     ) -> PyResult<Self> {
-        Self::new_tagged(addr, delta, epoch, seq, Tag { origin, generation })
+        let tag = Tag::said(origin, generation)?;
+        Self::new_tagged(addr, delta, epoch, seq, tag)
     }
 
     #[classattr]

@@ -3,13 +3,12 @@
 
 pub mod context;
 pub mod message;
-mod seen;
+pub mod seen;
 pub mod stream;
 pub mod table;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -31,9 +30,22 @@ pub fn forks() -> u64 {
 
 /// A number for a sender of messages, from the system's randomness: a fork would copy the state of
 /// any other generator.
-fn new_origin(py: Python<'_>) -> PyResult<u64> {
+#[pyfunction]
+pub fn new_origin(py: Python<'_>) -> PyResult<u64> {
     let bytes = py.import("os")?.call_method1("urandom", (8,))?;
-    Ok(u64::from_le_bytes(bytes.extract()?))
+    let number = u64::from_le_bytes(bytes.extract()?) & !0xFFFF;
+    Ok(number | check_bits(number))
+}
+
+/// Whether a number is one that [`new_origin`] may have drawn. One that a caller invents could be
+/// a second name of a sender, and its messages would count twice.
+fn is_origin(number: u64) -> bool {
+    number & 0xFFFF == check_bits(number)
+}
+
+/// The lowest 16 bits of an origin, which depend on the others.
+fn check_bits(number: u64) -> u64 {
+    (number >> 48 ^ number >> 32 ^ number >> 16 ^ 0xA70C) & 0xFFFF
 }
 
 /// The address, if it is one of `count`.
@@ -77,7 +89,7 @@ pub fn xor_chunks<'py>(
     chunk: usize,
 ) -> PyResult<Bound<'py, PyBytes>> {
     if chunk == 0 {
-        return Err(PyValueError::new_err("a chunk has at least one byte"));
+        return Err(error(Kind::Input, "a chunk has at least one byte"));
     }
     // The rest of a chunk that is longer than the data is 0.
     let mut sum = vec![0_u8; chunk.min(data.len())];

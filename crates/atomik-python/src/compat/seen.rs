@@ -1,47 +1,100 @@
-//! Which messages a stream has had, so that none counts twice.
+//! Which messages a stream or table has had, so that none counts twice.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How many messages without an origin are remembered.
-const REMEMBERED: usize = 1 << 16;
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt as _;
 
-/// The messages that a stream has had.
-#[derive(Default)]
+use super::message::{Content, DeltaMessage};
+use crate::error::{Kind, error};
+
+/// How many messages are remembered by what they hold.
+const REMEMBERED: usize = 1 << 20;
+
+/// The numbers of messages, as ranges: first number to last.
+type Ranges = BTreeMap<u64, u64>;
+
+/// The messages that a stream or table has had.
+#[derive(Clone, Default)]
 pub struct Seen {
-    /// Their numbers by origin, as ranges: first number to last.
-    known: HashMap<u64, BTreeMap<u64, u64>>,
-    /// The content of those whose origin nobody has said, oldest first.
-    order: VecDeque<Content>,
-    unknown: HashSet<Content>,
-    /// Address and delta of the last own ones, in the order of their numbers; nothing for a delta
-    /// that does not fit into a message of 16 bytes.
-    own: VecDeque<Option<(u32, u64)>>,
+    /// The numbers of those that say whose they are, by origin.
+    known: HashMap<u64, Ranges>,
+    /// What messages of others hold, and whether all with that content say whose they are. Those
+    /// with the lowest numbers are forgotten first.
+    contents: BTreeMap<Content, bool>,
+    /// The highest numbers that were forgotten.
+    forgotten: Forgotten,
+    /// Address and delta of the last own ones, in the order of their numbers.
+    own: VecDeque<(u32, u64)>,
     /// The number of the last own one.
     last: u64,
 }
 
-/// Address, delta and number: all that the 16 bytes of a message have.
-pub type Content = (u32, u64, u32);
+#[derive(Clone, Copy, Default)]
+struct Forgotten {
+    /// Of messages that say whose they are.
+    named: u64,
+    /// Of the others.
+    unnamed: u64,
+}
 
 impl Seen {
-    /// Takes number `seq` of an origin. Returns whether it is new.
-    pub fn number(&mut self, origin: u64, seq: u64) -> bool {
-        let ranges = self.known.entry(origin).or_default();
-        let before = ranges
-            .range(..=seq)
-            .next_back()
-            .map(|(first, last)| (*first, *last));
-        if before.is_some_and(|(_, last)| seq <= last) {
-            return false;
+    /// Whether a message, with this content, is new; an error if nobody can tell.
+    pub fn is_new(&self, message: &DeltaMessage, content: Content) -> PyResult<bool> {
+        let seq = message.seq;
+        if seq == 0 {
+            return Ok(true);
         }
-        let first = match before {
-            Some((first, last)) if last.checked_add(1) == Some(seq) => first,
-            _ => seq,
+        let remembered = self.contents.get(&content);
+        let (is_same, forgotten) = if let Some(origin) = message.tag.origin {
+            if self.has(origin, seq) {
+                return Ok(false);
+            }
+            (remembered == Some(&false), self.forgotten.unnamed)
+        } else {
+            let own = self.last - self.own.len() as u64;
+            let Forgotten { named, unnamed } = self.forgotten;
+            let is_same = remembered.is_some() || self.is_own(content);
+            (is_same, own.max(named).max(unnamed))
         };
-        let after = seq.checked_add(1);
-        let last = after.and_then(|after| ranges.remove(&after)).unwrap_or(seq);
-        ranges.insert(first, last);
-        true
+        if is_same {
+            return Err(ambiguous(message));
+        }
+        if seq <= forgotten {
+            return Err(forgotten_before(message));
+        }
+        Ok(true)
+    }
+
+    /// Remembers a message of another sender, with this content.
+    pub fn take(&mut self, message: &DeltaMessage, content: Content) {
+        let seq = message.seq;
+        if seq == 0 {
+            return;
+        }
+        let origin = message.tag.origin;
+        if let Some(origin) = origin {
+            add(self.known.entry(origin).or_default(), seq);
+        }
+        *self.contents.entry(content).or_insert(true) &= origin.is_some();
+        if self.contents.len() > REMEMBERED
+            && let Some(((seq, ..), named)) = self.contents.pop_first()
+        {
+            let forgotten = &mut self.forgotten;
+            let highest = if named {
+                &mut forgotten.named
+            } else {
+                &mut forgotten.unnamed
+            };
+            *highest = seq.max(*highest);
+        }
+    }
+
+    fn has(&self, origin: u64, seq: u64) -> bool {
+        let ranges = self.known.get(&origin);
+        let range = ranges.and_then(|ranges| ranges.range(..=seq).next_back());
+        range.is_some_and(|(_, last)| seq <= *last)
     }
 
     /// Takes all numbers that own messages have had, as those of an origin.
@@ -50,34 +103,118 @@ impl Seen {
     }
 
     /// Takes an own message, and gives it its number.
-    pub fn own(&mut self, addr: u32, delta: Option<u64>) -> u64 {
+    pub fn own(&mut self, addr: u32, delta: u64) -> u64 {
         if self.own.len() == REMEMBERED {
             self.own.pop_front();
         }
-        self.own.push_back(delta.map(|delta| (addr, delta)));
+        self.own.push_back((addr, delta));
         self.last += 1;
         self.last
     }
 
     /// Whether an own message among those remembered has this content.
-    fn is_own(&self, (addr, delta, seq): Content) -> bool {
-        let back = self.last.checked_sub(seq.into());
+    fn is_own(&self, (seq, addr, delta): Content) -> bool {
+        let back = self.last.checked_sub(seq);
         let back = back.and_then(|back| usize::try_from(back).ok());
-        let at = back.and_then(|back| self.own.len().checked_sub(back + 1));
-        at.is_some_and(|at| self.own[at] == Some((addr, delta)))
+        let at = back.and_then(|back| self.own.len().checked_sub(back.checked_add(1)?));
+        at.is_some_and(|at| self.own[at] == (addr, delta))
+    }
+}
+
+/// Adds a number to ranges that do not have it.
+fn add(ranges: &mut Ranges, seq: u64) {
+    let before = ranges.range(..seq).next_back();
+    let first = match before.map(|(first, last)| (*first, *last)) {
+        Some((_, last)) if last >= seq => return,
+        Some((first, last)) if last + 1 == seq => first,
+        _ => seq,
+    };
+    let after = seq.checked_add(1);
+    let last = after.and_then(|after| ranges.remove(&after)).unwrap_or(seq);
+    ranges.insert(first, last);
+}
+
+#[cold]
+fn ambiguous(message: &DeltaMessage) -> PyErr {
+    error(
+        Kind::Merge,
+        format_args!(
+            "a message with this address, {}, this delta and this number, {}, was sent or applied \
+             already: this is the same one again, or another sender's; say whose it is, for all \
+             messages of a sender: DeltaMessage.from_bytes(data, origin=sender.origin)",
+            message.addr, message.seq
+        ),
+    )
+}
+
+#[cold]
+fn forgotten_before(message: &DeltaMessage) -> PyErr {
+    error(
+        Kind::Merge,
+        format_args!(
+            "messages with numbers as low as {} were forgotten after {REMEMBERED} others, so \
+             nobody can tell whether this one was sent or applied already; say whose it is, for \
+             all messages of a sender: DeltaMessage.from_bytes(data, origin=sender.origin)",
+            message.seq
+        ),
+    )
+}
+
+/// The messages that a table has had or sent.
+#[pyclass(frozen, module = "atomik._atomik")]
+#[derive(Default)]
+pub struct Received(Mutex<Seen>);
+
+impl Received {
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Seen> {
+        self.0
+            .lock_py_attached(py)
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Received {
+    #[new]
+    fn new() -> Self {
+        Self::default()
     }
 
-    /// Takes a message by its content. Returns whether it is new among those remembered.
-    pub fn content(&mut self, content: Content) -> bool {
-        if self.is_own(content) || !self.unknown.insert(content) {
-            return false;
-        }
-        self.order.push_back(content);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.unknown.remove(&oldest);
-        }
-        true
+    /// Whether a message is new; raises if nobody can tell.
+    fn is_new(&self, message: &Bound<'_, DeltaMessage>) -> PyResult<bool> {
+        let (py, message) = (message.py(), message.get());
+        let content = message.content(py)?;
+        self.lock(py).is_new(message, content)
+    }
+
+    /// Remembers a message, also an own one, which may come back as bytes.
+    fn remember(&self, message: &Bound<'_, DeltaMessage>) -> PyResult<()> {
+        let (py, message) = (message.py(), message.get());
+        let content = message.content(py)?;
+        self.lock(py).take(message, content);
+        Ok(())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let seen = slf.get().lock(slf.py()).clone();
+        let Forgotten { named, unnamed } = seen.forgotten;
+        let arguments = (seen.known, seen.contents, named, unnamed);
+        let restored = slf.get_type().getattr("_restored")?;
+        Ok((restored, arguments).into_pyobject(slf.py())?.into_any())
+    }
+
+    #[staticmethod]
+    fn _restored(
+        known: HashMap<u64, Ranges>,
+        contents: BTreeMap<Content, bool>,
+        named: u64,
+        unnamed: u64,
+    ) -> Self {
+        Self(Mutex::new(Seen {
+            known,
+            contents,
+            forgotten: Forgotten { named, unnamed },
+            ..Seen::default()
+        }))
     }
 }

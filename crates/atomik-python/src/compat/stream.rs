@@ -9,8 +9,8 @@ use pyo3::sync::MutexExt as _;
 use pyo3::types::{PyIterator, PyList};
 
 use super::context::{AtomikContext, integer};
-use super::message::{DeltaMessage, Tag};
-use super::seen::{Content, Seen};
+use super::message::{Content, DeltaMessage, Tag, digest};
+use super::seen::Seen;
 use super::{forks, new_origin, wide_address};
 use crate::error::{Kind, error};
 
@@ -96,13 +96,16 @@ impl State {
         };
         let context = slot.context.get();
         let (word, object) = context.word_and_object(delta)?;
-        let narrow = word.narrow(py);
+        let digest = match word.narrow(py) {
+            Some(word) => word,
+            None => digest(&object)?,
+        };
         context.combine(py, &word)?;
         let tag = Tag {
             origin: Some(self.origin),
             generation: Some(slot.generation),
         };
-        let seq = self.seen.own(addr, narrow);
+        let seq = self.seen.own(addr, digest);
         let message = DeltaMessage::of_word(addr, object.unbind(), self.epoch, seq, tag);
         let message = Py::new(py, message)?;
         self.pending.push(message.clone_ref(py));
@@ -111,7 +114,7 @@ impl State {
 
     /// Whether the message with this content counts: `false` if it is an own one, a duplicate, or
     /// of before the last load. Remembers it.
-    fn admit(&mut self, message: &DeltaMessage, content: Option<Content>) -> PyResult<bool> {
+    fn admit(&mut self, message: &DeltaMessage, content: Content) -> PyResult<bool> {
         let Tag { origin, generation } = message.tag;
         if origin == Some(self.origin) {
             return Ok(false);
@@ -126,14 +129,11 @@ impl State {
             None if here > 1 => return Err(undated(message.addr, here)),
             _ => {}
         }
-        if message.seq == 0 {
-            return Ok(true);
+        let is_new = self.seen.is_new(message, content)?;
+        if is_new {
+            self.seen.take(message, content);
         }
-        match (origin, content) {
-            (Some(origin), _) => Ok(self.seen.number(origin, message.seq)),
-            (None, Some(content)) if !self.seen.content(content) => Err(ambiguous(message)),
-            _ => Ok(true),
-        }
+        Ok(is_new)
     }
 }
 
@@ -156,19 +156,6 @@ fn undated(addr: u32, here: u64) -> PyErr {
             "address {addr} was loaded {here} times, and the message does not say of which load \
              it is: 16 bytes have no room for that; pass the number of the sender's loads, \
              DeltaMessage.from_bytes(data, generation={here})"
-        ),
-    )
-}
-
-#[cold]
-fn ambiguous(message: &DeltaMessage) -> PyErr {
-    error(
-        Kind::Merge,
-        format_args!(
-            "a message with this address, {}, this delta and this number, {}, was sent or applied \
-             already: this is the same one again, or another sender's; say whose it is, \
-             DeltaMessage.from_bytes(data, origin=NUMBER)",
-            message.addr, message.seq
         ),
     )
 }
@@ -245,7 +232,7 @@ impl DeltaStream {
         let message = message.get();
         let context = self.context(py, message.addr)?;
         let word = context.get().word(message.delta(py))?;
-        let content = message.content(py);
+        let content = message.content(py)?;
         let mut state = self.renewed(py)?;
         if !state.admit(message, content)? {
             return Ok(false);

@@ -1,11 +1,12 @@
 //! `AtomikTable`: contexts by address.
 
-use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use super::context::{AtomikContext, Word};
 use super::index;
+use crate::error::{Kind, error};
 
 /// Contexts of one width at the addresses from 0 up.
 #[pyclass(frozen, subclass, module = "atomik_core")]
@@ -28,7 +29,7 @@ impl AtomikTable {
     fn new(py: Python<'_>, num_contexts: i64, width: i64) -> PyResult<Self> {
         let (count, width) = (num_contexts.max(0), u64::try_from(width).unwrap_or(0));
         if count == 0 {
-            return Err(PyValueError::new_err("a table needs at least one context"));
+            return Err(error(Kind::Geometry, "a table needs at least one context"));
         }
         // A table that has no room is refused before it is made.
         let mut contexts = Vec::new();
@@ -146,12 +147,12 @@ impl AtomikTable {
             let context = object.cast::<AtomikContext>()?.clone();
             match context.get().width() == width {
                 true => Ok(context.unbind()),
-                false => Err(PyValueError::new_err("the pickle is not of this table")),
+                false => Err(error(Kind::Data, "the pickle is not of this table")),
             }
         };
         let contexts: Box<[_]> = contexts.iter().map(context).collect::<PyResult<_>>()?;
         if contexts.is_empty() {
-            return Err(PyValueError::new_err("the pickle is not of this table"));
+            return Err(error(Kind::Data, "the pickle is not of this table"));
         }
         Ok(Self { width, contexts })
     }
