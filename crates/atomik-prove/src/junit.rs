@@ -5,7 +5,8 @@ use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, Test
 use std::time::Duration;
 
 /// The reports as JUnit XML: a suite per configuration, a case per check. A check without an answer
-/// is an error, any other that is not proved a failure.
+/// is an error, any other that is not proved a failure. Where a tool has failed, that is the one
+/// case, an error.
 ///
 /// # Errors
 /// None in practice, because the text is written to memory.
@@ -18,6 +19,13 @@ pub fn to_xml(reports: &[Report]) -> Result<String, SerializeError> {
             let mut case = TestCase::new(name, status(report, check));
             case.set_classname(report.config.as_str());
             case.set_time(Duration::try_from_secs_f64(check.seconds).unwrap_or_default());
+            suite.add_test_case(case);
+        }
+        if let Some(error) = &report.error {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_message(error.as_str());
+            let mut case = TestCase::new("tools", status);
+            case.set_classname(report.config.as_str());
             suite.add_test_case(case);
         }
         suite.set_time(Duration::try_from_secs_f64(report.seconds).unwrap_or_default());
@@ -73,11 +81,19 @@ mod tests {
                 check("drain_exact", Outcome::Late),
             ],
             counterexample: None,
+            error: None,
             seconds: 1.0,
         };
-        let xml = to_xml(&[report]).unwrap();
+        let failed = Report {
+            checks: vec![],
+            error: Some("yosys failed".into()),
+            ..report.clone()
+        };
+        assert!(!failed.is_proved() && !failed.is_refuted());
+        let xml = to_xml(&[report, failed]).unwrap();
         let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
-        assert_eq!((read.tests, read.failures, read.errors), (3, 1, 1));
+        assert_eq!((read.tests, read.failures, read.errors), (4, 1, 2));
+        assert!(xml.contains("yosys failed"), "{xml}");
         assert!(xml.contains("register file: swap_exact"), "{xml}");
     }
 }

@@ -91,15 +91,7 @@ impl Prover {
     ) -> Result<Report, ProveError> {
         let start = Instant::now();
         let formal = Formal::new(&design.config);
-        let mut report = Report {
-            config: design.config.text(),
-            solver: self.options.solver,
-            solver_version: self.solver.version_text.clone(),
-            yosys_version: self.yosys.version_text.clone(),
-            checks: vec![],
-            counterexample: None,
-            seconds: 0.0,
-        };
+        let mut report = self.report(design);
         self.write(design, &formal, folder)?;
         match self.options.solver {
             Solver::Abc => self.search(design, &formal, folder, watch, &mut report)?,
@@ -109,6 +101,28 @@ impl Prover {
         }
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
+    }
+
+    /// A report without checks.
+    fn report(&self, design: &Design) -> Report {
+        Report {
+            config: design.config.text(),
+            solver: self.options.solver,
+            solver_version: self.solver.version_text.clone(),
+            yosys_version: self.yosys.version_text.clone(),
+            checks: vec![],
+            counterexample: None,
+            error: None,
+            seconds: 0.0,
+        }
+    }
+
+    /// The report on a design for which a tool has failed.
+    pub fn failed(&self, design: &Design, error: &impl ToString) -> Report {
+        Report {
+            error: Some(error.to_string()),
+            ..self.report(design)
+        }
     }
 
     /// Proves by PDR.

@@ -19,6 +19,9 @@ pub struct Report {
     pub checks: Vec<Check>,
     /// The failure, if one is reachable from a reset.
     pub counterexample: Option<Counterexample>,
+    /// Why there is no result: a tool has failed, and there are no checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// Seconds from start to end.
     pub seconds: f64,
 }

@@ -152,15 +152,13 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     };
     let prover = Prover::new(&Search::from_env(), options)?;
     let mut reports = vec![];
-    let mut undecided = vec![];
     for design in &designs {
         let report = match prove(args, &prover, design) {
             Ok(report) => report,
             // The others of a plan may take most of an hour.
             Err(error) if designs.len() > 1 => {
-                let config = design.config.text();
-                ATOMIK.message(format_args!("{config}: {error}"));
-                undecided.push(config);
+                ATOMIK.message(format_args!("{}: {error}", design.config.text()));
+                reports.push(prover.failed(design, &error));
                 continue;
             }
             Err(error) => return Err(error),
@@ -177,11 +175,11 @@ pub fn run(args: &Args) -> Result<Status, CommandError> {
     if args.json {
         print_json(&reports)?;
     } else if designs.len() > 1 {
-        print(format_args!("{}\n", summary(&reports, &undecided)))?;
+        print(format_args!("{}\n", summary(&reports)))?;
     }
     Ok(if reports.iter().any(Report::is_refuted) {
         Status::CheckFailed
-    } else if undecided.is_empty() && reports.iter().all(Report::is_proved) {
+    } else if reports.iter().all(Report::is_proved) {
         Status::Done
     } else {
         Status::Broken
@@ -252,13 +250,17 @@ fn verdict(report: &Report) -> String {
     )
 }
 
-/// A line per configuration, and for each of the `undecided` ones, where a tool has failed.
-fn summary(reports: &[Report], undecided: &[String]) -> Table {
+/// A line per configuration.
+fn summary(reports: &[Report]) -> Table {
     let mut table = number_table(
         &["configuration", "result", "checks", "cycles", "seconds"],
         2,
     );
     for report in reports {
+        if report.error.is_some() {
+            table.add_row([report.config.as_str(), "NOT DECIDED", "", "", ""]);
+            continue;
+        }
         let window = report.checks.first().map_or(0, |check| check.depth);
         table.add_row([
             report.config.clone(),
@@ -272,9 +274,6 @@ fn summary(reports: &[Report], undecided: &[String]) -> Table {
             window.to_string(),
             format!("{:.1}", report.seconds),
         ]);
-    }
-    for config in undecided {
-        table.add_row([config, "NOT DECIDED", "", "", ""]);
     }
     table
 }
