@@ -285,14 +285,15 @@ impl Replica {
             &self.memory.origins.get(own).chain,
         );
         let waits = self.is_removed()
-            && !self.memory.retired
             && chain.head().number == 0
             && table
                 .slots
                 .values()
                 .any(|slot| slot.position(own).is_some());
         if waits {
+            let retired = self.memory.retired;
             self.start_new_life();
+            self.memory.retired = retired;
             self.standing = Standing::Sure;
             self.memory.writer().take_over(own, &self.secrets);
         }
@@ -634,7 +635,7 @@ impl Replica {
             // This replica was added again. Its former lives are over.
             self.memory.stay();
             self.take_new_life();
-        } else if was_member && self.is_removed() && !self.memory.retired {
+        } else if was_member && self.is_removed() {
             // What is not signed yet is not taken any more. It waits, as does its life.
             self.take_new_life();
         }

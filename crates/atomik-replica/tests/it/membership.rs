@@ -286,11 +286,19 @@ fn without_an_administrator_no_roster_is_accepted() {
 
 #[test]
 fn what_a_removed_replica_had_not_sent_goes_on_once_it_is_added_again() {
-    for restarts in [false, true] {
+    for case in 0..8 {
+        let [restarts, retires, sent] = [1, 2, 4].map(|bit| case & bit != 0);
         let mut cluster = cluster(3);
         add_two(&mut cluster);
         cluster.settle();
+        cluster.accum(2, b"y", 2);
+        if sent {
+            cluster.settle();
+        }
         cluster.accum(2, b"x", 1);
+        if retires {
+            cluster.step(2, Event::Retire);
+        }
         let next = signed(cluster.replicas[2].roster().remove(&public(2)));
         cluster.step(2, Event::Roster(&next));
         cluster.step(2, Event::Flush);
@@ -301,12 +309,13 @@ fn what_a_removed_replica_had_not_sent_goes_on_once_it_is_added_again() {
         let next = signed(cluster.replicas[0].roster().add(public(2), "two"));
         cluster.step(0, Event::Roster(&next));
         cluster.settle();
-        let states = [0, 1, 2].map(|n| cluster.replicas[n].state(b"x"));
-        assert_eq!(
-            states,
-            [1, 1, 1].map(atomik_replica::Value::from),
-            "restarts: {restarts}"
-        );
+        for replica in &cluster.replicas {
+            assert_eq!(
+                [b"x", b"y"].map(|key| replica.state(key)),
+                [1, 2].map(atomik_replica::Value::from),
+                "restarts: {restarts}, retires: {retires}, sent: {sent}"
+            );
+        }
         cluster.assert_equal();
     }
 }
