@@ -47,8 +47,9 @@ pub(crate) struct Origin {
     pub(crate) retired: bool,
     /// Whether it began while its key was on no list that its replica knew: it publishes nothing.
     pub(crate) waits: bool,
-    /// The versions that are in the bases of those that have folded it, by key.
-    folded: Option<Vec<u64>>,
+    /// The certificate by which it was folded, and the versions that are in the bases of those that
+    /// have folded it, by key.
+    folded: Option<(u128, Vec<u64>)>,
 }
 
 /// Changes that a replica makes under an origin after it was started with records, while others
@@ -192,20 +193,30 @@ impl History {
     /// The version of an origin's entry that is folded; the last one as long as none is.
     pub(crate) fn folded_version(&self, origin: usize, key: usize) -> u64 {
         let origin = &self.origins[origin];
-        let folded = origin.folded.as_ref().map(|folded| folded[key]);
+        let folded = origin.folded.as_ref().map(|(_, folded)| folded[key]);
         folded.unwrap_or(origin.changes[key].len() as u64)
     }
 
-    /// Takes note that a replica that held these versions of an origin has folded it, or has
-    /// `adopted` a base in which it is folded. The first to fold decides, unless it has lost that
-    /// and nobody else has it.
-    pub(crate) fn fold(&mut self, origin: usize, held: Vec<u64>, adopted: bool, known: bool) {
+    /// Takes note that a replica that held these versions of an origin has folded it by a
+    /// certificate, or has `adopted` a base in which it is folded. The first to fold decides, unless
+    /// it has lost that, nobody else has it, and there is another certificate: by the same one, what
+    /// one has that lost its base can only be an equal one, such as that of changes which cancel.
+    pub(crate) fn fold(
+        &mut self,
+        (origin, held): (usize, Vec<u64>),
+        certificate: u128,
+        adopted: bool,
+        known: bool,
+    ) {
         let folded = &mut self.origins[origin].folded;
         if adopted {
             // Nobody has folded any change of it.
-            folded.get_or_insert_with(|| vec![0; held.len()]);
-        } else if !known || folded.is_none() {
-            *folded = Some(held);
+            folded.get_or_insert_with(|| (certificate, vec![0; held.len()]));
+        } else if folded
+            .as_ref()
+            .is_none_or(|(by, _)| !known && *by != certificate)
+        {
+            *folded = Some((certificate, held));
         }
     }
 

@@ -56,11 +56,17 @@ pub(crate) fn take_new_life(
     let resumed = others.is_some() && history.branch(n).is_some();
     let mut branch = history.end_life(n, own);
     // What it had only previewed moves, too.
-    let bases = branch.base.iter_mut().enumerate();
     // What is folded is not held any more.
     let author = history.origins[own].author;
     let is_folded = author.is_some_and(|author| replica.has_folded(&author));
     let waits = history.origins[own].waits;
+    if is_folded && expected.local.retired {
+        // It was removed before it could announce that, and what it had not published waited.
+        for (key, base) in branch.base.iter_mut().enumerate() {
+            *base = (*base).min(history.folded_version(own, key));
+        }
+    }
+    let bases = branch.base.iter_mut().enumerate();
     for (key, base) in bases.filter(|_| !resumed && (waits || !is_folded)) {
         let id = history.origins[own].id;
         let left = replica.writers(&history.keys[key]);

@@ -42,8 +42,14 @@ impl Members {
         }
     }
 
-    /// Replica `n`, which knows the list with this number, holds a base that another one has. If it
-    /// stays, it counts again.
+    /// Whether the members of the newest list have signed a replica's base: then it is what was
+    /// decided, also if this replica alone is left to decide.
+    pub(crate) fn is_decided(&self, replica: &Replica) -> bool {
+        covered(replica).0 == self.newest().number()
+    }
+
+    /// Replica `n`, which knows the list with this number, holds a base that was decided without
+    /// it, or since it is back. If it stays, it counts again.
     pub(crate) fn refresh(&mut self, n: usize, list: u64) {
         if self.stays(n) && list == self.newest().number() {
             self.stale.remove(&n);

@@ -373,18 +373,20 @@ impl Oracle {
             .chain(up.iter().copied())
             .collect();
         let mut others_hold = others.iter().map(|other| other.certificate);
-        if history.members.is_stale(n) && others_hold.any(|it| it == contents.certificate) {
+        let decided = history.members.is_decided(replica);
+        if history.members.is_stale(n)
+            && (decided || others_hold.any(|it| it == contents.certificate))
+        {
             history.members.refresh(n, expected.local.roster);
             expected.contents.lies.fill(history.zero());
         }
         let stale = history.members.is_stale(n);
         for &origin in contents.folded.difference(&expected.contents.folded) {
-            if stale {
-                break;
-            }
             let held = expected.contents.versions(origin);
             let known = others.iter().any(|other| other.folded.contains(&origin));
-            history.fold(origin, held, adopted, known);
+            // What one decides that was removed counts if nobody decides otherwise.
+            let known = known || stale;
+            history.fold((origin, held), contents.certificate, adopted, known);
         }
         if let Some(liar) = &mut history.liar {
             liar.certify(contents.certificate);

@@ -71,7 +71,7 @@ pub(crate) fn opened(
     for &origin in &found.folded {
         let held = expected.contents.versions(origin);
         if held.iter().all(|version| *version == 0) && expected.contents.folded.insert(origin) {
-            history.fold(origin, held, true, true);
+            history.fold((origin, held), found.certificate, true, true);
         }
     }
     found.lies = if history.members.is_stale(n) {
