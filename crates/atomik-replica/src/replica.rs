@@ -635,7 +635,10 @@ impl Replica {
             // This replica was added again. Its former lives are over.
             self.memory.stay();
             self.take_new_life();
-        } else if was_member && self.is_removed() {
+        } else if was_member
+            && self.is_removed()
+            && (!self.memory.retired || self.memory.publication.is_waiting())
+        {
             // What is not signed yet is not taken any more. It waits, as does its life.
             self.take_new_life();
         }

@@ -170,6 +170,15 @@ pub const MUTANTS: &[Mutant] = &[
         )],
     ),
     rare(
+        "what a replica that retires has not sent does not wait",
+        &[(
+            "replica.rs",
+            "(!self.memory.retired || self.memory.publication.is_waiting())",
+            "!self.memory.retired",
+        )],
+        "membership::what_a_removed_replica_had_not_sent_goes_on_once_it_is_added_again",
+    ),
+    rare(
         "a retirement counts before its list is known",
         &[(
             "ledger.rs",

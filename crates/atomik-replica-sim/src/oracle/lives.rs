@@ -61,9 +61,12 @@ pub(crate) fn take_new_life(
     let is_folded = author.is_some_and(|author| replica.has_folded(&author));
     let waits = history.origins[own].waits;
     if is_folded && expected.local.retired {
-        // It was removed before it could announce that, and what it had not published waited.
+        // It was removed before it could announce that, and what it had not published waited. What
+        // a base lacked that it adopted before is gone; it has told so.
         for (key, base) in branch.base.iter_mut().enumerate() {
-            *base = (*base).min(history.folded_version(own, key));
+            if expected.contents.keys[key].version(own) > 0 {
+                *base = (*base).min(history.folded_version(own, key));
+            }
         }
     }
     let bases = branch.base.iter_mut().enumerate();
