@@ -27,6 +27,9 @@ SOAK_NODES ?= 5000
 # How many cases `make test-long` tries per property; `make test` tries 256.
 LONG_CASES ?= 5000
 
+# How many bugs `make prove-bugs` passes over.
+PASS_OVER ?= 0
+
 # Options of pytest for `make test-python`, and of bench.py for `make bench-python`.
 PYTHON_OPTIONS ?=
 
@@ -112,7 +115,8 @@ prove: setup ## prove a spread of configurations for inputs of any length; most 
 
 prove-bugs: setup ## print which check of a proof each planted bug fails; over an hour
 	@sh scripts/setup.sh solver
-	$(CARGO) test $(ALL) --test cross -- --ignored --nocapture every_planted_bug_fails
+	PASS_OVER=$(PASS_OVER) $(CARGO) test $(ALL) --test cross -- --ignored --nocapture \
+	    every_planted_bug_fails
 
 mutate: setup-fpga ## plant bugs at random; print how many the regression finds; ten minutes
 	@sh scripts/setup.sh solver

@@ -6,7 +6,7 @@ use std::time::Instant;
 use pyo3::buffer::{Element, PyBuffer};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 use crate::error::{Kind, error};
 
@@ -253,10 +253,15 @@ fn wrong_type(what: &str, wanted: &str, value: &Bound<'_, PyAny>) -> PyErr {
         .and_then(|dtype| Ok(dtype.str()?.to_string()))
         .or_else(|_| Ok::<_, PyErr>(value.get_type().name()?.to_string()))
         .unwrap_or_default();
-    PyTypeError::new_err(format!(
-        "{what} are integers or an array of {wanted}, found {found}; \
-         convert an array, in this machine's byte order and alignment, for example with \
+    let is_array = value.len().is_ok() && !value.is_instance_of::<PyString>();
+    let advice = if is_array {
+        "; convert it, in this machine's byte order and alignment, for example with \
          numpy.array(values, dtype=numpy.uint64)"
+    } else {
+        ""
+    };
+    PyTypeError::new_err(format!(
+        "{what} are integers or an array of {wanted}, found {found}{advice}"
     ))
 }
 
