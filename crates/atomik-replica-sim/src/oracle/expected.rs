@@ -1,12 +1,13 @@
 //! One replica as it must be: what it holds, and what it must remember beside that.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use atomik_replica::{OpError, Value};
 
 use super::contents::Contents;
 use super::fields::Fields;
+use super::history::Folded;
 use super::members::Covered;
 
 /// A batch that can be undone.
@@ -25,6 +26,8 @@ pub(crate) struct Local {
     /// The number of the list of members, and whether this replica is on it.
     pub(crate) roster: u64,
     pub(crate) member: bool,
+    /// By origin, what is in its base.
+    pub(crate) base: BTreeMap<usize, Folded>,
     /// How many disks had been lost when it was asked to retire.
     pub(crate) losses: usize,
     /// By key.
@@ -93,6 +96,7 @@ impl ExpectedReplica {
             retired: false,
             roster: 0,
             member: true,
+            base: BTreeMap::new(),
             losses: 0,
             marks: vec![fields.zero(); keys],
             batches: VecDeque::new(),

@@ -28,6 +28,9 @@ pub(crate) struct Change {
     pub(crate) put: u64,
 }
 
+/// The certificate by which an origin was folded, and the versions in the base, by key.
+pub(crate) type Folded = (u128, Vec<u64>);
+
 /// An origin and everything that it ever did.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
@@ -47,9 +50,8 @@ pub(crate) struct Origin {
     pub(crate) retired: bool,
     /// Whether it began while its key was on no list that its replica knew: it publishes nothing.
     pub(crate) waits: bool,
-    /// The certificate by which it was folded, and the versions that are in the bases of those that
-    /// have folded it, by key.
-    folded: Option<(u128, Vec<u64>)>,
+    /// What is in the bases of those that have folded it.
+    folded: Option<Folded>,
 }
 
 /// Changes that a replica makes under an origin after it was started with records, while others
@@ -198,25 +200,36 @@ impl History {
     }
 
     /// Takes note that a replica that held these versions of an origin has folded it by a
-    /// certificate, or has `adopted` a base in which it is folded. The first to fold decides, unless
-    /// it has lost that, nobody else has it, and there is another certificate: by the same one, what
-    /// one has that lost its base can only be an equal one, such as that of changes which cancel.
+    /// certificate, or has `adopted` a base in which it is folded; returns what is in its base. The
+    /// first to fold decides, unless it has lost that, nobody else has it, and there is another
+    /// certificate: by the same one, what one has that lost its base can only be an equal one, such
+    /// as that of changes which cancel.
     pub(crate) fn fold(
         &mut self,
         (origin, held): (usize, Vec<u64>),
         certificate: u128,
         adopted: bool,
         known: bool,
-    ) {
+    ) -> Folded {
         let folded = &mut self.origins[origin].folded;
         if adopted {
-            // Nobody has folded any change of it.
-            folded.get_or_insert_with(|| (certificate, vec![0; held.len()]));
-        } else if folded
+            // If nobody is known to have folded it, nobody has folded any change of it.
+            let none = || (certificate, vec![0; held.len()]);
+            return folded.get_or_insert_with(none).clone();
+        }
+        if folded
             .as_ref()
-            .is_none_or(|(by, _)| !known && *by != certificate)
+            .is_some_and(|(by, _)| !known && *by != certificate)
         {
-            *folded = Some((certificate, held));
+            *folded = None;
+        }
+        folded.get_or_insert((certificate, held)).clone()
+    }
+
+    /// What a replica has folded while it counted as removed is what counts now.
+    pub(crate) fn decide(&mut self, base: &BTreeMap<usize, Folded>) {
+        for (origin, folded) in base {
+            self.origins[*origin].folded = Some(folded.clone());
         }
     }
 

@@ -379,14 +379,24 @@ impl Oracle {
         {
             history.members.refresh(n, expected.local.roster);
             expected.contents.lies.fill(history.zero());
+            if decided {
+                history.decide(&expected.local.base);
+            }
         }
         let stale = history.members.is_stale(n);
-        for &origin in contents.folded.difference(&expected.contents.folded) {
+        for &origin in &contents.folded {
+            let is_new = !expected.contents.folded.contains(&origin);
+            if !is_new && !adopted {
+                continue;
+            }
             let held = expected.contents.versions(origin);
-            let known = others.iter().any(|other| other.folded.contains(&origin));
-            // What one decides that was removed counts if nobody decides otherwise.
-            let known = known || stale;
-            history.fold((origin, held), contents.certificate, adopted, known);
+            let folded = if stale && !adopted {
+                (contents.certificate, held)
+            } else {
+                let known = others.iter().any(|other| other.folded.contains(&origin));
+                history.fold((origin, held), contents.certificate, adopted, known)
+            };
+            expected.local.base.insert(origin, folded);
         }
         if let Some(liar) = &mut history.liar {
             liar.certify(contents.certificate);

@@ -71,7 +71,8 @@ pub(crate) fn opened(
     for &origin in &found.folded {
         let held = expected.contents.versions(origin);
         if held.iter().all(|version| *version == 0) && expected.contents.folded.insert(origin) {
-            history.fold((origin, held), found.certificate, true, true);
+            let folded = history.fold((origin, held), found.certificate, true, true);
+            expected.local.base.insert(origin, folded);
         }
     }
     found.lies = if history.members.is_stale(n) {
