@@ -42,10 +42,11 @@ impl Members {
         }
     }
 
-    /// Whether the members of the newest list have signed a replica's base: then it is what was
-    /// decided, also if this replica alone is left to decide.
+    /// Whether no certificate covers more than that of a replica's base: then it is what was
+    /// decided last, also if this replica alone is left to decide.
     pub(crate) fn is_decided(&self, replica: &Replica) -> bool {
-        covered(replica).0 == self.newest().number()
+        let covered = covered(replica);
+        covered > Covered::default() && covered >= self.certified
     }
 
     /// Replica `n`, which knows the list with this number, holds a base that was decided without
