@@ -1,7 +1,8 @@
 #!/bin/sh
 # Checks the C library as its users have it: installs it into a temporary folder, builds the
 # examples in C and C++ with pkg-config and with CMake, warnings as errors, and runs them under
-# valgrind, for which a leak is an error. A planted leak must be found. Every symbol of the shared
+# valgrind, for which a leak is an error. A planted leak must be found. Without memory, and while a
+# thread ends, functions must return a status. Every symbol of the shared
 # library must have its version. `make test-c` calls it.
 #
 # Environment: as for c-library.sh; CC, CXX.
@@ -39,7 +40,8 @@ with_pkg_config() {
     libs=$(pkg-config ${3:-} --libs atomik)
     [ $# -lt 3 ] || libs=$(echo "$libs" | sed "s|-latomik|-l:libatomik.a|")
     # shellcheck disable=SC2046,SC2086  # several options each
-    $compile -g -Wall -Wextra -Wpedantic -Werror $(pkg-config --cflags atomik) "$1" -o "$2" $libs
+    $compile -D_GNU_SOURCE -g -Wall -Wextra -Wpedantic -Werror $(pkg-config --cflags atomik) \
+        "$1" -o "$2" $libs
 }
 
 memcheck() {
@@ -71,6 +73,11 @@ for static in '' --static; do
     with_pkg_config examples/c/golden.cpp "$work/golden" $static
     expect "$counters" "$work/counters"
     expect "$golden" "$work/golden" "$manifest"
+done
+# Not under valgrind, which needs memory of its own.
+for static in '' --static; do
+    with_pkg_config crates/atomik-c/tests/limits.c "$work/limits" $static
+    [ "$("$work/limits")" = "limits: ok" ] || fail "limits $static"
 done
 "$work/golden" examples/README.md 2>"$work/printed" && fail "a file that is no manifest is accepted"
 grep -q 'give the NAME.json' "$work/printed" || fail "the message has no next step"

@@ -95,13 +95,6 @@ impl<W: Limbs> Mixed<W> {
             split,
         })
     }
-
-    fn bank(&mut self) -> Self {
-        Self {
-            file: self.file.bank(),
-            ..*self
-        }
-    }
 }
 
 /// Evaluates `$body` with `$file` bound to the register file of `$mixed` and `$arithmetic` to what
@@ -204,6 +197,17 @@ impl DynRegisterFile {
     /// [`Error::NoDepth`] for a depth of 0, [`Error::OutOfMemory`] when the tables cannot be
     /// allocated.
     pub fn with_layout(layout: Layout, depth: usize) -> Result<Self, Error> {
+        Self::of_layout(layout, depth).map_err(|refused| match refused {
+            // The table knows its limbs.
+            Error::OutOfMemory { depth, .. } => Error::OutOfMemory {
+                depth,
+                width: layout.width(),
+            },
+            refused => refused,
+        })
+    }
+
+    fn of_layout(layout: Layout, depth: usize) -> Result<Self, Error> {
         let table = match (layout.limbs(), Sums::are_needed(&layout)) {
             (1, false) => Table::Xor1(RegisterFile::new(depth)?),
             (2, false) => Table::Xor2(RegisterFile::new(depth)?),
@@ -231,27 +235,39 @@ impl DynRegisterFile {
 
     /// A bank of this register file: a copy with the same references and all accumulators 0. See
     /// [`RegisterFile::bank`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no memory for it; [`try_bank`](Self::try_bank) returns an error.
     #[must_use]
     pub fn bank(&mut self) -> Self {
-        let table = match &mut self.table {
-            Table::Xor1(file) => Table::Xor1(file.bank()),
-            Table::Xor2(file) => Table::Xor2(file.bank()),
-            Table::Xor3(file) => Table::Xor3(file.bank()),
-            Table::Xor4(file) => Table::Xor4(file.bank()),
-            Table::Xor5(file) => Table::Xor5(file.bank()),
-            Table::Xor6(file) => Table::Xor6(file.bank()),
-            Table::Xor7(file) => Table::Xor7(file.bank()),
-            Table::Xor8(file) => Table::Xor8(file.bank()),
-            Table::Mixed1(mixed) => Table::Mixed1(mixed.bank()),
-            Table::Mixed2(mixed) => Table::Mixed2(mixed.bank()),
-            Table::Mixed3(mixed) => Table::Mixed3(mixed.bank()),
-            Table::Mixed4(mixed) => Table::Mixed4(mixed.bank()),
-            Table::Mixed5(mixed) => Table::Mixed5(mixed.bank()),
-            Table::Mixed6(mixed) => Table::Mixed6(mixed.bank()),
-            Table::Mixed7(mixed) => Table::Mixed7(mixed.bank()),
-            Table::Mixed8(mixed) => Table::Mixed8(mixed.bank()),
-        };
-        Self { table, ..*self }
+        self.try_bank()
+            .unwrap_or_else(|refused| panic!("{refused}"))
+    }
+
+    /// As [`bank`](Self::bank).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] when the tables cannot be allocated.
+    pub fn try_bank(&mut self) -> Result<Self, Error> {
+        let mut bank = Self::with_layout(self.layout, self.depth())?;
+        with_file!(&mut self.table, (file, _arithmetic) => file.share());
+        with_both!((&mut bank.table, &self.table), (bank, this, _arithmetic) => {
+            bank.take_references(this);
+        });
+        Ok(bank)
+    }
+
+    /// A copy, as `clone` makes it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutOfMemory`] when the tables cannot be allocated.
+    pub fn try_clone(&self) -> Result<Self, Error> {
+        let mut copy = Self::with_layout(self.layout, self.depth())?;
+        copy.copy_from(self)?;
+        Ok(copy)
     }
 
     /// The layout of a word.
@@ -461,7 +477,15 @@ impl DynRegisterFile {
     ///
     /// [`Error::Layouts`] when the layouts differ, [`Error::Depths`] when the depths do.
     pub fn restore(&mut self, snapshot: &DynSnapshot) -> Result<(), Error> {
-        let DynSnapshot(other) = snapshot;
+        self.copy_from(&snapshot.0)
+    }
+
+    /// Takes the contents of another register file of the same layout and depth.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Layouts`] when the layouts differ, [`Error::Depths`] when the depths do.
+    pub fn copy_from(&mut self, other: &Self) -> Result<(), Error> {
         if self.layout == other.layout {
             with_both!((&mut self.table, &other.table), (this, other, _arithmetic) => {
                 return this.copy_from(other);

@@ -95,12 +95,23 @@ impl<W: Group> RegisterFile<W> {
     /// after one side has changed a reference.
     #[must_use]
     pub fn bank(&mut self) -> Self {
-        if let Lineage::Own = self.lineage {
-            self.lineage = Lineage::Shared(Arc::new(()));
-        }
+        self.share();
         let mut bank = self.clone();
         bank.accumulators.fill(W::IDENTITY);
         bank
+    }
+
+    /// Notes that another register file is about to have the same references.
+    pub(crate) fn share(&mut self) {
+        if let Lineage::Own = self.lineage {
+            self.lineage = Lineage::Shared(Arc::new(()));
+        }
+    }
+
+    /// Takes the references of one of the same depth.
+    pub(crate) fn take_references(&mut self, other: &Self) {
+        self.references.copy_from_slice(&other.references);
+        self.lineage = other.lineage.clone();
     }
 
     /// The number of addresses.
@@ -330,9 +341,8 @@ impl<W: Group> RegisterFile<W> {
 
     pub(crate) fn copy_from(&mut self, other: &Self) -> Result<(), Error> {
         self.check_depth(other)?;
-        self.references.copy_from_slice(&other.references);
+        self.take_references(other);
         self.accumulators.copy_from_slice(&other.accumulators);
-        self.lineage = other.lineage.clone();
         Ok(())
     }
 

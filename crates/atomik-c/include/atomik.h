@@ -373,7 +373,8 @@ atomik_status atomik_register_file_restore(atomik_register_file *file,
 
 /*
  The message of the last failure in this thread: what was wrong, and what to do. It is empty if
- there was none, and valid until the next failure in this thread.
+ there was none, and valid until the next failure in this thread. In handlers and destructors
+ that run at the end of a thread it may be lost.
  */
 const char *atomik_last_error(void);
 

@@ -1,5 +1,6 @@
 //! What the golden model needs of the manifest `NAME.json` of a generated design.
 
+use std::path::Path;
 use std::{fmt, fs};
 
 use atomik_algebra::Layout as Fields;
@@ -56,13 +57,14 @@ impl Design {
     }
 
     /// The design whose manifest is the file at `path`.
-    pub fn read(path: &str) -> Result<Self, Failure> {
+    pub fn read(path: &Path) -> Result<Self, Failure> {
         let refused = |reason: &dyn fmt::Display| {
             Failure::new(
                 AtomikStatus::Manifest,
                 format_args!(
-                    "{path}: {reason}; give the NAME.json that `atomik hdl generate` writes \
-                     next to the Verilog"
+                    "{}: {reason}; give the NAME.json that `atomik hdl generate` writes \
+                     next to the Verilog",
+                    path.display()
                 ),
             )
         };

@@ -2,12 +2,11 @@
 
 use std::ffi::c_char;
 
-use atomik_algebra::Layout as Fields;
 use atomik_golden::record::{CommandRecord, Layout, ResponseRecord};
 use atomik_golden::{Golden, Timing};
 
 use crate::manifest::Design;
-use crate::pointer::{exclusive, free, give, list, shared, text};
+use crate::pointer::{self, exclusive, free, give, list, shared};
 use crate::status::{AtomikStatus, Failure, guard};
 
 /// The codes of `cmd_op`.
@@ -86,7 +85,8 @@ impl AtomikModel {
             return Err(Failure::new(
                 AtomikStatus::Address,
                 format_args!(
-                    "word {word} of {port} does not exist; its {bits} bits have {words} words"
+                    "word {word} of {port} does not exist; its {bits} bits have {words} words, \
+                     numbered from 0"
                 ),
             ));
         }
@@ -101,14 +101,19 @@ impl AtomikModel {
         if lane >= ports.lanes() {
             return Err(Failure::new(
                 AtomikStatus::Address,
-                format_args!("lane {lane} does not exist; there are {}", ports.lanes()),
+                format_args!(
+                    "lane {lane} does not exist; use one below {}",
+                    ports.lanes()
+                ),
             ));
         }
         let depth = ports.depth() as u64;
         if addr >= depth {
             return Err(Failure::new(
                 AtomikStatus::Address,
-                format_args!("address {addr} is outside a register file of {depth}"),
+                format_args!(
+                    "address {addr} is outside a register file of {depth}; use one below {depth}"
+                ),
             ));
         }
         let top = ports.width() - (ports.limbs() as u32 - 1) * u64::BITS;
@@ -142,7 +147,9 @@ fn check_bits(port: &str, value: u64, bits: u32) -> Result<(), Failure> {
         0 => Ok(()),
         _ => Err(Failure::new(
             AtomikStatus::Value,
-            format_args!("{value:#x} has bits set above the {bits} bits that {port} has there"),
+            format_args!(
+                "{value:#x} has bits set above the {bits} bits that {port} has there; clear them"
+            ),
         )),
     }
 }
@@ -155,7 +162,7 @@ pub unsafe extern "C" fn atomik_model_open(
     model: *mut *mut AtomikModel,
 ) -> AtomikStatus {
     guard(|| unsafe {
-        let design = Design::read(text(manifest, "manifest")?)?;
+        let design = Design::read(pointer::path(manifest, "manifest")?)?;
         give(model, "model", AtomikModel::new(design)?)
     })
 }
@@ -177,7 +184,7 @@ pub unsafe extern "C" fn atomik_model_new(
             latency,
             clear_cycles,
         };
-        let fields = text(layout, "layout")?.parse::<Fields>()?;
+        let fields = pointer::layout(layout)?;
         let design = Design::new(fields, depth as usize, lanes, timing)?;
         give(model, "model", AtomikModel::new(design)?)
     })

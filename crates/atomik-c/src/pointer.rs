@@ -1,14 +1,18 @@
 //! From the pointers of a caller to references.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, OsStr, c_char};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 use std::slice;
+
+use atomik_algebra::Layout;
 
 use crate::status::{AtomikStatus, Failure};
 
 fn null(what: &str) -> Failure {
     Failure::new(
         AtomikStatus::NullPointer,
-        format_args!("{what} is a null pointer"),
+        format_args!("{what} is a null pointer; check whether an earlier call has failed"),
     )
 }
 
@@ -35,19 +39,24 @@ pub(crate) unsafe fn list<'a, T>(
     }
 }
 
-/// The text that begins at `pointer`.
-pub(crate) unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a str, Failure> {
-    if pointer.is_null() {
-        return Err(null(what));
+/// The layout whose text begins at `pointer`.
+pub(crate) unsafe fn layout(pointer: *const c_char) -> Result<Layout, Failure> {
+    let text = unsafe { text(pointer, "layout") }?;
+    // What is not UTF-8 is in no layout; the message shows it.
+    Ok(text.to_string_lossy().parse::<Layout>()?)
+}
+
+/// The path that begins at `pointer`, of any bytes.
+pub(crate) unsafe fn path<'a>(pointer: *const c_char, what: &str) -> Result<&'a Path, Failure> {
+    let text = unsafe { text(pointer, what) }?;
+    Ok(Path::new(OsStr::from_bytes(text.to_bytes())))
+}
+
+unsafe fn text<'a>(pointer: *const c_char, what: &str) -> Result<&'a CStr, Failure> {
+    match pointer.is_null() {
+        true => Err(null(what)),
+        false => Ok(unsafe { CStr::from_ptr(pointer) }),
     }
-    // Layouts and paths that are not UTF-8 do not exist for this library.
-    let text = unsafe { CStr::from_ptr(pointer) }.to_str();
-    text.map_err(|error| {
-        Failure::new(
-            AtomikStatus::Value,
-            format_args!("{what} is not a text in UTF-8: {error}"),
-        )
-    })
 }
 
 /// Puts a new handle where `place` points.

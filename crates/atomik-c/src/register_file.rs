@@ -4,9 +4,9 @@ use std::ffi::c_char;
 use std::ptr;
 use std::slice;
 
-use atomik_algebra::{DynRegisterFile, Layout};
+use atomik_algebra::DynRegisterFile;
 
-use crate::pointer::{exclusive, free, give, list, shared, text};
+use crate::pointer::{self, exclusive, free, give, list, shared};
 use crate::status::{AtomikStatus, Failure, guard};
 
 /// A register file: `depth` addresses, each with a reference R and an accumulator D, and the state
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn atomik_register_file_new(
     file: *mut *mut AtomikRegisterFile,
 ) -> AtomikStatus {
     guard(|| unsafe {
-        let layout = text(layout, "layout")?.parse::<Layout>()?;
+        let layout = pointer::layout(layout)?;
         let new = DynRegisterFile::with_layout(layout, depth)?;
         give(file, "file", AtomikRegisterFile(new))
     })
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn atomik_register_file_copy(
     copy: *mut *mut AtomikRegisterFile,
 ) -> AtomikStatus {
     guard(|| unsafe {
-        let file = shared(file, "file")?.0.clone();
+        let file = shared(file, "file")?.0.try_clone()?;
         give(copy, "copy", AtomikRegisterFile(file))
     })
 }
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn atomik_register_file_bank(
     bank: *mut *mut AtomikRegisterFile,
 ) -> AtomikStatus {
     guard(|| unsafe {
-        let new = exclusive(file, "file")?.0.bank();
+        let new = exclusive(file, "file")?.0.try_bank()?;
         give(bank, "bank", AtomikRegisterFile(new))
     })
 }
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn atomik_register_file_merge(
     guard(|| unsafe {
         // Merged with itself, it needs a copy: it cannot be read and changed at once.
         let own = match ptr::eq(file, other) {
-            true => Some(shared(other, "other")?.0.clone()),
+            true => Some(shared(other, "other")?.0.try_clone()?),
             false => None,
         };
         match own {
@@ -233,8 +233,11 @@ pub unsafe extern "C" fn atomik_register_file_restore(
     snapshot: *const AtomikRegisterFile,
 ) -> AtomikStatus {
     guard(|| unsafe {
-        let snapshot = shared(snapshot, "snapshot")?.0.snapshot();
-        Ok(exclusive(file, "file")?.0.restore(&snapshot)?)
+        if ptr::eq(file, snapshot) {
+            return shared(snapshot, "snapshot").map(|_| ());
+        }
+        let snapshot = shared(snapshot, "snapshot")?;
+        Ok(exclusive(file, "file")?.0.copy_from(&snapshot.0)?)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
-use std::ffi::{CString, c_char};
+use std::ffi::{CStr, CString, c_char};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -111,7 +111,9 @@ pub(crate) fn guard(body: impl FnOnce() -> Result<(), Failure>) -> AtomikStatus 
     };
     // A text with a zero byte would end there for C.
     let message = failure.message.replace('\0', " ");
-    LAST.with_borrow_mut(|last| *last = CString::new(message).unwrap_or_default());
+    let message = CString::new(message).unwrap_or_default();
+    // In a handler or destructor at the end of a thread, its storage may be gone.
+    let _ = LAST.try_with(|last| last.replace(message));
     failure.status
 }
 
@@ -124,16 +126,18 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// The message of the last failure in this thread: what was wrong, and what to do. It is empty if
-/// there was none, and valid until the next failure in this thread.
+/// there was none, and valid until the next failure in this thread. In handlers and destructors
+/// that run at the end of a thread it may be lost.
 #[unsafe(no_mangle)]
 pub extern "C" fn atomik_last_error() -> *const c_char {
-    LAST.with_borrow(|last| last.as_ptr())
+    const LOST: &CStr = c"the message is lost: the thread has ended";
+    LAST.try_with(|last| last.borrow().as_ptr())
+        .unwrap_or(LOST.as_ptr())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::ffi::CStr;
 
     fn last() -> String {
         let text = unsafe { CStr::from_ptr(atomik_last_error()) };

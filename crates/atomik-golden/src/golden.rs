@@ -48,11 +48,19 @@ impl Golden {
         timing: Timing,
     ) -> Result<Golden, atomik_algebra::Error> {
         assert_eq!(fields.width(), layout.width(), "as wide as the records");
+        let outputs = layout.rsp_words() * timing.latency.max(1) as usize;
+        let mut due = Vec::new();
+        due.try_reserve_exact(outputs)
+            .map_err(|_| atomik_algebra::Error::OutOfMemory {
+                depth: outputs,
+                width: u64::BITS,
+            })?;
+        due.resize(outputs, 0);
         Ok(Golden {
             layout,
             timing,
             file: DynRegisterFile::with_layout(fields, layout.depth())?,
-            due: vec![0; layout.rsp_words() * timing.latency.max(1) as usize],
+            due,
             slot: 0,
             wait: timing.clear_cycles,
             untouched: true,

@@ -95,7 +95,11 @@ fn a_refused_call_changes_nothing_and_says_why() {
         assert_eq!(status, AtomikStatus::Address);
         let status = atomik_register_file_accum(file.0, 1, null());
         assert_eq!(status, AtomikStatus::NullPointer);
-        assert_eq!(last(), "delta is a null pointer");
+        assert!(
+            last().starts_with("delta is a null pointer; check"),
+            "{}",
+            last()
+        );
         let status = atomik_register_file_read(file.0, 1, null_mut(), null_mut());
         assert_eq!(status, AtomikStatus::NullPointer);
         let mut state = 7;
@@ -109,7 +113,7 @@ fn a_refused_call_changes_nothing_and_says_why() {
     let (status, message) = refused(c"mul:8", 4);
     assert_eq!(status, AtomikStatus::Layout);
     assert!(message.contains("write xor:N or add:N"), "{message}");
-    assert_eq!(refused(c"xor:\xff", 4).0, AtomikStatus::Value);
+    assert_eq!(refused(c"xor:\xff", 4).0, AtomikStatus::Layout);
 }
 
 #[test]
