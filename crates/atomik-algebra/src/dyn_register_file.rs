@@ -234,15 +234,14 @@ impl DynRegisterFile {
     }
 
     /// A bank of this register file: a copy with the same references and all accumulators 0. See
-    /// [`RegisterFile::bank`].
-    ///
-    /// # Panics
-    ///
-    /// If there is no memory for it; [`try_bank`](Self::try_bank) returns an error.
+    /// [`RegisterFile::bank`]. Without memory for it the program ends, and
+    /// [`try_bank`](Self::try_bank) returns an error.
     #[must_use]
     pub fn bank(&mut self) -> Self {
-        self.try_bank()
-            .unwrap_or_else(|refused| panic!("{refused}"))
+        with_file!(&mut self.table, (file, _arithmetic) => file.share());
+        let mut bank = self.clone();
+        with_file!(&mut bank.table, (file, _arithmetic) => file.clear_accumulators());
+        bank
     }
 
     /// As [`bank`](Self::bank).

@@ -97,8 +97,12 @@ impl<W: Group> RegisterFile<W> {
     pub fn bank(&mut self) -> Self {
         self.share();
         let mut bank = self.clone();
-        bank.accumulators.fill(W::IDENTITY);
+        bank.clear_accumulators();
         bank
+    }
+
+    pub(crate) fn clear_accumulators(&mut self) {
+        self.accumulators.fill(W::IDENTITY);
     }
 
     /// Notes that another register file is about to have the same references.
